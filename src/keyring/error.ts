@@ -1,0 +1,56 @@
+/**
+ * Every way in which this product refuses or fails, by a stable code. A code never changes its meaning; callers,
+ * alarms and runbooks match on it, and never on the message.
+ */
+export type ErrorCode =
+  // The event that the Lambda was given
+  | 'NOT_A_ROTATION_EVENT'
+  | 'UNKNOWN_STEP'
+  | 'INVALID_EVENT'
+  | 'NO_SECRET_CONFIGURED'
+  // The secret, and the token within it
+  | 'SECRET_NOT_FOUND'
+  | 'SECRET_DELETED'
+  | 'ROTATION_DISABLED'
+  | 'UNKNOWN_TOKEN'
+  | 'NOT_PENDING'
+  | 'WAS_CURRENT'
+  // The keys
+  | 'INVALID_KEY_VALUE'
+  | 'NO_CURRENT_KEY'
+  | 'PENDING_HAS_NO_VALUE'
+  | 'PENDING_NOT_FRESH'
+  | 'RING_FULL'
+  | 'RING_KEY_UNREADABLE'
+  | 'VERSION_UNREADABLE'
+  | 'ROUND_TRIP_FAILED'
+  | 'NUMBER_LOST'
+  | 'LABEL_CONFLICT'
+  // The way to AWS
+  | 'CANNOT_REACH_AWS'
+  | 'AWS_REFUSED'
+  // Ciphertext and plaintext
+  | 'INVALID_TEXT'
+  | 'INVALID_KEY_NUMBER'
+  | 'INVALID_CIPHERTEXT'
+  | 'DECRYPTION_FAILED';
+
+/**
+ * The one error class of this product. The message says what was expected, what was found and what to do next, and
+ * never holds key material, plaintext or a `RotationToken`. `cause` is kept where it can leak none of these; a failed
+ * decryption deliberately has none.
+ */
+export class KeyRotationError extends Error {
+  override readonly name = 'KeyRotationError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Whether `error` is one of ours, with the given code where one is given. */
+export function isKeyRotationError(error: unknown, code?: ErrorCode): error is KeyRotationError {
+  return error instanceof KeyRotationError && (code === undefined || error.code === code);
+}
