@@ -1,0 +1,118 @@
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { KeyRotationError } from './error.ts';
+import type { KeyMaterial } from './key-material.ts';
+import type { KeyNumber } from './key-number.ts';
+import { varintLength, writeVarint } from './varint.ts';
+import { requireWellFormed } from './well-formed.ts';
+
+/** Length of a nonce in bytes: the 96 bits for which GCM is made (NIST SP 800-38D, section 8.2). */
+export const NONCE_BYTES = 12;
+
+/** Length of a tag in bytes: 128 bits, the longest of NIST SP 800-38D, section 5.2.1.2. */
+export const TAG_BYTES = 16;
+
+/** Fewest bytes that any ciphertext has: a legacy one of an empty text is its nonce and its tag, and nothing else. */
+export const MIN_CIPHERTEXT_BYTES = NONCE_BYTES + TAG_BYTES;
+
+const ALGORITHM = 'aes-256-gcm';
+
+// Without authTagLength Node accepts tags of as few as 4 bytes when it decrypts, and a forger needs 2^32 tries only.
+const GCM_OPTIONS = { authTagLength: TAG_BYTES };
+
+const NO_ADDITIONAL_DATA = new Uint8Array(0);
+
+/**
+ * Encrypts: `number ‖ nonce (12) ‖ ciphertext ‖ tag (16)`, with the number's bytes and the context (UTF-8) as
+ * additional data, so that the result opens under no other number and in no other context.
+ *
+ * The nonce is 12 bytes that were never used with this key before. Where they are random, one key may encrypt at most
+ * 2^32 times in all processes together (NIST SP 800-38D, section 8.3): rotate long before.
+ *
+ * Throws `INVALID_TEXT` for a context that is no well-formed Unicode, and a `RangeError` for a nonce of another length.
+ */
+export function seal(
+  plaintext: Uint8Array,
+  key: KeyMaterial,
+  number: KeyNumber | 0,
+  context: string,
+  nonce: Uint8Array,
+): Buffer {
+  // GCM would take any length, and the row could never be opened again.
+  if (nonce.length !== NONCE_BYTES) throw new RangeError(`A nonce has ${NONCE_BYTES} bytes, got ${nonce.length}.`);
+  const cipher = createCipheriv(ALGORITHM, key.keyObject, nonce, GCM_OPTIONS);
+  cipher.setAAD(additionalData(number, context));
+  const encrypted = cipher.update(plaintext);
+  // A GCM cipher gives everything in update; final() makes the tag and has no bytes of its own.
+  cipher.final();
+
+  const sealed = Buffer.allocUnsafe(varintLength(number) + MIN_CIPHERTEXT_BYTES + encrypted.length);
+  let offset = writeVarint(sealed, number);
+  sealed.set(nonce, offset);
+  offset += NONCE_BYTES;
+  sealed.set(encrypted, offset);
+  offset += encrypted.length;
+  sealed.set(cipher.getAuthTag(), offset);
+  return sealed;
+}
+
+/**
+ * Decrypts what `seal` wrote under this number (`readVarint` of the same bytes). Gives `undefined` where the tag does
+ * not verify (another key, number or context, a changed byte, legacy data) or there is no room for one.
+ *
+ * Throws `INVALID_TEXT` for a context that is no well-formed Unicode.
+ */
+export function openNumbered(
+  bytes: Uint8Array,
+  key: KeyMaterial,
+  number: KeyNumber | 0,
+  context: string,
+): Buffer | undefined {
+  return openBox(bytes.subarray(varintLength(number)), key, additionalData(number, context));
+}
+
+/**
+ * Decrypts data written before this system: the first of `boxes` (`legacyBoxes` of the row, found once for all keys)
+ * that opens with this key and empty additional data. Gives `undefined` where none does.
+ */
+export function openLegacy(boxes: readonly Uint8Array[], key: KeyMaterial): Buffer | undefined {
+  for (const box of boxes) {
+    const plaintext = openBox(box, key, NO_ADDITIONAL_DATA);
+    if (plaintext !== undefined) return plaintext;
+  }
+  return undefined;
+}
+
+/** Throws `INVALID_CIPHERTEXT` for bytes that are too few to be a ciphertext of any form, before any cryptography. */
+export function requireCiphertextLength(bytes: Uint8Array): void {
+  if (bytes.length < MIN_CIPHERTEXT_BYTES) {
+    throw new KeyRotationError(
+      'INVALID_CIPHERTEXT',
+      `The ciphertext is too short: expected at least ${MIN_CIPHERTEXT_BYTES} bytes, got ${bytes.length}. ` +
+        'It was cut off, or it never was a ciphertext: look at the column that it comes from.',
+    );
+  }
+}
+
+function additionalData(number: KeyNumber | 0, context: string): Uint8Array {
+  requireWellFormed(context, 'context');
+  const data = Buffer.allocUnsafe(varintLength(number) + Buffer.byteLength(context));
+  data.write(context, writeVarint(data, number));
+  return data;
+}
+
+/** Opens `nonce ‖ ciphertext ‖ tag`. */
+function openBox(box: Uint8Array, key: KeyMaterial, additional: Uint8Array): Buffer | undefined {
+  const tagStart = box.length - TAG_BYTES;
+  if (tagStart < NONCE_BYTES) return undefined;
+  const decipher = createDecipheriv(ALGORITHM, key.keyObject, box.subarray(0, NONCE_BYTES), GCM_OPTIONS);
+  decipher.setAAD(additional);
+  decipher.setAuthTag(box.subarray(tagStart));
+  const plaintext = decipher.update(box.subarray(NONCE_BYTES, tagStart));
+  try {
+    decipher.final();
+  } catch {
+    // Node's error says no more than 'unable to authenticate', and nobody may see text that did not verify.
+    return undefined;
+  }
+  return plaintext;
+}

@@ -1,0 +1,68 @@
+/** A date as an application wrote it into JSON, and how it would have written another one. */
+export interface JsonDate {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** Another date in the same spelling, or `undefined` where that has none (before 1970, a year above 9999). */
+  write(time: number): string | number | undefined;
+}
+
+const ISO_8601 =
+  /^(?<day>[0-9]{4}-[0-9]{2}-[0-9]{2})(?:(?<separator>[T ])(?<clock>[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.(?<fraction>[0-9]{1,9}))?(?<zone>Z|[+-][0-9]{2}:[0-9]{2})?)?$/;
+
+/** From here on a number counts milliseconds: as seconds it would be the year 5138, as milliseconds it is 1973. */
+const FIRST_MILLISECONDS = 100_000_000_000;
+/** The end of the year 9999: four digits are all that most readers take. */
+const MAX_MILLISECONDS = 253_402_300_799_999;
+
+/**
+ * Reads a date: an ISO 8601 text (day alone, or day and time with or without a fraction and a zone; UTC where it names
+ * none) or a number of seconds or milliseconds since 1970. Gives `undefined` for anything else.
+ */
+export function readJsonDate(value: unknown): JsonDate | undefined {
+  if (typeof value === 'number') return readEpoch(value);
+  return typeof value === 'string' ? readIso(value) : undefined;
+}
+
+function readEpoch(value: number): JsonDate | undefined {
+  if (!isSpellable(value)) return undefined;
+  const unit = value < FIRST_MILLISECONDS ? 1000 : 1;
+  const isWhole = Number.isInteger(value);
+  return {
+    time: value * unit,
+    write: (time) => {
+      if (!isSpellable(time)) return undefined;
+      return isWhole ? Math.floor(time / unit) : time / unit;
+    },
+  };
+}
+
+function readIso(value: string): JsonDate | undefined {
+  const groups = ISO_8601.exec(value)?.groups;
+  if (groups === undefined) return undefined;
+  const { day = '', separator, clock = '00:00:00', fraction, zone } = groups;
+  const offset = offsetOf(zone);
+  const time = Date.parse(`${day}T${clock}Z`) + Number(`0.${fraction ?? '0'}`) * 1000 - offset;
+  if (Number.isNaN(time)) return undefined;
+  return {
+    time,
+    write: (other) => {
+      if (!isSpellable(other + offset)) return undefined;
+      const iso = new Date(other + offset).toISOString();
+      if (separator === undefined) return iso.slice(0, 10);
+      const digits =
+        fraction === undefined ? '' : `.${iso.slice(20, 23).padEnd(fraction.length, '0').slice(0, fraction.length)}`;
+      return `${iso.slice(0, 10)}${separator}${iso.slice(11, 19)}${digits}${zone ?? ''}`;
+    },
+  };
+}
+
+/** Milliseconds that local time in the zone (`Z`, `+02:00`, none) is ahead of UTC. */
+function offsetOf(zone: string | undefined): number {
+  if (zone === undefined || zone === 'Z') return 0;
+  const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4, 6));
+  return (zone.startsWith('-') ? -minutes : minutes) * 60_000;
+}
+
+function isSpellable(time: number): boolean {
+  return time >= 0 && time <= MAX_MILLISECONDS;
+}

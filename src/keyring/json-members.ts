@@ -1,0 +1,45 @@
+/** Where the value of a member stands in the text of a JSON object. */
+interface JsonMember {
+  readonly name: string;
+  /** The text of the value as it stands; of an object or array only the bracket that opens it. */
+  readonly text: string;
+  readonly start: number;
+}
+
+/** Strings, single marks, and what stands between them (numbers, true, false, null). */
+const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s"{}[\],:]+/g;
+
+/**
+ * The members of a JSON object in the order of its text, those of objects within it left out. `json` is a text of which
+ * `JSON.parse` makes an object; otherwise the answer means nothing.
+ */
+export function jsonMembers(json: string): readonly JsonMember[] {
+  const members: JsonMember[] = [];
+  let depth = 0;
+  let previous = '';
+  let name: string | undefined;
+  for (const { 0: token, index } of json.matchAll(TOKENS)) {
+    if (name !== undefined) members.push({ name, text: token, start: index });
+    name = token === ':' && depth === 1 ? String(JSON.parse(previous)) : undefined;
+    if (token === '{' || token === '[') depth += 1;
+    if (token === '}' || token === ']') depth -= 1;
+    previous = token;
+  }
+  return members;
+}
+
+/**
+ * Exchanges the values of the named members, except where one is an object or array, and leaves every other character
+ * as it stands. (Parsing and writing anew would round large numbers, move names like "1" to the front, and lose the layout.)
+ */
+export function withJsonValues(json: string, values: ReadonlyMap<string, string | number>): string {
+  let result = '';
+  let copied = 0;
+  for (const { name, text, start } of jsonMembers(json)) {
+    const value = values.get(name);
+    if (value === undefined || text === '{' || text === '[') continue;
+    result += json.slice(copied, start) + JSON.stringify(value);
+    copied = start + text.length;
+  }
+  return result + json.slice(copied);
+}

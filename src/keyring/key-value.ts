@@ -1,0 +1,133 @@
+import { KeyRotationError } from './error.ts';
+import { readJsonDate } from './json-date.ts';
+import { jsonMembers, withJsonValues } from './json-members.ts';
+import { KeyMaterial } from './key-material.ts';
+import { decodeStrictBase64 } from './strict-base64.ts';
+
+/** How a secret spells its key; it holds no key. A key in hexadecimal digits is replaced by one in base64. */
+export type KeyFormat = { readonly kind: 'base64' } | { readonly kind: 'binary' } | JsonKeyFormat;
+
+/** The value of one version of a secret, understood. Prints nothing secret. */
+export interface StoredKey {
+  readonly key: KeyMaterial;
+  readonly format: KeyFormat;
+}
+
+const BASE64: KeyFormat = { kind: 'base64' };
+const BINARY: KeyFormat = { kind: 'binary' };
+
+const KEY_MEMBER = 'encryption_key';
+const CREATED_MEMBER = 'created_at';
+const EXPIRES_MEMBER = 'expires_at';
+
+/** White space around a key, and inside it none: JavaScript's trim() and Python's strip() would each take more. */
+const SURROUNDED_TEXT = /^[ \t\r\n]*([^ \t\r\n]*)[ \t\r\n]*$/;
+const OPENS_AN_OBJECT = /^[ \t\r\n]*\{/;
+const HEX_KEY = /^[0-9A-Fa-f]{64}$/;
+
+/**
+ * Reads the value of a secret: base64 of 32 bytes (strict, white space around it accepted), 64 hexadecimal digits, a
+ * JSON object whose `encryption_key` holds one of these, or `SecretBinary` of exactly 32 bytes. Sixty-four hexadecimal
+ * digits would also be base64 of 48 bytes; they are the key in hexadecimal.
+ *
+ * Throws `INVALID_KEY_VALUE` for anything else; the error says what was found, never the value.
+ */
+export function readKeyValue(value: {
+  readonly SecretString?: string | undefined;
+  readonly SecretBinary?: Uint8Array | undefined;
+}): StoredKey {
+  const { SecretString: text, SecretBinary: bytes } = value;
+  if (text !== undefined) return OPENS_AN_OBJECT.test(text) ? readJson(text) : { key: readText(text), format: BASE64 };
+  if (bytes !== undefined) return { key: KeyMaterial.fromBytes(bytes), format: BINARY };
+  throw invalid('a version with neither SecretString nor SecretBinary');
+}
+
+/**
+ * Spells a key the way `format` says: base64; the same JSON object with `encryption_key` replaced, `created_at` set to
+ * `now` and `expires_at` moved by the same span; or the 32 bytes.
+ */
+export function writeKeyValue(
+  key: KeyMaterial,
+  format: KeyFormat,
+  now: Date,
+): { SecretString: string } | { SecretBinary: Uint8Array } {
+  const bytes = key.exportBytes();
+  switch (format.kind) {
+    case 'binary':
+      return { SecretBinary: bytes };
+    case 'base64':
+      return { SecretString: bytes.toString('base64') };
+    case 'json':
+      return { SecretString: format.write(bytes.toString('base64'), now) };
+  }
+}
+
+/** A JSON object around a key. Its other fields may be secrets too, so they are kept where nothing prints them. */
+class JsonKeyFormat {
+  readonly kind = 'json';
+  readonly #withoutKey: string;
+
+  constructor(json: string) {
+    this.#withoutKey = withJsonValues(json, new Map([[KEY_MEMBER, '']]));
+  }
+
+  /** The object with this key; every field but the key and its two dates stays as it is, to the letter. */
+  write(base64Key: string, now: Date): string {
+    const values = new Map<string, string | number>([[KEY_MEMBER, base64Key]]);
+    const created = this.#date(CREATED_MEMBER);
+    const expires = this.#date(EXPIRES_MEMBER);
+    const newCreated = created?.write(now.getTime());
+    if (created !== undefined && newCreated !== undefined) {
+      values.set(CREATED_MEMBER, newCreated);
+      // Without a date of creation no span is known, and a guessed date of expiry would be worse than the old one.
+      const newExpires = expires?.write(expires.time + now.getTime() - created.time);
+      if (newExpires !== undefined) values.set(EXPIRES_MEMBER, newExpires);
+    }
+    return withJsonValues(this.#withoutKey, values);
+  }
+
+  #date(name: string): ReturnType<typeof readJsonDate> {
+    const text = jsonMembers(this.#withoutKey).findLast((member) => member.name === name)?.text;
+    return text === undefined || text === '{' || text === '[' ? undefined : readJsonDate(JSON.parse(text));
+  }
+}
+
+function readJson(json: string): StoredKey {
+  try {
+    JSON.parse(json);
+  } catch {
+    // The parser's message quotes the text around the mistake, so it is neither repeated nor kept as a cause.
+    throw invalid('text that opens a JSON object but is not valid JSON');
+  }
+  const [member, second] = jsonMembers(json).filter(({ name }) => name === KEY_MEMBER);
+  if (member === undefined) throw invalid(`a JSON object without "${KEY_MEMBER}"`);
+  // Readers differ in which of two they take.
+  if (second !== undefined) throw invalid(`a JSON object with more than one "${KEY_MEMBER}"`);
+  if (!member.text.startsWith('"')) throw invalid(`a JSON object whose "${KEY_MEMBER}" is not a string`);
+  return { key: readText(String(JSON.parse(member.text))), format: new JsonKeyFormat(json) };
+}
+
+function readText(text: string): KeyMaterial {
+  const trimmed = SURROUNDED_TEXT.exec(text)?.[1];
+  if (trimmed === undefined) throw invalid('text with white space inside the key');
+  if (trimmed === '') throw invalid('an empty text');
+  const bytes = HEX_KEY.test(trimmed) ? Buffer.from(trimmed, 'hex') : decodeStrictBase64(trimmed);
+  if (bytes === undefined) throw invalid(`${trimmed.length} characters that are not base64${reason(trimmed)}`);
+  return KeyMaterial.fromBytes(bytes);
+}
+
+/** The usual mistakes, by name; says nothing that would tell a character of the key. */
+function reason(text: string): string {
+  if (/^[A-Za-z0-9_=-]+$/.test(text) && /[_-]/.test(text)) return ' (they use the URL alphabet, - and _)';
+  if (text.length % 4 !== 0) return ' (their number is no multiple of 4: was the padding = lost?)';
+  return '';
+}
+
+function invalid(found: string): KeyRotationError {
+  return new KeyRotationError(
+    'INVALID_KEY_VALUE',
+    'Encryption key from AWS Secrets Manager must be base64 of 32 bytes, 64 hexadecimal digits, a JSON object with ' +
+      `one of these as "${KEY_MEMBER}", or 32 bytes of SecretBinary; found ${found}. ` +
+      'Put a valid key (openssl rand -base64 32 makes one).',
+  );
+}

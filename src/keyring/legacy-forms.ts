@@ -1,0 +1,75 @@
+import { decodeStrictBase64 } from './strict-base64.ts';
+
+const LETTER_V = 0x76;
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
+const COLON = 0x3a;
+const OPENING_BRACE = 0x7b;
+
+/** The white space of JSON (RFC 8259, section 2). */
+const JSON_SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+const VERSION = /^v[0-9]+$/;
+const ALGORITHM = 'AES-256-GCM';
+
+/**
+ * Every `nonce ‖ ciphertext ‖ tag` that a row may hold if it was written before this system: the whole row (a); what
+ * follows `vN:`, as bytes (b) or as base64 (c); the `ciphertext` of a JSON object (d). The rare forms come first.
+ *
+ * A random nonce may look like any of them, so these are candidates: only a tag that verifies decides. The N is a
+ * hint of the old application (`pazpaz/encryption-key-vN`), not one of our key numbers, and is not looked at.
+ */
+export function legacyBoxes(bytes: Uint8Array): readonly Uint8Array[] {
+  const boxes: Uint8Array[] = [];
+  const boxOfJson = parseJsonForm(bytes);
+  if (boxOfJson !== undefined) boxes.push(boxOfJson);
+  const start = endOfVersionPrefix(bytes);
+  if (start !== undefined) {
+    const rest = bytes.subarray(start);
+    const boxOfBase64 = decodeStrictBase64(latin1(rest));
+    if (boxOfBase64 !== undefined) boxes.push(boxOfBase64);
+    boxes.push(rest);
+  }
+  boxes.push(bytes);
+  return boxes;
+}
+
+/** Where the bytes after an ASCII `vN:` start, if `bytes` begin with one. */
+function endOfVersionPrefix(bytes: Uint8Array): number | undefined {
+  if (bytes[0] !== LETTER_V) return undefined;
+  let index = 1;
+  for (let byte = bytes[index]; byte !== undefined && byte >= DIGIT_0 && byte <= DIGIT_9; byte = bytes[index]) {
+    index += 1;
+  }
+  return index > 1 && bytes[index] === COLON ? index + 1 : undefined;
+}
+
+/**
+ * The box in form (d). Fields may come in any order, with any white space, and further fields are let pass: jsonb
+ * reorders, applications add fields, and refusing a row that would open is losing it.
+ */
+function parseJsonForm(bytes: Uint8Array): Buffer | undefined {
+  if (!startsLikeJsonObject(bytes)) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(UTF8.decode(bytes));
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { version, ciphertext, algorithm }: Partial<Record<string, unknown>> = { ...value };
+  const isForm = typeof version === 'string' && VERSION.test(version) && algorithm === ALGORITHM;
+  return isForm && typeof ciphertext === 'string' ? decodeStrictBase64(ciphertext) : undefined;
+}
+
+/** A cheap look before the parser is tried: most rows are random bytes. */
+function startsLikeJsonObject(bytes: Uint8Array): boolean {
+  const first = bytes.find((byte) => !JSON_SPACE.has(byte));
+  return first === OPENING_BRACE;
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}

@@ -1,0 +1,8 @@
+import { randomFillSync } from 'node:crypto';
+import { NONCE_BYTES } from './ciphertext.ts';
+
+/** Gives 12 bytes that it never gave before, each time it is called; they are the caller's to keep. */
+export type NonceSource = () => Uint8Array;
+
+/** Nonces from the operating system's random generator (NIST SP 800-38D, section 8.2.2). */
+export const randomNonce: NonceSource = () => randomFillSync(new Uint8Array(NONCE_BYTES));
