@@ -1,0 +1,27 @@
+import { isKeyRotationError, KeyRotationError } from '../../src/keyring/error.ts';
+
+test('an error carries its code, its message and its own name', () => {
+  const error = new KeyRotationError('RING_FULL', 'No label is free.');
+  expect(error).toMatchObject({ code: 'RING_FULL', message: 'No label is free.', name: 'KeyRotationError' });
+  expect(String(error)).toBe('KeyRotationError: No label is free.');
+});
+
+test('a cause is kept where one is given, and is not there at all where none is', () => {
+  const cause = new Error('socket closed');
+  expect(new KeyRotationError('CANNOT_REACH_AWS', 'No answer.', { cause }).cause).toBe(cause);
+  expect('cause' in new KeyRotationError('RING_FULL', 'No label is free.')).toBe(false);
+});
+
+test('an error is recognised by its class and its code', () => {
+  const error: unknown = new KeyRotationError('RING_FULL', 'No label is free.');
+  expect(isKeyRotationError(error)).toBe(true);
+  expect(isKeyRotationError(error, 'RING_FULL')).toBe(true);
+  expect(isKeyRotationError(error, 'NUMBER_LOST')).toBe(false);
+});
+
+test.each([new Error('RING_FULL'), { code: 'RING_FULL' }, undefined, 'RING_FULL'])(
+  'what others throw is not one of ours (%p)',
+  (thrown) => {
+    expect(isKeyRotationError(thrown, 'RING_FULL')).toBe(false);
+  },
+);
