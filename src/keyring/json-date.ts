@@ -9,8 +9,9 @@ export interface JsonDate {
 const ISO_8601 =
   /^(?<day>[0-9]{4}-[0-9]{2}-[0-9]{2})(?:(?<separator>[T ])(?<clock>[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.(?<fraction>[0-9]{1,9}))?(?<zone>Z|[+-][0-9]{2}:[0-9]{2})?)?$/;
 
-/** From here on a number counts milliseconds: as seconds it would be the year 5138, as milliseconds it is 1973. */
-const FIRST_MILLISECONDS = 100_000_000_000;
+/** From here on a number counts milliseconds: as seconds it would be past the year 9999, as milliseconds it is 1978. */
+const FIRST_MILLISECONDS = 253_402_300_800;
+
 /** The end of the year 9999: four digits are all that most readers take. */
 const MAX_MILLISECONDS = 253_402_300_799_999;
 

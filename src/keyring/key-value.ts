@@ -20,8 +20,8 @@ const KEY_MEMBER = 'encryption_key';
 const CREATED_MEMBER = 'created_at';
 const EXPIRES_MEMBER = 'expires_at';
 
-/** White space around a key, and inside it none: JavaScript's trim() and Python's strip() would each take more. */
-const SURROUNDED_TEXT = /^[ \t\r\n]*([^ \t\r\n]*)[ \t\r\n]*$/;
+/** Between white space as JSON has it: JavaScript's trim() and Python's strip() would each take more. */
+const WORDS = /[^ \t\r\n]+/g;
 const OPENS_AN_OBJECT = /^[ \t\r\n]*\{/;
 const HEX_KEY = /^[0-9A-Fa-f]{64}$/;
 
@@ -108,11 +108,11 @@ function readJson(json: string): StoredKey {
 }
 
 function readText(text: string): KeyMaterial {
-  const trimmed = SURROUNDED_TEXT.exec(text)?.[1];
-  if (trimmed === undefined) throw invalid('text with white space inside the key');
-  if (trimmed === '') throw invalid('an empty text');
-  const bytes = HEX_KEY.test(trimmed) ? Buffer.from(trimmed, 'hex') : decodeStrictBase64(trimmed);
-  if (bytes === undefined) throw invalid(`${trimmed.length} characters that are not base64${reason(trimmed)}`);
+  const [word, second] = text.match(WORDS) ?? [];
+  if (word === undefined) throw invalid('an empty text');
+  if (second !== undefined) throw invalid('text with white space inside the key');
+  const bytes = HEX_KEY.test(word) ? Buffer.from(word, 'hex') : decodeStrictBase64(word);
+  if (bytes === undefined) throw invalid(`${word.length} characters that are not base64${reason(word)}`);
   return KeyMaterial.fromBytes(bytes);
 }
 
