@@ -72,8 +72,11 @@ export interface RotationUnderWay {
 
 /** Where public records of the real service disagree or are silent, the local one can do either. */
 export interface Behaviour {
-  /** A version that lost its last staging label: AWS may delete it at any time after 24 hours. */
-  readonly unlabelledVersions: 'deleted-at-once' | 'kept';
+  /**
+   * A version that lost its last staging label: AWS may delete it at any time after 24 hours. `as-documented`: it goes
+   * when a new version is made and there are more than 100, if it is older than 24 hours.
+   */
+  readonly unlabelledVersions: 'deleted-at-once' | 'kept' | 'as-documented';
   /** Whether the first value of a secret, put with `AWSPENDING` alone, is made `AWSCURRENT` as well. */
   readonly firstPendingValue: 'becomes-current' | 'stays-pending';
   /** Whether the service takes `AWSPENDING` off the new version after a finished rotation. */

@@ -1,0 +1,86 @@
+import { present } from '../answer.ts';
+import { beginRotation, beginTest, scheduled } from '../rotation-state.ts';
+import { checkRules } from '../schedule.ts';
+import { invalidParameter, invalidRequest } from '../service-error.ts';
+import { findLiveSecret, TOKEN_MISSING, withSecret, type Outcome } from '../secrets.ts';
+import type { cancelRotateSecret as cancelShape, rotateSecret as shape } from '../shapes.ts';
+import { type Read, type RotationRulesInput } from '../shapes.ts';
+import type { CallContext, Rotation, RotationRules, Secret, ServiceState } from '../state.ts';
+import { unfinishedVersion } from '../version-stages.ts';
+import { withoutMember } from '../without-member.ts';
+
+type Request = Read<typeof shape>;
+
+/**
+ * RotateSecret: configures rotation and starts one, or a test run with `RotateImmediately=false`. Asynchronous: it makes
+ * the pending version and notes in `underWay` what the driver is to do.
+ */
+export function rotateSecret(state: ServiceState, input: Request, context: CallContext): Outcome {
+  const token = input.ClientRequestToken;
+  // Recorded: here the missing token has this type, everywhere else InvalidRequestException.
+  if (token === undefined) throw invalidParameter(TOKEN_MISSING);
+  const rules = rulesOf(input.RotationRules);
+  if (rules !== undefined) checkRules(rules);
+  const secret = findLiveSecret(state, input.SecretId);
+  const output = { ARN: secret.arn, Name: secret.name, VersionId: token };
+  // A retry of the request that began this rotation, or of one that has ended: nothing new is made.
+  if (secret.versions[token] !== undefined) return { state, output };
+
+  const rotation = configured(secret, input.RotationLambdaARN, rules, context);
+  if (unfinishedVersion(secret.versions) !== undefined) {
+    // It is the driver's to reattempt it (beginScheduledRotation); of the request itself nothing takes effect.
+    throw invalidRequest("A previous rotation isn't complete. That rotation will be reattempted.");
+  }
+  const begin = input.RotateImmediately === false ? beginTest : beginRotation;
+  const begun = begin(secret, rotation, token, context);
+  return { state: withSecret(state, { ...begun, lastChangedDate: context.now }), output };
+}
+
+function configured(
+  secret: Secret,
+  lambdaArn: string | undefined,
+  rules: RotationRules | undefined,
+  context: CallContext,
+): Rotation {
+  const arn = lambdaArn === undefined || lambdaArn === '' ? secret.rotation?.lambdaArn : lambdaArn;
+  if (arn === undefined) throw invalidRequest('No Lambda rotation function ARN is associated with this secret.');
+  const { lastRotatedDate } = secret.rotation ?? {};
+  const rotation: Rotation = {
+    enabled: true,
+    lambdaArn: arn,
+    rules: rules ?? secret.rotation?.rules ?? {},
+    ...(lastRotatedDate === undefined ? {} : { lastRotatedDate }),
+  };
+  return scheduled(rotation, lastRotatedDate, context.now);
+}
+
+/** The rules of a request, without the members that it left out; nothing if it left out all. */
+function rulesOf(input: RotationRulesInput | undefined): RotationRules | undefined {
+  if (input === undefined) return undefined;
+  const { AutomaticallyAfterDays, ScheduleExpression, Duration } = input;
+  const rules: RotationRules = {
+    ...(AutomaticallyAfterDays === undefined ? {} : { AutomaticallyAfterDays }),
+    ...(ScheduleExpression === undefined ? {} : { ScheduleExpression }),
+    ...(Duration === undefined ? {} : { Duration }),
+  };
+  return Object.keys(rules).length === 0 ? undefined : rules;
+}
+
+/**
+ * CancelRotateSecret: switches rotation off and leaves `AWSPENDING` where it is. `VersionId` names the version of a
+ * rotation in progress. On a secret that never had rotation it changes nothing; what the service answers then is on no
+ * record.
+ */
+export function cancelRotateSecret(
+  state: ServiceState,
+  input: Read<typeof cancelShape>,
+  context: CallContext,
+): Outcome {
+  const secret = findLiveSecret(state, input.SecretId);
+  const { rotation } = secret;
+  const output = present({ ARN: secret.arn, Name: secret.name, VersionId: rotation?.underWay?.token });
+  if (rotation === undefined) return { state, output };
+  const halted = { ...withoutMember(rotation, 'underWay'), enabled: false };
+  const cancelled = scheduled(halted, rotation.lastRotatedDate, context.now);
+  return { state: withSecret(state, { ...secret, rotation: cancelled, lastChangedDate: context.now }), output };
+}

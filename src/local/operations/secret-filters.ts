@@ -1,0 +1,60 @@
+import type { Filter } from '../shapes.ts';
+import type { Secret, ServiceState } from '../state.ts';
+
+/**
+ * The secrets that fit every filter, by any of its values, those not waiting for their deletion ("Filter", API
+ * reference): all but `description` and `all` compare with case, by prefix; a value that begins with `!` excludes.
+ */
+export function secretsMatching(state: ServiceState, filters: readonly Filter[], region: string): readonly Secret[] {
+  return Object.values(state.secrets).filter(
+    (secret) => secret.deletion === undefined && fits(secret, filters, region),
+  );
+}
+
+export function fits(secret: Secret, filters: readonly Filter[], region: string): boolean {
+  return filters.every((filter) => fitsOne(secret, filter, region));
+}
+
+function fitsOne(secret: Secret, { Key: key, Values: values = [] }: Filter, region: string): boolean {
+  const excluded = values.filter((value) => value.startsWith('!')).map((value) => value.slice(1));
+  const wanted = values.filter((value) => !value.startsWith('!'));
+  const has = (value: string): boolean => matches(secret, key ?? 'all', value, region);
+  return !excluded.some(has) && (wanted.length === 0 || wanted.some(has));
+}
+
+function matches(secret: Secret, key: string, value: string, region: string): boolean {
+  const begins = (candidate: string): boolean => candidate.startsWith(value);
+  switch (key) {
+    case 'name':
+      return begins(secret.name);
+    case 'description':
+      return (
+        (secret.description ?? '').toLowerCase().startsWith(value.toLowerCase()) && secret.description !== undefined
+      );
+    case 'tag-key':
+      return secret.tags.some((tag) => begins(tag.Key));
+    case 'tag-value':
+      return secret.tags.some((tag) => begins(tag.Value));
+    case 'primary-region':
+      return begins(region);
+    case 'owning-service':
+      // No other service owns secrets here.
+      return false;
+    default:
+      return matchesAnywhere(secret, value);
+  }
+}
+
+/** "Breaks the filter value string into words and then searches all attributes for matches. Not case-sensitive." */
+function matchesAnywhere(secret: Secret, value: string): boolean {
+  const attributes = [secret.name, secret.description ?? '', ...secret.tags.flatMap((tag) => [tag.Key, tag.Value])];
+  const words = attributes.flatMap((attribute) => [attribute.toLowerCase(), ...wordsOf(attribute)]);
+  return wordsOf(value).every((wanted) => words.some((word) => word.startsWith(wanted)));
+}
+
+function wordsOf(phrase: string): readonly string[] {
+  return phrase
+    .toLowerCase()
+    .split(/[^\p{Letter}\p{Number}]+/u)
+    .filter((word) => word !== '');
+}

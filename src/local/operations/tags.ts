@@ -1,0 +1,47 @@
+import { invalidParameter } from '../service-error.ts';
+import { findLiveSecret, withSecret, type Outcome } from '../secrets.ts';
+import type { tagResource as shape, untagResource as untagShape } from '../shapes.ts';
+import { type Read, type TagInput } from '../shapes.ts';
+import type { CallContext, ServiceState, Tag } from '../state.ts';
+
+/** "Maximum number of tags per secret: 50" (CreateSecret). */
+const MAX_TAGS = 50;
+
+/** TagResource: adds tags, and gives those that exist a new value. */
+export function tagResource(state: ServiceState, input: Read<typeof shape>, context: CallContext): Outcome {
+  const secret = findLiveSecret(state, input.SecretId);
+  const added = checkedTags(input.Tags);
+  const kept = secret.tags.filter((tag) => !added.some((other) => other.Key === tag.Key));
+  const tags = checkedTags([...kept, ...added]);
+  if (added.length === 0) return { state, output: {} };
+  return { state: withSecret(state, { ...secret, tags, lastChangedDate: context.now }), output: {} };
+}
+
+/** UntagResource: "If a requested tag is not attached, no error is returned and the secret metadata is unchanged." */
+export function untagResource(state: ServiceState, input: Read<typeof untagShape>, context: CallContext): Outcome {
+  const secret = findLiveSecret(state, input.SecretId);
+  const tags = secret.tags.filter((tag) => !input.TagKeys.includes(tag.Key));
+  if (tags.length === secret.tags.length) return { state, output: {} };
+  return { state: withSecret(state, { ...secret, tags, lastChangedDate: context.now }), output: {} };
+}
+
+/**
+ * Tags as they are stored. The limits are documented; the wording of the refusals, and their type (TagResource declares
+ * no other that would fit), are on no record.
+ *
+ * @throws {ServiceError} `InvalidParameterException` for a tag without key, a key twice, a reserved key, too many tags.
+ */
+export function checkedTags(tags: readonly TagInput[]): readonly Tag[] {
+  const checked = tags.map(({ Key, Value }): Tag => {
+    if (Key === undefined) throw invalidParameter('A tag must have a key.');
+    if (Key.toLowerCase().startsWith('aws:')) {
+      throw invalidParameter('aws: prefixed tag key names are not allowed for external use.');
+    }
+    return { Key, Value: Value ?? '' };
+  });
+  if (new Set(checked.map((tag) => tag.Key)).size < checked.length) {
+    throw invalidParameter('A tag key can be given only once.');
+  }
+  if (checked.length > MAX_TAGS) throw invalidParameter(`A secret can have at most ${MAX_TAGS} tags.`);
+  return checked;
+}

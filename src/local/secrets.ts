@@ -1,0 +1,105 @@
+import type { CallContext, Secret, SecretVersion, ServiceState } from './state.ts';
+import { invalidRequest, notFound, validationFailed } from './service-error.ts';
+import { settle, withoutVersions, type Versions } from './version-stages.ts';
+
+/** What a call leaves and what it answers. */
+export interface Outcome {
+  readonly state: ServiceState;
+  /** The JSON body; dates in seconds. */
+  readonly output: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Finds a secret by name, by ARN, or by ARN without the last hyphen and six characters. An ARN that ends in a hyphen and
+ * six characters counts as complete, even if they belong to the name (recorded; CreateSecret warns of such names).
+ *
+ * @throws {ServiceError} `ResourceNotFoundException`; `ValidationException` for what can be no name.
+ */
+export function findSecret(state: ServiceState, secretId: string): Secret {
+  const secret = lookUp(state, secretId);
+  if (secret === undefined) throw notFound("Secrets Manager can't find the specified secret.");
+  return secret;
+}
+
+/** The secret, if there is one; deleted ones are found as long as they can be restored. */
+export function lookUp(state: ServiceState, secretId: string): Secret | undefined {
+  const byArn = state.secrets[secretId];
+  if (byArn !== undefined) return byArn;
+  const all = Object.values(state.secrets);
+  if (!secretId.startsWith('arn:')) {
+    checkName(secretId);
+    return all.find((secret) => secret.name === secretId);
+  }
+  if (/-[a-zA-Z0-9]{6}$/.test(secretId)) return undefined;
+  return all.find((secret) => secret.arn.slice(0, -ARN_SUFFIX_LENGTH) === secretId);
+}
+
+/** The hyphen and six characters that the service adds to the name. */
+export const ARN_SUFFIX_LENGTH = 7;
+
+/** Like `findSecret`, and refuses a secret that waits for its deletion. */
+export function findLiveSecret(state: ServiceState, secretId: string): Secret {
+  const secret = findSecret(state, secretId);
+  if (secret.deletion !== undefined) throw markedForDeletion();
+  return secret;
+}
+
+export function markedForDeletion(): Error {
+  return invalidRequest("You can't perform this operation on the secret because it was marked for deletion.");
+}
+
+/** Recorded: the same words for `Name` and for every `SecretId`. */
+export function checkName(name: string): void {
+  if (/^[a-zA-Z0-9/_+=.@!-]+$/.test(name)) return;
+  throw validationFailed(
+    'Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!',
+  );
+}
+
+/** Recorded: refused by all four operations that take one, `RotateSecret` with a type of its own. */
+export const TOKEN_MISSING = 'You must provide a ClientRequestToken value. We recommend a UUID-type value.';
+
+export function requireToken(token: string | undefined): string {
+  if (token === undefined) throw invalidRequest(TOKEN_MISSING);
+  return token;
+}
+
+/** The state with this secret in place of the one of the same ARN. */
+export function withSecret(state: ServiceState, secret: Secret): ServiceState {
+  return { ...state, secrets: { ...state.secrets, [secret.arn]: secret } };
+}
+
+export function withoutSecretOf(state: ServiceState, arn: string): ServiceState {
+  return { ...state, secrets: Object.fromEntries(Object.entries(state.secrets).filter(([key]) => key !== arn)) };
+}
+
+/** The secret with other versions or labels; `LastChangedDate` moves with every change. */
+export function withVersions(secret: Secret, versions: Versions, context: CallContext): Secret {
+  if (versions === secret.versions) return secret;
+  return {
+    ...secret,
+    versions: settle(secret.versions, versions, context.behaviour.unlabelledVersions),
+    lastChangedDate: context.now,
+  };
+}
+
+const VERSIONS_KEPT = 100;
+const DAY = 86_400_000;
+
+/**
+ * The versions with one more. "Secrets Manager removes outdated versions when there are more than 100, but it does not
+ * remove versions created less than 24 hours ago" (PutSecretValue). At which number the quota of versions strikes is on
+ * no record (more than the documented 100, by that sentence), so none strikes here.
+ */
+export function addVersion(versions: Versions, id: string, version: SecretVersion, context: CallContext): Versions {
+  const added = { ...versions, [id]: version };
+  if (context.behaviour.unlabelledVersions !== 'as-documented') return added;
+  const tooMany = Object.keys(added).length - VERSIONS_KEPT;
+  if (tooMany <= 0) return added;
+  const outdated = Object.keys(versions).filter((key) => isOutdated(versions[key], context.now));
+  return withoutVersions(added, outdated.slice(0, tooMany));
+}
+
+function isOutdated(version: SecretVersion | undefined, now: number): boolean {
+  return version?.stages.length === 0 && now - version.createdDate >= DAY;
+}

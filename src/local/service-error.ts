@@ -1,0 +1,44 @@
+/**
+ * A refusal as the service answers it. `type` is what `__type` says, `message` what `Message` says; both are part of the
+ * behaviour that callers match on, so they follow public records of the real service wherever there are any.
+ */
+export class ServiceError extends Error {
+  readonly type: string;
+  /** HTTP status: 400, or 500 for a failure of the service itself. */
+  readonly status: number;
+
+  constructor(type: string, message: string, status = 400) {
+    super(message);
+    this.name = type;
+    this.type = type;
+    this.status = status;
+  }
+}
+
+export function validationFailed(message: string): ServiceError {
+  return new ServiceError('ValidationException', message);
+}
+
+export function wrongType(message: string): ServiceError {
+  return new ServiceError('SerializationException', message);
+}
+
+export function invalidParameter(message: string): ServiceError {
+  return new ServiceError('InvalidParameterException', message);
+}
+
+export function invalidRequest(message: string): ServiceError {
+  return new ServiceError('InvalidRequestException', message);
+}
+
+export function notFound(message: string): ServiceError {
+  return new ServiceError('ResourceNotFoundException', message);
+}
+
+export function alreadyExists(message: string): ServiceError {
+  return new ServiceError('ResourceExistsException', message);
+}
+
+export function limitExceeded(message: string): ServiceError {
+  return new ServiceError('LimitExceededException', message);
+}
