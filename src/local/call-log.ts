@@ -1,0 +1,41 @@
+/** One call of an operation. Names and outcomes only: no value of a secret ever gets here. */
+export interface LoggedCall {
+  readonly operation: string;
+  /** As the caller spelt it. */
+  readonly secretId?: string;
+  readonly versionId?: string;
+  readonly by: 'lambda' | 'caller';
+  /** By the service's clock, milliseconds since 1970. */
+  readonly at: number;
+  /** `ok`, the type of the error, or `connection dropped`. */
+  readonly outcome: string;
+}
+
+/** How many calls stay at hand; the counters go on beyond it. */
+const KEPT_CALLS = 10_000;
+
+/** What was called, in the order of the answers, for tests that count. */
+export class CallLog {
+  #calls: LoggedCall[] = [];
+  #counts: Record<string, number> = {};
+
+  record(call: LoggedCall): void {
+    this.#calls.push(call);
+    if (this.#calls.length > KEPT_CALLS) this.#calls.shift();
+    this.#counts[call.operation] = (this.#counts[call.operation] ?? 0) + 1;
+  }
+
+  get calls(): readonly LoggedCall[] {
+    return this.#calls;
+  }
+
+  /** Number of calls by operation since the start or the last `clear`. */
+  get counts(): Readonly<Record<string, number>> {
+    return { ...this.#counts };
+  }
+
+  clear(): void {
+    this.#calls = [];
+    this.#counts = {};
+  }
+}

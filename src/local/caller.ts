@@ -1,0 +1,25 @@
+/** Who called the service, as far as the local one looks: any credentials are good, but they must be there. */
+export interface Caller {
+  readonly accessKeyId: string;
+}
+
+/**
+ * The access key that the local service gives to the Lambda it runs, so that the Lambda's own calls can be told from
+ * changes by hand. It grants nothing: the service accepts every key.
+ */
+export const LAMBDA_ACCESS_KEY_ID = 'LOCALROTATIONLAMBDA';
+
+/** A caller inside this process, for tests and the story. */
+export const IN_PROCESS_CALLER: Caller = { accessKeyId: 'LOCALCALLER' };
+
+/**
+ * Reads the access key out of a Signature Version 4 `Authorization` header ("Create a signed AWS API request",
+ * `Credential=KEY/date/region/service/aws4_request`). The signature itself is not checked.
+ *
+ * @returns nothing if the header is no SigV4 header.
+ */
+export function callerFromAuthorization(header: string): Caller | undefined {
+  const match = /^AWS4-[A-Z0-9-]{1,40}\s[^]*?\bCredential=([^/,\s]{1,128})\/[^,\s]{1,200}\/aws4_request\b/.exec(header);
+  const accessKeyId = match?.[1];
+  return accessKeyId === undefined ? undefined : { accessKeyId };
+}

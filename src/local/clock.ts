@@ -1,0 +1,68 @@
+/**
+ * The service's own time: the real one plus an offset that only grows, so that a year can pass in a moment. All moments
+ * are milliseconds since 1970, UTC.
+ */
+export class Clock {
+  readonly #realNow: () => number;
+  #offset: number;
+  #heldAt: number | undefined;
+
+  constructor(realNow: () => number = Date.now, offset = 0) {
+    this.#realNow = realNow;
+    this.#offset = offset;
+  }
+
+  now(): number {
+    return this.#heldAt ?? this.#realNow() + this.#offset;
+  }
+
+  /** How far this clock is ahead of the real one, in milliseconds. */
+  get offset(): number {
+    return this.#heldAt === undefined ? this.#offset : this.#heldAt - this.#realNow();
+  }
+
+  /** Stops the clock where it is. What happens until `release` happens at the moment that `moveTo` sets. */
+  hold(): void {
+    this.#heldAt = this.now();
+  }
+
+  /** Lets a held clock run on from where it stands. */
+  release(): void {
+    this.#offset = this.offset;
+    this.#heldAt = undefined;
+  }
+
+  /** @throws {RangeError} if the moment has passed: time that ran backwards would break every date in the state. */
+  moveTo(moment: number): void {
+    const now = this.now();
+    if (!Number.isFinite(moment) || moment < now) {
+      throw new RangeError(`The clock only moves forward: it is ${isoDate(now)}, asked for ${isoDate(moment)}`);
+    }
+    if (this.#heldAt === undefined) this.#offset += moment - now;
+    else this.#heldAt = moment;
+  }
+}
+
+/** The furthest moment that a JavaScript date can name. */
+const LAST_MOMENT = 8.64e15;
+
+/** ISO 8601 in UTC; for a moment that is no date, what was given. */
+export function isoDate(moment: number): string {
+  return Math.abs(moment) <= LAST_MOMENT ? new Date(moment).toISOString() : String(moment);
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3, w: 7 * 86_400e3 };
+
+/**
+ * Milliseconds of a duration such as `90s`, `30m`, `4h`, `365d` or `2w`.
+ *
+ * @throws {RangeError} for anything else.
+ */
+export function durationInMilliseconds(text: string): number {
+  const match = /^(\d{1,9})([smhdw])$/.exec(text);
+  const unit = UNITS[match?.[2] ?? ''];
+  if (match === null || unit === undefined) {
+    throw new RangeError('A duration is a whole number and one of s, m, h, d, w, such as 365d');
+  }
+  return Number(match[1]) * unit;
+}

@@ -1,0 +1,141 @@
+import { isJsonObject, stringMember } from './json.ts';
+
+/** What a test wants to go wrong, and at which call. */
+export type Fault = CallFault | FreshVersionFault;
+
+export interface CallFault extends Misfortune {
+  /** Absent: any operation. */
+  readonly operation?: string;
+  /** Name or ARN; absent: any secret. */
+  readonly secretId?: string;
+  /** A version that the call names or reads by its stage, or the token of a put; absent: any. */
+  readonly versionId?: string;
+  /** Which matching call since the fault was set, counted from 1. Absent: every one. */
+  readonly nth?: number;
+  /** `before` (default): the call does not take effect. `after`: it does, then the answer is lost. */
+  readonly when?: 'before' | 'after';
+}
+
+interface Misfortune {
+  /** `throttle` answers `ThrottlingException`; `drop` destroys the connection. */
+  readonly kind: 'error' | 'throttle' | 'delay' | 'drop';
+  /** For `error`; default `InternalServiceError`. */
+  readonly type?: string;
+  /** For `error`. */
+  readonly message?: string;
+  /** HTTP status for `error`; default 500 for `InternalServiceError`, else 400. */
+  readonly status?: number;
+  /** For `delay`: real time. */
+  readonly milliseconds?: number;
+}
+
+/**
+ * A version whose value is put from now on is not seen by the first reads of it, as people have met it on the real
+ * service (a read by stage right after a write fails).
+ */
+export interface FreshVersionFault {
+  readonly kind: 'fresh-version-not-seen';
+  readonly reads: number | 'for-ever';
+}
+
+/** A call as a fault looks at it. */
+export interface FaultTarget {
+  readonly operation: string;
+  /** Every name of the secret that is meant. */
+  readonly secretIds: readonly string[];
+  readonly versionIds: readonly string[];
+}
+
+export class Faults {
+  #calls: { readonly fault: CallFault; seen: number }[] = [];
+  #freshReads: FreshVersionFault['reads'] | undefined;
+  readonly #unseen = new Map<string, number>();
+
+  set(fault: Fault): void {
+    if (fault.kind === 'fresh-version-not-seen') this.#freshReads = fault.reads;
+    else this.#calls.push({ fault, seen: 0 });
+  }
+
+  clear(): void {
+    this.#calls = [];
+    this.#freshReads = undefined;
+    this.#unseen.clear();
+  }
+
+  /** Counts the call and returns the faults that strike it, in the order in which they were set. */
+  strike(target: FaultTarget): readonly CallFault[] {
+    const struck: CallFault[] = [];
+    for (const entry of this.#calls) {
+      if (!matches(entry.fault, target)) continue;
+      entry.seen += 1;
+      if (entry.fault.nth === undefined || entry.fault.nth === entry.seen) struck.push(entry.fault);
+    }
+    return struck;
+  }
+
+  /** Notes that a version has just got its value. */
+  valuePut(versionId: string): void {
+    if (this.#freshReads === undefined) return;
+    this.#unseen.set(versionId, this.#freshReads === 'for-ever' ? Infinity : this.#freshReads);
+  }
+
+  /** Whether this read of a version comes too early to see it; counts it. */
+  isUnseen(versionId: string): boolean {
+    const left = this.#unseen.get(versionId) ?? 0;
+    if (left <= 0) return false;
+    this.#unseen.set(versionId, left - 1);
+    return true;
+  }
+}
+
+function matches(fault: CallFault, target: FaultTarget): boolean {
+  return (
+    (fault.operation === undefined || fault.operation === target.operation) &&
+    (fault.secretId === undefined || target.secretIds.includes(fault.secretId)) &&
+    (fault.versionId === undefined || target.versionIds.includes(fault.versionId))
+  );
+}
+
+const KINDS = ['error', 'throttle', 'delay', 'drop'] as const;
+const TEXT_MEMBERS = ['operation', 'secretId', 'versionId', 'type', 'message'] as const;
+const NUMBER_MEMBERS = ['nth', 'status', 'milliseconds'] as const;
+
+/**
+ * A fault out of JSON.
+ *
+ * @throws {RangeError} that says which member is wrong.
+ */
+export function parseFault(value: unknown): Fault {
+  if (!isJsonObject(value)) throw new RangeError('A fault is a JSON object');
+  if (value['kind'] === 'fresh-version-not-seen') {
+    const reads = value['reads'];
+    if (reads !== 'for-ever' && !isCount(reads)) throw new RangeError("reads must be a whole number or 'for-ever'");
+    return { kind: 'fresh-version-not-seen', reads };
+  }
+  const kind = KINDS.find((known) => known === value['kind']);
+  if (kind === undefined) throw new RangeError(`kind must be one of ${KINDS.join(', ')}, fresh-version-not-seen`);
+  const known = new Set<string>(['kind', 'when', ...TEXT_MEMBERS, ...NUMBER_MEMBERS]);
+  const unknown = Object.keys(value).find((name) => !known.has(name));
+  if (unknown !== undefined) throw new RangeError(`a fault has no member ${unknown}`);
+  const when = value['when'] ?? 'before';
+  if (when !== 'before' && when !== 'after') throw new RangeError("when must be 'before' or 'after'");
+  const members: Record<string, string | number> = {};
+  for (const name of TEXT_MEMBERS) {
+    const text = stringMember(value, name);
+    if (text !== undefined) members[name] = text;
+    else if (value[name] !== undefined) throw new RangeError(`${name} must be a string`);
+  }
+  for (const name of NUMBER_MEMBERS) {
+    const count = value[name];
+    if (isCount(count)) members[name] = count;
+    else if (count !== undefined) throw new RangeError(`${name} must be a whole number`);
+  }
+  if (members['nth'] === 0) throw new RangeError('nth counts from 1');
+  const status = members['status'];
+  if (typeof status === 'number' && (status < 400 || status > 599)) throw new RangeError('status must be 400 to 599');
+  return { ...members, kind, when };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}

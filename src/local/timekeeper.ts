@@ -1,0 +1,101 @@
+import type { Clock } from './clock.ts';
+import { nextDueMoment, type DueMoment } from './due-moments.ts';
+import type { ServiceState } from './state.ts';
+
+export interface TimekeeperDependencies {
+  readonly clock: Clock;
+  readonly state: () => ServiceState;
+  /** Does what is due; it may go on after it returns. */
+  readonly carryOut: (due: DueMoment) => Promise<void>;
+  /** Resolves when nothing runs any more. */
+  readonly idle: () => Promise<void>;
+}
+
+/** The longest wait that a Node timer takes is 24.8 days; looking once an hour costs nothing. */
+const LONGEST_WAIT = 3_600_000;
+
+/** Does what falls due, as time passes by itself and as the clock is moved. */
+export class Timekeeper {
+  readonly #deps: TimekeeperDependencies;
+  /** What was due and is done: a date that does not move is not taken up for ever. */
+  readonly #done = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #turn: Promise<void> = Promise.resolve();
+  #isMoving = false;
+  #isStopped = false;
+
+  constructor(deps: TimekeeperDependencies) {
+    this.#deps = deps;
+  }
+
+  /** Looks when something falls due next. To be called whenever the state has changed. */
+  arm(): void {
+    clearTimeout(this.#timer);
+    if (this.#isMoving || this.#isStopped) return;
+    const due = this.#next();
+    if (due === undefined) return;
+    const wait = Math.min(Math.max(due.at - this.#deps.clock.now(), 0), LONGEST_WAIT);
+    this.#timer = setTimeout(() => {
+      void this.#inTurn(() => this.#carryOutUntil(this.#deps.clock.now(), false)).finally(() => {
+        this.arm();
+      });
+    }, wait);
+    this.#timer.unref();
+  }
+
+  /**
+   * Moves the clock to a moment. What falls due on the way is carried out to its end at its own time, in order;
+   * meanwhile the clock stands still.
+   *
+   * @throws {RangeError} if the moment has passed.
+   */
+  moveTo(moment: number): Promise<void> {
+    const { clock, idle } = this.#deps;
+    return this.#inTurn(async () => {
+      clock.hold();
+      this.#isMoving = true;
+      try {
+        if (!Number.isFinite(moment) || moment < clock.now()) clock.moveTo(moment);
+        await idle();
+        await this.#carryOutUntil(moment, true);
+        clock.moveTo(moment);
+      } finally {
+        this.#isMoving = false;
+        clock.release();
+        this.arm();
+      }
+    });
+  }
+
+  /** Stops looking; resolves when a move that is under way has ended. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    await this.#turn;
+  }
+
+  async #carryOutUntil(moment: number, moves: boolean): Promise<void> {
+    for (let due = this.#next(); due !== undefined && due.at <= moment; due = this.#next()) {
+      if (this.#isStopped) return;
+      if (moves && due.at > this.#deps.clock.now()) this.#deps.clock.moveTo(due.at);
+      this.#done.add(keyOf(due));
+      await this.#deps.carryOut(due);
+      await this.#deps.idle();
+    }
+  }
+
+  #next(): DueMoment | undefined {
+    return nextDueMoment(this.#deps.state(), (due) => this.#done.has(keyOf(due)));
+  }
+
+  /** One move at a time. */
+  #inTurn(move: () => Promise<void>): Promise<void> {
+    const moved = this.#turn.then(move);
+    this.#turn = moved.catch(() => undefined);
+    return moved;
+  }
+}
+
+function keyOf(due: DueMoment): string {
+  return `${due.what} ${due.arn} ${due.at}`;
+}
