@@ -1,0 +1,74 @@
+import { functionName, LambdaError, type Invocation, type Invoke } from './lambda-invocation.ts';
+import { isJsonObject, stringMember } from './json.ts';
+
+export interface LambdaEndpointOptions {
+  /** Where the Lambda Invoke API listens, such as the address that `sam local start-lambda` prints. */
+  readonly url: string;
+  /** Default: the name in the ARN of the secret's rotation Lambda. */
+  readonly functionName?: string;
+}
+
+/** Invokes through the Lambda API: `POST /2015-03-31/functions/{name}/invocations` (Lambda API reference, "Invoke"). */
+export function lambdaEndpoint(options: LambdaEndpointOptions): Invoke {
+  return async (invocation) => {
+    const response = await post(options, invocation, invocation.kind === 'event' ? 'Event' : 'RequestResponse');
+    // `sam local start-lambda` knows no asynchronous invocation before its pull request 8590 and answers 501.
+    if (invocation.kind === 'event' && response.status === 501) {
+      await response.body?.cancel();
+      return resultOf(await post(options, invocation, 'RequestResponse'));
+    }
+    return resultOf(response);
+  };
+}
+
+async function post(options: LambdaEndpointOptions, invocation: Invocation, invocationType: string): Promise<Response> {
+  const name = encodeURIComponent(options.functionName ?? functionName(invocation.functionArn));
+  const url = `${options.url.replace(/\/+$/, '')}/2015-03-31/functions/${name}/invocations`;
+  try {
+    return await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-amz-invocation-type': invocationType },
+      body: JSON.stringify(invocation.event),
+      signal: invocation.signal,
+    });
+  } catch (error) {
+    throw new LambdaError('Local.Unreachable', `No Lambda answers at ${url}: ${causeOf(error)}`);
+  }
+}
+
+async function resultOf(response: Response): Promise<unknown> {
+  const body = parsed(await response.text());
+  const members = isJsonObject(body) ? body : {};
+  if (response.headers.get('x-amz-function-error') !== null || hasErrorShape(members)) {
+    const trace = members['stackTrace'] ?? members['trace'];
+    throw new LambdaError(
+      stringMember(members, 'errorType') ?? 'Unknown',
+      stringMember(members, 'errorMessage') ?? 'the Lambda failed without a message',
+      Array.isArray(trace) ? trace.filter((line) => typeof line === 'string') : [],
+    );
+  }
+  if (!response.ok) {
+    const message = stringMember(members, 'Message') ?? stringMember(members, 'message') ?? 'no message';
+    throw new LambdaError('Local.InvokeFailed', `The Lambda endpoint answered ${response.status}: ${message}`);
+  }
+  return body;
+}
+
+/** Some local endpoints leave the error header out; a rotation step's own result is never shaped like an error. */
+function hasErrorShape(members: Readonly<Record<string, unknown>>): boolean {
+  return typeof members['errorType'] === 'string' && typeof members['errorMessage'] === 'string';
+}
+
+function parsed(text: string): unknown {
+  if (text === '') return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function causeOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}

@@ -1,0 +1,98 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { lambdaEndpoint } from '../../src/local/lambda-endpoint.ts';
+
+interface Seen {
+  readonly path: string | undefined;
+  readonly type: string | string[] | undefined;
+  readonly body: string;
+}
+
+async function endpoint(answer: (seen: Seen, response: ServerResponse) => void) {
+  const seen: Seen[] = [];
+  const server = createServer((request, response) => {
+    void (async () => {
+      const entry = { path: request.url, type: request.headers['x-amz-invocation-type'], body: await text(request) };
+      seen.push(entry);
+      answer(entry, response);
+    })();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  closers.push(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { url: `http://127.0.0.1:${port}`, seen };
+}
+
+async function text(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+function invocation(kind: 'wait' | 'event') {
+  return {
+    event: { Step: 'createSecret' },
+    functionArn: 'arn:aws:lambda:us-east-1:123456789012:function:rotate:live',
+    secretArn: 'arn:s',
+    kind,
+    signal: new AbortController().signal,
+  };
+}
+
+describe('a Lambda behind the Invoke API', () => {
+  test('is called by the name in its ARN and waited for', async () => {
+    const { url, seen } = await endpoint((_seen, response) => response.end('{"a":1}'));
+    expect(await lambdaEndpoint({ url: `${url}/` })(invocation('wait'))).toEqual({ a: 1 });
+    expect(seen).toEqual([
+      { path: '/2015-03-31/functions/rotate/invocations', type: 'RequestResponse', body: '{"Step":"createSecret"}' },
+    ]);
+  });
+
+  test('can have another name there, and answer nothing', async () => {
+    const { url, seen } = await endpoint((_seen, response) => response.end());
+    expect(await lambdaEndpoint({ url, functionName: 'Other' })(invocation('wait'))).toBeNull();
+    expect(seen[0]?.path).toBe('/2015-03-31/functions/Other/invocations');
+  });
+
+  test.each([true, false])('fails as its error says (with the error header: %s)', async (withHeader) => {
+    const { url } = await endpoint((_seen, response) => {
+      if (withHeader) response.setHeader('X-Amz-Function-Error', 'Unhandled');
+      response.end('{"errorType":"KeyRingError","errorMessage":"RING_FULL","trace":["a"]}');
+    });
+    await expect(lambdaEndpoint({ url })(invocation('wait'))).rejects.toMatchObject({
+      errorType: 'KeyRingError',
+      message: 'RING_FULL',
+      trace: ['a'],
+    });
+  });
+
+  test('is called and waited for where asynchronous invocation is not supported', async () => {
+    const { url, seen } = await endpoint((request, response) => {
+      response.statusCode = request.type === 'Event' ? 501 : 200;
+      response.end('{}');
+    });
+    await lambdaEndpoint({ url })(invocation('event'));
+    expect(seen.map(({ type }) => type)).toEqual(['Event', 'RequestResponse']);
+  });
+
+  test('that does not exist, or does not answer, is named', async () => {
+    const { url } = await endpoint((_seen, response) => {
+      response.statusCode = 404;
+      response.end('{"Message":"Function not found"}');
+    });
+    await expect(lambdaEndpoint({ url })(invocation('wait'))).rejects.toThrow('answered 404: Function not found');
+    await expect(lambdaEndpoint({ url: 'http://127.0.0.1:1' })(invocation('wait'))).rejects.toThrow(
+      'No Lambda answers at http://127.0.0.1:1',
+    );
+  });
+});
