@@ -1,0 +1,39 @@
+import type { IncomingMessage } from 'node:http';
+
+/** The request's body is longer than the service reads. */
+export class BodyTooLarge extends Error {
+  constructor() {
+    super('The request body is too large');
+    this.name = 'BodyTooLarge';
+  }
+}
+
+/**
+ * Reads a body as UTF-8 text. Stops reading as soon as it is known to be too long.
+ *
+ * @param limit bytes.
+ * @throws {BodyTooLarge}, or the stream's error if the client goes away.
+ */
+export async function readBody(request: IncomingMessage, limit: number): Promise<string> {
+  if (Number(request.headers['content-length'] ?? 0) > limit) throw new BodyTooLarge();
+  const chunks: Buffer[] = [];
+  let length = 0;
+  return new Promise((resolve, reject) => {
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > limit) {
+        request.pause();
+        reject(new BodyTooLarge());
+        return;
+      }
+      chunks.push(chunk);
+    });
+    request.on('end', () => {
+      resolve(Buffer.concat(chunks).toString('utf8'));
+    });
+    request.on('error', reject);
+    request.on('close', () => {
+      reject(new Error('The client went away'));
+    });
+  });
+}

@@ -1,0 +1,331 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { DEFAULT_BEHAVIOUR } from './behaviour.ts';
+import { CallLog } from './call-log.ts';
+import { IN_PROCESS_CALLER, LAMBDA_ACCESS_KEY_ID, type Caller } from './caller.ts';
+import { changeNotice, NOTICED_OPERATIONS, scheduledEvent } from './change-notice.ts';
+import { Clock } from './clock.ts';
+import type { DueMoment } from './due-moments.ts';
+import { Faults, type FaultTarget } from './faults.ts';
+import { isJsonObject, stringMember, type JsonObject } from './json.ts';
+import { LambdaError, type Invoke } from './lambda-invocation.ts';
+import { notSeenYet, suffer } from './misfortune.ts';
+import { NoticeDelivery } from './notice-delivery.ts';
+import { isOperationName, perform, type OperationName } from './perform.ts';
+import { RotationDriver } from './rotation-driver.ts';
+import { RotationHistory } from './rotation-history.ts';
+import { beginScheduledRotation } from './rotation-state.ts';
+import type { SavedState } from './saved-state.ts';
+import { withoutSecretOf } from './secrets.ts';
+import { ServiceError } from './service-error.ts';
+import type { Behaviour, CallContext, Secret, ServiceState } from './state.ts';
+import { Timekeeper } from './timekeeper.ts';
+
+export interface ServiceOptions {
+  /** Default `us-east-1`. */
+  readonly region?: string;
+  /** Default `123456789012`. */
+  readonly accountId?: string;
+  readonly behaviour?: Partial<Behaviour>;
+  /** Runs the rotation Lambda; without one every rotation fails. */
+  readonly invoke?: Invoke;
+  /** How often a rotation is tried with one token; default 3. */
+  readonly tries?: number;
+  /** Real milliseconds between two tries; default 100. */
+  readonly retryPause?: number;
+  /** Whether the Lambda hears of changes by hand, as EventBridge would tell it; default yes. */
+  readonly notices?: boolean;
+  /** Access keys whose changes are the Lambda's own, besides the one that the local service gives it. */
+  readonly lambdaAccessKeyIds?: readonly string[];
+  readonly saved?: SavedState;
+  /** Called after every change; the answer waits for it. */
+  readonly save?: (saved: SavedState) => Promise<void>;
+  readonly realNow?: () => number;
+  readonly newId?: () => string;
+  readonly randomBytes?: (length: number) => Uint8Array;
+}
+
+const DEFAULT_TRIES = 3;
+
+const PUTTING_OPERATIONS: ReadonlySet<OperationName> = new Set(['CreateSecret', 'PutSecretValue', 'UpdateSecret']);
+
+/**
+ * The local Secrets Manager: the pure state machine (perform.ts) with a clock, faults, a rotation driver and notices of
+ * changes by hand around it. Usable within a process; http-server.ts gives it its HTTP face.
+ */
+export class LocalSecretsManager {
+  readonly region: string;
+  readonly accountId: string;
+  readonly clock: Clock;
+  readonly faults = new Faults();
+  readonly calls = new CallLog();
+  readonly history = new RotationHistory();
+  readonly #options: ServiceOptions;
+  readonly #invoke: Invoke;
+  readonly #driver: RotationDriver;
+  readonly #notices: NoticeDelivery;
+  readonly #timekeeper: Timekeeper;
+  readonly #closing = new AbortController();
+  #state: ServiceState;
+  #behaviour: Behaviour;
+
+  constructor(options: ServiceOptions = {}) {
+    this.#options = options;
+    this.region = options.region ?? 'us-east-1';
+    this.accountId = options.accountId ?? '123456789012';
+    this.clock = new Clock(options.realNow, options.saved?.clockOffset);
+    this.#state = options.saved?.state ?? { secrets: {} };
+    this.#behaviour = { ...DEFAULT_BEHAVIOUR, ...options.behaviour };
+    this.#invoke = options.invoke ?? noLambda;
+    this.#notices = new NoticeDelivery(this.#invoke, this.#closing.signal);
+    this.#driver = new RotationDriver({
+      state: () => this.#state,
+      now: () => this.clock.now(),
+      newId: () => this.#newId(),
+      change: (next) => this.#replace(next(this.#state, this.#context())),
+      invoke: this.#invoke,
+      history: this.history,
+      tries: options.tries ?? DEFAULT_TRIES,
+      retryPause: options.retryPause ?? 100,
+      signal: this.#closing.signal,
+    });
+    this.#timekeeper = new Timekeeper({
+      clock: this.clock,
+      state: () => this.#state,
+      carryOut: (due) => this.#carryOut(due),
+      idle: () => this.idle(),
+    });
+  }
+
+  /** Takes up what an earlier process left unfinished, and begins to watch the time. Call it once calls can come in. */
+  start(): void {
+    for (const { arn, rotation } of Object.values(this.#state.secrets)) {
+      if (rotation?.underWay !== undefined) this.#driver.start(arn);
+    }
+    this.#timekeeper.arm();
+  }
+
+  get state(): ServiceState {
+    return this.#state;
+  }
+
+  get behaviour(): Behaviour {
+    return this.#behaviour;
+  }
+
+  setBehaviour(behaviour: Partial<Behaviour>): void {
+    this.#behaviour = { ...this.#behaviour, ...behaviour };
+  }
+
+  /**
+   * One API call, faults and all.
+   *
+   * @param input the request's JSON body.
+   * @returns the answer's JSON body.
+   * @throws {ServiceError} as the service answers it, {ConnectionDropped} if a fault says so.
+   */
+  async call(operation: string, input: unknown, caller: Caller = IN_PROCESS_CALLER): Promise<JsonObject> {
+    if (!isOperationName(operation)) throw new ServiceError('UnknownOperationException', '');
+    const request = isJsonObject(input) ? input : {};
+    const struck = this.faults.strike(this.#faultTarget(operation, request));
+    let outcome = 'ok';
+    try {
+      await suffer(
+        struck.filter((fault) => fault.when !== 'after'),
+        this.#closing.signal,
+      );
+      try {
+        return await this.#perform(operation, request, caller);
+      } finally {
+        await suffer(
+          struck.filter((fault) => fault.when === 'after'),
+          this.#closing.signal,
+        );
+      }
+    } catch (error) {
+      outcome = error instanceof ServiceError ? error.type : 'connection dropped';
+      throw error;
+    } finally {
+      this.#log(operation, request, caller, outcome);
+    }
+  }
+
+  /** Resolves when no rotation runs and no notice is being delivered. */
+  async idle(): Promise<void> {
+    do {
+      await this.#driver.idle();
+      await this.#notices.idle();
+    } while (!this.#driver.isIdle || !this.#notices.isIdle);
+  }
+
+  /** Moves the clock forward by milliseconds; see `advanceTo`. */
+  advance(milliseconds: number): Promise<void> {
+    return this.advanceTo(this.clock.now() + milliseconds);
+  }
+
+  /**
+   * Moves the clock to a moment (milliseconds since 1970). On the way each rotation that falls due runs to its end at
+   * its own time, and secrets whose recovery window ends are removed.
+   *
+   * @throws {RangeError} if the moment has passed.
+   */
+  async advanceTo(moment: number): Promise<void> {
+    await this.#timekeeper.moveTo(moment);
+    await this.#save();
+  }
+
+  /**
+   * Moves the clock to the next scheduled rotation of this secret (name or ARN), and runs it.
+   *
+   * @throws {RangeError} if the secret has none.
+   */
+  async advanceToNextRotation(secretId: string): Promise<void> {
+    const next = this.#find(secretId)?.rotation?.nextRotationDate;
+    if (next === undefined) throw new RangeError(`${secretId} has no rotation to come`);
+    await this.advanceTo(Math.max(next, this.clock.now()));
+  }
+
+  /** Sends the Lambda its daily tick, once for each secret that it rotates; rejects if it fails. */
+  async tick(): Promise<void> {
+    const { region, accountId } = this;
+    for (const { arn, rotation } of Object.values(this.#state.secrets)) {
+      if (rotation === undefined) continue;
+      const event = scheduledEvent({ id: this.#newId(), now: this.clock.now(), region, accountId });
+      const { signal } = this.#closing;
+      await this.#invoke({ event, functionArn: rotation.lambdaArn, secretArn: arn, kind: 'wait', signal });
+    }
+  }
+
+  /** Stops what runs, and waits for it and for the last save. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#timekeeper.stop();
+    await this.idle();
+    await this.#save();
+  }
+
+  async #perform(name: OperationName, request: JsonObject, caller: Caller): Promise<JsonObject> {
+    let result: ReturnType<typeof perform>;
+    try {
+      result = perform(this.#state, name, request, this.#context());
+    } catch (error) {
+      await this.#reattemptIfRefused(name, request, error);
+      throw error;
+    }
+    const { state, output } = result;
+    const versionId = stringMember(output, 'VersionId');
+    if (name === 'GetSecretValue' && versionId !== undefined && this.faults.isUnseen(versionId)) {
+      throw notSeenYet(stringMember(request, 'VersionId'), stringMember(request, 'VersionStage') ?? 'AWSCURRENT');
+    }
+    if (state !== this.#state) {
+      if (PUTTING_OPERATIONS.has(name) && versionId !== undefined) this.faults.valuePut(versionId);
+      await this.#replace(state);
+    }
+    const arn = stringMember(output, 'ARN');
+    if (arn !== undefined) {
+      if (name === 'RotateSecret') this.#driver.start(arn);
+      if (NOTICED_OPERATIONS.has(name) && !this.#isLambda(caller)) this.#notify(name, request, arn, caller);
+    }
+    return output;
+  }
+
+  /** "A previous rotation isn't complete. That rotation will be reattempted.": refused, and yet something happens. */
+  async #reattemptIfRefused(name: OperationName, request: JsonObject, error: unknown): Promise<void> {
+    if (name !== 'RotateSecret' || !(error instanceof ServiceError)) return;
+    const arn = this.#find(stringMember(request, 'SecretId'))?.arn;
+    if (arn === undefined || !error.message.includes('will be reattempted') || this.#driver.isRunning(arn)) return;
+    await this.#beginRotation(arn);
+  }
+
+  async #beginRotation(arn: string): Promise<void> {
+    await this.#replace(beginScheduledRotation(this.#state, arn, this.#context()));
+    this.#driver.start(arn);
+  }
+
+  #notify(operation: OperationName, input: JsonObject, arn: string, caller: Caller): void {
+    const functionArn = this.#state.secrets[arn]?.rotation?.lambdaArn;
+    if (this.#options.notices === false || functionArn === undefined) return;
+    const { region, accountId } = this;
+    const ids = { requestId: this.#newId(), eventId: this.#newId() };
+    const now = this.clock.now();
+    const event = changeNotice({ operation, input, arn, caller, ...ids, now, region, accountId });
+    this.#notices.send({ event, functionArn, secretArn: arn });
+  }
+
+  async #carryOut(due: DueMoment): Promise<void> {
+    if (due.what === 'deletion') {
+      await this.#replace(withoutSecretOf(this.#state, due.arn));
+      return;
+    }
+    if (this.#driver.isRunning(due.arn)) return;
+    await this.#beginRotation(due.arn);
+  }
+
+  async #replace(state: ServiceState): Promise<void> {
+    this.#state = state;
+    this.#timekeeper.arm();
+    await this.#save();
+  }
+
+  async #save(): Promise<void> {
+    try {
+      await this.#options.save?.({ clockOffset: this.clock.offset, state: this.#state });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : 'unknown';
+      throw new ServiceError('InternalServiceError', `The state file cannot be written: ${reason}`, 500);
+    }
+  }
+
+  #log(operation: OperationName, request: JsonObject, caller: Caller, outcome: string): void {
+    const secretId = stringMember(request, 'SecretId') ?? stringMember(request, 'Name');
+    const versionId = stringMember(request, 'VersionId') ?? stringMember(request, 'ClientRequestToken');
+    this.calls.record({
+      operation,
+      ...(secretId === undefined ? {} : { secretId }),
+      ...(versionId === undefined ? {} : { versionId }),
+      by: this.#isLambda(caller) ? 'lambda' : 'caller',
+      at: this.clock.now(),
+      outcome,
+    });
+  }
+
+  #faultTarget(operation: OperationName, request: JsonObject): FaultTarget {
+    const id = stringMember(request, 'SecretId') ?? stringMember(request, 'Name');
+    const secret = this.#find(id);
+    const named = stringMember(request, 'VersionId') ?? stringMember(request, 'ClientRequestToken');
+    const stage = stringMember(request, 'VersionStage') ?? 'AWSCURRENT';
+    const staged = Object.entries(secret?.versions ?? {}).find(([, version]) => version.stages.includes(stage))?.[0];
+    const versionId = named ?? (operation === 'GetSecretValue' ? staged : undefined);
+    return {
+      operation,
+      secretIds: [id, secret?.name, secret?.arn].filter((text) => text !== undefined),
+      versionIds: versionId === undefined ? [] : [versionId],
+    };
+  }
+
+  #find(secretId: string | undefined): Secret | undefined {
+    return Object.values(this.#state.secrets).find(({ arn, name }) => arn === secretId || name === secretId);
+  }
+
+  #isLambda({ accessKeyId }: Caller): boolean {
+    return accessKeyId === LAMBDA_ACCESS_KEY_ID || (this.#options.lambdaAccessKeyIds?.includes(accessKeyId) ?? false);
+  }
+
+  #newId(): string {
+    return (this.#options.newId ?? randomUUID)();
+  }
+
+  #context(): CallContext {
+    return {
+      now: this.clock.now(),
+      region: this.region,
+      accountId: this.accountId,
+      behaviour: this.#behaviour,
+      newId: () => this.#newId(),
+      randomBytes: this.#options.randomBytes ?? randomBytes,
+    };
+  }
+}
+
+function noLambda(): Promise<never> {
+  return Promise.reject(new LambdaError('Local.NoLambda', 'The local service was started without a Lambda'));
+}

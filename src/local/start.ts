@@ -1,0 +1,90 @@
+import { serve } from './http-server.ts';
+import { lambdaEndpoint } from './lambda-endpoint.ts';
+import type { Invoke } from './lambda-invocation.ts';
+import { lambdaProcess } from './lambda-process.ts';
+import { LocalSecretsManager, type ServiceOptions } from './service.ts';
+import { StateFile } from './state-file.ts';
+
+/** How the rotation Lambda is run: one of these. */
+export type LambdaChoice =
+  | {
+      /** The built bundle (a file), run in a fresh Node process each time. */
+      readonly bundle: string;
+      /** `lambda-runner.mjs`. */
+      readonly runner: string;
+      /** Milliseconds; default 30,000. */
+      readonly timeout?: number;
+      readonly environment?: Readonly<Record<string, string>>;
+      /** Gets each line of the Lambda's log; default: standard error. */
+      readonly log?: (line: string) => void;
+    }
+  | {
+      /** An endpoint of the Lambda Invoke API. */
+      readonly url: string;
+      readonly functionName?: string;
+    }
+  | Invoke;
+
+export interface StartOptions extends Omit<ServiceOptions, 'invoke' | 'saved' | 'save'> {
+  /** Default 0: any that is free. */
+  readonly port?: number;
+  /** Default `127.0.0.1`. */
+  readonly host?: string;
+  /** Path of the state file; default: the state lives in memory. */
+  readonly stateFile?: string;
+  readonly lambda?: LambdaChoice;
+}
+
+export interface LocalService {
+  readonly url: string;
+  readonly port: number;
+  readonly service: LocalSecretsManager;
+  /** Ends invocations and connections, and waits for the state file. */
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Starts a local Secrets Manager on this machine.
+ *
+ * @throws {StateFileError} for a damaged or foreign state file, or Node's error if it cannot listen.
+ */
+export async function startLocalService(options: StartOptions = {}): Promise<LocalService> {
+  const { port = 0, host = '127.0.0.1', stateFile, lambda, ...serviceOptions } = options;
+  const file = stateFile === undefined ? undefined : new StateFile(stateFile);
+  const saved = await file?.load();
+  let url = '';
+  const service: LocalSecretsManager = new LocalSecretsManager({
+    ...serviceOptions,
+    ...(file === undefined ? {} : { save: (state) => file.save(state) }),
+    ...(saved === undefined ? {} : { saved }),
+    ...(lambda === undefined
+      ? {}
+      : {
+          invoke: invokeOf(lambda, {
+            endpoint: () => url,
+            region: options.region ?? 'us-east-1',
+            clockOffset: () => service.clock.offset,
+          }),
+        }),
+  });
+  const server = await serve(service, port, host);
+  url = server.url;
+  service.start();
+  return {
+    url,
+    port: server.port,
+    service,
+    close: async () => {
+      await service.close();
+      await server.close();
+    },
+  };
+}
+
+function invokeOf(
+  lambda: LambdaChoice,
+  surroundings: { endpoint: () => string; region: string; clockOffset: () => number },
+): Invoke {
+  if (typeof lambda === 'function') return lambda;
+  return 'url' in lambda ? lambdaEndpoint(lambda) : lambdaProcess({ ...lambda, ...surroundings });
+}
