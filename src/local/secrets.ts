@@ -23,13 +23,14 @@ export function findSecret(state: ServiceState, secretId: string): Secret {
 
 /** The secret, if there is one; deleted ones are found as long as they can be restored. */
 export function lookUp(state: ServiceState, secretId: string): Secret | undefined {
-  const byArn = state.secrets[secretId];
-  if (byArn !== undefined) return byArn;
   const all = Object.values(state.secrets);
+  // A name can be that of a member of every object ('constructor'): only an ARN is looked up as a key.
   if (!secretId.startsWith('arn:')) {
     checkName(secretId);
     return all.find((secret) => secret.name === secretId);
   }
+  const byArn = state.secrets[secretId];
+  if (byArn !== undefined) return byArn;
   if (/-[a-zA-Z0-9]{6}$/.test(secretId)) return undefined;
   return all.find((secret) => secret.arn.slice(0, -ARN_SUFFIX_LENGTH) === secretId);
 }

@@ -192,10 +192,11 @@ const UNEXPECTED_START = 'Start of structure or map found where not expected.';
 /** Recorded of several AWS JSON services, of Secrets Manager itself only in part. */
 function cannotBecome(value: unknown, type: string): string {
   if (Array.isArray(value) || isStructure(value)) return UNEXPECTED_START;
-  return `${jsonTypeOf(value)}_VALUE can not be converted to ${type === 'Integer' ? 'an' : 'a'} ${type}`;
+  return `${jsonTypeOf(value)}_VALUE can not be converted to a ${type}`;
 }
 
 function jsonTypeOf(value: unknown): string {
   if (typeof value === 'boolean') return value ? 'TRUE' : 'FALSE';
-  return typeof value === 'number' ? 'NUMBER' : 'STRING';
+  if (typeof value === 'number') return 'NUMBER';
+  return typeof value === 'string' ? 'STRING' : 'NULL';
 }

@@ -33,7 +33,7 @@ export function unfinishedVersion(versions: Versions): string | undefined {
 /** Puts the label on the version, taking it from the one that had it; `AWSCURRENT` takes `AWSPREVIOUS` along. */
 export function moveLabel(versions: Versions, label: string, to: string): Versions {
   if (label === CURRENT) return moveCurrent(versions, to);
-  if (hasLabel(versions, to, label)) return versions;
+  if (hasLabel(versions, to, label) || (label === PREVIOUS && hasLabel(versions, to, CURRENT))) return versions;
   return changeStages(detachLabel(versions, label), to, (stages) => [...stages, label]);
 }
 

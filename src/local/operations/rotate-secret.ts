@@ -1,5 +1,5 @@
 import { present } from '../answer.ts';
-import { beginRotation, beginTest, scheduled } from '../rotation-state.ts';
+import { beginRotation, beginScheduledRotation, beginTest, scheduled } from '../rotation-state.ts';
 import { checkRules } from '../schedule.ts';
 import { invalidParameter, invalidRequest } from '../service-error.ts';
 import { findLiveSecret, TOKEN_MISSING, withSecret, type Outcome } from '../secrets.ts';
@@ -23,8 +23,11 @@ export function rotateSecret(state: ServiceState, input: Request, context: CallC
   if (rules !== undefined) checkRules(rules);
   const secret = findLiveSecret(state, input.SecretId);
   const output = { ARN: secret.arn, Name: secret.name, VersionId: token };
-  // A retry of the request that began this rotation, or of one that has ended: nothing new is made.
-  if (secret.versions[token] !== undefined) return { state, output };
+  if (secret.versions[token] !== undefined) {
+    // A repetition of the request that made this version: nothing new is made, an unfinished rotation goes on.
+    const isUnfinished = unfinishedVersion(secret.versions) === token;
+    return { state: isUnfinished ? beginScheduledRotation(state, secret.arn, context) : state, output };
+  }
 
   const rotation = configured(secret, input.RotationLambdaARN, rules, context);
   if (unfinishedVersion(secret.versions) !== undefined) {

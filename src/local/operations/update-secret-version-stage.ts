@@ -20,6 +20,7 @@ export function updateSecretVersionStage(state: ServiceState, input: Request, co
   };
 }
 
+/** Documented as the type; the wording is on record for reading a version. */
 function checkExists(versions: Versions, id: string | undefined): void {
   if (id === undefined || versions[id] !== undefined) return;
   throw notFound(`Secrets Manager can't find the specified secret value for VersionId: ${id}`);
