@@ -34,21 +34,29 @@ export class Clock {
 
   /** @throws {RangeError} if the moment has passed: time that ran backwards would break every date in the state. */
   moveTo(moment: number): void {
-    const now = this.now();
-    if (!Number.isFinite(moment) || moment < now) {
-      throw new RangeError(`The clock only moves forward: it is ${isoDate(now)}, asked for ${isoDate(moment)}`);
-    }
-    if (this.#heldAt === undefined) this.#offset += moment - now;
+    this.check(moment);
+    if (this.#heldAt === undefined) this.#offset += moment - this.now();
     else this.#heldAt = moment;
+  }
+
+  /** @throws {RangeError} as `moveTo` would. */
+  check(moment: number): void {
+    const now = this.now();
+    if (!(moment >= now && moment <= LAST_MOMENT)) {
+      const range = `from now, ${isoDate(now)}, to ${isoDate(LAST_MOMENT)}`;
+      throw new RangeError(`The clock only moves forward, ${range}: asked for ${isoDate(moment)}`);
+    }
   }
 }
 
+/** The last millisecond of the year 9999: later years have no four digits, which formats of dates count on. */
+const LAST_MOMENT = Date.UTC(10_000, 0, 1) - 1;
 /** The furthest moment that a JavaScript date can name. */
-const LAST_MOMENT = 8.64e15;
+const LAST_DATE = 8.64e15;
 
 /** ISO 8601 in UTC; for a moment that is no date, what was given. */
 export function isoDate(moment: number): string {
-  return Math.abs(moment) <= LAST_MOMENT ? new Date(moment).toISOString() : String(moment);
+  return Math.abs(moment) <= LAST_DATE ? new Date(moment).toISOString() : String(moment);
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3, w: 7 * 86_400e3 };

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { AWS_JSON, errorBody, NotAwsJson, readHeaders, readInput } from './aws-json.ts';
 import { control, CONTROL_PREFIX } from './control.ts';
+import { messageOf, nameOf } from './error-message.ts';
 import type { JsonObject } from './json.ts';
 import { ConnectionDropped } from './misfortune.ts';
 import { BodyTooLarge, readBody } from './request-body.ts';
@@ -29,7 +30,7 @@ const BODY_LIMIT = 1_048_576;
 export async function serve(service: LocalSecretsManager, port: number, host: string): Promise<HttpServer> {
   const server = createServer((request, response) => {
     respond(service, request, response).catch(() => {
-      request.destroy();
+      request.socket.destroy();
     });
   });
   server.on('clientError', (_error, socket) => {
@@ -56,12 +57,18 @@ async function respond(
     if (path.startsWith(CONTROL_PREFIX)) await respondControl(service, path, request, response);
     else await respondAws(service, request, response);
   } catch (error) {
-    if (error instanceof ConnectionDropped) request.destroy();
+    // The socket: destroying a request that has been read leaves its connection open.
+    if (error instanceof ConnectionDropped) request.socket.destroy();
     else if (error instanceof NotAwsJson) send(response, 404, 'application/xml', '<UnknownOperationException/>\n');
     else if (error instanceof BodyTooLarge) refuseBody(request, response);
     else if (error instanceof ServiceError) sendJson(response, error.status, errorBody(error));
-    else if (!request.complete) request.destroy();
-    else sendJson(response, 500, errorBody(new ServiceError('InternalFailure', describe(error), 500)));
+    else if (!request.complete) request.socket.destroy();
+    else
+      sendJson(
+        response,
+        500,
+        errorBody(new ServiceError('InternalFailure', `${nameOf(error)}: ${messageOf(error)}`, 500)),
+      );
   }
 }
 
@@ -93,7 +100,7 @@ async function respondControl(
 /** No record tells how the service answers a body beyond all limits; 413 with this type is what its framework has. */
 function refuseBody(request: IncomingMessage, response: ServerResponse): void {
   response.setHeader('Connection', 'close');
-  response.once('finish', () => request.destroy());
+  response.once('finish', () => request.socket.destroy());
   sendJson(response, 413, { __type: 'RequestEntityTooLargeException' });
 }
 
@@ -105,10 +112,6 @@ function send(response: ServerResponse, status: number, contentType: string, bod
   if (response.headersSent || response.destroyed) return;
   response.writeHead(status, { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body) });
   response.end(body);
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
 }
 
 function urlOf(host: string, port: number): string {

@@ -1,3 +1,4 @@
+import { messageOf } from './error-message.ts';
 import { functionName, LambdaError, type Invocation, type Invoke } from './lambda-invocation.ts';
 import { isJsonObject, stringMember } from './json.ts';
 
@@ -69,6 +70,6 @@ function parsed(text: string): unknown {
 }
 
 function causeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? error.cause.message : error.message;
+  const cause = error instanceof Error ? error.cause : undefined;
+  return messageOf(cause ?? error);
 }

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf, nameOf } from './error-message.ts';
 import type { CallContext, RotationUnderWay, ServiceState } from './state.ts';
 import {
   isAbandoned,
@@ -165,5 +166,5 @@ function isCurrent(state: ServiceState, arn: string, token: string): boolean {
 
 function errorOf(error: unknown): { type: string; message: string } {
   if (error instanceof LambdaError) return { type: error.errorType, message: error.message };
-  return error instanceof Error ? { type: error.name, message: error.message } : { type: 'Unknown', message: '' };
+  return { type: nameOf(error), message: messageOf(error) };
 }

@@ -5,6 +5,7 @@ import { IN_PROCESS_CALLER, LAMBDA_ACCESS_KEY_ID, type Caller } from './caller.t
 import { changeNotice, NOTICED_OPERATIONS, scheduledEvent } from './change-notice.ts';
 import { Clock } from './clock.ts';
 import type { DueMoment } from './due-moments.ts';
+import { messageOf } from './error-message.ts';
 import { Faults, type FaultTarget } from './faults.ts';
 import { isJsonObject, stringMember, type JsonObject } from './json.ts';
 import { LambdaError, type Invoke } from './lambda-invocation.ts';
@@ -159,7 +160,7 @@ export class LocalSecretsManager {
 
   /** Moves the clock forward by milliseconds; see `advanceTo`. */
   advance(milliseconds: number): Promise<void> {
-    return this.advanceTo(this.clock.now() + milliseconds);
+    return this.#move((now) => now + milliseconds);
   }
 
   /**
@@ -168,9 +169,8 @@ export class LocalSecretsManager {
    *
    * @throws {RangeError} if the moment has passed.
    */
-  async advanceTo(moment: number): Promise<void> {
-    await this.#timekeeper.moveTo(moment);
-    await this.#save();
+  advanceTo(moment: number): Promise<void> {
+    return this.#move(() => moment);
   }
 
   /**
@@ -181,7 +181,7 @@ export class LocalSecretsManager {
   async advanceToNextRotation(secretId: string): Promise<void> {
     const next = this.#find(secretId)?.rotation?.nextRotationDate;
     if (next === undefined) throw new RangeError(`${secretId} has no rotation to come`);
-    await this.advanceTo(Math.max(next, this.clock.now()));
+    await this.#move((now) => Math.max(next, now));
   }
 
   /** Sends the Lambda its daily tick, once for each secret that it rotates; rejects if it fails. */
@@ -236,6 +236,11 @@ export class LocalSecretsManager {
     await this.#beginRotation(arn);
   }
 
+  async #move(target: (now: number) => number): Promise<void> {
+    await this.#timekeeper.moveTo(target);
+    await this.#save();
+  }
+
   async #beginRotation(arn: string): Promise<void> {
     await this.#replace(beginScheduledRotation(this.#state, arn, this.#context()));
     this.#driver.start(arn);
@@ -270,8 +275,7 @@ export class LocalSecretsManager {
     try {
       await this.#options.save?.({ clockOffset: this.clock.offset, state: this.#state });
     } catch (error) {
-      const reason = error instanceof Error ? error.message : 'unknown';
-      throw new ServiceError('InternalServiceError', `The state file cannot be written: ${reason}`, 500);
+      throw new ServiceError('InternalServiceError', `The state file cannot be written: ${messageOf(error)}`, 500);
     }
   }
 

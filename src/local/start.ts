@@ -75,8 +75,11 @@ export async function startLocalService(options: StartOptions = {}): Promise<Loc
     port: server.port,
     service,
     close: async () => {
-      await service.close();
-      await server.close();
+      try {
+        await service.close();
+      } finally {
+        await server.close();
+      }
     },
   };
 }

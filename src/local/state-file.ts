@@ -1,6 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import writeFileAtomic from 'write-file-atomic';
+import { codeOf, messageOf } from './error-message.ts';
 import { parseStateFile, stateFileText, type SavedState } from './saved-state.ts';
+
+// write-file-atomic hashes `__filename` into the names of its temporary files. Bundled into an ES module it finds none,
+// and fails at the first write; any text does.
+if (!('__filename' in globalThis)) Object.assign(globalThis, { __filename: 'local-secrets-manager' });
 
 /** The state file cannot be read, or holds something else. The message names the file and the next step. */
 export class StateFileError extends Error {
@@ -32,8 +37,8 @@ export class StateFile {
     try {
       text = await readFile(this.#path, 'utf8');
     } catch (error) {
-      if (isErrno(error) && error.code === 'ENOENT') return undefined;
-      throw new StateFileError(this.#path, isErrno(error) ? error.message : 'it cannot be read', { cause: error });
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw new StateFileError(this.#path, messageOf(error), { cause: error });
     }
     try {
       return parseStateFile(text);
@@ -64,8 +69,4 @@ export class StateFile {
     this.#writing = written;
     return written;
   }
-}
-
-function isErrno(error: unknown): error is { readonly code: unknown; readonly message: string } {
-  return typeof error === 'object' && error !== null && 'code' in error && 'message' in error;
 }

@@ -47,15 +47,17 @@ export class Timekeeper {
    * Moves the clock to a moment. What falls due on the way is carried out to its end at its own time, in order;
    * meanwhile the clock stands still.
    *
+   * @param target the moment, of the time at which the move begins.
    * @throws {RangeError} if the moment has passed.
    */
-  moveTo(moment: number): Promise<void> {
+  moveTo(target: (now: number) => number): Promise<void> {
     const { clock, idle } = this.#deps;
     return this.#inTurn(async () => {
       clock.hold();
       this.#isMoving = true;
       try {
-        if (!Number.isFinite(moment) || moment < clock.now()) clock.moveTo(moment);
+        const moment = target(clock.now());
+        clock.check(moment);
         await idle();
         await this.#carryOutUntil(moment, true);
         clock.moveTo(moment);

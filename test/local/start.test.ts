@@ -1,0 +1,92 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  CreateSecretCommand,
+  DescribeSecretCommand,
+  GetSecretValueCommand,
+  RotateSecretCommand,
+} from '@aws-sdk/client-secrets-manager';
+import { startLocalService } from '../../src/local/start.ts';
+import { clientOf, startService, stopServices } from './running-service.ts';
+import { LAMBDA_ARN } from './simple-lambda.ts';
+
+let folder = '';
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'local-'));
+});
+afterEach(async () => {
+  await stopServices();
+  await rm(folder, { recursive: true });
+});
+
+describe('a service with a state file', () => {
+  test('has written a change before it answers', async () => {
+    const stateFile = join(folder, 's.json');
+    const { client } = await startService({ stateFile });
+    await client.send(new CreateSecretCommand({ Name: 'key', SecretString: 'first' }));
+    expect(await readFile(stateFile, 'utf8')).toContain('"name":"key"');
+  });
+
+  test('goes on where an earlier one ended, at the time that it had reached', async () => {
+    const stateFile = join(folder, 's.json');
+    const before = await startService({ stateFile });
+    await before.client.send(new CreateSecretCommand({ Name: 'key', SecretString: 'first' }));
+    await before.service.advance(365 * 86_400_000);
+    const then = before.service.clock.now();
+    await before.close();
+    const { client, service } = await startService({ stateFile });
+    expect(service.clock.now()).toBeGreaterThanOrEqual(then);
+    expect((await client.send(new GetSecretValueCommand({ SecretId: 'key' }))).SecretString).toBe('first');
+  });
+
+  test('does not start on a damaged one, and leaves it alone', async () => {
+    const stateFile = join(folder, 's.json');
+    await writeFile(stateFile, '{"format":');
+    await expect(startLocalService({ stateFile })).rejects.toThrow('not JSON');
+    expect(await readFile(stateFile, 'utf8')).toBe('{"format":');
+  });
+
+  test('that cannot be written answers so, and lives', async () => {
+    const { url, close } = await startLocalService({ stateFile: join(folder, 'gone', 's.json') });
+    const client = clientOf(url);
+    await expect(client.send(new CreateSecretCommand({ Name: 'key', SecretString: 'first' }))).rejects.toMatchObject({
+      name: 'InternalServiceError',
+      message: expect.stringContaining('state file') as unknown,
+    });
+    await expect(client.send(new DescribeSecretCommand({ SecretId: 'key' }))).resolves.toBeDefined();
+    client.destroy();
+    await expect(close()).rejects.toThrow('The state file cannot be written');
+  });
+});
+
+test('a Lambda in a process of its own is given every event of a rotation', async () => {
+  const lines: string[] = [];
+  const { client, service } = await startService({
+    tries: 1,
+    lambda: {
+      bundle: join(__dirname, 'fixtures/obedient-lambda.mjs'),
+      runner: join(__dirname, '../../src/local/lambda-runner.mjs'),
+      environment: { FIXTURE_LOGS: 'yes' },
+      log: (line) => lines.push(line),
+    },
+  });
+  await client.send(new CreateSecretCommand({ Name: 'key', SecretString: 'first' }));
+  await client.send(
+    new RotateSecretCommand({
+      SecretId: 'key',
+      RotationLambdaARN: LAMBDA_ARN,
+      RotationRules: { AutomaticallyAfterDays: 1 },
+    }),
+  );
+  await service.idle();
+  expect(service.history.records).toMatchObject([
+    { outcome: 'unfinished', attempts: [{ steps: ['createSecret', 'setSecret', 'testSecret', 'finishSecret'] }] },
+  ]);
+  expect(lines).toEqual(['createSecret', 'setSecret', 'testSecret', 'finishSecret']);
+});
+
+test('a port that is taken is an error that names it', async () => {
+  const { port } = await startService();
+  await expect(startLocalService({ port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+});
