@@ -3,6 +3,10 @@
  * alarms and runbooks match on it, and never on the message.
  */
 export type ErrorCode =
+  // The settings of an application, and the life of its ring
+  | 'INVALID_SETTINGS'
+  | 'KEY_TOO_OLD'
+  | 'RING_CLOSED'
   // The event that the Lambda was given
   | 'NOT_A_ROTATION_EVENT'
   | 'UNKNOWN_STEP'
@@ -33,7 +37,12 @@ export type ErrorCode =
   | 'INVALID_TEXT'
   | 'INVALID_KEY_NUMBER'
   | 'INVALID_CIPHERTEXT'
-  | 'DECRYPTION_FAILED';
+  // A decryption that failed: with a key in hand, and the four ways of a key ring
+  | 'DECRYPTION_FAILED'
+  | 'TAMPERED_OR_WRONG_CONTEXT'
+  | 'KEY_RETIRED'
+  | 'KEY_NEVER_ISSUED'
+  | 'KEY_UNAVAILABLE';
 
 /**
  * The one error class of this product. The message says what was expected, what was found and what to do next, and

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { openLegacy, openNumbered, requireCiphertextLength, seal } from './ciphertext.ts';
 import { KeyRotationError } from './error.ts';
 import { KeyMaterial } from './key-material.ts';
@@ -6,12 +7,6 @@ import { legacyBoxes } from './legacy-forms.ts';
 import { randomNonce, type NonceSource } from './nonce.ts';
 import { readVarint } from './varint.ts';
 import { requireWellFormed } from './well-formed.ts';
-
-const UTF8 = new TextDecoder('utf-8', {
-  fatal: true,
-  // Despite its name this keeps a byte order mark, which is part of the text like any other character.
-  ignoreBOM: true,
-});
 
 export interface EncryptOptions {
   /** The number of the key on its ring. Default: 0, 'the writer did not know its key's number'. */
@@ -26,7 +21,7 @@ export interface DecryptOptions {
 }
 
 /**
- * Encrypts a text with a key in hand, and binds it to `context` (such as `patients:7:note`; default: empty). The text
+ * Encrypts a text (or bytes) with a key in hand, and binds it to `context` (such as `patients:7:note`; default: empty). The text
  * grows by 29 bytes as UTF-8, by up to 4 more under a number above 127.
  *
  * One key may encrypt at most 2^32 times (see `seal`). Pass a `KeyMaterial`, made once: making one from bytes costs as
@@ -36,14 +31,13 @@ export interface DecryptOptions {
  * not 32 bytes.
  */
 export function encryptField(
-  text: string,
+  text: string | Uint8Array,
   key: KeyMaterial | Uint8Array,
   context = '',
   options: EncryptOptions = {},
 ): Buffer {
-  requireWellFormed(text, 'text');
   const { number = 0, nonces = randomNonce } = options;
-  return seal(Buffer.from(text), asKeyMaterial(key), number, context, nonces());
+  return seal(text, asKeyMaterial(key), number, context, nonces());
 }
 
 /**
@@ -56,15 +50,20 @@ export function decryptField(
   context = '',
   options: DecryptOptions = {},
 ): string {
-  const plaintext = decryptBytes(bytes, key, context, options);
-  try {
-    return UTF8.decode(plaintext);
-  } catch {
+  return textOf(decryptBytes(bytes, key, context, options));
+}
+
+/** The text of a decrypted field, a byte order mark included. Throws `INVALID_TEXT` for bytes that are no UTF-8. */
+export function textOf(plaintext: Buffer): string {
+  const text = plaintext.toString('utf8');
+  // Node puts U+FFFD for what is no UTF-8, so only a text that holds one has to be looked at again.
+  if (text.includes('\uFFFD') && !isUtf8(plaintext)) {
     throw new KeyRotationError(
       'INVALID_TEXT',
       'The field was decrypted, but what it holds is no valid UTF-8. Read it with decryptBytes.',
     );
   }
+  return text;
 }
 
 /**
@@ -101,7 +100,8 @@ function decryptionFailed(number: KeyNumber | 0 | undefined): KeyRotationError {
   );
 }
 
-function describeNumber(number: KeyNumber | 0 | undefined): string {
+/** What a row says of its key, in the words of an error. */
+export function describeNumber(number: KeyNumber | 0 | undefined): string {
   if (number === undefined) return 'has no key number';
   return number === 0 ? 'has number 0 (its writer did not know the number of its key)' : `has key number ${number}`;
 }

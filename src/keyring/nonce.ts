@@ -1,7 +1,7 @@
 import { randomFillSync } from 'node:crypto';
 import { NONCE_BYTES } from './ciphertext.ts';
 
-/** Gives 12 bytes that it never gave before, each time it is called; they are the caller's to keep. */
+/** Gives 12 bytes that it never gave before, each time it is called. They are good until the next call. */
 export type NonceSource = () => Uint8Array;
 
 /** Nonces from the operating system's random generator (NIST SP 800-38D, section 8.2.2). */

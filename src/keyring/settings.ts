@@ -1,0 +1,107 @@
+import { isKeyRotationError, KeyRotationError } from './error.ts';
+import type { KeyMaterial } from './key-material.ts';
+import { readKeyValue } from './key-value.ts';
+
+const ENVIRONMENTS = ['local', 'staging', 'production'] as const;
+
+/** Value of the variable `ENVIRONMENT`. */
+export type EnvironmentName = (typeof ENVIRONMENTS)[number];
+
+/** Where an application's keys come from. */
+export type Settings = EnvironmentSettings | AwsSettings;
+
+/** The key of the environment alone; AWS is never asked. */
+export interface EnvironmentSettings {
+  readonly keySource: 'environment';
+  readonly environment: 'local';
+  readonly environmentKey: KeyMaterial;
+}
+
+/** The key ring in AWS Secrets Manager. */
+export interface AwsSettings {
+  readonly keySource: 'aws';
+  readonly environment: EnvironmentName;
+  readonly region: string;
+  /** Name or ARN of the secret. */
+  readonly secretId: string;
+  /** What to go on with while AWS has given no key yet, if that is wanted. */
+  readonly environmentKey: KeyMaterial | undefined;
+}
+
+/**
+ * Reads the settings out of environment variables (default: those of this process). An empty variable counts as unset.
+ *
+ * | `ENVIRONMENT`  | key ring                                               | fallback                |
+ * | -------------- | ------------------------------------------------------ | ----------------------- |
+ * | `local`        | `ENCRYPTION_MASTER_KEY`; AWS if its name is given too  | none; the key if by AWS |
+ * | `staging`      | AWS: `AWS_REGION`, `SECRETS_MANAGER_KEY_NAME`          | `ENCRYPTION_MASTER_KEY` |
+ * | `production`   | the same                                               | the same; warned about  |
+ *
+ * Throws `INVALID_SETTINGS`, which names the variable, and never shows a key.
+ */
+export function loadSettings(env: Readonly<Record<string, string | undefined>> = process.env): Settings {
+  const environment = environmentName(env);
+  const secretId = valueOf(env, 'SECRETS_MANAGER_KEY_NAME');
+  const environmentKey = environmentKeyOf(env);
+  if (environment === 'local' && secretId === undefined) {
+    if (environmentKey !== undefined) return { keySource: 'environment', environment, environmentKey };
+    throw invalid(
+      'ENCRYPTION_MASTER_KEY must be set where ENVIRONMENT is local, but is not. Set it to a key of your own ' +
+        '(openssl rand -base64 32 makes one), or set AWS_REGION and SECRETS_MANAGER_KEY_NAME to try a secret in AWS.',
+    );
+  }
+  return {
+    keySource: 'aws',
+    environment,
+    region: required(env, 'AWS_REGION', environment, 'the region of the secret, such as us-east-1'),
+    secretId: required(
+      env,
+      'SECRETS_MANAGER_KEY_NAME',
+      environment,
+      'name or ARN of the secret, such as pazpaz/encryption-key-v1',
+    ),
+    environmentKey,
+  };
+}
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+function environmentName(env: Variables): EnvironmentName {
+  const value = valueOf(env, 'ENVIRONMENT');
+  const name = ENVIRONMENTS.find((known) => known === value);
+  if (name !== undefined) return name;
+  // A default would be wrong for somebody, and the wrong one writes data under the wrong key.
+  const found = value === undefined ? 'is not set' : `is ${JSON.stringify(value)}`;
+  throw invalid(`ENVIRONMENT must be one of ${ENVIRONMENTS.join(', ')}, but ${found}.`);
+}
+
+function environmentKeyOf(env: Variables): KeyMaterial | undefined {
+  const value = valueOf(env, 'ENCRYPTION_MASTER_KEY');
+  if (value === undefined) return undefined;
+  try {
+    return readKeyValue({ SecretString: value }).key;
+  } catch (error) {
+    if (!isKeyRotationError(error, 'INVALID_KEY_VALUE')) throw error;
+    throw invalid(
+      'ENCRYPTION_MASTER_KEY must hold a key of 32 bytes as base64 or in hexadecimal, but does not: ' +
+        error.message.replace('Encryption key from AWS Secrets Manager', 'a key'),
+    );
+  }
+}
+
+function required(env: Variables, name: string, environment: EnvironmentName, what: string): string {
+  const value = valueOf(env, name);
+  if (value === undefined) {
+    throw invalid(`${name} must be set where ENVIRONMENT is ${environment}, but is not: ${what}.`);
+  }
+  return value;
+}
+
+function valueOf(env: Variables, name: string): string | undefined {
+  const value = env[name];
+  return value === '' ? undefined : value;
+}
+
+function invalid(message: string): KeyRotationError {
+  return new KeyRotationError('INVALID_SETTINGS', message);
+}
