@@ -80,10 +80,8 @@ export function changeNotice(change: NoticedChange): JsonObject {
 }
 
 function recordedParameters(input: JsonObject): JsonObject {
-  const entries = RECORDED_MEMBERS.flatMap((name) =>
-    input[name] === undefined ? [] : [[camelCase(name), input[name]]],
-  );
-  return Object.fromEntries(entries) as JsonObject;
+  const recorded = RECORDED_MEMBERS.filter((name) => input[name] !== undefined);
+  return Object.fromEntries(recorded.map((name) => [camelCase(name), input[name]]));
 }
 
 /** CloudTrail spells a member with its first letter small. */

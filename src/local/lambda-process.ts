@@ -120,10 +120,13 @@ function environmentOf(options: LambdaProcessOptions, invocation: Invocation): R
     AWS_REGION: options.region,
     AWS_DEFAULT_REGION: options.region,
     AWS_ENDPOINT_URL_SECRETS_MANAGER: options.endpoint(),
+    AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
     AWS_LAMBDA_FUNCTION_NAME: name,
     AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(options.memoryLimit ?? 256),
     AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
+    // It is about this machine's Node, not about the one that Lambda runs, and would stand in every log.
+    AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
     LANG: 'en_US.UTF-8',
     TZ: ':UTC',
     SECRET_ARN: invocation.secretArn,

@@ -88,8 +88,8 @@ export class RotationDriver {
         await this.#deps.change((state) => rotationAbandoned(state, arn, underWay.token));
       }
     } catch {
-      // The secret went away between a look at the state and the change that built on it.
-      record.outcome = this.#deps.signal.aborted ? 'interrupted' : 'abandoned';
+      // The service closes, or cannot keep its state: what is under way is taken up at the next start.
+      record.outcome = 'interrupted';
     }
     record.endedAt = this.#deps.now();
   }

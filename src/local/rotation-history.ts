@@ -12,7 +12,7 @@ export interface RotationRecord {
   readonly attempts: RotationAttempt[];
   /**
    * `given up`: every try failed, the next window tries again. `abandoned`: a put by hand, a cancel or a deletion took
-   * its place. `unfinished`: all steps returned, but the new version is not current. `interrupted`: the service closed.
+   * its place. `unfinished`: all steps returned, but the new version is not current. `interrupted`: the service closed, or could not write its state.
    */
   outcome: 'running' | 'succeeded' | 'unfinished' | 'given up' | 'abandoned' | 'interrupted';
 }

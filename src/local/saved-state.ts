@@ -127,7 +127,9 @@ function optional<Name extends string, T>(
   at: string,
   read: Reader<T>,
 ): Partial<Record<Name, T>> {
-  return from[name] === undefined ? {} : (Object.fromEntries([[name, read(from, name, at)]]) as Record<Name, T>);
+  const result: Partial<Record<Name, T>> = {};
+  if (from[name] !== undefined) result[name] = read(from, name, at);
+  return result;
 }
 
 function string(from: JsonObject, name: string, at: string): string {

@@ -16,7 +16,7 @@ import { RotationDriver } from './rotation-driver.ts';
 import { RotationHistory } from './rotation-history.ts';
 import { beginScheduledRotation } from './rotation-state.ts';
 import type { SavedState } from './saved-state.ts';
-import { withoutSecretOf } from './secrets.ts';
+import { lookUp, withoutSecretOf } from './secrets.ts';
 import { ServiceError } from './service-error.ts';
 import type { Behaviour, CallContext, Secret, ServiceState } from './state.ts';
 import { Timekeeper } from './timekeeper.ts';
@@ -307,7 +307,12 @@ export class LocalSecretsManager {
   }
 
   #find(secretId: string | undefined): Secret | undefined {
-    return Object.values(this.#state.secrets).find(({ arn, name }) => arn === secretId || name === secretId);
+    try {
+      return secretId === undefined ? undefined : lookUp(this.#state, secretId);
+    } catch {
+      // It can be no name; the operation itself says so.
+      return undefined;
+    }
   }
 
   #isLambda({ accessKeyId }: Caller): boolean {

@@ -36,9 +36,13 @@ export class Timekeeper {
     if (due === undefined) return;
     const wait = Math.min(Math.max(due.at - this.#deps.clock.now(), 0), LONGEST_WAIT);
     this.#timer = setTimeout(() => {
-      void this.#inTurn(() => this.#carryOutUntil(this.#deps.clock.now(), false)).finally(() => {
-        this.arm();
-      });
+      void this.#inTurn(() => this.#carryOutUntil(this.#deps.clock.now(), false))
+        .catch(() => {
+          // The state cannot be written: whoever calls next is told so. The service lives on.
+        })
+        .then(() => {
+          this.arm();
+        });
     }, wait);
     this.#timer.unref();
   }

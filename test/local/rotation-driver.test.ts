@@ -4,6 +4,7 @@ import {
   DescribeSecretCommand,
   RotateSecretCommand,
 } from '@aws-sdk/client-secrets-manager';
+import { LocalSecretsManager } from '../../src/local/service.ts';
 import type { StartOptions } from '../../src/local/start.ts';
 import { startService, stopServices, type RunningService } from './running-service.ts';
 import { LAMBDA_ARN, SimpleLambda } from './simple-lambda.ts';
@@ -276,7 +277,6 @@ test('a rotation that the service closed upon is taken up again by the next one 
   await hanging.service.close();
   expect(hanging.service.history.records).toMatchObject([{ outcome: 'interrupted' }]);
   const lambda = new SimpleLambda();
-  const { LocalSecretsManager } = await import('../../src/local/service.ts');
   const next = new LocalSecretsManager({
     invoke: lambda.invoke,
     saved: { clockOffset: 0, state: hanging.service.state },
@@ -287,4 +287,27 @@ test('a rotation that the service closed upon is taken up again by the next one 
   expect(lambda.steps).toEqual(STEPS);
   expect(next.history.records[0]?.token).toBe(hanging.service.history.records[0]?.token);
   await next.close();
+});
+
+test('a rotation that fell due while no service ran is carried out by the next one', async () => {
+  const { service, rotate } = await scene();
+  await rotate();
+  await service.idle();
+  const lambda = new SimpleLambda();
+  let hasBegun: () => void = () => undefined;
+  const beginning = new Promise<void>((resolve) => (hasBegun = resolve));
+  const later = new LocalSecretsManager({
+    realNow: () => Date.now() + 400 * 86_400_000,
+    saved: { clockOffset: 0, state: service.state },
+    invoke: (invocation) => {
+      hasBegun();
+      return lambda.invoke(invocation);
+    },
+  });
+  lambda.worksOn(later);
+  later.start();
+  await beginning;
+  await later.idle();
+  expect(lambda.steps).toEqual(STEPS);
+  await later.close();
 });
