@@ -1,0 +1,34 @@
+import { isKeyRotationError } from '../keyring/error.ts';
+import type { RingState } from '../keyring/ring-state.ts';
+import type { StepDependencies } from './dependencies.ts';
+import { attachNextNumber } from './numbering.ts';
+import { readKey } from './read-key.ts';
+
+/**
+ * Gives `AWSPREVIOUS`, then `AWSCURRENT`, a number if they have none, so that no later rotation can push a key that
+ * is in use out of every label. Resolves to the ring as it then is: the same object where there was nothing to do.
+ *
+ * A value that is no valid key never encrypted anything and stays unnumbered. Throws `VERSION_UNREADABLE` where a
+ * value cannot be read: it may be a key that is in use.
+ */
+export async function adopt(deps: StepDependencies, secretId: string, ring: RingState): Promise<RingState> {
+  let adopted = ring;
+  for (const versionId of [ring.previous, ring.current]) {
+    if (versionId === undefined || adopted.numberOf.has(versionId)) continue;
+    if (await holdsKey(deps, secretId, versionId)) {
+      adopted = await attachNextNumber(deps, secretId, adopted, versionId);
+    }
+  }
+  return adopted;
+}
+
+async function holdsKey(deps: StepDependencies, secretId: string, versionId: string): Promise<boolean> {
+  try {
+    await readKey(deps, secretId, versionId);
+    return true;
+  } catch (error) {
+    if (!isKeyRotationError(error, 'INVALID_KEY_VALUE')) throw error;
+    deps.log('unnumbered_version_is_not_a_key', { versionId, reason: error.message });
+    return false;
+  }
+}

@@ -1,0 +1,93 @@
+import { KeyRotationError } from '../keyring/error.ts';
+import { KeyMaterial } from '../keyring/key-material.ts';
+import { writeKeyValue, type KeyFormat } from '../keyring/key-value.ts';
+import { ringState, type RingState } from '../keyring/ring-state.ts';
+import { adopt } from './adopt.ts';
+import { awsErrorName, refused } from './aws-error.ts';
+import type { StepDependencies } from './dependencies.ts';
+import { requireFreeSlots } from './numbering.ts';
+import { readKey } from './read-key.ts';
+import { readRingKey } from './ring-keys.ts';
+import type { RotationRequest } from './rotation-request.ts';
+import { describe, fromFreshState, readRotationState } from './rotation-state.ts';
+
+/** The format of a secret that never had a value: the guide's, base64 text. */
+const FIRST_FORMAT: KeyFormat = { kind: 'base64' };
+
+/**
+ * Step 1: stores a fresh key under the token with `AWSPENDING`, in the format of the current one. A key that an
+ * earlier attempt stored is kept, if it is unlike every other key of the ring.
+ */
+export async function createSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
+  const { secretId } = request;
+  const read = () => readRotationState(deps, request);
+  await fromFreshState(deps, read, secretId, async ({ ring, alreadyCurrent }) => {
+    if (alreadyCurrent) return (await adopt(deps, secretId, ring)) !== ring;
+    requireFreeSlots(ring, slotsNeeded(ring, request.token));
+    const current = ring.current === undefined ? undefined : await readKey(deps, secretId, ring.current);
+
+    const labels = await putFreshKey(deps, request, current?.format ?? FIRST_FORMAT);
+    if (labels === 'token has a value') {
+      await requireFreshPending(deps, request, ring, current?.key);
+      return false;
+    }
+    if (labels.includes('AWSCURRENT')) {
+      await adopt(deps, secretId, ringState((await describe(deps, secretId)).VersionIdsToStages));
+    }
+    return true;
+  });
+}
+
+/** The labels that a whole rotation attaches: one for each of these versions that has no number yet. */
+function slotsNeeded(ring: RingState, token: string): number {
+  const versions = new Set([ring.previous, ring.current, token].filter((id) => id !== undefined));
+  return [...versions].filter((id) => !ring.numberOf.has(id)).length;
+}
+
+async function putFreshKey(
+  deps: StepDependencies,
+  request: RotationRequest,
+  format: KeyFormat,
+): Promise<readonly string[] | 'token has a value'> {
+  const { secretId, token, rotationToken } = request;
+  const key = KeyMaterial.fromBytes(deps.randomKey());
+  try {
+    const answer = await deps.secrets.putSecretValue({
+      SecretId: secretId,
+      ClientRequestToken: token,
+      VersionStages: ['AWSPENDING'],
+      ...writeKeyValue(key, format, deps.now()),
+      ...(rotationToken === undefined ? {} : { RotationToken: rotationToken }),
+    });
+    deps.log('key_created', { versionId: token });
+    return answer.VersionStages ?? [];
+  } catch (error) {
+    if (awsErrorName(error) === 'ResourceExistsException') return 'token has a value';
+    throw refused('PutSecretValue', secretId, error);
+  }
+}
+
+/** Throws `PENDING_NOT_FRESH` if the key that is stored under the token is in use already: the rest of a test run. */
+async function requireFreshPending(
+  deps: StepDependencies,
+  request: RotationRequest,
+  ring: RingState,
+  current: KeyMaterial | undefined,
+): Promise<void> {
+  const { secretId, token } = request;
+  const pending = await readKey(deps, secretId, token);
+  if (current?.equals(pending.key) === true) throw notFresh(token, 'the current key');
+  for (const [versionId, number] of ring.numberOf) {
+    if (versionId === token || versionId === ring.current) continue;
+    const other = await readRingKey(deps, secretId, number, versionId);
+    if (other.equals(pending.key)) throw notFresh(token, `key ${number}`);
+  }
+  deps.log('key_kept', { versionId: token });
+}
+
+function notFresh(token: string, other: string): KeyRotationError {
+  return new KeyRotationError(
+    'PENDING_NOT_FRESH',
+    `The pending version ${token} must hold a new key, but holds a copy of ${other}, as a test run leaves it. Detach AWSPENDING from it with 'aws secretsmanager update-secret-version-stage', then rotate again.`,
+  );
+}

@@ -1,0 +1,28 @@
+import { adopt } from './adopt.ts';
+import type { StepDependencies } from './dependencies.ts';
+import { attachNextNumber, moveLabel } from './numbering.ts';
+import { readKey } from './read-key.ts';
+import type { RotationRequest } from './rotation-request.ts';
+import { fromFreshState, readRotationState } from './rotation-state.ts';
+
+/**
+ * Step 4: numbers the keys in use once more, then the pending one, and only then makes it `AWSCURRENT`. The service
+ * takes `AWSPENDING` off by itself.
+ */
+export async function finishSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
+  const { secretId, token } = request;
+  const read = () => readRotationState(deps, request);
+  await fromFreshState(deps, read, secretId, async (state) => {
+    if (state.alreadyCurrent) {
+      deps.log('already_current', { versionId: token });
+      return (await adopt(deps, secretId, state.ring)) !== state.ring;
+    }
+    // A finish that is invoked by hand on a placeholder would leave applications without a current key.
+    if (!deps.proven.has(token)) await readKey(deps, secretId, token);
+    let ring = await adopt(deps, secretId, state.ring);
+    if (!ring.numberOf.has(token)) ring = await attachNextNumber(deps, secretId, ring, token);
+    await moveLabel(deps, secretId, { label: 'AWSCURRENT', to: token, from: ring.current });
+    deps.log('key_promoted', { versionId: token, keyNumber: ring.numberOf.get(token), formerVersionId: ring.current });
+    return true;
+  });
+}

@@ -1,0 +1,77 @@
+import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
+import { adoptAndReport } from './adoption.ts';
+import { createSecret } from './create-secret.ts';
+import type { StepDependencies } from './dependencies.ts';
+import { finishSecret } from './finish-secret.ts';
+import { isRotationEvent, toRotationRequest, type RotationRequest, type Step } from './rotation-request.ts';
+import { setSecret } from './set-secret.ts';
+import { testSecret } from './test-secret.ts';
+
+const STEP: Readonly<Record<Step, (deps: StepDependencies, request: RotationRequest) => Promise<void>>> = {
+  createSecret,
+  setSecret,
+  testSecret,
+  finishSecret,
+};
+
+export interface HandlerDependencies extends StepDependencies {
+  /** ARN of the secret that adoption looks after (environment variable `SECRET_ARN`). */
+  readonly secretArn: string | undefined;
+}
+
+/**
+ * Tells a rotation step from an adoption event, and runs it. Writes nothing on any other event. Rejects with a
+ * `KeyRotationError`, which Secrets Manager or EventBridge answers by trying again.
+ */
+export async function handle(deps: HandlerDependencies, event: unknown): Promise<void> {
+  if (isRotationEvent(event)) {
+    await runStep(deps, toRotationRequest(event));
+  } else if (isAdoptionEvent(event)) {
+    await runAdoption(deps);
+  } else {
+    throw new KeyRotationError(
+      'NOT_A_ROTATION_EVENT',
+      `Expected a rotation event of Secrets Manager (with Step, SecretId and ClientRequestToken), or an EventBridge event (with detail-type); found neither. Rotations are started with 'aws secretsmanager rotate-secret'.`,
+    );
+  }
+}
+
+async function runStep(deps: HandlerDependencies, request: RotationRequest): Promise<void> {
+  const about = { step: request.step, secretId: request.secretId, versionId: request.token };
+  deps.log('rotation_step_started', about);
+  try {
+    await STEP[request.step](deps, request);
+  } catch (error) {
+    deps.log('rotation_step_failed', { ...about, ...failure(error) });
+    throw error;
+  }
+  deps.log('rotation_step_finished', about);
+}
+
+async function runAdoption(deps: HandlerDependencies): Promise<void> {
+  const secretId = deps.secretArn;
+  if (secretId === undefined || secretId === '') {
+    throw new KeyRotationError(
+      'NO_SECRET_CONFIGURED',
+      'Adoption needs the ARN of the secret in the environment variable SECRET_ARN, found nothing. Set it on the function.',
+    );
+  }
+  try {
+    await adoptAndReport(deps, secretId);
+  } catch (error) {
+    deps.log('adoption_failed', { secretId, ...failure(error) });
+    throw error;
+  }
+}
+
+/** What EventBridge sends: a change of the secret reported by CloudTrail, or the daily tick. */
+function isAdoptionEvent(event: unknown): boolean {
+  return (
+    typeof event === 'object' && event !== null && 'detail-type' in event && typeof event['detail-type'] === 'string'
+  );
+}
+
+function failure(error: unknown): { code: string; reason: string } {
+  if (isKeyRotationError(error)) return { code: error.code, reason: error.message };
+  return { code: 'UNEXPECTED', reason: error instanceof Error ? error.name : 'unknown' };
+}

@@ -1,0 +1,96 @@
+import { KeyRotationError } from '../keyring/error.ts';
+import { numberingLabel } from '../keyring/key-number.ts';
+import { MAX_STAGING_LABELS, nextNumber, ringState, withNumber, type RingState } from '../keyring/ring-state.ts';
+import { awsErrorName, describeError, refused } from './aws-error.ts';
+import type { StepDependencies } from './dependencies.ts';
+
+/** What the service answers when a label is not where the caller believed it to be, or its version is gone. */
+const LABEL_ERRORS = ['InvalidParameterException', 'InvalidRequestException', 'ResourceNotFoundException'];
+
+/**
+ * Gives a version the next number. The label is attached without `RemoveFromVersionId`: the service refuses that if
+ * another version has it, so two who choose the same number cannot both get it.
+ *
+ * Throws `LABEL_CONFLICT` when the number was taken meanwhile, and `RING_FULL` when no label is free.
+ */
+export async function attachNextNumber(
+  deps: StepDependencies,
+  secretId: string,
+  ring: RingState,
+  versionId: string,
+): Promise<RingState> {
+  requireFreeSlots(ring, 1);
+  const number = nextNumber(ring);
+  await moveLabel(deps, secretId, { label: numberingLabel(number), to: versionId });
+  deps.log('key_numbered', { keyNumber: number, versionId });
+  return withNumber(ring, versionId, number);
+}
+
+/** Throws `RING_FULL` if fewer than `needed` staging labels can still be attached. */
+export function requireFreeSlots(ring: RingState, needed: number): void {
+  if (ring.freeSlots >= needed) return;
+  const free = Math.max(0, ring.freeSlots);
+  throw ringFull(`${needed} free staging label${needed === 1 ? '' : 's'} needed, ${free} free`);
+}
+
+/**
+ * Moves one staging label: attaches `label` to the version `to`, taking it from the version `from` where that is
+ * given. Throws `LABEL_CONFLICT` when the label, or the version, is not where the caller believed it to be.
+ */
+export async function moveLabel(
+  deps: StepDependencies,
+  secretId: string,
+  move: { readonly label: string; readonly to: string; readonly from?: string | undefined },
+): Promise<void> {
+  try {
+    await deps.secrets.updateSecretVersionStage({
+      SecretId: secretId,
+      VersionStage: move.label,
+      MoveToVersionId: move.to,
+      ...(move.from === undefined ? {} : { RemoveFromVersionId: move.from }),
+    });
+  } catch (error) {
+    if (awsErrorName(error) === 'LimitExceededException') throw ringFull(describeError(error));
+    if (!LABEL_ERRORS.includes(awsErrorName(error))) throw refused('UpdateSecretVersionStage', secretId, error);
+    throw new KeyRotationError(
+      'LABEL_CONFLICT',
+      `Label ${move.label} could not be moved to version ${move.to}: ${describeError(error)}. Somebody else changes the labels of this secret; let them finish, then rotate again.`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Reads the secret again after a step's writes and puts back every numbering label of `seen` that is on no version
+ * any more. Public reports disagree on whether AWS drops custom labels when `AWSCURRENT` moves; this does not depend
+ * on the answer. Throws `NUMBER_LOST` where a label is on another version, or its version is gone.
+ */
+export async function keepNumbers(deps: StepDependencies, secretId: string, seen: RingState): Promise<void> {
+  const secret = await deps.secrets.describeSecret({ SecretId: secretId }).catch((error: unknown) => {
+    throw refused('DescribeSecret', secretId, error);
+  });
+  const now = ringState(secret.VersionIdsToStages);
+  for (const [number, versionId] of seen.versionOf) {
+    const holder = now.versionOf.get(number);
+    if (holder === versionId) continue;
+    if (holder !== undefined) throw numberLost(number, versionId, `it is on version ${holder} now`);
+    await moveLabel(deps, secretId, { label: numberingLabel(number), to: versionId }).catch((error: unknown) => {
+      throw numberLost(number, versionId, describeError(error));
+    });
+    deps.log('number_put_back', { keyNumber: number, versionId });
+  }
+}
+
+function numberLost(number: number, versionId: string, found: string): KeyRotationError {
+  return new KeyRotationError(
+    'NUMBER_LOST',
+    `Key ${number} must stay on version ${versionId}: ${found}. Somebody moves numbering labels by hand; put this one back with 'aws secretsmanager update-secret-version-stage' before anything is encrypted again.`,
+  );
+}
+
+function ringFull(found: string): KeyRotationError {
+  return new KeyRotationError(
+    'RING_FULL',
+    `The key ring is full: ${found}, of ${MAX_STAGING_LABELS} that a secret can carry. Re-encrypt the rows of the oldest keys and retire those keys, or remove foreign labels; then rotate again. Nothing was lost.`,
+  );
+}

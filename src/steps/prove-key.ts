@@ -1,0 +1,43 @@
+import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
+import { decryptField, encryptField } from '../keyring/field.ts';
+import type { KeyMaterial } from '../keyring/key-material.ts';
+import { NONCE_BYTES } from '../keyring/ciphertext.ts';
+
+const PROOF_TEXT = 'Patient has diabetes';
+const PROOF_CONTEXT = 'pazpaz:rotation:proof';
+
+/**
+ * Encrypts and decrypts with the very code that applications use, and sees that a flipped bit in header, nonce,
+ * ciphertext or tag is refused. Returns the ciphertext, for the other keys to fail on. Throws `ROUND_TRIP_FAILED`.
+ */
+export function proveKey(key: KeyMaterial): Uint8Array {
+  const sealed = encryptField(PROOF_TEXT, key, PROOF_CONTEXT);
+  if (!opens(sealed, key)) throw failed('it cannot decrypt what it has just encrypted');
+  const places = { header: 0, nonce: 1, ciphertext: 1 + NONCE_BYTES, tag: sealed.length - 1 };
+  for (const [part, place] of Object.entries(places)) {
+    const flipped = Uint8Array.from(sealed, (byte, index) => (index === place ? byte ^ 1 : byte));
+    if (opens(flipped, key)) throw failed(`a flipped bit in the ${part} was not noticed`);
+  }
+  return sealed;
+}
+
+/** Throws `ROUND_TRIP_FAILED` if a key of the ring opens what a different key has sealed. */
+export function requireForeign(other: KeyMaterial, sealed: Uint8Array, number: number): void {
+  if (opens(sealed, other)) throw failed(`key ${number}, a different key, decrypts what it has encrypted`);
+}
+
+function opens(sealed: Uint8Array, key: KeyMaterial): boolean {
+  try {
+    return decryptField(sealed, key, PROOF_CONTEXT) === PROOF_TEXT;
+  } catch (error) {
+    if (isKeyRotationError(error)) return false;
+    throw error;
+  }
+}
+
+function failed(found: string): KeyRotationError {
+  return new KeyRotationError(
+    'ROUND_TRIP_FAILED',
+    `The pending key did not pass its test: ${found}. Nothing was promoted. Do not retry before you know why: this points at a broken build or runtime.`,
+  );
+}

@@ -1,0 +1,71 @@
+import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
+import { readKeyValue, type StoredKey } from '../keyring/key-value.ts';
+import { awsErrorName, describeError } from './aws-error.ts';
+import type { StepDependencies } from './dependencies.ts';
+
+/**
+ * Pauses before each further read of a version that cannot be found yet, in milliseconds. Labels and values take a
+ * moment to spread after a write (aws-sdk-js-v3 issue 7701); six seconds is far beyond any delay on record.
+ */
+const RETRY_PAUSES = [100, 200, 400, 800, 1600, 3200];
+
+/** Left over for our own words when Lambda's time runs out, in milliseconds. */
+const TIME_RESERVE = 2000;
+
+/**
+ * Reads the key of one version, by its VersionId: a read by staging label right after a write has failed on AWS.
+ *
+ * Throws `INVALID_KEY_VALUE` where the value is no valid key, `PENDING_HAS_NO_VALUE` where the service finds no value
+ * within a short time, and `VERSION_UNREADABLE` where it refuses to give one (access, KMS).
+ */
+export async function readKey(deps: StepDependencies, secretId: string, versionId: string): Promise<StoredKey> {
+  const value = await getValue(deps, secretId, versionId);
+  try {
+    return readKeyValue(value);
+  } catch (error) {
+    if (!isKeyRotationError(error)) throw error;
+    throw new KeyRotationError(error.code, `${error.message} (version ${versionId})`);
+  }
+}
+
+/** Whether a version has a value yet, as it looks at this moment. */
+export async function hasValue(deps: StepDependencies, secretId: string, versionId: string): Promise<boolean> {
+  try {
+    await deps.secrets.getSecretValue({ SecretId: secretId, VersionId: versionId });
+    return true;
+  } catch (error) {
+    if (awsErrorName(error) === 'ResourceNotFoundException') return false;
+    throw unreadable(versionId, error);
+  }
+}
+
+async function getValue(deps: StepDependencies, secretId: string, versionId: string) {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await deps.secrets.getSecretValue({ SecretId: secretId, VersionId: versionId });
+    } catch (error) {
+      if (awsErrorName(error) !== 'ResourceNotFoundException') throw unreadable(versionId, error);
+      const pause = RETRY_PAUSES[attempt];
+      if (pause === undefined || deps.remainingTime() < pause + TIME_RESERVE) throw noValue(versionId, error);
+      deps.log('version_not_visible_yet', { versionId, attempt: attempt + 1 });
+      await deps.sleep(pause);
+    }
+  }
+}
+
+function unreadable(versionId: string, error: unknown): KeyRotationError {
+  if (isKeyRotationError(error)) return error;
+  return new KeyRotationError(
+    'VERSION_UNREADABLE',
+    `Version ${versionId} cannot be read: ${describeError(error)}. Give the function access to the secret and to the KMS key of that version, and see that the KMS key is enabled; then rotate again.`,
+    { cause: error },
+  );
+}
+
+function noValue(versionId: string, error: unknown): KeyRotationError {
+  return new KeyRotationError(
+    'PENDING_HAS_NO_VALUE',
+    `Version ${versionId} has no value that can be read. Expected the key that createSecret stores; run createSecret first, or wait for Secrets Manager to try the rotation again.`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,60 @@
+import { KeyRotationError } from '../keyring/error.ts';
+
+export const STEPS = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'] as const;
+
+export type Step = (typeof STEPS)[number];
+
+/** A rotation event that was checked. */
+export interface RotationRequest {
+  readonly step: Step;
+  /** ARN (or name) of the secret. */
+  readonly secretId: string;
+  /** ClientRequestToken: the VersionId of the pending version. */
+  readonly token: string;
+  /** Proves to Secrets Manager that a put comes from its rotation. A secret: never logged. */
+  readonly rotationToken: string | undefined;
+}
+
+/** Whether an event claims to be a step of a rotation. Secrets Manager gives each of them a `Step`. */
+export function isRotationEvent(event: unknown): event is Readonly<Record<string, unknown>> {
+  return typeof event === 'object' && event !== null && 'Step' in event;
+}
+
+/**
+ * Checks the event that Secrets Manager sends for each step ('Lambda rotation functions': `Step`, `SecretId`,
+ * `ClientRequestToken` of 32 to 64 characters, and `RotationToken` where the function runs under another identity).
+ * Throws `UNKNOWN_STEP` or `INVALID_EVENT`.
+ */
+export function toRotationRequest(event: Readonly<Record<string, unknown>>): RotationRequest {
+  const step = STEPS.find((known) => known === event['Step']);
+  if (step === undefined) {
+    throw new KeyRotationError(
+      'UNKNOWN_STEP',
+      `Step must be one of ${STEPS.join(', ')}, got ${shown(event['Step'])}. Rotations are started with 'aws secretsmanager rotate-secret'.`,
+    );
+  }
+  return {
+    step,
+    secretId: text(event, 'SecretId', 1, 2048),
+    token: text(event, 'ClientRequestToken', 32, 64),
+    rotationToken: event['RotationToken'] == null ? undefined : text(event, 'RotationToken', 36, 256),
+  };
+}
+
+/** Fields are told by name, length and type alone, so that no value, `RotationToken` above all, gets into a message. */
+function text(event: Readonly<Record<string, unknown>>, field: string, min: number, max: number): string {
+  const value = event[field];
+  if (typeof value === 'string' && value.length >= min && value.length <= max) return value;
+  const found = typeof value === 'string' ? `${value.length} characters` : shown(value);
+  throw new KeyRotationError(
+    'INVALID_EVENT',
+    `${field} must be a text of ${min} to ${max} characters, got ${found}. Rotations are started with 'aws secretsmanager rotate-secret', which fills it in.`,
+  );
+}
+
+/** Names a value without showing much of it: an event is foreign input and may hold anything. */
+function shown(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  return typeof value === 'string' ? `'${value.slice(0, 40)}'` : `a value of type ${typeof value}`;
+}

@@ -1,0 +1,41 @@
+import {
+  DescribeSecretCommand,
+  GetSecretValueCommand,
+  PutSecretValueCommand,
+  UpdateSecretVersionStageCommand,
+  type SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
+import { KeyRotationError } from '../keyring/error.ts';
+import { describeError } from './aws-error.ts';
+import type { SecretsManager } from './dependencies.ts';
+
+/** Kept back from Lambda's time, so that a call that hangs ends in our words and not in a killed function. */
+const TIME_RESERVE = 1500;
+
+/**
+ * The four calls over the AWS SDK. Each is given up shortly before Lambda's time ends. Errors of the service come
+ * through as they are; anything else means that it was not reached: `CANNOT_REACH_AWS`.
+ */
+export function secretsManager(client: SecretsManagerClient, remainingTime: () => number): SecretsManager {
+  const limit = () => ({ abortSignal: AbortSignal.timeout(Math.max(1, remainingTime() - TIME_RESERVE)) });
+  return {
+    describeSecret: (input) => reach(client.send(new DescribeSecretCommand(input), limit())),
+    getSecretValue: (input) => reach(client.send(new GetSecretValueCommand(input), limit())),
+    putSecretValue: (input) => reach(client.send(new PutSecretValueCommand(input), limit())),
+    updateSecretVersionStage: (input) => reach(client.send(new UpdateSecretVersionStageCommand(input), limit())),
+  };
+}
+
+async function reach<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    // The SDK marks what the service itself answered with `$fault`.
+    if (error instanceof Error && '$fault' in error) throw error;
+    throw new KeyRotationError(
+      'CANNOT_REACH_AWS',
+      `cannot reach AWS Secrets Manager: ${describeError(error)}. Expected an answer within the function's time; check the VPC endpoint or NAT, the security group (HTTPS, 443 outbound), the endpoint URL and the function's credentials.`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,12 @@
+import { adopt } from './adopt.ts';
+import type { StepDependencies } from './dependencies.ts';
+import type { RotationRequest } from './rotation-request.ts';
+import { fromFreshState, readRotationState } from './rotation-state.ts';
+
+/** Step 2: numbers the keys in use. From here on nothing in use can be lost. */
+export async function setSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
+  const read = () => readRotationState(deps, request);
+  await fromFreshState(deps, read, request.secretId, async ({ ring }) => {
+    return (await adopt(deps, request.secretId, ring)) !== ring;
+  });
+}

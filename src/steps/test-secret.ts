@@ -1,0 +1,47 @@
+import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
+import type { StoredKey } from '../keyring/key-value.ts';
+import type { RingState } from '../keyring/ring-state.ts';
+import { adopt } from './adopt.ts';
+import type { StepDependencies } from './dependencies.ts';
+import { proveKey, requireForeign } from './prove-key.ts';
+import { readKey } from './read-key.ts';
+import { readRingKey } from './ring-keys.ts';
+import type { RotationRequest } from './rotation-request.ts';
+import { fromFreshState, readRotationState } from './rotation-state.ts';
+
+/**
+ * Step 3: proves the pending key by an encrypt/decrypt round trip and opens every key of the ring, so that one that
+ * cannot be read stops the rotation before anything is promoted.
+ *
+ * `RotateSecret` with `RotateImmediately=false` runs this step alone, on a pending copy of the current key.
+ */
+export async function testSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
+  const { secretId, token } = request;
+  const read = () => readRotationState(deps, request);
+  await fromFreshState(deps, read, secretId, async ({ ring, alreadyCurrent }) => {
+    if (alreadyCurrent) return (await adopt(deps, secretId, ring)) !== ring;
+    const pending = await readPending(deps, request, ring);
+    const sealed = proveKey(pending.key);
+    for (const [versionId, number] of ring.numberOf) {
+      if (versionId === token) continue;
+      const other = await readRingKey(deps, secretId, number, versionId);
+      if (!other.equals(pending.key)) requireForeign(other, sealed, number);
+    }
+    deps.proven.add(token);
+    deps.log('key_proven', { versionId: token, ringKeys: ring.numberOf.size });
+    return false;
+  });
+}
+
+async function readPending(deps: StepDependencies, request: RotationRequest, ring: RingState): Promise<StoredKey> {
+  try {
+    return await readKey(deps, request.secretId, request.token);
+  } catch (error) {
+    if (!isKeyRotationError(error, 'PENDING_HAS_NO_VALUE') || ring.current !== undefined) throw error;
+    throw new KeyRotationError(
+      'NO_CURRENT_KEY',
+      `Secret '${request.secretId}' has no key yet, so there is nothing to test. Rotate it once without RotateImmediately=false: that makes key 1.`,
+      { cause: error },
+    );
+  }
+}
