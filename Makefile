@@ -1,7 +1,7 @@
-# Run by `sam build` (template.yaml: BuildMethod makefile). The function is the very bundle that `npm test` runs.
+# Run by `sam build` (template.yaml: BuildMethod makefile). Puts the very bundle that `npm run build` makes and the tests
+# run where SAM wants it, and leaves dist/ alone.
 .PHONY: build-KeyRotationFunction
 
 build-KeyRotationFunction:
 	test -x node_modules/.bin/esbuild || npm ci --no-audit --no-fund
-	npm run --silent build
-	cp -R dist/lambda/. "$(ARTIFACTS_DIR)"
+	out="$$(mktemp -d)" && node esbuild.config.mjs --out "$$out" && cp -R "$$out/lambda/." "$(ARTIFACTS_DIR)" && rm -rf "$$out"
