@@ -1,0 +1,159 @@
+import {
+  call,
+  deniedCall,
+  IAM_USER,
+  onEventBridge,
+  ROOT,
+  roleSession,
+  SECRET_ARN,
+  SECRET_NAME,
+  serviceEvent,
+} from './cloudtrail-events.ts';
+import { FORMER_KMS_KEY_ARN, KMS_KEY_ARN, OPTIONS, TAKE_OVER } from './deployments.ts';
+import { eventMatches } from './event-pattern.ts';
+import { at, list, object, text, type JsonObject } from './json.ts';
+import { deploy, type Stack } from './stack.ts';
+
+const FUNCTION_ROLE = 'arn:aws:iam::123456789012:role/pazpaz-KeyRotationRole';
+const NAMED = [SECRET_NAME, SECRET_ARN, SECRET_ARN.slice(0, -'-AbCdEf'.length)];
+const SOMEBODY = [ROOT, IAM_USER, roleSession('arn:aws:iam::123456789012:role/Admin')];
+const BOTH: readonly [string, Stack][] = [
+  ['a new secret', deploy()],
+  ['a secret that is taken over', deploy(TAKE_OVER)],
+];
+
+function fires(stack: Stack, rule: string, event: JsonObject): boolean {
+  return eventMatches(stack.property(rule, 'EventPattern'), onEventBridge(event));
+}
+
+describe.each(BOTH)('the rule for changes by hand, for %s', (_, stack) => {
+  const rule = 'ChangedByHandRule';
+
+  test.each(['PutSecretValue', 'UpdateSecret', 'UpdateSecretVersionStage'])(
+    'sees %s by root, a user and a role',
+    (eventName) => {
+      for (const secretId of NAMED) {
+        for (const who of SOMEBODY) {
+          expect(fires(stack, rule, call(eventName, { secretId }, who))).toBe(true);
+        }
+      }
+    },
+  );
+
+  test('leaves the function’s own changes out: adoption would call itself', () => {
+    for (const secretId of NAMED) {
+      expect(fires(stack, rule, call('UpdateSecretVersionStage', { secretId }, roleSession(FUNCTION_ROLE)))).toBe(
+        false,
+      );
+    }
+  });
+
+  test('sees neither reads, nor other secrets, nor calls that failed, nor the service’s own events', () => {
+    expect(fires(stack, rule, call('GetSecretValue', { secretId: SECRET_ARN }))).toBe(false);
+    expect(fires(stack, rule, call('PutSecretValue', { secretId: `${SECRET_NAME}0` }))).toBe(false);
+    expect(
+      fires(stack, rule, { ...call('PutSecretValue', { secretId: SECRET_ARN }), errorCode: 'LimitExceededException' }),
+    ).toBe(false);
+    expect(fires(stack, rule, deniedCall('PutSecretValue', SECRET_ARN))).toBe(false);
+    expect(fires(stack, rule, serviceEvent('RotationSucceeded'))).toBe(false);
+  });
+});
+
+describe.each(BOTH)('the notices, for %s', (_, stack) => {
+  test.each(['DeleteSecret', 'CancelRotateSecret', 'PutResourcePolicy', 'DeleteResourcePolicy'])(
+    'tell of %s on the secret by anybody, the function included',
+    (eventName) => {
+      for (const who of [...SOMEBODY, roleSession(FUNCTION_ROLE)]) {
+        for (const secretId of NAMED) {
+          expect(fires(stack, 'GuardedSecretNotice', call(eventName, { secretId }, who))).toBe(true);
+        }
+      }
+      expect(fires(stack, 'GuardedSecretNotice', call(eventName, { secretId: `${SECRET_NAME}0` }))).toBe(false);
+    },
+  );
+
+  test('do not tell of what happens every day', () => {
+    for (const eventName of ['GetSecretValue', 'DescribeSecret', 'PutSecretValue', 'RotateSecret']) {
+      expect(fires(stack, 'GuardedSecretNotice', call(eventName, { secretId: SECRET_ARN }))).toBe(false);
+    }
+  });
+
+  test.each(['RotationFailed', 'RotationAbandoned', 'TestRotationFailed'])('tell of %s', (eventName) => {
+    expect(fires(stack, 'RotationFailedNotice', serviceEvent(eventName))).toBe(true);
+    expect(fires(stack, 'RotationFailedNotice', serviceEvent(eventName, `${SECRET_ARN}x`))).toBe(false);
+    expect(fires(stack, 'RotationFinishedRule', serviceEvent(eventName))).toBe(false);
+  });
+
+  test('a rotation that went well is no notice; it has the state of the ring reported', () => {
+    expect(fires(stack, 'RotationFailedNotice', serviceEvent('RotationSucceeded'))).toBe(false);
+    expect(fires(stack, 'RotationFinishedRule', serviceEvent('RotationSucceeded'))).toBe(true);
+  });
+});
+
+describe('the notice on KMS keys', () => {
+  const dangers = ['ScheduleKeyDeletion', 'DisableKey', 'PutKeyPolicy'];
+
+  test('tells of the secret’s own key and of the former one, by ARN and by id', () => {
+    const stack = deploy(TAKE_OVER);
+    for (const arn of [KMS_KEY_ARN, FORMER_KMS_KEY_ARN]) {
+      for (const keyId of [arn, arn.slice(arn.indexOf('/') + 1)]) {
+        expect(dangers.map((danger) => fires(stack, 'GuardedKmsKeyNotice', call(danger, { keyId }, ROOT)))).toEqual([
+          true,
+          true,
+          true,
+        ]);
+      }
+    }
+  });
+
+  test('tells of the key that the stack makes, and of no other', () => {
+    const stack = deploy();
+    const arn = text(stack.property('EncryptionKeySecret', 'KmsKeyId'));
+    for (const keyId of [arn, arn.slice(arn.indexOf('/') + 1)]) {
+      expect(fires(stack, 'GuardedKmsKeyNotice', call('DisableKey', { keyId }))).toBe(true);
+      expect(fires(stack, 'GuardedKmsKeyNotice', call('EnableKey', { keyId }))).toBe(false);
+    }
+    expect(fires(stack, 'GuardedKmsKeyNotice', call('DisableKey', { keyId: KMS_KEY_ARN }))).toBe(false);
+  });
+});
+
+describe('the targets', () => {
+  const stack = deploy();
+
+  test.each(['AdoptionTick', 'ChangedByHandRule', 'RotationFinishedRule'])(
+    '%s invokes the function and is permitted to',
+    (rule) => {
+      const functionArn = 'arn:aws:lambda:us-east-1:123456789012:function:PazPazKeyRotation';
+      expect(list(stack.property(rule, 'Targets')).map((target) => at(target, 'Arn'))).toEqual([functionArn]);
+      const permission = stack.property(rule.replace('Rule', '').concat('Permission'));
+      expect(permission).toEqual({
+        FunctionName: functionArn,
+        Action: 'lambda:InvokeFunction',
+        Principal: 'events.amazonaws.com',
+        SourceAccount: '123456789012',
+        SourceArn: `arn:aws:events:us-east-1:123456789012:rule/pazpaz-${rule}`,
+      });
+    },
+  );
+
+  test('adoption runs once a day', () => {
+    expect(stack.property('AdoptionTick', 'ScheduleExpression')).toMatch(/^cron\(\d+ \d+ \* \* \? \*\)$/);
+  });
+
+  test.each(['GuardedSecretNotice', 'GuardedKmsKeyNotice', 'RotationFailedNotice'])(
+    '%s tells the topic in one sentence',
+    (rule) => {
+      const target = list(stack.property(rule, 'Targets'))[0];
+      expect(at(target, 'Arn')).toBe('arn:aws:sns:us-east-1:123456789012:PazPazKeyAlerts');
+      const existing = deploy({ ExistingTopicArn: text(OPTIONS['ExistingTopicArn']) });
+      expect(at(list(existing.property(rule, 'Targets'))[0], 'Arn')).toBe(OPTIONS['ExistingTopicArn']);
+      // EventBridge takes a template that is a JSON text, and leaves a placeholder without a path as it is.
+      const template = text(at(target, 'InputTransformer', 'InputTemplate'));
+      expect(template).toMatch(/^"[^"]+"$/);
+      const placeholders = [...template.matchAll(/<(\w+)>/g)].map(([, name]) => name);
+      expect(Object.keys(object(at(target, 'InputTransformer', 'InputPathsMap'))).toSorted()).toEqual(
+        [...new Set(placeholders)].toSorted(),
+      );
+    },
+  );
+});

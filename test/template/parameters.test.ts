@@ -1,0 +1,101 @@
+import { at, list, object, text } from './json.ts';
+import { refusals } from './parameters.ts';
+import { brokenRules } from './stack.ts';
+import { TEMPLATE } from './template-file.ts';
+
+const GROUPS = list(at(TEMPLATE, 'Metadata', 'AWS::CloudFormation::Interface', 'ParameterGroups'));
+const PARAMETERS = object(TEMPLATE['Parameters']);
+
+test('every parameter has a description and a default, and is in exactly one group of the console', () => {
+  const grouped = GROUPS.flatMap((group) => list(at(group, 'Parameters')).map(text));
+  expect(grouped.toSorted()).toEqual(Object.keys(PARAMETERS).toSorted());
+  for (const [name, parameter] of Object.entries(PARAMETERS)) {
+    expect([name, text(at(parameter, 'Description')).length > 20]).toEqual([name, true]);
+    expect([name, at(parameter, 'Default')]).not.toEqual([name, undefined]);
+  }
+});
+
+test('the defaults deploy', () => {
+  expect([...refusals({}), ...brokenRules({})]).toEqual([]);
+});
+
+test.each([
+  ['RotationDays', '0', '1 to 1000'],
+  ['RotationDays', '1001', '1 to 1000'],
+  ['RotationDays', 'yearly', '1 to 1000'],
+  ['SecretName', 'pazpaz/encryption key', 'no spaces'],
+  ['SecretName', '', '1 to 80 characters'],
+  ['SecretName', 'a'.repeat(81), '1 to 80 characters'],
+  ['SecretName', 'pazpaz/key"*', '1 to 80 characters'],
+  ['NamePrefix', 'Paz Paz', 'letters, digits and hyphens'],
+  ['KeyAliasName', 'pazpaz-secrets', 'begin with alias/'],
+  ['KeyAliasName', 'alias/aws/secretsmanager', 'not alias/aws/'],
+  ['ExistingSecretArn', 'pazpaz/encryption-key-v1', 'complete ARN'],
+  [
+    'ExistingSecretArn',
+    'arn:aws:secretsmanager:us-east-1:123456789012:secret:pazpaz/encryption-key-v1',
+    'six characters',
+  ],
+  ['ExistingSecretArn', 'arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012', 'complete ARN'],
+  ['ExistingKmsKeyArn', 'arn:aws:kms:us-east-1:123456789012:alias/pazpaz-secrets', 'not of an alias'],
+  ['FormerKmsKeyArn', '12345678-1234-1234-1234-123456789012', 'ARN of a KMS key'],
+  ['RotationScheduleExpression', 'every year', 'cron(...)'],
+  ['RotationScheduleExpression', 'rate(0 days)', 'rate(... days)'],
+  ['RotationWindow', '0h', '1h to 24h'],
+  ['RotationWindow', '25h', '1h to 24h'],
+  ['TaskRoleName', 'arn:aws:iam::123456789012:role/PazPazECSTaskRole', 'not its ARN'],
+  ['OperatorRoleArn', 'arn:aws:iam::123456789012:user/ops', 'ARN of an IAM role'],
+  ['ExistingTopicArn', 'security-alerts', 'ARN of a standard SNS topic'],
+  ['AlertEmail', 'nobody', 'e-mail address'],
+  ['ReadsPerHour', '0', '1 or more'],
+  ['TrailLogGroupName', 'arn:aws:logs:us-east-1:123456789012:log-group:trail', 'not its ARN'],
+  ['VpcSubnetIds', 'subnet-0123456789abcdef0,vpc-1', 'subnet ids'],
+  ['VpcSecurityGroupIds', 'default', 'security group ids'],
+  ['FirstReplicaRegion', 'Ireland', 'a region such as'],
+])('%s = %j is refused with a message that says what it must be', (name, value, message) => {
+  expect(refusals({ [name]: value })).toEqual([expect.stringContaining(message)]);
+  expect(refusals({ [name]: value })[0]).toContain(name);
+});
+
+test.each([
+  ['RotationDays', '1'],
+  ['RotationDays', '1000'],
+  ['SecretName', 'pazpaz/encryption-key-v1'],
+  ['KeyAliasName', ''],
+  [
+    'ExistingSecretArn',
+    'arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:pazpaz/encryption-key-v1-AbCdEf',
+  ],
+  ['ExistingKmsKeyArn', 'arn:aws:kms:us-east-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab'],
+  ['RotationScheduleExpression', 'cron(0 3 1 2 ? *)'],
+  ['RotationScheduleExpression', 'cron(0 8 ? 1/3 SUN#1 *)'],
+  ['RotationScheduleExpression', 'rate(90 days)'],
+  ['RotationWindow', '3h'],
+  ['OperatorRoleArn', 'arn:aws:iam::123456789012:role/teams/ops/KeyOperator'],
+  ['VpcSubnetIds', 'subnet-0123456789abcdef0,subnet-0123456789abcdef1'],
+  ['FirstReplicaRegion', 'us-gov-east-1'],
+])('%s = %j is accepted', (name, value) => {
+  expect(refusals({ [name]: value })).toEqual([]);
+});
+
+describe('parameters that need each other', () => {
+  const key = 'arn:aws:kms:eu-west-1:123456789012:key/12345678-1234-1234-1234-123456789012';
+
+  test('a replica region without a KMS key there is refused', () => {
+    expect(brokenRules({ FirstReplicaRegion: 'eu-west-1' })).toEqual([
+      expect.stringContaining('FirstReplicaKmsKeyArn'),
+    ]);
+    expect(brokenRules({ SecondReplicaRegion: 'eu-west-1' })).toEqual([
+      expect.stringContaining('SecondReplicaKmsKeyArn'),
+    ]);
+    expect(brokenRules({ FirstReplicaRegion: 'eu-west-1', FirstReplicaKmsKeyArn: key })).toEqual([]);
+  });
+
+  test('replicas of a secret that exists already are refused, with the command that makes them', () => {
+    const secret = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:pazpaz/encryption-key-v1-AbCdEf';
+    const replica = { FirstReplicaRegion: 'eu-west-1', FirstReplicaKmsKeyArn: key };
+    expect(brokenRules({ ExistingSecretArn: secret, ...replica })).toEqual([
+      expect.stringContaining('replicate-secret-to-regions'),
+    ]);
+  });
+});

@@ -1,0 +1,195 @@
+import { SECRET_ARN } from './cloudtrail-events.ts';
+import { EVERYTHING_NEW, FORMER_KMS_KEY_ARN, KMS_KEY_ARN, OPERATOR_ROLE_ARN, TAKE_OVER } from './deployments.ts';
+import { at, list, object, text, texts, type Json } from './json.ts';
+import { deploy, type Stack } from './stack.ts';
+
+const VIA_SECRETS_MANAGER = { 'kms:ViaService': 'secretsmanager.us-east-1.amazonaws.com' };
+const FOR_THIS_SECRET = { ...VIA_SECRETS_MANAGER, 'kms:EncryptionContext:SecretARN': SECRET_ARN };
+const FOREVER = { Bool: { 'secretsmanager:ForceDeleteWithoutRecovery': 'true' } };
+const ROLE_ARN = 'arn:aws:iam::123456789012:role/pazpaz-KeyRotationRole';
+const REPLICA_ARNS = ['eu-west-1', 'eu-central-1'].map((region) => SECRET_ARN.replace('us-east-1', region));
+
+/** What a statement says, in one row: its Sid, effect, actions, resources and conditions. */
+type Row = readonly [string, string, readonly string[], readonly string[], Json?];
+
+function rows(stack: Stack, ...path: readonly [string, ...string[]]): readonly Row[] {
+  return list(stack.property(path[0], ...path.slice(1), 'Statement')).map((statement): Row => {
+    const condition = at(statement, 'Condition');
+    const sid = text(at(statement, 'Sid'));
+    const effect = text(at(statement, 'Effect'));
+    const actions = texts(at(statement, 'Action'));
+    const resources = texts(at(statement, 'Resource'));
+    return condition === undefined ? [sid, effect, actions, resources] : [sid, effect, actions, resources, condition];
+  });
+}
+
+const FUNCTION_ACTIONS = [
+  'secretsmanager:DescribeSecret',
+  'secretsmanager:GetSecretValue',
+  'secretsmanager:PutSecretValue',
+  'secretsmanager:UpdateSecretVersionStage',
+];
+
+test('the function may do its four calls on this secret, with its KMS key through Secrets Manager, and report', () => {
+  const stack = deploy();
+  const key = text(stack.property('EncryptionKeySecret', 'KmsKeyId'));
+  const log = 'arn:aws:logs:us-east-1:123456789012:log-group:pazpaz-KeyRotationLogGroup:*';
+  expect(rows(stack, 'KeyRotationRolePolicy', 'PolicyDocument')).toEqual([
+    ['RotateThisSecret', 'Allow', FUNCTION_ACTIONS, [SECRET_ARN]],
+    [
+      'UseItsKmsKeyThroughSecretsManager',
+      'Allow',
+      ['kms:Decrypt', 'kms:GenerateDataKey'],
+      [key],
+      { StringEquals: FOR_THIS_SECRET },
+    ],
+    ['WriteLogs', 'Allow', ['logs:CreateLogStream', 'logs:PutLogEvents'], [log]],
+    ['WriteTraces', 'Allow', ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], ['*']],
+    [
+      'ReportFailedAdoptions',
+      'Allow',
+      ['sqs:SendMessage'],
+      ['arn:aws:sqs:us-east-1:123456789012:AdoptionFailureQueue'],
+    ],
+  ]);
+});
+
+test('taking a secret over, the function may also read what the former KMS key encrypted, and nothing more with it', () => {
+  expect(rows(deploy(TAKE_OVER), 'KeyRotationRolePolicy', 'PolicyDocument').slice(0, 3)).toEqual([
+    ['RotateThisSecret', 'Allow', FUNCTION_ACTIONS, [SECRET_ARN]],
+    [
+      'UseItsKmsKeyThroughSecretsManager',
+      'Allow',
+      ['kms:Decrypt', 'kms:GenerateDataKey'],
+      [KMS_KEY_ARN],
+      { StringEquals: FOR_THIS_SECRET },
+    ],
+    [
+      'ReadWhatTheFormerKmsKeyEncrypted',
+      'Allow',
+      ['kms:Decrypt'],
+      [FORMER_KMS_KEY_ARN],
+      { StringEquals: FOR_THIS_SECRET },
+    ],
+  ]);
+});
+
+test('only in a VPC may the function make network interfaces', () => {
+  const sids = (parameters: Readonly<Record<string, string>>) =>
+    rows(deploy(parameters), 'KeyRotationRolePolicy', 'PolicyDocument').map(([sid]) => sid);
+  expect(sids({})).not.toContain('UseNetworkInterfaces');
+  expect(sids(EVERYTHING_NEW)).toContain('UseNetworkInterfaces');
+});
+
+test('the read-only policy is the guide’s, for this secret and this KMS key', () => {
+  const stack = deploy();
+  expect(stack.property('ReadOnlyPolicy', 'ManagedPolicyName')).toBe('PazPazSecretsReadOnly');
+  expect(stack.property('ReadOnlyPolicy', 'Roles')).toBeUndefined();
+  expect(rows(stack, 'ReadOnlyPolicy', 'PolicyDocument')).toEqual([
+    ['ReadEncryptionKey', 'Allow', ['secretsmanager:GetSecretValue', 'secretsmanager:DescribeSecret'], [SECRET_ARN]],
+    [
+      'DecryptWithKMS',
+      'Allow',
+      ['kms:Decrypt', 'kms:DescribeKey'],
+      [text(stack.property('EncryptionKeySecret', 'KmsKeyId'))],
+      { StringEquals: { 'kms:ViaService': ['secretsmanager.us-east-1.amazonaws.com'] } },
+    ],
+  ]);
+});
+
+test('the read-only policy reaches replicas and what a former KMS key encrypted, and is attached to the task role', () => {
+  const replicated = deploy(EVERYTHING_NEW);
+  expect(replicated.property('ReadOnlyPolicy', 'Roles')).toEqual(['PazPazECSTaskRole']);
+  const [read, decrypt] = rows(replicated, 'ReadOnlyPolicy', 'PolicyDocument');
+  expect(read?.[3]).toEqual([SECRET_ARN, ...REPLICA_ARNS]);
+  expect(decrypt?.[3].slice(1)).toEqual([
+    EVERYTHING_NEW['FirstReplicaKmsKeyArn'],
+    EVERYTHING_NEW['SecondReplicaKmsKeyArn'],
+  ]);
+  expect(at(decrypt?.[4], 'StringEquals', 'kms:ViaService')).toEqual([
+    'secretsmanager.us-east-1.amazonaws.com',
+    'secretsmanager.eu-west-1.amazonaws.com',
+    'secretsmanager.eu-central-1.amazonaws.com',
+  ]);
+  expect(rows(deploy(TAKE_OVER), 'ReadOnlyPolicy', 'PolicyDocument')[1]?.[3]).toEqual([
+    KMS_KEY_ARN,
+    FORMER_KMS_KEY_ARN,
+  ]);
+});
+
+test('the admin policy names the KMS key, never an alias, can put values, and never deletes for good', () => {
+  const secrets = [SECRET_ARN, 'arn:aws:secretsmanager:us-east-1:123456789012:secret:pazpaz/*'];
+  const keys = [KMS_KEY_ARN, FORMER_KMS_KEY_ARN];
+  expect(rows(deploy(TAKE_OVER), 'AdminPolicy', 'PolicyDocument')).toEqual([
+    ['ManageSecrets', 'Allow', ['secretsmanager:*'], secrets],
+    [
+      'UseKmsKeyThroughSecretsManager',
+      'Allow',
+      ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKey'],
+      keys,
+      { StringEquals: VIA_SECRETS_MANAGER },
+    ],
+    ['DescribeKmsKey', 'Allow', ['kms:DescribeKey'], keys],
+    ['NeverDeleteForGood', 'Deny', ['secretsmanager:DeleteSecret'], ['*'], FOREVER],
+  ]);
+});
+
+test('the policy of the secret forbids everybody to delete it for good; with an operator role it leaves writing to two', () => {
+  const never: Row = ['NeverDeleteForGood', 'Deny', ['secretsmanager:DeleteSecret'], ['*'], FOREVER];
+  expect(rows(deploy(), 'SecretPolicy', 'ResourcePolicy')).toEqual([never]);
+  expect(rows(deploy({ OperatorRoleArn: OPERATOR_ROLE_ARN }), 'SecretPolicy', 'ResourcePolicy')).toEqual([
+    never,
+    [
+      'OnlyFunctionAndOperatorWrite',
+      'Deny',
+      ['secretsmanager:PutSecretValue', 'secretsmanager:UpdateSecret', 'secretsmanager:UpdateSecretVersionStage'],
+      ['*'],
+      {
+        ArnNotEquals: { 'aws:PrincipalArn': [ROLE_ARN, OPERATOR_ROLE_ARN] },
+        Bool: { 'aws:PrincipalIsAWSService': 'false' },
+      },
+    ],
+  ]);
+});
+
+test('no policy grants anything on an alias: that grants nothing at all', () => {
+  for (const { properties } of deploy(EVERYTHING_NEW).resources.values()) {
+    for (const statement of [at(properties, 'PolicyDocument', 'Statement') ?? []].flat()) {
+      expect(texts(object(statement)['Resource']).filter((resource) => resource.includes(':alias/'))).toEqual([]);
+    }
+  }
+});
+
+describe('the monitoring key', () => {
+  const services = (stack: Stack, ...path: readonly [string, ...string[]]) =>
+    list(stack.property(path[0], ...path.slice(1), 'Statement')).flatMap((statement) => {
+      const service = at(statement, 'Principal', 'Service');
+      return service === undefined ? [] : [[text(service), at(statement, 'Condition') !== undefined] as const];
+    });
+
+  test('admits alarms, notices and logs; a condition would keep every notice of EventBridge out', () => {
+    expect(services(deploy({ CreateTrail: 'false' }), 'MonitoringKey', 'KeyPolicy')).toEqual([
+      ['cloudwatch.amazonaws.com', true],
+      ['events.amazonaws.com', false],
+      ['logs.us-east-1.amazonaws.com', true],
+    ]);
+  });
+
+  test('admits CloudTrail, for the trail of this stack only, where it makes one', () => {
+    expect(services(deploy(), 'MonitoringKey', 'KeyPolicy').at(-1)).toEqual(['cloudtrail.amazonaws.com', true]);
+  });
+
+  test('is not the key of the secret, which needs none of these', () => {
+    const { property } = deploy();
+    const key = text(property('AlertTopic', 'KmsMasterKeyId'));
+    expect(key).not.toBe(property('EncryptionKeySecret', 'KmsKeyId'));
+    expect([property('KeyRotationLogGroup', 'KmsKeyId'), property('TrailLogGroup', 'KmsKeyId')]).toEqual([key, key]);
+  });
+
+  test('encrypts a topic that lets alarms and notices in', () => {
+    expect(services(deploy(), 'AlertTopicPolicy', 'PolicyDocument')).toEqual([
+      ['cloudwatch.amazonaws.com', true],
+      ['events.amazonaws.com', false],
+    ]);
+  });
+});

@@ -1,0 +1,119 @@
+import { SECRET_ARN } from './cloudtrail-events.ts';
+import { OPERATOR_ROLE_ARN } from './deployments.ts';
+import { text } from './json.ts';
+import { isAllowed, type Call } from './policy-evaluation.ts';
+import { deploy } from './stack.ts';
+
+const stack = deploy({ OperatorRoleArn: OPERATOR_ROLE_ARN });
+const KEY = text(stack.property('EncryptionKeySecret', 'KmsKeyId'));
+const application = stack.property('ReadOnlyPolicy', 'PolicyDocument');
+const administrator = stack.property('AdminPolicy', 'PolicyDocument');
+const rotation = stack.property('KeyRotationRolePolicy', 'PolicyDocument');
+const ofTheSecret = stack.property('SecretPolicy', 'ResourcePolicy');
+
+const ADMIN_ROLE = 'arn:aws:iam::123456789012:role/Admin';
+const ROTATION_ROLE = 'arn:aws:iam::123456789012:role/pazpaz-KeyRotationRole';
+const VIA_SECRETS_MANAGER = {
+  'kms:ViaService': 'secretsmanager.us-east-1.amazonaws.com',
+  'kms:EncryptionContext:SecretARN': SECRET_ARN,
+};
+
+function onSecret(action: string, principal: string, context: Readonly<Record<string, string>> = {}): Call {
+  return {
+    action: `secretsmanager:${action}`,
+    resource: SECRET_ARN,
+    context: { 'aws:PrincipalArn': principal, 'aws:PrincipalIsAWSService': 'false', ...context },
+  };
+}
+
+function onKey(action: string, context: Readonly<Record<string, string>>): Call {
+  return { action: `kms:${action}`, resource: KEY, context };
+}
+
+describe('the guide’s Test 1: the task role', () => {
+  const taskRole = 'arn:aws:iam::123456789012:role/PazPazECSTaskRole';
+
+  test('reads the secret and its state, decrypting through Secrets Manager', () => {
+    for (const action of ['GetSecretValue', 'DescribeSecret']) {
+      expect(isAllowed([application, ofTheSecret], onSecret(action, taskRole))).toBe(true);
+    }
+    expect(isAllowed([application], onKey('Decrypt', VIA_SECRETS_MANAGER))).toBe(true);
+  });
+
+  test.each([
+    'PutSecretValue',
+    'UpdateSecretVersionStage',
+    'UpdateSecret',
+    'DeleteSecret',
+    'RotateSecret',
+    'PutResourcePolicy',
+  ])('may not %s', (action) => {
+    expect(isAllowed([application, ofTheSecret], onSecret(action, taskRole))).toBe(false);
+  });
+
+  test('reads no other secret, and cannot use the KMS key directly', () => {
+    const other = SECRET_ARN.replace('key-v1-AbCdEf', 'key-v2-AbCdEf');
+    expect(isAllowed([application], { ...onSecret('GetSecretValue', taskRole), resource: other })).toBe(false);
+    expect(isAllowed([application], onKey('Decrypt', {}))).toBe(false);
+    expect(isAllowed([application], onKey('Encrypt', VIA_SECRETS_MANAGER))).toBe(false);
+  });
+});
+
+describe('an administrator', () => {
+  test('deletes a secret with a recovery window, and never without', () => {
+    const forever = { 'secretsmanager:ForceDeleteWithoutRecovery': 'true' };
+    expect(isAllowed([administrator, ofTheSecret], onSecret('DeleteSecret', ADMIN_ROLE))).toBe(true);
+    expect(isAllowed([administrator], onSecret('DeleteSecret', ADMIN_ROLE, forever))).toBe(false);
+  });
+
+  test('can put a value as far as IAM goes: KMS makes a data key for it', () => {
+    expect(isAllowed([administrator], onSecret('PutSecretValue', ADMIN_ROLE))).toBe(true);
+    expect(isAllowed([administrator], onKey('GenerateDataKey', VIA_SECRETS_MANAGER))).toBe(true);
+  });
+});
+
+describe('with an operator role, the policy of the secret', () => {
+  const everything = { Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] };
+  const writes = ['PutSecretValue', 'UpdateSecret', 'UpdateSecretVersionStage'];
+
+  test.each([
+    ['an administrator', ADMIN_ROLE, false],
+    ['root', 'arn:aws:iam::123456789012:root', false],
+    ['the operator', OPERATOR_ROLE_ARN, true],
+    ['the function', ROTATION_ROLE, true],
+  ])('for %s (%s), who may do everything elsewhere: writing allowed = %j', (_, principal, allowed) => {
+    for (const action of writes) {
+      expect(isAllowed([everything, ofTheSecret], onSecret(action, principal))).toBe(allowed);
+    }
+    expect(isAllowed([everything, ofTheSecret], onSecret('GetSecretValue', principal))).toBe(true);
+  });
+
+  test('keeps the service itself from nothing: it makes the version with which a rotation begins', () => {
+    const service = { 'aws:PrincipalIsAWSService': 'true' };
+    const byService = { action: 'secretsmanager:PutSecretValue', resource: SECRET_ARN, context: service };
+    expect(isAllowed([everything, ofTheSecret], byService)).toBe(true);
+  });
+
+  test('lets nobody delete the secret for good, root and operator included', () => {
+    for (const principal of [OPERATOR_ROLE_ARN, 'arn:aws:iam::123456789012:root']) {
+      const forever = { 'secretsmanager:ForceDeleteWithoutRecovery': 'true' };
+      expect(isAllowed([everything, ofTheSecret], onSecret('DeleteSecret', principal, forever))).toBe(false);
+    }
+  });
+});
+
+test('the function does its four calls on the secret, and can neither delete it nor stop its rotation', () => {
+  const may = (action: string) => isAllowed([rotation, ofTheSecret], onSecret(action, ROTATION_ROLE));
+  expect(['DescribeSecret', 'GetSecretValue', 'PutSecretValue', 'UpdateSecretVersionStage'].map(may)).toEqual([
+    true,
+    true,
+    true,
+    true,
+  ]);
+  expect(['DeleteSecret', 'CancelRotateSecret', 'PutResourcePolicy', 'UpdateSecret', 'ListSecrets'].some(may)).toBe(
+    false,
+  );
+  expect(isAllowed([rotation], onKey('GenerateDataKey', VIA_SECRETS_MANAGER))).toBe(true);
+  const foreign = { ...VIA_SECRETS_MANAGER, 'kms:EncryptionContext:SecretARN': `${SECRET_ARN}x` };
+  expect(isAllowed([rotation], onKey('Decrypt', foreign))).toBe(false);
+});

@@ -1,0 +1,174 @@
+import fc from 'fast-check';
+import { deploy, brokenRules, type Stack } from './stack.ts';
+import { EVERYTHING_NEW, OPTIONS, TAKE_OVER } from './deployments.ts';
+import { object, spelled } from './json.ts';
+import { TEMPLATE } from './template-file.ts';
+
+/** Every choice of options, each on or off, that the template's rules accept. */
+const choices = fc
+  .subarray(Object.entries(OPTIONS))
+  .map((chosen) => Object.fromEntries(chosen))
+  .filter((parameters) => brokenRules(parameters).length === 0);
+
+function everythingBefore(stack: Stack, logicalId: string): ReadonlySet<string> {
+  const found = new Set<string>();
+  const visit = (id: string) => {
+    for (const before of stack.resource(id).madeAfter) {
+      if (!found.has(before)) {
+        found.add(before);
+        visit(before);
+      }
+    }
+  };
+  visit(logicalId);
+  return found;
+}
+
+test('whatever is chosen, no reference dangles and no resource waits for itself', () => {
+  fc.assert(
+    fc.property(choices, (parameters) => {
+      const stack = deploy(parameters);
+      for (const logicalId of stack.resources.keys()) {
+        expect([logicalId, everythingBefore(stack, logicalId).has(logicalId)]).toEqual([logicalId, false]);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('C37: whatever is chosen, the schedule is made last, so the secret is empty when anything else fails', () => {
+  fc.assert(
+    fc.property(choices, (parameters) => {
+      const stack = deploy(parameters);
+      const others = [...stack.resources.keys()].filter((logicalId) => logicalId !== 'RotationSchedule');
+      expect([...everythingBefore(stack, 'RotationSchedule')].toSorted()).toEqual(others.toSorted());
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('C37: logical ids never change: a renamed one is a resource deleted and made anew', () => {
+  expect(Object.keys(object(TEMPLATE['Resources'])).toSorted()).toMatchInlineSnapshot(`
+   [
+     "AdminPolicy",
+     "AdoptionFailedAlarm",
+     "AdoptionFailureDestination",
+     "AdoptionFailureQueue",
+     "AdoptionTick",
+     "AdoptionTickPermission",
+     "AlertSubscription",
+     "AlertTopic",
+     "AlertTopicPolicy",
+     "ChangedByHandPermission",
+     "ChangedByHandRule",
+     "CurrentNumberFilter",
+     "Dashboard",
+     "DaysOverdueFilter",
+     "DaysSinceRotationFilter",
+     "DeniedAccessAlarm",
+     "EncryptionKeySecret",
+     "EverythingButTheSchedule",
+     "ExcessiveReadsAlarm",
+     "FallbackUsageQuery",
+     "FewFreeSlotsAlarm",
+     "FreeSlotsFilter",
+     "FunctionErrorsAlarm",
+     "GuardedKmsKeyNotice",
+     "GuardedSecretNotice",
+     "KeyAccessByHourQuery",
+     "KeyRingHistoryQuery",
+     "KeyRotationFunction",
+     "KeyRotationLogGroup",
+     "KeyRotationRole",
+     "KeyRotationRolePolicy",
+     "MonitoringKey",
+     "ReadOnlyPolicy",
+     "RotationFailedAlarm",
+     "RotationFailedFilter",
+     "RotationFailedNotice",
+     "RotationFinishedPermission",
+     "RotationFinishedRule",
+     "RotationOverdueAlarm",
+     "RotationPermission",
+     "RotationSchedule",
+     "RotationStepFailedFilter",
+     "SecretAccessDeniedFilter",
+     "SecretAccessFilter",
+     "SecretPolicy",
+     "SecretsKey",
+     "SecretsKeyAlias",
+     "Trail",
+     "TrailBucket",
+     "TrailBucketPolicy",
+     "TrailLogGroup",
+     "TrailRole",
+     "TrailRolePolicy",
+     "UnnumberedCurrentKeyAlarm",
+   ]
+  `);
+});
+
+test('outputs never change their names: other stacks import them', () => {
+  expect(Object.keys(deploy(EVERYTHING_NEW).outputs)).toMatchInlineSnapshot(`
+   [
+     "SecretArn",
+     "SecretName",
+     "SecretsKeyArn",
+     "FunctionArn",
+     "FunctionName",
+     "FunctionRoleArn",
+     "FunctionLogGroupName",
+     "ReadOnlyPolicyArn",
+     "AdminPolicyArn",
+     "TopicArn",
+     "MonitoringKeyArn",
+     "AdoptionFailureQueueUrl",
+     "TrailLogGroupInUse",
+     "DashboardUrl",
+     "AdoptNowCommand",
+   ]
+  `);
+});
+
+test.each([
+  ['a new secret', {}],
+  ['a secret that is taken over', TAKE_OVER],
+  ['a new secret with everything', EVERYTHING_NEW],
+])('with %s, every output that another stack needs has a value', (_, parameters) => {
+  for (const [name, value] of Object.entries(deploy(parameters).outputs)) {
+    expect([name, value]).toEqual([name, expect.stringMatching(/./)]);
+  }
+});
+
+describe('two stacks in one account', () => {
+  const NAMED = [
+    'Name',
+    'FunctionName',
+    'ManagedPolicyName',
+    'AlarmName',
+    'TopicName',
+    'DashboardName',
+    'AliasName',
+    'TrailName',
+  ];
+  const names = (stack: Stack) =>
+    [...stack.resources.values()].flatMap(({ type, properties }) =>
+      NAMED.filter((name) => name in properties).map((name) => `${type} ${name} ${spelled(properties[name])}`),
+    );
+
+  test('share no name when prefix, secret name and alias differ', () => {
+    const first = names(deploy());
+    const second = names(deploy({ NamePrefix: 'Staging', SecretName: 'staging/key', KeyAliasName: 'alias/staging' }));
+    expect(first.length).toBeGreaterThan(15);
+    expect(first.filter((name) => second.includes(name))).toEqual([]);
+  });
+
+  test('put their metrics into different namespaces', () => {
+    const namespaces = (stack: Stack) =>
+      [...stack.resources.values()]
+        .filter(({ type }) => type === 'AWS::Logs::MetricFilter')
+        .map(({ properties }) => JSON.stringify(properties['MetricTransformations']));
+    expect(namespaces(deploy()).every((namespace) => namespace.includes('"PazPaz/Security"'))).toBe(true);
+    expect(namespaces(deploy({ NamePrefix: 'B' })).every((namespace) => namespace.includes('"B/Security"'))).toBe(true);
+  });
+});
