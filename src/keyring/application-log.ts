@@ -9,7 +9,10 @@ export const APPLICATION_EVENTS = {
     message:
       'AWS Secrets Manager gave no key, so ENCRYPTION_MASTER_KEY encrypts until it does. What is written now can be read only while that variable is set, unless its key is on the ring',
   },
-  env_fallback_ended: { level: 'INFO', message: 'AWS Secrets Manager gave the current key, which encrypts from now on' },
+  env_fallback_ended: {
+    level: 'INFO',
+    message: 'AWS Secrets Manager gave the current key, which encrypts from now on',
+  },
   env_key_set_in_production: {
     level: 'WARNING',
     message:

@@ -60,8 +60,8 @@ export const pooledNonce: NonceSource = nonceStream();
 
 /** XORs the low 48 bits of a number into six bytes. */
 function mix(target: Uint8Array, offset: number, reading: number): void {
-  let low = reading % TWO_TO_32 | 0;
-  let high = reading / TWO_TO_32 | 0;
+  let low = (reading % TWO_TO_32) | 0;
+  let high = (reading / TWO_TO_32) | 0;
   for (let index = offset; index < offset + 4; index += 1) {
     target[index] = (target[index] ?? 0) ^ (low & 0xff);
     low >>>= 8;

@@ -1,0 +1,56 @@
+import { isKeyRotationError } from './error.ts';
+import type { KeyMaterial } from './key-material.ts';
+import type { RingKeeper } from './ring-keeper.ts';
+import type { RingState } from './ring-state.ts';
+
+/** Finds out once whether the environment's key is on the ring, as soon as every key of the ring can be read. */
+export class EnvironmentKeyCheck {
+  readonly #keeper: RingKeeper;
+  readonly #key: KeyMaterial;
+  readonly #warn: () => void;
+  #isDecided = false;
+  #underWay: Promise<void> | undefined;
+
+  /** `warn` is called at most once, if the key is not on the ring. */
+  constructor(keeper: RingKeeper, key: KeyMaterial, warn: () => void) {
+    this.#keeper = keeper;
+    this.#key = key;
+    this.#warn = warn;
+  }
+
+  /** Looks, unless the answer is known. Where it cannot be found now, the next run looks again. */
+  run(): Promise<void> {
+    this.#underWay ??= this.#look().finally(() => {
+      this.#underWay = undefined;
+    });
+    return this.#underWay;
+  }
+
+  async #look(): Promise<void> {
+    if (this.#isDecided) return;
+    const isKnown = await this.#isOnRing();
+    if (isKnown === undefined) return;
+    this.#isDecided = true;
+    if (!isKnown) this.#warn();
+  }
+
+  async #isOnRing(): Promise<boolean | undefined> {
+    const { current, ring } = this.#keeper;
+    if (current === undefined || ring === undefined) return undefined;
+    if (current.key.equals(this.#key)) return true;
+    const readings = await Promise.allSettled(versionsInUse(ring).map((versionId) => this.#keeper.key(versionId)));
+    if (readings.some((reading) => reading.status === 'fulfilled' && reading.value.equals(this.#key))) return true;
+    return readings.every((reading) => reading.status === 'fulfilled' || isNoKey(reading.reason)) ? false : undefined;
+  }
+}
+
+function isNoKey(reason: unknown): boolean {
+  return isKeyRotationError(reason, 'INVALID_KEY_VALUE');
+}
+
+/** Every version that may have encrypted: the numbered ones from the lowest number on, then those without a number. */
+export function versionsInUse(ring: RingState): readonly string[] {
+  const numbers = [...ring.versionOf.keys()].sort((one, other) => one - other);
+  const versions = [...numbers.map((number) => ring.versionOf.get(number)), ring.previous, ring.current];
+  return [...new Set(versions.filter((versionId) => versionId !== undefined))];
+}

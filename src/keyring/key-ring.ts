@@ -1,0 +1,203 @@
+import { openAwsSide, type AwsSide } from './aws-side.ts';
+import { seal } from './ciphertext.ts';
+import { isKeyRotationError, type KeyRotationError } from './error.ts';
+import { failedWithEnvironmentKey } from './failed-decryption.ts';
+import { textOf } from './field.ts';
+import type { KeyMaterial } from './key-material.ts';
+import type { KeyNumber } from './key-number.ts';
+import { KeysAtHand } from './keys-at-hand.ts';
+import { ringClosed } from './limited-call.ts';
+import { pooledNonce } from './nonce-pool.ts';
+import type { NonceSource } from './nonce.ts';
+import { openAtHand, readRow, type Row } from './open-at-hand.ts';
+import type { CurrentKey } from './ring-keeper.ts';
+import { ringTimes, type KeyRingOptions } from './ring-options.ts';
+import { loadSettings, type Settings } from './settings.ts';
+
+/** How often a key has encrypted since the ring was opened. */
+export interface KeyUsage {
+  /** 0: the number was not known, or the key is the environment's. */
+  readonly keyNumber: number;
+  /** Absent for the environment's key. */
+  readonly versionId?: string;
+  /** One key may encrypt 2^32 times in all processes together (NIST SP 800-38D, section 8.3). */
+  readonly encryptions: number;
+}
+
+/** A ciphertext and where it belongs, for `decryptFields`. */
+export interface EncryptedField {
+  readonly bytes: Uint8Array;
+  /** Default: empty. */
+  readonly context?: string;
+}
+
+/** What became of one of many: its text, or why it has none. */
+export type DecryptedField = { readonly text: string } | { readonly error: KeyRotationError };
+
+/**
+ * The keys of an application: encrypts with the current one, and reads what any of them has written.
+ *
+ * - **Opening** reads the current key. While it stays open, the ring asks AWS before each time to live ends which key is
+ *   current, with one `DescribeSecret`; a value is read only where it is not at hand, and once.
+ * - **AWS silent**: it goes on with what it has and keeps asking. Encrypting stops when AWS has not confirmed the
+ *   current key for `maxKeyAge`; decrypting never does.
+ * - **The environment's key** encrypts only while this process has had no key from AWS, under number 0; it reads as
+ *   long as it is set.
+ * - **A row that no key at hand opens** is looked for as design.md, section 7 says, with a bounded number of calls for
+ *   however many rows: one description in three seconds at most, each version read once, every call with a time limit.
+ *
+ * The methods need no `this`: `const { encryptField, decryptField } = ring` works, and always uses the newest key.
+ */
+export class KeyRing {
+  readonly #keys: KeysAtHand;
+  readonly #aws: AwsSide | undefined;
+  readonly #environmentKey: KeyMaterial | undefined;
+  readonly #isLegacyRead: boolean;
+  readonly #nonces: NonceSource;
+  readonly #writers = new Map<string | undefined, Writer>();
+  #writer: Writer | undefined;
+  #isClosed = false;
+
+  private constructor(environmentKey: KeyMaterial | undefined, aws: AwsSide | undefined, options: KeyRingOptions) {
+    this.#environmentKey = environmentKey;
+    this.#aws = aws;
+    this.#keys = aws?.keeper.keys ?? new KeysAtHand();
+    if (environmentKey !== undefined) this.#keys.add(environmentKey);
+    this.#isLegacyRead = options.legacy ?? true;
+    this.#nonces = options.nonces ?? pooledNonce;
+  }
+
+  /**
+   * Opens the ring that the settings name (default: those of this process's environment). It holds a timer, which does
+   * not keep the process from ending; `close` it all the same.
+   *
+   * Rejects with `SECRET_NOT_FOUND`, `SECRET_DELETED`, `NO_CURRENT_KEY` (before the first rotation), `INVALID_KEY_VALUE`,
+   * `AWS_REFUSED` or `CANNOT_REACH_AWS`, unless there is an environment key to fall back to; opening can be tried again.
+   * Rejects with `INVALID_SETTINGS` for an option outside its range.
+   */
+  static async open(settings: Settings = loadSettings(), options: KeyRingOptions = {}): Promise<KeyRing> {
+    const { environmentKey } = settings;
+    const times = ringTimes(options);
+    if (settings.keySource === 'environment') return new KeyRing(environmentKey, undefined, options);
+    const aws = await openAwsSide(settings, times, options);
+    return new KeyRing(environmentKey, aws, options);
+  }
+
+  /**
+   * Encrypts a text (as UTF-8) or bytes with the current key, and binds it to `context`, such as `patients:7:note`
+   * (default: empty). The result is 29 bytes longer, up to 4 more under a number above 127. Takes microseconds and
+   * never waits.
+   *
+   * Throws `INVALID_TEXT` for a text or context that is no well-formed Unicode, `KEY_TOO_OLD` where AWS has not
+   * confirmed the key for `maxKeyAge`, `RING_CLOSED`.
+   */
+  readonly encryptField = (plaintext: string | Uint8Array, context = ''): Buffer => {
+    const writer = this.#currentWriter();
+    const row = seal(plaintext, writer.key, writer.number, context, this.#nonces());
+    writer.encryptions += 1;
+    return row;
+  };
+
+  /**
+   * Decrypts a field to its text; fetches its key if that is not at hand. A row in a text column is given as bytes:
+   * decoded from base64 if this ring wrote it, the bytes of the text if it is older data (`vN:…`, JSON).
+   *
+   * Rejects with `TAMPERED_OR_WRONG_CONTEXT`, `KEY_RETIRED`, `KEY_NEVER_ISSUED`, `KEY_UNAVAILABLE` (the only one to try
+   * again later), `INVALID_CIPHERTEXT` (fewer than 28 bytes), `INVALID_KEY_VALUE` (the key's own value is none),
+   * `INVALID_TEXT` (what it holds is no UTF-8, or the context is no well-formed Unicode), `RING_CLOSED`. No failure has
+   * a cause, and none shows any of the plaintext.
+   */
+  readonly decryptField = async (bytes: Uint8Array, context = ''): Promise<string> => {
+    const row = this.#readRow(bytes, context);
+    return textOf(openAtHand(row, this.#keys, this.#isLegacyRead) ?? (await this.#search(row)));
+  };
+
+  /** Decrypts a field to its bytes; rejects as `decryptField` does. */
+  readonly decryptBytes = async (bytes: Uint8Array, context = ''): Promise<Buffer> => {
+    const row = this.#readRow(bytes, context);
+    return openAtHand(row, this.#keys, this.#isLegacyRead) ?? (await this.#search(row));
+  };
+
+  /**
+   * Decrypts a field with a key at hand, at once. Where its key is not at hand it throws `KEY_UNAVAILABLE` and starts
+   * to fetch it, so that another try succeeds a moment later; otherwise throws what `decryptField` rejects with.
+   */
+  readonly decryptFieldSync = (bytes: Uint8Array, context = ''): string => {
+    const row = this.#readRow(bytes, context);
+    return textOf(openAtHand(row, this.#keys, this.#isLegacyRead) ?? this.#giveUp(row));
+  };
+
+  /**
+   * Decrypts many fields, in their order. It never rejects for one of them: each is its text or its error, so that one
+   * bad row does not hide a thousand good ones.
+   */
+  readonly decryptFields = (fields: readonly EncryptedField[]): Promise<DecryptedField[]> =>
+    Promise.all(
+      fields.map(async ({ bytes, context }) => {
+        try {
+          return { text: await this.decryptField(bytes, context) };
+        } catch (error) {
+          if (isKeyRotationError(error)) return { error };
+          throw error;
+        }
+      }),
+    );
+
+  /** How often each key has encrypted since the ring was opened: a gauge for the limit of 2^32. */
+  readonly usage = (): readonly KeyUsage[] =>
+    [...this.#writers].map(([versionId, { number, encryptions }]) => ({
+      keyNumber: number,
+      ...(versionId === undefined ? {} : { versionId }),
+      encryptions,
+    }));
+
+  /** Whether it encrypts with the environment's key, because AWS has given none yet. */
+  get isFallenBack(): boolean {
+    return this.#aws !== undefined && this.#aws.keeper.current === undefined;
+  }
+
+  /** Ends its calls and timers, and lets go of its keys. Whatever is asked of it from now on fails with `RING_CLOSED`. */
+  readonly close = (): void => {
+    this.#isClosed = true;
+    this.#writer = undefined;
+    this.#aws?.keeper.close();
+  };
+
+  #readRow(bytes: Uint8Array, context: string): Row {
+    if (this.#isClosed) throw ringClosed();
+    return readRow(bytes, context);
+  }
+
+  #search(row: Row): Promise<Buffer> {
+    return this.#aws === undefined ? Promise.reject(failedWithEnvironmentKey(row.number)) : this.#aws.search.open(row);
+  }
+
+  #giveUp(row: Row): never {
+    throw this.#aws === undefined ? failedWithEnvironmentKey(row.number) : this.#aws.search.failureAtHand(row);
+  }
+
+  #currentWriter(): Writer {
+    if (this.#isClosed) throw ringClosed();
+    const current = this.#aws?.keeper.requireCurrent();
+    if (this.#writer === undefined || this.#writer.current !== current) this.#writer = this.#writerFor(current);
+    return this.#writer;
+  }
+
+  #writerFor(current: CurrentKey | undefined): Writer {
+    const key = current?.key ?? this.#environmentKey;
+    // A ring without either does not open.
+    if (key === undefined) throw ringClosed();
+    const { encryptions = 0 } = this.#writers.get(current?.versionId) ?? {};
+    const writer = { current, key, number: current?.number ?? 0, encryptions };
+    this.#writers.set(current?.versionId, writer);
+    return writer;
+  }
+}
+
+/** What encrypts, and how often it has. */
+interface Writer {
+  readonly current: CurrentKey | undefined;
+  readonly key: KeyMaterial;
+  readonly number: KeyNumber | 0;
+  encryptions: number;
+}

@@ -1,0 +1,59 @@
+import type { KeyMaterial } from './key-material.ts';
+import type { KeyNumber } from './key-number.ts';
+import type { RingState } from './ring-state.ts';
+
+/**
+ * The keys that a process has in memory. A version's value never changes, so what is here stays, and a key that was
+ * retired meanwhile still reads.
+ */
+export class KeysAtHand {
+  readonly #ofVersion = new Map<string, KeyMaterial>();
+  readonly #ofNumber = new Map<number, KeyMaterial>();
+  readonly #numberOf = new Map<string, KeyNumber>();
+  #inOrder: KeyMaterial[] = [];
+
+  /** Every key once; first the one that opened a row without a number last, since the next such row is likely its too. */
+  get inOrder(): readonly KeyMaterial[] {
+    return this.#inOrder;
+  }
+
+  /** The key that a number names. */
+  ofNumber(number: number): KeyMaterial | undefined {
+    return this.#ofNumber.get(number);
+  }
+
+  ofVersion(versionId: string): KeyMaterial | undefined {
+    return this.#ofVersion.get(versionId);
+  }
+
+  /** Takes a key in; the same key under a second version is tried once only. */
+  add(key: KeyMaterial, versionId?: string): void {
+    if (versionId !== undefined) this.#ofVersion.set(versionId, key);
+    if (!this.holds(key)) this.#inOrder = [...this.#inOrder, key];
+  }
+
+  holds(key: KeyMaterial): boolean {
+    return this.#inOrder.some((other) => other === key || other.equals(key));
+  }
+
+  /** The number of a version, as it was last seen; 0 where none was. */
+  numberOfVersion(versionId: string): KeyNumber | 0 {
+    return this.#numberOf.get(versionId) ?? 0;
+  }
+
+  /** Takes over which version each number names. A number that is gone keeps its key here. */
+  setNumbers({ versionOf, numberOf }: RingState): void {
+    for (const [versionId, number] of numberOf) this.#numberOf.set(versionId, number);
+    for (const [number, versionId] of versionOf) {
+      const key = this.#ofVersion.get(versionId);
+      if (key === undefined) this.#ofNumber.delete(number);
+      else this.#ofNumber.set(number, key);
+    }
+  }
+
+  /** Puts a key first that has just opened a row which did not name it. */
+  putFirst(key: KeyMaterial): void {
+    if (this.#inOrder[0] === key) return;
+    this.#inOrder = [key, ...this.#inOrder.filter((other) => other !== key)];
+  }
+}

@@ -1,0 +1,118 @@
+import type { ApplicationLog } from './application-log.ts';
+import { isKeyRotationError, KeyRotationError } from './error.ts';
+import type { KeyMaterial } from './key-material.ts';
+import { readKeyValue } from './key-value.ts';
+import type { KeysAtHand } from './keys-at-hand.ts';
+import type { LimitedCalls } from './limited-call.ts';
+import { millisecondsSince, momentNow, type Moment, type RingClock } from './ring-clock.ts';
+import { ringState, type RingState } from './ring-state.ts';
+import type { SecretSource, SecretVersion } from './secret-source.ts';
+
+/** How long a version that could not be read is let be, in milliseconds: what a storm of rows costs at most. */
+const FAILURE_MEMORY = 3000;
+
+interface Failure {
+  readonly error: KeyRotationError;
+  readonly at: Moment;
+}
+
+/** What a reader of versions needs. */
+export interface VersionReaderParts {
+  readonly source: SecretSource;
+  readonly calls: LimitedCalls;
+  readonly keys: KeysAtHand;
+  readonly clock: RingClock;
+  readonly log: ApplicationLog;
+  /** Stands in every line of the log. */
+  readonly about: Readonly<Record<string, string>>;
+  /** How long a value that is no key is let be, and between two lines of the log on one version, in milliseconds. */
+  readonly timeToLive: number;
+}
+
+/** Reads the versions of a secret, each once however many ask for it, and keeps their keys at hand. */
+export class VersionReader {
+  readonly #parts: VersionReaderParts;
+  readonly #underWay = new Map<string, Promise<KeyMaterial>>();
+  readonly #failures = new Map<string, Failure>();
+  readonly #loggedAt = new Map<string, Moment>();
+
+  constructor(parts: VersionReaderParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The key of a version: at hand, or read now. Rejects with `INVALID_KEY_VALUE`, which is for good, or with what
+   * stands in the way now (`CANNOT_REACH_AWS`, `AWS_REFUSED`), which is answered from memory for a short time.
+   */
+  key(versionId: string, ring: RingState): Promise<KeyMaterial> {
+    const key = this.#parts.keys.ofVersion(versionId);
+    if (key !== undefined) return Promise.resolve(key);
+    const failure = this.#freshFailure(versionId);
+    if (failure !== undefined) return Promise.reject(failure);
+    let reading = this.#underWay.get(versionId);
+    if (reading === undefined) {
+      reading = this.#read(versionId, ring).finally(() => this.#underWay.delete(versionId));
+      this.#underWay.set(versionId, reading);
+    }
+    return reading;
+  }
+
+  async #read(versionId: string, ring: RingState): Promise<KeyMaterial> {
+    const { source, calls, keys, log, about } = this.#parts;
+    try {
+      const answer = await calls.run('GetSecretValue', (signal) => source.read(versionId, signal));
+      const key = keyOf(answer);
+      keys.add(key, versionId);
+      // Number and value come from one answer; labels that are attached later come with the next description.
+      keys.setNumbers(ringState({ [versionId]: answer.VersionStages ?? ring.stages[versionId] ?? [] }));
+      log('encryption_key_fetched_from_aws', {
+        ...about,
+        version_id: versionId,
+        key_number: keys.numberOfVersion(versionId),
+      });
+      return key;
+    } catch (error) {
+      throw this.#remember(versionId, ring, error);
+    }
+  }
+
+  #remember(versionId: string, ring: RingState, error: unknown): KeyRotationError {
+    const { clock, log, about, timeToLive } = this.#parts;
+    const number = ring.numberOf.get(versionId);
+    const found = isKeyRotationError(error)
+      ? error
+      : new KeyRotationError('AWS_REFUSED', 'the answer of Secrets Manager could not be understood');
+    const named = new KeyRotationError(
+      found.code,
+      `${number === undefined ? 'The key' : `Key ${number}`} (version ${versionId}): ${found.message}`,
+    );
+    if (found.code === 'RING_CLOSED') return found;
+    this.#failures.set(versionId, { error: named, at: momentNow(clock) });
+    const loggedAt = this.#loggedAt.get(versionId);
+    if (loggedAt === undefined || millisecondsSince(loggedAt, clock) >= timeToLive) {
+      this.#loggedAt.set(versionId, momentNow(clock));
+      log('ring_key_unreadable', {
+        ...about,
+        version_id: versionId,
+        key_number: number ?? 0,
+        code: named.code,
+        reason: named.message,
+      });
+    }
+    return named;
+  }
+
+  #freshFailure(versionId: string): KeyRotationError | undefined {
+    const failure = this.#failures.get(versionId);
+    if (failure === undefined) return undefined;
+    // A value never changes, so one that is no key is looked at again only in case our own reading was at fault.
+    const memory = failure.error.code === 'INVALID_KEY_VALUE' ? this.#parts.timeToLive : FAILURE_MEMORY;
+    if (millisecondsSince(failure.at, this.#parts.clock) < memory) return failure.error;
+    this.#failures.delete(versionId);
+    return undefined;
+  }
+}
+
+function keyOf({ SecretString, SecretBinary }: SecretVersion): KeyMaterial {
+  return readKeyValue({ SecretString, SecretBinary }).key;
+}
