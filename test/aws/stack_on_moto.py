@@ -186,7 +186,7 @@ class StackOnMoto(unittest.TestCase):
             )
         made = {each["filterName"]: each for each in client.describe_metric_filters()["metricFilters"]}
         self.assertEqual(len(made), 8)
-        self.assertIn(self.secret_arn, made["PazPazSecretAccess"]["filterPattern"])
+        self.assertIn(self.secret_arn.split(":")[-1], made["PazPazSecretAccess"]["filterPattern"])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ import { text, type JsonObject } from './json.ts';
 import { deploy, type Stack } from './stack.ts';
 
 const PARTIAL_ARN = SECRET_ARN.slice(0, -'-AbCdEf'.length);
-const NAMED = [SECRET_NAME, SECRET_ARN, PARTIAL_ARN];
+const REPLICA_ARN = SECRET_ARN.replace('us-east-1', 'eu-west-1');
+const NAMED = [SECRET_NAME, SECRET_ARN, PARTIAL_ARN, REPLICA_ARN];
 const OTHERS = [`${SECRET_NAME}0`, `${SECRET_NAME}0-AbCdEf`, SECRET_ARN.replace('v1-AbCdEf', 'v10-GhIjKl'), 'other'];
 
 function counts(stack: Stack, logicalId: string, event: JsonObject): boolean {

@@ -130,7 +130,6 @@ describe('the targets', () => {
         FunctionName: functionArn,
         Action: 'lambda:InvokeFunction',
         Principal: 'events.amazonaws.com',
-        SourceAccount: '123456789012',
         SourceArn: `arn:aws:events:us-east-1:123456789012:rule/pazpaz-${rule}`,
       });
     },

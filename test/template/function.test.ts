@@ -34,6 +34,10 @@ test('declares every variable that sam local can set: --env-vars overrides decla
   }
 });
 
+test('waits for its role’s policy: Lambda refuses tracing or a VPC to a role that may not use them', () => {
+  expect(deploy().resource('KeyRotationFunction').madeAfter).toContain('KeyRotationRolePolicy');
+});
+
 test('reserves no concurrency, which new accounts cannot', () => {
   expect(deploy(EVERYTHING_NEW).property('KeyRotationFunction', 'ReservedConcurrentExecutions')).toBeUndefined();
 });
