@@ -30,6 +30,7 @@ export class RowSearch {
   #lookedUpAt: Moment | undefined;
   #lookup: Promise<void> | undefined;
   #turn: Promise<void> | undefined;
+  #background: Promise<void> | undefined;
 
   constructor(keeper: RingKeeper, clock: RingClock, legacy: boolean) {
     this.#keeper = keeper;
@@ -55,9 +56,27 @@ export class RowSearch {
     throw failedDecryption(attempts.outcome(this.#keeper.staleBecause));
   }
 
-  /** Why a row is not opened by what is at hand, as far as that can be said without asking AWS. */
+  /**
+   * Why a row is not opened by what is at hand, as far as that can be said without asking AWS. Where its key may be had,
+   * a search for it starts, so that another try a moment later succeeds; one such search at a time.
+   */
   failureAtHand(row: Row): KeyRotationError {
-    return failedDecryption(new RowAttempts(row, this.#keeper, this.#legacy).outcomeAtHand(this.#isUnknown(row)));
+    const attempts = new RowAttempts(row, this.#keeper, this.#legacy);
+    const failure = failedDecryption(attempts.outcomeAtHand(this.#isUnknown(row)));
+    if (failure.code === 'KEY_UNAVAILABLE' && this.#background === undefined) {
+      this.#background = this.#searchInBackground(row);
+    }
+    return failure;
+  }
+
+  async #searchInBackground(row: Row): Promise<void> {
+    try {
+      await this.open(row);
+    } catch {
+      // Whoever tries again is told.
+    } finally {
+      this.#background = undefined;
+    }
   }
 
   async #afterLookup(row: Row, attempts: RowAttempts): Promise<Buffer | undefined> {
