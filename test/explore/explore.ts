@@ -1,0 +1,79 @@
+import { checkEnd, Violation } from './monitor.ts';
+import type { Move, Moves } from './moves.ts';
+import { nameOf, secretOf, type World } from './world.ts';
+
+export interface Exploration {
+  /** Different states that were reached. */
+  readonly states: number;
+  /** Ways from the start to an end: the schedules that these states stand for. */
+  readonly schedules: bigint;
+  /** States in which nothing can happen any more. */
+  readonly ends: number;
+}
+
+/** A schedule that breaks an invariant, move by move. */
+export class BrokenSchedule extends Error {
+  constructor(violation: Violation, path: readonly Move[]) {
+    super(`${violation.message}\n${path.map((move) => `  ${describeMove(move)}`).join('\n')}`);
+  }
+}
+
+/**
+ * Visits every state that can be reached from `start`, each once, and checks the invariants in each and at each
+ * change. Throws `BrokenSchedule` with the first schedule that breaks one.
+ */
+export async function explore(moves: Moves, start: World): Promise<Exploration> {
+  const schedulesFrom = new Map<string, bigint>();
+  let ends = 0;
+  const path: Move[] = [];
+
+  async function visit(world: World): Promise<bigint> {
+    const name = nameOf(world);
+    const known = schedulesFrom.get(name);
+    if (known !== undefined) return known;
+    const possible = moves.possible(world);
+    let schedules = 0n;
+    if (possible.length === 0) {
+      checkEnd(world.memory, secretOf(world.service));
+      ends++;
+      schedules = 1n;
+    }
+    for (const move of possible) {
+      path.push(move);
+      schedules += await visit(await moves.after(world, move));
+      path.pop();
+    }
+    schedulesFrom.set(name, schedules);
+    return schedules;
+  }
+
+  try {
+    const schedules = await visit(start);
+    return { states: schedulesFrom.size, schedules, ends };
+  } catch (error) {
+    if (error instanceof Violation) throw new BrokenSchedule(error, path);
+    throw error;
+  }
+}
+
+export function describeMove(move: Move): string {
+  if (move.kind !== 'call') return move.kind === 'operation' ? move.operation : move.kind;
+  const { actor, fate } = move;
+  const who = actor.kind === 'attempt' ? `attempt ${actor.id} ${actor.steps[0] ?? ''}` : `${actor.kind} ${actor.id}`;
+  const { VersionStage, MoveToVersionId, VersionId } = actor.call.input;
+  const what = [VersionStage, MoveToVersionId ?? VersionId].filter((part) => typeof part === 'string');
+  return `${who}: ${[actor.call.operation, ...what].join(' ')} (${fate})`;
+}
+
+/** One schedule from `start` to an end, each move drawn by `random` (0 to 1, 1 excluded). */
+export async function randomSchedule(moves: Moves, start: World, random: () => number) {
+  const schedule: { readonly world: World; readonly move: Move }[] = [];
+  let world = start;
+  for (;;) {
+    const possible = moves.possible(world);
+    const move = possible[Math.floor(random() * possible.length)];
+    if (move === undefined) return { schedule, end: world };
+    schedule.push({ world, move });
+    world = await moves.after(world, move);
+  }
+}

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import type { SecretsManager } from '../../src/steps/dependencies.ts';
+import type { Fate } from './moves.ts';
+import { programDependencies, type Call, type Program } from './program.ts';
+
+type Output = Readonly<Record<string, unknown>>;
+
+interface Waiting {
+  readonly call: Call;
+  readonly answer: (output: Output | Promise<Output>) => void;
+}
+
+/** A program that really runs, and waits before each of its calls until the schedule lets it through. */
+export class LiveProgram {
+  readonly #queue: Waiting[] = [];
+  #arrived: (() => void) | undefined;
+
+  constructor(seed: number, program: Program) {
+    const wait = (call: Call) =>
+      new Promise<Output>((resolve) => {
+        this.#queue.push({ call, answer: resolve });
+        this.#arrived?.();
+      });
+    // How a program ends is seen by the calls that it makes or does not make, and by the state that it leaves.
+    program(programDependencies(wait, seed)).catch(() => undefined);
+  }
+
+  /** Lets the next call through, which must be `expected` (on a secret of whatever name), with the fate it had there. */
+  async let(expected: Call, fate: Fate, secrets: SecretsManager): Promise<void> {
+    const { call, answer } = await this.#next();
+    assert.deepEqual(
+      withoutSecret(call),
+      withoutSecret(expected),
+      'the program makes another call than it was explored with',
+    );
+    if (fate === 'killed before') return;
+    const send = (): Promise<Output> => secrets[call.operation](call.input as never).then((output) => ({ ...output }));
+    if (fate === 'repeated') await send().catch(() => undefined);
+    const outcome = send();
+    await outcome.catch(() => undefined);
+    if (fate !== 'killed after') answer(outcome);
+  }
+
+  async #next(): Promise<Waiting> {
+    for (;;) {
+      const waiting = this.#queue.shift();
+      if (waiting !== undefined) return waiting;
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve;
+      });
+    }
+  }
+}
+
+function withoutSecret({ operation, input }: Call): object {
+  return { operation, ...input, SecretId: undefined };
+}
