@@ -1,0 +1,262 @@
+import { spawn } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  CreateSecretCommand,
+  PutSecretValueCommand,
+  UpdateSecretVersionStageCommand,
+  type SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
+import { build } from 'esbuild';
+import type { ApplicationLogEntry } from '../../src/keyring/application-log.ts';
+import { encryptField } from '../../src/keyring/field.ts';
+import { KeyMaterial } from '../../src/keyring/key-material.ts';
+import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { KeyRing } from '../../src/keyring/key-ring.ts';
+import type { KeyRingOptions } from '../../src/keyring/ring-options.ts';
+import { readVarint } from '../../src/keyring/varint.ts';
+import { everythingPrinted, spellingsOf } from '../keyring/secret-spellings.ts';
+import { clientOf, startService, stopServices, type RunningService } from '../local/running-service.ts';
+import { rejectionOf } from './rejection-of.ts';
+
+const SECRET = 'pazpaz/encryption-key-v1';
+const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
+const KEYS = [1, 2, 3].map(() => randomBytes(32));
+
+const rings: KeyRing[] = [];
+const servers: Server[] = [];
+afterEach(async () => {
+  for (const ring of rings.splice(0)) ring.close();
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+  await stopServices();
+});
+
+/** The real SDK against the local service, as an application uses it. */
+async function open(client: SecretsManagerClient, options: KeyRingOptions = {}, environmentKey?: KeyMaterial) {
+  const log: ApplicationLogEntry[] = [];
+  const ring = await KeyRing.open(
+    { keySource: 'aws', environment: 'staging', region: 'us-east-1', secretId: SECRET, environmentKey },
+    { client, logger: (entry) => log.push(entry), ...options },
+  );
+  rings.push(ring);
+  return { ring, log };
+}
+
+async function serviceWithKeys(count: number): Promise<RunningService> {
+  const service = await startService();
+  await service.client.send(new CreateSecretCommand({ Name: SECRET }));
+  for (let number = 1; number <= count; number += 1) await rotate(service.client, number);
+  service.service.calls.clear();
+  return service;
+}
+
+let currentVersion: string | undefined;
+async function rotate(client: SecretsManagerClient, number: number): Promise<void> {
+  const ClientRequestToken = randomUUID();
+  const SecretString = KEYS[number - 1]?.toString('base64') ?? '';
+  await client.send(
+    new PutSecretValueCommand({ SecretId: SECRET, ClientRequestToken, SecretString, VersionStages: ['AWSPENDING'] }),
+  );
+  await client.send(
+    new UpdateSecretVersionStageCommand({
+      SecretId: SECRET,
+      VersionStage: `key-v${number}`,
+      MoveToVersionId: ClientRequestToken,
+    }),
+  );
+  if (number > 1) {
+    await client.send(
+      new UpdateSecretVersionStageCommand({
+        SecretId: SECRET,
+        VersionStage: 'AWSCURRENT',
+        MoveToVersionId: ClientRequestToken,
+        RemoveFromVersionId: currentVersion,
+      }),
+    );
+  }
+  currentVersion = ClientRequestToken;
+}
+
+function rowUnder(number: number): Buffer {
+  return encryptField('note', KEYS[number - 1] ?? Buffer.alloc(0), 'a', { number: toKeyNumber(number) });
+}
+
+test('500 concurrent decryptions of one number not at hand cost one call', async () => {
+  const { client, service } = await serviceWithKeys(2);
+  const { ring } = await open(client);
+  service.calls.clear();
+  const row = rowUnder(1);
+  const texts = await Promise.all(Array.from({ length: 500 }, () => ring.decryptField(row, 'a')));
+  expect(new Set(texts)).toEqual(new Set(['note']));
+  expect(service.calls.counts).toEqual({ GetSecretValue: 1 });
+});
+
+test('a rotation in the middle of a load of two processes loses no request', async () => {
+  const { client } = await serviceWithKeys(1);
+  const [one, other] = await Promise.all([open(client, { timeToLive: 1000 }), open(client, { timeToLive: 1000 })]);
+  const numbers = new Set<number | undefined>();
+  let failures = 0;
+  let isOver = false;
+  const load = async (writer: KeyRing, reader: KeyRing) => {
+    while (!isOver) {
+      const row = writer.encryptField('note', 'a');
+      numbers.add(readVarint(row));
+      if ((await reader.decryptField(row, 'a')) !== 'note') failures += 1;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  const requests = [load(one.ring, other.ring), load(other.ring, one.ring), load(one.ring, one.ring)];
+  await rotate(client, 2);
+  await until(() => numbers.has(2));
+  await rotate(client, 3);
+  await until(() => numbers.has(3));
+  isOver = true;
+  await Promise.all(requests);
+  expect(failures).toBe(0);
+  expect(numbers).toEqual(new Set([1, 2, 3]));
+});
+
+describe.each<[string, Parameters<RunningService['service']['faults']['set']>[0]]>([
+  ['down', { kind: 'drop' }],
+  ['slow', { kind: 'delay', milliseconds: 60_000 }],
+  ['throttling', { kind: 'throttle' }],
+  ['failing', { kind: 'error' }],
+  ['denying access', { kind: 'error', type: 'AccessDeniedException' }],
+])('a service that is %s', (_what, fault) => {
+  test('lets requests of an open ring go on, and nothing hangs', async () => {
+    const { client, service } = await serviceWithKeys(2);
+    const { ring, log } = await open(client, { timeToLive: 1000, callTimeLimit: 300 });
+    service.faults.set(fault);
+    await until(() => log.some(({ event }) => event === 'key_ring_refresh_failed'));
+    expect(await ring.decryptField(ring.encryptField('note', 'a'), 'a')).toBe('note');
+    const startedAt = performance.now();
+    const error = await rejectionOf(ring.decryptField(rowUnder(1), 'a'));
+    expect(error.code).toBe('KEY_UNAVAILABLE');
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+  });
+
+  test('opens a ring with the key of the environment, and none without, within the time limit', async () => {
+    const { client, service } = await serviceWithKeys(1);
+    service.faults.set(fault);
+    const startedAt = performance.now();
+    const error = await rejectionOf(open(client, { callTimeLimit: 300 }));
+    expect(['CANNOT_REACH_AWS', 'AWS_REFUSED']).toContain(error.code);
+    const { log } = await open(client, { callTimeLimit: 300 }, KeyMaterial.fromBytes(randomBytes(32)));
+    expect(log.map(({ event }) => event)).toEqual(['aws_unavailable_using_env_fallback']);
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+  });
+});
+
+const KEY_TEXT = KEYS[0]?.toString('base64') ?? '';
+describe.each([
+  ['no JSON, with a key in it', 200, `{"SecretString":"${KEY_TEXT}","VersionIdsToStages":`],
+  ['a bare key', 200, KEY_TEXT],
+  ['HTML', 200, `<html>${KEY_TEXT}</html>`],
+  ['HTML with status 502', 502, `<html>${KEY_TEXT}</html>`],
+  ['an error that quotes a key and is no JSON', 400, `{"__type": "${KEY_TEXT}`],
+  ['nothing', 200, ''],
+  ['null', 200, 'null'],
+  ['a list', 200, '[]'],
+  ['labels that are no list', 200, '{"VersionIdsToStages":{"a":null,"b":7}}'],
+  ['an endless wait', 0, ''],
+])('a service that answers rubbish: %s', (_what, status, body) => {
+  test('is an error of ours within the time limit, which shows nothing of the answer', async () => {
+    const server = createServer((_request, response) => {
+      if (status === 0) return;
+      response.writeHead(status, { 'Content-Type': 'application/x-amz-json-1.1' });
+      response.end(body);
+    }).listen(0, '127.0.0.1');
+    servers.push(server);
+    await once(server, 'listening');
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const client = clientOf(`http://127.0.0.1:${port}`);
+    const log: ApplicationLogEntry[] = [];
+    const options = { callTimeLimit: 300, logger: (entry: ApplicationLogEntry) => log.push(entry) };
+    const error = await rejectionOf(open(client, options));
+    await open(client, options, KeyMaterial.fromBytes(randomBytes(32)));
+    client.destroy();
+    expect(error.cause).toBeUndefined();
+    const printed = everythingPrinted(error) + JSON.stringify(log);
+    for (const spelling of spellingsOf(KEYS[0] ?? Buffer.alloc(0))) expect(printed).not.toContain(spelling);
+    expect(log.map(({ event }) => event)).toEqual(['aws_unavailable_using_env_fallback']);
+  });
+});
+
+describe('a process', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ring-'));
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  test.each([
+    ['that closes its ring', 'ring.close();'],
+    ['that forgets to', ''],
+  ])('%s ends by itself', async (what, last) => {
+    const { url } = await serviceWithKeys(1);
+    const script = join(folder, `${what.length}.mjs`);
+    const source = join(folder, `${what.length}.ts`);
+    writeFileSync(
+      source,
+      `import { KeyRing, loadSettings } from ${JSON.stringify(join(process.cwd(), 'src/index.ts'))};
+       const ring = await KeyRing.open(loadSettings());
+       console.log(await ring.decryptField(ring.encryptField('note')));
+       ${last}`,
+    );
+    await build({
+      entryPoints: [source],
+      outfile: script,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      banner: {
+        js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+      },
+      nodePaths: [join(process.cwd(), 'node_modules')],
+    });
+    const child = spawn(process.execPath, [script], {
+      env: {
+        PATH: process.env['PATH'],
+        ...CREDENTIALS,
+        AWS_ENDPOINT_URL: url,
+        ENVIRONMENT: 'production',
+        AWS_REGION: 'us-east-1',
+        SECRETS_MANAGER_KEY_NAME: SECRET,
+      },
+      timeout: 10_000,
+    });
+    const printed: string[] = [];
+    child.stdout.on('data', (data: Buffer) => printed.push(data.toString()));
+    const lines: string[] = [];
+    child.stderr.on('data', (data: Buffer) => lines.push(data.toString()));
+    const [code] = (await once(child, 'close')) as [number];
+    expect(printed.join('')).toBe('note\n');
+    expect(code).toBe(0);
+    const line =
+      lines
+        .join('')
+        .split('\n')
+        .find((text) => text.startsWith('{')) ?? '';
+    expect(JSON.parse(line)).toMatchObject({
+      level: 'INFO',
+      event: 'encryption_key_fetched_from_aws',
+      secret_id: SECRET,
+      environment: 'production',
+    });
+  });
+});
+
+async function until(isTrue: () => boolean): Promise<void> {
+  const end = performance.now() + 8000;
+  while (!isTrue()) {
+    if (performance.now() > end) throw new Error('It did not come true in time.');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
