@@ -1,0 +1,23 @@
+"""Field encryption under a key ring in AWS Secrets Manager that may rotate at any time."""
+
+from .application_log import JsonFormatter
+from .errors import ErrorCode, InvalidKeyValueError, KeyRotationError
+from .field import decrypt_bytes, decrypt_field, encrypt_field
+from .key_material import KeyMaterial
+from .key_ring import KeyRing, KeyUsage
+from .settings import Settings, load_settings
+
+__all__ = [
+    "ErrorCode",
+    "InvalidKeyValueError",
+    "JsonFormatter",
+    "KeyMaterial",
+    "KeyRing",
+    "KeyRotationError",
+    "KeyUsage",
+    "Settings",
+    "decrypt_bytes",
+    "decrypt_field",
+    "encrypt_field",
+    "load_settings",
+]

@@ -1,0 +1,84 @@
+"""Which of the four a failed decryption is."""
+
+from collections.abc import Mapping
+
+from .errors import InvalidKeyValueError, KeyRotationError
+from .field import describe_number
+from .ring_labels import RingLabels
+
+
+def failed_decryption(
+    number: int | None,
+    labels: RingLabels | None,
+    unread: Mapping[str, KeyRotationError],
+    stale: KeyRotationError | None,
+) -> KeyRotationError:
+    """``TAMPERED_OR_WRONG_CONTEXT``, ``KEY_RETIRED``, ``KEY_NEVER_ISSUED`` or ``KEY_UNAVAILABLE`` (to try again later).
+
+    Or ``INVALID_KEY_VALUE`` where the row's own key is no key. Where a key that could have opened the row was not
+    tried, nothing more than 'unavailable' is known.
+
+    ``labels`` is None before AWS has described the secret; ``unread`` says by VersionId why keys were not tried,
+    ``stale`` why the ring could not be read just now.
+    """
+    row = f"Decryption failed: the row {describe_number(number)}"
+    if labels is None:
+        return _unavailable(row, stale)
+    version_id = labels.version_of.get(number) if number else None
+    own = unread.get(version_id) if version_id else None
+    if own is not None and own.code == "INVALID_KEY_VALUE":
+        return InvalidKeyValueError("INVALID_KEY_VALUE", f"{row}. {own}")
+    if own is not None:
+        return _unavailable(row, own)
+    other = next((error for error in unread.values() if error.code != "INVALID_KEY_VALUE"), None)
+    if other is not None:
+        return _unavailable(f"{row}, no key at hand opens it, and one was not tried", other)
+    if version_id is not None:
+        return _tampered(f"{row}, and neither that key nor another of the ring opens it.")
+    if stale is not None:
+        return _unavailable(row, stale)
+    if not number:
+        return _tampered(f"{row}, and no key of the ring opens it.")
+    if number < labels.highest_number:
+        return KeyRotationError(
+            "KEY_RETIRED",
+            f"{row}, which is not on the ring any more. The key was retired (restore brings it back while AWS still "
+            "has the version), or the row is older data under a retired key that only looks numbered, or its bytes "
+            "were changed.",
+        )
+    if labels.is_replica:
+        return _unavailable(
+            f"{row}, which this replica of the secret does not show yet (highest: {labels.highest_number})", None
+        )
+    return never_issued(number, f"but the highest number on the ring is {labels.highest_number}")
+
+
+def failed_with_environment_key(number: int | None) -> KeyRotationError:
+    """The failure of a process that has the environment's key alone, and no ring to look for another."""
+    if number:
+        return never_issued(number, "but this process reads with the key of ENCRYPTION_MASTER_KEY alone")
+    return _tampered(
+        f"Decryption failed: the row {describe_number(number)}, and ENCRYPTION_MASTER_KEY does not open it."
+    )
+
+
+def never_issued(number: int, but: str) -> KeyRotationError:
+    return KeyRotationError(
+        "KEY_NEVER_ISSUED",
+        f"Decryption failed: the row {describe_number(number)}, {but}. The row comes from another ring (another "
+        "environment?), or it is older data under a retired key that only looks numbered, or its bytes were changed.",
+    )
+
+
+def _tampered(what: str) -> KeyRotationError:
+    return KeyRotationError(
+        "TAMPERED_OR_WRONG_CONTEXT",
+        f"{what} Its bytes or its context were changed (a row that was moved or restored to another place, a renamed "
+        "table), or it was encrypted with a key that is not on the ring: one of ENCRYPTION_MASTER_KEY, which put "
+        "--not-current adds, or a retired one.",
+    )
+
+
+def _unavailable(what: str, why: KeyRotationError | None) -> KeyRotationError:
+    reason = "" if why is None else f" {why}"
+    return KeyRotationError("KEY_UNAVAILABLE", f"{what}. It cannot be decrypted now; try again later.{reason}")

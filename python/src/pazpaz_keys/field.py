@@ -1,0 +1,84 @@
+"""Fields, with a key in hand."""
+
+from .ciphertext import open_legacy, open_numbered, require_ciphertext_length, seal, well_formed
+from .errors import KeyRotationError
+from .key_material import KeyMaterial
+from .key_number import require_key_number
+from .legacy_forms import legacy_boxes
+from .varint import read_varint
+
+
+def encrypt_field(text: str | bytes, key: KeyMaterial | bytes, context: str = "", *, number: int = 0) -> bytes:
+    """Encrypts a text with a key in hand, and binds it to ``context`` (such as ``patients:7:note``).
+
+    ``number`` is the key's number on its ring; 0 means 'the writer did not know it'. The text grows by 29 bytes as
+    UTF-8, by up to 4 more under a number above 127. One key may encrypt at most 2^32 times.
+
+    Raises ``INVALID_TEXT`` for a text or context that is no well-formed Unicode, ``INVALID_KEY_VALUE`` for a key that
+    has not 32 bytes, ``INVALID_KEY_NUMBER``.
+    """
+    require_key_number(number)
+    plaintext = well_formed(text, "text") if isinstance(text, str) else text
+    return seal(plaintext, _as_key_material(key), number, well_formed(context, "context"))
+
+
+def decrypt_field(data: bytes, key: KeyMaterial | bytes, context: str = "", *, legacy: bool = True) -> str:
+    """Decrypts a field to its text; see ``decrypt_bytes``.
+
+    Raises ``INVALID_TEXT`` besides where the field opens but is no UTF-8: then it holds bytes, and ``decrypt_bytes``
+    reads it.
+    """
+    return as_text(decrypt_bytes(data, key, context, legacy=legacy))
+
+
+def decrypt_bytes(data: bytes, key: KeyMaterial | bytes, context: str = "", *, legacy: bool = True) -> bytes:
+    """Decrypts a field with a key in hand: under the number that it names, then in every form of older data.
+
+    A row in a text column (``vN:…`` and JSON) is given as the bytes of that text. The context of data written before
+    this system is not checked; ``legacy=False`` refuses such data.
+
+    Raises ``INVALID_CIPHERTEXT`` for fewer than 28 bytes, ``DECRYPTION_FAILED`` where no tag verifies, ``INVALID_TEXT``
+    for a context that is no well-formed Unicode, ``INVALID_KEY_VALUE`` for a key that has not 32 bytes.
+    """
+    data = bytes(data)  # drivers give bytea as memoryview
+    require_ciphertext_length(data)
+    context_bytes = well_formed(context, "context")
+    material = _as_key_material(key)
+    header = read_varint(data)
+    plaintext = None if header is None else open_numbered(data, material, header[1], context_bytes)
+    if plaintext is None and legacy:
+        plaintext = open_legacy(legacy_boxes(data), material)
+    if plaintext is not None:
+        return plaintext
+    raise KeyRotationError(
+        "DECRYPTION_FAILED",
+        f"Decryption failed: the row {describe_number(header[0] if header else None)}, and the key in hand does not "
+        "open it in this context. Either the row was encrypted with another key (this process may hold one from before "
+        "a rotation: restart it, or read through the key ring, which tries every key), or its bytes or its context "
+        "were changed.",
+    )
+
+
+def as_text(plaintext: bytes) -> str:
+    """The text that a field holds. Raises ``INVALID_TEXT`` for bytes that are no UTF-8."""
+    try:
+        return plaintext.decode("utf-8")
+    except UnicodeDecodeError:
+        pass  # that error holds the plaintext: ours is raised outside, where it has no context
+    del plaintext
+    raise KeyRotationError(
+        "INVALID_TEXT",
+        "The field was decrypted, but what it holds is no valid UTF-8. Read it with decrypt_bytes.",
+    )
+
+
+def describe_number(number: int | None) -> str:
+    if number is None:
+        return "has no key number"
+    if number == 0:
+        return "has number 0 (its writer did not know the number of its key)"
+    return f"has key number {number}"
+
+
+def _as_key_material(key: KeyMaterial | bytes) -> KeyMaterial:
+    return key if isinstance(key, KeyMaterial) else KeyMaterial(key)

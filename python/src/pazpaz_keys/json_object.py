@@ -1,0 +1,71 @@
+"""Just enough of JSON to read an object exactly as the TypeScript side does.
+
+Python's own parser takes NaN and Infinity, refuses numbers of more than 4,300 digits and deep nesting, and says
+nothing of a member that comes twice.
+"""
+
+import json
+import re
+from typing import NamedTuple
+
+_TOKEN = re.compile(
+    r"[ \t\r\n]*(?:"
+    r"(?P<mark>[{}\[\],:])"
+    r'|(?P<string>"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})[^"\\\x00-\x1f]*)*")'
+    r"|(?P<scalar>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)"
+    r")"
+)
+_SPACE = re.compile(r"[ \t\r\n]*")
+_CLOSING = {"{": "}", "[": "]"}
+
+
+class JsonMember(NamedTuple):
+    name: str
+    text: str | None
+    """The value where it is a string, None where it is anything else."""
+
+
+def json_object_members(text: str) -> list[JsonMember] | None:
+    """The members of the JSON object (RFC 8259) that ``text`` is, in their order, those that come twice twice.
+
+    Members of objects within it are left out. None for anything that is no valid JSON, or no object.
+    """
+    members: list[JsonMember] = []
+    open_brackets: list[str] = []
+    name = ""
+    expected = "value"
+    position = 0
+    while True:
+        token = _TOKEN.match(text, position)
+        if token is None:
+            return None
+        position = token.end()
+        mark, string = token["mark"], token["string"]
+        if not open_brackets and mark != "{":
+            return None
+
+        if expected in ("name", "name or end") and string is not None:
+            name, expected = _decoded(string), "colon"
+        elif expected == "colon" and mark == ":":
+            expected = "value"
+        elif expected in ("value", "value or end") and mark not in ("}", "]", ",", ":"):
+            if len(open_brackets) == 1 and open_brackets[0] == "{":
+                members.append(JsonMember(name, None if string is None else _decoded(string)))
+            if mark is not None:
+                open_brackets.append(mark)
+                expected = "name or end" if mark == "{" else "value or end"
+            else:
+                expected = "comma or end"
+        elif expected == "comma or end" and mark == ",":
+            expected = "name" if open_brackets[-1] == "{" else "value"
+        elif expected.endswith("or end") and mark == _CLOSING[open_brackets[-1]]:
+            open_brackets.pop()
+            expected = "comma or end"
+            if not open_brackets:
+                return members if _SPACE.fullmatch(text, position) else None
+        else:
+            return None
+
+
+def _decoded(string: str) -> str:
+    return str(json.loads(string))

@@ -1,0 +1,48 @@
+"""A key that never prints."""
+
+import hmac
+from typing import NoReturn
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from .errors import InvalidKeyValueError
+
+KEY_BYTES = 32
+"""Length of an AES-256 key in bytes."""
+
+
+class KeyMaterial:
+    """An AES-256-GCM key of 32 bytes, made once and used often; ``repr``, ``str`` and pickling tell nothing of it."""
+
+    __slots__ = ("_key", "aead")
+
+    aead: AESGCM
+
+    def __init__(self, key: bytes, source: str = "Encryption key") -> None:
+        """Raises ``INVALID_KEY_VALUE`` unless there are exactly 32 bytes; ``source`` says where they come from."""
+        if len(key) != KEY_BYTES:
+            raise InvalidKeyValueError("INVALID_KEY_VALUE", f"{source} must be {KEY_BYTES} bytes, got {len(key)} bytes")
+        self._key = bytes(key)
+        self.aead = AESGCM(self._key)
+
+    def export_bytes(self) -> bytes:
+        """The 32 bytes, for callers who must have them in hand."""
+        return self._key
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both hold the same bytes; takes the same time whatever they are."""
+        return isinstance(other, KeyMaterial) and hmac.compare_digest(self._key, other._key)
+
+    __hash__ = None  # type: ignore[assignment]  # a hash of the key would say something of it
+
+    def __repr__(self) -> str:
+        return "KeyMaterial([redacted])"
+
+    def __copy__(self) -> "KeyMaterial":
+        return self
+
+    def __deepcopy__(self, _memo: object) -> "KeyMaterial":
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A key is not pickled: it would be written down in clear. Open a key ring where it is needed.")

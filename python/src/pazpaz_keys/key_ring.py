@@ -1,0 +1,264 @@
+"""The key ring of an application."""
+
+import os
+import threading
+import weakref
+from collections.abc import Iterable
+from types import TracebackType
+from typing import NamedTuple
+
+from .application_log import log_event
+from .ciphertext import require_ciphertext_length, seal, well_formed
+from .errors import KeyRotationError
+from .failed_decryption import failed_with_environment_key
+from .field import as_text
+from .key_material import KeyMaterial
+from .keys_at_hand import KeysAtHand
+from .ring_clock import RingClock
+from .ring_keeper import RingKeeper
+from .row_search import Row, RowSearch
+from .secret_source import SecretsManagerClient, SecretSource
+from .settings import Settings, load_settings
+
+MAX_KEY_AGE = 86_400.0
+"""Longest that a key may encrypt without a word from AWS, in seconds: retiring a key counts on it."""
+
+_open_rings: "weakref.WeakSet[KeyRing]" = weakref.WeakSet()
+
+
+class KeyUsage(NamedTuple):
+    """How often a key has encrypted; one key may 2^32 times in all processes together (NIST SP 800-38D, section 8.3)."""
+
+    key_number: int
+    """0: the number was not known, or the key is the environment's."""
+    version_id: str | None
+    """None for the environment's key."""
+    encryptions: int
+
+
+class KeyRing:
+    """Encrypts under the current key and decrypts under every key of the ring; any number of threads may share it.
+
+    Open one for the life of the process (after the fork, where a server forks), and close it at the end::
+
+        with KeyRing.open() as ring:
+            row = ring.encrypt_field("Patient has diabetes", "patients:7:note")
+            text = ring.decrypt_field(row, "patients:7:note")
+    """
+
+    def __init__(
+        self, keeper: RingKeeper | None, environment_key: KeyMaterial | None, max_key_age: float, legacy: bool
+    ) -> None:
+        """For ``open`` alone."""
+        self._keeper = keeper
+        self._search = None if keeper is None else RowSearch(keeper)
+        self._environment_key = environment_key
+        self._max_key_age = max_key_age
+        self._legacy = legacy
+        if keeper is not None:
+            self._keys = keeper.keys
+        else:
+            self._keys = KeysAtHand()
+            if environment_key is not None:
+                self._keys.add(environment_key)
+        self._encryptions: dict[tuple[int, str | None], int] = {}
+        self._usage_lock = threading.Lock()
+        self._is_closed = False
+        self._is_stopped = False
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings | None = None,
+        *,
+        time_to_live: float = 300.0,
+        max_key_age: float = MAX_KEY_AGE,
+        call_time_limit: float = 5.0,
+        legacy: bool = True,
+        client: SecretsManagerClient | None = None,
+        clock: RingClock | None = None,
+    ) -> "KeyRing":
+        """Loads the current key, and keeps asking AWS which one is current.
+
+        ``settings``: default, those of the environment. ``time_to_live``: seconds after which AWS is asked again, 1 to
+        ``max_key_age``. ``max_key_age``: seconds that a key may encrypt after AWS last confirmed that it is current, 1
+        to 86,400; decrypting is not limited. ``call_time_limit``: seconds that one call to AWS may take, its retries
+        included, 0.001 to 60. ``legacy``: whether data written before this system is read as well; its context is not
+        checked. ``client``: a boto3 client to use instead of one of the ring's own. ``clock``: for tests.
+
+        Raises ``INVALID_SETTINGS``; where AWS gives no key and there is no environment key to fall back to,
+        ``NO_CURRENT_KEY`` (before the first rotation), ``SECRET_NOT_FOUND``, ``SECRET_DELETED``, ``INVALID_KEY_VALUE``,
+        ``AWS_REFUSED`` or ``CANNOT_REACH_AWS``. Opening can be tried again.
+        """
+        settings = load_settings() if settings is None else settings
+        _require_range("max_key_age", max_key_age, 1, MAX_KEY_AGE)
+        time_to_live = min(time_to_live, max_key_age) if time_to_live == 300.0 else time_to_live
+        _require_range("time_to_live", time_to_live, 1, max_key_age)
+        _require_range("call_time_limit", call_time_limit, 0.001, 60)
+        if settings.secret_id is None:
+            return cls(None, settings.environment_key, max_key_age, legacy)
+
+        if settings.environment == "production" and settings.environment_key is not None:
+            log_event(
+                "env_key_set_in_production",
+                {"secret_id": settings.secret_id, "environment": settings.environment},
+            )
+        source = SecretSource(settings.region, settings.secret_id, call_time_limit, client)
+        keeper = RingKeeper(source, settings.environment, settings.environment_key, time_to_live, clock or RingClock())
+        try:
+            keeper.refresh()
+        except KeyRotationError as error:
+            if settings.environment_key is None:
+                raise
+            keeper.fall_back(error)
+        ring = cls(keeper, settings.environment_key, max_key_age, legacy)
+        keeper.start()
+        _open_rings.add(ring)
+        return ring
+
+    def encrypt_field(self, text: str | bytes, context: str = "") -> bytes:
+        """Encrypts a text, or bytes, under the current key, and binds it to ``context`` (such as ``patients:7:note``).
+
+        Never waits for AWS while a current key is in hand. Raises ``INVALID_TEXT``; ``KEY_TOO_OLD`` where AWS has not
+        confirmed the current key within ``max_key_age``; ``RING_CLOSED``.
+        """
+        plaintext = well_formed(text, "text") if isinstance(text, str) else text
+        context_bytes = well_formed(context, "context")
+        key, number, version_id = self._key_to_encrypt()
+        row = seal(plaintext, key, number, context_bytes)
+        used = (number, version_id)
+        with self._usage_lock:
+            self._encryptions[used] = self._encryptions.get(used, 0) + 1
+        return row
+
+    def decrypt_field(self, data: bytes, context: str = "") -> str:
+        """Decrypts a field to its text; see ``decrypt_bytes``. Raises ``INVALID_TEXT`` where it holds no UTF-8."""
+        return as_text(self.decrypt_bytes(data, context))
+
+    def decrypt_bytes(self, data: bytes, context: str = "") -> bytes:
+        """Decrypts a field: under its number's key, then in every form of older data under every key of the ring.
+
+        A key that is not at hand is fetched once and kept; nothing else asks AWS. A row in a text column is given as
+        the bytes of that text.
+
+        Raises one of four: ``TAMPERED_OR_WRONG_CONTEXT``, ``KEY_RETIRED``, ``KEY_NEVER_ISSUED``, ``KEY_UNAVAILABLE``
+        (the only one to try again later). Besides ``INVALID_CIPHERTEXT`` for fewer than 28 bytes, ``INVALID_TEXT`` for
+        a context that is no well-formed Unicode, ``INVALID_KEY_VALUE`` where the row's key is no key, ``RING_CLOSED``.
+        """
+        if self._is_closed:
+            raise _closed()
+        data = bytes(data)  # drivers give bytea as memoryview
+        require_ciphertext_length(data)
+        row = Row(data, well_formed(context, "context"), self._legacy)
+        plaintext = row.at_hand(self._keys)
+        if plaintext is not None:
+            return plaintext
+        if self._search is None:
+            raise failed_with_environment_key(row.number)
+        return self._search.open(row)
+
+    def decrypt_fields(self, rows: Iterable[tuple[bytes, str]]) -> list[str | KeyRotationError]:
+        """Decrypts many fields, each with its context, in their order.
+
+        Each gives its text or its error, so that one bad row does not hide a thousand good ones.
+        """
+        results: list[str | KeyRotationError] = []
+        for data, context in rows:
+            try:
+                results.append(self.decrypt_field(data, context))
+            except KeyRotationError as error:
+                results.append(error)
+        return results
+
+    def usage(self) -> list[KeyUsage]:
+        """How often each key has encrypted since the ring was opened: a gauge for the limit of 2^32."""
+        with self._usage_lock:
+            return [
+                KeyUsage(number, version_id, count) for (number, version_id), count in self._encryptions.items()
+            ]
+
+    @property
+    def is_fallen_back(self) -> bool:
+        """Whether it encrypts with the environment's key, because AWS has given none yet."""
+        return self._keeper is not None and self._keeper.current is None
+
+    def refresh(self) -> None:
+        """Asks AWS at once which key is current. Raises the reason where it does not say."""
+        if self._is_closed:
+            raise _closed()
+        if self._keeper is not None:
+            self._keeper.refresh()
+
+    def close(self) -> None:
+        """Ends the ring and its thread; from then on it raises ``RING_CLOSED``. May be called again."""
+        self._is_closed = True
+        if self._keeper is not None:
+            self._keeper.close()
+        _open_rings.discard(self)
+
+    def __enter__(self) -> "KeyRing":
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _key_to_encrypt(self) -> tuple[KeyMaterial, int, str | None]:
+        if self._is_closed:
+            raise _closed()
+        keeper = self._keeper
+        if keeper is None or keeper.current is None:
+            if self._environment_key is None:
+                raise KeyRotationError("NO_CURRENT_KEY", "This ring has no key to encrypt with.")
+            return self._environment_key, 0, None
+        keeper.wake_if_overdue()
+        if self._is_too_old(keeper):
+            keeper.refresh_if_not_just_tried()
+            if self._is_too_old(keeper):
+                raise self._stopped(keeper)
+        self._is_stopped = False
+        current = keeper.current
+        return current.key, current.number, current.version_id
+
+    def _is_too_old(self, keeper: RingKeeper) -> bool:
+        return keeper.current is not None and keeper.clock.since(keeper.current.confirmed_at) > self._max_key_age
+
+    def _stopped(self, keeper: RingKeeper) -> KeyRotationError:
+        reason = "" if keeper.stale_because is None else f" {keeper.stale_because}"
+        error = KeyRotationError(
+            "KEY_TOO_OLD",
+            f"AWS Secrets Manager has not confirmed the current key for more than {self._max_key_age:g} s, so nothing "
+            f"is encrypted under it; decrypting goes on. It works again as soon as AWS answers.{reason}",
+        )
+        if not self._is_stopped:
+            self._is_stopped = True
+            log_event("encryption_stopped", {"code": error.code, "reason": str(error)})
+        return error
+
+    def _after_fork(self) -> None:
+        self._usage_lock = threading.Lock()
+        if self._keeper is not None:
+            self._keeper.after_fork()
+        if self._search is not None:
+            self._search.after_fork()
+
+
+def _after_fork_in_child() -> None:
+    for ring in list(_open_rings):
+        ring._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _require_range(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise KeyRotationError(
+            "INVALID_SETTINGS", f"{name} must be a number of seconds from {least:g} to {most:g}, got {value:g}."
+        )
+
+
+def _closed() -> KeyRotationError:
+    return KeyRotationError("RING_CLOSED", "The key ring is closed. Open another one, or close it later.")

@@ -1,0 +1,49 @@
+"""Data written before this system."""
+
+import re
+
+from .json_object import json_object_members
+from .strict_base64 import decode_strict_base64
+
+_VERSION_PREFIX = re.compile(rb"v[0-9]+:")
+_VERSION = re.compile(r"v[0-9]+")
+_OPENS_AN_OBJECT = re.compile(rb"[ \t\r\n]*\{")
+_ALGORITHM = "AES-256-GCM"
+
+
+def legacy_boxes(data: bytes) -> list[bytes]:
+    """Every ``nonce ‖ ciphertext ‖ tag`` that a row may hold if it was written before this system, rare forms first.
+
+    The ``ciphertext`` of a JSON object; what follows ``vN:``, as base64 and as bytes; the whole row. A random nonce may
+    look like any of them, so these are candidates: only a tag that verifies decides. The N is a hint of the old
+    application, not one of our key numbers, and is not looked at.
+    """
+    boxes: list[bytes] = []
+    if _OPENS_AN_OBJECT.match(data):  # a cheap look first: most rows are random bytes
+        box = _box_of_json(data)
+        if box is not None:
+            boxes.append(box)
+    prefix = _VERSION_PREFIX.match(data)
+    if prefix is not None:
+        rest = data[prefix.end() :]
+        box = decode_strict_base64(rest.decode("latin-1"))
+        if box is not None:
+            boxes.append(box)
+        boxes.append(rest)
+    boxes.append(data)
+    return boxes
+
+
+def _box_of_json(data: bytes) -> bytes | None:
+    """Fields may come in any order and with others: jsonb reorders, and refusing a row that would open loses it."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    members = json_object_members(text)
+    if members is None:
+        return None
+    fields = {member.name: member.text for member in members}  # of two with one name the last counts
+    version, ciphertext = fields.get("version"), fields.get("ciphertext")
+    is_form = version is not None and _VERSION.fullmatch(version) and fields.get("algorithm") == _ALGORITHM
+    return decode_strict_base64(ciphertext) if is_form and ciphertext is not None else None

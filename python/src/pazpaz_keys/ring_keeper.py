@@ -1,0 +1,214 @@
+"""Keeps a process's picture of the ring."""
+
+import random
+import threading
+import weakref
+from contextlib import suppress
+from typing import NamedTuple
+
+from .application_log import log_event
+from .errors import KeyRotationError
+from .key_material import KeyMaterial
+from .keys_at_hand import KeysAtHand
+from .ring_clock import Moment, RingClock
+from .ring_labels import RingLabels
+from .secret_source import SecretSource, no_current_key
+from .single_flight import SingleFlight
+from .version_reader import VersionReader
+
+_LONGEST_RETRY_PAUSE = 30.0  # seconds, before a refresh that failed is tried again
+
+
+class CurrentKey(NamedTuple):
+    """The key that encrypts."""
+
+    key: KeyMaterial
+    number: int
+    version_id: str
+    confirmed_at: Moment
+    """When AWS was last asked and said that it is current."""
+
+
+class RingKeeper:
+    """Asks AWS before each time to live ends, goes on with what it has where AWS is silent, and keeps asking.
+
+    A thread of its own does the asking, so that no caller waits for a slow AWS while a good key is in hand.
+    """
+
+    def __init__(
+        self,
+        source: SecretSource,
+        environment: str,
+        environment_key: KeyMaterial | None,
+        time_to_live: float,
+        clock: RingClock,
+    ) -> None:
+        self.keys = KeysAtHand()
+        self.clock = clock
+        self.time_to_live = time_to_live
+        self.labels: RingLabels | None = None
+        """Of the last description; None before the first."""
+        self.described_at: Moment | None = None
+        """When the last description that came was asked for."""
+        self.stale_because: KeyRotationError | None = None
+        """Why the last description did not come; None where it did."""
+        self.current: CurrentKey | None = None
+        """The last key that AWS called current; None before the first."""
+        self.is_closed = False
+        self._source = source
+        self._about: dict[str, str | int] = {"secret_id": source.secret_id, "environment": environment}
+        self._environment_key = environment_key
+        self._reader = VersionReader(source, self.keys, clock, self._about, time_to_live)
+        self._refreshes: SingleFlight[CurrentKey] = SingleFlight()
+        self._attempted_at = clock.now()
+        self._failure_logged_at: Moment | None = None
+        self._has_fallen_back = False
+        self._environment_key_checked = environment_key is None
+        self._pause = 0.0
+        self._wake = threading.Event()
+        if environment_key is not None:
+            self.keys.add(environment_key)
+
+    def key(self, version_id: str) -> KeyMaterial:
+        """The key of a version: at hand, or read now (see ``VersionReader``)."""
+        return self._reader.key(version_id, self.labels or RingLabels({}))
+
+    def refresh(self) -> CurrentKey:
+        """Asks AWS for the labels, and reads the current key if it is not at hand; once, however many wait for it.
+
+        Raises the reason where AWS did not name a current key that can be read.
+        """
+        return self._refreshes.run("refresh", self._refresh)
+
+    def wake_if_overdue(self) -> None:
+        """Has the thread refresh at once if it did not within this time to live: it may have slept with the machine."""
+        if self.clock.since(self._attempted_at) >= self.time_to_live:
+            self._wake.set()
+
+    def refresh_if_not_just_tried(self) -> None:
+        """For a caller who has no good key: waits for a refresh, unless one was tried within a second."""
+        if self.clock.since(self._attempted_at) >= 1.0:
+            with suppress(KeyRotationError):  # the ring's own state tells of it
+                self.refresh()
+
+    def fall_back(self, reason: KeyRotationError) -> None:
+        """Goes on with the environment's key although the first refresh failed, and keeps asking."""
+        self._has_fallen_back = True
+        self._failure_logged_at = self.clock.now()
+        log_event("aws_unavailable_using_env_fallback", self._about | {"code": reason.code, "reason": str(reason)})
+
+    def start(self) -> None:
+        """Begins to refresh by itself."""
+        threading.Thread(
+            target=_keep, args=(weakref.ref(self), self._wake), name="pazpaz-keys-refresh", daemon=True
+        ).start()
+
+    def close(self) -> None:
+        self.is_closed = True
+        self._wake.set()
+
+    def after_fork(self) -> None:
+        """In the child: no thread came along, and a lock may have been held by one that did not."""
+        self.keys.after_fork()
+        self._source.forget_connections()
+        self._reader.after_fork()
+        self._refreshes = SingleFlight()
+        self._wake = threading.Event()
+        if not self.is_closed:
+            self.start()
+
+    def refresh_quietly(self) -> float:
+        """What the thread does: a refresh, whose failure is logged once a time to live. Gives the seconds to pause."""
+        with suppress(KeyRotationError):
+            self.refresh()
+        self._check_environment_key()
+        return self._pause
+
+    def initial_pause(self) -> float:
+        self._check_environment_key()
+        return self._pause
+
+    def _refresh(self) -> CurrentKey:
+        started_at = self._attempted_at = self.clock.now()
+        try:
+            labels = self._describe(started_at)
+            if labels.current is None:
+                raise no_current_key(self._source.secret_id)
+            key = self._reader.key(labels.current, labels)
+        except KeyRotationError as error:
+            self._failed(error)
+            raise
+        current = CurrentKey(key, self.keys.number_of_version(labels.current), labels.current, started_at)
+        self._succeeded(current)
+        return current
+
+    def _describe(self, started_at: Moment) -> RingLabels:
+        try:
+            labels = self._source.describe()
+        except KeyRotationError as error:
+            self.stale_because = type(error)(error.code, str(error))
+            raise
+        self.keys.set_numbers(labels)
+        self.labels = labels
+        self.described_at = started_at
+        self.stale_because = None
+        return labels
+
+    def _succeeded(self, current: CurrentKey) -> None:
+        self.current = current
+        if self._has_fallen_back:
+            self._has_fallen_back = False
+            log_event("env_fallback_ended", self._about)
+        elif self._failure_logged_at is not None:
+            log_event("key_ring_refreshed_again", self._about)
+        self._failure_logged_at = None
+        self._pause = self.time_to_live * _spread()
+
+    def _failed(self, error: KeyRotationError) -> None:
+        self._pause = max(1.0, min(_LONGEST_RETRY_PAUSE, self.time_to_live / 10)) * _spread()
+        is_open = self.current is not None or self._has_fallen_back
+        logged_at = self._failure_logged_at
+        if not is_open or (logged_at is not None and self.clock.since(logged_at) < self.time_to_live):
+            return
+        self._failure_logged_at = self.clock.now()
+        fields: dict[str, str | int] = {"code": error.code, "reason": str(error)}
+        if self.current is not None:
+            fields["age_seconds"] = round(self.clock.since(self.current.confirmed_at))
+        log_event("key_ring_refresh_failed", self._about | fields)
+
+    def _check_environment_key(self) -> None:
+        """Warns, once, of an environment's key that is not on the ring; reads every key of the ring for it."""
+        labels, current, environment_key = self.labels, self.current, self._environment_key
+        if self._environment_key_checked or labels is None or current is None or environment_key is None:
+            return
+        unreadable = False
+        for version_id in [current.version_id, *labels.versions_in_use()]:
+            try:
+                if self.key(version_id) == environment_key:
+                    self._environment_key_checked = True
+                    return
+            except KeyRotationError:
+                unreadable = True
+        if not unreadable:  # otherwise it cannot be said yet
+            self._environment_key_checked = True
+            log_event("env_key_not_on_ring", self._about)
+
+
+def _spread() -> float:
+    """Keeps processes that were started together from asking in step."""
+    return random.uniform(0.9, 1.0)  # noqa: S311  # no secret
+
+
+def _keep(keeper_of: "weakref.ref[RingKeeper]", wake: threading.Event) -> None:
+    """The thread. Between two refreshes it holds the ring weakly: one that is let go without close() ends it too."""
+    keeper = keeper_of()
+    pause = 0.0 if keeper is None else keeper.initial_pause()
+    while True:
+        keeper = None
+        is_woken = wake.wait(pause)
+        keeper = keeper_of()
+        if keeper is None or keeper.is_closed:
+            return
+        if is_woken:
+            wake.clear()
+        pause = keeper.refresh_quietly()

@@ -1,0 +1,116 @@
+"""Where an application's keys come from, by its environment variables."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from .errors import InvalidKeyValueError, KeyRotationError
+from .key_in_hand import KeyInHand
+from .key_material import KeyMaterial
+from .key_value import read_key_value
+
+EnvironmentName = Literal["local", "staging", "production"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of the guide. Prints no key.
+
+    ==============  ======================================================  =========================
+    ``ENVIRONMENT`` key ring                                                fallback
+    ==============  ======================================================  =========================
+    ``local``       ``ENCRYPTION_MASTER_KEY``; AWS if a secret is named too none; that key if by AWS
+    ``staging``     AWS: ``AWS_REGION``, ``SECRETS_MANAGER_KEY_NAME``       ``ENCRYPTION_MASTER_KEY``
+    ``production``  the same                                                the same; warned about
+    ==============  ======================================================  =========================
+    """
+
+    environment: EnvironmentName
+    region: str | None
+    secret_id: str | None
+    """Name or ARN of the secret; None where the key of the environment is the only one and AWS is never asked."""
+    environment_key: KeyMaterial | None
+    """What to go on with while AWS has given no key yet, if that is wanted."""
+    _in_hand: KeyInHand = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "_in_hand", KeyInHand(self.environment, self.region, self.secret_id, self.environment_key)
+        )
+
+    @property
+    def encryption_key(self) -> bytes:
+        """The current key, 32 bytes, for ``encrypt_field`` and ``decrypt_field`` with a key in hand.
+
+        Read once and then kept for the life of the process, so restart the process after each rotation; a
+        ``KeyRing`` needs no restart. While the fallback is in use, AWS is asked again at most once a minute.
+
+        Raises ``NO_CURRENT_KEY``, ``SECRET_NOT_FOUND``, ``SECRET_DELETED``, ``AWS_REFUSED`` or ``CANNOT_REACH_AWS``
+        where AWS gives no key and there is no fallback, ``INVALID_KEY_VALUE`` where what it gives is none.
+        """
+        return self._in_hand.key().export_bytes()
+
+
+def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
+    """Reads the settings out of environment variables. An empty variable counts as unset.
+
+    Raises ``INVALID_SETTINGS``, which names the variable, and never shows a key.
+    """
+    environment = _environment_name(env)
+    secret_id = env.get("SECRETS_MANAGER_KEY_NAME") or None
+    environment_key = _environment_key(env)
+    if environment == "local" and secret_id is None:
+        if environment_key is None:
+            raise _invalid(
+                "ENCRYPTION_MASTER_KEY must be set where ENVIRONMENT is local, but is not. Set it to a key of your own "
+                "(openssl rand -base64 32 makes one), or set AWS_REGION and SECRETS_MANAGER_KEY_NAME to try a secret "
+                "in AWS."
+            )
+        return Settings(environment, None, None, environment_key)
+    return Settings(
+        environment,
+        _required(env, "AWS_REGION", environment, "the region of the secret, such as us-east-1"),
+        _required(
+            env,
+            "SECRETS_MANAGER_KEY_NAME",
+            environment,
+            "name or ARN of the secret, such as pazpaz/encryption-key-v1",
+        ),
+        environment_key,
+    )
+
+
+def _environment_name(env: Mapping[str, str]) -> EnvironmentName:
+    value = env.get("ENVIRONMENT") or None
+    for name in get_args(EnvironmentName):
+        if name == value:
+            known: EnvironmentName = name
+            return known
+    # A default would be wrong for somebody, and the wrong one writes data under the wrong key.
+    found = "is not set" if value is None else f"is {value!r}"
+    raise _invalid(f"ENVIRONMENT must be one of {', '.join(get_args(EnvironmentName))}, but {found}.")
+
+
+def _environment_key(env: Mapping[str, str]) -> KeyMaterial | None:
+    value = env.get("ENCRYPTION_MASTER_KEY") or None
+    if value is None:
+        return None
+    try:
+        return read_key_value(value, source="a key")
+    except InvalidKeyValueError as error:
+        found = str(error)
+    raise _invalid(
+        f"ENCRYPTION_MASTER_KEY must hold a key of 32 bytes as base64 or in hexadecimal, but does not: {found}"
+    )
+
+
+def _required(env: Mapping[str, str], name: str, environment: EnvironmentName, what: str) -> str:
+    value = env.get(name)
+    if not value:
+        raise _invalid(f"{name} must be set where ENVIRONMENT is {environment}, but is not: {what}.")
+    return value
+
+
+def _invalid(message: str) -> KeyRotationError:
+    return KeyRotationError("INVALID_SETTINGS", message)

@@ -1,0 +1,1 @@
+"""Modules named as those of the application that the guide describes."""

@@ -1,0 +1,5 @@
+"""The guide's two functions, with a key in hand."""
+
+from ..field import decrypt_bytes, decrypt_field, encrypt_field
+
+__all__ = ["decrypt_bytes", "decrypt_field", "encrypt_field"]

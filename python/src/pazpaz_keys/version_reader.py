@@ -1,0 +1,93 @@
+"""Reads the versions of a secret, each once however many ask for it."""
+
+from .application_log import log_event
+from .errors import KeyRotationError
+from .key_material import KeyMaterial
+from .keys_at_hand import KeysAtHand
+from .ring_clock import Moment, RingClock
+from .ring_labels import RingLabels
+from .secret_source import SecretSource
+from .single_flight import SingleFlight
+
+_FAILURE_MEMORY = 3.0
+"""Seconds that a version which could not be read is let be: what a storm of rows costs at most."""
+
+
+class VersionReader:
+    def __init__(
+        self,
+        source: SecretSource,
+        keys: KeysAtHand,
+        clock: RingClock,
+        about: dict[str, str | int],
+        time_to_live: float,
+    ) -> None:
+        self._source = source
+        self._keys = keys
+        self._clock = clock
+        self._about = about
+        self._time_to_live = time_to_live
+        self._flights: SingleFlight[KeyMaterial] = SingleFlight()
+        self._failures: dict[str, tuple[KeyRotationError, Moment]] = {}
+        self._logged_at: dict[str, Moment] = {}
+
+    def key(self, version_id: str, labels: RingLabels) -> KeyMaterial:
+        """The key of a version: at hand, or read now.
+
+        Raises ``INVALID_KEY_VALUE``, which is for good, or what stands in the way now (``CANNOT_REACH_AWS``,
+        ``AWS_REFUSED``), which is answered from memory for a short time.
+        """
+        key = self._keys.of_version(version_id)
+        return key if key is not None else self._flights.run(version_id, lambda: self._read(version_id, labels))
+
+    def after_fork(self) -> None:
+        self._flights = SingleFlight()
+
+    def _read(self, version_id: str, labels: RingLabels) -> KeyMaterial:
+        # Who comes just after a flight has ended finds its result here.
+        key = self._keys.of_version(version_id)
+        if key is not None:
+            return key
+        failure = self._fresh_failure(version_id)
+        if failure is None:
+            try:
+                version = self._source.read(version_id)
+            except KeyRotationError as error:
+                failure = self._remember(version_id, labels, error)
+            else:
+                self._keys.add(version.key, version_id)
+                # Number and value come from one answer; labels attached later come with the next description.
+                self._keys.set_numbers(RingLabels({version_id: version.stages}))
+                self._failures.pop(version_id, None)
+                fields: dict[str, str | int] = {
+                    "version_id": version_id,
+                    "key_number": self._keys.number_of_version(version_id),
+                }
+                log_event("encryption_key_fetched_from_aws", self._about | fields)
+                return version.key
+        raise failure
+
+    def _remember(self, version_id: str, labels: RingLabels, error: KeyRotationError) -> KeyRotationError:
+        number = labels.number_of.get(version_id, 0)
+        name = f"Key {number}" if number else "The key"
+        named = type(error)(error.code, f"{name} (version {version_id}): {error}")
+        self._failures[version_id] = (named, self._clock.now())
+        logged_at = self._logged_at.get(version_id)
+        if logged_at is None or self._clock.since(logged_at) >= self._time_to_live:
+            self._logged_at[version_id] = self._clock.now()
+            fields: dict[str, str | int] = {
+                "version_id": version_id,
+                "key_number": number,
+                "code": named.code,
+                "reason": str(named),
+            }
+            log_event("ring_key_unreadable", self._about | fields)
+        return named
+
+    def _fresh_failure(self, version_id: str) -> KeyRotationError | None:
+        error, at = self._failures.get(version_id, (None, None))
+        if error is None or at is None:
+            return None
+        # A value never changes, so one that is no key is looked at again only in case our own reading was at fault.
+        memory = self._time_to_live if error.code == "INVALID_KEY_VALUE" else _FAILURE_MEMORY
+        return type(error)(error.code, str(error)) if self._clock.since(at) < memory else None

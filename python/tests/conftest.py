@@ -1,0 +1,87 @@
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from local_service import LocalService
+
+from pazpaz_keys import KeyMaterial, KeyRing, Settings
+from pazpaz_keys.key_value import read_key_value
+from pazpaz_keys.ring_clock import Moment, RingClock
+
+
+@pytest.fixture(scope="session")
+def build() -> Path:
+    """Where python/check has built the TypeScript side."""
+    return Path(os.environ.get("PAZPAZ_BUILD") or Path(__file__).parents[1] / ".venv" / "build")
+
+
+@pytest.fixture(scope="session")
+def running_service(build: Path) -> Iterator[LocalService]:
+    service = LocalService(build)
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def service(running_service: LocalService, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalService]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "local")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", running_service.url)
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    running_service.heal()
+    running_service.forget_calls()
+    yield running_service
+    running_service.heal()
+
+
+_names = itertools.count(1)
+
+
+@pytest.fixture
+def name() -> str:
+    """A secret's name that no other test uses."""
+    return f"pazpaz/test-{next(_names)}"
+
+
+class MovedClock(RingClock):
+    """The clocks of this machine, moved by a test."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def now(self) -> Moment:
+        now = super().now()
+        return Moment(now.wall + self.ahead, now.monotonic + self.ahead)
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    return MovedClock()
+
+
+OpenRing = Callable[..., KeyRing]
+
+
+@pytest.fixture
+def open_ring() -> Iterator[OpenRing]:
+    """Opens rings that are closed after the test."""
+    rings: list[KeyRing] = []
+
+    def open_ring(
+        name: str, environment_key: str | None = None, environment: str = "staging", **options: object
+    ) -> KeyRing:
+        ring = KeyRing.open(settings_for(name, environment_key, environment), **options)  # type: ignore[arg-type]
+        rings.append(ring)
+        return ring
+
+    yield open_ring
+    for ring in rings:
+        ring.close()
+
+
+def settings_for(name: str, environment_key: str | None = None, environment: str = "staging") -> Settings:
+    key: KeyMaterial | None = None if environment_key is None else read_key_value(environment_key)
+    return Settings(environment, "us-east-1", name, key)  # type: ignore[arg-type]

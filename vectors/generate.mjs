@@ -1,0 +1,129 @@
+// Writes the test vectors beside it: node vectors/generate.mjs. The output is the same every time.
+//
+// It is written from docs/format.md and uses node:crypto alone, so that a mistake in the product's code cannot slip
+// into its own vectors. What a vector must give is stated here and not computed by a reader.
+import { writeFileSync } from 'node:fs';
+import { header, KEYS, NUMBERS } from './forms.mjs';
+import { rows } from './row-list.mjs';
+import './rows-of-today.mjs';
+import './rows-of-old.mjs';
+import { keyValues } from './values.mjs';
+
+// --- Texts that no writer takes
+
+const refusedTexts = [
+  { id: 'a high surrogate at the end', text: 'a\uD83D', context: '' },
+  { id: 'a low surrogate in front', text: '\uDE00a', context: '' },
+  { id: 'a pair the wrong way round', text: '\uDE00\uD83D', context: '' },
+  { id: 'a context with half of a pair', text: 'a', context: 'patients:\uD83D' },
+].map((vector) => ({ ...vector, error: 'INVALID_TEXT' }));
+
+// --- Numbers by themselves
+
+const numbers = {
+  valid: [0, ...NUMBERS].map((number) => ({ number, header: header(number).toString('hex') })),
+  invalid: [
+    '',
+    '80',
+    'ff',
+    '8000',
+    '8100',
+    'ff00',
+    '808100',
+    '8580808000',
+    '8094ebdc03',
+    'ffffffff0f',
+    'ffffffff7f',
+    '818080808001',
+    'ffffffffffffffffffff',
+  ],
+  refusedByWriters: [-1, 1_000_000_000, 4294967296],
+};
+
+const labels = [
+  ['key-v1', 1],
+  ['key-v10', 10],
+  ['key-v999999999', 999999999],
+  ...[
+    'key-v0',
+    'key-v01',
+    'key-v1000000000',
+    'key-v',
+    'key-v-1',
+    'key-v1 ',
+    ' key-v1',
+    'key-v1\n',
+    'Key-v1',
+    'key-V1',
+  ].map((label) => [label, null]),
+  ...['key-v1.0', 'key-v\u0661', 'key-v1a', 'xkey-v1', 'key_v1', 'AWSCURRENT', 'key-incoming', ''].map((label) => [
+    label,
+    null,
+  ]),
+].map(([label, number]) => ({ label, number }));
+
+// --- Strict base64
+
+const strictBase64 = [
+  ...['', '00', '0000', '000000', 'ffffff', 'fbefbe', 'fffefd', KEYS.guide.toString('hex')].map((hex) => ({
+    text: Buffer.from(hex, 'hex').toString('base64'),
+    bytes: hex,
+  })),
+  ...[
+    ...['A', 'AA', 'AAA', 'AA=', 'A===', 'AA==AA==', 'AAAA=', 'AAAA==', '====', '=AAA', 'A=AA', 'AA=A'],
+    ...[
+      'AB==',
+      'AAB=',
+      'Zh==',
+      'Zm9=',
+      '-_-_',
+      'AA-A',
+      'AA_A',
+      'AA AA',
+      'AAAA\n',
+      '\nAAAA',
+      'AAAA ',
+      'AA\r\nAA',
+      'AAAA\0',
+    ],
+    ...[
+      'AA.A',
+      'AA,A',
+      'AA*A',
+      'AAA\u00C4',
+      'AAA\uFF21',
+      '\uFEFFAAAA',
+      'AAA\uD83D',
+      'AAAA\u0000',
+      'QUJD\u0085',
+      'QUJD=QUJD',
+    ],
+  ].map((text) => ({ text, bytes: null })),
+].filter(({ text }, index, all) => all.findIndex((other) => other.text === text) === index);
+
+// --- The files
+
+const file = (name, about, content) =>
+  writeFileSync(new URL(name, import.meta.url), `${JSON.stringify({ about, ...content }, undefined, 1)}\n`);
+
+const keys = Object.fromEntries(Object.entries(KEYS).map(([name, key]) => [name, key.toString('hex')]));
+file(
+  'rows.json',
+  'Rows, each read with the named key in hand and the context. A row gives text; or bytes that are no UTF-8; or an error. legacy false: the reader refuses data written before this system. writes: a writer given that number and nonce writes exactly this row. Bytes are hexadecimal.',
+  { keys, rows, refusedTexts },
+);
+file('numbers.json', 'Key numbers as they stand in front of a row, and in staging labels (null: a foreign label).', {
+  numbers,
+  labels,
+});
+file('base64.json', 'Strict base64: the bytes in hexadecimal, or null where a strict decoder refuses.', {
+  strictBase64,
+});
+file(
+  'key-values.json',
+  'Values of a secret: SecretString or SecretBinary (hexadecimal), and the key (hexadecimal) or the error.',
+  { keyValues },
+);
+console.log(
+  `${rows.length + refusedTexts.length} rows, ${strictBase64.length} texts of base64, ${keyValues.length} values of secrets`,
+);
