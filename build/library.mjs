@@ -1,0 +1,43 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
+import { build } from 'esbuild';
+
+/*
+ * Builds the library that applications import: `esm` has a file for each module, so that bundlers leave out what is not
+ * used; `cjs` is one file for `require`. Each has its own types, since a type belongs to one of the two worlds.
+ */
+const { out } = parseArgs({ options: { out: { type: 'string', default: join('dist', 'library') } } }).values;
+const esm = join(out, 'esm');
+const cjs = join(out, 'cjs');
+
+await rm(out, { recursive: true, force: true });
+await mkdir(cjs, { recursive: true });
+const compiler = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+try {
+  await promisify(execFile)(process.execPath, [compiler, '-p', 'tsconfig.library.json', '--outDir', esm]);
+} catch (error) {
+  console.error(error.stdout);
+  process.exit(1);
+}
+// TypeScript rewrites './x.ts' in what runs, and leaves it in the types, where older compilers refuse it.
+for (const name of await readdir(esm, { recursive: true })) {
+  if (!name.endsWith('.d.ts')) continue;
+  const types = await readFile(join(esm, name), 'utf8');
+  await writeFile(join(esm, name), types.replaceAll(/(from '\.[^']*)\.ts'/g, "$1.js'"));
+}
+await cp(esm, cjs, { recursive: true, filter: (path) => !path.endsWith('.js') });
+await build({
+  entryPoints: ['src/index.ts'],
+  outfile: join(cjs, 'index.js'),
+  bundle: true,
+  packages: 'external',
+  platform: 'node',
+  target: 'node20',
+  format: 'cjs',
+  logLevel: 'warning',
+});
+// Beneath this package a .js file is an ES module unless its own folder says otherwise.
+await writeFile(join(cjs, 'package.json'), '{ "type": "commonjs", "sideEffects": false }\n');

@@ -1,0 +1,115 @@
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+
+const run = promisify(execFile);
+const ROOT = process.cwd();
+const NAME = 'pazpaz-key-rotation';
+
+/** A project that has the package installed, as npm would lay it. */
+const project = mkdtempSync(join(tmpdir(), 'library-'));
+const installed = join(project, 'node_modules', NAME);
+const environment = {
+  PATH: process.env['PATH'],
+  ENVIRONMENT: 'local',
+  ENCRYPTION_MASTER_KEY: 'rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=',
+};
+
+beforeAll(async () => {
+  mkdirSync(installed, { recursive: true });
+  await run(process.execPath, ['build/library.mjs', '--out', join(installed, 'dist', 'library')]);
+  cpSync(join(ROOT, 'package.json'), join(installed, 'package.json'));
+  for (const name of ['@aws-sdk', '@smithy', '@types', 'undici-types']) {
+    symlinkSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name));
+  }
+}, 60_000);
+afterAll(() => {
+  rmSync(project, { recursive: true });
+});
+
+const PROGRAM = `
+  const key = KeyMaterial.fromBytes(new Uint8Array(32));
+  const ring = await KeyRing.open(loadSettings());
+  const row = ring.encryptField('note', 'patients:7:note');
+  console.log(await ring.decryptField(row, 'patients:7:note'), decryptField(encryptField('in hand', key), key));
+  ring.close();
+`;
+const IMPORTS = 'KeyMaterial, KeyRing, decryptField, encryptField, loadSettings';
+
+test.each([
+  ['import', 'program.mjs', `import { ${IMPORTS} } from '${NAME}';${PROGRAM}`],
+  ['require', 'program.cjs', `const { ${IMPORTS} } = require('${NAME}'); (async () => {${PROGRAM}})();`],
+])('it works after %s', async (_how, file, program) => {
+  writeFileSync(join(project, file), program);
+  const { stdout } = await run(process.execPath, [file], { cwd: project, env: environment });
+  expect(stdout).toBe('note in hand\n');
+});
+
+test.each(['program.mts', 'program.cts'])(
+  'its types hold in a strict %s',
+  async (file) => {
+    writeFileSync(
+      join(project, file),
+      `import { KeyRing, loadSettings, type KeyRingOptions, type Settings } from '${NAME}';
+     export async function use(settings: Settings = loadSettings(), options: KeyRingOptions = {}): Promise<string> {
+       const ring = await KeyRing.open(settings, options);
+       const row: Buffer = ring.encryptField('note');
+       // @ts-expect-error a number is no text
+       ring.encryptField(7);
+       // @ts-expect-error an option that does not exist
+       await KeyRing.open(settings, { ttl: 1 });
+       return ring.decryptField(row);
+     }`,
+    );
+    const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
+    const { stdout } = await run(process.execPath, [compiler, ...options, '--skipLibCheck', 'false', ...files], {
+      cwd: project,
+    }).catch((error: unknown) => error as { stdout: string });
+    expect(stdout).toBe('');
+  },
+  60_000,
+);
+
+test('publint and arethetypeswrong find nothing', async () => {
+  const bin = (name: string) => join(ROOT, 'node_modules', '.bin', name);
+  const lint = await run(bin('publint'), ['--strict', '--pack', 'false', installed]);
+  expect(lint.stdout).toContain('All good!');
+  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', project], {
+    cwd: installed,
+  });
+  const types = await run(bin('attw'), [join(project, stdout.trim()), '--format', 'json']);
+  expect(JSON.parse(types.stdout)).toHaveProperty('problems', {});
+}, 60_000);
+
+test('it depends on the SDK alone', () => {
+  const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: object };
+  expect(Object.keys(dependencies)).toEqual(['@aws-sdk/client-secrets-manager']);
+  const imported = readdirSync(join(installed, 'dist', 'library'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.js'))
+    .flatMap((file) => {
+      const code = readFileSync(join(installed, 'dist', 'library', file), 'utf8');
+      return [...code.matchAll(/(?:from |import\(|require\()["']([^"'.][^"']*)["']/g)].map(([, name]) => name ?? '');
+    });
+  expect(new Set(imported.filter((name) => !isBuiltin(name)))).toEqual(new Set(['@aws-sdk/client-secrets-manager']));
+});
+
+test('a bundler keeps only what is used: without a ring there is neither ring nor SDK', async () => {
+  writeFileSync(join(project, 'shaken.mjs'), `import { encryptField } from '${NAME}'; console.log(encryptField);`);
+  const { outputFiles } = await build({
+    entryPoints: [join(project, 'shaken.mjs')],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    write: false,
+    absWorkingDir: project,
+  });
+  const code = outputFiles[0]?.text ?? '';
+  expect(code).toContain('aes-256-gcm');
+  for (const unwanted of ['DescribeSecret', 'RingKeeper', 'loadSettings']) expect(code).not.toContain(unwanted);
+  expect(code.length).toBeLessThan(30_000);
+});
