@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -11,7 +10,7 @@ await rm(out, { recursive: true, force: true });
 const [metafile] = await Promise.all([
   buildLambda(join(out, 'lambda')),
   buildTool('local', { local: 'src/local/main.ts', 'lambda-runner': 'src/local/lambda-runner.mjs' }),
-  existsSync('src/story/main.ts') && buildTool('story', { story: 'src/story/main.ts' }),
+  buildTool('story', { story: 'src/story/main.ts' }),
 ]);
 await writeFile(join(out, 'lambda.meta.json'), JSON.stringify(metafile));
 

@@ -1,0 +1,120 @@
+import {
+  DescribeSecretCommand,
+  GetSecretValueCommand,
+  type GetSecretValueCommandInput,
+  type SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
+import { isKeyRotationError } from '../keyring/error.ts';
+import { decryptField, encryptField } from '../keyring/field.ts';
+import type { KeyMaterial } from '../keyring/key-material.ts';
+import { readKeyValue } from '../keyring/key-value.ts';
+import { ringState, type RingState } from '../keyring/ring-state.ts';
+import { readVarint } from '../keyring/varint.ts';
+import { contextOf, noteOf, type PatientRecord } from './patient-record.ts';
+
+/** A secret, and the SDK to reach it. */
+export interface SecretAccess {
+  readonly client: SecretsManagerClient;
+  readonly secretId: string;
+}
+
+/** What became of decrypting a list of records. */
+export interface Reading {
+  readonly tried: number;
+  readonly unreadable: readonly UnreadableRecord[];
+}
+
+export interface UnreadableRecord {
+  readonly id: number;
+  readonly keyNumber: number;
+  /** In words, for people. */
+  readonly problem: string;
+}
+
+/** Writes the n-th record as an application does: key and number come from one answer of `GetSecretValue`. */
+export async function writeRecord(secret: SecretAccess, id: number): Promise<PatientRecord> {
+  const { key, versionId, stages } = await fetchKey(secret, { VersionStage: 'AWSCURRENT' });
+  const keyNumber = ringState({ [versionId]: stages }).numberOf.get(versionId) ?? 0;
+  const text = noteOf(id);
+  const context = contextOf(id);
+  const ciphertext = encryptField(text, key, context, { number: keyNumber });
+  return { id, text, context, ciphertext, keyNumber, versionId };
+}
+
+/**
+ * Decrypts every record, finding its key by the number in its header. Nothing is remembered from an earlier reading:
+ * each one asks Secrets Manager anew, so it shows what a process that starts now could read.
+ */
+export async function readRecords(secret: SecretAccess, records: readonly PatientRecord[]): Promise<Reading> {
+  const { client, secretId } = secret;
+  const ring = ringState((await client.send(new DescribeSecretCommand({ SecretId: secretId }))).VersionIdsToStages);
+  const fetched = new Map<string, Promise<KeyMaterial>>();
+  const keyOf = (versionId: string): Promise<KeyMaterial> => {
+    const key = fetched.get(versionId) ?? fetchKey(secret, { VersionId: versionId }).then((found) => found.key);
+    fetched.set(versionId, key);
+    return key;
+  };
+  const unreadable: UnreadableRecord[] = [];
+  for (const record of records) {
+    const { id, keyNumber } = record;
+    const problem = await problemWith(record, ring, keyOf);
+    if (problem !== undefined) unreadable.push({ id, keyNumber, problem });
+  }
+  return { tried: records.length, unreadable };
+}
+
+/** How many records open with the keys that have these labels, whatever number their header names. */
+export async function countReadableWith(
+  secret: SecretAccess,
+  labels: readonly string[],
+  records: readonly PatientRecord[],
+): Promise<number> {
+  const keys = await Promise.all(labels.map((label) => fetchKey(secret, { VersionStage: label })));
+  return records.filter((record) => keys.some(({ key }) => opened(record, key) === record.text)).length;
+}
+
+/** Why a record cannot be read; nothing if it can. */
+async function problemWith(
+  record: PatientRecord,
+  ring: RingState,
+  keyOf: (versionId: string) => Promise<KeyMaterial>,
+): Promise<string | undefined> {
+  const number = readVarint(record.ciphertext);
+  const versions = versionsFor(number, ring);
+  if (versions.length === 0) return `no version has the number ${number ?? 'that it names'}`;
+  try {
+    for (const versionId of versions) {
+      const text = opened(record, await keyOf(versionId));
+      if (text !== undefined) return text === record.text ? undefined : 'it decrypts to another text';
+    }
+  } catch (error) {
+    return error instanceof Error ? error.message : 'its key cannot be read';
+  }
+  return number === 0
+    ? `none of the ${versions.length} keys that still exist opens it`
+    : `the key with its number, ${number ?? 0}, does not open it`;
+}
+
+/** The versions whose key may open a row with this number. Number 0 names none, so any may. */
+function versionsFor(number: ReturnType<typeof readVarint>, ring: RingState): readonly string[] {
+  if (number === undefined) return [];
+  const named = number === 0 ? [...ring.numberOf.keys(), ring.current, ring.previous] : [ring.versionOf.get(number)];
+  return [...new Set(named.filter((versionId) => versionId !== undefined))];
+}
+
+function opened({ ciphertext, context }: PatientRecord, key: KeyMaterial): string | undefined {
+  try {
+    return decryptField(ciphertext, key, context, { legacy: false });
+  } catch (error) {
+    if (isKeyRotationError(error, 'DECRYPTION_FAILED')) return undefined;
+    throw error;
+  }
+}
+
+async function fetchKey(
+  { client, secretId }: SecretAccess,
+  which: Omit<GetSecretValueCommandInput, 'SecretId'>,
+): Promise<{ key: KeyMaterial; versionId: string; stages: string[] }> {
+  const answer = await client.send(new GetSecretValueCommand({ SecretId: secretId, ...which }));
+  return { key: readKeyValue(answer).key, versionId: answer.VersionId ?? '', stages: answer.VersionStages ?? [] };
+}

@@ -1,0 +1,42 @@
+const REDRAWN_EVERY = 100;
+const NARROW = 80;
+const ERASE_LINE = '\r\u001B[2K';
+
+export interface TextStream {
+  readonly columns?: number;
+  readonly write: (text: string) => unknown;
+}
+
+/** One line at the foot of a terminal that changes until something takes its place. */
+export class LiveLine {
+  readonly #stream: TextStream;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(stream: TextStream) {
+    this.#stream = stream;
+  }
+
+  /** Shows what `text` gives, asked again and again. */
+  show(text: () => string): void {
+    this.clear();
+    const draw = (): void => {
+      this.#stream.write(`${ERASE_LINE}${text().slice(0, this.#widest())}`);
+    };
+    draw();
+    this.#timer = setInterval(draw, REDRAWN_EVERY);
+  }
+
+  /** Takes the line away; does nothing if there is none. */
+  clear(): void {
+    if (this.#timer === undefined) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#stream.write(ERASE_LINE);
+  }
+
+  /** A line that wraps cannot be erased. Some terminals do not know their width, or say 0. */
+  #widest(): number {
+    const { columns = 0 } = this.#stream;
+    return (columns > 0 ? columns : NARROW) - 1;
+  }
+}

@@ -1,0 +1,70 @@
+import { fileURLToPath } from 'node:url';
+import { CommanderError } from 'commander';
+import { readCommandLine, type Settings } from './command-line.ts';
+import { LiveLine } from './live-line.ts';
+import { abilitiesOf } from './paint.ts';
+import { complaint, linesOf, resultLines, rotatingLine, titleLines } from './screen.ts';
+import { tellStory, type StoryResult } from './story.ts';
+import type { Happening } from './years.ts';
+
+/** The build puts these next door. */
+const BUNDLE = fileURLToPath(new URL('../lambda/handler.js', import.meta.url));
+const RUNNER = fileURLToPath(new URL('../local/lambda-runner.mjs', import.meta.url));
+
+// It is about this machine's Node and would stand in the middle of the story.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
+
+// Whoever reads only the beginning (`npm start | head`) has seen what they wanted.
+process.stdout.on('error', () => process.exit(0));
+
+try {
+  await run(readCommandLine(process.argv));
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else {
+    complain(error instanceof Error ? error.message : 'The story broke off.');
+    process.exitCode = 1;
+  }
+}
+
+async function run({ years, json, verbose, loseKey }: Settings): Promise<void> {
+  const { isLive, paint } = abilitiesOf(process.stdout, process.env);
+  const live = isLive && !verbose && !json ? new LiveLine(process.stdout) : undefined;
+  const print = (lines: readonly string[]): void => {
+    for (const line of lines) process.stdout.write(`${line}\n`);
+  };
+  const tell = (happening: Happening): void => {
+    live?.clear();
+    print(linesOf(happening, paint));
+    if (happening.kind === 'rotation begun') live?.show(() => rotatingLine(happening.steps()));
+  };
+
+  if (!json) print(titleLines(years, paint));
+  let result: StoryResult;
+  try {
+    result = await tellStory({
+      years,
+      ...(loseKey === undefined ? {} : { loseKey }),
+      tell: json ? () => undefined : tell,
+      lambda: {
+        bundle: BUNDLE,
+        runner: RUNNER,
+        log: (line) => {
+          if (verbose) process.stderr.write(`${line}\n`);
+        },
+      },
+    });
+  } finally {
+    live?.clear();
+  }
+  print(json ? [JSON.stringify(result)] : resultLines(result, paint));
+  const wrong = complaint(result);
+  if (wrong !== undefined) {
+    complain(wrong);
+    process.exitCode = 1;
+  }
+}
+
+function complain(message: string): void {
+  process.stderr.write(`${message}\n`);
+}

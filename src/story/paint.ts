@@ -1,0 +1,37 @@
+import { styleText } from 'node:util';
+
+/** Colours for a terminal. Every member gives the text unchanged where there is none. */
+export interface Paint {
+  readonly strong: (text: string) => string;
+  readonly faint: (text: string) => string;
+  readonly good: (text: string) => string;
+  readonly bad: (text: string) => string;
+}
+
+export const PLAIN: Paint = { strong: same, faint: same, good: same, bad: same };
+
+export const COLOURED: Paint = {
+  strong: painted('bold'),
+  faint: painted('dim'),
+  good: painted('green'),
+  bad: painted('red'),
+};
+
+/** What a stream can show. Progress takes a terminal; colours besides that nobody declined them (no-color.org). */
+export function abilitiesOf(
+  stream: { readonly isTTY?: boolean },
+  environment: Readonly<Record<string, string | undefined>>,
+): { readonly isLive: boolean; readonly paint: Paint } {
+  const isLive = stream.isTTY === true && environment['TERM'] !== 'dumb';
+  const isDeclined = (environment['NO_COLOR'] ?? '') !== '';
+  return { isLive, paint: isLive && !isDeclined ? COLOURED : PLAIN };
+}
+
+function painted(style: 'bold' | 'dim' | 'green' | 'red'): (text: string) => string {
+  // Newer Nodes would decide by the environment as well; it is decided above, once.
+  return (text) => styleText(style, text, { validateStream: false });
+}
+
+function same(text: string): string {
+  return text;
+}

@@ -1,0 +1,46 @@
+import type { KeyNumber } from '../keyring/key-number.ts';
+
+/** One field of one patient, as an application stores it, with what the story remembers of it to check itself. */
+export interface PatientRecord {
+  /** Counted from 1. */
+  readonly id: number;
+  /** What was encrypted. */
+  readonly text: string;
+  /** What the ciphertext is bound to, such as `patients:7:note`. */
+  readonly context: string;
+  readonly ciphertext: Uint8Array;
+  /** The number in the ciphertext's header; 0: its writer did not know the number of its key. */
+  readonly keyNumber: KeyNumber | 0;
+  /** The version of the secret whose key encrypted it. */
+  readonly versionId: string;
+}
+
+/** The guide's sentence first, then one for each rotation. */
+const NOTES = [
+  'Patient has diabetes',
+  'Blood pressure 128/82',
+  'Allergic to penicillin',
+  'Started metformin',
+  'Sleeps badly',
+  'Broken wrist',
+  'HbA1c 6.8 percent',
+  'Moved to Haifa',
+  'Retina checked',
+  'Vaccinated: influenza',
+  'Metformin reduced',
+  'Walks every day',
+  'Knee hurts on stairs',
+  'New glasses',
+  'Became a grandmother',
+  'HbA1c 6.1 percent',
+  'Feels well',
+];
+
+/** The text of the n-th record, counted from 1. */
+export function noteOf(id: number): string {
+  return NOTES[(id - 1) % NOTES.length] ?? '';
+}
+
+export function contextOf(id: number): string {
+  return `patients:${id}:note`;
+}

@@ -1,0 +1,104 @@
+import type { KeyNumber } from '../keyring/key-number.ts';
+import type { LambdaChoice } from '../local/start.ts';
+import { countReadableWith, readRecords, type UnreadableRecord } from './application.ts';
+import { usualLambda } from './usual-lambda.ts';
+import { GUIDE, liveThrough, type Happening, type KeptVersion, type Lived } from './years.ts';
+
+/** How the story ends; `npm start -- --json` prints it. Holds no key. */
+export interface StoryResult {
+  /** Whether everything that was ever written can still be read. */
+  readonly ok: boolean;
+  readonly secretId: string;
+  readonly years: number;
+  readonly rotations: number;
+  /** How often the Lambda was run, a fresh process each time. */
+  readonly lambdaRuns: number;
+  /** All readings of all years taken together. */
+  readonly decryptions: number;
+  readonly ciphertexts: number;
+  readonly readable: number;
+  readonly unreadable: readonly UnreadableRecord[];
+  readonly versions: readonly VersionAtTheEnd[];
+  readonly contrast: Contrast;
+  readonly seconds: number;
+}
+
+export interface VersionAtTheEnd extends KeptVersion {
+  /** The texts that were encrypted with it. */
+  readonly encrypted: readonly string[];
+}
+
+/** What others could still read. Each of the numbers was tried. */
+export interface Contrast {
+  /** Of the same ciphertexts: with the key labelled `AWSCURRENT` alone, and with the one labelled `AWSPREVIOUS` too. */
+  readonly currentOnly: number;
+  readonly currentAndPrevious: number;
+  /** The same years with a Lambda that gives its keys no numbers. */
+  readonly usualLambda: {
+    readonly keysMade: number;
+    readonly keysLeft: number;
+    readonly ciphertexts: number;
+    readonly readable: number;
+  };
+}
+
+export interface StoryOptions {
+  readonly years: number;
+  /** The Lambda that rotates. */
+  readonly lambda: LambdaChoice;
+  readonly loseKey?: KeyNumber;
+  readonly tell: (happening: Happening) => void;
+}
+
+/**
+ * Lives through the years and counts what is left.
+ *
+ * @throws {RotationFailedError} if a rotation did not succeed. What cannot be read is no error but part of the result.
+ */
+export async function tellStory({ years, lambda, loseKey, tell }: StoryOptions): Promise<StoryResult> {
+  const begun = performance.now();
+  const lost = loseKey === undefined ? {} : { loseKey };
+  const lived = await liveThrough({ years, lambda: () => lambda, tell, ...lost });
+  try {
+    const { secret, records, readings, rotations, versions } = lived;
+    const unreadable = readings.at(-1)?.unreadable ?? [];
+    return {
+      ok: readings.every((reading) => reading.unreadable.length === 0),
+      secretId: GUIDE.secretId,
+      years,
+      rotations: rotations.length,
+      lambdaRuns: rotations.flatMap(({ attempts }) => attempts.flatMap(({ steps }) => steps)).length,
+      decryptions: readings.reduce((sum, { tried }) => sum + tried, 0),
+      ciphertexts: records.length,
+      readable: records.length - unreadable.length,
+      unreadable,
+      versions: versions.map((version) => ({
+        ...version,
+        encrypted: records.filter(({ versionId }) => versionId === version.versionId).map(({ text }) => text),
+      })),
+      contrast: {
+        currentOnly: await countReadableWith(secret, ['AWSCURRENT'], records),
+        currentAndPrevious: await countReadableWith(secret, ['AWSCURRENT', 'AWSPREVIOUS'], records),
+        usualLambda: await withUsualLambda(years),
+      },
+      seconds: Math.round((performance.now() - begun) / 100) / 10,
+    };
+  } finally {
+    await lived.close();
+  }
+}
+
+async function withUsualLambda(years: number): Promise<Contrast['usualLambda']> {
+  const lived: Lived = await liveThrough({ years, lambda: usualLambda, tell: () => undefined });
+  try {
+    const { unreadable, tried } = await readRecords(lived.secret, lived.records);
+    return {
+      keysMade: new Set(lived.records.map(({ versionId }) => versionId)).size,
+      keysLeft: lived.versions.length,
+      ciphertexts: tried,
+      readable: tried - unreadable.length,
+    };
+  } finally {
+    await lived.close();
+  }
+}
