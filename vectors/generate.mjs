@@ -1,8 +1,11 @@
-// Writes the test vectors beside it: node vectors/generate.mjs. The output is the same every time.
+// Writes the test vectors beside it: node vectors/generate.mjs. The output is the same every time; --check fails where
+// what stands there is another.
 //
 // It is written from docs/format.md and uses node:crypto alone, so that a mistake in the product's code cannot slip
 // into its own vectors. What a vector must give is stated here and not computed by a reader.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { format, resolveConfig } from 'prettier';
 import { header, KEYS, NUMBERS } from './forms.mjs';
 import { rows } from './row-list.mjs';
 import './rows-of-today.mjs';
@@ -103,23 +106,34 @@ const strictBase64 = [
 
 // --- The files
 
-const file = (name, about, content) =>
-  writeFileSync(new URL(name, import.meta.url), `${JSON.stringify({ about, ...content }, undefined, 1)}\n`);
+const isCheck = process.argv.includes('--check');
+
+async function file(name, about, content) {
+  const path = fileURLToPath(new URL(name, import.meta.url));
+  const options = { ...(await resolveConfig(path)), filepath: path };
+  const text = await format(JSON.stringify({ about, ...content }), options);
+  if (!isCheck) writeFileSync(path, text);
+  else if (readFileSync(path, 'utf8') !== text) throw new Error(`${name} is not what node vectors/generate.mjs writes`);
+}
 
 const keys = Object.fromEntries(Object.entries(KEYS).map(([name, key]) => [name, key.toString('hex')]));
-file(
+await file(
   'rows.json',
   'Rows, each read with the named key in hand and the context. A row gives text; or bytes that are no UTF-8; or an error. legacy false: the reader refuses data written before this system. writes: a writer given that number and nonce writes exactly this row. Bytes are hexadecimal.',
   { keys, rows, refusedTexts },
 );
-file('numbers.json', 'Key numbers as they stand in front of a row, and in staging labels (null: a foreign label).', {
-  numbers,
-  labels,
-});
-file('base64.json', 'Strict base64: the bytes in hexadecimal, or null where a strict decoder refuses.', {
+await file(
+  'numbers.json',
+  'Key numbers as they stand in front of a row, and in staging labels (null: a foreign label).',
+  {
+    numbers,
+    labels,
+  },
+);
+await file('base64.json', 'Strict base64: the bytes in hexadecimal, or null where a strict decoder refuses.', {
   strictBase64,
 });
-file(
+await file(
   'key-values.json',
   'Values of a secret: SecretString or SecretBinary (hexadecimal), and the key (hexadecimal) or the error.',
   { keyValues },

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { seal } from '../../src/keyring/ciphertext.ts';
@@ -58,12 +59,21 @@ interface Base64 {
   readonly strictBase64: readonly { readonly text: string; readonly bytes: string | null }[];
 }
 
+const VECTORS = join(__dirname, '../../vectors');
+
 const { keys, rows, refusedTexts } = vectorsIn('rows.json') as Rows;
 const { numbers, labels } = vectorsIn('numbers.json') as Numbers;
 const { keyValues } = vectorsIn('key-values.json') as KeyValues;
 const { strictBase64 } = vectorsIn('base64.json') as Base64;
 
 describe('the vectors of docs/format.md', () => {
+  test('are what the generator writes', () => {
+    const { status, stderr } = spawnSync(process.execPath, [join(VECTORS, 'generate.mjs'), '--check'], {
+      encoding: 'utf8',
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
+
   test.each(rows)('row: $id', ({ key, context, legacy = true, row, text, bytes, error }) => {
     const read = () => decryptField(unhex(row), keyNamed(key), context, { legacy });
     const readBytes = () => decryptBytes(unhex(row), keyNamed(key), context, { legacy }).toString('hex');
@@ -133,7 +143,7 @@ describe('the vectors of docs/format.md', () => {
 
 /** A file that vectors/generate.mjs wrote; the tests fail where it is not of the form that they take it for. */
 function vectorsIn(name: string): unknown {
-  return JSON.parse(readFileSync(join(__dirname, '../../vectors', name), 'utf8'));
+  return JSON.parse(readFileSync(join(VECTORS, name), 'utf8'));
 }
 
 function keyNamed(name: string): KeyMaterial {
