@@ -1,0 +1,111 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buildInto, emptyFolder } from '../bundle/built-lambda.ts';
+import { GUIDE } from '../../src/story/years.ts';
+import { runStory, steady } from './built-story.ts';
+
+jest.setTimeout(60_000);
+
+let folder: Awaited<ReturnType<typeof emptyFolder>>;
+beforeAll(async () => {
+  folder = await emptyFolder();
+  await buildInto(folder.path);
+});
+afterAll(() => folder.remove());
+
+const story = (...args: string[]) => runStory(folder.path, ...args);
+
+/** The block of the README that begins as the screen does. */
+async function screenInReadme(): Promise<string | undefined> {
+  const readme = await readFile(join(__dirname, '../../README.md'), 'utf8');
+  return /^```text\n(pazpaz\/encryption-key-v1 through [^]*?)^```$/m.exec(readme)?.[1];
+}
+
+describe('npm start', () => {
+  test('loses nothing in ten years, and shows the screen that the README shows', async () => {
+    const { code, output, errors } = await story();
+    expect({ code, errors }).toEqual({ code: 0, errors: '' });
+    expect(output).toContain('77 decryptions: 12 of 12 ciphertexts readable.');
+    // No terminal: plain lines, with nothing in them that moves a cursor or sets a colour.
+    // eslint-disable-next-line no-control-regex
+    expect(output).not.toMatch(/[\u0000-\u0009\u000B-\u001F]/);
+    expect(steady((await screenInReadme()) ?? '')).toBe(steady(output));
+  });
+
+  test('can last as long as a ring has room', async () => {
+    const { code, output } = await story('--years', '15', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(output)).toMatchObject({
+      ok: true,
+      rotations: 16,
+      lambdaRuns: 64,
+      ciphertexts: 17,
+      readable: 17,
+    });
+  });
+
+  test('prints its result as one JSON object, and the log of the Lambda beside it, both without a key', async () => {
+    const { code, output, errors } = await story('--years', '1', '--json', '--verbose');
+    expect(code).toBe(0);
+    expect(JSON.parse(output)).toMatchObject({
+      ok: true,
+      secretId: 'pazpaz/encryption-key-v1',
+      years: 1,
+      rotations: 2,
+      lambdaRuns: 8,
+      decryptions: 5,
+      unreadable: [],
+      versions: [
+        { number: 1, labels: ['key-v1'], encrypted: ['Patient has diabetes'] },
+        { number: 2, labels: ['AWSPREVIOUS', 'key-v2'], encrypted: ['Blood pressure 128/82'] },
+        { number: 3, labels: ['AWSCURRENT', 'key-v3'], encrypted: ['Allergic to penicillin'] },
+      ],
+      contrast: {
+        currentOnly: 1,
+        currentAndPrevious: 2,
+        usualLambda: { keysMade: 3, keysLeft: 2, ciphertexts: 3, readable: 2 },
+      },
+    });
+    const events = errors.trim().split('\n').map(eventOf);
+    expect(events.filter((event) => event === 'key_promoted')).toHaveLength(2);
+    expect(output + errors).not.toContain(GUIDE.exampleKey);
+  });
+
+  test.each([1, 2])('ends with 1 and says which record is lost when the version of key %i is gone', async (number) => {
+    const { code, output, errors } = await story('--years', '2', '--lose-key', String(number));
+    expect(code).toBe(1);
+    expect(output).toContain('3 of 4 readable');
+    expect(output).not.toMatch(new RegExp(`^ *${number} .*key-v${number} `, 'm'));
+    expect(errors).toMatch(
+      new RegExp(`^1 of 4 ciphertexts cannot be read any more\\. Record ${number} is lost \\([^\\n]+\\)\\.\\n$`),
+    );
+  });
+
+  test('ends with 1 and names the step when a rotation fails', async () => {
+    const broken = await emptyFolder();
+    try {
+      await buildInto(broken.path);
+      await writeFile(
+        join(broken.path, 'lambda/handler.js'),
+        "exports.handler = async ({ Step }) => { if (Step === 'testSecret') throw new Error('nothing works'); };",
+      );
+      const { code, errors } = await runStory(broken.path);
+      expect(code).toBe(1);
+      expect(errors).toMatch(/^The rotation of \S+ did not succeed \(testSecret: nothing works\)\.[^\n]*\n$/);
+    } finally {
+      await broken.remove();
+    }
+  });
+
+  test('asked for help gives it and ends with 0, used wrongly says how and ends with 2', async () => {
+    expect(await story('--help')).toMatchObject({ code: 0, errors: '' });
+    expect(await story('--years', '16')).toMatchObject({
+      code: 2,
+      errors: expect.stringContaining('17 keys') as unknown,
+    });
+  });
+});
+
+function eventOf(line: string): unknown {
+  return (JSON.parse(line) as { event?: unknown }).event;
+}
