@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
+import { toKeyNumber } from '../../src/keyring/key-number.ts';
 import { LiveLine } from '../../src/story/live-line.ts';
 import { abilitiesOf, COLOURED, PLAIN } from '../../src/story/paint.ts';
 import { complaint, linesOf, resultLines, rotatingLine } from '../../src/story/screen.ts';
@@ -35,7 +36,7 @@ const LOST: Happening = {
     text: 'b',
     context: 'patients:2:note',
     ciphertext: Buffer.of(2),
-    keyNumber: 2 as never,
+    keyNumber: toKeyNumber(2),
     versionId: 'v',
   },
   reading: { tried: 2, unreadable: [{ id: 1, keyNumber: 1, problem: 'no version has the number 1' }] },
