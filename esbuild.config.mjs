@@ -6,7 +6,8 @@ import { buildLambda } from './build/lambda.mjs';
 
 const { out } = parseArgs({ options: { out: { type: 'string', default: 'dist' } } }).values;
 
-await rm(out, { recursive: true, force: true });
+// Not the whole folder: build/library.mjs has its own beside these.
+for (const folder of ['lambda', 'local', 'story']) await rm(join(out, folder), { recursive: true, force: true });
 const [metafile] = await Promise.all([
   buildLambda(join(out, 'lambda')),
   buildTool('local', { local: 'src/local/main.ts', 'lambda-runner': 'src/local/lambda-runner.mjs' }),
