@@ -30,6 +30,12 @@ module.exports = {
       to: { path: '^src/(?!local/)' },
     },
     {
+      name: 'nobody-needs-the-story',
+      severity: 'error',
+      from: { path: '^(src/(?!story/)|bench)' },
+      to: { path: '^src/story/' },
+    },
+    {
       name: 'no-test-code-in-the-product',
       severity: 'error',
       from: { path: '^src/' },

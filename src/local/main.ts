@@ -10,6 +10,9 @@ import { StateFileError } from './state-file.ts';
 const RUNNER = fileURLToPath(new URL('./lambda-runner.mjs', import.meta.url));
 const BUILT_LAMBDA = fileURLToPath(new URL('../lambda/', import.meta.url));
 
+// Whoever reads only the beginning (`npm run local -- --help | head`) has seen what they wanted.
+process.stdout.on('error', () => process.exit(0));
+
 try {
   await run(readCommandLine(process.argv));
 } catch (error) {
@@ -32,7 +35,7 @@ async function run(settings: Settings): Promise<void> {
     [
       `Secrets Manager for this machine: ${local.url} (${region}, account ${accountId})`,
       '',
-      `export AWS_ENDPOINT_URL_SECRETS_MANAGER=${local.url} AWS_REGION=${region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local`,
+      `export AWS_ENDPOINT_URL_SECRETS_MANAGER=${local.url} AWS_REGION=${region} AWS_DEFAULT_REGION=${region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local`,
       '',
       '',
     ].join('\n'),
