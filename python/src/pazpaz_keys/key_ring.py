@@ -27,7 +27,7 @@ _open_rings: "weakref.WeakSet[KeyRing]" = weakref.WeakSet()
 
 
 class KeyUsage(NamedTuple):
-    """How often a key has encrypted; one key may 2^32 times in all processes together (NIST SP 800-38D, section 8.3)."""
+    """How often a key has encrypted; one key may 2^32 times in all processes (NIST SP 800-38D, section 8.3)."""
 
     key_number: int
     """0: the number was not known, or the key is the environment's."""
@@ -173,9 +173,7 @@ class KeyRing:
     def usage(self) -> list[KeyUsage]:
         """How often each key has encrypted since the ring was opened: a gauge for the limit of 2^32."""
         with self._usage_lock:
-            return [
-                KeyUsage(number, version_id, count) for (number, version_id), count in self._encryptions.items()
-            ]
+            return [KeyUsage(number, version_id, count) for (number, version_id), count in self._encryptions.items()]
 
     @property
     def is_fallen_back(self) -> bool:

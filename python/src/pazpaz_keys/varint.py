@@ -23,10 +23,12 @@ def read_varint(data: bytes) -> tuple[int, int] | None:
     None where ``data`` starts with nothing that ``write_varint`` would write: not minimal (81 00), without an end,
     above ``MAX_KEY_NUMBER``. So a row has one header only.
     """
+    if data and data[0] < 0x80:  # nearly every row
+        return data[0], 1
     value = 0
     for index, byte in enumerate(data[:_MAX_VARINT_BYTES]):
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
-            is_minimal = byte != 0 or index == 0
+            is_minimal = byte != 0
             return (value, index + 1) if is_minimal and value <= MAX_KEY_NUMBER else None
     return None
