@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from local_service import LocalService
 
+from local_service import LocalService
 from pazpaz_keys import KeyMaterial, KeyRing, Settings
 from pazpaz_keys.key_value import read_key_value
 from pazpaz_keys.ring_clock import Moment, RingClock

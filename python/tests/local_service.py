@@ -27,9 +27,9 @@ class LocalService:
         match = re.search(r"http://[0-9.:]+", first_line)
         assert match, f"the local service said: {first_line!r}"
         self.url = match[0]
-        self.client = Session(
-            aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1"
-        ).client("secretsmanager", endpoint_url=self.url, config=Config(retries={"total_max_attempts": 1}))
+        self.client = Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1").client(
+            "secretsmanager", endpoint_url=self.url, config=Config(retries={"total_max_attempts": 1})
+        )
 
     def stop(self) -> None:
         self.client.close()

@@ -1,0 +1,27 @@
+"""Data as the application wrote it before this system, by code of the tests' own."""
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+
+def old_box(key: bytes, text: str, nonce: bytes) -> bytes:
+    return nonce + AESGCM(key).encrypt(nonce, text.encode(), None)
+
+
+def old_rows(key: bytes) -> Iterator[tuple[bytes, str]]:
+    """Rows in every form, among them nonces that begin with each possible byte and with ``v1:``."""
+    starts = [bytes([byte]) for byte in range(256)] + [b"v1:", b"v12:", b'{"version":']
+    for index, start in enumerate(starts):
+        text = f"text {index}"
+        box = old_box(key, text, (start + os.urandom(12))[:12])
+        yield box, text
+        if index % 2 == 0:
+            yield b"v1:" + box, text
+            yield b"v7:" + base64.b64encode(box), text
+            form = {"version": "v3", "ciphertext": base64.b64encode(box).decode(), "algorithm": "AES-256-GCM"}
+            yield json.dumps(form, indent=index % 4 or None).encode(), text
+    yield old_box(key, "", os.urandom(12)), ""

@@ -1,0 +1,85 @@
+"""The guide's tests 2, 3 and 4 as they stand there, with the package's name changed: pazpaz becomes pazpaz_keys."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from local_service import GUIDE_KEY, NAME, LocalService
+
+TEST_2 = """
+from pazpaz_keys.core.config import settings
+key = settings.encryption_key
+print(f'✅ Successfully fetched key: {len(key)} bytes')
+"""
+
+TEST_3 = """
+from pazpaz_keys.core.config import settings
+key = settings.encryption_key
+print(f'✅ Fallback successful: {len(key)} bytes')
+"""
+
+TEST_4 = """
+from pazpaz_keys.core.config import settings
+from pazpaz_keys.utils.encryption import encrypt_field, decrypt_field
+
+key = settings.encryption_key
+plaintext = 'Patient has diabetes'
+
+# Encrypt
+ciphertext = encrypt_field(plaintext, key)
+print(f'✅ Encrypted: {len(ciphertext)} bytes')
+
+# Decrypt
+decrypted = decrypt_field(ciphertext, key)
+assert decrypted == plaintext, 'Decryption failed!'
+print(f'✅ Decrypted: {decrypted}')
+"""
+
+
+@pytest.fixture(autouse=True)
+def _secret(service: LocalService) -> None:
+    if not service.client.list_secrets(Filters=[{"Key": "name", "Values": [NAME]}])["SecretList"]:
+        service.create(NAME)
+
+
+def run(program: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    env = {"AWS_REGION": "us-east-1", "SECRETS_MANAGER_KEY_NAME": NAME} | env
+    inherited = {name: value for name, value in os.environ.items() if name != "ENCRYPTION_MASTER_KEY"}
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env=inherited | env | {"PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+
+
+def test_2_local_application_test() -> None:
+    result = run(TEST_2, ENVIRONMENT="staging")
+    assert result.stdout == "✅ Successfully fetched key: 32 bytes\n"
+    assert result.stderr == ""
+
+
+def test_3_fallback_to_environment_variable() -> None:
+    missing = {"SECRETS_MANAGER_KEY_NAME": "pazpaz/nonexistent-key", "ENCRYPTION_MASTER_KEY": GUIDE_KEY}
+    result = run(TEST_3, ENVIRONMENT="staging", **missing)
+    assert result.stdout == "✅ Fallback successful: 32 bytes\n"
+    assert "aws_unavailable_using_env_fallback" in result.stderr
+    assert GUIDE_KEY[:8] not in result.stderr
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_4_end_to_end_encryption_test(environment: str) -> None:
+    result = run(TEST_4, ENVIRONMENT=environment)
+    assert result.stdout == "✅ Encrypted: 49 bytes\n✅ Decrypted: Patient has diabetes\n"
+
+
+def test_a_program_that_opens_a_ring_and_forgets_to_close_it_ends() -> None:
+    program = """
+from pazpaz_keys import KeyRing
+ring = KeyRing.open()
+print(ring.decrypt_field(ring.encrypt_field('text', 'a'), 'a'))
+"""
+    assert run(program, ENVIRONMENT="production").stdout == "text\n"

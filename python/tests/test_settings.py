@@ -1,0 +1,150 @@
+"""The environments table of the guide, row by row, and its settings object."""
+
+import base64
+import logging
+import os
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from local_service import GUIDE_KEY, LocalService
+from pazpaz_keys import KeyRing, KeyRotationError, load_settings
+
+AWS = {"AWS_REGION": "us-east-1", "SECRETS_MANAGER_KEY_NAME": "pazpaz/encryption-key-v1"}
+GUIDE_BYTES = base64.b64decode(GUIDE_KEY)
+
+
+def event_names(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.event for record in caplog.records if hasattr(record, "event")]
+
+
+def refusal(act: Callable[[], object]) -> KeyRotationError:
+    with pytest.raises(KeyRotationError) as error:
+        act()
+    return error.value
+
+
+def test_local_takes_the_key_of_the_environment_and_never_asks_aws(service: LocalService) -> None:
+    settings = load_settings({"ENVIRONMENT": "local", "ENCRYPTION_MASTER_KEY": GUIDE_KEY})
+    assert settings.encryption_key == GUIDE_BYTES
+    with KeyRing.open(settings) as ring:
+        row = ring.encrypt_field("text", "a")
+        assert row[0] == 0
+        assert ring.decrypt_field(row, "a") == "text"
+        assert not ring.is_fallen_back
+        assert refusal(lambda: ring.decrypt_field(row, "b")).code == "TAMPERED_OR_WRONG_CONTEXT"
+        assert refusal(lambda: ring.decrypt_field(b"\x05" + row[1:], "a")).code == "KEY_NEVER_ISSUED"
+    assert service.calls() == {}
+
+
+def test_local_has_no_fallback() -> None:
+    error = refusal(lambda: load_settings({"ENVIRONMENT": "local"}))
+    assert error.code == "INVALID_SETTINGS"
+    assert "ENCRYPTION_MASTER_KEY must be set where ENVIRONMENT is local" in str(error)
+
+
+def test_local_tries_aws_where_a_secret_is_named(service: LocalService, name: str) -> None:
+    key = os.urandom(32)
+    service.create(name, base64.b64encode(key).decode())
+    env = {"ENVIRONMENT": "local", "ENCRYPTION_MASTER_KEY": GUIDE_KEY} | AWS | {"SECRETS_MANAGER_KEY_NAME": name}
+    assert load_settings(env).encryption_key == key
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_staging_and_production_take_the_key_of_aws(
+    service: LocalService, name: str, caplog: pytest.LogCaptureFixture, environment: str
+) -> None:
+    caplog.set_level(logging.INFO, "pazpaz_keys")
+    service.create(name)
+    settings = load_settings({"ENVIRONMENT": environment} | AWS | {"SECRETS_MANAGER_KEY_NAME": name})
+    assert settings.encryption_key == GUIDE_BYTES
+    assert settings.encryption_key == GUIDE_BYTES
+    assert service.calls()["GetSecretValue"] == 1
+    (record,) = caplog.records
+    assert event_names(caplog) == ["encryption_key_fetched_from_aws"]
+    assert record.event_fields == {  # type: ignore[attr-defined]
+        "secret_id": name,
+        "environment": environment,
+        "version_id": service.version_of(name, "AWSCURRENT"),
+    }
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_staging_and_production_fall_back_to_the_key_of_the_environment_and_log_it(
+    service: LocalService, name: str, caplog: pytest.LogCaptureFixture, environment: str
+) -> None:
+    env = {"ENVIRONMENT": environment, "ENCRYPTION_MASTER_KEY": GUIDE_KEY} | AWS | {"SECRETS_MANAGER_KEY_NAME": name}
+    settings = load_settings(env)
+    assert settings.encryption_key == GUIDE_BYTES
+    assert settings.encryption_key == GUIDE_BYTES
+    expected = ["aws_unavailable_using_env_fallback"]
+    assert event_names(caplog) == (["env_key_set_in_production"] if environment == "production" else []) + expected
+    assert sum(service.calls().values()) == 1  # it is not asked again for each row
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_without_a_fallback_the_reason_is_the_error(service: LocalService, name: str, environment: str) -> None:
+    env = {"ENVIRONMENT": environment} | AWS | {"SECRETS_MANAGER_KEY_NAME": name}
+    assert refusal(lambda: load_settings(env).encryption_key).code == "SECRET_NOT_FOUND"
+    service.create(name, None)
+    assert refusal(lambda: load_settings(env).encryption_key).code == "NO_CURRENT_KEY"
+
+
+def test_a_key_of_24_bytes_is_the_value_error_of_the_guide(service: LocalService, name: str) -> None:
+    service.create(name, base64.b64encode(bytes(24)).decode())
+    settings = load_settings({"ENVIRONMENT": "staging"} | AWS | {"SECRETS_MANAGER_KEY_NAME": name})
+    message = "Encryption key from AWS Secrets Manager must be 32 bytes, got 24 bytes"
+    with pytest.raises(ValueError, match=message):
+        _ = settings.encryption_key
+
+
+def test_an_environment_key_that_is_not_on_the_ring_is_warned_about(
+    service: LocalService, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.create(name)
+    service.rotate(name)
+    env = {"ENVIRONMENT": "staging"} | AWS | {"SECRETS_MANAGER_KEY_NAME": name}
+    _ = load_settings(env | {"ENCRYPTION_MASTER_KEY": GUIDE_KEY}).encryption_key  # an older key of the ring
+    assert event_names(caplog) == []
+    other = base64.b64encode(os.urandom(32)).decode()
+    _ = load_settings(env | {"ENCRYPTION_MASTER_KEY": other}).encryption_key
+    assert event_names(caplog) == ["env_key_not_on_ring"]
+
+
+@pytest.mark.parametrize("name", ["ENVIRONMENT", "AWS_REGION", "SECRETS_MANAGER_KEY_NAME"])
+@pytest.mark.parametrize("value", ["", None])
+def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
+    env = {"ENVIRONMENT": "production"} | AWS
+    env.pop(name)
+    if value is not None:
+        env[name] = value
+    error = refusal(lambda: load_settings(env))
+    assert error.code == "INVALID_SETTINGS"
+    assert str(error).startswith(name)
+
+
+def test_another_environment_is_refused() -> None:
+    error = refusal(lambda: load_settings({"ENVIRONMENT": "prod"} | AWS))
+    assert str(error) == "ENVIRONMENT must be one of local, staging, production, but is 'prod'."
+
+
+@pytest.mark.parametrize("value", ["your-fallback-key-here", GUIDE_KEY[:-1], base64.b64encode(bytes(24)).decode()])
+def test_a_key_of_the_environment_that_is_none_is_refused_at_once_and_not_shown(value: str) -> None:
+    error = refusal(lambda: load_settings({"ENVIRONMENT": "staging", "ENCRYPTION_MASTER_KEY": value} | AWS))
+    assert error.code == "INVALID_SETTINGS"
+    assert value not in repr(error)
+    assert error.__context__ is None
+
+
+def test_many_threads_cause_one_call(service: LocalService, name: str) -> None:
+    service.create(name)
+    settings = load_settings({"ENVIRONMENT": "staging"} | AWS | {"SECRETS_MANAGER_KEY_NAME": name})
+    keys: list[bytes] = []
+    threads = [threading.Thread(target=lambda: keys.append(settings.encryption_key)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert keys == [GUIDE_BYTES] * 20
+    assert service.calls()["GetSecretValue"] == 1
