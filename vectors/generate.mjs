@@ -10,6 +10,7 @@ import { header, KEYS, NUMBERS } from './forms.mjs';
 import { rows } from './row-list.mjs';
 import './rows-of-today.mjs';
 import './rows-of-old.mjs';
+import { ringKeys, rings } from './rings.mjs';
 import { keyValues } from './values.mjs';
 
 // --- Texts that no writer takes
@@ -137,6 +138,11 @@ await file(
   'key-values.json',
   'Values of a secret: SecretString or SecretBinary (hexadecimal), and the key (hexadecimal) or the error.',
   { keyValues },
+);
+await file(
+  'rings.json',
+  'Rings: the versions of a secret with their labels and values, the number and key under which the ring writes, and rows, each read through a ring that was just opened. See docs/format.md.',
+  { keys: ringKeys, rings },
 );
 console.log(
   `${rows.length + refusedTexts.length} rows, ${strictBase64.length} texts of base64, ${keyValues.length} values of secrets`,

@@ -92,7 +92,9 @@ def test_steady_load_costs_one_description_per_time_to_live_and_no_value(
     started = time.monotonic()
     while time.monotonic() < started + 3.5:
         assert ring.decrypt_field(ring.encrypt_field(SENTENCE, "a"), "a") == SENTENCE
-    assert service.calls() == {"DescribeSecret": 3}
+    calls = service.calls()
+    assert calls.keys() == {"DescribeSecret"}
+    assert 2 <= calls["DescribeSecret"] <= 3
 
 
 def test_a_secret_without_a_current_key_says_so_and_can_be_opened_after_its_first_rotation(

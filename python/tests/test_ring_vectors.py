@@ -1,0 +1,81 @@
+"""The rings of vectors/rings.json, as the TypeScript ring runs them too."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from pazpaz_keys import KeyMaterial, KeyRing, KeyRotationError, Settings, decrypt_field
+from pazpaz_keys.varint import read_varint
+
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "rings.json").read_text("utf-8"))
+KEYS = {name: KeyMaterial(bytes.fromhex(key)) for name, key in VECTORS["keys"].items()}
+ROWS = [(ring, row) for ring in VECTORS["rings"] for row in ring["rows"]]
+
+
+class Service:
+    """Answers as boto3's client would."""
+
+    def __init__(self, ring: dict[str, Any]) -> None:
+        self.ring = ring
+        self.is_silent = ring.get("aws") == "silent"
+
+    def describe_secret(self, *, SecretId: str) -> Mapping[str, Any]:  # noqa: N803
+        if self.is_silent:
+            raise EndpointConnectionError(endpoint_url="x")
+        primary_region = self.ring.get("primaryRegion")
+        return {
+            "ARN": f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{SecretId}-AbCdEf",
+            "VersionIdsToStages": {version["versionId"]: version["stages"] for version in self.ring["versions"]},
+        } | ({"PrimaryRegion": primary_region} if primary_region else {})
+
+    def get_secret_value(self, *, SecretId: str, VersionId: str = "") -> Mapping[str, Any]:  # noqa: ARG002, N803
+        if self.is_silent:
+            raise EndpointConnectionError(endpoint_url="x")
+        version = next(version for version in self.ring["versions"] if version["versionId"] == VersionId)
+        if version.get("denied"):
+            answer = {"Error": {"Code": "AccessDeniedException", "Message": "Access to KMS is not allowed"}}
+            raise ClientError(answer, "GetSecretValue")
+        return {
+            "VersionId": VersionId,
+            "SecretString": version["secretString"],
+            "VersionStages": version["stages"],
+        }
+
+
+@contextmanager
+def opened(ring: dict[str, Any]) -> Iterator[KeyRing]:
+    environment_key = KEYS[ring["environmentKey"]] if "environmentKey" in ring else None
+    is_local = ring.get("aws") == "not asked"
+    settings = (
+        Settings("local", None, None, environment_key)
+        if is_local
+        else Settings("staging", "us-east-1", "name", environment_key)
+    )
+    service = Service(ring)
+    with KeyRing.open(settings, client=service, legacy=ring.get("legacy", True)) as open_ring:
+        service.is_silent = service.is_silent or ring.get("aws") == "silent after opening"
+        yield open_ring
+
+
+@pytest.mark.parametrize("ring", VECTORS["rings"], ids=lambda ring: str(ring["id"]))
+def test_a_ring_writes_under_its_current_key(ring: dict[str, Any]) -> None:
+    with opened(ring) as open_ring:
+        row = open_ring.encrypt_field("text", "context")
+    assert read_varint(row) == (ring["writes"]["number"], 1)
+    assert decrypt_field(row, KEYS[ring["writes"]["key"]], "context", legacy=False) == "text"
+
+
+@pytest.mark.parametrize(("ring", "row"), ROWS, ids=[f"{ring['id']}: {row['says']}" for ring, row in ROWS])
+def test_a_ring_gives_the_text_or_the_error_of_a_row(ring: dict[str, Any], row: dict[str, Any]) -> None:
+    with opened(ring) as open_ring:
+        if "text" in row:
+            assert open_ring.decrypt_field(bytes.fromhex(row["row"]), row["context"]) == row["text"]
+        else:
+            with pytest.raises(KeyRotationError) as error:
+                open_ring.decrypt_field(bytes.fromhex(row["row"]), row["context"])
+            assert error.value.code == row["error"]
