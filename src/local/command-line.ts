@@ -1,11 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { BEHAVIOURS, parseBehaviour } from './behaviour.ts';
 import type { Behaviour } from './state.ts';
+import { withoutMember } from './without-member.ts';
 
 /** What `npm run local -- ...` was asked for. */
 export interface Settings {
   readonly port: number;
-  readonly host: string;
+  /** Absent: to be chosen so that containers get in, because they are to use the service. */
+  readonly host?: string;
   readonly state?: string;
   readonly region: string;
   readonly accountId: string;
@@ -14,6 +16,10 @@ export interface Settings {
   readonly lambdaEndpoint?: string;
   readonly functionName?: string;
   readonly lambdaAccessKey?: string;
+  /** The file to write for `sam local start-lambda --env-vars`. */
+  readonly envVars?: string;
+  /** The folder for the events of a rotation whose steps are run by hand. */
+  readonly midRotation?: string;
   readonly tries: number;
   readonly retryPause: number;
   readonly timeout: number;
@@ -25,7 +31,16 @@ const AFTER_HELP = `
 Examples:
   npm run local -- --port 4566
   npm run local -- --port 4566 --state .local-secrets.json
-  npm run local -- --host 0.0.0.0 --lambda-endpoint http://127.0.0.1:3001 --function-name RotationFunction
+
+  A rotation step by step in Lambda's own container (once: sam build):
+    npm run local -- --mid-rotation
+    sam local invoke -e events/create-secret.json --env-vars events/env.json
+    and so on with set-secret.json, test-secret.json and finish-secret.json
+
+  Whole rotations in Lambda's own container:
+    npm run local -- --lambda-endpoint http://127.0.0.1:3001 --env-vars events/env.json
+    sam local start-lambda --env-vars events/env.json
+    aws secretsmanager rotate-secret ..., with the address that the first one prints
 
 Steering it, with JSON over HTTP (no value of a secret is ever shown):
   GET    /_local/state       secrets, versions, labels, rotation, time
@@ -57,7 +72,7 @@ export function readCommandLine(argv: readonly string[], write?: (text: string) 
   const command = new Command('npm run local --')
     .description('A Secrets Manager for this machine: the real protocol, a rotation driver, a clock that can be moved.')
     .option('-p, --port <port>', 'where to listen; 0 for any free port', integer(0, 65_535), 4566)
-    .option('--host <address>', 'on which address; 0.0.0.0 lets containers in, and everybody else', '127.0.0.1')
+    .option('--host <address>', 'on which address; 0.0.0.0 lets everybody in', '127.0.0.1')
     .option('--state <file>', 'keep the state, values included, in this file (default: in memory)')
     .option('--region <region>', 'the region in ARNs', 'us-east-1')
     .addOption(new Option('--account-id <id>', 'the account in ARNs').default('123456789012').argParser(accountId))
@@ -67,6 +82,18 @@ export function readCommandLine(argv: readonly string[], write?: (text: string) 
     .option(
       '--lambda-access-key <id>',
       'the access key id of that Lambda, so that its own changes are known as its own',
+    )
+    .option(
+      '--env-vars <file>',
+      'write the variables for sam local start-lambda there, and listen where containers get in',
+    )
+    .addOption(
+      new Option(
+        '--mid-rotation [folder]',
+        "start with the guide's secret in the middle of a rotation and write the events of its four steps, and env.json",
+      )
+        .preset('events')
+        .conflicts(['state', 'lambda', 'lambdaEndpoint', 'envVars']),
     )
     .option('--tries <n>', 'how often a rotation is tried before the next window', integer(1, 100), 3)
     .option('--retry-pause <ms>', 'milliseconds between two tries', integer(0, 3_600_000), 1000)
@@ -78,7 +105,10 @@ export function readCommandLine(argv: readonly string[], write?: (text: string) 
     .exitOverride();
   if (write !== undefined) command.configureOutput({ writeOut: write, writeErr: write });
   command.parse([...argv]);
-  return command.opts<Settings>();
+  const settings = command.opts<Settings>();
+  const isForContainers = settings.midRotation !== undefined || settings.envVars !== undefined;
+  if (!isForContainers || command.getOptionValueSource('host') !== 'default') return settings;
+  return withoutMember(settings, 'host');
 }
 
 function integer(least: number, most: number): (text: string) => number {

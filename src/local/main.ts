@@ -1,10 +1,16 @@
+import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import { readCommandLine, type Settings } from './command-line.ts';
-import { startLocalService, type LambdaChoice } from './start.ts';
+import { bridgeAddress, hostForContainers, urlForContainers } from './container-address.ts';
+import { messageOf } from './error-message.ts';
+import { SECRET_NAME, secretToRotate, stepsByHand } from './mid-rotation.ts';
+import { FUNCTION_ID, writeEnvironmentFile } from './sam-files.ts';
+import { startLocalService, type LambdaChoice, type LocalService } from './start.ts';
 import { StateFileError } from './state-file.ts';
+import type { ServiceState } from './state.ts';
 
 /** Beside this file: the build puts the runner there, and the Lambda into the folder next door. */
 const RUNNER = fileURLToPath(new URL('./lambda-runner.mjs', import.meta.url));
@@ -24,33 +30,72 @@ try {
 }
 
 async function run(settings: Settings): Promise<void> {
-  const { port, host, region, accountId, tries, retryPause, notices, behaviour } = settings;
-  const local = await startLocalService({
-    ...{ port, host, region, accountId, tries, retryPause, notices, behaviour },
+  const { port, region, accountId, tries, retryPause, behaviour, midRotation, envVars } = settings;
+  const isByHand = midRotation !== undefined;
+  const bridge = isByHand || envVars !== undefined ? await bridgeAddress() : undefined;
+  const host = settings.host ?? hostForContainers(bridge);
+  const local: LocalService = await startLocalService({
+    ...{ port, host, region, accountId, tries, retryPause, behaviour },
+    // Who runs the steps by hand is not told of the changes that they make.
+    notices: settings.notices && !isByHand,
     ...(settings.state === undefined ? {} : { stateFile: settings.state }),
     ...(settings.lambdaAccessKey === undefined ? {} : { lambdaAccessKeyIds: [settings.lambdaAccessKey] }),
-    lambda: await lambdaOf(settings),
+    ...(isByHand ? { initial: secretToRotate(region, accountId, Date.now()) } : {}),
+    lambda: isByHand ? byHand(midRotation, () => local.service.state) : await lambdaOf(settings),
   });
-  process.stdout.write(
-    [
-      `Secrets Manager for this machine: ${local.url} (${region}, account ${accountId})`,
-      '',
-      `export AWS_ENDPOINT_URL_SECRETS_MANAGER=${local.url} AWS_REGION=${region} AWS_DEFAULT_REGION=${region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local`,
-      '',
-      '',
-    ].join('\n'),
+  const endpoint = urlForContainers(host, local.port, bridge);
+  say(
+    `Secrets Manager for this machine: ${local.url} (${region}, account ${accountId})`,
+    '',
+    `export AWS_ENDPOINT_URL_SECRETS_MANAGER=${local.url} AWS_REGION=${region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local`,
+    '',
   );
-  await new Promise<void>((resolve) => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
+  try {
+    if (envVars !== undefined) await writeEnvironmentFile(envVars, { endpoint, secretId: SECRET_NAME });
+    if (isByHand) await beginByHand(local, midRotation, endpoint);
+    await new Promise<void>((resolve) => {
+      process.once('SIGINT', resolve);
+      process.once('SIGTERM', resolve);
+    });
+  } finally {
+    await local.close();
+  }
+}
+
+/** Begins the rotation whose steps somebody else is to run. */
+async function beginByHand({ service }: LocalService, folder: string, endpoint: string): Promise<void> {
+  const arn = Object.keys(service.state.secrets)[0] ?? SECRET_NAME;
+  await writeEnvironmentFile(join(folder, 'env.json'), { endpoint, secretId: arn });
+  await service.call('RotateSecret', { SecretId: arn, ClientRequestToken: randomUUID() });
+}
+
+function byHand(folder: string, state: () => ServiceState): LambdaChoice {
+  return stepsByHand({
+    folder,
+    state,
+    waiting: (files) => {
+      const invocations = files.map((file) => `  sam local invoke -e ${file} --env-vars ${join(folder, 'env.json')}`);
+      say(`${SECRET_NAME} is in the middle of a rotation. Its steps, to be run in this order:`, '', ...invocations, '');
+    },
+    rotated: (versionId) => {
+      say(`Rotated: ${versionId} is AWSCURRENT. 'aws secretsmanager rotate-secret' begins the next one.`, '');
+    },
+    failed: (error) => {
+      process.stderr.write(`The events cannot be written: ${messageOf(error)}\n`);
+    },
   });
-  await local.close();
+}
+
+function say(...lines: readonly string[]): void {
+  process.stdout.write(lines.map((line) => `${line}\n`).join(''));
 }
 
 async function lambdaOf(settings: Settings): Promise<LambdaChoice> {
   const { lambdaEndpoint, functionName } = settings;
   if (lambdaEndpoint !== undefined) {
-    return { url: lambdaEndpoint, ...(functionName === undefined ? {} : { functionName }) };
+    // Whoever asks for the SAM CLI's file means this package's function.
+    const name = functionName ?? (settings.envVars === undefined ? undefined : FUNCTION_ID);
+    return { url: lambdaEndpoint, ...(name === undefined ? {} : { functionName: name }) };
   }
   const path = settings.lambda ?? BUILT_LAMBDA;
   const isFolder = await stat(path).then((found) => found.isDirectory());

@@ -2,6 +2,7 @@ import { serve } from './http-server.ts';
 import { lambdaEndpoint } from './lambda-endpoint.ts';
 import type { Invoke } from './lambda-invocation.ts';
 import { lambdaProcess } from './lambda-process.ts';
+import type { SavedState } from './saved-state.ts';
 import { LocalSecretsManager, type ServiceOptions } from './service.ts';
 import { StateFile } from './state-file.ts';
 
@@ -32,6 +33,8 @@ export interface StartOptions extends Omit<ServiceOptions, 'invoke' | 'saved' | 
   readonly host?: string;
   /** Path of the state file; default: the state lives in memory. */
   readonly stateFile?: string;
+  /** What to begin with where no state file has anything; default: no secrets. */
+  readonly initial?: SavedState;
   readonly lambda?: LambdaChoice;
 }
 
@@ -49,9 +52,9 @@ export interface LocalService {
  * @throws {StateFileError} for a damaged or foreign state file, or Node's error if it cannot listen.
  */
 export async function startLocalService(options: StartOptions = {}): Promise<LocalService> {
-  const { port = 0, host = '127.0.0.1', stateFile, lambda, ...serviceOptions } = options;
+  const { port = 0, host = '127.0.0.1', stateFile, initial, lambda, ...serviceOptions } = options;
   const file = stateFile === undefined ? undefined : new StateFile(stateFile);
-  const saved = await file?.load();
+  const saved = (await file?.load()) ?? initial;
   let url = '';
   const service: LocalSecretsManager = new LocalSecretsManager({
     ...serviceOptions,

@@ -30,7 +30,7 @@ export async function readRotationState(deps: StepDependencies, request: Rotatio
   if (labels === undefined) {
     throw new KeyRotationError(
       'UNKNOWN_TOKEN',
-      `ClientRequestToken ${token} is no version of secret '${secretId}': the event is stale, or was made up. Start a rotation with 'aws secretsmanager rotate-secret'; with a local service, write fresh events from its pending version.`,
+      `ClientRequestToken ${token} is no version of secret '${secretId}': the event is stale, or was made up. Start a rotation with 'aws secretsmanager rotate-secret'; on your own machine, 'npm run local -- --mid-rotation' writes fresh events.`,
     );
   }
   if (labels.includes('AWSCURRENT')) return { ring, alreadyCurrent: true };

@@ -47,10 +47,25 @@ describe('npm run local', () => {
     [['--behaviour', '__proto__=x'], 'behaviours are'],
     [['--prot', '1'], 'unknown option'],
     [['stray'], 'too many arguments'],
+    [['--mid-rotation', '--state', 's.json'], 'cannot be used with'],
+    [['--mid-rotation', '--lambda-endpoint', 'http://h:3001'], 'cannot be used with'],
   ])('refuses %j and says why', (args, why) => {
     const { error, output } = read(...args);
     expect(error).toMatchObject({ exitCode: 1 });
     expect(output).toContain(why);
+  });
+
+  test.each([[['--mid-rotation']], [['--env-vars', 'env.json', '--lambda-endpoint', 'http://h:3001']]])(
+    'leaves the address open where containers are to use the service: %j',
+    (args) => {
+      expect(read(...args).settings).not.toHaveProperty('host');
+      expect(read(...args, '--host', '127.0.0.1').settings).toMatchObject({ host: '127.0.0.1' });
+    },
+  );
+
+  test('writes the events of a rotation into events, unless another folder is given', () => {
+    expect(read('--mid-rotation').settings).toMatchObject({ midRotation: 'events' });
+    expect(read('--mid-rotation', 'elsewhere').settings).toMatchObject({ midRotation: 'elsewhere' });
   });
 
   test('explains itself', () => {

@@ -1,5 +1,5 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -68,6 +68,28 @@ describe('the built command', () => {
     expect(code).toBe(0);
     expect(lines.join('\n')).toContain(`export AWS_ENDPOINT_URL_SECRETS_MANAGER=${url} AWS_REGION=us-east-1`);
     expect((await stat(stateFile)).mode & 0o777).toBe(0o600);
+  });
+
+  test('in mid-rotation writes what sam local needs, says what to run, and ends cleanly while it waits', async () => {
+    const events = join(folder, 'events');
+    const { child, ended } = local('--mid-rotation', events, '--host', '127.0.0.1', '--port', '0');
+    const invocations = await new Promise<string[]>((resolve) => {
+      const found: string[] = [];
+      child.stdout.on('data', (data: Buffer) => {
+        found.push(...(data.toString().match(/sam local invoke .*/g) ?? []));
+        if (found.length === 4) resolve(found);
+      });
+    });
+    child.kill('SIGTERM');
+    expect(await ended).toMatchObject({ code: 0, errors: '' });
+    const env = join(events, 'env.json');
+    expect(invocations[0]).toBe(`sam local invoke -e ${join(events, 'create-secret.json')} --env-vars ${env}`);
+    expect(JSON.parse(await readFile(env, 'utf8'))).toEqual({
+      KeyRotationFunction: {
+        AWS_ENDPOINT_URL_SECRETS_MANAGER: expect.stringMatching(/^http:\/\/[a-z0-9.]+:\d+$/) as unknown,
+        SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:123456789012:secret:pazpaz/encryption-key-v1-ByHand',
+      },
+    });
   });
 
   test('asked for help gives it, and ends with 0', async () => {

@@ -1,0 +1,44 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { ROTATION_STEPS } from './lambda-invocation.ts';
+
+/** The function's name in template.yaml. */
+export const FUNCTION_ID = 'KeyRotationFunction';
+
+/** What the function is to know when it runs in a container of the SAM CLI. */
+export interface FunctionEnvironment {
+  /** Where a container reaches the local service. */
+  readonly endpoint: string;
+  /** ARN or name: the secret that adoption looks after. */
+  readonly secretId: string;
+}
+
+/** Writes the file for the option `--env-vars` of `sam local`. */
+export async function writeEnvironmentFile(file: string, { endpoint, secretId }: FunctionEnvironment): Promise<void> {
+  await writeJson(file, { [FUNCTION_ID]: { AWS_ENDPOINT_URL_SECRETS_MANAGER: endpoint, SECRET_ARN: secretId } });
+}
+
+/**
+ * Writes the four events of one rotation, for the option `-e` of `sam local invoke`.
+ *
+ * Without `RotationToken`, which only a rotation across roles or accounts needs: it belongs in no file.
+ *
+ * @returns the paths, in the order of the steps.
+ */
+export async function writeStepEvents(
+  folder: string,
+  rotation: { readonly secretId: string; readonly token: string },
+): Promise<readonly string[]> {
+  const files: string[] = [];
+  for (const step of ROTATION_STEPS) {
+    const file = join(folder, `${step.replace('Secret', '-secret')}.json`);
+    await writeJson(file, { Step: step, SecretId: rotation.secretId, ClientRequestToken: rotation.token });
+    files.push(file);
+  }
+  return files;
+}
+
+async function writeJson(file: string, content: unknown): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, `${JSON.stringify(content, null, 2)}\n`);
+}
