@@ -1,4 +1,5 @@
 import { isKeyRotationError } from '../keyring/error.ts';
+import type { KeyMaterial } from '../keyring/key-material.ts';
 import type { RingState } from '../keyring/ring-state.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { attachNextNumber } from './numbering.ts';
@@ -23,12 +24,23 @@ export async function adopt(deps: StepDependencies, secretId: string, ring: Ring
 }
 
 async function holdsKey(deps: StepDependencies, secretId: string, versionId: string): Promise<boolean> {
+  return (await readUnnumberedKey(deps, secretId, versionId)) !== undefined;
+}
+
+/**
+ * Reads the key of a version without a number. Gives nothing, and logs it, where the value is no valid key. Throws
+ * `VERSION_UNREADABLE` where it cannot be read.
+ */
+export async function readUnnumberedKey(
+  deps: StepDependencies,
+  secretId: string,
+  versionId: string,
+): Promise<KeyMaterial | undefined> {
   try {
-    await readKey(deps, secretId, versionId);
-    return true;
+    return (await readKey(deps, secretId, versionId)).key;
   } catch (error) {
     if (!isKeyRotationError(error, 'INVALID_KEY_VALUE')) throw error;
     deps.log('unnumbered_version_is_not_a_key', { versionId, reason: error.message });
-    return false;
+    return undefined;
   }
 }

@@ -2,7 +2,7 @@ import { KeyRotationError } from '../keyring/error.ts';
 import { KeyMaterial } from '../keyring/key-material.ts';
 import { writeKeyValue, type KeyFormat } from '../keyring/key-value.ts';
 import { ringState, type RingState } from '../keyring/ring-state.ts';
-import { adopt } from './adopt.ts';
+import { adopt, readUnnumberedKey } from './adopt.ts';
 import { awsErrorName, refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { requireFreeSlots } from './numbering.ts';
@@ -81,6 +81,11 @@ async function requireFreshPending(
     if (versionId === token || versionId === ring.current) continue;
     const other = await readRingKey(deps, secretId, number, versionId);
     if (other.equals(pending.key)) throw notFresh(token, `key ${number}`);
+  }
+  // A test run's copy of a key that was left meanwhile, before any adoption could give that key a number.
+  if (ring.previous !== undefined && !ring.numberOf.has(ring.previous)) {
+    const previous = await readUnnumberedKey(deps, secretId, ring.previous);
+    if (previous?.equals(pending.key) === true) throw notFresh(token, 'the previous key');
   }
   deps.log('key_kept', { versionId: token });
 }
