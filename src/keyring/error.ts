@@ -33,6 +33,26 @@ export type ErrorCode =
   // The way to AWS
   | 'CANNOT_REACH_AWS'
   | 'AWS_REFUSED'
+  // Data at rest
+  | 'CURRENT_KEY_UNNUMBERED'
+  | 'INVALID_COLUMN'
+  | 'COLUMN_TOO_SHORT'
+  | 'TRIGGERS_UNDECIDED'
+  | 'JOB_DIFFERS'
+  | 'CANNOT_REACH_DATABASE'
+  | 'DATABASE_REFUSED'
+  // An operator's command that refuses
+  | 'ROTATION_UNDER_WAY'
+  | 'NOTHING_TO_ROLL_BACK_TO'
+  | 'KEY_STILL_NEEDED'
+  | 'TOO_EARLY_TO_RETIRE'
+  | 'ROWS_STILL_NEED_KEY'
+  | 'NO_CENSUS'
+  | 'NOT_RESTORABLE'
+  | 'VERSION_IS_RETIRED'
+  | 'UNKNOWN_VERSION'
+  | 'NOT_CONFIRMED'
+  | 'ROTATION_NOT_FINISHED'
   // Ciphertext and plaintext
   | 'INVALID_TEXT'
   | 'INVALID_KEY_NUMBER'

@@ -27,7 +27,7 @@ async function reportRingState(deps: StepDependencies, secretId: string): Promis
     secretId,
     freeSlots: ring.freeSlots,
     currentNumber: ring.current === undefined ? 0 : (ring.numberOf.get(ring.current) ?? 0),
-    ...age(secret, deps.now()),
+    ...rotationAge(secret, deps.now()),
     pending: await pendingKind(deps, secretId, ring),
   });
 }
@@ -36,7 +36,10 @@ async function reportRingState(deps: StepDependencies, secretId: string): Promis
  * Whole days since the last rotation (since the secret was made, if there was none), and by how many of them the
  * rotation is late: by its date where the service names one, else by the days of its rule.
  */
-function age(secret: DescribeSecretResponse, now: Date): { daysSinceRotation: number; daysOverdue: number } {
+export function rotationAge(
+  secret: DescribeSecretResponse,
+  now: Date,
+): { daysSinceRotation: number; daysOverdue: number } {
   const last = secret.LastRotatedDate ?? secret.CreatedDate ?? now;
   const daysSinceRotation = wholeDays(now.getTime() - last.getTime());
   const interval = secret.RotationRules?.AutomaticallyAfterDays;
@@ -51,8 +54,11 @@ function wholeDays(milliseconds: number): number {
   return Math.max(0, Math.floor(milliseconds / DAY));
 }
 
-/** `placeholder`: a version with `AWSPENDING` that has no value yet, as a refused rotation leaves it. */
-async function pendingKind(
+/**
+ * Whether a rotation is under way (`value`) or was refused (`placeholder`: a version with `AWSPENDING` that has no value
+ * yet).
+ */
+export async function pendingKind(
   deps: StepDependencies,
   secretId: string,
   ring: RingState,

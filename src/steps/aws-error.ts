@@ -16,13 +16,13 @@ export function refused(operation: string, secretId: string, error: unknown): Ke
   if (awsErrorName(error) === 'ResourceNotFoundException') {
     return new KeyRotationError(
       'SECRET_NOT_FOUND',
-      `Secrets Manager has no secret '${secretId}' in this region. Check the name or ARN and the region of the function.`,
+      `Secrets Manager has no secret '${secretId}' in this region. Check the name or ARN, and the region.`,
       { cause: error },
     );
   }
   return new KeyRotationError(
     'AWS_REFUSED',
-    `Secrets Manager did not accept ${operation} on '${secretId}': ${describeError(error)}. Check the role and the key policy of the rotation function, then rotate again.`,
+    `Secrets Manager did not accept ${operation} on '${secretId}': ${describeError(error)}. Check the caller's permissions, and the policies of the secret and of its KMS key; then try again.`,
     { cause: error },
   );
 }

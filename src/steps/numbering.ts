@@ -54,7 +54,7 @@ export async function moveLabel(
     if (!LABEL_ERRORS.includes(awsErrorName(error))) throw refused('UpdateSecretVersionStage', secretId, error);
     throw new KeyRotationError(
       'LABEL_CONFLICT',
-      `Label ${move.label} could not be moved to version ${move.to}: ${describeError(error)}. Somebody else changes the labels of this secret; let them finish, then rotate again.`,
+      `Label ${move.label} could not be moved to version ${move.to}: ${describeError(error)}. Somebody else changes the labels of this secret; let them finish, then try again.`,
       { cause: error },
     );
   }
@@ -91,6 +91,6 @@ function numberLost(number: number, versionId: string, found: string): KeyRotati
 function ringFull(found: string): KeyRotationError {
   return new KeyRotationError(
     'RING_FULL',
-    `The key ring is full: ${found}, of ${MAX_STAGING_LABELS} that a secret can carry. Re-encrypt the rows of the oldest keys and retire those keys, or remove foreign labels; then rotate again. Nothing was lost.`,
+    `The key ring is full: ${found}, of ${MAX_STAGING_LABELS} that a secret can carry. Re-encrypt the rows of the oldest keys and retire those keys, or remove foreign labels; then try again. Nothing was lost.`,
   );
 }

@@ -57,7 +57,7 @@ function unreadable(versionId: string, error: unknown): KeyRotationError {
   if (isKeyRotationError(error)) return error;
   return new KeyRotationError(
     'VERSION_UNREADABLE',
-    `Version ${versionId} cannot be read: ${describeError(error)}. Give the function access to the secret and to the KMS key of that version, and see that the KMS key is enabled; then rotate again.`,
+    `Version ${versionId} cannot be read: ${describeError(error)}. Give the caller access to the secret and to the KMS key of that version, and see that the KMS key is enabled; then try again.`,
     { cause: error },
   );
 }
