@@ -1,8 +1,10 @@
 """The guide's tests 2, 3 and 4 as they stand there, with the package's name changed: pazpaz becomes pazpaz_keys."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -83,3 +85,11 @@ ring = KeyRing.open()
 print(ring.decrypt_field(ring.encrypt_field('text', 'a'), 'a'))
 """
     assert run(program, ENVIRONMENT="production").stdout == "text\n"
+
+
+def test_the_programs_of_the_readme_run_as_they_stand() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    programs = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    assert len(programs) == 3
+    for program in programs:
+        assert run(program, ENVIRONMENT="production").stdout == ""
