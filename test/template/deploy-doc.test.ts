@@ -1,0 +1,171 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { APPLICATION_EVENTS } from '../../src/keyring/application-log.ts';
+import { LOG_EVENTS } from '../../src/steps/log-events.ts';
+import { TAKE_OVER } from './deployments.ts';
+import { at, list, object, spelled, text } from './json.ts';
+import { refusals } from './parameters.ts';
+import { brokenRules, deploy } from './stack.ts';
+import { TEMPLATE } from './template-file.ts';
+
+const PAGE = readFileSync('docs/deploy.md', 'utf8');
+const PARAMETERS = Object.keys(object(TEMPLATE['Parameters']));
+const RESOURCES = Object.keys(object(TEMPLATE['Resources']));
+const OUTPUTS = Object.keys(object(TEMPLATE['Outputs']));
+const stack = deploy();
+const ofType = (type: string) => [...stack.resources].filter(([, resource]) => resource.type === type);
+const ALARMS = ofType('AWS::CloudWatch::Alarm').map(([, { properties }]) => properties);
+const FILTERS = ofType('AWS::Logs::MetricFilter');
+
+/** Names that are AWS's, and in no other place of the template than an event pattern or a policy. */
+const OF_AWS = ['DescribeSecret', 'GetSecretValue', 'PutSecretValue', 'UpdateSecret', 'UpdateSecretVersionStage'];
+const OTHERS_OF_AWS = ['AccessDenied', 'All', 'Resource', 'WriteOnly'];
+
+/** What stands in code style in running text and tables. */
+const codes = [...PAGE.replace(/```[^]*?```/g, '').matchAll(/`([^`]+)`/g)].map(([, code]) => code ?? '');
+const blocks = [...PAGE.matchAll(/^ *```(\w+)\n([^]*?)^ *```/gm)].map(([, language, body]) => ({ language, body }));
+
+/** The rows of the table whose first column has this heading, as cells without their padding. */
+function table(heading: string): readonly (readonly string[])[] {
+  const lines = PAGE.split('\n');
+  const first = lines.findIndex((line) => line.startsWith(`| ${heading} `));
+  const rest = lines.slice(first + 2);
+  const rows = rest.slice(
+    0,
+    rest.findIndex((line) => !line.startsWith('|')),
+  );
+  return rows.map((row) =>
+    row
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+
+const codesIn = (cell: string | undefined) => [...(cell ?? '').matchAll(/`([^`]+)`/g)].map(([, code]) => code);
+
+test('every name on the page is one of the template: a parameter, a resource, an output, an alarm, a metric, a setting', () => {
+  const patterns = ofType('AWS::Events::Rule').map(([, { properties }]) => JSON.stringify(properties['EventPattern']));
+  const known = new Set([
+    ...[...PARAMETERS, ...RESOURCES, ...OUTPUTS, ...OF_AWS, ...OTHERS_OF_AWS, 'Text', 'DEBUG', 'INFO'],
+    ...ALARMS.flatMap((alarm) => [text(alarm['AlarmName']), text(alarm['MetricName'])]),
+    ...[...patterns.join().matchAll(/"([A-Z]\w+)"/g)].map(([, name]) => name),
+  ]);
+  const names = codes.filter((code) => /^[A-Z][a-z]+[A-Za-z]*$/.test(code.replace(/=.*/, '')));
+  expect(names.length).toBeGreaterThan(100);
+  expect(names.map((name) => name.replace(/=.*/, '')).filter((name) => !known.has(name))).toEqual([]);
+});
+
+test('every parameter that takes something over, or that somebody has to decide on, is on the page', () => {
+  const said = new Set(codes.map((code) => code.replace(/=.*/, '')));
+  const groups = list(at(TEMPLATE, 'Metadata', 'AWS::CloudFormation::Interface', 'ParameterGroups'));
+  const decided = groups
+    .filter((group) => /Taking over|Names/.test(text(at(group, 'Label', 'default'))))
+    .flatMap((group) => list(at(group, 'Parameters')).map(text));
+  expect(decided.filter((name) => !said.has(name) && !PAGE.includes(`'${name}=`))).toEqual([]);
+});
+
+test('values of parameters on the page are accepted by the template, those of the takeover all at once', () => {
+  const given = codes.flatMap((code) => [...code.matchAll(/^([A-Z]\w+)=(.*)$/g)]).filter(([, name]) => name !== 'NAME');
+  expect(given.length).toBeGreaterThan(2);
+  for (const [, name = '', value = ''] of given) {
+    expect([name, refusals({ [name]: value.replaceAll('"', '') })]).toEqual([name, []]);
+  }
+  const toml = blocks.find(({ language }) => language === 'toml')?.body ?? '';
+  const takeover = Object.fromEntries(
+    [...toml.matchAll(/'(\w+)=(.*)'/g)].map(([, name = '', value = '']) => [name, value.replaceAll('"', '')]),
+  );
+  expect(Object.keys(takeover)).toEqual(Object.keys(TAKE_OVER).filter((name) => name !== 'FormerKmsKeyArn'));
+  expect([...refusals(takeover), ...brokenRules(takeover)]).toEqual([]);
+});
+
+test('the table of alarms is the template’s: names, metrics, thresholds, periods, and what missing data means', () => {
+  const SIGN = new Map([
+    ['GreaterThanThreshold', '>'],
+    ['GreaterThanOrEqualToThreshold', '>='],
+    ['LessThanThreshold', '<'],
+    ['LessThanOrEqualToThreshold', '<='],
+  ]);
+  const expected = ALARMS.map((alarm) => [
+    `\`${text(alarm['AlarmName'])}\``,
+    `\`${text(alarm['MetricName'])}\` ${SIGN.get(text(alarm['ComparisonOperator']))} ${spelled(alarm['Threshold'])}`,
+    `${spelled(alarm['Period'])} s`,
+    alarm['TreatMissingData'] === 'breaching' ? '**fires**' : 'quiet',
+  ]);
+  expect(table('alarm').map((row) => row.slice(0, 4))).toEqual(expected);
+});
+
+test('the table of notices is the template’s: every rule that tells the topic, and its events', () => {
+  const telling = ofType('AWS::Events::Rule').filter(([, { properties }]) =>
+    JSON.stringify(properties['Targets']).includes('"AlertTopic"'),
+  );
+  expect(table('notice').map(([rule, events]) => [codesIn(rule), codesIn(events)])).toEqual(
+    telling.map(([rule, { properties }]) => [[rule], list(at(properties, 'EventPattern', 'detail', 'eventName'))]),
+  );
+});
+
+test('the table of what stays names exactly what the template keeps', () => {
+  const kept = Object.entries(object(TEMPLATE['Resources'])).filter(
+    ([, raw]) => at(raw, 'DeletionPolicy') !== undefined,
+  );
+  expect(
+    table('stays')
+      .flatMap(([what]) => codesIn(what))
+      .toSorted(),
+  ).toEqual(kept.map(([logicalId]) => logicalId).toSorted());
+});
+
+test('the costs count what the stack makes, and their sum is right', () => {
+  const rows = table('charge').slice(0, 7);
+  const metrics = new Set(
+    FILTERS.map(([, { properties }]) => text(at(list(properties['MetricTransformations'])[0], 'MetricName'))),
+  );
+  expect(rows.map(([charge]) => charge)).toEqual(
+    expect.arrayContaining([
+      `${ofType('AWS::KMS::Key').length} KMS keys`,
+      `${ALARMS.length} alarms`,
+      `${metrics.size} metrics`,
+    ]),
+  );
+  const range = (cell = '') => [...cell.matchAll(/\d+\.\d\d/g)].map(Number);
+  const cells = rows.map(([, , here]) => range(here));
+  const sum = (pick: (numbers: number[]) => number | undefined) =>
+    cells.slice(0, -1).reduce((total, numbers) => total + (pick(numbers) ?? 0), 0);
+  expect(cells.at(-1)).toEqual(
+    [sum((numbers) => numbers[0]), sum((numbers) => numbers.at(-1))].map((n) => +n.toFixed(2)),
+  );
+});
+
+test('what the page says of defaults and limits is so', () => {
+  expect(at(TEMPLATE, 'Parameters', 'CreateTrail', 'Default')).toBe('true');
+  expect(at(TEMPLATE, 'Parameters', 'RotationDays', 'Default')).toBe(365);
+  expect(text(at(TEMPLATE, 'Parameters', 'SecretName', 'AllowedPattern'))).toContain('{1,80}');
+  expect(stack.property('AdoptionFailureDestination', 'MaximumRetryAttempts')).toBe(2);
+  expect(stack.property('SecretsKey', 'PendingWindowInDays')).toBe(30);
+  expect(stack.property('KeyRotationFunction', 'LoggingConfig', 'LogFormat')).toBe('Text');
+  expect(text(stack.outputs['AdoptNowCommand'])).toContain('--cli-binary-format');
+  expect(PAGE).toContain(`--stack-name ${/stack_name = "([^"]+)"/.exec(readFileSync('samconfig.toml', 'utf8'))?.[1]}`);
+});
+
+test('log lines on the page are ones that somebody can write', () => {
+  const events: readonly string[] = [...Object.keys(LOG_EVENTS), ...Object.keys(APPLICATION_EVENTS)];
+  const lines = codes.filter((code) => /^[a-z]+(_[a-z]+)+$/.test(code));
+  expect(lines.length).toBeGreaterThan(4);
+  expect(lines.filter((line) => !events.includes(line))).toEqual([]);
+});
+
+test('files and links on the page exist', () => {
+  const files = codes.filter((code) => /^(test|python|src|docs)\/\S+\.\w+$/.test(code));
+  expect(files.filter((file) => !existsSync(file))).toEqual([]);
+  const slug = (title: string) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-');
+  const anchors = (page: string) => [...page.matchAll(/^#+ (.*)$/gm)].map(([, title]) => slug(title ?? ''));
+  const links = [...PAGE.matchAll(/\]\(([^)\s]*)\)/g)].map(([, link]) => (link ?? '').split('#'));
+  expect(links.length).toBeGreaterThan(8);
+  for (const [file, anchor] of links) {
+    const page = file === '' ? PAGE : readFileSync(`docs/${file}`, 'utf8');
+    if (anchor !== undefined) expect(anchors(page)).toContain(anchor);
+  }
+});
