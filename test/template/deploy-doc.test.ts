@@ -18,7 +18,7 @@ const FILTERS = ofType('AWS::Logs::MetricFilter');
 
 /** Names that are AWS's, and in no other place of the template than an event pattern or a policy. */
 const OF_AWS = ['DescribeSecret', 'GetSecretValue', 'PutSecretValue', 'UpdateSecret', 'UpdateSecretVersionStage'];
-const OTHERS_OF_AWS = ['AccessDenied', 'All', 'Resource', 'WriteOnly'];
+const OTHERS_OF_AWS = ['AccessDenied', 'All', 'Resource', 'RotationEnabled', 'WriteOnly'];
 
 /** What stands in code style in running text and tables. */
 const codes = [...PAGE.replace(/```[^]*?```/g, '').matchAll(/`([^`]+)`/g)].map(([, code]) => code ?? '');
