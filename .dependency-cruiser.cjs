@@ -23,6 +23,19 @@ module.exports = {
       to: { path: '^src/(local|story|cli)/' },
     },
     {
+      name: 'data-knows-only-the-keyring',
+      severity: 'error',
+      from: { path: '^src/data/' },
+      to: { path: '^src/(?!data/|keyring/)' },
+    },
+    {
+      name: 'only-commands-touch-data-at-rest',
+      comment: 'The Lambda and the library hold no database driver.',
+      severity: 'error',
+      from: { path: '^src/(?!data/|cli/)' },
+      to: { path: '^src/data/' },
+    },
+    {
       name: 'the-local-service-knows-none-of-the-product',
       comment: 'A fake that shares code with what it tests agrees with its mistakes.',
       severity: 'error',

@@ -1,0 +1,92 @@
+import { MIN_CIPHERTEXT_BYTES, openLegacy, openNumbered } from '../keyring/ciphertext.ts';
+import type { ErrorCode } from '../keyring/error.ts';
+import { failedDecryption } from '../keyring/failed-decryption.ts';
+import type { KeyNumber } from '../keyring/key-number.ts';
+import { legacyBoxes } from '../keyring/legacy-forms.ts';
+import { readVarint } from '../keyring/varint.ts';
+import { spellings, type Storage } from './cell.ts';
+import type { RingKey, RingKeys } from './ring-keys.ts';
+
+/**
+ * What a stored value is, proven by a tag that verified:
+ *
+ * - `numbered`: opened under `number` with that number's key, in `context`;
+ * - `unnumbered`: under number 0, or under a number by a key that does not have it (a label moved by hand);
+ * - `legacy`: data written before this system, which knows no context;
+ * - `unreadable`: nothing opened it, for the reason that `code` gives.
+ */
+export type Attribution =
+  | { readonly kind: 'numbered'; readonly number: KeyNumber; readonly context: string; readonly plaintext: Buffer }
+  | { readonly kind: 'unnumbered'; readonly number: KeyNumber | 0; readonly plaintext: Buffer }
+  | { readonly kind: 'legacy'; readonly number: KeyNumber | 0; readonly plaintext: Buffer }
+  | { readonly kind: 'unreadable'; readonly code: ErrorCode }
+  | { readonly kind: 'empty' };
+
+/**
+ * Opens a stored value with the keys of the ring. `contexts`: those that it may be in, the likely one first. A first
+ * byte proves nothing (a legacy row looks like each number once in 256), so only what opens is attributed. `number` of
+ * `unnumbered` and `legacy` is that of the key that opened it, 0 where that key has none.
+ */
+export function attribute(stored: string, storage: Storage, contexts: readonly string[], keys: RingKeys): Attribution {
+  const limit = Error.stackTraceLimit;
+  try {
+    // Each miss is an error of Node's that nobody sees, and its stack costs twice the cryptography.
+    Reflect.set(Error, 'stackTraceLimit', 0);
+    const forms = spellings(stored, storage);
+    for (const bytes of forms) {
+      const found = openWithOwnKey(bytes, contexts, keys);
+      if (found !== undefined) return found;
+    }
+    for (const bytes of forms) {
+      const found = openWithAnyKey(bytes, contexts, keys);
+      if (found !== undefined) return found;
+    }
+    return forms[0] === undefined ? { kind: 'empty' } : { kind: 'unreadable', code: whyUnreadable(forms[0], keys) };
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', limit);
+  }
+}
+
+function openWithOwnKey(bytes: Uint8Array, contexts: readonly string[], keys: RingKeys): Attribution | undefined {
+  const number = readVarint(bytes);
+  if (number === undefined || number === 0) return undefined;
+  const key = keys.ofNumber(number);
+  if (key === undefined) return undefined;
+  for (const context of contexts) {
+    const plaintext = openNumbered(bytes, key, number, context);
+    if (plaintext !== undefined) return { kind: 'numbered', number, context, plaintext };
+  }
+  return undefined;
+}
+
+function openWithAnyKey(bytes: Uint8Array, contexts: readonly string[], keys: RingKeys): Attribution | undefined {
+  const boxes = legacyBoxes(bytes);
+  for (const ringKey of keys.inOrder) {
+    const found = openUnderNumber(bytes, contexts, ringKey) ?? openBefore(boxes, ringKey);
+    if (found === undefined) continue;
+    keys.putFirst(ringKey);
+    return found;
+  }
+  return undefined;
+}
+
+function openUnderNumber(bytes: Uint8Array, contexts: readonly string[], ringKey: RingKey): Attribution | undefined {
+  const number = readVarint(bytes);
+  if (number === undefined) return undefined;
+  for (const context of contexts) {
+    const plaintext = openNumbered(bytes, ringKey.key, number, context);
+    if (plaintext !== undefined) return { kind: 'unnumbered', number: ringKey.number, plaintext };
+  }
+  return undefined;
+}
+
+function openBefore(boxes: readonly Uint8Array[], { key, number }: RingKey): Attribution | undefined {
+  const plaintext = openLegacy(boxes, key);
+  return plaintext === undefined ? undefined : { kind: 'legacy', number, plaintext };
+}
+
+function whyUnreadable(bytes: Uint8Array, keys: RingKeys): ErrorCode {
+  if (bytes.length < MIN_CIPHERTEXT_BYTES) return 'INVALID_CIPHERTEXT';
+  const { ring, isReplica, unread } = keys;
+  return failedDecryption({ number: readVarint(bytes), ring, isReplica, unread, stale: undefined }).code;
+}

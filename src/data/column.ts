@@ -1,0 +1,61 @@
+import type { Storage } from './cell.ts';
+import type { ContextTemplate } from './context-template.ts';
+
+/** A column as an operator names it. */
+export interface ColumnSpec {
+  /** As SQL would write it: `patients`, `clinic.patients`, `"Patients"`. */
+  readonly table: string;
+  readonly column: string;
+  /** Columns that name a row; a unique index over them is needed. Default: the primary key. */
+  readonly key?: readonly string[];
+  /** Template of the context that its rows are in. Default: no context. */
+  readonly context?: string;
+  /** Template of the context to move its rows to. Default: the same. */
+  readonly toContext?: string;
+}
+
+/** A column of a key, and the type that its text is read back as. */
+export interface KeyColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** What would happen beside the change itself when a row is updated. */
+export interface TriggerOnUpdate {
+  readonly name: string;
+  /** `BEFORE UPDATE, function public.touch()`, or a rule. */
+  readonly does: string;
+  /** Whether it fires in spite of `session_replication_role = replica`. */
+  readonly isUnskippable: boolean;
+}
+
+/** A column, looked up in the catalog of its database. */
+export interface Column {
+  readonly spec: ColumnSpec;
+  /** The table's own number in this database: a table that was dropped and made again has another. */
+  readonly tableId: string;
+  /** Schema and table, quoted for SQL. */
+  readonly table: string;
+  /** The column, quoted for SQL. */
+  readonly column: string;
+  /** In the order of the index that rows are read along. */
+  readonly key: readonly KeyColumn[];
+  readonly storage: Storage;
+  /** Characters that a `varchar(n)` takes; `undefined` where there is no limit. */
+  readonly limit: number | undefined;
+  /** The context rows are brought to. */
+  readonly context: ContextTemplate;
+  /** Where rows are moved from another context: that one. */
+  readonly fromContext: ContextTemplate | undefined;
+  readonly triggers: readonly TriggerOnUpdate[];
+  /** Rows that PostgreSQL believes to be there; `undefined` where it never looked. */
+  readonly estimatedRows: number | undefined;
+  /** Why some rows may not be seen; empty where all are. */
+  readonly unseen: readonly string[];
+  readonly mayUpdate: boolean;
+}
+
+/** How an operator finds a column again: `clinic.patients.notes`. */
+export function columnName({ spec }: Column): string {
+  return `${spec.table}.${spec.column}`;
+}

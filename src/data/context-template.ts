@@ -1,0 +1,51 @@
+import { KeyRotationError } from '../keyring/error.ts';
+
+/**
+ * The context of a column's rows, `patients:{id}:notes`: text, and columns of the row in braces, each as PostgreSQL
+ * spells it in text (`id::text`). A brace of the text itself is doubled.
+ */
+export interface ContextTemplate {
+  readonly source: string;
+  /** One more than there are columns: the texts before, between and after them. */
+  readonly texts: readonly string[];
+  readonly columns: readonly string[];
+}
+
+/** Reads a template. Throws `INVALID_COLUMN` for a brace without its pair or without a name in it. */
+export function contextTemplate(source: string): ContextTemplate {
+  const texts: string[] = [''];
+  const columns: string[] = [];
+  for (const token of source.match(/\{\{|\}\}|\{[^{}]*\}|[^{}]+|[{}]/g) ?? []) {
+    const column = /^\{([^{}]*)\}$/.exec(token)?.[1];
+    if (column === '' || token === '{' || token === '}') throw invalidTemplate(source);
+    if (column === undefined)
+      texts.push(`${texts.pop() ?? ''}${token === '{{' || token === '}}' ? token.slice(1) : token}`);
+    else {
+      columns.push(column);
+      texts.push('');
+    }
+  }
+  return { source, texts, columns };
+}
+
+/** The context of one row; `undefined` where a column of it is NULL. `values`: one for each of `columns`. */
+export function contextOf(
+  { texts }: ContextTemplate,
+  values: readonly (string | null | undefined)[],
+): string | undefined {
+  let context = texts[0] ?? '';
+  for (let index = 1; index < texts.length; index += 1) {
+    const value = values[index - 1];
+    if (value === null || value === undefined) return undefined;
+    context += value + (texts[index] ?? '');
+  }
+  return context;
+}
+
+function invalidTemplate(source: string): KeyRotationError {
+  return new KeyRotationError(
+    'INVALID_COLUMN',
+    `The context ${JSON.stringify(source)} is no template: expected text with columns of the row in braces, such as ` +
+      'patients:{id}:notes. A brace that belongs to the text is written twice: {{ or }}.',
+  );
+}

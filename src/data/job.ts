@@ -1,0 +1,184 @@
+import { KeyRotationError } from '../keyring/error.ts';
+import { columnName, type Column } from './column.ts';
+import type { Session } from './database.ts';
+import type { LeftBecause, LeftRow } from './plan-rows.ts';
+
+/**
+ * The state of re-encryption jobs, one per column, in a schema of its own in the same database. Everything a batch did
+ * stands here in the same transaction as the rows that it changed, so a process killed anywhere leaves nothing half done.
+ *
+ * `frontier`: up to where the table was cut into ranges; `is_cut`: to its end. A range is worked by whoever holds a lock
+ * on its row, which PostgreSQL lets go of when that process dies. `again`: keys of rows that were lost to somebody else.
+ */
+const SCHEMA = `
+  CREATE SCHEMA IF NOT EXISTS pazpaz_keys;
+  CREATE TABLE IF NOT EXISTS pazpaz_keys.job (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    table_id oid NOT NULL,
+    column_name text NOT NULL,
+    options text NOT NULL,
+    target integer NOT NULL,
+    pass integer NOT NULL DEFAULT 1,
+    frontier jsonb,
+    is_cut boolean NOT NULL DEFAULT false,
+    ranges integer NOT NULL DEFAULT 0,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz,
+    UNIQUE (table_id, column_name));
+  CREATE TABLE IF NOT EXISTS pazpaz_keys.range (
+    job_id bigint NOT NULL REFERENCES pazpaz_keys.job ON DELETE CASCADE,
+    n integer NOT NULL,
+    reached jsonb,
+    up_to jsonb,
+    is_read boolean NOT NULL DEFAULT false,
+    again jsonb NOT NULL DEFAULT '[]',
+    tries integer NOT NULL DEFAULT 0,
+    not_before timestamptz NOT NULL DEFAULT '-infinity',
+    is_open boolean NOT NULL DEFAULT true,
+    read_rows bigint NOT NULL DEFAULT 0,
+    reencrypted bigint NOT NULL DEFAULT 0,
+    already_current bigint NOT NULL DEFAULT 0,
+    nulls bigint NOT NULL DEFAULT 0,
+    empty bigint NOT NULL DEFAULT 0,
+    left_rows bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (job_id, n));
+  CREATE INDEX IF NOT EXISTS range_open ON pazpaz_keys.range (job_id, n) WHERE is_open;
+  CREATE TABLE IF NOT EXISTS pazpaz_keys.left_row (
+    job_id bigint NOT NULL REFERENCES pazpaz_keys.job ON DELETE CASCADE,
+    key jsonb NOT NULL,
+    code text NOT NULL)`;
+
+/** Serializes the making of the schema: two CREATE … IF NOT EXISTS at once can both find nothing and one then fails. */
+const SCHEMA_LOCK = 7_206_153_928;
+
+/** Rows left as they are that are remembered by key; the number of all of them is exact. */
+export const MOST_LEFT_ROWS = 10_000;
+
+/** A job that this process has joined. */
+export interface Job {
+  readonly id: string;
+  readonly pass: number;
+  /** Whether others began it, or this command earlier. */
+  readonly isResumed: boolean;
+}
+
+/** What a job has done so far, by all processes together. */
+export interface JobTotals {
+  readonly readRows: number;
+  readonly reencrypted: number;
+  readonly alreadyCurrent: number;
+  readonly nulls: number;
+  readonly empty: number;
+  /** Rows left as they are because they cannot be read or written. */
+  readonly left: number;
+}
+
+/**
+ * Joins the column's unfinished job, or begins one. `JOB_DIFFERS` where an unfinished one was asked for something else,
+ * unless `startOver`.
+ */
+export function openJob(session: Session, column: Column, target: number, startOver: boolean): Promise<Job> {
+  const { key, context, fromContext, spec } = column;
+  const options = JSON.stringify({
+    key: key.map(({ name }) => name),
+    context: context.source,
+    ...(fromContext === undefined ? {} : { from: fromContext.source }),
+  });
+  return session.transaction(async () => {
+    await session.change('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK]);
+    if ((await session.rows("SELECT 1 WHERE to_regclass('pazpaz_keys.left_row') IS NOT NULL")).length === 0) {
+      for (const statement of SCHEMA.split(';')) await session.change(statement);
+    }
+    const [found] = await session.rows(
+      `SELECT id, options, finished_at IS NOT NULL, pass FROM pazpaz_keys.job
+        WHERE table_id = $1::oid AND column_name = $2 FOR UPDATE`,
+      [column.tableId, spec.column],
+    );
+    const [id, formerOptions, isFinished, pass] = found ?? [];
+    if (id == null) return await beginJob(session, column, options, target);
+    if (isFinished === 't' || startOver) return await beginPass(session, { id, pass: Number(pass) }, options, target);
+    if (formerOptions === options) return { id, pass: Number(pass), isResumed: true };
+    throw new KeyRotationError(
+      'JOB_DIFFERS',
+      `An unfinished job on ${columnName(column)} was started with ${formerOptions ?? ''}, this one with ${options}. ` +
+        'Finish that one with its own options first, or pass --start-over if it was a mistake: rows that it has moved ' +
+        'are then looked for in both of the contexts given now.',
+    );
+  });
+}
+
+/**
+ * Begins a job's rows anew, because another key is current than the one that its rows were brought to. `from`: the
+ * number that the caller saw; nothing happens if another process was faster.
+ */
+export async function retargetJob(session: Session, job: Job, from: number, target: number): Promise<void> {
+  await session.transaction(async () => {
+    const [found] = await session.rows('SELECT options, target, pass FROM pazpaz_keys.job WHERE id = $1 FOR UPDATE', [
+      job.id,
+    ]);
+    if (Number(found?.[1]) !== from) return;
+    await beginPass(session, { id: job.id, pass: Number(found?.[2]) }, found?.[0] ?? '', target);
+  });
+}
+
+/** Ends the job if there is nothing left to do in it. */
+export async function finishJob(session: Session, job: Job): Promise<boolean> {
+  await session.change(
+    `UPDATE pazpaz_keys.job SET finished_at = now()
+      WHERE id = $1 AND is_cut AND finished_at IS NULL
+        AND NOT EXISTS (SELECT FROM pazpaz_keys.range WHERE job_id = $1 AND is_open)`,
+    [job.id],
+  );
+  const [found] = await session.rows('SELECT finished_at IS NOT NULL FROM pazpaz_keys.job WHERE id = $1', [job.id]);
+  return found?.[0] !== 'f';
+}
+
+export async function jobTotals(session: Session, { id }: Job): Promise<JobTotals> {
+  const [found] = await session.rows(
+    `SELECT sum(read_rows), sum(reencrypted), sum(already_current), sum(nulls), sum(empty), sum(left_rows)
+       FROM pazpaz_keys.range WHERE job_id = $1`,
+    [id],
+  );
+  const [readRows = 0, reencrypted = 0, alreadyCurrent = 0, nulls = 0, empty = 0, left = 0] = (found ?? []).map(Number);
+  return { readRows, reencrypted, alreadyCurrent, nulls, empty, left };
+}
+
+/** The rows that were left as they are, `MOST_LEFT_ROWS` at most. */
+export async function leftRows(session: Session, { id }: Job): Promise<readonly LeftRow[]> {
+  const rows = await session.rows(
+    'SELECT key, code FROM pazpaz_keys.left_row WHERE job_id = $1 ORDER BY key LIMIT $2',
+    [id, MOST_LEFT_ROWS],
+  );
+  return rows.map(([key, code]) => ({ key: keyOf(key ?? '[]'), code: (code ?? '') as LeftBecause }));
+}
+
+/** A key as the job's tables hold it: an array of texts in JSON. */
+export function keyOf(json: string): readonly string[] {
+  const value: unknown = JSON.parse(json);
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+async function beginJob(session: Session, { tableId, spec }: Column, options: string, target: number): Promise<Job> {
+  const [found] = await session.rows(
+    'INSERT INTO pazpaz_keys.job (table_id, column_name, options, target) VALUES ($1::oid, $2, $3, $4) RETURNING id',
+    [tableId, spec.column, options, target],
+  );
+  return { id: found?.[0] ?? '', pass: 1, isResumed: false };
+}
+
+/** Waits for the batches that are under way: their rows are read again in the new pass. */
+async function beginPass(
+  session: Session,
+  { id, pass }: { readonly id: string; readonly pass: number },
+  options: string,
+  target: number,
+): Promise<Job> {
+  await session.change('DELETE FROM pazpaz_keys.range WHERE job_id = $1', [id]);
+  await session.change('DELETE FROM pazpaz_keys.left_row WHERE job_id = $1', [id]);
+  await session.change(
+    `UPDATE pazpaz_keys.job SET options = $2, target = $3, pass = pass + 1, frontier = NULL, is_cut = false,
+            ranges = 0, started_at = now(), finished_at = NULL WHERE id = $1`,
+    [id, options, target],
+  );
+  return { id, pass: pass + 1, isResumed: false };
+}

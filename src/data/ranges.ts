@@ -1,0 +1,117 @@
+import type { Column } from './column.ts';
+import type { Session } from './database.ts';
+import { keyOf, MOST_LEFT_ROWS, type Job } from './job.ts';
+import type { LeftRow } from './plan-rows.ts';
+import { keyAhead } from './read-rows.ts';
+
+/** A range that this transaction holds the lock of. */
+export interface Range {
+  readonly n: number;
+  /** The key up to which its rows are done. */
+  readonly reached: readonly string[] | undefined;
+  readonly upTo: readonly string[] | undefined;
+  /** Whether all of its rows were read once; what is left are those in `again`. */
+  readonly isRead: boolean;
+  readonly again: readonly (readonly string[])[];
+  readonly tries: number;
+  /** The number that the job's rows are brought to. */
+  readonly target: number;
+}
+
+/** What a batch did, to be written down beside its rows. */
+export interface BatchResult {
+  readonly range: Range;
+  readonly reached: readonly string[] | undefined;
+  readonly isRead: boolean;
+  readonly again: readonly (readonly string[])[];
+  readonly readRows: number;
+  readonly reencrypted: number;
+  readonly alreadyCurrent: number;
+  readonly nulls: number;
+  readonly empty: number;
+  readonly left: readonly LeftRow[];
+}
+
+/** Longest pause before rows that somebody else holds are tried again, in milliseconds. */
+const LONGEST_PAUSE = 2000;
+
+/**
+ * Takes a range for this transaction: the one worked on last, or another that nobody holds (a process that was killed
+ * let go of it). `undefined` where there is none at the moment.
+ */
+export async function claimRange(session: Session, job: Job, preferred: number): Promise<Range | undefined> {
+  const [found] = await session.rows(
+    `SELECT r.n, r.reached, r.up_to, r.is_read, r.again, r.tries, j.target
+       FROM pazpaz_keys.range r JOIN pazpaz_keys.job j ON j.id = r.job_id
+      WHERE r.job_id = $1 AND r.is_open AND r.not_before <= now()
+      ORDER BY r.n = $2 DESC, r.n LIMIT 1 FOR UPDATE OF r SKIP LOCKED`,
+    [job.id, preferred],
+  );
+  if (found === undefined) return undefined;
+  const [n, reached, upTo, isRead, again, tries, target] = found;
+  const keys: unknown = JSON.parse(again ?? '[]');
+  return {
+    n: Number(n),
+    reached: reached == null ? undefined : keyOf(reached),
+    upTo: upTo == null ? undefined : keyOf(upTo),
+    isRead: isRead === 't',
+    again: Array.isArray(keys) ? keys.map((key) => (Array.isArray(key) ? key.map(String) : [])) : [],
+    tries: Number(tries),
+    target: Number(target),
+  };
+}
+
+/**
+ * Cuts the next range off the part of the table that nobody has been given yet; `false` where there is none left. The
+ * last range is open at its end, for rows that are added meanwhile.
+ */
+export function cutRange(session: Session, column: Column, job: Job, rows: number): Promise<boolean> {
+  return session.transaction(async () => {
+    const [found] = await session.rows(
+      'SELECT frontier, ranges FROM pazpaz_keys.job WHERE id = $1 AND NOT is_cut FOR UPDATE',
+      [job.id],
+    );
+    if (found === undefined) return false;
+    const [frontier, ranges] = found;
+    const upTo = await keyAhead(session, column, frontier == null ? undefined : keyOf(frontier), rows);
+    const end = upTo === undefined ? null : JSON.stringify(upTo);
+    const n = Number(ranges) + 1;
+    await session.change(
+      'INSERT INTO pazpaz_keys.range (job_id, n, reached, up_to) VALUES ($1, $2, $3::jsonb, $4::jsonb)',
+      [job.id, n, frontier ?? null, end],
+    );
+    await session.change(
+      'UPDATE pazpaz_keys.job SET ranges = $2, frontier = $3::jsonb, is_cut = $3::jsonb IS NULL WHERE id = $1',
+      [job.id, n, end],
+    );
+    return true;
+  });
+}
+
+/** Writes down what a batch did, in its own transaction. */
+export async function recordBatch(session: Session, job: Job, result: BatchResult): Promise<void> {
+  const { range, reached, isRead, again, left } = result;
+  const isOpen = !isRead || again.length > 0;
+  const tries = isRead && again.length > 0 ? range.tries + 1 : 0;
+  const pause = tries === 0 ? 0 : Math.min(LONGEST_PAUSE, 20 * 2 ** tries);
+  await session.change(
+    `UPDATE pazpaz_keys.range
+        SET reached = $3::jsonb, is_read = $4, again = $5::jsonb, tries = $6, is_open = $7,
+            not_before = now() + $8 * interval '1 millisecond',
+            read_rows = read_rows + $9, reencrypted = reencrypted + $10, already_current = already_current + $11,
+            nulls = nulls + $12, empty = empty + $13, left_rows = left_rows + $14
+      WHERE job_id = $1 AND n = $2`,
+    [
+      ...[job.id, range.n, reached === undefined ? null : JSON.stringify(reached), isRead, JSON.stringify(again)],
+      ...[tries, isOpen, pause, result.readRows, result.reencrypted, result.alreadyCurrent],
+      ...[result.nulls, result.empty, left.length],
+    ],
+  );
+  if (left.length === 0) return;
+  await session.change(
+    `INSERT INTO pazpaz_keys.left_row (job_id, key, code)
+     SELECT $1, l->'key', l->>'code' FROM jsonb_array_elements($2::jsonb) l
+      LIMIT greatest(0, $3 - (SELECT count(*) FROM pazpaz_keys.left_row WHERE job_id = $1))`,
+    [job.id, JSON.stringify(left), MOST_LEFT_ROWS],
+  );
+}

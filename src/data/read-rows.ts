@@ -1,0 +1,130 @@
+import { textArray } from './binary-array.ts';
+import type { Column } from './column.ts';
+import { contextOf } from './context-template.ts';
+import { quoted, type Cells, type Parameter, type Session } from './database.ts';
+
+/** A row as it was read: its key and, unless it is NULL, its value, both as PostgreSQL spells them. */
+export interface StoredRow {
+  readonly key: readonly string[];
+  readonly stored: string | null;
+  /** The context it is to be in; `undefined` where a column of the template is NULL. */
+  readonly context: string | undefined;
+  /** Every context that it may be in now, the likely one first. */
+  readonly contexts: readonly string[];
+}
+
+/** Rows after the key `after`, up to and with `upTo`; without one, from the first or to the last. */
+export interface KeySpan {
+  readonly after: readonly string[] | undefined;
+  readonly upTo: readonly string[] | undefined;
+  /** A condition in SQL on the row `t`; default: every row. */
+  readonly where?: string;
+}
+
+/** Most rows and most bytes that are read at once: one of them ends a batch, so that memory is the same for any table. */
+export interface BatchLimits {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** Reads the next rows of a span in the order of their key; none means that there are none left. */
+export async function readBatch(
+  session: Session,
+  column: Column,
+  span: KeySpan,
+  limits: BatchLimits,
+): Promise<readonly StoredRow[]> {
+  const { condition, values } = spanCondition(column, span);
+  const names = selected(column).map((_, index) => `c${index}`);
+  const order = column.key.map((_, index) => `k${index}`).join(', ');
+  const keys = column.key.map(({ name }, index) => `t.${quoted(name)} AS k${index}`);
+  const columns = selected(column).map((expression, index) => `${expression} AS c${index}`);
+  const rows = await session.rows(
+    `SELECT ${names.join(', ')} FROM (
+       SELECT *, sum(size) OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING) - size AS before FROM (
+         SELECT ${[...keys, ...columns].join(', ')}, coalesce(pg_column_size(t.${column.column}), 0)::bigint AS size
+           FROM ${column.table} t WHERE ${condition} ORDER BY ${order} LIMIT ${limits.rows}) batch) sized
+      WHERE before < ${limits.bytes} ORDER BY ${order}`,
+    values,
+  );
+  return rows.map((cells) => storedRow(column, cells));
+}
+
+/** Reads the rows with these keys, as far as they are still there. */
+export async function readRows(
+  session: Session,
+  column: Column,
+  keys: readonly (readonly string[])[],
+): Promise<readonly StoredRow[]> {
+  const { table, values, match } = keyTable(column, keys, 1);
+  const rows = await session.rows(
+    `SELECT ${selected(column).join(', ')} FROM ${table} JOIN ${column.table} t ON ${match}`,
+    values,
+  );
+  return rows.map((cells) => storedRow(column, cells));
+}
+
+/** The key so many rows after the span's start; `undefined` where there are fewer. */
+export async function keyAhead(
+  session: Session,
+  column: Column,
+  after: readonly string[] | undefined,
+  rows: number,
+): Promise<readonly string[] | undefined> {
+  const { condition, values } = spanCondition(column, { after, upTo: undefined });
+  const names = column.key.map(({ name }) => `t.${quoted(name)}`);
+  const [found] = await session.rows(
+    `SELECT ${names.map((name) => `${name}::text`).join(', ')} FROM ${column.table} t
+      WHERE ${condition} ORDER BY ${names.join(', ')} OFFSET ${rows - 1} LIMIT 1`,
+    values,
+  );
+  return found?.map((value) => value ?? '');
+}
+
+/** Keys as a table `u` to be joined with the rows `t` that they name. `first`: number of the first parameter. */
+export function keyTable(column: Column, keys: readonly (readonly string[])[], first: number) {
+  const names = column.key.map((_, index) => `k${index}`);
+  const arrays = names.map((_, index) => `$${first + index}::text[]`);
+  return {
+    names,
+    arrays,
+    table: `unnest(${arrays.join(', ')}) AS u(${names.join(', ')})`,
+    values: column.key.map((_, index) => textArray(keys.map((key) => key[index] ?? ''))),
+    match: column.key.map(({ name, type }, index) => `t.${quoted(name)} = u.k${index}::${type}`).join(' AND '),
+  };
+}
+
+/** What is read of a row: its key, the columns of both contexts, the value. */
+function selected({ key, context, fromContext, column, storage }: Column): readonly string[] {
+  const columns = [...key.map(({ name }) => name), ...context.columns, ...(fromContext?.columns ?? [])];
+  const value = storage === 'jsonb' ? `t.${column}::text` : `t.${column}`;
+  return [...columns.map((name) => `t.${quoted(name)}::text`), value];
+}
+
+function storedRow({ key, context, fromContext }: Column, cells: Cells): StoredRow {
+  const contextStart = key.length;
+  const fromStart = contextStart + context.columns.length;
+  const wanted = contextOf(context, cells.slice(contextStart, fromStart));
+  const from = fromContext === undefined ? undefined : contextOf(fromContext, cells.slice(fromStart, -1));
+  return {
+    key: cells.slice(0, contextStart).map((value) => value ?? ''),
+    stored: cells.at(-1) ?? null,
+    context: wanted,
+    contexts: [wanted, from].filter((one) => one !== undefined),
+  };
+}
+
+function spanCondition({ key }: Column, { after, upTo, where }: KeySpan): { condition: string; values: Parameter[] } {
+  const columns = `(${key.map(({ name }) => `t.${quoted(name)}`).join(', ')})`;
+  const values: Parameter[] = [];
+  const bound = (operator: string, of: readonly string[] | undefined) => {
+    if (of === undefined) return [];
+    const parameters = key.map(({ type }, index) => {
+      values.push(of[index] ?? null);
+      return `$${values.length}::text::${type}`;
+    });
+    return [`${columns} ${operator} (${parameters.join(', ')})`];
+  };
+  const conditions = [...bound('>', after), ...bound('<=', upTo), ...(where === undefined ? [] : [where])];
+  return { condition: conditions.length === 0 ? 'true' : conditions.join(' AND '), values };
+}

@@ -1,0 +1,177 @@
+import { versionsInUse } from '../keyring/environment-key.ts';
+import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
+import type { KeyMaterial } from '../keyring/key-material.ts';
+import type { KeyNumber } from '../keyring/key-number.ts';
+import { readKeyValue } from '../keyring/key-value.ts';
+import { LimitedCalls } from '../keyring/limited-call.ts';
+import { millisecondsSince, momentNow, systemClock, type Moment, type RingClock } from '../keyring/ring-clock.ts';
+import { ringState, type RingState } from '../keyring/ring-state.ts';
+import type { SecretSource } from '../keyring/secret-source.ts';
+
+/** Milliseconds that one call to AWS may take, its retries included. */
+const CALL_TIME_LIMIT = 10_000;
+
+/** A key of the ring; `number` 0: its version has none. */
+export interface RingKey {
+  readonly number: KeyNumber | 0;
+  readonly key: KeyMaterial;
+}
+
+/** The key that rows are brought to. */
+export interface TargetKey {
+  readonly number: KeyNumber;
+  readonly key: KeyMaterial;
+}
+
+/**
+ * Every key that may have encrypted a row, read from AWS itself: never the environment's key, never one that is only
+ * pending. An application's ring reads the keys that it needs; here a row that opens with none must be known to.
+ */
+export class RingKeys {
+  readonly secretId: string;
+  readonly #source: SecretSource;
+  readonly #clock: RingClock;
+  readonly #calls: LimitedCalls;
+  readonly #keyOf = new Map<string, KeyMaterial>();
+  readonly #unread = new Map<string, KeyRotationError>();
+  #ring: RingState = ringState();
+  #isReplica = false;
+  #confirmedAt: Moment;
+  #inOrder: readonly RingKey[] = [];
+
+  private constructor(source: SecretSource, secretId: string, clock: RingClock) {
+    this.#source = source;
+    this.secretId = secretId;
+    this.#clock = clock;
+    this.#calls = new LimitedCalls(clock, secretId, CALL_TIME_LIMIT);
+    this.#confirmedAt = momentNow(clock);
+  }
+
+  /** Reads the ring. Rejects with what stands in the way: `CANNOT_REACH_AWS`, `SECRET_NOT_FOUND`, `AWS_REFUSED`, … */
+  static async open(source: SecretSource, secretId: string, clock: RingClock = systemClock): Promise<RingKeys> {
+    const keys = new RingKeys(source, secretId, clock);
+    await keys.refresh();
+    return keys;
+  }
+
+  /**
+   * Reads the labels again, and every version that is not at hand. A version that cannot be read is kept in `unread`:
+   * what only it would open is not a row that was tampered with.
+   */
+  async refresh(): Promise<void> {
+    const askedAt = momentNow(this.#clock);
+    const description = await this.#calls.run('DescribeSecret', (signal) => this.#source.describe(signal));
+    if (description.DeletedDate !== undefined) {
+      throw new KeyRotationError(
+        'SECRET_DELETED',
+        `The secret '${this.secretId}' waits to be deleted, and its keys cannot be read. Restore it (RestoreSecret), then run this again.`,
+      );
+    }
+    const ring = ringState(description.VersionIdsToStages);
+    for (const versionId of versionsInUse(ring)) await this.#read(versionId);
+    this.#ring = ring;
+    this.#isReplica =
+      description.PrimaryRegion !== undefined && !isInRegion(description.ARN, description.PrimaryRegion);
+    this.#confirmedAt = askedAt;
+    this.#inOrder = this.#ringKeys();
+  }
+
+  get ring(): RingState {
+    return this.#ring;
+  }
+
+  get isReplica(): boolean {
+    return this.#isReplica;
+  }
+
+  /** Why keys of the ring could not be read, by VersionId. */
+  get unread(): ReadonlyMap<string, KeyRotationError> {
+    return this.#unread;
+  }
+
+  /** Milliseconds since AWS was last asked. */
+  get age(): number {
+    return millisecondsSince(this.#confirmedAt, this.#clock);
+  }
+
+  /** Every key at hand once; first the one that opened a row which did not name it, since the next is likely its too. */
+  get inOrder(): readonly RingKey[] {
+    return this.#inOrder;
+  }
+
+  putFirst(key: RingKey): void {
+    if (this.#inOrder[0] === key) return;
+    this.#inOrder = [key, ...this.#inOrder.filter((other) => other !== key)];
+  }
+
+  /** The key that a number names, if it is on the ring and could be read. */
+  ofNumber(number: KeyNumber): KeyMaterial | undefined {
+    const versionId = this.#ring.versionOf.get(number);
+    return versionId === undefined ? undefined : this.#keyOf.get(versionId);
+  }
+
+  /**
+   * The current key. Throws `NO_CURRENT_KEY`, `CURRENT_KEY_UNNUMBERED` (rows under number 0 would have to be brought to
+   * a number once more), or why it cannot be read.
+   */
+  requireTarget(): TargetKey {
+    const { current } = this.#ring;
+    if (current === undefined) {
+      throw new KeyRotationError(
+        'NO_CURRENT_KEY',
+        `The secret '${this.secretId}' has no current key to encrypt with. Its first rotation makes one (pazpaz-keys rotate).`,
+      );
+    }
+    const number = this.#ring.numberOf.get(current);
+    if (number === undefined) {
+      throw new KeyRotationError(
+        'CURRENT_KEY_UNNUMBERED',
+        `The current key (version ${current}) has no number yet, and rows are never brought to number 0. Number it first: pazpaz-keys adopt.`,
+      );
+    }
+    const key = this.#keyOf.get(current);
+    if (key === undefined) throw this.#unread.get(current) ?? new KeyRotationError('VERSION_UNREADABLE', current);
+    return { number, key };
+  }
+
+  /** The current key, if it has a number and can be read. */
+  get target(): TargetKey | undefined {
+    const { current } = this.#ring;
+    if (current === undefined) return undefined;
+    const number = this.#ring.numberOf.get(current);
+    const key = this.#keyOf.get(current);
+    return number === undefined || key === undefined ? undefined : { number, key };
+  }
+
+  close(): void {
+    this.#calls.endAll();
+    this.#source.close();
+  }
+
+  async #read(versionId: string): Promise<void> {
+    if (this.#keyOf.has(versionId)) return;
+    try {
+      const value = await this.#calls.run('GetSecretValue', (signal) => this.#source.read(versionId, signal));
+      const { SecretString, SecretBinary } = value;
+      this.#keyOf.set(versionId, readKeyValue({ SecretString, SecretBinary }).key);
+      this.#unread.delete(versionId);
+    } catch (error) {
+      if (!isKeyRotationError(error)) throw error;
+      this.#unread.set(versionId, error);
+    }
+  }
+
+  #ringKeys(): readonly RingKey[] {
+    const keys: RingKey[] = [];
+    // The newest first: where the same value stands under two numbers, the one that is written.
+    for (const [versionId, key] of [...this.#keyOf].reverse()) {
+      if (keys.some((other) => other.key.equals(key))) continue;
+      keys.push({ number: this.#ring.numberOf.get(versionId) ?? 0, key });
+    }
+    return keys;
+  }
+}
+
+function isInRegion(arn: string | undefined, region: string): boolean {
+  return arn?.split(':')[3] === region;
+}

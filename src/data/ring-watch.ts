@@ -1,0 +1,51 @@
+import { KeyRotationError } from '../keyring/error.ts';
+import type { RingKeys } from './ring-keys.ts';
+
+/** Milliseconds after which AWS is asked again which key is current. */
+const REFRESH_AFTER = 30_000;
+
+/** Milliseconds without an answer of AWS after which no more rows are written. */
+const STOP_AFTER = 300_000;
+
+/** Keeps a ring fresh between batches, once for all lanes of a process. */
+export class RingWatch {
+  readonly #keys: RingKeys;
+  readonly #refreshAfter: number;
+  readonly #stopAfter: number;
+  #refreshing: Promise<void> | undefined;
+  #failure: unknown;
+
+  constructor(keys: RingKeys, refreshAfter = REFRESH_AFTER, stopAfter = STOP_AFTER) {
+    this.#keys = keys;
+    this.#refreshAfter = refreshAfter;
+    this.#stopAfter = stopAfter;
+  }
+
+  /**
+   * Starts a refresh where one is due, and waits for it only where the last answer is too old to write by. Throws
+   * `CANNOT_REACH_AWS` then.
+   */
+  async beforeBatch(): Promise<void> {
+    if (this.#keys.age < this.#refreshAfter) return;
+    this.#refreshing ??= this.#refresh();
+    if (this.#keys.age < this.#stopAfter) return;
+    await this.#refreshing;
+    if (this.#keys.age < this.#stopAfter) return;
+    throw new KeyRotationError(
+      'CANNOT_REACH_AWS',
+      `AWS has not said for ${Math.round(this.#keys.age / 1000)} seconds which key is current, so no more rows are written. ` +
+        `What is done stays done: run the same command again. ${this.#failure instanceof Error ? this.#failure.message : ''}`,
+    );
+  }
+
+  async #refresh(): Promise<void> {
+    try {
+      await this.#keys.refresh();
+      this.#failure = undefined;
+    } catch (error) {
+      this.#failure = error;
+    } finally {
+      this.#refreshing = undefined;
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import { KeyRotationError } from '../keyring/error.ts';
+import { columnName, type Column } from './column.ts';
+import type { Session } from './database.ts';
+import { planRows } from './plan-rows.ts';
+import { readBatch } from './read-rows.ts';
+import type { RingKeys } from './ring-keys.ts';
+
+/** Most characters that a value grows by: five bytes of a number and the padding of base64. */
+const MOST_GROWTH = 8;
+
+const LIMITS = { rows: 2000, bytes: 4 * 1024 * 1024 };
+
+/**
+ * Throws `COLUMN_TOO_SHORT` where a `varchar(n)` has no room for the new value of a row, before anything is written.
+ * Only values near the limit are looked at; each is encrypted to know its length, and thrown away.
+ */
+export async function requireRoom(session: Session, column: Column, keys: RingKeys): Promise<void> {
+  const { limit } = column;
+  if (limit === undefined) return;
+  const where = `length(t.${column.column}) > ${limit - MOST_GROWTH}`;
+  const target = keys.requireTarget();
+  let longest = limit;
+  let tooLong = 0;
+  let after: readonly string[] | undefined;
+  for (;;) {
+    const rows = await readBatch(session, column, { after, upTo: undefined, where }, LIMITS);
+    for (const { sealed } of planRows(column, rows, keys, target).changes) {
+      if (sealed.length <= limit) continue;
+      tooLong += 1;
+      longest = Math.max(longest, sealed.length);
+    }
+    after = rows.at(-1)?.key;
+    if (after === undefined) break;
+  }
+  if (tooLong === 0) return;
+  throw new KeyRotationError(
+    'COLUMN_TOO_SHORT',
+    `${columnName(column)} is a varchar(${limit}), and ${tooLong} of its rows need up to ${longest} characters under ` +
+      `key ${target.number}. Nothing was changed. Widen it first: ALTER TABLE ${column.table} ALTER COLUMN ` +
+      `${column.column} TYPE text.`,
+  );
+}

