@@ -21,6 +21,9 @@ const GCM_OPTIONS = { authTagLength: TAG_BYTES };
 
 const NO_ADDITIONAL_DATA = new Uint8Array(0);
 
+/** The additional data of rows without a context, made once: making it takes as long as a tenth of the encryption. */
+const ONE_BYTE_NUMBERS: readonly Uint8Array[] = Array.from({ length: 0x80 }, (_, number) => Uint8Array.of(number));
+
 /** Where 12 bytes and 16 bytes of a row are copied for node:crypto, which copies them itself: cheaper than two views. */
 const nonceScratch = new Uint8Array(NONCE_BYTES);
 const tagScratch = new Uint8Array(TAG_BYTES);
@@ -51,12 +54,11 @@ export function seal(
   cipher.final();
 
   const sealed = Buffer.allocUnsafe(varintLength(number) + MIN_CIPHERTEXT_BYTES + encrypted.length);
-  let offset = writeVarint(sealed, number);
-  sealed.set(nonce, offset);
-  offset += NONCE_BYTES;
-  sealed.set(encrypted, offset);
-  offset += encrypted.length;
-  sealed.set(cipher.getAuthTag(), offset);
+  const nonceStart = writeVarint(sealed, number);
+  const encryptedStart = nonceStart + NONCE_BYTES;
+  copy(nonce, 0, NONCE_BYTES, sealed, nonceStart);
+  sealed.set(encrypted, encryptedStart);
+  copy(cipher.getAuthTag(), 0, TAG_BYTES, sealed, encryptedStart + encrypted.length);
   return sealed;
 }
 
@@ -72,7 +74,7 @@ export function openNumbered(
   number: KeyNumber | 0,
   context: string,
 ): Buffer | undefined {
-  return openBox(bytes.subarray(varintLength(number)), key, additionalData(number, context));
+  return openBox(bytes, varintLength(number), key, additionalData(number, context));
 }
 
 /**
@@ -86,7 +88,7 @@ export function openLegacy(boxes: readonly Uint8Array[], key: KeyMaterial): Buff
     // Reflect.set, because a hardened program may have frozen Error.
     Reflect.set(Error, 'stackTraceLimit', 0);
     for (const box of boxes) {
-      const plaintext = openBox(box, key, NO_ADDITIONAL_DATA);
+      const plaintext = openBox(box, 0, key, NO_ADDITIONAL_DATA);
       if (plaintext !== undefined) return plaintext;
     }
     return undefined;
@@ -107,22 +109,28 @@ export function requireCiphertextLength(bytes: Uint8Array): void {
 }
 
 function additionalData(number: KeyNumber | 0, context: string): Uint8Array {
+  if (context === '') return ONE_BYTE_NUMBERS[number] ?? numberAndContext(number, context);
   requireWellFormed(context, 'context');
+  return numberAndContext(number, context);
+}
+
+function numberAndContext(number: KeyNumber | 0, context: string): Uint8Array {
   const data = Buffer.allocUnsafe(varintLength(number) + Buffer.byteLength(context));
   data.write(context, writeVarint(data, number));
   return data;
 }
 
-/** Opens `nonce ‖ ciphertext ‖ tag`. */
-function openBox(box: Uint8Array, key: KeyMaterial, additional: Uint8Array): Buffer | undefined {
-  const tagStart = box.length - TAG_BYTES;
-  if (tagStart < NONCE_BYTES) return undefined;
-  copy(box, 0, nonceScratch);
-  copy(box, tagStart, tagScratch);
+/** Opens the `nonce ‖ ciphertext ‖ tag` that begins at `start`. */
+function openBox(bytes: Uint8Array, start: number, key: KeyMaterial, additional: Uint8Array): Buffer | undefined {
+  const encryptedStart = start + NONCE_BYTES;
+  const tagStart = bytes.length - TAG_BYTES;
+  if (tagStart < encryptedStart) return undefined;
+  copy(bytes, start, NONCE_BYTES, nonceScratch, 0);
+  copy(bytes, tagStart, TAG_BYTES, tagScratch, 0);
   const decipher = createDecipheriv(ALGORITHM, key.keyObject, nonceScratch, GCM_OPTIONS);
   decipher.setAAD(additional);
   decipher.setAuthTag(tagScratch);
-  const plaintext = decipher.update(box.subarray(NONCE_BYTES, tagStart));
+  const plaintext = decipher.update(bytes.subarray(encryptedStart, tagStart));
   try {
     decipher.final();
   } catch {
@@ -133,6 +141,6 @@ function openBox(box: Uint8Array, key: KeyMaterial, additional: Uint8Array): Buf
 }
 
 /** A loop, because `set` and `subarray` cost more than a dozen bytes do. */
-function copy(source: Uint8Array, start: number, target: Uint8Array): void {
-  for (let index = 0; index < target.length; index += 1) target[index] = source[start + index] ?? 0;
+function copy(source: Uint8Array, start: number, length: number, target: Uint8Array, offset: number): void {
+  for (let index = 0; index < length; index += 1) target[offset + index] = source[start + index] ?? 0;
 }

@@ -10,6 +10,7 @@ import { ringClosed } from './limited-call.ts';
 import { pooledNonce } from './nonce-pool.ts';
 import type { NonceSource } from './nonce.ts';
 import { openAtHand, readRow, type Row } from './open-at-hand.ts';
+import { systemClock, type RingClock } from './ring-clock.ts';
 import type { CurrentKey } from './ring-keeper.ts';
 import { ringTimes, type KeyRingOptions } from './ring-options.ts';
 import { loadSettings, type Settings } from './settings.ts';
@@ -54,6 +55,7 @@ export class KeyRing {
   readonly #environmentKey: KeyMaterial | undefined;
   readonly #isLegacyRead: boolean;
   readonly #nonces: NonceSource;
+  readonly #clock: RingClock;
   readonly #writers = new Map<string | undefined, Writer>();
   #writer: Writer | undefined;
   #isClosed = false;
@@ -65,6 +67,7 @@ export class KeyRing {
     if (environmentKey !== undefined) this.#keys.add(environmentKey);
     this.#isLegacyRead = options.legacy ?? true;
     this.#nonces = options.nonces ?? pooledNonce;
+    this.#clock = options.clock ?? systemClock;
   }
 
   /**
@@ -92,8 +95,10 @@ export class KeyRing {
    * confirmed the key for `maxKeyAge`, `RING_CLOSED`.
    */
   readonly encryptField = (plaintext: string | Uint8Array, context = ''): Buffer => {
-    const writer = this.#currentWriter();
-    const row = seal(plaintext, writer.key, writer.number, context, this.#nonces());
+    const wall = this.#clock.wall();
+    const monotonic = this.#clock.monotonic();
+    const writer = this.#currentWriter(wall, monotonic);
+    const row = seal(plaintext, writer.key, writer.number, context, this.#nonces(wall, monotonic));
     writer.encryptions += 1;
     return row;
   };
@@ -176,9 +181,9 @@ export class KeyRing {
     throw this.#aws === undefined ? failedWithEnvironmentKey(row.number) : this.#aws.search.failureAtHand(row);
   }
 
-  #currentWriter(): Writer {
+  #currentWriter(wall: number, monotonic: number): Writer {
     if (this.#isClosed) throw ringClosed();
-    const current = this.#aws?.keeper.requireCurrent();
+    const current = this.#aws?.keeper.requireCurrent(wall, monotonic);
     if (this.#writer === undefined || this.#writer.current !== current) this.#writer = this.#writerFor(current);
     return this.#writer;
   }

@@ -41,5 +41,10 @@ export function momentNow(clock: RingClock): Moment {
  * young, and neither must a monotonic one that slept.
  */
 export function millisecondsSince(moment: Moment, clock: RingClock): number {
-  return Math.max(clock.wall() - moment.wall, clock.monotonic() - moment.monotonic);
+  return millisecondsBetween(moment, clock.wall(), clock.monotonic());
+}
+
+/** The same, up to the moment of two readings. */
+export function millisecondsBetween(moment: Moment, wall: number, monotonic: number): number {
+  return Math.max(wall - moment.wall, monotonic - moment.monotonic);
 }

@@ -4,7 +4,7 @@ import type { KeyMaterial } from './key-material.ts';
 import type { KeyNumber } from './key-number.ts';
 import { KeysAtHand } from './keys-at-hand.ts';
 import { LimitedCalls, ringClosed } from './limited-call.ts';
-import { millisecondsSince, momentNow, type Moment, type RingClock } from './ring-clock.ts';
+import { millisecondsBetween, millisecondsSince, momentNow, type Moment, type RingClock } from './ring-clock.ts';
 import type { RingTimes } from './ring-options.ts';
 import { ringState, type RingState } from './ring-state.ts';
 import type { SecretDescription, SecretSource } from './secret-source.ts';
@@ -99,13 +99,12 @@ export class RingKeeper {
   /**
    * The key to encrypt with; `undefined` where AWS has never named one. Starts a refresh where one is overdue, since
    * timers sleep in a process that is frozen between two requests. Throws `KEY_TOO_OLD` for one that AWS has not
-   * confirmed within `maxKeyAge`.
+   * confirmed within `maxKeyAge`. Takes readings of the clocks, made just now.
    */
-  requireCurrent(): CurrentKey | undefined {
+  requireCurrent(wall: number, monotonic: number): CurrentKey | undefined {
     const current = this.#current;
-    const { clock, times } = this.#parts;
-    const confirmedAt = current?.confirmedAt ?? this.#attemptedAt;
-    const age = millisecondsSince(confirmedAt, clock);
+    const { times } = this.#parts;
+    const age = millisecondsBetween(current?.confirmedAt ?? this.#attemptedAt, wall, monotonic);
     if (age < times.timeToLive) return current;
     this.#refreshIfOverdue();
     if (current !== undefined && age >= times.maxKeyAge) throw this.#tooOld(current);

@@ -1,0 +1,54 @@
+const ROUNDS = 61;
+const ROUND_MILLISECONDS = 8;
+
+/** What passes on the wall; for what works in threads of its own. Nanoseconds. */
+export const wallTime = () => Number(process.hrtime.bigint());
+
+/** What this process spends, its garbage collection included: a machine that is busy otherwise does not count. */
+export const processorTime = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) * 1000;
+};
+
+/**
+ * How many times as fast `ours` is as `theirs`. Both take turns in short rounds, each first in every other one; the
+ * median of each counts. What returns a promise is awaited.
+ */
+export async function ratios(ours, theirs, time = processorTime) {
+  const turns = [await turnOf(ours, time), await turnOf(theirs, time)];
+  const times = [[], []];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const which of round % 2 === 0 ? [0, 1] : [1, 0]) times[which].push(await turns[which]());
+  }
+  const [oursNanoseconds, theirsNanoseconds] = times.map(median);
+  return { ratio: theirsNanoseconds / oursNanoseconds, oursNanoseconds, theirsNanoseconds };
+}
+
+/** Warms up, and gives a function that measures nanoseconds for one call over many calls. */
+async function turnOf(act, time) {
+  const measure = act() instanceof Promise ? measureAsync : measureSync;
+  let calls = 16;
+  // Twice: the first time the code is not compiled yet.
+  for (let pass = 0; pass < 2; pass += 1) {
+    const nanoseconds = await measure(act, calls, wallTime);
+    calls = Math.max(1, Math.min(200_000, Math.round((ROUND_MILLISECONDS * 1e6) / nanoseconds)));
+    await measure(act, calls * 4, wallTime);
+  }
+  return () => measure(act, calls, time);
+}
+
+function measureSync(act, calls, time) {
+  const start = time();
+  for (let call = 0; call < calls; call += 1) act();
+  return (time() - start) / calls;
+}
+
+async function measureAsync(act, calls, time) {
+  const start = time();
+  for (let call = 0; call < calls; call += 1) await act();
+  return (time() - start) / calls;
+}
+
+function median(values) {
+  return [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)];
+}
