@@ -1,0 +1,47 @@
+import express, { type ErrorRequestHandler, type Express } from 'express';
+import { isKeyRotationError, type KeyRing } from 'pazpaz-key-rotation';
+
+/** Where the notes are kept; a database in a real application. */
+export type Notes = Map<string, Uint8Array>;
+
+/** An application that stores notes encrypted. The ring comes from outside, so that a test can bring its own. */
+export function createApp(ring: KeyRing, notes: Notes = new Map()): Express {
+  const app = express();
+  app.use(express.text());
+
+  app.put('/patients/:id/note', (request, response) => {
+    const { id } = request.params;
+    notes.set(id, ring.encryptField(String(request.body), noteOf(id)));
+    response.sendStatus(204);
+  });
+
+  app.get('/patients/:id/note', async (request, response) => {
+    const { id } = request.params;
+    const row = notes.get(id);
+    if (row === undefined) response.sendStatus(404);
+    else response.type('text/plain').send(await ring.decryptField(row, noteOf(id)));
+  });
+
+  // For a metrics library: how near each key is to its 2^32 encryptions.
+  app.get('/health', (_request, response) => {
+    response.json({ isFallenBack: ring.isFallenBack, keys: ring.usage() });
+  });
+
+  app.use(answerFailure);
+  return app;
+}
+
+/** Tells 'try again' from 'give up', and says nothing else to the outside. */
+const answerFailure: ErrorRequestHandler = (error, _request, response, next) => {
+  if (!isKeyRotationError(error)) {
+    next(error);
+    return;
+  }
+  console.error(JSON.stringify({ level: 'ERROR', event: 'note_unreadable', code: error.code, message: error.message }));
+  if (error.code === 'KEY_UNAVAILABLE') response.status(503).set('Retry-After', '5').end();
+  else response.sendStatus(500);
+};
+
+function noteOf(id: string): string {
+  return `patients:${id}:note`;
+}

@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { createApp, type Notes } from '../../examples/express/app.ts';
+import { closeRings, RingWorld } from '../ring/ring-world.ts';
+
+const servers: Server[] = [];
+afterEach(() => {
+  closeRings();
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+  jest.restoreAllMocks();
+});
+
+async function listen(world: RingWorld, notes: Notes): Promise<string> {
+  const server = createApp(await world.open(), notes).listen(0);
+  servers.push(server);
+  await once(server, 'listening');
+  return urlOf(JSON.stringify(server.address()));
+}
+
+function urlOf(address: string): string {
+  return `http://127.0.0.1:${/"port":(\d+)/.exec(address)?.[1] ?? ''}/patients/7/note`;
+}
+
+test('it stores a note encrypted, and gives it back', async () => {
+  const world = await RingWorld.withKeys(1);
+  const notes: Notes = new Map();
+  const url = await listen(world, notes);
+  await fetch(url, { method: 'PUT', body: 'Patient has diabetes' });
+  expect(notes.get('7')).toHaveLength(49);
+  expect(await (await fetch(url)).text()).toBe('Patient has diabetes');
+  const health: unknown = await (await fetch(new URL('/health', url))).json();
+  expect(health).toMatchObject({ isFallenBack: false, keys: [{ keyNumber: 1, encryptions: 1 }] });
+});
+
+test('a key that cannot be had now is 503, a note that was tampered with is 500, and neither says more', async () => {
+  const log = jest.spyOn(console, 'error').mockImplementation(() => undefined);
+  const world = await RingWorld.withKeys(1);
+  const notes: Notes = new Map();
+  const url = await listen(world, notes);
+  await world.rotate();
+  notes.set('7', (await world.open()).encryptField('note', 'patients:7:note'));
+  world.cutNetwork();
+  const unavailable = await fetch(url);
+  expect([unavailable.status, unavailable.headers.get('retry-after'), await unavailable.text()]).toEqual([
+    503,
+    '5',
+    '',
+  ]);
+  world.mendNetwork();
+  await world.clock.advance(3000);
+  expect((await fetch(url)).status).toBe(200);
+  notes.set('8', notes.get('7') ?? new Uint8Array());
+  const tampered = await fetch(url.replace('/7/', '/8/'));
+  expect([tampered.status, await tampered.text()]).toEqual([500, 'Internal Server Error']);
+  expect(log).toHaveBeenCalledTimes(2);
+});
+
+test('the process opens its ring at the start, and closes it on SIGTERM', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'express-'));
+  const script = join(folder, 'server.mjs');
+  await build({
+    entryPoints: ['examples/express/server.ts'],
+    outfile: script,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+  });
+  const child = spawn(process.execPath, [script], {
+    env: {
+      PATH: process.env['PATH'],
+      PORT: '0',
+      ENVIRONMENT: 'local',
+      ENCRYPTION_MASTER_KEY: 'rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=',
+    },
+    timeout: 10_000,
+  });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const url = urlOf(line.toString());
+  await fetch(url, { method: 'PUT', body: 'note', headers: { connection: 'close' } });
+  expect(await (await fetch(url, { headers: { connection: 'close' } })).text()).toBe('note');
+  child.kill('SIGTERM');
+  const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
+  expect([code, signal]).toEqual([0, null]);
+  rmSync(folder, { recursive: true });
+});
