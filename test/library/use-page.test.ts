@@ -1,0 +1,70 @@
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { APPLICATION_EVENTS } from '../../src/keyring/application-log.ts';
+
+const run = promisify(execFile);
+const ROOT = process.cwd();
+const PAGE = readFileSync('docs/use.md', 'utf8');
+
+/** A new user's folder, with the package in it. */
+const folder = mkdtempSync(join(tmpdir(), 'use-'));
+beforeAll(async () => {
+  const installed = join(folder, 'node_modules', 'pazpaz-key-rotation');
+  mkdirSync(installed, { recursive: true });
+  await run(process.execPath, ['build/library.mjs', '--out', join(installed, 'dist', 'library')]);
+  cpSync('package.json', join(installed, 'package.json'));
+  for (const name of ['@aws-sdk', '@smithy', '@types', 'undici-types']) {
+    symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name));
+  }
+}, 60_000);
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function blocks(language: string): readonly string[] {
+  return [...PAGE.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 'gs'))].map(([, code]) => code ?? '');
+}
+
+test('the page starts with ten lines that work when pasted', async () => {
+  const [first = ''] = blocks('js');
+  expect(PAGE.indexOf(first)).toBeLessThan(100);
+  expect(first.trimEnd().split('\n')).toHaveLength(9);
+  writeFileSync(join(folder, 'pasted.mjs'), first);
+  const { stdout } = await run(process.execPath, ['pasted.mjs'], { cwd: folder, env: { PATH: process.env['PATH'] } });
+  expect(stdout).toBe('49 Patient has diabetes\n');
+  expect(PAGE).toContain(`prints \`${stdout.trim()}\``);
+});
+
+test('every other example on the page compiles', async () => {
+  const files = blocks('ts').map((code, index) => {
+    const file = `example-${index}.mts`;
+    writeFileSync(join(folder, file), code);
+    return file;
+  });
+  expect(files).toHaveLength(3);
+  const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
+  const { stdout } = await run(process.execPath, [compiler, ...options, '--skipLibCheck', ...files], {
+    cwd: folder,
+  }).catch((error: unknown) => error as { stdout: string });
+  expect(stdout).toBe('');
+}, 60_000);
+
+test('the page lists every event of the log, with its level', () => {
+  const listed = [...PAGE.matchAll(/^\| `([a-z_]+)` +\| (INFO|WARNING|ERROR) +\|/gm)].map(([, event, level]) => [
+    event,
+    level,
+  ]);
+  expect(Object.fromEntries(listed)).toEqual(
+    Object.fromEntries(Object.entries(APPLICATION_EVENTS).map(([event, { level }]) => [event, level])),
+  );
+});
+
+test('what the page links to exists', () => {
+  for (const [, path = ''] of PAGE.matchAll(/\]\((\.\.?\/[^)]+)\)/g)) {
+    expect(readFileSync(join('docs', path), 'utf8')).not.toBe('');
+  }
+});
