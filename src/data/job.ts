@@ -133,6 +133,12 @@ export async function finishJob(session: Session, job: Job): Promise<boolean> {
   return found?.[0] !== 'f';
 }
 
+/** The number that the job's rows are brought to. */
+export async function targetOf(session: Session, { id }: Job): Promise<number> {
+  const [found] = await session.rows('SELECT target FROM pazpaz_keys.job WHERE id = $1', [id]);
+  return Number(found?.[0]);
+}
+
 export async function jobTotals(session: Session, { id }: Job): Promise<JobTotals> {
   const [found] = await session.rows(
     `SELECT sum(read_rows), sum(reencrypted), sum(already_current), sum(nulls), sum(empty), sum(left_rows)

@@ -3,7 +3,7 @@ import { KeyRotationError } from '../keyring/error.ts';
 import type { Column, ColumnSpec } from './column.ts';
 import { isLostConnection } from './database-error.ts';
 import { Session, type DatabaseAddress } from './database.ts';
-import { finishJob, jobTotals, leftRows, openJob, retargetJob, type Job, type JobTotals } from './job.ts';
+import { finishJob, jobTotals, leftRows, openJob, retargetJob, targetOf, type Job, type JobTotals } from './job.ts';
 import { workBatch } from './lane.ts';
 import { lookUpColumn } from './look-up-column.ts';
 import type { LeftRow } from './plan-rows.ts';
@@ -138,23 +138,37 @@ class Reencryption {
   async run(): Promise<ReencryptReport> {
     const session = await Session.open(this.#database);
     try {
-      const { startOver = false, lanes = 2 } = this.#options;
-      const job = await openJob(session, this.#column, this.#keys.requireTarget().number, startOver);
-      await this.#runLanes(job, lanes);
-      const isFinished = await finishJob(session, job);
-      return {
-        table: this.#column.spec.table,
-        column: this.#column.spec.column,
-        keyNumber: this.#keys.requireTarget().number,
-        isFinished,
-        isResumed: job.isResumed,
-        ownReencrypted: this.#reencrypted,
-        totals: await jobTotals(session, job),
-        left: await leftRows(session, job),
-      };
+      let isResumed = false;
+      for (;;) {
+        const { startOver = false, lanes = 2 } = this.#options;
+        const job = await openJob(session, this.#column, this.#keys.requireTarget().number, startOver);
+        isResumed ||= job.isResumed;
+        await this.#runLanes(job, lanes);
+        const isFinished = await finishJob(session, job);
+        const keyNumber = await targetOf(session, job);
+        if (isFinished && !this.#isStopped && (await this.#isOutdated(keyNumber))) continue;
+        return {
+          table: this.#column.spec.table,
+          column: this.#column.spec.column,
+          keyNumber,
+          isFinished,
+          isResumed,
+          ownReencrypted: this.#reencrypted,
+          totals: await jobTotals(session, job),
+          left: await leftRows(session, job),
+        };
+      }
     } finally {
       await session.close();
     }
+  }
+
+  /** Whether a rotation has made another key current since the last batches were written. */
+  async #isOutdated(number: number): Promise<boolean> {
+    await this.#watch.refreshNow();
+    const isOutdated = this.#keys.target !== undefined && this.#keys.target.number !== number;
+    if (isOutdated) this.#countRetarget(number);
+    return isOutdated;
   }
 
   /** Runs the lanes to their end; the first failure stops the others at the end of their batch. */
@@ -225,15 +239,19 @@ class Reencryption {
     await this.#keys.refresh();
     const { number } = this.#keys.requireTarget();
     if (number === target) return;
+    this.#countRetarget(target);
+    await retargetJob(session, job, target, number);
+  }
+
+  #countRetarget(target: number): void {
     this.#retargets += 1;
     if (this.#retargets > MOST_RETARGETS) {
       throw new KeyRotationError(
         'JOB_DIFFERS',
-        `Other processes bring the rows to key ${target}, and this one sees key ${number} as current, again and again. ` +
+        `Other processes bring the rows to key ${target}, and this one sees key ${this.#keys.target?.number ?? 0} as current, again and again. ` +
           'Do all of them read the same secret, in the region of the original? Stop them, then run one.',
       );
     }
-    await retargetJob(session, job, target, number);
   }
 
   async #report(session: Session, job: Job, { readRows, reencrypted }: BatchResult): Promise<void> {

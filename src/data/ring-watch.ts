@@ -27,15 +27,21 @@ export class RingWatch {
    */
   async beforeBatch(): Promise<void> {
     if (this.#keys.age < this.#refreshAfter) return;
-    this.#refreshing ??= this.#refresh();
+    const refreshing = this.refreshNow();
     if (this.#keys.age < this.#stopAfter) return;
-    await this.#refreshing;
+    await refreshing;
     if (this.#keys.age < this.#stopAfter) return;
     throw new KeyRotationError(
       'CANNOT_REACH_AWS',
       `AWS has not said for ${Math.round(this.#keys.age / 1000)} seconds which key is current, so no more rows are written. ` +
         `What is done stays done: run the same command again. ${this.#failure instanceof Error ? this.#failure.message : ''}`,
     );
+  }
+
+  /** Asks AWS now. Where it does not answer, the ring stays what it was. */
+  refreshNow(): Promise<void> {
+    this.#refreshing ??= this.#refresh();
+    return this.#refreshing;
   }
 
   async #refresh(): Promise<void> {

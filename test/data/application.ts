@@ -1,0 +1,79 @@
+import { randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import type { Clinic } from './clinic.ts';
+
+/** An application that reads and writes rows of `patients` all the time, and remembers what it wrote last. */
+export class Application {
+  /** The last text that was committed for each id. */
+  readonly texts: Map<number, string>;
+  writes = 0;
+  readonly #clinic: Clinic;
+  readonly #keyNumber: number;
+  readonly #contextOf: (id: number) => string;
+  #isStopped = false;
+
+  constructor(clinic: Clinic, texts: Map<number, string>, keyNumber: number, contextOf: (id: number) => string) {
+    this.#clinic = clinic;
+    this.texts = texts;
+    this.#keyNumber = keyNumber;
+    this.#contextOf = contextOf;
+  }
+
+  /** Writes on one connection until it is stopped. */
+  async run(): Promise<void> {
+    const client = new pg.Client({ connectionString: this.#clinic.postgres.url });
+    await client.connect();
+    try {
+      while (!this.#isStopped) await this.#act(client);
+    } finally {
+      await client.end();
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Changes two rows in one transaction in any order, adds one, deletes one, or holds a lock for a while. */
+  async #act(client: pg.Client): Promise<void> {
+    const written = new Map<number, string | undefined>();
+    const highest = Math.max(...this.texts.keys());
+    const kind = randomInt(12);
+    await client.query('BEGIN');
+    if (kind === 0) {
+      // Only the first writer adds rows, so that two of them never mean the same one.
+      await this.#put(client, written, highest + randomInt(1, 1000));
+    } else if (kind === 1) {
+      const id = this.#someId();
+      await client.query('DELETE FROM patients WHERE id = $1', [id]);
+      written.set(id, undefined);
+    } else {
+      await this.#put(client, written, this.#someId());
+      if (kind < 4) await sleep(randomInt(20));
+      await this.#put(client, written, this.#someId());
+    }
+    await client.query('COMMIT');
+    for (const [id, text] of written) {
+      if (text === undefined) this.texts.delete(id);
+      else this.texts.set(id, text);
+    }
+    this.writes += written.size;
+    await sleep(randomInt(5));
+  }
+
+  async #put(client: pg.Client, written: Map<number, string | undefined>, id: number): Promise<void> {
+    const text = `written ${this.writes} by the application for ${id}`;
+    const row = this.#clinic.row(text, this.#keyNumber, this.#contextOf(id));
+    await client.query(
+      'INSERT INTO patients (id, notes) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET notes = excluded.notes',
+      [id, row],
+    );
+    written.set(id, text);
+  }
+
+  #someId(): number {
+    const ids = [...this.texts.keys()];
+    return ids[randomInt(ids.length)] ?? 1;
+  }
+}

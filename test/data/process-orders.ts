@@ -1,0 +1,13 @@
+import type { ColumnSpec } from '../../src/data/column.ts';
+import type { ReencryptOptions } from '../../src/data/reencrypt.ts';
+
+/** Two keys, the second current. */
+export const KEY_STAGES = { one: ['key-v1', 'AWSPREVIOUS'], two: ['key-v2', 'AWSCURRENT'] };
+
+/** What a process is told to do. The keys are a test's own. */
+export interface Orders {
+  readonly url: string;
+  readonly specs: readonly ColumnSpec[];
+  readonly keys: readonly string[];
+  readonly options: ReencryptOptions;
+}

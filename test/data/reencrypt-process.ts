@@ -1,0 +1,21 @@
+import { text } from 'node:stream/consumers';
+import { reencrypt } from '../../src/data/reencrypt.ts';
+import { RingKeys } from '../../src/data/ring-keys.ts';
+import { KEY_STAGES, type Orders } from './process-orders.ts';
+
+/** A process that re-encrypts as it is told on its standard input, and may be killed at any moment. */
+async function main(): Promise<void> {
+  const { url, specs, keys, options } = JSON.parse(await text(process.stdin)) as Orders;
+  const ring = await RingKeys.open(
+    {
+      describe: () => Promise.resolve({ VersionIdsToStages: KEY_STAGES }),
+      read: (versionId) => Promise.resolve({ SecretString: keys[versionId === 'one' ? 0 : 1] }),
+      close: () => undefined,
+    },
+    'a secret',
+  );
+  const reports = await reencrypt({ url }, specs, ring, options);
+  process.stdout.write(JSON.stringify(reports));
+}
+
+void main();
