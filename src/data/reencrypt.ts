@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyRotationError } from '../keyring/error.ts';
-import type { Column, ColumnSpec } from './column.ts';
+import { columnName, type Column, type ColumnSpec } from './column.ts';
 import { isLostConnection } from './database-error.ts';
-import { Session, type DatabaseAddress } from './database.ts';
+import { quoted, Session, type DatabaseAddress } from './database.ts';
 import { finishJob, jobTotals, leftRows, openJob, retargetJob, targetOf, type Job, type JobTotals } from './job.ts';
 import { workBatch } from './lane.ts';
 import { lookUpColumn } from './look-up-column.ts';
@@ -103,11 +103,30 @@ async function checkedColumns(
   try {
     const columns: Column[] = [];
     for (const spec of specs) columns.push(await lookUpColumn(session, spec));
+    for (const column of columns) requireReach(column);
     await decideTriggers(session, columns, triggers);
     for (const column of columns) await requireRoom(session, column, keys);
     return columns;
   } finally {
     await session.close();
+  }
+}
+
+/** Throws `INVALID_COLUMN` where rows are hidden from this user, or may not be changed by it. */
+function requireReach(column: Column): void {
+  const { unseen, mayUpdate, spec, table } = column;
+  if (unseen.length > 0) {
+    throw new KeyRotationError(
+      'INVALID_COLUMN',
+      `Not every row of ${columnName(column)} can be reached: ${unseen.join('; ')}. Connect to the primary server, as the ` +
+        "table's owner or as a role with BYPASSRLS.",
+    );
+  }
+  if (!mayUpdate) {
+    throw new KeyRotationError(
+      'INVALID_COLUMN',
+      `This user may not change ${columnName(column)}: GRANT SELECT, UPDATE (${quoted(spec.column)}) ON ${table} TO its role.`,
+    );
   }
 }
 

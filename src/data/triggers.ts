@@ -14,7 +14,7 @@ const TRIGGERS = `
          tgenabled = 'A'
     FROM pg_trigger JOIN tables ON tgrelid = id
    WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgtype::int & 16 > 0
-     AND (array_length(tgattr::int2[], 1) IS NULL
+     AND (tgattr::text = ''
           OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = tgrelid AND a.attname = $2 AND a.attnum = ANY (tgattr::int2[])))
   UNION ALL
   SELECT rulename, 'rule ON UPDATE', ev_enabled = 'A'

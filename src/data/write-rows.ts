@@ -70,15 +70,15 @@ export async function writeAcceptedRows(
   column: Column,
   changes: readonly Change[],
 ): Promise<Written> {
-  await session.change('SAVEPOINT some');
+  await session.change('SAVEPOINT part');
   try {
     const written = await writeRows(session, column, changes);
-    await session.change('RELEASE SAVEPOINT some');
+    await session.change('RELEASE SAVEPOINT part');
     return written;
   } catch (error) {
     if (!isRefusedValue(error)) throw error;
-    await session.change('ROLLBACK TO SAVEPOINT some');
-    await session.change('RELEASE SAVEPOINT some');
+    await session.change('ROLLBACK TO SAVEPOINT part');
+    await session.change('RELEASE SAVEPOINT part');
     const [change] = changes;
     if (change !== undefined && changes.length === 1) {
       return { written: 0, lost: [], refused: [{ change, reason: error.constraint ?? error.state ?? 'refused' }] };
