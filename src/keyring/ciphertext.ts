@@ -82,16 +82,23 @@ export function openNumbered(
  * that opens with this key and empty additional data. Gives `undefined` where none does.
  */
 export function openLegacy(boxes: readonly Uint8Array[], key: KeyMaterial): Buffer | undefined {
+  for (const box of boxes) {
+    const plaintext = openBox(box, 0, key, NO_ADDITIONAL_DATA);
+    if (plaintext !== undefined) return plaintext;
+  }
+  return undefined;
+}
+
+/**
+ * Makes attempts of which many may fail. Node throws an error for each, and collecting its stack, which nobody sees,
+ * would take twice as long as the cryptography.
+ */
+export function withoutStacks<T>(attempts: () => T): T {
   const limit = Error.stackTraceLimit;
   try {
-    // Node's errors carry a stack that nobody sees here, and collecting it costs twice the cryptography of a miss.
-    // Reflect.set, because a hardened program may have frozen Error.
+    // Reflect.set gives false, and does not throw, where a hardened program has frozen Error.
     Reflect.set(Error, 'stackTraceLimit', 0);
-    for (const box of boxes) {
-      const plaintext = openBox(box, 0, key, NO_ADDITIONAL_DATA);
-      if (plaintext !== undefined) return plaintext;
-    }
-    return undefined;
+    return attempts();
   } finally {
     Reflect.set(Error, 'stackTraceLimit', limit);
   }
@@ -128,7 +135,7 @@ function openBox(bytes: Uint8Array, start: number, key: KeyMaterial, additional:
   copy(bytes, start, NONCE_BYTES, nonceScratch, 0);
   copy(bytes, tagStart, TAG_BYTES, tagScratch, 0);
   const decipher = createDecipheriv(ALGORITHM, key.keyObject, nonceScratch, GCM_OPTIONS);
-  decipher.setAAD(additional);
+  if (additional.length > 0) decipher.setAAD(additional);
   decipher.setAuthTag(tagScratch);
   const plaintext = decipher.update(bytes.subarray(encryptedStart, tagStart));
   try {

@@ -22,7 +22,7 @@ export type ErrorCode =
   // The keys
   | 'INVALID_KEY_VALUE'
   | 'NO_CURRENT_KEY'
-  | 'PENDING_HAS_NO_VALUE'
+  | 'VERSION_HAS_NO_VALUE'
   | 'PENDING_NOT_FRESH'
   | 'RING_FULL'
   | 'RING_KEY_UNREADABLE'

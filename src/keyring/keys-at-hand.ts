@@ -10,7 +10,7 @@ export class KeysAtHand {
   readonly #ofVersion = new Map<string, KeyMaterial>();
   readonly #ofNumber = new Map<number, KeyMaterial>();
   readonly #numberOf = new Map<string, KeyNumber>();
-  #inOrder: KeyMaterial[] = [];
+  readonly #inOrder: KeyMaterial[] = [];
 
   /** Every key once; first the one that opened a row without a number last, since the next such row is likely its too. */
   get inOrder(): readonly KeyMaterial[] {
@@ -29,7 +29,7 @@ export class KeysAtHand {
   /** Takes a key in; the same key under a second version is tried once only. */
   add(key: KeyMaterial, versionId?: string): void {
     if (versionId !== undefined) this.#ofVersion.set(versionId, key);
-    if (!this.holds(key)) this.#inOrder = [...this.#inOrder, key];
+    if (!this.holds(key)) this.#inOrder.push(key);
   }
 
   holds(key: KeyMaterial): boolean {
@@ -51,9 +51,12 @@ export class KeysAtHand {
     }
   }
 
-  /** Puts a key first that has just opened a row which did not name it. */
+  /** Puts a key first that has just opened a row which did not name it; the one that was first takes its place. */
   putFirst(key: KeyMaterial): void {
-    if (this.#inOrder[0] === key) return;
-    this.#inOrder = [key, ...this.#inOrder.filter((other) => other !== key)];
+    const index = this.#inOrder.indexOf(key);
+    const first = this.#inOrder[0];
+    if (index <= 0 || first === undefined) return;
+    this.#inOrder[index] = first;
+    this.#inOrder[0] = key;
   }
 }

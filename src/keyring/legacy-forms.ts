@@ -66,8 +66,11 @@ function parseJsonForm(bytes: Uint8Array): Buffer | undefined {
 
 /** A cheap look before the parser is tried: most rows are random bytes. */
 function startsLikeJsonObject(bytes: Uint8Array): boolean {
-  const first = bytes.find((byte) => !JSON_SPACE.has(byte));
-  return first === OPENING_BRACE;
+  for (const byte of bytes) {
+    if (byte === OPENING_BRACE) return true;
+    if (!JSON_SPACE.has(byte)) return false;
+  }
+  return false;
 }
 
 function latin1(bytes: Uint8Array): string {

@@ -1,4 +1,4 @@
-import { openLegacy, openNumbered, requireCiphertextLength } from './ciphertext.ts';
+import { openLegacy, openNumbered, requireCiphertextLength, withoutStacks } from './ciphertext.ts';
 import type { KeyMaterial } from './key-material.ts';
 import type { KeyNumber } from './key-number.ts';
 import type { KeysAtHand } from './keys-at-hand.ts';
@@ -49,12 +49,14 @@ function openAsLegacy(bytes: Uint8Array, keys: KeysAtHand): Buffer | undefined {
 }
 
 function withEachKey(keys: KeysAtHand, open: (key: KeyMaterial) => Buffer | undefined): Buffer | undefined {
-  for (const key of keys.inOrder) {
-    const plaintext = open(key);
-    if (plaintext !== undefined) {
-      keys.putFirst(key);
-      return plaintext;
+  return withoutStacks(() => {
+    for (const key of keys.inOrder) {
+      const plaintext = open(key);
+      if (plaintext !== undefined) {
+        keys.putFirst(key);
+        return plaintext;
+      }
     }
-  }
-  return undefined;
+    return undefined;
+  });
 }
