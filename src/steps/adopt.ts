@@ -9,8 +9,8 @@ import { readKey } from './read-key.ts';
  * Gives `AWSPREVIOUS`, then `AWSCURRENT`, a number if they have none, so that no later rotation can push a key that
  * is in use out of every label. Resolves to the ring as it then is: the same object where there was nothing to do.
  *
- * A value that is no valid key never encrypted anything and stays unnumbered. Throws `VERSION_UNREADABLE` where a
- * value cannot be read: it may be a key that is in use.
+ * A value that is no valid key never encrypted anything and stays unnumbered. Throws `VERSION_UNREADABLE` or
+ * `VERSION_HAS_NO_VALUE` where a value cannot be read: it may be a key that is in use.
  */
 export async function adopt(deps: StepDependencies, secretId: string, ring: RingState): Promise<RingState> {
   let adopted = ring;

@@ -16,7 +16,7 @@ export async function adoptAndReport(deps: StepDependencies, secretId: string): 
     ring: ringState((await describe(deps, secretId)).VersionIdsToStages),
     alreadyCurrent: false,
   });
-  await fromFreshState(deps, read, secretId, async ({ ring }) => (await adopt(deps, secretId, ring)) !== ring);
+  await fromFreshState(deps, read, secretId, ({ ring }) => adopt(deps, secretId, ring));
   await reportRingState(deps, secretId);
 }
 

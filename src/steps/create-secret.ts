@@ -21,20 +21,20 @@ const FIRST_FORMAT: KeyFormat = { kind: 'base64' };
 export async function createSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
   const { secretId } = request;
   const read = () => readRotationState(deps, request);
+  // A token that is used once more, after its version was deleted, names another value than the one proven then.
+  deps.proven.delete(request.token);
   await fromFreshState(deps, read, secretId, async ({ ring, alreadyCurrent }) => {
-    if (alreadyCurrent) return (await adopt(deps, secretId, ring)) !== ring;
+    if (alreadyCurrent) return adopt(deps, secretId, ring);
     requireFreeSlots(ring, slotsNeeded(ring, request.token));
     const current = ring.current === undefined ? undefined : await readKey(deps, secretId, ring.current);
 
     const labels = await putFreshKey(deps, request, current?.format ?? FIRST_FORMAT);
     if (labels === 'token has a value') {
       await requireFreshPending(deps, request, ring, current?.key);
-      return false;
+      return ring;
     }
-    if (labels.includes('AWSCURRENT')) {
-      await adopt(deps, secretId, ringState((await describe(deps, secretId)).VersionIdsToStages));
-    }
-    return true;
+    if (!labels.includes('AWSCURRENT')) return { ...ring };
+    return { ...(await adopt(deps, secretId, ringState((await describe(deps, secretId)).VersionIdsToStages))) };
   });
 }
 

@@ -15,7 +15,7 @@ export async function finishSecret(deps: StepDependencies, request: RotationRequ
   await fromFreshState(deps, read, secretId, async (state) => {
     if (state.alreadyCurrent) {
       deps.log('already_current', { versionId: token });
-      return (await adopt(deps, secretId, state.ring)) !== state.ring;
+      return adopt(deps, secretId, state.ring);
     }
     // A finish that is invoked by hand on a placeholder would leave applications without a current key.
     if (!deps.proven.has(token)) await readKey(deps, secretId, token);
@@ -23,6 +23,7 @@ export async function finishSecret(deps: StepDependencies, request: RotationRequ
     if (!ring.numberOf.has(token)) ring = await attachNextNumber(deps, secretId, ring, token);
     await moveLabel(deps, secretId, { label: 'AWSCURRENT', to: token, from: ring.current });
     deps.log('key_promoted', { versionId: token, keyNumber: ring.numberOf.get(token), formerVersionId: ring.current });
-    return true;
+    deps.proven.delete(token);
+    return { ...ring };
   });
 }

@@ -1,5 +1,6 @@
 import { KeyRotationError } from '../keyring/error.ts';
 import { numberingLabel } from '../keyring/key-number.ts';
+import { retiredKeys } from '../keyring/retired-tag.ts';
 import { MAX_STAGING_LABELS, nextNumber, ringState, withNumber, type RingState } from '../keyring/ring-state.ts';
 import { awsErrorName, describeError, refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
@@ -63,16 +64,24 @@ export async function moveLabel(
 /**
  * Reads the secret again after a step's writes and puts back every numbering label of `seen` that is on no version
  * any more. Public reports disagree on whether AWS drops custom labels when `AWSCURRENT` moves; this does not depend
- * on the answer. Throws `NUMBER_LOST` where a label is on another version, or its version is gone.
+ * on the answer. A label that a retirement took away meanwhile stays away: its tag is written before the label goes.
+ *
+ * Throws `NUMBER_LOST` where a label is on another version, or its version is gone.
  */
-export async function keepNumbers(deps: StepDependencies, secretId: string, seen: RingState): Promise<void> {
+export async function keepNumbers(
+  deps: StepDependencies,
+  secretId: string,
+  ...seen: readonly RingState[]
+): Promise<void> {
   const secret = await deps.secrets.describeSecret({ SecretId: secretId }).catch((error: unknown) => {
     throw refused('DescribeSecret', secretId, error);
   });
   const now = ringState(secret.VersionIdsToStages);
-  for (const [number, versionId] of seen.versionOf) {
+  const retired = retiredKeys(secret.Tags);
+  for (const [number, versionId] of new Map(seen.flatMap(({ versionOf }) => [...versionOf]))) {
     const holder = now.versionOf.get(number);
     if (holder === versionId) continue;
+    if (holder === undefined && retired.some((key) => key.number === number && key.versionId === versionId)) continue;
     if (holder !== undefined) throw numberLost(number, versionId, `it is on version ${holder} now`);
     await moveLabel(deps, secretId, { label: numberingLabel(number), to: versionId }).catch((error: unknown) => {
       throw numberLost(number, versionId, describeError(error));

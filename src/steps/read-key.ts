@@ -15,7 +15,7 @@ const TIME_RESERVE = 2000;
 /**
  * Reads the key of one version, by its VersionId: a read by staging label right after a write has failed on AWS.
  *
- * Throws `INVALID_KEY_VALUE` where the value is no valid key, `PENDING_HAS_NO_VALUE` where the service finds no value
+ * Throws `INVALID_KEY_VALUE` where the value is no valid key, `VERSION_HAS_NO_VALUE` where the service finds no value
  * within a short time, and `VERSION_UNREADABLE` where it refuses to give one (access, KMS).
  */
 export async function readKey(deps: StepDependencies, secretId: string, versionId: string): Promise<StoredKey> {
@@ -64,8 +64,8 @@ function unreadable(versionId: string, error: unknown): KeyRotationError {
 
 function noValue(versionId: string, error: unknown): KeyRotationError {
   return new KeyRotationError(
-    'PENDING_HAS_NO_VALUE',
-    `Version ${versionId} has no value that can be read. Expected the key that createSecret stores; run createSecret first, or wait for Secrets Manager to try the rotation again.`,
+    'VERSION_HAS_NO_VALUE',
+    `Version ${versionId} has no value that can be read. If it is the pending version of a rotation, run createSecret first, or wait for Secrets Manager to try the rotation again; if it has a number, restore its value or retire its key.`,
     { cause: error },
   );
 }

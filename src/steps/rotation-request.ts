@@ -37,8 +37,19 @@ export function toRotationRequest(event: Readonly<Record<string, unknown>>): Rot
     step,
     secretId: text(event, 'SecretId', 1, 2048),
     token: text(event, 'ClientRequestToken', 32, 64),
-    rotationToken: event['RotationToken'] == null ? undefined : text(event, 'RotationToken', 36, 256),
+    rotationToken: rotationToken(event),
   };
+}
+
+/** `RotationToken` as the service's model has it. What does not fit is not sent on: a refusal might repeat it. */
+function rotationToken(event: Readonly<Record<string, unknown>>): string | undefined {
+  if (event['RotationToken'] === undefined || event['RotationToken'] === null) return undefined;
+  const token = text(event, 'RotationToken', 36, 256);
+  if (/^[a-zA-Z0-9-]+$/.test(token)) return token;
+  throw new KeyRotationError(
+    'INVALID_EVENT',
+    "RotationToken must consist of letters, digits and hyphens, found other characters. Rotations are started with 'aws secretsmanager rotate-secret', which fills it in.",
+  );
 }
 
 /** Fields are told by name, length and type alone, so that no value, `RotationToken` above all, gets into a message. */

@@ -67,22 +67,23 @@ export async function describe(deps: StepDependencies, secretId: string) {
  * Runs the body of a step on a fresh reading, and again from the first check whenever a label turns out to have moved
  * since that reading: a number is attached as a compare-and-swap, and losing the race means that the state was old.
  *
- * `body` resolves to whether it wrote anything. If it did, the state is read once more, and a numbering label of the
- * first reading that got lost on the way is put back.
+ * `body` resolves to the ring as it should then be: the very ring that it was given where it wrote nothing. If it wrote,
+ * the state is read once more, and a numbering label of the first reading, or of this run, that got lost on the way is
+ * put back.
  */
-export async function fromFreshState(
+export async function fromFreshState<State extends { readonly ring: RingState }>(
   deps: StepDependencies,
-  read: () => Promise<RotationState>,
+  read: () => Promise<State>,
   secretId: string,
-  body: (state: RotationState) => Promise<boolean>,
+  body: (state: State) => Promise<RingState>,
 ): Promise<void> {
   let seenFirst: RingState | undefined;
   for (let reading = 1; ; reading++) {
     const state = await read();
     seenFirst ??= state.ring;
     try {
-      const wrote = await body(state);
-      if (wrote || reading > 1) await keepNumbers(deps, secretId, seenFirst);
+      const after = await body(state);
+      if (after !== state.ring || reading > 1) await keepNumbers(deps, secretId, seenFirst, after);
       return;
     } catch (error) {
       if (!isKeyRotationError(error, 'LABEL_CONFLICT') || reading === MAX_READINGS) throw error;

@@ -6,7 +6,7 @@ import {
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { KeyRotationError } from '../keyring/error.ts';
-import { describeError } from './aws-error.ts';
+import { awsErrorName, describeError } from './aws-error.ts';
 import type { SecretsManager } from './dependencies.ts';
 
 /** Kept back from Lambda's time, so that a call that hangs ends in our words and not in a killed function. */
@@ -21,7 +21,7 @@ export function secretsManager(client: SecretsManagerClient, remainingTime: () =
   return {
     describeSecret: (input) => reach(client.send(new DescribeSecretCommand(input), limit())),
     getSecretValue: (input) => reach(client.send(new GetSecretValueCommand(input), limit())),
-    putSecretValue: (input) => reach(client.send(new PutSecretValueCommand(input), limit())),
+    putSecretValue: (input) => reach(client.send(new PutSecretValueCommand(input), limit())).catch(withoutInput),
     updateSecretVersionStage: (input) => reach(client.send(new UpdateSecretVersionStageCommand(input), limit())),
   };
 }
@@ -32,10 +32,32 @@ async function reach<T>(answer: Promise<T>): Promise<T> {
   } catch (error) {
     // The SDK marks what the service itself answered with `$fault`.
     if (error instanceof Error && '$fault' in error) throw error;
-    throw new KeyRotationError(
-      'CANNOT_REACH_AWS',
-      `cannot reach AWS Secrets Manager: ${describeError(error)}. Expected an answer within the function's time; check the VPC endpoint or NAT, the security group (HTTPS, 443 outbound), the endpoint URL and the function's credentials.`,
-      { cause: error },
-    );
+    throw cannotReach(error);
   }
+}
+
+/** A refusal of the input may repeat it, and with it a key or a `RotationToken`: only its name is passed on. */
+function withoutInput(error: unknown): never {
+  const name = awsErrorName(error);
+  if (name !== 'ValidationException' && name !== 'SerializationException') throw error;
+  throw Object.assign(new Error('the service refused the input, which is not repeated here'), { name });
+}
+
+function cannotReach(error: unknown): KeyRotationError {
+  const found = isAboutTheWay(error) ? describeError(error) : `an answer that cannot be read (${awsErrorName(error)})`;
+  return new KeyRotationError(
+    'CANNOT_REACH_AWS',
+    `cannot reach AWS Secrets Manager: ${found}. Expected an answer within the function's time; check the VPC endpoint or NAT, the security group (HTTPS, 443 outbound), the endpoint URL and the function's credentials.`,
+    isAboutTheWay(error) ? { cause: error } : undefined,
+  );
+}
+
+/**
+ * Whether an error speaks of the network, the time or the credentials alone. Any other, a parser's above all, may quote
+ * the answer that it could not read, and with it a key.
+ */
+function isAboutTheWay(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ('code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)) return true;
+  return ['TimeoutError', 'AbortError', 'CredentialsProviderError'].includes(error.name);
 }

@@ -19,7 +19,7 @@ export async function testSecret(deps: StepDependencies, request: RotationReques
   const { secretId, token } = request;
   const read = () => readRotationState(deps, request);
   await fromFreshState(deps, read, secretId, async ({ ring, alreadyCurrent }) => {
-    if (alreadyCurrent) return (await adopt(deps, secretId, ring)) !== ring;
+    if (alreadyCurrent) return adopt(deps, secretId, ring);
     const pending = await readPending(deps, request, ring);
     const sealed = proveKey(pending.key);
     for (const [versionId, number] of ring.numberOf) {
@@ -29,7 +29,7 @@ export async function testSecret(deps: StepDependencies, request: RotationReques
     }
     deps.proven.add(token);
     deps.log('key_proven', { versionId: token, ringKeys: ring.numberOf.size });
-    return false;
+    return ring;
   });
 }
 
@@ -37,7 +37,7 @@ async function readPending(deps: StepDependencies, request: RotationRequest, rin
   try {
     return await readKey(deps, request.secretId, request.token);
   } catch (error) {
-    if (!isKeyRotationError(error, 'PENDING_HAS_NO_VALUE') || ring.current !== undefined) throw error;
+    if (!isKeyRotationError(error, 'VERSION_HAS_NO_VALUE') || ring.current !== undefined) throw error;
     throw new KeyRotationError(
       'NO_CURRENT_KEY',
       `Secret '${request.secretId}' has no key yet, so there is nothing to test. Rotate it once without RotateImmediately=false: that makes key 1.`,
