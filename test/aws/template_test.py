@@ -1,0 +1,42 @@
+"""What AWS's own tools say of the template, and what `sam build` makes of it."""
+
+import json
+import subprocess
+import unittest
+
+from started import REPOSITORY, TOOLS, built, clean_environment, sam_built
+
+
+def run(tool, *arguments):
+    command = [str(TOOLS / tool), *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, env=clean_environment(), capture_output=True, text=True)
+
+
+class TemplateTest(unittest.TestCase):
+    def assert_content(self, done):
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_sam_validate_with_lint_has_no_finding(self):
+        self.assert_content(run("sam", "validate", "--lint"))
+
+    def test_cfn_lint_has_no_finding_in_any_region(self):
+        done = run("cfn-lint", "template.yaml", "--regions", "ALL_REGIONS")
+        self.assert_content(done)
+        self.assertEqual(done.stdout.strip(), "")
+
+    def test_checkov_has_no_finding_that_is_not_skipped_with_a_reason(self):
+        options = ("--framework", "cloudformation", "--compact", "--skip-download", "--output", "json")
+        done = run("checkov", "-f", "template.yaml", *options)
+        self.assert_content(done)
+        results = json.loads(done.stdout)["results"]
+        self.assertEqual(results["failed_checks"], [])
+        self.assertGreater(len(results["passed_checks"]), 50)
+        for skipped in results["skipped_checks"]:
+            reason = skipped["check_result"]["suppress_comment"]
+            self.assertGreater(len(reason), 30, skipped["check_id"])
+
+    def test_sam_build_makes_the_very_bundle_that_the_tests_run(self):
+        folders = [sam_built() / "KeyRotationFunction", built() / "lambda"]
+        by_sam, by_us = ({file.name: file.read_bytes() for file in folder.iterdir()} for folder in folders)
+        self.assertEqual(by_sam.keys(), by_us.keys())
+        self.assertTrue(by_sam == by_us, "the bundles differ (or the sources changed between the two builds)")
