@@ -81,7 +81,7 @@ export function readCommandLine(argv: readonly string[], write?: (text: string) 
     .option('--function-name <name>', 'its name there (default: the one in RotationLambdaARN)')
     .option(
       '--lambda-access-key <id>',
-      'the access key id of that Lambda, so that its own changes are known as its own',
+      'the access key id of that Lambda, so that its own changes are known as its own (default: what the SAM CLI takes)',
     )
     .option(
       '--env-vars <file>',

@@ -7,7 +7,7 @@ import { readCommandLine, type Settings } from './command-line.ts';
 import { bridgeAddress, hostForContainers, urlForContainers } from './container-address.ts';
 import { messageOf } from './error-message.ts';
 import { SECRET_NAME, secretToRotate, stepsByHand } from './mid-rotation.ts';
-import { FUNCTION_ID, writeEnvironmentFile } from './sam-files.ts';
+import { FUNCTION_ID, SAM_ACCESS_KEY_ID, writeEnvironmentFile } from './sam-files.ts';
 import { startLocalService, type LambdaChoice, type LocalService } from './start.ts';
 import { StateFileError } from './state-file.ts';
 import type { ServiceState } from './state.ts';
@@ -39,7 +39,7 @@ async function run(settings: Settings): Promise<void> {
     // Who runs the steps by hand is not told of the changes that they make.
     notices: settings.notices && !isByHand,
     ...(settings.state === undefined ? {} : { stateFile: settings.state }),
-    ...(settings.lambdaAccessKey === undefined ? {} : { lambdaAccessKeyIds: [settings.lambdaAccessKey] }),
+    lambdaAccessKeyIds: [settings.lambdaAccessKey ?? SAM_ACCESS_KEY_ID],
     ...(isByHand ? { initial: secretToRotate(region, accountId, Date.now()) } : {}),
     lambda: isByHand ? byHand(midRotation, () => local.service.state) : await lambdaOf(settings),
   });
@@ -47,7 +47,7 @@ async function run(settings: Settings): Promise<void> {
   say(
     `Secrets Manager for this machine: ${local.url} (${region}, account ${accountId})`,
     '',
-    `export AWS_ENDPOINT_URL_SECRETS_MANAGER=${local.url} AWS_REGION=${region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local`,
+    `export AWS_ENDPOINT_URL_SECRETS_MANAGER=${local.url} AWS_REGION=${region} AWS_DEFAULT_REGION=${region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local`,
     '',
   );
   try {

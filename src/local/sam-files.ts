@@ -5,6 +5,9 @@ import { ROTATION_STEPS } from './lambda-invocation.ts';
 /** The function's name in template.yaml. */
 export const FUNCTION_ID = 'KeyRotationFunction';
 
+/** The access key that the SAM CLI gives to a function when it finds no credentials. */
+export const SAM_ACCESS_KEY_ID = 'defaultkey';
+
 /** What the function is to know when it runs in a container of the SAM CLI. */
 export interface FunctionEnvironment {
   /** Where a container reaches the local service. */
