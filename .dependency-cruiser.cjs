@@ -49,6 +49,18 @@ module.exports = {
       to: { path: '^src/story/' },
     },
     {
+      name: 'the-commands-know-data-steps-and-keyring',
+      severity: 'error',
+      from: { path: '^src/cli/' },
+      to: { path: '^src/(?!cli/|data/|steps/|keyring/)' },
+    },
+    {
+      name: 'nobody-knows-the-commands',
+      severity: 'error',
+      from: { path: '^src/(?!cli/)' },
+      to: { path: '^src/cli/' },
+    },
+    {
       name: 'no-test-code-in-the-product',
       severity: 'error',
       from: { path: '^src/' },

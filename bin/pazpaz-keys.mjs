@@ -1,0 +1,46 @@
+#!/usr/bin/env node
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** What `npm run build` makes, too; here it is made again whenever a source is newer, which takes half a second. */
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const BUILT = join(ROOT, 'dist/cli/pazpaz-keys.mjs');
+const SOURCES = ['cli', 'steps', 'keyring'].map((folder) => join(ROOT, 'src', folder));
+
+if (await isOutdated()) await build();
+await import(BUILT);
+
+async function isOutdated() {
+  const built = await changedAt(BUILT);
+  for (const folder of SOURCES) {
+    const files = await readdir(folder, { recursive: true }).catch(() => []);
+    const changes = await Promise.all(files.map((file) => changedAt(join(folder, file))));
+    if (Math.max(0, ...changes) > built) return true;
+  }
+  return built === 0;
+}
+
+async function changedAt(path) {
+  return stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  );
+}
+
+async function build() {
+  const { buildTool } = await import('../build/tool.mjs').catch((error) => {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    process.stderr.write(`pazpaz-keys is not built, and what builds it is not installed. Run in ${ROOT}: npm ci\n`);
+    process.exit(1);
+  });
+  await mkdir(join(ROOT, 'dist/cli'), { recursive: true });
+  // Elsewhere first: another process may be starting the same command.
+  const folder = await mkdtemp(join(ROOT, 'dist/cli/building-'));
+  try {
+    await buildTool(folder, { 'pazpaz-keys': join(ROOT, 'src/cli/main.ts') });
+    await rename(join(folder, 'pazpaz-keys.mjs'), BUILT);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,25 @@
+import { build } from 'esbuild';
+
+/**
+ * Builds what runs on somebody's machine: one file for each entry, with its libraries, easy to read in a stack trace.
+ *
+ * @param {string} outdir where to.
+ * @param {Record<string, string>} entryPoints sources by the name of what is built, without its ending `.mjs`.
+ */
+export async function buildTool(outdir, entryPoints) {
+  await build({
+    entryPoints,
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    // Libraries in CommonJS ask for Node's own modules with `require`, which an ES module has to make for itself.
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
+    },
+    legalComments: 'none',
+    logLevel: 'warning',
+  });
+}

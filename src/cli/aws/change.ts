@@ -1,0 +1,47 @@
+import type { OperatorSecrets } from '../dependencies.ts';
+
+/** One thing that a command has changed, or would change. Holds no key. */
+export type Change =
+  | { readonly change: 'label-attached'; readonly label: string; readonly to: string }
+  | { readonly change: 'label-moved'; readonly label: string; readonly from: string; readonly to: string }
+  | { readonly change: 'label-detached'; readonly label: string; readonly from: string }
+  | { readonly change: 'value-stored'; readonly versionId: string; readonly labels: readonly string[] }
+  | { readonly change: 'tag-set'; readonly key: string; readonly value: string }
+  | { readonly change: 'tag-removed'; readonly key: string }
+  | { readonly change: 'rotation-started'; readonly versionId: string };
+
+/** The same calls; `onChange` hears of each that changed something, once the service has answered. */
+export function recorded(secrets: OperatorSecrets, onChange: (change: Change) => void): OperatorSecrets {
+  return {
+    ...secrets,
+    putSecretValue: async (input) => {
+      const output = await secrets.putSecretValue(input);
+      const labels = input.VersionStages ?? ['AWSCURRENT'];
+      onChange({ change: 'value-stored', versionId: output.VersionId ?? input.ClientRequestToken ?? '', labels });
+      return output;
+    },
+    updateSecretVersionStage: async (input) => {
+      const output = await secrets.updateSecretVersionStage(input);
+      const { VersionStage: label = '', MoveToVersionId: to, RemoveFromVersionId: from } = input;
+      if (to !== undefined && from !== undefined) onChange({ change: 'label-moved', label, from, to });
+      else if (to !== undefined) onChange({ change: 'label-attached', label, to });
+      else if (from !== undefined) onChange({ change: 'label-detached', label, from });
+      return output;
+    },
+    rotateSecret: async (input) => {
+      const output = await secrets.rotateSecret(input);
+      onChange({ change: 'rotation-started', versionId: output.VersionId ?? input.ClientRequestToken ?? '' });
+      return output;
+    },
+    tagResource: async (input) => {
+      const output = await secrets.tagResource(input);
+      for (const { Key = '', Value = '' } of input.Tags ?? []) onChange({ change: 'tag-set', key: Key, value: Value });
+      return output;
+    },
+    untagResource: async (input) => {
+      const output = await secrets.untagResource(input);
+      for (const key of input.TagKeys ?? []) onChange({ change: 'tag-removed', key });
+      return output;
+    },
+  };
+}

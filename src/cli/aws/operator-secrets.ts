@@ -1,0 +1,54 @@
+import {
+  DescribeSecretCommand,
+  GetSecretValueCommand,
+  ListSecretsCommand,
+  ListSecretVersionIdsCommand,
+  PutSecretValueCommand,
+  RotateSecretCommand,
+  TagResourceCommand,
+  UntagResourceCommand,
+  UpdateSecretVersionStageCommand,
+  type SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
+import { KeyRotationError } from '../../keyring/error.ts';
+import type { OperatorSecrets } from '../dependencies.ts';
+
+/**
+ * An operator's calls over the AWS SDK. Errors of the service come through as they are; anything else means that it was
+ * not reached: `CANNOT_REACH_AWS`.
+ */
+export function operatorSecrets(client: SecretsManagerClient): OperatorSecrets {
+  return {
+    describeSecret: (input) => reach(client.send(new DescribeSecretCommand(input))),
+    getSecretValue: (input) => reach(client.send(new GetSecretValueCommand(input))),
+    putSecretValue: (input) => reach(client.send(new PutSecretValueCommand(input))),
+    updateSecretVersionStage: (input) => reach(client.send(new UpdateSecretVersionStageCommand(input))),
+    listSecretVersionIds: (input) => reach(client.send(new ListSecretVersionIdsCommand(input))),
+    listSecrets: (input) => reach(client.send(new ListSecretsCommand(input))),
+    rotateSecret: (input) => reach(client.send(new RotateSecretCommand(input))),
+    tagResource: (input) => reach(client.send(new TagResourceCommand(input))),
+    untagResource: (input) => reach(client.send(new UntagResourceCommand(input))),
+  };
+}
+
+async function reach<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    // The SDK marks what the service itself answered with `$fault`.
+    if (error instanceof Error && '$fault' in error) throw error;
+    // Only the name and what the system calls it: a parser's error quotes the answer that it could not read.
+    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? `: ${error.code}` : '';
+    const name = error instanceof Error ? error.name : 'unknown error';
+    throw new KeyRotationError(
+      'CANNOT_REACH_AWS',
+      `Cannot reach AWS Secrets Manager (${name}${code}). ${advice(name)}`,
+    );
+  }
+}
+
+function advice(name: string): string {
+  return name === 'CredentialsProviderError'
+    ? 'No credentials were found: log in (aws sso login), or name a --profile.'
+    : 'Check the region, the endpoint URL, and whether this machine reaches it over HTTPS (443): proxy, VPC endpoint, NAT, security group.';
+}

@@ -1,0 +1,77 @@
+import type { Command } from 'commander';
+import { KeyRotationError } from '../keyring/error.ts';
+import type { ExitCode } from './exit-code.ts';
+import type { Paint } from './screen/paint.ts';
+import type { CommonOptions, Session } from './session.ts';
+import type { World } from './world.ts';
+
+/** What a command came to. */
+export interface Finished {
+  /** For `--json`, beside the changes. */
+  readonly result: object;
+  readonly lines: (paint: Paint) => readonly string[];
+  readonly exitCode?: ExitCode;
+  /** Whether the changes are to be listed: yes, unless it only reads. */
+  readonly isReadOnly?: boolean;
+}
+
+/** A command as the command line offers it. `O`: its own options, as commander gives them. */
+export interface CommandDefinition<O extends object> {
+  readonly name: string;
+  readonly summary: string;
+  /** Further sentences of the help text. */
+  readonly details?: string;
+  readonly examples: readonly string[];
+  /** `asks`: also has `--yes`. Both have `--dry-run`. */
+  readonly writes?: 'asks' | 'at once';
+  /** Adds its own options and arguments. */
+  readonly setUp?: (command: Command) => Command;
+  readonly run: (
+    session: Session,
+    options: O & CommonOptions,
+    args: readonly string[],
+    world: World,
+  ) => Promise<Finished>;
+}
+
+/** What stands in front of a screen that shows what a command came to. */
+export type Execute = <O extends object>(
+  definition: CommandDefinition<O>,
+  options: O & CommonOptions,
+  args: readonly string[],
+) => Promise<void>;
+
+const EXIT_CODES =
+  'Exit codes: 0 done, 1 refused or something found, 2 wrong usage, 3 AWS or the database cannot be reached.';
+
+/** Adds a command, with the options that all have, and its examples, to the program. */
+export function addCommand<O extends object>(
+  program: Command,
+  definition: CommandDefinition<O>,
+  execute: Execute,
+): void {
+  const { name, summary, details, examples, writes, setUp } = definition;
+  const command = program
+    .command(name)
+    .summary(summary)
+    .description([`${summary}.`, ...(details === undefined ? [] : [details])].join('\n\n'));
+  setUp?.(command);
+  command
+    .option('--secret-id <name>', 'name or ARN of the secret (default: SECRETS_MANAGER_KEY_NAME)')
+    .option('--region <region>', 'its region (default: AWS_REGION, AWS_DEFAULT_REGION, the profile)')
+    .option('--endpoint-url <url>', 'another endpoint of Secrets Manager, such as a local one')
+    .option('--profile <name>', 'a profile of the AWS configuration files')
+    .option('--json', 'print one JSON object; pazpaz-keys schema shows its shape');
+  if (writes !== undefined) command.option('--dry-run', 'change nothing, and say what would be changed');
+  if (writes === 'asks') command.option('-y, --yes', 'do not ask');
+  const lines = examples.map((example) => `  ${example}`);
+  command.addHelpText('after', `\nExample${lines.length === 1 ? '' : 's'}:\n${lines.join('\n')}\n\n${EXIT_CODES}`);
+  command.action(async () => {
+    await execute(definition, command.opts<O & CommonOptions>(), command.args);
+  });
+}
+
+/** Throws `INVALID_SETTINGS`: options that do not go together. */
+export function wrongUsage(message: string): never {
+  throw new KeyRotationError('INVALID_SETTINGS', message);
+}

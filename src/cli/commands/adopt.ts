@@ -1,0 +1,107 @@
+import { KeyRotationError } from '../../keyring/error.ts';
+import type { KeyNumber } from '../../keyring/key-number.ts';
+import type { RingState } from '../../keyring/ring-state.ts';
+import { adopt } from '../../steps/adopt.ts';
+import { attachNextNumber } from '../../steps/numbering.ts';
+import type { CommandDependencies } from '../dependencies.ts';
+import { finishIncoming } from './incoming.ts';
+import { retiredKeys } from '../../keyring/retired-tag.ts';
+import { keyOrNone, onFreshRing, readableKey, describedRing } from './ring.ts';
+import { listVersions } from './versions.ts';
+
+export interface AdoptOptions {
+  /** A version without labels to rescue as well. */
+  readonly versionId?: string | undefined;
+}
+
+export interface AdoptResult {
+  /** The number of the version that was to be rescued: new, or the one by which its key is on the ring already. */
+  readonly rescued?: { readonly versionId: string; readonly number: number };
+}
+
+/**
+ * Gives every key in use a number, finishes what a killed `put --not-current` left, and rescues a version without
+ * labels. Refuses a version that was retired (`VERSION_IS_RETIRED`), that is gone (`UNKNOWN_VERSION`), that holds no
+ * key (`INVALID_KEY_VALUE`) or that a rotation has made (`ROTATION_UNDER_WAY`), before it writes anything.
+ */
+export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOptions): Promise<AdoptResult> {
+  if (versionId !== undefined) await requireRescuable(deps, versionId);
+  await adoptInUse(deps);
+  if (versionId === undefined) return {};
+  return { rescued: { versionId, number: await rescue(deps, versionId) } };
+}
+
+/** Numbers `AWSPREVIOUS` and `AWSCURRENT`, and the key that arrived as `key-incoming`. */
+export async function adoptInUse(deps: CommandDependencies): Promise<void> {
+  await onFreshRing(deps, async ({ ring }) => {
+    const adopted = await adopt(deps, deps.secretId, ring);
+    return (await finishIncoming(deps, adopted)) || adopted !== ring;
+  });
+}
+
+async function rescue(deps: CommandDependencies, versionId: string): Promise<KeyNumber> {
+  let number: KeyNumber | undefined;
+  await onFreshRing(deps, async ({ ring }) => {
+    number = await numberOfKey(deps, ring, versionId);
+    if (number !== undefined) return false;
+    number = (await attachNextNumber(deps, deps.secretId, ring, versionId)).numberOf.get(versionId);
+    return true;
+  });
+  if (number === undefined)
+    throw new KeyRotationError('NUMBER_LOST', `Version ${versionId} has lost its number again.`);
+  return number;
+}
+
+/** The number under which this version's key can be read already: its own, or that of a copy. */
+async function numberOfKey(
+  deps: CommandDependencies,
+  ring: RingState,
+  versionId: string,
+): Promise<KeyNumber | undefined> {
+  const own = ring.numberOf.get(versionId);
+  if (own !== undefined) return own;
+  const key = await keyOrNone(deps, versionId);
+  if (key === undefined) return undefined;
+  for (const [other, number] of ring.numberOf) {
+    if ((await readableKey(deps, other))?.equals(key) === true) return number;
+  }
+  return undefined;
+}
+
+async function requireRescuable(deps: CommandDependencies, versionId: string): Promise<void> {
+  const { secret, ring } = await describedRing(deps);
+  if (ring.numberOf.has(versionId)) return;
+  const retired = retiredKeys(secret.Tags).find((key) => key.versionId === versionId);
+  if (retired !== undefined) {
+    throw new KeyRotationError(
+      'VERSION_IS_RETIRED',
+      `Version ${versionId} is key ${retired.number}, retired on ${retired.date}. 'pazpaz-keys restore ${retired.number}' brings it back under its own number.`,
+    );
+  }
+  if (ring.pending === versionId && ring.current !== versionId) {
+    throw new KeyRotationError(
+      'ROTATION_UNDER_WAY',
+      `Version ${versionId} is the pending version of a rotation, which numbers it by itself. 'pazpaz-keys rotate --wait' follows it.`,
+    );
+  }
+  await requireKeyIn(deps, versionId);
+}
+
+async function requireKeyIn(deps: CommandDependencies, versionId: string): Promise<void> {
+  if (!(await isListed(deps, versionId))) {
+    throw new KeyRotationError(
+      'UNKNOWN_VERSION',
+      `The secret has no version ${versionId}: AWS has deleted it, or the id is wrong. 'pazpaz-keys status' lists every version that is left.`,
+    );
+  }
+  if ((await keyOrNone(deps, versionId)) === undefined) {
+    throw new KeyRotationError(
+      'INVALID_KEY_VALUE',
+      `Version ${versionId} holds no valid key, so it never encrypted anything and needs no number.`,
+    );
+  }
+}
+
+async function isListed(deps: CommandDependencies, versionId: string): Promise<boolean> {
+  return (await listVersions(deps)).some((version) => version.VersionId === versionId);
+}

@@ -1,0 +1,18 @@
+import type { KeyNumber } from '../../keyring/key-number.ts';
+
+/** What rows at rest still need, each counted only after it was opened (design.md, section 9). */
+export interface CensusResult {
+  /** Rows that open with the key of their number. */
+  readonly rowsByNumber: ReadonlyMap<KeyNumber, number>;
+  /** Rows with number 0: their writer did not know the number of its key. */
+  readonly rowsWithNumberZero: number;
+  /** Rows that open as data written before this system. */
+  readonly legacyRows: number;
+  /** Rows that open with nothing. */
+  readonly unattributableRows: number;
+  /** Whether it saw every row. */
+  readonly isComplete: boolean;
+}
+
+/** Counts the rows; `numbers` are the keys that it is asked for. Throws `NO_CENSUS` where nothing says what to count. */
+export type Census = (numbers: readonly KeyNumber[]) => Promise<CensusResult>;

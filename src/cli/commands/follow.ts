@@ -1,0 +1,81 @@
+import { KeyRotationError } from '../../keyring/error.ts';
+import { hasValue } from '../../steps/read-key.ts';
+import type { CommandDependencies } from '../dependencies.ts';
+import { describedRing } from './ring.ts';
+
+/** How far a rotation has come, as its labels show it. */
+export type RotationStage = 'waits for its key' | 'has its number' | 'is current';
+
+/** A line of the function's log that is about one of its steps. */
+export interface StepLine {
+  readonly step: string;
+  readonly outcome: 'started' | 'finished' | 'failed';
+  /** Why it failed: code and message. */
+  readonly reason?: string;
+}
+
+export interface FollowOptions {
+  readonly versionId: string;
+  /** Milliseconds after which it gives up watching; the rotation goes on. */
+  readonly timeLimit: number;
+  readonly onStage: (stage: RotationStage) => void;
+  readonly onStep: (line: StepLine) => void;
+  /** New lines of the function's log at each call. Absent: the log cannot be read here. */
+  readonly readLog?: (() => Promise<readonly StepLine[]>) | undefined;
+}
+
+/** Between two looks, in milliseconds. DescribeSecret, which no alarm on reads counts. */
+const PAUSE = 1000;
+
+/**
+ * Watches a rotation until its version is `AWSCURRENT`. Resolves to the new key's number (0: not numbered yet). Throws
+ * `ROTATION_NOT_FINISHED` where it was abandoned or takes too long, with why its last step failed where the log shows it.
+ */
+export async function followRotation(deps: CommandDependencies, options: FollowOptions): Promise<number> {
+  const { versionId, timeLimit, onStage, onStep, readLog } = options;
+  let stage: RotationStage | undefined;
+  let lastFailure: string | undefined;
+  for (let waited = 0; ; waited += PAUSE) {
+    for (const line of (await readLog?.()) ?? []) {
+      onStep(line);
+      if (line.outcome === 'failed') lastFailure = `${line.step} failed: ${line.reason ?? 'no reason given'}`;
+    }
+    const { ring } = await describedRing(deps);
+    const labels = ring.stages[versionId] ?? [];
+    const number = ring.numberOf.get(versionId) ?? 0;
+    const now = stageOf(labels, number);
+    if (now !== stage) onStage((stage = now));
+    if (now === 'is current') return number;
+    if (!labels.includes('AWSPENDING')) throw abandoned(versionId, lastFailure);
+    if (waited >= timeLimit) throw tooLong(versionId, timeLimit, await whatIsLeft(deps, versionId), lastFailure);
+    await deps.sleep(PAUSE);
+  }
+}
+
+function stageOf(labels: readonly string[], number: number): RotationStage {
+  if (labels.includes('AWSCURRENT')) return 'is current';
+  return number > 0 ? 'has its number' : 'waits for its key';
+}
+
+async function whatIsLeft(deps: CommandDependencies, versionId: string): Promise<string> {
+  return (await hasValue(deps, deps.secretId, versionId)) ? 'its key is made' : 'its key is not made yet';
+}
+
+function abandoned(versionId: string, failure: string | undefined): KeyRotationError {
+  return new KeyRotationError(
+    'ROTATION_NOT_FINISHED',
+    `The rotation of version ${versionId} was abandoned: AWSPENDING is not on it any more (a put by hand, or a clean-up). ${why(failure)}Nothing was lost. To rotate: pazpaz-keys rotate --wait.`,
+  );
+}
+
+function tooLong(versionId: string, limit: number, left: string, failure: string | undefined): KeyRotationError {
+  return new KeyRotationError(
+    'ROTATION_NOT_FINISHED',
+    `The rotation of version ${versionId} is not finished after ${Math.round(limit / 1000)} s (${left}). ${why(failure)}` +
+      "The current key is unchanged, and AWS tries again by itself. Next: 'pazpaz-keys doctor' looks for the cause, the function's log names it, 'pazpaz-keys rotate --clean-up' ends it.",
+  );
+}
+
+function why(failure: string | undefined): string {
+  return failure === undefined ? '' : `Its last failure: ${failure}. `;
+}

@@ -1,0 +1,84 @@
+import { KeyRotationError } from '../../keyring/error.ts';
+import { numberingLabel, type KeyNumber } from '../../keyring/key-number.ts';
+import { refused } from '../../steps/aws-error.ts';
+import { moveLabel, requireFreeSlots } from '../../steps/numbering.ts';
+import type { CommandDependencies } from '../dependencies.ts';
+import { retiredKeys, retiredTagKey, type RetiredKey } from '../../keyring/retired-tag.ts';
+import { onFreshRing, type DescribedRing } from './ring.ts';
+import { listVersions } from './versions.ts';
+
+export interface RestoreResult {
+  readonly versionId: string;
+  /** Every number of the key: one, unless its version had several. */
+  readonly numbers: readonly number[];
+  readonly wasThere: boolean;
+}
+
+/**
+ * Gives a retired key its numbers back, while AWS still has its version, and removes the record of its retirement.
+ * Refuses a number that was never retired or whose version is gone (`NOT_RESTORABLE`), and without free labels
+ * (`RING_FULL`), before it writes anything.
+ */
+export async function runRestore(deps: CommandDependencies, number: KeyNumber): Promise<RestoreResult> {
+  let result: RestoreResult | undefined;
+  await onFreshRing(deps, async (described) => {
+    const records = recordsOf(described, number);
+    const holder = described.ring.versionOf.get(number);
+    const versionId = records[0]?.versionId ?? holder;
+    if (versionId === undefined) throw notRetired(number, described);
+    if (holder !== undefined && holder !== versionId) throw taken(number, holder);
+    const missing = records.filter((record) => !described.ring.versionOf.has(record.number));
+    requireFreeSlots(described.ring, missing.length);
+    if (missing.length > 0) await requireExisting(deps, number, versionId);
+
+    for (const record of missing) {
+      await moveLabel(deps, deps.secretId, { label: numberingLabel(record.number), to: versionId });
+    }
+    if (records.length > 0) await forget(deps, records);
+    result = {
+      versionId,
+      numbers: records.length === 0 ? [number] : records.map((record) => record.number),
+      wasThere: missing.length === 0,
+    };
+    return missing.length > 0;
+  });
+  if (result === undefined) throw new KeyRotationError('NOT_RESTORABLE', `Key ${number} could not be restored.`);
+  return result;
+}
+
+/** The record of this number, and those of other numbers of the same version. */
+function recordsOf({ secret }: DescribedRing, number: KeyNumber): readonly RetiredKey[] {
+  const all = retiredKeys(secret.Tags);
+  const own = all.find((record) => record.number === number);
+  return all.filter((record) => record.versionId === own?.versionId);
+}
+
+async function requireExisting(deps: CommandDependencies, number: KeyNumber, versionId: string): Promise<void> {
+  if ((await listVersions(deps)).some((version) => version.VersionId === versionId)) return;
+  throw new KeyRotationError(
+    'NOT_RESTORABLE',
+    `Key ${number} cannot be restored: AWS has deleted its version ${versionId}. Rows that need it can be read only from a backup of the key (pazpaz-keys put --not-current adds one).`,
+  );
+}
+
+async function forget(deps: CommandDependencies, records: readonly RetiredKey[]): Promise<void> {
+  const TagKeys = records.map(({ number }) => retiredTagKey(number));
+  await deps.secrets.untagResource({ SecretId: deps.secretId, TagKeys }).catch((error: unknown) => {
+    throw refused('UntagResource', deps.secretId, error);
+  });
+}
+
+function notRetired(number: KeyNumber, { secret }: DescribedRing): KeyRotationError {
+  const known = retiredKeys(secret.Tags).map((record) => record.number);
+  return new KeyRotationError(
+    'NOT_RESTORABLE',
+    `Nothing is recorded of a retired key ${number}; recorded: ${known.join(', ') || 'none'}. A version without labels that 'pazpaz-keys status' still lists comes back under a new number: pazpaz-keys adopt --version-id VERSION.`,
+  );
+}
+
+function taken(number: KeyNumber, holder: string): KeyRotationError {
+  return new KeyRotationError(
+    'NOT_RESTORABLE',
+    `Number ${number} is on version ${holder} now, which somebody must have labelled by hand. A number never names two versions: adopt the retired one under a new number (pazpaz-keys adopt --version-id).`,
+  );
+}

@@ -1,0 +1,18 @@
+import type { Tag } from '@aws-sdk/client-secrets-manager';
+import type { KeyNumber } from '../../keyring/key-number.ts';
+import { retiredKeys, type RetiredKey } from '../../keyring/retired-tag.ts';
+
+/** Records that stay; a secret can have 50 tags in all. */
+const MAX_RECORDS = 20;
+
+/** The records that have to go when `added` come: those whose version is gone, and the oldest beyond 20. */
+export function outdatedRecords(
+  tags: readonly Tag[] | undefined,
+  existingVersions: ReadonlySet<string>,
+  added: readonly KeyNumber[],
+): readonly RetiredKey[] {
+  const others = retiredKeys(tags).filter(({ number }) => !added.includes(number));
+  const gone = others.filter(({ versionId }) => !existingVersions.has(versionId));
+  const left = others.filter((record) => !gone.includes(record)).sort((a, b) => (a.date < b.date ? -1 : 1));
+  return [...gone, ...left.slice(0, Math.max(0, left.length + added.length - MAX_RECORDS))];
+}

@@ -1,0 +1,167 @@
+import type { DescribeSecretResponse, SecretVersionsListEntry } from '@aws-sdk/client-secrets-manager';
+import { isKeyRotationError } from '../../keyring/error.ts';
+import { numberOfLabel } from '../../keyring/key-number.ts';
+import { AWS_LABELS, MAX_STAGING_LABELS, type RingState } from '../../keyring/ring-state.ts';
+import { pendingKind, rotationAge } from '../../steps/adoption.ts';
+import type { CommandDependencies } from '../dependencies.ts';
+import { abandonedVersions } from './abandoned-tags.ts';
+import { INCOMING_LABEL } from './incoming.ts';
+import { retiredKeys } from '../../keyring/retired-tag.ts';
+import { describedRing } from './ring.ts';
+import { listVersions } from './versions.ts';
+
+/** What a version is to the ring. */
+export type VersionState =
+  | 'current'
+  | 'previous'
+  | 'reads'
+  | 'pending'
+  | 'placeholder'
+  | 'arriving'
+  | 'retired'
+  | 'abandoned'
+  | 'foreign label only'
+  | 'no label';
+
+export interface VersionReport {
+  readonly versionId: string;
+  /** The lowest of its numbers; absent where it has none. */
+  readonly number?: number;
+  readonly labels: readonly string[];
+  /** ISO 8601, UTC. */
+  readonly created?: string;
+  /** The day of the last read; AWS tells no more. */
+  readonly lastUsed?: string;
+  readonly kmsKeyIds: readonly string[];
+  readonly state: VersionState;
+  /** The number that it had before it was retired. */
+  readonly retiredNumber?: number;
+}
+
+export interface RotationReport {
+  readonly isEnabled: boolean;
+  readonly functionArn?: string;
+  /** As it was set: `rate(…)`, `cron(…)` or `every N days`. */
+  readonly schedule?: string;
+  readonly last?: string;
+  /** The latest moment at which the next one begins. */
+  readonly next?: string;
+  readonly daysSinceLast: number;
+  readonly daysOverdue: number;
+  /** `unknown`: the pending version cannot be read. */
+  readonly pending: 'none' | 'placeholder' | 'value' | 'unknown';
+}
+
+/** All that AWS says of a key ring, values aside. */
+export interface RingReport {
+  readonly name: string;
+  readonly arn: string;
+  readonly kmsKeyId?: string;
+  /** 0: none, or it has no number. */
+  readonly currentNumber: number;
+  readonly slots: { readonly free: number; readonly of: number };
+  readonly rotation: RotationReport;
+  /** Those with a number first, from 1; then by age. */
+  readonly versions: readonly VersionReport[];
+  /** Keys that were retired, or whose retirement began, as long as it is remembered. */
+  readonly retired: readonly {
+    readonly number: number;
+    readonly versionId: string;
+    readonly date: string;
+    readonly isLeft: boolean;
+  }[];
+}
+
+/** Reads the secret and its versions; the value of one version at most, the pending one's, and drops it. */
+export async function readRingReport(deps: CommandDependencies): Promise<RingReport> {
+  const { secret, ring } = await describedRing(deps);
+  const listed = await listVersions(deps);
+  const pending = await pendingOrUnknown(deps, ring);
+  const retired = retiredKeys(secret.Tags).map((key) => ({
+    ...key,
+    isLeft: listed.some(({ VersionId }) => VersionId === key.versionId),
+  }));
+  const stateOf = stateReader(secret, ring, pending);
+  return {
+    name: secret.Name ?? deps.secretId,
+    arn: secret.ARN ?? '',
+    ...(secret.KmsKeyId === undefined ? {} : { kmsKeyId: secret.KmsKeyId }),
+    currentNumber: ring.numberOf.get(ring.current ?? '') ?? 0,
+    slots: { free: Math.max(0, ring.freeSlots), of: MAX_STAGING_LABELS - AWS_LABELS.length },
+    rotation: rotationReport(secret, deps.now(), pending),
+    versions: listed.map((entry) => versionReport(entry, ring, stateOf)).sort(inOrder),
+    retired,
+  };
+}
+
+async function pendingOrUnknown(deps: CommandDependencies, ring: RingState): Promise<RotationReport['pending']> {
+  try {
+    return await pendingKind(deps, deps.secretId, ring);
+  } catch (error) {
+    if (isKeyRotationError(error, 'VERSION_UNREADABLE')) return 'unknown';
+    throw error;
+  }
+}
+
+function rotationReport(secret: DescribeSecretResponse, now: Date, pending: RotationReport['pending']): RotationReport {
+  const { RotationRules: rules, RotationLambdaARN, LastRotatedDate, NextRotationDate } = secret;
+  const { daysSinceRotation, daysOverdue } = rotationAge(secret, now);
+  const days = rules?.AutomaticallyAfterDays;
+  const schedule = rules?.ScheduleExpression ?? (days === undefined ? undefined : `every ${days} days`);
+  const isEnabled = secret.RotationEnabled === true;
+  return {
+    isEnabled,
+    ...(RotationLambdaARN === undefined ? {} : { functionArn: RotationLambdaARN }),
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(LastRotatedDate === undefined ? {} : { last: LastRotatedDate.toISOString() }),
+    ...(NextRotationDate === undefined ? {} : { next: NextRotationDate.toISOString() }),
+    daysSinceLast: daysSinceRotation,
+    daysOverdue: isEnabled ? daysOverdue : 0,
+    pending,
+  };
+}
+
+type StateOf = (versionId: string, labels: readonly string[]) => { state: VersionState; retiredNumber?: number };
+
+function stateReader(secret: DescribeSecretResponse, ring: RingState, pending: RotationReport['pending']): StateOf {
+  const retired = retiredKeys(secret.Tags);
+  const abandoned = abandonedVersions(secret.Tags);
+  return (versionId, labels) => {
+    if (versionId === ring.current) return { state: 'current' };
+    if (versionId === ring.pending) return { state: pending === 'placeholder' ? 'placeholder' : 'pending' };
+    if (versionId === ring.previous) return { state: 'previous' };
+    if (labels.includes(INCOMING_LABEL)) return { state: 'arriving' };
+    if (ring.numberOf.has(versionId)) return { state: 'reads' };
+    const record = retired.find((key) => key.versionId === versionId);
+    if (record !== undefined) return { state: 'retired', retiredNumber: record.number };
+    if (abandoned.has(versionId)) return { state: 'abandoned' };
+    return { state: labels.length > 0 ? 'foreign label only' : 'no label' };
+  };
+}
+
+function versionReport(entry: SecretVersionsListEntry, ring: RingState, stateOf: StateOf): VersionReport {
+  const { VersionId: versionId = '', CreatedDate, LastAccessedDate, KmsKeyIds = [] } = entry;
+  // One source for all labels: the listing may be a moment older or newer than the description.
+  const labels = [...(ring.stages[versionId] ?? [])].sort(numbersFirst);
+  const number = ring.numberOf.get(versionId);
+  return {
+    versionId,
+    ...(number === undefined ? {} : { number }),
+    labels,
+    ...(CreatedDate === undefined ? {} : { created: CreatedDate.toISOString() }),
+    ...(LastAccessedDate === undefined ? {} : { lastUsed: LastAccessedDate.toISOString() }),
+    kmsKeyIds: KmsKeyIds,
+    ...stateOf(versionId, labels),
+  };
+}
+
+function numbersFirst(one: string, other: string): number {
+  const [a, b] = [numberOfLabel(one) ?? Infinity, numberOfLabel(other) ?? Infinity];
+  return a === b ? (one < other ? -1 : 1) : a - b;
+}
+
+function inOrder(one: VersionReport, other: VersionReport): number {
+  const [a, b] = [one.number ?? Infinity, other.number ?? Infinity];
+  if (a !== b) return a - b;
+  return (one.created ?? '') < (other.created ?? '') ? -1 : 1;
+}

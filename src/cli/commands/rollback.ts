@@ -1,0 +1,102 @@
+import { KeyRotationError } from '../../keyring/error.ts';
+import type { RingState } from '../../keyring/ring-state.ts';
+import { adopt } from '../../steps/adopt.ts';
+import { moveLabel } from '../../steps/numbering.ts';
+import { readKey } from '../../steps/read-key.ts';
+import type { CommandDependencies } from '../dependencies.ts';
+import { detachLabel } from './labels.ts';
+import { describedRing, keyName, onFreshRing, requireSlots } from './ring.ts';
+
+export interface RollbackOptions {
+  /** Goes back even if that makes a newer key current: a rollback of a rollback. */
+  readonly undo?: boolean | undefined;
+}
+
+export interface RollbackResult {
+  readonly outcome: 'rolled back' | 'is rolled back already';
+  /** Numbers of the key that is current now, and of the one that was left (0: it holds no key). */
+  readonly current: number;
+  readonly left: number;
+}
+
+/**
+ * Moves `AWSCURRENT` back to the version with `AWSPREVIOUS`, after numbering both. The newer key keeps its number. Where
+ * the current key is the older one already, nothing happens, so that a repeated rollback does not go forward again.
+ *
+ * Refuses without a previous key that can be read (`NOTHING_TO_ROLL_BACK_TO`, `INVALID_KEY_VALUE`,
+ * `VERSION_UNREADABLE`), while `AWSPENDING` is on another version than the current one (`ROTATION_UNDER_WAY`), and
+ * without a label for each number (`RING_FULL`), before it writes anything.
+ */
+export async function runRollback(
+  deps: CommandDependencies,
+  { undo = false }: RollbackOptions,
+): Promise<RollbackResult> {
+  const { ring: before } = await describedRing(deps);
+  if (isRolledBack(before) && !undo) return alreadyBack(before);
+  const { current: left, previous: target } = await check(deps, before);
+  await deps.confirm({
+    action: `Move AWSCURRENT back from ${keyName(before, left)} to ${keyName(before, target)}`,
+    risk: 'A rotation that is making its very last calls may promote its key once more; nothing is lost by that.',
+  });
+  let result = alreadyBack(before);
+  await onFreshRing(deps, async ({ ring }) => {
+    // Somebody else, or a call of ours whose answer got lost, was quicker.
+    if (ring.current === target) {
+      result = alreadyBack(ring);
+      return false;
+    }
+    const { current, previous } = await check(deps, ring);
+    // Otherwise a retry of the rotation would promote it again.
+    if (ring.pending === current) await detachLabel(deps, 'AWSPENDING', current);
+    const adopted = await adopt(deps, deps.secretId, ring);
+    await moveLabel(deps, deps.secretId, { label: 'AWSCURRENT', to: previous, from: current });
+    result = {
+      outcome: 'rolled back',
+      current: adopted.numberOf.get(previous) ?? 0,
+      left: adopted.numberOf.get(current) ?? 0,
+    };
+    return true;
+  });
+  return result;
+}
+
+interface BothKeys {
+  readonly current: string;
+  readonly previous: string;
+}
+
+async function check(deps: CommandDependencies, ring: RingState): Promise<BothKeys> {
+  const { current, previous, pending } = ring;
+  if (current === undefined || previous === undefined) {
+    throw new KeyRotationError(
+      'NOTHING_TO_ROLL_BACK_TO',
+      'No version has AWSPREVIOUS, so there is no key to go back to. To make another key current: pazpaz-keys put.',
+    );
+  }
+  if (pending !== undefined && pending !== current) {
+    throw new KeyRotationError(
+      'ROTATION_UNDER_WAY',
+      `AWSPENDING is on version ${pending}: a rotation is under way, or was left over, and would promote its key after the rollback. ` +
+        'Let it finish (pazpaz-keys rotate --wait), or end it (pazpaz-keys rotate --clean-up); then roll back.',
+    );
+  }
+  // What is no key must not become current; what cannot be read may be none.
+  await readKey(deps, deps.secretId, previous);
+  await requireSlots(deps, ring, 0);
+  return { current, previous };
+}
+
+/** Whether the key that was left is the newer one: numbers only grow. */
+function isRolledBack({ numberOf, current, previous }: RingState): boolean {
+  if (current === undefined || previous === undefined) return false;
+  const [now, left] = [numberOf.get(current), numberOf.get(previous)];
+  return now !== undefined && left !== undefined && left > now;
+}
+
+function alreadyBack({ numberOf, current, previous }: RingState): RollbackResult {
+  return {
+    outcome: 'is rolled back already',
+    current: numberOf.get(current ?? '') ?? 0,
+    left: numberOf.get(previous ?? '') ?? 0,
+  };
+}

@@ -1,0 +1,58 @@
+import { KeyRotationError } from '../../keyring/error.ts';
+import { awsErrorName, describeError, refused } from '../../steps/aws-error.ts';
+import { requireFreeSlots } from '../../steps/numbering.ts';
+import type { RingState } from '../../keyring/ring-state.ts';
+import type { CommandDependencies } from '../dependencies.ts';
+import { describedRing } from './ring.ts';
+
+export interface RotateResult {
+  /** The version that the rotation makes. */
+  readonly versionId: string;
+  /** `taken up`: an earlier rotation was unfinished, and the service runs it again. */
+  readonly outcome: 'started' | 'taken up';
+  /** Whether rotation was switched off, which starting one changes. */
+  readonly wasSwitchedOff: boolean;
+}
+
+/**
+ * Starts a rotation. Where an earlier one is unfinished, the service runs that one again. Throws `RING_FULL` before it
+ * starts what could not finish, and `AWS_REFUSED` without a function to rotate with.
+ */
+export async function runRotate(deps: CommandDependencies): Promise<RotateResult> {
+  const { secret, ring } = await describedRing(deps);
+  const wasSwitchedOff = secret.RotationEnabled !== true;
+  requireFreeSlots(ring, slotsNeeded(ring));
+  try {
+    const versionId = deps.newVersionId();
+    const answer = await deps.secrets.rotateSecret({ SecretId: deps.secretId, ClientRequestToken: versionId });
+    return { versionId: answer.VersionId ?? versionId, outcome: 'started', wasSwitchedOff };
+  } catch (error) {
+    if (isReattempt(error)) {
+      const { pending } = (await describedRing(deps)).ring;
+      return { versionId: pending ?? ring.pending ?? '', outcome: 'taken up', wasSwitchedOff };
+    }
+    throw noFunction(error) ?? refused('RotateSecret', deps.secretId, error);
+  }
+}
+
+/** A number for the new key and for each key in use that has none, as `createSecret` counts them. */
+function slotsNeeded(ring: RingState): number {
+  const pending = ring.pending === ring.current ? undefined : ring.pending;
+  const inUse = [ring.previous, ring.current, pending].filter((id) => id !== undefined);
+  const unnumbered = new Set(inUse.filter((id) => !ring.numberOf.has(id))).size;
+  return unnumbered + (pending === undefined ? 1 : 0);
+}
+
+function isReattempt(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('will be reattempted');
+}
+
+function noFunction(error: unknown): KeyRotationError | undefined {
+  if (awsErrorName(error) !== 'InvalidRequestException') return undefined;
+  if (!describeError(error).includes('Lambda rotation function')) return undefined;
+  return new KeyRotationError(
+    'ROTATION_DISABLED',
+    `The secret has no rotation function: ${describeError(error)} Deploy the stack, which sets function and schedule; or name one with 'aws secretsmanager rotate-secret --rotation-lambda-arn'.`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,48 @@
+import { KeyRotationError } from '../keyring/error.ts';
+import type { CommandDependencies, Question } from './dependencies.ts';
+import type { World } from './world.ts';
+
+interface Answers {
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  readonly confirm?: string;
+}
+
+/**
+ * How a command gets the word to go on: nobody is asked in a dry run; `--yes` answers what a `y` would; `--confirm`
+ * answers what has to be typed out; otherwise somebody at a terminal is asked. Rejects with `NOT_CONFIRMED`.
+ */
+export function confirmation(world: World, { dryRun, yes, confirm }: Answers): CommandDependencies['confirm'] {
+  return async (question) => {
+    const { answer } = question;
+    if (dryRun === true || (answer === undefined && yes === true)) return;
+    if (answer !== undefined && confirm !== undefined && words(confirm) === answer) return;
+    if (world.stdin.isTTY !== true || world.stderr.isTTY !== true) throw cannotAsk(question);
+    const typed = words(await world.ask(`${about(question)}\n${prompt(answer)} `));
+    if (answer === undefined ? /^y(es)?$/i.test(typed) : typed === answer) return;
+    throw new KeyRotationError('NOT_CONFIRMED', 'Not confirmed. Nothing was changed.');
+  };
+}
+
+function about({ action, risk }: Question): string {
+  return risk === undefined ? `${action}.` : `${action}.\n${risk}`;
+}
+
+function prompt(answer: string | undefined): string {
+  return answer === undefined ? 'Go on? [y/N]' : `Type the number again (${answer}) to go on:`;
+}
+
+function cannotAsk(question: Question): KeyRotationError {
+  const option = question.answer === undefined ? '--yes' : `--confirm '${question.answer}'`;
+  return new KeyRotationError(
+    'NOT_CONFIRMED',
+    `${about(question)} There is no terminal to ask at: say ${option} to go on, or --dry-run to see what it would do. Nothing was changed.`,
+  );
+}
+
+function words(text: string): string {
+  return text
+    .split(/[\s,]+/)
+    .filter((word) => word !== '')
+    .join(' ');
+}

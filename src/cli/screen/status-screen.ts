@@ -1,0 +1,80 @@
+import type { Note } from '../commands/notes.ts';
+import type { RingReport, VersionReport } from '../commands/ring-report.ts';
+import type { StatusResult } from '../commands/status.ts';
+import { printable, type Paint } from './paint.ts';
+import { tableLines, wrapped } from './table.ts';
+
+const STATE_WORDS: Partial<Record<VersionReport['state'], string>> = {
+  current: 'encrypts',
+  previous: 'reads; was current before',
+  pending: 'being rotated in',
+  placeholder: 'being rotated in, no value yet',
+  arriving: 'being added',
+  abandoned: 'never used',
+};
+
+/** The ring as a table, then the rotation, then what to do. */
+export function statusLines(status: StatusResult, paint: Paint): readonly string[] {
+  const head = ['key', 'version', 'labels', 'created', 'last used', 'state'];
+  const [title = '', ...rows] = tableLines(
+    head,
+    status.versions.map((version) => cells(version).map(printable)),
+    [0],
+  );
+  return [
+    paint.strong(printable(status.name)),
+    '',
+    ...(rows.length === 0
+      ? ['No version yet.']
+      : [paint.faint(title), ...rows.map((row, i) => painted(row, status.versions[i], paint))]),
+    '',
+    `labels    ${status.slots.free} of ${status.slots.of} free`,
+    ...rotationLines(status),
+    '',
+    ...noteLines(status.notes, paint),
+  ];
+}
+
+/** Each note with the commands that follow from it. */
+export function noteLines(notes: readonly Note[], paint: Paint): readonly string[] {
+  if (notes.length === 0) return [paint.good('Nothing is under way or left over.')];
+  return notes.flatMap(({ weight, text, next }) => {
+    const mark = weight === 'warning' ? paint.warn('!') : paint.faint('-');
+    return [
+      ...wrapped(printable(text), 96).map((line, index) => `${index === 0 ? mark : ' '} ${line}`),
+      ...next.map((command) => `    ${paint.strong(printable(command))}`),
+    ];
+  });
+}
+
+function cells({
+  number,
+  versionId,
+  labels,
+  created,
+  lastUsed,
+  state,
+  retiredNumber,
+}: VersionReport): readonly string[] {
+  const words = state === 'retired' ? `retired (was key ${retiredNumber ?? ''})` : (STATE_WORDS[state] ?? state);
+  return [number === undefined ? '' : String(number), versionId, labels.join(' '), day(created), day(lastUsed), words];
+}
+
+function painted(row: string, version: VersionReport | undefined, paint: Paint): string {
+  if (version?.state === 'current') return paint.strong(row);
+  return version?.state === 'no label' ? paint.warn(row) : row;
+}
+
+function rotationLines({ rotation }: RingReport): readonly string[] {
+  if (!rotation.isEnabled) return [`rotation  off${rotation.functionArn === undefined ? ', no function' : ''}`];
+  const late = rotation.daysOverdue > 0 ? `, ${rotation.daysOverdue} days late` : '';
+  return [
+    `rotation  ${printable(rotation.schedule ?? 'on request')}`,
+    `last      ${rotation.last === undefined ? 'never' : `${day(rotation.last)}, ${rotation.daysSinceLast} days ago`}`,
+    `next      ${rotation.next === undefined ? 'not scheduled' : `by ${day(rotation.next)}`}${late}`,
+  ];
+}
+
+function day(date: string | undefined): string {
+  return date === undefined ? '' : date.slice(0, 10);
+}

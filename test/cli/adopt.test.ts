@@ -1,0 +1,90 @@
+import { runAdopt } from '../../src/cli/commands/adopt.ts';
+import { runRetire } from '../../src/cli/commands/retire.ts';
+import { stopServices } from '../local/running-service.ts';
+import { HOUR } from '../local/state-machine.ts';
+import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';
+import { Rows } from '../rotation/rows.ts';
+import { counting, numbers, operatorOf } from './operator.ts';
+import { refusesUntouched } from './refusal.ts';
+
+afterEach(stopServices);
+
+const adopt = (ring: TestRing, versionId?: string) => runAdopt(operatorOf(ring).deps, { versionId });
+
+describe('adopt', () => {
+  test('numbers the keys in use, and changes nothing when it is repeated', async () => {
+    const ring = await ringWith(previous(), current());
+    await adopt(ring);
+    expect(ring.labels).toEqual({ 1: 'AWSPREVIOUS key-v1', 2: 'AWSCURRENT key-v2' });
+    const once = ring.snapshot;
+    await adopt(ring);
+    expect(ring.snapshot).toBe(once);
+  });
+
+  test('finishes a put --not-current that was left over', async () => {
+    const ring = await ringWith(current(1));
+    await ring.put(keyOf(9).toString('base64'), undefined, ['key-incoming']);
+    await adopt(ring);
+    expect(ring.labels).toEqual({ 1: 'AWSCURRENT key-v1', 2: 'key-v2' });
+  });
+
+  test('takes key-incoming off a version that holds no key', async () => {
+    const ring = await ringWith(current(1));
+    await ring.put('not a key', undefined, ['key-incoming']);
+    await adopt(ring);
+    expect(ring.labels).toEqual({ 1: 'AWSCURRENT key-v1', 2: '' });
+  });
+
+  test('C02: rescues a version that two puts by hand have pushed out of every label', async () => {
+    const ring = await ringWith(current(1));
+    const rows = new Rows(ring);
+    for (const place of [21, 22, 23]) {
+      await ring.put(keyOf(place).toString('base64'));
+      await rows.write();
+    }
+    expect(await rows.unreadable()).toEqual([1]);
+    expect(await adopt(ring, ring.idOf(2))).toEqual({ rescued: { versionId: ring.idOf(2), number: 4 } });
+    expect(await rows.unreadable()).toEqual([]);
+    const once = ring.snapshot;
+    expect(await adopt(ring, ring.idOf(2))).toMatchObject({ rescued: { number: 4 } });
+    expect(ring.snapshot).toBe(once);
+  });
+
+  test('gives no second number to a key that is on the ring already', async () => {
+    const ring = await ringWith(current(1));
+    await ring.put(keyOf(1).toString('base64'), undefined, ['mine']);
+    expect(await adopt(ring, ring.idOf(2))).toMatchObject({ rescued: { number: 1 } });
+    expect(ring.labels).toMatchObject({ 2: 'mine' });
+  });
+});
+
+describe('adopt --version-id refuses, and the secret is exactly as it was', () => {
+  test('a key that was retired', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    await ring.service.advance(25 * HOUR);
+    await runRetire(operatorOf(ring).deps, counting(), { numbers: numbers(1) });
+    const versionId = ring.idOf(1);
+    await refusesUntouched(ring, (deps) => runAdopt(deps, { versionId }), 'VERSION_IS_RETIRED', 'restore 1');
+  });
+
+  test('a version that is not there', async () => {
+    const ring = await ringWith(current(1));
+    const versionId = 'nothing'.padEnd(36, '-');
+    await refusesUntouched(ring, (deps) => runAdopt(deps, { versionId }), 'UNKNOWN_VERSION', 'status');
+  });
+
+  test('a version that holds no key', async () => {
+    const ring = await ringWith(current(1));
+    await ring.put('not a key', undefined, ['mine']);
+    const versionId = ring.idOf(2);
+    await refusesUntouched(ring, (deps) => runAdopt(deps, { versionId }), 'INVALID_KEY_VALUE');
+  });
+
+  test('the pending version of a rotation', async () => {
+    const ring = await ringWith(current(1));
+    await ring.begin();
+    await ring.step('createSecret');
+    const versionId = ring.idOf(2);
+    await refusesUntouched(ring, (deps) => runAdopt(deps, { versionId }), 'ROTATION_UNDER_WAY');
+  });
+});

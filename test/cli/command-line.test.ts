@@ -1,0 +1,233 @@
+import { stopServices } from '../local/running-service.ts';
+import { HOUR } from '../local/state-machine.ts';
+import { current, keyOf, previous, ringWith, SECRET } from '../rotation/ring.ts';
+import { counting, giveCredentials, pazpazKeys } from './operator.ts';
+
+beforeAll(giveCredentials);
+afterEach(stopServices);
+
+const KEY = keyOf(9).toString('base64');
+
+describe('exit codes', () => {
+  test('0 when it is done', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    expect(await pazpazKeys(ring, ['rollback', '--yes'])).toMatchObject({ exitCode: 0, stderr: '' });
+  });
+
+  test('1 when it is refused, with the code, what was found and what to do', async () => {
+    const ring = await ringWith(current(1));
+    const { exitCode, stdout, stderr } = await pazpazKeys(ring, ['rollback', '--yes']);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toBe(
+      'pazpaz-keys rollback: NOTHING_TO_ROLL_BACK_TO\n' +
+        'No version has AWSPREVIOUS, so there is no key to go back to. To make another key current:\n' +
+        'pazpaz-keys put.\n',
+    );
+  });
+
+  test.each([
+    [['retire', 'one']],
+    [['retire']],
+    [['restore', '0']],
+    [['rotate', '--timeout', 'soon']],
+    [['rotate', '--clean-up', '--wait']],
+    [['status', '--no-such-option']],
+    [['no-such-command']],
+    [['put', '--generate', '--from-env']],
+    [['put', '--generate', '--not-current']],
+    [['put', '--from-env', 'UNSET']],
+  ])('2 for wrong usage: %j', async (args) => {
+    const ring = await ringWith(current(1));
+    const before = ring.snapshot;
+    const { exitCode, stderr } = await pazpazKeys(ring, args);
+    expect(exitCode).toBe(2);
+    expect(stderr).not.toBe('');
+    expect(ring.snapshot).toBe(before);
+  });
+
+  test('2 where no secret is named', async () => {
+    const ring = await ringWith(current(1));
+    const { exitCode, stderr } = await pazpazKeys(ring, ['status'], { environment: { SECRETS_MANAGER_KEY_NAME: '' } });
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('--secret-id');
+  });
+
+  test('3 when AWS cannot be reached', async () => {
+    const ring = await ringWith(current(1));
+    ring.service.faults.set({ kind: 'drop' });
+    const { exitCode, stderr } = await pazpazKeys(ring, ['status']);
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain('CANNOT_REACH_AWS');
+    expect(stderr).toContain('endpoint');
+  });
+
+  test('1 when AWS answers and refuses', async () => {
+    const ring = await ringWith(current(1));
+    ring.service.faults.set({ kind: 'error', type: 'AccessDeniedException', message: 'no' });
+    expect(await pazpazKeys(ring, ['status'])).toMatchObject({ exitCode: 1 });
+  });
+});
+
+describe('a command that could do harm', () => {
+  test('asks, and does nothing unless the answer is yes', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    const before = ring.snapshot;
+    const no = await pazpazKeys(ring, ['rollback'], { answers: [''] });
+    expect(no).toMatchObject({ exitCode: 1 });
+    expect(no.stderr).toContain('Move AWSCURRENT back from key 2 to key 1.');
+    expect(no.stderr).toContain('Go on? [y/N]');
+    expect(ring.snapshot).toBe(before);
+    expect(await pazpazKeys(ring, ['rollback'], { answers: ['y'] })).toMatchObject({ exitCode: 0 });
+    expect(ring.labels).toMatchObject({ 1: 'AWSCURRENT key-v1' });
+  });
+
+  test.each([['rollback'], ['put'], ['retire', '1'], ['rotate', '--clean-up']])(
+    '%s %s is refused without a terminal and without --yes, and says what it would do',
+    async (...args: string[]) => {
+      const ring = await ringWith(1, previous(2), current(3));
+      await ring.service.advance(25 * HOUR);
+      if (args[1] === '--clean-up') await ring.begin();
+      const before = ring.snapshot;
+      const { exitCode, stderr } = await pazpazKeys(ring, args, { stdin: KEY, census: counting() });
+      expect(exitCode).toBe(1);
+      expect(stderr).toContain('NOT_CONFIRMED');
+      expect(stderr).toContain('--yes');
+      expect(ring.snapshot).toBe(before);
+    },
+  );
+
+  test.each([['y'], ['2'], ['']])('a forced retirement does not take %j for the number', async (answer) => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const before = ring.snapshot;
+    const { exitCode, stderr } = await pazpazKeys(ring, ['retire', '1', '--force'], { answers: [answer] });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('lost for good');
+    expect(stderr).toContain('Type the number again (1)');
+    expect(ring.snapshot).toBe(before);
+  });
+
+  test('a forced retirement takes the number, typed or with --confirm, and --yes does not replace it', async () => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    expect(await pazpazKeys(ring, ['retire', '1', '--force', '--yes'])).toMatchObject({ exitCode: 1 });
+    expect(await pazpazKeys(ring, ['retire', '1', '--force'], { answers: ['1'] })).toMatchObject({ exitCode: 0 });
+    expect(await pazpazKeys(ring, ['retire', '2', '--force', '--confirm', '2'])).toMatchObject({ exitCode: 0 });
+    expect(ring.labels).toMatchObject({ 1: '', 2: '' });
+  });
+});
+
+describe('--dry-run', () => {
+  test.each<[string[], string]>([
+    [
+      ['rollback'],
+      'move AWSCURRENT from version 00000000-0000-4000-8000-000000000003 to version 00000000-0000-4000-8000-000000000002',
+    ],
+    [['put'], 'store a value as version 00000000-0000-4000-8000-000000000703 with AWSCURRENT'],
+    [['put', '--not-current'], 'attach key-v4 to version 00000000-0000-4000-8000-000000000703'],
+    [['retire', '1'], 'detach key-v1 from version 00000000-0000-4000-8000-000000000001'],
+    [['rotate'], 'start a rotation'],
+    [['adopt'], 'Dry run: nothing would be changed.'],
+  ])('%j changes nothing, asks nobody, and says what would be changed', async (args, says) => {
+    const ring = await ringWith(1, previous(2), current(3));
+    await ring.service.advance(25 * HOUR);
+    const before = ring.snapshot;
+    ring.service.calls.clear();
+    const { exitCode, stdout } = await pazpazKeys(ring, [...args, '--dry-run'], { stdin: KEY, census: counting() });
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(says);
+    expect(stdout).not.toContain(KEY);
+    expect(ring.snapshot).toBe(before);
+    const made = ring.service.calls.calls.map(({ operation }) => operation);
+    expect(made.filter((operation) => !/^(Describe|Get|List)/.test(operation))).toEqual([]);
+  });
+
+  test('says the very changes that the command then makes', async () => {
+    const ring = await ringWith(previous(), current());
+    const args = ['put', '--not-current', '--json'];
+    const planned = JSON.parse((await pazpazKeys(ring, [...args, '--dry-run'], { stdin: KEY })).stdout) as object;
+    const made = JSON.parse((await pazpazKeys(ring, args, { stdin: KEY })).stdout) as object;
+    expect(planned).toEqual({ ...made, dryRun: true });
+  });
+
+  test('is refused where the command would be', async () => {
+    const ring = await ringWith(current(1));
+    expect(await pazpazKeys(ring, ['rollback', '--dry-run'])).toMatchObject({ exitCode: 1 });
+  });
+});
+
+describe('a key', () => {
+  test.each<[string, string[], object]>([
+    ['standard input', [], { stdin: `${KEY}\n` }],
+    ['an environment variable', ['--from-env', 'OLD_KEY'], { environment: { OLD_KEY: KEY } }],
+    ['ENCRYPTION_MASTER_KEY', ['--from-env'], { environment: { ENCRYPTION_MASTER_KEY: KEY } }],
+  ])('comes from %s, and shows nowhere', async (_, args, around) => {
+    const ring = await ringWith(current(1));
+    const ran = await pazpazKeys(ring, ['put', '--yes', ...args], around);
+    expect(ran.exitCode).toBe(0);
+    expect(ring.valueOf(2)).toBe(KEY);
+    expect(JSON.stringify(ran)).not.toContain(KEY);
+  });
+
+  test('that is none is refused in words that do not show it', async () => {
+    const ring = await ringWith(current(1));
+    const half = KEY.slice(0, 24);
+    const { exitCode, stderr } = await pazpazKeys(ring, ['put', '--yes'], { stdin: half });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('Standard input: a key must be 32 bytes, got 18 bytes');
+    expect(stderr).not.toContain(half);
+  });
+
+  test('is made by --generate', async () => {
+    const ring = await ringWith(current(1));
+    await pazpazKeys(ring, ['put', '--generate', '--yes']);
+    expect(ring.labels).toMatchObject({ 2: 'AWSCURRENT key-v2' });
+    expect(Buffer.from(ring.valueOf(2), 'base64')).toHaveLength(32);
+  });
+
+  test('is no argument of any command', async () => {
+    const ring = await ringWith(current(1));
+    expect(await pazpazKeys(ring, ['put', KEY, '--yes'])).toMatchObject({ exitCode: 2 });
+  });
+});
+
+describe('the screen', () => {
+  test('of rotate --wait tells its course and ends with the new key', async () => {
+    const ring = await ringWith(current(1));
+    await ring.enableRotation();
+    const { exitCode, stdout, stderr } = await pazpazKeys(ring, ['rotate', '--wait']);
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain('A rotation has started');
+    expect(stdout).toContain('Now key 2 is current.');
+  });
+
+  test('has no colours outside of a terminal, and none with NO_COLOR', async () => {
+    const ring = await ringWith(current(1));
+    expect((await pazpazKeys(ring, ['status'])).stdout).not.toContain('\u001b[');
+    const refused = ['rollback', '--yes'];
+    expect((await pazpazKeys(ring, refused, { answers: [] })).stderr).toContain('\u001b[');
+    const without = await pazpazKeys(ring, refused, { answers: [], environment: { NO_COLOR: '1' } });
+    expect(without.stderr).not.toContain('\u001b[');
+  });
+
+  test('does not pass on control characters of a label', async () => {
+    const ring = await ringWith(current(1));
+    await ring.label('red\u001b[31m', 1);
+    expect((await pazpazKeys(ring, ['status'])).stdout).toContain('red?[31m');
+  });
+
+  test('every command has a help text with an example', async () => {
+    const ring = await ringWith(current(1));
+    const { stdout } = await pazpazKeys(ring, ['--help']);
+    const commands = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name ?? '');
+    expect(commands).toContain('retire');
+    for (const command of commands.filter((name) => name !== 'help' && name !== 'pazpaz')) {
+      const help = await pazpazKeys(ring, [command, '--help']);
+      expect(help.exitCode).toBe(0);
+      expect(help.stdout).toMatch(new RegExp(`Examples?:\\n  pazpaz-keys ${command}`));
+    }
+  });
+
+  test('names the secret that is shown', async () => {
+    const ring = await ringWith(current(1));
+    expect((await pazpazKeys(ring, ['status'])).stdout).toContain(SECRET);
+  });
+});

@@ -1,0 +1,174 @@
+import type { CommandDependencies, OperatorSecrets } from '../../src/cli/dependencies.ts';
+import { runAdopt } from '../../src/cli/commands/adopt.ts';
+import { runCleanUp } from '../../src/cli/commands/clean-up.ts';
+import type { NoteCode } from '../../src/cli/commands/notes.ts';
+import { runPut, runPutNotCurrent } from '../../src/cli/commands/put.ts';
+import { runRestore } from '../../src/cli/commands/restore.ts';
+import { runRetire } from '../../src/cli/commands/retire.ts';
+import { runRollback } from '../../src/cli/commands/rollback.ts';
+import { runStatus } from '../../src/cli/commands/status.ts';
+import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { stopServices } from '../local/running-service.ts';
+import { HOUR } from '../local/state-machine.ts';
+import { current, previous, ringWith, type TestRing } from '../rotation/ring.ts';
+import { Rows } from '../rotation/rows.ts';
+import { counting, numbers, operatorOf, valueOf } from './operator.ts';
+
+jest.setTimeout(120_000);
+afterEach(stopServices);
+
+class Killed extends Error {}
+
+/** The same calls, up to the `last`, which is cut off before or after it takes effect; nothing answers from then on. */
+function killedAt(last: number, when: 'before' | 'after'): (secrets: OperatorSecrets) => OperatorSecrets {
+  let calls = 0;
+  return (secrets) => {
+    const cut =
+      <In, Out>(call: (input: In) => Promise<Out>) =>
+      async (input: In): Promise<Out> => {
+        calls += 1;
+        if (calls > last || (calls === last && when === 'before')) throw new Killed();
+        const answer = await call(input);
+        if (calls === last) throw new Killed();
+        return answer;
+      };
+    return {
+      describeSecret: cut(secrets.describeSecret),
+      getSecretValue: cut(secrets.getSecretValue),
+      putSecretValue: cut(secrets.putSecretValue),
+      updateSecretVersionStage: cut(secrets.updateSecretVersionStage),
+      listSecretVersionIds: cut(secrets.listSecretVersionIds),
+      listSecrets: cut(secrets.listSecrets),
+      rotateSecret: cut(secrets.rotateSecret),
+      tagResource: cut(secrets.tagResource),
+      untagResource: cut(secrets.untagResource),
+    };
+  };
+}
+
+interface Trial {
+  readonly name: string;
+  readonly begin: () => Promise<TestRing>;
+  readonly command: (deps: CommandDependencies) => Promise<unknown>;
+  /** States between beginning and end in which nothing is left over: all that is in use has its number. */
+  readonly nothingLeft?: readonly string[];
+}
+
+const retire = (deps: CommandDependencies) => runRetire(deps, counting(), { numbers: numbers(1, 2) });
+
+async function ringOfFive(): Promise<TestRing> {
+  const ring = await ringWith(1, 2, 3, previous(4), current(5));
+  await ring.service.advance(25 * HOUR);
+  return ring;
+}
+
+/** Both keys have their numbers, and the command has not begun with what it is for. */
+const BOTH_NUMBERED = ['AWSPREVIOUS key-v1, AWSCURRENT key-v2'];
+
+const TRIALS: readonly Trial[] = [
+  {
+    name: 'put',
+    begin: () => ringWith(previous(), current()),
+    command: (deps) => runPut(deps, valueOf(9)),
+    nothingLeft: BOTH_NUMBERED,
+  },
+  { name: 'put, the first', begin: () => ringWith(), command: (deps) => runPut(deps, valueOf(9)) },
+  {
+    name: 'put over a placeholder',
+    begin: async () => {
+      const ring = await ringWith(previous(1), current(2));
+      await ring.begin();
+      return ring;
+    },
+    command: (deps) => runPut(deps, valueOf(9)),
+  },
+  {
+    name: 'put --not-current',
+    begin: () => ringWith(previous(), current()),
+    command: (deps) => runPutNotCurrent(deps, valueOf(9)),
+    nothingLeft: BOTH_NUMBERED,
+  },
+  { name: 'adopt', begin: () => ringWith(previous(), current()), command: (deps) => runAdopt(deps, {}) },
+  {
+    name: 'rollback',
+    begin: async () => {
+      const ring = await ringWith(previous(), current());
+      await ring.label('AWSPENDING', 2);
+      return ring;
+    },
+    command: (deps) => runRollback(deps, {}),
+    nothingLeft: BOTH_NUMBERED,
+  },
+  { name: 'retire', begin: ringOfFive, command: retire },
+  {
+    name: 'restore',
+    begin: async () => {
+      const ring = await ringOfFive();
+      await retire(operatorOf(ring).deps);
+      return ring;
+    },
+    command: (deps) => runRestore(deps, toKeyNumber(1)),
+  },
+  {
+    name: 'rotate --clean-up',
+    begin: async () => {
+      const ring = await ringWith(previous(1), current(2));
+      await ring.begin();
+      await ring.step('createSecret');
+      ring.lambda = 'does nothing';
+      return ring;
+    },
+    command: runCleanUp,
+  },
+];
+
+/** Notes that stand before and after, and are about no command that broke off. */
+const ALWAYS: readonly NoteCode[] = ['rotation-off', 'restorable', 'ring-nearly-full'];
+
+/** What a command has to leave, apart from dates and from the ids that differ from run to run. */
+function shapeOf(ring: TestRing): object {
+  const versions = Object.values(ring.secret.versions).map(({ stages }) => [...stages].sort().join(' '));
+  return { versions, tags: ring.secret.tags.map(({ Key }) => Key.replace(/abandoned:.*/, 'abandoned')) };
+}
+
+async function notesOf(ring: TestRing): Promise<readonly string[]> {
+  const { notes } = await runStatus(operatorOf(ring).deps);
+  return notes.filter(({ code }) => !ALWAYS.includes(code)).map(({ code, next }) => `${code}: ${next.join(' | ')}`);
+}
+
+describe.each(TRIALS)('$name, killed before and after each of its calls', ({ begin, command, nothingLeft = [] }) => {
+  test('status tells what to do, rows stay readable, and the same command ends as if it had not been killed', async () => {
+    const whole = await begin();
+    await command(operatorOf(whole).deps);
+    const [wanted, wantedNotes] = [shapeOf(whole), await notesOf(whole)];
+    const states = new Set<string>();
+    const quiet = new Set<string>();
+
+    for (const when of ['before', 'after'] as const) {
+      for (let last = 1; ; last += 1) {
+        const ring = await begin();
+        const rows = new Rows(ring);
+        if (ring.labels[1] !== undefined) await rows.write();
+        const before = shapeOf(ring);
+        const killed = await command(operatorOf(ring, killedAt(last, when)).deps).then(
+          () => false,
+          () => true,
+        );
+        if (!killed) break;
+        const [state, notes] = [shapeOf(ring), await notesOf(ring)];
+        states.add(JSON.stringify(state));
+        // Between its beginning and its end the screen says that there is something to do, and with which command.
+        const isBetween = [before, wanted].every((other) => JSON.stringify(other) !== JSON.stringify(state));
+        if (isBetween && notes.length === 0) quiet.add(Object.values(ring.labels).join(', '));
+        expect(await rows.unreadable()).toEqual([]);
+
+        await command(operatorOf(ring).deps);
+        expect(shapeOf(ring)).toEqual(wanted);
+        expect(await notesOf(ring)).toEqual(wantedNotes);
+        await stopServices();
+      }
+    }
+    expect(states.size).toBeGreaterThan(1);
+    expect([...quiet]).toEqual(nothingLeft);
+  });
+});

@@ -1,0 +1,119 @@
+import { Readable } from 'node:stream';
+import { randomBytes } from 'node:crypto';
+import { recorded, type Change } from '../../src/cli/aws/change.ts';
+import { operatorSecrets } from '../../src/cli/aws/operator-secrets.ts';
+import type { Census, CensusResult } from '../../src/cli/commands/census.ts';
+import { givenText, type GivenValue } from '../../src/cli/commands/given-value.ts';
+import type { CommandDependencies, OperatorSecrets, Question } from '../../src/cli/dependencies.ts';
+import { run } from '../../src/cli/run.ts';
+import type { World } from '../../src/cli/world.ts';
+import { toKeyNumber, type KeyNumber } from '../../src/keyring/key-number.ts';
+import { token } from '../local/state-machine.ts';
+import { keyOf, SECRET, type TestRing } from '../rotation/ring.ts';
+
+/** What an operator's command has in these tests: the real SDK over HTTP, the service's clock, and a yes. */
+export interface Operator {
+  readonly deps: CommandDependencies;
+  readonly changes: readonly Change[];
+  readonly questions: readonly Question[];
+}
+
+export function operatorOf(
+  ring: TestRing,
+  change: (secrets: OperatorSecrets) => OperatorSecrets = (secrets) => secrets,
+): Operator {
+  const changes: Change[] = [];
+  const questions: Question[] = [];
+  return {
+    changes,
+    questions,
+    deps: {
+      ...ring.deps,
+      secrets: change(recorded(operatorSecrets(ring.client), (made) => changes.push(made))),
+      secretId: SECRET,
+      newVersionId: () => token(Object.keys(ring.secret.versions).length + 500),
+      remainingTime: () => 1_000_000,
+      confirm: (question) => {
+        questions.push(question);
+        return Promise.resolve();
+      },
+    },
+  };
+}
+
+/** The key that a test hands in: the one of a place, spelled as the guide does. */
+export function valueOf(place: number): GivenValue {
+  return givenText(keyOf(place).toString('base64'), 'The test');
+}
+
+export const numbers = (...all: readonly number[]): readonly KeyNumber[] => all.map(toKeyNumber);
+
+/** A census that has seen every row, and found these. */
+export function counting(
+  found: Partial<CensusResult> & { readonly rows?: Readonly<Record<number, number>> } = {},
+): Census {
+  const { rows = {}, ...rest } = found;
+  return () =>
+    Promise.resolve({
+      rowsByNumber: new Map(Object.entries(rows).map(([number, count]) => [toKeyNumber(Number(number)), count])),
+      rowsWithNumberZero: 0,
+      legacyRows: 0,
+      unattributableRows: 0,
+      isComplete: true,
+      ...rest,
+    });
+}
+
+/** What a command line did. */
+export interface Ran {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Surroundings {
+  readonly stdin?: string;
+  /** Standard input and error are terminals; each question gets the next answer. */
+  readonly answers?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly census?: Census;
+}
+
+/** Runs `pazpaz-keys` with these arguments against the ring's service, within this process. */
+export async function pazpazKeys(ring: TestRing, args: readonly string[], around: Surroundings = {}): Promise<Ran> {
+  const { stdin = '', answers, environment = {}, census } = around;
+  const out = { stdout: '', stderr: '' };
+  const waiting = [...(answers ?? [])];
+  const isTTY = answers !== undefined;
+  const world: World = {
+    environment: { SECRETS_MANAGER_KEY_NAME: SECRET, AWS_REGION: 'us-east-1', ...environment },
+    stdout: { write: (text) => (out.stdout += text) },
+    stderr: { write: (text) => (out.stderr += text), isTTY },
+    stdin: Object.assign(Readable.from([stdin]), { isTTY }),
+    ask: (question) => {
+      out.stderr += question;
+      return Promise.resolve(waiting.shift() ?? '');
+    },
+    now: () => new Date(ring.service.clock.now()),
+    sleep: async () => {
+      await ring.service.idle();
+    },
+    randomKey: () => randomBytes(32),
+    newVersionId: () => token(Object.keys(ring.secret.versions).length + 700),
+  };
+  const endpoint = await endpointOf(ring);
+  const exitCode = await run(['node', 'pazpaz-keys', ...args, '--endpoint-url', endpoint], world, census);
+  return { exitCode, ...out };
+}
+
+/** Credentials that the service accepts, as every command finds them. */
+export function giveCredentials(): void {
+  process.env['AWS_ACCESS_KEY_ID'] = 'test';
+  process.env['AWS_SECRET_ACCESS_KEY'] = 'test';
+}
+
+export async function endpointOf(ring: TestRing): Promise<string> {
+  const endpoint = await ring.client.config.endpoint?.();
+  if (endpoint === undefined) throw new Error('the ring has no endpoint');
+  return `http://${endpoint.hostname}:${endpoint.port ?? 80}`;
+}

@@ -1,0 +1,127 @@
+import { runCleanUp } from '../../src/cli/commands/clean-up.ts';
+import { followRotation, type FollowOptions } from '../../src/cli/commands/follow.ts';
+import { runRotate } from '../../src/cli/commands/rotate.ts';
+import { stopServices } from '../local/running-service.ts';
+import { current, previous, ringWith, type TestRing } from '../rotation/ring.ts';
+import { operatorOf } from './operator.ts';
+import { refusesUntouched } from './refusal.ts';
+
+afterEach(stopServices);
+
+function follow(ring: TestRing, versionId: string, more: Partial<FollowOptions> = {}): Promise<number> {
+  const deps = { ...operatorOf(ring).deps, sleep: () => Promise.resolve() };
+  return followRotation(deps, {
+    versionId,
+    timeLimit: 3000,
+    onStage: () => undefined,
+    onStep: () => undefined,
+    ...more,
+  });
+}
+
+describe('rotate', () => {
+  test('starts a rotation, and follows it until its key is current', async () => {
+    const ring = await ringWith(current(1));
+    await ring.enableRotation();
+    const { versionId, outcome } = await runRotate(operatorOf(ring).deps);
+    expect(outcome).toBe('started');
+    await ring.service.idle();
+    expect(await follow(ring, versionId)).toBe(2);
+  });
+
+  test('says how far it has come, step by step where the log shows it', async () => {
+    const ring = await ringWith(current(1));
+    await ring.begin();
+    const seen: string[] = [];
+    const steps = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'] as const;
+    const readLog = async () => {
+      const step = steps[seen.filter((line) => line.endsWith('finished')).length];
+      if (step === undefined) return [];
+      await ring.step(step);
+      return [{ step, outcome: 'finished' as const }];
+    };
+    await follow(ring, ring.idOf(2), {
+      readLog,
+      onStage: (stage) => seen.push(stage),
+      onStep: ({ step, outcome }) => seen.push(`${step} ${outcome}`),
+    });
+    expect(seen).toEqual([
+      'createSecret finished',
+      'waits for its key',
+      'setSecret finished',
+      'testSecret finished',
+      'finishSecret finished',
+      'is current',
+    ]);
+  });
+
+  test('says why it is not finished, where the log shows it, and what to do', async () => {
+    const ring = await ringWith(current(1));
+    await ring.begin();
+    const readLog = () =>
+      Promise.resolve([{ step: 'testSecret', outcome: 'failed' as const, reason: 'RING_KEY_UNREADABLE: key 1' }]);
+    const error = follow(ring, ring.idOf(2), { readLog });
+    await expect(error).rejects.toMatchObject({ code: 'ROTATION_NOT_FINISHED' });
+    await expect(error).rejects.toThrow(/testSecret failed: RING_KEY_UNREADABLE: key 1.*rotate --clean-up/s);
+  });
+
+  test('says that it was abandoned', async () => {
+    const ring = await ringWith(current(1));
+    await ring.begin();
+    await ring.detach('AWSPENDING');
+    await expect(follow(ring, ring.idOf(2))).rejects.toThrow('was abandoned');
+  });
+
+  test('takes up a rotation that is unfinished, as AWS does', async () => {
+    const ring = await ringWith(current(1));
+    await ring.begin();
+    expect(await runRotate(operatorOf(ring).deps)).toMatchObject({ outcome: 'taken up', versionId: ring.idOf(2) });
+    await ring.service.idle();
+    expect(ring.labels).toEqual({ 1: 'AWSPREVIOUS key-v1', 2: 'AWSCURRENT key-v2' });
+  });
+
+  test('refuses to begin what could not finish, and the secret is as it was', async () => {
+    const ring = await ringWith(previous(1), current());
+    await ring.enableRotation();
+    for (let label = 1; label <= 15; label += 1) await ring.label(`foreign-${label}`, 1);
+    await refusesUntouched(ring, (deps) => runRotate(deps), 'RING_FULL', '1 free staging label needed, 0 free');
+  });
+
+  test('refuses without a function, and says what sets one', async () => {
+    const ring = await ringWith(current(1));
+    await refusesUntouched(ring, (deps) => runRotate(deps), 'ROTATION_DISABLED', '--rotation-lambda-arn');
+  });
+});
+
+describe('rotate --clean-up', () => {
+  test('ends a rotation that failed, after which put and the next rotation go ahead', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    await ring.begin();
+    await ring.step('createSecret');
+    ring.lambda = 'fails';
+    expect(await runCleanUp(operatorOf(ring).deps)).toEqual({ versionId: ring.idOf(3) });
+    expect(ring.labels).toEqual({ 1: 'AWSPREVIOUS key-v1', 2: 'AWSCURRENT key-v2', 3: '' });
+    ring.lambda = 'works';
+    await ring.rotate();
+    expect(ring.labels).toMatchObject({ 4: 'AWSCURRENT key-v3' });
+  });
+
+  test('remembers that the version never was in use, so that nobody takes it for a lost key', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    await ring.begin();
+    await ring.step('createSecret');
+    await runCleanUp(operatorOf(ring).deps);
+    expect(ring.secret.tags.map(({ Key }) => Key)).toEqual([`pazpaz:abandoned:${ring.idOf(3)}`]);
+    const once = ring.snapshot;
+    expect(await runCleanUp(operatorOf(ring).deps)).toEqual({});
+    expect(ring.snapshot).toBe(once);
+  });
+
+  test('leaves AWSPENDING where it is harmless: beside AWSCURRENT', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    await ring.label('AWSPENDING', 2);
+    const once = ring.snapshot;
+    await runCleanUp(operatorOf(ring).deps);
+    expect(ring.snapshot).toBe(once);
+  });
+});
