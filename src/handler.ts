@@ -3,6 +3,7 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Context } from 'aws-lambda';
 import { randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
+import { KeyRotationError } from './keyring/error.ts';
 import { KEY_BYTES } from './keyring/key-material.ts';
 import type { StepDependencies } from './steps/dependencies.ts';
 import { handle } from './steps/handle.ts';
@@ -12,18 +13,32 @@ import { secretsManager } from './steps/secrets-manager.ts';
 const logger = new Logger({ serviceName: 'pazpaz-key-rotation' });
 const client = new SecretsManagerClient({
   maxAttempts: 3,
-  requestHandler: { connectionTimeout: 2000, requestTimeout: 5000 },
+  // Without `throwOnRequestTimeout` a request that hangs is only warned about, and never tried again.
+  requestHandler: { connectionTimeout: 2000, requestTimeout: 5000, throwOnRequestTimeout: true },
 });
 const proven = new Set<string>();
 
 /** The Lambda: a step of a rotation, or an adoption on an EventBridge event. Rejects with what went wrong. */
 export const handler = async (event: unknown, context: Context): Promise<void> => {
+  refuseToBeOverheard();
   logger.addContext(context);
   await handle(
     dependencies(() => context.getRemainingTimeInMillis()),
     event,
   );
 };
+
+/**
+ * Under `NODE_DEBUG` Node itself prints the first bytes of each piece of an answer that it receives, wherever a piece
+ * begins: a key would get into the log, and nothing here can stop it. Throws `INVALID_SETTINGS` before anything is read.
+ */
+function refuseToBeOverheard(): void {
+  if ((process.env['NODE_DEBUG'] ?? '') === '') return;
+  throw new KeyRotationError(
+    'INVALID_SETTINGS',
+    'The environment variable NODE_DEBUG must not be set, found a value: it makes Node print what it receives, keys included. Take it off the function; the rotation is tried again.',
+  );
+}
 
 function dependencies(remainingTime: () => number): StepDependencies & { secretArn: string | undefined } {
   return {

@@ -1,4 +1,5 @@
 import { isKeyRotationError, KeyRotationError } from './error.ts';
+import { failureName } from './failure-name.ts';
 
 /**
  * Says in our words why a call to Secrets Manager gave nothing. What the service itself answered is quoted; of anything
@@ -9,7 +10,7 @@ export function sourceError(operation: string, secretId: string, error: unknown)
   if (isKeyRotationError(error)) return error;
   const name = error instanceof Error ? error.name : 'unknown error';
   const isAnswer = error instanceof Error && '$fault' in error;
-  const said = isAnswer ? `${name}: ${error.message}` : `${name}${systemCode(error)}`;
+  const said = isAnswer ? `${name}: ${error.message}` : failureName(error);
   if (!isAnswer) {
     return new KeyRotationError(
       'CANNOT_REACH_AWS',
@@ -33,12 +34,6 @@ function advice(name: string): string {
   return name === 'AccessDeniedException'
     ? 'Give the role secretsmanager:DescribeSecret and secretsmanager:GetSecretValue on the secret, and kms:Decrypt on its KMS key.'
     : 'It may pass by itself; look at the AWS health page and the quotas if it does not.';
-}
-
-/** `: ECONNREFUSED`, where Node or the resolver names one. */
-function systemCode(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' && /^[A-Z0-9_]{1,40}$/.test(code) ? `: ${code}` : '';
 }
 
 /** An error that names what could not be had within the time that a call is given. */

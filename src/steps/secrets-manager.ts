@@ -6,7 +6,8 @@ import {
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { KeyRotationError } from '../keyring/error.ts';
-import { awsErrorName, describeError } from './aws-error.ts';
+import { failureName } from '../keyring/failure-name.ts';
+import { awsErrorName } from './aws-error.ts';
 import type { SecretsManager } from './dependencies.ts';
 
 /** Kept back from Lambda's time, so that a call that hangs ends in our words and not in a killed function. */
@@ -32,7 +33,10 @@ async function reach<T>(answer: Promise<T>): Promise<T> {
   } catch (error) {
     // The SDK marks what the service itself answered with `$fault`.
     if (error instanceof Error && '$fault' in error) throw error;
-    throw cannotReach(error);
+    throw new KeyRotationError(
+      'CANNOT_REACH_AWS',
+      `cannot reach AWS Secrets Manager: ${failureName(error)}. Expected an answer within the time of the caller; check the VPC endpoint or NAT, the security group (HTTPS, 443 outbound), the endpoint URL and the credentials.`,
+    );
   }
 }
 
@@ -41,23 +45,4 @@ function withoutInput(error: unknown): never {
   const name = awsErrorName(error);
   if (name !== 'ValidationException' && name !== 'SerializationException') throw error;
   throw Object.assign(new Error('the service refused the input, which is not repeated here'), { name });
-}
-
-function cannotReach(error: unknown): KeyRotationError {
-  const found = isAboutTheWay(error) ? describeError(error) : `an answer that cannot be read (${awsErrorName(error)})`;
-  return new KeyRotationError(
-    'CANNOT_REACH_AWS',
-    `cannot reach AWS Secrets Manager: ${found}. Expected an answer within the function's time; check the VPC endpoint or NAT, the security group (HTTPS, 443 outbound), the endpoint URL and the function's credentials.`,
-    isAboutTheWay(error) ? { cause: error } : undefined,
-  );
-}
-
-/**
- * Whether an error speaks of the network, the time or the credentials alone. Any other, a parser's above all, may quote
- * the answer that it could not read, and with it a key.
- */
-function isAboutTheWay(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if ('code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)) return true;
-  return ['TimeoutError', 'AbortError', 'CredentialsProviderError'].includes(error.name);
 }

@@ -72,7 +72,7 @@ describe('the built Lambda is configured by its environment', () => {
   test('without credentials it says so, and asks nobody for them', async () => {
     const { error, requests } = await runStep(bundle, { AWS_ACCESS_KEY_ID: '' });
     expect(error?.code).toBe('CANNOT_REACH_AWS');
-    expect(error?.message).toContain('Unable to find environment variable credentials');
+    expect(error?.message).toContain('CredentialsProviderError');
     expect(requests).toEqual([]);
   });
 });
@@ -95,6 +95,16 @@ describe('a service that never answers', () => {
     const endpoint = { AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${port}` };
     const { error } = await runStep(bundle, endpoint, { remaining: 2000 });
     expect(error?.code).toBe('CANNOT_REACH_AWS');
+  });
+
+  // The request's own time limit is five seconds: this test really waits for it once.
+  test('is asked again when a request hangs, while there is time', async () => {
+    const { port } = server.address() as AddressInfo;
+    const endpoint = { AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${port}` };
+    const asked = jest.fn();
+    server.on('request', asked);
+    await runStep(bundle, endpoint, { remaining: 8000 });
+    expect(asked.mock.calls.length).toBeGreaterThanOrEqual(2);
   });
 });
 

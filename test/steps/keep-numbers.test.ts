@@ -1,0 +1,66 @@
+import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
+import { ringState } from '../../src/keyring/ring-state.ts';
+import type { StepDependencies } from '../../src/steps/dependencies.ts';
+import { keepNumbers } from '../../src/steps/numbering.ts';
+
+const SEEN = ringState({ one: ['key-v1'], two: ['key-v2', 'AWSCURRENT'] });
+
+/** A service that describes the secret so, and notes the labels that are put back. */
+function serviceWith(secret: DescribeSecretResponse) {
+  const attached: string[] = [];
+  const refuse = () => Promise.reject(new Error('nobody expects this call'));
+  const deps: StepDependencies = {
+    secrets: {
+      describeSecret: () => Promise.resolve(secret),
+      getSecretValue: refuse,
+      putSecretValue: refuse,
+      updateSecretVersionStage: ({ VersionStage = '', MoveToVersionId = '', RemoveFromVersionId }) => {
+        attached.push(`${VersionStage} on ${MoveToVersionId}${RemoveFromVersionId === undefined ? '' : ' taken'}`);
+        return Promise.resolve({});
+      },
+    },
+    log: () => undefined,
+    randomKey: () => new Uint8Array(32),
+    now: () => new Date(0),
+    sleep: () => Promise.resolve(),
+    remainingTime: () => 60_000,
+    proven: new Set(),
+  };
+  return { deps, attached };
+}
+
+test('a numbering label that got lost is put back on its version', async () => {
+  const { deps, attached } = serviceWith({ VersionIdsToStages: { one: [], two: ['key-v2', 'AWSCURRENT'] } });
+  await keepNumbers(deps, 'secret', SEEN);
+  expect(attached).toEqual(['key-v1 on one']);
+});
+
+test('the label of a key that was retired meanwhile stays away', async () => {
+  const { deps, attached } = serviceWith({
+    VersionIdsToStages: { two: ['key-v2', 'AWSCURRENT'] },
+    Tags: [{ Key: 'pazpaz:retired:key-v1', Value: 'one 2026-01-01T00:00:00.000Z' }],
+  });
+  await keepNumbers(deps, 'secret', SEEN);
+  expect(attached).toEqual([]);
+});
+
+test('a tag that names another version retires nothing here', async () => {
+  const { deps, attached } = serviceWith({
+    VersionIdsToStages: { two: ['key-v2', 'AWSCURRENT'] },
+    Tags: [{ Key: 'pazpaz:retired:key-v1', Value: 'other 2026-01-01T00:00:00.000Z' }],
+  });
+  await keepNumbers(deps, 'secret', SEEN);
+  expect(attached).toEqual(['key-v1 on one']);
+});
+
+test('a number that the step gave itself is kept like those that it saw', async () => {
+  const { deps, attached } = serviceWith({ VersionIdsToStages: { one: ['key-v1'], two: ['key-v2'], three: [] } });
+  await keepNumbers(deps, 'secret', SEEN, ringState({ ...SEEN.stages, three: ['key-v3'] }));
+  expect(attached).toEqual(['key-v3 on three']);
+});
+
+test('a number that names another version now fails loudly, and is not taken from it', async () => {
+  const { deps, attached } = serviceWith({ VersionIdsToStages: { one: [], two: ['key-v2', 'key-v1'] } });
+  await expect(keepNumbers(deps, 'secret', SEEN)).rejects.toMatchObject({ code: 'NUMBER_LOST' });
+  expect(attached).toEqual([]);
+});
