@@ -174,7 +174,7 @@ describe('a placeholder', () => {
     async (step) => {
       const ring = await begun(1, current(2));
       const says = [ring.pendingId, 'has no value that can be read', 'run createSecret first'];
-      await refuses(ring, () => ring.step(step), 'PENDING_HAS_NO_VALUE', ...says);
+      await refuses(ring, () => ring.step(step), 'VERSION_HAS_NO_VALUE', ...says);
       expect(ring.slept).toEqual([100, 200, 400, 800, 1600, 3200]);
     },
   );
@@ -183,7 +183,7 @@ describe('a placeholder', () => {
     const ring = await begun();
     const says = ['has no key yet, so there is nothing to test', 'Rotate it once', 'that makes key 1'];
     await refuses(ring, () => ring.step('testSecret'), 'NO_CURRENT_KEY', ...says);
-    await refuses(ring, () => ring.step('finishSecret'), 'PENDING_HAS_NO_VALUE', 'run createSecret first');
+    await refuses(ring, () => ring.step('finishSecret'), 'VERSION_HAS_NO_VALUE', 'run createSecret first');
   });
 });
 

@@ -59,7 +59,7 @@ describe('C15: a version that cannot be read right after it was written', () => 
     const ring = await ringWith(current(1));
     ring.service.faults.set({ kind: 'fresh-version-not-seen', reads: 'for-ever' });
     expect(await ring.rotate()).toMatchObject({ outcome: 'given up' });
-    expect(ring.log.at(-1)).toMatchObject({ step: 'testSecret', code: 'PENDING_HAS_NO_VALUE' });
+    expect(ring.log.at(-1)).toMatchObject({ step: 'testSecret', code: 'VERSION_HAS_NO_VALUE' });
     expect(ring.slept).toEqual([100, 200, 400, 800, 1600, 3200]);
     expect(ring.labels).toEqual({ 1: 'AWSCURRENT key-v1', 2: 'AWSPENDING' });
   });
@@ -74,7 +74,7 @@ describe('C15: a version that cannot be read right after it was written', () => 
     const ring = await ringWith(current(1));
     await ring.begin();
     ring.remainingTime = remainingTime;
-    await expect(ring.step('testSecret')).rejects.toMatchObject({ code: 'PENDING_HAS_NO_VALUE' });
+    await expect(ring.step('testSecret')).rejects.toMatchObject({ code: 'VERSION_HAS_NO_VALUE' });
     expect(ring.slept).toHaveLength(pauses);
     expect(ring.remainingTime).toBeGreaterThanOrEqual(Math.min(remainingTime, 2_000));
   });
