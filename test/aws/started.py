@@ -29,11 +29,17 @@ def work_folder():
     return folder
 
 
+def build_into(name):
+    """Builds what `npm run build` builds into a folder of that name, and gives the folder."""
+    folder = work_folder() / name
+    subprocess.run(["node", "esbuild.config.mjs", "--out", folder], cwd=REPOSITORY, check=True)
+    return folder
+
+
 @functools.cache
 def built():
     """Builds the package as `npm run build` does, besides dist/, which may be in use. The folder that holds it."""
-    folder = work_folder() / "dist"
-    subprocess.run(["node", "esbuild.config.mjs", "--out", folder], cwd=REPOSITORY, check=True)
+    folder = build_into("dist")
     esbuild = [
         "node_modules/.bin/esbuild",
         "src/index.ts",

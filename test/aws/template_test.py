@@ -4,7 +4,7 @@ import json
 import subprocess
 import unittest
 
-from started import REPOSITORY, TOOLS, built, clean_environment, sam_built
+from started import REPOSITORY, TOOLS, build_into, built, clean_environment, sam_built
 
 
 def run(tool, *arguments):
@@ -36,7 +36,10 @@ class TemplateTest(unittest.TestCase):
             self.assertGreater(len(reason), 30, skipped["check_id"])
 
     def test_sam_build_makes_the_very_bundle_that_the_tests_run(self):
-        folders = [sam_built() / "KeyRotationFunction", built() / "lambda"]
-        by_sam, by_us = ({file.name: file.read_bytes() for file in folder.iterdir()} for folder in folders)
-        self.assertEqual(by_sam.keys(), by_us.keys())
-        self.assertTrue(by_sam == by_us, "the bundles differ (or the sources changed between the two builds)")
+        by_sam, now, tested = (
+            {file.name: file.read_bytes() for file in folder.iterdir()}
+            for folder in (sam_built() / "KeyRotationFunction", build_into("now") / "lambda", built() / "lambda")
+        )
+        self.assertTrue(now == tested, "the sources changed during this run: what was tested is not what is there now")
+        self.assertEqual(by_sam.keys(), tested.keys())
+        self.assertTrue(by_sam == tested, "sam build made another bundle")
