@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { text } from 'node:stream/consumers';
-import pg from 'pg';
+import type pg from 'pg';
 import { census } from '../src/data/census.ts';
 import { reencrypt } from '../src/data/reencrypt.ts';
 import { RingKeys } from '../src/data/ring-keys.ts';

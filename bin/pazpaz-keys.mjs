@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 /** What `npm run build` makes, too; here it is made again whenever a source is newer, which takes half a second. */
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const BUILT = join(ROOT, 'dist/cli/pazpaz-keys.mjs');
-const SOURCES = ['cli', 'steps', 'keyring'].map((folder) => join(ROOT, 'src', folder));
+const SOURCES = ['cli', 'data', 'steps', 'keyring'].map((folder) => join(ROOT, 'src', folder));
 
 if (await isOutdated()) await build();
 await import(BUILT);

@@ -56,6 +56,6 @@ export interface Column {
 }
 
 /** How an operator finds a column again: `clinic.patients.notes`. */
-export function columnName({ spec }: Column): string {
+export function columnName({ spec }: Pick<Column, 'spec'>): string {
   return `${spec.table}.${spec.column}`;
 }

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { KeyRotationError } from '../keyring/error.ts';
 import { databaseError } from './database-error.ts';
 
 /** A value in a text of SQL: bytes go over in binary, everything else as PostgreSQL spells it. */
@@ -41,14 +42,9 @@ export class Session {
     client.on('error', () => undefined);
   }
 
-  /** Connects. Rejects with `CANNOT_REACH_DATABASE` or `DATABASE_REFUSED`. */
+  /** Connects. Rejects with `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED`, or `INVALID_SETTINGS` for no URL. */
   static async open({ url }: DatabaseAddress): Promise<Session> {
-    const client = new pg.Client({
-      ...(url === undefined ? {} : { connectionString: url }),
-      application_name: 'pazpaz-keys',
-      connectionTimeoutMillis: 10_000,
-      keepAlive: true,
-    });
+    const client = clientFor(url);
     const session = new Session(client);
     try {
       await client.connect();
@@ -102,6 +98,25 @@ export class Session {
     } catch (error) {
       throw databaseError(error);
     }
+  }
+}
+
+function clientFor(url: string | undefined): pg.Client {
+  try {
+    // Another address would be taken for a host's name, and looked for at this machine.
+    if (url !== undefined && !/^postgres(ql)?:\/\//.test(url)) throw new TypeError('no URL of PostgreSQL');
+    return new pg.Client({
+      ...(url === undefined ? {} : { connectionString: url }),
+      application_name: 'pazpaz-keys',
+      connectionTimeoutMillis: 10_000,
+      keepAlive: true,
+    });
+  } catch {
+    // What is thrown may quote the URL, which may hold a password.
+    throw new KeyRotationError(
+      'INVALID_SETTINGS',
+      'The database is named by no URL that can be read: expected postgres://user@host:5432/database, with special characters percent-encoded.',
+    );
   }
 }
 

@@ -13,7 +13,10 @@ const STORAGES: ReadonlyMap<string, Storage> = new Map([
 ]);
 
 const TABLE = `
-  SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind, c.reltuples,
+  SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind,
+         (SELECT CASE WHEN min(leaf.reltuples) >= 0 THEN sum(leaf.reltuples) END
+            FROM pg_partition_tree(c.oid) part JOIN pg_class leaf ON leaf.oid = part.relid
+           WHERE part.isleaf),
          pg_is_in_recovery(),
          row_security_active(c.oid),
          EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
@@ -109,8 +112,7 @@ async function lookUpTable(session: Session, name: string) {
   const unseen: string[] = [];
   if (isReplica === 't') unseen.push('this server is a replica, which may lack the latest rows');
   if (isSecured === 't') unseen.push(`row security hides rows of ${name} from this user`);
-  const estimate = Number(tuples);
-  return { id, name: table, unseen, estimatedRows: kind === 'r' && estimate >= 0 ? estimate : undefined };
+  return { id, name: table, unseen, estimatedRows: tuples == null ? undefined : Number(tuples) };
 }
 
 async function lookUpKey(session: Session, tableId: string, spec: ColumnSpec): Promise<readonly KeyColumn[]> {

@@ -13,11 +13,12 @@ export class Program {
     this.#folder = folder;
   }
 
-  static async build(): Promise<Program> {
+  /** `source`: default the engine alone, told what to do on its standard input. */
+  static async build(source = 'test/data/reencrypt-process.ts'): Promise<Program> {
     // Within node_modules, so that the built file finds its packages.
     const folder = mkdtempSync(resolve('node_modules', '.test-data-'));
     await build({
-      entryPoints: { program: 'test/data/reencrypt-process.ts' },
+      entryPoints: { program: source },
       outdir: folder,
       outExtension: { '.js': '.mjs' },
       bundle: true,
@@ -30,9 +31,13 @@ export class Program {
     return new Program(folder);
   }
 
+  get path(): string {
+    return join(this.#folder, 'program.mjs');
+  }
+
   start(orders: Orders): ChildProcess {
-    const child = spawn(process.execPath, [join(this.#folder, 'program.mjs')], { stdio: ['pipe', 'pipe', 'inherit'] });
-    child.stdin?.end(JSON.stringify(orders));
+    const child = spawn(process.execPath, [this.path], { stdio: ['pipe', 'pipe', 'inherit'] });
+    child.stdin.end(JSON.stringify(orders));
     return child;
   }
 

@@ -82,7 +82,7 @@ describe('reencrypt', () => {
         if (isRotated || readRows < 50) return;
         isRotated = true;
         void clinic.world.rotate().then(() => {
-          clinic.world.clock.advance(31_000);
+          clinic.world.clock.sleep(31_000);
         });
       },
     });
@@ -187,7 +187,7 @@ describe('reencrypt', () => {
   it('writes nothing by a key that AWS has not confirmed for five minutes', async () => {
     const clinic = await clinicWith(2, 30, () => 1);
     clinic.world.cutNetwork();
-    clinic.world.clock.advance(301_000);
+    clinic.world.clock.sleep(301_000);
     expect((await rejectionOf(clinic.reencrypt(SPEC))).code).toBe('CANNOT_REACH_AWS');
     expect((await clinic.census(SPEC)).numbered).toEqual({ 1: 30 });
   });

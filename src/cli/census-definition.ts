@@ -1,0 +1,48 @@
+import { census, type ColumnCensus } from '../data/census.ts';
+import { headerCensus } from '../data/header-census.ts';
+import { columnOptions, columnsOf, databaseOf, ringOf, type ColumnFlags } from './census-columns.ts';
+import { censusLines, headerLines, rowCount } from './census-screen.ts';
+import type { CommandDefinition } from './command.ts';
+
+interface CensusFlags extends ColumnFlags {
+  readonly headers?: boolean;
+}
+
+export const CENSUS: CommandDefinition<CensusFlags> = {
+  name: 'census',
+  summary: 'Count rows in PostgreSQL by the key that opens each',
+  details:
+    'Every row is opened, in one snapshot of the database: a first byte proves nothing. Rows that no key opens are listed, and it ends with 1. --headers looks at first bytes only: quick, an estimate, and never enough to retire a key.',
+  examples: [
+    "pazpaz-keys census --table patients --column notes --context 'patients:{id}:notes'",
+    'pazpaz-keys census --columns columns.json --json',
+  ],
+  setUp: (command) =>
+    columnOptions(command).option('--headers', 'an estimate by the first bytes, without opening a row'),
+  run: async (session, flags, _, world) => {
+    const specs = await columnsOf(flags);
+    const database = databaseOf(flags, world);
+    if (flags.headers === true) {
+      const columns = await headerCensus(database, specs);
+      return { result: { isEstimate: true, columns }, lines: () => columns.flatMap(headerLines), isReadOnly: true };
+    }
+    const keys = await ringOf(session);
+    const columns = await census(database, specs, keys);
+    const current = keys.target?.number;
+    return {
+      result: { isEstimate: false, currentNumber: current ?? 0, columns },
+      lines: () => [...columns.flatMap((count) => censusLines(count, current)), ...advice(columns)],
+      exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
+      isReadOnly: true,
+    };
+  },
+};
+
+function advice(columns: readonly ColumnCensus[]): readonly string[] {
+  const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);
+  return rows === 0
+    ? []
+    : [
+        `${rowCount(rows)} ${rows === 1 ? 'is' : 'are'} not under the current key: pazpaz-keys reencrypt brings them there.`,
+      ];
+}

@@ -1,0 +1,224 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { progressLine } from '../../src/cli/reencrypt-progress.ts';
+import { encryptField } from '../../src/keyring/field.ts';
+import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { endpointOf, giveCredentials, pazpazKeys, type Ran, type Surroundings } from '../cli/operator.ts';
+import { stopServices } from '../local/running-service.ts';
+import { HOUR } from '../local/state-machine.ts';
+import { oldBox } from '../keyring/old-application.ts';
+import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
+import { startPostgres, type Postgres } from './postgres.ts';
+import { Program } from './processes.ts';
+
+let postgres: Postgres;
+let program: Program;
+let folder: string;
+beforeAll(async () => {
+  giveCredentials();
+  [postgres, program] = await Promise.all([startPostgres(), Program.build('src/cli/main.ts')]);
+  folder = mkdtempSync(join(tmpdir(), 'pazpaz-keys-'));
+}, 30_000);
+afterEach(stopServices);
+afterAll(async () => {
+  program.remove();
+  rmSync(folder, { recursive: true, force: true });
+  await postgres.stop();
+});
+
+const COLUMN = ['--table', 'patients', '--column', 'notes', '--context', 'patients:{id}:notes'];
+
+function row(text: string, number: number, id: number): Buffer {
+  const key = keyOf(number === 0 ? 1 : number);
+  return encryptField(text, key, `patients:${id}:notes`, { number: number === 0 ? 0 : toKeyNumber(number) });
+}
+
+async function patients(rows: readonly (Buffer | null)[]): Promise<void> {
+  await postgres.client.query('DROP TABLE IF EXISTS patients');
+  await postgres.client.query('CREATE TABLE patients (id int PRIMARY KEY, notes bytea)');
+  await postgres.client.query('INSERT INTO patients SELECT * FROM unnest($1::int[], $2::bytea[])', [
+    rows.map((_, index) => index + 1),
+    rows,
+  ]);
+  await postgres.client.query('ANALYZE patients');
+}
+
+async function stored(): Promise<(Buffer | null)[]> {
+  const { rows } = await postgres.client.query<{ notes: Buffer | null }>('SELECT notes FROM patients ORDER BY id');
+  return rows.map(({ notes }) => notes);
+}
+
+function keys(ring: TestRing, args: readonly string[], around: Surroundings = {}): Promise<Ran> {
+  return pazpazKeys(ring, args, { ...around, environment: { DATABASE_URL: postgres.url, ...around.environment } });
+}
+
+describe('retire and reencrypt', () => {
+  it('a key is retired once its rows are under another, and not before (C08)', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const zero = Array.from({ length: 10 }, (_, index) => row(`${index}`, 0, index + 1));
+    await patients([...zero, ...Array.from({ length: 10 }, () => oldBox('older', { key: keyOf(1) }))]);
+    await ring.service.advance(25 * HOUR);
+    const before = ring.snapshot;
+
+    expect(await keys(ring, ['retire', '1', '--yes'])).toMatchObject({ exitCode: 1 });
+    const refused = await keys(ring, ['retire', '1', '--yes', ...COLUMN]);
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toContain('10 rows with number 0');
+    expect(refused.stderr).toContain('10 rows without a number');
+    expect(ring.snapshot).toBe(before);
+
+    expect(await keys(ring, ['reencrypt', ...COLUMN])).toMatchObject({
+      exitCode: 0,
+      stdout: 'patients.notes: 20 rows brought to key 3, 0 there already.\n',
+    });
+    expect(await keys(ring, ['retire', '1', '--yes', ...COLUMN])).toMatchObject({ exitCode: 0 });
+    expect(await keys(ring, ['census', ...COLUMN])).toMatchObject({ exitCode: 0 });
+  });
+});
+
+describe('reencrypt', () => {
+  it('refuses while AWS is not reached, although the environment has a key, and changes nothing (C05)', async () => {
+    const ring = await ringWith(current(1));
+    await patients([row('a', 1, 1)]);
+    const before = await stored();
+    ring.service.faults.set({ kind: 'drop' });
+    const environment = { ENVIRONMENT: 'production', ENCRYPTION_MASTER_KEY: keyOf(9).toString('base64') };
+    expect(await keys(ring, ['reencrypt', ...COLUMN], { environment })).toMatchObject({ exitCode: 3 });
+    expect(await stored()).toEqual(before);
+  });
+
+  it('shows on a dry run what it would do, names the triggers, and writes nothing, not even its own tables (C33)', async () => {
+    const ring = await ringWith(1, current(2));
+    await postgres.client.query('DROP SCHEMA IF EXISTS pazpaz_keys CASCADE');
+    await patients([row('a', 1, 1), row('b', 2, 2), null]);
+    await postgres.client.query(
+      'CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$; CREATE TRIGGER touched BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION touch()',
+    );
+    const before = await stored();
+    const { exitCode, stdout } = await keys(ring, ['reencrypt', ...COLUMN, '--dry-run']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toBe(
+      [
+        'patients.notes: 3 rows',
+        '  key 1           1',
+        '  key 2, current  1',
+        '  NULL            1',
+        '  Would bring 1 row to key 2.',
+        '  Would set off the trigger touched (BEFORE UPDATE, function touch()): --triggers skip or fire.',
+        'Dry run: nothing was changed.',
+        '',
+      ].join('\n'),
+    );
+    expect(await stored()).toEqual(before);
+    const { rows } = await postgres.client.query("SELECT to_regnamespace('pazpaz_keys') AS made");
+    expect(rows).toEqual([{ made: null }]);
+    expect(await keys(ring, ['reencrypt', ...COLUMN])).toMatchObject({ exitCode: 1 });
+    expect(await keys(ring, ['reencrypt', ...COLUMN, '--triggers', 'skip'])).toMatchObject({ exitCode: 0 });
+  });
+
+  it('ends with 1 and lists rows that nothing opens', async () => {
+    const ring = await ringWith(1, current(2));
+    await patients([row('a', 1, 1), row('a', 1, 7)]);
+    const { exitCode, stdout } = await keys(ring, ['reencrypt', ...COLUMN]);
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('1 left untouched:\n    2: TAMPERED_OR_WRONG_CONTEXT\n');
+    const json = await keys(ring, ['reencrypt', ...COLUMN, '--json']);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      command: 'reencrypt',
+      result: { isFinished: true, columns: [{ keyNumber: 2, totals: { alreadyCurrent: 1, left: 1 } }] },
+    });
+    expect(json.stdout).not.toContain(keyOf(1).toString('base64'));
+  });
+
+  it('takes many columns out of a file', async () => {
+    const ring = await ringWith(1, current(2));
+    await patients([row('a', 1, 1)]);
+    const file = join(folder, 'columns.json');
+    writeFileSync(file, JSON.stringify([{ table: 'patients', column: 'notes', context: 'patients:{id}:notes' }]));
+    expect(await keys(ring, ['reencrypt', '--columns', file])).toMatchObject({ exitCode: 0 });
+    expect((await keys(ring, ['census', '--columns', file])).stdout).toBe(
+      'patients.notes: 1 row\n  key 2, current  1\n',
+    );
+    expect((await keys(ring, ['census', '--columns', file, '--headers'])).stdout).toBe(
+      'patients.notes: 1 row, an estimate by their first bytes\n  looks like key 2  1\n',
+    );
+    writeFileSync(file, JSON.stringify([{ table: 'patients', column: 'notes', contxt: 'patients:{id}:notes' }]));
+    const misspelt = await keys(ring, ['reencrypt', '--columns', file]);
+    expect(misspelt.exitCode).toBe(2);
+    expect(misspelt.stderr).toContain('contxt');
+  });
+
+  it.each([
+    [['--table', 'patients']],
+    [[]],
+    [[...COLUMN, '--columns', 'file']],
+    [[...COLUMN, '--lanes', '0']],
+    [[...COLUMN, '--triggers', 'perhaps']],
+    [[...COLUMN, '--database-url', 'nonsense://']],
+  ])('ends with 2 for wrong usage: %j', async (args) => {
+    const ring = await ringWith(current(1));
+    expect(await keys(ring, ['reencrypt', ...args])).toMatchObject({ exitCode: 2 });
+  });
+
+  it('ends with 3 where the database is not reached, and 2 where none is named', async () => {
+    const ring = await ringWith(current(1));
+    const nowhere = { environment: { DATABASE_URL: 'postgres://postgres:secret@127.0.0.1:1/postgres' } };
+    const down = await keys(ring, ['reencrypt', ...COLUMN], nowhere);
+    expect(down).toMatchObject({ exitCode: 3 });
+    expect(down.stderr).not.toContain('secret@');
+    expect(await keys(ring, ['census', ...COLUMN], { environment: { DATABASE_URL: '' } })).toMatchObject({
+      exitCode: 2,
+    });
+  });
+
+  it('stops at a batch’s end on SIGINT, says how to go on, and the same command does', async () => {
+    const ring = await ringWith(1, current(2));
+    await patients(Array.from({ length: 3000 }, (_, index) => row(`${index}`, 1, index + 1)));
+    const args = [
+      'reencrypt',
+      ...COLUMN,
+      '--batch-rows',
+      '5',
+      '--lanes',
+      '1',
+      '--endpoint-url',
+      await endpointOf(ring),
+    ];
+    const child = spawn(process.execPath, [program.path, ...args], {
+      env: { ...process.env, DATABASE_URL: postgres.url, SECRETS_MANAGER_KEY_NAME: SECRET, AWS_REGION: 'us-east-1' },
+    });
+    let said = '';
+    child.stdout.on('data', (chunk) => (said += String(chunk)));
+    child.stderr.on('data', (chunk) => (said += String(chunk)));
+    await until(async () => {
+      const { rows } = await postgres.client.query('SELECT FROM patients WHERE get_byte(notes, 0) = 2 LIMIT 1');
+      return rows.length > 0;
+    });
+    child.kill('SIGINT');
+    const [code] = (await once(child, 'exit')) as [number];
+    expect(code).toBe(1);
+    expect(said).toContain('Stopping at the end of this batch');
+    expect(said).toContain('Stopped. What is done stays done: the same command goes on from here.');
+    const rest = await keys(ring, ['reencrypt', ...COLUMN]);
+    expect(rest.exitCode).toBe(0);
+    expect(rest.stdout).toMatch(/3,000 rows brought to key 2 \([0-9,]+ of them by this process\)/);
+  }, 20_000);
+});
+
+it('progress says how many of how many, how fast and how long', () => {
+  const column = { spec: { table: 'patients', column: 'notes' }, estimatedRows: 1_000_000 };
+  const totals = { readRows: 120_000, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, left: 0 };
+  expect(progressLine({ column, totals }, { at: 0, rows: 20_000 }, 4000)).toBe(
+    'patients.notes: 120,000 of about 1,000,000 rows, 25,000 rows/s, about 36 s left',
+  );
+  expect(progressLine({ column: { ...column, estimatedRows: undefined }, totals }, { at: 0, rows: 120_000 }, 0)).toBe(
+    'patients.notes: 120,000 rows',
+  );
+});
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
