@@ -25,6 +25,11 @@ export class LiveProgram {
     program(programDependencies(wait, seed)).catch(() => undefined);
   }
 
+  /** Calls that wait to be let through: none at the end of a schedule, for then every program has ended or was killed. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
   /** Lets the next call through, which must be `expected` (on a secret of whatever name), with the fate it had there. */
   async let(expected: Call, fate: Fate, secrets: SecretsManager): Promise<void> {
     const { call, answer } = await this.#next();

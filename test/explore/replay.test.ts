@@ -22,6 +22,7 @@ describe('a sample of the explored schedules ends the same through the SDK over 
       await replay.startRotation(tokenOf(1), scenario.testRun !== true);
       for (const scheduled of schedule) await replay.play(scheduled);
 
+      expect(replay.waiting).toBe(0);
       const expected = labelsOf(secretOf(end.service)).map(([id, labels, value]) => [id, `${labels} ${value}`]);
       expect(await replay.seen()).toEqual(Object.fromEntries(expected.filter(([, seen]) => seen !== ' ')));
     }

@@ -84,6 +84,11 @@ export class Replay {
     }
   }
 
+  /** Calls that a program still wants to make. */
+  get waiting(): number {
+    return [...this.#live.values()].reduce((sum, program) => sum + program.waiting, 0);
+  }
+
   async seen(): Promise<Seen> {
     const { VersionIdsToStages = {} } = await this.#client.send(
       new DescribeSecretCommand({ SecretId: this.#secretId }),

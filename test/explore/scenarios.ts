@@ -123,8 +123,21 @@ const OPERATED_TWO: readonly Scenario[] = OPERATIONS.map((operation) => ({
   behaviour: { unlabelledVersions: operation === 'put by hand' ? 'kept' : 'deleted-at-once' },
 }));
 
+/** Operations where the rest of the state is unusual. */
+const UNUSUAL: readonly Scenario[] = [
+  {
+    name: 'rollback by hand while AWSPENDING stays on the new key',
+    ring: NUMBERED,
+    operation: 'rollback by hand' as const,
+    behaviour: { pendingAfterSuccess: 'left' as const },
+  },
+  { name: 'put by hand beside a test run', ring: UNNUMBERED, operation: 'put by hand' as const, testRun: true },
+  { name: 'put by hand, then a rotation', ring: NUMBERED, operation: 'put by hand' as const },
+  { name: 'put by hand into a secret without a value', ring: {}, operation: 'put by hand' as const },
+].map((scenario) => ({ ...scenario, attempts: 1, faults: 0, retries: 1, rotations: 2 }));
+
 /** What `npm test` explores, in well under a minute. */
-export const SCENARIOS: readonly Scenario[] = [...ONE, ...TWO, ...OPERATED, ...OPERATED_TWO];
+export const SCENARIOS: readonly Scenario[] = [...ONE, ...TWO, ...OPERATED, ...OPERATED_TWO, ...UNUSUAL];
 
 /** Wider bounds, for `npm run explore`: further kills, and a second rotation beside what is left of the first. */
 export const DEEP_SCENARIOS: readonly Scenario[] = [
