@@ -10,6 +10,7 @@ import { runRestore } from './commands/restore.ts';
 import { runRetire } from './commands/retire.ts';
 import { runRollback, type RollbackOptions } from './commands/rollback.ts';
 import { runStatus } from './commands/status.ts';
+import { DOCTOR } from './doctor-definition.ts';
 import { PUT } from './put-definition.ts';
 import { REENCRYPT } from './reencrypt-definition.ts';
 import { ROTATE } from './rotate-definition.ts';
@@ -101,6 +102,7 @@ function retire(census: Census): CommandDefinition<RetireFlags> {
 /** Adds every command of this file and its neighbours. */
 export function addCommands(program: Command, execute: Execute, census: Census): void {
   addCommand(program, STATUS, execute);
+  addCommand(program, DOCTOR, execute);
   addCommand(program, ROTATE, execute);
   addCommand(program, ROLLBACK, execute);
   addCommand(program, PUT, execute);

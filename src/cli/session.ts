@@ -28,6 +28,8 @@ export interface Session {
   readonly secretId: string;
   /** Where the secret is, as far as it was said; the SDK may find a region in the profile. */
   readonly region: string | undefined;
+  /** By how many milliseconds AWS's clock was ahead of this machine's in its last answer. */
+  readonly clockOffset: () => number | undefined;
   readonly changes: readonly Change[];
   /** What stood out on the way, one line each. */
   readonly warnings: readonly string[];
@@ -56,6 +58,8 @@ export function openSession(world: World, options: CommonOptions): Session {
     warnings.push(`${message} (${about.join(', ')}).`);
   };
   const real = operatorSecrets(client);
+  const clockOffset = watchClock(client, world);
+  const awsNow = (): Date => new Date(world.now().getTime() + (clockOffset() ?? 0));
   const started = world.now().getTime();
   return {
     deps: {
@@ -64,7 +68,7 @@ export function openSession(world: World, options: CommonOptions): Session {
       log,
       randomKey: world.randomKey,
       newVersionId: world.newVersionId,
-      now: world.now,
+      now: awsNow,
       sleep: world.sleep,
       remainingTime: () => TIME_LIMIT - (world.now().getTime() - started),
       proven: new Set(),
@@ -73,6 +77,7 @@ export function openSession(world: World, options: CommonOptions): Session {
     client,
     secretId,
     region,
+    clockOffset,
     changes,
     warnings,
   };
@@ -88,6 +93,31 @@ export function clientFor(options: CommonOptions, region: string | undefined): S
     ...(options.endpointUrl === undefined ? {} : { endpoint: options.endpointUrl }),
     ...(options.profile === undefined ? {} : { profile: options.profile }),
   });
+}
+
+/**
+ * AWS's own clock decides how old a change is: a clock that is wrong here must not let a retirement through. The date of
+ * an answer has whole seconds, so what is less than a minute off counts as right.
+ */
+function watchClock(client: SecretsManagerClient, world: World): () => number | undefined {
+  let offset: number | undefined;
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const { response } = result;
+      const date = isAnswer(response) ? Date.parse(response.headers['date'] ?? '') : NaN;
+      if (!Number.isNaN(date)) offset = date - world.now().getTime();
+      return result;
+    },
+    { step: 'deserialize', name: 'watchClock', priority: 'low' },
+  );
+  return () => (offset === undefined || Math.abs(offset) > 60_000 ? offset : 0);
+}
+
+function isAnswer(response: unknown): response is { readonly headers: Readonly<Record<string, string | undefined>> } {
+  return (
+    typeof response === 'object' && response !== null && 'headers' in response && typeof response.headers === 'object'
+  );
 }
 
 function given({ environment }: World, name: string): string | undefined {

@@ -77,11 +77,13 @@ export interface Surroundings {
   readonly answers?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly census?: Census;
+  /** Milliseconds by which this machine's clock is ahead of the service's. */
+  readonly clockError?: number;
 }
 
 /** Runs `pazpaz-keys` with these arguments against the ring's service, within this process. */
 export async function pazpazKeys(ring: TestRing, args: readonly string[], around: Surroundings = {}): Promise<Ran> {
-  const { stdin = '', answers, environment = {}, census } = around;
+  const { stdin = '', answers, environment = {}, census, clockError = 0 } = around;
   const out = { stdout: '', stderr: '' };
   const waiting = [...(answers ?? [])];
   const isTTY = answers !== undefined;
@@ -94,7 +96,7 @@ export async function pazpazKeys(ring: TestRing, args: readonly string[], around
       out.stderr += question;
       return Promise.resolve(waiting.shift() ?? '');
     },
-    now: () => new Date(ring.service.clock.now()),
+    now: () => new Date(ring.service.clock.now() + clockError),
     sleep: async () => {
       await ring.service.idle();
     },

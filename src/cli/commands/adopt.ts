@@ -2,11 +2,13 @@ import { KeyRotationError } from '../../keyring/error.ts';
 import type { KeyNumber } from '../../keyring/key-number.ts';
 import type { RingState } from '../../keyring/ring-state.ts';
 import { adopt } from '../../steps/adopt.ts';
-import { attachNextNumber } from '../../steps/numbering.ts';
+import { refused } from '../../steps/aws-error.ts';
+import { attachNextNumber, requireFreeSlots } from '../../steps/numbering.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { finishIncoming } from './incoming.ts';
 import { retiredKeys } from '../../keyring/retired-tag.ts';
 import { keyOrNone, onFreshRing, readableKey, describedRing } from './ring.ts';
+import { rescuedTag } from './version-tags.ts';
 import { listVersions } from './versions.ts';
 
 export interface AdoptOptions {
@@ -44,12 +46,21 @@ async function rescue(deps: CommandDependencies, versionId: string): Promise<Key
   await onFreshRing(deps, async ({ ring }) => {
     number = await numberOfKey(deps, ring, versionId);
     if (number !== undefined) return false;
+    requireFreeSlots(ring, 1);
+    await remember(deps, versionId);
     number = (await attachNextNumber(deps, deps.secretId, ring, versionId)).numberOf.get(versionId);
     return true;
   });
   if (number === undefined)
     throw new KeyRotationError('NUMBER_LOST', `Version ${versionId} has lost its number again.`);
   return number;
+}
+
+async function remember(deps: CommandDependencies, versionId: string): Promise<void> {
+  const Tags = [rescuedTag(versionId, deps.now())];
+  await deps.secrets.tagResource({ SecretId: deps.secretId, Tags }).catch((error: unknown) => {
+    throw refused('TagResource', deps.secretId, error);
+  });
 }
 
 /** The number under which this version's key can be read already: its own, or that of a copy. */

@@ -4,7 +4,7 @@ import type { CommandDependencies } from '../dependencies.ts';
 import { detachLabel } from './labels.ts';
 import { describedRing } from './ring.ts';
 import { listVersions } from './versions.ts';
-import { abandonedTag, abandonedTagKey, abandonedVersions } from './abandoned-tags.ts';
+import { abandonedTag, abandonedTagKey, abandonedVersions } from './version-tags.ts';
 
 export interface CleanUpResult {
   /** The version from which `AWSPENDING` was taken; absent: there was nothing to clean up. */

@@ -4,7 +4,7 @@ import { numberOfLabel } from '../../keyring/key-number.ts';
 import { AWS_LABELS, MAX_STAGING_LABELS, type RingState } from '../../keyring/ring-state.ts';
 import { pendingKind, rotationAge } from '../../steps/adoption.ts';
 import type { CommandDependencies } from '../dependencies.ts';
-import { abandonedVersions } from './abandoned-tags.ts';
+import { abandonedVersions, rescuedVersions } from './version-tags.ts';
 import { INCOMING_LABEL } from './incoming.ts';
 import { retiredKeys } from '../../keyring/retired-tag.ts';
 import { describedRing } from './ring.ts';
@@ -36,6 +36,8 @@ export interface VersionReport {
   readonly state: VersionState;
   /** The number that it had before it was retired. */
   readonly retiredNumber?: number;
+  /** It got its number by `adopt --version-id`, later than its age would tell. */
+  readonly isRescued?: true;
 }
 
 export interface RotationReport {
@@ -81,6 +83,7 @@ export async function readRingReport(deps: CommandDependencies): Promise<RingRep
     ...key,
     isLeft: listed.some(({ VersionId }) => VersionId === key.versionId),
   }));
+  const rescued = rescuedVersions(secret.Tags);
   const stateOf = stateReader(secret, ring, pending);
   return {
     name: secret.Name ?? deps.secretId,
@@ -89,7 +92,7 @@ export async function readRingReport(deps: CommandDependencies): Promise<RingRep
     currentNumber: ring.numberOf.get(ring.current ?? '') ?? 0,
     slots: { free: Math.max(0, ring.freeSlots), of: MAX_STAGING_LABELS - AWS_LABELS.length },
     rotation: rotationReport(secret, deps.now(), pending),
-    versions: listed.map((entry) => versionReport(entry, ring, stateOf)).sort(inOrder),
+    versions: listed.map((entry) => versionReport(entry, ring, stateOf, rescued)).sort(inOrder),
     retired,
   };
 }
@@ -121,7 +124,7 @@ function rotationReport(secret: DescribeSecretResponse, now: Date, pending: Rota
   };
 }
 
-type StateOf = (versionId: string, labels: readonly string[]) => { state: VersionState; retiredNumber?: number };
+type StateOf = (versionId: string, labels: readonly string[]) => Pick<VersionReport, 'state' | 'retiredNumber'>;
 
 function stateReader(secret: DescribeSecretResponse, ring: RingState, pending: RotationReport['pending']): StateOf {
   const retired = retiredKeys(secret.Tags);
@@ -139,7 +142,12 @@ function stateReader(secret: DescribeSecretResponse, ring: RingState, pending: R
   };
 }
 
-function versionReport(entry: SecretVersionsListEntry, ring: RingState, stateOf: StateOf): VersionReport {
+function versionReport(
+  entry: SecretVersionsListEntry,
+  ring: RingState,
+  stateOf: StateOf,
+  rescued: ReadonlySet<string>,
+): VersionReport {
   const { VersionId: versionId = '', CreatedDate, LastAccessedDate, KmsKeyIds = [] } = entry;
   // One source for all labels: the listing may be a moment older or newer than the description.
   const labels = [...(ring.stages[versionId] ?? [])].sort(numbersFirst);
@@ -152,6 +160,7 @@ function versionReport(entry: SecretVersionsListEntry, ring: RingState, stateOf:
     ...(LastAccessedDate === undefined ? {} : { lastUsed: LastAccessedDate.toISOString() }),
     kmsKeyIds: KmsKeyIds,
     ...stateOf(versionId, labels),
+    ...(rescued.has(versionId) ? { isRescued: true as const } : {}),
   };
 }
 

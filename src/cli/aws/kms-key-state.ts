@@ -1,0 +1,25 @@
+import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import type { KmsKeyState } from '../doctor/examination.ts';
+
+/** Asks KMS for the state of a key ("Key states of AWS KMS keys"), with the credentials of the command. */
+export function kmsKeyStateOf(
+  options: { readonly profile?: string },
+  region: string | undefined,
+): (keyId: string) => Promise<KmsKeyState> {
+  const client = new KMSClient({
+    maxAttempts: 2,
+    requestHandler: { connectionTimeout: 3000, requestTimeout: 10_000 },
+    ...(region === undefined ? {} : { region }),
+    ...(options.profile === undefined ? {} : { profile: options.profile }),
+  });
+  return async (keyId) => {
+    try {
+      const { KeyMetadata } = await client.send(new DescribeKeyCommand({ KeyId: keyId }));
+      return KeyMetadata?.KeyState === undefined
+        ? { unknown: 'no state in the answer' }
+        : { state: KeyMetadata.KeyState };
+    } catch (error) {
+      return { unknown: error instanceof Error ? `${error.name} for ${keyId}` : 'no answer' };
+    }
+  };
+}

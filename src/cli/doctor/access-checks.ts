@@ -1,0 +1,115 @@
+import { awsErrorName } from '../../steps/aws-error.ts';
+import { checked, finding, notChecked, type CheckReport, type Finding } from './check.ts';
+import type { Examination } from './examination.ts';
+
+const DENIED = { code: 'access-denied', title: 'access denied (issue 1)' } as const;
+const NOT_FOUND = { code: 'secret-not-found', title: 'secret not found (issue 2)' } as const;
+const KMS_DENIED = { code: 'kms-denied', title: 'KMS denied (issue 3)' } as const;
+const UNREACHABLE = { code: 'endpoint-unreachable', title: 'the endpoint cannot be reached' } as const;
+const CLOCK = { code: 'clock-wrong', title: "this machine's clock is wrong" } as const;
+
+/** AWS refuses signatures that are further off ("Signature Version 4": five minutes). */
+const LONGEST_CLOCK_OFFSET = 5 * 60_000;
+
+/** Issue 1: a call was answered with AccessDeniedException, and not for the sake of KMS. */
+export function accessDenied(seen: Examination): CheckReport {
+  if (isUnreachable(seen)) return notChecked(DENIED, 'AWS did not answer.');
+  const findings: Finding[] = [];
+  const denied = (action: string, who: string, reason: string): void => {
+    findings.push(
+      finding(
+        `${who} may not ${action}: ${reason}`,
+        `aws iam list-attached-role-policies --role-name ROLE   # then attach a policy that allows ${action} on the secret`,
+      ),
+    );
+  };
+  if (seen.undescribed !== undefined && awsErrorName(seen.undescribed.cause) === 'AccessDeniedException') {
+    denied('secretsmanager:DescribeSecret', 'The caller', seen.undescribed.message);
+  }
+  if (seen.unlisted !== undefined && awsErrorName(seen.unlisted.cause) === 'AccessDeniedException') {
+    denied('secretsmanager:ListSecretVersionIds', 'The caller', 'only operators need it, not applications.');
+  }
+  const reading = [...seen.readings.values()].find((one) => one.kind === 'refused' && one.isDenied && !one.isKms);
+  if (reading?.kind === 'refused') denied('secretsmanager:GetSecretValue', 'The caller', reading.reason);
+  return checked(
+    DENIED,
+    'DescribeSecret, ListSecretVersionIds and GetSecretValue, with the credentials at hand',
+    findings,
+  );
+}
+
+/** Issue 2: wrong name, wrong region, or a secret that waits for its deletion. */
+export function secretNotFound({ undescribed, otherNames, secretId, region }: Examination): CheckReport {
+  const how = `DescribeSecret of '${secretId}' in ${region ?? "the profile's region"}`;
+  if (undescribed?.code === 'SECRET_DELETED') {
+    return checked(NOT_FOUND, how, [
+      finding(
+        'The secret waits for its deletion, and with it every key.',
+        `aws secretsmanager restore-secret --secret-id ${secretId}`,
+      ),
+    ]);
+  }
+  if (undescribed?.code === 'SECRET_NOT_FOUND') {
+    const names =
+      otherNames.length === 0 ? 'No other secret could be listed there.' : `Names there: ${otherNames.join(', ')}.`;
+    const other = otherNames[0];
+    return checked(NOT_FOUND, how, [
+      finding(
+        `There is no such secret in this region: the name or the region is wrong. ${names}`,
+        ...(other === undefined ? [] : [`pazpaz-keys doctor --secret-id ${other}`]),
+        'aws secretsmanager list-secrets --region REGION',
+      ),
+    ]);
+  }
+  return undescribed === undefined
+    ? checked(NOT_FOUND, how, [])
+    : notChecked(NOT_FOUND, 'The secret could not be described.');
+}
+
+/** Issue 3: the current key cannot be decrypted. */
+export function kmsDenied({ described, readings, environment }: Examination): CheckReport {
+  if (described?.ring.current === undefined) return notChecked(KMS_DENIED, 'There is no current key to read.');
+  const how = 'GetSecretValue of the current version';
+  const reading = readings.get(described.ring.current);
+  if (reading?.kind !== 'refused' || !reading.isKms) return checked(KMS_DENIED, how, []);
+  const role = environment['AWS_ROLE_ARN'] ?? 'the role';
+  return checked(KMS_DENIED, how, [
+    finding(
+      `The current key cannot be decrypted: ${reading.reason}. Allow ${role} kms:Decrypt on ${described.secret.KmsKeyId ?? 'the KMS key of the secret'}, in its policy and in the key's; see that the key is enabled.`,
+      `aws kms describe-key --key-id ${described.secret.KmsKeyId ?? 'alias/aws/secretsmanager'}`,
+    ),
+  ]);
+}
+
+/** No answer at all: network, endpoint, credentials. */
+export function endpointUnreachable(seen: Examination): CheckReport {
+  const how = 'every call above';
+  if (!isUnreachable(seen)) return checked(UNREACHABLE, how, []);
+  return checked(UNREACHABLE, how, [
+    finding(
+      seen.undescribed?.message ?? 'AWS did not answer.',
+      `curl -sS -o /dev/null -w '%{http_code}\\n' https://secretsmanager.${seen.region ?? 'REGION'}.amazonaws.com`,
+    ),
+  ]);
+}
+
+/** The answer's own date against this machine's. */
+export function clockWrong({ clockOffset }: Examination): CheckReport {
+  if (clockOffset === undefined) return notChecked(CLOCK, 'AWS did not answer.');
+  const how = `the date of AWS's answers, ${seconds(clockOffset)} ${clockOffset < 0 ? 'behind' : 'ahead of'} this machine's`;
+  if (Math.abs(clockOffset) <= LONGEST_CLOCK_OFFSET) return checked(CLOCK, how, []);
+  return checked(CLOCK, how, [
+    finding(
+      `This machine's clock is ${seconds(clockOffset)} off. AWS refuses signatures that are five minutes off, and nonces are safest with a clock that is right.`,
+      'timedatectl set-ntp true',
+    ),
+  ]);
+}
+
+export function isUnreachable({ undescribed }: Examination): boolean {
+  return undescribed?.code === 'CANNOT_REACH_AWS';
+}
+
+function seconds(milliseconds: number): string {
+  return `${Math.round(Math.abs(milliseconds) / 1000)} s`;
+}

@@ -1,0 +1,66 @@
+import { checked, finding, notChecked, type CheckReport, type Finding } from './check.ts';
+import type { Examination } from './examination.ts';
+
+const KMS_STATE = {
+  code: 'kms-key-disabled',
+  title: 'a KMS key of a version is disabled or waits to be deleted',
+} as const;
+const REPLICA = { code: 'replica-behind', title: 'a replica lacks a number' } as const;
+
+/** Versions keep the KMS key that they were encrypted with, unless they have one of AWS's own labels. */
+export function kmsKeyDisabled({ kmsKeys, report }: Examination): CheckReport {
+  if (report === undefined) return notChecked(KMS_STATE, 'The versions could not be listed.');
+  const findings: Finding[] = [];
+  const unknown: string[] = [];
+  for (const [keyId, found] of kmsKeys) {
+    if ('unknown' in found) unknown.push(found.unknown);
+    else if (found.state !== 'Enabled')
+      findings.push(disabled(keyId, found.state, numbersUnder(keyId, report.versions)));
+  }
+  if (findings.length === 0 && unknown.length > 0)
+    return notChecked(KMS_STATE, `kms:DescribeKey: ${unknown.join('; ')}`);
+  return checked(
+    KMS_STATE,
+    kmsKeys.size === 0 ? 'every version is under the AWS-managed key' : `DescribeKey of ${kmsKeys.size} KMS keys`,
+    findings,
+  );
+}
+
+function numbersUnder(keyId: string, versions: NonNullable<Examination['report']>['versions']): string {
+  const numbers = versions.filter(({ kmsKeyIds }) => kmsKeyIds.includes(keyId)).flatMap(({ number }) => number ?? []);
+  return numbers.length === 0 ? 'versions without a number' : `key ${numbers.join(', ')}`;
+}
+
+function disabled(keyId: string, state: string, needed: string): Finding {
+  const next = state === 'PendingDeletion' ? [`aws kms cancel-key-deletion --key-id ${keyId}`] : [];
+  return finding(
+    `KMS key ${keyId} is ${state}, and ${needed} cannot be read without it.`,
+    ...next,
+    `aws kms enable-key --key-id ${keyId}`,
+  );
+}
+
+/** A replica is a backup only where it has every number. */
+export function replicaBehind({ replicas, described }: Examination): CheckReport {
+  if (described === undefined) return notChecked(REPLICA, 'The secret could not be described.');
+  if (replicas.length === 0) return checked(REPLICA, 'the secret has no replica', []);
+  const findings: Finding[] = [];
+  const unknown: string[] = [];
+  for (const { region, status, numbers } of replicas) {
+    if (!(numbers instanceof Set)) {
+      if ('unknown' in numbers) unknown.push(`${region}: ${numbers.unknown}`);
+      continue;
+    }
+    const missing = [...described.ring.versionOf.keys()].filter((number) => !numbers.has(number));
+    if (missing.length === 0 && status !== 'Failed') continue;
+    const what = missing.length === 0 ? `is ${status}` : `lacks key ${missing.join(', ')}`;
+    findings.push(
+      finding(
+        `The replica in ${region} ${what}: it is no backup of the ring, and readers there cannot read those rows.`,
+        `aws secretsmanager describe-secret --secret-id ${described.secret.Name ?? ''} --region ${region}`,
+      ),
+    );
+  }
+  if (findings.length === 0 && unknown.length > 0) return notChecked(REPLICA, unknown.join('; '));
+  return checked(REPLICA, `DescribeSecret in ${replicas.map(({ region }) => region).join(', ')}`, findings);
+}

@@ -1,0 +1,37 @@
+import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
+import type { KeyRotationError } from '../../keyring/error.ts';
+import type { RingState } from '../../keyring/ring-state.ts';
+import type { RingReport } from '../commands/ring-report.ts';
+import type { Reading } from './reading.ts';
+
+/** The state of a KMS key as `DescribeKey` names it (`Enabled`, `Disabled`, `PendingDeletion`, …), or why it is unknown. */
+export type KmsKeyState = { readonly state: string } | { readonly unknown: string };
+
+/** A replica of the secret, and the numbers that it has; or why they are unknown. */
+export interface Replica {
+  readonly region: string;
+  /** As the service says: `InSync`, `InProgress`, `Failed`. */
+  readonly status: string;
+  readonly numbers: ReadonlySet<number> | { readonly unknown: string };
+}
+
+/** All that was found out before the checks look at it. */
+export interface Examination {
+  readonly secretId: string;
+  readonly region: string | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Why the secret could not be described, if it could not. */
+  readonly undescribed?: KeyRotationError;
+  /** Why its versions could not be listed, if they could not. */
+  readonly unlisted?: KeyRotationError;
+  /** Names of other secrets in the region, the most alike first; only where there is no such secret. */
+  readonly otherNames: readonly string[];
+  readonly described?: { readonly secret: DescribeSecretResponse; readonly ring: RingState };
+  readonly report?: RingReport;
+  /** What each version in use, or without a number, holds. */
+  readonly readings: ReadonlyMap<string, Reading>;
+  readonly kmsKeys: ReadonlyMap<string, KmsKeyState>;
+  readonly replicas: readonly Replica[];
+  /** Milliseconds by which AWS's clock is ahead of this machine's; absent: AWS has not answered. */
+  readonly clockOffset?: number;
+}

@@ -1,0 +1,133 @@
+import { isKeyRotationError, KeyRotationError } from '../../keyring/error.ts';
+import { ringState } from '../../keyring/ring-state.ts';
+import { describeError, refused } from '../../steps/aws-error.ts';
+import { readRingReport, type RingReport } from '../commands/ring-report.ts';
+import { describedRing, type DescribedRing } from '../commands/ring.ts';
+import type { CommandDependencies, OperatorSecrets } from '../dependencies.ts';
+import { mostAlike } from './alike.ts';
+import type { Examination, KmsKeyState, Replica } from './examination.ts';
+import { readingOf, type Reading } from './reading.ts';
+
+/** What a doctor needs beside a command's dependencies. */
+export interface DoctorDependencies extends CommandDependencies {
+  readonly region: string | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The same calls in another region. */
+  readonly secretsIn: (region: string) => OperatorSecrets;
+  /** Asks KMS for the state of a key, by its id or ARN. */
+  readonly kmsKeyState: (keyId: string) => Promise<KmsKeyState>;
+  /** By how many milliseconds AWS's clock was ahead of this machine's in its last answer. */
+  readonly clockOffset: () => number | undefined;
+}
+
+/** What a version under the AWS-managed key has in place of a KMS key's id; nobody can disable that key. */
+const MANAGED_KEY = 'DefaultEncryptionKey';
+
+/** Asks AWS for everything that the checks look at. Writes nothing. What it cannot find out it says. */
+export async function examine(deps: DoctorDependencies): Promise<Examination> {
+  const basics = { secretId: deps.secretId, region: deps.region, environment: deps.environment };
+  const nothing = { ...basics, otherNames: [], readings: new Map(), kmsKeys: new Map(), replicas: [] };
+  const described = await settled(describedRing(deps));
+  if (described instanceof KeyRotationError) {
+    const isMissing = described.code === 'SECRET_NOT_FOUND';
+    return {
+      ...nothing,
+      undescribed: described,
+      otherNames: isMissing ? await otherNames(deps) : [],
+      ...offset(deps),
+    };
+  }
+  try {
+    const listed = await settled(readRingReport(deps));
+    const isListed = !(listed instanceof KeyRotationError);
+    return {
+      ...basics,
+      otherNames: [],
+      described,
+      ...(isListed ? { report: listed } : { unlisted: listed }),
+      readings: await readings(deps, described, isListed ? listed : undefined),
+      kmsKeys: await kmsKeys(deps, isListed ? listed : undefined),
+      replicas: await replicas(deps, described),
+      ...offset(deps),
+    };
+  } catch (error) {
+    // The network went away in the middle of it.
+    if (!isKeyRotationError(error)) throw error;
+    return { ...nothing, undescribed: error, ...offset(deps) };
+  }
+}
+
+async function settled<T>(answer: Promise<T>): Promise<T | KeyRotationError> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isKeyRotationError(error)) return error;
+    throw error;
+  }
+}
+
+function offset({ clockOffset }: DoctorDependencies): { clockOffset?: number } {
+  const milliseconds = clockOffset();
+  return milliseconds === undefined ? {} : { clockOffset: milliseconds };
+}
+
+async function otherNames({ secrets, secretId }: DoctorDependencies): Promise<readonly string[]> {
+  const names: string[] = [];
+  try {
+    let page: string | undefined;
+    do {
+      const answer = await secrets.listSecrets(page === undefined ? {} : { NextToken: page });
+      names.push(...(answer.SecretList ?? []).flatMap(({ Name }) => Name ?? []));
+      page = answer.NextToken;
+    } while (page !== undefined);
+  } catch {
+    // Without permission to list there are no names to suggest; that the secret is missing is known all the same.
+  }
+  return mostAlike(secretId, names);
+}
+
+async function readings(
+  deps: DoctorDependencies,
+  { ring }: DescribedRing,
+  report: RingReport | undefined,
+): Promise<ReadonlyMap<string, Reading>> {
+  const unnumbered = (report?.versions ?? []).filter(
+    ({ state }) => state === 'no label' || state === 'foreign label only',
+  );
+  const inUse = [...ring.numberOf.keys(), ring.previous, ring.current, ...unnumbered.map(({ versionId }) => versionId)];
+  const found = new Map<string, Reading>();
+  for (const versionId of new Set(inUse.filter((id) => id !== undefined))) {
+    found.set(versionId, await readingOf(deps, versionId));
+  }
+  return found;
+}
+
+async function kmsKeys(
+  deps: DoctorDependencies,
+  report: RingReport | undefined,
+): Promise<ReadonlyMap<string, KmsKeyState>> {
+  const found = new Map<string, KmsKeyState>();
+  for (const keyId of new Set((report?.versions ?? []).flatMap((version) => version.kmsKeyIds))) {
+    if (keyId !== MANAGED_KEY) found.set(keyId, await deps.kmsKeyState(keyId));
+  }
+  return found;
+}
+
+async function replicas(deps: DoctorDependencies, { secret }: DescribedRing): Promise<readonly Replica[]> {
+  const found: Replica[] = [];
+  for (const { Region: region = '', Status: status = '' } of secret.ReplicationStatus ?? []) {
+    found.push({ region, status, numbers: await numbersIn(deps, region, secret.Name ?? deps.secretId) });
+  }
+  return found;
+}
+
+async function numbersIn(deps: DoctorDependencies, region: string, name: string): Promise<Replica['numbers']> {
+  try {
+    const secret = await deps.secretsIn(region).describeSecret({ SecretId: name });
+    return new Set(ringState(secret.VersionIdsToStages).versionOf.keys());
+  } catch (error) {
+    return {
+      unknown: isKeyRotationError(error) ? error.message : describeError(refused('DescribeSecret', name, error)),
+    };
+  }
+}

@@ -1,0 +1,131 @@
+import { isKeyRotationError } from '../../keyring/error.ts';
+import { readKeyValue } from '../../keyring/key-value.ts';
+import type { KeyMaterial } from '../../keyring/key-material.ts';
+import { checked, finding, notChecked, type CheckReport, type Finding } from './check.ts';
+import type { Examination } from './examination.ts';
+
+const FALLBACK = {
+  code: 'fallback-in-use',
+  title: 'the application falls back to ENCRYPTION_MASTER_KEY (issue 4)',
+} as const;
+const INVALID = { code: 'key-invalid', title: 'key length invalid (issue 5)' } as const;
+const UNREADABLE = { code: 'unreadable-key', title: 'a numbered key cannot be read' } as const;
+const ENVIRONMENT_KEY = { code: 'environment-key', title: 'ENCRYPTION_MASTER_KEY is not on the ring' } as const;
+
+const UNDESCRIBED = 'The secret could not be described.';
+
+/** Issue 4: what an application with this environment would do now. */
+export function fallbackInUse(seen: Examination): CheckReport {
+  const { environment, described, readings, secretId } = seen;
+  const isSet = given(environment, 'ENCRYPTION_MASTER_KEY') !== undefined;
+  const how = `ENVIRONMENT, SECRETS_MANAGER_KEY_NAME and ENCRYPTION_MASTER_KEY here (${isSet ? 'set' : 'not set'}), and whether AWS gives a current key`;
+  const findings: Finding[] = [];
+  const current = described?.ring.current;
+  const hasKey = current !== undefined && readings.get(current)?.kind === 'key';
+  if (isSet && !hasKey) {
+    findings.push(
+      finding(
+        'AWS gives no current key, so an application with this environment encrypts with ENCRYPTION_MASTER_KEY, under number 0. Mend what stands above and below; then add that key, if it is another, so that its rows stay readable.',
+        'pazpaz-keys put --not-current --from-env ENCRYPTION_MASTER_KEY',
+      ),
+    );
+  }
+  if (isSet && given(environment, 'ENVIRONMENT') === 'production') {
+    findings.push(
+      finding(
+        'ENCRYPTION_MASTER_KEY is set in production, where AWS being down for a moment would let two keys be in use.',
+        'unset ENCRYPTION_MASTER_KEY   # in the task definition',
+      ),
+    );
+  }
+  const name = given(environment, 'SECRETS_MANAGER_KEY_NAME');
+  if (name !== undefined && name !== secretId && name !== described?.secret.Name && name !== described?.secret.ARN) {
+    findings.push(
+      finding(
+        `SECRETS_MANAGER_KEY_NAME names another secret: '${name}'. An application with this environment reads that one.`,
+        `pazpaz-keys doctor --secret-id ${name}`,
+      ),
+    );
+  }
+  return checked(FALLBACK, how, findings);
+}
+
+/** Issue 5: the current version holds something that is no key. */
+export function keyInvalid({ described, readings }: Examination): CheckReport {
+  const current = described?.ring.current;
+  if (current === undefined) {
+    return described === undefined
+      ? notChecked(INVALID, UNDESCRIBED)
+      : checked(INVALID, 'DescribeSecret', [
+          finding('The secret has no current key. Its first rotation makes key 1.', 'pazpaz-keys rotate --wait'),
+        ]);
+  }
+  const reading = readings.get(current);
+  if (reading?.kind === 'refused') return notChecked(INVALID, 'The current version could not be read.');
+  if (reading?.kind === 'key') return checked(INVALID, 'its value decodes to 32 bytes', []);
+  const found = reading?.kind === 'no key' ? reading.reason : 'Version without a value';
+  return checked(INVALID, 'its value', [
+    finding(`${found} (version ${current})`, 'pazpaz-keys rollback', 'pazpaz-keys put --generate'),
+  ]);
+}
+
+/** Every key of the ring has to open, or a rotation stops. */
+export function unreadableKey({ described, readings }: Examination): CheckReport {
+  if (described === undefined) return notChecked(UNREADABLE, UNDESCRIBED);
+  const findings = [...described.ring.numberOf].flatMap(([versionId, number]): readonly Finding[] => {
+    const reading = readings.get(versionId);
+    if (reading === undefined || reading.kind === 'key') return [];
+    const why = reading.kind === 'no value' ? 'it has no value' : reading.reason;
+    const kms =
+      reading.kind === 'refused' && reading.isKms
+        ? ' It may be under an older KMS key: that one has to stay enabled, and readable.'
+        : '';
+    return [
+      finding(
+        `Key ${number} (version ${versionId}) cannot be used: ${why}.${kms} Rows of that number cannot be read, and no rotation promotes anything.`,
+        'aws secretsmanager list-secret-version-ids --include-deprecated   # KmsKeyIds of the version',
+      ),
+    ];
+  });
+  return checked(UNREADABLE, `GetSecretValue of ${described.ring.numberOf.size} numbered versions`, findings);
+}
+
+/** C06: what ENCRYPTION_MASTER_KEY has encrypted is readable only while it is set, unless it is on the ring. */
+export function environmentKey({ environment, described, readings }: Examination): CheckReport {
+  const text = given(environment, 'ENCRYPTION_MASTER_KEY');
+  if (text === undefined) return checked(ENVIRONMENT_KEY, 'the variable is not set here', []);
+  const key = keyIn(text);
+  if (typeof key === 'string') {
+    return checked(ENVIRONMENT_KEY, 'its value', [
+      finding(`ENCRYPTION_MASTER_KEY holds no key: ${key}`, 'openssl rand -base64 32'),
+    ]);
+  }
+  if (described === undefined) return notChecked(ENVIRONMENT_KEY, UNDESCRIBED);
+  const keys = [...readings.values()];
+  if (keys.some((reading) => reading.kind === 'key' && reading.key.equals(key))) {
+    return checked(ENVIRONMENT_KEY, 'it equals a key of the ring', []);
+  }
+  if (keys.some(({ kind }) => kind === 'refused'))
+    return notChecked(ENVIRONMENT_KEY, 'Some keys could not be read, and it may be one of them.');
+  return checked(ENVIRONMENT_KEY, `compared with ${keys.length} versions`, [
+    finding(
+      'ENCRYPTION_MASTER_KEY is not on the ring: what it has encrypted is readable only while it is set. Add it, then unset it.',
+      'pazpaz-keys put --not-current --from-env ENCRYPTION_MASTER_KEY',
+    ),
+  ]);
+}
+
+/** The key, or what is wrong with it. */
+function keyIn(text: string): KeyMaterial | string {
+  try {
+    return readKeyValue({ SecretString: text }).key;
+  } catch (error) {
+    if (!isKeyRotationError(error)) throw error;
+    return error.message.replace('Encryption key from AWS Secrets Manager', 'a key');
+  }
+}
+
+function given(environment: Examination['environment'], name: string): string | undefined {
+  const value = environment[name];
+  return value === '' ? undefined : value;
+}

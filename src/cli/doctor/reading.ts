@@ -1,0 +1,34 @@
+import { isKeyRotationError } from '../../keyring/error.ts';
+import type { KeyMaterial } from '../../keyring/key-material.ts';
+import { readKeyValue } from '../../keyring/key-value.ts';
+import { awsErrorName, describeError } from '../../steps/aws-error.ts';
+import type { CommandDependencies } from '../dependencies.ts';
+
+/** What came of reading one version. */
+export type Reading =
+  | { readonly kind: 'key'; readonly key: KeyMaterial }
+  | { readonly kind: 'no key'; readonly reason: string }
+  | { readonly kind: 'no value' }
+  /** `isKms`: it is the KMS key that stands in the way. `isDenied`: permission is missing. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly isKms: boolean; readonly isDenied: boolean };
+
+/** Reads one version, once. Rejects only with `CANNOT_REACH_AWS`. */
+export async function readingOf(deps: CommandDependencies, versionId: string): Promise<Reading> {
+  try {
+    const value = await deps.secrets.getSecretValue({ SecretId: deps.secretId, VersionId: versionId });
+    return { kind: 'key', key: readKeyValue(value).key };
+  } catch (error) {
+    if (isKeyRotationError(error, 'INVALID_KEY_VALUE')) return { kind: 'no key', reason: error.message };
+    if (isKeyRotationError(error)) throw error;
+    if (awsErrorName(error) === 'ResourceNotFoundException') return { kind: 'no value' };
+    const reason = describeError(error);
+    return {
+      kind: 'refused',
+      reason,
+      // "Access to KMS is not allowed", or DecryptionFailure: "Secrets Manager can't decrypt the protected secret text
+      // using the provided KMS key."
+      isKms: /kms|decrypt/i.test(reason),
+      isDenied: awsErrorName(error) === 'AccessDeniedException',
+    };
+  }
+}

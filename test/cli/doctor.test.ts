@@ -1,0 +1,373 @@
+import { CreateSecretCommand, DeleteSecretCommand, TagResourceCommand } from '@aws-sdk/client-secrets-manager';
+import { operatorSecrets } from '../../src/cli/aws/operator-secrets.ts';
+import type { CheckCode, CheckReport } from '../../src/cli/doctor/check.ts';
+import { runDoctor } from '../../src/cli/doctor/doctor.ts';
+import type { DoctorDependencies } from '../../src/cli/doctor/examine.ts';
+import type { CommandDependencies } from '../../src/cli/dependencies.ts';
+import { runAdopt } from '../../src/cli/commands/adopt.ts';
+import { runCleanUp } from '../../src/cli/commands/clean-up.ts';
+import { runRetire } from '../../src/cli/commands/retire.ts';
+import { stopServices } from '../local/running-service.ts';
+import { DAY, HOUR } from '../local/state-machine.ts';
+import { current, holding, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
+import { counting, giveCredentials, numbers, operatorOf, pazpazKeys } from './operator.ts';
+
+beforeAll(giveCredentials);
+afterEach(stopServices);
+
+type Changes = Partial<Omit<DoctorDependencies, keyof CommandDependencies>> & {
+  readonly secrets?: Partial<DoctorDependencies['secrets']>;
+  readonly secretId?: string;
+};
+
+async function examined(ring: TestRing, { secrets = {}, ...changes }: Changes = {}) {
+  const { deps } = operatorOf(ring);
+  return runDoctor({
+    ...deps,
+    secrets: { ...deps.secrets, ...secrets },
+    region: 'us-east-1',
+    environment: {},
+    secretsIn: () => deps.secrets,
+    kmsKeyState: () => Promise.resolve({ state: 'Enabled' }),
+    clockOffset: () => 0,
+    ...changes,
+  });
+}
+
+/** The codes of what was found, and all its text. */
+async function found(ring: TestRing, changes: Changes = {}) {
+  const { result, exitCode } = await examined(ring, changes);
+  const checks = result.checks.filter(({ outcome }) => outcome === 'found');
+  const text = checks.flatMap(({ findings }) => findings.map((one) => [one.text, ...one.next].join('\n'))).join('\n');
+  return { codes: checks.map(({ code }) => code), text, exitCode, checks: result.checks };
+}
+
+async function healthyRing(): Promise<TestRing> {
+  const ring = await ringWith(1, previous(2), current(3));
+  await ring.enableRotation();
+  return ring;
+}
+
+function checkOf(checks: readonly CheckReport[], code: CheckCode): CheckReport {
+  const check = checks.find((one) => one.code === code);
+  if (check === undefined) throw new Error(`there is no check ${code}`);
+  return check;
+}
+
+const ENVIRONMENT_KEY = keyOf(77).toString('base64');
+const REFUSED = { operation: 'GetSecretValue', kind: 'error', type: 'AccessDeniedException' } as const;
+
+describe('doctor is silent on a healthy ring', () => {
+  test('and exits with 0, with every check made', async () => {
+    const { result, exitCode } = await examined(await healthyRing());
+    expect(exitCode).toBe(0);
+    expect(result.checks.filter(({ outcome }) => outcome !== 'fine')).toEqual([]);
+    expect(result.checks.map(({ code }) => code).slice(0, 5)).toEqual([
+      'access-denied',
+      'secret-not-found',
+      'kms-denied',
+      'fallback-in-use',
+      'key-invalid',
+    ]);
+  });
+
+  test('and writes nothing', async () => {
+    const ring = await healthyRing();
+    const before = ring.snapshot;
+    await examined(ring);
+    expect(ring.snapshot).toBe(before);
+  });
+
+  test('after a retirement, after a clean-up and after a rescue', async () => {
+    const ring = await healthyRing();
+    await ring.service.advance(25 * HOUR);
+    await runRetire(operatorOf(ring).deps, counting(), { numbers: numbers(1) });
+    expect((await found(ring)).codes).toEqual([]);
+
+    await ring.begin();
+    await ring.step('createSecret');
+    ring.lambda = 'does nothing';
+    await runCleanUp(operatorOf(ring).deps);
+    expect((await found(ring)).codes).toEqual([]);
+
+    ring.service.setBehaviour({ unlabelledVersions: 'kept' });
+    const lost = Object.keys(ring.secret.versions).length + 1;
+    await ring.put(keyOf(50).toString('base64'), undefined, ['mine']);
+    await ring.rotate();
+    await ring.detach('mine');
+    expect((await found(ring)).codes).toEqual(['version-without-label']);
+    await runAdopt(operatorOf(ring).deps, { versionId: ring.idOf(lost) });
+    expect((await found(ring)).codes).toEqual([]);
+  });
+});
+
+describe('doctor finds, and says how it knows and what mends it', () => {
+  test('issue 1: access denied, and which action is missing', async () => {
+    const ring = await healthyRing();
+    ring.service.faults.set({ kind: 'error', type: 'AccessDeniedException', message: 'User is not authorized' });
+    const { codes, text, exitCode } = await found(ring);
+    expect({ codes, exitCode }).toEqual({ codes: ['access-denied'], exitCode: 1 });
+    expect(text).toContain('secretsmanager:DescribeSecret');
+  });
+
+  test('issue 1: access denied for the value alone', async () => {
+    const ring = await healthyRing();
+    ring.service.faults.set({
+      ...REFUSED,
+      message: 'User is not authorized to perform: secretsmanager:GetSecretValue',
+    });
+    const { codes, text } = await found(ring);
+    expect(codes).toEqual(['access-denied', 'unreadable-key']);
+    expect(text).toContain('attach a policy that allows secretsmanager:GetSecretValue');
+  });
+
+  test('issue 2: a wrong name, with the names that are like it', async () => {
+    const ring = await healthyRing();
+    await ring.client.send(new CreateSecretCommand({ Name: 'something/else' }));
+    const { codes, text } = await found(ring, { secretId: 'pazpaz/encryption-key-v2' });
+    expect(codes).toEqual(['secret-not-found']);
+    expect(text).toContain(`Names there: ${SECRET}, something/else.`);
+    expect(text).toContain(`pazpaz-keys doctor --secret-id ${SECRET}`);
+  });
+
+  test('issue 2: a secret that waits for its deletion', async () => {
+    const ring = await healthyRing();
+    await ring.client.send(new DeleteSecretCommand({ SecretId: SECRET }));
+    const { codes, text } = await found(ring);
+    expect(codes).toEqual(['secret-not-found']);
+    expect(text).toContain('aws secretsmanager restore-secret');
+  });
+
+  test('issue 3: KMS denied', async () => {
+    const ring = await healthyRing();
+    ring.service.faults.set({ ...REFUSED, versionId: ring.idOf(3), message: 'Access to KMS is not allowed' });
+    const { codes, text } = await found(ring);
+    expect(codes).toEqual(['kms-denied', 'unreadable-key']);
+    expect(text).toContain('kms:Decrypt');
+  });
+
+  test('issue 4: the environment key is what an application would use', async () => {
+    const ring = await ringWith();
+    const { codes, text } = await found(ring, { environment: { ENCRYPTION_MASTER_KEY: ENVIRONMENT_KEY } });
+    expect(codes).toContain('fallback-in-use');
+    expect(text).toContain('under number 0');
+    expect(text).not.toContain(ENVIRONMENT_KEY);
+  });
+
+  test('issue 4: the variable in production, and another secret in the environment', async () => {
+    const ring = await healthyRing();
+    const environment = {
+      ENVIRONMENT: 'production',
+      ENCRYPTION_MASTER_KEY: keyOf(1).toString('base64'),
+      SECRETS_MANAGER_KEY_NAME: 'pazpaz/other',
+    };
+    const { codes, text } = await found(ring, { environment });
+    expect(codes).toEqual(['fallback-in-use']);
+    expect(text).toContain('set in production');
+    expect(text).toContain("names another secret: 'pazpaz/other'");
+  });
+
+  test('issue 5: a current value that is no key', async () => {
+    const ring = await ringWith(previous(1), holding(Buffer.alloc(24).toString('base64'), current()));
+    await ring.enableRotation();
+    const { codes, text } = await found(ring);
+    expect(codes).toEqual(['key-invalid']);
+    expect(text).toContain('must be 32 bytes, got 24 bytes');
+    expect(text).toContain('pazpaz-keys put --generate');
+  });
+
+  test('a secret without a key', async () => {
+    const { codes, text } = await found(await ringWith());
+    expect(codes).toContain('key-invalid');
+    expect(text).toContain('pazpaz-keys rotate --wait');
+  });
+
+  test('a key in use without a number', async () => {
+    const ring = await ringWith(previous(1), current());
+    const { codes, text } = await found(ring);
+    expect(codes).toEqual(['unnumbered-key', 'rotation-late']);
+    expect(text).toContain('pazpaz-keys adopt');
+  });
+
+  test('C18: a number that a put has moved to other material', async () => {
+    const ring = await healthyRing();
+    await ring.service.advance(HOUR);
+    await ring.put(keyOf(60).toString('base64'), undefined, ['key-v1']);
+    const { codes, text } = await found(ring);
+    expect(codes).toEqual(['labels-moved', 'version-without-label']);
+    expect(text).toContain(`Key 1 is on version ${ring.idOf(4)}`);
+    expect(text).toContain(`pazpaz-keys adopt --version-id ${ring.idOf(1)}`);
+  });
+
+  test('C02: a version that two puts by hand have pushed out of every label', async () => {
+    const ring = await ringWith(current(1));
+    for (const place of [21, 22, 23]) await ring.put(keyOf(place).toString('base64'));
+    const { codes, text } = await found(ring);
+    expect(codes).toContain('version-without-label');
+    expect(text).toContain(ring.idOf(2));
+  });
+
+  test('no version that holds a copy of a key of the ring, or no key', async () => {
+    const ring = await healthyRing();
+    await ring.put(keyOf(1).toString('base64'), undefined, ['mine']);
+    await ring.put('not a key', undefined, ['yours']);
+    expect((await found(ring)).codes).toEqual([]);
+  });
+
+  test('what a put or a retirement that broke off has left', async () => {
+    const ring = await healthyRing();
+    ring.lambda = 'does nothing';
+    await ring.put(keyOf(9).toString('base64'), undefined, ['key-incoming']);
+    const Tags = [{ Key: 'pazpaz:retired:key-v1', Value: `${ring.idOf(1)} 2026-01-01` }];
+    await ring.client.send(new TagResourceCommand({ SecretId: SECRET, Tags }));
+    const { codes, text } = await found(ring);
+    expect(codes).toEqual(['unfinished-command']);
+    expect(text).toContain('pazpaz-keys adopt');
+    expect(text).toContain('pazpaz-keys restore 1');
+  });
+
+  test('a ring that is nearly full', async () => {
+    const ring = await healthyRing();
+    for (let label = 1; label <= 11; label += 1) await ring.label(`foreign-${label}`, 1);
+    const { codes, text } = await found(ring);
+    expect(codes).toEqual(['ring-nearly-full']);
+    expect(text).toContain('pazpaz-keys retire 1');
+  });
+
+  test('C17: a rotation that is late, and one that is stuck', async () => {
+    const ring = await healthyRing();
+    ring.lambda = 'fails';
+    await ring.service.advance(400 * DAY);
+    const { codes, text } = await found(ring);
+    expect(codes).toEqual(['rotation-late']);
+    expect(text).toContain('35 days late');
+    expect(text).toContain('has been unfinished since');
+    expect(text).toContain('aws logs tail /aws/lambda/rotate');
+  });
+
+  test('a rotation that is switched off', async () => {
+    const { codes } = await found(await ringWith(previous(1), current(2)));
+    expect(codes).toEqual(['rotation-late']);
+  });
+
+  test('C19: a numbered key that cannot be read, by its number and version', async () => {
+    const ring = await healthyRing();
+    ring.service.faults.set({ ...REFUSED, versionId: ring.idOf(1), message: 'Access to KMS is not allowed' });
+    const { codes, text } = await found(ring);
+    expect(codes).toEqual(['unreadable-key']);
+    expect(text).toContain(`Key 1 (version ${ring.idOf(1)}) cannot be used`);
+    expect(text).toContain('older KMS key');
+  });
+
+  test('C06: an environment key that is not on the ring', async () => {
+    const ring = await healthyRing();
+    const environment = { ENCRYPTION_MASTER_KEY: ENVIRONMENT_KEY };
+    const { codes, text } = await found(ring, { environment });
+    expect(codes).toEqual(['environment-key']);
+    expect(text).toContain('put --not-current --from-env');
+    expect((await found(ring, { environment: { ENCRYPTION_MASTER_KEY: 'nonsense' } })).codes).toEqual([
+      'environment-key',
+    ]);
+    expect((await found(ring, { environment: { ENCRYPTION_MASTER_KEY: keyOf(1).toString('hex') } })).codes).toEqual([]);
+  });
+
+  test('a schedule without a function', async () => {
+    const ring = await healthyRing();
+    const { deps } = operatorOf(ring);
+    const { codes } = await found(ring, {
+      secrets: {
+        describeSecret: async (input) => ({
+          ...(await deps.secrets.describeSecret(input)),
+          RotationLambdaARN: undefined,
+        }),
+      },
+    });
+    expect(codes).toEqual(['schedule-without-function']);
+  });
+
+  test.each([
+    ['Disabled', 'enable-key'],
+    ['PendingDeletion', 'cancel-key-deletion'],
+  ])('a KMS key that is %s, and the keys that need it', async (state, next) => {
+    const ring = await healthyRing();
+    const { deps } = operatorOf(ring);
+    const { codes, text } = await found(ring, {
+      secrets: {
+        listSecretVersionIds: async (input) => {
+          const listed = await deps.secrets.listSecretVersionIds(input);
+          const versions = (listed.Versions ?? []).map((version, index) => ({
+            ...version,
+            KmsKeyIds: [`key-${index}`],
+          }));
+          return { ...listed, Versions: versions };
+        },
+      },
+      kmsKeyState: (keyId) => Promise.resolve({ state: keyId === 'key-0' ? state : 'Enabled' }),
+    });
+    expect(codes).toEqual(['kms-key-disabled']);
+    expect(text).toContain(`KMS key key-0 is ${state}, and key 1 cannot be read without it`);
+    expect(text).toContain(`aws kms ${next} --key-id key-0`);
+  });
+
+  test('a replica that lacks a number', async () => {
+    const ring = await healthyRing();
+    const replica = await ringWith(previous(2), current(3));
+    const { deps } = operatorOf(ring);
+    const { codes, text } = await found(ring, {
+      secrets: {
+        describeSecret: async (input) => ({
+          ...(await deps.secrets.describeSecret(input)),
+          ReplicationStatus: [{ Region: 'eu-west-1', Status: 'InSync' }],
+        }),
+      },
+      secretsIn: () => operatorSecrets(replica.client),
+    });
+    expect(codes).toEqual(['replica-behind']);
+    expect(text).toContain('The replica in eu-west-1 lacks key 1');
+  });
+
+  test('an endpoint that cannot be reached, with exit code 3 and nothing else asserted', async () => {
+    const ring = await healthyRing();
+    ring.service.faults.set({ kind: 'drop' });
+    const { codes, exitCode, checks } = await found(ring);
+    expect({ codes, exitCode }).toEqual({ codes: ['endpoint-unreachable'], exitCode: 3 });
+    expect(checkOf(checks, 'access-denied').outcome).toBe('not checked');
+  });
+
+  test('an endpoint that goes away in the middle of it', async () => {
+    const ring = await healthyRing();
+    ring.service.faults.set({ kind: 'drop', operation: 'GetSecretValue', nth: 2 });
+    expect(await found(ring)).toMatchObject({ codes: ['endpoint-unreachable'], exitCode: 3 });
+  });
+
+  test('a clock that is wrong', async () => {
+    const { codes, text } = await found(await healthyRing(), { clockOffset: () => -600_000 });
+    expect(codes).toEqual(['clock-wrong']);
+    expect(text).toContain('600 s off');
+  });
+});
+
+describe('the command', () => {
+  test('shows each check with how it knows, and exits with 0 on a healthy ring', async () => {
+    const { exitCode, stdout } = await pazpazKeys(await healthyRing(), ['doctor']);
+    expect(stdout).toContain('no   access denied (issue 1)');
+    expect(stdout).toContain('Nothing is wrong.');
+    expect(exitCode).toBe(0);
+  });
+
+  test('tells a clock that is wrong from the date of the answers', async () => {
+    const ring = await healthyRing();
+    const { stdout } = await pazpazKeys(ring, ['doctor'], { clockError: 3_600_000 });
+    expect(stdout).toContain("YES  this machine's clock is wrong");
+  });
+
+  test('shows no key, whatever it has read', async () => {
+    const ring = await healthyRing();
+    const { stdout, stderr } = await pazpazKeys(ring, ['doctor'], {
+      environment: { ENCRYPTION_MASTER_KEY: ENVIRONMENT_KEY },
+    });
+    for (const key of [ENVIRONMENT_KEY, ...[1, 2, 3].map((place) => keyOf(place).toString('base64'))]) {
+      expect(stdout + stderr).not.toContain(key);
+    }
+  });
+});
