@@ -14,6 +14,9 @@ export interface TimekeeperDependencies {
 /** The longest wait that a Node timer takes is 24.8 days; looking once an hour costs nothing. */
 const LONGEST_WAIT = 3_600_000;
 
+/** What one move carries out at most: a mistyped year must not keep the service busy for days. */
+const MOST_IN_ONE_MOVE = 1000;
+
 /** Does what falls due, as time passes by itself and as the clock is moved. */
 export class Timekeeper {
   readonly #deps: TimekeeperDependencies;
@@ -52,7 +55,8 @@ export class Timekeeper {
    * meanwhile the clock stands still.
    *
    * @param target the moment, of the time at which the move begins.
-   * @throws {RangeError} if the moment has passed.
+   * @throws {RangeError} if the moment has passed, or if more than 1,000 things fall due on the way: the clock then
+   *   stands at the last one that was carried out.
    */
   moveTo(target: (now: number) => number): Promise<void> {
     const { clock, idle } = this.#deps;
@@ -81,8 +85,11 @@ export class Timekeeper {
   }
 
   async #carryOutUntil(moment: number, moves: boolean): Promise<void> {
+    let carriedOut = 0;
     for (let due = this.#next(); due !== undefined && due.at <= moment; due = this.#next()) {
       if (this.#isStopped) return;
+      if (moves && carriedOut === MOST_IN_ONE_MOVE) throw tooMuch(this.#deps.clock.now());
+      carriedOut++;
       if (moves && due.at > this.#deps.clock.now()) this.#deps.clock.moveTo(due.at);
       this.#done.add(keyOf(due));
       await this.#deps.carryOut(due);
@@ -100,6 +107,12 @@ export class Timekeeper {
     this.#turn = moved.catch(() => undefined);
     return moved;
   }
+}
+
+function tooMuch(now: number): RangeError {
+  return new RangeError(
+    `the clock stopped at ${new Date(now).toISOString()}: ${MOST_IN_ONE_MOVE} rotations and deletions fell due on the way. Move it again to go on, or set a longer schedule`,
+  );
 }
 
 function keyOf(due: DueMoment): string {
