@@ -10,6 +10,7 @@ import { runRestore } from './commands/restore.ts';
 import { runRetire } from './commands/retire.ts';
 import { runRollback, type RollbackOptions } from './commands/rollback.ts';
 import { runStatus } from './commands/status.ts';
+import { DECRYPT, ENCRYPT } from './crypt-definitions.ts';
 import { DOCTOR } from './doctor-definition.ts';
 import { PUT } from './put-definition.ts';
 import { REENCRYPT } from './reencrypt-definition.ts';
@@ -111,6 +112,8 @@ export function addCommands(program: Command, execute: Execute, census: Census):
   addCommand(program, RESTORE, execute);
   addCommand(program, CENSUS, execute);
   addCommand(program, REENCRYPT, execute);
+  addCommand(program, ENCRYPT, execute);
+  addCommand(program, DECRYPT, execute);
 }
 
 /** What a census answers where nothing says which rows to count. */

@@ -1,8 +1,10 @@
-import { Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError } from 'commander';
 import { isKeyRotationError } from '../keyring/error.ts';
 import type { Execute, Finished } from './command.ts';
 import type { Census } from './commands/census.ts';
 import { addCommands, noCensus } from './definitions.ts';
+import { completionScript, SHELLS } from './completion.ts';
+import { DESCRIBED_COMMANDS, jsonSchema } from './json-schema.ts';
 import { exitCodeOf, type ExitCode } from './exit-code.ts';
 import { changeLines } from './screen/changes.ts';
 import { paintFor, printable } from './screen/paint.ts';
@@ -55,7 +57,30 @@ export function programFor(world: World, execute: Execute, census: Census = noCe
       '\nEvery command has a --help with examples. Begin with:\n  pazpaz-keys status --secret-id pazpaz/encryption-key-v1',
     );
   addCommands(program, execute, census);
+  addAbout(program, world);
   return program;
+}
+
+/** Commands that are about the others, and talk to nobody. */
+function addAbout(program: Command, world: World): void {
+  program
+    .command('completion')
+    .summary('Print a script that completes commands and options in a shell')
+    .description('Prints a script for your shell.')
+    .addArgument(new Argument('<shell>', 'which one').choices(SHELLS))
+    .addHelpText('after', '\nExample:\n  pazpaz-keys completion bash >> ~/.bashrc')
+    .action((shell: (typeof SHELLS)[number]) => {
+      world.stdout.write(completionScript(program, shell));
+    });
+  program
+    .command('schema')
+    .summary('Print the JSON Schema of what a command prints with --json')
+    .description('Prints the JSON Schema (draft 7) of what a command prints with --json.')
+    .addArgument(new Argument('<command>', 'which one').choices(DESCRIBED_COMMANDS))
+    .addHelpText('after', '\nExample:\n  pazpaz-keys schema status')
+    .action((name: string) => {
+      printJson(world, jsonSchema(name) ?? {});
+    });
 }
 
 function failure(error: unknown): { code: string; message: string } {

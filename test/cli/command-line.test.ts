@@ -222,7 +222,7 @@ describe('the screen', () => {
     for (const command of commands.filter((name) => name !== 'help' && name !== 'pazpaz')) {
       const help = await pazpazKeys(ring, [command, '--help']);
       expect(help.exitCode).toBe(0);
-      expect(help.stdout).toMatch(new RegExp(`Examples?:\\n  pazpaz-keys ${command}`));
+      expect(help.stdout).toMatch(new RegExp(`Examples?:\\n  .*pazpaz-keys ${command}`));
     }
   });
 

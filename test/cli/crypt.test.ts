@@ -1,0 +1,64 @@
+import { encryptField } from '../../src/keyring/field.ts';
+import { KeyMaterial } from '../../src/keyring/key-material.ts';
+import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { stopServices } from '../local/running-service.ts';
+import { current, keyOf, previous, ringWith } from '../rotation/ring.ts';
+import { giveCredentials, pazpazKeys } from './operator.ts';
+
+beforeAll(giveCredentials);
+afterEach(stopServices);
+
+const CONTEXT = ['--context', 'patients:7:notes'];
+const TEXT = 'Patient has diabetes';
+
+const rowUnder = (place: number, number: number) =>
+  encryptField(TEXT, KeyMaterial.fromBytes(keyOf(place)), 'patients:7:notes', { number: toKeyNumber(number) });
+
+describe('encrypt and decrypt', () => {
+  test('are each other’s way back, through the ring', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    const { stdout: row, exitCode } = await pazpazKeys(ring, ['encrypt', ...CONTEXT], { stdin: TEXT });
+    expect(exitCode).toBe(0);
+    expect(Buffer.from(row, 'base64')[0]).toBe(2);
+    expect(await pazpazKeys(ring, ['decrypt', ...CONTEXT], { stdin: row })).toEqual({
+      exitCode: 0,
+      stdout: `${TEXT}\n`,
+      stderr: '',
+    });
+  });
+
+  test.each<[string, (row: Buffer) => string]>([
+    ['base64', (row) => row.toString('base64')],
+    ['base64 in two lines', (row) => row.toString('base64').replace(/(.{20})/, '$1\n')],
+    ['bytea as psql prints it', (row) => `\\x${row.toString('hex')}`],
+  ])('decrypt takes %s', async (_, shown) => {
+    const ring = await ringWith(previous(1), current(2));
+    const { stdout } = await pazpazKeys(ring, ['decrypt', ...CONTEXT], { stdin: `${shown(rowUnder(1, 1))}\n` });
+    expect(stdout).toBe(`${TEXT}\n`);
+  });
+
+  test('decrypt says which of four a failure is, and shows nothing of the row', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    const row = rowUnder(1, 1).toString('base64');
+    const { exitCode, stdout, stderr } = await pazpazKeys(ring, ['decrypt', '--context', 'patients:8:notes'], {
+      stdin: row,
+    });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toContain('TAMPERED_OR_WRONG_CONTEXT');
+    expect(stderr).not.toContain(row);
+  });
+
+  test('never use the environment’s key', async () => {
+    const ring = await ringWith();
+    const environment = { ENCRYPTION_MASTER_KEY: keyOf(1).toString('base64') };
+    const { exitCode, stderr } = await pazpazKeys(ring, ['encrypt'], { stdin: TEXT, environment });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('NO_CURRENT_KEY');
+  });
+
+  test('end with 3 where AWS cannot be reached', async () => {
+    const ring = await ringWith(current(1));
+    ring.service.faults.set({ kind: 'drop' });
+    expect(await pazpazKeys(ring, ['encrypt'], { stdin: TEXT })).toMatchObject({ exitCode: 3 });
+  });
+});
