@@ -59,9 +59,9 @@ export class OperatedRing {
   /** `RotateSecret`; the Lambda's calls meet these fates in their order, then they are made. At most so many tries. */
   async rotate(kind: 'rotation' | 'test', fates: readonly Fate[], tries: number): Promise<void> {
     this.#begin(kind);
-    this.#fates = [...fates];
     const under = this.#secret.rotation?.underWay;
     if (under === undefined) return;
+    this.#fates = [...fates];
     const steps = under.kind === 'test' ? (['testSecret'] as const) : STEPS;
     let succeeded = false;
     for (let attempt = 1; attempt <= tries && !succeeded; attempt += 1) succeeded = await this.#run(steps, under.token);
