@@ -23,6 +23,7 @@ beforeAll(async () => {
   mkdirSync(installed, { recursive: true });
   await run(process.execPath, ['build/library.mjs', '--out', join(installed, 'dist', 'library')]);
   cpSync(join(ROOT, 'package.json'), join(installed, 'package.json'));
+  cpSync(join(ROOT, 'bin'), join(installed, 'bin'), { recursive: true });
   for (const name of ['@aws-sdk', '@smithy', '@types', 'undici-types']) {
     symlinkSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name));
   }
