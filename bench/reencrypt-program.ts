@@ -28,21 +28,37 @@ export async function compare({ rows, loopRows, processes, keys, start }: Compar
   try {
     const { client, url } = postgres;
     await fill(client, rows, keys);
+    // Warm caches and prepared statements are the loop's.
+    await rowByRow(client, Math.min(1000, loopRows), keys);
+    await restore(client);
     const [{ version } = { version: '' }] = (await client.query<{ version: string }>('SELECT version()')).rows;
     console.log(
       `${version.split(' on ')[0] ?? ''}, ${rows} rows of ${(await size(client)).toString()} MB, commits wait for the disk.`,
     );
 
     const loop = await rate('a row at a time', loopRows, () => rowByRow(client, loopRows, keys));
+    await client.query('SET synchronous_commit = off');
+    const lazy = await rate('the same, not waiting for the disk', loopRows, () =>
+      rowByRow(client, loopRows, keys, loopRows),
+    );
+    await client.query('RESET synchronous_commit');
     let isFast = true;
     for (const count of processes) {
       await restore(client);
       let peak = 0;
+      const before = await written(client);
       const ours = await rate(`reencrypt, ${count} process${count === 1 ? '' : 'es'}`, rows, async () => {
         const reports = await Promise.all(Array.from({ length: count }, () => start(url, keys)));
         peak = Math.max(...reports.map(({ peakMegabytes }) => peakMegabytes));
       });
-      console.log(`  ${(ours / loop).toFixed(1)} times the loop; peak memory of a process ${peak} MB`);
+      console.log(
+        `  ${(ours / loop).toFixed(1)} times the loop, ${(ours / lazy).toFixed(1)} times the one that does not wait; ` +
+          `peak memory of a process ${peak} MB`,
+      );
+      const { wal } = await written(client);
+      console.log(
+        `  ${Math.round((wal - before.wal) / rows)} bytes of write-ahead log a row; the table grew from ${before.size} MB to ${await size(client)} MB`,
+      );
       if (count === 1) isFast = ours >= 5 * loop;
     }
     const ring = await RingKeys.open(source(keys), 'bench');
@@ -92,10 +108,10 @@ async function restore(client: pg.Client): Promise<void> {
 }
 
 /** What people write, with prepared statements and the keys in memory. */
-async function rowByRow(client: pg.Client, rows: number, keys: readonly Buffer[]): Promise<void> {
+async function rowByRow(client: pg.Client, rows: number, keys: readonly Buffer[], after = 0): Promise<void> {
   const [old, next] = keys.map((key) => KeyMaterial.fromBytes(key));
   if (old === undefined || next === undefined) return;
-  for (let id = 1; id <= rows; id += 1) {
+  for (let id = after + 1; id <= after + rows; id += 1) {
     const context = `patients:${id}:notes`;
     const found = await client.query<{ notes: Buffer }>({
       name: 'read',
@@ -115,6 +131,12 @@ async function rate(what: string, rows: number, act: () => Promise<unknown>): Pr
   const seconds = (performance.now() - start) / 1000;
   console.log(`${what}: ${rows} rows in ${seconds.toFixed(1)} s, ${Math.round(rows / seconds)} rows/s`);
   return rows / seconds;
+}
+
+/** Bytes of the write-ahead log so far, and the table's size in MB. */
+async function written(client: pg.Client): Promise<{ wal: number; size: number }> {
+  const { rows } = await client.query<{ wal: string }>("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') AS wal");
+  return { wal: Number(rows[0]?.wal), size: await size(client) };
 }
 
 async function size(client: pg.Client): Promise<number> {

@@ -1,5 +1,6 @@
 import { KeyRotationError } from '../keyring/error.ts';
 import { columnName, type Column } from './column.ts';
+import { DatabaseFailure } from './database-error.ts';
 import type { Session } from './database.ts';
 import type { LeftBecause, LeftRow } from './plan-rows.ts';
 
@@ -10,8 +11,7 @@ import type { LeftBecause, LeftRow } from './plan-rows.ts';
  * `frontier`: up to where the table was cut into ranges; `is_cut`: to its end. A range is worked by whoever holds a lock
  * on its row, which PostgreSQL lets go of when that process dies. `again`: keys of rows that were lost to somebody else.
  */
-const SCHEMA = `
-  CREATE SCHEMA IF NOT EXISTS pazpaz_keys;
+const TABLES = `
   CREATE TABLE IF NOT EXISTS pazpaz_keys.job (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     table_id oid NOT NULL,
@@ -48,7 +48,7 @@ const SCHEMA = `
     key jsonb NOT NULL,
     code text NOT NULL)`;
 
-/** Serializes the making of the schema: two CREATE … IF NOT EXISTS at once can both find nothing and one then fails. */
+/** Serializes the making of schema and tables: two that find nothing at once would both make them, and one fails. */
 const SCHEMA_LOCK = 7_206_153_928;
 
 /** Rows left as they are that are remembered by key; the number of all of them is exact. */
@@ -87,7 +87,7 @@ export function openJob(session: Session, column: Column, target: number, startO
   return session.transaction(async () => {
     await session.change('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK]);
     if ((await session.rows("SELECT 1 WHERE to_regclass('pazpaz_keys.left_row') IS NOT NULL")).length === 0) {
-      for (const statement of SCHEMA.split(';')) await session.change(statement);
+      await makeSchema(session);
     }
     const [found] = await session.rows(
       `SELECT id, options, finished_at IS NOT NULL, pass FROM pazpaz_keys.job
@@ -162,6 +162,24 @@ export async function leftRows(session: Session, { id }: Job): Promise<readonly 
 export function keyOf(json: string): readonly string[] {
   const value: unknown = JSON.parse(json);
   return Array.isArray(value) ? value.map(String) : [];
+}
+
+async function makeSchema(session: Session): Promise<void> {
+  try {
+    // IF NOT EXISTS would ask for the privilege even where somebody else has made it.
+    const [found] = await session.rows("SELECT to_regnamespace('pazpaz_keys') IS NULL");
+    if (found?.[0] === 't') await session.change('CREATE SCHEMA pazpaz_keys');
+    for (const statement of TABLES.split(';')) await session.change(statement);
+  } catch (error) {
+    if (!(error instanceof DatabaseFailure) || error.state !== '42501') throw error;
+    throw new DatabaseFailure(
+      'DATABASE_REFUSED',
+      'This user may not make the schema pazpaz_keys, in which the state of re-encryption jobs is kept. An owner of the ' +
+        'database lets it (GRANT CREATE ON DATABASE … TO its role), or makes it for it (CREATE SCHEMA pazpaz_keys ' +
+        'AUTHORIZATION its role).',
+      error.state,
+    );
+  }
 }
 
 async function beginJob(session: Session, { tableId, spec }: Column, options: string, target: number): Promise<Job> {

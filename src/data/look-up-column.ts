@@ -36,7 +36,7 @@ const COLUMN = `
 
 /** Unique indexes over plain columns that are never NULL, which therefore name every row; the primary key first. */
 const KEYS = `
-  SELECT i.indexrelid, a.attname, format_type(a.atttypid, NULL), i.indisprimary
+  SELECT i.indexrelid, a.attname, format_type(a.atttypid, a.atttypmod), i.indisprimary
     FROM pg_index i
     CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n)
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum

@@ -7,6 +7,9 @@ const REFRESH_AFTER = 30_000;
 /** Milliseconds without an answer of AWS after which no more rows are written. */
 const STOP_AFTER = 300_000;
 
+/** Milliseconds between two attempts where AWS does not answer. */
+const PAUSE_AFTER_FAILURE = 5000;
+
 /** Keeps a ring fresh between batches, once for all lanes of a process. */
 export class RingWatch {
   readonly #keys: RingKeys;
@@ -14,6 +17,7 @@ export class RingWatch {
   readonly #stopAfter: number;
   #refreshing: Promise<void> | undefined;
   #failure: unknown;
+  #pausedUntilAge = 0;
 
   constructor(keys: RingKeys, refreshAfter = REFRESH_AFTER, stopAfter = STOP_AFTER) {
     this.#keys = keys;
@@ -26,7 +30,7 @@ export class RingWatch {
    * `CANNOT_REACH_AWS` then.
    */
   async beforeBatch(): Promise<void> {
-    if (this.#keys.age < this.#refreshAfter) return;
+    if (this.#keys.age < this.#refreshAfter || this.#keys.age < this.#pausedUntilAge) return;
     const refreshing = this.refreshNow();
     if (this.#keys.age < this.#stopAfter) return;
     await refreshing;
@@ -48,8 +52,11 @@ export class RingWatch {
     try {
       await this.#keys.refresh();
       this.#failure = undefined;
+      this.#pausedUntilAge = 0;
     } catch (error) {
       this.#failure = error;
+      // Never beyond the age at which writing stops: then every batch has to ask.
+      this.#pausedUntilAge = Math.min(this.#keys.age + PAUSE_AFTER_FAILURE, this.#stopAfter);
     } finally {
       this.#refreshing = undefined;
     }
