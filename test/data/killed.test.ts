@@ -6,7 +6,7 @@ import { Program } from './processes.ts';
 
 /** `SOAK=1`: rounds for a minute instead of one, on more rows. */
 const isSoak = process.env['SOAK'] !== undefined;
-const ROWS = isSoak ? 20_000 : 3000;
+const ROWS = isSoak ? 20_000 : 2000;
 const ROUNDS_FOR = isSoak ? 60_000 : 0;
 
 const SPEC = { table: 'patients', column: 'notes', context: 'patients:{id}:notes' };

@@ -3,7 +3,7 @@ import { Clinic, startPostgres } from './clinic.ts';
 import type { Postgres } from './postgres.ts';
 
 /** `ROWS=100000`: as many as the promise names; fewer in an ordinary run. */
-const ROWS = Number(process.env['ROWS'] ?? 2000);
+const ROWS = Number(process.env['ROWS'] ?? 1024);
 
 let postgres: Postgres;
 beforeAll(async () => {
