@@ -39,7 +39,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: `const holder = ringState((await deps.secrets.describeSecret({ SecretId: secretId })).VersionIdsToStages).versionOf.get(number);
   await moveLabel(deps, secretId, { label: numberingLabel(number), to: versionId, from: holder === versionId ? undefined : holder });
   deps.log('key_numbered'`,
-    scenario: 'put by hand, two attempts',
+    scenario: 'put by hand, unlabelled versions kept',
     breaks: /^invariant 3/,
   },
   {

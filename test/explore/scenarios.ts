@@ -119,8 +119,6 @@ const OPERATED_TWO: readonly Scenario[] = OPERATIONS.map((operation) => ({
   retries: 0,
   rotations: operation === 'cancel' ? 2 : 1,
   operation,
-  // A version that is deleted comes back by a late put of its token, which makes many more states: explored deeply.
-  behaviour: { unlabelledVersions: operation === 'put by hand' ? 'kept' : 'deleted-at-once' },
 }));
 
 /** Operations where the rest of the state is unusual. */
@@ -130,17 +128,37 @@ const UNUSUAL: readonly Scenario[] = [
     ring: NUMBERED,
     operation: 'rollback by hand' as const,
     behaviour: { pendingAfterSuccess: 'left' as const },
+    rotations: 2,
   },
-  { name: 'put by hand beside a test run', ring: UNNUMBERED, operation: 'put by hand' as const, testRun: true },
-  { name: 'put by hand, then a rotation', ring: NUMBERED, operation: 'put by hand' as const },
+  {
+    name: 'put by hand beside a test run',
+    ring: UNNUMBERED,
+    operation: 'put by hand' as const,
+    testRun: true,
+    rotations: 2,
+  },
+  {
+    name: 'put by hand, unlabelled versions kept',
+    ring: NUMBERED,
+    operation: 'put by hand' as const,
+    behaviour: { unlabelledVersions: 'kept' as const },
+  },
   { name: 'put by hand into a secret without a value', ring: {}, operation: 'put by hand' as const },
-].map((scenario) => ({ ...scenario, attempts: 1, faults: 0, retries: 1, rotations: 2 }));
+].map((scenario) => ({ rotations: 1, ...scenario, attempts: 1, faults: 0, retries: 0 }));
 
 /** What `npm test` explores, in well under a minute. */
-export const SCENARIOS: readonly Scenario[] = [...ONE, ...TWO, ...OPERATED, ...OPERATED_TWO, ...UNUSUAL];
+export const SCENARIOS: readonly Scenario[] = [
+  ...ONE,
+  ...TWO,
+  ...OPERATED,
+  // A put beside two attempts makes many states: explored deeply.
+  ...OPERATED_TWO.filter(({ operation }) => operation !== 'put by hand'),
+  ...UNUSUAL,
+];
 
 /** Wider bounds, for `npm run explore`: further kills, and a second rotation beside what is left of the first. */
 export const DEEP_SCENARIOS: readonly Scenario[] = [
+  ...UNUSUAL.map((scenario) => ({ ...scenario, rotations: 2 })),
   ...TWO.map((scenario) => ({ ...scenario, faults: 3 })),
   ...OPERATED.map((scenario) =>
     scenario.operation === 'put by hand'
