@@ -3,6 +3,7 @@ import { decryptField, encryptField } from '../../src/keyring/field.ts';
 import { readKeyValue } from '../../src/keyring/key-value.ts';
 import type { KeyMaterial } from '../../src/keyring/key-material.ts';
 import { ringState } from '../../src/keyring/ring-state.ts';
+import { readVarint } from '../../src/keyring/varint.ts';
 import { SECRET, type TestRing } from './ring.ts';
 
 /** A table of an application that reads and writes through the key ring, asking Secrets Manager each time. */
@@ -29,13 +30,21 @@ export class Rows {
     }
   }
 
-  /** The rows that no key opens which a reader of the ring finds, by their place from 1. */
+  /**
+   * The rows that no key opens which a reader of the ring finds, by their place from 1. A row with a number has to open
+   * with the key of that very number; one with number 0, with any.
+   */
   async unreadable(): Promise<readonly number[]> {
     const state = await this.#state();
     const ids = new Set([...state.numberOf.keys(), state.current, state.previous].filter((id) => id !== undefined));
-    const keys: KeyMaterial[] = [];
-    for (const VersionId of ids) keys.push(readKeyValue(await this.#read({ VersionId })).key);
-    const isReadable = (row: Buffer, index: number) => keys.some((key) => opens(row, key, index));
+    const keys = new Map<string, KeyMaterial>();
+    for (const VersionId of ids) keys.set(VersionId, readKeyValue(await this.#read({ VersionId })).key);
+    const keysFor = (row: Buffer): (KeyMaterial | undefined)[] => {
+      const number = readVarint(row) ?? 0;
+      return number === 0 ? [...keys.values()] : [keys.get(state.versionOf.get(number) ?? '')];
+    };
+    const isReadable = (row: Buffer, index: number) =>
+      keysFor(row).some((key) => key !== undefined && opens(row, key, index));
     return this.#rows.flatMap((row, index) => (isReadable(row, index) ? [] : [index + 1]));
   }
 
