@@ -6,7 +6,7 @@ afterEach(stopServices);
 
 describe('whatever call fails, before or after it took effect', () => {
   const OPERATIONS = [
-    ['DescribeSecret', 6],
+    ['DescribeSecret', 7],
     ['GetSecretValue', 4],
     ['PutSecretValue', 1],
     ['UpdateSecretVersionStage', 3],
@@ -18,6 +18,14 @@ describe('whatever call fails, before or after it took effect', () => {
       ),
     ),
   );
+
+  test('there are no further calls in such a rotation', async () => {
+    const ring = await ringWith(current());
+    await ring.rotate();
+    for (const [operation, times] of OPERATIONS) {
+      expect([operation, ring.calls.filter((call) => call.operation === operation).length]).toEqual([operation, times]);
+    }
+  });
 
   test.each(FAULTS)('$kind $when $operation $nth: the next try ends well', async (fault) => {
     const ring = await ringWith(current());
