@@ -58,6 +58,13 @@ describe('a full ring', () => {
     expect(ring.labels[3]).toBe('AWSCURRENT key-v3');
   });
 
+  test('is not full for want of a slot for a previous key that there is not', async () => {
+    const ring = await ringWith(current());
+    for (const label of many(15)) await ring.label(`mine-${label}`, 1);
+    expect(await ring.rotate()).toMatchObject({ outcome: 'succeeded' });
+    expect(ring.labels[2]).toBe('AWSCURRENT key-v2');
+  });
+
   test('shows itself as RING_FULL too when the service refuses a label beyond the limit', async () => {
     const ring = await begun(current(1));
     await ring.step('createSecret');
@@ -183,6 +190,7 @@ describe('a placeholder', () => {
     const ring = await begun();
     const says = ['has no key yet, so there is nothing to test', 'Rotate it once', 'that makes key 1'];
     await refuses(ring, () => ring.step('testSecret'), 'NO_CURRENT_KEY', ...says);
+    await expect(ring.step('testSecret')).rejects.toMatchObject({ cause: { code: 'VERSION_HAS_NO_VALUE' } });
     await refuses(ring, () => ring.step('finishSecret'), 'VERSION_HAS_NO_VALUE', 'run createSecret first');
   });
 });

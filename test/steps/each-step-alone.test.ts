@@ -144,6 +144,8 @@ describe('createSecret', () => {
     await ring.step('createSecret');
     expect(ring.valueOf(3)).toBe(stored);
     expect(ring.events.slice(-3)).toEqual(['rotation_step_started', 'key_kept', 'rotation_step_finished']);
+    expect(ring.log.at(-2)).toEqual({ event: 'key_kept', versionId: ring.idOf(3) });
+    expect(ring.log).toContainEqual({ event: 'key_created', versionId: ring.idOf(3) });
   });
 
   test('of two at once stores one key, and both go on with it', async () => {
@@ -151,6 +153,13 @@ describe('createSecret', () => {
     await Promise.all([ring.step('createSecret'), ring.step('createSecret')]);
     expect(ring.events.filter((event) => event === 'key_created')).toHaveLength(1);
     expect(ring.events.filter((event) => event === 'key_kept')).toHaveLength(1);
+  });
+
+  test('keeps a key that finishSecret has numbered but not promoted, and does not take it for its own copy', async () => {
+    const ring = await withPendingKey(1, current(2));
+    await ring.label('key-v3', 3);
+    await ring.steps(...STEPS);
+    expect(ring.labels).toEqual({ 1: 'key-v1', 2: 'AWSPREVIOUS key-v2', 3: 'AWSCURRENT AWSPENDING key-v3' });
   });
 
   test('compares a kept key with every key of the ring, the current one included, and reads each once', async () => {
@@ -188,7 +197,10 @@ describe('testSecret', () => {
   test('passes again when finishSecret has numbered the pending version but not promoted it', async () => {
     const ring = await withPendingKey(current(1));
     await ring.label('key-v2', 2);
-    await ring.steps('testSecret', 'finishSecret');
+    ring.service.calls.clear();
+    await ring.step('testSecret');
+    expect(ring.calls.map(({ versionId }) => versionId)).toEqual([undefined, ring.idOf(2), ring.idOf(1)]);
+    await ring.step('finishSecret');
     expect(ring.labels).toEqual({ 1: 'AWSPREVIOUS key-v1', 2: 'AWSCURRENT AWSPENDING key-v2' });
   });
 });
