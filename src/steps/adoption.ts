@@ -28,6 +28,8 @@ async function reportRingState(deps: StepDependencies, secretId: string): Promis
     freeSlots: ring.freeSlots,
     currentNumber: ring.current === undefined ? 0 : (ring.numberOf.get(ring.current) ?? 0),
     ...rotationAge(secret, deps.now()),
+    // A rotation that was turned off has no date, so where its rule is a cron() expression none is ever late.
+    rotationEnabled: secret.RotationEnabled === true,
     pending: await pendingKind(deps, secretId, ring),
   });
 }

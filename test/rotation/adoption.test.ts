@@ -1,4 +1,4 @@
-import { UpdateSecretCommand } from '@aws-sdk/client-secrets-manager';
+import { CancelRotateSecretCommand, UpdateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { stopServices } from '../local/running-service.ts';
 import { rejectionOf } from '../ring/rejection-of.ts';
 import { current, holding, keyOf, previous, ringWith, SECRET, type RingVersion, type TestRing } from './ring.ts';
@@ -108,6 +108,7 @@ describe('key_ring_state', () => {
       currentNumber: 1,
       daysSinceRotation: 0,
       daysOverdue: 0,
+      rotationEnabled: true,
       pending: 'none',
     });
   });
@@ -203,10 +204,31 @@ describe('key_ring_state', () => {
       expect(ring.reported).toMatchObject({ daysOverdue });
     });
 
+    // AWS works out a number of days for cron() only after a rotation that succeeded, and drops the date with the rotation.
+    test('C17: as none where rotation by cron() was turned off, so the line says that it is off', async () => {
+      const ring = await watched(current(1));
+      await ring.enableRotation({ ScheduleExpression: 'cron(0 3 1 2 ? *)' });
+      const { secrets } = ring;
+      ring.secrets = {
+        ...secrets,
+        describeSecret: async (input) => ({
+          ...(await secrets.describeSecret(input)),
+          RotationRules: { ScheduleExpression: 'cron(0 3 1 2 ? *)' },
+        }),
+      };
+      await ring.tick();
+      expect(ring.reported).toMatchObject({ rotationEnabled: true });
+
+      await ring.client.send(new CancelRotateSecretCommand({ SecretId: SECRET }));
+      await ring.service.advance(1000 * DAY);
+      await ring.tick();
+      expect(ring.reported).toMatchObject({ daysSinceRotation: 1000, daysOverdue: 0, rotationEnabled: false });
+    });
+
     test('as none where there is neither a date nor a number of days', async () => {
       const ring = await ringWith(current(1));
       await ring.tick();
-      expect(ring.reported).toMatchObject({ daysSinceRotation: 0, daysOverdue: 0 });
+      expect(ring.reported).toMatchObject({ daysSinceRotation: 0, daysOverdue: 0, rotationEnabled: false });
     });
   });
 });
