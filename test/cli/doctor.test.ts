@@ -8,6 +8,7 @@ import { runAdopt } from '../../src/cli/commands/adopt.ts';
 import { runCleanUp } from '../../src/cli/commands/clean-up.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
 import { stopServices } from '../local/running-service.ts';
+import { LAMBDA_ARN } from '../local/simple-lambda.ts';
 import { DAY, HOUR } from '../local/state-machine.ts';
 import { current, holding, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
 import { counting, giveCredentials, numbers, operatorOf, pazpazKeys } from './operator.ts';
@@ -242,7 +243,11 @@ describe('doctor finds, and says how it knows and what mends it', () => {
     expect(codes).toEqual(['rotation-late']);
     expect(text).toContain('35 days late');
     expect(text).toContain('has been unfinished since');
-    expect(text).toContain('aws logs tail /aws/lambda/rotate');
+    // The stack's function has a log group of another name than Lambda's default.
+    expect(text).toContain(
+      `aws logs tail "$(aws lambda get-function-configuration --region us-east-1 --function-name ${LAMBDA_ARN} --query LoggingConfig.LogGroup --output text)" --region us-east-1 --since 2d`,
+    );
+    expect(text).not.toContain('/aws/lambda/');
   });
 
   test('a rotation that is switched off', async () => {

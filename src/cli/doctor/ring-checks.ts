@@ -124,9 +124,7 @@ export function rotationLate({ report }: Examination, now: Date): CheckReport {
     ? [
         finding(
           `A rotation has been unfinished since ${since.toISOString()} (version ${pending?.versionId ?? ''}). The function's log names the step and why it fails.`,
-          ...(rotation.functionArn === undefined
-            ? []
-            : [`aws logs tail /aws/lambda/${rotation.functionArn.split(':')[6] ?? ''} --since 2d`]),
+          ...(rotation.functionArn === undefined ? [] : [tailOfLog(rotation.functionArn)]),
           'pazpaz-keys rotate --wait',
           'pazpaz-keys rotate --clean-up',
         ),
@@ -136,6 +134,13 @@ export function rotationLate({ report }: Examination, now: Date): CheckReport {
     ...notes.map(asFinding),
     ...stuck,
   ]);
+}
+
+/** Asks Lambda for the log group: only a function without one of its own logs to `/aws/lambda/NAME`. */
+function tailOfLog(functionArn: string): string {
+  const region = functionArn.split(':')[3] ?? '';
+  const logGroup = `aws lambda get-function-configuration --region ${region} --function-name ${functionArn} --query LoggingConfig.LogGroup --output text`;
+  return `aws logs tail "$(${logGroup})" --region ${region} --since 2d`;
 }
 
 export function scheduleWithoutFunction({ described }: Examination): CheckReport {
