@@ -6,10 +6,12 @@ export type Storage = 'bytea' | 'text' | 'jsonb';
 /**
  * Every spelling of a stored value that a ciphertext may be in, as the bytes that the key ring reads. A text is base64
  * of ours, or itself older data (`vN:…`, JSON); a jsonb is a string with one of these, or the JSON object of older data.
- * The likely one comes first; only a tag that verifies decides. None for an empty value, which nobody encrypted.
+ * The likely one comes first; only a tag that verifies decides. None for an empty value, or the `null` of JSON that some
+ * applications write for no value: nobody encrypted these.
  */
 export function spellings(stored: string, storage: Storage): readonly Uint8Array[] {
   if (storage === 'bytea') return present(Buffer.from(stored.slice(2), 'hex'));
+  if (storage === 'jsonb' && stored === 'null') return [];
   const text = storage === 'jsonb' ? jsonText(stored) : stored;
   if (text === undefined) return [Buffer.from(stored)];
   const decoded = decodeStrictBase64(text);

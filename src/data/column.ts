@@ -53,6 +53,13 @@ export interface Column {
   /** Why some rows may not be seen; empty where all are. */
   readonly unseen: readonly string[];
   readonly mayUpdate: boolean;
+  /** The lock that an update of the column takes: a stronger one where a unique index is over it. */
+  readonly lock: 'NO KEY UPDATE' | 'UPDATE';
+  /**
+   * Columns of the context whose text may change while the row keeps its key and its value. A row read before such a
+   * change must not be sealed in the context from before: nobody would ask for it there again.
+   */
+  readonly watched: readonly string[];
 }
 
 /** How an operator finds a column again: `clinic.patients.notes`. */

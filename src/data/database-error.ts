@@ -1,11 +1,11 @@
 import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
 
 /** Classes of SQLSTATE (PostgreSQL, appendix A) that pass by themselves, or with a new connection. */
-const LOST_CONNECTION = /^(08|57P0|53)/;
+const LOST_CONNECTION = /^(08|57P0|53|25P0[34])/;
 const TRY_AGAIN = new Set(['40001', '40P01', '55P03']);
 
-/** The database refused one row's new value: a data exception or a violated constraint. */
-const REFUSED_VALUE = /^(22|23)/;
+/** The database refused one row's new value: a data exception, a violated constraint, or a trigger that raised an error. */
+const REFUSED_VALUE = /^(22|23|P0001)/;
 
 /** An error of the database, in our words; `state` is the SQLSTATE, where PostgreSQL itself answered. */
 export class DatabaseFailure extends KeyRotationError {

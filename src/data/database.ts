@@ -16,7 +16,9 @@ export interface DatabaseAddress {
 /**
  * Values have to come back as they went, whatever the server's defaults are: keys are kept as text in the job's tables,
  * and another session reads them there. Row security off: a policy that would hide rows from us is an error instead.
- * The time limit frees the rows of a process whose machine vanished without closing its connection.
+ * The time limit frees the rows of a process whose machine vanished without closing its connection. A limit that a role
+ * has for the application's statements is not meant for a batch. Beyond READ COMMITTED a row that the application changes
+ * meanwhile would break a whole batch off, instead of being left to it.
  */
 const SESSION_SETTINGS = [
   "SET client_encoding = 'UTF8'",
@@ -27,6 +29,8 @@ const SESSION_SETTINGS = [
   "SET bytea_output = 'hex'",
   'SET row_security = off',
   "SET idle_in_transaction_session_timeout = '60s'",
+  'SET statement_timeout = 0',
+  "SET default_transaction_isolation = 'read committed'",
 ].join(';');
 
 /** Leaves every value as the text that came: the few that are bytes or numbers are read where they are used. */

@@ -91,7 +91,7 @@ export function openJob(session: Session, column: Column, target: number, startO
     }
     const [found] = await session.rows(
       `SELECT id, options, finished_at IS NOT NULL, pass FROM pazpaz_keys.job
-        WHERE table_id = $1::oid AND column_name = $2 FOR UPDATE`,
+        WHERE table_id = $1::oid AND column_name = $2 FOR NO KEY UPDATE`,
       [column.tableId, spec.column],
     );
     const [id, formerOptions, isFinished, pass] = found ?? [];
@@ -113,9 +113,10 @@ export function openJob(session: Session, column: Column, target: number, startO
  */
 export async function retargetJob(session: Session, job: Job, from: number, target: number): Promise<void> {
   await session.transaction(async () => {
-    const [found] = await session.rows('SELECT options, target, pass FROM pazpaz_keys.job WHERE id = $1 FOR UPDATE', [
-      job.id,
-    ]);
+    const [found] = await session.rows(
+      'SELECT options, target, pass FROM pazpaz_keys.job WHERE id = $1 FOR NO KEY UPDATE',
+      [job.id],
+    );
     if (Number(found?.[1]) !== from) return;
     await beginPass(session, { id: job.id, pass: Number(found?.[2]) }, found?.[0] ?? '', target);
   });
@@ -190,7 +191,10 @@ async function beginJob(session: Session, { tableId, spec }: Column, options: st
   return { id: found?.[0] ?? '', pass: 1, isResumed: false };
 }
 
-/** Waits for the batches that are under way: their rows are read again in the new pass. */
+/**
+ * Waits for the batches that are under way: their rows are read again in the new pass. The caller's lock on the job lets
+ * them list a row, which refers to the job, or each would wait for the other.
+ */
 async function beginPass(
   session: Session,
   { id, pass }: { readonly id: string; readonly pass: number },

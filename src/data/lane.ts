@@ -8,7 +8,7 @@ import { readBatch, readRows, type BatchLimits, type StoredRow } from './read-ro
 import type { RingKeys, TargetKey } from './ring-keys.ts';
 import { writeAcceptedRows, writeRows, type Change, type Written } from './write-rows.ts';
 
-/** How often rows that somebody else holds are tried, about a minute in all, before they are left. */
+/** How often a range whose last rows are all held by somebody else is tried, about a minute, before they are left. */
 const MOST_TRIES = 35;
 
 /** How often a batch is tried whose transaction PostgreSQL broke off to end a deadlock. */
@@ -56,38 +56,62 @@ async function batch(work: LaneWork, preferred: number, write: Write): Promise<S
   if (range === undefined) return { kind: 'none' };
   const target = keys.requireTarget();
   if (range.target !== target.number) return { kind: 'other target', target: range.target };
-  const rows = range.isRead
-    ? await readRows(session, column, range.again.slice(0, limits.rows))
-    : await readBatch(session, column, { after: range.reached, upTo: range.upTo }, limits);
-  const result = await handle(work, range, target, rows, write);
+  const reading = range.isRead
+    ? await readAgain(session, column, range, limits)
+    : await readOn(session, column, range, limits);
+  const result = await handle(work, range, target, reading, write);
   await recordBatch(session, job, result);
   return { kind: 'worked', result };
 }
 
+/** Rows of a range, and where it stands once they are handled. */
+interface Reading {
+  readonly rows: readonly StoredRow[];
+  readonly reached: readonly string[] | undefined;
+  readonly isRead: boolean;
+  /** Keys that wait to be tried again, and are not among the rows. */
+  readonly waiting: readonly (readonly string[])[];
+}
+
+async function readOn(session: Session, column: Column, range: Range, limits: BatchLimits): Promise<Reading> {
+  const rows = await readBatch(session, column, { after: range.reached, upTo: range.upTo }, limits);
+  const last = rows.at(-1)?.key;
+  return {
+    rows,
+    reached: last ?? range.reached,
+    isRead: last === undefined || isSameKey(last, range.upTo),
+    waiting: range.again,
+  };
+}
+
+async function readAgain(session: Session, column: Column, range: Range, limits: BatchLimits): Promise<Reading> {
+  const { rows, keysRead } = await readRows(session, column, range.again, limits);
+  return { rows, reached: range.reached, isRead: true, waiting: range.again.slice(keysRead) };
+}
+
 async function handle(
-  { session, column, keys, limits }: LaneWork,
+  { session, column, keys }: LaneWork,
   range: Range,
   target: TargetKey,
-  rows: readonly StoredRow[],
+  { rows, reached, isRead, waiting }: Reading,
   write: Write,
 ): Promise<BatchResult> {
   const plan = planRows(column, rows, keys, target);
   const { written, lost, refused } = await write(session, column, plan.changes);
-  const isGivenUp = range.isRead && range.tries >= MOST_TRIES;
   const busy = lost.map(({ key }) => key);
+  const isVain = range.isRead && busy.length > 0 && busy.length === rows.length;
+  const isGivenUp = isVain && range.tries >= MOST_TRIES;
   const left: LeftRow[] = [
     ...plan.left,
     ...refused.map(({ change, reason }) => ({ key: change.key, code: `DATABASE:${reason}` as const })),
     ...(isGivenUp ? busy.map((key) => ({ key, code: 'ROW_BUSY' as const })) : []),
   ];
-  const toTryAgain = isGivenUp ? [] : busy;
-  const last = rows.at(-1)?.key;
-  const reached = range.isRead ? range.reached : (last ?? range.reached);
   return {
     range,
     reached,
-    isRead: range.isRead || last === undefined || isSameKey(last, range.upTo),
-    again: range.isRead ? [...range.again.slice(limits.rows), ...toTryAgain] : [...range.again, ...toTryAgain],
+    isRead,
+    again: isGivenUp ? waiting : [...waiting, ...busy],
+    tries: isVain ? range.tries + 1 : 0,
     readRows: range.isRead ? 0 : rows.length,
     reencrypted: written,
     ...counts(plan),

@@ -2,6 +2,7 @@ import { KeyRotationError } from '../keyring/error.ts';
 import type { Storage } from './cell.ts';
 import type { Column, ColumnSpec, KeyColumn } from './column.ts';
 import { contextTemplate, type ContextTemplate } from './context-template.ts';
+import { DatabaseFailure } from './database-error.ts';
 import { quoted, type Session } from './database.ts';
 import { triggersOnUpdate } from './triggers.ts';
 
@@ -14,21 +15,37 @@ const STORAGES: ReadonlyMap<string, Storage> = new Map([
 
 const TABLE = `
   SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind,
-         (SELECT CASE WHEN min(leaf.reltuples) >= 0 THEN sum(leaf.reltuples) END
-            FROM pg_partition_tree(c.oid) part JOIN pg_class leaf ON leaf.oid = part.relid
-           WHERE part.isleaf),
+         CASE c.relkind
+           WHEN 'p' THEN (SELECT CASE WHEN min(leaf.reltuples) >= 0 THEN sum(leaf.reltuples) END
+                            FROM pg_partition_tree(c.oid) part JOIN pg_class leaf ON leaf.oid = part.relid
+                           WHERE part.isleaf)
+           ELSE CASE WHEN c.reltuples > 0 THEN c.reltuples END END,
          pg_is_in_recovery(),
          row_security_active(c.oid),
          EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE c.oid = to_regclass($1)`;
 
-/** Base type of a domain, and the length of a varchar (its modifier less the 4 bytes of a header). */
+/** SQLSTATEs with which PostgreSQL refuses a text that is no name of a table in this database. */
+const NO_NAME = new Set(['42601', '42602', '0A000']);
+
+/** Types of which one value has one text. Of others, 1.0 and 1.00 say, a key may change its text and stay the same key. */
+const ONE_TEXT = new Set(['smallint', 'integer', 'bigint', 'uuid']);
+
+/**
+ * Base type of a domain, the length of a varchar (its modifier less the 4 bytes of a header), and whether a unique index
+ * is over the column, for then an update has to lock out those who only refer to the row.
+ */
 const COLUMN = `
   SELECT coalesce(b.typname, t.typname), a.attgenerated,
          CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
          has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
-         has_column_privilege(a.attrelid, a.attnum, 'UPDATE')
+         has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
+         EXISTS (SELECT FROM pg_index i
+                   JOIN pg_attribute x ON x.attrelid = i.indrelid AND x.attnum = ANY (i.indkey::int2[])
+                  WHERE i.indisunique AND x.attname = a.attname
+                    AND (i.indrelid = a.attrelid
+                         OR i.indrelid IN (SELECT relid FROM pg_partition_tree(a.attrelid::regclass))))
     FROM pg_attribute a
     JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_type b ON b.oid = t.typbasetype
@@ -57,7 +74,7 @@ export async function lookUpColumn(session: Session, spec: ColumnSpec): Promise<
   const table = await lookUpTable(session, spec.table);
   const [found] = await session.rows(COLUMN, [table.id, spec.column]);
   if (found === undefined) throw invalid(`Table ${spec.table} has no column ${JSON.stringify(spec.column)}.`);
-  const [type = '', generated, modifier, maySelect, mayUpdate] = found;
+  const [type = '', generated, modifier, maySelect, mayUpdate, isIndexed] = found;
   const storage = STORAGES.get(type ?? '');
   if (storage === undefined) {
     throw invalid(
@@ -92,11 +109,20 @@ export async function lookUpColumn(session: Session, spec: ColumnSpec): Promise<
     estimatedRows: table.estimatedRows,
     unseen: table.unseen,
     mayUpdate: mayUpdate === 't',
+    lock: isIndexed === 't' ? 'UPDATE' : 'NO KEY UPDATE',
+    watched: [...new Set(context.columns)].filter(
+      (name) => !key.some((one) => one.name === name && ONE_TEXT.has(one.type)),
+    ),
   };
 }
 
 async function lookUpTable(session: Session, name: string) {
-  const [found] = await session.rows(TABLE, [name]);
+  const [found] = await session.rows(TABLE, [name]).catch((error: unknown) => {
+    if (!(error instanceof DatabaseFailure) || !NO_NAME.has(error.state ?? '')) throw error;
+    throw invalid(
+      `${JSON.stringify(name)} is no name of a table as SQL writes it: patients, clinic.patients, '"Patients"'.`,
+    );
+  });
   if (found === undefined) {
     throw invalid(
       `There is no table ${name} in this database, or not on the search path: name its schema too (clinic.patients).`,

@@ -34,7 +34,7 @@ export function planRows(column: Column, rows: readonly StoredRow[], keys: RingK
   let nulls = 0;
   let empty = 0;
   for (const row of rows) {
-    const { key, stored, context } = row;
+    const { key, stored, context, watched } = row;
     if (stored === null) {
       nulls += 1;
       continue;
@@ -46,7 +46,7 @@ export function planRows(column: Column, rows: readonly StoredRow[], keys: RingK
     else if (isAsWanted(found, target, context)) alreadyCurrent += 1;
     else {
       const sealed = seal(found.plaintext, target.key, target.number, context, pooledNonce());
-      changes.push({ key, stored, sealed: asStored(sealed, column.storage) });
+      changes.push({ key, stored, watched, sealed: asStored(sealed, column.storage) });
     }
   }
   return { changes, alreadyCurrent, nulls, empty, left };

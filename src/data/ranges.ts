@@ -13,6 +13,7 @@ export interface Range {
   /** Whether all of its rows were read once; what is left are those in `again`. */
   readonly isRead: boolean;
   readonly again: readonly (readonly string[])[];
+  /** How often in a row none of them could be had. */
   readonly tries: number;
   /** The number that the job's rows are brought to. */
   readonly target: number;
@@ -24,6 +25,7 @@ export interface BatchResult {
   readonly reached: readonly string[] | undefined;
   readonly isRead: boolean;
   readonly again: readonly (readonly string[])[];
+  readonly tries: number;
   readonly readRows: number;
   readonly reencrypted: number;
   readonly alreadyCurrent: number;
@@ -68,7 +70,7 @@ export async function claimRange(session: Session, job: Job, preferred: number):
 export function cutRange(session: Session, column: Column, job: Job, rows: number): Promise<boolean> {
   return session.transaction(async () => {
     const [found] = await session.rows(
-      'SELECT frontier, ranges FROM pazpaz_keys.job WHERE id = $1 AND NOT is_cut FOR UPDATE',
+      'SELECT frontier, ranges FROM pazpaz_keys.job WHERE id = $1 AND NOT is_cut FOR NO KEY UPDATE',
       [job.id],
     );
     if (found === undefined) return false;
@@ -90,10 +92,9 @@ export function cutRange(session: Session, column: Column, job: Job, rows: numbe
 
 /** Writes down what a batch did, in its own transaction. */
 export async function recordBatch(session: Session, job: Job, result: BatchResult): Promise<void> {
-  const { range, reached, isRead, again, left } = result;
+  const { range, reached, isRead, again, tries, left } = result;
   const isOpen = !isRead || again.length > 0;
-  const tries = isRead && again.length > 0 ? range.tries + 1 : 0;
-  const pause = tries === 0 ? 0 : Math.min(LONGEST_PAUSE, 20 * 2 ** tries);
+  const pause = isRead ? Math.min(LONGEST_PAUSE, 20 * 2 ** tries) : 0;
   await session.change(
     `UPDATE pazpaz_keys.range
         SET reached = $3::jsonb, is_read = $4, again = $5::jsonb, tries = $6, is_open = $7,

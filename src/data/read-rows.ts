@@ -11,6 +11,8 @@ export interface StoredRow {
   readonly context: string | undefined;
   /** Every context that it may be in now, the likely one first. */
   readonly contexts: readonly string[];
+  /** The text of each of the column's `watched` columns; where one is NULL there is no context either. */
+  readonly watched: readonly string[];
 }
 
 /** Rows after the key `after`, up to and with `upTo`; without one, from the first or to the last. */
@@ -50,18 +52,33 @@ export async function readBatch(
   return rows.map((cells) => storedRow(column, cells));
 }
 
-/** Reads the rows with these keys, as far as they are still there. */
+/**
+ * Reads the rows with the first of these keys, as far as they are still there. `keysRead`: of how many keys the rows
+ * that the limits let through are, and those that are gone between them.
+ */
 export async function readRows(
   session: Session,
   column: Column,
   keys: readonly (readonly string[])[],
-): Promise<readonly StoredRow[]> {
-  const { table, values, match } = keyTable(column, keys, 1);
-  const rows = await session.rows(
-    `SELECT ${selected(column).join(', ')} FROM ${table} JOIN ${column.table} t ON ${match}`,
+  limits: BatchLimits,
+): Promise<{ readonly rows: readonly StoredRow[]; readonly keysRead: number }> {
+  const asked = keys.slice(0, limits.rows);
+  const { arrays, names, values, match } = keyTable(column, asked, 1);
+  const columns = selected(column).map((expression, index) => `${expression} AS c${index}`);
+  const found = await session.rows(
+    `SELECT ${columns.map((_, index) => `c${index}`).join(', ')}, n, last FROM (
+       SELECT *, max(n) OVER () AS last, sum(size) OVER (ORDER BY n ROWS UNBOUNDED PRECEDING) - size AS before FROM (
+         SELECT u.n, ${columns.join(', ')}, coalesce(pg_column_size(t.${column.column}), 0)::bigint AS size
+           FROM unnest(${arrays.join(', ')}) WITH ORDINALITY AS u(${names.join(', ')}, n)
+           JOIN ${column.table} t ON ${match}) found) sized
+      WHERE before < ${limits.bytes} ORDER BY n`,
     values,
   );
-  return rows.map((cells) => storedRow(column, cells));
+  const [n, last] = found.at(-1)?.slice(-2) ?? [];
+  return {
+    rows: found.map((cells) => storedRow(column, cells.slice(0, -2))),
+    keysRead: n === last ? asked.length : Number(n),
+  };
 }
 
 /** The key so many rows after the span's start; `undefined` where there are fewer. */
@@ -81,14 +98,13 @@ export async function keyAhead(
   return found?.map((value) => value ?? '');
 }
 
-/** Keys as a table `u` to be joined with the rows `t` that they name. `first`: number of the first parameter. */
+/** Keys as columns of a table `u`, to be joined with the rows `t` that they name. `first`: number of the first parameter. */
 export function keyTable(column: Column, keys: readonly (readonly string[])[], first: number) {
   const names = column.key.map((_, index) => `k${index}`);
   const arrays = names.map((_, index) => `$${first + index}::text[]`);
   return {
     names,
     arrays,
-    table: `unnest(${arrays.join(', ')}) AS u(${names.join(', ')})`,
     values: column.key.map((_, index) => textArray(keys.map((key) => key[index] ?? ''))),
     match: column.key.map(({ name, type }, index) => `t.${quoted(name)} = u.k${index}::${type}`).join(' AND '),
   };
@@ -101,7 +117,7 @@ function selected({ key, context, fromContext, column, storage }: Column): reado
   return [...columns.map((name) => `t.${quoted(name)}::text`), value];
 }
 
-function storedRow({ key, context, fromContext }: Column, cells: Cells): StoredRow {
+function storedRow({ key, context, fromContext, watched }: Column, cells: Cells): StoredRow {
   const contextStart = key.length;
   const fromStart = contextStart + context.columns.length;
   const wanted = contextOf(context, cells.slice(contextStart, fromStart));
@@ -111,6 +127,7 @@ function storedRow({ key, context, fromContext }: Column, cells: Cells): StoredR
     stored: cells.at(-1) ?? null,
     context: wanted,
     contexts: [wanted, from].filter((one) => one !== undefined),
+    watched: watched.map((name) => cells[contextStart + context.columns.indexOf(name)] ?? ''),
   };
 }
 

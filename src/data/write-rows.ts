@@ -9,6 +9,8 @@ import { keyTable } from './read-rows.ts';
 export interface Change {
   readonly key: readonly string[];
   readonly stored: string;
+  /** The text of each of the column's `watched` columns. */
+  readonly watched: readonly string[];
   readonly sealed: Uint8Array;
 }
 
@@ -23,7 +25,7 @@ export interface Written {
 }
 
 /**
- * Writes the rows that still hold the value that was read, in one statement. A row that the application changed, or
+ * Writes the rows that still hold the value that was read, in the same context, in one statement. A row that the application changed, or
  * holds a lock on, is left to it: nothing is ever waited for while rows are locked here, so that the application can
  * neither lose a value nor be the victim of a deadlock with us.
  *
@@ -43,18 +45,26 @@ export async function writeRows(session: Session, column: Column, changes: reado
     : textArray(changes.map(({ stored }) => stored));
   const sealed = changes.map((change) => change.sealed);
   const next = isBytes ? byteaArray(sealed) : textArray(sealed.map((bytes) => Buffer.from(bytes).toString()));
+  const watched = column.watched.map((name, index) => ({
+    name: `w${index}`,
+    array: `$${3 + column.key.length + index}::text[]`,
+    value: textArray(changes.map((change) => change.watched[index] ?? '')),
+    isSame: `t.${quoted(name)}::text COLLATE "C" = u.w${index} COLLATE "C"`,
+  }));
+  const arrays = [...key.arrays, ...watched.map((one) => one.array)];
+  const names = [...key.names, ...watched.map((one) => one.name)];
   const keys = column.key.map(({ name }) => quoted(name));
   const rows = await session.rows(
     `WITH mine AS MATERIALIZED (
        SELECT ${keys.map((name, index) => `t.${name} AS k${index}`).join(', ')}, u.next, u.n
-         FROM unnest($1::${array}, $2::${array}, ${key.arrays.join(', ')}) WITH ORDINALITY AS u(old, next, ${key.names.join(', ')}, n)
+         FROM unnest($1::${array}, $2::${array}, ${arrays.join(', ')}) WITH ORDINALITY AS u(old, next, ${names.join(', ')}, n)
          JOIN ${column.table} t ON ${key.match}
-        WHERE ${sameValue(column)}
-          FOR NO KEY UPDATE OF t SKIP LOCKED)
+        WHERE ${[sameValue(column), ...watched.map((one) => one.isSame)].join(' AND ')}
+          FOR ${column.lock} OF t SKIP LOCKED)
      UPDATE ${column.table} t SET ${column.column} = mine.next${column.storage === 'jsonb' ? '::jsonb' : ''}
        FROM mine WHERE ${keys.map((name, index) => `t.${name} = mine.k${index}`).join(' AND ')}
      RETURNING mine.n`,
-    [old, next, ...key.values],
+    [old, next, ...key.values, ...watched.map((one) => one.value)],
   );
   if (rows.length === changes.length) return { written: rows.length, lost: [], refused: [] };
   const written = new Set(rows.map(([n]) => Number(n)));

@@ -1,5 +1,6 @@
 import { RingKeys } from '../../src/data/ring-keys.ts';
 import { reencrypt } from '../../src/data/reencrypt.ts';
+import { toKeyNumber } from '../../src/keyring/key-number.ts';
 import { SECRET } from '../ring/ring-world.ts';
 import { rejectionOf } from '../ring/rejection-of.ts';
 import { Clinic, startPostgres } from './clinic.ts';
@@ -89,6 +90,25 @@ describe('reencrypt', () => {
     expect(isRotated).toBe(true);
     expect(report).toMatchObject({ isFinished: true, keyNumber: 3 });
     expect((await clinic.census(SPEC)).numbered).toEqual({ 3: 100 });
+    await expectAllUnder(clinic, 3);
+  });
+
+  it('still opens the rows of a key that is forced off the ring meanwhile', async () => {
+    const clinic = await clinicWith(3, 100, () => 1);
+    let isRetired = false;
+    const report = await clinic.reencrypt(SPEC, {
+      ...SMALL,
+      lanes: 1,
+      onBatch: () => {
+        if (isRetired) return;
+        isRetired = true;
+        void clinic.world.unlabel('key-v1', 1).then(() => {
+          clinic.world.clock.sleep(31_000);
+        });
+      },
+    });
+    expect(clinic.keys.ofNumber(toKeyNumber(1))).toBeUndefined();
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 100, left: 0 } });
     await expectAllUnder(clinic, 3);
   });
 

@@ -1,0 +1,51 @@
+import type { Column } from './column.ts';
+import type { JobTotals } from './job.ts';
+import type { LeftRow } from './plan-rows.ts';
+import type { TriggerChoice } from './triggers.ts';
+
+/** How a column is re-encrypted. */
+export interface ReencryptOptions {
+  /** What is done about the table's triggers. Needed where it has some. */
+  readonly triggers?: TriggerChoice | undefined;
+  /** Connections of this process, so that one encrypts while the others wait for the database. Default: 2. */
+  readonly lanes?: number;
+  /** Rows of one transaction. Default: 2,000. */
+  readonly batchRows?: number;
+  /** Bytes of one transaction, which the rows of a batch stay within. Default: 4 MiB. */
+  readonly batchBytes?: number;
+  /** Rows of one range, the share that a process is given at a time. Default: 20,000. */
+  readonly rangeRows?: number;
+  /** Begins anew where an unfinished job was asked for something else. Default: false. */
+  readonly startOver?: boolean;
+  /** Told after each batch of this process. */
+  readonly onBatch?: (progress: Progress) => void;
+  /** Stops at the end of each lane's batch once aborted. */
+  readonly signal?: AbortSignal;
+}
+
+/** What this process has done so far. */
+export interface Progress {
+  readonly column: Column;
+  /** Rows that this process has read and re-encrypted. */
+  readonly readRows: number;
+  readonly reencrypted: number;
+  /** Of all processes, as last asked: once a second at most. */
+  readonly totals: JobTotals;
+}
+
+/** What became of a column. */
+export interface ReencryptReport {
+  readonly table: string;
+  readonly column: string;
+  /** The number that its rows have now. */
+  readonly keyNumber: number;
+  /** `false` where it was stopped: the same command goes on. */
+  readonly isFinished: boolean;
+  readonly isResumed: boolean;
+  /** Rows that this process re-encrypted. */
+  readonly ownReencrypted: number;
+  /** All processes, this command's earlier runs of the same job included. */
+  readonly totals: JobTotals;
+  /** Rows left untouched, the first 10,000. */
+  readonly left: readonly LeftRow[];
+}

@@ -1,0 +1,194 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { KeyRotationError } from '../keyring/error.ts';
+import type { Column } from './column.ts';
+import { isLostConnection } from './database-error.ts';
+import { Session, type DatabaseAddress } from './database.ts';
+import { finishJob, jobTotals, leftRows, openJob, retargetJob, targetOf, type Job, type JobTotals } from './job.ts';
+import { workBatch } from './lane.ts';
+import { cutRange, type BatchResult } from './ranges.ts';
+import type { BatchLimits } from './read-rows.ts';
+import type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
+import { RingWatch } from './ring-watch.ts';
+import type { RingKeys } from './ring-keys.ts';
+import { skipTriggers } from './triggers.ts';
+
+/** Pause before looking again where other processes have all that is left (milliseconds). */
+const PAUSE = 50;
+
+/** Pauses after a lost connection: a server that restarts or fails over is waited for, more than a minute and a half. */
+const RECONNECT_PAUSES = [100, 500, 2000, 5000, 10_000, 20_000, 30_000, 30_000];
+
+/** Milliseconds between two looks at what all processes have done. */
+const TOTALS_INTERVAL = 1000;
+
+/** How often a job may be turned to another key: two processes that see different rings must not go on for ever. */
+const MOST_RETARGETS = 3;
+
+/** One column's work in this process. */
+export class Reencryption {
+  readonly #database: DatabaseAddress;
+  readonly #column: Column;
+  readonly #keys: RingKeys;
+  readonly #watch: RingWatch;
+  readonly #options: ReencryptOptions;
+  readonly #limits: BatchLimits;
+  readonly #failed = new AbortController();
+  readonly #stop: AbortSignal;
+  #readRows = 0;
+  #reencrypted = 0;
+  #retargets = 0;
+  #totals: JobTotals = { readRows: 0, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, left: 0 };
+  #totalsAt = 0;
+
+  constructor(database: DatabaseAddress, column: Column, keys: RingKeys, options: ReencryptOptions) {
+    this.#database = database;
+    this.#column = column;
+    this.#keys = keys;
+    this.#watch = new RingWatch(keys);
+    this.#options = options;
+    this.#stop = AbortSignal.any([this.#failed.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+    this.#limits = { rows: options.batchRows ?? 2000, bytes: options.batchBytes ?? 4 * 1024 * 1024 };
+  }
+
+  /** Ends with the job, or at the end of each lane's batch once the signal is aborted. */
+  async run(): Promise<ReencryptReport> {
+    const { startOver = false, lanes = 2 } = this.#options;
+    let isResumed = false;
+    for (let isFirst = true; ; isFirst = false) {
+      const job = await this.#persist((session) =>
+        openJob(session, this.#column, this.#keys.requireTarget().number, startOver && isFirst),
+      );
+      isResumed ||= job.isResumed;
+      await this.#runLanes(job, lanes);
+      // A connection of its own at the end too: one that was idle meanwhile may be long gone.
+      const report = await this.#persist((session) => this.#report(session, job, isResumed));
+      if (!report.isFinished || this.#stop.aborted || !(await this.#isOutdated(report.keyNumber))) return report;
+    }
+  }
+
+  async #report(session: Session, job: Job, isResumed: boolean): Promise<ReencryptReport> {
+    return {
+      table: this.#column.spec.table,
+      column: this.#column.spec.column,
+      isFinished: await finishJob(session, job),
+      keyNumber: await targetOf(session, job),
+      isResumed,
+      ownReencrypted: this.#reencrypted,
+      totals: await jobTotals(session, job),
+      left: await leftRows(session, job),
+    };
+  }
+
+  /** Whether a rotation has made another key current since the last batches were written. */
+  async #isOutdated(number: number): Promise<boolean> {
+    await this.#watch.refreshNow();
+    const isOutdated = this.#keys.target !== undefined && this.#keys.target.number !== number;
+    if (isOutdated) this.#countRetarget(number);
+    return isOutdated;
+  }
+
+  /** Runs the lanes to their end; the first failure stops the others at the end of their batch. */
+  async #runLanes(job: Job, lanes: number): Promise<void> {
+    const ends = await Promise.allSettled(
+      Array.from({ length: lanes }, async () => {
+        try {
+          await this.#persist((session, onProgress) => this.#lane(session, job, onProgress));
+        } catch (error) {
+          this.#failed.abort();
+          throw error;
+        }
+      }),
+    );
+    const failure = ends.find((end) => end.status === 'rejected');
+    if (failure !== undefined) throw failure.reason;
+  }
+
+  /**
+   * Does `work` on one connection after the other, until it ends by itself or they keep being lost. It begins anew on
+   * each; `onProgress`: it got on, and so many failures as at first may follow.
+   */
+  async #persist<T>(work: (session: Session, onProgress: () => void) => Promise<T>): Promise<T> {
+    let failures = 0;
+    for (;;) {
+      try {
+        const session = await Session.open(this.#database);
+        try {
+          return await work(session, () => {
+            failures = 0;
+          });
+        } finally {
+          await session.close();
+        }
+      } catch (error) {
+        const pause = isLostConnection(error) ? RECONNECT_PAUSES[failures] : undefined;
+        if (pause === undefined || this.#stop.aborted) throw error;
+        failures += 1;
+        await sleep(pause, undefined, { signal: this.#stop }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Works on batches until none is left to anybody. A lost connection loses no more than the batch under way. */
+  async #lane(session: Session, job: Job, onProgress: () => void): Promise<void> {
+    if (this.#options.triggers === 'skip') await skipTriggers(session);
+    await preferKeyLookups(session);
+    const work = { session, column: this.#column, job, keys: this.#keys, limits: this.#limits };
+    let preferred = 0;
+    while (!this.#stop.aborted) {
+      await this.#watch.beforeBatch();
+      const step = await workBatch(work, preferred);
+      if (step.kind === 'worked') {
+        preferred = step.result.range.n;
+        onProgress();
+        await this.#tell(session, job, step.result);
+      } else if (step.kind === 'other target') await this.#followRing(session, job, step.target);
+      else if (await cutRange(session, this.#column, job, this.#options.rangeRows ?? 20_000)) continue;
+      else if (await finishJob(session, job)) return;
+      // What is left is in the hands of others: they may finish it, or be killed and leave it to us.
+      else await sleep(PAUSE);
+    }
+  }
+
+  /** The job and this process's picture of the ring differ: the ring itself decides. */
+  async #followRing(session: Session, job: Job, target: number): Promise<void> {
+    await this.#keys.refresh();
+    const { number } = this.#keys.requireTarget();
+    if (number === target) return;
+    this.#countRetarget(target);
+    await retargetJob(session, job, target, number);
+  }
+
+  #countRetarget(target: number): void {
+    this.#retargets += 1;
+    if (this.#retargets > MOST_RETARGETS) {
+      throw new KeyRotationError(
+        'JOB_DIFFERS',
+        `Other processes bring the rows to key ${target}, and this one sees key ${this.#keys.target?.number ?? 0} as current, again and again. ` +
+          'Do all of them read the same secret, in the region of the original? Stop them, then run one.',
+      );
+    }
+  }
+
+  async #tell(session: Session, job: Job, { readRows, reencrypted }: BatchResult): Promise<void> {
+    this.#readRows += readRows;
+    this.#reencrypted += reencrypted;
+    const { onBatch } = this.#options;
+    if (onBatch === undefined) return;
+    if (Date.now() - this.#totalsAt >= TOTALS_INTERVAL) {
+      this.#totalsAt = Date.now();
+      this.#totals = await jobTotals(session, job);
+    }
+    onBatch({
+      column: this.#column,
+      readRows: this.#readRows,
+      reencrypted: this.#reencrypted,
+      totals: this.#totals,
+    });
+  }
+}
+
+/** Statistics of a table that was just filled, or of an array of thousands, can talk the planner into reading all of it. */
+async function preferKeyLookups(session: Session): Promise<void> {
+  await session.change('SET enable_hashjoin = off');
+  await session.change('SET enable_mergejoin = off');
+}
