@@ -39,3 +39,7 @@ export interface CommandDependencies extends StepDependencies {
   /** Resolves once somebody has agreed. Rejects with `NOT_CONFIRMED`. */
   readonly confirm: (question: Question) => Promise<void>;
 }
+
+/** The function that a secret is rotated by, as far as Lambda tells. */
+export type RotationFunction =
+  { readonly exists: true; readonly logGroup: string } | { readonly exists: false } | { readonly unknown: string };

@@ -1,5 +1,6 @@
 import { kmsKeyStateOf } from './aws/kms-key-state.ts';
 import { operatorSecrets } from './aws/operator-secrets.ts';
+import { rotationFunctionOf } from './aws/rotation-function.ts';
 import type { CommandDefinition } from './command.ts';
 import { runDoctor } from './doctor/doctor.ts';
 import { doctorLines } from './screen/doctor-screen.ts';
@@ -11,7 +12,9 @@ export const DOCTOR: CommandDefinition<object> = {
   details:
     'Run it where the application runs and with its role: it looks at the environment, too. It reads every key of the ring once, which an alarm on reads counts. It writes nothing, and exits with 0 only when nothing is wrong.',
   examples: ['pazpaz-keys doctor --secret-id pazpaz/encryption-key-v1', 'pazpaz-keys doctor --json'],
-  run: async ({ deps, region, clockOffset }, options, _, { environment }) => {
+  run: async ({ deps, region, clockOffset, whyNotAsked }, options, _, { environment }) => {
+    const stateOf = kmsKeyStateOf(options, region);
+    const unknown = (why: string) => Promise.resolve({ unknown: why });
     const { result, exitCode } = await runDoctor({
       ...deps,
       region,
@@ -19,7 +22,14 @@ export const DOCTOR: CommandDefinition<object> = {
       clockOffset,
       // With an endpoint of its own every region answers there.
       secretsIn: (other) => operatorSecrets(clientFor({ ...options, region: other }, other)),
-      kmsKeyState: kmsKeyStateOf(options, region),
+      kmsKeyState: (keyId) => {
+        const why = whyNotAsked('KMS');
+        return why === undefined ? stateOf(keyId) : unknown(why);
+      },
+      rotationFunction: (functionArn) => {
+        const why = whyNotAsked('LAMBDA');
+        return why === undefined ? rotationFunctionOf(functionArn, options) : unknown(why);
+      },
     });
     return { result, lines: (paint) => doctorLines(result, paint), exitCode, isReadOnly: true };
   },

@@ -3,6 +3,7 @@ import { KeyRotationError } from '../keyring/error.ts';
 import { LOG_EVENTS, type Log } from '../steps/log-events.ts';
 import { recorded, type Change } from './aws/change.ts';
 import { operatorSecrets } from './aws/operator-secrets.ts';
+import { whyNotAsked, type OtherService } from './aws/other-services.ts';
 import { rehearsal } from './aws/rehearsal.ts';
 import type { CommandDependencies } from './dependencies.ts';
 import { confirmation } from './confirmation.ts';
@@ -33,6 +34,9 @@ export interface Session {
   readonly changes: readonly Change[];
   /** What stood out on the way, one line each. */
   readonly warnings: readonly string[];
+  readonly warn: (text: string) => void;
+  /** Why another service of AWS is not asked; `undefined` where it may be. Known once Secrets Manager has answered. */
+  readonly whyNotAsked: (service: OtherService) => string | undefined;
 }
 
 /** Milliseconds that a command may take; nothing kills it, but what waits for AWS counts on some end. */
@@ -58,7 +62,7 @@ export function openSession(world: World, options: CommonOptions): Session {
     warnings.push(`${message} (${about.join(', ')}).`);
   };
   const real = operatorSecrets(client);
-  const clockOffset = watchClock(client, world);
+  const { clockOffset, answeredBy } = watchAnswers(client, world);
   const awsNow = (): Date => new Date(world.now().getTime() + (clockOffset() ?? 0));
   const started = world.now().getTime();
   return {
@@ -80,6 +84,8 @@ export function openSession(world: World, options: CommonOptions): Session {
     clockOffset,
     changes,
     warnings,
+    warn: (text) => warnings.push(text),
+    whyNotAsked: (service) => whyNotAsked(service, answeredBy(), world.environment),
   };
 }
 
@@ -95,23 +101,39 @@ export function clientFor(options: CommonOptions, region: string | undefined): S
   });
 }
 
+interface Answers {
+  readonly clockOffset: Session['clockOffset'];
+  /** The host that gave the last answer. */
+  readonly answeredBy: () => string | undefined;
+}
+
 /**
  * AWS's own clock decides how old a change is: a clock that is wrong here must not let a retirement through. The date of
  * an answer has whole seconds, so what is less than a minute off counts as right.
  */
-function watchClock(client: SecretsManagerClient, world: World): () => number | undefined {
+function watchAnswers(client: SecretsManagerClient, world: World): Answers {
   let offset: number | undefined;
+  let host: string | undefined;
   client.middlewareStack.add(
     (next) => async (args) => {
       const result = await next(args);
       const { response } = result;
       const date = isAnswer(response) ? Date.parse(response.headers['date'] ?? '') : NaN;
       if (!Number.isNaN(date)) offset = date - world.now().getTime();
+      host = hostOf(args.request) ?? host;
       return result;
     },
-    { step: 'deserialize', name: 'watchClock', priority: 'low' },
+    { step: 'deserialize', name: 'watchAnswers', priority: 'low' },
   );
-  return () => (offset === undefined || Math.abs(offset) > 60_000 ? offset : 0);
+  return {
+    clockOffset: () => (offset === undefined || Math.abs(offset) > 60_000 ? offset : 0),
+    answeredBy: () => host,
+  };
+}
+
+function hostOf(request: unknown): string | undefined {
+  const hasHost = typeof request === 'object' && request !== null && 'hostname' in request;
+  return hasHost && typeof request.hostname === 'string' ? request.hostname : undefined;
 }
 
 function isAnswer(response: unknown): response is { readonly headers: Readonly<Record<string, string | undefined>> } {

@@ -79,11 +79,13 @@ export interface Surroundings {
   readonly census?: Census;
   /** Milliseconds by which this machine's clock is ahead of the service's. */
   readonly clockError?: number;
+  /** Default: the ring's service. */
+  readonly endpoint?: string;
 }
 
 /** Runs `pazpaz-keys` with these arguments against the ring's service, within this process. */
 export async function pazpazKeys(ring: TestRing, args: readonly string[], around: Surroundings = {}): Promise<Ran> {
-  const { stdin = '', answers, environment = {}, census, clockError = 0 } = around;
+  const { stdin = '', answers, environment = {}, census, clockError = 0, endpoint } = around;
   const out = { stdout: '', stderr: '' };
   const waiting = [...(answers ?? [])];
   const isTTY = answers !== undefined;
@@ -104,8 +106,8 @@ export async function pazpazKeys(ring: TestRing, args: readonly string[], around
     newVersionId: () => token(Object.keys(ring.secret.versions).length + 700),
   };
   const talksToNobody = ['schema', 'completion'].includes(args[0] ?? '');
-  const endpoint = talksToNobody ? [] : ['--endpoint-url', await endpointOf(ring)];
-  const exitCode = await run(['node', 'pazpaz-keys', ...args, ...endpoint], world, census);
+  const toEndpoint = talksToNobody ? [] : ['--endpoint-url', endpoint ?? (await endpointOf(ring))];
+  const exitCode = await run(['node', 'pazpaz-keys', ...args, ...toEndpoint], world, census);
   return { exitCode, ...out };
 }
 

@@ -2,6 +2,7 @@ import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import type { KeyRotationError } from '../../keyring/error.ts';
 import type { RingState } from '../../keyring/ring-state.ts';
 import type { RingReport } from '../commands/ring-report.ts';
+import type { RotationFunction } from '../dependencies.ts';
 import type { Reading } from './reading.ts';
 
 /** The state of a KMS key as `DescribeKey` names it (`Enabled`, `Disabled`, `PendingDeletion`, …), or why it is unknown. */
@@ -32,6 +33,8 @@ export interface Examination {
   readonly readings: ReadonlyMap<string, Reading>;
   readonly kmsKeys: ReadonlyMap<string, KmsKeyState>;
   readonly replicas: readonly Replica[];
+  /** What Lambda knows of the function that the secret names; absent: it names none. */
+  readonly rotationFunction?: RotationFunction;
   /** Milliseconds by which AWS's clock is ahead of this machine's; absent: AWS has not answered. */
   readonly clockOffset?: number;
 }

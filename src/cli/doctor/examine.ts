@@ -1,9 +1,9 @@
 import { isKeyRotationError, KeyRotationError } from '../../keyring/error.ts';
 import { ringState } from '../../keyring/ring-state.ts';
-import { describeError, refused } from '../../steps/aws-error.ts';
+import { awsErrorName, refused } from '../../steps/aws-error.ts';
 import { readRingReport, type RingReport } from '../commands/ring-report.ts';
 import { describedRing, type DescribedRing } from '../commands/ring.ts';
-import type { CommandDependencies, OperatorSecrets } from '../dependencies.ts';
+import type { CommandDependencies, OperatorSecrets, RotationFunction } from '../dependencies.ts';
 import { mostAlike } from './alike.ts';
 import type { Examination, KmsKeyState, Replica } from './examination.ts';
 import { readingOf, type Reading } from './reading.ts';
@@ -16,6 +16,8 @@ export interface DoctorDependencies extends CommandDependencies {
   readonly secretsIn: (region: string) => OperatorSecrets;
   /** Asks KMS for the state of a key, by its id or ARN. */
   readonly kmsKeyState: (keyId: string) => Promise<KmsKeyState>;
+  /** Asks Lambda for a function, by its ARN. */
+  readonly rotationFunction: (functionArn: string) => Promise<RotationFunction>;
   /** By how many milliseconds AWS's clock was ahead of this machine's in its last answer. */
   readonly clockOffset: () => number | undefined;
 }
@@ -48,6 +50,7 @@ export async function examine(deps: DoctorDependencies): Promise<Examination> {
       readings: await readings(deps, described, isListed ? listed : undefined),
       kmsKeys: await kmsKeys(deps, isListed ? listed : undefined),
       replicas: await replicas(deps, described),
+      ...(await functionOf(deps, described)),
       ...offset(deps),
     };
   } catch (error) {
@@ -124,10 +127,20 @@ async function replicas(deps: DoctorDependencies, { secret }: DescribedRing): Pr
 async function numbersIn(deps: DoctorDependencies, region: string, name: string): Promise<Replica['numbers']> {
   try {
     const secret = await deps.secretsIn(region).describeSecret({ SecretId: name });
+    const answeredFor = secret.ARN?.split(':')[3] ?? region;
+    // A VPC endpoint knows its own region only, and would show the secret itself in place of its replica.
+    if (answeredFor !== region) return { unknown: `the endpoint at hand answers for ${answeredFor}` };
     return new Set(ringState(secret.VersionIdsToStages).versionOf.keys());
   } catch (error) {
-    return {
-      unknown: isKeyRotationError(error) ? error.message : describeError(refused('DescribeSecret', name, error)),
-    };
+    if (awsErrorName(error) === 'ResourceNotFoundException') return new Set();
+    return { unknown: refused('DescribeSecret', name, error).message };
   }
+}
+
+async function functionOf(
+  deps: DoctorDependencies,
+  { secret }: DescribedRing,
+): Promise<Pick<Examination, 'rotationFunction'>> {
+  const functionArn = secret.RotationLambdaARN ?? '';
+  return functionArn === '' ? {} : { rotationFunction: await deps.rotationFunction(functionArn) };
 }

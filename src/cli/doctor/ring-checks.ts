@@ -143,20 +143,28 @@ function tailOfLog(functionArn: string): string {
   return `aws logs tail "$(${logGroup})" --region ${region} --since 2d`;
 }
 
-export function scheduleWithoutFunction({ described }: Examination): CheckReport {
+/** Nobody would notice before the next rotation is due, which may be a year away. */
+export function scheduleWithoutFunction({ described, rotationFunction }: Examination): CheckReport {
   if (described === undefined) return notChecked(NO_FUNCTION, 'The secret could not be described.');
-  const { RotationLambdaARN: functionArn, RotationRules: rules, RotationEnabled } = described.secret;
-  const isLacking = (rules !== undefined || RotationEnabled === true) && (functionArn ?? '') === '';
+  const { RotationLambdaARN: functionArn, RotationRules: rules, RotationEnabled, Name = '' } = described.secret;
+  const hasSchedule = rules !== undefined || RotationEnabled === true;
+  if (rotationFunction === undefined) {
+    const text = 'There is a schedule and no function that would rotate. Deploy the stack again, which sets both.';
+    const findings = hasSchedule ? [finding(text, 'sam deploy')] : [];
+    return checked(NO_FUNCTION, 'RotationRules and RotationLambdaARN of DescribeSecret', findings);
+  }
+  if ('unknown' in rotationFunction) return notChecked(NO_FUNCTION, rotationFunction.unknown);
   return checked(
     NO_FUNCTION,
-    'RotationRules and RotationLambdaARN of DescribeSecret',
-    isLacking
-      ? [
+    'GetFunctionConfiguration of RotationLambdaARN',
+    rotationFunction.exists
+      ? []
+      : [
           finding(
-            'There is a schedule and no function that would rotate. Deploy the stack again, which sets both.',
+            `The secret names ${functionArn ?? ''}, which does not exist: no rotation can run. Deploy the stack again, or name the function that there is.`,
             'sam deploy',
+            `aws secretsmanager rotate-secret --secret-id ${Name} --no-rotate-immediately --rotation-lambda-arn ARN`,
           ),
-        ]
-      : [],
+        ],
   );
 }

@@ -1,0 +1,30 @@
+import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { awsErrorName } from '../../steps/aws-error.ts';
+import type { RotationFunction } from '../dependencies.ts';
+
+/**
+ * Asks Lambda for a secret's rotation function by its `RotationLambdaARN`, in the region that the ARN names, with the
+ * credentials of the command. A version or alias that does not exist counts as no function: a rotation finds none.
+ */
+export async function rotationFunctionOf(
+  functionArn: string,
+  options: { readonly profile?: string },
+): Promise<RotationFunction> {
+  const region = functionArn.split(':')[3] ?? '';
+  const client = new LambdaClient({
+    maxAttempts: 2,
+    requestHandler: { connectionTimeout: 3000, requestTimeout: 10_000 },
+    ...(region === '' ? {} : { region }),
+    ...(options.profile === undefined ? {} : { profile: options.profile }),
+  });
+  try {
+    const found = await client.send(new GetFunctionConfigurationCommand({ FunctionName: functionArn }));
+    const usualGroup = `/aws/lambda/${found.FunctionName ?? functionArn.split(':')[6] ?? ''}`;
+    return { exists: true, logGroup: found.LoggingConfig?.LogGroup ?? usualGroup };
+  } catch (error) {
+    if (awsErrorName(error) === 'ResourceNotFoundException') return { exists: false };
+    return { unknown: `lambda:GetFunctionConfiguration: ${awsErrorName(error) || 'no answer'} for ${functionArn}` };
+  } finally {
+    client.destroy();
+  }
+}
