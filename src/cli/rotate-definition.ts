@@ -1,9 +1,12 @@
 import { InvalidArgumentError } from 'commander';
 import { wrongUsage, type CommandDefinition } from './command.ts';
 import { runCleanUp } from './commands/clean-up.ts';
-import { followRotation, type RotationStage } from './commands/follow.ts';
+import { followRotation } from './commands/follow.ts';
 import { runRotate } from './commands/rotate.ts';
+import { rotationLog } from './rotation-log.ts';
+import { printable } from './screen/paint.ts';
 import { cleanUpLine, rotateLine } from './screen/result-screen.ts';
+import { wrapped } from './screen/table.ts';
 
 interface RotateFlags {
   readonly wait?: boolean;
@@ -23,7 +26,9 @@ export const ROTATE: CommandDefinition<RotateFlags> = {
       .option('--wait', 'follow the rotation until the new key is current, or say why it is not')
       .option('--timeout <seconds>', 'how long to follow it', seconds, 300)
       .option('--clean-up', 'take AWSPENDING off what a rotation has left over'),
-  run: async ({ deps }, { wait, timeout, cleanUp, dryRun, json }, _, world) => {
+  run: async (session, options, _, world) => {
+    const { deps } = session;
+    const { wait, timeout, cleanUp, dryRun, json } = options;
     if (cleanUp === true) {
       if (wait === true) wrongUsage('--clean-up ends a rotation; there is nothing to --wait for.');
       const result = await runCleanUp(deps);
@@ -32,19 +37,25 @@ export const ROTATE: CommandDefinition<RotateFlags> = {
     const started = await runRotate(deps);
     if (wait !== true || dryRun === true) return { result: started, lines: () => [rotateLine(started)] };
     const say = (line: string): void => {
-      if (json !== true) world.stderr.write(`${line}\n`);
+      if (json === true) return;
+      world.stderr.write(`${wrapped(printable(line), 100, '  ').join('\n')}\n`);
     };
     say(rotateLine(started));
-    const onStage = (stage: RotationStage): void => {
-      say(`  the new version ${stage}`);
-    };
+    const { versionId } = started;
     const keyNumber = await followRotation(deps, {
-      versionId: started.versionId,
+      versionId,
       timeLimit: timeout * 1000,
-      onStage,
-      onStep: ({ step, outcome, reason }) => {
-        say(`  ${step} ${outcome}${reason === undefined ? '' : `: ${reason}`}`);
+      onStage: (stage) => {
+        say(`- the new version ${stage}`);
       },
+      onStep: ({ step, outcome, reason }) => {
+        say(`- ${step} ${outcome}${reason === undefined ? '' : `: ${reason}`}`);
+      },
+      readLog: await rotationLog(session, options, versionId, (why) => {
+        const text = `The function's log is not followed: ${why}.`;
+        if (json === true) session.warn(text);
+        else say(`- ${text}`);
+      }),
     });
     return { result: { ...started, keyNumber }, lines: () => [`Now key ${keyNumber} is current.`] };
   },

@@ -20,12 +20,15 @@ export interface FollowOptions {
   readonly timeLimit: number;
   readonly onStage: (stage: RotationStage) => void;
   readonly onStep: (line: StepLine) => void;
-  /** New lines of the function's log at each call. Absent: the log cannot be read here. */
-  readonly readLog?: (() => Promise<readonly StepLine[]>) | undefined;
+  /** New lines of the function's log at each call; `undefined` or absent: it cannot be read. Never rejects. */
+  readonly readLog?: (() => Promise<readonly StepLine[] | undefined>) | undefined;
 }
 
 /** Between two looks, in milliseconds. DescribeSecret, which no alarm on reads counts. */
 const PAUSE = 1000;
+
+/** Looks at the log after the key is current: lines take some seconds until CloudWatch Logs shows them. */
+const LATE_LOOKS = 5;
 
 /**
  * Watches a rotation until its version is `AWSCURRENT`. Resolves to the new key's number (0: not numbered yet). Throws
@@ -34,16 +37,27 @@ const PAUSE = 1000;
 export async function followRotation(deps: CommandDependencies, options: FollowOptions): Promise<number> {
   const { versionId, timeLimit, onStage, onStep, readLog } = options;
   let stage: RotationStage | undefined;
+  let last: StepLine | undefined;
   let lastFailure: string | undefined;
-  for (let waited = 0; ; waited += PAUSE) {
-    for (const line of (await readLog?.()) ?? []) {
+  /** Resolves to whether the log may have more to say. */
+  const listen = async (): Promise<boolean> => {
+    const lines = await readLog?.();
+    for (const line of lines ?? []) {
       onStep(line);
+      last = line;
       if (line.outcome === 'failed') lastFailure = `${line.step} failed: ${line.reason ?? 'no reason given'}`;
     }
+    return lines !== undefined && !(last?.step === 'finishSecret' && last.outcome === 'finished');
+  };
+  for (let waited = 0; ; waited += PAUSE) {
+    await listen();
     const { ring } = await describedRing(deps);
     const labels = ring.stages[versionId] ?? [];
     const number = ring.numberOf.get(versionId) ?? 0;
     const now = stageOf(labels, number);
+    if (now === 'is current') {
+      for (let look = 0; (await listen()) && look < LATE_LOOKS; look += 1) await deps.sleep(PAUSE);
+    }
     if (now !== stage) onStage((stage = now));
     if (now === 'is current') return number;
     if (!labels.includes('AWSPENDING')) throw abandoned(versionId, lastFailure);

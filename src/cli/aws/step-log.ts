@@ -1,0 +1,72 @@
+import { FilterLogEventsCommand, type CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
+import { awsErrorName } from '../../steps/aws-error.ts';
+import type { StepLine } from '../commands/follow.ts';
+import { STEP_PATTERN, stepReader } from './step-reader.ts';
+
+export interface StepLogOptions {
+  readonly logGroup: string;
+  /** The version that the rotation makes: its client request token. */
+  readonly versionId: string;
+  /** Where to begin, in milliseconds. */
+  readonly since: number;
+  /** Hears, once, why the log cannot be read. */
+  readonly onUnreadable: (why: string) => void;
+}
+
+/** FilterLogEvents has a quota of a few calls a second; what does not come now comes with the next look. */
+const TRY_LATER = ['ThrottlingException', 'ServiceUnavailableException'];
+
+/**
+ * Reads a rotation's steps from its function's log: at each call the lines that were not seen before, in the order of
+ * their time. Each call asks from the beginning again, since CloudWatch Logs may show an older line after a newer one.
+ * Never rejects: gives `undefined` once the log cannot be read.
+ */
+export function stepLog(
+  client: CloudWatchLogsClient,
+  { logGroup, versionId, since, onUnreadable }: StepLogOptions,
+): () => Promise<readonly StepLine[] | undefined> {
+  const seen = new Set<string>();
+  const read = stepReader(versionId);
+  let isOver = false;
+  let isSaid = false;
+
+  const readPages = async (found: StepLine[]): Promise<void> => {
+    let page: string | undefined;
+    do {
+      const { events = [], nextToken } = await client.send(
+        new FilterLogEventsCommand({
+          logGroupName: logGroup,
+          startTime: since,
+          filterPattern: STEP_PATTERN,
+          ...(page === undefined ? {} : { nextToken: page }),
+        }),
+      );
+      for (const { eventId = '', message = '' } of events) {
+        const line = seen.has(eventId) ? undefined : read(message);
+        seen.add(eventId);
+        if (line !== undefined) found.push(line);
+      }
+      page = nextToken;
+    } while (page !== undefined);
+  };
+
+  const unreadable = (name: string): void => {
+    // A group that nobody has made is made by the first run of the function.
+    const isMissing = name === 'ResourceNotFoundException';
+    isOver = !isMissing;
+    if (!isSaid) onUnreadable(isMissing ? `there is no log group ${logGroup} so far` : `logs:FilterLogEvents: ${name}`);
+    isSaid = true;
+  };
+
+  return async () => {
+    if (isOver) return undefined;
+    const found: StepLine[] = [];
+    try {
+      await readPages(found);
+    } catch (error) {
+      const name = awsErrorName(error);
+      if (!TRY_LATER.includes(name)) unreadable(name);
+    }
+    return found;
+  };
+}

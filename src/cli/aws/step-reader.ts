@@ -1,0 +1,54 @@
+import type { LogEvent } from '../../steps/log-events.ts';
+import type { StepLine } from '../commands/follow.ts';
+
+/** The lines that the function writes of its steps. */
+const OUTCOMES = {
+  rotation_step_started: 'started',
+  rotation_step_finished: 'finished',
+  rotation_step_failed: 'failed',
+} as const satisfies Partial<Record<LogEvent, StepLine['outcome']>>;
+
+/** What Lambda writes of a function that did not come to its end; the function itself can say nothing any more. */
+const ENDS = ['Task timed out', 'Runtime exited'];
+
+/** Any of these words ("Filter pattern syntax", unstructured log events): of a JSON line, and of Lambda's own text. */
+export const STEP_PATTERN = [...Object.keys(OUTCOMES), ...ENDS].map((words) => `?"${words}"`).join(' ');
+
+/**
+ * Understands lines of the function's log, given one after the other: `undefined` for all that is not about a step of
+ * this rotation. A run that Lambda ended is known by its request id, which the line of its beginning has.
+ */
+export function stepReader(versionId: string): (message: string) => StepLine | undefined {
+  const stepOfRequest = new Map<string, string>();
+  return (message) => {
+    const line = jsonObject(message);
+    if (line === undefined) return killed(message, stepOfRequest);
+    const { event, step, versionId: of, function_request_id: requestId, code, reason } = line;
+    if (of !== versionId || typeof step !== 'string' || !isStepEvent(event)) return undefined;
+    if (typeof requestId === 'string') stepOfRequest.set(requestId, step);
+    const outcome = OUTCOMES[event];
+    if (outcome !== 'failed') return { step, outcome };
+    return { step, outcome, reason: [code, reason].filter((part) => typeof part === 'string').join(': ') };
+  };
+}
+
+/** `… 3f9c… Task timed out after 30.00 seconds`, `RequestId: 3f9c… Error: Runtime exited with error: signal: killed`. */
+function killed(message: string, stepOfRequest: ReadonlyMap<string, string>): StepLine | undefined {
+  const at = Math.max(...ENDS.map((words) => message.indexOf(words)));
+  const run = [...stepOfRequest].find(([requestId]) => message.includes(requestId));
+  if (at < 0 || run === undefined) return undefined;
+  return { step: run[1], outcome: 'failed', reason: (message.slice(at).split('\n')[0] ?? '').trim() };
+}
+
+function jsonObject(text: string): Readonly<Partial<Record<string, unknown>>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isStepEvent(event: unknown): event is keyof typeof OUTCOMES {
+  return typeof event === 'string' && Object.hasOwn(OUTCOMES, event);
+}
