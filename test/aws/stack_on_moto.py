@@ -94,7 +94,12 @@ class StackOnMoto(unittest.TestCase):
         cls.client("s3").put_object(Bucket="code", Key="function.zip", Body=archive.getvalue())
 
         body, cls.left_out = template()
-        given = {"ExistingSecretArn": cls.secret_arn, "ExistingKmsKeyArn": cls.key_arn, "KeyAliasName": ""}
+        given = {
+            "ExistingSecretArn": cls.secret_arn,
+            "ExistingSecretName": SECRET_NAME,
+            "ExistingKmsKeyArn": cls.key_arn,
+            "KeyAliasName": "",
+        }
         cls.client("cloudformation").create_stack(
             StackName="pazpaz",
             TemplateBody=json.dumps(body),
@@ -132,6 +137,7 @@ class StackOnMoto(unittest.TestCase):
         self.assertEqual(
             client.describe_secret(SecretId=SECRET_NAME)["VersionIdsToStages"], {self.version: ["AWSCURRENT"]}
         )
+        self.assertEqual(self.outputs["SecretName"], SECRET_NAME)
 
     def test_the_policies_name_this_secret_and_this_key(self):
         name, (read, decrypt) = self.document("ReadOnlyPolicyArn")
@@ -168,7 +174,7 @@ class StackOnMoto(unittest.TestCase):
         for alarm in self.resolved("AWS::CloudWatch::Alarm"):
             client.put_metric_alarm(**alarm | {"Threshold": float(alarm["Threshold"])})
         alarms = {one["AlarmName"]: one for one in client.describe_alarms()["MetricAlarms"]}
-        self.assertEqual(len(alarms), 8)
+        self.assertEqual(len(alarms), 9)
         excessive, denied = alarms["PazPazExcessiveKeyAccess"], alarms["PazPazUnauthorizedKeyAccess"]
         self.assertEqual((excessive["Period"], excessive["Threshold"]), (3600, 100))
         self.assertEqual((denied["Period"], denied["Threshold"]), (300, 1))
@@ -185,7 +191,7 @@ class StackOnMoto(unittest.TestCase):
                 metricTransformations=[{name[0].lower() + name[1:]: value for name, value in transformation.items()}],
             )
         made = {each["filterName"]: each for each in client.describe_metric_filters()["metricFilters"]}
-        self.assertEqual(len(made), 8)
+        self.assertEqual(len(made), 10)
         self.assertIn(self.secret_arn.split(":")[-1], made["PazPazSecretAccess"]["filterPattern"])
 
 

@@ -8,7 +8,7 @@ import {
   SECRET_NAME,
   serviceEvent,
 } from './cloudtrail-events.ts';
-import { TAKE_OVER } from './deployments.ts';
+import { OTHER_SECRET_ARN, OTHER_TAKE_OVER, TAKE_OVER } from './deployments.ts';
 import { filterMatches } from './filter-pattern.ts';
 import { text, type JsonObject } from './json.ts';
 import { deploy, type Stack } from './stack.ts';
@@ -115,4 +115,13 @@ test('the evaluator refuses a pattern that it cannot read, so no pattern passes 
   ]) {
     expect(() => filterMatches(pattern, '{"a":"b"}')).toThrow();
   }
+});
+
+test('a secret of another name that is taken over is watched by its own name, not by that of a new one', () => {
+  const stack = deploy(OTHER_TAKE_OVER);
+  for (const secretId of ['acme/data-key', OTHER_SECRET_ARN]) {
+    expect(counts(stack, 'SecretAccessFilter', call('GetSecretValue', { secretId }))).toBe(true);
+    expect(counts(stack, 'SecretAccessDeniedFilter', deniedCall('GetSecretValue', secretId))).toBe(true);
+  }
+  expect(counts(stack, 'SecretAccessFilter', call('GetSecretValue', { secretId: SECRET_NAME }))).toBe(false);
 });

@@ -22,6 +22,7 @@ test('C17: the alarms are these, with the names and thresholds of the guide wher
     'PazPazRotationOverdue PazPaz/Security KeyRingDaysOverdue Minimum 86400 GreaterThanOrEqualToThreshold 1 breaching',
     'PazPazFewFreeKeySlots PazPaz/Security KeyRingFreeSlots Minimum 86400 LessThanOrEqualToThreshold 3 breaching',
     'PazPazUnnumberedCurrentKey PazPaz/Security KeyRingCurrentNumber Minimum 86400 LessThanThreshold 1 breaching',
+    'PazPazRotationOff PazPaz/Security KeyRingRotationOff Minimum 86400 GreaterThanOrEqualToThreshold 1 breaching',
   ]);
   expect(stack.property('ExcessiveReadsAlarm', 'AlarmDescription')).toBe(
     'Alert when encryption key accessed >100 times/hour',
@@ -91,6 +92,7 @@ describe('the function’s own lines, as Powertools writes them', () => {
     currentNumber: 2,
     daysSinceRotation: 10,
     daysOverdue: 0,
+    rotationEnabled: true,
     pending: 'none',
   });
   const pattern = (logicalId: string) => text(stack.property(logicalId, 'FilterPattern'));
@@ -111,6 +113,21 @@ describe('the function’s own lines, as Powertools writes them', () => {
       expect(stack.property(logicalId, 'LogGroupName')).toBe('pazpaz-KeyRotationLogGroup');
     },
   );
+
+  test('C17: rotation that is off counts as 1, and as 0 once it is on; a line that says neither counts as nothing', () => {
+    const isOff = line('key_ring_state', { rotationEnabled: false, daysOverdue: 0 });
+    const values = (logLine: string) =>
+      ['RotationOffFilter', 'RotationOnFilter']
+        .filter((logicalId) => filterMatches(pattern(logicalId), logLine))
+        .map((logicalId) => at(list(stack.property(logicalId, 'MetricTransformations'))[0], 'MetricValue'));
+    expect([values(isOff), values(state)]).toEqual([['1'], ['0']]);
+    expect(values(line('key_ring_state', { freeSlots: 15 }))).toEqual([]);
+    expect(values(line('key_created', { rotationEnabled: false }))).toEqual([]);
+    for (const filter of ['RotationOffFilter', 'RotationOnFilter']) {
+      expect(stack.property(filter, 'LogGroupName')).toBe('pazpaz-KeyRotationLogGroup');
+      expect(at(list(stack.property(filter, 'MetricTransformations'))[0], 'MetricName')).toBe('KeyRingRotationOff');
+    }
+  });
 
   test('a failed step counts as a failed rotation', () => {
     expect(

@@ -18,7 +18,7 @@ const FILTERS = ofType('AWS::Logs::MetricFilter');
 
 /** Names that are AWS's, and in no other place of the template than an event pattern or a policy. */
 const OF_AWS = ['DescribeSecret', 'GetSecretValue', 'PutSecretValue', 'UpdateSecret', 'UpdateSecretVersionStage'];
-const OTHERS_OF_AWS = ['AccessDenied', 'All', 'Resource', 'RotationEnabled', 'WriteOnly'];
+const OTHERS_OF_AWS = ['AccessDenied', 'All', 'Resource', 'RotationEnabled', 'ScheduleExpression', 'WriteOnly'];
 
 /** What stands in code style in running text and tables. */
 const codes = [...PAGE.replace(/```[^]*?```/g, '').matchAll(/`([^`]+)`/g)].map(([, code]) => code ?? '');
@@ -137,7 +137,7 @@ test('the costs count what the stack makes, and their sum is right', () => {
 
 test('what the page says of defaults and limits is so', () => {
   expect(at(TEMPLATE, 'Parameters', 'CreateTrail', 'Default')).toBe('true');
-  expect(at(TEMPLATE, 'Parameters', 'RotationDays', 'Default')).toBe(365);
+  expect(at(TEMPLATE, 'Parameters', 'RotationDays', 'Default')).toBe('365');
   expect(text(at(TEMPLATE, 'Parameters', 'SecretName', 'AllowedPattern'))).toContain('{1,80}');
   expect(stack.property('AdoptionFailureDestination', 'MaximumRetryAttempts')).toBe(2);
   expect(stack.property('SecretsKey', 'PendingWindowInDays')).toBe(30);

@@ -1,4 +1,4 @@
-import { SECRET_ARN } from './cloudtrail-events.ts';
+import { SECRET_ARN, SECRET_NAME } from './cloudtrail-events.ts';
 import type { Parameters } from './parameters.ts';
 
 /** The ways to deploy that differ in what is made; the property test of stack.test.ts mixes them. */
@@ -9,6 +9,7 @@ export const OPERATOR_ROLE_ARN = 'arn:aws:iam::123456789012:role/KeyOperator';
 /** Each parameter that decides what is made, with a value that takes it away from its default. */
 export const OPTIONS: Parameters = {
   ExistingSecretArn: SECRET_ARN,
+  ExistingSecretName: SECRET_NAME,
   ExistingKmsKeyArn: KMS_KEY_ARN,
   FormerKmsKeyArn: FORMER_KMS_KEY_ARN,
   KeyAliasName: '',
@@ -32,10 +33,24 @@ export const OPTIONS: Parameters = {
 /** A secret that has data already is taken over, with its KMS key and the one it had before. */
 export const TAKE_OVER: Parameters = {
   ExistingSecretArn: SECRET_ARN,
+  ExistingSecretName: SECRET_NAME,
   ExistingKmsKeyArn: KMS_KEY_ARN,
   FormerKmsKeyArn: FORMER_KMS_KEY_ARN,
   KeyAliasName: '',
 };
+
+/** A secret that has another name than the one that a new one would get. */
+export const OTHER_SECRET_ARN = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:acme/data-key-GhIjKl';
+export const OTHER_TAKE_OVER: Parameters = {
+  ...TAKE_OVER,
+  ExistingSecretArn: OTHER_SECRET_ARN,
+  ExistingSecretName: 'acme/data-key',
+};
+
+/** Regions that have a replica, with the KMS key there. */
+export const REPLICAS: Parameters = Object.fromEntries(
+  Object.entries(OPTIONS).filter(([name]) => name.includes('Replica')),
+);
 
 /** A new secret with all that can be added to it. */
 export const EVERYTHING_NEW: Parameters = Object.fromEntries(

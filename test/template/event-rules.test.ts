@@ -9,7 +9,14 @@ import {
   SECRET_NAME,
   serviceEvent,
 } from './cloudtrail-events.ts';
-import { FORMER_KMS_KEY_ARN, KMS_KEY_ARN, OPTIONS, TAKE_OVER } from './deployments.ts';
+import {
+  FORMER_KMS_KEY_ARN,
+  KMS_KEY_ARN,
+  OPTIONS,
+  OTHER_SECRET_ARN,
+  OTHER_TAKE_OVER,
+  TAKE_OVER,
+} from './deployments.ts';
 import { eventMatches } from './event-pattern.ts';
 import { at, list, object, text, type JsonObject } from './json.ts';
 import { deploy, type Stack } from './stack.ts';
@@ -90,18 +97,26 @@ describe.each(BOTH)('the notices, for %s', (_, stack) => {
   });
 });
 
+test('a secret of another name that is taken over is known by its own name, not by that of a new one', () => {
+  const stack = deploy(OTHER_TAKE_OVER);
+  const byNameAndArn = ['acme/data-key', OTHER_SECRET_ARN, OTHER_SECRET_ARN.slice(0, -'-GhIjKl'.length)];
+  for (const secretId of byNameAndArn) {
+    expect(fires(stack, 'ChangedByHandRule', call('PutSecretValue', { secretId }))).toBe(true);
+    expect(fires(stack, 'GuardedSecretNotice', call('DeleteSecret', { secretId }))).toBe(true);
+  }
+  expect(fires(stack, 'ChangedByHandRule', call('PutSecretValue', { secretId: SECRET_NAME }))).toBe(false);
+});
+
 describe('the notice on KMS keys', () => {
-  const dangers = ['ScheduleKeyDeletion', 'DisableKey', 'PutKeyPolicy'];
+  const dangers = ['ScheduleKeyDeletion', 'DisableKey', 'DeleteImportedKeyMaterial', 'PutKeyPolicy'];
 
   test('tells of the secret’s own key and of the former one, by ARN and by id', () => {
     const stack = deploy(TAKE_OVER);
     for (const arn of [KMS_KEY_ARN, FORMER_KMS_KEY_ARN]) {
       for (const keyId of [arn, arn.slice(arn.indexOf('/') + 1)]) {
-        expect(dangers.map((danger) => fires(stack, 'GuardedKmsKeyNotice', call(danger, { keyId }, ROOT)))).toEqual([
-          true,
-          true,
-          true,
-        ]);
+        for (const danger of dangers) {
+          expect([danger, fires(stack, 'GuardedKmsKeyNotice', call(danger, { keyId }, ROOT))]).toEqual([danger, true]);
+        }
       }
     }
   });

@@ -2,7 +2,7 @@ import { at, parseJson, type Json } from './json.ts';
 
 /**
  * Whether a metric filter with this pattern would count a log line ('Filter pattern syntax for metric filters' of the
- * CloudWatch Logs User Guide, JSON patterns with `=`, `>=`, `&&`, `||`, parentheses and `*`). Throws on other syntax.
+ * CloudWatch Logs User Guide, JSON patterns with `=`, `>=`, `IS TRUE`, `IS FALSE`, `&&`, `||`, parentheses and `*`). Throws on other syntax.
  * A line that is no JSON object never matches.
  */
 export function filterMatches(pattern: string, line: string): boolean {
@@ -22,7 +22,7 @@ type Expression = (event: Json) => boolean;
 function tokensOf(pattern: string): string[] {
   const inner = /^\{(.*)\}$/s.exec(pattern.trim())?.[1];
   if (inner === undefined) throw new Error(`no JSON pattern: ${pattern}`);
-  const token = /\s*("[^"]*"|&&|\|\||[()]|>=|=|\$[\w.]+|[\d.]+)\s*/y;
+  const token = /\s*("[^"]*"|&&|\|\||[()]|>=|=|IS|TRUE|FALSE|\$[\w.]+|[\d.]+)\s*/y;
   const tokens: string[] = [];
   while (token.lastIndex < inner.length) {
     const start = token.lastIndex;
@@ -67,6 +67,7 @@ function term(tokens: string[]): Expression {
 
 function compares(found: Json | undefined, operator: string, operand: string): boolean {
   if (operator === '>=') return typeof found === 'number' && found >= Number(operand);
+  if (operator === 'IS') return operand === 'TRUE' ? found === true : operand === 'FALSE' && found === false;
   if (operator !== '=' || !operand.startsWith('"')) throw new Error(`unknown comparison ${operator} ${operand}`);
   return typeof found === 'string' && wildcard(operand.slice(1, -1)).test(found);
 }

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { at, list, object, text } from './json.ts';
-import { EVERYTHING_NEW, KMS_KEY_ARN, OPERATOR_ROLE_ARN, TAKE_OVER } from './deployments.ts';
+import { EVERYTHING_NEW, KMS_KEY_ARN, OPERATOR_ROLE_ARN, REPLICAS, TAKE_OVER } from './deployments.ts';
+import type { Parameters } from './parameters.ts';
 import { deploy } from './stack.ts';
 import { TEMPLATE } from './template-file.ts';
 
@@ -69,11 +71,16 @@ describe('the secret', () => {
     expect(stack.resources.has('SecretsKey')).toBe(false);
   });
 
-  test('is not made where one is taken over; nor is a policy, which would replace the one that it has', () => {
+  test('is not made where one is taken over; nor is a policy, which CloudFormation refuses beside another one', () => {
     const { resources } = deploy(TAKE_OVER);
     expect(resources.has('EncryptionKeySecret')).toBe(false);
     expect(resources.has('SecretPolicy')).toBe(false);
     expect(deploy({ ...TAKE_OVER, OperatorRoleArn: OPERATOR_ROLE_ARN }).resources.has('SecretPolicy')).toBe(true);
+  });
+
+  test('that is taken over is not replicated: its replicas are not the stack’s to make or to delete', () => {
+    const { resources } = deploy({ ...TAKE_OVER, ...REPLICAS });
+    expect(JSON.stringify([...resources.values()].map(({ properties }) => properties))).not.toContain('ReplicaRegions');
   });
 
   test('is replicated to the regions that are given, each with its KMS key', () => {
@@ -85,6 +92,37 @@ describe('the secret', () => {
     expect(deploy(second).property('EncryptionKeySecret', 'ReplicaRegions')).toHaveLength(1);
   });
 });
+
+describe('an operator role that is given and then taken back', () => {
+  const writeDeny = (parameters: Parameters) =>
+    list(deploy(parameters).property('SecretPolicy', 'ResourcePolicy', 'Statement')).some(
+      (statement) => at(statement, 'Sid') === 'OnlyFunctionAndOperatorWrite',
+    );
+
+  test('leaves a policy on a new secret that only forbids deletion for good', () => {
+    expect([writeDeny({ OperatorRoleArn: OPERATOR_ROLE_ARN }), writeDeny({})]).toEqual([true, false]);
+    expect(leftBehind({ OperatorRoleArn: OPERATOR_ROLE_ARN }, {})).toEqual([]);
+  });
+
+  test('leaves the whole policy on a secret that was taken over, and the deploy page says how to take it off', () => {
+    const withOperator = { ...TAKE_OVER, OperatorRoleArn: OPERATOR_ROLE_ARN };
+    expect(writeDeny(withOperator)).toBe(true);
+    expect(leftBehind(withOperator, TAKE_OVER)).toEqual(['SecretPolicy']);
+    const bullet = /^- \*\*`OperatorRoleArn`\*\*[^]*?(?=^- |^## )/m.exec(readFileSync('docs/deploy.md', 'utf8'))?.[0];
+    expect(bullet).toContain('`aws secretsmanager delete-resource-policy`');
+  });
+});
+
+/**
+ * What an update with other parameters leaves in the account outside the stack: DeletionPolicy counts for resources that
+ * leave the template, too ('DeletionPolicy attribute', CloudFormation's template reference).
+ */
+function leftBehind(before: Parameters, after: Parameters): readonly string[] {
+  const now = deploy(after).resources;
+  return [...deploy(before).resources]
+    .filter(([logicalId, { deletionPolicy }]) => !now.has(logicalId) && deletionPolicy === 'RetainExceptOnCreate')
+    .map(([logicalId]) => logicalId);
+}
 
 test('both KMS keys rotate their own material and can be saved for 30 days after somebody deletes them', () => {
   const { property } = deploy();

@@ -1,3 +1,5 @@
+import { checkRules } from '../../src/local/schedule.ts';
+import { REPLICAS, TAKE_OVER } from './deployments.ts';
 import { at, list, object, text } from './json.ts';
 import { refusals } from './parameters.ts';
 import { brokenRules } from './stack.ts';
@@ -22,6 +24,10 @@ test('the defaults deploy', () => {
 test.each([
   ['RotationDays', '0', '1 to 1000'],
   ['RotationDays', '1001', '1 to 1000'],
+  ['RotationDays', '1.5', 'whole number'],
+  ['RotationDays', '01', '1 to 1000'],
+  ['RotationDays', '-1', '1 to 1000'],
+  ['RotationDays', '', '1 to 1000'],
   ['RotationDays', 'yearly', '1 to 1000'],
   ['SecretName', 'pazpaz/encryption key', 'no spaces'],
   ['SecretName', '', '1 to 80 characters'],
@@ -39,8 +45,25 @@ test.each([
   ['ExistingSecretArn', 'arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012', 'complete ARN'],
   ['ExistingKmsKeyArn', 'arn:aws:kms:us-east-1:123456789012:alias/pazpaz-secrets', 'not of an alias'],
   ['FormerKmsKeyArn', '12345678-1234-1234-1234-123456789012', 'ARN of a KMS key'],
-  ['RotationScheduleExpression', 'every year', 'cron(...)'],
-  ['RotationScheduleExpression', 'rate(0 days)', 'rate(... days)'],
+  ['ExistingSecretName', 'pazpaz/encryption key', 'a digit or one of'],
+  ['ExistingSecretName', 'a'.repeat(81), '1 to 80 characters'],
+  ['RotationScheduleExpression', 'every year', 'rate(1 day) to rate(999 days)'],
+  ['RotationScheduleExpression', 'rate(0 days)', 'rate(1 day) to rate(999 days)'],
+  ['RotationScheduleExpression', 'rate(1000 days)', 'rate(1 day) to rate(999 days)'],
+  ['RotationScheduleExpression', 'rate(1001 days)', 'rate(1 day) to rate(999 days)'],
+  ['RotationScheduleExpression', 'rate(1.5 days)', 'rate(1 day) to rate(999 days)'],
+  ['RotationScheduleExpression', 'rate(1 hour)', 'rate(1 day) to rate(999 days)'],
+  ['RotationScheduleExpression', 'rate(4 hours)', 'rate(1 day) to rate(999 days)'],
+  ['RotationScheduleExpression', 'rate(8760 hours)', 'rate(1 day) to rate(999 days)'],
+  ['RotationScheduleExpression', 'cron(30 3 1 2 ? *)', 'cron(0 HOUR'],
+  ['RotationScheduleExpression', 'cron(0 24 1 2 ? *)', 'with one hour'],
+  ['RotationScheduleExpression', 'cron(0 */4 * * ? *)', 'with one hour'],
+  ['RotationScheduleExpression', 'cron(0 3,15 * * ? *)', 'with one hour'],
+  ['RotationScheduleExpression', 'cron(0 * 1 2 ? *)', 'with one hour'],
+  ['RotationScheduleExpression', 'cron(0 3 1 2 ? 2027)', 'cron(0 HOUR'],
+  ['RotationScheduleExpression', 'cron(0 3 1 2 * *)', 'with ? as DAY or as WEEKDAY'],
+  ['RotationScheduleExpression', 'cron(0 3 ? 2 ? *)', 'with ? as DAY or as WEEKDAY'],
+  ['RotationScheduleExpression', 'cron(0 3 1 2 ?)', 'cron(0 HOUR'],
   ['RotationWindow', '0h', '1h to 24h'],
   ['RotationWindow', '25h', '1h to 24h'],
   ['TaskRoleName', 'arn:aws:iam::123456789012:role/PazPazECSTaskRole', 'not its ARN'],
@@ -67,15 +90,30 @@ test.each([
     'arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:pazpaz/encryption-key-v1-AbCdEf',
   ],
   ['ExistingKmsKeyArn', 'arn:aws:kms:us-east-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab'],
-  ['RotationScheduleExpression', 'cron(0 3 1 2 ? *)'],
-  ['RotationScheduleExpression', 'cron(0 8 ? 1/3 SUN#1 *)'],
-  ['RotationScheduleExpression', 'rate(90 days)'],
   ['RotationWindow', '3h'],
   ['OperatorRoleArn', 'arn:aws:iam::123456789012:role/teams/ops/KeyOperator'],
   ['VpcSubnetIds', 'subnet-0123456789abcdef0,subnet-0123456789abcdef1'],
   ['FirstReplicaRegion', 'us-gov-east-1'],
 ])('%s = %j is accepted', (name, value) => {
   expect(refusals({ [name]: value })).toEqual([]);
+});
+
+test.each([
+  'rate(1 day)',
+  'rate(90 days)',
+  'rate(999 days)',
+  'cron(0 3 1 2 ? *)',
+  'cron(0 03 1 2 ? *)',
+  'cron(0 23 ? 1/3 SUN#1 *)',
+  'cron(0 0 L JAN,JUL ? *)',
+  'cron(0 12 ? * 2-6 *)',
+  'cron(0 12 */5 1-6 ? *)',
+])('RotationScheduleExpression = %s is accepted, by Secrets Manager as well', (ScheduleExpression) => {
+  expect(refusals({ RotationScheduleExpression: ScheduleExpression })).toEqual([]);
+  // The local service's own rules follow 'Rotation schedules' of the user guide.
+  expect(() => {
+    checkRules({ ScheduleExpression });
+  }).not.toThrow();
 });
 
 describe('parameters that need each other', () => {
@@ -91,11 +129,14 @@ describe('parameters that need each other', () => {
     expect(brokenRules({ FirstReplicaRegion: 'eu-west-1', FirstReplicaKmsKeyArn: key })).toEqual([]);
   });
 
-  test('replicas of a secret that exists already are refused, with the command that makes them', () => {
-    const secret = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:pazpaz/encryption-key-v1-AbCdEf';
-    const replica = { FirstReplicaRegion: 'eu-west-1', FirstReplicaKmsKeyArn: key };
-    expect(brokenRules({ ExistingSecretArn: secret, ...replica })).toEqual([
-      expect.stringContaining('replicate-secret-to-regions'),
-    ]);
+  test('a secret that is taken over is named by its ARN and by its name, never by one of them alone', () => {
+    const { ExistingSecretArn = '', ExistingSecretName = '' } = TAKE_OVER;
+    expect(brokenRules({ ExistingSecretArn })).toEqual([expect.stringContaining('Give ExistingSecretName')]);
+    expect(brokenRules({ ExistingSecretName })).toEqual([expect.stringContaining('Give ExistingSecretArn')]);
+    expect(brokenRules({ ExistingSecretArn, ExistingSecretName })).toEqual([]);
+  });
+
+  test('a secret that is taken over may have replicas', () => {
+    expect(brokenRules({ ...TAKE_OVER, ...REPLICAS })).toEqual([]);
   });
 });

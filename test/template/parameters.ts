@@ -29,9 +29,11 @@ export function refusals(given: Parameters): readonly string[] {
 }
 
 function accepts(declared: JsonObject, value: string): boolean {
-  if (declared['Type'] === 'Number' && (value.trim() === '' || !Number.isFinite(Number(value)))) return false;
+  const isNumber = declared['Type'] === 'Number';
+  if (isNumber && (value.trim() === '' || !Number.isFinite(Number(value)))) return false;
   const allowed = declared['AllowedValues'];
-  const pattern = declared['AllowedPattern'];
+  // A pattern is for texts and lists only.
+  const pattern = isNumber ? undefined : declared['AllowedPattern'];
   return (
     (allowed === undefined || list(allowed).map(spelled).includes(value)) &&
     (pattern === undefined || new RegExp(`^(?:${text(pattern)})$`).test(value)) &&

@@ -1,5 +1,14 @@
 import { SECRET_ARN } from './cloudtrail-events.ts';
-import { EVERYTHING_NEW, FORMER_KMS_KEY_ARN, KMS_KEY_ARN, OPERATOR_ROLE_ARN, TAKE_OVER } from './deployments.ts';
+import {
+  EVERYTHING_NEW,
+  FORMER_KMS_KEY_ARN,
+  KMS_KEY_ARN,
+  OPERATOR_ROLE_ARN,
+  OTHER_SECRET_ARN,
+  OTHER_TAKE_OVER,
+  REPLICAS,
+  TAKE_OVER,
+} from './deployments.ts';
 import { at, list, object, text, texts, type Json } from './json.ts';
 import { deploy, type Stack } from './stack.ts';
 
@@ -117,6 +126,41 @@ test('the read-only policy reaches replicas and what a former KMS key encrypted,
   ]);
 });
 
+test('the read-only policy reaches the replicas that a secret which is taken over has', () => {
+  const [read, decrypt] = rows(deploy({ ...OTHER_TAKE_OVER, ...REPLICAS }), 'ReadOnlyPolicy', 'PolicyDocument');
+  const replicas = ['eu-west-1', 'eu-central-1'].map((region) => OTHER_SECRET_ARN.replace('us-east-1', region));
+  expect(read?.[3]).toEqual([OTHER_SECRET_ARN, ...replicas]);
+  expect(decrypt?.[3]).toEqual([
+    KMS_KEY_ARN,
+    FORMER_KMS_KEY_ARN,
+    REPLICAS['FirstReplicaKmsKeyArn'],
+    REPLICAS['SecondReplicaKmsKeyArn'],
+  ]);
+  const [first] = rows(
+    deploy({ ...TAKE_OVER, SecondReplicaRegion: 'eu-west-1', SecondReplicaKmsKeyArn: KMS_KEY_ARN }),
+    'ReadOnlyPolicy',
+    'PolicyDocument',
+  );
+  expect(first?.[3]).toEqual([SECRET_ARN, REPLICA_ARNS[0]]);
+});
+
+/** What the operator's commands look at besides the secret and its KMS key. */
+const LOOKING: readonly Row[] = [
+  ['ListSecrets', 'Allow', ['secretsmanager:ListSecrets'], ['*']],
+  [
+    'LookAtTheFunction',
+    'Allow',
+    ['lambda:GetFunctionConfiguration'],
+    ['arn:aws:lambda:us-east-1:123456789012:function:PazPazKeyRotation'],
+  ],
+  [
+    'ReadItsLog',
+    'Allow',
+    ['logs:FilterLogEvents'],
+    ['arn:aws:logs:us-east-1:123456789012:log-group:pazpaz-KeyRotationLogGroup:*'],
+  ],
+];
+
 test('the admin policy names the KMS key, never an alias, can put values, and never deletes for good', () => {
   const secrets = [SECRET_ARN, 'arn:aws:secretsmanager:us-east-1:123456789012:secret:pazpaz/*'];
   const keys = [KMS_KEY_ARN, FORMER_KMS_KEY_ARN];
@@ -130,7 +174,26 @@ test('the admin policy names the KMS key, never an alias, can put values, and ne
       { StringEquals: VIA_SECRETS_MANAGER },
     ],
     ['DescribeKmsKey', 'Allow', ['kms:DescribeKey'], keys],
+    ...LOOKING,
     ['NeverDeleteForGood', 'Deny', ['secretsmanager:DeleteSecret'], ['*'], FOREVER],
+  ]);
+});
+
+test.each([
+  ['a new secret', EVERYTHING_NEW],
+  ['a secret that is taken over', { ...TAKE_OVER, ...REPLICAS }],
+])('the admin policy reads the replicas of %s, and writes to none', (_, parameters) => {
+  const byRow = rows(deploy(parameters), 'AdminPolicy', 'PolicyDocument');
+  const regional = ['eu-west-1', 'eu-central-1'].map((region) => `secretsmanager.${region}.amazonaws.com`);
+  expect(byRow.filter(([sid]) => sid.endsWith('Replicas'))).toEqual([
+    ['ReadReplicas', 'Allow', ['secretsmanager:DescribeSecret', 'secretsmanager:GetSecretValue'], REPLICA_ARNS],
+    [
+      'DecryptReplicas',
+      'Allow',
+      ['kms:Decrypt'],
+      [REPLICAS['FirstReplicaKmsKeyArn'], REPLICAS['SecondReplicaKmsKeyArn']],
+      { StringEquals: { 'kms:ViaService': regional } },
+    ],
   ]);
 });
 

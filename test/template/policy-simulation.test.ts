@@ -1,5 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { SECRET_ARN } from './cloudtrail-events.ts';
-import { OPERATOR_ROLE_ARN } from './deployments.ts';
+import { EVERYTHING_NEW, OPERATOR_ROLE_ARN } from './deployments.ts';
 import { text } from './json.ts';
 import { isAllowed, type Call } from './policy-evaluation.ts';
 import { deploy } from './stack.ts';
@@ -69,6 +71,66 @@ describe('an administrator', () => {
   test('can put a value as far as IAM goes: KMS makes a data key for it', () => {
     expect(isAllowed([administrator], onSecret('PutSecretValue', ADMIN_ROLE))).toBe(true);
     expect(isAllowed([administrator], onKey('GenerateDataKey', VIA_SECRETS_MANAGER))).toBe(true);
+  });
+});
+
+describe('the operator’s commands, under the admin policy', () => {
+  const FUNCTION = 'arn:aws:lambda:us-east-1:123456789012:function:PazPazKeyRotation';
+  /** IAM's name of each service that the commands may call, and what they call it on. */
+  const SERVICES = new Map([
+    ['secrets-manager', { prefix: 'secretsmanager', resource: SECRET_ARN }],
+    ['kms', { prefix: 'kms', resource: KEY }],
+    ['lambda', { prefix: 'lambda', resource: FUNCTION }],
+    [
+      'cloudwatch-logs',
+      // IAM sees the log group with a log stream behind it.
+      {
+        prefix: 'logs',
+        resource: 'arn:aws:logs:us-east-1:123456789012:log-group:pazpaz-KeyRotationLogGroup:log-stream:',
+      },
+    ],
+  ]);
+  const sources = readdirSync('src/cli', { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => readFileSync(join('src/cli', file), 'utf8'));
+  /** Every command of the SDK that is imported, with the package that it is from. */
+  const calls = sources.flatMap((source) =>
+    [...source.matchAll(/import \{([^}]*)\} from '@aws-sdk\/client-([\w-]+)'/g)].flatMap(
+      ([, names = '', client = '']) =>
+        [...names.matchAll(/\b(\w+)Command\b/g)].map(([, operation = '']) => ({ client, operation })),
+    ),
+  );
+
+  test('may make every call that they make', () => {
+    expect(calls.map(({ operation }) => operation)).toEqual(
+      expect.arrayContaining(['DescribeSecret', 'ListSecrets', 'PutSecretValue', 'TagResource', 'DescribeKey']),
+    );
+    for (const { client, operation } of calls) {
+      const { prefix, resource } = SERVICES.get(client) ?? { prefix: `unknown client-${client}`, resource: '' };
+      // Services name the same operation as IAM does; ListSecrets is on no resource.
+      const call = { action: `${prefix}:${operation}`, resource: operation === 'ListSecrets' ? '*' : resource };
+      expect([call, isAllowed([administrator], call)]).toEqual([call, true]);
+    }
+  });
+
+  test('may see the function and read its log, and may neither change the one nor read other logs', () => {
+    const may = (action: string, resource: string) => isAllowed([administrator], { action, resource });
+    const log = SERVICES.get('cloudwatch-logs')?.resource ?? '';
+    expect(may('lambda:GetFunctionConfiguration', FUNCTION)).toBe(true);
+    expect(may('lambda:GetFunctionConfiguration', `${FUNCTION}2`)).toBe(false);
+    expect(may('lambda:UpdateFunctionCode', FUNCTION)).toBe(false);
+    expect(may('logs:FilterLogEvents', log)).toBe(true);
+    expect(may('logs:FilterLogEvents', log.replace('pazpaz-', 'other-'))).toBe(false);
+    expect(may('logs:DeleteLogGroup', log)).toBe(false);
+  });
+
+  test('may compare the ring with its replicas, where the stack knows of some, and not write to these', () => {
+    const replicated = deploy(EVERYTHING_NEW).property('AdminPolicy', 'PolicyDocument');
+    const replica = SECRET_ARN.replace('us-east-1', 'eu-west-1');
+    const may = (policy: typeof replicated, action: string) => isAllowed([policy], { action, resource: replica });
+    expect(may(replicated, 'secretsmanager:DescribeSecret')).toBe(true);
+    expect(may(replicated, 'secretsmanager:PutSecretValue')).toBe(false);
+    expect(may(administrator, 'secretsmanager:DescribeSecret')).toBe(false);
   });
 });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { deploy, brokenRules, type Stack } from './stack.ts';
-import { EVERYTHING_NEW, OPTIONS, TAKE_OVER } from './deployments.ts';
+import { EVERYTHING_NEW, OPTIONS, OTHER_SECRET_ARN, OTHER_TAKE_OVER, TAKE_OVER } from './deployments.ts';
 import { object, spelled } from './json.ts';
 import { TEMPLATE } from './template-file.ts';
 
@@ -88,6 +88,9 @@ test('C37: logical ids never change: a renamed one is a resource deleted and mad
      "RotationFailedNotice",
      "RotationFinishedPermission",
      "RotationFinishedRule",
+     "RotationOffAlarm",
+     "RotationOffFilter",
+     "RotationOnFilter",
      "RotationOverdueAlarm",
      "RotationPermission",
      "RotationSchedule",
@@ -128,6 +131,12 @@ test('outputs never change their names: other stacks import them', () => {
      "AdoptNowCommand",
    ]
   `);
+});
+
+test('a secret that is taken over goes by its own name and ARN, whatever a new one would be called', () => {
+  const { outputs } = deploy(OTHER_TAKE_OVER);
+  expect([outputs['SecretName'], outputs['SecretArn']]).toEqual(['acme/data-key', OTHER_SECRET_ARN]);
+  expect(JSON.stringify([...deploy(OTHER_TAKE_OVER).resources])).not.toContain('encryption-key-v1');
 });
 
 test.each([
