@@ -1,24 +1,10 @@
-/**
+import { CENSUS, REENCRYPT } from './json-schema-data.ts';
+import { COUNT, DATE, listOf, object, oneOf, TEXT, YES_OR_NO, type Schema } from './json-shapes.ts';
+
+/*
  * The shape of what each command prints with `--json`, as JSON Schema (draft 7): one object a run. Members are added,
  * never renamed or removed; `additionalProperties` is closed only so that the tests notice one that is not documented.
  */
-type Schema = Readonly<Record<string, unknown>>;
-
-const TEXT = { type: 'string' };
-const COUNT = { type: 'integer', minimum: 0 };
-const YES_OR_NO = { type: 'boolean' };
-const DATE = { type: 'string', pattern: '^\\d{4}-\\d{2}-\\d{2}' };
-const listOf = (items: Schema): Schema => ({ type: 'array', items });
-const oneOf = (...values: readonly string[]): Schema => ({ enum: values });
-
-function object(required: Readonly<Record<string, Schema>>, optional: Readonly<Record<string, Schema>> = {}): Schema {
-  return {
-    type: 'object',
-    required: Object.keys(required),
-    properties: { ...required, ...optional },
-    additionalProperties: false,
-  };
-}
 
 const CHANGE = {
   oneOf: [
@@ -90,6 +76,8 @@ const RESULTS: Readonly<Record<string, Schema>> = {
   adopt: object({}, { rescued: object({ versionId: TEXT, number: COUNT }) }),
   retire: object({ retired: listOf(object(RETIRED)), alreadyRetired: listOf(COUNT) }),
   restore: object({ versionId: TEXT, numbers: listOf(COUNT), wasThere: YES_OR_NO }),
+  census: CENSUS,
+  reencrypt: REENCRYPT,
   encrypt: object({ ciphertext: TEXT, keyNumber: COUNT }),
   decrypt: object({ plaintext: TEXT }),
 };

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { progressLine } from '../../src/cli/reencrypt-progress.ts';
 import { encryptField } from '../../src/keyring/field.ts';
 import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { asDescribed } from '../cli/described.ts';
 import { endpointOf, giveCredentials, pazpazKeys, type Ran, type Surroundings } from '../cli/operator.ts';
 import { stopServices } from '../local/running-service.ts';
 import { HOUR } from '../local/state-machine.ts';
@@ -76,6 +77,43 @@ describe('retire and reencrypt', () => {
     });
     expect(await keys(ring, ['retire', '1', '--yes', ...COLUMN])).toMatchObject({ exitCode: 0 });
     expect(await keys(ring, ['census', ...COLUMN])).toMatchObject({ exitCode: 0 });
+  });
+});
+
+describe('--json', () => {
+  it('is what its schema says: of a census, an estimate, a dry run, a run and a refusal', async () => {
+    const ring = await ringWith(1, current(2));
+    const unreadable = row('a', 1, 99);
+    const rows = [row('a', 1, 1), row('b', 2, 2), row('c', 0, 3), oldBox('older', { key: keyOf(1) }), unreadable];
+    await patients([...rows, Buffer.alloc(0), null]);
+    await postgres.client.query(
+      'CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$; CREATE TRIGGER touched BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION touch()',
+    );
+    const answer = async (...args: readonly string[]) => {
+      const { exitCode, stdout, stderr } = await keys(ring, [...args, ...COLUMN, '--json']);
+      expect(stderr).toBe('');
+      return { exitCode, ...asDescribed(args[0] ?? '', stdout) };
+    };
+
+    const counted = { rows: 7, nulls: 1, empty: 1, unreadable: 1, toReencrypt: 3, listed: [{ key: ['5'] }] };
+    expect(await answer('census')).toMatchObject({
+      exitCode: 1,
+      result: { isEstimate: false, currentNumber: 2, columns: [counted] },
+    });
+    expect(await answer('census', '--headers')).toMatchObject({
+      exitCode: 0,
+      result: { isEstimate: true, columns: [{ rows: 7, nulls: 1 }] },
+    });
+    expect(await answer('reencrypt', '--dry-run')).toMatchObject({
+      exitCode: 1,
+      dryRun: true,
+      result: { isFinished: false, columns: [{ ...counted, triggers: [{ name: 'touched' }] }] },
+    });
+    expect(await answer('reencrypt')).toMatchObject({ exitCode: 1, error: { code: 'TRIGGERS_UNDECIDED' } });
+    expect(await answer('reencrypt', '--triggers', 'skip')).toMatchObject({
+      exitCode: 1,
+      result: { isFinished: true, columns: [{ keyNumber: 2, totals: { reencrypted: 3, left: 1 } }] },
+    });
   });
 });
 
