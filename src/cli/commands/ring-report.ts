@@ -6,8 +6,9 @@ import { pendingKind, rotationAge } from '../../steps/adoption.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { abandonedVersions, rescuedVersions } from './version-tags.ts';
 import { INCOMING_LABEL } from './incoming.ts';
+import { versionsWithoutKey } from './never-used.ts';
 import { retiredKeys } from '../../keyring/retired-tag.ts';
-import { describedRing } from './ring.ts';
+import { describedRing, type DescribedRing } from './ring.ts';
 import { listVersions } from './versions.ts';
 
 /** What a version is to the ring. */
@@ -74,7 +75,10 @@ export interface RingReport {
   }[];
 }
 
-/** Reads the secret and its versions; the value of one version at most, the pending one's, and drops it. */
+/**
+ * Reads the secret and its versions. Of values only that of the pending version, and of a few that have no label and no
+ * record, to see whether they hold a key; each is dropped.
+ */
 export async function readRingReport(deps: CommandDependencies): Promise<RingReport> {
   const { secret, ring } = await describedRing(deps);
   const listed = await listVersions(deps);
@@ -84,7 +88,7 @@ export async function readRingReport(deps: CommandDependencies): Promise<RingRep
     isLeft: listed.some(({ VersionId }) => VersionId === key.versionId),
   }));
   const rescued = rescuedVersions(secret.Tags);
-  const stateOf = stateReader(secret, ring, pending);
+  const stateOf = await stateReader(deps, { secret, ring }, pending, listed);
   return {
     name: secret.Name ?? deps.secretId,
     arn: secret.ARN ?? '',
@@ -126,10 +130,15 @@ function rotationReport(secret: DescribeSecretResponse, now: Date, pending: Rota
 
 type StateOf = (versionId: string, labels: readonly string[]) => Pick<VersionReport, 'state' | 'retiredNumber'>;
 
-function stateReader(secret: DescribeSecretResponse, ring: RingState, pending: RotationReport['pending']): StateOf {
+async function stateReader(
+  deps: CommandDependencies,
+  { secret, ring }: DescribedRing,
+  pending: RotationReport['pending'],
+  listed: readonly SecretVersionsListEntry[],
+): Promise<StateOf> {
   const retired = retiredKeys(secret.Tags);
   const abandoned = abandonedVersions(secret.Tags);
-  return (versionId, labels) => {
+  const stateOf: StateOf = (versionId, labels) => {
     if (versionId === ring.current) return { state: 'current' };
     if (versionId === ring.pending) return { state: pending === 'placeholder' ? 'placeholder' : 'pending' };
     if (versionId === ring.previous) return { state: 'previous' };
@@ -139,6 +148,13 @@ function stateReader(secret: DescribeSecretResponse, ring: RingState, pending: R
     if (record !== undefined) return { state: 'retired', retiredNumber: record.number };
     if (abandoned.has(versionId)) return { state: 'abandoned' };
     return { state: labels.length > 0 ? 'foreign label only' : 'no label' };
+  };
+  const isLoose = ({ state }: ReturnType<StateOf>): boolean => state === 'foreign label only' || state === 'no label';
+  const loose = listed.filter(({ VersionId: id = '' }) => isLoose(stateOf(id, ring.stages[id] ?? [])));
+  const withoutKey = await versionsWithoutKey(deps, loose);
+  return (versionId, labels) => {
+    const state = stateOf(versionId, labels);
+    return isLoose(state) && withoutKey.has(versionId) ? { state: 'abandoned' } : state;
   };
 }
 
