@@ -1,4 +1,4 @@
-"""Rotations in Lambda's own container: step by step (`sam local invoke`) and whole ones (`sam local start-lambda`)."""
+"""Rotations in Lambda's own container: step by step (`sam local invoke`, C39) and whole ones (`sam local start-lambda`)."""
 
 import atexit
 import json

@@ -23,7 +23,7 @@ test('is the built handler on Node 24, with its name from the guide, its own log
   });
 });
 
-test('declares every variable that sam local can set: --env-vars overrides declared ones only', () => {
+test('C39: declares every variable that sam local can set: --env-vars overrides declared ones only', () => {
   for (const parameters of [{}, TAKE_OVER]) {
     expect(deploy(parameters).property('KeyRotationFunction', 'Environment', 'Variables')).toEqual({
       SECRET_ARN,
