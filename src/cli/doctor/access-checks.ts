@@ -31,11 +31,7 @@ export function accessDenied(seen: Examination): CheckReport {
   }
   const reading = [...seen.readings.values()].find((one) => one.kind === 'refused' && one.isDenied && !one.isKms);
   if (reading?.kind === 'refused') denied('secretsmanager:GetSecretValue', 'The caller', reading.reason);
-  return checked(
-    DENIED,
-    'DescribeSecret, ListSecretVersionIds and GetSecretValue, with the credentials at hand',
-    findings,
-  );
+  return checked(DENIED, 'calls of DescribeSecret, ListSecretVersionIds and GetSecretValue', findings);
 }
 
 /** Issue 2: wrong name, wrong region, or a secret that waits for its deletion. */

@@ -3,7 +3,7 @@ import type { Examination } from './examination.ts';
 
 const KMS_STATE = {
   code: 'kms-key-disabled',
-  title: 'a KMS key of a version is disabled or waits to be deleted',
+  title: 'a KMS key is disabled or waits to be deleted',
 } as const;
 const REPLICA = { code: 'replica-behind', title: 'a replica lacks a number' } as const;
 

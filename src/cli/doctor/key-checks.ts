@@ -6,7 +6,7 @@ import type { Examination } from './examination.ts';
 
 const FALLBACK = {
   code: 'fallback-in-use',
-  title: 'the application falls back to ENCRYPTION_MASTER_KEY (issue 4)',
+  title: 'fallback to ENCRYPTION_MASTER_KEY (issue 4)',
 } as const;
 const INVALID = { code: 'key-invalid', title: 'key length invalid (issue 5)' } as const;
 const UNREADABLE = { code: 'unreadable-key', title: 'a numbered key cannot be read' } as const;
@@ -18,10 +18,10 @@ const UNDESCRIBED = 'The secret could not be described.';
 export function fallbackInUse(seen: Examination): CheckReport {
   const { environment, described, readings, secretId } = seen;
   const isSet = given(environment, 'ENCRYPTION_MASTER_KEY') !== undefined;
-  const how = `ENVIRONMENT, SECRETS_MANAGER_KEY_NAME and ENCRYPTION_MASTER_KEY here (${isSet ? 'set' : 'not set'}), and whether AWS gives a current key`;
   const findings: Finding[] = [];
   const current = described?.ring.current;
   const hasKey = current !== undefined && readings.get(current)?.kind === 'key';
+  const how = `${isSet ? 'set' : 'not set'} here, and AWS gives ${hasKey ? 'a' : 'no'} current key`;
   if (isSet && !hasKey) {
     findings.push(
       finding(
@@ -109,7 +109,7 @@ export function environmentKey({ environment, described, readings }: Examination
     return notChecked(ENVIRONMENT_KEY, 'Some keys could not be read, and it may be one of them.');
   return checked(ENVIRONMENT_KEY, `compared with ${keys.length} versions`, [
     finding(
-      'ENCRYPTION_MASTER_KEY is not on the ring: what it has encrypted is readable only while it is set. Add it, then unset it.',
+      'What it has encrypted is readable only while it is set. Add it, then unset it.',
       'pazpaz-keys put --not-current --from-env ENCRYPTION_MASTER_KEY',
     ),
   ]);

@@ -71,11 +71,7 @@ export function versionWithoutLabel({ report, readings }: Examination): CheckRep
       `pazpaz-keys adopt --version-id ${versionId}`,
     ),
   );
-  return checked(
-    subject,
-    'ListSecretVersionIds with IncludeDeprecated, and the values of versions without a number',
-    findings,
-  );
+  return checked(subject, 'ListSecretVersionIds with IncludeDeprecated, and their values', findings);
 }
 
 function isPerhapsLost(versionId: string, report: RingReport, readings: Examination['readings']): boolean {
