@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import { KeyRotationError } from '../keyring/error.ts';
 import type { ExitCode } from './exit-code.ts';
 import type { Paint } from './screen/paint.ts';
@@ -54,12 +54,13 @@ export function addCommand<O extends object>(
   const command = program
     .command(name)
     .summary(summary)
-    .description([`${summary}.`, ...(details === undefined ? [] : [details])].join('\n\n'));
+    .description([`${summary}.`, ...(details === undefined ? [] : [details])].join('\n\n'))
+    .showHelpAfterError(`pazpaz-keys ${name} --help shows how.`);
   setUp?.(command);
   command
     .option('--secret-id <name>', 'name or ARN of the secret (default: SECRETS_MANAGER_KEY_NAME)')
     .option('--region <region>', 'its region (default: AWS_REGION, AWS_DEFAULT_REGION, the profile)')
-    .option('--endpoint-url <url>', 'another endpoint of Secrets Manager, such as a local one')
+    .option('--endpoint-url <url>', 'another endpoint of Secrets Manager, such as a local one', httpUrl)
     .option('--profile <name>', 'a profile of the AWS configuration files')
     .option('--json', 'print one JSON object; pazpaz-keys schema shows its shape');
   if (writes !== undefined) command.option('--dry-run', 'change nothing, and say what would be changed');
@@ -69,6 +70,11 @@ export function addCommand<O extends object>(
   command.action(async () => {
     await execute(definition, command.opts<O & CommonOptions>(), command.args);
   });
+}
+
+function httpUrl(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
+  throw new InvalidArgumentError('an http:// or https:// address is needed');
 }
 
 /** Throws `INVALID_SETTINGS`: options that do not go together. */

@@ -7,6 +7,10 @@ export function completionScript(program: Command, shell: (typeof SHELLS)[number
   const commands = program.commands.map((command) => ({
     name: command.name(),
     summary: command.summary() || command.description(),
+    choices: [
+      ...command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices),
+      ...command.options.flatMap(({ argChoices = [] }) => argChoices),
+    ],
     options: command.options.flatMap(({ long, description }) => (long == null ? [] : [{ long, description }])),
   }));
   return { bash, zsh, fish }[shell](program.name(), commands);
@@ -15,26 +19,30 @@ export function completionScript(program: Command, shell: (typeof SHELLS)[number
 interface Completed {
   readonly name: string;
   readonly summary: string;
+  /** Words that an argument or an option takes. */
+  readonly choices: readonly string[];
   readonly options: readonly { readonly long: string; readonly description: string }[];
 }
 
 function bash(program: string, commands: readonly Completed[]): string {
-  const cases = commands.map(({ name, options }) => `    ${name}) words='${longs(options)}' ;;`);
+  const cases = commands.map((command) => `      ${command.name}) words='${words(command)}' ;;`);
   return `# eval "$(${program} completion bash)"
 _${id(program)}() {
   local words='${commands.map(({ name }) => name).join(' ')} --help'
-  case "\${COMP_WORDS[1]}" in
+  if [ "$COMP_CWORD" -gt 1 ]; then
+    case "\${COMP_WORDS[1]}" in
 ${cases.join('\n')}
-  esac
+    esac
+  fi
   COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
-complete -F _${id(program)} ${program}
+complete -o default -F _${id(program)} ${program}
 `;
 }
 
 function zsh(program: string, commands: readonly Completed[]): string {
   const names = commands.map(({ name, summary }) => `    '${name}:${quoted(summary)}'`);
-  const cases = commands.map(({ name, options }) => `    ${name}) compadd -- ${longs(options)} ;;`);
+  const cases = commands.map((command) => `    ${command.name}) compadd -- ${words(command)} ;;`);
   return `#compdef ${program}
 # eval "$(${program} completion zsh)"
 _${id(program)}() {
@@ -54,8 +62,11 @@ compdef _${id(program)} ${program}
 }
 
 function fish(program: string, commands: readonly Completed[]): string {
-  const lines = commands.flatMap(({ name, summary, options }) => [
+  const lines = commands.flatMap(({ name, summary, choices, options }) => [
     `complete -c ${program} -f -n __fish_use_subcommand -a ${name} -d '${quoted(summary)}'`,
+    ...(choices.length === 0
+      ? []
+      : [`complete -c ${program} -f -n '__fish_seen_subcommand_from ${name}' -a '${choices.join(' ')}'`]),
     ...options.map(
       ({ long, description }) =>
         `complete -c ${program} -n '__fish_seen_subcommand_from ${name}' -l ${long.slice(2)} -d '${quoted(description)}'`,
@@ -64,8 +75,8 @@ function fish(program: string, commands: readonly Completed[]): string {
   return `# ${program} completion fish | source\n${lines.join('\n')}\n`;
 }
 
-function longs(options: Completed['options']): string {
-  return [...options.map(({ long }) => long), '--help'].join(' ');
+function words({ choices, options }: Completed): string {
+  return [...choices, ...options.map(({ long }) => long), '--help'].join(' ');
 }
 
 function id(program: string): string {

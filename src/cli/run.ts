@@ -9,7 +9,7 @@ import { exitCodeOf, type ExitCode } from './exit-code.ts';
 import { changeLines } from './screen/changes.ts';
 import { paintFor, printable } from './screen/paint.ts';
 import { wrapped } from './screen/table.ts';
-import { openSession, type Session } from './session.ts';
+import { openSession, requireRegion, type Session } from './session.ts';
 import type { World } from './world.ts';
 
 /** Runs one command line (`argv` as in `process.argv`) to its end. Never throws. */
@@ -20,6 +20,7 @@ export async function run(argv: readonly string[], world: World, census: Census 
     let session: Session | undefined;
     try {
       session = openSession(world, options);
+      await requireRegion(session);
       const finished = await definition.run(session, options, args, world);
       exitCode = finished.exitCode ?? 0;
       if (options.json === true) printJson(world, { ...about, result: finished.result, ...trail(session) });
@@ -47,6 +48,7 @@ export function programFor(world: World, execute: Execute, census: Census = noCe
   const program = new Command('pazpaz-keys')
     .description('Operates the key ring of a secret: see, rotate, roll back, add, retire, diagnose.')
     .configureHelp({ helpWidth: 100 })
+    .showHelpAfterError('pazpaz-keys --help lists the commands.')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => world.stdout.write(text),
@@ -65,6 +67,7 @@ export function programFor(world: World, execute: Execute, census: Census = noCe
 function addAbout(program: Command, world: World): void {
   program
     .command('completion')
+    .showHelpAfterError('pazpaz-keys completion --help shows how.')
     .summary('Print a script that completes commands and options in a shell')
     .description('Prints a script for your shell.')
     .addArgument(new Argument('<shell>', 'which one').choices(SHELLS))
@@ -74,6 +77,7 @@ function addAbout(program: Command, world: World): void {
     });
   program
     .command('schema')
+    .showHelpAfterError('pazpaz-keys schema --help shows how.')
     .summary('Print the JSON Schema of what a command prints with --json')
     .description('Prints the JSON Schema (draft 7) of what a command prints with --json.')
     .addArgument(new Argument('<command>', 'which one').choices(DESCRIBED_COMMANDS))

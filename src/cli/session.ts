@@ -89,6 +89,18 @@ export function openSession(world: World, options: CommonOptions): Session {
   };
 }
 
+/** Throws `INVALID_SETTINGS` where neither an option nor a variable nor the profile names a region. Asks nobody. */
+export async function requireRegion({ client }: Session): Promise<void> {
+  try {
+    await client.config.region();
+  } catch {
+    throw new KeyRotationError(
+      'INVALID_SETTINGS',
+      'Which region? Name it with --region, or set AWS_REGION as for the application; or name a --profile that has one.',
+    );
+  }
+}
+
 /** A client as the options ask for it; every call ends, with an answer or without. */
 export function clientFor(options: CommonOptions, region: string | undefined): SecretsManagerClient {
   return new SecretsManagerClient({

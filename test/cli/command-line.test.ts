@@ -36,6 +36,9 @@ describe('exit codes', () => {
     [['put', '--generate', '--from-env']],
     [['put', '--generate', '--not-current']],
     [['put', '--from-env', 'UNSET']],
+    [['status', '--endpoint-url', 'nonsense']],
+    [['status', '--endpoint-url', 'ftp://127.0.0.1']],
+    [['status', 'of what']],
   ])('2 for wrong usage: %j', async (args) => {
     const ring = await ringWith(current(1));
     const before = ring.snapshot;
@@ -43,6 +46,18 @@ describe('exit codes', () => {
     expect(exitCode).toBe(2);
     expect(stderr).not.toBe('');
     expect(ring.snapshot).toBe(before);
+  });
+
+  test.each([
+    ['statsu', 'Did you mean status?', 'pazpaz-keys --help'],
+    ['status --secretid', 'Did you mean --secret-id?', 'pazpaz-keys status --help'],
+    ['retire', 'missing required argument', 'pazpaz-keys retire --help'],
+    ['schema statsu', 'Allowed choices are status,', 'pazpaz-keys schema --help'],
+  ])('2 for %j, with what was meant and where to read on', async (line, says, next) => {
+    const { exitCode, stderr } = await pazpazKeys(await ringWith(current(1)), line.split(' '));
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(says);
+    expect(stderr).toContain(next);
   });
 
   test('2 where no secret is named', async () => {
@@ -223,6 +238,10 @@ describe('the screen', () => {
       const help = await pazpazKeys(ring, [command, '--help']);
       expect(help.exitCode).toBe(0);
       expect(help.stdout).toMatch(new RegExp(`Examples?:\\n  .*pazpaz-keys ${command}`));
+      if (['completion', 'schema'].includes(command)) continue;
+      for (const option of ['--secret-id', '--region', '--endpoint-url', '--profile', '--json']) {
+        expect(help.stdout).toContain(`  ${option} `);
+      }
     }
   });
 

@@ -26,9 +26,16 @@ describe('completion', () => {
     expect(await offered('pazpaz-keys', 'retire', '--fo')).toEqual(['--force']);
   });
 
+  test('completes a command that is spelled out already, and the words that an argument or an option takes', async () => {
+    expect(await offered('pazpaz-keys', 'retire')).toEqual(['retire']);
+    expect(await offered('pazpaz-keys', 'schema', 'cen')).toEqual(['census']);
+    expect(await offered('pazpaz-keys', 'completion', 'f')).toEqual(['fish']);
+    expect(await offered('pazpaz-keys', 'reencrypt', '--triggers', 'sk')).toEqual(['skip']);
+  });
+
   test.each(['zsh', 'fish'])('has the commands and options for %s', async (shell) => {
     const text = await script(shell);
-    for (const word of ['retire', 'force', 'rollback', 'undo', 'doctor']) expect(text).toContain(word);
+    for (const word of ['retire', 'force', 'rollback', 'undo', 'doctor', 'skip fire']) expect(text).toContain(word);
   });
 
   test('knows no other shell', async () => {

@@ -1,0 +1,122 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { Program } from '../data/processes.ts';
+import { startService, stopServices } from '../local/running-service.ts';
+import { current, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
+import { openFrontDoor, type FrontDoor } from './front-door.ts';
+import { endpointOf, type Ran } from './operator.ts';
+
+/* The built tool, in a process of its own: what it takes from its options, from variables and from AWS's own files. */
+
+const OPERATOR = `[operator]
+aws_access_key_id = OPERATORKEY
+aws_secret_access_key = local
+`;
+const CONFIG = `[profile operator]
+region = eu-west-1
+`;
+
+let program: Program;
+let folder: string;
+let door: FrontDoor | undefined;
+
+beforeAll(async () => {
+  program = await Program.build('src/cli/main.ts');
+  folder = await mkdtemp(join(tmpdir(), 'options-'));
+  await Promise.all([writeFile(join(folder, 'credentials'), OPERATOR), writeFile(join(folder, 'config'), CONFIG)]);
+});
+afterEach(async () => {
+  await door?.close();
+  door = undefined;
+  await stopServices();
+});
+afterAll(async () => {
+  program.remove();
+  await rm(folder, { recursive: true });
+});
+
+const KEYS = { AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local' };
+
+/** Runs it with these variables and no others that could say where AWS is or who asks. */
+async function pazpazKeys(args: readonly string[], variables: Readonly<Record<string, string>>): Promise<Ran> {
+  const env = {
+    PATH: process.env['PATH'],
+    AWS_SHARED_CREDENTIALS_FILE: join(folder, 'credentials'),
+    AWS_CONFIG_FILE: join(folder, 'config'),
+    AWS_EC2_METADATA_DISABLED: 'true',
+    ...variables,
+  };
+  const child = spawn(process.execPath, [program.path, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [stdout, stderr, [exitCode]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number]>,
+  ]);
+  return { exitCode, stdout, stderr };
+}
+
+/** One address for two regions; only us-east-1 has the secret. */
+async function twoRegions(): Promise<{ readonly ring: TestRing; readonly url: string }> {
+  const ring = await ringWith(current(1));
+  const elsewhere = await startService({ region: 'eu-west-1' });
+  door = await openFrontDoor({ 'us-east-1': await endpointOf(ring), 'eu-west-1': elsewhere.url });
+  return { ring, url: door.url };
+}
+
+test('--secret-id, --region and --endpoint-url win over the variables of the same meaning', async () => {
+  const { url } = await twoRegions();
+  const variables = {
+    ...KEYS,
+    SECRETS_MANAGER_KEY_NAME: 'pazpaz/other',
+    AWS_REGION: 'eu-west-1',
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: 'http://127.0.0.1:1',
+  };
+  const options = ['--secret-id', SECRET, '--region', 'us-east-1', '--endpoint-url', url];
+  expect(await pazpazKeys(['status', ...options], variables)).toMatchObject({ exitCode: 0, stderr: '' });
+  const elsewhere = await pazpazKeys(['status', ...options, '--region', 'eu-west-1'], variables);
+  expect(elsewhere.stderr).toContain(`no secret '${SECRET}' in this region`);
+});
+
+test('the variables of the application and of AWS suffice', async () => {
+  const { url } = await twoRegions();
+  const variables = { ...KEYS, SECRETS_MANAGER_KEY_NAME: SECRET, AWS_ENDPOINT_URL_SECRETS_MANAGER: url };
+  for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION']) {
+    expect(await pazpazKeys(['status'], { ...variables, [name]: 'us-east-1' })).toMatchObject({ exitCode: 0 });
+  }
+});
+
+test('--profile gives credentials and region', async () => {
+  const { url } = await twoRegions();
+  const args = ['status', '--secret-id', SECRET, '--endpoint-url', url, '--profile', 'operator'];
+  // Its region is eu-west-1, which has no such secret: that it said so means that its credentials were found.
+  expect((await pazpazKeys(args, {})).stderr).toContain('SECRET_NOT_FOUND');
+  expect(await pazpazKeys([...args, '--region', 'us-east-1'], {})).toMatchObject({ exitCode: 0 });
+});
+
+test.each(['nobody', ''])('without credentials (profile: %j) it ends with 3 and says how to get some', async (name) => {
+  const { url } = await twoRegions();
+  const profile = name === '' ? [] : ['--profile', name];
+  const args = ['status', '--secret-id', SECRET, '--endpoint-url', url, '--region', 'us-east-1', ...profile];
+  const { exitCode, stderr } = await pazpazKeys(args, {});
+  expect(exitCode).toBe(3);
+  expect(stderr).toContain('No credentials were found');
+});
+
+test.each(['status', 'doctor', 'encrypt', 'census --table patients --column notes'])(
+  'without a region %s ends with 2 and says how to name one',
+  async (command) => {
+    const { exitCode, stderr } = await pazpazKeys([...command.split(' '), '--secret-id', SECRET], KEYS);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('Which region? Name it with --region');
+  },
+);
+
+test('says nothing of this machine beside what was asked for', async () => {
+  const { stdout, stderr, exitCode } = await pazpazKeys(['--help'], {});
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  expect(stdout).toMatch(/^Usage: pazpaz-keys/);
+});
