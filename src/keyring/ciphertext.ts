@@ -1,7 +1,9 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { isUint8Array } from 'node:util/types';
 import { KeyRotationError } from './error.ts';
 import type { KeyMaterial } from './key-material.ts';
 import type { KeyNumber } from './key-number.ts';
+import { typeName } from './type-name.ts';
 import { varintLength, writeVarint } from './varint.ts';
 import { requireWellFormed } from './well-formed.ts';
 
@@ -35,7 +37,8 @@ const tagScratch = new Uint8Array(TAG_BYTES);
  * The nonce is 12 bytes that were never used with this key before. Where they are random, one key may encrypt at most
  * 2^32 times in all processes together (NIST SP 800-38D, section 8.3): rotate long before.
  *
- * Throws `INVALID_TEXT` for a text or context that is no well-formed Unicode, and a `RangeError` for a nonce of another length.
+ * Throws `INVALID_TEXT` for a plaintext that is neither string nor bytes, for a text or context that is no well-formed
+ * Unicode, and a `RangeError` for a nonce of another length.
  */
 export function seal(
   plaintext: string | Uint8Array,
@@ -45,6 +48,7 @@ export function seal(
   nonce: Uint8Array,
 ): Buffer {
   if (typeof plaintext === 'string') requireWellFormed(plaintext, 'text');
+  else requirePlaintextBytes(plaintext);
   // GCM would take any length, and the row could never be opened again.
   if (nonce.length !== NONCE_BYTES) throw new RangeError(`A nonce has ${NONCE_BYTES} bytes, got ${nonce.length}.`);
   const cipher = createCipheriv(ALGORITHM, key.keyObject, nonce, GCM_OPTIONS);
@@ -104,8 +108,12 @@ export function withoutStacks<T>(attempts: () => T): T {
   }
 }
 
-/** Throws `INVALID_CIPHERTEXT` for bytes that are too few to be a ciphertext of any form, before any cryptography. */
-export function requireCiphertextLength(bytes: Uint8Array): void {
+/**
+ * Throws `INVALID_CIPHERTEXT`, before any cryptography, for what is no bytes, and for bytes that are too few to be a
+ * ciphertext of any form.
+ */
+export function requireCiphertext(bytes: Uint8Array): void {
+  if (!isUint8Array(bytes)) throw notBytes(bytes);
   if (bytes.length < MIN_CIPHERTEXT_BYTES) {
     throw new KeyRotationError(
       'INVALID_CIPHERTEXT',
@@ -113,6 +121,27 @@ export function requireCiphertextLength(bytes: Uint8Array): void {
         'It was cut off, or it never was a ciphertext: look at the column that it comes from.',
     );
   }
+}
+
+/** The error for something in place of a ciphertext: a NULL of a database that was not left out, say. */
+export function notBytes(found: unknown): KeyRotationError {
+  const advice =
+    typeof found === 'string'
+      ? 'A text column holds base64: rowFromText decodes it first.'
+      : 'Leave NULL values out, and look at what the database driver gives for the column.';
+  return new KeyRotationError(
+    'INVALID_CIPHERTEXT',
+    `A ciphertext is bytes (Uint8Array or Buffer), got ${typeName(found)}. ${advice}`,
+  );
+}
+
+/** Node would encrypt other views as their memory lies, and quotes in its error what it cannot encrypt. */
+function requirePlaintextBytes(plaintext: Uint8Array): void {
+  if (isUint8Array(plaintext)) return;
+  throw new KeyRotationError(
+    'INVALID_TEXT',
+    `What is encrypted must be a string or bytes (Uint8Array or Buffer), got ${typeName(plaintext)}.`,
+  );
 }
 
 function additionalData(number: KeyNumber | 0, context: string): Uint8Array {

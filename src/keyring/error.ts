@@ -43,7 +43,9 @@ export type ErrorCode =
   | 'DATABASE_REFUSED'
   // An operator's command that refuses
   | 'ROTATION_UNDER_WAY'
+  | 'STATE_CHANGED'
   | 'NOTHING_TO_ROLL_BACK_TO'
+  | 'NOTHING_TO_UNDO'
   | 'KEY_STILL_NEEDED'
   | 'TOO_EARLY_TO_RETIRE'
   | 'ROWS_STILL_NEED_KEY'
@@ -64,6 +66,9 @@ export type ErrorCode =
   | 'KEY_NEVER_ISSUED'
   | 'KEY_UNAVAILABLE';
 
+/** Known to every copy of this module in a process: one that was imported and one that was required have two classes. */
+const BRAND = Symbol.for('pazpaz-key-rotation.KeyRotationError');
+
 /**
  * The one error class of this product. The message says what was expected, what was found and what to do next, and
  * never holds key material, plaintext or a `RotationToken`. `cause` is kept where it can leak none of these; a failed
@@ -73,13 +78,20 @@ export class KeyRotationError extends Error {
   override readonly name = 'KeyRotationError';
   readonly code: ErrorCode;
 
+  static {
+    Object.defineProperty(this.prototype, BRAND, { value: true });
+  }
+
   constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
     super(message, options);
     this.code = code;
   }
 }
 
-/** Whether `error` is one of ours, with the given code where one is given. */
+/**
+ * Whether `error` is one of ours, with the given code where one is given. Unlike `instanceof` it knows those of another
+ * copy of this package as well, which a process has where one part imports it and another requires it.
+ */
 export function isKeyRotationError(error: unknown, code?: ErrorCode): error is KeyRotationError {
-  return error instanceof KeyRotationError && (code === undefined || error.code === code);
+  return error instanceof Error && BRAND in error && 'code' in error && (code === undefined || error.code === code);
 }

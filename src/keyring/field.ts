@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
-import { openLegacy, openNumbered, requireCiphertextLength, seal } from './ciphertext.ts';
+import { openLegacy, openNumbered, requireCiphertext, seal } from './ciphertext.ts';
 import { KeyRotationError } from './error.ts';
 import { KeyMaterial } from './key-material.ts';
-import type { KeyNumber } from './key-number.ts';
+import { toKeyNumber, type KeyNumber } from './key-number.ts';
 import { legacyBoxes } from './legacy-forms.ts';
 import { randomNonce, type NonceSource } from './nonce.ts';
 import { readVarint } from './varint.ts';
@@ -27,8 +27,9 @@ export interface DecryptOptions {
  * One key may encrypt at most 2^32 times (see `seal`). Pass a `KeyMaterial`, made once: making one from bytes costs as
  * much as the encryption.
  *
- * Throws `INVALID_TEXT` for a text or context that is no well-formed Unicode, `INVALID_KEY_VALUE` for a key that has
- * not 32 bytes.
+ * Throws `INVALID_TEXT` for a plaintext that is neither string nor bytes, or a text or context that is no well-formed
+ * Unicode; `INVALID_KEY_VALUE` for a key that has not 32 bytes; `INVALID_KEY_NUMBER` for a number that no reader would
+ * take for one.
  */
 export function encryptField(
   text: string | Uint8Array,
@@ -37,7 +38,8 @@ export function encryptField(
   options: EncryptOptions = {},
 ): Buffer {
   const { number = 0, nonces = randomNonce } = options;
-  return seal(text, asKeyMaterial(key), number, context, nonces());
+  // A header that no reader understands would make a row that nothing opens.
+  return seal(text, KeyMaterial.from(key), number === 0 ? 0 : toKeyNumber(number), context, nonces());
 }
 
 /**
@@ -70,7 +72,7 @@ export function textOf(plaintext: Buffer): string {
  * Decrypts a field with a key in hand: under the number that it names, then in every form of data written before this
  * system. A row in a text column (forms `vN:…` and JSON) is given as the bytes of that text.
  *
- * Throws `INVALID_CIPHERTEXT` for fewer than 28 bytes, `DECRYPTION_FAILED` where no tag verifies (without a cause),
+ * Throws `INVALID_CIPHERTEXT` for what is no bytes or has fewer than 28 of them, `DECRYPTION_FAILED` where no tag verifies (without a cause),
  * `INVALID_TEXT` for a context that is no well-formed Unicode, `INVALID_KEY_VALUE` for a key that has not 32 bytes.
  */
 export function decryptBytes(
@@ -80,9 +82,9 @@ export function decryptBytes(
   options: DecryptOptions = {},
 ): Buffer {
   const { legacy = true } = options;
-  requireCiphertextLength(bytes);
+  requireCiphertext(bytes);
   requireWellFormed(context, 'context');
-  const material = asKeyMaterial(key);
+  const material = KeyMaterial.from(key);
   const number = readVarint(bytes);
   const plaintext =
     (number === undefined ? undefined : openNumbered(bytes, material, number, context)) ??
@@ -104,8 +106,4 @@ function decryptionFailed(number: KeyNumber | 0 | undefined): KeyRotationError {
 export function describeNumber(number: KeyNumber | 0 | undefined): string {
   if (number === undefined) return 'has no key number';
   return number === 0 ? 'has number 0 (its writer did not know the number of its key)' : `has key number ${number}`;
-}
-
-function asKeyMaterial(key: KeyMaterial | Uint8Array): KeyMaterial {
-  return key instanceof KeyMaterial ? key : KeyMaterial.fromBytes(key);
 }

@@ -1,6 +1,8 @@
-import { createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import { inspect } from 'node:util';
+import { isKeyObject, isUint8Array } from 'node:util/types';
 import { KeyRotationError } from './error.ts';
+import { typeName } from './type-name.ts';
 
 /** Length of an AES-256 key in bytes. */
 export const KEY_BYTES = 32;
@@ -20,15 +22,24 @@ export class KeyMaterial {
     this.#keyObject = keyObject;
   }
 
-  /** Copies `bytes`. Throws `INVALID_KEY_VALUE` unless there are exactly 32 of them. */
+  /** Copies `bytes`. Throws `INVALID_KEY_VALUE` unless they are bytes, and exactly 32 of them. */
   static fromBytes(bytes: Uint8Array): KeyMaterial {
-    if (bytes.length !== KEY_BYTES) {
-      throw new KeyRotationError(
-        'INVALID_KEY_VALUE',
-        `Encryption key from AWS Secrets Manager must be ${KEY_BYTES} bytes, got ${bytes.length} bytes`,
-      );
+    // Node would take the characters of a string for a key, and any other view for as many bytes as it has elements.
+    if (!isUint8Array(bytes)) {
+      throw invalid(`${typeName(bytes)}; base64 is decoded first: Buffer.from(text, 'base64')`);
     }
+    if (bytes.length !== KEY_BYTES) throw invalid(`${bytes.length} bytes`);
     return new KeyMaterial(createSecretKey(bytes));
+  }
+
+  /**
+   * A key in hand: itself, the key of 32 bytes, or that of another copy of this module, which a process has where one
+   * part imports the package and another requires it. Throws `INVALID_KEY_VALUE` for anything else.
+   */
+  static from(key: KeyMaterial | Uint8Array): KeyMaterial {
+    if (key instanceof KeyMaterial) return key;
+    const keyObject = secretKeyOf(key);
+    return keyObject === undefined ? KeyMaterial.fromBytes(key) : new KeyMaterial(keyObject);
   }
 
   /** The key as node:crypto takes it. */
@@ -41,9 +52,9 @@ export class KeyMaterial {
     return this.#keyObject.export();
   }
 
-  /** Whether both hold the same 32 bytes; takes the same time whatever they are. */
+  /** Whether both hold the same 32 bytes; takes the same time whatever they are, and leaves no copy of them behind. */
   equals(other: KeyMaterial): boolean {
-    return timingSafeEqual(this.exportBytes(), other.exportBytes());
+    return this.#keyObject.equals(other.keyObject);
   }
 
   toString(): string {
@@ -61,4 +72,19 @@ export class KeyMaterial {
   [inspect.custom](): string {
     return REDACTED;
   }
+}
+
+/** The key of another copy's `KeyMaterial`: only what Node itself calls a key, and its bytes stay where they are. */
+function secretKeyOf(value: unknown): KeyObject | undefined {
+  if (typeof value !== 'object' || value === null || !('keyObject' in value)) return undefined;
+  const { keyObject } = value;
+  const isKey = isKeyObject(keyObject) && keyObject.type === 'secret' && keyObject.symmetricKeySize === KEY_BYTES;
+  return isKey ? keyObject : undefined;
+}
+
+function invalid(found: string): KeyRotationError {
+  return new KeyRotationError(
+    'INVALID_KEY_VALUE',
+    `Encryption key from AWS Secrets Manager must be ${KEY_BYTES} bytes, got ${found}`,
+  );
 }

@@ -1,4 +1,5 @@
 import { KeyRotationError } from './error.ts';
+import { typeName } from './type-name.ts';
 
 declare const keyNumber: unique symbol;
 
@@ -13,9 +14,10 @@ const NUMBERING_LABEL = /^key-v([1-9][0-9]{0,8})$/;
 /** Checks a key number. Throws `INVALID_KEY_NUMBER` for anything but a whole number from 1 to `MAX_KEY_NUMBER`. */
 export function toKeyNumber(value: number): KeyNumber {
   if (!Number.isInteger(value) || value < 1 || value > MAX_KEY_NUMBER) {
+    const found = typeof value === 'number' ? String(value) : typeName(value);
     throw new KeyRotationError(
       'INVALID_KEY_NUMBER',
-      `A key number is a whole number from 1 to ${MAX_KEY_NUMBER}, got ${value}.`,
+      `A key number is a whole number from 1 to ${MAX_KEY_NUMBER}, got ${found}.`,
     );
   }
   return value as KeyNumber;

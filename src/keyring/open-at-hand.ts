@@ -1,4 +1,4 @@
-import { openLegacy, openNumbered, requireCiphertextLength, withoutStacks } from './ciphertext.ts';
+import { openLegacy, openNumbered, requireCiphertext, withoutStacks } from './ciphertext.ts';
 import type { KeyMaterial } from './key-material.ts';
 import type { KeyNumber } from './key-number.ts';
 import type { KeysAtHand } from './keys-at-hand.ts';
@@ -14,9 +14,12 @@ export interface Row {
   readonly context: string;
 }
 
-/** Throws `INVALID_CIPHERTEXT` for fewer than 28 bytes, `INVALID_TEXT` for a context that is no well-formed Unicode. */
+/**
+ * Throws `INVALID_CIPHERTEXT` for what is no bytes or has fewer than 28 of them, `INVALID_TEXT` for a context that is no
+ * well-formed Unicode.
+ */
 export function readRow(bytes: Uint8Array, context: string): Row {
-  requireCiphertextLength(bytes);
+  requireCiphertext(bytes);
   requireWellFormed(context, 'context');
   return { bytes, number: readVarint(bytes), context };
 }

@@ -1,6 +1,6 @@
 import { createDecipheriv } from 'node:crypto';
 import fc from 'fast-check';
-import { openLegacy, openNumbered, requireCiphertextLength, seal } from '../../src/keyring/ciphertext.ts';
+import { openLegacy, openNumbered, requireCiphertext, seal } from '../../src/keyring/ciphertext.ts';
 import { KeyMaterial } from '../../src/keyring/key-material.ts';
 import { MAX_KEY_NUMBER, toKeyNumber, type KeyNumber } from '../../src/keyring/key-number.ts';
 import { randomNonce } from '../../src/keyring/nonce.ts';
@@ -110,12 +110,12 @@ test('bytes with no room for a nonce and a tag do not open', () => {
 test('fewer than 28 bytes are refused as too short, and 28 are not', () => {
   for (let length = 0; length < 28; length += 1) {
     const error = errorOf(() => {
-      requireCiphertextLength(Buffer.alloc(length));
+      requireCiphertext(Buffer.alloc(length));
     });
     expect(error.code).toBe('INVALID_CIPHERTEXT');
     expect(error.message).toMatch(`too short: expected at least 28 bytes, got ${length}`);
   }
-  requireCiphertextLength(Buffer.alloc(28));
+  requireCiphertext(Buffer.alloc(28));
 });
 
 test('of several boxes the one that opens is read, and of none nothing', () => {

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+import type * as errors from '../../src/keyring/error.ts';
 import { isKeyRotationError, KeyRotationError } from '../../src/keyring/error.ts';
 
 test('an error carries its code, its message and its own name', () => {
@@ -17,6 +19,20 @@ test('an error is recognised by its class and its code', () => {
   expect(isKeyRotationError(error)).toBe(true);
   expect(isKeyRotationError(error, 'RING_FULL')).toBe(true);
   expect(isKeyRotationError(error, 'NUMBER_LOST')).toBe(false);
+});
+
+test('an error of another copy of this module is recognised as well', () => {
+  jest.isolateModules(() => {
+    const other = jest.requireActual<typeof errors>('../../src/keyring/error.ts');
+    const foreign: unknown = new other.KeyRotationError('RING_FULL', 'No label is free.');
+    expect(foreign).not.toBeInstanceOf(KeyRotationError);
+    expect(isKeyRotationError(foreign, 'RING_FULL')).toBe(true);
+    expect(isKeyRotationError(foreign, 'NUMBER_LOST')).toBe(false);
+  });
+});
+
+test('what marks an error as one of ours does not print', () => {
+  expect(inspect(new KeyRotationError('RING_FULL', 'No label is free.'))).not.toContain('Symbol');
 });
 
 test.each([new Error('RING_FULL'), { code: 'RING_FULL' }, undefined, 'RING_FULL'])(

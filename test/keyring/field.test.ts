@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { seal } from '../../src/keyring/ciphertext.ts';
 import { decryptBytes, decryptField, encryptField } from '../../src/keyring/field.ts';
+import { encryptField as encryptPooled } from '../../src/keyring/key-in-hand.ts';
 import { KeyMaterial } from '../../src/keyring/key-material.ts';
 import { MAX_KEY_NUMBER, toKeyNumber } from '../../src/keyring/key-number.ts';
 import { randomNonce } from '../../src/keyring/nonce.ts';
@@ -167,6 +169,86 @@ test('bytes that are no UTF-8 are read by decryptBytes, and refused by decryptFi
   expect(error.cause).toBeUndefined();
   expect(inspect(error)).not.toContain('secret\uFFFD');
 });
+
+/** What a caller in JavaScript may hand over, whatever the types say. */
+function untyped(value: unknown): never {
+  return value as never;
+}
+
+const NO_BYTES = [
+  ['null', null],
+  ['undefined', undefined],
+  ['a number', 4111_1111],
+  ['a string', 'diabetes'.repeat(4)],
+  ['an array', [68, 105]],
+  ['an object', { diabetes: true }],
+  ['an object', new Uint16Array(32)],
+  ['an object', new ArrayBuffer(32)],
+  ['a symbol', Symbol('diabetes')],
+  ['a function', () => 'diabetes'],
+] as const;
+
+test.each(NO_BYTES)('%s is no ciphertext, and the error names no more than that', (name, value) => {
+  const error = errorOf(() => decryptField(untyped(value), KEY));
+  expect(error.code).toBe('INVALID_CIPHERTEXT');
+  expect(error.message).toContain(`got ${name}.`);
+  expect(everythingPrinted(error)).not.toMatch(/diabetes|4111/);
+});
+
+test('a string in place of a ciphertext is told to be decoded first', () => {
+  const error = errorOf(() => decryptBytes(untyped(encryptField(NOTE, KEY).toString('base64')), KEY));
+  expect(error.message).toContain('base64');
+});
+
+test.each(NO_BYTES.filter(([name]) => name !== 'a string'))('%s is not encrypted, and not shown', (name, value) => {
+  const error = errorOf(() => encryptField(untyped(value), KEY));
+  expect(error.code).toBe('INVALID_TEXT');
+  expect(error.message).toContain(`got ${name}.`);
+  expect(everythingPrinted(error)).not.toMatch(/diabetes|4111/);
+});
+
+test.each(NO_BYTES.filter(([name]) => name !== 'a string' && name !== 'undefined'))(
+  '%s is no context',
+  (name, value) => {
+    const row = encryptField(NOTE, KEY);
+    for (const act of [
+      () => encryptField(NOTE, KEY, untyped(value)),
+      () => decryptField(row, KEY, untyped(value)),
+      () => decryptField(OLD_FORMS['nonce, ciphertext, tag'](NOTE, { key: KEY_BYTES }), KEY, untyped(value)),
+    ]) {
+      const error = errorOf(act);
+      expect(error.code).toBe('INVALID_TEXT');
+      expect(error.message).toBe(`The context must be a string, got ${name}.`);
+    }
+  },
+);
+
+test.each(NO_BYTES)('%s is no key', (name, value) => {
+  for (const act of [
+    () => encryptField(NOTE, untyped(value)),
+    () => decryptField(encryptField(NOTE, KEY), untyped(value)),
+    () => KeyMaterial.fromBytes(untyped(value)),
+  ]) {
+    const error = errorOf(act);
+    expect(error.code).toBe('INVALID_KEY_VALUE');
+    expect(error.message).toContain(`got ${name};`);
+    expect(everythingPrinted(error)).not.toMatch(/diabetes|4111/);
+  }
+});
+
+test('bytes of another realm are bytes', () => {
+  const elsewhere = untyped(runInNewContext(`new Uint8Array(${JSON.stringify([...encryptField(NOTE, KEY)])})`));
+  expect(decryptField(elsewhere, KEY)).toBe(NOTE);
+});
+
+test.each([-1, 0.5, NaN, Infinity, MAX_KEY_NUMBER + 1, 2 ** 31, 2 ** 32, 1e10, '7', null, true, {}])(
+  'nothing is written under %p, which is no key number: nothing would open it',
+  (number) => {
+    for (const encrypt of [encryptField, encryptPooled]) {
+      expect(errorOf(() => encrypt(NOTE, KEY, '', { number: untyped(number) })).code).toBe('INVALID_KEY_NUMBER');
+    }
+  },
+);
 
 test('a key of another length is refused', () => {
   expect(errorOf(() => encryptField(NOTE, Buffer.alloc(24))).code).toBe('INVALID_KEY_VALUE');

@@ -1,7 +1,8 @@
-import { createSecretKey } from 'node:crypto';
+import { createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { KEY_BYTES, KeyMaterial } from '../../src/keyring/key-material.ts';
+import type * as keyMaterial from '../../src/keyring/key-material.ts';
 import { errorOf } from './error-of.ts';
 import { everythingPrinted, spellingsOf } from './secret-spellings.ts';
 
@@ -36,6 +37,43 @@ test.each([0, 16, 24, 31, 33, 64])('%i bytes are refused as a key, in the words 
   });
 });
 
+test('comparing two keys makes no copy of them', () => {
+  const key = KeyMaterial.fromBytes(new Uint8Array(KEY_BYTES));
+  const copies = copiesOf(key);
+  expect(key.equals(KeyMaterial.fromBytes(new Uint8Array(KEY_BYTES)))).toBe(true);
+  expect(copies).not.toHaveBeenCalled();
+  copies.mockRestore();
+});
+
+describe('a key in hand', () => {
+  test('is taken as it is, or made of its bytes', () => {
+    const key = KeyMaterial.fromBytes(new Uint8Array(KEY_BYTES).fill(7));
+    expect(KeyMaterial.from(key)).toBe(key);
+    expect(KeyMaterial.from(key.exportBytes()).equals(key)).toBe(true);
+  });
+
+  test('of another copy of this module is taken, and no copy of its bytes is made', () => {
+    jest.isolateModules(() => {
+      const other = jest.requireActual<typeof keyMaterial>('../../src/keyring/key-material.ts');
+      const foreign = other.KeyMaterial.fromBytes(new Uint8Array(KEY_BYTES).fill(7));
+      expect(foreign).not.toBeInstanceOf(KeyMaterial);
+      const copies = copiesOf(foreign);
+      const key = KeyMaterial.from(foreign);
+      expect(copies).not.toHaveBeenCalled();
+      copies.mockRestore();
+      expect([...key.exportBytes()]).toEqual(Array<number>(KEY_BYTES).fill(7));
+    });
+  });
+
+  test.each([
+    ['something that only says that it is one', { keyObject: { type: 'secret', symmetricKeySize: KEY_BYTES } }],
+    ['a key of another length', { keyObject: createSecretKey(Buffer.alloc(16)) }],
+    ['a private key', { keyObject: generateKeyPairSync('ed25519').privateKey }],
+  ])('is never %s', (_what, forged) => {
+    expect(errorOf(() => KeyMaterial.from(forged as never)).code).toBe('INVALID_KEY_VALUE');
+  });
+});
+
 test('two keys are equal when their bytes are, and one changed bit anywhere makes them differ', () => {
   fc.assert(
     fc.property(key32, fc.nat(255), (bytes, bit) => {
@@ -66,3 +104,8 @@ test('no way to print a key shows it', () => {
     }),
   );
 });
+
+/** Watches how often bytes are copied out of any key of node:crypto. */
+function copiesOf({ keyObject }: KeyMaterial): jest.SpyInstance {
+  return jest.spyOn(Object.getPrototypeOf(keyObject) as KeyObject, 'export');
+}
