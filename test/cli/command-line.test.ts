@@ -163,6 +163,18 @@ describe('--dry-run', () => {
     expect(planned).toEqual({ ...made, dryRun: true });
   });
 
+  test('says what would be done, where the command itself says what was', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    await ring.service.advance(25 * HOUR);
+    const around = { census: counting() };
+    const planned = await pazpazKeys(ring, ['retire', '1', '--dry-run'], around);
+    expect(planned.stdout).toContain(`It would:\n  set the tag pazpaz:retired:key-v1`);
+    expect(planned.stdout).toContain(`\n  detach key-v1 from version ${ring.idOf(1)}\n`);
+    const made = await pazpazKeys(ring, ['retire', '1', '--yes'], around);
+    expect(made.stdout).toContain(`Changed:\n  set the tag pazpaz:retired:key-v1`);
+    expect(made.stdout).toContain(`\n  detached key-v1 from version ${ring.idOf(1)}\n`);
+  });
+
   test('is refused where the command would be', async () => {
     const ring = await ringWith(current(1));
     expect(await pazpazKeys(ring, ['rollback', '--dry-run'])).toMatchObject({ exitCode: 1 });

@@ -104,6 +104,11 @@ test.each(['nobody', ''])('without credentials (profile: %j) it ends with 3 and 
   const { exitCode, stderr } = await pazpazKeys(args, {});
   expect(exitCode).toBe(3);
   expect(stderr).toContain('No credentials were found');
+  // Nothing was sent, so the network has no part in it.
+  const doctor = await pazpazKeys(['doctor', ...args.slice(1)], {});
+  expect(doctor.exitCode).toBe(3);
+  expect(doctor.stdout).toContain('aws sts get-caller-identity');
+  expect(doctor.stdout).not.toContain('curl');
 });
 
 test.each(['status', 'doctor', 'encrypt', 'census --table patients --column notes'])(

@@ -73,7 +73,7 @@ async function linesOf(heading: string): Promise<readonly string[]> {
   return [...section.matchAll(/```bash\n([^]*?)```/g)].flatMap(([, block]) => (block ?? '').trim().split('\n'));
 }
 
-const KNOWN_OTHERS = [/^export /, /^aws secretsmanager update-secret /];
+const KNOWN_OTHERS = [/^alias /, /^export /, /^aws secretsmanager update-secret /];
 
 /** Follows a section to the letter; `version` stands where the page says VERSION. */
 async function follow(heading: string, ring: TestRing, version = ''): Promise<void> {

@@ -81,12 +81,12 @@ export function kmsDenied({ described, readings, environment }: Examination): Ch
 export function endpointUnreachable(seen: Examination): CheckReport {
   const how = 'every call above';
   if (!isUnreachable(seen)) return checked(UNREACHABLE, how, []);
-  return checked(UNREACHABLE, how, [
-    finding(
-      seen.undescribed?.message ?? 'AWS did not answer.',
-      `curl -sS -o /dev/null -w '%{http_code}\\n' https://secretsmanager.${seen.region ?? 'REGION'}.amazonaws.com`,
-    ),
-  ]);
+  const why = seen.undescribed?.message ?? 'AWS did not answer.';
+  // Without credentials nothing was sent: the network has no part in it.
+  const next = why.includes('No credentials')
+    ? 'aws sts get-caller-identity'
+    : `curl -sS -o /dev/null -w '%{http_code}\\n' https://secretsmanager.${seen.region ?? 'REGION'}.amazonaws.com`;
+  return checked(UNREACHABLE, how, [finding(why, next)]);
 }
 
 /** The answer's own date against this machine's. */

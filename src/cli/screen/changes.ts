@@ -4,25 +4,27 @@ import { printable } from './paint.ts';
 /** What was changed, or would be, one line each. */
 export function changeLines(changes: readonly Change[], isDryRun: boolean): readonly string[] {
   if (changes.length === 0) return [isDryRun ? 'Dry run: nothing would be changed.' : 'Nothing was changed.'];
-  const lines = changes.map((change) => `  ${printable(sentence(change))}`);
+  const lines = changes.map((change) => `  ${printable(sentence(change, isDryRun))}`);
   return [isDryRun ? 'Dry run, nothing was changed. It would:' : 'Changed:', ...lines];
 }
 
-function sentence(change: Change): string {
+/** What would be done, or what was. */
+function sentence(change: Change, isDryRun: boolean): string {
+  const said = (would: string, was: string): string => (isDryRun ? would : was);
   switch (change.change) {
     case 'label-attached':
-      return `attach ${change.label} to version ${change.to}`;
+      return `${said('attach', 'attached')} ${change.label} to version ${change.to}`;
     case 'label-moved':
-      return `move ${change.label} from version ${change.from} to version ${change.to}`;
+      return `${said('move', 'moved')} ${change.label} from version ${change.from} to version ${change.to}`;
     case 'label-detached':
-      return `detach ${change.label} from version ${change.from}`;
+      return `${said('detach', 'detached')} ${change.label} from version ${change.from}`;
     case 'value-stored':
-      return `store a value as version ${change.versionId} with ${change.labels.join(', ')}`;
+      return `${said('store', 'stored')} a value as version ${change.versionId} with ${change.labels.join(', ')}`;
     case 'tag-set':
       return `set the tag ${change.key} to '${change.value}'`;
     case 'tag-removed':
-      return `remove the tag ${change.key}`;
+      return `${said('remove', 'removed')} the tag ${change.key}`;
     case 'rotation-started':
-      return `start a rotation, whose version is ${change.versionId}`;
+      return `${said('start', 'started')} a rotation, whose version is ${change.versionId}`;
   }
 }
