@@ -1,4 +1,3 @@
-import type { Progress } from '../data/reencrypt.ts';
 import { columnName, type Column } from '../data/column.ts';
 import type { JobTotals } from '../data/job.ts';
 import { grouped } from './census-screen.ts';
@@ -29,7 +28,7 @@ export class ReencryptProgress {
     this.#saidAt = now();
   }
 
-  readonly onBatch = (progress: Progress): void => {
+  readonly onBatch = (progress: ShownProgress): void => {
     const now = this.#now();
     const name = columnName(progress.column);
     if (this.#first?.name !== name) this.#first = { at: now, rows: progress.totals.readRows, name };

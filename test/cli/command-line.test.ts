@@ -141,6 +141,8 @@ describe('--dry-run', () => {
     [['retire', '1'], 'detach key-v1 from version 00000000-0000-4000-8000-000000000001'],
     [['rotate'], 'start a rotation'],
     [['adopt'], 'Dry run: nothing would be changed.'],
+    [['restore', '1'], 'Dry run: nothing would be changed.'],
+    [['rotate', '--clean-up'], 'Dry run: nothing would be changed.'],
   ])('%j changes nothing, asks nobody, and says what would be changed', async (args, says) => {
     const ring = await ringWith(1, previous(2), current(3));
     await ring.service.advance(25 * HOUR);
