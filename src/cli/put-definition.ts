@@ -1,7 +1,7 @@
 import { buffer } from 'node:stream/consumers';
 import { KeyMaterial } from '../keyring/key-material.ts';
 import { wrongUsage, type CommandDefinition } from './command.ts';
-import { givenText, valueOfSecret, type GivenValue } from './commands/given-value.ts';
+import { givenBytes, givenText, valueOfSecret, type GivenValue } from './commands/given-value.ts';
 import { runPut, runPutNotCurrent } from './commands/put.ts';
 import { putLine } from './screen/result-screen.ts';
 import type { Session } from './session.ts';
@@ -21,7 +21,7 @@ export const PUT: CommandDefinition<PutFlags> = {
   name: 'put',
   summary: 'Put a key: make it current, or add it only to read',
   details:
-    'The key comes from standard input, from --from-env, from --from-secret or from --generate, never from an argument. Refused while a rotation is under way.',
+    'The key comes from standard input, from --from-env, from --from-secret or from --generate, never from an argument. It is stored as the current key is: base64, the same JSON with another key, or 32 bytes. Refused while a rotation is under way.',
   examples: [
     'pazpaz-keys put --generate --yes',
     'pazpaz-keys put --yes < key.txt',
@@ -64,5 +64,5 @@ async function givenValue({ deps }: Session, options: PutFlags, world: World): P
       'Give the key on standard input (pazpaz-keys put < key.txt), or say --generate, --from-env or --from-secret.',
     );
   }
-  return givenText((await buffer(world.stdin)).toString('utf8'), 'Standard input');
+  return givenBytes(await buffer(world.stdin), 'Standard input');
 }

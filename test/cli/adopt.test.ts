@@ -1,10 +1,11 @@
 import { runAdopt } from '../../src/cli/commands/adopt.ts';
+import { runPut } from '../../src/cli/commands/put.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
 import { stopServices } from '../local/running-service.ts';
 import { HOUR } from '../local/state-machine.ts';
 import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';
 import { Rows } from '../rotation/rows.ts';
-import { counting, numbers, operatorOf } from './operator.ts';
+import { counting, numbers, operatorOf, valueOf } from './operator.ts';
 import { refusesUntouched } from './refusal.ts';
 
 afterEach(stopServices);
@@ -45,6 +46,7 @@ describe('adopt', () => {
     expect(await rows.unreadable()).toEqual([1]);
     expect(await adopt(ring, ring.idOf(2))).toEqual({ rescued: { versionId: ring.idOf(2), number: 4 } });
     expect(await rows.unreadable()).toEqual([]);
+    expect(ring.secret.tags.map(({ Key }) => Key)).toEqual([`pazpaz:rescued:${ring.idOf(2)}`]);
     const once = ring.snapshot;
     expect(await adopt(ring, ring.idOf(2))).toMatchObject({ rescued: { number: 4 } });
     expect(ring.snapshot).toBe(once);
@@ -55,6 +57,46 @@ describe('adopt', () => {
     await ring.put(keyOf(1).toString('base64'), undefined, ['mine']);
     expect(await adopt(ring, ring.idOf(2))).toMatchObject({ rescued: { number: 1 } });
     expect(ring.labels).toMatchObject({ 2: 'mine' });
+  });
+});
+
+describe('adopt counts the labels for everything before it gives the first', () => {
+  /** A ring with this many free labels. */
+  async function nearlyFull(free: number): Promise<TestRing> {
+    const ring = await ringWith(current());
+    await ring.put(keyOf(9).toString('base64'), undefined, ['mine']);
+    for (let label = 1; label <= 16 - free; label += 1) await ring.label(`foreign-${label}`, 1);
+    return ring;
+  }
+
+  test('and refuses where one number of two is left', async () => {
+    const ring = await nearlyFull(1);
+    const versionId = ring.idOf(2);
+    const says = '2 free staging labels needed, 1 free';
+    await refusesUntouched(ring, (deps) => runAdopt(deps, { versionId }), 'RING_FULL', says);
+    await adopt(ring);
+    expect(ring.labels[1]).toContain('key-v1');
+  });
+
+  test('and goes ahead where both are left', async () => {
+    const ring = await nearlyFull(2);
+    expect(await adopt(ring, ring.idOf(2))).toMatchObject({ rescued: { number: 2 } });
+  });
+
+  test('the label of a key that is arriving, which it gives back, included', async () => {
+    const ring = await nearlyFull(2);
+    await ring.put(keyOf(10).toString('base64'), undefined, ['key-incoming']);
+    await refusesUntouched(ring, (deps) => runAdopt(deps, {}), 'RING_FULL', '2 free staging labels needed, 1 free');
+    await ring.detach('foreign-1');
+    expect(await adopt(ring, ring.idOf(2))).toMatchObject({ rescued: { number: 3 } });
+    expect(ring.labels).toMatchObject({ 3: 'key-v2' });
+  });
+
+  test('and none for a copy of a key that gets its number as a key in use', async () => {
+    const ring = await ringWith(current());
+    await ring.put(keyOf(1).toString('base64'), undefined, ['mine']);
+    for (let label = 1; label <= 15; label += 1) await ring.label(`foreign-${label}`, 1);
+    expect(await adopt(ring, ring.idOf(2))).toMatchObject({ rescued: { number: 1 } });
   });
 });
 
@@ -78,6 +120,21 @@ describe('adopt --version-id refuses, and the secret is exactly as it was', () =
     await ring.put('not a key', undefined, ['mine']);
     const versionId = ring.idOf(2);
     await refusesUntouched(ring, (deps) => runAdopt(deps, { versionId }), 'INVALID_KEY_VALUE');
+  });
+
+  test('a version without a value, which a put over it has left, at once and in words of its own', async () => {
+    const ring = await ringWith(current(1));
+    await ring.begin();
+    await runPut(operatorOf(ring).deps, valueOf(9));
+    const versionId = ring.idOf(2);
+    ring.slept.splice(0);
+    await refusesUntouched(
+      ring,
+      (deps) => runAdopt(deps, { versionId }),
+      'VERSION_HAS_NO_VALUE',
+      'Nothing was ever encrypted with it',
+    );
+    expect(ring.slept).toEqual([]);
   });
 
   test('the pending version of a rotation', async () => {

@@ -72,7 +72,7 @@ export interface Ran {
 }
 
 export interface Surroundings {
-  readonly stdin?: string;
+  readonly stdin?: string | Buffer;
   /** Standard input and error are terminals; each question gets the next answer. */
   readonly answers?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;

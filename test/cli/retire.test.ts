@@ -3,24 +3,17 @@ import { runRestore } from '../../src/cli/commands/restore.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
 import { retiredKeys } from '../../src/keyring/retired-tag.ts';
 import { noCensus } from '../../src/cli/definitions.ts';
+import type { CommandDependencies } from '../../src/cli/dependencies.ts';
 import { toKeyNumber } from '../../src/keyring/key-number.ts';
 import { stopServices } from '../local/running-service.ts';
 import { DAY, HOUR } from '../local/state-machine.ts';
-import { current, previous, ringWith, type RingVersion, type TestRing } from '../rotation/ring.ts';
-import { counting, numbers, operatorOf, valueOf } from './operator.ts';
+import { current, previous, ringWith, type TestRing } from '../rotation/ring.ts';
+import { counting, giveCredentials, numbers, operatorOf, pazpazKeys, valueOf } from './operator.ts';
 import { refusesUntouched } from './refusal.ts';
+import { killedBetween, retire, settledRing } from './retiring.ts';
 
+beforeAll(giveCredentials);
 afterEach(stopServices);
-
-/** A ring that has not changed for more than a day. */
-async function settledRing(...versions: readonly (RingVersion | number)[]): Promise<TestRing> {
-  const ring = await ringWith(...versions);
-  await ring.service.advance(25 * HOUR);
-  return ring;
-}
-
-const retire = (ring: TestRing, ...which: readonly number[]) =>
-  runRetire(operatorOf(ring).deps, counting(), { numbers: numbers(...which) });
 
 describe('retire', () => {
   test('takes the number away and leaves a tag that says what it was', async () => {
@@ -67,11 +60,7 @@ describe('retire', () => {
 
   test('finishes what broke off between tag and label, without waiting another day', async () => {
     const ring = await settledRing(1, previous(2), current(3));
-    const dead = operatorOf(ring, (secrets) => ({
-      ...secrets,
-      updateSecretVersionStage: () => Promise.reject(new Error('killed')),
-    }));
-    await expect(runRetire(dead.deps, counting(), { numbers: numbers(1) })).rejects.toThrow();
+    await expect(runRetire(killedBetween(ring), counting(), { numbers: numbers(1) })).rejects.toThrow();
     expect(ring.labels).toMatchObject({ 1: 'key-v1' });
     const census = counting({ rows: { 1: 1 } });
     await expect(runRetire(operatorOf(ring).deps, census, { numbers: numbers(1) })).rejects.toMatchObject({
@@ -79,6 +68,53 @@ describe('retire', () => {
     });
     await retire(ring, 1);
     expect(ring.labels).toMatchObject({ 1: '' });
+  });
+
+  test('puts a number back that another key loses meanwhile', async () => {
+    const ring = await settledRing(1, 2, previous(3), current(4));
+    const { deps } = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      updateSecretVersionStage: async (input) => {
+        const output = await secrets.updateSecretVersionStage(input);
+        if (input.VersionStage === 'key-v1') await ring.lose('key-v2');
+        return output;
+      },
+    }));
+    await runRetire(deps, counting(), { numbers: numbers(1) });
+    expect(ring.labels).toMatchObject({ 1: '', 2: 'key-v2' });
+  });
+
+  test('is content where somebody else has taken the number away already', async () => {
+    const ring = await settledRing(1, previous(2), current(3));
+    const { deps } = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      updateSecretVersionStage: async (input) => {
+        await ring.lose('key-v1');
+        return secrets.updateSecretVersionStage(input);
+      },
+    }));
+    expect(await runRetire(deps, counting(), { numbers: numbers(1) })).toMatchObject({ retired: [{ number: 1 }] });
+  });
+
+  test('does not say that it has retired what the service kept', async () => {
+    const ring = await settledRing(1, previous(2), current(3));
+    ring.service.faults.set({
+      operation: 'UpdateSecretVersionStage',
+      kind: 'error',
+      type: 'InvalidRequestException',
+      message: 'You can’t perform this operation on the secret because it was marked for deletion.',
+    });
+    await expect(retire(ring, 1)).rejects.toMatchObject({ code: 'AWS_REFUSED' });
+    expect(ring.labels).toMatchObject({ 1: 'key-v1' });
+  });
+
+  test('knows a number that it retired, even if AWS has deleted the version since', async () => {
+    const ring = await settledRing(1, 2, previous(3), current(4));
+    ring.service.setBehaviour({ unlabelledVersions: 'deleted-at-once' });
+    await retire(ring, 1);
+    await ring.service.advance(25 * HOUR);
+    expect(await retire(ring, 1, 2)).toMatchObject({ retired: [{ number: 2 }], alreadyRetired: [1] });
+    expect(await retire(ring, 2, 1)).toEqual({ retired: [], alreadyRetired: [2, 1] });
   });
 
   test('keeps 20 records at most, the newest, and none whose version is gone', async () => {
@@ -134,13 +170,32 @@ describe('retire refuses, and the secret is exactly as it was', () => {
     );
   });
 
-  test('while a rotation is under way', async () => {
+  test('a number below the highest that is nowhere, and of which no retirement is recorded', async () => {
+    const ring = await settledRing(1, 4, previous(5), current(6));
+    await refuses(ring, 3, 'KEY_NEVER_ISSUED', 'no record that it was retired');
+    const both = (deps: CommandDependencies) => runRetire(deps, counting(), { numbers: numbers(1, 3) });
+    await refusesUntouched(ring, both, 'KEY_NEVER_ISSUED');
+  });
+
+  test('while a rotation is under way, forced or not', async () => {
     const ring = await settledRing(1, previous(2), current(3));
     await ring.begin();
     await ring.step('createSecret');
     await ring.service.advance(25 * HOUR);
     ring.lambda = 'fails';
     await refuses(ring, 1, 'ROTATION_UNDER_WAY');
+    const force = (deps: CommandDependencies) => runRetire(deps, noCensus, { numbers: numbers(1), force: true });
+    await refusesUntouched(ring, force, 'ROTATION_UNDER_WAY');
+  });
+
+  test('by the clock of AWS, however wrong the one of this machine is', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const before = ring.snapshot;
+    const around = { census: counting(), clockError: 48 * HOUR };
+    const { exitCode, stderr } = await pazpazKeys(ring, ['retire', '1', '--yes'], around);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('TOO_EARLY_TO_RETIRE');
+    expect(ring.snapshot).toBe(before);
   });
 
   test('C07: until the last change is more than 24 hours ago; it names that date and the earliest time', async () => {
@@ -190,6 +245,23 @@ describe('retire refuses, and the secret is exactly as it was', () => {
 });
 
 describe('retire --force', () => {
+  test.each([
+    ['--confirm', ['--confirm', '1 2'], undefined],
+    ['at the question', [], ['1, 2']],
+  ])('takes the numbers in any order: %s', async (_, more, answers) => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    const around = answers === undefined ? {} : { answers };
+    expect(await pazpazKeys(ring, ['retire', '2', '1', '--force', ...more], around)).toMatchObject({ exitCode: 0 });
+    expect(ring.labels).toMatchObject({ 1: '', 2: '' });
+  });
+
+  test.each(['1', '1 2 3', ''])('does not take %j for 2 and 1', async (confirm) => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    const args = ['retire', '2', '1', '--force', '--confirm', confirm];
+    expect(await pazpazKeys(ring, args)).toMatchObject({ exitCode: 1 });
+    expect(ring.labels).toMatchObject({ 1: 'key-v1', 2: 'key-v2' });
+  });
+
   test('goes without census and age, names the risk, and asks for the number again', async () => {
     const ring = await ringWith(1, previous(2), current(3));
     const { deps, questions } = operatorOf(ring);
@@ -204,50 +276,5 @@ describe('retire --force', () => {
       runRetire(deps, noCensus, { numbers: numbers(which), force: true });
     await refusesUntouched(ring, force(3), 'KEY_STILL_NEEDED');
     await refusesUntouched(ring, force(2), 'KEY_STILL_NEEDED');
-  });
-});
-
-describe('restore', () => {
-  test('brings a retired key back exactly, and forgets that it was retired', async () => {
-    const ring = await settledRing(1, previous(2), current(3));
-    const before = ring.labels;
-    await retire(ring, 1);
-    expect(await runRestore(operatorOf(ring).deps, toKeyNumber(1))).toEqual({
-      versionId: ring.idOf(1),
-      numbers: [1],
-      wasThere: false,
-    });
-    expect(ring.labels).toEqual(before);
-    expect(ring.secret.tags).toEqual([]);
-    const once = ring.snapshot;
-    expect(await runRestore(operatorOf(ring).deps, toKeyNumber(1))).toMatchObject({ wasThere: true });
-    expect(ring.snapshot).toBe(once);
-  });
-
-  test('a key that is restored has to wait a day again before it can be retired', async () => {
-    const ring = await settledRing(1, previous(2), current(3));
-    await retire(ring, 1);
-    await runRestore(operatorOf(ring).deps, toKeyNumber(1));
-    await expect(retire(ring, 1)).rejects.toMatchObject({ code: 'TOO_EARLY_TO_RETIRE' });
-  });
-
-  test('refuses, and leaves the secret as it was: never retired, gone, taken by hand, no free label', async () => {
-    const ring = await settledRing(1, 2, previous(3), current(4));
-    await retire(ring, 1);
-    const restore = (number: number) => (deps: Parameters<typeof runRestore>[0]) =>
-      runRestore(deps, toKeyNumber(number));
-    await refusesUntouched(ring, restore(7), 'NOT_RESTORABLE', 'recorded: 1');
-    for (let label = 1; label <= 14; label += 1) await ring.label(`foreign-${label}`, 2);
-    await refusesUntouched(ring, restore(1), 'RING_FULL');
-    for (let label = 1; label <= 14; label += 1) await ring.detach(`foreign-${label}`);
-    await ring.label('key-v1', 2);
-    await refusesUntouched(ring, restore(1), 'NOT_RESTORABLE', 'A number never names two versions');
-  });
-
-  test('refuses a key whose version AWS has deleted', async () => {
-    const ring = await settledRing(1, previous(2), current(3));
-    ring.service.setBehaviour({ unlabelledVersions: 'deleted-at-once' });
-    await retire(ring, 1);
-    await refusesUntouched(ring, (deps) => runRestore(deps, toKeyNumber(1)), 'NOT_RESTORABLE', 'AWS has deleted');
   });
 });

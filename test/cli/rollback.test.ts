@@ -2,9 +2,10 @@ import { runRollback } from '../../src/cli/commands/rollback.ts';
 import type { Step } from '../../src/steps/rotation-request.ts';
 import { stopServices } from '../local/running-service.ts';
 import { current, holding, previous, ringWith } from '../rotation/ring.ts';
-import { operatorOf } from './operator.ts';
+import { giveCredentials, operatorOf, pazpazKeys } from './operator.ts';
 import { refusesUntouched } from './refusal.ts';
 
+beforeAll(giveCredentials);
 afterEach(stopServices);
 
 describe('rollback', () => {
@@ -63,6 +64,87 @@ describe('rollback', () => {
       3: expect.stringContaining('AWSCURRENT') as string,
     });
     expect(ring.labels[3]).toContain('key-v3');
+  });
+});
+
+describe('rollback does what was agreed to, or nothing', () => {
+  test('where a rotation finishes during the question', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const { deps, changes } = operatorOf(ring);
+    const confirm = async () => {
+      await ring.rotate();
+    };
+    await expect(runRollback({ ...deps, confirm }, {})).rejects.toMatchObject({
+      code: 'STATE_CHANGED',
+      message: expect.stringContaining('AWSCURRENT has moved since you were asked') as string,
+    });
+    expect(changes).toEqual([]);
+    expect(ring.labels).toMatchObject({ 3: 'AWSPREVIOUS key-v3', 4: 'AWSCURRENT key-v4' });
+  });
+
+  test('where a rotation finishes right before AWSCURRENT is moved', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    let isFirst = true;
+    const { deps, changes } = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      updateSecretVersionStage: async (input) => {
+        if (isFirst) await ring.rotate();
+        isFirst = false;
+        return secrets.updateSecretVersionStage(input);
+      },
+    }));
+    await expect(runRollback(deps, {})).rejects.toMatchObject({ code: 'STATE_CHANGED' });
+    expect(changes).toEqual([]);
+    expect(ring.labels).toMatchObject({ 3: 'AWSPREVIOUS key-v3', 4: 'AWSCURRENT key-v4' });
+  });
+
+  test('where a rotation begins during the question', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    const { deps, changes } = operatorOf(ring);
+    await expect(runRollback({ ...deps, confirm: () => ring.begin() }, {})).rejects.toMatchObject({
+      code: 'ROTATION_UNDER_WAY',
+    });
+    expect(changes).toEqual([]);
+    expect(ring.labels).toMatchObject({ 2: 'AWSCURRENT key-v2' });
+  });
+
+  test('where somebody else does the same during the question, which is then done', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    const { deps, changes } = operatorOf(ring);
+    const confirm = () => ring.label('AWSCURRENT', 1);
+    expect(await runRollback({ ...deps, confirm }, {})).toEqual({ outcome: 'rolled back', current: 1, left: 2 });
+    expect(changes).toEqual([]);
+  });
+});
+
+describe('rollback --undo', () => {
+  test('does nothing unless a rollback is to be taken back', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const undo = (deps: Parameters<typeof runRollback>[0]) => runRollback(deps, { undo: true });
+    await refusesUntouched(ring, undo, 'NOTHING_TO_UNDO', 'key 3 is current, and key 2, which was left, is not newer');
+    await runRollback(operatorOf(ring).deps, {});
+    await undo(operatorOf(ring).deps);
+    expect(ring.labels).toMatchObject({ 2: 'AWSPREVIOUS key-v2', 3: 'AWSCURRENT key-v3' });
+    await refusesUntouched(ring, undo, 'NOTHING_TO_UNDO');
+  });
+
+  test('refuses on a ring without a key that was left', async () => {
+    const ring = await ringWith(current(1));
+    await refusesUntouched(
+      ring,
+      (deps) => runRollback(deps, { undo: true }),
+      'NOTHING_TO_UNDO',
+      'no version has AWSPREVIOUS',
+    );
+  });
+
+  test('says which key is current now, where the answer to its move got lost', async () => {
+    const ring = await ringWith(1, current(2), previous(3));
+    ring.service.faults.set({ operation: 'UpdateSecretVersionStage', when: 'after', kind: 'drop', nth: 1 });
+    const { exitCode, stdout } = await pazpazKeys(ring, ['rollback', '--undo', '--yes']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('Now key 3 is current again. Key 2 goes on reading.');
+    expect(ring.labels).toMatchObject({ 2: 'AWSPREVIOUS key-v2', 3: 'AWSCURRENT key-v3' });
   });
 });
 

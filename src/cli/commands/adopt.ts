@@ -1,13 +1,14 @@
 import { KeyRotationError } from '../../keyring/error.ts';
 import type { KeyNumber } from '../../keyring/key-number.ts';
 import type { RingState } from '../../keyring/ring-state.ts';
+import { retiredKeys } from '../../keyring/retired-tag.ts';
 import { adopt } from '../../steps/adopt.ts';
 import { refused } from '../../steps/aws-error.ts';
 import { attachNextNumber, requireFreeSlots } from '../../steps/numbering.ts';
+import { hasValue } from '../../steps/read-key.ts';
 import type { CommandDependencies } from '../dependencies.ts';
-import { finishIncoming } from './incoming.ts';
-import { retiredKeys } from '../../keyring/retired-tag.ts';
-import { keyOrNone, onFreshRing, readableKey, describedRing } from './ring.ts';
+import { finishIncoming, slotsForIncoming } from './incoming.ts';
+import { describedRing, keyOrNone, onFreshRing, requireSlots, versionOfKey, type DescribedRing } from './ring.ts';
 import { rescuedTag } from './version-tags.ts';
 import { listVersions } from './versions.ts';
 
@@ -24,32 +25,44 @@ export interface AdoptResult {
 /**
  * Gives every key in use a number, finishes what a killed `put --not-current` left, and rescues a version without
  * labels. Refuses a version that was retired (`VERSION_IS_RETIRED`), that is gone (`UNKNOWN_VERSION`), that holds no
- * key (`INVALID_KEY_VALUE`) or that a rotation has made (`ROTATION_UNDER_WAY`), before it writes anything.
+ * key (`INVALID_KEY_VALUE`, `VERSION_HAS_NO_VALUE`) or that a rotation has made (`ROTATION_UNDER_WAY`), and without a
+ * label for each number (`RING_FULL`), before it writes anything.
  */
 export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOptions): Promise<AdoptResult> {
-  if (versionId !== undefined) await requireRescuable(deps, versionId);
+  const described = await describedRing(deps);
+  if (versionId !== undefined) await requireRescuable(deps, described, versionId);
+  await requireSlotsForAll(deps, described.ring, versionId);
   await adoptInUse(deps);
   if (versionId === undefined) return {};
   return { rescued: { versionId, number: await rescue(deps, versionId) } };
 }
 
 /** Numbers `AWSPREVIOUS` and `AWSCURRENT`, and the key that arrived as `key-incoming`. */
-export async function adoptInUse(deps: CommandDependencies): Promise<void> {
-  await onFreshRing(deps, async ({ ring }) => {
-    const adopted = await adopt(deps, deps.secretId, ring);
-    return (await finishIncoming(deps, adopted)) || adopted !== ring;
-  });
+async function adoptInUse(deps: CommandDependencies): Promise<void> {
+  await onFreshRing(deps, async ({ ring }) => finishIncoming(deps, await adopt(deps, deps.secretId, ring)));
+}
+
+/** The key that arrived gives its label back before the rescued one takes a label, so the two need one at a time. */
+async function requireSlotsForAll(
+  deps: CommandDependencies,
+  ring: RingState,
+  versionId: string | undefined,
+): Promise<void> {
+  const forIncoming = await slotsForIncoming(deps, ring);
+  const forRescued = versionId === undefined || (await isKnown(deps, ring, versionId)) ? 0 : 1;
+  await requireSlots(deps, ring, Math.max(forIncoming, forRescued));
 }
 
 async function rescue(deps: CommandDependencies, versionId: string): Promise<KeyNumber> {
   let number: KeyNumber | undefined;
   await onFreshRing(deps, async ({ ring }) => {
     number = await numberOfKey(deps, ring, versionId);
-    if (number !== undefined) return false;
+    if (number !== undefined) return ring;
     requireFreeSlots(ring, 1);
     await remember(deps, versionId);
-    number = (await attachNextNumber(deps, deps.secretId, ring, versionId)).numberOf.get(versionId);
-    return true;
+    const rescued = await attachNextNumber(deps, deps.secretId, ring, versionId);
+    number = rescued.numberOf.get(versionId);
+    return rescued;
   });
   if (number === undefined)
     throw new KeyRotationError('NUMBER_LOST', `Version ${versionId} has lost its number again.`);
@@ -73,14 +86,21 @@ async function numberOfKey(
   if (own !== undefined) return own;
   const key = await keyOrNone(deps, versionId);
   if (key === undefined) return undefined;
-  for (const [other, number] of ring.numberOf) {
-    if ((await readableKey(deps, other))?.equals(key) === true) return number;
-  }
-  return undefined;
+  return ring.numberOf.get((await versionOfKey(deps, ring, key)) ?? '');
 }
 
-async function requireRescuable(deps: CommandDependencies, versionId: string): Promise<void> {
-  const { secret, ring } = await describedRing(deps);
+/** Whether this version's key has a number, or gets one as a key in use. */
+async function isKnown(deps: CommandDependencies, ring: RingState, versionId: string): Promise<boolean> {
+  if (ring.numberOf.has(versionId)) return true;
+  const key = await keyOrNone(deps, versionId);
+  return key !== undefined && (await versionOfKey(deps, ring, key)) !== undefined;
+}
+
+async function requireRescuable(
+  deps: CommandDependencies,
+  { secret, ring }: DescribedRing,
+  versionId: string,
+): Promise<void> {
   if (ring.numberOf.has(versionId)) return;
   const retired = retiredKeys(secret.Tags).find((key) => key.versionId === versionId);
   if (retired !== undefined) {
@@ -103,6 +123,12 @@ async function requireKeyIn(deps: CommandDependencies, versionId: string): Promi
     throw new KeyRotationError(
       'UNKNOWN_VERSION',
       `The secret has no version ${versionId}: AWS has deleted it, or the id is wrong. 'pazpaz-keys status' lists every version that is left.`,
+    );
+  }
+  if (!(await hasValue(deps, deps.secretId, versionId))) {
+    throw new KeyRotationError(
+      'VERSION_HAS_NO_VALUE',
+      `Version ${versionId} has no value: it is what a rotation left that was given up before it made a key. Nothing was ever encrypted with it, so it needs no number.`,
     );
   }
   if ((await keyOrNone(deps, versionId)) === undefined) {

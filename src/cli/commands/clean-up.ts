@@ -2,7 +2,7 @@ import type { Tag } from '@aws-sdk/client-secrets-manager';
 import { refused } from '../../steps/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { detachLabel } from './labels.ts';
-import { describedRing } from './ring.ts';
+import { describedRing, stateChanged, type DescribedRing } from './ring.ts';
 import { listVersions } from './versions.ts';
 import { abandonedTag, abandonedTagKey, abandonedVersions } from './version-tags.ts';
 
@@ -13,25 +13,44 @@ export interface CleanUpResult {
 
 /**
  * Takes `AWSPENDING` off a version that a rotation has left: cancelled, failed, or refused. The key in it, if there is
- * one, never encrypted anything; a tag remembers that, since its version may then have no label.
+ * one, never encrypted anything; a tag remembers that, since its version may then have no label. Throws `STATE_CHANGED`
+ * where the rotation has finished since the question, or another has begun.
  */
 export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResult> {
-  const { secret, ring } = await describedRing(deps);
-  const { pending, current } = ring;
+  const { pending, current } = (await describedRing(deps)).ring;
   if (pending === undefined || pending === current) return {};
   await deps.confirm({
     action: `End the rotation of version ${pending}: take AWSPENDING off it`,
     risk: 'A rotation that is running right now fails at its next call. Nothing is lost by that.',
   });
-  if (ring.stages[pending]?.length === 1) {
-    await forgetDeleted(deps, secret.Tags);
-    const Tags = [abandonedTag(pending, deps.now())];
-    await deps.secrets.tagResource({ SecretId: deps.secretId, Tags }).catch((error: unknown) => {
-      throw refused('TagResource', deps.secretId, error);
-    });
-  }
+  const { ring } = await describedRing(deps);
+  requireNotFinished(ring.current, pending);
+  if (ring.pending === undefined) return {};
+  if (ring.pending !== pending) throw stateChanged(`Another rotation has begun, of version ${ring.pending},`);
   await detachLabel(deps, 'AWSPENDING', pending);
+
+  // Only now can nobody promote it any more. A tag from before would say of a key in use that it never was.
+  const after = await describedRing(deps);
+  requireNotFinished(after.ring.current, pending);
+  if (hasNoLabel(after, pending)) await remember(deps, after.secret.Tags, pending);
   return { versionId: pending };
+}
+
+function requireNotFinished(current: string | undefined, pending: string): void {
+  if (current === pending) throw stateChanged(`Version ${pending} has become current: its rotation has finished`);
+}
+
+/** `AWSPENDING`, which was just taken off, may be shown for a moment longer. */
+function hasNoLabel({ ring }: DescribedRing, versionId: string): boolean {
+  return (ring.stages[versionId] ?? []).every((label) => label === 'AWSPENDING');
+}
+
+async function remember(deps: CommandDependencies, tags: readonly Tag[] | undefined, versionId: string): Promise<void> {
+  await forgetDeleted(deps, tags);
+  const Tags = [abandonedTag(versionId, deps.now())];
+  await deps.secrets.tagResource({ SecretId: deps.secretId, Tags }).catch((error: unknown) => {
+    throw refused('TagResource', deps.secretId, error);
+  });
 }
 
 /** Tags of versions that AWS has deleted meanwhile go, so that they never fill a secret's 50. */

@@ -1,14 +1,14 @@
 import { isKeyRotationError, KeyRotationError } from '../../keyring/error.ts';
-import type { KeyMaterial } from '../../keyring/key-material.ts';
-import { readKeyValue } from '../../keyring/key-value.ts';
+import { KEY_BYTES, type KeyMaterial } from '../../keyring/key-material.ts';
+import { readKeyValue, type KeyFormat, type StoredKey } from '../../keyring/key-value.ts';
 import { awsErrorName, describeError } from '../../steps/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 
-/** The value of a secret that somebody hands in, understood. Prints nothing secret. */
+/** A key that somebody hands in. Prints nothing secret. */
 export interface GivenValue {
   readonly key: KeyMaterial;
-  /** As it will be stored. */
-  readonly stored: { readonly SecretString: string } | { readonly SecretBinary: Uint8Array };
+  /** How it is stored where the ring has no readable key whose format it could take. */
+  readonly format: KeyFormat;
 }
 
 /**
@@ -16,13 +16,26 @@ export interface GivenValue {
  * Throws `INVALID_KEY_VALUE`, which says what was found, never the value.
  */
 export function givenText(text: string, where: string): GivenValue {
-  const SecretString = text.trim();
-  return { key: keyIn({ SecretString }, where), stored: { SecretString } };
+  return keyIn({ SecretString: text.trim() }, where);
+}
+
+/** The same for bytes: a text, or a key's 32 bytes. */
+export function givenBytes(bytes: Buffer, where: string): GivenValue {
+  const isKey = bytes.length === KEY_BYTES && !isTyped(bytes);
+  return isKey ? keyIn({ SecretBinary: bytes }, where) : givenText(bytes.toString('utf8'), where);
 }
 
 /**
- * The current value of another secret, such as one of the guide's `pazpaz/encryption-key-v2`. Throws
- * `SECRET_NOT_FOUND`, `VERSION_UNREADABLE` or `INVALID_KEY_VALUE`.
+ * 32 printable characters are half of a key in hexadecimal digits, or a password: they must not pass for 32 random bytes,
+ * of which fewer than one in 10^13 look like that.
+ */
+function isTyped(bytes: Buffer): boolean {
+  return bytes.every((byte) => (byte >= 0x20 && byte <= 0x7e) || byte === 0x09 || byte === 0x0a || byte === 0x0d);
+}
+
+/**
+ * The key in the current value of another secret, such as one of the guide's `pazpaz/encryption-key-v2`, and nothing
+ * else of that value: it may hold other secrets. Throws `SECRET_NOT_FOUND`, `VERSION_UNREADABLE` or `INVALID_KEY_VALUE`.
  */
 export async function valueOfSecret(deps: CommandDependencies, name: string): Promise<GivenValue> {
   const { SecretString, SecretBinary } = await deps.secrets
@@ -30,14 +43,13 @@ export async function valueOfSecret(deps: CommandDependencies, name: string): Pr
     .catch((error: unknown) => {
       throw unreadable(name, error);
     });
-  const key = keyIn({ SecretString, SecretBinary }, `Secret '${name}'`);
-  if (SecretString !== undefined) return { key, stored: { SecretString } };
-  return { key, stored: { SecretBinary: key.exportBytes() } };
+  const { key } = keyIn({ SecretString, SecretBinary }, `Secret '${name}'`);
+  return { key, format: { kind: 'base64' } };
 }
 
-function keyIn(value: Parameters<typeof readKeyValue>[0], where: string): KeyMaterial {
+function keyIn(value: Parameters<typeof readKeyValue>[0], where: string): StoredKey {
   try {
-    return readKeyValue(value).key;
+    return readKeyValue(value);
   } catch (error) {
     if (!isKeyRotationError(error)) throw error;
     throw new KeyRotationError(

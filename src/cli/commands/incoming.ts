@@ -1,7 +1,7 @@
 import type { RingState } from '../../keyring/ring-state.ts';
 import { attachNextNumber } from '../../steps/numbering.ts';
 import type { CommandDependencies } from '../dependencies.ts';
-import { detachLabel } from './labels.ts';
+import { detachLabel, withoutLabels } from './labels.ts';
 import { keyOrNone } from './ring.ts';
 
 /** Carries a key that only reads, from the put until it has its number. */
@@ -12,15 +12,26 @@ export function incomingVersion(ring: RingState): string | undefined {
   return Object.keys(ring.stages).find((id) => ring.stages[id]?.includes(INCOMING_LABEL));
 }
 
+/** Labels that `finishIncoming` takes before it gives one back: 1 for a key without a number, else 0. */
+export async function slotsForIncoming(deps: CommandDependencies, ring: RingState): Promise<number> {
+  const versionId = incomingVersion(ring);
+  return versionId !== undefined && (await needsNumber(deps, ring, versionId)) ? 1 : 0;
+}
+
 /**
  * Numbers the key that arrived, if it has no number yet, then takes `key-incoming` off. A value that is no key just
- * loses the label. Resolves to whether there was anything to do.
+ * loses the label. Resolves to the ring as it then is: the same object where there was nothing to do.
  */
-export async function finishIncoming(deps: CommandDependencies, ring: RingState): Promise<boolean> {
+export async function finishIncoming(deps: CommandDependencies, ring: RingState): Promise<RingState> {
   const versionId = incomingVersion(ring);
-  if (versionId === undefined) return false;
-  const isKey = ring.numberOf.has(versionId) || (await keyOrNone(deps, versionId)) !== undefined;
-  if (isKey && !ring.numberOf.has(versionId)) await attachNextNumber(deps, deps.secretId, ring, versionId);
+  if (versionId === undefined) return ring;
+  const numbered = (await needsNumber(deps, ring, versionId))
+    ? await attachNextNumber(deps, deps.secretId, ring, versionId)
+    : ring;
   await detachLabel(deps, INCOMING_LABEL, versionId);
-  return true;
+  return withoutLabels(numbered, [INCOMING_LABEL]);
+}
+
+async function needsNumber(deps: CommandDependencies, ring: RingState, versionId: string): Promise<boolean> {
+  return !ring.numberOf.has(versionId) && (await keyOrNone(deps, versionId)) !== undefined;
 }

@@ -1,18 +1,26 @@
 import { KeyRotationError } from '../../keyring/error.ts';
-import type { KeyMaterial } from '../../keyring/key-material.ts';
-import type { RingState } from '../../keyring/ring-state.ts';
+import { writeKeyValue } from '../../keyring/key-value.ts';
+import { ringState, type RingState } from '../../keyring/ring-state.ts';
 import { adopt } from '../../steps/adopt.ts';
 import { attachNextNumber } from '../../steps/numbering.ts';
-import { refused } from '../../steps/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
-import { adoptInUse } from './adopt.ts';
 import type { GivenValue } from './given-value.ts';
-import { finishIncoming, INCOMING_LABEL } from './incoming.ts';
-import { describedRing, keyName, onFreshRing, readableKey, refuseRotationUnderWay, requireSlots } from './ring.ts';
+import { finishIncoming, incomingVersion, INCOMING_LABEL, slotsForIncoming } from './incoming.ts';
+import {
+  describedRing,
+  keyName,
+  onFreshRing,
+  readableKey,
+  refuseRotationUnderWay,
+  requireSlots,
+  stateChanged,
+  versionOfKey,
+} from './ring.ts';
+import { store, untilShown, type StoredValue } from './store.ts';
 
 export interface PutResult {
   readonly versionId: string;
-  /** 0: the version has no number, which happens only in a dry run of one that holds no key. */
+  /** 0: it has lost its number again. */
   readonly number: number;
   readonly isCurrent: boolean;
   /** Whether the key was there before, so that nothing was stored. */
@@ -20,40 +28,38 @@ export interface PutResult {
 }
 
 /**
- * Makes a key current that somebody hands in: numbers the keys in use, puts the value, numbers it. Does nothing but
- * number where it is current already. Refuses while a rotation is under way (`ROTATION_UNDER_WAY`) and without a label
- * for each number (`RING_FULL`), before it writes anything.
+ * Makes a key current that somebody hands in, in the format of the current one: numbers the keys in use, puts the value,
+ * numbers it. Does nothing but number where it is current already. Refuses while a rotation is under way
+ * (`ROTATION_UNDER_WAY`) and without a label for each number (`RING_FULL`), before it writes anything, and where another
+ * key has become current since the question (`STATE_CHANGED`).
  */
-export async function runPut(deps: CommandDependencies, { key, stored }: GivenValue): Promise<PutResult> {
-  const isThere = async ({ current }: RingState): Promise<boolean> =>
-    current !== undefined && (await readableKey(deps, current))?.equals(key) === true;
+export async function runPut(deps: CommandDependencies, given: GivenValue): Promise<PutResult> {
   const check = async (ring: RingState): Promise<void> => {
     await refuseRotationUnderWay(deps, ring);
     await requireSlots(deps, ring, 1);
   };
 
   const { ring: before } = await describedRing(deps);
-  let wasThere = await isThere(before);
-  if (!wasThere) {
-    await check(before);
-    await deps.confirm({
-      action: `Make a new key current in place of ${before.current === undefined ? 'none' : keyName(before, before.current)}`,
-      risk: 'Applications encrypt with it from their next refresh on. The key before it goes on reading.',
-    });
-    await onFreshRing(deps, async ({ ring }) => {
-      // A value put just before the connection broke off is not put again.
-      wasThere = await isThere(ring);
-      if (wasThere) return false;
-      await check(ring);
-      await adopt(deps, deps.secretId, ring);
-      await store(deps, stored, undefined);
-      return true;
-    });
-  }
-  await adoptInUse(deps);
-  const { ring } = await describedRing(deps);
-  const versionId = ring.current ?? '';
-  return { versionId, number: ring.numberOf.get(versionId) ?? 0, isCurrent: true, wasThere };
+  let known = await currentIfThisKey(deps, before, given);
+  if (known !== undefined) return { ...(await numberPut(deps, known)), wasThere: true };
+  await check(before);
+  await deps.confirm({
+    action: `Make a new key current in place of ${before.current === undefined ? 'none' : keyName(before, before.current)}`,
+    risk: 'Applications encrypt with it from their next refresh on. The key before it goes on reading.',
+  });
+  let storedAs: string | undefined;
+  await onFreshRing(deps, async ({ ring }) => {
+    // Somebody else has put the same key.
+    known = await currentIfThisKey(deps, ring, given);
+    if (known !== undefined) return ring;
+    if (ring.current !== before.current) throw stateChanged('Another key has become current');
+    await check(ring);
+    const adopted = await finishIncoming(deps, await adopt(deps, deps.secretId, ring));
+    storedAs = await store(deps, await valueFor(deps, ring, given), undefined);
+    return withVersion(adopted, storedAs);
+  });
+  if (storedAs !== undefined) await untilShown(deps, storedAs);
+  return { ...(await numberPut(deps, storedAs ?? known ?? '')), wasThere: storedAs === undefined };
 }
 
 /**
@@ -61,68 +67,75 @@ export async function runPut(deps: CommandDependencies, { key, stored }: GivenVa
  * ring already is not stored once more. Refuses as `runPut` does (it takes two labels), and with `NO_CURRENT_KEY` on a
  * secret without a value: there the service itself would make it current.
  */
-export async function runPutNotCurrent(deps: CommandDependencies, { key, stored }: GivenValue): Promise<PutResult> {
-  let found: PutResult | undefined;
+export async function runPutNotCurrent(deps: CommandDependencies, given: GivenValue): Promise<PutResult> {
+  let known: string | undefined;
   let storedAs: string | undefined;
-  await onFreshRing(deps, async ({ ring: seen }) => {
-    if (seen.current === undefined) throw noCurrentKey(deps.secretId);
-    await refuseRotationUnderWay(deps, seen);
-    const finished = await finishIncoming(deps, seen);
-    const ring = finished ? (await describedRing(deps)).ring : seen;
-    const known = await versionOfKey(deps, ring, key);
-    if (known === undefined) await requireSlots(deps, ring, 2);
-    let adopted = await adopt(deps, deps.secretId, ring);
-    if (known !== undefined) {
-      found = { versionId: known, ...placeOf(adopted, known), wasThere: known !== storedAs };
-      return finished || adopted !== ring;
-    }
-    const versionId = await store(deps, stored, [INCOMING_LABEL]);
-    storedAs = versionId;
-    adopted = (await describedRing(deps)).ring;
-    adopted = await attachNextNumber(deps, deps.secretId, adopted, versionId);
-    await finishIncoming(deps, adopted);
-    found = { versionId, ...placeOf(adopted, versionId), wasThere: false };
-    return true;
+  await onFreshRing(deps, async ({ ring }) => {
+    if (ring.current === undefined) throw noCurrentKey(deps.secretId);
+    await refuseRotationUnderWay(deps, ring);
+    known = (await versionOfKey(deps, ring, given.key)) ?? (await incomingIfThisKey(deps, ring, given));
+    await requireSlots(deps, ring, known === undefined ? 2 : await slotsForIncoming(deps, ring));
+    const adopted = await finishIncoming(deps, await adopt(deps, deps.secretId, ring));
+    if (known !== undefined) return adopted;
+    storedAs = await store(deps, await valueFor(deps, ring, given), [INCOMING_LABEL]);
+    return withVersion(adopted, storedAs);
   });
-  if (found === undefined) throw new KeyRotationError('NUMBER_LOST', 'The key that was put has no number.');
-  return found;
+  if (storedAs !== undefined) await untilShown(deps, storedAs);
+  return { ...(await numberPut(deps, storedAs ?? known ?? '')), wasThere: storedAs === undefined };
 }
 
-function placeOf(ring: RingState, versionId: string): Pick<PutResult, 'number' | 'isCurrent'> {
-  return { number: ring.numberOf.get(versionId) ?? 0, isCurrent: ring.current === versionId };
+/**
+ * Gives the version that was put its number, whatever labels others have taken from it meanwhile, and finishes what else
+ * has none.
+ */
+async function numberPut(deps: CommandDependencies, versionId: string): Promise<Omit<PutResult, 'wasThere'>> {
+  let result = { versionId, number: 0, isCurrent: false };
+  await onFreshRing(deps, async ({ ring }) => {
+    const adopted = await adopt(deps, deps.secretId, ring);
+    const numbered = adopted.numberOf.has(versionId)
+      ? adopted
+      : await attachNextNumber(deps, deps.secretId, adopted, versionId);
+    const finished = await finishIncoming(deps, numbered);
+    result = {
+      versionId,
+      number: finished.numberOf.get(versionId) ?? 0,
+      isCurrent: finished.current === versionId,
+    };
+    return finished;
+  });
+  return result;
 }
 
-/** A version that readers find and that holds this key. */
-async function versionOfKey(
+async function currentIfThisKey(
+  deps: CommandDependencies,
+  { current }: RingState,
+  { key }: GivenValue,
+): Promise<string | undefined> {
+  if (current === undefined) return undefined;
+  return (await readableKey(deps, current))?.key.equals(key) === true ? current : undefined;
+}
+
+async function incomingIfThisKey(
   deps: CommandDependencies,
   ring: RingState,
-  wanted: KeyMaterial,
+  { key }: GivenValue,
 ): Promise<string | undefined> {
-  for (const versionId of new Set([...ring.numberOf.keys(), ring.current, ring.previous])) {
-    if (versionId === undefined) continue;
-    if ((await readableKey(deps, versionId))?.equals(wanted) === true) return versionId;
-  }
-  return undefined;
+  const versionId = incomingVersion(ring);
+  if (versionId === undefined) return undefined;
+  return (await readableKey(deps, versionId))?.key.equals(key) === true ? versionId : undefined;
 }
 
-async function store(
-  deps: CommandDependencies,
-  value: GivenValue['stored'],
-  labels: readonly string[] | undefined,
-): Promise<string> {
-  const versionId = deps.newVersionId();
-  await deps.secrets
-    .putSecretValue({
-      SecretId: deps.secretId,
-      ClientRequestToken: versionId,
-      ...value,
-      // Never a numbering label: it would be taken from its version without a compare-and-swap.
-      ...(labels === undefined ? {} : { VersionStages: [...labels] }),
-    })
-    .catch((error: unknown) => {
-      throw refused('PutSecretValue', deps.secretId, error);
-    });
-  return versionId;
+/** The key as the ring spells its own; a current value that is no key has no format, the one before it may have. */
+async function valueFor(deps: CommandDependencies, ring: RingState, given: GivenValue): Promise<StoredValue> {
+  for (const versionId of [ring.current, ring.previous]) {
+    const stored = versionId === undefined ? undefined : await readableKey(deps, versionId);
+    if (stored !== undefined) return writeKeyValue(given.key, stored.format, deps.now());
+  }
+  return writeKeyValue(given.key, given.format, deps.now());
+}
+
+function withVersion(ring: RingState, versionId: string): RingState {
+  return ringState({ ...ring.stages, [versionId]: [] });
 }
 
 function noCurrentKey(secretId: string): KeyRotationError {

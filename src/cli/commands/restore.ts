@@ -1,5 +1,6 @@
 import { KeyRotationError } from '../../keyring/error.ts';
 import { numberingLabel, type KeyNumber } from '../../keyring/key-number.ts';
+import { withNumber } from '../../keyring/ring-state.ts';
 import { refused } from '../../steps/aws-error.ts';
 import { moveLabel, requireFreeSlots } from '../../steps/numbering.ts';
 import type { CommandDependencies } from '../dependencies.ts';
@@ -40,7 +41,7 @@ export async function runRestore(deps: CommandDependencies, number: KeyNumber): 
       numbers: records.length === 0 ? [number] : records.map((record) => record.number),
       wasThere: missing.length === 0,
     };
-    return missing.length > 0;
+    return missing.reduce((ring, record) => withNumber(ring, versionId, record.number), described.ring);
   });
   if (result === undefined) throw new KeyRotationError('NOT_RESTORABLE', `Key ${number} could not be restored.`);
   return result;

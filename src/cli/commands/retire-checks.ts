@@ -1,6 +1,7 @@
 import { KeyRotationError } from '../../keyring/error.ts';
 import type { KeyNumber } from '../../keyring/key-number.ts';
 import { AWS_LABELS, type RingState } from '../../keyring/ring-state.ts';
+import type { RetirementRecord } from '../../keyring/retired-tag.ts';
 import type { CensusResult } from './census.ts';
 
 /**
@@ -8,6 +9,18 @@ import type { CensusResult } from './census.ts';
  * (design.md, section 8: `maxKeyAge` may be set lower, never higher).
  */
 export const LONGEST_WRITER_AGE = 24 * 3_600_000;
+
+/**
+ * By how much `LastChangedDate` may differ from the date of a retirement's record while nothing but that retirement has
+ * changed the secret: its own writes, tag and labels, each tried up to three times, and a minute by which the clock that
+ * dates the record may be wrong. Beyond that somebody may have used the key meanwhile, and the age is checked again.
+ */
+const OWN_WRITES = 2 * 60_000;
+
+/** Whether a retirement that broke off had passed the age check, and nothing else has changed the secret since. */
+export function hasPassedAgeCheck({ isForced, date }: RetirementRecord, lastChanged: Date | undefined): boolean {
+  return !isForced && lastChanged !== undefined && Math.abs(lastChanged.getTime() - Date.parse(date)) <= OWN_WRITES;
+}
 
 /** Throws `KEY_STILL_NEEDED` for a key with one of AWS's labels or the highest number (design.md, invariant 4). */
 export function requireOutOfUse(ring: RingState, number: KeyNumber, versionId: string): void {

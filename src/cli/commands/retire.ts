@@ -1,16 +1,21 @@
-import type { Tag } from '@aws-sdk/client-secrets-manager';
 import { KeyRotationError } from '../../keyring/error.ts';
 import { numberingLabel, type KeyNumber } from '../../keyring/key-number.ts';
-import { ringState, type RingState } from '../../keyring/ring-state.ts';
+import type { RingState } from '../../keyring/ring-state.ts';
 import { refused } from '../../steps/aws-error.ts';
 import { keepNumbers } from '../../steps/numbering.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import type { Census } from './census.ts';
-import { detachLabel } from './labels.ts';
-import { retiredKeys, retiredTag, retiredTagKey, type RetiredKey } from '../../keyring/retired-tag.ts';
+import { detachLabel, withoutLabels } from './labels.ts';
+import {
+  retiredKeys,
+  retiredTag,
+  retiredTagKey,
+  retirementRecords,
+  type RetiredKey,
+} from '../../keyring/retired-tag.ts';
 import { outdatedRecords } from './retired-tags.ts';
-import { requireNoRows, requireOldEnough, requireOutOfUse } from './retire-checks.ts';
-import { describedRing, refuseRotationUnderWay, type DescribedRing } from './ring.ts';
+import { hasPassedAgeCheck, requireNoRows, requireOldEnough, requireOutOfUse } from './retire-checks.ts';
+import { describedRing, refuseRotationUnderWay, stateChanged, type DescribedRing } from './ring.ts';
 import { listVersions } from './versions.ts';
 
 export interface RetireOptions {
@@ -28,8 +33,9 @@ export interface RetireResult {
 /**
  * Takes the numbering labels of keys away, so that AWS may delete them, and leaves a tag for each by which `restore`
  * finds it again. All checks come before the first write: `KEY_NEVER_ISSUED`, `KEY_STILL_NEEDED`, `ROTATION_UNDER_WAY`,
- * `TOO_EARLY_TO_RETIRE`, then the census (`NO_CENSUS`, `ROWS_STILL_NEED_KEY`). A retirement that broke off between tag
- * and label is finished by the same command: its age check was passed.
+ * `TOO_EARLY_TO_RETIRE`, then the census (`NO_CENSUS`, `ROWS_STILL_NEED_KEY`), and `STATE_CHANGED` where more would go
+ * than was asked about. A retirement that broke off between tag and label is finished by the same command: its age check
+ * was passed, unless it was forced or the secret has changed since (docs/adr/0013-what-counts-as-an-age-check.md).
  */
 export async function runRetire(
   deps: CommandDependencies,
@@ -38,39 +44,46 @@ export async function runRetire(
 ): Promise<RetireResult> {
   const first = await describedRing(deps);
   const going = await check(deps, first, numbers);
-  const alreadyRetired = numbers.filter((number) => !first.ring.versionOf.has(number));
-  if (going.length === 0) return { retired: [], alreadyRetired };
-  if (!force) {
-    const begun = retiredKeys(first.secret.Tags);
-    const isBegun = going.every((key) => begun.some((record) => isSameKey(record, key)));
-    if (!isBegun) requireOldEnough(first.secret.LastChangedDate, deps.now());
-    requireNoRows(
-      await census(going.map(({ number }) => number)),
-      going.map(({ number }) => number),
-    );
+  if (going.length > 0) {
+    if (!force) {
+      if (!going.every((key) => isPassed(key, first.secret)))
+        requireOldEnough(first.secret.LastChangedDate, deps.now());
+      const counted = going.map(({ number }) => number);
+      requireNoRows(await census(counted), counted);
+    }
+    await deps.confirm(question(going, force));
   }
-  await deps.confirm(question(going, force));
 
   const fresh = await describedRing(deps);
   const still = await check(deps, fresh, numbers);
-  await writeRecords(deps, fresh.secret.Tags, still);
+  if (!still.every((key) => going.some((asked) => isSameKey(asked, key)))) {
+    throw stateChanged(`Retiring ${numbers.join(', ')} has come to mean ${names(still)}`);
+  }
+  const alreadyRetired = [...new Set(numbers)].filter((number) => !fresh.ring.versionOf.has(number));
+  if (still.length === 0) return { retired: [], alreadyRetired };
+  await writeRecords(deps, fresh.secret, still, { numbers, force });
   for (const { number, versionId } of still) await detachLabel(deps, numberingLabel(number), versionId);
-  await keepNumbers(deps, deps.secretId, without(fresh.ring, still));
+  const labels = still.map(({ number }) => numberingLabel(number));
+  await keepNumbers(deps, deps.secretId, withoutLabels(fresh.ring, labels));
   return { retired: still, alreadyRetired };
 }
 
 /** What would go: each asked-for number that is on the ring, and every other number of its version. */
 async function check(
   deps: CommandDependencies,
-  { ring }: DescribedRing,
+  { secret, ring }: DescribedRing,
   numbers: readonly KeyNumber[],
 ): Promise<readonly RetiredKey[]> {
   const going = new Map<KeyNumber, RetiredKey>();
   const date = deps.now().toISOString();
+  const retired = new Set(retiredKeys(secret.Tags).map(({ number }) => number));
   for (const number of numbers) {
     if (number > ring.highestNumber) throw neverIssued(number, ring);
     const versionId = ring.versionOf.get(number);
-    if (versionId === undefined) continue;
+    if (versionId === undefined) {
+      if (!retired.has(number)) throw notRecorded(number);
+      continue;
+    }
     for (const [other, holder] of ring.versionOf) {
       if (holder !== versionId) continue;
       requireOutOfUse(ring, other, versionId);
@@ -81,21 +94,21 @@ async function check(
   return [...going.values()];
 }
 
-/** One call for all, before any label goes: a command that is killed then can be finished for each of them. */
+/**
+ * One call for all, before any label goes: a command that is killed then can be finished for each of them. A record that
+ * says as much already keeps its date.
+ */
 async function writeRecords(
   deps: CommandDependencies,
-  tags: readonly Tag[] | undefined,
+  secret: DescribedRing['secret'],
   going: readonly RetiredKey[],
+  { numbers, force }: { readonly numbers: readonly KeyNumber[]; readonly force: boolean },
 ): Promise<void> {
   const { secrets, secretId } = deps;
-  const before = retiredKeys(tags);
-  const missing = going.filter((key) => !before.some((record) => isSameKey(record, key)));
+  const missing = going.filter((key) => !isPassed(key, secret)).map((key) => ({ ...key, isForced: force }));
   const existing = new Set((await listVersions(deps)).map(({ VersionId }) => VersionId ?? ''));
-  const outdated = outdatedRecords(
-    tags,
-    existing,
-    going.map(({ number }) => number),
-  );
+  const kept = new Set([...numbers, ...going.map(({ number }) => number)]);
+  const outdated = outdatedRecords(secret.Tags, existing, [...kept]);
   try {
     if (outdated.length > 0) {
       await secrets.untagResource({ SecretId: secretId, TagKeys: outdated.map(({ number }) => retiredTagKey(number)) });
@@ -106,25 +119,35 @@ async function writeRecords(
   }
 }
 
+/** Whether a record says of this very key that its retirement began and that its age check counts. */
+function isPassed(key: RetiredKey, { Tags, LastChangedDate }: DescribedRing['secret']): boolean {
+  return retirementRecords(Tags).some((record) => isSameKey(record, key) && hasPassedAgeCheck(record, LastChangedDate));
+}
+
 function isSameKey(one: RetiredKey, other: RetiredKey): boolean {
   return one.number === other.number && one.versionId === other.versionId;
 }
 
-function without(ring: RingState, going: readonly RetiredKey[]): RingState {
-  const labels = new Set(going.map(({ number }) => numberingLabel(number)));
-  const kept = Object.entries(ring.stages).map(([id, stages]) => [id, stages.filter((label) => !labels.has(label))]);
-  return ringState(Object.fromEntries(kept) as Record<string, readonly string[]>);
-}
-
 function question(going: readonly RetiredKey[], force: boolean) {
-  const names = going.map(({ number, versionId }) => `key ${number} (version ${versionId})`).join(', ');
-  const action = `Retire ${names}: AWS may delete it from 24 hours on`;
+  const action = `Retire ${names(going)}: AWS may delete it from 24 hours on`;
   if (!force) return { action };
   return {
     action,
     risk: 'Forced: nobody has counted the rows that still need it, or waited for writers that still have it. Such rows are lost for good once AWS has deleted the version.',
     answer: going.map(({ number }) => number).join(' '),
   };
+}
+
+function names(keys: readonly RetiredKey[]): string {
+  return keys.map(({ number, versionId }) => `key ${number} (version ${versionId})`).join(', ');
+}
+
+/** A number below the highest that is nowhere: nothing tells a retirement long ago from a number that was never given. */
+function notRecorded(number: KeyNumber): KeyRotationError {
+  return new KeyRotationError(
+    'KEY_NEVER_ISSUED',
+    `There is no key ${number} on the ring, and no record that it was retired: the number was never given, or the record went with its version. There is nothing to retire. 'pazpaz-keys status' lists the keys.`,
+  );
 }
 
 function neverIssued(number: KeyNumber, ring: RingState): KeyRotationError {

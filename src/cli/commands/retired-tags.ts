@@ -5,7 +5,7 @@ import { retiredKeys, type RetiredKey } from '../../keyring/retired-tag.ts';
 /** Records that stay; a secret can have 50 tags in all. */
 const MAX_RECORDS = 20;
 
-/** The records that have to go when `added` come: those whose version is gone, and the oldest beyond 20. */
+/** The records that have to go when `added` come or stay: those whose version is gone, and the oldest beyond 20. */
 export function outdatedRecords(
   tags: readonly Tag[] | undefined,
   existingVersions: ReadonlySet<string>,

@@ -1,6 +1,7 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import { isKeyRotationError, KeyRotationError } from '../../keyring/error.ts';
 import type { KeyMaterial } from '../../keyring/key-material.ts';
+import type { StoredKey } from '../../keyring/key-value.ts';
 import { ringState, type RingState } from '../../keyring/ring-state.ts';
 import { pendingKind } from '../../steps/adoption.ts';
 import { requireFreeSlots } from '../../steps/numbering.ts';
@@ -22,17 +23,21 @@ export async function describedRing(deps: CommandDependencies): Promise<Describe
 
 /**
  * Runs a command's body on a fresh reading, and again from its first check whenever a label moved under it; then puts
- * back any numbering label that got lost on the way. `body` resolves to whether it wrote.
+ * back any numbering label that got lost on the way. `body` resolves to the ring as it then is: the very one that it was
+ * given where it wrote no value and no label.
  */
 export async function onFreshRing(
   deps: CommandDependencies,
-  body: (described: DescribedRing) => Promise<boolean>,
+  body: (described: DescribedRing) => Promise<RingState>,
 ): Promise<void> {
-  await fromFreshState(
-    deps,
-    () => describedRing(deps),
-    deps.secretId,
-    async (described) => ((await body(described)) ? { ...described.ring } : described.ring),
+  await fromFreshState(deps, () => describedRing(deps), deps.secretId, body);
+}
+
+/** What was confirmed is not what would happen now. `found`: what is different, without a full stop. */
+export function stateChanged(found: string): KeyRotationError {
+  return new KeyRotationError(
+    'STATE_CHANGED',
+    `${found} since you were asked, so what you agreed to was not done. See how things stand (pazpaz-keys status); then run it again.`,
   );
 }
 
@@ -61,24 +66,41 @@ export async function requireSlots(deps: CommandDependencies, ring: RingState, f
 
 /** The key of a version; `undefined` where its value is no key. Throws `VERSION_UNREADABLE`, `VERSION_HAS_NO_VALUE`. */
 export async function keyOrNone(deps: CommandDependencies, versionId: string): Promise<KeyMaterial | undefined> {
+  return (await storedKeyOrNone(deps, versionId))?.key;
+}
+
+async function storedKeyOrNone(deps: CommandDependencies, versionId: string): Promise<StoredKey | undefined> {
   try {
-    return (await readKey(deps, deps.secretId, versionId)).key;
+    return await readKey(deps, deps.secretId, versionId);
   } catch (error) {
     if (isKeyRotationError(error, 'INVALID_KEY_VALUE')) return undefined;
     throw error;
   }
 }
 
-/** The same; `undefined` also for a version that cannot be read now. */
-export async function readableKey(deps: CommandDependencies, versionId: string): Promise<KeyMaterial | undefined> {
+/** A version's key and how it is spelled; `undefined` also for a version that cannot be read now. */
+export async function readableKey(deps: CommandDependencies, versionId: string): Promise<StoredKey | undefined> {
   try {
-    return await keyOrNone(deps, versionId);
+    return await storedKeyOrNone(deps, versionId);
   } catch (error) {
     if (isKeyRotationError(error, 'VERSION_UNREADABLE') || isKeyRotationError(error, 'VERSION_HAS_NO_VALUE')) {
       return undefined;
     }
     throw error;
   }
+}
+
+/** A version that readers find and that holds this key. */
+export async function versionOfKey(
+  deps: CommandDependencies,
+  ring: RingState,
+  wanted: KeyMaterial,
+): Promise<string | undefined> {
+  for (const versionId of new Set([...ring.numberOf.keys(), ring.current, ring.previous])) {
+    if (versionId === undefined) continue;
+    if ((await readableKey(deps, versionId))?.key.equals(wanted) === true) return versionId;
+  }
+  return undefined;
 }
 
 /** `key 3`, or the version of a key without a number. */

@@ -1,14 +1,14 @@
 import { KeyRotationError } from '../../keyring/error.ts';
-import type { RingState } from '../../keyring/ring-state.ts';
+import { AWS_LABELS, ringState, type RingState } from '../../keyring/ring-state.ts';
 import { adopt } from '../../steps/adopt.ts';
 import { moveLabel } from '../../steps/numbering.ts';
 import { readKey } from '../../steps/read-key.ts';
 import type { CommandDependencies } from '../dependencies.ts';
-import { detachLabel } from './labels.ts';
-import { describedRing, keyName, onFreshRing, requireSlots } from './ring.ts';
+import { detachLabel, withoutLabels } from './labels.ts';
+import { describedRing, keyName, onFreshRing, requireSlots, stateChanged } from './ring.ts';
 
 export interface RollbackOptions {
-  /** Goes back even if that makes a newer key current: a rollback of a rollback. */
+  /** Takes a rollback back: makes the newer key current again. */
   readonly undo?: boolean | undefined;
 }
 
@@ -21,43 +21,41 @@ export interface RollbackResult {
 
 /**
  * Moves `AWSCURRENT` back to the version with `AWSPREVIOUS`, after numbering both. The newer key keeps its number. Where
- * the current key is the older one already, nothing happens, so that a repeated rollback does not go forward again.
+ * the current key is the older one already, nothing happens, so that a repeated rollback does not go forward again; with
+ * `undo` only then something does (else `NOTHING_TO_UNDO`), so that a repeated undo does not go back again.
  *
  * Refuses without a previous key that can be read (`NOTHING_TO_ROLL_BACK_TO`, `INVALID_KEY_VALUE`,
  * `VERSION_UNREADABLE`), while `AWSPENDING` is on another version than the current one (`ROTATION_UNDER_WAY`), and
- * without a label for each number (`RING_FULL`), before it writes anything.
+ * without a label for each number (`RING_FULL`), before it writes anything; and where `AWSCURRENT` has moved since the
+ * question (`STATE_CHANGED`).
  */
 export async function runRollback(
   deps: CommandDependencies,
   { undo = false }: RollbackOptions,
 ): Promise<RollbackResult> {
   const { ring: before } = await describedRing(deps);
-  if (isRolledBack(before) && !undo) return alreadyBack(before);
-  const { current: left, previous: target } = await check(deps, before);
+  if (undo && !isRolledBack(before)) throw nothingToUndo(before);
+  if (!undo && isRolledBack(before)) return { outcome: 'is rolled back already', ...numbersIn(before) };
+  const { current, previous } = await check(deps, before);
   await deps.confirm({
-    action: `Move AWSCURRENT back from ${keyName(before, left)} to ${keyName(before, target)}`,
+    action: `Move AWSCURRENT back from ${keyName(before, current)} to ${keyName(before, previous)}`,
     risk: 'A rotation that is making its very last calls may promote its key once more; nothing is lost by that.',
   });
-  let result = alreadyBack(before);
+  let after = before;
   await onFreshRing(deps, async ({ ring }) => {
-    // Somebody else, or a call of ours whose answer got lost, was quicker.
-    if (ring.current === target) {
-      result = alreadyBack(ring);
-      return false;
-    }
-    const { current, previous } = await check(deps, ring);
+    after = ring;
+    // A move of ours whose answer got lost, or somebody else was quicker.
+    if (ring.current === previous && ring.previous === current) return ring;
+    if (ring.current !== current || ring.previous !== previous) throw stateChanged('AWSCURRENT has moved');
+    await check(deps, ring);
     // Otherwise a retry of the rotation would promote it again.
     if (ring.pending === current) await detachLabel(deps, 'AWSPENDING', current);
     const adopted = await adopt(deps, deps.secretId, ring);
     await moveLabel(deps, deps.secretId, { label: 'AWSCURRENT', to: previous, from: current });
-    result = {
-      outcome: 'rolled back',
-      current: adopted.numberOf.get(previous) ?? 0,
-      left: adopted.numberOf.get(current) ?? 0,
-    };
-    return true;
+    after = rolledBack(adopted, { current, previous });
+    return after;
   });
-  return result;
+  return { outcome: 'rolled back', ...numbersIn(after) };
 }
 
 interface BothKeys {
@@ -93,10 +91,32 @@ function isRolledBack({ numberOf, current, previous }: RingState): boolean {
   return now !== undefined && left !== undefined && left > now;
 }
 
-function alreadyBack({ numberOf, current, previous }: RingState): RollbackResult {
-  return {
-    outcome: 'is rolled back already',
-    current: numberOf.get(current ?? '') ?? 0,
-    left: numberOf.get(previous ?? '') ?? 0,
-  };
+function numbersIn({ numberOf, current, previous }: RingState): Pick<RollbackResult, 'current' | 'left'> {
+  return { current: numberOf.get(current ?? '') ?? 0, left: numberOf.get(previous ?? '') ?? 0 };
+}
+
+/** The ring once `AWSCURRENT` and `AWSPREVIOUS` have changed places, and `AWSPENDING` is off. */
+function rolledBack(ring: RingState, { current, previous }: BothKeys): RingState {
+  const { stages } = withoutLabels(ring, AWS_LABELS);
+  return ringState({
+    ...stages,
+    [previous]: [...(stages[previous] ?? []), 'AWSCURRENT'],
+    [current]: [...(stages[current] ?? []), 'AWSPREVIOUS'],
+  });
+}
+
+function nothingToUndo(ring: RingState): KeyRotationError {
+  const { current, left } = numbersIn(ring);
+  const found =
+    ring.previous === undefined
+      ? 'no version has AWSPREVIOUS'
+      : `${nameOf(current)} is current, and ${nameOf(left)}, which was left, is not newer`;
+  return new KeyRotationError(
+    'NOTHING_TO_UNDO',
+    `There is no rollback to take back: ${found}. To make the key before current again: pazpaz-keys rollback, without --undo.`,
+  );
+}
+
+function nameOf(number: number): string {
+  return number === 0 ? 'a version without a number' : `key ${number}`;
 }

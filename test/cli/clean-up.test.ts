@@ -1,0 +1,112 @@
+import { runCleanUp } from '../../src/cli/commands/clean-up.ts';
+import type { OperatorSecrets } from '../../src/cli/dependencies.ts';
+import { stopServices } from '../local/running-service.ts';
+import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';
+import { operatorOf } from './operator.ts';
+
+afterEach(stopServices);
+
+/** A rotation that has made its key and gone no further. */
+async function halfRotated(): Promise<TestRing> {
+  const ring = await ringWith(previous(1), current(2));
+  await ring.begin();
+  await ring.step('createSecret');
+  return ring;
+}
+
+/** The rotation goes on to its end, and the service takes AWSPENDING off. */
+async function finish(ring: TestRing): Promise<void> {
+  await ring.steps('setSecret', 'testSecret', 'finishSecret');
+  await ring.detach('AWSPENDING');
+}
+
+describe('rotate --clean-up ends the rotation that was asked about, or says that it has not', () => {
+  test('where it finishes during the question: its key is in use, and no tag says otherwise', async () => {
+    const ring = await halfRotated();
+    const { deps, changes } = operatorOf(ring);
+    await expect(runCleanUp({ ...deps, confirm: () => finish(ring) })).rejects.toMatchObject({
+      code: 'STATE_CHANGED',
+      message: expect.stringContaining('its rotation has finished') as string,
+    });
+    expect(changes).toEqual([]);
+    expect(ring.secret.tags).toEqual([]);
+    expect(ring.labels).toMatchObject({ 3: 'AWSCURRENT key-v3' });
+  });
+
+  test('where it finishes right before AWSPENDING is taken off', async () => {
+    const ring = await halfRotated();
+    const { deps } = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      updateSecretVersionStage: async (input) => {
+        await finish(ring);
+        return secrets.updateSecretVersionStage(input);
+      },
+    }));
+    await expect(runCleanUp(deps)).rejects.toMatchObject({ code: 'STATE_CHANGED' });
+    expect(ring.secret.tags).toEqual([]);
+    expect(ring.labels).toMatchObject({ 3: 'AWSCURRENT key-v3' });
+  });
+
+  test('where another rotation begins during the question', async () => {
+    const ring = await halfRotated();
+    const { deps, changes } = operatorOf(ring);
+    const confirm = async () => {
+      await ring.put(keyOf(9).toString('base64'));
+      await ring.begin();
+    };
+    await expect(runCleanUp({ ...deps, confirm })).rejects.toMatchObject({
+      code: 'STATE_CHANGED',
+      message: expect.stringContaining('Another rotation has begun') as string,
+    });
+    expect(changes).toEqual([]);
+    expect(ring.labels).toMatchObject({ 5: 'AWSPENDING' });
+  });
+
+  test('where somebody else ends it during the question, nothing is left to do', async () => {
+    const ring = await halfRotated();
+    const { deps, changes } = operatorOf(ring);
+    expect(await runCleanUp({ ...deps, confirm: () => ring.detach('AWSPENDING') })).toEqual({});
+    expect(changes).toEqual([]);
+  });
+});
+
+describe('the tag that a version never was in use', () => {
+  test('comes after AWSPENDING is off, so that a rotation cannot promote what has it', async () => {
+    const ring = await halfRotated();
+    const { deps, changes } = operatorOf(ring);
+    await runCleanUp(deps);
+    expect(changes.map(({ change }) => change)).toEqual(['label-detached', 'tag-set']);
+  });
+
+  test('is written although DescribeSecret still shows AWSPENDING for a moment', async () => {
+    const ring = await halfRotated();
+    const { deps } = operatorOf(ring, withStaleReading);
+    await runCleanUp(deps);
+    expect(ring.secret.tags.map(({ Key }) => Key)).toEqual([`pazpaz:abandoned:${ring.idOf(3)}`]);
+  });
+
+  test('is not given to a version that has another label', async () => {
+    const ring = await halfRotated();
+    await ring.label('mine', 3);
+    await runCleanUp(operatorOf(ring).deps);
+    expect(ring.labels).toMatchObject({ 3: 'mine' });
+    expect(ring.secret.tags).toEqual([]);
+  });
+});
+
+/** After each change of a label, the first description is the one from before. */
+function withStaleReading(secrets: OperatorSecrets): OperatorSecrets {
+  let stale: Awaited<ReturnType<OperatorSecrets['describeSecret']>> | undefined;
+  return {
+    ...secrets,
+    describeSecret: async (input) => {
+      const answer = stale ?? (await secrets.describeSecret(input));
+      stale = undefined;
+      return answer;
+    },
+    updateSecretVersionStage: async (input) => {
+      stale = await secrets.describeSecret({ SecretId: input.SecretId });
+      return secrets.updateSecretVersionStage(input);
+    },
+  };
+}
