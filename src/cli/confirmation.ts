@@ -16,10 +16,10 @@ export function confirmation(world: World, { dryRun, yes, confirm }: Answers): C
   return async (question) => {
     const { answer } = question;
     if (dryRun === true || (answer === undefined && yes === true)) return;
-    if (answer !== undefined && confirm !== undefined && words(confirm) === answer) return;
+    if (answer !== undefined && confirm !== undefined && isSame(confirm, answer)) return;
     if (world.stdin.isTTY !== true || world.stderr.isTTY !== true) throw cannotAsk(question);
-    const typed = words(await world.ask(`${about(question)}\n${prompt(answer)} `));
-    if (answer === undefined ? /^y(es)?$/i.test(typed) : typed === answer) return;
+    const typed = await world.ask(`${about(question)}\n${prompt(answer)} `);
+    if (answer === undefined ? /^y(es)?$/i.test(typed.trim()) : isSame(typed, answer)) return;
     throw new KeyRotationError('NOT_CONFIRMED', 'Not confirmed. Nothing was changed.');
   };
 }
@@ -40,9 +40,12 @@ function cannotAsk(question: Question): KeyRotationError {
   );
 }
 
+/** Whether both name the same things, in whatever order. */
+function isSame(one: string, other: string): boolean {
+  return words(one) === words(other);
+}
+
 function words(text: string): string {
-  return text
-    .split(/[\s,]+/)
-    .filter((word) => word !== '')
-    .join(' ');
+  const all = text.split(/[\s,]+/).filter((word) => word !== '');
+  return [...new Set(all)].sort().join(' ');
 }

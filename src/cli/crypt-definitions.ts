@@ -1,5 +1,7 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { isUtf8 } from 'node:buffer';
 import { buffer } from 'node:stream/consumers';
+import { KeyRotationError } from '../keyring/error.ts';
 import { KeyRing } from '../keyring/key-ring.ts';
 import { wrongUsage, type CommandDefinition } from './command.ts';
 import { rowBytes } from './row-text.ts';
@@ -21,7 +23,7 @@ export const ENCRYPT: CommandDefinition<CryptFlags> = {
   examples: ["printf %s 'Patient has diabetes' | pazpaz-keys encrypt --context patients:7:notes"],
   setUp: (command) => command.option(...CONTEXT, ''),
   run: async (session, { context }, _, world) => {
-    const plaintext = await standardInput(world);
+    const plaintext = requireText(await standardInput(world, 'pazpaz-keys encrypt < value.txt'));
     return withRing(session, (ring) => {
       const bytes = ring.encryptField(plaintext, context);
       const [usage] = ring.usage();
@@ -43,7 +45,7 @@ export const DECRYPT: CommandDefinition<CryptFlags> = {
   examples: ['pazpaz-keys decrypt --context patients:7:notes < value.txt'],
   setUp: (command) => command.option(...CONTEXT, ''),
   run: async (session, { context }, _, world) => {
-    const row = rowBytes((await standardInput(world)).toString('utf8'));
+    const row = rowBytes((await standardInput(world, 'pazpaz-keys decrypt < value.txt')).toString('utf8'));
     return withRing(session, async (ring) => {
       const plaintext = await ring.decryptField(row, context);
       const shown = world.stdout.isTTY === true ? printable(plaintext) : plaintext;
@@ -52,9 +54,18 @@ export const DECRYPT: CommandDefinition<CryptFlags> = {
   },
 };
 
-async function standardInput({ stdin }: World): Promise<Buffer> {
-  if (stdin.isTTY === true) wrongUsage('Give the value on standard input: pazpaz-keys decrypt < value.txt.');
+async function standardInput({ stdin }: World, example: string): Promise<Buffer> {
+  if (stdin.isTTY === true) wrongUsage(`Give the value on standard input: ${example}.`);
   return buffer(stdin);
+}
+
+/** Throws `INVALID_TEXT` for bytes that no `decryptField` would give back. */
+function requireText(bytes: Buffer): Buffer {
+  if (isUtf8(bytes)) return bytes;
+  throw new KeyRotationError(
+    'INVALID_TEXT',
+    'The value must be text in UTF-8, but standard input holds bytes that are none. Convert it (iconv), or encode binary data as base64 first.',
+  );
 }
 
 async function withRing<T>(session: Session, use: (ring: KeyRing) => Promise<T>): Promise<T> {

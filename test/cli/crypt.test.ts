@@ -48,6 +48,20 @@ describe('encrypt and decrypt', () => {
     expect(stderr).not.toContain(row);
   });
 
+  test('encrypt refuses bytes that decrypt could not give back', async () => {
+    const ring = await ringWith(current(1));
+    const { exitCode, stdout, stderr } = await pazpazKeys(ring, ['encrypt'], { stdin: Buffer.of(0x61, 0xff, 0xfe) });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toContain('INVALID_TEXT');
+    expect((await pazpazKeys(ring, ['encrypt'], { stdin: Buffer.from('é€😀') })).exitCode).toBe(0);
+  });
+
+  test.each([['encrypt'], ['decrypt']])('%s says at a terminal where the value has to come from', async (name) => {
+    const { exitCode, stderr } = await pazpazKeys(await ringWith(current(1)), [name], { answers: [] });
+    expect(exitCode).toBe(2);
+    expect(stderr.replace(/\s+/g, ' ')).toContain(`pazpaz-keys ${name} < value.txt`);
+  });
+
   test('never use the environment’s key', async () => {
     const ring = await ringWith();
     const environment = { ENCRYPTION_MASTER_KEY: keyOf(1).toString('base64') };
