@@ -36,7 +36,7 @@ test('whatever is chosen, no reference dangles and no resource waits for itself'
   );
 });
 
-test('C37: whatever is chosen, the schedule is made last, so the secret is empty when anything else fails', () => {
+test('C37: whatever is chosen, the schedule is made last, so the secret is empty when any other resource fails', () => {
   fc.assert(
     fc.property(choices, (parameters) => {
       const stack = deploy(parameters);
