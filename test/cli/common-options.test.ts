@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { Program } from '../data/processes.ts';
+import { buildInto } from '../bundle/built-lambda.ts';
 import { startService, stopServices } from '../local/running-service.ts';
 import { current, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
 import { openFrontDoor, type FrontDoor } from './front-door.ts';
@@ -20,13 +20,14 @@ const CONFIG = `[profile operator]
 region = eu-west-1
 `;
 
-let program: Program;
+jest.setTimeout(30_000);
+
 let folder: string;
 let door: FrontDoor | undefined;
 
 beforeAll(async () => {
-  program = await Program.build('src/cli/main.ts');
   folder = await mkdtemp(join(tmpdir(), 'options-'));
+  await buildInto(folder);
   await Promise.all([writeFile(join(folder, 'credentials'), OPERATOR), writeFile(join(folder, 'config'), CONFIG)]);
 });
 afterEach(async () => {
@@ -35,7 +36,6 @@ afterEach(async () => {
   await stopServices();
 });
 afterAll(async () => {
-  program.remove();
   await rm(folder, { recursive: true });
 });
 
@@ -50,7 +50,10 @@ async function pazpazKeys(args: readonly string[], variables: Readonly<Record<st
     AWS_EC2_METADATA_DISABLED: 'true',
     ...variables,
   };
-  const child = spawn(process.execPath, [program.path, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [join(folder, 'cli/pazpaz-keys.mjs'), ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const [stdout, stderr, [exitCode]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
