@@ -1,4 +1,5 @@
 import { runRollback } from '../../src/cli/commands/rollback.ts';
+import type { OperatorSecrets } from '../../src/cli/dependencies.ts';
 import type { Step } from '../../src/steps/rotation-request.ts';
 import { stopServices } from '../local/running-service.ts';
 import { current, holding, previous, ringWith } from '../rotation/ring.ts';
@@ -82,17 +83,42 @@ describe('rollback does what was agreed to, or nothing', () => {
     expect(ring.labels).toMatchObject({ 3: 'AWSPREVIOUS key-v3', 4: 'AWSCURRENT key-v4' });
   });
 
-  test('where a rotation finishes right before AWSCURRENT is moved', async () => {
-    const ring = await ringWith(1, previous(2), current(3));
-    let isFirst = true;
-    const { deps, changes } = operatorOf(ring, (secrets) => ({
-      ...secrets,
-      updateSecretVersionStage: async (input) => {
-        if (isFirst) await ring.rotate();
-        isFirst = false;
-        return secrets.updateSecretVersionStage(input);
+  test.each<[string, (secrets: OperatorSecrets, rotate: () => Promise<void>) => OperatorSecrets]>([
+    [
+      'after its last look',
+      (secrets, rotate) => {
+        let reads = 0;
+        return {
+          ...secrets,
+          getSecretValue: async (input) => {
+            reads += 1;
+            // The key before is read once before the question, and once after it.
+            if (reads === 2) await rotate();
+            return secrets.getSecretValue(input);
+          },
+        };
       },
-    }));
+    ],
+    [
+      'right before AWSCURRENT is moved',
+      (secrets, rotate) => {
+        let moves = 0;
+        return {
+          ...secrets,
+          updateSecretVersionStage: async (input) => {
+            moves += 1;
+            if (moves === 1) await rotate();
+            return secrets.updateSecretVersionStage(input);
+          },
+        };
+      },
+    ],
+  ])('where a rotation finishes %s', async (_, interrupted) => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const rotate = async (): Promise<void> => {
+      await ring.rotate();
+    };
+    const { deps, changes } = operatorOf(ring, (secrets) => interrupted(secrets, rotate));
     await expect(runRollback(deps, {})).rejects.toMatchObject({ code: 'STATE_CHANGED' });
     expect(changes).toEqual([]);
     expect(ring.labels).toMatchObject({ 3: 'AWSPREVIOUS key-v3', 4: 'AWSCURRENT key-v4' });
