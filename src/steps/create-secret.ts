@@ -39,7 +39,7 @@ export async function createSecret(deps: StepDependencies, request: RotationRequ
 }
 
 /** The labels that a whole rotation attaches: one for each of these versions that has no number yet. */
-function slotsNeeded(ring: RingState, token: string): number {
+export function slotsNeeded(ring: RingState, token: string): number {
   const versions = new Set([ring.previous, ring.current, token].filter((id) => id !== undefined));
   return [...versions].filter((id) => !ring.numberOf.has(id)).length;
 }

@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../../keyring/error.ts';
 import { awsErrorName, describeError, refused } from '../../steps/aws-error.ts';
+import { slotsNeeded } from '../../steps/create-secret.ts';
 import { requireFreeSlots } from '../../steps/numbering.ts';
-import type { RingState } from '../../keyring/ring-state.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { describedRing } from './ring.ts';
 
@@ -21,26 +21,19 @@ export interface RotateResult {
 export async function runRotate(deps: CommandDependencies): Promise<RotateResult> {
   const { secret, ring } = await describedRing(deps);
   const wasSwitchedOff = secret.RotationEnabled !== true;
-  requireFreeSlots(ring, slotsNeeded(ring));
+  const versionId = deps.newVersionId();
+  const pending = ring.pending === ring.current ? undefined : ring.pending;
+  requireFreeSlots(ring, slotsNeeded(ring, pending ?? versionId));
   try {
-    const versionId = deps.newVersionId();
     const answer = await deps.secrets.rotateSecret({ SecretId: deps.secretId, ClientRequestToken: versionId });
     return { versionId: answer.VersionId ?? versionId, outcome: 'started', wasSwitchedOff };
   } catch (error) {
     if (isReattempt(error)) {
-      const { pending } = (await describedRing(deps)).ring;
-      return { versionId: pending ?? ring.pending ?? '', outcome: 'taken up', wasSwitchedOff };
+      const now = (await describedRing(deps)).ring;
+      return { versionId: now.pending ?? ring.pending ?? '', outcome: 'taken up', wasSwitchedOff };
     }
     throw noFunction(error) ?? refused('RotateSecret', deps.secretId, error);
   }
-}
-
-/** A number for the new key and for each key in use that has none, as `createSecret` counts them. */
-function slotsNeeded(ring: RingState): number {
-  const pending = ring.pending === ring.current ? undefined : ring.pending;
-  const inUse = [ring.previous, ring.current, pending].filter((id) => id !== undefined);
-  const unnumbered = new Set(inUse.filter((id) => !ring.numberOf.has(id))).size;
-  return unnumbered + (pending === undefined ? 1 : 0);
 }
 
 function isReattempt(error: unknown): boolean {
