@@ -71,7 +71,11 @@ const RESULTS: Readonly<Record<string, Schema>> = {
     {},
     { versionId: TEXT, outcome: oneOf('started', 'taken up'), wasSwitchedOff: YES_OR_NO, keyNumber: COUNT },
   ),
-  rollback: object({ outcome: oneOf('rolled back', 'is rolled back already'), current: COUNT, left: COUNT }),
+  rollback: object({
+    outcome: oneOf('rolled back', 'is rolled back already'),
+    currentNumber: COUNT,
+    leftNumber: COUNT,
+  }),
   put: object({ versionId: TEXT, number: COUNT, isCurrent: YES_OR_NO, wasThere: YES_OR_NO }),
   adopt: object({}, { rescued: object({ versionId: TEXT, number: COUNT }) }),
   retire: object({ retired: listOf(object(RETIRED)), alreadyRetired: listOf(COUNT) }),

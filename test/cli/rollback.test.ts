@@ -13,7 +13,7 @@ describe('rollback', () => {
   test('moves AWSCURRENT back to the key before; both keep their numbers', async () => {
     const ring = await ringWith(1, previous(2), current(3));
     const { deps, questions } = operatorOf(ring);
-    expect(await runRollback(deps, {})).toEqual({ outcome: 'rolled back', current: 2, left: 3 });
+    expect(await runRollback(deps, {})).toEqual({ outcome: 'rolled back', currentNumber: 2, leftNumber: 3 });
     expect(ring.labels).toEqual({ 1: 'key-v1', 2: 'AWSCURRENT key-v2', 3: 'AWSPREVIOUS key-v3' });
     expect(questions).toHaveLength(1);
   });
@@ -26,7 +26,7 @@ describe('rollback', () => {
 
   test('leaves a current version that holds no key, and gives it no number', async () => {
     const ring = await ringWith(previous(1), holding('not a key', current()));
-    expect(await runRollback(operatorOf(ring).deps, {})).toMatchObject({ current: 1, left: 0 });
+    expect(await runRollback(operatorOf(ring).deps, {})).toMatchObject({ currentNumber: 1, leftNumber: 0 });
     expect(ring.labels).toEqual({ 1: 'AWSCURRENT key-v1', 2: 'AWSPREVIOUS' });
   });
 
@@ -35,7 +35,11 @@ describe('rollback', () => {
     await runRollback(operatorOf(ring).deps, {});
     const once = ring.snapshot;
     const again = operatorOf(ring);
-    expect(await runRollback(again.deps, {})).toEqual({ outcome: 'is rolled back already', current: 1, left: 2 });
+    expect(await runRollback(again.deps, {})).toEqual({
+      outcome: 'is rolled back already',
+      currentNumber: 1,
+      leftNumber: 2,
+    });
     expect(ring.snapshot).toBe(once);
     expect(again.questions).toEqual([]);
 
@@ -138,7 +142,11 @@ describe('rollback does what was agreed to, or nothing', () => {
     const ring = await ringWith(previous(1), current(2));
     const { deps, changes } = operatorOf(ring);
     const confirm = () => ring.label('AWSCURRENT', 1);
-    expect(await runRollback({ ...deps, confirm }, {})).toEqual({ outcome: 'rolled back', current: 1, left: 2 });
+    expect(await runRollback({ ...deps, confirm }, {})).toEqual({
+      outcome: 'rolled back',
+      currentNumber: 1,
+      leftNumber: 2,
+    });
     expect(changes).toEqual([]);
   });
 });

@@ -15,8 +15,8 @@ export interface RollbackOptions {
 export interface RollbackResult {
   readonly outcome: 'rolled back' | 'is rolled back already';
   /** Numbers of the key that is current now, and of the one that was left (0: it holds no key). */
-  readonly current: number;
-  readonly left: number;
+  readonly currentNumber: number;
+  readonly leftNumber: number;
 }
 
 /**
@@ -91,8 +91,8 @@ function isRolledBack({ numberOf, current, previous }: RingState): boolean {
   return now !== undefined && left !== undefined && left > now;
 }
 
-function numbersIn({ numberOf, current, previous }: RingState): Pick<RollbackResult, 'current' | 'left'> {
-  return { current: numberOf.get(current ?? '') ?? 0, left: numberOf.get(previous ?? '') ?? 0 };
+function numbersIn({ numberOf, current, previous }: RingState): Pick<RollbackResult, 'currentNumber' | 'leftNumber'> {
+  return { currentNumber: numberOf.get(current ?? '') ?? 0, leftNumber: numberOf.get(previous ?? '') ?? 0 };
 }
 
 /** The ring once `AWSCURRENT` and `AWSPREVIOUS` have changed places, and `AWSPENDING` is off. */
@@ -106,11 +106,11 @@ function rolledBack(ring: RingState, { current, previous }: BothKeys): RingState
 }
 
 function nothingToUndo(ring: RingState): KeyRotationError {
-  const { current, left } = numbersIn(ring);
+  const { currentNumber, leftNumber } = numbersIn(ring);
   const found =
     ring.previous === undefined
       ? 'no version has AWSPREVIOUS'
-      : `${nameOf(current)} is current, and ${nameOf(left)}, which was left, is not newer`;
+      : `${nameOf(currentNumber)} is current, and ${nameOf(leftNumber)}, which was left, is not newer`;
   return new KeyRotationError(
     'NOTHING_TO_UNDO',
     `There is no rollback to take back: ${found}. To make the key before current again: pazpaz-keys rollback, without --undo.`,

@@ -19,11 +19,11 @@ export function adoptLine({ rescued }: AdoptResult): string {
     : `Version ${rescued.versionId} can be read as key ${rescued.number}; every key in use has a number.`;
 }
 
-export function rollbackLine({ outcome, current, left }: RollbackResult): string {
-  const newer = left === 0 ? 'The version that was left holds no key.' : `Key ${left} goes on reading.`;
+export function rollbackLine({ outcome, currentNumber, leftNumber }: RollbackResult): string {
+  const newer = leftNumber === 0 ? 'The version that was left holds no key.' : `Key ${leftNumber} goes on reading.`;
   return outcome === 'rolled back'
-    ? `Now key ${current} is current again. ${newer}`
-    : `Key ${current} is current already, and key ${left}, which is newer, was left. To make that one current again: pazpaz-keys rollback --undo.`;
+    ? `Now key ${currentNumber} is current again. ${newer}`
+    : `Key ${currentNumber} is current already, and key ${leftNumber}, which is newer, was left. To make that one current again: pazpaz-keys rollback --undo.`;
 }
 
 export function retireLine({ retired, alreadyRetired }: RetireResult): string {
