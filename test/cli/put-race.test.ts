@@ -1,12 +1,14 @@
 import { runAdopt } from '../../src/cli/commands/adopt.ts';
 import { INCOMING_LABEL } from '../../src/cli/commands/incoming.ts';
 import { runPut, runPutNotCurrent } from '../../src/cli/commands/put.ts';
+import { runRetire } from '../../src/cli/commands/retire.ts';
 import { runStatus } from '../../src/cli/commands/status.ts';
+import { noCensus } from '../../src/cli/definitions.ts';
 import type { OperatorSecrets } from '../../src/cli/dependencies.ts';
 import { stopServices } from '../local/running-service.ts';
 import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';
 import { Rows } from '../rotation/rows.ts';
-import { operatorOf, valueOf } from './operator.ts';
+import { numbers, operatorOf, valueOf } from './operator.ts';
 
 afterEach(stopServices);
 
@@ -111,6 +113,18 @@ describe('put numbers and names the version that it stored,', () => {
     expect(ring.labels[2]).toMatch(/^key-v[0-9]+$/);
     expect(ring.labels[3]).toMatch(/^key-v[0-9]+$/);
   });
+});
+
+test('put gives no new number to a version that others have numbered, left and retired before it could', async () => {
+  const ring = await ringWith(current(1));
+  const others = async () => {
+    await runAdopt(operatorOf(ring).deps, {});
+    for (let rotation = 1; rotation <= 2; rotation += 1) await ring.rotate();
+    await runRetire(operatorOf(ring).deps, noCensus, { numbers: numbers(2), force: true });
+  };
+  const { deps } = operatorOf(ring, afterStoring(others));
+  await expect(runPut(deps, valueOf(9))).rejects.toMatchObject({ code: 'VERSION_IS_RETIRED' });
+  expect(ring.labels).toMatchObject({ 2: '' });
 });
 
 test('three puts at once, of which the first is killed: status names its version, and adopt --version-id rescues it', async () => {

@@ -1,5 +1,6 @@
 import { KeyRotationError } from '../../keyring/error.ts';
 import { writeKeyValue } from '../../keyring/key-value.ts';
+import { retiredKeys, type RetiredKey } from '../../keyring/retired-tag.ts';
 import { ringState, type RingState } from '../../keyring/ring-state.ts';
 import { adopt } from '../../steps/adopt.ts';
 import { attachNextNumber } from '../../steps/numbering.ts';
@@ -90,8 +91,10 @@ export async function runPutNotCurrent(deps: CommandDependencies, given: GivenVa
  */
 async function numberPut(deps: CommandDependencies, versionId: string): Promise<Omit<PutResult, 'wasThere'>> {
   let result = { versionId, number: 0, isCurrent: false };
-  await onFreshRing(deps, async ({ ring }) => {
+  await onFreshRing(deps, async ({ secret, ring }) => {
     const adopted = await adopt(deps, deps.secretId, ring);
+    const retired = retiredKeys(secret.Tags).find((key) => key.versionId === versionId);
+    if (retired !== undefined && !adopted.numberOf.has(versionId)) throw retiredSince(retired);
     const numbered = adopted.numberOf.has(versionId)
       ? adopted
       : await attachNextNumber(deps, deps.secretId, adopted, versionId);
@@ -136,6 +139,13 @@ async function valueFor(deps: CommandDependencies, ring: RingState, given: Given
 
 function withVersion(ring: RingState, versionId: string): RingState {
   return ringState({ ...ring.stages, [versionId]: [] });
+}
+
+function retiredSince({ number, versionId }: RetiredKey): KeyRotationError {
+  return new KeyRotationError(
+    'VERSION_IS_RETIRED',
+    `The key was stored as version ${versionId}, and somebody has numbered it, left it and retired it since. 'pazpaz-keys restore ${number}' brings it back under its own number.`,
+  );
 }
 
 function noCurrentKey(secretId: string): KeyRotationError {
