@@ -55,9 +55,11 @@ async function requireSlotsForAll(
 
 async function rescue(deps: CommandDependencies, versionId: string): Promise<KeyNumber> {
   let number: KeyNumber | undefined;
-  await onFreshRing(deps, async ({ ring }) => {
+  await onFreshRing(deps, async ({ secret, ring }) => {
     number = await numberOfKey(deps, ring, versionId);
     if (number !== undefined) return ring;
+    // It had its number at the first look, and somebody has retired it since.
+    requireNotRetired(secret, versionId);
     requireFreeSlots(ring, 1);
     await remember(deps, versionId);
     const rescued = await attachNextNumber(deps, deps.secretId, ring, versionId);
@@ -102,13 +104,7 @@ async function requireRescuable(
   versionId: string,
 ): Promise<void> {
   if (ring.numberOf.has(versionId)) return;
-  const retired = retiredKeys(secret.Tags).find((key) => key.versionId === versionId);
-  if (retired !== undefined) {
-    throw new KeyRotationError(
-      'VERSION_IS_RETIRED',
-      `Version ${versionId} is key ${retired.number}, retired on ${retired.date}. 'pazpaz-keys restore ${retired.number}' brings it back under its own number.`,
-    );
-  }
+  requireNotRetired(secret, versionId);
   if (ring.pending === versionId && ring.current !== versionId) {
     throw new KeyRotationError(
       'ROTATION_UNDER_WAY',
@@ -116,6 +112,15 @@ async function requireRescuable(
     );
   }
   await requireKeyIn(deps, versionId);
+}
+
+function requireNotRetired({ Tags }: DescribedRing['secret'], versionId: string): void {
+  const retired = retiredKeys(Tags).find((key) => key.versionId === versionId);
+  if (retired === undefined) return;
+  throw new KeyRotationError(
+    'VERSION_IS_RETIRED',
+    `Version ${versionId} is key ${retired.number}, retired on ${retired.date}. 'pazpaz-keys restore ${retired.number}' brings it back under its own number.`,
+  );
 }
 
 async function requireKeyIn(deps: CommandDependencies, versionId: string): Promise<void> {
