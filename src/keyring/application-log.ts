@@ -50,8 +50,11 @@ export interface ApplicationLogEntry {
   readonly [field: string]: string | number | undefined;
 }
 
-/** Takes the log of a ring. It must not block; what it throws is ignored, since no row may be lost for a log line. */
-export type ApplicationLogger = (entry: ApplicationLogEntry) => void;
+/**
+ * Takes the log of a ring. It must not block; what it throws, or its promise rejects with, is ignored, since no row may
+ * be lost for a log line.
+ */
+export type ApplicationLogger = (entry: ApplicationLogEntry) => unknown;
 
 export type ApplicationLog = (event: ApplicationEvent, fields: Readonly<Record<string, string | number>>) => void;
 
@@ -64,10 +67,15 @@ export const jsonLinesToStandardError: ApplicationLogger = (entry) => {
 export function applicationLog(logger: ApplicationLogger, wall: () => number): ApplicationLog {
   return (event, fields) => {
     const { level, message } = APPLICATION_EVENTS[event];
-    try {
-      logger({ timestamp: new Date(wall()).toISOString(), level, event, message, ...fields });
-    } catch {
-      // A broken logger is the logger's trouble.
-    }
+    withoutFailing(() => logger({ timestamp: new Date(wall()).toISOString(), level, event, message, ...fields }));
   };
+}
+
+/** Calls what the application brought: neither an error nor a rejected promise of its own gets any further. */
+export function withoutFailing(act: () => unknown): void {
+  try {
+    Promise.resolve(act()).catch(() => undefined);
+  } catch {
+    // A broken logger is the logger's trouble.
+  }
 }

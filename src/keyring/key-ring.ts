@@ -1,5 +1,5 @@
 import { openAwsSide, type AwsSide } from './aws-side.ts';
-import { seal } from './ciphertext.ts';
+import { notBytes, seal } from './ciphertext.ts';
 import { isKeyRotationError, type KeyRotationError } from './error.ts';
 import { failedWithEnvironmentKey } from './failed-decryption.ts';
 import { textOf } from './field.ts';
@@ -9,7 +9,7 @@ import { KeysAtHand } from './keys-at-hand.ts';
 import { ringClosed } from './limited-call.ts';
 import { pooledNonce } from './nonce-pool.ts';
 import type { NonceSource } from './nonce.ts';
-import { openAtHand, readRow, type Row } from './open-at-hand.ts';
+import { openAtHand, openUnderNumber, readRow, type Row } from './open-at-hand.ts';
 import { systemClock, type RingClock } from './ring-clock.ts';
 import type { CurrentKey } from './ring-keeper.ts';
 import { ringTimes, type KeyRingOptions } from './ring-options.ts';
@@ -50,14 +50,15 @@ export type DecryptedField = { readonly text: string } | { readonly error: KeyRo
  * The methods need no `this`: `const { encryptField, decryptField } = ring` works, and always uses the newest key.
  */
 export class KeyRing {
-  readonly #keys: KeysAtHand;
-  readonly #aws: AwsSide | undefined;
-  readonly #environmentKey: KeyMaterial | undefined;
+  #keys: KeysAtHand;
+  #aws: AwsSide | undefined;
+  #environmentKey: KeyMaterial | undefined;
   readonly #isLegacyRead: boolean;
   readonly #nonces: NonceSource;
   readonly #clock: RingClock;
   readonly #writers = new Map<string | undefined, Writer>();
   #writer: Writer | undefined;
+  #usageAtClose: readonly KeyUsage[] | undefined;
   #isClosed = false;
 
   private constructor(environmentKey: KeyMaterial | undefined, aws: AwsSide | undefined, options: KeyRingOptions) {
@@ -91,8 +92,9 @@ export class KeyRing {
    * (default: empty). The result is 29 bytes longer, up to 4 more under a number above 127. Takes microseconds and
    * never waits.
    *
-   * Throws `INVALID_TEXT` for a text or context that is no well-formed Unicode, `KEY_TOO_OLD` where AWS has not
-   * confirmed the key for `maxKeyAge`, `RING_CLOSED`.
+   * Throws `INVALID_TEXT` for a plaintext that is neither string nor bytes and for a text or context that is no
+   * well-formed Unicode, `KEY_TOO_OLD` where AWS has not confirmed the key for `maxKeyAge` (also after a sleep as long as
+   * that: `refresh` asks, and can be awaited), `RING_CLOSED`.
    */
   readonly encryptField = (plaintext: string | Uint8Array, context = ''): Buffer => {
     const wall = this.#clock.wall();
@@ -105,10 +107,10 @@ export class KeyRing {
 
   /**
    * Decrypts a field to its text; fetches its key if that is not at hand. A row in a text column is given as bytes:
-   * decoded from base64 if this ring wrote it, the bytes of the text if it is older data (`vN:…`, JSON).
+   * `rowFromText` gives them.
    *
    * Rejects with `TAMPERED_OR_WRONG_CONTEXT`, `KEY_RETIRED`, `KEY_NEVER_ISSUED`, `KEY_UNAVAILABLE` (the only one to try
-   * again later), `INVALID_CIPHERTEXT` (fewer than 28 bytes), `INVALID_KEY_VALUE` (the key's own value is none),
+   * again later), `INVALID_CIPHERTEXT` (no bytes, or fewer than 28), `INVALID_KEY_VALUE` (the key's own value is none),
    * `INVALID_TEXT` (what it holds is no UTF-8, or the context is no well-formed Unicode), `RING_CLOSED`. No failure has
    * a cause, and none shows any of the plaintext.
    */
@@ -129,27 +131,23 @@ export class KeyRing {
    */
   readonly decryptFieldSync = (bytes: Uint8Array, context = ''): string => {
     const row = this.#readRow(bytes, context);
-    return textOf(openAtHand(row, this.#keys, this.#isLegacyRead) ?? this.#giveUp(row));
+    return textOf(openAtHand(row, this.#keys, this.#isLegacyRead) ?? this.#openNow(row));
   };
 
   /**
    * Decrypts many fields, in their order. It never rejects for one of them: each is its text or its error, so that one
    * bad row does not hide a thousand good ones.
    */
-  readonly decryptFields = (fields: readonly EncryptedField[]): Promise<DecryptedField[]> =>
-    Promise.all(
-      fields.map(async ({ bytes, context }) => {
-        try {
-          return { text: await this.decryptField(bytes, context) };
-        } catch (error) {
-          if (isKeyRotationError(error)) return { error };
-          throw error;
-        }
-      }),
-    );
+  readonly decryptFields = async (fields: readonly EncryptedField[]): Promise<DecryptedField[]> => {
+    const given: unknown = fields;
+    if (!Array.isArray(given)) throw notBytes(given);
+    // Array.from, because map leaves out what an array does not have.
+    return Promise.all(Array.from(fields, (field) => this.#outcome(field)));
+  };
 
   /** How often each key has encrypted since the ring was opened: a gauge for the limit of 2^32. */
   readonly usage = (): readonly KeyUsage[] =>
+    this.#usageAtClose ??
     [...this.#writers].map(([versionId, { number, encryptions }]) => ({
       keyNumber: number,
       ...(versionId === undefined ? {} : { versionId }),
@@ -161,12 +159,42 @@ export class KeyRing {
     return this.#aws !== undefined && this.#aws.keeper.current === undefined;
   }
 
-  /** Ends its calls and timers, and lets go of its keys. Whatever is asked of it from now on fails with `RING_CLOSED`. */
-  readonly close = (): void => {
-    this.#isClosed = true;
-    this.#writer = undefined;
-    this.#aws?.keeper.close();
+  /**
+   * Asks AWS at once which key is current, for whoever wants to wait for it: a process that was asleep for longer than
+   * `maxKeyAge`, or one that was told of a rotation. Resolves when the ring has the answer; rejects with the reason where
+   * AWS names no current key that can be read (the ring goes on with what it has), or with `RING_CLOSED`. Nothing to do
+   * where the key is the environment's alone.
+   */
+  readonly refresh = async (): Promise<void> => {
+    if (this.#isClosed) throw ringClosed();
+    await this.#aws?.keeper.refresh();
   };
+
+  /**
+   * Ends its calls and timers, and lets go of its keys. Whatever is asked of it from now on fails with `RING_CLOSED`;
+   * `usage` still answers. Never throws.
+   */
+  readonly close = (): void => {
+    if (this.#isClosed) return;
+    this.#usageAtClose = this.usage();
+    this.#isClosed = true;
+    this.#aws?.keeper.close();
+    this.#aws = undefined;
+    this.#keys = new KeysAtHand();
+    this.#environmentKey = undefined;
+    this.#writer = undefined;
+    this.#writers.clear();
+  };
+
+  async #outcome(field: EncryptedField): Promise<DecryptedField> {
+    try {
+      if (!isObject(field)) throw notBytes(field);
+      return { text: await this.decryptField(field.bytes, field.context) };
+    } catch (error) {
+      if (isKeyRotationError(error)) return { error };
+      throw error;
+    }
+  }
 
   #readRow(bytes: Uint8Array, context: string): Row {
     if (this.#isClosed) throw ringClosed();
@@ -174,11 +202,18 @@ export class KeyRing {
   }
 
   #search(row: Row): Promise<Buffer> {
-    return this.#aws === undefined ? Promise.reject(failedWithEnvironmentKey(row.number)) : this.#aws.search.open(row);
+    return this.#aws === undefined ? Promise.resolve(this.#openAlone(row)) : this.#aws.search.open(row);
   }
 
-  #giveUp(row: Row): never {
-    throw this.#aws === undefined ? failedWithEnvironmentKey(row.number) : this.#aws.search.failureAtHand(row);
+  #openNow(row: Row): Buffer {
+    return this.#aws === undefined ? this.#openAlone(row) : this.#aws.search.openNow(row);
+  }
+
+  /** Where there is the environment's key alone, and no ring to look in. */
+  #openAlone(row: Row): Buffer {
+    const plaintext = openUnderNumber(row, this.#keys);
+    if (plaintext === undefined) throw failedWithEnvironmentKey(row.number);
+    return plaintext;
   }
 
   #currentWriter(wall: number, monotonic: number): Writer {
@@ -205,4 +240,8 @@ interface Writer {
   readonly key: KeyMaterial;
   readonly number: KeyNumber | 0;
   encryptions: number;
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
 }

@@ -1,6 +1,6 @@
 import type { KeyMaterial } from './key-material.ts';
 import type { KeyNumber } from './key-number.ts';
-import type { RingState } from './ring-state.ts';
+import { ringState, type RingState } from './ring-state.ts';
 
 /**
  * The keys that a process has in memory. A version's value never changes, so what is here stays, and a key that was
@@ -9,7 +9,7 @@ import type { RingState } from './ring-state.ts';
 export class KeysAtHand {
   readonly #ofVersion = new Map<string, KeyMaterial>();
   readonly #ofNumber = new Map<number, KeyMaterial>();
-  readonly #numberOf = new Map<string, KeyNumber>();
+  #numberOf: ReadonlyMap<string, KeyNumber> = new Map();
   readonly #inOrder: KeyMaterial[] = [];
 
   /** Every key once; first the one that opened a row without a number last, since the next such row is likely its too. */
@@ -41,9 +41,24 @@ export class KeysAtHand {
     return this.#numberOf.get(versionId) ?? 0;
   }
 
-  /** Takes over which version each number names. A number that is gone keeps its key here. */
+  /**
+   * Takes over which version each number names, from a description of the whole ring. A version whose label was taken
+   * away has no number any more; the number that is gone keeps its key here, for the rows that name it.
+   */
   setNumbers({ versionOf, numberOf }: RingState): void {
-    for (const [versionId, number] of numberOf) this.#numberOf.set(versionId, number);
+    this.#numberOf = numberOf;
+    this.#nameKeys(versionOf);
+  }
+
+  /** The same from the labels of one version, which say nothing of the others. */
+  setNumbersOf(versionId: string, labels: readonly string[]): void {
+    const { versionOf, numberOf } = ringState({ [versionId]: labels });
+    const others = [...this.#numberOf].filter(([other]) => other !== versionId);
+    this.#numberOf = new Map([...others, ...numberOf]);
+    this.#nameKeys(versionOf);
+  }
+
+  #nameKeys(versionOf: RingState['versionOf']): void {
     for (const [number, versionId] of versionOf) {
       const key = this.#ofVersion.get(versionId);
       if (key === undefined) this.#ofNumber.delete(number);

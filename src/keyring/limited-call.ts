@@ -4,23 +4,26 @@ import { sourceError, timeLimitError } from './source-error.ts';
 
 /** Makes calls that end: with their answer, at their time limit, or when the ring is closed. */
 export class LimitedCalls {
+  /** Milliseconds for one call, its retries included. */
+  readonly limit: number;
   readonly #clock: RingClock;
   readonly #secretId: string;
-  readonly #limit: number;
   readonly #running = new Set<(error: KeyRotationError) => void>();
+  #hasEnded = false;
 
-  /** `limit`: milliseconds for one call, its retries included. */
   constructor(clock: RingClock, secretId: string, limit: number) {
     this.#clock = clock;
     this.#secretId = secretId;
-    this.#limit = limit;
+    this.limit = limit;
   }
 
   /**
    * Resolves to what `call` answers. Rejects with an error of ours; then the signal that `call` was given is aborted.
-   * A call that ignores its signal (a credential provider that hangs, say) is left behind.
+   * A call that ignores its signal (a credential provider that hangs, say) is left behind. `limit`: where several calls
+   * share one time limit, what is left of it.
    */
-  run<T>(operation: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  run<T>(operation: string, call: (signal: AbortSignal) => Promise<T>, limit = this.limit): Promise<T> {
+    if (this.#hasEnded) return Promise.reject(ringClosed());
     return new Promise((resolve, reject) => {
       const controller = new AbortController();
       const giveUp = (error: KeyRotationError) => {
@@ -30,9 +33,9 @@ export class LimitedCalls {
       };
       const cancelLimit = this.#clock.schedule(
         () => {
-          giveUp(timeLimitError(operation, this.#secretId, this.#limit));
+          giveUp(timeLimitError(operation, this.#secretId, this.limit));
         },
-        this.#limit,
+        limit,
         false,
       );
       const end = () => {
@@ -55,6 +58,7 @@ export class LimitedCalls {
 
   /** Resolves after so many milliseconds, or when the ring is closed. */
   pause(milliseconds: number): Promise<void> {
+    if (this.#hasEnded) return Promise.resolve();
     return new Promise((resolve) => {
       const end = () => {
         cancel();
@@ -66,8 +70,9 @@ export class LimitedCalls {
     });
   }
 
-  /** Ends what is under way; each call rejects with `RING_CLOSED`. */
+  /** Ends what is under way, and what will be asked from now on: each call rejects with `RING_CLOSED`. */
   endAll(): void {
+    this.#hasEnded = true;
     for (const giveUp of [...this.#running]) giveUp(ringClosed());
   }
 }

@@ -1,4 +1,4 @@
-import type { ApplicationLog } from './application-log.ts';
+import { withoutFailing, type ApplicationLog } from './application-log.ts';
 import { KeyRotationError } from './error.ts';
 import type { KeyMaterial } from './key-material.ts';
 import type { KeyNumber } from './key-number.ts';
@@ -55,6 +55,8 @@ export class RingKeeper {
   #failureLoggedAt: Moment | undefined;
   #refreshing: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
+  /** Why the last refresh that has ended failed; `undefined` where it did not, or one is under way. */
+  #failure: KeyRotationError | undefined;
   #hasStopped = false;
 
   constructor(parts: RingKeeperParts) {
@@ -120,6 +122,11 @@ export class RingKeeper {
     return this.isClosed ? Promise.reject(ringClosed()) : this.#reader.key(versionId, this.#ring ?? ringState());
   }
 
+  /** Why a version could not be read when it was last tried; `undefined` where it could, or nobody tried. */
+  failureOf(versionId: string): KeyRotationError | undefined {
+    return this.#reader.failureOf(versionId);
+  }
+
   /**
    * Asks AWS for the labels, and reads the current key if it is not at hand; once, however many wait for it. Rejects
    * with the reason where AWS did not name a current key that can be read. From then on it goes on by itself, except
@@ -145,18 +152,19 @@ export class RingKeeper {
     this.#scheduleRetry();
   }
 
-  /** Ends every call and timer. */
+  /** Ends every call and timer. Never throws. */
   close(): void {
     if (this.isClosed) return;
     this.#phase = 'closed';
     this.#cancelTimer?.();
     this.calls.endAll();
-    this.#parts.source.close();
+    withoutFailing(this.#parts.source.close);
   }
 
   async #refresh(): Promise<void> {
     const startedAt = momentNow(this.#parts.clock);
     this.#attemptedAt = startedAt;
+    this.#failure = undefined;
     try {
       const ring = await this.#describe(startedAt);
       if (ring.current === undefined) throw noCurrentKey(this.#parts.settings.secretId);
@@ -189,20 +197,25 @@ export class RingKeeper {
   #succeeded(current: CurrentKey): void {
     if (this.isClosed) return;
     const { log, times, random, onRefreshed } = this.#parts;
+    const wasFallenBack = this.#phase === 'fallen back';
+    const hadFailed = this.#failureLoggedAt !== undefined;
     this.#current = current;
     this.#hasStopped = false;
-    if (this.#phase === 'fallen back') log('env_fallback_ended', this.#about);
-    else if (this.#failureLoggedAt !== undefined) log('key_ring_refreshed_again', this.#about);
     this.#phase = 'open';
     this.#failureLoggedAt = undefined;
     // Before the time to live ends, and not in step with the processes that were started together with this one.
     this.#schedule(times.timeToLive * (0.9 + 0.1 * random()));
+    // Last, since a logger is somebody else's code: it may close the ring.
+    if (wasFallenBack) log('env_fallback_ended', this.#about);
+    else if (hadFailed) log('key_ring_refreshed_again', this.#about);
     onRefreshed();
   }
 
   #failed(error: KeyRotationError): KeyRotationError {
     if (this.#phase === 'opening' || this.isClosed) return error;
     const { clock, log, times } = this.#parts;
+    this.#failure = error;
+    this.#scheduleRetry();
     if (this.#failureLoggedAt === undefined || millisecondsSince(this.#failureLoggedAt, clock) >= times.timeToLive) {
       this.#failureLoggedAt = momentNow(clock);
       log('key_ring_refresh_failed', {
@@ -212,7 +225,6 @@ export class RingKeeper {
         reason: error.message,
       });
     }
-    this.#scheduleRetry();
     return error;
   }
 
@@ -225,8 +237,9 @@ export class RingKeeper {
   #tooOld(current: CurrentKey): KeyRotationError {
     const { clock, times, log } = this.#parts;
     const age = ageInSeconds(current, clock);
-    const reason = this.#staleBecause?.message ?? 'No refresh was possible: was the process asleep?';
-    if (!this.#hasStopped) {
+    const reason = this.#failure?.message ?? 'AWS is being asked now (was the process asleep?): await ring.refresh().';
+    // Not before AWS was asked: a process that slept for a day is no outage.
+    if (this.#failure !== undefined && !this.#hasStopped) {
       this.#hasStopped = true;
       log('encryption_stopped', { ...this.#about, age_seconds: age, key_number: current.number, reason });
     }
@@ -245,6 +258,7 @@ export class RingKeeper {
 
   #schedule(milliseconds: number): void {
     this.#cancelTimer?.();
+    if (this.isClosed) return;
     const refresh = () => {
       this.refresh().catch(() => undefined);
     };

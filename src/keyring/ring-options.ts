@@ -9,7 +9,10 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 export const MAX_KEY_AGE = 24 * 3_600_000;
 
 export interface KeyRingOptions {
-  /** Milliseconds after which AWS is asked again which key is current: 1,000 to `maxKeyAge`. Default: 300,000. */
+  /**
+   * Milliseconds after which AWS is asked again which key is current: 1,000 to `maxKeyAge`. Default: 300,000. Half of
+   * `maxKeyAge` where that is less: a key that AWS confirms must not be too old while AWS is asked.
+   */
   readonly timeToLive?: number;
   /**
    * Milliseconds that a key may encrypt after AWS last confirmed that it is current: 1,000 to 86,400,000. Default:
@@ -44,9 +47,10 @@ export interface RingTimes {
 /** The times that `options` ask for. Throws `INVALID_SETTINGS` for one outside its range. */
 export function ringTimes(options: KeyRingOptions): RingTimes {
   const maxKeyAge = inRange('maxKeyAge', options.maxKeyAge ?? MAX_KEY_AGE, 1000, MAX_KEY_AGE);
+  const timeToLive = inRange('timeToLive', options.timeToLive ?? Math.min(300_000, maxKeyAge), 1000, maxKeyAge);
   return {
     maxKeyAge,
-    timeToLive: inRange('timeToLive', options.timeToLive ?? Math.min(300_000, maxKeyAge), 1000, maxKeyAge),
+    timeToLive: Math.min(timeToLive, maxKeyAge / 2),
     callTimeLimit: inRange('callTimeLimit', options.callTimeLimit ?? 5000, 1, 60_000),
   };
 }

@@ -1,11 +1,14 @@
 import { openLegacy, openNumbered } from './ciphertext.ts';
 import { versionsInUse } from './environment-key.ts';
-import { isKeyRotationError, KeyRotationError } from './error.ts';
+import { KeyRotationError } from './error.ts';
 import type { FailedSearch } from './failed-decryption.ts';
 import type { KeyMaterial } from './key-material.ts';
 import { legacyBoxes } from './legacy-forms.ts';
 import type { RingKeeper } from './ring-keeper.ts';
 import type { Row } from './open-at-hand.ts';
+
+/** Versions that a row has read at once: a whole ring takes three rounds, and a row never asks for all of it at a time. */
+const READ_TOGETHER = 6;
 
 /** What one row was tried with, beyond the keys that were at hand when it was handed in. */
 export class RowAttempts {
@@ -14,7 +17,6 @@ export class RowAttempts {
   readonly #boxes: readonly Uint8Array[];
   /** Keys that the row was tried with in every way that is left to be tried. */
   readonly #tried: Set<KeyMaterial>;
-  readonly #unread = new Map<string, KeyRotationError>();
   #ownKey: KeyMaterial | undefined;
 
   constructor(row: Row, keeper: RingKeeper, legacy: boolean) {
@@ -30,41 +32,57 @@ export class RowAttempts {
     return this.#ownKey !== undefined && this.#boxes.length === 0;
   }
 
+  /** Whether the row's own key could not be reached: then it is unavailable, whatever else might be asked for. */
+  get isOutOfReach(): boolean {
+    const versionId = this.#ownVersion();
+    return versionId !== undefined && this.#ownKey === undefined && this.#isOutOfReach(versionId);
+  }
+
   /** Tries the key that the row's number names, where the last description shows it and it was not tried yet. */
   async withOwnKey(): Promise<Buffer | undefined> {
     const versionId = this.#ownVersion();
-    if (versionId === undefined) return undefined;
-    const key = await this.#key(versionId);
+    const key = versionId === undefined ? undefined : await this.#key(versionId);
     if (key === undefined || key === this.#ownKey) return undefined;
     this.#ownKey = key;
     return this.#open(key);
   }
 
-  /** Tries every key of the ring that was not tried yet, one after the other; stops at the one that opens the row. */
-  async withEveryKey(): Promise<Buffer | undefined> {
+  /**
+   * Tries every key of the ring that was not tried yet, a few at a time; ends with the first that opens the row. Ends
+   * also where none of a few could be reached: then the others cannot be either, and each would cost its time.
+   */
+  async withEveryKey(signal: AbortSignal): Promise<Buffer | undefined> {
+    const versionIds = this.#versionsThatMayOpen().filter((versionId) => !this.#isTried(versionId));
+    for (let start = 0; start < versionIds.length; start += READ_TOGETHER) {
+      const group = versionIds.slice(start, start + READ_TOGETHER);
+      const plaintext = await firstOf(group.map((versionId) => this.#withVersion(versionId)));
+      if (plaintext !== undefined) return plaintext;
+      if (signal.aborted || group.every((versionId) => this.#isOutOfReach(versionId))) return undefined;
+    }
+    return undefined;
+  }
+
+  /** Tries what has come to hand meanwhile, for other rows too. */
+  withKeysAtHand(): Buffer | undefined {
     for (const versionId of this.#versionsThatMayOpen()) {
-      const key = await this.#key(versionId);
-      if (key === undefined || this.#tried.has(key)) continue;
-      const plaintext = this.#open(key);
+      const key = this.#keeper.keys.ofVersion(versionId);
+      const plaintext = key === undefined || this.#tried.has(key) ? undefined : this.#open(key);
       if (plaintext !== undefined) return plaintext;
     }
     return undefined;
   }
 
-  /** What is known once all attempts failed. `stale`: why there is no fresh description, if there is none. */
+  /**
+   * What is known once all attempts failed. `stale`: why there is no fresh description, or why the search ended early.
+   * A key of the ring that is not at hand was not tried, whatever the reason.
+   */
   outcome(stale: KeyRotationError | undefined): FailedSearch {
-    const { ring, isReplica } = this.#keeper;
-    return { number: this.#row.number, ring, isReplica, unread: this.#unread, stale };
-  }
-
-  /** What is known where only the keys at hand were tried. */
-  outcomeAtHand(isUnknown: boolean): FailedSearch {
-    const { keys } = this.#keeper;
+    const { ring, isReplica, keys } = this.#keeper;
     const notAtHand = this.#versionsThatMayOpen().filter((versionId) => keys.ofVersion(versionId) === undefined);
-    return {
-      ...this.outcome(isUnknown ? notAtHandError('the number') : undefined),
-      unread: new Map(notAtHand.map((versionId) => [versionId, notAtHandError(`version ${versionId}`)])),
-    };
+    const why = (versionId: string) =>
+      this.#keeper.failureOf(versionId) ?? stale ?? notAtHandError(`version ${versionId}`);
+    const unread = new Map(notAtHand.map((versionId) => [versionId, why(versionId)]));
+    return { number: this.#row.number, ring, isReplica, unread, stale };
   }
 
   #open(key: KeyMaterial): Buffer | undefined {
@@ -89,22 +107,43 @@ export class RowAttempts {
     return isOwnOnly ? [own] : versionsInUse(ring);
   }
 
-  async #key(versionId: string): Promise<KeyMaterial | undefined> {
-    try {
-      const key = await this.#keeper.key(versionId);
-      this.#unread.delete(versionId);
-      return key;
-    } catch (error) {
-      if (!isKeyRotationError(error)) throw error;
-      this.#unread.set(versionId, error);
-      return undefined;
-    }
+  #isTried(versionId: string): boolean {
+    const key = this.#keeper.keys.ofVersion(versionId);
+    return key !== undefined && this.#tried.has(key);
+  }
+
+  #isOutOfReach(versionId: string): boolean {
+    return this.#keeper.failureOf(versionId)?.code === 'CANNOT_REACH_AWS';
+  }
+
+  async #withVersion(versionId: string): Promise<Buffer | undefined> {
+    const key = await this.#key(versionId);
+    return key === undefined || this.#tried.has(key) ? undefined : this.#open(key);
+  }
+
+  /** The key of a version, read if need be; `undefined` where it cannot be had, and `failureOf` says why. */
+  #key(versionId: string): Promise<KeyMaterial | undefined> {
+    return this.#keeper.key(versionId).catch(() => undefined);
   }
 }
 
-function notAtHandError(what: string): KeyRotationError {
+/** Says that something was not asked for: the synchronous form asks for nothing. */
+export function notAtHandError(what: string): KeyRotationError {
   return new KeyRotationError(
     'KEY_UNAVAILABLE',
     `This process has not fetched ${what}: await decryptField, which does, instead of decryptFieldSync.`,
   );
+}
+
+/** What the first of them gives that gives anything; `undefined` once none did. None of them rejects. */
+function firstOf<T>(attempts: readonly Promise<T | undefined>[]): Promise<T | undefined> {
+  return new Promise((resolve) => {
+    let left = attempts.length;
+    for (const attempt of attempts) {
+      void attempt.then((found) => {
+        left -= 1;
+        if (found !== undefined || left === 0) resolve(found);
+      });
+    }
+  });
 }

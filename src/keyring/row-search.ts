@@ -1,10 +1,10 @@
+import { isKeyRotationError, type KeyRotationError } from './error.ts';
 import { failedDecryption } from './failed-decryption.ts';
-import type { KeyRotationError } from './error.ts';
 import { ringClosed } from './limited-call.ts';
 import { millisecondsSince, momentNow, type Moment, type RingClock } from './ring-clock.ts';
 import type { RingKeeper } from './ring-keeper.ts';
 import { openUnderNumber, type Row } from './open-at-hand.ts';
-import { RowAttempts } from './row-attempts.ts';
+import { notAtHandError, RowAttempts } from './row-attempts.ts';
 
 /** Rows that no key at hand opens, forged ones too, cause at most one description in this time (milliseconds). */
 const LOOKUP_INTERVAL = 3000;
@@ -21,7 +21,13 @@ const MAX_ABSENT_NUMBERS = 1000;
  */
 const HEAD_START = 10;
 
-/** Looks for the key of rows that no key at hand opens, with a bounded number of calls for however many rows. */
+/** What a search is called in an error. */
+const SEARCH = "the search for a row's key";
+
+/**
+ * Looks for the key of rows that no key at hand opens, with a bounded number of calls for however many rows. All calls
+ * of one row together have the time limit of one.
+ */
 export class RowSearch {
   readonly #keeper: RingKeeper;
   readonly #clock: RingClock;
@@ -43,30 +49,39 @@ export class RowSearch {
    * that or with any key of the ring that is not at hand. Rejects as `failedDecryption` says.
    */
   async open(row: Row): Promise<Buffer> {
-    const askedAt = momentNow(this.#clock);
     const attempts = new RowAttempts(row, this.#keeper, this.#legacy);
-    const plaintext =
-      (await attempts.withOwnKey()) ??
-      (await this.#afterLookup(row, attempts)) ??
-      (await this.#afterLaterLookup(row, attempts, askedAt)) ??
-      openUnderNumber(row, this.#keeper.keys);
+    let endedEarly: KeyRotationError | undefined;
+    let plaintext: Buffer | undefined;
+    try {
+      plaintext = await this.#search(row, attempts);
+    } catch (error) {
+      if (!isKeyRotationError(error)) throw error;
+      endedEarly = error;
+    }
+    plaintext ??= attempts.withKeysAtHand() ?? openUnderNumber(row, this.#keeper.keys);
     if (plaintext !== undefined) return plaintext;
     if (this.#keeper.isClosed) throw ringClosed();
-    this.#rememberAbsence(row);
-    throw failedDecryption(attempts.outcome(this.#keeper.staleBecause));
+    const stale = endedEarly ?? this.#keeper.staleBecause;
+    if (stale === undefined) this.#rememberAbsence(row);
+    throw failedDecryption(attempts.outcome(stale));
   }
 
   /**
-   * Why a row is not opened by what is at hand, as far as that can be said without asking AWS. Where its key may be had,
+   * Opens a row with what is at hand, or throws as far as that can be said without asking AWS. Where its key may be had,
    * a search for it starts, so that another try a moment later succeeds; one such search at a time.
    */
-  failureAtHand(row: Row): KeyRotationError {
+  openNow(row: Row): Buffer {
+    const plaintext = openUnderNumber(row, this.#keeper.keys);
+    if (plaintext !== undefined) return plaintext;
     const attempts = new RowAttempts(row, this.#keeper, this.#legacy);
-    const failure = failedDecryption(attempts.outcomeAtHand(this.#isUnknown(row)));
+    const isOpen = this.#isUnknown(row) || (this.#isNext(row) && this.#isOutdated());
+    const failure = failedDecryption(
+      attempts.outcome(isOpen ? notAtHandError('the number') : this.#keeper.staleBecause),
+    );
     if (failure.code === 'KEY_UNAVAILABLE' && this.#background === undefined) {
       this.#background = this.#searchInBackground(row);
     }
-    return failure;
+    throw failure;
   }
 
   async #searchInBackground(row: Row): Promise<void> {
@@ -79,30 +94,55 @@ export class RowSearch {
     }
   }
 
-  async #afterLookup(row: Row, attempts: RowAttempts): Promise<Buffer | undefined> {
-    if (attempts.isDecided) return undefined;
-    if (this.#needsLookup(row)) {
-      if (this.#lookup !== undefined) await this.#lookup;
-      else if (this.#pause() <= 0) await this.#lookUp();
-    }
-    return (await attempts.withOwnKey()) ?? (await attempts.withEveryKey());
+  /** Rejects with `CANNOT_REACH_AWS` at the time limit, with `RING_CLOSED` where the ring is closed meanwhile. */
+  async #search(row: Row, attempts: RowAttempts): Promise<Buffer | undefined> {
+    const { calls } = this.#keeper;
+    const askedAt = momentNow(this.#clock);
+    const plaintext = await calls.run(SEARCH, (signal) => this.#byThisDescription(row, attempts, signal));
+    if (plaintext !== undefined || !this.#mayHaveCome(row, attempts, askedAt)) return plaintext;
+    const timeLeft = calls.limit - (this.#clock.monotonic() - askedAt.monotonic);
+    await this.#nextTurn();
+    return calls.run(SEARCH, (signal) => this.#byNextDescription(attempts, signal), Math.max(1, timeLeft));
   }
 
-  /** For a number that the last description did not show, if it was asked for before the row was handed in. */
-  async #afterLaterLookup(row: Row, attempts: RowAttempts, askedAt: Moment): Promise<Buffer | undefined> {
-    const { staleBecause, describedAt } = this.#keeper;
-    // Where AWS does not answer, waiting for the next turn would only make everybody slow.
-    if (attempts.isDecided || !this.#isUnknown(row) || staleBecause !== undefined) return undefined;
-    if (describedAt !== undefined && describedAt.monotonic >= askedAt.monotonic - HEAD_START) return undefined;
-    await this.#nextTurn();
+  async #byThisDescription(row: Row, attempts: RowAttempts, signal: AbortSignal): Promise<Buffer | undefined> {
+    const plaintext = await attempts.withOwnKey();
+    if (plaintext !== undefined || attempts.isDecided || attempts.isOutOfReach || signal.aborted) return plaintext;
+    if (this.#needsLookup(row)) await this.#lookUpIfFree();
+    return this.#withRing(attempts, signal);
+  }
+
+  async #byNextDescription(attempts: RowAttempts, signal: AbortSignal): Promise<Buffer | undefined> {
     await this.#lookUp();
-    return (await attempts.withOwnKey()) ?? (await attempts.withEveryKey());
+    return this.#withRing(attempts, signal);
+  }
+
+  /** By the last description, and by one that came meanwhile, for which nobody waited. */
+  async #withRing(attempts: RowAttempts, signal: AbortSignal): Promise<Buffer | undefined> {
+    const { ring } = this.#keeper;
+    const plaintext = (await attempts.withOwnKey()) ?? (await attempts.withEveryKey(signal));
+    if (plaintext !== undefined || signal.aborted || this.#keeper.ring === ring) return plaintext;
+    return this.#withRing(attempts, signal);
   }
 
   #needsLookup(row: Row): boolean {
+    return this.#isUnknown(row) || this.#isOutdated();
+  }
+
+  /** Whether the last description is older than the interval in which a row may ask for another one. */
+  #isOutdated(): boolean {
     const { describedAt } = this.#keeper;
-    if (this.#isUnknown(row) || describedAt === undefined) return true;
-    return millisecondsSince(describedAt, this.#clock) >= LOOKUP_INTERVAL;
+    return describedAt === undefined || millisecondsSince(describedAt, this.#clock) >= LOOKUP_INTERVAL;
+  }
+
+  /**
+   * Whether the row's number may have come onto the ring after the last description was asked for, although that was
+   * not before the row was handed in. Where AWS does not answer, waiting for the next one would only make everybody slow.
+   */
+  #mayHaveCome(row: Row, attempts: RowAttempts, askedAt: Moment): boolean {
+    const { staleBecause, describedAt } = this.#keeper;
+    if (attempts.isDecided || staleBecause !== undefined || !(this.#isUnknown(row) || this.#isNext(row))) return false;
+    return describedAt === undefined || describedAt.monotonic < askedAt.monotonic - HEAD_START;
   }
 
   /** Whether the row names a number that is not on the ring, and that was not looked for just now. */
@@ -112,9 +152,16 @@ export class RowSearch {
     return absentSince === undefined || millisecondsSince(absentSince, this.#clock) >= ABSENT_MEMORY;
   }
 
+  /**
+   * Whether the row names the number that the next rotation gives. That it is absent is not believed for longer than
+   * one description: a forged row with this number must not make the first rows of the new key 'never issued'.
+   */
+  #isNext({ number }: Row): boolean {
+    return number !== undefined && number === (this.#keeper.ring?.highestNumber ?? 0) + 1;
+  }
+
   #rememberAbsence(row: Row): void {
-    const { ring, staleBecause } = this.#keeper;
-    if (ring === undefined || staleBecause !== undefined || !this.#isUnknown(row) || row.number === undefined) return;
+    if (this.#keeper.ring === undefined || row.number === undefined || !this.#isUnknown(row)) return;
     if (this.#absent.size >= MAX_ABSENT_NUMBERS) this.#absent.clear();
     this.#absent.set(row.number, momentNow(this.#clock));
   }
@@ -132,6 +179,13 @@ export class RowSearch {
     return this.#turn;
   }
 
+  /** Has AWS asked again, or waits for whoever does; not where it did not answer the last time: then nobody waits. */
+  async #lookUpIfFree(): Promise<void> {
+    if (this.#lookup === undefined && this.#pause() > 0) return;
+    const lookup = this.#lookUp();
+    if (this.#keeper.staleBecause === undefined) await lookup;
+  }
+
   /** A refresh for the sake of rows. What it found is with the keeper, why it failed too. */
   #lookUp(): Promise<void> {
     this.#lookup ??= this.#startLookup();
@@ -143,7 +197,9 @@ export class RowSearch {
     try {
       await this.#keeper.refresh();
     } catch {
-      // Kept by the keeper as `staleBecause`, or remembered with the version.
+      // Kept by the keeper as `staleBecause`, or remembered with the version. One that hung has used up its interval,
+      // and the next would begin at once.
+      this.#lookedUpAt = momentNow(this.#clock);
     } finally {
       this.#lookup = undefined;
     }

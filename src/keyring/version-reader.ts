@@ -5,10 +5,13 @@ import { readKeyValue } from './key-value.ts';
 import type { KeysAtHand } from './keys-at-hand.ts';
 import type { LimitedCalls } from './limited-call.ts';
 import { millisecondsSince, momentNow, type Moment, type RingClock } from './ring-clock.ts';
-import { ringState, type RingState } from './ring-state.ts';
+import type { RingState } from './ring-state.ts';
 import type { SecretSource, SecretVersion } from './secret-source.ts';
 
-/** How long a version that could not be read is let be, in milliseconds: what a storm of rows costs at most. */
+/**
+ * Shortest time that a version which could not be read is let be, in milliseconds: what a storm of rows costs at most.
+ * Where calls hang it is their time limit, or the failure of one row would be forgotten before the next row has it.
+ */
 const FAILURE_MEMORY = 3000;
 
 interface Failure {
@@ -47,8 +50,8 @@ export class VersionReader {
   key(versionId: string, ring: RingState): Promise<KeyMaterial> {
     const key = this.#parts.keys.ofVersion(versionId);
     if (key !== undefined) return Promise.resolve(key);
-    const failure = this.#freshFailure(versionId);
-    if (failure !== undefined) return Promise.reject(failure);
+    const failure = this.#failures.get(versionId);
+    if (failure !== undefined && this.#isFresh(failure)) return Promise.reject(failure.error);
     let reading = this.#underWay.get(versionId);
     if (reading === undefined) {
       reading = this.#read(versionId, ring).finally(() => this.#underWay.delete(versionId));
@@ -57,14 +60,20 @@ export class VersionReader {
     return reading;
   }
 
+  /** Why a version could not be read when it was last tried; `undefined` where it could, or nobody tried. */
+  failureOf(versionId: string): KeyRotationError | undefined {
+    return this.#failures.get(versionId)?.error;
+  }
+
   async #read(versionId: string, ring: RingState): Promise<KeyMaterial> {
     const { source, calls, keys, log, about } = this.#parts;
     try {
       const answer = await calls.run('GetSecretValue', (signal) => source.read(versionId, signal));
       const key = keyOf(answer);
+      this.#failures.delete(versionId);
       keys.add(key, versionId);
       // Number and value come from one answer; labels that are attached later come with the next description.
-      keys.setNumbers(ringState({ [versionId]: answer.VersionStages ?? ring.stages[versionId] ?? [] }));
+      keys.setNumbersOf(versionId, answer.VersionStages ?? ring.stages[versionId] ?? []);
       log('encryption_key_fetched_from_aws', {
         ...about,
         version_id: versionId,
@@ -102,14 +111,11 @@ export class VersionReader {
     return named;
   }
 
-  #freshFailure(versionId: string): KeyRotationError | undefined {
-    const failure = this.#failures.get(versionId);
-    if (failure === undefined) return undefined;
+  #isFresh({ error, at }: Failure): boolean {
+    const { clock, calls, timeToLive } = this.#parts;
     // A value never changes, so one that is no key is looked at again only in case our own reading was at fault.
-    const memory = failure.error.code === 'INVALID_KEY_VALUE' ? this.#parts.timeToLive : FAILURE_MEMORY;
-    if (millisecondsSince(failure.at, this.#parts.clock) < memory) return failure.error;
-    this.#failures.delete(versionId);
-    return undefined;
+    const memory = error.code === 'INVALID_KEY_VALUE' ? timeToLive : Math.max(FAILURE_MEMORY, calls.limit);
+    return millisecondsSince(at, clock) < memory;
   }
 }
 

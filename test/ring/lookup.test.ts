@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { encryptField } from '../../src/keyring/field.ts';
 import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { readVarint } from '../../src/keyring/varint.ts';
 import { errorOf } from '../keyring/error-of.ts';
 import { rejectionOf } from './rejection-of.ts';
 import { closeRings, RingWorld } from './ring-world.ts';
@@ -59,6 +60,9 @@ describe('a row under another key of the ring', () => {
     expect(error.message).toContain('key number 2');
     world.mendNetwork();
     await world.clock.advance(3000);
+    // The first row after an outage has AWS asked again, and does not wait for what may hang.
+    await reader.decryptField(row, CONTEXT).catch(() => undefined);
+    await world.clock.advance(0);
     expect(await reader.decryptField(row, CONTEXT)).toBe(NOTE);
   });
 
@@ -79,6 +83,90 @@ describe('a row under another key of the ring', () => {
     await world.label('key-v1', 2);
     await world.clock.advance(5 * 60_000);
     expect(await ring.decryptField(row, CONTEXT)).toBe(NOTE);
+  });
+});
+
+describe('a number whose label was moved by hand', () => {
+  test('to a version that is not at hand names that version from the next refresh on', async () => {
+    const world = await RingWorld.withKeys(3);
+    const strict = await world.open({ legacy: false });
+    expect(await strict.decryptField(rowUnder(world, 2), CONTEXT)).toBe(NOTE);
+    await world.unlabel('key-v2', 2);
+    await world.label('key-v2', 1);
+    await world.clock.advance(5 * 60_000);
+    const row = encryptField(NOTE, world.material(1), CONTEXT, { number: toKeyNumber(2) });
+    expect(await strict.decryptField(row, CONTEXT)).toBe(NOTE);
+  });
+
+  test('or taken away is written by no ring any more, a running one included', async () => {
+    const world = await RingWorld.withKeys(2);
+    const ring = await world.open();
+    await world.unlabel('key-v2', 2);
+    await world.clock.advance(5 * 60_000);
+    expect(readVarint(ring.encryptField(NOTE))).toBe(0);
+    await world.label('key-v2', 1);
+    await world.clock.advance(5 * 60_000);
+    expect(readVarint(ring.encryptField(NOTE))).toBe(0);
+    expect(readVarint((await world.open()).encryptField(NOTE))).toBe(0);
+    await world.unlabel('key-v2', 1);
+    await world.label('key-v2', 2);
+    await world.clock.advance(5 * 60_000);
+    expect(readVarint(ring.encryptField(NOTE))).toBe(2);
+  });
+});
+
+describe('the synchronous form', () => {
+  test('says of a tampered row what it is, though a value of the ring is no key', async () => {
+    const world = await RingWorld.withKeys(1);
+    await world.rotate(randomBytes(24).toString('base64'));
+    await world.rotate();
+    const ring = await world.open();
+    const row = flipped(rowUnder(world, 3));
+    expect(errorOf(() => ring.decryptFieldSync(row, CONTEXT)).code).toBe('KEY_UNAVAILABLE');
+    await world.clock.advance(0);
+    for (const wait of [0, 10_000, 60 * 60_000]) {
+      await world.clock.advance(wait);
+      world.forgetCalls();
+      expect(errorOf(() => ring.decryptFieldSync(row, CONTEXT)).code).toBe('TAMPERED_OR_WRONG_CONTEXT');
+      await world.clock.advance(0);
+      expect(world.calls).toEqual({ describe: 0, read: 0 });
+    }
+    const own = errorOf(() => ring.decryptFieldSync(rowUnder(world, 2), CONTEXT));
+    expect(own.code).toBe('INVALID_KEY_VALUE');
+  });
+
+  test('opens a row that a key at hand sealed under another number, as the other form does', async () => {
+    const world = await RingWorld.withKeys(1);
+    const ring = await world.open();
+    await rejectionOf(ring.decryptField(forged(77), CONTEXT));
+    const row = encryptField(NOTE, world.material(1), CONTEXT, { number: toKeyNumber(77) });
+    expect(ring.decryptFieldSync(row, CONTEXT)).toBe(NOTE);
+    expect(await ring.decryptField(row, CONTEXT)).toBe(NOTE);
+  });
+
+  test('says no more than unavailable of a number off the ring while AWS does not answer', async () => {
+    const world = await RingWorld.withKeys(3);
+    await world.unlabel('key-v1', 1);
+    const ring = await world.open();
+    const row = rowUnder(world, 1);
+    expect((await rejectionOf(ring.decryptField(row, CONTEXT))).code).toBe('KEY_RETIRED');
+    world.cutNetwork();
+    await world.clock.advance(5 * 60_000);
+    expect((await rejectionOf(ring.decryptField(row, CONTEXT))).code).toBe('KEY_UNAVAILABLE');
+    expect(errorOf(() => ring.decryptFieldSync(row, CONTEXT)).code).toBe('KEY_UNAVAILABLE');
+  });
+
+  test('does not take the next number for never issued on the word of an old description', async () => {
+    const world = await RingWorld.withKeys(1);
+    const ring = await world.open();
+    await rejectionOf(ring.decryptField(forged(2), CONTEXT));
+    expect(errorOf(() => ring.decryptFieldSync(forged(2), CONTEXT)).code).toBe('KEY_NEVER_ISSUED');
+    await world.rotate();
+    const row = rowUnder(world, 2);
+    await world.clock.advance(3000);
+    expect(errorOf(() => ring.decryptFieldSync(row, CONTEXT)).code).toBe('KEY_UNAVAILABLE');
+    await world.clock.advance(0);
+    expect(ring.decryptFieldSync(row, CONTEXT)).toBe(NOTE);
   });
 });
 
@@ -187,17 +275,68 @@ describe('rows that nobody can read', () => {
   test('are answered from memory for a bounded time, and a refresh that shows the number clears it', async () => {
     const world = await RingWorld.withKeys(1);
     const ring = await world.open();
-    const writer = await world.open();
-    const row = forged(2);
+    const row = forged(3);
     expect((await rejectionOf(ring.decryptField(row, CONTEXT))).code).toBe('KEY_NEVER_ISSUED');
     world.forgetCalls();
-    expect((await rejectionOf(ring.decryptField(row, CONTEXT))).code).toBe('KEY_NEVER_ISSUED');
+    expect(await world.clock.timeOf(rejectionOf(ring.decryptField(row, CONTEXT)))).toBe(0);
     expect(world.calls.describe).toBe(0);
     await world.rotate();
-    const real = rowUnder(world, 2);
+    await world.rotate();
+    const real = rowUnder(world, 3);
     await world.clock.advance(5 * 60_000);
     expect(await ring.decryptField(real, CONTEXT)).toBe(NOTE);
-    expect(writer.usage()).toEqual([]);
+  });
+
+  test('are looked for anew after ten seconds, though AWS was asked for another row just now', async () => {
+    const world = await RingWorld.withKeys(1);
+    const ring = await world.open();
+    await rejectionOf(ring.decryptField(forged(50), CONTEXT));
+    await world.clock.advance(9000);
+    const other = rejectionOf(ring.decryptField(forged(60), CONTEXT));
+    await world.clock.advance(0);
+    await other;
+    world.forgetCalls();
+    await world.clock.advance(500);
+    expect(await world.clock.timeOf(rejectionOf(ring.decryptField(forged(50), CONTEXT)))).toBe(0);
+    await world.clock.advance(600);
+    expect(await world.clock.timeOf(rejectionOf(ring.decryptField(forged(50), CONTEXT)))).toBeGreaterThan(1000);
+    expect(world.calls.describe).toBe(1);
+  });
+
+  test('fill no memory: after a thousand numbers the first is not known any more', async () => {
+    const world = await RingWorld.withKeys(1);
+    const ring = await world.open();
+    const numbers = Array.from({ length: 1001 }, (_, index) => index + 100);
+    const rejections = Promise.all(numbers.map((number) => rejectionOf(ring.decryptField(forged(number), CONTEXT))));
+    await world.clock.advance(500);
+    await rejections;
+    expect(await world.clock.timeOf(rejectionOf(ring.decryptField(forged(1100), CONTEXT)))).toBe(0);
+    expect(await world.clock.timeOf(rejectionOf(ring.decryptField(forged(100), CONTEXT)))).toBeGreaterThan(0);
+  });
+
+  test('do not make the first rows of the next key never issued', async () => {
+    const world = await RingWorld.withKeys(1);
+    const ring = await world.open();
+    await rejectionOf(ring.decryptField(forged(2), CONTEXT));
+    await world.clock.advance(200);
+    await world.rotate();
+    const row = (await world.open()).encryptField(NOTE, CONTEXT);
+    world.forgetCalls();
+    const readings = Promise.all(Array.from({ length: 100 }, () => ring.decryptField(row, CONTEXT)));
+    expect(await world.clock.timeOf(readings)).toBeLessThanOrEqual(3000);
+    expect(new Set(await readings)).toEqual(new Set([NOTE]));
+    expect(world.calls).toEqual({ describe: 1, read: 1 });
+  });
+
+  test('of the next number each wait for one description, and no longer', async () => {
+    const world = await RingWorld.withKeys(1);
+    const ring = await world.open();
+    await rejectionOf(ring.decryptField(forged(2), CONTEXT));
+    for (let row = 0; row < 3; row += 1) {
+      const rejection = rejectionOf(ring.decryptField(forged(2), CONTEXT));
+      expect(await world.clock.timeOf(rejection)).toBeLessThanOrEqual(3000);
+      expect((await rejection).code).toBe('KEY_NEVER_ISSUED');
+    }
   });
 
   test('a number that came into being during a storm of forged ones is found, within its turn', async () => {
@@ -232,21 +371,4 @@ describe('rows that nobody can read', () => {
     }
     expect(world.calls).toEqual({ describe: 0, read: 2 });
   });
-});
-
-test('a batch gives every text in its order, and the error of the one that has none', async () => {
-  const world = await RingWorld.withKeys(3);
-  const ring = await world.open();
-  const answers = await ring.decryptFields([
-    { bytes: rowUnder(world, 1), context: CONTEXT },
-    { bytes: flipped(rowUnder(world, 2)), context: CONTEXT },
-    { bytes: rowUnder(world, 3), context: CONTEXT },
-    { bytes: ring.encryptField('') },
-  ]);
-  expect(answers).toMatchObject([
-    { text: NOTE },
-    { error: { code: 'TAMPERED_OR_WRONG_CONTEXT' } },
-    { text: NOTE },
-    { text: '' },
-  ]);
 });

@@ -45,6 +45,28 @@ export class ManualClock implements RingClock {
     this.#move(milliseconds);
   }
 
+  /** The machine sleeps: its monotonic clock stands still. */
+  suspend(milliseconds: number): void {
+    this.#wall += milliseconds;
+  }
+
+  /**
+   * Moves on in small steps until the promise is settled, and gives how many milliseconds that took; at most
+   * `limit`, and one step more where it was not settled then.
+   */
+  async timeOf(promise: Promise<unknown>, limit = 60_000): Promise<number> {
+    let settlements = 0;
+    const count = () => {
+      settlements += 1;
+    };
+    promise.then(count, count);
+    const step = 100;
+    await settle();
+    let time = 0;
+    for (; settlements === 0 && time <= limit; time += step) await this.advance(step);
+    return time;
+  }
+
   /** Somebody sets the wall clock. */
   setWall(by: number): void {
     this.#wall += by;

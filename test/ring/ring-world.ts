@@ -26,6 +26,8 @@ export class RingWorld {
   /** Bytes of each key, by its number. */
   readonly keyBytes = new Map<number, Buffer>();
   readonly versionIds = new Map<number, string>();
+  readonly #hung: string[] = [];
+  #hanging: (operation: string, input: Readonly<Record<string, unknown>>) => boolean = () => false;
   settings: AwsSettings = {
     keySource: 'aws',
     environment: 'staging',
@@ -90,14 +92,19 @@ export class RingWorld {
     return this.service.call(operation, { SecretId: SECRET, ...input });
   }
 
-  /** Calls that applications made since `forgetCalls`. */
+  /** Calls that applications made since `forgetCalls`, those that hang included. */
   get calls(): { readonly describe: number; readonly read: number } {
     const { DescribeSecret = 0, GetSecretValue = 0 } = this.service.calls.counts;
-    return { describe: DescribeSecret, read: GetSecretValue };
+    const hanging = (operation: string) => this.#hung.filter((asked) => asked === operation).length;
+    return {
+      describe: DescribeSecret + hanging('DescribeSecret'),
+      read: GetSecretValue + hanging('GetSecretValue'),
+    };
   }
 
   forgetCalls(): void {
     this.service.calls.clear();
+    this.#hung.length = 0;
   }
 
   /** From now on every call fails, as where the network is cut. */
@@ -105,14 +112,25 @@ export class RingWorld {
     this.service.faults.set({ kind: 'drop', ...(operation === undefined ? {} : { operation }) });
   }
 
+  /** From now on calls get no answer at all, until they are given up; `versionId`: reading that version alone. */
+  hangNetwork(operation?: 'DescribeSecret' | 'GetSecretValue', versionId?: string): void {
+    this.#hanging = (asked, input) =>
+      (operation === undefined || asked === operation) && (versionId === undefined || input['VersionId'] === versionId);
+  }
+
   mendNetwork(): void {
     this.service.faults.clear();
+    this.#hanging = () => false;
   }
 
   /** The way of an application to the service: the answers of AWS JSON as the SDK would give them. */
   source(): SecretSource {
     const ask = async (operation: string, input: object, signal: AbortSignal): Promise<Record<string, unknown>> => {
       signal.throwIfAborted();
+      if (this.#hanging(operation, { ...input })) {
+        this.#hung.push(operation);
+        return new Promise(() => undefined);
+      }
       try {
         return await this.service.call(operation, { SecretId: SECRET, ...input });
       } catch (error) {
