@@ -11,7 +11,13 @@ export function createApp(ring: KeyRing, notes: Notes = new Map()): Express {
 
   app.put('/patients/:id/note', (request, response) => {
     const { id } = request.params;
-    notes.set(id, ring.encryptField(String(request.body), noteOf(id)));
+    const note: unknown = request.body;
+    // Express leaves the body undefined where it is no text/plain, and 'undefined' is nobody's note.
+    if (typeof note !== 'string') {
+      response.sendStatus(415);
+      return;
+    }
+    notes.set(id, ring.encryptField(note, noteOf(id)));
     response.sendStatus(204);
   });
 
@@ -32,13 +38,15 @@ export function createApp(ring: KeyRing, notes: Notes = new Map()): Express {
 }
 
 /** Tells 'try again' from 'give up', and says nothing else to the outside. */
-const answerFailure: ErrorRequestHandler = (error, _request, response, next) => {
+const answerFailure: ErrorRequestHandler = (error, request, response, next) => {
   if (!isKeyRotationError(error)) {
     next(error);
     return;
   }
-  console.error(JSON.stringify({ level: 'ERROR', event: 'note_unreadable', code: error.code, message: error.message }));
-  if (error.code === 'KEY_UNAVAILABLE') response.status(503).set('Retry-After', '5').end();
+  const event = request.method === 'GET' ? 'note_unreadable' : 'note_not_stored';
+  console.error(JSON.stringify({ level: 'ERROR', event, code: error.code, message: error.message }));
+  if (error.code === 'KEY_UNAVAILABLE' || error.code === 'KEY_TOO_OLD')
+    response.status(503).set('Retry-After', '5').end();
   else response.sendStatus(500);
 };
 
