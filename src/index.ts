@@ -1,5 +1,6 @@
 export { encryptField } from './keyring/key-in-hand.ts';
 export { decryptBytes, decryptField, type DecryptOptions, type EncryptOptions } from './keyring/field.ts';
+export { rowFromText } from './keyring/row-from-text.ts';
 export { KeyRing, type DecryptedField, type EncryptedField, type KeyUsage } from './keyring/key-ring.ts';
 export { MAX_KEY_AGE, type KeyRingOptions } from './keyring/ring-options.ts';
 export {
