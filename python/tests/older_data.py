@@ -3,13 +3,28 @@
 import base64
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 
 def old_box(key: bytes, text: str, nonce: bytes) -> bytes:
     return nonce + AESGCM(key).encrypt(nonce, text.encode(), None)
+
+
+def _json(box: bytes, indent: int | None = None) -> bytes:
+    form = {"version": "v3", "ciphertext": base64.b64encode(box).decode(), "algorithm": "AES-256-GCM"}
+    return json.dumps(form, indent=indent).encode()
+
+
+FORMS: dict[str, Callable[[bytes], bytes]] = {
+    "a": lambda box: box,
+    "b": lambda box: b"v1:" + box,
+    "c": lambda box: b"v7:" + base64.b64encode(box),
+    "d": _json,
+    "d, laid out": lambda box: _json(box, 2),
+}
+"""The forms of design.md, section 7."""
 
 
 def old_rows(key: bytes) -> Iterator[tuple[bytes, str]]:
@@ -20,8 +35,6 @@ def old_rows(key: bytes) -> Iterator[tuple[bytes, str]]:
         box = old_box(key, text, (start + os.urandom(12))[:12])
         yield box, text
         if index % 2 == 0:
-            yield b"v1:" + box, text
-            yield b"v7:" + base64.b64encode(box), text
-            form = {"version": "v3", "ciphertext": base64.b64encode(box).decode(), "algorithm": "AES-256-GCM"}
-            yield json.dumps(form, indent=index % 4 or None).encode(), text
+            for form in ("b", "c", "d" if index % 4 else "d, laid out"):
+                yield FORMS[form](box), text
     yield old_box(key, "", os.urandom(12)), ""

@@ -1,50 +1,20 @@
 """The rings of vectors/rings.json, as the TypeScript ring runs them too."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
 
 from pazpaz_keys import KeyMaterial, KeyRing, KeyRotationError, Settings, decrypt_field
 from pazpaz_keys.varint import read_varint
+from secret_in_memory import SecretInMemory
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "rings.json").read_text("utf-8"))
 KEYS = {name: KeyMaterial(bytes.fromhex(key)) for name, key in VECTORS["keys"].items()}
 ROWS = [(ring, row) for ring in VECTORS["rings"] for row in ring["rows"]]
-
-
-class Service:
-    """Answers as boto3's client would."""
-
-    def __init__(self, ring: dict[str, Any]) -> None:
-        self.ring = ring
-        self.is_silent = ring.get("aws") == "silent"
-
-    def describe_secret(self, *, SecretId: str) -> Mapping[str, Any]:  # noqa: N803
-        if self.is_silent:
-            raise EndpointConnectionError(endpoint_url="x")
-        primary_region = self.ring.get("primaryRegion")
-        return {
-            "ARN": f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{SecretId}-AbCdEf",
-            "VersionIdsToStages": {version["versionId"]: version["stages"] for version in self.ring["versions"]},
-        } | ({"PrimaryRegion": primary_region} if primary_region else {})
-
-    def get_secret_value(self, *, SecretId: str, VersionId: str = "") -> Mapping[str, Any]:  # noqa: ARG002, N803
-        if self.is_silent:
-            raise EndpointConnectionError(endpoint_url="x")
-        version = next(version for version in self.ring["versions"] if version["versionId"] == VersionId)
-        if version.get("denied"):
-            answer = {"Error": {"Code": "AccessDeniedException", "Message": "Access to KMS is not allowed"}}
-            raise ClientError(answer, "GetSecretValue")
-        return {
-            "VersionId": VersionId,
-            "SecretString": version["secretString"],
-            "VersionStages": version["stages"],
-        }
 
 
 @contextmanager
@@ -56,9 +26,9 @@ def opened(ring: dict[str, Any]) -> Iterator[KeyRing]:
         if is_local
         else Settings("staging", "us-east-1", "name", environment_key)
     )
-    service = Service(ring)
-    with KeyRing.open(settings, client=service, legacy=ring.get("legacy", True)) as open_ring:
-        service.is_silent = service.is_silent or ring.get("aws") == "silent after opening"
+    secret = SecretInMemory(ring)
+    with KeyRing.open(settings, client=secret, legacy=ring.get("legacy", True)) as open_ring:
+        secret.is_silent = secret.is_silent or ring.get("aws") == "silent after opening"
         yield open_ring
 
 

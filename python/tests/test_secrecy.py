@@ -5,13 +5,13 @@ import copy
 import io
 import json
 import logging
-import os
 import pickle
 import traceback
 from collections.abc import Callable
 
 import pytest
 
+from conftest import MovedClock
 from local_service import LocalService
 from pazpaz_keys import (
     InvalidKeyValueError,
@@ -22,9 +22,11 @@ from pazpaz_keys import (
     Settings,
     decrypt_field,
     encrypt_field,
+    load_settings,
 )
 from pazpaz_keys.key_value import read_key_value
 from rubbish_service import RUBBISH, RubbishService
+from secret_in_memory import secret_with
 
 KEY = bytes(range(100, 132))
 PLAINTEXT = "canary-plaintext"
@@ -70,17 +72,29 @@ def error_of(act: Callable[[], object]) -> KeyRotationError:
     return error.value
 
 
+def tampered(row: bytes) -> bytes:
+    return row[:-1] + bytes([row[-1] ^ 1])
+
+
 TRUNCATED = base64.b64encode(KEY).decode()[:-1]
 
 FAILURES: dict[str, Callable[[], object]] = {
-    "tampered": lambda: decrypt_field(encrypt_field(PLAINTEXT, KEY)[:-1] + b"\0", KEY),
+    "tampered": lambda: decrypt_field(tampered(encrypt_field(PLAINTEXT, KEY)), KEY),
     "no UTF-8": lambda: decrypt_field(encrypt_field(PLAINTEXT.encode() + b"\xff", KEY), KEY),
     "half a pair": lambda: encrypt_field(PLAINTEXT + "\ud83d", KEY),
-    "half a pair in the context": lambda: encrypt_field(PLAINTEXT, KEY, PLAINTEXT + "\ud83d"),
+    "half a pair in the context": lambda: encrypt_field(PLAINTEXT, KEY, "\ud83d"),
     "short key": lambda: encrypt_field(PLAINTEXT, KEY[:-1]),
     "value without padding": lambda: read_key_value(TRUNCATED),
     "value that is no JSON": lambda: read_key_value('{"encryption_key": "' + TRUNCATED + "}"),
     "value with two keys": lambda: read_key_value(f"{TRUNCATED} {TRUNCATED}"),
+    "binary value": lambda: read_key_value(None, KEY[1:]),
+    "key too long": lambda: KeyMaterial(KEY + KEY),
+    "settings with a key that is none": lambda: load_settings(
+        {"ENVIRONMENT": "local", "ENCRYPTION_MASTER_KEY": TRUNCATED}
+    ),
+    "settings with a key, but no region": lambda: load_settings(
+        {"ENVIRONMENT": "staging", "ENCRYPTION_MASTER_KEY": TRUNCATED + "="}
+    ),
 }
 
 
@@ -92,17 +106,44 @@ def test_errors_hold_neither_key_nor_plaintext_nor_a_cause(failure: Callable[[],
     assert error.__context__ is None
 
 
-def test_a_traceback_that_shows_local_variables_shows_no_plaintext_of_a_field_that_is_no_text() -> None:
-    material = KeyMaterial(KEY)
-    row = encrypt_field(PLAINTEXT.encode() + b"\xff", material)
-    try:
-        decrypt_field(row, material)
-    except KeyRotationError as error:
-        shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
+def test_a_traceback_that_shows_local_variables_shows_none_of_ours_with_a_key_or_a_plaintext(
+    failure: Callable[[], object],
+) -> None:
+    """As many reporters of errors do. What the caller has in its own variables is the caller's."""
+    shown = traceback.TracebackException.from_exception(error_of(failure), capture_locals=True)
     ours = [frame for frame in shown.stack if "pazpaz_keys" in frame.filename]
     assert ours
     for frame in ours:
-        assert not any(spelling in str(frame.locals) for spelling in SPELLINGS)
+        assert not any(spelling in str(frame.locals) for spelling in SPELLINGS), frame.name
+
+
+def test_failures_of_an_open_ring_show_no_key_either() -> None:
+    secret = secret_with(bytes(32), KEY)
+    secret.ring["versions"][0]["secretBinary"] = KEY[1:].hex()
+    clock = MovedClock()
+    settings = Settings("staging", "us-east-1", "name", KeyMaterial(KEY))
+    with KeyRing.open(settings, client=secret, clock=clock) as ring:
+        row = ring.encrypt_field(PLAINTEXT)
+        errors = [
+            error_of(lambda: ring.decrypt_field(tampered(row))),
+            error_of(lambda: ring.decrypt_field(b"\1" + row[1:])),
+            error_of(lambda: ring.decrypt_field(ring.encrypt_field(PLAINTEXT.encode() + b"\xff"))),
+            error_of(lambda: ring.encrypt_field(PLAINTEXT + "\ud83d")),
+        ]
+        secret.is_silent = True
+        clock.ahead += 100_000
+        errors += [error_of(ring.refresh), error_of(lambda: ring.encrypt_field(PLAINTEXT))]
+    errors += [error_of(lambda: ring.encrypt_field(PLAINTEXT)), error_of(lambda: ring.decrypt_field(row))]
+    expected = ["TAMPERED_OR_WRONG_CONTEXT", "INVALID_KEY_VALUE", "INVALID_TEXT", "INVALID_TEXT"]
+    expected += ["CANNOT_REACH_AWS", "KEY_TOO_OLD", "RING_CLOSED", "RING_CLOSED"]
+    assert [error.code for error in errors] == expected
+    for error in errors:
+        assert_silent(error)
+        shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+        for frame in shown.stack:
+            if "pazpaz_keys" in frame.filename:
+                assert not any(spelling in str(frame.locals) for spelling in SPELLINGS), frame.name
 
 
 def test_keys_settings_and_rings_do_not_print_their_key() -> None:
@@ -156,32 +197,50 @@ def test_the_log_of_a_whole_life_shows_no_key(
     assert parsed[1]["level"] == "INFO"
 
 
+def test_a_log_that_takes_in_everything_shows_no_key(
+    service: LocalService, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """botocore logs the answers of AWS at level DEBUG, and so do the libraries beneath it with what they send."""
+    service.create(name, base64.b64encode(KEY).decode())
+    caplog.set_level(logging.DEBUG)
+    settings = Settings("production", "us-east-1", name, None)
+    assert settings.encryption_key == KEY
+    with KeyRing.open(settings) as ring:
+        ring.decrypt_field(ring.encrypt_field(PLAINTEXT))
+    assert "botocore" in {record.name.split(".")[0] for record in caplog.records}
+    for spelling in SPELLINGS:
+        assert spelling not in caplog.text
+    # Other threads' calls are the application's own to log.
+    service.client.describe_secret(SecretId=name)
+    assert f'"Name":"{name}"' in caplog.text
+
+
+def test_a_broken_handler_of_the_log_loses_no_row(service: LocalService, name: str) -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError(record.getMessage())
+
+    service.create(name)
+    broken = Broken()
+    logger = logging.getLogger("pazpaz_keys")
+    logger.addHandler(broken)
+    level = logger.level
+    logger.setLevel(logging.DEBUG)
+    try:
+        with KeyRing.open(Settings("production", "us-east-1", name, KeyMaterial(KEY))) as ring:
+            assert ring.decrypt_field(ring.encrypt_field(PLAINTEXT)) == PLAINTEXT
+    finally:
+        logger.removeHandler(broken)
+        logger.setLevel(level)
+
+
 @pytest.mark.parametrize("kind", RUBBISH)
-def test_what_answers_instead_of_aws_is_not_quoted(kind: str) -> None:
+def test_what_answers_instead_of_aws_is_not_quoted(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     """A proxy's half answer may hold a key: only the name of the parser's error is kept."""
+    caplog.set_level(logging.DEBUG)
     with RubbishService(kind, TRUNCATED) as rubbish:
         settings = Settings("staging", "us-east-1", "a", None)
         error = error_of(lambda: KeyRing.open(settings, client=rubbish.client, call_time_limit=2.0))
     assert error.code == "CANNOT_REACH_AWS"
     assert TRUNCATED[:20] not in everything_printed(error)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_ring_opened_before_a_fork_works_in_the_child(service: LocalService, name: str) -> None:
-    service.create(name)
-    with KeyRing.open(Settings("staging", "us-east-1", name, None)) as ring:
-        row = ring.encrypt_field("text")
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                ring.refresh()
-                os.write(writer, ring.decrypt_field(row).encode())
-            finally:
-                os._exit(0)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as answer:
-            assert answer.read() == b"text"
-        os.waitpid(child, 0)
-        ring.refresh()
+    assert TRUNCATED[:20] not in caplog.text

@@ -51,6 +51,28 @@ def test_local_tries_aws_where_a_secret_is_named(service: LocalService, name: st
     assert load_settings(env).encryption_key == key
 
 
+def test_local_falls_back_to_its_own_key_where_the_secret_that_it_names_cannot_be_had(
+    service: LocalService, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    env = {"ENVIRONMENT": "local", "ENCRYPTION_MASTER_KEY": GUIDE_KEY} | AWS | {"SECRETS_MANAGER_KEY_NAME": name}
+    settings = load_settings(env)
+    assert settings.encryption_key == GUIDE_BYTES
+    with KeyRing.open(settings) as ring:
+        assert ring.is_fallen_back
+    assert service.calls().keys() == {"GetSecretValue", "DescribeSecret"}
+    assert event_names(caplog) == ["aws_unavailable_using_env_fallback"] * 2
+
+
+def test_local_without_a_key_of_its_own_has_no_fallback_for_a_secret_that_it_names(
+    service: LocalService, name: str
+) -> None:
+    settings = load_settings({"ENVIRONMENT": "local"} | AWS | {"SECRETS_MANAGER_KEY_NAME": name})
+    assert refusal(lambda: settings.encryption_key).code == "SECRET_NOT_FOUND"
+    assert refusal(lambda: KeyRing.open(settings)).code == "SECRET_NOT_FOUND"
+    service.create(name)
+    assert settings.encryption_key == GUIDE_BYTES
+
+
 @pytest.mark.parametrize("environment", ["staging", "production"])
 def test_staging_and_production_take_the_key_of_aws(
     service: LocalService, name: str, caplog: pytest.LogCaptureFixture, environment: str

@@ -5,6 +5,7 @@ from .errors import ErrorCode, InvalidKeyValueError, KeyRotationError
 from .field import decrypt_bytes, decrypt_field, encrypt_field
 from .key_material import KeyMaterial
 from .key_ring import KeyRing, KeyUsage
+from .row_from_text import row_from_text
 from .settings import Settings, load_settings
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "decrypt_field",
     "encrypt_field",
     "load_settings",
+    "row_from_text",
 ]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Literal
 
@@ -58,10 +59,14 @@ _MESSAGES: dict[Event, tuple[int, str]] = {
 
 
 def log_event(event: Event, fields: dict[str, str | int]) -> None:
-    """Logs an event; its name and fields are attributes of the record, and in the message for plain formatters."""
+    """Logs an event; its name and fields are attributes of the record, and in the message for plain formatters.
+
+    Raises nothing: no row may be lost, and no refresh left out, for a handler that is broken.
+    """
     level, message = _MESSAGES[event]
     detail = " ".join(f"{name}={value}" for name, value in fields.items())
-    _LOGGER.log(level, "%s: %s (%s)", event, message, detail, extra={"event": event, "event_fields": fields})
+    with suppress(Exception):
+        _LOGGER.log(level, "%s: %s (%s)", event, message, detail, extra={"event": event, "event_fields": fields})
 
 
 class JsonFormatter(logging.Formatter):

@@ -33,30 +33,61 @@ def seal(plaintext: bytes, key: KeyMaterial, number: int, context: bytes, nonce:
 
 def open_numbered(data: bytes, key: KeyMaterial, header_bytes: int, context: bytes) -> bytes | None:
     """Decrypts what ``seal`` wrote, whose number takes ``header_bytes``; None where the tag does not verify."""
-    return _open_box(data[header_bytes:], key, data[:header_bytes] + context)
+    return _open_box(data, header_bytes, key, data[:header_bytes] + context)
 
 
 def open_legacy(boxes: list[bytes], key: KeyMaterial) -> bytes | None:
     """The first of ``legacy_boxes`` that opens with this key and no additional data; None where none does."""
     for box in boxes:
-        plaintext = _open_box(box, key, None)
+        plaintext = _open_box(box, 0, key, None)
         if plaintext is not None:
             return plaintext
     return None
 
 
-def require_ciphertext_length(data: bytes) -> None:
-    """Raises ``INVALID_CIPHERTEXT`` for bytes that are too few to be a ciphertext, before any cryptography."""
-    if len(data) < MIN_CIPHERTEXT_BYTES:
+def ciphertext_bytes(data: object) -> bytes:
+    """A ciphertext as it was given, as bytes; database drivers give ``memoryview`` too.
+
+    Raises ``INVALID_CIPHERTEXT`` for what is no bytes (``None`` of a NULL, say), and for bytes that are too few to be a
+    ciphertext, before any cryptography.
+    """
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise not_bytes(data)
+    found = data if type(data) is bytes else bytes(data)
+    if len(found) < MIN_CIPHERTEXT_BYTES:
         raise KeyRotationError(
             "INVALID_CIPHERTEXT",
-            f"The ciphertext is too short: expected at least {MIN_CIPHERTEXT_BYTES} bytes, got {len(data)}. "
+            f"The ciphertext is too short: expected at least {MIN_CIPHERTEXT_BYTES} bytes, got {len(found)}. "
             "It was cut off, or it never was a ciphertext: look at the column that it comes from.",
         )
+    return found
+
+
+def not_bytes(found: object) -> KeyRotationError:
+    advice = (
+        "A text column holds base64: row_from_text decodes it first."
+        if isinstance(found, str)
+        else "Leave NULL values out, and look at what the database driver gives for the column."
+    )
+    return KeyRotationError("INVALID_CIPHERTEXT", f"A ciphertext is bytes, got {type(found).__name__}. {advice}")
+
+
+def plaintext_bytes(text: object) -> bytes:
+    """What is to be encrypted: a text as UTF-8, or bytes.
+
+    Raises ``INVALID_TEXT`` for anything else, and for a text that is no well-formed Unicode.
+    """
+    if isinstance(text, str):
+        return well_formed(text, "text")
+    if isinstance(text, (bytes, bytearray, memoryview)):
+        return bytes(text)
+    raise KeyRotationError("INVALID_TEXT", f"What is encrypted must be str or bytes, got {type(text).__name__}.")
 
 
 def well_formed(value: str, what: Literal["text", "context"]) -> bytes:
     """The value as UTF-8. Raises ``INVALID_TEXT`` where it holds half of a surrogate pair, which has no bytes there."""
+    if not isinstance(value, str):
+        raise KeyRotationError("INVALID_TEXT", f"The {what} must be str, got {type(value).__name__}.")
     try:
         return value.encode("utf-8")
     except UnicodeEncodeError:
@@ -69,10 +100,12 @@ def well_formed(value: str, what: Literal["text", "context"]) -> bytes:
     )
 
 
-def _open_box(box: bytes, key: KeyMaterial, additional: bytes | None) -> bytes | None:
-    if len(box) < MIN_CIPHERTEXT_BYTES:
+def _open_box(data: bytes, start: int, key: KeyMaterial, additional: bytes | None) -> bytes | None:
+    """Opens the ``nonce ‖ ciphertext ‖ tag`` that begins at ``start``."""
+    end_of_nonce = start + NONCE_BYTES
+    if len(data) < end_of_nonce + TAG_BYTES:
         return None
     try:
-        return key.aead.decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], additional)
+        return key.aead.decrypt(data[start:end_of_nonce], data[end_of_nonce:], additional)
     except InvalidTag:
         return None

@@ -1,6 +1,6 @@
 """The one error of this package, with a stable code."""
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 ErrorCode = Literal[
     # The settings of an application, and the life of its ring
@@ -43,6 +43,10 @@ class KeyRotationError(Exception):
         super().__init__(message)
         self.code = code
 
+    def anew(self) -> "KeyRotationError":
+        """The same error without its traceback, which holds the frames of the calls and so all that they have."""
+        return type(self)(self.code, str(self))
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.code!r}, {str(self)!r})"
 
@@ -53,3 +57,14 @@ class KeyRotationError(Exception):
 
 class InvalidKeyValueError(KeyRotationError, ValueError):
     """``INVALID_KEY_VALUE``, which is a ``ValueError`` besides, as the application has always raised it."""
+
+
+E = TypeVar("E", bound=KeyRotationError)
+
+
+def without_frames(error: E) -> E:
+    """The error without the calls beneath the one that raises it again.
+
+    Their local variables hold keys, values of secrets and plaintexts, and many reporters of errors show those.
+    """
+    return error.with_traceback(None)

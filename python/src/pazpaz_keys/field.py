@@ -1,7 +1,7 @@
 """Fields, with a key in hand."""
 
-from .ciphertext import open_legacy, open_numbered, require_ciphertext_length, seal, well_formed
-from .errors import KeyRotationError
+from .ciphertext import ciphertext_bytes, open_legacy, open_numbered, plaintext_bytes, seal, well_formed
+from .errors import KeyRotationError, without_frames
 from .key_material import KeyMaterial
 from .key_number import require_key_number
 from .legacy_forms import legacy_boxes
@@ -14,12 +14,16 @@ def encrypt_field(text: str | bytes, key: KeyMaterial | bytes, context: str = ""
     ``number`` is the key's number on its ring; 0 means 'the writer did not know it'. The text grows by 29 bytes as
     UTF-8, by up to 4 more under a number above 127. One key may encrypt at most 2^32 times.
 
-    Raises ``INVALID_TEXT`` for a text or context that is no well-formed Unicode, ``INVALID_KEY_VALUE`` for a key that
-    has not 32 bytes, ``INVALID_KEY_NUMBER``.
+    Raises ``INVALID_TEXT`` for what is neither text nor bytes, and for a text or context that is no well-formed
+    Unicode; ``INVALID_KEY_VALUE`` for a key that has not 32 bytes; ``INVALID_KEY_NUMBER``.
     """
-    require_key_number(number)
-    plaintext = well_formed(text, "text") if isinstance(text, str) else text
-    return seal(plaintext, _as_key_material(key), number, well_formed(context, "context"))
+    try:
+        require_key_number(number)
+        plaintext = plaintext_bytes(text)
+        return seal(plaintext, _as_key_material(key), number, well_formed(context, "context"))
+    except KeyRotationError as error:
+        text = key = plaintext = b""  # whoever reports the error may show local variables
+        raise without_frames(error) from None
 
 
 def decrypt_field(data: bytes, key: KeyMaterial | bytes, context: str = "", *, legacy: bool = True) -> str:
@@ -28,7 +32,11 @@ def decrypt_field(data: bytes, key: KeyMaterial | bytes, context: str = "", *, l
     Raises ``INVALID_TEXT`` besides where the field opens but is no UTF-8: then it holds bytes, and ``decrypt_bytes``
     reads it.
     """
-    return as_text(decrypt_bytes(data, key, context, legacy=legacy))
+    try:
+        return as_text(_decrypt(data, key, context, legacy))
+    except KeyRotationError as error:
+        key = b""
+        raise without_frames(error) from None
 
 
 def decrypt_bytes(data: bytes, key: KeyMaterial | bytes, context: str = "", *, legacy: bool = True) -> bytes:
@@ -37,11 +45,19 @@ def decrypt_bytes(data: bytes, key: KeyMaterial | bytes, context: str = "", *, l
     A row in a text column (``vN:…`` and JSON) is given as the bytes of that text. The context of data written before
     this system is not checked; ``legacy=False`` refuses such data.
 
-    Raises ``INVALID_CIPHERTEXT`` for fewer than 28 bytes, ``DECRYPTION_FAILED`` where no tag verifies, ``INVALID_TEXT``
-    for a context that is no well-formed Unicode, ``INVALID_KEY_VALUE`` for a key that has not 32 bytes.
+    Raises ``INVALID_CIPHERTEXT`` for what is no bytes or has fewer than 28 of them, ``DECRYPTION_FAILED`` where no tag
+    verifies, ``INVALID_TEXT`` for a context that is no well-formed Unicode, ``INVALID_KEY_VALUE`` for a key that has
+    not 32 bytes.
     """
-    data = bytes(data)  # drivers give bytea as memoryview
-    require_ciphertext_length(data)
+    try:
+        return _decrypt(data, key, context, legacy)
+    except KeyRotationError as error:
+        key = b""
+        raise without_frames(error) from None
+
+
+def _decrypt(data: bytes, key: KeyMaterial | bytes, context: str, legacy: bool) -> bytes:
+    data = ciphertext_bytes(data)
     context_bytes = well_formed(context, "context")
     material = _as_key_material(key)
     header = read_varint(data)

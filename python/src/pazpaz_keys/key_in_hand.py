@@ -4,6 +4,7 @@ import threading
 
 from .application_log import log_event
 from .errors import KeyRotationError
+from .forks import renew_in_child
 from .key_material import KeyMaterial
 from .ring_clock import Moment, RingClock
 from .secret_source import SecretSource
@@ -26,6 +27,7 @@ class KeyInHand:
         self._warn_of_key = environment == "production" and environment_key is not None
         self._key: KeyMaterial | None = environment_key if secret_id is None else None
         self._fell_back_at: Moment | None = None
+        renew_in_child(self, KeyInHand._after_fork)
 
     def key(self) -> KeyMaterial:
         if self._key is not None:
@@ -43,6 +45,11 @@ class KeyInHand:
                 self._warn_of_key = False
                 log_event("env_key_set_in_production", self._about)
             return self._fetch()
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+        if self._source is not None:
+            self._source.after_fork()
 
     def _fetch(self) -> KeyMaterial:
         if self._source is None:
@@ -63,6 +70,7 @@ class KeyInHand:
         self._key = version.key
         if self._environment_key is not None and self._is_on_ring(self._environment_key) is False:
             log_event("env_key_not_on_ring", self._about)
+        self._source.close()  # nothing is asked any more
         return version.key
 
     def _is_on_ring(self, environment_key: KeyMaterial) -> bool | None:

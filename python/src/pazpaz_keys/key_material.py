@@ -20,9 +20,12 @@ class KeyMaterial:
 
     def __init__(self, key: bytes, source: str = "Encryption key") -> None:
         """Raises ``INVALID_KEY_VALUE`` unless there are exactly 32 bytes; ``source`` says where they come from."""
-        if len(key) != KEY_BYTES:
-            raise InvalidKeyValueError("INVALID_KEY_VALUE", f"{source} must be {KEY_BYTES} bytes, got {len(key)} bytes")
-        self._key = bytes(key)
+        copied = bytes(key) if isinstance(key, (bytes, bytearray, memoryview)) else None
+        if copied is None or len(copied) != KEY_BYTES:
+            found = f"{type(key).__name__}; base64 is decoded first" if copied is None else f"{len(copied)} bytes"
+            del key, copied  # some reporters of errors show local variables
+            raise InvalidKeyValueError("INVALID_KEY_VALUE", f"{source} must be {KEY_BYTES} bytes, got {found}")
+        self._key = copied
         self.aead = AESGCM(self._key)
 
     def export_bytes(self) -> bytes:

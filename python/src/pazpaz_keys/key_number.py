@@ -12,9 +12,10 @@ _NUMBERING_LABEL = re.compile(r"key-v([1-9][0-9]{0,8})")
 
 def require_key_number(number: int) -> None:
     """Raises ``INVALID_KEY_NUMBER`` for anything but 0 ('not known') or a number up to ``MAX_KEY_NUMBER``."""
-    if not 0 <= number <= MAX_KEY_NUMBER:
+    if type(number) is not int or not 0 <= number <= MAX_KEY_NUMBER:
+        found = number if isinstance(number, (int, float)) else type(number).__name__
         raise KeyRotationError(
-            "INVALID_KEY_NUMBER", f"A key number is a whole number from 0 to {MAX_KEY_NUMBER}, got {number}."
+            "INVALID_KEY_NUMBER", f"A key number is a whole number from 0 to {MAX_KEY_NUMBER}, got {found}."
         )
 
 

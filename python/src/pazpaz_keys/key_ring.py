@@ -1,29 +1,29 @@
 """The key ring of an application."""
 
-import os
 import threading
-import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import NamedTuple
 
 from .application_log import log_event
-from .ciphertext import require_ciphertext_length, seal, well_formed
-from .errors import KeyRotationError
+from .ciphertext import ciphertext_bytes, open_numbered, plaintext_bytes, seal, well_formed
+from .errors import KeyRotationError, without_frames
 from .failed_decryption import failed_with_environment_key
 from .field import as_text
+from .forks import renew_in_child
 from .key_material import KeyMaterial
 from .keys_at_hand import KeysAtHand
+from .limited_calls import ring_closed
 from .ring_clock import RingClock
-from .ring_keeper import RingKeeper
+from .ring_keeper import CurrentKey, RingKeeper
 from .row_search import Row, RowSearch
 from .secret_source import SecretsManagerClient, SecretSource
 from .settings import Settings, load_settings
+from .tally import Tally
+from .varint import read_varint
 
 MAX_KEY_AGE = 86_400.0
 """Longest that a key may encrypt without a word from AWS, in seconds: retiring a key counts on it."""
-
-_open_rings: "weakref.WeakSet[KeyRing]" = weakref.WeakSet()
 
 
 class KeyUsage(NamedTuple):
@@ -34,6 +34,15 @@ class KeyUsage(NamedTuple):
     version_id: str | None
     """None for the environment's key."""
     encryptions: int
+
+
+class _Writer(NamedTuple):
+    """What encrypts, until another key becomes current."""
+
+    current: CurrentKey | None
+    key: KeyMaterial
+    number: int
+    count_one: Callable[[], int]
 
 
 class KeyRing:
@@ -47,12 +56,18 @@ class KeyRing:
     """
 
     def __init__(
-        self, keeper: RingKeeper | None, environment_key: KeyMaterial | None, max_key_age: float, legacy: bool
+        self,
+        keeper: RingKeeper | None,
+        environment_key: KeyMaterial | None,
+        time_to_live: float,
+        max_key_age: float,
+        legacy: bool,
     ) -> None:
         """For ``open`` alone."""
         self._keeper = keeper
         self._search = None if keeper is None else RowSearch(keeper)
         self._environment_key = environment_key
+        self._time_to_live = time_to_live
         self._max_key_age = max_key_age
         self._legacy = legacy
         if keeper is not None:
@@ -61,10 +76,12 @@ class KeyRing:
             self._keys = KeysAtHand()
             if environment_key is not None:
                 self._keys.add(environment_key)
-        self._encryptions: dict[tuple[int, str | None], int] = {}
+        self._writer: _Writer | None = None
+        self._tallies: dict[tuple[int, str | None], Tally] = {}
         self._usage_lock = threading.Lock()
         self._is_closed = False
         self._is_stopped = False
+        renew_in_child(self, KeyRing._after_fork)
 
     @classmethod
     def open(
@@ -81,10 +98,11 @@ class KeyRing:
         """Loads the current key, and keeps asking AWS which one is current.
 
         ``settings``: default, those of the environment. ``time_to_live``: seconds after which AWS is asked again, 1 to
-        ``max_key_age``. ``max_key_age``: seconds that a key may encrypt after AWS last confirmed that it is current, 1
-        to 86,400; decrypting is not limited. ``call_time_limit``: seconds that one call to AWS may take, its retries
-        included, 0.001 to 60. ``legacy``: whether data written before this system is read as well; its context is not
-        checked. ``client``: a boto3 client to use instead of one of the ring's own. ``clock``: for tests.
+        ``max_key_age``, and half of that at most: a key that AWS confirms must not be too old while AWS is asked.
+        ``max_key_age``: seconds that a key may encrypt after AWS last confirmed that it is current, 1 to 86,400;
+        decrypting is not limited. ``call_time_limit``: seconds that one call to AWS may take, its retries included,
+        0.001 to 60. ``legacy``: whether data written before this system is read as well; its context is not checked.
+        ``client``: a boto3 client to use instead of one of the ring's own. ``clock``: for tests.
 
         Raises ``INVALID_SETTINGS``; where AWS gives no key and there is no environment key to fall back to,
         ``NO_CURRENT_KEY`` (before the first rotation), ``SECRET_NOT_FOUND``, ``SECRET_DELETED``, ``INVALID_KEY_VALUE``,
@@ -94,9 +112,10 @@ class KeyRing:
         _require_range("max_key_age", max_key_age, 1, MAX_KEY_AGE)
         time_to_live = min(time_to_live, max_key_age) if time_to_live == 300.0 else time_to_live
         _require_range("time_to_live", time_to_live, 1, max_key_age)
+        time_to_live = min(time_to_live, max_key_age / 2)
         _require_range("call_time_limit", call_time_limit, 0.001, 60)
         if settings.secret_id is None:
-            return cls(None, settings.environment_key, max_key_age, legacy)
+            return cls(None, settings.environment_key, time_to_live, max_key_age, legacy)
 
         if settings.environment == "production" and settings.environment_key is not None:
             log_event(
@@ -109,26 +128,28 @@ class KeyRing:
             keeper.refresh()
         except KeyRotationError as error:
             if settings.environment_key is None:
+                keeper.close()
                 raise
             keeper.fall_back(error)
-        ring = cls(keeper, settings.environment_key, max_key_age, legacy)
+        ring = cls(keeper, settings.environment_key, time_to_live, max_key_age, legacy)
         keeper.start()
-        _open_rings.add(ring)
         return ring
 
     def encrypt_field(self, text: str | bytes, context: str = "") -> bytes:
         """Encrypts a text, or bytes, under the current key, and binds it to ``context`` (such as ``patients:7:note``).
 
-        Never waits for AWS while a current key is in hand. Raises ``INVALID_TEXT``; ``KEY_TOO_OLD`` where AWS has not
-        confirmed the current key within ``max_key_age``; ``RING_CLOSED``.
+        Never waits for AWS while a current key is in hand. Raises ``INVALID_TEXT`` for what is neither text nor bytes,
+        and for a text or context that is no well-formed Unicode; ``KEY_TOO_OLD`` where AWS has not confirmed the
+        current key within ``max_key_age``; ``RING_CLOSED``.
         """
-        plaintext = well_formed(text, "text") if isinstance(text, str) else text
-        context_bytes = well_formed(context, "context")
-        key, number, version_id = self._key_to_encrypt()
-        row = seal(plaintext, key, number, context_bytes)
-        used = (number, version_id)
-        with self._usage_lock:
-            self._encryptions[used] = self._encryptions.get(used, 0) + 1
+        try:
+            writer = self._current_writer()
+            plaintext = plaintext_bytes(text)
+            row = seal(plaintext, writer.key, writer.number, well_formed(context, "context"))
+        except KeyRotationError as error:
+            text = plaintext = b""  # whoever reports the error may show local variables
+            raise without_frames(error) from None
+        writer.count_one()
         return row
 
     def decrypt_field(self, data: bytes, context: str = "") -> str:
@@ -142,20 +163,32 @@ class KeyRing:
         the bytes of that text.
 
         Raises one of four: ``TAMPERED_OR_WRONG_CONTEXT``, ``KEY_RETIRED``, ``KEY_NEVER_ISSUED``, ``KEY_UNAVAILABLE``
-        (the only one to try again later). Besides ``INVALID_CIPHERTEXT`` for fewer than 28 bytes, ``INVALID_TEXT`` for
-        a context that is no well-formed Unicode, ``INVALID_KEY_VALUE`` where the row's key is no key, ``RING_CLOSED``.
+        (the only one to try again later). Besides ``INVALID_CIPHERTEXT`` for what is no bytes or has fewer than 28 of
+        them, ``INVALID_TEXT`` for a context that is no well-formed Unicode, ``INVALID_KEY_VALUE`` where the row's key
+        is no key, ``RING_CLOSED``.
         """
         if self._is_closed:
-            raise _closed()
-        data = bytes(data)  # drivers give bytea as memoryview
-        require_ciphertext_length(data)
-        row = Row(data, well_formed(context, "context"), self._legacy)
+            raise ring_closed()
+        data = ciphertext_bytes(data)
+        context_bytes = well_formed(context, "context")
+        header = read_varint(data)
+        if header is not None:  # nearly every row names a key at hand
+            key = self._keys.of_number.get(header[0])
+            plaintext = None if key is None else open_numbered(data, key, header[1], context_bytes)
+            if plaintext is not None:
+                return plaintext
+        row = Row(data, header, context_bytes, self._legacy)
         plaintext = row.at_hand(self._keys)
         if plaintext is not None:
             return plaintext
-        if self._search is None:
+        if self._is_closed:
+            raise ring_closed()
+        if self._search is not None:
+            return self._search.open(row)
+        plaintext = row.under_number_of_any(self._keys)
+        if plaintext is None:
             raise failed_with_environment_key(row.number)
-        return self._search.open(row)
+        return plaintext
 
     def decrypt_fields(self, rows: Iterable[tuple[bytes, str]]) -> list[str | KeyRotationError]:
         """Decrypts many fields, each with its context, in their order.
@@ -173,26 +206,34 @@ class KeyRing:
     def usage(self) -> list[KeyUsage]:
         """How often each key has encrypted since the ring was opened: a gauge for the limit of 2^32."""
         with self._usage_lock:
-            return [KeyUsage(number, version_id, count) for (number, version_id), count in self._encryptions.items()]
+            tallies = list(self._tallies.items())
+            return [KeyUsage(number, version_id, tally.read()) for (number, version_id), tally in tallies]
 
     @property
     def is_fallen_back(self) -> bool:
         """Whether it encrypts with the environment's key, because AWS has given none yet."""
-        return self._keeper is not None and self._keeper.current is None
+        return not self._is_closed and self._keeper is not None and self._keeper.current is None
 
     def refresh(self) -> None:
         """Asks AWS at once which key is current. Raises the reason where it does not say."""
         if self._is_closed:
-            raise _closed()
+            raise ring_closed()
         if self._keeper is not None:
             self._keeper.refresh()
 
     def close(self) -> None:
-        """Ends the ring and its thread; from then on it raises ``RING_CLOSED``. May be called again."""
+        """Ends the ring: its calls, its thread, its connections. From then on it raises ``RING_CLOSED``.
+
+        It lets go of its keys, without waiting for the garbage collector. Python cannot wipe memory, though: what was
+        a key stands there until something else takes its place, and so do the copies that boto3 and OpenSSL made. The
+        settings keep the environment's key. May be called again; ``usage`` still answers.
+        """
         self._is_closed = True
+        self._environment_key = None
+        self._writer = None
+        self._keys.let_go()
         if self._keeper is not None:
             self._keeper.close()
-        _open_rings.discard(self)
 
     def __enter__(self) -> "KeyRing":
         return self
@@ -202,25 +243,37 @@ class KeyRing:
     ) -> None:
         self.close()
 
-    def _key_to_encrypt(self) -> tuple[KeyMaterial, int, str | None]:
+    def _current_writer(self) -> "_Writer":
+        keeper, writer = self._keeper, self._writer
+        current = None if keeper is None else keeper.current
+        if keeper is not None and current is not None:
+            age = keeper.clock.since(current.confirmed_at)
+            if age >= self._time_to_live:
+                current = self._confirmed(keeper, current, age)
+            self._is_stopped = False
         if self._is_closed:
-            raise _closed()
-        keeper = self._keeper
-        if keeper is None or keeper.current is None:
-            if self._environment_key is None:
-                raise KeyRotationError("NO_CURRENT_KEY", "This ring has no key to encrypt with.")
-            return self._environment_key, 0, None
-        keeper.wake_if_overdue()
-        if self._is_too_old(keeper):
-            keeper.refresh_if_not_just_tried()
-            if self._is_too_old(keeper):
-                raise self._stopped(keeper)
-        self._is_stopped = False
-        current = keeper.current
-        return current.key, current.number, current.version_id
+            raise ring_closed()
+        if writer is None or writer.current is not current:
+            writer = self._writer = self._writer_for(current)
+        return writer
 
-    def _is_too_old(self, keeper: RingKeeper) -> bool:
-        return keeper.current is not None and keeper.clock.since(keeper.current.confirmed_at) > self._max_key_age
+    def _confirmed(self, keeper: RingKeeper, current: CurrentKey, age: float) -> CurrentKey:
+        """The current key where AWS has confirmed it within ``max_key_age``; else one that it confirms now."""
+        keeper.wake_if_overdue()
+        if age > self._max_key_age:
+            keeper.refresh_if_not_just_tried()
+            current = keeper.current or current
+            if keeper.clock.since(current.confirmed_at) > self._max_key_age and not self._is_closed:
+                raise self._stopped(keeper)
+        return current
+
+    def _writer_for(self, current: CurrentKey | None) -> "_Writer":
+        key = self._environment_key if current is None else current.key
+        if key is None:
+            raise KeyRotationError("NO_CURRENT_KEY", "This ring has no key to encrypt with.")
+        number, version_id = (0, None) if current is None else (current.number, current.version_id)
+        tally = self._tallies.setdefault((number, version_id), Tally())  # one step, whoever else comes here
+        return _Writer(current, key, number, tally.add_one)
 
     def _stopped(self, keeper: RingKeeper) -> KeyRotationError:
         reason = "" if keeper.stale_because is None else f" {keeper.stale_because}"
@@ -236,19 +289,11 @@ class KeyRing:
 
     def _after_fork(self) -> None:
         self._usage_lock = threading.Lock()
-        if self._keeper is not None:
+        if self._keeper is not None and self._search is not None:
             self._keeper.after_fork()
-        if self._search is not None:
             self._search.after_fork()
-
-
-def _after_fork_in_child() -> None:
-    for ring in list(_open_rings):
-        ring._after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+        else:
+            self._keys.after_fork()
 
 
 def _require_range(name: str, value: float, least: float, most: float) -> None:
@@ -256,7 +301,3 @@ def _require_range(name: str, value: float, least: float, most: float) -> None:
         raise KeyRotationError(
             "INVALID_SETTINGS", f"{name} must be a number of seconds from {least:g} to {most:g}, got {value:g}."
         )
-
-
-def _closed() -> KeyRotationError:
-    return KeyRotationError("RING_CLOSED", "The key ring is closed. Open another one, or close it later.")

@@ -2,7 +2,7 @@
 
 import re
 
-from .errors import InvalidKeyValueError
+from .errors import InvalidKeyValueError, without_frames
 from .json_object import json_object_members
 from .key_material import KeyMaterial
 from .strict_base64 import decode_strict_base64
@@ -26,11 +26,15 @@ def read_key_value(text: str | None, binary: bytes | None = None, source: str = 
 
     Raises ``INVALID_KEY_VALUE`` for anything else; the error says what was found, never the value.
     """
-    if text is not None:
-        return _read_json(text, source) if _OPENS_AN_OBJECT.match(text) else _read_text(text, source)
-    if binary is not None:
-        return KeyMaterial(binary, source)
-    raise _invalid("a version with neither SecretString nor SecretBinary", source)
+    try:
+        if text is not None:
+            return _read_json(text, source) if _OPENS_AN_OBJECT.match(text) else _read_text(text, source)
+        if binary is not None:
+            return KeyMaterial(binary, source)
+        raise _invalid("a version with neither SecretString nor SecretBinary", source)
+    except InvalidKeyValueError as error:
+        del text, binary
+        raise without_frames(error) from None
 
 
 def _read_json(text: str, source: str) -> KeyMaterial:

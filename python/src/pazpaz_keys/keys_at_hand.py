@@ -14,6 +14,7 @@ class KeysAtHand:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._is_let_go = False
         self._of_version: dict[str, KeyMaterial] = {}
         self._number_of: dict[str, int] = {}
         self.of_number: dict[int, KeyMaterial] = {}
@@ -30,28 +31,52 @@ class KeysAtHand:
 
     def add(self, key: KeyMaterial, version_id: str | None = None) -> None:
         with self._lock:
+            if self._is_let_go:
+                return
             if version_id is not None:
                 self._of_version = {**self._of_version, version_id: key}
             if key not in self.in_order:
                 self.in_order = (*self.in_order, key)
 
     def set_numbers(self, labels: RingLabels) -> None:
+        """Takes over which version each number names, from a description of the whole ring.
+
+        A version whose label was taken away has no number any more; the number that is gone keeps its key.
+        """
         with self._lock:
-            self._number_of = {**self._number_of, **labels.number_of}
-            of_number = dict(self.of_number)
-            for number, version_id in labels.version_of.items():
-                key = self._of_version.get(version_id)
-                if key is None:
-                    of_number.pop(number, None)
-                else:
-                    of_number[number] = key
-            self.of_number = of_number
+            self._number_of = labels.number_of
+            self._name_keys(labels)
+
+    def set_numbers_of(self, version_id: str, labels: RingLabels) -> None:
+        """The same from the labels of one version, which say nothing of the others."""
+        with self._lock:
+            others = {other: number for other, number in self._number_of.items() if other != version_id}
+            self._number_of = {**others, **labels.number_of}
+            self._name_keys(labels)
+
+    def _name_keys(self, labels: RingLabels) -> None:
+        of_number = dict(self.of_number)
+        for number, version_id in labels.version_of.items():
+            key = self._of_version.get(version_id)
+            if key is None:
+                of_number.pop(number, None)
+            else:
+                of_number[number] = key
+        self.of_number = of_number
 
     def put_first(self, key: KeyMaterial) -> None:
-        if self.in_order[0] is key:
+        in_order = self.in_order
+        if in_order and in_order[0] is key:
             return
         with self._lock:
-            self.in_order = (key, *(other for other in self.in_order if other is not key))
+            if not self._is_let_go:
+                self.in_order = (key, *(other for other in self.in_order if other is not key))
+
+    def let_go(self) -> None:
+        """Lets go of every key, and of each that comes later."""
+        with self._lock:
+            self._is_let_go = True
+            self._of_version, self.of_number, self.in_order = {}, {}, ()
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()

@@ -1,6 +1,7 @@
 """The time as a ring sees it."""
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -14,13 +15,19 @@ class Moment(NamedTuple):
 class RingClock:
     """The clocks of this machine; a test gives one that it moves."""
 
+    def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.wall = wall
+        """Seconds since 1970. Somebody may set it back."""
+        self.monotonic = monotonic
+        """Seconds since some moment. Only grows, but may stand still while the machine sleeps."""
+
     def now(self) -> Moment:
-        return Moment(time.time(), time.monotonic())
+        return Moment(self.wall(), self.monotonic())
 
     def since(self, moment: Moment) -> float:
         """Seconds since a moment, by the clock that says more.
 
         A wall clock that was set back must not make a key look young, and neither must a monotonic one that slept.
         """
-        now = self.now()
-        return max(now.wall - moment.wall, now.monotonic - moment.monotonic)
+        by_wall, by_monotonic = self.wall() - moment.wall, self.monotonic() - moment.monotonic
+        return by_wall if by_wall > by_monotonic else by_monotonic  # max() takes twice as long as the rest

@@ -10,6 +10,7 @@ from .application_log import log_event
 from .errors import KeyRotationError
 from .key_material import KeyMaterial
 from .keys_at_hand import KeysAtHand
+from .limited_calls import ring_closed
 from .ring_clock import Moment, RingClock
 from .ring_labels import RingLabels
 from .secret_source import SecretSource, no_current_key
@@ -46,6 +47,7 @@ class RingKeeper:
         self.keys = KeysAtHand()
         self.clock = clock
         self.time_to_live = time_to_live
+        self.call_time_limit = source.time_limit
         self.labels: RingLabels | None = None
         """Of the last description; None before the first."""
         self.described_at: Moment | None = None
@@ -54,7 +56,7 @@ class RingKeeper:
         """Why the last description did not come; None where it did."""
         self.current: CurrentKey | None = None
         """The last key that AWS called current; None before the first."""
-        self.is_closed = False
+        self.closed = threading.Event()
         self._source = source
         self._about: dict[str, str | int] = {"secret_id": source.secret_id, "environment": environment}
         self._environment_key = environment_key
@@ -66,6 +68,7 @@ class RingKeeper:
         self._environment_key_checked = environment_key is None
         self._pause = 0.0
         self._wake = threading.Event()
+        self._refreshed = threading.Event()
         if environment_key is not None:
             self.keys.add(environment_key)
 
@@ -73,17 +76,29 @@ class RingKeeper:
         """The key of a version: at hand, or read now (see ``VersionReader``)."""
         return self._reader.key(version_id, self.labels or RingLabels({}))
 
+    def failure_of(self, version_id: str) -> KeyRotationError | None:
+        """Why a version could not be read when it was last tried; None where it could, or nobody tried."""
+        return self._reader.failure_of(version_id)
+
     def refresh(self) -> CurrentKey:
         """Asks AWS for the labels, and reads the current key if it is not at hand; once, however many wait for it.
 
-        Raises the reason where AWS did not name a current key that can be read.
+        Raises the reason where AWS did not name a current key that can be read; ``RING_CLOSED``.
         """
+        if self.closed.is_set():
+            raise ring_closed()
         return self._refreshes.run("refresh", self._refresh)
 
     def wake_if_overdue(self) -> None:
         """Has the thread refresh at once if it did not within this time to live: it may have slept with the machine."""
         if self.clock.since(self._attempted_at) >= self.time_to_live:
             self._wake.set()
+
+    def refresh_in_background(self, seconds: float) -> None:
+        """Has the thread refresh at once, and waits for it no longer than so many seconds."""
+        refreshed = self._refreshed
+        self._wake.set()
+        refreshed.wait(seconds)
 
     def refresh_if_not_just_tried(self) -> None:
         """For a caller who has no good key: waits for a refresh, unless one was tried within a second."""
@@ -104,23 +119,33 @@ class RingKeeper:
         ).start()
 
     def close(self) -> None:
-        self.is_closed = True
+        """Ends every call and the thread, and lets go of every key."""
+        self.closed.set()
         self._wake.set()
+        self._source.close()
+        self.keys.let_go()
+        self.current = None
+        self._environment_key = None
 
     def after_fork(self) -> None:
         """In the child: no thread came along, and a lock may have been held by one that did not."""
+        if self.closed.is_set():
+            return
         self.keys.after_fork()
-        self._source.forget_connections()
+        self._source.after_fork()
         self._reader.after_fork()
         self._refreshes = SingleFlight()
         self._wake = threading.Event()
-        if not self.is_closed:
-            self.start()
+        self._refreshed = threading.Event()
+        self.closed = threading.Event()
+        self.start()
 
     def refresh_quietly(self) -> float:
         """What the thread does: a refresh, whose failure is logged once a time to live. Gives the seconds to pause."""
         with suppress(KeyRotationError):
             self.refresh()
+        self._refreshed.set()  # for those who wait for this one
+        self._refreshed = threading.Event()
         self._check_environment_key()
         return self._pause
 
@@ -146,7 +171,7 @@ class RingKeeper:
         try:
             labels = self._source.describe()
         except KeyRotationError as error:
-            self.stale_because = type(error)(error.code, str(error))
+            self.stale_because = error.anew()
             raise
         self.keys.set_numbers(labels)
         self.labels = labels
@@ -156,6 +181,9 @@ class RingKeeper:
 
     def _succeeded(self, current: CurrentKey) -> None:
         self.current = current
+        if self.closed.is_set():  # looked at after it was set, so that one of the two who meet here clears it
+            self.current = None
+            raise ring_closed()
         if self._has_fallen_back:
             self._has_fallen_back = False
             log_event("env_fallback_ended", self._about)
@@ -165,6 +193,8 @@ class RingKeeper:
         self._pause = self.time_to_live * _spread()
 
     def _failed(self, error: KeyRotationError) -> None:
+        if self.closed.is_set():
+            return
         self._pause = max(1.0, min(_LONGEST_RETRY_PAUSE, self.time_to_live / 10)) * _spread()
         is_open = self.current is not None or self._has_fallen_back
         logged_at = self._failure_logged_at
@@ -203,12 +233,11 @@ def _keep(keeper_of: "weakref.ref[RingKeeper]", wake: threading.Event) -> None:
     """The thread. Between two refreshes it holds the ring weakly: one that is let go without close() ends it too."""
     keeper = keeper_of()
     pause = 0.0 if keeper is None else keeper.initial_pause()
-    while True:
+    while keeper is not None and not keeper.closed.is_set():
         keeper = None
-        is_woken = wake.wait(pause)
+        wake.wait(pause)
         keeper = keeper_of()
-        if keeper is None or keeper.is_closed:
-            return
-        if is_woken:
+        if keeper is not None and not keeper.closed.is_set():
+            pause = keeper.refresh_quietly()
+            # After the refresh: whoever asked for one while it began has it, and must not cause another.
             wake.clear()
-        pause = keeper.refresh_quietly()

@@ -5,11 +5,12 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from .errors import ErrorCode, KeyRotationError
+from .errors import KeyRotationError
 from .key_material import KeyMaterial
 from .key_value import read_key_value
+from .limited_calls import LimitedCalls, ring_closed
 from .ring_labels import RingLabels
-from .time_limit import within
+from .unlogged_answers import answers_unlogged
 
 T = TypeVar("T")
 
@@ -22,6 +23,10 @@ class SecretsManagerClient(Protocol):
     def describe_secret(self, *, SecretId: str) -> Answer: ...
 
     def get_secret_value(self, *, SecretId: str, VersionId: str = ...) -> Answer: ...
+
+
+class _OwnClient(SecretsManagerClient, Protocol):
+    def close(self) -> None: ...
 
 
 class SecretVersion(NamedTuple):
@@ -38,10 +43,12 @@ class SecretSource:
     ) -> None:
         """``client``: one to use instead of one of its own, made when it is first needed; ``time_limit``: seconds."""
         self.secret_id = secret_id
+        self.time_limit = time_limit
         self._region = region
-        self._time_limit = time_limit
-        self._client = client
-        self._is_own_client = client is None
+        self._calls = LimitedCalls(time_limit)
+        self._given_client = client
+        self._own_client: _OwnClient | None = None
+        self._is_closed = False
         self._lock = threading.Lock()
 
     def describe(self) -> RingLabels:
@@ -66,42 +73,58 @@ class SecretSource:
             "GetSecretValue", lambda client: self._version(client.get_secret_value(SecretId=self.secret_id))
         )
 
-    def forget_connections(self) -> None:
-        """After a fork: parent and child must not talk over one socket."""
+    def close(self) -> None:
+        """Ends the calls under way, and its own connections. A client that was given stays its owner's to close."""
+        self._calls.end_all()
+        # Not under the lock, which a thread may hold for as long as it takes to make a client.
+        self._is_closed = True
+        self._close_own_client()
+
+    def after_fork(self) -> None:
         self._lock = threading.Lock()
-        if self._is_own_client:
-            self._client = None
+        self._calls.after_fork()
+        self._own_client = None  # parent and child must not talk over one socket
 
     def _call(self, operation: str, call: Callable[[SecretsManagerClient], T]) -> T:
+        def answer() -> T:
+            with answers_unlogged():
+                return call(self._connected())
+
         try:
-            return within(self._time_limit, lambda: call(self._connected()))
+            return self._calls.run(answer)
         except TimeoutError:
             failure = KeyRotationError(
                 "CANNOT_REACH_AWS",
-                f"AWS Secrets Manager did not answer {operation} of '{self.secret_id}' within {self._time_limit:g} s. "
+                f"AWS Secrets Manager did not answer {operation} of '{self.secret_id}' within {self.time_limit:g} s. "
                 "Check VPC endpoint or NAT, that the security group lets HTTPS (443) out, and where the credentials "
                 "come from.",
             )
         except KeyRotationError as error:
-            failure = type(error)(error.code, str(error))
+            failure = error.anew()
         except Exception as error:
             failure = _in_our_words(operation, self.secret_id, error)
         # Outside, without the library's error as context: a parser's quotes what it could not read, maybe a key.
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # or it, its traceback and this frame would hold each other
 
     def _connected(self) -> SecretsManagerClient:
+        if self._given_client is not None:
+            return self._given_client
         with self._lock:
-            if self._client is None:
-                # Loaded here: an application with its key in the environment never needs it.
-                from boto3.session import Session
-                from botocore.config import Config
+            client = self._own_client
+            if client is None:
+                client = self._own_client = _client_in(self._region)
+        if self._is_closed:  # perhaps while the client was made
+            self._close_own_client()
+            raise ring_closed()
+        return client
 
-                config = Config(
-                    connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3}
-                )
-                self._client = Session().client("secretsmanager", region_name=self._region, config=config)
-            client: SecretsManagerClient = self._client
-            return client
+    def _close_own_client(self) -> None:
+        client, self._own_client = self._own_client, None
+        if client is not None:
+            client.close()
 
     def _labels(self, answer: Answer) -> RingLabels:
         if "DeletedDate" in answer:
@@ -121,6 +144,16 @@ class SecretSource:
             raise _rubbish("GetSecretValue", self.secret_id)
         key = read_key_value(answer.get("SecretString"), answer.get("SecretBinary"))
         return SecretVersion(version_id, key, tuple(stages))
+
+
+def _client_in(region: str | None) -> _OwnClient:
+    # Loaded here: an application with its key in the environment never needs it.
+    from boto3.session import Session
+    from botocore.config import Config
+
+    config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+    client: _OwnClient = Session().client("secretsmanager", region_name=region, config=config)
+    return client
 
 
 def no_current_key(secret_id: str) -> KeyRotationError:
@@ -149,7 +182,7 @@ def _rubbish(operation: str, secret_id: str) -> KeyRotationError:
 
 def _in_our_words(operation: str, secret_id: str, error: Exception) -> KeyRotationError:
     """Quotes what the service itself answered; of any other error only its name."""
-    code, status, message = _service_answer(error)
+    code, message = _service_answer(error)
     if code is None:
         return KeyRotationError(
             "CANNOT_REACH_AWS",
@@ -168,26 +201,24 @@ def _in_our_words(operation: str, secret_id: str, error: Exception) -> KeyRotati
         )
     if code == "InvalidRequestException" and "deletion" in message:
         return secret_deleted(secret_id)
-    kind: ErrorCode = "AWS_REFUSED" if status < 500 else "CANNOT_REACH_AWS"
     advice = (
         "Give the role secretsmanager:DescribeSecret and secretsmanager:GetSecretValue on the secret, and kms:Decrypt "
         "on its KMS key."
         if code == "AccessDeniedException"
         else "It may pass by itself; look at the AWS health page and the quotas if it does not."
     )
-    return KeyRotationError(kind, f"Secrets Manager refused {operation} of '{secret_id}' ({said}). {advice}")
+    return KeyRotationError("AWS_REFUSED", f"Secrets Manager refused {operation} of '{secret_id}' ({said}). {advice}")
 
 
-def _service_answer(error: Exception) -> tuple[str | None, int, str]:
-    """Error type, HTTP status and message, where the error is an answer of the service."""
+def _service_answer(error: Exception) -> tuple[str | None, str]:
+    """Error type and message, where the error is an answer of the service."""
     from botocore.exceptions import ClientError
 
     if not isinstance(error, ClientError):
-        return None, 0, ""
+        return None, ""
     answer = error.response.get("Error", {})
     code, message = answer.get("Code"), answer.get("Message")
     # For an answer that it cannot read botocore puts the status for the type and the body for the message.
     if not isinstance(code, str) or not re.fullmatch(r"[A-Z][A-Za-z]{2,80}", code) or not isinstance(message, str):
-        return None, 0, ""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return code, status if isinstance(status, int) else 0, message
+        return None, ""
+    return code, message

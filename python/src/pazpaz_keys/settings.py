@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from .errors import InvalidKeyValueError, KeyRotationError
+from .errors import InvalidKeyValueError, KeyRotationError, without_frames
 from .key_in_hand import KeyInHand
 from .key_material import KeyMaterial
 from .key_value import read_key_value
@@ -57,6 +57,14 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
 
     Raises ``INVALID_SETTINGS``, which names the variable, and never shows a key.
     """
+    try:
+        return _settings(env)
+    except KeyRotationError as error:
+        del env  # with the key in it
+        raise without_frames(error) from None
+
+
+def _settings(env: Mapping[str, str]) -> Settings:
     environment = _environment_name(env)
     secret_id = env.get("SECRETS_MANAGER_KEY_NAME") or None
     environment_key = _environment_key(env)

@@ -34,7 +34,7 @@ class SingleFlight(Generic[T]):
             try:
                 flight.value = call()
             except KeyRotationError as error:
-                flight.error = error
+                flight.error = error.anew()
             finally:
                 with self._lock:
                     del self._flights[name]
@@ -42,8 +42,7 @@ class SingleFlight(Generic[T]):
         else:
             flight.ended.wait()
         if flight.error is not None:
-            # A copy: a shared one would gather the tracebacks of all who waited.
-            raise type(flight.error)(flight.error.code, str(flight.error))
+            raise flight.error.anew()  # a shared one would gather the tracebacks of all who waited
         if flight.value is None:
             raise KeyRotationError("CANNOT_REACH_AWS", "The call that this one waited for was broken off. Try again.")
         return flight.value

@@ -3,12 +3,13 @@
 from .key_number import MAX_KEY_NUMBER
 
 _MAX_VARINT_BYTES = 5  # for MAX_KEY_NUMBER: 30 bits, seven to a byte
+_ONE_BYTE_NUMBERS = tuple(bytes((number,)) for number in range(0x80))
 
 
 def write_varint(number: int) -> bytes:
     """The number in as few bytes as possible: 1 up to 127, 2 up to 16,383, 3, 4, and 5 from 2^28 on."""
     if number < 0x80:
-        return bytes((number,))
+        return _ONE_BYTE_NUMBERS[number]
     written = bytearray()
     while number > 0x7F:
         written.append(number & 0x7F | 0x80)

@@ -6,11 +6,14 @@ from .key_material import KeyMaterial
 from .keys_at_hand import KeysAtHand
 from .ring_clock import Moment, RingClock
 from .ring_labels import RingLabels
-from .secret_source import SecretSource
+from .secret_source import SecretSource, SecretVersion
 from .single_flight import SingleFlight
 
 _FAILURE_MEMORY = 3.0
-"""Seconds that a version which could not be read is let be: what a storm of rows costs at most."""
+"""Fewest seconds that a version which could not be read is let be: what a storm of rows costs at most.
+
+Where calls hang it is their time limit, or the failure of one row would be forgotten before the next row has it.
+"""
 
 
 class VersionReader:
@@ -40,6 +43,11 @@ class VersionReader:
         key = self._keys.of_version(version_id)
         return key if key is not None else self._flights.run(version_id, lambda: self._read(version_id, labels))
 
+    def failure_of(self, version_id: str) -> KeyRotationError | None:
+        """Why a version could not be read when it was last tried; None where it could, or nobody tried."""
+        failure = self._failures.get(version_id)
+        return None if failure is None else failure[0].anew()
+
     def after_fork(self) -> None:
         self._flights = SingleFlight()
 
@@ -53,19 +61,25 @@ class VersionReader:
             try:
                 version = self._source.read(version_id)
             except KeyRotationError as error:
-                failure = self._remember(version_id, labels, error)
+                failure = error.anew() if error.code == "RING_CLOSED" else self._remember(version_id, labels, error)
             else:
-                self._keys.add(version.key, version_id)
-                # Number and value come from one answer; labels attached later come with the next description.
-                self._keys.set_numbers(RingLabels({version_id: version.stages}))
-                self._failures.pop(version_id, None)
-                fields: dict[str, str | int] = {
-                    "version_id": version_id,
-                    "key_number": self._keys.number_of_version(version_id),
-                }
-                log_event("encryption_key_fetched_from_aws", self._about | fields)
-                return version.key
-        raise failure
+                return self._keep(version_id, version)
+        try:
+            raise failure
+        finally:
+            del failure  # or it, its traceback and this frame would hold each other
+
+    def _keep(self, version_id: str, version: SecretVersion) -> KeyMaterial:
+        self._keys.add(version.key, version_id)
+        # Number and value come from one answer; labels attached later come with the next description.
+        self._keys.set_numbers_of(version_id, RingLabels({version_id: version.stages}))
+        self._failures.pop(version_id, None)
+        fields: dict[str, str | int] = {
+            "version_id": version_id,
+            "key_number": self._keys.number_of_version(version_id),
+        }
+        log_event("encryption_key_fetched_from_aws", self._about | fields)
+        return version.key
 
     def _remember(self, version_id: str, labels: RingLabels, error: KeyRotationError) -> KeyRotationError:
         number = labels.number_of.get(version_id, 0)
@@ -82,12 +96,13 @@ class VersionReader:
                 "reason": str(named),
             }
             log_event("ring_key_unreadable", self._about | fields)
-        return named
+        return named.anew()
 
     def _fresh_failure(self, version_id: str) -> KeyRotationError | None:
         error, at = self._failures.get(version_id, (None, None))
         if error is None or at is None:
             return None
         # A value never changes, so one that is no key is looked at again only in case our own reading was at fault.
-        memory = self._time_to_live if error.code == "INVALID_KEY_VALUE" else _FAILURE_MEMORY
-        return type(error)(error.code, str(error)) if self._clock.since(at) < memory else None
+        is_for_good = error.code == "INVALID_KEY_VALUE"
+        memory = self._time_to_live if is_for_good else max(_FAILURE_MEMORY, self._source.time_limit)
+        return error.anew() if self._clock.since(at) < memory else None

@@ -1,0 +1,80 @@
+"""Calls that end in time."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from .errors import KeyRotationError
+
+T = TypeVar("T")
+
+
+class _Call(Generic[T]):
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.is_broken_off = False
+        self.value: T | None = None
+        self.error: BaseException | None = None
+
+
+class LimitedCalls:
+    """Makes calls that end: with their answer, at their time limit, or when the ring is closed.
+
+    A socket's time limit is one for each read: a service that sends a byte now and then holds a thread for ever. Such a
+    thread is left behind, a daemon that keeps no process alive.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """``seconds``: for one call, its retries included."""
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._under_way: set[_Call[Any]] = set()
+        self._have_ended = False
+
+    def run(self, call: Callable[[], T]) -> T:
+        """What ``call`` gives, or its error; ``TimeoutError`` after the time limit. Raises ``RING_CLOSED``."""
+        under_way: _Call[T] = _Call()
+
+        def answer() -> None:
+            try:
+                under_way.value = call()
+            except BaseException as error:  # handed on below
+                under_way.error = error
+            under_way.ended.set()
+
+        with self._lock:
+            if self._have_ended:
+                raise ring_closed()
+            self._under_way.add(under_way)
+        try:
+            threading.Thread(target=answer, name="pazpaz-keys-call", daemon=True).start()
+            if not under_way.ended.wait(self._seconds):
+                raise TimeoutError
+        finally:
+            with self._lock:
+                self._under_way.discard(under_way)
+        if under_way.is_broken_off:
+            raise ring_closed()
+        error, under_way.error = under_way.error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # or it, its traceback and this frame would hold each other, and what the frame has
+        return under_way.value  # type: ignore[return-value]  # it has ended without an error
+
+    def end_all(self) -> None:
+        """Ends what is under way and what will be asked: each raises ``RING_CLOSED``."""
+        with self._lock:
+            self._have_ended = True
+            for call in self._under_way:
+                call.is_broken_off = True
+                call.ended.set()
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way = set()
+
+
+def ring_closed() -> KeyRotationError:
+    return KeyRotationError("RING_CLOSED", "The key ring is closed. Open another one, or close it later.")

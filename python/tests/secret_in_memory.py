@@ -1,0 +1,72 @@
+"""A secret that answers as boto3's client would, and that a test can silence or hold up."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+
+class SecretInMemory:
+    """``ring``: as a ring stands in vectors/rings.json."""
+
+    def __init__(self, ring: Mapping[str, Any]) -> None:
+        self.ring = ring
+        self.is_silent = ring.get("aws") == "silent"
+        self.calls: list[str] = []
+        self.answers = threading.Event()
+        """While it is cleared, calls wait."""
+        self.answers.set()
+
+    def describe_secret(self, *, SecretId: str) -> Mapping[str, Any]:  # noqa: N803
+        self._take("DescribeSecret")
+        primary_region = self.ring.get("primaryRegion")
+        return {
+            "ARN": f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{SecretId}-AbCdEf",
+            "VersionIdsToStages": {version["versionId"]: version["stages"] for version in self.ring["versions"]},
+        } | ({"PrimaryRegion": primary_region} if primary_region else {})
+
+    def get_secret_value(self, *, SecretId: str, VersionId: str = "") -> Mapping[str, Any]:  # noqa: ARG002, N803
+        self._take("GetSecretValue")
+        version = next(version for version in self.ring["versions"] if version["versionId"] == VersionId)
+        if version.get("denied"):
+            answer = {"Error": {"Code": "AccessDeniedException", "Message": "Access to KMS is not allowed"}}
+            raise ClientError(answer, "GetSecretValue")
+        value = (
+            {"SecretBinary": bytes.fromhex(version["secretBinary"])}
+            if "secretBinary" in version
+            else {"SecretString": version["secretString"]}
+        )
+        return {"VersionId": VersionId, "VersionStages": version["stages"], **value}
+
+    # Words of the domain
+
+    def add(self, key: bytes, *stages: str, **more: object) -> str:
+        """A version with these labels, and those that had them lose them."""
+        for version in self.ring["versions"]:
+            version["stages"] = [label for label in version["stages"] if label not in stages]
+        version_id = f"version-{len(self.ring['versions']) + 1}"
+        self.ring["versions"].append({"versionId": version_id, "stages": [*stages], "secretBinary": key.hex(), **more})
+        return version_id
+
+    def rotate(self, key: bytes) -> None:
+        """The state that a rotation ends in."""
+        self.add(key, f"key-v{len(self.ring['versions']) + 1}", "AWSCURRENT")
+
+    def deny(self, version_id: str, denied: bool = True) -> None:
+        """Whether reading the value of a version is refused."""
+        next(version for version in self.ring["versions"] if version["versionId"] == version_id)["denied"] = denied
+
+    def _take(self, call: str) -> None:
+        self.calls.append(call)
+        self.answers.wait()
+        if self.is_silent:
+            raise EndpointConnectionError(endpoint_url="x")
+
+
+def secret_with(*keys: bytes) -> SecretInMemory:
+    """A secret with the keys 1, 2 and so on, the last of them current."""
+    secret = SecretInMemory({"versions": []})
+    for key in keys:
+        secret.rotate(key)
+    return secret

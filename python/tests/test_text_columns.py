@@ -1,0 +1,30 @@
+"""Rows in a column of type text."""
+
+import base64
+
+import pytest
+
+from older_data import FORMS, old_box
+from pazpaz_keys import KeyMaterial, KeyRing, Settings, row_from_text
+
+KEY = bytes(range(32))
+RING = KeyRing.open(Settings("local", None, None, KeyMaterial(KEY)))
+
+
+def test_a_row_of_today_is_read_from_its_base64() -> None:
+    cell = base64.b64encode(RING.encrypt_field("text", "a")).decode()
+    assert RING.decrypt_field(row_from_text(cell), "a") == "text"
+
+
+@pytest.mark.parametrize("form", ["c", "d", "d, laid out"])
+def test_older_data_is_read_from_the_text_that_it_is(form: str) -> None:
+    cell = FORMS[form](old_box(KEY, "text", bytes(range(12)))).decode()
+    assert RING.decrypt_field(row_from_text(cell)) == "text"
+
+
+def test_what_is_no_strict_base64_is_the_bytes_of_the_text() -> None:
+    assert row_from_text("v1:AAAA") == b"v1:AAAA"
+    assert row_from_text("AAA") == b"AAA"
+    assert row_from_text("A A=") == b"A A="
+    assert row_from_text("\ud800") == b"?"
+    assert row_from_text("") == b""
