@@ -1,22 +1,136 @@
-"""Beside cryptography's own AESGCM and Fernet: python/check --bench. Medians of rounds that take turns."""
+"""Beside cryptography's own AESGCM and Fernet: python/check --bench [--json] [--rounds N].
 
+All take turns within a round, each a short one. The ratio is the median of those of the rounds: a busy moment of the
+machine slows neighbours alike, and does not move it.
+"""
+
+import argparse
 import base64
+import json
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import cryptography
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pazpaz_keys import KeyMaterial, KeyRing, Settings, decrypt_field, encrypt_field
-from pazpaz_keys.keys_at_hand import KeysAtHand
 
-ROUNDS = 25
-SECONDS_A_ROUND = 0.02
+SECONDS_A_TURN = 0.002
+SIZES = (20, 200, 2000)
 CONTEXT = "patients:7:note"
+BASE = "AESGCM, made once"
+
+Calls = dict[str, Callable[[], object]]
+
+
+class ThreeKeys:
+    """A secret with keys 1 to 3, the last of them current, as a client of boto3 would show it."""
+
+    def __init__(self, keys: list[bytes]) -> None:
+        self.values = {f"version-{number}": key for number, key in enumerate(keys, 1)}
+        self.stages = {version_id: [f"key-v{version_id[-1]}"] for version_id in self.values}
+        self.stages["version-3"].append("AWSCURRENT")
+
+    def describe_secret(self, *, SecretId: str) -> Mapping[str, Any]:  # noqa: N803
+        return {"ARN": f"arn:aws:secretsmanager:x:1:secret:{SecretId}", "VersionIdsToStages": self.stages}
+
+    def get_secret_value(self, *, SecretId: str, VersionId: str = "") -> Mapping[str, Any]:  # noqa: ARG002, N803
+        return {"VersionId": VersionId, "VersionStages": self.stages[VersionId], "SecretBinary": self.values[VersionId]}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    options.add_argument("--rounds", type=int, default=100, help="more rounds, less noise (default: 100)")
+    chosen = options.parse_args()
+    about = {"python": platform.python_version(), "cryptography": cryptography.__version__}
+    results: list[dict[str, object]] = []
+    if not chosen.json:
+        print(f"Python {about['python']}, cryptography {about['cryptography']}")
+    for title, calls in comparisons():
+        rows = measured(calls, chosen.rounds)
+        if not chosen.json:
+            print(title)
+            for name, (microseconds, ratio) in rows.items():
+                print(f"  {name:<32} {microseconds:8.2f} µs   {ratio:5.2f} times as fast as {BASE}")
+        for name, (microseconds, ratio) in rows.items():
+            results.append({"what": title, "by": name, "microseconds": microseconds, "ratio": ratio})
+    if chosen.json:
+        print(json.dumps({**about, "base": BASE, "results": results}, indent=1))
+
+
+def comparisons() -> Iterator[tuple[str, Calls]]:
+    keys = [os.urandom(32) for _ in range(3)]
+    key, material = keys[2], KeyMaterial(keys[2])
+    aesgcm, fernet = AESGCM(key), Fernet(base64.urlsafe_b64encode(key))
+    ring = KeyRing.open(Settings("staging", "us-east-1", "bench", None), client=ThreeKeys(keys))
+    for number, other in enumerate(keys, 1):
+        ring.decrypt_field(encrypt_field("now at hand", other, number=number))
+
+    for size in SIZES:
+        text = "x" * size
+        yield f"encrypting {size} bytes", encryptions(text, key, material, aesgcm, fernet, ring)
+        yield f"decrypting {size} bytes", decryptions(text, key, material, aesgcm, fernet, ring)
+    ring.close()
+
+
+def encryptions(text: str, key: bytes, material: KeyMaterial, aesgcm: AESGCM, fernet: Fernet, ring: KeyRing) -> Calls:
+    def bare(cipher: AESGCM) -> bytes:
+        nonce = os.urandom(12)
+        return nonce + cipher.encrypt(nonce, text.encode(), CONTEXT.encode())
+
+    return {
+        BASE: lambda: bare(aesgcm),
+        "ring.encrypt_field": lambda: ring.encrypt_field(text, CONTEXT),
+        "encrypt_field, KeyMaterial": lambda: encrypt_field(text, material, CONTEXT),
+        "AESGCM, made each time": lambda: bare(AESGCM(key)),
+        "encrypt_field, key as bytes": lambda: encrypt_field(text, key, CONTEXT),
+        "Fernet": lambda: fernet.encrypt(text.encode()),
+    }
+
+
+def decryptions(text: str, key: bytes, material: KeyMaterial, aesgcm: AESGCM, fernet: Fernet, ring: KeyRing) -> Calls:
+    nonce = b"\x7f" + os.urandom(11)  # a legacy row that looks like no number of the ring
+    box = nonce + aesgcm.encrypt(nonce, text.encode(), CONTEXT.encode())
+    legacy = nonce + aesgcm.encrypt(nonce, text.encode(), None)
+    row, in_hand, token = (
+        ring.encrypt_field(text, CONTEXT),
+        encrypt_field(text, key, CONTEXT),
+        fernet.encrypt(text.encode()),
+    )
+
+    def bare(cipher: AESGCM) -> str:
+        return cipher.decrypt(box[:12], box[12:], CONTEXT.encode()).decode()
+
+    return {
+        BASE: lambda: bare(aesgcm),
+        "ring.decrypt_field": lambda: ring.decrypt_field(row, CONTEXT),
+        "ring.decrypt_field, older data": lambda: ring.decrypt_field(legacy, CONTEXT),
+        "decrypt_field, KeyMaterial": lambda: decrypt_field(in_hand, material, CONTEXT),
+        "AESGCM, made each time": lambda: bare(AESGCM(key)),
+        "decrypt_field, key as bytes": lambda: decrypt_field(in_hand, key, CONTEXT),
+        "Fernet": lambda: fernet.decrypt(token).decode(),
+    }
+
+
+def measured(calls: Calls, rounds: int) -> dict[str, tuple[float, float]]:
+    """For each its median in microseconds, and how many times as fast as the base it is."""
+    times = {name: max(1, int(SECONDS_A_TURN / seconds_for_one(call, 100))) for name, call in calls.items()}
+    turns: list[dict[str, float]] = [
+        {name: seconds_for_one(call, times[name]) for name, call in calls.items()} for _ in range(rounds)
+    ]
+    return {
+        name: (
+            round(statistics.median(turn[name] for turn in turns) * 1e6, 3),
+            round(statistics.median(turn[BASE] / turn[name] for turn in turns), 3),
+        )
+        for name in calls
+    }
 
 
 def seconds_for_one(call: Callable[[], object], times: int) -> float:
@@ -24,80 +138,6 @@ def seconds_for_one(call: Callable[[], object], times: int) -> float:
     for _ in range(times):
         call()
     return (time.perf_counter() - started) / times
-
-
-def compare(title: str, calls: dict[str, Callable[[], object]]) -> None:
-    times = {name: max(1, int(SECONDS_A_ROUND / max(seconds_for_one(call, 100), 1e-9))) for name, call in calls.items()}
-    measured: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(ROUNDS):
-        for name, call in calls.items():
-            measured[name].append(seconds_for_one(call, times[name]))
-    medians = {name: statistics.median(values) for name, values in measured.items()}
-    base = medians["AESGCM"]
-    print(title)
-    for name, median in medians.items():
-        print(f"  {name:<34} {median * 1e6:8.2f} µs   {base / median:5.2f} times as fast as AESGCM")
-
-
-def main() -> None:
-    print(f"Python {platform.python_version()}, cryptography {cryptography.__version__}")
-    key = os.urandom(32)
-    material = KeyMaterial(key)
-    ring = KeyRing.open(Settings("local", None, None, material))
-    aesgcm, fernet = AESGCM(key), Fernet(base64.urlsafe_b64encode(key))
-    additional = CONTEXT.encode()
-    warm = three_keys(material)
-
-    for size in (20, 200, 2000):
-        text = "x" * size
-        plaintext = text.encode()
-
-        def bare_encrypt(plaintext: bytes = plaintext) -> bytes:
-            nonce = os.urandom(12)
-            return nonce + aesgcm.encrypt(nonce, plaintext, additional)
-
-        box, token = bare_encrypt(), fernet.encrypt(plaintext)
-        row, numbered = ring.encrypt_field(text, CONTEXT), encrypt_field(text, material, CONTEXT, number=3)
-        legacy = aesgcm_box(aesgcm, plaintext)
-        compare(
-            f"encrypting {size} bytes",
-            {
-                "AESGCM": bare_encrypt,
-                "ring.encrypt_field": lambda text=text: ring.encrypt_field(text, CONTEXT),  # type: ignore[misc]
-                "encrypt_field, key made once": lambda text=text: encrypt_field(text, material, CONTEXT),  # type: ignore[misc]
-                "encrypt_field, key as bytes": lambda text=text: encrypt_field(text, key, CONTEXT),  # type: ignore[misc]
-                "Fernet": lambda plaintext=plaintext: fernet.encrypt(plaintext),  # type: ignore[misc]
-            },
-        )
-        compare(
-            f"decrypting {size} bytes",
-            {
-                "AESGCM": lambda box=box: aesgcm.decrypt(box[:12], box[12:], additional).decode(),  # type: ignore[misc]
-                "ring.decrypt_field": lambda row=row: ring.decrypt_field(row, CONTEXT),  # type: ignore[misc]
-                "ring of three, numbered": lambda row=numbered: warm.decrypt_field(row, CONTEXT),  # type: ignore[misc]
-                "ring of three, older data": lambda row=legacy: warm.decrypt_field(row, CONTEXT),  # type: ignore[misc]
-                "decrypt_field, key made once": lambda row=row: decrypt_field(row, material, CONTEXT),  # type: ignore[misc]
-                "decrypt_field, key as bytes": lambda row=row: decrypt_field(row, key, CONTEXT),  # type: ignore[misc]
-                "Fernet": lambda token=token: fernet.decrypt(token).decode(),  # type: ignore[misc]
-            },
-        )
-
-
-def aesgcm_box(aesgcm: AESGCM, plaintext: bytes) -> bytes:
-    """Older data whose nonce looks like no number of the ring."""
-    nonce = b"\x7f" + os.urandom(11)
-    return nonce + aesgcm.encrypt(nonce, plaintext, None)
-
-
-def three_keys(material: KeyMaterial) -> KeyRing:
-    """A ring with keys 1 to 3 at hand, the last of them ``material``, as after two rotations."""
-    ring = KeyRing.open(Settings("local", None, None, KeyMaterial(os.urandom(32))))
-    keys = KeysAtHand()
-    for key in (KeyMaterial(os.urandom(32)), KeyMaterial(os.urandom(32)), material):
-        keys.add(key)
-    keys.of_number = {1: keys.in_order[0], 2: keys.in_order[1], 3: material}
-    ring._keys = keys
-    return ring
 
 
 if __name__ == "__main__":
