@@ -158,7 +158,8 @@ export class RingKeeper {
     this.#phase = 'closed';
     this.#cancelTimer?.();
     this.calls.endAll();
-    withoutFailing(this.#parts.source.close);
+    const { source } = this.#parts;
+    withoutFailing(() => source.close());
   }
 
   async #refresh(): Promise<void> {

@@ -26,8 +26,8 @@ export interface SecretSource {
   readonly describe: (signal: AbortSignal) => Promise<SecretDescription>;
   /** Reads a version by its VersionId. */
   readonly read: (versionId: string, signal: AbortSignal) => Promise<SecretVersion>;
-  /** Lets go of the connections that this source has opened. */
-  readonly close: () => void;
+  /** Lets go of the connections that this source has opened. A ring ignores what it throws or rejects with. */
+  readonly close: () => unknown;
 }
 
 /** The secret over a client that the application made, and closes itself. */

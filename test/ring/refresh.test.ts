@@ -1,3 +1,5 @@
+import { KeyMaterial } from '../../src/keyring/key-material.ts';
+import { KeyRing } from '../../src/keyring/key-ring.ts';
 import { readVarint } from '../../src/keyring/varint.ts';
 import { errorOf } from '../keyring/error-of.ts';
 import { closeRings, RingWorld } from './ring-world.ts';
@@ -142,7 +144,15 @@ describe('where AWS does not answer', () => {
     expect(readVarint(ring.encryptField('note'))).toBe(1);
   });
 
-  test('a wall clock that is set back does not make a key young, and neither does a sleep', async () => {
+  test('a machine that slept has an old key, though its monotonic clock stood still', async () => {
+    const world = await RingWorld.withKeys(1);
+    const ring = await world.open({ maxKeyAge: HOUR });
+    world.cutNetwork();
+    world.clock.suspend(HOUR);
+    expect(errorOf(() => ring.encryptField('note')).code).toBe('KEY_TOO_OLD');
+  });
+
+  test('a wall clock that is set back does not make a key young', async () => {
     const world = await RingWorld.withKeys(1);
     const ring = await world.open({ maxKeyAge: HOUR });
     world.cutNetwork();
@@ -166,6 +176,94 @@ describe('where AWS does not answer', () => {
   });
 });
 
+describe('a process that slept for longer than a key may encrypt', () => {
+  test('can wait until AWS has confirmed the key, and no outage is logged', async () => {
+    const world = await RingWorld.withKeys(1);
+    const ring = await world.open();
+    await world.rotate();
+    world.clock.sleep(25 * HOUR);
+    const error = errorOf(() => ring.encryptField('note'));
+    expect(error.code).toBe('KEY_TOO_OLD');
+    expect(error.message).toContain('await ring.refresh()');
+    await ring.refresh();
+    expect(readVarint(ring.encryptField('note'))).toBe(2);
+    expect(world.events('encryption_stopped')).toEqual([]);
+  });
+
+  test('logs that encrypting stopped as soon as AWS was asked in vain, and once', async () => {
+    const world = await RingWorld.withKeys(1);
+    const ring = await world.open();
+    world.cutNetwork();
+    world.clock.sleep(25 * HOUR);
+    errorOf(() => ring.encryptField('note'));
+    expect(world.events('encryption_stopped')).toEqual([]);
+    await expect(ring.refresh()).rejects.toMatchObject({ code: 'CANNOT_REACH_AWS' });
+    for (let count = 0; count < 3; count += 1) errorOf(() => ring.encryptField('note'));
+    expect(world.events('encryption_stopped')).toMatchObject([{ level: 'ERROR', age_seconds: 90_000, key_number: 1 }]);
+  });
+});
+
+describe('refresh', () => {
+  test('asks AWS once, however many wait for it', async () => {
+    const world = await RingWorld.withKeys(1);
+    const { refresh, encryptField } = await world.open();
+    await world.rotate();
+    world.forgetCalls();
+    await Promise.all(Array.from({ length: 50 }, () => refresh()));
+    expect(world.calls).toEqual({ describe: 1, read: 1 });
+    expect(readVarint(encryptField('note'))).toBe(2);
+  });
+
+  test('ends a fallback as soon as AWS answers', async () => {
+    const world = await RingWorld.withKeys(1);
+    world.cutNetwork();
+    const ring = await world.open({}, { environmentKey: KeyMaterial.fromBytes(new Uint8Array(32)) });
+    expect(ring.isFallenBack).toBe(true);
+    world.mendNetwork();
+    await ring.refresh();
+    expect(ring.isFallenBack).toBe(false);
+  });
+
+  test('has nothing to do where the key is the environment’s alone, and is refused by a closed ring', async () => {
+    const ring = await KeyRing.open({
+      keySource: 'environment',
+      environment: 'local',
+      environmentKey: KeyMaterial.fromBytes(new Uint8Array(32)),
+    });
+    await ring.refresh();
+    ring.close();
+    await expect(ring.refresh()).rejects.toMatchObject({ code: 'RING_CLOSED' });
+  });
+});
+
+test.each([
+  [{ timeToLive: 24 * HOUR, maxKeyAge: 24 * HOUR }],
+  [{ timeToLive: 1000, maxKeyAge: 1000 }],
+  [{ timeToLive: 5000, maxKeyAge: 5000, random: () => 0.8 }],
+])('a key that AWS confirms in time is never too old: %j', async (options) => {
+  const world = await RingWorld.withKeys(1);
+  const source = world.source();
+  const slow = async <T>(call: () => Promise<T>): Promise<T> => {
+    await new Promise<void>((resolve) => world.clock.schedule(resolve, 200, true));
+    return call();
+  };
+  let isSlow = false;
+  const ring = await world.open({
+    random: () => 1,
+    ...options,
+    source: {
+      ...source,
+      describe: (signal) => (isSlow ? slow(() => source.describe(signal)) : source.describe(signal)),
+    },
+  });
+  isSlow = true;
+  for (let step = 0; step < 300; step += 1) {
+    ring.encryptField('note');
+    await world.clock.advance(options.maxKeyAge / 100);
+  }
+  expect(world.events('encryption_stopped')).toEqual([]);
+});
+
 test('a process that was frozen refreshes when it is used again', async () => {
   const world = await RingWorld.withKeys(1);
   const ring = await world.open();
@@ -187,49 +285,6 @@ test.each([
 ])('%j is refused', async (options) => {
   const world = await RingWorld.withKeys(1);
   await expect(world.open(options)).rejects.toMatchObject({ code: 'INVALID_SETTINGS' });
-});
-
-describe('a ring that is closed', () => {
-  test('holds no timer, makes no call and fails with RING_CLOSED', async () => {
-    const world = await RingWorld.withKeys(1);
-    const ring = await world.open();
-    const row = ring.encryptField('note');
-    ring.close();
-    ring.close();
-    expect(world.clock.timers).toHaveLength(0);
-    world.forgetCalls();
-    await world.clock.advance(HOUR);
-    expect(world.calls.describe).toBe(0);
-    expect(errorOf(() => ring.encryptField('note')).code).toBe('RING_CLOSED');
-    expect(errorOf(() => ring.decryptFieldSync(row)).code).toBe('RING_CLOSED');
-    await expect(ring.decryptField(row)).rejects.toMatchObject({ code: 'RING_CLOSED' });
-    await expect(ring.decryptBytes(row)).rejects.toMatchObject({ code: 'RING_CLOSED' });
-  });
-
-  test('ends calls that hang, at once', async () => {
-    const world = await RingWorld.withKeys(2);
-    const ring = await world.open();
-    const signals: AbortSignal[] = [];
-    const hanging = await world.open({
-      source: {
-        ...world.source(),
-        read: (versionId, signal) => {
-          if (versionId === world.versionIds.get(2)) return world.source().read(versionId, signal);
-          signals.push(signal);
-          return new Promise(() => undefined);
-        },
-      },
-    });
-    const row = Buffer.from(ring.encryptField('note'));
-    row[0] = 1;
-    const reading = hanging.decryptField(row);
-    await world.clock.advance(0);
-    hanging.close();
-    await expect(reading).rejects.toMatchObject({ code: 'RING_CLOSED' });
-    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
-    ring.close();
-    expect(world.clock.timers).toHaveLength(0);
-  });
 });
 
 test('the timer of an open ring does not keep the process from ending', async () => {

@@ -7,6 +7,7 @@ import { readVarint } from '../../src/keyring/varint.ts';
 import { errorOf } from '../keyring/error-of.ts';
 import { OLD_FORMS } from '../keyring/old-application.ts';
 import { everythingPrinted, spellingsOf } from '../keyring/secret-spellings.ts';
+import { settle } from './manual-clock.ts';
 import { rejectionOf } from './rejection-of.ts';
 import { closeRings, RingWorld } from './ring-world.ts';
 
@@ -73,6 +74,18 @@ test('no failure, log line or ring shows a key, a plaintext or a context', async
   }
   expect(everything).not.toContain('diabetes');
   expect(everything).not.toContain('patients:7');
+});
+
+test('a logger whose promise rejects loses no row, and is nobody else’s trouble', async () => {
+  const unhandled = jest.fn();
+  process.on('unhandledRejection', unhandled);
+  const world = await RingWorld.withKeys(2);
+  const ring = await world.open({ logger: () => Promise.reject(new Error('log shipping is down')) });
+  const row = encryptField(NOTE, world.material(1), '', { number: toKeyNumber(1) });
+  expect(await ring.decryptField(row)).toBe(NOTE);
+  await settle();
+  process.off('unhandledRejection', unhandled);
+  expect(unhandled).not.toHaveBeenCalled();
 });
 
 test('a logger that throws loses no row', async () => {
