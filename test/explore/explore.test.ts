@@ -1,7 +1,9 @@
 import { explore } from './explore.ts';
-import { buildMutant, MUTANTS } from './mutants.ts';
+import { buildMutant } from './mutant.ts';
+import { MUTANTS } from './mutants.ts';
 import { product, type Product } from './product.ts';
-import { begin, DEEP_SCENARIOS, SCENARIOS, type Scenario } from './scenarios.ts';
+import { begin, type Scenario } from './scenario.ts';
+import { DEEP_SCENARIOS, SCENARIOS } from './scenarios.ts';
 
 // `npm run explore` sets this: wider bounds, a few minutes.
 const explored = process.env['EXPLORE'] === 'deep' ? DEEP_SCENARIOS : SCENARIOS;
@@ -9,20 +11,19 @@ const explored = process.env['EXPLORE'] === 'deep' ? DEEP_SCENARIOS : SCENARIOS;
 jest.setTimeout(600_000);
 
 async function run(scenario: Scenario, of: Product) {
-  const { moves, start } = await begin(scenario, of);
-  return explore(moves, start);
+  const { moves, start, checkEnd } = await begin(scenario, of);
+  return explore(moves, start, checkEnd);
 }
 
 describe('whatever is killed and whoever retries, no key is lost', () => {
   let printed = '';
   afterAll(() => {
-    process.stdout.write(`\nExplored schedules (kills and retries: at most so many in one schedule)\n${printed}\n`);
+    process.stdout.write(`\nExplored schedules (at most so many of each in one schedule)\n${printed}\n`);
   });
 
   test.each(explored)('$name', async (scenario) => {
     const { states, schedules, ends } = await run(scenario, product);
-    const bounds = `kills ${scenario.faults}, retries ${scenario.retries}, rotations ${scenario.rotations}`;
-    printed += `  ${scenario.name}: ${schedules} schedules in ${states} states (${bounds})\n`;
+    printed += `  ${scenario.name}: ${schedules} schedules in ${states} states, ends: ${ends} (${boundsOf(scenario)})\n`;
     expect(ends).toBeGreaterThan(0);
   });
 });
@@ -34,3 +35,8 @@ describe('the exploration notices what is taken out', () => {
     await expect(run(scenario, await buildMutant(mutant))).rejects.toThrow(mutant.breaks);
   });
 });
+
+function boundsOf({ faults, retries, repeats = 0, rotations, days = 0 }: Scenario): string {
+  const always = `kills ${faults}, retries ${retries}, rotations ${rotations}`;
+  return [always, ...(repeats > 0 ? [`repeats ${repeats}`] : []), ...(days > 0 ? [`days ${days}`] : [])].join(', ');
+}

@@ -1,6 +1,6 @@
-import { checkEnd, Violation } from './monitor.ts';
-import type { Move, Moves } from './moves.ts';
-import { nameOf, secretOf, type World } from './world.ts';
+import { nameOfActor, type Move, type Moves } from './moves.ts';
+import { Violation } from './seen-secret.ts';
+import { nameOf, type World } from './world.ts';
 
 export interface Exploration {
   /** Different states that were reached. */
@@ -20,9 +20,14 @@ export class BrokenSchedule extends Error {
 
 /**
  * Visits every state that can be reached from `start`, each once, and checks the invariants in each and at each
- * change. Throws `BrokenSchedule` with the first schedule that breaks one.
+ * change, and `checkEnd` where nothing can happen any more. Throws `BrokenSchedule` with the first schedule that breaks
+ * one.
  */
-export async function explore(moves: Moves, start: World): Promise<Exploration> {
+export async function explore(
+  moves: Moves,
+  start: World,
+  checkEnd: (world: World) => void | Promise<void>,
+): Promise<Exploration> {
   const schedulesFrom = new Map<string, bigint>();
   let ends = 0;
   const path: Move[] = [];
@@ -34,7 +39,7 @@ export async function explore(moves: Moves, start: World): Promise<Exploration> 
     const possible = moves.possible(world);
     let schedules = 0n;
     if (possible.length === 0) {
-      checkEnd(world.memory, secretOf(world.service));
+      await checkEnd(world);
       ends++;
       schedules = 1n;
     }
@@ -57,12 +62,14 @@ export async function explore(moves: Moves, start: World): Promise<Exploration> 
 }
 
 export function describeMove(move: Move): string {
-  if (move.kind !== 'call') return move.kind === 'operation' ? move.operation : move.kind;
+  if (move.kind !== 'call') return move.kind === 'operation' ? `begins: ${move.operation}` : move.kind;
   const { actor, fate } = move;
-  const who = actor.kind === 'attempt' ? `attempt ${actor.id} ${actor.steps[0] ?? ''}` : `${actor.kind} ${actor.id}`;
-  const { VersionStage, MoveToVersionId, VersionId } = actor.call.input;
-  const what = [VersionStage, MoveToVersionId ?? VersionId].filter((part) => typeof part === 'string');
-  return `${who}: ${[actor.call.operation, ...what].join(' ')} (${fate})`;
+  const { VersionStage, VersionStages, MoveToVersionId, VersionId, RemoveFromVersionId } = actor.call.input;
+  const labels: readonly unknown[] = Array.isArray(VersionStages) ? VersionStages : [VersionStage];
+  const what = [...labels, MoveToVersionId ?? VersionId ?? RemoveFromVersionId].filter(
+    (part) => typeof part === 'string',
+  );
+  return `${nameOfActor(actor)}: ${[actor.call.operation, ...what].join(' ')} (${fate})`;
 }
 
 /** One schedule from `start` to an end, each move drawn by `random` (0 to 1, 1 excluded). */

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import type { SecretsManager } from '../../src/steps/dependencies.ts';
+import type { OperatorSecrets } from '../../src/cli/dependencies.ts';
 import type { Fate } from './moves.ts';
-import { programDependencies, type Call, type Program } from './program.ts';
-
-type Output = Readonly<Record<string, unknown>>;
+import { programDependencies, type Call, type Output, type Program, type Setting } from './program.ts';
+import { canonical } from './service-calls.ts';
 
 interface Waiting {
   readonly call: Call;
@@ -15,14 +14,14 @@ export class LiveProgram {
   readonly #queue: Waiting[] = [];
   #arrived: (() => void) | undefined;
 
-  constructor(seed: number, program: Program) {
+  constructor(setting: Setting, program: Program) {
     const wait = (call: Call) =>
       new Promise<Output>((resolve) => {
         this.#queue.push({ call, answer: resolve });
         this.#arrived?.();
       });
     // How a program ends is seen by the calls that it makes or does not make, and by the state that it leaves.
-    program(programDependencies(wait, seed)).catch(() => undefined);
+    program(programDependencies(wait, setting)).catch(() => undefined);
   }
 
   /** Calls that wait to be let through: none at the end of a schedule, for then every program has ended or was killed. */
@@ -30,16 +29,12 @@ export class LiveProgram {
     return this.#queue.length;
   }
 
-  /** Lets the next call through, which must be `expected` (on a secret of whatever name), with the fate it had there. */
-  async let(expected: Call, fate: Fate, secrets: SecretsManager): Promise<void> {
+  /** Lets the next call through, which must be `expected`, with the fate it had there. */
+  async let(expected: Call, fate: Fate, secrets: OperatorSecrets): Promise<void> {
     const { call, answer } = await this.#next();
-    assert.deepEqual(
-      withoutSecret(call),
-      withoutSecret(expected),
-      'the program makes another call than it was explored with',
-    );
+    assert.deepEqual(call, expected, 'the program makes another call than it was explored with');
     if (fate === 'killed before') return;
-    const send = (): Promise<Output> => secrets[call.operation](call.input as never).then((output) => ({ ...output }));
+    const send = (): Promise<Output> => answerOf(secrets[call.operation](call.input as never));
     if (fate === 'repeated') await send().catch(() => undefined);
     const outcome = send();
     await outcome.catch(() => undefined);
@@ -57,6 +52,8 @@ export class LiveProgram {
   }
 }
 
-function withoutSecret({ operation, input }: Call): object {
-  return { operation, ...input, SecretId: undefined };
+/** What the SDK gives, in the order in which it was explored. */
+async function answerOf(answer: Promise<unknown>): Promise<Output> {
+  const output = await answer;
+  return typeof output === 'object' && output !== null ? canonical({ ...output }) : {};
 }

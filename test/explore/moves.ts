@@ -1,21 +1,29 @@
-import { perform, type OperationName } from '../../src/local/perform.ts';
-import { isAbandoned, rotationSucceeded, testSucceeded } from '../../src/local/rotation-state.ts';
-import { ServiceError } from '../../src/local/service-error.ts';
-import type { Behaviour, CallContext, ServiceState } from '../../src/local/state.ts';
-import { STEPS, type Step } from '../../src/steps/rotation-request.ts';
-import { Histories, type History } from './history.ts';
-import { checkFresh, observe, type Cause } from './monitor.ts';
-import type { Product } from './product.ts';
-import type { Call, Next, Reply } from './program.ts';
 import {
-  ARN,
+  beginScheduledRotation,
+  isAbandoned,
+  rotationSucceeded,
+  testSucceeded,
+} from '../../src/local/rotation-state.ts';
+import type { Behaviour, CallContext, ServiceState } from '../../src/local/state.ts';
+import { unfinishedVersion } from '../../src/local/version-stages.ts';
+import { STEPS, type Step } from '../../src/steps/rotation-request.ts';
+import { Answers } from './answers.ts';
+import { handMade, isHandMade } from './hand-made.ts';
+import { Histories, type History } from './history.ts';
+import { aDayLater, checkFresh, observe, type Cause } from './monitor.ts';
+import type { CommandLine, Product } from './product.ts';
+import { SECRET_ARN, type Call, type Next, type Reply } from './program.ts';
+import { Violation } from './seen-secret.ts';
+import { isReading, performOn } from './service-calls.ts';
+import {
   contextOf,
   LAMBDA_ARN,
   secretOf,
   tokenOf,
   type Actor,
   type Attempt,
-  type OtherActor,
+  type Command,
+  type Operation,
   type World,
 } from './world.ts';
 
@@ -24,30 +32,23 @@ export type Move =
   | { readonly kind: 'call'; readonly actor: Actor; readonly fate: Fate }
   | { readonly kind: 'service cleans up'; readonly token: string; readonly run: 'rotation' | 'test' }
   | { readonly kind: 'service rotates' }
-  | { readonly kind: 'operation'; readonly operation: NonNullable<World['operation']> };
+  | { readonly kind: 'operation'; readonly operator: number; readonly operation: Operation }
+  | { readonly kind: 'a day passes' };
 
 /** `repeated`: the answer is lost and the SDK makes the very same call again. */
 export type Fate = 'answered' | 'killed before' | 'killed after' | 'repeated';
 
-const OPERATION = {
-  describeSecret: 'DescribeSecret',
-  getSecretValue: 'GetSecretValue',
-  putSecretValue: 'PutSecretValue',
-  updateSecretVersionStage: 'UpdateSecretVersionStage',
-} as const;
-
-/** A key that somebody puts by hand. */
-export const HAND_KEY = Buffer.alloc(32, 0x77).toString('base64');
-
-/** The rules by which a world moves: the service's, the product's and the operator's. */
+/** The rules by which a world moves: the service's, the product's and the operators'. */
 export class Moves {
-  readonly #product: Product;
+  readonly product: Product;
+  readonly behaviour: Behaviour;
   readonly #histories = new Histories();
-  readonly context: CallContext;
+  readonly #answers: Answers;
 
   constructor(product: Product, behaviour: Behaviour) {
-    this.#product = product;
-    this.context = contextOf(behaviour);
+    this.product = product;
+    this.behaviour = behaviour;
+    this.#answers = new Answers(behaviour);
   }
 
   /** Everything that may happen in this world. None: it is at its end. */
@@ -57,14 +58,16 @@ export class Moves {
       moves.push({ kind: 'call', actor, fate: 'answered' });
       if (world.faults === 0) continue;
       moves.push({ kind: 'call', actor, fate: 'killed before' });
-      const { operation } = actor.call;
-      // What reads has no effect that an answer could be lost after.
-      if (operation === 'describeSecret' || operation === 'getSecretValue') continue;
+      if (isReading(actor.call)) continue;
       moves.push({ kind: 'call', actor, fate: 'killed after' }, { kind: 'call', actor, fate: 'repeated' });
     }
     if (world.toCleanUp !== undefined) moves.push({ kind: 'service cleans up', ...world.toCleanUp });
     else if (world.rotations > 0 && this.#mayRotate(world)) moves.push({ kind: 'service rotates' });
-    if (world.operation !== undefined) moves.push({ kind: 'operation', operation: world.operation });
+    world.operators.forEach(([operation], operator) => {
+      const isBusy = world.actors.some((actor) => actor.kind === 'command' && actor.operator === operator);
+      if (operation !== undefined && !isBusy) moves.push({ kind: 'operation', operator, operation });
+    });
+    if (world.days > 0 && !world.actors.some(isLambda)) moves.push({ kind: 'a day passes' });
     return moves;
   }
 
@@ -75,28 +78,29 @@ export class Moves {
         return this.#afterCall(world, move.actor, move.fate);
       case 'service cleans up': {
         const succeeded = move.run === 'test' ? testSucceeded : rotationSucceeded;
-        const service = succeeded(world.service, ARN, move.token, this.context);
+        const service = succeeded(world.service, SECRET_ARN, move.token, this.#context(world));
         return this.#changed({ ...world, toCleanUp: undefined }, service, {});
       }
       case 'service rotates':
         return this.startRotation(world, { RotateImmediately: true });
       case 'operation':
-        return this.#operate({ ...world, operation: undefined }, move.operation);
+        return this.#operate(world, move.operator, move.operation);
+      case 'a day passes': {
+        const day = world.day + 1;
+        const memory = aDayLater(world.memory, secretOf(world.service));
+        return { ...world, service: this.#answers.sameOf(world.service, day), day, days: world.days - 1, memory };
+      }
     }
   }
 
   /** `RotateSecret` with a new token; where the service says that it reattempts a previous rotation, that one runs. */
   async startRotation(world: World, options: { readonly RotateImmediately: boolean }): Promise<World> {
     const token = tokenOf(world.started + 1);
-    const input = { SecretId: ARN, ClientRequestToken: token, RotationLambdaARN: LAMBDA_ARN, ...options };
+    const input = { SecretId: SECRET_ARN, ClientRequestToken: token, RotationLambdaARN: LAMBDA_ARN, ...options };
     const started = { ...world, rotations: world.rotations - 1, started: world.started + 1 };
-    const { service, reply } = this.#call(world.service, 'RotateSecret', input);
+    const { service, reply } = performOn(world.service, 'RotateSecret', input, this.#context(world));
     const changed = this.#changed(started, service, {});
-    if ('output' in reply) {
-      return this.#withAttempt(changed, token, options.RotateImmediately ? STEPS : ['testSecret']);
-    }
-    const pending = Object.entries(secretOf(service).versions).find(([, { stages }]) => stages.includes('AWSPENDING'));
-    return pending === undefined ? changed : this.#withAttempt(changed, pending[0], STEPS);
+    return this.#withRotation(changed, reply, token, options.RotateImmediately ? STEPS : ['testSecret']);
   }
 
   /** One more run of the steps with a token, beside whatever runs already. */
@@ -104,10 +108,19 @@ export class Moves {
     return this.#withAttempt(world, token, STEPS);
   }
 
+  /** What the service does by itself after `RotateSecret`. */
+  async #withRotation(world: World, reply: Reply, token: string, steps: readonly Step[]): Promise<World> {
+    if ('output' in reply) return this.#withAttempt(world, token, steps);
+    const unfinished = unfinishedVersion(secretOf(world.service).versions);
+    if (unfinished === undefined || hasAttempt(world, unfinished)) return world;
+    const service = beginScheduledRotation(world.service, SECRET_ARN, this.#context(world));
+    return this.#withAttempt(this.#changed(world, service, {}), unfinished, STEPS);
+  }
+
   #mayRotate(world: World): boolean {
     const token = secretOf(world.service).rotation?.underWay?.token;
-    if (token !== undefined && !isAbandoned(world.service, ARN, token)) return false;
-    return world.operation === undefined || world.started === 0;
+    if (token !== undefined && !isAbandoned(world.service, SECRET_ARN, token)) return false;
+    return world.started === 0 || world.operators.every((operations) => operations.length === 0);
   }
 
   async #afterCall(world: World, actor: Actor, fate: Fate): Promise<World> {
@@ -116,18 +129,21 @@ export class Moves {
     if (fate === 'killed before') return this.#died({ ...world, faults, actors: others }, actor);
 
     const begun = beginStep(actor, world);
-    const first = this.#perform(world.service, begun.call);
-    const { service, reply } = fate === 'repeated' ? this.#perform(first.service, begun.call) : first;
-    const cause = begun.kind === 'attempt' ? { step: { token: begun.token, leftBefore: begun.leftBeforeStep } } : {};
-    const changed = this.#changed({ ...world, faults, actors: others }, service, cause);
-    if (fate === 'killed after') return this.#died(changed, actor);
-    return this.#goOn(changed, begun, this.#histories.extend(begun.history, reply));
+    const first = this.#answers.answer(world.service, begun.call, world.day);
+    const { service, reply } = fate === 'repeated' ? this.#answers.answer(first.service, begun.call, world.day) : first;
+    const changed = this.#changed({ ...world, faults, actors: others }, service, causeOf(begun));
+    const after = begun.call.operation === 'rotateSecret' ? await this.#rotated(changed, begun.call, reply) : changed;
+    if (fate === 'killed after') return this.#died(after, actor);
+    return this.#goOn(after, begun, this.#histories.extend(begun.history, reply));
   }
 
   async #goOn(world: World, actor: Actor, history: History): Promise<World> {
     const next = await this.#next(actor, history);
     if (next.kind === 'call') return withActor(world, { ...actor, history, call: next.call });
-    if (actor.kind !== 'attempt') return world;
+    if (next.kind === 'failed' && next.code === 'UNEXPECTED') {
+      throw new Violation(`${nameOfActor(actor)} ended with an error that is none of ours`);
+    }
+    if (actor.kind === 'command') return world;
     if (next.kind === 'failed') return this.#died(world, actor);
     const rest = actor.steps.slice(1);
     if (rest.length > 0) return this.#withAttempt(world, actor.token, rest, actor.id);
@@ -135,71 +151,86 @@ export class Moves {
     return { ...world, toCleanUp: { token: actor.token, run: actor.steps[0] === 'testSecret' ? 'test' : 'rotation' } };
   }
 
-  /** The service runs the whole rotation again, unless another run of it is alive or it was abandoned. */
+  /** Whoever began it does it again: an operator a command, the service the whole rotation. */
   async #died(world: World, actor: Actor): Promise<World> {
-    if (actor.kind === 'rollback' || world.retries === 0) return world;
-    const retried = { ...world, retries: world.retries - 1 };
-    if (actor.kind !== 'attempt') return this.#withOther(retried, 'adoption');
-    const { token } = actor;
-    if (world.actors.some((other) => other.kind === 'attempt' && other.token === token)) return world;
-    if (isAbandoned(world.service, ARN, token)) return world;
-    return this.#withAttempt(retried, token, STEPS);
+    if (actor.kind === 'attempt') return this.#retried(world, actor);
+    if (actor.line === 'adoption') {
+      if (world.retries === 0) return world;
+      return this.#withCommand({ ...world, retries: world.retries - 1 }, actor.line, actor.operator);
+    }
+    if (world.repeats === 0) return world;
+    return this.#withCommand({ ...world, repeats: world.repeats - 1 }, actor.line, actor.operator);
   }
 
-  async #operate(world: World, operation: NonNullable<World['operation']>): Promise<World> {
-    if (operation === 'rollback') return this.#withOther(world, 'rollback');
-    const { service } = this.#call(world.service, ...handMade(operation, world));
+  /** The service runs the whole rotation again, unless another run of it is alive or it was abandoned. */
+  async #retried(world: World, { token }: Attempt): Promise<World> {
+    if (world.retries === 0 || hasAttempt(world, token) || isAbandoned(world.service, SECRET_ARN, token)) return world;
+    return this.#withAttempt({ ...world, retries: world.retries - 1 }, token, STEPS);
+  }
+
+  async #operate(before: World, operator: number, operation: Operation): Promise<World> {
+    const operators = before.operators.map((all, index) => (index === operator ? all.slice(1) : all));
+    const world = { ...before, operators };
+    if (!isHandMade(operation)) return this.#withCommand(world, operation, operator);
+    const { service } = performOn(world.service, ...handMade(operation, world), this.#context(world));
     const changed = this.#changed(world, service, {});
-    return operation === 'cancel' ? changed : this.#withOther(changed, 'adoption');
+    return operation === 'cancel' ? changed : this.#withCommand(changed, 'adoption', undefined);
   }
 
   async #withAttempt(world: World, token: string, steps: readonly Step[], id = world.nextId): Promise<World> {
-    const attempt = { kind: 'attempt' as const, id, token, steps, leftBeforeStep: [], history: this.#histories.empty };
-    const next = await this.#next(attempt, attempt.history);
-    if (next.kind !== 'call') throw new Error(`${steps[0] ?? 'no step'} must begin with a call`);
+    const { day } = world;
+    const { empty: history } = this.#histories;
+    const attempt = { kind: 'attempt' as const, id, day, token, steps, leftBeforeStep: [], history };
+    const next = await this.#next(attempt, history);
+    if (next.kind !== 'call') throw new Error(`${nameOfActor(attempt)} must begin with a call`);
     return withActor({ ...world, nextId: Math.max(world.nextId, id + 1) }, { ...attempt, call: next.call });
   }
 
-  async #withOther(world: World, kind: OtherActor['kind']): Promise<World> {
-    const other = { kind, id: world.nextId, history: this.#histories.empty };
-    const next = await this.#next(other, other.history);
-    if (next.kind !== 'call') throw new Error(`${kind} must begin with a call`);
-    return withActor({ ...world, nextId: world.nextId + 1 }, { ...other, call: next.call });
+  async #withCommand(world: World, line: CommandLine, operator: number | undefined): Promise<World> {
+    const { day, nextId: id } = world;
+    const { empty: history } = this.#histories;
+    const command = { kind: 'command' as const, id, day, line, operator, history };
+    const next = await this.#next(command, history);
+    if (next.kind !== 'call') throw new Error(`${line} must begin with a call`);
+    return withActor({ ...world, nextId: id + 1 }, { ...command, call: next.call });
   }
 
-  async #next(actor: Omit<Attempt, 'call'> | Omit<OtherActor, 'call'>, history: History): Promise<Next> {
-    if (actor.kind !== 'attempt') {
-      return this.#histories.next(actor.kind, (deps) => this.#product[actor.kind](deps, ARN), history, 0);
+  #next(actor: Omit<Attempt, 'call'> | Omit<Command, 'call'>, history: History): Promise<Next> {
+    const { product } = this;
+    const setting = { seed: actor.id, day: actor.day };
+    if (actor.kind === 'command') {
+      const { line } = actor;
+      return this.#histories.next(line, (deps) => product.runCommand(deps, line), history, setting);
     }
-    const { token, id } = actor;
+    const { token } = actor;
     const step = actor.steps[0] ?? 'createSecret';
-    return this.#histories.next(
-      `${step} ${token}`,
-      (deps) => this.#product.runStep(deps, step, ARN, token),
-      history,
-      id,
-    );
+    return this.#histories.next(`${step} ${token}`, (deps) => product.runStep(deps, step, token), history, setting);
   }
 
-  #changed(world: World, service: ServiceState, cause: Cause): World {
+  async #rotated(world: World, { input }: Call, reply: Reply): Promise<World> {
+    const { ClientRequestToken: token } = input;
+    return typeof token === 'string' ? this.#withRotation(world, reply, token, STEPS) : world;
+  }
+
+  #changed(world: World, after: ServiceState, cause: Cause): World {
+    const service = this.#answers.sameOf(after, world.day);
     if (service === world.service) return world;
     const memory = observe(world.memory, secretOf(world.service), secretOf(service), cause);
     return { ...world, service, memory };
   }
 
-  #perform(service: ServiceState, call: Call) {
-    return this.#call(service, OPERATION[call.operation], call.input);
+  #context({ day }: World): CallContext {
+    return contextOf(this.behaviour, day);
   }
+}
 
-  #call(service: ServiceState, operation: OperationName, input: unknown): { service: ServiceState; reply: Reply } {
-    try {
-      const { state, output } = perform(service, operation, input, this.context);
-      return { service: state, reply: { output: canonical(output) } };
-    } catch (error) {
-      if (!(error instanceof ServiceError)) throw error;
-      return { service, reply: { error: { name: error.type, message: error.message } } };
-    }
-  }
+/** A Lambda lives for a quarter of an hour at most; a command may wait for its operator as long as that likes. */
+function isLambda(actor: Actor): boolean {
+  return actor.kind === 'attempt' || actor.line === 'adoption';
+}
+
+function hasAttempt(world: World, token: string): boolean {
+  return world.actors.some((actor) => actor.kind === 'attempt' && actor.token === token);
 }
 
 /** The moment at which a step begins is that of its first call: what has left `AWSCURRENT` by then, it can know. */
@@ -208,35 +239,16 @@ function beginStep(actor: Actor, world: World): Actor {
   return { ...actor, leftBeforeStep: world.memory.left };
 }
 
+function causeOf(actor: Actor): Cause {
+  if (actor.kind === 'command') return { command: actor.line };
+  return { step: { token: actor.token, leftBefore: actor.leftBeforeStep } };
+}
+
 function withActor(world: World, actor: Actor): World {
   return { ...world, actors: [...world.actors, actor] };
 }
 
-/** The call by which somebody does something by hand. */
-export function handMade(
-  operation: 'put by hand' | 'rollback by hand' | 'cancel',
-  world: World,
-): readonly [OperationName, object] {
-  const secret = secretOf(world.service);
-  const holder = (label: string) =>
-    Object.keys(secret.versions).find((id) => secret.versions[id]?.stages.includes(label));
-  switch (operation) {
-    case 'put by hand':
-      return [
-        'PutSecretValue',
-        { SecretId: ARN, ClientRequestToken: 'by-hand'.padEnd(32, '-'), SecretString: HAND_KEY },
-      ];
-    case 'rollback by hand': {
-      const move = { MoveToVersionId: holder('AWSPREVIOUS'), RemoveFromVersionId: holder('AWSCURRENT') };
-      return ['UpdateSecretVersionStage', { SecretId: ARN, VersionStage: 'AWSCURRENT', ...move }];
-    }
-    case 'cancel':
-      return ['CancelRotateSecret', { SecretId: ARN }];
-  }
-}
-
-/** Keeps of an answer what a step can see and what has a meaning: no dates. The service lists labels in one order. */
-function canonical(output: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const { RotationEnabled, DeletedDate, VersionIdsToStages, SecretString, VersionStages } = output;
-  return { RotationEnabled, DeletedDate, VersionIdsToStages, SecretString, VersionStages };
+/** An actor as a schedule is told. */
+export function nameOfActor(actor: Omit<Attempt, 'call'> | Omit<Command, 'call'>): string {
+  return actor.kind === 'attempt' ? `attempt ${actor.id} ${actor.steps[0] ?? ''}` : `${actor.line} (${actor.id})`;
 }

@@ -1,45 +1,111 @@
-import { ringState } from '../../src/keyring/ring-state.ts';
-import { adopt } from '../../src/steps/adopt.ts';
+import { runAdopt } from '../../src/cli/commands/adopt.ts';
+import type { Census } from '../../src/cli/commands/census.ts';
+import { runCleanUp } from '../../src/cli/commands/clean-up.ts';
+import { givenText, type GivenValue } from '../../src/cli/commands/given-value.ts';
+import type { Note } from '../../src/cli/commands/notes.ts';
+import { runPut, runPutNotCurrent } from '../../src/cli/commands/put.ts';
+import { runRestore } from '../../src/cli/commands/restore.ts';
+import { runRetire } from '../../src/cli/commands/retire.ts';
+import { runRollback } from '../../src/cli/commands/rollback.ts';
+import { runRotate } from '../../src/cli/commands/rotate.ts';
+import { runStatus } from '../../src/cli/commands/status.ts';
+import type { CommandDependencies } from '../../src/cli/dependencies.ts';
+import { toKeyNumber } from '../../src/keyring/key-number.ts';
 import { adoptAndReport } from '../../src/steps/adoption.ts';
 import { createSecret } from '../../src/steps/create-secret.ts';
 import { finishSecret } from '../../src/steps/finish-secret.ts';
 import type { Step } from '../../src/steps/rotation-request.ts';
-import type { StepDependencies } from '../../src/steps/dependencies.ts';
 import { setSecret } from '../../src/steps/set-secret.ts';
 import { testSecret } from '../../src/steps/test-secret.ts';
+import { keyText, versionIdOf } from './letters.ts';
 
 /**
- * The product as an exploration runs it, without the handler's logging. A mutant is a build of this very file with one
- * check taken out.
+ * The product as an exploration runs it, without the handler's logging and the command line's screens. A mutant is a
+ * build of this very file with one check taken out.
  */
 export type Product = typeof product;
 
+/**
+ * What can be run besides the four steps: the Lambda's own adoption, and commands as an operator types them; the key of
+ * a `put` and the version of an `adopt` may be a letter (letters.ts).
+ */
+export type CommandLine =
+  | 'adoption'
+  | 'adopt'
+  | `adopt --version-id ${string}`
+  | `put ${string}`
+  | `put --not-current ${string}`
+  | 'rollback'
+  | `retire ${number}`
+  | `retire --force ${number}`
+  | `restore ${number}`
+  | 'rotate'
+  | 'rotate --clean-up';
+
 const STEP = { createSecret, setSecret, testSecret, finishSecret };
 
+/** Every row was brought to the current key before, so that a retirement is held up by the key ring alone. */
+const census: Census = () =>
+  Promise.resolve({
+    rowsByNumber: new Map(),
+    rowsWithNumberZero: 0,
+    legacyRows: 0,
+    unattributableRows: 0,
+    isComplete: true,
+  });
+
 export const product = {
-  runStep: (deps: StepDependencies, step: Step, secretId: string, token: string): Promise<void> =>
-    STEP[step](deps, { step, secretId, token, rotationToken: undefined }),
+  runStep: (deps: CommandDependencies, step: Step, token: string): Promise<void> =>
+    STEP[step](deps, { step, secretId: deps.secretId, token, rotationToken: undefined }),
 
-  adoption: (deps: StepDependencies, secretId: string): Promise<void> => adoptAndReport(deps, secretId),
-
-  /**
-   * Moves `AWSCURRENT` back as design section 5 says: refuses while `AWSPENDING` is on another version than the current
-   * one, detaches it from the current one, numbers both keys, and only then moves the label.
-   */
-  rollback: async (deps: StepDependencies, secretId: string): Promise<void> => {
-    const secret = await deps.secrets.describeSecret({ SecretId: secretId });
-    const ring = ringState(secret.VersionIdsToStages);
-    if (ring.current === undefined || ring.previous === undefined) return;
-    if (ring.pending !== undefined && ring.pending !== ring.current) return;
-    const from = { SecretId: secretId, RemoveFromVersionId: ring.current };
-    if (ring.pending === ring.current) {
-      await deps.secrets.updateSecretVersionStage({ ...from, VersionStage: 'AWSPENDING' });
+  /** Throws an error without a code for a line that is none. */
+  runCommand: (deps: CommandDependencies, line: string): Promise<unknown> => {
+    const words = line.split(' ');
+    const last = words.pop() ?? '';
+    switch (words.join(' ')) {
+      case '':
+        return withoutArgument(deps, last);
+      case 'rotate':
+        return last === '--clean-up' ? runCleanUp(deps) : runRotate(deps);
+      case 'adopt --version-id':
+        return runAdopt(deps, { versionId: last.length === 1 ? versionIdOf(last) : last });
+      case 'put':
+        return runPut(deps, given(last));
+      case 'put --not-current':
+        return runPutNotCurrent(deps, given(last));
+      case 'retire':
+      case 'retire --force':
+        return runRetire(deps, census, { numbers: [toKeyNumber(Number(last))], force: words.length === 2 });
+      case 'restore':
+        return runRestore(deps, toKeyNumber(Number(last)));
+      default:
+        throw new Error(`no command: ${line}`);
     }
-    await adopt(deps, secretId, ring);
-    await deps.secrets.updateSecretVersionStage({
-      ...from,
-      VersionStage: 'AWSCURRENT',
-      MoveToVersionId: ring.previous,
-    });
   },
+
+  notes: async (deps: CommandDependencies): Promise<readonly Note[]> => (await runStatus(deps)).notes,
 };
+
+function withoutArgument(deps: CommandDependencies, line: string): Promise<unknown> {
+  switch (line) {
+    case 'adoption':
+      return adoptAndReport(deps, deps.secretId);
+    case 'adopt':
+      return runAdopt(deps, {});
+    case 'rollback':
+      return runRollback(deps, {});
+    case 'rotate':
+      return runRotate(deps);
+    default:
+      throw new Error(`no command: ${line}`);
+  }
+}
+
+/** Keys are made once: every command is run from its start again and again. */
+const KEYS = new Map<string, GivenValue>();
+
+function given(letter: string): GivenValue {
+  const known = KEYS.get(letter) ?? givenText(keyText(letter), 'The exploration');
+  KEYS.set(letter, known);
+  return known;
+}

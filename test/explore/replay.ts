@@ -1,6 +1,5 @@
 import {
   CancelRotateSecretCommand,
-  CreateSecretCommand,
   DescribeSecretCommand,
   GetSecretValueCommand,
   PutSecretValueCommand,
@@ -8,13 +7,16 @@ import {
   UpdateSecretVersionStageCommand,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
+import { operatorSecrets } from '../../src/cli/aws/operator-secrets.ts';
+import type { OperatorSecrets } from '../../src/cli/dependencies.ts';
+import type { LocalSecretsManager } from '../../src/local/service.ts';
 import type { Behaviour } from '../../src/local/state.ts';
-import type { SecretsManager } from '../../src/steps/dependencies.ts';
-import { secretsManager } from '../../src/steps/secrets-manager.ts';
+import { handMade, isHandMade } from './hand-made.ts';
 import { LiveProgram } from './live-program.ts';
-import { handMade, type Move } from './moves.ts';
+import { type Move } from './moves.ts';
 import type { Product } from './product.ts';
-import { LAMBDA_ARN, secretOf, tokenOf, type World } from './world.ts';
+import { DAY, SECRET_ARN } from './program.ts';
+import { LAMBDA_ARN, tokenOf, type HandMade, type World } from './world.ts';
 
 /** A move together with the world that it was made in. */
 export interface Scheduled {
@@ -31,38 +33,23 @@ export type Seen = Readonly<Record<string, string>>;
  */
 export class Replay {
   readonly #client: SecretsManagerClient;
+  readonly #service: LocalSecretsManager;
   readonly #product: Product;
-  readonly #secretId: string;
   readonly #live = new Map<string, LiveProgram>();
-  readonly #secrets: SecretsManager;
+  readonly #secrets: OperatorSecrets;
   readonly #pendingAfterSuccess: Behaviour['pendingAfterSuccess'];
 
-  private constructor(client: SecretsManagerClient, product: Product, secretId: string, behaviour: Behaviour) {
+  /** `service` must hold the secret that the schedule begins with. */
+  constructor(client: SecretsManagerClient, service: LocalSecretsManager, product: Product) {
     this.#client = client;
-    this.#pendingAfterSuccess = behaviour.pendingAfterSuccess;
+    this.#service = service;
+    this.#pendingAfterSuccess = service.behaviour.pendingAfterSuccess;
     this.#product = product;
-    this.#secretId = secretId;
-    this.#secrets = secretsManager(client, () => 60_000);
-  }
-
-  /** Makes the secret that the world starts with, before its first rotation. */
-  static async of(client: SecretsManagerClient, product: Product, start: World, behaviour: Behaviour): Promise<Replay> {
-    const { ARN = '' } = await client.send(new CreateSecretCommand({ Name: 'pazpaz/encryption-key-v1' }));
-    const replay = new Replay(client, product, ARN, behaviour);
-    for (const [versionId, { stages, value }] of Object.entries(secretOf(start.service).versions)) {
-      if (value?.kind !== 'string') continue;
-      const put = { SecretId: ARN, ClientRequestToken: versionId, SecretString: value.text };
-      await client.send(new PutSecretValueCommand(put));
-      for (const label of stages.filter((stage) => !stage.startsWith('AWS'))) {
-        const attach = { SecretId: ARN, VersionStage: label, MoveToVersionId: versionId };
-        await client.send(new UpdateSecretVersionStageCommand(attach));
-      }
-    }
-    return replay;
+    this.#secrets = operatorSecrets(client);
   }
 
   async startRotation(token: string, immediately: boolean): Promise<void> {
-    const input = { SecretId: this.#secretId, ClientRequestToken: token, RotationLambdaARN: LAMBDA_ARN };
+    const input = { SecretId: SECRET_ARN, ClientRequestToken: token, RotationLambdaARN: LAMBDA_ARN };
     await this.#client
       .send(new RotateSecretCommand({ ...input, RotateImmediately: immediately }))
       .catch((error: unknown) => {
@@ -80,7 +67,9 @@ export class Replay {
       case 'service rotates':
         return this.startRotation(tokenOf(world.started + 1), true);
       case 'operation':
-        return this.#operate(world, move.operation);
+        return isHandMade(move.operation) ? this.#operate(world, move.operation) : undefined;
+      case 'a day passes':
+        return this.#service.advance(DAY);
     }
   }
 
@@ -90,17 +79,18 @@ export class Replay {
   }
 
   async seen(): Promise<Seen> {
-    const { VersionIdsToStages = {} } = await this.#client.send(
-      new DescribeSecretCommand({ SecretId: this.#secretId }),
+    const { VersionIdsToStages = {}, Tags = [] } = await this.#client.send(
+      new DescribeSecretCommand({ SecretId: SECRET_ARN }),
     );
     const seen: Record<string, string> = {};
     for (const [VersionId, stages] of Object.entries(VersionIdsToStages)) {
       const value = await this.#client
-        .send(new GetSecretValueCommand({ SecretId: this.#secretId, VersionId }))
+        .send(new GetSecretValueCommand({ SecretId: SECRET_ARN, VersionId }))
         .then(({ SecretString = '' }) => SecretString)
         .catch(() => '');
       seen[VersionId] = [...[...stages].sort(), value].join(' ');
     }
+    for (const { Key = '', Value = '' } of Tags) seen[Key] = Value;
     return seen;
   }
 
@@ -109,10 +99,10 @@ export class Replay {
     const name = `${actor.kind} ${actor.id} ${step ?? ''}`;
     const known = this.#live.get(name);
     if (known !== undefined && actor.history.replies.length > 0) return known;
-    const program = new LiveProgram(actor.kind === 'attempt' ? actor.id : 0, (deps) =>
+    const program = new LiveProgram({ seed: actor.id, day: actor.day }, (deps) =>
       actor.kind === 'attempt' && step !== undefined
-        ? this.#product.runStep(deps, step, this.#secretId, actor.token)
-        : this.#product[actor.kind === 'rollback' ? 'rollback' : 'adoption'](deps, this.#secretId),
+        ? this.#product.runStep(deps, step, actor.token)
+        : this.#product.runCommand(deps, actor.kind === 'command' ? actor.line : ''),
     );
     this.#live.set(name, program);
     return program;
@@ -120,21 +110,19 @@ export class Replay {
 
   /** What the service does by itself after the last step, by the calls that have the same effect. */
   async #cleanUp(token: string, run: 'rotation' | 'test'): Promise<void> {
-    const secret = await this.#client.send(new DescribeSecretCommand({ SecretId: this.#secretId }));
+    const secret = await this.#client.send(new DescribeSecretCommand({ SecretId: SECRET_ARN }));
     const labels = secret.VersionIdsToStages?.[token] ?? [];
     const leaves = run === 'rotation' && (this.#pendingAfterSuccess === 'left' || !labels.includes('AWSCURRENT'));
     if (leaves || !labels.includes('AWSPENDING')) return;
-    const detach = { SecretId: this.#secretId, VersionStage: 'AWSPENDING', RemoveFromVersionId: token };
+    const detach = { SecretId: SECRET_ARN, VersionStage: 'AWSPENDING', RemoveFromVersionId: token };
     await this.#client.send(new UpdateSecretVersionStageCommand(detach));
   }
 
-  async #operate(world: World, operation: NonNullable<World['operation']>): Promise<void> {
-    if (operation === 'rollback') return;
-    const [name, input] = handMade(operation, world);
-    const request = { ...input, SecretId: this.#secretId };
+  async #operate(world: World, operation: HandMade): Promise<void> {
+    const [name, request] = handMade(operation, world);
     const refused = () => undefined;
-    if (name === 'PutSecretValue') await this.#client.send(new PutSecretValueCommand(request)).catch(refused);
-    else if (name === 'CancelRotateSecret') await this.#client.send(new CancelRotateSecretCommand(request));
+    if (name === 'PutSecretValue') await this.#client.send(new PutSecretValueCommand(request as never)).catch(refused);
+    else if (name === 'CancelRotateSecret') await this.#client.send(new CancelRotateSecretCommand(request as never));
     else await this.#client.send(new UpdateSecretVersionStageCommand(request as never)).catch(refused);
   }
 }

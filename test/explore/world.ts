@@ -2,15 +2,17 @@ import type { Behaviour, CallContext, Secret, ServiceState } from '../../src/loc
 import type { Step } from '../../src/steps/rotation-request.ts';
 import type { History } from './history.ts';
 import type { Memory } from './monitor.ts';
-import { NOW, type Call } from './program.ts';
+import type { CommandLine } from './product.ts';
+import { momentOf, SECRET_ARN, type Call } from './program.ts';
 
-export const ARN = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:pazpaz/encryption-key-v1-AbCdEf';
 export const LAMBDA_ARN = 'arn:aws:lambda:us-east-1:123456789012:function:PazPazKeyRotation';
 
 /** A run of the four steps with one token. Two attempts of one token overlap where the service took one for dead. */
 export interface Attempt {
   readonly kind: 'attempt';
   readonly id: number;
+  /** The day on which its step began. */
+  readonly day: number;
   readonly token: string;
   /** Steps still to run; the first one is under way. */
   readonly steps: readonly Step[];
@@ -20,34 +22,48 @@ export interface Attempt {
   readonly leftBeforeStep: readonly string[];
 }
 
-/** An adoption after a change by hand, or an operator's command. */
-export interface OtherActor {
-  readonly kind: 'adoption' | 'rollback';
+/** An operator's command, or an adoption by the Lambda. */
+export interface Command {
+  readonly kind: 'command';
   readonly id: number;
+  /** The day on which it began. */
+  readonly day: number;
+  readonly line: CommandLine;
+  /** Who waits for its end; nobody for an adoption after a change by hand. */
+  readonly operator: number | undefined;
   readonly history: History;
   readonly call: Call;
 }
 
-export type Actor = Attempt | OtherActor;
+export type Actor = Attempt | Command;
 
-/** What somebody does once, at any moment. */
-export type Operation = 'put by hand' | 'rollback by hand' | 'rollback' | 'cancel';
+/** What somebody does without our commands, by one call. */
+export type HandMade = 'put by hand' | 'rollback by hand' | 'cancel';
+
+/** What an operator does once, at any moment. */
+export type Operation = HandMade | CommandLine;
 
 /** Everything at one moment of an exploration. */
 export interface World {
   readonly service: ServiceState;
   readonly actors: readonly Actor[];
   readonly memory: Memory;
-  readonly operation: Operation | undefined;
+  /** What each operator has still to do, one after the other. */
+  readonly operators: readonly (readonly Operation[])[];
   /** Calls that may still be killed. */
   readonly faults: number;
-  /** Times that the service may still run the steps again with the same token. */
+  /** Times that the service may still run the steps again with the same token, or the Lambda's adoption. */
   readonly retries: number;
+  /** Times that an operator may still run a command again that was killed. */
+  readonly repeats: number;
   /** Rotations that may still be started, and how many were. */
   readonly rotations: number;
   readonly started: number;
   /** The rotation or test run whose last step has answered well, and which the service has not cleaned up after yet. */
   readonly toCleanUp: { readonly token: string; readonly run: 'rotation' | 'test' } | undefined;
+  /** Today, and the days that may still pass. */
+  readonly day: number;
+  readonly days: number;
   readonly nextId: number;
 }
 
@@ -58,12 +74,16 @@ export function nameOf(world: World): string {
   return [...names, ...actors.map(nameOfActor).sort()].join('\n');
 }
 
-const nameOfSecret = remembered((secret: Secret) => JSON.stringify([labelsOf(secret), secret.rotation]));
-const nameOfMemory = remembered((memory: Memory) => JSON.stringify(memory));
+export const nameOfSecret = remembered((secret: Secret) =>
+  JSON.stringify([labelsOf(secret), secret.rotation, tagsOf(secret), secret.lastChangedDate]),
+);
+export const nameOfMemory = remembered((memory: Memory) => JSON.stringify(memory));
 const nameOfActor = remembered((actor: Actor) => {
   const about =
-    actor.kind === 'attempt' ? `${actor.token} ${actor.steps.length} ${actor.leftBeforeStep.join(' ')}` : '';
-  return `${actor.kind} ${actor.id} ${actor.history.id} ${about}`;
+    actor.kind === 'attempt'
+      ? `${actor.token} ${actor.steps.length} ${actor.leftBeforeStep.join(' ')}`
+      : `${actor.line} ${actor.operator ?? ''}`;
+  return `${actor.kind} ${actor.id} ${actor.day} ${actor.history.id} ${about}`;
 });
 
 /** Most moves leave most of a world as it is, object by object, so what was spelled once need not be again. */
@@ -80,7 +100,7 @@ function remembered<T extends object>(spell: (value: T) => string): (value: T) =
 }
 
 export function secretOf(service: ServiceState): Secret {
-  const secret = service.secrets[ARN];
+  const secret = service.secrets[SECRET_ARN];
   if (secret === undefined) throw new Error('the explored secret is gone');
   return secret;
 }
@@ -100,9 +120,14 @@ export function labelsOf(secret: Secret): readonly (readonly [string, string, st
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-export function contextOf(behaviour: Behaviour): CallContext {
+/** Tags in one order, each as one text. */
+export function tagsOf(secret: Secret): readonly string[] {
+  return secret.tags.map(({ Key, Value }) => `${Key}=${Value}`).sort();
+}
+
+export function contextOf(behaviour: Behaviour, day: number): CallContext {
   return {
-    now: NOW,
+    now: momentOf(day),
     region: 'us-east-1',
     accountId: '123456789012',
     behaviour,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { CommandDependencies } from '../../src/cli/dependencies.ts';
 import type { OperationName } from '../../src/local/perform.ts';
 import {
   beginScheduledRotation,
@@ -12,7 +13,6 @@ import { decryptField, encryptField } from '../../src/keyring/field.ts';
 import { KeyMaterial } from '../../src/keyring/key-material.ts';
 import { numberingLabel, type KeyNumber } from '../../src/keyring/key-number.ts';
 import { ringState, type RingState } from '../../src/keyring/ring-state.ts';
-import type { SecretsManager, StepDependencies } from '../../src/steps/dependencies.ts';
 import { STEPS, type Step } from '../../src/steps/rotation-request.ts';
 import { product as theProduct, type Product } from '../explore/product.ts';
 import { StateMachine, token } from '../local/state-machine.ts';
@@ -88,7 +88,7 @@ export class OperatedRing {
 
   /** Our own rollback. */
   async rollBack(): Promise<void> {
-    await this.#product.rollback(this.#deps, 'a').catch(refusedOnly);
+    await this.#product.runCommand(this.#deps, 'rollback').catch(refusedOnly);
   }
 
   cancel(): void {
@@ -151,19 +151,27 @@ export class OperatedRing {
     return broken;
   }
 
-  get #deps(): StepDependencies {
+  get #deps(): CommandDependencies {
     const through =
       <T>(name: OperationName) =>
       (input: object): Promise<T> =>
         this.#callOfLambda<T>(name, input);
-    const secrets: SecretsManager = {
+    const secrets: CommandDependencies['secrets'] = {
       describeSecret: through('DescribeSecret'),
       getSecretValue: through('GetSecretValue'),
       putSecretValue: through('PutSecretValue'),
       updateSecretVersionStage: through('UpdateSecretVersionStage'),
+      listSecretVersionIds: through('ListSecretVersionIds'),
+      listSecrets: through('ListSecrets'),
+      rotateSecret: through('RotateSecret'),
+      tagResource: through('TagResource'),
+      untagResource: through('UntagResource'),
     };
     return {
       secrets,
+      secretId: 'a',
+      newVersionId: () => this.#token(),
+      confirm: () => Promise.resolve(),
       log: () => undefined,
       randomKey: () => randomBytes(32),
       now: () => new Date(this.#machine.now),
@@ -207,7 +215,7 @@ export class OperatedRing {
   async #run(steps: readonly Step[], id: string): Promise<boolean> {
     const deps = this.#deps;
     try {
-      for (const step of steps) await this.#product.runStep(deps, step, 'a', id);
+      for (const step of steps) await this.#product.runStep(deps, step, id);
       return true;
     } catch (error) {
       refusedOnly(error);
@@ -221,7 +229,7 @@ export class OperatedRing {
     for (;;) {
       const lostBefore = this.#lost;
       try {
-        await this.#product.adoption(this.#deps, 'a');
+        await this.#product.runCommand(this.#deps, 'adoption');
         return;
       } catch (error) {
         if (this.#lost === lostBefore) throw error;

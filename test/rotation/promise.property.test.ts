@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import type { Behaviour } from '../../src/local/state.ts';
 import type { Product } from '../explore/product.ts';
-import { buildMutant, MUTANTS } from '../explore/mutants.ts';
+import { buildMutant } from '../explore/mutant.ts';
+import { MUTANTS } from '../explore/mutants.ts';
 import { OperatedRing, type Fate } from './operated-ring.ts';
 
 jest.setTimeout(30_000);
