@@ -84,7 +84,8 @@ test('JSON in invalid UTF-8 is no row in JSON', () => {
 test.each(['V1:', 'v:', 'v-1:', 'v1', 'v1;', 'version1:', ' v1:', 'v１:'])(
   '%j is not the start of a version',
   (start) => {
-    const row = Buffer.concat([Buffer.from(start), oldBox('note', WRITER)]);
+    // A random nonce would begin with a colon once in 256.
+    const row = Buffer.concat([Buffer.from(start), oldBox('note', { ...WRITER, nonce: Buffer.from('abcdefghijkl') })]);
     expect(legacyBoxes(row)).toEqual([row]);
   },
 );

@@ -11,8 +11,8 @@ const ROOT = process.cwd();
 const NAME = 'pazpaz-key-rotation';
 
 /** A project that has the package installed, as npm would lay it. */
-const project = mkdtempSync(join(tmpdir(), 'library-'));
-const installed = join(project, 'node_modules', NAME);
+let project: string;
+let installed: string;
 const environment = {
   PATH: process.env['PATH'],
   ENVIRONMENT: 'local',
@@ -20,6 +20,8 @@ const environment = {
 };
 
 beforeAll(async () => {
+  project = mkdtempSync(join(tmpdir(), 'library-'));
+  installed = join(project, 'node_modules', NAME);
   mkdirSync(installed, { recursive: true });
   await run(process.execPath, ['build/library.mjs', '--out', join(installed, 'dist', 'library')]);
   cpSync(join(ROOT, 'package.json'), join(installed, 'package.json'));
@@ -48,6 +50,34 @@ test.each([
   writeFileSync(join(project, file), program);
   const { stdout } = await run(process.execPath, [file], { cwd: project, env: environment });
   expect(stdout).toBe('note in hand\n');
+});
+
+test('one process may import it in one part and require it in another: keys and errors of the one are those of the other', async () => {
+  const file = 'both.mjs';
+  writeFileSync(
+    join(project, file),
+    `import { createRequire } from 'node:module';
+     import * as imported from '${NAME}';
+     const required = createRequire(import.meta.url)('${NAME}');
+     const answers = [];
+     for (const [one, other] of [[imported, required], [required, imported]]) {
+       const key = one.KeyMaterial.fromBytes(new Uint8Array(32));
+       answers.push(key instanceof other.KeyMaterial, other.decryptField(other.encryptField('note', key), key));
+       try { one.decryptField(new Uint8Array(1), key); } catch (error) {
+         answers.push(other.isKeyRotationError(error, 'INVALID_CIPHERTEXT'));
+       }
+       const ring = await other.KeyRing.open(one.loadSettings());
+       answers.push(await ring.decryptField(ring.encryptField('ring')));
+       ring.close();
+     }
+     const key = new Uint8Array(32);
+     const nonces = [imported, required].flatMap(({ encryptField }) =>
+       Array.from({ length: 5000 }, () => encryptField('note', key).subarray(1, 13).toString('hex')));
+     console.log(JSON.stringify([answers, new Set(nonces).size]));`,
+  );
+  const { stdout } = await run(process.execPath, [file], { cwd: project, env: environment });
+  const answers = [false, 'note', true, 'ring'];
+  expect(JSON.parse(stdout)).toEqual([[...answers, ...answers], 10_000]);
 });
 
 test('its types hold in a strict program, an ES module or not', async () => {

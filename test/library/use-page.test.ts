@@ -10,8 +10,9 @@ const ROOT = process.cwd();
 const PAGE = readFileSync('docs/use.md', 'utf8');
 
 /** A new user's folder, with the package in it. */
-const folder = mkdtempSync(join(tmpdir(), 'use-'));
+let folder: string;
 beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'use-'));
   const installed = join(folder, 'node_modules', 'pazpaz-key-rotation');
   mkdirSync(installed, { recursive: true });
   await run(process.execPath, ['build/library.mjs', '--out', join(installed, 'dist', 'library')]);

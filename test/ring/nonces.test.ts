@@ -109,10 +109,13 @@ describe('two generators restored from one copied state', () => {
 });
 
 describe('instances of the module', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'nonces-'));
-  const script = join(folder, 'nonces.cjs');
+  let folder: string;
+  let script: string;
 
+  // Not while tests are collected: then nobody would remove it where none of these runs.
   beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'nonces-'));
+    script = join(folder, 'nonces.cjs');
     buildSync({
       stdin: {
         contents: `

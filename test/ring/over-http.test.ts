@@ -191,7 +191,10 @@ describe.each([
 });
 
 describe('a process', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'ring-'));
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'ring-'));
+  });
   afterAll(() => {
     rmSync(folder, { recursive: true });
   });

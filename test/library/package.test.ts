@@ -1,0 +1,122 @@
+import { execFile } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const ROOT = process.cwd();
+const NAME = 'pazpaz-key-rotation';
+
+/** What `npm pack` in a fresh clone needs; nothing that was built before. */
+const CLONED = [
+  'LICENSE',
+  'README.md',
+  'bin',
+  'build',
+  'docs',
+  'events',
+  'examples',
+  'package.json',
+  'python/README.md',
+  'src',
+  'tsconfig.json',
+  'tsconfig.library.json',
+  'vectors',
+];
+
+let folder: string;
+let project: string;
+let installed: string;
+
+/** The real package, laid where npm would install it, in a project that has nothing else. */
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'package-'));
+  const clone = join(folder, 'clone');
+  for (const path of CLONED) cpSync(join(ROOT, path), join(clone, path), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'));
+  const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: clone });
+  project = join(folder, 'project');
+  installed = join(project, 'node_modules', NAME);
+  mkdirSync(installed, { recursive: true });
+  const tarball = join(folder, stdout.trim().split('\n').at(-1) ?? '');
+  await run('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1']);
+  // As npm init -y writes it.
+  writeFileSync(join(project, 'package.json'), '{ "name": "project", "version": "1.0.0" }\n');
+}, 90_000);
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+test('its command starts without any other package', async () => {
+  const { bin } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
+    bin: Record<string, string>;
+  };
+  const command = join(installed, bin['pazpaz-keys'] ?? '');
+  const { stdout, stderr } = await run(process.execPath, [command, '--help'], {
+    cwd: project,
+    env: { PATH: process.env['PATH'] },
+  });
+  expect(stdout).toContain('Usage: pazpaz-keys');
+  expect(stderr).toBe('');
+});
+
+describe('with the one package that it depends on', () => {
+  beforeAll(() => {
+    for (const name of ['@aws-sdk', '@smithy']) {
+      symlinkSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name));
+    }
+  });
+
+  test.each([
+    ['an ES module', 'notes.mjs', (page: string) => page],
+    [
+      'CommonJS',
+      'notes.cjs',
+      (page: string) => `${page.replace(/^import (.*) from (.*);/, 'const $1 = require($2);\n(async () => {')}})();`,
+    ],
+  ])('the first lines of its page work as %s', async (_kind, file, programOf) => {
+    const page = readFileSync(join(installed, 'docs', 'use.md'), 'utf8');
+    writeFileSync(join(project, file), programOf(/```js\n(.*?)```/s.exec(page)?.[1] ?? ''));
+    const { stdout } = await run(process.execPath, [file], { cwd: project, env: { PATH: process.env['PATH'] } });
+    expect(stdout).toBe('49 Patient has diabetes\n');
+  });
+});
+
+test('whatever its pages link to is in it', () => {
+  const pages = readdirSync(installed, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.md'));
+  expect(pages).toEqual(expect.arrayContaining(['README.md', join('docs', 'use.md'), join('docs', 'format.md')]));
+  const missing = pages.flatMap((page) =>
+    [...readFileSync(join(installed, page), 'utf8').matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)]
+      .map(([, path = '']) => join(dirname(page), path))
+      .filter((path) => !existsSync(join(installed, path)))
+      .map((path) => `${page}: ${path}`),
+  );
+  expect(missing).toEqual([]);
+});
+
+test('it holds no source, test or key beside what is listed', () => {
+  expect(readdirSync(installed).sort()).toEqual([
+    'LICENSE',
+    'README.md',
+    'bin',
+    'dist',
+    'docs',
+    'events',
+    'examples',
+    'package.json',
+    'python',
+    'vectors',
+  ]);
+  expect(readdirSync(join(installed, 'dist')).sort()).toEqual(['cli', 'library']);
+});
