@@ -61,8 +61,8 @@ export class KeysAtHand {
   #nameKeys(versionOf: RingState['versionOf']): void {
     for (const [number, versionId] of versionOf) {
       const key = this.#ofVersion.get(versionId);
-      if (key === undefined) this.#ofNumber.delete(number);
-      else this.#ofNumber.set(number, key);
+      // A number that was moved keeps its old key until the new one is read: what the old one wrote still names it.
+      if (key !== undefined) this.#ofNumber.set(number, key);
     }
   }
 

@@ -259,7 +259,6 @@ export class RingKeeper {
 
   #schedule(milliseconds: number): void {
     this.#cancelTimer?.();
-    if (this.isClosed) return;
     const refresh = () => {
       this.refresh().catch(() => undefined);
     };

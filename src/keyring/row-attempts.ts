@@ -35,7 +35,7 @@ export class RowAttempts {
   /** Whether the row's own key could not be reached: then it is unavailable, whatever else might be asked for. */
   get isOutOfReach(): boolean {
     const versionId = this.#ownVersion();
-    return versionId !== undefined && this.#ownKey === undefined && this.#isOutOfReach(versionId);
+    return versionId !== undefined && this.#isOutOfReach(versionId);
   }
 
   /** Tries the key that the row's number names, where the last description shows it and it was not tried yet. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { encryptField } from '../../src/keyring/field.ts';
 import { KeyMaterial } from '../../src/keyring/key-material.ts';
+import { toKeyNumber } from '../../src/keyring/key-number.ts';
 import { KeyRing } from '../../src/keyring/key-ring.ts';
 import { loadSettings } from '../../src/keyring/settings.ts';
 import { readVarint } from '../../src/keyring/varint.ts';
@@ -32,6 +33,15 @@ describe("the guide's table of environments", () => {
     );
     ring.close();
     expect(errorOf(() => ring.encryptField('note')).code).toBe('RING_CLOSED');
+  });
+
+  test('local: the key of the environment opens what it sealed under a number, in either form', async () => {
+    const ring = await KeyRing.open(loadSettings({ ENVIRONMENT: 'local', ...KEY }));
+    const row = encryptField('note', ENV_BYTES, 'a', { number: toKeyNumber(77) });
+    expect(await ring.decryptField(row, 'a')).toBe('note');
+    expect(ring.decryptFieldSync(row, 'a')).toBe('note');
+    expect(errorOf(() => ring.decryptFieldSync(row, 'b')).code).toBe('KEY_NEVER_ISSUED');
+    ring.close();
   });
 
   test('local: AWS, where its secret is named', () => {

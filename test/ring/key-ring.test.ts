@@ -1,3 +1,6 @@
+import crypto from 'node:crypto';
+import { encryptField } from '../../src/keyring/field.ts';
+import { toKeyNumber } from '../../src/keyring/key-number.ts';
 import { readVarint } from '../../src/keyring/varint.ts';
 import { closeRings, RingWorld } from './ring-world.ts';
 
@@ -22,4 +25,17 @@ test('opening costs one description and one value', async () => {
   world.forgetCalls();
   await world.open();
   expect(world.calls).toEqual({ describe: 1, read: 1 });
+});
+
+test('a row whose key is at hand is opened at the first attempt, whichever key it names', async () => {
+  const world = await RingWorld.withKeys(3);
+  const ring = await world.open({ legacy: false });
+  const rows = [1, 2, 3].map((number) =>
+    encryptField(NOTE, world.keyOf(number), CONTEXT, { number: toKeyNumber(number) }),
+  );
+  for (const row of rows) await ring.decryptField(row, CONTEXT);
+  const attempts = jest.spyOn(crypto, 'createDecipheriv');
+  for (const row of rows) expect(ring.decryptFieldSync(row, CONTEXT)).toBe(NOTE);
+  expect(attempts).toHaveBeenCalledTimes(3);
+  attempts.mockRestore();
 });

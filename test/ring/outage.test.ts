@@ -110,6 +110,17 @@ test('one version that hangs hides no row of another key', async () => {
   expect(await ring.decryptField(row, CONTEXT)).toBe(NOTE);
 });
 
+test('a row that waits in vain is opened all the same by a key that came to hand for another row', async () => {
+  const world = await RingWorld.withKeys(17);
+  const ring = await world.open();
+  world.hangNetwork('GetSecretValue', world.versionIds.get(2));
+  const waiting = ring.decryptField(olderRow(world, 12), CONTEXT);
+  await world.clock.advance(1000);
+  expect(await ring.decryptField(rowUnder(world, 12), CONTEXT)).toBe(NOTE);
+  expect(await world.clock.timeOf(waiting)).toBe(TIME_LIMIT - 1000);
+  expect(await waiting).toBe(NOTE);
+});
+
 test('where each value takes two seconds, what one row has read helps the next', async () => {
   const world = await RingWorld.withKeys(17);
   const source = world.source();

@@ -190,6 +190,19 @@ describe('a process that slept for longer than a key may encrypt', () => {
     expect(world.events('encryption_stopped')).toEqual([]);
   });
 
+  test('logs no outage for a refresh that failed before it slept', async () => {
+    const world = await RingWorld.withKeys(1);
+    const ring = await world.open();
+    world.cutNetwork();
+    await world.clock.advance(5 * MINUTE);
+    world.mendNetwork();
+    world.clock.sleep(25 * HOUR);
+    expect(errorOf(() => ring.encryptField('note')).code).toBe('KEY_TOO_OLD');
+    await ring.refresh();
+    expect(readVarint(ring.encryptField('note'))).toBe(1);
+    expect(world.events('encryption_stopped')).toEqual([]);
+  });
+
   test('logs that encrypting stopped as soon as AWS was asked in vain, and once', async () => {
     const world = await RingWorld.withKeys(1);
     const ring = await world.open();
