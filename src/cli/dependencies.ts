@@ -40,6 +40,13 @@ export interface CommandDependencies extends StepDependencies {
   readonly confirm: (question: Question) => Promise<void>;
 }
 
+/** Why something is not known. */
+export interface Unknown {
+  readonly unknown: string;
+  /** The service has answered with an error that is no want of a permission. */
+  readonly isFault?: true;
+}
+
 /** The function that a secret is rotated by, as far as Lambda tells. */
 export type RotationFunction =
-  { readonly exists: true; readonly logGroup: string } | { readonly exists: false } | { readonly unknown: string };
+  { readonly exists: true; readonly logGroup: string } | { readonly exists: false } | Unknown;

@@ -10,6 +10,71 @@ export function describeError(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : 'an unknown error';
 }
 
+/**
+ * Why the service answered with an error ("Common errors" of AWS's query APIs, and those of Secrets Manager): `denied`
+ * the caller, for want of a permission; `expired` or `unknown caller`, for the credentials themselves; `throttled` and
+ * `failing` pass by themselves; `limit`, a quota that only room helps against; `other`, the call itself.
+ */
+export type RefusalKind = 'denied' | 'expired' | 'unknown caller' | 'throttled' | 'failing' | 'limit' | 'other';
+
+const KINDS: readonly (readonly [RefusalKind, RegExp])[] = [
+  // DecryptionFailure, EncryptionFailure: Secrets Manager could not use the KMS key.
+  ['denied', /^(AccessDenied(Exception)?|NotAuthorized|OptInRequired|(De|En)cryptionFailure(Exception)?)$/],
+  ['expired', /^(ExpiredToken(Exception)?|RequestExpired)$/],
+  [
+    'unknown caller',
+    /^(UnrecognizedClient(Exception)?|InvalidClientTokenId|InvalidSignature(Exception)?|SignatureDoesNotMatch|IncompleteSignature(Exception)?|MissingAuthenticationToken(Exception)?)$/,
+  ],
+  [
+    'throttled',
+    /^(Throttl(ing|ed)(Exception)?|RequestThrottled(Exception)?|TooManyRequests(Exception)?|SlowDown|RequestLimitExceeded)$/,
+  ],
+  [
+    'failing',
+    /^(InternalServiceError(Exception)?|InternalFailure|InternalServerError|ServiceUnavailable(Exception)?)$/,
+  ],
+  ['limit', /^LimitExceeded(Exception)?$/],
+];
+
+const ADVICE: Readonly<Record<RefusalKind, string>> = {
+  denied: "Check the caller's permissions, and the policies of the secret and of its KMS key; then try again.",
+  expired: 'The credentials have expired: get new ones (aws sso login, or whatever gave these); then try again.',
+  'unknown caller':
+    'AWS does not take these credentials: check which ones are in use (aws sts get-caller-identity), and the clock.',
+  throttled: 'Too many calls at once in this account: it passes by itself; try again in a minute.',
+  failing: 'It is AWS that fails, and it usually passes by itself: try again, and look at the AWS health page.',
+  limit: 'A quota of Secrets Manager is reached (20 staging labels and 50 tags a secret): make room; then try again.',
+  other: 'The call itself is what it does not accept, not the caller: its message says why.',
+};
+
+/** Why the service answered so. */
+export function refusalKind(error: unknown): RefusalKind {
+  const name = awsErrorName(error);
+  const kind = KINDS.find(([, names]) => names.test(name))?.[0];
+  if (kind !== undefined) return kind;
+  const status = httpStatus(error);
+  if (status === 429) return 'throttled';
+  return status >= 500 ? 'failing' : 'other';
+}
+
+/** Whether the service has answered, and not that the caller may not ask. The SDK marks what it answered with `$fault`. */
+export function isFault(error: unknown): boolean {
+  return error instanceof Error && '$fault' in error && refusalKind(error) !== 'denied';
+}
+
+/** Whether it passes by itself: the same call may succeed in a moment. */
+export function isTemporary(error: unknown): boolean {
+  const kind = refusalKind(error);
+  return kind === 'throttled' || kind === 'failing';
+}
+
+function httpStatus(error: unknown): number {
+  if (!(error instanceof Error) || !('$metadata' in error)) return 0;
+  const metadata = error.$metadata;
+  const hasStatus = typeof metadata === 'object' && metadata !== null && 'httpStatusCode' in metadata;
+  return hasStatus && typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : 0;
+}
+
 /** Turns an answer of the service that no step expects into our words; an error that is ours already stays as it is. */
 export function refused(operation: string, secretId: string, error: unknown): KeyRotationError {
   if (isKeyRotationError(error)) return error;
@@ -20,9 +85,12 @@ export function refused(operation: string, secretId: string, error: unknown): Ke
       { cause: error },
     );
   }
+  // Our own tags are well-formed; what the service may have against one more is their number, and it has no error for that.
+  const isOneTagTooMany = operation === 'TagResource' && awsErrorName(error) === 'InvalidParameterException';
+  const advice = ADVICE[isOneTagTooMany ? 'limit' : refusalKind(error)];
   return new KeyRotationError(
     'AWS_REFUSED',
-    `Secrets Manager did not accept ${operation} on '${secretId}': ${describeError(error)}. Check the caller's permissions, and the policies of the secret and of its KMS key; then try again.`,
+    `Secrets Manager did not accept ${operation} on '${secretId}': ${describeError(error).replace(/\.$/, '')}. ${advice}`,
     { cause: error },
   );
 }

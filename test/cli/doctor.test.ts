@@ -1,13 +1,14 @@
 import { CreateSecretCommand, DeleteSecretCommand, TagResourceCommand } from '@aws-sdk/client-secrets-manager';
 import { runAdopt } from '../../src/cli/commands/adopt.ts';
 import { runCleanUp } from '../../src/cli/commands/clean-up.ts';
+import { runPutNotCurrent } from '../../src/cli/commands/put.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
 import { stopServices } from '../local/running-service.ts';
 import { LAMBDA_ARN } from '../local/simple-lambda.ts';
 import { DAY, HOUR } from '../local/state-machine.ts';
-import { current, holding, keyOf, previous, ringWith, SECRET } from '../rotation/ring.ts';
+import { current, holding, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
 import { checkOf, examined, found, healthyRing } from './examined.ts';
-import { counting, giveCredentials, numbers, operatorOf, pazpazKeys } from './operator.ts';
+import { counting, giveCredentials, numbers, operatorOf, pazpazKeys, valueOf } from './operator.ts';
 
 beforeAll(giveCredentials);
 afterEach(stopServices);
@@ -169,6 +170,51 @@ describe('doctor finds, and says how it knows and what mends it', () => {
     expect(text).toContain(`pazpaz-keys adopt --version-id ${ring.idOf(2)}`);
   });
 
+  test.each<[string, (ring: TestRing) => Promise<void>]>([
+    [
+      'a key that was put over a refused rotation, which then went on',
+      async (ring) => {
+        await ring.begin();
+        await ring.service.advance(HOUR);
+        await runPutNotCurrent(operatorOf(ring).deps, valueOf(9));
+        await ring.service.advance(HOUR);
+        await ring.reattempt();
+      },
+    ],
+    [
+      'two keys that were put over it',
+      async (ring) => {
+        await ring.begin();
+        for (const place of [9, 10]) {
+          await ring.service.advance(HOUR);
+          await runPutNotCurrent(operatorOf(ring).deps, valueOf(place));
+        }
+        await ring.reattempt();
+      },
+    ],
+  ])('no label that was moved where the history is a legal one: %s', async (_, happens) => {
+    const ring = await healthyRing();
+    await happens(ring);
+    expect((await found(ring)).codes).toEqual([]);
+    await ring.rotate();
+    expect((await found(ring)).codes).toEqual([]);
+  });
+
+  test('no label that was moved where AWSCURRENT was moved back by hand before either key had a number', async () => {
+    const ring = await ringWith(current());
+    await ring.service.advance(HOUR);
+    ring.lambda = 'does nothing';
+    await ring.put(keyOf(2).toString('base64'));
+    await ring.label('AWSCURRENT', 1);
+    await ring.enableRotation();
+    await runAdopt(operatorOf(ring).deps, {});
+    expect(ring.labels).toEqual({ 1: 'AWSCURRENT key-v2', 2: 'AWSPREVIOUS key-v1' });
+    expect((await found(ring)).codes).toEqual([]);
+    await ring.rotate();
+    await ring.rotate();
+    expect((await found(ring)).codes).toEqual([]);
+  });
+
   test('no version that holds a copy of a key of the ring, or no key', async () => {
     const ring = await healthyRing();
     await ring.put(keyOf(1).toString('base64'), undefined, ['mine']);
@@ -209,11 +255,12 @@ describe('doctor finds, and says how it knows and what mends it', () => {
     expect(codes).toEqual(['rotation-late']);
     expect(text).toContain('35 days late');
     expect(text).toContain('has been unfinished since');
+    expect(text).toContain('aws logs tail /aws/lambda/rotate --region us-east-1 --since 2d');
     // The stack's function has a log group of another name than Lambda's default.
-    expect(text).toContain(
+    const unknown = { rotationFunction: () => Promise.resolve({ unknown: 'not allowed' }) };
+    expect((await found(ring, unknown)).text).toContain(
       `aws logs tail "$(aws lambda get-function-configuration --region us-east-1 --function-name ${LAMBDA_ARN} --query LoggingConfig.LogGroup --output text)" --region us-east-1 --since 2d`,
     );
-    expect(text).not.toContain('/aws/lambda/');
   });
 
   test('a rotation that is switched off', async () => {
@@ -236,9 +283,11 @@ describe('doctor finds, and says how it knows and what mends it', () => {
     const { codes, text } = await found(ring, { environment });
     expect(codes).toEqual(['environment-key']);
     expect(text).toContain('put --not-current --from-env');
-    expect((await found(ring, { environment: { ENCRYPTION_MASTER_KEY: 'nonsense' } })).codes).toEqual([
-      'environment-key',
-    ]);
+    const nonsense = await found(ring, { environment: { ENCRYPTION_MASTER_KEY: 'nonsense' } });
+    expect(nonsense.codes).toEqual(['environment-key']);
+    // A new key in the place of one that has data would read none of it.
+    expect(nonsense.text).toContain('look for the value it had');
+    expect(nonsense.text).not.toContain('openssl rand');
     expect((await found(ring, { environment: { ENCRYPTION_MASTER_KEY: keyOf(1).toString('hex') } })).codes).toEqual([]);
   });
 
@@ -269,7 +318,7 @@ describe('the command', () => {
     expect(stdout).toContain('no   access denied (issue 1)');
     // Lambda is not asked about the secrets of a local service.
     expect(stdout).toContain('?    a schedule without a function');
-    expect(stdout).toContain('Nothing is wrong, 1 of 18 not checked.');
+    expect(stdout).toContain('Nothing is wrong, 1 of 19 not checked.');
     expect(exitCode).toBe(0);
   });
 

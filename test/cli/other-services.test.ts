@@ -31,13 +31,13 @@ describe('the state of a KMS key', () => {
     expect(await kmsKeyStateOf({}, 'us-east-1')(KEY)).toEqual({ state: KeyState });
   });
 
-  test.each(['AccessDeniedException', 'NotFoundException'])(
-    'is unknown after %s, which names the key',
-    async (name) => {
-      kms.on(DescribeKeyCommand, { KeyId: KEY }, true).rejects(new KMSServiceException(refusal(name)));
-      expect(await kmsKeyStateOf({}, 'us-east-1')(KEY)).toEqual({ unknown: `${name} for ${KEY}` });
-    },
-  );
+  test.each([
+    ['AccessDeniedException', {}],
+    ['NotFoundException', { isFault: true }],
+  ])('is unknown after %s, which names the key; what is no want of a permission is a fault', async (name, more) => {
+    kms.on(DescribeKeyCommand, { KeyId: KEY }, true).rejects(new KMSServiceException(refusal(name)));
+    expect(await kmsKeyStateOf({}, 'us-east-1')(KEY)).toEqual({ unknown: `${name} for ${KEY}`, ...more });
+  });
 
   test('is unknown without an answer, and with one that says nothing', async () => {
     kms.on(DescribeKeyCommand, { KeyId: KEY }, true).rejectsOnce(new Error('connect ETIMEDOUT')).resolves({});
@@ -75,10 +75,14 @@ describe('the function of a rotation', () => {
     expect(await rotationFunctionOf(ARN, {})).toEqual({ exists: false });
   });
 
-  test.each(['AccessDeniedException', 'TooManyRequestsException'])('is unknown after %s', async (name) => {
+  test.each([
+    ['AccessDeniedException', {}],
+    ['TooManyRequestsException', { isFault: true }],
+  ])('is unknown after %s; what is no want of a permission is a fault', async (name, more) => {
     asked().rejects(new LambdaServiceException(refusal(name)));
     expect(await rotationFunctionOf(ARN, {})).toEqual({
       unknown: `lambda:GetFunctionConfiguration: ${name} for ${ARN}`,
+      ...more,
     });
   });
 

@@ -1,4 +1,5 @@
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { isFault } from '../../steps/aws-error.ts';
 import type { KmsKeyState } from '../doctor/examination.ts';
 
 /** Asks KMS for the state of a key ("Key states of AWS KMS keys"), with the credentials of the command. */
@@ -19,7 +20,10 @@ export function kmsKeyStateOf(
         ? { unknown: 'no state in the answer' }
         : { state: KeyMetadata.KeyState };
     } catch (error) {
-      return { unknown: error instanceof Error ? `${error.name} for ${keyId}` : 'no answer' };
+      return {
+        unknown: error instanceof Error ? `${error.name} for ${keyId}` : 'no answer',
+        ...(isFault(error) ? { isFault: true } : {}),
+      };
     }
   };
 }

@@ -1,5 +1,5 @@
 import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
-import { awsErrorName } from '../../steps/aws-error.ts';
+import { awsErrorName, isFault } from '../../steps/aws-error.ts';
 import type { RotationFunction } from '../dependencies.ts';
 
 /**
@@ -23,7 +23,10 @@ export async function rotationFunctionOf(
     return { exists: true, logGroup: found.LoggingConfig?.LogGroup ?? usualGroup };
   } catch (error) {
     if (awsErrorName(error) === 'ResourceNotFoundException') return { exists: false };
-    return { unknown: `lambda:GetFunctionConfiguration: ${awsErrorName(error) || 'no answer'} for ${functionArn}` };
+    return {
+      unknown: `lambda:GetFunctionConfiguration: ${awsErrorName(error) || 'no answer'} for ${functionArn}`,
+      ...(isFault(error) ? { isFault: true } : {}),
+    };
   } finally {
     client.destroy();
   }

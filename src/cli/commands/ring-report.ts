@@ -75,13 +75,23 @@ export interface RingReport {
   }[];
 }
 
+/** What lists a secret's versions. */
+type ListVersions = (secret: DescribeSecretResponse) => Promise<readonly SecretVersionsListEntry[]>;
+
+/** The versions that have a label, of which nothing but that is known: what DescribeSecret alone shows. */
+export const labelledVersions: ListVersions = ({ VersionIdsToStages = {} }) =>
+  Promise.resolve(Object.keys(VersionIdsToStages).map((VersionId) => ({ VersionId })));
+
 /**
- * Reads the secret and its versions. Of values only that of the pending version, and of a few that have no label and no
+ * Reads the secret and its versions, by default every one that AWS still has. Of values only that of the pending version, and of a few that have no label and no
  * record, to see whether they hold a key; each is dropped.
  */
-export async function readRingReport(deps: CommandDependencies): Promise<RingReport> {
+export async function readRingReport(
+  deps: CommandDependencies,
+  list: ListVersions = () => listVersions(deps),
+): Promise<RingReport> {
   const { secret, ring } = await describedRing(deps);
-  const listed = await listVersions(deps);
+  const listed = await list(secret);
   const pending = await pendingOrUnknown(deps, ring);
   const retired = retiredKeys(secret.Tags).map((key) => ({
     ...key,

@@ -1,8 +1,9 @@
-import { awsErrorName } from '../../steps/aws-error.ts';
+import { awsErrorName, isTemporary, refusalKind } from '../../steps/aws-error.ts';
 import { checked, finding, notChecked, type CheckReport, type Finding } from './check.ts';
 import type { Examination } from './examination.ts';
 
 const DENIED = { code: 'access-denied', title: 'access denied (issue 1)' } as const;
+const REFUSED = { code: 'aws-refused', title: 'AWS refuses for another reason' } as const;
 const NOT_FOUND = { code: 'secret-not-found', title: 'secret not found (issue 2)' } as const;
 const KMS_DENIED = { code: 'kms-denied', title: 'KMS denied (issue 3)' } as const;
 const UNREACHABLE = { code: 'endpoint-unreachable', title: 'the endpoint cannot be reached' } as const;
@@ -11,27 +12,83 @@ const CLOCK = { code: 'clock-wrong', title: "this machine's clock is wrong" } as
 /** AWS refuses signatures that are further off ("Signature Version 4": five minutes). */
 const LONGEST_CLOCK_OFFSET = 5 * 60_000;
 
-/** Issue 1: a call was answered with AccessDeniedException, and not for the sake of KMS. */
+/**
+ * Issue 1: a call was answered with AccessDeniedException, and not for the sake of KMS. The listing of versions is for
+ * operators: applications are not granted it and do without.
+ */
 export function accessDenied(seen: Examination): CheckReport {
   if (isUnreachable(seen)) return notChecked(DENIED, 'AWS did not answer.');
   const findings: Finding[] = [];
-  const denied = (action: string, who: string, reason: string): void => {
+  const denied = (action: string, reason: string): void => {
     findings.push(
       finding(
-        `${who} may not ${action}: ${reason}`,
+        `The caller may not ${action}: ${reason}`,
         `aws iam list-attached-role-policies --role-name ROLE   # then attach a policy that allows ${action} on the secret`,
       ),
     );
   };
-  if (seen.undescribed !== undefined && awsErrorName(seen.undescribed.cause) === 'AccessDeniedException') {
-    denied('secretsmanager:DescribeSecret', 'The caller', seen.undescribed.message);
-  }
-  if (seen.unlisted !== undefined && awsErrorName(seen.unlisted.cause) === 'AccessDeniedException') {
-    denied('secretsmanager:ListSecretVersionIds', 'The caller', 'only operators need it, not applications.');
-  }
+  if (isAccessDenied(seen.undescribed)) denied('secretsmanager:DescribeSecret', seen.undescribed?.message ?? '');
   const reading = [...seen.readings.values()].find((one) => one.kind === 'refused' && one.isDenied && !one.isKms);
-  if (reading?.kind === 'refused') denied('secretsmanager:GetSecretValue', 'The caller', reading.reason);
-  return checked(DENIED, 'calls of DescribeSecret, ListSecretVersionIds and GetSecretValue', findings);
+  if (reading?.kind === 'refused') denied('secretsmanager:GetSecretValue', reading.reason);
+  return checked(
+    DENIED,
+    isAccessDenied(seen.unlisted)
+      ? 'calls of DescribeSecret and GetSecretValue; ListSecretVersionIds, which only operators need, is denied'
+      : 'calls of DescribeSecret, ListSecretVersionIds and GetSecretValue',
+    findings,
+  );
+}
+
+/** Codes that a check of their own is about. */
+const ELSEWHERE = ['SECRET_NOT_FOUND', 'SECRET_DELETED', 'CANNOT_REACH_AWS'];
+
+/** Everything else that AWS may say instead of an answer: what it was asked is not known then, so all is not well. */
+export function awsRefused(seen: Examination): CheckReport {
+  const { undescribed, unlisted, readings } = seen;
+  const errors = [undescribed, unlisted].filter((error) => error !== undefined && !isAccessDenied(error));
+  const reading = [...readings.values()].find((one) => one.kind === 'refused' && !one.isDenied && !one.isKms);
+  return checked(REFUSED, 'every call above', [
+    ...errors.flatMap((error) =>
+      error === undefined || ELSEWHERE.includes(error.code) ? [] : [finding(error.message, wayOn(error.cause))],
+    ),
+    ...(reading?.kind === 'refused' ? [finding(`GetSecretValue: ${reading.reason}`, AGAIN)] : []),
+    ...faultsElsewhere(seen).map((why) => finding(why, AGAIN)),
+  ]);
+}
+
+function faultsElsewhere({ kmsKeys, replicas, rotationFunction }: Examination): readonly string[] {
+  const faults: string[] = [];
+  for (const state of kmsKeys.values()) {
+    if ('unknown' in state && state.isFault === true) faults.push(`kms:DescribeKey: ${state.unknown}`);
+  }
+  for (const { region, numbers } of replicas) {
+    if ('unknown' in numbers && numbers.isFault === true) faults.push(`${region}: ${numbers.unknown}`);
+  }
+  const isUnknown = rotationFunction !== undefined && 'unknown' in rotationFunction;
+  if (isUnknown && rotationFunction.isFault === true) faults.push(rotationFunction.unknown);
+  return faults;
+}
+
+const AGAIN = 'pazpaz-keys doctor';
+
+function wayOn(cause: unknown): string {
+  const kind = refusalKind(cause);
+  return kind === 'expired' ? 'aws sso login' : kind === 'unknown caller' ? 'aws sts get-caller-identity' : AGAIN;
+}
+
+/** Whether AWS could not answer now: the network, or a refusal that passes by itself. */
+export function cannotAnswerNow(seen: Examination): boolean {
+  const errors = [seen.undescribed, seen.unlisted];
+  const readings = [...seen.readings.values()];
+  return (
+    isUnreachable(seen) ||
+    errors.some((error) => error !== undefined && isTemporary(error.cause)) ||
+    readings.some((reading) => reading.kind === 'refused' && reading.isTemporary)
+  );
+}
+
+export function isAccessDenied(error: Examination['undescribed']): boolean {
+  return error?.code === 'AWS_REFUSED' && awsErrorName(error.cause) === 'AccessDeniedException';
 }
 
 /** Issue 2: wrong name, wrong region, or a secret that waits for its deletion. */
@@ -81,7 +138,7 @@ export function kmsDenied({ described, readings, environment }: Examination): Ch
 export function endpointUnreachable(seen: Examination): CheckReport {
   const how = 'every call above';
   if (!isUnreachable(seen)) return checked(UNREACHABLE, how, []);
-  const why = seen.undescribed?.message ?? 'AWS did not answer.';
+  const why = (seen.undescribed ?? seen.unlisted)?.message ?? 'AWS did not answer.';
   // Without credentials nothing was sent: the network has no part in it.
   const next = why.includes('No credentials')
     ? 'aws sts get-caller-identity'
@@ -102,8 +159,8 @@ export function clockWrong({ clockOffset }: Examination): CheckReport {
   ]);
 }
 
-export function isUnreachable({ undescribed }: Examination): boolean {
-  return undescribed?.code === 'CANNOT_REACH_AWS';
+export function isUnreachable({ undescribed, unlisted }: Examination): boolean {
+  return [undescribed, unlisted].some((error) => error?.code === 'CANNOT_REACH_AWS');
 }
 
 function seconds(milliseconds: number): string {

@@ -1,6 +1,7 @@
 /** Every thing that can be wrong, by a code that never changes its meaning. */
 export type CheckCode =
   | 'access-denied'
+  | 'aws-refused'
   | 'secret-not-found'
   | 'kms-denied'
   | 'fallback-in-use'

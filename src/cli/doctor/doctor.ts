@@ -1,9 +1,10 @@
 import type { ExitCode } from '../exit-code.ts';
 import {
   accessDenied,
+  awsRefused,
+  cannotAnswerNow,
   clockWrong,
   endpointUnreachable,
-  isUnreachable,
   kmsDenied,
   secretNotFound,
 } from './access-checks.ts';
@@ -49,11 +50,12 @@ export async function runDoctor(deps: DoctorDependencies): Promise<{ result: Doc
     scheduleWithoutFunction(seen),
     kmsKeyDisabled(seen),
     replicaBehind(seen),
+    awsRefused(seen),
     endpointUnreachable(seen),
     clockWrong(seen),
   ];
   const count = (outcome: CheckReport['outcome']): number => checks.filter((check) => check.outcome === outcome).length;
   const found = count('found');
   const result = { secretId: deps.secretId, checks, found, notChecked: count('not checked') };
-  return { result, exitCode: isUnreachable(seen) ? 3 : found > 0 ? 1 : 0 };
+  return { result, exitCode: cannotAnswerNow(seen) ? 3 : found > 0 ? 1 : 0 };
 }

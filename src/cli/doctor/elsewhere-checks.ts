@@ -8,8 +8,8 @@ const KMS_STATE = {
 const REPLICA = { code: 'replica-behind', title: 'a replica lacks a number' } as const;
 
 /** Versions keep the KMS key that they were encrypted with, unless they have one of AWS's own labels. */
-export function kmsKeyDisabled({ kmsKeys, report }: Examination): CheckReport {
-  if (report === undefined) return notChecked(KMS_STATE, 'The versions could not be listed.');
+export function kmsKeyDisabled({ kmsKeys, report, unlisted }: Examination): CheckReport {
+  if (report === undefined || unlisted !== undefined) return notChecked(KMS_STATE, 'The versions could not be listed.');
   const findings: Finding[] = [];
   const unknown: string[] = [];
   for (const [keyId, found] of kmsKeys) {

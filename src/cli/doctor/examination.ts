@@ -2,18 +2,18 @@ import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import type { KeyRotationError } from '../../keyring/error.ts';
 import type { RingState } from '../../keyring/ring-state.ts';
 import type { RingReport } from '../commands/ring-report.ts';
-import type { RotationFunction } from '../dependencies.ts';
+import type { RotationFunction, Unknown } from '../dependencies.ts';
 import type { Reading } from './reading.ts';
 
 /** The state of a KMS key as `DescribeKey` names it (`Enabled`, `Disabled`, `PendingDeletion`, …), or why it is unknown. */
-export type KmsKeyState = { readonly state: string } | { readonly unknown: string };
+export type KmsKeyState = { readonly state: string } | Unknown;
 
 /** A replica of the secret, and the numbers that it has; or why they are unknown. */
 export interface Replica {
   readonly region: string;
   /** As the service says: `InSync`, `InProgress`, `Failed`. */
   readonly status: string;
-  readonly numbers: ReadonlySet<number> | { readonly unknown: string };
+  readonly numbers: ReadonlySet<number> | Unknown;
 }
 
 /** All that was found out before the checks look at it. */
@@ -23,7 +23,7 @@ export interface Examination {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Why the secret could not be described, if it could not. */
   readonly undescribed?: KeyRotationError;
-  /** Why its versions could not be listed, if they could not. */
+  /** Why its versions could not be listed, if they could not. Then the report has those with a label, and no dates. */
   readonly unlisted?: KeyRotationError;
   /** Names of other secrets in the region, the most alike first; only where there is no such secret. */
   readonly otherNames: readonly string[];

@@ -1,7 +1,7 @@
 import { isKeyRotationError, KeyRotationError } from '../../keyring/error.ts';
 import { ringState } from '../../keyring/ring-state.ts';
-import { awsErrorName, refused } from '../../steps/aws-error.ts';
-import { readRingReport, type RingReport } from '../commands/ring-report.ts';
+import { awsErrorName, isFault, refused } from '../../steps/aws-error.ts';
+import { labelledVersions, readRingReport, type RingReport } from '../commands/ring-report.ts';
 import { describedRing, type DescribedRing } from '../commands/ring.ts';
 import type { CommandDependencies, OperatorSecrets, RotationFunction } from '../dependencies.ts';
 import { mostAlike } from './alike.ts';
@@ -42,13 +42,15 @@ export async function examine(deps: DoctorDependencies): Promise<Examination> {
   try {
     const listed = await settled(readRingReport(deps));
     const isListed = !(listed instanceof KeyRotationError);
+    const report = isListed ? listed : await readRingReport(deps, labelledVersions);
     return {
       ...basics,
       otherNames: [],
       described,
-      ...(isListed ? { report: listed } : { unlisted: listed }),
-      readings: await readings(deps, described, isListed ? listed : undefined),
-      kmsKeys: await kmsKeys(deps, isListed ? listed : undefined),
+      report,
+      ...(isListed ? {} : { unlisted: listed }),
+      readings: await readings(deps, described, report),
+      kmsKeys: await kmsKeys(deps, report),
       replicas: await replicas(deps, described),
       ...(await functionOf(deps, described)),
       ...offset(deps),
@@ -92,11 +94,9 @@ async function otherNames({ secrets, secretId }: DoctorDependencies): Promise<re
 async function readings(
   deps: DoctorDependencies,
   { ring }: DescribedRing,
-  report: RingReport | undefined,
+  report: RingReport,
 ): Promise<ReadonlyMap<string, Reading>> {
-  const unnumbered = (report?.versions ?? []).filter(
-    ({ state }) => state === 'no label' || state === 'foreign label only',
-  );
+  const unnumbered = report.versions.filter(({ state }) => state === 'no label' || state === 'foreign label only');
   const inUse = [...ring.numberOf.keys(), ring.previous, ring.current, ...unnumbered.map(({ versionId }) => versionId)];
   const found = new Map<string, Reading>();
   for (const versionId of new Set(inUse.filter((id) => id !== undefined))) {
@@ -105,12 +105,9 @@ async function readings(
   return found;
 }
 
-async function kmsKeys(
-  deps: DoctorDependencies,
-  report: RingReport | undefined,
-): Promise<ReadonlyMap<string, KmsKeyState>> {
+async function kmsKeys(deps: DoctorDependencies, report: RingReport): Promise<ReadonlyMap<string, KmsKeyState>> {
   const found = new Map<string, KmsKeyState>();
-  for (const keyId of new Set((report?.versions ?? []).flatMap((version) => version.kmsKeyIds))) {
+  for (const keyId of new Set(report.versions.flatMap((version) => version.kmsKeyIds))) {
     if (keyId !== MANAGED_KEY) found.set(keyId, await deps.kmsKeyState(keyId));
   }
   return found;
@@ -133,7 +130,7 @@ async function numbersIn(deps: DoctorDependencies, region: string, name: string)
     return new Set(ringState(secret.VersionIdsToStages).versionOf.keys());
   } catch (error) {
     if (awsErrorName(error) === 'ResourceNotFoundException') return new Set();
-    return { unknown: refused('DescribeSecret', name, error).message };
+    return { unknown: refused('DescribeSecret', name, error).message, ...(isFault(error) ? { isFault: true } : {}) };
   }
 }
 

@@ -2,6 +2,7 @@ import { isKeyRotationError } from '../../keyring/error.ts';
 import { readKeyValue } from '../../keyring/key-value.ts';
 import type { KeyMaterial } from '../../keyring/key-material.ts';
 import { checked, finding, notChecked, type CheckReport, type Finding } from './check.ts';
+import { given } from '../environment.ts';
 import type { Examination } from './examination.ts';
 
 const FALLBACK = {
@@ -97,7 +98,10 @@ export function environmentKey({ environment, described, readings }: Examination
   const key = keyIn(text);
   if (typeof key === 'string') {
     return checked(ENVIRONMENT_KEY, 'its value', [
-      finding(`ENCRYPTION_MASTER_KEY holds no key: ${key}`, 'openssl rand -base64 32'),
+      finding(
+        `ENCRYPTION_MASTER_KEY holds no key: ${key}. If it ever held one, what that one has encrypted needs it still: look for the value it had, in former task definitions, and put that on the ring. A new key in its place would read nothing.`,
+        'unset ENCRYPTION_MASTER_KEY   # in the task definition, where it never held a key',
+      ),
     ]);
   }
   if (described === undefined) return notChecked(ENVIRONMENT_KEY, UNDESCRIBED);
@@ -123,9 +127,4 @@ function keyIn(text: string): KeyMaterial | string {
     if (!isKeyRotationError(error)) throw error;
     return error.message.replace('Encryption key from AWS Secrets Manager', 'a key');
   }
-}
-
-function given(environment: Examination['environment'], name: string): string | undefined {
-  const value = environment[name];
-  return value === '' ? undefined : value;
 }

@@ -1,7 +1,7 @@
 import { isKeyRotationError } from '../../keyring/error.ts';
 import type { KeyMaterial } from '../../keyring/key-material.ts';
 import { readKeyValue } from '../../keyring/key-value.ts';
-import { awsErrorName, describeError } from '../../steps/aws-error.ts';
+import { awsErrorName, describeError, isTemporary } from '../../steps/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 
 /** What came of reading one version. */
@@ -9,8 +9,17 @@ export type Reading =
   | { readonly kind: 'key'; readonly key: KeyMaterial }
   | { readonly kind: 'no key'; readonly reason: string }
   | { readonly kind: 'no value' }
-  /** `isKms`: it is the KMS key that stands in the way. `isDenied`: permission is missing. */
-  | { readonly kind: 'refused'; readonly reason: string; readonly isKms: boolean; readonly isDenied: boolean };
+  /**
+   * `isKms`: it is the KMS key that stands in the way. `isDenied`: permission is missing. `isTemporary`: it passes by
+   * itself.
+   */
+  | {
+      readonly kind: 'refused';
+      readonly reason: string;
+      readonly isKms: boolean;
+      readonly isDenied: boolean;
+      readonly isTemporary: boolean;
+    };
 
 /** Reads one version, once. Rejects only with `CANNOT_REACH_AWS`. */
 export async function readingOf(deps: CommandDependencies, versionId: string): Promise<Reading> {
@@ -29,6 +38,7 @@ export async function readingOf(deps: CommandDependencies, versionId: string): P
       // using the provided KMS key."
       isKms: /kms|decrypt/i.test(reason),
       isDenied: awsErrorName(error) === 'AccessDeniedException',
+      isTemporary: isTemporary(error),
     };
   }
 }

@@ -60,9 +60,9 @@ export function unnumberedKey({ report, readings }: Examination): CheckReport {
 }
 
 /** C02: a key that no label keeps. One that was retired, or that a rotation gave up, is no loss; nor is a copy. */
-export function versionWithoutLabel({ report, readings }: Examination): CheckReport {
+export function versionWithoutLabel({ report, unlisted, readings }: Examination): CheckReport {
   const subject = { code: 'version-without-label', title: 'a version has lost its labels' } as const;
-  if (report === undefined) return notChecked(subject, UNLISTED);
+  if (report === undefined || unlisted !== undefined) return notChecked(subject, UNLISTED);
   const loose = report.versions.filter(({ state }) => state === 'no label' || state === 'foreign label only');
   const lost = loose.filter(({ versionId }) => isPerhapsLost(versionId, report, readings));
   const findings = lost.map(({ versionId, created = '' }) =>
@@ -84,16 +84,21 @@ function isPerhapsLost(versionId: string, report: RingReport, readings: Examinat
   });
 }
 
-/** C18: numbers are given in the order of time, so a lower one on a younger version was moved there. */
-export function labelsMoved({ report }: Examination): CheckReport {
-  if (report === undefined) return notChecked(MOVED, UNLISTED);
+/**
+ * C18: numbers are given in the order of time, so a lower one on a younger version was moved there. One higher number
+ * on an older version proves nothing: a refused rotation that is taken up gives its version, which is older than a key
+ * that was put meanwhile, a later number; so does the adoption of a key that was made current again by hand. Two of them
+ * no such history leaves.
+ */
+export function labelsMoved({ report, unlisted }: Examination): CheckReport {
+  if (report === undefined || unlisted !== undefined) return notChecked(MOVED, UNLISTED);
   const numbered = report.versions.filter((version) => version.number !== undefined);
   const findings = numbered.flatMap((version, index): readonly Finding[] => {
-    const older = numbered.slice(index + 1).find((next) => isYounger(version, next) && next.isRescued !== true);
-    if (older === undefined) return [];
+    const older = numbered.slice(index + 1).filter((next) => isYounger(version, next) && next.isRescued !== true);
+    if (older.length < 2) return [];
     return [
       finding(
-        `Key ${version.number ?? 0} is on version ${version.versionId}, which is younger than that of key ${older.number ?? 0}: its label was named in a put, or moved by hand, to other material than it first named. Put it back where it was, if you know it; every key that is on the ring is still tried for its rows.`,
+        `Key ${version.number ?? 0} is on version ${version.versionId}, which is younger than those of keys ${older.map(({ number }) => number ?? 0).join(', ')}: its label was named in a put, or moved by hand, to other material than it first named. Put it back where it was, if you know it; every key that is on the ring is still tried for its rows.`,
         'pazpaz-keys status   # versions without a number may be the one that it was on',
       ),
     ];
@@ -106,35 +111,40 @@ function isYounger(one: VersionReport, other: VersionReport): boolean {
 }
 
 /** C17: rotation has failed for a year and nobody saw. */
-export function rotationLate({ report }: Examination, now: Date): CheckReport {
+export function rotationLate({ report, unlisted, rotationFunction }: Examination, now: Date): CheckReport {
   if (report === undefined) return notChecked(LATE, UNLISTED);
   const { rotation } = report;
+  const isUnderWay = rotation.isEnabled && rotation.pending !== 'none';
   const notes = notesOn(report).filter(({ code }) =>
     ['rotation-off', 'rotation-overdue', 'rotation-left-over'].includes(code),
   );
   const pending = report.versions.find(({ state }) => state === 'pending' || state === 'placeholder');
   const since = pending?.created === undefined ? now : new Date(pending.created);
-  const isStuck =
-    rotation.isEnabled && rotation.pending !== 'none' && now.getTime() - since.getTime() > LONGEST_ROTATION;
+  const isStuck = isUnderWay && now.getTime() - since.getTime() > LONGEST_ROTATION;
   const stuck = isStuck
     ? [
         finding(
           `A rotation has been unfinished since ${since.toISOString()} (version ${pending?.versionId ?? ''}). The function's log names the step and why it fails.`,
-          ...(rotation.functionArn === undefined ? [] : [tailOfLog(rotation.functionArn)]),
+          ...(rotation.functionArn === undefined ? [] : [tailOfLog(rotation.functionArn, rotationFunction)]),
           'pazpaz-keys rotate --wait',
           'pazpaz-keys rotate --clean-up',
         ),
       ]
     : [];
+  if (unlisted !== undefined && isUnderWay && notes.length === 0) {
+    return notChecked(LATE, `A rotation is under way; since when, only a listing of the versions tells. ${UNLISTED}`);
+  }
   return checked(LATE, `schedule, last rotation ${rotation.daysSinceLast} days ago, AWSPENDING`, [
     ...notes.map(asFinding),
     ...stuck,
   ]);
 }
 
-/** Asks Lambda for the log group: only a function without one of its own logs to `/aws/lambda/NAME`. */
-function tailOfLog(functionArn: string): string {
+/** Where Lambda did not tell the log group, the command asks it: only some functions log to `/aws/lambda/NAME`. */
+function tailOfLog(functionArn: string, found: Examination['rotationFunction']): string {
   const region = functionArn.split(':')[3] ?? '';
+  if (found !== undefined && 'logGroup' in found)
+    return `aws logs tail ${found.logGroup} --region ${region} --since 2d`;
   const logGroup = `aws lambda get-function-configuration --region ${region} --function-name ${functionArn} --query LoggingConfig.LogGroup --output text`;
   return `aws logs tail "$(${logGroup})" --region ${region} --since 2d`;
 }
