@@ -18,7 +18,7 @@ export const ROTATE: CommandDefinition<RotateFlags> = {
   name: 'rotate',
   summary: 'Start a rotation, and follow it to its end',
   details:
-    'Uses one of the 17 labels of the ring. --clean-up ends a rotation that was cancelled, failed or refused; its key never encrypted anything.',
+    'Uses one of the 17 labels of the ring. Where rotation was cancelled it asks first, since it switches it on again. --clean-up ends a rotation that was cancelled, failed or refused; its key never encrypted anything.',
   examples: ['pazpaz-keys rotate --wait', 'pazpaz-keys rotate --clean-up --yes'],
   writes: 'asks',
   setUp: (command) =>
@@ -35,6 +35,8 @@ export const ROTATE: CommandDefinition<RotateFlags> = {
       return { result, lines: () => [cleanUpLine(result)] };
     }
     const started = await runRotate(deps);
+    // What a dry run shows is the list of changes, and this is none that the service names.
+    if (dryRun === true && started.wasSwitchedOff) session.warn('Rotation is off; this would switch it on again.');
     if (wait !== true || dryRun === true) return { result: started, lines: () => [rotateLine(started)] };
     const say = (line: string): void => {
       if (json === true) return;

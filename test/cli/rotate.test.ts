@@ -1,11 +1,13 @@
+import { CancelRotateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { runCleanUp } from '../../src/cli/commands/clean-up.ts';
 import { followRotation, type FollowOptions } from '../../src/cli/commands/follow.ts';
 import { runRotate } from '../../src/cli/commands/rotate.ts';
 import { stopServices } from '../local/running-service.ts';
-import { current, previous, ringWith, type TestRing } from '../rotation/ring.ts';
-import { operatorOf } from './operator.ts';
+import { current, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
+import { giveCredentials, operatorOf, pazpazKeys } from './operator.ts';
 import { refusesUntouched } from './refusal.ts';
 
+beforeAll(giveCredentials);
 afterEach(stopServices);
 
 function follow(ring: TestRing, versionId: string, more: Partial<FollowOptions> = {}): Promise<number> {
@@ -70,6 +72,87 @@ describe('rotate', () => {
     await ring.begin();
     await ring.detach('AWSPENDING');
     await expect(follow(ring, ring.idOf(2))).rejects.toThrow('was abandoned');
+  });
+
+  /** The ring as it was described before the rotation began, for so many looks. */
+  async function lateRing(looks: number) {
+    const ring = await ringWith(current(1));
+    await ring.enableRotation();
+    const before = await operatorOf(ring).deps.secrets.describeSecret({ SecretId: SECRET });
+    let left = looks;
+    const late = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      describeSecret: (input) => (left-- > 0 ? Promise.resolve(before) : secrets.describeSecret(input)),
+    }));
+    const { versionId } = await runRotate(operatorOf(ring).deps);
+    await ring.service.idle();
+    return { versionId, deps: { ...late.deps, sleep: () => Promise.resolve() } };
+  }
+
+  const quiet = { timeLimit: 300_000, onStage: () => undefined, onStep: () => undefined };
+
+  test('does not take a description from before it for one that was abandoned', async () => {
+    const { deps, versionId } = await lateRing(3);
+    expect(await followRotation(deps, { ...quiet, versionId })).toBe(2);
+  });
+
+  test('gives up a version that never shows after some seconds, not after the whole time limit', async () => {
+    const { deps, versionId } = await lateRing(Infinity);
+    let pauses = 0;
+    const sleep = () => Promise.resolve(void (pauses += 1));
+    await expect(followRotation({ ...deps, sleep }, { ...quiet, versionId })).rejects.toThrow('was abandoned');
+    expect(pauses).toBe(6);
+  });
+
+  test('says that it was rolled back, and suggests no further rotation', async () => {
+    const ring = await ringWith(current(1));
+    await ring.rotate();
+    await ring.label('AWSCURRENT', 1);
+    const error = follow(ring, ring.idOf(2));
+    await expect(error).rejects.toMatchObject({ code: 'ROTATION_NOT_FINISHED' });
+    await expect(error).rejects.toThrow(/key 2 is AWSPREVIOUS.*rollback --undo/s);
+  });
+
+  test('counts the time that slow looks take', async () => {
+    const ring = await ringWith(current(1));
+    await ring.begin();
+    let looks = 0;
+    const readLog = async () => {
+      looks += 1;
+      await ring.service.advance(2000);
+      return [];
+    };
+    await expect(follow(ring, ring.idOf(2), { readLog })).rejects.toThrow('not finished after 3 s');
+    expect(looks).toBe(2);
+  });
+
+  test('asks before it switches a cancelled schedule on again, and changes nothing without a yes', async () => {
+    const ring = await ringWith(current(1));
+    await ring.enableRotation();
+    await ring.client.send(new CancelRotateSecretCommand({ SecretId: SECRET }));
+    const before = ring.snapshot;
+    const planned = await pazpazKeys(ring, ['rotate', '--dry-run']);
+    expect(planned).toMatchObject({ exitCode: 0 });
+    expect(planned.stderr).toContain('would switch it on again');
+    expect(await pazpazKeys(ring, ['rotate'])).toMatchObject({ exitCode: 1 });
+    const no = await pazpazKeys(ring, ['rotate'], { answers: ['n'] });
+    expect(no).toMatchObject({ exitCode: 1 });
+    expect(no.stderr).toContain('Switch rotation on again, which was cancelled');
+    expect(ring.snapshot).toBe(before);
+    expect(await pazpazKeys(ring, ['rotate', '--yes'])).toMatchObject({ exitCode: 0 });
+    expect(ring.secret.rotation).toMatchObject({ enabled: true });
+  });
+
+  test('asks nobody where rotation is on', async () => {
+    const ring = await ringWith(current(1));
+    await ring.enableRotation();
+    const { deps, questions } = operatorOf(ring);
+    await runRotate(deps);
+    expect(questions).toEqual([]);
+  });
+
+  test('is refused without a function in a dry run, too', async () => {
+    expect(await pazpazKeys(await ringWith(current(1)), ['rotate', '--dry-run'])).toMatchObject({ exitCode: 1 });
   });
 
   test('takes up a rotation that is unfinished, as AWS does', async () => {

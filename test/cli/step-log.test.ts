@@ -18,7 +18,7 @@ const ASKED = {
   logGroupName: GROUP,
   startTime: 1000,
   filterPattern:
-    '?"rotation_step_started" ?"rotation_step_finished" ?"rotation_step_failed" ?"Task timed out" ?"Runtime exited"',
+    '?"rotation_step_started" ?"rotation_step_finished" ?"rotation_step_failed" ?"Task timed out" ?"Runtime exited" ?"Uncaught Exception"',
 } as const satisfies FilterLogEventsCommandInput;
 
 /** A log that answers nothing but what a test expects of it. */
@@ -93,6 +93,20 @@ describe('the log of the function', () => {
     const { read, shows } = opened();
     shows(STARTED, message);
     expect((await read())?.at(-1)).toEqual({ step: 'createSecret', outcome: 'failed', reason });
+  });
+
+  test('tells of a function that does not even start, whatever rotation was to run', async () => {
+    const { read, shows } = opened();
+    const thrown = {
+      errorType: 'Runtime.ImportModuleError',
+      errorMessage: "Error: Cannot find module 'handler'\nRequire stack:\n- /var/runtime/index.mjs",
+      stack: ["Runtime.ImportModuleError: Error: Cannot find module 'handler'"],
+    };
+    shows(`2026-11-25T04:04:48.295Z\tundefined\tERROR\tUncaught Exception \t${JSON.stringify(thrown)}`);
+    const reason = "Runtime.ImportModuleError: Error: Cannot find module 'handler'";
+    expect(await read()).toEqual([{ step: 'the function', outcome: 'failed', reason }]);
+    shows('Uncaught Exception', 'Uncaught Exception 7');
+    expect(await read()).toEqual([]);
   });
 
   test('leaves out other rotations, other runs and whatever else stands there', async () => {

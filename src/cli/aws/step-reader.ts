@@ -11,8 +11,11 @@ const OUTCOMES = {
 /** What Lambda writes of a function that did not come to its end; the function itself can say nothing any more. */
 const ENDS = ['Task timed out', 'Runtime exited'];
 
+/** What Lambda's Node.js writes where the function does not even start: it cannot be imported, say. No request has an id yet. */
+const NOT_STARTED = 'Uncaught Exception';
+
 /** Any of these words ("Filter pattern syntax", unstructured log events): of a JSON line, and of Lambda's own text. */
-export const STEP_PATTERN = [...Object.keys(OUTCOMES), ...ENDS].map((words) => `?"${words}"`).join(' ');
+export const STEP_PATTERN = [...Object.keys(OUTCOMES), ...ENDS, NOT_STARTED].map((words) => `?"${words}"`).join(' ');
 
 /**
  * Understands lines of the function's log, given one after the other: `undefined` for all that is not about a step of
@@ -22,7 +25,7 @@ export function stepReader(versionId: string): (message: string) => StepLine | u
   const stepOfRequest = new Map<string, string>();
   return (message) => {
     const line = jsonObject(message);
-    if (line === undefined) return killed(message, stepOfRequest);
+    if (line === undefined) return killed(message, stepOfRequest) ?? notStarted(message);
     const { event, step, versionId: of, function_request_id: requestId, code, reason } = line;
     if (of !== versionId || typeof step !== 'string' || !isStepEvent(event)) return undefined;
     if (typeof requestId === 'string') stepOfRequest.set(requestId, step);
@@ -38,6 +41,18 @@ function killed(message: string, stepOfRequest: ReadonlyMap<string, string>): St
   const run = [...stepOfRequest].find(([requestId]) => message.includes(requestId));
   if (at < 0 || run === undefined) return undefined;
   return { step: run[1], outcome: 'failed', reason: (message.slice(at).split('\n')[0] ?? '').trim() };
+}
+
+/**
+ * `… undefined ERROR Uncaught Exception {"errorType":"Runtime.ImportModuleError","errorMessage":"Error: Cannot find …",…}`.
+ * It is about no rotation in particular, and so about this one, too.
+ */
+function notStarted(message: string): StepLine | undefined {
+  const at = message.indexOf(NOT_STARTED);
+  const thrown = at < 0 ? undefined : jsonObject(message.slice(at + NOT_STARTED.length));
+  if (thrown === undefined) return undefined;
+  const said = [thrown['errorType'], thrown['errorMessage']].filter((part) => typeof part === 'string');
+  return { step: 'the function', outcome: 'failed', reason: (said.join(': ').split('\n')[0] ?? '').trim() };
 }
 
 function jsonObject(text: string): Readonly<Partial<Record<string, unknown>>> | undefined {

@@ -27,12 +27,16 @@ export interface FollowOptions {
 /** Between two looks, in milliseconds. DescribeSecret, which no alarm on reads counts. */
 const PAUSE = 1000;
 
+/** As long as a description may be older than the rotation that was just started, in milliseconds (`untilShown`). */
+const LONGEST_DELAY = 6000;
+
 /** Looks at the log after the key is current: lines take some seconds until CloudWatch Logs shows them. */
 const LATE_LOOKS = 5;
 
 /**
  * Watches a rotation until its version is `AWSCURRENT`. Resolves to the new key's number (0: not numbered yet). Throws
- * `ROTATION_NOT_FINISHED` where it was abandoned or takes too long, with why its last step failed where the log shows it.
+ * `ROTATION_NOT_FINISHED` where it was abandoned, rolled back, or takes too long, with why its last step failed where the
+ * log shows it. That a version is not there counts only once it was, or some seconds later.
  */
 export async function followRotation(deps: CommandDependencies, options: FollowOptions): Promise<number> {
   const { versionId, timeLimit, onStage, onStep, readLog } = options;
@@ -49,8 +53,12 @@ export async function followRotation(deps: CommandDependencies, options: FollowO
     }
     return lines !== undefined && !(last?.step === 'finishSecret' && last.outcome === 'finished');
   };
+  const started = deps.now().getTime();
+  let wasPending = false;
   for (let waited = 0; ; waited += PAUSE) {
     await listen();
+    // Looks take their time, too.
+    const passed = Math.max(waited, deps.now().getTime() - started);
     const { ring } = await describedRing(deps);
     const labels = ring.stages[versionId] ?? [];
     const number = ring.numberOf.get(versionId) ?? 0;
@@ -60,8 +68,11 @@ export async function followRotation(deps: CommandDependencies, options: FollowO
     }
     if (now !== stage) onStage((stage = now));
     if (now === 'is current') return number;
-    if (!labels.includes('AWSPENDING')) throw abandoned(versionId, lastFailure);
-    if (waited >= timeLimit) throw tooLong(versionId, timeLimit, await whatIsLeft(deps, versionId), lastFailure);
+    if (labels.includes('AWSPREVIOUS')) throw rolledBack(versionId, number);
+    const isPending = labels.includes('AWSPENDING');
+    wasPending ||= isPending;
+    if (!isPending && (wasPending || passed >= Math.min(LONGEST_DELAY, timeLimit))) throw abandoned(versionId, lastFailure);
+    if (passed >= timeLimit) throw tooLong(versionId, timeLimit, await whatIsLeft(deps, versionId), lastFailure);
     await deps.sleep(PAUSE);
   }
 }
@@ -78,7 +89,15 @@ async function whatIsLeft(deps: CommandDependencies, versionId: string): Promise
 function abandoned(versionId: string, failure: string | undefined): KeyRotationError {
   return new KeyRotationError(
     'ROTATION_NOT_FINISHED',
-    `The rotation of version ${versionId} was abandoned: AWSPENDING is not on it any more (a put by hand, or a clean-up). ${why(failure)}Nothing was lost. To rotate: pazpaz-keys rotate --wait.`,
+    `The rotation of version ${versionId} was abandoned: AWSPENDING is not on it any more (a put by hand, or a clean-up). ${why(failure)}Nothing was lost. Look first which key is current: pazpaz-keys status. Another rotation takes another label.`,
+  );
+}
+
+function rolledBack(versionId: string, number: number): KeyRotationError {
+  const name = number > 0 ? `key ${number}` : 'its key';
+  return new KeyRotationError(
+    'ROTATION_NOT_FINISHED',
+    `The rotation of version ${versionId} had finished, and somebody has made another key current since: ${name} is AWSPREVIOUS, and goes on reading. To take that back: pazpaz-keys rollback --undo.`,
   );
 }
 

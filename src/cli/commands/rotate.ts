@@ -1,5 +1,5 @@
 import { KeyRotationError } from '../../keyring/error.ts';
-import { awsErrorName, describeError, refused } from '../../steps/aws-error.ts';
+import { refused } from '../../steps/aws-error.ts';
 import { slotsNeeded } from '../../steps/create-secret.ts';
 import { requireFreeSlots } from '../../steps/numbering.ts';
 import type { CommandDependencies } from '../dependencies.ts';
@@ -16,14 +16,22 @@ export interface RotateResult {
 
 /**
  * Starts a rotation. Where an earlier one is unfinished, the service runs that one again. Throws `RING_FULL` before it
- * starts what could not finish, and `AWS_REFUSED` without a function to rotate with.
+ * starts what could not finish, and `ROTATION_DISABLED` without a function to rotate with. Where rotation was switched
+ * off, which somebody did on purpose, it asks first: to rotate switches the schedule on again.
  */
 export async function runRotate(deps: CommandDependencies): Promise<RotateResult> {
   const { secret, ring } = await describedRing(deps);
+  if (secret.RotationLambdaARN === undefined) throw noFunction(deps.secretId);
   const wasSwitchedOff = secret.RotationEnabled !== true;
   const versionId = deps.newVersionId();
   const pending = ring.pending === ring.current ? undefined : ring.pending;
   requireFreeSlots(ring, slotsNeeded(ring, pending ?? versionId));
+  if (wasSwitchedOff) {
+    await deps.confirm({
+      action: 'Switch rotation on again, which was cancelled, and rotate',
+      risk: 'Its schedule rotates by itself from then on.',
+    });
+  }
   try {
     const answer = await deps.secrets.rotateSecret({ SecretId: deps.secretId, ClientRequestToken: versionId });
     return { versionId: answer.VersionId ?? versionId, outcome: 'started', wasSwitchedOff };
@@ -32,7 +40,7 @@ export async function runRotate(deps: CommandDependencies): Promise<RotateResult
       const now = (await describedRing(deps)).ring;
       return { versionId: now.pending ?? ring.pending ?? '', outcome: 'taken up', wasSwitchedOff };
     }
-    throw noFunction(error) ?? refused('RotateSecret', deps.secretId, error);
+    throw refused('RotateSecret', deps.secretId, error);
   }
 }
 
@@ -40,12 +48,9 @@ function isReattempt(error: unknown): boolean {
   return error instanceof Error && error.message.includes('will be reattempted');
 }
 
-function noFunction(error: unknown): KeyRotationError | undefined {
-  if (awsErrorName(error) !== 'InvalidRequestException') return undefined;
-  if (!describeError(error).includes('Lambda rotation function')) return undefined;
+function noFunction(secretId: string): KeyRotationError {
   return new KeyRotationError(
     'ROTATION_DISABLED',
-    `The secret has no rotation function: ${describeError(error)} Deploy the stack, which sets function and schedule; or name one with 'aws secretsmanager rotate-secret --rotation-lambda-arn'.`,
-    { cause: error },
+    `Secret '${secretId}' has no rotation function. Deploy the stack, which sets function and schedule; or name one with 'aws secretsmanager rotate-secret --rotation-lambda-arn'.`,
   );
 }
