@@ -6,7 +6,7 @@ import type { DatabaseAddress } from '../data/database.ts';
 import { RingKeys } from '../data/ring-keys.ts';
 import { toKeyNumber, type KeyNumber } from '../keyring/key-number.ts';
 import { sourceOf } from '../keyring/secret-source.ts';
-import { wrongUsage } from './command.ts';
+import { someText, wrongUsage } from './command.ts';
 import type { Census } from './commands/census.ts';
 import type { Session } from './session.ts';
 import type { World } from './world.ts';
@@ -27,12 +27,16 @@ const PG_VARIABLES = ['PGHOST', 'PGDATABASE', 'PGUSER', 'PGPORT', 'PGSERVICE'];
 /** Adds the options that say which rows. */
 export function columnOptions(command: Command): Command {
   return command
-    .option('--database-url <url>', 'PostgreSQL (default: DATABASE_URL, else PGHOST, PGUSER, PGPASSWORD, …)')
-    .option('--table <name>', 'the table, with its schema where needed: clinic.patients')
-    .option('--column <name>', 'its column of ciphertexts: bytea, text, varchar or jsonb')
-    .option('--key <columns>', 'columns that name a row, with commas between (default: the primary key)')
+    .option(
+      '--database-url <url>',
+      "PostgreSQL, without its password, which the list of processes and the shell's history would show: that is for PGPASSWORD or ~/.pgpass (default: DATABASE_URL, else PGHOST, PGUSER, …)",
+      someText,
+    )
+    .option('--table <name>', 'the table, with its schema where needed: clinic.patients', someText)
+    .option('--column <name>', 'its column of ciphertexts: bytea, text, varchar or jsonb', someText)
+    .option('--key <columns>', 'columns that name a row, with commas between (default: the primary key)', someText)
     .option('--context <template>', "the rows' context, such as patients:{id}:notes (default: none)")
-    .option('--columns <file>', 'a JSON file with many: [{"table", "column", "key", "context"}, …]');
+    .option('--columns <file>', 'a JSON file with many: [{"table", "column", "key", "context"}, …]', someText);
 }
 
 /** Whether options say which rows. */

@@ -34,6 +34,7 @@ export const CENSUS: CommandDefinition<CensusFlags> = {
       lines: () => [...columns.flatMap((count) => censusLines(count, current)), ...advice(columns)],
       exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
       isReadOnly: true,
+      suggests: true,
     };
   },
 };

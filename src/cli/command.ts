@@ -2,7 +2,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { KeyRotationError } from '../keyring/error.ts';
 import type { ExitCode } from './exit-code.ts';
 import type { Paint } from './screen/paint.ts';
-import type { CommonOptions, Session } from './session.ts';
+import { isHttpUrl, type CommonOptions, type Session } from './session.ts';
 import type { World } from './world.ts';
 
 /** What a command came to. */
@@ -13,6 +13,8 @@ export interface Finished {
   readonly exitCode?: ExitCode;
   /** Whether the changes are to be listed: yes, unless it only reads. */
   readonly isReadOnly?: boolean;
+  /** Whether its texts name further commands, which then get the options of this one. Not those of other people. */
+  readonly suggests?: boolean;
 }
 
 /** A command as the command line offers it. `O`: its own options, as commander gives them. */
@@ -58,10 +60,10 @@ export function addCommand<O extends object>(
     .showHelpAfterError(`pazpaz-keys ${name} --help shows how.`);
   setUp?.(command);
   command
-    .option('--secret-id <name>', 'name or ARN of the secret (default: SECRETS_MANAGER_KEY_NAME)')
-    .option('--region <region>', 'its region (default: AWS_REGION, AWS_DEFAULT_REGION, the profile)')
+    .option('--secret-id <name>', 'name or ARN of the secret (default: SECRETS_MANAGER_KEY_NAME)', someText)
+    .option('--region <region>', 'its region (default: AWS_REGION, AWS_DEFAULT_REGION, the profile)', someText)
     .option('--endpoint-url <url>', 'another endpoint of Secrets Manager, such as a local one', httpUrl)
-    .option('--profile <name>', 'a profile of the AWS configuration files')
+    .option('--profile <name>', 'a profile of the AWS configuration files', someText)
     .option('--json', 'print one JSON object; pazpaz-keys schema shows its shape');
   if (writes !== undefined) command.option('--dry-run', 'change nothing, and say what would be changed');
   if (writes === 'asks') command.option('-y, --yes', 'do not ask');
@@ -72,8 +74,14 @@ export function addCommand<O extends object>(
   });
 }
 
+/** The value of an option that means nothing when empty, as where a shell's variable is not set: refused, never ignored. */
+export function someText(text: string): string {
+  if (text.trim() !== '') return text;
+  throw new InvalidArgumentError('it is empty');
+}
+
 function httpUrl(text: string): string {
-  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
+  if (isHttpUrl(text)) return text;
   throw new InvalidArgumentError('an http:// or https:// address is needed');
 }
 

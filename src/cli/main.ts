@@ -1,15 +1,20 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { createInterface } from 'node:readline/promises';
 import { setTimeout } from 'node:timers/promises';
 import { KEY_BYTES } from '../keyring/key-material.ts';
+import { askAt } from './ask.ts';
 import { refuseToBeOverheard } from './overheard.ts';
 import { run } from './run.ts';
 
 // It is about this machine's Node, and would stand in the middle of a command's output.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 
-// Whoever reads only the beginning (`pazpaz-keys status | head`) has seen what they wanted.
-process.stdout.on('error', () => process.exit(0));
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Whoever reads only the beginning (`pazpaz-keys status | head`) has seen what they wanted.
+  if (error.code === 'EPIPE') process.exit(0);
+  // A full disk, say: what the command had to say is lost, so nobody must take it for done.
+  process.stderr.write(`pazpaz-keys: the output could not be written (${error.code ?? error.name}).\n`);
+  process.exit(1);
+});
 
 refuseToBeOverheard();
 
@@ -18,14 +23,7 @@ process.exitCode = await run(process.argv, {
   stdout: process.stdout,
   stderr: process.stderr,
   stdin: process.stdin,
-  ask: async (question) => {
-    const terminal = createInterface({ input: process.stdin, output: process.stderr });
-    try {
-      return await terminal.question(question);
-    } finally {
-      terminal.close();
-    }
-  },
+  ask: (question) => askAt({ input: process.stdin, output: process.stderr }, question),
   now: () => new Date(),
   sleep: (milliseconds) => setTimeout(milliseconds),
   randomKey: () => randomBytes(KEY_BYTES),

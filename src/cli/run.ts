@@ -1,51 +1,67 @@
 import { Argument, Command, CommanderError } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
 import { isKeyRotationError } from '../keyring/error.ts';
 import type { Execute, Finished } from './command.ts';
-import type { Census } from './commands/census.ts';
-import { addCommands, noCensus } from './definitions.ts';
+import { noCensus, type Census } from './commands/census.ts';
+import type { ColumnFlags } from './census-columns.ts';
+import { addCommands } from './definitions.ts';
 import { completionScript, SHELLS } from './completion.ts';
 import { DESCRIBED_COMMANDS, jsonSchema } from './json-schema.ts';
 import { exitCodeOf, type ExitCode } from './exit-code.ts';
 import { changeLines } from './screen/changes.ts';
 import { paintFor, printable } from './screen/paint.ts';
 import { wrapped } from './screen/table.ts';
-import { openSession, requireRegion, type Session } from './session.ts';
+import { openSession, requireSettings, type CommonOptions, type Session } from './session.ts';
+import { allSpelledOut, spelledOut } from './suggested.ts';
 import type { World } from './world.ts';
 
 /** Runs one command line (`argv` as in `process.argv`) to its end. Never throws. */
 export async function run(argv: readonly string[], world: World, census: Census = noCensus): Promise<ExitCode> {
   let exitCode: ExitCode = 0;
+  const isJson = argv.includes('--json');
   const execute: Execute = async (definition, options, args) => {
     const about = { command: definition.name, ...(options.dryRun === true ? { dryRun: true } : {}) };
     let session: Session | undefined;
     try {
       session = openSession(world, options);
-      await requireRegion(session);
+      await requireSettings(session, world, options);
       const finished = await definition.run(session, options, args, world);
       exitCode = finished.exitCode ?? 0;
-      if (options.json === true) printJson(world, { ...about, result: finished.result, ...trail(session) });
-      else printFinished(world, finished, session, options.dryRun === true);
+      if (options.json === true) {
+        const result = finished.suggests === true ? allSpelledOut(finished.result, options) : finished.result;
+        printJson(world, { ...about, result, ...trail(session, options) });
+      } else printFinished(world, finished, session, options);
     } catch (error) {
       exitCode = exitCodeOf(error);
-      if (options.json === true) printJson(world, { ...about, error: failure(error), ...trail(session) });
-      else complain(world, definition.name, error, session, options.dryRun === true);
+      const failed = failure(error, options);
+      if (options.json === true) printJson(world, { ...about, error: failed, ...trail(session, options) });
+      else complain(world, definition.name, failed, trail(session, options), options.dryRun === true);
     } finally {
       session?.client.destroy();
     }
   };
-  const program = programFor(world, execute, census);
+  const program = programFor(isJson ? { ...world, stderr: { write: () => true } } : world, execute, census);
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? 0 : 2;
+    if (error.exitCode === 0) return 0;
+    if (isJson) printJson(world, wrongUsageOf(argv, error));
+    return 2;
   }
   return exitCode;
+}
+
+/** What `--json` gives for a command line that was not understood. */
+function wrongUsageOf([, , command = '']: readonly string[], error: CommanderError): object {
+  const message = error.message.replace(/^error: /, '');
+  return { command, error: { code: 'WRONG_USAGE', message }, changes: [], warnings: [] };
 }
 
 /** The program with all its commands, for the command line and for what describes it. */
 export function programFor(world: World, execute: Execute, census: Census = noCensus): Command {
   const program = new Command('pazpaz-keys')
+    .version(packageJson.version, '--version', 'print the version')
     .description('Operates the key ring of a secret: see, rotate, roll back, add, retire, diagnose.')
     .configureHelp({ helpWidth: 100 })
     .showHelpAfterError('pazpaz-keys --help lists the commands.')
@@ -87,35 +103,41 @@ function addAbout(program: Command, world: World): void {
     });
 }
 
-function failure(error: unknown): { code: string; message: string } {
-  if (isKeyRotationError(error)) return { code: error.code, message: error.message };
+/** The options that a suggested command gets, where the command has them. */
+type Options = CommonOptions & ColumnFlags;
+
+function failure(error: unknown, options: Options): { readonly code: string; readonly message: string } {
+  if (isKeyRotationError(error)) return { code: error.code, message: spelledOut(error.message, options) };
   return { code: 'UNEXPECTED', message: error instanceof Error ? error.message : 'an unknown error' };
 }
 
 /** What the command did on its way, wherever it ended. */
-function trail(session: Session | undefined): Pick<Session, 'changes' | 'warnings'> {
-  return { changes: session?.changes ?? [], warnings: session?.warnings ?? [] };
+function trail(session: Session | undefined, options: Options): Pick<Session, 'changes' | 'warnings'> {
+  const warnings = session?.warnings ?? [];
+  return { changes: session?.changes ?? [], warnings: warnings.map((warning) => spelledOut(warning, options)) };
 }
 
-function printFinished(world: World, finished: Finished, session: Session, isDryRun: boolean): void {
-  warn(world, session.warnings);
+function printFinished(world: World, finished: Finished, session: Session, options: Options): void {
+  const isDryRun = options.dryRun === true;
+  const { changes, warnings } = trail(session, options);
+  warn(world, warnings);
+  const lines =
+    isDryRun && finished.isReadOnly !== true ? [] : finished.lines(paintFor(world.stdout, world.environment));
   print(world, [
-    ...(isDryRun && finished.isReadOnly !== true ? [] : finished.lines(paintFor(world.stdout, world.environment))),
-    ...(finished.isReadOnly === true ? [] : changeLines(session.changes, isDryRun)),
+    ...(finished.suggests === true ? lines.map((line) => spelledOut(line, options)) : lines),
+    ...(finished.isReadOnly === true ? [] : changeLines(changes, isDryRun)),
   ]);
 }
 
 function complain(
   world: World,
   command: string,
-  error: unknown,
-  session: Session | undefined,
+  { code, message }: ReturnType<typeof failure>,
+  { changes, warnings }: ReturnType<typeof trail>,
   isDryRun: boolean,
 ): void {
-  const { changes, warnings } = trail(session);
   warn(world, warnings);
   const paint = paintFor(world.stderr, world.environment);
-  const { code, message } = failure(error);
   const lines = [
     ...message.split('\n').flatMap((part) => wrapped(part)),
     ...(changes.length === 0 ? [] : changeLines(changes, isDryRun)),

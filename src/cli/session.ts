@@ -7,6 +7,8 @@ import { whyNotAsked, type OtherService } from './aws/other-services.ts';
 import { rehearsal } from './aws/rehearsal.ts';
 import type { CommandDependencies } from './dependencies.ts';
 import { confirmation } from './confirmation.ts';
+import { given } from './environment.ts';
+import { profileNames } from './profiles.ts';
 import type { World } from './world.ts';
 
 /** Options of every command that talks to AWS. */
@@ -44,14 +46,15 @@ const TIME_LIMIT = 3_600_000;
 
 /** Opens a session. Throws `INVALID_SETTINGS` where no secret is named. Nothing is asked of AWS yet. */
 export function openSession(world: World, options: CommonOptions): Session {
-  const secretId = options.secretId ?? given(world, 'SECRETS_MANAGER_KEY_NAME');
+  const { environment } = world;
+  const secretId = options.secretId ?? given(environment, 'SECRETS_MANAGER_KEY_NAME');
   if (secretId === undefined) {
     throw new KeyRotationError(
       'INVALID_SETTINGS',
       'Which secret? Name it with --secret-id, or set SECRETS_MANAGER_KEY_NAME as for the application.',
     );
   }
-  const region = options.region ?? given(world, 'AWS_REGION') ?? given(world, 'AWS_DEFAULT_REGION');
+  const region = options.region ?? given(environment, 'AWS_REGION') ?? given(environment, 'AWS_DEFAULT_REGION');
   const client = clientFor(options, region);
   const changes: Change[] = [];
   const warnings: string[] = [];
@@ -85,20 +88,48 @@ export function openSession(world: World, options: CommonOptions): Session {
     changes,
     warnings,
     warn: (text) => warnings.push(text),
-    whyNotAsked: (service) => whyNotAsked(service, answeredBy(), world.environment),
+    whyNotAsked: (service) => whyNotAsked(service, answeredBy(), environment),
   };
 }
 
-/** Throws `INVALID_SETTINGS` where neither an option nor a variable nor the profile names a region. Asks nobody. */
-export async function requireRegion({ client }: Session): Promise<void> {
+/** Variables that say where Secrets Manager is, the SDK's own. */
+const ENDPOINT_VARIABLES = ['AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_ENDPOINT_URL'];
+
+/**
+ * Throws `INVALID_SETTINGS` for what the SDK would fail on with words about something else: a profile that does not
+ * exist, an endpoint that is no address, no region anywhere. Asks nobody.
+ */
+export async function requireSettings(
+  { client }: Session,
+  { environment }: World,
+  { profile, endpointUrl }: CommonOptions,
+): Promise<void> {
+  const invalid = (message: string) => new KeyRotationError('INVALID_SETTINGS', message);
+  if (profile !== undefined && profile !== 'default') {
+    const names = await profileNames(environment);
+    if (!names.has(profile)) {
+      const known = names.size === 0 ? 'They have none.' : `They have: ${[...names].join(', ')}.`;
+      throw invalid(`There is no profile '${profile}' in AWS's configuration files (--profile). ${known}`);
+    }
+  }
+  const endpoint = ENDPOINT_VARIABLES.find((name) => given(environment, name) !== undefined);
+  if (endpointUrl === undefined && endpoint !== undefined && !isHttpUrl(environment[endpoint] ?? '')) {
+    throw invalid(
+      `The environment variable ${endpoint} must hold an http:// or https:// address, found '${environment[endpoint] ?? ''}'.`,
+    );
+  }
   try {
     await client.config.region();
   } catch {
-    throw new KeyRotationError(
-      'INVALID_SETTINGS',
+    throw invalid(
       'Which region? Name it with --region, or set AWS_REGION as for the application; or name a --profile that has one.',
     );
   }
+}
+
+/** Whether a text is an address that the SDK can ask. */
+export function isHttpUrl(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
 }
 
 /** A client as the options ask for it; every call ends, with an answer or without. */
@@ -152,9 +183,4 @@ function isAnswer(response: unknown): response is { readonly headers: Readonly<R
   return (
     typeof response === 'object' && response !== null && 'headers' in response && typeof response.headers === 'object'
   );
-}
-
-function given({ environment }: World, name: string): string | undefined {
-  const value = environment[name];
-  return value === '' ? undefined : value;
 }

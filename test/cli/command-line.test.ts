@@ -1,8 +1,14 @@
+import { TagResourceCommand } from '@aws-sdk/client-secrets-manager';
+import { readFile } from 'node:fs/promises';
+import { DESCRIBED_COMMANDS } from '../../src/cli/json-schema.ts';
 import { stopServices } from '../local/running-service.ts';
 import { HOUR } from '../local/state-machine.ts';
 import { current, keyOf, previous, ringWith, SECRET } from '../rotation/ring.ts';
+import { asDescribed } from './described.ts';
 import { counting, giveCredentials, pazpazKeys } from './operator.ts';
 
+// The SDK tries a throttled call again, after a pause.
+jest.setTimeout(30_000);
 beforeAll(giveCredentials);
 afterEach(stopServices);
 
@@ -60,6 +66,43 @@ describe('exit codes', () => {
     expect(stderr).toContain(next);
   });
 
+  test.each(['--secret-id', '--region', '--profile', '--version-id'])('2 for %s with nothing in it', async (option) => {
+    const ring = await ringWith(current(1));
+    const before = ring.snapshot;
+    const { exitCode, stderr } = await pazpazKeys(ring, ['adopt', option, '']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('it is empty');
+    expect(ring.snapshot).toBe(before);
+  });
+
+  test.each([
+    [['retire', 'one', '--json'], 'retire', 'key number'],
+    [['rotate', '--json', '--timeout', 'soon'], 'rotate', 'seconds'],
+    [['status', '--json', '--no-such-option'], 'status', '--no-such-option'],
+    [['no-such-command', '--json'], 'no-such-command', 'unknown command'],
+  ])('2 for %j, as one JSON object and without a word on standard error', async (args, command, says) => {
+    const { exitCode, stdout, stderr } = await pazpazKeys(await ringWith(current(1)), args);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: '' });
+    const answer: unknown = JSON.parse(stdout);
+    expect(answer).toEqual({
+      command,
+      error: { code: 'WRONG_USAGE', message: expect.stringContaining(says) as string },
+      changes: [],
+      warnings: [],
+    });
+    if (DESCRIBED_COMMANDS.includes(command)) asDescribed(command, stdout);
+  });
+
+  test('2 for an endpoint in the environment that is no address', async () => {
+    const ring = await ringWith(current(1));
+    const environment = { AWS_ENDPOINT_URL: 'localhost:4566' };
+    const local = await pazpazKeys(ring, ['status'], { environment });
+    expect(local.exitCode).toBe(2);
+    expect(local.stderr.replace(/\s+/g, ' ')).toContain(
+      "AWS_ENDPOINT_URL must hold an http:// or https:// address, found 'localhost:4566'",
+    );
+  });
+
   test('2 where no secret is named', async () => {
     const ring = await ringWith(current(1));
     const { exitCode, stderr } = await pazpazKeys(ring, ['status'], { environment: { SECRETS_MANAGER_KEY_NAME: '' } });
@@ -74,6 +117,39 @@ describe('exit codes', () => {
     expect(exitCode).toBe(3);
     expect(stderr).toContain('CANNOT_REACH_AWS');
     expect(stderr).toContain('endpoint');
+  });
+
+  test.each([
+    ['ThrottlingException', 3, 'try again in a minute'],
+    ['InternalServiceError', 3, 'AWS health page'],
+    ['ExpiredTokenException', 1, 'The credentials have expired'],
+    ['UnrecognizedClientException', 1, 'does not take these credentials'],
+    ['InvalidParameterException', 1, 'its message says why'],
+    ['LimitExceededException', 1, 'A quota of Secrets Manager is reached'],
+    ['DecryptionFailure', 1, 'the policies of the secret and of its KMS key'],
+  ])('of an answer as it deserves: %s', async (type, wanted, advice) => {
+    const ring = await ringWith(current(1));
+    ring.service.faults.set({ kind: 'error', type, message: 'no' });
+    const { exitCode, stderr } = await pazpazKeys(ring, ['status']);
+    expect(exitCode).toBe(wanted);
+    expect(stderr.replace(/\s+/g, ' ')).toContain(advice);
+    if (type !== 'DecryptionFailure') expect(stderr).not.toContain('permissions');
+  });
+
+  test('3 where only a value cannot be had for the moment', async () => {
+    const ring = await ringWith(current(1));
+    ring.service.faults.set({ kind: 'throttle', operation: 'GetSecretValue' });
+    expect(await pazpazKeys(ring, ['put', '--yes'], { stdin: KEY })).toMatchObject({ exitCode: 3 });
+  });
+
+  test('1 where the secret has all the tags that it can have, in words about that', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const Tags = Array.from({ length: 50 }, (_, index) => ({ Key: `t${index}`, Value: '' }));
+    await ring.client.send(new TagResourceCommand({ SecretId: SECRET, Tags }));
+    const { exitCode, stderr } = await pazpazKeys(ring, ['retire', '1', '--force', '--confirm', '1']);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/50\s+tags a secret/);
+    expect(ring.labels).toMatchObject({ 1: 'key-v1' });
   });
 
   test('1 when AWS answers and refuses', async () => {
@@ -145,6 +221,7 @@ describe('--dry-run', () => {
     [['rotate', '--clean-up'], 'Dry run: nothing would be changed.'],
   ])('%j changes nothing, asks nobody, and says what would be changed', async (args, says) => {
     const ring = await ringWith(1, previous(2), current(3));
+    await ring.enableRotation();
     await ring.service.advance(25 * HOUR);
     const before = ring.snapshot;
     ring.service.calls.clear();
@@ -258,6 +335,22 @@ describe('the screen', () => {
       }
     }
   });
+
+  test('has the version of the package', async () => {
+    const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { readonly version: string };
+    expect(await pazpazKeys(await ringWith(current(1)), ['--version'])).toMatchObject({
+      exitCode: 0,
+      stdout: `${version}\n`,
+    });
+  });
+
+  test.each(['census', 'reencrypt', 'retire'])(
+    'warns in the help of %s of a password on the command line',
+    async (name) => {
+      const { stdout } = await pazpazKeys(await ringWith(current(1)), [name, '--help']);
+      expect(stdout.replace(/\s+/g, ' ')).toMatch(/--database-url <url> PostgreSQL, without its password.*PGPASSWORD/);
+    },
+  );
 
   test('names the secret that is shown', async () => {
     const ring = await ringWith(current(1));

@@ -1,3 +1,4 @@
+import { KeyRotationError } from '../../keyring/error.ts';
 import type { KeyNumber } from '../../keyring/key-number.ts';
 
 /** What rows at rest still need, each counted only after it was opened (design.md, section 9). */
@@ -16,3 +17,12 @@ export interface CensusResult {
 
 /** Counts the rows; `numbers` are the keys that it is asked for. Throws `NO_CENSUS` where nothing says what to count. */
 export type Census = (numbers: readonly KeyNumber[]) => Promise<CensusResult>;
+
+/** What a census answers where nothing says which rows to count. */
+export const noCensus: Census = () =>
+  Promise.reject(
+    new KeyRotationError(
+      'NO_CENSUS',
+      'Nothing says which rows to count, so nobody knows which still need the key. Name the database (DATABASE_URL) and its columns (--columns columns.json, or --table and --column); or say --force and its number again, and take the risk.',
+    ),
+  );

@@ -1,0 +1,13 @@
+import { InvalidArgumentError } from 'commander';
+import { isKeyRotationError } from '../keyring/error.ts';
+import { toKeyNumber, type KeyNumber } from '../keyring/key-number.ts';
+
+/** A key's number as an argument. Throws commander's `InvalidArgumentError`. */
+export function keyNumber(text: string): KeyNumber {
+  try {
+    return toKeyNumber(/^[0-9]{1,9}$/.test(text) ? Number(text) : NaN);
+  } catch (error) {
+    if (!isKeyRotationError(error)) throw error;
+    throw new InvalidArgumentError(`'${text}' is no key number: a whole number from 1 is needed.`);
+  }
+}
