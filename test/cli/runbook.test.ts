@@ -1,15 +1,23 @@
-import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
+import {
+  CreateSecretCommand,
+  GetSecretValueCommand,
+  RotateSecretCommand,
+  UpdateSecretCommand,
+} from '@aws-sdk/client-secrets-manager';
+import { spawnSync } from 'node:child_process';
 import { createCipheriv, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { RingReport } from '../../src/cli/commands/ring-report.ts';
 import { encryptField } from '../../src/keyring/field.ts';
 import { KeyMaterial } from '../../src/keyring/key-material.ts';
 import { toKeyNumber } from '../../src/keyring/key-number.ts';
 import { startPostgres, type Postgres } from '../data/postgres.ts';
 import { stopServices } from '../local/running-service.ts';
+import { LAMBDA_ARN } from '../local/simple-lambda.ts';
 import { HOUR } from '../local/state-machine.ts';
-import { current, keyOf, previous, ringWith, type RingVersion, type TestRing } from '../rotation/ring.ts';
+import { current, keyOf, previous, ringWith, SECRET, type RingVersion, type TestRing } from '../rotation/ring.ts';
 import { giveCredentials, pazpazKeys } from './operator.ts';
 
 jest.setTimeout(120_000);
@@ -47,15 +55,22 @@ interface TestRow {
 async function fillTable(rows: readonly TestRow[]): Promise<void> {
   const { client } = postgres;
   await client.query('DROP TABLE IF EXISTS patients; DROP SCHEMA IF EXISTS pazpaz_keys CASCADE');
-  await client.query('CREATE TABLE patients (id int PRIMARY KEY, notes bytea)');
-  for (const [index, { place, number }] of rows.entries()) {
-    const id = index + 1;
-    const key = KeyMaterial.fromBytes(keyOf(place));
-    const sealed = encryptField(TEXT, key, number === 'legacy' ? '' : `patients:${id}:notes`, {
-      number: number === 'legacy' || number === 0 ? 0 : toKeyNumber(number),
-    });
-    await client.query('INSERT INTO patients VALUES ($1, $2)', [id, number === 'legacy' ? olderForm(key) : sealed]);
-  }
+  await client.query('CREATE TABLE patients (id serial PRIMARY KEY, notes bytea)');
+  for (const one of rows) await addRow(one);
+}
+
+async function addRow({ place, number }: TestRow): Promise<void> {
+  const { client } = postgres;
+  const next = await client.query<{ id: number }>('INSERT INTO patients DEFAULT VALUES RETURNING id');
+  const id = next.rows[0]?.id ?? 0;
+  const key = KeyMaterial.fromBytes(keyOf(place));
+  const sealed = encryptField(TEXT, key, number === 'legacy' ? '' : `patients:${id}:notes`, {
+    number: number === 'legacy' || number === 0 ? 0 : toKeyNumber(number),
+  });
+  await client.query('UPDATE patients SET notes = $2 WHERE id = $1', [
+    id,
+    number === 'legacy' ? olderForm(key) : sealed,
+  ]);
 }
 
 /** `nonce ‖ ciphertext ‖ tag` without number, as the guide's application wrote it. */
@@ -73,22 +88,36 @@ async function linesOf(heading: string): Promise<readonly string[]> {
   return [...section.matchAll(/```bash\n([^]*?)```/g)].flatMap(([, block]) => (block ?? '').trim().split('\n'));
 }
 
-const KNOWN_OTHERS = [/^alias /, /^export /, /^aws secretsmanager update-secret /];
+/** What happens besides, at the lines that no shell of a test can run. */
+interface Around {
+  /** Where the page says VERSION. */
+  readonly version?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** At a line that begins so, before the next one. */
+  readonly at?: Readonly<Record<string, () => Promise<void>>>;
+}
 
-/** Follows a section to the letter; `version` stands where the page says VERSION. */
-async function follow(heading: string, ring: TestRing, version = ''): Promise<void> {
+/** What was printed, by its line. */
+type Printed = ReadonlyMap<string, string>;
+
+/** Follows a section to the letter: the first line that does not do as the page says fails the test. */
+async function follow(heading: string, ring: TestRing, { version = '', environment = {}, at = {} }: Around = {}) {
+  const variables = new Map(Object.entries({ ...environment, DATABASE_URL: postgres.url }));
+  const printed = new Map<string, string>();
+  const unused = new Set(Object.keys(at));
   for (const line of await linesOf(heading)) {
     if (/^# .*24 hours/.test(line)) await ring.service.advance(25 * HOUR);
-    if (line === '# if it failed') await failedRotation(ring);
-    if (line.startsWith('#') || KNOWN_OTHERS.some((known) => known.test(line))) continue;
+    const [begin, happens] = Object.entries(at).find(([start]) => line.startsWith(start)) ?? [];
+    if (begin !== undefined) unused.delete(begin);
+    await happens?.();
+    if (line.startsWith('#') || (line.startsWith('sam deploy') && happens !== undefined)) continue;
     const [command = '', comment = ''] = line.split(/ {3}# /);
+    if (setVariables(command, variables)) continue;
     const words = command.replace('columns.json', columns).replace('VERSION', version).split(' ');
     expect(words[0]).toBe('pazpaz-keys');
-    const environment = {
-      DATABASE_URL: postgres.url,
-      ...(heading.includes('environment key') ? { ENCRYPTION_MASTER_KEY: ENVIRONMENT_KEY } : {}),
-    };
-    const { exitCode, stderr, stdout } = await pazpazKeys(ring, words.slice(1), { environment });
+    const { exitCode, stderr, stdout } = await pazpazKeys(ring, words.slice(1), {
+      environment: Object.fromEntries(variables),
+    });
     await ring.service.idle();
     const wanted = comment.startsWith('finds') ? 1 : 0;
     expect({ line, exitCode, said: exitCode === wanted ? '' : stderr + stdout }).toEqual({
@@ -96,7 +125,25 @@ async function follow(heading: string, ring: TestRing, version = ''): Promise<vo
       exitCode: wanted,
       said: '',
     });
+    printed.set(line, stdout);
   }
+  expect([...unused]).toEqual([]);
+  return printed as Printed;
+}
+
+/** The database, and a secret's usual name, are those of the test. */
+const OWN = ['DATABASE_URL', 'AWS_REGION'];
+
+/** Whether a line only sets or takes away variables; the alias is one too, and has a test of its own. */
+function setVariables(line: string, variables: Map<string, string>): boolean {
+  const [verb = '', ...words] = line.split(' ');
+  if (verb === 'unset') for (const name of words) variables.delete(name);
+  if (verb === 'export') {
+    for (const [name = '', value = ''] of words.map((word) => word.split('='))) {
+      if (!OWN.includes(name)) variables.set(name, value);
+    }
+  }
+  return ['unset', 'export', 'alias'].includes(verb);
 }
 
 async function failedRotation(ring: TestRing): Promise<void> {
@@ -104,14 +151,19 @@ async function failedRotation(ring: TestRing): Promise<void> {
   await ring.step('createSecret');
 }
 
-async function expectAllReadable(ring: TestRing, rows: number): Promise<void> {
+async function expectAllReadable(
+  ring: TestRing,
+  rows: number,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const found = await postgres.client.query<{ id: number; notes: Buffer }>(
     'SELECT id, notes FROM patients ORDER BY id',
   );
   expect(found.rows).toHaveLength(rows);
   for (const { id, notes } of found.rows) {
     const args = ['decrypt', '--context', `patients:${id}:notes`];
-    expect(await pazpazKeys(ring, args, { stdin: notes.toString('base64') })).toMatchObject({ stdout: `${TEXT}\n` });
+    const stdin = notes.toString('base64');
+    expect(await pazpazKeys(ring, args, { stdin, environment })).toMatchObject({ stdout: `${TEXT}\n` });
   }
 }
 
@@ -128,10 +180,17 @@ describe(`${PAGE}, followed line by line`, () => {
     await follow('Before you begin', await ready(previous(1), current(2)));
   });
 
+  test('Before you begin: the alias starts the tool from every folder', async () => {
+    const alias = (await linesOf('Before you begin')).find((line) => line.startsWith('alias ')) ?? '';
+    const program = `shopt -s expand_aliases\n${alias}\ncd /\npazpaz-keys --version`;
+    const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', program], { encoding: 'utf8' });
+    expect({ stdout, stderr }).toEqual({ stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string, stderr: '' });
+  });
+
   test('The yearly rotation', async () => {
     const ring = await ready(previous(1), current(2));
     await fillTable([row(1), row(2), row(2, 0), row(1, 'legacy')]);
-    await follow('The yearly rotation', ring);
+    await follow('The yearly rotation', ring, { at: { '# if it failed': () => failedRotation(ring) } });
     expect(ring.labels).toMatchObject({ 1: 'key-v1', 2: 'AWSPREVIOUS key-v2', 3: 'AWSCURRENT key-v3' });
     await expectAllReadable(ring, 4);
   });
@@ -139,9 +198,12 @@ describe(`${PAGE}, followed line by line`, () => {
   test('A key is compromised', async () => {
     const ring = await ready(current(1));
     await fillTable([row(1), row(1, 0), row(1, 'legacy')]);
-    await follow('A key is compromised', ring);
-    expect(ring.labels).toMatchObject({ 1: '' });
-    await expectAllReadable(ring, 3);
+    // A process that had the key in hand wrote until it was restarted.
+    const printed = await follow('A key is compromised', ring, { at: { '# 24 hours': () => addRow(row(1, 0)) } });
+    expect(ring.labels).toEqual({ 1: '', 2: 'AWSPREVIOUS key-v2', 3: 'AWSCURRENT key-v3' });
+    // One pass over all the rows, and one over what came late.
+    expect(printed.get('pazpaz-keys reencrypt --columns columns.json')).toContain('1 row brought to key 3, 3 there');
+    await expectAllReadable(ring, 4);
   });
 
   test('Roll back', async () => {
@@ -155,20 +217,37 @@ describe(`${PAGE}, followed line by line`, () => {
   test('Move from an environment key', async () => {
     const ring = await ready(previous(1), current(2));
     await fillTable([row(77, 0), row(77, 'legacy'), row(2)]);
-    await follow('Move from an environment key', ring);
-    await expectAllReadable(ring, 3);
+    await follow('Move from an environment key', ring, {
+      environment: { ENCRYPTION_MASTER_KEY: ENVIRONMENT_KEY },
+      // In fallback until it is restarted.
+      at: { '# restart every process': () => addRow(row(77, 0)) },
+    });
+    await expectAllReadable(ring, 4);
+    const zero = await postgres.client.query('SELECT FROM patients WHERE get_byte(notes, 0) = 0');
+    expect(zero.rowCount).toBe(0);
   });
 
   test('Move from one secret for each version', async () => {
     const ring = await ready(current());
-    for (const version of [2, 3]) {
-      const Name = `pazpaz/encryption-key-v${version}`;
-      await ring.client.send(new CreateSecretCommand({ Name, SecretString: keyOf(version).toString('base64') }));
+    const names = [1, 2, 3].map((version) => `pazpaz/encryption-key-v${version}`);
+    for (const [index, Name] of names.entries()) {
+      const SecretString = keyOf(index + 1).toString('base64');
+      if (Name !== SECRET) await ring.client.send(new CreateSecretCommand({ Name, SecretString }));
     }
+    // What the deploy does: it sets function and schedule, and rotates nothing.
+    const taken = { SecretId: names[2], RotationLambdaARN: LAMBDA_ARN, RotateImmediately: false };
+    await ring.client.send(new RotateSecretCommand({ ...taken, RotationRules: { AutomaticallyAfterDays: 365 } }));
+    await ring.service.idle();
     await fillTable([row(1, 'legacy'), row(2, 'legacy'), row(3, 'legacy')]);
-    await follow('Move from one secret for each version', ring);
-    expect(ring.labels).toEqual({ 1: 'AWSPREVIOUS key-v1', 2: 'key-v2', 3: 'AWSCURRENT key-v3' });
-    await expectAllReadable(ring, 3);
+    const seen: (string | undefined)[] = [];
+    const asBefore = async () => {
+      for (const SecretId of names)
+        seen.push((await ring.client.send(new GetSecretValueCommand({ SecretId }))).SecretString);
+    };
+    await follow('Move from one secret for each version', ring, { at: { 'pazpaz-keys rotate --wait': asBefore } });
+    // An instance that is not moved yet finds in each secret what it found there before.
+    expect(seen).toEqual([1, 2, 3].map((version) => keyOf(version).toString('base64')));
+    await expectAllReadable(ring, 3, { SECRETS_MANAGER_KEY_NAME: names[2] ?? '' });
   });
 
   test('A database was restored from a backup', async () => {
@@ -178,6 +257,7 @@ describe(`${PAGE}, followed line by line`, () => {
     await pazpazKeys(ring, ['retire', '1', '--force', '--confirm', '1']);
     await fillTable([row(1), row(2), row(3)]);
     await follow('A database was restored from a backup', ring);
+    expect(ring.labels).toMatchObject({ 1: '' });
     await expectAllReadable(ring, 3);
   });
 
@@ -190,10 +270,45 @@ describe(`${PAGE}, followed line by line`, () => {
   });
 
   test('Move to another KMS key', async () => {
+    const [OLD, NEW] = ['old', 'new'].map((name) => `arn:aws:kms:us-east-1:123456789012:key/${name}`);
     const ring = await ready(current(1));
+    const moveTo = async (KmsKeyId = '') => {
+      await ring.client.send(new UpdateSecretCommand({ SecretId: SECRET, KmsKeyId }));
+      await ring.service.idle();
+    };
+    await moveTo(OLD);
+    await ring.rotate();
+    await ring.rotate();
     await fillTable([row(1)]);
-    await follow('Move to another KMS key', ring);
+    const printed = await follow('Move to another KMS key', ring, { at: { 'sam deploy': () => moveTo(NEW) } });
+    const status = JSON.parse(printed.get('pazpaz-keys status --json') ?? '') as { readonly result: RingReport };
+    const numbered = status.result.versions.filter(({ number }) => number !== undefined);
+    expect(numbered.map(({ number, kmsKeyIds }) => [number, kmsKeyIds])).toEqual([
+      [2, [NEW]],
+      [3, [NEW]],
+    ]);
     await expectAllReadable(ring, 1);
+  });
+
+  test.each([
+    ['by a retirement', (ring: TestRing) => pazpazKeys(ring, ['retire', '1', '--force', '--confirm', '1'])],
+    ['by a restore', (ring: TestRing) => pazpazKeys(ring, ['restore', '1'])],
+  ])('A retirement broke off, or was forced: what was left over %s', async (which, command) => {
+    const ring = await ready(1, previous(2), current(3));
+    if (which === 'by a restore') await pazpazKeys(ring, ['retire', '1', '--force', '--confirm', '1']);
+    // The one's label does not go, the other's record does not.
+    ring.service.faults.set({
+      operation: which === 'by a restore' ? 'UntagResource' : 'UpdateSecretVersionStage',
+      kind: 'drop',
+    });
+    expect(await command(ring)).toMatchObject({ exitCode: 3 });
+    ring.service.faults.clear();
+    expect(ring.labels).toMatchObject({ 1: 'key-v1' });
+    await fillTable([row(2), row(3)]);
+    await ring.service.advance(25 * HOUR);
+    await follow('A retirement broke off, or was forced', ring);
+    expect(ring.labels).toMatchObject({ 1: '' });
+    await expectAllReadable(ring, 2);
   });
 
   test('A version has lost its labels', async () => {
@@ -202,7 +317,7 @@ describe(`${PAGE}, followed line by line`, () => {
     await fillTable([row(1)]);
     await ring.rotate();
     await ring.detach('mine');
-    await follow('A version has lost its labels', ring, ring.idOf(2));
+    await follow('A version has lost its labels', ring, { version: ring.idOf(2) });
     await expectAllReadable(ring, 1);
   });
 });
@@ -222,6 +337,7 @@ test('every command of the page is one that a test above has run', async () => {
     'A database was restored from a backup',
     'The ring is full',
     'Move to another KMS key',
+    'A retirement broke off, or was forced',
     'A version has lost its labels',
   ]);
 });
