@@ -18,6 +18,8 @@ aws_secret_access_key = local
 `;
 const CONFIG = `[profile operator]
 region = eu-west-1
+[profile keyless]
+region = eu-west-1
 `;
 
 jest.setTimeout(30_000);
@@ -41,8 +43,12 @@ afterAll(async () => {
 
 const KEYS = { AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local' };
 
-/** Runs it with these variables and no others that could say where AWS is or who asks. */
-async function pazpazKeys(args: readonly string[], variables: Readonly<Record<string, string>>): Promise<Ran> {
+/** Runs it with these variables and no others that could say where AWS is or who asks. `to`: where its output goes. */
+async function pazpazKeys(
+  args: readonly string[],
+  variables: Readonly<Record<string, string>>,
+  to?: string,
+): Promise<Ran> {
   const env = {
     PATH: process.env['PATH'],
     AWS_SHARED_CREDENTIALS_FILE: join(folder, 'credentials'),
@@ -50,10 +56,9 @@ async function pazpazKeys(args: readonly string[], variables: Readonly<Record<st
     AWS_EC2_METADATA_DISABLED: 'true',
     ...variables,
   };
-  const child = spawn(process.execPath, [join(folder, 'cli/pazpaz-keys.mjs'), ...args], {
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const program = [process.execPath, join(folder, 'cli/pazpaz-keys.mjs'), ...args];
+  const [file = '', ...words] = to === undefined ? program : ['bash', '-c', `"$@" > ${to}`, 'bash', ...program];
+  const child = spawn(file, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const [stdout, stderr, [exitCode]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
@@ -100,18 +105,43 @@ test('--profile gives credentials and region', async () => {
   expect(await pazpazKeys([...args, '--region', 'us-east-1'], {})).toMatchObject({ exitCode: 0 });
 });
 
-test.each(['nobody', ''])('without credentials (profile: %j) it ends with 3 and says how to get some', async (name) => {
+test.each(['keyless', ''])(
+  'without credentials (profile: %j) it ends with 3 and says how to get some',
+  async (name) => {
+    const { url } = await twoRegions();
+    const profile = name === '' ? [] : ['--profile', name];
+    const args = ['status', '--secret-id', SECRET, '--endpoint-url', url, '--region', 'us-east-1', ...profile];
+    const { exitCode, stderr } = await pazpazKeys(args, {});
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain('No credentials were found');
+    // Nothing was sent, so the network has no part in it.
+    const doctor = await pazpazKeys(['doctor', ...args.slice(1)], {});
+    expect(doctor.exitCode).toBe(3);
+    expect(doctor.stdout).toContain('aws sts get-caller-identity');
+    expect(doctor.stdout).not.toContain('curl');
+  },
+);
+
+test('a profile that does not exist is wrong usage, also beside credentials of the environment', async () => {
+  const args = ['status', '--secret-id', SECRET, '--region', 'us-east-1', '--profile', 'nobody'];
+  const { exitCode, stderr } = await pazpazKeys(args, KEYS);
+  expect(exitCode).toBe(2);
+  expect(stderr.replace(/\s+/g, ' ')).toContain(
+    "no profile 'nobody' in AWS's configuration files (--profile). They have: operator, keyless.",
+  );
+});
+
+test.each([
+  ['doctor', '/dev/full', 1, 'the output could not be written (ENOSPC)'],
+  ['status', '/dev/full', 1, 'the output could not be written (ENOSPC)'],
+  // Whoever reads only the beginning has seen what they wanted.
+  ['doctor', '>(exit)', 0, ''],
+])('the output of %s to %s ends with %i', async (command, to, wanted, says) => {
   const { url } = await twoRegions();
-  const profile = name === '' ? [] : ['--profile', name];
-  const args = ['status', '--secret-id', SECRET, '--endpoint-url', url, '--region', 'us-east-1', ...profile];
-  const { exitCode, stderr } = await pazpazKeys(args, {});
-  expect(exitCode).toBe(3);
-  expect(stderr).toContain('No credentials were found');
-  // Nothing was sent, so the network has no part in it.
-  const doctor = await pazpazKeys(['doctor', ...args.slice(1)], {});
-  expect(doctor.exitCode).toBe(3);
-  expect(doctor.stdout).toContain('aws sts get-caller-identity');
-  expect(doctor.stdout).not.toContain('curl');
+  const args = [command, '--secret-id', SECRET, '--region', 'us-east-1', '--endpoint-url', url];
+  const { exitCode, stderr } = await pazpazKeys(args, KEYS, to);
+  expect(exitCode).toBe(wanted);
+  expect(stderr).toContain(says);
 });
 
 test.each(['status', 'doctor', 'encrypt', 'census --table patients --column notes'])(
