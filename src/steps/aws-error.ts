@@ -44,7 +44,7 @@ const ADVICE: Readonly<Record<RefusalKind, string>> = {
   throttled: 'Too many calls at once in this account: it passes by itself; try again in a minute.',
   failing: 'It is AWS that fails, and it usually passes by itself: try again, and look at the AWS health page.',
   limit: 'A quota of Secrets Manager is reached (20 staging labels and 50 tags a secret): make room; then try again.',
-  other: 'The call itself is what it does not accept, not the caller: its message says why.',
+  other: 'It is the call itself, and no permission of the caller: mend what the message names; then try again.',
 };
 
 /** Why the service answered so. */

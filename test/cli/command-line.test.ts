@@ -124,7 +124,7 @@ describe('exit codes', () => {
     ['InternalServiceError', 3, 'AWS health page'],
     ['ExpiredTokenException', 1, 'The credentials have expired'],
     ['UnrecognizedClientException', 1, 'does not take these credentials'],
-    ['InvalidParameterException', 1, 'its message says why'],
+    ['InvalidParameterException', 1, 'mend what the message names'],
     ['LimitExceededException', 1, 'A quota of Secrets Manager is reached'],
     ['DecryptionFailure', 1, 'the policies of the secret and of its KMS key'],
   ])('of an answer as it deserves: %s', async (type, wanted, advice) => {
@@ -133,7 +133,7 @@ describe('exit codes', () => {
     const { exitCode, stderr } = await pazpazKeys(ring, ['status']);
     expect(exitCode).toBe(wanted);
     expect(stderr.replace(/\s+/g, ' ')).toContain(advice);
-    if (type !== 'DecryptionFailure') expect(stderr).not.toContain('permissions');
+    if (type !== 'DecryptionFailure') expect(stderr).not.toContain('Check the caller');
   });
 
   test('3 where only a value cannot be had for the moment', async () => {

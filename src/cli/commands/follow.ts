@@ -71,7 +71,8 @@ export async function followRotation(deps: CommandDependencies, options: FollowO
     if (labels.includes('AWSPREVIOUS')) throw rolledBack(versionId, number);
     const isPending = labels.includes('AWSPENDING');
     wasPending ||= isPending;
-    if (!isPending && (wasPending || passed >= Math.min(LONGEST_DELAY, timeLimit))) throw abandoned(versionId, lastFailure);
+    if (!isPending && (wasPending || passed >= Math.min(LONGEST_DELAY, timeLimit)))
+      throw abandoned(versionId, lastFailure);
     if (passed >= timeLimit) throw tooLong(versionId, timeLimit, await whatIsLeft(deps, versionId), lastFailure);
     await deps.sleep(PAUSE);
   }
