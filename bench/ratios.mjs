@@ -1,4 +1,4 @@
-const ROUNDS = 61;
+const ROUNDS = 101;
 const ROUND_MILLISECONDS = 8;
 
 /** What passes on the wall; for what works in threads of its own. Nanoseconds. */
@@ -12,7 +12,8 @@ export const processorTime = () => {
 
 /**
  * How many times as fast `ours` is as `theirs`. Both take turns in short rounds, each first in every other one; the
- * median of each counts. What returns a promise is awaited.
+ * median of the rounds' ratios counts, since a machine that is slow for a while is slow for both of a round. What
+ * returns a promise is awaited.
  */
 export async function ratios(ours, theirs, time = processorTime) {
   const turns = [await turnOf(ours, time), await turnOf(theirs, time)];
@@ -21,7 +22,8 @@ export async function ratios(ours, theirs, time = processorTime) {
     for (const which of round % 2 === 0 ? [0, 1] : [1, 0]) times[which].push(await turns[which]());
   }
   const [oursNanoseconds, theirsNanoseconds] = times.map(median);
-  return { ratio: theirsNanoseconds / oursNanoseconds, oursNanoseconds, theirsNanoseconds };
+  const ratio = median(times[0].map((ours, round) => times[1][round] / ours));
+  return { ratio, oursNanoseconds, theirsNanoseconds };
 }
 
 /** Warms up, and gives a function that measures nanoseconds for one call over many calls. */

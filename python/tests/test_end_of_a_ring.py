@@ -48,7 +48,7 @@ class Asking:
             except KeyRotationError as error:
                 self.code = error.code
 
-        self._thread = threading.Thread(target=ask)
+        self._thread = threading.Thread(target=ask, daemon=True)
         self._thread.start()
 
     def ended_with(self) -> str:

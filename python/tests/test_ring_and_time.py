@@ -104,6 +104,40 @@ def test_a_rotation_costs_one_description_and_one_value(world: World) -> None:
     assert world.secret.calls == ["DescribeSecret", "GetSecretValue"]
 
 
+def test_a_current_key_whose_label_was_taken_away_has_no_number_and_its_rows_are_read(world: World) -> None:
+    ring = world.with_keys(KEYS[0]).open()
+    row = ring.encrypt_field(SENTENCE)
+    world.secret.ring["versions"][0]["stages"] = ["AWSCURRENT"]
+    ring.refresh()
+    assert [row[0], ring.encrypt_field(SENTENCE)[0]] == [1, 0]
+    assert ring.decrypt_field(row) == SENTENCE
+
+
+def test_the_time_to_live_is_half_of_the_highest_age_at_most(world: World) -> None:
+    ring = world.with_keys(KEYS[0]).open(max_key_age=100, time_to_live=100)
+    world.secret.rotate(KEYS[1])
+    world.clock.ahead += 60
+    until(lambda: ring.encrypt_field(SENTENCE)[0] == 2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_key_age": 86_401},
+        {"max_key_age": 0.9},
+        {"time_to_live": 0.9},
+        {"time_to_live": float("nan")},
+        {"max_key_age": HOUR, "time_to_live": HOUR + 1},
+        {"call_time_limit": 0},
+        {"call_time_limit": 61},
+    ],
+    ids=str,
+)
+def test_an_option_outside_its_range_is_refused(world: World, options: dict[str, float]) -> None:
+    world.with_keys(KEYS[0])
+    assert code_of(lambda: world.open(None, **options)) == "INVALID_SETTINGS"
+
+
 def test_a_key_that_is_pending_only_never_encrypts(world: World) -> None:
     ring = world.with_keys(KEYS[0]).open()
     world.secret.add(KEYS[1], "AWSPENDING")
@@ -169,12 +203,25 @@ def test_while_aws_is_down_forged_rows_cost_one_call_and_none_waits_for_the_next
 
 def test_an_absent_number_is_answered_from_memory_until_a_refresh_shows_it(world: World) -> None:
     ring = world.with_keys(KEYS[0]).open()
-    assert code_of(ring.decrypt_field, forged(2)) == "KEY_NEVER_ISSUED"
+    assert code_of(ring.decrypt_field, forged(3)) == "KEY_NEVER_ISSUED"
     world.forget_calls()
-    assert code_of(ring.decrypt_field, forged(2)) == "KEY_NEVER_ISSUED"
+    assert code_of(ring.decrypt_field, forged(3)) == "KEY_NEVER_ISSUED"
     assert world.secret.calls == []
     world.secret.rotate(KEYS[1])
+    world.secret.rotate(KEYS[2])
     ring.refresh()
+    assert ring.decrypt_field(row_under(3)) == SENTENCE
+
+
+def test_a_forged_row_with_the_next_number_does_not_make_the_first_rows_of_the_next_key_never_issued(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_search, "_HEAD_START", 0)
+    ring = world.with_keys(KEYS[0]).open()
+    world.clock.ahead += 6
+    assert code_of(ring.decrypt_field, forged(2)) == "KEY_NEVER_ISSUED"
+    world.secret.rotate(KEYS[1])
+    world.clock.ahead += 6  # less than an absent number is remembered
     assert ring.decrypt_field(row_under(2)) == SENTENCE
 
 

@@ -1,23 +1,40 @@
-import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Clinic } from './clinic.ts';
+import type { Random } from './random.ts';
 
 /** An application that reads and writes rows of `patients` all the time, and remembers what it wrote last. */
 export class Application {
-  /** The last text that was committed for each id. */
+  /** The last text that was committed for each of its ids. */
   readonly texts: Map<number, string>;
   writes = 0;
   readonly #clinic: Clinic;
   readonly #keyNumber: number;
   readonly #contextOf: (id: number) => string;
+  readonly #random: Random;
+  readonly #apart: number;
+  /** The ids to choose from: those of `texts`, and some that were deleted. */
+  readonly #ids: number[];
+  #highest: number;
   #isStopped = false;
 
-  constructor(clinic: Clinic, texts: Map<number, string>, keyNumber: number, contextOf: (id: number) => string) {
+  /** `texts`: the rows that are its own. `apart`: how far apart ids are that one application adds, to leave others theirs. */
+  constructor(
+    clinic: Clinic,
+    texts: Map<number, string>,
+    keyNumber: number,
+    contextOf: (id: number) => string,
+    random: Random,
+    apart = 1,
+  ) {
     this.#clinic = clinic;
     this.texts = texts;
     this.#keyNumber = keyNumber;
     this.#contextOf = contextOf;
+    this.#random = random;
+    this.#apart = apart;
+    this.#ids = [...texts.keys()];
+    this.#highest = this.#ids.reduce((highest, id) => Math.max(highest, id), 0);
   }
 
   /** Writes on one connection until it is stopped. */
@@ -38,19 +55,19 @@ export class Application {
   /** Changes two rows in one transaction in any order, adds one, deletes one, or holds a lock for a while. */
   async #act(client: pg.Client): Promise<void> {
     const written = new Map<number, string | undefined>();
-    const highest = Math.max(...this.texts.keys());
-    const kind = randomInt(12);
+    const kind = this.#random.between(0, 12);
     await client.query('BEGIN');
     if (kind === 0) {
-      // Only the first writer adds rows, so that two of them never mean the same one.
-      await this.#put(client, written, highest + randomInt(1, 1000));
+      this.#highest += this.#apart * this.#random.between(1, 1000);
+      this.#ids.push(this.#highest);
+      await this.#put(client, written, this.#highest);
     } else if (kind === 1) {
       const id = this.#someId();
       await client.query('DELETE FROM patients WHERE id = $1', [id]);
       written.set(id, undefined);
     } else {
       await this.#put(client, written, this.#someId());
-      if (kind < 4) await sleep(randomInt(20));
+      if (kind < 4) await sleep(this.#random.between(0, 20));
       await this.#put(client, written, this.#someId());
     }
     await client.query('COMMIT');
@@ -59,7 +76,7 @@ export class Application {
       else this.texts.set(id, text);
     }
     this.writes += written.size;
-    await sleep(randomInt(5));
+    await sleep(this.#random.between(0, 5));
   }
 
   async #put(client: pg.Client, written: Map<number, string | undefined>, id: number): Promise<void> {
@@ -73,7 +90,6 @@ export class Application {
   }
 
   #someId(): number {
-    const ids = [...this.texts.keys()];
-    return ids[randomInt(ids.length)] ?? 1;
+    return this.#ids[this.#random.between(0, this.#ids.length)] ?? 1;
   }
 }

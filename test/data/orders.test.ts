@@ -67,60 +67,64 @@ afterAll(() => {
 });
 
 describe('in any order of the statements of several processes and an application, whoever is killed where', () => {
-  it('every row ends under the current key with its last text, and none is handled needlessly', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.infiniteStream(fc.nat()),
-        fc.array(worker, { minLength: 1, maxLength: 3, size: 'max' }),
-        fc.array(deed, { maxLength: 12, size: 'max' }),
-        fc.integer({ min: 1, max: 5 }),
-        fc.record({ batchRows: fc.integer({ min: 1, max: 4 }), rangeRows: fc.integer({ min: 1, max: 6 }) }),
-        async (choices, workers, deeds, rows, sizes) => {
-          const clinic = await Clinic.withKeys(postgres, 2);
-          const texts = new Map(Array.from({ length: rows }, (_, index) => [index + 1, `note ${index + 1}`]));
-          await clinic.table(
-            'patients',
-            'bytea',
-            [...texts].map(([id, text]) => clinic.row(text, 1, `p:${id}`)),
-          );
-          await watchHandling(clinic);
-          const options = { ...sizes, triggers: 'fire' } as const;
+  it(
+    'every row ends under the current key with its last text, and none is handled needlessly',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.infiniteStream(fc.nat()),
+          fc.array(worker, { minLength: 1, maxLength: 3, size: 'max' }),
+          fc.array(deed, { maxLength: 12, size: 'max' }),
+          fc.integer({ min: 1, max: 5 }),
+          fc.record({ batchRows: fc.integer({ min: 1, max: 4 }), rangeRows: fc.integer({ min: 1, max: 6 }) }),
+          async (choices, workers, deeds, rows, sizes) => {
+            const clinic = await Clinic.withKeys(postgres, 2);
+            const texts = new Map(Array.from({ length: rows }, (_, index) => [index + 1, `note ${index + 1}`]));
+            await clinic.table(
+              'patients',
+              'bytea',
+              [...texts].map(([id, text]) => clinic.row(text, 1, `p:${id}`)),
+            );
+            await watchHandling(clinic);
+            const options = { ...sizes, triggers: 'fire' } as const;
 
-          const turnstile = new Turnstile(choices);
-          const run = async (name: string, { lanes, diesAfter }: Worker) => {
+            const turnstile = new Turnstile(choices);
+            const run = async (name: string, { lanes, diesAfter }: Worker) => {
+              const keys = await RingKeys.open(clinic.world.source(), SECRET, clinic.world.clock);
+              const gate = new GatedProcess(name, turnstile, diesAfter);
+              const running = current.run(gate, () => reencrypt(postgres, [SPEC], keys, { ...options, lanes }));
+              await Promise.race([running, gate.died]);
+            };
+            const writing = async () => {
+              for (const one of deeds) await act(clinic, texts, one, turnstile);
+            };
+            await turnstile.runUntil(
+              Promise.all([...workers.map((one, index) => run(`process ${index + 1}`, one)), writing()]),
+            );
+
+            // The same command once more, as an operator does whose processes were killed, until one has begun anew.
             const keys = await RingKeys.open(clinic.world.source(), SECRET, clinic.world.clock);
-            const gate = new GatedProcess(name, turnstile, diesAfter);
-            const running = current.run(gate, () => reencrypt(postgres, [SPEC], keys, { ...options, lanes }));
-            await Promise.race([running, gate.died]);
-          };
-          const writing = async () => {
-            for (const one of deeds) await act(clinic, texts, one, turnstile);
-          };
-          await turnstile.runUntil(
-            Promise.all([...workers.map((one, index) => run(`process ${index + 1}`, one)), writing()]),
-          );
-
-          // The same command once more, as an operator does whose processes were killed, until one has begun anew.
-          const keys = await RingKeys.open(clinic.world.source(), SECRET, clinic.world.clock);
-          const number = clinic.world.versionIds.size;
-          const again = async () => {
-            const [report] = await reencrypt(postgres, [SPEC], keys, options);
-            expect(report).toMatchObject({ isFinished: true, keyNumber: number, totals: { left: 0 } });
-            return report;
-          };
-          const report = await again();
-          if (report?.isResumed === true) await again();
-          // Nobody is given a row that another has had in this pass, unless rows come and go.
-          if (deeds.every(({ kind }) => /write|hold/.test(kind))) expect(report?.totals.readRows).toBe(rows);
-          const stored = await clinic.values('patients');
-          expect(new Set(stored.keys())).toEqual(new Set(texts.keys()));
-          for (const [id, row] of stored) expect(clinic.open(row as Buffer, number, `p:${id}`)).toBe(texts.get(id));
-          expect(await needlessHandlings(clinic)).toEqual([]);
-        },
-      ),
-      { numRuns: RUNS },
-    );
-  }, 60_000 + RUNS * 2000);
+            const number = clinic.world.versionIds.size;
+            const again = async () => {
+              const [report] = await reencrypt(postgres, [SPEC], keys, options);
+              expect(report).toMatchObject({ isFinished: true, keyNumber: number, totals: { left: 0 } });
+              return report;
+            };
+            const report = await again();
+            if (report?.isResumed === true) await again();
+            // Nobody is given a row that another has had in this pass, unless rows come and go.
+            if (deeds.every(({ kind }) => /write|hold/.test(kind))) expect(report?.totals.readRows).toBe(rows);
+            const stored = await clinic.values('patients');
+            expect(new Set(stored.keys())).toEqual(new Set(texts.keys()));
+            for (const [id, row] of stored) expect(clinic.open(row as Buffer, number, `p:${id}`)).toBe(texts.get(id));
+            expect(await needlessHandlings(clinic)).toEqual([]);
+          },
+        ),
+        { numRuns: RUNS },
+      );
+    },
+    60_000 + RUNS * 2000,
+  );
 });
 
 /** Does one deed of the application, with others between the statements of one that is slow. */
