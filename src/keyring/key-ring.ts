@@ -44,8 +44,8 @@ export type DecryptedField = { readonly text: string } | { readonly error: KeyRo
  *   current key for `maxKeyAge`; decrypting never does.
  * - **The environment's key** encrypts only while this process has had no key from AWS, under number 0; it reads as
  *   long as it is set.
- * - **A row that no key at hand opens** is looked for as design.md, section 7 says, with a bounded number of calls for
- *   however many rows: one description in three seconds at most, each version read once, every call with a time limit.
+ * - **A row that no key at hand opens** is looked for under every other key of the ring, with a bounded number of calls
+ *   for however many rows: one description in three seconds at most, each version read once, every call with a time limit.
  *
  * The methods need no `this`: `const { encryptField, decryptField } = ring` works, and always uses the newest key.
  */

@@ -37,7 +37,7 @@ export function beginScheduledRotation(state: ServiceState, arn: string, context
   });
 }
 
-/** "Before the first step the token already is a version with AWSPENDING and no value" (design.md, section 11). */
+/** The service gives the token a version with AWSPENDING, and without a value, before it calls the first step. */
 export function beginRotation(secret: Secret, rotation: Rotation, token: string, context: CallContext): Secret {
   const placeholder: SecretVersion = { stages: [], createdDate: context.now, ...kmsKeyOf(secret) };
   return {
@@ -48,8 +48,8 @@ export function beginRotation(secret: Secret, rotation: Rotation, token: string,
 
 /**
  * `RotateImmediately=false`: "tests the rotation configuration by running the testSecret step. This test creates an
- * AWSPENDING version of the secret and then removes it." That version holds a copy of the current value (design.md,
- * section 4); on a secret without one it is a placeholder.
+ * AWSPENDING version of the secret and then removes it." That version holds a copy of the current value; on a
+ * secret without one it is a placeholder.
  */
 export function beginTest(secret: Secret, rotation: Rotation, token: string, context: CallContext): Secret {
   const current = Object.values(secret.versions).find((version) => version.stages.includes(CURRENT));
