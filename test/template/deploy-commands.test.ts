@@ -70,12 +70,14 @@ test('a current value that is no key: the key before is current again, then a ne
   ]);
 });
 
-test('the alarm on rotation that is off: rotating turns it on again, with the rules that it had', async () => {
+test('the alarm on rotation that is off: rotating asks, and turns it on again, with the rules that it had', async () => {
   const ring = await ringWith(current(1));
   await ring.enableRotation({ ScheduleExpression: 'cron(0 3 1 2 ? *)' });
   await ring.client.send(new CancelRotateSecretCommand({ SecretId: SECRET }));
-  expect(PAGE).toMatch(/^\| `PazPazRotationOff`.*`npx pazpaz-keys rotate --wait`/m);
-  await succeeds(ring, 'rotate --wait');
+  expect(PAGE).toMatch(/^\| `PazPazRotationOff`.*`npx pazpaz-keys rotate --wait` asks/m);
+  const { exitCode, stderr } = await pazpazKeys(ring, ['rotate', '--wait']);
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining('Switch rotation on again')]);
+  await succeeds(ring, 'rotate --wait --yes');
   expect(ring.secret.rotation).toMatchObject({ enabled: true, rules: { ScheduleExpression: 'cron(0 3 1 2 ? *)' } });
 });
 
