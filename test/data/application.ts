@@ -40,6 +40,8 @@ export class Application {
   /** Writes on one connection until it is stopped. */
   async run(): Promise<void> {
     const client = new pg.Client({ connectionString: this.#clinic.postgres.url });
+    // A lost connection is told to whoever asks next.
+    client.on('error', () => undefined);
     await client.connect();
     try {
       while (!this.#isStopped) await this.#act(client);

@@ -16,8 +16,14 @@ const AT_ONCE = 10_000;
  * Rows under key 1 in each form of `OLDER_FORMS`, each in a table of its own, while key 2 is current (and key 3 was, so
  * that key 1 may go): counts, re-encrypts and retires with the operator's commands, a day later by the service's clock.
  * Throws an `AssertionError` unless every row then opens with a key ring opened afresh, which takes no older data.
+ * `folder`: for a file of columns. `say`: told of each part that is done.
  */
-export async function olderDataRound(postgres: Postgres, rows: number, folder: string): Promise<void> {
+export async function olderDataRound(
+  postgres: Postgres,
+  rows: number,
+  folder: string,
+  say: (what: string) => void = () => undefined,
+): Promise<void> {
   const ring = await ringWith(1, current(2), previous(3));
   await ring.service.advance(25 * HOUR);
   const columns: ColumnSpec[] = [];
@@ -25,6 +31,7 @@ export async function olderDataRound(postgres: Postgres, rows: number, folder: s
     const table = `older_${index + 1}`;
     await fill(postgres, table, form, rows);
     columns.push({ table, column: 'notes', context: `${table}:{id}:notes` });
+    say(`${rows} rows written: ${form.name}, in ${form.type}`);
   }
   const file = join(folder, 'columns.json');
   writeFileSync(file, JSON.stringify(columns));
@@ -33,17 +40,21 @@ export async function olderDataRound(postgres: Postgres, rows: number, folder: s
 
   const counted = { numbered: {}, unnumbered: {}, legacy: { 1: rows }, unreadable: 0, toReencrypt: rows };
   for (const column of columnsIn(await command('census', '--json'), 0)) assertHolds(column, counted);
+  say('a census finds all of them under key 1');
   const before = ring.snapshot;
   assert.equal((await command('retire', '1', '--yes')).exitCode, 1);
   assert.equal(ring.snapshot, before);
   assert(isOnRing(ring, 1));
+  say('retire 1 refused');
 
   for (const { totals, left } of columnsIn(await command('reencrypt', '--json'), 0)) {
     assertHolds(totals, { readRows: rows, reencrypted: rows, alreadyCurrent: 0 });
     assert.deepEqual(left, []);
   }
+  say('re-encrypted');
   assert.equal((await command('retire', '1', '--yes')).exitCode, 0);
   assert(!isOnRing(ring, 1));
+  say('key 1 retired, after another census');
   for (const column of columnsIn(await command('census', '--json'), 0)) {
     assertHolds(column, { numbered: { 2: rows }, unnumbered: {}, legacy: {}, unreadable: 0 });
   }

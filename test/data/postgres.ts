@@ -51,7 +51,7 @@ export async function startPostgres(isDurable = false): Promise<Postgres> {
     url,
     client,
     stop: async () => {
-      await client.end();
+      await client.end().catch(() => undefined);
       await end(server);
       rmSync(folder, { recursive: true, force: true });
     },
@@ -63,6 +63,8 @@ async function connect(url: string, server: ChildProcess): Promise<pg.Client> {
     const client = new pg.Client({ connectionString: url });
     try {
       await client.connect();
+      // A lost connection is told to whoever asks next; without a listener it would end the process.
+      client.on('error', () => undefined);
       return client;
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -72,6 +74,8 @@ async function connect(url: string, server: ChildProcess): Promise<pg.Client> {
 }
 
 async function end(server: ChildProcess): Promise<void> {
+  // Ctrl-C in a terminal reaches the server too.
+  if (server.exitCode !== null || server.signalCode !== null) return;
   const exited = once(server, 'exit');
   // 'Immediate' shutdown: nothing of this database is needed again.
   server.kill('SIGQUIT');

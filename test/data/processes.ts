@@ -8,6 +8,8 @@ import type { Orders } from './process-orders.ts';
 /** A program built from our sources, to be run by Node in processes of its own. */
 export class Program {
   readonly #folder: string;
+  readonly #running = new Set<ChildProcess>();
+  #isRemoved = false;
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -38,6 +40,8 @@ export class Program {
   start(orders: Orders): ChildProcess {
     const child = spawn(process.execPath, [this.path], { stdio: ['pipe', 'pipe', 'inherit'] });
     child.stdin.end(JSON.stringify(orders));
+    this.#running.add(child);
+    child.once('exit', () => this.#running.delete(child));
     return child;
   }
 
@@ -52,13 +56,16 @@ export class Program {
       const timer = milliseconds === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), milliseconds);
       const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
       clearTimeout(timer);
-      if (signal === 'SIGKILL') continue;
+      if (signal === 'SIGKILL' && !this.#isRemoved) continue;
       if (code !== 0) throw new Error(`The process ended with ${code ?? signal ?? 'nothing'}`);
       return kills;
     }
   }
 
+  /** Takes it away, and ends what still runs of it after a failure. */
   remove(): void {
+    this.#isRemoved = true;
+    for (const child of this.#running) child.kill('SIGKILL');
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

@@ -1,5 +1,3 @@
-import { randomInt } from 'node:crypto';
-import { parseArgs } from 'node:util';
 import { giveCredentials } from '../cli/operator.ts';
 import { stopServices } from '../local/running-service.ts';
 import { crashRound, type Round } from './crash-round.ts';
@@ -9,33 +7,37 @@ import { startPostgres, type Postgres } from './postgres.ts';
 import { Program } from './processes.ts';
 import { Random } from './random.ts';
 
-const OPTIONS = {
-  seconds: { type: 'string', default: '60' },
-  rows: { type: 'string', default: '100000' },
-  'older-rows': { type: 'string', default: '100000' },
-  seed: { type: 'string' },
-} as const;
+/** What `npm run soak` is told. */
+export interface SoakOrders {
+  /** How long processes work under kills, at least. */
+  readonly seconds: number;
+  readonly rows: number;
+  /** Rows of each older form. */
+  readonly olderRows: number;
+  readonly seed: number;
+}
 
 /**
- * Kills re-encryption for `--seconds` of work beside applications that write throughout, a process alone and four at
- * once in turn, on `--rows` rows each time; then brings `--older-rows` rows of every older form through reencrypt and
- * retire. `--seed` makes the same choices again: what they meet is up to the machine. `folder`: for what it writes.
- * Prints what happened. Gives whether all held.
+ * Kills re-encryption beside applications that write throughout, a process alone and four at once in turn; then brings
+ * rows of every older form through reencrypt and retire. `folder`: for what it writes. Prints what happened. Gives
+ * whether all held.
  */
-export async function soak(args: readonly string[], folder: string): Promise<boolean> {
-  const { values } = parseArgs({ args: [...args], options: OPTIONS });
-  const seed = Number(values.seed ?? randomInt(2 ** 32));
+export async function soak({ seconds, rows, olderRows, seed }: SoakOrders, folder: string): Promise<boolean> {
   console.log(`Seed ${seed}: npm run soak -- --seed ${seed} makes the same choices again.`);
   giveCredentials();
   const [postgres, program] = await Promise.all([startPostgres(), Program.build()]);
-  try {
-    await killForAWhile(postgres, program, new Random(seed), Number(values.rows), Number(values.seconds));
-    const older = Number(values['older-rows']);
-    await olderDataRound(postgres, older, folder);
+  const work = async () => {
+    await killForAWhile(postgres, program, new Random(seed), rows, seconds);
+    await olderDataRound(postgres, olderRows, folder, (what) => {
+      console.log(`Older data: ${what}.`);
+    });
     console.log(
-      `Older data: ${OLDER_FORMS.length} forms of ${older} rows, every first byte among them; after reencrypt and ` +
+      `Older data: ${OLDER_FORMS.length} forms of ${olderRows} rows, every first byte among them; after reencrypt and ` +
         'retire 1 all of them open under key 2.',
     );
+  };
+  try {
+    await Promise.race([work(), interruption()]);
     return true;
   } catch (error) {
     console.error(error);
@@ -46,6 +48,12 @@ export async function soak(args: readonly string[], folder: string): Promise<boo
     program.remove();
     await postgres.stop();
   }
+}
+
+/** Rejects on Ctrl-C, so that the database and the processes are not left behind. */
+async function interruption(): Promise<never> {
+  const signal = await new Promise<string>((resolve) => process.once('SIGINT', resolve).once('SIGTERM', resolve));
+  throw new Error(`Broken off by ${signal}.`);
 }
 
 async function killForAWhile(
