@@ -4,6 +4,9 @@ import { isKeyObject, isUint8Array } from 'node:util/types';
 import { KeyRotationError } from './error.ts';
 import { typeName } from './type-name.ts';
 
+/** What an error calls a value that is no key: the guide's words. */
+export const KEY_SUBJECT = 'Encryption key from AWS Secrets Manager';
+
 /** Length of an AES-256 key in bytes. */
 export const KEY_BYTES = 32;
 
@@ -83,8 +86,5 @@ function secretKeyOf(value: unknown): KeyObject | undefined {
 }
 
 function invalid(found: string): KeyRotationError {
-  return new KeyRotationError(
-    'INVALID_KEY_VALUE',
-    `Encryption key from AWS Secrets Manager must be ${KEY_BYTES} bytes, got ${found}`,
-  );
+  return new KeyRotationError('INVALID_KEY_VALUE', `${KEY_SUBJECT} must be ${KEY_BYTES} bytes, got ${found}`);
 }

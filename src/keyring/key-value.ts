@@ -1,7 +1,7 @@
 import { KeyRotationError } from './error.ts';
 import { readJsonDate } from './json-date.ts';
 import { jsonMembers, withJsonValues } from './json-members.ts';
-import { KeyMaterial } from './key-material.ts';
+import { KEY_SUBJECT, KeyMaterial } from './key-material.ts';
 import { decodeStrictBase64 } from './strict-base64.ts';
 
 /** How a secret spells its key; it holds no key. A key in hexadecimal digits is replaced by one in base64. */
@@ -40,6 +40,11 @@ export function readKeyValue(value: {
   if (text !== undefined) return OPENS_AN_OBJECT.test(text) ? readJson(text) : { key: readText(text), format: BASE64 };
   if (bytes !== undefined) return { key: KeyMaterial.fromBytes(bytes), format: BINARY };
   throw invalid('a version with neither SecretString nor SecretBinary');
+}
+
+/** What an `INVALID_KEY_VALUE` found in a value that is not Secrets Manager's, or not only: `called` stands for it. */
+export function invalidKeyText({ message }: KeyRotationError, called: string): string {
+  return message.replace(KEY_SUBJECT, () => called);
 }
 
 /**
@@ -126,7 +131,7 @@ function reason(text: string): string {
 function invalid(found: string): KeyRotationError {
   return new KeyRotationError(
     'INVALID_KEY_VALUE',
-    'Encryption key from AWS Secrets Manager must be base64 of 32 bytes, 64 hexadecimal digits, a JSON object with ' +
+    `${KEY_SUBJECT} must be base64 of 32 bytes, 64 hexadecimal digits, a JSON object with ` +
       `one of these as "${KEY_MEMBER}", or 32 bytes of SecretBinary; found ${found}. ` +
       'Put a valid key (openssl rand -base64 32 makes one).',
   );

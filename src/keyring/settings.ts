@@ -1,6 +1,6 @@
 import { isKeyRotationError, KeyRotationError } from './error.ts';
 import type { KeyMaterial } from './key-material.ts';
-import { readKeyValue } from './key-value.ts';
+import { invalidKeyText, readKeyValue } from './key-value.ts';
 
 const ENVIRONMENTS = ['local', 'staging', 'production'] as const;
 
@@ -84,7 +84,7 @@ function environmentKeyOf(env: Variables): KeyMaterial | undefined {
     if (!isKeyRotationError(error, 'INVALID_KEY_VALUE')) throw error;
     throw invalid(
       'ENCRYPTION_MASTER_KEY must hold a key of 32 bytes as base64 or in hexadecimal, but does not: ' +
-        error.message.replace('Encryption key from AWS Secrets Manager', 'a key'),
+        invalidKeyText(error, 'a key'),
     );
   }
 }

@@ -57,6 +57,20 @@ export function refusalKind(error: unknown): RefusalKind {
   return status >= 500 ? 'failing' : 'other';
 }
 
+/** What helps against it. `ifAccess`: what to say, more exactly, where it is permission or a KMS key that is missing. */
+export function refusalAdvice(error: unknown, ifAccess = ADVICE.denied): string {
+  const kind = refusalKind(error);
+  return kind === 'denied' || (kind === 'other' && isAboutKms(error)) ? ifAccess : ADVICE[kind];
+}
+
+/**
+ * Whether it is the KMS key that stands in the way: "Access to KMS is not allowed", or DecryptionFailure: "Secrets
+ * Manager can't decrypt the protected secret text using the provided KMS key."
+ */
+export function isAboutKms(error: unknown): boolean {
+  return /kms|decrypt/i.test(describeError(error));
+}
+
 /** Whether the service has answered, and not that the caller may not ask. The SDK marks what it answered with `$fault`. */
 export function isFault(error: unknown): boolean {
   return error instanceof Error && '$fault' in error && refusalKind(error) !== 'denied';

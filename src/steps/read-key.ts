@@ -1,6 +1,6 @@
 import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
 import { readKeyValue, type StoredKey } from '../keyring/key-value.ts';
-import { awsErrorName, describeError } from './aws-error.ts';
+import { awsErrorName, describeError, refusalAdvice } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 
 /**
@@ -16,7 +16,7 @@ const TIME_RESERVE = 2000;
  * Reads the key of one version, by its VersionId: a read by staging label right after a write has failed on AWS.
  *
  * Throws `INVALID_KEY_VALUE` where the value is no valid key, `VERSION_HAS_NO_VALUE` where the service finds no value
- * within a short time, and `VERSION_UNREADABLE` where it refuses to give one (access, KMS).
+ * within a short time, and `VERSION_UNREADABLE` where it refuses to give one (access, KMS, throttled, …).
  */
 export async function readKey(deps: StepDependencies, secretId: string, versionId: string): Promise<StoredKey> {
   const value = await getValue(deps, secretId, versionId);
@@ -53,11 +53,14 @@ async function getValue(deps: StepDependencies, secretId: string, versionId: str
   }
 }
 
+const ACCESS =
+  'Give the caller access to the secret and to the KMS key of that version, and see that the KMS key is enabled; then try again.';
+
 function unreadable(versionId: string, error: unknown): KeyRotationError {
   if (isKeyRotationError(error)) return error;
   return new KeyRotationError(
     'VERSION_UNREADABLE',
-    `Version ${versionId} cannot be read: ${describeError(error)}. Give the caller access to the secret and to the KMS key of that version, and see that the KMS key is enabled; then try again.`,
+    `Version ${versionId} cannot be read: ${describeError(error).replace(/\.$/, '')}. ${refusalAdvice(error, ACCESS)}`,
     { cause: error },
   );
 }

@@ -153,6 +153,18 @@ describe('put --not-current', () => {
     await expect(valueOfSecret(deps, 'pazpaz/none')).rejects.toMatchObject({ code: 'SECRET_NOT_FOUND' });
   });
 
+  test.each([
+    ['AccessDeniedException', 'Give the caller access to it and to its KMS key'],
+    ['ThrottlingException', 'Too many calls at once in this account'],
+  ])('says what helps where another secret cannot be read: %s', async (type, advice) => {
+    const ring = await ringWith(current(1));
+    ring.service.faults.set({ operation: 'GetSecretValue', kind: 'error', type, message: 'no.' });
+    await expect(valueOfSecret(operatorOf(ring).deps, 'other')).rejects.toMatchObject({
+      code: 'VERSION_UNREADABLE',
+      message: expect.stringContaining(`Secret 'other' cannot be read: ${type}: no. ${advice}`) as string,
+    });
+  });
+
   test('needs two free labels, and refuses without them before it writes', async () => {
     const ring = await ringWith(previous(1), current(2));
     await fill(ring, 14);

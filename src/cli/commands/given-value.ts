@@ -1,7 +1,7 @@
 import { isKeyRotationError, KeyRotationError } from '../../keyring/error.ts';
 import { KEY_BYTES, type KeyMaterial } from '../../keyring/key-material.ts';
-import { readKeyValue, type KeyFormat, type StoredKey } from '../../keyring/key-value.ts';
-import { awsErrorName, describeError } from '../../steps/aws-error.ts';
+import { invalidKeyText, readKeyValue, type KeyFormat, type StoredKey } from '../../keyring/key-value.ts';
+import { awsErrorName, describeError, refusalAdvice } from '../../steps/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 
 /** A key that somebody hands in. Prints nothing secret. */
@@ -52,12 +52,11 @@ function keyIn(value: Parameters<typeof readKeyValue>[0], where: string): Stored
     return readKeyValue(value);
   } catch (error) {
     if (!isKeyRotationError(error)) throw error;
-    throw new KeyRotationError(
-      error.code,
-      error.message.replace('Encryption key from AWS Secrets Manager', `${where}: a key`),
-    );
+    throw new KeyRotationError(error.code, invalidKeyText(error, `${where}: a key`));
   }
 }
+
+const ACCESS = 'Give the caller access to it and to its KMS key, and see that the KMS key is enabled; then try again.';
 
 function unreadable(name: string, error: unknown): KeyRotationError {
   if (isKeyRotationError(error)) return error;
@@ -69,7 +68,7 @@ function unreadable(name: string, error: unknown): KeyRotationError {
   }
   return new KeyRotationError(
     'VERSION_UNREADABLE',
-    `Secret '${name}' cannot be read: ${describeError(error)}. Give the caller access to it and to its KMS key; then try again.`,
+    `Secret '${name}' cannot be read: ${describeError(error).replace(/\.$/, '')}. ${refusalAdvice(error, ACCESS)}`,
     { cause: error },
   );
 }

@@ -1,5 +1,5 @@
 import { isKeyRotationError } from '../../keyring/error.ts';
-import { readKeyValue } from '../../keyring/key-value.ts';
+import { invalidKeyText, readKeyValue } from '../../keyring/key-value.ts';
 import type { KeyMaterial } from '../../keyring/key-material.ts';
 import { checked, finding, notChecked, type CheckReport, type Finding } from './check.ts';
 import { given } from '../environment.ts';
@@ -125,6 +125,6 @@ function keyIn(text: string): KeyMaterial | string {
     return readKeyValue({ SecretString: text }).key;
   } catch (error) {
     if (!isKeyRotationError(error)) throw error;
-    return error.message.replace('Encryption key from AWS Secrets Manager', 'a key');
+    return invalidKeyText(error, 'a key');
   }
 }

@@ -1,7 +1,7 @@
 import { isKeyRotationError } from '../../keyring/error.ts';
 import type { KeyMaterial } from '../../keyring/key-material.ts';
 import { readKeyValue } from '../../keyring/key-value.ts';
-import { awsErrorName, describeError, isTemporary } from '../../steps/aws-error.ts';
+import { awsErrorName, describeError, isAboutKms, isTemporary } from '../../steps/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 
 /** What came of reading one version. */
@@ -30,13 +30,10 @@ export async function readingOf(deps: CommandDependencies, versionId: string): P
     if (isKeyRotationError(error, 'INVALID_KEY_VALUE')) return { kind: 'no key', reason: error.message };
     if (isKeyRotationError(error)) throw error;
     if (awsErrorName(error) === 'ResourceNotFoundException') return { kind: 'no value' };
-    const reason = describeError(error);
     return {
       kind: 'refused',
-      reason,
-      // "Access to KMS is not allowed", or DecryptionFailure: "Secrets Manager can't decrypt the protected secret text
-      // using the provided KMS key."
-      isKms: /kms|decrypt/i.test(reason),
+      reason: describeError(error),
+      isKms: isAboutKms(error),
       isDenied: awsErrorName(error) === 'AccessDeniedException',
       isTemporary: isTemporary(error),
     };

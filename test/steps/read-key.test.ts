@@ -1,0 +1,63 @@
+import { ResourceNotFoundException, SecretsManagerServiceException } from '@aws-sdk/client-secrets-manager';
+import type { StepDependencies } from '../../src/steps/dependencies.ts';
+import { readKey } from '../../src/steps/read-key.ts';
+import { rejectionOf } from '../ring/rejection-of.ts';
+
+const nobodyCalls = () => Promise.reject(new Error('nobody expects this call'));
+
+/** Dependencies whose only call, `GetSecretValue`, is answered with this error. */
+function refusedWith(error: Error): StepDependencies {
+  return {
+    secrets: {
+      describeSecret: nobodyCalls,
+      putSecretValue: nobodyCalls,
+      updateSecretVersionStage: nobodyCalls,
+      getSecretValue: () => Promise.reject(error),
+    },
+    log: () => undefined,
+    randomKey: () => Buffer.alloc(32),
+    now: () => new Date(0),
+    sleep: () => Promise.resolve(),
+    remainingTime: () => 30_000,
+    proven: new Set(),
+  };
+}
+
+const refusal = (name: string, message = 'no', httpStatusCode = 400) =>
+  new SecretsManagerServiceException({ name, message, $fault: 'client', $metadata: { httpStatusCode } });
+
+const PERMISSION = 'Give the caller access to the secret and to the KMS key of that version';
+
+describe('a version that the service will not give says what helps against that very refusal', () => {
+  test.each<[string, Error]>([
+    ['a caller without permission', refusal('AccessDeniedException')],
+    ['a KMS key that may not be used', refusal('AccessDeniedException', 'Access to KMS is not allowed')],
+    ['a KMS key that cannot decrypt', refusal('DecryptionFailure')],
+    ['a KMS key that is disabled', refusal('InvalidRequestException', 'The KMS key is disabled')],
+  ])('%s: access, and an enabled KMS key', async (_, error) => {
+    const { code, message } = await rejectionOf(readKey(refusedWith(error), 'secret', 'version-1'));
+    expect(code).toBe('VERSION_UNREADABLE');
+    expect(message).toContain(`Version version-1 cannot be read: ${error.name}: ${error.message}. ${PERMISSION}`);
+  });
+
+  test.each<[string, Error, string]>([
+    ['too many calls', refusal('ThrottlingException'), 'it passes by itself; try again in a minute'],
+    ['too many calls, by the status alone', refusal('Unnamed', 'no', 429), 'Too many calls at once'],
+    ['a service that fails', refusal('InternalServiceError', 'no', 500), 'It is AWS that fails'],
+    ['credentials that have expired', refusal('ExpiredTokenException'), 'get new ones (aws sso login'],
+    ['credentials that nobody knows', refusal('UnrecognizedClientException'), 'check which ones are in use'],
+    ['a call that is wrong', refusal('InvalidParameterException'), 'mend what the message names'],
+  ])('%s: nothing about access', async (_, error, advice) => {
+    const { code, message, cause } = await rejectionOf(readKey(refusedWith(error), 'secret', 'version-1'));
+    expect(code).toBe('VERSION_UNREADABLE');
+    expect(message).toContain(advice);
+    expect(message).not.toContain('Give the caller access');
+    expect(cause).toBe(error);
+  });
+
+  test('a value that is not there has an error of its own', async () => {
+    const missing = new ResourceNotFoundException({ message: 'no value', $metadata: {} });
+    const { code } = await rejectionOf(readKey(refusedWith(missing), 'secret', 'version-1'));
+    expect(code).toBe('VERSION_HAS_NO_VALUE');
+  });
+});
