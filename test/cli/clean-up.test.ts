@@ -1,7 +1,9 @@
+import { TagResourceCommand } from '@aws-sdk/client-secrets-manager';
+import { runAdopt } from '../../src/cli/commands/adopt.ts';
 import { runCleanUp } from '../../src/cli/commands/clean-up.ts';
 import type { OperatorSecrets } from '../../src/cli/dependencies.ts';
 import { stopServices } from '../local/running-service.ts';
-import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';
+import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
 import { operatorOf } from './operator.ts';
 
 afterEach(stopServices);
@@ -91,6 +93,35 @@ describe('the tag that a version never was in use', () => {
     await runCleanUp(operatorOf(ring).deps);
     expect(ring.labels).toMatchObject({ 3: 'mine' });
     expect(ring.secret.tags).toEqual([]);
+  });
+});
+
+describe('tags of versions that AWS has deleted', () => {
+  const gone = ['abandoned', 'rescued'].map((kind) => `pazpaz:${kind}:${'gone'.padEnd(36, '-')}`);
+
+  /** The ring, with a tag of either kind for a version that is gone and for one that is there, and one of somebody's. */
+  async function tagged(ring: TestRing): Promise<TestRing> {
+    const there = ['abandoned', 'rescued'].map((kind) => `pazpaz:${kind}:${ring.idOf(1)}`);
+    const Tags = [...gone, ...there, 'pazpaz:owner'].map((Key) => ({ Key, Value: '2020-01-01' }));
+    await ring.client.send(new TagResourceCommand({ SecretId: SECRET, Tags }));
+    return ring;
+  }
+
+  const keys = (ring: TestRing) => ring.secret.tags.map(({ Key }) => Key.replace(/^pazpaz:/, '')).sort();
+
+  test('of both kinds go when rotate --clean-up writes one, and no other tag does', async () => {
+    const ring = await tagged(await halfRotated());
+    await runCleanUp(operatorOf(ring).deps);
+    const [one, three] = [ring.idOf(1), ring.idOf(3)];
+    expect(keys(ring)).toEqual([`abandoned:${one}`, `abandoned:${three}`, 'owner', `rescued:${one}`].sort());
+  });
+
+  test('of both kinds go when adopt --version-id writes one', async () => {
+    const ring = await tagged(await ringWith(1, current(2)));
+    await ring.put(keyOf(9).toString('base64'), undefined, ['mine']);
+    await runAdopt(operatorOf(ring).deps, { versionId: ring.idOf(3) });
+    const [one, three] = [ring.idOf(1), ring.idOf(3)];
+    expect(keys(ring)).toEqual([`abandoned:${one}`, 'owner', `rescued:${one}`, `rescued:${three}`].sort());
   });
 });
 

@@ -3,13 +3,12 @@ import type { KeyNumber } from '../../keyring/key-number.ts';
 import type { RingState } from '../../keyring/ring-state.ts';
 import { retiredKeys } from '../../keyring/retired-tag.ts';
 import { adopt } from '../../steps/adopt.ts';
-import { refused } from '../../steps/aws-error.ts';
 import { attachNextNumber, requireFreeSlots } from '../../steps/numbering.ts';
 import { hasValue } from '../../steps/read-key.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { finishIncoming, slotsForIncoming } from './incoming.ts';
 import { describedRing, keyOrNone, onFreshRing, requireSlots, versionOfKey, type DescribedRing } from './ring.ts';
-import { rescuedTag } from './version-tags.ts';
+import { rescuedTag, tagVersion } from './version-tags.ts';
 import { listVersions } from './versions.ts';
 
 export interface AdoptOptions {
@@ -61,7 +60,7 @@ async function rescue(deps: CommandDependencies, versionId: string): Promise<Key
     // It had its number at the first look, and somebody has retired it since.
     requireNotRetired(secret, versionId);
     requireFreeSlots(ring, 1);
-    await remember(deps, versionId);
+    await tagVersion(deps, secret.Tags, rescuedTag(versionId, deps.now()));
     const rescued = await attachNextNumber(deps, deps.secretId, ring, versionId);
     number = rescued.numberOf.get(versionId);
     return rescued;
@@ -69,13 +68,6 @@ async function rescue(deps: CommandDependencies, versionId: string): Promise<Key
   if (number === undefined)
     throw new KeyRotationError('NUMBER_LOST', `Version ${versionId} has lost its number again.`);
   return number;
-}
-
-async function remember(deps: CommandDependencies, versionId: string): Promise<void> {
-  const Tags = [rescuedTag(versionId, deps.now())];
-  await deps.secrets.tagResource({ SecretId: deps.secretId, Tags }).catch((error: unknown) => {
-    throw refused('TagResource', deps.secretId, error);
-  });
 }
 
 /** The number under which this version's key can be read already: its own, or that of a copy. */

@@ -1,10 +1,7 @@
-import type { Tag } from '@aws-sdk/client-secrets-manager';
-import { refused } from '../../steps/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { detachLabel } from './labels.ts';
 import { describedRing, stateChanged, type DescribedRing } from './ring.ts';
-import { listVersions } from './versions.ts';
-import { abandonedTag, abandonedTagKey, abandonedVersions } from './version-tags.ts';
+import { abandonedTag, tagVersion } from './version-tags.ts';
 
 export interface CleanUpResult {
   /** The version from which `AWSPENDING` was taken; absent: there was nothing to clean up. */
@@ -32,7 +29,7 @@ export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResu
   // Only now can nobody promote it any more. A tag from before would say of a key in use that it never was.
   const after = await describedRing(deps);
   requireNotFinished(after.ring.current, pending);
-  if (hasNoLabel(after, pending)) await remember(deps, after.secret.Tags, pending);
+  if (hasNoLabel(after, pending)) await tagVersion(deps, after.secret.Tags, abandonedTag(pending, deps.now()));
   return { versionId: pending };
 }
 
@@ -43,22 +40,4 @@ function requireNotFinished(current: string | undefined, pending: string): void 
 /** `AWSPENDING`, which was just taken off, may be shown for a moment longer. */
 function hasNoLabel({ ring }: DescribedRing, versionId: string): boolean {
   return (ring.stages[versionId] ?? []).every((label) => label === 'AWSPENDING');
-}
-
-async function remember(deps: CommandDependencies, tags: readonly Tag[] | undefined, versionId: string): Promise<void> {
-  await forgetDeleted(deps, tags);
-  const Tags = [abandonedTag(versionId, deps.now())];
-  await deps.secrets.tagResource({ SecretId: deps.secretId, Tags }).catch((error: unknown) => {
-    throw refused('TagResource', deps.secretId, error);
-  });
-}
-
-/** Tags of versions that AWS has deleted meanwhile go, so that they never fill a secret's 50. */
-async function forgetDeleted(deps: CommandDependencies, tags: readonly Tag[] | undefined): Promise<void> {
-  const existing = new Set((await listVersions(deps)).map(({ VersionId }) => VersionId));
-  const TagKeys = [...abandonedVersions(tags)].filter((id) => !existing.has(id)).map(abandonedTagKey);
-  if (TagKeys.length === 0) return;
-  await deps.secrets.untagResource({ SecretId: deps.secretId, TagKeys }).catch((error: unknown) => {
-    throw refused('UntagResource', deps.secretId, error);
-  });
 }

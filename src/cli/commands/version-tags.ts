@@ -1,5 +1,9 @@
 import type { Tag } from '@aws-sdk/client-secrets-manager';
+import { refused } from '../../steps/aws-error.ts';
+import type { CommandDependencies } from '../dependencies.ts';
+import { listVersions } from './versions.ts';
 
+/** Tags that say something of one version. They go once AWS has deleted it, so that they never fill a secret's 50. */
 const ABANDONED = 'pazpaz:abandoned:';
 const RESCUED = 'pazpaz:rescued:';
 
@@ -13,11 +17,6 @@ export function abandonedVersions(tags: readonly Tag[] | undefined): ReadonlySet
   return versionsUnder(ABANDONED, tags);
 }
 
-/** Its tag. */
-export function abandonedTagKey(versionId: string): string {
-  return `${ABANDONED}${versionId}`;
-}
-
 /** Remembers of a version that it got its number late, so that nobody takes that for a label moved by hand. */
 export function rescuedTag(versionId: string, now: Date): Tag {
   return { Key: `${RESCUED}${versionId}`, Value: now.toISOString() };
@@ -26,6 +25,28 @@ export function rescuedTag(versionId: string, now: Date): Tag {
 /** The versions that are so remembered. */
 export function rescuedVersions(tags: readonly Tag[] | undefined): ReadonlySet<string> {
   return versionsUnder(RESCUED, tags);
+}
+
+/** Writes a tag of a version, after those are gone, of either kind, whose version AWS has deleted meanwhile. */
+export async function tagVersion(deps: CommandDependencies, tags: readonly Tag[] | undefined, tag: Tag): Promise<void> {
+  const { secrets, secretId } = deps;
+  const existing = (await listVersions(deps)).map(({ VersionId }) => VersionId ?? '');
+  const TagKeys = outdatedTags(tags, new Set(existing));
+  if (TagKeys.length > 0) {
+    await secrets.untagResource({ SecretId: secretId, TagKeys: [...TagKeys] }).catch((error: unknown) => {
+      throw refused('UntagResource', secretId, error);
+    });
+  }
+  await secrets.tagResource({ SecretId: secretId, Tags: [tag] }).catch((error: unknown) => {
+    throw refused('TagResource', secretId, error);
+  });
+}
+
+/** Tags of either kind whose version is gone. */
+function outdatedTags(tags: readonly Tag[] | undefined, existing: ReadonlySet<string>): readonly string[] {
+  return [ABANDONED, RESCUED].flatMap((prefix) =>
+    [...versionsUnder(prefix, tags)].filter((id) => !existing.has(id)).map((id) => `${prefix}${id}`),
+  );
 }
 
 function versionsUnder(prefix: string, tags: readonly Tag[] | undefined): ReadonlySet<string> {
