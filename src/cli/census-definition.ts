@@ -24,7 +24,7 @@ export const CENSUS: CommandDefinition<CensusFlags> = {
     const database = databaseOf(flags, world);
     if (flags.headers === true) {
       const columns = await headerCensus(database, specs);
-      return { result: { isEstimate: true, columns }, lines: () => columns.flatMap(headerLines), isReadOnly: true };
+      return { result: { isEstimate: true, columns }, lines: () => columns.flatMap(headerLines), hidesChanges: true };
     }
     const keys = await ringOf(session);
     const columns = await census(database, specs, keys);
@@ -33,7 +33,7 @@ export const CENSUS: CommandDefinition<CensusFlags> = {
       result: { isEstimate: false, currentNumber: current ?? 0, columns },
       lines: () => [...columns.flatMap((count) => censusLines(count, current)), ...advice(columns)],
       exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
-      isReadOnly: true,
+      hidesChanges: true,
       suggests: true,
     };
   },

@@ -11,8 +11,8 @@ export interface Finished {
   readonly result: object;
   readonly lines: (paint: Paint) => readonly string[];
   readonly exitCode?: ExitCode;
-  /** Whether the changes are to be listed: yes, unless it only reads. */
-  readonly isReadOnly?: boolean;
+  /** Its lines say all: the secret's changes are not listed, and a dry run prints the lines as well. */
+  readonly hidesChanges?: boolean;
   /** Whether its texts name further commands, which then get the options of this one. Not those of other people. */
   readonly suggests?: boolean;
 }

@@ -31,7 +31,7 @@ export const ENCRYPT: CommandDefinition<CryptFlags> = {
       return Promise.resolve({
         result: { ciphertext, keyNumber: usage?.keyNumber ?? 0 },
         lines: () => [ciphertext],
-        isReadOnly: true,
+        hidesChanges: true,
       });
     });
   },
@@ -44,15 +44,20 @@ export const DECRYPT: CommandDefinition<CryptFlags> = {
     'Takes what a column shows: base64 of a text column, \\x… of a bytea column as psql prints it, or older text (vN:…, JSON). Prints the plaintext: mind who sees the screen.',
   examples: ['pazpaz-keys decrypt --context patients:7:notes < value.txt'],
   setUp: (command) => command.option(...CONTEXT, ''),
-  run: async (session, { context }, _, world) => {
+  run: async (session, { context, json = false }, _, world) => {
     const row = rowBytes((await standardInput(world, 'pazpaz-keys decrypt < value.txt')).toString('utf8'));
     return withRing(session, async (ring) => {
       const plaintext = await ring.decryptField(row, context);
       const shown = world.stdout.isTTY === true ? printable(plaintext) : plaintext;
-      return { result: { plaintext }, lines: () => [shown], isReadOnly: true };
+      // JSON escapes what a terminal would obey, so there nothing is replaced.
+      if (shown !== plaintext && !json) session.warn(REPLACED);
+      return { result: { plaintext }, lines: () => [shown], hidesChanges: true };
     });
   },
 };
+
+const REPLACED =
+  "The text has characters that a terminal would obey, or that show nothing (tabs and marks of direction among them): each is shown as '?'. To have them as they are, send the output to a file, or take --json.";
 
 async function standardInput({ stdin }: World, example: string): Promise<Buffer> {
   if (stdin.isTTY === true) wrongUsage(`Give the value on standard input: ${example}.`);

@@ -28,5 +28,3 @@ export function addCommands(program: Command, execute: Execute, census: Census):
   addCommand(program, ENCRYPT, execute);
   addCommand(program, DECRYPT, execute);
 }
-
-export { noCensus } from './commands/census.ts';

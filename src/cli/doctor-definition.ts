@@ -31,6 +31,6 @@ export const DOCTOR: CommandDefinition<object> = {
         return why === undefined ? rotationFunctionOf(functionArn, options) : unknown(why);
       },
     });
-    return { result, lines: (paint) => doctorLines(result, paint), exitCode, isReadOnly: true, suggests: true };
+    return { result, lines: (paint) => doctorLines(result, paint), exitCode, hidesChanges: true, suggests: true };
   },
 };

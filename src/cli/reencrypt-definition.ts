@@ -79,7 +79,7 @@ function finished(columns: readonly ReencryptReport[], asked: number): Finished 
       ...(isFinished ? [] : ['Stopped. What is done stays done: the same command goes on from here.']),
     ],
     exitCode: isFinished && isClean ? 0 : 1,
-    isReadOnly: true,
+    hidesChanges: true,
   };
 }
 
@@ -111,7 +111,7 @@ function dryRun(columns: readonly ColumnCensus[], target: number): Finished {
       'Dry run: nothing was changed.',
     ],
     exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
-    isReadOnly: true,
+    hidesChanges: true,
   };
 }
 

@@ -9,7 +9,7 @@ import { completionScript, SHELLS } from './completion.ts';
 import { DESCRIBED_COMMANDS, jsonSchema } from './json-schema.ts';
 import { exitCodeOf, type ExitCode } from './exit-code.ts';
 import { changeLines } from './screen/changes.ts';
-import { paintFor, printable } from './screen/paint.ts';
+import { paintFor, printable, printableJson } from './screen/paint.ts';
 import { wrapped } from './screen/table.ts';
 import { openSession, requireSettings, type CommonOptions, type Session } from './session.ts';
 import { allSpelledOut, spelledOut } from './suggested.ts';
@@ -122,10 +122,10 @@ function printFinished(world: World, finished: Finished, session: Session, optio
   const { changes, warnings } = trail(session, options);
   warn(world, warnings);
   const lines =
-    isDryRun && finished.isReadOnly !== true ? [] : finished.lines(paintFor(world.stdout, world.environment));
+    isDryRun && finished.hidesChanges !== true ? [] : finished.lines(paintFor(world.stdout, world.environment));
   print(world, [
     ...(finished.suggests === true ? lines.map((line) => spelledOut(line, options)) : lines),
-    ...(finished.isReadOnly === true ? [] : changeLines(changes, isDryRun)),
+    ...(finished.hidesChanges === true ? [] : changeLines(changes, isDryRun)),
   ]);
 }
 
@@ -155,5 +155,5 @@ function print(world: World, lines: readonly string[]): void {
 }
 
 function printJson(world: World, value: object): void {
-  world.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+  world.stdout.write(`${printableJson(JSON.stringify(value, undefined, 2))}\n`);
 }

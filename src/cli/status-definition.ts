@@ -8,6 +8,6 @@ export const STATUS: CommandDefinition<object> = {
   examples: ['pazpaz-keys status --secret-id pazpaz/encryption-key-v1'],
   run: async ({ deps }) => {
     const status = await runStatus(deps);
-    return { result: status, lines: (paint) => statusLines(status, paint), isReadOnly: true, suggests: true };
+    return { result: status, lines: (paint) => statusLines(status, paint), hidesChanges: true, suggests: true };
   },
 };

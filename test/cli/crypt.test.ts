@@ -3,7 +3,7 @@ import { KeyMaterial } from '../../src/keyring/key-material.ts';
 import { toKeyNumber } from '../../src/keyring/key-number.ts';
 import { stopServices } from '../local/running-service.ts';
 import { current, keyOf, previous, ringWith } from '../rotation/ring.ts';
-import { giveCredentials, pazpazKeys } from './operator.ts';
+import { giveCredentials, pazpazKeys, type Surroundings } from './operator.ts';
 
 beforeAll(giveCredentials);
 afterEach(stopServices);
@@ -46,6 +46,41 @@ describe('encrypt and decrypt', () => {
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
     expect(stderr).toContain('TAMPERED_OR_WRONG_CONTEXT');
     expect(stderr).not.toContain(row);
+  });
+
+  describe('a text with characters that a terminal would obey, or that show nothing', () => {
+    // A colour of a terminal, one of its one-character commands, a mark of direction, and one beyond U+FFFF.
+    const MARKED = 'a\u001b[31mb\u009bc\u202ed\u{e0001}e\nf';
+
+    async function decrypted(text: string, around: Surroundings, ...args: readonly string[]) {
+      const ring = await ringWith(current(1));
+      const { stdout: stdin } = await pazpazKeys(ring, ['encrypt', ...CONTEXT], { stdin: text });
+      return pazpazKeys(ring, ['decrypt', ...CONTEXT, ...args], { ...around, stdin });
+    }
+
+    test('is shown on a terminal without them, which is said on standard error', async () => {
+      const { stdout, stderr, exitCode } = await decrypted(MARKED, { isOnTerminal: true });
+      expect({ stdout, exitCode }).toEqual({ stdout: 'a?[31mb?c?d?e\nf\n', exitCode: 0 });
+      expect(stderr).toContain('warning: The text has characters that a terminal would obey');
+      expect(stderr).toContain("shown as '?'");
+    });
+
+    test('goes elsewhere as it is, and nothing is said', async () => {
+      expect(await decrypted(MARKED, {})).toEqual({ stdout: `${MARKED}\n`, stderr: '', exitCode: 0 });
+    });
+
+    test('is in JSON as it is, in escapes, and nothing is warned of', async () => {
+      const { stdout, stderr } = await decrypted(MARKED, { isOnTerminal: true }, '--json');
+      expect(JSON.parse(stdout)).toMatchObject({ result: { plaintext: MARKED }, warnings: [] });
+      expect(stdout).not.toMatch(/[^\n\P{Cc}]|\p{Cf}/u);
+      expect(stdout).toContain('\\u001b[31mb\\u009bc\\u202ed\\udb40\\udc01e');
+      expect(stderr).toBe('');
+    });
+
+    test('no other text is warned of', async () => {
+      const around = { isOnTerminal: true };
+      expect(await decrypted('שלום\nPatient', around)).toEqual({ stdout: 'שלום\nPatient\n', stderr: '', exitCode: 0 });
+    });
   });
 
   test('encrypt refuses bytes that decrypt could not give back', async () => {

@@ -79,19 +79,21 @@ export interface Surroundings {
   readonly census?: Census;
   /** Milliseconds by which this machine's clock is ahead of the service's. */
   readonly clockError?: number;
+  /** Standard output is a terminal. */
+  readonly isOnTerminal?: boolean;
   /** Default: the ring's service. */
   readonly endpoint?: string;
 }
 
 /** Runs `pazpaz-keys` with these arguments against the ring's service, within this process. */
 export async function pazpazKeys(ring: TestRing, args: readonly string[], around: Surroundings = {}): Promise<Ran> {
-  const { stdin = '', answers, environment = {}, census, clockError = 0, endpoint } = around;
+  const { stdin = '', answers, environment = {}, census, clockError = 0, isOnTerminal = false, endpoint } = around;
   const out = { stdout: '', stderr: '' };
   const waiting = [...(answers ?? [])];
   const isTTY = answers !== undefined;
   const world: World = {
     environment: { SECRETS_MANAGER_KEY_NAME: SECRET, AWS_REGION: 'us-east-1', ...environment },
-    stdout: { write: (text) => (out.stdout += text) },
+    stdout: { write: (text) => (out.stdout += text), isTTY: isOnTerminal },
     stderr: { write: (text) => (out.stderr += text), isTTY },
     stdin: Object.assign(Readable.from([stdin]), { isTTY }),
     ask: (question) => {

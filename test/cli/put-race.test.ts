@@ -3,7 +3,7 @@ import { INCOMING_LABEL } from '../../src/cli/commands/incoming.ts';
 import { runPut, runPutNotCurrent } from '../../src/cli/commands/put.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
 import { runStatus } from '../../src/cli/commands/status.ts';
-import { noCensus } from '../../src/cli/definitions.ts';
+import { noCensus } from '../../src/cli/commands/census.ts';
 import type { OperatorSecrets } from '../../src/cli/dependencies.ts';
 import { stopServices } from '../local/running-service.ts';
 import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';

@@ -2,7 +2,7 @@ import { runPutNotCurrent } from '../../src/cli/commands/put.ts';
 import { runRestore } from '../../src/cli/commands/restore.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
 import { retiredKeys } from '../../src/keyring/retired-tag.ts';
-import { noCensus } from '../../src/cli/definitions.ts';
+import { noCensus } from '../../src/cli/commands/census.ts';
 import type { CommandDependencies } from '../../src/cli/dependencies.ts';
 import { toKeyNumber } from '../../src/keyring/key-number.ts';
 import { stopServices } from '../local/running-service.ts';

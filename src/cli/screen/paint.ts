@@ -29,5 +29,19 @@ export function paintFor(screen: Screen, environment: Readonly<Record<string, st
  * what stands around it. Line breaks stay.
  */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) => (character === '\n' ? '\n' : '?'));
+  return text.replace(UNPRINTABLE, (character) => (character === '\n' ? '\n' : '?'));
 }
+
+/** The same for JSON, where each has an escape: what is parsed from it stays as it is. */
+export function printableJson(json: string): string {
+  return json.replace(UNPRINTABLE, (character) => (character === '\n' ? '\n' : inEscapes(character)));
+}
+
+/** `\u009b`; two of them beyond U+FFFF. */
+function inEscapes(character: string): string {
+  return Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
+    .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
+    .join('');
+}
+
+const UNPRINTABLE = /[\p{Cc}\p{Cf}]/gu;
