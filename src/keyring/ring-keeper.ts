@@ -183,6 +183,8 @@ export class RingKeeper {
       const description = await this.calls.run('DescribeSecret', (signal) => source.describe(signal));
       if (description.DeletedDate !== undefined) throw deleted(settings.secretId);
       const ring = ringState(description.VersionIdsToStages);
+      // Believed, it would make every row whose key is not at hand one whose key was never issued.
+      if (ring.current === undefined && this.#ring?.current !== undefined) throw lostCurrentKey(settings.secretId);
       this.keys.setNumbers(ring);
       this.#ring = ring;
       this.#isReplica = isReplica(description);
@@ -280,6 +282,15 @@ function noCurrentKey(secretId: string): KeyRotationError {
     'NO_CURRENT_KEY',
     `The secret '${secretId}' exists, but has no current key yet. Its first rotation makes one: wait for it, or start ` +
       `it with 'aws secretsmanager rotate-secret --secret-id ${secretId}'; then open the ring again.`,
+  );
+}
+
+/** A secret never loses its current key, so an answer that says so is no word on any of its numbers. */
+function lostCurrentKey(secretId: string): KeyRotationError {
+  return new KeyRotationError(
+    'NO_CURRENT_KEY',
+    `The answer for the secret '${secretId}' names no current key, although an earlier one did: it is not believed. Check ` +
+      'what answers in the place of AWS Secrets Manager, and whether the secret was deleted and made anew.',
   );
 }
 

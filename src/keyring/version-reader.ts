@@ -120,5 +120,9 @@ export class VersionReader {
 }
 
 function keyOf({ SecretString, SecretBinary }: SecretVersion): KeyMaterial {
+  // Secrets Manager has no version without a value to read, so this is no word on the key: it is asked for again soon.
+  if (SecretString === undefined && SecretBinary === undefined) {
+    throw new KeyRotationError('AWS_REFUSED', 'the answer of Secrets Manager holds no value');
+  }
   return readKeyValue({ SecretString, SecretBinary }).key;
 }

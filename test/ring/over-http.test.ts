@@ -1,92 +1,24 @@
 import { spawn } from 'node:child_process';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  CreateSecretCommand,
-  PutSecretValueCommand,
-  UpdateSecretVersionStageCommand,
-  type SecretsManagerClient,
-} from '@aws-sdk/client-secrets-manager';
 import { build } from 'esbuild';
-import type { ApplicationLogEntry } from '../../src/keyring/application-log.ts';
-import { encryptField } from '../../src/keyring/field.ts';
 import { KeyMaterial } from '../../src/keyring/key-material.ts';
-import { toKeyNumber } from '../../src/keyring/key-number.ts';
-import { KeyRing } from '../../src/keyring/key-ring.ts';
-import type { KeyRingOptions } from '../../src/keyring/ring-options.ts';
+import type { KeyRing } from '../../src/keyring/key-ring.ts';
 import { readVarint } from '../../src/keyring/varint.ts';
-import { everythingPrinted, spellingsOf } from '../keyring/secret-spellings.ts';
-import { clientOf, startService, stopServices, type RunningService } from '../local/running-service.ts';
+import { stopServices, type RunningService } from '../local/running-service.ts';
 import { rejectionOf } from './rejection-of.ts';
+import { SECRET } from './ring-world.ts';
+import { closeRingsOverHttp, open, rotate, rowUnder, serviceWithKeys } from './service-with-keys.ts';
 
-const SECRET = 'pazpaz/encryption-key-v1';
 const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
-const KEYS = [1, 2, 3].map(() => randomBytes(32));
 
-const rings: KeyRing[] = [];
-const servers: Server[] = [];
 afterEach(async () => {
-  for (const ring of rings.splice(0)) ring.close();
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
+  closeRingsOverHttp();
   await stopServices();
 });
-
-/** The real SDK against the local service, as an application uses it. */
-async function open(client: SecretsManagerClient, options: KeyRingOptions = {}, environmentKey?: KeyMaterial) {
-  const log: ApplicationLogEntry[] = [];
-  const ring = await KeyRing.open(
-    { keySource: 'aws', environment: 'staging', region: 'us-east-1', secretId: SECRET, environmentKey },
-    { client, logger: (entry) => log.push(entry), ...options },
-  );
-  rings.push(ring);
-  return { ring, log };
-}
-
-async function serviceWithKeys(count: number): Promise<RunningService> {
-  const service = await startService();
-  await service.client.send(new CreateSecretCommand({ Name: SECRET }));
-  for (let number = 1; number <= count; number += 1) await rotate(service.client, number);
-  service.service.calls.clear();
-  return service;
-}
-
-let currentVersion: string | undefined;
-async function rotate(client: SecretsManagerClient, number: number): Promise<void> {
-  const ClientRequestToken = randomUUID();
-  const SecretString = KEYS[number - 1]?.toString('base64') ?? '';
-  await client.send(
-    new PutSecretValueCommand({ SecretId: SECRET, ClientRequestToken, SecretString, VersionStages: ['AWSPENDING'] }),
-  );
-  await client.send(
-    new UpdateSecretVersionStageCommand({
-      SecretId: SECRET,
-      VersionStage: `key-v${number}`,
-      MoveToVersionId: ClientRequestToken,
-    }),
-  );
-  if (number > 1) {
-    await client.send(
-      new UpdateSecretVersionStageCommand({
-        SecretId: SECRET,
-        VersionStage: 'AWSCURRENT',
-        MoveToVersionId: ClientRequestToken,
-        RemoveFromVersionId: currentVersion,
-      }),
-    );
-  }
-  currentVersion = ClientRequestToken;
-}
-
-function rowUnder(number: number): Buffer {
-  return encryptField('note', KEYS[number - 1] ?? Buffer.alloc(0), 'a', { number: toKeyNumber(number) });
-}
 
 test('500 concurrent decryptions of one number not at hand cost one call', async () => {
   const { client, service } = await serviceWithKeys(2);
@@ -151,42 +83,6 @@ describe.each<[string, Parameters<RunningService['service']['faults']['set']>[0]
     const { log } = await open(client, { callTimeLimit: 300 }, KeyMaterial.fromBytes(randomBytes(32)));
     expect(log.map(({ event }) => event)).toEqual(['aws_unavailable_using_env_fallback']);
     expect(performance.now() - startedAt).toBeLessThan(2000);
-  });
-});
-
-const KEY_TEXT = KEYS[0]?.toString('base64') ?? '';
-describe.each([
-  ['no JSON, with a key in it', 200, `{"SecretString":"${KEY_TEXT}","VersionIdsToStages":`],
-  ['a bare key', 200, KEY_TEXT],
-  ['HTML', 200, `<html>${KEY_TEXT}</html>`],
-  ['HTML with status 502', 502, `<html>${KEY_TEXT}</html>`],
-  ['an error that quotes a key and is no JSON', 400, `{"__type": "${KEY_TEXT}`],
-  ['nothing', 200, ''],
-  ['null', 200, 'null'],
-  ['a list', 200, '[]'],
-  ['labels that are no list', 200, '{"VersionIdsToStages":{"a":null,"b":7}}'],
-  ['an endless wait', 0, ''],
-])('a service that answers rubbish: %s', (_what, status, body) => {
-  test('is an error of ours within the time limit, which shows nothing of the answer', async () => {
-    const server = createServer((_request, response) => {
-      if (status === 0) return;
-      response.writeHead(status, { 'Content-Type': 'application/x-amz-json-1.1' });
-      response.end(body);
-    }).listen(0, '127.0.0.1');
-    servers.push(server);
-    await once(server, 'listening');
-    const address = server.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    const client = clientOf(`http://127.0.0.1:${port}`);
-    const log: ApplicationLogEntry[] = [];
-    const options = { callTimeLimit: 300, logger: (entry: ApplicationLogEntry) => log.push(entry) };
-    const error = await rejectionOf(open(client, options));
-    await open(client, options, KeyMaterial.fromBytes(randomBytes(32)));
-    client.destroy();
-    expect(error.cause).toBeUndefined();
-    const printed = everythingPrinted(error) + JSON.stringify(log);
-    for (const spelling of spellingsOf(KEYS[0] ?? Buffer.alloc(0))) expect(printed).not.toContain(spelling);
-    expect(log.map(({ event }) => event)).toEqual(['aws_unavailable_using_env_fallback']);
   });
 });
 

@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { text } from 'node:stream/consumers';
+import type { ApplicationLogEntry } from '../../src/keyring/application-log.ts';
+import { encryptField } from '../../src/keyring/field.ts';
+import { KeyMaterial } from '../../src/keyring/key-material.ts';
+import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { errorOf } from '../keyring/error-of.ts';
+import { everythingPrinted, spellingsOf } from '../keyring/secret-spellings.ts';
+import { clientOf, post, stopServices } from '../local/running-service.ts';
+import { rejectionOf } from './rejection-of.ts';
+import { closeRings, RingWorld } from './ring-world.ts';
+import { closeRingsOverHttp, KEYS, open, rowUnder, serviceWithKeys } from './service-with-keys.ts';
+
+const servers: Server[] = [];
+afterEach(async () => {
+  closeRings();
+  closeRingsOverHttp();
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+  await stopServices();
+});
+
+const KEY = KEYS[0] ?? Buffer.alloc(0);
+const KEY_TEXT = KEY.toString('base64');
+
+const RUBBISH: readonly (readonly [string, number, string])[] = [
+  ['no JSON, with a key in it', 200, `{"SecretString":"${KEY_TEXT}","VersionIdsToStages":`],
+  ['a bare key', 200, KEY_TEXT],
+  ['HTML', 200, `<html>${KEY_TEXT}</html>`],
+  ['HTML with status 502', 502, `<html>${KEY_TEXT}</html>`],
+  ['an error that quotes a key and is no JSON', 400, `{"__type": "${KEY_TEXT}`],
+  ['nothing', 200, ''],
+  ['null', 200, 'null'],
+  ['an empty object', 200, '{}'],
+  ['a list', 200, '[]'],
+  ['labels that are no list', 200, '{"VersionIdsToStages":{"a":null,"b":7}}'],
+  ['labels of nobody', 200, '{"VersionIdsToStages":{"a":["key-v9"]}}'],
+  ['a key that is a number', 200, '{"SecretString":7,"VersionIdsToStages":[]}'],
+  ['an endless wait', 0, ''],
+];
+
+/** Answers as the service at `url` does, until it is told to answer rubbish. */
+async function serverInFrontOf(
+  url: string,
+  [, status, body]: (typeof RUBBISH)[number],
+): Promise<{ readonly url: string; readonly breaks: () => void; readonly mends: () => void }> {
+  let isBroken = false;
+  const server = createServer((request, response) => {
+    const answer = async () => {
+      const sent = await text(request);
+      if (isBroken && status === 0) return;
+      const good = isBroken
+        ? undefined
+        : await post(url, sent, { 'x-amz-target': String(request.headers['x-amz-target']) });
+      response.writeHead(good?.status ?? status, { 'Content-Type': 'application/x-amz-json-1.1' });
+      response.end(good === undefined ? body : await good.text());
+    };
+    void answer();
+  }).listen(0, '127.0.0.1');
+  servers.push(server);
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    breaks: () => {
+      isBroken = true;
+    },
+    mends: () => {
+      isBroken = false;
+    },
+  };
+}
+
+describe.each(RUBBISH)('a service that answers rubbish: %s', (...rubbish) => {
+  test('opens no ring within the time limit, or one with the key of the environment, and nothing of the answer is shown', async () => {
+    const service = await serverInFrontOf('', rubbish);
+    service.breaks();
+    const client = clientOf(service.url);
+    const log: ApplicationLogEntry[] = [];
+    const options = { callTimeLimit: 300, logger: (entry: ApplicationLogEntry) => log.push(entry) };
+    const error = await rejectionOf(open(client, options));
+    await open(client, options, KeyMaterial.fromBytes(randomBytes(32)));
+    client.destroy();
+    expect(error.cause).toBeUndefined();
+    const printed = everythingPrinted(error) + JSON.stringify(log);
+    for (const spelling of spellingsOf(KEY)) expect(printed).not.toContain(spelling);
+    expect(log.map(({ event }) => event)).toEqual(['aws_unavailable_using_env_fallback']);
+  });
+
+  test('lets requests of an open ring go on: what is not at hand is unavailable, no more', async () => {
+    const { url } = await serviceWithKeys(3);
+    const service = await serverInFrontOf(url, rubbish);
+    const client = clientOf(service.url);
+    const { ring, log } = await open(client, { callTimeLimit: 300 });
+    const row = ring.encryptField('note', 'a');
+    service.breaks();
+    const errors = [await rejectionOf(ring.refresh())];
+    expect(ring.encryptField('note', 'a')[0]).toBe(3);
+    expect(await ring.decryptField(row, 'a')).toBe('note');
+    for (const bytes of [rowUnder(1), rowUnder(99)]) {
+      const error = await rejectionOf(ring.decryptField(bytes, 'a'));
+      expect(error.code).toBe('KEY_UNAVAILABLE');
+      errors.push(error);
+    }
+    const printed = errors.map(everythingPrinted).join() + JSON.stringify(log);
+    for (const spelling of spellingsOf(KEY)) expect(printed).not.toContain(spelling);
+    service.mends();
+    // The first may join a refresh that was under way.
+    await ring.refresh().catch(() => ring.refresh());
+    client.destroy();
+  });
+});
+
+test('an answer without a value is asked for again soon, since it says nothing of the key', async () => {
+  const world = await RingWorld.withKeys(2);
+  const source = world.source();
+  let isBroken = true;
+  const ring = await world.open({
+    source: {
+      ...source,
+      read: (versionId, signal) =>
+        isBroken && versionId === world.versionIds.get(1) ? Promise.resolve({}) : source.read(versionId, signal),
+    },
+  });
+  const row = encryptField('note', world.material(1), 'a', { number: toKeyNumber(1) });
+  expect((await rejectionOf(ring.decryptField(row, 'a'))).code).toBe('KEY_UNAVAILABLE');
+  isBroken = false;
+  await world.clock.advance(5000);
+  expect(await ring.decryptField(row, 'a')).toBe('note');
+});
+
+test('an answer that names no current key, where one was named before, takes no number off the ring', async () => {
+  const world = await RingWorld.withKeys(3);
+  const source = world.source();
+  let isBroken = false;
+  const ring = await world.open({
+    source: { ...source, describe: (signal) => (isBroken ? Promise.resolve({}) : source.describe(signal)) },
+  });
+  isBroken = true;
+  expect((await rejectionOf(ring.refresh())).message).toContain('not believed');
+  const row = encryptField('note', world.material(1), 'a', { number: toKeyNumber(1) });
+  expect(await ring.decryptField(row, 'a')).toBe('note');
+  expect(ring.encryptField('note', 'a')[0]).toBe(3);
+  await world.clock.advance(25 * 3_600_000);
+  expect(errorOf(() => ring.encryptField('note', 'a')).code).toBe('KEY_TOO_OLD');
+});
