@@ -6,12 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { KeyMaterial } from '../../src/keyring/key-material.ts';
-import type { KeyRing } from '../../src/keyring/key-ring.ts';
-import { readVarint } from '../../src/keyring/varint.ts';
 import { stopServices, type RunningService } from '../local/running-service.ts';
 import { rejectionOf } from './rejection-of.ts';
 import { SECRET } from './ring-world.ts';
-import { closeRingsOverHttp, open, rotate, rowUnder, serviceWithKeys } from './service-with-keys.ts';
+import { closeRingsOverHttp, open, rowUnder, serviceWithKeys } from './service-with-keys.ts';
 
 const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
 
@@ -28,31 +26,6 @@ test('500 concurrent decryptions of one number not at hand cost one call', async
   const texts = await Promise.all(Array.from({ length: 500 }, () => ring.decryptField(row, 'a')));
   expect(new Set(texts)).toEqual(new Set(['note']));
   expect(service.calls.counts).toEqual({ GetSecretValue: 1 });
-});
-
-test('a rotation in the middle of a load of two processes loses no request', async () => {
-  const { client } = await serviceWithKeys(1);
-  const [one, other] = await Promise.all([open(client, { timeToLive: 1000 }), open(client, { timeToLive: 1000 })]);
-  const numbers = new Set<number | undefined>();
-  let failures = 0;
-  let isOver = false;
-  const load = async (writer: KeyRing, reader: KeyRing) => {
-    while (!isOver) {
-      const row = writer.encryptField('note', 'a');
-      numbers.add(readVarint(row));
-      if ((await reader.decryptField(row, 'a')) !== 'note') failures += 1;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  };
-  const requests = [load(one.ring, other.ring), load(other.ring, one.ring), load(one.ring, one.ring)];
-  await rotate(client, 2);
-  await until(() => numbers.has(2));
-  await rotate(client, 3);
-  await until(() => numbers.has(3));
-  isOver = true;
-  await Promise.all(requests);
-  expect(failures).toBe(0);
-  expect(numbers).toEqual(new Set([1, 2, 3]));
 });
 
 describe.each<[string, Parameters<RunningService['service']['faults']['set']>[0]]>([
