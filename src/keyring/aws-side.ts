@@ -27,7 +27,9 @@ export async function openAwsSide(settings: AwsSettings, times: RingTimes, optio
 
   const source =
     options.source ??
-    (options.client === undefined ? await sourceInRegion(region, secretId) : await sourceOf(options.client, secretId));
+    (options.client === undefined
+      ? await sourceInRegion(region, secretId, times.callTimeLimit)
+      : await sourceOf(options.client, secretId));
   let check: EnvironmentKeyCheck | undefined;
   const keeper = new RingKeeper({ settings, source, times, clock, random, log, onRefreshed: () => void check?.run() });
   if (environmentKey !== undefined) {

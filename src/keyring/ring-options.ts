@@ -19,7 +19,10 @@ export interface KeyRingOptions {
    * 86,400,000, a day. Decrypting is not limited.
    */
   readonly maxKeyAge?: number;
-  /** Milliseconds that one call to AWS may take, its retries included: 1 to 60,000. Default: 5,000. */
+  /**
+   * Milliseconds that one call to AWS may take, its retries included: 1 to 60,000. Default: 5,000. The ring's own client
+   * gives up a request that gets no answer after three fifths of it, and makes another.
+   */
   readonly callTimeLimit?: number;
   /** Whether data written before this system is read as well; its context is not checked. Default: true. */
   readonly legacy?: boolean;

@@ -42,14 +42,22 @@ export async function sourceOf(client: SecretsManagerClient, secretId: string): 
   };
 }
 
-/** The secret over a client of its own, with the SDK's usual credentials. */
-export async function sourceInRegion(region: string, secretId: string): Promise<SecretSource> {
+/**
+ * The secret over a client of its own, with the SDK's usual credentials. `timeLimit`: milliseconds that a call has in
+ * all, of which one request gets so many that a second one fits in.
+ */
+export async function sourceInRegion(region: string, secretId: string, timeLimit: number): Promise<SecretSource> {
   const { SecretsManagerClient: Client } = await import('@aws-sdk/client-secrets-manager');
   const client = new Client({
     region,
     maxAttempts: 3,
-    // Without these the SDK waits for ever for an endpoint that takes the connection and never answers.
-    requestHandler: { connectionTimeout: 1000, requestTimeout: 3000 },
+    // Without these the SDK waits for ever for an endpoint that takes the connection and never answers, and without
+    // the last of them it only writes a warning of its own to the console.
+    requestHandler: {
+      connectionTimeout: timeLimit * 0.2,
+      requestTimeout: timeLimit * 0.6,
+      throwOnRequestTimeout: true,
+    },
   });
   return {
     ...(await sourceOf(client, secretId)),

@@ -6,15 +6,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { KeyMaterial } from '../../src/keyring/key-material.ts';
+import { KeyRing } from '../../src/keyring/key-ring.ts';
 import { stopServices, type RunningService } from '../local/running-service.ts';
 import { rejectionOf } from './rejection-of.ts';
 import { SECRET } from './ring-world.ts';
+import { closeServersInFront, serverInFrontOf } from './server-in-front.ts';
 import { closeRingsOverHttp, open, rowUnder, serviceWithKeys } from './service-with-keys.ts';
 
 const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
 
 afterEach(async () => {
   closeRingsOverHttp();
+  closeServersInFront();
   await stopServices();
 });
 
@@ -26,6 +29,33 @@ test('500 concurrent decryptions of one number not at hand cost one call', async
   const texts = await Promise.all(Array.from({ length: 500 }, () => ring.decryptField(row, 'a')));
   expect(new Set(texts)).toEqual(new Set(['note']));
   expect(service.calls.counts).toEqual({ GetSecretValue: 1 });
+});
+
+describe("the ring's own client", () => {
+  const { env } = process;
+  afterEach(() => {
+    process.env = env;
+    jest.restoreAllMocks();
+  });
+
+  test('asks again where a request gets no answer, within the time limit of the call', async () => {
+    const { url } = await serviceWithKeys(1);
+    let requests = 0;
+    const front = await serverInFrontOf(url, () => {
+      requests += 1;
+      return requests === 1 ? { status: 0, body: '' } : undefined;
+    });
+    process.env = { ...env, ...CREDENTIALS, AWS_ENDPOINT_URL: front };
+    const warn = jest.spyOn(console, 'warn');
+    const ring = await KeyRing.open(
+      { keySource: 'aws', environment: 'staging', region: 'us-east-1', secretId: SECRET, environmentKey: undefined },
+      { callTimeLimit: 2000, logger: () => undefined },
+    );
+    expect(await ring.decryptField(ring.encryptField('note'))).toBe('note');
+    ring.close();
+    expect(requests).toBe(3);
+    expect(warn).not.toHaveBeenCalled();
+  });
 });
 
 describe.each<[string, Parameters<RunningService['service']['faults']['set']>[0]]>([

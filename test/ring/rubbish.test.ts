@@ -1,26 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import { text } from 'node:stream/consumers';
 import type { ApplicationLogEntry } from '../../src/keyring/application-log.ts';
 import { encryptField } from '../../src/keyring/field.ts';
 import { KeyMaterial } from '../../src/keyring/key-material.ts';
 import { toKeyNumber } from '../../src/keyring/key-number.ts';
 import { errorOf } from '../keyring/error-of.ts';
 import { everythingPrinted, spellingsOf } from '../keyring/secret-spellings.ts';
-import { clientOf, post, stopServices } from '../local/running-service.ts';
+import { clientOf, stopServices } from '../local/running-service.ts';
 import { rejectionOf } from './rejection-of.ts';
 import { closeRings, RingWorld } from './ring-world.ts';
+import { closeServersInFront, serverInFrontOf } from './server-in-front.ts';
 import { closeRingsOverHttp, KEYS, open, rowUnder, serviceWithKeys } from './service-with-keys.ts';
 
-const servers: Server[] = [];
 afterEach(async () => {
   closeRings();
   closeRingsOverHttp();
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
+  closeServersInFront();
   await stopServices();
 });
 
@@ -43,44 +37,9 @@ const RUBBISH: readonly (readonly [string, number, string])[] = [
   ['an endless wait', 0, ''],
 ];
 
-/** Answers as the service at `url` does, until it is told to answer rubbish. */
-async function serverInFrontOf(
-  url: string,
-  [, status, body]: (typeof RUBBISH)[number],
-): Promise<{ readonly url: string; readonly breaks: () => void; readonly mends: () => void }> {
-  let isBroken = false;
-  const server = createServer((request, response) => {
-    const answer = async () => {
-      const sent = await text(request);
-      if (isBroken && status === 0) return;
-      const good = isBroken
-        ? undefined
-        : await post(url, sent, { 'x-amz-target': String(request.headers['x-amz-target']) });
-      response.writeHead(good?.status ?? status, { 'Content-Type': 'application/x-amz-json-1.1' });
-      response.end(good === undefined ? body : await good.text());
-    };
-    void answer();
-  }).listen(0, '127.0.0.1');
-  servers.push(server);
-  await once(server, 'listening');
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  return {
-    url: `http://127.0.0.1:${port}`,
-    breaks: () => {
-      isBroken = true;
-    },
-    mends: () => {
-      isBroken = false;
-    },
-  };
-}
-
-describe.each(RUBBISH)('a service that answers rubbish: %s', (...rubbish) => {
+describe.each(RUBBISH)('a service that answers rubbish: %s', (_what, status, body) => {
   test('opens no ring within the time limit, or one with the key of the environment, and nothing of the answer is shown', async () => {
-    const service = await serverInFrontOf('', rubbish);
-    service.breaks();
-    const client = clientOf(service.url);
+    const client = clientOf(await serverInFrontOf('', () => ({ status, body })));
     const log: ApplicationLogEntry[] = [];
     const options = { callTimeLimit: 300, logger: (entry: ApplicationLogEntry) => log.push(entry) };
     const error = await rejectionOf(open(client, options));
@@ -94,11 +53,11 @@ describe.each(RUBBISH)('a service that answers rubbish: %s', (...rubbish) => {
 
   test('lets requests of an open ring go on: what is not at hand is unavailable, no more', async () => {
     const { url } = await serviceWithKeys(3);
-    const service = await serverInFrontOf(url, rubbish);
-    const client = clientOf(service.url);
+    let isBroken = false;
+    const client = clientOf(await serverInFrontOf(url, () => (isBroken ? { status, body } : undefined)));
     const { ring, log } = await open(client, { callTimeLimit: 300 });
     const row = ring.encryptField('note', 'a');
-    service.breaks();
+    isBroken = true;
     const errors = [await rejectionOf(ring.refresh())];
     expect(ring.encryptField('note', 'a')[0]).toBe(3);
     expect(await ring.decryptField(row, 'a')).toBe('note');
@@ -109,7 +68,7 @@ describe.each(RUBBISH)('a service that answers rubbish: %s', (...rubbish) => {
     }
     const printed = errors.map(everythingPrinted).join() + JSON.stringify(log);
     for (const spelling of spellingsOf(KEY)) expect(printed).not.toContain(spelling);
-    service.mends();
+    isBroken = false;
     // The first may join a refresh that was under way.
     await ring.refresh().catch(() => ring.refresh());
     client.destroy();

@@ -47,7 +47,7 @@ export async function serviceWithKeys(count: number): Promise<RunningService> {
 let currentVersion: string | undefined;
 
 /** Adds the key of that number and makes it current, with the calls of a rotation. */
-export async function rotate(client: SecretsManagerClient, number: number): Promise<void> {
+async function rotate(client: SecretsManagerClient, number: number): Promise<void> {
   const ClientRequestToken = randomUUID();
   const SecretString = KEYS[number - 1]?.toString('base64') ?? '';
   await client.send(
