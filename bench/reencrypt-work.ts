@@ -1,0 +1,47 @@
+import { text } from 'node:stream/consumers';
+import { reencrypt } from '../src/data/reencrypt.ts';
+import { RingKeys } from '../src/data/ring-keys.ts';
+import { SPEC, twoKeys } from './reencrypt-table.ts';
+
+/** What a process is told. */
+export interface Orders {
+  readonly url: string;
+  /** In base64. */
+  readonly keys: readonly string[];
+  /** Rows of the table. It collects garbage at the first batch, at each quarter of these rows and at the end; `undefined`: never. */
+  readonly collectAlong: number | undefined;
+}
+
+/** What it says at its end. */
+export interface Spent {
+  /** Most memory that it had at any time, as the operating system counts it. */
+  readonly highestResident: number;
+  /** Bytes in use right after each collection. */
+  readonly inUse: readonly number[];
+  /** Seconds of processor time. */
+  readonly processorTime: number;
+}
+
+/** The work of one process: database and keys come over standard input, what it spent goes over standard output. */
+export async function work(): Promise<void> {
+  const { url, keys, collectAlong } = JSON.parse(await text(process.stdin)) as Orders;
+  const ring = await RingKeys.open(twoKeys(keys), 'bench');
+  const inUse: number[] = [];
+  const look = () => {
+    globalThis.gc?.();
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    inUse.push(heapUsed + arrayBuffers);
+  };
+  const onBatch = ({ readRows }: { readonly readRows: number }) => {
+    if (collectAlong !== undefined && inUse.length < 4 && readRows >= (collectAlong / 4) * inUse.length) look();
+  };
+  await reencrypt({ url }, [SPEC], ring, collectAlong === undefined ? {} : { onBatch });
+  if (collectAlong !== undefined) look();
+  const { user, system } = process.cpuUsage();
+  const spent: Spent = {
+    highestResident: process.resourceUsage().maxRSS * 1024,
+    inUse,
+    processorTime: (user + system) / 1e6,
+  };
+  process.stdout.write(JSON.stringify(spent));
+}
