@@ -54,7 +54,7 @@ export class Application {
     this.#isStopped = true;
   }
 
-  /** Changes two rows in one transaction in any order, adds one, deletes one, or holds a lock for a while. */
+  /** Changes two rows in one transaction in any order, adds one, deletes one, or holds one for a while as it is. */
   async #act(client: pg.Client): Promise<void> {
     const written = new Map<number, string | undefined>();
     const kind = this.#random.between(0, 12);
@@ -67,9 +67,12 @@ export class Application {
       const id = this.#someId();
       await client.query('DELETE FROM patients WHERE id = $1', [id]);
       written.set(id, undefined);
+    } else if (kind === 2) {
+      await client.query('SELECT FROM patients WHERE id = $1 FOR UPDATE', [this.#someId()]);
+      await sleep(this.#random.between(0, 20));
     } else {
       await this.#put(client, written, this.#someId());
-      if (kind < 4) await sleep(this.#random.between(0, 20));
+      if (kind < 5) await sleep(this.#random.between(0, 20));
       await this.#put(client, written, this.#someId());
     }
     await client.query('COMMIT');

@@ -95,12 +95,21 @@ describe('in any order of the statements of several processes and an application
               const running = current.run(gate, () => reencrypt(postgres, [SPEC], keys, { ...options, lanes }));
               await Promise.race([running, gate.died]);
             };
+            const late = new Set<number>();
             const writing = async () => {
-              for (const one of deeds) await act(clinic, texts, one, turnstile);
+              for (const one of deeds) await act(clinic, texts, late, one, turnstile);
             };
             await turnstile.runUntil(
               Promise.all([...workers.map((one, index) => run(`process ${index + 1}`, one)), writing()]),
             );
+
+            // One that lives to the end leaves nothing behind but what was written late, whoever else was killed.
+            const isDone = workers.some(({ diesAfter }) => diesAfter === undefined);
+            if (isDone && deeds.every(({ kind }) => kind !== 'rotate')) {
+              const stored = await clinic.values('patients');
+              for (const id of late) stored.delete(id);
+              for (const [id, row] of stored) expect(clinic.open(row as Buffer, 2, `p:${id}`)).toBe(texts.get(id));
+            }
 
             // The same command once more, as an operator does whose processes were killed, until one has begun anew.
             const keys = await RingKeys.open(clinic.world.source(), SECRET, clinic.world.clock);
@@ -127,10 +136,14 @@ describe('in any order of the statements of several processes and an application
   );
 });
 
-/** Does one deed of the application, with others between the statements of one that is slow. */
+/**
+ * Does one deed of the application, with others between the statements of one that is slow. `late`: ids of rows under a
+ * key from before.
+ */
 async function act(
   clinic: Clinic,
   texts: Map<number, string>,
+  late: Set<number>,
   { kind, id, beside, isLate }: Deed,
   turnstile: Turnstile,
 ): Promise<void> {
@@ -156,6 +169,7 @@ async function act(
         [id, clinic.row(text, isLate ? 1 : clinic.world.versionIds.size, `p:${id}`)],
       );
     });
+    if (isLate) late.add(id);
     if (kind === 'write slowly') await commit();
     texts.set(id, text);
   }
