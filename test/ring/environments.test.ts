@@ -44,41 +44,64 @@ describe("the guide's table of environments", () => {
     ring.close();
   });
 
-  test('local: AWS, where its secret is named', () => {
-    expect(loadSettings({ ENVIRONMENT: 'local', ...AWS, ...KEY })).toMatchObject({
-      keySource: 'aws',
-      secretId: SECRET,
-    });
-  });
+  test.each(['local', 'staging', 'production'] as const)(
+    '%s: AWS Secrets Manager, where its secret is named',
+    async (environment) => {
+      const world = await RingWorld.withKeys(1);
+      const ring = await world.open({}, loadSettingsOf({ ENVIRONMENT: environment, ...AWS }));
+      expect(readVarint(ring.encryptField('note'))).toBe(1);
+      expect(world.log).toEqual([
+        {
+          timestamp: '2026-01-01T00:00:00.000Z',
+          level: 'INFO',
+          event: 'encryption_key_fetched_from_aws',
+          message: 'A key was read from AWS Secrets Manager',
+          secret_id: SECRET,
+          version_id: world.versionIds.get(1),
+          environment,
+          key_number: 1,
+        },
+      ]);
+    },
+  );
 
-  test.each(['staging', 'production'] as const)('%s: AWS Secrets Manager', async (environment) => {
-    const world = await RingWorld.withKeys(1);
-    const ring = await world.open({}, loadSettingsOf({ ENVIRONMENT: environment, ...AWS }));
-    expect(readVarint(ring.encryptField('note'))).toBe(1);
-    expect(world.log).toEqual([
-      {
-        timestamp: '2026-01-01T00:00:00.000Z',
-        level: 'INFO',
-        event: 'encryption_key_fetched_from_aws',
-        message: 'A key was read from AWS Secrets Manager',
-        secret_id: SECRET,
-        version_id: world.versionIds.get(1),
-        environment,
-        key_number: 1,
-      },
-    ]);
-  });
+  test.each(['local', 'staging', 'production'] as const)(
+    '%s: AWS, not the variable, where both are set',
+    async (environment) => {
+      const world = await RingWorld.withKeys(2);
+      const ring = await world.open({}, loadSettingsOf({ ENVIRONMENT: environment, ...AWS, ...KEY }));
+      expect(readVarint(ring.encryptField('note'))).toBe(2);
+      expect(ring.isFallenBack).toBe(false);
+      expect(world.events('aws_unavailable_using_env_fallback')).toEqual([]);
+      expect(world.events('env_key_set_in_production')).toHaveLength(environment === 'production' ? 1 : 0);
+      expect(world.events('env_key_not_on_ring')).toMatchObject([{ level: 'WARNING', secret_id: SECRET, environment }]);
+    },
+  );
 
-  test.each(['staging', 'production'] as const)('%s: the environment where AWS is unavailable', async (environment) => {
-    const world = await RingWorld.withKeys(1);
-    world.cutNetwork();
-    const ring = await world.open({}, loadSettingsOf({ ENVIRONMENT: environment, ...AWS, ...KEY }));
-    expect(readVarint(ring.encryptField('note'))).toBe(0);
-    expect(ring.isFallenBack).toBe(true);
-    expect(world.events('aws_unavailable_using_env_fallback')).toMatchObject([
-      { level: 'WARNING', secret_id: SECRET, environment, code: 'CANNOT_REACH_AWS' },
-    ]);
-  });
+  test.each(['local', 'staging', 'production'] as const)(
+    '%s: none but AWS, where the variable is unset',
+    async (environment) => {
+      const world = await RingWorld.withKeys(1);
+      world.cutNetwork();
+      const opening = world.open({}, loadSettingsOf({ ENVIRONMENT: environment, ...AWS }));
+      expect((await rejectionOf(opening)).code).toBe('CANNOT_REACH_AWS');
+      expect(world.log).toEqual([]);
+    },
+  );
+
+  test.each(['local', 'staging', 'production'] as const)(
+    '%s: the variable, where AWS is unavailable',
+    async (environment) => {
+      const world = await RingWorld.withKeys(1);
+      world.cutNetwork();
+      const ring = await world.open({}, loadSettingsOf({ ENVIRONMENT: environment, ...AWS, ...KEY }));
+      expect(readVarint(ring.encryptField('note'))).toBe(0);
+      expect(ring.isFallenBack).toBe(true);
+      expect(world.events('aws_unavailable_using_env_fallback')).toMatchObject([
+        { level: 'WARNING', secret_id: SECRET, environment, code: 'CANNOT_REACH_AWS' },
+      ]);
+    },
+  );
 
   test.each([
     [{}, 'ENVIRONMENT must be one of local, staging, production, but is not set'],

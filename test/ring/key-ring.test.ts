@@ -20,6 +20,28 @@ test('a ring encrypts with the current key under its number, and reads it back',
   expect(await ring.decryptBytes(row, CONTEXT)).toEqual(Buffer.from(NOTE));
 });
 
+test.each([
+  [1, 1],
+  [5, 1],
+  [127, 1],
+  [128, 2],
+  [255, 2],
+  [256, 2],
+  [16_383, 2],
+  [16_384, 3],
+  [999_999_999, 5],
+])('under number %i a row begins with %i bytes of it, and is read by another ring (C29)', async (number, bytes) => {
+  const world = await RingWorld.withKeys(1);
+  await world.unlabel('key-v1', 1);
+  await world.label(`key-v${number}`, 1);
+  const row = (await world.open()).encryptField(NOTE, CONTEXT);
+  expect(readVarint(row)).toBe(number);
+  expect(row).toHaveLength(bytes + 12 + NOTE.length + 16);
+  await world.rotate();
+  const reader = await world.open({ legacy: false });
+  expect(await reader.decryptField(row, CONTEXT)).toBe(NOTE);
+});
+
 test('opening costs one description and one value', async () => {
   const world = await RingWorld.withKeys(3);
   world.forgetCalls();

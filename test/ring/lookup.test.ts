@@ -247,6 +247,20 @@ describe('the four failures have four codes (C26)', () => {
     );
   });
 
+  test.each([1, 4, 8, 12])('a row whose last %i bytes were cut off does not open, in any form (C28)', async (cut) => {
+    const world = await RingWorld.withKeys(2);
+    const ring = await world.open();
+    for (const number of [1, 2]) {
+      const bytes = rowUnder(world, number).subarray(0, -cut);
+      const codes = [
+        (await rejectionOf(ring.decryptField(bytes, CONTEXT))).code,
+        (await rejectionOf(ring.decryptBytes(bytes, CONTEXT))).code,
+        errorOf(() => ring.decryptFieldSync(bytes, CONTEXT)).code,
+      ];
+      expect(new Set(codes)).toEqual(new Set(['TAMPERED_OR_WRONG_CONTEXT']));
+    }
+  });
+
   test.each([0, 27])('%i bytes are too short, before AWS is asked', async (length) => {
     const world = await RingWorld.withKeys(2);
     const ring = await world.open();

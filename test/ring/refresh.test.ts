@@ -1,4 +1,6 @@
+import { encryptField } from '../../src/keyring/field.ts';
 import { KeyMaterial } from '../../src/keyring/key-material.ts';
+import { toKeyNumber } from '../../src/keyring/key-number.ts';
 import { KeyRing } from '../../src/keyring/key-ring.ts';
 import { readVarint } from '../../src/keyring/varint.ts';
 import { errorOf } from '../keyring/error-of.ts';
@@ -29,6 +31,22 @@ test('within a time to live of an hour, ten minutes of load cost no call at all 
     await world.clock.advance(10_000);
   }
   expect(world.calls).toEqual({ describe: 0, read: 0 });
+});
+
+test("twenty tasks that start at once, and read rows of three keys for an hour, stay below the guide's alarm (C31)", async () => {
+  const world = await RingWorld.withKeys(3);
+  const rows = [1, 2, 3].map((number) =>
+    encryptField('note', world.material(number), 'a', { number: toKeyNumber(number) }),
+  );
+  world.forgetCalls();
+  const tasks = await Promise.all(Array.from({ length: 20 }, () => world.open({ random: Math.random })));
+  for (let minute = 0; minute < 60; minute += 1) {
+    const requests = tasks.flatMap((ring) => rows.map((row) => ring.decryptField(row, 'a')));
+    expect(new Set(await Promise.all(requests))).toEqual(new Set(['note']));
+    await world.clock.advance(MINUTE);
+  }
+  // EncryptionKeyAccess > 100 in an hour.
+  expect(world.calls.read).toBe(60);
 });
 
 test('processes that start together do not refresh together', async () => {
