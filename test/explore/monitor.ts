@@ -156,7 +156,7 @@ function checkPromotion(before: Secret | undefined, current: string, step: NonNu
 function checkMoveByCommand(before: Secret | undefined, after: Secret, current: string, command: string): void {
   const stages = before?.versions[current]?.stages;
   const isPut = command.startsWith('put') && !command.includes('--not-current') && stages === undefined;
-  const isRollback = command === 'rollback' && stages?.includes('AWSPREVIOUS') === true;
+  const isRollback = command.startsWith('rollback') && stages?.includes('AWSPREVIOUS') === true;
   if (!isPut && !isRollback) throw new Violation(`invariant 8: ${command} made ${current} AWSCURRENT`);
   if (isRollback && withLabel(after, 'AWSPENDING').some((id) => withLabel(after, 'AWSPREVIOUS').includes(id))) {
     throw new Violation('rollback left AWSPENDING on the key that it left, so that the next rotation takes that up');

@@ -36,8 +36,11 @@ export type CommandLine =
   | `put ${string}`
   | `put --not-current ${string}`
   | 'rollback'
+  | 'rollback --undo'
   | `retire ${number}`
+  | `retire ${number} ${number}`
   | `retire --force ${number}`
+  | `retire --force ${number} ${number}`
   | `restore ${number}`
   | 'rotate'
   | 'rotate --clean-up';
@@ -61,21 +64,21 @@ export const product = {
   /** Throws an error without a code for a line that is none. */
   runCommand: (deps: CommandDependencies, line: string): Promise<unknown> => {
     const words = line.split(' ');
+    if (words[0] === 'retire') return retired(deps, words.slice(1));
     const last = words.pop() ?? '';
     switch (words.join(' ')) {
       case '':
         return withoutArgument(deps, last);
       case 'rotate':
         return last === '--clean-up' ? runCleanUp(deps) : runRotate(deps);
+      case 'rollback':
+        return runRollback(deps, { undo: true });
       case 'adopt --version-id':
         return runAdopt(deps, { versionId: last.length === 1 ? versionIdOf(last) : last });
       case 'put':
         return runPut(deps, given(last));
       case 'put --not-current':
         return runPutNotCurrent(deps, given(last));
-      case 'retire':
-      case 'retire --force':
-        return runRetire(deps, census, { numbers: [toKeyNumber(Number(last))], force: words.length === 2 });
       case 'restore':
         return runRestore(deps, toKeyNumber(Number(last)));
       default:
@@ -85,6 +88,11 @@ export const product = {
 
   notes: async (deps: CommandDependencies): Promise<readonly Note[]> => (await runStatus(deps)).notes,
 };
+
+function retired(deps: CommandDependencies, words: readonly string[]): Promise<unknown> {
+  const numbers = words.filter((word) => word !== '--force').map((word) => toKeyNumber(Number(word)));
+  return runRetire(deps, census, { numbers, force: words.includes('--force') });
+}
 
 function withoutArgument(deps: CommandDependencies, line: string): Promise<unknown> {
   switch (line) {

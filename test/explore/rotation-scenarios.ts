@@ -76,6 +76,16 @@ const UNUSUAL: readonly Scenario[] = [
   { name: 'put by hand into a secret without a value', ring: {}, operators: [['put by hand' as const]] },
 ].map((scenario) => ({ rotations: 1, ...scenario, attempts: 1, faults: 0, retries: 0 }));
 
+/** Whatever it is killed at, `status` says how to go on. */
+const GIVEN_UP: Scenario = {
+  name: 'a rotation that nobody tries again',
+  ring: UNNUMBERED,
+  attempts: 1,
+  faults: 1,
+  retries: 0,
+  rotations: 1,
+};
+
 /** What `npm test` explores of rotations. */
 export const ROTATION_SCENARIOS: readonly Scenario[] = [
   ...ONE,
@@ -84,6 +94,7 @@ export const ROTATION_SCENARIOS: readonly Scenario[] = [
   // A put beside two attempts makes many states: explored deeply.
   ...OPERATED_TWO.filter((scenario) => !isPut(scenario)),
   ...UNUSUAL,
+  GIVEN_UP,
 ];
 
 /** Wider bounds, for `npm run explore`: further kills, and a second rotation beside what is left of the first. */

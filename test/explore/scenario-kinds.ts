@@ -16,6 +16,10 @@ export const UNNUMBERED = { A: 'AWSPREVIOUS', B: 'AWSCURRENT' };
 export const NUMBERED = { A: 'key-v1 AWSPREVIOUS', B: 'key-v2 AWSCURRENT' };
 /** Key 1 has none of AWS's labels: it can be retired. */
 export const THREE = { A: 'key-v1', B: 'key-v2 AWSPREVIOUS', C: 'key-v3 AWSCURRENT' };
+/** Keys 1 and 2 can. */
+export const FOUR = { A: 'key-v1', B: 'key-v2', C: 'key-v3 AWSPREVIOUS', D: 'key-v4 AWSCURRENT' };
+/** Key 2 was current, and `rollback` has left it. */
+export const ROLLED_BACK = { A: 'key-v1 AWSCURRENT', B: 'key-v2 AWSPREVIOUS' };
 
 export const KEPT = { unlabelledVersions: 'kept' as const };
 export const PENDING_LEFT = { pendingAfterSuccess: 'left' as const };
