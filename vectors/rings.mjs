@@ -23,6 +23,8 @@ const nonce = (start = []) => Buffer.concat([Buffer.from(start), bytesOf(`ring $
 const numbered = (number, key, context = CONTEXT) =>
   row(TEXT, { number, key: RING_KEYS[key], context, nonce: nonce() });
 const old = (key, start) => box(Buffer.from(TEXT), { key: RING_KEYS[key], nonce: nonce(start) });
+const json = (bytes) =>
+  Buffer.from(JSON.stringify({ version: 'v1', ciphertext: base64(bytes), algorithm: 'AES-256-GCM' }));
 const reads = (says, bytes, rest = {}) => ({ says, context: CONTEXT, row: bytes.toString('hex'), text: TEXT, ...rest });
 const fails = (says, bytes, error, rest = {}) => ({
   says,
@@ -55,6 +57,9 @@ export const rings = [
       reads('number 0 under an older key', numbered(0, 'one')),
       reads('older data under the current key', old('three')),
       reads('older data under an older key', old('one')),
+      reads('older data under an older key, after v1:', Buffer.concat([Buffer.from('v1:'), old('one')])),
+      reads('older data under an older key, in base64 after v1:', Buffer.from(`v1:${base64(old('two'))}`)),
+      reads('older data under an older key, in JSON', json(old('one'))),
       reads('older data under an older key that looks like the current number', old('one', [3])),
       reads('older data under an older key that looks like a number above the ring', old('one', [9])),
       reads('a number whose label was moved to another version', numbered(3, 'one')),
@@ -156,6 +161,28 @@ export const rings = [
     ],
   },
   {
+    id: 'key 1 cannot be read now, and older data is refused',
+    legacy: false,
+    versions: [denied(1, 'key-v1'), version(2, 'two', 'key-v2', 'AWSCURRENT')],
+    writes: { number: 2, key: 'two' },
+    rows: [
+      fails('of that key', numbered(1, 'one'), UNAVAILABLE),
+      fails('one bit changed: no other key could open it', flipped(numbered(2, 'two'), 20), TAMPERED),
+      fails('number 0 under that key', numbered(0, 'one'), UNAVAILABLE),
+      fails('a number that is not on the ring: that key could open it', numbered(7, 'guide'), UNAVAILABLE),
+    ],
+  },
+  {
+    id: 'the value of key 1 is no key, and key 2 cannot be read now',
+    versions: [short(1, 'key-v1'), denied(2, 'key-v2'), version(3, 'three', 'key-v3', 'AWSCURRENT')],
+    writes: { number: 3, key: 'three' },
+    rows: [
+      fails('of key 1', numbered(1, 'one'), 'INVALID_KEY_VALUE'),
+      fails('of key 2', numbered(2, 'two'), UNAVAILABLE),
+      fails('one bit changed', flipped(numbered(3, 'three'), 20), UNAVAILABLE),
+    ],
+  },
+  {
     id: 'a replica',
     primaryRegion: 'eu-west-1',
     versions: three.slice(1),
@@ -194,6 +221,16 @@ export const rings = [
       fails('of another key', numbered(1, 'one'), UNAVAILABLE),
       fails('one bit changed: it may be older data under another key', flipped(numbered(3, 'three'), 20), UNAVAILABLE),
       fails('a number above the highest', numbered(4, 'guide'), UNAVAILABLE),
+    ],
+  },
+  {
+    id: 'AWS silent since the ring was opened, with every key at hand',
+    aws: 'silent after opening',
+    versions: [version(1, 'one', 'key-v1', 'AWSCURRENT')],
+    writes: { number: 1, key: 'one' },
+    rows: [
+      fails('one bit changed: no other key of the ring is left', flipped(numbered(1, 'one'), 20), TAMPERED),
+      fails('a number above the highest: it may be on the ring by now', numbered(2, 'guide'), UNAVAILABLE),
     ],
   },
   {
