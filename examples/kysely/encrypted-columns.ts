@@ -22,7 +22,8 @@ export type Contexts = Readonly<Record<string, (row: UnknownRow) => string>>;
  * Decrypts the named columns of every result: `db.withPlugin(new DecryptedColumns(ring, contexts))`.
  *
  * A context that is made of the row's key binds the ciphertext to its row, so a query has to select that key too; the
- * context function should throw where it is missing. NULL stays NULL.
+ * context function should throw where it is missing. NULL stays NULL. A column that a query gives another name stays as it
+ * is stored.
  */
 export class DecryptedColumns implements KyselyPlugin {
   readonly #ring: KeyRing;

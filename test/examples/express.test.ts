@@ -99,11 +99,30 @@ function eventsOf(log: jest.SpyInstance<void, [message?: unknown, ...rest: unkno
   return log.mock.calls.map(([line]) => (JSON.parse(String(line)) as { event?: unknown }).event);
 }
 
+/** The example's process, which says at its end what has become of its ring. */
+const WATCHED_SERVER = `
+  import { isKeyRotationError, KeyRing } from 'pazpaz-key-rotation';
+  const open = KeyRing.open.bind(KeyRing);
+  KeyRing.open = async (...settings) => {
+    const ring = await open(...settings);
+    process.on('exit', () => {
+      try {
+        ring.encryptField('note');
+        console.log('open');
+      } catch (error) {
+        console.log(isKeyRotationError(error) ? error.code : 'another error');
+      }
+    });
+    return ring;
+  };
+  await import('./server.ts');
+`;
+
 test('the process opens its ring at the start, and closes it on SIGTERM', async () => {
   folder = mkdtempSync(join(tmpdir(), 'express-'));
   const script = join(folder, 'server.mjs');
   await build({
-    entryPoints: ['examples/express/server.ts'],
+    stdin: { contents: WATCHED_SERVER, resolveDir: 'examples/express', loader: 'ts' },
     outfile: script,
     bundle: true,
     platform: 'node',
@@ -119,11 +138,14 @@ test('the process opens its ring at the start, and closes it on SIGTERM', async 
     },
     timeout: 10_000,
   });
+  const printed: string[] = [];
+  child.stdout.on('data', (data: Buffer) => printed.push(data.toString()));
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const url = urlOf(line.toString());
   await fetch(url, { method: 'PUT', body: 'note', headers: { connection: 'close' } });
   expect(await (await fetch(url, { headers: { connection: 'close' } })).text()).toBe('note');
   child.kill('SIGTERM');
-  const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
   expect([code, signal]).toEqual([0, null]);
+  expect(printed.join('').trim().split('\n').at(-1)).toBe('RING_CLOSED');
 });
