@@ -251,8 +251,8 @@ describe('doctor finds, and says how it knows and what mends it', () => {
     const ring = await healthyRing();
     ring.lambda = 'fails';
     await ring.service.advance(400 * DAY);
-    const { codes, text } = await found(ring);
-    expect(codes).toEqual(['rotation-late']);
+    const { codes, text, exitCode } = await found(ring);
+    expect({ codes, exitCode }).toEqual({ codes: ['rotation-late'], exitCode: 1 });
     expect(text).toContain('35 days late');
     expect(text).toContain('has been unfinished since');
     expect(text).toContain('aws logs tail /aws/lambda/rotate --region us-east-1 --since 2d');
@@ -261,6 +261,24 @@ describe('doctor finds, and says how it knows and what mends it', () => {
     expect((await found(ring, unknown)).text).toContain(
       `aws logs tail "$(aws lambda get-function-configuration --region us-east-1 --function-name ${LAMBDA_ARN} --query LoggingConfig.LogGroup --output text)" --region us-east-1 --since 2d`,
     );
+  });
+
+  test.each([
+    ['that made no key', []],
+    ['that has made its key', ['createSecret' as const]],
+  ])('a rotation %s and is stuck, which is not late yet, after a day and not before', async (_, steps) => {
+    const ring = await healthyRing();
+    await ring.begin();
+    await ring.steps(...steps);
+    ring.lambda = 'fails';
+    await ring.service.advance(23 * HOUR);
+    expect((await found(ring)).codes).toEqual([]);
+    await ring.service.advance(2 * HOUR);
+    const { codes, text } = await found(ring);
+    expect(codes).toEqual(['rotation-late']);
+    expect(text).toContain(`(version ${ring.idOf(4)}). The function's log names the step`);
+    expect(text).toContain('pazpaz-keys rotate --clean-up');
+    expect(text).not.toContain('days late');
   });
 
   test('a rotation that is switched off', async () => {
@@ -324,8 +342,9 @@ describe('the command', () => {
 
   test('tells a clock that is wrong from the date of the answers', async () => {
     const ring = await healthyRing();
-    const { stdout } = await pazpazKeys(ring, ['doctor'], { clockError: 3_600_000 });
+    const { stdout, exitCode } = await pazpazKeys(ring, ['doctor'], { clockError: 3_600_000 });
     expect(stdout).toContain("YES  this machine's clock is wrong");
+    expect(exitCode).toBe(1);
   });
 
   test('shows no key, whatever it has read', async () => {
