@@ -25,7 +25,12 @@ interface Deed {
 }
 
 const deed: fc.Arbitrary<Deed> = fc.record({
-  kind: fc.constantFrom('write', 'write', 'write', 'write slowly', 'add', 'delete', 'hold', 'rotate'),
+  kind: fc.oneof(
+    { weight: 6, arbitrary: fc.constant('write' as const) },
+    { weight: 2, arbitrary: fc.constantFrom('write slowly' as const, 'add' as const, 'delete' as const) },
+    { weight: 3, arbitrary: fc.constant('hold' as const) },
+    { weight: 1, arbitrary: fc.constant('rotate' as const) },
+  ),
   id: fc.integer({ min: 1, max: 4 }),
   beside: fc.constantFrom('', 'SELECT c0', 'WITH mine', 'WITH mine', 'UPDATE pazpaz_keys.range', 'COMMIT'),
   isLate: fc.boolean(),
