@@ -1,16 +1,16 @@
 import itertools
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from clocks import ManualClock, MovedClock
 from local_service import LocalService
 from pazpaz_keys import KeyMaterial, KeyRing, Settings
 from pazpaz_keys.key_value import read_key_value
-from pazpaz_keys.ring_clock import RingClock
+from ring_world import World
 
 # The same examples each time, however slow the machine is.
 hypothesis.settings.register_profile("check", derandomize=True, deadline=None, database=None, max_examples=200)
@@ -52,18 +52,24 @@ def name() -> str:
     return f"pazpaz/test-{next(_names)}"
 
 
-class MovedClock(RingClock):
-    """The clocks of this machine, moved by a test."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: time.time() + self.ahead - self.wall_set_back, lambda: time.monotonic() + self.ahead)
-        self.ahead = 0.0
-        self.wall_set_back = 0.0
-
-
 @pytest.fixture
 def clock() -> MovedClock:
     return MovedClock()
+
+
+@pytest.fixture
+def world(clock: MovedClock) -> Iterator[World[MovedClock]]:
+    world = World(clock)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def still_world() -> Iterator[World[ManualClock]]:
+    """One in which nothing takes time but what hangs."""
+    world = World(ManualClock())
+    yield world
+    world.close()
 
 
 OpenRing = Callable[..., KeyRing]

@@ -3,11 +3,12 @@
 import base64
 import logging
 import time
+from contextlib import suppress
 
 import pytest
 
 from local_service import LocalService
-from pazpaz_keys import KeyRotationError
+from pazpaz_keys import KeyRing, KeyRotationError
 
 SENTENCE = "Patient has diabetes"
 
@@ -30,7 +31,14 @@ def until(happens: object, seconds: float = 10) -> None:
     end = time.monotonic() + seconds
     while not happens():
         assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
+        time.sleep(0.002)
+
+
+def readable(ring: KeyRing, row: bytes) -> bool:
+    """Whether the ring reads it now."""
+    with suppress(KeyRotationError):
+        return ring.decrypt_field(row) == SENTENCE
+    return False
 
 
 def ring_of_three(service: LocalService, name: str) -> list[bytes]:

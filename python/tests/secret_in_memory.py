@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
 
 class SecretInMemory:
@@ -17,6 +17,11 @@ class SecretInMemory:
         self.answers = threading.Event()
         """While it is cleared, calls wait."""
         self.answers.set()
+        self.hanging: set[int | None] = set()
+        """The threads whose calls wait for an answer that does not come."""
+        self._hangs: frozenset[str] = frozenset()
+        self.mended = threading.Event()
+        """Set when what keeps it from answering has ended."""
 
     def describe_secret(self, *, SecretId: str) -> Mapping[str, Any]:  # noqa: N803
         self._take("DescribeSecret")
@@ -27,7 +32,7 @@ class SecretInMemory:
         } | ({"PrimaryRegion": primary_region} if primary_region else {})
 
     def get_secret_value(self, *, SecretId: str, VersionId: str = "") -> Mapping[str, Any]:  # noqa: ARG002, N803
-        self._take("GetSecretValue")
+        self._take("GetSecretValue", VersionId)
         version = next(version for version in self.ring["versions"] if version["versionId"] == VersionId)
         if version.get("denied"):
             answer = {"Error": {"Code": "AccessDeniedException", "Message": "Access to KMS is not allowed"}}
@@ -57,8 +62,24 @@ class SecretInMemory:
         """Whether reading the value of a version is refused."""
         next(version for version in self.ring["versions"] if version["versionId"] == version_id)["denied"] = denied
 
-    def _take(self, call: str) -> None:
+    def hang(self, *what: str) -> None:
+        """From now on these calls, and those for these versions, get no answer."""
+        self._hangs = frozenset(what)
+        self.mended = threading.Event()
+
+    def mend(self) -> None:
+        """Ends what keeps it from answering; what waited is broken off."""
+        self._hangs, self.is_silent = frozenset(), False
+        self.mended.set()
+        self.answers.set()
+
+    def _take(self, call: str, version_id: str = "") -> None:
         self.calls.append(call)
+        if not self._hangs.isdisjoint({call, version_id}):
+            self.hanging.add(threading.get_ident())
+            self.mended.wait()
+            self.hanging.discard(threading.get_ident())
+            raise ConnectionClosedError(endpoint_url="x")
         self.answers.wait()
         if self.is_silent:
             raise EndpointConnectionError(endpoint_url="x")

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conftest import MovedClock, OpenRing
+from clocks import MovedClock
+from conftest import OpenRing
 from local_service import GUIDE_KEY, LocalService
 from older_data import old_rows
 from pazpaz_keys import KeyRotationError, encrypt_field

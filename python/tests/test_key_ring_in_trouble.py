@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conftest import MovedClock, OpenRing
+from clocks import MovedClock
+from conftest import OpenRing
 from local_service import GUIDE_KEY, LocalService
 from pazpaz_keys import KeyRotationError, decrypt_bytes, decrypt_field, encrypt_field
 from ring_words import SENTENCE, code_of, events, ring_of_three, until

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import MovedClock
+from clocks import MovedClock
 from older_data import FORMS, old_box
 from pazpaz_keys import (
     ErrorCode,

@@ -1,72 +1,27 @@
 """The ring while time passes and AWS is silent, slow or refuses: with a secret in memory and a clock that is moved."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
 
 import pytest
 
-from conftest import MovedClock
-from pazpaz_keys import KeyMaterial, KeyRing, KeyRotationError, KeyUsage, Settings, encrypt_field, row_search
-from ring_words import SENTENCE, code_of, events, until
-from secret_in_memory import SecretInMemory, secret_with
+from clocks import MovedClock
+from pazpaz_keys import KeyMaterial, KeyRotationError, KeyUsage, row_search
+from ring_words import SENTENCE, code_of, events, readable, until
+from ring_world import KEYS, World, flipped, forged, row_under
 
-KEYS = tuple(bytes([byte]) * 32 for byte in b"abcd")
 ENVIRONMENT_KEY = KeyMaterial(bytes(32))
 MINUTE = 60
 HOUR = 3600
 
-
-class World:
-    """A secret, a clock, and the rings that were opened with them."""
-
-    def __init__(self, clock: MovedClock) -> None:
-        self.clock = clock
-        self.secret = SecretInMemory({"versions": []})
-        self._rings: list[KeyRing] = []
-
-    def with_keys(self, *keys: bytes) -> "World":
-        self.secret = secret_with(*keys)
-        return self
-
-    def open(self, environment_key: KeyMaterial | None = None, **options: float) -> KeyRing:
-        settings = Settings("staging", "us-east-1", "name", environment_key)
-        ring = KeyRing.open(settings, client=self.secret, clock=self.clock, **options)  # type: ignore[arg-type]
-        self._rings.append(ring)
-        return ring
-
-    def forget_calls(self) -> None:
-        self.secret.calls.clear()
-
-    def close(self) -> None:
-        self.secret.answers.set()
-        for ring in self._rings:
-            ring.close()
-
-
-@pytest.fixture
-def world(clock: MovedClock) -> Iterator[World]:
-    world = World(clock)
-    yield world
-    world.close()
-
-
-def row_under(number: int, key: bytes | None = None) -> bytes:
-    return encrypt_field(SENTENCE, KEYS[number - 1] if key is None else key, number=number)
-
-
-def forged(number: int) -> bytes:
-    return row_under(number, b"forged" + bytes(26))
-
-
-def flipped(row: bytes) -> bytes:
-    return row[:-1] + bytes([row[-1] ^ 1])
+MovedWorld: TypeAlias = World[MovedClock]
 
 
 # Time passes
 
 
-def test_within_a_time_to_live_of_an_hour_ten_minutes_of_load_cost_no_call(world: World) -> None:
+def test_within_a_time_to_live_of_an_hour_ten_minutes_of_load_cost_no_call(world: MovedWorld) -> None:
     ring = world.with_keys(KEYS[0]).open(time_to_live=HOUR)
     world.forget_calls()
     for _ in range(600):
@@ -75,7 +30,7 @@ def test_within_a_time_to_live_of_an_hour_ten_minutes_of_load_cost_no_call(world
     assert world.secret.calls == []
 
 
-def test_nobody_waits_for_a_slow_aws_while_a_good_key_is_in_hand(world: World) -> None:
+def test_nobody_waits_for_a_slow_aws_while_a_good_key_is_in_hand(world: MovedWorld) -> None:
     ring = world.with_keys(KEYS[0]).open(call_time_limit=60)
     world.secret.answers.clear()
     world.forget_calls()
@@ -88,14 +43,14 @@ def test_nobody_waits_for_a_slow_aws_while_a_good_key_is_in_hand(world: World) -
     assert world.secret.calls == ["DescribeSecret"]  # which has not answered yet
 
 
-def test_a_process_that_was_frozen_refreshes_when_it_is_used_again(world: World) -> None:
+def test_a_process_that_was_frozen_refreshes_when_it_is_used_again(world: MovedWorld) -> None:
     ring = world.with_keys(KEYS[0]).open()
     world.secret.rotate(KEYS[1])
     world.clock.ahead += HOUR
     until(lambda: ring.encrypt_field(SENTENCE)[0] == 2)
 
 
-def test_a_rotation_costs_one_description_and_one_value(world: World) -> None:
+def test_a_rotation_costs_one_description_and_one_value(world: MovedWorld) -> None:
     ring = world.with_keys(KEYS[0]).open()
     world.secret.rotate(KEYS[1])
     world.forget_calls()
@@ -104,7 +59,7 @@ def test_a_rotation_costs_one_description_and_one_value(world: World) -> None:
     assert world.secret.calls == ["DescribeSecret", "GetSecretValue"]
 
 
-def test_a_current_key_whose_label_was_taken_away_has_no_number_and_its_rows_are_read(world: World) -> None:
+def test_a_current_key_whose_label_was_taken_away_has_no_number_and_its_rows_are_read(world: MovedWorld) -> None:
     ring = world.with_keys(KEYS[0]).open()
     row = ring.encrypt_field(SENTENCE)
     world.secret.ring["versions"][0]["stages"] = ["AWSCURRENT"]
@@ -113,7 +68,7 @@ def test_a_current_key_whose_label_was_taken_away_has_no_number_and_its_rows_are
     assert ring.decrypt_field(row) == SENTENCE
 
 
-def test_the_time_to_live_is_half_of_the_highest_age_at_most(world: World) -> None:
+def test_the_time_to_live_is_half_of_the_highest_age_at_most(world: MovedWorld) -> None:
     ring = world.with_keys(KEYS[0]).open(max_key_age=100, time_to_live=100)
     world.secret.rotate(KEYS[1])
     world.clock.ahead += 60
@@ -133,19 +88,19 @@ def test_the_time_to_live_is_half_of_the_highest_age_at_most(world: World) -> No
     ],
     ids=str,
 )
-def test_an_option_outside_its_range_is_refused(world: World, options: dict[str, float]) -> None:
+def test_an_option_outside_its_range_is_refused(world: MovedWorld, options: dict[str, float]) -> None:
     world.with_keys(KEYS[0])
     assert code_of(lambda: world.open(None, **options)) == "INVALID_SETTINGS"
 
 
-def test_a_key_that_is_pending_only_never_encrypts(world: World) -> None:
+def test_a_key_that_is_pending_only_never_encrypts(world: MovedWorld) -> None:
     ring = world.with_keys(KEYS[0]).open()
     world.secret.add(KEYS[1], "AWSPENDING")
     ring.refresh()
     assert [ring.encrypt_field(SENTENCE)[0], world.open().encrypt_field(SENTENCE)[0]] == [1, 1]
 
 
-def test_a_wall_clock_that_is_set_back_makes_no_key_young(world: World) -> None:
+def test_a_wall_clock_that_is_set_back_makes_no_key_young(world: MovedWorld) -> None:
     ring = world.with_keys(KEYS[0]).open(max_key_age=HOUR)
     world.secret.is_silent = True
     world.clock.wall_set_back = 10 * HOUR
@@ -153,7 +108,7 @@ def test_a_wall_clock_that_is_set_back_makes_no_key_young(world: World) -> None:
     assert code_of(ring.encrypt_field, SENTENCE) == "KEY_TOO_OLD"
 
 
-def test_after_an_outage_the_next_one_is_logged_too(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_after_an_outage_the_next_one_is_logged_too(world: MovedWorld, caplog: pytest.LogCaptureFixture) -> None:
     ring = world.with_keys(KEYS[0]).open(max_key_age=HOUR)
     for outages in (1, 2):
         world.secret.is_silent = True
@@ -165,7 +120,9 @@ def test_after_an_outage_the_next_one_is_logged_too(world: World, caplog: pytest
         assert ring.encrypt_field(SENTENCE)[0] == 1
 
 
-def test_a_version_that_cannot_be_read_while_it_becomes_current_leaves_the_old_one_encrypting(world: World) -> None:
+def test_a_version_that_cannot_be_read_while_it_becomes_current_leaves_the_old_one_encrypting(
+    world: MovedWorld,
+) -> None:
     ring = world.with_keys(KEYS[0]).open()
     world.secret.rotate(KEYS[1])
     world.secret.deny("version-2")
@@ -180,18 +137,19 @@ def test_a_version_that_cannot_be_read_while_it_becomes_current_leaves_the_old_o
 # Rows that no key at hand opens
 
 
-def test_a_number_that_is_new_is_unavailable_while_aws_is_down_and_read_when_it_is_back(world: World) -> None:
+def test_a_number_that_is_new_is_unavailable_while_aws_is_down_and_read_when_it_is_back(world: MovedWorld) -> None:
     reader = world.with_keys(KEYS[0]).open()
     world.secret.rotate(KEYS[1])
     world.secret.is_silent = True
     assert code_of(reader.decrypt_field, row_under(2)) == "KEY_UNAVAILABLE"
     world.secret.is_silent = False
     world.clock.ahead += 6
-    assert reader.decrypt_field(row_under(2)) == SENTENCE
+    # The first row after an outage has AWS asked again, and does not wait for what may hang.
+    until(lambda: readable(reader, row_under(2)))
 
 
 def test_while_aws_is_down_forged_rows_cost_one_call_and_none_waits_for_the_next(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: MovedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(row_search, "_LOOKUP_INTERVAL", 600)  # who waits, waits for ten minutes
     ring = world.with_keys(KEYS[0]).open()
@@ -201,7 +159,7 @@ def test_while_aws_is_down_forged_rows_cost_one_call_and_none_waits_for_the_next
     assert world.secret.calls == ["DescribeSecret"]
 
 
-def test_an_absent_number_is_answered_from_memory_until_a_refresh_shows_it(world: World) -> None:
+def test_an_absent_number_is_answered_from_memory_until_a_refresh_shows_it(world: MovedWorld) -> None:
     ring = world.with_keys(KEYS[0]).open()
     assert code_of(ring.decrypt_field, forged(3)) == "KEY_NEVER_ISSUED"
     world.forget_calls()
@@ -214,7 +172,7 @@ def test_an_absent_number_is_answered_from_memory_until_a_refresh_shows_it(world
 
 
 def test_a_forged_row_with_the_next_number_does_not_make_the_first_rows_of_the_next_key_never_issued(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: MovedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(row_search, "_HEAD_START", 0)
     ring = world.with_keys(KEYS[0]).open()
@@ -226,7 +184,7 @@ def test_a_forged_row_with_the_next_number_does_not_make_the_first_rows_of_the_n
 
 
 def test_a_number_that_came_into_being_after_a_lookup_is_found_within_its_turn(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: MovedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(row_search, "_LOOKUP_INTERVAL", 0.2)
     monkeypatch.setattr(row_search, "_HEAD_START", 0)
@@ -236,8 +194,8 @@ def test_a_number_that_came_into_being_after_a_lookup_is_found_within_its_turn(
     assert ring.decrypt_field(row_under(2)) == SENTENCE
 
 
-def test_tampered_rows_under_a_known_key_cost_no_call_once_all_keys_are_at_hand(world: World) -> None:
-    ring = world.with_keys(*KEYS).open()
+def test_tampered_rows_under_a_known_key_cost_no_call_once_all_keys_are_at_hand(world: MovedWorld) -> None:
+    ring = world.with_keys(*KEYS[:4]).open()
     world.forget_calls()
     assert {code_of(ring.decrypt_field, flipped(row_under(4))) for _ in range(50)} == {"TAMPERED_OR_WRONG_CONTEXT"}
     assert world.secret.calls == ["GetSecretValue"] * 3
@@ -246,14 +204,14 @@ def test_tampered_rows_under_a_known_key_cost_no_call_once_all_keys_are_at_hand(
     assert code_of(ring.decrypt_field, flipped(row_under(4))) == "TAMPERED_OR_WRONG_CONTEXT"
 
 
-def test_a_flipped_bit_is_no_more_than_unavailable_while_a_key_of_older_data_cannot_be_read(world: World) -> None:
+def test_a_flipped_bit_is_no_more_than_unavailable_while_a_key_of_older_data_cannot_be_read(world: MovedWorld) -> None:
     ring, strict = world.with_keys(*KEYS[:2]).open(), world.open(legacy=False)
     world.secret.is_silent = True
     assert code_of(ring.decrypt_field, flipped(row_under(2))) == "KEY_UNAVAILABLE"
     assert code_of(strict.decrypt_field, flipped(row_under(2))) == "TAMPERED_OR_WRONG_CONTEXT"
 
 
-def test_a_ring_of_many_keys_is_not_asked_for_each_where_aws_is_slow_to_refuse(world: World) -> None:
+def test_a_ring_of_many_keys_is_not_asked_for_each_where_aws_is_slow_to_refuse(world: MovedWorld) -> None:
     ring = world.with_keys(*(bytes([byte]) * 32 for byte in range(1, 18))).open(call_time_limit=5)
     for number in range(1, 17):
         world.secret.deny(f"version-{number}")
@@ -267,12 +225,12 @@ def test_a_ring_of_many_keys_is_not_asked_for_each_where_aws_is_slow_to_refuse(w
     world.secret.answers.set()
     world.forget_calls()
     assert code_of(ring.decrypt_field, forged(17)) == "KEY_UNAVAILABLE"
-    assert world.secret.calls.count("GetSecretValue") <= 4
+    assert world.secret.calls.count("GetSecretValue") <= 6  # one round
 
 
 @pytest.mark.parametrize("length", [0, 1, 27])
-def test_too_few_bytes_are_refused_before_aws_is_asked(world: World, length: int) -> None:
-    ring = world.with_keys(*KEYS).open()
+def test_too_few_bytes_are_refused_before_aws_is_asked(world: MovedWorld, length: int) -> None:
+    ring = world.with_keys(*KEYS[:4]).open()
     world.forget_calls()
     assert code_of(ring.decrypt_field, bytes(length)) == "INVALID_CIPHERTEXT"
     assert world.secret.calls == []
@@ -281,7 +239,7 @@ def test_too_few_bytes_are_refused_before_aws_is_asked(world: World, length: int
 # The environment's key
 
 
-def test_the_fallback_has_no_age_and_a_row_of_the_ring_is_unavailable_meanwhile(world: World) -> None:
+def test_the_fallback_has_no_age_and_a_row_of_the_ring_is_unavailable_meanwhile(world: MovedWorld) -> None:
     world.with_keys(KEYS[0]).secret.is_silent = True
     ring = world.open(ENVIRONMENT_KEY)
     world.clock.ahead += 30 * HOUR
@@ -291,7 +249,7 @@ def test_the_fallback_has_no_age_and_a_row_of_the_ring_is_unavailable_meanwhile(
     assert code_of(ring.decrypt_field, row_under(1)) == "KEY_UNAVAILABLE"
 
 
-def test_what_the_fallback_wrote_is_lost_without_its_key_and_the_error_says_what_adds_it(world: World) -> None:
+def test_what_the_fallback_wrote_is_lost_without_its_key_and_the_error_says_what_adds_it(world: MovedWorld) -> None:
     world.with_keys(KEYS[0]).secret.is_silent = True
     row = world.open(ENVIRONMENT_KEY).encrypt_field(SENTENCE)
     world.secret.is_silent = False
@@ -302,7 +260,7 @@ def test_what_the_fallback_wrote_is_lost_without_its_key_and_the_error_says_what
     assert world.open().decrypt_field(row) == SENTENCE
 
 
-def test_a_fallback_is_logged_each_time_that_one_begins(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fallback_is_logged_each_time_that_one_begins(world: MovedWorld, caplog: pytest.LogCaptureFixture) -> None:
     for times in (1, 2):
         world.secret.is_silent = True
         ring = world.open(ENVIRONMENT_KEY)
@@ -325,7 +283,7 @@ def test_a_fallback_is_logged_each_time_that_one_begins(world: World, caplog: py
 
 @pytest.mark.parametrize(("denied", "code"), [(True, "AWS_REFUSED"), (False, "INVALID_KEY_VALUE")])
 def test_a_current_key_that_cannot_be_had_is_fallen_back_from_and_taken_when_it_can(
-    world: World, caplog: pytest.LogCaptureFixture, denied: bool, code: str
+    world: MovedWorld, caplog: pytest.LogCaptureFixture, denied: bool, code: str
 ) -> None:
     """The process has had no key from AWS: a value that is none is no key either, and the code says what is wrong."""
     world.secret.add(KEYS[0] if denied else bytes(24), "AWSCURRENT", denied=denied)
@@ -340,7 +298,7 @@ def test_a_current_key_that_cannot_be_had_is_fallen_back_from_and_taken_when_it_
 
 
 def test_a_key_that_cannot_be_read_puts_off_the_warning_of_an_environment_key_until_it_can(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: MovedWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.with_keys(*KEYS[:2]).secret.deny("version-1")
     ring = world.open(ENVIRONMENT_KEY)
@@ -355,7 +313,7 @@ def test_a_key_that_cannot_be_read_puts_off_the_warning_of_an_environment_key_un
 # Threads
 
 
-def test_many_threads_are_counted_exactly(world: World) -> None:
+def test_many_threads_are_counted_exactly(world: MovedWorld) -> None:
     ring = world.with_keys(KEYS[0]).open()
 
     def encrypt(_: int) -> None:
@@ -372,8 +330,8 @@ def test_many_threads_are_counted_exactly(world: World) -> None:
     assert ring.usage() == [KeyUsage(1, "version-1", 4000), KeyUsage(2, "version-2", 1)]
 
 
-def test_500_threads_that_wait_for_one_key_end_together_while_aws_is_slow(world: World) -> None:
-    ring = world.with_keys(*KEYS).open(call_time_limit=60)
+def test_500_threads_that_wait_for_one_key_end_together_while_aws_is_slow(world: MovedWorld) -> None:
+    ring = world.with_keys(*KEYS[:4]).open(call_time_limit=60)
     world.forget_calls()
     world.secret.answers.clear()
     texts: list[str] = []

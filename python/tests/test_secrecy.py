@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from conftest import MovedClock
+from clocks import MovedClock
 from local_service import LocalService
 from pazpaz_keys import (
     InvalidKeyValueError,

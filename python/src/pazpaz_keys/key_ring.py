@@ -16,7 +16,8 @@ from .keys_at_hand import KeysAtHand
 from .limited_calls import ring_closed
 from .ring_clock import RingClock
 from .ring_keeper import CurrentKey, RingKeeper
-from .row_search import Row, RowSearch
+from .row import Row
+from .row_search import RowSearch
 from .secret_source import SecretsManagerClient, SecretSource
 from .settings import Settings, load_settings
 from .tally import Tally
@@ -122,8 +123,9 @@ class KeyRing:
                 "env_key_set_in_production",
                 {"secret_id": settings.secret_id, "environment": settings.environment},
             )
-        source = SecretSource(settings.region, settings.secret_id, call_time_limit, client)
-        keeper = RingKeeper(source, settings.environment, settings.environment_key, time_to_live, clock or RingClock())
+        clock = clock or RingClock()
+        source = SecretSource(settings.region, settings.secret_id, call_time_limit, client, clock)
+        keeper = RingKeeper(source, settings.environment, settings.environment_key, time_to_live, clock)
         try:
             keeper.refresh()
         except KeyRotationError as error:

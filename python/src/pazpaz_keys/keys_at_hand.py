@@ -18,7 +18,11 @@ class KeysAtHand:
         self._of_version: dict[str, KeyMaterial] = {}
         self._number_of: dict[str, int] = {}
         self.of_number: dict[int, KeyMaterial] = {}
-        """The key that each number names. A number that is gone keeps its key here."""
+        """The key that each number names.
+
+        One that is gone keeps its key here, and one that was moved its old key until the new one is read: what the old
+        one wrote still names it.
+        """
         self.in_order: tuple[KeyMaterial, ...] = ()
         """Every key once, first the one that last opened a row that did not name it: the next is likely its too."""
 
@@ -58,9 +62,7 @@ class KeysAtHand:
         of_number = dict(self.of_number)
         for number, version_id in labels.version_of.items():
             key = self._of_version.get(version_id)
-            if key is None:
-                of_number.pop(number, None)
-            else:
+            if key is not None:
                 of_number[number] = key
         self.of_number = of_number
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from .errors import KeyRotationError
+from .ring_clock import RingClock
 
 T = TypeVar("T")
 
@@ -24,9 +25,10 @@ class LimitedCalls:
     thread is left behind, a daemon that keeps no process alive.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: RingClock) -> None:
         """``seconds``: for one call, its retries included."""
         self._seconds = seconds
+        self._clock = clock
         self._lock = threading.Lock()
         self._under_way: set[_Call[Any]] = set()
         self._have_ended = False
@@ -48,7 +50,7 @@ class LimitedCalls:
             self._under_way.add(under_way)
         try:
             threading.Thread(target=answer, name="pazpaz-keys-call", daemon=True).start()
-            if not under_way.ended.wait(self._seconds):
+            if not self._clock.wait(under_way.ended, self._seconds):
                 raise TimeoutError
         finally:
             with self._lock:

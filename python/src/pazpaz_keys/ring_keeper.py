@@ -14,7 +14,7 @@ from .limited_calls import ring_closed
 from .ring_clock import Moment, RingClock
 from .ring_labels import RingLabels
 from .secret_source import SecretSource, no_current_key
-from .single_flight import SingleFlight
+from .single_flight import Flight, SingleFlight
 from .version_reader import VersionReader
 
 _LONGEST_RETRY_PAUSE = 30.0  # seconds, before a refresh that failed is tried again
@@ -68,13 +68,16 @@ class RingKeeper:
         self._environment_key_checked = environment_key is None
         self._pause = 0.0
         self._wake = threading.Event()
-        self._refreshed = threading.Event()
         if environment_key is not None:
             self.keys.add(environment_key)
 
     def key(self, version_id: str) -> KeyMaterial:
         """The key of a version: at hand, or read now (see ``VersionReader``)."""
         return self._reader.key(version_id, self.labels or RingLabels({}))
+
+    def start_key(self, version_id: str) -> Flight[KeyMaterial]:
+        """The same without waiting: what ends with the key, or with why it could not be read."""
+        return self._reader.start(version_id, self.labels or RingLabels({}))
 
     def failure_of(self, version_id: str) -> KeyRotationError | None:
         """Why a version could not be read when it was last tried; None where it could, or nobody tried."""
@@ -93,12 +96,6 @@ class RingKeeper:
         """Has the thread refresh at once if it did not within this time to live: it may have slept with the machine."""
         if self.clock.since(self._attempted_at) >= self.time_to_live:
             self._wake.set()
-
-    def refresh_in_background(self, seconds: float) -> None:
-        """Has the thread refresh at once, and waits for it no longer than so many seconds."""
-        refreshed = self._refreshed
-        self._wake.set()
-        refreshed.wait(seconds)
 
     def refresh_if_not_just_tried(self) -> None:
         """For a caller who has no good key: waits for a refresh, unless one was tried within a second."""
@@ -136,7 +133,6 @@ class RingKeeper:
         self._reader.after_fork()
         self._refreshes = SingleFlight()
         self._wake = threading.Event()
-        self._refreshed = threading.Event()
         self.closed = threading.Event()
         self.start()
 
@@ -144,8 +140,6 @@ class RingKeeper:
         """What the thread does: a refresh, whose failure is logged once a time to live. Gives the seconds to pause."""
         with suppress(KeyRotationError):
             self.refresh()
-        self._refreshed.set()  # for those who wait for this one
-        self._refreshed = threading.Event()
         self._check_environment_key()
         return self._pause
 

@@ -2,17 +2,15 @@
 
 import threading
 from contextlib import suppress
-from typing import NamedTuple
 
-from .ciphertext import open_legacy, open_numbered
 from .errors import KeyRotationError
 from .failed_decryption import failed_decryption
-from .key_material import KeyMaterial
-from .keys_at_hand import KeysAtHand
-from .legacy_forms import legacy_boxes
 from .limited_calls import ring_closed
-from .ring_clock import Moment
+from .ring_clock import Deadline, Moment
 from .ring_keeper import RingKeeper
+from .row import Row
+from .row_attempts import RowAttempts
+from .single_flight import Flight, SingleFlight, as_they_end
 
 _LOOKUP_INTERVAL = 3.0
 """Rows that no key at hand opens, forged ones too, cause at most one description in this time (seconds)."""
@@ -30,221 +28,162 @@ Its writer took longer from reading its own key's number to having the row store
 """
 
 
-_WAIT_FOR_RECOVERY = 0.5
-"""Seconds that a row waits for AWS where it did not answer the last time: one row in an interval.
-
-Long enough to find out that AWS is back, and short enough to go on in an outage.
-"""
-
-
-class _Lookup(NamedTuple):
-    asked_at: Moment
-    ended: threading.Event
-
-
-class Row:
-    """A ciphertext as it was given, checked at the door, and the ways to open it."""
-
-    __slots__ = ("_boxes", "_context", "_header_bytes", "data", "legacy", "number")
-
-    def __init__(self, data: bytes, header: tuple[int, int] | None, context: bytes, legacy: bool) -> None:
-        """``header``: what ``read_varint`` says of the data."""
-        self.data = data
-        self.legacy = legacy
-        self.number = None if header is None else header[0]
-        self._header_bytes = 0 if header is None else header[1]
-        self._context = context
-        self._boxes: list[bytes] | None = None
-
-    def under_number(self, key: KeyMaterial) -> bytes | None:
-        """Opens it with a key under the row's own number, whatever key that number should name."""
-        return None if self.number is None else open_numbered(self.data, key, self._header_bytes, self._context)
-
-    def as_if_unnumbered(self, key: KeyMaterial) -> bytes | None:
-        """Opens it where its number says nothing of the key: number 0, and data written before this system."""
-        plaintext = self.under_number(key) if self.number == 0 else None
-        if plaintext is None and self.legacy:
-            if self._boxes is None:
-                self._boxes = legacy_boxes(self.data)
-            plaintext = open_legacy(self._boxes, key)
-        return plaintext
-
-    def at_hand(self, keys: KeysAtHand) -> bytes | None:
-        """The first attempts: the number's own key, then every key where the number says nothing."""
-        if self.number:
-            key = keys.of_number.get(self.number)
-            plaintext = None if key is None else self.under_number(key)
-            if plaintext is not None:
-                return plaintext
-        if self.number == 0 or self.legacy:
-            for key in keys.in_order:
-                plaintext = self.as_if_unnumbered(key)
-                if plaintext is not None:
-                    keys.put_first(key)
-                    return plaintext
-        return None
-
-    def under_number_of_any(self, keys: KeysAtHand) -> bytes | None:
-        """The last attempts: every key under the row's own number."""
-        for key in keys.in_order:
-            plaintext = self.under_number(key)
-            if plaintext is not None:
-                return plaintext
-        return None
-
-
 class RowSearch:
+    """All calls of one row together have the time limit of one."""
+
     def __init__(self, keeper: RingKeeper) -> None:
         self._keeper = keeper
         self._clock = keeper.clock
         self._lock = threading.Lock()
-        self._lookup: _Lookup | None = None
+        self._lookups: SingleFlight[bool] = SingleFlight()
+        self._lookup: Flight[bool] | None = None
+        self._looked_up_at: Moment | None = None
         self._absent: dict[int, Moment] = {}
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()
+        self._lookups = SingleFlight()
         self._lookup = None
 
     def open(self, row: Row) -> bytes:
         """Opens a row that ``Row.at_hand`` did not.
 
-        With its number's own key, then with every key of the ring that is not at hand, by the last description and by a
-        new one. Takes twice the time limit of a call at most, and an interval of waiting for a turn.
+        With its number's own key by the last description; then, by a new one, with that or with any key of the ring
+        that is not at hand. Takes the time limit of a call at most, and an interval of waiting for a turn.
 
         Raises what ``failed_decryption`` says; ``RING_CLOSED`` where the ring is closed meanwhile.
         """
         keeper, asked_at = self._keeper, self._clock.now()
-        deadline = asked_at.monotonic + keeper.call_time_limit
-        plaintext = self._with_own_key(row)
-        if plaintext is None and self._needs_lookup(row):
-            deadline += self._look_up(row, asked_at)
-            plaintext = self._with_own_key(row)
+        deadline = Deadline(self._clock, keeper.call_time_limit)
+        attempts = RowAttempts(row, keeper, deadline)
+        plaintext = self._by_this_description(row, attempts, deadline)
+        if plaintext is None and self._may_come(row, attempts):
+            plaintext = self._by_next_description(attempts, asked_at, deadline)
         if plaintext is None:
-            plaintext = self._with_every_key(row, deadline)
+            plaintext = attempts.with_keys_at_hand()
         if plaintext is None:
             plaintext = row.under_number_of_any(keeper.keys)
         if plaintext is not None:
             return plaintext
         if keeper.closed.is_set():
             raise ring_closed()
-        self._remember_absence(row.number)
-        raise failed_decryption(row.number, keeper.labels, self._unread(row), keeper.stale_because)
+        stale = _too_slow(keeper.call_time_limit) if deadline.is_over else keeper.stale_because
+        if stale is None:
+            self._remember_absence(row.number)
+        raise failed_decryption(row.number, keeper.labels, attempts.unread(stale), stale)
 
-    def _with_own_key(self, row: Row) -> bytes | None:
-        version_id = self._own_version(row)
-        key = None if version_id is None else self._read(version_id)
-        return None if key is None else row.under_number(key)
+    def _by_this_description(self, row: Row, attempts: RowAttempts, deadline: Deadline) -> bytes | None:
+        plaintext = attempts.with_own_key()
+        if plaintext is not None or attempts.is_decided or attempts.is_out_of_reach or deadline.is_over:
+            return plaintext
+        if self._is_unknown(row.number) or self._is_outdated():
+            self._look_up_if_free(deadline)
+        return self._with_ring(attempts, deadline)
 
-    def _with_every_key(self, row: Row, deadline: float) -> bytes | None:
-        """Each key of the ring that is not at hand is read and tried; those at hand may have come meanwhile."""
-        for version_id in reversed(self._versions_that_may_open(row)):
-            if self._keeper.keys.of_version(version_id) is not None:
-                continue
-            if self._clock.monotonic() > deadline:
-                break
-            key = self._read(version_id)
-            plaintext = None if key is None else row.as_if_unnumbered(key)
-            if plaintext is not None:
-                return plaintext
-            failure = self._keeper.failure_of(version_id)
-            if failure is not None and failure.code == "CANNOT_REACH_AWS":
-                break  # it is so for every version, and each would cost the time limit of a call
-        return row.at_hand(self._keeper.keys)
+    def _by_next_description(self, attempts: RowAttempts, asked_at: Moment, deadline: Deadline) -> bytes | None:
+        """By one that was asked for after the row was handed in, for which it waits.
 
-    def _read(self, version_id: str) -> KeyMaterial | None:
-        with suppress(KeyRotationError):  # the keeper remembers why
-            return self._keeper.key(version_id)
-        return None
-
-    def _unread(self, row: Row) -> dict[str, KeyRotationError]:
-        """Why keys were not tried: each that may open the row, and is not at hand."""
+        Waiting for its turn to ask AWS takes none of the row's time. Where AWS does not answer, nobody waits: it would
+        only make everybody slow.
+        """
         keeper = self._keeper
-        not_at_hand = [
-            version_id for version_id in self._versions_that_may_open(row) if keeper.keys.of_version(version_id) is None
-        ]
-        return {
-            version_id: keeper.failure_of(version_id) or keeper.stale_because or _not_in_time(version_id)
-            for version_id in not_at_hand
-        }
+        while not (self._is_answered(asked_at) or keeper.stale_because or keeper.closed.is_set() or deadline.is_over):
+            lookup = self._lookup_if_free()
+            if lookup is not None:
+                self._wait_for(lookup, deadline)
+            else:
+                pause = self._pause()
+                self._clock.wait(keeper.closed, pause)
+                deadline.put_off(pause)
+        return self._with_ring(attempts, deadline)
 
-    def _own_version(self, row: Row) -> str | None:
-        labels = self._keeper.labels
-        return None if labels is None or not row.number else labels.version_of.get(row.number)
+    def _with_ring(self, attempts: RowAttempts, deadline: Deadline) -> bytes | None:
+        """By the last description, and by one that came meanwhile, for which nobody waited."""
+        while True:
+            labels = self._keeper.labels
+            plaintext = attempts.with_own_key()
+            if plaintext is None:
+                plaintext = attempts.with_every_key()
+            if plaintext is not None or deadline.is_over or self._keeper.labels is labels:
+                return plaintext
 
-    def _versions_that_may_open(self, row: Row) -> list[str]:
-        labels, own_version = self._keeper.labels, self._own_version(row)
-        if labels is None:
-            return []
-        # Where older data is refused and the number is on the ring, no other key than its own can open the row.
-        return labels.versions_in_use() if row.legacy or own_version is None else [own_version]
+    def _may_come(self, row: Row, attempts: RowAttempts) -> bool:
+        """Whether the next description may show the row's key."""
+        return not attempts.is_decided and (self._is_unknown(row.number) or self._is_next(row.number))
 
-    def _needs_lookup(self, row: Row) -> bool:
-        if self._own_version(row) is not None and not row.legacy:
-            return False  # its own key did not open it, and no other can
-        if self._is_unknown(row.number):
-            return True
+    def _is_answered(self, asked_at: Moment) -> bool:
+        """Whether the last description was asked for after the row came."""
+        described_at = self._keeper.described_at
+        return described_at is not None and described_at.monotonic >= asked_at.monotonic - _HEAD_START
+
+    def _is_outdated(self) -> bool:
+        """Whether the last description is older than the interval in which a row may ask for another one."""
         described_at = self._keeper.described_at
         return described_at is None or self._clock.since(described_at) >= _LOOKUP_INTERVAL
 
     def _is_unknown(self, number: int | None) -> bool:
-        """Whether the row names a number that is not on the ring, and that was not looked for just now.
-
-        The number that the next rotation gives is always unknown: a forged row that names it must not make the first
-        rows of the new key 'never issued'.
-        """
+        """Whether the row names a number that is not on the ring, and that was not looked for just now."""
         labels = self._keeper.labels
         if not number or (labels is not None and number in labels.version_of):
             return False
         absent_since = self._absent.get(number)
-        is_next = labels is not None and number == labels.highest_number + 1
-        return is_next or absent_since is None or self._clock.since(absent_since) >= _ABSENT_MEMORY
+        return absent_since is None or self._clock.since(absent_since) >= _ABSENT_MEMORY
 
-    def _look_up(self, row: Row, asked_at: Moment) -> float:
-        """Has AWS asked again, at most once in an interval. Gives the seconds that it waited for a turn.
+    def _is_next(self, number: int | None) -> bool:
+        """Whether the row names the number that the next rotation gives.
 
-        A caller whose number nobody has looked for yet waits for a turn: 'never issued' must not be said by a
-        description from before the row came. Others go on with what is known; so do all but one while AWS does not
-        answer, when waiting would only make everybody slow.
+        That it is absent is not believed for longer than one description: a forged row with this number must not make
+        the first rows of the new key 'never issued'.
         """
-        waited = 0.0
-        while True:
-            with self._lock:
-                lookup = self._lookup
-                is_answer = lookup is not None and lookup.asked_at.monotonic >= asked_at.monotonic - _HEAD_START
-                pause = 0.0 if lookup is None else _LOOKUP_INTERVAL - self._clock.since(lookup.asked_at)
-                leads = lookup is None or (not is_answer and pause <= 0)
-                if lookup is None or leads:
-                    lookup = self._lookup = _Lookup(self._clock.now(), threading.Event())
-            if leads:
-                self._lead(lookup)
-                return waited
-            if self._keeper.stale_because is None:
-                lookup.ended.wait()
-            if is_answer or self._keeper.stale_because is not None or not self._is_unknown(row.number):
-                return waited
-            waited += max(0.0, pause)
-            if self._keeper.closed.wait(max(0.0, pause)):
-                return waited
-
-    def _lead(self, lookup: _Lookup) -> None:
-        try:
-            if self._keeper.stale_because is None:
-                self._keeper.refresh()
-            else:
-                self._keeper.refresh_in_background(_WAIT_FOR_RECOVERY)
-        except KeyRotationError:  # the keeper remembers why
-            with self._lock:
-                # One that hung has used up its interval, and the next would begin at once.
-                self._lookup = lookup._replace(asked_at=self._clock.now())
-        finally:
-            lookup.ended.set()
+        labels = self._keeper.labels
+        return number == (0 if labels is None else labels.highest_number) + 1
 
     def _remember_absence(self, number: int | None) -> None:
-        if number and self._keeper.stale_because is None and self._is_unknown(number):
+        if number and self._keeper.labels is not None and self._is_unknown(number):
             if len(self._absent) >= _MAX_ABSENT_NUMBERS:
                 self._absent = {}
             self._absent[number] = self._clock.now()
 
+    def _look_up_if_free(self, deadline: Deadline) -> None:
+        """Has AWS asked again, or waits for whoever does.
 
-def _not_in_time(version_id: str) -> KeyRotationError:
-    return KeyRotationError("CANNOT_REACH_AWS", f"AWS was too slow to have version {version_id} read in time.")
+        Not where it did not answer the last time: then nobody waits, or one row after the other would.
+        """
+        is_silent = self._keeper.stale_because is not None
+        lookup = self._lookup_if_free()
+        if lookup is not None and not is_silent:
+            self._wait_for(lookup, deadline)
+
+    def _wait_for(self, lookup: Flight[bool], deadline: Deadline) -> None:
+        for _ in as_they_end([lookup], deadline):
+            pass
+
+    def _lookup_if_free(self) -> Flight[bool] | None:
+        """The lookup that is under way, or a new one; None where its turn has not come."""
+        with self._lock:
+            if self._lookup is None or self._lookup.done():
+                if self._pause() > 0:
+                    return None
+                self._looked_up_at = self._clock.now()
+                self._lookup = self._lookups.start("lookup", self._ask)
+            return self._lookup
+
+    def _pause(self) -> float:
+        """Seconds until the next lookup is free."""
+        looked_up_at = self._looked_up_at
+        return 0.0 if looked_up_at is None else max(0.0, _LOOKUP_INTERVAL - self._clock.since(looked_up_at))
+
+    def _ask(self) -> bool:
+        """A refresh for the sake of rows. What it found is with the keeper, why it failed too."""
+        with suppress(KeyRotationError):
+            self._keeper.refresh()
+            return True
+        # One that hung has used up its interval, and the next would begin at once.
+        self._looked_up_at = self._clock.now()
+        return False
+
+
+def _too_slow(seconds: float) -> KeyRotationError:
+    return KeyRotationError(
+        "CANNOT_REACH_AWS", f"AWS Secrets Manager did not give the row's key within {seconds:g} s, all calls together."
+    )

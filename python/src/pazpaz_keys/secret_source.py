@@ -9,6 +9,7 @@ from .errors import KeyRotationError
 from .key_material import KeyMaterial
 from .key_value import read_key_value
 from .limited_calls import LimitedCalls, ring_closed
+from .ring_clock import RingClock
 from .ring_labels import RingLabels
 from .unlogged_answers import answers_unlogged
 
@@ -39,13 +40,18 @@ class SecretSource:
     """Reads one secret, each call within a time limit, its retries included."""
 
     def __init__(
-        self, region: str | None, secret_id: str, time_limit: float, client: SecretsManagerClient | None = None
+        self,
+        region: str | None,
+        secret_id: str,
+        time_limit: float,
+        client: SecretsManagerClient | None = None,
+        clock: RingClock | None = None,
     ) -> None:
         """``client``: one to use instead of one of its own, made when it is first needed; ``time_limit``: seconds."""
         self.secret_id = secret_id
         self.time_limit = time_limit
         self._region = region
-        self._calls = LimitedCalls(time_limit)
+        self._calls = LimitedCalls(time_limit, clock or RingClock())
         self._given_client = client
         self._own_client: _OwnClient | None = None
         self._is_closed = False

@@ -7,7 +7,7 @@ from .keys_at_hand import KeysAtHand
 from .ring_clock import Moment, RingClock
 from .ring_labels import RingLabels
 from .secret_source import SecretSource, SecretVersion
-from .single_flight import SingleFlight
+from .single_flight import Flight, SingleFlight, ended_flight
 
 _FAILURE_MEMORY = 3.0
 """Fewest seconds that a version which could not be read is let be: what a storm of rows costs at most.
@@ -42,6 +42,14 @@ class VersionReader:
         """
         key = self._keys.of_version(version_id)
         return key if key is not None else self._flights.run(version_id, lambda: self._read(version_id, labels))
+
+    def start(self, version_id: str, labels: RingLabels) -> Flight[KeyMaterial]:
+        """The same without waiting: what ends with the key, or with what ``key`` raises."""
+        key = self._keys.of_version(version_id)
+        known = key if key is not None else self._fresh_failure(version_id)
+        if known is not None:
+            return ended_flight(known)
+        return self._flights.start(version_id, lambda: self._read(version_id, labels))
 
     def failure_of(self, version_id: str) -> KeyRotationError | None:
         """Why a version could not be read when it was last tried; None where it could, or nobody tried."""

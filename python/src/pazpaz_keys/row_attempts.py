@@ -1,0 +1,122 @@
+"""What one row is tried with, beyond the keys that were at hand when it was handed in."""
+
+from .errors import KeyRotationError
+from .key_material import KeyMaterial
+from .ring_clock import Deadline
+from .ring_keeper import RingKeeper
+from .row import Row
+from .single_flight import as_they_end
+
+READ_TOGETHER = 6
+"""Versions that a row has read at once: a whole ring takes three rounds, and none asks for all of it at a time."""
+
+
+class RowAttempts:
+    """Each of these waits for AWS for as long as the row has time, and gives the plaintext or None."""
+
+    def __init__(self, row: Row, keeper: RingKeeper, deadline: Deadline) -> None:
+        """``row``: one that ``Row.at_hand`` did not open."""
+        self._row = row
+        self._keeper = keeper
+        self._deadline = deadline
+        self._own_key = row.own_key
+        self._tried = list(row.tried)
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether no other key can open the row: its number's own one did not, and it cannot be older data."""
+        return self._own_key is not None and not self._row.legacy
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether the row's own key could not be reached: then it is unavailable, whatever else might be asked for."""
+        version_id = self._own_version()
+        return version_id is not None and self._cannot_reach(version_id)
+
+    def with_own_key(self) -> bytes | None:
+        """Tries the key that the row's number names, where the last description shows it and it was not tried yet."""
+        version_id = self._own_version()
+        if version_id is None:
+            return None
+        for key in as_they_end([self._keeper.start_key(version_id)], self._deadline):
+            if isinstance(key, KeyMaterial) and key is not self._own_key:
+                self._own_key = key
+                return self._open(key)
+        return None
+
+    def with_every_key(self) -> bytes | None:
+        """Tries every key of the ring that was not tried yet, a few at a time; ends with the first that opens the row.
+
+        Ends also where none of a few could be reached: then the others cannot be either, and each would cost its time.
+        """
+        version_ids = [version_id for version_id in self._versions_that_may_open() if not self._is_tried(version_id)]
+        for start in range(0, len(version_ids), READ_TOGETHER):
+            group = version_ids[start : start + READ_TOGETHER]
+            plaintext = self._with_first_of(group)
+            if plaintext is not None:
+                return plaintext
+            if self._deadline.is_over or all(self._cannot_reach(version_id) for version_id in group):
+                break
+        return None
+
+    def with_keys_at_hand(self) -> bytes | None:
+        """Tries what has come to hand meanwhile, for other rows too."""
+        for version_id in self._versions_that_may_open():
+            key = self._keeper.keys.of_version(version_id)
+            plaintext = None if key is None else self._if_not_tried(key)
+            if plaintext is not None:
+                return plaintext
+        return None
+
+    def unread(self, stale: KeyRotationError | None) -> dict[str, KeyRotationError]:
+        """Why keys were not tried, by VersionId: each that may open the row, and is not at hand.
+
+        ``stale``: why there is no fresh description, or why the search ended early.
+        """
+        keeper = self._keeper
+        not_at_hand = [
+            version_id for version_id in self._versions_that_may_open() if keeper.keys.of_version(version_id) is None
+        ]
+        return {
+            version_id: keeper.failure_of(version_id) or stale or _not_fetched(version_id) for version_id in not_at_hand
+        }
+
+    def _with_first_of(self, version_ids: list[str]) -> bytes | None:
+        for key in as_they_end([self._keeper.start_key(version_id) for version_id in version_ids], self._deadline):
+            plaintext = self._if_not_tried(key) if isinstance(key, KeyMaterial) else None
+            if plaintext is not None:
+                return plaintext
+        return None
+
+    def _if_not_tried(self, key: KeyMaterial) -> bytes | None:
+        return None if any(key is other for other in self._tried) else self._open(key)
+
+    def _open(self, key: KeyMaterial) -> bytes | None:
+        self._tried.append(key)
+        plaintext = self._row.in_any_way(key)
+        if plaintext is not None:
+            self._keeper.keys.put_first(key)
+        return plaintext
+
+    def _own_version(self) -> str | None:
+        labels, number = self._keeper.labels, self._row.number
+        return None if labels is None or not number else labels.version_of.get(number)
+
+    def _versions_that_may_open(self) -> list[str]:
+        labels, own_version = self._keeper.labels, self._own_version()
+        if labels is None:
+            return []
+        # Where older data is refused and the number is on the ring, no other key than its own can open the row.
+        return labels.versions_in_use() if self._row.legacy or own_version is None else [own_version]
+
+    def _is_tried(self, version_id: str) -> bool:
+        key = self._keeper.keys.of_version(version_id)
+        return key is not None and any(key is other for other in self._tried)
+
+    def _cannot_reach(self, version_id: str) -> bool:
+        failure = self._keeper.failure_of(version_id)
+        return failure is not None and failure.code == "CANNOT_REACH_AWS"
+
+
+def _not_fetched(version_id: str) -> KeyRotationError:
+    return KeyRotationError("KEY_UNAVAILABLE", f"This process has not fetched version {version_id}.")
