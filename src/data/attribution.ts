@@ -4,7 +4,7 @@ import { failedDecryption } from '../keyring/failed-decryption.ts';
 import type { KeyNumber } from '../keyring/key-number.ts';
 import { legacyBoxes } from '../keyring/legacy-forms.ts';
 import { readVarint } from '../keyring/varint.ts';
-import { spellings, type Storage } from './cell.ts';
+import { rowOf, type Storage } from './cell.ts';
 import type { RingKey, RingKeys } from './ring-keys.ts';
 
 /**
@@ -32,16 +32,12 @@ export function attribute(stored: string, storage: Storage, contexts: readonly s
   try {
     // Each miss is an error of Node's that nobody sees, and its stack costs twice the cryptography.
     Reflect.set(Error, 'stackTraceLimit', 0);
-    const forms = spellings(stored, storage);
-    for (const bytes of forms) {
-      const found = openWithOwnKey(bytes, contexts, keys);
-      if (found !== undefined) return found;
-    }
-    for (const bytes of forms) {
-      const found = openWithAnyKey(bytes, contexts, keys);
-      if (found !== undefined) return found;
-    }
-    return forms[0] === undefined ? { kind: 'empty' } : { kind: 'unreadable', code: whyUnreadable(forms[0], keys) };
+    const bytes = rowOf(stored, storage);
+    if (bytes.length === 0) return { kind: 'empty' };
+    return (
+      openWithOwnKey(bytes, contexts, keys) ??
+      openWithAnyKey(bytes, contexts, keys) ?? { kind: 'unreadable', code: whyUnreadable(bytes, keys) }
+    );
   } finally {
     Reflect.set(Error, 'stackTraceLimit', limit);
   }

@@ -1,21 +1,19 @@
-import { decodeStrictBase64 } from '../keyring/strict-base64.ts';
+import { rowFromText } from '../keyring/row-from-text.ts';
 
 /** How a column stores a row: as bytes, as base64 in a text, or as base64 in a string of JSON. */
 export type Storage = 'bytea' | 'text' | 'jsonb';
 
 /**
- * Every spelling of a stored value that a ciphertext may be in, as the bytes that the key ring reads. A text is base64
- * of ours, or itself older data (`vN:…`, JSON); a jsonb is a string with one of these, or the JSON object of older data.
- * The likely one comes first; only a tag that verifies decides. None for an empty value, or the `null` of JSON that some
- * applications write for no value: nobody encrypted these.
+ * The row in a stored value, as the bytes that the key ring reads: a text as the application's `rowFromText` takes it; a
+ * jsonb is a string with such a text, or the JSON object of older data. No bytes for an empty value, or the `null` of
+ * JSON that some applications write for no value: nobody encrypted these.
  */
-export function spellings(stored: string, storage: Storage): readonly Uint8Array[] {
-  if (storage === 'bytea') return present(Buffer.from(stored.slice(2), 'hex'));
-  if (storage === 'jsonb' && stored === 'null') return [];
-  const text = storage === 'jsonb' ? jsonText(stored) : stored;
-  if (text === undefined) return [Buffer.from(stored)];
-  const decoded = decodeStrictBase64(text);
-  return decoded === undefined ? present(Buffer.from(text)) : [...present(decoded), ...present(Buffer.from(text))];
+export function rowOf(stored: string, storage: Storage): Uint8Array {
+  if (storage === 'bytea') return Buffer.from(stored.slice(2), 'hex');
+  if (storage === 'text') return rowFromText(stored);
+  if (stored === 'null') return new Uint8Array();
+  const text = jsonText(stored);
+  return text === undefined ? Buffer.from(stored) : rowFromText(text);
 }
 
 /** A ciphertext as the column stores it. */
@@ -29,8 +27,4 @@ export function asStored(row: Buffer, storage: Storage): Uint8Array {
 function jsonText(stored: string): string | undefined {
   const value: unknown = JSON.parse(stored);
   return typeof value === 'string' ? value : undefined;
-}
-
-function present(bytes: Uint8Array): readonly Uint8Array[] {
-  return bytes.length === 0 ? [] : [bytes];
 }
