@@ -5,8 +5,9 @@ import { runStatus } from '../../src/cli/commands/status.ts';
 import { stopServices } from '../local/running-service.ts';
 import { DAY, HOUR } from '../local/state-machine.ts';
 import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
-import { counting, numbers, operatorOf } from './operator.ts';
+import { counting, giveCredentials, numbers, operatorOf, pazpazKeys } from './operator.ts';
 
+beforeAll(giveCredentials);
 afterEach(stopServices);
 
 const status = (ring: TestRing) => runStatus(operatorOf(ring).deps);
@@ -136,5 +137,18 @@ describe('status says what is under way or left over, and with which command it 
     const { notes: all, rotation } = await status(ring);
     expect(rotation.daysOverdue).toBe(35);
     expect(all.map(({ code }) => code)).toContain('rotation-overdue');
+  });
+
+  test('of a single day, as one', async () => {
+    const ring = await quietRing();
+    await ring.rotate();
+    ring.lambda = 'does nothing';
+    await ring.service.advance(DAY);
+    expect((await pazpazKeys(ring, ['status'])).stdout).toContain(', 1 day ago\n');
+    ring.lambda = 'fails';
+    await ring.service.advance(365 * DAY);
+    const all = await status(ring);
+    expect(all.notes.map(({ text }) => text)).toContain('The rotation is 1 day late; the last one was 366 days ago.');
+    expect((await pazpazKeys(ring, ['doctor'])).stdout).toContain('The rotation is 1 day late');
   });
 });

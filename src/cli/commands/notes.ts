@@ -1,3 +1,4 @@
+import { dayCount } from '../day-count.ts';
 import type { RingReport, VersionReport } from './ring-report.ts';
 
 /** Free labels from which on it is time to retire: the alarm's bound (design.md, section 10). */
@@ -169,7 +170,7 @@ function scheduleNotes({ rotation }: RingReport): readonly Note[] {
     return [warning('rotation-off', text, ...(rotation.functionArn === undefined ? [] : [FOLLOW]))];
   }
   if (rotation.daysOverdue === 0) return [];
-  const text = `The rotation is ${rotation.daysOverdue} days late; the last one was ${rotation.daysSinceLast} days ago.`;
+  const text = `The rotation is ${dayCount(rotation.daysOverdue)} late; the last one was ${dayCount(rotation.daysSinceLast)} ago.`;
   return [warning('rotation-overdue', text, FOLLOW, 'pazpaz-keys doctor')];
 }
 

@@ -1,6 +1,7 @@
 import type { Note, NoteCode } from '../commands/notes.ts';
 import { notesOn } from '../commands/notes.ts';
 import type { RingReport, VersionReport } from '../commands/ring-report.ts';
+import { dayCount } from '../day-count.ts';
 import { checked, finding, notChecked, type CheckReport, type Finding, type Subject } from './check.ts';
 import type { Examination } from './examination.ts';
 
@@ -134,7 +135,7 @@ export function rotationLate({ report, unlisted, rotationFunction }: Examination
   if (unlisted !== undefined && isUnderWay && notes.length === 0) {
     return notChecked(LATE, `A rotation is under way; since when, only a listing of the versions tells. ${UNLISTED}`);
   }
-  return checked(LATE, `schedule, last rotation ${rotation.daysSinceLast} days ago, AWSPENDING`, [
+  return checked(LATE, `schedule, last rotation ${dayCount(rotation.daysSinceLast)} ago, AWSPENDING`, [
     ...notes.map(asFinding),
     ...stuck,
   ]);

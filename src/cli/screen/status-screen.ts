@@ -1,6 +1,7 @@
 import type { Note } from '../commands/notes.ts';
 import type { RingReport, VersionReport } from '../commands/ring-report.ts';
 import type { StatusResult } from '../commands/status.ts';
+import { dayCount } from '../day-count.ts';
 import { printable, type Paint } from './paint.ts';
 import { tableLines, wrapped } from './table.ts';
 
@@ -67,10 +68,10 @@ function painted(row: string, version: VersionReport | undefined, paint: Paint):
 
 function rotationLines({ rotation }: RingReport): readonly string[] {
   if (!rotation.isEnabled) return [`rotation  off${rotation.functionArn === undefined ? ', no function' : ''}`];
-  const late = rotation.daysOverdue > 0 ? `, ${rotation.daysOverdue} days late` : '';
+  const late = rotation.daysOverdue > 0 ? `, ${dayCount(rotation.daysOverdue)} late` : '';
   return [
     `rotation  ${printable(rotation.schedule ?? 'on request')}`,
-    `last      ${rotation.last === undefined ? 'never' : `${day(rotation.last)}, ${rotation.daysSinceLast} days ago`}`,
+    `last      ${rotation.last === undefined ? 'never' : `${day(rotation.last)}, ${dayCount(rotation.daysSinceLast)} ago`}`,
     `next      ${rotation.next === undefined ? 'not scheduled' : `by ${day(rotation.next)}`}${late}`,
   ];
 }
