@@ -87,9 +87,38 @@ print(ring.decrypt_field(ring.encrypt_field('text', 'a'), 'a'))
     assert run(program, ENVIRONMENT="production").stdout == "text\n"
 
 
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_readme_starts_with_ten_lines_that_work_when_pasted_on_a_machine_without_aws() -> None:
+    ours = {"ENVIRONMENT", "SECRETS_MANAGER_KEY_NAME", "ENCRYPTION_MASTER_KEY"}
+    bare = {name: value for name, value in os.environ.items() if name not in ours and not name.startswith("AWS_")}
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAMS[0]], env=bare, capture_output=True, encoding="utf-8", check=True
+    )
+    assert (result.stdout, result.stderr) == ("49 Patient has diabetes\n", "")
+    assert f"prints `{result.stdout.strip()}`" in README
+    assert len(PROGRAMS[0].splitlines()) <= 10
+
+
 def test_the_programs_of_the_readme_run_as_they_stand() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    programs = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
-    assert len(programs) == 3
-    for program in programs:
-        assert run(program, ENVIRONMENT="production").stdout == ""
+    results = [run(program, ENVIRONMENT="production").stdout for program in PROGRAMS]
+    assert results == ["49 Patient has diabetes\n", "", "", ""]
+
+
+def test_the_functions_of_the_readme_for_a_text_column_read_what_they_wrote_and_older_texts() -> None:
+    functions = PROGRAMS[1]
+    program = (
+        functions
+        + """
+from pazpaz_keys import encrypt_field
+from pazpaz_keys.core.config import settings
+from older_data import FORMS, old_box
+
+with KeyRing.open() as ring:
+    old = FORMS["c"](old_box(settings.encryption_key, "older", bytes(12))).decode()
+    print(note_of_column(ring, 7, note_for_column(ring, 7, "note")), note_of_column(ring, 7, old))
+"""
+    )
+    assert run(program, ENVIRONMENT="production", PYTHONPATH=os.pathsep.join(sys.path)).stdout == "note older\n"

@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from clocks import MovedClock
-from conftest import OpenRing
+from conftest import OpenRing, settings_for
 from local_service import GUIDE_KEY, LocalService
-from pazpaz_keys import KeyRotationError, decrypt_bytes, decrypt_field, encrypt_field
+from pazpaz_keys import KeyRing, KeyRotationError, decrypt_bytes, decrypt_field, encrypt_field
 from ring_words import SENTENCE, code_of, events, ring_of_three, until
+from rubbish_service import RUBBISH, RubbishService
+from secret_in_memory import secret_with
 
 # AWS in trouble
 
@@ -42,6 +44,22 @@ def test_an_open_ring_goes_on_whatever_aws_does(
         assert ring.decrypt_field(ring.encrypt_field(SENTENCE)) == SENTENCE
     assert code_of(ring.refresh) == code
     assert code_of(ring.decrypt_field, encrypt_field(SENTENCE, os.urandom(32), number=7)) == "KEY_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("kind", RUBBISH)
+def test_an_open_ring_goes_on_while_something_else_answers_in_the_place_of_aws(kind: str) -> None:
+    secret = secret_with(os.urandom(32))
+    with RubbishService(kind, "rubbish") as rubbish:
+        ring = KeyRing.open(settings_for("name"), call_time_limit=1.0, client=secret)
+        with ring:
+            row = ring.encrypt_field(SENTENCE)
+            secret.describe_secret = rubbish.client.describe_secret  # type: ignore[method-assign]
+            secret.get_secret_value = rubbish.client.get_secret_value  # type: ignore[method-assign]
+            assert code_of(ring.refresh) == "CANNOT_REACH_AWS"
+            assert ring.decrypt_field(row) == SENTENCE
+            assert ring.decrypt_field(ring.encrypt_field(SENTENCE)) == SENTENCE
+            unknown = encrypt_field(SENTENCE, os.urandom(32), number=7)
+            assert code_of(ring.decrypt_field, unknown) == "KEY_UNAVAILABLE"
 
 
 @with_each_fault

@@ -121,6 +121,7 @@ def test_a_traceback_that_shows_local_variables_shows_none_of_ours_with_a_key_or
 def test_failures_of_an_open_ring_show_no_key_either() -> None:
     secret = secret_with(bytes(32), KEY)
     secret.ring["versions"][0]["secretBinary"] = KEY[1:].hex()
+    secret.ring["versions"][1]["stages"] = ["key-v4", "AWSCURRENT"]  # 2 and 3 were retired
     clock = MovedClock()
     settings = Settings("staging", "us-east-1", "name", KeyMaterial(KEY))
     with KeyRing.open(settings, client=secret, clock=clock) as ring:
@@ -128,15 +129,19 @@ def test_failures_of_an_open_ring_show_no_key_either() -> None:
         errors = [
             error_of(lambda: ring.decrypt_field(tampered(row))),
             error_of(lambda: ring.decrypt_field(b"\1" + row[1:])),
+            error_of(lambda: ring.decrypt_field(encrypt_field(PLAINTEXT, KEY[::-1], number=3))),
+            error_of(lambda: ring.decrypt_field(encrypt_field(PLAINTEXT, KEY[::-1], number=99))),
             error_of(lambda: ring.decrypt_field(ring.encrypt_field(PLAINTEXT.encode() + b"\xff"))),
             error_of(lambda: ring.encrypt_field(PLAINTEXT + "\ud83d")),
         ]
         secret.is_silent = True
         clock.ahead += 100_000
         errors += [error_of(ring.refresh), error_of(lambda: ring.encrypt_field(PLAINTEXT))]
+        errors += [error_of(lambda: ring.decrypt_field(encrypt_field(PLAINTEXT, KEY[::-1], number=50)))]
     errors += [error_of(lambda: ring.encrypt_field(PLAINTEXT)), error_of(lambda: ring.decrypt_field(row))]
-    expected = ["TAMPERED_OR_WRONG_CONTEXT", "INVALID_KEY_VALUE", "INVALID_TEXT", "INVALID_TEXT"]
-    expected += ["CANNOT_REACH_AWS", "KEY_TOO_OLD", "RING_CLOSED", "RING_CLOSED"]
+    expected = ["TAMPERED_OR_WRONG_CONTEXT", "INVALID_KEY_VALUE", "KEY_RETIRED", "KEY_NEVER_ISSUED"]
+    expected += ["INVALID_TEXT", "INVALID_TEXT"]
+    expected += ["CANNOT_REACH_AWS", "KEY_TOO_OLD", "KEY_UNAVAILABLE", "RING_CLOSED", "RING_CLOSED"]
     assert [error.code for error in errors] == expected
     for error in errors:
         assert_silent(error)

@@ -9,7 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from local_service import GUIDE_KEY, LocalService
-from pazpaz_keys import KeyRing, KeyRotationError, load_settings
+from pazpaz_keys import KeyRing, KeyRotationError, decrypt_field, load_settings
+from ring_words import until
+from secret_in_memory import secret_with
 
 AWS = {"AWS_REGION": "us-east-1", "SECRETS_MANAGER_KEY_NAME": "pazpaz/encryption-key-v1"}
 GUIDE_BYTES = base64.b64decode(GUIDE_KEY)
@@ -103,6 +105,57 @@ def test_staging_and_production_fall_back_to_the_key_of_the_environment_and_log_
     expected = ["aws_unavailable_using_env_fallback"]
     assert event_names(caplog) == (["env_key_set_in_production"] if environment == "production" else []) + expected
     assert sum(service.calls().values()) == 1  # it is not asked again for each row
+
+
+NAMED = {"AWS_REGION": "us-east-1", "SECRETS_MANAGER_KEY_NAME": "name"}
+RING_KEY = bytes(range(32))
+TABLE = [
+    # environment, whether a secret is named and answers, whether ENCRYPTION_MASTER_KEY is set: what encrypts, or a code
+    ("local", None, True, GUIDE_BYTES, []),
+    ("local", None, False, "INVALID_SETTINGS", []),
+    ("local", True, True, RING_KEY, ["env_key_not_on_ring"]),
+    ("local", True, False, RING_KEY, []),
+    ("local", False, True, GUIDE_BYTES, ["aws_unavailable_using_env_fallback"]),
+    ("local", False, False, "CANNOT_REACH_AWS", []),
+    ("staging", None, True, "INVALID_SETTINGS", []),
+    ("staging", True, True, RING_KEY, ["env_key_not_on_ring"]),
+    ("staging", True, False, RING_KEY, []),
+    ("staging", False, True, GUIDE_BYTES, ["aws_unavailable_using_env_fallback"]),
+    ("staging", False, False, "CANNOT_REACH_AWS", []),
+    ("production", None, True, "INVALID_SETTINGS", []),
+    ("production", True, True, RING_KEY, ["env_key_set_in_production", "env_key_not_on_ring"]),
+    ("production", True, False, RING_KEY, []),
+    ("production", False, True, GUIDE_BYTES, ["env_key_set_in_production", "aws_unavailable_using_env_fallback"]),
+    ("production", False, False, "CANNOT_REACH_AWS", []),
+]
+
+
+@pytest.mark.parametrize(("environment", "answers", "has_key", "expected", "warnings"), TABLE)
+def test_each_row_of_the_table_of_environments_for_a_ring(
+    caplog: pytest.LogCaptureFixture,
+    environment: str,
+    answers: bool | None,
+    has_key: bool,
+    expected: bytes | str,
+    warnings: list[str],
+) -> None:
+    env = {"ENVIRONMENT": environment}
+    env |= {} if answers is None else NAMED
+    env |= {"ENCRYPTION_MASTER_KEY": GUIDE_KEY} if has_key else {}
+    secret = secret_with(RING_KEY)
+    secret.is_silent = answers is False
+    if isinstance(expected, str):
+        assert refusal(lambda: KeyRing.open(load_settings(env), client=secret)).code == expected
+    else:
+        with KeyRing.open(load_settings(env), client=secret) as ring:
+            row = ring.encrypt_field("text", "a")
+            assert row[0] == (1 if expected == RING_KEY else 0)
+            assert decrypt_field(row, expected, "a", legacy=False) == "text"
+            assert ring.decrypt_field(row, "a") == "text"
+            assert ring.is_fallen_back == (answers is False)
+            until(lambda: len(event_names(caplog)) >= len(warnings))
+    assert event_names(caplog) == warnings
+    assert bool(secret.calls) == (answers is not None)
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
