@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { progressLine } from '../../src/cli/reencrypt-progress.ts';
-import { encryptField } from '../../src/keyring/field.ts';
+import { decryptField, encryptField } from '../../src/keyring/field.ts';
 import { toKeyNumber } from '../../src/keyring/key-number.ts';
 import { asDescribed } from '../cli/described.ts';
 import { endpointOf, giveCredentials, pazpazKeys, type Ran, type Surroundings } from '../cli/operator.ts';
@@ -175,8 +175,24 @@ describe('reencrypt', () => {
     const ring = await ringWith(1, current(2));
     await patients([row('a', 1, 1)]);
     const file = join(folder, 'columns.json');
-    writeFileSync(file, JSON.stringify([{ table: 'patients', column: 'notes', context: 'patients:{id}:notes' }]));
-    expect(await keys(ring, ['reencrypt', '--columns', file])).toMatchObject({ exitCode: 0 });
+    await postgres.client.query('DROP TABLE IF EXISTS visits');
+    await postgres.client.query(
+      'CREATE TABLE visits (clinic text NOT NULL, n int NOT NULL, note text, UNIQUE (clinic, n))',
+    );
+    const visit = encryptField('flu', keyOf(1), 'visits:7', { number: toKeyNumber(1) }).toString('base64');
+    await postgres.client.query("INSERT INTO visits VALUES ('north', 7, $1)", [visit]);
+    const notes = { table: 'patients', column: 'notes', context: 'patients:{id}:notes' };
+    const visits = { table: 'visits', column: 'note', key: ['clinic', 'n'], context: 'visits:{n}' };
+    writeFileSync(file, JSON.stringify([notes, { ...visits, toContext: '{clinic}:{n}' }]));
+    expect(await keys(ring, ['reencrypt', '--columns', file])).toMatchObject({
+      exitCode: 0,
+      stdout: [notes, visits]
+        .map(({ table, column }) => `${table}.${column}: 1 row brought to key 2, 0 there already.\n`)
+        .join(''),
+    });
+    const { rows } = await postgres.client.query<{ note: string }>('SELECT note FROM visits');
+    expect(decryptField(Buffer.from(rows[0]?.note ?? '', 'base64'), keyOf(2), 'north:7')).toBe('flu');
+    writeFileSync(file, JSON.stringify([notes]));
     expect((await keys(ring, ['census', '--columns', file])).stdout).toBe(
       'patients.notes: 1 row\n  key 2, current  1\n',
     );
@@ -240,6 +256,15 @@ describe('reencrypt', () => {
     expect(code).toBe(1);
     expect(said).toContain('Stopping at the end of this batch');
     expect(said).toContain('Stopped. What is done stays done: the same command goes on from here.');
+    // Whole batches, and the job's own table says how far they came.
+    const { rows } = await postgres.client.query<{ under_2: number; noted: number; is_over: boolean }>(
+      `SELECT (SELECT count(*)::int FROM patients WHERE get_byte(notes, 0) = 2) AS under_2,
+              sum(reencrypted)::int AS noted, bool_or(finished_at IS NOT NULL) AS is_over
+         FROM pazpaz_keys.job JOIN pazpaz_keys.range ON job_id = id WHERE table_id = 'patients'::regclass`,
+    );
+    const [{ under_2: under2, noted, is_over: isOver } = { under_2: 0, noted: 0, is_over: true }] = rows;
+    expect({ noted, beyondBatch: under2 % 5, isOver }).toEqual({ noted: under2, beyondBatch: 0, isOver: false });
+    expect(under2).toBeLessThan(3000);
     const rest = await keys(ring, ['reencrypt', ...COLUMN]);
     expect(rest.exitCode).toBe(0);
     expect(rest.stdout).toMatch(/3,000 rows brought to key 2 \([0-9,]+ of them by this process\)/);
