@@ -44,7 +44,7 @@ export type Execute = <O extends object>(
 ) => Promise<void>;
 
 const EXIT_CODES =
-  'Exit codes: 0 done, 1 refused or something found, 2 wrong usage, 3 AWS or the database cannot be reached.';
+  'Exit codes: 0 done, 1 refused or something found, 2 wrong usage,\n3 AWS or the database cannot be reached, or cannot answer now.';
 
 /** Adds a command, with the options that all have, and its examples, to the program. */
 export function addCommand<O extends object>(

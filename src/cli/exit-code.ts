@@ -1,12 +1,22 @@
-import { isKeyRotationError } from '../keyring/error.ts';
+import { isKeyRotationError, type KeyRotationError } from '../keyring/error.ts';
 import { isTemporary } from '../steps/aws-error.ts';
 
-/** 0 done, 1 refused or something found, 2 wrong usage, 3 AWS or the database cannot be reached. */
+/** 0 done, 1 refused or something found, 2 wrong usage, 3 AWS or the database cannot be reached, or cannot answer now. */
 export type ExitCode = 0 | 1 | 2 | 3;
 
-/** What a failed command ends with. An answer of AWS that it cannot answer now is as good as none. */
-export function exitCodeOf(error: unknown): ExitCode {
+/** Errors of the application's key ring, which keeps no cause: that might hold a key. */
+const OF_THE_RING = ['AWS_REFUSED', 'KEY_UNAVAILABLE'];
+
+/**
+ * What a failed command ends with. An answer of AWS that it cannot answer now is as good as none. `lastFailure`: of a call
+ * to Secrets Manager, for errors that do not keep it.
+ */
+export function exitCodeOf(error: unknown, lastFailure?: unknown): ExitCode {
   if (isKeyRotationError(error, 'CANNOT_REACH_AWS') || isKeyRotationError(error, 'CANNOT_REACH_DATABASE')) return 3;
-  if (isKeyRotationError(error) && isTemporary(error.cause)) return 3;
+  if (isKeyRotationError(error) && isTemporary(causeOf(error, lastFailure))) return 3;
   return isKeyRotationError(error, 'INVALID_SETTINGS') || isKeyRotationError(error, 'INVALID_KEY_NUMBER') ? 2 : 1;
+}
+
+function causeOf({ code, cause }: KeyRotationError, lastFailure: unknown): unknown {
+  return cause === undefined && OF_THE_RING.includes(code) ? lastFailure : cause;
 }

@@ -32,7 +32,7 @@ export async function run(argv: readonly string[], world: World, census: Census 
         printJson(world, { ...about, result, ...trail(session, options) });
       } else printFinished(world, finished, session, options);
     } catch (error) {
-      exitCode = exitCodeOf(error);
+      exitCode = exitCodeOf(error, session?.lastFailure());
       const failed = failure(error, options);
       if (options.json === true) printJson(world, { ...about, error: failed, ...trail(session, options) });
       else complain(world, definition.name, failed, trail(session, options), options.dryRun === true);

@@ -37,6 +37,8 @@ export interface Session {
   /** What stood out on the way, one line each. */
   readonly warnings: readonly string[];
   readonly warn: (text: string) => void;
+  /** What the last call to Secrets Manager failed with, retries included. */
+  readonly lastFailure: () => unknown;
   /** Why another service of AWS is not asked; `undefined` where it may be. Known once Secrets Manager has answered. */
   readonly whyNotAsked: (service: OtherService) => string | undefined;
 }
@@ -65,7 +67,7 @@ export function openSession(world: World, options: CommonOptions): Session {
     warnings.push(`${message} (${about.join(', ')}).`);
   };
   const real = operatorSecrets(client);
-  const { clockOffset, answeredBy } = watchAnswers(client, world);
+  const { clockOffset, answeredBy, lastFailure } = watchAnswers(client, world);
   const awsNow = (): Date => new Date(world.now().getTime() + (clockOffset() ?? 0));
   const started = world.now().getTime();
   return {
@@ -88,6 +90,7 @@ export function openSession(world: World, options: CommonOptions): Session {
     changes,
     warnings,
     warn: (text) => warnings.push(text),
+    lastFailure,
     whyNotAsked: (service) => whyNotAsked(service, answeredBy(), environment),
   };
 }
@@ -148,6 +151,7 @@ interface Answers {
   readonly clockOffset: Session['clockOffset'];
   /** The host that gave the last answer. */
   readonly answeredBy: () => string | undefined;
+  readonly lastFailure: Session['lastFailure'];
 }
 
 /**
@@ -157,6 +161,15 @@ interface Answers {
 function watchAnswers(client: SecretsManagerClient, world: World): Answers {
   let offset: number | undefined;
   let host: string | undefined;
+  let failure: unknown;
+  client.middlewareStack.add(
+    (next) => (args) =>
+      next(args).catch((error: unknown) => {
+        failure = error;
+        throw error;
+      }),
+    { step: 'initialize', name: 'watchFailures' },
+  );
   client.middlewareStack.add(
     (next) => async (args) => {
       const result = await next(args);
@@ -171,6 +184,7 @@ function watchAnswers(client: SecretsManagerClient, world: World): Answers {
   return {
     clockOffset: () => (offset === undefined || Math.abs(offset) > 60_000 ? offset : 0),
     answeredBy: () => host,
+    lastFailure: () => failure,
   };
 }
 

@@ -5,6 +5,9 @@ import { stopServices } from '../local/running-service.ts';
 import { current, keyOf, previous, ringWith } from '../rotation/ring.ts';
 import { giveCredentials, pazpazKeys, type Surroundings } from './operator.ts';
 
+// The SDK tries a throttled call again, after a pause.
+jest.setTimeout(30_000);
+
 beforeAll(giveCredentials);
 afterEach(stopServices);
 
@@ -103,6 +106,25 @@ describe('encrypt and decrypt', () => {
     const { exitCode, stderr } = await pazpazKeys(ring, ['encrypt'], { stdin: TEXT, environment });
     expect(exitCode).toBe(1);
     expect(stderr).toContain('NO_CURRENT_KEY');
+  });
+
+  test.each([
+    ['ThrottlingException', 3],
+    ['InternalServiceError', 3],
+    ['AccessDeniedException', 1],
+  ])('end with what an answer of AWS deserves: %s', async (type, exitCode) => {
+    const ring = await ringWith(previous(1), current(2));
+    const stdin = rowUnder(1, 1).toString('base64');
+    const ends = async (command: string, fault: object, code: string): Promise<void> => {
+      ring.service.faults.set({ kind: 'error', type, message: 'no', ...fault });
+      const ran = await pazpazKeys(ring, [command, ...CONTEXT], { stdin });
+      expect(ran).toMatchObject({ exitCode, stdout: '', stderr: expect.stringContaining(code) as string });
+      ring.service.faults.clear();
+    };
+    await ends('encrypt', { operation: 'DescribeSecret' }, 'AWS_REFUSED');
+    await ends('decrypt', { versionId: ring.idOf(2) }, 'AWS_REFUSED');
+    // The ring opens, and the key of the row is not to be had.
+    await ends('decrypt', { versionId: ring.idOf(1) }, 'KEY_UNAVAILABLE');
   });
 
   test('end with 3 where AWS cannot be reached', async () => {
