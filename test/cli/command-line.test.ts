@@ -314,6 +314,21 @@ describe('the screen', () => {
     expect(without.stderr).not.toContain('\u001b[');
   });
 
+  test.each([
+    [{}, true],
+    [{ NO_COLOR: '' }, true],
+    [{ NO_COLOR: '1' }, false],
+    [{ TERM: 'dumb' }, false],
+  ])('on a terminal, with %j in the environment, is painted: %j', async (environment, isPainted) => {
+    const ring = await ringWith(current(1));
+    for (const command of ['status', 'doctor']) {
+      const { stdout } = await pazpazKeys(ring, [command], { isOnTerminal: true, environment });
+      expect(stdout.includes('\u001b[')).toBe(isPainted);
+    }
+    const { stdout } = await pazpazKeys(ring, ['status', '--json'], { isOnTerminal: true, environment });
+    expect(stdout).not.toContain('\u001b[');
+  });
+
   test('does not pass on control characters of a label', async () => {
     const ring = await ringWith(current(1));
     await ring.label('red\u001b[31m', 1);
