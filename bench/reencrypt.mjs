@@ -86,6 +86,9 @@ async function main({ rows, loopRows, processes, json }) {
     });
     if (json) console.log(JSON.stringify({ ...about, ...measured }, undefined, 2));
     process.exitCode = measured.targets.every(({ isMet }) => isMet) ? 0 : 1;
+  } catch (error) {
+    process.stderr.write(`MISSED: ${error.message}\n`);
+    process.exitCode = 1;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -103,6 +106,9 @@ async function startProcess(program, orders, flags) {
     output += chunk;
   });
   const [exitCode, signal] = await once(child, 'exit');
-  if (exitCode !== 0) throw new Error(`A process ended with ${exitCode ?? signal}`);
+  if (exitCode !== 0) {
+    const why = flags.length === 0 ? '' : `, started with ${flags.join(' ')}: does its memory grow with the table?`;
+    throw new Error(`A process ended with ${exitCode ?? signal}${why}`);
+  }
   return JSON.parse(output);
 }
