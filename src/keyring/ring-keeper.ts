@@ -9,7 +9,7 @@ import type { RingTimes } from './ring-options.ts';
 import { ringState, type RingState } from './ring-state.ts';
 import type { SecretDescription, SecretSource } from './secret-source.ts';
 import type { AwsSettings } from './settings.ts';
-import { sourceError } from './source-error.ts';
+import { notTheService, sourceError } from './source-error.ts';
 import { VersionReader } from './version-reader.ts';
 
 /** Longest pause before a refresh that failed is tried again, in milliseconds. */
@@ -181,9 +181,12 @@ export class RingKeeper {
     const { source, settings } = this.#parts;
     try {
       const description = await this.calls.run('DescribeSecret', (signal) => source.describe(signal));
+      // Read as a secret without versions, it would take every number off the ring.
+      const { ARN, VersionIdsToStages } = description;
+      if (ARN === undefined && VersionIdsToStages === undefined) throw notTheService('DescribeSecret');
       if (description.DeletedDate !== undefined) throw deleted(settings.secretId);
-      const ring = ringState(description.VersionIdsToStages);
-      // Believed, it would make every row whose key is not at hand one whose key was never issued.
+      const ring = ringState(VersionIdsToStages);
+      // Likewise.
       if (ring.current === undefined && this.#ring?.current !== undefined) throw lostCurrentKey(settings.secretId);
       this.keys.setNumbers(ring);
       this.#ring = ring;

@@ -44,3 +44,11 @@ export function timeLimitError(operation: string, secretId: string, milliseconds
       'NAT, that the security group lets HTTPS (443) out, and where the credentials come from.',
   );
 }
+
+/** The error for an answer that the service would not give, such as that of a proxy in between. It shows none of it. */
+export function notTheService(operation: string): KeyRotationError {
+  return new KeyRotationError(
+    'CANNOT_REACH_AWS',
+    `What answered ${operation} is not AWS Secrets Manager. Look for a proxy in between, and at the endpoint that is set.`,
+  );
+}

@@ -7,6 +7,7 @@ import type { LimitedCalls } from './limited-call.ts';
 import { millisecondsSince, momentNow, type Moment, type RingClock } from './ring-clock.ts';
 import type { RingState } from './ring-state.ts';
 import type { SecretSource, SecretVersion } from './secret-source.ts';
+import { notTheService } from './source-error.ts';
 
 /**
  * Shortest time that a version which could not be read is let be, in milliseconds: what a storm of rows costs at most.
@@ -121,8 +122,6 @@ export class VersionReader {
 
 function keyOf({ SecretString, SecretBinary }: SecretVersion): KeyMaterial {
   // Secrets Manager has no version without a value to read, so this is no word on the key: it is asked for again soon.
-  if (SecretString === undefined && SecretBinary === undefined) {
-    throw new KeyRotationError('AWS_REFUSED', 'the answer of Secrets Manager holds no value');
-  }
+  if (SecretString === undefined && SecretBinary === undefined) throw notTheService('GetSecretValue');
   return readKeyValue({ SecretString, SecretBinary }).key;
 }

@@ -98,7 +98,13 @@ test('an answer that names no current key, where one was named before, takes no 
   const source = world.source();
   let isBroken = false;
   const ring = await world.open({
-    source: { ...source, describe: (signal) => (isBroken ? Promise.resolve({}) : source.describe(signal)) },
+    source: {
+      ...source,
+      describe: (signal) =>
+        isBroken
+          ? Promise.resolve({ ARN: 'arn:aws:secretsmanager:us-east-1:123456789012:secret:x' })
+          : source.describe(signal),
+    },
   });
   isBroken = true;
   expect((await rejectionOf(ring.refresh())).message).toContain('not believed');
@@ -107,4 +113,13 @@ test('an answer that names no current key, where one was named before, takes no 
   expect(ring.encryptField('note', 'a')[0]).toBe(3);
   await world.clock.advance(25 * 3_600_000);
   expect(errorOf(() => ring.encryptField('note', 'a')).code).toBe('KEY_TOO_OLD');
+});
+
+test('an answer with neither ARN nor versions is none of Secrets Manager: a ring that has fallen back takes no number for never issued', async () => {
+  const world = await RingWorld.withKeys(1);
+  const source = { ...world.source(), describe: () => Promise.resolve({}) };
+  expect((await rejectionOf(world.open({ source }))).code).toBe('CANNOT_REACH_AWS');
+  const ring = await world.open({ source }, { environmentKey: KeyMaterial.fromBytes(randomBytes(32)) });
+  const row = encryptField('note', world.material(1), 'a', { number: toKeyNumber(1) });
+  expect((await rejectionOf(ring.decryptField(row, 'a'))).code).toBe('KEY_UNAVAILABLE');
 });

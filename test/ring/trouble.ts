@@ -12,16 +12,17 @@ export const RUBBISH: readonly unknown[] = [
   7,
   'text',
   {},
-  { VersionIdsToStages: null },
-  { VersionIdsToStages: { a: 7 } },
-  { VersionIdsToStages: { a: [5, null] } },
-  { VersionIdsToStages: { a: ['key-v9'] } },
+  { ARN: 'arn', VersionIdsToStages: null },
+  { ARN: 'arn', VersionIdsToStages: {} },
+  { ARN: 'arn', VersionIdsToStages: { a: ['key-v9'] } },
+  { ARN: 'arn', VersionIdsToStages: { a: 7 } },
+  { ARN: 'arn', VersionIdsToStages: { a: [5, null] } },
   { VersionIdsToStages: {}, PrimaryRegion: 7, ARN: 7 },
   { SecretString: null },
   { SecretString: 7 },
   { SecretString: 'no key', VersionStages: 7 },
   { SecretBinary: 'text' },
-  { DeletedDate: new Date(0) },
+  { ARN: 'arn', DeletedDate: new Date(0) },
 ];
 
 /** The world's way to its service, with whatever trouble there is at the moment of a call. */
