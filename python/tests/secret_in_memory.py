@@ -37,11 +37,11 @@ class SecretInMemory:
         if version.get("denied"):
             answer = {"Error": {"Code": "AccessDeniedException", "Message": "Access to KMS is not allowed"}}
             raise ClientError(answer, "GetSecretValue")
-        value = (
-            {"SecretBinary": bytes.fromhex(version["secretBinary"])}
-            if "secretBinary" in version
-            else {"SecretString": version["secretString"]}
-        )
+        value: dict[str, Any] = {}
+        if "secretString" in version:
+            value["SecretString"] = version["secretString"]
+        if "secretBinary" in version:
+            value["SecretBinary"] = bytes.fromhex(version["secretBinary"])
         return {"VersionId": VersionId, "VersionStages": version["stages"], **value}
 
     # Words of the domain

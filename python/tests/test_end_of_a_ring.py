@@ -167,14 +167,14 @@ class Client(SecretInMemory):
 @pytest.mark.parametrize("is_own", [True, False], ids=["its own", "one that was given"])
 def test_a_ring_closes_the_client_that_it_has_made_and_no_other(monkeypatch: pytest.MonkeyPatch, is_own: bool) -> None:
     client = Client(secret_with(*KEYS).ring)
-    monkeypatch.setattr(secret_source, "_client_in", lambda _region: client)
+    monkeypatch.setattr(secret_source, "_client_in", lambda *_: client)
     KeyRing.open(SETTINGS, client=None if is_own else client).close()
     assert client.is_closed is is_own
 
 
 def test_a_ring_that_could_not_be_opened_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client({"versions": [], "aws": "silent"})
-    monkeypatch.setattr(secret_source, "_client_in", lambda _region: client)
+    monkeypatch.setattr(secret_source, "_client_in", lambda *_: client)
     assert code_of(KeyRing.open, SETTINGS) == "CANNOT_REACH_AWS"
     assert client.is_closed
     until(lambda: not our_threads())
@@ -182,7 +182,7 @@ def test_a_ring_that_could_not_be_opened_leaves_nothing_behind(monkeypatch: pyte
 
 def test_a_key_in_hand_needs_no_client_once_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client({"versions": [{"versionId": "", "stages": ["AWSCURRENT"], "secretBinary": KEYS[0].hex()}]})
-    monkeypatch.setattr(secret_source, "_client_in", lambda _region: client)
+    monkeypatch.setattr(secret_source, "_client_in", lambda *_: client)
     settings = Settings("staging", "us-east-1", "name", None)
     assert settings.encryption_key == settings.encryption_key
     assert client.calls == ["GetSecretValue"]

@@ -6,8 +6,10 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from botocore.config import Config
 
 from clocks import MovedClock
 from conftest import OpenRing, settings_for
@@ -44,6 +46,33 @@ def test_an_open_ring_goes_on_whatever_aws_does(
         assert ring.decrypt_field(ring.encrypt_field(SENTENCE)) == SENTENCE
     assert code_of(ring.refresh) == code
     assert code_of(ring.decrypt_field, encrypt_field(SENTENCE, os.urandom(32), number=7)) == "KEY_UNAVAILABLE"
+
+
+def test_a_request_that_hangs_is_given_up_and_another_one_made_within_the_time_limit(
+    service: LocalService, name: str, open_ring: OpenRing
+) -> None:
+    service.create(name)
+    ring = open_ring(name)
+    service.fault(operation="DescribeSecret", kind="delay", milliseconds=10_000, nth=1)
+    ring.refresh()  # whose time limit is 5 seconds
+
+
+@pytest.mark.parametrize("time_limit", [0.5, 5.0, 60.0])
+def test_one_request_gets_most_of_a_time_limit_and_leaves_time_for_another(
+    service: LocalService, name: str, open_ring: OpenRing, monkeypatch: pytest.MonkeyPatch, time_limit: float
+) -> None:
+    made: list[Config] = []
+
+    def make(**given: Any) -> Config:
+        made.append(Config(**given))
+        return made[-1]
+
+    monkeypatch.setattr("botocore.config.Config", make)
+    service.create(name)
+    open_ring(name, call_time_limit=time_limit)
+    (config,) = made
+    assert config.connect_timeout + config.read_timeout < time_limit
+    assert config.read_timeout >= time_limit / 2
 
 
 @pytest.mark.parametrize("kind", RUBBISH)

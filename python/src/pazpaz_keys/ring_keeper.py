@@ -13,7 +13,7 @@ from .keys_at_hand import KeysAtHand
 from .limited_calls import ring_closed
 from .ring_clock import Moment, RingClock
 from .ring_labels import RingLabels
-from .secret_source import SecretSource, no_current_key
+from .secret_source import SecretSource, lost_current_key, no_current_key
 from .single_flight import Flight, SingleFlight
 from .version_reader import VersionReader
 
@@ -164,6 +164,9 @@ class RingKeeper:
     def _describe(self, started_at: Moment) -> RingLabels:
         try:
             labels = self._source.describe()
+            if labels.current is None and self.labels is not None and self.labels.current is not None:
+                # Believed, it would make every row whose key is not at hand one whose key was never issued.
+                raise lost_current_key(self._source.secret_id)
         except KeyRotationError as error:
             self.stale_because = error.anew()
             raise

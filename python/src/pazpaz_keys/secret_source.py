@@ -121,7 +121,7 @@ class SecretSource:
         with self._lock:
             client = self._own_client
             if client is None:
-                client = self._own_client = _client_in(self._region)
+                client = self._own_client = _client_in(self._region, self.time_limit)
         if self._is_closed:  # perhaps while the client was made
             self._close_own_client()
             raise ring_closed()
@@ -148,16 +148,24 @@ class SecretSource:
         version_id, stages = answer.get("VersionId"), answer.get("VersionStages") or ()
         if not isinstance(version_id, str):
             raise _rubbish("GetSecretValue", self.secret_id)
-        key = read_key_value(answer.get("SecretString"), answer.get("SecretBinary"))
+        text, binary = answer.get("SecretString"), answer.get("SecretBinary")
+        if text is None and binary is None:  # the service has no such version, so this is no word on the key
+            raise _rubbish("GetSecretValue", self.secret_id)
+        key = read_key_value(text, binary)
         return SecretVersion(version_id, key, tuple(stages))
 
 
-def _client_in(region: str | None) -> _OwnClient:
+def _client_in(region: str | None, time_limit: float) -> _OwnClient:
+    """``time_limit``: seconds that a call has in all, of which one request gets so many that a second one fits in."""
     # Loaded here: an application with its key in the environment never needs it.
     from boto3.session import Session
     from botocore.config import Config
 
-    config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+    config = Config(
+        connect_timeout=time_limit * 0.2,
+        read_timeout=time_limit * 0.6,
+        retries={"mode": "standard", "total_max_attempts": 3},
+    )
     client: _OwnClient = Session().client("secretsmanager", region_name=region, config=config)
     return client
 
@@ -167,6 +175,16 @@ def no_current_key(secret_id: str) -> KeyRotationError:
         "NO_CURRENT_KEY",
         f"The secret '{secret_id}' exists, but has no current key yet. Its first rotation makes one: wait for it, or "
         f"start it with 'aws secretsmanager rotate-secret --secret-id {secret_id}'; then try again.",
+    )
+
+
+def lost_current_key(secret_id: str) -> KeyRotationError:
+    """A secret never loses its current key, so an answer that says so is no word on any of its numbers."""
+    return KeyRotationError(
+        "NO_CURRENT_KEY",
+        f"The answer for the secret '{secret_id}' names no current key, although an earlier one did: it is not "
+        "believed. Check what answers in the place of AWS Secrets Manager, and whether the secret was deleted and made "
+        "anew.",
     )
 
 
