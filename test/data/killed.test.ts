@@ -7,7 +7,8 @@ import { Random } from './random.ts';
 /** In a small form what `npm run soak` does for a minute; `SEED=…` makes the same choices again. */
 const seed = Number(process.env['SEED'] ?? randomInt(2 ** 32));
 const random = new Random(seed);
-const SMALL = { rows: 2000, writers: 1, batchRows: 25, rangeRows: 200 };
+/** So many that a process is far from done when it is killed, on a machine that is several times as fast as well. */
+const SMALL = { rows: 8000, writers: 1, batchRows: 25, rangeRows: 500 };
 
 let postgres: Postgres;
 let program: Program;
@@ -26,14 +27,14 @@ describe(`beside an application that writes to the same rows (SEED=${seed})`, ()
     expect(report).toMatchObject({ needless: 0 });
     expect(report.kills).toBeGreaterThan(0);
     expect(report.writes).toBeGreaterThan(10);
-    expect(report.handled).toBeGreaterThan(1000);
+    expect(report.handled).toBeGreaterThan(4000);
   }, 60_000);
 
   it('four processes at once, one of them killed, share the rows and lose nothing', async () => {
-    const lives = [random.between(300, 700)];
+    const lives = [random.between(300, 500)];
     const report = await crashRound(postgres, program, random, { ...SMALL, processes: 4, lives });
-    expect(report).toMatchObject({ needless: 0 });
+    expect(report).toMatchObject({ needless: 0, kills: 1 });
     expect(report.writes).toBeGreaterThan(10);
-    expect(report.handled).toBeGreaterThan(1000);
+    expect(report.handled).toBeGreaterThan(4000);
   }, 60_000);
 });
