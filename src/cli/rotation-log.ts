@@ -4,6 +4,7 @@ import { stepLog } from './aws/step-log.ts';
 import type { FollowOptions } from './commands/follow.ts';
 import { describedRing } from './commands/ring.ts';
 import type { CommonOptions, Session } from './session.ts';
+import { REQUEST_LIMITS } from './aws/request-limits.ts';
 
 /** Milliseconds by which clocks may differ, ours being taken for right within a minute of AWS's. */
 const CLOCK_RESERVE = 120_000;
@@ -26,7 +27,7 @@ export async function rotationLog(
   const { logGroup, region } = found;
   const client = new CloudWatchLogsClient({
     maxAttempts: 2,
-    requestHandler: { connectionTimeout: 3000, requestTimeout: 10_000 },
+    requestHandler: REQUEST_LIMITS,
     region,
     ...(options.profile === undefined ? {} : { profile: options.profile }),
   });

@@ -10,6 +10,7 @@ import { confirmation } from './confirmation.ts';
 import { given } from './environment.ts';
 import { profileNames } from './profiles.ts';
 import type { World } from './world.ts';
+import { REQUEST_LIMITS } from './aws/request-limits.ts';
 
 /** Options of every command that talks to AWS. */
 export interface CommonOptions {
@@ -139,8 +140,7 @@ export function isHttpUrl(text: string): boolean {
 export function clientFor(options: CommonOptions, region: string | undefined): SecretsManagerClient {
   return new SecretsManagerClient({
     maxAttempts: 3,
-    // Without these the SDK waits for ever for an endpoint that takes the connection and never answers.
-    requestHandler: { connectionTimeout: 3000, requestTimeout: 10_000 },
+    requestHandler: REQUEST_LIMITS,
     ...(region === undefined ? {} : { region }),
     ...(options.endpointUrl === undefined ? {} : { endpoint: options.endpointUrl }),
     ...(options.profile === undefined ? {} : { profile: options.profile }),

@@ -1,6 +1,7 @@
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { isFault } from '../../steps/aws-error.ts';
 import type { KmsKeyState } from '../doctor/examination.ts';
+import { REQUEST_LIMITS } from './request-limits.ts';
 
 /** Asks KMS for the state of a key ("Key states of AWS KMS keys"), with the credentials of the command. */
 export function kmsKeyStateOf(
@@ -9,7 +10,7 @@ export function kmsKeyStateOf(
 ): (keyId: string) => Promise<KmsKeyState> {
   const client = new KMSClient({
     maxAttempts: 2,
-    requestHandler: { connectionTimeout: 3000, requestTimeout: 10_000 },
+    requestHandler: REQUEST_LIMITS,
     ...(region === undefined ? {} : { region }),
     ...(options.profile === undefined ? {} : { profile: options.profile }),
   });

@@ -1,6 +1,7 @@
 import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { awsErrorName, isFault } from '../../steps/aws-error.ts';
 import type { RotationFunction } from '../dependencies.ts';
+import { REQUEST_LIMITS } from './request-limits.ts';
 
 /**
  * Asks Lambda for a secret's rotation function by its `RotationLambdaARN`, in the region that the ARN names, with the
@@ -13,7 +14,7 @@ export async function rotationFunctionOf(
   const region = functionArn.split(':')[3] ?? '';
   const client = new LambdaClient({
     maxAttempts: 2,
-    requestHandler: { connectionTimeout: 3000, requestTimeout: 10_000 },
+    requestHandler: REQUEST_LIMITS,
     ...(region === '' ? {} : { region }),
     ...(options.profile === undefined ? {} : { profile: options.profile }),
   });
