@@ -142,6 +142,19 @@ describe('exit codes', () => {
     expect(await pazpazKeys(ring, ['put', '--yes'], { stdin: KEY })).toMatchObject({ exitCode: 3 });
   });
 
+  test.each(['census', 'reencrypt'])('3 where AWS fails while %s reads the ring for its rows', async (name) => {
+    const ring = await ringWith(previous(1), current(2));
+    const rows = ['--table', 'patients', '--column', 'notes', '--database-url', 'postgres://127.0.0.1:1/none'];
+    ring.service.faults.set({
+      kind: 'error',
+      type: 'InternalServiceError',
+      message: 'no',
+      operation: 'DescribeSecret',
+    });
+    const { exitCode, stderr } = await pazpazKeys(ring, [name, ...rows]);
+    expect({ exitCode, code: /: ([A-Z_]+)$/m.exec(stderr)?.[1] }).toEqual({ exitCode: 3, code: 'AWS_REFUSED' });
+  });
+
   test('1 where the secret has all the tags that it can have, in words about that', async () => {
     const ring = await ringWith(1, previous(2), current(3));
     const Tags = Array.from({ length: 50 }, (_, index) => ({ Key: `t${index}`, Value: '' }));
