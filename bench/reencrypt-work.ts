@@ -3,12 +3,15 @@ import { reencrypt } from '../src/data/reencrypt.ts';
 import { RingKeys } from '../src/data/ring-keys.ts';
 import { SPEC, twoKeys } from './reencrypt-table.ts';
 
+/** How often it looks: a batch under way makes a look differ from the next, the highest of many less so. */
+export const LOOKS = 20;
+
 /** What a process is told. */
 export interface Orders {
   readonly url: string;
   /** In base64. */
   readonly keys: readonly string[];
-  /** Rows of the table. It collects garbage at the first batch, at each quarter of these rows and at the end; `undefined`: never. */
+  /** Rows of the table. It collects garbage at the first batch, after each twentieth of them and at the end; `undefined`: never. */
   readonly collectAlong: number | undefined;
 }
 
@@ -33,7 +36,7 @@ export async function work(): Promise<void> {
     inUse.push(heapUsed + arrayBuffers);
   };
   const onBatch = ({ readRows }: { readonly readRows: number }) => {
-    if (collectAlong !== undefined && inUse.length < 4 && readRows >= (collectAlong / 4) * inUse.length) look();
+    if (collectAlong !== undefined && inUse.length < LOOKS && readRows >= (collectAlong / LOOKS) * inUse.length) look();
   };
   await reencrypt({ url }, [SPEC], ring, collectAlong === undefined ? {} : { onBatch });
   if (collectAlong !== undefined) look();
