@@ -5,7 +5,10 @@ import type { RingClock } from './ring-clock.ts';
 import type { SecretSource } from './secret-source.ts';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 
-/** Longest that a key may encrypt without a word from AWS: retiring a key counts on it (design.md, section 5). */
+/**
+ * Longest that a key may encrypt without a word from AWS, in milliseconds. Retiring counts on it: once a key has not been
+ * current for as long, no process encrypts with it.
+ */
 export const MAX_KEY_AGE = 24 * 3_600_000;
 
 export interface KeyRingOptions {

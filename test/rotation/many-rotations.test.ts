@@ -64,7 +64,7 @@ describe('nothing is lost', () => {
   }, 30_000);
 });
 
-/** Detaches the oldest numbers, never one whose version has a label of AWS (design section 3, invariant 4). */
+/** Detaches the oldest numbers, never one whose version has a label of AWS (docs/architecture.md, invariant 4). */
 async function retireAllBut(ring: TestRing, kept: number): Promise<void> {
   const numbers = Object.values(ring.labels).filter((labels) => /^key-v\d+$/.test(labels));
   for (const label of numbers.slice(0, -kept)) await ring.detach(label);

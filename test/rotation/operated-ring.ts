@@ -104,7 +104,7 @@ export class OperatedRing {
     this.#machine.call('UpdateSecretVersionStage', { SecretId: 'a', ...detach });
   }
 
-  /** Retires the n-th key that may be retired (design section 3, invariant 4), and its rows with it. */
+  /** Retires the n-th key that may be retired (docs/architecture.md, invariant 4), and its rows with it. */
   retire(n: number): void {
     const { numberOf, highestNumber, current, previous, pending } = this.ring;
     const retirable = [...numberOf].filter(

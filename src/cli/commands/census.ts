@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../../keyring/error.ts';
 import type { KeyNumber } from '../../keyring/key-number.ts';
 
-/** What rows at rest still need, each counted only after it was opened (design.md, section 9). */
+/** What rows at rest still need, each counted only after it was opened. */
 export interface CensusResult {
   /** Rows that open with the key of their number. */
   readonly rowsByNumber: ReadonlyMap<KeyNumber, number>;

@@ -1,7 +1,7 @@
 import { dayCount } from '../day-count.ts';
 import type { RingReport, VersionReport } from './ring-report.ts';
 
-/** Free labels from which on it is time to retire: the alarm's bound (design.md, section 10). */
+/** Free labels from which on it is time to retire: the alarm's bound. */
 const FEW_SLOTS = 3;
 
 /** Something about the ring that somebody should know, and what to do. A code never changes its meaning. */

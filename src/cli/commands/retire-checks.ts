@@ -1,14 +1,9 @@
 import { KeyRotationError } from '../../keyring/error.ts';
 import type { KeyNumber } from '../../keyring/key-number.ts';
+import { MAX_KEY_AGE } from '../../keyring/ring-options.ts';
 import { AWS_LABELS, type RingState } from '../../keyring/ring-state.ts';
 import type { RetirementRecord } from '../../keyring/retired-tag.ts';
 import type { CensusResult } from './census.ts';
-
-/**
- * How long a process may still encrypt with a key that is not current any more: what the application's ring holds to
- * (design.md, section 8: `maxKeyAge` may be set lower, never higher).
- */
-export const LONGEST_WRITER_AGE = 24 * 3_600_000;
 
 /**
  * By how much `LastChangedDate` may differ from the date of a retirement's record while nothing but that retirement has
@@ -22,7 +17,7 @@ export function hasPassedAgeCheck({ isForced, date }: RetirementRecord, lastChan
   return !isForced && lastChanged !== undefined && Math.abs(lastChanged.getTime() - Date.parse(date)) <= OWN_WRITES;
 }
 
-/** Throws `KEY_STILL_NEEDED` for a key with one of AWS's labels or the highest number (design.md, invariant 4). */
+/** Throws `KEY_STILL_NEEDED` for a key with one of AWS's labels or the highest number (docs/architecture.md, invariant 4). */
 export function requireOutOfUse(ring: RingState, number: KeyNumber, versionId: string): void {
   const label = ring.stages[versionId]?.find((stage) => AWS_LABELS.includes(stage));
   if (label !== undefined) {
@@ -53,7 +48,7 @@ function wayOut(label: string): string {
  * `AWSCURRENT` is such a change, so from then on no writer has an outdated key.
  */
 export function requireOldEnough(lastChanged: Date | undefined, now: Date): void {
-  const earliest = new Date((lastChanged ?? now).getTime() + LONGEST_WRITER_AGE);
+  const earliest = new Date((lastChanged ?? now).getTime() + MAX_KEY_AGE);
   if (now > earliest) return;
   throw new KeyRotationError(
     'TOO_EARLY_TO_RETIRE',
