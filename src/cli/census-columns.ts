@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { census } from '../data/census.ts';
 import type { ColumnSpec } from '../data/column.ts';
 import type { DatabaseAddress } from '../data/database.ts';
 import { RingKeys } from '../data/ring-keys.ts';
@@ -9,6 +8,7 @@ import { sourceOf } from '../keyring/secret-source.ts';
 import { someText, wrongUsage } from './command.ts';
 import type { Census } from './commands/census.ts';
 import type { Session } from './session.ts';
+import { shownCensus } from './shown-census.ts';
 import type { World } from './world.ts';
 
 /** Options that say which rows. */
@@ -85,7 +85,7 @@ export function censusOf(session: Session, flags: ColumnFlags, world: World): Ce
   return async () => {
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, world);
-    const counts = await census(database, specs, await ringOf(session));
+    const counts = await shownCensus(database, specs, await ringOf(session), world);
     const rowsByNumber = new Map<KeyNumber, number>();
     for (const { numbered } of counts) {
       for (const [number, rows] of Object.entries(numbered)) {

@@ -1,8 +1,9 @@
-import { census, type ColumnCensus } from '../data/census.ts';
+import type { ColumnCensus } from '../data/census.ts';
 import { headerCensus } from '../data/header-census.ts';
 import { columnOptions, columnsOf, databaseOf, ringOf, type ColumnFlags } from './census-columns.ts';
 import { censusLines, headerLines, rowCount } from './census-screen.ts';
 import type { CommandDefinition } from './command.ts';
+import { shownCensus } from './shown-census.ts';
 
 interface CensusFlags extends ColumnFlags {
   readonly headers?: boolean;
@@ -27,7 +28,7 @@ export const CENSUS: CommandDefinition<CensusFlags> = {
       return { result: { isEstimate: true, columns }, lines: () => columns.flatMap(headerLines), hidesChanges: true };
     }
     const keys = await ringOf(session);
-    const columns = await census(database, specs, keys);
+    const columns = await shownCensus(database, specs, keys, world);
     const current = keys.target?.number;
     return {
       result: { isEstimate: false, currentNumber: current ?? 0, columns },

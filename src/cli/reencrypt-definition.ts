@@ -1,11 +1,12 @@
 import { InvalidArgumentError, Option } from 'commander';
-import { census, type ColumnCensus } from '../data/census.ts';
+import type { ColumnCensus } from '../data/census.ts';
 import { reencrypt, type ReencryptReport } from '../data/reencrypt.ts';
 import type { TriggerChoice } from '../data/triggers.ts';
 import { columnOptions, columnsOf, databaseOf, ringOf, type ColumnFlags } from './census-columns.ts';
 import { censusLines, grouped, listed, rowCount } from './census-screen.ts';
 import type { CommandDefinition, Finished } from './command.ts';
 import { ReencryptProgress } from './reencrypt-progress.ts';
+import { shownCensus } from './shown-census.ts';
 
 interface ReencryptFlags extends ColumnFlags {
   readonly toContext?: string;
@@ -43,7 +44,7 @@ export const REENCRYPT: CommandDefinition<ReencryptFlags> = {
     const database = databaseOf(flags, world);
     const keys = await ringOf(session);
     const target = keys.requireTarget().number;
-    if (flags.dryRun === true) return dryRun(await census(database, specs, keys), target);
+    if (flags.dryRun === true) return dryRun(await shownCensus(database, specs, keys, world), target);
     const progress = new ReencryptProgress(world.stderr, () => world.now().getTime());
     const stop = new AbortController();
     const onSignal = () => {

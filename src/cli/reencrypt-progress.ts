@@ -6,14 +6,14 @@ import type { Screen } from './world.ts';
 /** What a line of progress shows. */
 export interface ShownProgress {
   readonly column: Pick<Column, 'spec' | 'estimatedRows'>;
-  readonly totals: JobTotals;
+  readonly totals: Pick<JobTotals, 'readRows'>;
 }
 
 /** Milliseconds between two redrawn lines of a terminal, and between two lines elsewhere. */
 const REDRAW = 200;
 const LINE = 10_000;
 
-/** Says how far a re-encryption is: one line redrawn on a terminal, a plain line every ten seconds elsewhere. */
+/** Says how far a re-encryption or a census is: one line redrawn on a terminal, a plain line every ten seconds elsewhere. */
 export class ReencryptProgress {
   readonly #screen: Screen;
   readonly #now: () => number;

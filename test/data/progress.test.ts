@@ -9,6 +9,7 @@ import { current, keyOf, ringWith, SECRET } from '../rotation/ring.ts';
 import { startPostgres, type Postgres } from './postgres.ts';
 
 const ROWS = 5000;
+const REENCRYPT = ['reencrypt', '--batch-rows', '100', '--lanes', '1'];
 const COLUMN = ['--table', 'patients', '--column', 'notes', '--context', 'p:{id}'];
 
 let postgres: Postgres;
@@ -24,8 +25,8 @@ afterAll(async () => {
   await postgres.stop();
 });
 
-/** What a re-encryption in small batches shows beside its result, where `step` milliseconds pass from each look at it to the next. */
-async function shown(isTTY: boolean, step: number, ...args: readonly string[]): Promise<string> {
+/** What a command over some batches shows beside its result, where `step` milliseconds pass from each look at it to the next. */
+async function shown(isTTY: boolean, step: number, ...command: readonly string[]): Promise<string> {
   const ring = await ringWith(1, current(2));
   await postgres.client.query('DROP TABLE IF EXISTS patients');
   await postgres.client.query('CREATE TABLE patients (id int PRIMARY KEY, notes bytea)');
@@ -52,14 +53,13 @@ async function shown(isTTY: boolean, step: number, ...args: readonly string[]): 
     randomKey: () => Buffer.alloc(0),
     newVersionId: () => '',
   };
-  const line = ['node', 'pazpaz-keys', 'reencrypt', ...COLUMN, '--batch-rows', '100', '--lanes', '1', ...args];
-  expect(await run(line, world)).toBe(0);
+  expect(await run(['node', 'pazpaz-keys', ...command, ...COLUMN], world)).toBe(0);
   return shownSoFar;
 }
 
 describe('while rows are re-encrypted', () => {
   it('a terminal shows one line, redrawn, with the rate of all processes and the time left, and then none', async () => {
-    const drawn = (await shown(true, 600)).split('\r\u001b[2K').slice(1);
+    const drawn = (await shown(true, 600, ...REENCRYPT)).split('\r\u001b[2K').slice(1);
     expect(drawn.at(-1)).toBe('');
     const lines = drawn.slice(0, -1);
     expect(lines.length).toBeGreaterThan(5);
@@ -71,7 +71,7 @@ describe('while rows are re-encrypted', () => {
   });
 
   it('anything else gets plain lines', async () => {
-    const text = await shown(false, 6000);
+    const text = await shown(false, 6000, ...REENCRYPT);
     expect(text).toMatch(
       /^(patients\.notes: [\d,]+ of about 5,000 rows(, \d+ rows\/s, about \d+ (s|min) left)?\n){5,}$/,
     );
@@ -79,6 +79,19 @@ describe('while rows are re-encrypted', () => {
   });
 
   it('and --json shows nothing but its result', async () => {
-    expect(await shown(true, 600, '--json')).toBe('');
+    expect(await shown(true, 600, ...REENCRYPT, '--json')).toBe('');
+  });
+});
+
+describe.each([[['census']], [['reencrypt', '--dry-run']]])('while rows are counted: %j', (command) => {
+  it('a terminal shows the same line', async () => {
+    const drawn = (await shown(true, 600, ...command)).split('\r\u001b[2K').slice(1);
+    expect(drawn.pop()).toBe('');
+    expect(drawn.length).toBeGreaterThan(1);
+    expect(drawn.at(-1)).toMatch(/^patients\.notes: 5,000 of about 5,000 rows, [\d,]+ rows\/s, about 0 s left$/);
+  });
+
+  it('anything else gets plain lines', async () => {
+    expect(await shown(false, 11_000, ...command)).toMatch(/^(patients\.notes: [\d,]+ of about 5,000 rows.*\n){2,}$/);
   });
 });
