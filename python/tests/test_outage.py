@@ -111,24 +111,33 @@ def test_a_row_that_waits_in_vain_is_opened_all_the_same_by_a_key_that_came_to_h
     assert texts == [SENTENCE]
 
 
-def slow_reads(world: StillWorld) -> list[int]:
-    """From now on each value takes two seconds. Gives how many were asked for together, at each start of one."""
-    answer, under_way, together = world.secret.get_secret_value, [None], list[int]()
+def slow_answers(world: StillWorld, description: float = 0) -> list[int]:
+    """From now on each value takes two seconds, and a description so many.
 
-    def slow(*, SecretId: str, VersionId: str = "") -> Mapping[str, Any]:  # noqa: N803
+    Gives how many values were asked for together, at each start of one.
+    """
+    describe, read = world.secret.describe_secret, world.secret.get_secret_value
+    under_way, together = [None], list[int]()
+
+    def slow_describe(*, SecretId: str) -> Mapping[str, Any]:  # noqa: N803
+        world.clock.wait(world.secret.mended, description)
+        return describe(SecretId=SecretId)
+
+    def slow_read(*, SecretId: str, VersionId: str = "") -> Mapping[str, Any]:  # noqa: N803
         together.append(len(under_way))
         under_way.append(None)
         world.clock.wait(world.secret.mended, 2)
         under_way.pop()
-        return answer(SecretId=SecretId, VersionId=VersionId)
+        return read(SecretId=SecretId, VersionId=VersionId)
 
-    world.secret.get_secret_value = slow  # type: ignore[method-assign]
+    world.secret.describe_secret = slow_describe  # type: ignore[method-assign]
+    world.secret.get_secret_value = slow_read  # type: ignore[method-assign]
     return together
 
 
 def test_where_each_value_takes_two_seconds_what_one_row_has_read_helps_the_next(still_world: StillWorld) -> None:
     ring = still_world.with_keys(*KEYS).open()
-    together = slow_reads(still_world)
+    together = slow_answers(still_world)
     assert time_and_code(still_world, ring, older_row(16)) == (TIME_LIMIT, "KEY_UNAVAILABLE")
     still_world.clock.seconds += 1
     assert time_and_code(still_world, ring, older_row(16)) == (0, SENTENCE)
@@ -144,7 +153,7 @@ def test_a_description_that_comes_while_a_row_is_tried_is_used_though_nobody_wai
     still_world.secret.is_silent = False
     for key in KEYS[3:5]:
         still_world.secret.rotate(key)
-    slow_reads(still_world)
+    slow_answers(still_world, description=1)
     still_world.clock.seconds += 6
     assert time_and_code(still_world, ring, row_under(4)) == (4, SENTENCE)
 
@@ -198,7 +207,22 @@ def test_rows_are_told_apart_again_as_soon_as_aws_answers(still_world: StillWorl
     assert (seconds <= 3, code) == (True, "KEY_NEVER_ISSUED")
 
 
-# A number that somebody moved
+# What cannot be, and what somebody did by hand
+
+
+@pytest.mark.parametrize("stages", [[], ["key-v3"]])
+def test_an_answer_that_takes_the_current_key_away_is_not_believed(still_world: StillWorld, stages: list[str]) -> None:
+    ring = still_world.with_keys(*KEYS[:3]).open()
+    versions = still_world.secret.ring["versions"]
+    still_world.secret.ring = {"versions": [{**versions[2], "stages": stages}]}
+    assert code_of(ring.refresh) == "NO_CURRENT_KEY"
+    assert ring.decrypt_field(ring.encrypt_field(SENTENCE)) == SENTENCE
+    still_world.clock.seconds += 6
+    assert time_and_code(still_world, ring, forged(9)) == (0, "KEY_UNAVAILABLE")
+    still_world.secret.ring = {"versions": versions}
+    still_world.clock.seconds += 6
+    ring.refresh()
+    assert ring.decrypt_field(row_under(1)) == SENTENCE
 
 
 def test_a_number_that_was_moved_keeps_its_old_key_until_the_new_one_is_read(still_world: StillWorld) -> None:

@@ -228,21 +228,6 @@ def test_a_ring_of_many_keys_is_not_asked_for_each_where_aws_is_slow_to_refuse(w
     assert world.secret.calls.count("GetSecretValue") <= 6  # one round
 
 
-@pytest.mark.parametrize("stages", [[], ["key-v3"]])
-def test_an_answer_that_takes_the_current_key_away_is_not_believed(world: MovedWorld, stages: list[str]) -> None:
-    ring = world.with_keys(*KEYS[:3]).open()
-    versions = world.secret.ring["versions"]
-    world.secret.ring = {"versions": [{**versions[2], "stages": stages}]}
-    assert code_of(ring.refresh) == "NO_CURRENT_KEY"
-    assert ring.decrypt_field(ring.encrypt_field(SENTENCE)) == SENTENCE
-    world.clock.ahead += 6
-    assert code_of(ring.decrypt_field, forged(9)) == "KEY_UNAVAILABLE"
-    world.secret.ring = {"versions": versions}
-    world.clock.ahead += 6
-    ring.refresh()
-    assert ring.decrypt_field(row_under(1)) == SENTENCE
-
-
 def test_an_answer_without_a_value_is_no_word_on_the_key(world: MovedWorld) -> None:
     ring = world.with_keys(*KEYS[:2]).open()
     value = world.secret.ring["versions"][0].pop("secretBinary")
