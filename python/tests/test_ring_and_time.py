@@ -319,6 +319,14 @@ def test_a_key_that_cannot_be_read_puts_off_the_warning_of_an_environment_key_un
     until(lambda: len(events(caplog, "env_key_not_on_ring")) == 1)
 
 
+def test_a_version_that_holds_no_key_is_another_than_the_environment_key(
+    world: MovedWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.with_keys(b"no key", KEYS[1])
+    world.open(ENVIRONMENT_KEY)
+    until(lambda: len(events(caplog, "env_key_not_on_ring")) == 1)
+
+
 # Threads
 
 

@@ -214,8 +214,9 @@ class RingKeeper:
                 if self.key(version_id) == environment_key:
                     self._environment_key_checked = True
                     return
-            except KeyRotationError:
-                unreadable = True
+            except KeyRotationError as error:
+                # A value that is no key is another one than the environment's, whatever it is.
+                unreadable = unreadable or error.code != "INVALID_KEY_VALUE"
         if not unreadable:  # otherwise it cannot be said yet
             self._environment_key_checked = True
             log_event("env_key_not_on_ring", self._about)
