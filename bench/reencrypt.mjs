@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
+import { buildProgram } from '../build/program.mjs';
 
 const USAGE = `node bench/reencrypt.mjs [OPTIONS]
 
@@ -60,21 +59,8 @@ async function main({ rows, loopRows, processes, json }) {
   };
   const about = { node: process.version, processors: cpus().length, processor: cpus()[0]?.model ?? '' };
   say(`Node ${about.node}, ${about.processors} processors: ${about.processor}.`);
-  // Within node_modules, so that the built file finds its packages.
-  const folder = await mkdtemp(join(process.cwd(), 'node_modules', '.bench-'));
+  const { folder, file: program } = await buildProgram('bench', 'bench/reencrypt-program.ts');
   try {
-    await build({
-      entryPoints: { program: 'bench/reencrypt-program.ts' },
-      outdir: folder,
-      outExtension: { '.js': '.mjs' },
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      packages: 'external',
-      logLevel: 'warning',
-    });
-    const program = join(folder, 'program.mjs');
     const { compare } = await import(pathToFileURL(program).href);
     const measured = await compare({
       rows,

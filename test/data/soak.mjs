@@ -1,10 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { mkdtempSync } from 'node:fs';
-import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
+import { buildProgram } from '../../build/program.mjs';
 
 const USAGE = `npm run soak [-- OPTIONS]
 
@@ -55,21 +53,9 @@ function parsed() {
 async function main(orders) {
   // Of the SDK, about Node 20; nothing of this goes to AWS.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
-  // Built first: it runs outside Jest. Within node_modules, so that the built file finds its packages.
-  const folder = mkdtempSync(join(process.cwd(), 'node_modules', '.soak-'));
+  const { folder, file } = await buildProgram('soak', 'test/data/soak-program.ts');
   try {
-    await build({
-      entryPoints: { soak: 'test/data/soak-program.ts' },
-      outdir: folder,
-      outExtension: { '.js': '.mjs' },
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      packages: 'external',
-      logLevel: 'warning',
-    });
-    const { soak } = await import(pathToFileURL(join(folder, 'soak.mjs')).href);
+    const { soak } = await import(pathToFileURL(file).href);
     process.exitCode = (await soak(orders, folder)) ? 0 : 1;
   } finally {
     await rm(folder, { recursive: true, force: true });

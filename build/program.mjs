@@ -1,0 +1,27 @@
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+
+/**
+ * Builds a program of this project's that runs outside Jest and is thrown away after it. In a folder of its own within
+ * node_modules, so that it finds its packages.
+ *
+ * @param {string} name what the folder's name begins with.
+ * @param {string} source the program's source.
+ * @returns {Promise<{ folder: string, file: string }>} the folder, for the caller to remove, and the program in it.
+ */
+export async function buildProgram(name, source) {
+  const folder = await mkdtemp(join(process.cwd(), 'node_modules', `.${name}-`));
+  await build({
+    entryPoints: { program: source },
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    packages: 'external',
+    logLevel: 'warning',
+  });
+  return { folder, file: join(folder, 'program.mjs') };
+}
