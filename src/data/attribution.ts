@@ -1,4 +1,4 @@
-import { MIN_CIPHERTEXT_BYTES, openLegacy, openNumbered } from '../keyring/ciphertext.ts';
+import { MIN_CIPHERTEXT_BYTES, openLegacy, openNumbered, withoutStacks } from '../keyring/ciphertext.ts';
 import type { ErrorCode } from '../keyring/error.ts';
 import { failedDecryption } from '../keyring/failed-decryption.ts';
 import type { KeyNumber } from '../keyring/key-number.ts';
@@ -28,19 +28,14 @@ export type Attribution =
  * `unnumbered` and `legacy` is that of the key that opened it, 0 where that key has none.
  */
 export function attribute(stored: string, storage: Storage, contexts: readonly string[], keys: RingKeys): Attribution {
-  const limit = Error.stackTraceLimit;
-  try {
-    // Each miss is an error of Node's that nobody sees, and its stack costs twice the cryptography.
-    Reflect.set(Error, 'stackTraceLimit', 0);
+  return withoutStacks(() => {
     const bytes = rowOf(stored, storage);
     if (bytes.length === 0) return { kind: 'empty' };
     return (
       openWithOwnKey(bytes, contexts, keys) ??
       openWithAnyKey(bytes, contexts, keys) ?? { kind: 'unreadable', code: whyUnreadable(bytes, keys) }
     );
-  } finally {
-    Reflect.set(Error, 'stackTraceLimit', limit);
-  }
+  });
 }
 
 function openWithOwnKey(bytes: Uint8Array, contexts: readonly string[], keys: RingKeys): Attribution | undefined {
