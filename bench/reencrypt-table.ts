@@ -1,8 +1,8 @@
 import type pg from 'pg';
-import { decryptField, encryptField } from '../src/keyring/field.ts';
-import { encryptField as encryptPooled } from '../src/keyring/key-in-hand.ts';
-import { KeyMaterial } from '../src/keyring/key-material.ts';
-import { toKeyNumber } from '../src/keyring/key-number.ts';
+import { decryptField, encryptField } from '../src/format/field.ts';
+import { encryptField as encryptPooled } from '../src/format/field.ts';
+import { KeyMaterial } from '../src/format/key-material.ts';
+import { toKeyNumber } from '../src/format/key-number.ts';
 import type { SecretSource } from '../src/keyring/secret-source.ts';
 
 /** The column that every contestant re-encrypts. */

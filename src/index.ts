@@ -1,8 +1,8 @@
-export { encryptField } from './keyring/key-in-hand.ts';
-export { decryptBytes, decryptField, type DecryptOptions, type EncryptOptions } from './keyring/field.ts';
-export { rowFromText } from './keyring/row-from-text.ts';
+export { encryptField } from './format/field.ts';
+export { decryptBytes, decryptField, type DecryptOptions, type EncryptOptions } from './format/field.ts';
+export { rowFromText } from './format/row-from-text.ts';
 export { KeyRing, type DecryptedField, type EncryptedField, type KeyUsage } from './keyring/key-ring.ts';
-export { MAX_KEY_AGE, type KeyRingOptions } from './keyring/ring-options.ts';
+export { MAX_KEY_AGE, type KeyRingOptions } from './keyring/options.ts';
 export {
   loadSettings,
   type AwsSettings,
@@ -10,15 +10,15 @@ export {
   type EnvironmentSettings,
   type Settings,
 } from './keyring/settings.ts';
-export { KeyMaterial } from './keyring/key-material.ts';
-export { toKeyNumber, type KeyNumber } from './keyring/key-number.ts';
-export { isKeyRotationError, KeyRotationError, type ErrorCode } from './keyring/error.ts';
+export { KeyMaterial } from './format/key-material.ts';
+export { toKeyNumber, type KeyNumber } from './format/key-number.ts';
+export { isKeyRotationError, KeyRotationError, type ErrorCode } from './format/error.ts';
 export {
   APPLICATION_EVENTS,
   type ApplicationEvent,
   type ApplicationLogEntry,
   type ApplicationLogger,
 } from './keyring/application-log.ts';
-export type { NonceSource } from './keyring/nonce.ts';
-export type { RingClock } from './keyring/ring-clock.ts';
+export type { NonceSource } from './format/nonce.ts';
+export type { RingClock } from './keyring/clock.ts';
 export type { SecretDescription, SecretSource, SecretVersion } from './keyring/secret-source.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
-import { KeyRotationError } from '../keyring/error.ts';
+import { KeyRotationError } from '../format/error.ts';
 
 /** A terminal, or what a test puts in its place. */
 export interface Terminal {

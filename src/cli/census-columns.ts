@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { ColumnSpec } from '../data/column.ts';
 import type { DatabaseAddress } from '../data/database.ts';
 import { RingKeys } from '../data/ring-keys.ts';
-import { toKeyNumber, type KeyNumber } from '../keyring/key-number.ts';
+import { toKeyNumber, type KeyNumber } from '../format/key-number.ts';
 import { sourceOf } from '../keyring/secret-source.ts';
 import { someText, wrongUsage } from './command.ts';
 import type { Census } from './commands/census.ts';

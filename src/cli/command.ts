@@ -1,5 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { KeyRotationError } from '../keyring/error.ts';
+import { KeyRotationError } from '../format/error.ts';
 import type { ExitCode } from './exit-code.ts';
 import type { Paint } from './screen/paint.ts';
 import { isHttpUrl, type CommonOptions, type Session } from './session.ts';

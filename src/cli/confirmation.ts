@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../keyring/error.ts';
+import { KeyRotationError } from '../format/error.ts';
 import type { CommandDependencies, Question } from './dependencies.ts';
 import type { World } from './world.ts';
 

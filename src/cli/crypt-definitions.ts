@@ -1,7 +1,7 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { isUtf8 } from 'node:buffer';
 import { buffer } from 'node:stream/consumers';
-import { KeyRotationError } from '../keyring/error.ts';
+import { KeyRotationError } from '../format/error.ts';
 import { KeyRing } from '../keyring/key-ring.ts';
 import { wrongUsage, type CommandDefinition } from './command.ts';
 import { rowBytes } from './row-text.ts';

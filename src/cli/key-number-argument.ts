@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
-import { isKeyRotationError } from '../keyring/error.ts';
-import { toKeyNumber, type KeyNumber } from '../keyring/key-number.ts';
+import { isKeyRotationError } from '../format/error.ts';
+import { toKeyNumber, type KeyNumber } from '../format/key-number.ts';
 
 /** A key's number as an argument. Throws commander's `InvalidArgumentError`. */
 export function keyNumber(text: string): KeyNumber {

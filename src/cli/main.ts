@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
-import { KEY_BYTES } from '../keyring/key-material.ts';
+import { KEY_BYTES } from '../format/key-material.ts';
 import { askAt } from './ask.ts';
 import { refuseToBeOverheard } from './overheard.ts';
 import { run } from './run.ts';

@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers';
-import { KeyMaterial } from '../keyring/key-material.ts';
+import { KeyMaterial } from '../format/key-material.ts';
 import { wrongUsage, type CommandDefinition } from './command.ts';
 import { givenBytes, givenText, valueOfSecret, type GivenValue } from './commands/given-value.ts';
 import { runPut, runPutNotCurrent } from './commands/put.ts';

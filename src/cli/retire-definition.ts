@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import type { KeyNumber } from '../keyring/key-number.ts';
+import type { KeyNumber } from '../format/key-number.ts';
 import { censusOf, columnOptions, namesColumns, type ColumnFlags } from './census-columns.ts';
 import type { CommandDefinition } from './command.ts';
 import type { Census } from './commands/census.ts';

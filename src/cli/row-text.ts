@@ -1,4 +1,4 @@
-import { decodeStrictBase64 } from '../keyring/strict-base64.ts';
+import { decodeStrictBase64 } from '../format/strict-base64.ts';
 
 const HEX = /^\\x((?:[0-9a-f]{2})+)$/i;
 

@@ -1,6 +1,6 @@
 import { Argument, Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
-import { isKeyRotationError } from '../keyring/error.ts';
+import { isKeyRotationError } from '../format/error.ts';
 import type { Execute, Finished } from './command.ts';
 import { noCensus, type Census } from './commands/census.ts';
 import type { ColumnFlags } from './census-columns.ts';

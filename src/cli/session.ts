@@ -1,5 +1,5 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { KeyRotationError } from '../keyring/error.ts';
+import { KeyRotationError } from '../format/error.ts';
 import { LOG_EVENTS, type Log } from '../steps/log-events.ts';
 import { recorded, type Change } from './aws/change.ts';
 import { operatorSecrets } from './aws/operator-secrets.ts';

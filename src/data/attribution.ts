@@ -1,9 +1,9 @@
-import { MIN_CIPHERTEXT_BYTES, openLegacy, openNumbered, withoutStacks } from '../keyring/ciphertext.ts';
-import type { ErrorCode } from '../keyring/error.ts';
+import { MIN_CIPHERTEXT_BYTES, openLegacy, openNumbered, withoutStacks } from '../format/ciphertext.ts';
+import type { ErrorCode } from '../format/error.ts';
 import { failedDecryption } from '../keyring/failed-decryption.ts';
-import type { KeyNumber } from '../keyring/key-number.ts';
-import { legacyBoxes } from '../keyring/legacy-forms.ts';
-import { readVarint } from '../keyring/varint.ts';
+import type { KeyNumber } from '../format/key-number.ts';
+import { legacyBoxes } from '../format/legacy-forms.ts';
+import { readVarint } from '../format/varint.ts';
 import { rowOf, type Storage } from './cell.ts';
 import type { RingKey, RingKeys } from './ring-keys.ts';
 

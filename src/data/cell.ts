@@ -1,4 +1,4 @@
-import { rowFromText } from '../keyring/row-from-text.ts';
+import { rowFromText } from '../format/row-from-text.ts';
 
 /** How a column stores a row: as bytes, as base64 in a text, or as base64 in a string of JSON. */
 export type Storage = 'bytea' | 'text' | 'jsonb';

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { KeyRotationError } from '../keyring/error.ts';
+import { KeyRotationError } from '../format/error.ts';
 import { databaseError } from './database-error.ts';
 
 /** A value in a text of SQL: bytes go over in binary, everything else as PostgreSQL spells it. */

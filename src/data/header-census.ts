@@ -1,4 +1,4 @@
-import { readVarint } from '../keyring/varint.ts';
+import { readVarint } from '../format/varint.ts';
 import type { Column, ColumnSpec } from './column.ts';
 import { Session, type DatabaseAddress } from './database.ts';
 import { lookUpColumn } from './look-up-column.ts';

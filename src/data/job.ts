@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../keyring/error.ts';
+import { KeyRotationError } from '../format/error.ts';
 import { columnName, type Column } from './column.ts';
 import { DatabaseFailure } from './database-error.ts';
 import type { Session } from './database.ts';

@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../keyring/error.ts';
+import { KeyRotationError } from '../format/error.ts';
 import type { Storage } from './cell.ts';
 import type { Column, ColumnSpec, KeyColumn } from './column.ts';
 import { contextTemplate, type ContextTemplate } from './context-template.ts';

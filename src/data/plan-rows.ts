@@ -1,6 +1,6 @@
-import { seal } from '../keyring/ciphertext.ts';
-import type { ErrorCode } from '../keyring/error.ts';
-import { pooledNonce } from '../keyring/nonce-pool.ts';
+import { seal } from '../format/ciphertext.ts';
+import type { ErrorCode } from '../format/error.ts';
+import { pooledNonce } from '../format/nonce.ts';
 import { attribute, type Attribution } from './attribution.ts';
 import { asStored } from './cell.ts';
 import type { Column } from './column.ts';

@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../keyring/error.ts';
+import { KeyRotationError } from '../format/error.ts';
 import { columnName, type Column, type ColumnSpec } from './column.ts';
 import { quoted, Session, type DatabaseAddress } from './database.ts';
 import { lookUpColumn } from './look-up-column.ts';

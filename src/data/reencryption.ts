@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KeyRotationError } from '../keyring/error.ts';
+import { KeyRotationError } from '../format/error.ts';
 import type { Column } from './column.ts';
 import { isLostConnection } from './database-error.ts';
 import { Session, type DatabaseAddress } from './database.ts';

@@ -1,11 +1,11 @@
-import { versionsInUse } from '../keyring/environment-key.ts';
-import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
-import type { KeyMaterial } from '../keyring/key-material.ts';
-import type { KeyNumber } from '../keyring/key-number.ts';
-import { readKeyValue } from '../keyring/key-value.ts';
-import { LimitedCalls } from '../keyring/limited-call.ts';
-import { millisecondsSince, momentNow, systemClock, type Moment, type RingClock } from '../keyring/ring-clock.ts';
-import { ringState, type RingState } from '../keyring/ring-state.ts';
+import { versionsInUse } from '../format/ring-labels.ts';
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import type { KeyMaterial } from '../format/key-material.ts';
+import type { KeyNumber } from '../format/key-number.ts';
+import { readKeyValue } from '../format/key-value.ts';
+import { LimitedCalls } from '../keyring/call-timeout.ts';
+import { millisecondsSince, momentNow, systemClock, type Moment, type RingClock } from '../keyring/clock.ts';
+import { ringState, type RingState } from '../format/ring-labels.ts';
 import type { SecretSource } from '../keyring/secret-source.ts';
 
 /** Milliseconds that one call to AWS may take, its retries included. */

@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../keyring/error.ts';
+import { KeyRotationError } from '../format/error.ts';
 import type { RingKeys } from './ring-keys.ts';
 
 /** Milliseconds after which AWS is asked again which key is current. */

@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../keyring/error.ts';
+import { KeyRotationError } from '../format/error.ts';
 import type { Column, TriggerOnUpdate } from './column.ts';
 import { DatabaseFailure } from './database-error.ts';
 import type { Session } from './database.ts';

@@ -1,7 +1,7 @@
-import { isKeyRotationError } from './error.ts';
-import type { KeyMaterial } from './key-material.ts';
-import type { RingKeeper } from './ring-keeper.ts';
-import type { RingState } from './ring-state.ts';
+import { isKeyRotationError } from '../format/error.ts';
+import type { KeyMaterial } from '../format/key-material.ts';
+import type { RingKeeper } from './ring-cache.ts';
+import { versionsInUse } from '../format/ring-labels.ts';
 
 /** Finds out once whether the environment's key is on the ring, as soon as every key of the ring can be read. */
 export class EnvironmentKeyCheck {
@@ -46,11 +46,4 @@ export class EnvironmentKeyCheck {
 
 function isNoKey(reason: unknown): boolean {
   return isKeyRotationError(reason, 'INVALID_KEY_VALUE');
-}
-
-/** Every version that may have encrypted: the numbered ones from the lowest number on, then those without a number. */
-export function versionsInUse(ring: RingState): readonly string[] {
-  const numbers = [...ring.versionOf.keys()].sort((one, other) => one - other);
-  const versions = [...numbers.map((number) => ring.versionOf.get(number)), ring.previous, ring.current];
-  return [...new Set(versions.filter((versionId) => versionId !== undefined))];
 }

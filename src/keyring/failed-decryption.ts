@@ -1,7 +1,7 @@
-import { KeyRotationError } from './error.ts';
-import { describeNumber } from './field.ts';
-import type { KeyNumber } from './key-number.ts';
-import type { RingState } from './ring-state.ts';
+import { KeyRotationError } from '../format/error.ts';
+import { describeNumber } from '../format/field.ts';
+import type { KeyNumber } from '../format/key-number.ts';
+import type { RingState } from '../format/ring-labels.ts';
 
 /** What is known when every attempt to open a row has failed. */
 export interface FailedSearch {

@@ -1,18 +1,18 @@
-import { openAwsSide, type AwsSide } from './aws-side.ts';
-import { notBytes, seal } from './ciphertext.ts';
-import { isKeyRotationError, type KeyRotationError } from './error.ts';
+import { openAwsSide, type AwsSide } from './open-ring.ts';
+import { notBytes, seal } from '../format/ciphertext.ts';
+import { isKeyRotationError, type KeyRotationError } from '../format/error.ts';
 import { failedWithEnvironmentKey } from './failed-decryption.ts';
-import { textOf } from './field.ts';
-import type { KeyMaterial } from './key-material.ts';
-import type { KeyNumber } from './key-number.ts';
-import { KeysAtHand } from './keys-at-hand.ts';
-import { ringClosed } from './limited-call.ts';
-import { pooledNonce } from './nonce-pool.ts';
-import type { NonceSource } from './nonce.ts';
-import { openAtHand, openUnderNumber, readRow, type Row } from './open-at-hand.ts';
-import { systemClock, type RingClock } from './ring-clock.ts';
-import type { CurrentKey } from './ring-keeper.ts';
-import { ringTimes, type KeyRingOptions } from './ring-options.ts';
+import { textOf } from '../format/field.ts';
+import type { KeyMaterial } from '../format/key-material.ts';
+import type { KeyNumber } from '../format/key-number.ts';
+import { KeysAtHand } from './key-cache.ts';
+import { ringClosed } from './call-timeout.ts';
+import { pooledNonce } from '../format/nonce.ts';
+import type { NonceSource } from '../format/nonce.ts';
+import { openAtHand, openUnderNumber, readRow, type Row } from './row.ts';
+import { systemClock, type RingClock } from './clock.ts';
+import type { CurrentKey } from './ring-cache.ts';
+import { ringTimes, type KeyRingOptions } from './options.ts';
 import { loadSettings, type Settings } from './settings.ts';
 
 /** How often a key has encrypted since the ring was opened. */

@@ -1,5 +1,5 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { VersionStages } from './ring-state.ts';
+import type { VersionStages } from '../format/ring-labels.ts';
 
 /** What `DescribeSecret` says, as far as a ring reads it. */
 export interface SecretDescription {

@@ -1,6 +1,6 @@
-import { isKeyRotationError, KeyRotationError } from './error.ts';
-import type { KeyMaterial } from './key-material.ts';
-import { invalidKeyText, readKeyValue } from './key-value.ts';
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import type { KeyMaterial } from '../format/key-material.ts';
+import { invalidKeyText, readKeyValue } from '../format/key-value.ts';
 
 const ENVIRONMENTS = ['local', 'staging', 'production'] as const;
 

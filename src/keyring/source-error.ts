@@ -1,5 +1,5 @@
-import { isKeyRotationError, KeyRotationError } from './error.ts';
-import { failureName } from './failure-name.ts';
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import { failureName } from '../format/error.ts';
 
 /**
  * Says in our words why a call to Secrets Manager gave nothing. What the service itself answered is quoted; of anything

@@ -1,11 +1,11 @@
 import type { ApplicationLog } from './application-log.ts';
-import { isKeyRotationError, KeyRotationError } from './error.ts';
-import type { KeyMaterial } from './key-material.ts';
-import { readKeyValue } from './key-value.ts';
-import type { KeysAtHand } from './keys-at-hand.ts';
-import type { LimitedCalls } from './limited-call.ts';
-import { millisecondsSince, momentNow, type Moment, type RingClock } from './ring-clock.ts';
-import type { RingState } from './ring-state.ts';
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import type { KeyMaterial } from '../format/key-material.ts';
+import { readKeyValue } from '../format/key-value.ts';
+import type { KeysAtHand } from './key-cache.ts';
+import type { LimitedCalls } from './call-timeout.ts';
+import { millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
+import type { RingState } from '../format/ring-labels.ts';
 import type { SecretSource, SecretVersion } from './secret-source.ts';
 import { notTheService } from './source-error.ts';
 

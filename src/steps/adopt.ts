@@ -1,6 +1,6 @@
-import { isKeyRotationError } from '../keyring/error.ts';
-import type { KeyMaterial } from '../keyring/key-material.ts';
-import type { RingState } from '../keyring/ring-state.ts';
+import { isKeyRotationError } from '../format/error.ts';
+import type { KeyMaterial } from '../format/key-material.ts';
+import type { RingState } from '../format/ring-labels.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { attachNextNumber } from './numbering.ts';
 import { readKey } from './read-key.ts';

@@ -1,5 +1,5 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
-import { ringState, type RingState } from '../keyring/ring-state.ts';
+import { ringState, type RingState } from '../format/ring-labels.ts';
 import { adopt } from './adopt.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { hasValue } from './read-key.ts';

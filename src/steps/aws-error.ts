@@ -1,4 +1,4 @@
-import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 
 /** The name of the service's error (`ResourceNotFoundException`, …), or '' for anything that has none. */
 export function awsErrorName(error: unknown): string {

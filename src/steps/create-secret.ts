@@ -1,7 +1,7 @@
-import { KeyRotationError } from '../keyring/error.ts';
-import { KeyMaterial } from '../keyring/key-material.ts';
-import { writeKeyValue, type KeyFormat } from '../keyring/key-value.ts';
-import { ringState, type RingState } from '../keyring/ring-state.ts';
+import { KeyRotationError } from '../format/error.ts';
+import { KeyMaterial } from '../format/key-material.ts';
+import { writeKeyValue, type KeyFormat } from '../format/key-value.ts';
+import { ringState, type RingState } from '../format/ring-labels.ts';
 import { adopt, readUnnumberedKey } from './adopt.ts';
 import { awsErrorName, refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';

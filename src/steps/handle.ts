@@ -1,4 +1,4 @@
-import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import { adoptAndReport } from './adoption.ts';
 import { createSecret } from './create-secret.ts';
 import type { StepDependencies } from './dependencies.ts';

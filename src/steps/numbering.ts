@@ -1,7 +1,7 @@
-import { KeyRotationError } from '../keyring/error.ts';
-import { numberingLabel } from '../keyring/key-number.ts';
-import { retiredKeys } from '../keyring/retired-tag.ts';
-import { MAX_STAGING_LABELS, nextNumber, ringState, withNumber, type RingState } from '../keyring/ring-state.ts';
+import { KeyRotationError } from '../format/error.ts';
+import { numberingLabel } from '../format/key-number.ts';
+import { retiredKeys } from '../format/retired-tag.ts';
+import { MAX_STAGING_LABELS, nextNumber, ringState, withNumber, type RingState } from '../format/ring-labels.ts';
 import { awsErrorName, describeError, refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 

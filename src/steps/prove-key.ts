@@ -1,7 +1,7 @@
-import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
-import { decryptField, encryptField } from '../keyring/field.ts';
-import type { KeyMaterial } from '../keyring/key-material.ts';
-import { NONCE_BYTES } from '../keyring/ciphertext.ts';
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import { decryptField, encryptField } from '../format/field.ts';
+import type { KeyMaterial } from '../format/key-material.ts';
+import { NONCE_BYTES } from '../format/ciphertext.ts';
 
 const PROOF_TEXT = 'Patient has diabetes';
 const PROOF_CONTEXT = 'pazpaz:rotation:proof';

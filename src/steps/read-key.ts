@@ -1,5 +1,5 @@
-import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
-import { readKeyValue, type StoredKey } from '../keyring/key-value.ts';
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import { readKeyValue, type StoredKey } from '../format/key-value.ts';
 import { awsErrorName, describeError, refusalAdvice } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 

@@ -1,6 +1,6 @@
-import { KeyRotationError } from '../keyring/error.ts';
-import type { KeyMaterial } from '../keyring/key-material.ts';
-import type { KeyNumber } from '../keyring/key-number.ts';
+import { KeyRotationError } from '../format/error.ts';
+import type { KeyMaterial } from '../format/key-material.ts';
+import type { KeyNumber } from '../format/key-number.ts';
 import { describeError } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { readKey } from './read-key.ts';

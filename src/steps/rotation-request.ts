@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../keyring/error.ts';
+import { KeyRotationError } from '../format/error.ts';
 
 export const STEPS = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'] as const;
 

@@ -1,5 +1,5 @@
-import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
-import { ringState, type RingState } from '../keyring/ring-state.ts';
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import { ringState, type RingState } from '../format/ring-labels.ts';
 import { refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { keepNumbers } from './numbering.ts';

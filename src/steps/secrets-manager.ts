@@ -5,8 +5,8 @@ import {
   UpdateSecretVersionStageCommand,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
-import { KeyRotationError } from '../keyring/error.ts';
-import { failureName } from '../keyring/failure-name.ts';
+import { KeyRotationError } from '../format/error.ts';
+import { failureName } from '../format/error.ts';
 import { awsErrorName } from './aws-error.ts';
 import type { SecretsManager } from './dependencies.ts';
 

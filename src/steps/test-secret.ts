@@ -1,6 +1,6 @@
-import { isKeyRotationError, KeyRotationError } from '../keyring/error.ts';
-import type { StoredKey } from '../keyring/key-value.ts';
-import type { RingState } from '../keyring/ring-state.ts';
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import type { StoredKey } from '../format/key-value.ts';
+import type { RingState } from '../format/ring-labels.ts';
 import { adopt } from './adopt.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { proveKey, requireForeign } from './prove-key.ts';

@@ -4,12 +4,12 @@ import {
   type GetSecretValueCommandInput,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
-import { isKeyRotationError } from '../keyring/error.ts';
-import { decryptField, encryptField } from '../keyring/field.ts';
-import type { KeyMaterial } from '../keyring/key-material.ts';
-import { readKeyValue } from '../keyring/key-value.ts';
-import { ringState, type RingState } from '../keyring/ring-state.ts';
-import { readVarint } from '../keyring/varint.ts';
+import { isKeyRotationError } from '../format/error.ts';
+import { decryptField, encryptField } from '../format/field.ts';
+import type { KeyMaterial } from '../format/key-material.ts';
+import { readKeyValue } from '../format/key-value.ts';
+import { ringState, type RingState } from '../format/ring-labels.ts';
+import { readVarint } from '../format/varint.ts';
 import { contextOf, noteOf, type PatientRecord } from './patient-record.ts';
 
 /** A secret, and the SDK to reach it. */

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { toKeyNumber, type KeyNumber } from '../keyring/key-number.ts';
+import { toKeyNumber, type KeyNumber } from '../format/key-number.ts';
 
 /** What `npm start -- ...` was asked for. */
 export interface Settings {

@@ -1,4 +1,4 @@
-import type { KeyNumber } from '../keyring/key-number.ts';
+import type { KeyNumber } from '../format/key-number.ts';
 
 /** One field of one patient, as an application stores it, with what the story remembers of it to check itself. */
 export interface PatientRecord {

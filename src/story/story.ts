@@ -1,4 +1,4 @@
-import type { KeyNumber } from '../keyring/key-number.ts';
+import type { KeyNumber } from '../format/key-number.ts';
 import type { LambdaChoice } from '../local/start.ts';
 import { countReadableWith, readRecords, type UnreadableRecord } from './application.ts';
 import { usualLambda } from './usual-lambda.ts';

@@ -6,8 +6,8 @@ import {
   SecretsManagerClient,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
-import { numberingLabel, type KeyNumber } from '../keyring/key-number.ts';
-import { ringState } from '../keyring/ring-state.ts';
+import { numberingLabel, type KeyNumber } from '../format/key-number.ts';
+import { ringState } from '../format/ring-labels.ts';
 import type { RotationRecord } from '../local/rotation-history.ts';
 import { startLocalService, type LambdaChoice, type LocalService } from '../local/start.ts';
 import { readRecords, writeRecord, type Reading, type SecretAccess } from './application.ts';

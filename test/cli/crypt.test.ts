@@ -1,6 +1,6 @@
-import { encryptField } from '../../src/keyring/field.ts';
-import { KeyMaterial } from '../../src/keyring/key-material.ts';
-import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { encryptField } from '../../src/format/field.ts';
+import { KeyMaterial } from '../../src/format/key-material.ts';
+import { toKeyNumber } from '../../src/format/key-number.ts';
 import { stopServices } from '../local/running-service.ts';
 import { current, keyOf, previous, ringWith } from '../rotation/ring.ts';
 import { giveCredentials, pazpazKeys, type Surroundings } from './operator.ts';

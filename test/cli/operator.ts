@@ -7,7 +7,7 @@ import { givenText, type GivenValue } from '../../src/cli/commands/given-value.t
 import type { CommandDependencies, OperatorSecrets, Question } from '../../src/cli/dependencies.ts';
 import { run } from '../../src/cli/run.ts';
 import type { World } from '../../src/cli/world.ts';
-import { toKeyNumber, type KeyNumber } from '../../src/keyring/key-number.ts';
+import { toKeyNumber, type KeyNumber } from '../../src/format/key-number.ts';
 import { token } from '../local/state-machine.ts';
 import { keyOf, SECRET, type TestRing } from '../rotation/ring.ts';
 

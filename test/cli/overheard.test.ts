@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { spellingsOf } from '../keyring/secret-spellings.ts';
+import { spellingsOf } from '../format/support/secret-spellings.ts';
 import { stopServices } from '../local/running-service.ts';
 import { current, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
 import { endpointOf } from './operator.ts';

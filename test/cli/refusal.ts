@@ -1,5 +1,5 @@
 import type { CommandDependencies } from '../../src/cli/dependencies.ts';
-import type { ErrorCode } from '../../src/keyring/error.ts';
+import type { ErrorCode } from '../../src/format/error.ts';
 import type { TestRing } from '../rotation/ring.ts';
 import { operatorOf } from './operator.ts';
 

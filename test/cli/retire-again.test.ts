@@ -1,7 +1,7 @@
 import { runRestore } from '../../src/cli/commands/restore.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
 import { noCensus } from '../../src/cli/commands/census.ts';
-import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { toKeyNumber } from '../../src/format/key-number.ts';
 import { stopServices } from '../local/running-service.ts';
 import { HOUR } from '../local/state-machine.ts';
 import { current, previous, ringWith, type TestRing } from '../rotation/ring.ts';

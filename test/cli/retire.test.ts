@@ -1,10 +1,10 @@
 import { runPutNotCurrent } from '../../src/cli/commands/put.ts';
 import { runRestore } from '../../src/cli/commands/restore.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
-import { retiredKeys } from '../../src/keyring/retired-tag.ts';
+import { retiredKeys } from '../../src/format/retired-tag.ts';
 import { noCensus } from '../../src/cli/commands/census.ts';
 import type { CommandDependencies } from '../../src/cli/dependencies.ts';
-import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { toKeyNumber } from '../../src/format/key-number.ts';
 import { stopServices } from '../local/running-service.ts';
 import { DAY, HOUR } from '../local/state-machine.ts';
 import { current, previous, ringWith, type TestRing } from '../rotation/ring.ts';

@@ -2,9 +2,9 @@ import type { ColumnSpec } from '../../src/data/column.ts';
 import { census, type ColumnCensus } from '../../src/data/census.ts';
 import { reencrypt, type ReencryptOptions, type ReencryptReport } from '../../src/data/reencrypt.ts';
 import { RingKeys } from '../../src/data/ring-keys.ts';
-import { decryptField, encryptField } from '../../src/keyring/field.ts';
-import { toKeyNumber } from '../../src/keyring/key-number.ts';
-import { RingWorld, SECRET } from '../ring/ring-world.ts';
+import { decryptField, encryptField } from '../../src/format/field.ts';
+import { toKeyNumber } from '../../src/format/key-number.ts';
+import { RingWorld, SECRET } from '../keyring/support/ring-world.ts';
 import { startPostgres, type Postgres } from './postgres.ts';
 
 /** A value for a column, or `null` for NULL. */

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { contextOf, contextTemplate } from '../../src/data/context-template.ts';
 import { census, reasonsToKeep } from '../../src/data/census.ts';
 import { reencrypt } from '../../src/data/reencrypt.ts';
-import { KeyRotationError } from '../../src/keyring/error.ts';
-import { oldBox } from '../keyring/old-application.ts';
-import { rejectionOf } from '../ring/rejection-of.ts';
+import { KeyRotationError } from '../../src/format/error.ts';
+import { oldBox } from '../format/support/old-application.ts';
+import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from './clinic.ts';
 import type { Postgres } from './postgres.ts';
 

@@ -9,7 +9,7 @@ import { planRows } from '../../src/data/plan-rows.ts';
 import { claimRange, cutRange, recordBatch } from '../../src/data/ranges.ts';
 import { readBatch } from '../../src/data/read-rows.ts';
 import { writeRows } from '../../src/data/write-rows.ts';
-import { oldBox } from '../keyring/old-application.ts';
+import { oldBox } from '../format/support/old-application.ts';
 import { Clinic, startPostgres } from './clinic.ts';
 import type { Postgres } from './postgres.ts';
 

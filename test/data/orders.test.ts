@@ -4,7 +4,7 @@ import pg from 'pg';
 import { Session } from '../../src/data/database.ts';
 import { reencrypt } from '../../src/data/reencrypt.ts';
 import { RingKeys } from '../../src/data/ring-keys.ts';
-import { SECRET } from '../ring/ring-world.ts';
+import { SECRET } from '../keyring/support/ring-world.ts';
 import { Clinic, startPostgres } from './clinic.ts';
 import { watchHandling, needlessHandlings } from './handling.ts';
 import type { Postgres } from './postgres.ts';

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { run } from '../../src/cli/run.ts';
 import type { World } from '../../src/cli/world.ts';
-import { encryptField } from '../../src/keyring/field.ts';
-import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { encryptField } from '../../src/format/field.ts';
+import { toKeyNumber } from '../../src/format/key-number.ts';
 import { endpointOf, giveCredentials } from '../cli/operator.ts';
 import { stopServices } from '../local/running-service.ts';
 import { current, keyOf, ringWith, SECRET } from '../rotation/ring.ts';

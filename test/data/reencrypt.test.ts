@@ -1,8 +1,8 @@
 import { RingKeys } from '../../src/data/ring-keys.ts';
 import { reencrypt } from '../../src/data/reencrypt.ts';
-import { toKeyNumber } from '../../src/keyring/key-number.ts';
-import { SECRET } from '../ring/ring-world.ts';
-import { rejectionOf } from '../ring/rejection-of.ts';
+import { toKeyNumber } from '../../src/format/key-number.ts';
+import { SECRET } from '../keyring/support/ring-world.ts';
+import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from './clinic.ts';
 import type { Postgres } from './postgres.ts';
 

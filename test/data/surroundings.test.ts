@@ -3,7 +3,7 @@ import { headerCensus } from '../../src/data/header-census.ts';
 import { Session } from '../../src/data/database.ts';
 import { lookUpColumn } from '../../src/data/look-up-column.ts';
 import { reencrypt } from '../../src/data/reencrypt.ts';
-import { rejectionOf } from '../ring/rejection-of.ts';
+import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from './clinic.ts';
 import type { Postgres } from './postgres.ts';
 

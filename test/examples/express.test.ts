@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { createApp, type Notes } from '../../examples/express/app.ts';
-import { closeRings, RingWorld } from '../ring/ring-world.ts';
+import { closeRings, RingWorld } from '../keyring/support/ring-world.ts';
 
 const servers: Server[] = [];
 let folder: string | undefined;

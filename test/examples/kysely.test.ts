@@ -2,8 +2,8 @@ import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { Patients, type Database } from '../../examples/kysely/patients.ts';
 import { startPostgres, type Postgres } from '../data/postgres.ts';
-import { OLD_FORMS } from '../keyring/old-application.ts';
-import { closeRings, RingWorld } from '../ring/ring-world.ts';
+import { OLD_FORMS } from '../format/support/old-application.ts';
+import { closeRings, RingWorld } from '../keyring/support/ring-world.ts';
 
 let postgres: Postgres;
 let db: Kysely<Database>;

@@ -10,7 +10,7 @@ import { runRollback } from '../../src/cli/commands/rollback.ts';
 import { runRotate } from '../../src/cli/commands/rotate.ts';
 import { runStatus } from '../../src/cli/commands/status.ts';
 import type { CommandDependencies } from '../../src/cli/dependencies.ts';
-import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { toKeyNumber } from '../../src/format/key-number.ts';
 import { adoptAndReport } from '../../src/steps/adoption.ts';
 import { createSecret } from '../../src/steps/create-secret.ts';
 import { finishSecret } from '../../src/steps/finish-secret.ts';

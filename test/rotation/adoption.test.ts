@@ -1,6 +1,6 @@
 import { CancelRotateSecretCommand, UpdateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { stopServices } from '../local/running-service.ts';
-import { rejectionOf } from '../ring/rejection-of.ts';
+import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { current, holding, keyOf, previous, ringWith, SECRET, type RingVersion, type TestRing } from './ring.ts';
 
 afterEach(stopServices);

@@ -1,5 +1,5 @@
 import { CancelRotateSecretCommand, CreateSecretCommand, DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
-import type { ErrorCode } from '../../src/keyring/error.ts';
+import type { ErrorCode } from '../../src/format/error.ts';
 import { STEPS } from '../../src/steps/rotation-request.ts';
 import { stopServices } from '../local/running-service.ts';
 import { token } from '../local/state-machine.ts';

@@ -1,8 +1,8 @@
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import type { ErrorCode } from '../../src/keyring/error.ts';
+import type { ErrorCode } from '../../src/format/error.ts';
 import { STEPS } from '../../src/steps/rotation-request.ts';
 import { stopServices } from '../local/running-service.ts';
-import { rejectionOf } from '../ring/rejection-of.ts';
+import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { begun, refuses } from './refusal.ts';
 import { current, holding, keyOf, previous, ringWith, SECRET, type RingVersion, type TestRing } from './ring.ts';
 

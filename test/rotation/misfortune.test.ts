@@ -2,7 +2,7 @@ import type { CallFault } from '../../src/local/faults.ts';
 import type { SecretsManager } from '../../src/steps/dependencies.ts';
 import { STEPS } from '../../src/steps/rotation-request.ts';
 import { stopServices } from '../local/running-service.ts';
-import { rejectionOf } from '../ring/rejection-of.ts';
+import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { current, keyOf, ringWith, type TestRing } from './ring.ts';
 import { Rows } from './rows.ts';
 

@@ -9,10 +9,10 @@ import {
   testSucceeded,
 } from '../../src/local/rotation-state.ts';
 import type { Behaviour, Secret } from '../../src/local/state.ts';
-import { decryptField, encryptField } from '../../src/keyring/field.ts';
-import { KeyMaterial } from '../../src/keyring/key-material.ts';
-import { numberingLabel, type KeyNumber } from '../../src/keyring/key-number.ts';
-import { ringState, type RingState } from '../../src/keyring/ring-state.ts';
+import { decryptField, encryptField } from '../../src/format/field.ts';
+import { KeyMaterial } from '../../src/format/key-material.ts';
+import { numberingLabel, type KeyNumber } from '../../src/format/key-number.ts';
+import { ringState, type RingState } from '../../src/format/ring-labels.ts';
 import { STEPS, type Step } from '../../src/steps/rotation-request.ts';
 import { product as theProduct, type Product } from '../explore/product.ts';
 import { StateMachine, token } from '../local/state-machine.ts';

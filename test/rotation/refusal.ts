@@ -1,5 +1,5 @@
-import type { ErrorCode } from '../../src/keyring/error.ts';
-import { rejectionOf } from '../ring/rejection-of.ts';
+import type { ErrorCode } from '../../src/format/error.ts';
+import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { ringWith, type RingVersion, type TestRing } from './ring.ts';
 
 /** A ring whose rotation has begun: its pending version has no value yet. */

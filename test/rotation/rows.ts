@@ -1,9 +1,9 @@
 import { DescribeSecretCommand, GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import { decryptField, encryptField } from '../../src/keyring/field.ts';
-import { readKeyValue } from '../../src/keyring/key-value.ts';
-import type { KeyMaterial } from '../../src/keyring/key-material.ts';
-import { ringState } from '../../src/keyring/ring-state.ts';
-import { readVarint } from '../../src/keyring/varint.ts';
+import { decryptField, encryptField } from '../../src/format/field.ts';
+import { readKeyValue } from '../../src/format/key-value.ts';
+import type { KeyMaterial } from '../../src/format/key-material.ts';
+import { ringState } from '../../src/format/ring-labels.ts';
+import { readVarint } from '../../src/format/varint.ts';
 import { SECRET, type TestRing } from './ring.ts';
 
 /** A table of an application that reads and writes through the key ring, asking Secrets Manager each time. */

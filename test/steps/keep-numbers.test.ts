@@ -1,5 +1,5 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
-import { ringState } from '../../src/keyring/ring-state.ts';
+import { ringState } from '../../src/format/ring-labels.ts';
 import type { StepDependencies } from '../../src/steps/dependencies.ts';
 import { keepNumbers } from '../../src/steps/numbering.ts';
 

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import * as field from '../../src/keyring/field.ts';
-import { KeyMaterial } from '../../src/keyring/key-material.ts';
+import * as field from '../../src/format/field.ts';
+import { KeyMaterial } from '../../src/format/key-material.ts';
 import { proveKey, requireForeign } from '../../src/steps/prove-key.ts';
-import { errorOf } from '../keyring/error-of.ts';
+import { errorOf } from '../format/support/error-of.ts';
 
-jest.mock('../../src/keyring/field.ts', () => ({
+jest.mock('../../src/format/field.ts', () => ({
   __esModule: true,
-  ...jest.requireActual<object>('../../src/keyring/field.ts'),
+  ...jest.requireActual<object>('../../src/format/field.ts'),
 }));
 
 afterEach(() => {
@@ -39,7 +39,7 @@ test.each([
   [3, 'ciphertext'],
   [4, 'tag'],
 ])('a key fails under which a flipped bit is not noticed: decryption %i, the %s', (nth, part) => {
-  const { decryptField } = jest.requireActual<typeof field>('../../src/keyring/field.ts');
+  const { decryptField } = jest.requireActual<typeof field>('../../src/format/field.ts');
   let calls = -1;
   const careless = jest.spyOn(field, 'decryptField').mockImplementation((...args) => {
     calls += 1;

@@ -1,7 +1,7 @@
 import { ResourceNotFoundException, SecretsManagerServiceException } from '@aws-sdk/client-secrets-manager';
 import type { StepDependencies } from '../../src/steps/dependencies.ts';
 import { readKey } from '../../src/steps/read-key.ts';
-import { rejectionOf } from '../ring/rejection-of.ts';
+import { rejectionOf } from '../keyring/support/rejection-of.ts';
 
 const nobodyCalls = () => Promise.reject(new Error('nobody expects this call'));
 

@@ -10,7 +10,7 @@ import { mockClient } from 'aws-sdk-client-mock';
 import type { SecretsManager } from '../../src/steps/dependencies.ts';
 import { secretsManager } from '../../src/steps/secrets-manager.ts';
 import { startService, stopServices } from '../local/running-service.ts';
-import { rejectionOf } from '../ring/rejection-of.ts';
+import { rejectionOf } from '../keyring/support/rejection-of.ts';
 
 afterEach(stopServices);
 

@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
-import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { toKeyNumber } from '../../src/format/key-number.ts';
 import { LiveLine } from '../../src/story/live-line.ts';
 import { abilitiesOf, COLOURED, PLAIN } from '../../src/story/paint.ts';
 import { complaint, linesOf, resultLines, rotatingLine } from '../../src/story/screen.ts';

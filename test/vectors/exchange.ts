@@ -3,8 +3,8 @@
  * encrypts every text in `texts`, and prints both. Bytes are hexadecimal.
  */
 import { text } from 'node:stream/consumers';
-import { decryptField, encryptField } from '../../src/keyring/field.ts';
-import { toKeyNumber } from '../../src/keyring/key-number.ts';
+import { decryptField, encryptField } from '../../src/format/field.ts';
+import { toKeyNumber } from '../../src/format/key-number.ts';
 
 interface Exchange {
   readonly key: string;

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isKeyRotationError } from '../../src/keyring/error.ts';
-import { decryptField } from '../../src/keyring/field.ts';
-import { KeyMaterial } from '../../src/keyring/key-material.ts';
+import { isKeyRotationError } from '../../src/format/error.ts';
+import { decryptField } from '../../src/format/field.ts';
+import { KeyMaterial } from '../../src/format/key-material.ts';
 import { KeyRing } from '../../src/keyring/key-ring.ts';
 import type { SecretSource } from '../../src/keyring/secret-source.ts';
 import type { Settings } from '../../src/keyring/settings.ts';
-import { readVarint } from '../../src/keyring/varint.ts';
+import { readVarint } from '../../src/format/varint.ts';
 
 interface Version {
   readonly versionId: string;

@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { seal } from '../../src/keyring/ciphertext.ts';
-import { decryptBytes, decryptField, encryptField } from '../../src/keyring/field.ts';
-import { KeyMaterial } from '../../src/keyring/key-material.ts';
-import { numberOfLabel, toKeyNumber } from '../../src/keyring/key-number.ts';
-import { readKeyValue } from '../../src/keyring/key-value.ts';
-import { decodeStrictBase64 } from '../../src/keyring/strict-base64.ts';
-import { readVarint, varintLength, writeVarint } from '../../src/keyring/varint.ts';
-import { errorOf } from '../keyring/error-of.ts';
+import { seal } from '../../src/format/ciphertext.ts';
+import { decryptBytes, decryptField, encryptField } from '../../src/format/field.ts';
+import { KeyMaterial } from '../../src/format/key-material.ts';
+import { numberOfLabel, toKeyNumber } from '../../src/format/key-number.ts';
+import { readKeyValue } from '../../src/format/key-value.ts';
+import { decodeStrictBase64 } from '../../src/format/strict-base64.ts';
+import { readVarint, varintLength, writeVarint } from '../../src/format/varint.ts';
+import { errorOf } from '../format/support/error-of.ts';
 
 interface Expected {
   readonly text?: string;

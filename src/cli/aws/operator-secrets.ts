@@ -10,7 +10,7 @@ import {
   UpdateSecretVersionStageCommand,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
-import { KeyRotationError } from '../../keyring/error.ts';
+import { KeyRotationError } from '../../format/error.ts';
 import type { OperatorSecrets } from '../dependencies.ts';
 
 /**

@@ -1,7 +1,7 @@
-import { KeyRotationError } from '../../keyring/error.ts';
-import type { KeyNumber } from '../../keyring/key-number.ts';
-import type { RingState } from '../../keyring/ring-state.ts';
-import { retiredKeys } from '../../keyring/retired-tag.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import type { KeyNumber } from '../../format/key-number.ts';
+import type { RingState } from '../../format/ring-labels.ts';
+import { retiredKeys } from '../../format/retired-tag.ts';
 import { adopt } from '../../steps/adopt.ts';
 import { attachNextNumber, requireFreeSlots } from '../../steps/numbering.ts';
 import { hasValue } from '../../steps/read-key.ts';

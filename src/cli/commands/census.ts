@@ -1,5 +1,5 @@
-import { KeyRotationError } from '../../keyring/error.ts';
-import type { KeyNumber } from '../../keyring/key-number.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import type { KeyNumber } from '../../format/key-number.ts';
 
 /** What rows at rest still need, each counted only after it was opened. */
 export interface CensusResult {

@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../../keyring/error.ts';
+import { KeyRotationError } from '../../format/error.ts';
 import { hasValue } from '../../steps/read-key.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { describedRing } from './ring.ts';

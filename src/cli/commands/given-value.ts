@@ -1,6 +1,6 @@
-import { isKeyRotationError, KeyRotationError } from '../../keyring/error.ts';
-import { KEY_BYTES, type KeyMaterial } from '../../keyring/key-material.ts';
-import { invalidKeyText, readKeyValue, type KeyFormat, type StoredKey } from '../../keyring/key-value.ts';
+import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
+import { KEY_BYTES, type KeyMaterial } from '../../format/key-material.ts';
+import { invalidKeyText, readKeyValue, type KeyFormat, type StoredKey } from '../../format/key-value.ts';
 import { awsErrorName, describeError, refusalAdvice } from '../../steps/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 

@@ -1,4 +1,4 @@
-import type { RingState } from '../../keyring/ring-state.ts';
+import type { RingState } from '../../format/ring-labels.ts';
 import { attachNextNumber } from '../../steps/numbering.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { detachLabel, withoutLabels } from './labels.ts';

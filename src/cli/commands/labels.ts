@@ -1,4 +1,4 @@
-import { ringState, type RingState } from '../../keyring/ring-state.ts';
+import { ringState, type RingState } from '../../format/ring-labels.ts';
 import { awsErrorName, describeError, refused } from '../../steps/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 

@@ -1,6 +1,6 @@
 import type { SecretVersionsListEntry } from '@aws-sdk/client-secrets-manager';
-import { isKeyRotationError } from '../../keyring/error.ts';
-import { readKeyValue } from '../../keyring/key-value.ts';
+import { isKeyRotationError } from '../../format/error.ts';
+import { readKeyValue } from '../../format/key-value.ts';
 import { awsErrorName } from '../../steps/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 

@@ -1,7 +1,7 @@
-import { KeyRotationError } from '../../keyring/error.ts';
-import { writeKeyValue } from '../../keyring/key-value.ts';
-import { retiredKeys, type RetiredKey } from '../../keyring/retired-tag.ts';
-import { ringState, type RingState } from '../../keyring/ring-state.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import { writeKeyValue } from '../../format/key-value.ts';
+import { retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
+import { ringState, type RingState } from '../../format/ring-labels.ts';
 import { adopt } from '../../steps/adopt.ts';
 import { attachNextNumber } from '../../steps/numbering.ts';
 import type { CommandDependencies } from '../dependencies.ts';

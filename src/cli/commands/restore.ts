@@ -1,10 +1,10 @@
-import { KeyRotationError } from '../../keyring/error.ts';
-import { numberingLabel, type KeyNumber } from '../../keyring/key-number.ts';
-import { withNumber } from '../../keyring/ring-state.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
+import { withNumber } from '../../format/ring-labels.ts';
 import { refused } from '../../steps/aws-error.ts';
 import { moveLabel, requireFreeSlots } from '../../steps/numbering.ts';
 import type { CommandDependencies } from '../dependencies.ts';
-import { retiredKeys, retiredTagKey, type RetiredKey } from '../../keyring/retired-tag.ts';
+import { retiredKeys, retiredTagKey, type RetiredKey } from '../../format/retired-tag.ts';
 import { onFreshRing, type DescribedRing } from './ring.ts';
 import { listVersions } from './versions.ts';
 

@@ -1,8 +1,8 @@
-import { KeyRotationError } from '../../keyring/error.ts';
-import type { KeyNumber } from '../../keyring/key-number.ts';
-import { MAX_KEY_AGE } from '../../keyring/ring-options.ts';
-import { AWS_LABELS, type RingState } from '../../keyring/ring-state.ts';
-import type { RetirementRecord } from '../../keyring/retired-tag.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import type { KeyNumber } from '../../format/key-number.ts';
+import { MAX_KEY_AGE } from '../../keyring/options.ts';
+import { AWS_LABELS, type RingState } from '../../format/ring-labels.ts';
+import type { RetirementRecord } from '../../format/retired-tag.ts';
 import type { CensusResult } from './census.ts';
 
 /**

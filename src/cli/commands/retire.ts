@@ -1,6 +1,6 @@
-import { KeyRotationError } from '../../keyring/error.ts';
-import { numberingLabel, type KeyNumber } from '../../keyring/key-number.ts';
-import type { RingState } from '../../keyring/ring-state.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
+import type { RingState } from '../../format/ring-labels.ts';
 import { refused } from '../../steps/aws-error.ts';
 import { keepNumbers } from '../../steps/numbering.ts';
 import type { CommandDependencies } from '../dependencies.ts';
@@ -12,7 +12,7 @@ import {
   retiredTagKey,
   retirementRecords,
   type RetiredKey,
-} from '../../keyring/retired-tag.ts';
+} from '../../format/retired-tag.ts';
 import { outdatedRecords } from './retired-tags.ts';
 import { hasPassedAgeCheck, requireNoRows, requireOldEnough, requireOutOfUse } from './retire-checks.ts';
 import { describedRing, refuseRotationUnderWay, stateChanged, type DescribedRing } from './ring.ts';

@@ -1,6 +1,6 @@
 import type { Tag } from '@aws-sdk/client-secrets-manager';
-import type { KeyNumber } from '../../keyring/key-number.ts';
-import { retiredKeys, type RetiredKey } from '../../keyring/retired-tag.ts';
+import type { KeyNumber } from '../../format/key-number.ts';
+import { retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
 
 /** Records that stay; a secret can have 50 tags in all. */
 const MAX_RECORDS = 20;

@@ -1,13 +1,13 @@
 import type { DescribeSecretResponse, SecretVersionsListEntry } from '@aws-sdk/client-secrets-manager';
-import { isKeyRotationError } from '../../keyring/error.ts';
-import { numberOfLabel } from '../../keyring/key-number.ts';
-import { AWS_LABELS, MAX_STAGING_LABELS, type RingState } from '../../keyring/ring-state.ts';
+import { isKeyRotationError } from '../../format/error.ts';
+import { numberOfLabel } from '../../format/key-number.ts';
+import { AWS_LABELS, MAX_STAGING_LABELS, type RingState } from '../../format/ring-labels.ts';
 import { pendingKind, rotationAge } from '../../steps/adoption.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { abandonedVersions, rescuedVersions } from './version-tags.ts';
 import { INCOMING_LABEL } from './incoming.ts';
 import { versionsWithoutKey } from './never-used.ts';
-import { retiredKeys } from '../../keyring/retired-tag.ts';
+import { retiredKeys } from '../../format/retired-tag.ts';
 import { describedRing, type DescribedRing } from './ring.ts';
 import { listVersions } from './versions.ts';
 

@@ -1,8 +1,8 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
-import { isKeyRotationError, KeyRotationError } from '../../keyring/error.ts';
-import type { KeyMaterial } from '../../keyring/key-material.ts';
-import type { StoredKey } from '../../keyring/key-value.ts';
-import { ringState, type RingState } from '../../keyring/ring-state.ts';
+import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
+import type { KeyMaterial } from '../../format/key-material.ts';
+import type { StoredKey } from '../../format/key-value.ts';
+import { ringState, type RingState } from '../../format/ring-labels.ts';
 import { pendingKind } from '../../steps/adoption.ts';
 import { requireFreeSlots } from '../../steps/numbering.ts';
 import { readKey } from '../../steps/read-key.ts';

@@ -1,5 +1,5 @@
-import { KeyRotationError } from '../../keyring/error.ts';
-import { AWS_LABELS, ringState, type RingState } from '../../keyring/ring-state.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import { AWS_LABELS, ringState, type RingState } from '../../format/ring-labels.ts';
 import { adopt } from '../../steps/adopt.ts';
 import { moveLabel } from '../../steps/numbering.ts';
 import { readKey } from '../../steps/read-key.ts';

@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../../keyring/error.ts';
+import { KeyRotationError } from '../../format/error.ts';
 import { refused } from '../../steps/aws-error.ts';
 import { slotsNeeded } from '../../steps/create-secret.ts';
 import { requireFreeSlots } from '../../steps/numbering.ts';

@@ -1,6 +1,6 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
-import type { KeyRotationError } from '../../keyring/error.ts';
-import type { RingState } from '../../keyring/ring-state.ts';
+import type { KeyRotationError } from '../../format/error.ts';
+import type { RingState } from '../../format/ring-labels.ts';
 import type { RingReport } from '../commands/ring-report.ts';
 import type { RotationFunction, Unknown } from '../dependencies.ts';
 import type { Reading } from './reading.ts';

@@ -1,5 +1,5 @@
-import { isKeyRotationError, KeyRotationError } from '../../keyring/error.ts';
-import { ringState } from '../../keyring/ring-state.ts';
+import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
+import { ringState } from '../../format/ring-labels.ts';
 import { awsErrorName, isFault, refused } from '../../steps/aws-error.ts';
 import { labelledVersions, readRingReport, type RingReport } from '../commands/ring-report.ts';
 import { describedRing, type DescribedRing } from '../commands/ring.ts';

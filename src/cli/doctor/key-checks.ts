@@ -1,6 +1,6 @@
-import { isKeyRotationError } from '../../keyring/error.ts';
-import { invalidKeyText, readKeyValue } from '../../keyring/key-value.ts';
-import type { KeyMaterial } from '../../keyring/key-material.ts';
+import { isKeyRotationError } from '../../format/error.ts';
+import { invalidKeyText, readKeyValue } from '../../format/key-value.ts';
+import type { KeyMaterial } from '../../format/key-material.ts';
 import { checked, finding, notChecked, type CheckReport, type Finding } from './check.ts';
 import { given } from '../environment.ts';
 import type { Examination } from './examination.ts';

@@ -1,6 +1,6 @@
-import { isKeyRotationError } from '../../keyring/error.ts';
-import type { KeyMaterial } from '../../keyring/key-material.ts';
-import { readKeyValue } from '../../keyring/key-value.ts';
+import { isKeyRotationError } from '../../format/error.ts';
+import type { KeyMaterial } from '../../format/key-material.ts';
+import { readKeyValue } from '../../format/key-value.ts';
 import { awsErrorName, describeError, isAboutKms, isTemporary } from '../../steps/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 

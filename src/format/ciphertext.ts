@@ -1,0 +1,182 @@
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { isUint8Array } from 'node:util/types';
+import { KeyRotationError } from './error.ts';
+import type { KeyMaterial } from './key-material.ts';
+import type { KeyNumber } from './key-number.ts';
+import { typeName } from './error.ts';
+import { varintLength, writeVarint } from './varint.ts';
+import { requireWellFormed } from './well-formed.ts';
+
+/** Length of a nonce in bytes: the 96 bits for which GCM is made (NIST SP 800-38D, section 8.2). */
+export const NONCE_BYTES = 12;
+
+/** Length of a tag in bytes: 128 bits, the longest of NIST SP 800-38D, section 5.2.1.2. */
+export const TAG_BYTES = 16;
+
+/** Fewest bytes that any ciphertext has: a legacy one of an empty text is its nonce and its tag, and nothing else. */
+export const MIN_CIPHERTEXT_BYTES = NONCE_BYTES + TAG_BYTES;
+
+const ALGORITHM = 'aes-256-gcm';
+
+// Without authTagLength Node accepts tags of as few as 4 bytes when it decrypts, and a forger needs 2^32 tries only.
+const GCM_OPTIONS = { authTagLength: TAG_BYTES };
+
+const NO_ADDITIONAL_DATA = new Uint8Array(0);
+
+/** The additional data of rows without a context, made once: making it takes as long as a tenth of the encryption. */
+const ONE_BYTE_NUMBERS: readonly Uint8Array[] = Array.from({ length: 0x80 }, (_, number) => Uint8Array.of(number));
+
+/** Where 12 bytes and 16 bytes of a row are copied for node:crypto, which copies them itself: cheaper than two views. */
+const nonceScratch = new Uint8Array(NONCE_BYTES);
+const tagScratch = new Uint8Array(TAG_BYTES);
+
+/**
+ * Encrypts: `number ‖ nonce (12) ‖ ciphertext ‖ tag (16)`, with the number's bytes and the context (UTF-8) as
+ * additional data, so that the result opens under no other number and in no other context. A text is encrypted as UTF-8.
+ *
+ * The nonce is 12 bytes that were never used with this key before. Where they are random, one key may encrypt at most
+ * 2^32 times in all processes together (NIST SP 800-38D, section 8.3): rotate long before.
+ *
+ * Throws `INVALID_TEXT` for a plaintext that is neither string nor bytes, for a text or context that is no well-formed
+ * Unicode, and a `RangeError` for a nonce of another length.
+ */
+export function seal(
+  plaintext: string | Uint8Array,
+  key: KeyMaterial,
+  number: KeyNumber | 0,
+  context: string,
+  nonce: Uint8Array,
+): Buffer {
+  if (typeof plaintext === 'string') requireWellFormed(plaintext, 'text');
+  else requirePlaintextBytes(plaintext);
+  // GCM would take any length, and the row could never be opened again.
+  if (nonce.length !== NONCE_BYTES) throw new RangeError(`A nonce has ${NONCE_BYTES} bytes, got ${nonce.length}.`);
+  const cipher = createCipheriv(ALGORITHM, key.keyObject, nonce, GCM_OPTIONS);
+  cipher.setAAD(additionalData(number, context));
+  const encrypted = typeof plaintext === 'string' ? cipher.update(plaintext, 'utf8') : cipher.update(plaintext);
+  // A GCM cipher gives everything in update; final() makes the tag and has no bytes of its own.
+  cipher.final();
+
+  const sealed = Buffer.allocUnsafe(varintLength(number) + MIN_CIPHERTEXT_BYTES + encrypted.length);
+  const nonceStart = writeVarint(sealed, number);
+  const encryptedStart = nonceStart + NONCE_BYTES;
+  copy(nonce, 0, NONCE_BYTES, sealed, nonceStart);
+  sealed.set(encrypted, encryptedStart);
+  copy(cipher.getAuthTag(), 0, TAG_BYTES, sealed, encryptedStart + encrypted.length);
+  return sealed;
+}
+
+/**
+ * Decrypts what `seal` wrote under this number (`readVarint` of the same bytes). Gives `undefined` where the tag does
+ * not verify (another key, number or context, a changed byte, legacy data) or there is no room for one.
+ *
+ * Throws `INVALID_TEXT` for a context that is no well-formed Unicode.
+ */
+export function openNumbered(
+  bytes: Uint8Array,
+  key: KeyMaterial,
+  number: KeyNumber | 0,
+  context: string,
+): Buffer | undefined {
+  return openBox(bytes, varintLength(number), key, additionalData(number, context));
+}
+
+/**
+ * Decrypts data written before this system: the first of `boxes` (`legacyBoxes` of the row, found once for all keys)
+ * that opens with this key and empty additional data. Gives `undefined` where none does.
+ */
+export function openLegacy(boxes: readonly Uint8Array[], key: KeyMaterial): Buffer | undefined {
+  for (const box of boxes) {
+    const plaintext = openBox(box, 0, key, NO_ADDITIONAL_DATA);
+    if (plaintext !== undefined) return plaintext;
+  }
+  return undefined;
+}
+
+/**
+ * Makes attempts of which many may fail. Node throws an error for each, and collecting its stack, which nobody sees,
+ * would take twice as long as the cryptography.
+ */
+export function withoutStacks<T>(attempts: () => T): T {
+  const limit = Error.stackTraceLimit;
+  try {
+    // Reflect.set gives false, and does not throw, where a hardened program has frozen Error.
+    Reflect.set(Error, 'stackTraceLimit', 0);
+    return attempts();
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', limit);
+  }
+}
+
+/**
+ * Throws `INVALID_CIPHERTEXT`, before any cryptography, for what is no bytes, and for bytes that are too few to be a
+ * ciphertext of any form.
+ */
+export function requireCiphertext(bytes: Uint8Array): void {
+  if (!isUint8Array(bytes)) throw notBytes(bytes);
+  if (bytes.length < MIN_CIPHERTEXT_BYTES) {
+    throw new KeyRotationError(
+      'INVALID_CIPHERTEXT',
+      `The ciphertext is too short: expected at least ${MIN_CIPHERTEXT_BYTES} bytes, got ${bytes.length}. ` +
+        'It was cut off, or it never was a ciphertext: look at the column that it comes from.',
+    );
+  }
+}
+
+/** The error for something in place of a ciphertext: a NULL of a database that was not left out, say. */
+export function notBytes(found: unknown): KeyRotationError {
+  const advice =
+    typeof found === 'string'
+      ? 'A text column holds base64: rowFromText decodes it first.'
+      : 'Leave NULL values out, and look at what the database driver gives for the column.';
+  return new KeyRotationError(
+    'INVALID_CIPHERTEXT',
+    `A ciphertext is bytes (Uint8Array or Buffer), got ${typeName(found)}. ${advice}`,
+  );
+}
+
+/** Node would encrypt other views as their memory lies, and quotes in its error what it cannot encrypt. */
+function requirePlaintextBytes(plaintext: Uint8Array): void {
+  if (isUint8Array(plaintext)) return;
+  throw new KeyRotationError(
+    'INVALID_TEXT',
+    `What is encrypted must be a string or bytes (Uint8Array or Buffer), got ${typeName(plaintext)}.`,
+  );
+}
+
+function additionalData(number: KeyNumber | 0, context: string): Uint8Array {
+  if (context === '') return ONE_BYTE_NUMBERS[number] ?? numberAndContext(number, context);
+  requireWellFormed(context, 'context');
+  return numberAndContext(number, context);
+}
+
+function numberAndContext(number: KeyNumber | 0, context: string): Uint8Array {
+  const data = Buffer.allocUnsafe(varintLength(number) + Buffer.byteLength(context));
+  data.write(context, writeVarint(data, number));
+  return data;
+}
+
+/** Opens the `nonce ‖ ciphertext ‖ tag` that begins at `start`. */
+function openBox(bytes: Uint8Array, start: number, key: KeyMaterial, additional: Uint8Array): Buffer | undefined {
+  const encryptedStart = start + NONCE_BYTES;
+  const tagStart = bytes.length - TAG_BYTES;
+  if (tagStart < encryptedStart) return undefined;
+  copy(bytes, start, NONCE_BYTES, nonceScratch, 0);
+  copy(bytes, tagStart, TAG_BYTES, tagScratch, 0);
+  const decipher = createDecipheriv(ALGORITHM, key.keyObject, nonceScratch, GCM_OPTIONS);
+  if (additional.length > 0) decipher.setAAD(additional);
+  decipher.setAuthTag(tagScratch);
+  const plaintext = decipher.update(bytes.subarray(encryptedStart, tagStart));
+  try {
+    decipher.final();
+  } catch {
+    // Node's error says no more than 'unable to authenticate', and nobody may see text that did not verify.
+    return undefined;
+  }
+  return plaintext;
+}
+
+/** A loop, because `set` and `subarray` cost more than a dozen bytes do. */
+function copy(source: Uint8Array, start: number, length: number, target: Uint8Array, offset: number): void {
+  for (let index = 0; index < length; index += 1) target[offset + index] = source[start + index] ?? 0;
+}

@@ -1,0 +1,109 @@
+import { isUtf8 } from 'node:buffer';
+import { openLegacy, openNumbered, requireCiphertext, seal } from './ciphertext.ts';
+import { KeyRotationError } from './error.ts';
+import { KeyMaterial } from './key-material.ts';
+import { toKeyNumber, type KeyNumber } from './key-number.ts';
+import { legacyBoxes } from './legacy-forms.ts';
+import { pooledNonce, type NonceSource } from './nonce.ts';
+import { readVarint } from './varint.ts';
+import { requireWellFormed } from './well-formed.ts';
+
+export interface EncryptOptions {
+  /** The number of the key on its ring. Default: 0, 'the writer did not know its key's number'. */
+  readonly number?: KeyNumber | 0;
+  /** Where nonces come from. Default: `pooledNonce`. */
+  readonly nonces?: NonceSource;
+}
+
+export interface DecryptOptions {
+  /** Whether data written before this system is read as well; its context is not checked. Default: true. */
+  readonly legacy?: boolean;
+}
+
+/**
+ * Encrypts a text (or bytes) with a key in hand, and binds it to `context` (such as `patients:7:note`; default: empty). The text
+ * grows by 29 bytes as UTF-8, by up to 4 more under a number above 127.
+ *
+ * One key may encrypt at most 2^32 times (see `seal`). Pass a `KeyMaterial`, made once: making one from bytes costs as
+ * much as the encryption.
+ *
+ * Throws `INVALID_TEXT` for a plaintext that is neither string nor bytes, or a text or context that is no well-formed
+ * Unicode; `INVALID_KEY_VALUE` for a key that has not 32 bytes; `INVALID_KEY_NUMBER` for a number that no reader would
+ * take for one.
+ */
+export function encryptField(
+  text: string | Uint8Array,
+  key: KeyMaterial | Uint8Array,
+  context = '',
+  options: EncryptOptions = {},
+): Buffer {
+  const { number = 0, nonces = pooledNonce } = options;
+  // A header that no reader understands would make a row that nothing opens.
+  return seal(text, KeyMaterial.from(key), number === 0 ? 0 : toKeyNumber(number), context, nonces());
+}
+
+/**
+ * Decrypts a field to its text; see `decryptBytes`. Throws `INVALID_TEXT` besides where the field opens but is no
+ * UTF-8: then it holds bytes, and `decryptBytes` reads it.
+ */
+export function decryptField(
+  bytes: Uint8Array,
+  key: KeyMaterial | Uint8Array,
+  context = '',
+  options: DecryptOptions = {},
+): string {
+  return textOf(decryptBytes(bytes, key, context, options));
+}
+
+/** The text of a decrypted field, a byte order mark included. Throws `INVALID_TEXT` for bytes that are no UTF-8. */
+export function textOf(plaintext: Buffer): string {
+  const text = plaintext.toString('utf8');
+  // Node puts U+FFFD for what is no UTF-8, so only a text that holds one has to be looked at again.
+  if (text.includes('\uFFFD') && !isUtf8(plaintext)) {
+    throw new KeyRotationError(
+      'INVALID_TEXT',
+      'The field was decrypted, but what it holds is no valid UTF-8. Read it with decryptBytes.',
+    );
+  }
+  return text;
+}
+
+/**
+ * Decrypts a field with a key in hand: under the number that it names, then in every form of data written before this
+ * system. A row in a text column (forms `vN:…` and JSON) is given as the bytes of that text.
+ *
+ * Throws `INVALID_CIPHERTEXT` for what is no bytes or has fewer than 28 of them, `DECRYPTION_FAILED` where no tag verifies (without a cause),
+ * `INVALID_TEXT` for a context that is no well-formed Unicode, `INVALID_KEY_VALUE` for a key that has not 32 bytes.
+ */
+export function decryptBytes(
+  bytes: Uint8Array,
+  key: KeyMaterial | Uint8Array,
+  context = '',
+  options: DecryptOptions = {},
+): Buffer {
+  const { legacy = true } = options;
+  requireCiphertext(bytes);
+  requireWellFormed(context, 'context');
+  const material = KeyMaterial.from(key);
+  const number = readVarint(bytes);
+  const plaintext =
+    (number === undefined ? undefined : openNumbered(bytes, material, number, context)) ??
+    (legacy ? openLegacy(legacyBoxes(bytes), material) : undefined);
+  if (plaintext === undefined) throw decryptionFailed(number);
+  return plaintext;
+}
+
+function decryptionFailed(number: KeyNumber | 0 | undefined): KeyRotationError {
+  return new KeyRotationError(
+    'DECRYPTION_FAILED',
+    `Decryption failed: the row ${describeNumber(number)}, and the key in hand does not open it in this context. ` +
+      'Either the row was encrypted with another key (this process may hold one from before a rotation: restart it, ' +
+      'or read through the key ring, which tries every key), or its bytes or its context were changed.',
+  );
+}
+
+/** What a row says of its key, in the words of an error. */
+export function describeNumber(number: KeyNumber | 0 | undefined): string {
+  if (number === undefined) return 'has no key number';
+  return number === 0 ? 'has number 0 (its writer did not know the number of its key)' : `has key number ${number}`;
+}

@@ -1,0 +1,90 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { inspect } from 'node:util';
+import { isKeyObject, isUint8Array } from 'node:util/types';
+import { KeyRotationError } from './error.ts';
+import { typeName } from './error.ts';
+
+/** What an error calls a value that is no key: the guide's words. */
+export const KEY_SUBJECT = 'Encryption key from AWS Secrets Manager';
+
+/** Length of an AES-256 key in bytes. */
+export const KEY_BYTES = 32;
+
+const REDACTED = '[redacted]';
+
+/**
+ * An AES-256-GCM key of 32 bytes that never prints: `String()`, `JSON.stringify`, `util.inspect` and template strings
+ * all give `[redacted]`.
+ *
+ * The `KeyObject` is made once and reused: on Node 24 a key passed as bytes costs three times the whole encryption.
+ */
+export class KeyMaterial {
+  readonly #keyObject: KeyObject;
+
+  private constructor(keyObject: KeyObject) {
+    this.#keyObject = keyObject;
+  }
+
+  /** Copies `bytes`. Throws `INVALID_KEY_VALUE` unless they are bytes, and exactly 32 of them. */
+  static fromBytes(bytes: Uint8Array): KeyMaterial {
+    // Node would take the characters of a string for a key, and any other view for as many bytes as it has elements.
+    if (!isUint8Array(bytes)) {
+      throw invalid(`${typeName(bytes)}; base64 is decoded first: Buffer.from(text, 'base64')`);
+    }
+    if (bytes.length !== KEY_BYTES) throw invalid(`${bytes.length} bytes`);
+    return new KeyMaterial(createSecretKey(bytes));
+  }
+
+  /**
+   * A key in hand: itself, the key of 32 bytes, or that of another copy of this module, which a process has where one
+   * part imports the package and another requires it. Throws `INVALID_KEY_VALUE` for anything else.
+   */
+  static from(key: KeyMaterial | Uint8Array): KeyMaterial {
+    if (key instanceof KeyMaterial) return key;
+    const keyObject = secretKeyOf(key);
+    return keyObject === undefined ? KeyMaterial.fromBytes(key) : new KeyMaterial(keyObject);
+  }
+
+  /** The key as node:crypto takes it. */
+  get keyObject(): KeyObject {
+    return this.#keyObject;
+  }
+
+  /** A copy of the 32 bytes, for the one place that writes them to Secrets Manager. */
+  exportBytes(): Buffer {
+    return this.#keyObject.export();
+  }
+
+  /** Whether both hold the same 32 bytes; takes the same time whatever they are, and leaves no copy of them behind. */
+  equals(other: KeyMaterial): boolean {
+    return this.#keyObject.equals(other.keyObject);
+  }
+
+  toString(): string {
+    return REDACTED;
+  }
+
+  toJSON(): string {
+    return REDACTED;
+  }
+
+  [Symbol.toPrimitive](): string {
+    return REDACTED;
+  }
+
+  [inspect.custom](): string {
+    return REDACTED;
+  }
+}
+
+/** The key of another copy's `KeyMaterial`: only what Node itself calls a key, and its bytes stay where they are. */
+function secretKeyOf(value: unknown): KeyObject | undefined {
+  if (typeof value !== 'object' || value === null || !('keyObject' in value)) return undefined;
+  const { keyObject } = value;
+  const isKey = isKeyObject(keyObject) && keyObject.type === 'secret' && keyObject.symmetricKeySize === KEY_BYTES;
+  return isKey ? keyObject : undefined;
+}
+
+function invalid(found: string): KeyRotationError {
+  return new KeyRotationError('INVALID_KEY_VALUE', `${KEY_SUBJECT} must be ${KEY_BYTES} bytes, got ${found}`);
+}

@@ -1,0 +1,78 @@
+import { MAX_KEY_NUMBER, numberingLabel, numberOfLabel, toKeyNumber, type KeyNumber } from './key-number.ts';
+
+/** Staging labels a secret can carry in all (AWS Secrets Manager quotas: 'Staging labels attached across all versions'). */
+export const MAX_STAGING_LABELS = 20;
+
+/** The labels that Secrets Manager moves by itself. */
+export const AWS_LABELS: readonly string[] = ['AWSCURRENT', 'AWSPREVIOUS', 'AWSPENDING'];
+
+/** Staging labels by VersionId, as `DescribeSecret` gives them. */
+export type VersionStages = Readonly<Record<string, readonly string[]>>;
+
+/** A secret's labels, read as a key ring. */
+export interface RingState {
+  readonly stages: VersionStages;
+  /** The version that each number names. */
+  readonly versionOf: ReadonlyMap<KeyNumber, string>;
+  /** The number of each numbered version; the lowest, where it has several. */
+  readonly numberOf: ReadonlyMap<string, KeyNumber>;
+  /** The highest number on the ring; 0 when nothing is numbered. */
+  readonly highestNumber: number;
+  /** VersionId with `AWSCURRENT`. */
+  readonly current: string | undefined;
+  /** VersionId with `AWSPREVIOUS`. */
+  readonly previous: string | undefined;
+  /** VersionId with `AWSPENDING`. */
+  readonly pending: string | undefined;
+  /** Labels that can still be attached, AWS's own three set aside; negative where foreign labels took those. */
+  readonly freeSlots: number;
+}
+
+/** Reads the labels of `DescribeSecret` (`VersionIdsToStages`, absent on a secret without a value) as a key ring. */
+export function ringState(stages: VersionStages = {}): RingState {
+  const versionOf = new Map<KeyNumber, string>();
+  const numberOf = new Map<string, KeyNumber>();
+  const holderOf = new Map<string, string>();
+  for (const [versionId, labels] of Object.entries(stages)) {
+    for (const label of labels) {
+      holderOf.set(label, versionId);
+      const number = numberOfLabel(label);
+      if (number === undefined) continue;
+      versionOf.set(number, versionId);
+      const lowest = numberOf.get(versionId);
+      if (lowest === undefined || number < lowest) numberOf.set(versionId, number);
+    }
+  }
+  const customLabels = [...holderOf.keys()].filter((label) => !AWS_LABELS.includes(label)).length;
+  return {
+    stages,
+    versionOf,
+    numberOf,
+    highestNumber: Math.max(0, ...versionOf.keys()),
+    current: holderOf.get('AWSCURRENT'),
+    previous: holderOf.get('AWSPREVIOUS'),
+    pending: holderOf.get('AWSPENDING'),
+    freeSlots: MAX_STAGING_LABELS - AWS_LABELS.length - customLabels,
+  };
+}
+
+/**
+ * The number that the next key gets: the highest on the ring plus one. The highest number is never retired, so a
+ * number never comes back. Throws `INVALID_KEY_NUMBER` once 999,999,999 is given away.
+ */
+export function nextNumber(ring: RingState): KeyNumber {
+  return toKeyNumber(Math.min(ring.highestNumber, MAX_KEY_NUMBER) + 1);
+}
+
+/** The ring after `number` was attached to `versionId`. */
+export function withNumber(ring: RingState, versionId: string, number: KeyNumber): RingState {
+  const labels = ring.stages[versionId] ?? [];
+  return ringState({ ...ring.stages, [versionId]: [...labels, numberingLabel(number)] });
+}
+
+/** Every version that may have encrypted: the numbered ones from the lowest number on, then those without a number. */
+export function versionsInUse(ring: RingState): readonly string[] {
+  const numbers = [...ring.versionOf.keys()].sort((one, other) => one - other);
+  const versions = [...numbers.map((number) => ring.versionOf.get(number)), ring.previous, ring.current];
+  return [...new Set(versions.filter((versionId) => versionId !== undefined))];
+}

@@ -1,0 +1,21 @@
+/// <reference lib="es2024.string" />
+import { KeyRotationError } from './error.ts';
+import { typeName } from './error.ts';
+
+/**
+ * Throws `INVALID_TEXT` unless `value` is a string, and well-formed Unicode. UTF-8 has no bytes for half a surrogate pair: Node
+ * writes U+FFFD in its place, so the text read back would be another one, and two contexts could become the same.
+ */
+export function requireWellFormed(value: string, what: 'text' | 'context'): void {
+  // Callers in JavaScript hand over what they have; Node's own error would quote it.
+  if (typeof value !== 'string') {
+    throw new KeyRotationError('INVALID_TEXT', `The ${what} must be a string, got ${typeName(value)}.`);
+  }
+  if (!value.isWellFormed()) {
+    throw new KeyRotationError(
+      'INVALID_TEXT',
+      `The ${what} must be well-formed Unicode, but holds half of a surrogate pair (a character cut in two, as by ` +
+        'slice() in the middle of an emoji). Cut between characters, or encode binary data as base64 first.',
+    );
+  }
+}

@@ -1,0 +1,51 @@
+import { applicationLog, jsonLinesToStandardError } from './application-log.ts';
+import { EnvironmentKeyCheck } from './environment-key.ts';
+import { isKeyRotationError } from '../format/error.ts';
+import { systemClock } from './clock.ts';
+import { RingKeeper } from './ring-cache.ts';
+import type { KeyRingOptions, RingTimes } from './options.ts';
+import { RowSearch } from './key-lookup.ts';
+import { sourceInRegion, sourceOf } from './secret-source.ts';
+import type { AwsSettings } from './settings.ts';
+
+/** The part of a ring that talks to AWS. */
+export interface AwsSide {
+  readonly keeper: RingKeeper;
+  readonly search: RowSearch;
+}
+
+/**
+ * Reads the current key and begins to keep it fresh. Where AWS gives none: falls back to the environment's key and logs
+ * it, or rejects with the reason.
+ */
+export async function openAwsSide(settings: AwsSettings, times: RingTimes, options: KeyRingOptions): Promise<AwsSide> {
+  const { clock = systemClock, legacy = true, random = Math.random } = options;
+  const { environmentKey, environment, secretId, region } = settings;
+  const log = applicationLog(options.logger ?? jsonLinesToStandardError, clock.wall);
+  const about = { secret_id: secretId, environment };
+  if (environmentKey !== undefined && environment === 'production') log('env_key_set_in_production', about);
+
+  const source =
+    options.source ??
+    (options.client === undefined
+      ? await sourceInRegion(region, secretId, times.callTimeLimit)
+      : await sourceOf(options.client, secretId));
+  let check: EnvironmentKeyCheck | undefined;
+  const keeper = new RingKeeper({ settings, source, times, clock, random, log, onRefreshed: () => void check?.run() });
+  if (environmentKey !== undefined) {
+    check = new EnvironmentKeyCheck(keeper, environmentKey, () => {
+      log('env_key_not_on_ring', about);
+    });
+  }
+  try {
+    await keeper.refresh();
+    await check?.run();
+  } catch (error) {
+    if (environmentKey === undefined || !isKeyRotationError(error)) {
+      keeper.close();
+      throw error;
+    }
+    keeper.fallBack(error);
+  }
+  return { keeper, search: new RowSearch(keeper, clock, legacy) };
+}

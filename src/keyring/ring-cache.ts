@@ -1,0 +1,306 @@
+import { withoutFailing, type ApplicationLog } from './application-log.ts';
+import { KeyRotationError } from '../format/error.ts';
+import type { KeyMaterial } from '../format/key-material.ts';
+import type { KeyNumber } from '../format/key-number.ts';
+import { KeysAtHand } from './key-cache.ts';
+import { LimitedCalls, ringClosed } from './call-timeout.ts';
+import { millisecondsBetween, millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
+import type { RingTimes } from './options.ts';
+import { ringState, type RingState } from '../format/ring-labels.ts';
+import type { SecretDescription, SecretSource } from './secret-source.ts';
+import type { AwsSettings } from './settings.ts';
+import { notTheService, sourceError } from './source-error.ts';
+import { VersionReader } from './version-reader.ts';
+
+/** Longest pause before a refresh that failed is tried again, in milliseconds. */
+const LONGEST_RETRY_PAUSE = 30_000;
+
+/** The key that encrypts. */
+export interface CurrentKey {
+  readonly key: KeyMaterial;
+  readonly number: KeyNumber | 0;
+  readonly versionId: string;
+  /** When AWS was last asked and said that it is current. */
+  readonly confirmedAt: Moment;
+}
+
+export interface RingKeeperParts {
+  readonly settings: AwsSettings;
+  readonly source: SecretSource;
+  readonly times: RingTimes;
+  readonly clock: RingClock;
+  readonly random: () => number;
+  readonly log: ApplicationLog;
+  /** Called after each refresh that found the current key. */
+  readonly onRefreshed: () => void;
+}
+
+/**
+ * Keeps a process's picture of the ring: asks AWS before each time to live ends, goes on with what it has where AWS is
+ * silent, and keeps asking. It begins with the first refresh that its owner asks for.
+ */
+export class RingKeeper {
+  readonly keys = new KeysAtHand();
+  readonly calls: LimitedCalls;
+  readonly #parts: RingKeeperParts;
+  readonly #reader: VersionReader;
+  readonly #about: Readonly<Record<string, string>>;
+  #phase: 'opening' | 'fallen back' | 'open' | 'closed' = 'opening';
+  #ring: RingState | undefined;
+  #isReplica = false;
+  #describedAt: Moment | undefined;
+  #staleBecause: KeyRotationError | undefined;
+  #current: CurrentKey | undefined;
+  #attemptedAt: Moment;
+  #failureLoggedAt: Moment | undefined;
+  #refreshing: Promise<void> | undefined;
+  #cancelTimer: (() => void) | undefined;
+  /** Why the last refresh that has ended failed; `undefined` where it did not, or one is under way. */
+  #failure: KeyRotationError | undefined;
+  #hasStopped = false;
+
+  constructor(parts: RingKeeperParts) {
+    const { settings, source, times, clock, log } = parts;
+    this.#parts = parts;
+    this.#about = { secret_id: settings.secretId, environment: settings.environment };
+    this.#attemptedAt = momentNow(clock);
+    this.calls = new LimitedCalls(clock, settings.secretId, times.callTimeLimit);
+    this.#reader = new VersionReader({
+      ...{ source, calls: this.calls, keys: this.keys, clock, log },
+      about: this.#about,
+      timeToLive: times.timeToLive,
+    });
+    if (settings.environmentKey !== undefined) this.keys.add(settings.environmentKey);
+  }
+
+  /** The labels of the last description; `undefined` before the first. */
+  get ring(): RingState | undefined {
+    return this.#ring;
+  }
+
+  /** Whether the last description came from a region that holds a replica. */
+  get isReplica(): boolean {
+    return this.#isReplica;
+  }
+
+  /** When the last description that came was asked for. */
+  get describedAt(): Moment | undefined {
+    return this.#describedAt;
+  }
+
+  /** Why the last description did not come; `undefined` where it did. */
+  get staleBecause(): KeyRotationError | undefined {
+    return this.#staleBecause;
+  }
+
+  /** The last key that AWS called current; `undefined` before the first. */
+  get current(): CurrentKey | undefined {
+    return this.#current;
+  }
+
+  /**
+   * The key to encrypt with; `undefined` where AWS has never named one. Starts a refresh where one is overdue, since
+   * timers sleep in a process that is frozen between two requests. Throws `KEY_TOO_OLD` for one that AWS has not
+   * confirmed within `maxKeyAge`. Takes readings of the clocks, made just now.
+   */
+  requireCurrent(wall: number, monotonic: number): CurrentKey | undefined {
+    const current = this.#current;
+    const { times } = this.#parts;
+    const age = millisecondsBetween(current?.confirmedAt ?? this.#attemptedAt, wall, monotonic);
+    if (age < times.timeToLive) return current;
+    this.#refreshIfOverdue();
+    if (current !== undefined && age >= times.maxKeyAge) throw this.#tooOld(current);
+    return current;
+  }
+
+  get isClosed(): boolean {
+    return this.#phase === 'closed';
+  }
+
+  /** The key of a version: at hand, or read now (see `VersionReader`). */
+  key(versionId: string): Promise<KeyMaterial> {
+    return this.isClosed ? Promise.reject(ringClosed()) : this.#reader.key(versionId, this.#ring ?? ringState());
+  }
+
+  /** Why a version could not be read when it was last tried; `undefined` where it could, or nobody tried. */
+  failureOf(versionId: string): KeyRotationError | undefined {
+    return this.#reader.failureOf(versionId);
+  }
+
+  /**
+   * Asks AWS for the labels, and reads the current key if it is not at hand; once, however many wait for it. Rejects
+   * with the reason where AWS did not name a current key that can be read. From then on it goes on by itself, except
+   * after a first refresh that failed: the ring is not open then.
+   */
+  refresh(): Promise<void> {
+    if (this.isClosed) return Promise.reject(ringClosed());
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  /** Takes the ring for open although the first refresh failed, and keeps asking. */
+  fallBack(reason: KeyRotationError): void {
+    this.#phase = 'fallen back';
+    this.#failureLoggedAt = momentNow(this.#parts.clock);
+    this.#parts.log('aws_unavailable_using_env_fallback', {
+      ...this.#about,
+      code: reason.code,
+      reason: reason.message,
+    });
+    this.#scheduleRetry();
+  }
+
+  /** Ends every call and timer. Never throws. */
+  close(): void {
+    if (this.isClosed) return;
+    this.#phase = 'closed';
+    this.#cancelTimer?.();
+    this.calls.endAll();
+    const { source } = this.#parts;
+    withoutFailing(() => source.close());
+  }
+
+  async #refresh(): Promise<void> {
+    const startedAt = momentNow(this.#parts.clock);
+    this.#attemptedAt = startedAt;
+    this.#failure = undefined;
+    try {
+      const ring = await this.#describe(startedAt);
+      if (ring.current === undefined) throw noCurrentKey(this.#parts.settings.secretId);
+      const key = await this.#reader.key(ring.current, ring);
+      const number = this.keys.numberOfVersion(ring.current);
+      this.#succeeded({ key, number, versionId: ring.current, confirmedAt: startedAt });
+    } catch (error) {
+      throw this.#failed(sourceError('the current key', this.#parts.settings.secretId, error));
+    }
+  }
+
+  async #describe(startedAt: Moment): Promise<RingState> {
+    const { source, settings } = this.#parts;
+    try {
+      const description = await this.calls.run('DescribeSecret', (signal) => source.describe(signal));
+      // Read as a secret without versions, it would take every number off the ring.
+      const { ARN, VersionIdsToStages } = description;
+      if (ARN === undefined && VersionIdsToStages === undefined) throw notTheService('DescribeSecret');
+      if (description.DeletedDate !== undefined) throw deleted(settings.secretId);
+      const ring = ringState(VersionIdsToStages);
+      // Likewise.
+      if (ring.current === undefined && this.#ring?.current !== undefined) throw lostCurrentKey(settings.secretId);
+      this.keys.setNumbers(ring);
+      this.#ring = ring;
+      this.#isReplica = isReplica(description);
+      this.#describedAt = startedAt;
+      this.#staleBecause = undefined;
+      return ring;
+    } catch (error) {
+      this.#staleBecause = sourceError('DescribeSecret', settings.secretId, error);
+      throw this.#staleBecause;
+    }
+  }
+
+  #succeeded(current: CurrentKey): void {
+    if (this.isClosed) return;
+    const { log, times, random, onRefreshed } = this.#parts;
+    const wasFallenBack = this.#phase === 'fallen back';
+    const hadFailed = this.#failureLoggedAt !== undefined;
+    this.#current = current;
+    this.#hasStopped = false;
+    this.#phase = 'open';
+    this.#failureLoggedAt = undefined;
+    // Before the time to live ends, and not in step with the processes that were started together with this one.
+    this.#schedule(times.timeToLive * (0.9 + 0.1 * random()));
+    // Last, since a logger is somebody else's code: it may close the ring.
+    if (wasFallenBack) log('env_fallback_ended', this.#about);
+    else if (hadFailed) log('key_ring_refreshed_again', this.#about);
+    onRefreshed();
+  }
+
+  #failed(error: KeyRotationError): KeyRotationError {
+    if (this.#phase === 'opening' || this.isClosed) return error;
+    const { clock, log, times } = this.#parts;
+    this.#failure = error;
+    this.#scheduleRetry();
+    if (this.#failureLoggedAt === undefined || millisecondsSince(this.#failureLoggedAt, clock) >= times.timeToLive) {
+      this.#failureLoggedAt = momentNow(clock);
+      log('key_ring_refresh_failed', {
+        ...this.#about,
+        ...(this.#current === undefined ? {} : { age_seconds: ageInSeconds(this.#current, clock) }),
+        code: error.code,
+        reason: error.message,
+      });
+    }
+    return error;
+  }
+
+  /** A refresh that nobody waits for, unless one was tried within this time to live. */
+  #refreshIfOverdue(): void {
+    const { clock, times } = this.#parts;
+    if (millisecondsSince(this.#attemptedAt, clock) >= times.timeToLive) this.refresh().catch(() => undefined);
+  }
+
+  #tooOld(current: CurrentKey): KeyRotationError {
+    const { clock, times, log } = this.#parts;
+    const age = ageInSeconds(current, clock);
+    const reason = this.#failure?.message ?? 'AWS is being asked now (was the process asleep?): await ring.refresh().';
+    // Not before AWS was asked: a process that slept for a day is no outage.
+    if (this.#failure !== undefined && !this.#hasStopped) {
+      this.#hasStopped = true;
+      log('encryption_stopped', { ...this.#about, age_seconds: age, key_number: current.number, reason });
+    }
+    return new KeyRotationError(
+      'KEY_TOO_OLD',
+      `AWS Secrets Manager has not confirmed for ${age} seconds that the key is current, and without that a key may ` +
+        `encrypt for ${Math.round(times.maxKeyAge / 1000)} seconds only: it may be retired. Decrypting goes on. ${reason}`,
+    );
+  }
+
+  #scheduleRetry(): void {
+    const { times, random } = this.#parts;
+    const pause = Math.max(1000, Math.min(LONGEST_RETRY_PAUSE, times.timeToLive / 10));
+    this.#schedule(pause * (0.9 + 0.1 * random()));
+  }
+
+  #schedule(milliseconds: number): void {
+    this.#cancelTimer?.();
+    const refresh = () => {
+      this.refresh().catch(() => undefined);
+    };
+    this.#cancelTimer = this.#parts.clock.schedule(refresh, milliseconds, true);
+  }
+}
+
+function ageInSeconds({ confirmedAt }: CurrentKey, clock: RingClock): number {
+  return Math.round(millisecondsSince(confirmedAt, clock) / 1000);
+}
+
+/** A secret with replicas names the region of its original, there too. */
+function isReplica({ ARN, PrimaryRegion }: SecretDescription): boolean {
+  return PrimaryRegion !== undefined && ARN?.split(':')[3] !== PrimaryRegion;
+}
+
+function noCurrentKey(secretId: string): KeyRotationError {
+  return new KeyRotationError(
+    'NO_CURRENT_KEY',
+    `The secret '${secretId}' exists, but has no current key yet. Its first rotation makes one: wait for it, or start ` +
+      `it with 'aws secretsmanager rotate-secret --secret-id ${secretId}'; then open the ring again.`,
+  );
+}
+
+/** A secret never loses its current key, so an answer that says so is no word on any of its numbers. */
+function lostCurrentKey(secretId: string): KeyRotationError {
+  return new KeyRotationError(
+    'NO_CURRENT_KEY',
+    `The answer for the secret '${secretId}' names no current key, although an earlier one did: it is not believed. Check ` +
+      'what answers in the place of AWS Secrets Manager, and whether the secret was deleted and made anew.',
+  );
+}
+
+function deleted(secretId: string): KeyRotationError {
+  return new KeyRotationError(
+    'SECRET_DELETED',
+    `The secret '${secretId}' is going to be deleted, and with it every key: bring it back at once with ` +
+      `'aws secretsmanager restore-secret --secret-id ${secretId}'.`,
+  );
+}

@@ -1,0 +1,149 @@
+import { openLegacy, openNumbered } from '../format/ciphertext.ts';
+import { KeyRotationError } from '../format/error.ts';
+import type { FailedSearch } from './failed-decryption.ts';
+import type { KeyMaterial } from '../format/key-material.ts';
+import { legacyBoxes } from '../format/legacy-forms.ts';
+import { versionsInUse } from '../format/ring-labels.ts';
+import type { RingKeeper } from './ring-cache.ts';
+import type { Row } from './row.ts';
+
+/** Versions that a row has read at once: a whole ring takes three rounds, and a row never asks for all of it at a time. */
+const READ_TOGETHER = 6;
+
+/** What one row was tried with, beyond the keys that were at hand when it was handed in. */
+export class RowAttempts {
+  readonly #row: Row;
+  readonly #keeper: RingKeeper;
+  readonly #boxes: readonly Uint8Array[];
+  /** Keys that the row was tried with in every way that is left to be tried. */
+  readonly #tried: Set<KeyMaterial>;
+  #ownKey: KeyMaterial | undefined;
+
+  constructor(row: Row, keeper: RingKeeper, legacy: boolean) {
+    this.#row = row;
+    this.#keeper = keeper;
+    this.#boxes = legacy ? legacyBoxes(row.bytes) : [];
+    this.#tried = new Set(keeper.keys.inOrder);
+    this.#ownKey = row.number === undefined ? undefined : keeper.keys.ofNumber(row.number);
+  }
+
+  /** Whether no other key can open the row: its number's own one did not, and it cannot be older data. */
+  get isDecided(): boolean {
+    return this.#ownKey !== undefined && this.#boxes.length === 0;
+  }
+
+  /** Whether the row's own key could not be reached: then it is unavailable, whatever else might be asked for. */
+  get isOutOfReach(): boolean {
+    const versionId = this.#ownVersion();
+    return versionId !== undefined && this.#isOutOfReach(versionId);
+  }
+
+  /** Tries the key that the row's number names, where the last description shows it and it was not tried yet. */
+  async withOwnKey(): Promise<Buffer | undefined> {
+    const versionId = this.#ownVersion();
+    const key = versionId === undefined ? undefined : await this.#key(versionId);
+    if (key === undefined || key === this.#ownKey) return undefined;
+    this.#ownKey = key;
+    return this.#open(key);
+  }
+
+  /**
+   * Tries every key of the ring that was not tried yet, a few at a time; ends with the first that opens the row. Ends
+   * also where none of a few could be reached: then the others cannot be either, and each would cost its time.
+   */
+  async withEveryKey(signal: AbortSignal): Promise<Buffer | undefined> {
+    const versionIds = this.#versionsThatMayOpen().filter((versionId) => !this.#isTried(versionId));
+    for (let start = 0; start < versionIds.length; start += READ_TOGETHER) {
+      const group = versionIds.slice(start, start + READ_TOGETHER);
+      const plaintext = await firstOf(group.map((versionId) => this.#withVersion(versionId)));
+      if (plaintext !== undefined) return plaintext;
+      if (signal.aborted || group.every((versionId) => this.#isOutOfReach(versionId))) return undefined;
+    }
+    return undefined;
+  }
+
+  /** Tries what has come to hand meanwhile, for other rows too. */
+  withKeysAtHand(): Buffer | undefined {
+    for (const versionId of this.#versionsThatMayOpen()) {
+      const key = this.#keeper.keys.ofVersion(versionId);
+      const plaintext = key === undefined || this.#tried.has(key) ? undefined : this.#open(key);
+      if (plaintext !== undefined) return plaintext;
+    }
+    return undefined;
+  }
+
+  /**
+   * What is known once all attempts failed. `stale`: why there is no fresh description, or why the search ended early.
+   * A key of the ring that is not at hand was not tried, whatever the reason.
+   */
+  outcome(stale: KeyRotationError | undefined): FailedSearch {
+    const { ring, isReplica, keys } = this.#keeper;
+    const notAtHand = this.#versionsThatMayOpen().filter((versionId) => keys.ofVersion(versionId) === undefined);
+    const why = (versionId: string) =>
+      this.#keeper.failureOf(versionId) ?? stale ?? notAtHandError(`version ${versionId}`);
+    const unread = new Map(notAtHand.map((versionId) => [versionId, why(versionId)]));
+    return { number: this.#row.number, ring, isReplica, unread, stale };
+  }
+
+  #open(key: KeyMaterial): Buffer | undefined {
+    this.#tried.add(key);
+    const { bytes, number, context } = this.#row;
+    const plaintext =
+      (number === undefined ? undefined : openNumbered(bytes, key, number, context)) ?? openLegacy(this.#boxes, key);
+    if (plaintext !== undefined) this.#keeper.keys.putFirst(key);
+    return plaintext;
+  }
+
+  #ownVersion(): string | undefined {
+    const { number } = this.#row;
+    return number === undefined || number === 0 ? undefined : this.#keeper.ring?.versionOf.get(number);
+  }
+
+  #versionsThatMayOpen(): readonly string[] {
+    const { ring } = this.#keeper;
+    if (ring === undefined) return [];
+    const own = this.#ownVersion();
+    const isOwnOnly = this.#boxes.length === 0 && own !== undefined;
+    return isOwnOnly ? [own] : versionsInUse(ring);
+  }
+
+  #isTried(versionId: string): boolean {
+    const key = this.#keeper.keys.ofVersion(versionId);
+    return key !== undefined && this.#tried.has(key);
+  }
+
+  #isOutOfReach(versionId: string): boolean {
+    return this.#keeper.failureOf(versionId)?.code === 'CANNOT_REACH_AWS';
+  }
+
+  async #withVersion(versionId: string): Promise<Buffer | undefined> {
+    const key = await this.#key(versionId);
+    return key === undefined || this.#tried.has(key) ? undefined : this.#open(key);
+  }
+
+  /** The key of a version, read if need be; `undefined` where it cannot be had, and `failureOf` says why. */
+  #key(versionId: string): Promise<KeyMaterial | undefined> {
+    return this.#keeper.key(versionId).catch(() => undefined);
+  }
+}
+
+/** Says that something was not asked for: the synchronous form asks for nothing. */
+export function notAtHandError(what: string): KeyRotationError {
+  return new KeyRotationError(
+    'KEY_UNAVAILABLE',
+    `This process has not fetched ${what}: await decryptField, which does, instead of decryptFieldSync.`,
+  );
+}
+
+/** What the first of them gives that gives anything; `undefined` once none did. None of them rejects. */
+function firstOf<T>(attempts: readonly Promise<T | undefined>[]): Promise<T | undefined> {
+  return new Promise((resolve) => {
+    let left = attempts.length;
+    for (const attempt of attempts) {
+      void attempt.then((found) => {
+        left -= 1;
+        if (found !== undefined || left === 0) resolve(found);
+      });
+    }
+  });
+}
