@@ -1,6 +1,6 @@
 /**
  * Mutation testing of what must never be wrong: the steps and the key ring. `npm run mutation` takes a good while;
- * `npm run mutation -- --mutate src/steps/adopt.ts` looks at one file.
+ * `npm run mutation -- --mutate src/secret/adopt.ts` looks at one file.
  *
  * @type {import('@stryker-mutator/api/core').PartialStrykerOptions}
  */

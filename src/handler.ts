@@ -5,10 +5,10 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { KeyRotationError } from './format/error.ts';
 import { KEY_BYTES } from './format/key-material.ts';
-import type { StepDependencies } from './steps/dependencies.ts';
+import type { StepDependencies } from './secret/dependencies.ts';
 import { handle } from './steps/handle.ts';
-import { LOG_EVENTS, type Log } from './steps/log-events.ts';
-import { secretsManager } from './steps/secrets-manager.ts';
+import { LOG_EVENTS, type Log } from './secret/log-events.ts';
+import { secretsManager } from './secret/secrets-manager.ts';
 
 const logger = new Logger({ serviceName: 'pazpaz-key-rotation' });
 const client = new SecretsManagerClient({

@@ -8,7 +8,7 @@ import type {
   TagResourceRequest,
   UntagResourceRequest,
 } from '@aws-sdk/client-secrets-manager';
-import type { SecretsManager, StepDependencies } from '../steps/dependencies.ts';
+import type { SecretsManager, StepDependencies } from '../secret/dependencies.ts';
 
 /** The calls of an operator: a rotation's four, and five more. Each rejects with the service's own error. */
 export interface OperatorSecrets extends SecretsManager {

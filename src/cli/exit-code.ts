@@ -1,5 +1,5 @@
 import { isKeyRotationError, type KeyRotationError } from '../format/error.ts';
-import { isTemporary } from '../steps/aws-error.ts';
+import { isTemporary } from '../secret/aws-error.ts';
 
 /** 0 done, 1 refused or something found, 2 wrong usage, 3 AWS or the database cannot be reached, or cannot answer now. */
 export type ExitCode = 0 | 1 | 2 | 3;

@@ -1,6 +1,6 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { KeyRotationError } from '../format/error.ts';
-import { LOG_EVENTS, type Log } from '../steps/log-events.ts';
+import { LOG_EVENTS, type Log } from '../secret/log-events.ts';
 import { recorded, type Change } from './aws/change.ts';
 import { operatorSecrets } from './aws/operator-secrets.ts';
 import { whyNotAsked, type OtherService } from './aws/other-services.ts';

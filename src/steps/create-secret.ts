@@ -2,14 +2,15 @@ import { KeyRotationError } from '../format/error.ts';
 import { KeyMaterial } from '../format/key-material.ts';
 import { writeKeyValue, type KeyFormat } from '../format/key-value.ts';
 import { ringState, type RingState } from '../format/ring-labels.ts';
-import { adopt, readUnnumberedKey } from './adopt.ts';
-import { awsErrorName, refused } from './aws-error.ts';
-import type { StepDependencies } from './dependencies.ts';
-import { requireFreeSlots } from './numbering.ts';
-import { readKey } from './read-key.ts';
-import { readRingKey } from './ring-keys.ts';
+import { adopt, readUnnumberedKey } from '../secret/adopt.ts';
+import { awsErrorName, refused } from '../secret/aws-error.ts';
+import type { StepDependencies } from '../secret/dependencies.ts';
+import { requireFreeSlots, slotsNeeded } from '../secret/numbering.ts';
+import { readKey } from '../secret/read-key.ts';
+import { readRingKey } from '../secret/read-key.ts';
 import type { RotationRequest } from './rotation-request.ts';
-import { describe, fromFreshState, readRotationState } from './rotation-state.ts';
+import { describe, fromFreshState } from '../secret/fresh-ring.ts';
+import { readRotationState } from './rotation-state.ts';
 
 /** The format of a secret that never had a value: the guide's, base64 text. */
 const FIRST_FORMAT: KeyFormat = { kind: 'base64' };
@@ -36,12 +37,6 @@ export async function createSecret(deps: StepDependencies, request: RotationRequ
     if (!labels.includes('AWSCURRENT')) return { ...ring };
     return { ...(await adopt(deps, secretId, ringState((await describe(deps, secretId)).VersionIdsToStages))) };
   });
-}
-
-/** The labels that a whole rotation attaches: one for each of these versions that has no number yet. */
-export function slotsNeeded(ring: RingState, token: string): number {
-  const versions = new Set([ring.previous, ring.current, token].filter((id) => id !== undefined));
-  return [...versions].filter((id) => !ring.numberOf.has(id)).length;
 }
 
 async function putFreshKey(

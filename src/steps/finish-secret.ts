@@ -1,9 +1,10 @@
-import { adopt } from './adopt.ts';
-import type { StepDependencies } from './dependencies.ts';
-import { attachNextNumber, moveLabel } from './numbering.ts';
-import { readKey } from './read-key.ts';
+import { adopt } from '../secret/adopt.ts';
+import type { StepDependencies } from '../secret/dependencies.ts';
+import { attachNextNumber, moveLabel } from '../secret/numbering.ts';
+import { readKey } from '../secret/read-key.ts';
 import type { RotationRequest } from './rotation-request.ts';
-import { fromFreshState, readRotationState } from './rotation-state.ts';
+import { fromFreshState } from '../secret/fresh-ring.ts';
+import { readRotationState } from './rotation-state.ts';
 
 /**
  * Step 4: numbers the keys in use once more, then the pending one, and only then makes it `AWSCURRENT`. The service

@@ -1,7 +1,7 @@
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import { adoptAndReport } from './adoption.ts';
 import { createSecret } from './create-secret.ts';
-import type { StepDependencies } from './dependencies.ts';
+import type { StepDependencies } from '../secret/dependencies.ts';
 import { finishSecret } from './finish-secret.ts';
 import { isRotationEvent, toRotationRequest, type RotationRequest, type Step } from './rotation-request.ts';
 import { setSecret } from './set-secret.ts';

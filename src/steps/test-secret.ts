@@ -1,13 +1,14 @@
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import type { StoredKey } from '../format/key-value.ts';
 import type { RingState } from '../format/ring-labels.ts';
-import { adopt } from './adopt.ts';
-import type { StepDependencies } from './dependencies.ts';
+import { adopt } from '../secret/adopt.ts';
+import type { StepDependencies } from '../secret/dependencies.ts';
 import { proveKey, requireForeign } from './prove-key.ts';
-import { readKey } from './read-key.ts';
-import { readRingKey } from './ring-keys.ts';
+import { readKey } from '../secret/read-key.ts';
+import { readRingKey } from '../secret/read-key.ts';
 import type { RotationRequest } from './rotation-request.ts';
-import { fromFreshState, readRotationState } from './rotation-state.ts';
+import { fromFreshState } from '../secret/fresh-ring.ts';
+import { readRotationState } from './rotation-state.ts';
 
 /**
  * Step 3: proves the pending key by an encrypt/decrypt round trip and opens every key of the ring, so that one that

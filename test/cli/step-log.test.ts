@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-cloudwatch-logs';
 import { mockClient } from 'aws-sdk-client-mock';
 import { stepLog } from '../../src/cli/aws/step-log.ts';
-import type { LogEvent, LogFields } from '../../src/steps/log-events.ts';
+import type { LogEvent, LogFields } from '../../src/secret/log-events.ts';
 import { token } from '../local/state-machine.ts';
 
 const GROUP = '/aws/lambda/rotate';

@@ -119,7 +119,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that a step heeds the record of a retirement',
-    file: 'src/steps/numbering.ts',
+    file: 'src/secret/numbering.ts',
     from: 'if (holder === undefined && retired.some((key) => key.number === number && key.versionId === versionId)) continue;',
     to: '',
     scenario: 'retire 1 beside adoption, one killed and run again',

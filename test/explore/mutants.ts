@@ -5,7 +5,7 @@ import type { Mutant } from './mutant.ts';
 export const MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'adoption in both steps at once',
-    file: 'src/steps/adopt.ts',
+    file: 'src/secret/adopt.ts',
     from: 'if (await holdsKey(deps, secretId, versionId)) {',
     to: 'if (false as boolean && (await holdsKey(deps, secretId, versionId))) {',
     scenario: 'one key that never had a number',
@@ -21,7 +21,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'the compare-and-swap of a number',
-    file: 'src/steps/numbering.ts',
+    file: 'src/secret/numbering.ts',
     from: "await moveLabel(deps, secretId, { label: numberingLabel(number), to: versionId });\n  deps.log('key_numbered'",
     to: `const holder = ringState((await deps.secrets.describeSecret({ SecretId: secretId })).VersionIdsToStages).versionOf.get(number);
   await moveLabel(deps, secretId, { label: numberingLabel(number), to: versionId, from: holder === versionId ? undefined : holder });

@@ -1,5 +1,5 @@
 import type { CallFault } from '../../src/local/faults.ts';
-import type { SecretsManager } from '../../src/steps/dependencies.ts';
+import type { SecretsManager } from '../../src/secret/dependencies.ts';
 import { STEPS } from '../../src/steps/rotation-request.ts';
 import { stopServices } from '../local/running-service.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';

@@ -152,7 +152,7 @@ test('NODE_DEBUG with a value is refused before anything is read', async () => {
 });
 
 test('every log message is one sentence under a name of its own', async () => {
-  const { LOG_EVENTS } = await import('../../src/steps/log-events.ts');
+  const { LOG_EVENTS } = await import('../../src/secret/log-events.ts');
   const messages = Object.values(LOG_EVENTS).map(({ message }) => message);
   expect(new Set(messages).size).toBe(messages.length);
   for (const [event, { message }] of Object.entries(LOG_EVENTS)) {

@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { secretsManager } from '../../src/steps/secrets-manager.ts';
+import { secretsManager } from '../../src/secret/secrets-manager.ts';
 
 const KEY = 'Q2FuYXJ5S2V5Q2FuYXJ5S2V5Q2FuYXJ5S2V5Q2FuYXI=';
 const TOKEN = 'canary-rotation-token-0123456789-abcdefgh';

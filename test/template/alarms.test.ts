@@ -1,4 +1,4 @@
-import { LOG_EVENTS } from '../../src/steps/log-events.ts';
+import { LOG_EVENTS } from '../../src/secret/log-events.ts';
 import { EVERYTHING_NEW, OPTIONS } from './deployments.ts';
 import { filterMatches } from './filter-pattern.ts';
 import { at, list, parseJson, spelled, text } from './json.ts';

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { APPLICATION_EVENTS } from '../../src/keyring/application-log.ts';
-import { LOG_EVENTS } from '../../src/steps/log-events.ts';
+import { LOG_EVENTS } from '../../src/secret/log-events.ts';
 import { TAKE_OVER } from './deployments.ts';
 import { at, list, object, spelled, text } from './json.ts';
 import { refusals } from './parameters.ts';

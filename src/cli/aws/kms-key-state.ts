@@ -1,5 +1,5 @@
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
-import { isFault } from '../../steps/aws-error.ts';
+import { isFault } from '../../secret/aws-error.ts';
 import type { KmsKeyState } from '../doctor/examination.ts';
 import { REQUEST_LIMITS } from './request-limits.ts';
 

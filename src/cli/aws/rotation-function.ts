@@ -1,5 +1,5 @@
 import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
-import { awsErrorName, isFault } from '../../steps/aws-error.ts';
+import { awsErrorName, isFault } from '../../secret/aws-error.ts';
 import type { RotationFunction } from '../dependencies.ts';
 import { REQUEST_LIMITS } from './request-limits.ts';
 

@@ -1,5 +1,5 @@
 import { FilterLogEventsCommand, type CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
-import { awsErrorName } from '../../steps/aws-error.ts';
+import { awsErrorName } from '../../secret/aws-error.ts';
 import type { StepLine } from '../commands/follow.ts';
 import { STEP_PATTERN, stepReader } from './step-reader.ts';
 

@@ -1,4 +1,4 @@
-import type { LogEvent } from '../../steps/log-events.ts';
+import type { LogEvent } from '../../secret/log-events.ts';
 import type { StepLine } from '../commands/follow.ts';
 
 /** The lines that the function writes of its steps. */

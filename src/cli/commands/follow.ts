@@ -1,5 +1,5 @@
 import { KeyRotationError } from '../../format/error.ts';
-import { hasValue } from '../../steps/read-key.ts';
+import { hasValue } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { describedRing } from './ring.ts';
 

@@ -1,7 +1,7 @@
 import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import { KEY_BYTES, type KeyMaterial } from '../../format/key-material.ts';
 import { invalidKeyText, readKeyValue, type KeyFormat, type StoredKey } from '../../format/key-value.ts';
-import { awsErrorName, describeError, refusalAdvice } from '../../steps/aws-error.ts';
+import { awsErrorName, describeError, refusalAdvice } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 
 /** A key that somebody hands in. Prints nothing secret. */

@@ -1,5 +1,5 @@
 import type { RingState } from '../../format/ring-labels.ts';
-import { attachNextNumber } from '../../steps/numbering.ts';
+import { attachNextNumber } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { detachLabel, withoutLabels } from './labels.ts';
 import { keyOrNone } from './ring.ts';

@@ -1,5 +1,5 @@
 import { ringState, type RingState } from '../../format/ring-labels.ts';
-import { awsErrorName, describeError, refused } from '../../steps/aws-error.ts';
+import { awsErrorName, describeError, refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type { SecretVersionsListEntry } from '@aws-sdk/client-secrets-manager';
 import { isKeyRotationError } from '../../format/error.ts';
 import { readKeyValue } from '../../format/key-value.ts';
-import { awsErrorName } from '../../steps/aws-error.ts';
+import { awsErrorName } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 
 /** Versions that are read, the newest ones: AWS may keep a hundred, and an alarm counts reads. */

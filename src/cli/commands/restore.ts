@@ -1,8 +1,8 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
 import { withNumber } from '../../format/ring-labels.ts';
-import { refused } from '../../steps/aws-error.ts';
-import { moveLabel, requireFreeSlots } from '../../steps/numbering.ts';
+import { refused } from '../../secret/aws-error.ts';
+import { moveLabel, requireFreeSlots } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { retiredKeys, retiredTagKey, type RetiredKey } from '../../format/retired-tag.ts';
 import { onFreshRing, type DescribedRing } from './ring.ts';

@@ -1,8 +1,8 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
 import type { RingState } from '../../format/ring-labels.ts';
-import { refused } from '../../steps/aws-error.ts';
-import { keepNumbers } from '../../steps/numbering.ts';
+import { refused } from '../../secret/aws-error.ts';
+import { keepNumbers } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import type { Census } from './census.ts';
 import { detachLabel, withoutLabels } from './labels.ts';

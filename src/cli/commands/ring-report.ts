@@ -2,7 +2,7 @@ import type { DescribeSecretResponse, SecretVersionsListEntry } from '@aws-sdk/c
 import { isKeyRotationError } from '../../format/error.ts';
 import { numberOfLabel } from '../../format/key-number.ts';
 import { AWS_LABELS, MAX_STAGING_LABELS, type RingState } from '../../format/ring-labels.ts';
-import { pendingKind, rotationAge } from '../../steps/adoption.ts';
+import { pendingKind, rotationAge } from '../../secret/rotation-status.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { abandonedVersions, rescuedVersions } from './version-tags.ts';
 import { INCOMING_LABEL } from './incoming.ts';

@@ -3,10 +3,10 @@ import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import type { KeyMaterial } from '../../format/key-material.ts';
 import type { StoredKey } from '../../format/key-value.ts';
 import { ringState, type RingState } from '../../format/ring-labels.ts';
-import { pendingKind } from '../../steps/adoption.ts';
-import { requireFreeSlots } from '../../steps/numbering.ts';
-import { readKey } from '../../steps/read-key.ts';
-import { describe, fromFreshState } from '../../steps/rotation-state.ts';
+import { pendingKind } from '../../secret/rotation-status.ts';
+import { requireFreeSlots } from '../../secret/numbering.ts';
+import { readKey } from '../../secret/read-key.ts';
+import { describe, fromFreshState } from '../../secret/fresh-ring.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 
 /** A secret as it was described, and its labels read as a key ring. */

@@ -1,8 +1,8 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { AWS_LABELS, ringState, type RingState } from '../../format/ring-labels.ts';
-import { adopt } from '../../steps/adopt.ts';
-import { moveLabel } from '../../steps/numbering.ts';
-import { readKey } from '../../steps/read-key.ts';
+import { adopt } from '../../secret/adopt.ts';
+import { moveLabel } from '../../secret/numbering.ts';
+import { readKey } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { detachLabel, withoutLabels } from './labels.ts';
 import { describedRing, keyName, onFreshRing, requireSlots, stateChanged } from './ring.ts';

@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
-import { refused } from '../../steps/aws-error.ts';
-import { slotsNeeded } from '../../steps/create-secret.ts';
-import { requireFreeSlots } from '../../steps/numbering.ts';
+import { refused } from '../../secret/aws-error.ts';
+import { slotsNeeded } from '../../secret/numbering.ts';
+import { requireFreeSlots } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { describedRing } from './ring.ts';
 

@@ -1,4 +1,4 @@
-import { refused } from '../../steps/aws-error.ts';
+import { refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { describedRing } from './ring.ts';
 

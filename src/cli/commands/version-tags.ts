@@ -1,5 +1,5 @@
 import type { Tag } from '@aws-sdk/client-secrets-manager';
-import { refused } from '../../steps/aws-error.ts';
+import { refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 import { listVersions } from './versions.ts';
 

@@ -1,5 +1,5 @@
 import type { SecretVersionsListEntry } from '@aws-sdk/client-secrets-manager';
-import { refused } from '../../steps/aws-error.ts';
+import { refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 
 /** Every version that AWS still has, those without labels included, page by page. */

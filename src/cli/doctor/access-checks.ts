@@ -1,4 +1,4 @@
-import { awsErrorName, isTemporary, refusalKind } from '../../steps/aws-error.ts';
+import { awsErrorName, isTemporary, refusalKind } from '../../secret/aws-error.ts';
 import { checked, finding, notChecked, type CheckReport, type Finding } from './check.ts';
 import type { Examination } from './examination.ts';
 

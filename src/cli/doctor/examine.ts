@@ -1,6 +1,6 @@
 import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import { ringState } from '../../format/ring-labels.ts';
-import { awsErrorName, isFault, refused } from '../../steps/aws-error.ts';
+import { awsErrorName, isFault, refused } from '../../secret/aws-error.ts';
 import { labelledVersions, readRingReport, type RingReport } from '../commands/ring-report.ts';
 import { describedRing, type DescribedRing } from '../commands/ring.ts';
 import type { CommandDependencies, OperatorSecrets, RotationFunction } from '../dependencies.ts';

@@ -1,7 +1,7 @@
 import { isKeyRotationError } from '../../format/error.ts';
 import type { KeyMaterial } from '../../format/key-material.ts';
 import { readKeyValue } from '../../format/key-value.ts';
-import { awsErrorName, describeError, isAboutKms, isTemporary } from '../../steps/aws-error.ts';
+import { awsErrorName, describeError, isAboutKms, isTemporary } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../dependencies.ts';
 
 /** What came of reading one version. */

@@ -34,6 +34,12 @@ export function requireFreeSlots(ring: RingState, needed: number): void {
   throw ringFull(`${needed} free staging label${needed === 1 ? '' : 's'} needed, ${free} free`);
 }
 
+/** The labels that a whole rotation attaches: one for each of these versions that has no number yet. */
+export function slotsNeeded(ring: RingState, token: string): number {
+  const versions = new Set([ring.previous, ring.current, token].filter((id) => id !== undefined));
+  return [...versions].filter((id) => !ring.numberOf.has(id)).length;
+}
+
 /**
  * Moves one staging label: attaches `label` to the version `to`, taking it from the version `from` where that is
  * given. Throws `LABEL_CONFLICT` when the label, or the version, is not where the caller believed it to be.

@@ -1,4 +1,6 @@
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import type { KeyMaterial } from '../format/key-material.ts';
+import type { KeyNumber } from '../format/key-number.ts';
 import { readKeyValue, type StoredKey } from '../format/key-value.ts';
 import { awsErrorName, describeError, refusalAdvice } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
@@ -71,4 +73,22 @@ function noValue(versionId: string, error: unknown): KeyRotationError {
     `Version ${versionId} has no value that can be read. If it is the pending version of a rotation, run createSecret first, or wait for Secrets Manager to try the rotation again; if it has a number, restore its value or retire its key.`,
     { cause: error },
   );
+}
+
+/** Reads a numbered key. Throws `RING_KEY_UNREADABLE`, which names its number, its version and the cause. */
+export async function readRingKey(
+  deps: StepDependencies,
+  secretId: string,
+  number: KeyNumber,
+  versionId: string,
+): Promise<KeyMaterial> {
+  try {
+    return (await readKey(deps, secretId, versionId)).key;
+  } catch (error) {
+    throw new KeyRotationError(
+      'RING_KEY_UNREADABLE',
+      `Key ${number} of the ring (version ${versionId}) cannot be used, and rows may need it; nothing is promoted until it can. ${describeError(error)}`,
+      { cause: error },
+    );
+  }
 }

@@ -1,6 +1,6 @@
 import { ResourceNotFoundException, SecretsManagerServiceException } from '@aws-sdk/client-secrets-manager';
-import type { StepDependencies } from '../../src/steps/dependencies.ts';
-import { readKey } from '../../src/steps/read-key.ts';
+import type { StepDependencies } from '../../src/secret/dependencies.ts';
+import { readKey } from '../../src/secret/read-key.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 
 const nobodyCalls = () => Promise.reject(new Error('nobody expects this call'));

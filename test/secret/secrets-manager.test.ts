@@ -7,8 +7,8 @@ import {
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
 import { mockClient } from 'aws-sdk-client-mock';
-import type { SecretsManager } from '../../src/steps/dependencies.ts';
-import { secretsManager } from '../../src/steps/secrets-manager.ts';
+import type { SecretsManager } from '../../src/secret/dependencies.ts';
+import { secretsManager } from '../../src/secret/secrets-manager.ts';
 import { startService, stopServices } from '../local/running-service.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 

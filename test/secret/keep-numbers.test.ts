@@ -1,7 +1,7 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import { ringState } from '../../src/format/ring-labels.ts';
-import type { StepDependencies } from '../../src/steps/dependencies.ts';
-import { keepNumbers } from '../../src/steps/numbering.ts';
+import type { StepDependencies } from '../../src/secret/dependencies.ts';
+import { keepNumbers } from '../../src/secret/numbering.ts';
 
 const SEEN = ringState({ one: ['key-v1'], two: ['key-v2', 'AWSCURRENT'] });
 

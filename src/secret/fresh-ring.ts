@@ -1,0 +1,51 @@
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import type { RingState } from '../format/ring-labels.ts';
+import { refused } from './aws-error.ts';
+import type { StepDependencies } from './dependencies.ts';
+import { keepNumbers } from './numbering.ts';
+
+/** Readings of the state before a step gives up on labels that go on moving; nothing on record moves them that often. */
+const MAX_READINGS = 10;
+
+/** `DescribeSecret` in our words. Throws `SECRET_NOT_FOUND`, `SECRET_DELETED`, `AWS_REFUSED`, `CANNOT_REACH_AWS`. */
+export async function describe(deps: StepDependencies, secretId: string) {
+  const secret = await deps.secrets.describeSecret({ SecretId: secretId }).catch((error: unknown) => {
+    throw refused('DescribeSecret', secretId, error);
+  });
+  if (secret.DeletedDate !== undefined) {
+    throw new KeyRotationError(
+      'SECRET_DELETED',
+      `Secret '${secretId}' is deleted and waits for its removal. If its data is still needed, run 'aws secretsmanager restore-secret' at once.`,
+    );
+  }
+  return secret;
+}
+
+/**
+ * Runs the body of a step on a fresh reading, and again from the first check whenever a label turns out to have moved
+ * since that reading: a number is attached as a compare-and-swap, and losing the race means that the state was old.
+ *
+ * `body` resolves to the ring as it should then be: the very ring that it was given where it wrote nothing. If it wrote,
+ * the state is read once more, and a numbering label of the first reading, or of this run, that got lost on the way is
+ * put back.
+ */
+export async function fromFreshState<State extends { readonly ring: RingState }>(
+  deps: StepDependencies,
+  read: () => Promise<State>,
+  secretId: string,
+  body: (state: State) => Promise<RingState>,
+): Promise<void> {
+  let seenFirst: RingState | undefined;
+  for (let reading = 1; ; reading++) {
+    const state = await read();
+    seenFirst ??= state.ring;
+    try {
+      const after = await body(state);
+      if (after !== state.ring || reading > 1) await keepNumbers(deps, secretId, seenFirst, after);
+      return;
+    } catch (error) {
+      if (!isKeyRotationError(error, 'LABEL_CONFLICT') || reading === MAX_READINGS) throw error;
+      deps.log('step_started_again', { reading, reason: error.message });
+    }
+  }
+}
