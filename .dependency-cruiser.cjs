@@ -7,8 +7,8 @@ const MAY_IMPORT = {
   keyring: ['format'],
   secret: ['format'],
   steps: ['secret', 'format'],
-  data: ['keyring', 'format'],
-  cli: ['secret', 'keyring', 'data', 'format'],
+  postgres: ['keyring', 'format'],
+  cli: ['secret', 'keyring', 'postgres', 'format'],
   // A fake that shares code with what it tests agrees with its mistakes.
   local: [],
   story: ['local', 'keyring', 'format'],

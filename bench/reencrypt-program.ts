@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import type pg from 'pg';
-import { census } from '../src/data/census.ts';
-import { RingKeys } from '../src/data/ring-keys.ts';
-import { startPostgres } from '../test/data/postgres.ts';
+import { census } from '../src/postgres/census.ts';
+import { RingKeys } from '../src/postgres/all-keys.ts';
+import { startPostgres } from '../test/postgres/support/postgres.ts';
 import { processorTime } from './processor-time.ts';
 import { fill, restore, rowByRow, sizeOfTable, SPEC, twoKeys, writtenLog } from './reencrypt-table.ts';
 import { LOOKS, type Orders, type Spent } from './reencrypt-work.ts';

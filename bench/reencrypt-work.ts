@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
-import { reencrypt } from '../src/data/reencrypt.ts';
-import { RingKeys } from '../src/data/ring-keys.ts';
+import { reencrypt } from '../src/postgres/reencrypt.ts';
+import { RingKeys } from '../src/postgres/all-keys.ts';
 import { SPEC, twoKeys } from './reencrypt-table.ts';
 
 /** How often it looks: a batch under way makes a look differ from the next, the highest of many less so. */

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import type { ColumnSpec } from '../data/column.ts';
-import type { DatabaseAddress } from '../data/database.ts';
-import { RingKeys } from '../data/ring-keys.ts';
+import type { ColumnSpec } from '../postgres/column.ts';
+import type { DatabaseAddress } from '../postgres/database.ts';
+import { RingKeys } from '../postgres/all-keys.ts';
 import { toKeyNumber, type KeyNumber } from '../format/key-number.ts';
 import { sourceOf } from '../keyring/secret-source.ts';
 import { someText, wrongUsage } from './command.ts';

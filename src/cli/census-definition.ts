@@ -1,5 +1,5 @@
-import type { ColumnCensus } from '../data/census.ts';
-import { headerCensus } from '../data/header-census.ts';
+import type { ColumnCensus } from '../postgres/census.ts';
+import { headerCensus } from '../postgres/header-census.ts';
 import { columnOptions, columnsOf, databaseOf, ringOf, type ColumnFlags } from './census-columns.ts';
 import { censusLines, headerLines, rowCount } from './census-screen.ts';
 import type { CommandDefinition } from './command.ts';

@@ -1,6 +1,6 @@
-import type { ColumnCensus } from '../data/census.ts';
-import type { HeaderCensus } from '../data/header-census.ts';
-import type { LeftRow } from '../data/plan-rows.ts';
+import type { ColumnCensus } from '../postgres/census.ts';
+import type { HeaderCensus } from '../postgres/header-census.ts';
+import type { LeftRow } from '../postgres/plan-rows.ts';
 import { tableLines, wrapped } from './screen/table.ts';
 
 /** Rows that a screen lists by key; --json gives more. */

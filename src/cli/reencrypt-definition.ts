@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
-import type { ColumnCensus } from '../data/census.ts';
-import { reencrypt, type ReencryptReport } from '../data/reencrypt.ts';
-import type { TriggerChoice } from '../data/triggers.ts';
+import type { ColumnCensus } from '../postgres/census.ts';
+import { reencrypt, type ReencryptReport } from '../postgres/reencrypt.ts';
+import type { TriggerChoice } from '../postgres/triggers.ts';
 import { columnOptions, columnsOf, databaseOf, ringOf, type ColumnFlags } from './census-columns.ts';
 import { censusLines, grouped, listed, rowCount } from './census-screen.ts';
 import type { CommandDefinition, Finished } from './command.ts';

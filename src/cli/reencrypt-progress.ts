@@ -1,5 +1,5 @@
-import { columnName, type Column } from '../data/column.ts';
-import type { JobTotals } from '../data/job.ts';
+import { columnName, type Column } from '../postgres/column.ts';
+import type { JobTotals } from '../postgres/job.ts';
 import { grouped } from './census-screen.ts';
 import type { Screen } from './world.ts';
 

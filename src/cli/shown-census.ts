@@ -1,7 +1,7 @@
-import { census, type ColumnCensus } from '../data/census.ts';
-import type { ColumnSpec } from '../data/column.ts';
-import type { DatabaseAddress } from '../data/database.ts';
-import type { RingKeys } from '../data/ring-keys.ts';
+import { census, type ColumnCensus } from '../postgres/census.ts';
+import type { ColumnSpec } from '../postgres/column.ts';
+import type { DatabaseAddress } from '../postgres/database.ts';
+import type { RingKeys } from '../postgres/all-keys.ts';
 import { ReencryptProgress } from './reencrypt-progress.ts';
 import type { World } from './world.ts';
 

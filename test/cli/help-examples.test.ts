@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encryptField } from '../../src/format/field.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { startPostgres, type Postgres } from '../data/postgres.ts';
+import { startPostgres, type Postgres } from '../postgres/support/postgres.ts';
 import { stopServices } from '../local/running-service.ts';
 import { HOUR } from '../local/state-machine.ts';
 import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';

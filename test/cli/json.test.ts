@@ -68,7 +68,7 @@ describe('--json', () => {
     expect(await answer(ring, ['restore', '1'])).toMatchObject({ result: { numbers: [1] } });
   });
 
-  test('is described for every command that has it; two of them run with a database (test/data/commands.test.ts)', async () => {
+  test('is described for every command that has it; two of them run with a database (test/postgres/commands.test.ts)', async () => {
     const ring = await ringWith(current(1));
     const { stdout } = await pazpazKeys(ring, ['--help']);
     const withJson: string[] = [];

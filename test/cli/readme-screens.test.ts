@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { encryptField } from '../../src/format/field.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { startPostgres, type Postgres } from '../data/postgres.ts';
+import { startPostgres, type Postgres } from '../postgres/support/postgres.ts';
 import { stopServices } from '../local/running-service.ts';
 import { DAY } from '../local/state-machine.ts';
 import { keyOf, ringWith, type TestRing } from '../rotation/ring.ts';

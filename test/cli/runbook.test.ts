@@ -13,7 +13,7 @@ import type { RingReport } from '../../src/cli/commands/ring-report.ts';
 import { encryptField } from '../../src/format/field.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { startPostgres, type Postgres } from '../data/postgres.ts';
+import { startPostgres, type Postgres } from '../postgres/support/postgres.ts';
 import { stopServices } from '../local/running-service.ts';
 import { LAMBDA_ARN } from '../local/simple-lambda.ts';
 import { HOUR } from '../local/state-machine.ts';

@@ -1,7 +1,7 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { Patients, type Database } from '../../examples/kysely/patients.ts';
-import { startPostgres, type Postgres } from '../data/postgres.ts';
+import { startPostgres, type Postgres } from '../postgres/support/postgres.ts';
 import { OLD_FORMS } from '../format/support/old-application.ts';
 import { closeRings, RingWorld } from '../keyring/support/ring-world.ts';
 

@@ -1,5 +1,5 @@
 import { KeyRotationError } from '../format/error.ts';
-import type { Storage } from './cell.ts';
+import type { Storage } from './stored-value.ts';
 import type { Column, ColumnSpec, KeyColumn } from './column.ts';
 import { contextTemplate, type ContextTemplate } from './context-template.ts';
 import { DatabaseFailure } from './database-error.ts';

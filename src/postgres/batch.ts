@@ -5,7 +5,7 @@ import type { Job } from './job.ts';
 import { planRows, type LeftRow, type Plan } from './plan-rows.ts';
 import { claimRange, recordBatch, type BatchResult, type Range } from './ranges.ts';
 import { readBatch, readRows, type BatchLimits, type StoredRow } from './read-rows.ts';
-import type { RingKeys, TargetKey } from './ring-keys.ts';
+import type { RingKeys, TargetKey } from './all-keys.ts';
 import { writeAcceptedRows, writeRows, type Change, type Written } from './write-rows.ts';
 
 /** How often a range whose last rows are all held by somebody else is tried, about a minute, before they are left. */

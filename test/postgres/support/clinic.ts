@@ -1,10 +1,10 @@
-import type { ColumnSpec } from '../../src/data/column.ts';
-import { census, type ColumnCensus } from '../../src/data/census.ts';
-import { reencrypt, type ReencryptOptions, type ReencryptReport } from '../../src/data/reencrypt.ts';
-import { RingKeys } from '../../src/data/ring-keys.ts';
-import { decryptField, encryptField } from '../../src/format/field.ts';
-import { toKeyNumber } from '../../src/format/key-number.ts';
-import { RingWorld, SECRET } from '../keyring/support/ring-world.ts';
+import type { ColumnSpec } from '../../../src/postgres/column.ts';
+import { census, type ColumnCensus } from '../../../src/postgres/census.ts';
+import { reencrypt, type ReencryptOptions, type ReencryptReport } from '../../../src/postgres/reencrypt.ts';
+import { RingKeys } from '../../../src/postgres/all-keys.ts';
+import { decryptField, encryptField } from '../../../src/format/field.ts';
+import { toKeyNumber } from '../../../src/format/key-number.ts';
+import { RingWorld, SECRET } from '../../keyring/support/ring-world.ts';
 import { startPostgres, type Postgres } from './postgres.ts';
 
 /** A value for a column, or `null` for NULL. */

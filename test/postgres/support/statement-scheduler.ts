@@ -1,5 +1,5 @@
 import { setImmediate as afterAnswers } from 'node:timers/promises';
-import type { Session, DatabaseAddress } from '../../src/data/database.ts';
+import type { Session, DatabaseAddress } from '../../../src/postgres/database.ts';
 
 /** Milliseconds after which whoever has not come back is taken to wait for somebody's lock. */
 const PATIENCE = 4;

@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
-import { reencrypt } from '../../src/data/reencrypt.ts';
-import { RingKeys } from '../../src/data/ring-keys.ts';
+import { reencrypt } from '../../../src/postgres/reencrypt.ts';
+import { RingKeys } from '../../../src/postgres/all-keys.ts';
 import { KEY_STAGES, type Orders } from './process-orders.ts';
 
 /** A process that re-encrypts as it is told on its standard input, and may be killed at any moment. */

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
-import { contextOf, contextTemplate } from '../../src/data/context-template.ts';
-import { census, reasonsToKeep } from '../../src/data/census.ts';
-import { reencrypt } from '../../src/data/reencrypt.ts';
+import { contextOf, contextTemplate } from '../../src/postgres/context-template.ts';
+import { census, reasonsToKeep } from '../../src/postgres/census.ts';
+import { reencrypt } from '../../src/postgres/reencrypt.ts';
 import { KeyRotationError } from '../../src/format/error.ts';
 import { oldBox } from '../format/support/old-application.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
-import { Clinic, startPostgres } from './clinic.ts';
-import type { Postgres } from './postgres.ts';
+import { Clinic, startPostgres } from './support/clinic.ts';
+import type { Postgres } from './support/postgres.ts';
 
 let postgres: Postgres;
 let clinic: Clinic;

@@ -4,8 +4,8 @@ import { failedDecryption } from '../keyring/failed-decryption.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { legacyBoxes } from '../format/legacy-forms.ts';
 import { readVarint } from '../format/varint.ts';
-import { rowOf, type Storage } from './cell.ts';
-import type { RingKey, RingKeys } from './ring-keys.ts';
+import { rowOf, type Storage } from './stored-value.ts';
+import type { RingKey, RingKeys } from './all-keys.ts';
 
 /**
  * What a stored value is, proven by a tag that verified:

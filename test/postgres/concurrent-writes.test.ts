@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import type { Column, ColumnSpec } from '../../src/data/column.ts';
-import { Session } from '../../src/data/database.ts';
-import { openJob, retargetJob } from '../../src/data/job.ts';
-import { workBatch } from '../../src/data/lane.ts';
-import { lookUpColumn } from '../../src/data/look-up-column.ts';
-import { planRows } from '../../src/data/plan-rows.ts';
-import { claimRange, cutRange, recordBatch } from '../../src/data/ranges.ts';
-import { readBatch } from '../../src/data/read-rows.ts';
-import { writeRows } from '../../src/data/write-rows.ts';
+import type { Column, ColumnSpec } from '../../src/postgres/column.ts';
+import { Session } from '../../src/postgres/database.ts';
+import { openJob, retargetJob } from '../../src/postgres/job.ts';
+import { workBatch } from '../../src/postgres/batch.ts';
+import { lookUpColumn } from '../../src/postgres/look-up-column.ts';
+import { planRows } from '../../src/postgres/plan-rows.ts';
+import { claimRange, cutRange, recordBatch } from '../../src/postgres/ranges.ts';
+import { readBatch } from '../../src/postgres/read-rows.ts';
+import { writeRows } from '../../src/postgres/write-rows.ts';
 import { oldBox } from '../format/support/old-application.ts';
-import { Clinic, startPostgres } from './clinic.ts';
-import type { Postgres } from './postgres.ts';
+import { Clinic, startPostgres } from './support/clinic.ts';
+import type { Postgres } from './support/postgres.ts';
 
 let postgres: Postgres;
 let clinic: Clinic;

@@ -53,7 +53,7 @@ function parsed() {
 async function main(orders) {
   // Of the SDK, about Node 20; nothing of this goes to AWS.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
-  const { folder, file } = await buildProgram('soak', 'test/data/soak-program.ts');
+  const { folder, file } = await buildProgram('soak', 'test/postgres/support/soak-program.ts');
   try {
     const { soak } = await import(pathToFileURL(file).href);
     process.exitCode = (await soak(orders, folder)) ? 0 : 1;

@@ -12,8 +12,8 @@ import { stopServices } from '../local/running-service.ts';
 import { HOUR } from '../local/state-machine.ts';
 import { oldBox } from '../format/support/old-application.ts';
 import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
-import { startPostgres, type Postgres } from './postgres.ts';
-import { Program } from './processes.ts';
+import { startPostgres, type Postgres } from './support/postgres.ts';
+import { Program } from './support/processes.ts';
 
 let postgres: Postgres;
 let program: Program;

@@ -1,4 +1,4 @@
-import { oldBox, oldJson, OLD_FORMS, type OldWriter } from '../format/support/old-application.ts';
+import { oldBox, oldJson, OLD_FORMS, type OldWriter } from '../../format/support/old-application.ts';
 
 /** A way in which rows were stored before this system. */
 export interface OlderForm {

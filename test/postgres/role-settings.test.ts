@@ -1,11 +1,11 @@
-import { census } from '../../src/data/census.ts';
-import { headerCensus } from '../../src/data/header-census.ts';
-import { Session } from '../../src/data/database.ts';
-import { lookUpColumn } from '../../src/data/look-up-column.ts';
-import { reencrypt } from '../../src/data/reencrypt.ts';
+import { census } from '../../src/postgres/census.ts';
+import { headerCensus } from '../../src/postgres/header-census.ts';
+import { Session } from '../../src/postgres/database.ts';
+import { lookUpColumn } from '../../src/postgres/look-up-column.ts';
+import { reencrypt } from '../../src/postgres/reencrypt.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
-import { Clinic, startPostgres } from './clinic.ts';
-import type { Postgres } from './postgres.ts';
+import { Clinic, startPostgres } from './support/clinic.ts';
+import type { Postgres } from './support/postgres.ts';
 
 let postgres: Postgres;
 let clinic: Clinic;

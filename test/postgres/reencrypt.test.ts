@@ -1,10 +1,10 @@
-import { RingKeys } from '../../src/data/ring-keys.ts';
-import { reencrypt } from '../../src/data/reencrypt.ts';
+import { RingKeys } from '../../src/postgres/all-keys.ts';
+import { reencrypt } from '../../src/postgres/reencrypt.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { SECRET } from '../keyring/support/ring-world.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
-import { Clinic, startPostgres } from './clinic.ts';
-import type { Postgres } from './postgres.ts';
+import { Clinic, startPostgres } from './support/clinic.ts';
+import type { Postgres } from './support/postgres.ts';
 
 let postgres: Postgres;
 beforeAll(async () => {

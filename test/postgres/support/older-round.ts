@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ColumnSpec } from '../../src/data/column.ts';
-import { KeyRing } from '../../src/keyring/key-ring.ts';
-import { sourceOf } from '../../src/keyring/secret-source.ts';
-import { pazpazKeys, type Ran } from '../cli/operator.ts';
-import { HOUR } from '../local/state-machine.ts';
-import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
+import type { ColumnSpec } from '../../../src/postgres/column.ts';
+import { KeyRing } from '../../../src/keyring/key-ring.ts';
+import { sourceOf } from '../../../src/keyring/secret-source.ts';
+import { pazpazKeys, type Ran } from '../../cli/operator.ts';
+import { HOUR } from '../../local/state-machine.ts';
+import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../../rotation/ring.ts';
 import { nonceOf, OLDER_FORMS, type OlderForm } from './older-rows.ts';
 import type { Postgres } from './postgres.ts';
 

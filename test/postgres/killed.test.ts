@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
-import { crashRound } from './crash-round.ts';
-import { startPostgres, type Postgres } from './postgres.ts';
-import { Program } from './processes.ts';
-import { Random } from './random.ts';
+import { crashRound } from './support/crash-round.ts';
+import { startPostgres, type Postgres } from './support/postgres.ts';
+import { Program } from './support/processes.ts';
+import { Random } from './support/random.ts';
 
 /** In a small form what `npm run soak` does for a minute; `SEED=…` makes the same choices again. */
 const seed = Number(process.env['SEED'] ?? randomInt(2 ** 32));

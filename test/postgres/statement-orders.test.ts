@@ -1,14 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import fc from 'fast-check';
 import pg from 'pg';
-import { Session } from '../../src/data/database.ts';
-import { reencrypt } from '../../src/data/reencrypt.ts';
-import { RingKeys } from '../../src/data/ring-keys.ts';
+import { Session } from '../../src/postgres/database.ts';
+import { reencrypt } from '../../src/postgres/reencrypt.ts';
+import { RingKeys } from '../../src/postgres/all-keys.ts';
 import { SECRET } from '../keyring/support/ring-world.ts';
-import { Clinic, startPostgres } from './clinic.ts';
-import { watchHandling, needlessHandlings } from './handling.ts';
-import type { Postgres } from './postgres.ts';
-import { GatedProcess, Turnstile } from './turnstile.ts';
+import { Clinic, startPostgres } from './support/clinic.ts';
+import { watchHandling, needlessHandlings } from './support/handling.ts';
+import type { Postgres } from './support/postgres.ts';
+import { GatedProcess, Turnstile } from './support/statement-scheduler.ts';
 
 /** `RUNS=1000`: as many orders as a night takes; fewer in an ordinary run. */
 const RUNS = Number(process.env['RUNS'] ?? 20);

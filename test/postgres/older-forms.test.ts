@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { giveCredentials } from '../cli/operator.ts';
 import { stopServices } from '../local/running-service.ts';
-import { olderDataRound } from './older-round.ts';
-import { nonceOf } from './older-rows.ts';
-import { startPostgres, type Postgres } from './postgres.ts';
+import { olderDataRound } from './support/older-round.ts';
+import { nonceOf } from './support/older-rows.ts';
+import { startPostgres, type Postgres } from './support/postgres.ts';
 
 /** As many as there are first bytes; `npm run soak` does it with 100,000 rows of each form. */
 const ROWS = 256;

@@ -6,7 +6,7 @@ import { toKeyNumber } from '../../src/format/key-number.ts';
 import { endpointOf, giveCredentials } from '../cli/operator.ts';
 import { stopServices } from '../local/running-service.ts';
 import { current, keyOf, ringWith, SECRET } from '../rotation/ring.ts';
-import { startPostgres, type Postgres } from './postgres.ts';
+import { startPostgres, type Postgres } from './support/postgres.ts';
 
 const ROWS = 5000;
 const REENCRYPT = ['reencrypt', '--batch-rows', '100', '--lanes', '1'];

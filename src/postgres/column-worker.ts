@@ -4,12 +4,12 @@ import type { Column } from './column.ts';
 import { isLostConnection } from './database-error.ts';
 import { Session, type DatabaseAddress } from './database.ts';
 import { finishJob, jobTotals, leftRows, openJob, retargetJob, targetOf, type Job, type JobTotals } from './job.ts';
-import { workBatch } from './lane.ts';
+import { workBatch } from './batch.ts';
 import { cutRange, type BatchResult } from './ranges.ts';
 import type { BatchLimits } from './read-rows.ts';
 import type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
 import { RingWatch } from './ring-watch.ts';
-import type { RingKeys } from './ring-keys.ts';
+import type { RingKeys } from './all-keys.ts';
 import { skipTriggers } from './triggers.ts';
 
 /** Pause before looking again where other processes have all that is left (milliseconds). */

@@ -3,7 +3,7 @@ import type { Column, ColumnSpec, TriggerOnUpdate } from './column.ts';
 import { Session, type DatabaseAddress } from './database.ts';
 import { lookUpColumn } from './look-up-column.ts';
 import { readBatch, type BatchLimits, type StoredRow } from './read-rows.ts';
-import type { RingKeys, TargetKey } from './ring-keys.ts';
+import type { RingKeys, TargetKey } from './all-keys.ts';
 
 /** What a column holds; every row counted was opened. */
 export interface ColumnCensus {

@@ -3,7 +3,7 @@ import { columnName, type Column } from './column.ts';
 import type { Session } from './database.ts';
 import { planRows } from './plan-rows.ts';
 import { readBatch } from './read-rows.ts';
-import type { RingKeys } from './ring-keys.ts';
+import type { RingKeys } from './all-keys.ts';
 
 /** Most characters that a value grows by: five bytes of a number and the padding of base64. */
 const MOST_GROWTH = 8;

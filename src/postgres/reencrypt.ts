@@ -3,10 +3,10 @@ import { columnName, type Column, type ColumnSpec } from './column.ts';
 import { quoted, Session, type DatabaseAddress } from './database.ts';
 import { lookUpColumn } from './look-up-column.ts';
 import type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
-import { Reencryption } from './reencryption.ts';
-import type { RingKeys } from './ring-keys.ts';
+import { Reencryption } from './column-worker.ts';
+import type { RingKeys } from './all-keys.ts';
 import { decideTriggers } from './triggers.ts';
-import { requireRoom } from './room.ts';
+import { requireRoom } from './column-width.ts';
 
 export type { Progress, ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
 

@@ -2,10 +2,10 @@ import { seal } from '../format/ciphertext.ts';
 import type { ErrorCode } from '../format/error.ts';
 import { pooledNonce } from '../format/nonce.ts';
 import { attribute, type Attribution } from './attribution.ts';
-import { asStored } from './cell.ts';
+import { asStored } from './stored-value.ts';
 import type { Column } from './column.ts';
 import type { StoredRow } from './read-rows.ts';
-import type { RingKeys, TargetKey } from './ring-keys.ts';
+import type { RingKeys, TargetKey } from './all-keys.ts';
 import type { Change } from './write-rows.ts';
 
 /** Why a row was left as it is: our own code for a row that does not open, or what else stood in the way. */
