@@ -1,9 +1,9 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { KeyRotationError } from '../format/error.ts';
 import type { ExitCode } from './exit-code.ts';
-import type { Paint } from './screen/paint.ts';
-import { isHttpUrl, type CommonOptions, type Session } from './session.ts';
-import type { World } from './world.ts';
+import type { Paint } from './terminal/paint.ts';
+import { isHttpUrl, type CommonOptions, type Session } from './aws/session.ts';
+import type { World } from './process-io.ts';
 
 /** What a command came to. */
 export interface Finished {

@@ -1,6 +1,6 @@
 import { KeyRotationError } from '../format/error.ts';
-import type { CommandDependencies, Question } from './dependencies.ts';
-import type { World } from './world.ts';
+import type { CommandDependencies, Question } from './aws/operator.ts';
+import type { World } from './process-io.ts';
 
 interface Answers {
   readonly dryRun?: boolean;

@@ -1,9 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { KEY_BYTES } from '../format/key-material.ts';
-import { askAt } from './ask.ts';
-import { refuseToBeOverheard } from './overheard.ts';
 import { run } from './run.ts';
+import { askAt } from './terminal/ask.ts';
 
 // It is about this machine's Node, and would stand in the middle of a command's output.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
@@ -29,3 +28,18 @@ process.exitCode = await run(process.argv, {
   randomKey: () => randomBytes(KEY_BYTES),
   newVersionId: randomUUID,
 });
+
+/**
+ * Under `NODE_DEBUG` Node itself prints the first bytes of whatever it reads, standard input and the answers of AWS
+ * alike: a key would get onto the screen, and nothing here can stop it. Ends the process with 2, wrong usage, before
+ * anything is read.
+ */
+export function refuseToBeOverheard(): void {
+  if ((process.env['NODE_DEBUG'] ?? '') === '') return;
+  process.stderr.write(
+    'pazpaz-keys: INVALID_SETTINGS\n' +
+      'The environment variable NODE_DEBUG must not be set, found a value: it makes Node print what it reads, keys\n' +
+      'included. Run the command without it (env -u NODE_DEBUG pazpaz-keys ...).\n',
+  );
+  process.exit(2);
+}

@@ -2,18 +2,18 @@ import { Argument, Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { isKeyRotationError } from '../format/error.ts';
 import type { Execute, Finished } from './command.ts';
-import { noCensus, type Census } from './commands/census.ts';
-import type { ColumnFlags } from './census-columns.ts';
-import { addCommands } from './definitions.ts';
-import { completionScript, SHELLS } from './completion.ts';
-import { DESCRIBED_COMMANDS, jsonSchema } from './json-schema.ts';
+import { noCensus, type Census } from './rows/row-count.ts';
+import type { ColumnFlags } from './rows/column-options.ts';
+import { addCommands } from './commands/all.ts';
+import { completionScript, SHELLS } from './terminal/completion.ts';
+import { DESCRIBED_COMMANDS, jsonSchema } from './json/schema.ts';
 import { exitCodeOf, type ExitCode } from './exit-code.ts';
-import { changeLines } from './screen/changes.ts';
-import { paintFor, printable, printableJson } from './screen/paint.ts';
-import { wrapped } from './screen/table.ts';
-import { openSession, requireSettings, type CommonOptions, type Session } from './session.ts';
-import { allSpelledOut, spelledOut } from './suggested.ts';
-import type { World } from './world.ts';
+import { changeLines } from './terminal/changes.ts';
+import { paintFor, printable, printableJson } from './terminal/paint.ts';
+import { wrapped } from './terminal/table.ts';
+import { openSession, requireSettings, type CommonOptions, type Session } from './aws/session.ts';
+import { allSpelledOut, spelledOut } from './suggested-commands.ts';
+import type { World } from './process-io.ts';
 
 /** Runs one command line (`argv` as in `process.argv`) to its end. Never throws. */
 export async function run(argv: readonly string[], world: World, census: Census = noCensus): Promise<ExitCode> {

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { askAt } from '../../src/cli/ask.ts';
+import { askAt } from '../../src/cli/terminal/ask.ts';
 
 /** Asks at a terminal where this is typed; without anything the terminal goes away. */
 async function typed(keys?: string): Promise<{ readonly answer: Promise<string>; readonly shown: Promise<string> }> {

@@ -1,6 +1,6 @@
 import { TagResourceCommand } from '@aws-sdk/client-secrets-manager';
 import { readFile } from 'node:fs/promises';
-import { DESCRIBED_COMMANDS } from '../../src/cli/json-schema.ts';
+import { DESCRIBED_COMMANDS } from '../../src/cli/json/schema.ts';
 import { stopServices } from '../local/running-service.ts';
 import { HOUR } from '../local/state-machine.ts';
 import { current, keyOf, previous, ringWith, SECRET } from '../rotation/ring.ts';

@@ -1,5 +1,5 @@
 import Ajv from 'ajv';
-import { jsonSchema } from '../../src/cli/json-schema.ts';
+import { jsonSchema } from '../../src/cli/json/schema.ts';
 
 /** What a command printed with `--json`, held to the schema of that command. */
 export function asDescribed(command: string, stdout: string): Readonly<Record<string, unknown>> {

@@ -1,6 +1,6 @@
 import { CreateSecretCommand, DeleteSecretCommand, TagResourceCommand } from '@aws-sdk/client-secrets-manager';
 import { runAdopt } from '../../src/cli/commands/adopt.ts';
-import { runCleanUp } from '../../src/cli/commands/clean-up.ts';
+import { runCleanUp } from '../../src/cli/ring/clean-up.ts';
 import { runPutNotCurrent } from '../../src/cli/commands/put.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
 import { stopServices } from '../local/running-service.ts';

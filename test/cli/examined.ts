@@ -1,4 +1,4 @@
-import type { CommandDependencies } from '../../src/cli/dependencies.ts';
+import type { CommandDependencies } from '../../src/cli/aws/operator.ts';
 import type { CheckCode, CheckReport } from '../../src/cli/doctor/check.ts';
 import { runDoctor } from '../../src/cli/doctor/doctor.ts';
 import type { DoctorDependencies } from '../../src/cli/doctor/examine.ts';

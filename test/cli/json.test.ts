@@ -1,5 +1,5 @@
 import Ajv from 'ajv';
-import { DESCRIBED_COMMANDS, jsonSchema } from '../../src/cli/json-schema.ts';
+import { DESCRIBED_COMMANDS, jsonSchema } from '../../src/cli/json/schema.ts';
 import { stopServices } from '../local/running-service.ts';
 import { HOUR } from '../local/state-machine.ts';
 import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';

@@ -1,10 +1,10 @@
 import { runAdopt } from '../../src/cli/commands/adopt.ts';
-import { INCOMING_LABEL } from '../../src/cli/commands/incoming.ts';
+import { INCOMING_LABEL } from '../../src/cli/ring/incoming.ts';
 import { runPut, runPutNotCurrent } from '../../src/cli/commands/put.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
 import { runStatus } from '../../src/cli/commands/status.ts';
-import { noCensus } from '../../src/cli/commands/census.ts';
-import type { OperatorSecrets } from '../../src/cli/dependencies.ts';
+import { noCensus } from '../../src/cli/rows/row-count.ts';
+import type { OperatorSecrets } from '../../src/cli/aws/operator.ts';
 import { stopServices } from '../local/running-service.ts';
 import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';
 import { Rows } from '../rotation/rows.ts';

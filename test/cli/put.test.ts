@@ -1,5 +1,5 @@
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
-import { valueOfSecret } from '../../src/cli/commands/given-value.ts';
+import { valueOfSecret } from '../../src/cli/ring/supplied-key.ts';
 import { runPut, runPutNotCurrent } from '../../src/cli/commands/put.ts';
 import { stopServices } from '../local/running-service.ts';
 import { current, holding, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';

@@ -1,4 +1,4 @@
-import { ReencryptProgress, type ShownProgress } from '../../src/cli/reencrypt-progress.ts';
+import { ReencryptProgress, type ShownProgress } from '../../src/cli/rows/progress.ts';
 
 /** What progress shows on a screen when batches come at these times, in milliseconds, with so many rows read in all. */
 function shown(isTTY: boolean, ...batches: readonly (readonly [number, number])[]): readonly string[] {

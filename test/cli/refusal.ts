@@ -1,4 +1,4 @@
-import type { CommandDependencies } from '../../src/cli/dependencies.ts';
+import type { CommandDependencies } from '../../src/cli/aws/operator.ts';
 import type { ErrorCode } from '../../src/format/error.ts';
 import type { TestRing } from '../rotation/ring.ts';
 import { operatorOf } from './operator.ts';

@@ -1,6 +1,6 @@
 import { runRestore } from '../../src/cli/commands/restore.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
-import { noCensus } from '../../src/cli/commands/census.ts';
+import { noCensus } from '../../src/cli/rows/row-count.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { stopServices } from '../local/running-service.ts';
 import { HOUR } from '../local/state-machine.ts';

@@ -1,5 +1,5 @@
 import { runRetire } from '../../src/cli/commands/retire.ts';
-import type { CommandDependencies } from '../../src/cli/dependencies.ts';
+import type { CommandDependencies } from '../../src/cli/aws/operator.ts';
 import { HOUR } from '../local/state-machine.ts';
 import { ringWith, type RingVersion, type TestRing } from '../rotation/ring.ts';
 import { counting, numbers, operatorOf } from './operator.ts';

@@ -1,5 +1,5 @@
 import { runRollback } from '../../src/cli/commands/rollback.ts';
-import type { OperatorSecrets } from '../../src/cli/dependencies.ts';
+import type { OperatorSecrets } from '../../src/cli/aws/operator.ts';
 import type { Step } from '../../src/steps/rotation-request.ts';
 import { stopServices } from '../local/running-service.ts';
 import { current, holding, previous, ringWith } from '../rotation/ring.ts';

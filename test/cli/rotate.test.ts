@@ -1,6 +1,6 @@
 import { CancelRotateSecretCommand } from '@aws-sdk/client-secrets-manager';
-import { runCleanUp } from '../../src/cli/commands/clean-up.ts';
-import { followRotation, type FollowOptions } from '../../src/cli/commands/follow.ts';
+import { runCleanUp } from '../../src/cli/ring/clean-up.ts';
+import { followRotation, type FollowOptions } from '../../src/cli/ring/follow.ts';
 import { runRotate } from '../../src/cli/commands/rotate.ts';
 import { stopServices } from '../local/running-service.ts';
 import { current, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';

@@ -9,7 +9,7 @@ import { createCipheriv, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RingReport } from '../../src/cli/commands/ring-report.ts';
+import type { RingReport } from '../../src/cli/ring/ring-report.ts';
 import { encryptField } from '../../src/format/field.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';

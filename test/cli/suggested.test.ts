@@ -1,5 +1,5 @@
 import { CreateSecretCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import { spelledOut } from '../../src/cli/suggested.ts';
+import { spelledOut } from '../../src/cli/suggested-commands.ts';
 import { stopServices } from '../local/running-service.ts';
 import { HOUR } from '../local/state-machine.ts';
 import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';

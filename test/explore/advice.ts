@@ -1,4 +1,4 @@
-import type { Note } from '../../src/cli/commands/notes.ts';
+import type { Note } from '../../src/cli/ring/notes.ts';
 import { beginScheduledRotation, rotationSucceeded } from '../../src/local/rotation-state.ts';
 import type { Behaviour, Secret, ServiceState } from '../../src/local/state.ts';
 import { STEPS } from '../../src/steps/rotation-request.ts';

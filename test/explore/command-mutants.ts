@@ -71,7 +71,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that no key in use is retired',
-    file: 'src/cli/commands/retire-checks.ts',
+    file: 'src/cli/ring/retire-checks.ts',
     from: 'if (label !== undefined) {',
     to: 'if (false as boolean) {',
     scenario: 'retire the previous key: refused',
@@ -79,7 +79,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that the highest number is not retired',
-    file: 'src/cli/commands/retire-checks.ts',
+    file: 'src/cli/ring/retire-checks.ts',
     from: 'if (ring.versionOf.get(number) === versionId && highestOf(ring) === versionId) {',
     to: 'if (false as boolean) {',
     scenario: 'retire the key of the highest number: refused',
@@ -95,7 +95,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that a forced record is no age check',
-    file: 'src/cli/commands/retire-checks.ts',
+    file: 'src/cli/ring/retire-checks.ts',
     from: 'return !isForced && lastChanged',
     to: 'return lastChanged',
     scenario: 'put, put, retire --force and retire, killed and left',
@@ -144,7 +144,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that status tells of a put --not-current that broke off',
-    file: 'src/cli/commands/notes.ts',
+    file: 'src/cli/ring/notes.ts',
     from: "if (state === 'arriving') {",
     to: 'if (false as boolean) {',
     scenario: 'put --not-current beside a rotation, killed and left',
@@ -152,7 +152,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that status tells of a retirement that broke off',
-    file: 'src/cli/commands/notes.ts',
+    file: 'src/cli/ring/notes.ts',
     from: 'if (isStillNumbered) {',
     to: 'if (false as boolean) {',
     scenario: 'retire beside a rotation, killed and left',
@@ -160,7 +160,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that status tells of a rotation that was left',
-    file: 'src/cli/commands/notes.ts',
+    file: 'src/cli/ring/notes.ts',
     from: "if (id === undefined || rotation.pending === 'none') return [];",
     to: 'if (true as boolean) return [];',
     scenario: 'a rotation that nobody tries again',
@@ -168,7 +168,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that status tells of a key in use without a number',
-    file: 'src/cli/commands/notes.ts',
+    file: 'src/cli/ring/notes.ts',
     from: "if ((state === 'current' || state === 'previous') && number === undefined) {",
     to: 'if (false as boolean) {',
     scenario: 'adopt, killed and left',
@@ -176,7 +176,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that status tells of a version without a label',
-    file: 'src/cli/commands/notes.ts',
+    file: 'src/cli/ring/notes.ts',
     from: "if (state === 'no label' || state === 'foreign label only') {",
     to: 'if (false as boolean) {',
     scenario: 'rotate --clean-up, killed and left',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { OperatorSecrets } from '../../src/cli/dependencies.ts';
+import type { OperatorSecrets } from '../../src/cli/aws/operator.ts';
 import type { Fate } from './moves.ts';
 import { programDependencies, type Call, type Output, type Program, type Setting } from './program.ts';
 import { canonical } from './service-calls.ts';

@@ -1,4 +1,4 @@
-import type { CommandDependencies, OperatorSecrets } from '../../src/cli/dependencies.ts';
+import type { CommandDependencies, OperatorSecrets } from '../../src/cli/aws/operator.ts';
 
 /** One call of the service that a program is about to make. */
 export interface Call {

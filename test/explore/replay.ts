@@ -8,7 +8,7 @@ import {
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { operatorSecrets } from '../../src/cli/aws/operator-secrets.ts';
-import type { OperatorSecrets } from '../../src/cli/dependencies.ts';
+import type { OperatorSecrets } from '../../src/cli/aws/operator.ts';
 import type { LocalSecretsManager } from '../../src/local/service.ts';
 import type { Behaviour } from '../../src/local/state.ts';
 import { handMade, isHandMade } from './hand-made.ts';

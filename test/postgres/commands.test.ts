@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { progressLine } from '../../src/cli/reencrypt-progress.ts';
+import { progressLine } from '../../src/cli/rows/progress.ts';
 import { decryptField, encryptField } from '../../src/format/field.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { asDescribed } from '../cli/described.ts';

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { run } from '../../src/cli/run.ts';
-import type { World } from '../../src/cli/world.ts';
+import type { World } from '../../src/cli/process-io.ts';
 import { encryptField } from '../../src/format/field.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { endpointOf, giveCredentials } from '../cli/operator.ts';

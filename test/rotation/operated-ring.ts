@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { CommandDependencies } from '../../src/cli/dependencies.ts';
+import type { CommandDependencies } from '../../src/cli/aws/operator.ts';
 import type { OperationName } from '../../src/local/perform.ts';
 import {
   beginScheduledRotation,

@@ -1,4 +1,4 @@
-import type { OperatorSecrets } from '../dependencies.ts';
+import type { OperatorSecrets } from './operator.ts';
 
 /** One thing that a command has changed, or would change. Holds no key. */
 export type Change =

@@ -1,7 +1,7 @@
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { isFault } from '../../secret/aws-error.ts';
 import type { KmsKeyState } from '../doctor/examination.ts';
-import { REQUEST_LIMITS } from './request-limits.ts';
+import { REQUEST_LIMITS } from './operator-secrets.ts';
 
 /** Asks KMS for the state of a key ("Key states of AWS KMS keys"), with the credentials of the command. */
 export function kmsKeyStateOf(

@@ -11,7 +11,7 @@ import {
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { KeyRotationError } from '../../format/error.ts';
-import type { OperatorSecrets } from '../dependencies.ts';
+import type { OperatorSecrets } from './operator.ts';
 
 /**
  * An operator's calls over the AWS SDK. Errors of the service come through as they are; anything else means that it was
@@ -52,3 +52,10 @@ function advice(name: string): string {
     ? 'No credentials were found: log in (aws sso login), or name a --profile.'
     : 'Check the region, the endpoint URL, and whether this machine reaches it over HTTPS (443): proxy, VPC endpoint, NAT, security group.';
 }
+
+/**
+ * How long a command waits for AWS, in milliseconds: to be connected, and for an answer. Without these the SDK waits
+ * for ever for an endpoint that takes the connection and never answers; without the last of them it only writes a
+ * warning of its own to the console.
+ */
+export const REQUEST_LIMITS = { connectionTimeout: 3000, requestTimeout: 10_000, throwOnRequestTimeout: true } as const;

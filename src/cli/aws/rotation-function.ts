@@ -1,7 +1,7 @@
 import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { awsErrorName, isFault } from '../../secret/aws-error.ts';
-import type { RotationFunction } from '../dependencies.ts';
-import { REQUEST_LIMITS } from './request-limits.ts';
+import type { RotationFunction } from './operator.ts';
+import { REQUEST_LIMITS } from './operator-secrets.ts';
 
 /**
  * Asks Lambda for a secret's rotation function by its `RotationLambdaARN`, in the region that the ARN names, with the

@@ -1,6 +1,6 @@
 import { FilterLogEventsCommand, type CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { awsErrorName } from '../../secret/aws-error.ts';
-import type { StepLine } from '../commands/follow.ts';
+import type { StepLine } from '../ring/follow.ts';
 import { STEP_PATTERN, stepReader } from './step-reader.ts';
 
 export interface StepLogOptions {

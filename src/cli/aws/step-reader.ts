@@ -1,5 +1,5 @@
 import type { LogEvent } from '../../secret/log-events.ts';
-import type { StepLine } from '../commands/follow.ts';
+import type { StepLine } from '../ring/follow.ts';
 
 /** The lines that the function writes of its steps. */
 const OUTCOMES = {

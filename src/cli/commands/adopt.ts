@@ -1,15 +1,29 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
-import type { RingState } from '../../format/ring-labels.ts';
 import { retiredKeys } from '../../format/retired-tag.ts';
+import type { RingState } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
 import { attachNextNumber, requireFreeSlots } from '../../secret/numbering.ts';
 import { hasValue } from '../../secret/read-key.ts';
-import type { CommandDependencies } from '../dependencies.ts';
-import { finishIncoming, slotsForIncoming } from './incoming.ts';
-import { describedRing, keyOrNone, onFreshRing, requireSlots, versionOfKey, type DescribedRing } from './ring.ts';
-import { rescuedTag, tagVersion } from './version-tags.ts';
-import { listVersions } from './versions.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import { someText, type CommandDefinition } from '../command.ts';
+import { finishIncoming, slotsForIncoming } from '../ring/incoming.ts';
+import { describedRing, keyOrNone, onFreshRing, requireSlots, versionOfKey, type DescribedRing } from '../ring/ring.ts';
+import { rescuedTag, tagVersion } from '../ring/version-tags.ts';
+import { listVersions } from '../ring/versions.ts';
+
+export const ADOPT: CommandDefinition<AdoptOptions> = {
+  name: 'adopt',
+  summary: 'Give every key in use a number, as the daily run of the Lambda does',
+  details: 'With --version-id it also rescues a key whose version has lost its last label.',
+  examples: ['pazpaz-keys adopt', 'pazpaz-keys adopt --version-id 5f6cde2f-7a7e-4f6f-9d3c-0a7b3f0f9a11'],
+  writes: 'at once',
+  setUp: (command) => command.option('--version-id <id>', 'a version that status lists without a number', someText),
+  run: async ({ deps }, options) => {
+    const result = await runAdopt(deps, options);
+    return { result, lines: () => [adoptLine(result)] };
+  },
+};
 
 export interface AdoptOptions {
   /** A version without labels to rescue as well. */
@@ -138,4 +152,10 @@ async function requireKeyIn(deps: CommandDependencies, versionId: string): Promi
 
 async function isListed(deps: CommandDependencies, versionId: string): Promise<boolean> {
   return (await listVersions(deps)).some((version) => version.VersionId === versionId);
+}
+
+function adoptLine({ rescued }: AdoptResult): string {
+  return rescued === undefined
+    ? 'Every key in use has a number.'
+    : `Version ${rescued.versionId} can be read as key ${rescued.number}; every key in use has a number.`;
 }

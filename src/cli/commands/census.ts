@@ -1,28 +1,50 @@
-import { KeyRotationError } from '../../format/error.ts';
-import type { KeyNumber } from '../../format/key-number.ts';
+import type { ColumnCensus } from '../../postgres/census.ts';
+import { headerCensus } from '../../postgres/header-census.ts';
+import { columnOptions, columnsOf, databaseOf, ringOf, type ColumnFlags } from '../rows/column-options.ts';
+import { censusLines, headerLines, rowCount } from '../rows/census-screen.ts';
+import type { CommandDefinition } from '../command.ts';
+import { shownCensus } from '../rows/progress.ts';
 
-/** What rows at rest still need, each counted only after it was opened. */
-export interface CensusResult {
-  /** Rows that open with the key of their number. */
-  readonly rowsByNumber: ReadonlyMap<KeyNumber, number>;
-  /** Rows with number 0: their writer did not know the number of its key. */
-  readonly rowsWithNumberZero: number;
-  /** Rows that open as data written before this system. */
-  readonly legacyRows: number;
-  /** Rows that open with nothing. */
-  readonly unattributableRows: number;
-  /** Whether it saw every row. */
-  readonly isComplete: boolean;
+interface CensusFlags extends ColumnFlags {
+  readonly headers?: boolean;
 }
 
-/** Counts the rows; `numbers` are the keys that it is asked for. Throws `NO_CENSUS` where nothing says what to count. */
-export type Census = (numbers: readonly KeyNumber[]) => Promise<CensusResult>;
+export const CENSUS: CommandDefinition<CensusFlags> = {
+  name: 'census',
+  summary: 'Count rows in PostgreSQL by the key that opens each',
+  details:
+    'Every row is opened, in one snapshot of the database: a first byte proves nothing. Rows that no key opens are listed, and it ends with 1. --headers looks at first bytes only: quick, an estimate, and never enough to retire a key.',
+  examples: [
+    "pazpaz-keys census --table patients --column notes --context 'patients:{id}:notes'",
+    'pazpaz-keys census --columns columns.json --json',
+  ],
+  setUp: (command) =>
+    columnOptions(command).option('--headers', 'an estimate by the first bytes, without opening a row'),
+  run: async (session, flags, _, world) => {
+    const specs = await columnsOf(flags);
+    const database = databaseOf(flags, world);
+    if (flags.headers === true) {
+      const columns = await headerCensus(database, specs);
+      return { result: { isEstimate: true, columns }, lines: () => columns.flatMap(headerLines), hidesChanges: true };
+    }
+    const keys = await ringOf(session);
+    const columns = await shownCensus(database, specs, keys, world);
+    const current = keys.target?.number;
+    return {
+      result: { isEstimate: false, currentNumber: current ?? 0, columns },
+      lines: () => [...columns.flatMap((count) => censusLines(count, current)), ...advice(columns)],
+      exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
+      hidesChanges: true,
+      suggests: true,
+    };
+  },
+};
 
-/** What a census answers where nothing says which rows to count. */
-export const noCensus: Census = () =>
-  Promise.reject(
-    new KeyRotationError(
-      'NO_CENSUS',
-      'Nothing says which rows to count, so nobody knows which still need the key. Name the database (DATABASE_URL) and its columns (--columns columns.json, or --table and --column); or say --force and its number again, and take the risk.',
-    ),
-  );
+function advice(columns: readonly ColumnCensus[]): readonly string[] {
+  const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);
+  return rows === 0
+    ? []
+    : [
+        `${rowCount(rows)} ${rows === 1 ? 'is' : 'are'} not under the current key: pazpaz-keys reencrypt brings them there.`,
+      ];
+}

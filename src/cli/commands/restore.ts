@@ -1,12 +1,27 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
+import { retiredKeys, retiredTagKey, type RetiredKey } from '../../format/retired-tag.ts';
 import { withNumber } from '../../format/ring-labels.ts';
 import { refused } from '../../secret/aws-error.ts';
 import { moveLabel, requireFreeSlots } from '../../secret/numbering.ts';
-import type { CommandDependencies } from '../dependencies.ts';
-import { retiredKeys, retiredTagKey, type RetiredKey } from '../../format/retired-tag.ts';
-import { onFreshRing, type DescribedRing } from './ring.ts';
-import { listVersions } from './versions.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import type { CommandDefinition } from '../command.ts';
+import { keyNumber } from '../key-number-argument.ts';
+import { onFreshRing, type DescribedRing } from '../ring/ring.ts';
+import { listVersions } from '../ring/versions.ts';
+import { keyList } from '../terminal/table.ts';
+
+export const RESTORE: CommandDefinition<object> = {
+  name: 'restore',
+  summary: 'Bring a retired key back, while AWS still has it',
+  examples: ['pazpaz-keys restore 1'],
+  writes: 'at once',
+  setUp: (command) => command.argument('<number>', 'the number of the key', keyNumber),
+  run: async ({ deps }, _, [number = '']) => {
+    const result = await runRestore(deps, keyNumber(number));
+    return { result, lines: () => [restoreLine(result)] };
+  },
+};
 
 export interface RestoreResult {
   readonly versionId: string;
@@ -82,4 +97,14 @@ function taken(number: KeyNumber, holder: string): KeyRotationError {
     'NOT_RESTORABLE',
     `Number ${number} is on version ${holder} now, which somebody must have labelled by hand. A number never names two versions: adopt the retired one under a new number (pazpaz-keys adopt --version-id).`,
   );
+}
+
+function restoreLine({ numbers, versionId, wasThere }: RestoreResult): string {
+  return wasThere
+    ? `${capital(keyList(numbers))} is on the ring (version ${versionId}).`
+    : `${capital(keyList(numbers))} is back on the ring (version ${versionId}).`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -3,9 +3,24 @@ import { AWS_LABELS, ringState, type RingState } from '../../format/ring-labels.
 import { adopt } from '../../secret/adopt.ts';
 import { moveLabel } from '../../secret/numbering.ts';
 import { readKey } from '../../secret/read-key.ts';
-import type { CommandDependencies } from '../dependencies.ts';
-import { detachLabel, withoutLabels } from './labels.ts';
-import { describedRing, keyName, onFreshRing, requireSlots, stateChanged } from './ring.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import type { CommandDefinition } from '../command.ts';
+import { detachLabel, withoutLabels } from '../ring/labels.ts';
+import { describedRing, keyName, onFreshRing, requireSlots, stateChanged } from '../ring/ring.ts';
+
+export const ROLLBACK: CommandDefinition<RollbackOptions> = {
+  name: 'rollback',
+  summary: 'Make the key current again that was current before',
+  details:
+    'Both keys keep their numbers, and what either has encrypted stays readable. Running it twice changes nothing more.',
+  examples: ['pazpaz-keys rollback --dry-run', 'pazpaz-keys rollback --yes'],
+  writes: 'asks',
+  setUp: (command) => command.option('--undo', 'also go forward to the newer key: take a rollback back'),
+  run: async ({ deps }, options) => {
+    const result = await runRollback(deps, options);
+    return { result, lines: () => [rollbackLine(result)], suggests: true };
+  },
+};
 
 export interface RollbackOptions {
   /** Takes a rollback back: makes the newer key current again. */
@@ -119,4 +134,11 @@ function nothingToUndo(ring: RingState): KeyRotationError {
 
 function nameOf(number: number): string {
   return number === 0 ? 'a version without a number' : `key ${number}`;
+}
+
+function rollbackLine({ outcome, currentNumber, leftNumber }: RollbackResult): string {
+  const newer = leftNumber === 0 ? 'The version that was left holds no key.' : `Key ${leftNumber} goes on reading.`;
+  return outcome === 'rolled back'
+    ? `Now key ${currentNumber} is current again. ${newer}`
+    : `Key ${currentNumber} is current already, and key ${leftNumber}, which is newer, was left. To make that one current again: pazpaz-keys rollback --undo.`;
 }

@@ -1,6 +1,19 @@
-import type { CommandDependencies } from '../dependencies.ts';
-import { notesOn, type Note } from './notes.ts';
-import { readRingReport, type RingReport } from './ring-report.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import type { CommandDefinition } from '../command.ts';
+import { notesOn, type Note } from '../ring/notes.ts';
+import { readRingReport, type RingReport, type VersionReport } from '../ring/ring-report.ts';
+import { printable, type Paint } from '../terminal/paint.ts';
+import { dayCount, tableLines, wrapped } from '../terminal/table.ts';
+
+export const STATUS: CommandDefinition<object> = {
+  name: 'status',
+  summary: 'Show the keys, the rotation, what is under way or left over, and what to do about it',
+  examples: ['pazpaz-keys status --secret-id pazpaz/encryption-key-v1'],
+  run: async ({ deps }) => {
+    const status = await runStatus(deps);
+    return { result: status, lines: (paint) => statusLines(status, paint), hidesChanges: true, suggests: true };
+  },
+};
 
 export interface StatusResult extends RingReport {
   /** What is under way or left over, and what to do about it. */
@@ -11,4 +24,79 @@ export interface StatusResult extends RingReport {
 export async function runStatus(deps: CommandDependencies): Promise<StatusResult> {
   const report = await readRingReport(deps);
   return { ...report, notes: notesOn(report) };
+}
+
+const STATE_WORDS: Partial<Record<VersionReport['state'], string>> = {
+  current: 'encrypts',
+  previous: 'reads; was current before',
+  pending: 'being rotated in',
+  placeholder: 'being rotated in, no value yet',
+  arriving: 'being added',
+  abandoned: 'never used',
+};
+
+/** The ring as a table, then the rotation, then what to do. */
+export function statusLines(status: StatusResult, paint: Paint): readonly string[] {
+  const head = ['key', 'version', 'labels', 'created', 'last used', 'state'];
+  const [title = '', ...rows] = tableLines(
+    head,
+    status.versions.map((version) => cells(version).map(printable)),
+    [0],
+  );
+  return [
+    paint.strong(printable(status.name)),
+    '',
+    ...(rows.length === 0
+      ? ['No version yet.']
+      : [paint.faint(title), ...rows.map((row, i) => painted(row, status.versions[i], paint))]),
+    '',
+    `labels    ${status.slots.free} of ${status.slots.of} free`,
+    ...rotationLines(status),
+    '',
+    ...noteLines(status.notes, paint),
+  ];
+}
+
+/** Each note with the commands that follow from it. */
+export function noteLines(notes: readonly Note[], paint: Paint): readonly string[] {
+  if (notes.length === 0) return [paint.good('Nothing is under way or left over.')];
+  return notes.flatMap(({ weight, text, next }) => {
+    const mark = weight === 'warning' ? paint.warn('!') : paint.faint('-');
+    return [
+      ...wrapped(printable(text), 96).map((line, index) => `${index === 0 ? mark : ' '} ${line}`),
+      ...next.map((command) => `    ${paint.strong(printable(command))}`),
+    ];
+  });
+}
+
+function cells({
+  number,
+  versionId,
+  labels,
+  created,
+  lastUsed,
+  state,
+  retiredNumber,
+}: VersionReport): readonly string[] {
+  const words = state === 'retired' ? `retired (was key ${retiredNumber ?? ''})` : (STATE_WORDS[state] ?? state);
+  return [number === undefined ? '' : String(number), versionId, labels.join(' '), day(created), day(lastUsed), words];
+}
+
+function painted(row: string, version: VersionReport | undefined, paint: Paint): string {
+  if (version?.state === 'current') return paint.strong(row);
+  return version?.state === 'no label' ? paint.warn(row) : row;
+}
+
+function rotationLines({ rotation }: RingReport): readonly string[] {
+  if (!rotation.isEnabled) return [`rotation  off${rotation.functionArn === undefined ? ', no function' : ''}`];
+  const late = rotation.daysOverdue > 0 ? `, ${dayCount(rotation.daysOverdue)} late` : '';
+  return [
+    `rotation  ${printable(rotation.schedule ?? 'on request')}`,
+    `last      ${rotation.last === undefined ? 'never' : `${day(rotation.last)}, ${dayCount(rotation.daysSinceLast)} ago`}`,
+    `next      ${rotation.next === undefined ? 'not scheduled' : `by ${day(rotation.next)}`}${late}`,
+  ];
+}
+
+function day(date: string | undefined): string {
+  return date === undefined ? '' : date.slice(0, 10);
 }

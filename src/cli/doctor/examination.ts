@@ -1,8 +1,8 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import type { KeyRotationError } from '../../format/error.ts';
 import type { RingState } from '../../format/ring-labels.ts';
-import type { RingReport } from '../commands/ring-report.ts';
-import type { RotationFunction, Unknown } from '../dependencies.ts';
+import type { RingReport } from '../ring/ring-report.ts';
+import type { RotationFunction, Unknown } from '../aws/operator.ts';
 import type { Reading } from './reading.ts';
 
 /** The state of a KMS key as `DescribeKey` names it (`Enabled`, `Disabled`, `PendingDeletion`, …), or why it is unknown. */

@@ -1,9 +1,9 @@
 import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import { ringState } from '../../format/ring-labels.ts';
 import { awsErrorName, isFault, refused } from '../../secret/aws-error.ts';
-import { labelledVersions, readRingReport, type RingReport } from '../commands/ring-report.ts';
-import { describedRing, type DescribedRing } from '../commands/ring.ts';
-import type { CommandDependencies, OperatorSecrets, RotationFunction } from '../dependencies.ts';
+import { labelledVersions, readRingReport, type RingReport } from '../ring/ring-report.ts';
+import { describedRing, type DescribedRing } from '../ring/ring.ts';
+import type { CommandDependencies, OperatorSecrets, RotationFunction } from '../aws/operator.ts';
 import { mostAlike } from './alike.ts';
 import type { Examination, KmsKeyState, Replica } from './examination.ts';
 import { readingOf, type Reading } from './reading.ts';

@@ -2,7 +2,7 @@ import { isKeyRotationError } from '../../format/error.ts';
 import { invalidKeyText, readKeyValue } from '../../format/key-value.ts';
 import type { KeyMaterial } from '../../format/key-material.ts';
 import { checked, finding, notChecked, type CheckReport, type Finding } from './check.ts';
-import { given } from '../environment.ts';
+import { given } from '../process-io.ts';
 import type { Examination } from './examination.ts';
 
 const FALLBACK = {

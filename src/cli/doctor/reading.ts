@@ -2,7 +2,7 @@ import { isKeyRotationError } from '../../format/error.ts';
 import type { KeyMaterial } from '../../format/key-material.ts';
 import { readKeyValue } from '../../format/key-value.ts';
 import { awsErrorName, describeError, isAboutKms, isTemporary } from '../../secret/aws-error.ts';
-import type { CommandDependencies } from '../dependencies.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
 
 /** What came of reading one version. */
 export type Reading =

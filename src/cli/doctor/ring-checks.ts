@@ -1,7 +1,7 @@
-import type { Note, NoteCode } from '../commands/notes.ts';
-import { notesOn } from '../commands/notes.ts';
-import type { RingReport, VersionReport } from '../commands/ring-report.ts';
-import { dayCount } from '../day-count.ts';
+import type { Note, NoteCode } from '../ring/notes.ts';
+import { notesOn } from '../ring/notes.ts';
+import type { RingReport, VersionReport } from '../ring/ring-report.ts';
+import { dayCount } from '../terminal/table.ts';
 import { checked, finding, notChecked, type CheckReport, type Finding, type Subject } from './check.ts';
 import type { Examination } from './examination.ts';
 

@@ -1,0 +1,200 @@
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { KeyRotationError } from '../../format/error.ts';
+import { LOG_EVENTS, type Log } from '../../secret/log-events.ts';
+import { recorded, type Change } from './change.ts';
+import { operatorSecrets } from './operator-secrets.ts';
+import { whyNotAsked, type OtherService } from './other-services.ts';
+import { rehearsal } from './dry-run.ts';
+import type { CommandDependencies } from './operator.ts';
+import { confirmation } from '../confirmation.ts';
+import { given } from '../process-io.ts';
+import { profileNames } from './profiles.ts';
+import type { World } from '../process-io.ts';
+import { REQUEST_LIMITS } from './operator-secrets.ts';
+
+/** Options of every command that talks to AWS. */
+export interface CommonOptions {
+  readonly secretId?: string;
+  readonly region?: string;
+  readonly endpointUrl?: string;
+  readonly profile?: string;
+  readonly json?: boolean;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  /** What a forced command has to be told again. */
+  readonly confirm?: string;
+}
+
+/** A command's way to AWS, and what it did there. */
+export interface Session {
+  readonly deps: CommandDependencies;
+  readonly client: SecretsManagerClient;
+  readonly secretId: string;
+  /** Where the secret is, as far as it was said; the SDK may find a region in the profile. */
+  readonly region: string | undefined;
+  /** By how many milliseconds AWS's clock was ahead of this machine's in its last answer. */
+  readonly clockOffset: () => number | undefined;
+  readonly changes: readonly Change[];
+  /** What stood out on the way, one line each. */
+  readonly warnings: readonly string[];
+  readonly warn: (text: string) => void;
+  /** What the last call to Secrets Manager failed with, retries included. */
+  readonly lastFailure: () => unknown;
+  /** Why another service of AWS is not asked; `undefined` where it may be. Known once Secrets Manager has answered. */
+  readonly whyNotAsked: (service: OtherService) => string | undefined;
+}
+
+/** Milliseconds that a command may take; nothing kills it, but what waits for AWS counts on some end. */
+const TIME_LIMIT = 3_600_000;
+
+/** Opens a session. Throws `INVALID_SETTINGS` where no secret is named. Nothing is asked of AWS yet. */
+export function openSession(world: World, options: CommonOptions): Session {
+  const { environment } = world;
+  const secretId = options.secretId ?? given(environment, 'SECRETS_MANAGER_KEY_NAME');
+  if (secretId === undefined) {
+    throw new KeyRotationError(
+      'INVALID_SETTINGS',
+      'Which secret? Name it with --secret-id, or set SECRETS_MANAGER_KEY_NAME as for the application.',
+    );
+  }
+  const region = options.region ?? given(environment, 'AWS_REGION') ?? given(environment, 'AWS_DEFAULT_REGION');
+  const client = clientFor(options, region);
+  const changes: Change[] = [];
+  const warnings: string[] = [];
+  const log: Log = (event, fields = {}) => {
+    const { level, message } = LOG_EVENTS[event];
+    if (level === 'info') return;
+    const about = Object.entries(fields).map(([name, value]) => `${name} ${value ?? ''}`);
+    warnings.push(`${message} (${about.join(', ')}).`);
+  };
+  const real = operatorSecrets(client);
+  const { clockOffset, answeredBy, lastFailure } = watchAnswers(client, world);
+  const awsNow = (): Date => new Date(world.now().getTime() + (clockOffset() ?? 0));
+  const started = world.now().getTime();
+  return {
+    deps: {
+      secrets: recorded(options.dryRun === true ? rehearsal(real) : real, (change) => changes.push(change)),
+      secretId,
+      log,
+      randomKey: world.randomKey,
+      newVersionId: world.newVersionId,
+      now: awsNow,
+      sleep: world.sleep,
+      remainingTime: () => TIME_LIMIT - (world.now().getTime() - started),
+      proven: new Set(),
+      confirm: confirmation(world, options),
+    },
+    client,
+    secretId,
+    region,
+    clockOffset,
+    changes,
+    warnings,
+    warn: (text) => warnings.push(text),
+    lastFailure,
+    whyNotAsked: (service) => whyNotAsked(service, answeredBy(), environment),
+  };
+}
+
+/** Variables that say where Secrets Manager is, the SDK's own. */
+const ENDPOINT_VARIABLES = ['AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_ENDPOINT_URL'];
+
+/**
+ * Throws `INVALID_SETTINGS` for what the SDK would fail on with words about something else: a profile that does not
+ * exist, an endpoint that is no address, no region anywhere. Asks nobody.
+ */
+export async function requireSettings(
+  { client }: Session,
+  { environment }: World,
+  { profile, endpointUrl }: CommonOptions,
+): Promise<void> {
+  const invalid = (message: string) => new KeyRotationError('INVALID_SETTINGS', message);
+  if (profile !== undefined && profile !== 'default') {
+    const names = await profileNames(environment);
+    if (!names.has(profile)) {
+      const known = names.size === 0 ? 'They have none.' : `They have: ${[...names].join(', ')}.`;
+      throw invalid(`There is no profile '${profile}' in AWS's configuration files (--profile). ${known}`);
+    }
+  }
+  const endpoint = ENDPOINT_VARIABLES.find((name) => given(environment, name) !== undefined);
+  if (endpointUrl === undefined && endpoint !== undefined && !isHttpUrl(environment[endpoint] ?? '')) {
+    throw invalid(
+      `The environment variable ${endpoint} must hold an http:// or https:// address, found '${environment[endpoint] ?? ''}'.`,
+    );
+  }
+  try {
+    await client.config.region();
+  } catch {
+    throw invalid(
+      'Which region? Name it with --region, or set AWS_REGION as for the application; or name a --profile that has one.',
+    );
+  }
+}
+
+/** Whether a text is an address that the SDK can ask. */
+export function isHttpUrl(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+}
+
+/** A client as the options ask for it; every call ends, with an answer or without. */
+export function clientFor(options: CommonOptions, region: string | undefined): SecretsManagerClient {
+  return new SecretsManagerClient({
+    maxAttempts: 3,
+    requestHandler: REQUEST_LIMITS,
+    ...(region === undefined ? {} : { region }),
+    ...(options.endpointUrl === undefined ? {} : { endpoint: options.endpointUrl }),
+    ...(options.profile === undefined ? {} : { profile: options.profile }),
+  });
+}
+
+interface Answers {
+  readonly clockOffset: Session['clockOffset'];
+  /** The host that gave the last answer. */
+  readonly answeredBy: () => string | undefined;
+  readonly lastFailure: Session['lastFailure'];
+}
+
+/**
+ * AWS's own clock decides how old a change is: a clock that is wrong here must not let a retirement through. The date of
+ * an answer has whole seconds, so what is less than a minute off counts as right.
+ */
+function watchAnswers(client: SecretsManagerClient, world: World): Answers {
+  let offset: number | undefined;
+  let host: string | undefined;
+  let failure: unknown;
+  client.middlewareStack.add(
+    (next) => (args) =>
+      next(args).catch((error: unknown) => {
+        failure = error;
+        throw error;
+      }),
+    { step: 'initialize', name: 'watchFailures' },
+  );
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const { response } = result;
+      const date = isAnswer(response) ? Date.parse(response.headers['date'] ?? '') : NaN;
+      if (!Number.isNaN(date)) offset = date - world.now().getTime();
+      host = hostOf(args.request) ?? host;
+      return result;
+    },
+    { step: 'deserialize', name: 'watchAnswers', priority: 'low' },
+  );
+  return {
+    clockOffset: () => (offset === undefined || Math.abs(offset) > 60_000 ? offset : 0),
+    answeredBy: () => host,
+    lastFailure: () => failure,
+  };
+}
+
+function hostOf(request: unknown): string | undefined {
+  const hasHost = typeof request === 'object' && request !== null && 'hostname' in request;
+  return hasHost && typeof request.hostname === 'string' ? request.hostname : undefined;
+}
+
+function isAnswer(response: unknown): response is { readonly headers: Readonly<Record<string, string | undefined>> } {
+  return (
+    typeof response === 'object' && response !== null && 'headers' in response && typeof response.headers === 'object'
+  );
+}

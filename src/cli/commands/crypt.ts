@@ -1,0 +1,95 @@
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { isUtf8 } from 'node:buffer';
+import { buffer } from 'node:stream/consumers';
+import { KeyRotationError } from '../../format/error.ts';
+import { KeyRing } from '../../keyring/key-ring.ts';
+import { wrongUsage, type CommandDefinition } from '../command.ts';
+import { rowBytes } from '../rows/row-text.ts';
+import { printable } from '../terminal/paint.ts';
+import type { Session } from '../aws/session.ts';
+import type { World } from '../process-io.ts';
+
+interface CryptFlags {
+  readonly context: string;
+}
+
+const CONTEXT = ['--context <text>', 'what the row is bound to, such as patients:7:notes'] as const;
+
+export const ENCRYPT: CommandDefinition<CryptFlags> = {
+  name: 'encrypt',
+  summary: 'Encrypt one value from standard input with the current key, for support cases',
+  details:
+    'Prints base64, as text columns hold it. The value is taken to the last byte, a line break at its end included.',
+  examples: ["printf %s 'Patient has diabetes' | pazpaz-keys encrypt --context patients:7:notes"],
+  setUp: (command) => command.option(...CONTEXT, ''),
+  run: async (session, { context }, _, world) => {
+    const plaintext = requireText(await standardInput(world, 'pazpaz-keys encrypt < value.txt'));
+    return withRing(session, (ring) => {
+      const bytes = ring.encryptField(plaintext, context);
+      const [usage] = ring.usage();
+      const ciphertext = bytes.toString('base64');
+      return Promise.resolve({
+        result: { ciphertext, keyNumber: usage?.keyNumber ?? 0 },
+        lines: () => [ciphertext],
+        hidesChanges: true,
+      });
+    });
+  },
+};
+
+export const DECRYPT: CommandDefinition<CryptFlags> = {
+  name: 'decrypt',
+  summary: 'Decrypt one value from standard input, for support cases',
+  details:
+    'Takes what a column shows: base64 of a text column, \\x… of a bytea column as psql prints it, or older text (vN:…, JSON). Prints the plaintext: mind who sees the screen.',
+  examples: ['pazpaz-keys decrypt --context patients:7:notes < value.txt'],
+  setUp: (command) => command.option(...CONTEXT, ''),
+  run: async (session, { context, json = false }, _, world) => {
+    const row = rowBytes((await standardInput(world, 'pazpaz-keys decrypt < value.txt')).toString('utf8'));
+    return withRing(session, async (ring) => {
+      const plaintext = await ring.decryptField(row, context);
+      const shown = world.stdout.isTTY === true ? printable(plaintext) : plaintext;
+      // JSON escapes what a terminal would obey, so there nothing is replaced.
+      if (shown !== plaintext && !json) session.warn(REPLACED);
+      return { result: { plaintext }, lines: () => [shown], hidesChanges: true };
+    });
+  },
+};
+
+const REPLACED =
+  "The text has characters that a terminal would obey, or that show nothing (tabs and marks of direction among them): each is shown as '?'. To have them as they are, send the output to a file, or take --json.";
+
+async function standardInput({ stdin }: World, example: string): Promise<Buffer> {
+  if (stdin.isTTY === true) wrongUsage(`Give the value on standard input: ${example}.`);
+  return buffer(stdin);
+}
+
+/** Throws `INVALID_TEXT` for bytes that no `decryptField` would give back. */
+function requireText(bytes: Buffer): Buffer {
+  if (isUtf8(bytes)) return bytes;
+  throw new KeyRotationError(
+    'INVALID_TEXT',
+    'The value must be text in UTF-8, but standard input holds bytes that are none. Convert it (iconv), or encode binary data as base64 first.',
+  );
+}
+
+async function withRing<T>(session: Session, use: (ring: KeyRing) => Promise<T>): Promise<T> {
+  const ring = await openRing(session.client, session);
+  try {
+    return await use(ring);
+  } finally {
+    ring.close();
+  }
+}
+
+/** The ring of an application in production: never the environment's key. Its log would stand in the output. */
+function openRing(client: SecretsManagerClient, { secretId, region }: Session): Promise<KeyRing> {
+  const settings = {
+    keySource: 'aws',
+    environment: 'production',
+    region: region ?? '',
+    secretId,
+    environmentKey: undefined,
+  } as const;
+  return KeyRing.open(settings, { client, logger: () => undefined });
+}

@@ -1,0 +1,125 @@
+import { InvalidArgumentError, Option } from 'commander';
+import type { ColumnCensus } from '../../postgres/census.ts';
+import { reencrypt, type ReencryptReport } from '../../postgres/reencrypt.ts';
+import type { TriggerChoice } from '../../postgres/triggers.ts';
+import { columnOptions, columnsOf, databaseOf, ringOf, type ColumnFlags } from '../rows/column-options.ts';
+import { censusLines, grouped, listed, rowCount } from '../rows/census-screen.ts';
+import type { CommandDefinition, Finished } from '../command.ts';
+import { ReencryptProgress } from '../rows/progress.ts';
+import { shownCensus } from '../rows/progress.ts';
+
+interface ReencryptFlags extends ColumnFlags {
+  readonly toContext?: string;
+  readonly triggers?: TriggerChoice;
+  readonly lanes: number;
+  readonly batchRows: number;
+  readonly startOver?: boolean;
+}
+
+export const REENCRYPT: CommandDefinition<ReencryptFlags> = {
+  name: 'reencrypt',
+  summary: 'Bring rows in PostgreSQL to the current key',
+  details:
+    "In batches, each a transaction of its own; a row that the application changes or holds meanwhile is the application's. Start it as often as you like, on as many machines: PostgreSQL shares the rows out. Stopped or killed anywhere, the same command goes on. Rows that no key opens are listed and left untouched, and it ends with 1.",
+  examples: [
+    "pazpaz-keys reencrypt --table patients --column notes --context 'patients:{id}:notes' --dry-run",
+    "pazpaz-keys reencrypt --table persons --column notes --context 'patients:{id}:notes' --to-context 'persons:{id}:notes'",
+    'pazpaz-keys reencrypt --columns columns.json --triggers skip',
+  ],
+  writes: 'at once',
+  setUp: (command) =>
+    columnOptions(command)
+      .option('--to-context <template>', 'the context to move the rows to (default: the one they have)')
+      .addOption(
+        new Option('--triggers <what>', "what is done about the table's triggers, where it has some").choices([
+          'skip',
+          'fire',
+        ]),
+      )
+      .option('--lanes <n>', 'connections of this process', from1To(16), 2)
+      .option('--batch-rows <n>', 'rows of one transaction', from1To(20_000), 2000)
+      .option('--start-over', 'give up an unfinished job that was started with other options'),
+  run: async (session, flags, _, world) => {
+    const specs = await columnsOf(flags, flags.toContext);
+    const database = databaseOf(flags, world);
+    const keys = await ringOf(session);
+    const target = keys.requireTarget().number;
+    if (flags.dryRun === true) return dryRun(await shownCensus(database, specs, keys, world), target);
+    const progress = new ReencryptProgress(world.stderr, () => world.now().getTime());
+    const stop = new AbortController();
+    const onSignal = () => {
+      if (flags.json !== true) world.stderr.write('\nStopping at the end of this batch; once more ends it at once.\n');
+      stop.abort();
+    };
+    // Once: a second one ends the process the usual way, and loses no more than a batch.
+    process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+    try {
+      const reports = await reencrypt(database, specs, keys, {
+        triggers: flags.triggers,
+        lanes: flags.lanes,
+        batchRows: flags.batchRows,
+        startOver: flags.startOver === true,
+        signal: stop.signal,
+        ...(flags.json === true ? {} : { onBatch: progress.onBatch }),
+      });
+      return finished(reports, specs.length);
+    } finally {
+      progress.end();
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    }
+  },
+};
+
+function finished(columns: readonly ReencryptReport[], asked: number): Finished {
+  const isFinished = columns.length === asked && columns.every((report) => report.isFinished);
+  const isClean = columns.every(({ totals }) => totals.left === 0);
+  return {
+    result: { isFinished, columns },
+    lines: () => [
+      ...columns.flatMap(reportLines),
+      ...(isFinished ? [] : ['Stopped. What is done stays done: the same command goes on from here.']),
+    ],
+    exitCode: isFinished && isClean ? 0 : 1,
+    hidesChanges: true,
+  };
+}
+
+function reportLines({ table, column, keyNumber, ownReencrypted, totals, left }: ReencryptReport): readonly string[] {
+  const others = totals.reencrypted - ownReencrypted;
+  const by = others > 0 ? ` (${grouped(ownReencrypted)} of them by this process)` : '';
+  const rest = [
+    `${grouped(totals.alreadyCurrent)} there already`,
+    ...(totals.nulls > 0 ? [`${grouped(totals.nulls)} NULL`] : []),
+    ...(totals.empty > 0 ? [`${grouped(totals.empty)} empty`] : []),
+  ];
+  return [
+    `${table}.${column}: ${rowCount(totals.reencrypted)} brought to key ${keyNumber}${by}, ${rest.join(', ')}.`,
+    ...(totals.left === 0 ? [] : [`  ${grouped(totals.left)} left untouched:`, ...listed(left, totals.left)]),
+  ];
+}
+
+function dryRun(columns: readonly ColumnCensus[], target: number): Finished {
+  return {
+    result: { isFinished: false, columns },
+    lines: () => [
+      ...columns.flatMap((count) => [
+        ...censusLines(count, target),
+        `  Would bring ${rowCount(count.toReencrypt ?? 0)} to key ${target}.`,
+        ...count.triggers.map(
+          ({ name, does }) => `  Would set off the trigger ${name} (${does}): --triggers skip or fire.`,
+        ),
+      ]),
+      'Dry run: nothing was changed.',
+    ],
+    exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
+    hidesChanges: true,
+  };
+}
+
+function from1To(most: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (/^[0-9]{1,6}$/.test(text) && value >= 1 && value <= most) return value;
+    throw new InvalidArgumentError(`a whole number from 1 to ${most} is needed`);
+  };
+}

@@ -1,0 +1,80 @@
+import { COUNT, described, listOf, object, TEXT, YES_OR_NO, type Schema } from './shapes.ts';
+
+/** Rows by a key's number. */
+const rowsByNumber = (description: string): Schema =>
+  described(description, {
+    type: 'object',
+    patternProperties: { '^(0|[1-9][0-9]*)$': COUNT },
+    additionalProperties: false,
+  });
+
+const LEFT_ROWS = listOf(
+  object({
+    key: described('Values of the key columns', listOf(TEXT)),
+    code: described('Why: a code of an error, CONTEXT_COLUMN_IS_NULL, ROW_BUSY or DATABASE: and a SQLSTATE', TEXT),
+  }),
+);
+
+const COUNTED_COLUMN = object(
+  {
+    table: TEXT,
+    column: TEXT,
+    rows: COUNT,
+    nulls: COUNT,
+    empty: described('Values without a byte', COUNT),
+    numbered: rowsByNumber('Rows under a number that its key opened'),
+    unnumbered: rowsByNumber('Rows under number 0, by the key that opened them; 0: that key has no number'),
+    legacy: rowsByNumber('Rows from before this system, by the key that opened them'),
+    unreadable: described('Rows that no key opened', COUNT),
+    listed: described('The first 10,000 of these', LEFT_ROWS),
+    unseen: described('Why some rows may not have been seen', listOf(TEXT)),
+    triggers: described(
+      'What an update would set off',
+      listOf(object({ name: TEXT, does: TEXT, isUnskippable: YES_OR_NO })),
+    ),
+  },
+  { toReencrypt: described('Rows that reencrypt would change; absent without a current key', COUNT) },
+);
+
+const ESTIMATED_COLUMN = object({
+  table: TEXT,
+  column: TEXT,
+  rows: COUNT,
+  nulls: COUNT,
+  looksLike: rowsByNumber('Rows whose first bytes look like a number'),
+  other: COUNT,
+});
+
+/** What `census` comes to. */
+export const CENSUS: Schema = {
+  oneOf: [
+    object({
+      isEstimate: { const: false },
+      currentNumber: described('0: there is none', COUNT),
+      columns: listOf(COUNTED_COLUMN),
+    }),
+    object({ isEstimate: { const: true }, columns: listOf(ESTIMATED_COLUMN) }),
+  ],
+};
+
+const REENCRYPTED_COLUMN = object({
+  table: TEXT,
+  column: TEXT,
+  keyNumber: described('The number that its rows have now', COUNT),
+  isFinished: described('Otherwise the same command goes on', YES_OR_NO),
+  isResumed: YES_OR_NO,
+  ownReencrypted: described('Rows that this process brought to the key', COUNT),
+  totals: described(
+    'By all processes, earlier runs of the same job included',
+    object({ readRows: COUNT, reencrypted: COUNT, alreadyCurrent: COUNT, nulls: COUNT, empty: COUNT, left: COUNT }),
+  ),
+  left: described('The first 10,000 rows that were left untouched', LEFT_ROWS),
+});
+
+/** What `reencrypt` comes to; a dry run counts, as a census does. */
+export const REENCRYPT: Schema = {
+  oneOf: [
+    object({ isFinished: YES_OR_NO, columns: listOf(REENCRYPTED_COLUMN) }),
+    object({ isFinished: { const: false }, columns: listOf(COUNTED_COLUMN) }),
+  ],
+};

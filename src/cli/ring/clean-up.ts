@@ -1,0 +1,50 @@
+import type { CommandDependencies } from '../aws/operator.ts';
+import { detachLabel } from './labels.ts';
+import { describedRing, stateChanged, type DescribedRing } from './ring.ts';
+import { abandonedTag, tagVersion } from './version-tags.ts';
+
+export interface CleanUpResult {
+  /** The version from which `AWSPENDING` was taken; absent: there was nothing to clean up. */
+  readonly versionId?: string;
+}
+
+/**
+ * Takes `AWSPENDING` off a version that a rotation has left: cancelled, failed, or refused. The key in it, if there is
+ * one, never encrypted anything; a tag remembers that, since its version may then have no label. Throws `STATE_CHANGED`
+ * where the rotation has finished since the question, or another has begun.
+ */
+export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResult> {
+  const { pending, current } = (await describedRing(deps)).ring;
+  if (pending === undefined || pending === current) return {};
+  await deps.confirm({
+    action: `End the rotation of version ${pending}: take AWSPENDING off it`,
+    risk: 'A rotation that is running right now fails at its next call. Nothing is lost by that.',
+  });
+  const { ring } = await describedRing(deps);
+  requireNotFinished(ring.current, pending);
+  if (ring.pending === undefined) return {};
+  if (ring.pending !== pending) throw stateChanged(`Another rotation has begun, of version ${ring.pending},`);
+  await detachLabel(deps, 'AWSPENDING', pending);
+
+  // Only now can nobody promote it any more. A tag from before would say of a key in use that it never was.
+  const after = await describedRing(deps);
+  requireNotFinished(after.ring.current, pending);
+  if (hasNoLabel(after, pending)) await tagVersion(deps, after.secret.Tags, abandonedTag(pending, deps.now()));
+  return { versionId: pending };
+}
+
+function requireNotFinished(current: string | undefined, pending: string): void {
+  if (current === pending) throw stateChanged(`Version ${pending} has become current: its rotation has finished`);
+}
+
+/** `AWSPENDING`, which was just taken off, may be shown for a moment longer. */
+function hasNoLabel({ ring }: DescribedRing, versionId: string): boolean {
+  return (ring.stages[versionId] ?? []).every((label) => label === 'AWSPENDING');
+}
+
+/** One sentence for people. */
+export function cleanUpLine({ versionId }: CleanUpResult): string {
+  return versionId === undefined
+    ? 'No rotation is under way or left over.'
+    : `AWSPENDING is off version ${versionId}: that rotation is over.`;
+}

@@ -1,0 +1,37 @@
+import type { RingState } from '../../format/ring-labels.ts';
+import { attachNextNumber } from '../../secret/numbering.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import { detachLabel, withoutLabels } from './labels.ts';
+import { keyOrNone } from './ring.ts';
+
+/** Carries a key that only reads, from the put until it has its number. */
+export const INCOMING_LABEL = 'key-incoming';
+
+/** The version that has the label. */
+export function incomingVersion(ring: RingState): string | undefined {
+  return Object.keys(ring.stages).find((id) => ring.stages[id]?.includes(INCOMING_LABEL));
+}
+
+/** Labels that `finishIncoming` takes before it gives one back: 1 for a key without a number, else 0. */
+export async function slotsForIncoming(deps: CommandDependencies, ring: RingState): Promise<number> {
+  const versionId = incomingVersion(ring);
+  return versionId !== undefined && (await needsNumber(deps, ring, versionId)) ? 1 : 0;
+}
+
+/**
+ * Numbers the key that arrived, if it has no number yet, then takes `key-incoming` off. A value that is no key just
+ * loses the label. Resolves to the ring as it then is: the same object where there was nothing to do.
+ */
+export async function finishIncoming(deps: CommandDependencies, ring: RingState): Promise<RingState> {
+  const versionId = incomingVersion(ring);
+  if (versionId === undefined) return ring;
+  const numbered = (await needsNumber(deps, ring, versionId))
+    ? await attachNextNumber(deps, deps.secretId, ring, versionId)
+    : ring;
+  await detachLabel(deps, INCOMING_LABEL, versionId);
+  return withoutLabels(numbered, [INCOMING_LABEL]);
+}
+
+async function needsNumber(deps: CommandDependencies, ring: RingState, versionId: string): Promise<boolean> {
+  return !ring.numberOf.has(versionId) && (await keyOrNone(deps, versionId)) !== undefined;
+}

@@ -1,0 +1,34 @@
+import { ringState, type RingState } from '../../format/ring-labels.ts';
+import { awsErrorName, describeError, refused } from '../../secret/aws-error.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+
+/**
+ * What the service says of a label that is not on the version: "You provided a VersionStage that is not associated to
+ * the provided VersionId." Its other refusals have the same type, a secret that is marked for deletion among them.
+ */
+const NOT_THERE = 'not associated';
+
+/**
+ * Takes a label off a version. One that is not there any more was taken off by somebody else: nothing to do. Throws
+ * `AWS_REFUSED` where the service refuses for any other reason.
+ */
+export async function detachLabel(deps: CommandDependencies, label: string, from: string): Promise<void> {
+  try {
+    await deps.secrets.updateSecretVersionStage({
+      SecretId: deps.secretId,
+      VersionStage: label,
+      RemoveFromVersionId: from,
+    });
+  } catch (error) {
+    if (awsErrorName(error) === 'InvalidRequestException' && describeError(error).includes(NOT_THERE)) return;
+    throw refused('UpdateSecretVersionStage', deps.secretId, error);
+  }
+}
+
+/** The ring once these labels are on no version. */
+export function withoutLabels(ring: RingState, labels: readonly string[]): RingState {
+  const left = Object.entries(ring.stages).map(
+    ([id, stages]) => [id, stages.filter((label) => !labels.includes(label))] as const,
+  );
+  return ringState(Object.fromEntries(left));
+}

@@ -1,0 +1,183 @@
+import { dayCount } from '../terminal/table.ts';
+import type { RingReport, VersionReport } from './ring-report.ts';
+
+/** Free labels from which on it is time to retire: the alarm's bound. */
+const FEW_SLOTS = 3;
+
+/** Something about the ring that somebody should know, and what to do. A code never changes its meaning. */
+export interface Note {
+  readonly code: NoteCode;
+  /** `notice`: nothing is wrong. */
+  readonly weight: 'notice' | 'warning';
+  readonly text: string;
+  /** Commands, in the order in which to try them. */
+  readonly next: readonly string[];
+}
+
+export type NoteCode =
+  | 'no-current-key'
+  | 'rotation-under-way'
+  | 'rotation-left-over'
+  | 'rotation-refused'
+  | 'unnumbered-key'
+  | 'key-arriving'
+  | 'retirement-unfinished'
+  | 'version-without-label'
+  | 'ring-nearly-full'
+  | 'ring-full'
+  | 'rotation-overdue'
+  | 'rotation-off'
+  | 'restorable';
+
+const FOLLOW = 'pazpaz-keys rotate --wait';
+const CLEAN_UP = 'pazpaz-keys rotate --clean-up';
+const ADOPT = 'pazpaz-keys adopt';
+
+/** What stands out in a report, the most urgent first. Empty: all is as it should be. */
+export function notesOn(report: RingReport): readonly Note[] {
+  return [
+    ...withoutCurrent(report),
+    ...pendingNotes(report),
+    ...report.versions.flatMap(versionNotes),
+    ...retirementNotes(report),
+    ...slotNotes(report),
+    ...scheduleNotes(report),
+  ];
+}
+
+function withoutCurrent({ versions, rotation }: RingReport): readonly Note[] {
+  if (versions.some(({ state }) => state === 'current') || rotation.pending === 'value') return [];
+  return [warning('no-current-key', 'The secret has no key yet. Its first rotation makes key 1.', FOLLOW)];
+}
+
+function pendingNotes({ rotation, versions }: RingReport): readonly Note[] {
+  const id = versions.find(({ state }) => state === 'pending' || state === 'placeholder')?.versionId;
+  if (id === undefined || rotation.pending === 'none') return [];
+  if (!rotation.isEnabled) {
+    return [
+      warning(
+        'rotation-left-over',
+        `A rotation was cancelled: version ${id} is still AWSPENDING. Take it up again, or clean up.`,
+        CLEAN_UP,
+        FOLLOW,
+      ),
+    ];
+  }
+  if (rotation.pending === 'placeholder') {
+    return [
+      notice(
+        'rotation-refused',
+        `A rotation has begun and made no key yet: version ${id} is AWSPENDING without a value. It is just starting, or was refused (the function's log says why); the next rotation takes it up.`,
+        FOLLOW,
+        CLEAN_UP,
+      ),
+    ];
+  }
+  return [
+    notice(
+      'rotation-under-way',
+      `A rotation is under way: version ${id} is AWSPENDING. AWS tries it again by itself; put, rollback and retire wait for it.`,
+      FOLLOW,
+      CLEAN_UP,
+    ),
+  ];
+}
+
+function versionNotes(version: VersionReport): readonly Note[] {
+  const { versionId, state, number, created } = version;
+  if ((state === 'current' || state === 'previous') && number === undefined) {
+    const label = state === 'current' ? 'AWSCURRENT' : 'AWSPREVIOUS';
+    return [
+      warning(
+        'unnumbered-key',
+        `Version ${versionId} is ${label} and has no number: two further moves of AWSCURRENT and AWS may delete it. (A value that is no key stays so; then put a valid one.)`,
+        ADOPT,
+      ),
+    ];
+  }
+  if (state === 'arriving') {
+    return [
+      warning(
+        'key-arriving',
+        `A put --not-current broke off: version ${versionId} is still labelled key-incoming.`,
+        ADOPT,
+      ),
+    ];
+  }
+  if (state === 'no label' || state === 'foreign label only') {
+    const rescue = `pazpaz-keys adopt --version-id ${versionId}`;
+    return [
+      warning(
+        'version-without-label',
+        `Version ${versionId}${created === undefined ? '' : `, made on ${created.slice(0, 10)},`} has no number: if data was ever encrypted with it, rescue it now; AWS may delete it 24 hours after its last label went.`,
+        rescue,
+      ),
+    ];
+  }
+  return [];
+}
+
+function retirementNotes({ retired, versions }: RingReport): readonly Note[] {
+  return retired.flatMap(({ number, versionId, date, isLeft }) => {
+    const isStillNumbered = versions.some(
+      (version) => version.versionId === versionId && version.labels.includes(`key-v${number}`),
+    );
+    if (isStillNumbered) {
+      return [
+        warning(
+          'retirement-unfinished',
+          `Retiring or restoring key ${number} broke off: it is recorded as retired and still has its number. Nothing is lost; finish the one or the other.`,
+          `pazpaz-keys retire ${number}`,
+          `pazpaz-keys restore ${number}`,
+        ),
+      ];
+    }
+    if (!isLeft) return [];
+    return [
+      notice(
+        'restorable',
+        `Key ${number} was retired on ${date.slice(0, 10)}; AWS still has its version.`,
+        `pazpaz-keys restore ${number}`,
+      ),
+    ];
+  });
+}
+
+function slotNotes({ slots, versions }: RingReport): readonly Note[] {
+  if (slots.free > FEW_SLOTS) return [];
+  const oldest = versions.find(({ state, number }) => state === 'reads' && number !== undefined)?.number;
+  const next = ['pazpaz-keys reencrypt', ...(oldest === undefined ? [] : [`pazpaz-keys retire ${oldest}`])];
+  return slots.free === 0
+    ? [
+        warning(
+          'ring-full',
+          `No label is free, so no rotation can begin. Re-encrypt, then retire the oldest keys.`,
+          ...next,
+        ),
+      ]
+    : [
+        warning(
+          'ring-nearly-full',
+          `${slots.free} of ${slots.of} labels are free. Re-encrypt, then retire the oldest keys in time.`,
+          ...next,
+        ),
+      ];
+}
+
+function scheduleNotes({ rotation }: RingReport): readonly Note[] {
+  if (!rotation.isEnabled) {
+    const text = `Rotation is off${rotation.functionArn === undefined ? ', and no function is set' : ''}: this key is used until somebody rotates.`;
+    return [warning('rotation-off', text, ...(rotation.functionArn === undefined ? [] : [FOLLOW]))];
+  }
+  if (rotation.daysOverdue === 0) return [];
+  const text = `The rotation is ${dayCount(rotation.daysOverdue)} late; the last one was ${dayCount(rotation.daysSinceLast)} ago.`;
+  return [warning('rotation-overdue', text, FOLLOW, 'pazpaz-keys doctor')];
+}
+
+function warning(code: NoteCode, text: string, ...next: readonly string[]): Note {
+  return { code, weight: 'warning', text, next };
+}
+
+function notice(code: NoteCode, text: string, ...next: readonly string[]): Note {
+  return { code, weight: 'notice', text, next };
+}

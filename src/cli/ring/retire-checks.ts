@@ -1,0 +1,75 @@
+import { KeyRotationError } from '../../format/error.ts';
+import type { KeyNumber } from '../../format/key-number.ts';
+import { MAX_KEY_AGE } from '../../keyring/options.ts';
+import { AWS_LABELS, type RingState } from '../../format/ring-labels.ts';
+import type { RetirementRecord } from '../../format/retired-tag.ts';
+import type { CensusResult } from '../rows/row-count.ts';
+
+/**
+ * By how much `LastChangedDate` may differ from the date of a retirement's record while nothing but that retirement has
+ * changed the secret: its own writes, tag and labels, each tried up to three times, and a minute by which the clock that
+ * dates the record may be wrong. Beyond that somebody may have used the key meanwhile, and the age is checked again.
+ */
+const OWN_WRITES = 2 * 60_000;
+
+/** Whether a retirement that broke off had passed the age check, and nothing else has changed the secret since. */
+export function hasPassedAgeCheck({ isForced, date }: RetirementRecord, lastChanged: Date | undefined): boolean {
+  return !isForced && lastChanged !== undefined && Math.abs(lastChanged.getTime() - Date.parse(date)) <= OWN_WRITES;
+}
+
+/** Throws `KEY_STILL_NEEDED` for a key with one of AWS's labels or the highest number (docs/architecture.md, invariant 4). */
+export function requireOutOfUse(ring: RingState, number: KeyNumber, versionId: string): void {
+  const label = ring.stages[versionId]?.find((stage) => AWS_LABELS.includes(stage));
+  if (label !== undefined) {
+    throw new KeyRotationError(
+      'KEY_STILL_NEEDED',
+      `Key ${number} is ${label} (version ${versionId}), and adoption would number it again. ${wayOut(label)}`,
+    );
+  }
+  if (ring.versionOf.get(number) === versionId && highestOf(ring) === versionId) {
+    throw new KeyRotationError(
+      'KEY_STILL_NEEDED',
+      `Key ${number} has the highest number on the ring, which the next number is counted from. Rotate first (pazpaz-keys rotate --wait); then retire it.`,
+    );
+  }
+}
+
+function highestOf(ring: RingState): string | undefined {
+  return [...ring.versionOf].find(([number]) => number === ring.highestNumber)?.[1];
+}
+
+function wayOut(label: string): string {
+  if (label === 'AWSPENDING') return 'Take AWSPENDING off it: pazpaz-keys rotate --clean-up.';
+  return `It can be retired after ${label === 'AWSCURRENT' ? 'two more rotations' : 'the next rotation'} (pazpaz-keys rotate --wait), or a put.`;
+}
+
+/**
+ * Throws `TOO_EARLY_TO_RETIRE` until the last change of the secret is more than 24 hours ago. Every move of
+ * `AWSCURRENT` is such a change, so from then on no writer has an outdated key.
+ */
+export function requireOldEnough(lastChanged: Date | undefined, now: Date): void {
+  const earliest = new Date((lastChanged ?? now).getTime() + MAX_KEY_AGE);
+  if (now > earliest) return;
+  throw new KeyRotationError(
+    'TOO_EARLY_TO_RETIRE',
+    `The secret was last changed on ${(lastChanged ?? now).toISOString()}, and until 24 hours later a process may still encrypt with a key from before. ` +
+      `Retire at ${earliest.toISOString()} at the earliest; any change until then, a label or a tag included, counts anew.`,
+  );
+}
+
+/** Throws `ROWS_STILL_NEED_KEY` for any row that needs one of the keys, or that nobody can attribute to another. */
+export function requireNoRows(census: CensusResult, numbers: readonly KeyNumber[]): void {
+  const found = [
+    ...numbers.map((number) => [census.rowsByNumber.get(number) ?? 0, `of key ${number}`] as const),
+    [census.rowsWithNumberZero, 'with number 0'] as const,
+    [census.legacyRows, 'without a number (older data)'] as const,
+    [census.unattributableRows, 'that no key opens'] as const,
+  ].filter(([rows]) => rows > 0);
+  if (found.length === 0 && census.isComplete) return;
+  const rows = found.map(([count, what]) => `${count} row${count === 1 ? '' : 's'} ${what}`);
+  const unseen = census.isComplete ? [] : ['rows that the census cannot see'];
+  throw new KeyRotationError(
+    'ROWS_STILL_NEED_KEY',
+    `The census found ${[...rows, ...unseen].join(', ')}. Bring them to the current key first (pazpaz-keys reencrypt); then retire.`,
+  );
+}

@@ -1,0 +1,202 @@
+import type { DescribeSecretResponse, SecretVersionsListEntry } from '@aws-sdk/client-secrets-manager';
+import { isKeyRotationError } from '../../format/error.ts';
+import { numberOfLabel } from '../../format/key-number.ts';
+import { AWS_LABELS, MAX_STAGING_LABELS, type RingState } from '../../format/ring-labels.ts';
+import { pendingKind, rotationAge } from '../../secret/rotation-status.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import { abandonedVersions, rescuedVersions } from './version-tags.ts';
+import { INCOMING_LABEL } from './incoming.ts';
+import { versionsWithoutKey } from './versions-without-key.ts';
+import { retiredKeys } from '../../format/retired-tag.ts';
+import { describedRing, type DescribedRing } from './ring.ts';
+import { listVersions } from './versions.ts';
+
+/** What a version is to the ring. */
+export type VersionState =
+  | 'current'
+  | 'previous'
+  | 'reads'
+  | 'pending'
+  | 'placeholder'
+  | 'arriving'
+  | 'retired'
+  | 'abandoned'
+  | 'foreign label only'
+  | 'no label';
+
+export interface VersionReport {
+  readonly versionId: string;
+  /** The lowest of its numbers; absent where it has none. */
+  readonly number?: number;
+  readonly labels: readonly string[];
+  /** ISO 8601, UTC. */
+  readonly created?: string;
+  /** The day of the last read; AWS tells no more. */
+  readonly lastUsed?: string;
+  readonly kmsKeyIds: readonly string[];
+  readonly state: VersionState;
+  /** The number that it had before it was retired. */
+  readonly retiredNumber?: number;
+  /** It got its number by `adopt --version-id`, later than its age would tell. */
+  readonly isRescued?: true;
+}
+
+export interface RotationReport {
+  readonly isEnabled: boolean;
+  readonly functionArn?: string;
+  /** As it was set: `rate(…)`, `cron(…)` or `every N days`. */
+  readonly schedule?: string;
+  readonly last?: string;
+  /** The latest moment at which the next one begins. */
+  readonly next?: string;
+  readonly daysSinceLast: number;
+  readonly daysOverdue: number;
+  /** `unknown`: the pending version cannot be read. */
+  readonly pending: 'none' | 'placeholder' | 'value' | 'unknown';
+}
+
+/** All that AWS says of a key ring, values aside. */
+export interface RingReport {
+  readonly name: string;
+  readonly arn: string;
+  readonly kmsKeyId?: string;
+  /** 0: none, or it has no number. */
+  readonly currentNumber: number;
+  readonly slots: { readonly free: number; readonly of: number };
+  readonly rotation: RotationReport;
+  /** Those with a number first, from 1; then by age. */
+  readonly versions: readonly VersionReport[];
+  /** Keys that were retired, or whose retirement began, as long as it is remembered. */
+  readonly retired: readonly {
+    readonly number: number;
+    readonly versionId: string;
+    readonly date: string;
+    readonly isLeft: boolean;
+  }[];
+}
+
+/** What lists a secret's versions. */
+type ListVersions = (secret: DescribeSecretResponse) => Promise<readonly SecretVersionsListEntry[]>;
+
+/** The versions that have a label, of which nothing but that is known: what DescribeSecret alone shows. */
+export const labelledVersions: ListVersions = ({ VersionIdsToStages = {} }) =>
+  Promise.resolve(Object.keys(VersionIdsToStages).map((VersionId) => ({ VersionId })));
+
+/**
+ * Reads the secret and its versions, by default every one that AWS still has. Of values only that of the pending version, and of a few that have no label and no
+ * record, to see whether they hold a key; each is dropped.
+ */
+export async function readRingReport(
+  deps: CommandDependencies,
+  list: ListVersions = () => listVersions(deps),
+): Promise<RingReport> {
+  const { secret, ring } = await describedRing(deps);
+  const listed = await list(secret);
+  const pending = await pendingOrUnknown(deps, ring);
+  const retired = retiredKeys(secret.Tags).map((key) => ({
+    ...key,
+    isLeft: listed.some(({ VersionId }) => VersionId === key.versionId),
+  }));
+  const rescued = rescuedVersions(secret.Tags);
+  const stateOf = await stateReader(deps, { secret, ring }, pending, listed);
+  return {
+    name: secret.Name ?? deps.secretId,
+    arn: secret.ARN ?? '',
+    ...(secret.KmsKeyId === undefined ? {} : { kmsKeyId: secret.KmsKeyId }),
+    currentNumber: ring.numberOf.get(ring.current ?? '') ?? 0,
+    slots: { free: Math.max(0, ring.freeSlots), of: MAX_STAGING_LABELS - AWS_LABELS.length },
+    rotation: rotationReport(secret, deps.now(), pending),
+    versions: listed.map((entry) => versionReport(entry, ring, stateOf, rescued)).sort(inOrder),
+    retired,
+  };
+}
+
+async function pendingOrUnknown(deps: CommandDependencies, ring: RingState): Promise<RotationReport['pending']> {
+  try {
+    return await pendingKind(deps, deps.secretId, ring);
+  } catch (error) {
+    if (isKeyRotationError(error, 'VERSION_UNREADABLE')) return 'unknown';
+    throw error;
+  }
+}
+
+function rotationReport(secret: DescribeSecretResponse, now: Date, pending: RotationReport['pending']): RotationReport {
+  const { RotationRules: rules, RotationLambdaARN, LastRotatedDate, NextRotationDate } = secret;
+  const { daysSinceRotation, daysOverdue } = rotationAge(secret, now);
+  const days = rules?.AutomaticallyAfterDays;
+  const schedule = rules?.ScheduleExpression ?? (days === undefined ? undefined : `every ${days} days`);
+  const isEnabled = secret.RotationEnabled === true;
+  return {
+    isEnabled,
+    ...(RotationLambdaARN === undefined ? {} : { functionArn: RotationLambdaARN }),
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(LastRotatedDate === undefined ? {} : { last: LastRotatedDate.toISOString() }),
+    ...(NextRotationDate === undefined ? {} : { next: NextRotationDate.toISOString() }),
+    daysSinceLast: daysSinceRotation,
+    daysOverdue: isEnabled ? daysOverdue : 0,
+    pending,
+  };
+}
+
+type StateOf = (versionId: string, labels: readonly string[]) => Pick<VersionReport, 'state' | 'retiredNumber'>;
+
+async function stateReader(
+  deps: CommandDependencies,
+  { secret, ring }: DescribedRing,
+  pending: RotationReport['pending'],
+  listed: readonly SecretVersionsListEntry[],
+): Promise<StateOf> {
+  const retired = retiredKeys(secret.Tags);
+  const abandoned = abandonedVersions(secret.Tags);
+  const stateOf: StateOf = (versionId, labels) => {
+    if (versionId === ring.current) return { state: 'current' };
+    if (versionId === ring.pending) return { state: pending === 'placeholder' ? 'placeholder' : 'pending' };
+    if (versionId === ring.previous) return { state: 'previous' };
+    if (labels.includes(INCOMING_LABEL)) return { state: 'arriving' };
+    if (ring.numberOf.has(versionId)) return { state: 'reads' };
+    const record = retired.find((key) => key.versionId === versionId);
+    if (record !== undefined) return { state: 'retired', retiredNumber: record.number };
+    if (abandoned.has(versionId)) return { state: 'abandoned' };
+    return { state: labels.length > 0 ? 'foreign label only' : 'no label' };
+  };
+  const isLoose = ({ state }: ReturnType<StateOf>): boolean => state === 'foreign label only' || state === 'no label';
+  const loose = listed.filter(({ VersionId: id = '' }) => isLoose(stateOf(id, ring.stages[id] ?? [])));
+  const withoutKey = await versionsWithoutKey(deps, loose);
+  return (versionId, labels) => {
+    const state = stateOf(versionId, labels);
+    return isLoose(state) && withoutKey.has(versionId) ? { state: 'abandoned' } : state;
+  };
+}
+
+function versionReport(
+  entry: SecretVersionsListEntry,
+  ring: RingState,
+  stateOf: StateOf,
+  rescued: ReadonlySet<string>,
+): VersionReport {
+  const { VersionId: versionId = '', CreatedDate, LastAccessedDate, KmsKeyIds = [] } = entry;
+  // One source for all labels: the listing may be a moment older or newer than the description.
+  const labels = [...(ring.stages[versionId] ?? [])].sort(numbersFirst);
+  const number = ring.numberOf.get(versionId);
+  return {
+    versionId,
+    ...(number === undefined ? {} : { number }),
+    labels,
+    ...(CreatedDate === undefined ? {} : { created: CreatedDate.toISOString() }),
+    ...(LastAccessedDate === undefined ? {} : { lastUsed: LastAccessedDate.toISOString() }),
+    kmsKeyIds: KmsKeyIds,
+    ...stateOf(versionId, labels),
+    ...(rescued.has(versionId) ? { isRescued: true as const } : {}),
+  };
+}
+
+function numbersFirst(one: string, other: string): number {
+  const [a, b] = [numberOfLabel(one) ?? Infinity, numberOfLabel(other) ?? Infinity];
+  return a === b ? (one < other ? -1 : 1) : a - b;
+}
+
+function inOrder(one: VersionReport, other: VersionReport): number {
+  const [a, b] = [one.number ?? Infinity, other.number ?? Infinity];
+  if (a !== b) return a - b;
+  return (one.created ?? '') < (other.created ?? '') ? -1 : 1;
+}

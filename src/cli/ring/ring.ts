@@ -1,0 +1,110 @@
+import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
+import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
+import type { KeyMaterial } from '../../format/key-material.ts';
+import type { StoredKey } from '../../format/key-value.ts';
+import { ringState, type RingState } from '../../format/ring-labels.ts';
+import { pendingKind } from '../../secret/rotation-status.ts';
+import { requireFreeSlots } from '../../secret/numbering.ts';
+import { readKey } from '../../secret/read-key.ts';
+import { describe, fromFreshState } from '../../secret/fresh-ring.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+
+/** A secret as it was described, and its labels read as a key ring. */
+export interface DescribedRing {
+  readonly secret: DescribeSecretResponse;
+  readonly ring: RingState;
+}
+
+/** Throws `SECRET_NOT_FOUND`, `SECRET_DELETED`, `AWS_REFUSED` or `CANNOT_REACH_AWS`. */
+export async function describedRing(deps: CommandDependencies): Promise<DescribedRing> {
+  const secret = await describe(deps, deps.secretId);
+  return { secret, ring: ringState(secret.VersionIdsToStages) };
+}
+
+/**
+ * Runs a command's body on a fresh reading, and again from its first check whenever a label moved under it; then puts
+ * back any numbering label that got lost on the way. `body` resolves to the ring as it then is: the very one that it was
+ * given where it wrote no value and no label.
+ */
+export async function onFreshRing(
+  deps: CommandDependencies,
+  body: (described: DescribedRing) => Promise<RingState>,
+): Promise<void> {
+  await fromFreshState(deps, () => describedRing(deps), deps.secretId, body);
+}
+
+/** What was confirmed is not what would happen now. `found`: what is different, without a full stop. */
+export function stateChanged(found: string): KeyRotationError {
+  return new KeyRotationError(
+    'STATE_CHANGED',
+    `${found} since you were asked, so what you agreed to was not done. See how things stand (pazpaz-keys status); then run it again.`,
+  );
+}
+
+/** Throws `ROTATION_UNDER_WAY` while a pending version has a value. A placeholder is a refused attempt. */
+export async function refuseRotationUnderWay(deps: CommandDependencies, ring: RingState): Promise<void> {
+  if ((await pendingKind(deps, deps.secretId, ring)) !== 'value') return;
+  throw new KeyRotationError(
+    'ROTATION_UNDER_WAY',
+    `A rotation is under way: version ${ring.pending ?? ''} is AWSPENDING and has a value. Let it finish ` +
+      '(pazpaz-keys rotate --wait), or end it (pazpaz-keys rotate --clean-up); then try again.',
+  );
+}
+
+/**
+ * Throws `RING_FULL` unless there is a label for `further` things besides a number for each key in use that has none.
+ * A value that cannot be read throws `VERSION_UNREADABLE`: it may be a key.
+ */
+export async function requireSlots(deps: CommandDependencies, ring: RingState, further: number): Promise<void> {
+  let needed = further;
+  for (const versionId of new Set([ring.previous, ring.current])) {
+    if (versionId === undefined || ring.numberOf.has(versionId)) continue;
+    if ((await keyOrNone(deps, versionId)) !== undefined) needed += 1;
+  }
+  requireFreeSlots(ring, needed);
+}
+
+/** The key of a version; `undefined` where its value is no key. Throws `VERSION_UNREADABLE`, `VERSION_HAS_NO_VALUE`. */
+export async function keyOrNone(deps: CommandDependencies, versionId: string): Promise<KeyMaterial | undefined> {
+  return (await storedKeyOrNone(deps, versionId))?.key;
+}
+
+async function storedKeyOrNone(deps: CommandDependencies, versionId: string): Promise<StoredKey | undefined> {
+  try {
+    return await readKey(deps, deps.secretId, versionId);
+  } catch (error) {
+    if (isKeyRotationError(error, 'INVALID_KEY_VALUE')) return undefined;
+    throw error;
+  }
+}
+
+/** A version's key and how it is spelled; `undefined` also for a version that cannot be read now. */
+export async function readableKey(deps: CommandDependencies, versionId: string): Promise<StoredKey | undefined> {
+  try {
+    return await storedKeyOrNone(deps, versionId);
+  } catch (error) {
+    if (isKeyRotationError(error, 'VERSION_UNREADABLE') || isKeyRotationError(error, 'VERSION_HAS_NO_VALUE')) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** A version that readers find and that holds this key. */
+export async function versionOfKey(
+  deps: CommandDependencies,
+  ring: RingState,
+  wanted: KeyMaterial,
+): Promise<string | undefined> {
+  for (const versionId of new Set([...ring.numberOf.keys(), ring.current, ring.previous])) {
+    if (versionId === undefined) continue;
+    if ((await readableKey(deps, versionId))?.key.equals(wanted) === true) return versionId;
+  }
+  return undefined;
+}
+
+/** `key 3`, or the version of a key without a number. */
+export function keyName(ring: RingState, versionId: string): string {
+  const number = ring.numberOf.get(versionId);
+  return number === undefined ? `version ${versionId}` : `key ${number}`;
+}

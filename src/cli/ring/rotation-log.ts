@@ -1,0 +1,49 @@
+import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
+import { rotationFunctionOf } from '../aws/rotation-function.ts';
+import { stepLog } from '../aws/step-log.ts';
+import type { FollowOptions } from './follow.ts';
+import { describedRing } from './ring.ts';
+import type { CommonOptions, Session } from '../aws/session.ts';
+import { REQUEST_LIMITS } from '../aws/operator-secrets.ts';
+
+/** Milliseconds by which clocks may differ, ours being taken for right within a minute of AWS's. */
+const CLOCK_RESERVE = 120_000;
+
+/**
+ * The way to the log of the function that rotates this secret; `undefined` where it is not to be read, of which
+ * `onUnreadable` hears the reason. A function that logs elsewhere than in CloudWatch Logs shows no lines.
+ */
+export async function rotationLog(
+  session: Session,
+  options: CommonOptions,
+  versionId: string,
+  onUnreadable: (why: string) => void,
+): Promise<FollowOptions['readLog']> {
+  const found = await logGroupOf(session, options);
+  if ('unknown' in found) {
+    onUnreadable(found.unknown);
+    return undefined;
+  }
+  const { logGroup, region } = found;
+  const client = new CloudWatchLogsClient({
+    maxAttempts: 2,
+    requestHandler: REQUEST_LIMITS,
+    region,
+    ...(options.profile === undefined ? {} : { profile: options.profile }),
+  });
+  return stepLog(client, { logGroup, versionId, since: session.deps.now().getTime() - CLOCK_RESERVE, onUnreadable });
+}
+
+async function logGroupOf(
+  { deps, whyNotAsked }: Session,
+  options: CommonOptions,
+): Promise<{ readonly logGroup: string; readonly region: string } | { readonly unknown: string }> {
+  const { RotationLambdaARN: functionArn } = (await describedRing(deps)).secret;
+  if (functionArn === undefined) return { unknown: 'the secret names no function' };
+  const why = whyNotAsked('LAMBDA') ?? whyNotAsked('CLOUDWATCH_LOGS');
+  if (why !== undefined) return { unknown: why };
+  const found = await rotationFunctionOf(functionArn, options);
+  if ('unknown' in found) return found;
+  if (!found.exists) return { unknown: `there is no function ${functionArn}` };
+  return { logGroup: found.logGroup, region: functionArn.split(':')[3] ?? '' };
+}

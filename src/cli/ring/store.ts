@@ -1,0 +1,41 @@
+import { refused } from '../../secret/aws-error.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import { describedRing } from './ring.ts';
+
+/** A value as `PutSecretValue` takes it. */
+export type StoredValue = { readonly SecretString: string } | { readonly SecretBinary: Uint8Array };
+
+/** Puts a value as a new version, with these labels or else as `AWSCURRENT`. Resolves to its VersionId. */
+export async function store(
+  deps: CommandDependencies,
+  value: StoredValue,
+  labels: readonly string[] | undefined,
+): Promise<string> {
+  const versionId = deps.newVersionId();
+  const answer = await deps.secrets
+    .putSecretValue({
+      SecretId: deps.secretId,
+      ClientRequestToken: versionId,
+      ...value,
+      // Never a numbering label: it would be taken from its version without a compare-and-swap.
+      ...(labels === undefined ? {} : { VersionStages: [...labels] }),
+    })
+    .catch((error: unknown) => {
+      throw refused('PutSecretValue', deps.secretId, error);
+    });
+  return answer.VersionId ?? versionId;
+}
+
+/** Between two looks, in milliseconds; six seconds in all, far beyond any delay on record (aws-sdk-js-v3 issue 7701). */
+const PAUSES = [100, 200, 400, 800, 1600, 3200];
+
+/**
+ * Waits until `DescribeSecret` shows a version that was just stored: a reading from before would have the old key still
+ * current. It may never show: others may have taken its only label at once. Then it can be labelled all the same.
+ */
+export async function untilShown(deps: CommandDependencies, versionId: string): Promise<void> {
+  for (const pause of PAUSES) {
+    if ((await describedRing(deps)).ring.stages[versionId] !== undefined) return;
+    await deps.sleep(pause);
+  }
+}

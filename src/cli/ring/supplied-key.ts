@@ -1,0 +1,74 @@
+import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
+import { KEY_BYTES, type KeyMaterial } from '../../format/key-material.ts';
+import { invalidKeyText, readKeyValue, type KeyFormat, type StoredKey } from '../../format/key-value.ts';
+import { awsErrorName, describeError, refusalAdvice } from '../../secret/aws-error.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+
+/** A key that somebody hands in. Prints nothing secret. */
+export interface GivenValue {
+  readonly key: KeyMaterial;
+  /** How it is stored where the ring has no readable key whose format it could take. */
+  readonly format: KeyFormat;
+}
+
+/**
+ * Checks a text that is to be stored; white space around it is left away. `where` names its source in the error.
+ * Throws `INVALID_KEY_VALUE`, which says what was found, never the value.
+ */
+export function givenText(text: string, where: string): GivenValue {
+  return keyIn({ SecretString: text.trim() }, where);
+}
+
+/** The same for bytes: a text, or a key's 32 bytes. */
+export function givenBytes(bytes: Buffer, where: string): GivenValue {
+  const isKey = bytes.length === KEY_BYTES && !isTyped(bytes);
+  return isKey ? keyIn({ SecretBinary: bytes }, where) : givenText(bytes.toString('utf8'), where);
+}
+
+/**
+ * 32 printable characters are half of a key in hexadecimal digits, or a password: they must not pass for 32 random bytes,
+ * of which fewer than one in 10^13 look like that.
+ */
+function isTyped(bytes: Buffer): boolean {
+  return bytes.every((byte) => (byte >= 0x20 && byte <= 0x7e) || byte === 0x09 || byte === 0x0a || byte === 0x0d);
+}
+
+/**
+ * The key in the current value of another secret, such as one of the guide's `pazpaz/encryption-key-v2`, and nothing
+ * else of that value: it may hold other secrets. Throws `SECRET_NOT_FOUND`, `VERSION_UNREADABLE` or `INVALID_KEY_VALUE`.
+ */
+export async function valueOfSecret(deps: CommandDependencies, name: string): Promise<GivenValue> {
+  const { SecretString, SecretBinary } = await deps.secrets
+    .getSecretValue({ SecretId: name })
+    .catch((error: unknown) => {
+      throw unreadable(name, error);
+    });
+  const { key } = keyIn({ SecretString, SecretBinary }, `Secret '${name}'`);
+  return { key, format: { kind: 'base64' } };
+}
+
+function keyIn(value: Parameters<typeof readKeyValue>[0], where: string): StoredKey {
+  try {
+    return readKeyValue(value);
+  } catch (error) {
+    if (!isKeyRotationError(error)) throw error;
+    throw new KeyRotationError(error.code, invalidKeyText(error, `${where}: a key`));
+  }
+}
+
+const ACCESS = 'Give the caller access to it and to its KMS key, and see that the KMS key is enabled; then try again.';
+
+function unreadable(name: string, error: unknown): KeyRotationError {
+  if (isKeyRotationError(error)) return error;
+  if (awsErrorName(error) === 'ResourceNotFoundException') {
+    return new KeyRotationError(
+      'SECRET_NOT_FOUND',
+      `There is no secret '${name}' with a current value in this region, so no key can be taken from it. Check its name.`,
+    );
+  }
+  return new KeyRotationError(
+    'VERSION_UNREADABLE',
+    `Secret '${name}' cannot be read: ${describeError(error).replace(/\.$/, '')}. ${refusalAdvice(error, ACCESS)}`,
+    { cause: error },
+  );
+}

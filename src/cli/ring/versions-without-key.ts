@@ -1,0 +1,37 @@
+import type { SecretVersionsListEntry } from '@aws-sdk/client-secrets-manager';
+import { isKeyRotationError } from '../../format/error.ts';
+import { readKeyValue } from '../../format/key-value.ts';
+import { awsErrorName } from '../../secret/aws-error.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+
+/** Versions that are read, the newest ones: AWS may keep a hundred, and an alarm counts reads. */
+const MOST_READS = 10;
+
+/**
+ * Of these versions, those that hold no key: the placeholder of a rotation that was given up, or a value that is no key.
+ * Nothing was ever encrypted with them, so nobody needs to rescue them. One that cannot be read may hold a key.
+ */
+export async function versionsWithoutKey(
+  deps: CommandDependencies,
+  versions: readonly SecretVersionsListEntry[],
+): Promise<ReadonlySet<string>> {
+  const newest = [...versions].sort((one, other) => age(one) - age(other)).slice(0, MOST_READS);
+  const without = new Set<string>();
+  for (const { VersionId } of newest) {
+    if (VersionId !== undefined && (await holdsNoKey(deps, VersionId))) without.add(VersionId);
+  }
+  return without;
+}
+
+function age({ CreatedDate }: SecretVersionsListEntry): number {
+  return -(CreatedDate?.getTime() ?? 0);
+}
+
+async function holdsNoKey({ secrets, secretId }: CommandDependencies, versionId: string): Promise<boolean> {
+  try {
+    readKeyValue(await secrets.getSecretValue({ SecretId: secretId, VersionId: versionId }));
+    return false;
+  } catch (error) {
+    return awsErrorName(error) === 'ResourceNotFoundException' || isKeyRotationError(error, 'INVALID_KEY_VALUE');
+  }
+}

@@ -1,0 +1,71 @@
+import type { ColumnCensus } from '../../postgres/census.ts';
+import type { HeaderCensus } from '../../postgres/header-census.ts';
+import type { LeftRow } from '../../postgres/plan-rows.ts';
+import { tableLines, wrapped } from '../terminal/table.ts';
+
+/** Rows that a screen lists by key; --json gives more. */
+const MOST_LISTED = 20;
+
+/** A number of rows for people: `1,234,567`. */
+export function grouped(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+/** `1 row`, `2,000 rows`. */
+export function rowCount(count: number): string {
+  return `${grouped(count)} row${count === 1 ? '' : 's'}`;
+}
+
+/** One column's rows by key, what is to be done about them, and those that nothing opens. */
+export function censusLines(count: ColumnCensus, current: number | undefined): readonly string[] {
+  const rows = [
+    ...entries(count.numbered).map(([number, rows]) => [
+      `key ${number}${number === current ? ', current' : ''}`,
+      grouped(rows),
+    ]),
+    ...openedBy('number 0', count.unnumbered),
+    ...openedBy('older data', count.legacy),
+    ...(count.nulls > 0 ? [['NULL', grouped(count.nulls)]] : []),
+    ...(count.empty > 0 ? [['empty', grouped(count.empty)]] : []),
+    ...(count.unreadable > 0 ? [['opens with no key', grouped(count.unreadable)]] : []),
+  ];
+  const [, ...lines] = tableLines(['', ''], rows, [1]);
+  return [
+    `${count.table}.${count.column}: ${rowCount(count.rows)}`,
+    ...lines.map((line) => `  ${line}`),
+    ...listed(count.listed, count.unreadable),
+    ...count.unseen.map((why) => `  Not every row was seen: ${why}.`),
+  ];
+}
+
+/** One column's rows by how they begin. */
+export function headerLines(count: HeaderCensus): readonly string[] {
+  const rows = [
+    ...entries(count.looksLike).map(([number, rows]) => [`looks like key ${number}`, grouped(rows)]),
+    ...(count.other > 0 ? [['other', grouped(count.other)]] : []),
+    ...(count.nulls > 0 ? [['NULL', grouped(count.nulls)]] : []),
+  ];
+  const [, ...lines] = tableLines(['', ''], rows, [1]);
+  return [
+    `${count.table}.${count.column}: ${rowCount(count.rows)}, an estimate by their first bytes`,
+    ...lines.map((line) => `  ${line}`),
+  ];
+}
+
+/** Rows by their keys, and why each is listed. */
+export function listed(rows: readonly LeftRow[], count: number): readonly string[] {
+  const lines = rows.slice(0, MOST_LISTED).map(({ key, code }) => `    ${key.join(', ')}: ${code}`);
+  const more = count - lines.length;
+  return more > 0 ? [...lines, ...wrapped(`    and ${grouped(more)} more (--json lists up to 10,000)`)] : lines;
+}
+
+function openedBy(what: string, counts: Readonly<Record<number, number>>): string[][] {
+  return entries(counts).map(([number, rows]) => [
+    `${what}, opened by ${number === 0 ? 'a key without a number' : `key ${number}`}`,
+    grouped(rows),
+  ]);
+}
+
+function entries(counts: Readonly<Record<number, number>>): [number, number][] {
+  return Object.entries(counts).map(([number, rows]) => [Number(number), rows]);
+}

@@ -1,0 +1,148 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import type { ColumnSpec } from '../../postgres/column.ts';
+import type { DatabaseAddress } from '../../postgres/database.ts';
+import { RingKeys } from '../../postgres/all-keys.ts';
+import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
+import { sourceOf } from '../../keyring/secret-source.ts';
+import { someText, wrongUsage } from '../command.ts';
+import type { Census } from './row-count.ts';
+import type { Session } from '../aws/session.ts';
+import { shownCensus } from './progress.ts';
+import type { World } from '../process-io.ts';
+
+/** Options that say which rows. */
+export interface ColumnFlags {
+  readonly databaseUrl?: string;
+  readonly table?: string;
+  readonly column?: string;
+  readonly key?: string;
+  readonly context?: string;
+  readonly columns?: string;
+}
+
+/** Variables that `pg` reads by itself; one of them says that a database is meant. */
+const PG_VARIABLES = ['PGHOST', 'PGDATABASE', 'PGUSER', 'PGPORT', 'PGSERVICE'];
+
+/** Adds the options that say which rows. */
+export function columnOptions(command: Command): Command {
+  return command
+    .option(
+      '--database-url <url>',
+      "PostgreSQL, without its password, which the list of processes and the shell's history would show: that is for PGPASSWORD or ~/.pgpass (default: DATABASE_URL, else PGHOST, PGUSER, …)",
+      someText,
+    )
+    .option('--table <name>', 'the table, with its schema where needed: clinic.patients', someText)
+    .option('--column <name>', 'its column of ciphertexts: bytea, text, varchar or jsonb', someText)
+    .option('--key <columns>', 'columns that name a row, with commas between (default: the primary key)', someText)
+    .option('--context <template>', "the rows' context, such as patients:{id}:notes (default: none)")
+    .option('--columns <file>', 'a JSON file with many: [{"table", "column", "key", "context"}, …]', someText);
+}
+
+/** Whether options say which rows. */
+export function namesColumns({ table, columns }: ColumnFlags): boolean {
+  return table !== undefined || columns !== undefined;
+}
+
+/** Where the database is. Throws `INVALID_SETTINGS` where nothing says so. */
+export function databaseOf({ databaseUrl }: ColumnFlags, { environment }: World): DatabaseAddress {
+  const url = databaseUrl ?? environment['DATABASE_URL'];
+  if (url !== undefined && url !== '') return { url };
+  if (PG_VARIABLES.some((name) => (environment[name] ?? '') !== '')) return {};
+  return wrongUsage('Which database? Set DATABASE_URL (or PGHOST, PGUSER, …), or name it with --database-url.');
+}
+
+/** The columns that the options name. Throws `INVALID_SETTINGS` for none, or a file that cannot be understood. */
+export async function columnsOf(flags: ColumnFlags, toContext?: string): Promise<readonly ColumnSpec[]> {
+  const { table, column, key, context, columns } = flags;
+  if (columns !== undefined) {
+    if ([table, column, key, context, toContext].some((flag) => flag !== undefined)) {
+      wrongUsage('--columns names a file with everything in it: give it alone, or --table and --column.');
+    }
+    return readColumns(columns);
+  }
+  if (table === undefined || column === undefined) {
+    return wrongUsage('Which rows? Name --table and --column, or a file with --columns.');
+  }
+  return [
+    {
+      table,
+      column,
+      ...(key === undefined ? {} : { key: key.split(',').map((name) => name.trim()) }),
+      ...(context === undefined ? {} : { context }),
+      ...(toContext === undefined ? {} : { toContext }),
+    },
+  ];
+}
+
+/** Reads the ring by which rows are opened. */
+export function ringOf({ client, secretId }: Session): Promise<RingKeys> {
+  return sourceOf(client, secretId).then((source) => RingKeys.open(source, secretId));
+}
+
+/** The census that a retire asks for, over the columns that its own options name. */
+export function censusOf(session: Session, flags: ColumnFlags, world: World): Census {
+  return async () => {
+    const specs = await columnsOf(flags);
+    const database = databaseOf(flags, world);
+    const counts = await shownCensus(database, specs, await ringOf(session), world);
+    const rowsByNumber = new Map<KeyNumber, number>();
+    for (const { numbered } of counts) {
+      for (const [number, rows] of Object.entries(numbered)) {
+        const key = toKeyNumber(Number(number));
+        rowsByNumber.set(key, (rowsByNumber.get(key) ?? 0) + rows);
+      }
+    }
+    return {
+      rowsByNumber,
+      rowsWithNumberZero: sum(counts.flatMap(({ unnumbered }) => Object.values(unnumbered))),
+      legacyRows: sum(counts.flatMap(({ legacy }) => Object.values(legacy))),
+      unattributableRows: sum(counts.map(({ unreadable }) => unreadable)),
+      isComplete: counts.every(({ unseen }) => unseen.length === 0),
+    };
+  };
+}
+
+async function readColumns(file: string): Promise<readonly ColumnSpec[]> {
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    return wrongUsage(`--columns ${file} cannot be read: ${error instanceof Error ? error.message : 'unknown error'}.`);
+  }
+  if (!Array.isArray(value) || value.length === 0)
+    return wrongUsage(`--columns ${file} must hold a JSON array of columns.`);
+  return value.map((entry: unknown, index) => columnIn(entry, `entry ${index + 1} of ${file}`));
+}
+
+const MEMBERS = ['table', 'column', 'key', 'context', 'toContext'];
+
+function columnIn(entry: unknown, where: string): ColumnSpec {
+  if (typeof entry !== 'object' || entry === null) return wrongUsage(`${where} is no object.`);
+  const unknown = Object.keys(entry).find((name) => !MEMBERS.includes(name));
+  // A misspelt context would be taken for none.
+  if (unknown !== undefined) return wrongUsage(`${where} has '${unknown}'; known are ${MEMBERS.join(', ')}.`);
+  const { table, column, key, context, toContext }: Partial<Record<string, unknown>> = { ...entry };
+  if (typeof table !== 'string' || typeof column !== 'string') return wrongUsage(`${where} needs table and column.`);
+  const names = typeof key === 'string' ? [key] : key;
+  if (names !== undefined && !(Array.isArray(names) && names.every((name) => typeof name === 'string'))) {
+    return wrongUsage(`${where}: key is a name or an array of names.`);
+  }
+  const from = template('context', context, where);
+  const to = template('toContext', toContext, where);
+  return {
+    table,
+    column,
+    ...(names === undefined ? {} : { key: names }),
+    ...(from === undefined ? {} : { context: from }),
+    ...(to === undefined ? {} : { toContext: to }),
+  };
+}
+
+function template(name: string, value: unknown, where: string): string | undefined {
+  return value === undefined || typeof value === 'string' ? value : wrongUsage(`${where}: ${name} is a text.`);
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
+}

@@ -1,0 +1,93 @@
+import type { RingKeys } from '../../postgres/all-keys.ts';
+import { census, type ColumnCensus } from '../../postgres/census.ts';
+import { columnName, type Column, type ColumnSpec } from '../../postgres/column.ts';
+import type { DatabaseAddress } from '../../postgres/database.ts';
+import type { JobTotals } from '../../postgres/job.ts';
+import type { Screen, World } from '../process-io.ts';
+import { grouped } from './census-screen.ts';
+
+/** What a line of progress shows. */
+export interface ShownProgress {
+  readonly column: Pick<Column, 'spec' | 'estimatedRows'>;
+  readonly totals: Pick<JobTotals, 'readRows'>;
+}
+
+/** Milliseconds between two redrawn lines of a terminal, and between two lines elsewhere. */
+const REDRAW = 200;
+const LINE = 10_000;
+
+/** Says how far a re-encryption or a census is: one line redrawn on a terminal, a plain line every ten seconds elsewhere. */
+export class ReencryptProgress {
+  readonly #screen: Screen;
+  readonly #now: () => number;
+  #saidAt: number;
+  #first: { readonly at: number; readonly rows: number; readonly name: string } | undefined;
+  #isDrawn = false;
+
+  /** `now`: milliseconds. */
+  constructor(screen: Screen, now: () => number) {
+    this.#screen = screen;
+    this.#now = now;
+    this.#saidAt = now();
+  }
+
+  readonly onBatch = (progress: ShownProgress): void => {
+    const now = this.#now();
+    const name = columnName(progress.column);
+    if (this.#first?.name !== name) this.#first = { at: now, rows: progress.totals.readRows, name };
+    if (now - this.#saidAt < (this.#screen.isTTY === true ? REDRAW : LINE)) return;
+    this.#saidAt = now;
+    const line = progressLine(progress, this.#first, now);
+    if (this.#screen.isTTY !== true) this.#screen.write(`${line}\n`);
+    else {
+      this.#isDrawn = true;
+      this.#screen.write(`\r\u001b[2K${line}`);
+    }
+  };
+
+  /** Takes the line off the terminal. */
+  end(): void {
+    if (this.#isDrawn) this.#screen.write('\r\u001b[2K');
+    this.#isDrawn = false;
+  }
+}
+
+/** `patients.notes: 120,000 of about 1,000,000 rows, 25,100 rows/s, about 36 s left`. All processes together. */
+export function progressLine(
+  { column, totals }: ShownProgress,
+  first: { readonly at: number; readonly rows: number },
+  now: number,
+): string {
+  const { readRows } = totals;
+  const { estimatedRows } = column;
+  const of = estimatedRows === undefined ? '' : ` of about ${grouped(Math.max(estimatedRows, readRows))}`;
+  const line = `${columnName(column)}: ${grouped(readRows)}${of} rows`;
+  const rate = (readRows - first.rows) / Math.max(0.001, (now - first.at) / 1000);
+  if (rate < 1) return line;
+  const left = estimatedRows === undefined ? undefined : Math.max(0, estimatedRows - readRows) / rate;
+  return `${line}, ${grouped(Math.round(rate))} rows/s${left === undefined ? '' : `, about ${duration(left)} left`}`;
+}
+
+function duration(seconds: number): string {
+  if (seconds < 100) return `${Math.ceil(seconds)} s`;
+  return seconds < 6000 ? `${Math.ceil(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+/** Counts as `census` does, and says meanwhile how far it is. */
+export async function shownCensus(
+  database: DatabaseAddress,
+  specs: readonly ColumnSpec[],
+  keys: RingKeys,
+  world: World,
+): Promise<readonly ColumnCensus[]> {
+  const progress = new ReencryptProgress(world.stderr, () => world.now().getTime());
+  try {
+    return await census(database, specs, keys, {
+      onBatch: (column, readRows) => {
+        progress.onBatch({ column, totals: { readRows } });
+      },
+    });
+  } finally {
+    progress.end();
+  }
+}
