@@ -10,7 +10,7 @@ const { out } = parseArgs({ options: { out: { type: 'string', default: 'dist' } 
 for (const folder of ['lambda', 'local', 'story', 'cli']) await rm(join(out, folder), { recursive: true, force: true });
 const [metafile] = await Promise.all([
   buildLambda(join(out, 'lambda')),
-  buildTool(join(out, 'local'), { local: 'src/local/main.ts', 'lambda-runner': 'src/local/lambda-runner.mjs' }),
+  buildTool(join(out, 'local'), { local: 'src/local/main.ts', 'lambda-runner': 'src/local/lambda/lambda-runner.mjs' }),
   buildTool(join(out, 'story'), { story: 'src/story/main.ts' }),
   buildTool(join(out, 'cli'), { 'pazpaz-keys': 'src/cli/main.ts' }),
 ]);

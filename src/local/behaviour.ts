@@ -1,5 +1,5 @@
 import type { JsonObject } from './json.ts';
-import type { Behaviour } from './state.ts';
+import type { Behaviour } from './service/state.ts';
 
 /** What the local service does where public records of the real one differ, unless it is told otherwise. */
 export const DEFAULT_BEHAVIOUR: Behaviour = {

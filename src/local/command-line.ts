@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { BEHAVIOURS, parseBehaviour } from './behaviour.ts';
-import type { Behaviour } from './state.ts';
-import { withoutMember } from './without-member.ts';
+import type { Behaviour } from './service/state.ts';
+import { withoutMember } from './service/without-member.ts';
 
 /** What `npm run local -- ...` was asked for. */
 export interface Settings {

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import { readCommandLine, type Settings } from './command-line.ts';
-import { bridgeAddress, hostForContainers, urlForContainers } from './container-address.ts';
+import { bridgeAddress, hostForContainers, urlForContainers } from './sam/container-address.ts';
 import { messageOf } from './error-message.ts';
-import { SECRET_NAME, secretToRotate, stepsByHand } from './mid-rotation.ts';
-import { FUNCTION_ID, SAM_ACCESS_KEY_ID, writeEnvironmentFile } from './sam-files.ts';
+import { SECRET_NAME, secretToRotate, stepsByHand } from './sam/mid-rotation.ts';
+import { FUNCTION_ID, SAM_ACCESS_KEY_ID, writeEnvironmentFile } from './sam/sam-files.ts';
 import { startLocalService, type LambdaChoice, type LocalService } from './start.ts';
 import { StateFileError } from './state-file.ts';
-import type { ServiceState } from './state.ts';
+import type { ServiceState } from './service/state.ts';
 
 /** Beside this file: the build puts the runner there, and the Lambda into the folder next door. */
 const RUNNER = fileURLToPath(new URL('./lambda-runner.mjs', import.meta.url));

@@ -1,5 +1,13 @@
 import { isJsonObject, type JsonObject } from './json.ts';
-import type { Rotation, RotationRules, Secret, SecretValue, SecretVersion, ServiceState, Tag } from './state.ts';
+import type {
+  Rotation,
+  RotationRules,
+  Secret,
+  SecretValue,
+  SecretVersion,
+  ServiceState,
+  Tag,
+} from './service/state.ts';
 
 /** What a state file holds besides its marks. */
 export interface SavedState {

@@ -1,9 +1,9 @@
-import { serve } from './http-server.ts';
-import { lambdaEndpoint } from './lambda-endpoint.ts';
-import type { Invoke } from './lambda-invocation.ts';
-import { lambdaProcess } from './lambda-process.ts';
+import { serve } from './http/http-server.ts';
+import { lambdaEndpoint } from './lambda/lambda-endpoint.ts';
+import type { Invoke } from './lambda/lambda-invocation.ts';
+import { lambdaProcess } from './lambda/lambda-process.ts';
 import type { SavedState } from './saved-state.ts';
-import { LocalSecretsManager, type ServiceOptions } from './service.ts';
+import { LocalSecretsManager, type ServiceOptions } from './local-secrets-manager.ts';
 import { StateFile } from './state-file.ts';
 
 /** How the rotation Lambda is run: one of these. */

@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import { numberingLabel, type KeyNumber } from '../format/key-number.ts';
 import { ringState } from '../format/ring-labels.ts';
-import type { RotationRecord } from '../local/rotation-history.ts';
+import type { RotationRecord } from '../local/lambda/rotation-history.ts';
 import { startLocalService, type LambdaChoice, type LocalService } from '../local/start.ts';
 import { readRecords, writeRecord, type Reading, type SecretAccess } from './application.ts';
 import type { PatientRecord } from './patient-record.ts';

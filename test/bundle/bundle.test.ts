@@ -13,7 +13,7 @@ import {
 
 jest.setTimeout(60_000);
 
-const RUNNER = 'src/local/lambda-runner.mjs';
+const RUNNER = 'src/local/lambda/lambda-runner.mjs';
 const SECRET = 'pazpaz/encryption-key-v1';
 const KEY = 'MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
 const PENDING_KEY = 'QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=';

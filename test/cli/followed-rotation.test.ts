@@ -71,7 +71,7 @@ describe('rotate --wait beside the built function', () => {
       notices: false,
       lambda: {
         bundle: join(folder.path, 'lambda/handler.js'),
-        runner: 'src/local/lambda-runner.mjs',
+        runner: 'src/local/lambda/lambda-runner.mjs',
         log: (line) => printed.push(line),
       },
     });

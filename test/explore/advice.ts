@@ -1,6 +1,6 @@
 import type { Note } from '../../src/cli/ring/notes.ts';
-import { beginScheduledRotation, rotationSucceeded } from '../../src/local/rotation-state.ts';
-import type { Behaviour, Secret, ServiceState } from '../../src/local/state.ts';
+import { beginScheduledRotation, rotationSucceeded } from '../../src/local/service/rotation-state.ts';
+import type { Behaviour, Secret, ServiceState } from '../../src/local/service/state.ts';
 import { STEPS } from '../../src/steps/rotation-request.ts';
 import { checkEnd, observe, type Cause } from './monitor.ts';
 import type { Product } from './product.ts';

@@ -1,4 +1,4 @@
-import type { Behaviour, ServiceState } from '../../src/local/state.ts';
+import type { Behaviour, ServiceState } from '../../src/local/service/state.ts';
 import type { Call } from './program.ts';
 import { callService, type Answered } from './service-calls.ts';
 import { contextOf, nameOfSecret, secretOf } from './world.ts';

@@ -1,4 +1,4 @@
-import type { OperationName } from '../../src/local/perform.ts';
+import type { OperationName } from '../../src/local/service/perform.ts';
 import { keyText } from './letters.ts';
 import { SECRET_ARN } from './program.ts';
 import { secretOf, type HandMade, type Operation, type World } from './world.ts';

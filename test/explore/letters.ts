@@ -1,4 +1,4 @@
-import type { Secret } from '../../src/local/state.ts';
+import type { Secret } from '../../src/local/service/state.ts';
 
 /** The key of a letter, spelled as the guide does. */
 export function keyText(letter: string): string {

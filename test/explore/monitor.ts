@@ -1,4 +1,4 @@
-import type { Secret } from '../../src/local/state.ts';
+import type { Secret } from '../../src/local/service/state.ts';
 import { checkComeback, checkNewNumber, checkRetirement, forgottenBy } from './retirement-monitor.ts';
 import { everyLabel, numberOf, sorted, valueOf, Violation, withLabel } from './seen-secret.ts';
 

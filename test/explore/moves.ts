@@ -3,9 +3,9 @@ import {
   isAbandoned,
   rotationSucceeded,
   testSucceeded,
-} from '../../src/local/rotation-state.ts';
-import type { Behaviour, CallContext, ServiceState } from '../../src/local/state.ts';
-import { unfinishedVersion } from '../../src/local/version-stages.ts';
+} from '../../src/local/service/rotation-state.ts';
+import type { Behaviour, CallContext, ServiceState } from '../../src/local/service/state.ts';
+import { unfinishedVersion } from '../../src/local/service/version-stages.ts';
 import { STEPS, type Step } from '../../src/steps/rotation-request.ts';
 import { Answers } from './answers.ts';
 import { handMade, isHandMade } from './hand-made.ts';

@@ -9,8 +9,8 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import { operatorSecrets } from '../../src/cli/aws/operator-secrets.ts';
 import type { OperatorSecrets } from '../../src/cli/aws/operator.ts';
-import type { LocalSecretsManager } from '../../src/local/service.ts';
-import type { Behaviour } from '../../src/local/state.ts';
+import type { LocalSecretsManager } from '../../src/local/local-secrets-manager.ts';
+import type { Behaviour } from '../../src/local/service/state.ts';
 import { handMade, isHandMade } from './hand-made.ts';
 import { LiveProgram } from './live-program.ts';
 import { type Move } from './moves.ts';

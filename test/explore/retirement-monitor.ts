@@ -1,4 +1,4 @@
-import type { Secret } from '../../src/local/state.ts';
+import type { Secret } from '../../src/local/service/state.ts';
 import { everyLabel, numberOf, Violation } from './seen-secret.ts';
 
 const AWS_LABEL = /^AWS(CURRENT|PREVIOUS|PENDING)$/;

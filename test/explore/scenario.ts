@@ -1,4 +1,4 @@
-import type { Behaviour, Secret, SecretVersion } from '../../src/local/state.ts';
+import type { Behaviour, Secret, SecretVersion } from '../../src/local/service/state.ts';
 import { Advice } from './advice.ts';
 import { keyText, spelled, versionIdOf } from './letters.ts';
 import { checkEnd, firstMemory } from './monitor.ts';

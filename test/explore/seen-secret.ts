@@ -1,4 +1,4 @@
-import type { Secret } from '../../src/local/state.ts';
+import type { Secret } from '../../src/local/service/state.ts';
 
 /** An invariant is broken. */
 export class Violation extends Error {}

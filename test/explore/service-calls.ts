@@ -1,6 +1,6 @@
-import { perform, type OperationName } from '../../src/local/perform.ts';
-import { ServiceError } from '../../src/local/service-error.ts';
-import type { CallContext, ServiceState } from '../../src/local/state.ts';
+import { perform, type OperationName } from '../../src/local/service/perform.ts';
+import { ServiceError } from '../../src/local/service/service-error.ts';
+import type { CallContext, ServiceState } from '../../src/local/service/state.ts';
 import type { Call, Output, Reply } from './program.ts';
 
 const OPERATION = {

@@ -1,4 +1,4 @@
-import type { Behaviour, CallContext, Secret, ServiceState } from '../../src/local/state.ts';
+import type { Behaviour, CallContext, Secret, ServiceState } from '../../src/local/service/state.ts';
 import type { Step } from '../../src/steps/rotation-request.ts';
 import type { History } from './history.ts';
 import type { Memory } from './monitor.ts';

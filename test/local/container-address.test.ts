@@ -1,4 +1,4 @@
-import { hostForContainers, urlForContainers } from '../../src/local/container-address.ts';
+import { hostForContainers, urlForContainers } from '../../src/local/sam/container-address.ts';
 
 describe('where Docker runs on this machine', () => {
   test('the service listens on its network alone, and containers find it there', () => {

@@ -1,6 +1,6 @@
 import awsCronParser from 'aws-cron-parser';
 import fc from 'fast-check';
-import { nextOccurrence, parseCron } from '../../src/local/cron.ts';
+import { nextOccurrence, parseCron } from '../../src/local/service/cron.ts';
 
 /** The next dates from a moment on. */
 function dates(expression: string, after: string, count = 3): string[] {

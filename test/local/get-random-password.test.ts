@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import { perform } from '../../src/local/perform.ts';
+import { perform } from '../../src/local/service/perform.ts';
 import { StateMachine } from './state-machine.ts';
 
 const machine = new StateMachine();

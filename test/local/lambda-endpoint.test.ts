@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
-import { lambdaEndpoint } from '../../src/local/lambda-endpoint.ts';
+import { lambdaEndpoint } from '../../src/local/lambda/lambda-endpoint.ts';
 
 interface Seen {
   readonly path: string | undefined;

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { LambdaError, type Invocation } from '../../src/local/lambda-invocation.ts';
-import { lambdaProcess, type LambdaProcessOptions } from '../../src/local/lambda-process.ts';
+import { LambdaError, type Invocation } from '../../src/local/lambda/lambda-invocation.ts';
+import { lambdaProcess, type LambdaProcessOptions } from '../../src/local/lambda/lambda-process.ts';
 
-const RUNNER = join(__dirname, '../../src/local/lambda-runner.mjs');
+const RUNNER = join(__dirname, '../../src/local/lambda/lambda-runner.mjs');
 const BUNDLE = join(__dirname, 'fixtures/obedient-lambda.mjs');
 const YEAR = 365 * 86_400_000;
 

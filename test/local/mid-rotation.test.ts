@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { secretToRotate, stepsByHand } from '../../src/local/mid-rotation.ts';
-import { LocalSecretsManager } from '../../src/local/service.ts';
+import { secretToRotate, stepsByHand } from '../../src/local/sam/mid-rotation.ts';
+import { LocalSecretsManager } from '../../src/local/local-secrets-manager.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const TOKEN = '11111111-1111-4111-8111-111111111111';

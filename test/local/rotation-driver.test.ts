@@ -4,7 +4,7 @@ import {
   DescribeSecretCommand,
   RotateSecretCommand,
 } from '@aws-sdk/client-secrets-manager';
-import { LocalSecretsManager } from '../../src/local/service.ts';
+import { LocalSecretsManager } from '../../src/local/local-secrets-manager.ts';
 import type { StartOptions } from '../../src/local/start.ts';
 import { startService, stopServices, type RunningService } from './running-service.ts';
 import { LAMBDA_ARN, SimpleLambda } from './simple-lambda.ts';

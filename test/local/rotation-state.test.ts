@@ -7,7 +7,7 @@ import {
   rotationSucceeded,
   testFailed,
   testSucceeded,
-} from '../../src/local/rotation-state.ts';
+} from '../../src/local/service/rotation-state.ts';
 import { DAY, StateMachine, START, token } from './state-machine.ts';
 
 const MIDNIGHT = Date.UTC(2025, 0, 15);

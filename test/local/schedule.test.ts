@@ -1,6 +1,11 @@
 import fc from 'fast-check';
-import { checkRules, daysBetweenRotations, nextRotationDate, windowOpeningAt } from '../../src/local/schedule.ts';
-import type { RotationRules } from '../../src/local/state.ts';
+import {
+  checkRules,
+  daysBetweenRotations,
+  nextRotationDate,
+  windowOpeningAt,
+} from '../../src/local/service/schedule.ts';
+import type { RotationRules } from '../../src/local/service/state.ts';
 import { DAY, HOUR } from './state-machine.ts';
 
 function next(rules: RotationRules, now: string, last?: string): string | undefined {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { LAMBDA_ACCESS_KEY_ID } from '../../src/local/caller.ts';
 import { isJsonObject, stringMember } from '../../src/local/json.ts';
-import type { Invocation } from '../../src/local/lambda-invocation.ts';
-import type { LocalSecretsManager } from '../../src/local/service.ts';
+import type { Invocation } from '../../src/local/lambda/lambda-invocation.ts';
+import type { LocalSecretsManager } from '../../src/local/local-secrets-manager.ts';
 
 export const LAMBDA_ARN = 'arn:aws:lambda:us-east-1:123456789012:function:rotate';
 

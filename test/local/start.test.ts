@@ -66,7 +66,7 @@ test('a Lambda in a process of its own is given every event of a rotation', asyn
     tries: 1,
     lambda: {
       bundle: join(__dirname, 'fixtures/obedient-lambda.mjs'),
-      runner: join(__dirname, '../../src/local/lambda-runner.mjs'),
+      runner: join(__dirname, '../../src/local/lambda/lambda-runner.mjs'),
       environment: { FIXTURE_LOGS: 'yes' },
       log: (line) => lines.push(line),
     },

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StateFile, StateFileError } from '../../src/local/state-file.ts';
-import type { ServiceState } from '../../src/local/state.ts';
+import type { ServiceState } from '../../src/local/service/state.ts';
 
 let folder = '';
 beforeEach(async () => {

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
-import type { OperationName } from '../../src/local/perform.ts';
+import type { OperationName } from '../../src/local/service/perform.ts';
 import {
   beginScheduledRotation,
   rotationGivenUp,
   rotationSucceeded,
   testSucceeded,
-} from '../../src/local/rotation-state.ts';
-import { ServiceError } from '../../src/local/service-error.ts';
-import type { Behaviour } from '../../src/local/state.ts';
+} from '../../src/local/service/rotation-state.ts';
+import { ServiceError } from '../../src/local/service/service-error.ts';
+import type { Behaviour } from '../../src/local/service/state.ts';
 import { HOUR, LAMBDA, StateMachine, token } from './state-machine.ts';
 
 const LABELS = ['AWSCURRENT', 'AWSPREVIOUS', 'AWSPENDING', 'key-v1', 'key-v2', 'x'];

@@ -1,6 +1,6 @@
 import { Clock } from '../../src/local/clock.ts';
-import { Timekeeper } from '../../src/local/timekeeper.ts';
-import type { ServiceState } from '../../src/local/state.ts';
+import { Timekeeper } from '../../src/local/scheduler.ts';
+import type { ServiceState } from '../../src/local/service/state.ts';
 
 const HOUR = 3_600_000;
 const START = Date.UTC(2026, 0, 1);

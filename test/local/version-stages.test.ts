@@ -1,4 +1,4 @@
-import type { SecretVersion } from '../../src/local/state.ts';
+import type { SecretVersion } from '../../src/local/service/state.ts';
 import {
   detachLabel,
   holderOf,
@@ -8,7 +8,7 @@ import {
   settle,
   unfinishedVersion,
   type Versions,
-} from '../../src/local/version-stages.ts';
+} from '../../src/local/service/version-stages.ts';
 
 /** `{ a: 'AWSCURRENT x' }` as versions. */
 function versions(labels: Readonly<Record<string, string>>): Versions {

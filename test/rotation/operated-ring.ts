@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { CommandDependencies } from '../../src/cli/aws/operator.ts';
-import type { OperationName } from '../../src/local/perform.ts';
+import type { OperationName } from '../../src/local/service/perform.ts';
 import {
   beginScheduledRotation,
   rotationGivenUp,
   rotationSucceeded,
   testFailed,
   testSucceeded,
-} from '../../src/local/rotation-state.ts';
-import type { Behaviour, Secret } from '../../src/local/state.ts';
+} from '../../src/local/service/rotation-state.ts';
+import type { Behaviour, Secret } from '../../src/local/service/state.ts';
 import { decryptField, encryptField } from '../../src/format/field.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { numberingLabel, type KeyNumber } from '../../src/format/key-number.ts';

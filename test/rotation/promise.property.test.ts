@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Behaviour } from '../../src/local/state.ts';
+import type { Behaviour } from '../../src/local/service/state.ts';
 import type { Product } from '../explore/product.ts';
 import { buildMutant } from '../explore/mutant.ts';
 import { MUTANTS } from '../explore/mutants.ts';

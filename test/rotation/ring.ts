@@ -9,9 +9,9 @@ import {
 import { createHash, randomBytes } from 'node:crypto';
 import { LAMBDA_ACCESS_KEY_ID } from '../../src/local/caller.ts';
 import type { LoggedCall } from '../../src/local/call-log.ts';
-import type { Invocation } from '../../src/local/lambda-invocation.ts';
-import type { RotationRecord } from '../../src/local/rotation-history.ts';
-import type { Secret } from '../../src/local/state.ts';
+import type { Invocation } from '../../src/local/lambda/lambda-invocation.ts';
+import type { RotationRecord } from '../../src/local/lambda/rotation-history.ts';
+import type { Secret } from '../../src/local/service/state.ts';
 import type { SecretsManager } from '../../src/secret/dependencies.ts';
 import { handle, type HandlerDependencies } from '../../src/steps/handle.ts';
 import type { LogEvent, LogFields } from '../../src/secret/log-events.ts';

@@ -9,7 +9,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { isJsonObject } from '../../src/local/json.ts';
-import type { Invocation } from '../../src/local/lambda-invocation.ts';
+import type { Invocation } from '../../src/local/lambda/lambda-invocation.ts';
 import { STEPS } from '../../src/steps/rotation-request.ts';
 import { buildInto, emptyFolder } from '../bundle/built-lambda.ts';
 import { startService, stopServices, type RunningService } from '../local/running-service.ts';

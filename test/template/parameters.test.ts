@@ -1,4 +1,4 @@
-import { checkRules } from '../../src/local/schedule.ts';
+import { checkRules } from '../../src/local/service/schedule.ts';
 import { REPLICAS, TAKE_OVER } from './deployments.ts';
 import { at, list, object, text } from './json.ts';
 import { refusals } from './parameters.ts';

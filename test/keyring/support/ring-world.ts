@@ -5,8 +5,8 @@ import { KeyRing } from '../../../src/keyring/key-ring.ts';
 import type { KeyRingOptions } from '../../../src/keyring/options.ts';
 import type { SecretSource } from '../../../src/keyring/secret-source.ts';
 import type { AwsSettings } from '../../../src/keyring/settings.ts';
-import { LocalSecretsManager } from '../../../src/local/service.ts';
-import { ServiceError } from '../../../src/local/service-error.ts';
+import { LocalSecretsManager } from '../../../src/local/local-secrets-manager.ts';
+import { ServiceError } from '../../../src/local/service/service-error.ts';
 import { ManualClock } from './manual-clock.ts';
 
 export const SECRET = 'pazpaz/encryption-key-v1';

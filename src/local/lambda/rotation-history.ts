@@ -1,4 +1,4 @@
-import type { RotationUnderWay } from './state.ts';
+import type { RotationUnderWay } from '../service/state.ts';
 import type { RotationStep } from './lambda-invocation.ts';
 
 /** One rotation, or one test run, as the driver carried it out. Nothing in it is secret but what a Lambda's error says. */

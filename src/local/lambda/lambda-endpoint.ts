@@ -1,6 +1,6 @@
-import { messageOf } from './error-message.ts';
+import { messageOf } from '../error-message.ts';
 import { functionName, LambdaError, type Invocation, type Invoke } from './lambda-invocation.ts';
-import { isJsonObject, stringMember } from './json.ts';
+import { isJsonObject, stringMember } from '../json.ts';
 
 export interface LambdaEndpointOptions {
   /** Where the Lambda Invoke API listens, such as the address that `sam local start-lambda` prints. */

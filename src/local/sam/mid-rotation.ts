@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { isJsonObject, stringMember } from './json.ts';
-import type { Invoke } from './lambda-invocation.ts';
+import { isJsonObject, stringMember } from '../json.ts';
+import type { Invoke } from '../lambda/lambda-invocation.ts';
 import { writeStepEvents } from './sam-files.ts';
-import type { SavedState } from './saved-state.ts';
-import type { ServiceState } from './state.ts';
-import { CURRENT, hasLabel, PENDING } from './version-stages.ts';
+import type { SavedState } from '../saved-state.ts';
+import type { ServiceState } from '../service/state.ts';
+import { CURRENT, hasLabel, PENDING } from '../service/version-stages.ts';
 
 /** The setup guide's name and example key. */
 export const SECRET_NAME = 'pazpaz/encryption-key-v1';

@@ -1,10 +1,10 @@
-import { parseBehaviour } from './behaviour.ts';
-import { durationInMilliseconds, isoDate } from './clock.ts';
-import { parseFault } from './faults.ts';
-import { isJsonObject, stringMember, type JsonObject } from './json.ts';
-import { LambdaError } from './lambda-invocation.ts';
-import type { LocalSecretsManager } from './service.ts';
-import type { Secret } from './state.ts';
+import { parseBehaviour } from '../behaviour.ts';
+import { durationInMilliseconds, isoDate } from '../clock.ts';
+import { parseFault } from '../faults.ts';
+import { isJsonObject, stringMember, type JsonObject } from '../json.ts';
+import { LambdaError } from '../lambda/lambda-invocation.ts';
+import type { LocalSecretsManager } from '../local-secrets-manager.ts';
+import type { Secret } from '../service/state.ts';
 
 /** Where the control path begins: no path of the real service does. */
 export const CONTROL_PREFIX = '/_local/';

@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { AWS_JSON, errorBody, NotAwsJson, readHeaders, readInput } from './aws-json.ts';
 import { control, CONTROL_PREFIX } from './control.ts';
-import { messageOf, nameOf } from './error-message.ts';
-import type { JsonObject } from './json.ts';
-import { ConnectionDropped } from './misfortune.ts';
+import { messageOf, nameOf } from '../error-message.ts';
+import type { JsonObject } from '../json.ts';
+import { ConnectionDropped } from '../faults.ts';
 import { BodyTooLarge, readBody } from './request-body.ts';
-import { ServiceError } from './service-error.ts';
-import type { LocalSecretsManager } from './service.ts';
+import { ServiceError } from '../service/service-error.ts';
+import type { LocalSecretsManager } from '../local-secrets-manager.ts';
 
 export interface HttpServer {
   /** Where a client on this machine reaches it. */

@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts';
-import { nextDueMoment, type DueMoment } from './due-moments.ts';
-import type { ServiceState } from './state.ts';
+import { nextDueMoment, type DueMoment } from './service/due-moments.ts';
+import type { ServiceState } from './service/state.ts';
 
 export interface TimekeeperDependencies {
   readonly clock: Clock;

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { callerFromAuthorization, type Caller } from './caller.ts';
-import { isJsonObject, type JsonObject } from './json.ts';
-import { ServiceError } from './service-error.ts';
+import { callerFromAuthorization, type Caller } from '../caller.ts';
+import { isJsonObject, type JsonObject } from '../json.ts';
+import { ServiceError } from '../service/service-error.ts';
 
 /** The one media type of the protocol ("AWS JSON 1.1 protocol", Smithy). */
 export const AWS_JSON = 'application/x-amz-json-1.1';

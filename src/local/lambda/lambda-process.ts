@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { LAMBDA_ACCESS_KEY_ID } from './caller.ts';
-import { isJsonObject, stringMember } from './json.ts';
+import { LAMBDA_ACCESS_KEY_ID } from '../caller.ts';
+import { isJsonObject, stringMember } from '../json.ts';
 import { functionName, LambdaError, type Invocation, type Invoke } from './lambda-invocation.ts';
 
 export interface LambdaProcessOptions {

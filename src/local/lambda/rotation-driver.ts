@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { messageOf, nameOf } from './error-message.ts';
-import type { CallContext, RotationUnderWay, ServiceState } from './state.ts';
+import { messageOf, nameOf } from '../error-message.ts';
+import type { CallContext, RotationUnderWay, ServiceState } from '../service/state.ts';
 import {
   isAbandoned,
   recordAttempt,
@@ -9,7 +9,7 @@ import {
   rotationSucceeded,
   testFailed,
   testSucceeded,
-} from './rotation-state.ts';
+} from '../service/rotation-state.ts';
 import {
   LambdaError,
   ROTATION_STEPS,

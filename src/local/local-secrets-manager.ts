@@ -2,24 +2,24 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { DEFAULT_BEHAVIOUR } from './behaviour.ts';
 import { CallLog } from './call-log.ts';
 import { IN_PROCESS_CALLER, LAMBDA_ACCESS_KEY_ID, type Caller } from './caller.ts';
-import { changeNotice, NOTICED_OPERATIONS, scheduledEvent } from './change-notice.ts';
+import { changeNotice, NOTICED_OPERATIONS, scheduledEvent } from './lambda/cloudtrail-event.ts';
 import { Clock } from './clock.ts';
-import type { DueMoment } from './due-moments.ts';
+import type { DueMoment } from './service/due-moments.ts';
 import { messageOf } from './error-message.ts';
 import { Faults, type FaultTarget } from './faults.ts';
 import { isJsonObject, stringMember, type JsonObject } from './json.ts';
-import { LambdaError, type Invoke } from './lambda-invocation.ts';
-import { notSeenYet, suffer } from './misfortune.ts';
-import { NoticeDelivery } from './notice-delivery.ts';
-import { isOperationName, perform, type OperationName } from './perform.ts';
-import { RotationDriver } from './rotation-driver.ts';
-import { RotationHistory } from './rotation-history.ts';
-import { beginScheduledRotation } from './rotation-state.ts';
+import { LambdaError, type Invoke } from './lambda/lambda-invocation.ts';
+import { notSeenYet, suffer } from './faults.ts';
+import { NoticeDelivery } from './lambda/event-delivery.ts';
+import { isOperationName, perform, type OperationName } from './service/perform.ts';
+import { RotationDriver } from './lambda/rotation-driver.ts';
+import { RotationHistory } from './lambda/rotation-history.ts';
+import { beginScheduledRotation } from './service/rotation-state.ts';
 import type { SavedState } from './saved-state.ts';
-import { lookUp, withoutSecretOf } from './secrets.ts';
-import { ServiceError } from './service-error.ts';
-import type { Behaviour, CallContext, Secret, ServiceState } from './state.ts';
-import { Timekeeper } from './timekeeper.ts';
+import { lookUp, withoutSecretOf } from './service/secrets.ts';
+import { ServiceError } from './service/service-error.ts';
+import type { Behaviour, CallContext, Secret, ServiceState } from './service/state.ts';
+import { Timekeeper } from './scheduler.ts';
 
 export interface ServiceOptions {
   /** Default `us-east-1`. */

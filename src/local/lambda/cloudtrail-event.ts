@@ -1,5 +1,5 @@
-import type { Caller } from './caller.ts';
-import type { JsonObject } from './json.ts';
+import type { Caller } from '../caller.ts';
+import type { JsonObject } from '../json.ts';
 
 /** The operations by which a key may change by hand; the stack's EventBridge rule names the same. */
 export const NOTICED_OPERATIONS: ReadonlySet<string> = new Set([
