@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { buildInto, copyAlone, emptyFolder, runStep } from './built-lambda.ts';
-import { startService, stopServices } from '../local/running-service.ts';
+import { buildInto, copyAlone, emptyFolder, runStep } from './support/built-lambda.ts';
+import { startService, stopServices } from '../local/support/running-service.ts';
 import {
   CreateSecretCommand,
   DescribeSecretCommand,

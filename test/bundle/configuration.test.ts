@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { buildInto, buildUntrimmed, copyAlone, emptyFolder, runStep, type Outcome } from './built-lambda.ts';
+import { buildInto, buildUntrimmed, copyAlone, emptyFolder, runStep, type Outcome } from './support/built-lambda.ts';
 
 jest.setTimeout(60_000);
 

@@ -1,12 +1,12 @@
 import { runAdopt } from '../../src/cli/commands/adopt.ts';
 import { runPut } from '../../src/cli/commands/put.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
-import { stopServices } from '../local/running-service.ts';
-import { HOUR } from '../local/state-machine.ts';
-import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';
-import { Rows } from '../rotation/rows.ts';
-import { counting, numbers, operatorOf, valueOf } from './operator.ts';
-import { refusesUntouched } from './refusal.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { HOUR } from '../local/support/state-machine.ts';
+import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { Rows } from '../support/rows.ts';
+import { counting, numbers, operatorOf, valueOf } from './support/operator.ts';
+import { refusesUntouched } from './support/refusal.ts';
 
 afterEach(stopServices);
 

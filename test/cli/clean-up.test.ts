@@ -2,9 +2,9 @@ import { TagResourceCommand } from '@aws-sdk/client-secrets-manager';
 import { runAdopt } from '../../src/cli/commands/adopt.ts';
 import { runCleanUp } from '../../src/cli/ring/clean-up.ts';
 import type { OperatorSecrets } from '../../src/cli/aws/operator.ts';
-import { stopServices } from '../local/running-service.ts';
-import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
-import { operatorOf } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../support/ring.ts';
+import { operatorOf } from './support/operator.ts';
 
 afterEach(stopServices);
 

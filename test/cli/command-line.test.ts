@@ -1,11 +1,11 @@
 import { TagResourceCommand } from '@aws-sdk/client-secrets-manager';
 import { readFile } from 'node:fs/promises';
 import { DESCRIBED_COMMANDS } from '../../src/cli/json/schema.ts';
-import { stopServices } from '../local/running-service.ts';
-import { HOUR } from '../local/state-machine.ts';
-import { current, keyOf, previous, ringWith, SECRET } from '../rotation/ring.ts';
-import { asDescribed } from './described.ts';
-import { counting, giveCredentials, pazpazKeys } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { HOUR } from '../local/support/state-machine.ts';
+import { current, keyOf, previous, ringWith, SECRET } from '../support/ring.ts';
+import { asDescribed } from './support/described.ts';
+import { counting, giveCredentials, pazpazKeys } from './support/operator.ts';
 
 // The SDK tries a throttled call again, after a pause.
 jest.setTimeout(30_000);

@@ -4,11 +4,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { buildInto } from '../bundle/built-lambda.ts';
-import { startService, stopServices } from '../local/running-service.ts';
-import { current, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
-import { openFrontDoor, type FrontDoor } from './front-door.ts';
-import { endpointOf, type Ran } from './operator.ts';
+import { buildInto } from '../bundle/support/built-lambda.ts';
+import { startService, stopServices } from '../local/support/running-service.ts';
+import { current, ringWith, SECRET, type TestRing } from '../support/ring.ts';
+import { openFrontDoor, type FrontDoor } from './support/regional-proxy.ts';
+import { endpointOf, type Ran } from './support/operator.ts';
 
 /* The built tool, in a process of its own: what it takes from its options, from variables and from AWS's own files. */
 

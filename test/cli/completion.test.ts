@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { stopServices } from '../local/running-service.ts';
-import { current, ringWith } from '../rotation/ring.ts';
-import { pazpazKeys } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, ringWith } from '../support/ring.ts';
+import { pazpazKeys } from './support/operator.ts';
 
 afterEach(stopServices);
 

@@ -1,9 +1,9 @@
 import { encryptField } from '../../src/format/field.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { stopServices } from '../local/running-service.ts';
-import { current, keyOf, previous, ringWith } from '../rotation/ring.ts';
-import { giveCredentials, pazpazKeys, type Surroundings } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, keyOf, previous, ringWith } from '../support/ring.ts';
+import { giveCredentials, pazpazKeys, type Surroundings } from './support/operator.ts';
 
 // The SDK tries a throttled call again, after a pause.
 jest.setTimeout(30_000);

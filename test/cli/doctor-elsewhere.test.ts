@@ -8,13 +8,13 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import { mockClient } from 'aws-sdk-client-mock';
 import type { CheckReport } from '../../src/cli/doctor/check.ts';
-import { startService, stopServices } from '../local/running-service.ts';
-import { LAMBDA_ARN } from '../local/simple-lambda.ts';
-import { token } from '../local/state-machine.ts';
-import { keyOf, SECRET, type TestRing } from '../rotation/ring.ts';
-import { found, healthyRing } from './examined.ts';
-import { openFrontDoor, type FrontDoor } from './front-door.ts';
-import { endpointOf, giveCredentials, operatorOf, pazpazKeys, type Surroundings } from './operator.ts';
+import { startService, stopServices } from '../local/support/running-service.ts';
+import { LAMBDA_ARN } from '../local/support/simple-lambda.ts';
+import { token } from '../local/support/state-machine.ts';
+import { keyOf, SECRET, type TestRing } from '../support/ring.ts';
+import { found, healthyRing } from './support/examined.ts';
+import { openFrontDoor, type FrontDoor } from './support/regional-proxy.ts';
+import { endpointOf, giveCredentials, operatorOf, pazpazKeys, type Surroundings } from './support/operator.ts';
 
 /* The command as it is, over HTTP to Secrets Manager; what it asks of KMS and Lambda ends at the SDK. */
 

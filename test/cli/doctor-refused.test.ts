@@ -1,7 +1,7 @@
-import { stopServices } from '../local/running-service.ts';
-import { current, previous, ringWith } from '../rotation/ring.ts';
-import { checkOf, found, healthyRing } from './examined.ts';
-import { giveCredentials, pazpazKeys } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, previous, ringWith } from '../support/ring.ts';
+import { checkOf, found, healthyRing } from './support/examined.ts';
+import { giveCredentials, pazpazKeys } from './support/operator.ts';
 
 // The SDK tries a throttled call again, after a pause.
 jest.setTimeout(30_000);

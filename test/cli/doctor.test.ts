@@ -3,12 +3,12 @@ import { runAdopt } from '../../src/cli/commands/adopt.ts';
 import { runCleanUp } from '../../src/cli/ring/clean-up.ts';
 import { runPutNotCurrent } from '../../src/cli/commands/put.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
-import { stopServices } from '../local/running-service.ts';
-import { LAMBDA_ARN } from '../local/simple-lambda.ts';
-import { DAY, HOUR } from '../local/state-machine.ts';
-import { current, holding, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
-import { checkOf, examined, found, healthyRing } from './examined.ts';
-import { counting, giveCredentials, numbers, operatorOf, pazpazKeys, valueOf } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { LAMBDA_ARN } from '../local/support/simple-lambda.ts';
+import { DAY, HOUR } from '../local/support/state-machine.ts';
+import { current, holding, keyOf, previous, ringWith, SECRET, type TestRing } from '../support/ring.ts';
+import { checkOf, examined, found, healthyRing } from './support/examined.ts';
+import { counting, giveCredentials, numbers, operatorOf, pazpazKeys, valueOf } from './support/operator.ts';
 
 beforeAll(giveCredentials);
 afterEach(stopServices);

@@ -10,11 +10,11 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { run } from '../../src/cli/run.ts';
-import { buildInto, emptyFolder } from '../bundle/built-lambda.ts';
-import { startService, stopServices, type RunningService } from '../local/running-service.ts';
-import { LAMBDA_ARN } from '../local/simple-lambda.ts';
-import { current, keyOf, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
-import { giveCredentials, pazpazKeys, type Ran } from './operator.ts';
+import { buildInto, emptyFolder } from '../bundle/support/built-lambda.ts';
+import { startService, stopServices, type RunningService } from '../local/support/running-service.ts';
+import { LAMBDA_ARN } from '../local/support/simple-lambda.ts';
+import { current, keyOf, ringWith, SECRET, type TestRing } from '../support/ring.ts';
+import { giveCredentials, pazpazKeys, type Ran } from './support/operator.ts';
 
 /*
  * `rotate --wait` with the log of the function. What the built function prints is the log where its format matters;

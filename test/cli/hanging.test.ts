@@ -1,6 +1,6 @@
-import { stopServices } from '../local/running-service.ts';
-import { current, ringWith } from '../rotation/ring.ts';
-import { giveCredentials, pazpazKeys } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, ringWith } from '../support/ring.ts';
+import { giveCredentials, pazpazKeys } from './support/operator.ts';
 
 beforeAll(giveCredentials);
 afterEach(stopServices);

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { encryptField } from '../../src/format/field.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { startPostgres, type Postgres } from '../postgres/support/postgres.ts';
-import { stopServices } from '../local/running-service.ts';
-import { HOUR } from '../local/state-machine.ts';
-import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';
-import { giveCredentials, pazpazKeys, type Ran } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { HOUR } from '../local/support/state-machine.ts';
+import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { giveCredentials, pazpazKeys, type Ran } from './support/operator.ts';
 
 /* Every example of every help text, run as it stands there: whoever pastes it must get what the help promises. */
 

@@ -1,10 +1,10 @@
 import Ajv from 'ajv';
 import { DESCRIBED_COMMANDS, jsonSchema } from '../../src/cli/json/schema.ts';
-import { stopServices } from '../local/running-service.ts';
-import { HOUR } from '../local/state-machine.ts';
-import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';
-import { asDescribed } from './described.ts';
-import { counting, giveCredentials, pazpazKeys } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { HOUR } from '../local/support/state-machine.ts';
+import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { asDescribed } from './support/described.ts';
+import { counting, giveCredentials, pazpazKeys } from './support/operator.ts';
 
 beforeAll(giveCredentials);
 afterEach(stopServices);

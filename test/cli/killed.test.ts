@@ -10,11 +10,11 @@ import { runRotate } from '../../src/cli/commands/rotate.ts';
 import { runStatus } from '../../src/cli/commands/status.ts';
 import { isKeyRotationError } from '../../src/format/error.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { stopServices } from '../local/running-service.ts';
-import { HOUR, token } from '../local/state-machine.ts';
-import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';
-import { Rows } from '../rotation/rows.ts';
-import { counting, numbers, operatorOf, valueOf } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { HOUR, token } from '../local/support/state-machine.ts';
+import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { Rows } from '../support/rows.ts';
+import { counting, numbers, operatorOf, valueOf } from './support/operator.ts';
 
 jest.setTimeout(120_000);
 afterEach(stopServices);

@@ -1,7 +1,7 @@
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
-import { stopServices } from '../local/running-service.ts';
-import { current, holding, keyOf, previous, ringWith, type RingVersion, type TestRing } from '../rotation/ring.ts';
-import { giveCredentials, pazpazKeys, type Surroundings } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, holding, keyOf, previous, ringWith, type RingVersion, type TestRing } from '../support/ring.ts';
+import { giveCredentials, pazpazKeys, type Surroundings } from './support/operator.ts';
 
 beforeAll(giveCredentials);
 afterEach(stopServices);

@@ -5,10 +5,10 @@ import { runRetire } from '../../src/cli/commands/retire.ts';
 import { runStatus } from '../../src/cli/commands/status.ts';
 import { noCensus } from '../../src/cli/rows/row-count.ts';
 import type { OperatorSecrets } from '../../src/cli/aws/operator.ts';
-import { stopServices } from '../local/running-service.ts';
-import { current, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';
-import { Rows } from '../rotation/rows.ts';
-import { numbers, operatorOf, valueOf } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { Rows } from '../support/rows.ts';
+import { numbers, operatorOf, valueOf } from './support/operator.ts';
 
 afterEach(stopServices);
 

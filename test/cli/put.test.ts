@@ -1,11 +1,11 @@
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { valueOfSecret } from '../../src/cli/ring/supplied-key.ts';
 import { runPut, runPutNotCurrent } from '../../src/cli/commands/put.ts';
-import { stopServices } from '../local/running-service.ts';
-import { current, holding, keyOf, previous, ringWith, type TestRing } from '../rotation/ring.ts';
-import { Rows } from '../rotation/rows.ts';
-import { operatorOf, valueOf } from './operator.ts';
-import { refusesUntouched } from './refusal.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, holding, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { Rows } from '../support/rows.ts';
+import { operatorOf, valueOf } from './support/operator.ts';
+import { refusesUntouched } from './support/refusal.ts';
 
 afterEach(stopServices);
 

@@ -6,10 +6,10 @@ import { encryptField } from '../../src/format/field.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { startPostgres, type Postgres } from '../postgres/support/postgres.ts';
-import { stopServices } from '../local/running-service.ts';
-import { DAY } from '../local/state-machine.ts';
-import { keyOf, ringWith, type TestRing } from '../rotation/ring.ts';
-import { giveCredentials, pazpazKeys } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { DAY } from '../local/support/state-machine.ts';
+import { keyOf, ringWith, type TestRing } from '../support/ring.ts';
+import { giveCredentials, pazpazKeys } from './support/operator.ts';
 
 jest.setTimeout(60_000);
 

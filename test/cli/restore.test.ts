@@ -1,12 +1,12 @@
 import { runRestore } from '../../src/cli/commands/restore.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { stopServices } from '../local/running-service.ts';
-import { HOUR } from '../local/state-machine.ts';
-import { current, previous, ringWith, type TestRing } from '../rotation/ring.ts';
-import { Rows } from '../rotation/rows.ts';
-import { operatorOf } from './operator.ts';
-import { refusesUntouched } from './refusal.ts';
-import { retire, settledRing } from './retiring.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { HOUR } from '../local/support/state-machine.ts';
+import { current, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { Rows } from '../support/rows.ts';
+import { operatorOf } from './support/operator.ts';
+import { refusesUntouched } from './support/refusal.ts';
+import { retire, settledRing } from './support/retiring.ts';
 
 afterEach(stopServices);
 

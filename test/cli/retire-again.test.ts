@@ -2,12 +2,12 @@ import { runRestore } from '../../src/cli/commands/restore.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
 import { noCensus } from '../../src/cli/rows/row-count.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { stopServices } from '../local/running-service.ts';
-import { HOUR } from '../local/state-machine.ts';
-import { current, previous, ringWith, type TestRing } from '../rotation/ring.ts';
-import { counting, numbers, operatorOf } from './operator.ts';
-import { refusesUntouched } from './refusal.ts';
-import { interrupted, killedBetween, retire, settledRing } from './retiring.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { HOUR } from '../local/support/state-machine.ts';
+import { current, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { counting, numbers, operatorOf } from './support/operator.ts';
+import { refusesUntouched } from './support/refusal.ts';
+import { interrupted, killedBetween, retire, settledRing } from './support/retiring.ts';
 
 afterEach(stopServices);
 

@@ -5,12 +5,12 @@ import { retiredKeys } from '../../src/format/retired-tag.ts';
 import { noCensus } from '../../src/cli/rows/row-count.ts';
 import type { CommandDependencies } from '../../src/cli/aws/operator.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { stopServices } from '../local/running-service.ts';
-import { DAY, HOUR } from '../local/state-machine.ts';
-import { current, previous, ringWith, type TestRing } from '../rotation/ring.ts';
-import { counting, giveCredentials, numbers, operatorOf, pazpazKeys, valueOf } from './operator.ts';
-import { refusesUntouched } from './refusal.ts';
-import { killedBetween, retire, settledRing } from './retiring.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { DAY, HOUR } from '../local/support/state-machine.ts';
+import { current, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { counting, giveCredentials, numbers, operatorOf, pazpazKeys, valueOf } from './support/operator.ts';
+import { refusesUntouched } from './support/refusal.ts';
+import { killedBetween, retire, settledRing } from './support/retiring.ts';
 
 beforeAll(giveCredentials);
 afterEach(stopServices);

@@ -1,10 +1,10 @@
 import { runRollback } from '../../src/cli/commands/rollback.ts';
 import type { OperatorSecrets } from '../../src/cli/aws/operator.ts';
 import type { Step } from '../../src/steps/rotation-request.ts';
-import { stopServices } from '../local/running-service.ts';
-import { current, holding, previous, ringWith } from '../rotation/ring.ts';
-import { giveCredentials, operatorOf, pazpazKeys } from './operator.ts';
-import { refusesUntouched } from './refusal.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, holding, previous, ringWith } from '../support/ring.ts';
+import { giveCredentials, operatorOf, pazpazKeys } from './support/operator.ts';
+import { refusesUntouched } from './support/refusal.ts';
 
 beforeAll(giveCredentials);
 afterEach(stopServices);

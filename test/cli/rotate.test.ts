@@ -2,10 +2,10 @@ import { CancelRotateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { runCleanUp } from '../../src/cli/ring/clean-up.ts';
 import { followRotation, type FollowOptions } from '../../src/cli/ring/follow.ts';
 import { runRotate } from '../../src/cli/commands/rotate.ts';
-import { stopServices } from '../local/running-service.ts';
-import { current, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
-import { giveCredentials, operatorOf, pazpazKeys } from './operator.ts';
-import { refusesUntouched } from './refusal.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, previous, ringWith, SECRET, type TestRing } from '../support/ring.ts';
+import { giveCredentials, operatorOf, pazpazKeys } from './support/operator.ts';
+import { refusesUntouched } from './support/refusal.ts';
 
 beforeAll(giveCredentials);
 afterEach(stopServices);

@@ -14,11 +14,11 @@ import { encryptField } from '../../src/format/field.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { startPostgres, type Postgres } from '../postgres/support/postgres.ts';
-import { stopServices } from '../local/running-service.ts';
-import { LAMBDA_ARN } from '../local/simple-lambda.ts';
-import { HOUR } from '../local/state-machine.ts';
-import { current, keyOf, previous, ringWith, SECRET, type RingVersion, type TestRing } from '../rotation/ring.ts';
-import { giveCredentials, pazpazKeys } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { LAMBDA_ARN } from '../local/support/simple-lambda.ts';
+import { HOUR } from '../local/support/state-machine.ts';
+import { current, keyOf, previous, ringWith, SECRET, type RingVersion, type TestRing } from '../support/ring.ts';
+import { giveCredentials, pazpazKeys } from './support/operator.ts';
 
 jest.setTimeout(120_000);
 

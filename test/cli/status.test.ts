@@ -2,10 +2,10 @@ import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import type { NoteCode } from '../../src/cli/ring/notes.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
 import { runStatus } from '../../src/cli/commands/status.ts';
-import { stopServices } from '../local/running-service.ts';
-import { DAY, HOUR } from '../local/state-machine.ts';
-import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
-import { counting, giveCredentials, numbers, operatorOf, pazpazKeys } from './operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { DAY, HOUR } from '../local/support/state-machine.ts';
+import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../support/ring.ts';
+import { counting, giveCredentials, numbers, operatorOf, pazpazKeys } from './support/operator.ts';
 
 beforeAll(giveCredentials);
 afterEach(stopServices);

@@ -7,7 +7,7 @@ import {
 import { mockClient } from 'aws-sdk-client-mock';
 import { stepLog } from '../../src/cli/aws/step-log.ts';
 import type { LogEvent, LogFields } from '../../src/secret/log-events.ts';
-import { token } from '../local/state-machine.ts';
+import { token } from '../local/support/state-machine.ts';
 
 const GROUP = '/aws/lambda/rotate';
 const VERSION = token(2);

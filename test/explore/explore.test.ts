@@ -1,9 +1,9 @@
-import { explore } from './explore.ts';
-import { buildMutant } from './mutant.ts';
-import { MUTANTS } from './mutants.ts';
-import { product, type Product } from './product.ts';
-import { begin, type Scenario } from './scenario.ts';
-import { DEEP_SCENARIOS, SCENARIOS } from './scenarios.ts';
+import { explore } from './support/explore.ts';
+import { buildMutant } from './support/mutant.ts';
+import { MUTANTS } from './support/mutants.ts';
+import { product, type Product } from './support/product.ts';
+import { begin, type Scenario } from './support/scenario.ts';
+import { DEEP_SCENARIOS, SCENARIOS } from './support/scenarios.ts';
 
 // `npm run explore` sets this: wider bounds, a few minutes.
 const explored = process.env['EXPLORE'] === 'deep' ? DEEP_SCENARIOS : SCENARIOS;

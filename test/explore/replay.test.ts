@@ -1,11 +1,11 @@
-import { startService, stopServices } from '../local/running-service.ts';
-import { randomSchedule } from './explore.ts';
-import { product } from './product.ts';
-import { DAY, momentOf } from './program.ts';
-import { Replay } from './replay.ts';
-import { begin } from './scenario.ts';
-import { SCENARIOS } from './scenarios.ts';
-import { labelsOf, secretOf, tokenOf, type World } from './world.ts';
+import { startService, stopServices } from '../local/support/running-service.ts';
+import { randomSchedule } from './support/explore.ts';
+import { product } from './support/product.ts';
+import { DAY, momentOf } from './support/program.ts';
+import { Replay } from './support/replay.ts';
+import { begin } from './support/scenario.ts';
+import { SCENARIOS } from './support/scenarios.ts';
+import { labelsOf, secretOf, tokenOf, type World } from './support/world.ts';
 
 /** Schedules of each scenario that are played again over HTTP. */
 const SAMPLE = 5;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { KeyRing } from '../../src/keyring/key-ring.ts';
-import { stopServices, type RunningService } from '../local/running-service.ts';
+import { stopServices, type RunningService } from '../local/support/running-service.ts';
 import { rejectionOf } from './support/rejection-of.ts';
 import { SECRET } from './support/ring-world.ts';
 import { closeServersInFront, serverInFrontOf } from './support/server-in-front.ts';

@@ -1,7 +1,7 @@
 import type { KeyRing } from '../../src/keyring/key-ring.ts';
 import { readVarint } from '../../src/format/varint.ts';
-import { stopServices } from '../local/running-service.ts';
-import { current, ringWith } from '../rotation/ring.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, ringWith } from '../support/ring.ts';
 import { closeRingsOverHttp, open } from './support/service-with-keys.ts';
 
 afterEach(async () => {

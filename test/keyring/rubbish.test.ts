@@ -5,7 +5,7 @@ import { KeyMaterial } from '../../src/format/key-material.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { errorOf } from '../format/support/error-of.ts';
 import { everythingPrinted, spellingsOf } from '../format/support/secret-spellings.ts';
-import { clientOf, stopServices } from '../local/running-service.ts';
+import { clientOf, stopServices } from '../local/support/running-service.ts';
 import { rejectionOf } from './support/rejection-of.ts';
 import { closeRings, RingWorld } from './support/ring-world.ts';
 import { closeServersInFront, serverInFrontOf } from './support/server-in-front.ts';

@@ -1,6 +1,6 @@
 import { CreateSecretCommand, RotateSecretCommand } from '@aws-sdk/client-secrets-manager';
-import { startService, stopServices, type RunningService } from './running-service.ts';
-import { LAMBDA_ARN, SimpleLambda } from './simple-lambda.ts';
+import { startService, stopServices, type RunningService } from './support/running-service.ts';
+import { LAMBDA_ARN, SimpleLambda } from './support/simple-lambda.ts';
 
 afterEach(stopServices);
 

@@ -1,4 +1,4 @@
-import { DAY, StateMachine, START, token } from './state-machine.ts';
+import { DAY, StateMachine, START, token } from './support/state-machine.ts';
 
 const MISSING = 'You must provide a ClientRequestToken value. We recommend a UUID-type value.';
 

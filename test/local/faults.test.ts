@@ -5,7 +5,7 @@ import {
   PutSecretValueCommand,
 } from '@aws-sdk/client-secrets-manager';
 import { parseFault } from '../../src/local/faults.ts';
-import { clientOf, startService, stopServices } from './running-service.ts';
+import { clientOf, startService, stopServices } from './support/running-service.ts';
 
 afterEach(stopServices);
 

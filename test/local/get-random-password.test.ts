@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { perform } from '../../src/local/service/perform.ts';
-import { StateMachine } from './state-machine.ts';
+import { StateMachine } from './support/state-machine.ts';
 
 const machine = new StateMachine();
 

@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import fc from 'fast-check';
 import { startLocalService } from '../../src/local/start.ts';
-import { clientOf, post, startService, stopServices } from './running-service.ts';
+import { clientOf, post, startService, stopServices } from './support/running-service.ts';
 
 afterEach(stopServices);
 

@@ -3,7 +3,7 @@ import { LambdaError, type Invocation } from '../../src/local/lambda/lambda-invo
 import { lambdaProcess, type LambdaProcessOptions } from '../../src/local/lambda/lambda-process.ts';
 
 const RUNNER = join(__dirname, '../../src/local/lambda/lambda-runner.mjs');
-const BUNDLE = join(__dirname, 'fixtures/obedient-lambda.mjs');
+const BUNDLE = join(__dirname, 'support/obedient-lambda.mjs');
 const YEAR = 365 * 86_400_000;
 
 function run(event: object, options: Partial<LambdaProcessOptions> = {}, signal = new AbortController().signal) {

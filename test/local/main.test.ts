@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { CreateSecretCommand, DescribeSecretCommand, RotateSecretCommand } from '@aws-sdk/client-secrets-manager';
-import { clientOf } from './running-service.ts';
-import { LAMBDA_ARN } from './simple-lambda.ts';
+import { clientOf } from './support/running-service.ts';
+import { LAMBDA_ARN } from './support/simple-lambda.ts';
 
-const FIXTURE = join(__dirname, 'fixtures/obedient-lambda.mjs');
+const FIXTURE = join(__dirname, 'support/obedient-lambda.mjs');
 const STEPS = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'];
 
 let folder = '';

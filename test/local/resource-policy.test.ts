@@ -1,4 +1,4 @@
-import { StateMachine } from './state-machine.ts';
+import { StateMachine } from './support/state-machine.ts';
 
 function policy(statement: object | object[] = {}, version = '2012-10-17'): string {
   const base = { Effect: 'Allow', Principal: { AWS: 'arn:aws:iam::123456789012:root' }, Action: '*', Resource: '*' };

@@ -1,4 +1,4 @@
-import { DAY, HOUR, LAMBDA, StateMachine, START, token } from './state-machine.ts';
+import { DAY, HOUR, LAMBDA, StateMachine, START, token } from './support/state-machine.ts';
 
 const DAYS_30 = { RotationRules: { AutomaticallyAfterDays: 30 } };
 

@@ -6,8 +6,8 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import { LocalSecretsManager } from '../../src/local/local-secrets-manager.ts';
 import type { StartOptions } from '../../src/local/start.ts';
-import { startService, stopServices, type RunningService } from './running-service.ts';
-import { LAMBDA_ARN, SimpleLambda } from './simple-lambda.ts';
+import { startService, stopServices, type RunningService } from './support/running-service.ts';
+import { LAMBDA_ARN, SimpleLambda } from './support/simple-lambda.ts';
 
 afterEach(stopServices);
 

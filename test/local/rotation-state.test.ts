@@ -8,7 +8,7 @@ import {
   testFailed,
   testSucceeded,
 } from '../../src/local/service/rotation-state.ts';
-import { DAY, StateMachine, START, token } from './state-machine.ts';
+import { DAY, StateMachine, START, token } from './support/state-machine.ts';
 
 const MIDNIGHT = Date.UTC(2025, 0, 15);
 

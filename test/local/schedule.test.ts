@@ -6,7 +6,7 @@ import {
   windowOpeningAt,
 } from '../../src/local/service/schedule.ts';
 import type { RotationRules } from '../../src/local/service/state.ts';
-import { DAY, HOUR } from './state-machine.ts';
+import { DAY, HOUR } from './support/state-machine.ts';
 
 function next(rules: RotationRules, now: string, last?: string): string | undefined {
   const moment = nextRotationDate(rules, {

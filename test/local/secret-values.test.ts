@@ -1,4 +1,4 @@
-import { DAY, StateMachine, START, token } from './state-machine.ts';
+import { DAY, StateMachine, START, token } from './support/state-machine.ts';
 
 function read(machine: StateMachine, input: object = {}): Readonly<Record<string, unknown>> {
   return machine.call('GetSecretValue', { SecretId: 'a', ...input });

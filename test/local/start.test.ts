@@ -8,8 +8,8 @@ import {
   RotateSecretCommand,
 } from '@aws-sdk/client-secrets-manager';
 import { startLocalService } from '../../src/local/start.ts';
-import { clientOf, startService, stopServices } from './running-service.ts';
-import { LAMBDA_ARN } from './simple-lambda.ts';
+import { clientOf, startService, stopServices } from './support/running-service.ts';
+import { LAMBDA_ARN } from './support/simple-lambda.ts';
 
 let folder = '';
 beforeEach(async () => {
@@ -65,7 +65,7 @@ test('a Lambda in a process of its own is given every event of a rotation', asyn
   const { client, service } = await startService({
     tries: 1,
     lambda: {
-      bundle: join(__dirname, 'fixtures/obedient-lambda.mjs'),
+      bundle: join(__dirname, 'support/obedient-lambda.mjs'),
       runner: join(__dirname, '../../src/local/lambda/lambda-runner.mjs'),
       environment: { FIXTURE_LOGS: 'yes' },
       log: (line) => lines.push(line),

@@ -8,7 +8,7 @@ import {
 } from '../../src/local/service/rotation-state.ts';
 import { ServiceError } from '../../src/local/service/service-error.ts';
 import type { Behaviour } from '../../src/local/service/state.ts';
-import { HOUR, LAMBDA, StateMachine, token } from './state-machine.ts';
+import { HOUR, LAMBDA, StateMachine, token } from './support/state-machine.ts';
 
 const LABELS = ['AWSCURRENT', 'AWSPREVIOUS', 'AWSPENDING', 'key-v1', 'key-v2', 'x'];
 

@@ -1,4 +1,4 @@
-import { StateMachine } from './state-machine.ts';
+import { StateMachine } from './support/state-machine.ts';
 
 function tags(machine: StateMachine): unknown {
   return machine.call('DescribeSecret', { SecretId: 'a' })['Tags'];

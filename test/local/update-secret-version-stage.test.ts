@@ -1,4 +1,4 @@
-import { StateMachine, token } from './state-machine.ts';
+import { StateMachine, token } from './support/state-machine.ts';
 
 interface Move {
   readonly from?: number;

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { progressLine } from '../../src/cli/rows/progress.ts';
 import { decryptField, encryptField } from '../../src/format/field.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { asDescribed } from '../cli/described.ts';
-import { endpointOf, giveCredentials, pazpazKeys, type Ran, type Surroundings } from '../cli/operator.ts';
-import { stopServices } from '../local/running-service.ts';
-import { HOUR } from '../local/state-machine.ts';
+import { asDescribed } from '../cli/support/described.ts';
+import { endpointOf, giveCredentials, pazpazKeys, type Ran, type Surroundings } from '../cli/support/operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { HOUR } from '../local/support/state-machine.ts';
 import { oldBox } from '../format/support/old-application.ts';
-import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
+import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../support/ring.ts';
 import { startPostgres, type Postgres } from './support/postgres.ts';
 import { Program } from './support/processes.ts';
 

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { giveCredentials } from '../cli/operator.ts';
-import { stopServices } from '../local/running-service.ts';
+import { giveCredentials } from '../cli/support/operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
 import { olderDataRound } from './support/older-round.ts';
 import { nonceOf } from './support/older-rows.ts';
 import { startPostgres, type Postgres } from './support/postgres.ts';

@@ -3,9 +3,9 @@ import { run } from '../../src/cli/run.ts';
 import type { World } from '../../src/cli/process-io.ts';
 import { encryptField } from '../../src/format/field.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { endpointOf, giveCredentials } from '../cli/operator.ts';
-import { stopServices } from '../local/running-service.ts';
-import { current, keyOf, ringWith, SECRET } from '../rotation/ring.ts';
+import { endpointOf, giveCredentials } from '../cli/support/operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, keyOf, ringWith, SECRET } from '../support/ring.ts';
 import { startPostgres, type Postgres } from './support/postgres.ts';
 
 const ROWS = 5000;

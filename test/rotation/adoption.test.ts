@@ -1,7 +1,16 @@
 import { CancelRotateSecretCommand, UpdateSecretCommand } from '@aws-sdk/client-secrets-manager';
-import { stopServices } from '../local/running-service.ts';
+import { stopServices } from '../local/support/running-service.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
-import { current, holding, keyOf, previous, ringWith, SECRET, type RingVersion, type TestRing } from './ring.ts';
+import {
+  current,
+  holding,
+  keyOf,
+  previous,
+  ringWith,
+  SECRET,
+  type RingVersion,
+  type TestRing,
+} from '../support/ring.ts';
 
 afterEach(stopServices);
 

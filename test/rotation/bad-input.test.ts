@@ -1,10 +1,10 @@
 import { CancelRotateSecretCommand, CreateSecretCommand, DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
 import type { ErrorCode } from '../../src/format/error.ts';
 import { STEPS } from '../../src/steps/rotation-request.ts';
-import { stopServices } from '../local/running-service.ts';
-import { token } from '../local/state-machine.ts';
-import { begun, refuses } from './refusal.ts';
-import { current, keyOf, ringWith, SECRET, type TestRing } from './ring.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { token } from '../local/support/state-machine.ts';
+import { begun, refuses } from './support/refusal.ts';
+import { current, keyOf, ringWith, SECRET, type TestRing } from '../support/ring.ts';
 
 afterEach(stopServices);
 

@@ -1,10 +1,19 @@
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import type { ErrorCode } from '../../src/format/error.ts';
 import { STEPS } from '../../src/steps/rotation-request.ts';
-import { stopServices } from '../local/running-service.ts';
+import { stopServices } from '../local/support/running-service.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
-import { begun, refuses } from './refusal.ts';
-import { current, holding, keyOf, previous, ringWith, SECRET, type RingVersion, type TestRing } from './ring.ts';
+import { begun, refuses } from './support/refusal.ts';
+import {
+  current,
+  holding,
+  keyOf,
+  previous,
+  ringWith,
+  SECRET,
+  type RingVersion,
+  type TestRing,
+} from '../support/ring.ts';
 
 afterEach(stopServices);
 

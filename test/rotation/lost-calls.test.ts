@@ -1,6 +1,6 @@
-import { stopServices } from '../local/running-service.ts';
-import { current, ringWith } from './ring.ts';
-import { Rows } from './rows.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, ringWith } from '../support/ring.ts';
+import { Rows } from '../support/rows.ts';
 
 afterEach(stopServices);
 

@@ -1,10 +1,10 @@
 import type { CallFault } from '../../src/local/faults.ts';
 import type { SecretsManager } from '../../src/secret/dependencies.ts';
 import { STEPS } from '../../src/steps/rotation-request.ts';
-import { stopServices } from '../local/running-service.ts';
+import { stopServices } from '../local/support/running-service.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
-import { current, keyOf, ringWith, type TestRing } from './ring.ts';
-import { Rows } from './rows.ts';
+import { current, keyOf, ringWith, type TestRing } from '../support/ring.ts';
+import { Rows } from '../support/rows.ts';
 
 afterEach(stopServices);
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import type { Behaviour } from '../../src/local/service/state.ts';
-import type { Product } from '../explore/product.ts';
-import { buildMutant } from '../explore/mutant.ts';
-import { MUTANTS } from '../explore/mutants.ts';
-import { OperatedRing, type Fate } from './operated-ring.ts';
+import type { Product } from '../explore/support/product.ts';
+import { buildMutant } from '../explore/support/mutant.ts';
+import { MUTANTS } from '../explore/support/mutants.ts';
+import { OperatedRing, type Fate } from '../support/operated-ring.ts';
 
 jest.setTimeout(30_000);
 

@@ -1,6 +1,6 @@
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import { stopServices } from '../local/running-service.ts';
-import { current, holding, keyOf, previous, ringWith, SECRET } from './ring.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, holding, keyOf, previous, ringWith, SECRET } from '../support/ring.ts';
 
 afterEach(stopServices);
 

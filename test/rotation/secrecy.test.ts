@@ -11,13 +11,13 @@ import { inspect } from 'node:util';
 import { isJsonObject } from '../../src/local/json.ts';
 import type { Invocation } from '../../src/local/lambda/lambda-invocation.ts';
 import { STEPS } from '../../src/steps/rotation-request.ts';
-import { buildInto, emptyFolder } from '../bundle/built-lambda.ts';
-import { startService, stopServices, type RunningService } from '../local/running-service.ts';
-import { LAMBDA_ARN } from '../local/simple-lambda.ts';
-import { token } from '../local/state-machine.ts';
-import { OverheardLambda } from './overheard-lambda.ts';
-import { SECRET } from './ring.ts';
-import { Eavesdropper, spellings } from './spoken-secrets.ts';
+import { buildInto, emptyFolder } from '../bundle/support/built-lambda.ts';
+import { startService, stopServices, type RunningService } from '../local/support/running-service.ts';
+import { LAMBDA_ARN } from '../local/support/simple-lambda.ts';
+import { token } from '../local/support/state-machine.ts';
+import { OverheardLambda } from '../support/captured-output.ts';
+import { SECRET } from '../support/ring.ts';
+import { Eavesdropper, spellings } from './support/secret-notation.ts';
 
 jest.setTimeout(60_000);
 

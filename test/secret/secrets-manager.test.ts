@@ -9,7 +9,7 @@ import {
 import { mockClient } from 'aws-sdk-client-mock';
 import type { SecretsManager } from '../../src/secret/dependencies.ts';
 import { secretsManager } from '../../src/secret/secrets-manager.ts';
-import { startService, stopServices } from '../local/running-service.ts';
+import { startService, stopServices } from '../local/support/running-service.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 
 afterEach(stopServices);

@@ -1,6 +1,6 @@
 import { STEPS, type Step } from '../../src/steps/rotation-request.ts';
-import { stopServices } from '../local/running-service.ts';
-import { current, keyOf, previous, ringWith, type RingVersion, type TestRing } from '../rotation/ring.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, keyOf, previous, ringWith, type RingVersion, type TestRing } from '../support/ring.ts';
 
 afterEach(stopServices);
 

@@ -6,8 +6,8 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import type { Context } from 'aws-lambda';
 import { mockClient, type AwsClientStub } from 'aws-sdk-client-mock';
-import { token } from '../local/state-machine.ts';
-import { keyOf } from '../rotation/ring.ts';
+import { token } from '../local/support/state-machine.ts';
+import { keyOf } from '../support/ring.ts';
 
 const SECRET = 'pazpaz/encryption-key-v1';
 const CONTEXT = {

@@ -1,7 +1,7 @@
-import { stopServices } from '../local/running-service.ts';
-import { token } from '../local/state-machine.ts';
-import { refuses } from '../rotation/refusal.ts';
-import { current, ringWith, SECRET } from '../rotation/ring.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { token } from '../local/support/state-machine.ts';
+import { refuses } from '../rotation/support/refusal.ts';
+import { current, ringWith, SECRET } from '../support/ring.ts';
 
 afterEach(stopServices);
 

@@ -1,6 +1,6 @@
 import * as proof from '../../src/steps/prove-key.ts';
-import { stopServices } from '../local/running-service.ts';
-import { current, ringWith } from '../rotation/ring.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, ringWith } from '../support/ring.ts';
 
 jest.mock('../../src/steps/prove-key.ts', () => ({
   __esModule: true,

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buildInto, emptyFolder } from '../bundle/built-lambda.ts';
+import { buildInto, emptyFolder } from '../bundle/support/built-lambda.ts';
 import { GUIDE } from '../../src/story/years.ts';
-import { runStory, steady } from './built-story.ts';
+import { runStory, steady } from './support/built-story.ts';
 
 jest.setTimeout(60_000);
 

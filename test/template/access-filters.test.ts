@@ -7,11 +7,11 @@ import {
   SECRET_ARN,
   SECRET_NAME,
   serviceEvent,
-} from './cloudtrail-events.ts';
-import { OTHER_SECRET_ARN, OTHER_TAKE_OVER, TAKE_OVER } from './deployments.ts';
-import { filterMatches } from './filter-pattern.ts';
-import { text, type JsonObject } from './json.ts';
-import { deploy, type Stack } from './stack.ts';
+} from './support/cloudtrail-events.ts';
+import { OTHER_SECRET_ARN, OTHER_TAKE_OVER, TAKE_OVER } from './support/deployments.ts';
+import { filterMatches } from './support/filter-pattern.ts';
+import { text, type JsonObject } from './support/json.ts';
+import { deploy, type Stack } from './support/stack.ts';
 
 const PARTIAL_ARN = SECRET_ARN.slice(0, -'-AbCdEf'.length);
 const REPLICA_ARN = SECRET_ARN.replace('us-east-1', 'eu-west-1');

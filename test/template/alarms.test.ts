@@ -1,8 +1,8 @@
 import { LOG_EVENTS } from '../../src/secret/log-events.ts';
-import { EVERYTHING_NEW, OPTIONS } from './deployments.ts';
-import { filterMatches } from './filter-pattern.ts';
-import { at, list, parseJson, spelled, text } from './json.ts';
-import { deploy } from './stack.ts';
+import { EVERYTHING_NEW, OPTIONS } from './support/deployments.ts';
+import { filterMatches } from './support/filter-pattern.ts';
+import { at, list, parseJson, spelled, text } from './support/json.ts';
+import { deploy } from './support/stack.ts';
 
 const stack = deploy();
 const TOPIC = 'arn:aws:sns:us-east-1:123456789012:PazPazKeyAlerts';

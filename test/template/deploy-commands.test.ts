@@ -1,8 +1,8 @@
 import { CancelRotateSecretCommand, CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { readFileSync } from 'node:fs';
-import { giveCredentials, pazpazKeys } from '../cli/operator.ts';
-import { stopServices } from '../local/running-service.ts';
-import { current, holding, keyOf, previous, ringWith, SECRET, type TestRing } from '../rotation/ring.ts';
+import { giveCredentials, pazpazKeys } from '../cli/support/operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, holding, keyOf, previous, ringWith, SECRET, type TestRing } from '../support/ring.ts';
 
 beforeAll(giveCredentials);
 afterEach(stopServices);

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { APPLICATION_EVENTS } from '../../src/keyring/application-log.ts';
 import { LOG_EVENTS } from '../../src/secret/log-events.ts';
-import { TAKE_OVER } from './deployments.ts';
-import { at, list, object, spelled, text } from './json.ts';
-import { refusals } from './parameters.ts';
-import { brokenRules, deploy } from './stack.ts';
-import { TEMPLATE } from './template-file.ts';
+import { TAKE_OVER } from './support/deployments.ts';
+import { at, list, object, spelled, text } from './support/json.ts';
+import { refusals } from './support/parameters.ts';
+import { brokenRules, deploy } from './support/stack.ts';
+import { TEMPLATE } from './support/template-file.ts';
 
 const PAGE = readFileSync('docs/deploy.md', 'utf8');
 const PARAMETERS = Object.keys(object(TEMPLATE['Parameters']));

@@ -8,7 +8,7 @@ import {
   SECRET_ARN,
   SECRET_NAME,
   serviceEvent,
-} from './cloudtrail-events.ts';
+} from './support/cloudtrail-events.ts';
 import {
   FORMER_KMS_KEY_ARN,
   KMS_KEY_ARN,
@@ -16,10 +16,10 @@ import {
   OTHER_SECRET_ARN,
   OTHER_TAKE_OVER,
   TAKE_OVER,
-} from './deployments.ts';
-import { eventMatches } from './event-pattern.ts';
-import { at, list, object, text, type JsonObject } from './json.ts';
-import { deploy, type Stack } from './stack.ts';
+} from './support/deployments.ts';
+import { eventMatches } from './support/event-pattern.ts';
+import { at, list, object, text, type JsonObject } from './support/json.ts';
+import { deploy, type Stack } from './support/stack.ts';
 
 const FUNCTION_ROLE = 'arn:aws:iam::123456789012:role/pazpaz-KeyRotationRole';
 const NAMED = [SECRET_NAME, SECRET_ARN, SECRET_ARN.slice(0, -'-AbCdEf'.length)];

@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { buildInto, emptyFolder } from '../bundle/built-lambda.ts';
-import { SECRET_ARN } from './cloudtrail-events.ts';
-import { EVERYTHING_NEW, TAKE_OVER } from './deployments.ts';
-import { at } from './json.ts';
-import { deploy } from './stack.ts';
-import { TEMPLATE } from './template-file.ts';
+import { buildInto, emptyFolder } from '../bundle/support/built-lambda.ts';
+import { SECRET_ARN } from './support/cloudtrail-events.ts';
+import { EVERYTHING_NEW, TAKE_OVER } from './support/deployments.ts';
+import { at } from './support/json.ts';
+import { deploy } from './support/stack.ts';
+import { TEMPLATE } from './support/template-file.ts';
 
 const run = promisify(execFile);
 

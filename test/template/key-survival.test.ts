@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { at, list, object, text } from './json.ts';
-import { EVERYTHING_NEW, KMS_KEY_ARN, OPERATOR_ROLE_ARN, REPLICAS, TAKE_OVER } from './deployments.ts';
-import type { Parameters } from './parameters.ts';
-import { deploy } from './stack.ts';
-import { TEMPLATE } from './template-file.ts';
+import { at, list, object, text } from './support/json.ts';
+import { EVERYTHING_NEW, KMS_KEY_ARN, OPERATOR_ROLE_ARN, REPLICAS, TAKE_OVER } from './support/deployments.ts';
+import type { Parameters } from './support/parameters.ts';
+import { deploy } from './support/stack.ts';
+import { TEMPLATE } from './support/template-file.ts';
 
 /** What holds a key or a record of who used it, and what protects it. */
 const KEPT = [

@@ -1,9 +1,9 @@
 import { checkRules } from '../../src/local/service/schedule.ts';
-import { REPLICAS, TAKE_OVER } from './deployments.ts';
-import { at, list, object, text } from './json.ts';
-import { refusals } from './parameters.ts';
-import { brokenRules } from './stack.ts';
-import { TEMPLATE } from './template-file.ts';
+import { REPLICAS, TAKE_OVER } from './support/deployments.ts';
+import { at, list, object, text } from './support/json.ts';
+import { refusals } from './support/parameters.ts';
+import { brokenRules } from './support/stack.ts';
+import { TEMPLATE } from './support/template-file.ts';
 
 const GROUPS = list(at(TEMPLATE, 'Metadata', 'AWS::CloudFormation::Interface', 'ParameterGroups'));
 const PARAMETERS = object(TEMPLATE['Parameters']);

@@ -1,4 +1,4 @@
-import { SECRET_ARN } from './cloudtrail-events.ts';
+import { SECRET_ARN } from './support/cloudtrail-events.ts';
 import {
   EVERYTHING_NEW,
   FORMER_KMS_KEY_ARN,
@@ -8,9 +8,9 @@ import {
   OTHER_TAKE_OVER,
   REPLICAS,
   TAKE_OVER,
-} from './deployments.ts';
-import { at, list, object, text, texts, type Json } from './json.ts';
-import { deploy, type Stack } from './stack.ts';
+} from './support/deployments.ts';
+import { at, list, object, text, texts, type Json } from './support/json.ts';
+import { deploy, type Stack } from './support/stack.ts';
 
 const VIA_SECRETS_MANAGER = { 'kms:ViaService': 'secretsmanager.us-east-1.amazonaws.com' };
 const FOR_THIS_SECRET = { ...VIA_SECRETS_MANAGER, 'kms:EncryptionContext:SecretARN': SECRET_ARN };

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SECRET_ARN } from './cloudtrail-events.ts';
-import { EVERYTHING_NEW, OPERATOR_ROLE_ARN } from './deployments.ts';
-import { text } from './json.ts';
-import { isAllowed, type Call } from './policy-evaluation.ts';
-import { deploy } from './stack.ts';
+import { SECRET_ARN } from './support/cloudtrail-events.ts';
+import { EVERYTHING_NEW, OPERATOR_ROLE_ARN } from './support/deployments.ts';
+import { text } from './support/json.ts';
+import { isAllowed, type Call } from './support/policy-evaluation.ts';
+import { deploy } from './support/stack.ts';
 
 const stack = deploy({ OperatorRoleArn: OPERATOR_ROLE_ARN });
 const KEY = text(stack.property('EncryptionKeySecret', 'KmsKeyId'));

@@ -1,6 +1,6 @@
-import { SECRET_ARN } from './cloudtrail-events.ts';
-import { TAKE_OVER } from './deployments.ts';
-import { deploy } from './stack.ts';
+import { SECRET_ARN } from './support/cloudtrail-events.ts';
+import { TAKE_OVER } from './support/deployments.ts';
+import { deploy } from './support/stack.ts';
 
 test('C16: a deploy rotates at once exactly where it makes the secret, and never one that is taken over', () => {
   expect(deploy().property('RotationSchedule', 'RotateImmediatelyOnUpdate')).toBe(true);

@@ -1,6 +1,6 @@
-import { EVERYTHING_NEW } from './deployments.ts';
-import { at, isObject, list, object, text, texts, type Json } from './json.ts';
-import { deploy } from './stack.ts';
+import { EVERYTHING_NEW } from './support/deployments.ts';
+import { at, isObject, list, object, text, texts, type Json } from './support/json.ts';
+import { deploy } from './support/stack.ts';
 
 /** What AWS's services may do with what the stack makes. Policies of people and of the function: policies.test.ts. */
 const stack = deploy(EVERYTHING_NEW);

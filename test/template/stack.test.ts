@@ -1,8 +1,8 @@
 import fc from 'fast-check';
-import { deploy, brokenRules, type Stack } from './stack.ts';
-import { EVERYTHING_NEW, OPTIONS, OTHER_SECRET_ARN, OTHER_TAKE_OVER, TAKE_OVER } from './deployments.ts';
-import { object, spelled } from './json.ts';
-import { TEMPLATE } from './template-file.ts';
+import { deploy, brokenRules, type Stack } from './support/stack.ts';
+import { EVERYTHING_NEW, OPTIONS, OTHER_SECRET_ARN, OTHER_TAKE_OVER, TAKE_OVER } from './support/deployments.ts';
+import { object, spelled } from './support/json.ts';
+import { TEMPLATE } from './support/template-file.ts';
 
 /** Every choice of options, each on or off, that the template's rules accept. */
 const choices = fc

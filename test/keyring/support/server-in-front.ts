@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { post } from '../../local/running-service.ts';
+import { post } from '../../local/support/running-service.ts';
 
 const servers: Server[] = [];
 

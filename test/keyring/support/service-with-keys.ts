@@ -11,7 +11,7 @@ import type { KeyMaterial } from '../../../src/format/key-material.ts';
 import { toKeyNumber } from '../../../src/format/key-number.ts';
 import { KeyRing } from '../../../src/keyring/key-ring.ts';
 import type { KeyRingOptions } from '../../../src/keyring/options.ts';
-import { startService, type RunningService } from '../../local/running-service.ts';
+import { startService, type RunningService } from '../../local/support/running-service.ts';
 import { SECRET } from './ring-world.ts';
 
 /** The keys of the ring, by their number less one. */

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import type { ColumnSpec } from '../../../src/postgres/column.ts';
 import { KeyRing } from '../../../src/keyring/key-ring.ts';
 import { sourceOf } from '../../../src/keyring/secret-source.ts';
-import { pazpazKeys, type Ran } from '../../cli/operator.ts';
-import { HOUR } from '../../local/state-machine.ts';
-import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../../rotation/ring.ts';
+import { pazpazKeys, type Ran } from '../../cli/support/operator.ts';
+import { HOUR } from '../../local/support/state-machine.ts';
+import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';
 import { nonceOf, OLDER_FORMS, type OlderForm } from './older-rows.ts';
 import type { Postgres } from './postgres.ts';
 

@@ -1,5 +1,5 @@
-import { giveCredentials } from '../../cli/operator.ts';
-import { stopServices } from '../../local/running-service.ts';
+import { giveCredentials } from '../../cli/support/operator.ts';
+import { stopServices } from '../../local/support/running-service.ts';
 import { crashRound, type Round } from './crash-round.ts';
 import { olderDataRound } from './older-round.ts';
 import { OLDER_FORMS } from './older-rows.ts';

@@ -1,0 +1,149 @@
+import type { Note } from '../../../src/cli/ring/notes.ts';
+import { beginScheduledRotation, rotationSucceeded } from '../../../src/local/service/rotation-state.ts';
+import type { Behaviour, Secret, ServiceState } from '../../../src/local/service/state.ts';
+import { STEPS } from '../../../src/steps/rotation-request.ts';
+import { checkEnd, observe, type Cause } from './monitor.ts';
+import type { Product } from './product.ts';
+import { answered, codeOf, programDependencies, SECRET_ARN, type Program } from './program.ts';
+import { everyLabel, numberOf, Violation, withLabel } from './seen-secret.ts';
+import { callService } from './service-calls.ts';
+import { contextOf, nameOfMemory, nameOfSecret, secretOf, type World } from './world.ts';
+
+/** A state that an operator may find, and what was before it. */
+type Found = Pick<World, 'service' | 'memory' | 'day'>;
+
+/** Rounds of looking and doing after which an operator despairs; two are needed at most. */
+const PATIENCE = 6;
+
+/** No command broke off; nobody has to do anything. */
+const NOTHING_TO_DO: readonly Note['code'][] = ['restorable'];
+
+/**
+ * An operator who comes by at the end of a schedule, when whatever died is left as it is, and does what `status` says
+ * until it says nothing more. Throws `Violation` where something is left over that `status` does not speak of, where
+ * none of the commands that a note names makes it go away, and where doing so breaks an invariant.
+ */
+export class Advice {
+  readonly #product: Product;
+  readonly #behaviour: Behaviour;
+  readonly #followed = new Set<string>();
+  #runs = 0;
+
+  constructor(product: Product, behaviour: Behaviour) {
+    this.#product = product;
+    this.#behaviour = behaviour;
+  }
+
+  async follow({ service, memory, day }: Found): Promise<void> {
+    const name = [nameOfSecret(secretOf(service)), nameOfMemory(memory), day].join('\n');
+    if (this.#followed.has(name)) return;
+    this.#followed.add(name);
+
+    let found: Found = { service, memory, day };
+    let notes = await this.#notes(found);
+    for (let round = 0; notes.length > 0; round++) {
+      for (const left of leftOver(secretOf(found.service))) requireNote(notes, left);
+      if (round === PATIENCE) throw new Violation(`status never comes to an end: ${said(notes)}`);
+      found = await this.#obey(found, notes);
+      notes = await this.#notes(found);
+    }
+    for (const left of leftOver(secretOf(found.service))) requireNote(notes, left);
+    checkEnd(found.memory, secretOf(found.service));
+  }
+
+  /** Does what the first note says: its first command, or else the next one, until the note is gone. */
+  async #obey(found: Found, notes: readonly Note[]): Promise<Found> {
+    const [note] = notes;
+    for (const command of note?.next ?? []) {
+      const after = await this.#carryOut(found, command.replace(/^pazpaz-keys /, ''));
+      if ((await this.#notes(after)).every(({ code, text }) => code !== note?.code || text !== note.text)) return after;
+    }
+    throw new Violation(`status gives advice that does not help: ${said(notes)}`);
+  }
+
+  async #carryOut(found: Found, line: string): Promise<Found> {
+    if (line !== 'rotate --wait') return this.#run(found, (deps) => this.#product.runCommand(deps, line), line);
+    const begun = await this.#run(found, (deps) => this.#product.runCommand(deps, 'rotate'), 'rotate');
+    const context = contextOf(this.#behaviour, found.day);
+    const [token] = withLabel(secretOf(begun.service), 'AWSPENDING');
+    if (token === undefined) return begun;
+    let after = { ...begun, service: beginScheduledRotation(begun.service, SECRET_ARN, context) };
+    for (const step of STEPS) {
+      const cause = { step: { token, leftBefore: after.memory.left } };
+      const next = await this.#run(after, (deps) => this.#product.runStep(deps, step, token), step, cause);
+      after = next;
+    }
+    return { ...after, service: rotationSucceeded(after.service, SECRET_ARN, token, context) };
+  }
+
+  /** Runs a program from its start to its end, whichever that is. */
+  async #run(found: Found, program: Program, name: string, cause: Cause = { command: name }): Promise<Found> {
+    let { service, memory } = found;
+    const change = (after: ServiceState): void => {
+      if (after !== service) memory = observe(memory, secretOf(service), secretOf(after), cause);
+      service = after;
+    };
+    const setting = { seed: 100 + this.#runs++, day: found.day };
+    const deps = programDependencies((call) => {
+      const { service: after, reply } = callService(service, call, contextOf(this.#behaviour, found.day));
+      change(after);
+      return answered(reply);
+    }, setting);
+    await program(deps).catch((error: unknown) => {
+      if (codeOf(error) === 'UNEXPECTED') throw error;
+    });
+    return { ...found, service, memory };
+  }
+
+  async #notes({ service, day }: Found): Promise<readonly Note[]> {
+    const deps = programDependencies(
+      (call) => answered(callService(service, call, contextOf(this.#behaviour, day)).reply),
+      { seed: 0, day },
+    );
+    return (await this.#product.notes(deps)).filter(({ code }) => !NOTHING_TO_DO.includes(code));
+  }
+}
+
+/** Something that nobody will bring to an end by itself, and how `status` has to name it. */
+interface LeftOver {
+  readonly what: string;
+  readonly named: string;
+}
+
+/** What is left over in a secret, seen without the product's eyes. */
+function leftOver(secret: Secret): readonly LeftOver[] {
+  const labels = everyLabel(secret);
+  const current = withLabel(secret, 'AWSCURRENT');
+  const inUse = labels.filter(([, label]) => label === 'AWSCURRENT' || label === 'AWSPREVIOUS');
+  const isNumbered = (id: string) => secret.versions[id]?.stages.some((label) => numberOf(label) !== undefined);
+  const records = secret.tags.filter(({ Key }) => Key.startsWith('pazpaz:retired:'));
+  const named = secret.tags.map(({ Key, Value }) => `${Key} ${Value}`);
+  return [
+    ...withLabel(secret, 'key-incoming').map((id) => ({ what: 'key-incoming is left', named: id })),
+    ...withLabel(secret, 'AWSPENDING')
+      .filter((id) => !current.includes(id))
+      .map((id) => ({ what: 'AWSPENDING is left', named: id })),
+    ...inUse
+      .filter(([id]) => isNumbered(id) !== true)
+      .map(([id, label]) => ({ what: `${label} has no number`, named: id })),
+    ...records
+      .map(({ Key }) => Key.slice('pazpaz:retired:key-v'.length))
+      .filter((number) => labels.some(([, label]) => label === `key-v${number}`))
+      .map((number) => ({ what: 'a retirement is half done', named: `key ${number}` })),
+    ...Object.entries(secret.versions)
+      .filter(
+        ([id, { stages, value }]) =>
+          stages.length === 0 && value !== undefined && !named.some((tag) => tag.includes(id)),
+      )
+      .map(([id]) => ({ what: 'a version has no label', named: id })),
+  ];
+}
+
+function requireNote(notes: readonly Note[], { what, named }: LeftOver): void {
+  if (notes.some(({ text, next }) => next.length > 0 && text.includes(named))) return;
+  throw new Violation(`${what} (${named}), and status does not say what to do: ${said(notes)}`);
+}
+
+function said(notes: readonly Note[]): string {
+  return notes.map(({ text, next }) => `'${text}' (${next.join(', ')})`).join('; ') || 'nothing';
+}

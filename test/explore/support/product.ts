@@ -1,0 +1,119 @@
+import { runAdopt } from '../../../src/cli/commands/adopt.ts';
+import type { Census } from '../../../src/cli/rows/row-count.ts';
+import { runCleanUp } from '../../../src/cli/ring/clean-up.ts';
+import { givenText, type GivenValue } from '../../../src/cli/ring/supplied-key.ts';
+import type { Note } from '../../../src/cli/ring/notes.ts';
+import { runPut, runPutNotCurrent } from '../../../src/cli/commands/put.ts';
+import { runRestore } from '../../../src/cli/commands/restore.ts';
+import { runRetire } from '../../../src/cli/commands/retire.ts';
+import { runRollback } from '../../../src/cli/commands/rollback.ts';
+import { runRotate } from '../../../src/cli/commands/rotate.ts';
+import { runStatus } from '../../../src/cli/commands/status.ts';
+import type { CommandDependencies } from '../../../src/cli/aws/operator.ts';
+import { toKeyNumber } from '../../../src/format/key-number.ts';
+import { adoptAndReport } from '../../../src/steps/adoption.ts';
+import { createSecret } from '../../../src/steps/create-secret.ts';
+import { finishSecret } from '../../../src/steps/finish-secret.ts';
+import type { Step } from '../../../src/steps/rotation-request.ts';
+import { setSecret } from '../../../src/steps/set-secret.ts';
+import { testSecret } from '../../../src/steps/test-secret.ts';
+import { keyText, versionIdOf } from './letters.ts';
+
+/**
+ * The product as an exploration runs it, without the handler's logging and the command line's screens. A mutant is a
+ * build of this very file with one check taken out.
+ */
+export type Product = typeof product;
+
+/**
+ * What can be run besides the four steps: the Lambda's own adoption, and commands as an operator types them; the key of
+ * a `put` and the version of an `adopt` may be a letter (letters.ts).
+ */
+export type CommandLine =
+  | 'adoption'
+  | 'adopt'
+  | `adopt --version-id ${string}`
+  | `put ${string}`
+  | `put --not-current ${string}`
+  | 'rollback'
+  | 'rollback --undo'
+  | `retire ${number}`
+  | `retire ${number} ${number}`
+  | `retire --force ${number}`
+  | `retire --force ${number} ${number}`
+  | `restore ${number}`
+  | 'rotate'
+  | 'rotate --clean-up';
+
+const STEP = { createSecret, setSecret, testSecret, finishSecret };
+
+/** Every row was brought to the current key before, so that a retirement is held up by the key ring alone. */
+const census: Census = () =>
+  Promise.resolve({
+    rowsByNumber: new Map(),
+    rowsWithNumberZero: 0,
+    legacyRows: 0,
+    unattributableRows: 0,
+    isComplete: true,
+  });
+
+export const product = {
+  runStep: (deps: CommandDependencies, step: Step, token: string): Promise<void> =>
+    STEP[step](deps, { step, secretId: deps.secretId, token, rotationToken: undefined }),
+
+  /** Throws an error without a code for a line that is none. */
+  runCommand: (deps: CommandDependencies, line: string): Promise<unknown> => {
+    const words = line.split(' ');
+    if (words[0] === 'retire') return retired(deps, words.slice(1));
+    const last = words.pop() ?? '';
+    switch (words.join(' ')) {
+      case '':
+        return withoutArgument(deps, last);
+      case 'rotate':
+        return last === '--clean-up' ? runCleanUp(deps) : runRotate(deps);
+      case 'rollback':
+        return runRollback(deps, { undo: true });
+      case 'adopt --version-id':
+        return runAdopt(deps, { versionId: last.length === 1 ? versionIdOf(last) : last });
+      case 'put':
+        return runPut(deps, given(last));
+      case 'put --not-current':
+        return runPutNotCurrent(deps, given(last));
+      case 'restore':
+        return runRestore(deps, toKeyNumber(Number(last)));
+      default:
+        throw new Error(`no command: ${line}`);
+    }
+  },
+
+  notes: async (deps: CommandDependencies): Promise<readonly Note[]> => (await runStatus(deps)).notes,
+};
+
+function retired(deps: CommandDependencies, words: readonly string[]): Promise<unknown> {
+  const numbers = words.filter((word) => word !== '--force').map((word) => toKeyNumber(Number(word)));
+  return runRetire(deps, census, { numbers, force: words.includes('--force') });
+}
+
+function withoutArgument(deps: CommandDependencies, line: string): Promise<unknown> {
+  switch (line) {
+    case 'adoption':
+      return adoptAndReport(deps, deps.secretId);
+    case 'adopt':
+      return runAdopt(deps, {});
+    case 'rollback':
+      return runRollback(deps, {});
+    case 'rotate':
+      return runRotate(deps);
+    default:
+      throw new Error(`no command: ${line}`);
+  }
+}
+
+/** Keys are made once: every command is run from its start again and again. */
+const KEYS = new Map<string, GivenValue>();
+
+function given(letter: string): GivenValue {
+  const known = KEYS.get(letter) ?? givenText(keyText(letter), 'The exploration');
+  KEYS.set(letter, known);
+  return known;
+}

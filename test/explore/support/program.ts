@@ -1,0 +1,112 @@
+import type { CommandDependencies, OperatorSecrets } from '../../../src/cli/aws/operator.ts';
+
+/** One call of the service that a program is about to make. */
+export interface Call {
+  readonly operation: keyof OperatorSecrets;
+  readonly input: Readonly<Record<string, unknown>>;
+}
+
+export type Output = Readonly<Record<string, unknown>>;
+
+export type Reply =
+  { readonly output: Output } | { readonly error: { readonly name: string; readonly message: string } };
+
+/** Anything that works by calls of the service alone: a step, an adoption, an operator's command. */
+export type Program = (deps: CommandDependencies) => Promise<unknown>;
+
+/** What a program does after the replies so far. */
+export type Next =
+  | { readonly kind: 'call'; readonly call: Call }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'failed'; code: string };
+
+/** Everything that tells one run of a program from another, its replies aside. */
+export interface Setting {
+  /** Source of its keys and VersionIds. */
+  readonly seed: number;
+  /** The day on which it begins; its clock stays there. */
+  readonly day: number;
+}
+
+export const SECRET_ARN = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:pazpaz/encryption-key-v1-AbCdEf';
+
+/** The moment of all that happens on a day, the secret's making on day 0. A little more than 24 hours lie between two. */
+export function momentOf(day: number): number {
+  return Date.UTC(2026, 0, 1) + day * DAY;
+}
+
+export const DAY = 25 * 3_600_000;
+
+/** Answers one call of a program; the number of calls before it tells its keys apart. */
+export type Answer = (call: Call, before: number) => Promise<Output>;
+
+/**
+ * Runs a program from its start on the replies so far, up to the call that has no reply yet. A program takes nothing
+ * from outside but replies and its setting, so the replies are its whole state: it can be stopped, copied and continued
+ * along several futures, which a promise cannot.
+ */
+export async function next(program: Program, replies: readonly Reply[], setting: Setting): Promise<Next> {
+  return new Promise((resolve) => {
+    const answer: Answer = (call, before) => {
+      const reply = replies[before];
+      if (reply === undefined) {
+        resolve({ kind: 'call', call });
+        return new Promise(() => undefined);
+      }
+      return answered(reply);
+    };
+    program(programDependencies(answer, setting)).then(
+      () => {
+        resolve({ kind: 'done' });
+      },
+      (error: unknown) => {
+        resolve({ kind: 'failed', code: codeOf(error) });
+      },
+    );
+  });
+}
+
+/** A reply as the program gets it. */
+export function answered(reply: Reply): Promise<Output> {
+  if ('output' in reply) return Promise.resolve(reply.output);
+  return Promise.reject(Object.assign(new Error(reply.error.message), { name: reply.error.name }));
+}
+
+/** The code of an error of ours; `UNEXPECTED` for any other. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'UNEXPECTED';
+}
+
+/** A world for one program in which nothing happens by chance, and every question is answered with yes. */
+export function programDependencies(answer: Answer, { seed, day }: Setting): CommandDependencies {
+  let calls = 0;
+  let slept = 0;
+  const through = (operation: keyof OperatorSecrets) => (input: object) =>
+    answer({ operation, input: { ...input } }, calls++);
+  return {
+    secrets: {
+      describeSecret: through('describeSecret'),
+      getSecretValue: through('getSecretValue'),
+      putSecretValue: through('putSecretValue'),
+      updateSecretVersionStage: through('updateSecretVersionStage'),
+      listSecretVersionIds: through('listSecretVersionIds'),
+      listSecrets: through('listSecrets'),
+      rotateSecret: through('rotateSecret'),
+      tagResource: through('tagResource'),
+      untagResource: through('untagResource'),
+    },
+    secretId: SECRET_ARN,
+    log: () => undefined,
+    randomKey: () => new Uint8Array(32).fill(calls).fill(seed, 0, 16),
+    newVersionId: () => `made-by-${seed}-after-${calls}`.padEnd(32, '-'),
+    now: () => new Date(momentOf(day)),
+    sleep: (milliseconds) => {
+      slept += milliseconds;
+      return Promise.resolve();
+    },
+    // Enough for two readings of a version that is not there; more would only add states that differ in nothing.
+    remainingTime: () => 2150 - slept,
+    proven: new Set(),
+    confirm: () => Promise.resolve(),
+  };
+}

@@ -1,0 +1,141 @@
+import type { Behaviour, CallContext, Secret, ServiceState } from '../../../src/local/service/state.ts';
+import type { Step } from '../../../src/steps/rotation-request.ts';
+import type { History } from './history.ts';
+import type { Memory } from './monitor.ts';
+import type { CommandLine } from './product.ts';
+import { momentOf, SECRET_ARN, type Call } from './program.ts';
+
+export const LAMBDA_ARN = 'arn:aws:lambda:us-east-1:123456789012:function:PazPazKeyRotation';
+
+/** A run of the four steps with one token. Two attempts of one token overlap where the service took one for dead. */
+export interface Attempt {
+  readonly kind: 'attempt';
+  readonly id: number;
+  /** The day on which its step began. */
+  readonly day: number;
+  readonly token: string;
+  /** Steps still to run; the first one is under way. */
+  readonly steps: readonly Step[];
+  readonly history: History;
+  readonly call: Call;
+  /** Versions that had left `AWSCURRENT` when the step made its first call. */
+  readonly leftBeforeStep: readonly string[];
+}
+
+/** An operator's command, or an adoption by the Lambda. */
+export interface Command {
+  readonly kind: 'command';
+  readonly id: number;
+  /** The day on which it began. */
+  readonly day: number;
+  readonly line: CommandLine;
+  /** Who waits for its end; nobody for an adoption after a change by hand. */
+  readonly operator: number | undefined;
+  readonly history: History;
+  readonly call: Call;
+}
+
+export type Actor = Attempt | Command;
+
+/** What somebody does without our commands, by one call. */
+export type HandMade = 'put by hand' | 'rollback by hand' | 'cancel';
+
+/** What an operator does once, at any moment. */
+export type Operation = HandMade | CommandLine;
+
+/** Everything at one moment of an exploration. */
+export interface World {
+  readonly service: ServiceState;
+  readonly actors: readonly Actor[];
+  readonly memory: Memory;
+  /** What each operator has still to do, one after the other. */
+  readonly operators: readonly (readonly Operation[])[];
+  /** Calls that may still be killed. */
+  readonly faults: number;
+  /** Times that the service may still run the steps again with the same token, or the Lambda's adoption. */
+  readonly retries: number;
+  /** Times that an operator may still run a command again that was killed. */
+  readonly repeats: number;
+  /** Rotations that may still be started, and how many were. */
+  readonly rotations: number;
+  readonly started: number;
+  /** The rotation or test run whose last step has answered well, and which the service has not cleaned up after yet. */
+  readonly toCleanUp: { readonly token: string; readonly run: 'rotation' | 'test' } | undefined;
+  /** Today, and the days that may still pass. */
+  readonly day: number;
+  readonly days: number;
+  readonly nextId: number;
+}
+
+/** Names a world so that two with the same future have the same name. */
+export function nameOf(world: World): string {
+  const { service, actors, memory, ...rest } = world;
+  const names = [nameOfSecret(secretOf(service)), nameOfMemory(memory), JSON.stringify(rest)];
+  return [...names, ...actors.map(nameOfActor).sort()].join('\n');
+}
+
+export const nameOfSecret = remembered((secret: Secret) =>
+  JSON.stringify([labelsOf(secret), secret.rotation, tagsOf(secret), secret.lastChangedDate]),
+);
+export const nameOfMemory = remembered((memory: Memory) => JSON.stringify(memory));
+const nameOfActor = remembered((actor: Actor) => {
+  const about =
+    actor.kind === 'attempt'
+      ? `${actor.token} ${actor.steps.length} ${actor.leftBeforeStep.join(' ')}`
+      : `${actor.line} ${actor.operator ?? ''}`;
+  return `${actor.kind} ${actor.id} ${actor.day} ${actor.history.id} ${about}`;
+});
+
+/** Most moves leave most of a world as it is, object by object, so what was spelled once need not be again. */
+function remembered<T extends object>(spell: (value: T) => string): (value: T) => string {
+  const known = new WeakMap<T, string>();
+  return (value) => {
+    let spelled = known.get(value);
+    if (spelled === undefined) {
+      spelled = spell(value);
+      known.set(value, spelled);
+    }
+    return spelled;
+  };
+}
+
+export function secretOf(service: ServiceState): Secret {
+  const secret = service.secrets[SECRET_ARN];
+  if (secret === undefined) throw new Error('the explored secret is gone');
+  return secret;
+}
+
+/** ClientRequestToken of the n-th rotation; at least 32 characters, as the service asks for. */
+export function tokenOf(rotation: number): string {
+  return `rotation-${rotation}`.padEnd(32, '-');
+}
+
+/** Labels and values by version, in one order: the order in which labels were attached has no meaning. */
+export function labelsOf(secret: Secret): readonly (readonly [string, string, string])[] {
+  return Object.entries(secret.versions)
+    .map(([id, { stages, value }]) => {
+      const text = value?.kind === 'string' ? value.text : '';
+      return [id, [...stages].sort().join(' '), text] as const;
+    })
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Tags in one order, each as one text. */
+export function tagsOf(secret: Secret): readonly string[] {
+  return secret.tags.map(({ Key, Value }) => `${Key}=${Value}`).sort();
+}
+
+export function contextOf(behaviour: Behaviour, day: number): CallContext {
+  return {
+    now: momentOf(day),
+    region: 'us-east-1',
+    accountId: '123456789012',
+    behaviour,
+    newId: () => {
+      throw new Error('an exploration names every version itself');
+    },
+    randomBytes: () => {
+      throw new Error('an exploration draws nothing at random');
+    },
+  };
+}
