@@ -20,7 +20,7 @@ const proven = new Set<string>();
 
 /** The Lambda: a step of a rotation, or an adoption on an EventBridge event. Rejects with what went wrong. */
 export const handler = async (event: unknown, context: Context): Promise<void> => {
-  refuseToBeOverheard();
+  refuseNodeDebug();
   logger.addContext(context);
   await handle(
     dependencies(() => context.getRemainingTimeInMillis()),
@@ -32,7 +32,7 @@ export const handler = async (event: unknown, context: Context): Promise<void> =
  * Under `NODE_DEBUG` Node itself prints the first bytes of each piece of an answer that it receives, wherever a piece
  * begins: a key would get into the log, and nothing here can stop it. Throws `INVALID_SETTINGS` before anything is read.
  */
-function refuseToBeOverheard(): void {
+function refuseNodeDebug(): void {
   if ((process.env['NODE_DEBUG'] ?? '') === '') return;
   throw new KeyRotationError(
     'INVALID_SETTINGS',

@@ -2,8 +2,8 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { KeyRotationError } from '../format/error.ts';
 import type { ExitCode } from './exit-code.ts';
 import type { Paint } from './terminal/paint.ts';
-import { isHttpUrl, type CommonOptions, type Session } from './aws/session.ts';
-import type { World } from './process-io.ts';
+import { isHttpUrl, type CommonOptions, type AwsSession } from './aws/session.ts';
+import type { ProcessIo } from './process-io.ts';
 
 /** What a command came to. */
 export interface Finished {
@@ -29,10 +29,10 @@ export interface CommandDefinition<O extends object> {
   /** Adds its own options and arguments. */
   readonly setUp?: (command: Command) => Command;
   readonly run: (
-    session: Session,
+    session: AwsSession,
     options: O & CommonOptions,
     args: readonly string[],
-    world: World,
+    world: ProcessIo,
   ) => Promise<Finished>;
 }
 

@@ -1,6 +1,6 @@
 import { KeyRotationError } from '../format/error.ts';
 import type { CommandDependencies, Question } from './aws/operator.ts';
-import type { World } from './process-io.ts';
+import type { ProcessIo } from './process-io.ts';
 
 interface Answers {
   readonly dryRun?: boolean;
@@ -12,7 +12,7 @@ interface Answers {
  * How a command gets the word to go on: nobody is asked in a dry run; `--yes` answers what a `y` would; `--confirm`
  * answers what has to be typed out; otherwise somebody at a terminal is asked. Rejects with `NOT_CONFIRMED`.
  */
-export function confirmation(world: World, { dryRun, yes, confirm }: Answers): CommandDependencies['confirm'] {
+export function confirmation(world: ProcessIo, { dryRun, yes, confirm }: Answers): CommandDependencies['confirm'] {
   return async (question) => {
     const { answer } = question;
     if (dryRun === true || (answer === undefined && yes === true)) return;

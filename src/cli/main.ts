@@ -15,7 +15,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(1);
 });
 
-refuseToBeOverheard();
+refuseNodeDebug();
 
 process.exitCode = await run(process.argv, {
   environment: process.env,
@@ -34,7 +34,7 @@ process.exitCode = await run(process.argv, {
  * alike: a key would get onto the screen, and nothing here can stop it. Ends the process with 2, wrong usage, before
  * anything is read.
  */
-export function refuseToBeOverheard(): void {
+export function refuseNodeDebug(): void {
   if ((process.env['NODE_DEBUG'] ?? '') === '') return;
   process.stderr.write(
     'pazpaz-keys: INVALID_SETTINGS\n' +

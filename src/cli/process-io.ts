@@ -7,7 +7,7 @@ export interface Screen {
 }
 
 /** What a command line has around it; tests put their own in its place. */
-export interface World {
+export interface ProcessIo {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly stdout: Screen;
   readonly stderr: Screen;

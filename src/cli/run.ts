@@ -11,17 +11,17 @@ import { exitCodeOf, type ExitCode } from './exit-code.ts';
 import { changeLines } from './terminal/changes.ts';
 import { paintFor, printable, printableJson } from './terminal/paint.ts';
 import { wrapped } from './terminal/table.ts';
-import { openSession, requireSettings, type CommonOptions, type Session } from './aws/session.ts';
-import { allSpelledOut, spelledOut } from './suggested-commands.ts';
-import type { World } from './process-io.ts';
+import { openSession, requireSettings, type CommonOptions, type AwsSession } from './aws/session.ts';
+import { allSpelledOut, withOptions } from './suggested-commands.ts';
+import type { ProcessIo } from './process-io.ts';
 
 /** Runs one command line (`argv` as in `process.argv`) to its end. Never throws. */
-export async function run(argv: readonly string[], world: World, census: Census = noCensus): Promise<ExitCode> {
+export async function run(argv: readonly string[], world: ProcessIo, census: Census = noCensus): Promise<ExitCode> {
   let exitCode: ExitCode = 0;
   const isJson = argv.includes('--json');
   const execute: Execute = async (definition, options, args) => {
     const about = { command: definition.name, ...(options.dryRun === true ? { dryRun: true } : {}) };
-    let session: Session | undefined;
+    let session: AwsSession | undefined;
     try {
       session = openSession(world, options);
       await requireSettings(session, world, options);
@@ -59,7 +59,7 @@ function wrongUsageOf([, , command = '']: readonly string[], error: CommanderErr
 }
 
 /** The program with all its commands, for the command line and for what describes it. */
-export function programFor(world: World, execute: Execute, census: Census = noCensus): Command {
+export function programFor(world: ProcessIo, execute: Execute, census: Census = noCensus): Command {
   const program = new Command('pazpaz-keys')
     .version(packageJson.version, '--version', 'print the version')
     .description('Operates the key ring of a secret: see, rotate, roll back, add, retire, diagnose.')
@@ -80,7 +80,7 @@ export function programFor(world: World, execute: Execute, census: Census = noCe
 }
 
 /** Commands that are about the others, and talk to nobody. */
-function addAbout(program: Command, world: World): void {
+function addAbout(program: Command, world: ProcessIo): void {
   program
     .command('completion')
     .showHelpAfterError('pazpaz-keys completion --help shows how.')
@@ -107,30 +107,30 @@ function addAbout(program: Command, world: World): void {
 type Options = CommonOptions & ColumnFlags;
 
 function failure(error: unknown, options: Options): { readonly code: string; readonly message: string } {
-  if (isKeyRotationError(error)) return { code: error.code, message: spelledOut(error.message, options) };
+  if (isKeyRotationError(error)) return { code: error.code, message: withOptions(error.message, options) };
   return { code: 'UNEXPECTED', message: error instanceof Error ? error.message : 'an unknown error' };
 }
 
 /** What the command did on its way, wherever it ended. */
-function trail(session: Session | undefined, options: Options): Pick<Session, 'changes' | 'warnings'> {
+function trail(session: AwsSession | undefined, options: Options): Pick<AwsSession, 'changes' | 'warnings'> {
   const warnings = session?.warnings ?? [];
-  return { changes: session?.changes ?? [], warnings: warnings.map((warning) => spelledOut(warning, options)) };
+  return { changes: session?.changes ?? [], warnings: warnings.map((warning) => withOptions(warning, options)) };
 }
 
-function printFinished(world: World, finished: Finished, session: Session, options: Options): void {
+function printFinished(world: ProcessIo, finished: Finished, session: AwsSession, options: Options): void {
   const isDryRun = options.dryRun === true;
   const { changes, warnings } = trail(session, options);
   warn(world, warnings);
   const lines =
     isDryRun && finished.hidesChanges !== true ? [] : finished.lines(paintFor(world.stdout, world.environment));
   print(world, [
-    ...(finished.suggests === true ? lines.map((line) => spelledOut(line, options)) : lines),
+    ...(finished.suggests === true ? lines.map((line) => withOptions(line, options)) : lines),
     ...(finished.hidesChanges === true ? [] : changeLines(changes, isDryRun)),
   ]);
 }
 
 function complain(
-  world: World,
+  world: ProcessIo,
   command: string,
   { code, message }: ReturnType<typeof failure>,
   { changes, warnings }: ReturnType<typeof trail>,
@@ -145,15 +145,15 @@ function complain(
   world.stderr.write(`${paint.bad(`pazpaz-keys ${command}: ${code}`)}\n${printable(lines.join('\n'))}\n`);
 }
 
-function warn(world: World, warnings: readonly string[]): void {
+function warn(world: ProcessIo, warnings: readonly string[]): void {
   const paint = paintFor(world.stderr, world.environment);
   for (const warning of warnings) world.stderr.write(`${paint.warn('warning')}: ${printable(warning)}\n`);
 }
 
-function print(world: World, lines: readonly string[]): void {
+function print(world: ProcessIo, lines: readonly string[]): void {
   world.stdout.write(`${lines.join('\n')}\n`);
 }
 
-function printJson(world: World, value: object): void {
+function printJson(world: ProcessIo, value: object): void {
   world.stdout.write(`${printableJson(JSON.stringify(value, undefined, 2))}\n`);
 }

@@ -14,7 +14,7 @@ const COMMAND_LINE = new RegExp(`\\bpazpaz-keys (${COMMANDS})\\b(?! --help)( --s
  * the variables name, which may be another. Commands over rows get the options that say which rows; where none was
  * given, the file of docs/operate.md.
  */
-export function spelledOut(text: string, options: CommonOptions & ColumnFlags): string {
+export function withOptions(text: string, options: CommonOptions & ColumnFlags): string {
   return text.replace(COMMAND_LINE, (_, command: string, ownSecret: string | undefined) => {
     const flags = [
       ...(ownSecret === undefined ? flag('--secret-id', options.secretId) : []),
@@ -30,7 +30,7 @@ export function spelledOut(text: string, options: CommonOptions & ColumnFlags): 
 /** The same for every text in what a command came to. */
 export function allSpelledOut(result: object, options: CommonOptions & ColumnFlags): unknown {
   const json = JSON.stringify(result, (_, value: unknown) =>
-    typeof value === 'string' ? spelledOut(value, options) : value,
+    typeof value === 'string' ? withOptions(value, options) : value,
   );
   return JSON.parse(json);
 }

@@ -10,7 +10,7 @@ export const AWS_LABELS: readonly string[] = ['AWSCURRENT', 'AWSPREVIOUS', 'AWSP
 export type VersionStages = Readonly<Record<string, readonly string[]>>;
 
 /** A secret's labels, read as a key ring. */
-export interface RingState {
+export interface RingLabels {
   readonly stages: VersionStages;
   /** The version that each number names. */
   readonly versionOf: ReadonlyMap<KeyNumber, string>;
@@ -29,7 +29,7 @@ export interface RingState {
 }
 
 /** Reads the labels of `DescribeSecret` (`VersionIdsToStages`, absent on a secret without a value) as a key ring. */
-export function ringState(stages: VersionStages = {}): RingState {
+export function ringLabels(stages: VersionStages = {}): RingLabels {
   const versionOf = new Map<KeyNumber, string>();
   const numberOf = new Map<string, KeyNumber>();
   const holderOf = new Map<string, string>();
@@ -60,18 +60,18 @@ export function ringState(stages: VersionStages = {}): RingState {
  * The number that the next key gets: the highest on the ring plus one. The highest number is never retired, so a
  * number never comes back. Throws `INVALID_KEY_NUMBER` once 999,999,999 is given away.
  */
-export function nextNumber(ring: RingState): KeyNumber {
+export function nextNumber(ring: RingLabels): KeyNumber {
   return toKeyNumber(Math.min(ring.highestNumber, MAX_KEY_NUMBER) + 1);
 }
 
 /** The ring after `number` was attached to `versionId`. */
-export function withNumber(ring: RingState, versionId: string, number: KeyNumber): RingState {
+export function withNumber(ring: RingLabels, versionId: string, number: KeyNumber): RingLabels {
   const labels = ring.stages[versionId] ?? [];
-  return ringState({ ...ring.stages, [versionId]: [...labels, numberingLabel(number)] });
+  return ringLabels({ ...ring.stages, [versionId]: [...labels, numberingLabel(number)] });
 }
 
 /** Every version that may have encrypted: the numbered ones from the lowest number on, then those without a number. */
-export function versionsInUse(ring: RingState): readonly string[] {
+export function versionsInUse(ring: RingLabels): readonly string[] {
   const numbers = [...ring.versionOf.keys()].sort((one, other) => one - other);
   const versions = [...numbers.map((number) => ring.versionOf.get(number)), ring.previous, ring.current];
   return [...new Set(versions.filter((versionId) => versionId !== undefined))];

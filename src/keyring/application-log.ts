@@ -67,12 +67,12 @@ export const jsonLinesToStandardError: ApplicationLogger = (entry) => {
 export function applicationLog(logger: ApplicationLogger, wall: () => number): ApplicationLog {
   return (event, fields) => {
     const { level, message } = APPLICATION_EVENTS[event];
-    withoutFailing(() => logger({ timestamp: new Date(wall()).toISOString(), level, event, message, ...fields }));
+    ignoreErrors(() => logger({ timestamp: new Date(wall()).toISOString(), level, event, message, ...fields }));
   };
 }
 
 /** Calls what the application brought: neither an error nor a rejected promise of its own gets any further. */
-export function withoutFailing(act: () => unknown): void {
+export function ignoreErrors(act: () => unknown): void {
   try {
     Promise.resolve(act()).catch(() => undefined);
   } catch {

@@ -1,18 +1,18 @@
 import { isKeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
-import type { RingKeeper } from './ring-cache.ts';
+import type { RingCache } from './ring-cache.ts';
 import { versionsInUse } from '../format/ring-labels.ts';
 
 /** Finds out once whether the environment's key is on the ring, as soon as every key of the ring can be read. */
 export class EnvironmentKeyCheck {
-  readonly #keeper: RingKeeper;
+  readonly #keeper: RingCache;
   readonly #key: KeyMaterial;
   readonly #warn: () => void;
   #isDecided = false;
   #underWay: Promise<void> | undefined;
 
   /** `warn` is called at most once, if the key is not on the ring. */
-  constructor(keeper: RingKeeper, key: KeyMaterial, warn: () => void) {
+  constructor(keeper: RingCache, key: KeyMaterial, warn: () => void) {
     this.#keeper = keeper;
     this.#key = key;
     this.#warn = warn;

@@ -1,13 +1,13 @@
 import { KeyRotationError } from '../format/error.ts';
 import { describeNumber } from '../format/field.ts';
 import type { KeyNumber } from '../format/key-number.ts';
-import type { RingState } from '../format/ring-labels.ts';
+import type { RingLabels } from '../format/ring-labels.ts';
 
 /** What is known when every attempt to open a row has failed. */
 export interface FailedSearch {
   readonly number: KeyNumber | 0 | undefined;
   /** `undefined` where AWS has not described the secret yet. */
-  readonly ring: RingState | undefined;
+  readonly ring: RingLabels | undefined;
   /** Whether the ring was read in a region that holds a replica, which may lag behind. */
   readonly isReplica: boolean;
   /** Why keys of the ring that could have opened the row were not tried, by VersionId. */

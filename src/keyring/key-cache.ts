@@ -1,12 +1,12 @@
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
-import { ringState, type RingState } from '../format/ring-labels.ts';
+import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 
 /**
  * The keys that a process has in memory. A version's value never changes, so what is here stays, and a key that was
  * retired meanwhile still reads.
  */
-export class KeysAtHand {
+export class KeyCache {
   readonly #ofVersion = new Map<string, KeyMaterial>();
   readonly #ofNumber = new Map<number, KeyMaterial>();
   #numberOf: ReadonlyMap<string, KeyNumber> = new Map();
@@ -45,20 +45,20 @@ export class KeysAtHand {
    * Takes over which version each number names, from a description of the whole ring. A version whose label was taken
    * away has no number any more; the number that is gone keeps its key here, for the rows that name it.
    */
-  setNumbers({ versionOf, numberOf }: RingState): void {
+  setNumbers({ versionOf, numberOf }: RingLabels): void {
     this.#numberOf = numberOf;
     this.#nameKeys(versionOf);
   }
 
   /** The same from the labels of one version, which say nothing of the others. */
   setNumbersOf(versionId: string, labels: readonly string[]): void {
-    const { versionOf, numberOf } = ringState({ [versionId]: labels });
+    const { versionOf, numberOf } = ringLabels({ [versionId]: labels });
     const others = [...this.#numberOf].filter(([other]) => other !== versionId);
     this.#numberOf = new Map([...others, ...numberOf]);
     this.#nameKeys(versionOf);
   }
 
-  #nameKeys(versionOf: RingState['versionOf']): void {
+  #nameKeys(versionOf: RingLabels['versionOf']): void {
     for (const [number, versionId] of versionOf) {
       const key = this.#ofVersion.get(versionId);
       // A number that was moved keeps its old key until the new one is read: what the old one wrote still names it.

@@ -2,15 +2,15 @@ import { isKeyRotationError, type KeyRotationError } from '../format/error.ts';
 import { failedDecryption } from './failed-decryption.ts';
 import { ringClosed } from './call-timeout.ts';
 import { millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
-import type { RingKeeper } from './ring-cache.ts';
+import type { RingCache } from './ring-cache.ts';
 import { openUnderNumber, type Row } from './row.ts';
-import { notAtHandError, RowAttempts } from './row-attempt.ts';
+import { notAtHandError, RowAttempt } from './row-attempt.ts';
 
 /** Rows that no key at hand opens, forged ones too, cause at most one description in this time (milliseconds). */
-const LOOKUP_INTERVAL = 3000;
+const LOOKUP_COOLDOWN = 3000;
 
 /** How long a number that is not on the ring is taken for absent without asking again, in milliseconds. */
-const ABSENT_MEMORY = 10_000;
+const NEGATIVE_CACHE_TTL = 10_000;
 
 /** Numbers remembered as absent; a storm of forged ones must not fill the memory. */
 const MAX_ABSENT_NUMBERS = 1000;
@@ -19,7 +19,7 @@ const MAX_ABSENT_NUMBERS = 1000;
  * A description that was asked for this long before a row was handed in (milliseconds) counts as later than the row:
  * its writer took far longer from reading its own key's number to having the row stored and read.
  */
-const HEAD_START = 10;
+const CLOCK_SLACK = 10;
 
 /** What a search is called in an error. */
 const SEARCH = "the search for a row's key";
@@ -28,8 +28,8 @@ const SEARCH = "the search for a row's key";
  * Looks for the key of rows that no key at hand opens, with a bounded number of calls for however many rows. All calls
  * of one row together have the time limit of one.
  */
-export class RowSearch {
-  readonly #keeper: RingKeeper;
+export class KeyLookup {
+  readonly #keeper: RingCache;
   readonly #clock: RingClock;
   readonly #legacy: boolean;
   readonly #absent = new Map<number, Moment>();
@@ -38,7 +38,7 @@ export class RowSearch {
   #turn: Promise<void> | undefined;
   #background: Promise<void> | undefined;
 
-  constructor(keeper: RingKeeper, clock: RingClock, legacy: boolean) {
+  constructor(keeper: RingCache, clock: RingClock, legacy: boolean) {
     this.#keeper = keeper;
     this.#clock = clock;
     this.#legacy = legacy;
@@ -49,7 +49,7 @@ export class RowSearch {
    * that or with any key of the ring that is not at hand. Rejects as `failedDecryption` says.
    */
   async open(row: Row): Promise<Buffer> {
-    const attempts = new RowAttempts(row, this.#keeper, this.#legacy);
+    const attempts = new RowAttempt(row, this.#keeper, this.#legacy);
     let endedEarly: KeyRotationError | undefined;
     let plaintext: Buffer | undefined;
     try {
@@ -73,7 +73,7 @@ export class RowSearch {
   openNow(row: Row): Buffer {
     const plaintext = openUnderNumber(row, this.#keeper.keys);
     if (plaintext !== undefined) return plaintext;
-    const attempts = new RowAttempts(row, this.#keeper, this.#legacy);
+    const attempts = new RowAttempt(row, this.#keeper, this.#legacy);
     const isOpen = this.#isUnknown(row) || (this.#isNext(row) && this.#isOutdated());
     const failure = failedDecryption(
       attempts.outcome(isOpen ? notAtHandError('the number') : this.#keeper.staleBecause),
@@ -95,7 +95,7 @@ export class RowSearch {
   }
 
   /** Rejects with `CANNOT_REACH_AWS` at the time limit, with `RING_CLOSED` where the ring is closed meanwhile. */
-  async #search(row: Row, attempts: RowAttempts): Promise<Buffer | undefined> {
+  async #search(row: Row, attempts: RowAttempt): Promise<Buffer | undefined> {
     const { calls } = this.#keeper;
     const askedAt = momentNow(this.#clock);
     const plaintext = await calls.run(SEARCH, (signal) => this.#byThisDescription(row, attempts, signal));
@@ -105,20 +105,20 @@ export class RowSearch {
     return calls.run(SEARCH, (signal) => this.#byNextDescription(attempts, signal), Math.max(1, timeLeft));
   }
 
-  async #byThisDescription(row: Row, attempts: RowAttempts, signal: AbortSignal): Promise<Buffer | undefined> {
+  async #byThisDescription(row: Row, attempts: RowAttempt, signal: AbortSignal): Promise<Buffer | undefined> {
     const plaintext = await attempts.withOwnKey();
     if (plaintext !== undefined || attempts.isDecided || attempts.isOutOfReach || signal.aborted) return plaintext;
     if (this.#needsLookup(row)) await this.#lookUpIfFree();
     return this.#withRing(attempts, signal);
   }
 
-  async #byNextDescription(attempts: RowAttempts, signal: AbortSignal): Promise<Buffer | undefined> {
+  async #byNextDescription(attempts: RowAttempt, signal: AbortSignal): Promise<Buffer | undefined> {
     await this.#lookUp();
     return this.#withRing(attempts, signal);
   }
 
   /** By the last description, and by one that came meanwhile, for which nobody waited. */
-  async #withRing(attempts: RowAttempts, signal: AbortSignal): Promise<Buffer | undefined> {
+  async #withRing(attempts: RowAttempt, signal: AbortSignal): Promise<Buffer | undefined> {
     const { ring } = this.#keeper;
     const plaintext = (await attempts.withOwnKey()) ?? (await attempts.withEveryKey(signal));
     if (plaintext !== undefined || signal.aborted || this.#keeper.ring === ring) return plaintext;
@@ -132,24 +132,24 @@ export class RowSearch {
   /** Whether the last description is older than the interval in which a row may ask for another one. */
   #isOutdated(): boolean {
     const { describedAt } = this.#keeper;
-    return describedAt === undefined || millisecondsSince(describedAt, this.#clock) >= LOOKUP_INTERVAL;
+    return describedAt === undefined || millisecondsSince(describedAt, this.#clock) >= LOOKUP_COOLDOWN;
   }
 
   /**
    * Whether the row's number may have come onto the ring after the last description was asked for, although that was
    * not before the row was handed in. Where AWS does not answer, waiting for the next one would only make everybody slow.
    */
-  #mayHaveCome(row: Row, attempts: RowAttempts, askedAt: Moment): boolean {
+  #mayHaveCome(row: Row, attempts: RowAttempt, askedAt: Moment): boolean {
     const { staleBecause, describedAt } = this.#keeper;
     if (attempts.isDecided || staleBecause !== undefined || !(this.#isUnknown(row) || this.#isNext(row))) return false;
-    return describedAt === undefined || describedAt.monotonic < askedAt.monotonic - HEAD_START;
+    return describedAt === undefined || describedAt.monotonic < askedAt.monotonic - CLOCK_SLACK;
   }
 
   /** Whether the row names a number that is not on the ring, and that was not looked for just now. */
   #isUnknown({ number }: Row): boolean {
     if (number === undefined || number === 0 || this.#keeper.ring?.versionOf.has(number) === true) return false;
     const absentSince = this.#absent.get(number);
-    return absentSince === undefined || millisecondsSince(absentSince, this.#clock) >= ABSENT_MEMORY;
+    return absentSince === undefined || millisecondsSince(absentSince, this.#clock) >= NEGATIVE_CACHE_TTL;
   }
 
   /**
@@ -168,7 +168,7 @@ export class RowSearch {
 
   /** Milliseconds until the next lookup is free. */
   #pause(): number {
-    return this.#lookedUpAt === undefined ? 0 : LOOKUP_INTERVAL - millisecondsSince(this.#lookedUpAt, this.#clock);
+    return this.#lookedUpAt === undefined ? 0 : LOOKUP_COOLDOWN - millisecondsSince(this.#lookedUpAt, this.#clock);
   }
 
   /** Resolves when the next lookup is free, or the ring is closed. */

@@ -1,11 +1,11 @@
-import { openAwsSide, type AwsSide } from './open-ring.ts';
+import { openRing, type OpenedRing } from './open-ring.ts';
 import { notBytes, seal } from '../format/ciphertext.ts';
 import { isKeyRotationError, type KeyRotationError } from '../format/error.ts';
 import { failedWithEnvironmentKey } from './failed-decryption.ts';
 import { textOf } from '../format/field.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
-import { KeysAtHand } from './key-cache.ts';
+import { KeyCache } from './key-cache.ts';
 import { ringClosed } from './call-timeout.ts';
 import { pooledNonce } from '../format/nonce.ts';
 import type { NonceSource } from '../format/nonce.ts';
@@ -50,8 +50,8 @@ export type DecryptedField = { readonly text: string } | { readonly error: KeyRo
  * The methods need no `this`: `const { encryptField, decryptField } = ring` works, and always uses the newest key.
  */
 export class KeyRing {
-  #keys: KeysAtHand;
-  #aws: AwsSide | undefined;
+  #keys: KeyCache;
+  #aws: OpenedRing | undefined;
   #environmentKey: KeyMaterial | undefined;
   readonly #isLegacyRead: boolean;
   readonly #nonces: NonceSource;
@@ -61,10 +61,10 @@ export class KeyRing {
   #usageAtClose: readonly KeyUsage[] | undefined;
   #isClosed = false;
 
-  private constructor(environmentKey: KeyMaterial | undefined, aws: AwsSide | undefined, options: KeyRingOptions) {
+  private constructor(environmentKey: KeyMaterial | undefined, aws: OpenedRing | undefined, options: KeyRingOptions) {
     this.#environmentKey = environmentKey;
     this.#aws = aws;
-    this.#keys = aws?.keeper.keys ?? new KeysAtHand();
+    this.#keys = aws?.keeper.keys ?? new KeyCache();
     if (environmentKey !== undefined) this.#keys.add(environmentKey);
     this.#isLegacyRead = options.legacy ?? true;
     this.#nonces = options.nonces ?? pooledNonce;
@@ -83,7 +83,7 @@ export class KeyRing {
     const { environmentKey } = settings;
     const times = ringTimes(options);
     if (settings.keySource === 'environment') return new KeyRing(environmentKey, undefined, options);
-    const aws = await openAwsSide(settings, times, options);
+    const aws = await openRing(settings, times, options);
     return new KeyRing(environmentKey, aws, options);
   }
 
@@ -180,7 +180,7 @@ export class KeyRing {
     this.#isClosed = true;
     this.#aws?.keeper.close();
     this.#aws = undefined;
-    this.#keys = new KeysAtHand();
+    this.#keys = new KeyCache();
     this.#environmentKey = undefined;
     this.#writer = undefined;
     this.#writers.clear();

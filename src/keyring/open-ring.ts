@@ -2,23 +2,23 @@ import { applicationLog, jsonLinesToStandardError } from './application-log.ts';
 import { EnvironmentKeyCheck } from './environment-key.ts';
 import { isKeyRotationError } from '../format/error.ts';
 import { systemClock } from './clock.ts';
-import { RingKeeper } from './ring-cache.ts';
+import { RingCache } from './ring-cache.ts';
 import type { KeyRingOptions, RingTimes } from './options.ts';
-import { RowSearch } from './key-lookup.ts';
+import { KeyLookup } from './key-lookup.ts';
 import { sourceInRegion, sourceOf } from './secret-source.ts';
 import type { AwsSettings } from './settings.ts';
 
 /** The part of a ring that talks to AWS. */
-export interface AwsSide {
-  readonly keeper: RingKeeper;
-  readonly search: RowSearch;
+export interface OpenedRing {
+  readonly keeper: RingCache;
+  readonly search: KeyLookup;
 }
 
 /**
  * Reads the current key and begins to keep it fresh. Where AWS gives none: falls back to the environment's key and logs
  * it, or rejects with the reason.
  */
-export async function openAwsSide(settings: AwsSettings, times: RingTimes, options: KeyRingOptions): Promise<AwsSide> {
+export async function openRing(settings: AwsSettings, times: RingTimes, options: KeyRingOptions): Promise<OpenedRing> {
   const { clock = systemClock, legacy = true, random = Math.random } = options;
   const { environmentKey, environment, secretId, region } = settings;
   const log = applicationLog(options.logger ?? jsonLinesToStandardError, clock.wall);
@@ -31,7 +31,7 @@ export async function openAwsSide(settings: AwsSettings, times: RingTimes, optio
       ? await sourceInRegion(region, secretId, times.callTimeLimit)
       : await sourceOf(options.client, secretId));
   let check: EnvironmentKeyCheck | undefined;
-  const keeper = new RingKeeper({ settings, source, times, clock, random, log, onRefreshed: () => void check?.run() });
+  const keeper = new RingCache({ settings, source, times, clock, random, log, onRefreshed: () => void check?.run() });
   if (environmentKey !== undefined) {
     check = new EnvironmentKeyCheck(keeper, environmentKey, () => {
       log('env_key_not_on_ring', about);
@@ -47,5 +47,5 @@ export async function openAwsSide(settings: AwsSettings, times: RingTimes, optio
     }
     keeper.fallBack(error);
   }
-  return { keeper, search: new RowSearch(keeper, clock, legacy) };
+  return { keeper, search: new KeyLookup(keeper, clock, legacy) };
 }

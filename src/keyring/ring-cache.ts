@@ -1,12 +1,12 @@
-import { withoutFailing, type ApplicationLog } from './application-log.ts';
+import { ignoreErrors, type ApplicationLog } from './application-log.ts';
 import { KeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
-import { KeysAtHand } from './key-cache.ts';
+import { KeyCache } from './key-cache.ts';
 import { LimitedCalls, ringClosed } from './call-timeout.ts';
 import { millisecondsBetween, millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
 import type { RingTimes } from './options.ts';
-import { ringState, type RingState } from '../format/ring-labels.ts';
+import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 import type { SecretDescription, SecretSource } from './secret-source.ts';
 import type { AwsSettings } from './settings.ts';
 import { notTheService, sourceError } from './source-error.ts';
@@ -39,14 +39,14 @@ export interface RingKeeperParts {
  * Keeps a process's picture of the ring: asks AWS before each time to live ends, goes on with what it has where AWS is
  * silent, and keeps asking. It begins with the first refresh that its owner asks for.
  */
-export class RingKeeper {
-  readonly keys = new KeysAtHand();
+export class RingCache {
+  readonly keys = new KeyCache();
   readonly calls: LimitedCalls;
   readonly #parts: RingKeeperParts;
   readonly #reader: VersionReader;
   readonly #about: Readonly<Record<string, string>>;
   #phase: 'opening' | 'fallen back' | 'open' | 'closed' = 'opening';
-  #ring: RingState | undefined;
+  #ring: RingLabels | undefined;
   #isReplica = false;
   #describedAt: Moment | undefined;
   #staleBecause: KeyRotationError | undefined;
@@ -74,7 +74,7 @@ export class RingKeeper {
   }
 
   /** The labels of the last description; `undefined` before the first. */
-  get ring(): RingState | undefined {
+  get ring(): RingLabels | undefined {
     return this.#ring;
   }
 
@@ -119,7 +119,7 @@ export class RingKeeper {
 
   /** The key of a version: at hand, or read now (see `VersionReader`). */
   key(versionId: string): Promise<KeyMaterial> {
-    return this.isClosed ? Promise.reject(ringClosed()) : this.#reader.key(versionId, this.#ring ?? ringState());
+    return this.isClosed ? Promise.reject(ringClosed()) : this.#reader.key(versionId, this.#ring ?? ringLabels());
   }
 
   /** Why a version could not be read when it was last tried; `undefined` where it could, or nobody tried. */
@@ -159,7 +159,7 @@ export class RingKeeper {
     this.#cancelTimer?.();
     this.calls.endAll();
     const { source } = this.#parts;
-    withoutFailing(() => source.close());
+    ignoreErrors(() => source.close());
   }
 
   async #refresh(): Promise<void> {
@@ -177,7 +177,7 @@ export class RingKeeper {
     }
   }
 
-  async #describe(startedAt: Moment): Promise<RingState> {
+  async #describe(startedAt: Moment): Promise<RingLabels> {
     const { source, settings } = this.#parts;
     try {
       const description = await this.calls.run('DescribeSecret', (signal) => source.describe(signal));
@@ -185,7 +185,7 @@ export class RingKeeper {
       const { ARN, VersionIdsToStages } = description;
       if (ARN === undefined && VersionIdsToStages === undefined) throw notTheService('DescribeSecret');
       if (description.DeletedDate !== undefined) throw deleted(settings.secretId);
-      const ring = ringState(VersionIdsToStages);
+      const ring = ringLabels(VersionIdsToStages);
       // Likewise.
       if (ring.current === undefined && this.#ring?.current !== undefined) throw lostCurrentKey(settings.secretId);
       this.keys.setNumbers(ring);

@@ -4,22 +4,22 @@ import type { FailedSearch } from './failed-decryption.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import { legacyBoxes } from '../format/legacy-forms.ts';
 import { versionsInUse } from '../format/ring-labels.ts';
-import type { RingKeeper } from './ring-cache.ts';
+import type { RingCache } from './ring-cache.ts';
 import type { Row } from './row.ts';
 
 /** Versions that a row has read at once: a whole ring takes three rounds, and a row never asks for all of it at a time. */
 const READ_TOGETHER = 6;
 
 /** What one row was tried with, beyond the keys that were at hand when it was handed in. */
-export class RowAttempts {
+export class RowAttempt {
   readonly #row: Row;
-  readonly #keeper: RingKeeper;
+  readonly #keeper: RingCache;
   readonly #boxes: readonly Uint8Array[];
   /** Keys that the row was tried with in every way that is left to be tried. */
   readonly #tried: Set<KeyMaterial>;
   #ownKey: KeyMaterial | undefined;
 
-  constructor(row: Row, keeper: RingKeeper, legacy: boolean) {
+  constructor(row: Row, keeper: RingCache, legacy: boolean) {
     this.#row = row;
     this.#keeper = keeper;
     this.#boxes = legacy ? legacyBoxes(row.bytes) : [];

@@ -1,7 +1,7 @@
 import { openLegacy, openNumbered, requireCiphertext, withoutStacks } from '../format/ciphertext.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
-import type { KeysAtHand } from './key-cache.ts';
+import type { KeyCache } from './key-cache.ts';
 import { legacyBoxes } from '../format/legacy-forms.ts';
 import { readVarint } from '../format/varint.ts';
 import { requireWellFormed } from '../format/well-formed.ts';
@@ -29,7 +29,7 @@ export function readRow(bytes: Uint8Array, context: string): Row {
  * key under it; then, where `legacy` says so, every key as data written before this system. Gives `undefined` where
  * none opens the row.
  */
-export function openAtHand(row: Row, keys: KeysAtHand, legacy: boolean): Buffer | undefined {
+export function openAtHand(row: Row, keys: KeyCache, legacy: boolean): Buffer | undefined {
   const { bytes, number, context } = row;
   if (number !== undefined && number > 0) {
     const key = keys.ofNumber(number);
@@ -40,18 +40,18 @@ export function openAtHand(row: Row, keys: KeysAtHand, legacy: boolean): Buffer 
 }
 
 /** Tries every key at hand under the row's own number, whatever key that number should name. */
-export function openUnderNumber(row: Row, keys: KeysAtHand): Buffer | undefined {
+export function openUnderNumber(row: Row, keys: KeyCache): Buffer | undefined {
   const { bytes, number, context } = row;
   if (number === undefined) return undefined;
   return withEachKey(keys, (key) => openNumbered(bytes, key, number, context));
 }
 
-function openAsLegacy(bytes: Uint8Array, keys: KeysAtHand): Buffer | undefined {
+function openAsLegacy(bytes: Uint8Array, keys: KeyCache): Buffer | undefined {
   const boxes = legacyBoxes(bytes);
   return withEachKey(keys, (key) => openLegacy(boxes, key));
 }
 
-function withEachKey(keys: KeysAtHand, open: (key: KeyMaterial) => Buffer | undefined): Buffer | undefined {
+function withEachKey(keys: KeyCache, open: (key: KeyMaterial) => Buffer | undefined): Buffer | undefined {
   return withoutStacks(() => {
     for (const key of keys.inOrder) {
       const plaintext = open(key);

@@ -2,10 +2,10 @@ import type { ApplicationLog } from './application-log.ts';
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import { readKeyValue } from '../format/key-value.ts';
-import type { KeysAtHand } from './key-cache.ts';
+import type { KeyCache } from './key-cache.ts';
 import type { LimitedCalls } from './call-timeout.ts';
 import { millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
-import type { RingState } from '../format/ring-labels.ts';
+import type { RingLabels } from '../format/ring-labels.ts';
 import type { SecretSource, SecretVersion } from './secret-source.ts';
 import { notTheService } from './source-error.ts';
 
@@ -13,7 +13,7 @@ import { notTheService } from './source-error.ts';
  * Shortest time that a version which could not be read is let be, in milliseconds: what a storm of rows costs at most.
  * Where calls hang it is their time limit, or the failure of one row would be forgotten before the next row has it.
  */
-const FAILURE_MEMORY = 3000;
+const FAILURE_TTL = 3000;
 
 interface Failure {
   readonly error: KeyRotationError;
@@ -24,7 +24,7 @@ interface Failure {
 export interface VersionReaderParts {
   readonly source: SecretSource;
   readonly calls: LimitedCalls;
-  readonly keys: KeysAtHand;
+  readonly keys: KeyCache;
   readonly clock: RingClock;
   readonly log: ApplicationLog;
   /** Stands in every line of the log. */
@@ -48,7 +48,7 @@ export class VersionReader {
    * The key of a version: at hand, or read now. Rejects with `INVALID_KEY_VALUE`, which is for good, or with what
    * stands in the way now (`CANNOT_REACH_AWS`, `AWS_REFUSED`), which is answered from memory for a short time.
    */
-  key(versionId: string, ring: RingState): Promise<KeyMaterial> {
+  key(versionId: string, ring: RingLabels): Promise<KeyMaterial> {
     const key = this.#parts.keys.ofVersion(versionId);
     if (key !== undefined) return Promise.resolve(key);
     const failure = this.#failures.get(versionId);
@@ -66,7 +66,7 @@ export class VersionReader {
     return this.#failures.get(versionId)?.error;
   }
 
-  async #read(versionId: string, ring: RingState): Promise<KeyMaterial> {
+  async #read(versionId: string, ring: RingLabels): Promise<KeyMaterial> {
     const { source, calls, keys, log, about } = this.#parts;
     try {
       const answer = await calls.run('GetSecretValue', (signal) => source.read(versionId, signal));
@@ -86,7 +86,7 @@ export class VersionReader {
     }
   }
 
-  #remember(versionId: string, ring: RingState, error: unknown): KeyRotationError {
+  #remember(versionId: string, ring: RingLabels, error: unknown): KeyRotationError {
     const { clock, log, about, timeToLive } = this.#parts;
     const number = ring.numberOf.get(versionId);
     const found = isKeyRotationError(error)
@@ -115,7 +115,7 @@ export class VersionReader {
   #isFresh({ error, at }: Failure): boolean {
     const { clock, calls, timeToLive } = this.#parts;
     // A value never changes, so one that is no key is looked at again only in case our own reading was at fault.
-    const memory = error.code === 'INVALID_KEY_VALUE' ? timeToLive : Math.max(FAILURE_MEMORY, calls.limit);
+    const memory = error.code === 'INVALID_KEY_VALUE' ? timeToLive : Math.max(FAILURE_TTL, calls.limit);
     return millisecondsSince(at, clock) < memory;
   }
 }

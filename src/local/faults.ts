@@ -64,8 +64,8 @@ export class Faults {
     this.#unseen.clear();
   }
 
-  /** Counts the call and returns the faults that strike it, in the order in which they were set. */
-  strike(target: FaultTarget): readonly CallFault[] {
+  /** Counts the call and returns the faults that matching it, in the order in which they were set. */
+  matching(target: FaultTarget): readonly CallFault[] {
     const struck: CallFault[] = [];
     for (const entry of this.#calls) {
       if (!matches(entry.fault, target)) continue;
@@ -156,7 +156,7 @@ export class ConnectionDropped extends Error {
  * @param signal ends a delay early.
  * @throws {ServiceError} for an error or a throttle, {ConnectionDropped} for a drop.
  */
-export async function suffer(faults: readonly CallFault[], signal: AbortSignal): Promise<void> {
+export async function inject(faults: readonly CallFault[], signal: AbortSignal): Promise<void> {
   for (const fault of faults) {
     switch (fault.kind) {
       case 'delay':

@@ -9,7 +9,7 @@ import { messageOf } from './error-message.ts';
 import { Faults, type FaultTarget } from './faults.ts';
 import { isJsonObject, stringMember, type JsonObject } from './json.ts';
 import { LambdaError, type Invoke } from './lambda/lambda-invocation.ts';
-import { notSeenYet, suffer } from './faults.ts';
+import { notSeenYet, inject } from './faults.ts';
 import { NoticeDelivery } from './lambda/event-delivery.ts';
 import { isOperationName, perform, type OperationName } from './service/perform.ts';
 import { RotationDriver } from './lambda/rotation-driver.ts';
@@ -127,17 +127,17 @@ export class LocalSecretsManager {
   async call(operation: string, input: unknown, caller: Caller = IN_PROCESS_CALLER): Promise<JsonObject> {
     if (!isOperationName(operation)) throw new ServiceError('UnknownOperationException', '');
     const request = isJsonObject(input) ? input : {};
-    const struck = this.faults.strike(this.#faultTarget(operation, request));
+    const struck = this.faults.matching(this.#faultTarget(operation, request));
     let outcome = 'ok';
     try {
-      await suffer(
+      await inject(
         struck.filter((fault) => fault.when !== 'after'),
         this.#closing.signal,
       );
       try {
         return await this.#perform(operation, request, caller);
       } finally {
-        await suffer(
+        await inject(
           struck.filter((fault) => fault.when === 'after'),
           this.#closing.signal,
         );

@@ -5,7 +5,7 @@ import type { KeyNumber } from '../format/key-number.ts';
 import { readKeyValue } from '../format/key-value.ts';
 import { LimitedCalls } from '../keyring/call-timeout.ts';
 import { millisecondsSince, momentNow, systemClock, type Moment, type RingClock } from '../keyring/clock.ts';
-import { ringState, type RingState } from '../format/ring-labels.ts';
+import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 import type { SecretSource } from '../keyring/secret-source.ts';
 
 /** Milliseconds that one call to AWS may take, its retries included. */
@@ -34,7 +34,7 @@ export class RingKeys {
   readonly #calls: LimitedCalls;
   readonly #keyOf = new Map<string, KeyMaterial>();
   readonly #unread = new Map<string, KeyRotationError>();
-  #ring: RingState = ringState();
+  #ring: RingLabels = ringLabels();
   #isReplica = false;
   #confirmedAt: Moment;
   #inOrder: readonly RingKey[] = [];
@@ -67,7 +67,7 @@ export class RingKeys {
         `The secret '${this.secretId}' waits to be deleted, and its keys cannot be read. Restore it (RestoreSecret), then run this again.`,
       );
     }
-    const ring = ringState(description.VersionIdsToStages);
+    const ring = ringLabels(description.VersionIdsToStages);
     for (const versionId of versionsInUse(ring)) await this.#read(versionId);
     this.#ring = ring;
     this.#isReplica =
@@ -76,7 +76,7 @@ export class RingKeys {
     this.#inOrder = this.#ringKeys();
   }
 
-  get ring(): RingState {
+  get ring(): RingLabels {
     return this.#ring;
   }
 

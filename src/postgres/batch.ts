@@ -1,12 +1,12 @@
 import type { Column } from './column.ts';
 import { isRefusedValue, isWorthAnotherTry } from './database-error.ts';
-import type { Session } from './database.ts';
+import type { Connection } from './database.ts';
 import type { Job } from './job.ts';
 import { planRows, type LeftRow, type Plan } from './plan-rows.ts';
 import { claimRange, recordBatch, type BatchResult, type Range } from './ranges.ts';
 import { readBatch, readRows, type BatchLimits, type StoredRow } from './read-rows.ts';
 import type { RingKeys, TargetKey } from './all-keys.ts';
-import { writeAcceptedRows, writeRows, type Change, type Written } from './write-rows.ts';
+import { writeAcceptedRows, writeRows, type RowChange, type Written } from './write-rows.ts';
 
 /** How often a range whose last rows are all held by somebody else is tried, about a minute, before they are left. */
 const MOST_TRIES = 35;
@@ -24,7 +24,7 @@ export type Step =
 
 /** What a lane works on. */
 export interface LaneWork {
-  readonly session: Session;
+  readonly session: Connection;
   readonly column: Column;
   readonly job: Job;
   readonly keys: RingKeys;
@@ -48,7 +48,7 @@ export async function workBatch(work: LaneWork, preferred: number): Promise<Step
   }
 }
 
-type Write = (session: Session, column: Column, changes: readonly Change[]) => Promise<Written>;
+type Write = (session: Connection, column: Column, changes: readonly RowChange[]) => Promise<Written>;
 
 async function batch(work: LaneWork, preferred: number, write: Write): Promise<Step> {
   const { session, column, job, keys, limits } = work;
@@ -73,7 +73,7 @@ interface Reading {
   readonly waiting: readonly (readonly string[])[];
 }
 
-async function readOn(session: Session, column: Column, range: Range, limits: BatchLimits): Promise<Reading> {
+async function readOn(session: Connection, column: Column, range: Range, limits: BatchLimits): Promise<Reading> {
   const rows = await readBatch(session, column, { after: range.reached, upTo: range.upTo }, limits);
   const last = rows.at(-1)?.key;
   return {
@@ -84,7 +84,7 @@ async function readOn(session: Session, column: Column, range: Range, limits: Ba
   };
 }
 
-async function readAgain(session: Session, column: Column, range: Range, limits: BatchLimits): Promise<Reading> {
+async function readAgain(session: Connection, column: Column, range: Range, limits: BatchLimits): Promise<Reading> {
   const { rows, keysRead } = await readRows(session, column, range.again, limits);
   return { rows, reached: range.reached, isRead: true, waiting: range.again.slice(keysRead) };
 }

@@ -1,6 +1,6 @@
 import { attribution, isAsWanted, type LeftRow } from './plan-rows.ts';
 import type { Column, ColumnSpec, TriggerOnUpdate } from './column.ts';
-import { Session, type DatabaseAddress } from './database.ts';
+import { Connection, type DatabaseAddress } from './database.ts';
 import { lookUpColumn } from './look-up-column.ts';
 import { readBatch, type BatchLimits, type StoredRow } from './read-rows.ts';
 import type { RingKeys, TargetKey } from './all-keys.ts';
@@ -52,7 +52,7 @@ export async function census(
   keys: RingKeys,
   options: CensusOptions = {},
 ): Promise<readonly ColumnCensus[]> {
-  const session = await Session.open(database);
+  const session = await Connection.open(database);
   try {
     // Rows that a policy hides are told of, instead of an error: what can be seen is counted.
     await session.change('SET row_security = on');
@@ -95,7 +95,7 @@ function total(counts: Readonly<Record<number, number>>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 
-async function countColumn(session: Session, column: Column, keys: RingKeys, options: CensusOptions) {
+async function countColumn(session: Connection, column: Column, keys: RingKeys, options: CensusOptions) {
   const limits: BatchLimits = { rows: options.batchRows ?? 2000, bytes: options.batchBytes ?? 4 * 1024 * 1024 };
   const tally = new Tally(column, keys);
   const next = (after: readonly string[] | undefined) => readBatch(session, column, { after, upTo: undefined }, limits);

@@ -1,6 +1,6 @@
 import { KeyRotationError } from '../format/error.ts';
 import { columnName, type Column } from './column.ts';
-import type { Session } from './database.ts';
+import type { Connection } from './database.ts';
 import { planRows } from './plan-rows.ts';
 import { readBatch } from './read-rows.ts';
 import type { RingKeys } from './all-keys.ts';
@@ -14,7 +14,7 @@ const LIMITS = { rows: 2000, bytes: 4 * 1024 * 1024 };
  * Throws `COLUMN_TOO_SHORT` where a `varchar(n)` has no room for the new value of a row, before anything is written.
  * Only values near the limit are looked at; each is encrypted to know its length, and thrown away.
  */
-export async function requireRoom(session: Session, column: Column, keys: RingKeys): Promise<void> {
+export async function requireRoom(session: Connection, column: Column, keys: RingKeys): Promise<void> {
   const { limit } = column;
   if (limit === undefined) return;
   const where = `length(t.${column.column}) > ${limit - MOST_GROWTH}`;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyRotationError } from '../format/error.ts';
 import type { Column } from './column.ts';
 import { isLostConnection } from './database-error.ts';
-import { Session, type DatabaseAddress } from './database.ts';
+import { Connection, type DatabaseAddress } from './database.ts';
 import { finishJob, jobTotals, leftRows, openJob, retargetJob, targetOf, type Job, type JobTotals } from './job.ts';
 import { workBatch } from './batch.ts';
 import { cutRange, type BatchResult } from './ranges.ts';
@@ -66,7 +66,7 @@ export class Reencryption {
     }
   }
 
-  async #report(session: Session, job: Job, isResumed: boolean): Promise<ReencryptReport> {
+  async #report(session: Connection, job: Job, isResumed: boolean): Promise<ReencryptReport> {
     return {
       table: this.#column.spec.table,
       column: this.#column.spec.column,
@@ -107,11 +107,11 @@ export class Reencryption {
    * Does `work` on one connection after the other, until it ends by itself or they keep being lost. It begins anew on
    * each; `onProgress`: it got on, and so many failures as at first may follow.
    */
-  async #persist<T>(work: (session: Session, onProgress: () => void) => Promise<T>): Promise<T> {
+  async #persist<T>(work: (session: Connection, onProgress: () => void) => Promise<T>): Promise<T> {
     let failures = 0;
     for (;;) {
       try {
-        const session = await Session.open(this.#database);
+        const session = await Connection.open(this.#database);
         try {
           return await work(session, () => {
             failures = 0;
@@ -129,7 +129,7 @@ export class Reencryption {
   }
 
   /** Works on batches until none is left to anybody. A lost connection loses no more than the batch under way. */
-  async #lane(session: Session, job: Job, onProgress: () => void): Promise<void> {
+  async #lane(session: Connection, job: Job, onProgress: () => void): Promise<void> {
     if (this.#options.triggers === 'skip') await skipTriggers(session);
     await preferKeyLookups(session);
     const work = { session, column: this.#column, job, keys: this.#keys, limits: this.#limits };
@@ -150,7 +150,7 @@ export class Reencryption {
   }
 
   /** The job and this process's picture of the ring differ: the ring itself decides. */
-  async #followRing(session: Session, job: Job, target: number): Promise<void> {
+  async #followRing(session: Connection, job: Job, target: number): Promise<void> {
     await this.#keys.refresh();
     const { number } = this.#keys.requireTarget();
     if (number === target) return;
@@ -169,7 +169,7 @@ export class Reencryption {
     }
   }
 
-  async #tell(session: Session, job: Job, { readRows, reencrypted }: BatchResult): Promise<void> {
+  async #tell(session: Connection, job: Job, { readRows, reencrypted }: BatchResult): Promise<void> {
     this.#readRows += readRows;
     this.#reencrypted += reencrypted;
     const { onBatch } = this.#options;
@@ -188,7 +188,7 @@ export class Reencryption {
 }
 
 /** Statistics of a table that was just filled, or of an array of thousands, can talk the planner into reading all of it. */
-async function preferKeyLookups(session: Session): Promise<void> {
+async function preferKeyLookups(session: Connection): Promise<void> {
   await session.change('SET enable_hashjoin = off');
   await session.change('SET enable_mergejoin = off');
 }

@@ -37,7 +37,7 @@ const SESSION_SETTINGS = [
 const AS_TEXT = { getTypeParser: () => (value: string) => value };
 
 /** One connection to PostgreSQL. Errors come as `databaseError` says. */
-export class Session {
+export class Connection {
   readonly #client: pg.Client;
 
   private constructor(client: pg.Client) {
@@ -47,9 +47,9 @@ export class Session {
   }
 
   /** Connects. Rejects with `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED`, or `INVALID_SETTINGS` for no URL. */
-  static async open({ url }: DatabaseAddress): Promise<Session> {
+  static async open({ url }: DatabaseAddress): Promise<Connection> {
     const client = clientFor(url);
-    const session = new Session(client);
+    const session = new Connection(client);
     try {
       await client.connect();
       await client.query(SESSION_SETTINGS);

@@ -1,6 +1,6 @@
 import { readVarint } from '../format/varint.ts';
 import type { Column, ColumnSpec } from './column.ts';
-import { Session, type DatabaseAddress } from './database.ts';
+import { Connection, type DatabaseAddress } from './database.ts';
 import { lookUpColumn } from './look-up-column.ts';
 
 /**
@@ -26,7 +26,7 @@ export async function headerCensus(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],
 ): Promise<readonly HeaderCensus[]> {
-  const session = await Session.open(database);
+  const session = await Connection.open(database);
   try {
     const counts: HeaderCensus[] = [];
     for (const spec of specs) counts.push(await countHeaders(session, await lookUpColumn(session, spec)));
@@ -36,7 +36,7 @@ export async function headerCensus(
   }
 }
 
-async function countHeaders(session: Session, column: Column): Promise<HeaderCensus> {
+async function countHeaders(session: Connection, column: Column): Promise<HeaderCensus> {
   const looksLike = new Map<number, number>();
   let rows = 0;
   let nulls = 0;

@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../format/error.ts';
 import { columnName, type Column } from './column.ts';
 import { DatabaseFailure } from './database-error.ts';
-import type { Session } from './database.ts';
+import type { Connection } from './database.ts';
 import type { LeftBecause, LeftRow } from './plan-rows.ts';
 
 /**
@@ -77,7 +77,7 @@ export interface JobTotals {
  * Joins the column's unfinished job, or begins one. `JOB_DIFFERS` where an unfinished one was asked for something else,
  * unless `startOver`.
  */
-export function openJob(session: Session, column: Column, target: number, startOver: boolean): Promise<Job> {
+export function openJob(session: Connection, column: Column, target: number, startOver: boolean): Promise<Job> {
   const { key, context, fromContext, spec } = column;
   const options = JSON.stringify({
     key: key.map(({ name }) => name),
@@ -111,7 +111,7 @@ export function openJob(session: Session, column: Column, target: number, startO
  * Begins a job's rows anew, because another key is current than the one that its rows were brought to. `from`: the
  * number that the caller saw; nothing happens if another process was faster.
  */
-export async function retargetJob(session: Session, job: Job, from: number, target: number): Promise<void> {
+export async function retargetJob(session: Connection, job: Job, from: number, target: number): Promise<void> {
   await session.transaction(async () => {
     const [found] = await session.rows(
       'SELECT options, target, pass FROM pazpaz_keys.job WHERE id = $1 FOR NO KEY UPDATE',
@@ -123,7 +123,7 @@ export async function retargetJob(session: Session, job: Job, from: number, targ
 }
 
 /** Ends the job if there is nothing left to do in it. */
-export async function finishJob(session: Session, job: Job): Promise<boolean> {
+export async function finishJob(session: Connection, job: Job): Promise<boolean> {
   await session.change(
     `UPDATE pazpaz_keys.job SET finished_at = now()
       WHERE id = $1 AND is_cut AND finished_at IS NULL
@@ -135,12 +135,12 @@ export async function finishJob(session: Session, job: Job): Promise<boolean> {
 }
 
 /** The number that the job's rows are brought to. */
-export async function targetOf(session: Session, { id }: Job): Promise<number> {
+export async function targetOf(session: Connection, { id }: Job): Promise<number> {
   const [found] = await session.rows('SELECT target FROM pazpaz_keys.job WHERE id = $1', [id]);
   return Number(found?.[0]);
 }
 
-export async function jobTotals(session: Session, { id }: Job): Promise<JobTotals> {
+export async function jobTotals(session: Connection, { id }: Job): Promise<JobTotals> {
   const [found] = await session.rows(
     `SELECT sum(read_rows), sum(reencrypted), sum(already_current), sum(nulls), sum(empty), sum(left_rows)
        FROM pazpaz_keys.range WHERE job_id = $1`,
@@ -151,7 +151,7 @@ export async function jobTotals(session: Session, { id }: Job): Promise<JobTotal
 }
 
 /** The rows that were left as they are, `MOST_LEFT_ROWS` at most. */
-export async function leftRows(session: Session, { id }: Job): Promise<readonly LeftRow[]> {
+export async function leftRows(session: Connection, { id }: Job): Promise<readonly LeftRow[]> {
   const rows = await session.rows(
     'SELECT key, code FROM pazpaz_keys.left_row WHERE job_id = $1 ORDER BY key LIMIT $2',
     [id, MOST_LEFT_ROWS],
@@ -165,7 +165,7 @@ export function keyOf(json: string): readonly string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-async function makeSchema(session: Session): Promise<void> {
+async function makeSchema(session: Connection): Promise<void> {
   try {
     // IF NOT EXISTS would ask for the privilege even where somebody else has made it.
     const [found] = await session.rows("SELECT to_regnamespace('pazpaz_keys') IS NULL");
@@ -183,7 +183,7 @@ async function makeSchema(session: Session): Promise<void> {
   }
 }
 
-async function beginJob(session: Session, { tableId, spec }: Column, options: string, target: number): Promise<Job> {
+async function beginJob(session: Connection, { tableId, spec }: Column, options: string, target: number): Promise<Job> {
   const [found] = await session.rows(
     'INSERT INTO pazpaz_keys.job (table_id, column_name, options, target) VALUES ($1::oid, $2, $3, $4) RETURNING id',
     [tableId, spec.column, options, target],
@@ -196,7 +196,7 @@ async function beginJob(session: Session, { tableId, spec }: Column, options: st
  * them list a row, which refers to the job, or each would wait for the other.
  */
 async function beginPass(
-  session: Session,
+  session: Connection,
   { id, pass }: { readonly id: string; readonly pass: number },
   options: string,
   target: number,

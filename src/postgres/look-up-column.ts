@@ -3,7 +3,7 @@ import type { Storage } from './stored-value.ts';
 import type { Column, ColumnSpec, KeyColumn } from './column.ts';
 import { contextTemplate, type ContextTemplate } from './context-template.ts';
 import { DatabaseFailure } from './database-error.ts';
-import { quoted, type Session } from './database.ts';
+import { quoted, type Connection } from './database.ts';
 import { triggersOnUpdate } from './triggers.ts';
 
 const STORAGES: ReadonlyMap<string, Storage> = new Map([
@@ -68,7 +68,7 @@ const KEYS = `
  * Looks a column up in the catalog. Throws `INVALID_COLUMN` for what cannot be read row by row by a key, or holds no
  * ciphertext in a way that is known.
  */
-export async function lookUpColumn(session: Session, spec: ColumnSpec): Promise<Column> {
+export async function lookUpColumn(session: Connection, spec: ColumnSpec): Promise<Column> {
   const context = contextTemplate(spec.toContext ?? spec.context ?? '');
   const from = contextTemplate(spec.context ?? '');
   const table = await lookUpTable(session, spec.table);
@@ -116,7 +116,7 @@ export async function lookUpColumn(session: Session, spec: ColumnSpec): Promise<
   };
 }
 
-async function lookUpTable(session: Session, name: string) {
+async function lookUpTable(session: Connection, name: string) {
   const [found] = await session.rows(TABLE, [name]).catch((error: unknown) => {
     if (!(error instanceof DatabaseFailure) || !NO_NAME.has(error.state ?? '')) throw error;
     throw invalid(
@@ -141,7 +141,7 @@ async function lookUpTable(session: Session, name: string) {
   return { id, name: table, unseen, estimatedRows: tuples == null ? undefined : Number(tuples) };
 }
 
-async function lookUpKey(session: Session, tableId: string, spec: ColumnSpec): Promise<readonly KeyColumn[]> {
+async function lookUpKey(session: Connection, tableId: string, spec: ColumnSpec): Promise<readonly KeyColumn[]> {
   const indexes = new Map<string, KeyColumn[]>();
   let primary: KeyColumn[] | undefined;
   for (const [index, name, type, isPrimary] of await session.rows(KEYS, [tableId])) {
@@ -170,7 +170,7 @@ async function lookUpKey(session: Session, tableId: string, spec: ColumnSpec): P
   );
 }
 
-async function requireColumns(session: Session, tableId: string, spec: ColumnSpec, template: ContextTemplate) {
+async function requireColumns(session: Connection, tableId: string, spec: ColumnSpec, template: ContextTemplate) {
   for (const name of template.columns) {
     const [found] = await session.rows(COLUMN, [tableId, name]);
     if (found === undefined) {

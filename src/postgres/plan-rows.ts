@@ -6,7 +6,7 @@ import { asStored } from './stored-value.ts';
 import type { Column } from './column.ts';
 import type { StoredRow } from './read-rows.ts';
 import type { RingKeys, TargetKey } from './all-keys.ts';
-import type { Change } from './write-rows.ts';
+import type { RowChange } from './write-rows.ts';
 
 /** Why a row was left as it is: our own code for a row that does not open, or what else stood in the way. */
 export type LeftBecause = ErrorCode | 'CONTEXT_COLUMN_IS_NULL' | 'ROW_BUSY' | `DATABASE:${string}`;
@@ -19,7 +19,7 @@ export interface LeftRow {
 
 /** What is to be done with the rows of one batch. */
 export interface Plan {
-  readonly changes: readonly Change[];
+  readonly changes: readonly RowChange[];
   readonly alreadyCurrent: number;
   readonly nulls: number;
   readonly empty: number;
@@ -28,7 +28,7 @@ export interface Plan {
 
 /** Opens every row, and encrypts those that are not under the target key in the wanted context. */
 export function planRows(column: Column, rows: readonly StoredRow[], keys: RingKeys, target: TargetKey): Plan {
-  const changes: Change[] = [];
+  const changes: RowChange[] = [];
   const left: LeftRow[] = [];
   let alreadyCurrent = 0;
   let nulls = 0;

@@ -1,5 +1,5 @@
 import type { Column } from './column.ts';
-import type { Session } from './database.ts';
+import type { Connection } from './database.ts';
 import { keyOf, MOST_LEFT_ROWS, type Job } from './job.ts';
 import type { LeftRow } from './plan-rows.ts';
 import { keyAhead } from './read-rows.ts';
@@ -41,7 +41,7 @@ const LONGEST_PAUSE = 2000;
  * Takes a range for this transaction: the one worked on last, or another that nobody holds (a process that was killed
  * let go of it). `undefined` where there is none at the moment.
  */
-export async function claimRange(session: Session, job: Job, preferred: number): Promise<Range | undefined> {
+export async function claimRange(session: Connection, job: Job, preferred: number): Promise<Range | undefined> {
   const [found] = await session.rows(
     `SELECT r.n, r.reached, r.up_to, r.is_read, r.again, r.tries, j.target
        FROM pazpaz_keys.range r JOIN pazpaz_keys.job j ON j.id = r.job_id
@@ -67,7 +67,7 @@ export async function claimRange(session: Session, job: Job, preferred: number):
  * Cuts the next range off the part of the table that nobody has been given yet; `false` where there is none left. The
  * last range is open at its end, for rows that are added meanwhile.
  */
-export function cutRange(session: Session, column: Column, job: Job, rows: number): Promise<boolean> {
+export function cutRange(session: Connection, column: Column, job: Job, rows: number): Promise<boolean> {
   return session.transaction(async () => {
     const [found] = await session.rows(
       'SELECT frontier, ranges FROM pazpaz_keys.job WHERE id = $1 AND NOT is_cut FOR NO KEY UPDATE',
@@ -91,7 +91,7 @@ export function cutRange(session: Session, column: Column, job: Job, rows: numbe
 }
 
 /** Writes down what a batch did, in its own transaction. */
-export async function recordBatch(session: Session, job: Job, result: BatchResult): Promise<void> {
+export async function recordBatch(session: Connection, job: Job, result: BatchResult): Promise<void> {
   const { range, reached, isRead, again, tries, left } = result;
   const isOpen = !isRead || again.length > 0;
   const pause = isRead ? Math.min(LONGEST_PAUSE, 20 * 2 ** tries) : 0;

@@ -1,7 +1,7 @@
 import { textArray } from './binary-array.ts';
 import type { Column } from './column.ts';
 import { contextOf } from './context-template.ts';
-import { quoted, type Cells, type Parameter, type Session } from './database.ts';
+import { quoted, type Cells, type Parameter, type Connection } from './database.ts';
 
 /** A row as it was read: its key and, unless it is NULL, its value, both as PostgreSQL spells them. */
 export interface StoredRow {
@@ -31,7 +31,7 @@ export interface BatchLimits {
 
 /** Reads the next rows of a span in the order of their key; none means that there are none left. */
 export async function readBatch(
-  session: Session,
+  session: Connection,
   column: Column,
   span: KeySpan,
   limits: BatchLimits,
@@ -57,7 +57,7 @@ export async function readBatch(
  * that the limits let through are, and those that are gone between them.
  */
 export async function readRows(
-  session: Session,
+  session: Connection,
   column: Column,
   keys: readonly (readonly string[])[],
   limits: BatchLimits,
@@ -83,7 +83,7 @@ export async function readRows(
 
 /** The key so many rows after the span's start; `undefined` where there are fewer. */
 export async function keyAhead(
-  session: Session,
+  session: Connection,
   column: Column,
   after: readonly string[] | undefined,
   rows: number,

@@ -1,6 +1,6 @@
 import { KeyRotationError } from '../format/error.ts';
 import { columnName, type Column, type ColumnSpec } from './column.ts';
-import { quoted, Session, type DatabaseAddress } from './database.ts';
+import { quoted, Connection, type DatabaseAddress } from './database.ts';
 import { lookUpColumn } from './look-up-column.ts';
 import type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
 import { Reencryption } from './column-worker.ts';
@@ -38,7 +38,7 @@ async function checkedColumns(
   keys: RingKeys,
   { triggers }: ReencryptOptions,
 ): Promise<readonly Column[]> {
-  const session = await Session.open(database);
+  const session = await Connection.open(database);
   try {
     const columns: Column[] = [];
     for (const spec of specs) columns.push(await lookUpColumn(session, spec));

@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../format/error.ts';
 import type { Column, TriggerOnUpdate } from './column.ts';
 import { DatabaseFailure } from './database-error.ts';
-import type { Session } from './database.ts';
+import type { Connection } from './database.ts';
 
 /** What an operator decided about the triggers of a table. */
 export type TriggerChoice = 'fire' | 'skip';
@@ -24,7 +24,7 @@ const TRIGGERS = `
 
 /** The triggers and rules that an update of this column would set off. */
 export async function triggersOnUpdate(
-  session: Session,
+  session: Connection,
   tableId: string,
   column: string,
 ): Promise<readonly TriggerOnUpdate[]> {
@@ -38,7 +38,7 @@ export async function triggersOnUpdate(
  * DISABLE TRIGGER is no way: it would keep the application's own updates from its triggers too.)
  */
 export async function decideTriggers(
-  session: Session,
+  session: Connection,
   columns: readonly Column[],
   choice: TriggerChoice | undefined,
 ): Promise<void> {
@@ -67,7 +67,7 @@ export async function decideTriggers(
   );
 }
 
-async function whyNotSkipped(session: Session): Promise<DatabaseFailure | undefined> {
+async function whyNotSkipped(session: Connection): Promise<DatabaseFailure | undefined> {
   try {
     await session.transaction(() => session.change("SET LOCAL session_replication_role = 'replica'"));
     return undefined;
@@ -78,7 +78,7 @@ async function whyNotSkipped(session: Session): Promise<DatabaseFailure | undefi
 }
 
 /** Keeps this session's updates from the triggers. */
-export async function skipTriggers(session: Session): Promise<void> {
+export async function skipTriggers(session: Connection): Promise<void> {
   await session.change("SET session_replication_role = 'replica'");
 }
 

@@ -1,12 +1,12 @@
 import { byteaArray, textArray } from './binary-array.ts';
 import type { Column } from './column.ts';
-import type { Session } from './database.ts';
+import type { Connection } from './database.ts';
 import { isRefusedValue } from './database-error.ts';
 import { quoted } from './database.ts';
 import { keyTable } from './read-rows.ts';
 
 /** A row to be changed, if it still holds what was read. */
-export interface Change {
+export interface RowChange {
   readonly key: readonly string[];
   readonly stored: string;
   /** The text of each of the column's `watched` columns. */
@@ -19,9 +19,9 @@ export interface Written {
   /** How many rows hold the new value. */
   readonly written: number;
   /** Changed or locked by somebody else meanwhile, or gone: to be looked at again. */
-  readonly lost: readonly Change[];
+  readonly lost: readonly RowChange[];
   /** The database would not take the new value; with the name of its reason. */
-  readonly refused: readonly { readonly change: Change; readonly reason: string }[];
+  readonly refused: readonly { readonly change: RowChange; readonly reason: string }[];
 }
 
 /**
@@ -31,7 +31,7 @@ export interface Written {
  *
  * Runs within the caller's transaction. Throws `DATABASE_REFUSED` where the database takes one of the values not.
  */
-export async function writeRows(session: Session, column: Column, changes: readonly Change[]): Promise<Written> {
+export async function writeRows(session: Connection, column: Column, changes: readonly RowChange[]): Promise<Written> {
   if (changes.length === 0) return { written: 0, lost: [], refused: [] };
   const isBytes = column.storage === 'bytea';
   const key = keyTable(
@@ -76,9 +76,9 @@ export async function writeRows(session: Session, column: Column, changes: reado
  * constraint) by halving, and writes the others.
  */
 export async function writeAcceptedRows(
-  session: Session,
+  session: Connection,
   column: Column,
-  changes: readonly Change[],
+  changes: readonly RowChange[],
 ): Promise<Written> {
   await session.change('SAVEPOINT part');
   try {

@@ -1,6 +1,6 @@
 import { isKeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
-import type { RingState } from '../format/ring-labels.ts';
+import type { RingLabels } from '../format/ring-labels.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { attachNextNumber } from './numbering.ts';
 import { readKey } from './read-key.ts';
@@ -12,7 +12,7 @@ import { readKey } from './read-key.ts';
  * A value that is no valid key never encrypted anything and stays unnumbered. Throws `VERSION_UNREADABLE` or
  * `VERSION_HAS_NO_VALUE` where a value cannot be read: it may be a key that is in use.
  */
-export async function adopt(deps: StepDependencies, secretId: string, ring: RingState): Promise<RingState> {
+export async function adopt(deps: StepDependencies, secretId: string, ring: RingLabels): Promise<RingLabels> {
   let adopted = ring;
   for (const versionId of [ring.previous, ring.current]) {
     if (versionId === undefined || adopted.numberOf.has(versionId)) continue;

@@ -1,5 +1,5 @@
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
-import type { RingState } from '../format/ring-labels.ts';
+import type { RingLabels } from '../format/ring-labels.ts';
 import { refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { keepNumbers } from './numbering.ts';
@@ -29,13 +29,13 @@ export async function describe(deps: StepDependencies, secretId: string) {
  * the state is read once more, and a numbering label of the first reading, or of this run, that got lost on the way is
  * put back.
  */
-export async function fromFreshState<State extends { readonly ring: RingState }>(
+export async function fromFreshState<State extends { readonly ring: RingLabels }>(
   deps: StepDependencies,
   read: () => Promise<State>,
   secretId: string,
-  body: (state: State) => Promise<RingState>,
+  body: (state: State) => Promise<RingLabels>,
 ): Promise<void> {
-  let seenFirst: RingState | undefined;
+  let seenFirst: RingLabels | undefined;
   for (let reading = 1; ; reading++) {
     const state = await read();
     seenFirst ??= state.ring;

@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../format/error.ts';
 import { numberingLabel } from '../format/key-number.ts';
 import { retiredKeys } from '../format/retired-tag.ts';
-import { MAX_STAGING_LABELS, nextNumber, ringState, withNumber, type RingState } from '../format/ring-labels.ts';
+import { MAX_STAGING_LABELS, nextNumber, ringLabels, withNumber, type RingLabels } from '../format/ring-labels.ts';
 import { awsErrorName, describeError, refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 
@@ -17,9 +17,9 @@ const LABEL_ERRORS = ['InvalidParameterException', 'InvalidRequestException', 'R
 export async function attachNextNumber(
   deps: StepDependencies,
   secretId: string,
-  ring: RingState,
+  ring: RingLabels,
   versionId: string,
-): Promise<RingState> {
+): Promise<RingLabels> {
   requireFreeSlots(ring, 1);
   const number = nextNumber(ring);
   await moveLabel(deps, secretId, { label: numberingLabel(number), to: versionId });
@@ -28,14 +28,14 @@ export async function attachNextNumber(
 }
 
 /** Throws `RING_FULL` if fewer than `needed` staging labels can still be attached. */
-export function requireFreeSlots(ring: RingState, needed: number): void {
+export function requireFreeSlots(ring: RingLabels, needed: number): void {
   if (ring.freeSlots >= needed) return;
   const free = Math.max(0, ring.freeSlots);
   throw ringFull(`${needed} free staging label${needed === 1 ? '' : 's'} needed, ${free} free`);
 }
 
 /** The labels that a whole rotation attaches: one for each of these versions that has no number yet. */
-export function slotsNeeded(ring: RingState, token: string): number {
+export function slotsNeeded(ring: RingLabels, token: string): number {
   const versions = new Set([ring.previous, ring.current, token].filter((id) => id !== undefined));
   return [...versions].filter((id) => !ring.numberOf.has(id)).length;
 }
@@ -77,12 +77,12 @@ export async function moveLabel(
 export async function keepNumbers(
   deps: StepDependencies,
   secretId: string,
-  ...seen: readonly RingState[]
+  ...seen: readonly RingLabels[]
 ): Promise<void> {
   const secret = await deps.secrets.describeSecret({ SecretId: secretId }).catch((error: unknown) => {
     throw refused('DescribeSecret', secretId, error);
   });
-  const now = ringState(secret.VersionIdsToStages);
+  const now = ringLabels(secret.VersionIdsToStages);
   const retired = retiredKeys(secret.Tags);
   for (const [number, versionId] of new Map(seen.flatMap(({ versionOf }) => [...versionOf]))) {
     const holder = now.versionOf.get(number);

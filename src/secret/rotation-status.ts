@@ -1,5 +1,5 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
-import type { RingState } from '../format/ring-labels.ts';
+import type { RingLabels } from '../format/ring-labels.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { hasValue } from './read-key.ts';
 
@@ -34,7 +34,7 @@ function wholeDays(milliseconds: number): number {
 export async function pendingKind(
   deps: StepDependencies,
   secretId: string,
-  ring: RingState,
+  ring: RingLabels,
 ): Promise<'none' | 'placeholder' | 'value'> {
   if (ring.pending === undefined || ring.pending === ring.current) return 'none';
   return (await hasValue(deps, secretId, ring.pending)) ? 'value' : 'placeholder';

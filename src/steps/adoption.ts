@@ -1,4 +1,4 @@
-import { ringState } from '../format/ring-labels.ts';
+import { ringLabels } from '../format/ring-labels.ts';
 import { adopt } from '../secret/adopt.ts';
 import type { StepDependencies } from '../secret/dependencies.ts';
 import { describe, fromFreshState } from '../secret/fresh-ring.ts';
@@ -10,7 +10,7 @@ import { pendingKind, rotationAge } from '../secret/rotation-status.ts';
  */
 export async function adoptAndReport(deps: StepDependencies, secretId: string): Promise<void> {
   const read = async () => ({
-    ring: ringState((await describe(deps, secretId)).VersionIdsToStages),
+    ring: ringLabels((await describe(deps, secretId)).VersionIdsToStages),
     alreadyCurrent: false,
   });
   await fromFreshState(deps, read, secretId, ({ ring }) => adopt(deps, secretId, ring));
@@ -19,7 +19,7 @@ export async function adoptAndReport(deps: StepDependencies, secretId: string): 
 
 async function reportRingState(deps: StepDependencies, secretId: string): Promise<void> {
   const secret = await describe(deps, secretId);
-  const ring = ringState(secret.VersionIdsToStages);
+  const ring = ringLabels(secret.VersionIdsToStages);
   deps.log('key_ring_state', {
     secretId,
     freeSlots: ring.freeSlots,

@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../format/error.ts';
 import { KeyMaterial } from '../format/key-material.ts';
 import { writeKeyValue, type KeyFormat } from '../format/key-value.ts';
-import { ringState, type RingState } from '../format/ring-labels.ts';
+import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 import { adopt, readUnnumberedKey } from '../secret/adopt.ts';
 import { awsErrorName, refused } from '../secret/aws-error.ts';
 import type { StepDependencies } from '../secret/dependencies.ts';
@@ -35,7 +35,7 @@ export async function createSecret(deps: StepDependencies, request: RotationRequ
       return ring;
     }
     if (!labels.includes('AWSCURRENT')) return { ...ring };
-    return { ...(await adopt(deps, secretId, ringState((await describe(deps, secretId)).VersionIdsToStages))) };
+    return { ...(await adopt(deps, secretId, ringLabels((await describe(deps, secretId)).VersionIdsToStages))) };
   });
 }
 
@@ -66,7 +66,7 @@ async function putFreshKey(
 async function requireFreshPending(
   deps: StepDependencies,
   request: RotationRequest,
-  ring: RingState,
+  ring: RingLabels,
   current: KeyMaterial | undefined,
 ): Promise<void> {
   const { secretId, token } = request;

@@ -1,12 +1,12 @@
 import { KeyRotationError } from '../format/error.ts';
-import { ringState, type RingState } from '../format/ring-labels.ts';
+import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 import type { StepDependencies } from '../secret/dependencies.ts';
 import { describe } from '../secret/fresh-ring.ts';
 import type { RotationRequest } from './rotation-request.ts';
 
 /** What a step starts from. */
 export interface RotationState {
-  readonly ring: RingState;
+  readonly ring: RingLabels;
   /** The token's version is `AWSCURRENT` already: promoted by hand, or key 1 that the service made current by itself. */
   readonly alreadyCurrent: boolean;
 }
@@ -21,7 +21,7 @@ export async function readRotationState(deps: StepDependencies, request: Rotatio
       `Rotation is not enabled for secret '${secretId}'. Enable it with 'aws secretsmanager rotate-secret --rotation-lambda-arn …'.`,
     );
   }
-  const ring = ringState(secret.VersionIdsToStages);
+  const ring = ringLabels(secret.VersionIdsToStages);
   const labels = ring.stages[token];
   if (labels === undefined) {
     throw new KeyRotationError(

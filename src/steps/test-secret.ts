@@ -1,6 +1,6 @@
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import type { StoredKey } from '../format/key-value.ts';
-import type { RingState } from '../format/ring-labels.ts';
+import type { RingLabels } from '../format/ring-labels.ts';
 import { adopt } from '../secret/adopt.ts';
 import type { StepDependencies } from '../secret/dependencies.ts';
 import { proveKey, requireForeign } from './prove-key.ts';
@@ -34,7 +34,7 @@ export async function testSecret(deps: StepDependencies, request: RotationReques
   });
 }
 
-async function readPending(deps: StepDependencies, request: RotationRequest, ring: RingState): Promise<StoredKey> {
+async function readPending(deps: StepDependencies, request: RotationRequest, ring: RingLabels): Promise<StoredKey> {
   try {
     return await readKey(deps, request.secretId, request.token);
   } catch (error) {

@@ -8,7 +8,7 @@ import { isKeyRotationError } from '../format/error.ts';
 import { decryptField, encryptField } from '../format/field.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import { readKeyValue } from '../format/key-value.ts';
-import { ringState, type RingState } from '../format/ring-labels.ts';
+import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 import { readVarint } from '../format/varint.ts';
 import { contextOf, noteOf, type PatientRecord } from './patient-record.ts';
 
@@ -34,7 +34,7 @@ export interface UnreadableRecord {
 /** Writes the n-th record as an application does: key and number come from one answer of `GetSecretValue`. */
 export async function writeRecord(secret: SecretAccess, id: number): Promise<PatientRecord> {
   const { key, versionId, stages } = await fetchKey(secret, { VersionStage: 'AWSCURRENT' });
-  const keyNumber = ringState({ [versionId]: stages }).numberOf.get(versionId) ?? 0;
+  const keyNumber = ringLabels({ [versionId]: stages }).numberOf.get(versionId) ?? 0;
   const text = noteOf(id);
   const context = contextOf(id);
   const ciphertext = encryptField(text, key, context, { number: keyNumber });
@@ -47,7 +47,7 @@ export async function writeRecord(secret: SecretAccess, id: number): Promise<Pat
  */
 export async function readRecords(secret: SecretAccess, records: readonly PatientRecord[]): Promise<Reading> {
   const { client, secretId } = secret;
-  const ring = ringState((await client.send(new DescribeSecretCommand({ SecretId: secretId }))).VersionIdsToStages);
+  const ring = ringLabels((await client.send(new DescribeSecretCommand({ SecretId: secretId }))).VersionIdsToStages);
   const fetched = new Map<string, Promise<KeyMaterial>>();
   const keyOf = (versionId: string): Promise<KeyMaterial> => {
     const key = fetched.get(versionId) ?? fetchKey(secret, { VersionId: versionId }).then((found) => found.key);
@@ -76,7 +76,7 @@ export async function countReadableWith(
 /** Why a record cannot be read; nothing if it can. */
 async function problemWith(
   record: PatientRecord,
-  ring: RingState,
+  ring: RingLabels,
   keyOf: (versionId: string) => Promise<KeyMaterial>,
 ): Promise<string | undefined> {
   const number = readVarint(record.ciphertext);
@@ -96,7 +96,7 @@ async function problemWith(
 }
 
 /** The versions whose key may open a row with this number. Number 0 names none, so any may. */
-function versionsFor(number: ReturnType<typeof readVarint>, ring: RingState): readonly string[] {
+function versionsFor(number: ReturnType<typeof readVarint>, ring: RingLabels): readonly string[] {
   if (number === undefined) return [];
   const named = number === 0 ? [...ring.numberOf.keys(), ring.current, ring.previous] : [ring.versionOf.get(number)];
   return [...new Set(named.filter((versionId) => versionId !== undefined))];

@@ -7,7 +7,7 @@ import {
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
 import { numberingLabel, type KeyNumber } from '../format/key-number.ts';
-import { ringState } from '../format/ring-labels.ts';
+import { ringLabels } from '../format/ring-labels.ts';
 import type { RotationRecord } from '../local/lambda/rotation-history.ts';
 import { startLocalService, type LambdaChoice, type LocalService } from '../local/start.ts';
 import { readRecords, writeRecord, type Reading, type SecretAccess } from './application.ts';
@@ -162,7 +162,7 @@ async function takeLabelAway({ client, secretId }: SecretAccess, number: KeyNumb
     new UpdateSecretVersionStageCommand({
       SecretId: secretId,
       VersionStage: numberingLabel(number),
-      RemoveFromVersionId: ringState(VersionIdsToStages).versionOf.get(number),
+      RemoveFromVersionId: ringLabels(VersionIdsToStages).versionOf.get(number),
     }),
   );
 }
@@ -172,7 +172,7 @@ async function versionsOf({ client, secretId }: SecretAccess): Promise<KeptVersi
   const { Versions = [] } = await client.send(new ListSecretVersionIdsCommand({ SecretId: secretId }));
   const versions = Versions.map(({ VersionId = '', VersionStages = [], CreatedDate }) => ({
     versionId: VersionId,
-    number: ringState({ [VersionId]: VersionStages }).numberOf.get(VersionId) ?? 0,
+    number: ringLabels({ [VersionId]: VersionStages }).numberOf.get(VersionId) ?? 0,
     labels: VersionStages,
     created: CreatedDate === undefined ? '' : isoDay(CreatedDate.getTime()),
   }));

@@ -1,5 +1,5 @@
 import { CreateSecretCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import { spelledOut } from '../../src/cli/suggested-commands.ts';
+import { withOptions } from '../../src/cli/suggested-commands.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { HOUR } from '../local/support/state-machine.ts';
 import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../support/ring.ts';
@@ -14,22 +14,22 @@ describe('a suggested command line', () => {
   test('gets the options that this one was given', () => {
     const options = { secretId: 'B', region: 'eu-west-1', profile: 'operator', endpointUrl: 'http://127.0.0.1:4566' };
     const flags = '--secret-id B --region eu-west-1 --profile operator --endpoint-url http://127.0.0.1:4566';
-    expect(spelledOut(LINE, options)).toBe(
+    expect(withOptions(LINE, options)).toBe(
       `Next: pazpaz-keys rotate ${flags} --clean-up, or pazpaz-keys retire ${flags} --columns columns.json 1.`,
     );
   });
 
   test('gets those that say which rows where it needs them, and where none were given a file', () => {
     const rows = { table: 'patients', column: 'notes', key: 'id', context: "patients:{id}:it's" };
-    expect(spelledOut('pazpaz-keys reencrypt', rows)).toBe(
+    expect(withOptions('pazpaz-keys reencrypt', rows)).toBe(
       "pazpaz-keys reencrypt --table patients --column notes --key id --context 'patients:{id}:it'\\''s'",
     );
-    expect(spelledOut('pazpaz-keys census', { columns: 'my columns.json' })).toBe(
+    expect(withOptions('pazpaz-keys census', { columns: 'my columns.json' })).toBe(
       "pazpaz-keys census --columns 'my columns.json'",
     );
-    expect(spelledOut('pazpaz-keys reencrypt', {})).toBe('pazpaz-keys reencrypt --columns columns.json');
+    expect(withOptions('pazpaz-keys reencrypt', {})).toBe('pazpaz-keys reencrypt --columns columns.json');
     // What a value is bound to, in encrypt and decrypt, says nothing of rows.
-    expect(spelledOut('pazpaz-keys reencrypt', { context: 'patients:7:notes' })).toBe(
+    expect(withOptions('pazpaz-keys reencrypt', { context: 'patients:7:notes' })).toBe(
       'pazpaz-keys reencrypt --columns columns.json',
     );
   });
@@ -38,18 +38,18 @@ describe('a suggested command line', () => {
     ['postgres://pazpaz:hunter2@db.example/pazpaz', 'postgres://pazpaz@db.example/pazpaz'],
     ['postgres://db.example/pazpaz?user=pazpaz&password=hunter2', "'postgres://db.example/pazpaz?user=pazpaz'"],
   ])('shows no password: %s', (databaseUrl, shown) => {
-    expect(spelledOut('pazpaz-keys census', { databaseUrl })).toBe(
+    expect(withOptions('pazpaz-keys census', { databaseUrl })).toBe(
       `pazpaz-keys census --database-url ${shown} --columns columns.json`,
     );
   });
 
   test('keeps a secret of its own, and is left as it is where nothing was given', () => {
     const doctor = 'pazpaz-keys doctor --secret-id C';
-    expect(spelledOut(doctor, { secretId: 'B', region: 'eu-west-1' })).toBe(
+    expect(withOptions(doctor, { secretId: 'B', region: 'eu-west-1' })).toBe(
       'pazpaz-keys doctor --region eu-west-1 --secret-id C',
     );
     for (const line of ['pazpaz-keys adopt', 'pazpaz-keys schema status', 'pazpaz-keys retire --help', 'rotate']) {
-      expect(spelledOut(line, {})).toBe(line);
+      expect(withOptions(line, {})).toBe(line);
     }
   });
 });

@@ -140,6 +140,6 @@ test('a bundler keeps only what is used: without a ring there is neither ring no
   });
   const code = outputFiles[0]?.text ?? '';
   expect(code).toContain('aes-256-gcm');
-  for (const unwanted of ['DescribeSecret', 'RingKeeper', 'loadSettings']) expect(code).not.toContain(unwanted);
+  for (const unwanted of ['DescribeSecret', 'RingCache', 'loadSettings']) expect(code).not.toContain(unwanted);
   expect(code.length).toBeLessThan(30_000);
 });

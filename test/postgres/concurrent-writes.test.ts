@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Column, ColumnSpec } from '../../src/postgres/column.ts';
-import { Session } from '../../src/postgres/database.ts';
+import { Connection } from '../../src/postgres/database.ts';
 import { openJob, retargetJob } from '../../src/postgres/job.ts';
 import { workBatch } from '../../src/postgres/batch.ts';
 import { lookUpColumn } from '../../src/postgres/look-up-column.ts';
@@ -16,7 +16,7 @@ import type { Postgres } from './support/postgres.ts';
 let postgres: Postgres;
 let clinic: Clinic;
 let application: pg.Client;
-const sessions: Session[] = [];
+const sessions: Connection[] = [];
 beforeAll(async () => {
   postgres = await startPostgres();
   application = new pg.Client({ connectionString: postgres.url });
@@ -35,8 +35,8 @@ afterAll(async () => {
 const SPEC = { table: 'patients', column: 'notes' };
 const LIMITS = { rows: 100, bytes: 1_000_000 };
 
-async function open(): Promise<Session> {
-  const session = await Session.open(postgres);
+async function open(): Promise<Connection> {
+  const session = await Connection.open(postgres);
   sessions.push(session);
   return session;
 }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { run } from '../../src/cli/run.ts';
-import type { World } from '../../src/cli/process-io.ts';
+import type { ProcessIo } from '../../src/cli/process-io.ts';
 import { encryptField } from '../../src/format/field.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { endpointOf, giveCredentials } from '../cli/support/operator.ts';
@@ -42,7 +42,7 @@ async function shown(isTTY: boolean, step: number, ...command: readonly string[]
   let now = Date.now();
   jest.spyOn(Date, 'now').mockImplementation(() => now);
   const unused = () => Promise.reject(new Error('not asked for'));
-  const world: World = {
+  const world: ProcessIo = {
     environment: { SECRETS_MANAGER_KEY_NAME: SECRET, AWS_REGION: 'us-east-1', DATABASE_URL: postgres.url },
     stdout: { write: () => undefined },
     stderr: { write: (text) => (shownSoFar += text), isTTY },

@@ -1,6 +1,6 @@
 import { census } from '../../src/postgres/census.ts';
 import { headerCensus } from '../../src/postgres/header-census.ts';
-import { Session } from '../../src/postgres/database.ts';
+import { Connection } from '../../src/postgres/database.ts';
 import { lookUpColumn } from '../../src/postgres/look-up-column.ts';
 import { reencrypt } from '../../src/postgres/reencrypt.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
@@ -135,7 +135,7 @@ it.each([
   }
   await clinic.sql('INSERT INTO visits SELECT i FROM generate_series(1, 50) i');
   await clinic.sql('ANALYZE visits');
-  const session = await Session.open(postgres);
+  const session = await Connection.open(postgres);
   try {
     expect((await lookUpColumn(session, { table: 'visits', column: 'notes' })).estimatedRows).toBe(50);
   } finally {

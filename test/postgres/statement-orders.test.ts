@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import fc from 'fast-check';
 import pg from 'pg';
-import { Session } from '../../src/postgres/database.ts';
+import { Connection } from '../../src/postgres/database.ts';
 import { reencrypt } from '../../src/postgres/reencrypt.ts';
 import { RingKeys } from '../../src/postgres/all-keys.ts';
 import { SECRET } from '../keyring/support/ring-world.ts';
@@ -61,10 +61,10 @@ afterAll(async () => {
 
 /** Whose statements are being made. */
 const current = new AsyncLocalStorage<GatedProcess>();
-const open = Session.open.bind(Session);
+const open = Connection.open.bind(Connection);
 beforeAll(() => {
   jest
-    .spyOn(Session, 'open')
+    .spyOn(Connection, 'open')
     .mockImplementation((database) => current.getStore()?.open(database, open) ?? open(database));
 });
 afterAll(() => {

@@ -1,9 +1,9 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
-import { ringState } from '../../src/format/ring-labels.ts';
+import { ringLabels } from '../../src/format/ring-labels.ts';
 import type { StepDependencies } from '../../src/secret/dependencies.ts';
 import { keepNumbers } from '../../src/secret/numbering.ts';
 
-const SEEN = ringState({ one: ['key-v1'], two: ['key-v2', 'AWSCURRENT'] });
+const SEEN = ringLabels({ one: ['key-v1'], two: ['key-v2', 'AWSCURRENT'] });
 
 /** A service that describes the secret so, and notes the labels that are put back. */
 function serviceWith(secret: DescribeSecretResponse) {
@@ -55,7 +55,7 @@ test('a tag that names another version retires nothing here', async () => {
 
 test('a number that the step gave itself is kept like those that it saw', async () => {
   const { deps, attached } = serviceWith({ VersionIdsToStages: { one: ['key-v1'], two: ['key-v2'], three: [] } });
-  await keepNumbers(deps, 'secret', SEEN, ringState({ ...SEEN.stages, three: ['key-v3'] }));
+  await keepNumbers(deps, 'secret', SEEN, ringLabels({ ...SEEN.stages, three: ['key-v3'] }));
   expect(attached).toEqual(['key-v3 on three']);
 });
 

@@ -12,7 +12,7 @@ import type { Behaviour, Secret } from '../../src/local/service/state.ts';
 import { decryptField, encryptField } from '../../src/format/field.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { numberingLabel, type KeyNumber } from '../../src/format/key-number.ts';
-import { ringState, type RingState } from '../../src/format/ring-labels.ts';
+import { ringLabels, type RingLabels } from '../../src/format/ring-labels.ts';
 import { STEPS, type Step } from '../../src/steps/rotation-request.ts';
 import { product as theProduct, type Product } from '../explore/support/product.ts';
 import { StateMachine, token } from '../local/support/state-machine.ts';
@@ -48,8 +48,10 @@ export class OperatedRing {
   }
 
   /** The labels, read as a ring. */
-  get ring(): RingState {
-    return ringState(Object.fromEntries(Object.entries(this.#secret.versions).map(([id, { stages }]) => [id, stages])));
+  get ring(): RingLabels {
+    return ringLabels(
+      Object.fromEntries(Object.entries(this.#secret.versions).map(([id, { stages }]) => [id, stages])),
+    );
   }
 
   get #secret(): Secret {

@@ -2,7 +2,7 @@ import { DescribeSecretCommand, GetSecretValueCommand } from '@aws-sdk/client-se
 import { decryptField, encryptField } from '../../src/format/field.ts';
 import { readKeyValue } from '../../src/format/key-value.ts';
 import type { KeyMaterial } from '../../src/format/key-material.ts';
-import { ringState } from '../../src/format/ring-labels.ts';
+import { ringLabels } from '../../src/format/ring-labels.ts';
 import { readVarint } from '../../src/format/varint.ts';
 import { SECRET, type TestRing } from './ring.ts';
 
@@ -54,7 +54,7 @@ export class Rows {
 
   async #state() {
     const secret = await this.#ring.client.send(new DescribeSecretCommand({ SecretId: SECRET }));
-    return ringState(secret.VersionIdsToStages);
+    return ringLabels(secret.VersionIdsToStages);
   }
 }
 

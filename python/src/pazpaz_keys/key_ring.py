@@ -12,12 +12,12 @@ from .failed_decryption import failed_with_environment_key
 from .field import as_text
 from .forks import renew_in_child
 from .key_material import KeyMaterial
-from .keys_at_hand import KeysAtHand
+from .keys_at_hand import KeyCache
 from .limited_calls import ring_closed
 from .ring_clock import RingClock
-from .ring_keeper import CurrentKey, RingKeeper
+from .ring_keeper import CurrentKey, RingCache
 from .row import Row
-from .row_search import RowSearch
+from .row_search import KeyLookup
 from .secret_source import SecretsManagerClient, SecretSource
 from .settings import Settings, load_settings
 from .tally import Tally
@@ -58,7 +58,7 @@ class KeyRing:
 
     def __init__(
         self,
-        keeper: RingKeeper | None,
+        keeper: RingCache | None,
         environment_key: KeyMaterial | None,
         time_to_live: float,
         max_key_age: float,
@@ -66,7 +66,7 @@ class KeyRing:
     ) -> None:
         """For ``open`` alone."""
         self._keeper = keeper
-        self._search = None if keeper is None else RowSearch(keeper)
+        self._search = None if keeper is None else KeyLookup(keeper)
         self._environment_key = environment_key
         self._time_to_live = time_to_live
         self._max_key_age = max_key_age
@@ -74,7 +74,7 @@ class KeyRing:
         if keeper is not None:
             self._keys = keeper.keys
         else:
-            self._keys = KeysAtHand()
+            self._keys = KeyCache()
             if environment_key is not None:
                 self._keys.add(environment_key)
         self._writer: _Writer | None = None
@@ -125,7 +125,7 @@ class KeyRing:
             )
         clock = clock or RingClock()
         source = SecretSource(settings.region, settings.secret_id, call_time_limit, client, clock)
-        keeper = RingKeeper(source, settings.environment, settings.environment_key, time_to_live, clock)
+        keeper = RingCache(source, settings.environment, settings.environment_key, time_to_live, clock)
         try:
             keeper.refresh()
         except KeyRotationError as error:
@@ -259,7 +259,7 @@ class KeyRing:
             writer = self._writer = self._writer_for(current)
         return writer
 
-    def _confirmed(self, keeper: RingKeeper, current: CurrentKey, age: float) -> CurrentKey:
+    def _confirmed(self, keeper: RingCache, current: CurrentKey, age: float) -> CurrentKey:
         """The current key where AWS has confirmed it within ``max_key_age``; else one that it confirms now."""
         keeper.wake_if_overdue()
         if age > self._max_key_age:
@@ -277,7 +277,7 @@ class KeyRing:
         tally = self._tallies.setdefault((number, version_id), Tally())  # one step, whoever else comes here
         return _Writer(current, key, number, tally.add_one)
 
-    def _stopped(self, keeper: RingKeeper) -> KeyRotationError:
+    def _stopped(self, keeper: RingCache) -> KeyRotationError:
         reason = "" if keeper.stale_because is None else f" {keeper.stale_because}"
         error = KeyRotationError(
             "KEY_TOO_OLD",

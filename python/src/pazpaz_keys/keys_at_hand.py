@@ -6,7 +6,7 @@ from .key_material import KeyMaterial
 from .ring_labels import RingLabels
 
 
-class KeysAtHand:
+class KeyCache:
     """A version's value never changes, so what is here stays, and a key that was retired meanwhile still reads.
 
     Readers take what they need without a lock: nothing that they hold is changed, it is replaced.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .application_log import log_event
 from .errors import KeyRotationError
 from .key_material import KeyMaterial
-from .keys_at_hand import KeysAtHand
+from .keys_at_hand import KeyCache
 from .limited_calls import ring_closed
 from .ring_clock import Moment, RingClock
 from .ring_labels import RingLabels
@@ -30,7 +30,7 @@ class CurrentKey(NamedTuple):
     """When AWS was last asked and said that it is current."""
 
 
-class RingKeeper:
+class RingCache:
     """Asks AWS before each time to live ends, goes on with what it has where AWS is silent, and keeps asking.
 
     A thread of its own does the asking, so that no caller waits for a slow AWS while a good key is in hand.
@@ -44,7 +44,7 @@ class RingKeeper:
         time_to_live: float,
         clock: RingClock,
     ) -> None:
-        self.keys = KeysAtHand()
+        self.keys = KeyCache()
         self.clock = clock
         self.time_to_live = time_to_live
         self.call_time_limit = source.time_limit
@@ -227,7 +227,7 @@ def _spread() -> float:
     return random.uniform(0.9, 1.0)  # noqa: S311  # no secret
 
 
-def _keep(keeper_of: "weakref.ref[RingKeeper]", wake: threading.Event) -> None:
+def _keep(keeper_of: "weakref.ref[RingCache]", wake: threading.Event) -> None:
     """The thread. Between two refreshes it holds the ring weakly: one that is let go without close() ends it too."""
     keeper = keeper_of()
     pause = 0.0 if keeper is None else keeper.initial_pause()

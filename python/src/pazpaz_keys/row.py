@@ -2,7 +2,7 @@
 
 from .ciphertext import open_legacy, open_numbered
 from .key_material import KeyMaterial
-from .keys_at_hand import KeysAtHand
+from .keys_at_hand import KeyCache
 from .legacy_forms import legacy_boxes
 
 
@@ -33,7 +33,7 @@ class Row:
         plaintext = self.under_number(key)
         return self._as_legacy(key) if plaintext is None else plaintext
 
-    def at_hand(self, keys: KeysAtHand) -> bytes | None:
+    def at_hand(self, keys: KeyCache) -> bytes | None:
         """The first attempts: the number's own key, then every key where the number says nothing."""
         self.tried = keys.in_order
         if self.number:
@@ -49,7 +49,7 @@ class Row:
                     return plaintext
         return None
 
-    def under_number_of_any(self, keys: KeysAtHand) -> bytes | None:
+    def under_number_of_any(self, keys: KeyCache) -> bytes | None:
         """The last attempts: every key under the row's own number."""
         for key in keys.in_order:
             plaintext = self.under_number(key)

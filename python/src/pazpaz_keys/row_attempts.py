@@ -3,7 +3,7 @@
 from .errors import KeyRotationError
 from .key_material import KeyMaterial
 from .ring_clock import Deadline
-from .ring_keeper import RingKeeper
+from .ring_keeper import RingCache
 from .row import Row
 from .single_flight import as_they_end
 
@@ -11,10 +11,10 @@ READ_TOGETHER = 6
 """Versions that a row has read at once: a whole ring takes three rounds, and none asks for all of it at a time."""
 
 
-class RowAttempts:
+class RowAttempt:
     """Each of these waits for AWS for as long as the row has time, and gives the plaintext or None."""
 
-    def __init__(self, row: Row, keeper: RingKeeper, deadline: Deadline) -> None:
+    def __init__(self, row: Row, keeper: RingCache, deadline: Deadline) -> None:
         """``row``: one that ``Row.at_hand`` did not open."""
         self._row = row
         self._keeper = keeper

@@ -7,9 +7,9 @@ from .errors import KeyRotationError
 from .failed_decryption import failed_decryption
 from .limited_calls import ring_closed
 from .ring_clock import Deadline, Moment
-from .ring_keeper import RingKeeper
+from .ring_keeper import RingCache
 from .row import Row
-from .row_attempts import RowAttempts
+from .row_attempts import RowAttempt
 from .single_flight import Flight, SingleFlight, as_they_end
 
 _LOOKUP_INTERVAL = 3.0
@@ -28,10 +28,10 @@ Its writer took longer from reading its own key's number to having the row store
 """
 
 
-class RowSearch:
+class KeyLookup:
     """All calls of one row together have the time limit of one."""
 
-    def __init__(self, keeper: RingKeeper) -> None:
+    def __init__(self, keeper: RingCache) -> None:
         self._keeper = keeper
         self._clock = keeper.clock
         self._lock = threading.Lock()
@@ -55,7 +55,7 @@ class RowSearch:
         """
         keeper, asked_at = self._keeper, self._clock.now()
         deadline = Deadline(self._clock, keeper.call_time_limit)
-        attempts = RowAttempts(row, keeper, deadline)
+        attempts = RowAttempt(row, keeper, deadline)
         plaintext = self._by_this_description(row, attempts, deadline)
         if plaintext is None and self._may_come(row, attempts):
             plaintext = self._by_next_description(attempts, asked_at, deadline)
@@ -72,7 +72,7 @@ class RowSearch:
             self._remember_absence(row.number)
         raise failed_decryption(row.number, keeper.labels, attempts.unread(stale), stale)
 
-    def _by_this_description(self, row: Row, attempts: RowAttempts, deadline: Deadline) -> bytes | None:
+    def _by_this_description(self, row: Row, attempts: RowAttempt, deadline: Deadline) -> bytes | None:
         plaintext = attempts.with_own_key()
         if plaintext is not None or attempts.is_decided or attempts.is_out_of_reach or deadline.is_over:
             return plaintext
@@ -80,7 +80,7 @@ class RowSearch:
             self._look_up_if_free(deadline)
         return self._with_ring(attempts, deadline)
 
-    def _by_next_description(self, attempts: RowAttempts, asked_at: Moment, deadline: Deadline) -> bytes | None:
+    def _by_next_description(self, attempts: RowAttempt, asked_at: Moment, deadline: Deadline) -> bytes | None:
         """By one that was asked for after the row was handed in, for which it waits.
 
         Waiting for its turn to ask AWS takes none of the row's time. Where AWS does not answer, nobody waits: it would
@@ -97,7 +97,7 @@ class RowSearch:
                 deadline.put_off(pause)
         return self._with_ring(attempts, deadline)
 
-    def _with_ring(self, attempts: RowAttempts, deadline: Deadline) -> bytes | None:
+    def _with_ring(self, attempts: RowAttempt, deadline: Deadline) -> bytes | None:
         """By the last description, and by one that came meanwhile, for which nobody waited."""
         while True:
             labels = self._keeper.labels
@@ -107,7 +107,7 @@ class RowSearch:
             if plaintext is not None or deadline.is_over or self._keeper.labels is labels:
                 return plaintext
 
-    def _may_come(self, row: Row, attempts: RowAttempts) -> bool:
+    def _may_come(self, row: Row, attempts: RowAttempt) -> bool:
         """Whether the next description may show the row's key."""
         return not attempts.is_decided and (self._is_unknown(row.number) or self._is_next(row.number))
 

@@ -3,7 +3,7 @@
 from .application_log import log_event
 from .errors import KeyRotationError
 from .key_material import KeyMaterial
-from .keys_at_hand import KeysAtHand
+from .keys_at_hand import KeyCache
 from .ring_clock import Moment, RingClock
 from .ring_labels import RingLabels
 from .secret_source import SecretSource, SecretVersion
@@ -20,7 +20,7 @@ class VersionReader:
     def __init__(
         self,
         source: SecretSource,
-        keys: KeysAtHand,
+        keys: KeyCache,
         clock: RingClock,
         about: dict[str, str | int],
         time_to_live: float,

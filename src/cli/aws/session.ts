@@ -9,7 +9,7 @@ import type { CommandDependencies } from './operator.ts';
 import { confirmation } from '../confirmation.ts';
 import { given } from '../process-io.ts';
 import { profileNames } from './profiles.ts';
-import type { World } from '../process-io.ts';
+import type { ProcessIo } from '../process-io.ts';
 import { REQUEST_LIMITS } from './operator-secrets.ts';
 
 /** Options of every command that talks to AWS. */
@@ -26,7 +26,7 @@ export interface CommonOptions {
 }
 
 /** A command's way to AWS, and what it did there. */
-export interface Session {
+export interface AwsSession {
   readonly deps: CommandDependencies;
   readonly client: SecretsManagerClient;
   readonly secretId: string;
@@ -48,7 +48,7 @@ export interface Session {
 const TIME_LIMIT = 3_600_000;
 
 /** Opens a session. Throws `INVALID_SETTINGS` where no secret is named. Nothing is asked of AWS yet. */
-export function openSession(world: World, options: CommonOptions): Session {
+export function openSession(world: ProcessIo, options: CommonOptions): AwsSession {
   const { environment } = world;
   const secretId = options.secretId ?? given(environment, 'SECRETS_MANAGER_KEY_NAME');
   if (secretId === undefined) {
@@ -104,8 +104,8 @@ const ENDPOINT_VARIABLES = ['AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_ENDPOINT_UR
  * exist, an endpoint that is no address, no region anywhere. Asks nobody.
  */
 export async function requireSettings(
-  { client }: Session,
-  { environment }: World,
+  { client }: AwsSession,
+  { environment }: ProcessIo,
   { profile, endpointUrl }: CommonOptions,
 ): Promise<void> {
   const invalid = (message: string) => new KeyRotationError('INVALID_SETTINGS', message);
@@ -148,17 +148,17 @@ export function clientFor(options: CommonOptions, region: string | undefined): S
 }
 
 interface Answers {
-  readonly clockOffset: Session['clockOffset'];
+  readonly clockOffset: AwsSession['clockOffset'];
   /** The host that gave the last answer. */
   readonly answeredBy: () => string | undefined;
-  readonly lastFailure: Session['lastFailure'];
+  readonly lastFailure: AwsSession['lastFailure'];
 }
 
 /**
  * AWS's own clock decides how old a change is: a clock that is wrong here must not let a retirement through. The date of
  * an answer has whole seconds, so what is less than a minute off counts as right.
  */
-function watchAnswers(client: SecretsManagerClient, world: World): Answers {
+function watchAnswers(client: SecretsManagerClient, world: ProcessIo): Answers {
   let offset: number | undefined;
   let host: string | undefined;
   let failure: unknown;

@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
 import { retiredKeys } from '../../format/retired-tag.ts';
-import type { RingState } from '../../format/ring-labels.ts';
+import type { RingLabels } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
 import { attachNextNumber, requireFreeSlots } from '../../secret/numbering.ts';
 import { hasValue } from '../../secret/read-key.ts';
@@ -58,7 +58,7 @@ async function adoptInUse(deps: CommandDependencies): Promise<void> {
 /** The key that arrived gives its label back before the rescued one takes a label, so the two need one at a time. */
 async function requireSlotsForAll(
   deps: CommandDependencies,
-  ring: RingState,
+  ring: RingLabels,
   versionId: string | undefined,
 ): Promise<void> {
   const forIncoming = await slotsForIncoming(deps, ring);
@@ -87,7 +87,7 @@ async function rescue(deps: CommandDependencies, versionId: string): Promise<Key
 /** The number under which this version's key can be read already: its own, or that of a copy. */
 async function numberOfKey(
   deps: CommandDependencies,
-  ring: RingState,
+  ring: RingLabels,
   versionId: string,
 ): Promise<KeyNumber | undefined> {
   const own = ring.numberOf.get(versionId);
@@ -98,7 +98,7 @@ async function numberOfKey(
 }
 
 /** Whether this version's key has a number, or gets one as a key in use. */
-async function isKnown(deps: CommandDependencies, ring: RingState, versionId: string): Promise<boolean> {
+async function isKnown(deps: CommandDependencies, ring: RingLabels, versionId: string): Promise<boolean> {
   if (ring.numberOf.has(versionId)) return true;
   const key = await keyOrNone(deps, versionId);
   return key !== undefined && (await versionOfKey(deps, ring, key)) !== undefined;

@@ -6,8 +6,8 @@ import { KeyRing } from '../../keyring/key-ring.ts';
 import { wrongUsage, type CommandDefinition } from '../command.ts';
 import { rowBytes } from '../rows/row-text.ts';
 import { printable } from '../terminal/paint.ts';
-import type { Session } from '../aws/session.ts';
-import type { World } from '../process-io.ts';
+import type { AwsSession } from '../aws/session.ts';
+import type { ProcessIo } from '../process-io.ts';
 
 interface CryptFlags {
   readonly context: string;
@@ -59,7 +59,7 @@ export const DECRYPT: CommandDefinition<CryptFlags> = {
 const REPLACED =
   "The text has characters that a terminal would obey, or that show nothing (tabs and marks of direction among them): each is shown as '?'. To have them as they are, send the output to a file, or take --json.";
 
-async function standardInput({ stdin }: World, example: string): Promise<Buffer> {
+async function standardInput({ stdin }: ProcessIo, example: string): Promise<Buffer> {
   if (stdin.isTTY === true) wrongUsage(`Give the value on standard input: ${example}.`);
   return buffer(stdin);
 }
@@ -73,7 +73,7 @@ function requireText(bytes: Buffer): Buffer {
   );
 }
 
-async function withRing<T>(session: Session, use: (ring: KeyRing) => Promise<T>): Promise<T> {
+async function withRing<T>(session: AwsSession, use: (ring: KeyRing) => Promise<T>): Promise<T> {
   const ring = await openRing(session.client, session);
   try {
     return await use(ring);
@@ -83,7 +83,7 @@ async function withRing<T>(session: Session, use: (ring: KeyRing) => Promise<T>)
 }
 
 /** The ring of an application in production: never the environment's key. Its log would stand in the output. */
-function openRing(client: SecretsManagerClient, { secretId, region }: Session): Promise<KeyRing> {
+function openRing(client: SecretsManagerClient, { secretId, region }: AwsSession): Promise<KeyRing> {
   const settings = {
     keySource: 'aws',
     environment: 'production',

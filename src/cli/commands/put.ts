@@ -3,13 +3,13 @@ import { KeyRotationError } from '../../format/error.ts';
 import { KeyMaterial } from '../../format/key-material.ts';
 import { writeKeyValue } from '../../format/key-value.ts';
 import { retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
-import { ringState, type RingState } from '../../format/ring-labels.ts';
+import { ringLabels, type RingLabels } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
 import { attachNextNumber } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import type { Session } from '../aws/session.ts';
+import type { AwsSession } from '../aws/session.ts';
 import { wrongUsage, type CommandDefinition } from '../command.ts';
-import type { World } from '../process-io.ts';
+import type { ProcessIo } from '../process-io.ts';
 import { finishIncoming, incomingVersion, INCOMING_LABEL, slotsForIncoming } from '../ring/incoming.ts';
 import {
   describedRing,
@@ -59,7 +59,7 @@ export const PUT: CommandDefinition<PutFlags> = {
   },
 };
 
-async function givenValue({ deps }: Session, options: PutFlags, world: World): Promise<GivenValue> {
+async function givenValue({ deps }: AwsSession, options: PutFlags, world: ProcessIo): Promise<GivenValue> {
   const { generate, fromEnv, fromSecret, notCurrent } = options;
   if ([generate, fromEnv, fromSecret].filter((source) => source !== undefined).length > 1) {
     wrongUsage('Name one source of the key: --generate, --from-env or --from-secret.');
@@ -100,7 +100,7 @@ export interface PutResult {
  * key has become current since the question (`STATE_CHANGED`).
  */
 export async function runPut(deps: CommandDependencies, given: GivenValue): Promise<PutResult> {
-  const check = async (ring: RingState): Promise<void> => {
+  const check = async (ring: RingLabels): Promise<void> => {
     await refuseRotationUnderWay(deps, ring);
     await requireSlots(deps, ring, 1);
   };
@@ -176,7 +176,7 @@ async function numberPut(deps: CommandDependencies, versionId: string): Promise<
 
 async function currentIfThisKey(
   deps: CommandDependencies,
-  { current }: RingState,
+  { current }: RingLabels,
   { key }: GivenValue,
 ): Promise<string | undefined> {
   if (current === undefined) return undefined;
@@ -185,7 +185,7 @@ async function currentIfThisKey(
 
 async function incomingIfThisKey(
   deps: CommandDependencies,
-  ring: RingState,
+  ring: RingLabels,
   { key }: GivenValue,
 ): Promise<string | undefined> {
   const versionId = incomingVersion(ring);
@@ -194,7 +194,7 @@ async function incomingIfThisKey(
 }
 
 /** The key as the ring spells its own; a current value that is no key has no format, the one before it may have. */
-async function valueFor(deps: CommandDependencies, ring: RingState, given: GivenValue): Promise<StoredValue> {
+async function valueFor(deps: CommandDependencies, ring: RingLabels, given: GivenValue): Promise<StoredValue> {
   for (const versionId of [ring.current, ring.previous]) {
     const stored = versionId === undefined ? undefined : await readableKey(deps, versionId);
     if (stored !== undefined) return writeKeyValue(given.key, stored.format, deps.now());
@@ -202,8 +202,8 @@ async function valueFor(deps: CommandDependencies, ring: RingState, given: Given
   return writeKeyValue(given.key, given.format, deps.now());
 }
 
-function withVersion(ring: RingState, versionId: string): RingState {
-  return ringState({ ...ring.stages, [versionId]: [] });
+function withVersion(ring: RingLabels, versionId: string): RingLabels {
+  return ringLabels({ ...ring.stages, [versionId]: [] });
 }
 
 function retiredSince({ number, versionId }: RetiredKey): KeyRotationError {

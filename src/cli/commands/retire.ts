@@ -8,7 +8,7 @@ import {
   retirementRecords,
   type RetiredKey,
 } from '../../format/retired-tag.ts';
-import type { RingState } from '../../format/ring-labels.ts';
+import type { RingLabels } from '../../format/ring-labels.ts';
 import { refused } from '../../secret/aws-error.ts';
 import { keepNumbers } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
@@ -188,7 +188,7 @@ function notRecorded(number: KeyNumber): KeyRotationError {
   );
 }
 
-function neverIssued(number: KeyNumber, ring: RingState): KeyRotationError {
+function neverIssued(number: KeyNumber, ring: RingLabels): KeyRotationError {
   return new KeyRotationError(
     'KEY_NEVER_ISSUED',
     `There is no key ${number}: the highest number on the ring is ${ring.highestNumber}. 'pazpaz-keys status' lists the keys.`,

@@ -1,5 +1,5 @@
 import { KeyRotationError } from '../../format/error.ts';
-import { AWS_LABELS, ringState, type RingState } from '../../format/ring-labels.ts';
+import { AWS_LABELS, ringLabels, type RingLabels } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
 import { moveLabel } from '../../secret/numbering.ts';
 import { readKey } from '../../secret/read-key.ts';
@@ -78,7 +78,7 @@ interface BothKeys {
   readonly previous: string;
 }
 
-async function check(deps: CommandDependencies, ring: RingState): Promise<BothKeys> {
+async function check(deps: CommandDependencies, ring: RingLabels): Promise<BothKeys> {
   const { current, previous, pending } = ring;
   if (current === undefined || previous === undefined) {
     throw new KeyRotationError(
@@ -100,27 +100,27 @@ async function check(deps: CommandDependencies, ring: RingState): Promise<BothKe
 }
 
 /** Whether the key that was left is the newer one: numbers only grow. */
-function isRolledBack({ numberOf, current, previous }: RingState): boolean {
+function isRolledBack({ numberOf, current, previous }: RingLabels): boolean {
   if (current === undefined || previous === undefined) return false;
   const [now, left] = [numberOf.get(current), numberOf.get(previous)];
   return now !== undefined && left !== undefined && left > now;
 }
 
-function numbersIn({ numberOf, current, previous }: RingState): Pick<RollbackResult, 'currentNumber' | 'leftNumber'> {
+function numbersIn({ numberOf, current, previous }: RingLabels): Pick<RollbackResult, 'currentNumber' | 'leftNumber'> {
   return { currentNumber: numberOf.get(current ?? '') ?? 0, leftNumber: numberOf.get(previous ?? '') ?? 0 };
 }
 
 /** The ring once `AWSCURRENT` and `AWSPREVIOUS` have changed places, and `AWSPENDING` is off. */
-function rolledBack(ring: RingState, { current, previous }: BothKeys): RingState {
+function rolledBack(ring: RingLabels, { current, previous }: BothKeys): RingLabels {
   const { stages } = withoutLabels(ring, AWS_LABELS);
-  return ringState({
+  return ringLabels({
     ...stages,
     [previous]: [...(stages[previous] ?? []), 'AWSCURRENT'],
     [current]: [...(stages[current] ?? []), 'AWSPREVIOUS'],
   });
 }
 
-function nothingToUndo(ring: RingState): KeyRotationError {
+function nothingToUndo(ring: RingLabels): KeyRotationError {
   const { currentNumber, leftNumber } = numbersIn(ring);
   const found =
     ring.previous === undefined

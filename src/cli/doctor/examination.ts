@@ -1,6 +1,6 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import type { KeyRotationError } from '../../format/error.ts';
-import type { RingState } from '../../format/ring-labels.ts';
+import type { RingLabels } from '../../format/ring-labels.ts';
 import type { RingReport } from '../ring/ring-report.ts';
 import type { RotationFunction, Unknown } from '../aws/operator.ts';
 import type { Reading } from './reading.ts';
@@ -27,7 +27,7 @@ export interface Examination {
   readonly unlisted?: KeyRotationError;
   /** Names of other secrets in the region, the most alike first; only where there is no such secret. */
   readonly otherNames: readonly string[];
-  readonly described?: { readonly secret: DescribeSecretResponse; readonly ring: RingState };
+  readonly described?: { readonly secret: DescribeSecretResponse; readonly ring: RingLabels };
   readonly report?: RingReport;
   /** What each version in use, or without a number, holds. */
   readonly readings: ReadonlyMap<string, Reading>;

@@ -1,5 +1,5 @@
 import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
-import { ringState } from '../../format/ring-labels.ts';
+import { ringLabels } from '../../format/ring-labels.ts';
 import { awsErrorName, isFault, refused } from '../../secret/aws-error.ts';
 import { labelledVersions, readRingReport, type RingReport } from '../ring/ring-report.ts';
 import { describedRing, type DescribedRing } from '../ring/ring.ts';
@@ -127,7 +127,7 @@ async function numbersIn(deps: DoctorDependencies, region: string, name: string)
     const answeredFor = secret.ARN?.split(':')[3] ?? region;
     // A VPC endpoint knows its own region only, and would show the secret itself in place of its replica.
     if (answeredFor !== region) return { unknown: `the endpoint at hand answers for ${answeredFor}` };
-    return new Set(ringState(secret.VersionIdsToStages).versionOf.keys());
+    return new Set(ringLabels(secret.VersionIdsToStages).versionOf.keys());
   } catch (error) {
     if (awsErrorName(error) === 'ResourceNotFoundException') return new Set();
     return { unknown: refused('DescribeSecret', name, error).message, ...(isFault(error) ? { isFault: true } : {}) };

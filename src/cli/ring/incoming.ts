@@ -1,4 +1,4 @@
-import type { RingState } from '../../format/ring-labels.ts';
+import type { RingLabels } from '../../format/ring-labels.ts';
 import { attachNextNumber } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { detachLabel, withoutLabels } from './labels.ts';
@@ -8,12 +8,12 @@ import { keyOrNone } from './ring.ts';
 export const INCOMING_LABEL = 'key-incoming';
 
 /** The version that has the label. */
-export function incomingVersion(ring: RingState): string | undefined {
+export function incomingVersion(ring: RingLabels): string | undefined {
   return Object.keys(ring.stages).find((id) => ring.stages[id]?.includes(INCOMING_LABEL));
 }
 
 /** Labels that `finishIncoming` takes before it gives one back: 1 for a key without a number, else 0. */
-export async function slotsForIncoming(deps: CommandDependencies, ring: RingState): Promise<number> {
+export async function slotsForIncoming(deps: CommandDependencies, ring: RingLabels): Promise<number> {
   const versionId = incomingVersion(ring);
   return versionId !== undefined && (await needsNumber(deps, ring, versionId)) ? 1 : 0;
 }
@@ -22,7 +22,7 @@ export async function slotsForIncoming(deps: CommandDependencies, ring: RingStat
  * Numbers the key that arrived, if it has no number yet, then takes `key-incoming` off. A value that is no key just
  * loses the label. Resolves to the ring as it then is: the same object where there was nothing to do.
  */
-export async function finishIncoming(deps: CommandDependencies, ring: RingState): Promise<RingState> {
+export async function finishIncoming(deps: CommandDependencies, ring: RingLabels): Promise<RingLabels> {
   const versionId = incomingVersion(ring);
   if (versionId === undefined) return ring;
   const numbered = (await needsNumber(deps, ring, versionId))
@@ -32,6 +32,6 @@ export async function finishIncoming(deps: CommandDependencies, ring: RingState)
   return withoutLabels(numbered, [INCOMING_LABEL]);
 }
 
-async function needsNumber(deps: CommandDependencies, ring: RingState, versionId: string): Promise<boolean> {
+async function needsNumber(deps: CommandDependencies, ring: RingLabels, versionId: string): Promise<boolean> {
   return !ring.numberOf.has(versionId) && (await keyOrNone(deps, versionId)) !== undefined;
 }

@@ -1,4 +1,4 @@
-import { ringState, type RingState } from '../../format/ring-labels.ts';
+import { ringLabels, type RingLabels } from '../../format/ring-labels.ts';
 import { awsErrorName, describeError, refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
@@ -26,9 +26,9 @@ export async function detachLabel(deps: CommandDependencies, label: string, from
 }
 
 /** The ring once these labels are on no version. */
-export function withoutLabels(ring: RingState, labels: readonly string[]): RingState {
+export function withoutLabels(ring: RingLabels, labels: readonly string[]): RingLabels {
   const left = Object.entries(ring.stages).map(
     ([id, stages]) => [id, stages.filter((label) => !labels.includes(label))] as const,
   );
-  return ringState(Object.fromEntries(left));
+  return ringLabels(Object.fromEntries(left));
 }

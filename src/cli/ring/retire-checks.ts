@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
 import { MAX_KEY_AGE } from '../../keyring/options.ts';
-import { AWS_LABELS, type RingState } from '../../format/ring-labels.ts';
+import { AWS_LABELS, type RingLabels } from '../../format/ring-labels.ts';
 import type { RetirementRecord } from '../../format/retired-tag.ts';
 import type { CensusResult } from '../rows/row-count.ts';
 
@@ -18,7 +18,7 @@ export function hasPassedAgeCheck({ isForced, date }: RetirementRecord, lastChan
 }
 
 /** Throws `KEY_STILL_NEEDED` for a key with one of AWS's labels or the highest number (docs/architecture.md, invariant 4). */
-export function requireOutOfUse(ring: RingState, number: KeyNumber, versionId: string): void {
+export function requireOutOfUse(ring: RingLabels, number: KeyNumber, versionId: string): void {
   const label = ring.stages[versionId]?.find((stage) => AWS_LABELS.includes(stage));
   if (label !== undefined) {
     throw new KeyRotationError(
@@ -34,7 +34,7 @@ export function requireOutOfUse(ring: RingState, number: KeyNumber, versionId: s
   }
 }
 
-function highestOf(ring: RingState): string | undefined {
+function highestOf(ring: RingLabels): string | undefined {
   return [...ring.versionOf].find(([number]) => number === ring.highestNumber)?.[1];
 }
 

@@ -1,7 +1,7 @@
 import type { DescribeSecretResponse, SecretVersionsListEntry } from '@aws-sdk/client-secrets-manager';
 import { isKeyRotationError } from '../../format/error.ts';
 import { numberOfLabel } from '../../format/key-number.ts';
-import { AWS_LABELS, MAX_STAGING_LABELS, type RingState } from '../../format/ring-labels.ts';
+import { AWS_LABELS, MAX_STAGING_LABELS, type RingLabels } from '../../format/ring-labels.ts';
 import { pendingKind, rotationAge } from '../../secret/rotation-status.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { abandonedVersions, rescuedVersions } from './version-tags.ts';
@@ -111,7 +111,7 @@ export async function readRingReport(
   };
 }
 
-async function pendingOrUnknown(deps: CommandDependencies, ring: RingState): Promise<RotationReport['pending']> {
+async function pendingOrUnknown(deps: CommandDependencies, ring: RingLabels): Promise<RotationReport['pending']> {
   try {
     return await pendingKind(deps, deps.secretId, ring);
   } catch (error) {
@@ -170,7 +170,7 @@ async function stateReader(
 
 function versionReport(
   entry: SecretVersionsListEntry,
-  ring: RingState,
+  ring: RingLabels,
   stateOf: StateOf,
   rescued: ReadonlySet<string>,
 ): VersionReport {

@@ -2,7 +2,7 @@ import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import type { KeyMaterial } from '../../format/key-material.ts';
 import type { StoredKey } from '../../format/key-value.ts';
-import { ringState, type RingState } from '../../format/ring-labels.ts';
+import { ringLabels, type RingLabels } from '../../format/ring-labels.ts';
 import { pendingKind } from '../../secret/rotation-status.ts';
 import { requireFreeSlots } from '../../secret/numbering.ts';
 import { readKey } from '../../secret/read-key.ts';
@@ -12,13 +12,13 @@ import type { CommandDependencies } from '../aws/operator.ts';
 /** A secret as it was described, and its labels read as a key ring. */
 export interface DescribedRing {
   readonly secret: DescribeSecretResponse;
-  readonly ring: RingState;
+  readonly ring: RingLabels;
 }
 
 /** Throws `SECRET_NOT_FOUND`, `SECRET_DELETED`, `AWS_REFUSED` or `CANNOT_REACH_AWS`. */
 export async function describedRing(deps: CommandDependencies): Promise<DescribedRing> {
   const secret = await describe(deps, deps.secretId);
-  return { secret, ring: ringState(secret.VersionIdsToStages) };
+  return { secret, ring: ringLabels(secret.VersionIdsToStages) };
 }
 
 /**
@@ -28,7 +28,7 @@ export async function describedRing(deps: CommandDependencies): Promise<Describe
  */
 export async function onFreshRing(
   deps: CommandDependencies,
-  body: (described: DescribedRing) => Promise<RingState>,
+  body: (described: DescribedRing) => Promise<RingLabels>,
 ): Promise<void> {
   await fromFreshState(deps, () => describedRing(deps), deps.secretId, body);
 }
@@ -42,7 +42,7 @@ export function stateChanged(found: string): KeyRotationError {
 }
 
 /** Throws `ROTATION_UNDER_WAY` while a pending version has a value. A placeholder is a refused attempt. */
-export async function refuseRotationUnderWay(deps: CommandDependencies, ring: RingState): Promise<void> {
+export async function refuseRotationUnderWay(deps: CommandDependencies, ring: RingLabels): Promise<void> {
   if ((await pendingKind(deps, deps.secretId, ring)) !== 'value') return;
   throw new KeyRotationError(
     'ROTATION_UNDER_WAY',
@@ -55,7 +55,7 @@ export async function refuseRotationUnderWay(deps: CommandDependencies, ring: Ri
  * Throws `RING_FULL` unless there is a label for `further` things besides a number for each key in use that has none.
  * A value that cannot be read throws `VERSION_UNREADABLE`: it may be a key.
  */
-export async function requireSlots(deps: CommandDependencies, ring: RingState, further: number): Promise<void> {
+export async function requireSlots(deps: CommandDependencies, ring: RingLabels, further: number): Promise<void> {
   let needed = further;
   for (const versionId of new Set([ring.previous, ring.current])) {
     if (versionId === undefined || ring.numberOf.has(versionId)) continue;
@@ -93,7 +93,7 @@ export async function readableKey(deps: CommandDependencies, versionId: string):
 /** A version that readers find and that holds this key. */
 export async function versionOfKey(
   deps: CommandDependencies,
-  ring: RingState,
+  ring: RingLabels,
   wanted: KeyMaterial,
 ): Promise<string | undefined> {
   for (const versionId of new Set([...ring.numberOf.keys(), ring.current, ring.previous])) {
@@ -104,7 +104,7 @@ export async function versionOfKey(
 }
 
 /** `key 3`, or the version of a key without a number. */
-export function keyName(ring: RingState, versionId: string): string {
+export function keyName(ring: RingLabels, versionId: string): string {
   const number = ring.numberOf.get(versionId);
   return number === undefined ? `version ${versionId}` : `key ${number}`;
 }

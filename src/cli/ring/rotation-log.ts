@@ -3,7 +3,7 @@ import { rotationFunctionOf } from '../aws/rotation-function.ts';
 import { stepLog } from '../aws/step-log.ts';
 import type { FollowOptions } from './follow.ts';
 import { describedRing } from './ring.ts';
-import type { CommonOptions, Session } from '../aws/session.ts';
+import type { CommonOptions, AwsSession } from '../aws/session.ts';
 import { REQUEST_LIMITS } from '../aws/operator-secrets.ts';
 
 /** Milliseconds by which clocks may differ, ours being taken for right within a minute of AWS's. */
@@ -14,7 +14,7 @@ const CLOCK_RESERVE = 120_000;
  * `onUnreadable` hears the reason. A function that logs elsewhere than in CloudWatch Logs shows no lines.
  */
 export async function rotationLog(
-  session: Session,
+  session: AwsSession,
   options: CommonOptions,
   versionId: string,
   onUnreadable: (why: string) => void,
@@ -35,7 +35,7 @@ export async function rotationLog(
 }
 
 async function logGroupOf(
-  { deps, whyNotAsked }: Session,
+  { deps, whyNotAsked }: AwsSession,
   options: CommonOptions,
 ): Promise<{ readonly logGroup: string; readonly region: string } | { readonly unknown: string }> {
   const { RotationLambdaARN: functionArn } = (await describedRing(deps)).secret;

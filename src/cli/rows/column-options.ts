@@ -7,9 +7,9 @@ import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import { sourceOf } from '../../keyring/secret-source.ts';
 import { someText, wrongUsage } from '../command.ts';
 import type { Census } from './row-count.ts';
-import type { Session } from '../aws/session.ts';
+import type { AwsSession } from '../aws/session.ts';
 import { shownCensus } from './progress.ts';
-import type { World } from '../process-io.ts';
+import type { ProcessIo } from '../process-io.ts';
 
 /** Options that say which rows. */
 export interface ColumnFlags {
@@ -45,7 +45,7 @@ export function namesColumns({ table, columns }: ColumnFlags): boolean {
 }
 
 /** Where the database is. Throws `INVALID_SETTINGS` where nothing says so. */
-export function databaseOf({ databaseUrl }: ColumnFlags, { environment }: World): DatabaseAddress {
+export function databaseOf({ databaseUrl }: ColumnFlags, { environment }: ProcessIo): DatabaseAddress {
   const url = databaseUrl ?? environment['DATABASE_URL'];
   if (url !== undefined && url !== '') return { url };
   if (PG_VARIABLES.some((name) => (environment[name] ?? '') !== '')) return {};
@@ -76,12 +76,12 @@ export async function columnsOf(flags: ColumnFlags, toContext?: string): Promise
 }
 
 /** Reads the ring by which rows are opened. */
-export function ringOf({ client, secretId }: Session): Promise<RingKeys> {
+export function ringOf({ client, secretId }: AwsSession): Promise<RingKeys> {
   return sourceOf(client, secretId).then((source) => RingKeys.open(source, secretId));
 }
 
 /** The census that a retire asks for, over the columns that its own options name. */
-export function censusOf(session: Session, flags: ColumnFlags, world: World): Census {
+export function censusOf(session: AwsSession, flags: ColumnFlags, world: ProcessIo): Census {
   return async () => {
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, world);

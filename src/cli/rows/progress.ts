@@ -3,7 +3,7 @@ import { census, type ColumnCensus } from '../../postgres/census.ts';
 import { columnName, type Column, type ColumnSpec } from '../../postgres/column.ts';
 import type { DatabaseAddress } from '../../postgres/database.ts';
 import type { JobTotals } from '../../postgres/job.ts';
-import type { Screen, World } from '../process-io.ts';
+import type { Screen, ProcessIo } from '../process-io.ts';
 import { grouped } from './census-screen.ts';
 
 /** What a line of progress shows. */
@@ -78,7 +78,7 @@ export async function shownCensus(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],
   keys: RingKeys,
-  world: World,
+  world: ProcessIo,
 ): Promise<readonly ColumnCensus[]> {
   const progress = new ReencryptProgress(world.stderr, () => world.now().getTime());
   try {

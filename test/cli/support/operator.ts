@@ -6,7 +6,7 @@ import type { Census, CensusResult } from '../../../src/cli/rows/row-count.ts';
 import { givenText, type GivenValue } from '../../../src/cli/ring/supplied-key.ts';
 import type { CommandDependencies, OperatorSecrets, Question } from '../../../src/cli/aws/operator.ts';
 import { run } from '../../../src/cli/run.ts';
-import type { World } from '../../../src/cli/process-io.ts';
+import type { ProcessIo } from '../../../src/cli/process-io.ts';
 import { toKeyNumber, type KeyNumber } from '../../../src/format/key-number.ts';
 import { token } from '../../local/support/state-machine.ts';
 import { keyOf, SECRET, type TestRing } from '../../support/ring.ts';
@@ -91,7 +91,7 @@ export async function pazpazKeys(ring: TestRing, args: readonly string[], around
   const out = { stdout: '', stderr: '' };
   const waiting = [...(answers ?? [])];
   const isTTY = answers !== undefined;
-  const world: World = {
+  const world: ProcessIo = {
     environment: { SECRETS_MANAGER_KEY_NAME: SECRET, AWS_REGION: 'us-east-1', ...environment },
     stdout: { write: (text) => (out.stdout += text), isTTY: isOnTerminal },
     stderr: { write: (text) => (out.stderr += text), isTTY },

@@ -23,7 +23,7 @@ export const MUTANTS: readonly Mutant[] = [
     takenOut: 'the compare-and-swap of a number',
     file: 'src/secret/numbering.ts',
     from: "await moveLabel(deps, secretId, { label: numberingLabel(number), to: versionId });\n  deps.log('key_numbered'",
-    to: `const holder = ringState((await deps.secrets.describeSecret({ SecretId: secretId })).VersionIdsToStages).versionOf.get(number);
+    to: `const holder = ringLabels((await deps.secrets.describeSecret({ SecretId: secretId })).VersionIdsToStages).versionOf.get(number);
   await moveLabel(deps, secretId, { label: numberingLabel(number), to: versionId, from: holder === versionId ? undefined : holder });
   deps.log('key_numbered'`,
     scenario: 'put by hand, unlabelled versions kept',

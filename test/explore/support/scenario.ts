@@ -84,17 +84,17 @@ async function begun({ attempts, testRun }: Scenario, moves: Moves, first: World
 
 function endOf({ ends }: Scenario, { product, behaviour }: Moves): Beginning['checkEnd'] {
   const advice = new Advice(product, behaviour);
-  const allowed = ends?.map(spelledOut);
+  const allowed = ends?.map(withOptions);
   return async (world) => {
     const secret = secretOf(world.service);
     checkEnd(world.memory, secret);
-    const end = spelledOut(spelled(secret));
+    const end = withOptions(spelled(secret));
     if (allowed?.includes(end) === false) throw new Violation(`an end that nobody intended: ${end}`);
     await advice.follow(world);
   };
 }
 
-function spelledOut(state: Readonly<Record<string, string>>): string {
+function withOptions(state: Readonly<Record<string, string>>): string {
   const entries = Object.entries(state).map(([name, labels]) => [name, labels.split(' ').sort().join(' ')] as const);
   return JSON.stringify(Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1))));
 }

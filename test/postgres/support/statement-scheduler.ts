@@ -1,5 +1,5 @@
 import { setImmediate as afterAnswers } from 'node:timers/promises';
-import type { Session, DatabaseAddress } from '../../../src/postgres/database.ts';
+import type { Connection, DatabaseAddress } from '../../../src/postgres/database.ts';
 
 /** Milliseconds after which whoever has not come back is taken to wait for somebody's lock. */
 const PATIENCE = 4;
@@ -90,7 +90,7 @@ export class GatedProcess {
   readonly #name: string;
   readonly #turnstile: Turnstile;
   readonly #diesAfter: number;
-  readonly #sessions: Session[] = [];
+  readonly #sessions: Connection[] = [];
   #statements = 0;
   /** Resolves when it has died, and all of its connections with it. */
   readonly died: Promise<void>;
@@ -107,7 +107,7 @@ export class GatedProcess {
   }
 
   /** Opens a connection of this process. */
-  async open(database: DatabaseAddress, open: (database: DatabaseAddress) => Promise<Session>): Promise<Session> {
+  async open(database: DatabaseAddress, open: (database: DatabaseAddress) => Promise<Connection>): Promise<Connection> {
     const session = await this.#turnstile.meanwhile(() => open(database));
     this.#sessions.push(session);
     const name = `${this.#name}.${this.#sessions.length}`;
