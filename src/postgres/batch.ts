@@ -14,7 +14,7 @@ const MOST_TRIES = 35;
 /** How often a batch is tried whose transaction PostgreSQL broke off to end a deadlock. */
 const MOST_ATTEMPTS = 10;
 
-/** What the next step of a lane found. */
+/** What the next step of a batch worker found. */
 export type Step =
   | { readonly kind: 'worked'; readonly result: BatchResult }
   /** The job's rows are brought to another number than the ring's current one. */
@@ -22,8 +22,8 @@ export type Step =
   /** No range is free. */
   | { readonly kind: 'none' };
 
-/** What a lane works on. */
-export interface LaneWork {
+/** What a batch worker works on. */
+export interface BatchWork {
   readonly session: Connection;
   readonly column: Column;
   readonly job: Job;
@@ -35,7 +35,7 @@ export interface LaneWork {
  * One batch: takes a range, reads its next rows, encrypts them, writes them back and writes down how far it came, all
  * in one transaction. `preferred`: the range of the batch before.
  */
-export async function workBatch(work: LaneWork, preferred: number): Promise<Step> {
+export async function workBatch(work: BatchWork, preferred: number): Promise<Step> {
   let write: Write = writeRows;
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -50,7 +50,7 @@ export async function workBatch(work: LaneWork, preferred: number): Promise<Step
 
 type Write = (session: Connection, column: Column, changes: readonly RowChange[]) => Promise<Written>;
 
-async function batch(work: LaneWork, preferred: number, write: Write): Promise<Step> {
+async function batch(work: BatchWork, preferred: number, write: Write): Promise<Step> {
   const { session, column, job, keys, limits } = work;
   const range = await claimRange(session, job, preferred);
   if (range === undefined) return { kind: 'none' };
@@ -90,7 +90,7 @@ async function readAgain(session: Connection, column: Column, range: Range, limi
 }
 
 async function handle(
-  { session, column, keys }: LaneWork,
+  { session, column, keys }: BatchWork,
   range: Range,
   target: TargetKey,
   { rows, reached, isRead, waiting }: Reading,

@@ -25,7 +25,7 @@ const TOTALS_INTERVAL = 1000;
 const MOST_RETARGETS = 3;
 
 /** One column's work in this process. */
-export class Reencryption {
+export class ColumnWorker {
   readonly #database: DatabaseAddress;
   readonly #column: Column;
   readonly #keys: RingKeys;
@@ -50,16 +50,16 @@ export class Reencryption {
     this.#limits = { rows: options.batchRows ?? 2000, bytes: options.batchBytes ?? 4 * 1024 * 1024 };
   }
 
-  /** Ends with the job, or at the end of each lane's batch once the signal is aborted. */
+  /** Ends with the job, or at the end of each batch once the signal is aborted. */
   async run(): Promise<ReencryptReport> {
-    const { startOver = false, lanes = 2 } = this.#options;
+    const { startOver = false, connections = 2 } = this.#options;
     let isResumed = false;
     for (let isFirst = true; ; isFirst = false) {
       const job = await this.#persist((session) =>
         openJob(session, this.#column, this.#keys.requireTarget().number, startOver && isFirst),
       );
       isResumed ||= job.isResumed;
-      await this.#runLanes(job, lanes);
+      await this.#runWorkers(job, connections);
       // A connection of its own at the end too: one that was idle meanwhile may be long gone.
       const report = await this.#persist((session) => this.#report(session, job, isResumed));
       if (!report.isFinished || this.#stop.aborted || !(await this.#isOutdated(report.keyNumber))) return report;
@@ -87,12 +87,12 @@ export class Reencryption {
     return isOutdated;
   }
 
-  /** Runs the lanes to their end; the first failure stops the others at the end of their batch. */
-  async #runLanes(job: Job, lanes: number): Promise<void> {
+  /** Runs a worker on each connection; the first failure stops the others at the end of their batch. */
+  async #runWorkers(job: Job, connections: number): Promise<void> {
     const ends = await Promise.allSettled(
-      Array.from({ length: lanes }, async () => {
+      Array.from({ length: connections }, async () => {
         try {
-          await this.#persist((session, onProgress) => this.#lane(session, job, onProgress));
+          await this.#persist((session, onProgress) => this.#workBatches(session, job, onProgress));
         } catch (error) {
           this.#failed.abort();
           throw error;
@@ -129,7 +129,7 @@ export class Reencryption {
   }
 
   /** Works on batches until none is left to anybody. A lost connection loses no more than the batch under way. */
-  async #lane(session: Connection, job: Job, onProgress: () => void): Promise<void> {
+  async #workBatches(session: Connection, job: Job, onProgress: () => void): Promise<void> {
     if (this.#options.triggers === 'skip') await skipTriggers(session);
     await preferKeyLookups(session);
     const work = { session, column: this.#column, job, keys: this.#keys, limits: this.#limits };

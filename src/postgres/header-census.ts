@@ -1,7 +1,7 @@
 import { readVarint } from '../format/varint.ts';
 import type { Column, ColumnSpec } from './column.ts';
-import { Connection, type DatabaseAddress } from './database.ts';
-import { lookUpColumn } from './look-up-column.ts';
+import type { Connection, DatabaseAddress } from './database.ts';
+import { withColumns } from './look-up-column.ts';
 
 /**
  * What the first bytes of a column's rows look like. An estimate: a row written before this system looks like each
@@ -22,18 +22,15 @@ export interface HeaderCensus {
 const BASE64_CHARACTERS = 3;
 
 /** Counts rows by their first bytes, within the database. Rejects as `census` does. */
-export async function headerCensus(
+export function headerCensus(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],
 ): Promise<readonly HeaderCensus[]> {
-  const session = await Connection.open(database);
-  try {
+  return withColumns(database, specs, async (session, columns) => {
     const counts: HeaderCensus[] = [];
-    for (const spec of specs) counts.push(await countHeaders(session, await lookUpColumn(session, spec)));
+    for (const column of columns) counts.push(await countHeaders(session, column));
     return counts;
-  } finally {
-    await session.close();
-  }
+  });
 }
 
 async function countHeaders(session: Connection, column: Column): Promise<HeaderCensus> {

@@ -3,7 +3,7 @@ import type { Storage } from './stored-value.ts';
 import type { Column, ColumnSpec, KeyColumn } from './column.ts';
 import { contextTemplate, type ContextTemplate } from './context-template.ts';
 import { DatabaseFailure } from './database-error.ts';
-import { quoted, type Connection } from './database.ts';
+import { Connection, quoted, type DatabaseAddress } from './database.ts';
 import { triggersOnUpdate } from './triggers.ts';
 
 const STORAGES: ReadonlyMap<string, Storage> = new Map([
@@ -63,6 +63,22 @@ const KEYS = `
                        JOIN pg_attribute x ON x.attrelid = i.indrelid AND x.attnum = o.attnum
                       WHERE o.n <= i.indnkeyatts AND NOT x.attnotnull)
    ORDER BY i.indisprimary DESC, i.indexrelid, k.n`;
+
+/** Opens a connection, looks the columns up, and closes the connection once `work` is settled. Rejects as `lookUpColumn` does. */
+export async function withColumns<T>(
+  database: DatabaseAddress,
+  specs: readonly ColumnSpec[],
+  work: (session: Connection, columns: readonly Column[]) => Promise<T>,
+): Promise<T> {
+  const session = await Connection.open(database);
+  try {
+    const columns: Column[] = [];
+    for (const spec of specs) columns.push(await lookUpColumn(session, spec));
+    return await work(session, columns);
+  } finally {
+    await session.close();
+  }
+}
 
 /**
  * Looks a column up in the catalog. Throws `INVALID_COLUMN` for what cannot be read row by row by a key, or holds no

@@ -8,7 +8,7 @@ export interface ReencryptOptions {
   /** What is done about the table's triggers. Needed where it has some. */
   readonly triggers?: TriggerChoice | undefined;
   /** Connections of this process, so that one encrypts while the others wait for the database. Default: 2. */
-  readonly lanes?: number;
+  readonly connections?: number;
   /** Rows of one transaction. Default: 2,000. */
   readonly batchRows?: number;
   /** Bytes of one transaction, which the rows of a batch stay within. Default: 4 MiB. */
@@ -19,7 +19,7 @@ export interface ReencryptOptions {
   readonly startOver?: boolean;
   /** Told after each batch of this process. */
   readonly onBatch?: (progress: Progress) => void;
-  /** Stops at the end of each lane's batch once aborted. */
+  /** Stops at the end of each batch once aborted. */
   readonly signal?: AbortSignal;
 }
 

@@ -1,9 +1,9 @@
 import { KeyRotationError } from '../format/error.ts';
 import { columnName, type Column, type ColumnSpec } from './column.ts';
-import { quoted, Connection, type DatabaseAddress } from './database.ts';
-import { lookUpColumn } from './look-up-column.ts';
+import { quoted, type DatabaseAddress } from './database.ts';
+import { withColumns } from './look-up-column.ts';
 import type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
-import { Reencryption } from './column-worker.ts';
+import { ColumnWorker } from './column-worker.ts';
 import type { RingKeys } from './all-keys.ts';
 import { decideTriggers } from './triggers.ts';
 import { requireRoom } from './column-width.ts';
@@ -27,29 +27,24 @@ export async function reencrypt(
   const reports: ReencryptReport[] = [];
   for (const column of columns) {
     if (options.signal?.aborted === true && reports.length > 0) break;
-    reports.push(await new Reencryption(database, column, keys, options).run());
+    reports.push(await new ColumnWorker(database, column, keys, options).run());
   }
   return reports;
 }
 
-async function checkedColumns(
+function checkedColumns(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],
   keys: RingKeys,
   { triggers }: ReencryptOptions,
 ): Promise<readonly Column[]> {
-  const session = await Connection.open(database);
-  try {
-    const columns: Column[] = [];
-    for (const spec of specs) columns.push(await lookUpColumn(session, spec));
+  return withColumns(database, specs, async (session, columns) => {
     requireOnce(columns);
     for (const column of columns) requireReach(column);
     await decideTriggers(session, columns, triggers);
     for (const column of columns) await requireRoom(session, column, keys);
     return columns;
-  } finally {
-    await session.close();
-  }
+  });
 }
 
 /** Throws `INVALID_COLUMN` where a column is named twice: with two contexts, either of its jobs would undo the other. */

@@ -10,7 +10,7 @@ const STOP_AFTER = 300_000;
 /** Milliseconds between two attempts where AWS does not answer. */
 const PAUSE_AFTER_FAILURE = 5000;
 
-/** Keeps a ring fresh between batches, once for all lanes of a process. */
+/** Keeps a ring fresh between batches, once for all workers of a process. */
 export class RingWatch {
   readonly #keys: RingKeys;
   readonly #refreshAfter: number;

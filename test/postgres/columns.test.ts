@@ -108,7 +108,7 @@ describe('whatever a table holds', () => {
         fc.integer({ min: 1, max: 9 }),
         fc.integer({ min: 1, max: 12 }),
         fc.integer({ min: 1, max: 3 }),
-        async (storage, values, batchRows, rangeRows, lanes) => {
+        async (storage, values, batchRows, rangeRows, connections) => {
           const spell = (row: Buffer) =>
             storage === 'bytea'
               ? row
@@ -121,7 +121,7 @@ describe('whatever a table holds', () => {
           await clinic.table('patients', storage, stored);
           const report = await clinic.reencrypt(
             { ...SPEC, context: 'p:{id}' },
-            { batchRows, rangeRows, lanes, batchBytes: 200 },
+            { batchRows, rangeRows, connections, batchBytes: 200 },
           );
           expect(report.totals.left).toBe(0);
           expect(report.totals.readRows).toBe(values.length);

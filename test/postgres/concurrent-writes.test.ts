@@ -41,8 +41,8 @@ async function open(): Promise<Connection> {
   return session;
 }
 
-/** A lane at its start, as `reencrypt` would have it. */
-async function lane(spec: ColumnSpec, limits = LIMITS) {
+/** A batch worker at its start, as `reencrypt` would have it. */
+async function startedWorker(spec: ColumnSpec, limits = LIMITS) {
   const session = await open();
   const column: Column = await lookUpColumn(session, spec);
   const job = await openJob(session, column, 2, true);
@@ -116,7 +116,7 @@ describe('rows that others hold', () => {
       'bytea',
       Array.from({ length: 9 }, (_, id) => clinic.row(`${id} ${long}`, 1)),
     );
-    const work = await lane(SPEC, { rows: 100, bytes: 5000 });
+    const work = await startedWorker(SPEC, { rows: 100, bytes: 5000 });
     await cutRange(work.session, work.column, work.job, 100);
     await application.query('BEGIN');
     await application.query('SELECT FROM patients FOR UPDATE');
@@ -142,7 +142,7 @@ describe('rows that others hold', () => {
       'bytea',
       Array.from({ length: 80 }, (_, id) => clinic.row(`${id}`, 1)),
     );
-    const work = await lane(SPEC, { rows: 1, bytes: 5000 });
+    const work = await startedWorker(SPEC, { rows: 1, bytes: 5000 });
     await cutRange(work.session, work.column, work.job, 100);
     await application.query('BEGIN');
     await application.query('SELECT FROM patients WHERE id = 50 FOR UPDATE');
@@ -165,7 +165,7 @@ describe('rows that others hold', () => {
 describe('a rotation in the middle', () => {
   it('waits for a batch that lists a row, and neither of them fails', async () => {
     await clinic.table('patients', 'bytea', [Buffer.from('no ciphertext')]);
-    const { session, column, job } = await lane(SPEC);
+    const { session, column, job } = await startedWorker(SPEC);
     await cutRange(session, column, job, 100);
     const other = await open();
     const left = [{ key: ['1'], code: 'INVALID_CIPHERTEXT' as const }];

@@ -78,7 +78,7 @@ describe('reencrypt', () => {
     let isRotated = false;
     const report = await clinic.reencrypt(SPEC, {
       ...SMALL,
-      lanes: 1,
+      connections: 1,
       onBatch: ({ readRows }) => {
         if (isRotated || readRows < 50) return;
         isRotated = true;
@@ -98,7 +98,7 @@ describe('reencrypt', () => {
     let isRetired = false;
     const report = await clinic.reencrypt(SPEC, {
       ...SMALL,
-      lanes: 1,
+      connections: 1,
       onBatch: () => {
         if (isRetired) return;
         isRetired = true;
@@ -118,7 +118,7 @@ describe('reencrypt', () => {
     const onBatch = () => {
       stop.abort();
     };
-    const stopped = await clinic.reencrypt(SPEC, { ...SMALL, lanes: 1, onBatch, signal: stop.signal });
+    const stopped = await clinic.reencrypt(SPEC, { ...SMALL, connections: 1, onBatch, signal: stop.signal });
     expect(stopped).toMatchObject({ isFinished: false, ownReencrypted: 7 });
     const rest = await clinic.reencrypt(SPEC, SMALL);
     expect(rest).toMatchObject({ isFinished: true, isResumed: true, ownReencrypted: 93 });
@@ -155,7 +155,7 @@ describe('reencrypt', () => {
     const onBatch = ({ readRows }: { readRows: number }) => {
       if (readRows > 30) stop.abort();
     };
-    await clinic.reencrypt(spec, { ...SMALL, lanes: 1, onBatch, signal: stop.signal });
+    await clinic.reencrypt(spec, { ...SMALL, connections: 1, onBatch, signal: stop.signal });
     const report = await clinic.reencrypt(spec, SMALL);
     expect(report.totals).toMatchObject({ reencrypted: 100, left: 0 });
     await expectAllUnder(clinic, 1, (id) => `persons:${id}:notes`);

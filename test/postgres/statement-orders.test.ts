@@ -8,7 +8,7 @@ import { SECRET } from '../keyring/support/ring-world.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
 import { watchHandling, needlessHandlings } from './support/handling.ts';
 import type { Postgres } from './support/postgres.ts';
-import { GatedProcess, Turnstile } from './support/statement-scheduler.ts';
+import { GatedProcess, StatementScheduler } from './support/statement-scheduler.ts';
 
 /** `RUNS=1000`: as many orders as a night takes; fewer in an ordinary run. */
 const RUNS = Number(process.env['RUNS'] ?? 20);
@@ -36,14 +36,14 @@ const deed: fc.Arbitrary<Deed> = fc.record({
   isLate: fc.boolean(),
 });
 
-/** A process: its lanes, and after how many statements it is killed, if it is. */
+/** A process: its connections, and after how many statements it is killed, if it is. */
 interface Worker {
-  readonly lanes: number;
+  readonly connections: number;
   readonly diesAfter: number | undefined;
 }
 
 const worker: fc.Arbitrary<Worker> = fc.record({
-  lanes: fc.integer({ min: 1, max: 2 }),
+  connections: fc.integer({ min: 1, max: 2 }),
   diesAfter: fc.option(fc.integer({ min: 0, max: 150 }), { nil: undefined, freq: 1 }),
 });
 
@@ -93,18 +93,18 @@ describe('in any order of the statements of several processes and an application
             await watchHandling(clinic);
             const options = { ...sizes, triggers: 'fire' } as const;
 
-            const turnstile = new Turnstile(choices);
-            const run = async (name: string, { lanes, diesAfter }: Worker) => {
+            const scheduler = new StatementScheduler(choices);
+            const run = async (name: string, { connections, diesAfter }: Worker) => {
               const keys = await RingKeys.open(clinic.world.source(), SECRET, clinic.world.clock);
-              const gate = new GatedProcess(name, turnstile, diesAfter);
-              const running = current.run(gate, () => reencrypt(postgres, [SPEC], keys, { ...options, lanes }));
+              const gate = new GatedProcess(name, scheduler, diesAfter);
+              const running = current.run(gate, () => reencrypt(postgres, [SPEC], keys, { ...options, connections }));
               await Promise.race([running, gate.died]);
             };
             const late = new Set<number>();
             const writing = async () => {
-              for (const one of deeds) await act(clinic, texts, late, one, turnstile);
+              for (const one of deeds) await act(clinic, texts, late, one, scheduler);
             };
-            await turnstile.runUntil(
+            await scheduler.runUntil(
               Promise.all([...workers.map((one, index) => run(`process ${index + 1}`, one)), writing()]),
             );
 
@@ -150,10 +150,10 @@ async function act(
   texts: Map<number, string>,
   late: Set<number>,
   { kind, id, beside, isLate }: Deed,
-  turnstile: Turnstile,
+  scheduler: StatementScheduler,
 ): Promise<void> {
-  const first = (make: () => Promise<unknown>) => turnstile.pass('application', kind, make, beside);
-  const commit = () => turnstile.pass('application', 'COMMIT', () => application.query('COMMIT'));
+  const first = (make: () => Promise<unknown>) => scheduler.pass('application', kind, make, beside);
+  const commit = () => scheduler.pass('application', 'COMMIT', () => application.query('COMMIT'));
   if (kind === 'rotate') {
     await first(async () => {
       if (clinic.world.versionIds.size < 4) await clinic.world.rotate();

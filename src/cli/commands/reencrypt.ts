@@ -56,7 +56,7 @@ export const REENCRYPT: CommandDefinition<ReencryptFlags> = {
     try {
       const reports = await reencrypt(database, specs, keys, {
         triggers: flags.triggers,
-        lanes: flags.lanes,
+        connections: flags.lanes,
         batchRows: flags.batchRows,
         startOver: flags.startOver === true,
         signal: stop.signal,

@@ -4,7 +4,7 @@ import type { Connection, DatabaseAddress } from '../../../src/postgres/database
 /** Milliseconds after which whoever has not come back is taken to wait for somebody's lock. */
 const PATIENCE = 4;
 
-/** Somebody before the turnstile. */
+/** Somebody before the scheduler. */
 interface Waiting {
   readonly name: string;
   readonly statement: string;
@@ -17,7 +17,7 @@ interface Waiting {
  * Lets one statement through at a time, of all who stand before it, and the next only once everybody is back or waits
  * for a lock: the order of statements is then the choices' alone.
  */
-export class Turnstile {
+export class StatementScheduler {
   readonly #choices: Iterator<number>;
   #waiting: Waiting[] = [];
   #underWay = 0;
@@ -85,10 +85,10 @@ export class Turnstile {
   }
 }
 
-/** A process within this one: all of its statements pass one turnstile, before which it may also die. */
+/** A process within this one: all of its statements pass one scheduler, before which it may also die. */
 export class GatedProcess {
   readonly #name: string;
-  readonly #turnstile: Turnstile;
+  readonly #scheduler: StatementScheduler;
   readonly #diesAfter: number;
   readonly #sessions: Connection[] = [];
   #statements = 0;
@@ -97,9 +97,9 @@ export class GatedProcess {
   #die: () => void = () => undefined;
 
   /** `diesAfter`: how many statements it gets answers to; before the next it vanishes without a word. */
-  constructor(name: string, turnstile: Turnstile, diesAfter = Infinity) {
+  constructor(name: string, scheduler: StatementScheduler, diesAfter = Infinity) {
     this.#name = name;
-    this.#turnstile = turnstile;
+    this.#scheduler = scheduler;
     this.#diesAfter = diesAfter;
     this.died = new Promise((resolve) => {
       this.#die = resolve;
@@ -108,7 +108,7 @@ export class GatedProcess {
 
   /** Opens a connection of this process. */
   async open(database: DatabaseAddress, open: (database: DatabaseAddress) => Promise<Connection>): Promise<Connection> {
-    const session = await this.#turnstile.meanwhile(() => open(database));
+    const session = await this.#scheduler.meanwhile(() => open(database));
     this.#sessions.push(session);
     const name = `${this.#name}.${this.#sessions.length}`;
     const rows = session.rows.bind(session);
@@ -119,7 +119,7 @@ export class GatedProcess {
   }
 
   async #live<T>(name: string, statement: string, act: () => Promise<T>): Promise<T> {
-    const isAlive = await this.#turnstile.pass(name, statement, async () => {
+    const isAlive = await this.#scheduler.pass(name, statement, async () => {
       this.#statements += 1;
       if (this.#statements <= this.#diesAfter) return { answer: await act() };
       for (const session of this.#sessions.splice(0)) await session.close();
