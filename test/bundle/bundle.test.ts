@@ -41,7 +41,7 @@ describe('the built Lambda', () => {
     expect((await readdir(join(built, 'lambda'))).sort()).toEqual(['handler.js', 'package.json']);
   });
 
-  test('holds nothing of this repository but the handler, the steps and the key ring', async () => {
+  test('holds nothing of this repository but the handler, the steps, one secret and the format', async () => {
     const { inputs } = await metafile();
     const own = Object.keys(inputs).filter((path) => !path.startsWith('node_modules/'));
     expect(own).toContain('src/handler.ts');

@@ -115,7 +115,7 @@ export function structure<T>(build: (member: MemberReader) => T): Shape<T> {
     if (!isStructure(value))
       throw wrongType(Array.isArray(value) ? UNEXPECTED_START : cannotBecome(value, 'Structure'));
     return build((name, member) =>
-      member.read(value[name] ?? undefined, `${path}${path === '' ? '' : '..'}${inLowerCase(name)}`, violations),
+      member.read(value[name] ?? undefined, `${path}${path === '' ? '' : '.'}${inLowerCase(name)}`, violations),
     );
   };
   return { read, standIn: read({}, '', []) };

@@ -89,7 +89,7 @@ export function onEventBridge(detail: JsonObject): JsonObject {
     version: '0',
     id: 'd82e0a2d-0000-4000-8000-000000000000',
     'detail-type': fromService ? 'AWS Service Event via CloudTrail' : 'AWS API Call via CloudTrail',
-    source: `aws.${text(detail['eventSource']).split('..')[0] ?? ''}`,
+    source: `aws.${text(detail['eventSource']).split('.')[0] ?? ''}`,
     account: ACCOUNT,
     time: '2026-01-01T09:00:00Z',
     region: REGION,

@@ -61,7 +61,7 @@ function term(tokens: string[]): Expression {
   }
   const [operator = '', operand = ''] = tokens.splice(0, 2);
   if (!first.startsWith('$.') || operand === '') throw new Error(`no comparison: ${first} ${operator} ${operand}`);
-  const path = first.slice(2).split('..');
+  const path = first.slice(2).split('.');
   return (event) => compares(at(event, ...path), operator, operand);
 }
 

@@ -181,7 +181,7 @@ class Resolver {
 
   #substitute(template: string, values: JsonObject): string {
     return template.replace(/\$\{([^!}]+)\}/g, (_, name: string) => {
-      const [logicalId, attributeName] = name.split('..');
+      const [logicalId, attributeName] = name.split('.');
       if (attributeName !== undefined) return attribute(this.#made(logicalId ?? ''), attributeName);
       return text(values[name] ?? this.value({ Ref: name }));
     });

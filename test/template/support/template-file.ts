@@ -32,5 +32,5 @@ function tagged(tag: string | undefined, value: Json): Json {
   if (tag === undefined || !/^![A-Z]/.test(tag)) return value;
   const name = tag.slice(1);
   if (name === 'Ref' || name === 'Condition') return { [name]: value };
-  return { [`Fn::${name}`]: name === 'GetAtt' && typeof value === 'string' ? value.split('..') : value };
+  return { [`Fn::${name}`]: name === 'GetAtt' && typeof value === 'string' ? value.split('.') : value };
 }
