@@ -5,8 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { KeyRotationError } from './format/error.ts';
 import { KEY_BYTES } from './format/key-material.ts';
-import type { StepDependencies } from './secret/dependencies.ts';
-import { handle } from './steps/handle.ts';
+import { handle, type HandlerDependencies } from './steps/handle.ts';
 import { LOG_EVENTS, type Log } from './secret/log-events.ts';
 import { secretsManager } from './secret/secrets-manager.ts';
 
@@ -40,7 +39,7 @@ function refuseNodeDebug(): void {
   );
 }
 
-function dependencies(remainingTime: () => number): StepDependencies & { secretArn: string | undefined } {
+function dependencies(remainingTime: () => number): HandlerDependencies {
   return {
     secrets: secretsManager(client, remainingTime),
     log,

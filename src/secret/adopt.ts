@@ -12,32 +12,28 @@ import { readKey } from './read-key.ts';
  * A value that is no valid key never encrypted anything and stays unnumbered. Throws `VERSION_UNREADABLE` or
  * `VERSION_HAS_NO_VALUE` where a value cannot be read: it may be a key that is in use.
  */
-export async function adopt(deps: StepDependencies, secretId: string, ring: RingLabels): Promise<RingLabels> {
+export async function adopt(deps: StepDependencies, ring: RingLabels): Promise<RingLabels> {
   let adopted = ring;
   for (const versionId of [ring.previous, ring.current]) {
     if (versionId === undefined || adopted.numberOf.has(versionId)) continue;
-    if (await holdsKey(deps, secretId, versionId)) {
-      adopted = await attachNextNumber(deps, secretId, adopted, versionId);
+    if (await holdsKey(deps, versionId)) {
+      adopted = await attachNextNumber(deps, adopted, versionId);
     }
   }
   return adopted;
 }
 
-async function holdsKey(deps: StepDependencies, secretId: string, versionId: string): Promise<boolean> {
-  return (await readUnnumberedKey(deps, secretId, versionId)) !== undefined;
+async function holdsKey(deps: StepDependencies, versionId: string): Promise<boolean> {
+  return (await readUnnumberedKey(deps, versionId)) !== undefined;
 }
 
 /**
  * Reads the key of a version without a number. Gives nothing, and logs it, where the value is no valid key. Throws
  * `VERSION_UNREADABLE` where it cannot be read.
  */
-export async function readUnnumberedKey(
-  deps: StepDependencies,
-  secretId: string,
-  versionId: string,
-): Promise<KeyMaterial | undefined> {
+export async function readUnnumberedKey(deps: StepDependencies, versionId: string): Promise<KeyMaterial | undefined> {
   try {
-    return (await readKey(deps, secretId, versionId)).key;
+    return (await readKey(deps, versionId)).key;
   } catch (error) {
     if (!isKeyRotationError(error, 'INVALID_KEY_VALUE')) throw error;
     deps.log('unnumbered_version_is_not_a_key', { versionId, reason: error.message });

@@ -8,14 +8,14 @@ import { keepNumbers } from './numbering.ts';
 const MAX_READINGS = 10;
 
 /** `DescribeSecret` in our words. Throws `SECRET_NOT_FOUND`, `SECRET_DELETED`, `AWS_REFUSED`, `CANNOT_REACH_AWS`. */
-export async function describe(deps: StepDependencies, secretId: string) {
-  const secret = await deps.secrets.describeSecret({ SecretId: secretId }).catch((error: unknown) => {
-    throw refused('DescribeSecret', secretId, error);
+export async function describe(deps: StepDependencies) {
+  const secret = await deps.secrets.describeSecret({ SecretId: deps.secretId }).catch((error: unknown) => {
+    throw refused('DescribeSecret', deps.secretId, error);
   });
   if (secret.DeletedDate !== undefined) {
     throw new KeyRotationError(
       'SECRET_DELETED',
-      `Secret '${secretId}' is deleted and waits for its removal. If its data is still needed, run 'aws secretsmanager restore-secret' at once.`,
+      `Secret '${deps.secretId}' is deleted and waits for its removal. If its data is still needed, run 'aws secretsmanager restore-secret' at once.`,
     );
   }
   return secret;
@@ -32,7 +32,6 @@ export async function describe(deps: StepDependencies, secretId: string) {
 export async function fromFreshState<State extends { readonly ring: RingLabels }>(
   deps: StepDependencies,
   read: () => Promise<State>,
-  secretId: string,
   body: (state: State) => Promise<RingLabels>,
 ): Promise<void> {
   let seenFirst: RingLabels | undefined;
@@ -41,7 +40,7 @@ export async function fromFreshState<State extends { readonly ring: RingLabels }
     seenFirst ??= state.ring;
     try {
       const after = await body(state);
-      if (after !== state.ring || reading > 1) await keepNumbers(deps, secretId, seenFirst, after);
+      if (after !== state.ring || reading > 1) await keepNumbers(deps, seenFirst, after);
       return;
     } catch (error) {
       if (!isKeyRotationError(error, 'LABEL_CONFLICT') || reading === MAX_READINGS) throw error;

@@ -16,13 +16,12 @@ const LABEL_ERRORS = ['InvalidParameterException', 'InvalidRequestException', 'R
  */
 export async function attachNextNumber(
   deps: StepDependencies,
-  secretId: string,
   ring: RingLabels,
   versionId: string,
 ): Promise<RingLabels> {
   requireFreeSlots(ring, 1);
   const number = nextNumber(ring);
-  await moveLabel(deps, secretId, { label: numberingLabel(number), to: versionId });
+  await moveLabel(deps, { label: numberingLabel(number), to: versionId });
   deps.log('key_numbered', { keyNumber: number, versionId });
   return withNumber(ring, versionId, number);
 }
@@ -46,19 +45,18 @@ export function slotsNeeded(ring: RingLabels, token: string): number {
  */
 export async function moveLabel(
   deps: StepDependencies,
-  secretId: string,
   move: { readonly label: string; readonly to: string; readonly from?: string | undefined },
 ): Promise<void> {
   try {
     await deps.secrets.updateSecretVersionStage({
-      SecretId: secretId,
+      SecretId: deps.secretId,
       VersionStage: move.label,
       MoveToVersionId: move.to,
       ...(move.from === undefined ? {} : { RemoveFromVersionId: move.from }),
     });
   } catch (error) {
     if (awsErrorName(error) === 'LimitExceededException') throw ringFull(describeError(error));
-    if (!LABEL_ERRORS.includes(awsErrorName(error))) throw refused('UpdateSecretVersionStage', secretId, error);
+    if (!LABEL_ERRORS.includes(awsErrorName(error))) throw refused('UpdateSecretVersionStage', deps.secretId, error);
     throw new KeyRotationError(
       'LABEL_CONFLICT',
       `Label ${move.label} could not be moved to version ${move.to}: ${describeError(error)}. Somebody else changes the labels of this secret; let them finish, then try again.`,
@@ -74,13 +72,9 @@ export async function moveLabel(
  *
  * Throws `NUMBER_LOST` where a label is on another version, or its version is gone.
  */
-export async function keepNumbers(
-  deps: StepDependencies,
-  secretId: string,
-  ...seen: readonly RingLabels[]
-): Promise<void> {
-  const secret = await deps.secrets.describeSecret({ SecretId: secretId }).catch((error: unknown) => {
-    throw refused('DescribeSecret', secretId, error);
+export async function keepNumbers(deps: StepDependencies, ...seen: readonly RingLabels[]): Promise<void> {
+  const secret = await deps.secrets.describeSecret({ SecretId: deps.secretId }).catch((error: unknown) => {
+    throw refused('DescribeSecret', deps.secretId, error);
   });
   const now = ringLabels(secret.VersionIdsToStages);
   const retired = retiredKeys(secret.Tags);
@@ -89,7 +83,7 @@ export async function keepNumbers(
     if (holder === versionId) continue;
     if (holder === undefined && retired.some((key) => key.number === number && key.versionId === versionId)) continue;
     if (holder !== undefined) throw numberLost(number, versionId, `it is on version ${holder} now`);
-    await moveLabel(deps, secretId, { label: numberingLabel(number), to: versionId }).catch((error: unknown) => {
+    await moveLabel(deps, { label: numberingLabel(number), to: versionId }).catch((error: unknown) => {
       throw numberLost(number, versionId, describeError(error));
     });
     deps.log('number_put_back', { keyNumber: number, versionId });

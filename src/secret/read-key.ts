@@ -20,8 +20,8 @@ const TIME_RESERVE = 2000;
  * Throws `INVALID_KEY_VALUE` where the value is no valid key, `VERSION_HAS_NO_VALUE` where the service finds no value
  * within a short time, and `VERSION_UNREADABLE` where it refuses to give one (access, KMS, throttled, …).
  */
-export async function readKey(deps: StepDependencies, secretId: string, versionId: string): Promise<StoredKey> {
-  const value = await getValue(deps, secretId, versionId);
+export async function readKey(deps: StepDependencies, versionId: string): Promise<StoredKey> {
+  const value = await getValue(deps, versionId);
   try {
     return readKeyValue(value);
   } catch (error) {
@@ -31,9 +31,9 @@ export async function readKey(deps: StepDependencies, secretId: string, versionI
 }
 
 /** Whether a version has a value yet, as it looks at this moment. */
-export async function hasValue(deps: StepDependencies, secretId: string, versionId: string): Promise<boolean> {
+export async function hasValue(deps: StepDependencies, versionId: string): Promise<boolean> {
   try {
-    await deps.secrets.getSecretValue({ SecretId: secretId, VersionId: versionId });
+    await deps.secrets.getSecretValue({ SecretId: deps.secretId, VersionId: versionId });
     return true;
   } catch (error) {
     if (awsErrorName(error) === 'ResourceNotFoundException') return false;
@@ -41,10 +41,10 @@ export async function hasValue(deps: StepDependencies, secretId: string, version
   }
 }
 
-async function getValue(deps: StepDependencies, secretId: string, versionId: string) {
+async function getValue(deps: StepDependencies, versionId: string) {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await deps.secrets.getSecretValue({ SecretId: secretId, VersionId: versionId });
+      return await deps.secrets.getSecretValue({ SecretId: deps.secretId, VersionId: versionId });
     } catch (error) {
       if (awsErrorName(error) !== 'ResourceNotFoundException') throw unreadable(versionId, error);
       const pause = RETRY_PAUSES[attempt];
@@ -76,14 +76,9 @@ function noValue(versionId: string, error: unknown): KeyRotationError {
 }
 
 /** Reads a numbered key. Throws `RING_KEY_UNREADABLE`, which names its number, its version and the cause. */
-export async function readRingKey(
-  deps: StepDependencies,
-  secretId: string,
-  number: KeyNumber,
-  versionId: string,
-): Promise<KeyMaterial> {
+export async function readRingKey(deps: StepDependencies, number: KeyNumber, versionId: string): Promise<KeyMaterial> {
   try {
-    return (await readKey(deps, secretId, versionId)).key;
+    return (await readKey(deps, versionId)).key;
   } catch (error) {
     throw new KeyRotationError(
       'RING_KEY_UNREADABLE',

@@ -31,11 +31,7 @@ function wholeDays(milliseconds: number): number {
  * Whether a rotation is under way (`value`) or was refused (`placeholder`: a version with `AWSPENDING` that has no value
  * yet).
  */
-export async function pendingKind(
-  deps: StepDependencies,
-  secretId: string,
-  ring: RingLabels,
-): Promise<'none' | 'placeholder' | 'value'> {
+export async function pendingKind(deps: StepDependencies, ring: RingLabels): Promise<'none' | 'placeholder' | 'value'> {
   if (ring.pending === undefined || ring.pending === ring.current) return 'none';
-  return (await hasValue(deps, secretId, ring.pending)) ? 'value' : 'placeholder';
+  return (await hasValue(deps, ring.pending)) ? 'value' : 'placeholder';
 }

@@ -8,25 +8,25 @@ import { pendingKind, rotationAge } from '../secret/rotation-status.ts';
  * Adopts outside a rotation: once a day, and whenever somebody else changed a value or a label of the secret. Writes
  * nothing where there is nothing to do. Ends with the line `key_ring_state`, which the alarms are built on.
  */
-export async function adoptAndReport(deps: StepDependencies, secretId: string): Promise<void> {
+export async function adoptAndReport(deps: StepDependencies): Promise<void> {
   const read = async () => ({
-    ring: ringLabels((await describe(deps, secretId)).VersionIdsToStages),
+    ring: ringLabels((await describe(deps)).VersionIdsToStages),
     alreadyCurrent: false,
   });
-  await fromFreshState(deps, read, secretId, ({ ring }) => adopt(deps, secretId, ring));
-  await reportRingState(deps, secretId);
+  await fromFreshState(deps, read, ({ ring }) => adopt(deps, ring));
+  await reportRingState(deps);
 }
 
-async function reportRingState(deps: StepDependencies, secretId: string): Promise<void> {
-  const secret = await describe(deps, secretId);
+async function reportRingState(deps: StepDependencies): Promise<void> {
+  const secret = await describe(deps);
   const ring = ringLabels(secret.VersionIdsToStages);
   deps.log('key_ring_state', {
-    secretId,
+    secretId: deps.secretId,
     freeSlots: ring.freeSlots,
     currentNumber: ring.current === undefined ? 0 : (ring.numberOf.get(ring.current) ?? 0),
     ...rotationAge(secret, deps.now()),
     // A rotation that was turned off has no date, so where its rule is a cron() expression none is ever late.
     rotationEnabled: secret.RotationEnabled === true,
-    pending: await pendingKind(deps, secretId, ring),
+    pending: await pendingKind(deps, ring),
   });
 }

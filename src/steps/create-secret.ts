@@ -20,14 +20,13 @@ const FIRST_FORMAT: KeyFormat = { kind: 'base64' };
  * earlier attempt stored is kept, if it is unlike every other key of the ring.
  */
 export async function createSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
-  const { secretId } = request;
   const read = () => readRotationState(deps, request);
   // A token that is used once more, after its version was deleted, names another value than the one proven then.
   deps.proven.delete(request.token);
-  await fromFreshState(deps, read, secretId, async ({ ring, alreadyCurrent }) => {
-    if (alreadyCurrent) return adopt(deps, secretId, ring);
+  await fromFreshState(deps, read, async ({ ring, alreadyCurrent }) => {
+    if (alreadyCurrent) return adopt(deps, ring);
     requireFreeSlots(ring, slotsNeeded(ring, request.token));
-    const current = ring.current === undefined ? undefined : await readKey(deps, secretId, ring.current);
+    const current = ring.current === undefined ? undefined : await readKey(deps, ring.current);
 
     const labels = await putFreshKey(deps, request, current?.format ?? FIRST_FORMAT);
     if (labels === 'token has a value') {
@@ -35,7 +34,7 @@ export async function createSecret(deps: StepDependencies, request: RotationRequ
       return ring;
     }
     if (!labels.includes('AWSCURRENT')) return { ...ring };
-    return { ...(await adopt(deps, secretId, ringLabels((await describe(deps, secretId)).VersionIdsToStages))) };
+    return { ...(await adopt(deps, ringLabels((await describe(deps)).VersionIdsToStages))) };
   });
 }
 
@@ -44,11 +43,11 @@ async function putFreshKey(
   request: RotationRequest,
   format: KeyFormat,
 ): Promise<readonly string[] | 'token has a value'> {
-  const { secretId, token, rotationToken } = request;
+  const { token, rotationToken } = request;
   const key = KeyMaterial.fromBytes(deps.randomKey());
   try {
     const answer = await deps.secrets.putSecretValue({
-      SecretId: secretId,
+      SecretId: deps.secretId,
       ClientRequestToken: token,
       VersionStages: ['AWSPENDING'],
       ...writeKeyValue(key, format, deps.now()),
@@ -58,7 +57,7 @@ async function putFreshKey(
     return answer.VersionStages ?? [];
   } catch (error) {
     if (awsErrorName(error) === 'ResourceExistsException') return 'token has a value';
-    throw refused('PutSecretValue', secretId, error);
+    throw refused('PutSecretValue', deps.secretId, error);
   }
 }
 
@@ -69,17 +68,17 @@ async function requireFreshPending(
   ring: RingLabels,
   current: KeyMaterial | undefined,
 ): Promise<void> {
-  const { secretId, token } = request;
-  const pending = await readKey(deps, secretId, token);
+  const { token } = request;
+  const pending = await readKey(deps, token);
   if (current?.equals(pending.key) === true) throw notFresh(token, 'the current key');
   for (const [versionId, number] of ring.numberOf) {
     if (versionId === token || versionId === ring.current) continue;
-    const other = await readRingKey(deps, secretId, number, versionId);
+    const other = await readRingKey(deps, number, versionId);
     if (other.equals(pending.key)) throw notFresh(token, `key ${number}`);
   }
   // A test run's copy of a key that was left meanwhile, before any adoption could give that key a number.
   if (ring.previous !== undefined && !ring.numberOf.has(ring.previous)) {
-    const previous = await readUnnumberedKey(deps, secretId, ring.previous);
+    const previous = await readUnnumberedKey(deps, ring.previous);
     if (previous?.equals(pending.key) === true) throw notFresh(token, 'the previous key');
   }
   deps.log('key_kept', { versionId: token });

@@ -11,18 +11,18 @@ import { readRotationState } from './rotation-state.ts';
  * takes `AWSPENDING` off by itself.
  */
 export async function finishSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
-  const { secretId, token } = request;
+  const { token } = request;
   const read = () => readRotationState(deps, request);
-  await fromFreshState(deps, read, secretId, async (state) => {
+  await fromFreshState(deps, read, async (state) => {
     if (state.alreadyCurrent) {
       deps.log('already_current', { versionId: token });
-      return adopt(deps, secretId, state.ring);
+      return adopt(deps, state.ring);
     }
     // A finish that is invoked by hand on a placeholder would leave applications without a current key.
-    if (!deps.proven.has(token)) await readKey(deps, secretId, token);
-    let ring = await adopt(deps, secretId, state.ring);
-    if (!ring.numberOf.has(token)) ring = await attachNextNumber(deps, secretId, ring, token);
-    await moveLabel(deps, secretId, { label: 'AWSCURRENT', to: token, from: ring.current });
+    if (!deps.proven.has(token)) await readKey(deps, token);
+    let ring = await adopt(deps, state.ring);
+    if (!ring.numberOf.has(token)) ring = await attachNextNumber(deps, ring, token);
+    await moveLabel(deps, { label: 'AWSCURRENT', to: token, from: ring.current });
     deps.log('key_promoted', { versionId: token, keyNumber: ring.numberOf.get(token), formerVersionId: ring.current });
     deps.proven.delete(token);
     return { ...ring };

@@ -14,7 +14,8 @@ const STEP: Readonly<Record<Step, (deps: StepDependencies, request: RotationRequ
   finishSecret,
 };
 
-export interface HandlerDependencies extends StepDependencies {
+/** What the Lambda gives every event. Which secret it is about, the event says. */
+export interface HandlerDependencies extends Omit<StepDependencies, 'secretId'> {
   /** ARN of the secret that adoption looks after (environment variable `SECRET_ARN`). */
   readonly secretArn: string | undefined;
 }
@@ -40,7 +41,7 @@ async function runStep(deps: HandlerDependencies, request: RotationRequest): Pro
   const about = { step: request.step, secretId: request.secretId, versionId: request.token };
   deps.log('rotation_step_started', about);
   try {
-    await STEP[request.step](deps, request);
+    await STEP[request.step]({ ...deps, secretId: request.secretId }, request);
   } catch (error) {
     deps.log('rotation_step_failed', { ...about, ...failure(error) });
     throw error;
@@ -57,7 +58,7 @@ async function runAdoption(deps: HandlerDependencies): Promise<void> {
     );
   }
   try {
-    await adoptAndReport(deps, secretId);
+    await adoptAndReport({ ...deps, secretId });
   } catch (error) {
     deps.log('adoption_failed', { secretId, ...failure(error) });
     throw error;

@@ -13,8 +13,9 @@ export interface RotationState {
 
 /** Reads the secret and checks that this step of this token may run. Writes nothing. */
 export async function readRotationState(deps: StepDependencies, request: RotationRequest): Promise<RotationState> {
-  const { secretId, token } = request;
-  const secret = await describe(deps, secretId);
+  const { secretId } = deps;
+  const { token } = request;
+  const secret = await describe(deps);
   if (secret.RotationEnabled !== true) {
     throw new KeyRotationError(
       'ROTATION_DISABLED',

@@ -7,5 +7,5 @@ import { readRotationState } from './rotation-state.ts';
 /** Step 2: numbers the keys in use. From here on nothing in use can be lost. */
 export async function setSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
   const read = () => readRotationState(deps, request);
-  await fromFreshState(deps, read, request.secretId, ({ ring }) => adopt(deps, request.secretId, ring));
+  await fromFreshState(deps, read, ({ ring }) => adopt(deps, ring));
 }

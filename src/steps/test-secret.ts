@@ -17,15 +17,15 @@ import { readRotationState } from './rotation-state.ts';
  * `RotateSecret` with `RotateImmediately=false` runs this step alone, on a pending copy of the current key.
  */
 export async function testSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
-  const { secretId, token } = request;
+  const { token } = request;
   const read = () => readRotationState(deps, request);
-  await fromFreshState(deps, read, secretId, async ({ ring, alreadyCurrent }) => {
-    if (alreadyCurrent) return adopt(deps, secretId, ring);
+  await fromFreshState(deps, read, async ({ ring, alreadyCurrent }) => {
+    if (alreadyCurrent) return adopt(deps, ring);
     const pending = await readPending(deps, request, ring);
     const sealed = proveKey(pending.key);
     for (const [versionId, number] of ring.numberOf) {
       if (versionId === token) continue;
-      const other = await readRingKey(deps, secretId, number, versionId);
+      const other = await readRingKey(deps, number, versionId);
       if (!other.equals(pending.key)) requireForeign(other, sealed, number);
     }
     deps.proven.add(token);
@@ -36,12 +36,12 @@ export async function testSecret(deps: StepDependencies, request: RotationReques
 
 async function readPending(deps: StepDependencies, request: RotationRequest, ring: RingLabels): Promise<StoredKey> {
   try {
-    return await readKey(deps, request.secretId, request.token);
+    return await readKey(deps, request.token);
   } catch (error) {
     if (!isKeyRotationError(error, 'VERSION_HAS_NO_VALUE') || ring.current !== undefined) throw error;
     throw new KeyRotationError(
       'NO_CURRENT_KEY',
-      `Secret '${request.secretId}' has no key yet, so there is nothing to test. Rotate it once without RotateImmediately=false: that makes key 1.`,
+      `Secret '${deps.secretId}' has no key yet, so there is nothing to test. Rotate it once without RotateImmediately=false: that makes key 1.`,
       { cause: error },
     );
   }

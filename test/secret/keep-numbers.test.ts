@@ -10,6 +10,7 @@ function serviceWith(secret: DescribeSecretResponse) {
   const attached: string[] = [];
   const refuse = () => Promise.reject(new Error('nobody expects this call'));
   const deps: StepDependencies = {
+    secretId: 'secret',
     secrets: {
       describeSecret: () => Promise.resolve(secret),
       getSecretValue: refuse,
@@ -31,7 +32,7 @@ function serviceWith(secret: DescribeSecretResponse) {
 
 test('a numbering label that got lost is put back on its version', async () => {
   const { deps, attached } = serviceWith({ VersionIdsToStages: { one: [], two: ['key-v2', 'AWSCURRENT'] } });
-  await keepNumbers(deps, 'secret', SEEN);
+  await keepNumbers(deps, SEEN);
   expect(attached).toEqual(['key-v1 on one']);
 });
 
@@ -40,7 +41,7 @@ test('the label of a key that was retired meanwhile stays away', async () => {
     VersionIdsToStages: { two: ['key-v2', 'AWSCURRENT'] },
     Tags: [{ Key: 'pazpaz:retired:key-v1', Value: 'one 2026-01-01T00:00:00.000Z' }],
   });
-  await keepNumbers(deps, 'secret', SEEN);
+  await keepNumbers(deps, SEEN);
   expect(attached).toEqual([]);
 });
 
@@ -49,18 +50,18 @@ test('a tag that names another version retires nothing here', async () => {
     VersionIdsToStages: { two: ['key-v2', 'AWSCURRENT'] },
     Tags: [{ Key: 'pazpaz:retired:key-v1', Value: 'other 2026-01-01T00:00:00.000Z' }],
   });
-  await keepNumbers(deps, 'secret', SEEN);
+  await keepNumbers(deps, SEEN);
   expect(attached).toEqual(['key-v1 on one']);
 });
 
 test('a number that the step gave itself is kept like those that it saw', async () => {
   const { deps, attached } = serviceWith({ VersionIdsToStages: { one: ['key-v1'], two: ['key-v2'], three: [] } });
-  await keepNumbers(deps, 'secret', SEEN, ringLabels({ ...SEEN.stages, three: ['key-v3'] }));
+  await keepNumbers(deps, SEEN, ringLabels({ ...SEEN.stages, three: ['key-v3'] }));
   expect(attached).toEqual(['key-v3 on three']);
 });
 
 test('a number that names another version now fails loudly, and is not taken from it', async () => {
   const { deps, attached } = serviceWith({ VersionIdsToStages: { one: [], two: ['key-v2', 'key-v1'] } });
-  await expect(keepNumbers(deps, 'secret', SEEN)).rejects.toMatchObject({ code: 'NUMBER_LOST' });
+  await expect(keepNumbers(deps, SEEN)).rejects.toMatchObject({ code: 'NUMBER_LOST' });
   expect(attached).toEqual([]);
 });

@@ -8,6 +8,7 @@ const nobodyCalls = () => Promise.reject(new Error('nobody expects this call'));
 /** Dependencies whose only call, `GetSecretValue`, is answered with this error. */
 function refusedWith(error: Error): StepDependencies {
   return {
+    secretId: 'secret',
     secrets: {
       describeSecret: nobodyCalls,
       putSecretValue: nobodyCalls,
@@ -35,7 +36,7 @@ describe('a version that the service will not give says what helps against that 
     ['a KMS key that cannot decrypt', refusal('DecryptionFailure')],
     ['a KMS key that is disabled', refusal('InvalidRequestException', 'The KMS key is disabled')],
   ])('%s: access, and an enabled KMS key', async (_, error) => {
-    const { code, message } = await rejectionOf(readKey(refusedWith(error), 'secret', 'version-1'));
+    const { code, message } = await rejectionOf(readKey(refusedWith(error), 'version-1'));
     expect(code).toBe('VERSION_UNREADABLE');
     expect(message).toContain(`Version version-1 cannot be read: ${error.name}: ${error.message}. ${PERMISSION}`);
   });
@@ -48,7 +49,7 @@ describe('a version that the service will not give says what helps against that 
     ['credentials that nobody knows', refusal('UnrecognizedClientException'), 'check which ones are in use'],
     ['a call that is wrong', refusal('InvalidParameterException'), 'mend what the message names'],
   ])('%s: nothing about access', async (_, error, advice) => {
-    const { code, message, cause } = await rejectionOf(readKey(refusedWith(error), 'secret', 'version-1'));
+    const { code, message, cause } = await rejectionOf(readKey(refusedWith(error), 'version-1'));
     expect(code).toBe('VERSION_UNREADABLE');
     expect(message).toContain(advice);
     expect(message).not.toContain('Give the caller access');
@@ -57,7 +58,7 @@ describe('a version that the service will not give says what helps against that 
 
   test('a value that is not there has an error of its own', async () => {
     const missing = new ResourceNotFoundException({ message: 'no value', $metadata: {} });
-    const { code } = await rejectionOf(readKey(refusedWith(missing), 'secret', 'version-1'));
+    const { code } = await rejectionOf(readKey(refusedWith(missing), 'version-1'));
     expect(code).toBe('VERSION_HAS_NO_VALUE');
   });
 });

@@ -32,8 +32,6 @@ export interface Question {
 /** Everything a command takes from the world outside its options. */
 export interface CommandDependencies extends StepDependencies {
   readonly secrets: OperatorSecrets;
-  /** Name or ARN. */
-  readonly secretId: string;
   /** A new VersionId. */
   readonly newVersionId: () => string;
   /** Resolves once somebody has agreed. Rejects with `NOT_CONFIRMED`. */

@@ -52,7 +52,7 @@ export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOp
 
 /** Numbers `AWSPREVIOUS` and `AWSCURRENT`, and the key that arrived as `key-incoming`. */
 async function adoptInUse(deps: CommandDependencies): Promise<void> {
-  await onFreshRing(deps, async ({ ring }) => finishIncoming(deps, await adopt(deps, deps.secretId, ring)));
+  await onFreshRing(deps, async ({ ring }) => finishIncoming(deps, await adopt(deps, ring)));
 }
 
 /** The key that arrived gives its label back before the rescued one takes a label, so the two need one at a time. */
@@ -75,7 +75,7 @@ async function rescue(deps: CommandDependencies, versionId: string): Promise<Key
     requireNotRetired(secret, versionId);
     requireFreeSlots(ring, 1);
     await tagVersion(deps, secret.Tags, rescuedTag(versionId, deps.now()));
-    const rescued = await attachNextNumber(deps, deps.secretId, ring, versionId);
+    const rescued = await attachNextNumber(deps, ring, versionId);
     number = rescued.numberOf.get(versionId);
     return rescued;
   });
@@ -136,7 +136,7 @@ async function requireKeyIn(deps: CommandDependencies, versionId: string): Promi
       `The secret has no version ${versionId}: AWS has deleted it, or the id is wrong. 'pazpaz-keys status' lists every version that is left.`,
     );
   }
-  if (!(await hasValue(deps, deps.secretId, versionId))) {
+  if (!(await hasValue(deps, versionId))) {
     throw new KeyRotationError(
       'VERSION_HAS_NO_VALUE',
       `Version ${versionId} has no value: it is what a rotation left that was given up before it made a key. Nothing was ever encrypted with it, so it needs no number.`,

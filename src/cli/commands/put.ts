@@ -120,7 +120,7 @@ export async function runPut(deps: CommandDependencies, given: GivenValue): Prom
     if (known !== undefined) return ring;
     if (ring.current !== before.current) throw stateChanged('Another key has become current');
     await check(ring);
-    const adopted = await finishIncoming(deps, await adopt(deps, deps.secretId, ring));
+    const adopted = await finishIncoming(deps, await adopt(deps, ring));
     storedAs = await store(deps, await valueFor(deps, ring, given), undefined);
     return withVersion(adopted, storedAs);
   });
@@ -141,7 +141,7 @@ export async function runPutNotCurrent(deps: CommandDependencies, given: GivenVa
     await refuseRotationUnderWay(deps, ring);
     known = (await versionOfKey(deps, ring, given.key)) ?? (await incomingIfThisKey(deps, ring, given));
     await requireSlots(deps, ring, known === undefined ? 2 : await slotsForIncoming(deps, ring));
-    const adopted = await finishIncoming(deps, await adopt(deps, deps.secretId, ring));
+    const adopted = await finishIncoming(deps, await adopt(deps, ring));
     if (known !== undefined) return adopted;
     storedAs = await store(deps, await valueFor(deps, ring, given), [INCOMING_LABEL]);
     return withVersion(adopted, storedAs);
@@ -157,12 +157,10 @@ export async function runPutNotCurrent(deps: CommandDependencies, given: GivenVa
 async function numberPut(deps: CommandDependencies, versionId: string): Promise<Omit<PutResult, 'wasThere'>> {
   let result = { versionId, number: 0, isCurrent: false };
   await onFreshRing(deps, async ({ secret, ring }) => {
-    const adopted = await adopt(deps, deps.secretId, ring);
+    const adopted = await adopt(deps, ring);
     const retired = retiredKeys(secret.Tags).find((key) => key.versionId === versionId);
     if (retired !== undefined && !adopted.numberOf.has(versionId)) throw retiredSince(retired);
-    const numbered = adopted.numberOf.has(versionId)
-      ? adopted
-      : await attachNextNumber(deps, deps.secretId, adopted, versionId);
+    const numbered = adopted.numberOf.has(versionId) ? adopted : await attachNextNumber(deps, adopted, versionId);
     const finished = await finishIncoming(deps, numbered);
     result = {
       versionId,

@@ -48,7 +48,7 @@ export async function runRestore(deps: CommandDependencies, number: KeyNumber): 
     if (missing.length > 0) await requireExisting(deps, number, versionId);
 
     for (const record of missing) {
-      await moveLabel(deps, deps.secretId, { label: numberingLabel(record.number), to: versionId });
+      await moveLabel(deps, { label: numberingLabel(record.number), to: versionId });
     }
     if (records.length > 0) await forget(deps, records);
     result = {

@@ -102,7 +102,7 @@ export async function runRetire(
   await writeRecords(deps, fresh.secret, still, { numbers, force });
   for (const { number, versionId } of still) await detachLabel(deps, numberingLabel(number), versionId);
   const labels = still.map(({ number }) => numberingLabel(number));
-  await keepNumbers(deps, deps.secretId, withoutLabels(fresh.ring, labels));
+  await keepNumbers(deps, withoutLabels(fresh.ring, labels));
   return { retired: still, alreadyRetired };
 }
 

@@ -65,8 +65,8 @@ export async function runRollback(
     await check(deps, ring);
     // Otherwise a retry of the rotation would promote it again.
     if (ring.pending === current) await detachLabel(deps, 'AWSPENDING', current);
-    const adopted = await adopt(deps, deps.secretId, ring);
-    await moveLabel(deps, deps.secretId, { label: 'AWSCURRENT', to: previous, from: current });
+    const adopted = await adopt(deps, ring);
+    await moveLabel(deps, { label: 'AWSCURRENT', to: previous, from: current });
     after = rolledBack(adopted, { current, previous });
     return after;
   });
@@ -94,7 +94,7 @@ async function check(deps: CommandDependencies, ring: RingLabels): Promise<BothK
     );
   }
   // What is no key must not become current; what cannot be read may be none.
-  await readKey(deps, deps.secretId, previous);
+  await readKey(deps, previous);
   await requireSlots(deps, ring, 0);
   return { current, previous };
 }

@@ -84,7 +84,7 @@ function stageOf(labels: readonly string[], number: number): RotationStage {
 }
 
 async function whatIsLeft(deps: CommandDependencies, versionId: string): Promise<string> {
-  return (await hasValue(deps, deps.secretId, versionId)) ? 'its key is made' : 'its key is not made yet';
+  return (await hasValue(deps, versionId)) ? 'its key is made' : 'its key is not made yet';
 }
 
 function abandoned(versionId: string, failure: string | undefined): KeyRotationError {

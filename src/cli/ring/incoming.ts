@@ -25,9 +25,7 @@ export async function slotsForIncoming(deps: CommandDependencies, ring: RingLabe
 export async function finishIncoming(deps: CommandDependencies, ring: RingLabels): Promise<RingLabels> {
   const versionId = incomingVersion(ring);
   if (versionId === undefined) return ring;
-  const numbered = (await needsNumber(deps, ring, versionId))
-    ? await attachNextNumber(deps, deps.secretId, ring, versionId)
-    : ring;
+  const numbered = (await needsNumber(deps, ring, versionId)) ? await attachNextNumber(deps, ring, versionId) : ring;
   await detachLabel(deps, INCOMING_LABEL, versionId);
   return withoutLabels(numbered, [INCOMING_LABEL]);
 }

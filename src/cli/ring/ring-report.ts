@@ -113,7 +113,7 @@ export async function readRingReport(
 
 async function pendingOrUnknown(deps: CommandDependencies, ring: RingLabels): Promise<RotationReport['pending']> {
   try {
-    return await pendingKind(deps, deps.secretId, ring);
+    return await pendingKind(deps, ring);
   } catch (error) {
     if (isKeyRotationError(error, 'VERSION_UNREADABLE')) return 'unknown';
     throw error;

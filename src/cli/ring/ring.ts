@@ -17,7 +17,7 @@ export interface DescribedRing {
 
 /** Throws `SECRET_NOT_FOUND`, `SECRET_DELETED`, `AWS_REFUSED` or `CANNOT_REACH_AWS`. */
 export async function describedRing(deps: CommandDependencies): Promise<DescribedRing> {
-  const secret = await describe(deps, deps.secretId);
+  const secret = await describe(deps);
   return { secret, ring: ringLabels(secret.VersionIdsToStages) };
 }
 
@@ -30,7 +30,7 @@ export async function onFreshRing(
   deps: CommandDependencies,
   body: (described: DescribedRing) => Promise<RingLabels>,
 ): Promise<void> {
-  await fromFreshState(deps, () => describedRing(deps), deps.secretId, body);
+  await fromFreshState(deps, () => describedRing(deps), body);
 }
 
 /** What was confirmed is not what would happen now. `found`: what is different, without a full stop. */
@@ -43,7 +43,7 @@ export function stateChanged(found: string): KeyRotationError {
 
 /** Throws `ROTATION_UNDER_WAY` while a pending version has a value. A placeholder is a refused attempt. */
 export async function refuseRotationUnderWay(deps: CommandDependencies, ring: RingLabels): Promise<void> {
-  if ((await pendingKind(deps, deps.secretId, ring)) !== 'value') return;
+  if ((await pendingKind(deps, ring)) !== 'value') return;
   throw new KeyRotationError(
     'ROTATION_UNDER_WAY',
     `A rotation is under way: version ${ring.pending ?? ''} is AWSPENDING and has a value. Let it finish ` +
@@ -71,7 +71,7 @@ export async function keyOrNone(deps: CommandDependencies, versionId: string): P
 
 async function storedKeyOrNone(deps: CommandDependencies, versionId: string): Promise<StoredKey | undefined> {
   try {
-    return await readKey(deps, deps.secretId, versionId);
+    return await readKey(deps, versionId);
   } catch (error) {
     if (isKeyRotationError(error, 'INVALID_KEY_VALUE')) return undefined;
     throw error;

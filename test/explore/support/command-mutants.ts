@@ -5,7 +5,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'adoption before a put',
     file: 'src/cli/commands/put.ts',
-    from: `const adopted = await finishIncoming(deps, await adopt(deps, deps.secretId, ring));
+    from: `const adopted = await finishIncoming(deps, await adopt(deps, ring));
     storedAs = await store(deps, await valueFor(deps, ring, given), undefined);`,
     to: `const adopted = ring;
     storedAs = await store(deps, await valueFor(deps, ring, given), undefined);`,
@@ -31,7 +31,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'adoption before a rollback',
     file: 'src/cli/commands/rollback.ts',
-    from: 'const adopted = await adopt(deps, deps.secretId, ring);',
+    from: 'const adopted = await adopt(deps, ring);',
     to: 'const adopted = ring;',
     scenario: 'rollback, killed and run again',
     breaks: /^an end that nobody intended/,
@@ -185,8 +185,8 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that adopt finishes what a put --not-current left',
     file: 'src/cli/commands/adopt.ts',
-    from: 'finishIncoming(deps, await adopt(deps, deps.secretId, ring)));',
-    to: 'adopt(deps, deps.secretId, ring));',
+    from: 'finishIncoming(deps, await adopt(deps, ring)));',
+    to: 'adopt(deps, ring));',
     scenario: 'put --not-current beside a rotation, killed and left',
     breaks: /^status gives advice that does not help: .*key-incoming/,
   },

@@ -6,15 +6,15 @@ export const MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'adoption in both steps at once',
     file: 'src/secret/adopt.ts',
-    from: 'if (await holdsKey(deps, secretId, versionId)) {',
-    to: 'if (false as boolean && (await holdsKey(deps, secretId, versionId))) {',
+    from: 'if (await holdsKey(deps, versionId)) {',
+    to: 'if (false as boolean && (await holdsKey(deps, versionId))) {',
     scenario: 'one key that never had a number',
     breaks: /^invariant 1: \w+ was current and has no label left/,
   },
   {
     takenOut: 'numbering before promotion',
     file: 'src/steps/finish-secret.ts',
-    from: 'if (!ring.numberOf.has(token)) ring = await attachNextNumber(deps, secretId, ring, token);',
+    from: 'if (!ring.numberOf.has(token)) ring = await attachNextNumber(deps, ring, token);',
     to: '',
     scenario: 'one key that never had a number',
     breaks: /^invariant 2/,
@@ -22,9 +22,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'the compare-and-swap of a number',
     file: 'src/secret/numbering.ts',
-    from: "await moveLabel(deps, secretId, { label: numberingLabel(number), to: versionId });\n  deps.log('key_numbered'",
-    to: `const holder = ringLabels((await deps.secrets.describeSecret({ SecretId: secretId })).VersionIdsToStages).versionOf.get(number);
-  await moveLabel(deps, secretId, { label: numberingLabel(number), to: versionId, from: holder === versionId ? undefined : holder });
+    from: "await moveLabel(deps, { label: numberingLabel(number), to: versionId });\n  deps.log('key_numbered'",
+    to: `const holder = ringLabels((await deps.secrets.describeSecret({ SecretId: deps.secretId })).VersionIdsToStages).versionOf.get(number);
+  await moveLabel(deps, { label: numberingLabel(number), to: versionId, from: holder === versionId ? undefined : holder });
   deps.log('key_numbered'`,
     scenario: 'put by hand, unlabelled versions kept',
     breaks: /^invariant 3/,

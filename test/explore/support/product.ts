@@ -97,7 +97,7 @@ function retired(deps: CommandDependencies, words: readonly string[]): Promise<u
 function withoutArgument(deps: CommandDependencies, line: string): Promise<unknown> {
   switch (line) {
     case 'adoption':
-      return adoptAndReport(deps, deps.secretId);
+      return adoptAndReport(deps);
     case 'adopt':
       return runAdopt(deps, {});
     case 'rollback':
