@@ -45,7 +45,7 @@ describe('the built Lambda', () => {
     const { inputs } = await metafile();
     const own = Object.keys(inputs).filter((path) => !path.startsWith('node_modules/'));
     expect(own).toContain('src/handler.ts');
-    expect(own.filter((path) => !/^src\/(handler\.ts$|steps\/|keyring\/)/.test(path))).toEqual([]);
+    expect(own.filter((path) => !/^src\/(handler\.ts$|steps\/|secret\/|format\/)/.test(path))).toEqual([]);
   });
 
   test('asks for nothing but modules of Node itself', async () => {
