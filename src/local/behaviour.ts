@@ -1,7 +1,7 @@
 import type { JsonObject } from './json.ts';
 import type { Behaviour } from './service/state.ts';
 
-/** What the local service does where public records of the real one differ, unless it is told otherwise. */
+/** What the local service does by default where public records of the real one differ. */
 export const DEFAULT_BEHAVIOUR: Behaviour = {
   unlabelledVersions: 'as-documented',
   firstPendingValue: 'becomes-current',

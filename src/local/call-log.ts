@@ -11,7 +11,7 @@ export interface LoggedCall {
   readonly outcome: string;
 }
 
-/** How many calls stay at hand; the counters go on beyond it. */
+/** How many calls are kept; the counters count all. */
 const KEPT_CALLS = 10_000;
 
 /** What was called, in the order of the answers, for tests that count. */

@@ -4,8 +4,8 @@ export interface Caller {
 }
 
 /**
- * The access key that the local service gives to the Lambda it runs, so that the Lambda's own calls can be told from
- * changes by hand. It grants nothing: the service accepts every key.
+ * The access key that the local service gives to the Lambda it runs, so that the Lambda's own calls can be
+ * distinguished from changes by hand. It grants nothing: the service accepts every key.
  */
 export const LAMBDA_ACCESS_KEY_ID = 'LOCALROTATIONLAMBDA';
 

@@ -26,7 +26,7 @@ export class Clock {
     this.#heldAt = this.now();
   }
 
-  /** Lets a held clock run on from where it stands. */
+  /** Starts a held clock again, from the moment that it shows. */
   release(): void {
     this.#offset = this.offset;
     this.#heldAt = undefined;

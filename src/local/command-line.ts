@@ -6,7 +6,7 @@ import { withoutMember } from './service/without-member.ts';
 /** What `npm run local -- ...` was asked for. */
 export interface Settings {
   readonly port: number;
-  /** Absent: to be chosen so that containers get in, because they are to use the service. */
+  /** Absent: containers use the service, so an address that they reach is chosen. */
   readonly host?: string;
   readonly state?: string;
   readonly region: string;
@@ -57,7 +57,7 @@ Steering it, with JSON over HTTP (no value of a secret is ever shown):
 
   curl -X POST http://127.0.0.1:4566/_local/clock -d '{"advance":"365d"}'
 
-Exit codes: 0 ended as asked, 1 cannot start or go on, 2 wrong usage.
+Exit codes: 0 ended as asked, 1 cannot start or continue, 2 wrong usage.
 `;
 
 /**
@@ -72,7 +72,7 @@ export function readCommandLine(argv: readonly string[], write?: (text: string) 
   const command = new Command('npm run local --')
     .description('A Secrets Manager for this machine: the real protocol, a rotation driver, a clock that can be moved.')
     .option('-p, --port <port>', 'where to listen; 0 for any free port', integer(0, 65_535), 4566)
-    .option('--host <address>', 'on which address; 0.0.0.0 lets everybody in', '127.0.0.1')
+    .option('--host <address>', 'on which address; with 0.0.0.0 every machine gets in', '127.0.0.1')
     .option('--state <file>', 'keep the state, values included, in this file (default: in memory)')
     .option('--region <region>', 'the region in ARNs', 'us-east-1')
     .addOption(new Option('--account-id <id>', 'the account in ARNs').default('123456789012').argParser(accountId))

@@ -5,7 +5,7 @@ import { ServiceError } from './service/service-error.ts';
 /** What a test wants to go wrong, and at which call. */
 export type Fault = CallFault | FreshVersionFault;
 
-export interface CallFault extends Misfortune {
+export interface CallFault extends Effect {
   /** Absent: any operation. */
   readonly operation?: string;
   /** Name or ARN; absent: any secret. */
@@ -18,7 +18,7 @@ export interface CallFault extends Misfortune {
   readonly when?: 'before' | 'after';
 }
 
-interface Misfortune {
+interface Effect {
   /** `throttle` answers `ThrottlingException`; `drop` destroys the connection. */
   readonly kind: 'error' | 'throttle' | 'delay' | 'drop';
   /** For `error`; default `InternalServiceError`. */
@@ -64,15 +64,15 @@ export class Faults {
     this.#unseen.clear();
   }
 
-  /** Counts the call and returns the faults that matching it, in the order in which they were set. */
+  /** Counts the call and returns the faults that match it, in the order in which they were set. */
   matching(target: FaultTarget): readonly CallFault[] {
-    const struck: CallFault[] = [];
+    const matching: CallFault[] = [];
     for (const entry of this.#calls) {
       if (!matches(entry.fault, target)) continue;
       entry.seen += 1;
-      if (entry.fault.nth === undefined || entry.fault.nth === entry.seen) struck.push(entry.fault);
+      if (entry.fault.nth === undefined || entry.fault.nth === entry.seen) matching.push(entry.fault);
     }
-    return struck;
+    return matching;
   }
 
   /** Notes that a version has just got its value. */
@@ -151,7 +151,7 @@ export class ConnectionDropped extends Error {
 }
 
 /**
- * Lets the faults happen, in their order.
+ * Makes the faults happen, in their order.
  *
  * @param signal ends a delay early.
  * @throws {ServiceError} for an error or a throttle, {ConnectionDropped} for a drop.

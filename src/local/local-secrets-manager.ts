@@ -1,25 +1,25 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { DEFAULT_BEHAVIOUR } from './behaviour.ts';
+import { faultTarget, secretIdIn, secretNamed, versionIdIn } from './call-details.ts';
 import { CallLog } from './call-log.ts';
 import { IN_PROCESS_CALLER, LAMBDA_ACCESS_KEY_ID, type Caller } from './caller.ts';
 import { changeNotice, NOTICED_OPERATIONS, scheduledEvent } from './lambda/cloudtrail-event.ts';
 import { Clock } from './clock.ts';
 import type { DueMoment } from './service/due-moments.ts';
 import { messageOf } from './error-message.ts';
-import { Faults, type FaultTarget } from './faults.ts';
+import { Faults, inject, notSeenYet } from './faults.ts';
 import { isJsonObject, stringMember, type JsonObject } from './json.ts';
 import { LambdaError, type Invoke } from './lambda/lambda-invocation.ts';
-import { notSeenYet, inject } from './faults.ts';
-import { NoticeDelivery } from './lambda/event-delivery.ts';
+import { EventDelivery } from './lambda/event-delivery.ts';
 import { isOperationName, perform, type OperationName } from './service/perform.ts';
 import { RotationDriver } from './lambda/rotation-driver.ts';
 import { RotationHistory } from './lambda/rotation-history.ts';
 import { beginScheduledRotation } from './service/rotation-state.ts';
 import type { SavedState } from './saved-state.ts';
-import { lookUp, withoutSecretOf } from './service/secrets.ts';
+import { withoutSecretOf } from './service/secrets.ts';
 import { ServiceError } from './service/service-error.ts';
-import type { Behaviour, CallContext, Secret, ServiceState } from './service/state.ts';
-import { Timekeeper } from './scheduler.ts';
+import type { Behaviour, CallContext, ServiceState } from './service/state.ts';
+import { Scheduler } from './scheduler.ts';
 
 export interface ServiceOptions {
   /** Default `us-east-1`. */
@@ -33,7 +33,7 @@ export interface ServiceOptions {
   readonly tries?: number;
   /** Real milliseconds between two tries; default 100. */
   readonly retryPause?: number;
-  /** Whether the Lambda hears of changes by hand, as EventBridge would tell it; default yes. */
+  /** Whether the Lambda gets notices of changes by hand, as from EventBridge; default yes. */
   readonly notices?: boolean;
   /** Access keys whose changes are the Lambda's own, besides the one that the local service gives it. */
   readonly lambdaAccessKeyIds?: readonly string[];
@@ -63,8 +63,8 @@ export class LocalSecretsManager {
   readonly #options: ServiceOptions;
   readonly #invoke: Invoke;
   readonly #driver: RotationDriver;
-  readonly #notices: NoticeDelivery;
-  readonly #timekeeper: Timekeeper;
+  readonly #notices: EventDelivery;
+  readonly #scheduler: Scheduler;
   readonly #closing = new AbortController();
   #state: ServiceState;
   #behaviour: Behaviour;
@@ -77,7 +77,7 @@ export class LocalSecretsManager {
     this.#state = options.saved?.state ?? { secrets: {} };
     this.#behaviour = { ...DEFAULT_BEHAVIOUR, ...options.behaviour };
     this.#invoke = options.invoke ?? noLambda;
-    this.#notices = new NoticeDelivery(this.#invoke, this.#closing.signal);
+    this.#notices = new EventDelivery(this.#invoke, this.#closing.signal);
     this.#driver = new RotationDriver({
       state: () => this.#state,
       now: () => this.clock.now(),
@@ -89,7 +89,7 @@ export class LocalSecretsManager {
       retryPause: options.retryPause ?? 100,
       signal: this.#closing.signal,
     });
-    this.#timekeeper = new Timekeeper({
+    this.#scheduler = new Scheduler({
       clock: this.clock,
       state: () => this.#state,
       carryOut: (due) => this.#carryOut(due),
@@ -102,7 +102,7 @@ export class LocalSecretsManager {
     for (const { arn, rotation } of Object.values(this.#state.secrets)) {
       if (rotation?.underWay !== undefined) this.#driver.start(arn);
     }
-    this.#timekeeper.arm();
+    this.#scheduler.arm();
   }
 
   get state(): ServiceState {
@@ -127,18 +127,18 @@ export class LocalSecretsManager {
   async call(operation: string, input: unknown, caller: Caller = IN_PROCESS_CALLER): Promise<JsonObject> {
     if (!isOperationName(operation)) throw new ServiceError('UnknownOperationException', '');
     const request = isJsonObject(input) ? input : {};
-    const struck = this.faults.matching(this.#faultTarget(operation, request));
+    const faults = this.faults.matching(faultTarget(this.#state, operation, request));
     let outcome = 'ok';
     try {
       await inject(
-        struck.filter((fault) => fault.when !== 'after'),
+        faults.filter((fault) => fault.when !== 'after'),
         this.#closing.signal,
       );
       try {
         return await this.#perform(operation, request, caller);
       } finally {
         await inject(
-          struck.filter((fault) => fault.when === 'after'),
+          faults.filter((fault) => fault.when === 'after'),
           this.#closing.signal,
         );
       }
@@ -179,7 +179,7 @@ export class LocalSecretsManager {
    * @throws {RangeError} if the secret has none.
    */
   async advanceToNextRotation(secretId: string): Promise<void> {
-    const next = this.#find(secretId)?.rotation?.nextRotationDate;
+    const next = secretNamed(this.#state, secretId)?.rotation?.nextRotationDate;
     if (next === undefined) throw new RangeError(`${secretId} has no rotation to come`);
     await this.#move((now) => Math.max(next, now));
   }
@@ -198,7 +198,7 @@ export class LocalSecretsManager {
   /** Stops what runs, and waits for it and for the last save. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.#timekeeper.stop();
+    await this.#scheduler.stop();
     await this.idle();
     await this.#save();
   }
@@ -231,13 +231,13 @@ export class LocalSecretsManager {
   /** "A previous rotation isn't complete. That rotation will be reattempted.": refused, and yet something happens. */
   async #reattemptIfRefused(name: OperationName, request: JsonObject, error: unknown): Promise<void> {
     if (name !== 'RotateSecret' || !(error instanceof ServiceError)) return;
-    const arn = this.#find(stringMember(request, 'SecretId'))?.arn;
+    const arn = secretNamed(this.#state, secretIdIn(request))?.arn;
     if (arn === undefined || !error.message.includes('will be reattempted') || this.#driver.isRunning(arn)) return;
     await this.#beginRotation(arn);
   }
 
   async #move(target: (now: number) => number): Promise<void> {
-    await this.#timekeeper.moveTo(target);
+    await this.#scheduler.moveTo(target);
     await this.#save();
   }
 
@@ -267,7 +267,7 @@ export class LocalSecretsManager {
 
   async #replace(state: ServiceState): Promise<void> {
     this.#state = state;
-    this.#timekeeper.arm();
+    this.#scheduler.arm();
     await this.#save();
   }
 
@@ -280,8 +280,8 @@ export class LocalSecretsManager {
   }
 
   #log(operation: OperationName, request: JsonObject, caller: Caller, outcome: string): void {
-    const secretId = stringMember(request, 'SecretId') ?? stringMember(request, 'Name');
-    const versionId = stringMember(request, 'VersionId') ?? stringMember(request, 'ClientRequestToken');
+    const secretId = secretIdIn(request);
+    const versionId = versionIdIn(request);
     this.calls.record({
       operation,
       ...(secretId === undefined ? {} : { secretId }),
@@ -290,29 +290,6 @@ export class LocalSecretsManager {
       at: this.clock.now(),
       outcome,
     });
-  }
-
-  #faultTarget(operation: OperationName, request: JsonObject): FaultTarget {
-    const id = stringMember(request, 'SecretId') ?? stringMember(request, 'Name');
-    const secret = this.#find(id);
-    const named = stringMember(request, 'VersionId') ?? stringMember(request, 'ClientRequestToken');
-    const stage = stringMember(request, 'VersionStage') ?? 'AWSCURRENT';
-    const staged = Object.entries(secret?.versions ?? {}).find(([, version]) => version.stages.includes(stage))?.[0];
-    const versionId = named ?? (operation === 'GetSecretValue' ? staged : undefined);
-    return {
-      operation,
-      secretIds: [id, secret?.name, secret?.arn].filter((text) => text !== undefined),
-      versionIds: versionId === undefined ? [] : [versionId],
-    };
-  }
-
-  #find(secretId: string | undefined): Secret | undefined {
-    try {
-      return secretId === undefined ? undefined : lookUp(this.#state, secretId);
-    } catch {
-      // It can be no name; the operation itself says so.
-      return undefined;
-    }
   }
 
   #isLambda({ accessKeyId }: Caller): boolean {

@@ -16,7 +16,7 @@ import type { ServiceState } from './service/state.ts';
 const RUNNER = fileURLToPath(new URL('./lambda-runner.mjs', import.meta.url));
 const BUILT_LAMBDA = fileURLToPath(new URL('../lambda/', import.meta.url));
 
-// Whoever reads only the beginning (`npm run local -- --help | head`) has seen what they wanted.
+// `npm run local -- --help | head` closes the pipe early: that is no failure.
 process.stdout.on('error', () => process.exit(0));
 
 try {
@@ -36,7 +36,7 @@ async function run(settings: Settings): Promise<void> {
   const host = settings.host ?? hostForContainers(bridge);
   const local: LocalService = await startLocalService({
     ...{ port, host, region, accountId, tries, retryPause, behaviour },
-    // Who runs the steps by hand is not told of the changes that they make.
+    // A person who runs the steps needs no notices of their own changes.
     notices: settings.notices && !isByHand,
     ...(settings.state === undefined ? {} : { stateFile: settings.state }),
     lambdaAccessKeyIds: [settings.lambdaAccessKey ?? SAM_ACCESS_KEY_ID],
@@ -62,7 +62,7 @@ async function run(settings: Settings): Promise<void> {
   }
 }
 
-/** Begins the rotation whose steps somebody else is to run. */
+/** Begins the rotation whose steps a person then runs. */
 async function beginByHand({ service }: LocalService, folder: string, endpoint: string): Promise<void> {
   const arn = Object.keys(service.state.secrets)[0] ?? SECRET_NAME;
   await writeEnvironmentFile(join(folder, 'env.json'), { endpoint, secretId: arn });
@@ -93,7 +93,7 @@ function say(...lines: readonly string[]): void {
 async function lambdaOf(settings: Settings): Promise<LambdaChoice> {
   const { lambdaEndpoint, functionName } = settings;
   if (lambdaEndpoint !== undefined) {
-    // Whoever asks for the SAM CLI's file means this package's function.
+    // The SAM CLI's file is about this package's function.
     const name = functionName ?? (settings.envVars === undefined ? undefined : FUNCTION_ID);
     return { url: lambdaEndpoint, ...(name === undefined ? {} : { functionName: name }) };
   }

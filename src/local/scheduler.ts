@@ -2,10 +2,10 @@ import type { Clock } from './clock.ts';
 import { nextDueMoment, type DueMoment } from './service/due-moments.ts';
 import type { ServiceState } from './service/state.ts';
 
-export interface TimekeeperDependencies {
+export interface SchedulerDependencies {
   readonly clock: Clock;
   readonly state: () => ServiceState;
-  /** Does what is due; it may go on after it returns. */
+  /** Begins what is due; `idle` says when it has ended. */
   readonly carryOut: (due: DueMoment) => Promise<void>;
   /** Resolves when nothing runs any more. */
   readonly idle: () => Promise<void>;
@@ -18,8 +18,8 @@ const LONGEST_WAIT = 3_600_000;
 const MOST_IN_ONE_MOVE = 1000;
 
 /** Does what falls due, as time passes by itself and as the clock is moved. */
-export class Timekeeper {
-  readonly #deps: TimekeeperDependencies;
+export class Scheduler {
+  readonly #deps: SchedulerDependencies;
   /** What was due and is done: a date that does not move is not taken up for ever. */
   readonly #done = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
@@ -27,7 +27,7 @@ export class Timekeeper {
   #isMoving = false;
   #isStopped = false;
 
-  constructor(deps: TimekeeperDependencies) {
+  constructor(deps: SchedulerDependencies) {
     this.#deps = deps;
   }
 
@@ -41,7 +41,7 @@ export class Timekeeper {
     this.#timer = setTimeout(() => {
       void this.#inTurn(() => this.#carryOutUntil(this.#deps.clock.now(), false))
         .catch(() => {
-          // The state cannot be written: whoever calls next is told so. The service lives on.
+          // The state cannot be written: the next call answers so. The service keeps running.
         })
         .then(() => {
           this.arm();
@@ -111,7 +111,7 @@ export class Timekeeper {
 
 function tooMuch(now: number): RangeError {
   return new RangeError(
-    `the clock stopped at ${new Date(now).toISOString()}: ${MOST_IN_ONE_MOVE} rotations and deletions fell due on the way. Move it again to go on, or set a longer schedule`,
+    `the clock stopped at ${new Date(now).toISOString()}: ${MOST_IN_ONE_MOVE} rotations and deletions fell due on the way. Move it again to continue, or set a longer schedule`,
   );
 }
 

@@ -42,8 +42,8 @@ export async function writeRecord(secret: SecretAccess, id: number): Promise<Pat
 }
 
 /**
- * Decrypts every record, finding its key by the number in its header. Nothing is remembered from an earlier reading:
- * each one asks Secrets Manager anew, so it shows what a process that starts now could read.
+ * Decrypts every record, finding its key by the number in its header. Nothing is cached: each reading asks Secrets
+ * Manager again, so it shows what a process that starts now could read.
  */
 export async function readRecords(secret: SecretAccess, records: readonly PatientRecord[]): Promise<Reading> {
   const { client, secretId } = secret;

@@ -26,7 +26,7 @@ export class LiveLine {
     this.#timer = setInterval(draw, REDRAWN_EVERY);
   }
 
-  /** Takes the line away; does nothing if there is none. */
+  /** Removes the line, if one is shown. */
   clear(): void {
     if (this.#timer === undefined) return;
     clearInterval(this.#timer);

@@ -11,10 +11,10 @@ import type { Happening } from './years.ts';
 const BUNDLE = fileURLToPath(new URL('../lambda/handler.js', import.meta.url));
 const RUNNER = fileURLToPath(new URL('../local/lambda-runner.mjs', import.meta.url));
 
-// It is about this machine's Node and would stand in the middle of the story.
+// The warning is about this machine's Node and would appear in the middle of the story.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 
-// Whoever reads only the beginning (`npm start | head`) has seen what they wanted.
+// `npm start | head` closes the pipe early: that is no failure.
 process.stdout.on('error', () => process.exit(0));
 
 try {
@@ -22,7 +22,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
   else {
-    complain(error instanceof Error ? error.message : 'The story broke off.');
+    complain(error instanceof Error ? error.message : 'The story stopped.');
     process.exitCode = 1;
   }
 }

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 
-/** Colours for a terminal. Every member gives the text unchanged where there is none. */
+/** Colours for a terminal. Elsewhere every member returns the text unchanged. */
 export interface Paint {
   readonly strong: (text: string) => string;
   readonly faint: (text: string) => string;
@@ -17,7 +17,7 @@ export const COLOURED: Paint = {
   bad: painted('red'),
 };
 
-/** What a stream can show. Progress takes a terminal; colours besides that nobody declined them (no-color.org). */
+/** What a stream can show. Progress needs a terminal; colours also need NO_COLOR to be unset (no-color.org). */
 export function abilitiesOf(
   stream: { readonly isTTY?: boolean },
   environment: Readonly<Record<string, string | undefined>>,

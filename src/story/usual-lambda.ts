@@ -9,7 +9,7 @@ import type { SecretAccess } from './application.ts';
 
 /**
  * A rotation Lambda as it is usually written for a password: it stores a fresh value, makes it `AWSCURRENT`, and numbers
- * nothing. The story lets it rotate a key to show what is then left.
+ * nothing. The story rotates a key with it to show what is then left.
  */
 export function usualLambda(secret: () => SecretAccess): Invoke {
   return async ({ event }) => {

@@ -21,7 +21,7 @@ export const GUIDE = {
   days: 365,
 } as const;
 
-/** What happens in these years, told while it happens. Dates are by the service's clock, as `YYYY-MM-DD`. */
+/** What happens in these years, reported while it happens. Dates are by the service's clock, as `YYYY-MM-DD`. */
 export type Happening =
   | { readonly kind: 'service started'; readonly url: string }
   | { readonly kind: 'secret created'; readonly date: string; readonly record: PatientRecord }
@@ -39,7 +39,7 @@ export type Happening =
 /** A version of the secret at the end. */
 export interface KeptVersion {
   readonly versionId: string;
-  /** 0: it has none. */
+  /** 0: no number. */
   readonly number: number;
   readonly labels: readonly string[];
   readonly created: string;
@@ -70,7 +70,7 @@ export class RotationFailedError extends Error {
 }
 
 /**
- * Creates the guide's secret in a local Secrets Manager, turns its rotation on and lets the years pass. Each time a key
+ * Creates the guide's secret in a local Secrets Manager, turns its rotation on and moves its clock through the years. Each time a key
  * becomes current, one record is written with it, and every record so far is read.
  *
  * @throws {RotationFailedError}

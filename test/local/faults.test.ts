@@ -21,7 +21,7 @@ async function withSecret() {
 }
 
 describe('a fault', () => {
-  test('strikes the n-th call after it was set, and no other', async () => {
+  test('hits the n-th call after it was set, and no other', async () => {
     const { client, service } = await withSecret();
     await client.send(describeKey);
     service.faults.set({
@@ -75,7 +75,7 @@ describe('a fault', () => {
     expect(performance.now() - before).toBeGreaterThanOrEqual(29);
   });
 
-  test('for one version strikes its reads by id and by stage, and no read of another', async () => {
+  test('for one version hits its reads by id and by stage, and no read of another', async () => {
     const { client, service, first } = await withSecret();
     await client.send(put('second'));
     service.faults.set({ versionId: first, secretId: 'key', kind: 'error', type: 'AccessDeniedException' });

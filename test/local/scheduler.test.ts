@@ -1,5 +1,5 @@
 import { Clock } from '../../src/local/clock.ts';
-import { Timekeeper } from '../../src/local/scheduler.ts';
+import { Scheduler } from '../../src/local/scheduler.ts';
 import type { ServiceState } from '../../src/local/service/state.ts';
 
 const HOUR = 3_600_000;
@@ -10,7 +10,7 @@ function hourly() {
   const clock = new Clock(() => START);
   let next = START + HOUR;
   let rotations = 0;
-  const timekeeper = new Timekeeper({
+  const scheduler = new Scheduler({
     clock,
     state: (): ServiceState => ({
       secrets: {
@@ -32,20 +32,20 @@ function hourly() {
     },
     idle: () => Promise.resolve(),
   });
-  return { clock, timekeeper, rotations: () => rotations };
+  return { clock, scheduler, rotations: () => rotations };
 }
 
 test('a move carries out what falls due on the way', async () => {
-  const { timekeeper, rotations } = hourly();
-  await timekeeper.moveTo((now) => now + 10 * HOUR);
+  const { scheduler, rotations } = hourly();
+  await scheduler.moveTo((now) => now + 10 * HOUR);
   expect(rotations()).toBe(10);
-  await timekeeper.stop();
+  await scheduler.stop();
 });
 
 test('a move by thousands of years stops after a thousand rotations, and says where the clock stands', async () => {
-  const { clock, timekeeper, rotations } = hourly();
-  await expect(timekeeper.moveTo(() => Date.UTC(9000, 0, 1))).rejects.toThrow(/clock stopped at 2026-02-11T16:00/);
+  const { clock, scheduler, rotations } = hourly();
+  await expect(scheduler.moveTo(() => Date.UTC(9000, 0, 1))).rejects.toThrow(/clock stopped at 2026-02-11T16:00/);
   expect(rotations()).toBe(1000);
   expect(clock.now()).toBe(START + 1000 * HOUR);
-  await timekeeper.stop();
+  await scheduler.stop();
 });

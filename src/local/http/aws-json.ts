@@ -54,8 +54,8 @@ export function unknownOperation(): ServiceError {
 }
 
 /**
- * The JSON object in a body. What a body that is none gets follows recorded answers of another service of the same
- * framework and protocol (Athena): the type alone, but a message for a list.
+ * The JSON object in a body. The answer to any other body follows records of Athena, a service of the same framework and
+ * protocol: the type alone, but a message for a list.
  *
  * @throws {ServiceError} `SerializationException`
  */

@@ -1,7 +1,7 @@
 import type { Caller } from '../caller.ts';
 import type { JsonObject } from '../json.ts';
 
-/** The operations by which a key may change by hand; the stack's EventBridge rule names the same. */
+/** The operations by which a key may change by hand. The stack's EventBridge rule names these three as well. */
 export const NOTICED_OPERATIONS: ReadonlySet<string> = new Set([
   'PutSecretValue',
   'UpdateSecret',
@@ -35,8 +35,8 @@ export interface NoticedChange {
 /**
  * The event that EventBridge delivers for a change that CloudTrail recorded. Records of real ones, published with
  * External Secrets' reloader, show `PutSecretValue` with `requestParameters` `{secretId, clientRequestToken}` (the id
- * as the caller spelt it) and `responseElements` `{arn}`; nobody published one of the other two operations, so they
- * follow the same pattern.
+ * as the caller spelt it) and `responseElements` `{arn}`. No record of the other two operations is published, so
+ * they follow the same pattern.
  */
 export function changeNotice(change: NoticedChange): JsonObject {
   const { accountId, region, now, caller } = change;

@@ -4,10 +4,10 @@ import type { Invocation, Invoke } from './lambda-invocation.ts';
 const TRIES = 3;
 
 /**
- * Delivers events to the Lambda while the service goes on. Lambda waits a minute, then two, between its tries; here
+ * Delivers events to the Lambda while the service answers calls. Lambda waits a minute, then two, between its tries; here
  * they follow each other at once.
  */
-export class NoticeDelivery {
+export class EventDelivery {
   readonly #invoke: Invoke;
   readonly #signal: AbortSignal;
   readonly #underWay = new Set<Promise<void>>();
@@ -36,7 +36,7 @@ export class NoticeDelivery {
         await this.#invoke({ ...notice, kind: 'event', signal: this.#signal });
         return;
       } catch {
-        // Nobody waits for the result of an asynchronous invocation; the Lambda's own log says what went wrong.
+        // No caller waits for the result of an asynchronous invocation; the Lambda's own log says what went wrong.
       }
     }
   }

@@ -18,7 +18,7 @@ export interface LambdaProcessOptions {
   readonly clockOffset: () => number;
   /** Milliseconds; default 30 seconds. */
   readonly timeout?: number;
-  /** Megabytes, as the Lambda is told; default 256. */
+  /** Megabytes, as the Lambda sees them; default 256. */
   readonly memoryLimit?: number;
   /** Further environment variables; they win over the ones below. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -125,7 +125,7 @@ function environmentOf(options: LambdaProcessOptions, invocation: Invocation): R
     AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(options.memoryLimit ?? 256),
     AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
-    // It is about this machine's Node, not about the one that Lambda runs, and would stand in every log.
+    // The warning is about this machine's Node, not about the one that Lambda runs, and would be in every log.
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
     LANG: 'en_US.UTF-8',
     TZ: ':UTC',

@@ -28,7 +28,7 @@ export interface DriverDependencies {
   readonly change: (next: (state: ServiceState, context: CallContext) => ServiceState) => Promise<void>;
   readonly invoke: Invoke;
   readonly history: RotationHistory;
-  /** How often the steps are run with one token before the service gives up until the next window. */
+  /** How often the steps are run with one token before the service stops until the next window. */
   readonly tries: number;
   /** Real milliseconds between two tries. */
   readonly retryPause: number;

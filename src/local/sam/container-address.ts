@@ -8,7 +8,7 @@ const DEFAULT_BRIDGE = '172.17.0.1';
 /**
  * The address of this machine in Docker's default network: on Linux, where the engine runs on the machine itself.
  *
- * @returns nothing where there is none, as with Docker Desktop, which keeps its network in a virtual machine.
+ * @returns nothing on machines without such an address, as with Docker Desktop, which keeps its network in a virtual machine.
  */
 export async function bridgeAddress(): Promise<string | undefined> {
   const named = networkInterfaces()['docker0']?.find(({ family }) => family === 'IPv4')?.address;

@@ -11,7 +11,7 @@ import { CURRENT, hasLabel, PENDING } from '../service/version-stages.ts';
 export const SECRET_NAME = 'pazpaz/encryption-key-v1';
 const EXAMPLE_KEY = 'rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=';
 
-/** How often it is looked whether the steps that somebody runs by hand have come to their end. */
+/** Milliseconds between two looks whether the steps that a person runs have ended. */
 const LOOK_EVERY = 100;
 
 /**
@@ -43,9 +43,9 @@ export interface StepsByHandOptions {
 }
 
 /**
- * Stands in for the Lambda where a person runs the steps, with `sam local invoke`: writes the events of the rotation into
- * files and lets the service wait until the version is current, or the rotation is over in another way. A test run has no
- * step whose end could be seen; it counts as passed.
+ * Takes the place of the Lambda where a person runs the steps with `sam local invoke`. It writes the events of the rotation
+ * into files and makes the service wait until the version is current, or the rotation has ended in another way. A test run
+ * has no step whose end can be seen; it counts as passed.
  */
 export function stepsByHand(options: StepsByHandOptions): Invoke {
   return async ({ event, signal }) => {

@@ -38,7 +38,7 @@ export function parseCron(expression: string): Cron | undefined {
   return { minutes, hours, months, day, years: (candidate) => years?.includes(candidate) ?? true };
 }
 
-/** The first moment after `after` (milliseconds since 1970); nothing if there is none within 40 years. */
+/** The first moment after `after` (milliseconds since 1970); nothing if no such moment comes within 40 years. */
 export function nextOccurrence(cron: Cron, after: number): number | undefined {
   const first = new Date(Math.floor(after / DAY) * DAY);
   const lastYear = first.getUTCFullYear() + YEARS_TO_LOOK;

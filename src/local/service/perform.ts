@@ -49,8 +49,6 @@ const OPERATIONS = {
 
 export type OperationName = keyof typeof OPERATIONS;
 
-export const OPERATION_NAMES: readonly OperationName[] = Object.keys(OPERATIONS).filter(isOperationName);
-
 /**
  * One API call on the state machine: no clock, no network, nothing remembered between calls.
  *

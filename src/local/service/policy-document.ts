@@ -30,7 +30,7 @@ export function grantsBroadAccess(policy: Policy): boolean {
     (statement) =>
       statement['Effect'] === 'Allow' &&
       statement['Condition'] === undefined &&
-      (statement['NotPrincipal'] !== undefined || includesEverybody(statement['Principal'])),
+      (statement['NotPrincipal'] !== undefined || isPublic(statement['Principal'])),
   );
 }
 
@@ -45,10 +45,10 @@ function checkedStatement(statement: unknown): Statement {
   return statement;
 }
 
-function includesEverybody(principal: unknown): boolean {
+function isPublic(principal: unknown): boolean {
   if (principal === '*') return true;
   if (Array.isArray(principal)) return principal.includes('*');
-  return isRecord(principal) && includesEverybody(principal['AWS']);
+  return isRecord(principal) && isPublic(principal['AWS']);
 }
 
 function parse(text: string): unknown {

@@ -14,7 +14,7 @@ import { withoutMember } from './without-member.ts';
 
 /**
  * What the service itself does to a secret while its Lambda rotates it, as pure transitions: `RotateSecret` and the
- * rotation driver go through these, and so does whoever explores every order of events. Each one gives the state
+ * rotation driver go through these, and so does the exploration of every order of events. Each one gives the state
  * unchanged where there is nothing (left) to do.
  */
 
@@ -74,7 +74,7 @@ function kmsKeyOf(secret: Secret): { kmsKeyId?: string } {
   return secret.kmsKeyId === undefined ? {} : { kmsKeyId: secret.kmsKeyId };
 }
 
-/** The driver runs the steps once more with the token that is under way. */
+/** The driver runs the steps again with the token that is under way. */
 export function recordAttempt(state: ServiceState, arn: string): ServiceState {
   return changeRotation(state, arn, (rotation) =>
     rotation.underWay === undefined
@@ -102,7 +102,7 @@ export function rotationSucceeded(state: ServiceState, arn: string, token: strin
   });
 }
 
-/** The test passed: its version goes. One that somebody has labelled meanwhile loses `AWSPENDING` alone. */
+/** The test passed: its version goes. A version that got another label meanwhile loses `AWSPENDING` alone. */
 export function testSucceeded(state: ServiceState, arn: string, token: string, context: CallContext): ServiceState {
   const secret = state.secrets[arn];
   const rotation = secret?.rotation;

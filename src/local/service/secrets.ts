@@ -89,8 +89,8 @@ const DAY = 86_400_000;
 
 /**
  * The versions with one more. "Secrets Manager removes outdated versions when there are more than 100, but it does not
- * remove versions created less than 24 hours ago" (PutSecretValue). At which number the quota of versions strikes is on
- * no record (more than the documented 100, by that sentence), so none strikes here.
+ * remove versions created less than 24 hours ago" (PutSecretValue). The number of versions at which the quota
+ * refuses a call is on no record (more than the documented 100, by that sentence), so there is no quota here.
  */
 export function addVersion(versions: Versions, id: string, version: SecretVersion, context: CallContext): Versions {
   const added = { ...versions, [id]: version };

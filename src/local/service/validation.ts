@@ -2,13 +2,13 @@ import type { ServiceError } from './service-error.ts';
 import { validationFailed, wrongType } from './service-error.ts';
 
 /**
- * A type of the service's model: how to read a JSON value of it, and what stands in for one that broke a constraint
- * (the request is refused before anybody sees the stand-in). Members that are `null` count as absent, unknown members
+ * A type of the service's model: how to read a JSON value of it, and a placeholder for a value that broke a constraint
+ * (the request is refused before any code sees the placeholder). Members that are `null` count as absent, unknown members
  * are ignored, as AWS JSON does.
  */
 export interface Shape<T> {
   readonly read: (value: unknown, path: string, violations: string[]) => T;
-  readonly standIn: T;
+  readonly placeholder: T;
 }
 
 /** Reads one member of a structure; `undefined` in, `undefined` out for optional ones. */
@@ -34,7 +34,7 @@ export function text(limits: StringLimits = {}): Shape<string> {
   const { min, max, values, sensitive = false, unit = 'characters' } = limits;
   const pattern = limits.pattern === undefined ? undefined : new RegExp(`^(?:${limits.pattern})$`);
   return {
-    standIn: '',
+    placeholder: '',
     read: (value, path, violations) => {
       if (typeof value !== 'string') throw wrongType(cannotBecome(value, 'String'));
       const found = (constraint: string): void => {
@@ -53,7 +53,7 @@ export function text(limits: StringLimits = {}): Shape<string> {
 /** Base64 in, the same bytes in canonical base64 out. */
 export function blob(limits: { readonly min: number; readonly max: number }): Shape<string> {
   return {
-    standIn: '',
+    placeholder: '',
     read: (value, path, violations) => {
       if (typeof value !== 'string') throw wrongType(cannotBecome(value, 'Blob'));
       const bytes = Buffer.from(value, 'base64');
@@ -70,7 +70,7 @@ export function blob(limits: { readonly min: number; readonly max: number }): Sh
 export function integer(limits: { readonly min?: number; readonly max?: number } = {}): Shape<number> {
   const { min, max } = limits;
   return {
-    standIn: 0,
+    placeholder: 0,
     read: (value, path, violations) => {
       if (typeof value !== 'number') throw wrongType(cannotBecome(value, 'Long'));
       const whole = Math.trunc(value);
@@ -86,7 +86,7 @@ export function integer(limits: { readonly min?: number; readonly max?: number }
 }
 
 export const boolean: Shape<boolean> = {
-  standIn: false,
+  placeholder: false,
   read: (value) => {
     if (typeof value !== 'boolean') throw wrongType(cannotBecome(value, 'Boolean'));
     return value;
@@ -99,7 +99,7 @@ export function list<T>(
 ): Shape<readonly T[]> {
   const { min, max } = limits;
   return {
-    standIn: [],
+    placeholder: [],
     read: (value, path, violations) => {
       if (!Array.isArray(value)) throw wrongType(isStructure(value) ? UNEXPECTED_START : cannotBecome(value, 'List'));
       const elements: readonly unknown[] = value;
@@ -118,7 +118,7 @@ export function structure<T>(build: (member: MemberReader) => T): Shape<T> {
       member.read(value[name] ?? undefined, `${path}${path === '' ? '' : '.'}${inLowerCase(name)}`, violations),
     );
   };
-  return { read, standIn: read({}, '', []) };
+  return { read, placeholder: read({}, '', []) };
 }
 
 export function optional<T>(shape: Shape<T>): Member<T | undefined> {
@@ -132,7 +132,7 @@ export function required<T>(shape: Shape<T>): Member<T> {
     read: (value, path, violations) => {
       if (value !== undefined) return shape.read(value, path, violations);
       violations.push(`Value null at '${path}' failed to satisfy constraint: Member must not be null`);
-      return shape.standIn;
+      return shape.placeholder;
     },
   };
 }

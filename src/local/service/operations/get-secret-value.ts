@@ -14,7 +14,7 @@ export function getSecretValue(state: ServiceState, input: Request, context: Cal
   const secret = findLiveSecret(state, input.SecretId);
   const id = wantedVersion(secret, input);
   const version = id === undefined ? undefined : secret.versions[id];
-  // A placeholder, which has no value yet, is as good as no version to whoever reads it.
+  // To a reader, a placeholder without a value is no version.
   if (id === undefined || version?.value === undefined) throw notFound(missing(input));
   return {
     state: accessed(state, secret, id, version, context.now),

@@ -24,7 +24,7 @@ export function rotateSecret(state: ServiceState, input: Request, context: CallC
   const secret = findLiveSecret(state, input.SecretId);
   const output = { ARN: secret.arn, Name: secret.name, VersionId: token };
   if (secret.versions[token] !== undefined) {
-    // A repetition of the request that made this version: nothing new is made, an unfinished rotation goes on.
+    // A repetition of the request that made this version: nothing new is made, an unfinished rotation continues.
     const isUnfinished = unfinishedVersion(secret.versions) === token;
     return { state: isUnfinished ? beginScheduledRotation(state, secret.arn, context) : state, output };
   }
