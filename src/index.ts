@@ -1,6 +1,7 @@
 export { encryptField } from './format/field.ts';
 export { decryptBytes, decryptField, type DecryptOptions, type EncryptOptions } from './format/field.ts';
 export { rowFromText } from './format/row-from-text.ts';
+export { rowFromJson } from './format/row-from-json.ts';
 export { KeyRing, type DecryptedField, type EncryptedField, type KeyUsage } from './keyring/key-ring.ts';
 export { MAX_KEY_AGE, type KeyRingOptions } from './keyring/options.ts';
 export {

@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { header, KEYS, NUMBERS } from './forms.mjs';
+import { jsonCells } from './json-cells.mjs';
 import { rows } from './row-list.mjs';
 import './rows-of-today.mjs';
 import './rows-of-old.mjs';
@@ -134,6 +135,11 @@ await file(
 await file('base64.json', 'Strict base64: the bytes in hexadecimal, or null where a strict decoder refuses.', {
   strictBase64,
 });
+await file(
+  'json-cells.json',
+  'Cells of json and jsonb columns as JSON texts, with the member that is asked for (none: the default), and the row in hexadecimal or the error.',
+  { jsonCells },
+);
 await file(
   'key-values.json',
   'Values of a secret: SecretString or SecretBinary (hexadecimal), and the key (hexadecimal) or the error.',

@@ -159,3 +159,32 @@ add('old form (d), not read where older data is refused', json(fields(old('d off
     FAILED,
   );
 }
+
+{
+  const text = base64(old('e'));
+  add('old form (e)', json({ data: `v1:${text}` }), OPENS);
+  add('old form (e), an empty text', json({ data: 'v2:' + base64(old('e empty', '')) }), { text: '' });
+  add('old form (e), context not checked', json({ data: `v1:${text}` }), OPENS, { context: 'patients:7:note' });
+  add('old form (e), not read where older data is refused', json({ data: `v1:${text}` }), FAILED, { legacy: false });
+  for (const [id, value] of [
+    ['as jsonb prints it', `{"data": "v12:${text}"}`],
+    ['with further members', { kind: 'card', data: `v007:${text}`, n: [{ data: 'x' }] }],
+    ['with a member called version', { version: 'v1', data: `v1:${text}` }],
+    ['in escapes', `{"d\\u0061ta":"v1\\u003a${text.replaceAll('/', '\\/')}"}`],
+    ['of two members with one name the last counts', `{"data":7,"data":"v1:${text}"}`],
+    ['beside form (d) of another key', { ...fields(old('e d', SENTENCE, 'other')), data: `v1:${text}` }],
+  ]) {
+    add(`old form (e), ${id}`, json(value), OPENS);
+  }
+  for (const [id, value] of [
+    ['data without vN:', { data: text }],
+    ['data in the bytes of form (b)', { data: `v1:${old('e b').toString('latin1')}` }],
+    ['data that is a list', { data: [`v1:${text}`] }],
+    ['data under another name', { Data: `v1:${text}` }],
+    ['data inside another object', { value: { data: `v1:${text}` } }],
+    ['data that ends in a line feed', { data: `v1:${text}\n` }],
+    ['of two data the last is none', `{"data":"v1:${text}","data":null}`],
+  ]) {
+    add(`no form: JSON with ${id}`, json(value), FAILED);
+  }
+}

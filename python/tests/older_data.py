@@ -23,8 +23,9 @@ FORMS: dict[str, Callable[[bytes], bytes]] = {
     "c": lambda box: b"v7:" + base64.b64encode(box),
     "d": _json,
     "d, laid out": lambda box: _json(box, 2),
+    "e": lambda box: json.dumps({"data": "v2:" + base64.b64encode(box).decode()}).encode(),
 }
-"""The forms of design.md, section 7."""
+"""The forms of docs/format.md."""
 
 
 def old_rows(key: bytes) -> Iterator[tuple[bytes, str]]:
@@ -35,6 +36,6 @@ def old_rows(key: bytes) -> Iterator[tuple[bytes, str]]:
         box = old_box(key, text, (start + os.urandom(12))[:12])
         yield box, text
         if index % 2 == 0:
-            for form in ("b", "c", "d" if index % 4 else "d, laid out"):
+            for form in ("b", "c", "d" if index % 4 else "d, laid out", "e"):
                 yield FORMS[form](box), text
     yield old_box(key, "", os.urandom(12)), ""

@@ -1,11 +1,11 @@
-"""Rows in a column of type text."""
+"""Rows in columns of the types text and jsonb."""
 
 import base64
 
 import pytest
 
 from older_data import FORMS, old_box
-from pazpaz_keys import KeyMaterial, KeyRing, Settings, row_from_text
+from pazpaz_keys import KeyMaterial, KeyRing, KeyRotationError, Settings, row_from_json, row_from_text
 
 KEY = bytes(range(32))
 RING = KeyRing.open(Settings("local", None, None, KeyMaterial(KEY)))
@@ -28,3 +28,20 @@ def test_what_is_no_strict_base64_is_the_bytes_of_the_text() -> None:
     assert row_from_text("A A=") == b"A A="
     assert row_from_text("\ud800") == b"?"
     assert row_from_text("") == b""
+
+
+@pytest.mark.parametrize("text", ["", "text"])
+def test_rows_in_a_member_of_a_jsonb_value_are_read(text: str) -> None:
+    ours = base64.b64encode(RING.encrypt_field(text, "a")).decode()
+    assert RING.decrypt_field(row_from_json({"data": ours}), "a") == text
+    assert RING.decrypt_field(row_from_json({"card": ours, "data": 1}, "card"), "a") == text
+    older = "v1:" + base64.b64encode(old_box(KEY, text, bytes(range(12)))).decode()
+    assert RING.decrypt_field(row_from_json({"data": older})) == text
+
+
+@pytest.mark.parametrize("value", [None, 7, True, [], [{"data": "v1:"}], b"bytes", {}, {"data": None}])
+def test_other_values_hold_no_row(value: object) -> None:
+    with pytest.raises(KeyRotationError) as error:
+        row_from_json(value)
+    assert error.value.code == "INVALID_CIPHERTEXT"
+    assert '"data"' in str(error.value)

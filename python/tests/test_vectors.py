@@ -1,12 +1,13 @@
 """Every vector of vectors/, as the TypeScript side runs them too."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pazpaz_keys import KeyMaterial, KeyRotationError, decrypt_bytes, decrypt_field, encrypt_field
+from pazpaz_keys import KeyMaterial, KeyRotationError, decrypt_bytes, decrypt_field, encrypt_field, row_from_json
 from pazpaz_keys.ciphertext import seal
 from pazpaz_keys.key_number import number_of_label
 from pazpaz_keys.key_value import read_key_value
@@ -91,6 +92,25 @@ def test_labels_give_numbers(vector: dict[str, Any]) -> None:
 def test_base64_has_one_spelling(vector: dict[str, Any]) -> None:
     decoded = decode_strict_base64(vector["text"])
     assert (None if decoded is None else decoded.hex()) == vector["bytes"]
+
+
+@pytest.mark.parametrize("vector", vectors("json-cells.json")["jsonCells"], ids=lambda vector: str(vector["id"]))
+def test_cells_of_a_json_column_give_their_row_or_their_error(vector: dict[str, Any]) -> None:
+    member = vector.get("member")
+    for value in (vector["json"], *parsed(vector["json"])):
+        if "row" in vector:
+            assert row_from_json(value, member).hex() == vector["row"]
+        else:
+            with pytest.raises(KeyRotationError) as error:
+                row_from_json(value, member)
+            assert error_code(error) == vector["error"]
+
+
+def parsed(text: str) -> list[Any]:
+    """The value as a driver that parses JSON gives it; nothing for what is not JSON."""
+    with suppress(ValueError):
+        return [json.loads(text, parse_constant=int)]  # which refuses NaN
+    return []
 
 
 @pytest.mark.parametrize("vector", vectors("key-values.json")["keyValues"], ids=lambda vector: str(vector["id"]))

@@ -12,19 +12,22 @@ const JSON_SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 const VERSION = /^v[0-9]+$/;
+const VERSION_PREFIX = /^v[0-9]+:/;
 const ALGORITHM = 'AES-256-GCM';
+
+/** The members of a JSON object. */
+type Fields = Partial<Record<string, unknown>>;
 
 /**
  * Every `nonce ‖ ciphertext ‖ tag` that a row may hold if it was written before this system: the whole row (a); what
- * follows `vN:`, as bytes (b) or as base64 (c); the `ciphertext` of a JSON object (d). The rare forms come first.
+ * follows `vN:`, as bytes (b) or as base64 (c); the `ciphertext` (d) or the `data` (e) of a JSON object. The rare forms
+ * come first.
  *
  * A random nonce may look like any of them, so these are candidates: only a tag that verifies decides. The N is a
  * hint of the old application (`pazpaz/encryption-key-vN`), not one of our key numbers, and is not looked at.
  */
 export function legacyBoxes(bytes: Uint8Array): readonly Uint8Array[] {
-  const boxes: Uint8Array[] = [];
-  const boxOfJson = parseJsonForm(bytes);
-  if (boxOfJson !== undefined) boxes.push(boxOfJson);
+  const boxes: Uint8Array[] = [...boxesOfJson(bytes)];
   const start = endOfVersionPrefix(bytes);
   if (start !== undefined) {
     const rest = bytes.subarray(start);
@@ -47,21 +50,32 @@ function endOfVersionPrefix(bytes: Uint8Array): number | undefined {
 }
 
 /**
- * The box in form (d). Fields may come in any order, with any white space, and further fields are let pass: jsonb
- * reorders, applications add fields, and refusing a row that would open is losing it.
+ * The boxes in forms (d) and (e). Members may come in any order, with any white space, and others beside them are
+ * accepted: jsonb reorders, applications add members, and refusing a row that would open is losing it.
  */
-function parseJsonForm(bytes: Uint8Array): Buffer | undefined {
-  if (!startsLikeJsonObject(bytes)) return undefined;
+function boxesOfJson(bytes: Uint8Array): readonly Buffer[] {
+  if (!startsLikeJsonObject(bytes)) return [];
   let value: unknown;
   try {
     value = JSON.parse(UTF8.decode(bytes));
   } catch {
-    return undefined;
+    return [];
   }
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { version, ciphertext, algorithm }: Partial<Record<string, unknown>> = { ...value };
+  if (typeof value !== 'object' || value === null) return [];
+  const fields: Fields = { ...value };
+  return [boxOfVersionedObject(fields), boxOfData(fields)].filter((box) => box !== undefined);
+}
+
+/** The box in an object of form (d), which names version and algorithm beside it. */
+export function boxOfVersionedObject({ version, ciphertext, algorithm }: Fields): Buffer | undefined {
   const isForm = typeof version === 'string' && VERSION.test(version) && algorithm === ALGORITHM;
   return isForm && typeof ciphertext === 'string' ? decodeStrictBase64(ciphertext) : undefined;
+}
+
+/** The box in an object of form (e), whose `data` is form (c). */
+function boxOfData({ data }: Fields): Buffer | undefined {
+  const prefix = typeof data === 'string' ? VERSION_PREFIX.exec(data)?.[0] : undefined;
+  return typeof data === 'string' && prefix !== undefined ? decodeStrictBase64(data.slice(prefix.length)) : undefined;
 }
 
 /** A cheap look before the parser is tried: most rows are random bytes. */

@@ -6,6 +6,7 @@ import { decryptBytes, decryptField, encryptField } from '../../src/format/field
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { numberOfLabel, toKeyNumber } from '../../src/format/key-number.ts';
 import { readKeyValue } from '../../src/format/key-value.ts';
+import { rowFromJson } from '../../src/format/row-from-json.ts';
 import { decodeStrictBase64 } from '../../src/format/strict-base64.ts';
 import { readVarint, varintLength, writeVarint } from '../../src/format/varint.ts';
 import { errorOf } from '../format/support/error-of.ts';
@@ -59,11 +60,22 @@ interface Base64 {
   readonly strictBase64: readonly { readonly text: string; readonly bytes: string | null }[];
 }
 
+interface JsonCells {
+  readonly jsonCells: readonly {
+    readonly id: string;
+    readonly json: string;
+    readonly member?: string;
+    readonly row?: string;
+    readonly error?: string;
+  }[];
+}
+
 const VECTORS = join(__dirname, '../../vectors');
 
 const { keys, rows, refusedTexts } = vectorsIn('rows.json') as Rows;
 const { numbers, labels } = vectorsIn('numbers.json') as Numbers;
 const { keyValues } = vectorsIn('key-values.json') as KeyValues;
+const { jsonCells } = vectorsIn('json-cells.json') as JsonCells;
 const { strictBase64 } = vectorsIn('base64.json') as Base64;
 
 describe('the vectors of docs/format.md', () => {
@@ -130,6 +142,14 @@ describe('the vectors of docs/format.md', () => {
     expect(decodeStrictBase64(text)?.toString('hex') ?? null).toBe(bytes);
   });
 
+  test.each(jsonCells)('JSON cell: $id', ({ json, member, row, error }) => {
+    for (const value of [json, ...parsed(json)]) {
+      const read = () => rowFromJson(value, member).toString('hex');
+      if (row !== undefined) expect(read()).toBe(row);
+      else expect(errorOf(read).code).toBe(error);
+    }
+  });
+
   test.each(keyValues)('value: $id', ({ string, binary, key, error }) => {
     const read = () =>
       readKeyValue({
@@ -144,6 +164,15 @@ describe('the vectors of docs/format.md', () => {
 /** A file that vectors/generate.mjs wrote; the tests fail where it is not of the form that they take it for. */
 function vectorsIn(name: string): unknown {
   return JSON.parse(readFileSync(join(VECTORS, name), 'utf8'));
+}
+
+/** The value as a driver that parses JSON gives it; nothing for what is not JSON. */
+function parsed(json: string): readonly unknown[] {
+  try {
+    return [JSON.parse(json)];
+  } catch {
+    return [];
+  }
 }
 
 function keyNamed(name: string): KeyMaterial {

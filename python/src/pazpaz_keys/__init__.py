@@ -5,6 +5,7 @@ from .errors import ErrorCode, InvalidKeyValueError, KeyRotationError
 from .field import decrypt_bytes, decrypt_field, encrypt_field
 from .key_material import KeyMaterial
 from .key_ring import KeyRing, KeyUsage
+from .row_from_json import row_from_json
 from .row_from_text import row_from_text
 from .settings import Settings, load_settings
 
@@ -21,5 +22,6 @@ __all__ = [
     "decrypt_field",
     "encrypt_field",
     "load_settings",
+    "row_from_json",
     "row_from_text",
 ]

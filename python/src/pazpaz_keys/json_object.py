@@ -67,5 +67,12 @@ def json_object_members(text: str) -> list[JsonMember] | None:
             return None
 
 
+def json_string(text: str) -> str | None:
+    """The string that ``text`` is in JSON, white space around it accepted; None for anything else."""
+    token = _TOKEN.match(text)
+    is_string = token is not None and token["string"] is not None and _SPACE.fullmatch(text, token.end())
+    return _decoded(token["string"]) if token is not None and is_string else None
+
+
 def _decoded(string: str) -> str:
     return str(json.loads(string))

@@ -1,11 +1,13 @@
 """Data written before this system."""
 
 import re
+from collections.abc import Mapping
 
 from .json_object import json_object_members
 from .strict_base64 import decode_strict_base64
 
 _VERSION_PREFIX = re.compile(rb"v[0-9]+:")
+_DATA = re.compile(r"v[0-9]+:(.*)", re.DOTALL)
 _VERSION = re.compile(r"v[0-9]+")
 _OPENS_AN_OBJECT = re.compile(rb"[ \t\r\n]*\{")
 _ALGORITHM = "AES-256-GCM"
@@ -14,15 +16,13 @@ _ALGORITHM = "AES-256-GCM"
 def legacy_boxes(data: bytes) -> list[bytes]:
     """Every ``nonce ‖ ciphertext ‖ tag`` that a row may hold if it was written before this system, rare forms first.
 
-    The ``ciphertext`` of a JSON object; what follows ``vN:``, as base64 and as bytes; the whole row. A random nonce may
-    look like any of them, so these are candidates: only a tag that verifies decides. The N is a hint of the old
-    application, not one of our key numbers, and is not looked at.
+    The ``ciphertext`` or the ``data`` of a JSON object; what follows ``vN:``, as base64 and as bytes; the whole row. A
+    random nonce may look like any of them, so these are candidates: only a tag that verifies decides. The N is a hint of
+    the old application, not one of our key numbers, and is not looked at.
     """
     boxes: list[bytes] = []
     if _OPENS_AN_OBJECT.match(data):  # a cheap look first: most rows are random bytes
-        box = _box_of_json(data)
-        if box is not None:
-            boxes.append(box)
+        boxes += _boxes_of_json(data)
     prefix = _VERSION_PREFIX.match(data)
     if prefix is not None:
         rest = data[prefix.end() :]
@@ -34,16 +34,27 @@ def legacy_boxes(data: bytes) -> list[bytes]:
     return boxes
 
 
-def _box_of_json(data: bytes) -> bytes | None:
-    """Fields may come in any order and with others: jsonb reorders, and refusing a row that would open loses it."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    members = json_object_members(text)
-    if members is None:
-        return None
-    fields = {member.name: member.text for member in members}  # of two with one name the last counts
+def box_of_versioned_object(fields: Mapping[str, str | None]) -> bytes | None:
+    """The ``ciphertext`` of an object that names version and algorithm beside it. ``fields``: None for no string."""
     version, ciphertext = fields.get("version"), fields.get("ciphertext")
     is_form = version is not None and _VERSION.fullmatch(version) and fields.get("algorithm") == _ALGORITHM
     return decode_strict_base64(ciphertext) if is_form and ciphertext is not None else None
+
+
+def _box_of_data(fields: Mapping[str, str | None]) -> bytes | None:
+    """The ``data`` of an object, where it is ``vN:`` before base64."""
+    prefixed = _DATA.fullmatch(fields.get("data") or "")
+    return None if prefixed is None else decode_strict_base64(prefixed[1])
+
+
+def _boxes_of_json(data: bytes) -> list[bytes]:
+    """Members may come in any order and with others: jsonb reorders, and refusing a row that would open loses it."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return []
+    members = json_object_members(text)
+    if members is None:
+        return []
+    fields = {member.name: member.text for member in members}  # of two with one name the last counts
+    return [box for box in (box_of_versioned_object(fields), _box_of_data(fields)) if box is not None]

@@ -12,9 +12,9 @@ export interface OldWriter {
 export const OLD_FORMS = {
   'nonce, ciphertext, tag': oldBox,
   'vN: before the bytes': (text, writer) => Buffer.concat([prefix(writer), oldBox(text, writer)]),
-  'vN: before base64': (text, writer) =>
-    Buffer.concat([prefix(writer), Buffer.from(oldBox(text, writer).toString('base64'))]),
+  'vN: before base64': (text, writer) => Buffer.from(oldData(text, writer)),
   'a JSON object': (text, writer) => Buffer.from(JSON.stringify(oldJson(text, writer))),
+  'a JSON object with data': (text, writer) => Buffer.from(JSON.stringify({ data: oldData(text, writer) })),
 } satisfies Record<string, (text: string | Uint8Array, writer: OldWriter) => Buffer>;
 
 export function oldBox(text: string | Uint8Array, { key, nonce = randomBytes(12) }: OldWriter): Buffer {
@@ -28,6 +28,10 @@ export function oldJson(text: string | Uint8Array, writer: OldWriter): Record<st
     ciphertext: oldBox(text, writer).toString('base64'),
     algorithm: 'AES-256-GCM',
   };
+}
+
+function oldData(text: string | Uint8Array, writer: OldWriter): string {
+  return `v${writer.version ?? 1}:${oldBox(text, writer).toString('base64')}`;
 }
 
 function prefix({ version = 1 }: OldWriter): Buffer {

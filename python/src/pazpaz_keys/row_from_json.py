@@ -1,0 +1,61 @@
+"""Rows in the cells of a json or jsonb column."""
+
+import re
+from collections.abc import Mapping
+
+from .errors import KeyRotationError
+from .json_object import json_object_members, json_string
+from .legacy_forms import box_of_versioned_object
+from .row_from_text import row_from_text
+
+DATA_MEMBER = "data"
+"""The member that holds the ciphertext in the jsonb values of older data: ``{"data": "v1:…"}``."""
+
+_MAY_BE_JSON = re.compile(r'[ \t\r\n]*["{]')
+
+
+def row_from_json(value: object, member: str | None = None) -> bytes:
+    """The row in a cell of a json or jsonb column, as bytes for ``decrypt_field``.
+
+    ``value`` is what the database driver gives: the parsed value, or its JSON as a text. It is a string, or an object
+    whose member ``member`` (default: ``data``) is one; that string is read as ``row_from_text`` reads a cell. Without a
+    given ``member``, an object with ``version``, ``ciphertext`` and ``algorithm`` is older data, and its ``ciphertext``
+    is the row.
+
+    Raises ``INVALID_CIPHERTEXT`` for any other value.
+    """
+    fields = _parsed(value)
+    if isinstance(fields, str):
+        return row_from_text(fields)
+    name = DATA_MEMBER if member is None else member
+    text = None if fields is None else fields.get(name)
+    if fields is not None and (member is None or text is None):
+        box = box_of_versioned_object(fields)
+        if box is not None:
+            return box
+    if text is not None:
+        return row_from_text(text)
+    found = f"{type(value).__name__} without that" if fields is not None else type(value).__name__
+    raise KeyRotationError(
+        "INVALID_CIPHERTEXT",
+        f'A JSON value with a ciphertext is a string, or an object whose member "{name}" is a string; found {found}. '
+        "Leave NULL values out, and name the member that holds the ciphertext.",
+    )
+
+
+def _parsed(value: object) -> str | dict[str, str | None] | None:
+    """A text, or the members of an object (None for a member that is no string); None for anything else.
+
+    A string in JSON may hold JSON again, where an application serialised the value before it handed it to its driver.
+    """
+    if isinstance(value, Mapping):
+        return {str(name): text if isinstance(text, str) else None for name, text in value.items()}
+    if not isinstance(value, str):
+        return None
+    if not _MAY_BE_JSON.match(value):
+        return value
+    text = json_string(value)
+    if text is not None:
+        return _parsed(text)
+    members = json_object_members(value)
+    return value if members is None else {member.name: member.text for member in members}

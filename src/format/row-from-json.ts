@@ -1,0 +1,60 @@
+import { KeyRotationError, typeName } from './error.ts';
+import { boxOfVersionedObject } from './legacy-forms.ts';
+import { rowFromText } from './row-from-text.ts';
+
+/** The member that holds the ciphertext in the jsonb values of older data: `{"data": "v1:…"}`. */
+export const DATA_MEMBER = 'data';
+
+const MAY_BE_JSON = /^[ \t\r\n]*["{]/;
+
+/**
+ * The row in a cell of a json or jsonb column, as bytes for `decryptField`. `value` is what the database driver gives:
+ * the parsed value, or its JSON as a text. It is a string, or an object whose member `member` (default: `data`) is one;
+ * that string is read as `rowFromText` reads a cell. Without a given `member`, an object with `version`, `ciphertext`
+ * and `algorithm` is older data, and its `ciphertext` is the row.
+ *
+ * Throws `INVALID_CIPHERTEXT` for any other value.
+ */
+export function rowFromJson(value: unknown, member?: string): Buffer {
+  const json = parsed(value);
+  if (typeof json === 'string') return rowFromText(json);
+  const fields = fieldsOf(json);
+  const text = fields[member ?? DATA_MEMBER];
+  const box = member === undefined || typeof text !== 'string' ? boxOfVersionedObject(fields) : undefined;
+  if (box !== undefined) return box;
+  if (typeof text === 'string') return rowFromText(text);
+  throw new KeyRotationError(
+    'INVALID_CIPHERTEXT',
+    `A JSON value with a ciphertext is a string, or an object whose member ${JSON.stringify(member ?? DATA_MEMBER)} is ` +
+      `a string; found ${found(json, text)}. Leave NULL values out, and name the member that holds the ciphertext.`,
+  );
+}
+
+/**
+ * What a text spells, if that is an object or a string; otherwise the text itself. A string in JSON may hold JSON again,
+ * where an application serialised the value before it handed it to its driver.
+ */
+function parsed(value: unknown): unknown {
+  if (typeof value !== 'string' || !MAY_BE_JSON.test(value)) return value;
+  let json: unknown;
+  try {
+    json = JSON.parse(value);
+  } catch {
+    return value;
+  }
+  return parsed(json);
+}
+
+function fieldsOf(json: unknown): Partial<Record<string, unknown>> {
+  // A copy without a prototype, so that a member called toString is one only where the object has it.
+  return Object.assign(Object.create(null), isObject(json) ? json : {}) as Partial<Record<string, unknown>>;
+}
+
+function isObject(json: unknown): json is object {
+  return typeof json === 'object' && json !== null && !Array.isArray(json) && !ArrayBuffer.isView(json);
+}
+
+function found(json: unknown, text: unknown): string {
+  if (!isObject(json)) return typeName(json);
+  return text === undefined ? 'an object without that member' : `an object in which it is ${typeName(text)}`;
+}
