@@ -47,7 +47,7 @@ async function encrypting(size) {
   const text = 'x'.repeat(size);
   const { bare, ...others } = contestants;
   const ours = () => ring.encryptField(text);
-  const inContext = () => ring.encryptField(text, 'patients:7:note');
+  const inContext = () => ring.encryptField(text, 'patients:7:notes');
   const targets = size > 200 ? {} : { bare: 1.4, awsEncryptionSdk: 80, ...(major === 24 ? { bareBytes: 3 } : {}) };
   await line(`encrypt ${size} B`, NAMES.bare, ours, () => bare.encrypt(text), targets.bare);
   await line(`encrypt ${size} B in a context`, `${NAMES.bare}, without`, inContext, () => bare.encrypt(text));

@@ -9,23 +9,23 @@ export function createApp(ring: KeyRing, notes: Notes = new Map()): Express {
   const app = express();
   app.use(express.text());
 
-  app.put('/patients/:id/note', (request, response) => {
+  app.put('/patients/:id/notes', (request, response) => {
     const { id } = request.params;
     const note: unknown = request.body;
-    // Express leaves the body undefined where it is no text/plain, and 'undefined' is nobody's note.
+    // Express leaves the body undefined where it is no text/plain, and 'undefined' is not a note.
     if (typeof note !== 'string') {
       response.sendStatus(415);
       return;
     }
-    notes.set(id, ring.encryptField(note, noteOf(id)));
+    notes.set(id, ring.encryptField(note, contextOf(id)));
     response.sendStatus(204);
   });
 
-  app.get('/patients/:id/note', async (request, response) => {
+  app.get('/patients/:id/notes', async (request, response) => {
     const { id } = request.params;
     const row = notes.get(id);
     if (row === undefined) response.sendStatus(404);
-    else response.type('text/plain').send(await ring.decryptField(row, noteOf(id)));
+    else response.type('text/plain').send(await ring.decryptField(row, contextOf(id)));
   });
 
   // For a metrics library: how near each key is to its 2^32 encryptions.
@@ -37,7 +37,7 @@ export function createApp(ring: KeyRing, notes: Notes = new Map()): Express {
   return app;
 }
 
-/** Tells 'try again' from 'give up', and says nothing else to the outside. */
+/** Answers 503 where trying again may help and 500 otherwise. The details go to the log alone. */
 const answerFailure: ErrorRequestHandler = (error, request, response, next) => {
   if (!isKeyRotationError(error)) {
     next(error);
@@ -50,6 +50,6 @@ const answerFailure: ErrorRequestHandler = (error, request, response, next) => {
   else response.sendStatus(500);
 };
 
-function noteOf(id: string): string {
-  return `patients:${id}:note`;
+function contextOf(id: string): string {
+  return `patients:${id}:notes`;
 }

@@ -22,7 +22,7 @@ from pazpaz_keys import KeyMaterial, KeyRing, Settings, decrypt_field, encrypt_f
 
 SECONDS_A_TURN = 0.002
 SIZES = (20, 200, 2000)
-CONTEXT = "patients:7:note"
+CONTEXT = "patients:7:notes"
 BASE = "AESGCM, made once"
 
 Calls = dict[str, Callable[[], object]]

@@ -2,7 +2,7 @@
 
     ring = KeyRing.open()
     engine = create_engine("postgresql+psycopg://…")
-    notes = notes_table(ring)
+    patients = patients_table(ring)
 
 The column's context is fixed, so a row's value opens in this column alone, but in every row of it: a column type does
 not see the row that it writes. Where rows must not be exchangeable either, call ``ring.encrypt_field`` with the row's
@@ -34,10 +34,10 @@ class EncryptedText(TypeDecorator[str]):
         return None if value is None else self.ring.decrypt_field(value, self.context)
 
 
-def notes_table(ring: KeyRing) -> Table:
+def patients_table(ring: KeyRing) -> Table:
     return Table(
-        "notes",
+        "patients",
         MetaData(),
         Column("id", Integer, primary_key=True),
-        Column("note", EncryptedText(ring, "notes:note")),
+        Column("notes", EncryptedText(ring, "patients:notes")),
     )

@@ -21,7 +21,7 @@ export interface DecryptOptions {
 }
 
 /**
- * Encrypts a text (or bytes) with a key in hand, and binds it to `context` (such as `patients:7:note`; default: empty). The text
+ * Encrypts a text (or bytes) with a key in hand, and binds it to `context` (such as `patients:7:notes`; default: empty). The text
  * grows by 29 bytes as UTF-8, by up to 4 more under a number above 127.
  *
  * One key may encrypt at most 2^32 times (see `seal`). Pass a `KeyMaterial`, made once: making one from bytes costs as

@@ -88,7 +88,7 @@ export class KeyRing {
   }
 
   /**
-   * Encrypts a text (as UTF-8) or bytes with the current key, and binds it to `context`, such as `patients:7:note`
+   * Encrypts a text (as UTF-8) or bytes with the current key, and binds it to `context`, such as `patients:7:notes`
    * (default: empty). The result is 29 bytes longer, up to 4 more under a number above 127. Takes microseconds and
    * never waits.
    *

@@ -6,7 +6,7 @@ export interface PatientRecord {
   readonly id: number;
   /** What was encrypted. */
   readonly text: string;
-  /** What the ciphertext is bound to, such as `patients:7:note`. */
+  /** What the ciphertext is bound to, such as `patients:7:notes`. */
   readonly context: string;
   readonly ciphertext: Uint8Array;
   /** The number in the ciphertext's header; 0: its writer did not know the number of its key. */
@@ -42,5 +42,5 @@ export function noteOf(id: number): string {
 }
 
 export function contextOf(id: number): string {
-  return `patients:${id}:note`;
+  return `patients:${id}:notes`;
 }

@@ -30,7 +30,7 @@ async function listen(world: RingWorld, notes: Notes): Promise<string> {
 }
 
 function urlOf(address: string): string {
-  return `http://127.0.0.1:${/"port":(\d+)/.exec(address)?.[1] ?? ''}/patients/7/note`;
+  return `http://127.0.0.1:${/"port":(\d+)/.exec(address)?.[1] ?? ''}/patients/7/notes`;
 }
 
 test('it stores a note encrypted, and gives it back', async () => {
@@ -50,7 +50,7 @@ test('a key that cannot be had now is 503, a note that was tampered with is 500,
   const notes: Notes = new Map();
   const url = await listen(world, notes);
   await world.rotate();
-  notes.set('7', (await world.open()).encryptField('note', 'patients:7:note'));
+  notes.set('7', (await world.open()).encryptField('note', 'patients:7:notes'));
   world.cutNetwork();
   const unavailable = await fetch(url);
   expect([unavailable.status, unavailable.headers.get('retry-after'), await unavailable.text()]).toEqual([
@@ -60,7 +60,7 @@ test('a key that cannot be had now is 503, a note that was tampered with is 500,
   ]);
   world.mendNetwork();
   await world.clock.advance(3000);
-  // The first request after an outage has AWS asked again, and waits for nothing that may hang.
+  // The first request after an outage starts a new call to AWS, and does not wait for it.
   await fetch(url);
   expect((await fetch(url)).status).toBe(200);
   notes.set('8', notes.get('7') ?? new Uint8Array());

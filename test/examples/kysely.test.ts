@@ -1,5 +1,6 @@
-import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely, PostgresDialect, type UnknownRow } from 'kysely';
 import pg from 'pg';
+import { DecryptedColumns } from '../../examples/kysely/encrypted-columns.ts';
 import { Patients, type Database } from '../../examples/kysely/patients.ts';
 import { startPostgres, type Postgres } from '../postgres/support/postgres.ts';
 import { OLD_FORMS } from '../format/support/old-application.ts';
@@ -12,7 +13,7 @@ beforeAll(async () => {
   db = new Kysely<Database>({
     dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: postgres.url }) }),
   });
-  await postgres.client.query('CREATE TABLE patients (id uuid PRIMARY KEY, note bytea)');
+  await postgres.client.query('CREATE TABLE patients (id uuid PRIMARY KEY, notes bytea)');
 }, 30_000);
 afterAll(async () => {
   await db.destroy();
@@ -30,11 +31,11 @@ test('a note is stored encrypted and read as text, before and after a rotation',
   await world.rotate();
   await world.clock.advance(5 * 60_000);
   const second = await patients.add('Patient is well');
-  const { rows } = await postgres.client.query<{ note: Buffer }>('SELECT note FROM patients ORDER BY note');
-  expect(rows.map(({ note }) => note[0])).toEqual([1, 2]);
-  expect(rows.map(({ note }) => note.includes('Patient'))).toEqual([false, false]);
-  expect(await patients.find(first)).toEqual({ id: first, note: 'Patient has diabetes' });
-  expect(await patients.find(second)).toEqual({ id: second, note: 'Patient is well' });
+  const { rows } = await postgres.client.query<{ notes: Buffer }>('SELECT notes FROM patients ORDER BY notes');
+  expect(rows.map(({ notes }) => notes[0])).toEqual([1, 2]);
+  expect(rows.map(({ notes }) => notes.includes('Patient'))).toEqual([false, false]);
+  expect(await patients.find(first)).toEqual({ id: first, notes: 'Patient has diabetes' });
+  expect(await patients.find(second)).toEqual({ id: second, notes: 'Patient is well' });
 });
 
 test('a process that started before the rotation reads what the others write', async () => {
@@ -42,7 +43,7 @@ test('a process that started before the rotation reads what the others write', a
   const reader = new Patients(db, await world.open());
   await world.rotate();
   const id = await new Patients(db, await world.open()).add('Patient is well');
-  expect(await reader.find(id)).toEqual({ id, note: 'Patient is well' });
+  expect(await reader.find(id)).toEqual({ id, notes: 'Patient is well' });
 });
 
 test('NULL stays NULL, an unknown row is none, and older data is read', async () => {
@@ -50,14 +51,14 @@ test('NULL stays NULL, an unknown row is none, and older data is read', async ()
   const patients = new Patients(db, await world.open());
   const empty = await patients.add(null);
   const old = await patients.add('');
-  await postgres.client.query('UPDATE patients SET note = $1 WHERE id = $2', [
+  await postgres.client.query('UPDATE patients SET notes = $1 WHERE id = $2', [
     OLD_FORMS['vN: before base64']('old note', { key: world.keyOf(1) }),
     old,
   ]);
   expect(await patients.all()).toEqual(
     expect.arrayContaining([
-      { id: empty, note: null },
-      { id: old, note: 'old note' },
+      { id: empty, notes: null },
+      { id: old, notes: 'old note' },
     ]),
   );
   expect(await patients.find('00000000-0000-4000-8000-000000000000')).toBeUndefined();
@@ -68,9 +69,21 @@ test('a ciphertext that was copied to another row does not open', async () => {
   const patients = new Patients(db, await world.open());
   const one = await patients.add('one');
   const other = await patients.add('other');
-  await postgres.client.query('UPDATE patients SET note = (SELECT note FROM patients WHERE id = $1) WHERE id = $2', [
+  await postgres.client.query('UPDATE patients SET notes = (SELECT notes FROM patients WHERE id = $1) WHERE id = $2', [
     one,
     other,
   ]);
-  await expect(patients.find(other)).rejects.toMatchObject({ code: 'TAMPERED_OR_WRONG_CONTEXT' });
+  await expect(patients.find(other)).rejects.toMatchObject({
+    context: `patients:${other}:notes`,
+    cause: { code: 'TAMPERED_OR_WRONG_CONTEXT' },
+  });
+});
+
+test.each(['notes as text', 'patients.notes as text'] as const)('a query for %s is refused', async (alias) => {
+  const world = await RingWorld.withKeys(1);
+  const contexts = { notes: ({ id }: UnknownRow) => `patients:${String(id)}:notes` };
+  const decrypting = db.withPlugin(new DecryptedColumns(await world.open(), contexts));
+  const query = decrypting.selectFrom('patients').select(['id', alias]);
+  await expect(query.execute()).rejects.toThrow('Select notes under its own name');
+  await expect(decrypting.selectFrom('patients').select('id as patient').execute()).resolves.toEqual([]);
 });

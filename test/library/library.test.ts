@@ -37,8 +37,8 @@ afterAll(() => {
 const PROGRAM = `
   const key = KeyMaterial.fromBytes(new Uint8Array(32));
   const ring = await KeyRing.open(loadSettings());
-  const row = ring.encryptField('note', 'patients:7:note');
-  console.log(await ring.decryptField(row, 'patients:7:note'), decryptField(encryptField('in hand', key), key));
+  const row = ring.encryptField('note', 'patients:7:notes');
+  console.log(await ring.decryptField(row, 'patients:7:notes'), decryptField(encryptField('in hand', key), key));
   ring.close();
 `;
 const IMPORTS = 'KeyMaterial, KeyRing, decryptField, encryptField, loadSettings';

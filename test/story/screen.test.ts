@@ -34,7 +34,7 @@ const LOST: Happening = {
   record: {
     id: 2,
     text: 'b',
-    context: 'patients:2:note',
+    context: 'patients:2:notes',
     ciphertext: Buffer.of(2),
     keyNumber: toKeyNumber(2),
     versionId: 'v',

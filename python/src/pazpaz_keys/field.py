@@ -9,7 +9,7 @@ from .varint import read_varint
 
 
 def encrypt_field(text: str | bytes, key: KeyMaterial | bytes, context: str = "", *, number: int = 0) -> bytes:
-    """Encrypts a text with a key in hand, and binds it to ``context`` (such as ``patients:7:note``).
+    """Encrypts a text with a key in hand, and binds it to ``context`` (such as ``patients:7:notes``).
 
     ``number`` is the key's number on its ring; 0 means 'the writer did not know it'. The text grows by 29 bytes as
     UTF-8, by up to 4 more under a number above 127. One key may encrypt at most 2^32 times.

@@ -52,8 +52,8 @@ class KeyRing:
     Open one for the life of the process (after the fork, where a server forks), and close it at the end::
 
         with KeyRing.open() as ring:
-            row = ring.encrypt_field("Patient has diabetes", "patients:7:note")
-            text = ring.decrypt_field(row, "patients:7:note")
+            row = ring.encrypt_field("Patient has diabetes", "patients:7:notes")
+            text = ring.decrypt_field(row, "patients:7:notes")
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class KeyRing:
         return ring
 
     def encrypt_field(self, text: str | bytes, context: str = "") -> bytes:
-        """Encrypts a text, or bytes, under the current key, and binds it to ``context`` (such as ``patients:7:note``).
+        """Encrypts a text, or bytes, under the current key, and binds it to ``context`` (such as ``patients:7:notes``).
 
         Never waits for AWS while a current key is in hand. Raises ``INVALID_TEXT`` for what is neither text nor bytes,
         and for a text or context that is no well-formed Unicode; ``KEY_TOO_OLD`` where AWS has not confirmed the
