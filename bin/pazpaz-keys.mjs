@@ -3,22 +3,19 @@ import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** What `npm run build` makes, too; here it is made again whenever a source is newer, which takes half a second. */
+/** `npm run build` makes this file, too. This script makes it again when a source is newer, which takes half a second. */
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const BUILT = join(ROOT, 'dist/cli/pazpaz-keys.mjs');
-const SOURCES = ['cli', 'data', 'steps', 'keyring'].map((folder) => join(ROOT, 'src', folder));
+const SOURCES = join(ROOT, 'src');
 
 if (await isOutdated()) await build();
 await import(BUILT);
 
 async function isOutdated() {
   const built = await changedAt(BUILT);
-  for (const folder of SOURCES) {
-    const files = await readdir(folder, { recursive: true }).catch(() => []);
-    const changes = await Promise.all(files.map((file) => changedAt(join(folder, file))));
-    if (Math.max(0, ...changes) > built) return true;
-  }
-  return built === 0;
+  const files = await readdir(SOURCES, { recursive: true }).catch(() => []);
+  const changes = await Promise.all(files.map((file) => changedAt(join(SOURCES, file))));
+  return built === 0 || Math.max(0, ...changes) > built;
 }
 
 async function changedAt(path) {
