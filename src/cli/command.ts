@@ -1,6 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { KeyRotationError } from '../format/error.ts';
 import type { ExitCode } from './exit-code.ts';
+import type { Schema } from './json/shapes.ts';
 import type { Paint } from './terminal/paint.ts';
 import { isHttpUrl, type CommonOptions, type AwsSession } from './aws/session.ts';
 import type { ProcessIo } from './process-io.ts';
@@ -24,6 +25,8 @@ export interface CommandDefinition<O extends object> {
   /** Further sentences of the help text. */
   readonly details?: string;
   readonly examples: readonly string[];
+  /** The shape of `Finished.result`. */
+  readonly result: Schema;
   /** `asks`: also has `--yes`. Both have `--dry-run`. */
   readonly writes?: 'asks' | 'at once';
   /** Adds its own options and arguments. */
@@ -46,31 +49,45 @@ export type Execute = <O extends object>(
 const EXIT_CODES =
   'Exit codes: 0 done, 1 refused or something found, 2 wrong usage,\n3 AWS or the database cannot be reached, or cannot answer now.';
 
-/** Adds a command, with the options that all have, and its examples, to the program. */
-export function addCommand<O extends object>(
-  program: Command,
-  definition: CommandDefinition<O>,
-  execute: Execute,
-): void {
+/** A command, whatever its own options are. */
+export interface DefinedCommand {
+  readonly name: string;
+  readonly result: Schema;
+  readonly addTo: (program: Command, execute: Execute) => void;
+}
+
+/** Defines a command: adds the options that all commands have, and its examples. */
+export function command<O extends object>(definition: CommandDefinition<O>): DefinedCommand {
+  const { name, result } = definition;
+  return {
+    name,
+    result,
+    addTo: (program, execute) => {
+      addCommand(program, definition, execute);
+    },
+  };
+}
+
+function addCommand<O extends object>(program: Command, definition: CommandDefinition<O>, execute: Execute): void {
   const { name, summary, details, examples, writes, setUp } = definition;
-  const command = program
+  const added = program
     .command(name)
     .summary(summary)
     .description([`${summary}.`, ...(details === undefined ? [] : [details])].join('\n\n'))
     .showHelpAfterError(`pazpaz-keys ${name} --help shows how.`);
-  setUp?.(command);
-  command
+  setUp?.(added);
+  added
     .option('--secret-id <name>', 'name or ARN of the secret (default: SECRETS_MANAGER_KEY_NAME)', someText)
     .option('--region <region>', 'its region (default: AWS_REGION, AWS_DEFAULT_REGION, the profile)', someText)
     .option('--endpoint-url <url>', 'another endpoint of Secrets Manager, such as a local one', httpUrl)
     .option('--profile <name>', 'a profile of the AWS configuration files', someText)
     .option('--json', 'print one JSON object; pazpaz-keys schema shows its shape');
-  if (writes !== undefined) command.option('--dry-run', 'change nothing, and say what would be changed');
-  if (writes === 'asks') command.option('-y, --yes', 'do not ask');
+  if (writes !== undefined) added.option('--dry-run', 'change nothing, and say what would be changed');
+  if (writes === 'asks') added.option('-y, --yes', 'do not ask');
   const lines = examples.map((example) => `  ${example}`);
-  command.addHelpText('after', `\nExample${lines.length === 1 ? '' : 's'}:\n${lines.join('\n')}\n\n${EXIT_CODES}`);
-  command.action(async () => {
-    await execute(definition, command.opts<O & CommonOptions>(), command.args);
+  added.addHelpText('after', `\nExample${lines.length === 1 ? '' : 's'}:\n${lines.join('\n')}\n\n${EXIT_CODES}`);
+  added.action(async () => {
+    await execute(definition, added.opts<O & CommonOptions>(), added.args);
   });
 }
 

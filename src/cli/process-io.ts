@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Census } from './rows/row-count.ts';
 
 /** A stream that a command writes to. */
 export interface Screen {
@@ -18,6 +19,8 @@ export interface ProcessIo {
   readonly sleep: (milliseconds: number) => Promise<void>;
   readonly randomKey: () => Uint8Array;
   readonly newVersionId: () => string;
+  /** Counts rows where no option says which ones. Default: `retire` refuses without such an option. */
+  readonly census?: Census | undefined;
 }
 
 /** Variables by their names. */

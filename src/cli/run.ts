@@ -2,11 +2,10 @@ import { Argument, Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { isKeyRotationError } from '../format/error.ts';
 import type { Execute, Finished } from './command.ts';
-import { noCensus, type Census } from './rows/row-count.ts';
 import type { ColumnFlags } from './rows/column-options.ts';
-import { addCommands } from './commands/all.ts';
+import { COMMANDS } from './commands/all.ts';
 import { completionScript, SHELLS } from './terminal/completion.ts';
-import { DESCRIBED_COMMANDS, jsonSchema } from './json/schema.ts';
+import { jsonSchema } from './json/schema.ts';
 import { exitCodeOf, type ExitCode } from './exit-code.ts';
 import { changeLines } from './terminal/changes.ts';
 import { paintFor, printable, printableJson } from './terminal/paint.ts';
@@ -16,7 +15,7 @@ import { allSpelledOut, withOptions } from './suggested-commands.ts';
 import type { ProcessIo } from './process-io.ts';
 
 /** Runs one command line (`argv` as in `process.argv`) to its end. Never throws. */
-export async function run(argv: readonly string[], world: ProcessIo, census: Census = noCensus): Promise<ExitCode> {
+export async function run(argv: readonly string[], world: ProcessIo): Promise<ExitCode> {
   let exitCode: ExitCode = 0;
   const isJson = argv.includes('--json');
   const execute: Execute = async (definition, options, args) => {
@@ -40,7 +39,7 @@ export async function run(argv: readonly string[], world: ProcessIo, census: Cen
       session?.client.destroy();
     }
   };
-  const program = programFor(isJson ? { ...world, stderr: { write: () => true } } : world, execute, census);
+  const program = programFor(isJson ? { ...world, stderr: { write: () => true } } : world, execute);
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
@@ -59,7 +58,7 @@ function wrongUsageOf([, , command = '']: readonly string[], error: CommanderErr
 }
 
 /** The program with all its commands, for the command line and for what describes it. */
-export function programFor(world: ProcessIo, execute: Execute, census: Census = noCensus): Command {
+export function programFor(world: ProcessIo, execute: Execute): Command {
   const program = new Command('pazpaz-keys')
     .version(packageJson.version, '--version', 'print the version')
     .description('Operates the key ring of a secret: see, rotate, roll back, add, retire, diagnose.')
@@ -74,7 +73,7 @@ export function programFor(world: ProcessIo, execute: Execute, census: Census = 
       'after',
       '\nEvery command has a --help with examples. Begin with:\n  pazpaz-keys status --secret-id pazpaz/encryption-key-v1',
     );
-  addCommands(program, execute, census);
+  for (const { addTo } of COMMANDS) addTo(program, execute);
   addAbout(program, world);
   return program;
 }
@@ -96,10 +95,10 @@ function addAbout(program: Command, world: ProcessIo): void {
     .showHelpAfterError('pazpaz-keys schema --help shows how.')
     .summary('Print the JSON Schema of what a command prints with --json')
     .description('Prints the JSON Schema (draft 7) of what a command prints with --json.')
-    .addArgument(new Argument('<command>', 'which one').choices(DESCRIBED_COMMANDS))
+    .addArgument(new Argument('<command>', 'which one').choices(COMMANDS.map(({ name }) => name)))
     .addHelpText('after', '\nExample:\n  pazpaz-keys schema status')
     .action((name: string) => {
-      printJson(world, jsonSchema(name) ?? {});
+      for (const command of COMMANDS) if (command.name === name) printJson(world, jsonSchema(command));
     });
 }
 

@@ -1,6 +1,6 @@
 import { TagResourceCommand } from '@aws-sdk/client-secrets-manager';
 import { readFile } from 'node:fs/promises';
-import { DESCRIBED_COMMANDS } from '../../src/cli/json/schema.ts';
+import { COMMANDS } from '../../src/cli/commands/all.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { HOUR } from '../local/support/state-machine.ts';
 import { current, keyOf, previous, ringWith, SECRET } from '../support/ring.ts';
@@ -90,7 +90,7 @@ describe('exit codes', () => {
       changes: [],
       warnings: [],
     });
-    if (DESCRIBED_COMMANDS.includes(command)) asDescribed(command, stdout);
+    if (COMMANDS.some(({ name }) => name === command)) asDescribed(command, stdout);
   });
 
   test('2 for an endpoint in the environment that is no address', async () => {

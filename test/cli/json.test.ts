@@ -1,5 +1,6 @@
 import Ajv from 'ajv';
-import { DESCRIBED_COMMANDS, jsonSchema } from '../../src/cli/json/schema.ts';
+import { COMMANDS } from '../../src/cli/commands/all.ts';
+import { jsonSchema } from '../../src/cli/json/schema.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { HOUR } from '../local/support/state-machine.ts';
 import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
@@ -9,6 +10,7 @@ import { counting, giveCredentials, pazpazKeys } from './support/operator.ts';
 beforeAll(giveCredentials);
 afterEach(stopServices);
 
+const DESCRIBED_COMMANDS = COMMANDS.map(({ name }) => name);
 const KEY = keyOf(9).toString('base64');
 
 async function settledRing(): Promise<TestRing> {
@@ -80,11 +82,11 @@ describe('--json', () => {
     expect([...ran].sort()).toEqual(DESCRIBED_COMMANDS.toSorted());
   });
 
-  test.each(DESCRIBED_COMMANDS)('has a schema of draft 7 for %s, which the command schema prints', async (name) => {
-    const { exitCode, stdout } = await pazpazKeys(await ringWith(current(1)), ['schema', name]);
+  test.each(COMMANDS)('has a schema of draft 7 for $name, which the command schema prints', async (command) => {
+    const { exitCode, stdout } = await pazpazKeys(await ringWith(current(1)), ['schema', command.name]);
     expect(exitCode).toBe(0);
     const schema = JSON.parse(stdout) as object;
-    expect(schema).toEqual(JSON.parse(JSON.stringify(jsonSchema(name))));
+    expect(schema).toEqual(JSON.parse(JSON.stringify(jsonSchema(command))));
     expect(new Ajv().validateSchema(schema)).toBe(true);
     // An object that lets unknown members through would hold nobody to anything.
     expect(openObjects(schema)).toEqual([]);

@@ -1,10 +1,10 @@
-import { ReencryptProgress, type ShownProgress } from '../../src/cli/rows/progress.ts';
+import { ProgressLine, type ShownProgress } from '../../src/cli/rows/progress.ts';
 
 /** What progress shows on a screen when batches come at these times, in milliseconds, with so many rows read in all. */
 function shown(isTTY: boolean, ...batches: readonly (readonly [number, number])[]): readonly string[] {
   const written: string[] = [];
   let now = 0;
-  const progress = new ReencryptProgress({ isTTY, write: (text) => written.push(text) }, () => now);
+  const progress = new ProgressLine({ isTTY, write: (text) => written.push(text) }, () => now);
   for (const [at, readRows] of batches) {
     now = at;
     progress.onBatch(batch(readRows));

@@ -6,24 +6,26 @@ import { adopt } from '../../secret/adopt.ts';
 import { attachNextNumber, requireFreeSlots } from '../../secret/numbering.ts';
 import { hasValue } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { someText, type CommandDefinition } from '../command.ts';
+import { someText, command } from '../command.ts';
+import { COUNT, object, TEXT } from '../json/shapes.ts';
 import { finishIncoming, slotsForIncoming } from '../ring/incoming.ts';
 import { describedRing, keyOrNone, onFreshRing, requireSlots, versionOfKey, type DescribedRing } from '../ring/ring.ts';
 import { rescuedTag, tagVersion } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 
-export const ADOPT: CommandDefinition<AdoptOptions> = {
+export const ADOPT = command<AdoptOptions>({
   name: 'adopt',
   summary: 'Give every key in use a number, as the daily run of the Lambda does',
   details: 'With --version-id it also rescues a key whose version has lost its last label.',
   examples: ['pazpaz-keys adopt', 'pazpaz-keys adopt --version-id 5f6cde2f-7a7e-4f6f-9d3c-0a7b3f0f9a11'],
+  result: object({}, { rescued: object({ versionId: TEXT, number: COUNT }) }),
   writes: 'at once',
-  setUp: (command) => command.option('--version-id <id>', 'a version that status lists without a number', someText),
+  setUp: (program) => program.option('--version-id <id>', 'a version that status lists without a number', someText),
   run: async ({ deps }, options) => {
     const result = await runAdopt(deps, options);
     return { result, lines: () => [adoptLine(result)] };
   },
-};
+});
 
 export interface AdoptOptions {
   /** A version without labels to rescue as well. */

@@ -2,14 +2,15 @@ import type { ColumnCensus } from '../../postgres/census.ts';
 import { headerCensus } from '../../postgres/header-census.ts';
 import { columnOptions, columnsOf, databaseOf, ringOf, type ColumnFlags } from '../rows/column-options.ts';
 import { censusLines, headerLines, rowCount } from '../rows/census-screen.ts';
-import type { CommandDefinition } from '../command.ts';
+import { command } from '../command.ts';
+import { CENSUS_RESULT } from '../json/row-schemas.ts';
 import { shownCensus } from '../rows/progress.ts';
 
 interface CensusFlags extends ColumnFlags {
   readonly headers?: boolean;
 }
 
-export const CENSUS: CommandDefinition<CensusFlags> = {
+export const CENSUS = command<CensusFlags>({
   name: 'census',
   summary: 'Count rows in PostgreSQL by the key that opens each',
   details:
@@ -18,8 +19,9 @@ export const CENSUS: CommandDefinition<CensusFlags> = {
     "pazpaz-keys census --table patients --column notes --context 'patients:{id}:notes'",
     'pazpaz-keys census --columns columns.json --json',
   ],
-  setUp: (command) =>
-    columnOptions(command).option('--headers', 'an estimate by the first bytes, without opening a row'),
+  result: CENSUS_RESULT,
+  setUp: (program) =>
+    columnOptions(program).option('--headers', 'an estimate by the first bytes, without opening a row'),
   run: async (session, flags, _, world) => {
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, world);
@@ -38,7 +40,7 @@ export const CENSUS: CommandDefinition<CensusFlags> = {
       suggests: true,
     };
   },
-};
+});
 
 function advice(columns: readonly ColumnCensus[]): readonly string[] {
   const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);

@@ -3,7 +3,8 @@ import { isUtf8 } from 'node:buffer';
 import { buffer } from 'node:stream/consumers';
 import { KeyRotationError } from '../../format/error.ts';
 import { KeyRing } from '../../keyring/key-ring.ts';
-import { wrongUsage, type CommandDefinition } from '../command.ts';
+import { command, wrongUsage } from '../command.ts';
+import { COUNT, object, TEXT } from '../json/shapes.ts';
 import { rowBytes } from '../rows/row-text.ts';
 import { printable } from '../terminal/paint.ts';
 import type { AwsSession } from '../aws/session.ts';
@@ -15,13 +16,14 @@ interface CryptFlags {
 
 const CONTEXT = ['--context <text>', 'what the row is bound to, such as patients:7:notes'] as const;
 
-export const ENCRYPT: CommandDefinition<CryptFlags> = {
+export const ENCRYPT = command<CryptFlags>({
   name: 'encrypt',
   summary: 'Encrypt one value from standard input with the current key, for support cases',
   details:
     'Prints base64, as text columns hold it. The value is taken to the last byte, a line break at its end included.',
   examples: ["printf %s 'Patient has diabetes' | pazpaz-keys encrypt --context patients:7:notes"],
-  setUp: (command) => command.option(...CONTEXT, ''),
+  result: object({ ciphertext: TEXT, keyNumber: COUNT }),
+  setUp: (program) => program.option(...CONTEXT, ''),
   run: async (session, { context }, _, world) => {
     const plaintext = requireText(await standardInput(world, 'pazpaz-keys encrypt < value.txt'));
     return withRing(session, (ring) => {
@@ -35,15 +37,16 @@ export const ENCRYPT: CommandDefinition<CryptFlags> = {
       });
     });
   },
-};
+});
 
-export const DECRYPT: CommandDefinition<CryptFlags> = {
+export const DECRYPT = command<CryptFlags>({
   name: 'decrypt',
   summary: 'Decrypt one value from standard input, for support cases',
   details:
     'Takes what a column shows: base64 of a text column, \\x… of a bytea column as psql prints it, or older text (vN:…, JSON). Prints the plaintext: mind who sees the screen.',
   examples: ['pazpaz-keys decrypt --context patients:7:notes < value.txt'],
-  setUp: (command) => command.option(...CONTEXT, ''),
+  result: object({ plaintext: TEXT }),
+  setUp: (program) => program.option(...CONTEXT, ''),
   run: async (session, { context, json = false }, _, world) => {
     const row = rowBytes((await standardInput(world, 'pazpaz-keys decrypt < value.txt')).toString('utf8'));
     return withRing(session, async (ring) => {
@@ -54,7 +57,7 @@ export const DECRYPT: CommandDefinition<CryptFlags> = {
       return { result: { plaintext }, lines: () => [shown], hidesChanges: true };
     });
   },
-};
+});
 
 const REPLACED =
   "The text has characters that a terminal would obey, or that show nothing (tabs and marks of direction among them): each is shown as '?'. To have them as they are, send the output to a file, or take --json.";

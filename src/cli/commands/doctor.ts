@@ -2,18 +2,28 @@ import { kmsKeyStateOf } from '../aws/kms-key-state.ts';
 import { operatorSecrets } from '../aws/operator-secrets.ts';
 import { rotationFunctionOf } from '../aws/rotation-function.ts';
 import { clientFor } from '../aws/session.ts';
-import type { CommandDefinition } from '../command.ts';
+import { command } from '../command.ts';
+import { COUNT, listOf, NEXT, object, oneOf, TEXT } from '../json/shapes.ts';
 import type { CheckReport } from '../doctor/check.ts';
 import { runDoctor, type DoctorResult } from '../doctor/doctor.ts';
 import { printable, type Paint } from '../terminal/paint.ts';
 import { wrapped } from '../terminal/table.ts';
 
-export const DOCTOR: CommandDefinition<object> = {
+const CHECK = object({
+  code: TEXT,
+  title: TEXT,
+  outcome: oneOf('fine', 'found', 'not checked'),
+  how: TEXT,
+  findings: listOf(object({ text: TEXT, next: NEXT })),
+});
+
+export const DOCTOR = command<object>({
   name: 'doctor',
   summary: 'Run through what can be wrong, and say of each: found or not, how it knows, and what mends it',
   details:
     'Run it where the application runs and with its role: it looks at the environment, too. It reads every key of the ring once, which an alarm on reads counts. It writes nothing, and exits with 0 only when nothing is wrong.',
   examples: ['pazpaz-keys doctor --secret-id pazpaz/encryption-key-v1', 'pazpaz-keys doctor --json'],
+  result: object({ secretId: TEXT, checks: listOf(CHECK), found: COUNT, notChecked: COUNT }),
   run: async ({ deps, region, clockOffset, whyNotAsked }, options, _, { environment }) => {
     const stateOf = kmsKeyStateOf(options, region);
     const unknown = (why: string) => Promise.resolve({ unknown: why });
@@ -35,7 +45,7 @@ export const DOCTOR: CommandDefinition<object> = {
     });
     return { result, lines: (paint) => doctorLines(result, paint), exitCode, hidesChanges: true, suggests: true };
   },
-};
+});
 
 const WORDS = { fine: 'no ', found: 'YES', 'not checked': '?  ' } as const;
 

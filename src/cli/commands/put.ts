@@ -8,7 +8,8 @@ import { adopt } from '../../secret/adopt.ts';
 import { attachNextNumber } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import type { AwsSession } from '../aws/session.ts';
-import { wrongUsage, type CommandDefinition } from '../command.ts';
+import { wrongUsage, command } from '../command.ts';
+import { COUNT, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import type { ProcessIo } from '../process-io.ts';
 import { finishIncoming, incomingVersion, INCOMING_LABEL, slotsForIncoming } from '../ring/incoming.ts';
 import {
@@ -34,7 +35,7 @@ interface PutFlags {
 
 const USUAL_VARIABLE = 'ENCRYPTION_MASTER_KEY';
 
-export const PUT: CommandDefinition<PutFlags> = {
+export const PUT = command<PutFlags>({
   name: 'put',
   summary: 'Put a key: make it current, or add it only to read',
   details:
@@ -45,9 +46,10 @@ export const PUT: CommandDefinition<PutFlags> = {
     'pazpaz-keys put --not-current --from-env ENCRYPTION_MASTER_KEY',
     'pazpaz-keys put --not-current --from-secret pazpaz/encryption-key-v2',
   ],
+  result: object({ versionId: TEXT, number: COUNT, isCurrent: YES_OR_NO, wasThere: YES_OR_NO }),
   writes: 'asks',
-  setUp: (command) =>
-    command
+  setUp: (program) =>
+    program
       .option('--not-current', 'add a key that only reads, such as one with which data was written in an outage')
       .option('--generate', 'make a new random key')
       .option('--from-env [variable]', `take it from an environment variable (default: ${USUAL_VARIABLE})`)
@@ -57,7 +59,7 @@ export const PUT: CommandDefinition<PutFlags> = {
     const result = await (options.notCurrent === true ? runPutNotCurrent : runPut)(session.deps, value);
     return { result, lines: () => [putLine(result)] };
   },
-};
+});
 
 async function givenValue({ deps }: AwsSession, options: PutFlags, world: ProcessIo): Promise<GivenValue> {
   const { generate, fromEnv, fromSecret, notCurrent } = options;

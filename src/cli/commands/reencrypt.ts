@@ -4,19 +4,21 @@ import { reencrypt, type ReencryptReport } from '../../postgres/reencrypt.ts';
 import type { TriggerChoice } from '../../postgres/triggers.ts';
 import { columnOptions, columnsOf, databaseOf, ringOf, type ColumnFlags } from '../rows/column-options.ts';
 import { censusLines, grouped, listed, rowCount } from '../rows/census-screen.ts';
-import type { CommandDefinition, Finished } from '../command.ts';
-import { ReencryptProgress } from '../rows/progress.ts';
-import { shownCensus } from '../rows/progress.ts';
+import { command, type Finished } from '../command.ts';
+import { REENCRYPT_RESULT } from '../json/row-schemas.ts';
+import { ProgressLine, shownCensus } from '../rows/progress.ts';
 
 interface ReencryptFlags extends ColumnFlags {
   readonly toContext?: string;
   readonly triggers?: TriggerChoice;
-  readonly lanes: number;
+  readonly connections: number;
+  /** The name of `connections` in version 0.1.0. */
+  readonly lanes?: number;
   readonly batchRows: number;
   readonly startOver?: boolean;
 }
 
-export const REENCRYPT: CommandDefinition<ReencryptFlags> = {
+export const REENCRYPT = command<ReencryptFlags>({
   name: 'reencrypt',
   summary: 'Bring rows in PostgreSQL to the current key',
   details:
@@ -26,9 +28,10 @@ export const REENCRYPT: CommandDefinition<ReencryptFlags> = {
     "pazpaz-keys reencrypt --table persons --column notes --context 'patients:{id}:notes' --to-context 'persons:{id}:notes'",
     'pazpaz-keys reencrypt --columns columns.json --triggers skip',
   ],
+  result: REENCRYPT_RESULT,
   writes: 'at once',
-  setUp: (command) =>
-    columnOptions(command)
+  setUp: (program) =>
+    columnOptions(program)
       .option('--to-context <template>', 'the context to move the rows to (default: the one they have)')
       .addOption(
         new Option('--triggers <what>', "what is done about the table's triggers, where it has some").choices([
@@ -36,7 +39,8 @@ export const REENCRYPT: CommandDefinition<ReencryptFlags> = {
           'fire',
         ]),
       )
-      .option('--lanes <n>', 'connections of this process', from1To(16), 2)
+      .option('--connections <n>', 'connections of this process to the database', from1To(16), 2)
+      .addOption(new Option('--lanes <n>', 'the former name of --connections').argParser(from1To(16)).hideHelp())
       .option('--batch-rows <n>', 'rows of one transaction', from1To(20_000), 2000)
       .option('--start-over', 'give up an unfinished job that was started with other options'),
   run: async (session, flags, _, world) => {
@@ -45,7 +49,7 @@ export const REENCRYPT: CommandDefinition<ReencryptFlags> = {
     const keys = await ringOf(session);
     const target = keys.requireTarget().number;
     if (flags.dryRun === true) return dryRun(await shownCensus(database, specs, keys, world), target);
-    const progress = new ReencryptProgress(world.stderr, () => world.now().getTime());
+    const progress = new ProgressLine(world.stderr, () => world.now().getTime());
     const stop = new AbortController();
     const onSignal = () => {
       if (flags.json !== true) world.stderr.write('\nStopping at the end of this batch; once more ends it at once.\n');
@@ -56,7 +60,7 @@ export const REENCRYPT: CommandDefinition<ReencryptFlags> = {
     try {
       const reports = await reencrypt(database, specs, keys, {
         triggers: flags.triggers,
-        connections: flags.lanes,
+        connections: flags.lanes ?? flags.connections,
         batchRows: flags.batchRows,
         startOver: flags.startOver === true,
         signal: stop.signal,
@@ -68,7 +72,7 @@ export const REENCRYPT: CommandDefinition<ReencryptFlags> = {
       process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
     }
   },
-};
+});
 
 function finished(columns: readonly ReencryptReport[], asked: number): Finished {
   const isFinished = columns.length === asked && columns.every((report) => report.isFinished);

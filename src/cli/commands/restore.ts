@@ -5,23 +5,25 @@ import { withNumber } from '../../format/ring-labels.ts';
 import { refused } from '../../secret/aws-error.ts';
 import { moveLabel, requireFreeSlots } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import type { CommandDefinition } from '../command.ts';
+import { command } from '../command.ts';
+import { COUNT, listOf, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { onFreshRing, type DescribedRing } from '../ring/ring.ts';
 import { listVersions } from '../ring/versions.ts';
 import { keyList } from '../terminal/table.ts';
 
-export const RESTORE: CommandDefinition<object> = {
+export const RESTORE = command<object>({
   name: 'restore',
   summary: 'Bring a retired key back, while AWS still has it',
   examples: ['pazpaz-keys restore 1'],
+  result: object({ versionId: TEXT, numbers: listOf(COUNT), wasThere: YES_OR_NO }),
   writes: 'at once',
-  setUp: (command) => command.argument('<number>', 'the number of the key', keyNumber),
+  setUp: (program) => program.argument('<number>', 'the number of the key', keyNumber),
   run: async ({ deps }, _, [number = '']) => {
     const result = await runRestore(deps, keyNumber(number));
     return { result, lines: () => [restoreLine(result)] };
   },
-};
+});
 
 export interface RestoreResult {
   readonly versionId: string;

@@ -12,7 +12,8 @@ import type { RingLabels } from '../../format/ring-labels.ts';
 import { refused } from '../../secret/aws-error.ts';
 import { keepNumbers } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import type { CommandDefinition } from '../command.ts';
+import { command } from '../command.ts';
+import { COUNT, listOf, object, RETIRED } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import { hasPassedAgeCheck, requireNoRows, requireOldEnough, requireOutOfUse } from '../ring/retire-checks.ts';
@@ -20,41 +21,39 @@ import { outdatedRecords } from '../ring/retired-tags.ts';
 import { describedRing, refuseRotationUnderWay, stateChanged, type DescribedRing } from '../ring/ring.ts';
 import { listVersions } from '../ring/versions.ts';
 import { censusOf, columnOptions, namesColumns, type ColumnFlags } from '../rows/column-options.ts';
-import type { Census } from '../rows/row-count.ts';
+import { noCensus, type Census } from '../rows/row-count.ts';
 import { keyList } from '../terminal/table.ts';
 
 interface RetireFlags extends ColumnFlags {
   readonly force?: boolean;
 }
 
-/** `census`: what counts the rows where the options do not say which. */
-export function retire(census: Census): CommandDefinition<RetireFlags> {
-  return {
-    name: 'retire',
-    summary: 'Take keys off the ring that no row needs any more, so that AWS may delete them',
-    details:
-      'Refused for a key in use, while a rotation is under way, until the secret has not changed for 24 hours, and while a census finds rows that may need the key. Restart processes that hold a key in hand before. restore brings a key back.',
-    examples: [
-      'pazpaz-keys retire 1 --columns columns.json --dry-run',
-      "pazpaz-keys retire 1 2 --table patients --column notes --context 'patients:{id}:notes' --yes",
-      'pazpaz-keys retire 1 --force --confirm 1',
-    ],
-    writes: 'asks',
-    setUp: (command) =>
-      columnOptions(command)
-        .argument('<numbers...>', 'numbers of the keys', (text: string, before: readonly KeyNumber[] | undefined) => [
-          ...(before ?? []),
-          keyNumber(text),
-        ])
-        .addOption(new Option('--force', 'without a census and without waiting: rows may be lost for good'))
-        .option('--confirm <numbers>', 'the numbers once more, for --force without a terminal'),
-    run: async (session, flags, numbers, world) => {
-      const rows = namesColumns(flags) ? censusOf(session, flags, world) : census;
-      const result = await runRetire(session.deps, rows, { numbers: numbers.map(keyNumber), force: flags.force });
-      return { result, lines: () => [retireLine(result)], suggests: true };
-    },
-  };
-}
+export const RETIRE = command<RetireFlags>({
+  name: 'retire',
+  summary: 'Take keys off the ring that no row needs any more, so that AWS may delete them',
+  details:
+    'Refused for a key in use, while a rotation is under way, until the secret has not changed for 24 hours, and while a census finds rows that may need the key. Restart processes that hold a key in hand before. restore brings a key back.',
+  examples: [
+    'pazpaz-keys retire 1 --columns columns.json --dry-run',
+    "pazpaz-keys retire 1 2 --table patients --column notes --context 'patients:{id}:notes' --yes",
+    'pazpaz-keys retire 1 --force --confirm 1',
+  ],
+  result: object({ retired: listOf(object(RETIRED)), alreadyRetired: listOf(COUNT) }),
+  writes: 'asks',
+  setUp: (program) =>
+    columnOptions(program)
+      .argument('<numbers...>', 'numbers of the keys', (text: string, before: readonly KeyNumber[] | undefined) => [
+        ...(before ?? []),
+        keyNumber(text),
+      ])
+      .addOption(new Option('--force', 'without a census and without waiting: rows may be lost for good'))
+      .option('--confirm <numbers>', 'the numbers once more, for --force without a terminal'),
+  run: async (session, flags, numbers, world) => {
+    const rows = namesColumns(flags) ? censusOf(session, flags, world) : (world.census ?? noCensus);
+    const result = await runRetire(session.deps, rows, { numbers: numbers.map(keyNumber), force: flags.force });
+    return { result, lines: () => [retireLine(result)], suggests: true };
+  },
+});
 
 export interface RetireOptions {
   readonly numbers: readonly KeyNumber[];

@@ -4,23 +4,29 @@ import { adopt } from '../../secret/adopt.ts';
 import { moveLabel } from '../../secret/numbering.ts';
 import { readKey } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import type { CommandDefinition } from '../command.ts';
+import { command } from '../command.ts';
+import { COUNT, object, oneOf } from '../json/shapes.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import { describedRing, keyName, onFreshRing, requireSlots, stateChanged } from '../ring/ring.ts';
 
-export const ROLLBACK: CommandDefinition<RollbackOptions> = {
+export const ROLLBACK = command<RollbackOptions>({
   name: 'rollback',
   summary: 'Make the key current again that was current before',
   details:
     'Both keys keep their numbers, and what either has encrypted stays readable. Running it twice changes nothing more.',
   examples: ['pazpaz-keys rollback --dry-run', 'pazpaz-keys rollback --yes'],
+  result: object({
+    outcome: oneOf('rolled back', 'is rolled back already'),
+    currentNumber: COUNT,
+    leftNumber: COUNT,
+  }),
   writes: 'asks',
-  setUp: (command) => command.option('--undo', 'also go forward to the newer key: take a rollback back'),
+  setUp: (program) => program.option('--undo', 'also go forward to the newer key: take a rollback back'),
   run: async ({ deps }, options) => {
     const result = await runRollback(deps, options);
     return { result, lines: () => [rollbackLine(result)], suggests: true };
   },
-};
+});
 
 export interface RollbackOptions {
   /** Takes a rollback back: makes the newer key current again. */

@@ -3,7 +3,8 @@ import { KeyRotationError } from '../../format/error.ts';
 import { refused } from '../../secret/aws-error.ts';
 import { slotsNeeded, requireFreeSlots } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { wrongUsage, type CommandDefinition } from '../command.ts';
+import { wrongUsage, command } from '../command.ts';
+import { COUNT, object, oneOf, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { cleanUpLine, runCleanUp } from '../ring/clean-up.ts';
 import { followRotation } from '../ring/follow.ts';
 import { describedRing } from '../ring/ring.ts';
@@ -17,15 +18,19 @@ interface RotateFlags {
   readonly cleanUp?: boolean;
 }
 
-export const ROTATE: CommandDefinition<RotateFlags> = {
+export const ROTATE = command<RotateFlags>({
   name: 'rotate',
   summary: 'Start a rotation, and follow it to its end',
   details:
     'Uses one of the 17 labels of the ring. Where rotation was cancelled it asks first, since it switches it on again. --clean-up ends a rotation that was cancelled, failed or refused; its key never encrypted anything.',
   examples: ['pazpaz-keys rotate --wait', 'pazpaz-keys rotate --clean-up --yes'],
+  result: object(
+    {},
+    { versionId: TEXT, outcome: oneOf('started', 'taken up'), wasSwitchedOff: YES_OR_NO, keyNumber: COUNT },
+  ),
   writes: 'asks',
-  setUp: (command) =>
-    command
+  setUp: (program) =>
+    program
       .option('--wait', 'follow the rotation until the new key is current, or say why it is not')
       .option('--timeout <seconds>', 'how long to follow it', seconds, 300)
       .option('--clean-up', 'take AWSPENDING off what a rotation has left over'),
@@ -64,7 +69,7 @@ export const ROTATE: CommandDefinition<RotateFlags> = {
     });
     return { result: { ...started, keyNumber }, lines: () => [`Now key ${keyNumber} is current.`] };
   },
-};
+});
 
 function seconds(text: string): number {
   if (!/^[0-9]{1,5}$/.test(text) || Number(text) === 0)

@@ -1,19 +1,56 @@
 import type { CommandDependencies } from '../aws/operator.ts';
-import type { CommandDefinition } from '../command.ts';
+import { command } from '../command.ts';
+import { COUNT, DATE, listOf, NEXT, object, oneOf, RETIRED, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { notesOn, type Note } from '../ring/notes.ts';
 import { readRingReport, type RingReport, type VersionReport } from '../ring/ring-report.ts';
 import { printable, type Paint } from '../terminal/paint.ts';
 import { dayCount, tableLines, wrapped } from '../terminal/table.ts';
 
-export const STATUS: CommandDefinition<object> = {
+const VERSION = object(
+  {
+    versionId: TEXT,
+    labels: listOf(TEXT),
+    kmsKeyIds: listOf(TEXT),
+    state: oneOf(
+      ...['current', 'previous', 'reads', 'pending', 'placeholder', 'arriving'],
+      ...['retired', 'abandoned', 'foreign label only', 'no label'],
+    ),
+  },
+  { number: COUNT, created: DATE, lastUsed: DATE, retiredNumber: COUNT, isRescued: { const: true } },
+);
+
+const ROTATION = object(
+  {
+    isEnabled: YES_OR_NO,
+    daysSinceLast: COUNT,
+    daysOverdue: COUNT,
+    pending: oneOf('none', 'placeholder', 'value', 'unknown'),
+  },
+  { functionArn: TEXT, schedule: TEXT, last: DATE, next: DATE },
+);
+
+export const STATUS = command<object>({
   name: 'status',
   summary: 'Show the keys, the rotation, what is under way or left over, and what to do about it',
   examples: ['pazpaz-keys status --secret-id pazpaz/encryption-key-v1'],
+  result: object(
+    {
+      name: TEXT,
+      arn: TEXT,
+      currentNumber: COUNT,
+      slots: object({ free: COUNT, of: COUNT }),
+      rotation: ROTATION,
+      versions: listOf(VERSION),
+      retired: listOf(object({ ...RETIRED, isLeft: YES_OR_NO })),
+      notes: listOf(object({ code: TEXT, weight: oneOf('notice', 'warning'), text: TEXT, next: NEXT })),
+    },
+    { kmsKeyId: TEXT },
+  ),
   run: async ({ deps }) => {
     const status = await runStatus(deps);
     return { result: status, lines: (paint) => statusLines(status, paint), hidesChanges: true, suggests: true };
   },
-};
+});
 
 export interface StatusResult extends RingReport {
   /** What is under way or left over, and what to do about it. */

@@ -46,7 +46,7 @@ const ESTIMATED_COLUMN = object({
 });
 
 /** What `census` comes to. */
-export const CENSUS: Schema = {
+export const CENSUS_RESULT: Schema = {
   oneOf: [
     object({
       isEstimate: { const: false },
@@ -72,7 +72,7 @@ const REENCRYPTED_COLUMN = object({
 });
 
 /** What `reencrypt` comes to; a dry run counts, as a census does. */
-export const REENCRYPT: Schema = {
+export const REENCRYPT_RESULT: Schema = {
   oneOf: [
     object({ isFinished: YES_OR_NO, columns: listOf(REENCRYPTED_COLUMN) }),
     object({ isFinished: { const: false }, columns: listOf(COUNTED_COLUMN) }),

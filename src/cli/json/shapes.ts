@@ -22,3 +22,9 @@ export function object(
     additionalProperties: false,
   };
 }
+
+/** Commands that follow from what was found. */
+export const NEXT = listOf(TEXT);
+
+/** A key that was retired. */
+export const RETIRED = { number: COUNT, versionId: TEXT, date: DATE };

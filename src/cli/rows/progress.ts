@@ -17,7 +17,7 @@ const REDRAW = 200;
 const LINE = 10_000;
 
 /** Says how far a re-encryption or a census is: one line redrawn on a terminal, a plain line every ten seconds elsewhere. */
-export class ReencryptProgress {
+export class ProgressLine {
   readonly #screen: Screen;
   readonly #now: () => number;
   #saidAt: number;
@@ -80,7 +80,7 @@ export async function shownCensus(
   keys: RingKeys,
   world: ProcessIo,
 ): Promise<readonly ColumnCensus[]> {
-  const progress = new ReencryptProgress(world.stderr, () => world.now().getTime());
+  const progress = new ProgressLine(world.stderr, () => world.now().getTime());
   try {
     return await census(database, specs, keys, {
       onBatch: (column, readRows) => {

@@ -11,7 +11,9 @@ export function completionScript(program: Command, shell: (typeof SHELLS)[number
       ...command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices),
       ...command.options.flatMap(({ argChoices = [] }) => argChoices),
     ],
-    options: command.options.flatMap(({ long, description }) => (long == null ? [] : [{ long, description }])),
+    options: command.options.flatMap(({ long, description, hidden }) =>
+      long == null || hidden ? [] : [{ long, description }],
+    ),
   }));
   return { bash, zsh, fish }[shell](program.name(), commands);
 }

@@ -106,10 +106,11 @@ export async function pazpazKeys(ring: TestRing, args: readonly string[], around
     },
     randomKey: () => randomBytes(32),
     newVersionId: () => token(versionsOf(ring) + 700),
+    census,
   };
   // Not an option: that would stand in every command that it suggests.
   process.env['AWS_ENDPOINT_URL_SECRETS_MANAGER'] = endpoint ?? (await endpointOf(ring));
-  const exitCode = await run(['node', 'pazpaz-keys', ...args], world, census);
+  const exitCode = await run(['node', 'pazpaz-keys', ...args], world);
   return { exitCode, ...out };
 }
 
