@@ -2,25 +2,26 @@ import { isKeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { RingLabels } from '../format/ring-labels.ts';
 import type { StepDependencies } from './dependencies.ts';
+import type { RingChange } from './fresh-ring.ts';
 import { attachNextNumber } from './numbering.ts';
 import { readKey } from './read-key.ts';
 
 /**
  * Gives `AWSPREVIOUS`, then `AWSCURRENT`, a number if they have none, so that no later rotation can push a key that
- * is in use out of every label. Resolves to the ring as it then is: the same object where there was nothing to do.
+ * is in use out of every label.
  *
  * A value that is no valid key never encrypted anything and stays unnumbered. Throws `VERSION_UNREADABLE` or
  * `VERSION_HAS_NO_VALUE` where a value cannot be read: it may be a key that is in use.
  */
-export async function adopt(deps: StepDependencies, ring: RingLabels): Promise<RingLabels> {
-  let adopted = ring;
+export async function adopt(deps: StepDependencies, ring: RingLabels): Promise<RingChange> {
+  let change: RingChange = { ring, wrote: false };
   for (const versionId of [ring.previous, ring.current]) {
-    if (versionId === undefined || adopted.numberOf.has(versionId)) continue;
+    if (versionId === undefined || change.ring.numberOf.has(versionId)) continue;
     if (await holdsKey(deps, versionId)) {
-      adopted = await attachNextNumber(deps, adopted, versionId);
+      change = { ring: await attachNextNumber(deps, change.ring, versionId), wrote: true };
     }
   }
-  return adopted;
+  return change;
 }
 
 async function holdsKey(deps: StepDependencies, versionId: string): Promise<boolean> {

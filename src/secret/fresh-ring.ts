@@ -4,7 +4,7 @@ import { refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { keepNumbers } from './numbering.ts';
 
-/** Readings of the state before a step gives up on labels that go on moving; nothing on record moves them that often. */
+/** Readings before a step fails because labels keep moving; nothing on record moves them that often. */
 const MAX_READINGS = 10;
 
 /** `DescribeSecret` in our words. Throws `SECRET_NOT_FOUND`, `SECRET_DELETED`, `AWS_REFUSED`, `CANNOT_REACH_AWS`. */
@@ -21,26 +21,31 @@ export async function describe(deps: StepDependencies) {
   return secret;
 }
 
+/** The ring after some work, and whether that work wrote a label or a value. */
+export interface RingChange {
+  readonly ring: RingLabels;
+  readonly wrote: boolean;
+}
+
 /**
- * Runs the body of a step on a fresh reading, and again from the first check whenever a label turns out to have moved
- * since that reading: a number is attached as a compare-and-swap, and losing the race means that the state was old.
+ * Runs `body` on a fresh reading, and again from its first check whenever a label has moved since that reading: a number
+ * is attached as a compare-and-swap, and losing the race means that the reading was old.
  *
- * `body` resolves to the ring as it should then be: the very ring that it was given where it wrote nothing. If it wrote,
- * the state is read once more, and a numbering label of the first reading, or of this run, that got lost on the way is
- * put back.
+ * Where `body` wrote, the secret is read again, and a numbering label of the first reading, or of this run, that got lost
+ * on the way is put back.
  */
 export async function fromFreshState<State extends { readonly ring: RingLabels }>(
   deps: StepDependencies,
   read: () => Promise<State>,
-  body: (state: State) => Promise<RingLabels>,
+  body: (state: State) => Promise<RingChange>,
 ): Promise<void> {
   let seenFirst: RingLabels | undefined;
   for (let reading = 1; ; reading++) {
     const state = await read();
     seenFirst ??= state.ring;
     try {
-      const after = await body(state);
-      if (after !== state.ring || reading > 1) await keepNumbers(deps, seenFirst, after);
+      const { ring, wrote } = await body(state);
+      if (wrote || reading > 1) await keepNumbers(deps, seenFirst, ring);
       return;
     } catch (error) {
       if (!isKeyRotationError(error, 'LABEL_CONFLICT') || reading === MAX_READINGS) throw error;

@@ -5,14 +5,11 @@ import { describe, fromFreshState } from '../secret/fresh-ring.ts';
 import { pendingKind, rotationAge } from '../secret/rotation-status.ts';
 
 /**
- * Adopts outside a rotation: once a day, and whenever somebody else changed a value or a label of the secret. Writes
+ * Adopts outside a rotation: once a day, and whenever a value or a label of the secret was changed by hand. Writes
  * nothing where there is nothing to do. Ends with the line `key_ring_state`, which the alarms are built on.
  */
 export async function adoptAndReport(deps: StepDependencies): Promise<void> {
-  const read = async () => ({
-    ring: ringLabels((await describe(deps)).VersionIdsToStages),
-    alreadyCurrent: false,
-  });
+  const read = async () => ({ ring: ringLabels((await describe(deps)).VersionIdsToStages) });
   await fromFreshState(deps, read, ({ ring }) => adopt(deps, ring));
   await reportRingState(deps);
 }

@@ -6,11 +6,10 @@ import { adopt, readUnnumberedKey } from '../secret/adopt.ts';
 import { awsErrorName, refused } from '../secret/aws-error.ts';
 import type { StepDependencies } from '../secret/dependencies.ts';
 import { requireFreeSlots, slotsNeeded } from '../secret/numbering.ts';
-import { readKey } from '../secret/read-key.ts';
-import { readRingKey } from '../secret/read-key.ts';
+import { readKey, readRingKey } from '../secret/read-key.ts';
 import type { RotationRequest } from './rotation-request.ts';
-import { describe, fromFreshState } from '../secret/fresh-ring.ts';
-import { readRotationState } from './rotation-state.ts';
+import { describe } from '../secret/fresh-ring.ts';
+import { onPendingRotation } from './rotation-state.ts';
 
 /** The format of a secret that never had a value: the guide's, base64 text. */
 const FIRST_FORMAT: KeyFormat = { kind: 'base64' };
@@ -20,21 +19,20 @@ const FIRST_FORMAT: KeyFormat = { kind: 'base64' };
  * earlier attempt stored is kept, if it is unlike every other key of the ring.
  */
 export async function createSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
-  const read = () => readRotationState(deps, request);
-  // A token that is used once more, after its version was deleted, names another value than the one proven then.
+  // A token that is used again, after its version was deleted, names another value than the one proven then.
   deps.proven.delete(request.token);
-  await fromFreshState(deps, read, async ({ ring, alreadyCurrent }) => {
-    if (alreadyCurrent) return adopt(deps, ring);
+  await onPendingRotation(deps, request, async (ring) => {
     requireFreeSlots(ring, slotsNeeded(ring, request.token));
     const current = ring.current === undefined ? undefined : await readKey(deps, ring.current);
 
     const labels = await putFreshKey(deps, request, current?.format ?? FIRST_FORMAT);
     if (labels === 'token has a value') {
       await requireFreshPending(deps, request, ring, current?.key);
-      return ring;
+      return { ring, wrote: false };
     }
-    if (!labels.includes('AWSCURRENT')) return { ...ring };
-    return { ...(await adopt(deps, ringLabels((await describe(deps)).VersionIdsToStages))) };
+    if (!labels.includes('AWSCURRENT')) return { ring, wrote: true };
+    const firstKey = await adopt(deps, ringLabels((await describe(deps)).VersionIdsToStages));
+    return { ...firstKey, wrote: true };
   });
 }
 

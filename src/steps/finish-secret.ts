@@ -3,8 +3,7 @@ import type { StepDependencies } from '../secret/dependencies.ts';
 import { attachNextNumber, moveLabel } from '../secret/numbering.ts';
 import { readKey } from '../secret/read-key.ts';
 import type { RotationRequest } from './rotation-request.ts';
-import { fromFreshState } from '../secret/fresh-ring.ts';
-import { readRotationState } from './rotation-state.ts';
+import { onPendingRotation } from './rotation-state.ts';
 
 /**
  * Step 4: numbers the keys in use once more, then the pending one, and only then makes it `AWSCURRENT`. The service
@@ -12,19 +11,14 @@ import { readRotationState } from './rotation-state.ts';
  */
 export async function finishSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
   const { token } = request;
-  const read = () => readRotationState(deps, request);
-  await fromFreshState(deps, read, async (state) => {
-    if (state.alreadyCurrent) {
-      deps.log('already_current', { versionId: token });
-      return adopt(deps, state.ring);
-    }
+  await onPendingRotation(deps, request, async (seen) => {
     // A finish that is invoked by hand on a placeholder would leave applications without a current key.
     if (!deps.proven.has(token)) await readKey(deps, token);
-    let ring = await adopt(deps, state.ring);
+    let { ring } = await adopt(deps, seen);
     if (!ring.numberOf.has(token)) ring = await attachNextNumber(deps, ring, token);
     await moveLabel(deps, { label: 'AWSCURRENT', to: token, from: ring.current });
     deps.log('key_promoted', { versionId: token, keyNumber: ring.numberOf.get(token), formerVersionId: ring.current });
     deps.proven.delete(token);
-    return { ...ring };
+    return { ring, wrote: true };
   });
 }

@@ -1,18 +1,36 @@
 import { KeyRotationError } from '../format/error.ts';
 import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 import type { StepDependencies } from '../secret/dependencies.ts';
-import { describe } from '../secret/fresh-ring.ts';
+import { adopt } from '../secret/adopt.ts';
+import { describe, fromFreshState, type RingChange } from '../secret/fresh-ring.ts';
 import type { RotationRequest } from './rotation-request.ts';
 
 /** What a step starts from. */
-export interface RotationState {
+interface RotationState {
   readonly ring: RingLabels;
   /** The token's version is `AWSCURRENT` already: promoted by hand, or key 1 that the service made current by itself. */
   readonly alreadyCurrent: boolean;
 }
 
+/**
+ * Runs the body of a step while its version is pending, each time on a fresh reading (`fromFreshState`). Where that
+ * version is `AWSCURRENT` already, there is nothing left to do but to number the keys in use.
+ */
+export async function onPendingRotation(
+  deps: StepDependencies,
+  request: RotationRequest,
+  body: (ring: RingLabels) => Promise<RingChange>,
+): Promise<void> {
+  const read = () => readRotationState(deps, request);
+  await fromFreshState(deps, read, async ({ ring, alreadyCurrent }) => {
+    if (!alreadyCurrent) return body(ring);
+    deps.log('already_current', { versionId: request.token });
+    return adopt(deps, ring);
+  });
+}
+
 /** Reads the secret and checks that this step of this token may run. Writes nothing. */
-export async function readRotationState(deps: StepDependencies, request: RotationRequest): Promise<RotationState> {
+async function readRotationState(deps: StepDependencies, request: RotationRequest): Promise<RotationState> {
   const { secretId } = deps;
   const { token } = request;
   const secret = await describe(deps);

@@ -1,14 +1,11 @@
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import type { StoredKey } from '../format/key-value.ts';
 import type { RingLabels } from '../format/ring-labels.ts';
-import { adopt } from '../secret/adopt.ts';
 import type { StepDependencies } from '../secret/dependencies.ts';
 import { proveKey, requireForeign } from './prove-key.ts';
-import { readKey } from '../secret/read-key.ts';
-import { readRingKey } from '../secret/read-key.ts';
+import { readKey, readRingKey } from '../secret/read-key.ts';
 import type { RotationRequest } from './rotation-request.ts';
-import { fromFreshState } from '../secret/fresh-ring.ts';
-import { readRotationState } from './rotation-state.ts';
+import { onPendingRotation } from './rotation-state.ts';
 
 /**
  * Step 3: proves the pending key by an encrypt/decrypt round trip and opens every key of the ring, so that one that
@@ -18,9 +15,7 @@ import { readRotationState } from './rotation-state.ts';
  */
 export async function testSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
   const { token } = request;
-  const read = () => readRotationState(deps, request);
-  await fromFreshState(deps, read, async ({ ring, alreadyCurrent }) => {
-    if (alreadyCurrent) return adopt(deps, ring);
+  await onPendingRotation(deps, request, async (ring) => {
     const pending = await readPending(deps, request, ring);
     const sealed = proveKey(pending.key);
     for (const [versionId, number] of ring.numberOf) {
@@ -30,7 +25,7 @@ export async function testSecret(deps: StepDependencies, request: RotationReques
     }
     deps.proven.add(token);
     deps.log('key_proven', { versionId: token, ringKeys: ring.numberOf.size });
-    return ring;
+    return { ring, wrote: false };
   });
 }
 

@@ -72,14 +72,14 @@ async function rescue(deps: CommandDependencies, versionId: string): Promise<Key
   let number: KeyNumber | undefined;
   await onFreshRing(deps, async ({ secret, ring }) => {
     number = await numberOfKey(deps, ring, versionId);
-    if (number !== undefined) return ring;
+    if (number !== undefined) return { ring, wrote: false };
     // It had its number at the first look, and somebody has retired it since.
     requireNotRetired(secret, versionId);
     requireFreeSlots(ring, 1);
     await tagVersion(deps, secret.Tags, rescuedTag(versionId, deps.now()));
     const rescued = await attachNextNumber(deps, ring, versionId);
     number = rescued.numberOf.get(versionId);
-    return rescued;
+    return { ring: rescued, wrote: true };
   });
   if (number === undefined)
     throw new KeyRotationError('NUMBER_LOST', `Version ${versionId} has lost its number again.`);

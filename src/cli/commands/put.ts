@@ -119,12 +119,12 @@ export async function runPut(deps: CommandDependencies, given: GivenValue): Prom
   await onFreshRing(deps, async ({ ring }) => {
     // Somebody else has put the same key.
     known = await currentIfThisKey(deps, ring, given);
-    if (known !== undefined) return ring;
+    if (known !== undefined) return { ring, wrote: false };
     if (ring.current !== before.current) throw stateChanged('Another key has become current');
     await check(ring);
     const adopted = await finishIncoming(deps, await adopt(deps, ring));
     storedAs = await store(deps, await valueFor(deps, ring, given), undefined);
-    return withVersion(adopted, storedAs);
+    return { ring: withVersion(adopted.ring, storedAs), wrote: true };
   });
   if (storedAs !== undefined) await untilShown(deps, storedAs);
   return { ...(await numberPut(deps, storedAs ?? known ?? '')), wasThere: storedAs === undefined };
@@ -146,7 +146,7 @@ export async function runPutNotCurrent(deps: CommandDependencies, given: GivenVa
     const adopted = await finishIncoming(deps, await adopt(deps, ring));
     if (known !== undefined) return adopted;
     storedAs = await store(deps, await valueFor(deps, ring, given), [INCOMING_LABEL]);
-    return withVersion(adopted, storedAs);
+    return { ring: withVersion(adopted.ring, storedAs), wrote: true };
   });
   if (storedAs !== undefined) await untilShown(deps, storedAs);
   return { ...(await numberPut(deps, storedAs ?? known ?? '')), wasThere: storedAs === undefined };
@@ -161,13 +161,14 @@ async function numberPut(deps: CommandDependencies, versionId: string): Promise<
   await onFreshRing(deps, async ({ secret, ring }) => {
     const adopted = await adopt(deps, ring);
     const retired = retiredKeys(secret.Tags).find((key) => key.versionId === versionId);
-    if (retired !== undefined && !adopted.numberOf.has(versionId)) throw retiredSince(retired);
-    const numbered = adopted.numberOf.has(versionId) ? adopted : await attachNextNumber(deps, adopted, versionId);
+    const hasNumber = adopted.ring.numberOf.has(versionId);
+    if (retired !== undefined && !hasNumber) throw retiredSince(retired);
+    const numbered = hasNumber ? adopted : { ring: await attachNextNumber(deps, adopted.ring, versionId), wrote: true };
     const finished = await finishIncoming(deps, numbered);
     result = {
       versionId,
-      number: finished.numberOf.get(versionId) ?? 0,
-      isCurrent: finished.current === versionId,
+      number: finished.ring.numberOf.get(versionId) ?? 0,
+      isCurrent: finished.ring.current === versionId,
     };
     return finished;
   });

@@ -58,7 +58,8 @@ export async function runRestore(deps: CommandDependencies, number: KeyNumber): 
       numbers: records.length === 0 ? [number] : records.map((record) => record.number),
       wasThere: missing.length === 0,
     };
-    return missing.reduce((ring, record) => withNumber(ring, versionId, record.number), described.ring);
+    const ring = missing.reduce((so, record) => withNumber(so, versionId, record.number), described.ring);
+    return { ring, wrote: missing.length > 0 };
   });
   if (result === undefined) throw new KeyRotationError('NOT_RESTORABLE', `Key ${number} could not be restored.`);
   return result;

@@ -66,15 +66,15 @@ export async function runRollback(
   await onFreshRing(deps, async ({ ring }) => {
     after = ring;
     // A move of ours whose answer got lost, or somebody else was quicker.
-    if (ring.current === previous && ring.previous === current) return ring;
+    if (ring.current === previous && ring.previous === current) return { ring, wrote: false };
     if (ring.current !== current || ring.previous !== previous) throw stateChanged('AWSCURRENT has moved');
     await check(deps, ring);
     // Otherwise a retry of the rotation would promote it again.
     if (ring.pending === current) await detachLabel(deps, 'AWSPENDING', current);
-    const adopted = await adopt(deps, ring);
+    const { ring: adopted } = await adopt(deps, ring);
     await moveLabel(deps, { label: 'AWSCURRENT', to: previous, from: current });
     after = rolledBack(adopted, { current, previous });
-    return after;
+    return { ring: after, wrote: true };
   });
   return { outcome: 'rolled back', ...numbersIn(after) };
 }

@@ -1,4 +1,5 @@
 import type { RingLabels } from '../../format/ring-labels.ts';
+import type { RingChange } from '../../secret/fresh-ring.ts';
 import { attachNextNumber } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { detachLabel, withoutLabels } from './labels.ts';
@@ -20,14 +21,15 @@ export async function slotsForIncoming(deps: CommandDependencies, ring: RingLabe
 
 /**
  * Numbers the key that arrived, if it has no number yet, then takes `key-incoming` off. A value that is no key just
- * loses the label. Resolves to the ring as it then is: the same object where there was nothing to do.
+ * loses the label.
  */
-export async function finishIncoming(deps: CommandDependencies, ring: RingLabels): Promise<RingLabels> {
+export async function finishIncoming(deps: CommandDependencies, change: RingChange): Promise<RingChange> {
+  const { ring } = change;
   const versionId = incomingVersion(ring);
-  if (versionId === undefined) return ring;
+  if (versionId === undefined) return change;
   const numbered = (await needsNumber(deps, ring, versionId)) ? await attachNextNumber(deps, ring, versionId) : ring;
   await detachLabel(deps, INCOMING_LABEL, versionId);
-  return withoutLabels(numbered, [INCOMING_LABEL]);
+  return { ring: withoutLabels(numbered, [INCOMING_LABEL]), wrote: true };
 }
 
 async function needsNumber(deps: CommandDependencies, ring: RingLabels, versionId: string): Promise<boolean> {

@@ -6,7 +6,7 @@ import { ringLabels, type RingLabels } from '../../format/ring-labels.ts';
 import { pendingKind } from '../../secret/rotation-status.ts';
 import { requireFreeSlots } from '../../secret/numbering.ts';
 import { readKey } from '../../secret/read-key.ts';
-import { describe, fromFreshState } from '../../secret/fresh-ring.ts';
+import { describe, fromFreshState, type RingChange } from '../../secret/fresh-ring.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
 /** A secret as it was described, and its labels read as a key ring. */
@@ -23,12 +23,11 @@ export async function describedRing(deps: CommandDependencies): Promise<Describe
 
 /**
  * Runs a command's body on a fresh reading, and again from its first check whenever a label moved under it; then puts
- * back any numbering label that got lost on the way. `body` resolves to the ring as it then is: the very one that it was
- * given where it wrote no value and no label.
+ * back any numbering label that got lost on the way.
  */
 export async function onFreshRing(
   deps: CommandDependencies,
-  body: (described: DescribedRing) => Promise<RingLabels>,
+  body: (described: DescribedRing) => Promise<RingChange>,
 ): Promise<void> {
   await fromFreshState(deps, () => describedRing(deps), body);
 }

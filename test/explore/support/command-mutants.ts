@@ -7,7 +7,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     file: 'src/cli/commands/put.ts',
     from: `const adopted = await finishIncoming(deps, await adopt(deps, ring));
     storedAs = await store(deps, await valueFor(deps, ring, given), undefined);`,
-    to: `const adopted = ring;
+    to: `const adopted = { ring };
     storedAs = await store(deps, await valueFor(deps, ring, given), undefined);`,
     scenario: 'put, killed and run again',
     breaks: /^invariant 1: A+ was current and has no label left/,
@@ -31,7 +31,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'adoption before a rollback',
     file: 'src/cli/commands/rollback.ts',
-    from: 'const adopted = await adopt(deps, ring);',
+    from: 'const { ring: adopted } = await adopt(deps, ring);',
     to: 'const adopted = ring;',
     scenario: 'rollback, killed and run again',
     breaks: /^an end that nobody intended/,
