@@ -1,5 +1,12 @@
+// The AWS SDK warns of Node 20 in every process that loads it. Once is enough; the workers and their children inherit this.
+if (Number(process.versions.node.split('.')[0]) < 22)
+  console.warn('The AWS SDK ends its support for Node 20 in January 2027.');
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
+
 /** @type {import('jest').Config} */
 export default {
+  // A guard against tests that hang, and no measure of speed: a busy machine may take many times as long.
+  testTimeout: 600_000,
   testEnvironment: 'node',
   // Jest leaves one core idle by default, which is half of a small machine.
   maxWorkers: '100%',

@@ -11,8 +11,6 @@ import {
   RotateSecretCommand,
 } from '@aws-sdk/client-secrets-manager';
 
-jest.setTimeout(60_000);
-
 const RUNNER = 'src/local/lambda/lambda-runner.mjs';
 const SECRET = 'pazpaz/encryption-key-v1';
 const KEY = 'MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';

@@ -3,8 +3,6 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { buildInto, buildUntrimmed, copyAlone, emptyFolder, runStep, type Outcome } from './support/built-lambda.ts';
 
-jest.setTimeout(60_000);
-
 const FIPS = { AWS_USE_FIPS_ENDPOINT: 'true' };
 const DUAL_STACK = { AWS_USE_DUALSTACK_ENDPOINT: 'true' };
 

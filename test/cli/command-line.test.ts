@@ -8,7 +8,6 @@ import { asDescribed } from './support/described.ts';
 import { counting, giveCredentials, pazpazKeys } from './support/operator.ts';
 
 // The SDK tries a throttled call again, after a pause.
-jest.setTimeout(30_000);
 beforeAll(giveCredentials);
 afterEach(stopServices);
 

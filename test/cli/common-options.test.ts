@@ -22,8 +22,6 @@ region = eu-west-1
 region = eu-west-1
 `;
 
-jest.setTimeout(30_000);
-
 let folder: string;
 let door: FrontDoor | undefined;
 

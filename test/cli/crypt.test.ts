@@ -6,7 +6,6 @@ import { current, keyOf, previous, ringWith } from '../support/ring.ts';
 import { giveCredentials, pazpazKeys, type Surroundings } from './support/operator.ts';
 
 // The SDK tries a throttled call again, after a pause.
-jest.setTimeout(30_000);
 
 beforeAll(giveCredentials);
 afterEach(stopServices);

@@ -4,7 +4,6 @@ import { checkOf, found, healthyRing } from './support/examined.ts';
 import { giveCredentials, pazpazKeys } from './support/operator.ts';
 
 // The SDK tries a throttled call again, after a pause.
-jest.setTimeout(30_000);
 
 beforeAll(giveCredentials);
 afterEach(stopServices);

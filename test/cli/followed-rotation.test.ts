@@ -21,8 +21,6 @@ import { giveCredentials, pazpazKeys, type Ran } from './support/operator.ts';
  * elsewhere the ring's own function, in this process, fills it.
  */
 
-jest.setTimeout(60_000);
-
 const GROUP = 'pazpaz-KeyRotationLogGroup-1A2B3C';
 
 const lambda = mockClient(LambdaClient);
@@ -86,6 +84,8 @@ describe('rotate --wait beside the built function', () => {
   /** A pause lasts until the rotation does nothing any more. */
   async function rotate({ url, service }: RunningService): Promise<Ran> {
     const out = { stdout: '', stderr: '' };
+    const started = service.clock.now();
+    let slept = 0;
     const args = ['rotate', '--wait', '--timeout', '2', '--endpoint-url', url];
     const exitCode = await run(['node', 'pazpaz-keys', ...args], {
       environment: { SECRETS_MANAGER_KEY_NAME: SECRET, AWS_REGION: 'us-east-1', ...ENVIRONMENT },
@@ -93,8 +93,11 @@ describe('rotate --wait beside the built function', () => {
       stderr: { write: (text) => (out.stderr += text) },
       stdin: Readable.from([]),
       ask: () => Promise.resolve(''),
-      now: () => new Date(service.clock.now()),
-      sleep: () => service.idle(),
+      now: () => new Date(started + slept),
+      sleep: async (milliseconds) => {
+        slept += milliseconds;
+        await service.idle();
+      },
       randomKey: () => randomBytes(32),
       newVersionId: randomUUID,
     });

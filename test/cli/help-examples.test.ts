@@ -12,8 +12,6 @@ import { giveCredentials, pazpazKeys, type Ran } from './support/operator.ts';
 
 /* Every example of every help text, run as it stands there: whoever pastes it must get what the help promises. */
 
-jest.setTimeout(60_000);
-
 const KEY = keyOf(9).toString('base64');
 const COLUMNS = [{ table: 'patients', column: 'notes', context: 'patients:{id}:notes' }];
 

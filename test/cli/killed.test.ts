@@ -16,7 +16,6 @@ import { current, keyOf, previous, ringWith, type TestRing } from '../support/ri
 import { Rows } from '../support/rows.ts';
 import { counting, numbers, operatorOf, valueOf } from './support/operator.ts';
 
-jest.setTimeout(120_000);
 afterEach(stopServices);
 
 class Killed extends Error {}

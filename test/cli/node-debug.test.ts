@@ -7,7 +7,6 @@ import { stopServices } from '../local/support/running-service.ts';
 import { current, ringWith, SECRET, type TestRing } from '../support/ring.ts';
 import { endpointOf } from './support/operator.ts';
 
-jest.setTimeout(60_000);
 afterEach(stopServices);
 
 /** Runs the tool as it is built (`npm run build`), with a key on standard input; what it prints in both streams. */

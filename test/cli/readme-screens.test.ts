@@ -11,8 +11,6 @@ import { DAY } from '../local/support/state-machine.ts';
 import { keyOf, ringWith, type TestRing } from '../support/ring.ts';
 import { giveCredentials, pazpazKeys } from './support/operator.ts';
 
-jest.setTimeout(60_000);
-
 let postgres: Postgres;
 let folder: string;
 

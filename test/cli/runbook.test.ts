@@ -20,8 +20,6 @@ import { HOUR } from '../local/support/state-machine.ts';
 import { current, keyOf, previous, ringWith, SECRET, type RingVersion, type TestRing } from '../support/ring.ts';
 import { giveCredentials, pazpazKeys } from './support/operator.ts';
 
-jest.setTimeout(120_000);
-
 const PAGE = 'docs/operate.md';
 const TEXT = 'Patient has diabetes';
 const ENVIRONMENT_KEY = keyOf(77).toString('base64');

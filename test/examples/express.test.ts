@@ -136,7 +136,6 @@ test('the process opens its ring at the start, and closes it on SIGTERM', async 
       ENVIRONMENT: 'local',
       ENCRYPTION_MASTER_KEY: 'rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=',
     },
-    timeout: 10_000,
   });
   const printed: string[] = [];
   child.stdout.on('data', (data: Buffer) => printed.push(data.toString()));

@@ -14,7 +14,7 @@ beforeAll(async () => {
     dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: postgres.url }) }),
   });
   await postgres.client.query('CREATE TABLE patients (id uuid PRIMARY KEY, notes bytea)');
-}, 30_000);
+});
 afterAll(async () => {
   await db.destroy();
   await postgres.stop();

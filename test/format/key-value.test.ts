@@ -131,11 +131,12 @@ test.each([
 });
 
 test('a text of the greatest length that a secret can have is refused at once', () => {
-  const before = performance.now();
+  const before = process.cpuUsage();
   for (const long of [`${' '.repeat(65_000)}x y`, '{'.repeat(65_000), `x${' '.repeat(65_000)}y`]) {
     expect(errorOf(() => readKeyValue(text(long))).code).toBe('INVALID_KEY_VALUE');
   }
-  expect(performance.now() - before).toBeLessThan(1000);
+  // Its own time, which other processes do not lengthen.
+  expect(process.cpuUsage(before).user).toBeLessThan(1_000_000);
 });
 
 describe('a JSON object', () => {

@@ -55,7 +55,7 @@ describe.each(RUBBISH)('a service that answers rubbish: %s', (_what, status, bod
     const { url } = await serviceWithKeys(3);
     let isBroken = false;
     const client = clientOf(await serverInFrontOf(url, () => (isBroken ? { status, body } : undefined)));
-    const { ring, log } = await open(client, { callTimeLimit: 300 });
+    const { ring, log } = await open(client, { callTimeLimit: 2000 });
     const row = ring.encryptField('note', 'a');
     isBroken = true;
     const errors = [await rejectionOf(ring.refresh())];

@@ -53,7 +53,7 @@ beforeAll(async () => {
   await run('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1']);
   // As npm init -y writes it.
   writeFileSync(join(project, 'package.json'), '{ "name": "project", "version": "1.0.0" }\n');
-}, 90_000);
+});
 afterAll(() => {
   rmSync(folder, { recursive: true });
 });

@@ -33,13 +33,13 @@ describe('a Lambda in a process of its own', () => {
     const told = await run({ do: 'tell' }, { clockOffset: () => YEAR });
     expect(told).toMatchObject({ given: '1970-01-01T00:00:00.000Z', isDate: true });
     const { date, newDate } = told as { date: number; newDate: string };
-    expect(date - Date.now()).toBeGreaterThan(YEAR - 60_000);
-    expect(Date.parse(newDate) - date).toBeLessThan(60_000);
+    expect(date - Date.now()).toBeGreaterThan(YEAR - 600_000);
+    expect(Date.parse(newDate) - date).toBeLessThan(600_000);
   });
 
   test('has the environment and the context that Lambda gives, and nothing of its parent', async () => {
     process.env['SOMETHING_OF_THE_PARENT'] = 'yes';
-    const told = await run({ do: 'tell' }, { environment: { KEY_NAME: 'a' }, timeout: 5000 });
+    const told = await run({ do: 'tell' }, { environment: { KEY_NAME: 'a' }, timeout: 600_000 });
     delete process.env['SOMETHING_OF_THE_PARENT'];
     expect(told).toMatchObject({
       sees: {
@@ -59,7 +59,7 @@ describe('a Lambda in a process of its own', () => {
     expect(told).not.toHaveProperty('sees.env.NODE_CHANNEL_FD');
     const { remaining } = told as { remaining: number };
     expect(remaining).toBeGreaterThan(1000);
-    expect(remaining).toBeLessThanOrEqual(5000);
+    expect(remaining).toBeLessThanOrEqual(600_000);
   });
 
   test('writes its log where it is told, line by line', async () => {

@@ -19,7 +19,7 @@ beforeAll(async () => {
   await promisify(execFile)(process.execPath, ['esbuild.config.mjs', '--out', folder], {
     cwd: join(__dirname, '../..'),
   });
-}, 30_000);
+});
 afterAll(() => rm(folder, { recursive: true }));
 
 const children: ChildProcess[] = [];

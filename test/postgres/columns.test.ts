@@ -13,7 +13,7 @@ let clinic: Clinic;
 beforeAll(async () => {
   postgres = await startPostgres();
   clinic = await Clinic.withKeys(postgres, 2);
-}, 30_000);
+});
 afterAll(() => postgres.stop());
 
 const SPEC = { table: 'patients', column: 'notes' };
@@ -138,7 +138,7 @@ describe('whatever a table holds', () => {
       ),
       { numRuns: 25 },
     );
-  }, 30_000);
+  });
 });
 
 describe('before the first write', () => {

@@ -12,6 +12,7 @@ import { stopServices } from '../local/support/running-service.ts';
 import { HOUR } from '../local/support/state-machine.ts';
 import { oldBox } from '../format/support/old-application.ts';
 import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../support/ring.ts';
+import { until } from '../support/until.ts';
 import { startPostgres, type Postgres } from './support/postgres.ts';
 import { Program } from './support/processes.ts';
 
@@ -22,7 +23,7 @@ beforeAll(async () => {
   giveCredentials();
   [postgres, program] = await Promise.all([startPostgres(), Program.build('src/cli/main.ts')]);
   folder = mkdtempSync(join(tmpdir(), 'pazpaz-keys-'));
-}, 30_000);
+});
 afterEach(stopServices);
 afterAll(async () => {
   program.remove();
@@ -268,7 +269,7 @@ describe('reencrypt', () => {
     const rest = await keys(ring, ['reencrypt', ...COLUMN]);
     expect(rest.exitCode).toBe(0);
     expect(rest.stdout).toMatch(/3,000 rows brought to key 2 \([0-9,]+ of them by this process\)/);
-  }, 20_000);
+  });
 });
 
 it('progress says how many of how many, how fast and how long', () => {
@@ -281,7 +282,3 @@ it('progress says how many of how many, how fast and how long', () => {
     'patients.notes: 120,000 rows',
   );
 });
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20));
-}

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Column, ColumnSpec } from '../../src/postgres/column.ts';
 import { Connection } from '../../src/postgres/database.ts';
@@ -10,6 +9,7 @@ import { claimRange, cutRange, recordBatch } from '../../src/postgres/ranges.ts'
 import { readBatch } from '../../src/postgres/read-rows.ts';
 import { writeRows } from '../../src/postgres/write-rows.ts';
 import { oldBox } from '../format/support/old-application.ts';
+import { until } from '../support/until.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
 import type { Postgres } from './support/postgres.ts';
 
@@ -22,7 +22,7 @@ beforeAll(async () => {
   application = new pg.Client({ connectionString: postgres.url });
   await application.connect();
   clinic = await Clinic.withKeys(postgres, 2);
-}, 30_000);
+});
 afterEach(async () => {
   await application.query('ROLLBACK');
   for (const session of sessions.splice(0)) await session.close();
@@ -47,10 +47,6 @@ async function startedWorker(spec: ColumnSpec, limits = LIMITS) {
   const column: Column = await lookUpColumn(session, spec);
   const job = await openJob(session, column, 2, true);
   return { session, column, job, keys: clinic.keys, limits };
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await sleep(5);
 }
 
 const isOneWaiting = async () =>

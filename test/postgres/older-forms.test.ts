@@ -16,7 +16,7 @@ beforeAll(async () => {
   giveCredentials();
   folder = mkdtempSync(join(tmpdir(), 'pazpaz-keys-'));
   postgres = await startPostgres();
-}, 30_000);
+});
 afterAll(async () => {
   await stopServices();
   rmSync(folder, { recursive: true, force: true });
@@ -26,4 +26,4 @@ afterAll(async () => {
 it('older data of every form and every first byte opens after reencrypt and retire 1', async () => {
   expect(new Set(Array.from({ length: ROWS }, (_, index) => nonceOf(index + 1)[0])).size).toBe(256);
   await olderDataRound(postgres, ROWS, folder);
-}, 30_000);
+});

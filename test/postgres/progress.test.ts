@@ -16,7 +16,7 @@ let postgres: Postgres;
 beforeAll(async () => {
   giveCredentials();
   postgres = await startPostgres();
-}, 30_000);
+});
 afterEach(() => {
   jest.restoreAllMocks();
 });

@@ -3,13 +3,14 @@ import { reencrypt } from '../../src/postgres/reencrypt.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { SECRET } from '../keyring/support/ring-world.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
+import { until } from '../support/until.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
 import type { Postgres } from './support/postgres.ts';
 
 let postgres: Postgres;
 beforeAll(async () => {
   postgres = await startPostgres();
-}, 30_000);
+});
 afterAll(() => postgres.stop());
 
 const SPEC = { table: 'patients', column: 'notes', context: 'patients:{id}:notes' };
@@ -180,7 +181,7 @@ describe('reencrypt', () => {
     await clinic.sql('BEGIN');
     await clinic.sql('UPDATE patients SET notes = $1 WHERE id = 5', [clinic.row('note five', 1, contextOf(5))]);
     const running = clinic.reencrypt(SPEC, SMALL);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await until(async () => (await clinic.sql('SELECT FROM patients WHERE get_byte(notes, 0) = 2')).length === 29);
     await clinic.sql('COMMIT');
     const report = await running;
     expect(report.totals).toMatchObject({ reencrypted: 30, left: 0 });

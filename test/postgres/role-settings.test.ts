@@ -12,7 +12,7 @@ let clinic: Clinic;
 beforeAll(async () => {
   postgres = await startPostgres();
   clinic = await Clinic.withKeys(postgres, 2);
-}, 30_000);
+});
 afterAll(() => postgres.stop());
 
 const SPEC = { table: 'patients', column: 'notes' };

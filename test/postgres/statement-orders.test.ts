@@ -53,7 +53,7 @@ beforeAll(async () => {
   postgres = await startPostgres();
   application = new pg.Client({ connectionString: postgres.url });
   await application.connect();
-}, 30_000);
+});
 afterAll(async () => {
   await application.end();
   await postgres.stop();

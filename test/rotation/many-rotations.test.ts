@@ -61,7 +61,7 @@ describe('nothing is lost', () => {
     const retired = 101 - Object.keys(ring.labels).length;
     expect(retired).toBeGreaterThan(80);
     expect(await rows.unreadable()).toEqual(Array.from({ length: retired }, (_, index) => index + 1));
-  }, 30_000);
+  });
 });
 
 /** Detaches the oldest numbers, never one whose version has a label of AWS (docs/architecture.md, invariant 4). */

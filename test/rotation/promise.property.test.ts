@@ -5,8 +5,6 @@ import { buildMutant } from '../explore/support/mutant.ts';
 import { MUTANTS } from '../explore/support/mutants.ts';
 import { OperatedRing, type Fate } from '../support/operated-ring.ts';
 
-jest.setTimeout(30_000);
-
 const behaviour: fc.Arbitrary<Behaviour> = fc.record({
   unlabelledVersions: fc.constantFrom('deleted-at-once', 'kept'),
   firstPendingValue: fc.constantFrom('becomes-current', 'stays-pending'),

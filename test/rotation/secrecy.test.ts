@@ -19,8 +19,6 @@ import { OverheardLambda } from '../support/captured-output.ts';
 import { SECRET } from '../support/ring.ts';
 import { Eavesdropper, spellings } from './support/secret-notation.ts';
 
-jest.setTimeout(60_000);
-
 let folder: Awaited<ReturnType<typeof emptyFolder>>;
 let bundle: string;
 

@@ -4,8 +4,6 @@ import { buildInto, emptyFolder } from '../bundle/support/built-lambda.ts';
 import { GUIDE } from '../../src/story/years.ts';
 import { runStory, steady } from './support/built-story.ts';
 
-jest.setTimeout(60_000);
-
 let folder: Awaited<ReturnType<typeof emptyFolder>>;
 beforeAll(async () => {
   folder = await emptyFolder();

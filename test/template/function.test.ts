@@ -86,4 +86,4 @@ test('what sam build makes is, byte for byte, what npm run build makes', async (
   } finally {
     await folder.remove();
   }
-}, 60_000);
+});

