@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from pazpaz_keys.ring_clock import RingClock
+from pazpaz_keys.clock import RingClock
 from ring_words import until
 from secret_in_memory import SecretInMemory
 

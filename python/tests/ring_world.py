@@ -3,7 +3,7 @@
 from typing import Generic, TypeVar
 
 from pazpaz_keys import KeyMaterial, KeyRing, Settings, encrypt_field
-from pazpaz_keys.ring_clock import RingClock
+from pazpaz_keys.clock import RingClock
 from ring_words import SENTENCE
 from secret_in_memory import SecretInMemory, secret_with
 

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import settings_for
 from local_service import LocalService
-from pazpaz_keys import KeyMaterial, KeyRing, KeyRotationError, Settings, encrypt_field, row_search, secret_source
+from pazpaz_keys import KeyMaterial, KeyRing, KeyRotationError, Settings, encrypt_field, key_lookup, secret_source
 from ring_words import SENTENCE, code_of, until
 from secret_in_memory import SecretInMemory, secret_with
 
@@ -129,8 +129,8 @@ def test_what_waits_for_aws_when_the_ring_is_closed_is_told_so_at_once() -> None
 def test_who_waits_for_a_turn_to_ask_aws_when_the_ring_is_closed_is_told_so_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(row_search, "_LOOKUP_INTERVAL", 600)
-    monkeypatch.setattr(row_search, "_HEAD_START", 0)
+    monkeypatch.setattr(key_lookup, "_LOOKUP_COOLDOWN", 600)
+    monkeypatch.setattr(key_lookup, "_CLOCK_SLACK", 0)
     secret = secret_with(*KEYS)
     ring = KeyRing.open(SETTINGS, client=secret)
     assert code_of(ring.decrypt_field, encrypt_field(SENTENCE, bytes(32), number=7)) == "KEY_NEVER_ISSUED"

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import pytest
 
 from clocks import MovedClock
-from pazpaz_keys import KeyMaterial, KeyRotationError, KeyUsage, row_search
+from pazpaz_keys import KeyMaterial, KeyRotationError, KeyUsage, key_lookup
 from ring_words import SENTENCE, code_of, events, readable, until
 from ring_world import KEYS, World, flipped, forged, row_under
 
@@ -151,7 +151,7 @@ def test_a_number_that_is_new_is_unavailable_while_aws_is_down_and_read_when_it_
 def test_while_aws_is_down_forged_rows_cost_one_call_and_none_waits_for_the_next(
     world: MovedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_search, "_LOOKUP_INTERVAL", 600)  # who waits, waits for ten minutes
+    monkeypatch.setattr(key_lookup, "_LOOKUP_COOLDOWN", 600)  # who waits, waits for ten minutes
     ring = world.with_keys(KEYS[0]).open()
     world.secret.is_silent = True
     world.forget_calls()
@@ -174,7 +174,7 @@ def test_an_absent_number_is_answered_from_memory_until_a_refresh_shows_it(world
 def test_a_forged_row_with_the_next_number_does_not_make_the_first_rows_of_the_next_key_never_issued(
     world: MovedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_search, "_HEAD_START", 0)
+    monkeypatch.setattr(key_lookup, "_CLOCK_SLACK", 0)
     ring = world.with_keys(KEYS[0]).open()
     world.clock.ahead += 6
     assert code_of(ring.decrypt_field, forged(2)) == "KEY_NEVER_ISSUED"
@@ -186,8 +186,8 @@ def test_a_forged_row_with_the_next_number_does_not_make_the_first_rows_of_the_n
 def test_a_number_that_came_into_being_after_a_lookup_is_found_within_its_turn(
     world: MovedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_search, "_LOOKUP_INTERVAL", 0.2)
-    monkeypatch.setattr(row_search, "_HEAD_START", 0)
+    monkeypatch.setattr(key_lookup, "_LOOKUP_COOLDOWN", 0.2)
+    monkeypatch.setattr(key_lookup, "_CLOCK_SLACK", 0)
     ring = world.with_keys(KEYS[0]).open()
     assert code_of(ring.decrypt_field, forged(50)) == "KEY_NEVER_ISSUED"
     world.secret.rotate(KEYS[1])

@@ -3,7 +3,7 @@ import type { RingClock } from './clock.ts';
 import { sourceError, timeLimitError } from './source-error.ts';
 
 /** Makes calls that end: with their answer, at their time limit, or when the ring is closed. */
-export class LimitedCalls {
+export class TimedCalls {
   /** Milliseconds for one call, its retries included. */
   readonly limit: number;
   readonly #clock: RingClock;

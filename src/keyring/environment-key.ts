@@ -5,15 +5,15 @@ import { versionsInUse } from '../format/ring-labels.ts';
 
 /** Finds out once whether the environment's key is on the ring, as soon as every key of the ring can be read. */
 export class EnvironmentKeyCheck {
-  readonly #keeper: RingCache;
+  readonly #cache: RingCache;
   readonly #key: KeyMaterial;
   readonly #warn: () => void;
   #isDecided = false;
   #underWay: Promise<void> | undefined;
 
   /** `warn` is called at most once, if the key is not on the ring. */
-  constructor(keeper: RingCache, key: KeyMaterial, warn: () => void) {
-    this.#keeper = keeper;
+  constructor(cache: RingCache, key: KeyMaterial, warn: () => void) {
+    this.#cache = cache;
     this.#key = key;
     this.#warn = warn;
   }
@@ -35,10 +35,10 @@ export class EnvironmentKeyCheck {
   }
 
   async #isOnRing(): Promise<boolean | undefined> {
-    const { current, ring } = this.#keeper;
-    if (current === undefined || ring === undefined) return undefined;
+    const { current, labels } = this.#cache;
+    if (current === undefined || labels === undefined) return undefined;
     if (current.key.equals(this.#key)) return true;
-    const readings = await Promise.allSettled(versionsInUse(ring).map((versionId) => this.#keeper.key(versionId)));
+    const readings = await Promise.allSettled(versionsInUse(labels).map((versionId) => this.#cache.key(versionId)));
     if (readings.some((reading) => reading.status === 'fulfilled' && reading.value.equals(this.#key))) return true;
     return readings.every((reading) => reading.status === 'fulfilled' || isNoKey(reading.reason)) ? false : undefined;
   }

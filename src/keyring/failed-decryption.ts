@@ -7,7 +7,7 @@ import type { RingLabels } from '../format/ring-labels.ts';
 export interface FailedSearch {
   readonly number: KeyNumber | 0 | undefined;
   /** `undefined` where AWS has not described the secret yet. */
-  readonly ring: RingLabels | undefined;
+  readonly labels: RingLabels | undefined;
   /** Whether the ring was read in a region that holds a replica, which may lag behind. */
   readonly isReplica: boolean;
   /** Why keys of the ring that could have opened the row were not tried, by VersionId. */
@@ -22,10 +22,10 @@ export interface FailedSearch {
  * a key that could have opened the row was not tried, nothing more than 'unavailable' is known.
  */
 export function failedDecryption(search: FailedSearch): KeyRotationError {
-  const { number, ring, unread, stale } = search;
+  const { number, labels, unread, stale } = search;
   const row = `Decryption failed: the row ${describeNumber(number)}`;
-  if (ring === undefined) return unavailable(row, stale);
-  const versionId = number === undefined || number === 0 ? undefined : ring.versionOf.get(number);
+  if (labels === undefined) return unavailable(row, stale);
+  const versionId = number === undefined || number === 0 ? undefined : labels.versionOf.get(number);
   const own = versionId === undefined ? undefined : unread.get(versionId);
   if (own?.code === 'INVALID_KEY_VALUE') return new KeyRotationError('INVALID_KEY_VALUE', `${row}. ${own.message}`);
   if (own !== undefined) return unavailable(row, own);
@@ -34,7 +34,7 @@ export function failedDecryption(search: FailedSearch): KeyRotationError {
   if (versionId !== undefined) return tampered(`${row}, and neither that key nor another of the ring opens it.`);
   if (stale !== undefined) return unavailable(row, stale);
   if (number === undefined || number === 0) return tampered(`${row}, and no key of the ring opens it.`);
-  if (number < ring.highestNumber) {
+  if (number < labels.highestNumber) {
     return new KeyRotationError(
       'KEY_RETIRED',
       `${row}, which is not on the ring any more. The key was retired (restore brings it back while AWS still has ` +
@@ -43,13 +43,13 @@ export function failedDecryption(search: FailedSearch): KeyRotationError {
   }
   if (search.isReplica) {
     return unavailable(
-      `${row}, which this replica of the secret does not show yet (highest: ${ring.highestNumber})`,
+      `${row}, which this replica of the secret does not show yet (highest: ${labels.highestNumber})`,
       undefined,
     );
   }
   return new KeyRotationError(
     'KEY_NEVER_ISSUED',
-    `${row}, but the highest number on the ring is ${ring.highestNumber}. The row comes from another ring (another ` +
+    `${row}, but the highest number on the ring is ${labels.highestNumber}. The row comes from another ring (another ` +
       'environment?), or it is older data under a retired key that only looks numbered, or its bytes were changed.',
   );
 }

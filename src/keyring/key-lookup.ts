@@ -4,7 +4,7 @@ import { ringClosed } from './call-timeout.ts';
 import { millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
 import type { RingCache } from './ring-cache.ts';
 import { openUnderNumber, type Row } from './row.ts';
-import { notAtHandError, RowAttempt } from './row-attempt.ts';
+import { notCachedError, RowAttempt } from './row-attempt.ts';
 
 /** Rows that no key at hand opens, forged ones too, cause at most one description in this time (milliseconds). */
 const LOOKUP_COOLDOWN = 3000;
@@ -29,7 +29,7 @@ const SEARCH = "the search for a row's key";
  * of one row together have the time limit of one.
  */
 export class KeyLookup {
-  readonly #keeper: RingCache;
+  readonly #cache: RingCache;
   readonly #clock: RingClock;
   readonly #legacy: boolean;
   readonly #absent = new Map<number, Moment>();
@@ -38,18 +38,18 @@ export class KeyLookup {
   #turn: Promise<void> | undefined;
   #background: Promise<void> | undefined;
 
-  constructor(keeper: RingCache, clock: RingClock, legacy: boolean) {
-    this.#keeper = keeper;
+  constructor(cache: RingCache, clock: RingClock, legacy: boolean) {
+    this.#cache = cache;
     this.#clock = clock;
     this.#legacy = legacy;
   }
 
   /**
-   * Opens a row that `openAtHand` did not: with its number's own key by the last description; then, by a new one, with
+   * Opens a row that `openWithCachedKeys` did not: with its number's own key by the last description; then, by a new one, with
    * that or with any key of the ring that is not at hand. Rejects as `failedDecryption` says.
    */
   async open(row: Row): Promise<Buffer> {
-    const attempts = new RowAttempt(row, this.#keeper, this.#legacy);
+    const attempts = new RowAttempt(row, this.#cache, this.#legacy);
     let endedEarly: KeyRotationError | undefined;
     let plaintext: Buffer | undefined;
     try {
@@ -58,10 +58,10 @@ export class KeyLookup {
       if (!isKeyRotationError(error)) throw error;
       endedEarly = error;
     }
-    plaintext ??= attempts.withKeysAtHand() ?? openUnderNumber(row, this.#keeper.keys);
+    plaintext ??= attempts.withCachedKeys() ?? openUnderNumber(row, this.#cache.keys);
     if (plaintext !== undefined) return plaintext;
-    if (this.#keeper.isClosed) throw ringClosed();
-    const stale = endedEarly ?? this.#keeper.staleBecause;
+    if (this.#cache.isClosed) throw ringClosed();
+    const stale = endedEarly ?? this.#cache.staleBecause;
     if (stale === undefined) this.#rememberAbsence(row);
     throw failedDecryption(attempts.outcome(stale));
   }
@@ -71,12 +71,12 @@ export class KeyLookup {
    * a search for it starts, so that another try a moment later succeeds; one such search at a time.
    */
   openNow(row: Row): Buffer {
-    const plaintext = openUnderNumber(row, this.#keeper.keys);
+    const plaintext = openUnderNumber(row, this.#cache.keys);
     if (plaintext !== undefined) return plaintext;
-    const attempts = new RowAttempt(row, this.#keeper, this.#legacy);
+    const attempts = new RowAttempt(row, this.#cache, this.#legacy);
     const isOpen = this.#isUnknown(row) || (this.#isNext(row) && this.#isOutdated());
     const failure = failedDecryption(
-      attempts.outcome(isOpen ? notAtHandError('the number') : this.#keeper.staleBecause),
+      attempts.outcome(isOpen ? notCachedError('the number') : this.#cache.staleBecause),
     );
     if (failure.code === 'KEY_UNAVAILABLE' && this.#background === undefined) {
       this.#background = this.#searchInBackground(row);
@@ -96,7 +96,7 @@ export class KeyLookup {
 
   /** Rejects with `CANNOT_REACH_AWS` at the time limit, with `RING_CLOSED` where the ring is closed meanwhile. */
   async #search(row: Row, attempts: RowAttempt): Promise<Buffer | undefined> {
-    const { calls } = this.#keeper;
+    const { calls } = this.#cache;
     const askedAt = momentNow(this.#clock);
     const plaintext = await calls.run(SEARCH, (signal) => this.#byThisDescription(row, attempts, signal));
     if (plaintext !== undefined || !this.#mayHaveCome(row, attempts, askedAt)) return plaintext;
@@ -119,9 +119,9 @@ export class KeyLookup {
 
   /** By the last description, and by one that came meanwhile, for which nobody waited. */
   async #withRing(attempts: RowAttempt, signal: AbortSignal): Promise<Buffer | undefined> {
-    const { ring } = this.#keeper;
+    const { labels } = this.#cache;
     const plaintext = (await attempts.withOwnKey()) ?? (await attempts.withEveryKey(signal));
-    if (plaintext !== undefined || signal.aborted || this.#keeper.ring === ring) return plaintext;
+    if (plaintext !== undefined || signal.aborted || this.#cache.labels === labels) return plaintext;
     return this.#withRing(attempts, signal);
   }
 
@@ -131,7 +131,7 @@ export class KeyLookup {
 
   /** Whether the last description is older than the interval in which a row may ask for another one. */
   #isOutdated(): boolean {
-    const { describedAt } = this.#keeper;
+    const { describedAt } = this.#cache;
     return describedAt === undefined || millisecondsSince(describedAt, this.#clock) >= LOOKUP_COOLDOWN;
   }
 
@@ -140,14 +140,14 @@ export class KeyLookup {
    * not before the row was handed in. Where AWS does not answer, waiting for the next one would only make everybody slow.
    */
   #mayHaveCome(row: Row, attempts: RowAttempt, askedAt: Moment): boolean {
-    const { staleBecause, describedAt } = this.#keeper;
+    const { staleBecause, describedAt } = this.#cache;
     if (attempts.isDecided || staleBecause !== undefined || !(this.#isUnknown(row) || this.#isNext(row))) return false;
     return describedAt === undefined || describedAt.monotonic < askedAt.monotonic - CLOCK_SLACK;
   }
 
   /** Whether the row names a number that is not on the ring, and that was not looked for just now. */
   #isUnknown({ number }: Row): boolean {
-    if (number === undefined || number === 0 || this.#keeper.ring?.versionOf.has(number) === true) return false;
+    if (number === undefined || number === 0 || this.#cache.labels?.versionOf.has(number) === true) return false;
     const absentSince = this.#absent.get(number);
     return absentSince === undefined || millisecondsSince(absentSince, this.#clock) >= NEGATIVE_CACHE_TTL;
   }
@@ -157,11 +157,11 @@ export class KeyLookup {
    * one description: a forged row with this number must not make the first rows of the new key 'never issued'.
    */
   #isNext({ number }: Row): boolean {
-    return number !== undefined && number === (this.#keeper.ring?.highestNumber ?? 0) + 1;
+    return number !== undefined && number === (this.#cache.labels?.highestNumber ?? 0) + 1;
   }
 
   #rememberAbsence(row: Row): void {
-    if (this.#keeper.ring === undefined || row.number === undefined || !this.#isUnknown(row)) return;
+    if (this.#cache.labels === undefined || row.number === undefined || !this.#isUnknown(row)) return;
     if (this.#absent.size >= MAX_ABSENT_NUMBERS) this.#absent.clear();
     this.#absent.set(row.number, momentNow(this.#clock));
   }
@@ -173,7 +173,7 @@ export class KeyLookup {
 
   /** Resolves when the next lookup is free, or the ring is closed. */
   #nextTurn(): Promise<void> {
-    this.#turn ??= this.#keeper.calls.pause(Math.max(0, this.#pause())).finally(() => {
+    this.#turn ??= this.#cache.calls.pause(Math.max(0, this.#pause())).finally(() => {
       this.#turn = undefined;
     });
     return this.#turn;
@@ -183,10 +183,10 @@ export class KeyLookup {
   async #lookUpIfFree(): Promise<void> {
     if (this.#lookup === undefined && this.#pause() > 0) return;
     const lookup = this.#lookUp();
-    if (this.#keeper.staleBecause === undefined) await lookup;
+    if (this.#cache.staleBecause === undefined) await lookup;
   }
 
-  /** A refresh for the sake of rows. What it found is with the keeper, why it failed too. */
+  /** A refresh for the sake of rows. What it found is with the cache, why it failed too. */
   #lookUp(): Promise<void> {
     this.#lookup ??= this.#startLookup();
     return this.#lookup;
@@ -195,9 +195,9 @@ export class KeyLookup {
   async #startLookup(): Promise<void> {
     this.#lookedUpAt = momentNow(this.#clock);
     try {
-      await this.#keeper.refresh();
+      await this.#cache.refresh();
     } catch {
-      // Kept by the keeper as `staleBecause`, or remembered with the version. One that hung has used up its interval,
+      // Kept by the cache as `staleBecause`, or remembered with the version. One that hung has used up its interval,
       // and the next would begin at once.
       this.#lookedUpAt = momentNow(this.#clock);
     } finally {

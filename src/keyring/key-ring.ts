@@ -9,7 +9,7 @@ import { KeyCache } from './key-cache.ts';
 import { ringClosed } from './call-timeout.ts';
 import { pooledNonce } from '../format/nonce.ts';
 import type { NonceSource } from '../format/nonce.ts';
-import { openAtHand, openUnderNumber, readRow, type Row } from './row.ts';
+import { openWithCachedKeys, openUnderNumber, readRow, type Row } from './row.ts';
 import { systemClock, type RingClock } from './clock.ts';
 import type { CurrentKey } from './ring-cache.ts';
 import { ringTimes, type KeyRingOptions } from './options.ts';
@@ -64,7 +64,7 @@ export class KeyRing {
   private constructor(environmentKey: KeyMaterial | undefined, aws: OpenedRing | undefined, options: KeyRingOptions) {
     this.#environmentKey = environmentKey;
     this.#aws = aws;
-    this.#keys = aws?.keeper.keys ?? new KeyCache();
+    this.#keys = aws?.cache.keys ?? new KeyCache();
     if (environmentKey !== undefined) this.#keys.add(environmentKey);
     this.#isLegacyRead = options.legacy ?? true;
     this.#nonces = options.nonces ?? pooledNonce;
@@ -116,13 +116,13 @@ export class KeyRing {
    */
   readonly decryptField = async (bytes: Uint8Array, context = ''): Promise<string> => {
     const row = this.#readRow(bytes, context);
-    return textOf(openAtHand(row, this.#keys, this.#isLegacyRead) ?? (await this.#search(row)));
+    return textOf(openWithCachedKeys(row, this.#keys, this.#isLegacyRead) ?? (await this.#search(row)));
   };
 
   /** Decrypts a field to its bytes; rejects as `decryptField` does. */
   readonly decryptBytes = async (bytes: Uint8Array, context = ''): Promise<Buffer> => {
     const row = this.#readRow(bytes, context);
-    return openAtHand(row, this.#keys, this.#isLegacyRead) ?? (await this.#search(row));
+    return openWithCachedKeys(row, this.#keys, this.#isLegacyRead) ?? (await this.#search(row));
   };
 
   /**
@@ -131,7 +131,7 @@ export class KeyRing {
    */
   readonly decryptFieldSync = (bytes: Uint8Array, context = ''): string => {
     const row = this.#readRow(bytes, context);
-    return textOf(openAtHand(row, this.#keys, this.#isLegacyRead) ?? this.#openNow(row));
+    return textOf(openWithCachedKeys(row, this.#keys, this.#isLegacyRead) ?? this.#openNow(row));
   };
 
   /**
@@ -156,7 +156,7 @@ export class KeyRing {
 
   /** Whether it encrypts with the environment's key, because AWS has given none yet. */
   get isFallenBack(): boolean {
-    return this.#aws !== undefined && this.#aws.keeper.current === undefined;
+    return this.#aws !== undefined && this.#aws.cache.current === undefined;
   }
 
   /**
@@ -167,7 +167,7 @@ export class KeyRing {
    */
   readonly refresh = async (): Promise<void> => {
     if (this.#isClosed) throw ringClosed();
-    await this.#aws?.keeper.refresh();
+    await this.#aws?.cache.refresh();
   };
 
   /**
@@ -178,7 +178,7 @@ export class KeyRing {
     if (this.#isClosed) return;
     this.#usageAtClose = this.usage();
     this.#isClosed = true;
-    this.#aws?.keeper.close();
+    this.#aws?.cache.close();
     this.#aws = undefined;
     this.#keys = new KeyCache();
     this.#environmentKey = undefined;
@@ -202,11 +202,11 @@ export class KeyRing {
   }
 
   #search(row: Row): Promise<Buffer> {
-    return this.#aws === undefined ? Promise.resolve(this.#openAlone(row)) : this.#aws.search.open(row);
+    return this.#aws === undefined ? Promise.resolve(this.#openAlone(row)) : this.#aws.lookup.open(row);
   }
 
   #openNow(row: Row): Buffer {
-    return this.#aws === undefined ? this.#openAlone(row) : this.#aws.search.openNow(row);
+    return this.#aws === undefined ? this.#openAlone(row) : this.#aws.lookup.openNow(row);
   }
 
   /** Where there is the environment's key alone, and no ring to look in. */
@@ -218,7 +218,7 @@ export class KeyRing {
 
   #currentWriter(wall: number, monotonic: number): Writer {
     if (this.#isClosed) throw ringClosed();
-    const current = this.#aws?.keeper.requireCurrent(wall, monotonic);
+    const current = this.#aws?.cache.requireCurrent(wall, monotonic);
     if (this.#writer === undefined || this.#writer.current !== current) this.#writer = this.#writerFor(current);
     return this.#writer;
   }

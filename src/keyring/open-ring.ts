@@ -10,8 +10,8 @@ import type { AwsSettings } from './settings.ts';
 
 /** The part of a ring that talks to AWS. */
 export interface OpenedRing {
-  readonly keeper: RingCache;
-  readonly search: KeyLookup;
+  readonly cache: RingCache;
+  readonly lookup: KeyLookup;
 }
 
 /**
@@ -31,21 +31,21 @@ export async function openRing(settings: AwsSettings, times: RingTimes, options:
       ? await sourceInRegion(region, secretId, times.callTimeLimit)
       : await sourceOf(options.client, secretId));
   let check: EnvironmentKeyCheck | undefined;
-  const keeper = new RingCache({ settings, source, times, clock, random, log, onRefreshed: () => void check?.run() });
+  const cache = new RingCache({ settings, source, times, clock, random, log, onRefreshed: () => void check?.run() });
   if (environmentKey !== undefined) {
-    check = new EnvironmentKeyCheck(keeper, environmentKey, () => {
+    check = new EnvironmentKeyCheck(cache, environmentKey, () => {
       log('env_key_not_on_ring', about);
     });
   }
   try {
-    await keeper.refresh();
+    await cache.refresh();
     await check?.run();
   } catch (error) {
     if (environmentKey === undefined || !isKeyRotationError(error)) {
-      keeper.close();
+      cache.close();
       throw error;
     }
-    keeper.fallBack(error);
+    cache.fallBack(error);
   }
-  return { keeper, search: new KeyLookup(keeper, clock, legacy) };
+  return { cache, lookup: new KeyLookup(cache, clock, legacy) };
 }

@@ -3,7 +3,7 @@ import { KeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { KeyCache } from './key-cache.ts';
-import { LimitedCalls, ringClosed } from './call-timeout.ts';
+import { TimedCalls, ringClosed } from './call-timeout.ts';
 import { millisecondsBetween, millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
 import type { RingTimes } from './options.ts';
 import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
@@ -24,7 +24,7 @@ export interface CurrentKey {
   readonly confirmedAt: Moment;
 }
 
-export interface RingKeeperParts {
+export interface RingCacheParts {
   readonly settings: AwsSettings;
   readonly source: SecretSource;
   readonly times: RingTimes;
@@ -41,12 +41,12 @@ export interface RingKeeperParts {
  */
 export class RingCache {
   readonly keys = new KeyCache();
-  readonly calls: LimitedCalls;
-  readonly #parts: RingKeeperParts;
+  readonly calls: TimedCalls;
+  readonly #parts: RingCacheParts;
   readonly #reader: VersionReader;
   readonly #about: Readonly<Record<string, string>>;
   #phase: 'opening' | 'fallen back' | 'open' | 'closed' = 'opening';
-  #ring: RingLabels | undefined;
+  #labels: RingLabels | undefined;
   #isReplica = false;
   #describedAt: Moment | undefined;
   #staleBecause: KeyRotationError | undefined;
@@ -59,12 +59,12 @@ export class RingCache {
   #failure: KeyRotationError | undefined;
   #hasStopped = false;
 
-  constructor(parts: RingKeeperParts) {
+  constructor(parts: RingCacheParts) {
     const { settings, source, times, clock, log } = parts;
     this.#parts = parts;
     this.#about = { secret_id: settings.secretId, environment: settings.environment };
     this.#attemptedAt = momentNow(clock);
-    this.calls = new LimitedCalls(clock, settings.secretId, times.callTimeLimit);
+    this.calls = new TimedCalls(clock, settings.secretId, times.callTimeLimit);
     this.#reader = new VersionReader({
       ...{ source, calls: this.calls, keys: this.keys, clock, log },
       about: this.#about,
@@ -74,8 +74,8 @@ export class RingCache {
   }
 
   /** The labels of the last description; `undefined` before the first. */
-  get ring(): RingLabels | undefined {
-    return this.#ring;
+  get labels(): RingLabels | undefined {
+    return this.#labels;
   }
 
   /** Whether the last description came from a region that holds a replica. */
@@ -119,7 +119,7 @@ export class RingCache {
 
   /** The key of a version: at hand, or read now (see `VersionReader`). */
   key(versionId: string): Promise<KeyMaterial> {
-    return this.isClosed ? Promise.reject(ringClosed()) : this.#reader.key(versionId, this.#ring ?? ringLabels());
+    return this.isClosed ? Promise.reject(ringClosed()) : this.#reader.key(versionId, this.#labels ?? ringLabels());
   }
 
   /** Why a version could not be read when it was last tried; `undefined` where it could, or nobody tried. */
@@ -167,11 +167,11 @@ export class RingCache {
     this.#attemptedAt = startedAt;
     this.#failure = undefined;
     try {
-      const ring = await this.#describe(startedAt);
-      if (ring.current === undefined) throw noCurrentKey(this.#parts.settings.secretId);
-      const key = await this.#reader.key(ring.current, ring);
-      const number = this.keys.numberOfVersion(ring.current);
-      this.#succeeded({ key, number, versionId: ring.current, confirmedAt: startedAt });
+      const labels = await this.#describe(startedAt);
+      if (labels.current === undefined) throw noCurrentKey(this.#parts.settings.secretId);
+      const key = await this.#reader.key(labels.current, labels);
+      const number = this.keys.numberOfVersion(labels.current);
+      this.#succeeded({ key, number, versionId: labels.current, confirmedAt: startedAt });
     } catch (error) {
       throw this.#failed(sourceError('the current key', this.#parts.settings.secretId, error));
     }
@@ -185,15 +185,15 @@ export class RingCache {
       const { ARN, VersionIdsToStages } = description;
       if (ARN === undefined && VersionIdsToStages === undefined) throw notTheService('DescribeSecret');
       if (description.DeletedDate !== undefined) throw deleted(settings.secretId);
-      const ring = ringLabels(VersionIdsToStages);
+      const labels = ringLabels(VersionIdsToStages);
       // Likewise.
-      if (ring.current === undefined && this.#ring?.current !== undefined) throw lostCurrentKey(settings.secretId);
-      this.keys.setNumbers(ring);
-      this.#ring = ring;
+      if (labels.current === undefined && this.#labels?.current !== undefined) throw lostCurrentKey(settings.secretId);
+      this.keys.setNumbers(labels);
+      this.#labels = labels;
       this.#isReplica = isReplica(description);
       this.#describedAt = startedAt;
       this.#staleBecause = undefined;
-      return ring;
+      return labels;
     } catch (error) {
       this.#staleBecause = sourceError('DescribeSecret', settings.secretId, error);
       throw this.#staleBecause;

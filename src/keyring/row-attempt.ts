@@ -13,18 +13,18 @@ const READ_TOGETHER = 6;
 /** What one row was tried with, beyond the keys that were at hand when it was handed in. */
 export class RowAttempt {
   readonly #row: Row;
-  readonly #keeper: RingCache;
+  readonly #cache: RingCache;
   readonly #boxes: readonly Uint8Array[];
   /** Keys that the row was tried with in every way that is left to be tried. */
   readonly #tried: Set<KeyMaterial>;
   #ownKey: KeyMaterial | undefined;
 
-  constructor(row: Row, keeper: RingCache, legacy: boolean) {
+  constructor(row: Row, cache: RingCache, legacy: boolean) {
     this.#row = row;
-    this.#keeper = keeper;
+    this.#cache = cache;
     this.#boxes = legacy ? legacyBoxes(row.bytes) : [];
-    this.#tried = new Set(keeper.keys.inOrder);
-    this.#ownKey = row.number === undefined ? undefined : keeper.keys.ofNumber(row.number);
+    this.#tried = new Set(cache.keys.inOrder);
+    this.#ownKey = row.number === undefined ? undefined : cache.keys.ofNumber(row.number);
   }
 
   /** Whether no other key can open the row: its number's own one did not, and it cannot be older data. */
@@ -63,9 +63,9 @@ export class RowAttempt {
   }
 
   /** Tries what has come to hand meanwhile, for other rows too. */
-  withKeysAtHand(): Buffer | undefined {
+  withCachedKeys(): Buffer | undefined {
     for (const versionId of this.#versionsThatMayOpen()) {
-      const key = this.#keeper.keys.ofVersion(versionId);
+      const key = this.#cache.keys.ofVersion(versionId);
       const plaintext = key === undefined || this.#tried.has(key) ? undefined : this.#open(key);
       if (plaintext !== undefined) return plaintext;
     }
@@ -77,12 +77,12 @@ export class RowAttempt {
    * A key of the ring that is not at hand was not tried, whatever the reason.
    */
   outcome(stale: KeyRotationError | undefined): FailedSearch {
-    const { ring, isReplica, keys } = this.#keeper;
-    const notAtHand = this.#versionsThatMayOpen().filter((versionId) => keys.ofVersion(versionId) === undefined);
+    const { labels, isReplica, keys } = this.#cache;
+    const notCached = this.#versionsThatMayOpen().filter((versionId) => keys.ofVersion(versionId) === undefined);
     const why = (versionId: string) =>
-      this.#keeper.failureOf(versionId) ?? stale ?? notAtHandError(`version ${versionId}`);
-    const unread = new Map(notAtHand.map((versionId) => [versionId, why(versionId)]));
-    return { number: this.#row.number, ring, isReplica, unread, stale };
+      this.#cache.failureOf(versionId) ?? stale ?? notCachedError(`version ${versionId}`);
+    const unread = new Map(notCached.map((versionId) => [versionId, why(versionId)]));
+    return { number: this.#row.number, labels, isReplica, unread, stale };
   }
 
   #open(key: KeyMaterial): Buffer | undefined {
@@ -90,30 +90,30 @@ export class RowAttempt {
     const { bytes, number, context } = this.#row;
     const plaintext =
       (number === undefined ? undefined : openNumbered(bytes, key, number, context)) ?? openLegacy(this.#boxes, key);
-    if (plaintext !== undefined) this.#keeper.keys.putFirst(key);
+    if (plaintext !== undefined) this.#cache.keys.putFirst(key);
     return plaintext;
   }
 
   #ownVersion(): string | undefined {
     const { number } = this.#row;
-    return number === undefined || number === 0 ? undefined : this.#keeper.ring?.versionOf.get(number);
+    return number === undefined || number === 0 ? undefined : this.#cache.labels?.versionOf.get(number);
   }
 
   #versionsThatMayOpen(): readonly string[] {
-    const { ring } = this.#keeper;
-    if (ring === undefined) return [];
+    const { labels } = this.#cache;
+    if (labels === undefined) return [];
     const own = this.#ownVersion();
     const isOwnOnly = this.#boxes.length === 0 && own !== undefined;
-    return isOwnOnly ? [own] : versionsInUse(ring);
+    return isOwnOnly ? [own] : versionsInUse(labels);
   }
 
   #isTried(versionId: string): boolean {
-    const key = this.#keeper.keys.ofVersion(versionId);
+    const key = this.#cache.keys.ofVersion(versionId);
     return key !== undefined && this.#tried.has(key);
   }
 
   #isOutOfReach(versionId: string): boolean {
-    return this.#keeper.failureOf(versionId)?.code === 'CANNOT_REACH_AWS';
+    return this.#cache.failureOf(versionId)?.code === 'CANNOT_REACH_AWS';
   }
 
   async #withVersion(versionId: string): Promise<Buffer | undefined> {
@@ -123,12 +123,12 @@ export class RowAttempt {
 
   /** The key of a version, read if need be; `undefined` where it cannot be had, and `failureOf` says why. */
   #key(versionId: string): Promise<KeyMaterial | undefined> {
-    return this.#keeper.key(versionId).catch(() => undefined);
+    return this.#cache.key(versionId).catch(() => undefined);
   }
 }
 
 /** Says that something was not asked for: the synchronous form asks for nothing. */
-export function notAtHandError(what: string): KeyRotationError {
+export function notCachedError(what: string): KeyRotationError {
   return new KeyRotationError(
     'KEY_UNAVAILABLE',
     `This process has not fetched ${what}: await decryptField, which does, instead of decryptFieldSync.`,

@@ -29,7 +29,7 @@ export function readRow(bytes: Uint8Array, context: string): Row {
  * key under it; then, where `legacy` says so, every key as data written before this system. Gives `undefined` where
  * none opens the row.
  */
-export function openAtHand(row: Row, keys: KeyCache, legacy: boolean): Buffer | undefined {
+export function openWithCachedKeys(row: Row, keys: KeyCache, legacy: boolean): Buffer | undefined {
   const { bytes, number, context } = row;
   if (number !== undefined && number > 0) {
     const key = keys.ofNumber(number);

@@ -3,7 +3,7 @@ import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import { readKeyValue } from '../format/key-value.ts';
 import type { KeyCache } from './key-cache.ts';
-import type { LimitedCalls } from './call-timeout.ts';
+import type { TimedCalls } from './call-timeout.ts';
 import { millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
 import type { RingLabels } from '../format/ring-labels.ts';
 import type { SecretSource, SecretVersion } from './secret-source.ts';
@@ -23,7 +23,7 @@ interface Failure {
 /** What a reader of versions needs. */
 export interface VersionReaderParts {
   readonly source: SecretSource;
-  readonly calls: LimitedCalls;
+  readonly calls: TimedCalls;
   readonly keys: KeyCache;
   readonly clock: RingClock;
   readonly log: ApplicationLog;
@@ -48,14 +48,14 @@ export class VersionReader {
    * The key of a version: at hand, or read now. Rejects with `INVALID_KEY_VALUE`, which is for good, or with what
    * stands in the way now (`CANNOT_REACH_AWS`, `AWS_REFUSED`), which is answered from memory for a short time.
    */
-  key(versionId: string, ring: RingLabels): Promise<KeyMaterial> {
+  key(versionId: string, labels: RingLabels): Promise<KeyMaterial> {
     const key = this.#parts.keys.ofVersion(versionId);
     if (key !== undefined) return Promise.resolve(key);
     const failure = this.#failures.get(versionId);
     if (failure !== undefined && this.#isFresh(failure)) return Promise.reject(failure.error);
     let reading = this.#underWay.get(versionId);
     if (reading === undefined) {
-      reading = this.#read(versionId, ring).finally(() => this.#underWay.delete(versionId));
+      reading = this.#read(versionId, labels).finally(() => this.#underWay.delete(versionId));
       this.#underWay.set(versionId, reading);
     }
     return reading;
@@ -66,7 +66,7 @@ export class VersionReader {
     return this.#failures.get(versionId)?.error;
   }
 
-  async #read(versionId: string, ring: RingLabels): Promise<KeyMaterial> {
+  async #read(versionId: string, labels: RingLabels): Promise<KeyMaterial> {
     const { source, calls, keys, log, about } = this.#parts;
     try {
       const answer = await calls.run('GetSecretValue', (signal) => source.read(versionId, signal));
@@ -74,7 +74,7 @@ export class VersionReader {
       this.#failures.delete(versionId);
       keys.add(key, versionId);
       // Number and value come from one answer; labels that are attached later come with the next description.
-      keys.setNumbersOf(versionId, answer.VersionStages ?? ring.stages[versionId] ?? []);
+      keys.setNumbersOf(versionId, answer.VersionStages ?? labels.stages[versionId] ?? []);
       log('encryption_key_fetched_from_aws', {
         ...about,
         version_id: versionId,
@@ -82,13 +82,13 @@ export class VersionReader {
       });
       return key;
     } catch (error) {
-      throw this.#remember(versionId, ring, error);
+      throw this.#remember(versionId, labels, error);
     }
   }
 
-  #remember(versionId: string, ring: RingLabels, error: unknown): KeyRotationError {
+  #remember(versionId: string, labels: RingLabels, error: unknown): KeyRotationError {
     const { clock, log, about, timeToLive } = this.#parts;
-    const number = ring.numberOf.get(versionId);
+    const number = labels.numberOf.get(versionId);
     const found = isKeyRotationError(error)
       ? error
       : new KeyRotationError('AWS_REFUSED', 'the answer of Secrets Manager could not be understood');

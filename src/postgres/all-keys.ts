@@ -3,7 +3,7 @@ import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { readKeyValue } from '../format/key-value.ts';
-import { LimitedCalls } from '../keyring/call-timeout.ts';
+import { TimedCalls } from '../keyring/call-timeout.ts';
 import { millisecondsSince, momentNow, systemClock, type Moment, type RingClock } from '../keyring/clock.ts';
 import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 import type { SecretSource } from '../keyring/secret-source.ts';
@@ -31,7 +31,7 @@ export class RingKeys {
   readonly secretId: string;
   readonly #source: SecretSource;
   readonly #clock: RingClock;
-  readonly #calls: LimitedCalls;
+  readonly #calls: TimedCalls;
   readonly #keyOf = new Map<string, KeyMaterial>();
   readonly #unread = new Map<string, KeyRotationError>();
   #ring: RingLabels = ringLabels();
@@ -43,7 +43,7 @@ export class RingKeys {
     this.#source = source;
     this.secretId = secretId;
     this.#clock = clock;
-    this.#calls = new LimitedCalls(clock, secretId, CALL_TIME_LIMIT);
+    this.#calls = new TimedCalls(clock, secretId, CALL_TIME_LIMIT);
     this.#confirmedAt = momentNow(clock);
   }
 

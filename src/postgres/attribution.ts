@@ -78,6 +78,6 @@ function openBefore(boxes: readonly Uint8Array[], { key, number }: RingKey): Att
 
 function whyUnreadable(bytes: Uint8Array, keys: RingKeys): ErrorCode {
   if (bytes.length < MIN_CIPHERTEXT_BYTES) return 'INVALID_CIPHERTEXT';
-  const { ring, isReplica, unread } = keys;
-  return failedDecryption({ number: readVarint(bytes), ring, isReplica, unread, stale: undefined }).code;
+  const { isReplica, unread } = keys;
+  return failedDecryption({ number: readVarint(bytes), labels: keys.ring, isReplica, unread, stale: undefined }).code;
 }

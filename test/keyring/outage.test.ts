@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { encryptField } from '../../src/format/field.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { LimitedCalls } from '../../src/keyring/call-timeout.ts';
+import { TimedCalls } from '../../src/keyring/call-timeout.ts';
 import { OLD_FORMS } from '../format/support/old-application.ts';
 import { rejectionOf } from './support/rejection-of.ts';
 import { closeRings, RingWorld } from './support/ring-world.ts';
@@ -223,7 +223,7 @@ test('a row that waits for its turn while the ring is closed leaves no timer beh
 
 test('calls that are asked for after a close are refused, and wait for nothing', async () => {
   const world = await RingWorld.withKeys(1);
-  const calls = new LimitedCalls(world.clock, 'name', 5000);
+  const calls = new TimedCalls(world.clock, 'name', 5000);
   calls.endAll();
   await calls.pause(3000);
   const call = jest.fn();

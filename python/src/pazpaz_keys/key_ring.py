@@ -6,18 +6,18 @@ from types import TracebackType
 from typing import NamedTuple
 
 from .application_log import log_event
+from .call_timeout import ring_closed
 from .ciphertext import ciphertext_bytes, open_numbered, plaintext_bytes, seal, well_formed
+from .clock import RingClock
 from .errors import KeyRotationError, without_frames
 from .failed_decryption import failed_with_environment_key
 from .field import as_text
 from .forks import renew_in_child
+from .key_cache import KeyCache
+from .key_lookup import KeyLookup
 from .key_material import KeyMaterial
-from .keys_at_hand import KeyCache
-from .limited_calls import ring_closed
-from .ring_clock import RingClock
-from .ring_keeper import CurrentKey, RingCache
+from .ring_cache import CurrentKey, RingCache
 from .row import Row
-from .row_search import KeyLookup
 from .secret_source import SecretsManagerClient, SecretSource
 from .settings import Settings, load_settings
 from .tally import Tally
@@ -58,21 +58,21 @@ class KeyRing:
 
     def __init__(
         self,
-        keeper: RingCache | None,
+        cache: RingCache | None,
         environment_key: KeyMaterial | None,
         time_to_live: float,
         max_key_age: float,
         legacy: bool,
     ) -> None:
         """For ``open`` alone."""
-        self._keeper = keeper
-        self._search = None if keeper is None else KeyLookup(keeper)
+        self._cache = cache
+        self._lookup = None if cache is None else KeyLookup(cache)
         self._environment_key = environment_key
         self._time_to_live = time_to_live
         self._max_key_age = max_key_age
         self._legacy = legacy
-        if keeper is not None:
-            self._keys = keeper.keys
+        if cache is not None:
+            self._keys = cache.keys
         else:
             self._keys = KeyCache()
             if environment_key is not None:
@@ -125,16 +125,16 @@ class KeyRing:
             )
         clock = clock or RingClock()
         source = SecretSource(settings.region, settings.secret_id, call_time_limit, client, clock)
-        keeper = RingCache(source, settings.environment, settings.environment_key, time_to_live, clock)
+        cache = RingCache(source, settings.environment, settings.environment_key, time_to_live, clock)
         try:
-            keeper.refresh()
+            cache.refresh()
         except KeyRotationError as error:
             if settings.environment_key is None:
-                keeper.close()
+                cache.close()
                 raise
-            keeper.fall_back(error)
-        ring = cls(keeper, settings.environment_key, time_to_live, max_key_age, legacy)
-        keeper.start()
+            cache.fall_back(error)
+        ring = cls(cache, settings.environment_key, time_to_live, max_key_age, legacy)
+        cache.start()
         return ring
 
     def encrypt_field(self, text: str | bytes, context: str = "") -> bytes:
@@ -180,13 +180,13 @@ class KeyRing:
             if plaintext is not None:
                 return plaintext
         row = Row(data, header, context_bytes, self._legacy)
-        plaintext = row.at_hand(self._keys)
+        plaintext = row.with_cached_keys(self._keys)
         if plaintext is not None:
             return plaintext
         if self._is_closed:
             raise ring_closed()
-        if self._search is not None:
-            return self._search.open(row)
+        if self._lookup is not None:
+            return self._lookup.open(row)
         plaintext = row.under_number_of_any(self._keys)
         if plaintext is None:
             raise failed_with_environment_key(row.number)
@@ -214,14 +214,14 @@ class KeyRing:
     @property
     def is_fallen_back(self) -> bool:
         """Whether it encrypts with the environment's key, because AWS has given none yet."""
-        return not self._is_closed and self._keeper is not None and self._keeper.current is None
+        return not self._is_closed and self._cache is not None and self._cache.current is None
 
     def refresh(self) -> None:
         """Asks AWS at once which key is current. Raises the reason where it does not say."""
         if self._is_closed:
             raise ring_closed()
-        if self._keeper is not None:
-            self._keeper.refresh()
+        if self._cache is not None:
+            self._cache.refresh()
 
     def close(self) -> None:
         """Ends the ring: its calls, its thread, its connections. From then on it raises ``RING_CLOSED``.
@@ -233,9 +233,9 @@ class KeyRing:
         self._is_closed = True
         self._environment_key = None
         self._writer = None
-        self._keys.let_go()
-        if self._keeper is not None:
-            self._keeper.close()
+        self._keys.clear()
+        if self._cache is not None:
+            self._cache.close()
 
     def __enter__(self) -> "KeyRing":
         return self
@@ -246,12 +246,12 @@ class KeyRing:
         self.close()
 
     def _current_writer(self) -> "_Writer":
-        keeper, writer = self._keeper, self._writer
-        current = None if keeper is None else keeper.current
-        if keeper is not None and current is not None:
-            age = keeper.clock.since(current.confirmed_at)
+        cache, writer = self._cache, self._writer
+        current = None if cache is None else cache.current
+        if cache is not None and current is not None:
+            age = cache.clock.since(current.confirmed_at)
             if age >= self._time_to_live:
-                current = self._confirmed(keeper, current, age)
+                current = self._confirmed(cache, current, age)
             self._is_stopped = False
         if self._is_closed:
             raise ring_closed()
@@ -259,14 +259,14 @@ class KeyRing:
             writer = self._writer = self._writer_for(current)
         return writer
 
-    def _confirmed(self, keeper: RingCache, current: CurrentKey, age: float) -> CurrentKey:
+    def _confirmed(self, cache: RingCache, current: CurrentKey, age: float) -> CurrentKey:
         """The current key where AWS has confirmed it within ``max_key_age``; else one that it confirms now."""
-        keeper.wake_if_overdue()
+        cache.wake_if_overdue()
         if age > self._max_key_age:
-            keeper.refresh_if_not_just_tried()
-            current = keeper.current or current
-            if keeper.clock.since(current.confirmed_at) > self._max_key_age and not self._is_closed:
-                raise self._stopped(keeper)
+            cache.refresh_if_not_just_tried()
+            current = cache.current or current
+            if cache.clock.since(current.confirmed_at) > self._max_key_age and not self._is_closed:
+                raise self._stopped(cache)
         return current
 
     def _writer_for(self, current: CurrentKey | None) -> "_Writer":
@@ -277,8 +277,8 @@ class KeyRing:
         tally = self._tallies.setdefault((number, version_id), Tally())  # one step, whoever else comes here
         return _Writer(current, key, number, tally.add_one)
 
-    def _stopped(self, keeper: RingCache) -> KeyRotationError:
-        reason = "" if keeper.stale_because is None else f" {keeper.stale_because}"
+    def _stopped(self, cache: RingCache) -> KeyRotationError:
+        reason = "" if cache.stale_because is None else f" {cache.stale_because}"
         error = KeyRotationError(
             "KEY_TOO_OLD",
             f"AWS Secrets Manager has not confirmed the current key for more than {self._max_key_age:g} s, so nothing "
@@ -291,9 +291,9 @@ class KeyRing:
 
     def _after_fork(self) -> None:
         self._usage_lock = threading.Lock()
-        if self._keeper is not None and self._search is not None:
-            self._keeper.after_fork()
-            self._search.after_fork()
+        if self._cache is not None and self._lookup is not None:
+            self._cache.after_fork()
+            self._lookup.after_fork()
         else:
             self._keys.after_fork()
 

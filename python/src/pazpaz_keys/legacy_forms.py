@@ -17,8 +17,8 @@ def legacy_boxes(data: bytes) -> list[bytes]:
     """Every ``nonce ‖ ciphertext ‖ tag`` that a row may hold if it was written before this system, rare forms first.
 
     The ``ciphertext`` or the ``data`` of a JSON object; what follows ``vN:``, as base64 and as bytes; the whole row. A
-    random nonce may look like any of them, so these are candidates: only a tag that verifies decides. The N is a hint of
-    the old application, not one of our key numbers, and is not looked at.
+    random nonce may look like any of them, so these are candidates: only a tag that verifies decides. The N is a hint
+    of the old application, not one of our key numbers, and is not looked at.
     """
     boxes: list[bytes] = []
     if _OPENS_AN_OBJECT.match(data):  # a cheap look first: most rows are random bytes

@@ -1,8 +1,8 @@
 """A row, and the ways to open it with a key."""
 
 from .ciphertext import open_legacy, open_numbered
+from .key_cache import KeyCache
 from .key_material import KeyMaterial
-from .keys_at_hand import KeyCache
 from .legacy_forms import legacy_boxes
 
 
@@ -17,9 +17,9 @@ class Row:
         self.legacy = legacy
         self.number = None if header is None else header[0]
         self.own_key: KeyMaterial | None = None
-        """The key that its number named when ``at_hand`` tried it."""
+        """The key that its number named when ``with_cached_keys`` tried it."""
         self.tried: tuple[KeyMaterial, ...] = ()
-        """The keys that ``at_hand`` tried; another thread may add one at any moment."""
+        """The keys that ``with_cached_keys`` tried; another thread may add one at any moment."""
         self._header_bytes = 0 if header is None else header[1]
         self._context = context
         self._boxes: list[bytes] | None = None
@@ -33,7 +33,7 @@ class Row:
         plaintext = self.under_number(key)
         return self._as_legacy(key) if plaintext is None else plaintext
 
-    def at_hand(self, keys: KeyCache) -> bytes | None:
+    def with_cached_keys(self, keys: KeyCache) -> bytes | None:
         """The first attempts: the number's own key, then every key where the number says nothing."""
         self.tried = keys.in_order
         if self.number:

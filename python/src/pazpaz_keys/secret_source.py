@@ -5,11 +5,11 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from .call_timeout import TimedCalls, ring_closed
+from .clock import RingClock
 from .errors import KeyRotationError
 from .key_material import KeyMaterial
 from .key_value import read_key_value
-from .limited_calls import LimitedCalls, ring_closed
-from .ring_clock import RingClock
 from .ring_labels import RingLabels
 from .unlogged_answers import answers_unlogged
 
@@ -51,7 +51,7 @@ class SecretSource:
         self.secret_id = secret_id
         self.time_limit = time_limit
         self._region = region
-        self._calls = LimitedCalls(time_limit, clock or RingClock())
+        self._calls = TimedCalls(time_limit, clock or RingClock())
         self._given_client = client
         self._own_client: _OwnClient | None = None
         self._is_closed = False

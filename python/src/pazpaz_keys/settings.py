@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from .errors import InvalidKeyValueError, KeyRotationError, without_frames
-from .key_in_hand import KeyInHand
 from .key_material import KeyMaterial
 from .key_value import read_key_value
+from .process_key import ProcessKey
 
 EnvironmentName = Literal["local", "staging", "production"]
 
@@ -32,11 +32,11 @@ class Settings:
     """Name or ARN of the secret; None where the key of the environment is the only one and AWS is never asked."""
     environment_key: KeyMaterial | None
     """What to go on with while AWS has given no key yet, if that is wanted."""
-    _in_hand: KeyInHand = field(init=False, repr=False, compare=False)
+    _process_key: ProcessKey = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(
-            self, "_in_hand", KeyInHand(self.environment, self.region, self.secret_id, self.environment_key)
+            self, "_process_key", ProcessKey(self.environment, self.region, self.secret_id, self.environment_key)
         )
 
     @property
@@ -49,7 +49,7 @@ class Settings:
         Raises ``NO_CURRENT_KEY``, ``SECRET_NOT_FOUND``, ``SECRET_DELETED``, ``AWS_REFUSED`` or ``CANNOT_REACH_AWS``
         where AWS gives no key and there is no fallback, ``INVALID_KEY_VALUE`` where what it gives is none.
         """
-        return self._in_hand.key().export_bytes()
+        return self._process_key.key().export_bytes()
 
 
 def load_settings(env: Mapping[str, str] = os.environ) -> Settings:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Generic, TypeAlias, TypeVar
 
+from .clock import Deadline
 from .errors import KeyRotationError
-from .ring_clock import Deadline
 
 T = TypeVar("T")
 

@@ -1,15 +1,15 @@
 """Reads the versions of a secret, each once however many ask for it."""
 
 from .application_log import log_event
+from .clock import Moment, RingClock
 from .errors import KeyRotationError
+from .key_cache import KeyCache
 from .key_material import KeyMaterial
-from .keys_at_hand import KeyCache
-from .ring_clock import Moment, RingClock
 from .ring_labels import RingLabels
 from .secret_source import SecretSource, SecretVersion
 from .single_flight import Flight, SingleFlight, ended_flight
 
-_FAILURE_MEMORY = 3.0
+_FAILURE_TTL = 3.0
 """Fewest seconds that a version which could not be read is let be: what a storm of rows costs at most.
 
 Where calls hang it is their time limit, or the failure of one row would be forgotten before the next row has it.
@@ -112,5 +112,5 @@ class VersionReader:
             return None
         # A value never changes, so one that is no key is looked at again only in case our own reading was at fault.
         is_for_good = error.code == "INVALID_KEY_VALUE"
-        memory = self._time_to_live if is_for_good else max(_FAILURE_MEMORY, self._source.time_limit)
+        memory = self._time_to_live if is_for_good else max(_FAILURE_TTL, self._source.time_limit)
         return error.anew() if self._clock.since(at) < memory else None

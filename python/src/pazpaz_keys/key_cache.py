@@ -14,7 +14,7 @@ class KeyCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._is_let_go = False
+        self._is_cleared = False
         self._of_version: dict[str, KeyMaterial] = {}
         self._number_of: dict[str, int] = {}
         self.of_number: dict[int, KeyMaterial] = {}
@@ -35,7 +35,7 @@ class KeyCache:
 
     def add(self, key: KeyMaterial, version_id: str | None = None) -> None:
         with self._lock:
-            if self._is_let_go:
+            if self._is_cleared:
                 return
             if version_id is not None:
                 self._of_version = {**self._of_version, version_id: key}
@@ -71,13 +71,13 @@ class KeyCache:
         if in_order and in_order[0] is key:
             return
         with self._lock:
-            if not self._is_let_go:
+            if not self._is_cleared:
                 self.in_order = (key, *(other for other in self.in_order if other is not key))
 
-    def let_go(self) -> None:
+    def clear(self) -> None:
         """Lets go of every key, and of each that comes later."""
         with self._lock:
-            self._is_let_go = True
+            self._is_cleared = True
             self._of_version, self.of_number, self.in_order = {}, {}, ()
 
     def after_fork(self) -> None:

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from .clock import RingClock
 from .errors import KeyRotationError
-from .ring_clock import RingClock
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ class _Call(Generic[T]):
         self.error: BaseException | None = None
 
 
-class LimitedCalls:
+class TimedCalls:
     """Makes calls that end: with their answer, at their time limit, or when the ring is closed.
 
     A socket's time limit is one for each read: a service that sends a byte now and then holds a thread for ever. Such a

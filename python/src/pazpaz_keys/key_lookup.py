@@ -3,25 +3,25 @@
 import threading
 from contextlib import suppress
 
+from .call_timeout import ring_closed
+from .clock import Deadline, Moment
 from .errors import KeyRotationError
 from .failed_decryption import failed_decryption
-from .limited_calls import ring_closed
-from .ring_clock import Deadline, Moment
-from .ring_keeper import RingCache
+from .ring_cache import RingCache
 from .row import Row
-from .row_attempts import RowAttempt
+from .row_attempt import RowAttempt
 from .single_flight import Flight, SingleFlight, as_they_end
 
-_LOOKUP_INTERVAL = 3.0
+_LOOKUP_COOLDOWN = 3.0
 """Rows that no key at hand opens, forged ones too, cause at most one description in this time (seconds)."""
 
-_ABSENT_MEMORY = 10.0
+_NEGATIVE_CACHE_TTL = 10.0
 """Seconds that a number which is not on the ring is taken for absent without asking again."""
 
 _MAX_ABSENT_NUMBERS = 1000  # a storm of forged ones must not fill the memory
 
 
-_HEAD_START = 0.01
+_CLOCK_SLACK = 0.01
 """A description that was asked for so many seconds before a row came counts as later than the row.
 
 Its writer took longer from reading its own key's number to having the row stored and read.
@@ -31,9 +31,9 @@ Its writer took longer from reading its own key's number to having the row store
 class KeyLookup:
     """All calls of one row together have the time limit of one."""
 
-    def __init__(self, keeper: RingCache) -> None:
-        self._keeper = keeper
-        self._clock = keeper.clock
+    def __init__(self, cache: RingCache) -> None:
+        self._cache = cache
+        self._clock = cache.clock
         self._lock = threading.Lock()
         self._lookups: SingleFlight[bool] = SingleFlight()
         self._lookup: Flight[bool] | None = None
@@ -46,31 +46,31 @@ class KeyLookup:
         self._lookup = None
 
     def open(self, row: Row) -> bytes:
-        """Opens a row that ``Row.at_hand`` did not.
+        """Opens a row that ``Row.with_cached_keys`` did not.
 
         With its number's own key by the last description; then, by a new one, with that or with any key of the ring
         that is not at hand. Takes the time limit of a call at most, and an interval of waiting for a turn.
 
         Raises what ``failed_decryption`` says; ``RING_CLOSED`` where the ring is closed meanwhile.
         """
-        keeper, asked_at = self._keeper, self._clock.now()
-        deadline = Deadline(self._clock, keeper.call_time_limit)
-        attempts = RowAttempt(row, keeper, deadline)
+        cache, asked_at = self._cache, self._clock.now()
+        deadline = Deadline(self._clock, cache.call_time_limit)
+        attempts = RowAttempt(row, cache, deadline)
         plaintext = self._by_this_description(row, attempts, deadline)
         if plaintext is None and self._may_come(row, attempts):
             plaintext = self._by_next_description(attempts, asked_at, deadline)
         if plaintext is None:
-            plaintext = attempts.with_keys_at_hand()
+            plaintext = attempts.with_cached_keys()
         if plaintext is None:
-            plaintext = row.under_number_of_any(keeper.keys)
+            plaintext = row.under_number_of_any(cache.keys)
         if plaintext is not None:
             return plaintext
-        if keeper.closed.is_set():
+        if cache.closed.is_set():
             raise ring_closed()
-        stale = _too_slow(keeper.call_time_limit) if deadline.is_over else keeper.stale_because
+        stale = _too_slow(cache.call_time_limit) if deadline.is_over else cache.stale_because
         if stale is None:
             self._remember_absence(row.number)
-        raise failed_decryption(row.number, keeper.labels, attempts.unread(stale), stale)
+        raise failed_decryption(row.number, cache.labels, attempts.unread(stale), stale)
 
     def _by_this_description(self, row: Row, attempts: RowAttempt, deadline: Deadline) -> bytes | None:
         plaintext = attempts.with_own_key()
@@ -86,25 +86,25 @@ class KeyLookup:
         Waiting for its turn to ask AWS takes none of the row's time. Where AWS does not answer, nobody waits: it would
         only make everybody slow.
         """
-        keeper = self._keeper
-        while not (self._is_answered(asked_at) or keeper.stale_because or keeper.closed.is_set() or deadline.is_over):
+        cache = self._cache
+        while not (self._is_answered(asked_at) or cache.stale_because or cache.closed.is_set() or deadline.is_over):
             lookup = self._lookup_if_free()
             if lookup is not None:
                 self._wait_for(lookup, deadline)
             else:
                 pause = self._pause()
-                self._clock.wait(keeper.closed, pause)
+                self._clock.wait(cache.closed, pause)
                 deadline.put_off(pause)
         return self._with_ring(attempts, deadline)
 
     def _with_ring(self, attempts: RowAttempt, deadline: Deadline) -> bytes | None:
         """By the last description, and by one that came meanwhile, for which nobody waited."""
         while True:
-            labels = self._keeper.labels
+            labels = self._cache.labels
             plaintext = attempts.with_own_key()
             if plaintext is None:
                 plaintext = attempts.with_every_key()
-            if plaintext is not None or deadline.is_over or self._keeper.labels is labels:
+            if plaintext is not None or deadline.is_over or self._cache.labels is labels:
                 return plaintext
 
     def _may_come(self, row: Row, attempts: RowAttempt) -> bool:
@@ -113,21 +113,21 @@ class KeyLookup:
 
     def _is_answered(self, asked_at: Moment) -> bool:
         """Whether the last description was asked for after the row came."""
-        described_at = self._keeper.described_at
-        return described_at is not None and described_at.monotonic >= asked_at.monotonic - _HEAD_START
+        described_at = self._cache.described_at
+        return described_at is not None and described_at.monotonic >= asked_at.monotonic - _CLOCK_SLACK
 
     def _is_outdated(self) -> bool:
         """Whether the last description is older than the interval in which a row may ask for another one."""
-        described_at = self._keeper.described_at
-        return described_at is None or self._clock.since(described_at) >= _LOOKUP_INTERVAL
+        described_at = self._cache.described_at
+        return described_at is None or self._clock.since(described_at) >= _LOOKUP_COOLDOWN
 
     def _is_unknown(self, number: int | None) -> bool:
         """Whether the row names a number that is not on the ring, and that was not looked for just now."""
-        labels = self._keeper.labels
+        labels = self._cache.labels
         if not number or (labels is not None and number in labels.version_of):
             return False
         absent_since = self._absent.get(number)
-        return absent_since is None or self._clock.since(absent_since) >= _ABSENT_MEMORY
+        return absent_since is None or self._clock.since(absent_since) >= _NEGATIVE_CACHE_TTL
 
     def _is_next(self, number: int | None) -> bool:
         """Whether the row names the number that the next rotation gives.
@@ -135,11 +135,11 @@ class KeyLookup:
         That it is absent is not believed for longer than one description: a forged row with this number must not make
         the first rows of the new key 'never issued'.
         """
-        labels = self._keeper.labels
+        labels = self._cache.labels
         return number == (0 if labels is None else labels.highest_number) + 1
 
     def _remember_absence(self, number: int | None) -> None:
-        if number and self._keeper.labels is not None and self._is_unknown(number):
+        if number and self._cache.labels is not None and self._is_unknown(number):
             if len(self._absent) >= _MAX_ABSENT_NUMBERS:
                 self._absent = {}
             self._absent[number] = self._clock.now()
@@ -149,7 +149,7 @@ class KeyLookup:
 
         Not where it did not answer the last time: then nobody waits, or one row after the other would.
         """
-        is_silent = self._keeper.stale_because is not None
+        is_silent = self._cache.stale_because is not None
         lookup = self._lookup_if_free()
         if lookup is not None and not is_silent:
             self._wait_for(lookup, deadline)
@@ -171,12 +171,12 @@ class KeyLookup:
     def _pause(self) -> float:
         """Seconds until the next lookup is free."""
         looked_up_at = self._looked_up_at
-        return 0.0 if looked_up_at is None else max(0.0, _LOOKUP_INTERVAL - self._clock.since(looked_up_at))
+        return 0.0 if looked_up_at is None else max(0.0, _LOOKUP_COOLDOWN - self._clock.since(looked_up_at))
 
     def _ask(self) -> bool:
-        """A refresh for the sake of rows. What it found is with the keeper, why it failed too."""
+        """A refresh for the sake of rows. What it found is with the cache, why it failed too."""
         with suppress(KeyRotationError):
-            self._keeper.refresh()
+            self._cache.refresh()
             return True
         # One that hung has used up its interval, and the next would begin at once.
         self._looked_up_at = self._clock.now()

@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from .application_log import log_event
+from .call_timeout import ring_closed
+from .clock import Moment, RingClock
 from .errors import KeyRotationError
+from .key_cache import KeyCache
 from .key_material import KeyMaterial
-from .keys_at_hand import KeyCache
-from .limited_calls import ring_closed
-from .ring_clock import Moment, RingClock
 from .ring_labels import RingLabels
 from .secret_source import SecretSource, lost_current_key, no_current_key
 from .single_flight import Flight, SingleFlight
@@ -120,7 +120,7 @@ class RingCache:
         self.closed.set()
         self._wake.set()
         self._source.close()
-        self.keys.let_go()
+        self.keys.clear()
         self.current = None
         self._environment_key = None
 
@@ -227,15 +227,15 @@ def _spread() -> float:
     return random.uniform(0.9, 1.0)  # noqa: S311  # no secret
 
 
-def _keep(keeper_of: "weakref.ref[RingCache]", wake: threading.Event) -> None:
+def _keep(cache_of: "weakref.ref[RingCache]", wake: threading.Event) -> None:
     """The thread. Between two refreshes it holds the ring weakly: one that is let go without close() ends it too."""
-    keeper = keeper_of()
-    pause = 0.0 if keeper is None else keeper.initial_pause()
-    while keeper is not None and not keeper.closed.is_set():
-        keeper = None
+    cache = cache_of()
+    pause = 0.0 if cache is None else cache.initial_pause()
+    while cache is not None and not cache.closed.is_set():
+        cache = None
         wake.wait(pause)
-        keeper = keeper_of()
-        if keeper is not None and not keeper.closed.is_set():
-            pause = keeper.refresh_quietly()
+        cache = cache_of()
+        if cache is not None and not cache.closed.is_set():
+            pause = cache.refresh_quietly()
             # After the refresh: whoever asked for one while it began has it, and must not cause another.
             wake.clear()

@@ -3,17 +3,17 @@
 import threading
 
 from .application_log import log_event
+from .clock import Moment, RingClock
 from .errors import KeyRotationError
 from .forks import renew_in_child
 from .key_material import KeyMaterial
-from .ring_clock import Moment, RingClock
 from .secret_source import SecretSource
 
 _CALL_TIME_LIMIT = 5.0  # seconds
 _ASK_AGAIN_AFTER = 60.0  # seconds, while the fallback is in use
 
 
-class KeyInHand:
+class ProcessKey:
     """Gives AWS's current key, read once; the environment's key while AWS gives none."""
 
     def __init__(
@@ -27,7 +27,7 @@ class KeyInHand:
         self._warn_of_key = environment == "production" and environment_key is not None
         self._key: KeyMaterial | None = environment_key if secret_id is None else None
         self._fell_back_at: Moment | None = None
-        renew_in_child(self, KeyInHand._after_fork)
+        renew_in_child(self, ProcessKey._after_fork)
 
     def key(self) -> KeyMaterial:
         if self._key is not None:

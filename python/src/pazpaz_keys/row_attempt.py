@@ -1,9 +1,9 @@
 """What one row is tried with, beyond the keys that were at hand when it was handed in."""
 
+from .clock import Deadline
 from .errors import KeyRotationError
 from .key_material import KeyMaterial
-from .ring_clock import Deadline
-from .ring_keeper import RingCache
+from .ring_cache import RingCache
 from .row import Row
 from .single_flight import as_they_end
 
@@ -14,10 +14,10 @@ READ_TOGETHER = 6
 class RowAttempt:
     """Each of these waits for AWS for as long as the row has time, and gives the plaintext or None."""
 
-    def __init__(self, row: Row, keeper: RingCache, deadline: Deadline) -> None:
-        """``row``: one that ``Row.at_hand`` did not open."""
+    def __init__(self, row: Row, cache: RingCache, deadline: Deadline) -> None:
+        """``row``: one that ``Row.with_cached_keys`` did not open."""
         self._row = row
-        self._keeper = keeper
+        self._cache = cache
         self._deadline = deadline
         self._own_key = row.own_key
         self._tried = list(row.tried)
@@ -38,7 +38,7 @@ class RowAttempt:
         version_id = self._own_version()
         if version_id is None:
             return None
-        for key in as_they_end([self._keeper.start_key(version_id)], self._deadline):
+        for key in as_they_end([self._cache.start_key(version_id)], self._deadline):
             if isinstance(key, KeyMaterial) and key is not self._own_key:
                 self._own_key = key
                 return self._open(key)
@@ -59,10 +59,10 @@ class RowAttempt:
                 break
         return None
 
-    def with_keys_at_hand(self) -> bytes | None:
+    def with_cached_keys(self) -> bytes | None:
         """Tries what has come to hand meanwhile, for other rows too."""
         for version_id in self._versions_that_may_open():
-            key = self._keeper.keys.of_version(version_id)
+            key = self._cache.keys.of_version(version_id)
             plaintext = None if key is None else self._if_not_tried(key)
             if plaintext is not None:
                 return plaintext
@@ -73,16 +73,16 @@ class RowAttempt:
 
         ``stale``: why there is no fresh description, or why the search ended early.
         """
-        keeper = self._keeper
-        not_at_hand = [
-            version_id for version_id in self._versions_that_may_open() if keeper.keys.of_version(version_id) is None
+        cache = self._cache
+        not_cached = [
+            version_id for version_id in self._versions_that_may_open() if cache.keys.of_version(version_id) is None
         ]
         return {
-            version_id: keeper.failure_of(version_id) or stale or _not_fetched(version_id) for version_id in not_at_hand
+            version_id: cache.failure_of(version_id) or stale or _not_fetched(version_id) for version_id in not_cached
         }
 
     def _with_first_of(self, version_ids: list[str]) -> bytes | None:
-        for key in as_they_end([self._keeper.start_key(version_id) for version_id in version_ids], self._deadline):
+        for key in as_they_end([self._cache.start_key(version_id) for version_id in version_ids], self._deadline):
             plaintext = self._if_not_tried(key) if isinstance(key, KeyMaterial) else None
             if plaintext is not None:
                 return plaintext
@@ -95,26 +95,26 @@ class RowAttempt:
         self._tried.append(key)
         plaintext = self._row.in_any_way(key)
         if plaintext is not None:
-            self._keeper.keys.put_first(key)
+            self._cache.keys.put_first(key)
         return plaintext
 
     def _own_version(self) -> str | None:
-        labels, number = self._keeper.labels, self._row.number
+        labels, number = self._cache.labels, self._row.number
         return None if labels is None or not number else labels.version_of.get(number)
 
     def _versions_that_may_open(self) -> list[str]:
-        labels, own_version = self._keeper.labels, self._own_version()
+        labels, own_version = self._cache.labels, self._own_version()
         if labels is None:
             return []
         # Where older data is refused and the number is on the ring, no other key than its own can open the row.
         return labels.versions_in_use() if self._row.legacy or own_version is None else [own_version]
 
     def _is_tried(self, version_id: str) -> bool:
-        key = self._keeper.keys.of_version(version_id)
+        key = self._cache.keys.of_version(version_id)
         return key is not None and any(key is other for other in self._tried)
 
     def _cannot_reach(self, version_id: str) -> bool:
-        failure = self._keeper.failure_of(version_id)
+        failure = self._cache.failure_of(version_id)
         return failure is not None and failure.code == "CANNOT_REACH_AWS"
 
 
