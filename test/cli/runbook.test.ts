@@ -132,7 +132,7 @@ async function follow(heading: string, ring: TestRing, { version = '', environme
 /** The database, and a secret's usual name, are those of the test. */
 const OWN = ['DATABASE_URL', 'AWS_REGION'];
 
-/** Whether a line only sets or takes away variables; the alias is one too, and has a test of its own. */
+/** Whether a line only sets or removes variables. The one that makes the command has a test of its own. */
 function setVariables(line: string, variables: Map<string, string>): boolean {
   const [verb = '', ...words] = line.split(' ');
   if (verb === 'unset') for (const name of words) variables.delete(name);
@@ -141,7 +141,7 @@ function setVariables(line: string, variables: Map<string, string>): boolean {
       if (!OWN.includes(name)) variables.set(name, value);
     }
   }
-  return ['unset', 'export', 'alias'].includes(verb);
+  return ['unset', 'export', 'mkdir'].includes(verb);
 }
 
 async function failedRotation(ring: TestRing): Promise<void> {
@@ -178,10 +178,14 @@ describe(`${PAGE}, followed line by line`, () => {
     await follow('Before you begin', await ready(previous(1), current(2)));
   });
 
-  test('Before you begin: the alias starts the tool from every folder', async () => {
-    const alias = (await linesOf('Before you begin')).find((line) => line.startsWith('alias ')) ?? '';
-    const program = `shopt -s expand_aliases\n${alias}\ncd /\npazpaz-keys --version`;
-    const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', program], { encoding: 'utf8' });
+  test('Before you begin: the first line makes a command that other programs can start in every folder', async () => {
+    const [link = ''] = await linesOf('Before you begin');
+    const program = `${link}\ncd /\ntimeout 60 pazpaz-keys --version`;
+    const PATH = `${join(folder, '.local/bin')}:${process.env['PATH'] ?? ''}`;
+    const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', program], {
+      encoding: 'utf8',
+      env: { HOME: folder, PATH },
+    });
     expect({ stdout, stderr }).toEqual({ stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string, stderr: '' });
   });
 
@@ -196,7 +200,7 @@ describe(`${PAGE}, followed line by line`, () => {
   test('A key is compromised', async () => {
     const ring = await ready(current(1));
     await fillTable([row(1), row(1, 0), row(1, 'legacy')]);
-    // A process that had the key in hand wrote until it was restarted.
+    // A process that was given the key wrote until it was restarted.
     const printed = await follow('A key is compromised', ring, { at: { '# 24 hours': () => addRow(row(1, 0)) } });
     expect(ring.labels).toEqual({ 1: '', 2: 'AWSPREVIOUS key-v2', 3: 'AWSCURRENT key-v3' });
     // One pass over all the rows, and one over what came late.
@@ -289,14 +293,14 @@ describe(`${PAGE}, followed line by line`, () => {
   });
 
   test.each([
-    ['by a retirement', (ring: TestRing) => pazpazKeys(ring, ['retire', '1', '--force', '--confirm', '1'])],
-    ['by a restore', (ring: TestRing) => pazpazKeys(ring, ['restore', '1'])],
-  ])('A retirement broke off, or was forced: what was left over %s', async (which, command) => {
+    ['a retirement', (ring: TestRing) => pazpazKeys(ring, ['retire', '1', '--force', '--confirm', '1'])],
+    ['a restore', (ring: TestRing) => pazpazKeys(ring, ['restore', '1'])],
+  ])('A retirement was interrupted, or forced: what %s left', async (which, command) => {
     const ring = await ready(1, previous(2), current(3));
-    if (which === 'by a restore') await pazpazKeys(ring, ['retire', '1', '--force', '--confirm', '1']);
+    if (which === 'a restore') await pazpazKeys(ring, ['retire', '1', '--force', '--confirm', '1']);
     // The one's label does not go, the other's record does not.
     ring.service.faults.set({
-      operation: which === 'by a restore' ? 'UntagResource' : 'UpdateSecretVersionStage',
+      operation: which === 'a restore' ? 'UntagResource' : 'UpdateSecretVersionStage',
       kind: 'drop',
     });
     expect(await command(ring)).toMatchObject({ exitCode: 3 });
@@ -304,7 +308,7 @@ describe(`${PAGE}, followed line by line`, () => {
     expect(ring.labels).toMatchObject({ 1: 'key-v1' });
     await fillTable([row(2), row(3)]);
     await ring.service.advance(25 * HOUR);
-    await follow('A retirement broke off, or was forced', ring);
+    await follow('A retirement was interrupted, or forced', ring);
     expect(ring.labels).toMatchObject({ 1: '' });
     await expectAllReadable(ring, 2);
   });
@@ -335,7 +339,7 @@ test('every command of the page is one that a test above has run', async () => {
     'A database was restored from a backup',
     'The ring is full',
     'Move to another KMS key',
-    'A retirement broke off, or was forced',
+    'A retirement was interrupted, or forced',
     'A version has lost its labels',
   ]);
 });

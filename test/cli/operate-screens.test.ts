@@ -17,7 +17,7 @@ let folder: string;
 beforeAll(async () => {
   giveCredentials();
   postgres = await startPostgres();
-  folder = await mkdtemp(join(tmpdir(), 'readme-'));
+  folder = await mkdtemp(join(tmpdir(), 'operate-'));
 });
 afterAll(async () => {
   await postgres.stop();
@@ -55,10 +55,10 @@ async function fillPatients(ring: TestRing): Promise<void> {
   await writeFile(join(folder, 'columns.json'), JSON.stringify(columns));
 }
 
-/** The block of the README that begins with a command of ours. */
-async function blockOfReadme(): Promise<string> {
-  const readme = await readFile('README.md', 'utf8');
-  return /^```text\n(\$ npx pazpaz-keys [^]*?)^```$/m.exec(readme)?.[1] ?? '';
+/** The block of docs/operate.md that begins with a command of ours. */
+async function blockOfPage(): Promise<string> {
+  const page = await readFile('docs/operate.md', 'utf8');
+  return /^```text\n(\$ pazpaz-keys [^]*?)^```$/m.exec(page)?.[1] ?? '';
 }
 
 /** A screen without what differs from run to run: dates, VersionIds and seconds. */
@@ -69,16 +69,16 @@ function steady(screen: string): string {
     .replace(/\d+ s (ahead of|behind) /, 'n s off ');
 }
 
-test('the README shows what status, reencrypt and doctor print, one after the other', async () => {
+test('docs/operate.md shows what status, reencrypt and doctor print, one after the other', async () => {
   const ring = await rotatedRing();
   await fillPatients(ring);
   const environment = {
     DATABASE_URL: postgres.url,
     ENCRYPTION_MASTER_KEY: randomBytes(32).toString('base64'),
   };
-  const block = await blockOfReadme();
+  const block = await blockOfPage();
   const screens: string[] = [];
-  for (const [prompt, command = ''] of block.matchAll(/^\$ npx pazpaz-keys (.*)$/gm)) {
+  for (const [prompt, command = ''] of block.matchAll(/^\$ pazpaz-keys (.*)$/gm)) {
     const args = command.replace('columns.json', join(folder, 'columns.json')).split(' ');
     const { stdout, stderr } = await pazpazKeys(ring, args, { environment });
     expect(stderr).toBe('');
