@@ -8,6 +8,8 @@ export interface Settings {
   readonly port: number;
   /** Absent: containers use the service, so an address that they reach is chosen. */
   readonly host?: string;
+  /** Names that clients use for this service, besides the usual ones. */
+  readonly allowHost: readonly string[];
   readonly state?: string;
   readonly region: string;
   readonly accountId: string;
@@ -73,6 +75,11 @@ export function readCommandLine(argv: readonly string[], write?: (text: string) 
     .description('A Secrets Manager for this machine: the real protocol, a rotation driver, a clock that can be moved.')
     .option('-p, --port <port>', 'where to listen; 0 for any free port', integer(0, 65_535), 4566)
     .option('--host <address>', 'on which address; with 0.0.0.0 every machine gets in', '127.0.0.1')
+    .option(
+      '--allow-host <name...>',
+      'a name under which clients reach it, besides localhost, IP addresses and --host',
+      [],
+    )
     .option('--state <file>', 'keep the state, values included, in this file (default: in memory)')
     .option('--region <region>', 'the region in ARNs', 'us-east-1')
     .addOption(new Option('--account-id <id>', 'the account in ARNs').default('123456789012').argParser(accountId))

@@ -35,6 +35,7 @@ async function run(settings: Settings): Promise<void> {
   const bridge = isByHand || envVars !== undefined ? await bridgeAddress() : undefined;
   const host = settings.host ?? hostForContainers(bridge);
   const local: LocalService = await startLocalService({
+    allowedHosts: settings.allowHost,
     ...{ port, host, region, accountId, tries, retryPause, behaviour },
     // A person who runs the steps needs no notices of their own changes.
     notices: settings.notices && !isByHand,

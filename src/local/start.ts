@@ -31,6 +31,8 @@ export interface StartOptions extends Omit<ServiceOptions, 'invoke' | 'saved' | 
   readonly port?: number;
   /** Default `127.0.0.1`. */
   readonly host?: string;
+  /** Names under which clients reach the service, besides IP addresses, localhost, `host` and the machine's name. */
+  readonly allowedHosts?: readonly string[];
   /** Path of the state file; default: the state lives in memory. */
   readonly stateFile?: string;
   /** What to begin with where no state file has anything; default: no secrets. */
@@ -52,7 +54,7 @@ export interface LocalService {
  * @throws {StateFileError} for a damaged or foreign state file, or Node's error if it cannot listen.
  */
 export async function startLocalService(options: StartOptions = {}): Promise<LocalService> {
-  const { port = 0, host = '127.0.0.1', stateFile, initial, lambda, ...serviceOptions } = options;
+  const { port = 0, host = '127.0.0.1', allowedHosts = [], stateFile, initial, lambda, ...serviceOptions } = options;
   const file = stateFile === undefined ? undefined : new StateFile(stateFile);
   const saved = (await file?.load()) ?? initial;
   let url = '';
@@ -70,7 +72,7 @@ export async function startLocalService(options: StartOptions = {}): Promise<Loc
           }),
         }),
   });
-  const server = await serve(service, port, host);
+  const server = await serve(service, { port, host, allowedHosts });
   url = server.url;
   service.start();
   return {

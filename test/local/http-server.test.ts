@@ -108,7 +108,7 @@ describe('the HTTP face, to a request that is wrong', () => {
       socket.write(
         [
           'POST / HTTP/1.1',
-          'Host: x',
+          'Host: localhost',
           'Content-Type: application/x-amz-json-1.1',
           'X-Amz-Target: secretsmanager.ListSecrets',
           'Authorization: AWS4-HMAC-SHA256 Credential=a/b/c/d/aws4_request',

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { AWS_JSON, errorBody, NotAwsJson, readHeaders, readInput } from './aws-json.ts';
 import { control, CONTROL_PREFIX } from './control.ts';
+import { originRefusal } from './request-origin.ts';
 import { messageOf, nameOf } from '../error-message.ts';
 import type { JsonObject } from '../json.ts';
 import { ConnectionDropped } from '../faults.ts';
@@ -25,10 +26,24 @@ const BODY_LIMIT = 1_048_576;
  * Gives the service its HTTP face: AWS JSON 1.1 on `/`, the control path on `/_local/`.
  *
  * @param port 0 for any that is free.
+ * @param allowedHosts names that may be in `Host` besides the usual ones; a web page's request is refused.
  * @throws Node's error, such as `EADDRINUSE`, if it cannot listen.
  */
-export async function serve(service: LocalSecretsManager, port: number, host: string): Promise<HttpServer> {
+export async function serve(
+  service: LocalSecretsManager,
+  {
+    port,
+    host,
+    allowedHosts,
+  }: { readonly port: number; readonly host: string; readonly allowedHosts: readonly string[] },
+): Promise<HttpServer> {
+  const names = [host, ...allowedHosts];
   const server = createServer((request, response) => {
+    const refusal = originRefusal(request.headers, names);
+    if (refusal !== undefined) {
+      refuseOrigin(response, refusal);
+      return;
+    }
     respond(service, request, response).catch(() => {
       request.socket.destroy();
     });
@@ -88,13 +103,14 @@ async function respondControl(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  // The control path asks for no credentials: no web page may reach it.
-  if (request.headers.origin !== undefined) {
-    send(response, 403, 'application/json', '{"error":"not for web pages"}\n');
-    return;
-  }
   const { status, body } = await control(service, request.method, path, await readBody(request, BODY_LIMIT));
   send(response, status, 'application/json', `${JSON.stringify(body)}\n`);
+}
+
+/** One body for both paths: the SDKs read `__type` and `Message`, the control path's callers `error`. */
+function refuseOrigin(response: ServerResponse, reason: string): void {
+  response.setHeader('Connection', 'close');
+  sendJson(response, 403, { __type: 'AccessDeniedException', Message: reason, error: reason });
 }
 
 /** No record tells how the service answers a body beyond all limits; 413 with this type is what its framework has. */
