@@ -62,6 +62,18 @@ describe('the HTTP face, to a request that is wrong', () => {
     expect(await response.json()).toEqual({ __type: 'SerializationException' });
   });
 
+  test.each([
+    ['bytes that are no UTF-8', Buffer.from('{"Name":"a","SecretString":"\xe9"}', 'latin1')],
+    ['half of a surrogate pair', Buffer.from('{"Name":"a","SecretString":"\\ud83d"}')],
+    ['half of a surrogate pair in a tag', Buffer.from('{"Name":"a","Tags":[{"Key":"\\udc00"}]}')],
+  ])('%s are refused: what is read back would be another text', async (_what, body) => {
+    const { url, service } = await startService();
+    const response = await post(url, body, { 'x-amz-target': 'secretsmanager.CreateSecret' });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ __type: 'SerializationException' });
+    expect(service.state.secrets).toEqual({});
+  });
+
   test('a list for a body is named as one', async () => {
     const { url } = await startService();
     expect(await (await post(url, '[]')).json()).toEqual({

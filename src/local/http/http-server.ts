@@ -7,7 +7,7 @@ import { originRefusal } from './request-origin.ts';
 import { messageOf, nameOf } from '../error-message.ts';
 import type { JsonObject } from '../json.ts';
 import { ConnectionDropped } from '../faults.ts';
-import { BodyTooLarge, readBody } from './request-body.ts';
+import { BodyNotText, BodyTooLarge, readBody } from './request-body.ts';
 import { ServiceError } from '../service/service-error.ts';
 import type { LocalSecretsManager } from '../local-secrets-manager.ts';
 
@@ -76,6 +76,8 @@ async function respond(
     if (error instanceof ConnectionDropped) request.socket.destroy();
     else if (error instanceof NotAwsJson) send(response, 404, 'application/xml', '<UnknownOperationException/>\n');
     else if (error instanceof BodyTooLarge) refuseBody(request, response);
+    else if (error instanceof BodyNotText)
+      sendJson(response, 400, { __type: 'SerializationException', error: error.message });
     else if (error instanceof ServiceError) sendJson(response, error.status, errorBody(error));
     else if (!request.complete) request.socket.destroy();
     else

@@ -8,11 +8,19 @@ export class BodyTooLarge extends Error {
   }
 }
 
+/** The request's body is no UTF-8. */
+export class BodyNotText extends Error {
+  constructor() {
+    super('The request body is not UTF-8');
+    this.name = 'BodyNotText';
+  }
+}
+
 /**
  * Reads a body as UTF-8 text. Stops reading as soon as it is known to be too long.
  *
  * @param limit bytes.
- * @throws {BodyTooLarge}, or the stream's error if the client goes away.
+ * @throws {BodyTooLarge}, {BodyNotText}, or the stream's error if the client goes away.
  */
 export async function readBody(request: IncomingMessage, limit: number): Promise<string> {
   if (Number(request.headers['content-length'] ?? 0) > limit) throw new BodyTooLarge();
@@ -29,7 +37,11 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
       chunks.push(chunk);
     });
     request.on('end', () => {
-      resolve(Buffer.concat(chunks).toString('utf8'));
+      try {
+        resolve(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks)));
+      } catch {
+        reject(new BodyNotText());
+      }
     });
     request.on('error', reject);
     request.on('close', () => {

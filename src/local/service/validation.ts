@@ -1,3 +1,4 @@
+/// <reference lib="es2024.string" />
 import type { ServiceError } from './service-error.ts';
 import { validationFailed, wrongType } from './service-error.ts';
 
@@ -37,6 +38,8 @@ export function text(limits: StringLimits = {}): Shape<string> {
     placeholder: '',
     read: (value, path, violations) => {
       if (typeof value !== 'string') throw wrongType(cannotBecome(value, 'String'));
+      // Half of a surrogate pair has no bytes in UTF-8: what is read back would be another text.
+      if (!value.isWellFormed()) throw wrongType('');
       const found = (constraint: string): void => {
         violations.push(violation(sensitive ? undefined : value, path, constraint));
       };

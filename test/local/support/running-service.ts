@@ -35,7 +35,11 @@ export function clientOf(url: string, maxAttempts = 1): SecretsManagerClient {
 }
 
 /** A raw request as AWS JSON 1.1, for what no SDK would send. */
-export function post(url: string, body: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+export function post(
+  url: string,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
   return fetch(url, {
     method: 'POST',
     body,
