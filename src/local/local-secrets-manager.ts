@@ -6,7 +6,7 @@ import { IN_PROCESS_CALLER, LAMBDA_ACCESS_KEY_ID, type Caller } from './caller.t
 import { changeNotice, NOTICED_OPERATIONS, scheduledEvent } from './lambda/cloudtrail-event.ts';
 import { Clock } from './clock.ts';
 import type { DueMoment } from './service/due-moments.ts';
-import { messageOf } from './error-message.ts';
+import { DurableState } from './durable-state.ts';
 import { Faults, inject, notSeenYet } from './faults.ts';
 import { isJsonObject, stringMember, type JsonObject } from './json.ts';
 import { LambdaError, type Invoke } from './lambda/lambda-invocation.ts';
@@ -66,7 +66,7 @@ export class LocalSecretsManager {
   readonly #notices: EventDelivery;
   readonly #scheduler: Scheduler;
   readonly #closing = new AbortController();
-  #state: ServiceState;
+  readonly #state: DurableState;
   #behaviour: Behaviour;
 
   constructor(options: ServiceOptions = {}) {
@@ -74,15 +74,19 @@ export class LocalSecretsManager {
     this.region = options.region ?? 'us-east-1';
     this.accountId = options.accountId ?? '123456789012';
     this.clock = new Clock(options.realNow, options.saved?.clockOffset);
-    this.#state = options.saved?.state ?? { secrets: {} };
+    this.#state = new DurableState({
+      initial: options.saved?.state ?? { secrets: {} },
+      clockOffset: () => this.clock.offset,
+      save: options.save,
+    });
     this.#behaviour = { ...DEFAULT_BEHAVIOUR, ...options.behaviour };
     this.#invoke = options.invoke ?? noLambda;
     this.#notices = new EventDelivery(this.#invoke, this.#closing.signal);
     this.#driver = new RotationDriver({
-      state: () => this.#state,
+      state: () => this.state,
       now: () => this.clock.now(),
       newId: () => this.#newId(),
-      change: (next) => this.#replace(next(this.#state, this.#context())),
+      change: (next) => this.#replace(next(this.state, this.#context())),
       invoke: this.#invoke,
       history: this.history,
       tries: options.tries ?? DEFAULT_TRIES,
@@ -91,7 +95,7 @@ export class LocalSecretsManager {
     });
     this.#scheduler = new Scheduler({
       clock: this.clock,
-      state: () => this.#state,
+      state: () => this.state,
       carryOut: (due) => this.#carryOut(due),
       idle: () => this.idle(),
     });
@@ -99,14 +103,14 @@ export class LocalSecretsManager {
 
   /** Takes up what an earlier process left unfinished, and begins to watch the time. Call it once calls can come in. */
   start(): void {
-    for (const { arn, rotation } of Object.values(this.#state.secrets)) {
+    for (const { arn, rotation } of Object.values(this.state.secrets)) {
       if (rotation?.underWay !== undefined) this.#driver.start(arn);
     }
     this.#scheduler.arm();
   }
 
   get state(): ServiceState {
-    return this.#state;
+    return this.#state.current;
   }
 
   get behaviour(): Behaviour {
@@ -127,7 +131,7 @@ export class LocalSecretsManager {
   async call(operation: string, input: unknown, caller: Caller = IN_PROCESS_CALLER): Promise<JsonObject> {
     if (!isOperationName(operation)) throw new ServiceError('UnknownOperationException', '');
     const request = isJsonObject(input) ? input : {};
-    const faults = this.faults.matching(faultTarget(this.#state, operation, request));
+    const faults = this.faults.matching(faultTarget(this.state, operation, request));
     let outcome = 'ok';
     try {
       await inject(
@@ -179,7 +183,7 @@ export class LocalSecretsManager {
    * @throws {RangeError} if the secret has none.
    */
   async advanceToNextRotation(secretId: string): Promise<void> {
-    const next = secretNamed(this.#state, secretId)?.rotation?.nextRotationDate;
+    const next = secretNamed(this.state, secretId)?.rotation?.nextRotationDate;
     if (next === undefined) throw new RangeError(`${secretId} has no rotation to come`);
     await this.#move((now) => Math.max(next, now));
   }
@@ -187,7 +191,7 @@ export class LocalSecretsManager {
   /** Sends the Lambda its daily tick, once for each secret that it rotates; rejects if it fails. */
   async tick(): Promise<void> {
     const { region, accountId } = this;
-    for (const { arn, rotation } of Object.values(this.#state.secrets)) {
+    for (const { arn, rotation } of Object.values(this.state.secrets)) {
       if (rotation === undefined) continue;
       const event = scheduledEvent({ id: this.#newId(), now: this.clock.now(), region, accountId });
       const { signal } = this.#closing;
@@ -200,15 +204,16 @@ export class LocalSecretsManager {
     this.#closing.abort();
     await this.#scheduler.stop();
     await this.idle();
-    await this.#save();
+    await this.#state.save();
   }
 
   async #perform(name: OperationName, request: JsonObject, caller: Caller): Promise<JsonObject> {
     let result: ReturnType<typeof perform>;
     try {
-      result = perform(this.#state, name, request, this.#context());
+      result = perform(this.state, name, request, this.#context());
     } catch (error) {
       await this.#reattemptIfRefused(name, request, error);
+      await this.#state.saved();
       throw error;
     }
     const { state, output } = result;
@@ -216,7 +221,9 @@ export class LocalSecretsManager {
     if (name === 'GetSecretValue' && versionId !== undefined && this.faults.isUnseen(versionId)) {
       throw notSeenYet(stringMember(request, 'VersionId'), stringMember(request, 'VersionStage') ?? 'AWSCURRENT');
     }
-    if (state !== this.#state) {
+    if (state === this.state) {
+      await this.#state.saved();
+    } else {
       if (PUTTING_OPERATIONS.has(name) && versionId !== undefined) this.faults.valuePut(versionId);
       await this.#replace(state);
     }
@@ -231,23 +238,23 @@ export class LocalSecretsManager {
   /** "A previous rotation isn't complete. That rotation will be reattempted.": refused, and yet something happens. */
   async #reattemptIfRefused(name: OperationName, request: JsonObject, error: unknown): Promise<void> {
     if (name !== 'RotateSecret' || !(error instanceof ServiceError)) return;
-    const arn = secretNamed(this.#state, secretIdIn(request))?.arn;
+    const arn = secretNamed(this.state, secretIdIn(request))?.arn;
     if (arn === undefined || !error.message.includes('will be reattempted') || this.#driver.isRunning(arn)) return;
     await this.#beginRotation(arn);
   }
 
   async #move(target: (now: number) => number): Promise<void> {
     await this.#scheduler.moveTo(target);
-    await this.#save();
+    await this.#state.save();
   }
 
   async #beginRotation(arn: string): Promise<void> {
-    await this.#replace(beginScheduledRotation(this.#state, arn, this.#context()));
+    await this.#replace(beginScheduledRotation(this.state, arn, this.#context()));
     this.#driver.start(arn);
   }
 
   #notify(operation: OperationName, input: JsonObject, arn: string, caller: Caller): void {
-    const functionArn = this.#state.secrets[arn]?.rotation?.lambdaArn;
+    const functionArn = this.state.secrets[arn]?.rotation?.lambdaArn;
     if (this.#options.notices === false || functionArn === undefined) return;
     const { region, accountId } = this;
     const ids = { requestId: this.#newId(), eventId: this.#newId() };
@@ -258,24 +265,20 @@ export class LocalSecretsManager {
 
   async #carryOut(due: DueMoment): Promise<void> {
     if (due.what === 'deletion') {
-      await this.#replace(withoutSecretOf(this.#state, due.arn));
+      await this.#replace(withoutSecretOf(this.state, due.arn));
       return;
     }
     if (this.#driver.isRunning(due.arn)) return;
     await this.#beginRotation(due.arn);
   }
 
-  async #replace(state: ServiceState): Promise<void> {
-    this.#state = state;
+  async #replace(next: ServiceState): Promise<void> {
+    const saved = this.#state.replace(next);
     this.#scheduler.arm();
-    await this.#save();
-  }
-
-  async #save(): Promise<void> {
     try {
-      await this.#options.save?.({ clockOffset: this.clock.offset, state: this.#state });
-    } catch (error) {
-      throw new ServiceError('InternalServiceError', `The state file cannot be written: ${messageOf(error)}`, 500);
+      await saved;
+    } finally {
+      this.#scheduler.arm();
     }
   }
 

@@ -14,6 +14,9 @@ export interface SchedulerDependencies {
 /** The longest wait that a Node timer takes is 24.8 days; looking once an hour costs nothing. */
 const LONGEST_WAIT = 3_600_000;
 
+/** Real milliseconds until what could not be carried out, because the state could not be saved, is tried again. */
+const RETRY_PAUSE = 1000;
+
 /** What one move carries out at most: a mistyped year must not keep the service busy for days. */
 const MOST_IN_ONE_MOVE = 1000;
 
@@ -32,19 +35,19 @@ export class Scheduler {
   }
 
   /** Looks when something falls due next. To be called whenever the state has changed. */
-  arm(): void {
+  arm(earliest = 0): void {
     clearTimeout(this.#timer);
     if (this.#isMoving || this.#isStopped) return;
     const due = this.#next();
     if (due === undefined) return;
-    const wait = Math.min(Math.max(due.at - this.#deps.clock.now(), 0), LONGEST_WAIT);
+    const wait = Math.min(Math.max(due.at - this.#deps.clock.now(), earliest), LONGEST_WAIT);
     this.#timer = setTimeout(() => {
       void this.#inTurn(() => this.#carryOutUntil(this.#deps.clock.now(), false))
-        .catch(() => {
-          // The state cannot be written: the next call answers so. The service keeps running.
-        })
-        .then(() => {
-          this.arm();
+        .then(() => 0)
+        // The state cannot be written: the next call answers so. The service keeps running.
+        .catch(() => RETRY_PAUSE)
+        .then((pause) => {
+          this.arm(pause);
         });
     }, wait);
     this.#timer.unref();
@@ -92,7 +95,12 @@ export class Scheduler {
       carriedOut++;
       if (moves && due.at > this.#deps.clock.now()) this.#deps.clock.moveTo(due.at);
       this.#done.add(keyOf(due));
-      await this.#deps.carryOut(due);
+      try {
+        await this.#deps.carryOut(due);
+      } catch (error) {
+        this.#done.delete(keyOf(due));
+        throw error;
+      }
       await this.#deps.idle();
     }
   }

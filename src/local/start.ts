@@ -51,12 +51,16 @@ export interface LocalService {
 /**
  * Starts a local Secrets Manager on this machine.
  *
- * @throws {StateFileError} for a damaged or foreign state file, or Node's error if it cannot listen.
+ * @throws {StateFileError} for a state file that is damaged, foreign or in use, or Node's error if it cannot listen.
  */
 export async function startLocalService(options: StartOptions = {}): Promise<LocalService> {
   const { port = 0, host = '127.0.0.1', allowedHosts = [], stateFile, initial, lambda, ...serviceOptions } = options;
-  const file = stateFile === undefined ? undefined : new StateFile(stateFile);
-  const saved = (await file?.load()) ?? initial;
+  const file = stateFile === undefined ? undefined : await StateFile.open(stateFile);
+  const releaseOnFailure = async (error: unknown): Promise<never> => {
+    await file?.close();
+    throw error;
+  };
+  const saved = (await file?.load().catch(releaseOnFailure)) ?? initial;
   let url = '';
   const service: LocalSecretsManager = new LocalSecretsManager({
     ...serviceOptions,
@@ -72,21 +76,20 @@ export async function startLocalService(options: StartOptions = {}): Promise<Loc
           }),
         }),
   });
-  const server = await serve(service, { port, host, allowedHosts });
+  const server = await serve(service, { port, host, allowedHosts }).catch(releaseOnFailure);
   url = server.url;
   service.start();
-  return {
-    url,
-    port: server.port,
-    service,
-    close: async () => {
-      try {
-        await service.close();
-      } finally {
-        await server.close();
-      }
-    },
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    try {
+      await service.close();
+    } finally {
+      await server.close();
+      await file?.close();
+    }
   };
+  // A second close must not write: the file may be another process's by then.
+  return { url, port: server.port, service, close: () => (closed ??= close()) };
 }
 
 function invokeOf(

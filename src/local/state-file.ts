@@ -1,31 +1,58 @@
-import { readFile } from 'node:fs/promises';
-import writeFileAtomic from 'write-file-atomic';
+import { open, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { codeOf, messageOf } from './error-message.ts';
+import { FileLocked, lockFile } from './file-lock.ts';
 import { parseStateFile, stateFileText, type SavedState } from './saved-state.ts';
 
-// write-file-atomic hashes `__filename` into the names of its temporary files. Bundled into an ES module it finds none,
-// and fails at the first write; any text does.
-if (!('__filename' in globalThis)) Object.assign(globalThis, { __filename: 'local-secrets-manager' });
-
-/** The state file cannot be read, or holds something else. The message names the file and the next step. */
+/** The state file cannot be used. The message names the file, the reason and the next step. */
 export class StateFileError extends Error {
-  constructor(path: string, problem: string, options?: ErrorOptions) {
-    super(`The state file ${path} cannot be used: ${problem}. Name another file, or move this one away.`, options);
+  constructor(path: string, problem: string, nextStep: string, options?: ErrorOptions) {
+    super(`The state file ${path} cannot be used: ${problem}. ${nextStep}`, options);
     this.name = 'StateFileError';
   }
 }
 
+const ANOTHER_FILE = 'Name another file, or move this one away.';
+
 /**
  * Keeps the state in one file that a crash cannot tear: each write goes to a new file beside it, is flushed, and takes
- * its place. It holds the values of the secrets in the clear and is readable by its owner alone.
+ * its place. It holds the values of the secrets in the clear and is readable by its owner alone. One process has it at a
+ * time.
  */
 export class StateFile {
   readonly #path: string;
+  readonly #release: () => Promise<void>;
   #writing: Promise<void> = Promise.resolve();
   #next: { saved: SavedState; written: Promise<void> } | undefined;
 
-  constructor(path: string) {
+  private constructor(path: string, release: () => Promise<void>) {
     this.#path = path;
+    this.#release = release;
+  }
+
+  /**
+   * Locks the file, removes what a killed process left of its last write, and makes sure that the folder can be written.
+   *
+   * @throws {StateFileError}
+   */
+  static async open(path: string): Promise<StateFile> {
+    try {
+      const real = await realPathOf(path);
+      const file = new StateFile(real, await lockFile(real));
+      try {
+        await file.#checkFolder();
+      } catch (error) {
+        await file.close();
+        throw error;
+      }
+      return file;
+    } catch (error) {
+      const nextStep =
+        error instanceof FileLocked
+          ? 'Stop that process, or name another file.'
+          : 'Name a file in a folder that exists and can be written.';
+      throw new StateFileError(path, messageOf(error), nextStep, { cause: error });
+    }
   }
 
   /**
@@ -35,22 +62,21 @@ export class StateFile {
   async load(): Promise<SavedState | undefined> {
     let text: string;
     try {
-      text = await readFile(this.#path, 'utf8');
+      text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(this.#path));
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return undefined;
-      throw new StateFileError(this.#path, messageOf(error), { cause: error });
+      throw new StateFileError(this.#path, messageOf(error), ANOTHER_FILE, { cause: error });
     }
     try {
       return parseStateFile(text);
     } catch (error) {
       // No cause: it may hold a line of the file.
-      throw new StateFileError(this.#path, error instanceof RangeError ? error.message : 'it cannot be parsed');
+      const problem = error instanceof RangeError ? error.message : 'it cannot be parsed';
+      throw new StateFileError(this.#path, problem, ANOTHER_FILE);
     }
   }
 
-  /**
-   * Resolves when this state, or a later one, is on the disk. States that arrive during a write are written together.
-   */
+  /** Resolves when this state, or a later one, is on the disk. States that arrive during a write are written together. */
   save(saved: SavedState): Promise<void> {
     if (this.#next !== undefined) {
       this.#next.saved = saved;
@@ -58,15 +84,71 @@ export class StateFile {
     }
     const written = this.#writing
       .catch(() => {
-        // The failure went to those who waited for that write; this one stands for itself.
+        // The failure went to the callers who waited for that write. This write succeeds or fails on its own.
       })
       .then(() => {
         const latest = this.#next?.saved ?? saved;
         this.#next = undefined;
-        return writeFileAtomic(this.#path, stateFileText(latest), { mode: 0o600 });
+        return this.#write(stateFileText(latest));
       });
     this.#next = { saved, written };
     this.#writing = written;
     return written;
+  }
+
+  /** Waits for the last write and releases the lock. */
+  async close(): Promise<void> {
+    await this.#writing.catch(() => undefined);
+    await this.#release();
+  }
+
+  async #write(text: string): Promise<void> {
+    try {
+      await writeFlushed(this.#temporary, text);
+      await rename(this.#temporary, this.#path);
+      await flushFolder(dirname(this.#path));
+    } catch (error) {
+      await rm(this.#temporary, { force: true });
+      throw error;
+    }
+  }
+
+  async #checkFolder(): Promise<void> {
+    await writeFlushed(this.#temporary, '');
+    await rm(this.#temporary);
+  }
+
+  /** One name for all writes: what a killed process leaves is found, and nothing else can match. */
+  get #temporary(): string {
+    return `${this.#path}.unfinished`;
+  }
+}
+
+/** Replaces what is there: a file of that name could be readable by others. */
+async function writeFlushed(path: string, text: string): Promise<void> {
+  await rm(path, { force: true });
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** A rename is on the disk when its folder is. Some systems cannot flush a folder. */
+async function flushFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r').catch(() => undefined);
+  await folder?.sync().catch(() => undefined);
+  await folder?.close();
+}
+
+/** Follows links, so that two names of one file are known as one. */
+async function realPathOf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    return join(await realpath(dirname(path)), basename(path));
   }
 }

@@ -70,6 +70,23 @@ describe('the built command', () => {
     expect((await stat(stateFile)).mode & 0o777).toBe(0o600);
   });
 
+  test('keeps its state from a second process, and leaves no lock behind when it is killed', async () => {
+    const stateFile = join(folder, 'locked.json');
+    const first = local('--port', '0', '--state', stateFile);
+    const url = /http:\/\/127\.0\.0\.1:\d+/.exec(await first.firstLine)?.[0] ?? '';
+    const client = clientOf(url);
+    await client.send(new CreateSecretCommand({ Name: 'key', SecretString: 'first' }));
+    expect(await local('--port', '0', '--state', stateFile).ended).toMatchObject({
+      code: 1,
+      errors: expect.stringMatching(/^The state file [^\n]*another process uses it[^\n]*\n$/) as unknown,
+    });
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const second = local('--port', '0', '--state', stateFile);
+    expect(await second.firstLine).toContain('127.0.0.1');
+    client.destroy();
+  });
+
   test('in mid-rotation writes what sam local needs, says what to run, and ends cleanly while it waits', async () => {
     const events = join(folder, 'events');
     const { child, ended } = local('--mid-rotation', events, '--host', '127.0.0.1', '--port', '0');

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -47,16 +47,40 @@ describe('a service with a state file', () => {
     expect(await readFile(stateFile, 'utf8')).toBe('{"format":');
   });
 
-  test('that cannot be written answers so, and lives', async () => {
-    const { url, close } = await startLocalService({ stateFile: join(folder, 'gone', 's.json') });
-    const client = clientOf(url);
-    await expect(client.send(new CreateSecretCommand({ Name: 'key', SecretString: 'first' }))).rejects.toMatchObject({
+  test('in a folder that does not exist does not start', async () => {
+    await expect(startLocalService({ stateFile: join(folder, 'gone', 's.json') })).rejects.toThrow('ENOENT');
+  });
+
+  test('that is in use does not start, and the other one goes on', async () => {
+    const stateFile = join(folder, 's.json');
+    const { client } = await startService({ stateFile });
+    await expect(startLocalService({ stateFile })).rejects.toThrow('another process uses it');
+    await client.send(new CreateSecretCommand({ Name: 'key', SecretString: 'first' }));
+  });
+
+  test('that did not start can be started again', async () => {
+    const stateFile = join(folder, 's.json');
+    const { port } = await startService();
+    await expect(startLocalService({ stateFile, port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await startService({ stateFile });
+  });
+
+  test('that cannot be written answers so, takes the change back, and works again when it can', async () => {
+    const inner = join(folder, 'inner');
+    await mkdir(inner);
+    const { url, client } = await startService({ stateFile: join(inner, 's.json') });
+    const create = new CreateSecretCommand({ Name: 'key', SecretString: 'first', ClientRequestToken: 'a'.repeat(32) });
+    await rename(inner, join(folder, 'away'));
+    const retrying = clientOf(url, 2);
+    await expect(retrying.send(create)).rejects.toMatchObject({
       name: 'InternalServiceError',
       message: expect.stringContaining('state file') as unknown,
     });
-    await expect(client.send(new DescribeSecretCommand({ SecretId: 'key' }))).resolves.toBeDefined();
-    client.destroy();
-    await expect(close()).rejects.toThrow('The state file cannot be written');
+    retrying.destroy();
+    await expect(client.send(new DescribeSecretCommand({ SecretId: 'key' }))).rejects.toThrow("can't find");
+    await rename(join(folder, 'away'), inner);
+    await client.send(create);
+    expect(await readFile(join(inner, 's.json'), 'utf8')).toContain('"name":"key"');
   });
 });
 

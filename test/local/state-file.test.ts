@@ -1,6 +1,6 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { StateFile, StateFileError } from '../../src/local/state-file.ts';
 import type { ServiceState } from '../../src/local/service/state.ts';
 
@@ -46,40 +46,104 @@ const STATE: ServiceState = {
   },
 };
 
+const opened: StateFile[] = [];
+afterEach(async () => {
+  for (const file of opened.splice(0)) await file.close();
+});
+
+async function open(path: string): Promise<StateFile> {
+  const file = await StateFile.open(path);
+  opened.push(file);
+  return file;
+}
+
+async function reopened(path: string): Promise<StateFile> {
+  await opened.pop()?.close();
+  return open(path);
+}
+
 describe('the state file', () => {
   test('gives back what was saved', async () => {
     const path = join(folder, 's.json');
-    await new StateFile(path).save({ clockOffset: 7, state: STATE });
-    expect(await new StateFile(path).load()).toEqual({ clockOffset: 7, state: STATE });
+    await (await open(path)).save({ clockOffset: 7, state: STATE });
+    expect(await (await reopened(path)).load()).toEqual({ clockOffset: 7, state: STATE });
   });
 
   test('is nothing before the first save', async () => {
-    expect(await new StateFile(join(folder, 's.json')).load()).toBeUndefined();
+    expect(await (await open(join(folder, 's.json'))).load()).toBeUndefined();
   });
 
   test('is for its owner alone, and leaves no second file', async () => {
     const path = join(folder, 's.json');
     await writeFile(path, '', { mode: 0o644 });
-    await new StateFile(path).save({ clockOffset: 0, state: STATE });
+    const file = await open(path);
+    await file.save({ clockOffset: 0, state: STATE });
     expect((await stat(path)).mode & 0o777).toBe(0o600);
+    await file.close();
+    opened.pop();
     expect(await readdir(folder)).toEqual(['s.json']);
   });
 
   test('holds the last of many states that were saved at once', async () => {
-    const path = join(folder, 's.json');
-    const file = new StateFile(path);
+    const file = await open(join(folder, 's.json'));
     await Promise.all([1, 2, 3, 4].map((clockOffset) => file.save({ clockOffset, state: STATE })));
     expect(await file.load()).toMatchObject({ clockOffset: 4 });
   });
 
-  test('says so when it cannot be written, and goes on when it can', async () => {
-    const inner = join(folder, 'not-there');
-    const file = new StateFile(join(inner, 's.json'));
+  test('reports a write that fails, and works again when it can be written', async () => {
+    const inner = join(folder, 'inner');
+    await mkdir(inner);
+    const file = await open(join(inner, 's.json'));
+    await rename(inner, join(folder, 'away'));
     await expect(file.save({ clockOffset: 0, state: STATE })).rejects.toThrow('ENOENT');
-    await rm(inner, { recursive: true, force: true });
-    await expect(file.save({ clockOffset: 0, state: STATE })).rejects.toThrow('ENOENT');
+    await rename(join(folder, 'away'), inner);
+    await file.save({ clockOffset: 1, state: STATE });
+    expect(await file.load()).toMatchObject({ clockOffset: 1 });
   });
 
+  test('removes what a killed process left of its last write, and nothing else', async () => {
+    const path = join(folder, 's.json');
+    await writeFile(`${path}.unfinished`, 'VALUE-CANARY', { mode: 0o644 });
+    await writeFile(`${path}.20260101`, 'a backup');
+    await open(path);
+    expect((await readdir(folder)).sort()).toEqual(['s.json.20260101', 's.json.lock']);
+  });
+
+  test('in a folder that does not exist, or in a file, is refused at once', async () => {
+    await expect(StateFile.open(join(folder, 'not-there', 's.json'))).rejects.toThrow(StateFileError);
+    await writeFile(join(folder, 'file'), '');
+    await expect(StateFile.open(join(folder, 'file', 's.json'))).rejects.toThrow('Name a file in a folder that exists');
+    await expect((await open(folder)).load()).rejects.toThrow('EISDIR');
+  });
+});
+
+describe('the lock of the state file', () => {
+  test('keeps every other process out until it is released', async () => {
+    const path = join(folder, 's.json');
+    await open(path);
+    await expect(StateFile.open(path)).rejects.toThrow('another process uses it. Stop that process');
+    await reopened(path);
+  });
+
+  test('knows a file under another name', async () => {
+    const path = join(folder, 's.json');
+    await writeFile(path, '');
+    await symlink(path, join(folder, 'link.json'));
+    await open(path);
+    await expect(StateFile.open(join(folder, 'link.json'))).rejects.toThrow('another process uses it');
+    await expect(StateFile.open(relative(process.cwd(), path))).rejects.toThrow('another process uses it');
+  });
+
+  test('works for a path that is too long for a socket', async () => {
+    const deep = join(folder, 'x'.repeat(120));
+    await mkdir(deep);
+    const path = join(deep, 's.json');
+    await open(path);
+    await expect(StateFile.open(path)).rejects.toThrow('another process uses it');
+  });
+});
+
+describe('a state file that is damaged', () => {
   test.each([
     ['cut off', (text: string) => text.slice(0, -20), 'not JSON'],
     ['foreign', () => '{"version":1}', 'no state file'],
@@ -88,9 +152,10 @@ describe('the state file', () => {
     ['with a wrong value', (text: string) => text.replace('"kind":"binary"', '"kind":"VALUE-CANARY"'), 'kind'],
   ])('%s is refused with a clear error that holds no value', async (_what, damage, expected) => {
     const path = join(folder, 's.json');
-    await new StateFile(path).save({ clockOffset: 0, state: STATE });
+    const file = await open(path);
+    await file.save({ clockOffset: 0, state: STATE });
     await writeFile(path, damage(await readFile(path, 'utf8')));
-    const error = await new StateFile(path).load().catch((thrown: unknown) => thrown);
+    const error = await file.load().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(StateFileError);
     const { message } = error as StateFileError;
     expect(message).toContain(path);

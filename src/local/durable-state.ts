@@ -1,0 +1,69 @@
+import type { SavedState } from './saved-state.ts';
+import { ServiceError } from './service/service-error.ts';
+import type { ServiceState } from './service/state.ts';
+import { messageOf } from './error-message.ts';
+
+export interface DurableStateOptions {
+  readonly initial: ServiceState;
+  readonly clockOffset: () => number;
+  /** Writes a state; absent: memory is all there is. */
+  readonly save: ((saved: SavedState) => Promise<void>) | undefined;
+}
+
+/**
+ * The state of the service. A change is made in memory, saved, and then acknowledged. If the save fails, the change is
+ * taken back, together with what was built on it, unless a later save succeeds with it: memory and disk then hold the
+ * same state again, and no answer ever came from a state that a crash could undo.
+ */
+export class DurableState {
+  readonly #options: DurableStateOptions;
+  #current: ServiceState;
+  #saved: ServiceState;
+  #lastSave: Promise<void> = Promise.resolve();
+  #saves = 0;
+  #newestSaved = 0;
+
+  constructor(options: DurableStateOptions) {
+    this.#options = options;
+    this.#current = options.initial;
+    this.#saved = options.initial;
+  }
+
+  get current(): ServiceState {
+    return this.#current;
+  }
+
+  /** Resolves when this state, or one that was built on it, is saved. Throws `InternalServiceError` if that fails. */
+  replace(next: ServiceState): Promise<void> {
+    this.#current = next;
+    return this.save();
+  }
+
+  /** Saves the state and the clock as they are now. */
+  save(): Promise<void> {
+    this.#saves += 1;
+    this.#lastSave = this.#write(this.#saves, this.#current);
+    // The caller hears of a failure; without one, `saved` does.
+    this.#lastSave.catch(() => undefined);
+    return this.#lastSave;
+  }
+
+  /** Resolves when what can be read now is saved. To be awaited before anything is answered. */
+  saved(): Promise<void> {
+    return this.#current === this.#saved ? Promise.resolve() : this.#lastSave;
+  }
+
+  async #write(number: number, state: ServiceState): Promise<void> {
+    const { save, clockOffset } = this.#options;
+    try {
+      await save?.({ clockOffset: clockOffset(), state });
+    } catch (error) {
+      // A later save includes this change: it decides.
+      if (number === this.#saves) this.#current = this.#saved;
+      throw new ServiceError('InternalServiceError', `The state file cannot be written: ${messageOf(error)}`, 500);
+    }
+    if (number < this.#newestSaved) return;
+    this.#newestSaved = number;
+    this.#saved = state;
+  }
+}
