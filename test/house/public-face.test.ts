@@ -1,0 +1,27 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LOG_EVENTS } from '../../src/secret/log-events.ts';
+import { commandLines, jsonLines } from './support/command-face.ts';
+import { exportedNames } from './support/exported-names.ts';
+
+/*
+ * What applications, scripts, alarms and runbooks rely on. `public-face.json` holds it as it was when it was first
+ * written down. A line may be added to it, as soon as the product has more; a line that goes breaks someone's program.
+ */
+
+type Part = 'exports' | 'commands' | 'json' | 'logEvents';
+
+const FACE: Readonly<Record<Part, () => readonly string[] | Promise<readonly string[]>>> = {
+  exports: () => exportedNames('src/index.ts'),
+  commands: commandLines,
+  json: jsonLines,
+  logEvents: () => Object.keys(LOG_EVENTS).sort(),
+};
+
+test.each(Object.entries(FACE))('nothing that others rely on has gone or changed: %s', async (part, today) => {
+  const text = await readFile(join(__dirname, 'public-face.json'), 'utf8');
+  const before = (JSON.parse(text) as Readonly<Record<string, readonly string[]>>)[part] ?? [];
+  expect(before.length).toBeGreaterThan(10);
+  const now = new Set(await today());
+  expect(before.filter((line) => !now.has(line))).toEqual([]);
+});
