@@ -13,6 +13,7 @@ class SecretInMemory:
     def __init__(self, ring: Mapping[str, Any]) -> None:
         self.ring = ring
         self.is_silent = ring.get("aws") == "silent"
+        self.tags: dict[str, str] = {}
         self.calls: list[str] = []
         self.answers = threading.Event()
         """While it is cleared, calls wait."""
@@ -29,6 +30,7 @@ class SecretInMemory:
         return {
             "ARN": f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{SecretId}-AbCdEf",
             "VersionIdsToStages": {version["versionId"]: version["stages"] for version in self.ring["versions"]},
+            "Tags": [{"Key": name, "Value": value} for name, value in self.tags.items()],
         } | ({"PrimaryRegion": primary_region} if primary_region else {})
 
     def get_secret_value(self, *, SecretId: str, VersionId: str = "") -> Mapping[str, Any]:  # noqa: ARG002, N803
@@ -57,6 +59,17 @@ class SecretInMemory:
     def rotate(self, key: bytes) -> None:
         """The state that a rotation ends in."""
         self.add(key, f"key-v{len(self.ring['versions']) + 1}", "AWSCURRENT")
+
+    def version(self, number: int) -> dict[str, Any]:
+        found: dict[str, Any] = self.ring["versions"][number - 1]
+        return found
+
+    def record_retirement(self, number: int) -> None:
+        """Records it as the command does, before it takes the label away."""
+        self.tags[f"pazpaz:retired:key-v{number}"] = f"{self.version(number)['versionId']} 2026-01-01T00:00:00.000Z"
+
+    def unlabel(self, number: int) -> None:
+        self.version(number)["stages"] = [label for label in self.version(number)["stages"] if label[:3] == "AWS"]
 
     def deny(self, version_id: str, denied: bool = True) -> None:
         """Whether reading the value of a version is refused."""

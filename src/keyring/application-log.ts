@@ -32,6 +32,15 @@ export const APPLICATION_EVENTS = {
     level: 'WARNING',
     message: 'A key of the ring cannot be read; rows under it cannot be decrypted now',
   },
+  ring_key_forgotten: {
+    level: 'INFO',
+    message: 'A key was retired, so this process has forgotten it: rows under it cannot be decrypted any more',
+  },
+  ring_key_lost_label: {
+    level: 'WARNING',
+    message:
+      'A key has lost its labels without a record of its retirement. This process still reads with it, but AWS may delete its version: label it again with adopt --version-id',
+  },
   encryption_stopped: {
     level: 'ERROR',
     message: 'AWS Secrets Manager has not confirmed the current key for too long; encrypting fails, decrypting goes on',

@@ -4,6 +4,7 @@ import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { KeyCache } from './key-cache.ts';
 import { TimedCalls, ringClosed } from './call-timeout.ts';
+import { isOnRing, retiredVersions } from './departed-keys.ts';
 import { millisecondsBetween, millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
 import type { RingTimes } from './options.ts';
 import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
@@ -48,6 +49,8 @@ export class RingCache {
   #phase: 'opening' | 'fallen back' | 'open' | 'closed' = 'opening';
   #labels: RingLabels | undefined;
   #isReplica = false;
+  /** Cached versions that the last description showed without any label. */
+  #withoutLabel: ReadonlySet<string> = new Set();
   #describedAt: Moment | undefined;
   #staleBecause: KeyRotationError | undefined;
   #current: CurrentKey | undefined;
@@ -186,10 +189,9 @@ export class RingCache {
       if (ARN === undefined && VersionIdsToStages === undefined) throw notTheService('DescribeSecret');
       if (description.DeletedDate !== undefined) throw deleted(settings.secretId);
       const labels = ringLabels(VersionIdsToStages);
-      // Likewise.
+      // So would this one.
       if (labels.current === undefined && this.#labels?.current !== undefined) throw lostCurrentKey(settings.secretId);
-      this.keys.setNumbers(labels);
-      this.#labels = labels;
+      this.#takeOver(labels, retiredVersions(labels, description.Tags));
       this.#isReplica = isReplica(description);
       this.#describedAt = startedAt;
       this.#staleBecause = undefined;
@@ -197,6 +199,25 @@ export class RingCache {
     } catch (error) {
       this.#staleBecause = sourceError('DescribeSecret', settings.secretId, error);
       throw this.#staleBecause;
+    }
+  }
+
+  /** Forgets the keys that were retired on purpose. A key that merely lost its label is kept, with a warning. */
+  #takeOver(labels: RingLabels, retired: ReadonlyMap<string, number>): void {
+    const departed = this.keys.versionIds.filter((versionId) => !isOnRing(versionId, labels));
+    const events = departed.map((versionId) => {
+      const number = retired.get(versionId);
+      return number === undefined
+        ? ({ event: 'ring_key_lost_label', versionId, number: this.keys.numberOfVersion(versionId) } as const)
+        : ({ event: 'ring_key_forgotten', versionId, number } as const);
+    });
+    this.keys.setNumbers(labels, new Set(retired.keys()));
+    this.#labels = labels;
+    const known = this.#withoutLabel;
+    this.#withoutLabel = new Set(departed);
+    for (const { event, versionId, number } of events) {
+      if (known.has(versionId)) continue;
+      this.#parts.log(event, { ...this.#about, version_id: versionId, key_number: number });
     }
   }
 

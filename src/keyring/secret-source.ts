@@ -7,6 +7,8 @@ export interface SecretDescription {
   readonly VersionIdsToStages?: VersionStages | undefined;
   /** Set while the secret waits to be deleted: its values cannot be read. */
   readonly DeletedDate?: Date | undefined;
+  /** Tags of the secret: they hold the records of retired keys. */
+  readonly Tags?: readonly { readonly Key?: string | undefined; readonly Value?: string | undefined }[] | undefined;
   /** Region of the original, where this secret is (or has) a replica. */
   readonly PrimaryRegion?: string | undefined;
 }

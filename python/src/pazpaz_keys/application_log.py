@@ -17,6 +17,8 @@ Event = Literal[
     "key_ring_refresh_failed",
     "key_ring_refreshed_again",
     "ring_key_unreadable",
+    "ring_key_forgotten",
+    "ring_key_lost_label",
     "encryption_stopped",
 ]
 """Log queries match on these names, so a name never changes; the TypeScript ring logs the same."""
@@ -50,6 +52,15 @@ _MESSAGES: dict[Event, tuple[int, str]] = {
     "ring_key_unreadable": (
         logging.WARNING,
         "A key of the ring cannot be read; rows under it cannot be decrypted now",
+    ),
+    "ring_key_forgotten": (
+        logging.INFO,
+        "A key was retired, so this process has forgotten it: rows under it cannot be decrypted any more",
+    ),
+    "ring_key_lost_label": (
+        logging.WARNING,
+        "A key has lost its labels without a record of its retirement. This process still reads with it, but AWS may "
+        "delete its version: label it again with adopt --version-id",
     ),
     "encryption_stopped": (
         logging.ERROR,

@@ -7,7 +7,7 @@ from .ring_labels import RingLabels
 
 
 class KeyCache:
-    """A version's value never changes, so what is here stays, and a key that was retired meanwhile still reads.
+    """A version's value never changes, so a key stays until it was retired.
 
     Readers take what they need without a lock: nothing that they hold is changed, it is replaced.
     """
@@ -16,7 +16,9 @@ class KeyCache:
         self._lock = threading.Lock()
         self._is_cleared = False
         self._of_version: dict[str, KeyMaterial] = {}
+        self._of_environment: tuple[KeyMaterial, ...] = ()
         self._number_of: dict[str, int] = {}
+        self._retired: frozenset[str] = frozenset()
         self.of_number: dict[int, KeyMaterial] = {}
         """The key that each number names.
 
@@ -26,6 +28,11 @@ class KeyCache:
         self.in_order: tuple[KeyMaterial, ...] = ()
         """Every key once, first the one that last opened a row that did not name it: the next is likely its too."""
 
+    @property
+    def version_ids(self) -> list[str]:
+        """The VersionIds of all keys that were read from AWS."""
+        return list(self._of_version)
+
     def of_version(self, version_id: str) -> KeyMaterial | None:
         return self._of_version.get(version_id)
 
@@ -34,10 +41,14 @@ class KeyCache:
         return self._number_of.get(version_id, 0)
 
     def add(self, key: KeyMaterial, version_id: str | None = None) -> None:
+        """Adds a key. Without ``version_id`` it is the environment's."""
         with self._lock:
-            if self._is_cleared:
+            # A read may end after a description has shown that the version is retired.
+            if self._is_cleared or version_id in self._retired:
                 return
-            if version_id is not None:
+            if version_id is None:
+                self._of_environment = (*self._of_environment, key)
+            else:
                 self._of_version = {**self._of_version, version_id: key}
             if key not in self.in_order:
                 self.in_order = (*self.in_order, key)
@@ -45,14 +56,18 @@ class KeyCache:
     def set_numbers(self, labels: RingLabels) -> None:
         """Takes over which version each number names, from a description of the whole ring.
 
-        A version whose label was taken away has no number any more; the number that is gone keeps its key.
+        A version whose label is gone has no number any more, but its old number keeps its key here. The keys of
+        retired versions are forgotten.
         """
         with self._lock:
             self._number_of = labels.number_of
+            self._retired = frozenset(labels.retired)
+            for version_id in labels.retired:
+                self._forget(version_id)
             self._name_keys(labels)
 
     def set_numbers_of(self, version_id: str, labels: RingLabels) -> None:
-        """The same from the labels of one version, which say nothing of the others."""
+        """Takes over the numbers of one version; its labels say nothing of the others."""
         with self._lock:
             others = {other: number for other, number in self._number_of.items() if other != version_id}
             self._number_of = {**others, **labels.number_of}
@@ -66,19 +81,29 @@ class KeyCache:
                 of_number[number] = key
         self.of_number = of_number
 
+    def _forget(self, version_id: str) -> None:
+        key = self._of_version.get(version_id)
+        if key is None:
+            return
+        self._of_version = {other: kept for other, kept in self._of_version.items() if other != version_id}
+        self.of_number = {number: named for number, named in self.of_number.items() if named is not key}
+        # Another version, or the environment, may hold the same 32 bytes.
+        kept_keys = [*self._of_environment, *self._of_version.values()]
+        self.in_order = tuple(other for other in self.in_order if other in kept_keys)
+
     def put_first(self, key: KeyMaterial) -> None:
         in_order = self.in_order
         if in_order and in_order[0] is key:
             return
         with self._lock:
-            if not self._is_cleared:
+            if key in self.in_order:  # it may have been forgotten meanwhile
                 self.in_order = (key, *(other for other in self.in_order if other is not key))
 
     def clear(self) -> None:
-        """Lets go of every key, and of each that comes later."""
+        """Releases every key, and each that comes later."""
         with self._lock:
             self._is_cleared = True
-            self._of_version, self.of_number, self.in_order = {}, {}, ()
+            self._of_version, self.of_number, self.in_order, self._of_environment = {}, {}, (), ()
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()

@@ -6,7 +6,7 @@ import weakref
 from contextlib import suppress
 from typing import NamedTuple
 
-from .application_log import log_event
+from .application_log import Event, log_event
 from .call_timeout import ring_closed
 from .clock import Moment, RingClock
 from .errors import KeyRotationError
@@ -50,6 +50,8 @@ class RingCache:
         self.call_time_limit = source.time_limit
         self.labels: RingLabels | None = None
         """Of the last description; None before the first."""
+        self._without_label: frozenset[str] = frozenset()
+        """Cached versions that the last description showed without any label."""
         self.described_at: Moment | None = None
         """When the last description that came was asked for."""
         self.stale_because: KeyRotationError | None = None
@@ -170,11 +172,24 @@ class RingCache:
         except KeyRotationError as error:
             self.stale_because = error.anew()
             raise
-        self.keys.set_numbers(labels)
-        self.labels = labels
+        self._take_over(labels)
         self.described_at = started_at
         self.stale_because = None
         return labels
+
+    def _take_over(self, labels: RingLabels) -> None:
+        """Forgets the keys that were retired on purpose. A key that merely lost its label is kept, with a warning."""
+        known, departed = self._without_label, [v for v in self.keys.version_ids if not labels.is_on_ring(v)]
+        last_numbers = {version_id: self.keys.number_of_version(version_id) for version_id in departed}
+        self.keys.set_numbers(labels)
+        self.labels = labels
+        self._without_label = frozenset(departed)
+        for version_id in departed:
+            if version_id not in known:
+                is_retired = version_id in labels.retired
+                number = labels.retired[version_id] if is_retired else last_numbers[version_id]
+                event: Event = "ring_key_forgotten" if is_retired else "ring_key_lost_label"
+                log_event(event, self._about | {"version_id": version_id, "key_number": number})
 
     def _succeeded(self, current: CurrentKey) -> None:
         self.current = current

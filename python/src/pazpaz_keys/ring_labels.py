@@ -8,10 +8,25 @@ from .key_number import number_of_label
 class RingLabels:
     """What ``DescribeSecret`` says: which version each number names, and which is current."""
 
-    __slots__ = ("current", "highest_number", "is_replica", "number_of", "previous", "stages", "version_of")
+    __slots__ = (
+        "current",
+        "highest_number",
+        "is_replica",
+        "number_of",
+        "pending",
+        "previous",
+        "retired",
+        "stages",
+        "version_of",
+    )
 
-    def __init__(self, stages: Mapping[str, Sequence[str]], is_replica: bool = False) -> None:
-        """``stages``: labels by VersionId."""
+    def __init__(
+        self,
+        stages: Mapping[str, Sequence[str]],
+        is_replica: bool = False,
+        retirement_records: Mapping[str, int] | None = None,
+    ) -> None:
+        """``stages``: labels by VersionId; ``retirement_records``: numbers by VersionId, from the secret's tags."""
         self.stages = stages
         self.is_replica = is_replica
         """Whether it was read in a region that holds a replica, which may lag behind."""
@@ -21,17 +36,34 @@ class RingLabels:
         """The number of each numbered version; the lowest, where it has several."""
         self.current: str | None = None
         self.previous: str | None = None
+        self.pending: str | None = None
         for version_id, labels in stages.items():
             for label in labels:
                 if label == "AWSCURRENT":
                     self.current = version_id
                 elif label == "AWSPREVIOUS":
                     self.previous = version_id
+                elif label == "AWSPENDING":
+                    self.pending = version_id
                 number = number_of_label(label)
                 if number is not None:
                     self.version_of[number] = version_id
                     self.number_of[version_id] = min(number, self.number_of.get(version_id, number))
         self.highest_number = max(self.version_of, default=0)
+        self.retired: dict[str, int] = {
+            version_id: number
+            for version_id, number in (retirement_records or {}).items()
+            if not self.is_on_ring(version_id)
+        }
+        """The versions that have a retirement record and no label, with the number of the record.
+
+        Retiring writes the record before it takes the label away, so a record beside a label is a retirement that has
+        not happened.
+        """
+
+    def is_on_ring(self, version_id: str) -> bool:
+        """Whether a version has a number, or one of the labels that AWS moves."""
+        return version_id in self.number_of or version_id in (self.current, self.previous, self.pending)
 
     def versions_in_use(self) -> list[str]:
         """Every version that may have encrypted: the numbered ones from the lowest on, then those without a number."""

@@ -10,6 +10,7 @@ from .clock import RingClock
 from .errors import KeyRotationError
 from .key_material import KeyMaterial
 from .key_value import read_key_value
+from .retired_tag import retirement_records
 from .ring_labels import RingLabels
 from .unlogged_answers import answers_unlogged
 
@@ -142,7 +143,8 @@ class SecretSource:
         primary_region = answer.get("PrimaryRegion")
         is_replica = primary_region is not None and arn.split(":")[3:4] != [primary_region]
         stages = answer.get("VersionIdsToStages") or {}
-        return RingLabels({version: tuple(labels) for version, labels in stages.items()}, is_replica)
+        records = retirement_records(answer.get("Tags") or ())
+        return RingLabels({version: tuple(labels) for version, labels in stages.items()}, is_replica, records)
 
     def _version(self, answer: Answer) -> SecretVersion:
         version_id, stages = answer.get("VersionId"), answer.get("VersionStages") or ()

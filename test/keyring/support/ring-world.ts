@@ -88,6 +88,21 @@ export class RingWorld {
     });
   }
 
+  /** Records the retirement of a key as the command does, before it takes the label away. */
+  async recordRetirement(number: number): Promise<void> {
+    const tag = {
+      Key: `pazpaz:retired:key-v${number}`,
+      Value: `${this.versionIds.get(number)} 2026-01-01T00:00:00.000Z`,
+    };
+    await this.call('TagResource', { Tags: [tag] });
+  }
+
+  /** Takes a key off the ring as the command does. */
+  async retire(number: number): Promise<void> {
+    await this.recordRetirement(number);
+    await this.unlabel(`key-v${number}`, number);
+  }
+
   call(operation: string, input: object = {}): Promise<unknown> {
     return this.service.call(operation, { SecretId: SECRET, ...input });
   }

@@ -1,0 +1,19 @@
+"""What the tags of a secret say of retired keys."""
+
+from collections.abc import Iterable, Mapping
+
+from .key_number import number_of_label
+
+_PREFIX = "pazpaz:retired:"
+
+
+def retirement_records(tags: Iterable[Mapping[str, str]]) -> dict[str, int]:
+    """The number of each version that a tag ``pazpaz:retired:key-vN`` = ``VersionId date`` names."""
+    records: dict[str, int] = {}
+    for tag in tags:
+        name, value = tag.get("Key", ""), tag.get("Value", "")
+        number = number_of_label(name[len(_PREFIX) :]) if name.startswith(_PREFIX) else None
+        version_id = value.partition(" ")[0]
+        if number is not None and version_id:
+            records[version_id] = number
+    return records
