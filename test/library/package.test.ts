@@ -88,7 +88,8 @@ describe('with the one package that it depends on', () => {
   ])('the first lines of its page work as %s', async (_kind, file, programOf) => {
     const page = readFileSync(join(installed, 'docs', 'use.md'), 'utf8');
     writeFileSync(join(project, file), programOf(/```js\n(.*?)```/s.exec(page)?.[1] ?? ''));
-    const { stdout } = await run(process.execPath, [file], { cwd: project, env: { PATH: process.env['PATH'] } });
+    const commands = /```bash\n(.*?)```/s.exec(page)?.[1]?.replace('notes.mjs', file) ?? '';
+    const { stdout } = await run('bash', ['-ec', commands], { cwd: project, env: { PATH: process.env['PATH'] } });
     expect(stdout).toBe('49 Patient has diabetes\n');
   });
 });

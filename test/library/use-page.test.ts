@@ -30,13 +30,21 @@ function blocks(language: string): readonly string[] {
 }
 
 test('the page starts with ten lines that work when pasted', async () => {
-  const [first = ''] = blocks('js');
-  expect(PAGE.indexOf(first)).toBeLessThan(100);
-  expect(first.trimEnd().split('\n')).toHaveLength(9);
-  writeFileSync(join(folder, 'pasted.mjs'), first);
-  const { stdout } = await run(process.execPath, ['pasted.mjs'], { cwd: folder, env: { PATH: process.env['PATH'] } });
+  const [program = ''] = blocks('js');
+  const [commands = ''] = blocks('bash');
+  expect(PAGE.indexOf(program)).toBeLessThan(100);
+  expect((program + commands).trimEnd().split('\n').length).toBeLessThanOrEqual(10);
+  // A key in the program would go into production with it.
+  expect(program).not.toMatch(/ENVIRONMENT|ENCRYPTION_MASTER_KEY/);
+  writeFileSync(join(folder, 'notes.mjs'), program);
+  const { stdout } = await run('bash', ['-ec', commands], { cwd: folder, env: { PATH: process.env['PATH'] } });
   expect(stdout).toBe('49 Patient has diabetes\n');
   expect(PAGE).toContain(`prints \`${stdout.trim()}\``);
+});
+
+test('the README shows the same lines', () => {
+  const readme = readFileSync('README.md', 'utf8');
+  for (const language of ['js', 'bash']) expect(readme).toContain(blocks(language)[0]);
 });
 
 test('every other example on the page compiles', async () => {
@@ -45,7 +53,7 @@ test('every other example on the page compiles', async () => {
     writeFileSync(join(folder, file), code);
     return file;
   });
-  expect(files).toHaveLength(4);
+  expect(files).toHaveLength(7);
   const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
   const { stdout } = await run(process.execPath, [compiler, ...options, '--skipLibCheck', ...files], {
