@@ -8,6 +8,8 @@ import type {
   ServiceState,
   Tag,
 } from './service/state.ts';
+import { allVersions } from './service/version-archive.ts';
+import { withoutMember } from './service/without-member.ts';
 
 /** What a state file holds besides its marks. */
 export interface SavedState {
@@ -21,7 +23,15 @@ const FORMAT = 'pazpaz-local-secrets-manager';
 const VERSION = 1;
 
 export function stateFileText({ clockOffset, state }: SavedState): string {
-  return `${JSON.stringify({ format: FORMAT, version: VERSION, clockOffset, state })}\n`;
+  const secrets = Object.values(state.secrets).map((secret): [string, Secret] => [secret.arn, withoutArchive(secret)]);
+  const content = { format: FORMAT, version: VERSION, clockOffset, state: { secrets: Object.fromEntries(secrets) } };
+  return `${JSON.stringify(content)}\n`;
+}
+
+/** The archive is a matter of memory: a file holds all versions in one place. */
+function withoutArchive(secret: Secret): Secret {
+  if (secret.archive === undefined) return secret;
+  return { ...withoutMember(secret, 'archive'), versions: Object.fromEntries(allVersions(secret)) };
 }
 
 /**

@@ -5,6 +5,7 @@ import { isJsonObject, stringMember, type JsonObject } from '../json.ts';
 import { LambdaError } from '../lambda/lambda-invocation.ts';
 import type { LocalSecretsManager } from '../local-secrets-manager.ts';
 import type { Secret } from '../service/state.ts';
+import { allVersions } from '../service/version-archive.ts';
 
 /** Where the control path begins: no path of the real service does. */
 export const CONTROL_PREFIX = '/_local/';
@@ -79,11 +80,12 @@ function stateSummary(service: LocalSecretsManager): JsonObject {
   };
 }
 
-function secretSummary({ arn, name, versions, rotation, deletion }: Secret): JsonObject {
+function secretSummary(secret: Secret): JsonObject {
+  const { arn, name, rotation, deletion } = secret;
   return {
     arn,
     name,
-    versions: Object.entries(versions).map(([versionId, { value, stages, createdDate }]) => ({
+    versions: allVersions(secret).map(([versionId, { value, stages, createdDate }]) => ({
       versionId,
       stages,
       created: isoDate(createdDate),

@@ -1,5 +1,5 @@
 import { nextRotationDate } from './schedule.ts';
-import { addVersion, withSecret, withVersions } from './secrets.ts';
+import { withRoom, withSecret, withVersions } from './secrets.ts';
 import type { CallContext, Rotation, Secret, SecretVersion, ServiceState } from './state.ts';
 import {
   detachLabel,
@@ -66,8 +66,8 @@ export function beginTest(secret: Secret, rotation: Rotation, token: string, con
 }
 
 function withPending(secret: Secret, token: string, version: SecretVersion, context: CallContext): Secret {
-  const added = addVersion(secret.versions, token, version, context);
-  return withVersions(secret, moveLabel(added, PENDING, token), context);
+  const before = withRoom(secret, context);
+  return withVersions(before, moveLabel({ ...before.versions, [token]: version }, PENDING, token), context);
 }
 
 function kmsKeyOf(secret: Secret): { kmsKeyId?: string } {

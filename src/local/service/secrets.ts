@@ -1,6 +1,7 @@
 import type { CallContext, Secret, SecretVersion, ServiceState } from './state.ts';
 import { invalidRequest, notFound, validationFailed } from './service-error.ts';
-import { settle, withoutVersions, type Versions } from './version-stages.ts';
+import { archived, countVersions, withoutOldest } from './version-archive.ts';
+import { settle, type Versions } from './version-stages.ts';
 
 /** What a call leaves and what it answers. */
 export interface Outcome {
@@ -77,30 +78,24 @@ export function withoutSecretOf(state: ServiceState, arn: string): ServiceState 
 /** The secret with other versions or labels; `LastChangedDate` moves with every change. */
 export function withVersions(secret: Secret, versions: Versions, context: CallContext): Secret {
   if (versions === secret.versions) return secret;
-  return {
-    ...secret,
-    versions: settle(secret.versions, versions, context.behaviour.unlabelledVersions),
-    lastChangedDate: context.now,
-  };
+  const settled = settle(secret.versions, versions, context.behaviour.unlabelledVersions);
+  return archived({ ...secret, versions: settled, lastChangedDate: context.now });
 }
 
 const VERSIONS_KEPT = 100;
 const DAY = 86_400_000;
 
 /**
- * The versions with one more. "Secrets Manager removes outdated versions when there are more than 100, but it does not
- * remove versions created less than 24 hours ago" (PutSecretValue). The number of versions at which the quota
+ * The secret with room for one more version. "Secrets Manager removes outdated versions when there are more than 100, but
+ * it does not remove versions created less than 24 hours ago" (PutSecretValue). The number of versions at which the quota
  * refuses a call is on no record (more than the documented 100, by that sentence), so there is no quota here.
  */
-export function addVersion(versions: Versions, id: string, version: SecretVersion, context: CallContext): Versions {
-  const added = { ...versions, [id]: version };
-  if (context.behaviour.unlabelledVersions !== 'as-documented') return added;
-  const tooMany = Object.keys(added).length - VERSIONS_KEPT;
-  if (tooMany <= 0) return added;
-  const outdated = Object.keys(versions).filter((key) => isOutdated(versions[key], context.now));
-  return withoutVersions(added, outdated.slice(0, tooMany));
+export function withRoom(secret: Secret, context: CallContext): Secret {
+  if (context.behaviour.unlabelledVersions !== 'as-documented') return secret;
+  const tooMany = countVersions(secret) + 1 - VERSIONS_KEPT;
+  return tooMany <= 0 ? secret : withoutOldest(secret, tooMany, (version) => isOutdated(version, context.now));
 }
 
-function isOutdated(version: SecretVersion | undefined, now: number): boolean {
-  return version?.stages.length === 0 && now - version.createdDate >= DAY;
+function isOutdated(version: SecretVersion, now: number): boolean {
+  return version.stages.length === 0 && now - version.createdDate >= DAY;
 }

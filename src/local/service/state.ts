@@ -23,8 +23,13 @@ export interface Secret {
   /** Set while the secret waits for its deletion. */
   readonly deletion?: { readonly deletedDate: number; readonly deletesAt: number };
   readonly rotation?: Rotation;
-  /** By VersionId, in the order in which they were made. */
+  /** By VersionId: every version with a label, and the newest without, in the order in which they were made. */
   readonly versions: Readonly<Record<string, SecretVersion>>;
+  /** Older versions without labels, oldest first (version-archive.ts). */
+  readonly archive?: {
+    readonly size: number;
+    readonly chunks: readonly Readonly<Record<string, SecretVersion>>[];
+  };
 }
 
 export interface Tag {

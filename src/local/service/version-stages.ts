@@ -97,7 +97,8 @@ function withoutDeprecated(before: Versions, after: Versions): Versions {
 }
 
 export function withoutVersions(versions: Versions, ids: readonly string[]): Versions {
-  return Object.fromEntries(Object.entries(versions).filter(([id]) => !ids.includes(id)));
+  const unwanted = new Set(ids);
+  return Object.fromEntries(Object.entries(versions).filter(([id]) => !unwanted.has(id)));
 }
 
 function changeStages(

@@ -5,6 +5,7 @@ import { checkName, lookUp, requireToken, withSecret, type Outcome } from '../se
 import type { createSecret as shape } from '../shapes.ts';
 import { type Read } from '../shapes.ts';
 import type { CallContext, Secret, SecretValue, ServiceState } from '../state.ts';
+import { versionOf } from '../version-archive.ts';
 import { CURRENT } from '../version-stages.ts';
 import { keyOf } from './kms-key.ts';
 import { checkedTags } from './tags.ts';
@@ -49,7 +50,7 @@ function repeated(existing: Secret, token: string, value: SecretValue | undefine
       "You can't create this secret because a secret with this name is already scheduled for deletion.",
     );
   }
-  const version = existing.versions[token];
+  const version = versionOf(existing, token);
   if (version?.value === undefined) {
     throw alreadyExists(`The operation failed because the secret ${existing.name} already exists.`);
   }

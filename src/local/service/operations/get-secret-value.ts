@@ -5,6 +5,7 @@ import { findLiveSecret, withSecret, type Outcome } from '../secrets.ts';
 import type { getSecretValue as shape } from '../shapes.ts';
 import { type Read } from '../shapes.ts';
 import type { CallContext, Secret, SecretVersion, ServiceState } from '../state.ts';
+import { replaceVersion, versionOf } from '../version-archive.ts';
 import { CURRENT, holderOf, listedStages } from '../version-stages.ts';
 
 type Request = Read<typeof shape>;
@@ -13,7 +14,7 @@ type Request = Read<typeof shape>;
 export function getSecretValue(state: ServiceState, input: Request, context: CallContext): Outcome {
   const secret = findLiveSecret(state, input.SecretId);
   const id = wantedVersion(secret, input);
-  const version = id === undefined ? undefined : secret.versions[id];
+  const version = id === undefined ? undefined : versionOf(secret, id);
   // To a reader, a placeholder without a value is no version.
   if (id === undefined || version?.value === undefined) throw notFound(missing(input));
   return {
@@ -31,7 +32,7 @@ export function getSecretValue(state: ServiceState, input: Request, context: Cal
 
 function wantedVersion(secret: Secret, { VersionId: id, VersionStage: stage }: Request): string | undefined {
   if (id === undefined) return holderOf(secret.versions, stage ?? CURRENT);
-  const version = secret.versions[id];
+  const version = versionOf(secret, id);
   if (version !== undefined && stage !== undefined && !version.stages.includes(stage)) {
     throw invalidRequest('You provided a VersionStage that is not associated to the provided VersionId.');
   }
@@ -49,9 +50,6 @@ const DAY = 86_400_000;
 function accessed(state: ServiceState, secret: Secret, id: string, version: SecretVersion, now: number): ServiceState {
   const today = Math.floor(now / DAY) * DAY;
   if (secret.lastAccessedDate === today && version.lastAccessedDate === today) return state;
-  return withSecret(state, {
-    ...secret,
-    lastAccessedDate: today,
-    versions: { ...secret.versions, [id]: { ...version, lastAccessedDate: today } },
-  });
+  const read = replaceVersion(secret, id, { ...version, lastAccessedDate: today });
+  return withSecret(state, { ...read, lastAccessedDate: today });
 }

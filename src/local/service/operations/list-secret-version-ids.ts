@@ -4,6 +4,7 @@ import { findSecret, type Outcome } from '../secrets.ts';
 import type { listSecretVersionIds as shape } from '../shapes.ts';
 import { type Read } from '../shapes.ts';
 import type { ServiceState } from '../state.ts';
+import { allVersions } from '../version-archive.ts';
 import { listedStages } from '../version-stages.ts';
 import { keyIdsOf } from './kms-key.ts';
 
@@ -12,7 +13,7 @@ const PAGE = 100;
 /** ListSecretVersionIds: versions without labels only with `IncludeDeprecated`. In the order in which they were made. */
 export function listSecretVersionIds(state: ServiceState, input: Read<typeof shape>): Outcome {
   const secret = findSecret(state, input.SecretId);
-  const listed = Object.entries(secret.versions).filter(
+  const listed = allVersions(secret).filter(
     ([, version]) => input.IncludeDeprecated === true || version.stages.length > 0,
   );
   const page = pageOf(listed, input.MaxResults ?? PAGE, input.NextToken);

@@ -1,10 +1,11 @@
 import { invalidRequest } from '../service-error.ts';
 import { isSameValue, valueOf } from '../secret-value.ts';
-import { addVersion, findLiveSecret, requireToken, withSecret, withVersions, type Outcome } from '../secrets.ts';
+import { findLiveSecret, requireToken, withRoom, withSecret, withVersions, type Outcome } from '../secrets.ts';
 import type { putSecretValue as shape } from '../shapes.ts';
 import { type Read } from '../shapes.ts';
 import { scheduled } from '../rotation-state.ts';
 import type { CallContext, Secret, SecretValue, ServiceState } from '../state.ts';
+import { outsideArchive, versionOf } from '../version-archive.ts';
 import { CURRENT, hasLabel, holderOf, labelNewValue, listedStages } from '../version-stages.ts';
 import { tokenInUse } from './create-secret.ts';
 import { keyOf } from './kms-key.ts';
@@ -16,7 +17,7 @@ export function putSecretValue(state: ServiceState, input: Read<typeof shape>, c
   if (value === undefined) throw invalidRequest('You must provide either SecretString or SecretBinary.');
   const secret = findLiveSecret(state, input.SecretId);
   const put = putVersion(secret, { token, value, labels: input.VersionStages ?? [CURRENT] }, context);
-  const version = put.versions[token];
+  const version = versionOf(put, token);
   return {
     state: put === secret ? state : withSecret(state, put),
     output: {
@@ -42,18 +43,16 @@ export interface NewVersion {
  * @throws {ServiceError} `ResourceExistsException` if the version has another value; `LimitExceededException`.
  */
 export function putVersion(secret: Secret, { token, value, labels }: NewVersion, context: CallContext): Secret {
-  const existing = secret.versions[token];
+  const existing = versionOf(secret, token);
   if (existing?.value !== undefined) {
     if (!isSameValue(existing.value, value)) throw tokenInUse(token, secret);
     return secret;
   }
   const version = { stages: [], createdDate: context.now, ...existing, value, ...keyOf(secret.kmsKeyId) };
-  const added =
-    existing === undefined
-      ? addVersion(secret.versions, token, version, context)
-      : { ...secret.versions, [token]: version };
+  const before = existing === undefined ? withRoom(secret, context) : outsideArchive(secret, token);
+  const added = { ...before.versions, [token]: version };
   const versions = labelNewValue(added, token, withCurrent(secret, labels, context));
-  const put = withVersions(secret, versions, context);
+  const put = withVersions(before, versions, context);
   return hasLabel(secret.versions, token, CURRENT) || !hasLabel(put.versions, token, CURRENT)
     ? put
     : countedAsRotation(put, context);

@@ -6,6 +6,7 @@ import { findLiveSecret, TOKEN_MISSING, withSecret, type Outcome } from '../secr
 import type { cancelRotateSecret as cancelShape, rotateSecret as shape } from '../shapes.ts';
 import { type Read, type RotationRulesInput } from '../shapes.ts';
 import type { CallContext, Rotation, RotationRules, Secret, ServiceState } from '../state.ts';
+import { versionOf } from '../version-archive.ts';
 import { unfinishedVersion } from '../version-stages.ts';
 import { withoutMember } from '../without-member.ts';
 
@@ -23,7 +24,7 @@ export function rotateSecret(state: ServiceState, input: Request, context: CallC
   if (rules !== undefined) checkRules(rules);
   const secret = findLiveSecret(state, input.SecretId);
   const output = { ARN: secret.arn, Name: secret.name, VersionId: token };
-  if (secret.versions[token] !== undefined) {
+  if (versionOf(secret, token) !== undefined) {
     // A repetition of the request that made this version: nothing new is made, an unfinished rotation continues.
     const isUnfinished = unfinishedVersion(secret.versions) === token;
     return { state: isUnfinished ? beginScheduledRotation(state, secret.arn, context) : state, output };

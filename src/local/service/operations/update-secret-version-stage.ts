@@ -2,17 +2,19 @@ import { invalidParameter, invalidRequest, notFound } from '../service-error.ts'
 import { findLiveSecret, withSecret, withVersions, type Outcome } from '../secrets.ts';
 import type { updateSecretVersionStage as shape } from '../shapes.ts';
 import { type Read } from '../shapes.ts';
-import type { CallContext, ServiceState } from '../state.ts';
+import type { CallContext, Secret, ServiceState } from '../state.ts';
+import { outsideArchive, versionOf } from '../version-archive.ts';
 import { CURRENT, detachLabel, hasLabel, holderOf, moveLabel, PREVIOUS, type Versions } from '../version-stages.ts';
 
 type Request = Read<typeof shape>;
 
 /** UpdateSecretVersionStage: attaches, moves or detaches one label. */
 export function updateSecretVersionStage(state: ServiceState, input: Request, context: CallContext): Outcome {
-  const secret = findLiveSecret(state, input.SecretId);
+  const found = findLiveSecret(state, input.SecretId);
   const { VersionStage: label, RemoveFromVersionId: from, MoveToVersionId: to } = input;
-  checkExists(secret.versions, to);
-  checkExists(secret.versions, from);
+  checkExists(found, to);
+  checkExists(found, from);
+  const secret = to === undefined ? found : outsideArchive(found, to);
   const versions = to === undefined ? detached(secret.versions, label, from) : moved(secret.versions, label, from, to);
   return {
     state: versions === secret.versions ? state : withSecret(state, withVersions(secret, versions, context)),
@@ -21,8 +23,8 @@ export function updateSecretVersionStage(state: ServiceState, input: Request, co
 }
 
 /** Documented as the type; the wording is on record for reading a version. */
-function checkExists(versions: Versions, id: string | undefined): void {
-  if (id === undefined || versions[id] !== undefined) return;
+function checkExists(secret: Secret, id: string | undefined): void {
+  if (id === undefined || versionOf(secret, id) !== undefined) return;
   throw notFound(`Secrets Manager can't find the specified secret value for VersionId: ${id}`);
 }
 
