@@ -54,6 +54,7 @@ export type ErrorCode =
   | 'VERSION_IS_RETIRED'
   | 'UNKNOWN_VERSION'
   | 'NOT_CONFIRMED'
+  | 'NOT_SEEN_YET'
   | 'ROTATION_NOT_FINISHED'
   // Ciphertext and plaintext
   | 'INVALID_TEXT'

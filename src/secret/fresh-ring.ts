@@ -38,15 +38,15 @@ export async function fromFreshState<State extends { readonly ring: RingLabels }
   deps: StepDependencies,
   read: () => Promise<State>,
   body: (state: State) => Promise<RingChange>,
-): Promise<void> {
+): Promise<RingChange> {
   let seenFirst: RingLabels | undefined;
   for (let reading = 1; ; reading++) {
     const state = await read();
     seenFirst ??= state.ring;
     try {
-      const { ring, wrote } = await body(state);
-      if (wrote || reading > 1) await keepNumbers(deps, seenFirst, ring);
-      return;
+      const change = await body(state);
+      if (change.wrote || reading > 1) await keepNumbers(deps, seenFirst, change.ring);
+      return change;
     } catch (error) {
       if (!isKeyRotationError(error, 'LABEL_CONFLICT') || reading === MAX_READINGS) throw error;
       deps.log('step_started_again', { reading, reason: error.message });

@@ -2,7 +2,7 @@ import { runRestore } from '../../src/cli/commands/restore.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { HOUR } from '../local/support/state-machine.ts';
-import { current, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { current, previous, ringWith, SECRET, type TestRing } from '../support/ring.ts';
 import { Rows } from '../support/rows.ts';
 import { operatorOf } from './support/operator.ts';
 import { refusesUntouched } from './support/refusal.ts';
@@ -13,6 +13,10 @@ afterEach(stopServices);
 /** All of the secret, values included, but the dates of its last change and read. */
 function secretOf(ring: TestRing): object {
   return { ...(JSON.parse(ring.snapshot) as object), lastChangedDate: undefined };
+}
+
+async function describeSecret({ deps }: TestRing) {
+  return deps.secrets.describeSecret({ SecretId: SECRET });
 }
 
 describe('restore', () => {
@@ -55,6 +59,33 @@ describe('restore', () => {
     for (let label = 1; label <= 14; label += 1) await ring.detach(`foreign-${label}`);
     await ring.label('key-v1', 2);
     await refusesUntouched(ring, restore(1), 'NOT_RESTORABLE', 'A number never names two versions');
+  });
+
+  test('after a retirement that AWS does not show yet, brings the key back all the same', async () => {
+    const ring = await settledRing(1, previous(2), current(3));
+    const before = await describeSecret(ring);
+    await retire(ring, 1);
+    let looks = 0;
+    const { deps } = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      describeSecret: (input) => ((looks += 1) === 1 ? Promise.resolve(before) : secrets.describeSecret(input)),
+    }));
+    expect(await runRestore(deps, toKeyNumber(1))).toMatchObject({ versionId: ring.idOf(1), numbers: [1] });
+    expect(ring.labels).toMatchObject({ 1: 'key-v1' });
+    expect(ring.secret.tags).toEqual([]);
+  });
+
+  test('where AWS never shows the label, says so and keeps the record', async () => {
+    const ring = await settledRing(1, previous(2), current(3));
+    await retire(ring, 1);
+    const before = await describeSecret(ring);
+    const { deps } = operatorOf(ring, (secrets) => ({ ...secrets, describeSecret: () => Promise.resolve(before) }));
+    await expect(runRestore(deps, toKeyNumber(1))).rejects.toMatchObject({
+      code: 'NOT_SEEN_YET',
+      message: expect.stringContaining('Look again in a minute: pazpaz-keys status') as string,
+    });
+    expect(ring.labels).toMatchObject({ 1: 'key-v1' });
+    expect(ring.secret.tags).toHaveLength(1);
   });
 
   test('refuses a key whose version AWS has deleted', async () => {

@@ -3,10 +3,11 @@ import { buildMutant } from './support/mutant.ts';
 import { MUTANTS } from './support/mutants.ts';
 import { product, type Product } from './support/product.ts';
 import { begin, type Scenario } from './support/scenario.ts';
+import { STALE_MUTANTS, STALE_SCENARIOS } from './support/stale-scenarios.ts';
 import { DEEP_SCENARIOS, SCENARIOS } from './support/scenarios.ts';
 
 // `npm run explore` sets this: wider bounds, a few minutes.
-const explored = process.env['EXPLORE'] === 'deep' ? DEEP_SCENARIOS : SCENARIOS;
+const explored = process.env['EXPLORE'] === 'deep' ? DEEP_SCENARIOS : [...SCENARIOS, ...STALE_SCENARIOS];
 
 // On a busy machine the largest of the deep ones takes some ten minutes.
 jest.setTimeout(1_800_000);
@@ -30,14 +31,17 @@ describe('whatever is killed and whoever retries, no key is lost', () => {
 });
 
 describe('the exploration notices what is taken out', () => {
-  test.each(MUTANTS)('$takenOut', async (mutant) => {
-    const scenario = SCENARIOS.find(({ name }) => name === mutant.scenario);
+  test.each([...MUTANTS, ...STALE_MUTANTS])('$takenOut', async (mutant) => {
+    const scenario = [...SCENARIOS, ...STALE_SCENARIOS].find(({ name }) => name === mutant.scenario);
     if (scenario === undefined) throw new Error(`there is no scenario '${mutant.scenario}'`);
     await expect(run(scenario, await buildMutant(mutant))).rejects.toThrow(mutant.breaks);
   });
 });
 
-function boundsOf({ faults, retries, repeats = 0, rotations, days = 0 }: Scenario): string {
+function boundsOf({ faults, retries, repeats = 0, rotations, days = 0, stale }: Scenario): string {
   const always = `kills ${faults}, retries ${retries}, rotations ${rotations}`;
-  return [always, ...(repeats > 0 ? [`repeats ${repeats}`] : []), ...(days > 0 ? [`days ${days}`] : [])].join(', ');
+  const old = stale === undefined ? [] : [`descriptions that are up to ${stale.writesOld} writes old ${stale.answers}`];
+  return [always, ...(repeats > 0 ? [`repeats ${repeats}`] : []), ...(days > 0 ? [`days ${days}`] : []), ...old].join(
+    ', ',
+  );
 }

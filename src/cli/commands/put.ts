@@ -13,15 +13,17 @@ import { COUNT, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import type { ProcessIo } from '../process-io.ts';
 import { finishIncoming, incomingVersion, INCOMING_LABEL, slotsForIncoming } from '../ring/incoming.ts';
 import {
-  describedRing,
   keyName,
   onFreshRing,
   readableKey,
   refuseRotationUnderWay,
   requireSlots,
+  onSettledRing,
   stateChanged,
   versionOfKey,
+  type DescribedRing,
 } from '../ring/ring.ts';
+import { lookUntil, settledRing } from '../ring/look-again.ts';
 import { store, untilShown, type StoredValue } from '../ring/store.ts';
 import { givenBytes, givenText, valueOfSecret, type GivenValue } from '../ring/supplied-key.ts';
 
@@ -107,17 +109,18 @@ export async function runPut(deps: CommandDependencies, given: GivenValue): Prom
     await requireSlots(deps, ring, 1);
   };
 
-  const { ring: before } = await describedRing(deps);
+  const isDone = async ({ ring }: DescribedRing) => (await currentIfThisKey(deps, ring, given)) !== undefined;
+  const { ring: before } = await settledRing(deps, isDone);
   let known = await currentIfThisKey(deps, before, given);
-  if (known !== undefined) return { ...(await numberPut(deps, known)), wasThere: true };
+  if (known !== undefined) return { ...(await numberPut(deps, known)), isCurrent: true, wasThere: true };
   await check(before);
   await deps.confirm({
     action: `Make a new key current in place of ${before.current === undefined ? 'none' : keyName(before, before.current)}`,
     risk: 'Applications encrypt with it from their next refresh on. The key before it goes on reading.',
   });
   let storedAs: string | undefined;
-  await onFreshRing(deps, async ({ ring }) => {
-    // Somebody else has put the same key.
+  await onSettledRing(deps, async ({ ring }) => {
+    // Another process has put the same key.
     known = await currentIfThisKey(deps, ring, given);
     if (known !== undefined) return { ring, wrote: false };
     if (ring.current !== before.current) throw stateChanged('Another key has become current');
@@ -126,8 +129,11 @@ export async function runPut(deps: CommandDependencies, given: GivenValue): Prom
     storedAs = await store(deps, await valueFor(deps, ring, given), undefined);
     return { ring: withVersion(adopted.ring, storedAs), wrote: true };
   });
+  const versionId = storedAs ?? known ?? '';
   if (storedAs !== undefined) await untilShown(deps, storedAs);
-  return { ...(await numberPut(deps, storedAs ?? known ?? '')), wasThere: storedAs === undefined };
+  const numbered = await numberPut(deps, versionId);
+  const shown = numbered.isCurrent || (await lookUntil(deps, ({ ring }) => ring.current === versionId));
+  return { ...numbered, isCurrent: shown !== undefined, wasThere: storedAs === undefined };
 }
 
 /**
@@ -138,7 +144,7 @@ export async function runPut(deps: CommandDependencies, given: GivenValue): Prom
 export async function runPutNotCurrent(deps: CommandDependencies, given: GivenValue): Promise<PutResult> {
   let known: string | undefined;
   let storedAs: string | undefined;
-  await onFreshRing(deps, async ({ ring }) => {
+  await onSettledRing(deps, async ({ ring }) => {
     if (ring.current === undefined) throw noCurrentKey(deps.secretId);
     await refuseRotationUnderWay(deps, ring);
     known = (await versionOfKey(deps, ring, given.key)) ?? (await incomingIfThisKey(deps, ring, given));

@@ -8,6 +8,7 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
 import { COUNT, listOf, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
+import { requireSeen } from '../ring/look-again.ts';
 import { onFreshRing, type DescribedRing } from '../ring/ring.ts';
 import { listVersions } from '../ring/versions.ts';
 import { keyList } from '../terminal/table.ts';
@@ -29,6 +30,7 @@ export interface RestoreResult {
   readonly versionId: string;
   /** Every number of the key: one, unless its version had several. */
   readonly numbers: readonly number[];
+  /** Whether it was there before, as AWS showed it then. */
   readonly wasThere: boolean;
 }
 
@@ -36,33 +38,39 @@ export interface RestoreResult {
  * Gives a retired key its numbers back, while AWS still has its version, and removes the record of its retirement.
  * Refuses a number that was never retired or whose version is gone (`NOT_RESTORABLE`), and without free labels
  * (`RING_FULL`), before it writes anything.
+ *
+ * A description may be a few writes old and still show a label that a retirement has taken off. So the labels are
+ * attached whatever it shows, and the record goes last, once a later description shows them (else `NOT_SEEN_YET`): at
+ * every moment one of the two says where the key is.
  */
 export async function runRestore(deps: CommandDependencies, number: KeyNumber): Promise<RestoreResult> {
-  let result: RestoreResult | undefined;
+  let restored: Restored | undefined;
   await onFreshRing(deps, async (described) => {
+    const { ring } = described;
     const records = recordsOf(described, number);
-    const holder = described.ring.versionOf.get(number);
+    const holder = ring.versionOf.get(number);
     const versionId = records[0]?.versionId ?? holder;
     if (versionId === undefined) throw notRetired(number, described);
     if (holder !== undefined && holder !== versionId) throw taken(number, holder);
-    const missing = records.filter((record) => !described.ring.versionOf.has(record.number));
-    requireFreeSlots(described.ring, missing.length);
+    const numbers = records.length === 0 ? [number] : records.map((record) => record.number);
+    const missing = numbers.filter((each) => !ring.versionOf.has(each));
+    requireFreeSlots(ring, missing.length);
     if (missing.length > 0) await requireExisting(deps, number, versionId);
 
-    for (const record of missing) {
-      await moveLabel(deps, { label: numberingLabel(record.number), to: versionId });
-    }
-    if (records.length > 0) await forget(deps, records);
-    result = {
-      versionId,
-      numbers: records.length === 0 ? [number] : records.map((record) => record.number),
-      wasThere: missing.length === 0,
-    };
-    const ring = missing.reduce((so, record) => withNumber(so, versionId, record.number), described.ring);
-    return { ring, wrote: missing.length > 0 };
+    for (const each of numbers) await moveLabel(deps, { label: numberingLabel(each), to: versionId });
+    restored = { versionId, numbers, records, wasThere: missing.length === 0 };
+    return { ring: missing.reduce((so, each) => withNumber(so, versionId, each), ring), wrote: true };
   });
-  if (result === undefined) throw new KeyRotationError('NOT_RESTORABLE', `Key ${number} could not be restored.`);
-  return result;
+  if (restored === undefined) throw new KeyRotationError('NOT_RESTORABLE', `Key ${number} could not be restored.`);
+  await forget(deps, restored);
+  const { versionId, numbers, wasThere } = restored;
+  return { versionId, numbers, wasThere };
+}
+
+/** What was attached, and the records of its retirement that the description showed. */
+interface Restored extends RestoreResult {
+  readonly numbers: readonly KeyNumber[];
+  readonly records: readonly RetiredKey[];
 }
 
 /** The record of this number, and those of other numbers of the same version. */
@@ -80,8 +88,15 @@ async function requireExisting(deps: CommandDependencies, number: KeyNumber, ver
   );
 }
 
-async function forget(deps: CommandDependencies, records: readonly RetiredKey[]): Promise<void> {
-  const TagKeys = records.map(({ number }) => retiredTagKey(number));
+/** Removes the records once a description shows the labels; one that the first description did not show yet as well. */
+async function forget(deps: CommandDependencies, { versionId, numbers, records }: Restored): Promise<void> {
+  const done = `The label of ${keyList(numbers)} was attached to version ${versionId}.`;
+  const { secret } = await requireSeen(deps, done, ({ ring }) =>
+    numbers.every((each) => ring.versionOf.get(each) === versionId),
+  );
+  const recorded = [...records, ...retiredKeys(secret.Tags)].map((record) => record.number);
+  const TagKeys = numbers.filter((each) => recorded.includes(each)).map(retiredTagKey);
+  if (TagKeys.length === 0) return;
   await deps.secrets.untagResource({ SecretId: deps.secretId, TagKeys }).catch((error: unknown) => {
     throw refused('UntagResource', deps.secretId, error);
   });

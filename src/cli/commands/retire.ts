@@ -7,6 +7,7 @@ import {
   retiredTagKey,
   retirementRecords,
   type RetiredKey,
+  type RetirementRecord,
 } from '../../format/retired-tag.ts';
 import type { RingLabels } from '../../format/ring-labels.ts';
 import { refused } from '../../secret/aws-error.ts';
@@ -18,7 +19,8 @@ import { keyNumber } from '../key-number-argument.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import { hasPassedAgeCheck, requireNoRows, requireOldEnough, requireOutOfUse } from '../ring/retire-checks.ts';
 import { outdatedRecords } from '../ring/retired-tags.ts';
-import { describedRing, refuseRotationUnderWay, stateChanged, type DescribedRing } from '../ring/ring.ts';
+import { refuseRotationUnderWay, stateChanged, type DescribedRing } from '../ring/ring.ts';
+import { requireSeen, settledRing } from '../ring/look-again.ts';
 import { listVersions } from '../ring/versions.ts';
 import { censusOf, columnOptions, namesColumns, type ColumnFlags } from '../rows/column-options.ts';
 import { noCensus, type Census } from '../rows/row-count.ts';
@@ -80,11 +82,12 @@ export async function runRetire(
   census: Census,
   { numbers, force = false }: RetireOptions,
 ): Promise<RetireResult> {
-  const first = await describedRing(deps);
+  const isGone = ({ ring }: DescribedRing): boolean => numbers.some((number) => !ring.versionOf.has(number));
+  const first = await settledRing(deps, isGone);
   const going = await check(deps, first, numbers);
   if (going.length > 0) {
     if (!force) {
-      if (!going.every((key) => isPassed(key, first.secret)))
+      if (going.some((key) => passedRecord(key, first.secret) === undefined))
         requireOldEnough(first.secret.LastChangedDate, deps.now());
       const counted = going.map(({ number }) => number);
       requireNoRows(await census(counted), counted);
@@ -92,7 +95,7 @@ export async function runRetire(
     await deps.confirm(question(going, force));
   }
 
-  const fresh = await describedRing(deps);
+  const fresh = await settledRing(deps, isGone);
   const still = await check(deps, fresh, numbers);
   if (!still.every((key) => going.some((asked) => isSameKey(asked, key)))) {
     throw stateChanged(`Retiring ${numbers.join(', ')} has come to mean ${names(still)}`);
@@ -103,6 +106,9 @@ export async function runRetire(
   for (const { number, versionId } of still) await detachLabel(deps, numberingLabel(number), versionId);
   const labels = still.map(({ number }) => numberingLabel(number));
   await keepNumbers(deps, withoutLabels(fresh.ring, labels));
+  await requireSeen(deps, `Retired: ${names(still)}.`, ({ ring }) =>
+    still.every(({ number }) => !ring.versionOf.has(number)),
+  );
   return { retired: still, alreadyRetired };
 }
 
@@ -134,7 +140,7 @@ async function check(
 
 /**
  * One call for all, before any label goes: a command that is killed then can be finished for each of them. A record that
- * says as much already keeps its date.
+ * says as much already is written again as it is: the description may be old, and a restore may have removed it since.
  */
 async function writeRecords(
   deps: CommandDependencies,
@@ -143,7 +149,7 @@ async function writeRecords(
   { numbers, force }: { readonly numbers: readonly KeyNumber[]; readonly force: boolean },
 ): Promise<void> {
   const { secrets, secretId } = deps;
-  const missing = going.filter((key) => !isPassed(key, secret)).map((key) => ({ ...key, isForced: force }));
+  const records = going.map((key) => passedRecord(key, secret) ?? { ...key, isForced: force });
   const existing = new Set((await listVersions(deps)).map(({ VersionId }) => VersionId ?? ''));
   const kept = new Set([...numbers, ...going.map(({ number }) => number)]);
   const outdated = outdatedRecords(secret.Tags, existing, [...kept]);
@@ -151,15 +157,18 @@ async function writeRecords(
     if (outdated.length > 0) {
       await secrets.untagResource({ SecretId: secretId, TagKeys: outdated.map(({ number }) => retiredTagKey(number)) });
     }
-    if (missing.length > 0) await secrets.tagResource({ SecretId: secretId, Tags: missing.map(retiredTag) });
+    await secrets.tagResource({ SecretId: secretId, Tags: records.map(retiredTag) });
   } catch (error) {
     throw refused('TagResource', secretId, error);
   }
 }
 
-/** Whether a record says of this very key that its retirement began and that its age check counts. */
-function isPassed(key: RetiredKey, { Tags, LastChangedDate }: DescribedRing['secret']): boolean {
-  return retirementRecords(Tags).some((record) => isSameKey(record, key) && hasPassedAgeCheck(record, LastChangedDate));
+/** The record which says of this very key that its retirement began and that its age check counts. */
+function passedRecord(
+  key: RetiredKey,
+  { Tags, LastChangedDate }: DescribedRing['secret'],
+): RetirementRecord | undefined {
+  return retirementRecords(Tags).find((record) => isSameKey(record, key) && hasPassedAgeCheck(record, LastChangedDate));
 }
 
 function isSameKey(one: RetiredKey, other: RetiredKey): boolean {

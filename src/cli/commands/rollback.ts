@@ -7,7 +7,8 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
 import { COUNT, object, oneOf } from '../json/shapes.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
-import { describedRing, keyName, onFreshRing, requireSlots, stateChanged } from '../ring/ring.ts';
+import { settledRing } from '../ring/look-again.ts';
+import { keyName, onSettledRing, requireSlots, stateChanged } from '../ring/ring.ts';
 
 export const ROLLBACK = command<RollbackOptions>({
   name: 'rollback',
@@ -54,7 +55,7 @@ export async function runRollback(
   deps: CommandDependencies,
   { undo = false }: RollbackOptions,
 ): Promise<RollbackResult> {
-  const { ring: before } = await describedRing(deps);
+  const { ring: before } = await settledRing(deps, ({ ring }) => isRolledBack(ring) !== undo);
   if (undo && !isRolledBack(before)) throw nothingToUndo(before);
   if (!undo && isRolledBack(before)) return { outcome: 'is rolled back already', ...numbersIn(before) };
   const { current, previous } = await check(deps, before);
@@ -63,9 +64,9 @@ export async function runRollback(
     risk: 'A rotation that is making its very last calls may promote its key once more; nothing is lost by that.',
   });
   let after = before;
-  await onFreshRing(deps, async ({ ring }) => {
+  await onSettledRing(deps, async ({ ring }) => {
     after = ring;
-    // A move of ours whose answer got lost, or somebody else was quicker.
+    // A move of ours whose answer got lost, or another process was quicker.
     if (ring.current === previous && ring.previous === current) return { ring, wrote: false };
     if (ring.current !== current || ring.previous !== previous) throw stateChanged('AWSCURRENT has moved');
     await check(deps, ring);

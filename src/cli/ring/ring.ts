@@ -28,8 +28,25 @@ export async function describedRing(deps: CommandDependencies): Promise<Describe
 export async function onFreshRing(
   deps: CommandDependencies,
   body: (described: DescribedRing) => Promise<RingChange>,
+): Promise<RingChange> {
+  return fromFreshState(deps, () => describedRing(deps), body);
+}
+
+/** Milliseconds after which a description shows every write that came before. */
+export const LONGEST_DELAY = 6000;
+
+/**
+ * `onFreshRing` for a command that may find nothing to do. The description may be a few writes old, so a body that wrote
+ * nothing runs again on one from six seconds later: what is reported as unchanged is unchanged.
+ */
+export async function onSettledRing(
+  deps: CommandDependencies,
+  body: (described: DescribedRing) => Promise<RingChange>,
 ): Promise<void> {
-  await fromFreshState(deps, () => describedRing(deps), body);
+  const { wrote } = await onFreshRing(deps, body);
+  if (wrote) return;
+  await deps.sleep(LONGEST_DELAY);
+  await onFreshRing(deps, body);
 }
 
 /** What was confirmed is not what would happen now. `found`: what is different, without a full stop. */

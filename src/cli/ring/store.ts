@@ -1,6 +1,6 @@
 import { refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { describedRing } from './ring.ts';
+import { lookUntil } from './look-again.ts';
 
 /** A value as `PutSecretValue` takes it. */
 export type StoredValue = { readonly SecretString: string } | { readonly SecretBinary: Uint8Array };
@@ -26,16 +26,10 @@ export async function store(
   return answer.VersionId ?? versionId;
 }
 
-/** Between two looks, in milliseconds; six seconds in all, far beyond any delay on record (aws-sdk-js-v3 issue 7701). */
-const PAUSES = [100, 200, 400, 800, 1600, 3200];
-
 /**
  * Waits until `DescribeSecret` shows a version that was just stored: a reading from before would have the old key still
- * current. It may never show: others may have taken its only label at once. Then it can be labelled all the same.
+ * current. It may never show: another process may have taken its only label at once. Then it can be labelled all the same.
  */
 export async function untilShown(deps: CommandDependencies, versionId: string): Promise<void> {
-  for (const pause of PAUSES) {
-    if ((await describedRing(deps)).ring.stages[versionId] !== undefined) return;
-    await deps.sleep(pause);
-  }
+  await lookUntil(deps, ({ ring }) => ring.stages[versionId] !== undefined);
 }

@@ -34,7 +34,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     from: 'const { ring: adopted } = await adopt(deps, ring);',
     to: 'const adopted = ring;',
     scenario: 'rollback, killed and run again',
-    breaks: /^an end that nobody intended/,
+    breaks: /^a false report: rollback says that key 0 is current/,
   },
   {
     takenOut: 'that a rollback waits for a rotation under way',
@@ -137,8 +137,8 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that a restored key has the number that it had',
     file: 'src/cli/commands/restore.ts',
-    from: 'label: numberingLabel(record.number), to: versionId }',
-    to: 'label: `key-v${described.ring.highestNumber + 1}`, to: versionId }',
+    from: 'label: numberingLabel(each), to: versionId }',
+    to: 'label: `key-v${ring.highestNumber + 1}`, to: versionId }',
     scenario: 'retire and restore, killed and run again',
     breaks: /^invariant 4: A+, which was retired, came back as key 4/,
   },

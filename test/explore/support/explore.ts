@@ -63,13 +63,14 @@ export async function explore(
 
 export function describeMove(move: Move): string {
   if (move.kind !== 'call') return move.kind === 'operation' ? `begins: ${move.operation}` : move.kind;
-  const { actor, fate } = move;
+  const { actor, fate, writesOld = 0 } = move;
+  const age = writesOld === 0 ? '' : `, ${writesOld} writes old`;
   const { VersionStage, VersionStages, MoveToVersionId, VersionId, RemoveFromVersionId } = actor.call.input;
   const labels: readonly unknown[] = Array.isArray(VersionStages) ? VersionStages : [VersionStage];
   const what = [...labels, MoveToVersionId ?? VersionId ?? RemoveFromVersionId].filter(
     (part) => typeof part === 'string',
   );
-  return `${nameOfActor(actor)}: ${[actor.call.operation, ...what].join(' ')} (${fate})`;
+  return `${nameOfActor(actor)}: ${[actor.call.operation, ...what].join(' ')} (${fate}${age})`;
 }
 
 /** One schedule from `start` to an end, each move drawn by `random` (0 to 1, 1 excluded). */

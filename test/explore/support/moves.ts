@@ -10,11 +10,12 @@ import { STEPS, type Step } from '../../../src/steps/rotation-request.ts';
 import { Answers } from './answers.ts';
 import { handMade, isHandMade } from './manual-changes.ts';
 import { Histories, type History } from './history.ts';
-import { aDayLater, checkFresh, observe, type Cause } from './monitor.ts';
+import { aDayLater, checkFresh, observe, type Cause, type Memory } from './monitor.ts';
 import type { CommandLine, Product } from './product.ts';
-import { SECRET_ARN, type Call, type Next, type Reply } from './program.ts';
+import { isReading, SECRET_ARN, type Call, type Next, type Reply } from './program.ts';
+import { checkReport } from './report-monitor.ts';
 import { Violation } from './seen-secret.ts';
-import { isReading, performOn } from './service-calls.ts';
+import { performOn } from './service-calls.ts';
 import {
   contextOf,
   LAMBDA_ARN,
@@ -24,30 +25,49 @@ import {
   type Attempt,
   type Command,
   type Operation,
+  type Past,
   type World,
 } from './world.ts';
 
 /** Something that may happen next. `fate` says what becomes of an actor's call. */
 export type Move =
-  | { readonly kind: 'call'; readonly actor: Actor; readonly fate: Fate }
+  | {
+      readonly kind: 'call';
+      readonly actor: Actor;
+      readonly fate: Fate;
+      /** The answer is a description that shows none of so many last writes. Absent: it is up to date. */
+      readonly writesOld?: number;
+    }
   | { readonly kind: 'service cleans up'; readonly token: string; readonly run: 'rotation' | 'test' }
   | { readonly kind: 'service rotates' }
   | { readonly kind: 'operation'; readonly operator: number; readonly operation: Operation }
   | { readonly kind: 'a day passes' };
 
+type MoveOfActor = Extract<Move, { kind: 'call' }>;
+
 /** `repeated`: the answer is lost and the SDK makes the very same call again. */
 export type Fate = 'answered' | 'killed before' | 'killed after' | 'repeated';
+
+/** What an exploration allows and expects beyond the service's own rules. */
+export interface Rules {
+  /** By how many writes a description may be old. */
+  readonly writesOld: number;
+  /** One operator works alone, so that what a command reports must be so when it ends. */
+  readonly reportsMustHold: boolean;
+}
 
 /** The rules by which a world moves: the service's, the product's and the operators'. */
 export class Moves {
   readonly product: Product;
   readonly behaviour: Behaviour;
+  readonly #rules: Rules;
   readonly #histories = new Histories();
   readonly #answers: Answers;
 
-  constructor(product: Product, behaviour: Behaviour) {
+  constructor(product: Product, behaviour: Behaviour, rules: Rules = { writesOld: 0, reportsMustHold: false }) {
     this.product = product;
     this.behaviour = behaviour;
+    this.#rules = rules;
     this.#answers = new Answers(behaviour);
   }
 
@@ -56,6 +76,7 @@ export class Moves {
     const moves: Move[] = [];
     for (const actor of world.actors) {
       moves.push({ kind: 'call', actor, fate: 'answered' });
+      moves.push(...staleAnswers(world, actor));
       if (world.faults === 0) continue;
       moves.push({ kind: 'call', actor, fate: 'killed before' });
       if (isReading(actor.call)) continue;
@@ -75,7 +96,7 @@ export class Moves {
   async after(world: World, move: Move): Promise<World> {
     switch (move.kind) {
       case 'call':
-        return this.#afterCall(world, move.actor, move.fate);
+        return this.#afterCall(world, move);
       case 'service cleans up': {
         const succeeded = move.run === 'test' ? testSucceeded : rotationSucceeded;
         const service = succeeded(world.service, SECRET_ARN, move.token, this.#context(world));
@@ -88,7 +109,8 @@ export class Moves {
       case 'a day passes': {
         const day = world.day + 1;
         const memory = aDayLater(world.memory, secretOf(world.service));
-        return { ...world, service: this.#answers.sameOf(world.service, day), day, days: world.days - 1, memory };
+        const service = this.#answers.sameOf(world.service, day);
+        return { ...world, service, day, days: world.days - 1, memory, past: [] };
       }
     }
   }
@@ -123,17 +145,32 @@ export class Moves {
     return world.started === 0 || world.operators.every((operations) => operations.length === 0);
   }
 
-  async #afterCall(world: World, actor: Actor, fate: Fate): Promise<World> {
+  async #afterCall(world: World, { actor, fate, writesOld = 0 }: MoveOfActor): Promise<World> {
+    if (writesOld > 0) return this.#afterStaleAnswer(world, actor, world.past[writesOld - 1]);
     const faults = fate === 'answered' ? world.faults : world.faults - 1;
     const others = world.actors.filter((other) => other !== actor);
     if (fate === 'killed before') return this.#died({ ...world, faults, actors: others }, actor);
 
-    const begun = beginStep(actor, world);
+    const begun = beginStep(actor, world.memory);
     const first = this.#answers.answer(world.service, begun.call, world.day);
     const { service, reply } = fate === 'repeated' ? this.#answers.answer(first.service, begun.call, world.day) : first;
     const changed = this.#changed({ ...world, faults, actors: others }, service, causeOf(begun));
     const after = begun.call.operation === 'rotateSecret' ? await this.#rotated(changed, begun.call, reply) : changed;
     if (fate === 'killed after') return this.#died(after, actor);
+    return this.#goOn(after, begun, this.#histories.extend(begun.history, reply));
+  }
+
+  async #afterStaleAnswer(world: World, actor: Actor, past: Past | undefined): Promise<World> {
+    if (past === undefined) throw new Error('there was no such moment');
+    const begun = beginStep(actor, past.memory);
+    const { reply } = this.#answers.answer(past.service, begun.call, world.day);
+    const staleAnswers = world.staleAnswers - 1;
+    const after = {
+      ...world,
+      actors: world.actors.filter((other) => other !== actor),
+      staleAnswers,
+      past: staleAnswers === 0 ? [] : world.past,
+    };
     return this.#goOn(after, begun, this.#histories.extend(begun.history, reply));
   }
 
@@ -143,7 +180,11 @@ export class Moves {
     if (next.kind === 'failed' && next.code === 'UNEXPECTED') {
       throw new Violation(`${nameOfActor(actor)} ended with an error that is none of ours`);
     }
-    if (actor.kind === 'command') return world;
+    if (actor.kind === 'command') {
+      const reports = next.kind === 'done' && this.#rules.reportsMustHold;
+      if (reports) checkReport(actor.line, next.result, secretOf(world.service));
+      return world;
+    }
     if (next.kind === 'failed') return this.#died(world, actor);
     const rest = actor.steps.slice(1);
     if (rest.length > 0) return this.#withAttempt(world, actor.token, rest, actor.id);
@@ -216,7 +257,9 @@ export class Moves {
     const service = this.#answers.sameOf(after, world.day);
     if (service === world.service) return world;
     const memory = observe(world.memory, secretOf(world.service), secretOf(service), cause);
-    return { ...world, service, memory };
+    const { writesOld } = this.#rules;
+    const past = [{ service: world.service, memory: world.memory }, ...world.past];
+    return { ...world, service, memory, past: world.staleAnswers === 0 ? [] : past.slice(0, writesOld) };
   }
 
   #context({ day }: World): CallContext {
@@ -229,14 +272,20 @@ function isLambda(actor: Actor): boolean {
   return actor.kind === 'attempt' || actor.line === 'adoption';
 }
 
+function staleAnswers({ staleAnswers, past }: World, actor: Actor): readonly Move[] {
+  const { operation, hasWaited } = actor.call;
+  if (staleAnswers === 0 || operation !== 'describeSecret' || hasWaited) return [];
+  return past.map((_, index) => ({ kind: 'call', actor, fate: 'answered', writesOld: index + 1 }));
+}
+
 function hasAttempt(world: World, token: string): boolean {
   return world.actors.some((actor) => actor.kind === 'attempt' && actor.token === token);
 }
 
-/** The moment at which a step begins is that of its first call: what has left `AWSCURRENT` by then, it can know. */
-function beginStep(actor: Actor, world: World): Actor {
+/** What has left `AWSCURRENT` by the first description that a step is given, it can know. */
+function beginStep(actor: Actor, memory: Memory): Actor {
   if (actor.kind !== 'attempt' || actor.history.replies.length > 0) return actor;
-  return { ...actor, leftBeforeStep: world.memory.left };
+  return { ...actor, leftBeforeStep: memory.left };
 }
 
 function causeOf(actor: Actor): Cause {

@@ -33,6 +33,8 @@ export interface Scenario {
   readonly days?: number;
   /** The first rotation is a test run: `RotateImmediately=false`. */
   readonly testRun?: boolean;
+  /** Descriptions that may be old, and by how many writes. Default: none. */
+  readonly stale?: { readonly answers: number; readonly writesOld: number };
   readonly behaviour?: Partial<Behaviour>;
   /** The only states in which a schedule may end, spelled by letters. Default: every one in which the promise holds. */
   readonly ends?: readonly Readonly<Record<string, string>>[];
@@ -55,14 +57,24 @@ export interface Beginning {
 }
 
 export async function begin(scenario: Scenario, product: Product): Promise<Beginning> {
-  const moves = new Moves(product, { ...BEHAVIOUR, ...scenario.behaviour });
+  const { stale = { answers: 0, writesOld: 0 }, operators = [] } = scenario;
+  const moves = new Moves(
+    product,
+    { ...BEHAVIOUR, ...scenario.behaviour },
+    {
+      writesOld: stale.writesOld,
+      reportsMustHold: operators.length === 1 && scenario.attempts === 0 && scenario.rotations === 0,
+    },
+  );
   const secret = secretWith(scenario);
   const first: World = {
     service: { secrets: { [SECRET_ARN]: secret } },
     actors: [],
     memory: firstMemory(secret),
-    operators: scenario.operators ?? [],
+    operators,
     faults: scenario.faults,
+    staleAnswers: stale.answers,
+    past: [],
     retries: scenario.retries,
     repeats: scenario.repeats ?? 0,
     rotations: scenario.rotations,

@@ -15,18 +15,6 @@ const OPERATION = {
   untagResource: 'UntagResource',
 } as const satisfies Readonly<Record<Call['operation'], OperationName>>;
 
-const READING: ReadonlySet<Call['operation']> = new Set([
-  'describeSecret',
-  'getSecretValue',
-  'listSecretVersionIds',
-  'listSecrets',
-]);
-
-/** What reads has no effect that an answer could be lost after. */
-export function isReading({ operation }: Call): boolean {
-  return READING.has(operation);
-}
-
 /** A state and what the service answered on the way to it. */
 export interface Answered {
   readonly service: ServiceState;

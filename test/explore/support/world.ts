@@ -43,6 +43,12 @@ export type HandMade = 'put by hand' | 'rollback by hand' | 'cancel';
 /** What an operator does once, at any moment. */
 export type Operation = HandMade | CommandLine;
 
+/** A moment before the last writes, as a description may still show it. */
+export interface Past {
+  readonly service: ServiceState;
+  readonly memory: Memory;
+}
+
 /** Everything at one moment of an exploration. */
 export interface World {
   readonly service: ServiceState;
@@ -52,6 +58,10 @@ export interface World {
   readonly operators: readonly (readonly Operation[])[];
   /** Calls that may still be killed. */
   readonly faults: number;
+  /** Descriptions that may still be older than the last write. */
+  readonly staleAnswers: number;
+  /** The moments that such a description may show, the latest first; none where none may be old. */
+  readonly past: readonly Past[];
   /** Times that the service may still run the steps again with the same token, or the Lambda's adoption. */
   readonly retries: number;
   /** Times that an operator may still run a command again that was killed. */
@@ -69,8 +79,12 @@ export interface World {
 
 /** Names a world so that two with the same future have the same name. */
 export function nameOf(world: World): string {
-  const { service, actors, memory, ...rest } = world;
-  const names = [nameOfSecret(secretOf(service)), nameOfMemory(memory), JSON.stringify(rest)];
+  const { service, actors, memory, past, ...rest } = world;
+  const states = [{ service, memory }, ...past].flatMap((at) => [
+    nameOfSecret(secretOf(at.service)),
+    nameOfMemory(at.memory),
+  ]);
+  const names = [...states, JSON.stringify(rest)];
   return [...names, ...actors.map(nameOfActor).sort()].join('\n');
 }
 

@@ -1,0 +1,54 @@
+import { KeyRotationError } from '../../format/error.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import { describedRing, LONGEST_DELAY, type DescribedRing } from './ring.ts';
+
+/** Between two looks, in milliseconds: six seconds in all, far beyond any delay on record (aws-sdk-js-v3 issue 7701). */
+const PAUSES = [100, 200, 400, 800, 1600, 3200];
+
+/** Left for what a command has still to say when its time runs out, in milliseconds. */
+const TIME_RESERVE = 2000;
+
+/**
+ * Looks until a description shows something: one from right after a write may be older than that write. Resolves to the
+ * description that shows it, or to `undefined` where none does within six seconds.
+ */
+export async function lookUntil(
+  deps: CommandDependencies,
+  isShown: (described: DescribedRing) => boolean,
+): Promise<DescribedRing | undefined> {
+  for (const pause of [...PAUSES, 0]) {
+    const described = await describedRing(deps);
+    if (isShown(described)) return described;
+    if (deps.remainingTime() < pause + TIME_RESERVE) break;
+    await deps.sleep(pause);
+  }
+  return undefined;
+}
+
+/** `lookUntil` for what a command reports: throws `NOT_SEEN_YET` where it is not shown in time. `done`: one sentence. */
+export async function requireSeen(
+  deps: CommandDependencies,
+  done: string,
+  isShown: (described: DescribedRing) => boolean,
+): Promise<DescribedRing> {
+  const shown = await lookUntil(deps, isShown);
+  if (shown !== undefined) return shown;
+  throw new KeyRotationError(
+    'NOT_SEEN_YET',
+    `${done} AWS accepted that, but does not show it after ${LONGEST_DELAY / 1000} s: its answer is late, or another process has changed it. Nothing was lost. Look again in a minute: pazpaz-keys status.`,
+  );
+}
+
+/**
+ * A description to decide by. Where it shows that nothing is left to do, it may be a few writes old: then a second one,
+ * from six seconds later, decides.
+ */
+export async function settledRing(
+  deps: CommandDependencies,
+  isDone: (described: DescribedRing) => boolean | Promise<boolean>,
+): Promise<DescribedRing> {
+  const described = await describedRing(deps);
+  if (!(await isDone(described))) return described;
+  await deps.sleep(LONGEST_DELAY);
+  return describedRing(deps);
+}
