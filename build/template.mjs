@@ -38,6 +38,8 @@ function writeOut(document) {
         pair.key.value === '<<' ? pair.value.items.filter(({ key }) => !statedIn(map, key.value)) : [pair],
       );
     },
+  });
+  visit(document, {
     Node: (_, node) => {
       delete node.anchor;
     },

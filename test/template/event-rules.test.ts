@@ -67,23 +67,49 @@ describe.each(BOTH)('the rule for changes by hand, for %s', (_, stack) => {
 });
 
 describe.each(BOTH)('the notices, for %s', (_, stack) => {
-  test.each(['DeleteSecret', 'CancelRotateSecret', 'PutResourcePolicy', 'DeleteResourcePolicy'])(
-    'tell of %s on the secret by anybody, the function included',
-    (eventName) => {
-      for (const who of [...SOMEBODY, roleSession(FUNCTION_ROLE)]) {
-        for (const secretId of NAMED) {
-          expect(fires(stack, 'GuardedSecretNotice', call(eventName, { secretId }, who))).toBe(true);
-        }
+  test.each([
+    'DeleteSecret',
+    'CancelRotateSecret',
+    'PutResourcePolicy',
+    'DeleteResourcePolicy',
+    'TagResource',
+    'UntagResource',
+    'ReplicateSecretToRegions',
+    'RemoveRegionsFromReplication',
+    'StopReplicationToReplica',
+  ])('tell of %s on the secret by anyone, the function included', (eventName) => {
+    for (const who of [...SOMEBODY, roleSession(FUNCTION_ROLE)]) {
+      for (const secretId of NAMED) {
+        expect(fires(stack, 'GuardedSecretNotice', call(eventName, { secretId }, who))).toBe(true);
       }
-      expect(fires(stack, 'GuardedSecretNotice', call(eventName, { secretId: `${SECRET_NAME}0` }))).toBe(false);
-    },
-  );
+    }
+    expect(fires(stack, 'GuardedSecretNotice', call(eventName, { secretId: `${SECRET_NAME}0` }))).toBe(false);
+  });
 
   test('do not tell of what happens every day', () => {
     for (const eventName of ['GetSecretValue', 'DescribeSecret', 'PutSecretValue', 'RotateSecret']) {
       expect(fires(stack, 'GuardedSecretNotice', call(eventName, { secretId: SECRET_ARN }))).toBe(false);
     }
   });
+
+  test('tell of a rotation that is given to another function, and not of one that keeps ours', () => {
+    const rotate = (fields: JsonObject) =>
+      NAMED.map((secretId) => fires(stack, 'OtherFunctionNotice', call('RotateSecret', { secretId, ...fields })));
+    const ours = text(stack.outputs['FunctionArn']);
+    expect(rotate({ rotationLambdaARN: ours.replace('PazPaz', 'Other') })).toEqual([true, true, true]);
+    expect(rotate({ rotationLambdaARN: ours })).toEqual([false, false, false]);
+    expect(rotate({})).toEqual([false, false, false]);
+  });
+
+  test.each(['StopLogging', 'DeleteTrail', 'UpdateTrail', 'PutEventSelectors'])(
+    'tell of %s on a trail, by name or ARN',
+    (eventName) => {
+      for (const name of ['management', 'arn:aws:cloudtrail:us-east-1:123456789012:trail/management']) {
+        const onTrail = { ...call(eventName, { name }, ROOT), eventSource: 'cloudtrail.amazonaws.com' };
+        expect(fires(stack, 'TrailChangedNotice', onTrail)).toBe(true);
+      }
+    },
+  );
 
   test.each(['RotationFailed', 'RotationAbandoned', 'TestRotationFailed'])('tell of %s', (eventName) => {
     expect(fires(stack, 'RotationFailedNotice', serviceEvent(eventName))).toBe(true);
@@ -108,7 +134,7 @@ test('a secret of another name that is taken over is known by its own name, not 
 });
 
 describe('the notice on KMS keys', () => {
-  const dangers = ['ScheduleKeyDeletion', 'DisableKey', 'DeleteImportedKeyMaterial', 'PutKeyPolicy'];
+  const dangers = ['ScheduleKeyDeletion', 'DisableKey', 'DeleteImportedKeyMaterial', 'PutKeyPolicy', 'CreateGrant'];
 
   test('tells of the secret’s own key and of the former one, by ARN and by id', () => {
     const stack = deploy(TAKE_OVER);
@@ -154,20 +180,23 @@ describe('the targets', () => {
     expect(stack.property('AdoptionTick', 'ScheduleExpression')).toMatch(/^cron\(\d+ \d+ \* \* \? \*\)$/);
   });
 
-  test.each(['GuardedSecretNotice', 'GuardedKmsKeyNotice', 'RotationFailedNotice'])(
-    '%s tells the topic in one sentence',
-    (rule) => {
-      const target = list(stack.property(rule, 'Targets'))[0];
-      expect(at(target, 'Arn')).toBe('arn:aws:sns:us-east-1:123456789012:PazPazKeyAlerts');
-      const existing = deploy({ ExistingTopicArn: text(OPTIONS['ExistingTopicArn']) });
-      expect(at(list(existing.property(rule, 'Targets'))[0], 'Arn')).toBe(OPTIONS['ExistingTopicArn']);
-      // EventBridge takes a template that is a JSON text, and leaves a placeholder without a path as it is.
-      const template = text(at(target, 'InputTransformer', 'InputTemplate'));
-      expect(template).toMatch(/^"[^"]+"$/);
-      const placeholders = [...template.matchAll(/<(\w+)>/g)].map(([, name]) => name);
-      expect(Object.keys(object(at(target, 'InputTransformer', 'InputPathsMap'))).toSorted()).toEqual(
-        [...new Set(placeholders)].toSorted(),
-      );
-    },
-  );
+  test.each([
+    'GuardedSecretNotice',
+    'OtherFunctionNotice',
+    'GuardedKmsKeyNotice',
+    'TrailChangedNotice',
+    'RotationFailedNotice',
+  ])('%s tells the topic in one sentence', (rule) => {
+    const target = list(stack.property(rule, 'Targets'))[0];
+    expect(at(target, 'Arn')).toBe('arn:aws:sns:us-east-1:123456789012:PazPazKeyAlerts');
+    const existing = deploy({ ExistingTopicArn: text(OPTIONS['ExistingTopicArn']) });
+    expect(at(list(existing.property(rule, 'Targets'))[0], 'Arn')).toBe(OPTIONS['ExistingTopicArn']);
+    // EventBridge takes a template that is a JSON text, and leaves a placeholder without a path as it is.
+    const template = text(at(target, 'InputTransformer', 'InputTemplate'));
+    expect(template).toMatch(/^"[^"]+"$/);
+    const placeholders = [...template.matchAll(/<(\w+)>/g)].map(([, name]) => name);
+    expect(Object.keys(object(at(target, 'InputTransformer', 'InputPathsMap'))).toSorted()).toEqual(
+      [...new Set(placeholders)].toSorted(),
+    );
+  });
 });

@@ -68,6 +68,7 @@ test.each([
   ['RotationWindow', '25h', '1h to 24h'],
   ['TaskRoleName', 'arn:aws:iam::123456789012:role/PazPazECSTaskRole', 'not its ARN'],
   ['OperatorRoleArn', 'arn:aws:iam::123456789012:user/ops', 'ARN of an IAM role'],
+  ['PermissionsBoundaryArn', 'Boundary', 'ARN of an IAM policy'],
   ['ExistingTopicArn', 'security-alerts', 'ARN of a standard SNS topic'],
   ['AlertEmail', 'nobody', 'e-mail address'],
   ['ReadsPerHour', '0', '1 or more'],
@@ -92,6 +93,7 @@ test.each([
   ['ExistingKmsKeyArn', 'arn:aws:kms:us-east-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab'],
   ['RotationWindow', '3h'],
   ['OperatorRoleArn', 'arn:aws:iam::123456789012:role/teams/ops/KeyOperator'],
+  ['PermissionsBoundaryArn', 'arn:aws:iam::aws:policy/PowerUserAccess'],
   ['VpcSubnetIds', 'subnet-0123456789abcdef0,subnet-0123456789abcdef1'],
   ['FirstReplicaRegion', 'us-gov-east-1'],
 ])('%s = %j is accepted', (name, value) => {

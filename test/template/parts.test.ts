@@ -25,5 +25,5 @@ test('no part lists what the schedule waits for: the build does', () => {
 
 test('every part fits on a few screens, the list of parameters excepted', () => {
   const lines = PARTS.map(({ part, text }) => [part, text.split('\n').length] as const);
-  expect(lines.filter(([part, count]) => count > 140 && part !== 'parameters.yaml')).toEqual([]);
+  expect(lines.filter(([part, count]) => count > 180 && part !== 'parameters.yaml')).toEqual([]);
 });

@@ -9,6 +9,7 @@ import {
   REPLICAS,
   TAKE_OVER,
 } from './support/deployments.ts';
+import { GUARDED_CALLS } from './support/principals.ts';
 import { at, list, object, text, texts, type Json } from './support/json.ts';
 import { deploy, type Stack } from './support/stack.ts';
 
@@ -83,11 +84,34 @@ test('taking a secret over, the function may also read what the former KMS key e
   ]);
 });
 
-test('only in a VPC may the function make network interfaces', () => {
-  const sids = (parameters: Readonly<Record<string, string>>) =>
-    rows(deploy(parameters), 'KeyRotationRolePolicy', 'PolicyDocument').map(([sid]) => sid);
-  expect(sids({})).not.toContain('UseNetworkInterfaces');
-  expect(sids(EVERYTHING_NEW)).toContain('UseNetworkInterfaces');
+test('only in a VPC may Lambda make network interfaces with the role, and never the code in the function', () => {
+  const statements = (parameters: Readonly<Record<string, string>>) =>
+    rows(deploy(parameters), 'KeyRotationRolePolicy', 'PolicyDocument').filter(([sid]) => sid.includes('Interfaces'));
+  const actions = [
+    'ec2:CreateNetworkInterface',
+    'ec2:DescribeNetworkInterfaces',
+    'ec2:DescribeSubnets',
+    'ec2:DeleteNetworkInterface',
+    'ec2:AssignPrivateIpAddresses',
+    'ec2:UnassignPrivateIpAddresses',
+  ];
+  const stack = deploy(EVERYTHING_NEW);
+  const ofTheFunction = { 'lambda:SourceFunctionArn': stack.outputs['FunctionArn'] ?? null };
+  expect(statements({})).toEqual([]);
+  expect(statements(EVERYTHING_NEW)).toEqual([
+    ['UseNetworkInterfaces', 'Allow', actions, ['*']],
+    ['CodeMayNotUseNetworkInterfaces', 'Deny', actions, ['*'], { ArnEquals: ofTheFunction }],
+  ]);
+});
+
+test('every role that the stack makes has the permissions boundary that is given, and none by default', () => {
+  const PermissionsBoundaryArn = 'arn:aws:iam::123456789012:policy/Boundary';
+  const boundaries = (parameters: Readonly<Record<string, string>>) =>
+    [...deploy(parameters).resources.values()]
+      .filter(({ type }) => type === 'AWS::IAM::Role')
+      .map(({ properties }) => properties['PermissionsBoundary']);
+  expect(boundaries({ PermissionsBoundaryArn })).toEqual([PermissionsBoundaryArn, PermissionsBoundaryArn]);
+  expect(boundaries({})).toEqual([undefined, undefined]);
 });
 
 test('the read-only policy is the guide’s, for this secret and this KMS key', () => {
@@ -197,7 +221,7 @@ test.each([
   ]);
 });
 
-test('the policy of the secret forbids everybody to delete it for good; with an operator role it leaves writing to two', () => {
+test('the policy of the secret forbids everyone to delete it for good; an operator role alone may write and lift guards', () => {
   const never: Row = ['NeverDeleteForGood', 'Deny', ['secretsmanager:DeleteSecret'], ['*'], FOREVER];
   expect(rows(deploy(), 'SecretPolicy', 'ResourcePolicy')).toEqual([never]);
   expect(rows(deploy({ OperatorRoleArn: OPERATOR_ROLE_ARN }), 'SecretPolicy', 'ResourcePolicy')).toEqual([
@@ -205,7 +229,7 @@ test('the policy of the secret forbids everybody to delete it for good; with an 
     [
       'OnlyFunctionAndOperatorWrite',
       'Deny',
-      ['secretsmanager:PutSecretValue', 'secretsmanager:UpdateSecret', 'secretsmanager:UpdateSecretVersionStage'],
+      GUARDED_CALLS.map((call) => `secretsmanager:${call}`),
       ['*'],
       {
         ArnNotEquals: { 'aws:PrincipalArn': [ROLE_ARN, OPERATOR_ROLE_ARN] },

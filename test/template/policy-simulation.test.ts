@@ -4,6 +4,7 @@ import { SECRET_ARN } from './support/cloudtrail-events.ts';
 import { EVERYTHING_NEW, OPERATOR_ROLE_ARN } from './support/deployments.ts';
 import { text } from './support/json.ts';
 import { isAllowed, type Call } from './support/policy-evaluation.ts';
+import { EVERYTHING, GUARDED_CALLS } from './support/principals.ts';
 import { deploy } from './support/stack.ts';
 
 const stack = deploy({ OperatorRoleArn: OPERATOR_ROLE_ARN });
@@ -64,7 +65,9 @@ describe('the guide’s Test 1: the task role', () => {
 describe('an administrator', () => {
   test('deletes a secret with a recovery window, and never without', () => {
     const forever = { 'secretsmanager:ForceDeleteWithoutRecovery': 'true' };
-    expect(isAllowed([administrator, ofTheSecret], onSecret('DeleteSecret', ADMIN_ROLE))).toBe(true);
+    const withoutOperator = deploy().property('SecretPolicy', 'ResourcePolicy');
+    expect(isAllowed([administrator, withoutOperator], onSecret('DeleteSecret', ADMIN_ROLE))).toBe(true);
+    expect(isAllowed([administrator, withoutOperator], onSecret('DeleteSecret', ADMIN_ROLE, forever))).toBe(false);
     expect(isAllowed([administrator], onSecret('DeleteSecret', ADMIN_ROLE, forever))).toBe(false);
   });
 
@@ -135,31 +138,50 @@ describe('the operator’s commands, under the admin policy', () => {
 });
 
 describe('with an operator role, the policy of the secret', () => {
-  const everything = { Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] };
-  const writes = ['PutSecretValue', 'UpdateSecret', 'UpdateSecretVersionStage'];
-
   test.each([
     ['an administrator', ADMIN_ROLE, false],
     ['root', 'arn:aws:iam::123456789012:root', false],
     ['the operator', OPERATOR_ROLE_ARN, true],
     ['the function', ROTATION_ROLE, true],
-  ])('for %s (%s), who may do everything elsewhere: writing allowed = %j', (_, principal, allowed) => {
-    for (const action of writes) {
-      expect(isAllowed([everything, ofTheSecret], onSecret(action, principal))).toBe(allowed);
+  ])(
+    'for %s (%s), who may do everything elsewhere: writing and lifting guards allowed = %j',
+    (_, principal, allowed) => {
+      for (const action of GUARDED_CALLS) {
+        const call = onSecret(action, principal);
+        expect([action, isAllowed([EVERYTHING, ofTheSecret], call)]).toEqual([action, allowed]);
+      }
+      expect(isAllowed([EVERYTHING, ofTheSecret], onSecret('GetSecretValue', principal))).toBe(true);
+    },
+  );
+
+  // CloudFormation acts as the caller of the deploy, or as the stack's role (`sam deploy --role-arn`).
+  test.each([
+    ['the operator role', OPERATOR_ROLE_ARN, true],
+    ['another administrator', ADMIN_ROLE, false],
+  ])('lets a deploy as %s (%s) change secret, schedule and policy: %j', (_, principal, allowed) => {
+    const byCloudFormation = { 'aws:CalledVia': 'cloudformation.amazonaws.com' };
+    for (const action of ['UpdateSecret', 'TagResource', 'RotateSecret', 'PutResourcePolicy', 'DeleteResourcePolicy']) {
+      const call = onSecret(action, principal, byCloudFormation);
+      expect([action, isAllowed([EVERYTHING, ofTheSecret], call)]).toEqual([action, allowed]);
     }
-    expect(isAllowed([everything, ofTheSecret], onSecret('GetSecretValue', principal))).toBe(true);
   });
 
-  test('keeps the service itself from nothing: it makes the version with which a rotation begins', () => {
+  test('denies nothing of that where no operator role is given', () => {
+    const without = deploy().property('SecretPolicy', 'ResourcePolicy');
+    const allowed = GUARDED_CALLS.filter((action) => isAllowed([EVERYTHING, without], onSecret(action, ADMIN_ROLE)));
+    expect(allowed).toEqual([...GUARDED_CALLS]);
+  });
+
+  test('does not stop the service itself: it makes the version with which a rotation begins', () => {
     const service = { 'aws:PrincipalIsAWSService': 'true' };
     const byService = { action: 'secretsmanager:PutSecretValue', resource: SECRET_ARN, context: service };
-    expect(isAllowed([everything, ofTheSecret], byService)).toBe(true);
+    expect(isAllowed([EVERYTHING, ofTheSecret], byService)).toBe(true);
   });
 
   test('lets nobody delete the secret for good, root and operator included', () => {
     for (const principal of [OPERATOR_ROLE_ARN, 'arn:aws:iam::123456789012:root']) {
       const forever = { 'secretsmanager:ForceDeleteWithoutRecovery': 'true' };
-      expect(isAllowed([everything, ofTheSecret], onSecret('DeleteSecret', principal, forever))).toBe(false);
+      expect(isAllowed([EVERYTHING, ofTheSecret], onSecret('DeleteSecret', principal, forever))).toBe(false);
     }
   });
 });

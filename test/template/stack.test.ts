@@ -82,6 +82,7 @@ test('C37: logical ids never change: a renamed one is a resource deleted and mad
      "KeyRotationRole",
      "KeyRotationRolePolicy",
      "MonitoringKey",
+     "OtherFunctionNotice",
      "ReadOnlyPolicy",
      "RotationFailedAlarm",
      "RotationFailedFilter",
@@ -103,6 +104,7 @@ test('C37: logical ids never change: a renamed one is a resource deleted and mad
      "Trail",
      "TrailBucket",
      "TrailBucketPolicy",
+     "TrailChangedNotice",
      "TrailLogGroup",
      "TrailRole",
      "TrailRolePolicy",
@@ -147,6 +149,17 @@ test.each([
   for (const [name, value] of Object.entries(deploy(parameters).outputs)) {
     expect([name, value]).toEqual([name, expect.stringMatching(/./)]);
   }
+});
+
+test.each([
+  ['aws', 'eu-west-1', 'https://eu-west-1.console.aws.amazon.com/'],
+  ['aws-us-gov', 'us-gov-west-1', 'https://console.amazonaws-us-gov.com/'],
+  ['aws-cn', 'cn-north-1', 'https://cn-north-1.console.amazonaws.cn/'],
+])('in the partition %s the link to the dashboard leads to its console', (partition, region, console) => {
+  const { outputs } = deploy({}, [partition, region]);
+  expect(outputs['DashboardUrl']).toBe(
+    `${console}cloudwatch/home?region=${region}#dashboards/dashboard/PazPazKeyRotation`,
+  );
 });
 
 describe('two stacks in one account', () => {

@@ -4,13 +4,15 @@ export const ACCOUNT = '123456789012';
 export const REGION = 'us-east-1';
 
 /** CloudFormation's pseudo parameters, for an account of these tests. `AWS::NoValue` is not among them. */
-export const PSEUDO_PARAMETERS: JsonObject = {
-  'AWS::AccountId': ACCOUNT,
-  'AWS::Partition': 'aws',
-  'AWS::Region': REGION,
-  'AWS::StackName': 'pazpaz',
-  'AWS::URLSuffix': 'amazonaws.com',
-};
+export function pseudoParameters(partition = 'aws', region = REGION): JsonObject {
+  return {
+    'AWS::AccountId': ACCOUNT,
+    'AWS::Partition': partition,
+    'AWS::Region': region,
+    'AWS::StackName': 'pazpaz',
+    'AWS::URLSuffix': partition === 'aws-cn' ? 'amazonaws.com.cn' : 'amazonaws.com',
+  };
+}
 
 /** A resource as it was made: its type, and its properties, resolved when asked for. */
 export interface MadeResource {

@@ -40,6 +40,7 @@ function holds(operator: string, wanted: Json, found: string | undefined): boole
     case 'Bool':
       return isOneOf((pattern, value) => pattern === value);
     case 'ArnLike':
+    case 'ArnEquals':
       return isOneOf(like);
     case 'ArnNotEquals':
       return !isOneOf(like);

@@ -1,6 +1,6 @@
 import { at, isList, isObject, list, object, spelled, text, type Json, type JsonObject } from './json.ts';
 import { parameterValues, refusals, type Parameters } from './parameters.ts';
-import { attribute, PSEUDO_PARAMETERS, reference, type MadeResource } from './physical-id.ts';
+import { attribute, pseudoParameters, reference, type MadeResource } from './physical-id.ts';
 import { TEMPLATE } from './template-file.ts';
 
 const RESOURCES = object(TEMPLATE['Resources']);
@@ -29,11 +29,11 @@ export interface Stack {
  * What CloudFormation would make of the template with these parameters. Throws where it would refuse: a parameter, a
  * rule, a reference to a resource that its condition leaves out, an unknown function.
  */
-export function deploy(parameters: Parameters = {}): Stack {
+export function deploy(parameters: Parameters = {}, where: readonly [partition?: string, region?: string] = []): Stack {
   const refused = [...refusals(parameters), ...brokenRules(parameters)];
   if (refused.length > 0) throw new Error(refused.join(' '));
 
-  const resolver = new Resolver(parameters);
+  const resolver = new Resolver(parameters, pseudoParameters(...where));
   const resources = new Map<string, Resource>();
   for (const [logicalId, raw] of Object.entries(RESOURCES)) {
     if (resolver.exists(object(raw))) resources.set(logicalId, resolver.resource(object(raw)));
@@ -70,8 +70,8 @@ class Resolver {
   readonly #parameters: JsonObject;
   #seen = new Set<string>();
 
-  constructor(parameters: Parameters) {
-    this.#parameters = parameterValues(parameters);
+  constructor(parameters: Parameters, pseudo = pseudoParameters()) {
+    this.#parameters = { ...parameterValues(parameters), ...pseudo };
   }
 
   exists(raw: JsonObject): boolean {
@@ -172,7 +172,7 @@ class Resolver {
 
   #reference(name: string): Resolved {
     if (name === 'AWS::NoValue') return NO_VALUE;
-    return PSEUDO_PARAMETERS[name] ?? this.#parameters[name] ?? reference(this.#made(name));
+    return this.#parameters[name] ?? reference(this.#made(name));
   }
 
   #substituteWith([template, values]: readonly Json[]): string {
