@@ -7,7 +7,9 @@ import { current, holding, keyOf, previous, ringWith, SECRET, type TestRing } fr
 beforeAll(giveCredentials);
 afterEach(stopServices);
 
-const PAGE = readFileSync('docs/deploy.md', 'utf8');
+const PAGE = ['deploy.md', 'deploy-reference.md', 'deploy-special-cases.md', 'deploy-setup-guide.md']
+  .map((file) => readFileSync(`docs/${file}`, 'utf8'))
+  .join('\n');
 const ENVIRONMENT_KEY = keyOf(77).toString('base64');
 
 /** The lines of a section's shell blocks that call `pazpaz-keys`, each with what stands for VERSION_ID and so on put in. */

@@ -2,12 +2,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import { APPLICATION_EVENTS } from '../../src/keyring/application-log.ts';
 import { LOG_EVENTS } from '../../src/secret/log-events.ts';
 import { TAKE_OVER } from './support/deployments.ts';
-import { at, list, object, spelled, text } from './support/json.ts';
+import { at, list, object, spelled, text, type Json } from './support/json.ts';
+import { madeTable } from './support/made-table.ts';
 import { refusals } from './support/parameters.ts';
 import { brokenRules, deploy } from './support/stack.ts';
 import { TEMPLATE } from './support/template-file.ts';
 
-const PAGE = readFileSync('docs/deploy.md', 'utf8');
+const FILES = ['deploy.md', 'deploy-reference.md', 'deploy-special-cases.md', 'deploy-setup-guide.md'];
+const PAGES = new Map(FILES.map((file) => [file, readFileSync(`docs/${file}`, 'utf8')]));
+const PAGE = [...PAGES.values()].join('\n');
 const PARAMETERS = Object.keys(object(TEMPLATE['Parameters']));
 const RESOURCES = Object.keys(object(TEMPLATE['Resources']));
 const OUTPUTS = Object.keys(object(TEMPLATE['Outputs']));
@@ -18,7 +21,10 @@ const FILTERS = ofType('AWS::Logs::MetricFilter');
 
 /** Names that are AWS's, and in no other place of the template than an event pattern or a policy. */
 const OF_AWS = ['DescribeSecret', 'GetSecretValue', 'PutSecretValue', 'UpdateSecret', 'UpdateSecretVersionStage'];
-const OTHERS_OF_AWS = ['AccessDenied', 'All', 'Resource', 'RotationEnabled', 'ScheduleExpression', 'WriteOnly'];
+const OTHERS_OF_AWS = [
+  ...['AccessDenied', 'AdministratorAccess', 'AdvancedEventSelectors', 'All', 'EventSelectors', 'Management'],
+  ...['Resource', 'RotationEnabled', 'ScheduleExpression', 'WriteOnly'],
+];
 
 /** What stands in code style in running text and tables. */
 const codes = [...PAGE.replace(/```[^]*?```/g, '').matchAll(/`([^`]+)`/g)].map(([, code]) => code ?? '');
@@ -46,6 +52,7 @@ const codesIn = (cell: string | undefined) => [...(cell ?? '').matchAll(/`([^`]+
 test('every name on the page is one of the template: a parameter, a resource, an output, an alarm, a metric, a setting', () => {
   const patterns = ofType('AWS::Events::Rule').map(([, { properties }]) => JSON.stringify(properties['EventPattern']));
   const known = new Set([
+    ...Object.values(object(TEMPLATE['Parameters'])).map((parameter) => spelled(at(parameter, 'Default'))),
     ...[...PARAMETERS, ...RESOURCES, ...OUTPUTS, ...OF_AWS, ...OTHERS_OF_AWS, 'Text', 'DEBUG', 'INFO'],
     ...ALARMS.flatMap((alarm) => [text(alarm['AlarmName']), text(alarm['MetricName'])]),
     ...[...patterns.join().matchAll(/"([A-Z]\w+)"/g)].map(([, name]) => name),
@@ -162,10 +169,60 @@ test('files and links on the page exist', () => {
       .replaceAll(/[^\w\- ]/g, '')
       .replaceAll(' ', '-');
   const anchors = (page: string) => [...page.matchAll(/^#+ (.*)$/gm)].map(([, title]) => slug(title ?? ''));
-  const links = [...PAGE.matchAll(/\]\(([^)\s]*)\)/g)].map(([, link]) => (link ?? '').split('#'));
-  expect(links.length).toBeGreaterThan(8);
-  for (const [file, anchor] of links) {
-    const page = file === '' ? PAGE : readFileSync(`docs/${file}`, 'utf8');
-    if (anchor !== undefined) expect(anchors(page)).toContain(anchor);
+  for (const [from, page] of PAGES) {
+    const links = [...page.matchAll(/\]\(([^)\s]*)\)/g)].map(([, link]) => (link ?? '').split('#'));
+    expect(links.length).toBeGreaterThan(1);
+    for (const [file = '', anchor] of links) {
+      const target = readFileSync(`docs/${file === '' ? from : file}`, 'utf8');
+      if (anchor !== undefined) expect([from, anchors(target)]).toEqual([from, expect.arrayContaining([anchor])]);
+    }
   }
+});
+
+test('the short path fits on a screen or so, and begins with the first decision', () => {
+  const short = PAGES.get('deploy.md') ?? '';
+  expect(short.split('\n').length).toBeLessThan(80);
+  expect(short).toMatch(/^# Deploying\n\n\*\*First decide: a new secret, or one that has data already\?\*\*/);
+});
+
+test('the page lists every parameter and every output, as the template describes them', () => {
+  const described = (json: Json | undefined) => text(json).replace(/\|/g, '\\|').trim();
+  const groups = list(at(TEMPLATE, 'Metadata', 'AWS::CloudFormation::Interface', 'ParameterGroups'));
+  const parameters = groups.flatMap((group) =>
+    list(at(group, 'Parameters')).map((name) => {
+      const value = spelled(at(TEMPLATE, 'Parameters', text(name), 'Default'));
+      const description = described(at(TEMPLATE, 'Parameters', text(name), 'Description'));
+      return [
+        text(at(group, 'Label', 'default')),
+        `\`${text(name)}\``,
+        value === '' ? 'empty' : `\`${value}\``,
+        description,
+      ];
+    }),
+  );
+  const outputs = OUTPUTS.map((name) => [`\`${name}\``, described(at(TEMPLATE, 'Outputs', name, 'Description'))]);
+  const tables = [
+    madeTable('parameters', ['group', 'parameter', 'default', 'meaning'], parameters),
+    madeTable('outputs', ['output', 'value'], outputs),
+  ];
+  for (const { found, expected } of tables) expect(found).toBe(expected);
+});
+
+test('both ways to deploy on the page are ones that samconfig.toml knows, with parameters of the template', () => {
+  const config = readFileSync('samconfig.toml', 'utf8');
+  const deploys = blocks.flatMap(({ body = '' }) => [...body.matchAll(/sam deploy(.*)/g)].map(([, line = '']) => line));
+  expect(deploys).toHaveLength(2);
+  for (const line of deploys) {
+    const environment = /--config-env (\w+)/.exec(line)?.[1] ?? 'default';
+    expect(config).toContain(`[${environment}.deploy.parameters]`);
+    const given = Object.fromEntries(
+      [...line.matchAll(/(\w+)=(\S+)/g)].map(([, name = '', value = '']) => [name, value]),
+    );
+    expect(Object.keys(given)).toEqual(['AlertEmail', 'TaskRoleName']);
+    expect([...refusals(given), ...brokenRules(given)]).toEqual([]);
+  }
+  expect(config.match(/^confirm_changeset = (\w+)$/gm)).toEqual([
+    'confirm_changeset = true',
+    'confirm_changeset = false',
+  ]);
 });

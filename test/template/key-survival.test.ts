@@ -108,7 +108,9 @@ describe('an operator role that is given and then taken back', () => {
     const withOperator = { ...TAKE_OVER, OperatorRoleArn: OPERATOR_ROLE_ARN };
     expect(writeDeny(withOperator)).toBe(true);
     expect(leftBehind(withOperator, TAKE_OVER)).toEqual(['SecretPolicy']);
-    const bullet = /^- \*\*`OperatorRoleArn`\*\*[^]*?(?=^- |^## )/m.exec(readFileSync('docs/deploy.md', 'utf8'))?.[0];
+    const bullet = /^- \*\*`OperatorRoleArn`\*\*[^]*?(?=^- |^## )/m.exec(
+      readFileSync('docs/deploy-special-cases.md', 'utf8'),
+    )?.[0];
     expect(bullet).toContain('`aws secretsmanager delete-resource-policy`');
   });
 });
