@@ -90,7 +90,7 @@ describe('ListSecrets', () => {
     ['name', ['prod/', '!prod/k'], ['prod/db']],
     ['name', ['dev', 'prod/k'], ['prod/key', 'dev/db']],
     ['description', ['the data'], ['prod/db']],
-    ['description', ['patients'], []],
+    ['description', ['patients'], ['prod/db']],
     ['tag-key', ['tea'], ['prod/db', 'prod/key']],
     ['tag-key', ['stage'], []],
     ['tag-value', ['red'], ['prod/key']],
@@ -98,8 +98,8 @@ describe('ListSecrets', () => {
     ['owning-service', ['rds'], []],
     ['all', ['PATIENTS'], ['prod/db']],
     ['all', ['db'], ['prod/db', 'dev/db']],
-    ['all', ['encryption red'], ['prod/key']],
-    ['all', ['encryption blue'], []],
+    ['all', ['encryption key'], ['prod/key']],
+    ['all', ['encryption red'], []],
   ])('filters by %s %j', (Key, Values, expected) => {
     expect(list({ Filters: [{ Key, Values }] })).toEqual(expected);
   });

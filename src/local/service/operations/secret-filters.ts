@@ -3,7 +3,8 @@ import type { Secret, ServiceState } from '../state.ts';
 
 /**
  * The secrets that fit every filter, by any of its values, those not waiting for their deletion ("Filter", API
- * reference): all but `description` and `all` compare with case, by prefix; a value that begins with `!` excludes.
+ * reference): `name` and the tags compare with case, by prefix; `description` and `all` compare words; a value that
+ * begins with `!` excludes.
  */
 export function secretsMatching(state: ServiceState, filters: readonly Filter[], region: string): readonly Secret[] {
   return Object.values(state.secrets).filter(
@@ -28,9 +29,7 @@ function matches(secret: Secret, key: string, value: string, region: string): bo
     case 'name':
       return begins(secret.name);
     case 'description':
-      return (
-        (secret.description ?? '').toLowerCase().startsWith(value.toLowerCase()) && secret.description !== undefined
-      );
+      return hasWords(wordsOf(secret.description ?? ''), wordsOf(value));
     case 'tag-key':
       return secret.tags.some((tag) => begins(tag.Key));
     case 'tag-value':
@@ -45,16 +44,30 @@ function matches(secret: Secret, key: string, value: string, region: string): bo
   }
 }
 
-/** "Breaks the filter value string into words and then searches all attributes for matches. Not case-sensitive." */
+/**
+ * "Breaks the filter value string into words and then searches all attributes for matches. Not case-sensitive." Recorded:
+ * all words have to be in one attribute, and a capital letter within a word begins another one.
+ */
 function matchesAnywhere(secret: Secret, value: string): boolean {
   const attributes = [secret.name, secret.description ?? '', ...secret.tags.flatMap((tag) => [tag.Key, tag.Value])];
-  const words = attributes.flatMap((attribute) => [attribute.toLowerCase(), ...wordsOf(attribute)]);
-  return wordsOf(value).every((wanted) => words.some((word) => word.startsWith(wanted)));
+  const wanted = wordsOf(value).flatMap(partsOf);
+  return attributes.some((attribute) => {
+    const words = wordsOf(attribute);
+    return hasWords([...words, ...words.flatMap(partsOf)], wanted);
+  });
+}
+
+/** Recorded: each word wanted begins one of the words, in any order; a value without words finds nothing. */
+function hasWords(words: readonly string[], wanted: readonly string[]): boolean {
+  const known = words.map((word) => word.toLowerCase());
+  return wanted.length > 0 && wanted.every((prefix) => known.some((word) => word.startsWith(prefix.toLowerCase())));
 }
 
 function wordsOf(phrase: string): readonly string[] {
-  return phrase
-    .toLowerCase()
-    .split(/[^\p{Letter}\p{Number}]+/u)
-    .filter((word) => word !== '');
+  return phrase.match(/[\p{Letter}\p{Number}]+/gu) ?? [];
+}
+
+/** AppBeta is App and Beta, COMPANYthings is COMPANY and things. */
+function partsOf(word: string): readonly string[] {
+  return word.match(/\p{Lu}{2,}|\p{Lu}?[^\p{Lu}]+|\p{Lu}/gu) ?? [];
 }
