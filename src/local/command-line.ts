@@ -105,14 +105,17 @@ export function readCommandLine(argv: readonly string[], write?: (text: string) 
     .option('--tries <n>', 'how often a rotation is tried before the next window', integer(1, 100), 3)
     .option('--retry-pause <ms>', 'milliseconds between two tries', integer(0, 3_600_000), 1000)
     .option('--timeout <seconds>', "the Lambda's time limit", integer(1, 900), 30)
-    .option('--no-notices', 'do not tell the Lambda of changes by hand')
+    .option('--notices', 'send the Lambda notices of changes by hand (default, except with --lambda-endpoint)')
+    .option('--no-notices', 'send none')
     .option('--behaviour <name=choice>', `may be repeated: ${behaviourNames.join(', ')}`, behaviour, {})
     .addHelpText('after', AFTER_HELP)
     .allowExcessArguments(false)
     .exitOverride();
   if (write !== undefined) command.configureOutput({ writeOut: write, writeErr: write });
   command.parse([...argv]);
-  const settings = command.opts<Settings>();
+  const options = command.opts<Omit<Settings, 'notices'> & { readonly notices?: boolean }>();
+  // A function of others expects rotation steps and nothing else.
+  const settings: Settings = { ...options, notices: options.notices ?? options.lambdaEndpoint === undefined };
   const isForContainers = settings.midRotation !== undefined || settings.envVars !== undefined;
   if (!isForContainers || command.getOptionValueSource('host') !== 'default') return settings;
   return withoutMember(settings, 'host');

@@ -37,6 +37,14 @@ describe('npm run local', () => {
     });
   });
 
+  test('sends notices, except to a function behind an address, and as it is asked to', () => {
+    const elsewhere = ['--lambda-endpoint', 'http://h:3001'];
+    expect(read().settings?.notices).toBe(true);
+    expect(read('--no-notices').settings?.notices).toBe(false);
+    expect(read(...elsewhere).settings?.notices).toBe(false);
+    expect(read(...elsewhere, '--notices').settings?.notices).toBe(true);
+  });
+
   test.each([
     [['--port', '70000'], 'whole number from 0 to 65535'],
     [['--port', 'x'], 'whole number'],
