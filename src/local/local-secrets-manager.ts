@@ -9,7 +9,7 @@ import type { DueMoment } from './service/due-moments.ts';
 import { DurableState } from './durable-state.ts';
 import { Faults, inject, notSeenYet } from './faults.ts';
 import { isJsonObject, stringMember, type JsonObject } from './json.ts';
-import { LambdaError, type Invoke } from './lambda/lambda-invocation.ts';
+import { LambdaError, type CanInvoke, type Invoke } from './lambda/lambda-invocation.ts';
 import { EventDelivery } from './lambda/event-delivery.ts';
 import { isOperationName, perform, type OperationName } from './service/perform.ts';
 import { RotationDriver } from './lambda/rotation-driver.ts';
@@ -29,6 +29,8 @@ export interface ServiceOptions {
   readonly behaviour?: Partial<Behaviour>;
   /** Runs the rotation Lambda; without one every rotation fails. */
   readonly invoke?: Invoke;
+  /** Asked by RotateSecret before anything changes; default: every function can be invoked. */
+  readonly canInvoke?: CanInvoke;
   /** How often a rotation is tried with one token; default 3. */
   readonly tries?: number;
   /** Real milliseconds between two tries; default 100. */
@@ -208,6 +210,7 @@ export class LocalSecretsManager {
   }
 
   async #perform(name: OperationName, request: JsonObject, caller: Caller): Promise<JsonObject> {
+    if (name === 'RotateSecret') await this.#checkInvocable(request);
     let result: ReturnType<typeof perform>;
     try {
       result = perform(this.state, name, request, this.#context());
@@ -233,6 +236,26 @@ export class LocalSecretsManager {
       if (NOTICED_OPERATIONS.has(name) && !this.#isLambda(caller)) this.#notify(name, request, arn, caller);
     }
     return output;
+  }
+
+  /** Recorded: RotateSecret is refused, and nothing changes, if the function cannot be invoked. */
+  async #checkInvocable(request: JsonObject): Promise<void> {
+    const functionArn = this.#functionAfter(request);
+    if (functionArn === undefined || (await this.#options.canInvoke?.(functionArn)) !== false) return;
+    throw new ServiceError(
+      'AccessDeniedException',
+      'Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the principal secretsmanager.amazonaws.com.',
+    );
+  }
+
+  /** The function that this RotateSecret would leave with the secret; nothing if it is refused or changes nothing. */
+  #functionAfter(request: JsonObject): string | undefined {
+    try {
+      const { state, output } = perform(this.state, 'RotateSecret', request, this.#context());
+      return state === this.state ? undefined : state.secrets[stringMember(output, 'ARN') ?? '']?.rotation?.lambdaArn;
+    } catch {
+      return undefined;
+    }
   }
 
   /** "A previous rotation isn't complete. That rotation will be reattempted.": refused, and yet something happens. */

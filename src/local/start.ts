@@ -1,6 +1,7 @@
+import { stat } from 'node:fs/promises';
 import { serve } from './http/http-server.ts';
-import { lambdaEndpoint } from './lambda/lambda-endpoint.ts';
-import type { Invoke } from './lambda/lambda-invocation.ts';
+import { lambdaEndpoint, lambdaEndpointCheck } from './lambda/lambda-endpoint.ts';
+import type { CanInvoke, Invoke } from './lambda/lambda-invocation.ts';
 import { lambdaProcess } from './lambda/lambda-process.ts';
 import type { SavedState } from './saved-state.ts';
 import { LocalSecretsManager, type ServiceOptions } from './local-secrets-manager.ts';
@@ -26,7 +27,7 @@ export type LambdaChoice =
     }
   | Invoke;
 
-export interface StartOptions extends Omit<ServiceOptions, 'invoke' | 'saved' | 'save'> {
+export interface StartOptions extends Omit<ServiceOptions, 'invoke' | 'canInvoke' | 'saved' | 'save'> {
   /** Default 0: any that is free. */
   readonly port?: number;
   /** Default `127.0.0.1`. */
@@ -68,13 +69,11 @@ export async function startLocalService(options: StartOptions = {}): Promise<Loc
     ...(saved === undefined ? {} : { saved }),
     ...(lambda === undefined
       ? {}
-      : {
-          invoke: invokeOf(lambda, {
-            endpoint: () => url,
-            region: options.region ?? 'us-east-1',
-            clockOffset: () => service.clock.offset,
-          }),
-        }),
+      : invocationOf(lambda, {
+          endpoint: () => url,
+          region: options.region ?? 'us-east-1',
+          clockOffset: () => service.clock.offset,
+        })),
   });
   const server = await serve(service, { port, host, allowedHosts }).catch(releaseOnFailure);
   url = server.url;
@@ -92,10 +91,18 @@ export async function startLocalService(options: StartOptions = {}): Promise<Loc
   return { url, port: server.port, service, close: () => (closed ??= close()) };
 }
 
-function invokeOf(
+function invocationOf(
   lambda: LambdaChoice,
   surroundings: { endpoint: () => string; region: string; clockOffset: () => number },
-): Invoke {
-  if (typeof lambda === 'function') return lambda;
-  return 'url' in lambda ? lambdaEndpoint(lambda) : lambdaProcess({ ...lambda, ...surroundings });
+): { readonly invoke: Invoke; readonly canInvoke?: CanInvoke } {
+  if (typeof lambda === 'function') return { invoke: lambda };
+  if ('url' in lambda) return { invoke: lambdaEndpoint(lambda), canInvoke: lambdaEndpointCheck(lambda) };
+  return { invoke: lambdaProcess({ ...lambda, ...surroundings }), canInvoke: () => isFile(lambda.bundle) };
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 }

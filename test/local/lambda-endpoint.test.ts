@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
-import { lambdaEndpoint } from '../../src/local/lambda/lambda-endpoint.ts';
+import { lambdaEndpoint, lambdaEndpointCheck } from '../../src/local/lambda/lambda-endpoint.ts';
 
 interface Seen {
   readonly path: string | undefined;
@@ -48,6 +48,28 @@ function invocation(kind: 'wait' | 'event') {
     signal: new AbortController().signal,
   };
 }
+
+describe('whether a Lambda behind the Invoke API can be invoked', () => {
+  test.each([
+    [204, true],
+    [200, true],
+    // sam local start-lambda knows no dry run.
+    [501, true],
+    [404, false],
+    [403, false],
+  ])('is what a dry run says: %i', async (status, expected) => {
+    const { url, seen } = await endpoint((_seen, response) => {
+      response.statusCode = status;
+      response.end();
+    });
+    expect(await lambdaEndpointCheck({ url })(invocation('wait').functionArn)).toBe(expected);
+    expect(seen).toEqual([{ path: '/2015-03-31/functions/rotate/invocations', type: 'DryRun', body: '' }]);
+  });
+
+  test('is denied where no Lambda answers', async () => {
+    expect(await lambdaEndpointCheck({ url: 'http://127.0.0.1:1' })(invocation('wait').functionArn)).toBe(false);
+  });
+});
 
 describe('a Lambda behind the Invoke API', () => {
   test('is called by the name in its ARN and waited for', async () => {

@@ -110,6 +110,26 @@ test('a Lambda in a process of its own is given every event of a rotation', asyn
   expect(lines).toEqual(['createSecret', 'setSecret', 'testSecret', 'finishSecret']);
 });
 
+test.each([
+  ['whose file is not there', { bundle: '/nowhere/handler.js', runner: '/nowhere/lambda-runner.mjs' }],
+  ['behind an address where nothing answers', { url: 'http://127.0.0.1:1' }],
+])('RotateSecret with a function %s is refused, and changes nothing', async (_what, lambda) => {
+  const { client, service } = await startService({ lambda });
+  await client.send(new CreateSecretCommand({ Name: 'key', SecretString: 'first' }));
+  const before = service.state;
+  const input = { SecretId: 'key', RotationLambdaARN: LAMBDA_ARN, RotationRules: { AutomaticallyAfterDays: 1 } };
+  await expect(client.send(new RotateSecretCommand(input))).rejects.toMatchObject({
+    name: 'AccessDeniedException',
+    message:
+      'Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the principal secretsmanager.amazonaws.com.',
+    $metadata: { httpStatusCode: 400 },
+  });
+  expect(service.state).toBe(before);
+  await expect(client.send(new RotateSecretCommand({ SecretId: 'nothing' }))).rejects.toThrow("can't find");
+  await service.idle();
+  expect(service.history.records).toEqual([]);
+});
+
 test('a port that is taken is an error that names it', async () => {
   const { port } = await startService();
   await expect(startLocalService({ port })).rejects.toMatchObject({ code: 'EADDRINUSE' });

@@ -1,6 +1,8 @@
 import { messageOf } from '../error-message.ts';
-import { functionName, LambdaError, type Invocation, type Invoke } from './lambda-invocation.ts';
+import { functionName, LambdaError, type CanInvoke, type Invocation, type Invoke } from './lambda-invocation.ts';
 import { isJsonObject, stringMember } from '../json.ts';
+
+const CHECK_TIMEOUT = 10_000;
 
 export interface LambdaEndpointOptions {
   /** Where the Lambda Invoke API listens, such as the address that `sam local start-lambda` prints. */
@@ -22,19 +24,47 @@ export function lambdaEndpoint(options: LambdaEndpointOptions): Invoke {
   };
 }
 
+/**
+ * Asks with a dry run (Lambda API reference, "Invoke", `InvocationType`). An endpoint that knows no dry run, as of
+ * `sam local start-lambda`, answers 501: the first step of a rotation then shows whether the function is there.
+ */
+export function lambdaEndpointCheck(options: LambdaEndpointOptions): CanInvoke {
+  return async (functionArn) => {
+    try {
+      const response = await send(options, functionArn, 'DryRun', { signal: AbortSignal.timeout(CHECK_TIMEOUT) });
+      await response.body?.cancel();
+      return response.status !== 404 && response.status !== 403;
+    } catch {
+      return false;
+    }
+  };
+}
+
 async function post(options: LambdaEndpointOptions, invocation: Invocation, invocationType: string): Promise<Response> {
-  const name = encodeURIComponent(options.functionName ?? functionName(invocation.functionArn));
-  const url = `${options.url.replace(/\/+$/, '')}/2015-03-31/functions/${name}/invocations`;
+  const { event, functionArn, signal } = invocation;
   try {
-    return await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'x-amz-invocation-type': invocationType },
-      body: JSON.stringify(invocation.event),
-      signal: invocation.signal,
-    });
+    return await send(options, functionArn, invocationType, { body: JSON.stringify(event), signal });
   } catch (error) {
-    throw new LambdaError('Local.Unreachable', `No Lambda answers at ${url}: ${causeOf(error)}`);
+    throw new LambdaError(
+      'Local.Unreachable',
+      `No Lambda answers at ${addressOf(options, functionArn)}: ${causeOf(error)}`,
+    );
   }
+}
+
+function send(
+  options: LambdaEndpointOptions,
+  functionArn: string,
+  invocationType: string,
+  init: RequestInit,
+): Promise<Response> {
+  const headers = { 'content-type': 'application/json', 'x-amz-invocation-type': invocationType };
+  return fetch(addressOf(options, functionArn), { method: 'POST', headers, ...init });
+}
+
+function addressOf(options: LambdaEndpointOptions, functionArn: string): string {
+  const name = encodeURIComponent(options.functionName ?? functionName(functionArn));
+  return `${options.url.replace(/\/+$/, '')}/2015-03-31/functions/${name}/invocations`;
 }
 
 async function resultOf(response: Response): Promise<unknown> {

@@ -19,6 +19,9 @@ export interface Invocation {
  */
 export type Invoke = (invocation: Invocation) => Promise<unknown>;
 
+/** Whether the function of this ARN is there to be invoked. Runs nothing. */
+export type CanInvoke = (functionArn: string) => Promise<boolean>;
+
 /** What Lambda answers for a failed function ("Lambda function errors in Node.js": errorType, errorMessage, trace). */
 export class LambdaError extends Error {
   readonly errorType: string;
