@@ -73,6 +73,7 @@ function secret(value: unknown, at: string): Secret {
       const member = anObject(tag, `${at}: tags`);
       return { Key: string(member, 'Key', at), Value: string(member, 'Value', at) };
     }),
+    ...(from['hadTags'] === true ? { hadTags: true } : {}),
     ...optional(from, 'resourcePolicy', at, string),
     createdDate: number(from, 'createdDate', at),
     lastChangedDate: number(from, 'lastChangedDate', at),

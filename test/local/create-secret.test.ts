@@ -169,6 +169,7 @@ describe('deleting a secret', () => {
     machine.call('DeleteSecret', { SecretId: 'a', ForceDeleteWithoutRecovery: true });
     expect(machine.state.secrets).toEqual({});
     expect(machine.call('DeleteSecret', { SecretId: 'a', ForceDeleteWithoutRecovery: true })).toEqual({
+      ARN: expect.stringMatching(/^arn:aws:secretsmanager:us-east-1:123456789012:secret:a-[a-zA-Z0-9]{6}$/) as unknown,
       Name: 'a',
       DeletionDate: START / 1000,
     });
@@ -180,6 +181,7 @@ describe('deleting a secret', () => {
     const refusal = (more: object): string => machine.refusal('DeleteSecret', { SecretId: 'a', ...more });
     expect(refusal({ RecoveryWindowInDays: 6 })).toMatch('between 7 and 30 days (inclusive)');
     expect(refusal({ RecoveryWindowInDays: 31 })).toMatch('between 7 and 30 days (inclusive)');
+    expect(refusal({ RecoveryWindowInDays: 6, ForceDeleteWithoutRecovery: true })).toMatch('between 7 and 30 days');
     expect(refusal({ RecoveryWindowInDays: 7, ForceDeleteWithoutRecovery: true })).toBe(
       "InvalidParameterException: You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.",
     );

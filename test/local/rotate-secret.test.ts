@@ -1,3 +1,4 @@
+import { rotationGivenUp } from '../../src/local/service/rotation-state.ts';
 import { DAY, HOUR, LAMBDA, StateMachine, START, token } from './support/state-machine.ts';
 
 const DAYS_30 = { RotationRules: { AutomaticallyAfterDays: 30 } };
@@ -121,6 +122,21 @@ describe('CancelRotateSecret', () => {
     expect(machine.refusal('RotateSecret', { SecretId: 'a', ClientRequestToken: token(3) })).toMatch(
       'will be reattempted',
     );
+  });
+
+  test('names the version that a rotation left, until its label is gone', () => {
+    const machine = new StateMachine().withSecret();
+    machine.rotate(2, DAYS_30);
+    machine.apply((state, context) => rotationGivenUp(state, machine.arn, token(2), context));
+    const left = { ARN: machine.arn, Name: 'a', VersionId: token(2) };
+    expect(machine.call('CancelRotateSecret', { SecretId: 'a' })).toEqual(left);
+    expect(machine.call('CancelRotateSecret', { SecretId: 'a' })).toEqual(left);
+    machine.call('UpdateSecretVersionStage', {
+      SecretId: 'a',
+      VersionStage: 'AWSPENDING',
+      RemoveFromVersionId: token(2),
+    });
+    expect(machine.call('CancelRotateSecret', { SecretId: 'a' })).toEqual({ ARN: machine.arn, Name: 'a' });
   });
 
   test('without a rotation in progress names no version; without rotation at all changes nothing', () => {

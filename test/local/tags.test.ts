@@ -20,8 +20,12 @@ test('tags are added, changed and taken away; LastChangedDate moves with each', 
   ]);
   machine.now += 1000;
   expect(machine.call('UntagResource', { SecretId: 'a', TagKeys: ['x', 'y'] })).toEqual({});
-  expect(tags(machine)).toBeUndefined();
+  expect(tags(machine)).toEqual([]);
   expect(machine.secret.lastChangedDate).toBe(machine.now);
+});
+
+test('a secret that never had a tag shows no list of tags', () => {
+  expect(new StateMachine().withSecret().call('DescribeSecret', { SecretId: 'a' })).not.toHaveProperty('Tags');
 });
 
 test('taking away what is not there, or adding nothing, changes nothing', () => {

@@ -15,6 +15,8 @@ export interface Secret {
   readonly description?: string;
   readonly kmsKeyId?: string;
   readonly tags: readonly Tag[];
+  /** Its last tag was removed: it is shown with an empty list, a secret that never had a tag without one. */
+  readonly hadTags?: true;
   readonly resourcePolicy?: string;
   readonly createdDate: number;
   readonly lastChangedDate: number;

@@ -70,7 +70,8 @@ function answer(secret: Secret, versionId: string | undefined): Outcome['output'
 
 const SUFFIX_CHARACTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-function arnFor(name: string, { region, accountId, randomBytes }: CallContext): string {
+/** An ARN for a secret of this name, with the six characters that the service adds. */
+export function arnFor(name: string, { region, accountId, randomBytes }: CallContext): string {
   const suffix = Array.from(randomBytes(6), (byte) => SUFFIX_CHARACTERS.charAt(byte % SUFFIX_CHARACTERS.length));
   return `arn:aws:secretsmanager:${region}:${accountId}:secret:${name}-${suffix.join('')}`;
 }

@@ -4,6 +4,7 @@ import { findSecret, lookUp, markedForDeletion, withoutSecretOf, withSecret, typ
 import type { deleteSecret as shape, restoreSecret as restoreShape } from '../shapes.ts';
 import { type Read } from '../shapes.ts';
 import type { CallContext, ServiceState } from '../state.ts';
+import { arnFor } from './create-secret.ts';
 import { withoutMember } from '../without-member.ts';
 
 const DAY = 86_400_000;
@@ -17,13 +18,13 @@ type Request = Read<typeof shape>;
  */
 export function deleteSecret(state: ServiceState, input: Request, context: CallContext): Outcome {
   const { RecoveryWindowInDays: days, ForceDeleteWithoutRecovery: isForced = false } = input;
-  if (isForced && days !== undefined) {
-    throw invalidParameter("You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.");
-  }
   if (days !== undefined && (days < 7 || days > 30)) {
     throw invalidParameter('The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).');
   }
-  if (isForced) return deletedForGood(state, input.SecretId, context.now);
+  if (isForced && days !== undefined) {
+    throw invalidParameter("You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.");
+  }
+  if (isForced) return deletedForGood(state, input.SecretId, context);
   const secret = findSecret(state, input.SecretId);
   if (secret.deletion !== undefined) throw markedForDeletion();
   const deletesAt = context.now + (days ?? DEFAULT_WINDOW) * DAY;
@@ -34,16 +35,16 @@ export function deleteSecret(state: ServiceState, input: Request, context: CallC
   };
 }
 
-/** Of a secret that does not exist the answer repeats what was asked for: its ARN is on no record. */
-function deletedForGood(state: ServiceState, secretId: string, now: number): Outcome {
+/** Recorded: the answer names an ARN for a secret that does not exist, too. */
+function deletedForGood(state: ServiceState, secretId: string, context: CallContext): Outcome {
   const secret = lookUp(state, secretId);
   const isArn = secretId.startsWith('arn:');
   return {
     state: secret === undefined ? state : withoutSecretOf(state, secret.arn),
     output: present({
-      ARN: secret?.arn ?? (isArn ? secretId : undefined),
+      ARN: secret?.arn ?? (isArn ? secretId : arnFor(secretId, context)),
       Name: secret?.name ?? (isArn ? undefined : secretId),
-      DeletionDate: seconds(now),
+      DeletionDate: seconds(context.now),
     }),
   };
 }

@@ -24,7 +24,7 @@ export function detailsOf(secret: Secret, now: number): Readonly<Record<string, 
     LastAccessedDate: optionalSeconds(secret.lastAccessedDate),
     // "The date the secret is scheduled for deletion": the end of the recovery window, not the day of the request.
     DeletedDate: optionalSeconds(secret.deletion?.deletesAt),
-    Tags: unlessEmpty(secret.tags),
+    Tags: secret.hadTags === true ? secret.tags : unlessEmpty(secret.tags),
     CreatedDate: seconds(secret.createdDate),
   };
 }

@@ -71,8 +71,8 @@ function rulesOf(input: RotationRulesInput | undefined): RotationRules | undefin
 }
 
 /**
- * CancelRotateSecret: switches rotation off and leaves `AWSPENDING` where it is. `VersionId` names the version of a
- * rotation in progress. On a secret that never had rotation it changes nothing; what the service answers then is on no
+ * CancelRotateSecret: switches rotation off and leaves `AWSPENDING` where it is. `VersionId` names the version that
+ * a rotation left unfinished. On a secret that never had rotation it changes nothing; what the service answers then is on no
  * record.
  */
 export function cancelRotateSecret(
@@ -82,7 +82,8 @@ export function cancelRotateSecret(
 ): Outcome {
   const secret = findLiveSecret(state, input.SecretId);
   const { rotation } = secret;
-  const output = present({ ARN: secret.arn, Name: secret.name, VersionId: rotation?.underWay?.token });
+  const left = rotation === undefined ? undefined : (unfinishedVersion(secret.versions) ?? rotation.underWay?.token);
+  const output = present({ ARN: secret.arn, Name: secret.name, VersionId: left });
   if (rotation === undefined) return { state, output };
   const halted = { ...withoutMember(rotation, 'underWay'), enabled: false };
   const cancelled = scheduled(halted, rotation.lastRotatedDate, context.now);

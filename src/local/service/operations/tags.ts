@@ -22,7 +22,7 @@ export function untagResource(state: ServiceState, input: Read<typeof untagShape
   const secret = findLiveSecret(state, input.SecretId);
   const tags = secret.tags.filter((tag) => !input.TagKeys.includes(tag.Key));
   if (tags.length === secret.tags.length) return { state, output: {} };
-  return { state: withSecret(state, { ...secret, tags, lastChangedDate: context.now }), output: {} };
+  return { state: withSecret(state, { ...secret, tags, hadTags: true, lastChangedDate: context.now }), output: {} };
 }
 
 /**
