@@ -3,8 +3,8 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Context } from 'aws-lambda';
 import { randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
-import { KeyRotationError } from './format/error.ts';
 import { KEY_BYTES } from './format/key-material.ts';
+import { refuseNodeDebug } from './format/node-debug.ts';
 import { handle, type HandlerDependencies } from './steps/handle.ts';
 import { LOG_EVENTS, type Log } from './secret/log-events.ts';
 import { secretsManager } from './secret/secrets-manager.ts';
@@ -26,18 +26,6 @@ export const handler = async (event: unknown, context: Context): Promise<void> =
     event,
   );
 };
-
-/**
- * Under `NODE_DEBUG` Node itself prints the first bytes of each piece of an answer that it receives, wherever a piece
- * begins: a key would get into the log, and nothing here can stop it. Throws `INVALID_SETTINGS` before anything is read.
- */
-function refuseNodeDebug(): void {
-  if ((process.env['NODE_DEBUG'] ?? '') === '') return;
-  throw new KeyRotationError(
-    'INVALID_SETTINGS',
-    'The environment variable NODE_DEBUG must not be set, found a value: it makes Node print what it receives, keys included. Take it off the function; the rotation is tried again.',
-  );
-}
 
 function dependencies(remainingTime: () => number): HandlerDependencies {
   return {

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { KEY_BYTES } from '../format/key-material.ts';
+import { refuseNodeDebug } from '../format/node-debug.ts';
 import { run } from './run.ts';
 import { askAt } from './terminal/ask.ts';
 
@@ -15,7 +16,13 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(1);
 });
 
-refuseNodeDebug();
+try {
+  refuseNodeDebug();
+} catch (error) {
+  // Before anything is read, standard input too; 2 is wrong usage.
+  process.stderr.write(`pazpaz-keys: INVALID_SETTINGS\n${error instanceof Error ? error.message : ''}\n`);
+  process.exit(2);
+}
 
 process.exitCode = await run(process.argv, {
   environment: process.env,
@@ -28,18 +35,3 @@ process.exitCode = await run(process.argv, {
   randomKey: () => randomBytes(KEY_BYTES),
   newVersionId: randomUUID,
 });
-
-/**
- * Under `NODE_DEBUG` Node itself prints the first bytes of whatever it reads, standard input and the answers of AWS
- * alike: a key would get onto the screen, and nothing here can stop it. Ends the process with 2, wrong usage, before
- * anything is read.
- */
-export function refuseNodeDebug(): void {
-  if ((process.env['NODE_DEBUG'] ?? '') === '') return;
-  process.stderr.write(
-    'pazpaz-keys: INVALID_SETTINGS\n' +
-      'The environment variable NODE_DEBUG must not be set, found a value: it makes Node print what it reads, keys\n' +
-      'included. Run the command without it (env -u NODE_DEBUG pazpaz-keys ...).\n',
-  );
-  process.exit(2);
-}

@@ -17,6 +17,12 @@ const NONCE_WORDS = NONCE_BYTES / 4;
 /** Random words fetched at a time: few enough to lie about only briefly, enough that the fetching costs nothing. */
 const POOL_WORDS = NONCE_WORDS * 256;
 
+/**
+ * Milliseconds that a filling is used for, by either clock. A machine that is restored from a snapshot, or a process from
+ * a startup snapshot, has the pool of all its clones: after a second it has one of its own.
+ */
+const POOL_LIFE = 1000;
+
 const TWO_TO_16 = 0x1_0000;
 const TWO_TO_32 = 0x1_0000_0000;
 
@@ -34,11 +40,10 @@ const SYSTEM_CLOCKS: NonceClocks = { wall: () => Date.now(), monotonic: () => pe
  * Nonces from a pool of random bytes. Asking the operating system for 12 bytes costs as much as half an encryption;
  * asking for thousands costs hardly more.
  *
- * Each nonce is the next 12 bytes of the pool, which are handed out once and wiped, XORed with a fresh reading of the
- * clocks: milliseconds since 1970 in the first six bytes, nanoseconds of the monotonic clock in the last six. The XOR
- * keeps random bytes as random as they were (NIST SP 800-38D, section 8.2.2), and makes two machines that were restored
- * from one snapshot, with one pool in both, differ unless they read the same instant. What remains: two such restores
- * whose clocks give the same millisecond and the same nanosecond for the same place of the pool.
+ * Each nonce is the next 12 bytes of the pool, used once and wiped, XORed with a fresh reading of the clocks:
+ * milliseconds since 1970 in the first six bytes, nanoseconds of the monotonic clock in the last six. The XOR keeps random
+ * bytes as random as they were (NIST SP 800-38D, section 8.2.2). Two clones of one machine differ by it unless they read
+ * the same millisecond and the same nanosecond at the same place of the pool, within `POOL_LIFE` of filling it.
  *
  * A pool belongs to one instance of this module: worker threads, child processes and a second copy of the package have
  * pools of their own.
@@ -52,11 +57,17 @@ export function nonceStream(
   const nonce = new Uint32Array(NONCE_WORDS);
   const nonceBytes = new Uint8Array(nonce.buffer);
   let next = POOL_WORDS;
+  let filledAtWall = 0;
+  let filledAtMonotonic = 0;
   return (wall = clocks.wall(), monotonic = clocks.monotonic()) => {
-    if (next === POOL_WORDS) {
+    const isOld = Math.abs(wall - filledAtWall) > POOL_LIFE || Math.abs(monotonic - filledAtMonotonic) > POOL_LIFE;
+    if (next === POOL_WORDS || isOld) {
       // Should this throw, the pool stays empty and the next call tries again.
+      next = POOL_WORDS;
       fill(poolBytes);
       next = 0;
+      filledAtWall = wall;
+      filledAtMonotonic = monotonic;
     }
     const nanoseconds = monotonic * 1e6;
     // Bits of the numbers that are no 32 of them wide: a shift would take them for signed ones of 32 bits.

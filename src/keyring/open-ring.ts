@@ -1,6 +1,7 @@
 import { applicationLog, jsonLinesToStandardError } from './application-log.ts';
 import { EnvironmentKeyCheck } from './environment-key.ts';
 import { isKeyRotationError } from '../format/error.ts';
+import { refuseNodeDebug } from '../format/node-debug.ts';
 import { systemClock } from './clock.ts';
 import { RingCache } from './ring-cache.ts';
 import type { KeyRingOptions, RingTimes } from './options.ts';
@@ -16,9 +17,10 @@ export interface OpenedRing {
 
 /**
  * Reads the current key and begins to keep it fresh. Where AWS gives none: falls back to the environment's key and logs
- * it, or rejects with the reason.
+ * it, or rejects with the reason. Rejects with `INVALID_SETTINGS` under `NODE_DEBUG`, before AWS is asked.
  */
 export async function openRing(settings: AwsSettings, times: RingTimes, options: KeyRingOptions): Promise<OpenedRing> {
+  refuseNodeDebug();
   const { clock = systemClock, legacy = true, random = Math.random } = options;
   const { environmentKey, environment, secretId, region } = settings;
   const log = applicationLog(options.logger ?? jsonLinesToStandardError, clock.wall);

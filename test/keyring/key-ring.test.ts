@@ -1,7 +1,10 @@
 import crypto from 'node:crypto';
 import { encryptField } from '../../src/format/field.ts';
+import { KeyMaterial } from '../../src/format/key-material.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { readVarint } from '../../src/format/varint.ts';
+import { KeyRing } from '../../src/keyring/key-ring.ts';
+import { rejectionOf } from './support/rejection-of.ts';
 import { closeRings, RingWorld } from './support/ring-world.ts';
 
 afterEach(closeRings);
@@ -60,4 +63,27 @@ test('a row whose key is at hand is opened at the first attempt, whichever key i
   for (const row of rows) expect(ring.decryptFieldSync(row, CONTEXT)).toBe(NOTE);
   expect(attempts).toHaveBeenCalledTimes(3);
   attempts.mockRestore();
+});
+
+describe('under NODE_DEBUG, which makes Node print what it receives', () => {
+  afterEach(() => {
+    Reflect.deleteProperty(process.env, 'NODE_DEBUG');
+  });
+
+  test('a ring is not opened, and AWS is not asked', async () => {
+    const world = await RingWorld.withKeys(1);
+    world.forgetCalls();
+    process.env['NODE_DEBUG'] = 'stream';
+    const error = await rejectionOf(world.open());
+    expect(error.code).toBe('INVALID_SETTINGS');
+    expect(error.message).toContain('NODE_DEBUG must not be set');
+    expect(world.calls).toEqual({ describe: 0, read: 0 });
+  });
+
+  test('a ring with the key of the environment alone is opened: it receives nothing', async () => {
+    process.env['NODE_DEBUG'] = 'stream';
+    const environmentKey = KeyMaterial.fromBytes(Buffer.alloc(32, 7));
+    const ring = await KeyRing.open({ keySource: 'environment', environment: 'local', environmentKey });
+    expect(await ring.decryptField(ring.encryptField('note'))).toBe('note');
+  });
 });

@@ -67,6 +67,45 @@ test('a random generator that fails gives no nonce, and the next call tries agai
   expect(hex(next())).toBe('01'.repeat(12));
 });
 
+describe('a pool that was filled', () => {
+  test.each([
+    ['the wall clock runs on', { wall: 1001, monotonic: 0 }],
+    ['the wall clock is set back', { wall: -1001, monotonic: 0 }],
+    ['the monotonic clock runs on', { wall: 0, monotonic: 1001 }],
+    ['the monotonic clock starts again', { wall: 0, monotonic: -1001 }],
+  ])('is filled again after more than a second: %s', (_what, step) => {
+    const now = { wall: 1_790_000_000_000, monotonic: 70_000 };
+    let fillings = 0;
+    const next = nonceStream(() => (fillings += 1), { wall: () => now.wall, monotonic: () => now.monotonic });
+    next();
+    now.wall += Math.sign(step.wall) * 1000;
+    now.monotonic += Math.sign(step.monotonic) * 1000;
+    next();
+    expect(fillings).toBe(1);
+    now.wall += Math.sign(step.wall);
+    now.monotonic += Math.sign(step.monotonic);
+    next();
+    expect(fillings).toBe(2);
+  });
+
+  test('is not used any further when it is old and the random generator fails', () => {
+    let wall = 1_790_000_000_000;
+    let isBroken = false;
+    const next = nonceStream(
+      (bytes) => {
+        if (isBroken) throw new Error('no entropy');
+        bytes.fill(1);
+      },
+      { wall: () => wall, monotonic: () => 0 },
+    );
+    next();
+    isBroken = true;
+    wall += 1001;
+    expect(() => next()).toThrow('no entropy');
+    expect(() => next()).toThrow('no entropy');
+  });
+});
+
 describe('two generators restored from one copied state', () => {
   /** The same random bytes in both, as in two machines that were restored from one snapshot. */
   function twins(clocksOfOne: typeof STOPPED, clocksOfOther: typeof STOPPED) {
