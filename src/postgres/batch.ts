@@ -14,6 +14,9 @@ const MOST_TRIES = 35;
 /** How often a batch is tried whose transaction PostgreSQL broke off to end a deadlock. */
 const MOST_ATTEMPTS = 10;
 
+/** Statistics of a table that was just filled, or of an array of thousands, can talk the planner into reading all of it. */
+const KEY_LOOKUPS = ['SET LOCAL enable_hashjoin = off', 'SET LOCAL enable_mergejoin = off'];
+
 /** What the next step of a batch worker found. */
 export type Step =
   | { readonly kind: 'worked'; readonly result: BatchResult }
@@ -29,6 +32,8 @@ export interface BatchWork {
   readonly job: Job;
   readonly keys: RingKeys;
   readonly limits: BatchLimits;
+  /** Settings of each batch's transaction. */
+  readonly settings?: readonly string[];
 }
 
 /**
@@ -39,7 +44,9 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
   let write: Write = writeRows;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await work.session.transaction(() => batch(work, preferred, write));
+      return await work.session.transaction(() => batch(work, preferred, write), {
+        settings: [...KEY_LOOKUPS, ...(work.settings ?? [])],
+      });
     } catch (error) {
       if (isRefusedValue(error) && write === writeRows) write = writeAcceptedRows;
       // A trigger of the table may wait for the application's locks, and lose.

@@ -1,25 +1,36 @@
-import { attribution, isAsWanted, type LeftRow } from './plan-rows.ts';
-import type { Column, ColumnSpec, TriggerOnUpdate } from './column.ts';
-import { Connection, type DatabaseAddress } from './database.ts';
-import { lookUpColumn } from './look-up-column.ts';
-import { readBatch, type BatchLimits, type StoredRow } from './read-rows.ts';
+import { KeyRotationError } from '../format/error.ts';
 import type { RingKeys, TargetKey } from './all-keys.ts';
+import type { Column, ColumnSpec, TriggerOnUpdate } from './column.ts';
+import type { Connection, DatabaseAddress } from './database.ts';
+import { HEAP_ONLY, scanHeap } from './heap-scan.ts';
+import { withColumns } from './look-up-column.ts';
+import { nestedKey } from './nested-ciphertext.ts';
+import { attribution, isAsWanted, type LeftRow } from './plan-rows.ts';
+import type { StoredRow } from './read-rows.ts';
 
 /** What a column holds; every row counted was opened. */
 export interface ColumnCensus {
+  /** As the operator named it. */
   readonly table: string;
+  /** The table that was counted, with its schema, quoted for SQL. */
+  readonly relation: string;
+  /** The role that owns it. */
+  readonly owner: string;
   readonly column: string;
+  /** Rows in the snapshot: the sum of all classes, `nulls`, `empty`, `unreadable` and the rows by key. */
   readonly rows: number;
   readonly nulls: number;
-  /** Values without a byte: nobody encrypted them. */
+  /** Values without a byte, which no one encrypted. */
   readonly empty: number;
-  /** Rows by the number that they stand under, which that number's key opened. */
+  /** Rows by the number in their header, which that number's key opened. */
   readonly numbered: Readonly<Record<number, number>>;
   /** Rows under number 0, by the number of the key that opened them (0: that key has none). */
   readonly unnumbered: Readonly<Record<number, number>>;
   /** Data written before this system, by the number of the key that opened it. */
   readonly legacy: Readonly<Record<number, number>>;
-  /** How many rows opened with nothing. */
+  /** Of all these, rows whose plaintext has a ciphertext of this ring in it, by the number of the key that opens that. */
+  readonly nested: Readonly<Record<number, number>>;
+  /** How many rows opened with nothing, or were too large to be read. */
   readonly unreadable: number;
   /** The first of them, by key, `MOST_LISTED` at most. */
   readonly listed: readonly LeftRow[];
@@ -30,11 +41,11 @@ export interface ColumnCensus {
   readonly triggers: readonly TriggerOnUpdate[];
 }
 
-/** How a census is told of and stopped. */
+/** How a census reports its progress and is stopped. */
 export interface CensusOptions {
   readonly batchRows?: number;
   readonly batchBytes?: number;
-  /** Told after each batch: rows read of this column so far. */
+  /** Called after each batch with the rows read of this column so far. */
   readonly onBatch?: (column: Column, rows: number) => void;
   readonly signal?: AbortSignal;
 }
@@ -44,72 +55,42 @@ const MOST_LISTED = 10_000;
 
 /**
  * Counts the rows of columns by the key that each was opened with, in one snapshot of the database, and writes nothing.
+ * It reads the tables themselves, so that no index, and no function or operator of another role, decides what it sees.
  * Rejects with `INVALID_COLUMN`, `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED`, or the signal's reason.
  */
-export async function census(
+export function census(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],
   keys: RingKeys,
   options: CensusOptions = {},
 ): Promise<readonly ColumnCensus[]> {
-  const session = await Connection.open(database);
-  try {
-    // Rows that a policy hides are told of, instead of an error: what can be seen is counted.
-    await session.change('SET row_security = on');
-    const count = async () => {
-      const columns: Column[] = [];
-      for (const spec of specs) columns.push(await lookUpColumn(session, spec));
-      const counts: ColumnCensus[] = [];
-      for (const column of columns) counts.push(await countColumn(session, column, keys, options));
-      return counts;
-    };
+  const count = async (session: Connection, columns: readonly Column[]) => {
+    const counts: ColumnCensus[] = [];
+    for (const column of columns) counts.push(await countColumn(session, column, keys, options));
+    return counts;
+  };
+  return withColumns(database, specs, count, {
     // One snapshot: a row that the application moves to another key of its table is neither missed nor counted twice.
-    return await session.transaction(count, 'ISOLATION LEVEL REPEATABLE READ READ ONLY');
-  } finally {
-    await session.close();
-  }
-}
-
-/**
- * Why keys may not be retired, by what the columns hold; empty where they may, as far as these columns go. Rows under
- * another number do no harm; rows that name no number, or that nothing opened, may need any key.
- */
-export function reasonsToKeep(counts: readonly ColumnCensus[], numbers: readonly number[]): readonly string[] {
-  return counts.flatMap(({ table, column, numbered, unnumbered, legacy, unreadable, unseen }) => {
-    const name = `${table}.${column}`;
-    const reasons = unseen.map((why) => `${name}: not every row could be seen: ${why}`);
-    for (const number of numbers) {
-      const rows = numbered[number] ?? 0;
-      if (rows > 0) reasons.push(`${name}: ${rows} rows under key ${number}`);
-    }
-    const zero = total(unnumbered);
-    if (zero > 0) reasons.push(`${name}: ${zero} rows under number 0`);
-    const old = total(legacy);
-    if (old > 0) reasons.push(`${name}: ${old} rows without a number, written before this system`);
-    if (unreadable > 0) reasons.push(`${name}: ${unreadable} rows that no key of the ring opens`);
-    return reasons;
+    mode: 'ISOLATION LEVEL REPEATABLE READ, READ ONLY',
+    // Rows that a policy hides are reported (`unseen`), instead of an error: what can be seen is counted.
+    settings: [...HEAP_ONLY, 'SET LOCAL row_security = on'],
   });
 }
 
-function total(counts: Readonly<Record<number, number>>): number {
-  return Object.values(counts).reduce((sum, count) => sum + count, 0);
-}
-
 async function countColumn(session: Connection, column: Column, keys: RingKeys, options: CensusOptions) {
-  const limits: BatchLimits = { rows: options.batchRows ?? 2000, bytes: options.batchBytes ?? 4 * 1024 * 1024 };
+  const limits = { rows: options.batchRows ?? 2000, bytes: options.batchBytes ?? 4 * 1024 * 1024 };
+  const [counted] = await session.rows(`SELECT count(*) FROM ${column.table}`);
   const tally = new Tally(column, keys);
-  const next = (after: readonly string[] | undefined) => readBatch(session, column, { after, upTo: undefined }, limits);
-  let batch = await next(undefined);
-  for (let last = batch.at(-1); last !== undefined; last = batch.at(-1)) {
+  for await (const rows of scanHeap(session, column, limits)) {
     options.signal?.throwIfAborted();
-    // The database reads the next batch while this one is opened.
-    const following = next(last.key);
-    try {
-      for (const row of batch) tally.add(row);
-      options.onBatch?.(column, tally.rows);
-    } finally {
-      batch = await following;
-    }
+    for (const row of rows) tally.add(row);
+    options.onBatch?.(column, tally.rows);
+  }
+  if (counted?.[0] !== String(tally.rows)) {
+    throw new KeyRotationError(
+      'DATABASE_REFUSED',
+      `${column.table} has ${counted?.[0] ?? 'no'} rows in this snapshot, and ${tally.rows} of them came. Run this again.`,
+    );
   }
   return tally.result();
 }
@@ -123,6 +104,7 @@ class Tally {
     numbered: new Map<number, number>(),
     unnumbered: new Map<number, number>(),
     legacy: new Map<number, number>(),
+    nested: new Map<number, number>(),
   };
   readonly #listed: LeftRow[] = [];
   #nulls = 0;
@@ -142,23 +124,31 @@ class Tally {
       this.#nulls += 1;
       return;
     }
-    const found = attribution(this.#column, row, row.stored, this.#keys);
+    const found = attribution(this.#column, row, this.#keys);
     if (found.kind === 'empty') this.#empty += 1;
     else if (found.kind === 'unreadable') {
       this.#unreadable += 1;
       if (this.#listed.length < MOST_LISTED) this.#listed.push({ key: row.key, code: found.code });
     } else {
-      const counts = this.#counts[found.kind];
-      counts.set(found.number, (counts.get(found.number) ?? 0) + 1);
+      this.#count(found.kind, found.number);
+      const inner = nestedKey(found.plaintext, row.contexts, this.#keys);
+      if (inner !== undefined) this.#count('nested', inner);
       if (this.#target !== undefined && !isAsWanted(found, this.#target, row.context)) this.#toReencrypt += 1;
     }
   }
 
+  #count(kind: 'numbered' | 'unnumbered' | 'legacy' | 'nested', number: number): void {
+    const counts = this.#counts[kind];
+    counts.set(number, (counts.get(number) ?? 0) + 1);
+  }
+
   result(): ColumnCensus {
-    const { spec, unseen, triggers } = this.#column;
-    const { numbered, unnumbered, legacy } = this.#counts;
+    const { spec, table, owner, unseen, triggers } = this.#column;
+    const { numbered, unnumbered, legacy, nested } = this.#counts;
     return {
       table: spec.table,
+      relation: table,
+      owner,
       column: spec.column,
       rows: this.rows,
       nulls: this.#nulls,
@@ -166,6 +156,7 @@ class Tally {
       numbered: Object.fromEntries(numbered),
       unnumbered: Object.fromEntries(unnumbered),
       legacy: Object.fromEntries(legacy),
+      nested: Object.fromEntries(nested),
       unreadable: this.#unreadable,
       listed: this.#listed,
       toReencrypt: this.#target === undefined ? undefined : this.#toReencrypt,

@@ -10,7 +10,7 @@ import type { BatchLimits } from './read-rows.ts';
 import type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
 import { RingWatch } from './ring-watch.ts';
 import type { RingKeys } from './all-keys.ts';
-import { skipTriggers } from './triggers.ts';
+import { SKIP_TRIGGERS } from './triggers.ts';
 
 /** Pause before looking again where other processes have all that is left (milliseconds). */
 const PAUSE = 50;
@@ -130,9 +130,8 @@ export class ColumnWorker {
 
   /** Works on batches until none is left to anybody. A lost connection loses no more than the batch under way. */
   async #workBatches(session: Connection, job: Job, onProgress: () => void): Promise<void> {
-    if (this.#options.triggers === 'skip') await skipTriggers(session);
-    await preferKeyLookups(session);
-    const work = { session, column: this.#column, job, keys: this.#keys, limits: this.#limits };
+    const settings = this.#options.triggers === 'skip' ? [SKIP_TRIGGERS] : [];
+    const work = { session, column: this.#column, job, keys: this.#keys, limits: this.#limits, settings };
     let preferred = 0;
     while (!this.#stop.aborted) {
       await this.#watch.beforeBatch();
@@ -185,10 +184,4 @@ export class ColumnWorker {
       totals: this.#totals,
     });
   }
-}
-
-/** Statistics of a table that was just filled, or of an array of thousands, can talk the planner into reading all of it. */
-async function preferKeyLookups(session: Connection): Promise<void> {
-  await session.change('SET enable_hashjoin = off');
-  await session.change('SET enable_mergejoin = off');
 }

@@ -14,18 +14,26 @@ export interface ColumnSpec {
   readonly toContext?: string;
 }
 
-/** A column of a key, and the type that its text is read back as. */
+/** A column of a key. */
 export interface KeyColumn {
   readonly name: string;
+  /**
+   * The type that its text is read back as, quoted for SQL with its schema and without a length. Of a domain it is the
+   * type under it: a check of the domain would run a function of its owner.
+   */
   readonly type: string;
+  /** The schema of the operators that its index compares with, quoted for SQL. */
+  readonly operators: string;
 }
 
-/** What would happen beside the change itself when a row is updated. */
+/** A trigger or rule that an update of the column may set off. */
 export interface TriggerOnUpdate {
   readonly name: string;
   /** `BEFORE UPDATE, function public.touch()`, or a rule. */
   readonly does: string;
-  /** Whether it fires in spite of `session_replication_role = replica`. */
+  /** Whether it fires with `--triggers fire`: all but those that are `ENABLE REPLICA`. */
+  readonly firesOnFire: boolean;
+  /** Whether it fires with `--triggers skip`: those that are `ENABLE REPLICA` or `ENABLE ALWAYS`. */
   readonly isUnskippable: boolean;
 }
 
@@ -36,6 +44,8 @@ export interface Column {
   readonly tableId: string;
   /** Schema and table, quoted for SQL. */
   readonly table: string;
+  /** The role that owns the table. */
+  readonly owner: string;
   /** The column, quoted for SQL. */
   readonly column: string;
   /** In the order of the index that rows are read along. */

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { KeyRotationError } from '../format/error.ts';
+import { connectionAddress, unreadableUrl } from './connection-address.ts';
 import { databaseError } from './database-error.ts';
 
 /** A value in a text of SQL: bytes go over in binary, everything else as PostgreSQL spells it. */
@@ -13,25 +13,49 @@ export interface DatabaseAddress {
   readonly url?: string | undefined;
 }
 
+/** How a transaction runs. */
+export interface TransactionOptions {
+  /** Default: reads and writes, READ COMMITTED. */
+  readonly mode?: string;
+  /** Further statements `SET LOCAL …`, which hold for this transaction alone. */
+  readonly settings?: readonly string[];
+}
+
+const SAFE_PATH = 'SET LOCAL search_path = pg_catalog, pg_temp';
+
 /**
- * Values have to come back as they went, whatever the server's defaults are: keys are kept as text in the job's tables,
- * and another session reads them there. Row security off: a policy that would hide rows from us is an error instead.
- * The time limit frees the rows of a process whose machine vanished without closing its connection. A limit that a role
- * has for the application's statements is not meant for a batch. Beyond READ COMMITTED a row that the application changes
- * meanwhile would break a whole batch off, instead of being left to it.
+ * Settings of every transaction. `SET LOCAL` only: a pooler may give this session to the application afterwards.
+ *
+ * - Functions and operators come from `pg_catalog` alone: a role that may create some elsewhere cannot put its own in
+ *   their place. Tables are named with their schema.
+ * - Values have to come back as they went, whatever the server's defaults are: keys are kept as text in the job's
+ *   tables, and another session reads them there.
+ * - Row security off: a policy that would hide rows is an error instead.
+ * - A process whose machine vanished keeps its locks for a minute. Limits that a role has for the application's
+ *   statements are not meant for a batch.
  */
-const SESSION_SETTINGS = [
-  "SET client_encoding = 'UTF8'",
-  "SET DateStyle = 'ISO, YMD'",
-  "SET IntervalStyle = 'iso_8601'",
-  "SET TimeZone = 'UTC'",
-  'SET extra_float_digits = 3',
-  "SET bytea_output = 'hex'",
-  'SET row_security = off',
-  "SET idle_in_transaction_session_timeout = '60s'",
-  'SET statement_timeout = 0',
-  "SET default_transaction_isolation = 'read committed'",
-].join(';');
+const SETTINGS: readonly string[] = [
+  SAFE_PATH,
+  "SET LOCAL client_encoding = 'UTF8'",
+  "SET LOCAL DateStyle = 'ISO, YMD'",
+  "SET LOCAL IntervalStyle = 'iso_8601'",
+  "SET LOCAL TimeZone = 'UTC'",
+  "SET LOCAL lc_monetary = 'C'",
+  'SET LOCAL extra_float_digits = 3',
+  "SET LOCAL bytea_output = 'hex'",
+  'SET LOCAL standard_conforming_strings = on',
+  'SET LOCAL quote_all_identifiers = off',
+  'SET LOCAL row_security = off',
+  "SET LOCAL idle_in_transaction_session_timeout = '60s'",
+  'SET LOCAL statement_timeout = 0',
+  'SET LOCAL lock_timeout = 0',
+];
+
+/** The first version of PostgreSQL with a limit for whole transactions. */
+const TRANSACTION_TIMEOUT_SINCE = 170_000;
+
+/** Beyond READ COMMITTED a row that the application changes meanwhile would end a whole batch, instead of being left to it. */
+const USUAL_MODE = 'ISOLATION LEVEL READ COMMITTED, READ WRITE';
 
 /** Leaves every value as the text that came: the few that are bytes or numbers are read where they are used. */
 const AS_TEXT = { getTypeParser: () => (value: string) => value };
@@ -39,20 +63,26 @@ const AS_TEXT = { getTypeParser: () => (value: string) => value };
 /** One connection to PostgreSQL. Errors come as `databaseError` says. */
 export class Connection {
   readonly #client: pg.Client;
+  readonly #schema: string | undefined;
+  #settings = SETTINGS;
+  #isInTransaction = false;
 
-  private constructor(client: pg.Client) {
+  private constructor(client: pg.Client, schema: string | undefined) {
     this.#client = client;
-    // A lost connection is also told to whoever waits for an answer; without a listener it would end the process.
+    this.#schema = schema;
+    // The query under way reports a lost connection; without a listener this event would end the process.
     client.on('error', () => undefined);
   }
 
-  /** Connects. Rejects with `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED`, or `INVALID_SETTINGS` for no URL. */
+  /** Connects. Rejects with `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED`, or `INVALID_SETTINGS` for an unusable address. */
   static async open({ url }: DatabaseAddress): Promise<Connection> {
-    const client = clientFor(url);
-    const session = new Connection(client);
+    const session = new Connection(...clientFor(url));
     try {
-      await client.connect();
-      await client.query(SESSION_SETTINGS);
+      await session.#client.connect();
+      const [version] = (await session.#send('SHOW server_version_num')).rows;
+      if (Number(version?.[0]) >= TRANSACTION_TIMEOUT_SINCE) {
+        session.#settings = [...SETTINGS, 'SET LOCAL transaction_timeout = 0'];
+      }
     } catch (error) {
       await session.close();
       throw databaseError(error);
@@ -60,35 +90,82 @@ export class Connection {
     return session;
   }
 
-  /** Runs one statement; gives its rows. `name`: prepared under it, once for this connection. */
-  async rows(text: string, values: readonly Parameter[] = [], name?: string): Promise<readonly Cells[]> {
-    return (await this.#query(text, values, name)).rows;
+  /** Runs one statement, in a transaction of its own unless one is open; gives its rows. */
+  async rows(text: string, values: readonly Parameter[] = []): Promise<readonly Cells[]> {
+    return (await this.#run(text, values)).rows;
   }
 
-  /** Runs one statement; gives how many rows it changed. */
-  async change(text: string, values: readonly Parameter[] = [], name?: string): Promise<number> {
-    return (await this.#query(text, values, name)).rowCount ?? 0;
+  /** Runs one statement, in a transaction of its own unless one is open; gives how many rows it changed. */
+  async change(text: string, values: readonly Parameter[] = []): Promise<number> {
+    return (await this.#run(text, values)).rowCount ?? 0;
   }
 
   /** Runs `work` in a transaction: committed if it resolves, rolled back if it rejects. */
-  async transaction<T>(work: () => Promise<T>, mode = ''): Promise<T> {
-    await this.change(`BEGIN ${mode}`);
+  async transaction<T>(work: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    this.#isInTransaction = true;
     try {
+      await this.change(this.#begin(options));
       const result = await work();
       await this.change('COMMIT');
       return result;
     } catch (error) {
-      // What went wrong is the news, not that a broken connection cannot roll back either.
+      // Report what went wrong first, not that a broken connection cannot roll back either.
       await this.change('ROLLBACK').catch(() => undefined);
       throw error;
+    } finally {
+      this.#isInTransaction = false;
     }
+  }
+
+  /**
+   * The number (OID) of the table that a name means to the connected user, `undefined` for none. The only statement that
+   * runs under the user's own `search_path`, or in the schema that the URL names: everything in it is qualified.
+   */
+  async tableNamed(name: string): Promise<string | undefined> {
+    const path = this.#schema === undefined ? '' : `; SET LOCAL search_path = ${quoted(this.#schema)}`;
+    try {
+      await this.#send(`BEGIN READ ONLY${path}`);
+      const found = await this.#send('SELECT pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid', [name]);
+      return found.rows[0]?.[0] ?? undefined;
+    } finally {
+      await this.#send('ROLLBACK').catch(() => undefined);
+    }
+  }
+
+  /**
+   * Does `work` under the user's own `search_path`, on which functions of triggers and constraints may rely, and checks
+   * deferred constraints at once. Every name and operator in the statements of `work` has to be qualified.
+   */
+  async underOwnPath<T>(work: () => Promise<T>): Promise<T> {
+    const path = this.#schema === undefined ? 'DEFAULT' : quoted(this.#schema);
+    await this.change(`SET LOCAL search_path TO ${path}; SET CONSTRAINTS ALL IMMEDIATE`);
+    const result = await work();
+    await this.change(SAFE_PATH);
+    return result;
   }
 
   async close(): Promise<void> {
     await this.#client.end().catch(() => undefined);
   }
 
-  async #query(text: string, values: readonly Parameter[], name: string | undefined) {
+  #begin({ mode = USUAL_MODE, settings = [] }: TransactionOptions): string {
+    return [`BEGIN ${mode}`, ...this.#settings, ...settings].join('; ');
+  }
+
+  async #run(text: string, values: readonly Parameter[]) {
+    if (this.#isInTransaction) return await this.#send(text, values);
+    await this.#send(this.#begin({}));
+    try {
+      const result = await this.#send(text, values);
+      await this.#send('COMMIT');
+      return result;
+    } catch (error) {
+      await this.#send('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #send(text: string, values: readonly Parameter[] = []) {
     try {
       return await this.#client.query<(string | null)[]>({
         text,
@@ -97,7 +174,6 @@ export class Connection {
         ),
         rowMode: 'array',
         types: AS_TEXT,
-        ...(name === undefined ? {} : { name }),
       });
     } catch (error) {
       throw databaseError(error);
@@ -105,22 +181,21 @@ export class Connection {
   }
 }
 
-function clientFor(url: string | undefined): pg.Client {
+function clientFor(url: string | undefined): [pg.Client, string | undefined] {
+  const { address, schema } = connectionAddress(url, process.env);
   try {
-    // Another address would be taken for a host's name, and looked for at this machine.
-    if (url !== undefined && !/^postgres(ql)?:\/\//.test(url)) throw new TypeError('no URL of PostgreSQL');
-    return new pg.Client({
-      ...(url === undefined ? {} : { connectionString: url }),
-      application_name: 'pazpaz-keys',
-      connectionTimeoutMillis: 10_000,
-      keepAlive: true,
-    });
+    return [
+      new pg.Client({
+        ...(address === undefined ? {} : { connectionString: address }),
+        application_name: 'pazpaz-keys',
+        connectionTimeoutMillis: 10_000,
+        keepAlive: true,
+      }),
+      schema,
+    ];
   } catch {
     // What is thrown may quote the URL, which may hold a password.
-    throw new KeyRotationError(
-      'INVALID_SETTINGS',
-      'The database is named by no URL that can be read: expected postgres://user@host:5432/database, with special characters percent-encoded.',
-    );
+    throw unreadableUrl();
   }
 }
 

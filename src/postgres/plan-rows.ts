@@ -8,8 +8,18 @@ import type { StoredRow } from './read-rows.ts';
 import type { RingKeys, TargetKey } from './all-keys.ts';
 import type { RowChange } from './write-rows.ts';
 
-/** Why a row was left as it is: our own code for a row that does not open, or what else stood in the way. */
-export type LeftBecause = ErrorCode | 'CONTEXT_COLUMN_IS_NULL' | 'ROW_BUSY' | `DATABASE:${string}`;
+/** Why a row was left as it is: the library's code for a row that does not open, or what else prevented it. */
+export type LeftBecause =
+  | ErrorCode
+  | 'CONTEXT_COLUMN_IS_NULL'
+  | 'ROW_BUSY'
+  /** More bytes than are read at once. */
+  | 'VALUE_TOO_LARGE'
+  /** The table has the row, but its key does not lead to it: the index is damaged, or its order has changed. */
+  | 'NOT_FOUND_BY_KEY'
+  /** Written under an older key again and again while the job ran. */
+  | 'WRITTEN_MEANWHILE'
+  | `DATABASE:${string}`;
 
 /** A row that was left as it is, by its key. */
 export interface LeftRow {
@@ -39,12 +49,12 @@ export function planRows(column: Column, rows: readonly StoredRow[], keys: RingK
       nulls += 1;
       continue;
     }
-    const found = attribution(column, row, stored, keys);
+    const found = attribution(column, row, keys);
     if (found.kind === 'empty') empty += 1;
     else if (found.kind === 'unreadable') left.push({ key, code: found.code });
     else if (context === undefined) left.push({ key, code: 'CONTEXT_COLUMN_IS_NULL' });
     else if (isAsWanted(found, target, context)) alreadyCurrent += 1;
-    else {
+    else if (stored !== undefined) {
       const sealed = seal(found.plaintext, target.key, target.number, context, pooledNonce());
       changes.push({ key, stored, watched, sealed: asStored(sealed, column.storage) });
     }
@@ -52,12 +62,16 @@ export function planRows(column: Column, rows: readonly StoredRow[], keys: RingK
   return { changes, alreadyCurrent, nulls, empty, left };
 }
 
-/** What a row's value is. */
-export function attribution(column: Column, row: StoredRow, stored: string, keys: RingKeys): Attribution {
-  return attribute(stored, column.storage, row.contexts, keys);
+/** What a value is that was not read, beside what `attribute` says of the others. */
+type RowAttribution = Attribution | { readonly kind: 'unreadable'; readonly code: 'VALUE_TOO_LARGE' };
+
+/** What a row's value is; the row is not NULL. */
+export function attribution(column: Column, { stored, contexts }: StoredRow, keys: RingKeys): RowAttribution {
+  if (stored == null) return { kind: 'unreadable', code: 'VALUE_TOO_LARGE' };
+  return attribute(stored, column.storage, contexts, keys);
 }
 
 /** Whether a row is where re-encryption would bring it. */
-export function isAsWanted(found: Attribution, target: TargetKey, context: string | undefined): boolean {
+export function isAsWanted(found: RowAttribution, target: TargetKey, context: string | undefined): boolean {
   return found.kind === 'numbered' && found.number === target.number && found.context === context;
 }

@@ -1,12 +1,17 @@
+import { KeyRotationError } from '../format/error.ts';
 import { textArray } from './binary-array.ts';
-import type { Column } from './column.ts';
+import { columnName, type Column } from './column.ts';
 import { contextOf } from './context-template.ts';
 import { quoted, type Cells, type Parameter, type Connection } from './database.ts';
+
+/** Most bytes of a value that is read: larger ones are listed, so that memory stays bounded. */
+export const MOST_VALUE_BYTES = 16 * 1024 * 1024;
 
 /** A row as it was read: its key and, unless it is NULL, its value, both as PostgreSQL spells them. */
 export interface StoredRow {
   readonly key: readonly string[];
-  readonly stored: string | null;
+  /** `undefined`: larger than `MOST_VALUE_BYTES`, and not read. */
+  readonly stored: string | null | undefined;
   /** The context it is to be in; `undefined` where a column of the template is NULL. */
   readonly context: string | undefined;
   /** Every context that it may be in now, the likely one first. */
@@ -29,7 +34,10 @@ export interface BatchLimits {
   readonly bytes: number;
 }
 
-/** Reads the next rows of a span in the order of their key; none means that there are none left. */
+/**
+ * Reads the next rows of a span in the order of their key; none means that there are none left. Throws `INVALID_COLUMN`
+ * where the index gives keys in another order than PostgreSQL compares them in: reading along it would miss rows.
+ */
 export async function readBatch(
   session: Connection,
   column: Column,
@@ -37,19 +45,27 @@ export async function readBatch(
   limits: BatchLimits,
 ): Promise<readonly StoredRow[]> {
   const { condition, values } = spanCondition(column, span);
-  const names = selected(column).map((_, index) => `c${index}`);
-  const order = column.key.map((_, index) => `k${index}`).join(', ');
-  const keys = column.key.map(({ name }, index) => `t.${quoted(name)} AS k${index}`);
-  const columns = selected(column).map((expression, index) => `${expression} AS c${index}`);
+  const names = column.key.map((_, index) => `k${index}`);
+  const columns = selected(column);
+  const before = column.key.map(({ type }, index) =>
+    // The parameters of `after` are the first of the condition.
+    span.after === undefined ? `lag(k${index}) OVER w` : `lag(k${index}, 1, $${index + 1}::text::${type}) OVER w`,
+  );
+  const grows = `coalesce(ROW(${names.join(', ')}) ${operator(column, '>')} ROW(${before.join(', ')}), true)`;
+  const order = names.join(', ');
   const rows = await session.rows(
-    `SELECT ${names.join(', ')} FROM (
-       SELECT *, sum(size) OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING) - size AS before FROM (
-         SELECT ${[...keys, ...columns].join(', ')}, coalesce(pg_column_size(t.${column.column}), 0)::bigint AS size
-           FROM ${column.table} t WHERE ${condition} ORDER BY ${order} LIMIT ${limits.rows}) batch) sized
-      WHERE before < ${limits.bytes} ORDER BY ${order}`,
+    `SELECT ${columns.map((_, index) => `c${index}`).join(', ')}, grows FROM (
+       SELECT *, sum(size) OVER w - size AS before, ${grows} AS grows FROM (
+         SELECT ${column.key.map(({ name }, index) => `t.${quoted(name)} AS k${index}`).join(', ')},
+                ${columns.map((expression, index) => `${expression} AS c${index}`).join(', ')}, ${readSize(column)} AS size
+           FROM ${column.table} t WHERE ${condition}
+          ORDER BY ${column.key.map(({ name }) => `t.${quoted(name)}`).join(', ')} LIMIT ${limits.rows}) batch
+       WINDOW w AS (ORDER BY ${order} ROWS UNBOUNDED PRECEDING)) sized
+      WHERE before < ${limits.bytes}`,
     values,
   );
-  return rows.map((cells) => storedRow(column, cells));
+  if (rows.some((cells) => cells.at(-1) === 'f')) throw outOfOrder(column);
+  return rows.map((cells) => storedRow(column, cells.slice(0, -1)));
 }
 
 /**
@@ -68,7 +84,7 @@ export async function readRows(
   const found = await session.rows(
     `SELECT ${columns.map((_, index) => `c${index}`).join(', ')}, n, last FROM (
        SELECT *, max(n) OVER () AS last, sum(size) OVER (ORDER BY n ROWS UNBOUNDED PRECEDING) - size AS before FROM (
-         SELECT u.n, ${columns.join(', ')}, coalesce(pg_column_size(t.${column.column}), 0)::bigint AS size
+         SELECT u.n, ${columns.join(', ')}, ${readSize(column)} AS size
            FROM unnest(${arrays.join(', ')}) WITH ORDINALITY AS u(${names.join(', ')}, n)
            JOIN ${column.table} t ON ${match}) found) sized
       WHERE before < ${limits.bytes} ORDER BY n`,
@@ -101,46 +117,84 @@ export async function keyAhead(
 /** Keys as columns of a table `u`, to be joined with the rows `t` that they name. `first`: number of the first parameter. */
 export function keyTable(column: Column, keys: readonly (readonly string[])[], first: number) {
   const names = column.key.map((_, index) => `k${index}`);
-  const arrays = names.map((_, index) => `$${first + index}::text[]`);
+  const arrays = names.map((_, index) => `$${first + index}::pg_catalog.text[]`);
   return {
     names,
     arrays,
     values: column.key.map((_, index) => textArray(keys.map((key) => key[index] ?? ''))),
-    match: column.key.map(({ name, type }, index) => `t.${quoted(name)} = u.k${index}::${type}`).join(' AND '),
+    match: column.key
+      .map(({ name, type }, index) => `t.${quoted(name)} ${operator(column, '=')} u.k${index}::${type}`)
+      .join(' AND '),
   };
 }
 
-/** What is read of a row: its key, the columns of both contexts, the value. */
-function selected({ key, context, fromContext, column, storage }: Column): readonly string[] {
+/** What is read of a row: its key, the columns of both contexts, whether its value is too large to read, the value. */
+export function selected(column: Column): readonly string[] {
+  const { key, context, fromContext } = column;
   const columns = [...key.map(({ name }) => name), ...context.columns, ...(fromContext?.columns ?? [])];
-  const value = storage === 'jsonb' ? `t.${column}::text` : `t.${column}`;
-  return [...columns.map((name) => `t.${quoted(name)}::text`), value];
+  return [
+    ...columns.map((name) => `t.${quoted(name)}::text`),
+    `${valueSize(column)} > ${MOST_VALUE_BYTES}`,
+    valueUpTo(column, MOST_VALUE_BYTES),
+  ];
 }
 
-function storedRow({ key, context, fromContext, watched }: Column, cells: Cells): StoredRow {
+/** The value, NULL where it has more bytes than these. */
+export function valueUpTo(column: Column, bytes: number): string {
+  const value = `t.${column.column}`;
+  return `CASE WHEN ${valueSize(column)} <= ${bytes} THEN ${column.storage === 'jsonb' ? `${value}::text` : value} END`;
+}
+
+/** Bytes of the value as it is sent, which PostgreSQL knows of bytea and text without reading them. 0 for NULL. */
+export function valueSize({ storage, column }: Column): string {
+  return `coalesce(octet_length(t.${column}${storage === 'jsonb' ? '::text' : ''}), 0)`;
+}
+
+/** Bytes that reading the value takes: none where it is too large to be read. */
+function readSize(column: Column): string {
+  return `CASE WHEN ${valueSize(column)} <= ${MOST_VALUE_BYTES} THEN ${valueSize(column)} ELSE 0 END::bigint`;
+}
+
+/** The operator that the key's index compares with. */
+function operator({ key }: Column, sign: string): string {
+  return `OPERATOR(${key[0]?.operators ?? 'pg_catalog'}.${sign})`;
+}
+
+function outOfOrder(column: Column): KeyRotationError {
+  return new KeyRotationError(
+    'INVALID_COLUMN',
+    `The keys of ${columnName(column)} (${column.key.map(({ name }) => name).join(', ')}) come from their index in another ` +
+      'order than PostgreSQL compares them in: their collation has changed since the index was built, or the index is ' +
+      `damaged. Rows could be missed, so this stops here; what is done stays done. Rebuild the indexes first: REINDEX TABLE ${column.table}.`,
+  );
+}
+
+/** A row out of the values of `selected`. */
+export function storedRow({ key, context, fromContext, watched }: Column, cells: Cells): StoredRow {
   const contextStart = key.length;
   const fromStart = contextStart + context.columns.length;
   const wanted = contextOf(context, cells.slice(contextStart, fromStart));
-  const from = fromContext === undefined ? undefined : contextOf(fromContext, cells.slice(fromStart, -1));
+  const from = fromContext === undefined ? undefined : contextOf(fromContext, cells.slice(fromStart, -2));
   return {
     key: cells.slice(0, contextStart).map((value) => value ?? ''),
-    stored: cells.at(-1) ?? null,
+    stored: cells.at(-2) === 't' ? undefined : (cells.at(-1) ?? null),
     context: wanted,
     contexts: [wanted, from].filter((one) => one !== undefined),
     watched: watched.map((name) => cells[contextStart + context.columns.indexOf(name)] ?? ''),
   };
 }
 
-function spanCondition({ key }: Column, { after, upTo, where }: KeySpan): { condition: string; values: Parameter[] } {
-  const columns = `(${key.map(({ name }) => `t.${quoted(name)}`).join(', ')})`;
+function spanCondition(column: Column, { after, upTo, where }: KeySpan): { condition: string; values: Parameter[] } {
+  const { key } = column;
+  const columns = `ROW(${key.map(({ name }) => `t.${quoted(name)}`).join(', ')})`;
   const values: Parameter[] = [];
-  const bound = (operator: string, of: readonly string[] | undefined) => {
+  const bound = (sign: string, of: readonly string[] | undefined) => {
     if (of === undefined) return [];
     const parameters = key.map(({ type }, index) => {
       values.push(of[index] ?? null);
       return `$${values.length}::text::${type}`;
     });
-    return [`${columns} ${operator} (${parameters.join(', ')})`];
+    return [`${columns} ${operator(column, sign)} ROW(${parameters.join(', ')})`];
   };
   const conditions = [...bound('>', after), ...bound('<=', upTo), ...(where === undefined ? [] : [where])];
   return { condition: conditions.length === 0 ? 'true' : conditions.join(' AND '), values };

@@ -6,36 +6,50 @@ import type { Connection } from './database.ts';
 /** What an operator decided about the triggers of a table. */
 export type TriggerChoice = 'fire' | 'skip';
 
-/** Bits of tgtype (pg_trigger.h): 1 for each row, 2 BEFORE, 16 UPDATE; on a column list only if it holds the column. */
+/**
+ * Bits of tgtype (pg_trigger.h): 1 for each row, 2 BEFORE, 16 UPDATE; on a column list only if it has the column.
+ * `tgenabled` and `ev_enabled`: O the usual way, R ENABLE REPLICA, A ENABLE ALWAYS, D disabled.
+ */
 const TRIGGERS = `
   WITH tables AS (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass) WHERE relid IS NOT NULL)
   SELECT DISTINCT tgname,
          CASE WHEN tgtype::int & 2 > 0 THEN 'BEFORE' ELSE 'AFTER' END || ' UPDATE, function ' || tgfoid::regproc::text || '()',
-         tgenabled = 'A'
+         tgenabled
     FROM pg_trigger JOIN tables ON tgrelid = id
-   WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgtype::int & 16 > 0
+   WHERE NOT tgisinternal AND tgenabled <> 'D' AND tgtype::int & 16 > 0
      AND (tgattr::text = ''
           OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = tgrelid AND a.attname = $2 AND a.attnum = ANY (tgattr::int2[])))
   UNION ALL
-  SELECT rulename, 'rule ON UPDATE', ev_enabled = 'A'
+  SELECT rulename, 'rule ON UPDATE', ev_enabled
     FROM pg_rewrite JOIN tables ON ev_class = id
-   WHERE ev_type = '2' AND ev_enabled IN ('O', 'A')
+   WHERE ev_type = '2' AND ev_enabled <> 'D'
    ORDER BY 1`;
 
-/** The triggers and rules that an update of this column would set off. */
+/** The triggers and rules that an update of this column may set off. */
 export async function triggersOnUpdate(
   session: Connection,
   tableId: string,
   column: string,
 ): Promise<readonly TriggerOnUpdate[]> {
   const rows = await session.rows(TRIGGERS, [tableId, column]);
-  return rows.map(([name, does, always]) => ({ name: name ?? '', does: does ?? '', isUnskippable: always === 't' }));
+  return rows.map(([name, does, enabled]) => ({
+    name: name ?? '',
+    does: does ?? '',
+    firesOnFire: enabled !== 'R',
+    isUnskippable: enabled !== 'O',
+  }));
+}
+
+/** `touched on patients (BEFORE UPDATE, function public.touch()): fires with --triggers fire, rests with skip`. */
+export function triggerLine({ name, does, firesOnFire, isUnskippable }: TriggerOnUpdate, table: string): string {
+  const [fire, skip] = [firesOnFire, isUnskippable].map((fires) => (fires ? 'fires' : 'rests'));
+  return `${name} on ${table} (${does}): ${fire ?? ''} with --triggers fire, ${skip ?? ''} with skip`;
 }
 
 /**
- * Sees to it that triggers are a decision. `TRIGGERS_UNDECIDED` where a table has some and nobody chose, or where they
- * cannot be skipped: `session_replication_role` is for superusers, or needs a grant since PostgreSQL 15. (ALTER TABLE …
- * DISABLE TRIGGER is no way: it would keep the application's own updates from its triggers too.)
+ * Requires a decision about triggers. Throws `TRIGGERS_UNDECIDED` where some would fire and no choice was made, or where
+ * they cannot be skipped: `session_replication_role` is for superusers, or needs a grant since PostgreSQL 15. (ALTER
+ * TABLE … DISABLE TRIGGER is no alternative: it would keep the application's own updates from its triggers too.)
  */
 export async function decideTriggers(
   session: Connection,
@@ -43,18 +57,20 @@ export async function decideTriggers(
   choice: TriggerChoice | undefined,
 ): Promise<void> {
   const all = columns.flatMap(({ spec, triggers }) => triggers.map((trigger) => ({ ...trigger, table: spec.table })));
-  if (all.length === 0 || choice === 'fire') return;
-  const named = all.map(({ table, name, does }) => `${name} on ${table} (${does})`).join('; ');
+  if (choice === 'fire' || (choice === undefined && all.every(({ firesOnFire }) => !firesOnFire))) return;
+  if (all.length === 0) return;
+  const named = all.map((trigger) => triggerLine(trigger, trigger.table)).join('; ');
   if (choice === undefined) {
     throw undecided(
-      `Updating rows would set off: ${named}. Choose --triggers skip (they do not fire for these updates; the ` +
-        "application's own go on firing) or --triggers fire.",
+      `Updating rows would set off triggers. ${named}. Choose --triggers skip or --triggers fire; either holds for these ` +
+        "updates alone, and the application's own keep firing.",
     );
   }
   const stubborn = all.filter(({ isUnskippable }) => isUnskippable);
   if (stubborn.length > 0) {
     throw undecided(
-      `These fire in any case (ENABLE ALWAYS): ${stubborn.map(({ name, table }) => `${name} on ${table}`).join('; ')}. ` +
+      'With --triggers skip these fire (ENABLE ALWAYS, or ENABLE REPLICA, which fire only then): ' +
+        `${stubborn.map(({ name, table }) => `${name} on ${table}`).join('; ')}. ` +
         'Choose --triggers fire, or have their owner enable them the usual way (ALTER TABLE … ENABLE TRIGGER).',
     );
   }
@@ -67,19 +83,20 @@ export async function decideTriggers(
   );
 }
 
+/** A setting for one transaction: its updates set off no triggers. */
+export const SKIP_TRIGGERS = "SET LOCAL session_replication_role = 'replica'";
+
 async function whyNotSkipped(session: Connection): Promise<DatabaseFailure | undefined> {
+  await session.change('SAVEPOINT skipping');
   try {
-    await session.transaction(() => session.change("SET LOCAL session_replication_role = 'replica'"));
+    await session.change(SKIP_TRIGGERS);
     return undefined;
   } catch (error) {
     if (error instanceof DatabaseFailure && error.state === '42501') return error;
     throw error;
+  } finally {
+    await session.change('ROLLBACK TO SAVEPOINT skipping').catch(() => undefined);
   }
-}
-
-/** Keeps this session's updates from the triggers. */
-export async function skipTriggers(session: Connection): Promise<void> {
-  await session.change("SET session_replication_role = 'replica'");
 }
 
 function undecided(message: string): KeyRotationError {

@@ -5,6 +5,9 @@ import { isRefusedValue } from './database-error.ts';
 import { quoted } from './database.ts';
 import { keyTable } from './read-rows.ts';
 
+/** Compares texts by their bytes, whatever collation a column has. */
+const SAME_BYTES = 'COLLATE pg_catalog."C" OPERATOR(pg_catalog.=)';
+
 /** A row to be changed, if it still holds what was read. */
 export interface RowChange {
   readonly key: readonly string[];
@@ -39,7 +42,7 @@ export async function writeRows(session: Connection, column: Column, changes: re
     changes.map((change) => change.key),
     3,
   );
-  const array = isBytes ? 'bytea[]' : 'text[]';
+  const array = isBytes ? 'pg_catalog.bytea[]' : 'pg_catalog.text[]';
   const old = isBytes
     ? byteaArray(changes.map(({ stored }) => Buffer.from(stored.slice(2), 'hex')))
     : textArray(changes.map(({ stored }) => stored));
@@ -47,24 +50,26 @@ export async function writeRows(session: Connection, column: Column, changes: re
   const next = isBytes ? byteaArray(sealed) : textArray(sealed.map((bytes) => Buffer.from(bytes).toString()));
   const watched = column.watched.map((name, index) => ({
     name: `w${index}`,
-    array: `$${3 + column.key.length + index}::text[]`,
+    array: `$${3 + column.key.length + index}::pg_catalog.text[]`,
     value: textArray(changes.map((change) => change.watched[index] ?? '')),
-    isSame: `t.${quoted(name)}::text COLLATE "C" = u.w${index} COLLATE "C"`,
+    isSame: `t.${quoted(name)}::pg_catalog.text ${SAME_BYTES} u.w${index}`,
   }));
-  const arrays = [...key.arrays, ...watched.map((one) => one.array)];
-  const names = [...key.names, ...watched.map((one) => one.name)];
-  const keys = column.key.map(({ name }) => quoted(name));
-  const rows = await session.rows(
-    `WITH mine AS MATERIALIZED (
-       SELECT ${keys.map((name, index) => `t.${name} AS k${index}`).join(', ')}, u.next, u.n
-         FROM unnest($1::${array}, $2::${array}, ${arrays.join(', ')}) WITH ORDINALITY AS u(old, next, ${names.join(', ')}, n)
+  const arrays = [`$1::${array}`, `$2::${array}`, ...key.arrays, ...watched.map((one) => one.array)];
+  const names = ['old', 'next', ...key.names, ...watched.map((one) => one.name)];
+  const rows = await session.underOwnPath(() =>
+    session.rows(
+      `WITH mine AS MATERIALIZED (
+       SELECT t.tableoid AS part, t.ctid AS place, u.next, u.n
+         FROM ROWS FROM (${arrays.map((one) => `pg_catalog.unnest(${one})`).join(', ')})
+              WITH ORDINALITY AS u(${names.join(', ')}, n)
          JOIN ${column.table} t ON ${key.match}
         WHERE ${[sameValue(column), ...watched.map((one) => one.isSame)].join(' AND ')}
           FOR ${column.lock} OF t SKIP LOCKED)
-     UPDATE ${column.table} t SET ${column.column} = mine.next${column.storage === 'jsonb' ? '::jsonb' : ''}
-       FROM mine WHERE ${keys.map((name, index) => `t.${name} = mine.k${index}`).join(' AND ')}
+     UPDATE ${column.table} t SET ${column.column} = mine.next${column.storage === 'jsonb' ? '::pg_catalog.jsonb' : ''}
+       FROM mine WHERE t.tableoid OPERATOR(pg_catalog.=) mine.part AND t.ctid OPERATOR(pg_catalog.=) mine.place
      RETURNING mine.n`,
-    [old, next, ...key.values, ...watched.map((one) => one.value)],
+      [old, next, ...key.values, ...watched.map((one) => one.value)],
+    ),
   );
   if (rows.length === changes.length) return { written: rows.length, lost: [], refused: [] };
   const written = new Set(rows.map(([n]) => Number(n)));
@@ -106,7 +111,6 @@ export async function writeAcceptedRows(
 
 /** By the bytes of it, whatever the column's collation or numbers of JSON take for equal. */
 function sameValue({ storage, column }: Column): string {
-  if (storage === 'bytea') return `t.${column} = u.old`;
-  if (storage === 'jsonb') return `t.${column}::text = u.old`;
-  return `t.${column} COLLATE "C" = u.old COLLATE "C"`;
+  if (storage === 'bytea') return `t.${column} OPERATOR(pg_catalog.=) u.old`;
+  return `t.${column}::pg_catalog.text ${SAME_BYTES} u.old`;
 }

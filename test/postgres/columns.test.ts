@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { contextOf, contextTemplate } from '../../src/postgres/context-template.ts';
-import { census, reasonsToKeep } from '../../src/postgres/census.ts';
+import { census } from '../../src/postgres/census.ts';
 import { reencrypt } from '../../src/postgres/reencrypt.ts';
 import { KeyRotationError } from '../../src/format/error.ts';
 import { oldBox } from '../format/support/old-application.ts';
@@ -167,7 +167,7 @@ describe('before the first write', () => {
   it('a table or column that is not there, or of another type', async () => {
     await refused({ table: 'patient' }, 'INVALID_COLUMN', /no table patient/);
     await refused({ column: 'note' }, 'INVALID_COLUMN', /no column "note"/);
-    await refused({ column: 'id' }, 'INVALID_COLUMN', /type int4/);
+    await refused({ column: 'id' }, 'INVALID_COLUMN', /type integer/);
     await refused({ context: '{name}' }, 'INVALID_COLUMN', /names \{name\}/);
     await refused({ context: '{notes}' }, 'INVALID_COLUMN', /itself/);
   });
@@ -245,8 +245,8 @@ describe('triggers (C33)', () => {
   it('are named, and nothing is written until somebody has decided', async () => {
     const error = await rejectionOf(clinic.reencrypt(SPEC));
     expect(error.code).toBe('TRIGGERS_UNDECIDED');
-    expect(error.message).toContain('audited on patients (AFTER UPDATE, function note())');
-    expect(error.message).toContain('touched on patients (BEFORE UPDATE, function touch())');
+    expect(error.message).toContain('audited on patients (AFTER UPDATE, function public.note())');
+    expect(error.message).toContain('touched on patients (BEFORE UPDATE, function public.touch())');
     expect(error.message).not.toContain('other');
     expect((await clinic.census(SPEC)).triggers.map(({ name }) => name)).toEqual(['audited', 'touched']);
     expect((await clinic.census(SPEC)).numbered).toEqual({ 1: 1, 2: 1 });
@@ -265,9 +265,7 @@ describe('triggers (C33)', () => {
 
   it('that always fire cannot be skipped, and neither without the privilege', async () => {
     await clinic.sql('ALTER TABLE patients ENABLE ALWAYS TRIGGER audited');
-    expect((await rejectionOf(clinic.reencrypt(SPEC, { triggers: 'skip' }))).message).toMatch(
-      /fire in any case.*audited/,
-    );
+    expect((await rejectionOf(clinic.reencrypt(SPEC, { triggers: 'skip' }))).message).toMatch(/these fire.*audited/);
   });
 });
 
@@ -285,9 +283,8 @@ describe('a census', () => {
       unreadable: 0,
       toReencrypt: 20,
     });
-    expect(reasonsToKeep([count], [1])).toHaveLength(2);
     await three.reencrypt(SPEC);
-    expect(reasonsToKeep([await three.census(SPEC)], [1])).toEqual([]);
+    expect(await three.census(SPEC)).toMatchObject({ numbered: { 3: 20 }, unnumbered: {}, legacy: {}, unreadable: 0 });
   });
 
   it('says so where row security hides rows from it', async () => {
@@ -299,7 +296,6 @@ describe('a census', () => {
     const url = postgres.url.replace('postgres@', 'clerk@');
     const [count] = await census({ url }, [SPEC], clinic.keys);
     expect(count?.unseen).toEqual(['row security hides rows of patients from this user']);
-    expect(reasonsToKeep(count === undefined ? [] : [count], [1])[0]).toMatch(/not every row/);
     expect((await rejectionOf(reencrypt({ url }, [SPEC], clinic.keys))).message).toMatch(/Not every row/);
   });
 });

@@ -81,6 +81,33 @@ describe('retire and reencrypt', () => {
   });
 });
 
+describe('retire', () => {
+  it('takes columns without a value for no proof, unless it is told that they are', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    await ring.service.advance(25 * HOUR);
+    await patients([null, Buffer.alloc(0)]);
+    const before = ring.snapshot;
+    const refused = await keys(ring, ['retire', '1', '--yes', ...COLUMN]);
+    expect(refused).toMatchObject({ exitCode: 1 });
+    expect(refused.stderr).toContain('public.patients.notes (owner postgres)');
+    expect(ring.snapshot).toBe(before);
+    expect(await keys(ring, ['retire', '1', '--yes', '--empty-is-fine', ...COLUMN])).toMatchObject({ exitCode: 0 });
+  });
+
+  it('is refused while a plaintext has a ciphertext in it that the key opens', async () => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    await ring.service.advance(25 * HOUR);
+    const inner = JSON.stringify({ card: row('4242', 1, 1).toString('base64') });
+    await patients([row(inner, 4, 1)]);
+    const before = ring.snapshot;
+    const refused = await keys(ring, ['retire', '1', '--yes', ...COLUMN]);
+    expect(refused).toMatchObject({ exitCode: 1 });
+    expect(refused.stderr).toContain('1 row whose plaintext has a ciphertext in it that key 1 opens');
+    expect(ring.snapshot).toBe(before);
+    expect(await keys(ring, ['retire', '2', '--yes', ...COLUMN])).toMatchObject({ exitCode: 0 });
+  });
+});
+
 describe('--json', () => {
   it('is what its schema says: of a census, an estimate, a dry run, a run and a refusal', async () => {
     const ring = await ringWith(1, current(2));
@@ -141,12 +168,12 @@ describe('reencrypt', () => {
     expect(exitCode).toBe(0);
     expect(stdout).toBe(
       [
-        'patients.notes: 3 rows',
+        'public.patients.notes (owner postgres): 3 rows',
         '  key 1           1',
         '  key 2, current  1',
         '  NULL            1',
         '  Would bring 1 row to key 2.',
-        '  Would set off the trigger touched (BEFORE UPDATE, function touch()): --triggers skip or fire.',
+        '  Trigger touched on public.patients (BEFORE UPDATE, function public.touch()): fires with --triggers fire, rests with skip.',
         'Dry run: nothing was changed.',
         '',
       ].join('\n'),
@@ -195,7 +222,7 @@ describe('reencrypt', () => {
     expect(decryptField(Buffer.from(rows[0]?.note ?? '', 'base64'), keyOf(2), 'north:7')).toBe('flu');
     writeFileSync(file, JSON.stringify([notes]));
     expect((await keys(ring, ['census', '--columns', file])).stdout).toBe(
-      'patients.notes: 1 row\n  key 2, current  1\n',
+      'public.patients.notes (owner postgres): 1 row\n  key 2, current  1\n',
     );
     expect((await keys(ring, ['census', '--columns', file, '--headers'])).stdout).toBe(
       'patients.notes: 1 row, an estimate by their first bytes\n  looks like key 2  1\n',

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import { reencrypt, type ReencryptReport } from '../../postgres/reencrypt.ts';
-import type { TriggerChoice } from '../../postgres/triggers.ts';
+import { triggerLine, type TriggerChoice } from '../../postgres/triggers.ts';
 import { columnOptions, columnsOf, databaseOf, ringOf, type ColumnFlags } from '../rows/column-options.ts';
 import { censusLines, grouped, listed, rowCount } from '../rows/census-screen.ts';
 import { command, type Finished } from '../command.ts';
@@ -109,9 +109,7 @@ function dryRun(columns: readonly ColumnCensus[], target: number): Finished {
       ...columns.flatMap((count) => [
         ...censusLines(count, target),
         `  Would bring ${rowCount(count.toReencrypt ?? 0)} to key ${target}.`,
-        ...count.triggers.map(
-          ({ name, does }) => `  Would set off the trigger ${name} (${does}): --triggers skip or fire.`,
-        ),
+        ...count.triggers.map((trigger) => `  Trigger ${triggerLine(trigger, count.relation)}.`),
       ]),
       'Dry run: nothing was changed.',
     ],

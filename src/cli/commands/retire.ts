@@ -49,6 +49,7 @@ export const RETIRE = command<RetireFlags>({
         keyNumber(text),
       ])
       .addOption(new Option('--force', 'without a census and without waiting: rows may be lost for good'))
+      .option('--empty-is-fine', 'columns without a single value are proof enough')
       .option('--confirm <numbers>', 'the numbers once more, for --force without a terminal'),
   run: async (session, flags, numbers, world) => {
     const rows = namesColumns(flags) ? censusOf(session, flags, world) : (world.census ?? noCensus);

@@ -11,26 +11,32 @@ const rowsByNumber = (description: string): Schema =>
 const LEFT_ROWS = listOf(
   object({
     key: described('Values of the key columns', listOf(TEXT)),
-    code: described('Why: a code of an error, CONTEXT_COLUMN_IS_NULL, ROW_BUSY or DATABASE: and a SQLSTATE', TEXT),
+    code: described(
+      'Why: a code of an error, CONTEXT_COLUMN_IS_NULL, ROW_BUSY, VALUE_TOO_LARGE, NOT_FOUND_BY_KEY, WRITTEN_MEANWHILE or DATABASE: and a SQLSTATE',
+      TEXT,
+    ),
   }),
 );
 
 const COUNTED_COLUMN = object(
   {
     table: TEXT,
+    relation: described('The table that was counted, with its schema', TEXT),
+    owner: described('The role that owns it', TEXT),
     column: TEXT,
-    rows: COUNT,
+    rows: described('Rows of the snapshot: the sum of all classes', COUNT),
     nulls: COUNT,
     empty: described('Values without a byte', COUNT),
     numbered: rowsByNumber('Rows under a number that its key opened'),
     unnumbered: rowsByNumber('Rows under number 0, by the key that opened them; 0: that key has no number'),
     legacy: rowsByNumber('Rows from before this system, by the key that opened them'),
+    nested: rowsByNumber('Of these, rows with a ciphertext inside their plaintext, by the key that opens that'),
     unreadable: described('Rows that no key opened', COUNT),
     listed: described('The first 10,000 of these', LEFT_ROWS),
     unseen: described('Why some rows may not have been seen', listOf(TEXT)),
     triggers: described(
       'What an update would set off',
-      listOf(object({ name: TEXT, does: TEXT, isUnskippable: YES_OR_NO })),
+      listOf(object({ name: TEXT, does: TEXT, firesOnFire: YES_OR_NO, isUnskippable: YES_OR_NO })),
     ),
   },
   { toReencrypt: described('Rows that reencrypt would change; absent without a current key', COUNT) },

@@ -64,6 +64,13 @@ export function requireNoRows(census: CensusResult, numbers: readonly KeyNumber[
     [census.rowsWithNumberZero, 'with number 0'] as const,
     [census.legacyRows, 'without a number (older data)'] as const,
     [census.unattributableRows, 'that no key opens'] as const,
+    ...[...numbers, 0].map(
+      (number) =>
+        [
+          census.nestedByNumber?.get(number) ?? 0,
+          `whose plaintext has a ciphertext in it that ${number === 0 ? 'a key without a number' : `key ${number}`} opens`,
+        ] as const,
+    ),
   ].filter(([rows]) => rows > 0);
   if (found.length === 0 && census.isComplete) return;
   const rows = found.map(([count, what]) => `${count} row${count === 1 ? '' : 's'} ${what}`);

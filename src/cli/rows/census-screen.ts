@@ -31,8 +31,12 @@ export function censusLines(count: ColumnCensus, current: number | undefined): r
   ];
   const [, ...lines] = tableLines(['', ''], rows, [1]);
   return [
-    `${count.table}.${count.column}: ${rowCount(count.rows)}`,
+    `${count.relation}.${count.column} (owner ${count.owner}): ${rowCount(count.rows)}`,
     ...lines.map((line) => `  ${line}`),
+    ...entries(count.nested).map(
+      ([number, rows]) =>
+        `  ${rowCount(rows)} with a ciphertext inside the plaintext, opened by ${number === 0 ? 'a key without a number' : `key ${number}`}`,
+    ),
     ...listed(count.listed, count.unreadable),
     ...count.unseen.map((why) => `  Not every row was seen: ${why}.`),
   ];

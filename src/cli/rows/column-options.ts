@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { KeyRotationError } from '../../format/error.ts';
+import type { ColumnCensus } from '../../postgres/census.ts';
 import type { ColumnSpec } from '../../postgres/column.ts';
 import type { DatabaseAddress } from '../../postgres/database.ts';
 import { RingKeys } from '../../postgres/all-keys.ts';
@@ -19,6 +21,8 @@ export interface ColumnFlags {
   readonly key?: string;
   readonly context?: string;
   readonly columns?: string;
+  /** Of `retire`: columns without a value are proof enough. */
+  readonly emptyIsFine?: boolean;
 }
 
 /** Variables that `pg` reads by itself; one of them says that a database is meant. */
@@ -86,7 +90,14 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, world);
     const counts = await shownCensus(database, specs, await ringOf(session), world);
+    if (flags.emptyIsFine !== true) requireValues(counts);
     const rowsByNumber = new Map<KeyNumber, number>();
+    const nestedByNumber = new Map<number, number>();
+    for (const { nested } of counts) {
+      for (const [number, rows] of Object.entries(nested)) {
+        nestedByNumber.set(Number(number), (nestedByNumber.get(Number(number)) ?? 0) + rows);
+      }
+    }
     for (const { numbered } of counts) {
       for (const [number, rows] of Object.entries(numbered)) {
         const key = toKeyNumber(Number(number));
@@ -95,12 +106,24 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     }
     return {
       rowsByNumber,
+      nestedByNumber,
       rowsWithNumberZero: sum(counts.flatMap(({ unnumbered }) => Object.values(unnumbered))),
       legacyRows: sum(counts.flatMap(({ legacy }) => Object.values(legacy))),
       unattributableRows: sum(counts.map(({ unreadable }) => unreadable)),
       isComplete: counts.every(({ unseen }) => unseen.length === 0),
     };
   };
+}
+
+/** Throws `NO_CENSUS` where the columns hold no encrypted value at all: that does not prove that no row needs a key. */
+function requireValues(counts: readonly ColumnCensus[]): void {
+  if (counts.some(({ rows, nulls, empty }) => rows > nulls + empty)) return;
+  const names = counts.map(({ relation, column, owner }) => `${relation}.${column} (owner ${owner})`);
+  throw new KeyRotationError(
+    'NO_CENSUS',
+    `No value is in ${names.join(', ')}, which does not prove that no row needs the key: the rows may be in another table ` +
+      'or database. Name the columns that hold them, or pass --empty-is-fine if there are none.',
+  );
 }
 
 async function readColumns(file: string): Promise<readonly ColumnSpec[]> {

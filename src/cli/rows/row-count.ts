@@ -9,6 +9,8 @@ export interface CensusResult {
   readonly rowsWithNumberZero: number;
   /** Rows that open as data written before this system. */
   readonly legacyRows: number;
+  /** Rows whose plaintext has a ciphertext in it, by the number of the key that opens that (0: it has none). */
+  readonly nestedByNumber?: ReadonlyMap<number, number>;
   /** Rows that open with nothing. */
   readonly unattributableRows: number;
   /** Whether it saw every row. */

@@ -1,0 +1,112 @@
+import { KeyRotationError } from '../format/error.ts';
+import { DatabaseFailure } from './database-error.ts';
+import type { Connection } from './database.ts';
+
+/** A table, as the catalog describes it. */
+export interface Table {
+  readonly id: string;
+  /** Schema and table, quoted for SQL. */
+  readonly name: string;
+  readonly owner: string;
+  readonly estimatedRows: number | undefined;
+  /** Why some rows may not be seen. */
+  readonly unseen: readonly string[];
+  /** Whether a policy hides rows from this user. */
+  readonly isSecured: boolean;
+}
+
+/** SQLSTATEs with which PostgreSQL refuses a text that is no name of a table in this database. */
+const NO_NAME = new Set(['42601', '42602', '0A000']);
+
+/** `parse_ident` gives the parts of a name as SQL reads it: one part has no schema. */
+const TABLE = `
+  SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind,
+         CASE c.relkind
+           WHEN 'p' THEN (SELECT CASE WHEN min(leaf.reltuples) >= 0 THEN sum(leaf.reltuples) END
+                            FROM pg_partition_tree(c.oid) part JOIN pg_class leaf ON leaf.oid = part.relid
+                           WHERE part.isleaf)
+           ELSE CASE WHEN c.reltuples > 0 THEN c.reltuples END END,
+         pg_is_in_recovery(),
+         row_security_active(c.oid),
+         EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
+         pg_get_userbyid(c.relowner),
+         c.relname = name.parts[array_upper(name.parts, 1)],
+         CASE WHEN array_upper(name.parts, 1) = 1
+              THEN (SELECT string_agg(format('%I.%I (owner %s)', ns.nspname, same.relname, pg_get_userbyid(same.relowner)),
+                                      ', ' ORDER BY ns.nspname)
+                      FROM pg_class same JOIN pg_namespace ns ON ns.oid = same.relnamespace
+                     WHERE same.relname = c.relname AND same.oid <> c.oid AND same.relkind IN ('r', 'p', 'v', 'm', 'f')
+                       AND ns.nspname !~ '^pg_(toast|temp)') END,
+         EXISTS (SELECT FROM pg_partition_tree(c.oid) part JOIN pg_class leaf ON leaf.oid = part.relid
+                  WHERE leaf.relkind = 'f')
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+   CROSS JOIN (SELECT parse_ident($2) AS parts) name
+   WHERE c.oid = $1::oid`;
+
+/** Files of a table in the snapshot of this transaction that are no longer its files. */
+const REWRITTEN = `
+  SELECT FROM pg_class c
+   WHERE c.oid IN (SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))
+     AND c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid)`;
+
+/** The number of the table that a name means to the connected user. Throws `INVALID_COLUMN` for what is no name. */
+export async function tableNamed(session: Connection, name: string): Promise<string | undefined> {
+  return session.tableNamed(name).catch((error: unknown) => {
+    if (!(error instanceof DatabaseFailure) || !NO_NAME.has(error.state ?? '')) throw error;
+    throw invalid(
+      `${JSON.stringify(name)} is no name of a table as SQL writes it: patients, clinic.patients, '"Patients"'.`,
+    );
+  });
+}
+
+/**
+ * Describes the table with this number, which `name` stood for. Throws `INVALID_COLUMN` where the name means nothing or
+ * may mean several tables, or where rows of other tables would be read beside its own.
+ */
+export async function lookUpTable(session: Connection, name: string, tableId: string | undefined): Promise<Table> {
+  const [found] = tableId === undefined ? [] : await session.rows(TABLE, [tableId, name]);
+  if (found === undefined) {
+    throw invalid(
+      `There is no table ${name} in this database, or not on the search path: name its schema too (clinic.patients).`,
+    );
+  }
+  const [id, table, kind, tuples, isReplica, isSecured, hasChildren, owner, hasThisName, others, hasForeign] = found;
+  if (id == null || table == null) throw invalid(`The catalog did not describe ${name}.`);
+  if (hasThisName !== 't') throw invalid(`${name} was renamed while it was looked up. Run this again.`);
+  if (others != null) {
+    throw invalid(
+      `${name} may mean ${table} (owner ${owner ?? ''}) or ${others}: name the schema too, ${table} for example.`,
+    );
+  }
+  if (kind !== 'r' && kind !== 'p')
+    throw invalid(`${name} is no table (a view, say): name the table that holds the rows.`);
+  if (kind === 'r' && hasChildren === 't') {
+    throw invalid(`${name} has child tables by inheritance, whose keys may repeat: name each of them.`);
+  }
+  if (hasForeign === 't') {
+    throw invalid(`${name} has partitions on another server, whose rows no snapshot here holds: name the others.`);
+  }
+  const unseen: string[] = [];
+  if (isReplica === 't') unseen.push('this server is a replica, which may lack the latest rows');
+  if (isSecured === 't') unseen.push(`row security hides rows of ${name} from this user`);
+  const estimatedRows = tuples == null ? undefined : Number(tuples);
+  return { id, name: table, owner: owner ?? '', unseen, isSecured: isSecured === 't', estimatedRows };
+}
+
+/**
+ * Locks the table against changes of its definition until the transaction ends. Throws `DATABASE_REFUSED` where its
+ * rows were rewritten (ALTER TABLE, TRUNCATE, CLUSTER) after this transaction's snapshot: it would show no rows at all.
+ */
+export async function holdTable(session: Connection, { id, name, isSecured }: Table): Promise<void> {
+  // A policy's functions are not run for this; such a census never allows a retirement.
+  if (isSecured) return;
+  await session.rows(`SELECT FROM ${name} LIMIT 0`);
+  const rewritten = await session.rows(REWRITTEN, [id]);
+  if (rewritten.length === 0) return;
+  throw new KeyRotationError('DATABASE_REFUSED', `${name} was rewritten while it was looked up. Run this again.`);
+}
+
+function invalid(message: string): KeyRotationError {
+  return new KeyRotationError('INVALID_COLUMN', message);
+}

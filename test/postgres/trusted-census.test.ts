@@ -1,0 +1,263 @@
+import { census } from '../../src/postgres/census.ts';
+import { connectionAddress } from '../../src/postgres/connection-address.ts';
+import { reencrypt } from '../../src/postgres/reencrypt.ts';
+import { oldBox } from '../format/support/old-application.ts';
+import { rejectionOf } from '../keyring/support/rejection-of.ts';
+import { Clinic, startPostgres } from './support/clinic.ts';
+import type { Postgres } from './support/postgres.ts';
+import { shadowEverything } from './support/shadows.ts';
+
+jest.setTimeout(60_000);
+
+let postgres: Postgres;
+let clinic: Clinic;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  clinic = await Clinic.withKeys(postgres, 3);
+});
+afterAll(() => postgres.stop());
+
+const SPEC = { table: 'patients', column: 'notes', context: 'p:{id}' };
+
+async function patients(count: number, number = 1): Promise<void> {
+  await clinic.table(
+    'patients',
+    'bytea',
+    Array.from({ length: count }, (_, index) => clinic.row(`note ${index}`, number, `p:${index + 1}`)),
+  );
+}
+
+function urlOf(role: string, query = ''): string {
+  return `${postgres.url.replace('postgres@', `${role}@`)}${query}`;
+}
+
+/** How many functions a role has made in `public`. */
+async function made(): Promise<number> {
+  const [found] = await clinic.sql<{ count: number }>(
+    "SELECT pg_catalog.count(*)::pg_catalog.int4 AS count FROM pg_catalog.pg_proc WHERE pronamespace = 'public'::pg_catalog.regnamespace",
+  );
+  return found?.count ?? 0;
+}
+
+async function makeRole(name: string): Promise<void> {
+  await clinic.sql(`DO $$ BEGIN CREATE ROLE ${name} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$`);
+}
+
+describe('a role that may create in public', () => {
+  const paths = ['"$user", public', 'public, pg_catalog', 'public, pg_catalog, pg_temp'];
+
+  it.each(paths)('changes nothing by shadowing functions, operators, types and relations: path %s', async (path) => {
+    await patients(50);
+    await makeRole('app');
+    await clinic.sql('GRANT CREATE ON SCHEMA public TO app');
+    await shadowEverything(clinic, 'app');
+    await clinic.sql(`ALTER ROLE postgres SET search_path = ${path}`);
+    try {
+      expect(await made()).toBeGreaterThan(300);
+      expect(await clinic.census(SPEC)).toMatchObject({ rows: 50, numbered: { 1: 50 }, relation: 'public.patients' });
+      const report = await clinic.reencrypt(SPEC, { batchRows: 7, rangeRows: 20 });
+      expect(report.totals).toMatchObject({ reencrypted: 50, left: 0 });
+      expect(await clinic.census(SPEC)).toMatchObject({ numbered: { 3: 50 } });
+      expect(await clinic.sql('SELECT * FROM pg_catalog.pg_tables WHERE tablename = $1', ['was_called'])).toHaveLength(
+        1,
+      );
+      expect(await clinic.sql('SELECT what FROM public.was_called')).toEqual([]);
+      expect(await clinic.sql("SELECT FROM pg_catalog.pg_roles WHERE rolname = 'app' AND rolsuper")).toEqual([]);
+    } finally {
+      await clinic.sql('ALTER ROLE postgres RESET search_path');
+      await clinic.sql('DROP OWNED BY app CASCADE');
+      await clinic.sql('DROP ROLE app');
+    }
+  });
+
+  it('cannot have its cast to text run with our rights', async () => {
+    await makeRole('app');
+    await clinic.sql('GRANT CREATE ON SCHEMA public TO app');
+    await clinic.sql('SET ROLE app');
+    await clinic.sql("CREATE TYPE mood AS ENUM ('a', 'b')");
+    await clinic.sql("CREATE FUNCTION spelled(mood) RETURNS text LANGUAGE sql AS $$ SELECT 'forged' $$");
+    await clinic.sql('CREATE CAST (mood AS text) WITH FUNCTION spelled(mood)');
+    await clinic.sql('CREATE TABLE moods (id mood PRIMARY KEY, notes bytea)');
+    await clinic.sql('RESET ROLE');
+    try {
+      const error = await rejectionOf(clinic.census({ table: 'moods', column: 'notes' }));
+      expect(error).toMatchObject({ code: 'INVALID_COLUMN' });
+      expect(error.message).toMatch(/spelled\(public\.mood\), a function of another role/);
+    } finally {
+      await clinic.sql('DROP OWNED BY app CASCADE');
+      await clinic.sql('DROP ROLE app');
+    }
+  });
+});
+
+describe('which table is meant', () => {
+  beforeAll(async () => {
+    await patients(20);
+    await clinic.sql('DROP SCHEMA IF EXISTS own CASCADE');
+    await makeRole('own');
+    await clinic.sql('CREATE SCHEMA own AUTHORIZATION own');
+    await clinic.sql('GRANT SELECT ON public.patients TO own');
+    await clinic.sql('SET ROLE own');
+    await clinic.sql('CREATE TABLE own.patients (id int PRIMARY KEY, notes bytea)');
+    await clinic.sql('RESET ROLE');
+  });
+  afterAll(async () => {
+    await clinic.sql('DROP OWNED BY own CASCADE');
+    await clinic.sql('DROP ROLE own');
+  });
+
+  it.each(['own', 'postgres'])(
+    'a name that several schemas have is refused, with each of them: as %s',
+    async (role) => {
+      const error = await rejectionOf(census({ url: urlOf(role) }, [SPEC], clinic.keys));
+      expect(error.code).toBe('INVALID_COLUMN');
+      expect(error.message).toContain('public.patients (owner postgres)');
+      expect(error.message).toContain('own.patients (owner own)');
+    },
+  );
+
+  it('with its schema it is counted, and schema and owner are said', async () => {
+    const specs = ['public.patients', 'own.patients'].map((table) => ({ ...SPEC, table }));
+    expect(await census({ url: urlOf('own') }, specs, clinic.keys)).toMatchObject([
+      { relation: 'public.patients', owner: 'postgres', rows: 20 },
+      { relation: 'own.patients', owner: 'own', rows: 0 },
+    ]);
+  });
+
+  it("obeys the schema of a URL, as Prisma's does", async () => {
+    await clinic.sql('CREATE TABLE own.visits (id int PRIMARY KEY, notes bytea)');
+    const url = urlOf('postgres', '?schema=own');
+    const spec = { table: 'visits', column: 'notes' };
+    expect(await census({ url }, [spec], clinic.keys)).toMatchObject([{ relation: 'own.visits' }]);
+    await rejectionOf(clinic.census(spec));
+  });
+
+  it.each(['currentSchema=own', 'target_session_attrs=read-write', 'pgbouncer=true', 'dbname=other'])(
+    'refuses a parameter that would be ignored, by name: %s',
+    async (parameter) => {
+      const error = await rejectionOf(census({ url: urlOf('postgres', `?${parameter}`) }, [SPEC], clinic.keys));
+      expect(error.code).toBe('INVALID_SETTINGS');
+      expect(error.message).toContain(`"${parameter.replace(/=.*/, '')}"`);
+    },
+  );
+
+  it.each(['PGSERVICE', 'PGHOSTADDR', 'PGSSLROOTCERT', 'PGTARGETSESSIONATTRS'])(
+    'refuses a variable that would be ignored, by name: %s',
+    (name) => {
+      expect(() => connectionAddress('postgres://db/clinic', { [name]: 'x' })).toThrow(name);
+    },
+  );
+});
+
+it('a NOT NULL that was never validated names no row (PostgreSQL 18)', async () => {
+  await clinic.sql('DROP TABLE IF EXISTS refs');
+  await clinic.sql('CREATE TABLE refs (ref text UNIQUE, notes bytea)');
+  for (let n = 1; n <= 30; n += 1) {
+    await clinic.sql('INSERT INTO refs VALUES ($1, $2)', [n <= 10 ? null : `r${n}`, clinic.row('x', 1)]);
+  }
+  await clinic.sql('ALTER TABLE refs ADD CONSTRAINT nn NOT NULL ref NOT VALID');
+  const spec = { table: 'refs', column: 'notes', key: ['ref'] };
+  for (const count of [() => clinic.census(spec), () => clinic.reencrypt(spec)]) {
+    const error = await rejectionOf(count());
+    expect(error.code).toBe('INVALID_COLUMN');
+    expect(error.message).toContain('VALIDATE CONSTRAINT');
+  }
+});
+
+describe('an index whose order no longer fits the collation', () => {
+  beforeEach(async () => {
+    await clinic.sql('DROP TABLE IF EXISTS codes');
+    await clinic.sql('CREATE TABLE codes (id text COLLATE "C" PRIMARY KEY, notes bytea)');
+    const row = clinic.row('x', 1);
+    await clinic.sql("INSERT INTO codes SELECT 'B-' || i, $1 FROM generate_series(1, 300) i", [row]);
+    await clinic.sql("INSERT INTO codes SELECT 'a-' || i, $1 FROM generate_series(1, 300) i", [row]);
+    await clinic.sql('SET allow_system_table_mods = on');
+    const collation = `(SELECT oid FROM pg_collation WHERE collname = 'en-x-icu')`;
+    await clinic.sql(
+      `UPDATE pg_attribute SET attcollation = ${collation} WHERE attname = 'id' AND attrelid IN ('codes'::regclass, 'codes_pkey'::regclass)`,
+    );
+    await clinic.sql(
+      `UPDATE pg_index SET indcollation = ${collation}::text::oidvector WHERE indrelid = 'codes'::regclass`,
+    );
+  });
+  const spec = { table: 'codes', column: 'notes' };
+
+  it('a census counts every row all the same', async () => {
+    expect(await clinic.census(spec)).toMatchObject({ rows: 600, numbered: { 1: 600 } });
+  });
+});
+
+describe('a ciphertext inside a plaintext', () => {
+  const inner = () => clinic.row('inner', 1, 'p:1');
+  const old = () => oldBox('older', { key: clinic.world.keyOf(1) });
+
+  it.each<[string, () => string]>([
+    ['base64', () => inner().toString('base64')],
+    ['base64 without padding, of URLs', () => inner().toString('base64url')],
+    [
+      'base64 over several lines',
+      () =>
+        (
+          clinic
+            .row('long '.repeat(40), 1)
+            .toString('base64')
+            .match(/.{1,76}/g) ?? []
+        ).join('\n'),
+    ],
+    ['hexadecimal, as PostgreSQL writes it', () => `\\x${inner().toString('hex')}`],
+    ['a member of JSON', () => JSON.stringify({ name: 'Ada', notes: inner().toString('base64') })],
+    [
+      'a member with escapes',
+      () =>
+        JSON.stringify({ n: [{ x: inner().toString('base64') }] })
+          .replaceAll('/', '\\/')
+          .replaceAll('+', '\\u002b'),
+    ],
+    ['JSON in a string of JSON', () => JSON.stringify({ json: JSON.stringify({ x: inner().toString('base64') }) })],
+    ['a text around it', () => `see ${inner().toString('base64')}, please`],
+    ['an older form', () => `v1:${old().toString('base64')}`],
+    [
+      'an older form in JSON',
+      () => JSON.stringify({ version: 'v1', ciphertext: old().toString('base64'), algorithm: 'AES-256-GCM' }),
+    ],
+  ])('is counted by its key: as %s', async (_, made) => {
+    await clinic.table('patients', 'bytea', [clinic.row(made(), 3, 'p:1'), clinic.row('plain', 3, 'p:2')]);
+    expect(await clinic.census(SPEC)).toMatchObject({ rows: 2, numbered: { 3: 2 }, nested: { 1: 1 }, unreadable: 0 });
+  });
+
+  it('as bytes that are no text is counted too', async () => {
+    const { encryptField } = await import('../../src/format/field.ts');
+    const { toKeyNumber } = await import('../../src/format/key-number.ts');
+    const row = encryptField(inner(), clinic.world.keyOf(3), 'p:1', { number: toKeyNumber(3) });
+    await clinic.table('patients', 'bytea', [row]);
+    expect(await clinic.census(SPEC)).toMatchObject({ numbered: { 3: 1 }, nested: { 1: 1 } });
+  });
+
+  it('is not seen in what only looks like one', async () => {
+    const texts = [
+      'x'.repeat(200),
+      'https://clinic.example/a/very/long/path/of/letters/and/slashes/that/is/no/base64',
+      '{"a":"b"}',
+      '{'.repeat(50),
+    ];
+    await clinic.table(
+      'patients',
+      'bytea',
+      texts.map((text, index) => clinic.row(text, 3, `p:${index + 1}`)),
+    );
+    expect((await clinic.census(SPEC)).nested).toEqual({});
+  });
+});
+
+it('values of any size are read within bounded groups, and those beyond the limit are listed', async () => {
+  await clinic.table('patients', 'text', []);
+  const large = clinic.row('x'.repeat(3_000_000), 1, 'p:1').toString('base64');
+  await clinic.sql('INSERT INTO patients VALUES (1, $1), (2, $1), (3, NULL)', [large]);
+  await clinic.sql("INSERT INTO patients VALUES (4, repeat('x', 17 * 1024 * 1024))");
+  const [count] = await census(postgres, [{ ...SPEC, context: 'p:1' }], clinic.keys, { batchBytes: 1_000_000 });
+  expect(count).toMatchObject({ rows: 4, nulls: 1, numbered: { 1: 2 }, unreadable: 1 });
+  expect(count?.listed).toEqual([{ key: ['4'], code: 'VALUE_TOO_LARGE' }]);
+  const [report] = await reencrypt(postgres, [{ ...SPEC, context: 'p:1' }], clinic.keys);
+  expect(report?.totals).toMatchObject({ reencrypted: 2, nulls: 1, left: 1 });
+  expect(report?.left).toEqual([{ key: ['4'], code: 'VALUE_TOO_LARGE' }]);
+});
