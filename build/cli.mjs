@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 import { buildTool } from './tool.mjs';
 
 /*
- * Builds the operator's commands for the package: one file with its libraries, since whoever installs the package has
- * the SDK of Secrets Manager and nothing else of what the commands need.
+ * Builds the operator's commands for the package: one file with its libraries. A project that installs the package
+ * has the SDK of Secrets Manager, and none of the other libraries that the commands need.
  */
 const { out } = parseArgs({ options: { out: { type: 'string', default: join('dist', 'cli') } } }).values;
 await buildTool(out, { 'pazpaz-keys': 'src/cli/main.ts' });

@@ -1,7 +1,7 @@
 import { build } from 'esbuild';
 
 /**
- * Builds what runs on somebody's machine: one file for each entry, with its libraries, easy to read in a stack trace.
+ * Builds a program that people run on their own machine: one file for each entry, with its libraries, easy to read in a stack trace.
  *
  * @param {string} outdir where to.
  * @param {Record<string, string>} entryPoints sources by the name of what is built, without its ending `.mjs`.

@@ -1,4 +1,4 @@
-// The SDK's protocol loads its codec for event streams when an operation has one. Secrets Manager has none ('Actions'
+// The SDK's protocol loads its codec for event streams when an operation has one. No operation of Secrets Manager does ('Actions'
 // in its API reference: each answers with one JSON document), so this is never called.
 export class EventStreamSerde {
   constructor() {

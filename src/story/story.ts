@@ -33,7 +33,7 @@ export interface Contrast {
   /** Of the same ciphertexts: with the key labelled `AWSCURRENT` alone, and with the one labelled `AWSPREVIOUS` too. */
   readonly currentOnly: number;
   readonly currentAndPrevious: number;
-  /** The same years with a Lambda that gives its keys no numbers. */
+  /** What is left after as many years with a Lambda that gives its keys no numbers. */
   readonly usualLambda: {
     readonly keysMade: number;
     readonly keysLeft: number;
