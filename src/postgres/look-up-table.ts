@@ -50,6 +50,13 @@ const REWRITTEN = `
    WHERE c.oid IN (SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))
      AND c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid)`;
 
+/**
+ * Whether the name, and the rights to its rows, are still what they were when the table was looked up. Both functions
+ * read the catalog as it is now, not as the snapshot of this transaction has it.
+ */
+const UNCHANGED = `
+  SELECT to_regclass($2::text)::oid IS NOT DISTINCT FROM $1::oid AND NOT row_security_active($1::oid)`;
+
 /** The number of the table that a name means to the connected user. Throws `INVALID_COLUMN` for what is no name. */
 export async function tableNamed(session: Connection, name: string): Promise<string | undefined> {
   return session.tableNamed(name).catch((error: unknown) => {
@@ -97,11 +104,16 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
 /**
  * Locks the table against changes of its definition until the transaction ends. Throws `DATABASE_REFUSED` where its
  * rows were rewritten (ALTER TABLE, TRUNCATE, CLUSTER) after this transaction's snapshot: it would show no rows at all.
+ * Throws it too where another table took the name, or a policy began to hide rows, before the lock was there.
  */
 export async function holdTable(session: Connection, { id, name, isSecured }: Table): Promise<void> {
   // A policy's functions are not run for this; such a census never allows a retirement.
   if (isSecured) return;
   await session.rows(`SELECT FROM ${name} LIMIT 0`);
+  const [unchanged] = await session.rows(UNCHANGED, [id, name]);
+  if (unchanged?.[0] !== 't') {
+    throw new KeyRotationError('DATABASE_REFUSED', `${name} was changed while it was looked up. Run this again.`);
+  }
   const rewritten = await session.rows(REWRITTEN, [id]);
   if (rewritten.length === 0) return;
   throw new KeyRotationError('DATABASE_REFUSED', `${name} was rewritten while it was looked up. Run this again.`);
