@@ -1,8 +1,18 @@
 import type { Mutant } from './mutant.ts';
 import type { Scenario } from './scenario.ts';
-import { FOUR, KEPT, kind, NUMBERED, ROLLED_BACK, THREE, UNNUMBERED, type Own } from './scenario-kinds.ts';
+import {
+  FOUR,
+  KEPT,
+  kind,
+  NUMBERED,
+  ROLLED_BACK,
+  THREE,
+  UNNUMBERED,
+  UNNUMBERED_ONE,
+  type Own,
+} from './scenario-kinds.ts';
 
-/** One operator, one command after the other: each may be shown what was before the last ones. */
+/** One operator, one command after the other: each may be shown the secret as it was before the last writes. */
 const ALONE: readonly Own[] = [
   { name: 'retire and restore', ring: THREE, operators: [['retire 1', 'restore 1']] },
   {
@@ -40,12 +50,45 @@ const ALONE: readonly Own[] = [
   },
 ];
 
-/** Two descriptions of a schedule may each be up to three writes old. */
-export const STALE_SCENARIOS: readonly Scenario[] = kind(
-  ', told of the past',
-  { attempts: 0, rotations: 0, faults: 0, retries: 0, behaviour: KEPT, stale: { answers: 2, writesOld: 3 } },
-  ALONE,
-);
+/** One rotation, or two of which a call may be killed; a command beside it. */
+const ROTATIONS: readonly Own[] = [
+  { name: 'one key that never had a number', ring: UNNUMBERED_ONE },
+  { name: 'two keys that never had a number', ring: UNNUMBERED },
+  { name: 'a numbered ring', ring: NUMBERED },
+  { name: 'no value, the first put becomes current', ring: {}, behaviour: { firstPendingValue: 'becomes-current' } },
+  { name: 'AWSPENDING left on the new key', ring: NUMBERED, behaviour: { pendingAfterSuccess: 'left' } },
+  { name: 'a test run that may die', ring: UNNUMBERED_ONE, testRun: true },
+  { name: 'rollback', ring: NUMBERED, operators: [['rollback']] },
+  { name: 'put', ring: NUMBERED, operators: [['put P']] },
+  { name: 'put by hand', ring: NUMBERED, operators: [['put by hand']], behaviour: KEPT },
+  { name: 'rotate --clean-up', ring: NUMBERED, operators: [['rotate --clean-up']] },
+  { name: 'retire --force', ring: THREE, operators: [['retire --force 1']], behaviour: KEPT },
+];
+
+const OVERLAPPING: readonly Own[] = [
+  { name: 'two attempts on two keys that never had a number', ring: UNNUMBERED },
+  { name: 'two attempts on a numbered ring', ring: NUMBERED },
+];
+
+const WORDS = ', told of the past';
+
+export const STALE_SCENARIOS: readonly Scenario[] = [
+  ...kind(
+    WORDS,
+    { attempts: 0, rotations: 0, faults: 0, retries: 0, behaviour: KEPT, stale: { answers: 2, writesOld: 3 } },
+    ALONE,
+  ),
+  ...kind(
+    ` in a rotation${WORDS}`,
+    { attempts: 1, rotations: 1, faults: 0, retries: 1, stale: { answers: 1, writesOld: 3 } },
+    ROTATIONS.map((own) => (own.operators === undefined ? { ...own, faults: 1, retries: 2, rotations: 2 } : own)),
+  ),
+  ...kind(
+    WORDS,
+    { attempts: 2, rotations: 1, faults: 0, retries: 1, stale: { answers: 1, writesOld: 3 } },
+    OVERLAPPING,
+  ),
+];
 
 /** Builds that believe a description, each with the false report that comes of it. */
 export const STALE_MUTANTS: readonly Mutant[] = [
