@@ -1,5 +1,5 @@
 import type { Column } from './column.ts';
-import { isRefusedValue, isWorthAnotherTry } from './database-error.ts';
+import { isOfRow, isWorthAnotherTry } from './database-error.ts';
 import type { Connection } from './database.ts';
 import type { Job } from './job.ts';
 import { planRows, type LeftRow, type Plan } from './plan-rows.ts';
@@ -48,7 +48,7 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
         settings: [...KEY_LOOKUPS, ...(work.settings ?? [])],
       });
     } catch (error) {
-      if (isRefusedValue(error) && write === writeRows) write = writeAcceptedRows;
+      if (isOfRow(error) && write === writeRows) write = writeAcceptedRows;
       // A trigger of the table may wait for the application's locks, and lose.
       else if (!isWorthAnotherTry(error) || attempt >= MOST_ATTEMPTS) throw error;
     }

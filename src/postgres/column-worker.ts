@@ -3,8 +3,9 @@ import { KeyRotationError } from '../format/error.ts';
 import type { Column } from './column.ts';
 import { isLostConnection } from './database-error.ts';
 import { Connection, type DatabaseAddress } from './database.ts';
-import { finishJob, jobTotals, leftRows, openJob, retargetJob, targetOf, type Job, type JobTotals } from './job.ts';
-import { workBatch } from './batch.ts';
+import { checkJob } from './final-check.ts';
+import { isJobFinished, jobTotals, leftRows, openJob, retargetJob, targetOf, type Job, type JobTotals } from './job.ts';
+import { workBatch, type BatchWork } from './batch.ts';
 import { cutRange, type BatchResult } from './ranges.ts';
 import type { BatchLimits } from './read-rows.ts';
 import type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
@@ -20,6 +21,9 @@ const RECONNECT_PAUSES = [100, 500, 2000, 5000, 10_000, 20_000, 30_000, 30_000];
 
 /** Milliseconds between two looks at what all processes have done. */
 const TOTALS_INTERVAL = 1000;
+
+/** How often rows that a check has found are brought to the key; then the application writes them faster than that. */
+const MOST_CHECKS = 5;
 
 /** How often a job may be turned to another key: two processes that see different rings must not go on for ever. */
 const MOST_RETARGETS = 3;
@@ -37,6 +41,7 @@ export class ColumnWorker {
   #readRows = 0;
   #reencrypted = 0;
   #retargets = 0;
+  #checks = 0;
   #totals: JobTotals = { readRows: 0, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, left: 0 };
   #totalsAt = 0;
 
@@ -70,7 +75,7 @@ export class ColumnWorker {
     return {
       table: this.#column.spec.table,
       column: this.#column.spec.column,
-      isFinished: await finishJob(session, job),
+      isFinished: await isJobFinished(session, job),
       keyNumber: await targetOf(session, job),
       isResumed,
       ownReencrypted: this.#reencrypted,
@@ -142,10 +147,17 @@ export class ColumnWorker {
         await this.#tell(session, job, step.result);
       } else if (step.kind === 'other target') await this.#followRing(session, job, step.target);
       else if (await cutRange(session, this.#column, job, this.#options.rangeRows ?? 20_000)) continue;
-      else if (await finishJob(session, job)) return;
-      // What is left is in the hands of others: they may finish it, or be killed and leave it to us.
-      else await sleep(PAUSE);
+      else if (await isJobFinished(session, job)) return;
+      else await this.#check(work);
     }
+  }
+
+  /** Looks whether every row is done. Other processes may hold what is left: they finish it, or die and release it. */
+  async #check(work: BatchWork): Promise<void> {
+    const checked = await checkJob(work, this.#checks >= MOST_CHECKS, this.#stop);
+    if (checked.kind === 'found') this.#checks += 1;
+    else if (checked.kind === 'waiting') await sleep(PAUSE);
+    else if (checked.kind === 'other target') await this.#followRing(work.session, work.job, checked.target);
   }
 
   /** The job and this process's picture of the ring differ: the ring itself decides. */

@@ -4,24 +4,40 @@ import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 const LOST_CONNECTION = /^(08|57P0|53|25P0[34])/;
 const TRY_AGAIN = new Set(['40001', '40P01', '55P03']);
 
-/** The database refused one row's new value: a data exception, a violated constraint, or a trigger that raised an error. */
-const REFUSED_VALUE = /^(22|23|P0001)/;
+/** Classes that say something of the server or the statement, and not of one row, unless a function raised them. */
+const NOT_OF_ROW = /^(08|53|57|58)/;
+const OF_STATEMENT = /^(0A|25|28|2F|3D|3F|40|42|55|F0|XX000)/;
+
+/** The routine of PostgreSQL from which RAISE of PL/pgSQL reports: whatever code it names is about a row. */
+const RAISE = 'exec_stmt_raise';
+
+interface FailureDetails {
+  readonly constraint?: string | undefined;
+  readonly isRaised?: boolean;
+  readonly isInFunction?: boolean;
+}
 
 /** An error of the database, in our words; `state` is the SQLSTATE, where PostgreSQL itself answered. */
 export class DatabaseFailure extends KeyRotationError {
   readonly state: string | undefined;
   /** Name of the constraint that was violated, where one was. */
   readonly constraint: string | undefined;
+  /** Whether a function of the database, such as a trigger's, reported it with RAISE. */
+  readonly isRaised: boolean;
+  /** Whether it occurred within a function of the database. */
+  readonly isInFunction: boolean;
 
   constructor(
     code: 'CANNOT_REACH_DATABASE' | 'DATABASE_REFUSED',
     message: string,
     state?: string,
-    constraint?: string,
+    { constraint, isRaised = false, isInFunction = false }: FailureDetails = {},
   ) {
     super(code, message);
     this.state = state;
     this.constraint = constraint;
+    this.isRaised = isRaised;
+    this.isInFunction = isInFunction;
   }
 }
 
@@ -34,7 +50,8 @@ export function databaseError(error: unknown): KeyRotationError {
   const state = stringIn(error, 'code');
   const said = error instanceof Error ? error.message : 'unknown error';
   const isAnswer = stringIn(error, 'severity') !== undefined;
-  if (!isAnswer || (state !== undefined && LOST_CONNECTION.test(state))) {
+  const isRaised = stringIn(error, 'routine') === RAISE;
+  if (!isAnswer || (!isRaised && state !== undefined && LOST_CONNECTION.test(state))) {
     return new DatabaseFailure(
       'CANNOT_REACH_DATABASE',
       `Cannot reach the database (${[state, said].filter(Boolean).join(': ')}). Check --database-url (or DATABASE_URL, PGHOST, PGPORT, ` +
@@ -42,26 +59,27 @@ export function databaseError(error: unknown): KeyRotationError {
       isAnswer ? state : undefined,
     );
   }
-  return new DatabaseFailure(
-    'DATABASE_REFUSED',
-    `The database refused (${state ?? 'no SQLSTATE'}): ${said}`,
-    state,
-    stringIn(error, 'constraint'),
-  );
+  return new DatabaseFailure('DATABASE_REFUSED', `The database refused (${state ?? 'no SQLSTATE'}): ${said}`, state, {
+    constraint: stringIn(error, 'constraint'),
+    isRaised,
+    isInFunction: stringIn(error, 'where') !== undefined,
+  });
 }
 
 /** Whether a transaction failed for a reason that passes: a deadlock, a lock that came too late. */
 export function isWorthAnotherTry(error: unknown): boolean {
-  return error instanceof DatabaseFailure && error.state !== undefined && TRY_AGAIN.has(error.state);
+  return error instanceof DatabaseFailure && !error.isRaised && TRY_AGAIN.has(error.state ?? '');
 }
 
 export function isLostConnection(error: unknown): boolean {
   return isKeyRotationError(error, 'CANNOT_REACH_DATABASE');
 }
 
-/** Whether the database would not take a value: too long, or against a constraint. */
-export function isRefusedValue(error: unknown): error is DatabaseFailure {
-  return error instanceof DatabaseFailure && error.state !== undefined && REFUSED_VALUE.test(error.state);
+/** Whether the database refused one row: its new value, or a function that ran for it, whatever the SQLSTATE. */
+export function isOfRow(error: unknown): error is DatabaseFailure {
+  if (!(error instanceof DatabaseFailure) || error.state === undefined) return false;
+  const { state, isRaised, isInFunction } = error;
+  return isRaised || (!NOT_OF_ROW.test(state) && (isInFunction || !OF_STATEMENT.test(state)));
 }
 
 function stringIn(error: unknown, name: string): string | undefined {

@@ -1,52 +1,8 @@
 import { KeyRotationError } from '../format/error.ts';
 import { columnName, type Column } from './column.ts';
-import { DatabaseFailure } from './database-error.ts';
 import type { Connection } from './database.ts';
+import { openJobTables } from './job-tables.ts';
 import type { LeftBecause, LeftRow } from './plan-rows.ts';
-
-/**
- * The state of re-encryption jobs, one per column, in a schema of its own in the same database. Everything a batch did
- * stands here in the same transaction as the rows that it changed, so a process killed anywhere leaves nothing half done.
- *
- * `frontier`: up to where the table was cut into ranges; `is_cut`: to its end. A range is worked by whoever holds a lock
- * on its row, which PostgreSQL lets go of when that process dies. `again`: keys of rows that were lost to somebody else.
- */
-const TABLES = `
-  CREATE TABLE IF NOT EXISTS pazpaz_keys.job (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    table_id oid NOT NULL,
-    column_name text NOT NULL,
-    options text NOT NULL,
-    target integer NOT NULL,
-    pass integer NOT NULL DEFAULT 1,
-    frontier jsonb,
-    is_cut boolean NOT NULL DEFAULT false,
-    ranges integer NOT NULL DEFAULT 0,
-    started_at timestamptz NOT NULL DEFAULT now(),
-    finished_at timestamptz,
-    UNIQUE (table_id, column_name));
-  CREATE TABLE IF NOT EXISTS pazpaz_keys.range (
-    job_id bigint NOT NULL REFERENCES pazpaz_keys.job ON DELETE CASCADE,
-    n integer NOT NULL,
-    reached jsonb,
-    up_to jsonb,
-    is_read boolean NOT NULL DEFAULT false,
-    again jsonb NOT NULL DEFAULT '[]',
-    tries integer NOT NULL DEFAULT 0,
-    not_before timestamptz NOT NULL DEFAULT '-infinity',
-    is_open boolean NOT NULL DEFAULT true,
-    read_rows bigint NOT NULL DEFAULT 0,
-    reencrypted bigint NOT NULL DEFAULT 0,
-    already_current bigint NOT NULL DEFAULT 0,
-    nulls bigint NOT NULL DEFAULT 0,
-    empty bigint NOT NULL DEFAULT 0,
-    left_rows bigint NOT NULL DEFAULT 0,
-    PRIMARY KEY (job_id, n));
-  CREATE INDEX IF NOT EXISTS range_open ON pazpaz_keys.range (job_id, n) WHERE is_open;
-  CREATE TABLE IF NOT EXISTS pazpaz_keys.left_row (
-    job_id bigint NOT NULL REFERENCES pazpaz_keys.job ON DELETE CASCADE,
-    key jsonb NOT NULL,
-    code text NOT NULL)`;
 
 /** Serializes the making of schema and tables: two that find nothing at once would both make them, and one fails. */
 const SCHEMA_LOCK = 7_206_153_928;
@@ -86,9 +42,7 @@ export function openJob(session: Connection, column: Column, target: number, sta
   });
   return session.transaction(async () => {
     await session.change('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK]);
-    if ((await session.rows("SELECT 1 WHERE to_regclass('pazpaz_keys.left_row') IS NOT NULL")).length === 0) {
-      await makeSchema(session);
-    }
+    await openJobTables(session);
     const [found] = await session.rows(
       `SELECT id, options, finished_at IS NOT NULL, pass FROM pazpaz_keys.job
         WHERE table_id = $1::oid AND column_name = $2 FOR NO KEY UPDATE`,
@@ -122,14 +76,8 @@ export async function retargetJob(session: Connection, job: Job, from: number, t
   });
 }
 
-/** Ends the job if there is nothing left to do in it. */
-export async function finishJob(session: Connection, job: Job): Promise<boolean> {
-  await session.change(
-    `UPDATE pazpaz_keys.job SET finished_at = now()
-      WHERE id = $1 AND is_cut AND finished_at IS NULL
-        AND NOT EXISTS (SELECT FROM pazpaz_keys.range WHERE job_id = $1 AND is_open)`,
-    [job.id],
-  );
+/** Whether the job was finished, or is gone. */
+export async function isJobFinished(session: Connection, job: Job): Promise<boolean> {
   const [found] = await session.rows('SELECT finished_at IS NOT NULL FROM pazpaz_keys.job WHERE id = $1', [job.id]);
   return found?.[0] !== 'f';
 }
@@ -163,24 +111,6 @@ export async function leftRows(session: Connection, { id }: Job): Promise<readon
 export function keyOf(json: string): readonly string[] {
   const value: unknown = JSON.parse(json);
   return Array.isArray(value) ? value.map(String) : [];
-}
-
-async function makeSchema(session: Connection): Promise<void> {
-  try {
-    // IF NOT EXISTS would ask for the privilege even where somebody else has made it.
-    const [found] = await session.rows("SELECT to_regnamespace('pazpaz_keys') IS NULL");
-    if (found?.[0] === 't') await session.change('CREATE SCHEMA pazpaz_keys');
-    for (const statement of TABLES.split(';')) await session.change(statement);
-  } catch (error) {
-    if (!(error instanceof DatabaseFailure) || error.state !== '42501') throw error;
-    throw new DatabaseFailure(
-      'DATABASE_REFUSED',
-      'This user may not make the schema pazpaz_keys, in which the state of re-encryption jobs is kept. An owner of the ' +
-        'database lets it (GRANT CREATE ON DATABASE … TO its role), or makes it for it (CREATE SCHEMA pazpaz_keys ' +
-        'AUTHORIZATION its role).',
-      error.state,
-    );
-  }
 }
 
 async function beginJob(session: Connection, { tableId, spec }: Column, options: string, target: number): Promise<Job> {

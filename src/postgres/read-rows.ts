@@ -155,15 +155,41 @@ function readSize(column: Column): string {
   return `CASE WHEN ${valueSize(column)} <= ${MOST_VALUE_BYTES} THEN ${valueSize(column)} ELSE 0 END::bigint`;
 }
 
+/** Has rows looked up through the key's index, where the transaction reads the table itself otherwise. */
+const KEY_SCANS =
+  'SET LOCAL enable_indexscan = on; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off';
+
 /** The operator that the key's index compares with. */
 function operator({ key }: Column, sign: string): string {
   return `OPERATOR(${key[0]?.operators ?? 'pg_catalog'}.${sign})`;
 }
 
-function outOfOrder(column: Column): KeyRotationError {
+/** How many of these keys lead to no row, although rows with them were seen in this snapshot. */
+export async function keysOutOfReach(
+  session: Connection,
+  column: Column,
+  keys: readonly (readonly string[])[],
+): Promise<number> {
+  await session.change(KEY_SCANS);
+  let reached = 0;
+  for (let from = 0; from < keys.length; from += 2000) {
+    const { arrays, names, values, match } = keyTable(column, keys.slice(from, from + 2000), 1);
+    const [found] = await session.rows(
+      `SELECT count(DISTINCT u.n) FROM ROWS FROM (${arrays.map((array) => `unnest(${array})`).join(', ')})
+              WITH ORDINALITY AS u(${names.join(', ')}, n) JOIN ${column.table} t ON ${match}`,
+      values,
+    );
+    reached += Number(found?.[0]);
+  }
+  return keys.length - reached;
+}
+
+/** The error for an index that does not lead to every row. `rows`: how many were seen that it does not lead to. */
+export function outOfOrder(column: Column, rows?: number): KeyRotationError {
   return new KeyRotationError(
     'INVALID_COLUMN',
-    `The keys of ${columnName(column)} (${column.key.map(({ name }) => name).join(', ')}) come from their index in another ` +
+    (rows === undefined ? '' : `${rows} rows of ${column.table} cannot be found by their key. `) +
+      `The keys of ${columnName(column)} (${column.key.map(({ name }) => name).join(', ')}) come from their index in another ` +
       'order than PostgreSQL compares them in: their collation has changed since the index was built, or the index is ' +
       `damaged. Rows could be missed, so this stops here; what is done stays done. Rebuild the indexes first: REINDEX TABLE ${column.table}.`,
   );

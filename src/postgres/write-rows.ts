@@ -1,7 +1,7 @@
 import { byteaArray, textArray } from './binary-array.ts';
 import type { Column } from './column.ts';
 import type { Connection } from './database.ts';
-import { isRefusedValue } from './database-error.ts';
+import { isOfRow } from './database-error.ts';
 import { quoted } from './database.ts';
 import { keyTable } from './read-rows.ts';
 
@@ -91,7 +91,7 @@ export async function writeAcceptedRows(
     await session.change('RELEASE SAVEPOINT part');
     return written;
   } catch (error) {
-    if (!isRefusedValue(error)) throw error;
+    if (!isOfRow(error)) throw error;
     await session.change('ROLLBACK TO SAVEPOINT part');
     await session.change('RELEASE SAVEPOINT part');
     const [change] = changes;

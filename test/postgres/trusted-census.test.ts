@@ -185,6 +185,19 @@ describe('an index whose order no longer fits the collation', () => {
   it('a census counts every row all the same', async () => {
     expect(await clinic.census(spec)).toMatchObject({ rows: 600, numbered: { 1: 600 } });
   });
+
+  it('re-encryption stops and says why, and works once the index is rebuilt', async () => {
+    // As the planner does with a large table.
+    await clinic.sql('ALTER ROLE postgres SET enable_seqscan = off; ALTER ROLE postgres SET enable_sort = off');
+    const error = await rejectionOf(clinic.reencrypt(spec, { batchRows: 50, rangeRows: 100 }));
+    expect(error.code).toBe('INVALID_COLUMN');
+    expect(error.message).toContain('REINDEX TABLE public.codes');
+    await clinic.sql('REINDEX TABLE codes');
+    const report = await clinic.reencrypt(spec, { batchRows: 50, rangeRows: 100 });
+    expect(report.totals).toMatchObject({ reencrypted: 600, left: 0 });
+    expect((await clinic.census(spec)).numbered).toEqual({ 3: 600 });
+    await clinic.sql('ALTER ROLE postgres RESET ALL');
+  });
 });
 
 describe('a ciphertext inside a plaintext', () => {

@@ -1,0 +1,112 @@
+import { isWorthAnotherTry } from './database-error.ts';
+import type { BatchWork } from './batch.ts';
+import { HEAP_ONLY, scanHeap } from './heap-scan.ts';
+import { leftRows, MOST_LEFT_ROWS } from './job.ts';
+import { attribution, isAsWanted } from './plan-rows.ts';
+import { keysOutOfReach, outOfOrder } from './read-rows.ts';
+import type { RingKeys, TargetKey } from './all-keys.ts';
+import type { Column } from './column.ts';
+import type { StoredRow } from './read-rows.ts';
+
+/** Most rows that one check hands out; the next check finds the others. */
+const MOST_FOUND = 100_000;
+
+/** Rows of one range of found rows. */
+const RANGE_ROWS = 2000;
+
+/** What a check came to. `waiting`: ranges are still open, or another process checks. */
+export type Checked =
+  | { readonly kind: 'finished' | 'found' | 'waiting' }
+  /** The job's rows are brought to another number than the ring's current one. */
+  | { readonly kind: 'other target'; readonly target: number };
+
+/**
+ * Once all ranges of a job are done, reads the whole table as a census does, in one snapshot and without any index. Where
+ * every row is as wanted, or listed as left, the job is finished. Rows that are not (written under an older key meanwhile,
+ * or missed by a damaged index) become ranges of their own. `isLast`: they are listed instead (`WRITTEN_MEANWHILE`).
+ *
+ * One process checks at a time: it holds the job's row. Throws `INVALID_COLUMN` where a row cannot be reached by its key.
+ */
+export async function checkJob(work: BatchWork, isLast: boolean, stop: AbortSignal): Promise<Checked> {
+  const { session } = work;
+  try {
+    return await session.transaction(() => check(work, isLast, stop), {
+      mode: 'ISOLATION LEVEL REPEATABLE READ, READ WRITE',
+      settings: HEAP_ONLY,
+    });
+  } catch (error) {
+    // Another process has changed the job since this snapshot.
+    if (isWorthAnotherTry(error)) return { kind: 'waiting' };
+    throw error;
+  }
+}
+
+async function check(
+  { session, column, job, keys, limits }: BatchWork,
+  isLast: boolean,
+  stop: AbortSignal,
+): Promise<Checked> {
+  const [found] = await session.rows(
+    `SELECT target, ranges FROM pazpaz_keys.job
+      WHERE id = $1 AND is_cut AND finished_at IS NULL
+        AND NOT EXISTS (SELECT FROM pazpaz_keys.range WHERE job_id = $1 AND is_open)
+        FOR NO KEY UPDATE SKIP LOCKED`,
+    [job.id],
+  );
+  const target = keys.requireTarget();
+  if (found === undefined) return { kind: 'waiting' };
+  if (Number(found[0]) !== target.number) return { kind: 'other target', target: Number(found[0]) };
+  const left = await leftRows(session, job);
+  const known = new Set(left.map(({ key }) => JSON.stringify(key)));
+  const rows: (readonly string[])[] = [];
+  // Listed rows beyond those that are kept by key would be found again and again.
+  if (left.length < MOST_LEFT_ROWS) {
+    for await (const batch of scanHeap(session, column, limits)) {
+      if (stop.aborted) return { kind: 'waiting' };
+      for (const row of batch) {
+        if (needsChange(column, row, keys, target) && !known.has(JSON.stringify(row.key))) rows.push(row.key);
+      }
+      if (rows.length >= MOST_FOUND) break;
+    }
+  }
+  if (rows.length === 0) {
+    await session.change('UPDATE pazpaz_keys.job SET finished_at = now() WHERE id = $1', [job.id]);
+    return { kind: 'finished' };
+  }
+  const outOfReach = await keysOutOfReach(session, column, rows);
+  if (outOfReach > 0) throw outOfOrder(column, outOfReach);
+  await handOut({ session, job }, Number(found[1]), rows, isLast);
+  return { kind: 'found' };
+}
+
+function needsChange(column: Column, row: StoredRow, keys: RingKeys, target: TargetKey): boolean {
+  if (row.stored == null || row.context === undefined) return false;
+  const found = attribution(column, row, keys);
+  return found.kind !== 'empty' && found.kind !== 'unreadable' && !isAsWanted(found, target, row.context);
+}
+
+/** Makes ranges of keys that are looked up one by one; `isListed`: closed ones, whose rows are listed. */
+async function handOut(
+  { session, job }: Pick<BatchWork, 'session' | 'job'>,
+  ranges: number,
+  keys: readonly (readonly string[])[],
+  isListed: boolean,
+): Promise<void> {
+  let n = ranges;
+  for (let from = 0; from < keys.length; from += RANGE_ROWS) {
+    const group = keys.slice(from, from + RANGE_ROWS);
+    n += 1;
+    await session.change(
+      `INSERT INTO pazpaz_keys.range (job_id, n, is_read, is_open, again, left_rows)
+       VALUES ($1, $2, true, $3, $4::jsonb, $5)`,
+      [job.id, n, !isListed, JSON.stringify(isListed ? [] : group), isListed ? group.length : 0],
+    );
+    if (!isListed) continue;
+    await session.change(
+      `INSERT INTO pazpaz_keys.left_row (job_id, key, code)
+       SELECT $1, k, 'WRITTEN_MEANWHILE' FROM jsonb_array_elements($2::jsonb) k`,
+      [job.id, JSON.stringify(group)],
+    );
+  }
+  await session.change('UPDATE pazpaz_keys.job SET ranges = $2 WHERE id = $1', [job.id, n]);
+}
