@@ -5,6 +5,12 @@ import type { Schema } from './json/shapes.ts';
 import type { Paint } from './terminal/paint.ts';
 import { isHttpUrl, type CommonOptions, type AwsSession } from './aws/session.ts';
 import type { ProcessIo } from './process-io.ts';
+import type { NextStep, Spell } from './suggested-commands.ts';
+
+/** A session, and the spelling of the commands that follow. */
+export interface CommandSession extends AwsSession {
+  readonly spell: Spell;
+}
 
 /** What a command came to. */
 export interface Finished {
@@ -14,8 +20,8 @@ export interface Finished {
   readonly exitCode?: ExitCode;
   /** Its lines say all: the secret's changes are not listed, and a dry run prints the lines as well. */
   readonly hidesChanges?: boolean;
-  /** Whether its texts name further commands, which then get the options of this one. Not those of other people. */
-  readonly suggests?: boolean;
+  /** Commands that follow from it; printed below its lines. */
+  readonly next?: readonly NextStep[];
 }
 
 /** A command as the command line offers it. `O`: its own options, as commander gives them. */
@@ -32,7 +38,7 @@ export interface CommandDefinition<O extends object> {
   /** Adds its own options and arguments. */
   readonly setUp?: (command: Command) => Command;
   readonly run: (
-    session: AwsSession,
+    session: CommandSession,
     options: O & CommonOptions,
     args: readonly string[],
     world: ProcessIo,

@@ -1,6 +1,7 @@
 import { KeyRotationError } from '../format/error.ts';
 import type { CommandDependencies, Question } from './aws/operator.ts';
 import type { ProcessIo } from './process-io.ts';
+import { printable } from './terminal/paint.ts';
 
 interface Answers {
   readonly dryRun?: boolean;
@@ -9,38 +10,43 @@ interface Answers {
 }
 
 /**
- * How a command gets the word to go on: nobody is asked in a dry run; `--yes` answers what a `y` would; `--confirm`
- * answers what has to be typed out; otherwise somebody at a terminal is asked. Rejects with `NOT_CONFIRMED`.
+ * Asks for confirmation at a terminal. A dry run does not ask. `--yes` answers a question that takes `y`; `--confirm`
+ * answers one whose answer has to be typed out. `where` names the secret that would change. Rejects with
+ * `NOT_CONFIRMED`.
  */
-export function confirmation(world: ProcessIo, { dryRun, yes, confirm }: Answers): CommandDependencies['confirm'] {
+export function confirmation(
+  world: ProcessIo,
+  { dryRun, yes, confirm }: Answers,
+  where: () => string,
+): CommandDependencies['confirm'] {
   return async (question) => {
     const { answer } = question;
     if (dryRun === true || (answer === undefined && yes === true)) return;
     if (answer !== undefined && confirm !== undefined && isSame(confirm, answer)) return;
-    if (world.stdin.isTTY !== true || world.stderr.isTTY !== true) throw cannotAsk(question);
-    const typed = await world.ask(`${about(question)}\n${prompt(answer)} `);
+    if (world.stdin.isTTY !== true || world.stderr.isTTY !== true) throw cannotAsk(question, where());
+    const typed = await world.ask(`${printable(about(question, where()))}\n${prompt(answer)} `);
     if (answer === undefined ? /^y(es)?$/i.test(typed.trim()) : isSame(typed, answer)) return;
     throw new KeyRotationError('NOT_CONFIRMED', 'Not confirmed. Nothing was changed.');
   };
 }
 
-function about({ action, risk }: Question): string {
-  return risk === undefined ? `${action}.` : `${action}.\n${risk}`;
+function about({ action, risk }: Question, where: string): string {
+  return [`Secret: ${where}`, `${action}.`, ...(risk === undefined ? [] : [risk])].join('\n');
 }
 
 function prompt(answer: string | undefined): string {
-  return answer === undefined ? 'Go on? [y/N]' : `Type the number again (${answer}) to go on:`;
+  return answer === undefined ? 'Continue? [y/N]' : `Type the number again (${answer}) to continue:`;
 }
 
-function cannotAsk(question: Question): KeyRotationError {
+function cannotAsk(question: Question, where: string): KeyRotationError {
   const option = question.answer === undefined ? '--yes' : `--confirm '${question.answer}'`;
   return new KeyRotationError(
     'NOT_CONFIRMED',
-    `${about(question)} There is no terminal to ask at: say ${option} to go on, or --dry-run to see what it would do. Nothing was changed.`,
+    `${about(question, where)}\nThere is no terminal to ask at. Give ${option} to continue, or --dry-run to see what would be done. Nothing was changed.`,
   );
 }
 
-/** Whether both name the same things, in whatever order. */
+/** Whether both name the same things, in any order. */
 function isSame(one: string, other: string): boolean {
   return words(one) === words(other);
 }

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { KEY_BYTES } from '../format/key-material.ts';
 import { refuseNodeDebug } from '../format/node-debug.ts';
+import { howStarted } from './how-started.ts';
 import { run } from './run.ts';
 import { askAt } from './terminal/ask.ts';
 
@@ -34,4 +35,5 @@ process.exitCode = await run(process.argv, {
   sleep: (milliseconds) => setTimeout(milliseconds),
   randomKey: () => randomBytes(KEY_BYTES),
   newVersionId: randomUUID,
+  program: howStarted(process.argv[1] ?? '', process.cwd(), process.env['PATH'] ?? ''),
 });

@@ -19,6 +19,8 @@ export interface ProcessIo {
   readonly sleep: (milliseconds: number) => Promise<void>;
   readonly randomKey: () => Uint8Array;
   readonly newVersionId: () => string;
+  /** How this program is started, for commands that it suggests. Default: its name. */
+  readonly program?: string;
   /** Counts rows where no option says which ones. Default: `retire` refuses without such an option. */
   readonly census?: Census | undefined;
 }

@@ -2,16 +2,15 @@ import { Argument, Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { isKeyRotationError } from '../format/error.ts';
 import type { Execute, Finished } from './command.ts';
-import type { ColumnFlags } from './rows/column-options.ts';
 import { COMMANDS } from './commands/all.ts';
 import { completionScript, SHELLS } from './terminal/completion.ts';
 import { jsonSchema } from './json/schema.ts';
 import { exitCodeOf, type ExitCode } from './exit-code.ts';
 import { changeLines } from './terminal/changes.ts';
-import { paintFor, printable, printableJson } from './terminal/paint.ts';
+import { paintFor, printable, printableJson, type Paint } from './terminal/paint.ts';
 import { wrapped } from './terminal/table.ts';
-import { openSession, requireSettings, type CommonOptions, type AwsSession } from './aws/session.ts';
-import { allSpelledOut, withOptions } from './suggested-commands.ts';
+import { openSession, requireSettings, type AwsSession } from './aws/session.ts';
+import { CommandRefusal, PROGRAM, speller, type Spell } from './suggested-commands.ts';
 import type { ProcessIo } from './process-io.ts';
 
 /** Runs one command line (`argv` as in `process.argv`) to its end. Never throws. */
@@ -20,21 +19,22 @@ export async function run(argv: readonly string[], world: ProcessIo): Promise<Ex
   const isJson = argv.includes('--json');
   const execute: Execute = async (definition, options, args) => {
     const about = { command: definition.name, ...(options.dryRun === true ? { dryRun: true } : {}) };
+    const spell = speller(world.program ?? PROGRAM, options);
     let session: AwsSession | undefined;
     try {
       session = openSession(world, options);
       await requireSettings(session, world, options);
-      const finished = await definition.run(session, options, args, world);
+      const finished = await definition.run({ ...session, spell }, options, args, world);
       exitCode = finished.exitCode ?? 0;
       if (options.json === true) {
-        const result = finished.suggests === true ? allSpelledOut(finished.result, options) : finished.result;
-        printJson(world, { ...about, result, ...trail(session, options) });
-      } else printFinished(world, finished, session, options);
+        const next = finished.next === undefined ? {} : { next: finished.next.map(spell) };
+        printJson(world, { ...about, result: finished.result, ...next, ...trail(session) });
+      } else printFinished(world, finished, session, spell, options.dryRun === true);
     } catch (error) {
       exitCode = exitCodeOf(error, session?.lastFailure());
-      const failed = failure(error, options);
-      if (options.json === true) printJson(world, { ...about, error: failed, ...trail(session, options) });
-      else complain(world, definition.name, failed, trail(session, options), options.dryRun === true);
+      const failed = failure(error, spell);
+      if (options.json === true) printJson(world, { ...about, error: failed, ...trail(session) });
+      else complain(world, definition.name, failed, trail(session), options.dryRun === true);
     } finally {
       session?.client.destroy();
     }
@@ -102,36 +102,54 @@ function addAbout(program: Command, world: ProcessIo): void {
     });
 }
 
-/** The options that a suggested command gets, where the command has them. */
-type Options = CommonOptions & ColumnFlags;
+interface Failure {
+  readonly code: string;
+  readonly message: string;
+  /** Commands that help. */
+  readonly next?: readonly string[];
+}
 
-function failure(error: unknown, options: Options): { readonly code: string; readonly message: string } {
-  if (isKeyRotationError(error)) return { code: error.code, message: withOptions(error.message, options) };
+function failure(error: unknown, spell: Spell): Failure {
+  if (error instanceof CommandRefusal) {
+    const { code, message, next } = error;
+    return { code, message, next: next.map(spell) };
+  }
+  if (isKeyRotationError(error)) return { code: error.code, message: error.message };
   return { code: 'UNEXPECTED', message: error instanceof Error ? error.message : 'an unknown error' };
 }
 
-/** What the command did on its way, wherever it ended. */
-function trail(session: AwsSession | undefined, options: Options): Pick<AwsSession, 'changes' | 'warnings'> {
-  const warnings = session?.warnings ?? [];
-  return { changes: session?.changes ?? [], warnings: warnings.map((warning) => withOptions(warning, options)) };
+/** What the command did until it ended. */
+function trail(session: AwsSession | undefined): Pick<AwsSession, 'changes' | 'warnings'> {
+  return { changes: session?.changes ?? [], warnings: session?.warnings ?? [] };
 }
 
-function printFinished(world: ProcessIo, finished: Finished, session: AwsSession, options: Options): void {
-  const isDryRun = options.dryRun === true;
-  const { changes, warnings } = trail(session, options);
+function printFinished(
+  world: ProcessIo,
+  finished: Finished,
+  session: AwsSession,
+  spell: Spell,
+  isDryRun: boolean,
+): void {
+  const { changes, warnings } = trail(session);
   warn(world, warnings);
-  const lines =
-    isDryRun && finished.hidesChanges !== true ? [] : finished.lines(paintFor(world.stdout, world.environment));
+  const paint = paintFor(world.stdout, world.environment);
+  const showsLines = !isDryRun || finished.hidesChanges === true;
   print(world, [
-    ...(finished.suggests === true ? lines.map((line) => withOptions(line, options)) : lines),
+    ...(showsLines ? finished.lines(paint) : []),
+    ...(showsLines ? nextLines((finished.next ?? []).map(spell), paint) : []),
     ...(finished.hidesChanges === true ? [] : changeLines(changes, isDryRun)),
   ]);
+}
+
+/** Each command on a line of its own, so that it can be pasted. */
+function nextLines(next: readonly string[], paint: Paint): readonly string[] {
+  return next.map((line) => `  ${paint.strong(printable(line))}`);
 }
 
 function complain(
   world: ProcessIo,
   command: string,
-  { code, message }: ReturnType<typeof failure>,
+  { code, message, next = [] }: Failure,
   { changes, warnings }: ReturnType<typeof trail>,
   isDryRun: boolean,
 ): void {
@@ -141,7 +159,8 @@ function complain(
     ...message.split('\n').flatMap((part) => wrapped(part)),
     ...(changes.length === 0 ? [] : changeLines(changes, isDryRun)),
   ];
-  world.stderr.write(`${paint.bad(`pazpaz-keys ${command}: ${code}`)}\n${printable(lines.join('\n'))}\n`);
+  const text = [printable(lines.join('\n')), ...nextLines(next, paint)].join('\n');
+  world.stderr.write(`${paint.bad(`pazpaz-keys ${command}: ${code}`)}\n${text}\n`);
 }
 
 function warn(world: ProcessIo, warnings: readonly string[]): void {

@@ -1,38 +1,72 @@
-import type { ColumnFlags } from './rows/column-options.ts';
 import type { CommonOptions } from './aws/session.ts';
+import { KeyRotationError, type ErrorCode } from '../format/error.ts';
+import type { ColumnFlags } from './rows/column-flags.ts';
 
-/** Commands that ask AWS for a secret: each has the common options. */
-const COMMANDS = 'status|doctor|rotate|rollback|put|adopt|retire|restore|census|reencrypt|encrypt|decrypt';
+/** The name of this program. */
+export const PROGRAM = 'pazpaz-keys';
 
-/** Commands that have to be told which rows. */
-const OVER_ROWS: readonly string[] = ['retire', 'census', 'reencrypt'];
+/** The commands that a next step may name. Each has the common options. */
+export type SuggestedCommand =
+  'status' | 'doctor' | 'rotate' | 'rollback' | 'put' | 'adopt' | 'retire' | 'restore' | 'census' | 'reencrypt';
 
-const COMMAND_LINE = new RegExp(`\\bpazpaz-keys (${COMMANDS})\\b(?! --help)( --secret-id)?`, 'g');
+/** A command of this program that follows from what was found, or a command line of another program. */
+export type NextStep =
+  | string
+  | {
+      readonly command: SuggestedCommand;
+      readonly args: readonly string[];
+      /** Another secret than the one that this command was given. */
+      readonly secretId?: string;
+    };
+
+export function step(command: SuggestedCommand, ...args: readonly string[]): NextStep {
+  return { command, args };
+}
+
+/** A refusal of a command, with the commands that help. They are printed below the message. */
+export class CommandRefusal extends KeyRotationError {
+  readonly next: readonly NextStep[];
+
+  constructor(code: ErrorCode, message: string, ...next: readonly NextStep[]) {
+    super(code, message);
+    this.next = next;
+  }
+}
+
+/** Commands that have to know which rows. */
+const OVER_ROWS: readonly SuggestedCommand[] = ['retire', 'census', 'reencrypt'];
+
+/** Writes a next step as a command line that can be pasted. */
+export type Spell = (step: NextStep) => string;
 
 /**
- * A text whose command lines say what this one was told. Without that, one that is pasted would act on the secret that
- * the variables name, which may be another. Commands over rows get the options that say which rows; where none was
- * given, the file of docs/operate.md.
+ * Spells next steps with the options that this command was given: without them a pasted command would act on the secret
+ * that the environment names, which may be another one. A command over rows gets the options that say which rows; where
+ * none were given, the file of docs/operate.md.
  */
-export function withOptions(text: string, options: CommonOptions & ColumnFlags): string {
-  return text.replace(COMMAND_LINE, (_, command: string, ownSecret: string | undefined) => {
-    const flags = [
-      ...(ownSecret === undefined ? flag('--secret-id', options.secretId) : []),
+export function speller(program: string, options: CommonOptions & ColumnFlags): Spell {
+  return (next) => {
+    if (typeof next === 'string') return next;
+    const { command, args, secretId = options.secretId } = next;
+    return [
+      program,
+      command,
+      ...args.map(quoted),
+      ...flag('--secret-id', secretId),
       ...flag('--region', options.region),
       ...flag('--profile', options.profile),
       ...flag('--endpoint-url', options.endpointUrl),
       ...(OVER_ROWS.includes(command) ? rowFlags(options) : []),
-    ];
-    return [`pazpaz-keys ${command}`, ...flags].join(' ') + (ownSecret ?? '');
-  });
+    ].join(' ');
+  };
 }
 
-/** The same for every text in what a command came to. */
-export function allSpelledOut(result: object, options: CommonOptions & ColumnFlags): unknown {
-  const json = JSON.stringify(result, (_, value: unknown) =>
-    typeof value === 'string' ? withOptions(value, options) : value,
-  );
-  return JSON.parse(json);
+/** Notes or findings with their next steps spelled, as the screen and `--json` show them. */
+export function spelled<T extends { readonly next: readonly NextStep[] }>(
+  all: readonly T[],
+  spell: Spell,
+): readonly (Omit<T, 'next'> & { readonly next: readonly string[] })[] {
+  return all.map((one) => ({ ...one, next: one.next.map(spell) }));
 }
 
 function rowFlags({ databaseUrl, table, column, key, context, columns }: ColumnFlags): readonly string[] {
@@ -47,10 +81,12 @@ function rowFlags({ databaseUrl, table, column, key, context, columns }: ColumnF
   ];
 }
 
-/** A suggestion stands on the screen, and in a log. */
+/** Suggestions are shown on the screen and kept in logs, so they never hold a password. */
 function withoutPassword(url: string | undefined): string | undefined {
   if (url === undefined || !URL.canParse(url)) return undefined;
   const address = new URL(url);
+  // An `@` after the host is part of a password that was not percent-encoded: `postgres://user:pass/word@host`.
+  if ((address.pathname + address.search + address.hash).includes('@')) return undefined;
   address.password = '';
   address.searchParams.delete('password');
   return address.href;
@@ -60,7 +96,7 @@ function flag(name: string, value: string | undefined): readonly string[] {
   return value === undefined ? [] : [name, quoted(value)];
 }
 
-/** For a POSIX shell. */
-function quoted(value: string): string {
-  return /^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`;
+/** Quotes a word for a POSIX shell. */
+export function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

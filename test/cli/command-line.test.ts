@@ -25,8 +25,8 @@ describe('exit codes', () => {
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
     expect(stderr).toBe(
       'pazpaz-keys rollback: NOTHING_TO_ROLL_BACK_TO\n' +
-        'No version has AWSPREVIOUS, so there is no key to go back to. To make another key current:\n' +
-        'pazpaz-keys put.\n',
+        'No version has AWSPREVIOUS, so there is no key to go back to. To make another key current, put one.\n' +
+        '  pazpaz-keys put\n',
     );
   });
 
@@ -178,7 +178,8 @@ describe('a command that could do harm', () => {
     const no = await pazpazKeys(ring, ['rollback'], { answers: [''] });
     expect(no).toMatchObject({ exitCode: 1 });
     expect(no.stderr).toContain('Move AWSCURRENT back from key 2 to key 1.');
-    expect(no.stderr).toContain('Go on? [y/N]');
+    expect(no.stderr).toContain(`Secret: ${SECRET} (us-east-1, account `);
+    expect(no.stderr).toContain('Continue? [y/N]');
     expect(ring.snapshot).toBe(before);
     expect(await pazpazKeys(ring, ['rollback'], { answers: ['y'] })).toMatchObject({ exitCode: 0 });
     expect(ring.labels).toMatchObject({ 1: 'AWSCURRENT key-v1' });

@@ -96,7 +96,7 @@ describe('encrypt and decrypt', () => {
   test.each([['encrypt'], ['decrypt']])('%s says at a terminal where the value has to come from', async (name) => {
     const { exitCode, stderr } = await pazpazKeys(await ringWith(current(1)), [name], { answers: [] });
     expect(exitCode).toBe(2);
-    expect(stderr.replace(/\s+/g, ' ')).toContain(`pazpaz-keys ${name} < value.txt`);
+    expect(stderr.replace(/\s+/g, ' ')).toContain(`${name} < value.txt`);
   });
 
   test('never use the environment’s key', async () => {

@@ -7,7 +7,7 @@ import {
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
 import { mockClient } from 'aws-sdk-client-mock';
-import type { CheckReport } from '../../src/cli/doctor/check.ts';
+import type { CheckReport } from '../../src/cli/doctor/doctor.ts';
 import { startService, stopServices } from '../local/support/running-service.ts';
 import { LAMBDA_ARN } from '../local/support/simple-lambda.ts';
 import { token } from '../local/support/state-machine.ts';

@@ -60,7 +60,7 @@ describe('doctor is silent on a healthy ring', () => {
   });
 });
 
-describe('doctor finds, and says how it knows and what mends it', () => {
+describe('doctor finds, and says how it knows and what fixes it', () => {
   test('issue 1: access denied, and which action is missing', async () => {
     const ring = await healthyRing();
     ring.service.faults.set({ kind: 'error', type: 'AccessDeniedException', message: 'User is not authorized' });
@@ -333,9 +333,9 @@ describe('doctor finds, and says how it knows and what mends it', () => {
 describe('the command', () => {
   test('shows each check with how it knows, and exits with 0 on a healthy ring', async () => {
     const { exitCode, stdout } = await pazpazKeys(await healthyRing(), ['doctor']);
-    expect(stdout).toContain('no   access denied (issue 1)');
+    expect(stdout).toContain('ok     access denied (issue 1)');
     // Lambda is not asked about the secrets of a local service.
-    expect(stdout).toContain('?    a schedule without a function');
+    expect(stdout).toContain('?      a schedule without a function');
     expect(stdout).toContain('Nothing is wrong, 1 of 19 not checked.');
     expect(exitCode).toBe(0);
   });
@@ -343,7 +343,7 @@ describe('the command', () => {
   test('tells a clock that is wrong from the date of the answers', async () => {
     const ring = await healthyRing();
     const { stdout, exitCode } = await pazpazKeys(ring, ['doctor'], { clockError: 3_600_000 });
-    expect(stdout).toContain("YES  this machine's clock is wrong");
+    expect(stdout).toContain("FOUND  this machine's clock is wrong");
     expect(exitCode).toBe(1);
   });
 

@@ -14,7 +14,7 @@ import { stopServices } from '../local/support/running-service.ts';
 import { HOUR, token } from '../local/support/state-machine.ts';
 import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
 import { Rows } from '../support/rows.ts';
-import { counting, numbers, operatorOf, valueOf } from './support/operator.ts';
+import { counting, numbers, operatorOf, spell, valueOf } from './support/operator.ts';
 
 afterEach(stopServices);
 
@@ -172,7 +172,9 @@ function shapeOf(ring: TestRing): { readonly versions: readonly string[]; readon
 
 async function notesOf(ring: TestRing): Promise<readonly string[]> {
   const { notes } = await runStatus(operatorOf(ring).deps);
-  return notes.filter(({ code }) => !ALWAYS.includes(code)).map(({ code, next }) => `${code}: ${next.join(' | ')}`);
+  return notes
+    .filter(({ code }) => !ALWAYS.includes(code))
+    .map(({ code, next }) => `${code}: ${next.map(spell).join(' | ')}`);
 }
 
 describe.each(TRIALS)(

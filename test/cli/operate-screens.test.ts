@@ -66,6 +66,7 @@ function steady(screen: string): string {
   return screen
     .replace(/\d{4}-\d\d-\d\d/g, 'yyyy-mm-dd')
     .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'version-id')
+    .replace(/, at http:\S+$/m, '')
     .replace(/\d+ s (ahead of|behind) /, 'n s off ');
 }
 

@@ -8,6 +8,7 @@ import type { OperatorSecrets } from '../../src/cli/aws/operator.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
 import { Rows } from '../support/rows.ts';
+import { step } from '../../src/cli/suggested-commands.ts';
 import { numbers, operatorOf, valueOf } from './support/operator.ts';
 
 afterEach(stopServices);
@@ -147,7 +148,7 @@ test('three puts at once, of which the first is killed: status names its version
   const { notes } = await runStatus(operatorOf(ring).deps);
   expect(notes.find(({ code }) => code === 'version-without-label')).toMatchObject({
     text: expect.stringContaining(versionId) as string,
-    next: [`pazpaz-keys adopt --version-id ${versionId}`],
+    next: [step('adopt', '--version-id', versionId)],
   });
   await runAdopt(operatorOf(ring).deps, { versionId });
   expect(await rows.unreadable()).toEqual([]);

@@ -148,7 +148,7 @@ describe('retire refuses, and the secret is exactly as it was', () => {
   test('the current key, the previous one, and a pending one', async () => {
     const ring = await settledRing(1, previous(2), current(3));
     await refuses(ring, 3, 'KEY_STILL_NEEDED', 'AWSCURRENT');
-    await refuses(ring, 2, 'KEY_STILL_NEEDED', 'AWSPREVIOUS', 'next rotation');
+    await refuses(ring, 2, 'KEY_STILL_NEEDED', 'AWSPREVIOUS', 'one more move of AWSCURRENT');
     await ring.label('AWSPENDING', 1);
     await ring.service.advance(25 * HOUR);
     await refuses(ring, 1, 'KEY_STILL_NEEDED', 'AWSPENDING', '--clean-up');

@@ -4,6 +4,10 @@ export type OtherService = 'KMS' | 'LAMBDA' | 'CLOUDWATCH_LOGS';
 /** As every partition of AWS spells its endpoints, VPC endpoints included: `vpce-….secretsmanager.us-east-1.…`. */
 const HOST_OF_AWS = /(^|\.)secretsmanager(-fips)?\./;
 
+export function isHostOfAws(host: string): boolean {
+  return HOST_OF_AWS.test(host);
+}
+
 /**
  * Why a service is not asked; `undefined` where it is. A Secrets Manager that is not AWS's has its KMS keys and its
  * function nowhere at AWS, and credentials made up for it have no business there, unless a variable names where that
@@ -16,6 +20,6 @@ export function whyNotAsked(
 ): string | undefined {
   const names = [`AWS_ENDPOINT_URL_${service}`, 'AWS_ENDPOINT_URL'];
   if (names.some((name) => (environment[name] ?? '') !== '')) return undefined;
-  if (secretsHost !== undefined && HOST_OF_AWS.test(secretsHost)) return undefined;
+  if (secretsHost !== undefined && isHostOfAws(secretsHost)) return undefined;
   return `Secrets Manager is not AWS's here (${secretsHost ?? 'none answered'})`;
 }

@@ -5,7 +5,8 @@ import { recorded, type Change } from './change.ts';
 import { operatorSecrets } from './operator-secrets.ts';
 import { whyNotAsked, type OtherService } from './other-services.ts';
 import { rehearsal } from './dry-run.ts';
-import type { CommandDependencies } from './operator.ts';
+import type { CommandDependencies, OperatorSecrets } from './operator.ts';
+import { placeOf, type Answerer } from './place.ts';
 import { confirmation } from '../confirmation.ts';
 import { given } from '../process-io.ts';
 import { profileNames } from './profiles.ts';
@@ -30,6 +31,8 @@ export interface AwsSession {
   readonly deps: CommandDependencies;
   readonly client: SecretsManagerClient;
   readonly secretId: string;
+  /** Region, account and endpoint of the secret, for people. Known once the secret was described. */
+  readonly place: () => string;
   /** Where the secret is, as far as it was said; the SDK may find a region in the profile. */
   readonly region: string | undefined;
   /** By how many milliseconds AWS's clock was ahead of this machine's in its last answer. */
@@ -67,10 +70,20 @@ export function openSession(world: ProcessIo, options: CommonOptions): AwsSessio
     const about = Object.entries(fields).map(([name, value]) => `${name} ${value ?? ''}`);
     warnings.push(`${message} (${about.join(', ')}).`);
   };
-  const real = operatorSecrets(client);
+  let arn: string | undefined;
+  const calls = operatorSecrets(client);
+  const real: OperatorSecrets = {
+    ...calls,
+    describeSecret: async (input) => {
+      const answer = await calls.describeSecret(input);
+      arn = answer.ARN;
+      return answer;
+    },
+  };
   const { clockOffset, answeredBy, lastFailure } = watchAnswers(client, world);
   const awsNow = (): Date => new Date(world.now().getTime() + (clockOffset() ?? 0));
   const started = world.now().getTime();
+  const place = (): string => placeOf(arn, answeredBy());
   return {
     deps: {
       secrets: recorded(options.dryRun === true ? rehearsal(real) : real, (change) => changes.push(change)),
@@ -82,17 +95,18 @@ export function openSession(world: ProcessIo, options: CommonOptions): AwsSessio
       sleep: world.sleep,
       remainingTime: () => TIME_LIMIT - (world.now().getTime() - started),
       proven: new Set(),
-      confirm: confirmation(world, options),
+      confirm: confirmation(world, options, () => `${secretId} (${place()})`),
     },
     client,
     secretId,
+    place,
     region,
     clockOffset,
     changes,
     warnings,
     warn: (text) => warnings.push(text),
     lastFailure,
-    whyNotAsked: (service) => whyNotAsked(service, answeredBy(), environment),
+    whyNotAsked: (service) => whyNotAsked(service, answeredBy()?.host, environment),
   };
 }
 
@@ -149,8 +163,7 @@ export function clientFor(options: CommonOptions, region: string | undefined): S
 
 interface Answers {
   readonly clockOffset: AwsSession['clockOffset'];
-  /** The host that gave the last answer. */
-  readonly answeredBy: () => string | undefined;
+  readonly answeredBy: () => Answerer | undefined;
   readonly lastFailure: AwsSession['lastFailure'];
 }
 
@@ -160,7 +173,7 @@ interface Answers {
  */
 function watchAnswers(client: SecretsManagerClient, world: ProcessIo): Answers {
   let offset: number | undefined;
-  let host: string | undefined;
+  let answerer: Answerer | undefined;
   let failure: unknown;
   client.middlewareStack.add(
     (next) => (args) =>
@@ -176,21 +189,25 @@ function watchAnswers(client: SecretsManagerClient, world: ProcessIo): Answers {
       const { response } = result;
       const date = isAnswer(response) ? Date.parse(response.headers['date'] ?? '') : NaN;
       if (!Number.isNaN(date)) offset = date - world.now().getTime();
-      host = hostOf(args.request) ?? host;
+      answerer = answererIn(args.request) ?? answerer;
       return result;
     },
     { step: 'deserialize', name: 'watchAnswers', priority: 'low' },
   );
   return {
     clockOffset: () => (offset === undefined || Math.abs(offset) > 60_000 ? offset : 0),
-    answeredBy: () => host,
+    answeredBy: () => answerer,
     lastFailure: () => failure,
   };
 }
 
-function hostOf(request: unknown): string | undefined {
-  const hasHost = typeof request === 'object' && request !== null && 'hostname' in request;
-  return hasHost && typeof request.hostname === 'string' ? request.hostname : undefined;
+function answererIn(request: unknown): Answerer | undefined {
+  if (typeof request !== 'object' || request === null || !('hostname' in request)) return undefined;
+  const { hostname } = request;
+  if (typeof hostname !== 'string') return undefined;
+  const protocol = 'protocol' in request && request.protocol === 'http:' ? 'http:' : 'https:';
+  const port = 'port' in request && typeof request.port === 'number' ? `:${request.port}` : '';
+  return { host: hostname, url: `${protocol}//${hostname}${port}` };
 }
 
 function isAnswer(response: unknown): response is { readonly headers: Readonly<Record<string, string | undefined>> } {

@@ -12,6 +12,7 @@ import { finishIncoming, slotsForIncoming } from '../ring/incoming.ts';
 import { describedRing, keyOrNone, onFreshRing, requireSlots, versionOfKey, type DescribedRing } from '../ring/ring.ts';
 import { rescuedTag, tagVersion } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
+import { CommandRefusal, step } from '../suggested-commands.ts';
 
 export const ADOPT = command<AdoptOptions>({
   name: 'adopt',
@@ -114,9 +115,10 @@ async function requireRescuable(
   if (ring.numberOf.has(versionId)) return;
   requireNotRetired(secret, versionId);
   if (ring.pending === versionId && ring.current !== versionId) {
-    throw new KeyRotationError(
+    throw new CommandRefusal(
       'ROTATION_UNDER_WAY',
-      `Version ${versionId} is the pending version of a rotation, which numbers it by itself. 'pazpaz-keys rotate --wait' follows it.`,
+      `Version ${versionId} is the pending version of a rotation, which numbers it by itself. 'rotate --wait' follows it.`,
+      step('rotate', '--wait'),
     );
   }
   await requireKeyIn(deps, versionId);
@@ -125,17 +127,19 @@ async function requireRescuable(
 function requireNotRetired({ Tags }: DescribedRing['secret'], versionId: string): void {
   const retired = retiredKeys(Tags).find((key) => key.versionId === versionId);
   if (retired === undefined) return;
-  throw new KeyRotationError(
+  throw new CommandRefusal(
     'VERSION_IS_RETIRED',
-    `Version ${versionId} is key ${retired.number}, retired on ${retired.date}. 'pazpaz-keys restore ${retired.number}' brings it back under its own number.`,
+    `Version ${versionId} is key ${retired.number}, retired on ${retired.date}. 'restore' brings it back under its own number.`,
+    step('restore', String(retired.number)),
   );
 }
 
 async function requireKeyIn(deps: CommandDependencies, versionId: string): Promise<void> {
   if (!(await isListed(deps, versionId))) {
-    throw new KeyRotationError(
+    throw new CommandRefusal(
       'UNKNOWN_VERSION',
-      `The secret has no version ${versionId}: AWS has deleted it, or the id is wrong. 'pazpaz-keys status' lists every version that is left.`,
+      `The secret has no version ${versionId}: AWS has deleted it, or the id is wrong. 'status' lists every version that is left.`,
+      step('status'),
     );
   }
   if (!(await hasValue(deps, versionId))) {

@@ -1,10 +1,12 @@
 import type { ColumnCensus } from '../../postgres/census.ts';
 import { headerCensus } from '../../postgres/header-census.ts';
-import { columnOptions, columnsOf, databaseOf, ringOf, type ColumnFlags } from '../rows/column-options.ts';
+import { columnOptions, columnsOf, databaseOf, ringOf } from '../rows/column-options.ts';
+import type { ColumnFlags } from '../rows/column-flags.ts';
 import { censusLines, headerLines, rowCount } from '../rows/census-screen.ts';
 import { command } from '../command.ts';
 import { CENSUS_RESULT } from '../json/row-schemas.ts';
 import { shownCensus } from '../rows/progress.ts';
+import { step } from '../suggested-commands.ts';
 
 interface CensusFlags extends ColumnFlags {
   readonly headers?: boolean;
@@ -32,21 +34,20 @@ export const CENSUS = command<CensusFlags>({
     const keys = await ringOf(session);
     const columns = await shownCensus(database, specs, keys, world);
     const current = keys.target?.number;
+    const advice = adviceOn(columns);
     return {
       result: { isEstimate: false, currentNumber: current ?? 0, columns },
-      lines: () => [...columns.flatMap((count) => censusLines(count, current)), ...advice(columns)],
+      lines: () => [...columns.flatMap((count) => censusLines(count, current)), ...advice],
+      ...(advice.length === 0 ? {} : { next: [step('reencrypt')] }),
       exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
       hidesChanges: true,
-      suggests: true,
     };
   },
 });
 
-function advice(columns: readonly ColumnCensus[]): readonly string[] {
+function adviceOn(columns: readonly ColumnCensus[]): readonly string[] {
   const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);
   return rows === 0
     ? []
-    : [
-        `${rowCount(rows)} ${rows === 1 ? 'is' : 'are'} not under the current key: pazpaz-keys reencrypt brings them there.`,
-      ];
+    : [`${rowCount(rows)} ${rows === 1 ? 'is' : 'are'} not under the current key; reencrypt brings them there.`];
 }

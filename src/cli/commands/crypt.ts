@@ -25,7 +25,7 @@ export const ENCRYPT = command<CryptFlags>({
   result: object({ ciphertext: TEXT, keyNumber: COUNT }),
   setUp: (program) => program.option(...CONTEXT, ''),
   run: async (session, { context }, _, world) => {
-    const plaintext = requireText(await standardInput(world, 'pazpaz-keys encrypt < value.txt'));
+    const plaintext = requireText(await standardInput(world, 'encrypt < value.txt'));
     return withRing(session, (ring) => {
       const bytes = ring.encryptField(plaintext, context);
       const [usage] = ring.usage();
@@ -48,7 +48,7 @@ export const DECRYPT = command<CryptFlags>({
   result: object({ plaintext: TEXT }),
   setUp: (program) => program.option(...CONTEXT, ''),
   run: async (session, { context, json = false }, _, world) => {
-    const row = rowBytes((await standardInput(world, 'pazpaz-keys decrypt < value.txt')).toString('utf8'));
+    const row = rowBytes((await standardInput(world, 'decrypt < value.txt')).toString('utf8'));
     return withRing(session, async (ring) => {
       const plaintext = await ring.decryptField(row, context);
       const shown = world.stdout.isTTY === true ? printable(plaintext) : plaintext;

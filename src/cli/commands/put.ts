@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers';
-import { KeyRotationError } from '../../format/error.ts';
+import type { KeyRotationError } from '../../format/error.ts';
 import { KeyMaterial } from '../../format/key-material.ts';
 import { writeKeyValue } from '../../format/key-value.ts';
 import { retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
@@ -26,6 +26,7 @@ import {
 import { lookUntil, settledRing } from '../ring/look-again.ts';
 import { store, untilShown, type StoredValue } from '../ring/store.ts';
 import { givenBytes, givenText, valueOfSecret, type GivenValue } from '../ring/supplied-key.ts';
+import { CommandRefusal, step } from '../suggested-commands.ts';
 
 interface PutFlags {
   readonly notCurrent?: boolean;
@@ -81,9 +82,7 @@ async function givenValue({ deps }: AwsSession, options: PutFlags, world: Proces
     return givenText(bytes.toString('base64'), 'The generated key');
   }
   if (world.stdin.isTTY === true) {
-    wrongUsage(
-      'Give the key on standard input (pazpaz-keys put < key.txt), or say --generate, --from-env or --from-secret.',
-    );
+    wrongUsage('Give the key on standard input (put < key.txt), or say --generate, --from-env or --from-secret.');
   }
   return givenBytes(await buffer(world.stdin), 'Standard input');
 }
@@ -214,16 +213,18 @@ function withVersion(ring: RingLabels, versionId: string): RingLabels {
 }
 
 function retiredSince({ number, versionId }: RetiredKey): KeyRotationError {
-  return new KeyRotationError(
+  return new CommandRefusal(
     'VERSION_IS_RETIRED',
-    `The key was stored as version ${versionId}, and somebody has numbered it, left it and retired it since. 'pazpaz-keys restore ${number}' brings it back under its own number.`,
+    `The key was stored as version ${versionId}, and somebody has numbered it, left it and retired it since. 'restore' brings it back under its own number.`,
+    step('restore', String(number)),
   );
 }
 
 function noCurrentKey(secretId: string): KeyRotationError {
-  return new KeyRotationError(
+  return new CommandRefusal(
     'NO_CURRENT_KEY',
-    `Secret '${secretId}' has no key yet, and its first value becomes current whatever its labels. Make key 1 first (pazpaz-keys rotate --wait, or pazpaz-keys put); then add this one.`,
+    `Secret '${secretId}' has no key yet, and its first value becomes current whatever its labels. Make key 1 first (rotate --wait, or put); then add this one.`,
+    step('rotate', '--wait'),
   );
 }
 

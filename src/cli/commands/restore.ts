@@ -12,6 +12,7 @@ import { requireSeen } from '../ring/look-again.ts';
 import { onFreshRing, type DescribedRing } from '../ring/ring.ts';
 import { listVersions } from '../ring/versions.ts';
 import { keyList } from '../terminal/table.ts';
+import { CommandRefusal, step } from '../suggested-commands.ts';
 
 export const RESTORE = command<object>({
   name: 'restore',
@@ -82,9 +83,10 @@ function recordsOf({ secret }: DescribedRing, number: KeyNumber): readonly Retir
 
 async function requireExisting(deps: CommandDependencies, number: KeyNumber, versionId: string): Promise<void> {
   if ((await listVersions(deps)).some((version) => version.VersionId === versionId)) return;
-  throw new KeyRotationError(
+  throw new CommandRefusal(
     'NOT_RESTORABLE',
-    `Key ${number} cannot be restored: AWS has deleted its version ${versionId}. Rows that need it can be read only from a backup of the key (pazpaz-keys put --not-current adds one).`,
+    `Key ${number} cannot be restored: AWS has deleted its version ${versionId}. Rows that need it can be read only from a backup of the key, which put --not-current adds.`,
+    step('put', '--not-current'),
   );
 }
 
@@ -104,16 +106,18 @@ async function forget(deps: CommandDependencies, { versionId, numbers, records }
 
 function notRetired(number: KeyNumber, { secret }: DescribedRing): KeyRotationError {
   const known = retiredKeys(secret.Tags).map((record) => record.number);
-  return new KeyRotationError(
+  return new CommandRefusal(
     'NOT_RESTORABLE',
-    `Nothing is recorded of a retired key ${number}; recorded: ${known.join(', ') || 'none'}. A version without labels that 'pazpaz-keys status' still lists comes back under a new number: pazpaz-keys adopt --version-id VERSION.`,
+    `Nothing is recorded of a retired key ${number}; recorded: ${known.join(', ') || 'none'}. A version without labels that status still lists can come back under a new number: adopt --version-id.`,
+    step('status'),
   );
 }
 
 function taken(number: KeyNumber, holder: string): KeyRotationError {
-  return new KeyRotationError(
+  return new CommandRefusal(
     'NOT_RESTORABLE',
-    `Number ${number} is on version ${holder} now, which somebody must have labelled by hand. A number never names two versions: adopt the retired one under a new number (pazpaz-keys adopt --version-id).`,
+    `Number ${number} is on version ${holder} now, which somebody must have labelled by hand. A number never names two versions: adopt the retired one under a new number (adopt --version-id).`,
+    step('status'),
   );
 }
 

@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import { KeyRotationError } from '../../format/error.ts';
+import type { KeyRotationError } from '../../format/error.ts';
 import { type KeyNumber, numberingLabel } from '../../format/key-number.ts';
 import {
   retiredKeys,
@@ -22,9 +22,11 @@ import { outdatedRecords } from '../ring/retired-tags.ts';
 import { refuseRotationUnderWay, stateChanged, type DescribedRing } from '../ring/ring.ts';
 import { requireSeen, settledRing } from '../ring/look-again.ts';
 import { listVersions } from '../ring/versions.ts';
-import { censusOf, columnOptions, namesColumns, type ColumnFlags } from '../rows/column-options.ts';
+import { censusOf, columnOptions, namesColumns } from '../rows/column-options.ts';
+import type { ColumnFlags } from '../rows/column-flags.ts';
 import { noCensus, type Census } from '../rows/row-count.ts';
 import { keyList } from '../terminal/table.ts';
+import { CommandRefusal, step } from '../suggested-commands.ts';
 
 interface RetireFlags extends ColumnFlags {
   readonly force?: boolean;
@@ -54,7 +56,7 @@ export const RETIRE = command<RetireFlags>({
   run: async (session, flags, numbers, world) => {
     const rows = namesColumns(flags) ? censusOf(session, flags, world) : (world.census ?? noCensus);
     const result = await runRetire(session.deps, rows, { numbers: numbers.map(keyNumber), force: flags.force });
-    return { result, lines: () => [retireLine(result)], suggests: true };
+    return { result, lines: () => [retireLine(result)] };
   },
 });
 
@@ -191,16 +193,18 @@ function names(keys: readonly RetiredKey[]): string {
 
 /** A number below the highest that is nowhere: nothing tells a retirement long ago from a number that was never given. */
 function notRecorded(number: KeyNumber): KeyRotationError {
-  return new KeyRotationError(
+  return new CommandRefusal(
     'KEY_NEVER_ISSUED',
-    `There is no key ${number} on the ring, and no record that it was retired: the number was never given, or the record went with its version. There is nothing to retire. 'pazpaz-keys status' lists the keys.`,
+    `There is no key ${number} on the ring, and no record that it was retired: the number was never given, or the record went with its version. There is nothing to retire. 'status' lists the keys.`,
+    step('status'),
   );
 }
 
 function neverIssued(number: KeyNumber, ring: RingLabels): KeyRotationError {
-  return new KeyRotationError(
+  return new CommandRefusal(
     'KEY_NEVER_ISSUED',
-    `There is no key ${number}: the highest number on the ring is ${ring.highestNumber}. 'pazpaz-keys status' lists the keys.`,
+    `There is no key ${number}: the highest number on the ring is ${ring.highestNumber}. 'status' lists the keys.`,
+    step('status'),
   );
 }
 
@@ -208,7 +212,7 @@ function retireLine({ retired, alreadyRetired }: RetireResult): string {
   const now =
     retired.length === 0
       ? ''
-      : `Retired: ${keyList(retired.map(({ number }) => number))}. Until AWS deletes it, 'pazpaz-keys restore' brings a key back.`;
+      : `Retired: ${keyList(retired.map(({ number }) => number))}. Until AWS deletes a key, restore brings it back.`;
   const before = alreadyRetired.length === 0 ? '' : `Not on the ring any more: ${keyList(alreadyRetired)}.`;
   return [now, before].filter((sentence) => sentence !== '').join(' ');
 }

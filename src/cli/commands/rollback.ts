@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../../format/error.ts';
+import type { KeyRotationError } from '../../format/error.ts';
 import { AWS_LABELS, ringLabels, type RingLabels } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
 import { moveLabel } from '../../secret/numbering.ts';
@@ -9,6 +9,7 @@ import { COUNT, object, oneOf } from '../json/shapes.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import { settledRing } from '../ring/look-again.ts';
 import { keyName, onSettledRing, requireSlots, stateChanged } from '../ring/ring.ts';
+import { CommandRefusal, step } from '../suggested-commands.ts';
 
 export const ROLLBACK = command<RollbackOptions>({
   name: 'rollback',
@@ -25,7 +26,8 @@ export const ROLLBACK = command<RollbackOptions>({
   setUp: (program) => program.option('--undo', 'also go forward to the newer key: take a rollback back'),
   run: async ({ deps }, options) => {
     const result = await runRollback(deps, options);
-    return { result, lines: () => [rollbackLine(result)], suggests: true };
+    const next = result.outcome === 'is rolled back already' ? { next: [step('rollback', '--undo')] } : {};
+    return { result, lines: () => [rollbackLine(result)], ...next };
   },
 });
 
@@ -88,16 +90,19 @@ interface BothKeys {
 async function check(deps: CommandDependencies, ring: RingLabels): Promise<BothKeys> {
   const { current, previous, pending } = ring;
   if (current === undefined || previous === undefined) {
-    throw new KeyRotationError(
+    throw new CommandRefusal(
       'NOTHING_TO_ROLL_BACK_TO',
-      'No version has AWSPREVIOUS, so there is no key to go back to. To make another key current: pazpaz-keys put.',
+      'No version has AWSPREVIOUS, so there is no key to go back to. To make another key current, put one.',
+      step('put'),
     );
   }
   if (pending !== undefined && pending !== current) {
-    throw new KeyRotationError(
+    throw new CommandRefusal(
       'ROTATION_UNDER_WAY',
       `AWSPENDING is on version ${pending}: a rotation is under way, or was left over, and would promote its key after the rollback. ` +
-        'Let it finish (pazpaz-keys rotate --wait), or end it (pazpaz-keys rotate --clean-up); then roll back.',
+        'Let it finish (rotate --wait), or end it (rotate --clean-up); then roll back.',
+      step('rotate', '--wait'),
+      step('rotate', '--clean-up'),
     );
   }
   // What is no key must not become current; what cannot be read may be none.
@@ -133,9 +138,10 @@ function nothingToUndo(ring: RingLabels): KeyRotationError {
     ring.previous === undefined
       ? 'no version has AWSPREVIOUS'
       : `${nameOf(currentNumber)} is current, and ${nameOf(leftNumber)}, which was left, is not newer`;
-  return new KeyRotationError(
+  return new CommandRefusal(
     'NOTHING_TO_UNDO',
-    `There is no rollback to take back: ${found}. To make the key before current again: pazpaz-keys rollback, without --undo.`,
+    `There is no rollback to take back: ${found}. To make the previous key current, use rollback without --undo.`,
+    step('rollback'),
   );
 }
 
@@ -147,5 +153,5 @@ function rollbackLine({ outcome, currentNumber, leftNumber }: RollbackResult): s
   const newer = leftNumber === 0 ? 'The version that was left holds no key.' : `Key ${leftNumber} goes on reading.`;
   return outcome === 'rolled back'
     ? `Now key ${currentNumber} is current again. ${newer}`
-    : `Key ${currentNumber} is current already, and key ${leftNumber}, which is newer, was left. To make that one current again: pazpaz-keys rollback --undo.`;
+    : `Key ${currentNumber} is current already, and key ${leftNumber}, which is newer, was left. rollback --undo makes that one current again.`;
 }

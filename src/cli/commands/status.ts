@@ -3,6 +3,7 @@ import { command } from '../command.ts';
 import { COUNT, DATE, listOf, NEXT, object, oneOf, RETIRED, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { notesOn, type Note } from '../ring/notes.ts';
 import { readRingReport, type RingReport, type VersionReport } from '../ring/ring-report.ts';
+import { spelled } from '../suggested-commands.ts';
 import { printable, type Paint } from '../terminal/paint.ts';
 import { dayCount, tableLines, wrapped } from '../terminal/table.ts';
 
@@ -46,9 +47,10 @@ export const STATUS = command<object>({
     },
     { kmsKeyId: TEXT },
   ),
-  run: async ({ deps }) => {
-    const status = await runStatus(deps);
-    return { result: status, lines: (paint) => statusLines(status, paint), hidesChanges: true, suggests: true };
+  run: async ({ deps, spell, place }) => {
+    const report = await runStatus(deps);
+    const status = { ...report, notes: spelled(report.notes, spell) };
+    return { result: status, lines: (paint) => statusLines(status, place(), paint), hidesChanges: true };
   },
 });
 
@@ -72,8 +74,12 @@ const STATE_WORDS: Partial<Record<VersionReport['state'], string>> = {
   abandoned: 'never used',
 };
 
+/** A report with its next steps spelled. */
+type Shown = RingReport & { readonly notes: readonly ShownNote[] };
+type ShownNote = Omit<Note, 'next'> & { readonly next: readonly string[] };
+
 /** The ring as a table, then the rotation, then what to do. */
-export function statusLines(status: StatusResult, paint: Paint): readonly string[] {
+function statusLines(status: Shown, place: string, paint: Paint): readonly string[] {
   const head = ['key', 'version', 'labels', 'created', 'last used', 'state'];
   const [title = '', ...rows] = tableLines(
     head,
@@ -82,6 +88,7 @@ export function statusLines(status: StatusResult, paint: Paint): readonly string
   );
   return [
     paint.strong(printable(status.name)),
+    printable(place),
     '',
     ...(rows.length === 0
       ? ['No version yet.']
@@ -95,7 +102,7 @@ export function statusLines(status: StatusResult, paint: Paint): readonly string
 }
 
 /** Each note with the commands that follow from it. */
-export function noteLines(notes: readonly Note[], paint: Paint): readonly string[] {
+function noteLines(notes: readonly ShownNote[], paint: Paint): readonly string[] {
   if (notes.length === 0) return [paint.good('Nothing is under way or left over.')];
   return notes.flatMap(({ weight, text, next }) => {
     const mark = weight === 'warning' ? paint.warn('!') : paint.faint('-');

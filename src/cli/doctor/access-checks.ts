@@ -1,13 +1,7 @@
 import { awsErrorName, isTemporary, refusalKind } from '../../secret/aws-error.ts';
-import { checked, finding, notChecked, type CheckReport, type Finding } from './check.ts';
+import { check, checked, finding, notChecked, type Finding } from './check.ts';
 import type { Examination } from './examination.ts';
-
-const DENIED = { code: 'access-denied', title: 'access denied (issue 1)' } as const;
-const REFUSED = { code: 'aws-refused', title: 'AWS refuses for another reason' } as const;
-const NOT_FOUND = { code: 'secret-not-found', title: 'secret not found (issue 2)' } as const;
-const KMS_DENIED = { code: 'kms-denied', title: 'KMS denied (issue 3)' } as const;
-const UNREACHABLE = { code: 'endpoint-unreachable', title: 'the endpoint cannot be reached' } as const;
-const CLOCK = { code: 'clock-wrong', title: "this machine's clock is wrong" } as const;
+import { step, type NextStep } from '../suggested-commands.ts';
 
 /** AWS refuses signatures that are further off ("Signature Version 4": five minutes). */
 const LONGEST_CLOCK_OFFSET = 5 * 60_000;
@@ -16,8 +10,8 @@ const LONGEST_CLOCK_OFFSET = 5 * 60_000;
  * Issue 1: a call was answered with AccessDeniedException, and not for the sake of KMS. The listing of versions is for
  * operators: applications are not granted it and do without.
  */
-export function accessDenied(seen: Examination): CheckReport {
-  if (isUnreachable(seen)) return notChecked(DENIED, 'AWS did not answer.');
+export const ACCESS_DENIED = check('access-denied', 'access denied (issue 1)', (seen) => {
+  if (isUnreachable(seen)) return notChecked('AWS did not answer.');
   const findings: Finding[] = [];
   const denied = (action: string, reason: string): void => {
     findings.push(
@@ -31,30 +25,29 @@ export function accessDenied(seen: Examination): CheckReport {
   const reading = [...seen.readings.values()].find((one) => one.kind === 'refused' && one.isDenied && !one.isKms);
   if (reading?.kind === 'refused') denied('secretsmanager:GetSecretValue', reading.reason);
   return checked(
-    DENIED,
     isAccessDenied(seen.unlisted)
       ? 'calls of DescribeSecret and GetSecretValue; ListSecretVersionIds, which only operators need, is denied'
       : 'calls of DescribeSecret, ListSecretVersionIds and GetSecretValue',
     findings,
   );
-}
+});
 
 /** Codes that a check of their own is about. */
 const ELSEWHERE = ['SECRET_NOT_FOUND', 'SECRET_DELETED', 'CANNOT_REACH_AWS'];
 
 /** Everything else that AWS may say instead of an answer: what it was asked is not known then, so all is not well. */
-export function awsRefused(seen: Examination): CheckReport {
+export const AWS_REFUSED = check('aws-refused', 'AWS refuses for another reason', (seen) => {
   const { undescribed, unlisted, readings } = seen;
   const errors = [undescribed, unlisted].filter((error) => error !== undefined && !isAccessDenied(error));
   const reading = [...readings.values()].find((one) => one.kind === 'refused' && !one.isDenied && !one.isKms);
-  return checked(REFUSED, 'every call above', [
+  return checked('every call above', [
     ...errors.flatMap((error) =>
       error === undefined || ELSEWHERE.includes(error.code) ? [] : [finding(error.message, wayOn(error.cause))],
     ),
     ...(reading?.kind === 'refused' ? [finding(`GetSecretValue: ${reading.reason}`, AGAIN)] : []),
     ...faultsElsewhere(seen).map((why) => finding(why, AGAIN)),
   ]);
-}
+});
 
 function faultsElsewhere({ kmsKeys, replicas, rotationFunction }: Examination): readonly string[] {
   const faults: string[] = [];
@@ -69,9 +62,9 @@ function faultsElsewhere({ kmsKeys, replicas, rotationFunction }: Examination): 
   return faults;
 }
 
-const AGAIN = 'pazpaz-keys doctor';
+const AGAIN = step('doctor');
 
-function wayOn(cause: unknown): string {
+function wayOn(cause: unknown): NextStep {
   const kind = refusalKind(cause);
   return kind === 'expired' ? 'aws sso login' : kind === 'unknown caller' ? 'aws sts get-caller-identity' : AGAIN;
 }
@@ -87,79 +80,81 @@ export function cannotAnswerNow(seen: Examination): boolean {
   );
 }
 
-export function isAccessDenied(error: Examination['undescribed']): boolean {
+function isAccessDenied(error: Examination['undescribed']): boolean {
   return error?.code === 'AWS_REFUSED' && awsErrorName(error.cause) === 'AccessDeniedException';
 }
 
 /** Issue 2: wrong name, wrong region, or a secret that waits for its deletion. */
-export function secretNotFound({ undescribed, otherNames, secretId, region }: Examination): CheckReport {
-  const how = `DescribeSecret of '${secretId}' in ${region ?? "the profile's region"}`;
-  if (undescribed?.code === 'SECRET_DELETED') {
-    return checked(NOT_FOUND, how, [
-      finding(
-        'The secret waits for its deletion, and with it every key.',
-        `aws secretsmanager restore-secret --secret-id ${secretId}`,
-      ),
-    ]);
-  }
-  if (undescribed?.code === 'SECRET_NOT_FOUND') {
-    const names =
-      otherNames.length === 0 ? 'No other secret could be listed there.' : `Names there: ${otherNames.join(', ')}.`;
-    const other = otherNames[0];
-    return checked(NOT_FOUND, how, [
-      finding(
-        `There is no such secret in this region: the name or the region is wrong. ${names}`,
-        ...(other === undefined ? [] : [`pazpaz-keys doctor --secret-id ${other}`]),
-        'aws secretsmanager list-secrets --region REGION',
-      ),
-    ]);
-  }
-  return undescribed === undefined
-    ? checked(NOT_FOUND, how, [])
-    : notChecked(NOT_FOUND, 'The secret could not be described.');
-}
+export const SECRET_NOT_FOUND = check(
+  'secret-not-found',
+  'secret not found (issue 2)',
+  ({ undescribed, otherNames, secretId, region }) => {
+    const how = `DescribeSecret of '${secretId}' in ${region ?? "the profile's region"}`;
+    if (undescribed?.code === 'SECRET_DELETED') {
+      return checked(how, [
+        finding(
+          'The secret waits for its deletion, and with it every key.',
+          `aws secretsmanager restore-secret --secret-id ${secretId}`,
+        ),
+      ]);
+    }
+    if (undescribed?.code === 'SECRET_NOT_FOUND') {
+      const names =
+        otherNames.length === 0 ? 'No other secret could be listed there.' : `Names there: ${otherNames.join(', ')}.`;
+      const other = otherNames[0];
+      return checked(how, [
+        finding(
+          `There is no such secret in this region: the name or the region is wrong. ${names}`,
+          ...(other === undefined ? [] : [{ command: 'doctor' as const, args: [], secretId: other }]),
+          'aws secretsmanager list-secrets --region REGION',
+        ),
+      ]);
+    }
+    return undescribed === undefined ? checked(how, []) : notChecked('The secret could not be described.');
+  },
+);
 
 /** Issue 3: the current key cannot be decrypted. */
-export function kmsDenied({ described, readings, environment }: Examination): CheckReport {
-  if (described?.ring.current === undefined) return notChecked(KMS_DENIED, 'There is no current key to read.');
+export const KMS_DENIED = check('kms-denied', 'KMS denied (issue 3)', ({ described, readings, environment }) => {
+  if (described?.ring.current === undefined) return notChecked('There is no current key to read.');
   const how = 'GetSecretValue of the current version';
   const reading = readings.get(described.ring.current);
-  if (reading?.kind !== 'refused' || !reading.isKms) return checked(KMS_DENIED, how, []);
+  if (reading?.kind !== 'refused' || !reading.isKms) return checked(how, []);
   const role = environment['AWS_ROLE_ARN'] ?? 'the role';
-  return checked(KMS_DENIED, how, [
+  return checked(how, [
     finding(
       `The current key cannot be decrypted: ${reading.reason}. Allow ${role} kms:Decrypt on ${described.secret.KmsKeyId ?? 'the KMS key of the secret'}, in its policy and in the key's; see that the key is enabled.`,
       `aws kms describe-key --key-id ${described.secret.KmsKeyId ?? 'alias/aws/secretsmanager'}`,
     ),
   ]);
-}
+});
 
 /** No answer at all: network, endpoint, credentials. */
-export function endpointUnreachable(seen: Examination): CheckReport {
+export const ENDPOINT_UNREACHABLE = check('endpoint-unreachable', 'the endpoint cannot be reached', (seen) => {
   const how = 'every call above';
-  if (!isUnreachable(seen)) return checked(UNREACHABLE, how, []);
+  if (!isUnreachable(seen)) return checked(how, []);
   const why = (seen.undescribed ?? seen.unlisted)?.message ?? 'AWS did not answer.';
   // Without credentials nothing was sent: the network has no part in it.
   const next = why.includes('No credentials')
     ? 'aws sts get-caller-identity'
     : `curl -sS -o /dev/null -w '%{http_code}\\n' https://secretsmanager.${seen.region ?? 'REGION'}.amazonaws.com`;
-  return checked(UNREACHABLE, how, [finding(why, next)]);
-}
+  return checked(how, [finding(why, next)]);
+});
 
 /** The answer's own date against this machine's. */
-export function clockWrong({ clockOffset }: Examination): CheckReport {
-  if (clockOffset === undefined) return notChecked(CLOCK, 'AWS did not answer.');
+export const CLOCK_WRONG = check('clock-wrong', "this machine's clock is wrong", ({ clockOffset }) => {
+  if (clockOffset === undefined) return notChecked('AWS did not answer.');
   const how = `the date of AWS's answers, ${seconds(clockOffset)} ${clockOffset < 0 ? 'behind' : 'ahead of'} this machine's`;
-  if (Math.abs(clockOffset) <= LONGEST_CLOCK_OFFSET) return checked(CLOCK, how, []);
-  return checked(CLOCK, how, [
+  if (Math.abs(clockOffset) <= LONGEST_CLOCK_OFFSET) return checked(how, []);
+  return checked(how, [
     finding(
       `This machine's clock is ${seconds(clockOffset)} off. AWS refuses signatures that are five minutes off, and nonces are safest with a clock that is right.`,
       'timedatectl set-ntp true',
     ),
   ]);
-}
+});
 
-export function isUnreachable({ undescribed, unlisted }: Examination): boolean {
+function isUnreachable({ undescribed, unlisted }: Examination): boolean {
   return [undescribed, unlisted].some((error) => error?.code === 'CANNOT_REACH_AWS');
 }
 

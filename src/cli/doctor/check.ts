@@ -1,54 +1,42 @@
-/** Every thing that can be wrong, by a code that never changes its meaning. */
-export type CheckCode =
-  | 'access-denied'
-  | 'aws-refused'
-  | 'secret-not-found'
-  | 'kms-denied'
-  | 'fallback-in-use'
-  | 'key-invalid'
-  | 'unnumbered-key'
-  | 'labels-moved'
-  | 'version-without-label'
-  | 'unfinished-command'
-  | 'ring-nearly-full'
-  | 'rotation-late'
-  | 'unreadable-key'
-  | 'environment-key'
-  | 'schedule-without-function'
-  | 'kms-key-disabled'
-  | 'replica-behind'
-  | 'endpoint-unreachable'
-  | 'clock-wrong';
+import type { NextStep } from '../suggested-commands.ts';
+import type { Examination } from './examination.ts';
 
-/** One thing that is wrong, and the commands that mend it. */
+/** One thing that is wrong, and the commands that fix it. */
 export interface Finding {
   readonly text: string;
-  readonly next: readonly string[];
+  readonly next: readonly NextStep[];
 }
 
-/** What became of one check. */
-export interface CheckReport {
-  readonly code: CheckCode;
-  /** What would be wrong, in a few words. */
-  readonly title: string;
+/** What one check came to. */
+export interface Outcome {
   readonly outcome: 'fine' | 'found' | 'not checked';
   /** How that is known, or why it is not. */
   readonly how: string;
   readonly findings: readonly Finding[];
 }
 
-/** What a check is about, before it has run. */
-export type Subject = Pick<CheckReport, 'code' | 'title'>;
-
-/** Found where there is any finding, otherwise fine. */
-export function checked(subject: Subject, how: string, findings: readonly Finding[]): CheckReport {
-  return { ...subject, outcome: findings.length > 0 ? 'found' : 'fine', how, findings };
+/** Looks for one thing that can be wrong. */
+export interface Check<Code extends string = string> {
+  /** A code never changes its meaning. */
+  readonly code: Code;
+  /** What would be wrong, in a few words. */
+  readonly title: string;
+  readonly run: (seen: Examination) => Outcome;
 }
 
-export function notChecked(subject: Subject, why: string): CheckReport {
-  return { ...subject, outcome: 'not checked', how: why, findings: [] };
+export function check<Code extends string>(code: Code, title: string, run: Check['run']): Check<Code> {
+  return { code, title, run };
 }
 
-export function finding(text: string, ...next: readonly string[]): Finding {
+/** `found` where there is any finding, otherwise `fine`. */
+export function checked(how: string, findings: readonly Finding[]): Outcome {
+  return { outcome: findings.length > 0 ? 'found' : 'fine', how, findings };
+}
+
+export function notChecked(why: string): Outcome {
+  return { outcome: 'not checked', how: why, findings: [] };
+}
+
+export function finding(text: string, ...next: readonly NextStep[]): Finding {
   return { text, next };
 }

@@ -1,60 +1,69 @@
 import type { ExitCode } from '../exit-code.ts';
 import {
-  accessDenied,
-  awsRefused,
+  ACCESS_DENIED,
+  AWS_REFUSED,
+  CLOCK_WRONG,
+  ENDPOINT_UNREACHABLE,
+  KMS_DENIED,
+  SECRET_NOT_FOUND,
   cannotAnswerNow,
-  clockWrong,
-  endpointUnreachable,
-  kmsDenied,
-  secretNotFound,
 } from './access-checks.ts';
-import type { CheckReport } from './check.ts';
-import { kmsKeyDisabled, replicaBehind } from './elsewhere-checks.ts';
-import { examine, type DoctorDependencies } from './examine.ts';
-import { environmentKey, fallbackInUse, keyInvalid, unreadableKey } from './key-checks.ts';
+import { ENVIRONMENT_KEY, FALLBACK_IN_USE, KEY_INVALID, UNREADABLE_KEY } from './key-checks.ts';
 import {
-  labelsMoved,
-  ringNearlyFull,
-  rotationLate,
-  scheduleWithoutFunction,
-  unfinishedCommand,
-  unnumberedKey,
-  versionWithoutLabel,
+  LABELS_MOVED,
+  RING_NEARLY_FULL,
+  ROTATION_LATE,
+  SCHEDULE_WITHOUT_FUNCTION,
+  UNFINISHED_COMMAND,
+  UNNUMBERED_KEY,
+  VERSION_WITHOUT_LABEL,
 } from './ring-checks.ts';
+import { KMS_KEY_DISABLED, REPLICA_BEHIND } from './elsewhere-checks.ts';
+import type { Outcome } from './check.ts';
+import { examine, type DoctorDependencies } from './examine.ts';
+
+/** Everything that the doctor looks for, in the order of its screen: issues 1 to 5 of the setup guide come first. */
+export const CHECKS = [
+  ACCESS_DENIED,
+  SECRET_NOT_FOUND,
+  KMS_DENIED,
+  FALLBACK_IN_USE,
+  KEY_INVALID,
+  UNNUMBERED_KEY,
+  LABELS_MOVED,
+  VERSION_WITHOUT_LABEL,
+  UNFINISHED_COMMAND,
+  RING_NEARLY_FULL,
+  ROTATION_LATE,
+  UNREADABLE_KEY,
+  ENVIRONMENT_KEY,
+  SCHEDULE_WITHOUT_FUNCTION,
+  KMS_KEY_DISABLED,
+  REPLICA_BEHIND,
+  AWS_REFUSED,
+  ENDPOINT_UNREACHABLE,
+  CLOCK_WRONG,
+] as const;
+
+export type CheckCode = (typeof CHECKS)[number]['code'];
+
+export interface CheckReport extends Outcome {
+  readonly code: CheckCode;
+  readonly title: string;
+}
 
 export interface DoctorResult {
   readonly secretId: string;
-  /** In a fixed order, issues 1 to 5 of the guide first. */
   readonly checks: readonly CheckReport[];
   readonly found: number;
   readonly notChecked: number;
 }
 
-/** Runs through what can be wrong. Reads every key of the ring once, and writes nothing. */
+/** Runs every check. Reads every key of the ring once, and writes nothing. */
 export async function runDoctor(deps: DoctorDependencies): Promise<{ result: DoctorResult; exitCode: ExitCode }> {
   const seen = await examine(deps);
-  const checks = [
-    accessDenied(seen),
-    secretNotFound(seen),
-    kmsDenied(seen),
-    fallbackInUse(seen),
-    keyInvalid(seen),
-    unnumberedKey(seen),
-    labelsMoved(seen),
-    versionWithoutLabel(seen),
-    unfinishedCommand(seen),
-    ringNearlyFull(seen),
-    rotationLate(seen, deps.now()),
-    unreadableKey(seen),
-    environmentKey(seen),
-    scheduleWithoutFunction(seen),
-    kmsKeyDisabled(seen),
-    replicaBehind(seen),
-    awsRefused(seen),
-    endpointUnreachable(seen),
-    clockWrong(seen),
-  ];
-  const count = (outcome: CheckReport['outcome']): number => checks.filter((check) => check.outcome === outcome).length;
+  const checks = CHECKS.map(({ code, title, run }) => ({ code, title, ...run(seen) }));
+  const count = (outcome: Outcome['outcome']): number => checks.filter((check) => check.outcome === outcome).length;
   const found = count('found');
   const result = { secretId: deps.secretId, checks, found, notChecked: count('not checked') };
   return { result, exitCode: cannotAnswerNow(seen) ? 3 : found > 0 ? 1 : 0 };

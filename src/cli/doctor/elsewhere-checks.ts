@@ -1,30 +1,26 @@
-import { checked, finding, notChecked, type CheckReport, type Finding } from './check.ts';
+import { check, checked, finding, notChecked, type Finding } from './check.ts';
 import type { Examination } from './examination.ts';
 
-const KMS_STATE = {
-  code: 'kms-key-disabled',
-  title: 'a KMS key is disabled or waits to be deleted',
-} as const;
-const REPLICA = { code: 'replica-behind', title: 'a replica lacks a number' } as const;
-
 /** Versions keep the KMS key that they were encrypted with, unless they have one of AWS's own labels. */
-export function kmsKeyDisabled({ kmsKeys, report, unlisted }: Examination): CheckReport {
-  if (report === undefined || unlisted !== undefined) return notChecked(KMS_STATE, 'The versions could not be listed.');
-  const findings: Finding[] = [];
-  const unknown: string[] = [];
-  for (const [keyId, found] of kmsKeys) {
-    if ('unknown' in found) unknown.push(found.unknown);
-    else if (found.state !== 'Enabled')
-      findings.push(disabled(keyId, found.state, numbersUnder(keyId, report.versions)));
-  }
-  if (findings.length === 0 && unknown.length > 0)
-    return notChecked(KMS_STATE, `kms:DescribeKey: ${unknown.join('; ')}`);
-  return checked(
-    KMS_STATE,
-    kmsKeys.size === 0 ? 'every version is under the AWS-managed key' : `DescribeKey of ${kmsKeys.size} KMS keys`,
-    findings,
-  );
-}
+export const KMS_KEY_DISABLED = check(
+  'kms-key-disabled',
+  'a KMS key is disabled or waits to be deleted',
+  ({ kmsKeys, report, unlisted }) => {
+    if (report === undefined || unlisted !== undefined) return notChecked('The versions could not be listed.');
+    const findings: Finding[] = [];
+    const unknown: string[] = [];
+    for (const [keyId, found] of kmsKeys) {
+      if ('unknown' in found) unknown.push(found.unknown);
+      else if (found.state !== 'Enabled')
+        findings.push(disabled(keyId, found.state, numbersUnder(keyId, report.versions)));
+    }
+    if (findings.length === 0 && unknown.length > 0) return notChecked(`kms:DescribeKey: ${unknown.join('; ')}`);
+    return checked(
+      kmsKeys.size === 0 ? 'every version is under the AWS-managed key' : `DescribeKey of ${kmsKeys.size} KMS keys`,
+      findings,
+    );
+  },
+);
 
 function numbersUnder(keyId: string, versions: NonNullable<Examination['report']>['versions']): string {
   const numbers = versions.filter(({ kmsKeyIds }) => kmsKeyIds.includes(keyId)).flatMap(({ number }) => number ?? []);
@@ -41,9 +37,9 @@ function disabled(keyId: string, state: string, needed: string): Finding {
 }
 
 /** A replica is a backup only where it has every number. */
-export function replicaBehind({ replicas, described }: Examination): CheckReport {
-  if (described === undefined) return notChecked(REPLICA, 'The secret could not be described.');
-  if (replicas.length === 0) return checked(REPLICA, 'the secret has no replica', []);
+export const REPLICA_BEHIND = check('replica-behind', 'a replica lacks a number', ({ replicas, described }) => {
+  if (described === undefined) return notChecked('The secret could not be described.');
+  if (replicas.length === 0) return checked('the secret has no replica', []);
   const findings: Finding[] = [];
   const unknown: string[] = [];
   for (const { region, status, numbers } of replicas) {
@@ -61,6 +57,6 @@ export function replicaBehind({ replicas, described }: Examination): CheckReport
       ),
     );
   }
-  if (findings.length === 0 && unknown.length > 0) return notChecked(REPLICA, unknown.join('; '));
-  return checked(REPLICA, `DescribeSecret in ${replicas.map(({ region }) => region).join(', ')}`, findings);
-}
+  if (findings.length === 0 && unknown.length > 0) return notChecked(unknown.join('; '));
+  return checked(`DescribeSecret in ${replicas.map(({ region }) => region).join(', ')}`, findings);
+});

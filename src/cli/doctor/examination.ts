@@ -20,6 +20,7 @@ export interface Replica {
 export interface Examination {
   readonly secretId: string;
   readonly region: string | undefined;
+  readonly now: Date;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Why the secret could not be described, if it could not. */
   readonly undescribed?: KeyRotationError;

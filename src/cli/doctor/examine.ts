@@ -27,7 +27,7 @@ const MANAGED_KEY = 'DefaultEncryptionKey';
 
 /** Asks AWS for everything that the checks look at. Writes nothing. What it cannot find out it says. */
 export async function examine(deps: DoctorDependencies): Promise<Examination> {
-  const basics = { secretId: deps.secretId, region: deps.region, environment: deps.environment };
+  const basics = { secretId: deps.secretId, region: deps.region, environment: deps.environment, now: deps.now() };
   const nothing = { ...basics, otherNames: [], readings: new Map(), kmsKeys: new Map(), replicas: [] };
   const described = await settled(describedRing(deps));
   if (described instanceof KeyRotationError) {

@@ -1,4 +1,4 @@
-import { listOf, object, TEXT, type Schema } from './shapes.ts';
+import { listOf, NEXT, object, TEXT, type Schema } from './shapes.ts';
 
 /*
  * The shape of what each command prints with `--json`, as JSON Schema (draft 7): one object a run. Members are added,
@@ -25,8 +25,8 @@ export function jsonSchema({ name, result }: { readonly name: string; readonly r
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: `pazpaz-keys ${name} --json`,
     oneOf: [
-      object({ ...around, result }, dryRun),
-      object({ ...around, error: object({ code: TEXT, message: TEXT }) }, dryRun),
+      object({ ...around, result }, { ...dryRun, next: NEXT }),
+      object({ ...around, error: object({ code: TEXT, message: TEXT }, { next: NEXT }) }, dryRun),
     ],
   };
 }

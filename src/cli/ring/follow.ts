@@ -1,7 +1,8 @@
-import { KeyRotationError } from '../../format/error.ts';
+import type { KeyRotationError } from '../../format/error.ts';
 import { hasValue } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { describedRing } from './ring.ts';
+import { CommandRefusal, step } from '../suggested-commands.ts';
 
 /** How far a rotation has come, as its labels show it. */
 export type RotationStage = 'waits for its key' | 'has its number' | 'is current';
@@ -88,25 +89,29 @@ async function whatIsLeft(deps: CommandDependencies, versionId: string): Promise
 }
 
 function abandoned(versionId: string, failure: string | undefined): KeyRotationError {
-  return new KeyRotationError(
+  return new CommandRefusal(
     'ROTATION_NOT_FINISHED',
-    `The rotation of version ${versionId} was abandoned: AWSPENDING is not on it any more (a put by hand, or a clean-up). ${why(failure)}Nothing was lost. Look first which key is current: pazpaz-keys status. Another rotation takes another label.`,
+    `The rotation of version ${versionId} was abandoned: AWSPENDING is not on it any more (a put by hand, or a clean-up). ${why(failure)}Nothing was lost. Look first which key is current. Another rotation takes another label.`,
+    step('status'),
   );
 }
 
 function rolledBack(versionId: string, number: number): KeyRotationError {
   const name = number > 0 ? `key ${number}` : 'its key';
-  return new KeyRotationError(
+  return new CommandRefusal(
     'ROTATION_NOT_FINISHED',
-    `The rotation of version ${versionId} had finished, and somebody has made another key current since: ${name} is AWSPREVIOUS, and goes on reading. To take that back: pazpaz-keys rollback --undo.`,
+    `The rotation of version ${versionId} had finished, and somebody has made another key current since: ${name} is AWSPREVIOUS, and goes on reading. To take that back, undo the rollback.`,
+    step('rollback', '--undo'),
   );
 }
 
 function tooLong(versionId: string, limit: number, left: string, failure: string | undefined): KeyRotationError {
-  return new KeyRotationError(
+  return new CommandRefusal(
     'ROTATION_NOT_FINISHED',
     `The rotation of version ${versionId} is not finished after ${Math.round(limit / 1000)} s (${left}). ${why(failure)}` +
-      "The current key is unchanged, and AWS tries again by itself. Next: 'pazpaz-keys doctor' looks for the cause, the function's log names it, 'pazpaz-keys rotate --clean-up' ends it.",
+      "The current key is unchanged, and AWS tries again by itself. 'doctor' looks for the cause, the function's log names it, 'rotate --clean-up' ends the rotation.",
+    step('doctor'),
+    step('rotate', '--clean-up'),
   );
 }
 

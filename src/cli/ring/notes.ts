@@ -1,3 +1,4 @@
+import { step, type NextStep } from '../suggested-commands.ts';
 import { dayCount } from '../terminal/table.ts';
 import type { RingReport, VersionReport } from './ring-report.ts';
 
@@ -11,7 +12,7 @@ export interface Note {
   readonly weight: 'notice' | 'warning';
   readonly text: string;
   /** Commands, in the order in which to try them. */
-  readonly next: readonly string[];
+  readonly next: readonly NextStep[];
 }
 
 export type NoteCode =
@@ -29,9 +30,9 @@ export type NoteCode =
   | 'rotation-off'
   | 'restorable';
 
-const FOLLOW = 'pazpaz-keys rotate --wait';
-const CLEAN_UP = 'pazpaz-keys rotate --clean-up';
-const ADOPT = 'pazpaz-keys adopt';
+const FOLLOW = step('rotate', '--wait');
+const CLEAN_UP = step('rotate', '--clean-up');
+const ADOPT = step('adopt');
 
 /** What stands out in a report, the most urgent first. Empty: all is as it should be. */
 export function notesOn(report: RingReport): readonly Note[] {
@@ -105,7 +106,7 @@ function versionNotes(version: VersionReport): readonly Note[] {
     ];
   }
   if (state === 'no label' || state === 'foreign label only') {
-    const rescue = `pazpaz-keys adopt --version-id ${versionId}`;
+    const rescue = step('adopt', '--version-id', versionId);
     return [
       warning(
         'version-without-label',
@@ -127,8 +128,8 @@ function retirementNotes({ retired, versions }: RingReport): readonly Note[] {
         warning(
           'retirement-unfinished',
           `Retiring or restoring key ${number} broke off: it is recorded as retired and still has its number. Nothing is lost; finish the one or the other.`,
-          `pazpaz-keys retire ${number}`,
-          `pazpaz-keys restore ${number}`,
+          step('retire', String(number)),
+          step('restore', String(number)),
         ),
       ];
     }
@@ -137,7 +138,7 @@ function retirementNotes({ retired, versions }: RingReport): readonly Note[] {
       notice(
         'restorable',
         `Key ${number} was retired on ${date.slice(0, 10)}; AWS still has its version.`,
-        `pazpaz-keys restore ${number}`,
+        step('restore', String(number)),
       ),
     ];
   });
@@ -146,7 +147,7 @@ function retirementNotes({ retired, versions }: RingReport): readonly Note[] {
 function slotNotes({ slots, versions }: RingReport): readonly Note[] {
   if (slots.free > FEW_SLOTS) return [];
   const oldest = versions.find(({ state, number }) => state === 'reads' && number !== undefined)?.number;
-  const next = ['pazpaz-keys reencrypt', ...(oldest === undefined ? [] : [`pazpaz-keys retire ${oldest}`])];
+  const next = [step('reencrypt'), ...(oldest === undefined ? [] : [step('retire', String(oldest))])];
   return slots.free === 0
     ? [
         warning(
@@ -171,13 +172,13 @@ function scheduleNotes({ rotation }: RingReport): readonly Note[] {
   }
   if (rotation.daysOverdue === 0) return [];
   const text = `The rotation is ${dayCount(rotation.daysOverdue)} late; the last one was ${dayCount(rotation.daysSinceLast)} ago.`;
-  return [warning('rotation-overdue', text, FOLLOW, 'pazpaz-keys doctor')];
+  return [warning('rotation-overdue', text, FOLLOW, step('doctor'))];
 }
 
-function warning(code: NoteCode, text: string, ...next: readonly string[]): Note {
+function warning(code: NoteCode, text: string, ...next: readonly NextStep[]): Note {
   return { code, weight: 'warning', text, next };
 }
 
-function notice(code: NoteCode, text: string, ...next: readonly string[]): Note {
+function notice(code: NoteCode, text: string, ...next: readonly NextStep[]): Note {
   return { code, weight: 'notice', text, next };
 }

@@ -4,6 +4,7 @@ import { MAX_KEY_AGE } from '../../keyring/options.ts';
 import { AWS_LABELS, type RingLabels } from '../../format/ring-labels.ts';
 import type { RetirementRecord } from '../../format/retired-tag.ts';
 import type { CensusResult } from '../rows/row-count.ts';
+import { CommandRefusal, step } from '../suggested-commands.ts';
 
 /**
  * By how much `LastChangedDate` may differ from the date of a retirement's record while nothing but that retirement has
@@ -21,15 +22,17 @@ export function hasPassedAgeCheck({ isForced, date }: RetirementRecord, lastChan
 export function requireOutOfUse(ring: RingLabels, number: KeyNumber, versionId: string): void {
   const label = ring.stages[versionId]?.find((stage) => AWS_LABELS.includes(stage));
   if (label !== undefined) {
-    throw new KeyRotationError(
+    throw new CommandRefusal(
       'KEY_STILL_NEEDED',
       `Key ${number} is ${label} (version ${versionId}), and adoption would number it again. ${wayOut(label)}`,
+      label === 'AWSPENDING' ? step('rotate', '--clean-up') : step('rotate', '--wait'),
     );
   }
   if (ring.versionOf.get(number) === versionId && highestOf(ring) === versionId) {
-    throw new KeyRotationError(
+    throw new CommandRefusal(
       'KEY_STILL_NEEDED',
-      `Key ${number} has the highest number on the ring, which the next number is counted from. Rotate first (pazpaz-keys rotate --wait); then retire it.`,
+      `Key ${number} has the highest number on the ring, which the next number is counted from. Rotate first; then retire it.`,
+      step('rotate', '--wait'),
     );
   }
 }
@@ -39,8 +42,9 @@ function highestOf(ring: RingLabels): string | undefined {
 }
 
 function wayOut(label: string): string {
-  if (label === 'AWSPENDING') return 'Take AWSPENDING off it: pazpaz-keys rotate --clean-up.';
-  return `It can be retired after ${label === 'AWSCURRENT' ? 'two more rotations' : 'the next rotation'} (pazpaz-keys rotate --wait), or a put.`;
+  if (label === 'AWSPENDING') return 'Take AWSPENDING off it first.';
+  const moves = label === 'AWSCURRENT' ? 'two more moves' : 'one more move';
+  return `It can be retired after ${moves} of AWSCURRENT: each rotation is one, and so is each put.`;
 }
 
 /**
@@ -75,8 +79,9 @@ export function requireNoRows(census: CensusResult, numbers: readonly KeyNumber[
   if (found.length === 0 && census.isComplete) return;
   const rows = found.map(([count, what]) => `${count} row${count === 1 ? '' : 's'} ${what}`);
   const unseen = census.isComplete ? [] : ['rows that the census cannot see'];
-  throw new KeyRotationError(
+  throw new CommandRefusal(
     'ROWS_STILL_NEED_KEY',
-    `The census found ${[...rows, ...unseen].join(', ')}. Bring them to the current key first (pazpaz-keys reencrypt); then retire.`,
+    `The census found ${[...rows, ...unseen].join(', ')}. Bring them to the current key first; then retire.`,
+    step('reencrypt'),
   );
 }

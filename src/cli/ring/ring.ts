@@ -1,5 +1,6 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
-import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
+import type { KeyRotationError } from '../../format/error.ts';
+import { isKeyRotationError } from '../../format/error.ts';
 import type { KeyMaterial } from '../../format/key-material.ts';
 import type { StoredKey } from '../../format/key-value.ts';
 import { ringLabels, type RingLabels } from '../../format/ring-labels.ts';
@@ -8,6 +9,7 @@ import { requireFreeSlots } from '../../secret/numbering.ts';
 import { readKey } from '../../secret/read-key.ts';
 import { describe, fromFreshState, type RingChange } from '../../secret/fresh-ring.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
+import { CommandRefusal, step } from '../suggested-commands.ts';
 
 /** A secret as it was described, and its labels read as a key ring. */
 export interface DescribedRing {
@@ -51,19 +53,22 @@ export async function onSettledRing(
 
 /** What was confirmed is not what would happen now. `found`: what is different, without a full stop. */
 export function stateChanged(found: string): KeyRotationError {
-  return new KeyRotationError(
+  return new CommandRefusal(
     'STATE_CHANGED',
-    `${found} since you were asked, so what you agreed to was not done. See how things stand (pazpaz-keys status); then run it again.`,
+    `${found} since you were asked, so what you agreed to was not done. See how things stand; then run it again.`,
+    step('status'),
   );
 }
 
 /** Throws `ROTATION_UNDER_WAY` while a pending version has a value. A placeholder is a refused attempt. */
 export async function refuseRotationUnderWay(deps: CommandDependencies, ring: RingLabels): Promise<void> {
   if ((await pendingKind(deps, ring)) !== 'value') return;
-  throw new KeyRotationError(
+  throw new CommandRefusal(
     'ROTATION_UNDER_WAY',
     `A rotation is under way: version ${ring.pending ?? ''} is AWSPENDING and has a value. Let it finish ` +
-      '(pazpaz-keys rotate --wait), or end it (pazpaz-keys rotate --clean-up); then try again.',
+      '(rotate --wait), or end it (rotate --clean-up); then try again.',
+    step('rotate', '--wait'),
+    step('rotate', '--clean-up'),
   );
 }
 

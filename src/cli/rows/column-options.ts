@@ -8,22 +8,11 @@ import { RingKeys } from '../../postgres/all-keys.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import { sourceOf } from '../../keyring/secret-source.ts';
 import { someText, wrongUsage } from '../command.ts';
+import type { ColumnFlags } from './column-flags.ts';
 import type { Census } from './row-count.ts';
 import type { AwsSession } from '../aws/session.ts';
 import { shownCensus } from './progress.ts';
 import type { ProcessIo } from '../process-io.ts';
-
-/** Options that say which rows. */
-export interface ColumnFlags {
-  readonly databaseUrl?: string;
-  readonly table?: string;
-  readonly column?: string;
-  readonly key?: string;
-  readonly context?: string;
-  readonly columns?: string;
-  /** Of `retire`: columns without a value are proof enough. */
-  readonly emptyIsFine?: boolean;
-}
 
 /** Variables that `pg` reads by itself; one of them says that a database is meant. */
 const PG_VARIABLES = ['PGHOST', 'PGDATABASE', 'PGUSER', 'PGPORT', 'PGSERVICE'];

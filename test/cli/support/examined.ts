@@ -1,9 +1,8 @@
 import type { CommandDependencies } from '../../../src/cli/aws/operator.ts';
-import type { CheckCode, CheckReport } from '../../../src/cli/doctor/check.ts';
-import { runDoctor } from '../../../src/cli/doctor/doctor.ts';
+import { runDoctor, type CheckCode, type CheckReport } from '../../../src/cli/doctor/doctor.ts';
 import type { DoctorDependencies } from '../../../src/cli/doctor/examine.ts';
 import { current, previous, ringWith, type TestRing } from '../../support/ring.ts';
-import { operatorOf } from './operator.ts';
+import { operatorOf, spell } from './operator.ts';
 
 /** What a test puts in the place of a doctor's dependencies. */
 export type Changes = Partial<Omit<DoctorDependencies, keyof CommandDependencies>> & {
@@ -31,7 +30,9 @@ export async function examined(ring: TestRing, { secrets = {}, ...changes }: Cha
 export async function found(ring: TestRing, changes: Changes = {}) {
   const { result, exitCode } = await examined(ring, changes);
   const checks = result.checks.filter(({ outcome }) => outcome === 'found');
-  const text = checks.flatMap(({ findings }) => findings.map((one) => [one.text, ...one.next].join('\n'))).join('\n');
+  const text = checks
+    .flatMap(({ findings }) => findings.map((one) => [one.text, ...one.next.map(spell)].join('\n')))
+    .join('\n');
   return { codes: checks.map(({ code }) => code), text, exitCode, checks: result.checks };
 }
 

@@ -6,10 +6,14 @@ import type { Census, CensusResult } from '../../../src/cli/rows/row-count.ts';
 import { givenText, type GivenValue } from '../../../src/cli/ring/supplied-key.ts';
 import type { CommandDependencies, OperatorSecrets, Question } from '../../../src/cli/aws/operator.ts';
 import { run } from '../../../src/cli/run.ts';
+import { CommandRefusal, PROGRAM, speller } from '../../../src/cli/suggested-commands.ts';
 import type { ProcessIo } from '../../../src/cli/process-io.ts';
 import { toKeyNumber, type KeyNumber } from '../../../src/format/key-number.ts';
 import { token } from '../../local/support/state-machine.ts';
 import { keyOf, SECRET, type TestRing } from '../../support/ring.ts';
+
+/** Next steps as a command without options shows them. */
+export const spell = speller(PROGRAM, {});
 
 /** What an operator's command has in these tests: the real SDK over HTTP, the service's clock, and a yes. */
 export interface Operator {
@@ -129,4 +133,9 @@ export async function endpointOf(ring: TestRing): Promise<string> {
   const endpoint = await ring.client.config.endpoint?.();
   if (endpoint === undefined) throw new Error('the ring has no endpoint');
   return `http://${endpoint.hostname}:${endpoint.port ?? 80}`;
+}
+
+/** What a refusal says, with the commands that it suggests. */
+export function saidBy(error: Error): string {
+  return [error.message, ...(error instanceof CommandRefusal ? error.next.map(spell) : [])].join('\n');
 }

@@ -1,7 +1,7 @@
 import type { CommandDependencies } from '../../../src/cli/aws/operator.ts';
 import type { ErrorCode } from '../../../src/format/error.ts';
 import type { TestRing } from '../../support/ring.ts';
-import { operatorOf } from './operator.ts';
+import { operatorOf, saidBy } from './operator.ts';
 
 /** Runs a command that has to be refused, and compares the secret before and after, to the last label, tag and date. */
 export async function refusesUntouched(
@@ -18,7 +18,7 @@ export async function refusesUntouched(
   );
   if (!(error instanceof Error)) throw new Error('it threw no error');
   expect('code' in error ? error.code : undefined).toBe(code);
-  for (const words of says) expect(error.message).toContain(words);
+  for (const words of says) expect(saidBy(error)).toContain(words);
   expect(changes).toEqual([]);
   expect(ring.snapshot).toBe(before);
 }

@@ -1,0 +1,15 @@
+import { isHostOfAws } from './other-services.ts';
+
+/** Who answered a call. */
+export interface Answerer {
+  readonly host: string;
+  /** Protocol, host and port. */
+  readonly url: string;
+}
+
+/** Where a secret is: `eu-west-1, account 123456789012`, and the endpoint where it is not one of AWS. */
+export function placeOf(arn: string | undefined, answerer: Answerer | undefined): string {
+  const [, , , region = '', account = ''] = (arn ?? '').split(':');
+  const endpoint = answerer === undefined || isHostOfAws(answerer.host) ? '' : `at ${answerer.url}`;
+  return [region, account === '' ? '' : `account ${account}`, endpoint].filter((part) => part !== '').join(', ');
+}

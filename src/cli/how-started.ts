@@ -1,0 +1,25 @@
+import { realpathSync } from 'node:fs';
+import { basename, delimiter, dirname, isAbsolute, relative } from 'node:path';
+import { PROGRAM, quoted } from './suggested-commands.ts';
+
+/**
+ * How to start this program again, for suggested commands: its name where `PATH` has it, otherwise `node` and its file.
+ * Never the bare name where only an alias or `npx` knows it: `npx` asks the public registry for a name that it does not
+ * find, and anyone could register it.
+ */
+export function howStarted(script: string, folder: string, path: string): string {
+  const isOnPath = basename(script) === PROGRAM && path.split(delimiter).includes(dirname(script));
+  // `npx` and `npm run` put this folder on PATH only for the process that they start.
+  if (isOnPath && basename(dirname(script)) !== '.bin') return PROGRAM;
+  const file = realpathOr(script);
+  const near = relative(folder, file);
+  return `node ${quoted(near.startsWith('..') || isAbsolute(near) ? file : near)}`;
+}
+
+function realpathOr(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
+}

@@ -1,0 +1,11 @@
+/** Options that say which rows. */
+export interface ColumnFlags {
+  readonly databaseUrl?: string;
+  readonly table?: string;
+  readonly column?: string;
+  readonly key?: string;
+  readonly context?: string;
+  readonly columns?: string;
+  /** Of `retire`: columns without a value are proof enough. */
+  readonly emptyIsFine?: boolean;
+}
