@@ -8,7 +8,7 @@ export interface StoryRun {
   readonly errors: string;
 }
 
-/** Runs the built story without a terminal, and with colours asked for by nobody. */
+/** Runs the built story without a terminal and without any setting for colours. */
 export async function runStory(builtFolder: string, ...args: string[]): Promise<StoryRun> {
   const child = spawn(process.execPath, [join(builtFolder, 'story/story.mjs'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
