@@ -11,6 +11,7 @@ import { jsonCells } from './json-cells.mjs';
 import { rows } from './row-list.mjs';
 import './rows-of-today.mjs';
 import './rows-of-old.mjs';
+import { settings } from './settings.mjs';
 import { ringKeys, rings } from './rings.mjs';
 import { keyValues } from './values.mjs';
 
@@ -144,6 +145,11 @@ await file(
   'key-values.json',
   'Values of a secret: SecretString or SecretBinary (hexadecimal), and the key (hexadecimal) or the error.',
   { keyValues },
+);
+await file(
+  'settings.json',
+  'Environment variables of an application, and the settings that they make (key: hexadecimal), or the error and the variable that its message names first.',
+  { settings },
 );
 await file(
   'rings.json',

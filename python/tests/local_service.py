@@ -11,7 +11,7 @@ from boto3.session import Session
 from botocore.config import Config
 
 NAME = "pazpaz/encryption-key-v1"
-GUIDE_KEY = "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY="
+FIRST_KEY = "bXkga2V5IGZvciB0aGUgdGVzdHMgb2YgcHl0aG9uIDE="
 LAMBDA_ARN = "arn:aws:lambda:us-east-1:123456789012:function:PazPazKeyRotation"
 
 
@@ -40,7 +40,7 @@ class LocalService:
 
     # Words of the domain
 
-    def create(self, name: str, value: str | None = GUIDE_KEY) -> None:
+    def create(self, name: str, value: str | None = FIRST_KEY) -> None:
         value_of = {} if value is None else {"SecretString": value}
         self.client.create_secret(Name=name, **value_of)
 

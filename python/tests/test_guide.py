@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local_service import GUIDE_KEY, NAME, LocalService
+from local_service import FIRST_KEY, NAME, LocalService
 
 TEST_2 = """
 from pazpaz_keys.core.config import settings
@@ -65,11 +65,11 @@ def test_2_local_application_test() -> None:
 
 
 def test_3_fallback_to_environment_variable() -> None:
-    missing = {"SECRETS_MANAGER_KEY_NAME": "pazpaz/nonexistent-key", "ENCRYPTION_MASTER_KEY": GUIDE_KEY}
+    missing = {"SECRETS_MANAGER_KEY_NAME": "pazpaz/nonexistent-key", "ENCRYPTION_MASTER_KEY": FIRST_KEY}
     result = run(TEST_3, ENVIRONMENT="staging", **missing)
     assert result.stdout == "✅ Fallback successful: 32 bytes\n"
     assert "aws_unavailable_using_env_fallback" in result.stderr
-    assert GUIDE_KEY[:8] not in result.stderr
+    assert FIRST_KEY[:8] not in result.stderr
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])

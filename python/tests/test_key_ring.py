@@ -11,7 +11,7 @@ import pytest
 
 from clocks import MovedClock
 from conftest import OpenRing
-from local_service import GUIDE_KEY, LocalService
+from local_service import FIRST_KEY, LocalService
 from older_data import old_rows
 from pazpaz_keys import KeyRotationError, encrypt_field
 from ring_words import SENTENCE, code_of, ring_of_three, until
@@ -181,7 +181,7 @@ def test_a_key_that_cannot_be_decoded_is_named_and_the_others_still_read(
     key = os.urandom(32)
     service.put(name, key, "key-v3", "AWSCURRENT")
     ring = open_ring(name)
-    assert ring.decrypt_field(encrypt_field(SENTENCE, base64.b64decode(GUIDE_KEY), number=1)) == SENTENCE
+    assert ring.decrypt_field(encrypt_field(SENTENCE, base64.b64decode(FIRST_KEY), number=1)) == SENTENCE
     assert ring.decrypt_field(ring.encrypt_field(SENTENCE)) == SENTENCE
     with pytest.raises(KeyRotationError, match=r"Key 2 \(version .*must be 32 bytes, got 24 bytes") as error:
         ring.decrypt_field(encrypt_field(SENTENCE, os.urandom(32), number=2))

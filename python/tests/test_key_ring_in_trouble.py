@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from clocks import MovedClock
 from conftest import OpenRing, settings_for
-from local_service import GUIDE_KEY, LocalService
+from local_service import FIRST_KEY, LocalService
 from pazpaz_keys import KeyRing, KeyRotationError, decrypt_bytes, decrypt_field, encrypt_field
 from ring_words import SENTENCE, code_of, events, ring_of_three, until
 from rubbish_service import RUBBISH, RubbishService
@@ -105,9 +105,9 @@ def test_opening_ends_in_time_with_the_reason_or_with_the_key_of_the_environment
     service.fault(**fault)
     options = {"call_time_limit": 2.0, "client": service.client}
     assert code_of(lambda: open_ring(name, **options)) == code
-    ring = open_ring(name, GUIDE_KEY, **options)
+    ring = open_ring(name, FIRST_KEY, **options)
     row = ring.encrypt_field(SENTENCE)
-    assert decrypt_field(row, base64.b64decode(GUIDE_KEY), legacy=False) == SENTENCE
+    assert decrypt_field(row, base64.b64decode(FIRST_KEY), legacy=False) == SENTENCE
     (record,) = events(caplog, "aws_unavailable_using_env_fallback")
     assert record.event_fields["code"] == code  # type: ignore[attr-defined]
     service.heal()
@@ -194,7 +194,7 @@ def test_the_environment_key_encrypts_while_aws_has_given_none_and_then_never_ag
     service: LocalService, name: str, open_ring: OpenRing, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "pazpaz_keys")
-    ring = open_ring(name, GUIDE_KEY, time_to_live=1.0)
+    ring = open_ring(name, FIRST_KEY, time_to_live=1.0)
     assert ring.is_fallen_back
     row = ring.encrypt_field(SENTENCE)
     assert row[0] == 0
@@ -205,7 +205,7 @@ def test_the_environment_key_encrypts_while_aws_has_given_none_and_then_never_ag
     assert ring.decrypt_field(row) == SENTENCE  # the variable is still set
     newer = ring.encrypt_field(SENTENCE)
     with pytest.raises(KeyRotationError):
-        decrypt_bytes(newer, base64.b64decode(GUIDE_KEY))
+        decrypt_bytes(newer, base64.b64decode(FIRST_KEY))
     until(lambda: len(events(caplog, "env_key_not_on_ring")) == 1)
 
 
@@ -224,7 +224,7 @@ def test_in_production_a_set_environment_key_is_warned_about(
     service: LocalService, name: str, open_ring: OpenRing, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.create(name)
-    open_ring(name, GUIDE_KEY, environment="production")
+    open_ring(name, FIRST_KEY, environment="production")
     assert len(events(caplog, "env_key_set_in_production")) == 1
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from local_service import GUIDE_KEY, LocalService
+from local_service import FIRST_KEY, LocalService
 from pazpaz_keys import KeyRing, KeyRotationError, decrypt_field, load_settings
 from ring_words import until
 from secret_in_memory import secret_with
 
 AWS = {"AWS_REGION": "us-east-1", "SECRETS_MANAGER_KEY_NAME": "pazpaz/encryption-key-v1"}
-GUIDE_BYTES = base64.b64decode(GUIDE_KEY)
+FIRST_BYTES = base64.b64decode(FIRST_KEY)
 
 
 def event_names(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -28,8 +28,8 @@ def refusal(act: Callable[[], object]) -> KeyRotationError:
 
 
 def test_local_takes_the_key_of_the_environment_and_never_asks_aws(service: LocalService) -> None:
-    settings = load_settings({"ENVIRONMENT": "local", "ENCRYPTION_MASTER_KEY": GUIDE_KEY})
-    assert settings.encryption_key == GUIDE_BYTES
+    settings = load_settings({"ENVIRONMENT": "local", "ENCRYPTION_MASTER_KEY": FIRST_KEY})
+    assert settings.encryption_key == FIRST_BYTES
     with KeyRing.open(settings) as ring:
         row = ring.encrypt_field("text", "a")
         assert row[0] == 0
@@ -49,16 +49,16 @@ def test_local_has_no_fallback() -> None:
 def test_local_tries_aws_where_a_secret_is_named(service: LocalService, name: str) -> None:
     key = os.urandom(32)
     service.create(name, base64.b64encode(key).decode())
-    env = {"ENVIRONMENT": "local", "ENCRYPTION_MASTER_KEY": GUIDE_KEY} | AWS | {"SECRETS_MANAGER_KEY_NAME": name}
+    env = {"ENVIRONMENT": "local", "ENCRYPTION_MASTER_KEY": FIRST_KEY} | AWS | {"SECRETS_MANAGER_KEY_NAME": name}
     assert load_settings(env).encryption_key == key
 
 
 def test_local_falls_back_to_its_own_key_where_the_secret_that_it_names_cannot_be_had(
     service: LocalService, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    env = {"ENVIRONMENT": "local", "ENCRYPTION_MASTER_KEY": GUIDE_KEY} | AWS | {"SECRETS_MANAGER_KEY_NAME": name}
+    env = {"ENVIRONMENT": "local", "ENCRYPTION_MASTER_KEY": FIRST_KEY} | AWS | {"SECRETS_MANAGER_KEY_NAME": name}
     settings = load_settings(env)
-    assert settings.encryption_key == GUIDE_BYTES
+    assert settings.encryption_key == FIRST_BYTES
     with KeyRing.open(settings) as ring:
         assert ring.is_fallen_back
     assert service.calls().keys() == {"GetSecretValue", "DescribeSecret"}
@@ -72,7 +72,7 @@ def test_local_without_a_key_of_its_own_has_no_fallback_for_a_secret_that_it_nam
     assert refusal(lambda: settings.encryption_key).code == "SECRET_NOT_FOUND"
     assert refusal(lambda: KeyRing.open(settings)).code == "SECRET_NOT_FOUND"
     service.create(name)
-    assert settings.encryption_key == GUIDE_BYTES
+    assert settings.encryption_key == FIRST_BYTES
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
@@ -82,8 +82,8 @@ def test_staging_and_production_take_the_key_of_aws(
     caplog.set_level(logging.INFO, "pazpaz_keys")
     service.create(name)
     settings = load_settings({"ENVIRONMENT": environment} | AWS | {"SECRETS_MANAGER_KEY_NAME": name})
-    assert settings.encryption_key == GUIDE_BYTES
-    assert settings.encryption_key == GUIDE_BYTES
+    assert settings.encryption_key == FIRST_BYTES
+    assert settings.encryption_key == FIRST_BYTES
     assert service.calls()["GetSecretValue"] == 1
     (record,) = caplog.records
     assert event_names(caplog) == ["encryption_key_fetched_from_aws"]
@@ -98,10 +98,10 @@ def test_staging_and_production_take_the_key_of_aws(
 def test_staging_and_production_fall_back_to_the_key_of_the_environment_and_log_it(
     service: LocalService, name: str, caplog: pytest.LogCaptureFixture, environment: str
 ) -> None:
-    env = {"ENVIRONMENT": environment, "ENCRYPTION_MASTER_KEY": GUIDE_KEY} | AWS | {"SECRETS_MANAGER_KEY_NAME": name}
+    env = {"ENVIRONMENT": environment, "ENCRYPTION_MASTER_KEY": FIRST_KEY} | AWS | {"SECRETS_MANAGER_KEY_NAME": name}
     settings = load_settings(env)
-    assert settings.encryption_key == GUIDE_BYTES
-    assert settings.encryption_key == GUIDE_BYTES
+    assert settings.encryption_key == FIRST_BYTES
+    assert settings.encryption_key == FIRST_BYTES
     expected = ["aws_unavailable_using_env_fallback"]
     assert event_names(caplog) == (["env_key_set_in_production"] if environment == "production" else []) + expected
     assert sum(service.calls().values()) == 1  # it is not asked again for each row
@@ -111,21 +111,21 @@ NAMED = {"AWS_REGION": "us-east-1", "SECRETS_MANAGER_KEY_NAME": "name"}
 RING_KEY = bytes(range(32))
 TABLE = [
     # environment, whether a secret is named and answers, whether ENCRYPTION_MASTER_KEY is set: what encrypts, or a code
-    ("local", None, True, GUIDE_BYTES, []),
+    ("local", None, True, FIRST_BYTES, []),
     ("local", None, False, "INVALID_SETTINGS", []),
     ("local", True, True, RING_KEY, ["env_key_not_on_ring"]),
     ("local", True, False, RING_KEY, []),
-    ("local", False, True, GUIDE_BYTES, ["aws_unavailable_using_env_fallback"]),
+    ("local", False, True, FIRST_BYTES, ["aws_unavailable_using_env_fallback"]),
     ("local", False, False, "CANNOT_REACH_AWS", []),
     ("staging", None, True, "INVALID_SETTINGS", []),
     ("staging", True, True, RING_KEY, ["env_key_not_on_ring"]),
     ("staging", True, False, RING_KEY, []),
-    ("staging", False, True, GUIDE_BYTES, ["aws_unavailable_using_env_fallback"]),
+    ("staging", False, True, FIRST_BYTES, ["aws_unavailable_using_env_fallback"]),
     ("staging", False, False, "CANNOT_REACH_AWS", []),
     ("production", None, True, "INVALID_SETTINGS", []),
     ("production", True, True, RING_KEY, ["env_key_set_in_production", "env_key_not_on_ring"]),
     ("production", True, False, RING_KEY, []),
-    ("production", False, True, GUIDE_BYTES, ["env_key_set_in_production", "aws_unavailable_using_env_fallback"]),
+    ("production", False, True, FIRST_BYTES, ["env_key_set_in_production", "aws_unavailable_using_env_fallback"]),
     ("production", False, False, "CANNOT_REACH_AWS", []),
 ]
 
@@ -141,7 +141,7 @@ def test_each_row_of_the_table_of_environments_for_a_ring(
 ) -> None:
     env = {"ENVIRONMENT": environment}
     env |= {} if answers is None else NAMED
-    env |= {"ENCRYPTION_MASTER_KEY": GUIDE_KEY} if has_key else {}
+    env |= {"ENCRYPTION_MASTER_KEY": FIRST_KEY} if has_key else {}
     secret = secret_with(RING_KEY)
     secret.is_silent = answers is False
     if isinstance(expected, str):
@@ -180,7 +180,7 @@ def test_an_environment_key_that_is_not_on_the_ring_is_warned_about(
     service.create(name)
     service.rotate(name)
     env = {"ENVIRONMENT": "staging"} | AWS | {"SECRETS_MANAGER_KEY_NAME": name}
-    _ = load_settings(env | {"ENCRYPTION_MASTER_KEY": GUIDE_KEY}).encryption_key  # an older key of the ring
+    _ = load_settings(env | {"ENCRYPTION_MASTER_KEY": FIRST_KEY}).encryption_key  # an older key of the ring
     assert event_names(caplog) == []
     other = base64.b64encode(os.urandom(32)).decode()
     _ = load_settings(env | {"ENCRYPTION_MASTER_KEY": other}).encryption_key
@@ -201,10 +201,10 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
 
 def test_another_environment_is_refused() -> None:
     error = refusal(lambda: load_settings({"ENVIRONMENT": "prod"} | AWS))
-    assert str(error) == "ENVIRONMENT must be one of local, staging, production, but is 'prod'."
+    assert str(error) == 'ENVIRONMENT must be one of local, staging, production, but is "prod".'
 
 
-@pytest.mark.parametrize("value", ["your-fallback-key-here", GUIDE_KEY[:-1], base64.b64encode(bytes(24)).decode()])
+@pytest.mark.parametrize("value", ["your-fallback-key-here", FIRST_KEY[:-1], base64.b64encode(bytes(24)).decode()])
 def test_a_key_of_the_environment_that_is_none_is_refused_at_once_and_not_shown(value: str) -> None:
     error = refusal(lambda: load_settings({"ENVIRONMENT": "staging", "ENCRYPTION_MASTER_KEY": value} | AWS))
     assert error.code == "INVALID_SETTINGS"
@@ -221,5 +221,49 @@ def test_many_threads_cause_one_call(service: LocalService, name: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert keys == [GUIDE_BYTES] * 20
+    assert keys == [FIRST_BYTES] * 20
     assert service.calls()["GetSecretValue"] == 1
+
+
+@pytest.mark.parametrize("given", [os.environ, {}, "settings", 7])
+def test_what_is_no_settings_is_refused_and_the_error_says_what_makes_them(given: object) -> None:
+    error = refusal(lambda: KeyRing.open(given))  # type: ignore[arg-type]
+    assert error.code == "INVALID_SETTINGS"
+    assert "load_settings" in str(error)
+
+
+def test_a_ring_is_not_opened_with_its_constructor() -> None:
+    error = refusal(KeyRing)
+    assert error.code == "INVALID_SETTINGS"
+    assert "KeyRing.open()" in str(error)
+
+
+@pytest.mark.parametrize("option", ["time_to_live", "max_key_age", "call_time_limit"])
+def test_an_option_that_is_no_number_is_refused(option: str) -> None:
+    settings = load_settings({"ENVIRONMENT": "local", "ENCRYPTION_MASTER_KEY": FIRST_KEY})
+    error = refusal(lambda: KeyRing.open(settings, **{option: "5"}))  # type: ignore[arg-type]
+    assert error.code == "INVALID_SETTINGS"
+    assert str(error).startswith(option)
+
+
+EXAMPLE_KEY = "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY="
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_the_example_key_of_the_guide_does_not_encrypt_outside_local(environment: str) -> None:
+    secret = secret_with(base64.b64decode(EXAMPLE_KEY))
+    settings = load_settings({"ENVIRONMENT": environment, **AWS})
+    error = refusal(lambda: KeyRing.open(settings, client=secret))
+    assert error.code == "INVALID_KEY_VALUE"
+    assert "is the example key of the setup guide" in str(error)
+    with KeyRing.open(load_settings({"ENVIRONMENT": "local", **AWS}), client=secret) as ring:
+        row = ring.encrypt_field("text")
+    secret.rotate(bytes(32))
+    with KeyRing.open(settings, client=secret) as ring:
+        assert ring.decrypt_field(row) == "text"
+
+
+def test_the_example_key_of_the_guide_is_no_current_key_of_the_two_functions(service: LocalService, name: str) -> None:
+    service.create(name, EXAMPLE_KEY)
+    settings = load_settings({"ENVIRONMENT": "staging"} | AWS | {"SECRETS_MANAGER_KEY_NAME": name})
+    assert refusal(lambda: settings.encryption_key).code == "INVALID_KEY_VALUE"

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from pazpaz_keys import KeyMaterial, KeyRotationError, decrypt_bytes, decrypt_field, encrypt_field, row_from_json
+from pazpaz_keys import (
+    KeyMaterial,
+    KeyRotationError,
+    decrypt_bytes,
+    decrypt_field,
+    encrypt_field,
+    load_settings,
+    row_from_json,
+)
 from pazpaz_keys.ciphertext import seal
 from pazpaz_keys.key_number import number_of_label
 from pazpaz_keys.key_value import read_key_value
@@ -123,3 +131,21 @@ def test_values_of_a_secret_give_their_key_or_their_error(vector: dict[str, Any]
             read_key_value(vector.get("string"), binary)
         assert error_code(error) == vector["error"]
         assert isinstance(error.value, ValueError)
+
+
+@pytest.mark.parametrize("vector", vectors("settings.json")["settings"], ids=lambda vector: str(vector["id"]))
+def test_environment_variables_make_settings_or_the_error_names_one(vector: dict[str, Any]) -> None:
+    if "settings" in vector:
+        found = load_settings(vector["env"])
+        key = found.environment_key
+        assert vector["settings"] == {
+            "environment": found.environment,
+            "region": found.region,
+            "secretId": found.secret_id,
+            "key": None if key is None else key.export_bytes().hex(),
+        }
+    else:
+        with pytest.raises(KeyRotationError) as error:
+            load_settings(vector["env"])
+        assert error_code(error) == vector["error"]
+        assert str(error.value).split()[0] == vector["variable"]

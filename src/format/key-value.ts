@@ -123,6 +123,7 @@ function readText(text: string): KeyMaterial {
 
 /** The usual mistakes, by name; says nothing that would tell a character of the key. */
 function reason(text: string): string {
+  if (/^["'`]|["'`]$/.test(text)) return ' (they stand in quotation marks, which docker --env-file keeps)';
   if (/^[A-Za-z0-9_=-]+$/.test(text) && /[_-]/.test(text)) return ' (they use the URL alphabet, - and _)';
   if (text.length % 4 !== 0) return ' (their number is no multiple of 4: was the padding = lost?)';
   return '';

@@ -1,6 +1,6 @@
 import { openRing, type OpenedRing } from './open-ring.ts';
 import { notBytes, seal } from '../format/ciphertext.ts';
-import { isKeyRotationError, type KeyRotationError } from '../format/error.ts';
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import { failedWithEnvironmentKey } from './failed-decryption.ts';
 import { textOf } from '../format/field.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
@@ -13,7 +13,10 @@ import { openWithCachedKeys, openUnderNumber, readRow, type Row } from './row.ts
 import { systemClock, type RingClock } from './clock.ts';
 import type { CurrentKey } from './ring-cache.ts';
 import { ringTimes, type KeyRingOptions } from './options.ts';
-import { loadSettings, type Settings } from './settings.ts';
+import { loadSettings, requireSettings, type Settings } from './settings.ts';
+
+/** Known to `open` alone: a constructor cannot wait for a key. */
+const FROM_OPEN = Symbol('KeyRing.open');
 
 /** How often a key has encrypted since the ring was opened. */
 export interface KeyUsage {
@@ -61,7 +64,15 @@ export class KeyRing {
   #usageAtClose: readonly KeyUsage[] | undefined;
   #isClosed = false;
 
-  private constructor(environmentKey: KeyMaterial | undefined, aws: OpenedRing | undefined, options: KeyRingOptions) {
+  private constructor(
+    caller: symbol,
+    environmentKey: KeyMaterial | undefined,
+    aws: OpenedRing | undefined,
+    options: KeyRingOptions,
+  ) {
+    if (caller !== FROM_OPEN) {
+      throw new KeyRotationError('INVALID_SETTINGS', 'A key ring is opened with await KeyRing.open(), not with new.');
+    }
     this.#environmentKey = environmentKey;
     this.#aws = aws;
     this.#keys = aws?.cache.keys ?? new KeyCache();
@@ -77,14 +88,14 @@ export class KeyRing {
    *
    * Rejects with `SECRET_NOT_FOUND`, `SECRET_DELETED`, `NO_CURRENT_KEY` (before the first rotation), `INVALID_KEY_VALUE`,
    * `AWS_REFUSED` or `CANNOT_REACH_AWS`, unless there is an environment key to fall back to; opening can be tried again.
-   * Rejects with `INVALID_SETTINGS` for an option outside its range.
+   * Rejects with `INVALID_SETTINGS` for settings that `loadSettings` did not make, for an unknown option and for one
+   * outside its range.
    */
   static async open(settings: Settings = loadSettings(), options: KeyRingOptions = {}): Promise<KeyRing> {
-    const { environmentKey } = settings;
+    requireSettings(settings);
     const times = ringTimes(options);
-    if (settings.keySource === 'environment') return new KeyRing(environmentKey, undefined, options);
-    const aws = await openRing(settings, times, options);
-    return new KeyRing(environmentKey, aws, options);
+    const aws = settings.keySource === 'aws' ? await openRing(settings, times, options) : undefined;
+    return new KeyRing(FROM_OPEN, settings.environmentKey, aws, options);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../format/error.ts';
+import { KeyRotationError, typeName } from '../format/error.ts';
 import type { ApplicationLogger } from './application-log.ts';
 import type { NonceSource } from '../format/nonce.ts';
 import type { RingClock } from './clock.ts';
@@ -50,8 +50,29 @@ export interface RingTimes {
   readonly callTimeLimit: number;
 }
 
-/** The times that `options` ask for. Throws `INVALID_SETTINGS` for one outside its range. */
+const OPTIONS: Readonly<Record<keyof KeyRingOptions, true>> = {
+  timeToLive: true,
+  maxKeyAge: true,
+  callTimeLimit: true,
+  legacy: true,
+  logger: true,
+  client: true,
+  source: true,
+  clock: true,
+  nonces: true,
+  random: true,
+};
+
+/** The times that `options` ask for. Throws `INVALID_SETTINGS` for one outside its range, and for an unknown option. */
 export function ringTimes(options: KeyRingOptions): RingTimes {
+  // A misspelt option would silently leave the default in force.
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(OPTIONS, name));
+  if (unknown !== undefined) {
+    throw new KeyRotationError(
+      'INVALID_SETTINGS',
+      `KeyRing.open has no option ${JSON.stringify(unknown)}. Its options are ${Object.keys(OPTIONS).join(', ')}.`,
+    );
+  }
   const maxKeyAge = inRange('maxKeyAge', options.maxKeyAge ?? MAX_KEY_AGE, 1000, MAX_KEY_AGE);
   const timeToLive = inRange('timeToLive', options.timeToLive ?? Math.min(300_000, maxKeyAge), 1000, maxKeyAge);
   return {
@@ -62,9 +83,10 @@ export function ringTimes(options: KeyRingOptions): RingTimes {
 }
 
 function inRange(name: string, value: number, least: number, most: number): number {
-  if (value >= least && value <= most) return value;
+  if (typeof value === 'number' && value >= least && value <= most) return value;
+  const found = typeof value === 'number' ? String(value) : typeName(value);
   throw new KeyRotationError(
     'INVALID_SETTINGS',
-    `${name} must be a number of milliseconds from ${least} to ${most}, got ${value}.`,
+    `${name} must be a number of milliseconds from ${least} to ${most}, got ${found}.`,
   );
 }

@@ -1,4 +1,5 @@
 import { ignoreErrors, type ApplicationLog } from './application-log.ts';
+import { EXAMPLE_KEY_REFUSED, isExampleKey } from '../format/example-key.ts';
 import { KeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
@@ -173,6 +174,7 @@ export class RingCache {
       const labels = await this.#describe(startedAt);
       if (labels.current === undefined) throw noCurrentKey(this.#parts.settings.secretId);
       const key = await this.#reader.key(labels.current, labels);
+      if (this.#parts.settings.environment !== 'local' && isExampleKey(key)) throw exampleKey(labels.current);
       const number = this.keys.numberOfVersion(labels.current);
       this.#succeeded({ key, number, versionId: labels.current, confirmedAt: startedAt });
     } catch (error) {
@@ -299,6 +301,10 @@ function ageInSeconds({ confirmedAt }: CurrentKey, clock: RingClock): number {
 /** A secret with replicas names the region of its original, there too. */
 function isReplica({ ARN, PrimaryRegion }: SecretDescription): boolean {
   return PrimaryRegion !== undefined && ARN?.split(':')[3] !== PrimaryRegion;
+}
+
+function exampleKey(versionId: string): KeyRotationError {
+  return new KeyRotationError('INVALID_KEY_VALUE', `The current key (version ${versionId}) ${EXAMPLE_KEY_REFUSED}`);
 }
 
 function noCurrentKey(secretId: string): KeyRotationError {

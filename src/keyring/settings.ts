@@ -1,4 +1,5 @@
-import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import { EXAMPLE_KEY_REFUSED, isExampleKey } from '../format/example-key.ts';
+import { isKeyRotationError, KeyRotationError, typeName } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import { invalidKeyText, readKeyValue } from '../format/key-value.ts';
 
@@ -37,12 +38,17 @@ export interface AwsSettings {
  * | `staging`      | AWS: `AWS_REGION`, `SECRETS_MANAGER_KEY_NAME`          | `ENCRYPTION_MASTER_KEY` |
  * | `production`   | the same                                               | the same; warned about  |
  *
- * Throws `INVALID_SETTINGS`, which names the variable, and never shows a key.
+ * Throws `INVALID_SETTINGS`, which names the variable, and never shows a key. A value with quotation marks, white space or
+ * a carriage return is refused: an `--env-file` keeps them, and a secret by that name is never found. So is the guide's
+ * example key, except for `local`.
  */
 export function loadSettings(env: Readonly<Record<string, string | undefined>> = process.env): Settings {
   const environment = environmentName(env);
-  const secretId = valueOf(env, 'SECRETS_MANAGER_KEY_NAME');
+  const secretId = spelledOf(env, 'SECRETS_MANAGER_KEY_NAME');
   const environmentKey = environmentKeyOf(env);
+  if (environment !== 'local' && environmentKey !== undefined && isExampleKey(environmentKey)) {
+    throw invalid(`ENCRYPTION_MASTER_KEY ${EXAMPLE_KEY_REFUSED}`);
+  }
   if (environment === 'local' && secretId === undefined) {
     if (environmentKey !== undefined) return { keySource: 'environment', environment, environmentKey };
     throw invalid(
@@ -64,6 +70,23 @@ export function loadSettings(env: Readonly<Record<string, string | undefined>> =
   };
 }
 
+/** Throws `INVALID_SETTINGS` for anything but settings: callers in JavaScript hand over what they have. */
+export function requireSettings(settings: Settings): void {
+  const given: unknown = settings;
+  const source = typeof given === 'object' && given !== null && 'keySource' in given ? given.keySource : undefined;
+  if (source === 'aws' || source === 'environment') return;
+  throw invalid(
+    `KeyRing.open takes the settings that loadSettings returns, got ${typeName(given)} without a keySource. Call ` +
+      'KeyRing.open(loadSettings(process.env)), or KeyRing.open() for the variables of this process.',
+  );
+}
+
+const SPELLING = {
+  AWS_REGION: /^[a-z0-9-]+$/,
+  SECRETS_MANAGER_KEY_NAME: /^[A-Za-z0-9/_+=.@!:-]+$/,
+};
+const NAMED = { AWS_REGION: 'a region', SECRETS_MANAGER_KEY_NAME: 'the name or ARN of a secret' };
+
 type Variables = Readonly<Record<string, string | undefined>>;
 
 function environmentName(env: Variables): EnvironmentName {
@@ -71,7 +94,7 @@ function environmentName(env: Variables): EnvironmentName {
   const name = ENVIRONMENTS.find((known) => known === value);
   if (name !== undefined) return name;
   // A default would be wrong for somebody, and the wrong one writes data under the wrong key.
-  const found = value === undefined ? 'is not set' : `is ${JSON.stringify(value)}`;
+  const found = value === undefined ? 'is not set' : `is ${JSON.stringify(value)}${hint(value)}`;
   throw invalid(`ENVIRONMENT must be one of ${ENVIRONMENTS.join(', ')}, but ${found}.`);
 }
 
@@ -89,12 +112,28 @@ function environmentKeyOf(env: Variables): KeyMaterial | undefined {
   }
 }
 
-function required(env: Variables, name: string, environment: EnvironmentName, what: string): string {
-  const value = valueOf(env, name);
+function required(env: Variables, name: keyof typeof SPELLING, environment: EnvironmentName, what: string): string {
+  const value = spelledOf(env, name);
   if (value === undefined) {
     throw invalid(`${name} must be set where ENVIRONMENT is ${environment}, but is not: ${what}.`);
   }
   return value;
+}
+
+/** A value that holds nothing but what a region, or the name or ARN of a secret, may hold. */
+function spelledOf(env: Variables, name: keyof typeof SPELLING): string | undefined {
+  const value = valueOf(env, name);
+  if (value === undefined || SPELLING[name].test(value)) return value;
+  throw invalid(
+    `${name} has a character that ${NAMED[name]} cannot have, found ${JSON.stringify(value)}${hint(value)}.`,
+  );
+}
+
+/** Where the usual strange characters come from. */
+function hint(value: string): string {
+  if (/["'`]/.test(value)) return ' (docker --env-file keeps quotation marks: leave them out)';
+  if (value.includes('\r')) return ' (it ends in a carriage return: save the file with Unix line ends)';
+  return /\s/.test(value) ? ' (it has white space: take it out)' : '';
 }
 
 function valueOf(env: Variables, name: string): string | undefined {

@@ -97,7 +97,7 @@ class Application:
     def __init__(self, url):
         self.environment = clean_environment(
             AWS_ENDPOINT_URL_SECRETS_MANAGER=url,
-            ENVIRONMENT="staging",
+            ENVIRONMENT="local",
             SECRETS_MANAGER_KEY_NAME=NAME,
             NODE_NO_WARNINGS="1",
         )

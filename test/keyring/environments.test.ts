@@ -14,7 +14,7 @@ import { closeRings, RingWorld, SECRET } from './support/ring-world.ts';
 afterEach(closeRings);
 
 const MINUTE = 60_000;
-const ENV_BYTES = Buffer.from('rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=', 'base64');
+const ENV_BYTES = Buffer.from('the key of an environment, alone');
 const ENV_KEY = KeyMaterial.fromBytes(ENV_BYTES);
 const AWS = { AWS_REGION: 'us-east-1', SECRETS_MANAGER_KEY_NAME: SECRET };
 const KEY = { ENCRYPTION_MASTER_KEY: ENV_BYTES.toString('base64') };
@@ -216,6 +216,43 @@ describe('the warnings at the start', () => {
     world.mendNetwork();
     await world.clock.advance(5 * MINUTE);
     expect(world.events('env_key_not_on_ring')).toHaveLength(1);
+  });
+});
+
+describe("the guide's example key, which everyone knows", () => {
+  const EXAMPLE_KEY = 'rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=';
+
+  test.each(['staging', 'production'] as const)('does not encrypt in %s', async (environment) => {
+    const world = await RingWorld.withKeys(0);
+    await world.rotate(EXAMPLE_KEY);
+    const error = await rejectionOf(world.open({}, { environment }));
+    expect(error.code).toBe('INVALID_KEY_VALUE');
+    expect(error.message).toContain('is the example key of the setup guide');
+    expect(error.message).not.toContain('rT8x');
+  });
+
+  test('encrypts in local', async () => {
+    const world = await RingWorld.withKeys(0);
+    await world.rotate(EXAMPLE_KEY);
+    const ring = await world.open({}, { environment: 'local' });
+    expect(await ring.decryptField(ring.encryptField('note'))).toBe('note');
+  });
+
+  test('does not take over in an open ring, which keeps its last key', async () => {
+    const world = await RingWorld.withKeys(1);
+    const ring = await world.open();
+    await world.rotate(EXAMPLE_KEY);
+    expect((await rejectionOf(ring.refresh())).code).toBe('INVALID_KEY_VALUE');
+    expect(readVarint(ring.encryptField('note'))).toBe(1);
+  });
+
+  test('still reads what it has written, once another key is current', async () => {
+    const world = await RingWorld.withKeys(0);
+    await world.rotate(EXAMPLE_KEY);
+    await world.rotate();
+    const ring = await world.open();
+    const row = encryptField('note', Buffer.from(EXAMPLE_KEY, 'base64'), 'a', { number: toKeyNumber(1) });
+    expect(await ring.decryptField(row, 'a')).toBe('note');
   });
 });
 

@@ -56,15 +56,18 @@ class KeyRing:
             text = ring.decrypt_field(row, "patients:7:notes")
     """
 
-    def __init__(
+    def __init__(self) -> None:
+        """Raises ``INVALID_SETTINGS``: a ring is opened with ``KeyRing.open()``."""
+        raise KeyRotationError("INVALID_SETTINGS", "A key ring is opened with KeyRing.open(), not with KeyRing().")
+
+    def _set_up(
         self,
         cache: RingCache | None,
         environment_key: KeyMaterial | None,
         time_to_live: float,
         max_key_age: float,
         legacy: bool,
-    ) -> None:
-        """For ``open`` alone."""
+    ) -> "KeyRing":
         self._cache = cache
         self._lookup = None if cache is None else KeyLookup(cache)
         self._environment_key = environment_key
@@ -83,6 +86,7 @@ class KeyRing:
         self._is_closed = False
         self._is_stopped = False
         renew_in_child(self, KeyRing._after_fork)
+        return self
 
     @classmethod
     def open(
@@ -110,13 +114,19 @@ class KeyRing:
         ``AWS_REFUSED`` or ``CANNOT_REACH_AWS``. Opening can be tried again.
         """
         settings = load_settings() if settings is None else settings
+        if not isinstance(settings, Settings):  # os.environ, say
+            raise KeyRotationError(
+                "INVALID_SETTINGS",
+                f"KeyRing.open takes the settings that load_settings returns, got {type(settings).__name__}. Call "
+                "KeyRing.open(load_settings(env)), or KeyRing.open() for the variables of this process.",
+            )
         _require_range("max_key_age", max_key_age, 1, MAX_KEY_AGE)
         time_to_live = min(time_to_live, max_key_age) if time_to_live == 300.0 else time_to_live
         _require_range("time_to_live", time_to_live, 1, max_key_age)
         time_to_live = min(time_to_live, max_key_age / 2)
         _require_range("call_time_limit", call_time_limit, 0.001, 60)
         if settings.secret_id is None:
-            return cls(None, settings.environment_key, time_to_live, max_key_age, legacy)
+            return cls.__new__(cls)._set_up(None, settings.environment_key, time_to_live, max_key_age, legacy)
 
         if settings.environment == "production" and settings.environment_key is not None:
             log_event(
@@ -133,7 +143,7 @@ class KeyRing:
                 cache.close()
                 raise
             cache.fall_back(error)
-        ring = cls(cache, settings.environment_key, time_to_live, max_key_age, legacy)
+        ring = cls.__new__(cls)._set_up(cache, settings.environment_key, time_to_live, max_key_age, legacy)
         cache.start()
         return ring
 
@@ -299,7 +309,9 @@ class KeyRing:
 
 
 def _require_range(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
+    is_number = isinstance(value, (int, float))
+    if not (is_number and least <= value <= most):
+        found = f"{value:g}" if is_number else type(value).__name__
         raise KeyRotationError(
-            "INVALID_SETTINGS", f"{name} must be a number of seconds from {least:g} to {most:g}, got {value:g}."
+            "INVALID_SETTINGS", f"{name} must be a number of seconds from {least:g} to {most:g}, got {found}."
         )

@@ -66,6 +66,8 @@ def _read_text(text: str, source: str) -> KeyMaterial:
 
 def _reason(text: str) -> str:
     """The usual mistakes, by name; says nothing that would tell a character of the key."""
+    if text[:1] in "\"'`" or text[-1:] in "\"'`":
+        return " (they stand in quotation marks, which docker --env-file keeps)"
     if re.fullmatch(r"[A-Za-z0-9_=-]+", text) and re.search(r"[_-]", text):
         return " (they use the URL alphabet, - and _)"
     if len(text) % 4 != 0:

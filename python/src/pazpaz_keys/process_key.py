@@ -4,7 +4,8 @@ import threading
 
 from .application_log import log_event
 from .clock import Moment, RingClock
-from .errors import KeyRotationError
+from .errors import InvalidKeyValueError, KeyRotationError
+from .example_key import EXAMPLE_KEY_REFUSED, is_example_key
 from .forks import renew_in_child
 from .key_material import KeyMaterial
 from .secret_source import SecretSource
@@ -56,6 +57,10 @@ class ProcessKey:
             raise KeyRotationError("INVALID_SETTINGS", "These settings name neither a secret nor a key.")
         try:
             version = self._source.read_current()
+            if self._about["environment"] != "local" and is_example_key(version.key):
+                raise InvalidKeyValueError(
+                    "INVALID_KEY_VALUE", f"The current key (version {version.version_id}) {EXAMPLE_KEY_REFUSED}"
+                )
         except KeyRotationError as error:
             if self._environment_key is None:
                 raise

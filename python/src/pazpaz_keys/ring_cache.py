@@ -9,7 +9,8 @@ from typing import NamedTuple
 from .application_log import Event, log_event
 from .call_timeout import ring_closed
 from .clock import Moment, RingClock
-from .errors import KeyRotationError
+from .errors import InvalidKeyValueError, KeyRotationError
+from .example_key import EXAMPLE_KEY_REFUSED, is_example_key
 from .key_cache import KeyCache
 from .key_material import KeyMaterial
 from .ring_labels import RingLabels
@@ -156,6 +157,10 @@ class RingCache:
             if labels.current is None:
                 raise no_current_key(self._source.secret_id)
             key = self._reader.key(labels.current, labels)
+            if self._about["environment"] != "local" and is_example_key(key):
+                raise InvalidKeyValueError(
+                    "INVALID_KEY_VALUE", f"The current key (version {labels.current}) {EXAMPLE_KEY_REFUSED}"
+                )
         except KeyRotationError as error:
             self._failed(error)
             raise

@@ -1,14 +1,22 @@
 """Where an application's keys come from, by its environment variables."""
 
+import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from .errors import InvalidKeyValueError, KeyRotationError, without_frames
+from .example_key import EXAMPLE_KEY_REFUSED, is_example_key
 from .key_material import KeyMaterial
 from .key_value import read_key_value
 from .process_key import ProcessKey
+
+_SPELLING = {
+    "AWS_REGION": (re.compile("[a-z0-9-]+"), "a region"),
+    "SECRETS_MANAGER_KEY_NAME": (re.compile("[A-Za-z0-9/_+=.@!:-]+"), "the name or ARN of a secret"),
+}
 
 EnvironmentName = Literal["local", "staging", "production"]
 
@@ -55,7 +63,9 @@ class Settings:
 def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
     """Reads the settings out of environment variables. An empty variable counts as unset.
 
-    Raises ``INVALID_SETTINGS``, which names the variable, and never shows a key.
+    Raises ``INVALID_SETTINGS``, which names the variable, and never shows a key. A value with quotation marks, white
+    space or a carriage return is refused: an ``--env-file`` keeps them, and a secret by that name is never found. So is
+    the guide's example key, except for ``local``.
     """
     try:
         return _settings(env)
@@ -66,8 +76,10 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
 
 def _settings(env: Mapping[str, str]) -> Settings:
     environment = _environment_name(env)
-    secret_id = env.get("SECRETS_MANAGER_KEY_NAME") or None
+    secret_id = _spelled(env, "SECRETS_MANAGER_KEY_NAME")
     environment_key = _environment_key(env)
+    if environment != "local" and environment_key is not None and is_example_key(environment_key):
+        raise _invalid(f"ENCRYPTION_MASTER_KEY {EXAMPLE_KEY_REFUSED}")
     if environment == "local" and secret_id is None:
         if environment_key is None:
             raise _invalid(
@@ -96,7 +108,7 @@ def _environment_name(env: Mapping[str, str]) -> EnvironmentName:
             known: EnvironmentName = name
             return known
     # A default would be wrong for somebody, and the wrong one writes data under the wrong key.
-    found = "is not set" if value is None else f"is {value!r}"
+    found = "is not set" if value is None else f"is {json.dumps(value)}{_hint(value)}"
     raise _invalid(f"ENVIRONMENT must be one of {', '.join(get_args(EnvironmentName))}, but {found}.")
 
 
@@ -114,10 +126,29 @@ def _environment_key(env: Mapping[str, str]) -> KeyMaterial | None:
 
 
 def _required(env: Mapping[str, str], name: str, environment: EnvironmentName, what: str) -> str:
-    value = env.get(name)
-    if not value:
+    value = _spelled(env, name)
+    if value is None:
         raise _invalid(f"{name} must be set where ENVIRONMENT is {environment}, but is not: {what}.")
     return value
+
+
+def _spelled(env: Mapping[str, str], name: str) -> str | None:
+    """A value that holds nothing but what a region, or the name or ARN of a secret, may hold."""
+    value = env.get(name) or None
+    spelling, named = _SPELLING[name]
+    if value is None or spelling.fullmatch(value):
+        return value
+    found = f"{json.dumps(value)}{_hint(value)}"
+    raise _invalid(f"{name} has a character that {named} cannot have, found {found}.")
+
+
+def _hint(value: str) -> str:
+    """Where the usual strange characters come from."""
+    if re.search("[\"'`]", value):
+        return " (docker --env-file keeps quotation marks: leave them out)"
+    if "\r" in value:
+        return " (it ends in a carriage return: save the file with Unix line ends)"
+    return " (it has white space: take it out)" if re.search(r"\s", value) else ""
 
 
 def _invalid(message: str) -> KeyRotationError:
