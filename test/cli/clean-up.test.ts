@@ -35,6 +35,19 @@ describe('rotate --clean-up ends the rotation that was asked about, or says that
     expect(ring.labels).toMatchObject({ 3: 'AWSCURRENT key-v3' });
   });
 
+  test('where the first description does not show it yet', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    const before = await ring.deps.secrets.describeSecret({ SecretId: SECRET });
+    await ring.begin();
+    await ring.step('createSecret');
+    let looks = 0;
+    const { deps } = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      describeSecret: (input) => ((looks += 1) === 1 ? Promise.resolve(before) : secrets.describeSecret(input)),
+    }));
+    expect(await runCleanUp(deps)).toEqual({ versionId: ring.idOf(3) });
+  });
+
   test('where it finishes right before AWSPENDING is taken off', async () => {
     const ring = await halfRotated();
     const { deps } = operatorOf(ring, (secrets) => ({

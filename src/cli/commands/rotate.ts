@@ -7,6 +7,7 @@ import { wrongUsage, command } from '../command.ts';
 import { COUNT, object, oneOf, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { cleanUpLine, runCleanUp } from '../ring/clean-up.ts';
 import { followRotation } from '../ring/follow.ts';
+import { requireSeen } from '../ring/look-again.ts';
 import { describedRing } from '../ring/ring.ts';
 import { rotationLog } from '../ring/rotation-log.ts';
 import { printable } from '../terminal/paint.ts';
@@ -109,11 +110,21 @@ export async function runRotate(deps: CommandDependencies): Promise<RotateResult
     return { versionId: answer.VersionId ?? versionId, outcome: 'started', wasSwitchedOff };
   } catch (error) {
     if (isReattempt(error)) {
-      const now = (await describedRing(deps)).ring;
-      return { versionId: now.pending ?? ring.pending ?? '', outcome: 'taken up', wasSwitchedOff };
+      return { versionId: await unfinishedVersion(deps), outcome: 'taken up', wasSwitchedOff };
     }
     throw refused('RotateSecret', deps.secretId, error);
   }
+}
+
+/** The version of the rotation that is taken up: AWS does not name it, and the first description may be too old. */
+async function unfinishedVersion(deps: CommandDependencies): Promise<string> {
+  const done = 'An earlier rotation is unfinished, and AWS runs it again.';
+  const { ring } = await requireSeen(
+    deps,
+    done,
+    ({ ring: { pending, current } }) => pending !== undefined && pending !== current,
+  );
+  return ring.pending ?? '';
 }
 
 function isReattempt(error: unknown): boolean {

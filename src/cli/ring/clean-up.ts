@@ -1,5 +1,6 @@
 import type { CommandDependencies } from '../aws/operator.ts';
 import { detachLabel } from './labels.ts';
+import { settledRing } from './look-again.ts';
 import { describedRing, stateChanged, type DescribedRing } from './ring.ts';
 import { abandonedTag, tagVersion } from './version-tags.ts';
 
@@ -14,13 +15,15 @@ export interface CleanUpResult {
  * where the rotation has finished since the question, or another has begun.
  */
 export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResult> {
-  const { pending, current } = (await describedRing(deps)).ring;
-  if (pending === undefined || pending === current) return {};
+  const isOver = ({ ring }: DescribedRing): boolean => ring.pending === undefined || ring.pending === ring.current;
+  const first = await settledRing(deps, isOver);
+  const { pending } = first.ring;
+  if (pending === undefined || isOver(first)) return {};
   await deps.confirm({
     action: `End the rotation of version ${pending}: take AWSPENDING off it`,
     risk: 'A rotation that is running right now fails at its next call. Nothing is lost by that.',
   });
-  const { ring } = await describedRing(deps);
+  const { ring } = await settledRing(deps, isOver);
   requireNotFinished(ring.current, pending);
   if (ring.pending === undefined) return {};
   if (ring.pending !== pending) throw stateChanged(`Another rotation has begun, of version ${ring.pending},`);

@@ -48,6 +48,7 @@ const ALONE: readonly Own[] = [
     ring: { ...THREE, P: 'AWSPENDING' },
     operators: [['rotate --clean-up', 'rotate --clean-up']],
   },
+  { name: 'rotate twice', ring: THREE, operators: [['rotate', 'rotate']] },
 ];
 
 /** One rotation, or two of which a call may be killed; a command beside it. */
