@@ -27,9 +27,15 @@ export type Attribution =
  * byte proves nothing (a legacy row looks like each number once in 256), so only what opens is attributed. `number` of
  * `unnumbered` and `legacy` is that of the key that opened it, 0 where that key has none.
  */
-export function attribute(stored: string, storage: Storage, contexts: readonly string[], keys: RingKeys): Attribution {
+export function attribute(
+  stored: string,
+  storage: Storage,
+  contexts: readonly string[],
+  keys: RingKeys,
+  member?: string,
+): Attribution {
   return withoutStacks(() => {
-    const bytes = rowOf(stored, storage);
+    const bytes = rowOf(stored, storage, member);
     if (bytes.length === 0) return { kind: 'empty' };
     return (
       openWithOwnKey(bytes, contexts, keys) ??

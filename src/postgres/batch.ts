@@ -32,6 +32,8 @@ export interface BatchWork {
   readonly job: Job;
   readonly keys: RingKeys;
   readonly limits: BatchLimits;
+  /** Whether rows from before this system are brought too. Default: true. */
+  readonly legacy?: boolean;
   /** Settings of each batch's transaction. */
   readonly settings?: readonly string[];
 }
@@ -97,13 +99,13 @@ async function readAgain(session: Connection, column: Column, range: Range, limi
 }
 
 async function handle(
-  { session, column, keys }: BatchWork,
+  { session, column, keys, legacy }: BatchWork,
   range: Range,
   target: TargetKey,
   { rows, reached, isRead, waiting }: Reading,
   write: Write,
 ): Promise<BatchResult> {
-  const plan = planRows(column, rows, keys, target);
+  const plan = planRows(column, rows, keys, target, legacy);
   const { written, lost, refused } = await write(session, column, plan.changes);
   const busy = lost.map(({ key }) => key);
   const isVain = range.isRead && busy.length > 0 && busy.length === rows.length;

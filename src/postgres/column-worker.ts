@@ -135,8 +135,9 @@ export class ColumnWorker {
 
   /** Works on batches until none is left to anybody. A lost connection loses no more than the batch under way. */
   async #workBatches(session: Connection, job: Job, onProgress: () => void): Promise<void> {
+    const { legacy = true } = this.#options;
     const settings = this.#options.triggers === 'skip' ? [SKIP_TRIGGERS] : [];
-    const work = { session, column: this.#column, job, keys: this.#keys, limits: this.#limits, settings };
+    const work = { session, column: this.#column, job, keys: this.#keys, limits: this.#limits, legacy, settings };
     let preferred = 0;
     while (!this.#stop.aborted) {
       await this.#watch.beforeBatch();

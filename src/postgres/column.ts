@@ -6,6 +6,8 @@ export interface ColumnSpec {
   /** As SQL would write it: `patients`, `clinic.patients`, `"Patients"`. */
   readonly table: string;
   readonly column: string;
+  /** Of a jsonb column: the member of its objects that holds the ciphertext. Default: `data`. */
+  readonly member?: string;
   /** Columns that name a row; a unique index over them is needed. Default: the primary key. */
   readonly key?: readonly string[];
   /** Template of the context that its rows are in. Default: no context. */

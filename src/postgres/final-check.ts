@@ -42,7 +42,7 @@ export async function checkJob(work: BatchWork, isLast: boolean, stop: AbortSign
 }
 
 async function check(
-  { session, column, job, keys, limits }: BatchWork,
+  { session, column, job, keys, limits, legacy = true }: BatchWork,
   isLast: boolean,
   stop: AbortSignal,
 ): Promise<Checked> {
@@ -64,7 +64,7 @@ async function check(
     for await (const batch of scanHeap(session, column, limits)) {
       if (stop.aborted) return { kind: 'waiting' };
       for (const row of batch) {
-        if (needsChange(column, row, keys, target) && !known.has(JSON.stringify(row.key))) rows.push(row.key);
+        if (needsChange(column, row, keys, target, legacy) && !known.has(JSON.stringify(row.key))) rows.push(row.key);
       }
       if (rows.length >= MOST_FOUND) break;
     }
@@ -79,9 +79,10 @@ async function check(
   return { kind: 'found' };
 }
 
-function needsChange(column: Column, row: StoredRow, keys: RingKeys, target: TargetKey): boolean {
+function needsChange(column: Column, row: StoredRow, keys: RingKeys, target: TargetKey, takesLegacy: boolean): boolean {
   if (row.stored == null || row.context === undefined) return false;
   const found = attribution(column, row, keys);
+  if (found.kind === 'legacy' && !takesLegacy) return false;
   return found.kind !== 'empty' && found.kind !== 'unreadable' && !isAsWanted(found, target, row.context);
 }
 

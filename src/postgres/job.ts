@@ -38,6 +38,7 @@ export function openJob(session: Connection, column: Column, target: number, sta
   const options = JSON.stringify({
     key: key.map(({ name }) => name),
     context: context.source,
+    ...(spec.member === undefined ? {} : { member: spec.member }),
     ...(fromContext === undefined ? {} : { from: fromContext.source }),
   });
   return session.transaction(async () => {

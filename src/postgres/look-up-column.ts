@@ -95,6 +95,9 @@ async function describeColumn(session: Connection, spec: ColumnSpec, tableId: st
       `${spec.table}.${spec.column} is of type ${type ?? ''}: a ciphertext is kept in bytea, text, varchar or jsonb.`,
     );
   }
+  if (spec.member !== undefined && storage !== 'jsonb') {
+    throw invalid(`${spec.table}.${spec.column} is of type ${type ?? ''}: only a value of jsonb has members.`);
+  }
   if (generated !== '')
     throw invalid(`${spec.table}.${spec.column} is a generated column: name the one that it is made of.`);
   if (maySelect !== 't') {

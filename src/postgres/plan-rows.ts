@@ -2,7 +2,7 @@ import { seal } from '../format/ciphertext.ts';
 import type { ErrorCode } from '../format/error.ts';
 import { pooledNonce } from '../format/nonce.ts';
 import { attribute, type Attribution } from './attribution.ts';
-import { asStored } from './stored-value.ts';
+import { asStored, memberOf } from './stored-value.ts';
 import type { Column } from './column.ts';
 import type { StoredRow } from './read-rows.ts';
 import type { RingKeys, TargetKey } from './all-keys.ts';
@@ -13,10 +13,10 @@ export type LeftBecause =
   | ErrorCode
   | 'CONTEXT_COLUMN_IS_NULL'
   | 'ROW_BUSY'
+  /** Opened only as data from before this system, which knows no context, and these are not to be brought along. */
+  | 'LEGACY_ROW'
   /** More bytes than are read at once. */
   | 'VALUE_TOO_LARGE'
-  /** The table has the row, but its key does not lead to it: the index is damaged, or its order has changed. */
-  | 'NOT_FOUND_BY_KEY'
   /** Written under an older key again and again while the job ran. */
   | 'WRITTEN_MEANWHILE'
   | `DATABASE:${string}`;
@@ -36,8 +36,17 @@ export interface Plan {
   readonly left: readonly LeftRow[];
 }
 
-/** Opens every row, and encrypts those that are not under the target key in the wanted context. */
-export function planRows(column: Column, rows: readonly StoredRow[], keys: RingKeys, target: TargetKey): Plan {
+/**
+ * Opens every row, and encrypts those that are not under the target key in the wanted context. `takesLegacy`: rows from
+ * before this system too, which would verify in their context from then on, wherever they were moved before.
+ */
+export function planRows(
+  column: Column,
+  rows: readonly StoredRow[],
+  keys: RingKeys,
+  target: TargetKey,
+  takesLegacy = true,
+): Plan {
   const changes: RowChange[] = [];
   const left: LeftRow[] = [];
   let alreadyCurrent = 0;
@@ -52,11 +61,13 @@ export function planRows(column: Column, rows: readonly StoredRow[], keys: RingK
     const found = attribution(column, row, keys);
     if (found.kind === 'empty') empty += 1;
     else if (found.kind === 'unreadable') left.push({ key, code: found.code });
+    else if (found.kind === 'legacy' && !takesLegacy) left.push({ key, code: 'LEGACY_ROW' });
     else if (context === undefined) left.push({ key, code: 'CONTEXT_COLUMN_IS_NULL' });
     else if (isAsWanted(found, target, context)) alreadyCurrent += 1;
     else if (stored !== undefined) {
       const sealed = seal(found.plaintext, target.key, target.number, context, pooledNonce());
-      changes.push({ key, stored, watched, sealed: asStored(sealed, column.storage) });
+      const member = memberOf(stored, column.storage, column.spec.member);
+      changes.push({ key, stored, watched, sealed: asStored(sealed, column.storage), member });
     }
   }
   return { changes, alreadyCurrent, nulls, empty, left };
@@ -68,7 +79,7 @@ type RowAttribution = Attribution | { readonly kind: 'unreadable'; readonly code
 /** What a row's value is; the row is not NULL. */
 export function attribution(column: Column, { stored, contexts }: StoredRow, keys: RingKeys): RowAttribution {
   if (stored == null) return { kind: 'unreadable', code: 'VALUE_TOO_LARGE' };
-  return attribute(stored, column.storage, contexts, keys);
+  return attribute(stored, column.storage, contexts, keys, column.spec.member);
 }
 
 /** Whether a row is where re-encryption would bring it. */

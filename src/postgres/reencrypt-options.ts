@@ -15,7 +15,9 @@ export interface ReencryptOptions {
   readonly batchBytes?: number;
   /** Rows of one range, the share that a process is given at a time. Default: 20,000. */
   readonly rangeRows?: number;
-  /** Begins anew where an unfinished job was asked for something else. Default: false. */
+  /** Whether rows from before this system are brought too, or listed (`LEGACY_ROW`). Default: true. */
+  readonly legacy?: boolean;
+  /** Begins again where an unfinished job was asked for something else. Default: false. */
   readonly startOver?: boolean;
   /** Told after each batch of this process. */
   readonly onBatch?: (progress: Progress) => void;

@@ -1,30 +1,43 @@
+import { isKeyRotationError } from '../format/error.ts';
+import { DATA_MEMBER, rowFromJson } from '../format/row-from-json.ts';
 import { rowFromText } from '../format/row-from-text.ts';
 
-/** How a column stores a row: as bytes, as base64 in a text, or as base64 in a string of JSON. */
+/** How a column stores a row: as bytes, as base64 in a text, or as base64 in a string of JSON or a member of an object. */
 export type Storage = 'bytea' | 'text' | 'jsonb';
 
 /**
- * The row in a stored value, as the bytes that the key ring reads: a text as the application's `rowFromText` takes it; a
- * jsonb is a string with such a text, or the JSON object of older data. No bytes for an empty value, or the `null` of
- * JSON that some applications write for no value: nobody encrypted these.
+ * The row in a stored value, as the bytes that the key ring reads, in every form that the application's `rowFromText` and
+ * `rowFromJson` take. `member`: of a jsonb object, the one that holds the ciphertext. No bytes for an empty value, or the
+ * `null` of JSON that some applications write for no value: no one encrypted these.
  */
-export function rowOf(stored: string, storage: Storage): Uint8Array {
+export function rowOf(stored: string, storage: Storage, member?: string): Uint8Array {
   if (storage === 'bytea') return Buffer.from(stored.slice(2), 'hex');
   if (storage === 'text') return rowFromText(stored);
   if (stored === 'null') return new Uint8Array();
-  const text = jsonText(stored);
-  return text === undefined ? Buffer.from(stored) : rowFromText(text);
+  try {
+    return rowFromJson(stored, member);
+  } catch (error) {
+    if (!isKeyRotationError(error)) throw error;
+    // Any other JSON: nothing opens it, and it is listed.
+    return Buffer.from(stored);
+  }
 }
 
-/** A ciphertext as the column stores it. */
+/** A ciphertext as the column stores it; in an object it replaces `memberOf` alone. */
 export function asStored(row: Buffer, storage: Storage): Uint8Array {
   if (storage === 'bytea') return row;
   const base64 = row.toString('base64');
   return Buffer.from(storage === 'jsonb' ? `"${base64}"` : base64);
 }
 
-/** The text of a JSON string; `undefined` for any other JSON. */
-function jsonText(stored: string): string | undefined {
+/**
+ * The member of a jsonb object in whose place its new ciphertext is written; `undefined` where the whole value is
+ * replaced: a string, or the object of older data that has the ciphertext between members of its own.
+ */
+export function memberOf(stored: string, storage: Storage, member: string | undefined): string | undefined {
+  if (storage !== 'jsonb' || !stored.startsWith('{')) return undefined;
   const value: unknown = JSON.parse(stored);
-  return typeof value === 'string' ? value : undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  const name = member ?? DATA_MEMBER;
+  return Object.hasOwn(value, name) && typeof Reflect.get(value, name) === 'string' ? name : undefined;
 }

@@ -15,6 +15,8 @@ export interface RowChange {
   /** The text of each of the column's `watched` columns. */
   readonly watched: readonly string[];
   readonly sealed: Uint8Array;
+  /** The member of a jsonb object that alone is replaced. */
+  readonly member?: string | undefined;
 }
 
 /** What became of changes. */
@@ -54,21 +56,28 @@ export async function writeRows(session: Connection, column: Column, changes: re
     value: textArray(changes.map((change) => change.watched[index] ?? '')),
     isSame: `t.${quoted(name)}::pg_catalog.text ${SAME_BYTES} u.w${index}`,
   }));
+  const values = [old, next, ...key.values, ...watched.map((one) => one.value)];
   const arrays = [`$1::${array}`, `$2::${array}`, ...key.arrays, ...watched.map((one) => one.array)];
   const names = ['old', 'next', ...key.names, ...watched.map((one) => one.name)];
+  const isJson = column.storage === 'jsonb';
+  if (isJson) {
+    values.push(textArray(changes.map(({ member }) => (member === undefined ? '' : `.${member}`))));
+    arrays.push(`$${values.length}::pg_catalog.text[]`);
+    names.push('member');
+  }
   const rows = await session.underOwnPath(() =>
     session.rows(
       `WITH mine AS MATERIALIZED (
-       SELECT t.tableoid AS part, t.ctid AS place, u.next, u.n
+       SELECT t.tableoid AS part, t.ctid AS place, u.next, u.n${isJson ? ', u.member' : ''}
          FROM ROWS FROM (${arrays.map((one) => `pg_catalog.unnest(${one})`).join(', ')})
               WITH ORDINALITY AS u(${names.join(', ')}, n)
          JOIN ${column.table} t ON ${key.match}
         WHERE ${[sameValue(column), ...watched.map((one) => one.isSame)].join(' AND ')}
           FOR ${column.lock} OF t SKIP LOCKED)
-     UPDATE ${column.table} t SET ${column.column} = mine.next${column.storage === 'jsonb' ? '::pg_catalog.jsonb' : ''}
+     UPDATE ${column.table} t SET ${column.column} = ${isJson ? jsonValue(column) : 'mine.next'}
        FROM mine WHERE t.tableoid OPERATOR(pg_catalog.=) mine.part AND t.ctid OPERATOR(pg_catalog.=) mine.place
      RETURNING mine.n`,
-      [old, next, ...key.values, ...watched.map((one) => one.value)],
+      values,
     ),
   );
   if (rows.length === changes.length) return { written: rows.length, lost: [], refused: [] };
@@ -107,6 +116,16 @@ export async function writeAcceptedRows(
       refused: [...first.refused, ...second.refused],
     };
   }
+}
+
+/** The whole new value, or the old one with the member replaced, whose name follows a dot. */
+function jsonValue({ column }: Column): string {
+  const next = 'mine.next::pg_catalog.jsonb';
+  const name = 'pg_catalog.substr(mine.member, 2)';
+  return (
+    `CASE WHEN pg_catalog.length(mine.member) OPERATOR(pg_catalog.=) 0 THEN ${next} ` +
+    `ELSE pg_catalog.jsonb_set(t.${column}, ARRAY[${name}], ${next}) END`
+  );
 }
 
 /** By the bytes of it, whatever the column's collation or numbers of JSON take for equal. */

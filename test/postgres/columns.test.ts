@@ -299,3 +299,41 @@ describe('a census', () => {
     expect((await rejectionOf(reencrypt({ url }, [SPEC], clinic.keys))).message).toMatch(/Not every row/);
   });
 });
+
+describe('a jsonb object with a ciphertext in a member', () => {
+  const old = () => `v1:${oldBox('card', { key: clinic.world.keyOf(1) }).toString('base64')}`;
+
+  it.each([
+    [undefined, 'data'],
+    ['secret', 'secret'],
+  ])('is read, and that member alone is replaced: --member %s', async (member, name) => {
+    const others = { b: '12345678901234567890.10', a: [1, { x: null }] };
+    await clinic.table('patients', 'jsonb', [
+      JSON.stringify({ ...others, [name]: old() }).replace('"12345678901234567890.10"', '12345678901234567890.10'),
+      JSON.stringify({ [name]: clinic.row('ours', 1).toString('base64') }),
+      JSON.stringify({ other: 'x' }),
+    ]);
+    const spec = { ...SPEC, ...(member === undefined ? {} : { member }) };
+    expect(await clinic.census(spec)).toMatchObject({ legacy: { 1: 1 }, numbered: { 1: 1 }, unreadable: 1 });
+    expect((await clinic.reencrypt(spec)).totals).toMatchObject({ reencrypted: 2, left: 1 });
+    expect(await clinic.census(spec)).toMatchObject({ legacy: {}, numbered: { 2: 2 }, unreadable: 1 });
+    const [row] = await clinic.sql<{ text: string; value: string }>(
+      'SELECT (notes - $1)::text AS text, notes->>$1 AS value FROM patients WHERE id = 1',
+      [name],
+    );
+    expect(row?.text).toBe('{"a": [1, {"x": null}], "b": 12345678901234567890.10}');
+    expect(clinic.open(Buffer.from(row?.value ?? '', 'base64'), 2)).toBe('card');
+  });
+
+  it('is refused in a column that has no members', async () => {
+    await clinic.table('patients', 'text', []);
+    expect((await rejectionOf(clinic.census({ ...SPEC, member: 'data' }))).code).toBe('INVALID_COLUMN');
+  });
+});
+
+it('older data is listed instead of being brought to the key where that is asked', async () => {
+  await clinic.table('patients', 'bytea', [oldBox('moved', { key: clinic.world.keyOf(1) }), clinic.row('a', 1)]);
+  const report = await clinic.reencrypt(SPEC, { legacy: false });
+  expect(report).toMatchObject({ isFinished: true, left: [{ key: ['1'], code: 'LEGACY_ROW' }] });
+  expect(await clinic.census(SPEC)).toMatchObject({ legacy: { 1: 1 }, numbered: { 2: 1 } });
+});

@@ -12,7 +12,7 @@ const LEFT_ROWS = listOf(
   object({
     key: described('Values of the key columns', listOf(TEXT)),
     code: described(
-      'Why: a code of an error, CONTEXT_COLUMN_IS_NULL, ROW_BUSY, VALUE_TOO_LARGE, NOT_FOUND_BY_KEY, WRITTEN_MEANWHILE or DATABASE: and a SQLSTATE',
+      'Why: a code of an error, CONTEXT_COLUMN_IS_NULL, ROW_BUSY, VALUE_TOO_LARGE, LEGACY_ROW, WRITTEN_MEANWHILE or DATABASE: and a SQLSTATE',
       TEXT,
     ),
   }),

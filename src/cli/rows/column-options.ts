@@ -127,15 +127,16 @@ async function readColumns(file: string): Promise<readonly ColumnSpec[]> {
   return value.map((entry: unknown, index) => columnIn(entry, `entry ${index + 1} of ${file}`));
 }
 
-const MEMBERS = ['table', 'column', 'key', 'context', 'toContext'];
+const MEMBERS = ['table', 'column', 'member', 'key', 'context', 'toContext'];
 
 function columnIn(entry: unknown, where: string): ColumnSpec {
   if (typeof entry !== 'object' || entry === null) return wrongUsage(`${where} is no object.`);
   const unknown = Object.keys(entry).find((name) => !MEMBERS.includes(name));
   // A misspelt context would be taken for none.
   if (unknown !== undefined) return wrongUsage(`${where} has '${unknown}'; known are ${MEMBERS.join(', ')}.`);
-  const { table, column, key, context, toContext }: Partial<Record<string, unknown>> = { ...entry };
+  const { table, column, member, key, context, toContext }: Partial<Record<string, unknown>> = { ...entry };
   if (typeof table !== 'string' || typeof column !== 'string') return wrongUsage(`${where} needs table and column.`);
+  if (member !== undefined && typeof member !== 'string') return wrongUsage(`${where}: member is a name.`);
   const names = typeof key === 'string' ? [key] : key;
   if (names !== undefined && !(Array.isArray(names) && names.every((name) => typeof name === 'string'))) {
     return wrongUsage(`${where}: key is a name or an array of names.`);
@@ -145,6 +146,7 @@ function columnIn(entry: unknown, where: string): ColumnSpec {
   return {
     table,
     column,
+    ...(member === undefined ? {} : { member }),
     ...(names === undefined ? {} : { key: names }),
     ...(from === undefined ? {} : { context: from }),
     ...(to === undefined ? {} : { toContext: to }),
