@@ -19,7 +19,7 @@ const LONGEST_PATH = 100;
 
 /**
  * Locks a file for this process by listening on a socket beside it. The operating system ends the listening when the
- * process ends, however it ends: a socket that no process answers on is left over and is replaced.
+ * process ends, however it ends: a socket that no process answers on is old and is replaced.
  *
  * @param path the file's real path: two paths of one file would be two locks.
  * @returns releases the lock.
@@ -32,7 +32,7 @@ export async function lockFile(path: string): Promise<() => Promise<void>> {
   } catch (error) {
     if (codeOf(error) !== 'EADDRINUSE') throw error;
   }
-  await removeLeftOver(address);
+  await removeOldSocket(address);
   try {
     return await holdLock(address);
   } catch (error) {
@@ -49,7 +49,7 @@ async function holdLock(address: string): Promise<() => Promise<void>> {
 }
 
 /** Moves the socket away before it looks again: a process that replaced it meanwhile must not lose its own. */
-async function removeLeftOver(address: string): Promise<void> {
+async function removeOldSocket(address: string): Promise<void> {
   if (await isAnswered(address)) throw new FileLocked();
   const aside = `${address}.${randomUUID().slice(0, 8)}`;
   try {

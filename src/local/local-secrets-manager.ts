@@ -182,7 +182,7 @@ export class LocalSecretsManager {
   /**
    * Moves the clock to the next scheduled rotation of this secret (name or ARN), and runs it.
    *
-   * @throws {RangeError} if the secret has none.
+   * @throws {RangeError} if none is scheduled.
    */
   async advanceToNextRotation(secretId: string): Promise<void> {
     const next = secretNamed(this.state, secretId)?.rotation?.nextRotationDate;
