@@ -239,3 +239,16 @@ def test_a_number_that_was_moved_keeps_its_old_key_until_the_new_one_is_read(sti
     for row in (row_under(2, KEYS[0]), row_under(2)):
         assert ring.decrypt_field(row) == SENTENCE
     assert still_world.secret.calls == ["GetSecretValue"]
+
+
+def test_a_key_that_could_not_be_read_is_read_again_after_one_second_then_after_two(still_world: StillWorld) -> None:
+    ring = still_world.with_keys(*KEYS[:2]).open(legacy=False)
+    still_world.secret.deny("version-1")
+    still_world.forget_calls()
+    for seconds, reads in ((0.0, 1), (0.9, 1), (0.2, 2), (1.9, 2)):
+        still_world.clock.seconds += seconds
+        assert code_of(ring.decrypt_field, row_under(1)) == "KEY_UNAVAILABLE"
+        assert still_world.secret.calls.count("GetSecretValue") == reads
+    still_world.secret.deny("version-1", False)
+    still_world.clock.seconds += 0.2
+    assert ring.decrypt_field(row_under(1)) == SENTENCE

@@ -9,15 +9,14 @@ import type { RingLabels } from '../format/ring-labels.ts';
 import type { SecretSource, SecretVersion } from './secret-source.ts';
 import { notTheService } from './source-error.ts';
 
-/**
- * Shortest time that a version which could not be read is let be, in milliseconds: what a storm of rows costs at most.
- * Where calls hang it is their time limit, or the failure of one row would be forgotten before the next row has it.
- */
-const FAILURE_TTL = 3000;
+/** Milliseconds before a version that could not be read is read again; twice as long after each further failure. */
+const FIRST_BACKOFF = 1000;
 
 interface Failure {
   readonly error: KeyRotationError;
   readonly at: Moment;
+  /** Milliseconds from `at` on in which the failure is answered from memory. */
+  readonly backoff: number;
 }
 
 /** What a reader of versions needs. */
@@ -67,7 +66,8 @@ export class VersionReader {
   }
 
   async #read(versionId: string, labels: RingLabels): Promise<KeyMaterial> {
-    const { source, calls, keys, log, about } = this.#parts;
+    const { source, calls, keys, log, about, clock } = this.#parts;
+    const startedAt = momentNow(clock);
     try {
       const answer = await calls.run('GetSecretValue', (signal) => source.read(versionId, signal));
       const key = keyOf(answer);
@@ -82,11 +82,11 @@ export class VersionReader {
       });
       return key;
     } catch (error) {
-      throw this.#remember(versionId, labels, error);
+      throw this.#remember(versionId, labels, error, startedAt);
     }
   }
 
-  #remember(versionId: string, labels: RingLabels, error: unknown): KeyRotationError {
+  #remember(versionId: string, labels: RingLabels, error: unknown, startedAt: Moment): KeyRotationError {
     const { clock, log, about, timeToLive } = this.#parts;
     const number = labels.numberOf.get(versionId);
     const found = isKeyRotationError(error)
@@ -97,7 +97,8 @@ export class VersionReader {
       `${number === undefined ? 'The key' : `Key ${number}`} (version ${versionId}): ${found.message}`,
     );
     if (found.code === 'RING_CLOSED') return found;
-    this.#failures.set(versionId, { error: named, at: momentNow(clock) });
+    const backoff = this.#backoff(named, this.#failures.get(versionId), startedAt);
+    this.#failures.set(versionId, { error: named, at: momentNow(clock), backoff });
     const loggedAt = this.#loggedAt.get(versionId);
     if (loggedAt === undefined || millisecondsSince(loggedAt, clock) >= timeToLive) {
       this.#loggedAt.set(versionId, momentNow(clock));
@@ -112,11 +113,18 @@ export class VersionReader {
     return named;
   }
 
-  #isFresh({ error, at }: Failure): boolean {
+  #isFresh({ at, backoff }: Failure): boolean {
+    return millisecondsSince(at, this.#parts.clock) < backoff;
+  }
+
+  /** A call that hung rests as long as it took: otherwise one row after the other would wait for the next one. */
+  #backoff(error: KeyRotationError, last: Failure | undefined, startedAt: Moment): number {
     const { clock, calls, timeToLive } = this.#parts;
     // A value never changes, so one that is no key is looked at again only in case our own reading was at fault.
-    const memory = error.code === 'INVALID_KEY_VALUE' ? timeToLive : Math.max(FAILURE_TTL, calls.limit);
-    return millisecondsSince(at, clock) < memory;
+    if (error.code === 'INVALID_KEY_VALUE') return timeToLive;
+    const longest = Math.max(FIRST_BACKOFF, calls.limit);
+    const next = last === undefined ? FIRST_BACKOFF : Math.min(longest, 2 * last.backoff);
+    return Math.max(next, Math.min(longest, millisecondsSince(startedAt, clock)));
   }
 }
 

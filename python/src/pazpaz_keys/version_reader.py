@@ -1,5 +1,7 @@
 """Reads the versions of a secret, each once however many ask for it."""
 
+from typing import NamedTuple
+
 from .application_log import log_event
 from .clock import Moment, RingClock
 from .errors import KeyRotationError
@@ -9,11 +11,15 @@ from .ring_labels import RingLabels
 from .secret_source import SecretSource, SecretVersion
 from .single_flight import Flight, SingleFlight, ended_flight
 
-_FAILURE_TTL = 3.0
-"""Fewest seconds that a version which could not be read is let be: what a storm of rows costs at most.
+_FIRST_BACKOFF = 1.0
+"""Seconds before a version that could not be read is read again; twice as long after each further failure."""
 
-Where calls hang it is their time limit, or the failure of one row would be forgotten before the next row has it.
-"""
+
+class _Failure(NamedTuple):
+    error: KeyRotationError
+    at: Moment
+    backoff: float
+    """Seconds from ``at`` on in which the failure is answered from memory."""
 
 
 class VersionReader:
@@ -31,7 +37,7 @@ class VersionReader:
         self._about = about
         self._time_to_live = time_to_live
         self._flights: SingleFlight[KeyMaterial] = SingleFlight()
-        self._failures: dict[str, tuple[KeyRotationError, Moment]] = {}
+        self._failures: dict[str, _Failure] = {}
         self._logged_at: dict[str, Moment] = {}
 
     def key(self, version_id: str, labels: RingLabels) -> KeyMaterial:
@@ -54,7 +60,7 @@ class VersionReader:
     def failure_of(self, version_id: str) -> KeyRotationError | None:
         """Why a version could not be read when it was last tried; None where it could, or nobody tried."""
         failure = self._failures.get(version_id)
-        return None if failure is None else failure[0].anew()
+        return None if failure is None else failure.error.anew()
 
     def after_fork(self) -> None:
         self._flights = SingleFlight()
@@ -66,10 +72,15 @@ class VersionReader:
             return key
         failure = self._fresh_failure(version_id)
         if failure is None:
+            started_at = self._clock.now()
             try:
                 version = self._source.read(version_id)
             except KeyRotationError as error:
-                failure = error.anew() if error.code == "RING_CLOSED" else self._remember(version_id, labels, error)
+                failure = (
+                    error.anew()
+                    if error.code == "RING_CLOSED"
+                    else self._remember(version_id, labels, error, started_at)
+                )
             else:
                 return self._keep(version_id, version)
         try:
@@ -89,11 +100,14 @@ class VersionReader:
         log_event("encryption_key_fetched_from_aws", self._about | fields)
         return version.key
 
-    def _remember(self, version_id: str, labels: RingLabels, error: KeyRotationError) -> KeyRotationError:
+    def _remember(
+        self, version_id: str, labels: RingLabels, error: KeyRotationError, started_at: Moment
+    ) -> KeyRotationError:
         number = labels.number_of.get(version_id, 0)
         name = f"Key {number}" if number else "The key"
         named = type(error)(error.code, f"{name} (version {version_id}): {error}")
-        self._failures[version_id] = (named, self._clock.now())
+        backoff = self._backoff(named, self._failures.get(version_id), started_at)
+        self._failures[version_id] = _Failure(named, self._clock.now(), backoff)
         logged_at = self._logged_at.get(version_id)
         if logged_at is None or self._clock.since(logged_at) >= self._time_to_live:
             self._logged_at[version_id] = self._clock.now()
@@ -107,10 +121,16 @@ class VersionReader:
         return named.anew()
 
     def _fresh_failure(self, version_id: str) -> KeyRotationError | None:
-        error, at = self._failures.get(version_id, (None, None))
-        if error is None or at is None:
+        failure = self._failures.get(version_id)
+        if failure is None or self._clock.since(failure.at) >= failure.backoff:
             return None
+        return failure.error.anew()
+
+    def _backoff(self, error: KeyRotationError, last: _Failure | None, started_at: Moment) -> float:
+        """A call that hung rests as long as it took: otherwise one row after the other would wait for the next one."""
         # A value never changes, so one that is no key is looked at again only in case our own reading was at fault.
-        is_for_good = error.code == "INVALID_KEY_VALUE"
-        memory = self._time_to_live if is_for_good else max(_FAILURE_TTL, self._source.time_limit)
-        return error.anew() if self._clock.since(at) < memory else None
+        if error.code == "INVALID_KEY_VALUE":
+            return self._time_to_live
+        longest = max(_FIRST_BACKOFF, self._source.time_limit)
+        following = _FIRST_BACKOFF if last is None else min(longest, 2 * last.backoff)
+        return max(following, min(longest, self._clock.since(started_at)))
