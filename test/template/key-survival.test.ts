@@ -126,7 +126,7 @@ function leftBehind(before: Parameters, after: Parameters): readonly string[] {
     .map(([logicalId]) => logicalId);
 }
 
-test('both KMS keys rotate their own material and can be saved for 30 days after somebody deletes them', () => {
+test('both KMS keys rotate their own material and can be restored for 30 days after a deletion', () => {
   const { property } = deploy();
   for (const key of ['SecretsKey', 'MonitoringKey']) {
     expect([property(key, 'EnableKeyRotation'), property(key, 'PendingWindowInDays')]).toEqual([true, 30]);
