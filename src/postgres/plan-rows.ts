@@ -36,12 +36,15 @@ export interface Plan {
   readonly left: readonly LeftRow[];
 }
 
+/** What planning needs to know of a column. */
+type PlannedColumn = Pick<Column, 'spec' | 'storage'>;
+
 /**
  * Opens every row, and encrypts those that are not under the target key in the wanted context. `takesLegacy`: rows from
  * before this system too, which would verify in their context from then on, wherever they were moved before.
  */
 export function planRows(
-  column: Column,
+  column: PlannedColumn,
   rows: readonly StoredRow[],
   keys: RingKeys,
   target: TargetKey,
@@ -77,7 +80,7 @@ export function planRows(
 type RowAttribution = Attribution | { readonly kind: 'unreadable'; readonly code: 'VALUE_TOO_LARGE' };
 
 /** What a row's value is; the row is not NULL. */
-export function attribution(column: Column, { stored, contexts }: StoredRow, keys: RingKeys): RowAttribution {
+export function attribution(column: PlannedColumn, { stored, contexts }: StoredRow, keys: RingKeys): RowAttribution {
   if (stored == null) return { kind: 'unreadable', code: 'VALUE_TOO_LARGE' };
   return attribute(stored, column.storage, contexts, keys, column.spec.member);
 }
