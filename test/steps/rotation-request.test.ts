@@ -77,6 +77,12 @@ describe('an event that is none', () => {
       'RotationToken must be a text of 36 to 256 characters, got 35 characters',
     ],
     ['a RotationToken that is too long', { RotationToken: 'a'.repeat(257) }, 'got 257 characters'],
+    [
+      'a RotationToken with a line break at its end',
+      { RotationToken: `${'a'.repeat(40)}\n` },
+      'found other characters',
+    ],
+    ['a RotationToken with a space before it', { RotationToken: ` ${'a'.repeat(40)}` }, 'found other characters'],
     ['a RotationToken that is a number', { RotationToken: 7 }, 'got a value of type number'],
   ])('is refused for %s', async (_, fields, found) => {
     const ring = await ringWith(1, current(2));
