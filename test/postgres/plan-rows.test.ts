@@ -9,7 +9,9 @@ import { RingWorld, SECRET } from '../keyring/support/ring-world.ts';
 
 /* Which rows re-encryption changes, without a database. */
 
-const COLUMN = { storage: 'bytea' } as const;
+type Planned = Pick<Column, 'spec' | 'storage'>;
+
+const COLUMN: Planned = { spec: { table: 'patients', column: 'notes' }, storage: 'bytea' };
 
 let world: RingWorld;
 let keys: RingKeys;
@@ -31,7 +33,7 @@ function row(id: number, stored: string | null, more: Partial<StoredRow> = {}): 
   return { key: [`${id}`], stored, context: contextOf(id), contexts: [contextOf(id)], watched: [`${id}`], ...more };
 }
 
-const plan = (rows: readonly StoredRow[], column: Pick<Column, 'storage'> = COLUMN) =>
+const plan = (rows: readonly StoredRow[], column: Planned = COLUMN) =>
   planRows(column, rows, keys, keys.requireTarget());
 
 test('a row under an older key is encrypted under the current one, and keeps what a change is recognised by', () => {
@@ -64,7 +66,7 @@ test.each([
   ['jsonb', (bytes: Buffer) => `"${bytes.toString('base64')}"`],
 ] as const)('a %s column gets its new value in the spelling that it has', (storage, spelled) => {
   const stored = spelled(encrypted(7, 1));
-  const { changes } = plan([row(7, stored)], { storage });
+  const { changes } = plan([row(7, stored)], { ...COLUMN, storage });
   const written = Buffer.from(changes[0]?.sealed ?? []).toString();
   const bytes = Buffer.from(written.replaceAll('"', ''), 'base64');
   expect(written).toBe(spelled(bytes));
