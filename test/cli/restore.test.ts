@@ -10,9 +10,9 @@ import { retire, settledRing } from './support/retiring.ts';
 
 afterEach(stopServices);
 
-/** All of the secret, values included, but the dates of its last change and read, and whether it ever had tags. */
+/** All of the secret, values included, but the dates of its last change and read. */
 function secretOf(ring: TestRing): object {
-  return { ...(JSON.parse(ring.snapshot) as object), lastChangedDate: undefined, hadTags: undefined };
+  return { ...(JSON.parse(ring.snapshot) as object), lastChangedDate: undefined };
 }
 
 async function describeSecret({ deps }: TestRing) {
