@@ -5,6 +5,7 @@ import type { ColumnCensus } from '../../postgres/census.ts';
 import type { ColumnSpec } from '../../postgres/column.ts';
 import type { DatabaseAddress } from '../../postgres/database.ts';
 import { RingKeys } from '../../postgres/all-keys.ts';
+import { failureName } from '../../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import { sourceOf } from '../../keyring/secret-source.ts';
 import { someText, wrongUsage } from '../command.ts';
@@ -116,11 +117,16 @@ function requireValues(counts: readonly ColumnCensus[]): void {
 }
 
 async function readColumns(file: string): Promise<readonly ColumnSpec[]> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) =>
+    wrongUsage(`--columns ${file} cannot be read: ${failureName(error)}.`),
+  );
   let value: unknown;
   try {
-    value = JSON.parse(await readFile(file, 'utf8'));
-  } catch (error) {
-    return wrongUsage(`--columns ${file} cannot be read: ${error instanceof Error ? error.message : 'unknown error'}.`);
+    value = JSON.parse(text);
+  } catch {
+    // A parser's message quotes the text, and the file may be a key by mistake.
+    const mark = text.startsWith('\uFEFF') ? ' It begins with a byte order mark: save it as UTF-8 without one.' : '';
+    return wrongUsage(`--columns ${file} is not valid JSON.${mark}`);
   }
   if (!Array.isArray(value) || value.length === 0)
     return wrongUsage(`--columns ${file} must hold a JSON array of columns.`);
