@@ -40,17 +40,23 @@ async function reach<T>(answer: Promise<T>): Promise<T> {
     // Only the name and what the system calls it: a parser's error quotes the answer that it could not read.
     const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? `: ${error.code}` : '';
     const name = error instanceof Error ? error.name : 'unknown error';
-    throw new KeyRotationError(
-      'CANNOT_REACH_AWS',
-      `Cannot reach AWS Secrets Manager (${name}${code}). ${advice(name)}`,
-    );
+    if (/^(Credentials|Token)ProviderError$/.test(name)) {
+      throw new KeyRotationError('CANNOT_REACH_AWS', `No credentials were found. ${loginAdvice(error)}`);
+    }
+    throw new KeyRotationError('CANNOT_REACH_AWS', `Cannot reach AWS Secrets Manager (${name}${code}). ${ADVICE}`);
   }
 }
 
-function advice(name: string): string {
-  return name === 'CredentialsProviderError'
-    ? 'No credentials were found: log in (aws sso login), or name a --profile.'
-    : 'Check the region, the endpoint URL, and whether this machine reaches it over HTTPS (443): proxy, VPC endpoint, NAT, security group.';
+const ADVICE =
+  'Check the region, the endpoint URL, and whether this machine reaches it over HTTPS (443): proxy, VPC endpoint, NAT, security group.';
+
+function loginAdvice(error: unknown): string {
+  const text = error instanceof Error ? error.message : '';
+  if (/multi-factor|MFA/i.test(text)) {
+    return "The profile asks for an MFA code, which this command cannot: get session credentials with 'aws sts get-session-token', or use a profile of aws sso.";
+  }
+  if (/SSO|token/i.test(text)) return "The SSO session is missing or has expired: run 'aws sso login'.";
+  return "Set AWS_PROFILE or --profile, run 'aws sso login', or set the AWS_ACCESS_KEY_ID variables.";
 }
 
 /**

@@ -123,11 +123,14 @@ export async function requireSettings(
   { profile, endpointUrl }: CommonOptions,
 ): Promise<void> {
   const invalid = (message: string) => new KeyRotationError('INVALID_SETTINGS', message);
-  if (profile !== undefined && profile !== 'default') {
+  const named = profile ?? given(environment, 'AWS_PROFILE');
+  if (named !== undefined && named !== 'default') {
     const names = await profileNames(environment);
-    if (!names.has(profile)) {
+    if (!names.has(named)) {
       const known = names.size === 0 ? 'They have none.' : `They have: ${[...names].join(', ')}.`;
-      throw invalid(`There is no profile '${profile}' in AWS's configuration files (--profile). ${known}`);
+      throw invalid(
+        `There is no profile '${named}' in AWS's configuration files (${profile === undefined ? 'AWS_PROFILE' : '--profile'}). ${known}`,
+      );
     }
   }
   const endpoint = ENDPOINT_VARIABLES.find((name) => given(environment, name) !== undefined);
