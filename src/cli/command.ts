@@ -1,4 +1,4 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { KeyRotationError } from '../format/error.ts';
 import type { ExitCode } from './exit-code.ts';
 import type { Schema } from './json/shapes.ts';
@@ -89,7 +89,9 @@ function addCommand<O extends object>(program: Command, definition: CommandDefin
     .option('--profile <name>', 'a profile of the AWS configuration files', someText)
     .option('--json', 'print one JSON object; pazpaz-keys schema shows its shape');
   if (writes !== undefined) added.option('--dry-run', 'change nothing, and say what would be changed');
-  if (writes === 'asks') added.option('-y, --yes', 'do not ask');
+  // A command that never asks accepts it too, so that one line fits all in a script.
+  const yes = new Option('-y, --yes', 'do not ask').hideHelp(writes !== 'asks');
+  if (writes !== undefined) added.addOption(yes);
   const lines = examples.map((example) => `  ${example}`);
   added.addHelpText('after', `\nExample${lines.length === 1 ? '' : 's'}:\n${lines.join('\n')}\n\n${EXIT_CODES}`);
   added.action(async () => {

@@ -99,6 +99,12 @@ describe('encrypt and decrypt', () => {
     expect(stderr.replace(/\s+/g, ' ')).toContain(`${name} < value.txt`);
   });
 
+  test('encrypt refuses an empty standard input, which is hardly ever meant', async () => {
+    const { exitCode, stdout, stderr } = await pazpazKeys(await ringWith(current(1)), ['encrypt'], { stdin: '' });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain('Standard input is empty');
+  });
+
   test('never use the environment’s key', async () => {
     const ring = await ringWith();
     const environment = { ENCRYPTION_MASTER_KEY: keyOf(1).toString('base64') };

@@ -67,8 +67,9 @@ async function standardInput({ stdin }: ProcessIo, example: string): Promise<Buf
   return buffer(stdin);
 }
 
-/** Throws `INVALID_TEXT` for bytes that no `decryptField` would give back. */
+/** Throws `INVALID_TEXT` for bytes that no `decryptField` would give back, and `INVALID_SETTINGS` for none at all. */
 function requireText(bytes: Buffer): Buffer {
+  if (bytes.length === 0) wrongUsage('Standard input is empty, so there is nothing to encrypt.');
   if (isUtf8(bytes)) return bytes;
   throw new KeyRotationError(
     'INVALID_TEXT',
