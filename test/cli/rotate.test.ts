@@ -23,6 +23,16 @@ function follow(ring: TestRing, versionId: string, more: Partial<FollowOptions> 
 }
 
 describe('rotate', () => {
+  test('refuses to take up a cancelled rotation, which AWS would never run again, and names the clean-up', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    await ring.begin();
+    await ring.client.send(new CancelRotateSecretCommand({ SecretId: SECRET }));
+    await refusesUntouched(ring, runRotate, 'ROTATION_UNDER_WAY', 'rotate --clean-up');
+    const { stdout } = await pazpazKeys(ring, ['status']);
+    expect(stdout).toContain('rotate --clean-up');
+    expect(stdout).not.toContain('rotate --wait');
+  });
+
   test('starts a rotation, and follows it until its key is current', async () => {
     const ring = await ringWith(current(1));
     await ring.enableRotation();

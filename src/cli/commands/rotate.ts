@@ -10,6 +10,7 @@ import { followRotation } from '../ring/follow.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import { describedRing } from '../ring/ring.ts';
 import { rotationLog } from '../ring/rotation-log.ts';
+import { CommandRefusal, step } from '../suggested-commands.ts';
 import { printable } from '../terminal/paint.ts';
 import { wrapped } from '../terminal/table.ts';
 
@@ -53,6 +54,11 @@ export const ROTATE = command<RotateFlags>({
     };
     say(rotateLine(started));
     const { versionId } = started;
+    const onInterrupt = (): void => {
+      world.stderr.write('\nThis command has stopped watching. The rotation continues in AWS: see status.\n');
+      process.exit(130);
+    };
+    process.once('SIGINT', onInterrupt);
     const keyNumber = await followRotation(deps, {
       versionId,
       timeLimit: timeout * 1000,
@@ -67,7 +73,7 @@ export const ROTATE = command<RotateFlags>({
         if (json === true) session.warn(text);
         else say(`- ${text}`);
       }),
-    });
+    }).finally(() => process.off('SIGINT', onInterrupt));
     return { result: { ...started, keyNumber }, lines: () => [`Now key ${keyNumber} is current.`] };
   },
 });
@@ -89,8 +95,8 @@ export interface RotateResult {
 
 /**
  * Starts a rotation. Where an earlier one is unfinished, the service runs that one again. Throws `RING_FULL` before it
- * starts what could not finish, and `ROTATION_DISABLED` without a function to rotate with. Where rotation was switched
- * off, which somebody did on purpose, it asks first: to rotate switches the schedule on again.
+ * starts what could not finish, and `ROTATION_DISABLED` without a function to rotate with, and `ROTATION_UNDER_WAY` for a
+ * cancelled rotation. Where rotation is off, it asks first: to rotate switches the schedule on again.
  */
 export async function runRotate(deps: CommandDependencies): Promise<RotateResult> {
   const { secret, ring } = await describedRing(deps);
@@ -98,6 +104,7 @@ export async function runRotate(deps: CommandDependencies): Promise<RotateResult
   const wasSwitchedOff = secret.RotationEnabled !== true;
   const versionId = deps.newVersionId();
   const pending = ring.pending === ring.current ? undefined : ring.pending;
+  if (wasSwitchedOff && pending !== undefined) throw cancelled(pending);
   requireFreeSlots(ring, slotsNeeded(ring, pending ?? versionId));
   if (wasSwitchedOff) {
     await deps.confirm({
@@ -125,6 +132,15 @@ async function unfinishedVersion(deps: CommandDependencies): Promise<string> {
     ({ ring: { pending, current } }) => pending !== undefined && pending !== current,
   );
   return ring.pending ?? '';
+}
+
+/** AWS answers that it will run such a rotation again, and never does: rotation stays off. */
+function cancelled(pending: string): CommandRefusal {
+  return new CommandRefusal(
+    'ROTATION_UNDER_WAY',
+    `Rotation is off, and a cancelled rotation has left AWSPENDING on version ${pending}: AWS would not run it again. End it first; then rotate.`,
+    step('rotate', '--clean-up'),
+  );
 }
 
 function isReattempt(error: unknown): boolean {

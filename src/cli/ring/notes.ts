@@ -58,9 +58,8 @@ function pendingNotes({ rotation, versions }: RingReport): readonly Note[] {
     return [
       warning(
         'rotation-left-over',
-        `A rotation was cancelled: version ${id} is still AWSPENDING. Take it up again, or clean up.`,
+        `A rotation was cancelled: version ${id} is still AWSPENDING. End it; after that a rotation can begin.`,
         CLEAN_UP,
-        FOLLOW,
       ),
     ];
   }
@@ -100,7 +99,7 @@ function versionNotes(version: VersionReport): readonly Note[] {
     return [
       warning(
         'key-arriving',
-        `A put --not-current broke off: version ${versionId} is still labelled key-incoming.`,
+        `A put --not-current was interrupted: version ${versionId} is still labelled key-incoming.`,
         ADOPT,
       ),
     ];
@@ -127,7 +126,7 @@ function retirementNotes({ retired, versions }: RingReport): readonly Note[] {
       return [
         warning(
           'retirement-unfinished',
-          `Retiring or restoring key ${number} broke off: it is recorded as retired and still has its number. Nothing is lost; finish the one or the other.`,
+          `Retiring or restoring key ${number} was interrupted: it is recorded as retired and still has its number. Nothing is lost; finish the one or the other.`,
           step('retire', String(number)),
           step('restore', String(number)),
         ),
@@ -165,10 +164,12 @@ function slotNotes({ slots, versions }: RingReport): readonly Note[] {
       ];
 }
 
-function scheduleNotes({ rotation }: RingReport): readonly Note[] {
+function scheduleNotes({ rotation, versions }: RingReport): readonly Note[] {
   if (!rotation.isEnabled) {
-    const text = `Rotation is off${rotation.functionArn === undefined ? ', and no function is set' : ''}: this key is used until somebody rotates.`;
-    return [warning('rotation-off', text, ...(rotation.functionArn === undefined ? [] : [FOLLOW]))];
+    const isLeft = versions.some(({ state }) => state === 'pending' || state === 'placeholder');
+    const canRotate = rotation.functionArn !== undefined && !isLeft;
+    const text = `Rotation is off${rotation.functionArn === undefined ? ', and no function is set' : ''}: the current key stays in use until someone rotates.`;
+    return [warning('rotation-off', text, ...(canRotate ? [FOLLOW] : []))];
   }
   if (rotation.daysOverdue === 0) return [];
   const text = `The rotation is ${dayCount(rotation.daysOverdue)} late; the last one was ${dayCount(rotation.daysSinceLast)} ago.`;
