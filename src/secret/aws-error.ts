@@ -13,7 +13,7 @@ export function describeError(error: unknown): string {
 /**
  * Why the service answered with an error ("Common errors" of AWS's query APIs, and those of Secrets Manager): `denied`
  * the caller, for want of a permission; `expired` or `unknown caller`, for the credentials themselves; `throttled` and
- * `failing` pass by themselves; `limit`, a quota that only room helps against; `other`, the call itself.
+ * `failing` end without help; `limit` is a quota that is reached; `other` is a fault in the call.
  */
 export type RefusalKind = 'denied' | 'expired' | 'unknown caller' | 'throttled' | 'failing' | 'limit' | 'other';
 
@@ -44,7 +44,7 @@ const ADVICE: Readonly<Record<RefusalKind, string>> = {
   throttled: 'Too many calls at once in this account: it passes by itself; try again in a minute.',
   failing: 'It is AWS that fails, and it usually passes by itself: try again, and look at the AWS health page.',
   limit: 'A quota of Secrets Manager is reached (20 staging labels and 50 tags a secret): make room; then try again.',
-  other: 'It is the call itself, and no permission of the caller: mend what the message names; then try again.',
+  other: 'The call itself is at fault, not a permission of the caller: fix what the message names; then try again.',
 };
 
 /** Why the service answered so. */
@@ -64,7 +64,7 @@ export function refusalAdvice(error: unknown, ifAccess = ADVICE.denied): string 
 }
 
 /**
- * Whether it is the KMS key that stands in the way: "Access to KMS is not allowed", or DecryptionFailure: "Secrets
+ * Whether the KMS key is the cause: "Access to KMS is not allowed", or DecryptionFailure: "Secrets
  * Manager can't decrypt the protected secret text using the provided KMS key."
  */
 export function isAboutKms(error: unknown): boolean {
@@ -76,7 +76,7 @@ export function isFault(error: unknown): boolean {
   return error instanceof Error && '$fault' in error && refusalKind(error) !== 'denied';
 }
 
-/** Whether it passes by itself: the same call may succeed in a moment. */
+/** Whether the same call may succeed in a moment. */
 export function isTemporary(error: unknown): boolean {
   const kind = refusalKind(error);
   return kind === 'throttled' || kind === 'failing';

@@ -11,7 +11,7 @@ import type { StepDependencies } from './dependencies.ts';
  */
 const RETRY_PAUSES = [100, 200, 400, 800, 1600, 3200];
 
-/** Left over for our own words when Lambda's time runs out, in milliseconds. */
+/** Kept for the error message when Lambda's time runs out, in milliseconds. */
 const TIME_RESERVE = 2000;
 
 /**

@@ -10,11 +10,11 @@ import { failureName } from '../format/error.ts';
 import { awsErrorName } from './aws-error.ts';
 import type { SecretsManager } from './dependencies.ts';
 
-/** Kept back from Lambda's time, so that a call that hangs ends in our words and not in a killed function. */
+/** Kept back from Lambda's time, in milliseconds: a call that hangs ends with an error, not with a killed function. */
 const TIME_RESERVE = 1500;
 
 /**
- * The four calls over the AWS SDK. Each is given up shortly before Lambda's time ends. Errors of the service come
+ * The four calls over the AWS SDK. Each is aborted shortly before Lambda's time ends. Errors of the service come
  * through as they are; anything else means that it was not reached: `CANNOT_REACH_AWS`.
  */
 export function secretsManager(client: SecretsManagerClient, remainingTime: () => number): SecretsManager {

@@ -6,7 +6,7 @@ import type { RotationRequest } from './rotation-request.ts';
 import { onPendingRotation } from './rotation-state.ts';
 
 /**
- * Step 4: numbers the keys in use once more, then the pending one, and only then makes it `AWSCURRENT`. The service
+ * Step 4: numbers the keys in use again, then the pending one, and only then makes it `AWSCURRENT`. The service
  * takes `AWSPENDING` off by itself.
  */
 export async function finishSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {

@@ -21,7 +21,7 @@ export interface HandlerDependencies extends Omit<StepDependencies, 'secretId'> 
 }
 
 /**
- * Tells a rotation step from an adoption event, and runs it. Writes nothing on any other event. Rejects with a
+ * Runs a rotation step or an adoption, whichever the event asks for. Writes nothing on any other event. Rejects with a
  * `KeyRotationError`, which Secrets Manager or EventBridge answers by trying again.
  */
 export async function handle(deps: HandlerDependencies, event: unknown): Promise<void> {

@@ -52,7 +52,7 @@ function rotationToken(event: Readonly<Record<string, unknown>>): string | undef
   );
 }
 
-/** Fields are told by name, length and type alone, so that no value, `RotationToken` above all, gets into a message. */
+/** Fields are identified by name, length and type alone, so that no value, `RotationToken` above all, gets into a message. */
 function text(event: Readonly<Record<string, unknown>>, field: string, min: number, max: number): string {
   const value = event[field];
   if (typeof value === 'string' && value.length >= min && value.length <= max) return value;

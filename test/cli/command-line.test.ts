@@ -123,7 +123,7 @@ describe('exit codes', () => {
     ['InternalServiceError', 3, 'AWS health page'],
     ['ExpiredTokenException', 1, 'The credentials have expired'],
     ['UnrecognizedClientException', 1, 'does not take these credentials'],
-    ['InvalidParameterException', 1, 'mend what the message names'],
+    ['InvalidParameterException', 1, 'fix what the message names'],
     ['LimitExceededException', 1, 'A quota of Secrets Manager is reached'],
     ['DecryptionFailure', 1, 'the policies of the secret and of its KMS key'],
   ])('of an answer as it deserves: %s', async (type, wanted, advice) => {

@@ -47,7 +47,7 @@ describe('a version that the service will not give says what helps against that 
     ['a service that fails', refusal('InternalServiceError', 'no', 500), 'It is AWS that fails'],
     ['credentials that have expired', refusal('ExpiredTokenException'), 'get new ones (aws sso login'],
     ['credentials that nobody knows', refusal('UnrecognizedClientException'), 'check which ones are in use'],
-    ['a call that is wrong', refusal('InvalidParameterException'), 'mend what the message names'],
+    ['a call that is wrong', refusal('InvalidParameterException'), 'fix what the message names'],
   ])('%s: nothing about access', async (_, error, advice) => {
     const { code, message, cause } = await rejectionOf(readKey(refusedWith(error), 'version-1'));
     expect(code).toBe('VERSION_UNREADABLE');
