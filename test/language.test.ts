@@ -40,7 +40,6 @@ const NOT_YET: readonly string[] = [
   'src/cli/',
   'src/format/',
   'src/keyring/',
-  'src/postgres/',
   'src/secret/',
   'src/steps/',
 ];

@@ -11,7 +11,7 @@ import type { SecretSource } from '../keyring/secret-source.ts';
 /** Milliseconds that one call to AWS may take, its retries included. */
 const CALL_TIME_LIMIT = 10_000;
 
-/** A key of the ring; `number` 0: its version has none. */
+/** A key of the ring; `number` 0: its version has no number. */
 export interface RingKey {
   readonly number: KeyNumber | 0;
   readonly key: KeyMaterial;
@@ -47,7 +47,7 @@ export class RingKeys {
     this.#confirmedAt = momentNow(clock);
   }
 
-  /** Reads the ring. Rejects with what stands in the way: `CANNOT_REACH_AWS`, `SECRET_NOT_FOUND`, `AWS_REFUSED`, … */
+  /** Reads the ring. Rejects with the reason where it cannot: `CANNOT_REACH_AWS`, `SECRET_NOT_FOUND`, `AWS_REFUSED`, … */
   static async open(source: SecretSource, secretId: string, clock: RingClock = systemClock): Promise<RingKeys> {
     const keys = new RingKeys(source, secretId, clock);
     await keys.refresh();
@@ -55,7 +55,7 @@ export class RingKeys {
   }
 
   /**
-   * Reads the labels again, and every version that is not at hand. A version that cannot be read is kept in `unread`:
+   * Reads the labels again, and every version that is not cached. A version that cannot be read is kept in `unread`:
    * what only it would open is not a row that was tampered with.
    */
   async refresh(): Promise<void> {
@@ -94,7 +94,7 @@ export class RingKeys {
     return millisecondsSince(this.#confirmedAt, this.#clock);
   }
 
-  /** Every key at hand once; first the one that opened a row which did not name it, since the next is likely its too. */
+  /** Every key that was read, once; first the one that opened a row which did not name it, since the next is likely its too. */
   get inOrder(): readonly RingKey[] {
     return this.#inOrder;
   }
@@ -112,7 +112,7 @@ export class RingKeys {
 
   /**
    * The current key. Throws `NO_CURRENT_KEY`, `CURRENT_KEY_UNNUMBERED` (rows under number 0 would have to be brought to
-   * a number once more), or why it cannot be read.
+   * a number again), or why it cannot be read.
    */
   requireTarget(): TargetKey {
     const { current } = this.#ring;

@@ -25,7 +25,7 @@ export type Attribution =
 /**
  * Opens a stored value with the keys of the ring. `contexts`: those that it may be in, the likely one first. A first
  * byte proves nothing (a legacy row looks like each number once in 256), so only what opens is attributed. `number` of
- * `unnumbered` and `legacy` is that of the key that opened it, 0 where that key has none.
+ * `unnumbered` and `legacy` is that of the key that opened it, 0 where that key has no number.
  */
 export function attribute(
   stored: string,

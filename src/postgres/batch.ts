@@ -8,10 +8,10 @@ import { readBatch, readRows, type BatchLimits, type StoredRow } from './read-ro
 import type { RingKeys, TargetKey } from './all-keys.ts';
 import { writeAcceptedRows, writeRows, type RowChange, type Written } from './write-rows.ts';
 
-/** How often a range whose last rows are all held by somebody else is tried, about a minute, before they are left. */
+/** How often a range whose last rows are all held by other transactions is tried, about a minute, before they are left. */
 const MOST_TRIES = 35;
 
-/** How often a batch is tried whose transaction PostgreSQL broke off to end a deadlock. */
+/** How often a batch is tried whose transaction PostgreSQL ended to resolve a deadlock. */
 const MOST_ATTEMPTS = 10;
 
 /** Statistics of a table that was just filled, or of an array of thousands, can talk the planner into reading all of it. */

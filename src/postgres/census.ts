@@ -24,7 +24,7 @@ export interface ColumnCensus {
   readonly empty: number;
   /** Rows by the number in their header, which that number's key opened. */
   readonly numbered: Readonly<Record<number, number>>;
-  /** Rows under number 0, by the number of the key that opened them (0: that key has none). */
+  /** Rows under number 0, by the number of the key that opened them (0: that key has no number). */
   readonly unnumbered: Readonly<Record<number, number>>;
   /** Data written before this system, by the number of the key that opened it. */
   readonly legacy: Readonly<Record<number, number>>;

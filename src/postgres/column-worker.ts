@@ -25,7 +25,7 @@ const TOTALS_INTERVAL = 1000;
 /** How often rows that a check has found are brought to the key; then the application writes them faster than that. */
 const MOST_CHECKS = 5;
 
-/** How often a job may be turned to another key: two processes that see different rings must not go on for ever. */
+/** How often a job may be turned to another key: two processes that see different rings must not alternate for ever. */
 const MOST_RETARGETS = 3;
 
 /** One column's work in this process. */
@@ -109,7 +109,7 @@ export class ColumnWorker {
   }
 
   /**
-   * Does `work` on one connection after the other, until it ends by itself or they keep being lost. It begins anew on
+   * Does `work` on one connection after the other, until it ends by itself or they keep being lost. It begins again on
    * each; `onProgress`: it got on, and so many failures as at first may follow.
    */
   async #persist<T>(work: (session: Connection, onProgress: () => void) => Promise<T>): Promise<T> {

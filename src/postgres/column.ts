@@ -69,7 +69,7 @@ export interface Column {
   readonly lock: 'NO KEY UPDATE' | 'UPDATE';
   /**
    * Columns of the context whose text may change while the row keeps its key and its value. A row read before such a
-   * change must not be sealed in the context from before: nobody would ask for it there again.
+   * change must not be sealed in the context from before: no one would ask for it there again.
    */
   readonly watched: readonly string[];
 }

@@ -63,7 +63,7 @@ export function openJob(session: Connection, column: Column, target: number, sta
 }
 
 /**
- * Begins a job's rows anew, because another key is current than the one that its rows were brought to. `from`: the
+ * Begins a job's rows again, because another key is current than the one that its rows were brought to. `from`: the
  * number that the caller saw; nothing happens if another process was faster.
  */
 export async function retargetJob(session: Connection, job: Job, from: number, target: number): Promise<void> {

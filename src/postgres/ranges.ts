@@ -34,12 +34,12 @@ export interface BatchResult {
   readonly left: readonly LeftRow[];
 }
 
-/** Longest pause before rows that somebody else holds are tried again, in milliseconds. */
+/** Longest pause before rows that another transaction holds are tried again, in milliseconds. */
 const LONGEST_PAUSE = 2000;
 
 /**
- * Takes a range for this transaction: the one worked on last, or another that nobody holds (a process that was killed
- * let go of it). `undefined` where there is none at the moment.
+ * Takes a range for this transaction: the one worked on last, or another that no process holds (a process that was killed
+ * released it). `undefined` where no range is free.
  */
 export async function claimRange(session: Connection, job: Job, preferred: number): Promise<Range | undefined> {
   const [found] = await session.rows(
@@ -64,7 +64,7 @@ export async function claimRange(session: Connection, job: Job, preferred: numbe
 }
 
 /**
- * Cuts the next range off the part of the table that nobody has been given yet; `false` where there is none left. The
+ * Cuts the next range off the part of the table that no process was given yet; `false` where nothing is left. The
  * last range is open at its end, for rows that are added meanwhile.
  */
 export function cutRange(session: Connection, column: Column, job: Job, rows: number): Promise<boolean> {

@@ -35,7 +35,7 @@ export interface BatchLimits {
 }
 
 /**
- * Reads the next rows of a span in the order of their key; none means that there are none left. Throws `INVALID_COLUMN`
+ * Reads the next rows of a span in the order of their key; none means that no rows are left. Throws `INVALID_COLUMN`
  * where the index gives keys in another order than PostgreSQL compares them in: reading along it would miss rows.
  */
 export async function readBatch(

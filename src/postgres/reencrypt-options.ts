@@ -41,7 +41,7 @@ export interface ReencryptReport {
   readonly column: string;
   /** The number that its rows have now. */
   readonly keyNumber: number;
-  /** `false` where it was stopped: the same command goes on. */
+  /** `false` where it was stopped: the same command continues. */
   readonly isFinished: boolean;
   readonly isResumed: boolean;
   /** Rows that this process re-encrypted. */

@@ -14,7 +14,7 @@ export type { Progress, ReencryptOptions, ReencryptReport } from './reencrypt-op
  * Checks everything that can be checked before the first write, of all columns; then brings one after the other to the
  * current key. Rejects with `INVALID_COLUMN`, `COLUMN_TOO_SHORT`, `TRIGGERS_UNDECIDED`, `JOB_DIFFERS`, what
  * `requireTarget` throws, `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED` or `CANNOT_REACH_AWS`; whatever it is, rows are whole, and
- * the same command goes on where this one stopped.
+ * the same command continues where this one stopped.
  */
 export async function reencrypt(
   database: DatabaseAddress,

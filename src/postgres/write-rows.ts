@@ -23,7 +23,7 @@ export interface RowChange {
 export interface Written {
   /** How many rows hold the new value. */
   readonly written: number;
-  /** Changed or locked by somebody else meanwhile, or gone: to be looked at again. */
+  /** Changed or locked by another transaction meanwhile, or gone: to be looked at again. */
   readonly lost: readonly RowChange[];
   /** The database would not take the new value; with the name of its reason. */
   readonly refused: readonly { readonly change: RowChange; readonly reason: string }[];
