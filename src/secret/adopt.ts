@@ -7,7 +7,7 @@ import { attachNextNumber } from './numbering.ts';
 import { readKey } from './read-key.ts';
 
 /**
- * Gives `AWSPREVIOUS`, then `AWSCURRENT`, a number if they have none, so that no later rotation can push a key that
+ * Gives `AWSPREVIOUS`, then `AWSCURRENT`, a number if they are unnumbered, so that no later rotation can push a key that
  * is in use out of every label.
  *
  * A value that is no valid key never encrypted anything and stays unnumbered. Throws `VERSION_UNREADABLE` or

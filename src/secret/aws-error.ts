@@ -1,6 +1,6 @@
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 
-/** The name of the service's error (`ResourceNotFoundException`, …), or '' for anything that has none. */
+/** The name of the service's error (`ResourceNotFoundException`, …), or '' for any other value. */
 export function awsErrorName(error: unknown): string {
   return error instanceof Error ? error.name : '';
 }

@@ -59,7 +59,7 @@ export async function moveLabel(
     if (!LABEL_ERRORS.includes(awsErrorName(error))) throw refused('UpdateSecretVersionStage', deps.secretId, error);
     throw new KeyRotationError(
       'LABEL_CONFLICT',
-      `Label ${move.label} could not be moved to version ${move.to}: ${describeError(error)}. Somebody else changes the labels of this secret; let them finish, then try again.`,
+      `Label ${move.label} could not be moved to version ${move.to}: ${describeError(error)}. Someone else changes the labels of this secret; let them finish, then try again.`,
       { cause: error },
     );
   }
@@ -92,7 +92,7 @@ export async function keepNumbers(deps: StepDependencies, ...seen: readonly Ring
 function numberLost(number: number, versionId: string, found: string): KeyRotationError {
   return new KeyRotationError(
     'NUMBER_LOST',
-    `Key ${number} must stay on version ${versionId}: ${found}. Somebody moves numbering labels by hand; put this one back with 'aws secretsmanager update-secret-version-stage' before anything is encrypted again.`,
+    `Key ${number} must stay on version ${versionId}: ${found}. Someone moves numbering labels by hand; put this one back with 'aws secretsmanager update-secret-version-stage' before anything is encrypted again.`,
   );
 }
 
