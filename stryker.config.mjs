@@ -13,7 +13,7 @@ export default {
     'src/format/**/*.ts',
     'src/cli/commands/{retire,rollback,restore}.ts',
     'src/cli/ring/retire-checks.ts',
-    'src/postgres/plan-rows.ts',
+    'src/postgres/job/plan-rows.ts',
   ],
   coverageAnalysis: 'perTest',
   // Static mutants are as fast as others here, where modules are evaluated again for each.

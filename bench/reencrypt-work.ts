@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers';
-import { reencrypt } from '../src/postgres/reencrypt.ts';
+import { reencrypt } from '../src/postgres/job/reencrypt.ts';
 import { RingKeys } from '../src/postgres/all-keys.ts';
 import { SPEC, twoKeys } from './reencrypt-table.ts';
 

@@ -1,11 +1,11 @@
 import { KeyRotationError } from '../format/error.ts';
 import type { RingKeys, TargetKey } from './all-keys.ts';
-import type { Column, ColumnSpec, TriggerOnUpdate } from './column.ts';
-import type { Connection, DatabaseAddress } from './database.ts';
+import type { Column, ColumnSpec, TriggerOnUpdate } from './catalog/column.ts';
+import type { Connection, DatabaseAddress } from './connection/database.ts';
 import { HEAP_ONLY, scanHeap } from './heap-scan.ts';
-import { withColumns } from './look-up-column.ts';
+import { withColumns } from './catalog/look-up-column.ts';
 import { nestedKey } from './nested-ciphertext.ts';
-import { attribution, isAsWanted, type LeftRow } from './plan-rows.ts';
+import { attribution, isAsWanted, type LeftRow } from './job/plan-rows.ts';
 import type { StoredRow } from './read-rows.ts';
 
 /** What a column holds; every row counted was opened. */

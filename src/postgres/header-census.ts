@@ -1,7 +1,7 @@
 import { readVarint } from '../format/varint.ts';
-import type { Column, ColumnSpec } from './column.ts';
-import type { Connection, DatabaseAddress } from './database.ts';
-import { withColumns } from './look-up-column.ts';
+import type { Column, ColumnSpec } from './catalog/column.ts';
+import type { Connection, DatabaseAddress } from './connection/database.ts';
+import { withColumns } from './catalog/look-up-column.ts';
 
 /**
  * What the first bytes of a column's rows look like. An estimate: a row written before this system looks like each

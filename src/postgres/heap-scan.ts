@@ -1,5 +1,5 @@
-import type { Column } from './column.ts';
-import type { Connection } from './database.ts';
+import type { Column } from './catalog/column.ts';
+import type { Connection } from './connection/database.ts';
 import {
   selected,
   storedRow,

@@ -1,8 +1,8 @@
 import { KeyRotationError } from '../format/error.ts';
-import { textArray } from './binary-array.ts';
-import { columnName, type Column } from './column.ts';
-import { contextOf } from './context-template.ts';
-import { quoted, type Cells, type Parameter, type Connection } from './database.ts';
+import { textArray } from './connection/binary-array.ts';
+import { columnName, type Column } from './catalog/column.ts';
+import { contextOf } from './catalog/context-template.ts';
+import { quoted, type Cells, type Parameter, type Connection } from './connection/database.ts';
 
 /** Most bytes of a value that is read: larger ones are listed, so that memory stays bounded. */
 export const MOST_VALUE_BYTES = 16 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { contextOf, contextTemplate } from '../../src/postgres/context-template.ts';
+import { contextOf, contextTemplate } from '../../src/postgres/catalog/context-template.ts';
 import { census } from '../../src/postgres/census.ts';
-import { reencrypt } from '../../src/postgres/reencrypt.ts';
+import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { KeyRotationError } from '../../src/format/error.ts';
 import { oldBox } from '../format/support/old-application.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';

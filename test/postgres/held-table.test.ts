@@ -1,5 +1,5 @@
-import { Connection } from '../../src/postgres/database.ts';
-import { holdTable, lookUpTable, tableNamed } from '../../src/postgres/look-up-table.ts';
+import { Connection } from '../../src/postgres/connection/database.ts';
+import { holdTable, lookUpTable, tableNamed } from '../../src/postgres/catalog/look-up-table.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { startPostgres, type Postgres } from './support/postgres.ts';
 

@@ -1,8 +1,8 @@
 import { decryptField, encryptField } from '../../src/format/field.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { RingKeys } from '../../src/postgres/all-keys.ts';
-import type { Column } from '../../src/postgres/column.ts';
-import { planRows } from '../../src/postgres/plan-rows.ts';
+import type { Column } from '../../src/postgres/catalog/column.ts';
+import { planRows } from '../../src/postgres/job/plan-rows.ts';
 import type { StoredRow } from '../../src/postgres/read-rows.ts';
 import { oldBox } from '../format/support/old-application.ts';
 import { RingWorld, SECRET } from '../keyring/support/ring-world.ts';

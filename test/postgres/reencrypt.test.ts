@@ -1,5 +1,5 @@
 import { RingKeys } from '../../src/postgres/all-keys.ts';
-import { reencrypt } from '../../src/postgres/reencrypt.ts';
+import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { SECRET } from '../keyring/support/ring-world.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';

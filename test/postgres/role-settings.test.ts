@@ -1,8 +1,8 @@
 import { census } from '../../src/postgres/census.ts';
 import { headerCensus } from '../../src/postgres/header-census.ts';
-import { Connection } from '../../src/postgres/database.ts';
-import { lookUpColumn } from '../../src/postgres/look-up-column.ts';
-import { reencrypt } from '../../src/postgres/reencrypt.ts';
+import { Connection } from '../../src/postgres/connection/database.ts';
+import { lookUpColumn } from '../../src/postgres/catalog/look-up-column.ts';
+import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
 import type { Postgres } from './support/postgres.ts';

@@ -83,7 +83,7 @@ describe('triggers that are enabled in other ways', () => {
 
 it('nothing of a session is left behind for the next user of a pooled connection', async () => {
   const settings = 'SELECT name, setting FROM pg_settings ORDER BY name';
-  const { Connection } = await import('../../src/postgres/database.ts');
+  const { Connection } = await import('../../src/postgres/connection/database.ts');
   const session = await Connection.open(postgres);
   try {
     const before = await session.rows(settings);

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import fc from 'fast-check';
 import pg from 'pg';
-import { Connection } from '../../src/postgres/database.ts';
-import { reencrypt } from '../../src/postgres/reencrypt.ts';
+import { Connection } from '../../src/postgres/connection/database.ts';
+import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { RingKeys } from '../../src/postgres/all-keys.ts';
 import { SECRET } from '../keyring/support/ring-world.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';

@@ -1,6 +1,6 @@
 import { census } from '../../src/postgres/census.ts';
-import { connectionAddress } from '../../src/postgres/connection-address.ts';
-import { reencrypt } from '../../src/postgres/reencrypt.ts';
+import { connectionAddress } from '../../src/postgres/connection/connection-address.ts';
+import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { oldBox } from '../format/support/old-application.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { ColumnCensus } from '../../postgres/census.ts';
-import { reencrypt, type ReencryptReport } from '../../postgres/reencrypt.ts';
-import { triggerLine, type TriggerChoice } from '../../postgres/triggers.ts';
+import { reencrypt, type ReencryptReport } from '../../postgres/job/reencrypt.ts';
+import { triggerLine, type TriggerChoice } from '../../postgres/catalog/triggers.ts';
 import { columnOptions, columnsOf, databaseOf, ringOf } from '../rows/column-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { censusLines, grouped, listed, rowCount } from '../rows/census-screen.ts';

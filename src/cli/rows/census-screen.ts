@@ -1,6 +1,6 @@
 import type { ColumnCensus } from '../../postgres/census.ts';
 import type { HeaderCensus } from '../../postgres/header-census.ts';
-import type { LeftRow } from '../../postgres/plan-rows.ts';
+import type { LeftRow } from '../../postgres/job/plan-rows.ts';
 import { tableLines, wrapped } from '../terminal/table.ts';
 
 /** Rows that a screen lists by key; --json gives more. */

@@ -1,8 +1,8 @@
 import type { RingKeys } from '../../postgres/all-keys.ts';
 import { census, type ColumnCensus } from '../../postgres/census.ts';
-import { columnName, type Column, type ColumnSpec } from '../../postgres/column.ts';
-import type { DatabaseAddress } from '../../postgres/database.ts';
-import type { JobTotals } from '../../postgres/job.ts';
+import { columnName, type Column, type ColumnSpec } from '../../postgres/catalog/column.ts';
+import type { DatabaseAddress } from '../../postgres/connection/database.ts';
+import type { JobTotals } from '../../postgres/job/job.ts';
 import type { Screen, ProcessIo } from '../process-io.ts';
 import { grouped } from './census-screen.ts';
 

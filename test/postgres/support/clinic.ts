@@ -1,6 +1,6 @@
-import type { ColumnSpec } from '../../../src/postgres/column.ts';
+import type { ColumnSpec } from '../../../src/postgres/catalog/column.ts';
 import { census, type ColumnCensus } from '../../../src/postgres/census.ts';
-import { reencrypt, type ReencryptOptions, type ReencryptReport } from '../../../src/postgres/reencrypt.ts';
+import { reencrypt, type ReencryptOptions, type ReencryptReport } from '../../../src/postgres/job/reencrypt.ts';
 import { RingKeys } from '../../../src/postgres/all-keys.ts';
 import { decryptField, encryptField } from '../../../src/format/field.ts';
 import { toKeyNumber } from '../../../src/format/key-number.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ColumnSpec } from '../../../src/postgres/column.ts';
+import type { ColumnSpec } from '../../../src/postgres/catalog/column.ts';
 import { KeyRing } from '../../../src/keyring/key-ring.ts';
 import { sourceOf } from '../../../src/keyring/secret-source.ts';
 import { pazpazKeys, type Ran } from '../../cli/support/operator.ts';

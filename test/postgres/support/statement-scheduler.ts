@@ -1,5 +1,5 @@
 import { setImmediate as afterAnswers } from 'node:timers/promises';
-import type { Connection, DatabaseAddress } from '../../../src/postgres/database.ts';
+import type { Connection, DatabaseAddress } from '../../../src/postgres/connection/database.ts';
 
 /** Milliseconds after which whoever has not come back is taken to wait for somebody's lock. */
 const PATIENCE = 4;

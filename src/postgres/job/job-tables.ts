@@ -1,5 +1,5 @@
-import { DatabaseFailure } from './database-error.ts';
-import type { Connection } from './database.ts';
+import { DatabaseFailure } from '../connection/database-error.ts';
+import type { Connection } from '../connection/database.ts';
 
 /**
  * The state of re-encryption jobs, one per column, in a schema of its own in the same database. Everything that a batch

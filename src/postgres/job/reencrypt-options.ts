@@ -1,7 +1,7 @@
-import type { Column } from './column.ts';
+import type { Column } from '../catalog/column.ts';
 import type { JobTotals } from './job.ts';
 import type { LeftRow } from './plan-rows.ts';
-import type { TriggerChoice } from './triggers.ts';
+import type { TriggerChoice } from '../catalog/triggers.ts';
 
 /** How a column is re-encrypted. */
 export interface ReencryptOptions {

@@ -1,12 +1,12 @@
-import { isWorthAnotherTry } from './database-error.ts';
+import { isWorthAnotherTry } from '../connection/database-error.ts';
 import type { BatchWork } from './batch.ts';
-import { HEAP_ONLY, scanHeap } from './heap-scan.ts';
+import { HEAP_ONLY, scanHeap } from '../heap-scan.ts';
 import { leftRows, MOST_LEFT_ROWS } from './job.ts';
 import { attribution, isAsWanted } from './plan-rows.ts';
-import { keysOutOfReach, outOfOrder } from './read-rows.ts';
-import type { RingKeys, TargetKey } from './all-keys.ts';
-import type { Column } from './column.ts';
-import type { StoredRow } from './read-rows.ts';
+import { keysOutOfReach, outOfOrder } from '../read-rows.ts';
+import type { RingKeys, TargetKey } from '../all-keys.ts';
+import type { Column } from '../catalog/column.ts';
+import type { StoredRow } from '../read-rows.ts';
 
 /** Most rows that one check hands out; the next check finds the others. */
 const MOST_FOUND = 100_000;

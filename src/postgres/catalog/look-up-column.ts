@@ -1,10 +1,10 @@
-import { KeyRotationError } from '../format/error.ts';
+import { KeyRotationError } from '../../format/error.ts';
 import type { Column, ColumnSpec } from './column.ts';
 import { contextTemplate, type ContextTemplate } from './context-template.ts';
-import { Connection, quoted, type DatabaseAddress, type TransactionOptions } from './database.ts';
+import { Connection, quoted, type DatabaseAddress, type TransactionOptions } from '../connection/database.ts';
 import { lookUpKey } from './look-up-key.ts';
 import { holdTable, lookUpTable, tableNamed } from './look-up-table.ts';
-import type { Storage } from './stored-value.ts';
+import type { Storage } from '../stored-value.ts';
 import { triggersOnUpdate } from './triggers.ts';
 
 const STORAGES: ReadonlyMap<string, Storage> = new Map([

@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../format/error.ts';
+import { KeyRotationError } from '../../format/error.ts';
 
 /** Parameters of a URL that `pg` obeys. `schema` is ours: see `connectionAddress`. */
 const OBEYED = new Set([

@@ -1,9 +1,9 @@
-import { byteaArray, textArray } from './binary-array.ts';
-import type { Column } from './column.ts';
-import type { Connection } from './database.ts';
-import { isOfRow } from './database-error.ts';
-import { quoted } from './database.ts';
-import { keyTable } from './read-rows.ts';
+import { byteaArray, textArray } from '../connection/binary-array.ts';
+import type { Column } from '../catalog/column.ts';
+import type { Connection } from '../connection/database.ts';
+import { isOfRow } from '../connection/database-error.ts';
+import { quoted } from '../connection/database.ts';
+import { keyTable } from '../read-rows.ts';
 
 /** Compares texts by their bytes, whatever collation a column has. */
 const SAME_BYTES = 'COLLATE pg_catalog."C" OPERATOR(pg_catalog.=)';

@@ -1,6 +1,6 @@
-import { KeyRotationError } from '../format/error.ts';
-import { DatabaseFailure } from './database-error.ts';
-import type { Connection } from './database.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import { DatabaseFailure } from '../connection/database-error.ts';
+import type { Connection } from '../connection/database.ts';
 
 /** A table, as the catalog describes it. */
 export interface Table {

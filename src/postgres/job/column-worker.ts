@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KeyRotationError } from '../format/error.ts';
-import type { Column } from './column.ts';
-import { isLostConnection } from './database-error.ts';
-import { Connection, type DatabaseAddress } from './database.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import type { Column } from '../catalog/column.ts';
+import { isLostConnection } from '../connection/database-error.ts';
+import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { checkJob } from './final-check.ts';
 import { isJobFinished, jobTotals, leftRows, openJob, retargetJob, targetOf, type Job, type JobTotals } from './job.ts';
 import { workBatch, type BatchWork } from './batch.ts';
 import { cutRange, type BatchResult } from './ranges.ts';
-import type { BatchLimits } from './read-rows.ts';
+import type { BatchLimits } from '../read-rows.ts';
 import type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
 import { RingWatch } from './ring-watch.ts';
-import type { RingKeys } from './all-keys.ts';
-import { SKIP_TRIGGERS } from './triggers.ts';
+import type { RingKeys } from '../all-keys.ts';
+import { SKIP_TRIGGERS } from '../catalog/triggers.ts';
 
 /** Pause before looking again where other processes have all that is left (milliseconds). */
 const PAUSE = 50;

@@ -1,6 +1,6 @@
-import { KeyRotationError } from '../format/error.ts';
-import { columnName, type Column } from './column.ts';
-import type { Connection } from './database.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import { columnName, type Column } from '../catalog/column.ts';
+import type { Connection } from '../connection/database.ts';
 import { openJobTables } from './job-tables.ts';
 import type { LeftBecause, LeftRow } from './plan-rows.ts';
 

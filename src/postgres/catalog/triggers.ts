@@ -1,7 +1,7 @@
-import { KeyRotationError } from '../format/error.ts';
+import { KeyRotationError } from '../../format/error.ts';
 import type { Column, TriggerOnUpdate } from './column.ts';
-import { DatabaseFailure } from './database-error.ts';
-import type { Connection } from './database.ts';
+import { DatabaseFailure } from '../connection/database-error.ts';
+import type { Connection } from '../connection/database.ts';
 
 /** What an operator decided about the triggers of a table. */
 export type TriggerChoice = 'fire' | 'skip';

@@ -1,6 +1,6 @@
-import { KeyRotationError } from '../format/error.ts';
+import { KeyRotationError } from '../../format/error.ts';
 import type { ColumnSpec, KeyColumn } from './column.ts';
-import type { Connection } from './database.ts';
+import type { Connection } from '../connection/database.ts';
 
 /**
  * Unique indexes over plain columns that are never NULL, which therefore name every row; the primary key first. A NOT

@@ -1,4 +1,4 @@
-import type { Storage } from './stored-value.ts';
+import type { Storage } from '../stored-value.ts';
 import type { ContextTemplate } from './context-template.ts';
 
 /** A column as an operator names it. */

@@ -1,5 +1,5 @@
-import { KeyRotationError } from '../format/error.ts';
-import type { RingKeys } from './all-keys.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import type { RingKeys } from '../all-keys.ts';
 
 /** Milliseconds after which AWS is asked again which key is current. */
 const REFRESH_AFTER = 30_000;

@@ -1,12 +1,12 @@
-import { KeyRotationError } from '../format/error.ts';
-import { columnName, type Column, type ColumnSpec } from './column.ts';
-import { quoted, type DatabaseAddress } from './database.ts';
-import { withColumns } from './look-up-column.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import { columnName, type Column, type ColumnSpec } from '../catalog/column.ts';
+import { quoted, type DatabaseAddress } from '../connection/database.ts';
+import { withColumns } from '../catalog/look-up-column.ts';
 import type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
 import { ColumnWorker } from './column-worker.ts';
-import type { RingKeys } from './all-keys.ts';
-import { decideTriggers } from './triggers.ts';
-import { requireRoom } from './column-width.ts';
+import type { RingKeys } from '../all-keys.ts';
+import { decideTriggers } from '../catalog/triggers.ts';
+import { requireRoom } from '../catalog/column-width.ts';
 
 export type { Progress, ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
 

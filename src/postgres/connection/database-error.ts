@@ -1,4 +1,4 @@
-import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 
 /** Classes of SQLSTATE (PostgreSQL, appendix A) that pass by themselves, or with a new connection. */
 const LOST_CONNECTION = /^(08|57P0|53|25P0[34])/;

@@ -1,9 +1,9 @@
-import { KeyRotationError } from '../format/error.ts';
+import { KeyRotationError } from '../../format/error.ts';
 import { columnName, type Column } from './column.ts';
-import type { Connection } from './database.ts';
-import { planRows } from './plan-rows.ts';
-import { readBatch } from './read-rows.ts';
-import type { RingKeys } from './all-keys.ts';
+import type { Connection } from '../connection/database.ts';
+import { planRows } from '../job/plan-rows.ts';
+import { readBatch } from '../read-rows.ts';
+import type { RingKeys } from '../all-keys.ts';
 
 /** Most characters that a value grows by: five bytes of a number and the padding of base64. */
 const MOST_GROWTH = 8;

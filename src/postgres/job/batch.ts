@@ -1,11 +1,11 @@
-import type { Column } from './column.ts';
-import { isOfRow, isWorthAnotherTry } from './database-error.ts';
-import type { Connection } from './database.ts';
+import type { Column } from '../catalog/column.ts';
+import { isOfRow, isWorthAnotherTry } from '../connection/database-error.ts';
+import type { Connection } from '../connection/database.ts';
 import type { Job } from './job.ts';
 import { planRows, type LeftRow, type Plan } from './plan-rows.ts';
 import { claimRange, recordBatch, type BatchResult, type Range } from './ranges.ts';
-import { readBatch, readRows, type BatchLimits, type StoredRow } from './read-rows.ts';
-import type { RingKeys, TargetKey } from './all-keys.ts';
+import { readBatch, readRows, type BatchLimits, type StoredRow } from '../read-rows.ts';
+import type { RingKeys, TargetKey } from '../all-keys.ts';
 import { writeAcceptedRows, writeRows, type RowChange, type Written } from './write-rows.ts';
 
 /** How often a range whose last rows are all held by other transactions is tried, about a minute, before they are left. */

@@ -1,8 +1,8 @@
-import type { Column } from './column.ts';
-import type { Connection } from './database.ts';
+import type { Column } from '../catalog/column.ts';
+import type { Connection } from '../connection/database.ts';
 import { keyOf, MOST_LEFT_ROWS, type Job } from './job.ts';
 import type { LeftRow } from './plan-rows.ts';
-import { keyAhead } from './read-rows.ts';
+import { keyAhead } from '../read-rows.ts';
 
 /** A range that this transaction holds the lock of. */
 export interface Range {

@@ -1,11 +1,11 @@
-import { seal } from '../format/ciphertext.ts';
-import type { ErrorCode } from '../format/error.ts';
-import { pooledNonce } from '../format/nonce.ts';
-import { attribute, type Attribution } from './attribution.ts';
-import { asStored, memberOf } from './stored-value.ts';
-import type { Column } from './column.ts';
-import type { StoredRow } from './read-rows.ts';
-import type { RingKeys, TargetKey } from './all-keys.ts';
+import { seal } from '../../format/ciphertext.ts';
+import type { ErrorCode } from '../../format/error.ts';
+import { pooledNonce } from '../../format/nonce.ts';
+import { attribute, type Attribution } from '../attribution.ts';
+import { asStored, memberOf } from '../stored-value.ts';
+import type { Column } from '../catalog/column.ts';
+import type { StoredRow } from '../read-rows.ts';
+import type { RingKeys, TargetKey } from '../all-keys.ts';
 import type { RowChange } from './write-rows.ts';
 
 /** Why a row was left as it is: the library's code for a row that does not open, or what else prevented it. */
