@@ -1,4 +1,4 @@
-"""Data from before this system, with its key in hand."""
+"""Data from before this system, with its key given."""
 
 import os
 

@@ -94,7 +94,7 @@ export function openLegacy(boxes: readonly Uint8Array[], key: KeyMaterial): Buff
 }
 
 /**
- * Makes attempts of which many may fail. Node throws an error for each, and collecting its stack, which nobody sees,
+ * Makes attempts of which many may fail. Node throws an error for each, and collecting its stack, which is never shown,
  * would take twice as long as the cryptography.
  */
 export function withoutStacks<T>(attempts: () => T): T {
@@ -170,7 +170,7 @@ function openBox(bytes: Uint8Array, start: number, key: KeyMaterial, additional:
   try {
     decipher.final();
   } catch {
-    // Node's error says no more than 'unable to authenticate', and nobody may see text that did not verify.
+    // Node's error says no more than 'unable to authenticate', and text that did not verify is never shown.
     return undefined;
   }
   return plaintext;

@@ -60,7 +60,7 @@ export type ErrorCode =
   | 'INVALID_TEXT'
   | 'INVALID_KEY_NUMBER'
   | 'INVALID_CIPHERTEXT'
-  // A decryption that failed: with a key in hand, and the four ways of a key ring
+  // A decryption that failed: with a given key, and the four ways of a key ring
   | 'DECRYPTION_FAILED'
   | 'TAMPERED_OR_WRONG_CONTEXT'
   | 'KEY_RETIRED'
@@ -73,7 +73,7 @@ const BRAND = Symbol.for('pazpaz-key-rotation.KeyRotationError');
 /**
  * The one error class of this product. The message says what was expected, what was found and what to do next, and
  * never holds key material, plaintext or a `RotationToken`. `cause` is kept where it can leak none of these; a failed
- * decryption deliberately has none.
+ * decryption deliberately keeps no cause.
  */
 export class KeyRotationError extends Error {
   override readonly name = 'KeyRotationError';
@@ -105,7 +105,7 @@ export function typeName(value: unknown): string {
 }
 
 /**
- * What an error that is no answer of the service may be told by: its name, and the code that Node or the resolver gives
+ * How an error that is no answer of the service is identified: its name, and the code that Node or the resolver gives
  * (`TimeoutError: ECONNRESET`). Never its message: a parser quotes the text that it could not read, which may be an
  * answer with a key in it.
  */

@@ -21,7 +21,7 @@ export interface DecryptOptions {
 }
 
 /**
- * Encrypts a text (or bytes) with a key in hand, and binds it to `context` (such as `patients:7:notes`; default: empty). The text
+ * Encrypts a text (or bytes) with a given key, and binds it to `context` (such as `patients:7:notes`; default: empty). The text
  * grows by 29 bytes as UTF-8, by up to 4 more under a number above 127.
  *
  * One key may encrypt at most 2^32 times (see `seal`). Pass a `KeyMaterial`, made once: making one from bytes costs as
@@ -69,7 +69,7 @@ export function textOf(plaintext: Buffer): string {
 }
 
 /**
- * Decrypts a field with a key in hand: under the number that it names, then in every form of data written before this
+ * Decrypts a field with a given key: under the number that it names, then in every form of data written before this
  * system. A row in a text column (forms `vN:…` and JSON) is given as the bytes of that text.
  *
  * Throws `INVALID_CIPHERTEXT` for what is no bytes or has fewer than 28 of them, `DECRYPTION_FAILED` where no tag verifies (without a cause),
@@ -96,7 +96,7 @@ export function decryptBytes(
 function decryptionFailed(number: KeyNumber | 0 | undefined): KeyRotationError {
   return new KeyRotationError(
     'DECRYPTION_FAILED',
-    `Decryption failed: the row ${describeNumber(number)}, and the key in hand does not open it in this context. ` +
+    `Decryption failed: the row ${describeNumber(number)}, and the given key does not open it in this context. ` +
       'Either the row was encrypted with another key (this process may hold one from before a rotation: restart it, ' +
       'or read through the key ring, which tries every key), or its bytes or its context were changed.',
   );

@@ -2,7 +2,7 @@
 export interface JsonDate {
   /** Milliseconds since 1970. */
   readonly time: number;
-  /** Another date in the same spelling, or `undefined` where that has none (before 1970, a year above 9999). */
+  /** Another date in the same spelling, or `undefined` where there is no such date (before 1970, a year above 9999). */
   write(time: number): string | number | undefined;
 }
 

@@ -30,7 +30,7 @@ export function jsonMembers(json: string): readonly JsonMember[] {
 
 /**
  * Exchanges the values of the named members, except where one is an object or array, and leaves every other character
- * as it stands. (Parsing and writing anew would round large numbers, move names like "1" to the front, and lose the layout.)
+ * as it stands. (Parsing and writing again would round large numbers, move names like "1" to the front, and lose the layout.)
  */
 export function withJsonValues(json: string, values: ReadonlyMap<string, string | number>): string {
   let result = '';

@@ -36,7 +36,7 @@ export class KeyMaterial {
   }
 
   /**
-   * A key in hand: itself, the key of 32 bytes, or that of another copy of this module, which a process has where one
+   * A given key: itself, the key of 32 bytes, or that of another copy of this module, which a process has where one
    * part imports the package and another requires it. Throws `INVALID_KEY_VALUE` for anything else.
    */
   static from(key: KeyMaterial | Uint8Array): KeyMaterial {

@@ -11,9 +11,9 @@ export interface RetiredKey {
   readonly date: string;
 }
 
-/** The same, with how it came about. */
+/** A retired key, and how it came to be retired. */
 export interface RetirementRecord extends RetiredKey {
-  /** Nobody waited for writers that still had the key. */
+  /** The retirement did not wait for writers that still had the key. */
   readonly isForced: boolean;
 }
 
@@ -28,7 +28,7 @@ export function retiredKeys(tags: readonly Tag[] | undefined): readonly RetiredK
   return retirementRecords(tags).map(({ number, versionId, date }) => ({ number, versionId, date }));
 }
 
-/** The same, as they were recorded. */
+/** The retirement records among the tags of a secret, by number. */
 export function retirementRecords(tags: readonly Tag[] | undefined): readonly RetirementRecord[] {
   return (tags ?? []).flatMap(recordOf).sort((one, other) => one.number - other.number);
 }

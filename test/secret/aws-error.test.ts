@@ -79,7 +79,7 @@ test('advice on access goes to who is denied, and to who meets a KMS key that ca
   expect(refusalAdvice(answer('AccessDenied'), 'the key')).toBe('the key');
   expect(refusalAdvice(answer('Unknown', 'Access to KMS is not allowed'), 'the key')).toBe('the key');
   expect(refusalAdvice(answer('Unknown', 'cannot decrypt'), 'the key')).toBe('the key');
-  expect(refusalAdvice(answer('Unknown'), 'the key')).toContain('It is the call itself');
+  expect(refusalAdvice(answer('Unknown'), 'the key')).toContain('The call itself is at fault');
   expect(refusalAdvice(answer('InternalFailure', 'KMS'), 'the key')).toContain('It is AWS that fails');
   expect(refusalAdvice(answer('AccessDenied'))).toContain("Check the caller's permissions");
 });
@@ -104,7 +104,7 @@ describe('an answer that no step expects', () => {
   test('is one tag too many where a tag is an invalid parameter, and nowhere else', () => {
     const cause = answer('InvalidParameterException');
     expect(refused('TagResource', 'a', cause).message).toContain('A quota of Secrets Manager is reached');
-    expect(refused('PutSecretValue', 'a', cause).message).toContain('It is the call itself');
+    expect(refused('PutSecretValue', 'a', cause).message).toContain('The call itself is at fault');
     expect(refused('TagResource', 'a', answer('AccessDenied')).message).toContain("Check the caller's permissions");
   });
 

@@ -20,7 +20,7 @@ ErrorCode = Literal[
     "INVALID_TEXT",
     "INVALID_KEY_NUMBER",
     "INVALID_CIPHERTEXT",
-    # A decryption that failed: with a key in hand, and the four ways of a key ring
+    # A decryption that failed: with a given key, and the four ways of a key ring
     "DECRYPTION_FAILED",
     "TAMPERED_OR_WRONG_CONTEXT",
     "KEY_RETIRED",

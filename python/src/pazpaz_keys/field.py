@@ -1,4 +1,4 @@
-"""Fields, with a key in hand."""
+"""Fields, with a given key."""
 
 from .ciphertext import ciphertext_bytes, open_legacy, open_numbered, plaintext_bytes, seal, well_formed
 from .errors import KeyRotationError, without_frames
@@ -9,7 +9,7 @@ from .varint import read_varint
 
 
 def encrypt_field(text: str | bytes, key: KeyMaterial | bytes, context: str = "", *, number: int = 0) -> bytes:
-    """Encrypts a text with a key in hand, and binds it to ``context`` (such as ``patients:7:notes``).
+    """Encrypts a text with a given key, and binds it to ``context`` (such as ``patients:7:notes``).
 
     ``number`` is the key's number on its ring; 0 means 'the writer did not know it'. The text grows by 29 bytes as
     UTF-8, by up to 4 more under a number above 127. One key may encrypt at most 2^32 times.
@@ -40,7 +40,7 @@ def decrypt_field(data: bytes, key: KeyMaterial | bytes, context: str = "", *, l
 
 
 def decrypt_bytes(data: bytes, key: KeyMaterial | bytes, context: str = "", *, legacy: bool = True) -> bytes:
-    """Decrypts a field with a key in hand: under the number that it names, then in every form of older data.
+    """Decrypts a field with a given key: under the number that it names, then in every form of older data.
 
     A row in a text column (``vN:…`` and JSON) is given as the bytes of that text. The context of data written before
     this system is not checked; ``legacy=False`` refuses such data.
@@ -68,7 +68,7 @@ def _decrypt(data: bytes, key: KeyMaterial | bytes, context: str, legacy: bool) 
         return plaintext
     raise KeyRotationError(
         "DECRYPTION_FAILED",
-        f"Decryption failed: the row {describe_number(header[0] if header else None)}, and the key in hand does not "
+        f"Decryption failed: the row {describe_number(header[0] if header else None)}, and the given key does not "
         "open it in this context. Either the row was encrypted with another key (this process may hold one from before "
         "a rotation: restart it, or read through the key ring, which tries every key), or its bytes or its context "
         "were changed.",

@@ -1,4 +1,4 @@
-"""The current key by itself, for an application that holds a key in hand and no ring."""
+"""The current key by itself, for an application that holds a key of its own and no ring."""
 
 import threading
 

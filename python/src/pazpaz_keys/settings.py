@@ -49,7 +49,7 @@ class Settings:
 
     @property
     def encryption_key(self) -> bytes:
-        """The current key, 32 bytes, for ``encrypt_field`` and ``decrypt_field`` with a key in hand.
+        """The current key, 32 bytes, for ``encrypt_field`` and ``decrypt_field`` with a given key.
 
         Read once and then kept for the life of the process, so restart the process after each rotation; a
         ``KeyRing`` needs no restart. While the fallback is in use, AWS is asked again at most once a minute.
