@@ -146,6 +146,21 @@ describe('--json', () => {
 });
 
 describe('reencrypt', () => {
+  it('leaves older data, whose context cannot be checked, untouched with --no-legacy', async () => {
+    const ring = await ringWith(1, current(2));
+    const older = oldBox('older', { key: keyOf(1) });
+    await patients([older, row('new', 1, 2)]);
+
+    const ran = await keys(ring, ['reencrypt', ...COLUMN, '--no-legacy']);
+    expect(ran.exitCode).toBe(1);
+    expect(ran.stdout).toContain('1: LEGACY_ROW');
+    const [first, second] = await stored();
+    expect(first).toEqual(older);
+    expect(second).not.toEqual(older);
+    expect(await keys(ring, ['reencrypt', ...COLUMN])).toMatchObject({ exitCode: 0 });
+    expect((await stored())[0]).not.toEqual(older);
+  });
+
   it('refuses while AWS is not reached, although the environment has a key, and changes nothing (C05)', async () => {
     const ring = await ringWith(current(1));
     await patients([row('a', 1, 1)]);

@@ -16,6 +16,8 @@ interface ReencryptFlags extends ColumnFlags {
   /** The name of `connections` in version 0.1.0. */
   readonly lanes?: number;
   readonly batchRows: number;
+  /** False with `--no-legacy`. */
+  readonly legacy: boolean;
   readonly startOver?: boolean;
 }
 
@@ -43,6 +45,7 @@ export const REENCRYPT = command<ReencryptFlags>({
       .option('--connections <n>', 'connections of this process to the database', from1To(16), 2)
       .addOption(new Option('--lanes <n>', 'the former name of --connections').argParser(from1To(16)).hideHelp())
       .option('--batch-rows <n>', 'rows of one transaction', from1To(20_000), 2000)
+      .option('--no-legacy', 'list rows of older data instead of bringing them: their context cannot be checked')
       .option('--start-over', 'give up an unfinished job that was started with other options'),
   run: async (session, flags, _, world) => {
     const specs = await columnsOf(flags, flags.toContext);
@@ -63,6 +66,7 @@ export const REENCRYPT = command<ReencryptFlags>({
         triggers: flags.triggers,
         connections: flags.lanes ?? flags.connections,
         batchRows: flags.batchRows,
+        legacy: flags.legacy,
         startOver: flags.startOver === true,
         signal: stop.signal,
         ...(flags.json === true ? {} : { onBatch: progress.onBatch }),
