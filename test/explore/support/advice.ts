@@ -1,5 +1,5 @@
 import type { Note } from '../../../src/cli/ring/notes.ts';
-import { PROGRAM, speller } from '../../../src/cli/suggested-commands.ts';
+import type { NextStep } from '../../../src/cli/suggested-commands.ts';
 import { beginScheduledRotation, rotationSucceeded } from '../../../src/local/service/rotation-state.ts';
 import type { Behaviour, Secret, ServiceState } from '../../../src/local/service/state.ts';
 import { STEPS } from '../../../src/steps/rotation-request.ts';
@@ -13,8 +13,10 @@ import { contextOf, nameOfMemory, nameOfSecret, secretOf, type World } from './w
 /** A state that an operator may find, and what was before it. */
 type Found = Pick<World, 'service' | 'memory' | 'day'>;
 
-/** Next steps without an option that they were not given. */
-const spell = speller(PROGRAM, {});
+/** A next step as `runCommand` takes it: without the options that say which secret and which rows. */
+function lineOf(next: NextStep): string {
+  return typeof next === 'string' ? next : [next.command, ...next.args].join(' ');
+}
 
 /** Rounds of looking and doing after which an operator despairs; two are needed at most. */
 const PATIENCE = 6;
@@ -59,7 +61,7 @@ export class Advice {
   async #obey(found: Found, notes: readonly Note[]): Promise<Found> {
     const [note] = notes;
     for (const command of note?.next ?? []) {
-      const after = await this.#carryOut(found, spell(command).replace(/^pazpaz-keys /, ''));
+      const after = await this.#carryOut(found, lineOf(command));
       if ((await this.#notes(after)).every(({ code, text }) => code !== note?.code || text !== note.text)) return after;
     }
     throw new Violation(`status gives advice that does not help: ${said(notes)}`);
@@ -149,5 +151,5 @@ function requireNote(notes: readonly Note[], { what, named }: LeftOver): void {
 }
 
 function said(notes: readonly Note[]): string {
-  return notes.map(({ text, next }) => `'${text}' (${next.map(spell).join(', ')})`).join('; ') || 'nothing';
+  return notes.map(({ text, next }) => `'${text}' (${next.map(lineOf).join(', ')})`).join('; ') || 'nothing';
 }
