@@ -21,7 +21,8 @@ export interface DecryptOptions {
 }
 
 /**
- * Encrypts a text (or bytes) with a given key, and binds it to `context` (such as `patients:7:notes`; default: empty). The text
+ * Encrypts a text (or bytes) with a given key, and binds it to `context` (such as `patients:7:notes`; default: empty).
+ * The text
  * grows by 29 bytes as UTF-8, by up to 4 more under a number above 127.
  *
  * One key may encrypt at most 2^32 times (see `seal`). Pass a `KeyMaterial`, made once: making one from bytes costs as
@@ -72,7 +73,8 @@ export function textOf(plaintext: Buffer): string {
  * Decrypts a field with a given key: under the number that it names, then in every form of data written before this
  * system. A row in a text column (forms `vN:…` and JSON) is given as the bytes of that text.
  *
- * Throws `INVALID_CIPHERTEXT` for what is no bytes or has fewer than 28 of them, `DECRYPTION_FAILED` where no tag verifies (without a cause),
+ * Throws `INVALID_CIPHERTEXT` for what is no bytes or has fewer than 28 of them, `DECRYPTION_FAILED` where no tag
+ * verifies (without a cause),
  * `INVALID_TEXT` for a context that is no well-formed Unicode, `INVALID_KEY_VALUE` for a key that has not 32 bytes.
  */
 export function decryptBytes(

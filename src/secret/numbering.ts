@@ -66,7 +66,8 @@ export async function moveLabel(
 }
 
 /**
- * Reads the secret again after a step's writes, and puts back every numbering label of `seen` that is on no version now. Public reports disagree on whether AWS drops custom labels when `AWSCURRENT` moves; this does not depend
+ * Reads the secret again after a step's writes, and puts back every numbering label of `seen` that is on no version
+ * now. Public reports disagree on whether AWS drops custom labels when `AWSCURRENT` moves; this does not depend
  * on the answer. A label that a retirement took away meanwhile stays away: its tag is written before the label goes.
  *
  * Throws `NUMBER_LOST` where a label is on another version, or its version is gone.

@@ -30,7 +30,8 @@ export interface Written {
 }
 
 /**
- * Writes the rows that still hold the value that was read, in the same context, in one statement. A row that the application changed, or
+ * Writes the rows that still hold the value that was read, in the same context, in one statement. A row that the
+ * application changed, or
  * holds a lock on, is left to it: nothing is ever waited for while rows are locked here, so that the application can
  * neither lose a value nor be the victim of a deadlock with us.
  *
