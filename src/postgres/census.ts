@@ -79,17 +79,21 @@ export function census(
 
 async function countColumn(session: Connection, column: Column, keys: RingKeys, options: CensusOptions) {
   const limits = { rows: options.batchRows ?? 2000, bytes: options.batchBytes ?? 4 * 1024 * 1024 };
-  const [counted] = await session.rows(`SELECT count(*) FROM ${column.table}`);
+  // A policy that begins to hide rows from here on is an error; one that hid rows before is in `unseen`.
+  if (column.unseen.length === 0) await session.change('SET LOCAL row_security = off');
+  const [counted] = await session.rows(
+    `SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE t.${column.column} IS NULL) FROM ${column.table} t`,
+  );
   const tally = new Tally(column, keys);
   for await (const rows of scanHeap(session, column, limits)) {
     options.signal?.throwIfAborted();
     for (const row of rows) tally.add(row);
     options.onBatch?.(column, tally.rows);
   }
-  if (counted?.[0] !== String(tally.rows)) {
+  if (counted?.[0] !== String(tally.rows) || counted[1] !== String(tally.nulls)) {
     throw new KeyRotationError(
       'DATABASE_REFUSED',
-      `${column.table} has ${counted?.[0] ?? 'no'} rows in this snapshot, and ${tally.rows} of them came. Run this again.`,
+      `${column.table} has ${counted?.[0] ?? 'no'} rows in this snapshot, ${counted?.[1] ?? 'none'} of them NULL; ${tally.rows} came, ${tally.nulls} of them NULL. Run this again.`,
     );
   }
   return tally.result();
@@ -97,6 +101,7 @@ async function countColumn(session: Connection, column: Column, keys: RingKeys, 
 
 class Tally {
   rows = 0;
+  nulls = 0;
   readonly #column: Column;
   readonly #keys: RingKeys;
   readonly #target: TargetKey | undefined;
@@ -107,7 +112,6 @@ class Tally {
     nested: new Map<number, number>(),
   };
   readonly #listed: LeftRow[] = [];
-  #nulls = 0;
   #empty = 0;
   #unreadable = 0;
   #toReencrypt = 0;
@@ -121,7 +125,7 @@ class Tally {
   add(row: StoredRow): void {
     this.rows += 1;
     if (row.stored === null) {
-      this.#nulls += 1;
+      this.nulls += 1;
       return;
     }
     const found = attribution(this.#column, row, this.#keys);
@@ -151,7 +155,7 @@ class Tally {
       owner,
       column: spec.column,
       rows: this.rows,
-      nulls: this.#nulls,
+      nulls: this.nulls,
       empty: this.#empty,
       numbered: Object.fromEntries(numbered),
       unnumbered: Object.fromEntries(unnumbered),

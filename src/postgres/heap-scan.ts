@@ -1,3 +1,4 @@
+import { KeyRotationError } from '../format/error.ts';
 import type { Column } from './catalog/column.ts';
 import type { Connection } from './connection/database.ts';
 import {
@@ -17,6 +18,8 @@ export const HEAP_ONLY = [
   'SET LOCAL enable_indexscan = off',
   'SET LOCAL enable_indexonlyscan = off',
   'SET LOCAL enable_bitmapscan = off',
+  // A CHECK that another role can change later must not talk the planner into leaving a partition out.
+  'SET LOCAL constraint_exclusion = off',
 ];
 
 /** A value that is read by itself, because a group of rows with such values would take too much memory. */
@@ -92,5 +95,14 @@ async function readLarge(
     [group[0]?.part ?? '', `{${group.map(({ place }) => `"${place}"`).join(',')}}`],
   );
   const values = new Map(found.map(([place, value]) => [place, value ?? null]));
-  return group.map(({ place, cells }) => storedRow(column, [...cells.slice(0, -1), values.get(place) ?? null]));
+  return group.map(({ place, cells }) => {
+    const value = values.get(place);
+    if (value == null) {
+      throw new KeyRotationError(
+        'DATABASE_REFUSED',
+        `A value of ${column.table} that this snapshot has was not given again. Have its indexes, constraints and partitions looked at.`,
+      );
+    }
+    return storedRow(column, [...cells.slice(0, -1), value]);
+  });
 }

@@ -3,7 +3,7 @@ import type { Column, ColumnSpec } from './column.ts';
 import { contextTemplate, type ContextTemplate } from './context-template.ts';
 import { Connection, quoted, type DatabaseAddress, type TransactionOptions } from '../connection/database.ts';
 import { lookUpKey } from './look-up-key.ts';
-import { holdTable, lookUpTable, tableNamed } from './look-up-table.ts';
+import { holdTable, lockOf, lookUpTable, tableNamed } from './look-up-table.ts';
 import type { Storage } from '../stored-value.ts';
 import { triggersOnUpdate } from './triggers.ts';
 
@@ -38,17 +38,39 @@ const COLUMN = `
 
 /**
  * Functions that a cast of the column's type to or from text would call, and that belong to a role other than the
- * current user or a superuser: they would run with the rights of the current user, and decide what a context says.
+ * user who logged in or a superuser: they would run with the rights of the current user, and decide what a context says.
  */
 const FOREIGN_CASTS = `
+  WITH RECURSIVE types AS (
+    SELECT atttypid AS id FROM pg_attribute WHERE attrelid = $1::oid AND attname = $2
+    UNION SELECT t.typbasetype FROM types JOIN pg_type t ON t.oid = types.id WHERE t.typbasetype <> 0)
   SELECT p.oid::regprocedure::text
-    FROM pg_attribute a
-    JOIN pg_type t ON t.oid = a.atttypid
-    JOIN pg_cast c ON (c.castsource IN (t.oid, t.typbasetype) AND c.casttarget = 'text'::regtype)
-                   OR (c.casttarget IN (t.oid, t.typbasetype) AND c.castsource = 'text'::regtype)
+    FROM types
+    JOIN pg_cast c ON (c.castsource = types.id AND c.casttarget = 'text'::regtype)
+                   OR (c.casttarget = types.id AND c.castsource = 'text'::regtype)
     JOIN pg_proc p ON p.oid = c.castfunc
     JOIN pg_roles r ON r.oid = p.proowner
-   WHERE a.attrelid = $1::oid AND a.attname = $2 AND NOT r.rolsuper AND r.rolname <> current_user`;
+   WHERE NOT r.rolsuper AND r.rolname <> session_user`;
+
+/**
+ * Functions of other roles that planning a query of the table may call: in an index, a CHECK or extended statistics of
+ * the table or of a partition. They would run with the rights of the current user, and could bend its session.
+ */
+const FOREIGN_EXPRESSIONS = `
+  WITH tree AS (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))
+  SELECT p.oid::regprocedure::text
+    FROM pg_depend d
+    LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+    JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
+    JOIN pg_roles r ON r.oid = p.proowner
+   WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+     AND NOT r.rolsuper AND r.rolname <> session_user
+     AND ((d.classid = 'pg_class'::regclass
+           AND d.objid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN (SELECT id FROM tree)))
+       OR (d.classid = 'pg_constraint'::regclass
+           AND d.objid IN (SELECT oid FROM pg_constraint WHERE conrelid IN (SELECT id FROM tree)))
+       OR (d.classid = 'pg_statistic_ext'::regclass
+           AND d.objid IN (SELECT oid FROM pg_statistic_ext WHERE stxrelid IN (SELECT id FROM tree))))`;
 
 /**
  * Opens a connection, looks the columns up, and does `work` in the same transaction. Rejects as `lookUpColumn` does.
@@ -63,7 +85,11 @@ export async function withColumns<T>(
   try {
     const named: [ColumnSpec, string | undefined][] = [];
     for (const spec of specs) named.push([spec, await tableNamed(session, spec.table)]);
+    const locks: string[] = [];
+    for (const [, id] of named) locks.push(...(await lockOf(session, id)));
     return await session.transaction(async () => {
+      // Before the first query: the snapshot must not be older than the lock, or old rows are read as the catalog is now.
+      for (const lock of new Set(locks)) await session.change(lock);
       const columns: Column[] = [];
       for (const [spec, id] of named) columns.push(await describeColumn(session, spec, id));
       return await work(session, columns);
@@ -112,6 +138,7 @@ async function describeColumn(session: Connection, spec: ColumnSpec, tableId: st
   await requireColumns(session, table.id, spec, context);
   await requireColumns(session, table.id, spec, from);
   await requireOwnCasts(session, table.id, spec, [...key.map(({ name }) => name), ...context.columns, ...from.columns]);
+  await requireOwnExpressions(session, table.id, spec);
   await holdTable(session, table);
   const typeModifier = Number(modifier);
   return {
@@ -155,6 +182,15 @@ async function requireOwnCasts(session: Connection, tableId: string, spec: Colum
         'would run with your rights. Have its owner drop the cast, or run this as its owner.',
     );
   }
+}
+
+async function requireOwnExpressions(session: Connection, tableId: string, spec: ColumnSpec) {
+  const [found] = await session.rows(FOREIGN_EXPRESSIONS, [tableId]);
+  if (found === undefined) return;
+  throw invalid(
+    `An index, a CHECK or statistics of ${spec.table} call ${found[0] ?? ''}, a function of another role. It would run ` +
+      'with your rights. Run this as its owner, or give the function to a superuser.',
+  );
 }
 
 function invalid(message: string): KeyRotationError {

@@ -67,6 +67,18 @@ export async function tableNamed(session: Connection, name: string): Promise<str
   });
 }
 
+/** Its schema and name, where it is a table that the user may lock: a right to single columns does not allow it. */
+const LOCKABLE = `
+  SELECT format('%I.%I', n.nspname, c.relname)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.oid = $1::oid AND c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'SELECT')`;
+
+/** The statement that locks the table with this number against changes of its definition, or none. */
+export async function lockOf(session: Connection, tableId: string | undefined): Promise<readonly string[]> {
+  const [found] = tableId === undefined ? [] : await session.rows(LOCKABLE, [tableId]);
+  return found?.[0] == null ? [] : [`LOCK TABLE ${found[0]} IN ACCESS SHARE MODE`];
+}
+
 /**
  * Describes the table with this number, which `name` stood for. Throws `INVALID_COLUMN` where the name means nothing or
  * may mean several tables, or where rows of other tables would be read beside its own.
