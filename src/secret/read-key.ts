@@ -9,10 +9,10 @@ import type { StepDependencies } from './dependencies.ts';
  * Pauses before each further read of a version that cannot be found yet, in milliseconds. Labels and values take a
  * moment to spread after a write (aws-sdk-js-v3 issue 7701); six seconds is far beyond any delay on record.
  */
-const RETRY_PAUSES = [100, 200, 400, 800, 1600, 3200];
+export const RETRY_PAUSES = [100, 200, 400, 800, 1600, 3200];
 
 /** Kept for the error message when Lambda's time runs out, in milliseconds. */
-const TIME_RESERVE = 2000;
+export const TIME_RESERVE = 2000;
 
 /**
  * Reads the key of one version, by its VersionId: a read by staging label right after a write has failed on AWS.

@@ -1,7 +1,7 @@
 import type { KeyRotationError } from '../../format/error.ts';
 import { hasValue } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { describedRing } from './ring.ts';
+import { describedRing, LONGEST_DELAY } from './ring.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
 /** How far a rotation has come, as its labels show it. */
@@ -27,9 +27,6 @@ export interface FollowOptions {
 
 /** Between two looks, in milliseconds. DescribeSecret, which no alarm on reads counts. */
 const PAUSE = 1000;
-
-/** As long as a description may be older than the rotation that was just started, in milliseconds (`untilShown`). */
-const LONGEST_DELAY = 6000;
 
 /** Looks at the log after the key is current: lines take some seconds until CloudWatch Logs shows them. */
 const LATE_LOOKS = 5;

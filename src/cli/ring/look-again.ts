@@ -1,12 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
+import { RETRY_PAUSES, TIME_RESERVE } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { describedRing, LONGEST_DELAY, type DescribedRing } from './ring.ts';
-
-/** Between two looks, in milliseconds: six seconds in all, far beyond any delay on record (aws-sdk-js-v3 issue 7701). */
-const PAUSES = [100, 200, 400, 800, 1600, 3200];
-
-/** Left for what a command has still to say when its time runs out, in milliseconds. */
-const TIME_RESERVE = 2000;
 
 /**
  * Looks until a description shows something: one from right after a write may be older than that write. Resolves to the
@@ -16,7 +11,7 @@ export async function lookUntil(
   deps: CommandDependencies,
   isShown: (described: DescribedRing) => boolean,
 ): Promise<DescribedRing | undefined> {
-  for (const pause of [...PAUSES, 0]) {
+  for (const pause of [...RETRY_PAUSES, 0]) {
     const described = await describedRing(deps);
     if (isShown(described)) return described;
     if (deps.remainingTime() < pause + TIME_RESERVE) break;
