@@ -9,7 +9,7 @@ import { isOnRing, retiredVersions } from './departed-keys.ts';
 import { millisecondsBetween, millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
 import type { RingTimes } from './options.ts';
 import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
-import type { SecretDescription, SecretSource } from './secret-source.ts';
+import { isReplica, type SecretSource } from './secret-source.ts';
 import type { AwsSettings } from './settings.ts';
 import { notTheService, sourceError } from './source-error.ts';
 import { VersionReader } from './version-reader.ts';
@@ -296,11 +296,6 @@ export class RingCache {
 
 function ageInSeconds({ confirmedAt }: CurrentKey, clock: RingClock): number {
   return Math.round(millisecondsSince(confirmedAt, clock) / 1000);
-}
-
-/** A secret with replicas names the region of its original, there too. */
-function isReplica({ ARN, PrimaryRegion }: SecretDescription): boolean {
-  return PrimaryRegion !== undefined && ARN?.split(':')[3] !== PrimaryRegion;
 }
 
 function exampleKey(versionId: string): KeyRotationError {

@@ -13,6 +13,11 @@ export interface SecretDescription {
   readonly PrimaryRegion?: string | undefined;
 }
 
+/** Whether this is a replica: a secret with replicas names the region of its original, there too. */
+export function isReplica({ ARN, PrimaryRegion }: SecretDescription): boolean {
+  return PrimaryRegion !== undefined && ARN?.split(':')[3] !== PrimaryRegion;
+}
+
 /** What `GetSecretValue` says of one version. */
 export interface SecretVersion {
   readonly SecretString?: string | undefined;

@@ -6,7 +6,7 @@ import { readKeyValue } from '../format/key-value.ts';
 import { TimedCalls } from '../keyring/call-timeout.ts';
 import { millisecondsSince, momentNow, systemClock, type Moment, type RingClock } from '../keyring/clock.ts';
 import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
-import type { SecretSource } from '../keyring/secret-source.ts';
+import { isReplica, type SecretSource } from '../keyring/secret-source.ts';
 
 /** Milliseconds that one call to AWS may take, its retries included. */
 const CALL_TIME_LIMIT = 10_000;
@@ -70,8 +70,7 @@ export class RingKeys {
     const ring = ringLabels(description.VersionIdsToStages);
     for (const versionId of versionsInUse(ring)) await this.#read(versionId);
     this.#ring = ring;
-    this.#isReplica =
-      description.PrimaryRegion !== undefined && !isInRegion(description.ARN, description.PrimaryRegion);
+    this.#isReplica = isReplica(description);
     this.#confirmedAt = askedAt;
     this.#inOrder = this.#ringKeys();
   }
@@ -170,8 +169,4 @@ export class RingKeys {
     }
     return keys;
   }
-}
-
-function isInRegion(arn: string | undefined, region: string): boolean {
-  return arn?.split(':')[3] === region;
 }
