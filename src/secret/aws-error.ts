@@ -17,23 +17,18 @@ export function describeError(error: unknown): string {
  */
 export type RefusalKind = 'denied' | 'expired' | 'unknown caller' | 'throttled' | 'failing' | 'limit' | 'other';
 
+/** By the names of errors without `Exception` at their end, which AWS appends in some places only. */
 const KINDS: readonly (readonly [RefusalKind, RegExp])[] = [
   // DecryptionFailure, EncryptionFailure: Secrets Manager could not use the KMS key.
-  ['denied', /^(AccessDenied(Exception)?|NotAuthorized|OptInRequired|(De|En)cryptionFailure(Exception)?)$/],
-  ['expired', /^(ExpiredToken(Exception)?|RequestExpired)$/],
+  ['denied', /^(AccessDenied|NotAuthorized|OptInRequired|(De|En)cryptionFailure)$/],
+  ['expired', /^(ExpiredToken|RequestExpired)$/],
   [
     'unknown caller',
-    /^(UnrecognizedClient(Exception)?|InvalidClientTokenId|InvalidSignature(Exception)?|SignatureDoesNotMatch|IncompleteSignature(Exception)?|MissingAuthenticationToken(Exception)?)$/,
+    /^(UnrecognizedClient|InvalidClientTokenId|InvalidSignature|SignatureDoesNotMatch|IncompleteSignature|MissingAuthenticationToken)$/,
   ],
-  [
-    'throttled',
-    /^(Throttl(ing|ed)(Exception)?|RequestThrottled(Exception)?|TooManyRequests(Exception)?|SlowDown|RequestLimitExceeded)$/,
-  ],
-  [
-    'failing',
-    /^(InternalServiceError(Exception)?|InternalFailure|InternalServerError|ServiceUnavailable(Exception)?)$/,
-  ],
-  ['limit', /^LimitExceeded(Exception)?$/],
+  ['throttled', /^(Throttl(ing|ed)|RequestThrottled|TooManyRequests|SlowDown|RequestLimitExceeded)$/],
+  ['failing', /^(InternalServiceError|InternalFailure|InternalServerError|ServiceUnavailable)$/],
+  ['limit', /^LimitExceeded$/],
 ];
 
 const ADVICE: Readonly<Record<RefusalKind, string>> = {
@@ -49,7 +44,7 @@ const ADVICE: Readonly<Record<RefusalKind, string>> = {
 
 /** Why the service answered so. */
 export function refusalKind(error: unknown): RefusalKind {
-  const name = awsErrorName(error);
+  const name = awsErrorName(error).replace(/Exception$/, '');
   const kind = KINDS.find(([, names]) => names.test(name))?.[0];
   if (kind !== undefined) return kind;
   const status = httpStatus(error);
