@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { standIns } from './stand-ins.mjs';
+import { standIns, versionsOnly } from './stand-ins.mjs';
 
 /**
  * Builds the folder that Lambda gets, whole: it needs no node_modules. The same sources and lock file give the same
@@ -26,7 +26,7 @@ export async function buildLambda(folder) {
     mainFields: ['module', 'main'],
     // `import('node:http')` becomes a require, which spares the function Node's loader for ES modules.
     supported: { 'dynamic-import': false },
-    plugins: [standIns()],
+    plugins: [standIns(), versionsOnly()],
     minify: true,
     legalComments: 'none',
     metafile: true,

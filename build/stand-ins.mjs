@@ -42,3 +42,21 @@ export function standIns(modules = STAND_INS) {
     },
   };
 }
+
+/**
+ * An esbuild plugin that takes the version alone out of a library's package.json. The SDK sends it to AWS as part of its
+ * user agent; the other two kilobytes are for installers.
+ *
+ * @returns {import('esbuild').Plugin}
+ */
+export function versionsOnly() {
+  return {
+    name: 'versions-only',
+    setup(build) {
+      build.onLoad({ filter: /[\\/]node_modules[\\/].*[\\/]package\.json$/ }, async ({ path }) => {
+        const { version } = JSON.parse(await readFile(path, 'utf8'));
+        return { contents: JSON.stringify({ version }), loader: 'json' };
+      });
+    },
+  };
+}

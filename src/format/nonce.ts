@@ -79,8 +79,8 @@ export function nonceStream(
   };
 }
 
-/** The nonces of this instance of the module. */
-export const pooledNonce: NonceSource = nonceStream();
+/** The nonces of this instance of the module. Marked pure so that the Lambda's bundle leaves the pool out. */
+export const pooledNonce: NonceSource = /* @__PURE__ */ nonceStream();
 
 /** Takes four bytes out of the pool, and wipes them there. */
 function take(pool: Uint32Array, index: number): number {

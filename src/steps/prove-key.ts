@@ -1,7 +1,8 @@
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
-import { decryptField, encryptField } from '../format/field.ts';
+import { decryptField } from '../format/field.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
-import { NONCE_BYTES } from '../format/ciphertext.ts';
+import { NONCE_BYTES, seal } from '../format/ciphertext.ts';
+import { randomNonce } from '../format/nonce.ts';
 
 const PROOF_TEXT = 'Patient has diabetes';
 const PROOF_CONTEXT = 'pazpaz:rotation:proof';
@@ -11,7 +12,7 @@ const PROOF_CONTEXT = 'pazpaz:rotation:proof';
  * ciphertext or tag is refused. Returns the ciphertext, for the other keys to fail on. Throws `ROUND_TRIP_FAILED`.
  */
 export function proveKey(key: KeyMaterial): Uint8Array {
-  const sealed = encryptField(PROOF_TEXT, key, PROOF_CONTEXT);
+  const sealed = seal(PROOF_TEXT, key, 0, PROOF_CONTEXT, randomNonce());
   if (!opens(sealed, key)) throw failed('it cannot decrypt what it has just encrypted');
   const places = { header: 0, nonce: 1, ciphertext: 1 + NONCE_BYTES, tag: sealed.length - 1 };
   for (const [part, place] of Object.entries(places)) {
