@@ -6,6 +6,9 @@ export const MAX_STAGING_LABELS = 20;
 /** The labels that Secrets Manager moves by itself. */
 export const AWS_LABELS: readonly string[] = ['AWSCURRENT', 'AWSPREVIOUS', 'AWSPENDING'];
 
+/** Carries a key that only reads, from the put until it has its number. */
+export const INCOMING_LABEL = 'key-incoming';
+
 /** Staging labels by VersionId, as `DescribeSecret` gives them. */
 export type VersionStages = Readonly<Record<string, readonly string[]>>;
 
@@ -68,6 +71,31 @@ export function nextNumber(ring: RingLabels): KeyNumber {
 export function withNumber(ring: RingLabels, versionId: string, number: KeyNumber): RingLabels {
   const labels = ring.stages[versionId] ?? [];
   return ringLabels({ ...ring.stages, [versionId]: [...labels, numberingLabel(number)] });
+}
+
+/**
+ * Numbers of the keys that can be retired, the lowest first: their version has none of AWS's labels, and not the highest
+ * number, which the next number is counted from.
+ */
+export function retirableNumbers(ring: RingLabels): readonly KeyNumber[] {
+  const inUse = [ring.current, ring.previous, ring.pending];
+  const highest = [...ring.versionOf].find(([number]) => number === ring.highestNumber)?.[1];
+  const numbers = [...ring.versionOf].filter(([, versionId]) => versionId !== highest && !inUse.includes(versionId));
+  return numbers.map(([number]) => number).sort((one, other) => one - other);
+}
+
+/** A staging label, and the version that has it. */
+export interface HeldLabel {
+  readonly label: string;
+  readonly versionId: string;
+}
+
+/** Labels that neither AWS nor the key ring uses. They take slots all the same. */
+export function foreignLabels(stages: VersionStages): readonly HeldLabel[] {
+  const held = Object.entries(stages).flatMap(([versionId, labels]) => labels.map((label) => ({ label, versionId })));
+  return held.filter(
+    ({ label }) => !AWS_LABELS.includes(label) && label !== INCOMING_LABEL && numberOfLabel(label) === undefined,
+  );
 }
 
 /** Every version that may have encrypted: the numbered ones from the lowest number on, then those without a number. */

@@ -1,7 +1,16 @@
 import { KeyRotationError } from '../format/error.ts';
 import { numberingLabel } from '../format/key-number.ts';
 import { retiredKeys } from '../format/retired-tag.ts';
-import { MAX_STAGING_LABELS, nextNumber, ringLabels, withNumber, type RingLabels } from '../format/ring-labels.ts';
+import {
+  AWS_LABELS,
+  foreignLabels,
+  MAX_STAGING_LABELS,
+  nextNumber,
+  retirableNumbers,
+  ringLabels,
+  withNumber,
+  type RingLabels,
+} from '../format/ring-labels.ts';
 import { awsErrorName, describeError, refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 
@@ -30,7 +39,28 @@ export async function attachNextNumber(
 export function requireFreeSlots(ring: RingLabels, needed: number): void {
   if (ring.freeSlots >= needed) return;
   const free = Math.max(0, ring.freeSlots);
-  throw ringFull(`${needed} free staging label${needed === 1 ? '' : 's'} needed, ${free} free`);
+  throw ringFull(
+    `${counted(needed, 'free staging label')} needed, ${free} free; ${counted(ring.versionOf.size, 'label')} of keys and ${counted(foreignLabels(ring.stages).length, 'other label')} take the rest`,
+    wayOut(ring),
+  );
+}
+
+/** What makes room on this ring: the keys that can be retired, or the labels that are not the ring's. */
+function wayOut(ring: RingLabels): string {
+  const [oldest] = retirableNumbers(ring);
+  const others = foreignLabels(ring.stages).map(({ label }) => `'${label}'`);
+  const ways = [
+    ...(oldest === undefined
+      ? []
+      : [`Re-encrypt the rows of the oldest keys and retire those keys, key ${oldest} first`]),
+    ...(others.length === 0 ? [] : [`Remove the labels that are not the ring's (${others.join(', ')})`]),
+  ];
+  if (ways.length === 0) return 'Every number is on a key in use: remove one that no row has from a key with several';
+  return ways.join('. Or: ');
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** The labels that a whole rotation attaches: one for each of these versions that has no number yet. */
@@ -55,7 +85,7 @@ export async function moveLabel(
       ...(move.from === undefined ? {} : { RemoveFromVersionId: move.from }),
     });
   } catch (error) {
-    if (awsErrorName(error) === 'LimitExceededException') throw ringFull(describeError(error));
+    if (awsErrorName(error) === 'LimitExceededException') throw ringFull(describeError(error), ANY_WAY_OUT);
     if (!LABEL_ERRORS.includes(awsErrorName(error))) throw refused('UpdateSecretVersionStage', deps.secretId, error);
     throw new KeyRotationError(
       'LABEL_CONFLICT',
@@ -97,9 +127,13 @@ function numberLost(number: number, versionId: string, found: string): KeyRotati
   );
 }
 
-function ringFull(found: string): KeyRotationError {
+/** Where no description says what takes the labels. */
+const ANY_WAY_OUT =
+  "Re-encrypt the rows of the oldest keys and retire those keys, or remove labels that are not the ring's";
+
+function ringFull(found: string, wayOut: string): KeyRotationError {
   return new KeyRotationError(
     'RING_FULL',
-    `The key ring is full: ${found}, of ${MAX_STAGING_LABELS} that a secret can carry. Re-encrypt the rows of the oldest keys and retire those keys, or remove foreign labels; then try again. Nothing was lost.`,
+    `The key ring is full: ${found}. A secret can carry ${MAX_STAGING_LABELS} labels, of which AWS uses ${AWS_LABELS.length}. ${wayOut}; then try again. Nothing was lost.`,
   );
 }

@@ -1,5 +1,5 @@
 import { runAdopt } from '../../src/cli/commands/adopt.ts';
-import { INCOMING_LABEL } from '../../src/cli/ring/incoming.ts';
+import { INCOMING_LABEL } from '../../src/format/ring-labels.ts';
 import { runPut, runPutNotCurrent } from '../../src/cli/commands/put.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
 import { runStatus } from '../../src/cli/commands/status.ts';

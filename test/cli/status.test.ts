@@ -130,6 +130,31 @@ describe('status says what is under way or left over, and with which command it 
     expect(await notes(ring)).toEqual(['ring-full']);
   });
 
+  test('K7: a ring full of other labels, and not to retire keys that cannot be retired', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    await ring.enableRotation();
+    for (let label = 1; label <= 15; label += 1) await ring.label(`other-${label}`, 1);
+    const [note] = (await status(ring)).notes;
+    expect(note).toMatchObject({
+      code: 'ring-full',
+      text: expect.stringContaining('15 labels are not the ring') as string,
+    });
+    expect(note?.next.map(spell)).toEqual([
+      `aws secretsmanager update-secret-version-stage --secret-id ${SECRET} --version-stage other-1 --remove-from-version-id ${ring.idOf(1)}`,
+    ]);
+  });
+
+  test('K7: a key that only a label of others keeps, as what it is', async () => {
+    const ring = await quietRing();
+    await ring.put(keyOf(21).toString('base64'), undefined, ['backup']);
+    const all = (await status(ring)).notes;
+    expect(all).toMatchObject([
+      { code: 'foreign-label-only', weight: 'notice', text: expect.stringContaining('(backup)') as string },
+    ]);
+    expect(all[0]?.next.map(spell)).toEqual([`pazpaz-keys adopt --version-id ${ring.idOf(4)}`]);
+    expect((await pazpazKeys(ring, ['doctor'])).stdout).not.toContain(ring.idOf(4));
+  });
+
   test('C17: a rotation that is late', async () => {
     const ring = await quietRing();
     ring.lambda = 'fails';

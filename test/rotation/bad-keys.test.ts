@@ -42,7 +42,7 @@ describe('a full ring', () => {
 
   test('is refused by createSecret: 17 numbered keys', async () => {
     const ring = await begun(...many(16), current(17));
-    const says = ['1 free staging label needed, 0 free', 'of 20', 'retire', 'again', 'Nothing was lost'];
+    const says = ['1 free staging label needed, 0 free', 'carry 20', 'retire', 'again', 'Nothing was lost'];
     await refuses(ring, () => ring.step('createSecret'), 'RING_FULL', ...says);
   });
 
@@ -58,6 +58,16 @@ describe('a full ring', () => {
     for (const label of many(16)) await ring.label(`mine-${label}`, 1);
     await ring.begin();
     await refuses(ring, () => ring.step('createSecret'), 'RING_FULL', '3 free staging labels needed, 1 free');
+  });
+
+  test('K7: is told by what takes its labels, and of keys only those that can be retired', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    for (const label of many(15)) await ring.label(`mine-${label}`, 1);
+    await ring.begin();
+    const { message } = await rejectionOf(ring.step('createSecret'));
+    expect(message).toContain('2 labels of keys and 15 other labels');
+    expect(message).toContain("'mine-15'");
+    expect(message).not.toContain('retire');
   });
 
   test('C14: is not full while there are as many as needed', async () => {

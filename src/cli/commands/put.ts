@@ -3,7 +3,7 @@ import type { KeyRotationError } from '../../format/error.ts';
 import { KeyMaterial } from '../../format/key-material.ts';
 import { writeKeyValue } from '../../format/key-value.ts';
 import { retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
-import { ringLabels, type RingLabels } from '../../format/ring-labels.ts';
+import { INCOMING_LABEL, ringLabels, type RingLabels } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
 import { attachNextNumber } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
@@ -11,7 +11,7 @@ import type { AwsSession } from '../aws/session.ts';
 import { wrongUsage, command } from '../command.ts';
 import { COUNT, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import type { ProcessIo } from '../process-io.ts';
-import { finishIncoming, incomingVersion, INCOMING_LABEL, slotsForIncoming } from '../ring/incoming.ts';
+import { finishIncoming, incomingVersion, slotsForIncoming } from '../ring/incoming.ts';
 import {
   keyName,
   onFreshRing,

@@ -55,7 +55,7 @@ export const VERSION_WITHOUT_LABEL = check(
   'a version has lost its labels',
   ({ report, unlisted, readings }) => {
     if (report === undefined || unlisted !== undefined) return notChecked(UNLISTED);
-    const loose = report.versions.filter(({ state }) => state === 'no label' || state === 'foreign label only');
+    const loose = report.versions.filter(({ state }) => state === 'no label');
     const lost = loose.filter(({ versionId }) => isPerhapsLost(versionId, report, readings));
     const findings = lost.map(({ versionId, created = '' }) =>
       finding(

@@ -1,12 +1,9 @@
-import type { RingLabels } from '../../format/ring-labels.ts';
+import { INCOMING_LABEL, type RingLabels } from '../../format/ring-labels.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
 import { attachNextNumber } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { detachLabel, withoutLabels } from './labels.ts';
 import { keyOrNone } from './ring.ts';
-
-/** Carries a key that only reads, from the put until it has its number. */
-export const INCOMING_LABEL = 'key-incoming';
 
 /** The version that has the label. */
 export function incomingVersion(ring: RingLabels): string | undefined {

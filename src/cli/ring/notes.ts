@@ -1,4 +1,5 @@
-import { step, type NextStep } from '../suggested-commands.ts';
+import { foreignLabels, retirableNumbers, ringLabels } from '../../format/ring-labels.ts';
+import { quoted, step, type NextStep } from '../suggested-commands.ts';
 import { dayCount } from '../terminal/table.ts';
 import type { RingReport, VersionReport } from './ring-report.ts';
 
@@ -24,6 +25,7 @@ export type NoteCode =
   | 'key-arriving'
   | 'retirement-unfinished'
   | 'version-without-label'
+  | 'foreign-label-only'
   | 'ring-nearly-full'
   | 'ring-full'
   | 'rotation-overdue'
@@ -104,7 +106,16 @@ function versionNotes(version: VersionReport): readonly Note[] {
       ),
     ];
   }
-  if (state === 'no label' || state === 'foreign label only') {
+  if (state === 'foreign label only') {
+    return [
+      notice(
+        'foreign-label-only',
+        `Version ${versionId} holds a key and has only labels that are not the ring's (${version.labels.join(', ')}): AWS keeps it, and no reader finds it. If data was encrypted with it, add it.`,
+        step('adopt', '--version-id', versionId),
+      ),
+    ];
+  }
+  if (state === 'no label') {
     const rescue = step('adopt', '--version-id', versionId);
     return [
       warning(
@@ -143,25 +154,31 @@ function retirementNotes({ retired, versions }: RingReport): readonly Note[] {
   });
 }
 
-function slotNotes({ slots, versions }: RingReport): readonly Note[] {
+function slotNotes({ name, slots, versions }: RingReport): readonly Note[] {
   if (slots.free > FEW_SLOTS) return [];
-  const oldest = versions.find(({ state, number }) => state === 'reads' && number !== undefined)?.number;
-  const next = [step('reencrypt'), ...(oldest === undefined ? [] : [step('retire', String(oldest))])];
+  const { advice, next } = howToMakeRoom(name, versions);
   return slots.free === 0
-    ? [
-        warning(
-          'ring-full',
-          `No label is free, so no rotation can begin. Re-encrypt, then retire the oldest keys.`,
-          ...next,
-        ),
-      ]
-    : [
-        warning(
-          'ring-nearly-full',
-          `${slots.free} of ${slots.of} labels are free. Re-encrypt, then retire the oldest keys in time.`,
-          ...next,
-        ),
-      ];
+    ? [warning('ring-full', `No label is free, so no rotation can begin. ${advice}`, ...next)]
+    : [warning('ring-nearly-full', `${slots.free} of ${slots.of} labels are free. ${advice}`, ...next)];
+}
+
+/** Where no key can be retired, the labels that are not the ring's have to go: one first that is not its version's last. */
+function howToMakeRoom(name: string, versions: RingReport['versions']): { advice: string; next: readonly NextStep[] } {
+  const stages = Object.fromEntries(versions.map(({ versionId, labels }) => [versionId, labels]));
+  const [oldest] = retirableNumbers(ringLabels(stages));
+  if (oldest !== undefined) {
+    const next = [step('reencrypt'), step('retire', String(oldest))];
+    return { advice: 'Re-encrypt, then retire the oldest keys.', next };
+  }
+  const others = foreignLabels(stages);
+  const first = others.find(({ versionId }) => (stages[versionId]?.length ?? 0) > 1) ?? others[0];
+  if (first === undefined) return { advice: 'No key can be retired yet: each is in use.', next: [step('doctor')] };
+  return {
+    advice: `No key can be retired yet. ${others.length} ${others.length === 1 ? 'label is' : 'labels are'} not the ring's: remove those that nothing needs.`,
+    next: [
+      `aws secretsmanager update-secret-version-stage --secret-id ${quoted(name)} --version-stage ${quoted(first.label)} --remove-from-version-id ${first.versionId}`,
+    ],
+  };
 }
 
 function scheduleNotes({ rotation, versions }: RingReport): readonly Note[] {

@@ -1,11 +1,10 @@
 import type { DescribeSecretResponse, SecretVersionsListEntry } from '@aws-sdk/client-secrets-manager';
 import { isKeyRotationError } from '../../format/error.ts';
 import { numberOfLabel } from '../../format/key-number.ts';
-import { AWS_LABELS, MAX_STAGING_LABELS, type RingLabels } from '../../format/ring-labels.ts';
+import { AWS_LABELS, INCOMING_LABEL, MAX_STAGING_LABELS, type RingLabels } from '../../format/ring-labels.ts';
 import { pendingKind, rotationAge } from '../../secret/rotation-status.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { abandonedVersions, rescuedVersions } from './version-tags.ts';
-import { INCOMING_LABEL } from './incoming.ts';
 import { versionsWithoutKey } from './versions-without-key.ts';
 import { retiredKeys } from '../../format/retired-tag.ts';
 import { describedRing, type DescribedRing } from './ring.ts';

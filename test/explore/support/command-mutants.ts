@@ -177,7 +177,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that status tells of a version without a label',
     file: 'src/cli/ring/notes.ts',
-    from: "if (state === 'no label' || state === 'foreign label only') {",
+    from: "if (state === 'no label') {",
     to: 'if (false as boolean) {',
     scenario: 'rotate --clean-up, killed and left',
     breaks: /^a version has no label .* status does not say what to do/,
