@@ -10,7 +10,7 @@ import { parseDocument, visit } from 'yaml';
  */
 const PARTS = [
   ...['head', 'terms', 'parameters', 'conditions'],
-  ...['secret', 'function', 'rotation', 'adoption', 'policies', 'topic', 'notices'],
+  ...['secret', 'function', 'rotation', 'adoption', 'policies', 'topic', 'notices', 'monitoring-notices'],
   ...['trail-metrics', 'ring-metrics', 'alarms', 'dashboard', 'trail', 'outputs'],
 ];
 const NOTICE = ' Made by `npm run build:template` from the parts in template/. Edit the parts, not this file.';

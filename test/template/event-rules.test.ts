@@ -1,5 +1,6 @@
 import {
   call,
+  callOf,
   deniedCall,
   IAM_USER,
   onEventBridge,
@@ -158,6 +159,75 @@ describe('the notice on KMS keys', () => {
   });
 });
 
+describe('the notice on the function', () => {
+  const stack = deploy();
+  const tells = (eventName: string, functionName: string) =>
+    fires(stack, 'FunctionChangedNotice', callOf('lambda', eventName, { functionName }));
+  const ours = text(stack.outputs['FunctionArn']);
+
+  test.each([
+    'UpdateFunctionCode20150331v2',
+    'UpdateFunctionConfiguration20150331v2',
+    'AddPermission20150331v2',
+    'DeleteFunction20150331',
+  ])('tells of %s, by name and ARN, and of no other function', (eventName) => {
+    const named = ['PazPazKeyRotation', ours, '123456789012:function:PazPazKeyRotation'];
+    expect(named.map((name) => tells(eventName, name))).toEqual([true, true, true]);
+    expect(tells(eventName, 'PazPazKeyRotation2')).toBe(false);
+    expect(tells(eventName, ours.replace('PazPazKey', 'OtherKey'))).toBe(false);
+  });
+
+  test('does not tell of what is only read', () => {
+    expect(tells('GetFunction20150331v2', ours)).toBe(false);
+    expect(tells('Invoke', ours)).toBe(false);
+  });
+});
+
+describe('the notice on what tells', () => {
+  const stack = deploy();
+  const TOPIC = 'arn:aws:sns:us-east-1:123456789012:PazPazKeyAlerts';
+  const tells = (service: string, eventName: string, requestParameters: JsonObject) =>
+    fires(stack, 'MonitoringChangedNotice', callOf(service, eventName, requestParameters));
+  const alarms = [...stack.resources.values()].filter(({ type }) => type === 'AWS::CloudWatch::Alarm');
+  const alarmNames = alarms.map(({ properties }) => text(properties['AlarmName']));
+
+  test.each(['DeleteRule', 'DisableRule', 'PutRule'])('tells of %s on a rule of the stack', (eventName) => {
+    expect(tells('events', eventName, { name: 'pazpaz-GuardedSecretNotice-1ABC' })).toBe(true);
+    expect(tells('events', eventName, { name: 'other-GuardedSecretNotice-1ABC' })).toBe(false);
+  });
+
+  test.each(['RemoveTargets', 'PutTargets'])('tells of %s on a rule of the stack', (eventName) => {
+    expect(tells('events', eventName, { rule: 'pazpaz-AdoptionTick-1ABC' })).toBe(true);
+    expect(tells('events', eventName, { rule: 'other-AdoptionTick-1ABC' })).toBe(false);
+  });
+
+  test('tells of each alarm that is deleted, silenced or replaced', () => {
+    expect(alarmNames.length).toBeGreaterThan(5);
+    for (const name of alarmNames) {
+      for (const eventName of ['DeleteAlarms', 'DisableAlarmActions'])
+        expect(tells('monitoring', eventName, { alarmNames: ['x', name] })).toBe(true);
+      expect(tells('monitoring', 'PutMetricAlarm', { alarmName: name })).toBe(true);
+    }
+    expect(tells('monitoring', 'DeleteAlarms', { alarmNames: ['x'] })).toBe(false);
+  });
+
+  test('tells of the topic and its subscriptions', () => {
+    expect(tells('sns', 'DeleteTopic', { topicArn: TOPIC })).toBe(true);
+    expect(tells('sns', 'SetTopicAttributes', { topicArn: TOPIC })).toBe(true);
+    expect(tells('sns', 'Unsubscribe', { subscriptionArn: `${TOPIC}:6b0e71bd` })).toBe(true);
+    expect(tells('sns', 'Unsubscribe', { subscriptionArn: `${TOPIC}2:6b0e71bd` })).toBe(false);
+  });
+
+  test.each(['DeleteLogGroup', 'DeleteMetricFilter', 'PutMetricFilter', 'PutRetentionPolicy'])(
+    'tells of %s on the logs that alarms read',
+    (eventName) => {
+      for (const logGroupName of ['pazpaz-KeyRotationLogGroup', 'pazpaz-TrailLogGroup'])
+        expect(tells('logs', eventName, { logGroupName })).toBe(true);
+      expect(tells('logs', eventName, { logGroupName: 'other' })).toBe(false);
+    },
+  );
+});
+
 describe('the targets', () => {
   const stack = deploy();
 
@@ -185,6 +255,8 @@ describe('the targets', () => {
     'OtherFunctionNotice',
     'GuardedKmsKeyNotice',
     'TrailChangedNotice',
+    'FunctionChangedNotice',
+    'MonitoringChangedNotice',
     'RotationFailedNotice',
   ])('%s tells the topic in one sentence', (rule) => {
     const target = list(stack.property(rule, 'Targets'))[0];

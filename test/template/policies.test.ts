@@ -114,7 +114,7 @@ test('every role that the stack makes has the permissions boundary that is given
   expect(boundaries({})).toEqual([undefined, undefined]);
 });
 
-test('the read-only policy is the guide’s, for this secret and this KMS key', () => {
+test('the read-only policy is the guide’s, for this secret and this KMS key, without kms:DescribeKey, which no reader needs', () => {
   const stack = deploy();
   expect(stack.property('ReadOnlyPolicy', 'ManagedPolicyName')).toBe('PazPazSecretsReadOnly');
   expect(stack.property('ReadOnlyPolicy', 'Roles')).toBeUndefined();
@@ -123,7 +123,7 @@ test('the read-only policy is the guide’s, for this secret and this KMS key', 
     [
       'DecryptWithKMS',
       'Allow',
-      ['kms:Decrypt', 'kms:DescribeKey'],
+      ['kms:Decrypt'],
       [text(stack.property('EncryptionKeySecret', 'KmsKeyId'))],
       { StringEquals: { 'kms:ViaService': ['secretsmanager.us-east-1.amazonaws.com'] } },
     ],

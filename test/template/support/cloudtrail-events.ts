@@ -54,6 +54,12 @@ export function call(
   return { ...common(`${service}.amazonaws.com`, eventName), userIdentity, requestParameters, eventType: 'AwsApiCall' };
 }
 
+/** A call of another service that was let through. `service`: the first word of its event source, such as `lambda`. */
+export function callOf(service: string, eventName: string, requestParameters: JsonObject): JsonObject {
+  const envelope = common(`${service}.amazonaws.com`, eventName);
+  return { ...envelope, userIdentity: IAM_USER, requestParameters, eventType: 'AwsApiCall' };
+}
+
 /** A call that IAM refused: no request parameters, and the secret, as the caller named it, in the message alone. */
 export function deniedCall(
   eventName: string,

@@ -6,6 +6,7 @@ import { isObject, list, object, text, type Json, type JsonObject } from './json
  */
 export function eventMatches(pattern: Json | undefined, event: Json | undefined): boolean {
   return Object.entries(object(pattern)).every(([key, wanted]) => {
+    if (key === '$or') return list(wanted).some((one) => eventMatches(one, event));
     const found = isObject(event) ? event[key] : undefined;
     return isObject(wanted) ? eventMatches(wanted, found) : leafMatches(list(wanted), found);
   });
@@ -23,6 +24,8 @@ function operatorMatches(operator: JsonObject, value: Json | undefined): boolean
   switch (name) {
     case 'exists':
       return (value !== undefined && !isObject(value)) === operand;
+    case 'prefix':
+      return typeof value === 'string' && value.startsWith(text(operand));
     case 'suffix':
       return typeof value === 'string' && value.endsWith(text(operand));
     case 'anything-but':
