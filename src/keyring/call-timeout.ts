@@ -2,9 +2,9 @@ import { KeyRotationError } from '../format/error.ts';
 import type { RingClock } from './clock.ts';
 import { sourceError, timeLimitError } from './source-error.ts';
 
-/** Makes calls that end: with their answer, at their time limit, or when the ring is closed. */
+/** Makes calls that always end: with an answer, at their time limit, or when the ring is closed. */
 export class TimedCalls {
-  /** Milliseconds for one call, its retries included. */
+  /** Milliseconds for one call, including retries. */
   readonly limit: number;
   readonly #clock: RingClock;
   readonly #secretId: string;
@@ -18,9 +18,9 @@ export class TimedCalls {
   }
 
   /**
-   * Resolves to what `call` answers. Rejects with an error of ours; then the signal that `call` was given is aborted.
-   * A call that ignores its signal (a credential provider that hangs, say) is left behind. `limit`: where several calls
-   * share one time limit, what is left of it.
+   * Resolves to the result of `call`. Rejects with a `KeyRotationError`, then aborts the signal. A call that ignores
+   * the signal, such as a hanging credential provider, is abandoned. Calls that share one time limit pass the remaining
+   * milliseconds as `limit`.
    */
   run<T>(operation: string, call: (signal: AbortSignal) => Promise<T>, limit = this.limit): Promise<T> {
     if (this.#hasEnded) return Promise.reject(ringClosed());
@@ -56,7 +56,7 @@ export class TimedCalls {
     });
   }
 
-  /** Resolves after so many milliseconds, or when the ring is closed. */
+  /** Resolves after this many milliseconds, or when the ring is closed. */
   pause(milliseconds: number): Promise<void> {
     if (this.#hasEnded) return Promise.resolve();
     return new Promise((resolve) => {
@@ -70,18 +70,17 @@ export class TimedCalls {
     });
   }
 
-  /** Ends what is under way, and what will be asked from now on: each call rejects with `RING_CLOSED`. */
+  /** Ends running and future calls: each rejects with `RING_CLOSED`. */
   endAll(): void {
     this.#hasEnded = true;
     for (const giveUp of [...this.#running]) giveUp(ringClosed());
   }
 }
 
-/** A `call` that throws before it has a promise rejects like any other. */
 async function startedSafely<T>(call: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
   return call(signal);
 }
 
 export function ringClosed(): KeyRotationError {
-  return new KeyRotationError('RING_CLOSED', 'The key ring is closed. Open another one, or close it later.');
+  return new KeyRotationError('RING_CLOSED', 'The key ring is closed. Open another one, or close this one later.');
 }

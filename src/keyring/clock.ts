@@ -1,19 +1,18 @@
 import { performance } from 'node:perf_hooks';
 
-/** The time as a ring sees it; given by a test, moved by it. */
+/** The clocks and timers that a ring uses. Tests replace them. */
 export interface RingClock {
-  /** Milliseconds since 1970. Somebody may set it back. */
+  /** Milliseconds since 1970. The wall clock can be set back. */
   readonly wall: () => number;
-  /** Milliseconds since some moment. Only grows, but may stand still while the machine sleeps. */
+  /** Milliseconds since an arbitrary moment. It never goes back, but may stop while the machine sleeps. */
   readonly monotonic: () => number;
   /**
-   * Calls `act` once, `milliseconds` from now, and returns what calls that off. `background`: the wait does not keep
-   * the process from ending.
+   * Calls `act` once, after `milliseconds`. Returns a function that cancels the call. A `background` timer does not
+   * keep the process running.
    */
   readonly schedule: (act: () => void, milliseconds: number, background: boolean) => () => void;
 }
 
-/** The clocks and timers of this machine. */
 export const systemClock: RingClock = {
   wall: () => Date.now(),
   monotonic: () => performance.now(),
@@ -26,7 +25,6 @@ export const systemClock: RingClock = {
   },
 };
 
-/** A moment, by both clocks. */
 export interface Moment {
   readonly wall: number;
   readonly monotonic: number;
@@ -37,14 +35,14 @@ export function momentNow(clock: RingClock): Moment {
 }
 
 /**
- * Milliseconds since a moment, by the clock that says more: a wall clock that was set back must not make a key look
- * young, and neither must a monotonic one that slept.
+ * Milliseconds since `moment`. The larger of the two clocks counts, because a wall clock that was set back, or a
+ * monotonic clock that slept, must not make a key look young.
  */
 export function millisecondsSince(moment: Moment, clock: RingClock): number {
   return millisecondsBetween(moment, clock.wall(), clock.monotonic());
 }
 
-/** The same, up to the moment of two readings. */
+/** Milliseconds from `moment` to the given readings of both clocks; the larger difference counts. */
 export function millisecondsBetween(moment: Moment, wall: number, monotonic: number): number {
   return Math.max(wall - moment.wall, monotonic - moment.monotonic);
 }

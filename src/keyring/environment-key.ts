@@ -11,14 +11,13 @@ export class EnvironmentKeyCheck {
   #isDecided = false;
   #underWay: Promise<void> | undefined;
 
-  /** `warn` is called at most once, if the key is not on the ring. */
   constructor(cache: RingCache, key: KeyMaterial, warn: () => void) {
     this.#cache = cache;
     this.#key = key;
     this.#warn = warn;
   }
 
-  /** Looks, unless the answer is known. Where it cannot be found now, the next run looks again. */
+  /** Looks unless the answer is known. If it cannot be found now, the next call looks again. */
   run(): Promise<void> {
     this.#underWay ??= this.#look().finally(() => {
       this.#underWay = undefined;

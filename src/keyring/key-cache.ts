@@ -4,7 +4,7 @@ import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** The keys that a process has in memory. A version's value never changes, so a key stays until it was retired. */
+/** The keys in memory. A version's value never changes, so a key stays until it is retired. */
 export class KeyCache {
   readonly #ofVersion = new Map<string, KeyMaterial>();
   readonly #ofNumber = new Map<number, KeyMaterial>();
@@ -13,17 +13,18 @@ export class KeyCache {
   #retired: ReadonlySet<string> = NONE;
   #inOrder: KeyMaterial[] = [];
 
-  /** Every key once. The one that last opened a row without a number comes first: the next row is likely its too. */
+  /**
+   * Every key once. The key that last opened a row without a number comes first, because it is likely to open the next
+   * one.
+   */
   get inOrder(): readonly KeyMaterial[] {
     return this.#inOrder;
   }
 
-  /** The VersionIds of all keys that were read from AWS. */
   get versionIds(): readonly string[] {
     return [...this.#ofVersion.keys()];
   }
 
-  /** The key that a number names. */
   ofNumber(number: number): KeyMaterial | undefined {
     return this.#ofNumber.get(number);
   }
@@ -32,24 +33,23 @@ export class KeyCache {
     return this.#ofVersion.get(versionId);
   }
 
-  /** Adds a key. Without `versionId` it is the environment's. A key that is here under another version is tried once only. */
+  /** Adds a key. Without `versionId` it is the environment's key. Two versions with equal keys are tried once. */
   add(key: KeyMaterial, versionId?: string): void {
     if (versionId === undefined) this.#ofEnvironment.push(key);
-    // A read may end after a description has shown that the version is retired.
+    // A read may end after a description has shown that the version was retired.
     else if (this.#retired.has(versionId)) return;
     else this.#ofVersion.set(versionId, key);
     if (!isAmong(this.#inOrder, key)) this.#inOrder.push(key);
   }
 
-  /** The number of a version, as it was last seen; 0 if it had none. */
+  /** The number of a version when it was last seen; 0 without one. */
   numberOfVersion(versionId: string): KeyNumber | 0 {
     return this.#numberOf.get(versionId) ?? 0;
   }
 
   /**
-   * Takes over which version each number names, from a description of the whole ring. A version whose label is gone has
-   * no number any more, but its old number keeps its key here, for the rows that name it. The keys of `retired`
-   * versions are forgotten.
+   * Stores which version each number names, from a description of the whole ring. A version that lost its label loses
+   * its number, but rows that name the old number still find its key. The keys of `retired` versions are forgotten.
    */
   setNumbers({ versionOf, numberOf }: RingLabels, retired: ReadonlySet<string> = NONE): void {
     this.#numberOf = numberOf;
@@ -58,7 +58,6 @@ export class KeyCache {
     this.#nameKeys(versionOf);
   }
 
-  /** Takes over the numbers of one version; its labels say nothing of the others. */
   setNumbersOf(versionId: string, labels: readonly string[]): void {
     const { versionOf, numberOf } = ringLabels({ [versionId]: labels });
     const others = [...this.#numberOf].filter(([other]) => other !== versionId);
@@ -69,7 +68,7 @@ export class KeyCache {
   #nameKeys(versionOf: RingLabels['versionOf']): void {
     for (const [number, versionId] of versionOf) {
       const key = this.#ofVersion.get(versionId);
-      // A number that was moved keeps its old key until the new one is read: what the old one wrote still names it.
+      // A number that was moved keeps its old key until the new one is read, because existing rows name the old one.
       if (key !== undefined) this.#ofNumber.set(number, key);
     }
   }
@@ -86,7 +85,7 @@ export class KeyCache {
     this.#inOrder = this.#inOrder.filter((other) => isAmong(kept, other));
   }
 
-  /** Puts a key first that has just opened a row which did not name it; the two change places. */
+  /** Moves a key to the front after it opened a row that did not name it. */
   putFirst(key: KeyMaterial): void {
     const index = this.#inOrder.indexOf(key);
     const first = this.#inOrder[0];

@@ -6,27 +6,26 @@ import type { RingCache } from './ring-cache.ts';
 import { openUnderNumber, type Row } from './row.ts';
 import { notCachedError, RowAttempt } from './row-attempt.ts';
 
-/** Rows that no key at hand opens, forged ones too, cause at most one description in this time (milliseconds). */
+/** At most one description per this many milliseconds for rows that no cached key opens. Forged rows count, too. */
 const LOOKUP_COOLDOWN = 3000;
 
-/** How long a number that is not on the ring is taken for absent without asking again, in milliseconds. */
+/** Milliseconds for which a number that is not on the ring counts as absent without another call. */
 const NEGATIVE_CACHE_TTL = 10_000;
 
-/** Numbers remembered as absent; a storm of forged ones must not fill the memory. */
+/** Bounds the memory that forged numbers can take. */
 const MAX_ABSENT_NUMBERS = 1000;
 
 /**
- * A description that was asked for this long before a row was handed in (milliseconds) counts as later than the row:
- * its writer took far longer from reading its own key's number to having the row stored and read.
+ * Milliseconds. A description requested this shortly before the row arrived still counts as later than the row: the
+ * writer took far longer from reading the key's number to storing the row.
  */
 const CLOCK_SLACK = 10;
 
-/** What a search is called in an error. */
 const SEARCH = "the search for a row's key";
 
 /**
- * Looks for the key of rows that no key at hand opens, with a bounded number of calls for however many rows. All calls
- * of one row together have the time limit of one.
+ * Finds the key of rows that no cached key opens. The number of calls is bounded, however many rows there are, and all
+ * calls for one row share the time limit of a single call.
  */
 export class KeyLookup {
   readonly #cache: RingCache;
@@ -45,8 +44,8 @@ export class KeyLookup {
   }
 
   /**
-   * Opens a row that `openWithCachedKeys` did not: with its number's own key by the last description; then, by a new one, with
-   * that or with any key of the ring that is not at hand. Rejects as `failedDecryption` says.
+   * Opens a row that `openWithCachedKeys` could not open. It tries the key that the row's number names, then asks AWS
+   * for a new description, then tries every key of the ring. Rejects as `failedDecryption` says.
    */
   async open(row: Row): Promise<Buffer> {
     const attempts = new RowAttempt(row, this.#cache, this.#legacy);
@@ -67,8 +66,8 @@ export class KeyLookup {
   }
 
   /**
-   * Opens a row with what is at hand, or throws as far as that can be said without asking AWS. Where its key may be had,
-   * a search for it starts, so that another try a moment later succeeds; one such search at a time.
+   * Opens a row with the cached keys, without calling AWS. Throws where that fails. If the row's key might be found in
+   * AWS, a search starts in the background (one at a time), so that a later try succeeds.
    */
   openNow(row: Row): Buffer {
     const plaintext = openUnderNumber(row, this.#cache.keys);
@@ -88,13 +87,12 @@ export class KeyLookup {
     try {
       await this.open(row);
     } catch {
-      // Whoever tries again is told.
+      // The next try reports the reason.
     } finally {
       this.#background = undefined;
     }
   }
 
-  /** Rejects with `CANNOT_REACH_AWS` at the time limit, with `RING_CLOSED` where the ring is closed meanwhile. */
   async #search(row: Row, attempts: RowAttempt): Promise<Buffer | undefined> {
     const { calls } = this.#cache;
     const askedAt = momentNow(this.#clock);
@@ -117,7 +115,6 @@ export class KeyLookup {
     return this.#withRing(attempts, signal);
   }
 
-  /** By the last description, and by one that came meanwhile, for which nobody waited. */
   async #withRing(attempts: RowAttempt, signal: AbortSignal): Promise<Buffer | undefined> {
     const { labels } = this.#cache;
     const plaintext = (await attempts.withOwnKey()) ?? (await attempts.withEveryKey(signal));
@@ -129,15 +126,14 @@ export class KeyLookup {
     return this.#isUnknown(row) || this.#isOutdated();
   }
 
-  /** Whether the last description is older than the interval in which a row may ask for another one. */
   #isOutdated(): boolean {
     const { describedAt } = this.#cache;
     return describedAt === undefined || millisecondsSince(describedAt, this.#clock) >= LOOKUP_COOLDOWN;
   }
 
   /**
-   * Whether the row's number may have come onto the ring after the last description was asked for, although that was
-   * not before the row was handed in. Where AWS does not answer, waiting for the next one would only make everybody slow.
+   * Whether the row's number may have been added after the last description was requested. Where AWS does not answer,
+   * waiting for another description would only make every row slow.
    */
   #mayHaveCome(row: Row, attempts: RowAttempt, askedAt: Moment): boolean {
     const { staleBecause, describedAt } = this.#cache;
@@ -145,7 +141,6 @@ export class KeyLookup {
     return describedAt === undefined || describedAt.monotonic < askedAt.monotonic - CLOCK_SLACK;
   }
 
-  /** Whether the row names a number that is not on the ring, and that was not looked for just now. */
   #isUnknown({ number }: Row): boolean {
     if (number === undefined || number === 0 || this.#cache.labels?.versionOf.has(number) === true) return false;
     const absentSince = this.#absent.get(number);
@@ -153,8 +148,8 @@ export class KeyLookup {
   }
 
   /**
-   * Whether the row names the number that the next rotation gives. That it is absent is not believed for longer than
-   * one description: a forged row with this number must not make the first rows of the new key 'never issued'.
+   * Whether the row names the number that the next rotation will give. Its absence is not remembered: otherwise one
+   * forged row with this number would make the first rows of the new key 'never issued'.
    */
   #isNext({ number }: Row): boolean {
     return number !== undefined && number === (this.#cache.labels?.highestNumber ?? 0) + 1;
@@ -166,12 +161,10 @@ export class KeyLookup {
     this.#absent.set(row.number, momentNow(this.#clock));
   }
 
-  /** Milliseconds until the next lookup is free. */
   #pause(): number {
     return this.#lookedUpAt === undefined ? 0 : LOOKUP_COOLDOWN - millisecondsSince(this.#lookedUpAt, this.#clock);
   }
 
-  /** Resolves when the next lookup is free, or the ring is closed. */
   #nextTurn(): Promise<void> {
     this.#turn ??= this.#cache.calls.pause(Math.max(0, this.#pause())).finally(() => {
       this.#turn = undefined;
@@ -179,14 +172,13 @@ export class KeyLookup {
     return this.#turn;
   }
 
-  /** Has AWS asked again, or waits for whoever does; not where it did not answer the last time: then nobody waits. */
+  /** Starts a lookup, or joins the one that is running. Does not wait for it while AWS does not answer. */
   async #lookUpIfFree(): Promise<void> {
     if (this.#lookup === undefined && this.#pause() > 0) return;
     const lookup = this.#lookUp();
     if (this.#cache.staleBecause === undefined) await lookup;
   }
 
-  /** A refresh for the sake of rows. What it found is with the cache, why it failed too. */
   #lookUp(): Promise<void> {
     this.#lookup ??= this.#startLookup();
     return this.#lookup;
@@ -197,8 +189,8 @@ export class KeyLookup {
     try {
       await this.#cache.refresh();
     } catch {
-      // Kept by the cache as `staleBecause`, or remembered with the version. One that hung has used up its interval,
-      // and the next would begin at once.
+      // The cache keeps the reason. The cooldown starts again here: a lookup that hung has used up its own, and the
+      // next one would start at once.
       this.#lookedUpAt = momentNow(this.#clock);
     } finally {
       this.#lookup = undefined;

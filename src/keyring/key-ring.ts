@@ -15,42 +15,42 @@ import type { CurrentKey } from './ring-cache.ts';
 import { ringTimes, type KeyRingOptions } from './options.ts';
 import { loadSettings, requireSettings, type Settings } from './settings.ts';
 
-/** Known to `open` alone: a constructor cannot wait for a key. */
+/** Only `open` has it: a constructor cannot wait for a key. */
 const FROM_OPEN = Symbol('KeyRing.open');
 
 /** How often a key has encrypted since the ring was opened. */
 export interface KeyUsage {
-  /** 0: the number was not known, or the key is the environment's. */
+  /** 0 if the number was not known, or for the environment's key. */
   readonly keyNumber: number;
   /** Absent for the environment's key. */
   readonly versionId?: string;
-  /** One key may encrypt 2^32 times in all processes together (NIST SP 800-38D, section 8.3). */
+  /** A key may encrypt 2^32 times in all processes together (NIST SP 800-38D, section 8.3). */
   readonly encryptions: number;
 }
 
-/** A ciphertext and where it belongs, for `decryptFields`. */
+/** A ciphertext and its context, for `decryptFields`. */
 export interface EncryptedField {
   readonly bytes: Uint8Array;
   /** Default: empty. */
   readonly context?: string;
 }
 
-/** What became of one of many: its text, or why it has none. */
+/** The result for one of many fields: its text, or why it could not be decrypted. */
 export type DecryptedField = { readonly text: string } | { readonly error: KeyRotationError };
 
 /**
- * The keys of an application: encrypts with the current one, and reads what any of them has written.
+ * The keys of an application. It encrypts with the current key and decrypts with all of them.
  *
- * - **Opening** reads the current key. While it stays open, the ring asks AWS before each time to live ends which key is
- *   current, with one `DescribeSecret`; a value is read only where it is not at hand, and once.
- * - **AWS silent**: it goes on with what it has and keeps asking. Encrypting stops when AWS has not confirmed the
- *   current key for `maxKeyAge`; decrypting never does.
- * - **The environment's key** encrypts only while this process has had no key from AWS, under number 0; it reads as
- *   long as it is set.
- * - **A row that no key at hand opens** is looked for under every other key of the ring, with a bounded number of calls
- *   for however many rows: one description in three seconds at most, each version read once, every call with a time limit.
+ * - **Opening** reads the current key. An open ring calls `DescribeSecret` before each time to live ends, and reads
+ *   each version's value once.
+ * - **While AWS does not answer**, the ring keeps using the cached keys and retries. Encryption stops when AWS has
+ *   not confirmed the current key for `maxKeyAge`; decryption never stops.
+ * - **The environment's key** encrypts, under number 0, only until AWS returns a key. It decrypts as long as it is
+ *   set.
+ * - **A row that no cached key opens** is tried with every other key of the ring, with at most one description in
+ *   three seconds and a time limit for each call.
  *
- * The methods need no `this`: `const { encryptField, decryptField } = ring` works, and always uses the newest key.
+ * The methods need no `this`: `const { encryptField, decryptField } = ring` works and always uses the newest key.
  */
 export class KeyRing {
   #keys: KeyCache;
@@ -71,7 +71,7 @@ export class KeyRing {
     options: KeyRingOptions,
   ) {
     if (caller !== FROM_OPEN) {
-      throw new KeyRotationError('INVALID_SETTINGS', 'A key ring is opened with await KeyRing.open(), not with new.');
+      throw new KeyRotationError('INVALID_SETTINGS', 'Open a key ring with await KeyRing.open(), not with new.');
     }
     this.#environmentKey = environmentKey;
     this.#aws = aws;
@@ -83,13 +83,13 @@ export class KeyRing {
   }
 
   /**
-   * Opens the ring that the settings name (default: those of this process's environment). It holds a timer, which does
-   * not keep the process from ending; `close` it all the same.
+   * Opens the ring that the settings name (default: the variables of this process). Its timer does not keep the process
+   * running; `close` the ring anyway.
    *
-   * Rejects with `SECRET_NOT_FOUND`, `SECRET_DELETED`, `NO_CURRENT_KEY` (before the first rotation), `INVALID_KEY_VALUE`,
-   * `AWS_REFUSED` or `CANNOT_REACH_AWS`, unless there is an environment key to fall back to; opening can be tried again.
-   * Rejects with `INVALID_SETTINGS` for settings that `loadSettings` did not make, for an unknown option and for one
-   * outside its range.
+   * Rejects with `SECRET_NOT_FOUND`, `SECRET_DELETED`, `NO_CURRENT_KEY` (before the first rotation),
+   * `INVALID_KEY_VALUE`, `AWS_REFUSED` or `CANNOT_REACH_AWS`, unless there is an environment key to use instead.
+   * Opening can be tried again. Rejects with `INVALID_SETTINGS` for settings that `loadSettings` did not make and for
+   * an unknown or out-of-range option.
    */
   static async open(settings: Settings = loadSettings(), options: KeyRingOptions = {}): Promise<KeyRing> {
     requireSettings(settings);
@@ -99,13 +99,13 @@ export class KeyRing {
   }
 
   /**
-   * Encrypts a text (as UTF-8) or bytes with the current key, and binds it to `context`, such as `patients:7:notes`
-   * (default: empty). The result is 29 bytes longer, up to 4 more under a number above 127. Takes microseconds and
-   * never waits.
+   * Encrypts a text (as UTF-8) or bytes with the current key and binds the result to `context`, such as
+   * `patients:7:notes` (default: empty). The result is 29 to 33 bytes longer, depending on the key number. It takes
+   * microseconds and never waits.
    *
-   * Throws `INVALID_TEXT` for a plaintext that is neither string nor bytes and for a text or context that is no
-   * well-formed Unicode, `KEY_TOO_OLD` where AWS has not confirmed the key for `maxKeyAge` (also after a sleep as long as
-   * that: `refresh` asks, and can be awaited), `RING_CLOSED`.
+   * Throws `INVALID_TEXT` for a plaintext that is neither a string nor bytes and for a text or context that is not
+   * well-formed Unicode, `KEY_TOO_OLD` if AWS has not confirmed the key for `maxKeyAge` (for example after a long
+   * sleep: await `refresh`), and `RING_CLOSED`.
    */
   readonly encryptField = (plaintext: string | Uint8Array, context = ''): Buffer => {
     const wall = this.#clock.wall();
@@ -117,28 +117,28 @@ export class KeyRing {
   };
 
   /**
-   * Decrypts a field to its text; fetches its key if that is not at hand. A row in a text column is given as bytes:
-   * `rowFromText` gives them.
+   * Decrypts a field to text. Fetches its key if it is not cached. For a row from a text column, get the bytes with
+   * `rowFromText`.
    *
-   * Rejects with `TAMPERED_OR_WRONG_CONTEXT`, `KEY_RETIRED`, `KEY_NEVER_ISSUED`, `KEY_UNAVAILABLE` (the only one to try
-   * again later), `INVALID_CIPHERTEXT` (no bytes, or fewer than 28), `INVALID_KEY_VALUE` (the key's own value is none),
-   * `INVALID_TEXT` (what it holds is no UTF-8, or the context is no well-formed Unicode), `RING_CLOSED`. No failure has
-   * a cause, and none shows any of the plaintext.
+   * Rejects with `TAMPERED_OR_WRONG_CONTEXT`, `KEY_RETIRED`, `KEY_NEVER_ISSUED`, `KEY_UNAVAILABLE` (the only one worth
+   * retrying), `INVALID_CIPHERTEXT` (not bytes, or fewer than 28), `INVALID_KEY_VALUE` (the row's version does not hold
+   * a key), `INVALID_TEXT` (the content is not UTF-8, or the context is not well-formed Unicode) or `RING_CLOSED`. An
+   * error never has a cause and never shows plaintext.
    */
   readonly decryptField = async (bytes: Uint8Array, context = ''): Promise<string> => {
     const row = this.#readRow(bytes, context);
     return textOf(openWithCachedKeys(row, this.#keys, this.#isLegacyRead) ?? (await this.#search(row)));
   };
 
-  /** Decrypts a field to its bytes; rejects as `decryptField` does. */
+  /** Decrypts a field to bytes. Rejects as `decryptField` does. */
   readonly decryptBytes = async (bytes: Uint8Array, context = ''): Promise<Buffer> => {
     const row = this.#readRow(bytes, context);
     return openWithCachedKeys(row, this.#keys, this.#isLegacyRead) ?? (await this.#search(row));
   };
 
   /**
-   * Decrypts a field with a key at hand, at once. Where its key is not at hand it throws `KEY_UNAVAILABLE` and starts
-   * to fetch it, so that another try succeeds a moment later; otherwise throws what `decryptField` rejects with.
+   * Decrypts a field with a cached key, without waiting. If its key is not cached, throws `KEY_UNAVAILABLE` and starts
+   * to fetch it, so that a later try succeeds. Otherwise throws what `decryptField` rejects with.
    */
   readonly decryptFieldSync = (bytes: Uint8Array, context = ''): string => {
     const row = this.#readRow(bytes, context);
@@ -146,13 +146,12 @@ export class KeyRing {
   };
 
   /**
-   * Decrypts many fields, in their order. It never rejects for one of them: each is its text or its error, so that one
-   * bad row does not hide a thousand good ones.
+   * Decrypts many fields, in order. Each result is a text or an error, so that one bad row does not hide the others.
    */
   readonly decryptFields = async (fields: readonly EncryptedField[]): Promise<DecryptedField[]> => {
     const given: unknown = fields;
     if (!Array.isArray(given)) throw notBytes(given);
-    // Array.from, because map leaves out what an array does not have.
+    // Array.from, because map skips holes.
     return Promise.all(Array.from(fields, (field) => this.#outcome(field)));
   };
 
@@ -165,26 +164,22 @@ export class KeyRing {
       encryptions,
     }));
 
-  /** Whether it encrypts with the environment's key, because AWS has given none yet. */
+  /** Whether the ring encrypts with the environment's key because AWS has not returned one yet. */
   get isFallenBack(): boolean {
     return this.#aws !== undefined && this.#aws.cache.current === undefined;
   }
 
   /**
-   * Asks AWS at once which key is current, for whoever wants to wait for it: a process that was asleep for longer than
-   * `maxKeyAge`, or one that was told of a rotation. Resolves when the ring has the answer; rejects with the reason where
-   * AWS names no current key that can be read (the ring goes on with what it has), or with `RING_CLOSED`. Nothing to do
-   * where the key is the environment's alone.
+   * Asks AWS now which key is current, for a process that slept longer than `maxKeyAge` or was told of a rotation.
+   * Resolves when the answer is cached. Rejects with the reason if AWS names no readable current key (the ring keeps
+   * using the cached keys), or with `RING_CLOSED`. Does nothing if the environment's key is the only one.
    */
   readonly refresh = async (): Promise<void> => {
     if (this.#isClosed) throw ringClosed();
     await this.#aws?.cache.refresh();
   };
 
-  /**
-   * Ends its calls and timers, and lets go of its keys. Whatever is asked of it from now on fails with `RING_CLOSED`;
-   * `usage` still answers. Never throws.
-   */
+  /** Ends calls and timers and forgets the keys. Later calls fail with `RING_CLOSED`, except `usage`. Never throws. */
   readonly close = (): void => {
     if (this.#isClosed) return;
     this.#usageAtClose = this.usage();
@@ -220,7 +215,6 @@ export class KeyRing {
     return this.#aws === undefined ? this.#openAlone(row) : this.#aws.lookup.openNow(row);
   }
 
-  /** Where there is the environment's key alone, and no ring to look in. */
   #openAlone(row: Row): Buffer {
     const plaintext = openUnderNumber(row, this.#keys);
     if (plaintext === undefined) throw failedWithEnvironmentKey(row.number);
@@ -236,7 +230,7 @@ export class KeyRing {
 
   #writerFor(current: CurrentKey | undefined): Writer {
     const key = current?.key ?? this.#environmentKey;
-    // A ring without either does not open.
+    // A ring without either key does not open.
     if (key === undefined) throw ringClosed();
     const { encryptions = 0 } = this.#writers.get(current?.versionId) ?? {};
     const writer = { current, key, number: current?.number ?? 0, encryptions };
@@ -245,7 +239,6 @@ export class KeyRing {
   }
 }
 
-/** What encrypts, and how often it has. */
 interface Writer {
   readonly current: CurrentKey | undefined;
   readonly key: KeyMaterial;

@@ -9,15 +9,14 @@ import { KeyLookup } from './key-lookup.ts';
 import { sourceInRegion, sourceOf } from './secret-source.ts';
 import type { AwsSettings } from './settings.ts';
 
-/** The part of a ring that talks to AWS. */
 export interface OpenedRing {
   readonly cache: RingCache;
   readonly lookup: KeyLookup;
 }
 
 /**
- * Reads the current key and begins to keep it fresh. Where AWS gives none: falls back to the environment's key and logs
- * it, or rejects with the reason. Rejects with `INVALID_SETTINGS` under `NODE_DEBUG`, before AWS is asked.
+ * Reads the current key and starts to keep it fresh. If AWS returns none, falls back to the environment's key and logs
+ * that, or rejects with the reason. Rejects with `INVALID_SETTINGS` under `NODE_DEBUG`, before calling AWS.
  */
 export async function openRing(settings: AwsSettings, times: RingTimes, options: KeyRingOptions): Promise<OpenedRing> {
   refuseNodeDebug();

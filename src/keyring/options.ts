@@ -6,40 +6,40 @@ import type { SecretSource } from './secret-source.ts';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 
 /**
- * Longest that a key may encrypt without a word from AWS, in milliseconds. Retiring counts on it: once a key has not been
- * current for as long, no process encrypts with it.
+ * The longest `maxKeyAge`, in milliseconds. Retiring relies on it: once a key has not been current for this long, no
+ * process encrypts with it.
  */
 export const MAX_KEY_AGE = 24 * 3_600_000;
 
 export interface KeyRingOptions {
   /**
-   * Milliseconds after which AWS is asked again which key is current: 1,000 to `maxKeyAge`. Default: 300,000. Half of
-   * `maxKeyAge` where that is less: a key that AWS confirms must not be too old while AWS is asked.
+   * Milliseconds after which the ring asks AWS again which key is current: 1,000 to `maxKeyAge`. Default: 300,000.
+   * Capped at half of `maxKeyAge`, so that a key does not become too old while AWS is asked.
    */
   readonly timeToLive?: number;
   /**
-   * Milliseconds that a key may encrypt after AWS last confirmed that it is current: 1,000 to 86,400,000. Default:
-   * 86,400,000, a day. Decrypting is not limited.
+   * Milliseconds for which a key may encrypt after AWS last confirmed that it is current: 1,000 to 86,400,000. Default:
+   * 86,400,000 (one day). Decryption is not limited.
    */
   readonly maxKeyAge?: number;
   /**
-   * Milliseconds that one call to AWS may take, its retries included: 1 to 60,000. Default: 5,000. The ring's own client
-   * gives up a request that gets no answer after three fifths of it, and makes another.
+   * Milliseconds that one call to AWS may take, including retries: 1 to 60,000. Default: 5,000. The ring's own client
+   * abandons a request without an answer after three fifths of it and sends another.
    */
   readonly callTimeLimit?: number;
-  /** Whether data written before this system is read as well; its context is not checked. Default: true. */
+  /** Whether to read data written before this system, too. Its context is not checked. Default: true. */
   readonly legacy?: boolean;
-  /** Takes the log. Default: JSON lines on standard error. */
+  /** Receives the log. Default: JSON lines on standard error. */
   readonly logger?: ApplicationLogger;
-  /** A client to use; it stays the caller's to close. Default: one of the ring's own, in the settings' region. */
+  /** The client to use. The ring does not close it. Default: a new client in the settings' region. */
   readonly client?: SecretsManagerClient;
-  /** Takes the place of the client, for tests. */
+  /** Replaces the client, for tests. */
   readonly source?: SecretSource;
   /** Default: the clocks and timers of this machine. */
   readonly clock?: RingClock;
-  /** Default: the pool of this instance of the module. */
+  /** Default: the nonce pool of this module. */
   readonly nonces?: NonceSource;
-  /** A number from 0 to 1, which spreads the calls of many processes. Default: `Math.random`. */
+  /** Returns a number from 0 to 1, which spreads the calls of many processes. Default: `Math.random`. */
   readonly random?: () => number;
 }
 
@@ -63,7 +63,7 @@ const OPTIONS: Readonly<Record<keyof KeyRingOptions, true>> = {
   random: true,
 };
 
-/** The times that `options` ask for. Throws `INVALID_SETTINGS` for one outside its range, and for an unknown option. */
+/** The times that `options` set. Throws `INVALID_SETTINGS` for an out-of-range value and for an unknown option. */
 export function ringTimes(options: KeyRingOptions): RingTimes {
   // A misspelt option would silently leave the default in force.
   const unknown = Object.keys(options).find((name) => !Object.hasOwn(OPTIONS, name));

@@ -14,15 +14,14 @@ import type { AwsSettings } from './settings.ts';
 import { notTheService, sourceError } from './source-error.ts';
 import { VersionReader } from './version-reader.ts';
 
-/** Longest pause before a refresh that failed is tried again, in milliseconds. */
+/** Longest pause before a failed refresh is tried again, in milliseconds. */
 const LONGEST_RETRY_PAUSE = 30_000;
 
-/** The key that encrypts. */
 export interface CurrentKey {
   readonly key: KeyMaterial;
   readonly number: KeyNumber | 0;
   readonly versionId: string;
-  /** When AWS was last asked and said that it is current. */
+  /** When the description that confirmed it was requested. */
   readonly confirmedAt: Moment;
 }
 
@@ -33,13 +32,12 @@ export interface RingCacheParts {
   readonly clock: RingClock;
   readonly random: () => number;
   readonly log: ApplicationLog;
-  /** Called after each refresh that found the current key. */
   readonly onRefreshed: () => void;
 }
 
 /**
- * Keeps a process's picture of the ring: asks AWS before each time to live ends, goes on with what it has where AWS is
- * silent, and keeps asking. It begins with the first refresh that its owner asks for.
+ * Caches the ring's labels and keys, and refreshes them before each time to live ends. While AWS does not answer, it
+ * keeps what it has and retries. The owner starts it with a first `refresh`.
  */
 export class RingCache {
   readonly keys = new KeyCache();
@@ -50,7 +48,7 @@ export class RingCache {
   #phase: 'opening' | 'fallen back' | 'open' | 'closed' = 'opening';
   #labels: RingLabels | undefined;
   #isReplica = false;
-  /** Cached versions that the last description showed without any label. */
+  /** Cached versions that had no label in the last description. */
   #withoutLabel: ReadonlySet<string> = new Set();
   #describedAt: Moment | undefined;
   #staleBecause: KeyRotationError | undefined;
@@ -59,7 +57,7 @@ export class RingCache {
   #failureLoggedAt: Moment | undefined;
   #refreshing: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
-  /** Why the last refresh that has ended failed; `undefined` where it did not, or one is under way. */
+  /** Why the last finished refresh failed; `undefined` if it succeeded or one is running. */
   #failure: KeyRotationError | undefined;
   #hasStopped = false;
 
@@ -77,35 +75,32 @@ export class RingCache {
     if (settings.environmentKey !== undefined) this.keys.add(settings.environmentKey);
   }
 
-  /** The labels of the last description; `undefined` before the first. */
   get labels(): RingLabels | undefined {
     return this.#labels;
   }
 
-  /** Whether the last description came from a region that holds a replica. */
   get isReplica(): boolean {
     return this.#isReplica;
   }
 
-  /** When the last description that came was asked for. */
+  /** When the last received description was requested. */
   get describedAt(): Moment | undefined {
     return this.#describedAt;
   }
 
-  /** Why the last description did not come; `undefined` where it did. */
+  /** Why the last description failed; `undefined` if it succeeded. */
   get staleBecause(): KeyRotationError | undefined {
     return this.#staleBecause;
   }
 
-  /** The last key that AWS called current; `undefined` before the first. */
   get current(): CurrentKey | undefined {
     return this.#current;
   }
 
   /**
-   * The key to encrypt with; `undefined` where AWS has never named one. Starts a refresh where one is overdue, since
-   * timers sleep in a process that is frozen between two requests. Throws `KEY_TOO_OLD` for one that AWS has not
-   * confirmed within `maxKeyAge`. Takes readings of the clocks, made just now.
+   * The key to encrypt with; `undefined` if AWS has never named one. Starts an overdue refresh, because timers stop in
+   * a process that is frozen between requests. Throws `KEY_TOO_OLD` if AWS has not confirmed the key within
+   * `maxKeyAge`. Takes current readings of both clocks.
    */
   requireCurrent(wall: number, monotonic: number): CurrentKey | undefined {
     const current = this.#current;
@@ -121,20 +116,18 @@ export class RingCache {
     return this.#phase === 'closed';
   }
 
-  /** The key of a version: at hand, or read now (see `VersionReader`). */
   key(versionId: string): Promise<KeyMaterial> {
     return this.isClosed ? Promise.reject(ringClosed()) : this.#reader.key(versionId, this.#labels ?? ringLabels());
   }
 
-  /** Why a version could not be read when it was last tried; `undefined` where it could, or nobody tried. */
   failureOf(versionId: string): KeyRotationError | undefined {
     return this.#reader.failureOf(versionId);
   }
 
   /**
-   * Asks AWS for the labels, and reads the current key if it is not at hand; once, however many wait for it. Rejects
-   * with the reason where AWS did not name a current key that can be read. From then on it goes on by itself, except
-   * after a first refresh that failed: the ring is not open then.
+   * Asks AWS for the labels and reads the current key if it is not cached. Concurrent callers share one refresh.
+   * Rejects with the reason if AWS names no readable current key. Later refreshes are scheduled, except after a failed
+   * first one: then the ring is not open.
    */
   refresh(): Promise<void> {
     if (this.isClosed) return Promise.reject(ringClosed());
@@ -144,7 +137,7 @@ export class RingCache {
     return this.#refreshing;
   }
 
-  /** Takes the ring for open although the first refresh failed, and keeps asking. */
+  /** Treats the ring as open although the first refresh failed, and keeps retrying. */
   fallBack(reason: KeyRotationError): void {
     this.#phase = 'fallen back';
     this.#failureLoggedAt = momentNow(this.#parts.clock);
@@ -156,7 +149,6 @@ export class RingCache {
     this.#scheduleRetry();
   }
 
-  /** Ends every call and timer. Never throws. */
   close(): void {
     if (this.isClosed) return;
     this.#phase = 'closed';
@@ -186,12 +178,12 @@ export class RingCache {
     const { source, settings } = this.#parts;
     try {
       const description = await this.calls.run('DescribeSecret', (signal) => source.describe(signal));
-      // Read as a secret without versions, it would take every number off the ring.
+      // Read as a secret without versions, this answer would take every number off the ring.
       const { ARN, VersionIdsToStages } = description;
       if (ARN === undefined && VersionIdsToStages === undefined) throw notTheService('DescribeSecret');
       if (description.DeletedDate !== undefined) throw deleted(settings.secretId);
       const labels = ringLabels(VersionIdsToStages);
-      // So would this one.
+      // So would this answer.
       if (labels.current === undefined && this.#labels?.current !== undefined) throw lostCurrentKey(settings.secretId);
       this.#takeOver(labels, retiredVersions(labels, description.Tags));
       this.#isReplica = isReplica(description);
@@ -204,7 +196,6 @@ export class RingCache {
     }
   }
 
-  /** Forgets the keys that were retired on purpose. A key that merely lost its label is kept, with a warning. */
   #takeOver(labels: RingLabels, retired: ReadonlyMap<string, number>): void {
     const departed = this.keys.versionIds.filter((versionId) => !isOnRing(versionId, labels));
     const events = departed.map((versionId) => {
@@ -232,9 +223,9 @@ export class RingCache {
     this.#hasStopped = false;
     this.#phase = 'open';
     this.#failureLoggedAt = undefined;
-    // Before the time to live ends, and not in step with the processes that were started together with this one.
+    // Before the time to live ends, and not in step with processes that started at the same time.
     this.#schedule(times.timeToLive * (0.9 + 0.1 * random()));
-    // Last, since a logger is somebody else's code: it may close the ring.
+    // Last, because a logger is code of the application: it may close the ring.
     if (wasFallenBack) log('env_fallback_ended', this.#about);
     else if (hadFailed) log('key_ring_refreshed_again', this.#about);
     onRefreshed();
@@ -257,7 +248,6 @@ export class RingCache {
     return error;
   }
 
-  /** A refresh that nobody waits for, unless one was tried within this time to live. */
   #refreshIfOverdue(): void {
     const { clock, times } = this.#parts;
     if (millisecondsSince(this.#attemptedAt, clock) >= times.timeToLive) this.refresh().catch(() => undefined);
@@ -266,16 +256,17 @@ export class RingCache {
   #tooOld(current: CurrentKey): KeyRotationError {
     const { clock, times, log } = this.#parts;
     const age = ageInSeconds(current, clock);
-    const reason = this.#failure?.message ?? 'AWS is being asked now (was the process asleep?): await ring.refresh().';
-    // Not before AWS was asked: a process that slept for a day is no outage.
+    const reason = this.#failure?.message ?? 'AWS is being asked now (did the process sleep?): await ring.refresh().';
+    // Only after AWS was asked: a process that slept for a day is not an outage.
     if (this.#failure !== undefined && !this.#hasStopped) {
       this.#hasStopped = true;
       log('encryption_stopped', { ...this.#about, age_seconds: age, key_number: current.number, reason });
     }
     return new KeyRotationError(
       'KEY_TOO_OLD',
-      `AWS Secrets Manager has not confirmed for ${age} seconds that the key is current, and without that a key may ` +
-        `encrypt for ${Math.round(times.maxKeyAge / 1000)} seconds only: it may be retired. Decrypting goes on. ${reason}`,
+      `AWS Secrets Manager has not confirmed for ${age} seconds that the key is current. Without that, a key may ` +
+        `encrypt for only ${Math.round(times.maxKeyAge / 1000)} seconds, because it may be retired. Decryption ` +
+        `still works. ${reason}`,
     );
   }
 
@@ -305,24 +296,25 @@ function exampleKey(versionId: string): KeyRotationError {
 function noCurrentKey(secretId: string): KeyRotationError {
   return new KeyRotationError(
     'NO_CURRENT_KEY',
-    `The secret '${secretId}' exists, but has no current key yet. Its first rotation makes one: wait for it, or start ` +
-      `it with 'aws secretsmanager rotate-secret --secret-id ${secretId}'; then open the ring again.`,
+    `The secret '${secretId}' exists, but has no current key yet. Its first rotation makes one: wait for it, or ` +
+      `start it with 'aws secretsmanager rotate-secret --secret-id ${secretId}'. Then open the ring again.`,
   );
 }
 
-/** A secret never loses its current key, so an answer that says so is no word on any of its numbers. */
+/** A secret never loses its current key, so an answer without one is not trusted in any respect. */
 function lostCurrentKey(secretId: string): KeyRotationError {
   return new KeyRotationError(
     'NO_CURRENT_KEY',
-    `The answer for the secret '${secretId}' names no current key, although an earlier one did: it is not believed. Check ` +
-      'what answers in the place of AWS Secrets Manager, and whether the secret was deleted and made anew.',
+    `The answer for the secret '${secretId}' names no current key, although an earlier one did, so it is not ` +
+      'trusted. Check what answers in place of AWS Secrets Manager, and whether the secret was deleted and created ' +
+      'again.',
   );
 }
 
 function deleted(secretId: string): KeyRotationError {
   return new KeyRotationError(
     'SECRET_DELETED',
-    `The secret '${secretId}' is going to be deleted, and with it every key: bring it back at once with ` +
-      `'aws secretsmanager restore-secret --secret-id ${secretId}'.`,
+    `The secret '${secretId}' is scheduled for deletion, and every key with it. Restore it at once with 'aws ` +
+      `secretsmanager restore-secret --secret-id ${secretId}'.`,
   );
 }

@@ -7,15 +7,14 @@ import { versionsInUse } from '../format/ring-labels.ts';
 import type { RingCache } from './ring-cache.ts';
 import type { Row } from './row.ts';
 
-/** Versions that a row has read at once: a whole ring takes three rounds, and a row never asks for all of it at a time. */
+/** How many versions are read at once for one row. A whole ring takes three rounds. */
 const READ_TOGETHER = 6;
 
-/** What one row was tried with, beyond the keys that were at hand when it was handed in. */
 export class RowAttempt {
   readonly #row: Row;
   readonly #cache: RingCache;
   readonly #boxes: readonly Uint8Array[];
-  /** Keys that the row was tried with in every way that is left to be tried. */
+  /** Keys that need not be tried again. */
   readonly #tried: Set<KeyMaterial>;
   #ownKey: KeyMaterial | undefined;
 
@@ -27,18 +26,18 @@ export class RowAttempt {
     this.#ownKey = row.number === undefined ? undefined : cache.keys.ofNumber(row.number);
   }
 
-  /** Whether no other key can open the row: its number's own one did not, and it cannot be older data. */
+  /** Whether no other key can open the row: its own key did not, and it cannot be older data. */
   get isDecided(): boolean {
     return this.#ownKey !== undefined && this.#boxes.length === 0;
   }
 
-  /** Whether the row's own key could not be reached: then it is unavailable, whatever else might be asked for. */
+  /** Whether AWS could not be reached for the row's own key. Then the row is unavailable, whatever other keys do. */
   get isOutOfReach(): boolean {
     const versionId = this.#ownVersion();
     return versionId !== undefined && this.#isOutOfReach(versionId);
   }
 
-  /** Tries the key that the row's number names, where the last description shows it and it was not tried yet. */
+  /** Tries the key that the row's number names, if the last description shows it and it was not tried. */
   async withOwnKey(): Promise<Buffer | undefined> {
     const versionId = this.#ownVersion();
     const key = versionId === undefined ? undefined : await this.#key(versionId);
@@ -48,8 +47,8 @@ export class RowAttempt {
   }
 
   /**
-   * Tries every key of the ring that was not tried yet, a few at a time; ends with the first that opens the row. Ends
-   * also where none of a few could be reached: then the others cannot be either, and each would cost its time.
+   * Tries every untried key of the ring, a few at a time, until one opens the row. Stops when none of a group could be
+   * reached: the others cannot be reached either, and each would cost its time limit.
    */
   async withEveryKey(signal: AbortSignal): Promise<Buffer | undefined> {
     const versionIds = this.#versionsThatMayOpen().filter((versionId) => !this.#isTried(versionId));
@@ -62,7 +61,7 @@ export class RowAttempt {
     return undefined;
   }
 
-  /** Tries what has come to hand meanwhile, for other rows too. */
+  /** Tries the keys that were cached meanwhile, for other rows, too. */
   withCachedKeys(): Buffer | undefined {
     for (const versionId of this.#versionsThatMayOpen()) {
       const key = this.#cache.keys.ofVersion(versionId);
@@ -73,8 +72,8 @@ export class RowAttempt {
   }
 
   /**
-   * What is known once all attempts failed. `stale`: why there is no fresh description, or why the search ended early.
-   * A key of the ring that is not at hand was not tried, whatever the reason.
+   * What is known after all attempts failed. `stale` says why there is no fresh description, or why the search ended
+   * early. A key that is not cached was not tried.
    */
   outcome(stale: KeyRotationError | undefined): FailedSearch {
     const { labels, isReplica, keys } = this.#cache;
@@ -121,21 +120,21 @@ export class RowAttempt {
     return key === undefined || this.#tried.has(key) ? undefined : this.#open(key);
   }
 
-  /** The key of a version, read if need be; `undefined` where it cannot be had, and `failureOf` says why. */
+  /** Reads the key of a version; `undefined` if that fails. `failureOf` then has the reason. */
   #key(versionId: string): Promise<KeyMaterial | undefined> {
     return this.#cache.key(versionId).catch(() => undefined);
   }
 }
 
-/** Says that something was not asked for: the synchronous form asks for nothing. */
 export function notCachedError(what: string): KeyRotationError {
   return new KeyRotationError(
     'KEY_UNAVAILABLE',
-    `This process has not fetched ${what}: await decryptField, which does, instead of decryptFieldSync.`,
+    `This process has not fetched ${what}. Await decryptField, which fetches it, instead of calling ` +
+      'decryptFieldSync.',
   );
 }
 
-/** What the first of them gives that gives anything; `undefined` once none did. None of them rejects. */
+/** The first result that is not `undefined`; `undefined` if every attempt failed. The attempts never reject. */
 function firstOf<T>(attempts: readonly Promise<T | undefined>[]): Promise<T | undefined> {
   return new Promise((resolve) => {
     let left = attempts.length;

@@ -6,17 +6,17 @@ import { legacyBoxes } from '../format/legacy-forms.ts';
 import { readVarint } from '../format/varint.ts';
 import { requireWellFormed } from '../format/well-formed.ts';
 
-/** A ciphertext as it was given, checked at the door. */
+/** A ciphertext with its context, both checked. */
 export interface Row {
   readonly bytes: Uint8Array;
-  /** The number at its start; `undefined` where it starts with none. */
+  /** The number at its start; `undefined` if it starts with none. */
   readonly number: KeyNumber | 0 | undefined;
   readonly context: string;
 }
 
 /**
- * Throws `INVALID_CIPHERTEXT` for what is no bytes or has fewer than 28 of them, `INVALID_TEXT` for a context that is no
- * well-formed Unicode.
+ * Throws `INVALID_CIPHERTEXT` for a value that is not bytes or has fewer than 28, and `INVALID_TEXT` for a context that
+ * is not well-formed Unicode.
  */
 export function readRow(bytes: Uint8Array, context: string): Row {
   requireCiphertext(bytes);
@@ -25,9 +25,8 @@ export function readRow(bytes: Uint8Array, context: string): Row {
 }
 
 /**
- * The first attempts of every decryption: the key that the number names, under the number; where the number is 0, every
- * key under it; then, where `legacy` says so, every key as data written before this system. Gives `undefined` where
- * none opens the row.
+ * The first attempts of every decryption: the key that the number names; for number 0, every cached key; then, if
+ * `legacy` is true, every cached key for data written before this system. Returns `undefined` if none opens the row.
  */
 export function openWithCachedKeys(row: Row, keys: KeyCache, legacy: boolean): Buffer | undefined {
   const { bytes, number, context } = row;
@@ -39,7 +38,7 @@ export function openWithCachedKeys(row: Row, keys: KeyCache, legacy: boolean): B
   return (number === 0 ? openUnderNumber(row, keys) : undefined) ?? (legacy ? openAsLegacy(bytes, keys) : undefined);
 }
 
-/** Tries every key at hand under the row's own number, whatever key that number should name. */
+/** Tries every cached key under the row's number, even keys that have another number. */
 export function openUnderNumber(row: Row, keys: KeyCache): Buffer | undefined {
   const { bytes, number, context } = row;
   if (number === undefined) return undefined;

@@ -1,24 +1,24 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { VersionStages } from '../format/ring-labels.ts';
 
-/** What `DescribeSecret` says, as far as a ring reads it. */
+/** The part of the answer of `DescribeSecret` that a ring reads. */
 export interface SecretDescription {
   readonly ARN?: string | undefined;
   readonly VersionIdsToStages?: VersionStages | undefined;
-  /** Set while the secret waits to be deleted: its values cannot be read. */
+  /** Set while the secret is scheduled for deletion. Its values cannot be read then. */
   readonly DeletedDate?: Date | undefined;
-  /** Tags of the secret: they hold the records of retired keys. */
+  /** Tags of the secret. They hold the retirement records. */
   readonly Tags?: readonly { readonly Key?: string | undefined; readonly Value?: string | undefined }[] | undefined;
-  /** Region of the original, where this secret is (or has) a replica. */
+  /** Region of the primary secret, if this secret is or has a replica. */
   readonly PrimaryRegion?: string | undefined;
 }
 
-/** Whether this is a replica: a secret with replicas names the region of its original, there too. */
+/** Whether this is a replica. A primary with replicas has `PrimaryRegion`, too: its own region. */
 export function isReplica({ ARN, PrimaryRegion }: SecretDescription): boolean {
   return PrimaryRegion !== undefined && ARN?.split(':')[3] !== PrimaryRegion;
 }
 
-/** What `GetSecretValue` says of one version. */
+/** The part of the answer of `GetSecretValue` that a ring reads. */
 export interface SecretVersion {
   readonly SecretString?: string | undefined;
   readonly SecretBinary?: Uint8Array | undefined;
@@ -26,18 +26,17 @@ export interface SecretVersion {
 }
 
 /**
- * The two calls of an application, both within the guide's read-only policy. Each rejects with the service's own error,
- * told by its `name`. The ring limits their time itself, and aborts `signal` when it gives up.
+ * The two calls of an application. The read-only policy of the setup guide allows both. Each rejects with the service's
+ * own error, identified by its `name`. The ring limits their time and aborts `signal` at the limit.
  */
 export interface SecretSource {
   readonly describe: (signal: AbortSignal) => Promise<SecretDescription>;
-  /** Reads a version by its VersionId. */
   readonly read: (versionId: string, signal: AbortSignal) => Promise<SecretVersion>;
-  /** Lets go of the connections that this source has opened. A ring ignores what it throws or rejects with. */
+  /** Closes the connections that this source has opened. The ring ignores exceptions and rejections. */
   readonly close: () => unknown;
 }
 
-/** The secret over a client that the application made, and closes itself. */
+/** The secret, read with a client that the application made and closes. */
 export async function sourceOf(client: SecretsManagerClient, secretId: string): Promise<SecretSource> {
   // Loaded here, because an application with its key in the environment never needs the SDK.
   const { DescribeSecretCommand, GetSecretValueCommand } = await import('@aws-sdk/client-secrets-manager');
@@ -50,16 +49,16 @@ export async function sourceOf(client: SecretsManagerClient, secretId: string): 
 }
 
 /**
- * The secret over a client of its own, with the SDK's usual credentials. `timeLimit`: milliseconds that a call has in
- * all, of which one request gets so many that a second one fits in.
+ * The secret, read with a new client and the SDK's usual credentials. `timeLimit`: milliseconds for a whole call. One
+ * request gets part of it, so that a second one fits in.
  */
 export async function sourceInRegion(region: string, secretId: string, timeLimit: number): Promise<SecretSource> {
   const { SecretsManagerClient: Client } = await import('@aws-sdk/client-secrets-manager');
   const client = new Client({
     region,
     maxAttempts: 3,
-    // Without these the SDK waits for ever for an endpoint that takes the connection and never answers, and without
-    // the last of them it only writes a warning of its own to the console.
+    // Without these, the SDK waits forever for an endpoint that accepts the connection and never answers. Without the
+    // last one, it only writes a warning to the console.
     requestHandler: {
       connectionTimeout: timeLimit * 0.2,
       requestTimeout: timeLimit * 0.6,

@@ -11,7 +11,7 @@ export type EnvironmentName = (typeof ENVIRONMENTS)[number];
 /** Where an application's keys come from. */
 export type Settings = EnvironmentSettings | AwsSettings;
 
-/** The key of the environment alone; AWS is never asked. */
+/** The environment's key alone. AWS is never called. */
 export interface EnvironmentSettings {
   readonly keySource: 'environment';
   readonly environment: 'local';
@@ -25,22 +25,22 @@ export interface AwsSettings {
   readonly region: string;
   /** Name or ARN of the secret. */
   readonly secretId: string;
-  /** What to go on with while AWS has given no key yet, if that is wanted. */
+  /** The key to use while AWS has not returned one yet. */
   readonly environmentKey: KeyMaterial | undefined;
 }
 
 /**
- * Reads the settings out of environment variables (default: those of this process). An empty variable counts as unset.
+ * Reads the settings from environment variables (default: those of this process). An empty variable counts as unset.
  *
- * | `ENVIRONMENT`  | key ring                                               | fallback                |
- * | -------------- | ------------------------------------------------------ | ----------------------- |
- * | `local`        | `ENCRYPTION_MASTER_KEY`; AWS if its name is given too  | none; the key if by AWS |
- * | `staging`      | AWS: `AWS_REGION`, `SECRETS_MANAGER_KEY_NAME`          | `ENCRYPTION_MASTER_KEY` |
- * | `production`   | the same                                               | the same; warned about  |
+ * | `ENVIRONMENT`  | key ring                                               | fallback                      |
+ * | -------------- | ------------------------------------------------------ | ----------------------------- |
+ * | `local`        | `ENCRYPTION_MASTER_KEY`; AWS if its name is given, too | with AWS: the environment key |
+ * | `staging`      | AWS: `AWS_REGION`, `SECRETS_MANAGER_KEY_NAME`          | `ENCRYPTION_MASTER_KEY`       |
+ * | `production`   | as for `staging`                                       | as for `staging`, and warned  |
  *
- * Throws `INVALID_SETTINGS`, which names the variable, and never shows a key. A value with quotation marks, white space or
- * a carriage return is refused: an `--env-file` keeps them, and a secret by that name is never found. So is the guide's
- * example key, except for `local`.
+ * Throws `INVALID_SETTINGS`, which names the variable and never shows a key. Quotation marks, white space and carriage
+ * returns are refused, because an `--env-file` keeps them and no secret has such a name. The setup guide's example key
+ * is refused except for `local`.
  */
 export function loadSettings(env: Readonly<Record<string, string | undefined>> = process.env): Settings {
   const environment = environmentName(env);
@@ -52,8 +52,8 @@ export function loadSettings(env: Readonly<Record<string, string | undefined>> =
   if (environment === 'local' && secretId === undefined) {
     if (environmentKey !== undefined) return { keySource: 'environment', environment, environmentKey };
     throw invalid(
-      'ENCRYPTION_MASTER_KEY must be set where ENVIRONMENT is local, but is not. Set it to a key of your own ' +
-        '(openssl rand -base64 32 makes one), or set AWS_REGION and SECRETS_MANAGER_KEY_NAME to try a secret in AWS.',
+      'ENCRYPTION_MASTER_KEY must be set where ENVIRONMENT is local, but is not. Set it to a key that you made ' +
+        '(openssl rand -base64 32), or set AWS_REGION and SECRETS_MANAGER_KEY_NAME to try a secret in AWS.',
     );
   }
   return {
@@ -70,14 +70,14 @@ export function loadSettings(env: Readonly<Record<string, string | undefined>> =
   };
 }
 
-/** Throws `INVALID_SETTINGS` for anything but settings: callers in JavaScript hand over what they have. */
+/** Throws `INVALID_SETTINGS` for anything that is not settings. JavaScript callers can pass any value. */
 export function requireSettings(settings: Settings): void {
   const given: unknown = settings;
   const source = typeof given === 'object' && given !== null && 'keySource' in given ? given.keySource : undefined;
   if (source === 'aws' || source === 'environment') return;
   throw invalid(
-    `KeyRing.open takes the settings that loadSettings returns, got ${typeName(given)} without a keySource. Call ` +
-      'KeyRing.open(loadSettings(process.env)), or KeyRing.open() for the variables of this process.',
+    `KeyRing.open takes the settings that loadSettings returns, but got ${typeName(given)} without a keySource. ` +
+      'Call KeyRing.open(loadSettings(process.env)), or KeyRing.open() for the variables of this process.',
   );
 }
 
@@ -93,7 +93,7 @@ function environmentName(env: Variables): EnvironmentName {
   const value = valueOf(env, 'ENVIRONMENT');
   const name = ENVIRONMENTS.find((known) => known === value);
   if (name !== undefined) return name;
-  // A default would be wrong for somebody, and the wrong one writes data under the wrong key.
+  // There is no safe default: a wrong one writes data under the wrong key.
   const found = value === undefined ? 'is not set' : `is ${JSON.stringify(value)}${hint(value)}`;
   throw invalid(`ENVIRONMENT must be one of ${ENVIRONMENTS.join(', ')}, but ${found}.`);
 }
@@ -120,7 +120,6 @@ function required(env: Variables, name: keyof typeof SPELLING, environment: Envi
   return value;
 }
 
-/** A value that holds nothing but what a region, or the name or ARN of a secret, may hold. */
 function spelledOf(env: Variables, name: keyof typeof SPELLING): string | undefined {
   const value = valueOf(env, name);
   if (value === undefined || SPELLING[name].test(value)) return value;
@@ -129,11 +128,10 @@ function spelledOf(env: Variables, name: keyof typeof SPELLING): string | undefi
   );
 }
 
-/** Where the usual strange characters come from. */
 function hint(value: string): string {
   if (/["'`]/.test(value)) return ' (docker --env-file keeps quotation marks: leave them out)';
   if (value.includes('\r')) return ' (it ends in a carriage return: save the file with Unix line ends)';
-  return /\s/.test(value) ? ' (it has white space: take it out)' : '';
+  return /\s/.test(value) ? ' (it contains white space: remove it)' : '';
 }
 
 function valueOf(env: Variables, name: string): string | undefined {

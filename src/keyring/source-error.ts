@@ -2,9 +2,9 @@ import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import { failureName } from '../format/error.ts';
 
 /**
- * Says in our words why a call to Secrets Manager gave nothing. What the service itself answered is quoted; of anything
- * else only its name: a parser's error quotes the text that it could not read, which may be an answer with a key in
- * it. For the same reason no error is kept as a cause.
+ * Explains why a call to Secrets Manager failed. An answer of the service is quoted; any other error shows only its
+ * name, because a parser's error quotes the text it could not read, which may hold a key. For the same reason, no error
+ * is kept as a cause.
  */
 export function sourceError(operation: string, secretId: string, error: unknown): KeyRotationError {
   if (isKeyRotationError(error)) return error;
@@ -14,8 +14,8 @@ export function sourceError(operation: string, secretId: string, error: unknown)
   if (!isAnswer) {
     return new KeyRotationError(
       'CANNOT_REACH_AWS',
-      `Cannot reach AWS Secrets Manager for ${operation} of '${secretId}' (${said}). Check credentials or task role, ` +
-        'region, endpoint, VPC endpoint or NAT, and that the security group lets HTTPS (443) out.',
+      `Cannot reach AWS Secrets Manager for ${operation} of '${secretId}' (${said}). Check credentials or task ` +
+        'role, region, endpoint, VPC endpoint or NAT, and that the security group allows outgoing HTTPS (443).',
     );
   }
   if (name === 'ResourceNotFoundException' && operation === 'DescribeSecret') {
@@ -33,22 +33,24 @@ export function sourceError(operation: string, secretId: string, error: unknown)
 function advice(name: string): string {
   return name === 'AccessDeniedException'
     ? 'Give the role secretsmanager:DescribeSecret and secretsmanager:GetSecretValue on the secret, and kms:Decrypt on its KMS key.'
-    : 'It may pass by itself; look at the AWS health page and the quotas if it does not.';
+    : 'It may pass by itself. If it does not, check the AWS Health Dashboard and the quotas.';
 }
 
-/** An error that names what could not be had within the time that a call is given. */
 export function timeLimitError(operation: string, secretId: string, milliseconds: number): KeyRotationError {
   return new KeyRotationError(
     'CANNOT_REACH_AWS',
-    `AWS Secrets Manager did not answer ${operation} of '${secretId}' within ${milliseconds} ms. Check VPC endpoint or ` +
-      'NAT, that the security group lets HTTPS (443) out, and where the credentials come from.',
+    `AWS Secrets Manager did not answer ${operation} of '${secretId}' within ${milliseconds} ms. Check VPC ` +
+      'endpoint or NAT, that the security group allows outgoing HTTPS (443), and where the credentials come from.',
   );
 }
 
-/** The error for an answer that the service would not give, such as that of a proxy in between. It shows none of it. */
+/**
+ * The error for an answer that cannot come from the service, such as one of a proxy. It shows nothing of the answer.
+ */
 export function notTheService(operation: string): KeyRotationError {
   return new KeyRotationError(
     'CANNOT_REACH_AWS',
-    `What answered ${operation} is not AWS Secrets Manager. Look for a proxy in between, and at the endpoint that is set.`,
+    `The answer to ${operation} does not come from AWS Secrets Manager. Check for a proxy on the way, and the ` +
+      'endpoint that is set.',
   );
 }

@@ -9,30 +9,28 @@ import type { RingLabels } from '../format/ring-labels.ts';
 import type { SecretSource, SecretVersion } from './secret-source.ts';
 import { notTheService } from './source-error.ts';
 
-/** Milliseconds before a version that could not be read is read again; twice as long after each further failure. */
+/** Milliseconds before a version that could not be read is read again. Doubled after each further failure. */
 const FIRST_BACKOFF = 1000;
 
 interface Failure {
   readonly error: KeyRotationError;
   readonly at: Moment;
-  /** Milliseconds from `at` on in which the failure is answered from memory. */
+  /** Milliseconds after `at` for which the failure is answered from memory. */
   readonly backoff: number;
 }
 
-/** What a reader of versions needs. */
 export interface VersionReaderParts {
   readonly source: SecretSource;
   readonly calls: TimedCalls;
   readonly keys: KeyCache;
   readonly clock: RingClock;
   readonly log: ApplicationLog;
-  /** Stands in every line of the log. */
   readonly about: Readonly<Record<string, string>>;
-  /** How long a value that is no key is let be, and between two lines of the log on one version, in milliseconds. */
+  /** Milliseconds before a value that is not a key is read again, and between two log lines about one version. */
   readonly timeToLive: number;
 }
 
-/** Reads the versions of a secret, each once however many ask for it, and keeps their keys at hand. */
+/** Reads the versions of a secret into the key cache. Concurrent callers share one read per version. */
 export class VersionReader {
   readonly #parts: VersionReaderParts;
   readonly #underWay = new Map<string, Promise<KeyMaterial>>();
@@ -44,8 +42,8 @@ export class VersionReader {
   }
 
   /**
-   * The key of a version: at hand, or read now. Rejects with `INVALID_KEY_VALUE`, which is for good, or with what
-   * stands in the way now (`CANNOT_REACH_AWS`, `AWS_REFUSED`), which is answered from memory for a short time.
+   * The key of a version: cached, or read now. Rejects with `INVALID_KEY_VALUE`, which is final, or with
+   * `CANNOT_REACH_AWS` or `AWS_REFUSED`, which is answered from memory for a short time.
    */
   key(versionId: string, labels: RingLabels): Promise<KeyMaterial> {
     const key = this.#parts.keys.ofVersion(versionId);
@@ -60,7 +58,7 @@ export class VersionReader {
     return reading;
   }
 
-  /** Why a version could not be read when it was last tried; `undefined` where it could, or nobody tried. */
+  /** Why the last read of a version failed; `undefined` if it succeeded or was never tried. */
   failureOf(versionId: string): KeyRotationError | undefined {
     return this.#failures.get(versionId)?.error;
   }
@@ -73,7 +71,7 @@ export class VersionReader {
       const key = keyOf(answer);
       this.#failures.delete(versionId);
       keys.add(key, versionId);
-      // Number and value come from one answer; labels that are attached later come with the next description.
+      // Number and value come from one answer. Labels attached later come with the next description.
       keys.setNumbersOf(versionId, answer.VersionStages ?? labels.stages[versionId] ?? []);
       log('encryption_key_fetched_from_aws', {
         ...about,
@@ -117,10 +115,12 @@ export class VersionReader {
     return millisecondsSince(at, this.#parts.clock) < backoff;
   }
 
-  /** A call that hung rests as long as it took: otherwise one row after the other would wait for the next one. */
+  /**
+   * A call that hung backs off for as long as it took: otherwise one row after another would wait for the next call.
+   */
   #backoff(error: KeyRotationError, last: Failure | undefined, startedAt: Moment): number {
     const { clock, calls, timeToLive } = this.#parts;
-    // A value never changes, so one that is no key is looked at again only in case our own reading was at fault.
+    // A value never changes, so it is read again only in case the reading was at fault.
     if (error.code === 'INVALID_KEY_VALUE') return timeToLive;
     const longest = Math.max(FIRST_BACKOFF, calls.limit);
     const next = last === undefined ? FIRST_BACKOFF : Math.min(longest, 2 * last.backoff);
@@ -129,7 +129,7 @@ export class VersionReader {
 }
 
 function keyOf({ SecretString, SecretBinary }: SecretVersion): KeyMaterial {
-  // Secrets Manager has no version without a value to read, so this is no word on the key: it is asked for again soon.
+  // A version always has a value, so this answer says nothing about the key.
   if (SecretString === undefined && SecretBinary === undefined) throw notTheService('GetSecretValue');
   return readKeyValue({ SecretString, SecretBinary }).key;
 }

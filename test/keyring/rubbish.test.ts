@@ -107,7 +107,7 @@ test('an answer that names no current key, where one was named before, takes no 
     },
   });
   isBroken = true;
-  expect((await rejectionOf(ring.refresh())).message).toContain('not believed');
+  expect((await rejectionOf(ring.refresh())).message).toContain('not trusted');
   const row = encryptField('note', world.material(1), 'a', { number: toKeyNumber(1) });
   expect(await ring.decryptField(row, 'a')).toBe('note');
   expect(ring.encryptField('note', 'a')[0]).toBe(3);
