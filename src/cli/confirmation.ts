@@ -30,8 +30,8 @@ export function confirmation(
   };
 }
 
-function about({ action, risk }: Question, where: string): string {
-  return [`Secret: ${where}`, `${action}.`, ...(risk === undefined ? [] : [risk])].join('\n');
+function about({ action, basis = [], risk }: Question, where: string): string {
+  return [`Secret: ${where}`, `${action}.`, ...basis, ...(risk === undefined ? [] : [risk])].join('\n');
 }
 
 function prompt(answer: string | undefined): string {

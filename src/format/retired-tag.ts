@@ -3,6 +3,9 @@ import { numberOfLabel, numberingLabel, type KeyNumber } from './key-number.ts';
 const PREFIX = 'pazpaz:retired:';
 const FORCED = 'forced';
 
+/** AWS's limit for the value of a tag. */
+const MAX_TAG_LENGTH = 256;
+
 /** What a tag of the secret remembers of a key that was retired, or whose retirement began. */
 export interface RetiredKey {
   readonly number: KeyNumber;
@@ -15,6 +18,15 @@ export interface RetiredKey {
 export interface RetirementRecord extends RetiredKey {
   /** The retirement did not wait for writers that still had the key. */
   readonly isForced: boolean;
+}
+
+/** A column whose rows a retirement has counted. */
+export interface CountedRows {
+  /** Schema and table, quoted for SQL. */
+  readonly relation: string;
+  readonly owner: string;
+  readonly column: string;
+  readonly rows: number;
 }
 
 /** A tag as the service gives it. */
@@ -46,10 +58,36 @@ export function retiredTagKey(number: KeyNumber): string {
   return `${PREFIX}${numberingLabel(number)}`;
 }
 
-/** The tag that is written before a key's label goes: `VersionId date`, or `VersionId date forced`. */
-export function retiredTag({ number, versionId, date, isForced }: RetirementRecord): {
-  readonly Key: string;
-  readonly Value: string;
-} {
-  return { Key: retiredTagKey(number), Value: `${versionId} ${date}${isForced ? ` ${FORCED}` : ''}` };
+/**
+ * The tag that is written before a key's label goes: `VersionId date`, or `VersionId date forced`; then each of the
+ * columns whose rows were counted, as far as a tag has room, and how many columns with how many rows it does not name.
+ */
+export function retiredTag(
+  { number, versionId, date, isForced }: RetirementRecord,
+  counted: readonly CountedRows[] = [],
+): { readonly Key: string; readonly Value: string } {
+  let value = `${versionId} ${date}${isForced ? ` ${FORCED}` : ''}`;
+  for (const [index, column] of counted.entries()) {
+    const others = counted.slice(index + 1);
+    const named = `${value} ${word(column)}`;
+    if (`${named}${wordOfOthers(others)}`.length > MAX_TAG_LENGTH) {
+      value += wordOfOthers(counted.slice(index));
+      break;
+    }
+    value = named;
+  }
+  return { Key: retiredTagKey(number), Value: value };
+}
+
+function word({ relation, column, owner, rows }: CountedRows): string {
+  return `${allowed(relation)}.${allowed(column)}@${allowed(owner)}=${rows}`;
+}
+
+function wordOfOthers(columns: readonly CountedRows[]): string {
+  return columns.length === 0 ? '' : ` +${columns.length}=${columns.reduce((sum, { rows }) => sum + rows, 0)}`;
+}
+
+/** A name in the characters that AWS allows in a tag, without those that separate the words. */
+function allowed(name: string): string {
+  return name.replace(/[^\p{L}\p{N}_.:/+-]/gu, '_');
 }

@@ -82,6 +82,23 @@ describe('retire and reencrypt', () => {
 });
 
 describe('retire', () => {
+  it('names the tables that were counted: in its question, in JSON and in the record on the secret', async () => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    await ring.service.advance(25 * HOUR);
+    await patients([row('a', 4, 1), row('b', 4, 2), null]);
+    const asked = await keys(ring, ['retire', '1', ...COLUMN], { answers: ['y'] });
+    const line = '  public.patients.notes (owner postgres): 3 rows';
+    expect(asked.stderr).toContain(`Counted, and no row needs it:\n${line}\n`);
+    expect(asked).toMatchObject({ exitCode: 0 });
+    expect(asked.stdout).toContain(line);
+    expect(ring.secret.tags[0]?.Value).toMatch(/Z public\.patients\.notes@postgres=3$/);
+    await ring.service.advance(25 * HOUR);
+    const json = await keys(ring, ['retire', '2', '--yes', '--json', ...COLUMN]);
+    expect(asDescribed('retire', json.stdout)).toMatchObject({
+      result: { counted: [{ relation: 'public.patients', column: 'notes', owner: 'postgres', rows: 3 }] },
+    });
+  });
+
   it('takes columns without a value for no proof, unless it is told that they are', async () => {
     const ring = await ringWith(1, previous(2), current(3));
     await ring.service.advance(25 * HOUR);
@@ -184,9 +201,10 @@ describe('reencrypt', () => {
     expect(stdout).toBe(
       [
         'public.patients.notes (owner postgres): 3 rows',
-        '  key 1           1',
-        '  key 2, current  1',
-        '  NULL            1',
+        '  key 1                       1',
+        '  key 2, current              1',
+        '  NULL                        1',
+        '  sum = rows of the snapshot  3',
         '  Would bring 1 row to key 2.',
         '  Trigger touched on public.patients (BEFORE UPDATE, function public.touch()): fires with --triggers fire, rests with skip.',
         'Dry run: nothing was changed.',
@@ -237,7 +255,7 @@ describe('reencrypt', () => {
     expect(decryptField(Buffer.from(rows[0]?.note ?? '', 'base64'), keyOf(2), 'north:7')).toBe('flu');
     writeFileSync(file, JSON.stringify([notes]));
     expect((await keys(ring, ['census', '--columns', file])).stdout).toBe(
-      'public.patients.notes (owner postgres): 1 row\n  key 2, current  1\n',
+      'public.patients.notes (owner postgres): 1 row\n  key 2, current              1\n  sum = rows of the snapshot  1\n',
     );
     expect((await keys(ring, ['census', '--columns', file, '--headers'])).stdout).toBe(
       'patients.notes: 1 row, an estimate by their first bytes\n  looks like key 2  1\n',

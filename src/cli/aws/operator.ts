@@ -23,6 +23,8 @@ export interface OperatorSecrets extends SecretsManager {
 export interface Question {
   /** What will happen, one sentence. */
   readonly action: string;
+  /** What it rests on: the rows that were counted, say. */
+  readonly basis?: readonly string[];
   /** What may go wrong, where something may. */
   readonly risk?: string;
   /** What has to be typed. Default: y. */

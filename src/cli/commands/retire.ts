@@ -6,6 +6,7 @@ import {
   retiredTag,
   retiredTagKey,
   retirementRecords,
+  type CountedRows,
   type RetiredKey,
   type RetirementRecord,
 } from '../../format/retired-tag.ts';
@@ -14,7 +15,8 @@ import { refused } from '../../secret/aws-error.ts';
 import { keepNumbers } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
-import { COUNT, listOf, object, RETIRED } from '../json/shapes.ts';
+import { COUNTED_ROWS } from '../json/row-schemas.ts';
+import { COUNT, described, listOf, object, RETIRED } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import { hasPassedAgeCheck, requireNoRows, requireOldEnough, requireOutOfUse } from '../ring/retire-checks.ts';
@@ -22,8 +24,10 @@ import { outdatedRecords } from '../ring/retired-tags.ts';
 import { refuseRotationUnderWay, stateChanged, type DescribedRing } from '../ring/ring.ts';
 import { requireSeen, settledRing } from '../ring/look-again.ts';
 import { listVersions } from '../ring/versions.ts';
-import { censusOf, columnOptions, namesColumns } from '../rows/column-options.ts';
+import { countedLine } from '../rows/census-screen.ts';
+import { columnOptions, namesColumns } from '../rows/column-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
+import { censusOf } from '../rows/retire-census.ts';
 import { noCensus, type Census } from '../rows/row-count.ts';
 import { keyList } from '../terminal/table.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
@@ -42,7 +46,10 @@ export const RETIRE = command<RetireFlags>({
     "pazpaz-keys retire 1 2 --table patients --column notes --context 'patients:{id}:notes' --yes",
     'pazpaz-keys retire 1 --force --confirm 1',
   ],
-  result: object({ retired: listOf(object(RETIRED)), alreadyRetired: listOf(COUNT) }),
+  result: object(
+    { retired: listOf(object(RETIRED)), alreadyRetired: listOf(COUNT) },
+    { counted: described('The rows that were counted before; absent without a census', listOf(object(COUNTED_ROWS))) },
+  ),
   writes: 'asks',
   setUp: (program) =>
     columnOptions(program)
@@ -56,7 +63,7 @@ export const RETIRE = command<RetireFlags>({
   run: async (session, flags, numbers, world) => {
     const rows = namesColumns(flags) ? censusOf(session, flags, world) : (world.census ?? noCensus);
     const result = await runRetire(session.deps, rows, { numbers: numbers.map(keyNumber), force: flags.force });
-    return { result, lines: () => [retireLine(result)] };
+    return { result, lines: () => [retireLine(result), ...basisOf(result.counted)] };
   },
 });
 
@@ -70,6 +77,8 @@ export interface RetireResult {
   readonly retired: readonly RetiredKey[];
   /** Numbers that were not on the ring any more. */
   readonly alreadyRetired: readonly number[];
+  /** What was counted, where a census allowed it. */
+  readonly counted?: readonly CountedRows[];
 }
 
 /**
@@ -87,14 +96,17 @@ export async function runRetire(
   const isGone = ({ ring }: DescribedRing): boolean => numbers.some((number) => !ring.versionOf.has(number));
   const first = await settledRing(deps, isGone);
   const going = await check(deps, first, numbers);
+  let counted: readonly CountedRows[] | undefined;
   if (going.length > 0) {
     if (!force) {
       if (going.some((key) => passedRecord(key, first.secret) === undefined))
         requireOldEnough(first.secret.LastChangedDate, deps.now());
-      const counted = going.map(({ number }) => number);
-      requireNoRows(await census(counted), counted);
+      const asked = going.map(({ number }) => number);
+      const found = await census(asked);
+      requireNoRows(found, asked);
+      counted = found.counted;
     }
-    await deps.confirm(question(going, force));
+    await deps.confirm(question(going, counted));
   }
 
   const fresh = await settledRing(deps, isGone);
@@ -104,14 +116,14 @@ export async function runRetire(
   }
   const alreadyRetired = [...new Set(numbers)].filter((number) => !fresh.ring.versionOf.has(number));
   if (still.length === 0) return { retired: [], alreadyRetired };
-  await writeRecords(deps, fresh.secret, still, { numbers, force });
+  await writeRecords(deps, fresh.secret, still, { numbers, force, counted });
   for (const { number, versionId } of still) await detachLabel(deps, numberingLabel(number), versionId);
   const labels = still.map(({ number }) => numberingLabel(number));
   await keepNumbers(deps, withoutLabels(fresh.ring, labels));
   await requireSeen(deps, `Retired: ${names(still)}.`, ({ ring }) =>
     still.every(({ number }) => !ring.versionOf.has(number)),
   );
-  return { retired: still, alreadyRetired };
+  return { retired: still, alreadyRetired, ...(counted === undefined ? {} : { counted }) };
 }
 
 /** What would go: each asked-for number that is on the ring, and every other number of its version. */
@@ -148,7 +160,15 @@ async function writeRecords(
   deps: CommandDependencies,
   secret: DescribedRing['secret'],
   going: readonly RetiredKey[],
-  { numbers, force }: { readonly numbers: readonly KeyNumber[]; readonly force: boolean },
+  {
+    numbers,
+    force,
+    counted,
+  }: {
+    readonly numbers: readonly KeyNumber[];
+    readonly force: boolean;
+    readonly counted: readonly CountedRows[] | undefined;
+  },
 ): Promise<void> {
   const { secrets, secretId } = deps;
   const records = going.map((key) => passedRecord(key, secret) ?? { ...key, isForced: force });
@@ -159,7 +179,7 @@ async function writeRecords(
     if (outdated.length > 0) {
       await secrets.untagResource({ SecretId: secretId, TagKeys: outdated.map(({ number }) => retiredTagKey(number)) });
     }
-    await secrets.tagResource({ SecretId: secretId, Tags: records.map(retiredTag) });
+    await secrets.tagResource({ SecretId: secretId, Tags: records.map((record) => retiredTag(record, counted)) });
   } catch (error) {
     throw refused('TagResource', secretId, error);
   }
@@ -177,14 +197,22 @@ function isSameKey(one: RetiredKey, other: RetiredKey): boolean {
   return one.number === other.number && one.versionId === other.versionId;
 }
 
-function question(going: readonly RetiredKey[], force: boolean) {
+/** `counted`: `undefined` where the retirement is forced. */
+function question(going: readonly RetiredKey[], counted: readonly CountedRows[] | undefined) {
   const action = `Retire ${names(going)}: AWS may delete it from 24 hours on`;
-  if (!force) return { action };
+  if (counted !== undefined) return { action, basis: basisOf(counted) };
   return {
     action,
     risk: 'Forced: nobody has counted the rows that still need it, or waited for writers that still have it. Such rows are lost for good once AWS has deleted the version.',
     answer: going.map(({ number }) => number).join(' '),
   };
+}
+
+/** The rows that were counted, none of which needs the keys. */
+function basisOf(counted: readonly CountedRows[] = []): readonly string[] {
+  return counted.length === 0
+    ? []
+    : ['Counted, and no row needs it:', ...counted.map((rows) => `  ${countedLine(rows)}`)];
 }
 
 function names(keys: readonly RetiredKey[]): string {

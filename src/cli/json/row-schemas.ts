@@ -18,13 +18,18 @@ const LEFT_ROWS = listOf(
   }),
 );
 
+/** Which rows were counted, and how many they were. */
+export const COUNTED_ROWS = {
+  relation: described('The table that was counted, with its schema', TEXT),
+  owner: described('The role that owns it', TEXT),
+  column: TEXT,
+  rows: described('Rows of the snapshot: the sum of all classes', COUNT),
+};
+
 const COUNTED_COLUMN = object(
   {
     table: TEXT,
-    relation: described('The table that was counted, with its schema', TEXT),
-    owner: described('The role that owns it', TEXT),
-    column: TEXT,
-    rows: described('Rows of the snapshot: the sum of all classes', COUNT),
+    ...COUNTED_ROWS,
     nulls: COUNT,
     empty: described('Values without a byte', COUNT),
     numbered: rowsByNumber('Rows under a number that its key opened'),

@@ -1,3 +1,4 @@
+import type { CountedRows } from '../../format/retired-tag.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import type { HeaderCensus } from '../../postgres/header-census.ts';
 import type { LeftRow } from '../../postgres/job/plan-rows.ts';
@@ -16,6 +17,11 @@ export function rowCount(count: number): string {
   return `${grouped(count)} row${count === 1 ? '' : 's'}`;
 }
 
+/** `public.patients.notes (owner app): 2,000 rows`. */
+export function countedLine({ relation, column, owner, rows }: CountedRows): string {
+  return `${relation}.${column} (owner ${owner}): ${rowCount(rows)}`;
+}
+
 /** One column's rows by key, what is to be done about them, and those that nothing opens. */
 export function censusLines(count: ColumnCensus, current: number | undefined): readonly string[] {
   const rows = [
@@ -28,10 +34,11 @@ export function censusLines(count: ColumnCensus, current: number | undefined): r
     ...(count.nulls > 0 ? [['NULL', grouped(count.nulls)]] : []),
     ...(count.empty > 0 ? [['empty', grouped(count.empty)]] : []),
     ...(count.unreadable > 0 ? [['opens with no key', grouped(count.unreadable)]] : []),
+    ['sum = rows of the snapshot', grouped(count.rows)],
   ];
   const [, ...lines] = tableLines(['', ''], rows, [1]);
   return [
-    `${count.relation}.${count.column} (owner ${count.owner}): ${rowCount(count.rows)}`,
+    countedLine(count),
     ...lines.map((line) => `  ${line}`),
     ...entries(count.nested).map(
       ([number, rows]) =>

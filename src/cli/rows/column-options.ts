@@ -1,18 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { KeyRotationError } from '../../format/error.ts';
-import type { ColumnCensus } from '../../postgres/census.ts';
 import type { ColumnSpec } from '../../postgres/catalog/column.ts';
 import type { DatabaseAddress } from '../../postgres/connection/database.ts';
 import { RingKeys } from '../../postgres/all-keys.ts';
 import { failureName } from '../../format/error.ts';
-import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import { sourceOf } from '../../keyring/secret-source.ts';
 import { someText, wrongUsage } from '../command.ts';
 import type { ColumnFlags } from './column-flags.ts';
-import type { Census } from './row-count.ts';
 import type { AwsSession } from '../aws/session.ts';
-import { shownCensus } from './progress.ts';
 import type { ProcessIo } from '../process-io.ts';
 
 /** Variables that `pg` reads by itself; one of them says that a database is meant. */
@@ -74,48 +69,6 @@ export function ringOf({ client, secretId }: AwsSession): Promise<RingKeys> {
   return sourceOf(client, secretId).then((source) => RingKeys.open(source, secretId));
 }
 
-/** The census that a retire asks for, over the columns that its own options name. */
-export function censusOf(session: AwsSession, flags: ColumnFlags, world: ProcessIo): Census {
-  return async () => {
-    const specs = await columnsOf(flags);
-    const database = databaseOf(flags, world);
-    const counts = await shownCensus(database, specs, await ringOf(session), world);
-    if (flags.emptyIsFine !== true) requireValues(counts);
-    const rowsByNumber = new Map<KeyNumber, number>();
-    const nestedByNumber = new Map<number, number>();
-    for (const { nested } of counts) {
-      for (const [number, rows] of Object.entries(nested)) {
-        nestedByNumber.set(Number(number), (nestedByNumber.get(Number(number)) ?? 0) + rows);
-      }
-    }
-    for (const { numbered } of counts) {
-      for (const [number, rows] of Object.entries(numbered)) {
-        const key = toKeyNumber(Number(number));
-        rowsByNumber.set(key, (rowsByNumber.get(key) ?? 0) + rows);
-      }
-    }
-    return {
-      rowsByNumber,
-      nestedByNumber,
-      rowsWithNumberZero: sum(counts.flatMap(({ unnumbered }) => Object.values(unnumbered))),
-      legacyRows: sum(counts.flatMap(({ legacy }) => Object.values(legacy))),
-      unattributableRows: sum(counts.map(({ unreadable }) => unreadable)),
-      isComplete: counts.every(({ unseen }) => unseen.length === 0),
-    };
-  };
-}
-
-/** Throws `NO_CENSUS` where the columns hold no encrypted value at all: that does not prove that no row needs a key. */
-function requireValues(counts: readonly ColumnCensus[]): void {
-  if (counts.some(({ rows, nulls, empty }) => rows > nulls + empty)) return;
-  const names = counts.map(({ relation, column, owner }) => `${relation}.${column} (owner ${owner})`);
-  throw new KeyRotationError(
-    'NO_CENSUS',
-    `No value is in ${names.join(', ')}, which does not prove that no row needs the key: the rows may be in another table ` +
-      'or database. Name the columns that hold them, or pass --empty-is-fine if there are none.',
-  );
-}
-
 async function readColumns(file: string): Promise<readonly ColumnSpec[]> {
   const text = await readFile(file, 'utf8').catch((error: unknown) =>
     wrongUsage(`--columns ${file} cannot be read: ${failureName(error)}.`),
@@ -161,8 +114,4 @@ function columnIn(entry: unknown, where: string): ColumnSpec {
 
 function template(name: string, value: unknown, where: string): string | undefined {
   return value === undefined || typeof value === 'string' ? value : wrongUsage(`${where}: ${name} is a text.`);
-}
-
-function sum(counts: readonly number[]): number {
-  return counts.reduce((total, count) => total + count, 0);
 }

@@ -1,5 +1,6 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
+import type { CountedRows } from '../../format/retired-tag.ts';
 
 /** What rows at rest still need, each counted only after it was opened. */
 export interface CensusResult {
@@ -15,6 +16,8 @@ export interface CensusResult {
   readonly unattributableRows: number;
   /** Whether it saw every row. */
   readonly isComplete: boolean;
+  /** The columns that were counted, with all of their rows. */
+  readonly counted: readonly CountedRows[];
 }
 
 /** Counts the rows; `numbers` are the keys that it is asked for. Throws `NO_CENSUS` where nothing says what to count. */

@@ -64,6 +64,7 @@ export function counting(
       legacyRows: 0,
       unattributableRows: 0,
       isComplete: true,
+      counted: [],
       ...rest,
     });
 }

@@ -54,6 +54,7 @@ const census: Census = () =>
     rowsWithNumberZero: 0,
     legacyRows: 0,
     unattributableRows: 0,
+    counted: [],
     isComplete: true,
   });
 
