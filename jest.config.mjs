@@ -15,6 +15,7 @@ export default {
   // The examples import the package as an application does.
   moduleNameMapper: { '^pazpaz-key-rotation$': '<rootDir>/src/index.ts' },
   transform: {
+    '^.+\\.sql$': '<rootDir>/test/support/sql-as-text.cjs',
     '^.+\\.ts$': [
       '@swc/jest',
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'commonjs' } },

@@ -1,6 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { SQL_AS_TEXT } from './sql-text.mjs';
 
 /**
  * Builds a program of this project's that runs outside Jest and is thrown away after it. In a folder of its own within
@@ -20,6 +21,7 @@ export async function buildProgram(name, source) {
     platform: 'node',
     format: 'esm',
     target: 'node20',
+    loader: SQL_AS_TEXT,
     packages: 'external',
     logLevel: 'warning',
   });

@@ -1,4 +1,5 @@
 import { build } from 'esbuild';
+import { SQL_AS_TEXT } from './sql-text.mjs';
 
 /**
  * Builds a program that people run on their own machine: one file for each entry, with its libraries, easy to read in a stack trace.
@@ -19,6 +20,7 @@ export async function buildTool(outdir, entryPoints) {
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
     },
+    loader: SQL_AS_TEXT,
     legalComments: 'none',
     logLevel: 'warning',
   });

@@ -1,50 +1,10 @@
 import { DatabaseFailure } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
+import JOBS from './sql/0001-jobs.sql';
+import CONTENT from './sql/0002-content.sql';
 
-/**
- * The state of re-encryption jobs, one per column, in a schema of its own in the same database. Everything that a batch
- * did is written here in the transaction that changed its rows, so a process killed anywhere leaves nothing half done.
- *
- * `frontier`: up to where the table was cut into ranges; `is_cut`: to its end. A process works on a range while it holds
- * the lock on its row, which PostgreSQL releases when the process dies. `again`: keys of rows that another transaction
- * held or changed.
- */
-const TABLES = `
-  CREATE TABLE IF NOT EXISTS pazpaz_keys.job (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    table_id oid NOT NULL,
-    column_name text NOT NULL,
-    options text NOT NULL,
-    target integer NOT NULL,
-    pass integer NOT NULL DEFAULT 1,
-    frontier jsonb,
-    is_cut boolean NOT NULL DEFAULT false,
-    ranges integer NOT NULL DEFAULT 0,
-    started_at timestamptz NOT NULL DEFAULT now(),
-    finished_at timestamptz,
-    UNIQUE (table_id, column_name));
-  CREATE TABLE IF NOT EXISTS pazpaz_keys.range (
-    job_id bigint NOT NULL REFERENCES pazpaz_keys.job ON DELETE CASCADE,
-    n integer NOT NULL,
-    reached jsonb,
-    up_to jsonb,
-    is_read boolean NOT NULL DEFAULT false,
-    again jsonb NOT NULL DEFAULT '[]',
-    tries integer NOT NULL DEFAULT 0,
-    not_before timestamptz NOT NULL DEFAULT '-infinity',
-    is_open boolean NOT NULL DEFAULT true,
-    read_rows bigint NOT NULL DEFAULT 0,
-    reencrypted bigint NOT NULL DEFAULT 0,
-    already_current bigint NOT NULL DEFAULT 0,
-    nulls bigint NOT NULL DEFAULT 0,
-    empty bigint NOT NULL DEFAULT 0,
-    left_rows bigint NOT NULL DEFAULT 0,
-    PRIMARY KEY (job_id, n));
-  CREATE INDEX IF NOT EXISTS range_open ON pazpaz_keys.range (job_id, n) WHERE is_open;
-  CREATE TABLE IF NOT EXISTS pazpaz_keys.left_row (
-    job_id bigint NOT NULL REFERENCES pazpaz_keys.job ON DELETE CASCADE,
-    key jsonb NOT NULL,
-    code text NOT NULL)`;
+/** The versions of the schema. A version that was released never changes: the next one alters its tables. */
+const MIGRATIONS: readonly string[] = [JOBS, CONTENT];
 
 /** What of the schema and its tables belongs to a role other than the current user or a superuser, or was added by one. */
 const FOREIGN = `
@@ -57,7 +17,7 @@ const FOREIGN = `
     FROM tables WHERE relkind <> 'i' AND relowner NOT IN (SELECT oid FROM trusted)
   UNION ALL
   SELECT format('%I is no table', relname)
-    FROM tables WHERE relname IN ('job', 'range', 'left_row') AND relkind <> 'r'
+    FROM tables WHERE relname IN ('job', 'range', 'left_row', 'migration') AND relkind <> 'r'
   UNION ALL
   SELECT format('%I has the trigger %I', relname, tgname)
     FROM tables JOIN pg_trigger ON tgrelid = tables.oid WHERE NOT tgisinternal
@@ -66,18 +26,35 @@ const FOREIGN = `
     FROM tables JOIN pg_rewrite ON ev_class = tables.oid WHERE relkind = 'r'`;
 
 /**
- * Makes schema and tables where they are not there yet, within the caller's transaction. Throws `DATABASE_REFUSED` where
- * they are there and another role may have its functions run by them, with the rights of the current user.
+ * Makes schema and tables where they are not there yet, and brings those of an older version to this one with the jobs
+ * in them, within the caller's transaction. Throws `DATABASE_REFUSED` where another role may have its functions run by
+ * them, with the rights of the current user, and where a newer version made them.
  */
 export async function openJobTables(session: Connection): Promise<void> {
   const [found] = await session.rows("SELECT oid FROM pg_namespace WHERE nspname = 'pazpaz_keys'");
   const schema = found?.[0];
   if (schema != null) await requireTrusted(session, schema);
-  if ((await session.rows("SELECT 1 WHERE to_regclass('pazpaz_keys.left_row') IS NOT NULL")).length > 0) return;
+  const version = await schemaVersion(session);
+  if (version === MIGRATIONS.length) return;
+  if (version > MIGRATIONS.length) {
+    throw new DatabaseFailure(
+      'DATABASE_REFUSED',
+      `The schema pazpaz_keys has version ${version}, and this program knows versions up to ${MIGRATIONS.length}. ` +
+        'A newer one has made it: use that one for all processes of a job.',
+    );
+  }
   try {
     // IF NOT EXISTS would ask for the privilege even where the schema was made for this user.
     if (schema == null) await session.change('CREATE SCHEMA pazpaz_keys');
-    for (const statement of TABLES.split(';')) await session.change(statement);
+    for (const migration of MIGRATIONS.slice(version)) await session.change(migration);
+    await session.change(
+      `CREATE TABLE IF NOT EXISTS pazpaz_keys.migration (
+         version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`,
+    );
+    await session.change(
+      'INSERT INTO pazpaz_keys.migration (version) SELECT generate_series($1::integer + 1, $2::integer)',
+      [version, MIGRATIONS.length],
+    );
     if (schema == null) await session.change('REVOKE ALL ON SCHEMA pazpaz_keys FROM PUBLIC');
     await session.change('REVOKE ALL ON ALL TABLES IN SCHEMA pazpaz_keys FROM PUBLIC');
   } catch (error) {
@@ -90,6 +67,14 @@ export async function openJobTables(session: Connection): Promise<void> {
       error.state,
     );
   }
+}
+
+/** The version of the schema; 0 where it has none, or where the tables of version 0.1.0 are in it. */
+async function schemaVersion(session: Connection): Promise<number> {
+  const [found] = await session.rows("SELECT to_regclass('pazpaz_keys.migration') IS NOT NULL");
+  if (found?.[0] !== 't') return 0;
+  const [version] = await session.rows('SELECT coalesce(max(version), 0) FROM pazpaz_keys.migration');
+  return Number(version?.[0]);
 }
 
 async function requireTrusted(session: Connection, schema: string): Promise<void> {

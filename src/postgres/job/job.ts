@@ -30,7 +30,8 @@ export interface JobTotals {
 }
 
 /**
- * Joins the column's unfinished job, or begins one. `JOB_DIFFERS` where an unfinished one was asked for something else,
+ * Joins the column's unfinished job, or begins one; begins it again where the table's content is not the one that it was
+ * begun on (restored, truncated, rewritten): rows that were done are then not those that are there. `JOB_DIFFERS` where an unfinished one was asked for something else,
  * unless `startOver`.
  */
 export function openJob(session: Connection, column: Column, target: number, startOver: boolean): Promise<Job> {
@@ -44,15 +45,19 @@ export function openJob(session: Connection, column: Column, target: number, sta
   return session.transaction(async () => {
     await session.change('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK]);
     await openJobTables(session);
+    const content = await contentOf(session, column);
     const [found] = await session.rows(
-      `SELECT id, options, finished_at IS NOT NULL, pass FROM pazpaz_keys.job
+      `SELECT id, options, finished_at IS NOT NULL, pass, content IS NULL OR content = $3 FROM pazpaz_keys.job
         WHERE table_id = $1::oid AND column_name = $2 FOR NO KEY UPDATE`,
-      [column.tableId, spec.column],
+      [column.tableId, spec.column, content],
     );
-    const [id, formerOptions, isFinished, pass] = found ?? [];
-    if (id == null) return await beginJob(session, column, options, target);
-    if (isFinished === 't' || startOver) return await beginPass(session, { id, pass: Number(pass) }, options, target);
-    if (formerOptions === options) return { id, pass: Number(pass), isResumed: true };
+    const [id, formerOptions, isFinished, pass, hasSameContent] = found ?? [];
+    if (id == null) return await beginJob(session, column, { options, target, content });
+    const isSame = formerOptions === options;
+    if (isFinished === 't' || startOver || (isSame && hasSameContent !== 't')) {
+      return await beginPass(session, { id, pass: Number(pass) }, { options, target, content });
+    }
+    if (isSame) return { id, pass: Number(pass), isResumed: true };
     throw new KeyRotationError(
       'JOB_DIFFERS',
       `An unfinished job on ${columnName(column)} was started with ${formerOptions ?? ''}, this one with ${options}. ` +
@@ -69,11 +74,12 @@ export function openJob(session: Connection, column: Column, target: number, sta
 export async function retargetJob(session: Connection, job: Job, from: number, target: number): Promise<void> {
   await session.transaction(async () => {
     const [found] = await session.rows(
-      'SELECT options, target, pass FROM pazpaz_keys.job WHERE id = $1 FOR NO KEY UPDATE',
+      'SELECT options, target, pass, content FROM pazpaz_keys.job WHERE id = $1 FOR NO KEY UPDATE',
       [job.id],
     );
-    if (Number(found?.[1]) !== from) return;
-    await beginPass(session, { id: job.id, pass: Number(found?.[2]) }, found?.[0] ?? '', target);
+    const [options, current, pass, content] = found ?? [];
+    if (options == null || Number(current) !== from) return;
+    await beginPass(session, { id: job.id, pass: Number(pass) }, { options, target, content: content ?? null });
   });
 }
 
@@ -114,10 +120,34 @@ export function keyOf(json: string): readonly string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-async function beginJob(session: Connection, { tableId, spec }: Column, options: string, target: number): Promise<Job> {
+/** What a pass over the rows is begun with. */
+interface Beginning {
+  readonly options: string;
+  readonly target: number;
+  /** Which files hold the table; `null` where that was not written down. */
+  readonly content: string | null;
+}
+
+/** Which files hold the table and its partitions: others after TRUNCATE, a restore or a rewrite. */
+async function contentOf(session: Connection, { tableId }: Column): Promise<string> {
   const [found] = await session.rows(
-    'INSERT INTO pazpaz_keys.job (table_id, column_name, options, target) VALUES ($1::oid, $2, $3, $4) RETURNING id',
-    [tableId, spec.column, options, target],
+    `SELECT string_agg(format('%s:%s', id, pg_relation_filenode(id)), ' ' ORDER BY id)
+       FROM (SELECT $1::oid AS id UNION SELECT relid::oid FROM pg_partition_tree($1::oid::regclass)) tree
+      WHERE id IS NOT NULL`,
+    [tableId],
+  );
+  return found?.[0] ?? '';
+}
+
+async function beginJob(
+  session: Connection,
+  { tableId, spec }: Column,
+  { options, target, content }: Beginning,
+): Promise<Job> {
+  const [found] = await session.rows(
+    `INSERT INTO pazpaz_keys.job (table_id, column_name, options, target, content)
+     VALUES ($1::oid, $2, $3, $4, $5) RETURNING id`,
+    [tableId, spec.column, options, target, content],
   );
   return { id: found?.[0] ?? '', pass: 1, isResumed: false };
 }
@@ -129,15 +159,14 @@ async function beginJob(session: Connection, { tableId, spec }: Column, options:
 async function beginPass(
   session: Connection,
   { id, pass }: { readonly id: string; readonly pass: number },
-  options: string,
-  target: number,
+  { options, target, content }: Beginning,
 ): Promise<Job> {
   await session.change('DELETE FROM pazpaz_keys.range WHERE job_id = $1', [id]);
   await session.change('DELETE FROM pazpaz_keys.left_row WHERE job_id = $1', [id]);
   await session.change(
-    `UPDATE pazpaz_keys.job SET options = $2, target = $3, pass = pass + 1, frontier = NULL, is_cut = false,
-            ranges = 0, started_at = now(), finished_at = NULL WHERE id = $1`,
-    [id, options, target],
+    `UPDATE pazpaz_keys.job SET options = $2, target = $3, content = $4, pass = pass + 1, frontier = NULL,
+            is_cut = false, ranges = 0, started_at = now(), finished_at = NULL WHERE id = $1`,
+    [id, options, target, content],
   );
   return { id, pass: pass + 1, isResumed: false };
 }

@@ -28,6 +28,7 @@ export class Program {
       format: 'esm',
       target: 'node20',
       packages: 'external',
+      loader: { '.sql': 'text' },
       logLevel: 'silent',
     });
     return new Program(folder);
