@@ -1,5 +1,5 @@
-import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
-import { failureName } from '../format/error.ts';
+import { failureName, isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import { cannotReachAws, isAnswer } from '../format/reach.ts';
 
 /**
  * Explains why a call to Secrets Manager failed. An answer of the service is quoted; any other error shows only its
@@ -8,16 +8,9 @@ import { failureName } from '../format/error.ts';
  */
 export function sourceError(operation: string, secretId: string, error: unknown): KeyRotationError {
   if (isKeyRotationError(error)) return error;
-  const name = error instanceof Error ? error.name : 'unknown error';
-  const isAnswer = error instanceof Error && '$fault' in error;
-  const said = isAnswer ? `${name}: ${error.message}` : failureName(error);
-  if (!isAnswer) {
-    return new KeyRotationError(
-      'CANNOT_REACH_AWS',
-      `Cannot reach AWS Secrets Manager for ${operation} of '${secretId}' (${said}). Check credentials or task ` +
-        'role, region, endpoint, VPC endpoint or NAT, and that the security group allows outgoing HTTPS (443).',
-    );
-  }
+  if (!isAnswer(error)) return cannotReachAws(failureName(error), `${operation} of '${secretId}'`);
+  const { name, message } = error;
+  const said = `${name}: ${message}`;
   if (name === 'ResourceNotFoundException' && operation === 'DescribeSecret') {
     return new KeyRotationError(
       'SECRET_NOT_FOUND',
@@ -37,11 +30,7 @@ function advice(name: string): string {
 }
 
 export function timeLimitError(operation: string, secretId: string, milliseconds: number): KeyRotationError {
-  return new KeyRotationError(
-    'CANNOT_REACH_AWS',
-    `AWS Secrets Manager did not answer ${operation} of '${secretId}' within ${milliseconds} ms. Check VPC ` +
-      'endpoint or NAT, that the security group allows outgoing HTTPS (443), and where the credentials come from.',
-  );
+  return cannotReachAws(`no answer within ${milliseconds} ms`, `${operation} of '${secretId}'`);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import { isAnswer } from '../format/reach.ts';
 
 /** The name of the service's error (`ResourceNotFoundException`, …), or '' for any other value. */
 export function awsErrorName(error: unknown): string {
@@ -66,9 +67,9 @@ export function isAboutKms(error: unknown): boolean {
   return /kms|decrypt/i.test(describeError(error));
 }
 
-/** Whether the service has answered, and not that the caller may not ask. The SDK marks what it answered with `$fault`. */
+/** Whether the service has answered, and not that the caller may not ask. */
 export function isFault(error: unknown): boolean {
-  return error instanceof Error && '$fault' in error && refusalKind(error) !== 'denied';
+  return isAnswer(error) && refusalKind(error) !== 'denied';
 }
 
 /** Whether the same call may succeed in a moment. */

@@ -5,8 +5,7 @@ import {
   UpdateSecretVersionStageCommand,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
-import { KeyRotationError } from '../format/error.ts';
-import { failureName } from '../format/error.ts';
+import { reach } from '../format/reach.ts';
 import { awsErrorName } from './aws-error.ts';
 import type { SecretsManager } from './dependencies.ts';
 
@@ -25,19 +24,6 @@ export function secretsManager(client: SecretsManagerClient, remainingTime: () =
     putSecretValue: (input) => reach(client.send(new PutSecretValueCommand(input), limit())).catch(withoutInput),
     updateSecretVersionStage: (input) => reach(client.send(new UpdateSecretVersionStageCommand(input), limit())),
   };
-}
-
-async function reach<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    // The SDK marks what the service itself answered with `$fault`.
-    if (error instanceof Error && '$fault' in error) throw error;
-    throw new KeyRotationError(
-      'CANNOT_REACH_AWS',
-      `cannot reach AWS Secrets Manager: ${failureName(error)}. Expected an answer within the time of the caller; check the VPC endpoint or NAT, the security group (HTTPS, 443 outbound), the endpoint URL and the credentials.`,
-    );
-  }
 }
 
 /** A refusal of the input may repeat it, and with it a key or a `RotationToken`: only its name is passed on. */

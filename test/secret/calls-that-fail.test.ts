@@ -44,7 +44,7 @@ test('only an error that the service marks as its own comes through as it is', a
   });
   const error = await rejectionOf(over(failing({ code: 'ECONNREFUSED' })).secrets.getSecretValue(INPUT));
   expect(error.code).toBe('CANNOT_REACH_AWS');
-  expect(error.message).toContain('cannot reach AWS Secrets Manager: Error: ECONNREFUSED. Expected an answer');
+  expect(error.message).toContain('Cannot reach AWS Secrets Manager (Error: ECONNREFUSED). Check the region');
   expect(error.message).not.toContain('secret text');
 });
 

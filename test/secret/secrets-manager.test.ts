@@ -67,7 +67,7 @@ describe('each call', () => {
       const error = await rejectionOf(call(secrets));
       expect(error).toMatchObject({ code: 'CANNOT_REACH_AWS' });
       expect(error.cause).toBeUndefined();
-      expect(error.message).toContain('cannot reach AWS Secrets Manager: Error: ENOTFOUND. ');
+      expect(error.message).toContain('Cannot reach AWS Secrets Manager (Error: ENOTFOUND). ');
       for (const place of ['VPC endpoint', 'security group', 'endpoint URL', 'credentials']) {
         expect(error.message).toContain(place);
       }
@@ -110,5 +110,5 @@ test('an endpoint at which nobody listens is CANNOT_REACH_AWS', async () => {
   });
   const error = await rejectionOf(secretsManager(client, () => 30_000).describeSecret(INPUT));
   expect(error.code).toBe('CANNOT_REACH_AWS');
-  expect(error.message).toMatch(/^cannot reach AWS Secrets Manager: \w+/);
+  expect(error.message).toMatch(/^Cannot reach AWS Secrets Manager \(\w+/);
 });

@@ -42,7 +42,7 @@ test('an answer that is no JSON is named, and nothing of it is quoted', async ()
   const secrets = await serviceThatAnswers((_, response) => response.end(`{"SecretString":${KEY}`));
   const error = await failureOf(secrets.getSecretValue({ SecretId: 'key' }));
   expect(error).toMatchObject({ code: 'CANNOT_REACH_AWS' });
-  expect(error.message).toContain('Secrets Manager: SyntaxError. ');
+  expect(error.message).toContain('Secrets Manager (SyntaxError). ');
   expect(inspect(error, { depth: 9, showHidden: true })).not.toContain(KEY.slice(0, 6));
 });
 
@@ -62,5 +62,5 @@ test('a connection that breaks is told by name', async () => {
   const secrets = await serviceThatAnswers((request) => request.socket.destroy());
   const error = await failureOf(secrets.describeSecret({ SecretId: 'key' }));
   expect(error).toMatchObject({ code: 'CANNOT_REACH_AWS' });
-  expect(error.message).toMatch(/^cannot reach AWS Secrets Manager: \w+/);
+  expect(error.message).toMatch(/^Cannot reach AWS Secrets Manager \(\w+/);
 });

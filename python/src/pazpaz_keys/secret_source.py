@@ -100,12 +100,7 @@ class SecretSource:
         try:
             return self._calls.run(answer)
         except TimeoutError:
-            failure = KeyRotationError(
-                "CANNOT_REACH_AWS",
-                f"AWS Secrets Manager did not answer {operation} of '{self.secret_id}' within {self.time_limit:g} s. "
-                "Check VPC endpoint or NAT, that the security group lets HTTPS (443) out, and where the credentials "
-                "come from.",
-            )
+            failure = _cannot_reach(f"no answer within {self.time_limit:g} s", operation, self.secret_id)
         except KeyRotationError as error:
             failure = error.anew()
         except Exception as error:
@@ -206,16 +201,19 @@ def _rubbish(operation: str, secret_id: str) -> KeyRotationError:
     )
 
 
+def _cannot_reach(found: str, operation: str, secret_id: str) -> KeyRotationError:
+    return KeyRotationError(
+        "CANNOT_REACH_AWS",
+        f"Cannot reach AWS Secrets Manager for {operation} of '{secret_id}' ({found}). Check the region, the endpoint "
+        "URL, the credentials or role, and the way over HTTPS (port 443): proxy, VPC endpoint or NAT, security group.",
+    )
+
+
 def _in_our_words(operation: str, secret_id: str, error: Exception) -> KeyRotationError:
     """Quotes what the service itself answered; of any other error only its name."""
     code, message = _service_answer(error)
     if code is None:
-        return KeyRotationError(
-            "CANNOT_REACH_AWS",
-            f"Cannot reach AWS Secrets Manager for {operation} of '{secret_id}' ({type(error).__name__}). Check "
-            "credentials or task role, region, endpoint, VPC endpoint or NAT, and that the security group lets HTTPS "
-            "(443) out.",
-        )
+        return _cannot_reach(type(error).__name__, operation, secret_id)
     said = f"{code}: {message}"
     if code == "ResourceNotFoundException" and "for staging label: AWSCURRENT" in message:
         return no_current_key(secret_id)

@@ -11,6 +11,7 @@ import {
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { KeyRotationError } from '../../format/error.ts';
+import { reach } from '../../format/reach.ts';
 import type { OperatorSecrets } from './operator.ts';
 
 /**
@@ -18,44 +19,31 @@ import type { OperatorSecrets } from './operator.ts';
  * not reached: `CANNOT_REACH_AWS`.
  */
 export function operatorSecrets(client: SecretsManagerClient): OperatorSecrets {
+  const ask = <T>(answer: Promise<T>) => reach(answer.catch(withLoginAdvice));
   return {
-    describeSecret: (input) => reach(client.send(new DescribeSecretCommand(input))),
-    getSecretValue: (input) => reach(client.send(new GetSecretValueCommand(input))),
-    putSecretValue: (input) => reach(client.send(new PutSecretValueCommand(input))),
-    updateSecretVersionStage: (input) => reach(client.send(new UpdateSecretVersionStageCommand(input))),
-    listSecretVersionIds: (input) => reach(client.send(new ListSecretVersionIdsCommand(input))),
-    listSecrets: (input) => reach(client.send(new ListSecretsCommand(input))),
-    rotateSecret: (input) => reach(client.send(new RotateSecretCommand(input))),
-    tagResource: (input) => reach(client.send(new TagResourceCommand(input))),
-    untagResource: (input) => reach(client.send(new UntagResourceCommand(input))),
+    describeSecret: (input) => ask(client.send(new DescribeSecretCommand(input))),
+    getSecretValue: (input) => ask(client.send(new GetSecretValueCommand(input))),
+    putSecretValue: (input) => ask(client.send(new PutSecretValueCommand(input))),
+    updateSecretVersionStage: (input) => ask(client.send(new UpdateSecretVersionStageCommand(input))),
+    listSecretVersionIds: (input) => ask(client.send(new ListSecretVersionIdsCommand(input))),
+    listSecrets: (input) => ask(client.send(new ListSecretsCommand(input))),
+    rotateSecret: (input) => ask(client.send(new RotateSecretCommand(input))),
+    tagResource: (input) => ask(client.send(new TagResourceCommand(input))),
+    untagResource: (input) => ask(client.send(new UntagResourceCommand(input))),
   };
 }
 
-async function reach<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    // The SDK marks what the service itself answered with `$fault`.
-    if (error instanceof Error && '$fault' in error) throw error;
-    // Only the name and what the system calls it: a parser's error quotes the answer that it could not read.
-    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? `: ${error.code}` : '';
-    const name = error instanceof Error ? error.name : 'unknown error';
-    if (/^(Credentials|Token)ProviderError$/.test(name)) {
-      throw new KeyRotationError('CANNOT_REACH_AWS', `No credentials were found. ${loginAdvice(error)}`);
-    }
-    throw new KeyRotationError('CANNOT_REACH_AWS', `Cannot reach AWS Secrets Manager (${name}${code}). ${ADVICE}`);
-  }
+/** Says how to sign in, where the SDK found no credentials. */
+function withLoginAdvice(error: unknown): never {
+  if (!(error instanceof Error && /^(Credentials|Token)ProviderError$/.test(error.name))) throw error;
+  throw new KeyRotationError('CANNOT_REACH_AWS', `No credentials were found. ${loginAdvice(error)}`);
 }
 
-const ADVICE =
-  'Check the region, the endpoint URL, and whether this machine reaches it over HTTPS (443): proxy, VPC endpoint, NAT, security group.';
-
-function loginAdvice(error: unknown): string {
-  const text = error instanceof Error ? error.message : '';
-  if (/multi-factor|MFA/i.test(text)) {
+function loginAdvice({ message }: Error): string {
+  if (/multi-factor|MFA/i.test(message)) {
     return "The profile asks for an MFA code, which this command cannot: get session credentials with 'aws sts get-session-token', or use a profile of aws sso.";
   }
-  if (/SSO|token/i.test(text)) return "The SSO session is missing or has expired: run 'aws sso login'.";
+  if (/SSO|token/i.test(message)) return "The SSO session is missing or has expired: run 'aws sso login'.";
   return "Set AWS_PROFILE or --profile, run 'aws sso login', or set the AWS_ACCESS_KEY_ID variables.";
 }
 
