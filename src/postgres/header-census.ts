@@ -1,4 +1,5 @@
 import { readVarint } from '../format/varint.ts';
+import { DATA_MEMBER } from '../format/row-from-json.ts';
 import type { Column, ColumnSpec } from './catalog/column.ts';
 import type { Connection, DatabaseAddress } from './connection/database.ts';
 import { withColumns } from './catalog/look-up-column.ts';
@@ -38,9 +39,11 @@ async function countHeaders(session: Connection, column: Column): Promise<Header
   let rows = 0;
   let nulls = 0;
   let other = 0;
-  for (const [head, count] of await session.rows(
+  const counted = await session.rows(
     `SELECT ${headOf(column)}, count(*) FROM ${column.table} t GROUP BY 1`,
-  )) {
+    column.storage === 'jsonb' ? [column.spec.member ?? DATA_MEMBER] : [],
+  );
+  for (const [head, count] of counted) {
     const found = Number(count);
     rows += found;
     const number = head == null ? undefined : numberOf(head, column);
@@ -52,14 +55,18 @@ async function countHeaders(session: Connection, column: Column): Promise<Header
   return { table, column: name, rows, nulls, looksLike: Object.fromEntries(looksLike), other };
 }
 
-/** The first two bytes, as far as they matter: groups stay few where the first says it all. */
+/** The first two bytes, as far as they matter: groups stay few where the first says it all. `$1`: the member of an object. */
 function headOf({ storage, column }: Column): string {
   const value = `t.${column}`;
   if (storage === 'bytea') {
     return `CASE WHEN get_byte(${value} || '\\x00', 0) < 128 THEN substring(${value} for 1) ELSE substring(${value} for 2) END`;
   }
   const text =
-    storage === 'text' ? value : `CASE jsonb_typeof(${value}) WHEN 'string' THEN ${value} #>> '{}' ELSE '{' END`;
+    storage === 'text'
+      ? value
+      : `CASE WHEN jsonb_typeof(${value}) = 'string' THEN ${value} #>> '{}'
+              WHEN jsonb_typeof(${value}) = 'object' THEN coalesce(${value} ->> $1::text, '{')
+              WHEN ${value} IS NOT NULL THEN '{' END`;
   return `left(${text}, ${BASE64_CHARACTERS})`;
 }
 

@@ -162,6 +162,30 @@ describe('--json', () => {
   });
 });
 
+describe('--member', () => {
+  it('names the member of jsonb objects that holds the ciphertext: in census, estimate, reencrypt and retire', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const { client } = postgres;
+    await client.query('DROP TABLE IF EXISTS patients');
+    await client.query('CREATE TABLE patients (id int PRIMARY KEY, notes jsonb)');
+    for (const [id, number] of [1, 1, 3].entries()) {
+      const value = { data: 'plain', box: row('a', number, id).toString('base64') };
+      await client.query('INSERT INTO patients VALUES ($1, $2)', [id, value]);
+    }
+    await client.query('INSERT INTO patients VALUES (7, NULL)');
+    const column = [...COLUMN, '--member', 'box'];
+    expect((await keys(ring, ['census', ...column])).stdout).toMatch(/key 1 +2\n +key 3, current +1\n +NULL +1\n/);
+    expect((await keys(ring, ['census', '--headers', ...column])).stdout).toMatch(
+      /key 1 +2\n +looks like key 3 +1\n +NULL +1\n/,
+    );
+    expect(await keys(ring, ['census', ...COLUMN])).toMatchObject({ exitCode: 1 });
+    expect(await keys(ring, ['reencrypt', ...column])).toMatchObject({ exitCode: 0 });
+    await ring.service.advance(25 * HOUR);
+    expect(await keys(ring, ['retire', '1', '--yes', ...column])).toMatchObject({ exitCode: 0 });
+    expect(await keys(ring, ['census', ...column, '--columns', 'file'])).toMatchObject({ exitCode: 2 });
+  });
+});
+
 describe('reencrypt', () => {
   it('leaves older data, whose context cannot be checked, untouched with --no-legacy', async () => {
     const ring = await ringWith(1, current(2));

@@ -3,6 +3,7 @@ export interface ColumnFlags {
   readonly databaseUrl?: string;
   readonly table?: string;
   readonly column?: string;
+  readonly member?: string;
   readonly key?: string;
   readonly context?: string;
   readonly columns?: string;

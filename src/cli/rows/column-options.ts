@@ -23,9 +23,14 @@ export function columnOptions(command: Command): Command {
     )
     .option('--table <name>', 'the table, with its schema where needed: clinic.patients', someText)
     .option('--column <name>', 'its column of ciphertexts: bytea, text, varchar or jsonb', someText)
+    .option('--member <name>', 'of a jsonb object: its member that holds the ciphertext (default: data)', someText)
     .option('--key <columns>', 'columns that name a row, with commas between (default: the primary key)', someText)
     .option('--context <template>', "the rows' context, such as patients:{id}:notes (default: none)")
-    .option('--columns <file>', 'a JSON file with many: [{"table", "column", "key", "context"}, …]', someText);
+    .option(
+      '--columns <file>',
+      'a JSON file with many: [{"table", "column", "member", "key", "context"}, …]',
+      someText,
+    );
 }
 
 /** Whether options say which rows. */
@@ -43,9 +48,9 @@ export function databaseOf({ databaseUrl }: ColumnFlags, { environment }: Proces
 
 /** The columns that the options name. Throws `INVALID_SETTINGS` for none, or a file that cannot be understood. */
 export async function columnsOf(flags: ColumnFlags, toContext?: string): Promise<readonly ColumnSpec[]> {
-  const { table, column, key, context, columns } = flags;
+  const { table, column, member, key, context, columns } = flags;
   if (columns !== undefined) {
-    if ([table, column, key, context, toContext].some((flag) => flag !== undefined)) {
+    if ([table, column, member, key, context, toContext].some((flag) => flag !== undefined)) {
       wrongUsage('--columns names a file with everything in it: give it alone, or --table and --column.');
     }
     return readColumns(columns);
@@ -57,6 +62,7 @@ export async function columnsOf(flags: ColumnFlags, toContext?: string): Promise
     {
       table,
       column,
+      ...(member === undefined ? {} : { member }),
       ...(key === undefined ? {} : { key: key.split(',').map((name) => name.trim()) }),
       ...(context === undefined ? {} : { context }),
       ...(toContext === undefined ? {} : { toContext }),
