@@ -1,4 +1,5 @@
 import type { KeyMaterial } from '../format/key-material.ts';
+import { KeysInOrder } from '../format/keys-in-order.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 
@@ -11,13 +12,10 @@ export class KeyCache {
   readonly #ofEnvironment: KeyMaterial[] = [];
   #numberOf: ReadonlyMap<string, KeyNumber> = new Map();
   #retired: ReadonlySet<string> = NONE;
-  #inOrder: KeyMaterial[] = [];
+  #inOrder = new KeysInOrder<KeyMaterial>();
 
-  /**
-   * Every key once. The key that last opened a row without a number comes first, because it is likely to open the next
-   * one.
-   */
-  get inOrder(): readonly KeyMaterial[] {
+  /** Every key once, for rows without a number. */
+  get inOrder(): KeysInOrder<KeyMaterial> {
     return this.#inOrder;
   }
 
@@ -39,7 +37,7 @@ export class KeyCache {
     // A read may end after a description has shown that the version was retired.
     else if (this.#retired.has(versionId)) return;
     else this.#ofVersion.set(versionId, key);
-    if (!isAmong(this.#inOrder, key)) this.#inOrder.push(key);
+    if (!isAmong([...this.#inOrder], key)) this.#inOrder = new KeysInOrder([...this.#inOrder, key]);
   }
 
   /** The number of a version when it was last seen; 0 without one. */
@@ -82,16 +80,7 @@ export class KeyCache {
     }
     // Another version, or the environment, may hold the same 32 bytes.
     const kept = [...this.#ofEnvironment, ...this.#ofVersion.values()];
-    this.#inOrder = this.#inOrder.filter((other) => isAmong(kept, other));
-  }
-
-  /** Moves a key to the front after it opened a row that did not name it. */
-  putFirst(key: KeyMaterial): void {
-    const index = this.#inOrder.indexOf(key);
-    const first = this.#inOrder[0];
-    if (index <= 0 || first === undefined) return;
-    this.#inOrder[index] = first;
-    this.#inOrder[0] = key;
+    this.#inOrder = new KeysInOrder([...this.#inOrder].filter((other) => isAmong(kept, other)));
   }
 }
 

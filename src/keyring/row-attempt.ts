@@ -89,7 +89,7 @@ export class RowAttempt {
     const { bytes, number, context } = this.#row;
     const plaintext =
       (number === undefined ? undefined : openNumbered(bytes, key, number, context)) ?? openLegacy(this.#boxes, key);
-    if (plaintext !== undefined) this.#cache.keys.putFirst(key);
+    if (plaintext !== undefined) this.#cache.keys.inOrder.putFirst(key);
     return plaintext;
   }
 

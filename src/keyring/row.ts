@@ -1,5 +1,4 @@
-import { openLegacy, openNumbered, requireCiphertext, withoutStacks } from '../format/ciphertext.ts';
-import type { KeyMaterial } from '../format/key-material.ts';
+import { openLegacy, openNumbered, requireCiphertext } from '../format/ciphertext.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import type { KeyCache } from './key-cache.ts';
 import { legacyBoxes } from '../format/legacy-forms.ts';
@@ -42,23 +41,10 @@ export function openWithCachedKeys(row: Row, keys: KeyCache, legacy: boolean): B
 export function openUnderNumber(row: Row, keys: KeyCache): Buffer | undefined {
   const { bytes, number, context } = row;
   if (number === undefined) return undefined;
-  return withEachKey(keys, (key) => openNumbered(bytes, key, number, context));
+  return keys.inOrder.firstToOpen((key) => openNumbered(bytes, key, number, context));
 }
 
 function openAsLegacy(bytes: Uint8Array, keys: KeyCache): Buffer | undefined {
   const boxes = legacyBoxes(bytes);
-  return withEachKey(keys, (key) => openLegacy(boxes, key));
-}
-
-function withEachKey(keys: KeyCache, open: (key: KeyMaterial) => Buffer | undefined): Buffer | undefined {
-  return withoutStacks(() => {
-    for (const key of keys.inOrder) {
-      const plaintext = open(key);
-      if (plaintext !== undefined) {
-        keys.putFirst(key);
-        return plaintext;
-      }
-    }
-    return undefined;
-  });
+  return keys.inOrder.firstToOpen((key) => openLegacy(boxes, key));
 }

@@ -2,6 +2,7 @@ import { versionsInUse } from '../format/ring-labels.ts';
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
+import { KeysInOrder } from '../format/keys-in-order.ts';
 import { readKeyValue } from '../format/key-value.ts';
 import { TimedCalls } from '../keyring/call-timeout.ts';
 import { millisecondsSince, momentNow, systemClock, type Moment, type RingClock } from '../keyring/clock.ts';
@@ -37,7 +38,7 @@ export class RingKeys {
   #ring: RingLabels = ringLabels();
   #isReplica = false;
   #confirmedAt: Moment;
-  #inOrder: readonly RingKey[] = [];
+  #inOrder = new KeysInOrder<RingKey>();
 
   private constructor(source: SecretSource, secretId: string, clock: RingClock) {
     this.#source = source;
@@ -72,7 +73,7 @@ export class RingKeys {
     this.#ring = ring;
     this.#isReplica = isReplica(description);
     this.#confirmedAt = askedAt;
-    this.#inOrder = this.#ringKeys();
+    this.#inOrder = new KeysInOrder(this.#ringKeys());
   }
 
   get ring(): RingLabels {
@@ -93,14 +94,9 @@ export class RingKeys {
     return millisecondsSince(this.#confirmedAt, this.#clock);
   }
 
-  /** Every key that was read, once; first the one that opened a row which did not name it, since the next is likely its too. */
-  get inOrder(): readonly RingKey[] {
+  /** Every key that was read, once. */
+  get inOrder(): KeysInOrder<RingKey> {
     return this.#inOrder;
-  }
-
-  putFirst(key: RingKey): void {
-    if (this.#inOrder[0] === key) return;
-    this.#inOrder = [key, ...this.#inOrder.filter((other) => other !== key)];
   }
 
   /** The key that a number names, if it is on the ring and could be read. */

@@ -58,13 +58,7 @@ function openWithOwnKey(bytes: Uint8Array, contexts: readonly string[], keys: Ri
 
 function openWithAnyKey(bytes: Uint8Array, contexts: readonly string[], keys: RingKeys): Attribution | undefined {
   const boxes = legacyBoxes(bytes);
-  for (const ringKey of keys.inOrder) {
-    const found = openUnderNumber(bytes, contexts, ringKey) ?? openBefore(boxes, ringKey);
-    if (found === undefined) continue;
-    keys.putFirst(ringKey);
-    return found;
-  }
-  return undefined;
+  return keys.inOrder.firstToOpen((key) => openUnderNumber(bytes, contexts, key) ?? openBefore(boxes, key));
 }
 
 function openUnderNumber(bytes: Uint8Array, contexts: readonly string[], ringKey: RingKey): Attribution | undefined {

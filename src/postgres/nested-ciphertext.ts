@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { MIN_CIPHERTEXT_BYTES, openLegacy, openNumbered, withoutStacks } from '../format/ciphertext.ts';
+import { MIN_CIPHERTEXT_BYTES, openLegacy, openNumbered } from '../format/ciphertext.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { legacyBoxes } from '../format/legacy-forms.ts';
 import { readVarint } from '../format/varint.ts';
@@ -20,26 +20,24 @@ const BASE64_LINES = /^[A-Za-z0-9+/\s]+={0,2}\s*$/;
 export function nestedKey(plaintext: Buffer, contexts: readonly string[], keys: RingKeys): KeyNumber | 0 | undefined {
   if (plaintext.length < MIN_CIPHERTEXT_BYTES) return undefined;
   const tried = ['', ...contexts];
-  return withoutStacks(() => {
-    if (!isUtf8(plaintext)) return openedBy(plaintext, tried, keys);
-    for (const candidate of candidates(plaintext.toString())) {
-      const number = openedBy(candidate, tried, keys);
-      if (number !== undefined) return number;
-    }
-    return undefined;
-  });
+  if (!isUtf8(plaintext)) return openedBy(plaintext, tried, keys);
+  for (const candidate of candidates(plaintext.toString())) {
+    const number = openedBy(candidate, tried, keys);
+    if (number !== undefined) return number;
+  }
+  return undefined;
 }
 
 function openedBy(bytes: Uint8Array, contexts: readonly string[], keys: RingKeys): KeyNumber | 0 | undefined {
   if (bytes.length < MIN_CIPHERTEXT_BYTES) return undefined;
   const written = readVarint(bytes);
   const boxes = legacyBoxes(bytes);
-  const found = keys.inOrder.find(
-    ({ key }) =>
+  return keys.inOrder.firstToOpen(({ key, number }) => {
+    const opens =
       openLegacy(boxes, key) !== undefined ||
-      (written !== undefined && contexts.some((context) => openNumbered(bytes, key, written, context) !== undefined)),
-  );
-  return found?.number;
+      (written !== undefined && contexts.some((context) => openNumbered(bytes, key, written, context) !== undefined));
+    return opens ? number : undefined;
+  });
 }
 
 function* candidates(text: string): Generator<Buffer> {
