@@ -70,7 +70,8 @@ export const rings = [
       fails('number 0 in another context', numbered(0, 'three', 'patients:8:note'), TAMPERED),
       fails('number 0 under a key that is nowhere', numbered(0, 'guide'), TAMPERED),
       fails('no number, and nothing opens it', old('guide', [0x80, 0x00]), TAMPERED),
-      fails('a number above the highest', numbered(4, 'guide'), NEVER),
+      fails('the next number', numbered(4, 'guide'), UNAVAILABLE, { later: NEVER }),
+      fails('a number further above the highest', numbered(5, 'guide'), NEVER),
       fails('too short', Buffer.alloc(27), 'INVALID_CIPHERTEXT'),
       fails('half of a surrogate pair in the context', numbered(3, 'three'), 'INVALID_TEXT', { context: '\uD83D' }),
     ],
@@ -106,7 +107,8 @@ export const rings = [
     rows: [
       reads('number 0', numbered(0, 'one')),
       reads('older data', old('one')),
-      fails('any number', numbered(1, 'two'), NEVER),
+      fails('number 1', numbered(1, 'two'), UNAVAILABLE, { later: NEVER }),
+      fails('any other number', numbered(2, 'two'), NEVER),
     ],
   },
   {
@@ -129,7 +131,7 @@ export const rings = [
     id: 'foreign labels',
     versions: [version(1, 'one', 'key-v0', 'key-v01', 'key-incoming', 'AWSCURRENT')],
     writes: { number: 0, key: 'one' },
-    rows: [fails('a number', numbered(1, 'two'), NEVER)],
+    rows: [fails('a number', numbered(2, 'two'), NEVER)],
   },
   {
     id: 'a pending key',

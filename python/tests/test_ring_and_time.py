@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import pytest
 
-from clocks import MovedClock
+from clocks import ManualClock, MovedClock
 from pazpaz_keys import KeyMaterial, KeyRotationError, KeyUsage, key_lookup
 from ring_words import SENTENCE, code_of, events, readable, until
 from ring_world import KEYS, World, flipped, forged, row_under
@@ -177,9 +177,38 @@ def test_a_forged_row_with_the_next_number_does_not_make_the_first_rows_of_the_n
     monkeypatch.setattr(key_lookup, "_CLOCK_SLACK", 0)
     ring = world.with_keys(KEYS[0]).open()
     world.clock.ahead += 6
-    assert code_of(ring.decrypt_field, forged(2)) == "KEY_NEVER_ISSUED"
+    assert code_of(ring.decrypt_field, forged(2)) == "KEY_UNAVAILABLE"
     world.secret.rotate(KEYS[1])
     world.clock.ahead += 6  # less than an absent number is remembered
+    assert ring.decrypt_field(row_under(2)) == SENTENCE
+
+
+def test_a_row_of_the_next_number_is_never_issued_thirty_seconds_after_it_came_and_not_before(
+    still_world: World[ManualClock],
+) -> None:
+    ring = still_world.with_keys(KEYS[0]).open()
+    row = forged(2)
+    codes = []
+    for _ in range(7):
+        codes.append(still_world.clock.time_of(still_world.secret, lambda: code_of(ring.decrypt_field, row))[1])
+        still_world.clock.seconds += 5
+    assert codes == ["KEY_UNAVAILABLE"] * 6 + ["KEY_NEVER_ISSUED"]
+    _, code = still_world.clock.time_of(still_world.secret, lambda: code_of(ring.decrypt_field, forged(2)))
+    assert code == "KEY_UNAVAILABLE"
+
+
+def test_a_row_of_the_newest_key_is_unavailable_while_descriptions_lag_and_is_read_after_that(
+    world: MovedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = world.with_keys(KEYS[0]).open()
+    description = world.secret.describe_secret(SecretId="name")
+    with monkeypatch.context() as lagging:
+        lagging.setattr(world.secret, "describe_secret", lambda **_: description)
+        world.secret.rotate(KEYS[1])
+        for _ in range(3):
+            world.clock.ahead += 6
+            assert code_of(ring.decrypt_field, row_under(2)) == "KEY_UNAVAILABLE"
+    world.clock.ahead += 6
     assert ring.decrypt_field(row_under(2)) == SENTENCE
 
 

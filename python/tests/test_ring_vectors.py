@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clocks import MovedClock
 from pazpaz_keys import KeyMaterial, KeyRing, KeyRotationError, Settings, decrypt_field
 from pazpaz_keys.varint import read_varint
 from secret_in_memory import SecretInMemory
@@ -18,7 +19,7 @@ ROWS = [(ring, row) for ring in VECTORS["rings"] for row in ring["rows"]]
 
 
 @contextmanager
-def opened(ring: dict[str, Any]) -> Iterator[KeyRing]:
+def opened(ring: dict[str, Any], clock: MovedClock | None = None) -> Iterator[KeyRing]:
     environment_key = KEYS[ring["environmentKey"]] if "environmentKey" in ring else None
     is_local = ring.get("aws") == "not asked"
     settings = (
@@ -27,7 +28,7 @@ def opened(ring: dict[str, Any]) -> Iterator[KeyRing]:
         else Settings("staging", "us-east-1", "name", environment_key)
     )
     secret = SecretInMemory(ring)
-    with KeyRing.open(settings, client=secret, legacy=ring.get("legacy", True)) as open_ring:
+    with KeyRing.open(settings, client=secret, clock=clock, legacy=ring.get("legacy", True)) as open_ring:
         secret.is_silent = secret.is_silent or ring.get("aws") == "silent after opening"
         yield open_ring
 
@@ -42,10 +43,18 @@ def test_a_ring_writes_under_its_current_key(ring: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("ring", "row"), ROWS, ids=[f"{ring['id']}: {row['says']}" for ring, row in ROWS])
 def test_a_ring_gives_the_text_or_the_error_of_a_row(ring: dict[str, Any], row: dict[str, Any]) -> None:
-    with opened(ring) as open_ring:
+    clock = MovedClock()
+    with opened(ring, clock) as open_ring:
         if "text" in row:
             assert open_ring.decrypt_field(bytes.fromhex(row["row"]), row["context"]) == row["text"]
-        else:
-            with pytest.raises(KeyRotationError) as error:
-                open_ring.decrypt_field(bytes.fromhex(row["row"]), row["context"])
-            assert error.value.code == row["error"]
+            return
+        assert error_of(open_ring, row) == row["error"]
+        clock.ahead += 30
+        if "later" in row:
+            assert error_of(open_ring, row) == row["later"]
+
+
+def error_of(ring: KeyRing, row: dict[str, Any]) -> str:
+    with pytest.raises(KeyRotationError) as error:
+        ring.decrypt_field(bytes.fromhex(row["row"]), row["context"])
+    return error.value.code

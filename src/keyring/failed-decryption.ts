@@ -7,6 +7,8 @@ export interface FailedSearch {
   readonly number: KeyNumber | 0 | undefined;
   readonly labels: RingLabels | undefined;
   readonly isReplica: boolean;
+  /** Whether the number is the next one, and a rotation may have given it after the last description. */
+  readonly mayBeIssued: boolean;
   /** By VersionId: why keys that could have opened the row were not tried. */
   readonly unread: ReadonlyMap<string, KeyRotationError>;
   readonly stale: KeyRotationError | undefined;
@@ -38,11 +40,9 @@ export function failedDecryption(search: FailedSearch): KeyRotationError {
         'changed.',
     );
   }
-  if (search.isReplica) {
-    return unavailable(
-      `${row}, which this replica of the secret does not show yet (highest: ${labels.highestNumber})`,
-      undefined,
-    );
+  if (search.isReplica || search.mayBeIssued) {
+    const what = search.isReplica ? 'this replica of the secret' : "AWS's description of the secret";
+    return unavailable(`${row}, which ${what} does not show yet (highest: ${labels.highestNumber})`, undefined);
   }
   return new KeyRotationError(
     'KEY_NEVER_ISSUED',

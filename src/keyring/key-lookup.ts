@@ -3,6 +3,7 @@ import { failedDecryption } from './failed-decryption.ts';
 import { ringClosed } from './call-timeout.ts';
 import { millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
 import type { RingCache } from './ring-cache.ts';
+import { NextNumber } from './next-number.ts';
 import { openUnderNumber, type Row } from './row.ts';
 import { notCachedError, RowAttempt } from './row-attempt.ts';
 
@@ -31,6 +32,7 @@ export class KeyLookup {
   readonly #cache: RingCache;
   readonly #clock: RingClock;
   readonly #legacy: boolean;
+  readonly #next: NextNumber;
   readonly #absent = new Map<number, Moment>();
   #lookedUpAt: Moment | undefined;
   #lookup: Promise<void> | undefined;
@@ -41,6 +43,7 @@ export class KeyLookup {
     this.#cache = cache;
     this.#clock = clock;
     this.#legacy = legacy;
+    this.#next = new NextNumber(cache, clock);
   }
 
   /**
@@ -62,7 +65,7 @@ export class KeyLookup {
     if (this.#cache.isClosed) throw ringClosed();
     const stale = endedEarly ?? this.#cache.staleBecause;
     if (stale === undefined) this.#rememberAbsence(row);
-    throw failedDecryption(attempts.outcome(stale));
+    throw this.#failure(row, attempts, stale);
   }
 
   /**
@@ -73,14 +76,16 @@ export class KeyLookup {
     const plaintext = openUnderNumber(row, this.#cache.keys);
     if (plaintext !== undefined) return plaintext;
     const attempts = new RowAttempt(row, this.#cache, this.#legacy);
-    const isOpen = this.#isUnknown(row) || (this.#isNext(row) && this.#isOutdated());
-    const failure = failedDecryption(
-      attempts.outcome(isOpen ? notCachedError('the number') : this.#cache.staleBecause),
-    );
+    const isOpen = this.#isUnknown(row) || (this.#next.isOf(row) && this.#isOutdated());
+    const failure = this.#failure(row, attempts, isOpen ? notCachedError('the number') : this.#cache.staleBecause);
     if (failure.code === 'KEY_UNAVAILABLE' && this.#background === undefined) {
       this.#background = this.#searchInBackground(row);
     }
     throw failure;
+  }
+
+  #failure(row: Row, attempts: RowAttempt, stale: KeyRotationError | undefined): KeyRotationError {
+    return failedDecryption({ ...attempts.outcome(stale), mayBeIssued: this.#next.mayBeIssued(row) });
   }
 
   async #searchInBackground(row: Row): Promise<void> {
@@ -137,7 +142,8 @@ export class KeyLookup {
    */
   #mayHaveCome(row: Row, attempts: RowAttempt, askedAt: Moment): boolean {
     const { staleBecause, describedAt } = this.#cache;
-    if (attempts.isDecided || staleBecause !== undefined || !(this.#isUnknown(row) || this.#isNext(row))) return false;
+    if (attempts.isDecided || staleBecause !== undefined || !(this.#isUnknown(row) || this.#next.isOf(row)))
+      return false;
     return describedAt === undefined || describedAt.monotonic < askedAt.monotonic - CLOCK_SLACK;
   }
 
@@ -145,14 +151,6 @@ export class KeyLookup {
     if (number === undefined || number === 0 || this.#cache.labels?.versionOf.has(number) === true) return false;
     const absentSince = this.#absent.get(number);
     return absentSince === undefined || millisecondsSince(absentSince, this.#clock) >= NEGATIVE_CACHE_TTL;
-  }
-
-  /**
-   * Whether the row names the number that the next rotation will give. Its absence is not remembered: otherwise one
-   * forged row with this number would make the first rows of the new key 'never issued'.
-   */
-  #isNext({ number }: Row): boolean {
-    return number !== undefined && number === (this.#cache.labels?.highestNumber ?? 0) + 1;
   }
 
   #rememberAbsence(row: Row): void {

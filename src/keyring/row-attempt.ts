@@ -75,7 +75,7 @@ export class RowAttempt {
    * What is known after all attempts failed. `stale` says why there is no fresh description, or why the search ended
    * early. A key that is not cached was not tried.
    */
-  outcome(stale: KeyRotationError | undefined): FailedSearch {
+  outcome(stale: KeyRotationError | undefined): Omit<FailedSearch, 'mayBeIssued'> {
     const { labels, isReplica, keys } = this.#cache;
     const notCached = this.#versionsThatMayOpen().filter((versionId) => keys.ofVersion(versionId) === undefined);
     const why = (versionId: string) =>

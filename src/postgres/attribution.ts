@@ -79,5 +79,7 @@ function openBefore(boxes: readonly Uint8Array[], { key, number }: RingKey): Att
 function whyUnreadable(bytes: Uint8Array, keys: RingKeys): ErrorCode {
   if (bytes.length < MIN_CIPHERTEXT_BYTES) return 'INVALID_CIPHERTEXT';
   const { isReplica, unread } = keys;
-  return failedDecryption({ number: readVarint(bytes), labels: keys.ring, isReplica, unread, stale: undefined }).code;
+  const number = readVarint(bytes);
+  // A census has one description only. A row that no key opens blocks `retire`, whatever its code.
+  return failedDecryption({ number, labels: keys.ring, isReplica, mayBeIssued: false, unread, stale: undefined }).code;
 }

@@ -159,19 +159,6 @@ describe('the synchronous form', () => {
     expect((await rejectionOf(ring.decryptField(row, CONTEXT))).code).toBe('KEY_UNAVAILABLE');
     expect(errorOf(() => ring.decryptFieldSync(row, CONTEXT)).code).toBe('KEY_UNAVAILABLE');
   });
-
-  test('does not take the next number for never issued on the word of an old description', async () => {
-    const world = await RingWorld.withKeys(1);
-    const ring = await world.open();
-    await rejectionOf(ring.decryptField(forged(2), CONTEXT));
-    expect(errorOf(() => ring.decryptFieldSync(forged(2), CONTEXT)).code).toBe('KEY_NEVER_ISSUED');
-    await world.rotate();
-    const row = rowUnder(world, 2);
-    await world.clock.advance(3000);
-    expect(errorOf(() => ring.decryptFieldSync(row, CONTEXT)).code).toBe('KEY_UNAVAILABLE');
-    await world.clock.advance(0);
-    expect(ring.decryptFieldSync(row, CONTEXT)).toBe(NOTE);
-  });
 });
 
 describe('the four failures have four codes (C26)', () => {
@@ -330,31 +317,6 @@ describe('rows that nobody can read', () => {
     await rejections;
     expect(await world.clock.timeOf(rejectionOf(ring.decryptField(forged(1100), CONTEXT)))).toBe(0);
     expect(await world.clock.timeOf(rejectionOf(ring.decryptField(forged(100), CONTEXT)))).toBeGreaterThan(0);
-  });
-
-  test('do not make the first rows of the next key never issued', async () => {
-    const world = await RingWorld.withKeys(1);
-    const ring = await world.open();
-    await rejectionOf(ring.decryptField(forged(2), CONTEXT));
-    await world.clock.advance(200);
-    await world.rotate();
-    const row = (await world.open()).encryptField(NOTE, CONTEXT);
-    world.forgetCalls();
-    const readings = Promise.all(Array.from({ length: 100 }, () => ring.decryptField(row, CONTEXT)));
-    expect(await world.clock.timeOf(readings)).toBeLessThanOrEqual(3000);
-    expect(new Set(await readings)).toEqual(new Set([NOTE]));
-    expect(world.calls).toEqual({ describe: 1, read: 1 });
-  });
-
-  test('of the next number each wait for one description, and no longer', async () => {
-    const world = await RingWorld.withKeys(1);
-    const ring = await world.open();
-    await rejectionOf(ring.decryptField(forged(2), CONTEXT));
-    for (let row = 0; row < 3; row += 1) {
-      const rejection = rejectionOf(ring.decryptField(forged(2), CONTEXT));
-      expect(await world.clock.timeOf(rejection)).toBeLessThanOrEqual(3000);
-      expect((await rejection).code).toBe('KEY_NEVER_ISSUED');
-    }
   });
 
   test('a number that came into being during a storm of forged ones is found, within its turn', async () => {

@@ -6,6 +6,7 @@ import { KeyMaterial } from '../../src/format/key-material.ts';
 import { KeyRing } from '../../src/keyring/key-ring.ts';
 import type { SecretSource } from '../../src/keyring/secret-source.ts';
 import type { Settings } from '../../src/keyring/settings.ts';
+import { ManualClock } from '../keyring/support/manual-clock.ts';
 import { readVarint } from '../../src/format/varint.ts';
 
 interface Version {
@@ -21,6 +22,8 @@ interface RowVector {
   readonly row: string;
   readonly text?: string;
   readonly error?: string;
+  /** The error of the same row by a description that was asked for 30 seconds later. */
+  readonly later?: string;
 }
 
 interface RingVector {
@@ -48,23 +51,31 @@ describe.each(rings)('the ring of the vectors: $id', (vector) => {
     expect(decryptField(row, keyNamed(vector.writes.key), 'context', { legacy: false })).toBe('text');
   });
 
-  test.each(vector.rows)('$says', async ({ context, row, text, error }) => {
-    const ring = await openRing(vector);
-    const outcome = await ring.decryptField(Buffer.from(row, 'hex'), context).catch((reason: unknown) => {
-      if (isKeyRotationError(reason)) return { error: reason.code };
-      throw reason;
-    });
+  test.each(vector.rows)('$says', async ({ context, row, text, error, later }) => {
+    const clock = new ManualClock();
+    const ring = await openRing(vector, clock);
+    const outcome = () => clock.settled(outcomeOf(ring.decryptField(Buffer.from(row, 'hex'), context)));
+    expect(await outcome()).toEqual(text ?? { error });
+    await clock.advance(30_000);
+    if (later !== undefined) expect(await outcome()).toEqual({ error: later });
     ring.close();
-    expect(outcome).toEqual(text ?? { error });
   });
 });
 
-async function openRing(vector: RingVector): Promise<KeyRing> {
+function outcomeOf(reading: Promise<string>): Promise<unknown> {
+  return reading.catch((reason: unknown) => {
+    if (isKeyRotationError(reason)) return { error: reason.code };
+    throw reason;
+  });
+}
+
+async function openRing(vector: RingVector, clock = new ManualClock()): Promise<KeyRing> {
   const service = { isSilent: vector.aws === 'silent' };
   const ring = await KeyRing.open(settingsOf(vector), {
     source: sourceOf(vector, service),
     legacy: vector.legacy ?? true,
     logger: () => undefined,
+    clock,
   });
   service.isSilent ||= vector.aws === 'silent after opening';
   return ring;

@@ -12,6 +12,7 @@ def failed_decryption(
     labels: RingLabels | None,
     unread: Mapping[str, KeyRotationError],
     stale: KeyRotationError | None,
+    may_be_issued: bool,
 ) -> KeyRotationError:
     """``TAMPERED_OR_WRONG_CONTEXT``, ``KEY_RETIRED``, ``KEY_NEVER_ISSUED`` or ``KEY_UNAVAILABLE`` (to try again later).
 
@@ -19,7 +20,8 @@ def failed_decryption(
     tried, nothing more than 'unavailable' is known.
 
     ``labels`` is None before AWS has described the secret; ``unread`` says by VersionId why keys were not tried,
-    ``stale`` why the ring could not be read just now.
+    ``stale`` why the ring could not be read just now, ``may_be_issued`` whether the number is the next one, and a
+    rotation may have given it after the last description.
     """
     row = f"Decryption failed: the row {describe_number(number)}"
     if labels is None:
@@ -46,10 +48,9 @@ def failed_decryption(
             "has the version), or the row is older data under a retired key that only looks numbered, or its bytes "
             "were changed.",
         )
-    if labels.is_replica:
-        return _unavailable(
-            f"{row}, which this replica of the secret does not show yet (highest: {labels.highest_number})", None
-        )
+    if labels.is_replica or may_be_issued:
+        what = "this replica of the secret" if labels.is_replica else "AWS's description of the secret"
+        return _unavailable(f"{row}, which {what} does not show yet (highest: {labels.highest_number})", None)
     return never_issued(number, f"but the highest number on the ring is {labels.highest_number}")
 
 

@@ -7,6 +7,7 @@ from .call_timeout import ring_closed
 from .clock import Deadline, Moment
 from .errors import KeyRotationError
 from .failed_decryption import failed_decryption
+from .next_number import NextNumber
 from .ring_cache import RingCache
 from .row import Row
 from .row_attempt import RowAttempt
@@ -39,11 +40,13 @@ class KeyLookup:
         self._lookup: Flight[bool] | None = None
         self._looked_up_at: Moment | None = None
         self._absent: dict[int, Moment] = {}
+        self._next = NextNumber(cache)
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()
         self._lookups = SingleFlight()
         self._lookup = None
+        self._next.after_fork()
 
     def open(self, row: Row) -> bytes:
         """Opens a row that ``Row.with_cached_keys`` did not.
@@ -70,7 +73,8 @@ class KeyLookup:
         stale = _too_slow(cache.call_time_limit) if deadline.is_over else cache.stale_because
         if stale is None:
             self._remember_absence(row.number)
-        raise failed_decryption(row.number, cache.labels, attempts.unread(stale), stale)
+        may_be_issued = self._next.may_be_issued(row)
+        raise failed_decryption(row.number, cache.labels, attempts.unread(stale), stale, may_be_issued)
 
     def _by_this_description(self, row: Row, attempts: RowAttempt, deadline: Deadline) -> bytes | None:
         plaintext = attempts.with_own_key()
@@ -109,7 +113,7 @@ class KeyLookup:
 
     def _may_come(self, row: Row, attempts: RowAttempt) -> bool:
         """Whether the next description may show the row's key."""
-        return not attempts.is_decided and (self._is_unknown(row.number) or self._is_next(row.number))
+        return not attempts.is_decided and (self._is_unknown(row.number) or self._next.is_of(row))
 
     def _is_answered(self, asked_at: Moment) -> bool:
         """Whether the last description was asked for after the row came."""
@@ -128,15 +132,6 @@ class KeyLookup:
             return False
         absent_since = self._absent.get(number)
         return absent_since is None or self._clock.since(absent_since) >= _NEGATIVE_CACHE_TTL
-
-    def _is_next(self, number: int | None) -> bool:
-        """Whether the row names the number that the next rotation gives.
-
-        That it is absent is not believed for longer than one description: a forged row with this number must not make
-        the first rows of the new key 'never issued'.
-        """
-        labels = self._cache.labels
-        return number == (0 if labels is None else labels.highest_number) + 1
 
     def _remember_absence(self, number: int | None) -> None:
         if number and self._cache.labels is not None and self._is_unknown(number):

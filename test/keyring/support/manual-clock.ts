@@ -67,6 +67,12 @@ export class ManualClock implements RingClock {
     return time;
   }
 
+  /** Moves on until the promise is settled, and gives what it gives. */
+  async settled<T>(promise: Promise<T>): Promise<T> {
+    await this.timeOf(promise);
+    return promise;
+  }
+
   /** Somebody sets the wall clock. */
   setWall(by: number): void {
     this.#wall += by;
