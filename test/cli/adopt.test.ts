@@ -132,7 +132,7 @@ describe('adopt --version-id refuses, and the secret is exactly as it was', () =
       ring,
       (deps) => runAdopt(deps, { versionId }),
       'VERSION_HAS_NO_VALUE',
-      'Nothing was ever encrypted with it',
+      'It never encrypted anything',
     );
     expect(ring.slept).toEqual([]);
   });

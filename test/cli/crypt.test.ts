@@ -63,7 +63,7 @@ describe('encrypt and decrypt', () => {
     test('is shown on a terminal without them, which is said on standard error', async () => {
       const { stdout, stderr, exitCode } = await decrypted(MARKED, { isOnTerminal: true });
       expect({ stdout, exitCode }).toEqual({ stdout: 'a?[31mb?c?d?e\nf\n', exitCode: 0 });
-      expect(stderr).toContain('warning: The text has characters that a terminal would obey');
+      expect(stderr).toContain('warning: The text has characters that control the terminal');
       expect(stderr).toContain("shown as '?'");
     });
 

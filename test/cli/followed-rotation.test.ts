@@ -177,7 +177,7 @@ describe('rotate --wait', () => {
     logs.on(FilterLogEventsCommand).rejects(new CloudWatchLogsServiceException(denied));
     const { exitCode, stderr } = await rotate(await readyRing());
     expect(exitCode).toBe(0);
-    const said = "- The function's log is not followed: logs:FilterLogEvents: AccessDeniedException.\n";
+    const said = "- The function's log is not shown: logs:FilterLogEvents: AccessDeniedException.\n";
     expect(stderr.split(said)).toHaveLength(2);
   });
 
@@ -187,7 +187,7 @@ describe('rotate --wait', () => {
       lambda.on(GetFunctionConfigurationCommand).rejects(new LambdaServiceException({ ...denied, name }));
       const { exitCode, stderr } = await rotate(ring);
       expect(exitCode).toBe(0);
-      expect(stderr).toContain("- The function's log is not followed: ");
+      expect(stderr).toContain("- The function's log is not shown: ");
     }
     expect(logs.calls()).toEqual([]);
   });
@@ -205,7 +205,7 @@ describe('rotate --wait', () => {
     expect(stderr).toBe('');
     expect(JSON.parse(stdout)).toMatchObject({
       result: { keyNumber: 2 },
-      warnings: ["The function's log is not followed: logs:FilterLogEvents: AccessDeniedException."],
+      warnings: ["The function's log is not shown: logs:FilterLogEvents: AccessDeniedException."],
     });
   });
 });

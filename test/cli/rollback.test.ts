@@ -177,7 +177,7 @@ describe('rollback --undo', () => {
     ring.service.faults.set({ operation: 'UpdateSecretVersionStage', when: 'after', kind: 'drop', nth: 1 });
     const { exitCode, stdout } = await pazpazKeys(ring, ['rollback', '--undo', '--yes']);
     expect(exitCode).toBe(0);
-    expect(stdout).toContain('Now key 3 is current again. Key 2 goes on reading.');
+    expect(stdout).toContain('Now key 3 is current again. Key 2 still decrypts.');
     expect(ring.labels).toMatchObject({ 2: 'AWSPREVIOUS key-v2', 3: 'AWSCURRENT key-v3' });
   });
 });

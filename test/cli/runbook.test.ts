@@ -204,7 +204,9 @@ describe(`${PAGE}, followed line by line`, () => {
     const printed = await follow('A key is compromised', ring, { at: { '# 24 hours': () => addRow(row(1, 0)) } });
     expect(ring.labels).toEqual({ 1: '', 2: 'AWSPREVIOUS key-v2', 3: 'AWSCURRENT key-v3' });
     // One pass over all the rows, and one over what came late.
-    expect(printed.get('pazpaz-keys reencrypt --columns columns.json')).toContain('1 row brought to key 3, 3 there');
+    expect(printed.get('pazpaz-keys reencrypt --columns columns.json')).toContain(
+      '1 row re-encrypted under key 3, 3 there',
+    );
     await expectAllReadable(ring, 4);
   });
 

@@ -74,7 +74,7 @@ describe('retire and reencrypt', () => {
 
     expect(await keys(ring, ['reencrypt', ...COLUMN])).toMatchObject({
       exitCode: 0,
-      stdout: 'patients.notes: 20 rows brought to key 3, 0 there already.\n',
+      stdout: 'patients.notes: 20 rows re-encrypted under key 3, 0 there already.\n',
     });
     expect(await keys(ring, ['retire', '1', '--yes', ...COLUMN])).toMatchObject({ exitCode: 0 });
     expect(await keys(ring, ['census', ...COLUMN])).toMatchObject({ exitCode: 0 });
@@ -229,7 +229,7 @@ describe('reencrypt', () => {
         '  key 2, current              1',
         '  NULL                        1',
         '  sum = rows of the snapshot  3',
-        '  Would bring 1 row to key 2.',
+        '  Would re-encrypt 1 row under key 2.',
         '  Trigger touched on public.patients (BEFORE UPDATE, function public.touch()): fires with --triggers fire, rests with skip.',
         'Dry run: nothing was changed.',
         '',
@@ -272,7 +272,7 @@ describe('reencrypt', () => {
     expect(await keys(ring, ['reencrypt', '--columns', file])).toMatchObject({
       exitCode: 0,
       stdout: [notes, visits]
-        .map(({ table, column }) => `${table}.${column}: 1 row brought to key 2, 0 there already.\n`)
+        .map(({ table, column }) => `${table}.${column}: 1 row re-encrypted under key 2, 0 there already.\n`)
         .join(''),
     });
     const { rows } = await postgres.client.query<{ note: string }>('SELECT note FROM visits');
@@ -339,8 +339,8 @@ describe('reencrypt', () => {
     child.kill('SIGINT');
     const [code] = (await once(child, 'exit')) as [number];
     expect(code).toBe(1);
-    expect(said).toContain('Stopping at the end of this batch');
-    expect(said).toContain('Stopped. What is done stays done: the same command goes on from here.');
+    expect(said).toContain('Stopping after this batch');
+    expect(said).toContain('Stopped. Finished batches are saved: the same command continues from here.');
     // Whole batches, and the job's own table says how far they came.
     const { rows } = await postgres.client.query<{ under_2: number; noted: number; is_over: boolean }>(
       `SELECT (SELECT count(*)::int FROM patients WHERE get_byte(notes, 0) = 2) AS under_2,
@@ -352,7 +352,7 @@ describe('reencrypt', () => {
     expect(under2).toBeLessThan(3000);
     const rest = await keys(ring, ['reencrypt', ...COLUMN]);
     expect(rest.exitCode).toBe(0);
-    expect(rest.stdout).toMatch(/3,000 rows brought to key 2 \([0-9,]+ of them by this process\)/);
+    expect(rest.stdout).toMatch(/3,000 rows re-encrypted under key 2 \([0-9,]+ of them by this process\)/);
   });
 });
 

@@ -29,20 +29,20 @@ export const ADOPT = command<AdoptOptions>({
 });
 
 export interface AdoptOptions {
-  /** A version without labels to rescue as well. */
+  /** A version without labels to rescue. */
   readonly versionId?: string | undefined;
 }
 
 export interface AdoptResult {
-  /** The number of the version that was to be rescued: new, or the one by which its key is on the ring already. */
+  /** The number of the rescued version: new, or the one that it already had. */
   readonly rescued?: { readonly versionId: string; readonly number: number };
 }
 
 /**
  * Gives every key in use a number, finishes what a killed `put --not-current` left, and rescues a version without
- * labels. Refuses a version that was retired (`VERSION_IS_RETIRED`), that is gone (`UNKNOWN_VERSION`), that holds no
- * key (`INVALID_KEY_VALUE`, `VERSION_HAS_NO_VALUE`) or that a rotation has made (`ROTATION_UNDER_WAY`), and without a
- * label for each number (`RING_FULL`), before it writes anything.
+ * labels. Before it writes anything, it refuses a version that was retired (`VERSION_IS_RETIRED`), is gone
+ * (`UNKNOWN_VERSION`), holds no key (`INVALID_KEY_VALUE`, `VERSION_HAS_NO_VALUE`) or belongs to a rotation
+ * (`ROTATION_UNDER_WAY`), and a ring without enough free labels (`RING_FULL`).
  */
 export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOptions): Promise<AdoptResult> {
   const described = await describedRing(deps);
@@ -53,12 +53,11 @@ export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOp
   return { rescued: { versionId, number: await rescue(deps, versionId) } };
 }
 
-/** Numbers `AWSPREVIOUS` and `AWSCURRENT`, and the key that arrived as `key-incoming`. */
 async function adoptInUse(deps: CommandDependencies): Promise<void> {
   await onFreshRing(deps, async ({ ring }) => finishIncoming(deps, await adopt(deps, ring)));
 }
 
-/** The key that arrived gives its label back before the rescued one takes a label, so the two need one at a time. */
+/** The incoming key frees its label before the rescued one takes a label, so only one is needed at a time. */
 async function requireSlotsForAll(
   deps: CommandDependencies,
   ring: RingLabels,
@@ -74,7 +73,7 @@ async function rescue(deps: CommandDependencies, versionId: string): Promise<Key
   await onFreshRing(deps, async ({ secret, ring }) => {
     number = await numberOfKey(deps, ring, versionId);
     if (number !== undefined) return { ring, wrote: false };
-    // It had its number at the first look, and somebody has retired it since.
+    // Another process has retired it since the first look.
     requireNotRetired(secret, versionId);
     requireFreeSlots(ring, 1);
     await tagVersion(deps, secret.Tags, rescuedTag(versionId, deps.now()));
@@ -87,7 +86,7 @@ async function rescue(deps: CommandDependencies, versionId: string): Promise<Key
   return number;
 }
 
-/** The number under which this version's key can be read already: its own, or that of a copy. */
+/** The number under which this version's key can be read: its own, or that of an equal key. */
 async function numberOfKey(
   deps: CommandDependencies,
   ring: RingLabels,
@@ -100,7 +99,6 @@ async function numberOfKey(
   return ring.numberOf.get((await versionOfKey(deps, ring, key)) ?? '');
 }
 
-/** Whether this version's key has a number, or gets one as a key in use. */
 async function isKnown(deps: CommandDependencies, ring: RingLabels, versionId: string): Promise<boolean> {
   if (ring.numberOf.has(versionId)) return true;
   const key = await keyOrNone(deps, versionId);
@@ -117,7 +115,8 @@ async function requireRescuable(
   if (ring.pending === versionId && ring.current !== versionId) {
     throw new CommandRefusal(
       'ROTATION_UNDER_WAY',
-      `Version ${versionId} is the pending version of a rotation, which numbers it by itself. 'rotate --wait' follows it.`,
+      `Version ${versionId} is the pending version of a rotation, which will number it. Follow it with 'rotate ` +
+        "--wait'.",
       step('rotate', '--wait'),
     );
   }
@@ -129,7 +128,8 @@ function requireNotRetired({ Tags }: DescribedRing['secret'], versionId: string)
   if (retired === undefined) return;
   throw new CommandRefusal(
     'VERSION_IS_RETIRED',
-    `Version ${versionId} is key ${retired.number}, retired on ${retired.date}. 'restore' brings it back under its own number.`,
+    `Version ${versionId} is key ${retired.number}, retired on ${retired.date}. 'restore' brings it back under ` +
+      'that number.',
     step('restore', String(retired.number)),
   );
 }
@@ -138,20 +138,22 @@ async function requireKeyIn(deps: CommandDependencies, versionId: string): Promi
   if (!(await isListed(deps, versionId))) {
     throw new CommandRefusal(
       'UNKNOWN_VERSION',
-      `The secret has no version ${versionId}: AWS has deleted it, or the id is wrong. 'status' lists every version that is left.`,
+      `The secret has no version ${versionId}: AWS has deleted it, or the id is wrong. 'status' lists every ` +
+        'version that still exists.',
       step('status'),
     );
   }
   if (!(await hasValue(deps, versionId))) {
     throw new KeyRotationError(
       'VERSION_HAS_NO_VALUE',
-      `Version ${versionId} has no value: it is what a rotation left that was given up before it made a key. Nothing was ever encrypted with it, so it needs no number.`,
+      `Version ${versionId} has no value: a rotation that was abandoned before it made a key has left it. It ` +
+        'never encrypted anything, so it needs no number.',
     );
   }
   if ((await keyOrNone(deps, versionId)) === undefined) {
     throw new KeyRotationError(
       'INVALID_KEY_VALUE',
-      `Version ${versionId} holds no valid key, so it never encrypted anything and needs no number.`,
+      `Version ${versionId} does not hold a valid key, so it never encrypted anything and needs no number.`,
     );
   }
 }

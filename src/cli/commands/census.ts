@@ -16,14 +16,15 @@ export const CENSUS = command<CensusFlags>({
   name: 'census',
   summary: 'Count rows in PostgreSQL by the key that opens each',
   details:
-    'Every row is opened, in one snapshot of the database: a first byte proves nothing. Rows that no key opens are listed, and it ends with 1. --headers looks at first bytes only: quick, an estimate, and never enough to retire a key.',
+    'Every row is decrypted, in one snapshot of the database, because a first byte proves nothing. Rows that no ' +
+    'key opens are listed, and the exit code is then 1. --headers reads only first bytes: a quick estimate, never ' +
+    'enough to retire a key.',
   examples: [
     "pazpaz-keys census --table patients --column notes --context 'patients:{id}:notes'",
     'pazpaz-keys census --columns columns.json --json',
   ],
   result: CENSUS_RESULT,
-  setUp: (program) =>
-    columnOptions(program).option('--headers', 'an estimate by the first bytes, without opening a row'),
+  setUp: (program) => columnOptions(program).option('--headers', 'estimate from the first bytes, without decrypting'),
   run: async (session, flags, _, world) => {
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, world);
@@ -49,5 +50,5 @@ function adviceOn(columns: readonly ColumnCensus[]): readonly string[] {
   const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);
   return rows === 0
     ? []
-    : [`${rowCount(rows)} ${rows === 1 ? 'is' : 'are'} not under the current key; reencrypt brings them there.`];
+    : [`${rowCount(rows)} ${rows === 1 ? 'is' : 'are'} not under the current key; reencrypt moves them to it.`];
 }

@@ -20,7 +20,8 @@ export const ENCRYPT = command<CryptFlags>({
   name: 'encrypt',
   summary: 'Encrypt one value from standard input with the current key, for support cases',
   details:
-    'Prints base64, as text columns hold it. The value is taken to the last byte, a line break at its end included.',
+    'Prints base64, as a text column holds it. Every byte of the input is encrypted, including a line break at ' +
+    'its end.',
   examples: ["printf %s 'Patient has diabetes' | pazpaz-keys encrypt --context patients:7:notes"],
   result: object({ ciphertext: TEXT, keyNumber: COUNT }),
   setUp: (program) => program.option(...CONTEXT, ''),
@@ -43,7 +44,8 @@ export const DECRYPT = command<CryptFlags>({
   name: 'decrypt',
   summary: 'Decrypt one value from standard input, for support cases',
   details:
-    'Takes what a column shows: base64 of a text column, \\x… of a bytea column as psql prints it, or older text (vN:…, JSON). Prints the plaintext: mind who sees the screen.',
+    'Takes what a column shows: base64 from a text column, \\x… from a bytea column as psql prints it, or older ' +
+    'text (vN:…, JSON). Prints the plaintext, so mind who can see the screen.',
   examples: ['pazpaz-keys decrypt --context patients:7:notes < value.txt'],
   result: object({ plaintext: TEXT }),
   setUp: (program) => program.option(...CONTEXT, ''),
@@ -52,7 +54,7 @@ export const DECRYPT = command<CryptFlags>({
     return withRing(session, async (ring) => {
       const plaintext = await ring.decryptField(row, context);
       const shown = world.stdout.isTTY === true ? printable(plaintext) : plaintext;
-      // JSON escapes what a terminal would obey, so there nothing is replaced.
+      // JSON escapes control characters, so nothing is replaced there.
       if (shown !== plaintext && !json) session.warn(REPLACED);
       return { result: { plaintext }, lines: () => [shown], hidesChanges: true };
     });
@@ -60,20 +62,22 @@ export const DECRYPT = command<CryptFlags>({
 });
 
 const REPLACED =
-  "The text has characters that a terminal would obey, or that show nothing (tabs and marks of direction among them): each is shown as '?'. To have them as they are, send the output to a file, or take --json.";
+  'The text has characters that control the terminal or are invisible (including tabs and text direction marks). ' +
+  "Each is shown as '?'. To get the exact text, redirect the output to a file or use --json.";
 
 async function standardInput({ stdin }: ProcessIo, example: string): Promise<Buffer> {
   if (stdin.isTTY === true) wrongUsage(`Give the value on standard input: ${example}.`);
   return buffer(stdin);
 }
 
-/** Throws `INVALID_TEXT` for bytes that no `decryptField` would give back, and `INVALID_SETTINGS` for none at all. */
+/** Throws `INVALID_TEXT` for bytes that `decryptField` could not return, and `INVALID_SETTINGS` for an empty input. */
 function requireText(bytes: Buffer): Buffer {
   if (bytes.length === 0) wrongUsage('Standard input is empty, so there is nothing to encrypt.');
   if (isUtf8(bytes)) return bytes;
   throw new KeyRotationError(
     'INVALID_TEXT',
-    'The value must be text in UTF-8, but standard input holds bytes that are none. Convert it (iconv), or encode binary data as base64 first.',
+    'The value must be UTF-8 text, but standard input has bytes that are not. Convert it (iconv), or encode ' +
+      'binary data as base64 first.',
   );
 }
 
@@ -86,7 +90,10 @@ async function withRing<T>(session: AwsSession, use: (ring: KeyRing) => Promise<
   }
 }
 
-/** The ring of an application in production: never the environment's key. Its log would stand in the output. */
+/**
+ * The ring as an application in production has it: never the environment's key. Its log is dropped, because it would
+ * mix with the output.
+ */
 function openRing(client: SecretsManagerClient, { secretId, region }: AwsSession): Promise<KeyRing> {
   const settings = {
     keySource: 'aws',

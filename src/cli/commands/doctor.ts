@@ -17,13 +17,17 @@ const CHECK = object({
   findings: listOf(object({ text: TEXT, next: NEXT })),
 });
 
-const CHECK_LIST = ['It looks for these:', ...CHECKS.map(({ title }) => `  ${title}`)].join('\n');
+const CHECK_LIST = ['It checks for these problems:', ...CHECKS.map(({ title }) => `  ${title}`)].join('\n');
 
 export const DOCTOR = command<object>({
   name: 'doctor',
-  summary: 'Run through what can be wrong, and say of each: found or not, how it knows, and what fixes it',
+  summary:
+    'Check for everything that can be wrong; for each problem, say whether it was found, how doctor knows, and how ' +
+    'to fix it',
   details:
-    'Run it where the application runs and with its role: it looks at the environment, too. It reads every key of the ring once, which an alarm on reads counts. It writes nothing, and exits with 0 only when nothing is wrong.',
+    'Run it where the application runs and with its role, because it checks the environment, too. It reads every ' +
+    'key of the ring once, which counts for an alarm on reads. It writes nothing. The exit code is 0 only when no ' +
+    'problem was found.',
   examples: ['pazpaz-keys doctor --secret-id pazpaz/encryption-key-v1', 'pazpaz-keys doctor --json'],
   result: object({ secretId: TEXT, checks: listOf(CHECK), found: COUNT, notChecked: COUNT }),
   setUp: (program) => program.addHelpText('after', `\n${CHECK_LIST}`),
@@ -35,7 +39,7 @@ export const DOCTOR = command<object>({
       region,
       environment,
       clockOffset,
-      // With an endpoint of its own every region answers there.
+      // With a custom endpoint, every region answers there.
       secretsIn: (other) => operatorSecrets(clientFor({ ...options, region: other }, other)),
       kmsKeyState: (keyId) => {
         const why = whyNotAsked('KMS');
@@ -54,13 +58,13 @@ export const DOCTOR = command<object>({
 
 const WORDS = { fine: 'ok   ', found: 'FOUND', 'not checked': '?    ' } as const;
 
-/** A report with its next steps spelled. */
+/** A report with its next steps as commands. */
 type Shown = Omit<DoctorResult, 'checks'> & { readonly checks: readonly ShownCheck[] };
 type ShownCheck = Omit<CheckReport, 'findings'> & {
   readonly findings: readonly { readonly text: string; readonly next: readonly string[] }[];
 };
 
-/** Each check in one line, with how it knows, and below each finding the commands that fix it. */
+/** One line for each check, with its evidence; below each finding, the commands that fix it. */
 function doctorLines({ secretId, checks, found, notChecked }: Shown, paint: Paint): readonly string[] {
   const open = notChecked === 0 ? '' : `, ${notChecked} of ${checks.length} not checked`;
   return [

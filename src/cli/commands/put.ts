@@ -31,7 +31,7 @@ import { CommandRefusal, step } from '../suggested-commands.ts';
 interface PutFlags {
   readonly notCurrent?: boolean;
   readonly generate?: boolean;
-  /** `true`: the variable's usual name. */
+  /** `true`: use the default variable. */
   readonly fromEnv?: string | boolean;
   readonly fromSecret?: string;
 }
@@ -40,9 +40,10 @@ const USUAL_VARIABLE = 'ENCRYPTION_MASTER_KEY';
 
 export const PUT = command<PutFlags>({
   name: 'put',
-  summary: 'Put a key: make it current, or add it only to read',
+  summary: 'Add a key: make it current, or (--not-current) only decrypt with it',
   details:
-    'The key comes from standard input, from --from-env, from --from-secret or from --generate, never from an argument. It is stored as the current key is: base64, the same JSON with another key, or 32 bytes. Refused while a rotation is under way.',
+    'The key comes from standard input, --from-env, --from-secret or --generate, never from an argument. It is ' +
+    'stored in the format of the current key: base64, JSON or 32 bytes. Refused while a rotation is under way.',
   examples: [
     'pazpaz-keys put --generate --yes',
     'pazpaz-keys put --yes < key.txt',
@@ -53,10 +54,10 @@ export const PUT = command<PutFlags>({
   writes: 'asks',
   setUp: (program) =>
     program
-      .option('--not-current', 'add a key that only reads, such as one with which data was written in an outage')
-      .option('--generate', 'make a new random key')
-      .option('--from-env [variable]', `take it from an environment variable (default: ${USUAL_VARIABLE})`)
-      .option('--from-secret <name>', 'take it from the current value of another secret'),
+      .option('--not-current', 'add a key that only decrypts, such as one used during an outage')
+      .option('--generate', 'create a random key')
+      .option('--from-env [variable]', `read it from an environment variable (default: ${USUAL_VARIABLE})`)
+      .option('--from-secret <name>', 'read it from the current value of another secret'),
   run: async (session, options, _, world) => {
     const value = await givenValue(session, options, world);
     const result = await (options.notCurrent === true ? runPutNotCurrent : runPut)(session.deps, value);
@@ -77,12 +78,13 @@ async function givenValue({ deps }: AwsSession, options: PutFlags, world: Proces
     return givenText(text, `Environment variable ${name}`);
   }
   if (generate === true) {
-    if (notCurrent === true) wrongUsage('A new random key has encrypted nothing: --generate is not for --not-current.');
+    if (notCurrent === true)
+      wrongUsage('A new random key has encrypted nothing, so --generate cannot be used with --not-current.');
     const bytes = KeyMaterial.fromBytes(world.randomKey()).exportBytes();
     return givenText(bytes.toString('base64'), 'The generated key');
   }
   if (world.stdin.isTTY === true) {
-    wrongUsage('Give the key on standard input (put < key.txt), or say --generate, --from-env or --from-secret.');
+    wrongUsage('Give the key on standard input (put < key.txt), or use --generate, --from-env or --from-secret.');
   }
   return givenBytes(await buffer(world.stdin), 'Standard input');
 }
@@ -97,10 +99,10 @@ export interface PutResult {
 }
 
 /**
- * Makes a key current that somebody hands in, in the format of the current one: numbers the keys in use, puts the value,
- * numbers it. Does nothing but number where it is current already. Refuses while a rotation is under way
- * (`ROTATION_UNDER_WAY`) and without a label for each number (`RING_FULL`), before it writes anything, and where another
- * key has become current since the question (`STATE_CHANGED`).
+ * Makes a given key current, in the format of the current one: numbers the keys in use, puts the value and numbers it.
+ * If the key is current already, it only numbers it. Before it writes anything, it refuses while a rotation is under
+ * way (`ROTATION_UNDER_WAY`), without enough free labels (`RING_FULL`), and if another key has become current since the
+ * question (`STATE_CHANGED`).
  */
 export async function runPut(deps: CommandDependencies, given: GivenValue): Promise<PutResult> {
   const check = async (ring: RingLabels): Promise<void> => {
@@ -114,8 +116,9 @@ export async function runPut(deps: CommandDependencies, given: GivenValue): Prom
   if (known !== undefined) return { ...(await numberPut(deps, known)), isCurrent: true, wasThere: true };
   await check(before);
   await deps.confirm({
-    action: `Make a new key current in place of ${before.current === undefined ? 'none' : keyName(before, before.current)}`,
-    risk: 'Applications encrypt with it from their next refresh on. The key before it goes on reading.',
+    action:
+      'Make a new key current in place of ' + (before.current === undefined ? 'none' : keyName(before, before.current)),
+    risk: 'Applications encrypt with it from their next refresh on. The previous key still decrypts.',
   });
   let storedAs: string | undefined;
   await onSettledRing(deps, async ({ ring }) => {
@@ -136,9 +139,9 @@ export async function runPut(deps: CommandDependencies, given: GivenValue): Prom
 }
 
 /**
- * Adds a key that only reads: stored under `key-incoming`, numbered, that label taken off again. A key that is on the
- * ring already is not stored once more. Refuses as `runPut` does (it takes two labels), and with `NO_CURRENT_KEY` on a
- * secret without a value: there the service itself would make it current.
+ * Adds a key that only decrypts: stored under `key-incoming`, numbered, then `key-incoming` is detached. A key that is
+ * on the ring already is not stored again. Refuses as `runPut` does (it takes two labels), and with `NO_CURRENT_KEY` on
+ * a secret without a value, because the service would make it current.
  */
 export async function runPutNotCurrent(deps: CommandDependencies, given: GivenValue): Promise<PutResult> {
   let known: string | undefined;
@@ -158,8 +161,8 @@ export async function runPutNotCurrent(deps: CommandDependencies, given: GivenVa
 }
 
 /**
- * Gives the version that was put its number, whatever labels others have taken from it meanwhile, and finishes what else
- * has none.
+ * Numbers the put version, whatever labels others have moved meanwhile, and finishes everything else that has no
+ * number.
  */
 async function numberPut(deps: CommandDependencies, versionId: string): Promise<Omit<PutResult, 'wasThere'>> {
   let result = { versionId, number: 0, isCurrent: false };
@@ -199,7 +202,7 @@ async function incomingIfThisKey(
   return (await readableKey(deps, versionId))?.key.equals(key) === true ? versionId : undefined;
 }
 
-/** The key as the ring spells its own; a current value that is no key has no format, the one before it may have. */
+/** The key in the ring's format. If the current value is not a key, the previous one may show the format. */
 async function valueFor(deps: CommandDependencies, ring: RingLabels, given: GivenValue): Promise<StoredValue> {
   for (const versionId of [ring.current, ring.previous]) {
     const stored = versionId === undefined ? undefined : await readableKey(deps, versionId);
@@ -215,7 +218,8 @@ function withVersion(ring: RingLabels, versionId: string): RingLabels {
 function retiredSince({ number, versionId }: RetiredKey): KeyRotationError {
   return new CommandRefusal(
     'VERSION_IS_RETIRED',
-    `The key was stored as version ${versionId}, and somebody has numbered it, left it and retired it since. 'restore' brings it back under its own number.`,
+    `The key was stored as version ${versionId}, but since then it was numbered and retired by someone else. ` +
+      "'restore' brings it back under that number.",
     step('restore', String(number)),
   );
 }
@@ -223,7 +227,8 @@ function retiredSince({ number, versionId }: RetiredKey): KeyRotationError {
 function noCurrentKey(secretId: string): KeyRotationError {
   return new CommandRefusal(
     'NO_CURRENT_KEY',
-    `Secret '${secretId}' has no key yet, and its first value becomes current whatever its labels. Make key 1 first (rotate --wait, or put); then add this one.`,
+    `Secret '${secretId}' has no key yet, and AWS makes its first value current whatever its labels. Create key 1 ` +
+      'first (rotate --wait, or put), then add this one.',
     step('rotate', '--wait'),
   );
 }
@@ -231,5 +236,5 @@ function noCurrentKey(secretId: string): KeyRotationError {
 function putLine({ number, versionId, isCurrent, wasThere }: PutResult): string {
   const name = number === 0 ? `version ${versionId}` : `key ${number} (version ${versionId})`;
   if (isCurrent) return wasThere ? `This is ${name}, which is current already.` : `Now ${name} is current.`;
-  return wasThere ? `This is ${name}, which is on the ring already.` : `Now ${name} is on the ring, and only reads.`;
+  return wasThere ? `This is ${name}, which is on the ring already.` : `Now ${name} is on the ring. It only decrypts.`;
 }

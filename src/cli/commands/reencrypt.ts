@@ -23,9 +23,12 @@ interface ReencryptFlags extends ColumnFlags {
 
 export const REENCRYPT = command<ReencryptFlags>({
   name: 'reencrypt',
-  summary: 'Bring rows in PostgreSQL to the current key',
+  summary: 'Re-encrypt rows in PostgreSQL under the current key',
   details:
-    "In batches, each a transaction of its own; a row that the application changes or holds meanwhile is the application's. Start it as often as you like, on as many machines: PostgreSQL shares the rows out. Stopped or killed anywhere, the same command goes on. Rows that no key opens are listed and left untouched, and it ends with 1.",
+    'Works in batches, one transaction each. A row that the application changes or locks meanwhile is left to the ' +
+    'application. Any number of processes on any number of machines may run it: PostgreSQL distributes the rows. ' +
+    'If it is stopped or killed, the same command continues. Rows that no key opens are listed and left ' +
+    'untouched, and the exit code is then 1.',
   examples: [
     "pazpaz-keys reencrypt --table patients --column notes --context 'patients:{id}:notes' --dry-run",
     "pazpaz-keys reencrypt --table persons --column notes --context 'patients:{id}:notes' --to-context 'persons:{id}:notes'",
@@ -35,18 +38,18 @@ export const REENCRYPT = command<ReencryptFlags>({
   writes: 'at once',
   setUp: (program) =>
     columnOptions(program)
-      .option('--to-context <template>', 'the context to move the rows to (default: the one they have)')
+      .option('--to-context <template>', 'move the rows to this context (default: keep theirs)')
       .addOption(
-        new Option('--triggers <what>', "what is done about the table's triggers, where it has some").choices([
+        new Option('--triggers <what>', "what to do about the table's triggers, if it has any").choices([
           'skip',
           'fire',
         ]),
       )
       .option('--connections <n>', 'connections of this process to the database', from1To(16), 2)
       .addOption(new Option('--lanes <n>', 'the former name of --connections').argParser(from1To(16)).hideHelp())
-      .option('--batch-rows <n>', 'rows of one transaction', from1To(20_000), 2000)
-      .option('--no-legacy', 'list rows of older data instead of bringing them: their context cannot be checked')
-      .option('--start-over', 'give up an unfinished job that was started with other options'),
+      .option('--batch-rows <n>', 'rows per transaction', from1To(20_000), 2000)
+      .option('--no-legacy', 'list rows of older data instead of re-encrypting them: their context cannot be checked')
+      .option('--start-over', 'abandon an unfinished job that was started with other options'),
   run: async (session, flags, _, world) => {
     const specs = await columnsOf(flags, flags.toContext);
     const database = databaseOf(flags, world);
@@ -56,10 +59,10 @@ export const REENCRYPT = command<ReencryptFlags>({
     const progress = new ProgressLine(world.stderr, () => world.now().getTime());
     const stop = new AbortController();
     const onSignal = () => {
-      if (flags.json !== true) world.stderr.write('\nStopping at the end of this batch; once more ends it at once.\n');
+      if (flags.json !== true) world.stderr.write('\nStopping after this batch. Press Ctrl-C again to stop at once.\n');
       stop.abort();
     };
-    // Once: a second one ends the process the usual way, and loses no more than a batch.
+    // Only once: a second signal ends the process as usual and loses at most one batch.
     process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
     try {
       const reports = await reencrypt(database, specs, keys, {
@@ -86,7 +89,7 @@ function finished(columns: readonly ReencryptReport[], asked: number): Finished 
     result: { isFinished, columns },
     lines: () => [
       ...columns.flatMap(reportLines),
-      ...(isFinished ? [] : ['Stopped. What is done stays done: the same command goes on from here.']),
+      ...(isFinished ? [] : ['Stopped. Finished batches are saved: the same command continues from here.']),
     ],
     exitCode: isFinished && isClean ? 0 : 1,
     hidesChanges: true,
@@ -102,7 +105,8 @@ function reportLines({ table, column, keyNumber, ownReencrypted, totals, left }:
     ...(totals.empty > 0 ? [`${grouped(totals.empty)} empty`] : []),
   ];
   return [
-    `${table}.${column}: ${rowCount(totals.reencrypted)} brought to key ${keyNumber}${by}, ${rest.join(', ')}.`,
+    `${table}.${column}: ${rowCount(totals.reencrypted)} re-encrypted under key ${keyNumber}${by}, ` +
+      `${rest.join(', ')}.`,
     ...(totals.left === 0 ? [] : [`  ${grouped(totals.left)} left untouched:`, ...listed(left, totals.left)]),
   ];
 }
@@ -113,7 +117,7 @@ function dryRun(columns: readonly ColumnCensus[], target: number): Finished {
     lines: () => [
       ...columns.flatMap((count) => [
         ...censusLines(count, target),
-        `  Would bring ${rowCount(count.toReencrypt ?? 0)} to key ${target}.`,
+        `  Would re-encrypt ${rowCount(count.toReencrypt ?? 0)} under key ${target}.`,
         ...count.triggers.map((trigger) => `  Trigger ${triggerLine(trigger, count.relation)}.`),
       ]),
       'Dry run: nothing was changed.',

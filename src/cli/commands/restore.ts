@@ -31,18 +31,18 @@ export interface RestoreResult {
   readonly versionId: string;
   /** Every number of the key: one, unless its version had several. */
   readonly numbers: readonly number[];
-  /** Whether it was there before, as AWS showed it then. */
+  /** Whether it was on the ring before, as far as AWS showed. */
   readonly wasThere: boolean;
 }
 
 /**
- * Gives a retired key its numbers back, while AWS still has its version, and removes the record of its retirement.
- * Refuses a number that was never retired or whose version is gone (`NOT_RESTORABLE`), and without free labels
- * (`RING_FULL`), before it writes anything.
+ * Gives a retired key its numbers back and removes its retirement record. Before it writes anything, it refuses a
+ * number that was never retired or whose version is gone (`NOT_RESTORABLE`), and a ring without free labels
+ * (`RING_FULL`).
  *
- * A description may be a few writes old and still show a label that a retirement has taken off. So the labels are
- * attached whatever it shows, and the record goes last, once a later description shows them (else `NOT_SEEN_YET`): at
- * every moment one of the two says where the key is.
+ * A description may be a few writes old and still show a label that a retirement has removed. So the labels are always
+ * attached. The record is removed last, once a later description shows them (else `NOT_SEEN_YET`). At every moment, one
+ * of the two says where the key is.
  */
 export async function runRestore(deps: CommandDependencies, number: KeyNumber): Promise<RestoreResult> {
   let restored: Restored | undefined;
@@ -68,13 +68,13 @@ export async function runRestore(deps: CommandDependencies, number: KeyNumber): 
   return { versionId, numbers, wasThere };
 }
 
-/** What was attached, and the records of its retirement that the description showed. */
+/** What was attached, and the retirement records that the description showed. */
 interface Restored extends RestoreResult {
   readonly numbers: readonly KeyNumber[];
   readonly records: readonly RetiredKey[];
 }
 
-/** The record of this number, and those of other numbers of the same version. */
+/** The record of this number, and those of other numbers of its version. */
 function recordsOf({ secret }: DescribedRing, number: KeyNumber): readonly RetiredKey[] {
   const all = retiredKeys(secret.Tags);
   const own = all.find((record) => record.number === number);
@@ -85,12 +85,15 @@ async function requireExisting(deps: CommandDependencies, number: KeyNumber, ver
   if ((await listVersions(deps)).some((version) => version.VersionId === versionId)) return;
   throw new CommandRefusal(
     'NOT_RESTORABLE',
-    `Key ${number} cannot be restored: AWS has deleted its version ${versionId}. Rows that need it can be read only from a backup of the key, which put --not-current adds.`,
+    `Key ${number} cannot be restored: AWS has deleted its version ${versionId}. Rows under it can be read only ` +
+      'with a backup of the key, which put --not-current adds.',
     step('put', '--not-current'),
   );
 }
 
-/** Removes the records once a description shows the labels; one that the first description did not show yet as well. */
+/**
+ * Removes the records once a description shows the labels, including one that the first description did not show yet.
+ */
 async function forget(deps: CommandDependencies, { versionId, numbers, records }: Restored): Promise<void> {
   const done = `The label of ${keyList(numbers)} was attached to version ${versionId}.`;
   const { secret } = await requireSeen(deps, done, ({ ring }) =>
@@ -108,7 +111,8 @@ function notRetired(number: KeyNumber, { secret }: DescribedRing): KeyRotationEr
   const known = retiredKeys(secret.Tags).map((record) => record.number);
   return new CommandRefusal(
     'NOT_RESTORABLE',
-    `Nothing is recorded of a retired key ${number}; recorded: ${known.join(', ') || 'none'}. A version without labels that status still lists can come back under a new number: adopt --version-id.`,
+    `There is no retirement record of key ${number}; recorded: ${known.join(', ') || 'none'}. A version without ` +
+      'labels that status still lists can come back under a new number: adopt --version-id.',
     step('status'),
   );
 }
@@ -116,7 +120,8 @@ function notRetired(number: KeyNumber, { secret }: DescribedRing): KeyRotationEr
 function taken(number: KeyNumber, holder: string): KeyRotationError {
   return new CommandRefusal(
     'NOT_RESTORABLE',
-    `Number ${number} is on version ${holder} now, which somebody must have labelled by hand. A number never names two versions: adopt the retired one under a new number (adopt --version-id).`,
+    `Number ${number} is now on version ${holder}, which must have been labelled by hand. A number never names ` +
+      'two versions: adopt the retired one under a new number (adopt --version-id).',
     step('status'),
   );
 }

@@ -40,7 +40,9 @@ export const RETIRE = command<RetireFlags>({
   name: 'retire',
   summary: 'Take keys off the ring that no row needs any more, so that AWS may delete them',
   details:
-    'Refused for a key in use, while a rotation is under way, until the secret has not changed for 24 hours, and while a census finds rows that may need the key. Restart processes that hold a key in hand before. restore brings a key back.',
+    'Refused for a key in use, while a rotation is under way, until 24 hours after the last change of the secret, ' +
+    'and while a census finds rows that may need the key. Before it, restart processes that were given a key ' +
+    'directly. restore brings a key back.',
   examples: [
     'pazpaz-keys retire 1 --columns columns.json --dry-run',
     "pazpaz-keys retire 1 2 --table patients --column notes --context 'patients:{id}:notes' --yes",
@@ -57,9 +59,9 @@ export const RETIRE = command<RetireFlags>({
         ...(before ?? []),
         keyNumber(text),
       ])
-      .addOption(new Option('--force', 'without a census and without waiting: rows may be lost for good'))
-      .option('--empty-is-fine', 'columns without a single value are proof enough')
-      .option('--confirm <numbers>', 'the numbers once more, for --force without a terminal'),
+      .addOption(new Option('--force', 'skip census and waiting time: rows may be lost for good'))
+      .option('--empty-is-fine', 'accept columns without a single value as evidence')
+      .option('--confirm <numbers>', 'the same numbers again, for --force without a terminal'),
   run: async (session, flags, numbers, world) => {
     const rows = namesColumns(flags) ? censusOf(session, flags, world) : (world.census ?? noCensus);
     const result = await runRetire(session.deps, rows, { numbers: numbers.map(keyNumber), force: flags.force });
@@ -69,24 +71,25 @@ export const RETIRE = command<RetireFlags>({
 
 export interface RetireOptions {
   readonly numbers: readonly KeyNumber[];
-  /** Goes without the age check and without the census. */
+  /** Skips the age check and the census. */
   readonly force?: boolean | undefined;
 }
 
 export interface RetireResult {
   readonly retired: readonly RetiredKey[];
-  /** Numbers that were not on the ring any more. */
+  /** Numbers that were already off the ring. */
   readonly alreadyRetired: readonly number[];
   /** What was counted, where a census allowed it. */
   readonly counted?: readonly CountedRows[];
 }
 
 /**
- * Takes the numbering labels of keys away, so that AWS may delete them, and leaves a tag for each by which `restore`
+ * Removes the numbering labels of keys, so that AWS may delete them, and leaves a tag for each, from which `restore`
  * finds it again. All checks come before the first write: `KEY_NEVER_ISSUED`, `KEY_STILL_NEEDED`, `ROTATION_UNDER_WAY`,
- * `TOO_EARLY_TO_RETIRE`, then the census (`NO_CENSUS`, `ROWS_STILL_NEED_KEY`), and `STATE_CHANGED` where more would go
- * than was asked about. A retirement that broke off between tag and label is finished by the same command: its age check
- * was passed, unless it was forced or the secret has changed since (docs/adr/0013-what-counts-as-an-age-check.md).
+ * `TOO_EARLY_TO_RETIRE`, the census (`NO_CENSUS`, `ROWS_STILL_NEED_KEY`), and `STATE_CHANGED` if more keys would go
+ * than the question named. If a retirement was interrupted between tag and label, the same command finishes it. Its age
+ * check counts as passed, unless it was forced or the secret has changed since
+ * (docs/adr/0013-what-counts-as-an-age-check.md).
  */
 export async function runRetire(
   deps: CommandDependencies,
@@ -112,7 +115,7 @@ export async function runRetire(
   const fresh = await settledRing(deps, isGone);
   const still = await check(deps, fresh, numbers);
   if (!still.every((key) => going.some((asked) => isSameKey(asked, key)))) {
-    throw stateChanged(`Retiring ${numbers.join(', ')} has come to mean ${names(still)}`);
+    throw stateChanged(`Retiring ${numbers.join(', ')} would now mean ${names(still)}`);
   }
   const alreadyRetired = [...new Set(numbers)].filter((number) => !fresh.ring.versionOf.has(number));
   if (still.length === 0) return { retired: [], alreadyRetired };
@@ -126,7 +129,7 @@ export async function runRetire(
   return { retired: still, alreadyRetired, ...(counted === undefined ? {} : { counted }) };
 }
 
-/** What would go: each asked-for number that is on the ring, and every other number of its version. */
+/** What would go: each given number that is on the ring, and every other number of its version. */
 async function check(
   deps: CommandDependencies,
   { secret, ring }: DescribedRing,
@@ -153,8 +156,9 @@ async function check(
 }
 
 /**
- * One call for all, before any label goes: a command that is killed then can be finished for each of them. A record that
- * says as much already is written again as it is: the description may be old, and a restore may have removed it since.
+ * One call for all records, before any label is removed: if the command is killed then, it can be finished for each
+ * key. A record that says as much already is written again, because the description may be old and a restore may have
+ * removed it since.
  */
 async function writeRecords(
   deps: CommandDependencies,
@@ -185,7 +189,7 @@ async function writeRecords(
   }
 }
 
-/** The record which says of this very key that its retirement began and that its age check counts. */
+/** The record that says that this key's retirement began and that its age check counts. */
 function passedRecord(
   key: RetiredKey,
   { Tags, LastChangedDate }: DescribedRing['secret'],
@@ -203,7 +207,9 @@ function question(going: readonly RetiredKey[], counted: readonly CountedRows[] 
   if (counted !== undefined) return { action, basis: basisOf(counted) };
   return {
     action,
-    risk: 'Forced: nobody has counted the rows that still need it, or waited for writers that still have it. Such rows are lost for good once AWS has deleted the version.',
+    risk:
+      'Forced: no one has counted the rows that still need it or waited for writers that still use it. Such rows ' +
+      'are lost for good once AWS has deleted the version.',
     answer: going.map(({ number }) => number).join(' '),
   };
 }
@@ -219,11 +225,12 @@ function names(keys: readonly RetiredKey[]): string {
   return keys.map(({ number, versionId }) => `key ${number} (version ${versionId})`).join(', ');
 }
 
-/** A number below the highest that is nowhere: nothing tells a retirement long ago from a number that was never given. */
+/** A number below the highest that is nowhere: it was either retired long ago or never given. */
 function notRecorded(number: KeyNumber): KeyRotationError {
   return new CommandRefusal(
     'KEY_NEVER_ISSUED',
-    `There is no key ${number} on the ring, and no record that it was retired: the number was never given, or the record went with its version. There is nothing to retire. 'status' lists the keys.`,
+    `There is no key ${number} on the ring and no record that it was retired: either the number was never given, ` +
+      "or the record is gone with its version. There is nothing to retire. 'status' lists the keys.",
     step('status'),
   );
 }
@@ -241,6 +248,6 @@ function retireLine({ retired, alreadyRetired }: RetireResult): string {
     retired.length === 0
       ? ''
       : `Retired: ${keyList(retired.map(({ number }) => number))}. Until AWS deletes a key, restore brings it back.`;
-  const before = alreadyRetired.length === 0 ? '' : `Not on the ring any more: ${keyList(alreadyRetired)}.`;
+  const before = alreadyRetired.length === 0 ? '' : `No longer on the ring: ${keyList(alreadyRetired)}.`;
   return [now, before].filter((sentence) => sentence !== '').join(' ');
 }

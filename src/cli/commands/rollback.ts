@@ -13,9 +13,10 @@ import { CommandRefusal, step } from '../suggested-commands.ts';
 
 export const ROLLBACK = command<RollbackOptions>({
   name: 'rollback',
-  summary: 'Make the key current again that was current before',
+  summary: 'Make the previous key current again',
   details:
-    'Both keys keep their numbers, and what either has encrypted stays readable. Running it twice changes nothing more.',
+    'Both keys keep their numbers, and everything they encrypted stays readable. Running it twice changes nothing ' +
+    'more.',
   examples: ['pazpaz-keys rollback --dry-run', 'pazpaz-keys rollback --yes'],
   result: object({
     outcome: oneOf('rolled back', 'is rolled back already'),
@@ -23,7 +24,7 @@ export const ROLLBACK = command<RollbackOptions>({
     leftNumber: COUNT,
   }),
   writes: 'asks',
-  setUp: (program) => program.option('--undo', 'also go forward to the newer key: take a rollback back'),
+  setUp: (program) => program.option('--undo', 'undo a rollback: make the newer key current again'),
   run: async ({ deps }, options) => {
     const result = await runRollback(deps, options);
     const next = result.outcome === 'is rolled back already' ? { next: [step('rollback', '--undo')] } : {};
@@ -32,26 +33,26 @@ export const ROLLBACK = command<RollbackOptions>({
 });
 
 export interface RollbackOptions {
-  /** Takes a rollback back: makes the newer key current again. */
+  /** Undoes a rollback: makes the newer key current again. */
   readonly undo?: boolean | undefined;
 }
 
 export interface RollbackResult {
   readonly outcome: 'rolled back' | 'is rolled back already';
-  /** Numbers of the key that is current now, and of the one that was left (0: it holds no key). */
+  /** Numbers of the key that is current now and of the one that was left (0: it does not hold a key). */
   readonly currentNumber: number;
   readonly leftNumber: number;
 }
 
 /**
- * Moves `AWSCURRENT` back to the version with `AWSPREVIOUS`, after numbering both. The newer key keeps its number. Where
- * the current key is the older one already, nothing happens, so that a repeated rollback does not go forward again; with
- * `undo` only then something does (else `NOTHING_TO_UNDO`), so that a repeated undo does not go back again.
+ * Moves `AWSCURRENT` back to the version with `AWSPREVIOUS`, after numbering both. The newer key keeps its number. If
+ * the current key is already the older one, nothing happens, so that a repeated rollback does not move forward again.
+ * `undo` works only in that state (else `NOTHING_TO_UNDO`).
  *
- * Refuses without a previous key that can be read (`NOTHING_TO_ROLL_BACK_TO`, `INVALID_KEY_VALUE`,
- * `VERSION_UNREADABLE`), while `AWSPENDING` is on another version than the current one (`ROTATION_UNDER_WAY`), and
- * without a label for each number (`RING_FULL`), before it writes anything; and where `AWSCURRENT` has moved since the
- * question (`STATE_CHANGED`).
+ * Before it writes anything, it refuses without a readable previous key (`NOTHING_TO_ROLL_BACK_TO`,
+ * `INVALID_KEY_VALUE`, `VERSION_UNREADABLE`), while `AWSPENDING` is on another version than the current one
+ * (`ROTATION_UNDER_WAY`), without enough free labels (`RING_FULL`), and if `AWSCURRENT` has moved since the question
+ * (`STATE_CHANGED`).
  */
 export async function runRollback(
   deps: CommandDependencies,
@@ -63,12 +64,12 @@ export async function runRollback(
   const { current, previous } = await check(deps, before);
   await deps.confirm({
     action: `Move AWSCURRENT back from ${keyName(before, current)} to ${keyName(before, previous)}`,
-    risk: 'A rotation that is making its very last calls may promote its key once more; nothing is lost by that.',
+    risk: 'A rotation in its very last calls may still promote its key afterwards. Nothing is lost by that.',
   });
   let after = before;
   await onSettledRing(deps, async ({ ring }) => {
     after = ring;
-    // A move of ours whose answer got lost, or another process was quicker.
+    // The answer to our own move was lost, or another process was quicker.
     if (ring.current === previous && ring.previous === current) return { ring, wrote: false };
     if (ring.current !== current || ring.previous !== previous) throw stateChanged('AWSCURRENT has moved');
     await check(deps, ring);
@@ -99,13 +100,13 @@ async function check(deps: CommandDependencies, ring: RingLabels): Promise<BothK
   if (pending !== undefined && pending !== current) {
     throw new CommandRefusal(
       'ROTATION_UNDER_WAY',
-      `AWSPENDING is on version ${pending}: a rotation is under way, or was left over, and would promote its key after the rollback. ` +
-        'Let it finish (rotate --wait), or end it (rotate --clean-up); then roll back.',
+      `AWSPENDING is on version ${pending}: a rotation is under way or unfinished, and would promote its key ` +
+        'after the rollback. Let it finish (rotate --wait) or end it (rotate --clean-up), then roll back.',
       step('rotate', '--wait'),
       step('rotate', '--clean-up'),
     );
   }
-  // What is no key must not become current; what cannot be read may be none.
+  // A value that is not a key must not become current, and one that cannot be read may not be a key.
   await readKey(deps, previous);
   await requireSlots(deps, ring, 0);
   return { current, previous };
@@ -122,7 +123,6 @@ function numbersIn({ numberOf, current, previous }: RingLabels): Pick<RollbackRe
   return { currentNumber: numberOf.get(current ?? '') ?? 0, leftNumber: numberOf.get(previous ?? '') ?? 0 };
 }
 
-/** The ring once `AWSCURRENT` and `AWSPREVIOUS` have changed places, and `AWSPENDING` is off. */
 function rolledBack(ring: RingLabels, { current, previous }: BothKeys): RingLabels {
   const { stages } = withoutLabels(ring, AWS_LABELS);
   return ringLabels({
@@ -140,7 +140,7 @@ function nothingToUndo(ring: RingLabels): KeyRotationError {
       : `${nameOf(currentNumber)} is current, and ${nameOf(leftNumber)}, which was left, is not newer`;
   return new CommandRefusal(
     'NOTHING_TO_UNDO',
-    `There is no rollback to take back: ${found}. To make the previous key current, use rollback without --undo.`,
+    `There is no rollback to undo: ${found}. To make the previous key current, use rollback without --undo.`,
     step('rollback'),
   );
 }
@@ -150,8 +150,10 @@ function nameOf(number: number): string {
 }
 
 function rollbackLine({ outcome, currentNumber, leftNumber }: RollbackResult): string {
-  const newer = leftNumber === 0 ? 'The version that was left holds no key.' : `Key ${leftNumber} goes on reading.`;
+  const newer =
+    leftNumber === 0 ? 'The version that was left does not hold a key.' : `Key ${leftNumber} still decrypts.`;
   return outcome === 'rolled back'
     ? `Now key ${currentNumber} is current again. ${newer}`
-    : `Key ${currentNumber} is current already, and key ${leftNumber}, which is newer, was left. rollback --undo makes that one current again.`;
+    : `Key ${currentNumber} is current already; key ${leftNumber}, which is newer, was left. rollback --undo makes ` +
+        `key ${leftNumber} current again.`;
 }

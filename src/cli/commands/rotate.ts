@@ -24,7 +24,9 @@ export const ROTATE = command<RotateFlags>({
   name: 'rotate',
   summary: 'Start a rotation, and follow it to its end',
   details:
-    'Uses one of the 17 labels of the ring. Where rotation was cancelled it asks first, since it switches it on again. --clean-up ends a rotation that was cancelled, failed or refused; its key never encrypted anything.',
+    'Uses one of the 17 labels of the ring. If rotation was cancelled, it asks first, because it switches ' +
+    'rotation on again. --clean-up ends a rotation that was cancelled, failed or refused; the key of such a ' +
+    'rotation never encrypted anything.',
   examples: ['pazpaz-keys rotate --wait', 'pazpaz-keys rotate --clean-up --yes'],
   result: object(
     {},
@@ -33,19 +35,19 @@ export const ROTATE = command<RotateFlags>({
   writes: 'asks',
   setUp: (program) =>
     program
-      .option('--wait', 'follow the rotation until the new key is current, or say why it is not')
-      .option('--timeout <seconds>', 'how long to follow it', seconds, 300)
-      .option('--clean-up', 'take AWSPENDING off what a rotation has left over'),
+      .option('--wait', 'wait until the new key is current, or say why it is not')
+      .option('--timeout <seconds>', 'how long to wait', seconds, 300)
+      .option('--clean-up', 'detach AWSPENDING from an unfinished rotation'),
   run: async (session, options, _, world) => {
     const { deps } = session;
     const { wait, timeout, cleanUp, dryRun, json } = options;
     if (cleanUp === true) {
-      if (wait === true) wrongUsage('--clean-up ends a rotation; there is nothing to --wait for.');
+      if (wait === true) wrongUsage('--clean-up ends a rotation, so there is nothing to --wait for.');
       const result = await runCleanUp(deps);
       return { result, lines: () => [cleanUpLine(result)] };
     }
     const started = await runRotate(deps);
-    // What a dry run shows is the list of changes, and this is none that the service names.
+    // A dry run lists changes of labels and values; switching rotation on is not among them.
     if (dryRun === true && started.wasSwitchedOff) session.warn('Rotation is off; this would switch it on again.');
     if (wait !== true || dryRun === true) return { result: started, lines: () => [rotateLine(started)] };
     const say = (line: string): void => {
@@ -69,7 +71,7 @@ export const ROTATE = command<RotateFlags>({
         say(`- ${step} ${outcome}${reason === undefined ? '' : `: ${reason}`}`);
       },
       readLog: await rotationLog(session, options, versionId, (why) => {
-        const text = `The function's log is not followed: ${why}.`;
+        const text = `The function's log is not shown: ${why}.`;
         if (json === true) session.warn(text);
         else say(`- ${text}`);
       }),
@@ -89,14 +91,15 @@ export interface RotateResult {
   readonly versionId: string;
   /** `taken up`: an earlier rotation was unfinished, and the service runs it again. */
   readonly outcome: 'started' | 'taken up';
-  /** Whether rotation was switched off, which starting one changes. */
+  /** Whether rotation was off. Starting one switches it on. */
   readonly wasSwitchedOff: boolean;
 }
 
 /**
- * Starts a rotation. Where an earlier one is unfinished, the service runs that one again. Throws `RING_FULL` before it
- * starts what could not finish, and `ROTATION_DISABLED` without a function to rotate with, and `ROTATION_UNDER_WAY` for a
- * cancelled rotation. Where rotation is off, it asks first: to rotate switches the schedule on again.
+ * Starts a rotation. If an earlier one is unfinished, the service runs that one again. Throws before it starts
+ * anything: `RING_FULL` if the rotation could not finish, `ROTATION_DISABLED` without a rotation function, and
+ * `ROTATION_UNDER_WAY` for a cancelled rotation. If rotation is off, it asks first, because rotating switches the
+ * schedule on again.
  */
 export async function runRotate(deps: CommandDependencies): Promise<RotateResult> {
   const { secret, ring } = await describedRing(deps);
@@ -109,7 +112,7 @@ export async function runRotate(deps: CommandDependencies): Promise<RotateResult
   if (wasSwitchedOff) {
     await deps.confirm({
       action: 'Switch rotation on again, which was cancelled, and rotate',
-      risk: 'Its schedule rotates by itself from then on.',
+      risk: 'Its schedule then rotates on its own.',
     });
   }
   try {
@@ -123,7 +126,7 @@ export async function runRotate(deps: CommandDependencies): Promise<RotateResult
   }
 }
 
-/** The version of the rotation that is taken up: AWS does not name it, and the first description may be too old. */
+/** The version of the rotation that runs again. AWS does not name it, and the first description may be too old. */
 async function unfinishedVersion(deps: CommandDependencies): Promise<string> {
   const done = 'An earlier rotation is unfinished, and AWS runs it again.';
   const { ring } = await requireSeen(
@@ -134,11 +137,12 @@ async function unfinishedVersion(deps: CommandDependencies): Promise<string> {
   return ring.pending ?? '';
 }
 
-/** AWS answers that it will run such a rotation again, and never does: rotation stays off. */
+/** AWS answers that it will run such a rotation again, but never does: rotation stays off. */
 function cancelled(pending: string): CommandRefusal {
   return new CommandRefusal(
     'ROTATION_UNDER_WAY',
-    `Rotation is off, and a cancelled rotation has left AWSPENDING on version ${pending}: AWS would not run it again. End it first; then rotate.`,
+    `Rotation is off, and a cancelled rotation has left AWSPENDING on version ${pending}, so AWS would not run it ` +
+      'again. End it first, then rotate.',
     step('rotate', '--clean-up'),
   );
 }
@@ -150,7 +154,8 @@ function isReattempt(error: unknown): boolean {
 function noFunction(secretId: string): KeyRotationError {
   return new KeyRotationError(
     'ROTATION_DISABLED',
-    `Secret '${secretId}' has no rotation function. Deploy the stack, which sets function and schedule; or name one with 'aws secretsmanager rotate-secret --rotation-lambda-arn'.`,
+    `Secret '${secretId}' has no rotation function. Deploy the stack, which sets function and schedule, or name a ` +
+      "function with 'aws secretsmanager rotate-secret --rotation-lambda-arn'.",
   );
 }
 

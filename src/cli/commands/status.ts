@@ -32,7 +32,7 @@ const ROTATION = object(
 
 export const STATUS = command<object>({
   name: 'status',
-  summary: 'Show the keys, the rotation, what is under way or left over, and what to do about it',
+  summary: 'Show the keys, the rotation, what is under way or unfinished, and what to do about it',
   examples: ['pazpaz-keys status --secret-id pazpaz/encryption-key-v1'],
   result: object(
     {
@@ -55,11 +55,11 @@ export const STATUS = command<object>({
 });
 
 export interface StatusResult extends RingReport {
-  /** What is under way or left over, and what to do about it. */
+  /** What is under way or unfinished, and what to do about it. */
   readonly notes: readonly Note[];
 }
 
-/** Everything about the ring that can be said without reading a key. */
+/** Everything that can be said about the ring without reading a key. */
 export async function runStatus(deps: CommandDependencies): Promise<StatusResult> {
   const report = await readRingReport(deps);
   return { ...report, notes: notesOn(report) };
@@ -67,18 +67,19 @@ export async function runStatus(deps: CommandDependencies): Promise<StatusResult
 
 const STATE_WORDS: Partial<Record<VersionReport['state'], string>> = {
   current: 'encrypts',
-  previous: 'reads; was current before',
+  previous: 'decrypts; was current before',
+  reads: 'decrypts',
   pending: 'being rotated in',
   placeholder: 'being rotated in, no value yet',
   arriving: 'being added',
   abandoned: 'never used',
 };
 
-/** A report with its next steps spelled. */
+/** A report with its next steps as commands. */
 type Shown = RingReport & { readonly notes: readonly ShownNote[] };
 type ShownNote = Omit<Note, 'next'> & { readonly next: readonly string[] };
 
-/** The ring as a table, then the rotation, then what to do. */
+/** The ring as a table, then the rotation, then the next steps. */
 function statusLines(status: Shown, place: string, paint: Paint): readonly string[] {
   const head = ['key', 'version', 'labels', 'created', 'last used', 'state'];
   const [title = '', ...rows] = tableLines(
@@ -101,9 +102,9 @@ function statusLines(status: Shown, place: string, paint: Paint): readonly strin
   ];
 }
 
-/** Each note with the commands that follow from it. */
+/** Each note with its commands. */
 function noteLines(notes: readonly ShownNote[], paint: Paint): readonly string[] {
-  if (notes.length === 0) return [paint.good('Nothing is under way or left over.')];
+  if (notes.length === 0) return [paint.good('Nothing is under way or unfinished.')];
   return notes.flatMap(({ weight, text, next }) => {
     const mark = weight === 'warning' ? paint.warn('!') : paint.faint('-');
     return [
