@@ -1,6 +1,6 @@
 import { KeyRotationError } from './error.ts';
-import { readJsonDate } from './json-date.ts';
-import { jsonMembers, withJsonValues } from './json-members.ts';
+import { readJsonDate } from './json/json-date.ts';
+import { jsonMembers, withJsonValues } from './json/json-members.ts';
 import { KEY_SUBJECT, KeyMaterial } from './key-material.ts';
 import { decodeStrictBase64 } from './strict-base64.ts';
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { readJsonDate } from '../../src/format/json-date.ts';
+import { readJsonDate } from '../../../src/format/json/json-date.ts';
 
 const DAY = 86_400_000;
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { jsonMembers, withJsonValues } from '../../src/format/json-members.ts';
+import { jsonMembers, withJsonValues } from '../../../src/format/json/json-members.ts';
 
 const anyObject = fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue(), { maxKeys: 6, noNullPrototype: true });
 
