@@ -13,6 +13,7 @@ import { openWithCachedKeys, openUnderNumber, readRow, type Row } from './row.ts
 import { systemClock, type RingClock } from './clock.ts';
 import type { CurrentKey } from './ring-cache.ts';
 import { ringTimes, type KeyRingOptions } from './options.ts';
+import { closedHealth, environmentHealth, ringHealth, type RingHealth } from './telemetry/ring-health.ts';
 import { loadSettings, requireSettings, type Settings } from './settings.ts';
 
 /** Only `open` has it: a constructor cannot wait for a key. */
@@ -168,6 +169,27 @@ export class KeyRing {
   get isFallenBack(): boolean {
     return this.#aws !== undefined && this.#aws.cache.current === undefined;
   }
+
+  /**
+   * Fetches every key of the ring, so that `decryptFieldSync` never fails for want of a key, and keeps doing so after
+   * each later refresh. Await it once, when the process starts. Resolves to `health()`, whose `keys` show which could
+   * not be read; rejects with `RING_CLOSED` only.
+   */
+  readonly warm = async (): Promise<RingHealth> => {
+    if (this.#isClosed) throw ringClosed();
+    await this.#aws?.cache.warm();
+    return this.health();
+  };
+
+  /**
+   * The state of the ring as plain data, without a call to AWS: for a health endpoint. Throws nothing, not even when
+   * the ring is closed.
+   */
+  readonly health = (): RingHealth => {
+    if (this.#isClosed) return closedHealth(ringClosed());
+    if (this.#aws === undefined) return environmentHealth();
+    return ringHealth(this.#aws.cache, this.#environmentKey !== undefined);
+  };
 
   /**
    * Asks AWS now which key is current, for a process that slept longer than `maxKeyAge` or was told of a rotation.

@@ -8,11 +8,11 @@ import { TimedCalls, ringClosed } from './call-timeout.ts';
 import { isOnRing, retiredVersions } from './departed-keys.ts';
 import { millisecondsBetween, millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
 import type { RingTimes } from './options.ts';
-import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
+import { ringLabels, versionsInUse, type RingLabels } from '../format/ring-labels.ts';
 import { isReplica, type SecretSource } from './secret-source.ts';
 import type { AwsSettings } from './settings.ts';
 import { notTheService, sourceError } from './source-error.ts';
-import { VersionReader } from './version-reader.ts';
+import { READ_TOGETHER, VersionReader } from './version-reader.ts';
 
 /** Longest pause before a failed refresh is tried again, in milliseconds. */
 const LONGEST_RETRY_PAUSE = 30_000;
@@ -59,7 +59,10 @@ export class RingCache {
   #cancelTimer: (() => void) | undefined;
   /** Why the last finished refresh failed; `undefined` if it succeeded or one is running. */
   #failure: KeyRotationError | undefined;
+  #lastError: KeyRotationError | undefined;
   #hasStopped = false;
+  /** Whether each refresh fetches every key. */
+  #isWarm = false;
 
   constructor(parts: RingCacheParts) {
     const { settings, source, times, clock, log } = parts;
@@ -91,6 +94,20 @@ export class RingCache {
   /** Why the last description failed; `undefined` if it succeeded. */
   get staleBecause(): KeyRotationError | undefined {
     return this.#staleBecause;
+  }
+
+  get maxKeyAge(): number {
+    return this.#parts.times.maxKeyAge;
+  }
+
+  /** Milliseconds since AWS confirmed the current key; `undefined` before the first. */
+  get age(): number | undefined {
+    return this.#current === undefined ? undefined : millisecondsSince(this.#current.confirmedAt, this.#parts.clock);
+  }
+
+  /** Why the last refresh that has ended failed; `undefined` if it succeeded. */
+  get lastError(): KeyRotationError | undefined {
+    return this.#lastError;
   }
 
   get current(): CurrentKey | undefined {
@@ -137,9 +154,20 @@ export class RingCache {
     return this.#refreshing;
   }
 
+  /**
+   * Fetches every key of the ring, now and after each later refresh. A key that cannot be read is left out:
+   * `failureOf` says why.
+   */
+  async warm(): Promise<void> {
+    this.#isWarm = true;
+    if (this.#labels === undefined) await this.refresh().catch(() => undefined);
+    await this.#fetchKeys();
+  }
+
   /** Treats the ring as open although the first refresh failed, and keeps retrying. */
   fallBack(reason: KeyRotationError): void {
     this.#phase = 'fallen back';
+    this.#lastError = reason;
     this.#failureLoggedAt = momentNow(this.#parts.clock);
     this.#parts.log('aws_unavailable_using_env_fallback', {
       ...this.#about,
@@ -214,8 +242,17 @@ export class RingCache {
     }
   }
 
+  async #fetchKeys(): Promise<void> {
+    const versionIds = this.#labels === undefined ? [] : versionsInUse(this.#labels);
+    for (let start = 0; start < versionIds.length; start += READ_TOGETHER) {
+      const group = versionIds.slice(start, start + READ_TOGETHER);
+      await Promise.allSettled(group.map((versionId) => this.key(versionId)));
+    }
+  }
+
   #succeeded(current: CurrentKey): void {
     if (this.isClosed) return;
+    this.#lastError = undefined;
     const { log, times, random, onRefreshed } = this.#parts;
     const wasFallenBack = this.#phase === 'fallen back';
     const hadFailed = this.#failureLoggedAt !== undefined;
@@ -229,12 +266,14 @@ export class RingCache {
     if (wasFallenBack) log('env_fallback_ended', this.#about);
     else if (hadFailed) log('key_ring_refreshed_again', this.#about);
     onRefreshed();
+    if (this.#isWarm) void this.#fetchKeys();
   }
 
   #failed(error: KeyRotationError): KeyRotationError {
     if (this.#phase === 'opening' || this.isClosed) return error;
     const { clock, log, times } = this.#parts;
     this.#failure = error;
+    this.#lastError = error;
     this.#scheduleRetry();
     if (this.#failureLoggedAt === undefined || millisecondsSince(this.#failureLoggedAt, clock) >= times.timeToLive) {
       this.#failureLoggedAt = momentNow(clock);

@@ -6,9 +6,7 @@ import { legacyBoxes } from '../format/legacy-forms.ts';
 import { versionsInUse } from '../format/ring-labels.ts';
 import type { RingCache } from './ring-cache.ts';
 import type { Row } from './row.ts';
-
-/** How many versions are read at once for one row. A whole ring takes three rounds. */
-const READ_TOGETHER = 6;
+import { READ_TOGETHER } from './version-reader.ts';
 
 export class RowAttempt {
   readonly #row: Row;

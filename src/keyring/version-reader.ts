@@ -12,6 +12,9 @@ import { notTheService } from './source-error.ts';
 /** Milliseconds before a version that could not be read is read again. Doubled after each further failure. */
 const FIRST_BACKOFF = 1000;
 
+/** How many versions are read at once for one row. A whole ring takes three rounds. */
+export const READ_TOGETHER = 6;
+
 interface Failure {
   readonly error: KeyRotationError;
   readonly at: Moment;

@@ -47,6 +47,15 @@ test('the README shows the same lines', () => {
   for (const language of ['js', 'bash']) expect(readme).toContain(blocks(language)[0]);
 });
 
+test('the page shows how to fetch every key and to tell the health, in ten lines that run', async () => {
+  const [, program = ''] = blocks('js');
+  expect(program.trimEnd().split('\n').length - 2).toBeLessThanOrEqual(10);
+  writeFileSync(join(folder, 'health.mjs'), program);
+  const env = { ENVIRONMENT: 'local', ENCRYPTION_MASTER_KEY: Buffer.alloc(32, 7).toString('base64') };
+  const { stdout } = await run(process.execPath, ['health.mjs'], { cwd: folder, env });
+  expect(stdout).toBe('Patient has diabetes\ntrue 0 undefined undefined\n');
+});
+
 test('every other example on the page compiles', async () => {
   const files = blocks('ts').map((code, index) => {
     const file = `example-${index}.mts`;

@@ -1,0 +1,80 @@
+import type { KeyRotationError } from '../../format/error.ts';
+import type { RingCache } from '../ring-cache.ts';
+import { versionsInUse } from '../../format/ring-labels.ts';
+
+/** An error as plain data, for a health endpoint. It shows no key and no plaintext. */
+export interface HealthError {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** One key of a ring. */
+export interface KeyHealth {
+  /** 0: the version has no number, or the key is the environment's. */
+  readonly number: number;
+  /** Absent for the environment's key. */
+  readonly versionId?: string;
+  /** Whether it encrypts. */
+  readonly isCurrent: boolean;
+  /** Whether the process has it, so that a synchronous read of its rows does not fail. */
+  readonly isCached: boolean;
+  /** Why it could not be read when that was last tried; absent if it could be read, or was not tried. */
+  readonly error?: HealthError;
+}
+
+/** The state of a ring, as plain data. */
+export interface RingHealth {
+  /** Whether `encryptField` works now. */
+  readonly canEncrypt: boolean;
+  /** Number of the key that encrypts; 0 if it has none. Absent if no key encrypts. */
+  readonly currentNumber?: number;
+  /** Seconds since AWS confirmed that this key is current. Absent for the environment's key. */
+  readonly ageSeconds?: number;
+  /** Why the last refresh failed; absent if it succeeded. */
+  readonly lastError?: HealthError;
+  /** Every key of the ring by the last description, and the environment's key if there is one. */
+  readonly keys: readonly KeyHealth[];
+}
+
+/** The health of a ring that reads AWS. `hasEnvironmentKey`: whether it has such a key, too. */
+export function ringHealth(cache: RingCache, hasEnvironmentKey: boolean): RingHealth {
+  const { age, current, lastError, labels, maxKeyAge } = cache;
+  const keys = labels === undefined ? [] : versionsInUse(labels).map((versionId) => keyHealth(cache, versionId));
+  return {
+    canEncrypt: age === undefined ? hasEnvironmentKey : age < maxKeyAge,
+    currentNumber: current?.number ?? 0,
+    ...(age === undefined ? {} : { ageSeconds: Math.floor(age / 1000) }),
+    ...(lastError === undefined ? {} : { lastError: asData(lastError) }),
+    keys: hasEnvironmentKey ? [...keys, environmentKeyHealth(current === undefined)] : keys,
+  };
+}
+
+/** The health of a ring that has the environment's key alone. */
+export function environmentHealth(): RingHealth {
+  return { canEncrypt: true, currentNumber: 0, keys: [environmentKeyHealth(true)] };
+}
+
+/** The health of a closed ring. */
+export function closedHealth(reason: KeyRotationError): RingHealth {
+  return { canEncrypt: false, lastError: asData(reason), keys: [] };
+}
+
+function keyHealth(cache: RingCache, versionId: string): KeyHealth {
+  const isCached = cache.keys.ofVersion(versionId) !== undefined;
+  const error = isCached ? undefined : cache.failureOf(versionId);
+  return {
+    number: cache.labels?.numberOf.get(versionId) ?? 0,
+    versionId,
+    isCurrent: cache.current?.versionId === versionId,
+    isCached,
+    ...(error === undefined ? {} : { error: asData(error) }),
+  };
+}
+
+function environmentKeyHealth(isCurrent: boolean): KeyHealth {
+  return { number: 0, isCurrent, isCached: true };
+}
+
+function asData({ code, message }: KeyRotationError): HealthError {
+  return { code, message };
+}
