@@ -88,7 +88,7 @@ function withoutPassword(url: string | undefined): string | undefined {
   // An `@` after the host is part of a password that was not percent-encoded: `postgres://user:pass/word@host`.
   if ((address.pathname + address.search + address.hash).includes('@')) return undefined;
   address.password = '';
-  address.searchParams.delete('password');
+  for (const secret of ['password', 'sslpassword']) address.searchParams.delete(secret);
   return address.href;
 }
 

@@ -1,5 +1,4 @@
 import { census } from '../../src/postgres/census.ts';
-import { connectionAddress } from '../../src/postgres/connection/connection-address.ts';
 import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { oldBox } from '../format/support/old-application.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
@@ -131,22 +130,6 @@ describe('which table is meant', () => {
     expect(await census({ url }, [spec], clinic.keys)).toMatchObject([{ relation: 'own.visits' }]);
     await rejectionOf(clinic.census(spec));
   });
-
-  it.each(['currentSchema=own', 'target_session_attrs=read-write', 'pgbouncer=true', 'dbname=other'])(
-    'refuses a parameter that would be ignored, by name: %s',
-    async (parameter) => {
-      const error = await rejectionOf(census({ url: urlOf('postgres', `?${parameter}`) }, [SPEC], clinic.keys));
-      expect(error.code).toBe('INVALID_SETTINGS');
-      expect(error.message).toContain(`"${parameter.replace(/=.*/, '')}"`);
-    },
-  );
-
-  it.each(['PGSERVICE', 'PGHOSTADDR', 'PGSSLROOTCERT', 'PGTARGETSESSIONATTRS'])(
-    'refuses a variable that would be ignored, by name: %s',
-    (name) => {
-      expect(() => connectionAddress('postgres://db/clinic', { [name]: 'x' })).toThrow(name);
-    },
-  );
 });
 
 it('a NOT NULL that was never validated names no row (PostgreSQL 18)', async () => {

@@ -1,65 +1,121 @@
 import { KeyRotationError } from '../../format/error.ts';
+import { valueOf, requireObeyed, type Environment, type Parameter } from './connection-parameters.ts';
 
-/** Parameters of a URL that `pg` obeys. `schema` is ours: see `connectionAddress`. */
-const OBEYED = new Set([
-  ...['host', 'port', 'user', 'password', 'options', 'application_name', 'fallback_application_name'],
-  ...['ssl', 'sslmode', 'sslcert', 'sslkey', 'sslrootcert', 'sslnegotiation', 'uselibpqcompat'],
-  ...['client_encoding', 'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'query_timeout'],
-]);
-
-/** Variables of libpq that name another server or another proof of its identity, and that `pg` does not read. */
-const IGNORED_VARIABLES = [
-  ...['PGSERVICE', 'PGSERVICEFILE', 'PGHOSTADDR', 'PGTARGETSESSIONATTRS', 'PGLOADBALANCEHOSTS', 'PGREQUIREAUTH'],
-  ...['PGCHANNELBINDING', 'PGSSLCERT', 'PGSSLKEY', 'PGSSLROOTCERT', 'PGSSLCRL', 'PGSSLCRLDIR', 'PGREQUIRESSL'],
-  ...['PGSSLMINPROTOCOLVERSION', 'PGSSLMAXPROTOCOLVERSION', 'PGGSSENCMODE', 'PGKRBSRVNAME'],
-];
-
-/** The address as `pg` takes it, and the schema in which unqualified names are looked up, where the URL names one. */
-export interface ConnectionAddress {
-  readonly address: string | undefined;
-  readonly schema: string | undefined;
+/** One server of an address; `host` is a name, a number, or the folder of a Unix socket. */
+export interface Host {
+  readonly host: string;
+  readonly port: number;
 }
 
+/** What a URL and the variables of libpq say together. */
+export interface ConnectionAddress {
+  readonly hosts: readonly Host[];
+  readonly database: string | undefined;
+  /** Where unqualified names of tables are looked up; `?schema=` of the URL, as Prisma has it. */
+  readonly schema: string | undefined;
+  /** Every other parameter: of the URL, else of its variable. */
+  readonly of: (parameter: Parameter) => string | undefined;
+}
+
+/** User, host list, database, parameters. An `@` within a password, or a `/`, `?`, `#` of one before the `@`, fits nowhere. */
+const URL_FORM = /^postgres(?:ql)?:\/\/(?:([^@/?#]*)@)?([^@/?#]*)(?:\/([^@?#]*))?(?:\?([^@#]*))?$/;
+const HOST_FORM = /^(?:\[([0-9a-f:.%]+)\]|([a-z0-9._-]*|%2f[^:]*))(?::(\d*))?$/i;
+
+const DEFAULT_HOST = 'localhost';
+const DEFAULT_PORT = 5432;
+
 /**
- * Reads a URL. `schema=clinic` is obeyed, as Prisma does. Throws `INVALID_SETTINGS` for a parameter or a variable of
- * the environment that other tools obey and `pg` would ignore: another database would be counted than the one meant.
+ * Reads a URL, and for what it leaves out the variables of libpq, as psql does. Throws `INVALID_SETTINGS` for a
+ * parameter or a variable that other tools obey and this one does not: another database would be read than the one
+ * meant, or with less protection.
  */
-export function connectionAddress(
-  url: string | undefined,
-  environment: Readonly<Record<string, string | undefined>>,
-): ConnectionAddress {
-  const ignored = IGNORED_VARIABLES.find((name) => (environment[name] ?? '') !== '');
-  if (ignored !== undefined) {
-    throw new KeyRotationError(
-      'INVALID_SETTINGS',
-      `The variable ${ignored} is not obeyed here, and another server could be meant. Unset it, and name the database ` +
-        'in --database-url: postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=ca.pem.',
-    );
-  }
-  if (url === undefined) return { address: undefined, schema: undefined };
-  // Another address would be taken for a host's name, and looked for at this machine.
-  if (!/^postgres(ql)?:\/\//.test(url)) throw unreadableUrl();
-  const start = url.indexOf('?');
-  if (start < 0) return { address: url, schema: undefined };
-  const parameters = new URLSearchParams(url.slice(start + 1));
-  const schema = parameters.get('schema') ?? undefined;
-  parameters.delete('schema');
-  for (const name of parameters.keys()) {
-    if (OBEYED.has(name)) continue;
-    throw new KeyRotationError(
-      'INVALID_SETTINGS',
-      `The URL of the database has the parameter ${JSON.stringify(name)}, which is not obeyed here. Leave it out, or ` +
-        `use one of ${[...OBEYED, 'schema'].join(', ')}.`,
-    );
-  }
-  const rest = parameters.toString();
-  return { address: `${url.slice(0, start)}${rest === '' ? '' : `?${rest}`}`, schema };
+export function connectionAddress(url: string | undefined, environment: Environment): ConnectionAddress {
+  const inUrl = url === undefined ? new Map<string, string>() : parametersIn(url);
+  requireObeyed(inUrl, environment);
+  const of = (parameter: Parameter) => valueOf(parameter, inUrl, environment);
+  return {
+    hosts: hostsOf(of('host') ?? '', of('port') ?? ''),
+    database: of('dbname'),
+    schema: of('schema'),
+    of,
+  };
+}
+
+/** Whether a connection to it stays on this machine. */
+export function isThisMachine({ host }: Host): boolean {
+  return isSocket({ host }) || host === 'localhost' || host === '::1' || /^127\.[\d.]+$/.test(host);
+}
+
+/** Whether a host is the folder of a Unix socket. */
+export function isSocket({ host }: Pick<Host, 'host'>): boolean {
+  return host.startsWith('/');
 }
 
 /** The URL is never quoted: it may hold a password. */
 export function unreadableUrl(): KeyRotationError {
   return new KeyRotationError(
     'INVALID_SETTINGS',
-    'The database is named by no URL that can be read: expected postgres://user@host:5432/database, with special characters percent-encoded.',
+    'The URL of the database cannot be read: expected postgres://user@host:5432/database, with special characters ' +
+      'of the user and the password percent-encoded (/ as %2F, ? as %3F, # as %23, @ as %40).',
   );
+}
+
+/** The parts of a URL by libpq's names for them. What is said after the `?` counts more than what is before it. */
+function parametersIn(url: string): ReadonlyMap<string, string> {
+  const found = URL_FORM.exec(url);
+  if (found === null) throw unreadableUrl();
+  const [, userinfo = '', authority = '', path = '', query = ''] = found;
+  const [user = '', ...password] = userinfo.split(':');
+  const hosts = authority.split(',').map(hostAndPort);
+  const parts = new Map([
+    ['user', decoded(user)],
+    ['password', decoded(password.join(':'))],
+    ['dbname', decoded(path)],
+    ['host', hosts.map(({ host }) => host).join(',')],
+    ['port', hosts.some(({ port }) => port !== '') ? hosts.map(({ port }) => port).join(',') : ''],
+  ]);
+  for (const pair of query.split('&').filter((text) => text !== '')) {
+    const at = pair.indexOf('=');
+    if (at < 1) throw unreadableUrl();
+    parts.set(decoded(pair.slice(0, at)), decoded(pair.slice(at + 1)));
+  }
+  return parts;
+}
+
+function hostAndPort(text: string): { readonly host: string; readonly port: string } {
+  const found = HOST_FORM.exec(text);
+  if (found === null) throw unreadableUrl();
+  const [, address, name, port = ''] = found;
+  return { host: decoded(address ?? name ?? ''), port };
+}
+
+/** Both lists have commas between; one port may stand for all hosts. */
+function hostsOf(names: string, numbers: string): readonly Host[] {
+  const hosts = names.split(',');
+  const ports = numbers.split(',');
+  if (ports.length > 1 && ports.length !== hosts.length) {
+    throw new KeyRotationError(
+      'INVALID_SETTINGS',
+      `The database has ${hosts.length} hosts and ${ports.length} ports: give one port, or one for each host.`,
+    );
+  }
+  return hosts.map((host, index) => ({
+    host: host === '' ? DEFAULT_HOST : host,
+    port: portOf(ports.length === 1 ? ports[0] : ports[index]),
+  }));
+}
+
+function portOf(text = ''): number {
+  if (text === '') return DEFAULT_PORT;
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port >= 1 && port <= 65_535) return port;
+  throw new KeyRotationError('INVALID_SETTINGS', 'The port of the database must be a number from 1 to 65535.');
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw unreadableUrl();
+  }
 }

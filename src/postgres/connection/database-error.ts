@@ -11,6 +11,9 @@ const OF_STATEMENT = /^(0A|25|28|2F|3D|3F|40|42|55|F0|XX000)/;
 /** The routine of PostgreSQL from which RAISE of PL/pgSQL reports: whatever code it names is about a row. */
 const RAISE = 'exec_stmt_raise';
 
+/** Codes of Node and OpenSSL for a handshake that failed. */
+const TLS_CODE = /^(ERR_TLS|ERR_SSL|EPROTO|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/;
+
 interface FailureDetails {
   readonly constraint?: string | undefined;
   readonly isRaised?: boolean;
@@ -48,14 +51,13 @@ export class DatabaseFailure extends KeyRotationError {
 export function databaseError(error: unknown): KeyRotationError {
   if (isKeyRotationError(error)) return error;
   const state = stringIn(error, 'code');
-  const said = error instanceof Error ? error.message : 'unknown error';
+  const said = stringIn(error, 'message') ?? 'unknown error';
   const isAnswer = stringIn(error, 'severity') !== undefined;
   const isRaised = stringIn(error, 'routine') === RAISE;
   if (!isAnswer || (!isRaised && state !== undefined && LOST_CONNECTION.test(state))) {
     return new DatabaseFailure(
       'CANNOT_REACH_DATABASE',
-      `Cannot reach the database (${[state, said].filter(Boolean).join(': ')}). Check --database-url (or DATABASE_URL, PGHOST, PGPORT, ` +
-        'PGUSER, PGDATABASE, PGPASSWORD) and that PostgreSQL is up. Nothing was lost: run the same command again.',
+      `Cannot reach the database (${[state, said].filter(Boolean).join(': ')}). ${remedy(error)} Nothing was lost: run the same command again.`,
       isAnswer ? state : undefined,
     );
   }
@@ -64,6 +66,27 @@ export function databaseError(error: unknown): KeyRotationError {
     isRaised,
     isInFunction: stringIn(error, 'where') !== undefined,
   });
+}
+
+function remedy(error: unknown): string {
+  if (hasNoTls(error)) return 'Enable TLS on the server (ssl = on). sslmode=disable sends all in clear text.';
+  if (isOfTls(error)) {
+    return (
+      'The certificate of the server was not accepted: sslrootcert names the file with its certificate authority ' +
+      '(sslrootcert=system: the public ones), and sslmode=verify-full wants the name of the host in the certificate.'
+    );
+  }
+  return 'Check --database-url (or DATABASE_URL, PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD) and that PostgreSQL is up.';
+}
+
+/** Whether a server answered that it has no TLS; in the words of `pg`. */
+export function hasNoTls(error: unknown): boolean {
+  return stringIn(error, 'message') === 'The server does not support SSL connections';
+}
+
+/** Whether a connection failed over TLS itself, a certificate say. */
+export function isOfTls(error: unknown): boolean {
+  return TLS_CODE.test(stringIn(error, 'code') ?? '');
 }
 
 /** Whether a transaction failed for a reason that passes: a deadlock, a lock that came too late. */
@@ -82,8 +105,13 @@ export function isOfRow(error: unknown): error is DatabaseFailure {
   return isRaised || (!NOT_OF_ROW.test(state) && (isInFunction || !OF_STATEMENT.test(state)));
 }
 
+/** The SQLSTATE of an answer of PostgreSQL; `undefined` for any other error. */
+export function sqlState(error: unknown): string | undefined {
+  return stringIn(error, 'severity') === undefined ? undefined : stringIn(error, 'code');
+}
+
 function stringIn(error: unknown, name: string): string | undefined {
-  if (!(error instanceof Error) || !(name in error)) return undefined;
+  if (typeof error !== 'object' || error === null) return undefined;
   const value: unknown = Reflect.get(error, name);
   return typeof value === 'string' ? value : undefined;
 }

