@@ -8,7 +8,7 @@ import type { ProcessIo } from './process-io.ts';
 import type { NextStep, Spell } from './suggested-commands.ts';
 
 /** A session, and the spelling of the commands that follow. */
-export interface CommandSession extends AwsSession {
+interface CommandSession extends AwsSession {
   readonly spell: Spell;
 }
 

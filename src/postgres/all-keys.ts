@@ -138,11 +138,6 @@ export class RingKeys {
     return number === undefined || key === undefined ? undefined : { number, key };
   }
 
-  close(): void {
-    this.#calls.endAll();
-    this.#source.close();
-  }
-
   async #read(versionId: string): Promise<void> {
     if (this.#keyOf.has(versionId)) return;
     try {

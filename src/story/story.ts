@@ -29,7 +29,7 @@ export interface VersionAtTheEnd extends KeptVersion {
 }
 
 /** What others could still read. Each of the numbers was tried. */
-export interface Contrast {
+interface Contrast {
   /** Of the same ciphertexts: with the key labelled `AWSCURRENT` alone, and with the one labelled `AWSPREVIOUS` too. */
   readonly currentOnly: number;
   readonly currentAndPrevious: number;

@@ -65,7 +65,7 @@ export interface YearsOptions {
 }
 
 /** A rotation did not succeed. The message names the step, the error and what was left. */
-export class RotationFailedError extends Error {
+class RotationFailedError extends Error {
   override readonly name = 'RotationFailedError';
 }
 

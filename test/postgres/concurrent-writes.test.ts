@@ -3,7 +3,7 @@ import type { Column, ColumnSpec } from '../../src/postgres/catalog/column.ts';
 import { Connection } from '../../src/postgres/connection/database.ts';
 import { openJob, retargetJob } from '../../src/postgres/job/job.ts';
 import { workBatch } from '../../src/postgres/job/batch.ts';
-import { lookUpColumn } from '../../src/postgres/catalog/look-up-column.ts';
+import { columnOf } from './support/column-of.ts';
 import { planRows } from '../../src/postgres/job/plan-rows.ts';
 import { claimRange, cutRange, recordBatch } from '../../src/postgres/job/ranges.ts';
 import { readBatch } from '../../src/postgres/read-rows.ts';
@@ -44,7 +44,7 @@ async function open(): Promise<Connection> {
 /** A batch worker at its start, as `reencrypt` would have it. */
 async function startedWorker(spec: ColumnSpec, limits = LIMITS) {
   const session = await open();
-  const column: Column = await lookUpColumn(session, spec);
+  const column: Column = await columnOf(postgres, spec);
   const job = await openJob(session, column, 2, true);
   return { session, column, job, keys: clinic.keys, limits };
 }
@@ -62,7 +62,7 @@ describe('between reading a row and writing it', () => {
     await clinic.sql(`CREATE TABLE patients (id numeric PRIMARY KEY, mrn text, notes bytea)`);
     await clinic.sql('INSERT INTO patients VALUES (1, $1, $2)', ['m1', oldBox('x', { key: clinic.world.keyOf(1) })]);
     const session = await open();
-    const column = await lookUpColumn(session, { ...SPEC, context: `p:{${name}}` });
+    const column = await columnOf(postgres, { ...SPEC, context: `p:{${name}}` });
     const rows = await readBatch(session, column, { after: undefined, upTo: undefined }, LIMITS);
     const { changes } = planRows(column, rows, clinic.keys, clinic.keys.requireTarget());
 
@@ -77,7 +77,7 @@ describe('between reading a row and writing it', () => {
     await clinic.table('patients', 'bytea', [clinic.row('x', 1)]);
     await clinic.sql('ALTER TABLE patients ADD name text');
     const session = await open();
-    const column = await lookUpColumn(session, SPEC);
+    const column = await columnOf(postgres, SPEC);
     const rows = await readBatch(session, column, { after: undefined, upTo: undefined }, LIMITS);
     const { changes } = planRows(column, rows, clinic.keys, clinic.keys.requireTarget());
     await clinic.sql("UPDATE patients SET name = 'Ada'");

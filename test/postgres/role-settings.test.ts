@@ -1,7 +1,6 @@
 import { census } from '../../src/postgres/census.ts';
 import { headerCensus } from '../../src/postgres/header-census.ts';
-import { Connection } from '../../src/postgres/connection/database.ts';
-import { lookUpColumn } from '../../src/postgres/catalog/look-up-column.ts';
+import { columnOf } from './support/column-of.ts';
 import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
@@ -135,12 +134,7 @@ it.each([
   }
   await clinic.sql('INSERT INTO visits SELECT i FROM generate_series(1, 50) i');
   await clinic.sql('ANALYZE visits');
-  const session = await Connection.open(postgres);
-  try {
-    expect((await lookUpColumn(session, { table: 'visits', column: 'notes' })).estimatedRows).toBe(50);
-  } finally {
-    await session.close();
-  }
+  expect((await columnOf(postgres, { table: 'visits', column: 'notes' })).estimatedRows).toBe(50);
 });
 
 describe('row security', () => {

@@ -5,7 +5,7 @@ import { describedRing, LONGEST_DELAY } from './ring.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
 /** How far a rotation has come, as its labels show it. */
-export type RotationStage = 'waits for its key' | 'has its number' | 'is current';
+type RotationStage = 'waits for its key' | 'has its number' | 'is current';
 
 /** A line of the function's log that is about one of its steps. */
 export interface StepLine {

@@ -11,7 +11,7 @@ import { describedRing, type DescribedRing } from './ring.ts';
 import { listVersions } from './versions.ts';
 
 /** What a version is to the ring. */
-export type VersionState =
+type VersionState =
   | 'current'
   | 'previous'
   | 'reads'
@@ -40,7 +40,7 @@ export interface VersionReport {
   readonly isRescued?: true;
 }
 
-export interface RotationReport {
+interface RotationReport {
   readonly isEnabled: boolean;
   readonly functionArn?: string;
   /** As it was set: `rate(…)`, `cron(…)` or `every N days`. */

@@ -49,7 +49,7 @@ function readCaller(authorization: string | undefined): Caller {
 }
 
 /** Services of this protocol answer an operation that they do not know with the type alone, without a message. */
-export function unknownOperation(): ServiceError {
+function unknownOperation(): ServiceError {
   return new ServiceError('UnknownOperationException', '');
 }
 

@@ -37,7 +37,7 @@ export function lookUp(state: ServiceState, secretId: string): Secret | undefine
 }
 
 /** The hyphen and six characters that the service adds to the name. */
-export const ARN_SUFFIX_LENGTH = 7;
+const ARN_SUFFIX_LENGTH = 7;
 
 /** Like `findSecret`, and refuses a secret that waits for its deletion. */
 export function findLiveSecret(state: ServiceState, secretId: string): Secret {

@@ -13,7 +13,7 @@ export const PREVIOUS = 'AWSPREVIOUS';
 export const PENDING = 'AWSPENDING';
 
 /** "Staging labels attached across all versions of a secret: 20" (AWS Secrets Manager quotas). */
-export const MAX_LABELS = 20;
+const MAX_LABELS = 20;
 
 /** The VersionId that has the label. */
 export function holderOf(versions: Versions, label: string): string | undefined {

@@ -73,7 +73,8 @@ const FOREIGN_EXPRESSIONS = `
            AND d.objid IN (SELECT oid FROM pg_statistic_ext WHERE stxrelid IN (SELECT id FROM tree))))`;
 
 /**
- * Opens a connection, looks the columns up, and does `work` in the same transaction. Rejects as `lookUpColumn` does.
+ * Opens a connection, looks the columns up in the catalog, and does `work` in the same transaction. Rejects with
+ * `INVALID_COLUMN` for what cannot be read row by row by a key, or holds no ciphertext in a way that is known.
  */
 export async function withColumns<T>(
   database: DatabaseAddress,
@@ -97,14 +98,6 @@ export async function withColumns<T>(
   } finally {
     await session.close();
   }
-}
-
-/**
- * Looks a column up in the catalog. Throws `INVALID_COLUMN` for what cannot be read row by row by a key, or holds no
- * ciphertext in a way that is known.
- */
-export async function lookUpColumn(session: Connection, spec: ColumnSpec): Promise<Column> {
-  return describeColumn(session, spec, await tableNamed(session, spec.table));
 }
 
 /** `tableId`: what the name means to the connected user. Every further statement goes by this number. */

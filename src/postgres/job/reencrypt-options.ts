@@ -26,7 +26,7 @@ export interface ReencryptOptions {
 }
 
 /** What this process has done so far. */
-export interface Progress {
+interface Progress {
   readonly column: Column;
   /** Rows that this process has read and re-encrypted. */
   readonly readRows: number;

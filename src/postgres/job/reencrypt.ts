@@ -8,7 +8,7 @@ import type { RingKeys } from '../all-keys.ts';
 import { decideTriggers } from '../catalog/triggers.ts';
 import { requireRoom } from '../catalog/column-width.ts';
 
-export type { Progress, ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
+export type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
 
 /**
  * Checks everything that can be checked before the first write, of all columns; then brings one after the other to the

@@ -12,7 +12,7 @@ export interface Exploration {
 }
 
 /** A schedule that breaks an invariant, move by move. */
-export class BrokenSchedule extends Error {
+class BrokenSchedule extends Error {
   constructor(violation: Violation, path: readonly Move[]) {
     super(`${violation.message}\n${path.map((move) => `  ${describeMove(move)}`).join('\n')}`);
   }
@@ -61,7 +61,7 @@ export async function explore(
   }
 }
 
-export function describeMove(move: Move): string {
+function describeMove(move: Move): string {
   if (move.kind !== 'call') return move.kind === 'operation' ? `begins: ${move.operation}` : move.kind;
   const { actor, fate, writesOld = 0 } = move;
   const age = writesOld === 0 ? '' : `, ${writesOld} writes old`;

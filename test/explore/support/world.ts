@@ -135,7 +135,7 @@ export function labelsOf(secret: Secret): readonly (readonly [string, string, st
 }
 
 /** Tags in one order, each as one text. */
-export function tagsOf(secret: Secret): readonly string[] {
+function tagsOf(secret: Secret): readonly string[] {
   return secret.tags.map(({ Key, Value }) => `${Key}=${Value}`).sort();
 }
 

@@ -2,7 +2,7 @@ import { perform, type OperationName } from '../../../src/local/service/perform.
 import { ServiceError } from '../../../src/local/service/service-error.ts';
 import type { Behaviour, CallContext, Secret, ServiceState } from '../../../src/local/service/state.ts';
 
-export const BEHAVIOUR: Behaviour = {
+const BEHAVIOUR: Behaviour = {
   unlabelledVersions: 'kept',
   firstPendingValue: 'becomes-current',
   pendingAfterSuccess: 'removed',
@@ -110,7 +110,7 @@ export class StateMachine {
 }
 
 /** Frozen all the way down; what is frozen already is not looked into again. */
-export function frozen<T>(value: T): T {
+function frozen<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   Object.freeze(value);
   Object.values(value).forEach(frozen);

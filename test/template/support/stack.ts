@@ -7,7 +7,7 @@ const RESOURCES = object(TEMPLATE['Resources']);
 const CONDITIONS = object(TEMPLATE['Conditions']);
 
 /** A resource that a deploy makes, with every intrinsic function resolved. */
-export interface Resource {
+interface Resource {
   readonly type: string;
   readonly properties: JsonObject;
   readonly deletionPolicy: Json | undefined;
