@@ -6,6 +6,7 @@ import { censusLines, headerLines, rowCount } from '../rows/census-screen.ts';
 import { command } from '../command.ts';
 import { CENSUS_RESULT } from '../json/row-schemas.ts';
 import { shownCensus } from '../rows/progress.ts';
+import { wrapped } from '../terminal/table.ts';
 import { step } from '../suggested-commands.ts';
 
 interface CensusFlags extends ColumnFlags {
@@ -37,14 +38,29 @@ export const CENSUS = command<CensusFlags>({
     const current = keys.target?.number;
     const advice = adviceOn(columns);
     return {
-      result: { isEstimate: false, currentNumber: current ?? 0, columns },
-      lines: () => [...columns.flatMap((count) => censusLines(count, current)), ...advice],
+      result: { isEstimate: false, currentNumber: current ?? 0, columns, hasOlderData: hasOlderData(columns) },
+      lines: () => [
+        ...columns.flatMap((count) => censusLines(count, current)),
+        ...(hasOlderData(columns) ? [] : wrapped(NO_OLDER_DATA)),
+        ...advice,
+      ],
       ...(advice.length === 0 ? {} : { next: [step('reencrypt')] }),
       exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
       hidesChanges: true,
     };
   },
 });
+
+const NO_OLDER_DATA =
+  'No older data and no rows with number 0 are left in these columns. If they are all there are, applications can refuse older data from now on: KeyRing.open(settings, { legacy: false }).';
+
+/** Whether a row may be left that a ring with `legacy: false` would refuse, or that only looks like one under number 0. */
+function hasOlderData(columns: readonly ColumnCensus[]): boolean {
+  const isNone = (counts: Readonly<Record<number, number>>): boolean => Object.keys(counts).length === 0;
+  const isClean = ({ unnumbered, legacy, unreadable, unseen }: ColumnCensus): boolean =>
+    isNone(unnumbered) && isNone(legacy) && unreadable === 0 && unseen.length === 0;
+  return !columns.every(isClean) || columns.every(({ numbered }) => isNone(numbered));
+}
 
 function adviceOn(columns: readonly ColumnCensus[]): readonly string[] {
   const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);

@@ -63,6 +63,7 @@ export const CENSUS_RESULT: Schema = {
       isEstimate: { const: false },
       currentNumber: described('0: there is none', COUNT),
       columns: listOf(COUNTED_COLUMN),
+      hasOlderData: described('Whether rows of older data or with number 0 are left, or may be', YES_OR_NO),
     }),
     object({ isEstimate: { const: true }, columns: listOf(ESTIMATED_COLUMN) }),
   ],

@@ -79,9 +79,31 @@ export function requireNoRows(census: CensusResult, numbers: readonly KeyNumber[
   if (found.length === 0 && census.isComplete) return;
   const rows = found.map(([count, what]) => `${count} row${count === 1 ? '' : 's'} ${what}`);
   const unseen = census.isComplete ? [] : ['rows that the census cannot see'];
+  const [isBrought, advice] = wayOutOf(census, numbers);
   throw new CommandRefusal(
     'ROWS_STILL_NEED_KEY',
-    `The census found ${[...rows, ...unseen].join(', ')}. Bring them to the current key first; then retire.`,
-    step('reencrypt'),
+    `The census found ${[...rows, ...unseen].join(', ')}. ${advice.join(' ')}`,
+    isBrought ? step('reencrypt') : step('census'),
   );
+}
+
+/** Whether re-encryption helps, and what is to be done about each kind of rows. */
+function wayOutOf(census: CensusResult, numbers: readonly KeyNumber[]): readonly [boolean, readonly string[]] {
+  const { rowsByNumber, nestedByNumber } = census;
+  const isBrought =
+    census.rowsWithNumberZero + census.legacyRows > 0 || numbers.some((number) => (rowsByNumber.get(number) ?? 0) > 0);
+  const isNested = [...numbers, 0].some((number) => (nestedByNumber?.get(number) ?? 0) > 0);
+  const advice = [
+    [isBrought, 'Bring rows to the current key first; then retire.'],
+    [
+      census.unattributableRows > 0,
+      'No command brings rows that no key opens to another key: census lists them. Look at their context, restore the key that they name, or delete them.',
+    ],
+    [
+      isNested,
+      'A ciphertext inside a plaintext is brought by the application alone: have it decrypt the inner value and write the row again.',
+    ],
+    [!census.isComplete, "To see every row, connect to the primary server as the table's owner."],
+  ] as const;
+  return [isBrought, advice.filter(([is]) => is).map(([, sentence]) => sentence)];
 }
