@@ -34,7 +34,7 @@ const RUNNER = {
     try {
       const { results, brokenBy } = await runSuite({ only: testFilter, goesOn: disableBail });
       const reached = determineHitLimitReached(instrumented.hitCount, instrumented.hitLimit);
-      return toMutantRunResult(reached ?? outcomeOf(results, brokenBy));
+      return toMutantRunResult(reached ?? hangOf(results) ?? outcomeOf(results, brokenBy));
     } catch (error) {
       // The mutant breaks a module as it is loaded.
       return toMutantRunResult(outcomeOf([{ name: testFilter?.[0] ?? 'loading', milliseconds: 0, error }]));
@@ -43,6 +43,12 @@ const RUNNER = {
     }
   },
 };
+
+/** A test that waits for something that never comes has not refuted the mutant: that is a timeout, and no kill. */
+function hangOf(results) {
+  const hanging = results.find(({ isHanging }) => isHanging);
+  return hanging && { status: DryRunStatus.Timeout, reason: `${hanging.name} is not over` };
+}
 
 function outcomeOf(results, brokenBy) {
   if (brokenBy !== undefined) return { status: DryRunStatus.Error, errorMessage: String(brokenBy.stack ?? brokenBy) };

@@ -8,7 +8,7 @@ import { Modules } from './modules.mjs';
 
 /** Folders whose tests judge the mutated code, without the files that need a process, a database, HTTP or the SDK. */
 const FOLDERS = {
-  'test/format': [],
+  'test/format': ['nonce-instances'],
   'test/secret': ['secrets-manager'],
   'test/steps': ['handler', 'unreadable-answers'],
   'test/rotation': ['secrecy', 'promise.property', 'many-rotations'],
@@ -74,15 +74,21 @@ export async function runSuite({ only, goesOn = false, onTest = () => undefined 
       else onTest(name);
       started = performance.now();
     } else if (event.name === 'test_done') {
-      const [error] = event.test.errors.flat();
-      if (error !== undefined) hasFailed = true;
       if (event.test.mode === 'skip') return;
-      results.push({ name: nameOf(event.test), milliseconds: performance.now() - started, error });
+      const [error] = event.test.errors.map(thrownOf);
+      if (error !== undefined) hasFailed = true;
+      const isHanging = String(error).startsWith('Exceeded timeout of ');
+      results.push({ name: nameOf(event.test), milliseconds: performance.now() - started, error, isHanging });
     }
   };
   const { unhandledErrors } = await circus.run();
   listener = () => undefined;
   return { results, brokenBy: unhandledErrors[0] };
+}
+
+/** What a test threw; something in place of `undefined`, which a mutant may throw and which is a failure too. */
+function thrownOf(failure) {
+  return [failure].flat()[0] ?? new Error('a test threw nothing that says why');
 }
 
 function nameOf(test) {
