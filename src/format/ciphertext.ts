@@ -164,7 +164,7 @@ function openBox(bytes: Uint8Array, start: number, key: KeyMaterial, additional:
   copy(bytes, start, NONCE_BYTES, nonceScratch, 0);
   copy(bytes, tagStart, TAG_BYTES, tagScratch, 0);
   const decipher = createDecipheriv(ALGORITHM, key.keyObject, nonceScratch, GCM_OPTIONS);
-  if (additional.length > 0) decipher.setAAD(additional);
+  decipher.setAAD(additional);
   decipher.setAuthTag(tagScratch);
   const plaintext = decipher.update(bytes.subarray(encryptedStart, tagStart));
   try {

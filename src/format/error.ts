@@ -80,7 +80,8 @@ export class KeyRotationError extends Error {
   readonly code: ErrorCode;
 
   static {
-    Object.defineProperty(this.prototype, BRAND, { value: true });
+    // Not enumerable: nothing that prints an error shows it.
+    Object.defineProperty(this.prototype, BRAND, {});
   }
 
   constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {

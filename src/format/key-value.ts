@@ -78,15 +78,13 @@ class JsonKeyFormat {
 
   /** The object with this key; every field but the key and its two dates stays as it is, to the letter. */
   write(base64Key: string, now: Date): string {
-    const values = new Map<string, string | number>([[KEY_MEMBER, base64Key]]);
+    const values = new Map<string, string | number | undefined>([[KEY_MEMBER, base64Key]]);
     const created = this.#date(CREATED_MEMBER);
-    const expires = this.#date(EXPIRES_MEMBER);
-    const newCreated = created?.write(now.getTime());
-    if (created !== undefined && newCreated !== undefined) {
-      values.set(CREATED_MEMBER, newCreated);
-      // Without a date of creation no span is known, and a guessed date of expiry would be worse than the old one.
-      const newExpires = expires?.write(expires.time + now.getTime() - created.time);
-      if (newExpires !== undefined) values.set(EXPIRES_MEMBER, newExpires);
+    // Without a date of creation no span is known, and a guessed date of expiry would be worse than the old one.
+    if (created !== undefined) {
+      const expires = this.#date(EXPIRES_MEMBER);
+      values.set(CREATED_MEMBER, created.write(now.getTime()));
+      values.set(EXPIRES_MEMBER, expires?.write(expires.time + now.getTime() - created.time));
     }
     return withJsonValues(this.#withoutKey, values);
   }
@@ -98,8 +96,9 @@ class JsonKeyFormat {
 }
 
 function readJson(json: string): StoredKey {
+  let object: Partial<Record<string, unknown>>;
   try {
-    JSON.parse(json);
+    object = JSON.parse(json) as typeof object;
   } catch {
     // The parser's message quotes the text around the mistake, so it is neither repeated nor kept as a cause.
     throw invalid('text that opens a JSON object but is not valid JSON');
@@ -108,8 +107,9 @@ function readJson(json: string): StoredKey {
   if (member === undefined) throw invalid(`a JSON object without "${KEY_MEMBER}"`);
   // Readers differ in which of two they take.
   if (second !== undefined) throw invalid(`a JSON object with more than one "${KEY_MEMBER}"`);
-  if (!member.text.startsWith('"')) throw invalid(`a JSON object whose "${KEY_MEMBER}" is not a string`);
-  return { key: readText(String(JSON.parse(member.text))), format: new JsonKeyFormat(json) };
+  const text = object[KEY_MEMBER];
+  if (typeof text !== 'string') throw invalid(`a JSON object whose "${KEY_MEMBER}" is not a string`);
+  return { key: readText(text), format: new JsonKeyFormat(json) };
 }
 
 function readText(text: string): KeyMaterial {

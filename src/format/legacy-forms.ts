@@ -9,10 +9,10 @@ const OPENING_BRACE = 0x7b;
 /** The white space of JSON (RFC 8259, section 2). */
 const JSON_SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 const VERSION = /^v[0-9]+$/;
-const VERSION_PREFIX = /^v[0-9]+:/;
+const VERSIONED_DATA = /^v[0-9]+:(.*)/s;
 const ALGORITHM = 'AES-256-GCM';
 
 /** The members of a JSON object. */
@@ -55,14 +55,13 @@ function endOfVersionPrefix(bytes: Uint8Array): number | undefined {
  */
 function boxesOfJson(bytes: Uint8Array): readonly Buffer[] {
   if (!startsLikeJsonObject(bytes)) return [];
-  let value: unknown;
+  let fields: Fields;
   try {
-    value = JSON.parse(UTF8.decode(bytes));
+    // JSON that begins with a brace is an object.
+    fields = JSON.parse(UTF8.decode(bytes)) as Fields;
   } catch {
     return [];
   }
-  if (typeof value !== 'object' || value === null) return [];
-  const fields: Fields = { ...value };
   return [boxOfVersionedObject(fields), boxOfData(fields)].filter((box) => box !== undefined);
 }
 
@@ -74,17 +73,13 @@ export function boxOfVersionedObject({ version, ciphertext, algorithm }: Fields)
 
 /** The box in an object of form (e), whose `data` is form (c). */
 function boxOfData({ data }: Fields): Buffer | undefined {
-  const prefix = typeof data === 'string' ? VERSION_PREFIX.exec(data)?.[0] : undefined;
-  return typeof data === 'string' && prefix !== undefined ? decodeStrictBase64(data.slice(prefix.length)) : undefined;
+  const text = typeof data === 'string' ? VERSIONED_DATA.exec(data)?.[1] : undefined;
+  return text === undefined ? undefined : decodeStrictBase64(text);
 }
 
 /** A cheap look before the parser is tried: most rows are random bytes. */
 function startsLikeJsonObject(bytes: Uint8Array): boolean {
-  for (const byte of bytes) {
-    if (byte === OPENING_BRACE) return true;
-    if (!JSON_SPACE.has(byte)) return false;
-  }
-  return false;
+  return bytes.find((byte) => !JSON_SPACE.has(byte)) === OPENING_BRACE;
 }
 
 function latin1(bytes: Uint8Array): string {

@@ -42,7 +42,7 @@ export function retiredKeys(tags: readonly Tag[] | undefined): readonly RetiredK
 
 /** The retirement records among the tags of a secret, by number. */
 export function retirementRecords(tags: readonly Tag[] | undefined): readonly RetirementRecord[] {
-  return (tags ?? []).flatMap(recordOf).sort((one, other) => one.number - other.number);
+  return tags?.flatMap(recordOf).sort((one, other) => one.number - other.number) ?? [];
 }
 
 function recordOf({ Key = '', Value = '' }: Tag): readonly RetirementRecord[] {

@@ -10,5 +10,5 @@ import { decodeStrictBase64 } from './strict-base64.ts';
  */
 export function rowFromText(text: string): Buffer {
   if (typeof text !== 'string') throw notBytes(text);
-  return decodeStrictBase64(text) ?? Buffer.from(text, 'utf8');
+  return decodeStrictBase64(text) ?? Buffer.from(text);
 }

@@ -1,6 +1,13 @@
 import { createDecipheriv } from 'node:crypto';
 import fc from 'fast-check';
-import { openLegacy, openNumbered, requireCiphertext, seal } from '../../src/format/ciphertext.ts';
+import {
+  notBytes,
+  openLegacy,
+  openNumbered,
+  requireCiphertext,
+  seal,
+  withoutStacks,
+} from '../../src/format/ciphertext.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { MAX_KEY_NUMBER, toKeyNumber, type KeyNumber } from '../../src/format/key-number.ts';
 import { randomNonce } from '../../src/format/nonce.ts';
@@ -114,6 +121,7 @@ test('fewer than 28 bytes are refused as too short, and 28 are not', () => {
     });
     expect(error.code).toBe('INVALID_CIPHERTEXT');
     expect(error.message).toMatch(`too short: expected at least 28 bytes, got ${length}`);
+    expect(error.message).toContain('It was cut off, or it never was a ciphertext');
   }
   requireCiphertext(Buffer.alloc(28));
 });
@@ -125,7 +133,8 @@ test('of several boxes the one that opens is read, and of none nothing', () => {
 });
 
 test.each([0, 11, 13, 16])('a nonce of %i bytes is refused', (length) => {
-  expect(() => seal(NOTE, KEY, 0, '', new Uint8Array(length))).toThrow(RangeError);
+  const refused = new RangeError(`A nonce has 12 bytes, got ${length}.`);
+  expect(() => seal(NOTE, KEY, 0, '', new Uint8Array(length))).toThrow(refused);
 });
 
 test('a context that is no well-formed Unicode is refused when sealing and when opening', () => {
@@ -139,6 +148,44 @@ test('a view into a larger buffer is read within its bounds', () => {
   const larger = new Uint8Array(Buffer.concat([Buffer.from('before'), sealed, Buffer.from('after')]));
   const view = larger.subarray(6, 6 + sealed.length);
   expect(openNumbered(view, KEY, toKeyNumber(1), CONTEXT)).toEqual(NOTE);
+});
+
+test('what is no ciphertext is named, with what to do about it', () => {
+  expect(notBytes('AQID').message).toBe(
+    'A ciphertext is bytes (Uint8Array or Buffer), got a string. A text column holds base64: rowFromText decodes it first.',
+  );
+  expect(notBytes(null).message).toBe(
+    'A ciphertext is bytes (Uint8Array or Buffer), got null. ' +
+      'Leave NULL values out, and look at what the database driver gives for the column.',
+  );
+});
+
+describe('attempts without stacks', () => {
+  const framesOf = (error: Error) => error.stack?.split('\n').filter((line) => line.startsWith('    at ')).length;
+
+  test('collect none, and errors have theirs again afterwards', () => {
+    expect(withoutStacks(() => framesOf(new Error('no match')))).toBe(0);
+    expect(framesOf(new Error('no match'))).toBeGreaterThan(0);
+  });
+
+  test('leave stacks as they were, even where an attempt throws', () => {
+    expect(() =>
+      withoutStacks(() => {
+        throw new Error('no match');
+      }),
+    ).toThrow('no match');
+    expect(framesOf(new Error('no match'))).toBeGreaterThan(0);
+  });
+
+  test('are made where a hardened program has frozen Error, too', () => {
+    const before = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit') ?? {};
+    Object.defineProperty(Error, 'stackTraceLimit', { ...before, writable: false });
+    try {
+      expect(withoutStacks(() => 'opened')).toBe('opened');
+    } finally {
+      Object.defineProperty(Error, 'stackTraceLimit', before);
+    }
+  });
 });
 
 function numbered(value: number): KeyNumber | 0 {

@@ -38,8 +38,14 @@ test('any text in any context is read back, by key bytes and by key material', (
 });
 
 test('a byte order mark, a null character and an empty text survive', () => {
-  for (const text of ['', '\0', '\uFEFFtext', 'te\uFEFFxt'])
+  for (const text of ['', '\0', '\uFEFFtext', 'te\uFEFFxt']) {
     expect(decryptField(encryptField(text, KEY), KEY)).toBe(text);
+    expect(decryptBytes(encryptField(text, KEY), KEY)).toEqual(Buffer.from(text));
+  }
+});
+
+test('a text that holds the replacement character is a text like any other', () => {
+  expect(decryptField(encryptField('caf\uFFFD', KEY), KEY)).toBe('caf\uFFFD');
 });
 
 test.each([1, 127, 128, MAX_KEY_NUMBER])('a text encrypted under number %i carries it and is read back', (value) => {
@@ -124,7 +130,7 @@ test('a row of ours that begins like old data is read', () => {
 });
 
 test.each([
-  [0, 'number 0'],
+  [0, 'number 0 (its writer did not know the number of its key)'],
   [7, 'key number 7'],
   [1234, 'key number 1234'],
 ])('a failed decryption of number %i says "%s", names the key ring and has no cause', (value, words) => {
@@ -133,6 +139,7 @@ test.each([
   expect(error.code).toBe('DECRYPTION_FAILED');
   expect(error.message).toContain(words);
   expect(error.message).toContain('key ring');
+  expect(error.message).toContain('restart it');
   expect(error.cause).toBeUndefined();
 });
 
@@ -166,6 +173,7 @@ test('bytes that are no UTF-8 are read by decryptBytes, and refused by decryptFi
   expect(decryptBytes(row, KEY, CONTEXT)).toEqual(bytes);
   const error = errorOf(() => decryptField(row, KEY, CONTEXT));
   expect(error.code).toBe('INVALID_TEXT');
+  expect(error.message).toContain('Read it with decryptBytes');
   expect(error.cause).toBeUndefined();
   expect(inspect(error)).not.toContain('secret\uFFFD');
 });

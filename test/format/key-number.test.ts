@@ -49,3 +49,13 @@ test('a label that gives a number is the one label of that number', () => {
     }),
   );
 });
+
+test.each([
+  ['seven', 'a string'],
+  [undefined, 'undefined'],
+  [[7], 'an array'],
+  [7.5, '7.5'],
+])('what is no key number is named, and shown where it is a number (%p)', (value, found) => {
+  const refused = `A key number is a whole number from 1 to 999999999, got ${found}.`;
+  expect(() => toKeyNumber(value as number)).toThrow(new Error(refused));
+});

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { KeyMaterial } from '../../src/format/key-material.ts';
-import { readKeyValue, writeKeyValue } from '../../src/format/key-value.ts';
+import { invalidKeyText, readKeyValue, writeKeyValue } from '../../src/format/key-value.ts';
 import { errorOf } from './support/error-of.ts';
 import { everythingPrinted, spellingsOf } from './support/secret-spellings.ts';
 
@@ -20,6 +20,11 @@ const SPELLINGS: readonly (readonly [string, (key: Buffer) => object, object])[]
   ['hexadecimal', (key) => text(key.toString('hex')), text(NEW_BASE64)],
   ['hexadecimal in capitals', (key) => text(`${key.toString('hex').toUpperCase()}\n`), text(NEW_BASE64)],
   ['JSON', (key) => json({ encryption_key: key.toString('base64') }), json({ encryption_key: NEW_BASE64 })],
+  [
+    'JSON in white space',
+    (key) => text(` \t\r\n{"encryption_key":"${key.toString('base64')}"}\n`),
+    text(` \t\r\n{"encryption_key":"${NEW_BASE64}"}\n`),
+  ],
   ['JSON of hexadecimal', (key) => json({ encryption_key: key.toString('hex') }), json({ encryption_key: NEW_BASE64 })],
   ['bytes', (key) => ({ SecretBinary: new Uint8Array(key) }), { SecretBinary: Buffer.alloc(32, 9) }],
 ];
@@ -104,8 +109,19 @@ test.each([
   ['a no-break space around it', text(`\u00a0${GUIDE_KEY}`), 'not base64'],
   ['a byte order mark before it', text(`\uFEFF${GUIDE_KEY}`), 'not base64'],
   ['a form feed after it', text(`${GUIDE_KEY}\f`), 'not base64'],
-  ['quotes around it', text(`"${GUIDE_KEY}"`), 'not base64'],
+  ['quotes around it', text(`"${GUIDE_KEY}"`), 'not base64 (they stand in quotation marks'],
+  ['a quote before it', text(`'${GUIDE_KEY}`), 'which docker --env-file keeps'],
+  ['a quote after it', text(`${GUIDE_KEY}\``), 'which docker --env-file keeps'],
+  [
+    'a quote within it',
+    text(`${GUIDE_KEY.slice(0, 8)}"${GUIDE_KEY.slice(8, -1)}`),
+    '44 characters that are not base64.',
+  ],
+  ['the URL alphabet and another mark', text('-_!'), 'not base64 (their number'],
+  ['another mark and the URL alphabet', text('!-_'), 'not base64 (their number'],
   ['63 hexadecimal digits', text('a'.repeat(63)), 'no multiple of 4'],
+  ['64 hexadecimal digits and more', text(`${'a'.repeat(64)}x`), '65 characters that are not base64'],
+  ['more and 64 hexadecimal digits', text(`x${'a'.repeat(64)}`), '65 characters that are not base64'],
   ['broken JSON', text(`{"encryption_key":"${GUIDE_KEY}"`), 'not valid JSON'],
   ['a JSON object without it', json({ key: GUIDE_KEY }), 'without "encryption_key"'],
   ['a JSON object with it further in', json({ a: { encryption_key: GUIDE_KEY } }), 'without "encryption_key"'],
@@ -122,12 +138,22 @@ test.each([
   const error = errorOf(() => readKeyValue(value));
   expect(error.code).toBe('INVALID_KEY_VALUE');
   expect(error.message).toContain(found);
+  expect(error.message).toContain('must be base64 of 32 bytes, 64 hexadecimal digits, a JSON object');
   expect(error.message).toContain('openssl rand -base64 32');
   expect(error.cause).toBeUndefined();
   const printed = everythingPrinted(error);
   for (let start = 0; start + 8 <= GUIDE_KEY.length; start += 1) {
     expect(printed).not.toContain(GUIDE_KEY.slice(start, start + 8));
   }
+});
+
+test('an error about a key from elsewhere names that place', () => {
+  const error = errorOf(() => readKeyValue(text('')));
+  expect(error.message).toMatch(/^Encryption key from AWS Secrets Manager must be base64 of 32 bytes/);
+  // Nothing in the name is taken for a pattern.
+  expect(invalidKeyText(error, 'The key on $& of standard input')).toMatch(
+    /^The key on \$& of standard input must be base64 of 32 bytes/,
+  );
 });
 
 test('a text of the greatest length that a secret can have is refused at once', () => {
@@ -167,6 +193,7 @@ describe('a JSON object', () => {
     ['with a created_at that cannot be read', { created_at: 'last week', expires_at: '2026-10-12' }],
     ['with a created_at of null', { created_at: null, expires_at: 1_791_801_000 }],
     ['with a created_at that is an object', { created_at: { day: 1 } }],
+    ['with a created_at that is an array', { created_at: ['2025-10-12'], expires_at: '2026-10-12' }],
     ['with dates in an object within', { meta: { created_at: '2025-10-12', expires_at: '2026-10-12' } }],
   ])('%s keeps its dates as they are', (_, dates) => {
     expect(rotated(dates)).toEqual(json({ encryption_key: NEW_BASE64, ...dates }));

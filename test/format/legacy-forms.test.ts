@@ -13,7 +13,7 @@ describe.each(Object.entries(OLD_FORMS))('a row stored as %s', (_, write) => {
     expect(read(write(text, WRITER))).toBe(text);
   });
 
-  test.each([0, 1, 2, 12, 20_251_012_103_000])('of version v%i is read', (version) => {
+  test.each([0, 1, 2, 9, 12, 20_251_012_103_000])('of version v%i is read', (version) => {
     expect(read(write('note', { ...WRITER, version }))).toBe('note');
   });
 
@@ -58,6 +58,8 @@ test.each([
   ['a number as version', { version: 1 }],
   ['a version that is not vN', { version: '1' }],
   ['a version of another spelling', { version: 'v1 ' }],
+  ['a version that something precedes', { version: 'dev1' }],
+  ['an array as version', { version: ['v1'] }],
   ['no version', { version: undefined }],
   ['another algorithm', { algorithm: 'AES-128-GCM' }],
   ['no algorithm', { algorithm: undefined }],
@@ -67,6 +69,23 @@ test.each([
 ])('a JSON object with %s is not of that form', (_, change) => {
   const row = { ...oldJson('note', WRITER), ...change };
   expect(legacyBoxes(asBytes(row))).toEqual([asBytes(row)]);
+});
+
+const BOX = oldBox('note', WRITER).toString('base64');
+
+test.each([
+  ['an array', [`v1:${BOX}`]],
+  ['a text without vN:', BOX],
+  ['a text that something precedes', `dev1:${BOX}`],
+])('a JSON object whose data is %s is not of that form', (_, data) => {
+  expect(legacyBoxes(asBytes({ data }))).toEqual([asBytes({ data })]);
+});
+
+test('a byte order mark or a letter before a JSON object makes it no row in JSON', () => {
+  for (const start of ['\uFEFF', 'x', ',']) {
+    const row = Buffer.concat([Buffer.from(start), OLD_FORMS['a JSON object']('note', WRITER)]);
+    expect(legacyBoxes(row)).toEqual([row]);
+  }
 });
 
 test.each(['[]', 'null', '"v1"', '{', '{"version":"v1"', '\uFEFF{}', '{"version":"v1"}\u0000'])(

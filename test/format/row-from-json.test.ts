@@ -34,3 +34,56 @@ test('an error names the member that was expected, and shows nothing of the valu
   expect(message).toContain('an object in which it is an object');
   expect(message).not.toContain('secret');
 });
+
+test.each([
+  [null, 'null'],
+  [undefined, 'undefined'],
+  [7, 'a number'],
+  [['text'], 'an array'],
+  [Buffer.from('text'), 'an object'],
+  [{ text: 'text' }, 'an object without that member'],
+  [{ 0: 7 }, 'an object in which it is a number'],
+])('an error says what was found in place of a row: %p', (value, found) => {
+  const { message } = errorOf(() => rowFromJson(value, '0'));
+  expect(message).toBe(
+    `A JSON value with a ciphertext is a string, or an object whose member "0" is a string; found ${found}. ` +
+      'Leave NULL values out, and name the member that holds the ciphertext.',
+  );
+});
+
+test('the member that holds the ciphertext may be named', () => {
+  const row = encryptField('note', KEY);
+  const cell = { data: 'another', note: row.toString('base64') };
+  expect(rowFromJson(cell, 'note')).toEqual(row);
+  expect(rowFromJson(JSON.stringify(cell), 'note')).toEqual(row);
+});
+
+test('a member that every object inherits is not one of the cell', () => {
+  expect(errorOf(() => rowFromJson({}, 'toString')).message).toContain('an object without that member');
+});
+
+test('older data is read where the named member is missing, but not in place of it', () => {
+  const older = oldJson('note', WRITER);
+  const row = encryptField('newer', KEY);
+  expect(decryptField(rowFromJson(older, 'note'), KEY)).toBe('note');
+  expect(rowFromJson({ ...older, note: row.toString('base64') }, 'note')).toEqual(row);
+  expect(decryptField(rowFromJson({ ...older, data: 'another' }), KEY)).toBe('note');
+});
+
+test('JSON in white space, and JSON in a JSON string, is read', () => {
+  const cell = CELLS['data with ours']('note');
+  expect(decryptField(rowFromJson(` \t\r\n${JSON.stringify(cell)}\n`), KEY)).toBe('note');
+  expect(decryptField(rowFromJson(JSON.stringify(JSON.stringify(cell))), KEY)).toBe('note');
+});
+
+test.each(['{', '"', '["a"]', '7', '[{"data":"AQID"}]', 'x {"data":"AQID"}'])(
+  'the text %j, which spells neither object nor string, is given as its own bytes',
+  (text) => {
+    expect(rowFromJson(text)).toEqual(Buffer.from(text));
+  },
+);
+
+test('JSON within an array is not looked for', () => {
+  const cell = JSON.stringify(CELLS['data with ours']('note'));
+  expect(errorOf(() => rowFromJson([cell])).message).toContain('found an array.');
+});

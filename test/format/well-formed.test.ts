@@ -19,5 +19,6 @@ test.each(['\uD83D', '\uDE00', 'a\uD83D', '\uDE00\uD83D', '😀'.slice(0, 1), '\
     expect(error.code).toBe('INVALID_TEXT');
     expect(error.message).toMatch(/^The context /);
     expect(error.message).not.toContain('secret');
+    expect(error.message).toContain('Cut between characters');
   },
 );

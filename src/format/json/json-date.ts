@@ -42,7 +42,7 @@ function readIso(value: string): JsonDate | undefined {
   if (groups === undefined) return undefined;
   const { day = '', separator, clock = '00:00:00', fraction, zone } = groups;
   const offset = offsetOf(zone);
-  const time = Date.parse(`${day}T${clock}Z`) + Number(`0.${fraction ?? '0'}`) * 1000 - offset;
+  const time = Date.parse(`${day}T${clock}Z`) + Number(`0.${fraction ?? ''}`) * 1000 - offset;
   if (Number.isNaN(time)) return undefined;
   return {
     time,
@@ -59,7 +59,8 @@ function readIso(value: string): JsonDate | undefined {
 
 /** Milliseconds that local time in the zone (`Z`, `+02:00`, none) is ahead of UTC. */
 function offsetOf(zone: string | undefined): number {
-  if (zone === undefined || zone === 'Z') return 0;
+  if (zone === undefined) return 0;
+  // `Z` has no digits, which count as 0.
   const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4, 6));
   return (zone.startsWith('-') ? -minutes : minutes) * 60_000;
 }

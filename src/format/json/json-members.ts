@@ -29,10 +29,10 @@ export function jsonMembers(json: string): readonly JsonMember[] {
 }
 
 /**
- * Exchanges the values of the named members, except where one is an object or array, and leaves every other character
- * as it stands. (Parsing and writing again would round large numbers, move names like "1" to the front, and lose the layout.)
+ * Exchanges the values of the named members, except where one is an object or array or its new value is `undefined`,
+ * and leaves every other character as it stands. (Parsing and writing again would round large numbers, move names like "1" to the front, and lose the layout.)
  */
-export function withJsonValues(json: string, values: ReadonlyMap<string, string | number>): string {
+export function withJsonValues(json: string, values: ReadonlyMap<string, string | number | undefined>): string {
   let result = '';
   let copied = 0;
   for (const { name, text, start } of jsonMembers(json)) {

@@ -41,12 +41,31 @@ test.each([
   '1760265000',
   -1,
   1e300,
+  ['2025-10-12'],
   true,
   null,
   undefined,
   {},
 ])('%j is no date that can be read', (value) => {
   expect(readJsonDate(value)).toBeUndefined();
+});
+
+test('numbers up to the year 9999 are seconds, larger ones milliseconds', () => {
+  expect(readJsonDate(253_402_300_799)?.time).toBe(253_402_300_799_000);
+  expect(readJsonDate(253_402_300_800)?.time).toBe(253_402_300_800);
+});
+
+test('dates are written from 1970 to 9999 in the zone that they name', () => {
+  const first = Date.UTC(1970, 0, 1);
+  const last = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+  const utc = readJsonDate('2025-10-12T10:30:00Z');
+  expect(utc?.write(first)).toBe('1970-01-01T00:00:00Z');
+  expect(utc?.write(first - 1)).toBeUndefined();
+  expect(utc?.write(last)).toBe('9999-12-31T23:59:59Z');
+  expect(utc?.write(last + 1)).toBeUndefined();
+  const east = readJsonDate('2025-10-12T10:30:00+02:00');
+  expect(east?.write(first - 3_600_000)).toBe('1970-01-01T01:00:00+02:00');
+  expect(east?.write(last)).toBeUndefined();
 });
 
 test.each(['9999-12-31', '9999-12-31T23:59:59Z', 253_402_300_799])(
