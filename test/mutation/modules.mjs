@@ -49,6 +49,7 @@ export class Modules {
     const module = { exports: {} };
     this.#loaded.set(path, module);
     if (path.endsWith('.json')) module.exports = JSON.parse(readFileSync(path, 'utf8'));
+    else if (path.endsWith('.sql')) module.exports = readFileSync(path, 'utf8');
     else functionOf(path)(module, module.exports, this.#requireFrom(path), path, dirname(path), this.#jestFor(path));
     return module.exports;
   }
