@@ -14,7 +14,7 @@ export {
 } from './keyring/settings.ts';
 export { KeyMaterial } from './format/key-material.ts';
 export { toKeyNumber, type KeyNumber } from './format/key-number.ts';
-export { isKeyRotationError, KeyRotationError, type ErrorCode } from './format/error.ts';
+export { isKeyRotationError, KeyRotationError, type ErrorCode, type LibraryErrorCode } from './format/error.ts';
 export {
   APPLICATION_EVENTS,
   type ApplicationEvent,

@@ -1,71 +1,6 @@
-/**
- * Every way in which this product refuses or fails, by a stable code. A code never changes its meaning; callers,
- * alarms and runbooks match on it, and never on the message.
- */
-export type ErrorCode =
-  // The settings of an application, and the life of its ring
-  | 'INVALID_SETTINGS'
-  | 'KEY_TOO_OLD'
-  | 'RING_CLOSED'
-  // The event that the Lambda was given
-  | 'NOT_A_ROTATION_EVENT'
-  | 'UNKNOWN_STEP'
-  | 'INVALID_EVENT'
-  | 'NO_SECRET_CONFIGURED'
-  // The secret, and the token within it
-  | 'SECRET_NOT_FOUND'
-  | 'SECRET_DELETED'
-  | 'ROTATION_DISABLED'
-  | 'UNKNOWN_TOKEN'
-  | 'NOT_PENDING'
-  | 'WAS_CURRENT'
-  // The keys
-  | 'INVALID_KEY_VALUE'
-  | 'NO_CURRENT_KEY'
-  | 'VERSION_HAS_NO_VALUE'
-  | 'PENDING_NOT_FRESH'
-  | 'RING_FULL'
-  | 'RING_KEY_UNREADABLE'
-  | 'VERSION_UNREADABLE'
-  | 'ROUND_TRIP_FAILED'
-  | 'NUMBER_LOST'
-  | 'LABEL_CONFLICT'
-  // The way to AWS
-  | 'CANNOT_REACH_AWS'
-  | 'AWS_REFUSED'
-  // Data at rest
-  | 'CURRENT_KEY_UNNUMBERED'
-  | 'INVALID_COLUMN'
-  | 'COLUMN_TOO_SHORT'
-  | 'TRIGGERS_UNDECIDED'
-  | 'JOB_DIFFERS'
-  | 'CANNOT_REACH_DATABASE'
-  | 'DATABASE_REFUSED'
-  // An operator's command that refuses
-  | 'ROTATION_UNDER_WAY'
-  | 'STATE_CHANGED'
-  | 'NOTHING_TO_ROLL_BACK_TO'
-  | 'NOTHING_TO_UNDO'
-  | 'KEY_STILL_NEEDED'
-  | 'TOO_EARLY_TO_RETIRE'
-  | 'ROWS_STILL_NEED_KEY'
-  | 'NO_CENSUS'
-  | 'NOT_RESTORABLE'
-  | 'VERSION_IS_RETIRED'
-  | 'UNKNOWN_VERSION'
-  | 'NOT_CONFIRMED'
-  | 'NOT_SEEN_YET'
-  | 'ROTATION_NOT_FINISHED'
-  // Ciphertext and plaintext
-  | 'INVALID_TEXT'
-  | 'INVALID_KEY_NUMBER'
-  | 'INVALID_CIPHERTEXT'
-  // A decryption that failed: with a given key, and the four ways of a key ring
-  | 'DECRYPTION_FAILED'
-  | 'TAMPERED_OR_WRONG_CONTEXT'
-  | 'KEY_RETIRED'
-  | 'KEY_NEVER_ISSUED'
-  | 'KEY_UNAVAILABLE';
+import type { ErrorCode } from './error-code.ts';
+
+export type { ErrorCode, LibraryErrorCode } from './error-code.ts';
 
 /** Known to every copy of this module in a process: one that was imported and one that was required have two classes. */
 const BRAND = Symbol.for('pazpaz-key-rotation.KeyRotationError');
@@ -114,4 +49,31 @@ export function failureName(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error';
   const code = 'code' in error ? error.code : undefined;
   return typeof code === 'string' && /^[A-Z0-9_]{1,40}$/.test(code) ? `${error.name}: ${code}` : error.name;
+}
+
+/** Whether the service itself answered with this error: the SDK marks such an error with `$fault`. */
+export function isAnswer(error: unknown): error is Error {
+  return error instanceof Error && '$fault' in error;
+}
+
+/** Awaits a call to AWS. Errors of the service and of this product come through as they are; throws `CANNOT_REACH_AWS` for any other. */
+export async function reach<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isAnswer(error) || isKeyRotationError(error)) throw error;
+    throw cannotReachAws(failureName(error));
+  }
+}
+
+/**
+ * The error for a call without an answer of AWS. `found` says what there was instead, and `call` which call it was
+ * (`DescribeSecret of 'name'`). It keeps no cause: that may quote what was received, and with it a key.
+ */
+export function cannotReachAws(found: string, call?: string): KeyRotationError {
+  return new KeyRotationError(
+    'CANNOT_REACH_AWS',
+    `Cannot reach AWS Secrets Manager${call === undefined ? '' : ` for ${call}`} (${found}). Check the region, the endpoint URL, ` +
+      'the credentials or role, and the way over HTTPS (port 443): proxy, VPC endpoint or NAT, security group.',
+  );
 }

@@ -1,5 +1,4 @@
-import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
-import { isAnswer } from '../format/reach.ts';
+import { isAnswer, isKeyRotationError, KeyRotationError } from '../format/error.ts';
 
 /** The name of the service's error (`ResourceNotFoundException`, …), or '' for any other value. */
 export function awsErrorName(error: unknown): string {

@@ -5,7 +5,7 @@ import {
   UpdateSecretVersionStageCommand,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
-import { reach } from '../format/reach.ts';
+import { reach } from '../format/error.ts';
 import { awsErrorName } from './aws-error.ts';
 import type { SecretsManager } from './dependencies.ts';
 

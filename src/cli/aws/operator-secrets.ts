@@ -10,8 +10,7 @@ import {
   UpdateSecretVersionStageCommand,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
-import { KeyRotationError } from '../../format/error.ts';
-import { reach } from '../../format/reach.ts';
+import { KeyRotationError, reach } from '../../format/error.ts';
 import type { OperatorSecrets } from './operator.ts';
 
 /**
