@@ -3,7 +3,7 @@ import { APPLICATION_EVENTS } from '../../src/keyring/application-log.ts';
 import { LOG_EVENTS } from '../../src/secret/log-events.ts';
 import { TAKE_OVER } from './support/deployments.ts';
 import { at, isObject, list, object, spelled, text, type Json, type JsonObject } from './support/json.ts';
-import { madeTable } from './support/made-table.ts';
+import { madeTable } from '../support/made-table.ts';
 import { refusals } from './support/parameters.ts';
 import { brokenRules, deploy } from './support/stack.ts';
 import { TEMPLATE } from './support/template-file.ts';
@@ -208,8 +208,8 @@ test('the page lists every parameter and every output, as the template describes
   );
   const outputs = OUTPUTS.map((name) => [`\`${name}\``, described(at(TEMPLATE, 'Outputs', name, 'Description'))]);
   const tables = [
-    madeTable('parameters', ['group', 'parameter', 'default', 'meaning'], parameters),
-    madeTable('outputs', ['output', 'value'], outputs),
+    madeTable('docs/deploy-reference.md', 'parameters', ['group', 'parameter', 'default', 'meaning'], parameters),
+    madeTable('docs/deploy-reference.md', 'outputs', ['output', 'value'], outputs),
   ];
   for (const { found, expected } of tables) expect(found).toBe(expected);
 });

@@ -1,5 +1,5 @@
 import { OPERATOR_ROLE_ARN } from './support/deployments.ts';
-import { madeTable } from './support/made-table.ts';
+import { madeTable } from '../support/made-table.ts';
 import { calls, mayCall, principals } from './support/principals.ts';
 import { deploy } from './support/stack.ts';
 
@@ -15,7 +15,12 @@ test('the page shows what five principals may do, with and without an operator r
       return now ? 'yes' : before ? 'until set' : '–';
     }),
   ]);
-  const { found, expected } = madeTable('who-may-do-what', ['call', ...five.map(({ name }) => name)], rows);
+  const { found, expected } = madeTable(
+    'docs/deploy-reference.md',
+    'who-may-do-what',
+    ['call', ...five.map(({ name }) => name)],
+    rows,
+  );
   expect(found).toBe(expected);
 });
 
