@@ -7,33 +7,33 @@ import { isHttpUrl, type CommonOptions, type AwsSession } from './aws/session.ts
 import type { ProcessIo } from './process-io.ts';
 import type { NextStep, Spell } from './suggested-commands.ts';
 
-/** A session, and the spelling of the commands that follow. */
+/** A session, and the form of suggested commands. */
 interface CommandSession extends AwsSession {
   readonly spell: Spell;
 }
 
-/** What a command came to. */
+/** The result of a command. */
 export interface Finished {
   /** For `--json`, beside the changes. */
   readonly result: object;
   readonly lines: (paint: Paint) => readonly string[];
   readonly exitCode?: ExitCode;
-  /** Its lines say all: the secret's changes are not listed, and a dry run prints the lines as well. */
+  /** The lines say everything: changes are not listed, and a dry run prints the lines, too. */
   readonly hidesChanges?: boolean;
-  /** Commands that follow from it; printed below its lines. */
+  /** Commands that follow from the result, printed below its lines. */
   readonly next?: readonly NextStep[];
 }
 
-/** A command as the command line offers it. `O`: its own options, as commander gives them. */
+/** A command of the command line. `O`: its own options, as commander parses them. */
 export interface CommandDefinition<O extends object> {
   readonly name: string;
   readonly summary: string;
-  /** Further sentences of the help text. */
+  /** More sentences of the help text. */
   readonly details?: string;
   readonly examples: readonly string[];
   /** The shape of `Finished.result`. */
   readonly result: Schema;
-  /** `asks`: also has `--yes`. Both have `--dry-run`. */
+  /** `asks`: has `--yes`, too. Both have `--dry-run`. */
   readonly writes?: 'asks' | 'at once';
   /** Adds its own options and arguments. */
   readonly setUp?: (command: Command) => Command;
@@ -45,7 +45,7 @@ export interface CommandDefinition<O extends object> {
   ) => Promise<Finished>;
 }
 
-/** What stands in front of a screen that shows what a command came to. */
+/** The first line of a screen, above the result. */
 export type Execute = <O extends object>(
   definition: CommandDefinition<O>,
   options: O & CommonOptions,
@@ -53,9 +53,10 @@ export type Execute = <O extends object>(
 ) => Promise<void>;
 
 const EXIT_CODES =
-  'Exit codes: 0 done, 1 refused or something found, 2 wrong usage,\n3 AWS or the database cannot be reached, or cannot answer now.';
+  'Exit codes: 0 done, 1 refused or something found, 2 wrong usage,\n3 AWS or the database cannot be reached, or ' +
+  'cannot answer now.';
 
-/** A command, whatever its own options are. */
+/** A command with any options. */
 export interface DefinedCommand {
   readonly name: string;
   readonly result: Schema;
@@ -84,12 +85,16 @@ function addCommand<O extends object>(program: Command, definition: CommandDefin
   setUp?.(added);
   added
     .option('--secret-id <name>', 'name or ARN of the secret (default: SECRETS_MANAGER_KEY_NAME)', someText)
-    .option('--region <region>', 'its region (default: AWS_REGION, AWS_DEFAULT_REGION, the profile)', someText)
-    .option('--endpoint-url <url>', 'another endpoint of Secrets Manager, such as a local one', httpUrl)
-    .option('--profile <name>', 'a profile of the AWS configuration files', someText)
+    .option(
+      '--region <region>',
+      'region of the secret (default: AWS_REGION, AWS_DEFAULT_REGION, the profile)',
+      someText,
+    )
+    .option('--endpoint-url <url>', 'custom endpoint of Secrets Manager, such as a local one', httpUrl)
+    .option('--profile <name>', 'profile of the AWS configuration files', someText)
     .option('--json', 'print one JSON object; pazpaz-keys schema shows its shape');
-  if (writes !== undefined) added.option('--dry-run', 'change nothing, and say what would be changed');
-  // A command that never asks accepts it too, so that one line fits all in a script.
+  if (writes !== undefined) added.option('--dry-run', 'change nothing, and show what would be changed');
+  // Commands that never ask accept it, too, so that scripts can always pass it.
   const yes = new Option('-y, --yes', 'do not ask').hideHelp(writes !== 'asks');
   if (writes !== undefined) added.addOption(yes);
   const lines = examples.map((example) => `  ${example}`);
@@ -99,7 +104,7 @@ function addCommand<O extends object>(program: Command, definition: CommandDefin
   });
 }
 
-/** The value of an option that means nothing when empty, as where a shell's variable is not set: refused, never ignored. */
+/** An option value that must not be empty. An unset shell variable is refused, never ignored. */
 export function someText(text: string): string {
   if (text.trim() !== '') return text;
   throw new InvalidArgumentError('it is empty');
@@ -110,7 +115,7 @@ function httpUrl(text: string): string {
   throw new InvalidArgumentError('an http:// or https:// address is needed');
 }
 
-/** Throws `INVALID_SETTINGS`: options that do not go together. */
+/** Throws `INVALID_SETTINGS`: the options do not go together. */
 export function wrongUsage(message: string): never {
   throw new KeyRotationError('INVALID_SETTINGS', message);
 }

@@ -11,8 +11,7 @@ interface Answers {
 
 /**
  * Asks for confirmation at a terminal. A dry run does not ask. `--yes` answers a question that takes `y`; `--confirm`
- * answers one whose answer has to be typed out. `where` names the secret that would change. Rejects with
- * `NOT_CONFIRMED`.
+ * answers one that needs a typed answer. `where` names the secret that would change. Rejects with `NOT_CONFIRMED`.
  */
 export function confirmation(
   world: ProcessIo,
@@ -42,7 +41,8 @@ function cannotAsk(question: Question, where: string): KeyRotationError {
   const option = question.answer === undefined ? '--yes' : `--confirm '${question.answer}'`;
   return new KeyRotationError(
     'NOT_CONFIRMED',
-    `${about(question, where)}\nThere is no terminal to ask at. Give ${option} to continue, or --dry-run to see what would be done. Nothing was changed.`,
+    `${about(question, where)}\nThere is no terminal to ask at. Pass ${option} to continue, or --dry-run to see ` +
+      'what would be done. Nothing was changed.',
   );
 }
 

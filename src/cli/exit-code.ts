@@ -7,12 +7,12 @@ export type ExitCode = 0 | 1 | 2 | 3;
 /** AWS or the database was not reached, or AWS does not show yet what it has accepted. */
 const NO_ANSWER = ['CANNOT_REACH_AWS', 'CANNOT_REACH_DATABASE', 'NOT_SEEN_YET'];
 
-/** Errors of the application's key ring, which keeps no cause: that might hold a key. */
+/** Errors of the application's key ring. They have no cause, because a cause might hold a key. */
 const OF_THE_RING = ['AWS_REFUSED', 'KEY_UNAVAILABLE'];
 
 /**
- * What a failed command ends with. An answer of AWS that it cannot answer now is as good as none. `lastFailure`: of a call
- * to Secrets Manager, for errors that do not keep it.
+ * The exit code of a failed command. If AWS answered that it cannot answer now, that counts as no answer.
+ * `lastFailure`: the last failed call to Secrets Manager, for errors without a cause.
  */
 export function exitCodeOf(error: unknown, lastFailure?: unknown): ExitCode {
   if (isKeyRotationError(error) && NO_ANSWER.includes(error.code)) return 3;

@@ -8,6 +8,6 @@ export function keyNumber(text: string): KeyNumber {
     return toKeyNumber(/^[0-9]{1,9}$/.test(text) ? Number(text) : NaN);
   } catch (error) {
     if (!isKeyRotationError(error)) throw error;
-    throw new InvalidArgumentError(`'${text}' is no key number: a whole number from 1 is needed.`);
+    throw new InvalidArgumentError(`'${text}' is not a key number: a whole number from 1 is needed.`);
   }
 }

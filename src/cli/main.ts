@@ -6,13 +6,13 @@ import { howStarted } from './how-started.ts';
 import { run } from './run.ts';
 import { askAt } from './terminal/ask.ts';
 
-// It is about this machine's Node, and would stand in the middle of a command's output.
+// The warning is about this machine's Node and would mix with a command's output.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // Whoever reads only the beginning (`pazpaz-keys status | head`) has seen what they wanted.
+  // A reader of only the beginning (`pazpaz-keys status | head`) has seen what it wanted.
   if (error.code === 'EPIPE') process.exit(0);
-  // A full disk, say: what the command had to say is lost, so nobody must take it for done.
+  // For example, the disk is full. The output is lost, so the command must not look successful.
   process.stderr.write(`pazpaz-keys: the output could not be written (${error.code ?? error.name}).\n`);
   process.exit(1);
 });
@@ -20,7 +20,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   refuseNodeDebug();
 } catch (error) {
-  // Before anything is read, standard input too; 2 is wrong usage.
+  // Before any input is read. 2 is wrong usage.
   process.stderr.write(`pazpaz-keys: INVALID_SETTINGS\n${error instanceof Error ? error.message : ''}\n`);
   process.exit(2);
 }

@@ -7,28 +7,28 @@ export interface Screen {
   readonly isTTY?: boolean | undefined;
 }
 
-/** What a command line has around it; tests put their own in its place. */
+/** Everything outside a command line. Tests replace it. */
 export interface ProcessIo {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly stdout: Screen;
   readonly stderr: Screen;
   readonly stdin: Readable & { readonly isTTY?: boolean | undefined };
-  /** Shows a question and resolves to the answer; used only where standard input and error are terminals. */
+  /** Shows a question and resolves to the answer. Called only if standard input and standard error are terminals. */
   readonly ask: (question: string) => Promise<string>;
   readonly now: () => Date;
   readonly sleep: (milliseconds: number) => Promise<void>;
   readonly randomKey: () => Uint8Array;
   readonly newVersionId: () => string;
-  /** How this program is started, for commands that it suggests. Default: its name. */
+  /** How this program is started, for suggested commands. Default: its name. */
   readonly program?: string;
-  /** Counts rows where no option says which ones. Default: `retire` refuses without such an option. */
+  /** Counts rows if no option names columns. Default: `retire` is then refused. */
   readonly census?: Census | undefined;
 }
 
 /** Variables by their names. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What a variable holds; one that is empty counts as not set. */
+/** The value of a variable. An empty one counts as unset. */
 export function given(environment: Environment, name: string): string | undefined {
   const value = environment[name];
   return value === '' ? undefined : value;

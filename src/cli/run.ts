@@ -13,7 +13,7 @@ import { openSession, requireSettings, type AwsSession } from './aws/session.ts'
 import { CommandRefusal, PROGRAM, speller, type Spell } from './suggested-commands.ts';
 import type { ProcessIo } from './process-io.ts';
 
-/** Runs one command line (`argv` as in `process.argv`) to its end. Never throws. */
+/** Runs one command line (`argv` as in `process.argv`). Never throws. */
 export async function run(argv: readonly string[], world: ProcessIo): Promise<ExitCode> {
   let exitCode: ExitCode = 0;
   const isJson = argv.includes('--json');
@@ -51,13 +51,13 @@ export async function run(argv: readonly string[], world: ProcessIo): Promise<Ex
   return exitCode;
 }
 
-/** What `--json` gives for a command line that was not understood. */
+/** The output of `--json` for a command line that was not understood. */
 function wrongUsageOf([, , command = '']: readonly string[], error: CommanderError): object {
   const message = error.message.replace(/^error: /, '');
   return { command, error: { code: 'WRONG_USAGE', message }, changes: [], warnings: [] };
 }
 
-/** The program with all its commands, for the command line and for what describes it. */
+/** The program with all its commands. */
 export function programFor(world: ProcessIo, execute: Execute): Command {
   const program = new Command('pazpaz-keys')
     .version(packageJson.version, '--version', 'print the version')
@@ -78,7 +78,7 @@ export function programFor(world: ProcessIo, execute: Execute): Command {
   return program;
 }
 
-/** Commands that are about the others, and talk to nobody. */
+/** Commands about the other commands. They call nothing. */
 function addAbout(program: Command, world: ProcessIo): void {
   program
     .command('completion')
@@ -105,7 +105,6 @@ function addAbout(program: Command, world: ProcessIo): void {
 interface Failure {
   readonly code: string;
   readonly message: string;
-  /** Commands that help. */
   readonly next?: readonly string[];
 }
 
@@ -141,7 +140,7 @@ function printFinished(
   ]);
 }
 
-/** Each command on a line of its own, so that it can be pasted. */
+/** Each command on its own line, so that it can be pasted. */
 function nextLines(next: readonly string[], paint: Paint): readonly string[] {
   return next.map((line) => `  ${paint.strong(printable(line))}`);
 }

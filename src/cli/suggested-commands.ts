@@ -9,7 +9,7 @@ export const PROGRAM = 'pazpaz-keys';
 export type SuggestedCommand =
   'status' | 'doctor' | 'rotate' | 'rollback' | 'put' | 'adopt' | 'retire' | 'restore' | 'census' | 'reencrypt';
 
-/** A command of this program that follows from what was found, or a command line of another program. */
+/** A next step: a command of this program, or a command line of another program. */
 export type NextStep =
   | string
   | {
@@ -33,16 +33,16 @@ export class CommandRefusal extends KeyRotationError {
   }
 }
 
-/** Commands that have to know which rows. */
+/** Commands that need to know which rows. */
 const OVER_ROWS: readonly SuggestedCommand[] = ['retire', 'census', 'reencrypt'];
 
 /** Writes a next step as a command line that can be pasted. */
 export type Spell = (step: NextStep) => string;
 
 /**
- * Spells next steps with the options that this command was given: without them a pasted command would act on the secret
- * that the environment names, which may be another one. A command over rows gets the options that say which rows; where
- * none were given, the file of docs/operate.md.
+ * Writes next steps with the options that this command was given. Without them, a pasted command would act on the
+ * secret that the environment names, which may be another one. A command over rows gets the options for its rows;
+ * without such options, it gets the file of docs/operate.md.
  */
 export function speller(program: string, options: CommonOptions & ColumnFlags): Spell {
   return (next) => {
@@ -61,7 +61,7 @@ export function speller(program: string, options: CommonOptions & ColumnFlags): 
   };
 }
 
-/** Notes or findings with their next steps spelled, as the screen and `--json` show them. */
+/** Notes or findings with their next steps as commands, as the screen and `--json` show them. */
 export function spelled<T extends { readonly next: readonly NextStep[] }>(
   all: readonly T[],
   spell: Spell,
@@ -81,11 +81,11 @@ function rowFlags({ databaseUrl, table, column, key, context, columns }: ColumnF
   ];
 }
 
-/** Suggestions are shown on the screen and kept in logs, so they never hold a password. */
+/** Suggestions appear on screens and in logs, so they never hold a password. */
 function withoutPassword(url: string | undefined): string | undefined {
   if (url === undefined || !URL.canParse(url)) return undefined;
   const address = new URL(url);
-  // An `@` after the host is part of a password that was not percent-encoded: `postgres://user:pass/word@host`.
+  // An `@` after the host belongs to a password that was not percent-encoded: `postgres://user:pass/word@host`.
   if ((address.pathname + address.search + address.hash).includes('@')) return undefined;
   address.password = '';
   for (const secret of ['password', 'sslpassword']) address.searchParams.delete(secret);

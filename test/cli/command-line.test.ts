@@ -377,7 +377,9 @@ describe('the screen', () => {
     'warns in the help of %s of a password on the command line',
     async (name) => {
       const { stdout } = await pazpazKeys(await ringWith(current(1)), [name, '--help']);
-      expect(stdout.replace(/\s+/g, ' ')).toMatch(/--database-url <url> PostgreSQL, without its password.*PGPASSWORD/);
+      expect(stdout.replace(/\s+/g, ' ')).toMatch(
+        /--database-url <url> PostgreSQL address without its password.*PGPASSWORD/,
+      );
     },
   );
 

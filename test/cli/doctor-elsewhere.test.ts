@@ -207,6 +207,6 @@ describe('a replica', () => {
   test('is not taken for checked where the endpoint shows the secret itself in its place', async () => {
     const { open, text } = await doctorWith();
     expect(open).toEqual(['replica-behind: not checked']);
-    expect(text).toContain('the endpoint at hand answers for us-east-1');
+    expect(text).toContain('the endpoint in use answers for us-east-1');
   });
 });

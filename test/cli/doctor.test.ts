@@ -276,7 +276,7 @@ describe('doctor finds, and says how it knows and what fixes it', () => {
     await ring.service.advance(2 * HOUR);
     const { codes, text } = await found(ring);
     expect(codes).toEqual(['rotation-late']);
-    expect(text).toContain(`(version ${ring.idOf(4)}). The function's log names the step`);
+    expect(text).toContain(`(version ${ring.idOf(4)}). The function's log shows which step`);
     expect(text).toContain('pazpaz-keys rotate --clean-up');
     expect(text).not.toContain('days late');
   });
@@ -304,7 +304,7 @@ describe('doctor finds, and says how it knows and what fixes it', () => {
     const nonsense = await found(ring, { environment: { ENCRYPTION_MASTER_KEY: 'nonsense' } });
     expect(nonsense.codes).toEqual(['environment-key']);
     // A new key in the place of one that has data would read none of it.
-    expect(nonsense.text).toContain('look for the value it had');
+    expect(nonsense.text).toContain('look for the old value');
     expect(nonsense.text).not.toContain('openssl rand');
     expect((await found(ring, { environment: { ENCRYPTION_MASTER_KEY: keyOf(1).toString('hex') } })).codes).toEqual([]);
   });

@@ -83,7 +83,7 @@ describe('restore', () => {
     const { deps } = operatorOf(ring, (secrets) => ({ ...secrets, describeSecret: () => Promise.resolve(before) }));
     await expect(runRestore(deps, toKeyNumber(1))).rejects.toMatchObject({
       code: 'NOT_SEEN_YET',
-      message: expect.stringContaining('Look again in a minute: pazpaz-keys status') as string,
+      message: expect.stringContaining('Check again in a minute: pazpaz-keys status') as string,
     });
     expect(ring.labels).toMatchObject({ 1: 'key-v1' });
     expect(ring.secret.tags).toHaveLength(1);

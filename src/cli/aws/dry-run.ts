@@ -10,8 +10,8 @@ import type { OperatorSecrets } from './operator.ts';
 type Stages = Readonly<Record<string, readonly string[]>>;
 
 /**
- * The same calls, of which none ever writes: a write is remembered, and `DescribeSecret` answers from then on as if it
- * had been made. So a dry run goes the command's own way, to the same refusals.
+ * Wraps the calls so that none ever writes. A write is remembered, and `DescribeSecret` then answers as if it had been
+ * made. So a dry run takes the command's own path, to the same refusals.
  */
 export function rehearsal(secrets: OperatorSecrets): OperatorSecrets {
   let stages: Stages | undefined;
@@ -68,7 +68,7 @@ function withPut(
   return labels.includes('AWSCURRENT') ? detached(labelled, 'AWSPENDING') : labelled;
 }
 
-/** Refuses as the service does what a compare-and-swap is built on. */
+/** Refuses as the service does, because compare-and-swap relies on it. */
 function withMove(stages: Stages, input: UpdateSecretVersionStageRequest): Stages {
   const { VersionStage: label = '', MoveToVersionId: to, RemoveFromVersionId: from } = input;
   const holder = holderOf(stages, label);
@@ -80,7 +80,7 @@ function withMove(stages: Stages, input: UpdateSecretVersionStageRequest): Stage
   return to === undefined ? detached(stages, label) : moved(stages, label, to);
 }
 
-/** `AWSCURRENT` takes `AWSPREVIOUS` along. */
+/** `AWSCURRENT` moves `AWSPREVIOUS`, too. */
 function moved(stages: Stages, label: string, to: string): Stages {
   const from = holderOf(stages, label);
   if (from === to) return stages;

@@ -14,8 +14,8 @@ import { KeyRotationError, reach } from '../../format/error.ts';
 import type { OperatorSecrets } from './operator.ts';
 
 /**
- * An operator's calls over the AWS SDK. Errors of the service come through as they are; anything else means that it was
- * not reached: `CANNOT_REACH_AWS`.
+ * An operator's calls over the AWS SDK. The service's errors are passed on. Any other error means that it was not
+ * reached: `CANNOT_REACH_AWS`.
  */
 export function operatorSecrets(client: SecretsManagerClient): OperatorSecrets {
   const ask = <T>(answer: Promise<T>) => reach(answer.catch(withLoginAdvice));
@@ -32,7 +32,7 @@ export function operatorSecrets(client: SecretsManagerClient): OperatorSecrets {
   };
 }
 
-/** Says how to sign in, where the SDK found no credentials. */
+/** Says how to sign in if the SDK found no credentials. */
 function withLoginAdvice(error: unknown): never {
   if (!(error instanceof Error && /^(Credentials|Token)ProviderError$/.test(error.name))) throw error;
   throw new KeyRotationError('CANNOT_REACH_AWS', `No credentials were found. ${loginAdvice(error)}`);
@@ -40,15 +40,18 @@ function withLoginAdvice(error: unknown): never {
 
 function loginAdvice({ message }: Error): string {
   if (/multi-factor|MFA/i.test(message)) {
-    return "The profile asks for an MFA code, which this command cannot: get session credentials with 'aws sts get-session-token', or use a profile of aws sso.";
+    return (
+      "The profile needs an MFA code, which this command cannot ask for: get session credentials with 'aws sts " +
+      "get-session-token', or use a profile of aws sso."
+    );
   }
   if (/SSO|token/i.test(message)) return "The SSO session is missing or has expired: run 'aws sso login'.";
   return "Set AWS_PROFILE or --profile, run 'aws sso login', or set the AWS_ACCESS_KEY_ID variables.";
 }
 
 /**
- * How long a command waits for AWS, in milliseconds: to be connected, and for an answer. Without these the SDK waits
- * for ever for an endpoint that takes the connection and never answers; without the last of them it only writes a
- * warning of its own to the console.
+ * Milliseconds that a command waits for AWS: for a connection, and for an answer. Without these, the SDK waits forever
+ * for an endpoint that accepts the connection and never answers. Without the last one, it only writes a warning to the
+ * console.
  */
 export const REQUEST_LIMITS = { connectionTimeout: 3000, requestTimeout: 10_000, throwOnRequestTimeout: true } as const;

@@ -1,7 +1,7 @@
-/** Services that a command asks beside Secrets Manager, as the variables of their endpoints name them. */
+/** Services that a command calls besides Secrets Manager, by the names of their endpoint variables. */
 export type OtherService = 'KMS' | 'LAMBDA' | 'CLOUDWATCH_LOGS';
 
-/** As every partition of AWS spells its endpoints, VPC endpoints included: `vpce-….secretsmanager.us-east-1.…`. */
+/** How every partition of AWS spells its endpoints, including VPC endpoints: `vpce-….secretsmanager.us-east-1.…`. */
 const HOST_OF_AWS = /(^|\.)secretsmanager(-fips)?\./;
 
 export function isHostOfAws(host: string): boolean {
@@ -9,9 +9,9 @@ export function isHostOfAws(host: string): boolean {
 }
 
 /**
- * Why a service is not asked; `undefined` where it is. A Secrets Manager that is not AWS's has its KMS keys and its
- * function nowhere at AWS, and credentials made up for it have no business there, unless a variable names where that
- * service is. `secretsHost`: who answered for Secrets Manager.
+ * Why a service is not called; `undefined` if it is. If Secrets Manager is not AWS's, its KMS keys and its function are
+ * not at AWS either, and credentials made up for it must not be sent there, unless a variable names the service's
+ * endpoint. `secretsHost`: the host that answered for Secrets Manager.
  */
 export function whyNotAsked(
   service: OtherService,

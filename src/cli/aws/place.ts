@@ -7,7 +7,7 @@ export interface Answerer {
   readonly url: string;
 }
 
-/** Where a secret is: `eu-west-1, account 123456789012`, and the endpoint where it is not one of AWS. */
+/** Where a secret is: `eu-west-1, account 123456789012`, and the endpoint if it is not AWS's. */
 export function placeOf(arn: string | undefined, answerer: Answerer | undefined): string {
   const [, , , region = '', account = ''] = (arn ?? '').split(':');
   const endpoint = answerer === undefined || isHostOfAws(answerer.host) ? '' : `at ${answerer.url}`;

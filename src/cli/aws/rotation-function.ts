@@ -4,8 +4,8 @@ import type { RotationFunction } from './operator.ts';
 import { REQUEST_LIMITS } from './operator-secrets.ts';
 
 /**
- * Asks Lambda for a secret's rotation function by its `RotationLambdaARN`, in the region that the ARN names, with the
- * credentials of the command. A version or alias that does not exist counts as no function: a rotation finds none.
+ * Asks Lambda for a secret's rotation function by its `RotationLambdaARN`, in the region of the ARN, with the command's
+ * credentials. A version or alias that does not exist counts as no function, because a rotation finds none.
  */
 export async function rotationFunctionOf(
   functionArn: string,

@@ -13,7 +13,7 @@ import { profileNames } from './profiles.ts';
 import type { ProcessIo } from '../process-io.ts';
 import { REQUEST_LIMITS } from './operator-secrets.ts';
 
-/** Options of every command that talks to AWS. */
+/** Options of every command that calls AWS. */
 export interface CommonOptions {
   readonly secretId?: string;
   readonly region?: string;
@@ -22,35 +22,35 @@ export interface CommonOptions {
   readonly json?: boolean;
   readonly dryRun?: boolean;
   readonly yes?: boolean;
-  /** What a forced command has to be told again. */
+  /** The answer that confirms a forced command. */
   readonly confirm?: string;
 }
 
-/** A command's way to AWS, and what it did there. */
+/** A command's access to AWS, and what it did there. */
 export interface AwsSession {
   readonly deps: CommandDependencies;
   readonly client: SecretsManagerClient;
   readonly secretId: string;
-  /** Region, account and endpoint of the secret, for people. Known once the secret was described. */
+  /** Region, account and endpoint of the secret, for the screen. Known once the secret was described. */
   readonly place: () => string;
-  /** Where the secret is, as far as it was said; the SDK may find a region in the profile. */
+  /** Where the secret is, as far as options and variables say. The SDK may find a region in the profile. */
   readonly region: string | undefined;
-  /** By how many milliseconds AWS's clock was ahead of this machine's in its last answer. */
+  /** Milliseconds by which AWS's clock was ahead of this machine's in its last answer. */
   readonly clockOffset: () => number | undefined;
   readonly changes: readonly Change[];
-  /** What stood out on the way, one line each. */
+  /** Warnings, one line each. */
   readonly warnings: readonly string[];
   readonly warn: (text: string) => void;
-  /** What the last call to Secrets Manager failed with, retries included. */
+  /** The error of the last call to Secrets Manager, if it failed after its retries. */
   readonly lastFailure: () => unknown;
-  /** Why another service of AWS is not asked; `undefined` where it may be. Known once Secrets Manager has answered. */
+  /** Why another service of AWS is not called; `undefined` if it may be. Known once Secrets Manager has answered. */
   readonly whyNotAsked: (service: OtherService) => string | undefined;
 }
 
-/** Milliseconds that a command may take; nothing kills it, but what waits for AWS counts on some end. */
+/** Milliseconds that a command may take. Nothing enforces it, but what waits for AWS needs a limit. */
 const TIME_LIMIT = 3_600_000;
 
-/** Opens a session. Throws `INVALID_SETTINGS` where no secret is named. Nothing is asked of AWS yet. */
+/** Opens a session. Throws `INVALID_SETTINGS` if no secret is named. It does not call AWS. */
 export function openSession(world: ProcessIo, options: CommonOptions): AwsSession {
   const { environment } = world;
   const secretId = options.secretId ?? given(environment, 'SECRETS_MANAGER_KEY_NAME');
@@ -110,12 +110,12 @@ export function openSession(world: ProcessIo, options: CommonOptions): AwsSessio
   };
 }
 
-/** Variables that say where Secrets Manager is, the SDK's own. */
+/** The SDK's own variables for the endpoint of Secrets Manager. */
 const ENDPOINT_VARIABLES = ['AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_ENDPOINT_URL'];
 
 /**
- * Throws `INVALID_SETTINGS` for what the SDK would fail on with words about something else: a profile that does not
- * exist, an endpoint that is no address, no region anywhere. Asks nobody.
+ * Throws `INVALID_SETTINGS` for settings that the SDK would reject with an unclear message: a profile that does not
+ * exist, an endpoint that is not an address, no region anywhere. It calls nothing.
  */
 export async function requireSettings(
   { client }: AwsSession,
@@ -127,7 +127,7 @@ export async function requireSettings(
   if (named !== undefined && named !== 'default') {
     const names = await profileNames(environment);
     if (!names.has(named)) {
-      const known = names.size === 0 ? 'They have none.' : `They have: ${[...names].join(', ')}.`;
+      const known = names.size === 0 ? 'They name no profile.' : `They have: ${[...names].join(', ')}.`;
       throw invalid(
         `There is no profile '${named}' in AWS's configuration files (${profile === undefined ? 'AWS_PROFILE' : '--profile'}). ${known}`,
       );
@@ -143,17 +143,17 @@ export async function requireSettings(
     await client.config.region();
   } catch {
     throw invalid(
-      'Which region? Name it with --region, or set AWS_REGION as for the application; or name a --profile that has one.',
+      'Which region? Name it with --region, set AWS_REGION as for the application, or name a --profile that has ' +
+        'one.',
     );
   }
 }
 
-/** Whether a text is an address that the SDK can ask. */
 export function isHttpUrl(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
 }
 
-/** A client as the options ask for it; every call ends, with an answer or without. */
+/** A client for these options. Every call ends, with an answer or without. */
 export function clientFor(options: CommonOptions, region: string | undefined): SecretsManagerClient {
   return new SecretsManagerClient({
     maxAttempts: 3,
@@ -171,8 +171,8 @@ interface Answers {
 }
 
 /**
- * AWS's own clock decides how old a change is: a clock that is wrong here must not let a retirement through. The date of
- * an answer has whole seconds, so what is less than a minute off counts as right.
+ * AWS's clock decides how old a change is: a wrong clock here must not let a retirement through. The date of an answer
+ * has whole seconds, so a difference of less than a minute counts as none.
  */
 function watchAnswers(client: SecretsManagerClient, world: ProcessIo): Answers {
   let offset: number | undefined;

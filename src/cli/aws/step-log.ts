@@ -7,19 +7,19 @@ export interface StepLogOptions {
   readonly logGroup: string;
   /** The version that the rotation makes: its client request token. */
   readonly versionId: string;
-  /** Where to begin, in milliseconds. */
+  /** Where to begin, in milliseconds since 1970. */
   readonly since: number;
-  /** Hears, once, why the log cannot be read. */
+  /** Called once, with the reason why the log cannot be read. */
   readonly onUnreadable: (why: string) => void;
 }
 
-/** FilterLogEvents has a quota of a few calls a second; what does not come now comes with the next look. */
+/** FilterLogEvents has a quota of a few calls per second. The rest comes with the next look. */
 const TRY_LATER = ['ThrottlingException', 'ServiceUnavailableException'];
 
 /**
- * Reads a rotation's steps from its function's log: at each call the lines that were not seen before, in the order of
- * their time. Each call asks from the beginning again, since CloudWatch Logs may show an older line after a newer one.
- * Never rejects: gives `undefined` once the log cannot be read.
+ * Reads a rotation's steps from its function's log: at each call the lines that were not seen before, in order of time.
+ * Each call starts from the beginning, because CloudWatch Logs may show an older line after a newer one. Never rejects:
+ * returns `undefined` once the log cannot be read.
  */
 export function stepLog(
   client: CloudWatchLogsClient,
@@ -51,7 +51,7 @@ export function stepLog(
   };
 
   const unreadable = (name: string): void => {
-    // A group that nobody has made is made by the first run of the function.
+    // The function's first run creates the log group.
     const isMissing = name === 'ResourceNotFoundException';
     isOver = !isMissing;
     if (!isSaid) onUnreadable(isMissing ? `there is no log group ${logGroup} so far` : `logs:FilterLogEvents: ${name}`);

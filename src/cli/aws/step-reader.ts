@@ -1,25 +1,28 @@
 import type { LogEvent } from '../../secret/log-events.ts';
 import type { StepLine } from '../ring/follow.ts';
 
-/** The lines that the function writes of its steps. */
+/** The lines that the function logs about its steps. */
 const OUTCOMES = {
   rotation_step_started: 'started',
   rotation_step_finished: 'finished',
   rotation_step_failed: 'failed',
 } as const satisfies Partial<Record<LogEvent, StepLine['outcome']>>;
 
-/** What Lambda writes of a function that did not come to its end; the function itself can say nothing any more. */
+/** What Lambda logs about a function that did not finish. The function itself can no longer log. */
 const ENDS = ['Task timed out', 'Runtime exited'];
 
-/** What Lambda's Node.js writes where the function does not even start: it cannot be imported, say. No request has an id yet. */
+/**
+ * What Lambda's Node.js logs if the function does not even start, for example because it cannot be imported. There is
+ * no request id yet.
+ */
 const NOT_STARTED = 'Uncaught Exception';
 
-/** Any of these words ("Filter pattern syntax", unstructured log events): of a JSON line, and of Lambda's own text. */
+/** Any of these words ("Filter pattern syntax", unstructured log events): in a JSON line and in Lambda's own text. */
 export const STEP_PATTERN = [...Object.keys(OUTCOMES), ...ENDS, NOT_STARTED].map((words) => `?"${words}"`).join(' ');
 
 /**
- * Understands lines of the function's log, given one after the other: `undefined` for all that is not about a step of
- * this rotation. A run that Lambda ended is known by its request id, which the line of its beginning has.
+ * Reads lines of the function's log in order: `undefined` for everything that is not about a step of this rotation. A
+ * run that Lambda ended is identified by its request id, which the first line of the run has.
  */
 export function stepReader(versionId: string): (message: string) => StepLine | undefined {
   const stepOfRequest = new Map<string, string>();
@@ -44,8 +47,8 @@ function killed(message: string, stepOfRequest: ReadonlyMap<string, string>): St
 }
 
 /**
- * `… undefined ERROR Uncaught Exception {"errorType":"Runtime.ImportModuleError","errorMessage":"Error: Cannot find …",…}`.
- * It is about no rotation in particular, and so about this one, too.
+ * `… undefined ERROR Uncaught Exception {"errorType":"Runtime.ImportModuleError","errorMessage":"Error: Cannot find
+ * …",…}`. It names no rotation, so it concerns this one, too.
  */
 function notStarted(message: string): StepLine | undefined {
   const at = message.indexOf(NOT_STARTED);

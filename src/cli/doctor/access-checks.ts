@@ -3,12 +3,12 @@ import { check, checked, finding, notChecked, type Finding } from './check.ts';
 import type { Examination } from './examination.ts';
 import { step, type NextStep } from '../suggested-commands.ts';
 
-/** AWS refuses signatures that are further off ("Signature Version 4": five minutes). */
+/** AWS refuses signatures that are more than five minutes off ("Signature Version 4"). */
 const LONGEST_CLOCK_OFFSET = 5 * 60_000;
 
 /**
- * Issue 1: a call was answered with AccessDeniedException, and not for the sake of KMS. The listing of versions is for
- * operators: applications are not granted it and do without.
+ * Issue 1: a call was answered with AccessDeniedException, and not because of KMS. Only operators may list versions;
+ * applications do not need to.
  */
 export const ACCESS_DENIED = check('access-denied', 'access denied (issue 1)', (seen) => {
   if (isUnreachable(seen)) return notChecked('AWS did not answer.');
@@ -32,10 +32,10 @@ export const ACCESS_DENIED = check('access-denied', 'access denied (issue 1)', (
   );
 });
 
-/** Codes that a check of their own is about. */
+/** Error codes that have their own check. */
 const ELSEWHERE = ['SECRET_NOT_FOUND', 'SECRET_DELETED', 'CANNOT_REACH_AWS'];
 
-/** Everything else that AWS may say instead of an answer: what it was asked is not known then, so all is not well. */
+/** Any other refusal. The state of the secret is unknown then, so it is a finding. */
 export const AWS_REFUSED = check('aws-refused', 'AWS refuses for another reason', (seen) => {
   const { undescribed, unlisted, readings } = seen;
   const errors = [undescribed, unlisted].filter((error) => error !== undefined && !isAccessDenied(error));
@@ -69,7 +69,7 @@ function wayOn(cause: unknown): NextStep {
   return kind === 'expired' ? 'aws sso login' : kind === 'unknown caller' ? 'aws sts get-caller-identity' : AGAIN;
 }
 
-/** Whether AWS could not answer now: the network, or a refusal that passes by itself. */
+/** Whether AWS could not answer now: a network problem, or a refusal that passes by itself. */
 export function cannotAnswerNow(seen: Examination): boolean {
   const errors = [seen.undescribed, seen.unlisted];
   const readings = [...seen.readings.values()];
@@ -84,7 +84,7 @@ function isAccessDenied(error: Examination['undescribed']): boolean {
   return error?.code === 'AWS_REFUSED' && awsErrorName(error.cause) === 'AccessDeniedException';
 }
 
-/** Issue 2: wrong name, wrong region, or a secret that waits for its deletion. */
+/** Issue 2: wrong name, wrong region, or a secret that is scheduled for deletion. */
 export const SECRET_NOT_FOUND = check(
   'secret-not-found',
   'secret not found (issue 2)',
@@ -93,7 +93,7 @@ export const SECRET_NOT_FOUND = check(
     if (undescribed?.code === 'SECRET_DELETED') {
       return checked(how, [
         finding(
-          'The secret waits for its deletion, and with it every key.',
+          'The secret is scheduled for deletion, and every key with it.',
           `aws secretsmanager restore-secret --secret-id ${secretId}`,
         ),
       ]);
@@ -123,7 +123,9 @@ export const KMS_DENIED = check('kms-denied', 'KMS denied (issue 3)', ({ describ
   const role = environment['AWS_ROLE_ARN'] ?? 'the role';
   return checked(how, [
     finding(
-      `The current key cannot be decrypted: ${reading.reason}. Allow ${role} kms:Decrypt on ${described.secret.KmsKeyId ?? 'the KMS key of the secret'}, in its policy and in the key's; see that the key is enabled.`,
+      `The current key cannot be decrypted: ${reading.reason}. Allow ${role} kms:Decrypt on ` +
+        `${described.secret.KmsKeyId ?? 'the KMS key of the secret'}, in its policy and in the key's, and check ` +
+        'that the key is enabled.',
       `aws kms describe-key --key-id ${described.secret.KmsKeyId ?? 'alias/aws/secretsmanager'}`,
     ),
   ]);
@@ -134,21 +136,22 @@ export const ENDPOINT_UNREACHABLE = check('endpoint-unreachable', 'the endpoint 
   const how = 'every call above';
   if (!isUnreachable(seen)) return checked(how, []);
   const why = (seen.undescribed ?? seen.unlisted)?.message ?? 'AWS did not answer.';
-  // Without credentials nothing was sent: the network has no part in it.
+  // Without credentials nothing was sent, so the network is not the problem.
   const next = why.includes('No credentials')
     ? 'aws sts get-caller-identity'
     : `curl -sS -o /dev/null -w '%{http_code}\\n' https://secretsmanager.${seen.region ?? 'REGION'}.amazonaws.com`;
   return checked(how, [finding(why, next)]);
 });
 
-/** The answer's own date against this machine's. */
+/** Compares the date of an answer with this machine's. */
 export const CLOCK_WRONG = check('clock-wrong', "this machine's clock is wrong", ({ clockOffset }) => {
   if (clockOffset === undefined) return notChecked('AWS did not answer.');
   const how = `the date of AWS's answers, ${seconds(clockOffset)} ${clockOffset < 0 ? 'behind' : 'ahead of'} this machine's`;
   if (Math.abs(clockOffset) <= LONGEST_CLOCK_OFFSET) return checked(how, []);
   return checked(how, [
     finding(
-      `This machine's clock is ${seconds(clockOffset)} off. AWS refuses signatures that are five minutes off, and nonces are safest with a clock that is right.`,
+      `This machine's clock is ${seconds(clockOffset)} off. AWS refuses signatures that are five minutes off, and ` +
+        'nonces rely on a correct clock as well.',
       'timedatectl set-ntp true',
     ),
   ]);

@@ -1,4 +1,4 @@
-/** The names that are most like `wanted`, the nearest first, five at most. */
+/** The names most similar to `wanted`, the closest first, at most five. */
 export function mostAlike(wanted: string, names: readonly string[]): readonly string[] {
   return names
     .map((name) => ({ name, distance: distance(wanted.toLowerCase(), name.toLowerCase()) }))
@@ -7,7 +7,7 @@ export function mostAlike(wanted: string, names: readonly string[]): readonly st
     .map(({ name }) => name);
 }
 
-/** Letters to insert, delete or replace (Levenshtein), row by row. */
+/** Levenshtein distance, row by row. */
 function distance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, column) => column);
   for (const [index, letter] of Array.from(one).entries()) {

@@ -1,13 +1,13 @@
 import type { NextStep } from '../suggested-commands.ts';
 import type { Examination } from './examination.ts';
 
-/** One thing that is wrong, and the commands that fix it. */
+/** A problem, and the commands that fix it. */
 export interface Finding {
   readonly text: string;
   readonly next: readonly NextStep[];
 }
 
-/** What one check came to. */
+/** The result of one check. */
 export interface Outcome {
   readonly outcome: 'fine' | 'found' | 'not checked';
   /** How that is known, or why it is not. */
@@ -15,11 +15,11 @@ export interface Outcome {
   readonly findings: readonly Finding[];
 }
 
-/** Looks for one thing that can be wrong. */
+/** Checks for one problem. */
 export interface Check<Code extends string = string> {
   /** A code never changes its meaning. */
   readonly code: Code;
-  /** What would be wrong, in a few words. */
+  /** The problem, in a few words. */
   readonly title: string;
   readonly run: (seen: Examination) => Outcome;
 }
@@ -28,7 +28,7 @@ export function check<Code extends string>(code: Code, title: string, run: Check
   return { code, title, run };
 }
 
-/** `found` where there is any finding, otherwise `fine`. */
+/** `found` if there is a finding, otherwise `fine`. */
 export function checked(how: string, findings: readonly Finding[]): Outcome {
   return { outcome: findings.length > 0 ? 'found' : 'fine', how, findings };
 }

@@ -22,7 +22,7 @@ import { KMS_KEY_DISABLED, REPLICA_BEHIND } from './elsewhere-checks.ts';
 import type { Outcome } from './check.ts';
 import { examine, type DoctorDependencies } from './examine.ts';
 
-/** Everything that the doctor looks for, in the order of its screen: issues 1 to 5 of the setup guide come first. */
+/** Every check, in the order of the screen: issues 1 to 5 of the setup guide come first. */
 export const CHECKS = [
   ACCESS_DENIED,
   SECRET_NOT_FOUND,

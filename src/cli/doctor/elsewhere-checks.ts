@@ -1,10 +1,10 @@
 import { check, checked, finding, notChecked, type Finding } from './check.ts';
 import type { Examination } from './examination.ts';
 
-/** Versions keep the KMS key that they were encrypted with, unless they have one of AWS's own labels. */
+/** A version keeps the KMS key that it was encrypted with, unless it has one of AWS's own labels. */
 export const KMS_KEY_DISABLED = check(
   'kms-key-disabled',
-  'a KMS key is disabled or waits to be deleted',
+  'a KMS key is disabled or scheduled for deletion',
   ({ kmsKeys, report, unlisted }) => {
     if (report === undefined || unlisted !== undefined) return notChecked('The versions could not be listed.');
     const findings: Finding[] = [];
@@ -36,7 +36,7 @@ function disabled(keyId: string, state: string, needed: string): Finding {
   );
 }
 
-/** A replica is a backup only where it has every number. */
+/** A replica is a backup only if it has every number. */
 export const REPLICA_BEHIND = check('replica-behind', 'a replica lacks a number', ({ replicas, described }) => {
   if (described === undefined) return notChecked('The secret could not be described.');
   if (replicas.length === 0) return checked('the secret has no replica', []);
@@ -52,7 +52,8 @@ export const REPLICA_BEHIND = check('replica-behind', 'a replica lacks a number'
     const what = missing.length === 0 ? `is ${status}` : `lacks key ${missing.join(', ')}`;
     findings.push(
       finding(
-        `The replica in ${region} ${what}: it is no backup of the ring, and readers there cannot read those rows.`,
+        `The replica in ${region} ${what}: it is not a backup of the ring, and readers there cannot read those ` +
+          'rows.',
         `aws secretsmanager describe-secret --secret-id ${described.secret.Name ?? ''} --region ${region}`,
       ),
     );

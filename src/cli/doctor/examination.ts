@@ -5,18 +5,20 @@ import type { RingReport } from '../ring/ring-report.ts';
 import type { RotationFunction, Unknown } from '../aws/operator.ts';
 import type { Reading } from './reading.ts';
 
-/** The state of a KMS key as `DescribeKey` names it (`Enabled`, `Disabled`, `PendingDeletion`, …), or why it is unknown. */
+/**
+ * The state of a KMS key as `DescribeKey` names it (`Enabled`, `Disabled`, `PendingDeletion`, …), or why it is unknown.
+ */
 export type KmsKeyState = { readonly state: string } | Unknown;
 
-/** A replica of the secret, and the numbers that it has; or why they are unknown. */
+/** A replica of the secret with its numbers, or why they are unknown. */
 export interface Replica {
   readonly region: string;
-  /** As the service says: `InSync`, `InProgress`, `Failed`. */
+  /** AWS's word: `InSync`, `InProgress`, `Failed`. */
   readonly status: string;
   readonly numbers: ReadonlySet<number> | Unknown;
 }
 
-/** All that was found out before the checks look at it. */
+/** Everything that was read before the checks run. */
 export interface Examination {
   readonly secretId: string;
   readonly region: string | undefined;
@@ -24,18 +26,20 @@ export interface Examination {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Why the secret could not be described, if it could not. */
   readonly undescribed?: KeyRotationError;
-  /** Why its versions could not be listed, if they could not. Then the report has those with a label, and no dates. */
+  /**
+   * Why its versions could not be listed, if they could not. The report then has only labelled versions, without dates.
+   */
   readonly unlisted?: KeyRotationError;
-  /** Names of other secrets in the region, the most alike first; only where there is no such secret. */
+  /** Names of other secrets in the region, the most similar first. Only if this secret does not exist. */
   readonly otherNames: readonly string[];
   readonly described?: { readonly secret: DescribeSecretResponse; readonly ring: RingLabels };
   readonly report?: RingReport;
-  /** What each version in use, or without a number, holds. */
+  /** What each version in use or without a number holds. */
   readonly readings: ReadonlyMap<string, Reading>;
   readonly kmsKeys: ReadonlyMap<string, KmsKeyState>;
   readonly replicas: readonly Replica[];
-  /** What Lambda knows of the function that the secret names; absent: it names none. */
+  /** What Lambda knows of the secret's function; absent if the secret names none. */
   readonly rotationFunction?: RotationFunction;
-  /** Milliseconds by which AWS's clock is ahead of this machine's; absent: AWS has not answered. */
+  /** Milliseconds by which AWS's clock is ahead of this machine's; absent if AWS has not answered. */
   readonly clockOffset?: number;
 }

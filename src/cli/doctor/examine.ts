@@ -8,24 +8,24 @@ import { mostAlike } from './alike.ts';
 import type { Examination, KmsKeyState, Replica } from './examination.ts';
 import { readingOf, type Reading } from './reading.ts';
 
-/** What a doctor needs beside a command's dependencies. */
+/** What doctor needs besides a command's dependencies. */
 export interface DoctorDependencies extends CommandDependencies {
   readonly region: string | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** The same calls in another region. */
+  /** These calls in another region. */
   readonly secretsIn: (region: string) => OperatorSecrets;
   /** Asks KMS for the state of a key, by its id or ARN. */
   readonly kmsKeyState: (keyId: string) => Promise<KmsKeyState>;
   /** Asks Lambda for a function, by its ARN. */
   readonly rotationFunction: (functionArn: string) => Promise<RotationFunction>;
-  /** By how many milliseconds AWS's clock was ahead of this machine's in its last answer. */
+  /** Milliseconds by which AWS's clock was ahead of this machine's in its last answer. */
   readonly clockOffset: () => number | undefined;
 }
 
-/** What a version under the AWS-managed key has in place of a KMS key's id; nobody can disable that key. */
+/** Stands for the KMS key of a version under the AWS-managed key. That key cannot be disabled. */
 const MANAGED_KEY = 'DefaultEncryptionKey';
 
-/** Asks AWS for everything that the checks look at. Writes nothing. What it cannot find out it says. */
+/** Reads everything that the checks need. Writes nothing. What cannot be read is recorded with the reason. */
 export async function examine(deps: DoctorDependencies): Promise<Examination> {
   const basics = { secretId: deps.secretId, region: deps.region, environment: deps.environment, now: deps.now() };
   const nothing = { ...basics, otherNames: [], readings: new Map(), kmsKeys: new Map(), replicas: [] };
@@ -56,7 +56,7 @@ export async function examine(deps: DoctorDependencies): Promise<Examination> {
       ...offset(deps),
     };
   } catch (error) {
-    // The network went away in the middle of it.
+    // The network failed midway.
     if (!isKeyRotationError(error)) throw error;
     return { ...nothing, undescribed: error, ...offset(deps) };
   }
@@ -86,7 +86,7 @@ async function otherNames({ secrets, secretId }: DoctorDependencies): Promise<re
       page = answer.NextToken;
     } while (page !== undefined);
   } catch {
-    // Without permission to list there are no names to suggest; that the secret is missing is known all the same.
+    // Without permission to list there are no suggestions. The secret is missing in any case.
   }
   return mostAlike(secretId, names);
 }
@@ -125,8 +125,8 @@ async function numbersIn(deps: DoctorDependencies, region: string, name: string)
   try {
     const secret = await deps.secretsIn(region).describeSecret({ SecretId: name });
     const answeredFor = secret.ARN?.split(':')[3] ?? region;
-    // A VPC endpoint knows its own region only, and would show the secret itself in place of its replica.
-    if (answeredFor !== region) return { unknown: `the endpoint at hand answers for ${answeredFor}` };
+    // A VPC endpoint knows only its own region, and would return the secret itself instead of its replica.
+    if (answeredFor !== region) return { unknown: `the endpoint in use answers for ${answeredFor}` };
     return new Set(ringLabels(secret.VersionIdsToStages).versionOf.keys());
   } catch (error) {
     if (awsErrorName(error) === 'ResourceNotFoundException') return new Set();

@@ -14,11 +14,13 @@ export const FALLBACK_IN_USE = check('fallback-in-use', 'fallback to ENCRYPTION_
   const findings: Finding[] = [];
   const current = described?.ring.current;
   const hasKey = current !== undefined && readings.get(current)?.kind === 'key';
-  const how = `${isSet ? 'set' : 'not set'} here, and AWS gives ${hasKey ? 'a' : 'no'} current key`;
+  const how = `${isSet ? 'set' : 'not set'} here, and AWS returns ${hasKey ? 'a' : 'no'} current key`;
   if (isSet && !hasKey) {
     findings.push(
       finding(
-        'AWS gives no current key, so an application with this environment encrypts with ENCRYPTION_MASTER_KEY, under number 0. Mend what stands above and below; then add that key, if it is another, so that its rows stay readable.',
+        'AWS returns no current key, so an application with this environment encrypts with ENCRYPTION_MASTER_KEY, ' +
+          'under number 0. Fix the other findings, then add that key to the ring if it is not on it, so that its ' +
+          'rows stay readable.',
         step('put', '--not-current', '--from-env', 'ENCRYPTION_MASTER_KEY'),
       ),
     );
@@ -26,7 +28,8 @@ export const FALLBACK_IN_USE = check('fallback-in-use', 'fallback to ENCRYPTION_
   if (isSet && given(environment, 'ENVIRONMENT') === 'production') {
     findings.push(
       finding(
-        'ENCRYPTION_MASTER_KEY is set in production, where AWS being down for a moment would let two keys be in use.',
+        'ENCRYPTION_MASTER_KEY is set in production, so two keys would be in use as soon as AWS is down for a ' +
+          'moment.',
         'unset ENCRYPTION_MASTER_KEY   # in the task definition',
       ),
     );
@@ -43,7 +46,7 @@ export const FALLBACK_IN_USE = check('fallback-in-use', 'fallback to ENCRYPTION_
   return checked(how, findings);
 });
 
-/** Issue 5: the current version holds something that is no key. */
+/** Issue 5: the value of the current version is not a key. */
 export const KEY_INVALID = check('key-invalid', 'key length invalid (issue 5)', ({ described, readings }) => {
   const current = described?.ring.current;
   if (current === undefined) {
@@ -60,7 +63,7 @@ export const KEY_INVALID = check('key-invalid', 'key length invalid (issue 5)', 
   return checked('its value', [finding(`${found} (version ${current})`, step('rollback'), step('put', '--generate'))]);
 });
 
-/** Every key of the ring has to open, or a rotation stops. */
+/** A rotation stops unless every key of the ring opens. */
 export const UNREADABLE_KEY = check('unreadable-key', 'a numbered key cannot be read', ({ described, readings }) => {
   if (described === undefined) return notChecked(UNDESCRIBED);
   const findings = [...described.ring.numberOf].flatMap(([versionId, number]): readonly Finding[] => {
@@ -69,11 +72,12 @@ export const UNREADABLE_KEY = check('unreadable-key', 'a numbered key cannot be 
     const why = reading.kind === 'no value' ? 'it has no value' : reading.reason;
     const kms =
       reading.kind === 'refused' && reading.isKms
-        ? ' It may be under an older KMS key: that one has to stay enabled, and readable.'
+        ? ' It may be under an older KMS key, which must stay enabled and readable.'
         : '';
     return [
       finding(
-        `Key ${number} (version ${versionId}) cannot be used: ${why}.${kms} Rows of that number cannot be read, and no rotation promotes anything.`,
+        `Key ${number} (version ${versionId}) cannot be used: ${why}.${kms} Rows of that number cannot be read, ` +
+          'and every rotation stops.',
         'aws secretsmanager list-secret-version-ids --include-deprecated   # KmsKeyIds of the version',
       ),
     ];
@@ -81,7 +85,7 @@ export const UNREADABLE_KEY = check('unreadable-key', 'a numbered key cannot be 
   return checked(`GetSecretValue of ${described.ring.numberOf.size} numbered versions`, findings);
 });
 
-/** C06: what ENCRYPTION_MASTER_KEY has encrypted is readable only while it is set, unless it is on the ring. */
+/** C06: data encrypted with ENCRYPTION_MASTER_KEY is readable only while it is set, unless its key is on the ring. */
 export const ENVIRONMENT_KEY = check(
   'environment-key',
   'ENCRYPTION_MASTER_KEY is not on the ring',
@@ -92,7 +96,9 @@ export const ENVIRONMENT_KEY = check(
     if (typeof key === 'string') {
       return checked('its value', [
         finding(
-          `ENCRYPTION_MASTER_KEY holds no key: ${key}. If it ever held one, what that one has encrypted needs it still: look for the value it had, in former task definitions, and put that on the ring. A new key in its place would read nothing.`,
+          `ENCRYPTION_MASTER_KEY does not hold a key: ${key}. If it ever held one, data encrypted with that key ` +
+            'still needs it: look for the old value, in former task definitions for example, and put it on the ' +
+            'ring. A new key in its place would decrypt nothing.',
           'unset ENCRYPTION_MASTER_KEY   # in the task definition, where it never held a key',
         ),
       ]);
@@ -103,10 +109,10 @@ export const ENVIRONMENT_KEY = check(
       return checked('it equals a key of the ring', []);
     }
     if (keys.some(({ kind }) => kind === 'refused'))
-      return notChecked('Some keys could not be read, and it may be one of them.');
+      return notChecked('Some keys could not be read, and one of them may be equal to it.');
     return checked(`compared with ${keys.length} versions`, [
       finding(
-        'What it has encrypted is readable only while it is set. Add it, then unset it.',
+        'Data encrypted with it is readable only while it is set. Add it, then unset it.',
         step('put', '--not-current', '--from-env', 'ENCRYPTION_MASTER_KEY'),
       ),
     ]);

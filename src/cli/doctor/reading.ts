@@ -4,15 +4,12 @@ import { readKeyValue } from '../../format/key-value.ts';
 import { awsErrorName, describeError, isAboutKms, isTemporary } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
-/** What came of reading one version. */
+/** The result of reading one version. */
 export type Reading =
   | { readonly kind: 'key'; readonly key: KeyMaterial }
   | { readonly kind: 'no key'; readonly reason: string }
   | { readonly kind: 'no value' }
-  /**
-   * `isKms`: it is the KMS key that stands in the way. `isDenied`: permission is missing. `isTemporary`: it passes by
-   * itself.
-   */
+  /** `isKms`: the KMS key is the problem. `isDenied`: a permission is missing. `isTemporary`: it passes by itself. */
   | {
       readonly kind: 'refused';
       readonly reason: string;

@@ -6,7 +6,7 @@ import { check, checked, finding, notChecked, type Check, type Finding } from '.
 import type { Examination } from './examination.ts';
 import { step } from '../suggested-commands.ts';
 
-/** A rotation takes seconds, and AWS gives up within hours; what is pending for longer needs somebody. */
+/** A rotation takes seconds, and AWS stops retrying within hours. Anything pending for longer needs attention. */
 const LONGEST_ROTATION = 24 * 3_600_000;
 
 const UNLISTED = 'The versions could not be listed.';
@@ -34,7 +34,7 @@ export const UNFINISHED_COMMAND = check(
   fromNotes('labels and tags', 'key-arriving', 'retirement-unfinished'),
 );
 
-/** A current or previous key without a number; a value that is no key needs none. */
+/** A current or previous key without a number. A value that is not a key needs none. */
 export const UNNUMBERED_KEY = check('unnumbered-key', 'a key in use has no number', ({ report, readings }) => {
   if (report === undefined) return notChecked(UNLISTED);
   const inUse = report.versions.filter(({ state }) => state === 'current' || state === 'previous');
@@ -49,7 +49,10 @@ export const UNNUMBERED_KEY = check('unnumbered-key', 'a key in use has no numbe
   return checked('labels of AWSCURRENT and AWSPREVIOUS', findings);
 });
 
-/** C02: a key that no label keeps. One that was retired, or that a rotation gave up, is no loss; nor is a copy. */
+/**
+ * C02: a key without a label. A key that was retired, or whose rotation was abandoned, is not a loss. Neither is a
+ * copy.
+ */
 export const VERSION_WITHOUT_LABEL = check(
   'version-without-label',
   'a version has lost its labels',
@@ -59,7 +62,8 @@ export const VERSION_WITHOUT_LABEL = check(
     const lost = loose.filter(({ versionId }) => isPerhapsLost(versionId, report, readings));
     const findings = lost.map(({ versionId, created = '' }) =>
       finding(
-        `Version ${versionId} (made on ${created.slice(0, 10)}) holds a key that is nowhere on the ring. If it ever was current, rows need it; AWS may delete it 24 hours after its last label went.`,
+        `Version ${versionId} (made on ${created.slice(0, 10)}) holds a key that is nowhere on the ring. If it ` +
+          'was ever current, rows need it; AWS may delete it 24 hours after it lost its last label.',
         step('adopt', '--version-id', versionId),
       ),
     );
@@ -78,10 +82,10 @@ function isPerhapsLost(versionId: string, report: RingReport, readings: Examinat
 }
 
 /**
- * C18: numbers are given in the order of time, so a lower one on a younger version was moved there. One higher number
- * on an older version proves nothing: a refused rotation that is taken up gives its version, which is older than a key
- * that was put meanwhile, a later number; so does the adoption of a key that was made current again by hand. Two of them
- * no such history leaves.
+ * C18: numbers are given in order of time, so a lower number on a younger version was moved there. One higher number on
+ * an older version proves nothing. A refused rotation that is taken up has a version older than a key that was put
+ * meanwhile, and so has a key that was made current again by hand and then adopted. No such history explains two of
+ * them.
  */
 export const LABELS_MOVED = check('labels-moved', 'labels were moved by hand', ({ report, unlisted }) => {
   if (report === undefined || unlisted !== undefined) return notChecked(UNLISTED);
@@ -91,7 +95,10 @@ export const LABELS_MOVED = check('labels-moved', 'labels were moved by hand', (
     if (older.length < 2) return [];
     return [
       finding(
-        `Key ${version.number ?? 0} is on version ${version.versionId}, which is younger than those of keys ${older.map(({ number }) => number ?? 0).join(', ')}: its label was named in a put, or moved by hand, to other material than it first named. Put it back where it was, if you know it (a version without a number may be the one); every key that is on the ring is still tried for its rows.`,
+        `Key ${version.number ?? 0} is on version ${version.versionId}, which is younger than those of keys ` +
+          `${older.map(({ number }) => number ?? 0).join(', ')}: its label was named in a put, or moved by hand, ` +
+          'from one key to another. Move it back if you know where it was (a version without a number may be the ' +
+          'one). Every key that is on the ring is still tried for its rows.',
         step('status'),
       ),
     ];
@@ -103,7 +110,7 @@ function isYounger(one: VersionReport, other: VersionReport): boolean {
   return one.created !== undefined && other.created !== undefined && one.created > other.created;
 }
 
-/** C17: rotation has failed for a year and nobody saw. */
+/** C17: rotation has failed for a year and no one noticed. */
 export const ROTATION_LATE = check(
   'rotation-late',
   'the rotation is off, late or stuck',
@@ -120,7 +127,8 @@ export const ROTATION_LATE = check(
     const stuck = isStuck
       ? [
           finding(
-            `A rotation has been unfinished since ${since.toISOString()} (version ${pending?.versionId ?? ''}). The function's log names the step and why it fails.`,
+            `A rotation has been unfinished since ${since.toISOString()} (version ${pending?.versionId ?? ''}). ` +
+              "The function's log shows which step fails and why.",
             ...(rotation.functionArn === undefined ? [] : [tailOfLog(rotation.functionArn, rotationFunction)]),
             step('rotate', '--wait'),
             step('rotate', '--clean-up'),
@@ -128,7 +136,7 @@ export const ROTATION_LATE = check(
         ]
       : [];
     if (unlisted !== undefined && isUnderWay && notes.length === 0) {
-      return notChecked(`A rotation is under way; since when, only a listing of the versions tells. ${UNLISTED}`);
+      return notChecked(`A rotation is under way. Only a listing of the versions shows since when. ${UNLISTED}`);
     }
     return checked(`schedule, last rotation ${dayCount(rotation.daysSinceLast)} ago, AWSPENDING`, [
       ...notes.map(asFinding),
@@ -137,7 +145,9 @@ export const ROTATION_LATE = check(
   },
 );
 
-/** Where Lambda did not tell the log group, the command asks it: only some functions log to `/aws/lambda/NAME`. */
+/**
+ * Without the log group from Lambda, the suggested command asks for it: only some functions log to `/aws/lambda/NAME`.
+ */
 function tailOfLog(functionArn: string, found: Examination['rotationFunction']): string {
   const region = functionArn.split(':')[3] ?? '';
   if (found !== undefined && 'logGroup' in found)
@@ -146,7 +156,7 @@ function tailOfLog(functionArn: string, found: Examination['rotationFunction']):
   return `aws logs tail "$(${logGroup})" --region ${region} --since 2d`;
 }
 
-/** Nobody would notice before the next rotation is due, which may be a year away. */
+/** Otherwise this would be noticed only when the next rotation is due, which may be a year away. */
 export const SCHEDULE_WITHOUT_FUNCTION = check(
   'schedule-without-function',
   'a schedule without a function',
@@ -155,7 +165,7 @@ export const SCHEDULE_WITHOUT_FUNCTION = check(
     const { RotationLambdaARN: functionArn, RotationRules: rules, RotationEnabled, Name = '' } = described.secret;
     const hasSchedule = rules !== undefined || RotationEnabled === true;
     if (rotationFunction === undefined) {
-      const text = 'There is a schedule and no function that would rotate. Deploy the stack again, which sets both.';
+      const text = 'There is a schedule, but no function that would rotate. Deploy the stack again, which sets both.';
       const findings = hasSchedule ? [finding(text, 'sam deploy')] : [];
       return checked('RotationRules and RotationLambdaARN of DescribeSecret', findings);
     }
@@ -166,7 +176,8 @@ export const SCHEDULE_WITHOUT_FUNCTION = check(
         ? []
         : [
             finding(
-              `The secret names ${functionArn ?? ''}, which does not exist: no rotation can run. Deploy the stack again, or name the function that there is.`,
+              `The secret names ${functionArn ?? ''}, which does not exist, so no rotation can run. Deploy the ` +
+                'stack again, or name an existing function.',
               'sam deploy',
               `aws secretsmanager rotate-secret --secret-id ${Name} --no-rotate-immediately --rotation-lambda-arn ARN`,
             ),

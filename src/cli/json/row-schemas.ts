@@ -1,6 +1,6 @@
 import { COUNT, described, listOf, object, TEXT, YES_OR_NO, type Schema } from './shapes.ts';
 
-/** Rows by a key's number. */
+/** Rows by key number. */
 const rowsByNumber = (description: string): Schema =>
   described(description, {
     type: 'object',
@@ -12,13 +12,14 @@ const LEFT_ROWS = listOf(
   object({
     key: described('Values of the key columns', listOf(TEXT)),
     code: described(
-      'Why: a code of an error, CONTEXT_COLUMN_IS_NULL, ROW_BUSY, VALUE_TOO_LARGE, LEGACY_ROW, WRITTEN_MEANWHILE or DATABASE: and a SQLSTATE',
+      'Why: an error code, CONTEXT_COLUMN_IS_NULL, ROW_BUSY, VALUE_TOO_LARGE, LEGACY_ROW, WRITTEN_MEANWHILE or ' +
+        'DATABASE: and a SQLSTATE',
       TEXT,
     ),
   }),
 );
 
-/** Which rows were counted, and how many they were. */
+/** Which rows were counted, and how many. */
 export const COUNTED_ROWS = {
   relation: described('The table that was counted, with its schema', TEXT),
   owner: described('The role that owns it', TEXT),
@@ -31,16 +32,16 @@ const COUNTED_COLUMN = object(
     table: TEXT,
     ...COUNTED_ROWS,
     nulls: COUNT,
-    empty: described('Values without a byte', COUNT),
+    empty: described('Values with zero bytes', COUNT),
     numbered: rowsByNumber('Rows under a number that its key opened'),
     unnumbered: rowsByNumber('Rows under number 0, by the key that opened them; 0: that key has no number'),
     legacy: rowsByNumber('Rows from before this system, by the key that opened them'),
-    nested: rowsByNumber('Of these, rows with a ciphertext inside their plaintext, by the key that opens that'),
+    nested: rowsByNumber('Of these, rows with a ciphertext inside their plaintext, by the key that opens it'),
     unreadable: described('Rows that no key opened', COUNT),
     listed: described('The first 10,000 of these', LEFT_ROWS),
     unseen: described('Why some rows may not have been seen', listOf(TEXT)),
     triggers: described(
-      'What an update would set off',
+      'What an update would trigger',
       listOf(object({ name: TEXT, does: TEXT, firesOnFire: YES_OR_NO, isUnskippable: YES_OR_NO })),
     ),
   },
@@ -56,12 +57,12 @@ const ESTIMATED_COLUMN = object({
   other: COUNT,
 });
 
-/** What `census` comes to. */
+/** The result of `census`. */
 export const CENSUS_RESULT: Schema = {
   oneOf: [
     object({
       isEstimate: { const: false },
-      currentNumber: described('0: there is none', COUNT),
+      currentNumber: described('0: no current key', COUNT),
       columns: listOf(COUNTED_COLUMN),
       hasOlderData: described('Whether rows of older data or with number 0 are left, or may be', YES_OR_NO),
     }),
@@ -73,17 +74,17 @@ const REENCRYPTED_COLUMN = object({
   table: TEXT,
   column: TEXT,
   keyNumber: described('The number that its rows have now', COUNT),
-  isFinished: described('Otherwise the same command goes on', YES_OR_NO),
+  isFinished: described('false: the same command continues', YES_OR_NO),
   isResumed: YES_OR_NO,
-  ownReencrypted: described('Rows that this process brought to the key', COUNT),
+  ownReencrypted: described('Rows that this process re-encrypted', COUNT),
   totals: described(
-    'By all processes, earlier runs of the same job included',
+    'By all processes, including earlier runs of the same job',
     object({ readRows: COUNT, reencrypted: COUNT, alreadyCurrent: COUNT, nulls: COUNT, empty: COUNT, left: COUNT }),
   ),
   left: described('The first 10,000 rows that were left untouched', LEFT_ROWS),
 });
 
-/** What `reencrypt` comes to; a dry run counts, as a census does. */
+/** The result of `reencrypt`. A dry run counts, as a census does. */
 export const REENCRYPT_RESULT: Schema = {
   oneOf: [
     object({ isFinished: YES_OR_NO, columns: listOf(REENCRYPTED_COLUMN) }),

@@ -1,8 +1,8 @@
 import { listOf, NEXT, object, TEXT, type Schema } from './shapes.ts';
 
 /*
- * The shape of what each command prints with `--json`, as JSON Schema (draft 7): one object a run. Members are added,
- * never renamed or removed. `additionalProperties` is false so that the tests notice a member that is not documented.
+ * The shape of the `--json` output of each command, as JSON Schema (draft 7): one object per run. Members are added,
+ * never renamed or removed. `additionalProperties` is false, so that tests notice an undocumented member.
  */
 
 const CHANGE = {
@@ -17,7 +17,7 @@ const CHANGE = {
   ],
 };
 
-/** The schema of a command's whole answer: a result or an error, and what was changed on the way. */
+/** The schema of a command's whole output: a result or an error, and the changes. */
 export function jsonSchema({ name, result }: { readonly name: string; readonly result: Schema }): Schema {
   const around = { command: { const: name }, changes: listOf(CHANGE), warnings: listOf(TEXT) };
   const dryRun = { dryRun: { const: true } };

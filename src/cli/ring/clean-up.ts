@@ -5,14 +5,14 @@ import { describedRing, stateChanged, type DescribedRing } from './ring.ts';
 import { abandonedTag, tagVersion } from './version-tags.ts';
 
 export interface CleanUpResult {
-  /** The version from which `AWSPENDING` was taken; absent: there was nothing to clean up. */
+  /** The version that lost `AWSPENDING`; absent if there was nothing to clean up. */
   readonly versionId?: string;
 }
 
 /**
- * Takes `AWSPENDING` off a version that a rotation has left: cancelled, failed, or refused. The key in it, if there is
- * one, never encrypted anything; a tag remembers that, since its version may then have no label. Throws `STATE_CHANGED`
- * where the rotation has finished since the question, or another has begun.
+ * Detaches `AWSPENDING` from the version of a cancelled, failed or refused rotation. Its key, if it has one, never
+ * encrypted anything. A tag records that, because the version may then have no label. Throws `STATE_CHANGED` if the
+ * rotation has finished since the question, or another has begun.
  */
 export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResult> {
   const isOver = ({ ring }: DescribedRing): boolean => ring.pending === undefined || ring.pending === ring.current;
@@ -29,7 +29,7 @@ export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResu
   if (ring.pending !== pending) throw stateChanged(`Another rotation has begun, of version ${ring.pending},`);
   await detachLabel(deps, 'AWSPENDING', pending);
 
-  // Only now can nobody promote it any more. A tag from before would say of a key in use that it never was.
+  // Only now can it no longer be promoted. An earlier tag might call a key in use 'never used'.
   const after = await describedRing(deps);
   requireNotFinished(after.ring.current, pending);
   if (hasNoLabel(after, pending)) await tagVersion(deps, after.secret.Tags, abandonedTag(pending, deps.now()));
@@ -40,14 +40,14 @@ function requireNotFinished(current: string | undefined, pending: string): void 
   if (current === pending) throw stateChanged(`Version ${pending} has become current: its rotation has finished`);
 }
 
-/** `AWSPENDING`, which was just taken off, may be shown for a moment longer. */
+/** A late description may still show `AWSPENDING`, which was just detached. */
 function hasNoLabel({ ring }: DescribedRing, versionId: string): boolean {
   return (ring.stages[versionId] ?? []).every((label) => label === 'AWSPENDING');
 }
 
-/** One sentence for people. */
+/** One sentence for the screen. */
 export function cleanUpLine({ versionId }: CleanUpResult): string {
   return versionId === undefined
-    ? 'No rotation is under way or left over.'
+    ? 'No rotation is under way or unfinished.'
     : `AWSPENDING is off version ${versionId}: that rotation is over.`;
 }

@@ -4,10 +4,10 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { describedRing, LONGEST_DELAY } from './ring.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
-/** How far a rotation has come, as its labels show it. */
+/** The progress of a rotation, as its labels show it. */
 type RotationStage = 'waits for its key' | 'has its number' | 'is current';
 
-/** A line of the function's log that is about one of its steps. */
+/** A line of the function's log about one of its steps. */
 export interface StepLine {
   readonly step: string;
   readonly outcome: 'started' | 'finished' | 'failed';
@@ -17,31 +17,33 @@ export interface StepLine {
 
 export interface FollowOptions {
   readonly versionId: string;
-  /** Milliseconds after which it gives up watching; the rotation goes on. */
+  /** Milliseconds after which it stops watching. The rotation continues. */
   readonly timeLimit: number;
   readonly onStage: (stage: RotationStage) => void;
   readonly onStep: (line: StepLine) => void;
-  /** New lines of the function's log at each call; `undefined` or absent: it cannot be read. Never rejects. */
+  /**
+   * Returns new lines of the function's log at each call; `undefined` or absent if it cannot be read. Never rejects.
+   */
   readonly readLog?: (() => Promise<readonly StepLine[] | undefined>) | undefined;
 }
 
-/** Between two looks, in milliseconds. DescribeSecret, which no alarm on reads counts. */
+/** Milliseconds between two calls of DescribeSecret. No alarm on reads counts them. */
 const PAUSE = 1000;
 
-/** Looks at the log after the key is current: lines take some seconds until CloudWatch Logs shows them. */
+/** Reads of the log after the key is current: CloudWatch Logs shows lines some seconds late. */
 const LATE_LOOKS = 5;
 
 /**
  * Watches a rotation until its version is `AWSCURRENT`. Resolves to the new key's number (0: not numbered yet). Throws
- * `ROTATION_NOT_FINISHED` where it was abandoned, rolled back, or takes too long, with why its last step failed where the
- * log shows it. That a version is not there counts only once it was, or some seconds later.
+ * `ROTATION_NOT_FINISHED` if it was abandoned, rolled back or takes too long, with the last failure from the log. A
+ * missing version counts only after it was seen, or after some seconds.
  */
 export async function followRotation(deps: CommandDependencies, options: FollowOptions): Promise<number> {
   const { versionId, timeLimit, onStage, onStep, readLog } = options;
   let stage: RotationStage | undefined;
   let last: StepLine | undefined;
   let lastFailure: string | undefined;
-  /** Resolves to whether the log may have more to say. */
+  /** Resolves to whether the log may have more to show. */
   const listen = async (): Promise<boolean> => {
     const lines = await readLog?.();
     for (const line of lines ?? []) {
@@ -55,7 +57,7 @@ export async function followRotation(deps: CommandDependencies, options: FollowO
   let wasPending = false;
   for (let waited = 0; ; waited += PAUSE) {
     await listen();
-    // Looks take their time, too.
+    // Each call takes time, too.
     const passed = Math.max(waited, deps.now().getTime() - started);
     const { ring } = await describedRing(deps);
     const labels = ring.stages[versionId] ?? [];
@@ -88,7 +90,9 @@ async function whatIsLeft(deps: CommandDependencies, versionId: string): Promise
 function abandoned(versionId: string, failure: string | undefined): KeyRotationError {
   return new CommandRefusal(
     'ROTATION_NOT_FINISHED',
-    `The rotation of version ${versionId} was abandoned: AWSPENDING is not on it any more (a put by hand, or a clean-up). ${why(failure)}Nothing was lost. Look first which key is current. Another rotation takes another label.`,
+    `The rotation of version ${versionId} was abandoned: it no longer has AWSPENDING (after a put by hand, or a ` +
+      `clean-up). ${why(failure)}Nothing was lost. First check which key is current. Another rotation takes another ` +
+      'label.',
     step('status'),
   );
 }
@@ -97,7 +101,8 @@ function rolledBack(versionId: string, number: number): KeyRotationError {
   const name = number > 0 ? `key ${number}` : 'its key';
   return new CommandRefusal(
     'ROTATION_NOT_FINISHED',
-    `The rotation of version ${versionId} had finished, and somebody has made another key current since: ${name} is AWSPREVIOUS, and goes on reading. To take that back, undo the rollback.`,
+    `The rotation of version ${versionId} had finished, and then another key was made current: ${name} is ` +
+      'AWSPREVIOUS and still decrypts. To make it current again, undo the rollback.',
     step('rollback', '--undo'),
   );
 }
@@ -105,8 +110,9 @@ function rolledBack(versionId: string, number: number): KeyRotationError {
 function tooLong(versionId: string, limit: number, left: string, failure: string | undefined): KeyRotationError {
   return new CommandRefusal(
     'ROTATION_NOT_FINISHED',
-    `The rotation of version ${versionId} is not finished after ${Math.round(limit / 1000)} s (${left}). ${why(failure)}` +
-      "The current key is unchanged, and AWS tries again by itself. 'doctor' looks for the cause, the function's log names it, 'rotate --clean-up' ends the rotation.",
+    `The rotation of version ${versionId} is not finished after ${Math.round(limit / 1000)} s (${left}). ` +
+      `${why(failure)}The current key is unchanged, and AWS will retry. 'doctor' looks for the cause, the ` +
+      "function's log names it, and 'rotate --clean-up' ends the rotation.",
     step('doctor'),
     step('rotate', '--clean-up'),
   );

@@ -5,20 +5,20 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { detachLabel, withoutLabels } from './labels.ts';
 import { keyOrNone } from './ring.ts';
 
-/** The version that has the label. */
+/** The version with the label. */
 export function incomingVersion(ring: RingLabels): string | undefined {
   return Object.keys(ring.stages).find((id) => ring.stages[id]?.includes(INCOMING_LABEL));
 }
 
-/** Labels that `finishIncoming` takes before it gives one back: 1 for a key without a number, else 0. */
+/** Labels that `finishIncoming` takes before it frees one: 1 for a key without a number, else 0. */
 export async function slotsForIncoming(deps: CommandDependencies, ring: RingLabels): Promise<number> {
   const versionId = incomingVersion(ring);
   return versionId !== undefined && (await needsNumber(deps, ring, versionId)) ? 1 : 0;
 }
 
 /**
- * Numbers the key that arrived, if it has no number yet, then takes `key-incoming` off. A value that is no key just
- * loses the label.
+ * Numbers the incoming key if it has no number yet, then detaches `key-incoming`. A value that is not a key just loses
+ * the label.
  */
 export async function finishIncoming(deps: CommandDependencies, change: RingChange): Promise<RingChange> {
   const { ring } = change;

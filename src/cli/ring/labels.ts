@@ -3,14 +3,15 @@ import { awsErrorName, describeError, refused } from '../../secret/aws-error.ts'
 import type { CommandDependencies } from '../aws/operator.ts';
 
 /**
- * What the service says of a label that is not on the version: "You provided a VersionStage that is not associated to
- * the provided VersionId." Its other refusals have the same type, a secret that is marked for deletion among them.
+ * The service's message for a label that is not on the version: "You provided a VersionStage that is not associated to
+ * the provided VersionId." Its other refusals have the same type, for example for a secret that is scheduled for
+ * deletion.
  */
 const NOT_THERE = 'not associated';
 
 /**
- * Takes a label off a version. One that is not there any more was taken off by somebody else: nothing to do. Throws
- * `AWS_REFUSED` where the service refuses for any other reason.
+ * Detaches a label from a version. If it was detached already, there is nothing to do. Throws `AWS_REFUSED` if the
+ * service refuses for any other reason.
  */
 export async function detachLabel(deps: CommandDependencies, label: string, from: string): Promise<void> {
   try {

@@ -4,8 +4,8 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { describedRing, LONGEST_DELAY, type DescribedRing } from './ring.ts';
 
 /**
- * Looks until a description shows something: one from right after a write may be older than that write. Resolves to the
- * description that shows it, or to `undefined` where none does within six seconds.
+ * Reads descriptions until one shows something, because a description right after a write may be older than the write.
+ * Resolves to that description, or to `undefined` if none shows it within six seconds.
  */
 export async function lookUntil(
   deps: CommandDependencies,
@@ -20,7 +20,7 @@ export async function lookUntil(
   return undefined;
 }
 
-/** `lookUntil` for what a command reports: throws `NOT_SEEN_YET` where it is not shown in time. `done`: one sentence. */
+/** `lookUntil` for what a command reports: throws `NOT_SEEN_YET` if it is not shown in time. `done`: one sentence. */
 export async function requireSeen(
   deps: CommandDependencies,
   done: string,
@@ -30,13 +30,14 @@ export async function requireSeen(
   if (shown !== undefined) return shown;
   throw new KeyRotationError(
     'NOT_SEEN_YET',
-    `${done} AWS accepted that, but does not show it after ${LONGEST_DELAY / 1000} s: its answer is late, or another process has changed it. Nothing was lost. Look again in a minute: pazpaz-keys status.`,
+    `${done} AWS accepted that, but does not show it after ${LONGEST_DELAY / 1000} s: its answer is late, or ` +
+      'another process has changed it. Nothing was lost. Check again in a minute: pazpaz-keys status.',
   );
 }
 
 /**
- * A description to decide by. Where it shows that nothing is left to do, it may be a few writes old: then a second one,
- * from six seconds later, decides.
+ * A description to decide by. If it shows that nothing is left to do, it may be a few writes old. Then a second one,
+ * six seconds later, decides.
  */
 export async function settledRing(
   deps: CommandDependencies,

@@ -3,10 +3,10 @@ import { quoted, step, type NextStep } from '../suggested-commands.ts';
 import { dayCount } from '../terminal/table.ts';
 import type { RingReport, VersionReport } from './ring-report.ts';
 
-/** Free labels from which on it is time to retire: the alarm's bound. */
+/** With this many free labels or fewer it is time to retire keys. The alarm has the same bound. */
 const FEW_SLOTS = 3;
 
-/** Something about the ring that somebody should know, and what to do. A code never changes its meaning. */
+/** Something about the ring that needs attention, and what to do. A code never changes its meaning. */
 export interface Note {
   readonly code: NoteCode;
   /** `notice`: nothing is wrong. */
@@ -36,7 +36,7 @@ const FOLLOW = step('rotate', '--wait');
 const CLEAN_UP = step('rotate', '--clean-up');
 const ADOPT = step('adopt');
 
-/** What stands out in a report, the most urgent first. Empty: all is as it should be. */
+/** What needs attention in a report, the most urgent first. Empty if all is well. */
 export function notesOn(report: RingReport): readonly Note[] {
   return [
     ...withoutCurrent(report),
@@ -60,7 +60,7 @@ function pendingNotes({ rotation, versions }: RingReport): readonly Note[] {
     return [
       warning(
         'rotation-left-over',
-        `A rotation was cancelled: version ${id} is still AWSPENDING. End it; after that a rotation can begin.`,
+        `A rotation was cancelled: version ${id} is still AWSPENDING. End it; then a rotation can begin.`,
         CLEAN_UP,
       ),
     ];
@@ -69,7 +69,8 @@ function pendingNotes({ rotation, versions }: RingReport): readonly Note[] {
     return [
       notice(
         'rotation-refused',
-        `A rotation has begun and made no key yet: version ${id} is AWSPENDING without a value. It is just starting, or was refused (the function's log says why); the next rotation takes it up.`,
+        `A rotation has begun and has not made a key yet: version ${id} is AWSPENDING without a value. It is ` +
+          "either just starting or was refused (the function's log says why); the next rotation takes it up.",
         FOLLOW,
         CLEAN_UP,
       ),
@@ -78,7 +79,8 @@ function pendingNotes({ rotation, versions }: RingReport): readonly Note[] {
   return [
     notice(
       'rotation-under-way',
-      `A rotation is under way: version ${id} is AWSPENDING. AWS tries it again by itself; put, rollback and retire wait for it.`,
+      `A rotation is under way: version ${id} is AWSPENDING. AWS retries it by itself; put, rollback and retire ` +
+        'wait for it.',
       FOLLOW,
       CLEAN_UP,
     ),
@@ -92,7 +94,8 @@ function versionNotes(version: VersionReport): readonly Note[] {
     return [
       warning(
         'unnumbered-key',
-        `Version ${versionId} is ${label} and has no number: two further moves of AWSCURRENT and AWS may delete it. (A value that is no key stays so; then put a valid one.)`,
+        `Version ${versionId} is ${label} and has no number: after two further moves of AWSCURRENT, AWS may ` +
+          'delete it. (If its value is not a key, it gets no number: put a valid key.)',
         ADOPT,
       ),
     ];
@@ -110,7 +113,9 @@ function versionNotes(version: VersionReport): readonly Note[] {
     return [
       notice(
         'foreign-label-only',
-        `Version ${versionId} holds a key and has only labels that are not the ring's (${version.labels.join(', ')}): AWS keeps it, and no reader finds it. If data was encrypted with it, add it.`,
+        `Version ${versionId} holds a key and has only labels that are not the ring's ` +
+          `(${version.labels.join(', ')}): AWS keeps it, but no reader finds it. If data was encrypted with it, add ` +
+          'it.',
         step('adopt', '--version-id', versionId),
       ),
     ];
@@ -120,7 +125,9 @@ function versionNotes(version: VersionReport): readonly Note[] {
     return [
       warning(
         'version-without-label',
-        `Version ${versionId}${created === undefined ? '' : `, made on ${created.slice(0, 10)},`} has no number: if data was ever encrypted with it, rescue it now; AWS may delete it 24 hours after its last label went.`,
+        `Version ${versionId}${created === undefined ? '' : `, made on ${created.slice(0, 10)},`} has no number. ` +
+          'If data was ever encrypted with it, rescue it now; AWS may delete it 24 hours after it lost its last ' +
+          'label.',
         rescue,
       ),
     ];
@@ -137,7 +144,8 @@ function retirementNotes({ retired, versions }: RingReport): readonly Note[] {
       return [
         warning(
           'retirement-unfinished',
-          `Retiring or restoring key ${number} was interrupted: it is recorded as retired and still has its number. Nothing is lost; finish the one or the other.`,
+          `Retiring or restoring key ${number} was interrupted: it is recorded as retired and still has its ` +
+            'number. Nothing is lost; finish one or the other.',
           step('retire', String(number)),
           step('restore', String(number)),
         ),
@@ -162,7 +170,7 @@ function slotNotes({ name, slots, versions }: RingReport): readonly Note[] {
     : [warning('ring-nearly-full', `${slots.free} of ${slots.of} labels are free. ${advice}`, ...next)];
 }
 
-/** Where no key can be retired, the labels that are not the ring's have to go: one first that is not its version's last. */
+/** If no key can be retired, labels that are not the ring's have to go: first one that is not its version's last. */
 function howToMakeRoom(name: string, versions: RingReport['versions']): { advice: string; next: readonly NextStep[] } {
   const stages = Object.fromEntries(versions.map(({ versionId, labels }) => [versionId, labels]));
   const [oldest] = retirableNumbers(ringLabels(stages));
@@ -174,7 +182,9 @@ function howToMakeRoom(name: string, versions: RingReport['versions']): { advice
   const first = others.find(({ versionId }) => (stages[versionId]?.length ?? 0) > 1) ?? others[0];
   if (first === undefined) return { advice: 'No key can be retired yet: each is in use.', next: [step('doctor')] };
   return {
-    advice: `No key can be retired yet. ${others.length} ${others.length === 1 ? 'label is' : 'labels are'} not the ring's: remove those that nothing needs.`,
+    advice:
+      `No key can be retired yet. ${others.length} ${others.length === 1 ? 'label is' : 'labels are'} not the ` +
+      "ring's: remove those that nothing needs.",
     next: [
       `aws secretsmanager update-secret-version-stage --secret-id ${quoted(name)} --version-stage ${quoted(first.label)} --remove-from-version-id ${first.versionId}`,
     ],

@@ -7,13 +7,13 @@ import type { CensusResult } from '../rows/row-count.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
 /**
- * By how much `LastChangedDate` may differ from the date of a retirement's record while nothing but that retirement has
- * changed the secret: its own writes, tag and labels, each tried up to three times, and a minute by which the clock that
- * dates the record may be wrong. Beyond that somebody may have used the key meanwhile, and the age is checked again.
+ * Milliseconds by which `LastChangedDate` may differ from the date of a retirement record if only that retirement has
+ * changed the secret: its own writes (tag and labels, each tried up to three times), and a minute of clock error.
+ * Beyond that, the key may have been used meanwhile, and the age is checked again.
  */
 const OWN_WRITES = 2 * 60_000;
 
-/** Whether a retirement that broke off had passed the age check, and nothing else has changed the secret since. */
+/** Whether an interrupted retirement had passed the age check and nothing else has changed the secret since. */
 export function hasPassedAgeCheck({ isForced, date }: RetirementRecord, lastChanged: Date | undefined): boolean {
   return !isForced && lastChanged !== undefined && Math.abs(lastChanged.getTime() - Date.parse(date)) <= OWN_WRITES;
 }
@@ -31,7 +31,8 @@ export function requireOutOfUse(ring: RingLabels, number: KeyNumber, versionId: 
   if (ring.versionOf.get(number) === versionId && highestOf(ring) === versionId) {
     throw new CommandRefusal(
       'KEY_STILL_NEEDED',
-      `Key ${number} has the highest number on the ring, which the next number is counted from. Rotate first; then retire it.`,
+      `Key ${number} has the highest number on the ring, and the next number is counted from it. Rotate first; ` +
+        'then retire it.',
       step('rotate', '--wait'),
     );
   }
@@ -49,19 +50,20 @@ function wayOut(label: string): string {
 
 /**
  * Throws `TOO_EARLY_TO_RETIRE` until the last change of the secret is more than 24 hours ago. Every move of
- * `AWSCURRENT` is such a change, so from then on no writer has an outdated key.
+ * `AWSCURRENT` is such a change, so after that no writer has an outdated key.
  */
 export function requireOldEnough(lastChanged: Date | undefined, now: Date): void {
   const earliest = new Date((lastChanged ?? now).getTime() + MAX_KEY_AGE);
   if (now > earliest) return;
   throw new KeyRotationError(
     'TOO_EARLY_TO_RETIRE',
-    `The secret was last changed on ${(lastChanged ?? now).toISOString()}, and until 24 hours later a process may still encrypt with a key from before. ` +
-      `Retire at ${earliest.toISOString()} at the earliest; any change until then, a label or a tag included, counts anew.`,
+    `The secret was last changed on ${(lastChanged ?? now).toISOString()}, and for 24 hours after that a process ` +
+      `may still encrypt with an older key. Retire at ${earliest.toISOString()} at the earliest. Any change until ` +
+      'then, including a label or a tag, restarts the 24 hours.',
   );
 }
 
-/** Throws `ROWS_STILL_NEED_KEY` for any row that needs one of the keys, or that nobody can attribute to another. */
+/** Throws `ROWS_STILL_NEED_KEY` for any row that needs one of the keys, or that cannot be attributed to another. */
 export function requireNoRows(census: CensusResult, numbers: readonly KeyNumber[]): void {
   const found = [
     ...numbers.map((number) => [census.rowsByNumber.get(number) ?? 0, `of key ${number}`] as const),
@@ -72,38 +74,39 @@ export function requireNoRows(census: CensusResult, numbers: readonly KeyNumber[
       (number) =>
         [
           census.nestedByNumber?.get(number) ?? 0,
-          `whose plaintext has a ciphertext in it that ${number === 0 ? 'a key without a number' : `key ${number}`} opens`,
+          'whose plaintext has a ciphertext in it that ' +
+            `${number === 0 ? 'a key without a number' : `key ${number}`} opens`,
         ] as const,
     ),
   ].filter(([rows]) => rows > 0);
   if (found.length === 0 && census.isComplete) return;
   const rows = found.map(([count, what]) => `${count} row${count === 1 ? '' : 's'} ${what}`);
   const unseen = census.isComplete ? [] : ['rows that the census cannot see'];
-  const [isBrought, advice] = wayOutOf(census, numbers);
+  const [isMovable, advice] = wayOutOf(census, numbers);
   throw new CommandRefusal(
     'ROWS_STILL_NEED_KEY',
     `The census found ${[...rows, ...unseen].join(', ')}. ${advice.join(' ')}`,
-    isBrought ? step('reencrypt') : step('census'),
+    isMovable ? step('reencrypt') : step('census'),
   );
 }
 
-/** Whether re-encryption helps, and what is to be done about each kind of rows. */
+/** Whether re-encryption helps, and what to do about each kind of row. */
 function wayOutOf(census: CensusResult, numbers: readonly KeyNumber[]): readonly [boolean, readonly string[]] {
   const { rowsByNumber, nestedByNumber } = census;
-  const isBrought =
+  const isMovable =
     census.rowsWithNumberZero + census.legacyRows > 0 || numbers.some((number) => (rowsByNumber.get(number) ?? 0) > 0);
   const isNested = [...numbers, 0].some((number) => (nestedByNumber?.get(number) ?? 0) > 0);
   const advice = [
-    [isBrought, 'Bring rows to the current key first; then retire.'],
+    [isMovable, 'Move rows to the current key first; then retire.'],
     [
       census.unattributableRows > 0,
-      'No command brings rows that no key opens to another key: census lists them. Look at their context, restore the key that they name, or delete them.',
+      'No command can re-encrypt rows that no key opens: census lists them. Check their context, restore the key that they name, or delete them.',
     ],
     [
       isNested,
-      'A ciphertext inside a plaintext is brought by the application alone: have it decrypt the inner value and write the row again.',
+      'Only the application can re-encrypt a ciphertext inside a plaintext: let it decrypt the inner value and write the row again.',
     ],
     [!census.isComplete, "To see every row, connect to the primary server as the table's owner."],
   ] as const;
-  return [isBrought, advice.filter(([is]) => is).map(([, sentence]) => sentence)];
+  return [isMovable, advice.filter(([is]) => is).map(([, sentence]) => sentence)];
 }

@@ -2,10 +2,10 @@ import type { Tag } from '@aws-sdk/client-secrets-manager';
 import type { KeyNumber } from '../../format/key-number.ts';
 import { retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
 
-/** Records that stay; a secret can have 50 tags in all. */
+/** Records that are kept. A secret can have 50 tags in all. */
 const MAX_RECORDS = 20;
 
-/** The records that have to go when `added` come or stay: those whose version is gone, and the oldest beyond 20. */
+/** The records to remove once `added` exist: those whose version is gone, and the oldest beyond 20. */
 export function outdatedRecords(
   tags: readonly Tag[] | undefined,
   existingVersions: ReadonlySet<string>,

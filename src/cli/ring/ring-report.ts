@@ -10,7 +10,7 @@ import { retiredKeys } from '../../format/retired-tag.ts';
 import { describedRing, type DescribedRing } from './ring.ts';
 import { listVersions } from './versions.ts';
 
-/** What a version is to the ring. */
+/** The role of a version in the ring. */
 type VersionState =
   | 'current'
   | 'previous'
@@ -25,18 +25,18 @@ type VersionState =
 
 export interface VersionReport {
   readonly versionId: string;
-  /** The lowest of its numbers; absent where it has none. */
+  /** The lowest of its numbers; absent without one. */
   readonly number?: number;
   readonly labels: readonly string[];
   /** ISO 8601, UTC. */
   readonly created?: string;
-  /** The day of the last read; AWS tells no more. */
+  /** The day of the last read. AWS gives no time. */
   readonly lastUsed?: string;
   readonly kmsKeyIds: readonly string[];
   readonly state: VersionState;
   /** The number that it had before it was retired. */
   readonly retiredNumber?: number;
-  /** It got its number by `adopt --version-id`, later than its age would tell. */
+  /** It got its number by `adopt --version-id`, later than its age suggests. */
   readonly isRescued?: true;
 }
 
@@ -54,18 +54,18 @@ interface RotationReport {
   readonly pending: 'none' | 'placeholder' | 'value' | 'unknown';
 }
 
-/** All that AWS says of a key ring, values aside. */
+/** Everything that AWS says of a key ring, except values. */
 export interface RingReport {
   readonly name: string;
   readonly arn: string;
   readonly kmsKeyId?: string;
-  /** 0: none, or it has no number. */
+  /** 0: no current key, or one without a number. */
   readonly currentNumber: number;
   readonly slots: { readonly free: number; readonly of: number };
   readonly rotation: RotationReport;
-  /** Those with a number first, from 1; then by age. */
+  /** Numbered versions first, from 1; then by age. */
   readonly versions: readonly VersionReport[];
-  /** Keys that were retired, or whose retirement began, as long as it is remembered. */
+  /** Keys that were retired, or whose retirement began, as long as there is a record. */
   readonly retired: readonly {
     readonly number: number;
     readonly versionId: string;
@@ -74,16 +74,16 @@ export interface RingReport {
   }[];
 }
 
-/** What lists a secret's versions. */
+/** Lists a secret's versions. */
 type ListVersions = (secret: DescribeSecretResponse) => Promise<readonly SecretVersionsListEntry[]>;
 
-/** The versions that have a label, of which nothing but that is known: what DescribeSecret alone shows. */
+/** The labelled versions, with nothing but their labels: all that DescribeSecret shows. */
 export const labelledVersions: ListVersions = ({ VersionIdsToStages = {} }) =>
   Promise.resolve(Object.keys(VersionIdsToStages).map((VersionId) => ({ VersionId })));
 
 /**
- * Reads the secret and its versions, by default every one that AWS still has. Of values only that of the pending version, and of a few that have no label and no
- * record, to see whether they hold a key; each is dropped.
+ * Reads the secret and its versions (default: all that AWS still has). It reads only these values: the pending
+ * version's, and those of a few versions without label and record, to see whether they hold a key. Values are not kept.
  */
 export async function readRingReport(
   deps: CommandDependencies,
@@ -174,7 +174,7 @@ function versionReport(
   rescued: ReadonlySet<string>,
 ): VersionReport {
   const { VersionId: versionId = '', CreatedDate, LastAccessedDate, KmsKeyIds = [] } = entry;
-  // One source for all labels: the listing may be a moment older or newer than the description.
+  // One source for all labels: the listing may be slightly older or newer than the description.
   const labels = [...(ring.stages[versionId] ?? [])].sort(numbersFirst);
   const number = ring.numberOf.get(versionId);
   return {

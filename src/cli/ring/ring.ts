@@ -11,7 +11,7 @@ import { describe, fromFreshState, type RingChange } from '../../secret/fresh-ri
 import type { CommandDependencies } from '../aws/operator.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
-/** A secret as it was described, and its labels read as a key ring. */
+/** A secret's description, and its labels read as a key ring. */
 export interface DescribedRing {
   readonly secret: DescribeSecretResponse;
   readonly ring: RingLabels;
@@ -24,8 +24,8 @@ export async function describedRing(deps: CommandDependencies): Promise<Describe
 }
 
 /**
- * Runs a command's body on a fresh reading, and again from its first check whenever a label moved under it; then puts
- * back any numbering label that got lost on the way.
+ * Runs a command's body on a fresh reading, and again from its first check if a label moved under it. Then it puts back
+ * any numbering label that was lost on the way.
  */
 export async function onFreshRing(
   deps: CommandDependencies,
@@ -34,12 +34,12 @@ export async function onFreshRing(
   return fromFreshState(deps, () => describedRing(deps), body);
 }
 
-/** Milliseconds after which a description shows every write that came before. */
+/** Milliseconds after which a description shows every earlier write. */
 export const LONGEST_DELAY = 6000;
 
 /**
- * `onFreshRing` for a command that may find nothing to do. The description may be a few writes old, so a body that wrote
- * nothing runs again on one from six seconds later: what is reported as unchanged is unchanged.
+ * `onFreshRing` for a command that may find nothing to do. The description may be a few writes old, so a body that
+ * wrote nothing runs again on one from six seconds later. What is then reported as unchanged is unchanged.
  */
 export async function onSettledRing(
   deps: CommandDependencies,
@@ -51,30 +51,34 @@ export async function onSettledRing(
   await onFreshRing(deps, body);
 }
 
-/** What was confirmed is not what would happen now. `found`: what is different, without a full stop. */
+/** What was confirmed is not what would happen now. `found`: the difference, without a full stop. */
 export function stateChanged(found: string): KeyRotationError {
   return new CommandRefusal(
     'STATE_CHANGED',
-    `${found} since you were asked, so what you agreed to was not done. See how things stand; then run it again.`,
+    `${found} since you were asked, so what you agreed to was not done. Check the current state, then run it ` +
+      'again.',
     step('status'),
   );
 }
 
-/** Throws `ROTATION_UNDER_WAY` while a pending version has a value. A placeholder is a refused attempt. */
+/**
+ * Throws `ROTATION_UNDER_WAY` while a pending version has a value. A pending version without a value is a refused
+ * attempt.
+ */
 export async function refuseRotationUnderWay(deps: CommandDependencies, ring: RingLabels): Promise<void> {
   if ((await pendingKind(deps, ring)) !== 'value') return;
   throw new CommandRefusal(
     'ROTATION_UNDER_WAY',
-    `A rotation is under way: version ${ring.pending ?? ''} is AWSPENDING and has a value. Let it finish ` +
-      '(rotate --wait), or end it (rotate --clean-up); then try again.',
+    `A rotation is under way: version ${ring.pending ?? ''} is AWSPENDING and has a value. Let it finish (rotate ` +
+      '--wait) or end it (rotate --clean-up), then try again.',
     step('rotate', '--wait'),
     step('rotate', '--clean-up'),
   );
 }
 
 /**
- * Throws `RING_FULL` unless there is a label for `further` things besides a number for each key in use that has none.
- * A value that cannot be read throws `VERSION_UNREADABLE`: it may be a key.
+ * Throws `RING_FULL` unless there is a label for `further` things and for each key in use that has no number. A value
+ * that cannot be read throws `VERSION_UNREADABLE`, because it may be a key.
  */
 export async function requireSlots(deps: CommandDependencies, ring: RingLabels, further: number): Promise<void> {
   let needed = further;
@@ -85,7 +89,7 @@ export async function requireSlots(deps: CommandDependencies, ring: RingLabels, 
   requireFreeSlots(ring, needed);
 }
 
-/** The key of a version; `undefined` where its value is no key. Throws `VERSION_UNREADABLE`, `VERSION_HAS_NO_VALUE`. */
+/** The key of a version; `undefined` if its value is not a key. Throws `VERSION_UNREADABLE`, `VERSION_HAS_NO_VALUE`. */
 export async function keyOrNone(deps: CommandDependencies, versionId: string): Promise<KeyMaterial | undefined> {
   return (await storedKeyOrNone(deps, versionId))?.key;
 }
@@ -99,7 +103,7 @@ async function storedKeyOrNone(deps: CommandDependencies, versionId: string): Pr
   }
 }
 
-/** A version's key and how it is spelled; `undefined` also for a version that cannot be read now. */
+/** A version's key and its format; `undefined` also if the version cannot be read now. */
 export async function readableKey(deps: CommandDependencies, versionId: string): Promise<StoredKey | undefined> {
   try {
     return await storedKeyOrNone(deps, versionId);

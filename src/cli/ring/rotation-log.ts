@@ -6,12 +6,12 @@ import { describedRing } from './ring.ts';
 import type { CommonOptions, AwsSession } from '../aws/session.ts';
 import { REQUEST_LIMITS } from '../aws/operator-secrets.ts';
 
-/** Milliseconds by which clocks may differ, ours being taken for right within a minute of AWS's. */
+/** Milliseconds by which clocks may differ: ours counts as correct within a minute of AWS's. */
 const CLOCK_RESERVE = 120_000;
 
 /**
- * The way to the log of the function that rotates this secret; `undefined` where it is not to be read, of which
- * `onUnreadable` hears the reason. A function that logs elsewhere than in CloudWatch Logs shows no lines.
+ * Finds the log of the function that rotates this secret; `undefined` if it cannot be read, and `onUnreadable` gets the
+ * reason. A function that logs elsewhere than in CloudWatch Logs shows no lines.
  */
 export async function rotationLog(
   session: AwsSession,

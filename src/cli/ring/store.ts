@@ -5,7 +5,7 @@ import { lookUntil } from './look-again.ts';
 /** A value as `PutSecretValue` takes it. */
 export type StoredValue = { readonly SecretString: string } | { readonly SecretBinary: Uint8Array };
 
-/** Puts a value as a new version, with these labels or else as `AWSCURRENT`. Resolves to its VersionId. */
+/** Puts a value as a new version, with these labels or as `AWSCURRENT`. Resolves to its VersionId. */
 export async function store(
   deps: CommandDependencies,
   value: StoredValue,
@@ -27,8 +27,8 @@ export async function store(
 }
 
 /**
- * Waits until `DescribeSecret` shows a version that was just stored: a reading from before would have the old key still
- * current. It may never show: another process may have taken its only label at once. Then it can be labelled all the same.
+ * Waits until `DescribeSecret` shows a version that was just stored: an older description would show the old key as
+ * current. It may never show, if another process took its only label at once. It can be labelled anyway.
  */
 export async function untilShown(deps: CommandDependencies, versionId: string): Promise<void> {
   await lookUntil(deps, ({ ring }) => ring.stages[versionId] !== undefined);

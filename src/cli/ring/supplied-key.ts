@@ -4,38 +4,39 @@ import { invalidKeyText, readKeyValue, type KeyFormat, type StoredKey } from '..
 import { awsErrorName, describeError, refusalAdvice } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
-/** A key that somebody hands in. Prints nothing secret. */
+/** A key that the operator supplies. It prints nothing secret. */
 export interface GivenValue {
   readonly key: KeyMaterial;
-  /** How it is stored where the ring has no readable key whose format it could take. */
+  /** How to store it if the ring has no readable key whose format it could take. */
   readonly format: KeyFormat;
 }
 
 /**
- * Checks a text that is to be stored; white space around it is left away. `where` names its source in the error.
- * Throws `INVALID_KEY_VALUE`, which says what was found, never the value.
+ * Checks a text to be stored, ignoring white space around it. `where` names its source in the error. Throws
+ * `INVALID_KEY_VALUE`, which says what was found, never the value.
  */
 export function givenText(text: string, where: string): GivenValue {
   return keyIn({ SecretString: text.trim() }, where);
 }
 
-/** The same for bytes: a text, or a key's 32 bytes. */
+/** Checks bytes to be stored: a text, or a key's 32 bytes. */
 export function givenBytes(bytes: Buffer, where: string): GivenValue {
   const isKey = bytes.length === KEY_BYTES && !isTyped(bytes);
   return isKey ? keyIn({ SecretBinary: bytes }, where) : givenText(bytes.toString('utf8'), where);
 }
 
 /**
- * 32 printable characters are half of a key in hexadecimal digits, or a password: they must not pass for 32 random bytes,
- * of which fewer than one in 10^13 look like that.
+ * 32 printable characters are half of a key in hexadecimal digits, or a password. They must not pass for 32 random
+ * bytes, of which fewer than one in 10^13 look like that.
  */
 function isTyped(bytes: Buffer): boolean {
   return bytes.every((byte) => (byte >= 0x20 && byte <= 0x7e) || byte === 0x09 || byte === 0x0a || byte === 0x0d);
 }
 
 /**
- * The key in the current value of another secret, such as one of the guide's `pazpaz/encryption-key-v2`, and nothing
- * else of that value: it may hold other secrets. Throws `SECRET_NOT_FOUND`, `VERSION_UNREADABLE` or `INVALID_KEY_VALUE`.
+ * Takes the key from the current value of another secret, such as `pazpaz/encryption-key-v2` of the setup guide, and
+ * nothing else: the value may hold other secrets. Throws `SECRET_NOT_FOUND`, `VERSION_UNREADABLE` or
+ * `INVALID_KEY_VALUE`.
  */
 export async function valueOfSecret(deps: CommandDependencies, name: string): Promise<GivenValue> {
   const { SecretString, SecretBinary } = await deps.secrets
@@ -56,7 +57,8 @@ function keyIn(value: Parameters<typeof readKeyValue>[0], where: string): Stored
   }
 }
 
-const ACCESS = 'Give the caller access to it and to its KMS key, and see that the KMS key is enabled; then try again.';
+const ACCESS =
+  'Give the caller access to it and to its KMS key, and check that the KMS key is enabled; then try again.';
 
 function unreadable(name: string, error: unknown): KeyRotationError {
   if (isKeyRotationError(error)) return error;

@@ -3,31 +3,31 @@ import { refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { listVersions } from './versions.ts';
 
-/** Tags that say something of one version. They go once AWS has deleted it, so that they never fill a secret's 50. */
+/** Tags about one version. They are removed once AWS has deleted it, so that they never fill a secret's 50. */
 const ABANDONED = 'pazpaz:abandoned:';
 const RESCUED = 'pazpaz:rescued:';
 
-/** Remembers of a version that it was never anything but the pending one of a rotation that was given up. */
+/** Records that a version was never more than the pending one of an abandoned rotation. */
 export function abandonedTag(versionId: string, now: Date): Tag {
   return { Key: `${ABANDONED}${versionId}`, Value: now.toISOString() };
 }
 
-/** The versions that are so remembered. */
+/** The versions with this record. */
 export function abandonedVersions(tags: readonly Tag[] | undefined): ReadonlySet<string> {
   return versionsUnder(ABANDONED, tags);
 }
 
-/** Remembers of a version that it got its number late, so that nobody takes that for a label moved by hand. */
+/** Records that a version got its number late, so that this is not taken for a label moved by hand. */
 export function rescuedTag(versionId: string, now: Date): Tag {
   return { Key: `${RESCUED}${versionId}`, Value: now.toISOString() };
 }
 
-/** The versions that are so remembered. */
+/** The versions with this record. */
 export function rescuedVersions(tags: readonly Tag[] | undefined): ReadonlySet<string> {
   return versionsUnder(RESCUED, tags);
 }
 
-/** Writes a tag of a version, after those are gone, of either kind, whose version AWS has deleted meanwhile. */
+/** Tags a version, after removing the tags of either kind whose version AWS has deleted. */
 export async function tagVersion(deps: CommandDependencies, tags: readonly Tag[] | undefined, tag: Tag): Promise<void> {
   const { secrets, secretId } = deps;
   const existing = (await listVersions(deps)).map(({ VersionId }) => VersionId ?? '');

@@ -4,12 +4,12 @@ import { readKeyValue } from '../../format/key-value.ts';
 import { awsErrorName } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
-/** Versions that are read, the newest ones: AWS may keep a hundred, and an alarm counts reads. */
+/** How many versions are read, the newest first: AWS may keep a hundred, and an alarm counts reads. */
 const MOST_READS = 10;
 
 /**
- * Of these versions, those that hold no key: the placeholder of a rotation that was given up, or a value that is no key.
- * Nothing was ever encrypted with them, so nobody needs to rescue them. One that cannot be read may hold a key.
+ * Of these versions, those that hold no key: the placeholder of an abandoned rotation, or a value that is not a key.
+ * They never encrypted anything and need no rescue. A version that cannot be read may hold a key.
  */
 export async function versionsWithoutKey(
   deps: CommandDependencies,

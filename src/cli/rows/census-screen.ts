@@ -4,10 +4,10 @@ import type { HeaderCensus } from '../../postgres/header-census.ts';
 import type { LeftRow } from '../../postgres/job/plan-rows.ts';
 import { tableLines, wrapped } from '../terminal/table.ts';
 
-/** Rows that a screen lists by key; --json gives more. */
+/** Rows that a screen lists by key. --json lists more. */
 const MOST_LISTED = 20;
 
-/** A number of rows for people: `1,234,567`. */
+/** A number of rows: `1,234,567`. */
 export function grouped(count: number): string {
   return count.toLocaleString('en-US');
 }
@@ -22,7 +22,7 @@ export function countedLine({ relation, column, owner, rows }: CountedRows): str
   return `${relation}.${column} (owner ${owner}): ${rowCount(rows)}`;
 }
 
-/** One column's rows by key, what is to be done about them, and those that nothing opens. */
+/** The rows of one column by key, the next step for them, and the rows that nothing opens. */
 export function censusLines(count: ColumnCensus, current: number | undefined): readonly string[] {
   const rows = [
     ...entries(count.numbered).map(([number, rows]) => [
@@ -33,7 +33,7 @@ export function censusLines(count: ColumnCensus, current: number | undefined): r
     ...openedBy('older data', count.legacy),
     ...(count.nulls > 0 ? [['NULL', grouped(count.nulls)]] : []),
     ...(count.empty > 0 ? [['empty', grouped(count.empty)]] : []),
-    ...(count.unreadable > 0 ? [['opens with no key', grouped(count.unreadable)]] : []),
+    ...(count.unreadable > 0 ? [['no key opens it', grouped(count.unreadable)]] : []),
     ['sum = rows of the snapshot', grouped(count.rows)],
   ];
   const [, ...lines] = tableLines(['', ''], rows, [1]);
@@ -49,7 +49,7 @@ export function censusLines(count: ColumnCensus, current: number | undefined): r
   ];
 }
 
-/** One column's rows by how they begin. */
+/** The rows of one column by their first bytes. */
 export function headerLines(count: HeaderCensus): readonly string[] {
   const rows = [
     ...entries(count.looksLike).map(([number, rows]) => [`looks like key ${number}`, grouped(rows)]),
@@ -58,12 +58,12 @@ export function headerLines(count: HeaderCensus): readonly string[] {
   ];
   const [, ...lines] = tableLines(['', ''], rows, [1]);
   return [
-    `${count.table}.${count.column}: ${rowCount(count.rows)}, an estimate by their first bytes`,
+    `${count.table}.${count.column}: ${rowCount(count.rows)}, estimated from their first bytes`,
     ...lines.map((line) => `  ${line}`),
   ];
 }
 
-/** Rows by their keys, and why each is listed. */
+/** Rows by their keys, each with the reason why it is listed. */
 export function listed(rows: readonly LeftRow[], count: number): readonly string[] {
   const lines = rows.slice(0, MOST_LISTED).map(({ key, code }) => `    ${key.join(', ')}: ${code}`);
   const more = count - lines.length;

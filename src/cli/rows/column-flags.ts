@@ -7,6 +7,6 @@ export interface ColumnFlags {
   readonly key?: string;
   readonly context?: string;
   readonly columns?: string;
-  /** Of `retire`: columns without a value are proof enough. */
+  /** Of `retire`: columns without a value count as evidence. */
   readonly emptyIsFine?: boolean;
 }

@@ -10,7 +10,7 @@ import type { ColumnFlags } from './column-flags.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
 
-/** Variables that `pg` reads by itself; one of them says that a database is meant. */
+/** Variables that `pg` reads. If one is set, a database is meant. */
 const PG_VARIABLES = ['PGHOST', 'PGDATABASE', 'PGUSER', 'PGPORT', 'PGSERVICE'];
 
 /** Adds the options that say which rows. */
@@ -18,27 +18,27 @@ export function columnOptions(command: Command): Command {
   return command
     .option(
       '--database-url <url>',
-      "PostgreSQL, without its password, which the list of processes and the shell's history would show: that is for PGPASSWORD or ~/.pgpass (default: DATABASE_URL, else PGHOST, PGUSER, …)",
+      'PostgreSQL address without its password, which the process list and the shell history would show: use ' +
+        'PGPASSWORD or ~/.pgpass (default: DATABASE_URL, else PGHOST, PGUSER, …)',
       someText,
     )
-    .option('--table <name>', 'the table, with its schema where needed: clinic.patients', someText)
+    .option('--table <name>', 'the table, with its schema if needed: clinic.patients', someText)
     .option('--column <name>', 'its column of ciphertexts: bytea, text, varchar or jsonb', someText)
-    .option('--member <name>', 'of a jsonb object: its member that holds the ciphertext (default: data)', someText)
-    .option('--key <columns>', 'columns that name a row, with commas between (default: the primary key)', someText)
+    .option('--member <name>', 'for a jsonb object: the member that holds the ciphertext (default: data)', someText)
+    .option('--key <columns>', 'columns that identify a row, separated by commas (default: the primary key)', someText)
     .option('--context <template>', "the rows' context, such as patients:{id}:notes (default: none)")
     .option(
       '--columns <file>',
-      'a JSON file with many: [{"table", "column", "member", "key", "context"}, …]',
+      'a JSON file with several columns: [{"table", "column", "member", "key", "context"}, …]',
       someText,
     );
 }
 
-/** Whether options say which rows. */
 export function namesColumns({ table, columns }: ColumnFlags): boolean {
   return table !== undefined || columns !== undefined;
 }
 
-/** Where the database is. Throws `INVALID_SETTINGS` where nothing says so. */
+/** The database's address. Throws `INVALID_SETTINGS` if nothing names it. */
 export function databaseOf({ databaseUrl }: ColumnFlags, { environment }: ProcessIo): DatabaseAddress {
   const url = databaseUrl ?? environment['DATABASE_URL'];
   if (url !== undefined && url !== '') return { url };
@@ -46,12 +46,15 @@ export function databaseOf({ databaseUrl }: ColumnFlags, { environment }: Proces
   return wrongUsage('Which database? Set DATABASE_URL (or PGHOST, PGUSER, …), or name it with --database-url.');
 }
 
-/** The columns that the options name. Throws `INVALID_SETTINGS` for none, or a file that cannot be understood. */
+/**
+ * The columns that the options name. Throws `INVALID_SETTINGS` if they name no column, or for a file that cannot be
+ * understood.
+ */
 export async function columnsOf(flags: ColumnFlags, toContext?: string): Promise<readonly ColumnSpec[]> {
   const { table, column, member, key, context, columns } = flags;
   if (columns !== undefined) {
     if ([table, column, member, key, context, toContext].some((flag) => flag !== undefined)) {
-      wrongUsage('--columns names a file with everything in it: give it alone, or --table and --column.');
+      wrongUsage('--columns names a file that describes everything. Use it alone, or use --table and --column.');
     }
     return readColumns(columns);
   }
@@ -70,7 +73,7 @@ export async function columnsOf(flags: ColumnFlags, toContext?: string): Promise
   ];
 }
 
-/** Reads the ring by which rows are opened. */
+/** Loads the ring that opens the rows. */
 export function ringOf({ client, secretId }: AwsSession): Promise<RingKeys> {
   return sourceOf(client, secretId).then((source) => RingKeys.open(source, secretId));
 }
@@ -95,16 +98,17 @@ async function readColumns(file: string): Promise<readonly ColumnSpec[]> {
 const MEMBERS = ['table', 'column', 'member', 'key', 'context', 'toContext'];
 
 function columnIn(entry: unknown, where: string): ColumnSpec {
-  if (typeof entry !== 'object' || entry === null) return wrongUsage(`${where} is no object.`);
+  if (typeof entry !== 'object' || entry === null) return wrongUsage(`${where} is not an object.`);
   const unknown = Object.keys(entry).find((name) => !MEMBERS.includes(name));
-  // A misspelt context would be taken for none.
-  if (unknown !== undefined) return wrongUsage(`${where} has '${unknown}'; known are ${MEMBERS.join(', ')}.`);
+  // A misspelt context would count as none.
+  if (unknown !== undefined)
+    return wrongUsage(`${where} has '${unknown}', which is unknown; known are ${MEMBERS.join(', ')}.`);
   const { table, column, member, key, context, toContext }: Partial<Record<string, unknown>> = { ...entry };
   if (typeof table !== 'string' || typeof column !== 'string') return wrongUsage(`${where} needs table and column.`);
-  if (member !== undefined && typeof member !== 'string') return wrongUsage(`${where}: member is a name.`);
+  if (member !== undefined && typeof member !== 'string') return wrongUsage(`${where}: member must be a name.`);
   const names = typeof key === 'string' ? [key] : key;
   if (names !== undefined && !(Array.isArray(names) && names.every((name) => typeof name === 'string'))) {
-    return wrongUsage(`${where}: key is a name or an array of names.`);
+    return wrongUsage(`${where}: key must be a name or an array of names.`);
   }
   const from = template('context', context, where);
   const to = template('toContext', toContext, where);
@@ -119,5 +123,5 @@ function columnIn(entry: unknown, where: string): ColumnSpec {
 }
 
 function template(name: string, value: unknown, where: string): string | undefined {
-  return value === undefined || typeof value === 'string' ? value : wrongUsage(`${where}: ${name} is a text.`);
+  return value === undefined || typeof value === 'string' ? value : wrongUsage(`${where}: ${name} must be a text.`);
 }

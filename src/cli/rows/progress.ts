@@ -6,17 +6,20 @@ import type { JobTotals } from '../../postgres/job/job.ts';
 import type { Screen, ProcessIo } from '../process-io.ts';
 import { grouped } from './census-screen.ts';
 
-/** What a line of progress shows. */
+/** What a progress line shows. */
 export interface ShownProgress {
   readonly column: Pick<Column, 'spec' | 'estimatedRows'>;
   readonly totals: Pick<JobTotals, 'readRows'>;
 }
 
-/** Milliseconds between two redrawn lines of a terminal, and between two lines elsewhere. */
+/** Milliseconds between updates of the line on a terminal, and between lines elsewhere. */
 const REDRAW = 200;
 const LINE = 10_000;
 
-/** Says how far a re-encryption or a census is: one line redrawn on a terminal, a plain line every ten seconds elsewhere. */
+/**
+ * Shows the progress of a re-encryption or census: one updated line on a terminal, a new line every ten seconds
+ * elsewhere.
+ */
 export class ProgressLine {
   readonly #screen: Screen;
   readonly #now: () => number;
@@ -24,7 +27,7 @@ export class ProgressLine {
   #first: { readonly at: number; readonly rows: number; readonly name: string } | undefined;
   #isDrawn = false;
 
-  /** `now`: milliseconds. */
+  /** `now` returns milliseconds. */
   constructor(screen: Screen, now: () => number) {
     this.#screen = screen;
     this.#now = now;
@@ -45,14 +48,14 @@ export class ProgressLine {
     }
   };
 
-  /** Takes the line off the terminal. */
+  /** Clears the line. */
   end(): void {
     if (this.#isDrawn) this.#screen.write('\r\u001b[2K');
     this.#isDrawn = false;
   }
 }
 
-/** `patients.notes: 120,000 of about 1,000,000 rows, 25,100 rows/s, about 36 s left`. All processes together. */
+/** `patients.notes: 120,000 of about 1,000,000 rows, 25,100 rows/s, about 36 s left`, over all processes. */
 export function progressLine(
   { column, totals }: ShownProgress,
   first: { readonly at: number; readonly rows: number },
@@ -73,7 +76,7 @@ function duration(seconds: number): string {
   return seconds < 6000 ? `${Math.ceil(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
-/** Counts as `census` does, and says meanwhile how far it is. */
+/** Counts as `census` does, with progress. */
 export async function shownCensus(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],

@@ -8,7 +8,7 @@ import { columnsOf, databaseOf, ringOf } from './column-options.ts';
 import { shownCensus } from './progress.ts';
 import type { Census } from './row-count.ts';
 
-/** The census that a retire asks for, over the columns that its own options name. */
+/** The census of a `retire`, over the columns that its options name. */
 export function censusOf(session: AwsSession, flags: ColumnFlags, world: ProcessIo): Census {
   return async () => {
     const specs = await columnsOf(flags);
@@ -40,14 +40,17 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
   };
 }
 
-/** Throws `NO_CENSUS` where the columns hold no encrypted value at all: that does not prove that no row needs a key. */
+/**
+ * Throws `NO_CENSUS` if the columns hold no encrypted value at all, because that does not prove that no row needs a
+ * key.
+ */
 function requireValues(counts: readonly ColumnCensus[]): void {
   if (counts.some(({ rows, nulls, empty }) => rows > nulls + empty)) return;
   const names = counts.map(({ relation, column, owner }) => `${relation}.${column} (owner ${owner})`);
   throw new KeyRotationError(
     'NO_CENSUS',
     `No value is in ${names.join(', ')}, which does not prove that no row needs the key: the rows may be in another table ` +
-      'or database. Name the columns that hold them, or pass --empty-is-fine if there are none.',
+      'or database. Name the columns that hold them, or pass --empty-is-fine if no row does.',
   );
 }
 

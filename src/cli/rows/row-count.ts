@@ -2,7 +2,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
 import type { CountedRows } from '../../format/retired-tag.ts';
 
-/** What rows at rest still need, each counted only after it was opened. */
+/** What the stored rows need. Each was counted only after it opened. */
 export interface CensusResult {
   /** Rows that open with the key of their number. */
   readonly rowsByNumber: ReadonlyMap<KeyNumber, number>;
@@ -10,9 +10,9 @@ export interface CensusResult {
   readonly rowsWithNumberZero: number;
   /** Rows that open as data written before this system. */
   readonly legacyRows: number;
-  /** Rows whose plaintext has a ciphertext in it, by the number of the key that opens that (0: it has none). */
+  /** Rows with a ciphertext inside their plaintext, by the number of the key that opens it (0: a key without a number). */
   readonly nestedByNumber?: ReadonlyMap<number, number>;
-  /** Rows that open with nothing. */
+  /** Rows that no key opens. */
   readonly unattributableRows: number;
   /** Whether it saw every row. */
   readonly isComplete: boolean;
@@ -20,14 +20,16 @@ export interface CensusResult {
   readonly counted: readonly CountedRows[];
 }
 
-/** Counts the rows; `numbers` are the keys that it is asked for. Throws `NO_CENSUS` where nothing says what to count. */
+/** Counts the rows. `numbers` are the keys in question. Throws `NO_CENSUS` if nothing says what to count. */
 export type Census = (numbers: readonly KeyNumber[]) => Promise<CensusResult>;
 
-/** What a census answers where nothing says which rows to count. */
+/** The answer of a census if nothing says which rows to count. */
 export const noCensus: Census = () =>
   Promise.reject(
     new KeyRotationError(
       'NO_CENSUS',
-      'Nothing says which rows to count, so nobody knows which still need the key. Name the database (DATABASE_URL) and its columns (--columns columns.json, or --table and --column); or say --force and its number again, and take the risk.',
+      'Nothing says which rows to count, so it is unknown which rows still need the key. Name the database ' +
+        '(DATABASE_URL) and its columns (--columns columns.json, or --table and --column). To take the risk ' +
+        'instead, pass --force and the number again.',
     ),
   );

@@ -3,15 +3,15 @@ import { createInterface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
 import { KeyRotationError } from '../../format/error.ts';
 
-/** A terminal, or what a test puts in its place. */
+/** A terminal, or a test's replacement. */
 export interface Terminal {
   readonly input: Readable;
   readonly output: Writable;
 }
 
 /**
- * Shows a question and resolves to the line that is typed. Rejects with `NOT_CONFIRMED` where somebody leaves instead:
- * Ctrl-C, Ctrl-D, or a terminal that is closed, of which readline itself never says anything.
+ * Shows a question and resolves to the typed line. Rejects with `NOT_CONFIRMED` on Ctrl-C, Ctrl-D and a closed
+ * terminal. For the last, readline reports nothing.
  */
 export async function askAt({ input, output }: Terminal, question: string): Promise<string> {
   const terminal = createInterface({ input, output, terminal: true });

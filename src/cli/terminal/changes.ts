@@ -1,14 +1,13 @@
 import type { Change } from '../aws/change.ts';
 import { printable } from './paint.ts';
 
-/** What was changed, or would be, one line each. */
+/** What was changed, or would be, one line for each change. */
 export function changeLines(changes: readonly Change[], isDryRun: boolean): readonly string[] {
   if (changes.length === 0) return [isDryRun ? 'Dry run: nothing would be changed.' : 'Nothing was changed.'];
   const lines = changes.map((change) => `  ${printable(sentence(change, isDryRun))}`);
   return [isDryRun ? 'Dry run, nothing was changed. It would:' : 'Changed:', ...lines];
 }
 
-/** What would be done, or what was. */
 function sentence(change: Change, isDryRun: boolean): string {
   const said = (would: string, was: string): string => (isDryRun ? would : was);
   switch (change.change) {

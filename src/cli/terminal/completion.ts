@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
-/** A script that makes a shell complete commands and options of the program. */
+/** A script that makes a shell complete the program's commands and options. */
 export function completionScript(program: Command, shell: (typeof SHELLS)[number]): string {
   const commands = program.commands.map((command) => ({
     name: command.name(),
@@ -21,7 +21,7 @@ export function completionScript(program: Command, shell: (typeof SHELLS)[number
 interface Completed {
   readonly name: string;
   readonly summary: string;
-  /** Words that an argument or an option takes. */
+  /** Words that an argument or an option accepts. */
   readonly choices: readonly string[];
   readonly options: readonly { readonly long: string; readonly description: string }[];
 }
@@ -85,7 +85,7 @@ function id(program: string): string {
   return program.replaceAll('-', '_');
 }
 
-/** For a place between single quotes. */
+/** For text between single quotes. */
 function quoted(text: string): string {
   return text.replaceAll("'", '’').replaceAll(':', ' -');
 }

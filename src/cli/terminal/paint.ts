@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import type { Screen } from '../process-io.ts';
 
-/** Colours for a terminal. Every member gives the text unchanged where there is none. */
+/** Colours for a terminal. Without colours, every member returns the text unchanged. */
 export interface Paint {
   readonly strong: (text: string) => string;
   readonly faint: (text: string) => string;
@@ -10,7 +10,7 @@ export interface Paint {
   readonly bad: (text: string) => string;
 }
 
-/** No colours anywhere but on a terminal, and none where somebody declined them (no-color.org). */
+/** Colours only on a terminal, and only if NO_COLOR is not set (no-color.org). */
 export function paintFor(screen: Screen, environment: Readonly<Record<string, string | undefined>>): Paint {
   const isDeclined = (environment['NO_COLOR'] ?? '') !== '' || environment['TERM'] === 'dumb';
   const painted = (style: 'bold' | 'dim' | 'green' | 'yellow' | 'red') => (text: string) =>
@@ -25,14 +25,14 @@ export function paintFor(screen: Screen, environment: Readonly<Record<string, st
 }
 
 /**
- * Text of others (labels, names, messages of AWS) without control characters, which could move the cursor or recolour
- * what stands around it. Line breaks stay.
+ * Removes control characters from external text (labels, names, messages of AWS), because they could move the cursor or
+ * change colours. Line breaks stay.
  */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => (character === '\n' ? '\n' : '?'));
 }
 
-/** The same for JSON, where each has an escape: what is parsed from it stays as it is. */
+/** Escapes control characters in JSON. Parsing it gives the original text. */
 export function printableJson(json: string): string {
   return json.replace(UNPRINTABLE, (character) => (character === '\n' ? '\n' : inEscapes(character)));
 }
