@@ -26,7 +26,7 @@ export interface KeyHealth {
 export interface RingHealth {
   /** Whether `encryptField` works now. */
   readonly canEncrypt: boolean;
-  /** Number of the key that encrypts; 0 if it has none. Absent if no key encrypts. */
+  /** Number of the key that encrypts; 0 without a number. Absent if no key encrypts. */
   readonly currentNumber?: number;
   /** Seconds since AWS confirmed that this key is current. Absent for the environment's key. */
   readonly ageSeconds?: number;

@@ -69,7 +69,7 @@ export async function openJobTables(session: Connection): Promise<void> {
   }
 }
 
-/** The version of the schema; 0 where it has none, or where the tables of version 0.1.0 are in it. */
+/** The version of the schema; 0 without one, and with the tables of version 0.1.0. */
 async function schemaVersion(session: Connection): Promise<number> {
   const [found] = await session.rows("SELECT to_regclass('pazpaz_keys.migration') IS NOT NULL");
   if (found?.[0] !== 't') return 0;
