@@ -45,6 +45,12 @@ module.exports = {
       to: { path: '^src/(?!(keyring|format)/)' },
     },
     {
+      name: 'testing-is-the-local-service',
+      severity: 'error',
+      from: { path: '^src/testing' },
+      to: { path: '^src/(?!local/)' },
+    },
+    {
       name: 'no-bench-needs-the-story',
       severity: 'error',
       from: { path: '^bench/' },

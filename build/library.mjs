@@ -4,14 +4,18 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { build } from 'esbuild';
+import { buildLambda } from './lambda.mjs';
+import { buildTool } from './tool.mjs';
 
 /*
  * Builds the library that applications import: `esm` has a file for each module, so that bundlers leave out what is not
- * used; `cjs` is one file for `require`. Each has its own types, since a type belongs to one of the two worlds.
+ * used; `cjs` is one file for `require`, and one for the tests of others. Each has its own types, since a type belongs to
+ * one of the two worlds. `lambda` is what `testing` rotates with.
  */
 const { out } = parseArgs({ options: { out: { type: 'string', default: join('dist', 'library') } } }).values;
 const esm = join(out, 'esm');
 const cjs = join(out, 'cjs');
+const lambda = join(out, 'lambda');
 
 await rm(out, { recursive: true, force: true });
 await mkdir(cjs, { recursive: true });
@@ -29,15 +33,23 @@ for (const name of await readdir(esm, { recursive: true })) {
   await writeFile(join(esm, name), types.replaceAll(/(from '\.[^']*)\.ts'/g, "$1.js'"));
 }
 await cp(esm, cjs, { recursive: true, filter: (path) => !path.endsWith('.js') });
-await build({
-  entryPoints: ['src/index.ts'],
-  outfile: join(cjs, 'index.js'),
+const common = {
+  outdir: cjs,
   bundle: true,
   packages: 'external',
   platform: 'node',
   target: 'node20',
   format: 'cjs',
   logLevel: 'warning',
+};
+await build({ ...common, entryPoints: ['src/index.ts'] });
+await build({
+  ...common,
+  entryPoints: ['src/testing.ts'],
+  define: { 'import.meta.url': 'thisFile' },
+  banner: { js: "const thisFile = require('node:url').pathToFileURL(__filename).href;" },
 });
+await buildTool(lambda, { 'lambda-runner': 'src/local/lambda/lambda-runner.mjs' });
+await buildLambda(lambda);
 // Beneath this package a .js file is an ES module unless its own folder says otherwise.
 await writeFile(join(cjs, 'package.json'), '{ "type": "commonjs", "sideEffects": false }\n');

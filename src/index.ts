@@ -4,6 +4,7 @@ export { rowFromText } from './format/row-from-text.ts';
 export { rowFromJson } from './format/row-from-json.ts';
 export { KeyRing, type DecryptedField, type EncryptedField, type KeyUsage } from './keyring/key-ring.ts';
 export type { HealthError, KeyHealth, RingHealth } from './keyring/telemetry/ring-health.ts';
+export { TestKeys } from './keyring/test-keys.ts';
 export { MAX_KEY_AGE, type KeyRingOptions } from './keyring/options.ts';
 export {
   loadSettings,

@@ -15,9 +15,18 @@ import type { CurrentKey } from './ring-cache.ts';
 import { ringTimes, type KeyRingOptions } from './options.ts';
 import { closedHealth, environmentHealth, ringHealth, type RingHealth } from './telemetry/ring-health.ts';
 import { loadSettings, requireSettings, type Settings } from './settings.ts';
+import { refuseTestKeysOutsideTests, TestKeys } from './test-keys.ts';
 
 /** Only `open` has it: a constructor cannot wait for a key. */
 const FROM_OPEN = Symbol('KeyRing.open');
+
+const TEST_SETTINGS: Settings = {
+  keySource: 'aws',
+  environment: 'local',
+  region: 'us-east-1',
+  secretId: 'test-keys',
+  environmentKey: undefined,
+};
 
 /** How often a key has encrypted since the ring was opened. */
 export interface KeyUsage {
@@ -97,6 +106,17 @@ export class KeyRing {
     const times = ringTimes(options);
     const aws = settings.keySource === 'aws' ? await openRing(settings, times, options) : undefined;
     return new KeyRing(FROM_OPEN, settings.environmentKey, aws, options);
+  }
+
+  /**
+   * A ring for unit tests, without AWS: random keys in memory that are gone when the process ends. It behaves as one that
+   * AWS answers at once, and logs nothing. To test a rotation, hand it `keys`, call `keys.rotate()`, and `refresh` the ring.
+   *
+   * Rejects with `INVALID_SETTINGS` if `ENVIRONMENT` is staging or production.
+   */
+  static async forTest(keys: TestKeys = new TestKeys()): Promise<KeyRing> {
+    refuseTestKeysOutsideTests();
+    return KeyRing.open(TEST_SETTINGS, { source: keys, logger: () => undefined });
   }
 
   /**

@@ -80,12 +80,77 @@ test('one process may import it in one part and require it in another: keys and 
   expect(JSON.parse(stdout)).toEqual([[...answers, ...answers], 10_000]);
 });
 
+const TEST_PROGRAM = `
+  const aws = await startSecretsManager();
+  try {
+    await aws.createKeyRing('app/key');
+    Object.assign(process.env, aws.environment, { ENVIRONMENT: 'staging', SECRETS_MANAGER_KEY_NAME: 'app/key' });
+    const ring = await KeyRing.open();
+    const rows = [ring.encryptField('1')];
+    for (const number of ['2', '3', '4']) {
+      await (number === '4' ? aws.advance('365d') : aws.rotate('app/key'));
+      await ring.refresh();
+      rows.push(ring.encryptField(number));
+    }
+    aws.setFault({ operation: 'DescribeSecret', kind: 'error', type: 'AccessDeniedException' });
+    console.log(await ring.refresh().catch(({ code }) => code));
+    aws.clearFaults();
+    await ring.refresh();
+    console.log(await Promise.all(rows.map((row) => ring.decryptField(row))), ring.usage().map((one) => one.keyNumber));
+    console.log(await aws.rotate('nothing').catch((error) => error.name), aws.calls.CreateSecret);
+    ring.close();
+  } finally {
+    await aws.close();
+  }
+`;
+
+test.each([
+  ['import', 'tests.mjs', `import { KeyRing } from '${NAME}'; import { startSecretsManager } from '${NAME}/testing';`],
+  [
+    'require',
+    'tests.cjs',
+    `const { KeyRing } = require('${NAME}'); const { startSecretsManager } = require('${NAME}/testing');`,
+  ],
+])(
+  'testing: a program starts a Secrets Manager, rotates, moves the clock and lets calls fail, after %s',
+  async (how, file, imports) => {
+    const body = how === 'import' ? TEST_PROGRAM : `(async () => {${TEST_PROGRAM}})();`;
+    writeFileSync(join(project, file), imports + body);
+    const { stdout, stderr } = await run(process.execPath, [file], {
+      cwd: project,
+      env: { PATH: process.env['PATH'], AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
+    });
+    expect(stdout).toBe("AWS_REFUSED\n[ '1', '2', '3', '4' ] [ 1, 2, 3, 4 ]\nResourceNotFoundException 1\n");
+    expect(stderr.split('\n').filter((line) => line !== '' && !line.includes('"event":'))).toEqual([]);
+  },
+);
+
+test('testing: a rotation that fails says in which step and why', async () => {
+  writeFileSync(
+    join(project, 'failing.mjs'),
+    `import { startSecretsManager } from '${NAME}/testing';
+     const aws = await startSecretsManager({ lambda: () => Promise.reject(new Error('no such table')) });
+     console.log(await aws.createKeyRing('app/key').catch(({ message }) => message));
+     await aws.close();`,
+  );
+  const { stdout } = await run(process.execPath, ['failing.mjs'], { cwd: project, env: { PATH: process.env['PATH'] } });
+  expect(stdout).toBe("The rotation of 'app/key' did not succeed (given up) in createSecret: no such table\n");
+});
+
 test('its types hold in a strict program, an ES module or not', async () => {
   const files = ['program.mts', 'program.cts'];
   for (const file of files) {
     writeFileSync(
       join(project, file),
       `import { KeyRing, loadSettings, type KeyRingOptions, type Settings } from '${NAME}';
+       import { startSecretsManager, type Fault, type TestSecretsManager } from '${NAME}/testing';
+       export async function begin(fault: Fault): Promise<TestSecretsManager> {
+         const aws = await startSecretsManager({ region: 'eu-west-1' });
+         aws.setFault(fault);
+         // @ts-expect-error a fault of no kind
+         aws.setFault({ kind: 'earthquake' });
+         return aws;
+       }
        export async function use(settings: Settings = loadSettings(), options: KeyRingOptions = {}): Promise<string> {
          const ring = await KeyRing.open(settings, options);
          const row: Buffer = ring.encryptField('note');
@@ -120,7 +185,7 @@ test('it depends on the SDK alone', () => {
   const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: object };
   expect(Object.keys(dependencies)).toEqual(['@aws-sdk/client-secrets-manager']);
   const imported = readdirSync(join(installed, 'dist', 'library'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.js'))
+    .filter((file) => file.endsWith('.js') && !file.startsWith('lambda'))
     .flatMap((file) => {
       const code = readFileSync(join(installed, 'dist', 'library', file), 'utf8');
       return [...code.matchAll(/(?:from |import\(|require\()["']([^"'.][^"']*)["']/g)].map(([, name]) => name ?? '');

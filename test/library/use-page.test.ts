@@ -62,13 +62,24 @@ test('every other example on the page compiles', async () => {
     writeFileSync(join(folder, file), code);
     return file;
   });
-  expect(files).toHaveLength(7);
+  expect(files).toHaveLength(8);
   const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
   const { stdout } = await run(process.execPath, [compiler, ...options, '--skipLibCheck', ...files], {
     cwd: folder,
   }).catch((error: unknown) => error as { stdout: string });
   expect(stdout).toBe('');
+});
+
+test('its two programs for tests run as they are', async () => {
+  const programs = blocks('ts').filter((code) => /forTest|startSecretsManager/.test(code));
+  expect(programs).toHaveLength(2);
+  for (const [index, program] of programs.entries()) {
+    const file = `testing-${index}.mjs`;
+    writeFileSync(join(folder, file), program);
+    const { stdout } = await run(process.execPath, [file], { cwd: folder, env: { PATH: process.env['PATH'] } });
+    expect(stdout).toBe('note\n');
+  }
 });
 
 test('the page lists every event of the log, with its level', () => {
