@@ -3,7 +3,7 @@ import { decryptField, encryptField } from '../src/format/field.ts';
 import { encryptField as encryptPooled } from '../src/format/field.ts';
 import { KeyMaterial } from '../src/format/key-material.ts';
 import { toKeyNumber } from '../src/format/key-number.ts';
-import type { SecretSource } from '../src/keyring/secret-source.ts';
+import type { SecretSource } from '../src/keyring/source/secret-source.ts';
 
 /** The column that every contestant re-encrypts. */
 export const SPEC = { table: 'patients', column: 'notes', context: 'patients:{id}:notes' };

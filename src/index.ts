@@ -4,7 +4,7 @@ export { rowFromText } from './format/row-from-text.ts';
 export { rowFromJson } from './format/row-from-json.ts';
 export { KeyRing, type DecryptedField, type EncryptedField, type KeyUsage } from './keyring/key-ring.ts';
 export type { HealthError, KeyHealth, RingHealth } from './keyring/telemetry/ring-health.ts';
-export { TestKeys } from './keyring/test-keys.ts';
+export { TestKeys } from './keyring/source/test-keys.ts';
 export { MAX_KEY_AGE, type KeyRingOptions } from './keyring/options.ts';
 export {
   loadSettings,
@@ -24,4 +24,4 @@ export {
 } from './keyring/application-log.ts';
 export type { NonceSource } from './format/nonce.ts';
 export type { RingClock } from './keyring/clock.ts';
-export type { SecretDescription, SecretSource, SecretVersion } from './keyring/secret-source.ts';
+export type { SecretDescription, SecretSource, SecretVersion } from './keyring/source/secret-source.ts';

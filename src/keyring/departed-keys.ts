@@ -1,6 +1,6 @@
 import { retirementRecords } from '../format/retired-tag.ts';
 import type { RingLabels } from '../format/ring-labels.ts';
-import type { SecretDescription } from './secret-source.ts';
+import type { SecretDescription } from './source/secret-source.ts';
 
 /**
  * The VersionIds that have a retirement record and no label, each with its number. Retiring writes the record before it

@@ -1,6 +1,6 @@
 import { isKeyRotationError, type KeyRotationError } from '../format/error.ts';
 import { failedDecryption } from './failed-decryption.ts';
-import { ringClosed } from './call-timeout.ts';
+import { ringClosed } from './source/call-timeout.ts';
 import { millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
 import type { RingCache } from './ring-cache.ts';
 import { NextNumber } from './next-number.ts';

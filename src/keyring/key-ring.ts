@@ -6,7 +6,7 @@ import { textOf } from '../format/field.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { KeyCache } from './key-cache.ts';
-import { ringClosed } from './call-timeout.ts';
+import { ringClosed } from './source/call-timeout.ts';
 import { pooledNonce } from '../format/nonce.ts';
 import type { NonceSource } from '../format/nonce.ts';
 import { openWithCachedKeys, openUnderNumber, readRow, type Row } from './row.ts';
@@ -15,7 +15,7 @@ import type { CurrentKey } from './ring-cache.ts';
 import { ringTimes, type KeyRingOptions } from './options.ts';
 import { closedHealth, environmentHealth, ringHealth, type RingHealth } from './telemetry/ring-health.ts';
 import { loadSettings, requireSettings, type Settings } from './settings.ts';
-import { refuseTestKeysOutsideTests, TestKeys } from './test-keys.ts';
+import { refuseTestKeysOutsideTests, TestKeys } from './source/test-keys.ts';
 
 /** Only `open` has it: a constructor cannot wait for a key. */
 const FROM_OPEN = Symbol('KeyRing.open');

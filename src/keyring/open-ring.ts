@@ -6,7 +6,7 @@ import { systemClock } from './clock.ts';
 import { RingCache } from './ring-cache.ts';
 import type { KeyRingOptions, RingTimes } from './options.ts';
 import { KeyLookup } from './key-lookup.ts';
-import { sourceInRegion, sourceOf } from './secret-source.ts';
+import { sourceInRegion, sourceOf } from './source/secret-source.ts';
 import type { AwsSettings } from './settings.ts';
 
 export interface OpenedRing {

@@ -2,7 +2,7 @@ import { KeyRotationError, typeName } from '../format/error.ts';
 import type { ApplicationLogger } from './application-log.ts';
 import type { NonceSource } from '../format/nonce.ts';
 import type { RingClock } from './clock.ts';
-import type { SecretSource } from './secret-source.ts';
+import type { SecretSource } from './source/secret-source.ts';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 
 /**

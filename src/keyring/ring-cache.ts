@@ -4,15 +4,15 @@ import { KeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { KeyCache } from './key-cache.ts';
-import { TimedCalls, ringClosed } from './call-timeout.ts';
+import { TimedCalls, ringClosed } from './source/call-timeout.ts';
 import { isOnRing, retiredVersions } from './departed-keys.ts';
 import { millisecondsBetween, millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
 import type { RingTimes } from './options.ts';
 import { ringLabels, versionsInUse, type RingLabels } from '../format/ring-labels.ts';
-import { isReplica, type SecretSource } from './secret-source.ts';
+import { isReplica, type SecretSource } from './source/secret-source.ts';
 import type { AwsSettings } from './settings.ts';
-import { notTheService, sourceError } from './source-error.ts';
-import { READ_TOGETHER, VersionReader } from './version-reader.ts';
+import { notTheService, sourceError } from './source/source-error.ts';
+import { READ_TOGETHER, VersionReader } from './source/version-reader.ts';
 
 /** Longest pause before a failed refresh is tried again, in milliseconds. */
 const LONGEST_RETRY_PAUSE = 30_000;

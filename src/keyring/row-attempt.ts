@@ -6,7 +6,7 @@ import { legacyBoxes } from '../format/legacy-forms.ts';
 import { versionsInUse } from '../format/ring-labels.ts';
 import type { RingCache } from './ring-cache.ts';
 import type { Row } from './row.ts';
-import { READ_TOGETHER } from './version-reader.ts';
+import { READ_TOGETHER } from './source/version-reader.ts';
 
 export class RowAttempt {
   readonly #row: Row;

@@ -4,10 +4,10 @@ import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { KeysInOrder } from '../format/keys-in-order.ts';
 import { readKeyValue } from '../format/key-value.ts';
-import { TimedCalls } from '../keyring/call-timeout.ts';
+import { TimedCalls } from '../keyring/source/call-timeout.ts';
 import { millisecondsSince, momentNow, systemClock, type Moment, type RingClock } from '../keyring/clock.ts';
 import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
-import { isReplica, type SecretSource } from '../keyring/secret-source.ts';
+import { isReplica, type SecretSource } from '../keyring/source/secret-source.ts';
 
 /** Milliseconds that one call to AWS may take, its retries included. */
 const CALL_TIME_LIMIT = 10_000;

@@ -4,7 +4,7 @@ import { isKeyRotationError } from '../../src/format/error.ts';
 import { decryptField } from '../../src/format/field.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { KeyRing } from '../../src/keyring/key-ring.ts';
-import type { SecretSource } from '../../src/keyring/secret-source.ts';
+import type { SecretSource } from '../../src/keyring/source/secret-source.ts';
 import type { Settings } from '../../src/keyring/settings.ts';
 import { ManualClock } from '../keyring/support/manual-clock.ts';
 import { readVarint } from '../../src/format/varint.ts';

@@ -4,7 +4,7 @@ import type { ColumnSpec } from '../../postgres/catalog/column.ts';
 import type { DatabaseAddress } from '../../postgres/connection/database.ts';
 import { RingKeys } from '../../postgres/all-keys.ts';
 import { failureName } from '../../format/error.ts';
-import { sourceOf } from '../../keyring/secret-source.ts';
+import { sourceOf } from '../../keyring/source/secret-source.ts';
 import { someText, wrongUsage } from '../command.ts';
 import type { ColumnFlags } from './column-flags.ts';
 import type { AwsSession } from '../aws/session.ts';

@@ -1,4 +1,4 @@
-import type { SecretSource } from '../../../src/keyring/secret-source.ts';
+import type { SecretSource } from '../../../src/keyring/source/secret-source.ts';
 import type { RingWorld } from './ring-world.ts';
 
 /** What the way to AWS may do to a call; a number: how many milliseconds it takes. */

@@ -3,7 +3,7 @@ import type { ApplicationEvent, ApplicationLogEntry } from '../../../src/keyring
 import { KeyMaterial } from '../../../src/format/key-material.ts';
 import { KeyRing } from '../../../src/keyring/key-ring.ts';
 import type { KeyRingOptions } from '../../../src/keyring/options.ts';
-import type { SecretSource } from '../../../src/keyring/secret-source.ts';
+import type { SecretSource } from '../../../src/keyring/source/secret-source.ts';
 import type { AwsSettings } from '../../../src/keyring/settings.ts';
 import { LocalSecretsManager } from '../../../src/local/local-secrets-manager.ts';
 import { ServiceError } from '../../../src/local/service/service-error.ts';

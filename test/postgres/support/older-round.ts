@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ColumnSpec } from '../../../src/postgres/catalog/column.ts';
 import { KeyRing } from '../../../src/keyring/key-ring.ts';
-import { sourceOf } from '../../../src/keyring/secret-source.ts';
+import { sourceOf } from '../../../src/keyring/source/secret-source.ts';
 import { pazpazKeys, type Ran } from '../../cli/support/operator.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
 import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';

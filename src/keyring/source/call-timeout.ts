@@ -1,5 +1,5 @@
-import { KeyRotationError } from '../format/error.ts';
-import type { RingClock } from './clock.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import type { RingClock } from '../clock.ts';
 import { sourceError, timeLimitError } from './source-error.ts';
 
 /** Makes calls that always end: with an answer, at their time limit, or when the ring is closed. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { KeyRotationError } from '../format/error.ts';
-import { numberingLabel, toKeyNumber, type KeyNumber } from '../format/key-number.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import { numberingLabel, toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import type { SecretDescription, SecretSource, SecretVersion } from './secret-source.ts';
 
 const ARN = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:test-keys-AbCdEf';

@@ -1,4 +1,4 @@
-import { cannotReachAws, failureName, isAnswer, isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import { cannotReachAws, failureName, isAnswer, isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 
 /**
  * Explains why a call to Secrets Manager failed. An answer of the service is quoted; any other error shows only its

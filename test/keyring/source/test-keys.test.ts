@@ -1,5 +1,5 @@
-import { KeyRing } from '../../src/keyring/key-ring.ts';
-import { TestKeys } from '../../src/keyring/test-keys.ts';
+import { KeyRing } from '../../../src/keyring/key-ring.ts';
+import { TestKeys } from '../../../src/keyring/source/test-keys.ts';
 
 const rings: KeyRing[] = [];
 async function ringFor(keys?: TestKeys): Promise<KeyRing> {

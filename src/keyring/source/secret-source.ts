@@ -1,5 +1,5 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { VersionStages } from '../format/ring-labels.ts';
+import type { VersionStages } from '../../format/ring-labels.ts';
 
 /** The part of the answer of `DescribeSecret` that a ring reads. */
 export interface SecretDescription {

@@ -1,11 +1,11 @@
-import type { ApplicationLog } from './application-log.ts';
-import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
-import type { KeyMaterial } from '../format/key-material.ts';
-import { readKeyValue } from '../format/key-value.ts';
-import type { KeyCache } from './key-cache.ts';
+import type { ApplicationLog } from '../application-log.ts';
+import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
+import type { KeyMaterial } from '../../format/key-material.ts';
+import { readKeyValue } from '../../format/key-value.ts';
+import type { KeyCache } from '../key-cache.ts';
 import type { TimedCalls } from './call-timeout.ts';
-import { millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
-import type { RingLabels } from '../format/ring-labels.ts';
+import { millisecondsSince, momentNow, type Moment, type RingClock } from '../clock.ts';
+import type { RingLabels } from '../../format/ring-labels.ts';
 import type { SecretSource, SecretVersion } from './secret-source.ts';
 import { notTheService } from './source-error.ts';
 
