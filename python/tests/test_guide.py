@@ -108,7 +108,20 @@ def test_the_readme_starts_with_ten_lines_that_work_when_pasted_on_a_machine_wit
 
 def test_the_programs_of_the_readme_run_as_they_stand() -> None:
     results = [run(program, ENVIRONMENT="production").stdout for program in PROGRAMS]
-    assert results == ["49 Patient has diabetes\n", "", "", ""]
+    assert [result.partition("{")[0] for result in results] == [
+        "49 Patient has diabetes\n",
+        "",
+        "Patient has diabetes\n",
+        "",
+        "",
+    ]
+
+
+def test_the_readme_shows_in_ten_lines_how_to_fetch_every_key_and_to_tell_the_health() -> None:
+    assert len(PROGRAMS[2].strip().splitlines()) <= 10
+    text, health = run(PROGRAMS[2], ENVIRONMENT="production").stdout.splitlines()
+    assert text == "Patient has diabetes"
+    assert "'can_encrypt': True, 'current_number': 0, 'age_seconds': 0, 'last_error': None" in health
 
 
 def test_the_functions_of_the_readme_for_a_text_column_read_what_they_wrote_and_older_texts() -> None:

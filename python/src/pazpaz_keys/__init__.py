@@ -5,6 +5,7 @@ from .errors import ErrorCode, InvalidKeyValueError, KeyRotationError
 from .field import decrypt_bytes, decrypt_field, encrypt_field
 from .key_material import KeyMaterial
 from .key_ring import KeyRing, KeyUsage
+from .ring_health import KeyHealth, RingHealth
 from .row_from_json import row_from_json
 from .row_from_text import row_from_text
 from .settings import Settings, load_settings
@@ -13,10 +14,12 @@ __all__ = [
     "ErrorCode",
     "InvalidKeyValueError",
     "JsonFormatter",
+    "KeyHealth",
     "KeyMaterial",
     "KeyRing",
     "KeyRotationError",
     "KeyUsage",
+    "RingHealth",
     "Settings",
     "decrypt_bytes",
     "decrypt_field",

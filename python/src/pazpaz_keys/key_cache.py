@@ -96,7 +96,8 @@ class KeyCache:
         if in_order and in_order[0] is key:
             return
         with self._lock:
-            if key in self.in_order:  # it may have been forgotten meanwhile
+            # By identity: comparing keys takes longer than all else here. It may have been forgotten meanwhile.
+            if any(other is key for other in self.in_order):
                 self.in_order = (key, *(other for other in self.in_order if other is not key))
 
     def clear(self) -> None:

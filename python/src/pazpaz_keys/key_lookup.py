@@ -6,11 +6,12 @@ from contextlib import suppress
 from .call_timeout import ring_closed
 from .clock import Deadline, Moment
 from .errors import KeyRotationError
+from .event_loops import runs_event_loop
 from .failed_decryption import failed_decryption
 from .next_number import NextNumber
 from .ring_cache import RingCache
 from .row import Row
-from .row_attempt import RowAttempt
+from .row_attempt import RowAttempt, not_fetched
 from .single_flight import Flight, SingleFlight, as_they_end
 
 _LOOKUP_COOLDOWN = 3.0
@@ -38,6 +39,7 @@ class KeyLookup:
         self._lock = threading.Lock()
         self._lookups: SingleFlight[bool] = SingleFlight()
         self._lookup: Flight[bool] | None = None
+        self._search: Flight[bool] | None = None
         self._looked_up_at: Moment | None = None
         self._absent: dict[int, Moment] = {}
         self._next = NextNumber(cache)
@@ -46,22 +48,56 @@ class KeyLookup:
         self._lock = threading.Lock()
         self._lookups = SingleFlight()
         self._lookup = None
+        self._search = None
         self._next.after_fork()
 
     def open(self, row: Row) -> bytes:
-        """Opens a row that ``Row.with_cached_keys`` did not.
+        """Opens a row that ``Row.with_cached_keys`` did not; waits as long as the calling thread may.
 
-        With its number's own key by the last description; then, by a new one, with that or with any key of the ring
-        that is not at hand. Takes the time limit of a call at most, and an interval of waiting for a turn.
+        A thread that runs an event loop waits for nothing once the ring is warm, and never for a turn to ask AWS.
+        """
+        if not runs_event_loop():
+            return self._open(row, waits_for_turn=True)
+        return self.open_now(row) if self._cache.is_warm else self._open(row, waits_for_turn=False)
+
+    def open_now(self, row: Row) -> bytes:
+        """Opens a row with the cached keys, or raises as far as that can be said without asking AWS.
+
+        Where its key may be had, a search for it starts, so that another try a moment later succeeds; one such search
+        at a time.
+        """
+        cache, number = self._cache, row.number
+        plaintext = row.under_number_of_any(cache.keys)
+        if plaintext is not None:
+            return plaintext
+        attempts = RowAttempt(row, cache, Deadline(self._clock, 0))
+        is_open = self._is_unknown(number) or (self._next.is_of(row) and self._is_outdated())
+        failure = self._failure(row, attempts, not_fetched("the number") if is_open else cache.stale_because)
+        if failure.code == "KEY_UNAVAILABLE":
+            self._search_in_background(row)
+        try:
+            raise failure
+        finally:
+            del failure  # or it, its traceback and this frame would hold each other
+
+    def _open(self, row: Row, waits_for_turn: bool) -> bytes:
+        """With its number's own key by the last description; then, by a new one, with that or with any other key.
+
+        Takes the time limit of a call at most, and an interval of waiting for a turn, if it waits for one.
 
         Raises what ``failed_decryption`` says; ``RING_CLOSED`` where the ring is closed meanwhile.
         """
         cache, asked_at = self._cache, self._clock.now()
         deadline = Deadline(self._clock, cache.call_time_limit)
         attempts = RowAttempt(row, cache, deadline)
+        skipped: KeyRotationError | None = None
         plaintext = self._by_this_description(row, attempts, deadline)
         if plaintext is None and self._may_come(row, attempts):
-            plaintext = self._by_next_description(attempts, asked_at, deadline)
+            if waits_for_turn or self._is_answered(asked_at) or self._pause() == 0:
+                plaintext = self._by_next_description(attempts, asked_at, deadline)
+            else:
+                skipped = not_fetched("the number")
+                self._search_in_background(row)
         if plaintext is None:
             plaintext = attempts.with_cached_keys()
         if plaintext is None:
@@ -70,11 +106,23 @@ class KeyLookup:
             return plaintext
         if cache.closed.is_set():
             raise ring_closed()
-        stale = _too_slow(cache.call_time_limit) if deadline.is_over else cache.stale_because
+        stale = _too_slow(cache.call_time_limit) if deadline.is_over else cache.stale_because or skipped
         if stale is None:
             self._remember_absence(row.number)
+        raise self._failure(row, attempts, stale)
+
+    def _failure(self, row: Row, attempts: RowAttempt, stale: KeyRotationError | None) -> KeyRotationError:
         may_be_issued = self._next.may_be_issued(row)
-        raise failed_decryption(row.number, cache.labels, attempts.unread(stale), stale, may_be_issued)
+        return failed_decryption(row.number, self._cache.labels, attempts.unread(stale), stale, may_be_issued)
+
+    def _search_in_background(self, row: Row) -> None:
+        def search() -> bool:
+            with suppress(KeyRotationError):  # the next read of the row says what is wrong
+                self._open(row, waits_for_turn=True)
+            return True
+
+        if self._search is None or self._search.done():
+            self._search = self._lookups.start("search", search)
 
     def _by_this_description(self, row: Row, attempts: RowAttempt, deadline: Deadline) -> bytes | None:
         plaintext = attempts.with_own_key()

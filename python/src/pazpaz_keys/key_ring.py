@@ -10,6 +10,7 @@ from .call_timeout import ring_closed
 from .ciphertext import ciphertext_bytes, open_numbered, plaintext_bytes, seal, well_formed
 from .clock import RingClock
 from .errors import KeyRotationError, without_frames
+from .event_loops import runs_event_loop
 from .failed_decryption import failed_with_environment_key
 from .field import as_text
 from .forks import renew_in_child
@@ -17,6 +18,7 @@ from .key_cache import KeyCache
 from .key_lookup import KeyLookup
 from .key_material import KeyMaterial
 from .ring_cache import CurrentKey, RingCache
+from .ring_health import RingHealth, closed_health, environment_health, ring_health
 from .row import Row
 from .secret_source import SecretsManagerClient, SecretSource
 from .settings import Settings, load_settings
@@ -171,14 +173,30 @@ class KeyRing:
     def decrypt_bytes(self, data: bytes, context: str = "") -> bytes:
         """Decrypts a field: under its number's key, then in every form of older data under every key of the ring.
 
-        A key that is not at hand is fetched once and kept; nothing else asks AWS. A row in a text column is given as
-        the bytes of that text.
+        A key that is not cached is fetched once and kept; the calling thread waits for it. A thread that runs an
+        asyncio event loop waits for nothing once ``warm`` was called, and before that at most for the calls of one row.
+        A row in a text column is given as the bytes of that text.
 
         Raises one of four: ``TAMPERED_OR_WRONG_CONTEXT``, ``KEY_RETIRED``, ``KEY_NEVER_ISSUED``, ``KEY_UNAVAILABLE``
         (the only one to try again later). Besides ``INVALID_CIPHERTEXT`` for what is no bytes or has fewer than 28 of
         them, ``INVALID_TEXT`` for a context that is no well-formed Unicode, ``INVALID_KEY_VALUE`` where the row's key
         is no key, ``RING_CLOSED``.
         """
+        return self._decrypted(data, context, waits=True)
+
+    def decrypt_field_nowait(self, data: bytes, context: str = "") -> str:
+        """Decrypts a field to its text with a cached key; see ``decrypt_bytes_nowait``."""
+        return as_text(self.decrypt_bytes_nowait(data, context))
+
+    def decrypt_bytes_nowait(self, data: bytes, context: str = "") -> bytes:
+        """Decrypts a field with a cached key, without waiting for anything.
+
+        Raises ``KEY_UNAVAILABLE`` if its key is not cached, and starts to fetch it, so that another try a moment later
+        succeeds. Raises otherwise what ``decrypt_bytes`` raises.
+        """
+        return self._decrypted(data, context, waits=False)
+
+    def _decrypted(self, data: bytes, context: str, waits: bool) -> bytes:
         if self._is_closed:
             raise ring_closed()
         data = ciphertext_bytes(data)
@@ -196,7 +214,7 @@ class KeyRing:
         if self._is_closed:
             raise ring_closed()
         if self._lookup is not None:
-            return self._lookup.open(row)
+            return self._lookup.open(row) if waits else self._lookup.open_now(row)
         plaintext = row.under_number_of_any(self._keys)
         if plaintext is None:
             raise failed_with_environment_key(row.number)
@@ -232,6 +250,26 @@ class KeyRing:
             raise ring_closed()
         if self._cache is not None:
             self._cache.refresh()
+
+    def warm(self) -> RingHealth:
+        """Fetches every key of the ring, so that no later read waits for one; each new one after a later refresh, too.
+
+        Call it once, when the process starts, in an asyncio program with ``await asyncio.to_thread(ring.warm)``. Gives
+        ``health()``, whose ``keys`` show which could not be read. Raises ``RING_CLOSED``, and nothing else.
+        """
+        if self._is_closed:
+            raise ring_closed()
+        if self._cache is not None:
+            self._cache.warm()
+        return self.health()
+
+    def health(self) -> RingHealth:
+        """The state of the ring, without a call to AWS: for a health endpoint. Raises nothing, closed or not."""
+        if self._is_closed:
+            return closed_health(ring_closed())
+        if self._cache is None:
+            return environment_health()
+        return ring_health(self._cache, self._max_key_age, self._environment_key is not None)
 
     def close(self) -> None:
         """Ends the ring: its calls, its thread, its connections. From then on it raises ``RING_CLOSED``.
@@ -273,7 +311,8 @@ class KeyRing:
         """The current key where AWS has confirmed it within ``max_key_age``; else one that it confirms now."""
         cache.wake_if_overdue()
         if age > self._max_key_age:
-            cache.refresh_if_not_just_tried()
+            if not runs_event_loop():  # there, the thread that was just woken asks
+                cache.refresh_if_not_just_tried()
             current = cache.current or current
             if cache.clock.since(current.confirmed_at) > self._max_key_age and not self._is_closed:
                 raise self._stopped(cache)

@@ -10,6 +10,7 @@ _VERSION_PREFIX = re.compile(rb"v[0-9]+:")
 _DATA = re.compile(r"v[0-9]+:(.*)", re.DOTALL)
 _VERSION = re.compile(r"v[0-9]+")
 _OPENS_AN_OBJECT = re.compile(rb"[ \t\r\n]*\{")
+_FIRST_BYTES_OF_TEXT = frozenset(b" \t\r\n{v")
 _ALGORITHM = "AES-256-GCM"
 
 
@@ -20,8 +21,10 @@ def legacy_boxes(data: bytes) -> list[bytes]:
     random nonce may look like any of them, so these are candidates: only a tag that verifies decides. The N is a hint
     of the old application, not one of our key numbers, and is not looked at.
     """
+    if data[0] not in _FIRST_BYTES_OF_TEXT:  # a cheap look first: most rows are random bytes
+        return [data]
     boxes: list[bytes] = []
-    if _OPENS_AN_OBJECT.match(data):  # a cheap look first: most rows are random bytes
+    if _OPENS_AN_OBJECT.match(data):
         boxes += _boxes_of_json(data)
     prefix = _VERSION_PREFIX.match(data)
     if prefix is not None:

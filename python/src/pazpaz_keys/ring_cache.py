@@ -16,7 +16,7 @@ from .key_material import KeyMaterial
 from .ring_labels import RingLabels
 from .secret_source import SecretSource, lost_current_key, no_current_key
 from .single_flight import Flight, SingleFlight
-from .version_reader import VersionReader
+from .version_reader import READ_TOGETHER, VersionReader
 
 _LONGEST_RETRY_PAUSE = 30.0  # seconds, before a refresh that failed is tried again
 
@@ -59,6 +59,10 @@ class RingCache:
         """Why the last description did not come; None where it did."""
         self.current: CurrentKey | None = None
         """The last key that AWS called current; None before the first."""
+        self.last_error: KeyRotationError | None = None
+        """Why the last refresh that has ended failed; None if it succeeded."""
+        self.is_warm = False
+        """Whether each refresh fetches every key."""
         self.closed = threading.Event()
         self._source = source
         self._about: dict[str, str | int] = {"secret_id": source.secret_id, "environment": environment}
@@ -106,6 +110,17 @@ class RingCache:
             with suppress(KeyRotationError):  # the ring's own state tells of it
                 self.refresh()
 
+    def warm(self) -> None:
+        """Fetches every key of the ring, now and after each later refresh.
+
+        A key that cannot be read is left out: ``failure_of`` says why.
+        """
+        self.is_warm = True
+        if self.labels is None:
+            with suppress(KeyRotationError):  # kept as last_error
+                self.refresh()
+        self._fetch_keys()
+
     def fall_back(self, reason: KeyRotationError) -> None:
         """Goes on with the environment's key although the first refresh failed, and keeps asking."""
         self._has_fallen_back = True
@@ -144,7 +159,16 @@ class RingCache:
         with suppress(KeyRotationError):
             self.refresh()
         self._check_environment_key()
+        if self.is_warm:
+            self._fetch_keys()
         return self._pause
+
+    def _fetch_keys(self) -> None:
+        version_ids = [] if self.labels is None else self.labels.versions_in_use()
+        for start in range(0, len(version_ids), READ_TOGETHER):
+            flights = [self.start_key(version_id) for version_id in version_ids[start : start + READ_TOGETHER]]
+            for flight in flights:
+                flight.result()  # each call has its time limit
 
     def initial_pause(self) -> float:
         self._check_environment_key()
@@ -197,6 +221,7 @@ class RingCache:
                 log_event(event, self._about | {"version_id": version_id, "key_number": number})
 
     def _succeeded(self, current: CurrentKey) -> None:
+        self.last_error = None
         self.current = current
         if self.closed.is_set():  # looked at after it was set, so that one of the two who meet here clears it
             self.current = None
@@ -212,6 +237,7 @@ class RingCache:
     def _failed(self, error: KeyRotationError) -> None:
         if self.closed.is_set():
             return
+        self.last_error = error.anew()
         self._pause = max(1.0, min(_LONGEST_RETRY_PAUSE, self.time_to_live / 10)) * _spread()
         is_open = self.current is not None or self._has_fallen_back
         logged_at = self._failure_logged_at

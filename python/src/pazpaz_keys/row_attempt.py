@@ -6,9 +6,7 @@ from .key_material import KeyMaterial
 from .ring_cache import RingCache
 from .row import Row
 from .single_flight import as_they_end
-
-READ_TOGETHER = 6
-"""Versions that a row has read at once: a whole ring takes three rounds, and none asks for all of it at a time."""
+from .version_reader import READ_TOGETHER
 
 
 class RowAttempt:
@@ -78,7 +76,8 @@ class RowAttempt:
             version_id for version_id in self._versions_that_may_open() if cache.keys.of_version(version_id) is None
         ]
         return {
-            version_id: cache.failure_of(version_id) or stale or _not_fetched(version_id) for version_id in not_cached
+            version_id: cache.failure_of(version_id) or stale or not_fetched(f"version {version_id}")
+            for version_id in not_cached
         }
 
     def _with_first_of(self, version_ids: list[str]) -> bytes | None:
@@ -118,5 +117,9 @@ class RowAttempt:
         return failure is not None and failure.code == "CANNOT_REACH_AWS"
 
 
-def _not_fetched(version_id: str) -> KeyRotationError:
-    return KeyRotationError("KEY_UNAVAILABLE", f"This process has not fetched version {version_id}.")
+def not_fetched(what: str) -> KeyRotationError:
+    return KeyRotationError(
+        "KEY_UNAVAILABLE",
+        f"This process has not fetched {what}, and this read does not wait for it. ring.warm() at start fetches every "
+        "key; decrypt_field in a thread without an event loop waits.",
+    )

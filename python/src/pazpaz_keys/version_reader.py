@@ -14,6 +14,9 @@ from .single_flight import Flight, SingleFlight, ended_flight
 _FIRST_BACKOFF = 1.0
 """Seconds before a version that could not be read is read again; twice as long after each further failure."""
 
+READ_TOGETHER = 6
+"""Versions that a row has read at once: a whole ring takes three rounds, and none asks for all of it at a time."""
+
 
 class _Failure(NamedTuple):
     error: KeyRotationError

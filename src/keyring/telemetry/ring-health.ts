@@ -30,7 +30,7 @@ export interface RingHealth {
   readonly currentNumber?: number;
   /** Seconds since AWS confirmed that this key is current. Absent for the environment's key. */
   readonly ageSeconds?: number;
-  /** Why the last refresh failed; absent if it succeeded. */
+  /** Why the last refresh failed. Absent if it succeeded. */
   readonly lastError?: HealthError;
   /** Every key of the ring by the last description, and the environment's key if there is one. */
   readonly keys: readonly KeyHealth[];
