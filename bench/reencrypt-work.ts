@@ -1,4 +1,5 @@
 import { text } from 'node:stream/consumers';
+import { FULL_SPEED } from '../src/postgres/job/brakes.ts';
 import { reencrypt } from '../src/postgres/job/reencrypt.ts';
 import { RingKeys } from '../src/postgres/all-keys.ts';
 import { SPEC, twoKeys } from './reencrypt-table.ts';
@@ -38,7 +39,10 @@ export async function work(): Promise<void> {
   const onBatch = ({ readRows }: { readonly readRows: number }) => {
     if (collectAlong !== undefined && inUse.length < LOOKS && readRows >= (collectAlong / LOOKS) * inUse.length) look();
   };
-  await reencrypt({ url }, [SPEC], ring, collectAlong === undefined ? {} : { onBatch });
+  await reencrypt({ url }, [SPEC], ring, {
+    brakes: FULL_SPEED,
+    ...(collectAlong === undefined ? {} : { onBatch }),
+  });
   if (collectAlong !== undefined) look();
   const { user, system } = process.cpuUsage();
   const spent: Spent = {

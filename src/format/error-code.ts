@@ -82,6 +82,8 @@ type RowsErrorCode =
   | 'TRIGGERS_UNDECIDED'
   /** An unfinished job over this column was started with other options. */
   | 'JOB_DIFFERS'
+  /** No unfinished job is there to be paused or changed. */
+  | 'NO_JOB'
   /** The database did not answer, or its connection broke. */
   | 'CANNOT_REACH_DATABASE'
   /** The database answered with an error. */

@@ -289,3 +289,77 @@ it('progress says how many of how many, how fast and how long', () => {
     'patients.notes: 120,000 rows',
   );
 });
+
+describe('reencrypt from another terminal', () => {
+  /** A job that stops after its first batch. */
+  async function begun(ring: TestRing): Promise<void> {
+    await postgres.client.query('DROP SCHEMA IF EXISTS pazpaz_keys CASCADE');
+    await patients(Array.from({ length: 50 }, (_, index) => row(`${index}`, 1, index + 1)));
+    const ran = await keys(ring, [
+      'reencrypt',
+      ...COLUMN,
+      '--full-speed',
+      '--batch-rows',
+      '5',
+      '--pause-while',
+      'SELECT 0',
+    ]);
+    expect(ran.exitCode).toBe(0);
+    await postgres.client.query('UPDATE pazpaz_keys.job SET finished_at = NULL');
+  }
+
+  it('pauses, changes and resumes a job, without AWS, and shows what it waits for', async () => {
+    const ring = await ringWith(1, current(2));
+    await begun(ring);
+    ring.service.faults.set({ kind: 'drop' });
+
+    const paused = await keys(ring, ['reencrypt', '--pause']);
+    expect(paused).toMatchObject({ exitCode: 0 });
+    expect(paused.stdout).toContain('public.patients.notes (owner postgres), to key 2: 50 rows read, 50 re-encrypted.');
+    expect(paused.stdout).toContain('It waits: paused; reencrypt --resume continues it.');
+
+    const set = await keys(ring, [
+      'reencrypt',
+      '--set',
+      'max-rows-per-second=500',
+      '--set',
+      'wait-for-vacuum=on',
+      '--json',
+    ]);
+    expect(asDescribed('reencrypt', set.stdout)).toMatchObject({
+      result: {
+        isFinished: false,
+        jobs: [
+          {
+            isPaused: true,
+            waitsFor: { brake: 'paused' },
+            brakes: { maxRowsPerSecond: 500, waitsForVacuum: true, waitsForLocks: false, pauseWhile: 'SELECT 0' },
+          },
+        ],
+      },
+    });
+    const resumed = await keys(ring, ['reencrypt', '--resume', '--table', 'patients', '--column', 'notes']);
+    expect(resumed.stdout).not.toContain('waits:');
+    expect(resumed.stdout).toContain('  max-rows-per-second=500\n');
+  });
+
+  it.each([
+    [['--set', 'speed=5']],
+    [['--set', 'max-rows-per-second=0']],
+    [['--pause', '--resume']],
+    [['--max-rows-per-second', 'fast']],
+    [['--set', 'pause-while=SELECT nothing']],
+  ])('ends with 2 for wrong usage: %j', async (args) => {
+    const ring = await ringWith(current(1));
+    expect(await keys(ring, ['reencrypt', ...args, ...COLUMN])).toMatchObject({ exitCode: 2 });
+  });
+
+  it('says where no job is unfinished', async () => {
+    const ring = await ringWith(1, current(2));
+    await begun(ring);
+    await postgres.client.query('UPDATE pazpaz_keys.job SET finished_at = now()');
+    const ran = await keys(ring, ['reencrypt', '--pause']);
+    expect(ran).toMatchObject({ exitCode: 1 });
+    expect(ran.stderr).toContain('NO_JOB');
+  });
+});

@@ -45,7 +45,7 @@ async function open(): Promise<Connection> {
 async function startedWorker(spec: ColumnSpec, limits = LIMITS) {
   const session = await open();
   const column: Column = await columnOf(postgres, spec);
-  const job = await openJob(session, column, 2, true);
+  const job = await openJob(session, column, { target: 2, startOver: true, brakes: {} });
   return { session, column, job, keys: clinic.keys, limits };
 }
 
@@ -165,7 +165,7 @@ describe('a rotation in the middle', () => {
     await cutRange(session, column, job, 100);
     const other = await open();
     const left = [{ key: ['1'], code: 'INVALID_CIPHERTEXT' as const }];
-    const nothing = { readRows: 1, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0 };
+    const nothing = { rows: 1, readRows: 1, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0 };
     let retargeted: Promise<void> | undefined;
     await session.transaction(async () => {
       const range = await claimRange(session, job, 0);

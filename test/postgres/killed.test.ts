@@ -8,7 +8,7 @@ import { Random } from './support/random.ts';
 const seed = Number(process.env['SEED'] ?? randomInt(2 ** 32));
 const random = new Random(seed);
 /** So many that a process is far from done when it is killed, on a machine that is several times as fast as well. */
-const SMALL = { rows: 8000, writers: 1, batchRows: 25, rangeRows: 500 };
+const SMALL = { rows: 8000, writers: 1, batchRows: 25, rangeRows: 500, brakes: {}, isPausedAtTimes: false };
 
 let postgres: Postgres;
 let program: Program;
@@ -30,9 +30,11 @@ describe(`beside an application that writes to the same rows (SEED=${seed})`, ()
     expect(report.handled).toBeGreaterThan(4000);
   });
 
-  it('four processes at once, one of them killed, share the rows and lose nothing', async () => {
+  it('four processes at once, one of them killed, with brakes and pauses, share the rows and lose nothing', async () => {
     const lives = [random.between(300, 500)];
-    const report = await crashRound(postgres, program, random, { ...SMALL, processes: 4, lives });
+    const brakes = { maxRowsPerSecond: 20_000, batchMilliseconds: 20, waitsForLocks: true };
+    const round = { ...SMALL, processes: 4, lives, brakes, isPausedAtTimes: true };
+    const report = await crashRound(postgres, program, random, round);
     expect(report).toMatchObject({ needless: 0, kills: 1 });
     expect(report.writes).toBeGreaterThan(10);
     expect(report.handled).toBeGreaterThan(4000);

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import fc from 'fast-check';
 import pg from 'pg';
 import { Connection } from '../../src/postgres/connection/database.ts';
+import { FULL_SPEED } from '../../src/postgres/job/brakes.ts';
 import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { RingKeys } from '../../src/postgres/all-keys.ts';
 import { SECRET } from '../keyring/support/ring-world.ts';
@@ -81,7 +82,11 @@ describe('in any order of the statements of several processes and an application
           fc.array(worker, { minLength: 1, maxLength: 3, size: 'max' }),
           fc.array(deed, { maxLength: 12, size: 'max' }),
           fc.integer({ min: 1, max: 5 }),
-          fc.record({ batchRows: fc.integer({ min: 1, max: 4 }), rangeRows: fc.integer({ min: 1, max: 6 }) }),
+          fc.record({
+            batchRows: fc.integer({ min: 1, max: 4 }),
+            rangeRows: fc.integer({ min: 1, max: 6 }),
+            brakes: fc.constantFrom(FULL_SPEED, { ...FULL_SPEED, maxRowsPerSecond: 1000, batchMilliseconds: 10 }),
+          }),
           async (choices, workers, deeds, rows, sizes) => {
             const clinic = await Clinic.withKeys(postgres, 2);
             const texts = new Map(Array.from({ length: rows }, (_, index) => [index + 1, `note ${index + 1}`]));

@@ -1,15 +1,17 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import { reencrypt, type ReencryptReport } from '../../postgres/job/reencrypt.ts';
+import { controlJobs, type JobView } from '../../postgres/job/job-control.ts';
 import { triggerLine, type TriggerChoice } from '../../postgres/catalog/triggers.ts';
-import { columnOptions, columnsOf, databaseOf, ringOf } from '../rows/column-options.ts';
+import { brakeList, brakeOptions, brakesOf, controlOf, type BrakeFlags } from '../rows/brake-options.ts';
+import { columnOptions, columnsOf, databaseOf, namesColumns, ringOf } from '../rows/column-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { censusLines, grouped, listed, rowCount } from '../rows/census-screen.ts';
-import { command, type Finished } from '../command.ts';
+import { command, wrongUsage, type Finished } from '../command.ts';
 import { REENCRYPT_RESULT } from '../json/row-schemas.ts';
 import { ProgressLine, shownCensus } from '../rows/progress.ts';
 
-interface ReencryptFlags extends ColumnFlags {
+interface ReencryptFlags extends ColumnFlags, BrakeFlags {
   readonly toContext?: string;
   readonly triggers?: TriggerChoice;
   readonly connections: number;
@@ -37,7 +39,7 @@ export const REENCRYPT = command<ReencryptFlags>({
   result: REENCRYPT_RESULT,
   writes: 'at once',
   setUp: (program) =>
-    columnOptions(program)
+    brakeOptions(columnOptions(program))
       .option('--to-context <template>', 'move the rows to this context (default: keep theirs)')
       .addOption(
         new Option('--triggers <what>', "what to do about the table's triggers, if it has any").choices([
@@ -47,12 +49,18 @@ export const REENCRYPT = command<ReencryptFlags>({
       )
       .option('--connections <n>', 'connections of this process to the database', from1To(16), 2)
       .addOption(new Option('--lanes <n>', 'the former name of --connections').argParser(from1To(16)).hideHelp())
-      .option('--batch-rows <n>', 'rows per transaction', from1To(20_000), 2000)
+      .option('--batch-rows <n>', 'at most so many rows per transaction', from1To(20_000), 2000)
       .option('--no-legacy', 'list rows of older data instead of re-encrypting them: their context cannot be checked')
       .option('--start-over', 'abandon an unfinished job that was started with other options'),
   run: async (session, flags, _, world) => {
-    const specs = await columnsOf(flags, flags.toContext);
     const database = databaseOf(flags, world);
+    const changes = controlOf(flags);
+    if (changes !== undefined) {
+      if (flags.dryRun === true) wrongUsage('--dry-run says what a run would do; --show changes nothing.');
+      const columns = namesColumns(flags) ? await columnsOf(flags) : undefined;
+      return controlled(await controlJobs(database, columns, changes));
+    }
+    const specs = await columnsOf(flags, flags.toContext);
     const keys = await ringOf(session);
     const target = keys.requireTarget().number;
     if (flags.dryRun === true) return dryRun(await shownCensus(database, specs, keys, world), target);
@@ -71,6 +79,7 @@ export const REENCRYPT = command<ReencryptFlags>({
         batchRows: flags.batchRows,
         legacy: flags.legacy,
         startOver: flags.startOver === true,
+        brakes: brakesOf(flags),
         signal: stop.signal,
         ...(flags.json === true ? {} : { onBatch: progress.onBatch }),
       });
@@ -96,7 +105,15 @@ function finished(columns: readonly ReencryptReport[], asked: number): Finished 
   };
 }
 
-function reportLines({ table, column, keyNumber, ownReencrypted, totals, left }: ReencryptReport): readonly string[] {
+function reportLines({
+  table,
+  column,
+  keyNumber,
+  ownReencrypted,
+  totals,
+  left,
+  waited,
+}: ReencryptReport): readonly string[] {
   const others = totals.reencrypted - ownReencrypted;
   const by = others > 0 ? ` (${grouped(ownReencrypted)} of them by this process)` : '';
   const rest = [
@@ -107,8 +124,28 @@ function reportLines({ table, column, keyNumber, ownReencrypted, totals, left }:
   return [
     `${table}.${column}: ${rowCount(totals.reencrypted)} re-encrypted under key ${keyNumber}${by}, ` +
       `${rest.join(', ')}.`,
+    ...waited.map(({ brake, seconds }) => `  Waited ${grouped(seconds)} s: ${brake}.`),
     ...(totals.left === 0 ? [] : [`  ${grouped(totals.left)} left untouched:`, ...listed(left, totals.left)]),
   ];
+}
+
+function controlled(jobs: readonly JobView[]): Finished {
+  return {
+    result: {
+      isFinished: false,
+      jobs: jobs.map(({ brakes, waitsFor, ...job }) => {
+        const { isPaused, ...rest } = brakes;
+        return { ...job, isPaused, brakes: rest, ...(waitsFor === undefined ? {} : { waitsFor }) };
+      }),
+    },
+    lines: () =>
+      jobs.flatMap(({ relation, owner, column, keyNumber, totals, brakes, waitsFor }) => [
+        `${relation}.${column} (owner ${owner}), to key ${keyNumber}: ${rowCount(totals.readRows)} read, ${grouped(totals.reencrypted)} re-encrypted.`,
+        ...(waitsFor === undefined ? [] : [`  It waits: ${waitsFor.detail}.`]),
+        ...brakeList(brakes).map((brake) => `  ${brake}`),
+      ]),
+    hidesChanges: true,
+  };
 }
 
 function dryRun(columns: readonly ColumnCensus[], target: number): Finished {

@@ -70,6 +70,11 @@ export const CENSUS_RESULT: Schema = {
   ],
 };
 
+const TOTALS = described(
+  'By all processes, including earlier runs of the same job',
+  object({ readRows: COUNT, reencrypted: COUNT, alreadyCurrent: COUNT, nulls: COUNT, empty: COUNT, left: COUNT }),
+);
+
 const REENCRYPTED_COLUMN = object({
   table: TEXT,
   column: TEXT,
@@ -77,17 +82,44 @@ const REENCRYPTED_COLUMN = object({
   isFinished: described('false: the same command continues', YES_OR_NO),
   isResumed: YES_OR_NO,
   ownReencrypted: described('Rows that this process re-encrypted', COUNT),
-  totals: described(
-    'By all processes, including earlier runs of the same job',
-    object({ readRows: COUNT, reencrypted: COUNT, alreadyCurrent: COUNT, nulls: COUNT, empty: COUNT, left: COUNT }),
-  ),
+  totals: TOTALS,
   left: described('The first 10,000 rows that were left untouched', LEFT_ROWS),
+  waited: described('How long brakes held this process', listOf(object({ brake: TEXT, seconds: COUNT }))),
 });
+
+const BRAKE = described('Its name: paused, vacuum, replication-lag, …', TEXT);
+const COUNT_OR_OFF: Schema = { oneOf: [COUNT, { type: 'null' }] };
+
+const JOB = object(
+  {
+    relation: TEXT,
+    owner: TEXT,
+    column: TEXT,
+    keyNumber: COUNT,
+    totals: TOTALS,
+    isPaused: YES_OR_NO,
+    brakes: described(
+      'null: that brake is off',
+      object({
+        maxRowsPerSecond: COUNT_OR_OFF,
+        batchMilliseconds: COUNT_OR_OFF,
+        maxLagSeconds: COUNT_OR_OFF,
+        maxHeldWalMegabytes: COUNT_OR_OFF,
+        minFreeDiskMegabytes: COUNT_OR_OFF,
+        waitsForVacuum: YES_OR_NO,
+        waitsForLocks: YES_OR_NO,
+        pauseWhile: { oneOf: [TEXT, { type: 'null' }] },
+      }),
+    ),
+  },
+  { waitsFor: described('Absent where nothing holds it', object({ brake: BRAKE, detail: TEXT })) },
+);
 
 /** The result of `reencrypt`. A dry run counts, as a census does. */
 export const REENCRYPT_RESULT: Schema = {
   oneOf: [
     object({ isFinished: YES_OR_NO, columns: listOf(REENCRYPTED_COLUMN) }),
     object({ isFinished: { const: false }, columns: listOf(COUNTED_COLUMN) }),
+    described('With --show, --pause, --resume or --set', object({ isFinished: { const: false }, jobs: listOf(JOB) })),
   ],
 };

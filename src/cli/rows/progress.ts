@@ -10,6 +10,10 @@ import { grouped } from './census-screen.ts';
 export interface ShownProgress {
   readonly column: Pick<Column, 'spec' | 'estimatedRows'>;
   readonly totals: Pick<JobTotals, 'readRows'>;
+  /** What it waits for now. */
+  readonly waitsFor?: string | undefined;
+  /** The rate that it is kept to. */
+  readonly maxRowsPerSecond?: number | null;
 }
 
 /** Milliseconds between updates of the line on a terminal, and between lines elsewhere. */
@@ -57,7 +61,7 @@ export class ProgressLine {
 
 /** `patients.notes: 120,000 of about 1,000,000 rows, 25,100 rows/s, about 36 s left`, over all processes. */
 export function progressLine(
-  { column, totals }: ShownProgress,
+  { column, totals, waitsFor, maxRowsPerSecond }: ShownProgress,
   first: { readonly at: number; readonly rows: number },
   now: number,
 ): string {
@@ -65,10 +69,12 @@ export function progressLine(
   const { estimatedRows } = column;
   const of = estimatedRows === undefined ? '' : ` of about ${grouped(Math.max(estimatedRows, readRows))}`;
   const line = `${columnName(column)}: ${grouped(readRows)}${of} rows`;
+  if (waitsFor !== undefined) return `${line}, waits: ${waitsFor}`;
   const rate = (readRows - first.rows) / Math.max(0.001, (now - first.at) / 1000);
   if (rate < 1) return line;
   const left = estimatedRows === undefined ? undefined : Math.max(0, estimatedRows - readRows) / rate;
-  return `${line}, ${grouped(Math.round(rate))} rows/s${left === undefined ? '' : `, about ${duration(left)} left`}`;
+  const most = maxRowsPerSecond == null ? '' : ` (at most ${grouped(maxRowsPerSecond)})`;
+  return `${line}, ${grouped(Math.round(rate))} rows/s${most}${left === undefined ? '' : `, about ${duration(left)} left`}`;
 }
 
 function duration(seconds: number): string {

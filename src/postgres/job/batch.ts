@@ -121,6 +121,7 @@ async function handle(
     isRead,
     again: isGivenUp ? waiting : [...waiting, ...busy],
     tries: isVain ? range.tries + 1 : 0,
+    rows: rows.length,
     readRows: range.isRead ? 0 : rows.length,
     reencrypted: written,
     ...counts(plan),

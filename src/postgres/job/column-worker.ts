@@ -6,6 +6,9 @@ import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { checkJob } from './final-check.ts';
 import { isJobFinished, jobTotals, leftRows, openJob, retargetJob, targetOf, type Job, type JobTotals } from './job.ts';
 import { workBatch, type BatchWork } from './batch.ts';
+import { requireQuery, type Wait } from './brake-conditions.ts';
+import type { Brakes } from './brakes.ts';
+import { Pacer } from './pacer.ts';
 import { cutRange, type BatchResult } from './ranges.ts';
 import type { BatchLimits } from '../read-rows.ts';
 import type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
@@ -36,6 +39,7 @@ export class ColumnWorker {
   readonly #watch: RingWatch;
   readonly #options: ReencryptOptions;
   readonly #limits: BatchLimits;
+  readonly #pacer: Pacer;
   readonly #failed = new AbortController();
   readonly #stop: AbortSignal;
   #readRows = 0;
@@ -53,16 +57,30 @@ export class ColumnWorker {
     this.#options = options;
     this.#stop = AbortSignal.any([this.#failed.signal, ...(options.signal === undefined ? [] : [options.signal])]);
     this.#limits = { rows: options.batchRows ?? 2000, bytes: options.batchBytes ?? 4 * 1024 * 1024 };
+    const onWait = ({ detail }: Wait) => {
+      this.#show(detail);
+    };
+    this.#pacer = new Pacer(column, this.#limits.rows, this.#stop, onWait, options.clock);
+  }
+
+  /** Brakes that were set while this process worked. */
+  get changedBrakes(): Partial<Brakes> {
+    return this.#pacer.changed;
   }
 
   /** Ends with the job, or at the end of each batch once the signal is aborted. */
   async run(): Promise<ReencryptReport> {
-    const { startOver = false, connections = 2 } = this.#options;
+    const { startOver = false, connections = 2, brakes = {} } = this.#options;
     let isResumed = false;
     for (let isFirst = true; ; isFirst = false) {
-      const job = await this.#persist((session) =>
-        openJob(session, this.#column, this.#keys.requireTarget().number, startOver && isFirst),
-      );
+      const job = await this.#persist(async (session) => {
+        if (isFirst && brakes.pauseWhile != null) await requireQuery(session, brakes.pauseWhile);
+        return openJob(session, this.#column, {
+          target: this.#keys.requireTarget().number,
+          startOver: startOver && isFirst,
+          brakes: isFirst ? brakes : undefined,
+        });
+      });
       isResumed ||= job.isResumed;
       await this.#runWorkers(job, connections);
       // A connection of its own at the end too: one that was idle meanwhile may be long gone.
@@ -81,6 +99,7 @@ export class ColumnWorker {
       ownReencrypted: this.#reencrypted,
       totals: await jobTotals(session, job),
       left: await leftRows(session, job),
+      waited: this.#pacer.waited,
     };
   }
 
@@ -139,9 +158,13 @@ export class ColumnWorker {
     const settings = this.#options.triggers === 'skip' ? [SKIP_TRIGGERS] : [];
     const work = { session, column: this.#column, job, keys: this.#keys, limits: this.#limits, legacy, settings };
     let preferred = 0;
-    while (!this.#stop.aborted) {
+    for (;;) {
+      const rows = await this.#pacer.beforeBatch(session, job);
+      if (this.#stop.aborted) return;
       await this.#watch.beforeBatch();
-      const step = await workBatch(work, preferred);
+      const startedAt = this.#pacer.now();
+      const step = await workBatch({ ...work, limits: { ...this.#limits, rows } }, preferred);
+      this.#pacer.afterBatch(rows, step.kind === 'worked' ? step.result.rows : 0, this.#pacer.now() - startedAt);
       if (step.kind === 'worked') {
         preferred = step.result.range.n;
         onProgress();
@@ -184,17 +207,22 @@ export class ColumnWorker {
   async #tell(session: Connection, job: Job, { readRows, reencrypted }: BatchResult): Promise<void> {
     this.#readRows += readRows;
     this.#reencrypted += reencrypted;
-    const { onBatch } = this.#options;
-    if (onBatch === undefined) return;
+    if (this.#options.onBatch === undefined) return;
     if (Date.now() - this.#totalsAt >= TOTALS_INTERVAL) {
       this.#totalsAt = Date.now();
       this.#totals = await jobTotals(session, job);
     }
-    onBatch({
+    this.#show(undefined);
+  }
+
+  #show(waitsFor: string | undefined): void {
+    this.#options.onBatch?.({
       column: this.#column,
       readRows: this.#readRows,
       reencrypted: this.#reencrypted,
       totals: this.#totals,
+      waitsFor,
+      maxRowsPerSecond: this.#pacer.brakes.maxRowsPerSecond,
     });
   }
 }

@@ -2,9 +2,10 @@ import { DatabaseFailure } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import JOBS from './sql/0001-jobs.sql';
 import CONTENT from './sql/0002-content.sql';
+import BRAKES from './sql/0003-brakes.sql';
 
 /** The versions of the schema. A version that was released never changes: the next one alters its tables. */
-const MIGRATIONS: readonly string[] = [JOBS, CONTENT];
+const MIGRATIONS: readonly string[] = [JOBS, CONTENT, BRAKES];
 
 /** What of the schema and its tables belongs to a role other than the current user or a superuser, or was added by one. */
 const FOREIGN = `
@@ -17,7 +18,7 @@ const FOREIGN = `
     FROM tables WHERE relkind <> 'i' AND relowner NOT IN (SELECT oid FROM trusted)
   UNION ALL
   SELECT format('%I is no table', relname)
-    FROM tables WHERE relname IN ('job', 'range', 'left_row', 'migration') AND relkind <> 'r'
+    FROM tables WHERE relname IN ('job', 'range', 'left_row', 'migration', 'brake') AND relkind <> 'r'
   UNION ALL
   SELECT format('%I has the trigger %I', relname, tgname)
     FROM tables JOIN pg_trigger ON tgrelid = tables.oid WHERE NOT tgisinternal

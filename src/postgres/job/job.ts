@@ -1,6 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { columnName, type Column } from '../catalog/column.ts';
 import type { Connection } from '../connection/database.ts';
+import { beginBrakes, setBrakes, type Brakes } from './brakes.ts';
 import { openJobTables } from './job-tables.ts';
 import type { LeftBecause, LeftRow } from './plan-rows.ts';
 
@@ -29,12 +30,22 @@ export interface JobTotals {
   readonly left: number;
 }
 
+/** How a job is joined or begun. */
+export interface Opening {
+  /** The number of the key that rows are brought to. */
+  readonly target: number;
+  readonly startOver: boolean;
+  /** Brakes that this process was given; the others stay what they are. `undefined`: it continues a job that it is in already. */
+  readonly brakes: Partial<Brakes> | undefined;
+}
+
 /**
- * Joins the column's unfinished job, or begins one; begins it again where the table's content is not the one that it was
- * begun on (restored, truncated, rewritten): rows that were done are then not those that are there. `JOB_DIFFERS` where an unfinished one was asked for something else,
- * unless `startOver`.
+ * Joins the column's unfinished job, or begins one. Begins it again where the table's content is not the one that it was
+ * begun on (restored, truncated, rewritten): rows that were done are then not those that are there. Throws `JOB_DIFFERS`
+ * where an unfinished job was asked for something else, unless `startOver`.
  */
-export function openJob(session: Connection, column: Column, target: number, startOver: boolean): Promise<Job> {
+export function openJob(session: Connection, column: Column, opening: Opening): Promise<Job> {
+  const { target, startOver, brakes } = opening;
   const { key, context, fromContext, spec } = column;
   const options = JSON.stringify({
     key: key.map(({ name }) => name),
@@ -52,12 +63,17 @@ export function openJob(session: Connection, column: Column, target: number, sta
       [column.tableId, spec.column, content],
     );
     const [id, formerOptions, isFinished, pass, hasSameContent] = found ?? [];
-    if (id == null) return await beginJob(session, column, { options, target, content });
+    const braked = async (job: Job) => {
+      await beginBrakes(session, job, brakes !== undefined && (isFinished !== 'f' || startOver));
+      await setBrakes(session, job, brakes ?? {});
+      return job;
+    };
+    if (id == null) return await braked(await beginJob(session, column, { options, target, content }));
     const isSame = formerOptions === options;
     if (isFinished === 't' || startOver || (isSame && hasSameContent !== 't')) {
-      return await beginPass(session, { id, pass: Number(pass) }, { options, target, content });
+      return await braked(await beginPass(session, { id, pass: Number(pass) }, { options, target, content }));
     }
-    if (isSame) return { id, pass: Number(pass), isResumed: true };
+    if (isSame) return await braked({ id, pass: Number(pass), isResumed: true });
     throw new KeyRotationError(
       'JOB_DIFFERS',
       `An unfinished job on ${columnName(column)} was started with ${formerOptions ?? ''}, this one with ${options}. ` +
@@ -95,7 +111,7 @@ export async function targetOf(session: Connection, { id }: Job): Promise<number
   return Number(found?.[0]);
 }
 
-export async function jobTotals(session: Connection, { id }: Job): Promise<JobTotals> {
+export async function jobTotals(session: Connection, { id }: Pick<Job, 'id'>): Promise<JobTotals> {
   const [found] = await session.rows(
     `SELECT sum(read_rows), sum(reencrypted), sum(already_current), sum(nulls), sum(empty), sum(left_rows)
        FROM pazpaz_keys.range WHERE job_id = $1`,

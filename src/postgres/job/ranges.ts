@@ -26,6 +26,9 @@ export interface BatchResult {
   readonly isRead: boolean;
   readonly again: readonly (readonly string[])[];
   readonly tries: number;
+  /** Rows that were handled, those that are tried again included. */
+  readonly rows: number;
+  /** Rows that were read for the first time. */
   readonly readRows: number;
   readonly reencrypted: number;
   readonly alreadyCurrent: number;

@@ -1,5 +1,7 @@
 import type { Column } from '../catalog/column.ts';
+import type { Brakes } from './brakes.ts';
 import type { JobTotals } from './job.ts';
+import type { PaceClock, Waited } from './pacer.ts';
 import type { LeftRow } from './plan-rows.ts';
 import type { TriggerChoice } from '../catalog/triggers.ts';
 
@@ -9,7 +11,7 @@ export interface ReencryptOptions {
   readonly triggers?: TriggerChoice | undefined;
   /** Connections of this process, so that one encrypts while the others wait for the database. Default: 2. */
   readonly connections?: number;
-  /** Rows of one transaction. Default: 2,000. */
+  /** Most rows of one transaction. Default: 2,000. */
   readonly batchRows?: number;
   /** Bytes of one transaction, which the rows of a batch stay within. Default: 4 MiB. */
   readonly batchBytes?: number;
@@ -19,8 +21,12 @@ export interface ReencryptOptions {
   readonly legacy?: boolean;
   /** Begins again where an unfinished job was asked for something else. Default: false. */
   readonly startOver?: boolean;
-  /** Told after each batch of this process. */
+  /** Brakes to change: of a new job beside the usual ones, of one that others work on for all of them. */
+  readonly brakes?: Partial<Brakes>;
+  /** Called after each batch of this process, and each second while it waits. */
   readonly onBatch?: (progress: Progress) => void;
+  /** The clock by which this process waits. Default: the system's. */
+  readonly clock?: PaceClock;
   /** Stops at the end of each batch once aborted. */
   readonly signal?: AbortSignal;
 }
@@ -33,6 +39,10 @@ interface Progress {
   readonly reencrypted: number;
   /** Of all processes, as last asked: once a second at most. */
   readonly totals: JobTotals;
+  /** What the process waits for now. */
+  readonly waitsFor?: string | undefined;
+  /** The rate that the job is kept to, `null` for none. */
+  readonly maxRowsPerSecond: number | null;
 }
 
 /** What became of a column. */
@@ -50,4 +60,6 @@ export interface ReencryptReport {
   readonly totals: JobTotals;
   /** Rows left untouched, the first 10,000. */
   readonly left: readonly LeftRow[];
+  /** How long brakes held this process. */
+  readonly waited: readonly Waited[];
 }

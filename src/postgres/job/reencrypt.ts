@@ -25,9 +25,13 @@ export async function reencrypt(
   keys.requireTarget();
   const columns = await checkedColumns(database, specs, keys, options);
   const reports: ReencryptReport[] = [];
+  let brakes = options.brakes ?? {};
   for (const column of columns) {
     if (options.signal?.aborted === true && reports.length > 0) break;
-    reports.push(await new ColumnWorker(database, column, keys, options).run());
+    const worker = new ColumnWorker(database, column, keys, { ...options, brakes });
+    reports.push(await worker.run());
+    // What was set meanwhile holds for the next column too.
+    brakes = { ...brakes, ...worker.changedBrakes };
   }
   return reports;
 }

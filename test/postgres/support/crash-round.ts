@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FULL_SPEED, type Brakes } from '../../../src/postgres/job/brakes.ts';
 import { Application } from './application.ts';
 import { Clinic } from './clinic.ts';
 import { needlessHandlings, watchHandling } from './handling.ts';
@@ -18,6 +20,10 @@ export interface Round {
   readonly processes: number;
   /** Milliseconds that the first process is given, one life after the other; then it may live. */
   readonly lives: readonly number[];
+  /** Brakes that are on; the others are off. */
+  readonly brakes: Partial<Brakes>;
+  /** Whether the job is paused now and then. */
+  readonly isPausedAtTimes: boolean;
 }
 
 /** What happened in it. */
@@ -53,13 +59,22 @@ export async function crashRound(
     url: postgres.url,
     specs: [SPEC],
     keys: [1, 2].map((number) => clinic.world.keyOf(number).toString('base64')),
-    options: { triggers: 'fire', batchRows: round.batchRows, rangeRows: round.rangeRows },
+    options: {
+      triggers: 'fire',
+      batchRows: round.batchRows,
+      rangeRows: round.rangeRows,
+      brakes: { ...FULL_SPEED, ...round.brakes },
+    },
   };
   const start = performance.now();
   const writing = applications.map((application) => application.run());
   const others = Array.from({ length: round.processes - 1 }, () => program.runKilled(orders, () => undefined));
   const working = [program.runKilled(orders, (attempt) => round.lives[attempt]), ...others];
+  const over = new AbortController();
+  const pausing = round.isPausedAtTimes ? pauseAtTimes(clinic, random.fork(), over.signal) : Promise.resolve();
   const [kills = 0] = await Promise.all(working).finally(async () => {
+    over.abort();
+    await pausing;
     for (const application of applications) application.stop();
     await Promise.all(writing);
   });
@@ -76,6 +91,19 @@ export async function crashRound(
     handled,
     needless: (await needlessHandlings(clinic)).length,
   };
+}
+
+async function pauseAtTimes(clinic: Clinic, random: Random, over: AbortSignal): Promise<void> {
+  const wait = () => sleep(random.between(100, 1500), undefined, { signal: over }).catch(() => undefined);
+  // The first process makes the table.
+  const set = (isPaused: boolean) =>
+    clinic.sql('UPDATE pazpaz_keys.brake SET is_paused = $1', [isPaused]).catch(() => undefined);
+  while (!over.aborted) {
+    await wait();
+    await set(true);
+    await wait();
+    await set(false);
+  }
 }
 
 /** The table, and applications that share its rows out among them. */

@@ -65,7 +65,7 @@ async function killForAWhile(
 ): Promise<void> {
   const sum = { seconds: 0, kills: 0, writes: 0, handled: 0, needless: 0 };
   for (let number = 1; number <= 2 || sum.seconds < seconds; number += 1) {
-    const round = roundOf(random, rows, number % 2 === 0 ? 4 : 1);
+    const round = { ...roundOf(random, rows, number % 2 === 0 ? 4 : 1), isPausedAtTimes: number % 3 === 0 };
     const report = await crashRound(postgres, program, random.fork(), round);
     sum.seconds += report.seconds;
     sum.kills += report.kills;
@@ -92,6 +92,8 @@ function roundOf(random: Random, rows: number, processes: number): Round {
     writers: 4,
     batchRows: [50, 200, 2000][random.between(0, 3)] ?? 2000,
     rangeRows: [1000, 20_000][random.between(0, 2)] ?? 20_000,
+    brakes: [{}, { batchMilliseconds: 50, maxRowsPerSecond: 20_000, waitsForLocks: true }][random.between(0, 2)] ?? {},
+    isPausedAtTimes: false,
     processes,
     lives,
   };

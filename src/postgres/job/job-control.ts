@@ -1,0 +1,108 @@
+import { KeyRotationError } from '../../format/error.ts';
+import { tableNamed } from '../catalog/look-up-table.ts';
+import { Connection, type DatabaseAddress } from '../connection/database.ts';
+import { whyWait, requireQuery, type Wait } from './brake-conditions.ts';
+import { beginBrakes, readBrakes, setBrakes, type BrakeState } from './brakes.ts';
+import { jobTotals, type JobTotals } from './job.ts';
+import { openJobTables } from './job-tables.ts';
+
+/** An unfinished job, as another terminal sees it. */
+export interface JobView {
+  /** The table with its schema, quoted for SQL. */
+  readonly relation: string;
+  readonly owner: string;
+  readonly column: string;
+  /** The key that its rows are brought to. */
+  readonly keyNumber: number;
+  readonly totals: JobTotals;
+  readonly brakes: BrakeState;
+  /** What its processes wait for now; `undefined` where nothing holds them. */
+  readonly waitsFor: Wait | undefined;
+}
+
+/** A column whose job is meant. */
+export interface JobColumn {
+  readonly table: string;
+  readonly column: string;
+}
+
+/**
+ * Changes the brakes of unfinished jobs while their processes run, which follow within a second; without a change it only
+ * looks. `columns`: those of the jobs; `undefined` for all in the database. Throws `NO_JOB` without such a job, and
+ * `INVALID_SETTINGS` for a query that cannot be run.
+ */
+export async function controlJobs(
+  database: DatabaseAddress,
+  columns: readonly JobColumn[] | undefined,
+  changes: Partial<BrakeState>,
+): Promise<readonly JobView[]> {
+  const session = await Connection.open(database);
+  try {
+    if (changes.pauseWhile != null) await requireQuery(session, changes.pauseWhile);
+    const jobs = await unfinishedJobs(session, columns);
+    for (const job of jobs) {
+      await beginBrakes(session, job, false);
+      await setBrakes(session, job, changes);
+    }
+    const views: JobView[] = [];
+    for (const job of jobs) views.push(await viewOf(session, job));
+    return views;
+  } finally {
+    await session.close();
+  }
+}
+
+interface FoundJob {
+  readonly id: string;
+  readonly tableId: string;
+  readonly table: string;
+  readonly owner: string;
+  readonly column: string;
+  readonly target: number;
+}
+
+const JOBS = `
+  SELECT j.id, j.table_id, format('%I.%I', n.nspname, c.relname), pg_get_userbyid(c.relowner), j.column_name, j.target
+    FROM pazpaz_keys.job j
+    JOIN pg_class c ON c.oid = j.table_id
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE j.finished_at IS NULL ORDER BY j.id`;
+
+async function unfinishedJobs(
+  session: Connection,
+  columns: readonly JobColumn[] | undefined,
+): Promise<readonly FoundJob[]> {
+  const wanted = new Set<string>();
+  for (const { table, column } of columns ?? []) wanted.add(`${(await tableNamed(session, table)) ?? ''} ${column}`);
+  const jobs: FoundJob[] = [];
+  const [schema] = await session.rows("SELECT to_regclass('pazpaz_keys.job')");
+  if (schema?.[0] != null) {
+    await session.transaction(() => openJobTables(session));
+    for (const [id, tableId, table, owner, column, target] of await session.rows(JOBS)) {
+      if (columns !== undefined && !wanted.has(`${tableId ?? ''} ${column ?? ''}`)) continue;
+      jobs.push({
+        ...{ id: id ?? '', tableId: tableId ?? '', table: table ?? '', owner: owner ?? '' },
+        ...{ column: column ?? '', target: Number(target) },
+      });
+    }
+  }
+  if (jobs.length > 0) return jobs;
+  const named = (columns ?? []).map(({ table, column }) => `${table}.${column}`).join(', ');
+  throw new KeyRotationError(
+    'NO_JOB',
+    `No re-encryption of ${named === '' ? 'this database' : named} is unfinished. Brakes of a new one are options of the command that begins it.`,
+  );
+}
+
+async function viewOf(session: Connection, job: FoundJob): Promise<JobView> {
+  const brakes = await readBrakes(session, job);
+  return {
+    relation: job.table,
+    owner: job.owner,
+    column: job.column,
+    keyNumber: job.target,
+    totals: await jobTotals(session, job),
+    brakes,
+    waitsFor: await whyWait(session, job, brakes),
+  };
+}

@@ -1,0 +1,137 @@
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Column } from '../catalog/column.ts';
+import type { Connection } from '../connection/database.ts';
+import { batchSize, FIRST_BATCH } from './batch-size.ts';
+import { whyWait, type BrakeName, type Wait } from './brake-conditions.ts';
+import { changedBrakes, DEFAULT_BRAKES, readBrakes, reserveRows, type Brakes, type BrakeState } from './brakes.ts';
+import type { Job } from './job.ts';
+
+/** Milliseconds between two looks at the brakes. */
+const LOOK_INTERVAL = 1000;
+
+/** Shares of a second that are reserved at a time: many small ones, so that the rate is even. */
+const SHARES_PER_SECOND = 10;
+
+/** The clock of a process; tests replace it. Milliseconds. */
+export interface PaceClock {
+  readonly now: () => number;
+  /** Ends early, without an error, once the signal is aborted. */
+  readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+}
+
+const SYSTEM_CLOCK: PaceClock = {
+  now: () => performance.now(),
+  sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }).catch(() => undefined),
+};
+
+/** How long a process waited for one brake, in seconds. */
+export interface Waited {
+  readonly brake: BrakeName;
+  readonly seconds: number;
+}
+
+/** Keeps the workers of one process to the brakes of their job. */
+export class Pacer {
+  readonly #column: Column;
+  readonly #mostRows: number;
+  readonly #stop: AbortSignal;
+  readonly #clock: PaceClock;
+  readonly #onWait: (wait: Wait) => void;
+  readonly #waited = new Map<BrakeName, number>();
+  #brakes: BrakeState = { ...DEFAULT_BRAKES, isPaused: false };
+  #firstBrakes: BrakeState | undefined;
+  #wait: Wait | undefined;
+  #looking: Promise<void> | undefined;
+  #lookedAt = -Infinity;
+  #rows = FIRST_BATCH;
+  /** Rows that were reserved and not used. */
+  #credit = 0;
+
+  constructor(
+    column: Column,
+    mostRows: number,
+    stop: AbortSignal,
+    onWait: (wait: Wait) => void,
+    clock: PaceClock = SYSTEM_CLOCK,
+  ) {
+    this.#column = column;
+    this.#mostRows = mostRows;
+    this.#stop = stop;
+    this.#onWait = onWait;
+    this.#clock = clock;
+  }
+
+  /** The brakes as they were last read. */
+  get brakes(): BrakeState {
+    return this.#brakes;
+  }
+
+  /** What was set since this process began. */
+  get changed(): Partial<Brakes> {
+    return this.#firstBrakes === undefined ? {} : changedBrakes(this.#firstBrakes, this.#brakes);
+  }
+
+  get waited(): readonly Waited[] {
+    return [...this.#waited].map(([brake, milliseconds]) => ({ brake, seconds: Math.round(milliseconds / 1000) }));
+  }
+
+  /** Waits until the brakes allow a batch; gives how many rows it may have. */
+  async beforeBatch(session: Connection, job: Job): Promise<number> {
+    await this.#look(session, job);
+    while (this.#wait !== undefined && !this.#stop.aborted) {
+      this.#onWait(this.#wait);
+      await this.#clock.sleep(LOOK_INTERVAL, this.#stop);
+      await this.#look(session, job);
+    }
+    const { maxRowsPerSecond, batchMilliseconds } = this.#brakes;
+    const rows = batchMilliseconds === null ? this.#mostRows : Math.min(this.#rows, this.#mostRows);
+    if (maxRowsPerSecond === null || this.#stop.aborted) return rows;
+    const share = Math.max(1, Math.min(rows, Math.ceil(maxRowsPerSecond / SHARES_PER_SECOND)));
+    const used = Math.min(this.#credit, share);
+    this.#credit -= used;
+    if (used < share) {
+      const milliseconds = await reserveRows(session, job, share - used);
+      if (milliseconds > 0) await this.#clock.sleep(milliseconds, this.#stop);
+    }
+    return share;
+  }
+
+  /** `allowed`: what `beforeBatch` gave; `rows`: how many the batch had. */
+  afterBatch(allowed: number, rows: number, milliseconds: number): void {
+    const { maxRowsPerSecond, batchMilliseconds } = this.#brakes;
+    if (maxRowsPerSecond === null) this.#credit = 0;
+    else this.#credit += allowed - rows;
+    if (batchMilliseconds === null || rows === 0) return;
+    this.#rows = batchSize(
+      { rows, isFull: rows === allowed && allowed >= this.#rows, milliseconds },
+      this.#rows,
+      batchMilliseconds,
+    );
+  }
+
+  /** Milliseconds of this process, for measuring a batch. */
+  now(): number {
+    return this.#clock.now();
+  }
+
+  /** Once for all workers, and not more often than the interval. */
+  #look(session: Connection, job: Job): Promise<void> {
+    if (this.#looking === undefined && this.#clock.now() - this.#lookedAt < LOOK_INTERVAL) return Promise.resolve();
+    this.#looking ??= this.#lookNow(session, job).finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #lookNow(session: Connection, job: Job): Promise<void> {
+    const before = { wait: this.#wait, at: this.#lookedAt };
+    this.#brakes = await readBrakes(session, job);
+    this.#firstBrakes ??= this.#brakes;
+    this.#wait = await whyWait(session, this.#column, this.#brakes);
+    this.#lookedAt = this.#clock.now();
+    if (before.wait === undefined) return;
+    const { brake } = before.wait;
+    this.#waited.set(brake, (this.#waited.get(brake) ?? 0) + this.#lookedAt - before.at);
+  }
+}
