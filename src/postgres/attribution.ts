@@ -37,15 +37,22 @@ export function attribute(
   return withoutStacks(() => {
     const bytes = rowOf(stored, storage, member);
     if (bytes.length === 0) return { kind: 'empty' };
+    const row = { bytes, number: readVarint(bytes), contexts };
     return (
-      openWithOwnKey(bytes, contexts, keys) ??
-      openWithAnyKey(bytes, contexts, keys) ?? { kind: 'unreadable', code: whyUnreadable(bytes, keys) }
+      openWithOwnKey(row, keys) ?? openWithAnyKey(row, keys) ?? { kind: 'unreadable', code: whyUnreadable(row, keys) }
     );
   });
 }
 
-function openWithOwnKey(bytes: Uint8Array, contexts: readonly string[], keys: RingKeys): Attribution | undefined {
-  const number = readVarint(bytes);
+/** Bytes that may be a ciphertext, the number at their start, and the contexts that they may be in. */
+interface CandidateRow {
+  readonly bytes: Uint8Array;
+  readonly number: KeyNumber | 0 | undefined;
+  readonly contexts: readonly string[];
+}
+
+function openWithOwnKey(row: CandidateRow, keys: RingKeys): Attribution | undefined {
+  const { bytes, number, contexts } = row;
   if (number === undefined || number === 0) return undefined;
   const key = keys.ofNumber(number);
   if (key === undefined) return undefined;
@@ -56,30 +63,29 @@ function openWithOwnKey(bytes: Uint8Array, contexts: readonly string[], keys: Ri
   return undefined;
 }
 
-function openWithAnyKey(bytes: Uint8Array, contexts: readonly string[], keys: RingKeys): Attribution | undefined {
-  const boxes = legacyBoxes(bytes);
-  return keys.inOrder.firstToOpen((key) => openUnderNumber(bytes, contexts, key) ?? openBefore(boxes, key));
+/** Tries every key under the number of the row, and as data written before this system. */
+export function openWithAnyKey(row: CandidateRow, keys: RingKeys) {
+  const boxes = legacyBoxes(row.bytes);
+  return keys.inOrder.firstToOpen((key) => openUnderNumber(row, key) ?? openBefore(boxes, key));
 }
 
-function openUnderNumber(bytes: Uint8Array, contexts: readonly string[], ringKey: RingKey): Attribution | undefined {
-  const number = readVarint(bytes);
+function openUnderNumber({ bytes, number, contexts }: CandidateRow, ringKey: RingKey) {
   if (number === undefined) return undefined;
   for (const context of contexts) {
     const plaintext = openNumbered(bytes, ringKey.key, number, context);
-    if (plaintext !== undefined) return { kind: 'unnumbered', number: ringKey.number, plaintext };
+    if (plaintext !== undefined) return { kind: 'unnumbered', number: ringKey.number, plaintext } as const;
   }
   return undefined;
 }
 
-function openBefore(boxes: readonly Uint8Array[], { key, number }: RingKey): Attribution | undefined {
+function openBefore(boxes: readonly Uint8Array[], { key, number }: RingKey) {
   const plaintext = openLegacy(boxes, key);
-  return plaintext === undefined ? undefined : { kind: 'legacy', number, plaintext };
+  return plaintext === undefined ? undefined : ({ kind: 'legacy', number, plaintext } as const);
 }
 
-function whyUnreadable(bytes: Uint8Array, keys: RingKeys): ErrorCode {
+function whyUnreadable({ bytes, number }: CandidateRow, keys: RingKeys): ErrorCode {
   if (bytes.length < MIN_CIPHERTEXT_BYTES) return 'INVALID_CIPHERTEXT';
   const { isReplica, unread } = keys;
-  const number = readVarint(bytes);
   // A census has one description only. A row that no key opens blocks `retire`, whatever its code.
   return failedDecryption({ number, labels: keys.ring, isReplica, mayBeIssued: false, unread, stale: undefined }).code;
 }

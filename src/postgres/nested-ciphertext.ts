@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
-import { MIN_CIPHERTEXT_BYTES, openLegacy, openNumbered } from '../format/ciphertext.ts';
+import { MIN_CIPHERTEXT_BYTES } from '../format/ciphertext.ts';
 import type { KeyNumber } from '../format/key-number.ts';
-import { legacyBoxes } from '../format/legacy-forms.ts';
 import { readVarint } from '../format/varint.ts';
+import { openWithAnyKey } from './attribution.ts';
 import type { RingKeys } from './all-keys.ts';
 
 /** The shortest ciphertext, 28 bytes, has 38 characters in base64 without its padding, and 56 in hexadecimal. */
@@ -30,14 +30,7 @@ export function nestedKey(plaintext: Buffer, contexts: readonly string[], keys: 
 
 function openedBy(bytes: Uint8Array, contexts: readonly string[], keys: RingKeys): KeyNumber | 0 | undefined {
   if (bytes.length < MIN_CIPHERTEXT_BYTES) return undefined;
-  const written = readVarint(bytes);
-  const boxes = legacyBoxes(bytes);
-  return keys.inOrder.firstToOpen(({ key, number }) => {
-    const opens =
-      openLegacy(boxes, key) !== undefined ||
-      (written !== undefined && contexts.some((context) => openNumbered(bytes, key, written, context) !== undefined));
-    return opens ? number : undefined;
-  });
+  return openWithAnyKey({ bytes, number: readVarint(bytes), contexts }, keys)?.number;
 }
 
 function* candidates(text: string): Generator<Buffer> {
