@@ -100,7 +100,7 @@ export function foreignLabels(stages: VersionStages): readonly HeldLabel[] {
 
 /** Every version that may have encrypted: the numbered ones from the lowest number on, then those without a number. */
 export function versionsInUse(ring: RingLabels): readonly string[] {
-  const numbers = [...ring.versionOf.keys()].sort((one, other) => one - other);
-  const versions = [...numbers.map((number) => ring.versionOf.get(number)), ring.previous, ring.current];
+  const numbered = [...ring.versionOf].sort(([one], [other]) => one - other).map(([, versionId]) => versionId);
+  const versions = [...numbered, ring.previous, ring.current];
   return [...new Set(versions.filter((versionId) => versionId !== undefined))];
 }

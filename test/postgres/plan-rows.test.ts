@@ -2,7 +2,7 @@ import { decryptField, encryptField } from '../../src/format/field.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { RingKeys } from '../../src/postgres/all-keys.ts';
 import type { Column } from '../../src/postgres/catalog/column.ts';
-import { planRows } from '../../src/postgres/job/plan-rows.ts';
+import { isAsWanted, planRows } from '../../src/postgres/job/plan-rows.ts';
 import type { StoredRow } from '../../src/postgres/read-rows.ts';
 import { oldBox } from '../format/support/old-application.ts';
 import { RingWorld, SECRET } from '../keyring/support/ring-world.ts';
@@ -92,6 +92,35 @@ test('rows that cannot be done are listed with their key and the reason', () => 
     { key: ['3'], code: 'CONTEXT_COLUMN_IS_NULL' },
   ]);
   expect(changes.map(({ key }) => key)).toEqual([['4']]);
+});
+
+test('a row from before this system is listed where those are not to be brought along', () => {
+  const old = row(7, hex(oldBox('note 7', { key: world.keyOf(1) })));
+  const { changes, left } = planRows(COLUMN, [old, row(8, sealed(8, 1))], keys, keys.requireTarget(), false);
+  expect(left).toEqual([{ key: ['7'], code: 'LEGACY_ROW' }]);
+  expect(changes.map(({ key }) => key)).toEqual([['8']]);
+});
+
+test('a value that was too large to be read is listed', () => {
+  expect(plan([{ ...row(7, null), stored: undefined }])).toEqual({
+    changes: [],
+    alreadyCurrent: 0,
+    nulls: 0,
+    empty: 0,
+    left: [{ key: ['7'], code: 'VALUE_TOO_LARGE' }],
+  });
+});
+
+test('only a row that says the current number, in a known context, is as wanted', () => {
+  const target = keys.requireTarget();
+  const plaintext = Buffer.from('note 7');
+  const numbered = { kind: 'numbered', number: target.number, context: 'a', plaintext } as const;
+  expect(isAsWanted(numbered, target, 'a')).toBe(true);
+  expect(isAsWanted(numbered, target, 'b')).toBe(false);
+  expect(isAsWanted(numbered, target, undefined)).toBe(false);
+  for (const kind of ['legacy', 'unnumbered'] as const) {
+    expect(isAsWanted({ kind, number: target.number, plaintext }, target, undefined)).toBe(false);
+  }
 });
 
 test('a row under the current number is not done where the number is right and the context is not', () => {

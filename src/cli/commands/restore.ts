@@ -56,7 +56,7 @@ export async function runRestore(deps: CommandDependencies, number: KeyNumber): 
     const numbers = records.length === 0 ? [number] : records.map((record) => record.number);
     const missing = numbers.filter((each) => !ring.versionOf.has(each));
     requireFreeSlots(ring, missing.length);
-    if (missing.length > 0) await requireExisting(deps, number, versionId);
+    await requireExisting(deps, number, versionId);
 
     for (const each of numbers) await moveLabel(deps, { label: numberingLabel(each), to: versionId });
     restored = { versionId, numbers, records, wasThere: missing.length === 0 };

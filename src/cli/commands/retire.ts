@@ -55,10 +55,7 @@ export const RETIRE = command<RetireFlags>({
   writes: 'asks',
   setUp: (program) =>
     columnOptions(program)
-      .argument('<numbers...>', 'numbers of the keys', (text: string, before: readonly KeyNumber[] | undefined) => [
-        ...(before ?? []),
-        keyNumber(text),
-      ])
+      .argument('<numbers...>', 'numbers of the keys', keyNumber)
       .addOption(new Option('--force', 'skip census and waiting time: rows may be lost for good'))
       .option('--empty-is-fine', 'accept columns without a single value as evidence')
       .option('--confirm <numbers>', 'the same numbers again, for --force without a terminal'),

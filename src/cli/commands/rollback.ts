@@ -113,10 +113,9 @@ async function check(deps: CommandDependencies, ring: RingLabels): Promise<BothK
 }
 
 /** Whether the key that was left is the newer one: numbers only grow. */
-function isRolledBack({ numberOf, current, previous }: RingLabels): boolean {
-  if (current === undefined || previous === undefined) return false;
-  const [now, left] = [numberOf.get(current), numberOf.get(previous)];
-  return now !== undefined && left !== undefined && left > now;
+function isRolledBack(ring: RingLabels): boolean {
+  const { currentNumber, leftNumber } = numbersIn(ring);
+  return currentNumber > 0 && leftNumber > currentNumber;
 }
 
 function numbersIn({ numberOf, current, previous }: RingLabels): Pick<RollbackResult, 'currentNumber' | 'leftNumber'> {

@@ -18,7 +18,7 @@ export function hasPassedAgeCheck({ isForced, date }: RetirementRecord, lastChan
   return !isForced && lastChanged !== undefined && Math.abs(lastChanged.getTime() - Date.parse(date)) <= OWN_WRITES;
 }
 
-/** Throws `KEY_STILL_NEEDED` for a key with one of AWS's labels or the highest number (docs/architecture.md, invariant 4). */
+/** Throws `KEY_STILL_NEEDED` for a key with one of AWS's labels, or the highest number (docs/architecture.md, invariant 4). */
 export function requireOutOfUse(ring: RingLabels, number: KeyNumber, versionId: string): void {
   const label = ring.stages[versionId]?.find((stage) => AWS_LABELS.includes(stage));
   if (label !== undefined) {
@@ -28,7 +28,7 @@ export function requireOutOfUse(ring: RingLabels, number: KeyNumber, versionId: 
       label === 'AWSPENDING' ? step('rotate', '--clean-up') : step('rotate', '--wait'),
     );
   }
-  if (ring.versionOf.get(number) === versionId && highestOf(ring) === versionId) {
+  if (number === ring.highestNumber) {
     throw new CommandRefusal(
       'KEY_STILL_NEEDED',
       `Key ${number} has the highest number on the ring, and the next number is counted from it. Rotate first; ` +
@@ -36,10 +36,6 @@ export function requireOutOfUse(ring: RingLabels, number: KeyNumber, versionId: 
       step('rotate', '--wait'),
     );
   }
-}
-
-function highestOf(ring: RingLabels): string | undefined {
-  return [...ring.versionOf].find(([number]) => number === ring.highestNumber)?.[1];
 }
 
 function wayOut(label: string): string {
