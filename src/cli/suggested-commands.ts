@@ -69,8 +69,21 @@ export function spelled<T extends { readonly next: readonly NextStep[] }>(
   return all.map((one) => ({ ...one, next: one.next.map(spell) }));
 }
 
-function rowFlags({ databaseUrl, table, column, key, context, columns }: ColumnFlags): readonly string[] {
-  const database = flag('--database-url', withoutPassword(databaseUrl));
+function rowFlags({
+  databaseUrl,
+  databaseSecret,
+  rdsIam,
+  table,
+  column,
+  key,
+  context,
+  columns,
+}: ColumnFlags): readonly string[] {
+  const database = [
+    ...flag('--database-url', withoutPassword(databaseUrl)),
+    ...flag('--database-secret', databaseSecret),
+    ...(rdsIam === true ? ['--rds-iam'] : []),
+  ];
   if (table === undefined) return [...database, ...flag('--columns', columns ?? 'columns.json')];
   return [
     ...database,

@@ -30,6 +30,8 @@ export interface CommonOptions {
 export interface AwsSession {
   readonly deps: CommandDependencies;
   readonly client: SecretsManagerClient;
+  /** A further client of the same account and endpoint, for another secret; in the region of this one by default. */
+  readonly clientIn: (region: string | undefined) => SecretsManagerClient;
   readonly secretId: string;
   /** Region, account and endpoint of the secret, for the screen. Known once the secret was described. */
   readonly place: () => string;
@@ -98,6 +100,7 @@ export function openSession(world: ProcessIo, options: CommonOptions): AwsSessio
       confirm: confirmation(world, options, () => `${secretId} (${place()})`),
     },
     client,
+    clientIn: (other) => clientFor(options, other ?? region),
     secretId,
     place,
     region,

@@ -1,6 +1,7 @@
 import type { ColumnCensus } from '../../postgres/census.ts';
 import { headerCensus } from '../../postgres/header-census.ts';
-import { columnOptions, columnsOf, databaseOf, ringOf } from '../rows/column-options.ts';
+import { columnOptions, columnsOf, ringOf } from '../rows/column-options.ts';
+import { databaseOf } from '../rows/database-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { censusLines, headerLines, rowCount } from '../rows/census-screen.ts';
 import { command } from '../command.ts';
@@ -28,7 +29,7 @@ export const CENSUS = command<CensusFlags>({
   setUp: (program) => columnOptions(program).option('--headers', 'estimate from the first bytes, without decrypting'),
   run: async (session, flags, _, world) => {
     const specs = await columnsOf(flags);
-    const database = databaseOf(flags, world);
+    const database = databaseOf(flags, session, world);
     if (flags.headers === true) {
       const columns = await headerCensus(database, specs);
       return { result: { isEstimate: true, columns }, lines: () => columns.flatMap(headerLines), hidesChanges: true };

@@ -4,7 +4,8 @@ import { reencrypt, type ReencryptReport } from '../../postgres/job/reencrypt.ts
 import { controlJobs, type JobView } from '../../postgres/job/job-control.ts';
 import { triggerLine, type TriggerChoice } from '../../postgres/catalog/triggers.ts';
 import { brakeList, brakeOptions, brakesOf, controlOf, type BrakeFlags } from '../rows/brake-options.ts';
-import { columnOptions, columnsOf, databaseOf, namesColumns, ringOf } from '../rows/column-options.ts';
+import { columnOptions, columnsOf, namesColumns, ringOf } from '../rows/column-options.ts';
+import { databaseOf } from '../rows/database-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { censusLines, grouped, listed, rowCount } from '../rows/census-screen.ts';
 import { command, wrongUsage, type Finished } from '../command.ts';
@@ -53,7 +54,7 @@ export const REENCRYPT = command<ReencryptFlags>({
       .option('--no-legacy', 'list rows of older data instead of re-encrypting them: their context cannot be checked')
       .option('--start-over', 'abandon an unfinished job that was started with other options'),
   run: async (session, flags, _, world) => {
-    const database = databaseOf(flags, world);
+    const database = databaseOf(flags, session, world);
     const changes = controlOf(flags);
     if (changes !== undefined) {
       if (flags.dryRun === true) wrongUsage('--dry-run says what a run would do; --show changes nothing.');

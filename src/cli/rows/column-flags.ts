@@ -1,6 +1,12 @@
-/** Options that say which rows. */
-export interface ColumnFlags {
+/** Options that say which database, and how to get in. */
+export interface DatabaseFlags {
   readonly databaseUrl?: string;
+  readonly databaseSecret?: string;
+  readonly rdsIam?: boolean;
+}
+
+/** Options that say which rows. */
+export interface ColumnFlags extends DatabaseFlags {
   readonly table?: string;
   readonly column?: string;
   readonly member?: string;

@@ -1,27 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { ColumnSpec } from '../../postgres/catalog/column.ts';
-import type { DatabaseAddress } from '../../postgres/connection/database.ts';
 import { RingKeys } from '../../postgres/all-keys.ts';
 import { failureName } from '../../format/error.ts';
 import { sourceOf } from '../../keyring/source/secret-source.ts';
 import { someText, wrongUsage } from '../command.ts';
 import type { ColumnFlags } from './column-flags.ts';
+import { databaseOptions } from './database-options.ts';
 import type { AwsSession } from '../aws/session.ts';
-import type { ProcessIo } from '../process-io.ts';
-
-/** Variables that `pg` reads. If one is set, a database is meant. */
-const PG_VARIABLES = ['PGHOST', 'PGDATABASE', 'PGUSER', 'PGPORT', 'PGSERVICE'];
 
 /** Adds the options that say which rows. */
 export function columnOptions(command: Command): Command {
-  return command
-    .option(
-      '--database-url <url>',
-      'PostgreSQL address without its password, which the process list and the shell history would show: use ' +
-        'PGPASSWORD or ~/.pgpass (default: DATABASE_URL, else PGHOST, PGUSER, …)',
-      someText,
-    )
+  return databaseOptions(command)
     .option('--table <name>', 'the table, with its schema if needed: clinic.patients', someText)
     .option('--column <name>', 'its column of ciphertexts: bytea, text, varchar or jsonb', someText)
     .option('--member <name>', 'for a jsonb object: the member that holds the ciphertext (default: data)', someText)
@@ -36,14 +26,6 @@ export function columnOptions(command: Command): Command {
 
 export function namesColumns({ table, columns }: ColumnFlags): boolean {
   return table !== undefined || columns !== undefined;
-}
-
-/** The database's address. Throws `INVALID_SETTINGS` if nothing names it. */
-export function databaseOf({ databaseUrl }: ColumnFlags, { environment }: ProcessIo): DatabaseAddress {
-  const url = databaseUrl ?? environment['DATABASE_URL'];
-  if (url !== undefined && url !== '') return { url };
-  if (PG_VARIABLES.some((name) => (environment[name] ?? '') !== '')) return {};
-  return wrongUsage('Which database? Set DATABASE_URL (or PGHOST, PGUSER, …), or name it with --database-url.');
 }
 
 /**

@@ -4,7 +4,8 @@ import type { ColumnCensus } from '../../postgres/census.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
 import type { ColumnFlags } from './column-flags.ts';
-import { columnsOf, databaseOf, ringOf } from './column-options.ts';
+import { columnsOf, ringOf } from './column-options.ts';
+import { databaseOf } from './database-options.ts';
 import { shownCensus } from './progress.ts';
 import type { Census } from './row-count.ts';
 
@@ -12,7 +13,7 @@ import type { Census } from './row-count.ts';
 export function censusOf(session: AwsSession, flags: ColumnFlags, world: ProcessIo): Census {
   return async () => {
     const specs = await columnsOf(flags);
-    const database = databaseOf(flags, world);
+    const database = databaseOf(flags, session, world);
     const counts = await shownCensus(database, specs, await ringOf(session), world);
     if (flags.emptyIsFine !== true) requireValues(counts);
     const rowsByNumber = new Map<KeyNumber, number>();

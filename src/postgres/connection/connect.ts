@@ -1,12 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { KeyRotationError } from '../../format/error.ts';
 import { connectionAddress, isSocket, type ConnectionAddress, type Host } from './connection-address.ts';
-import { databaseError, hasNoTls, isLostConnection, isOfTls, sqlState } from './database-error.ts';
+import { passwordInFile, requireOneLogin, roleOf, type Credentials, type CredentialSource } from './credentials.ts';
+import { DatabaseFailure, databaseError, hasNoTls, isLostConnection, isOfTls, sqlState } from './database-error.ts';
 import { negotiation, tlsAttempts, type Tls } from './tls.ts';
 
 /** Where the database is and how to get in: a `postgres://` URL, or nothing for the `PG…` variables of the environment. */
 export interface DatabaseAddress {
   readonly url?: string | undefined;
+  /** Where the password comes from; default: the URL, PGPASSWORD, or the file of passwords. */
+  readonly credentials?: CredentialSource | undefined;
 }
 
 /** A client that is connected, and the schema that its URL names. */
@@ -27,27 +31,48 @@ const CONNECT_TIMEOUT = '10';
 /** Seconds without a packet after which TCP asks whether the other machine is there at all. */
 const KEEPALIVE_AFTER = 30;
 
+/** SQLSTATE of a wrong password. */
+const INVALID_PASSWORD = '28P01';
+
+/** Pauses (milliseconds) before the credentials are fetched again: a rotation changes the role first, then the secret. */
+const ROTATION_PAUSES = [1000, 3000, 10_000];
+
 /**
  * Connects to the primary among the hosts. Rejects with `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED`, or
  * `INVALID_SETTINGS` for an address or a parameter that cannot be obeyed.
  */
-export async function connect({ url }: DatabaseAddress): Promise<Connected> {
-  const address = connectionAddress(url, process.env);
-  const wanted = address.of('target_session_attrs');
-  if (wanted !== undefined && !PRIMARY.includes(wanted)) {
-    throw invalid(
-      `target_session_attrs must be one of ${PRIMARY.join(', ')}: a replica may lack rows, and takes no writes.`,
-    );
+export async function connect(database: DatabaseAddress): Promise<Connected> {
+  for (const pause of ROTATION_PAUSES) {
+    try {
+      return await connectOnce(database);
+    } catch (error) {
+      const mayBeRotated = error instanceof DatabaseFailure && error.state === INVALID_PASSWORD;
+      if (database.credentials === undefined || !mayBeRotated) throw error;
+      await sleep(pause);
+    }
   }
-  const mustLook = address.hosts.length > 1 || (wanted ?? 'any') !== 'any';
+  return connectOnce(database);
+}
+
+async function connectOnce({ url, credentials: fetchCredentials }: DatabaseAddress): Promise<Connected> {
+  // First what is wrong with the address: that needs no answer of AWS.
+  connectionAddress(url, process.env);
+  const credentials = await fetchCredentials?.();
+  const address = connectionAddress(url, process.env, credentials?.defaults);
+  if (credentials !== undefined) requireOneLogin(address, credentials);
+  const mustLook = mustBePrimary(address) || address.hosts.length > 1;
   // Before the first connection: what is wrong with the settings of one host is not a reason to take another.
   const attempts = await Promise.all(
-    address.hosts.map(async (host) => ({ host, modes: await tlsAttempts(host, address) })),
+    address.hosts.map(async (host) => ({
+      host,
+      modes: attemptsWith(credentials, await tlsAttempts(host, address)),
+    })),
   );
   let failure: unknown = new Error('no host');
   for (const { host, modes } of attempts) {
     try {
-      const client = await connectTo(host, modes, address);
+      const password = await credentials?.password({ ...host, user: roleOf(address) });
+      const client = await connectTo(modes, { host, address, password: password ?? address.of('password') });
       if (!mustLook || (await isPrimary(client))) return { client, schema: address.schema };
       failure = new Error(`${host.host} is a replica`);
     } catch (error) {
@@ -58,10 +83,32 @@ export async function connect({ url }: DatabaseAddress): Promise<Connected> {
   throw databaseError(failure);
 }
 
-async function connectTo(host: Host, modes: readonly Tls[], address: ConnectionAddress): Promise<pg.Client> {
+function mustBePrimary({ of }: ConnectionAddress): boolean {
+  const wanted = of('target_session_attrs') ?? 'any';
+  if (PRIMARY.includes(wanted)) return wanted !== 'any';
+  throw invalid(
+    `target_session_attrs must be one of ${PRIMARY.join(', ')}: a replica may lack rows, and takes no writes.`,
+  );
+}
+
+function attemptsWith(credentials: Credentials | undefined, modes: readonly Tls[]): readonly Tls[] {
+  if (credentials?.needsTls !== true) return modes;
+  const encrypted = modes.filter((tls) => tls !== false);
+  if (encrypted.length > 0) return encrypted;
+  throw invalid('The token that AWS issues for the database goes over TLS only: sslmode=verify-full.');
+}
+
+/** One server, and how to get in. */
+interface Door {
+  readonly host: Host;
+  readonly address: ConnectionAddress;
+  readonly password: string | undefined;
+}
+
+async function connectTo(modes: readonly Tls[], door: Door): Promise<pg.Client> {
   let failure: unknown;
   for (const tls of modes) {
-    const client = new pg.Client(settingsFor(host, tls, address));
+    const client = new pg.Client(settingsFor(door, tls));
     // The query under way reports a lost connection; without a listener this event would end the process.
     client.on('error', () => undefined);
     try {
@@ -76,14 +123,17 @@ async function connectTo(host: Host, modes: readonly Tls[], address: ConnectionA
 }
 
 /** Every setting is said here: `pg` reads variables by itself for what is left out. */
-function settingsFor({ host, port }: Host, tls: Tls, { database, of }: ConnectionAddress): pg.ClientConfig {
+function settingsFor(door: Door, tls: Tls): pg.ClientConfig {
+  const { host, port } = door.host;
+  const { database, of } = door.address;
   const seconds = Number(of('connect_timeout') ?? CONNECT_TIMEOUT);
   if (!Number.isInteger(seconds) || seconds < 1) throw invalid('connect_timeout must be a number of seconds from 1.');
   const binding = of('channel_binding') ?? 'prefer';
   if (!['disable', 'prefer'].includes(binding)) {
     throw invalid('channel_binding must be disable or prefer: no more can be asked for here. Say sslmode=verify-full.');
   }
-  const [user, password, options] = [of('user'), of('password'), of('options')];
+  const user = roleOf(door.address);
+  const options = of('options');
   const sslnegotiation = tls === false ? 'postgres' : negotiation(of('sslnegotiation'));
   const settings = {
     host,
@@ -95,9 +145,9 @@ function settingsFor({ host, port }: Host, tls: Tls, { database, of }: Connectio
     connectionTimeoutMillis: seconds * 1000,
     keepAlive: !isSocket({ host }),
     keepAliveInitialDelayMillis: KEEPALIVE_AFTER * 1000,
-    ...(user === undefined ? {} : { user }),
-    ...(password === undefined ? {} : { password }),
-    ...(database === undefined ? {} : { database }),
+    user,
+    database: database ?? user,
+    password: door.password ?? (() => passwordInFile({ host, port, user }, database ?? user)),
     ...(options === undefined ? {} : { options }),
   };
   return settings;

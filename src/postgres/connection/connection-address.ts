@@ -1,5 +1,5 @@
 import { KeyRotationError } from '../../format/error.ts';
-import { valueOf, requireObeyed, type Environment, type Parameter } from './connection-parameters.ts';
+import { valueOf, requireObeyed, type Defaults, type Environment, type Parameter } from './connection-parameters.ts';
 
 /** One server of an address; `host` is a name, a number, or the folder of a Unix socket. */
 export interface Host {
@@ -29,10 +29,14 @@ const DEFAULT_PORT = 5432;
  * parameter or a variable that other tools obey and this one does not: another database would be read than the one
  * meant, or with less protection.
  */
-export function connectionAddress(url: string | undefined, environment: Environment): ConnectionAddress {
+export function connectionAddress(
+  url: string | undefined,
+  environment: Environment,
+  defaults: Defaults = {},
+): ConnectionAddress {
   const inUrl = url === undefined ? new Map<string, string>() : parametersIn(url);
   requireObeyed(inUrl, environment);
-  const of = (parameter: Parameter) => valueOf(parameter, inUrl, environment);
+  const of = (parameter: Parameter) => valueOf(parameter, inUrl, environment, defaults);
   return {
     hosts: hostsOf(of('host') ?? '', of('port') ?? ''),
     database: of('dbname'),

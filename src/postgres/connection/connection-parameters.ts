@@ -30,6 +30,9 @@ const OBEYED = {
 
 export type Parameter = keyof typeof OBEYED;
 
+/** What counts where neither the URL nor a variable says it. */
+export type Defaults = Readonly<Partial<Record<Parameter, string>>>;
+
 /** Parameters of which one value says what happens here anyway, and is accepted; any other is refused. */
 const FIXED: ReadonlyMap<string, { readonly variable?: string; readonly accepted: RegExp }> = new Map(
   Object.entries({
@@ -63,14 +66,16 @@ const INSTEAD: ReadonlyMap<string, string> = new Map(
   }),
 );
 
-/** A parameter: of the URL, else of its variable. Empty counts as not given, as for libpq. */
+/** A parameter: of the URL, else of its variable, else its default. Empty counts as not given, as for libpq. */
 export function valueOf(
   parameter: Parameter,
   inUrl: ReadonlyMap<string, string>,
   environment: Environment,
+  defaults: Defaults,
 ): string | undefined {
   const variable = OBEYED[parameter];
-  return [inUrl.get(parameter), variable === undefined ? undefined : environment[variable]].find(Boolean);
+  const said = [inUrl.get(parameter), variable === undefined ? undefined : environment[variable]];
+  return [...said, defaults[parameter]].find((value) => value !== undefined && value !== '');
 }
 
 /** Throws `INVALID_SETTINGS` for the first parameter or variable that is not obeyed, by its name. */

@@ -1,8 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import type { Certified } from './certificates.ts';
 
 /** The code of a request for TLS, where a startup message has its version. */
 const SSL_REQUEST = 80_877_103;
+const PASSWORD_MESSAGE = 0x70;
 
 /** Something that listens where a database should, and keeps what it is told. */
 export interface FakeServer {
@@ -12,21 +16,43 @@ export interface FakeServer {
   readonly stop: () => Promise<void>;
 }
 
-/** A server without TLS that asks everyone for the password in clear text. `answer`: what it says to the password. */
-export async function startFakeServer(
-  answer: (socket: Socket) => void = (socket) => socket.end(),
-): Promise<FakeServer> {
+/** What a fake server does; by default it has no TLS, and closes once it has the password. */
+export interface FakeOptions {
+  readonly tls?: Certified;
+  /** What it says to the password. */
+  readonly answer?: (socket: Duplex) => void;
+}
+
+/** A server that asks everyone for the password in clear text. */
+export async function startFakeServer({
+  tls,
+  answer = (socket) => socket.end(),
+}: FakeOptions = {}): Promise<FakeServer> {
   const packets: Buffer[] = [];
   const sockets = new Set<Socket>();
+  const converse = (socket: Duplex) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (packet: Buffer) => {
+      packets.push(packet);
+      if (packet[0] === PASSWORD_MESSAGE) answer(socket);
+      // AuthenticationCleartextPassword.
+      else if (packet[0] === 0) socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3]));
+    });
+  };
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined);
-    socket.on('data', (packet) => {
-      packets.push(packet);
-      if (packet[0] === 0x70) answer(socket);
-      else if (packet.length === 8 && packet.readInt32BE(4) === SSL_REQUEST) socket.write('N');
-      // AuthenticationCleartextPassword.
-      else if (packet[0] === 0) socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3]));
+    socket.once('data', (packet) => {
+      if (packet.length !== 8 || packet.readInt32BE(4) !== SSL_REQUEST) {
+        converse(socket);
+        socket.emit('data', packet);
+      } else if (tls === undefined) {
+        socket.write('N');
+        converse(socket);
+      } else {
+        socket.write('S');
+        converse(new TLSSocket(socket, { isServer: true, ...tls }));
+      }
     });
   });
   server.listen(0);
