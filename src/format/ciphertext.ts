@@ -13,32 +13,33 @@ export const NONCE_BYTES = 12;
 /** Length of a tag in bytes: 128 bits, the longest of NIST SP 800-38D, section 5.2.1.2. */
 export const TAG_BYTES = 16;
 
-/** Fewest bytes that any ciphertext has: a legacy one of an empty text is its nonce and its tag, and nothing else. */
+/** Length of the shortest ciphertext: a legacy one of an empty text is just its nonce and its tag. */
 export const MIN_CIPHERTEXT_BYTES = NONCE_BYTES + TAG_BYTES;
 
 const ALGORITHM = 'aes-256-gcm';
 
-// Without authTagLength Node accepts tags of as few as 4 bytes when it decrypts, and a forger needs 2^32 tries only.
+// Without authTagLength, Node accepts tags of as few as 4 bytes when decrypting, and a forger needs only 2^32 tries.
 const GCM_OPTIONS = { authTagLength: TAG_BYTES };
 
 const NO_ADDITIONAL_DATA = new Uint8Array(0);
 
-/** The additional data of rows without a context, made once: making it takes as long as a tenth of the encryption. */
+/** The additional data of rows without a context, made once: making it takes a tenth of the encryption's time. */
 const ONE_BYTE_NUMBERS: readonly Uint8Array[] = Array.from({ length: 0x80 }, (_, number) => Uint8Array.of(number));
 
-/** Where 12 bytes and 16 bytes of a row are copied for node:crypto, which copies them itself: cheaper than two views. */
+/** Buffers for the 12 and 16 bytes that node:crypto copies from a row. They are cheaper than two views. */
 const nonceScratch = new Uint8Array(NONCE_BYTES);
 const tagScratch = new Uint8Array(TAG_BYTES);
 
 /**
  * Encrypts: `number ‖ nonce (12) ‖ ciphertext ‖ tag (16)`, with the number's bytes and the context (UTF-8) as
- * additional data, so that the result opens under no other number and in no other context. A text is encrypted as UTF-8.
+ * additional data, so that the result opens under no other number and in no other context. A text is encrypted as
+ * UTF-8.
  *
- * The nonce is 12 bytes that were never used with this key before. Where they are random, one key may encrypt at most
- * 2^32 times in all processes together (NIST SP 800-38D, section 8.3): rotate long before.
+ * `nonce` is 12 bytes that were never used with this key before. With random nonces, a key may encrypt at most 2^32
+ * times in all processes together (NIST SP 800-38D, section 8.3): rotate long before.
  *
- * Throws `INVALID_TEXT` for a plaintext that is neither string nor bytes, for a text or context that is no well-formed
- * Unicode, and a `RangeError` for a nonce of another length.
+ * Throws `INVALID_TEXT` for a plaintext that is neither a string nor bytes and for a text or context that is not
+ * well-formed Unicode, and a `RangeError` for a nonce of another length.
  */
 export function seal(
   plaintext: string | Uint8Array,
@@ -49,12 +50,12 @@ export function seal(
 ): Buffer {
   if (typeof plaintext === 'string') requireWellFormed(plaintext, 'text');
   else requirePlaintextBytes(plaintext);
-  // GCM would take any length, and the row could never be opened again.
+  // GCM would accept any length, and the row could never be opened again.
   if (nonce.length !== NONCE_BYTES) throw new RangeError(`A nonce has ${NONCE_BYTES} bytes, got ${nonce.length}.`);
   const cipher = createCipheriv(ALGORITHM, key.keyObject, nonce, GCM_OPTIONS);
   cipher.setAAD(additionalData(number, context));
   const encrypted = typeof plaintext === 'string' ? cipher.update(plaintext, 'utf8') : cipher.update(plaintext);
-  // A GCM cipher gives everything in update; final() makes the tag and has no bytes of its own.
+  // A GCM cipher returns everything from update; final() makes the tag and returns no bytes.
   cipher.final();
 
   const sealed = Buffer.allocUnsafe(varintLength(number) + MIN_CIPHERTEXT_BYTES + encrypted.length);
@@ -67,10 +68,10 @@ export function seal(
 }
 
 /**
- * Decrypts what `seal` wrote under this number (`readVarint` of the same bytes). Gives `undefined` where the tag does
- * not verify (another key, number or context, a changed byte, legacy data) or there is no room for one.
+ * Decrypts what `seal` wrote under this number (`readVarint` of the same bytes). Returns `undefined` if the tag does
+ * not verify (another key, number or context, a changed byte, legacy data) or if there are too few bytes.
  *
- * Throws `INVALID_TEXT` for a context that is no well-formed Unicode.
+ * Throws `INVALID_TEXT` for a context that is not well-formed Unicode.
  */
 export function openNumbered(
   bytes: Uint8Array,
@@ -83,7 +84,7 @@ export function openNumbered(
 
 /**
  * Decrypts data written before this system: the first of `boxes` (`legacyBoxes` of the row, found once for all keys)
- * that opens with this key and empty additional data. Gives `undefined` where none does.
+ * that opens with this key and empty additional data. Returns `undefined` if none does.
  */
 export function openLegacy(boxes: readonly Uint8Array[], key: KeyMaterial): Buffer | undefined {
   for (const box of boxes) {
@@ -94,13 +95,13 @@ export function openLegacy(boxes: readonly Uint8Array[], key: KeyMaterial): Buff
 }
 
 /**
- * Makes attempts of which many may fail. Node throws an error for each, and collecting its stack, which is never shown,
- * would take twice as long as the cryptography.
+ * Runs attempts of which many may fail, without stack traces. Node throws an error for each, and collecting its unused
+ * stack would take twice as long as the cryptography.
  */
 export function withoutStacks<T>(attempts: () => T): T {
   const limit = Error.stackTraceLimit;
   try {
-    // Reflect.set gives false, and does not throw, where a hardened program has frozen Error.
+    // Reflect.set returns false instead of throwing, in case a hardened program has frozen Error.
     Reflect.set(Error, 'stackTraceLimit', 0);
     return attempts();
   } finally {
@@ -108,39 +109,36 @@ export function withoutStacks<T>(attempts: () => T): T {
   }
 }
 
-/**
- * Throws `INVALID_CIPHERTEXT`, before any cryptography, for what is no bytes, and for bytes that are too few to be a
- * ciphertext of any form.
- */
+/** Throws `INVALID_CIPHERTEXT`, before any cryptography, for a value that is not bytes and for too few bytes. */
 export function requireCiphertext(bytes: Uint8Array): void {
   if (!isUint8Array(bytes)) throw notBytes(bytes);
   if (bytes.length < MIN_CIPHERTEXT_BYTES) {
     throw new KeyRotationError(
       'INVALID_CIPHERTEXT',
       `The ciphertext is too short: expected at least ${MIN_CIPHERTEXT_BYTES} bytes, got ${bytes.length}. ` +
-        'It was cut off, or it never was a ciphertext: look at the column that it comes from.',
+        'It was cut off, or was never a ciphertext: check the column that it comes from.',
     );
   }
 }
 
-/** The error for something in place of a ciphertext: a NULL of a database that was not left out, say. */
+/** The error for a value that is not a ciphertext, such as a NULL of a database. */
 export function notBytes(found: unknown): KeyRotationError {
   const advice =
     typeof found === 'string'
       ? 'A text column holds base64: rowFromText decodes it first.'
-      : 'Leave NULL values out, and look at what the database driver gives for the column.';
+      : 'Leave NULL values out, and check what the database driver returns for the column.';
   return new KeyRotationError(
     'INVALID_CIPHERTEXT',
     `A ciphertext is bytes (Uint8Array or Buffer), got ${typeName(found)}. ${advice}`,
   );
 }
 
-/** Node would encrypt other views as their memory lies, and quotes in its error what it cannot encrypt. */
+/** Node would encrypt the memory of other views, and its error quotes what it cannot encrypt. */
 function requirePlaintextBytes(plaintext: Uint8Array): void {
   if (isUint8Array(plaintext)) return;
   throw new KeyRotationError(
     'INVALID_TEXT',
-    `What is encrypted must be a string or bytes (Uint8Array or Buffer), got ${typeName(plaintext)}.`,
+    `The plaintext must be a string or bytes (Uint8Array or Buffer), got ${typeName(plaintext)}.`,
   );
 }
 
@@ -170,7 +168,7 @@ function openBox(bytes: Uint8Array, start: number, key: KeyMaterial, additional:
   try {
     decipher.final();
   } catch {
-    // Node's error says no more than 'unable to authenticate', and text that did not verify is never shown.
+    // Node's error says only 'unable to authenticate', and unverified text is never shown.
     return undefined;
   }
   return plaintext;

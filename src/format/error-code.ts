@@ -2,9 +2,9 @@
 export type LibraryErrorCode =
   /** An option or an environment variable is missing, contradicts another one, or has a value that is not valid. */
   | 'INVALID_SETTINGS'
-  /** AWS has not confirmed the current key for so long that the ring does not encrypt with it any more. */
+  /** AWS has not confirmed the current key for so long that the ring no longer encrypts with it. */
   | 'KEY_TOO_OLD'
-  /** The ring was closed, or is closed while the call waits. */
+  /** The ring was closed before or during the call. */
   | 'RING_CLOSED'
   /** Secrets Manager has no secret with this name or ARN in this region. */
   | 'SECRET_NOT_FOUND'
@@ -22,48 +22,48 @@ export type LibraryErrorCode =
   | 'INVALID_TEXT'
   /** A number is not a whole number from 1 to 999,999,999. */
   | 'INVALID_KEY_NUMBER'
-  /** What is to be decrypted is not bytes, or is too short to be a ciphertext. */
+  /** The ciphertext is not bytes, or is too short. */
   | 'INVALID_CIPHERTEXT'
   /** A given key does not open the row. */
   | 'DECRYPTION_FAILED'
   /** The key of the row is on the ring, and neither it nor another key opens the row in this context. */
   | 'TAMPERED_OR_WRONG_CONTEXT'
-  /** The number of the row is not on the ring any more. */
+  /** The number of the row is no longer on the ring. */
   | 'KEY_RETIRED'
   /** The number of the row is higher than any on the ring. */
   | 'KEY_NEVER_ISSUED'
-  /** A key that may open the row cannot be read now. The only failed decryption to try again. */
+  /** A key that may open the row cannot be read now. Of the failed decryptions, only this one is worth retrying. */
   | 'KEY_UNAVAILABLE';
 
 /** The codes with which a rotation, or an adoption by the Lambda, ends. */
 type RotationErrorCode =
-  /** The Lambda was called with an event of neither Secrets Manager nor EventBridge. */
+  /** The Lambda was called with an event that is neither from Secrets Manager nor from EventBridge. */
   | 'NOT_A_ROTATION_EVENT'
   /** The event names a step that is not one of the four. */
   | 'UNKNOWN_STEP'
   /** The event has no secret or no token, or one that is not well-formed. */
   | 'INVALID_EVENT'
-  /** The Lambda is to adopt a ring, and SECRET_ARN names none. */
+  /** The Lambda is to adopt a ring, but SECRET_ARN names none. */
   | 'NO_SECRET_CONFIGURED'
   /** Rotation is not set up for the secret. */
   | 'ROTATION_DISABLED'
-  /** The token of the event is no version of the secret. */
+  /** The token of the event is not a version of the secret. */
   | 'UNKNOWN_TOKEN'
   /** The version of the token has lost AWSPENDING: its rotation was abandoned. */
   | 'NOT_PENDING'
   /** The version of the token was current before, and was left on purpose by a rollback. */
   | 'WAS_CURRENT'
-  /** A version has a label, and no value was ever stored in it. */
+  /** A version has a label, but no value was ever stored in it. */
   | 'VERSION_HAS_NO_VALUE'
-  /** The pending version holds a copy of a key that the ring has. */
+  /** The pending version holds a copy of a key that is on the ring. */
   | 'PENDING_NOT_FRESH'
   /** The secret has too few free staging labels for the numbers of its keys. */
   | 'RING_FULL'
   /** A numbered version cannot be read as a key. */
   | 'RING_KEY_UNREADABLE'
-  /** A version cannot be read, or the secret that a key is to be copied from. */
+  /** A version cannot be read, or the secret from which a key is to be copied. */
   | 'VERSION_UNREADABLE'
-  /** The new key did not decrypt what it encrypted, or a change of the ciphertext was not noticed. */
+  /** The new key did not decrypt what it encrypted, or did not detect a changed ciphertext. */
   | 'ROUND_TRIP_FAILED'
   /** The label of a number was moved or removed while the step ran. */
   | 'NUMBER_LOST'
@@ -72,11 +72,11 @@ type RotationErrorCode =
 
 /** The codes with which a census or a re-encryption ends. */
 type RowsErrorCode =
-  /** The current key has no number, and rows are never brought to number 0. */
+  /** The current key has no number, and rows are never re-encrypted under number 0. */
   | 'CURRENT_KEY_UNNUMBERED'
   /** A column cannot be found, read, or updated row by row. */
   | 'INVALID_COLUMN'
-  /** A column is too short for what re-encryption would write. */
+  /** A column is too narrow for what re-encryption would write. */
   | 'COLUMN_TOO_SHORT'
   /** A table has triggers on update, and the caller has not said whether they may fire. */
   | 'TRIGGERS_UNDECIDED'
@@ -97,7 +97,7 @@ type CommandErrorCode =
   | 'STATE_CHANGED'
   /** The ring has no earlier key to make current. */
   | 'NOTHING_TO_ROLL_BACK_TO'
-  /** No rollback is there to be undone. */
+  /** There is no rollback to undo. */
   | 'NOTHING_TO_UNDO'
   /** The key to retire is current, previous or pending, or is the highest number. */
   | 'KEY_STILL_NEEDED'
@@ -115,13 +115,13 @@ type CommandErrorCode =
   | 'UNKNOWN_VERSION'
   /** The operator did not confirm. */
   | 'NOT_CONFIRMED'
-  /** AWS accepted a change and does not show it yet. */
+  /** AWS accepted a change but does not show it yet. */
   | 'NOT_SEEN_YET'
   /** A rotation was started and did not finish in the time that the command waits. */
   | 'ROTATION_NOT_FINISHED';
 
 /**
- * Every way in which this product refuses or fails, by a stable code. A code never changes its meaning; callers, alarms
- * and runbooks match on it, and never on the message.
+ * Every way in which this product refuses or fails, by a stable code. A code never changes its meaning. Callers, alarms
+ * and runbooks match on it, never on the message.
  */
 export type ErrorCode = LibraryErrorCode | RotationErrorCode | RowsErrorCode | CommandErrorCode;

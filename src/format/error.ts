@@ -2,20 +2,20 @@ import type { ErrorCode } from './error-code.ts';
 
 export type { ErrorCode, LibraryErrorCode } from './error-code.ts';
 
-/** Known to every copy of this module in a process: one that was imported and one that was required have two classes. */
+/** Every copy of this module in a process knows it. An import and a require load two copies, with two classes. */
 const BRAND = Symbol.for('pazpaz-key-rotation.KeyRotationError');
 
 /**
- * The one error class of this product. The message says what was expected, what was found and what to do next, and
- * never holds key material, plaintext or a `RotationToken`. `cause` is kept where it can leak none of these; a failed
- * decryption deliberately keeps no cause.
+ * The one error class of this product. The message says what was expected, what was found and what to do next. It never
+ * holds key material, plaintext or a `RotationToken`. `cause` is kept where it can leak none of these; a failed
+ * decryption has no cause.
  */
 export class KeyRotationError extends Error {
   override readonly name = 'KeyRotationError';
   readonly code: ErrorCode;
 
   static {
-    // Not enumerable: nothing that prints an error shows it.
+    // Not enumerable, so that printing an error does not show it.
     Object.defineProperty(this.prototype, BRAND, {});
   }
 
@@ -26,14 +26,14 @@ export class KeyRotationError extends Error {
 }
 
 /**
- * Whether `error` is one of ours, with the given code where one is given. Unlike `instanceof` it knows those of another
- * copy of this package as well, which a process has where one part imports it and another requires it.
+ * Whether `error` is a `KeyRotationError`, and has the given code. Unlike `instanceof`, it accepts those of another
+ * copy of this package, which a process has if one part imports it and another requires it.
  */
 export function isKeyRotationError(error: unknown, code?: ErrorCode): error is KeyRotationError {
   return error instanceof Error && BRAND in error && 'code' in error && (code === undefined || error.code === code);
 }
 
-/** What a value is, in the words of an error that must not show the value: `null`, `a string`, `an object`. */
+/** What a value is, for an error that must not show it: `null`, `a string`, `an object`. */
 export function typeName(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return 'an array';
@@ -41,9 +41,9 @@ export function typeName(value: unknown): string {
 }
 
 /**
- * How an error that is no answer of the service is identified: its name, and the code that Node or the resolver gives
- * (`TimeoutError: ECONNRESET`). Never its message: a parser quotes the text that it could not read, which may be an
- * answer with a key in it.
+ * Identifies an error that is not an answer of the service by its name and the code of Node or the resolver
+ * (`TimeoutError: ECONNRESET`). Never its message: a parser quotes the text that it could not read, which may hold a
+ * key.
  */
 export function failureName(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error';
@@ -51,12 +51,14 @@ export function failureName(error: unknown): string {
   return typeof code === 'string' && /^[A-Z0-9_]{1,40}$/.test(code) ? `${error.name}: ${code}` : error.name;
 }
 
-/** Whether the service itself answered with this error: the SDK marks such an error with `$fault`. */
+/** Whether the service itself answered with this error. The SDK marks such errors with `$fault`. */
 export function isAnswer(error: unknown): error is Error {
   return error instanceof Error && '$fault' in error;
 }
 
-/** Awaits a call to AWS. Errors of the service and of this product come through as they are; throws `CANNOT_REACH_AWS` for any other. */
+/**
+ * Awaits a call to AWS. Passes on errors of the service and of this product; throws `CANNOT_REACH_AWS` for any other.
+ */
 export async function reach<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
@@ -67,13 +69,14 @@ export async function reach<T>(answer: Promise<T>): Promise<T> {
 }
 
 /**
- * The error for a call without an answer of AWS. `found` says what there was instead, and `call` which call it was
- * (`DescribeSecret of 'name'`). It keeps no cause: that may quote what was received, and with it a key.
+ * The error for a call that AWS did not answer. `found` says what there was instead, and `call` which call it was
+ * (`DescribeSecret of 'name'`). It has no cause, because a cause may quote received data, and with it a key.
  */
 export function cannotReachAws(found: string, call?: string): KeyRotationError {
   return new KeyRotationError(
     'CANNOT_REACH_AWS',
-    `Cannot reach AWS Secrets Manager${call === undefined ? '' : ` for ${call}`} (${found}). Check the region, the endpoint URL, ` +
-      'the credentials or role, and the way over HTTPS (port 443): proxy, VPC endpoint or NAT, security group.',
+    `Cannot reach AWS Secrets Manager${call === undefined ? '' : ` for ${call}`} (${found}). Check the region, ` +
+      'the endpoint URL, the credentials or role, and outgoing HTTPS (port 443): proxy, VPC endpoint or NAT, ' +
+      'security group.',
   );
 }

@@ -3,12 +3,12 @@ import { KeyMaterial } from './key-material.ts';
 /** The key that the setup guide prints as an example (docs/guide.md). Everyone knows it. */
 const EXAMPLE_KEY = KeyMaterial.fromBytes(Buffer.from('rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=', 'base64'));
 
-/** What an error says of the example key. */
+/** The end of an error message about the example key. */
 export const EXAMPLE_KEY_REFUSED =
-  "is the example key of the setup guide, which everyone knows. It encrypts only where ENVIRONMENT is 'local'. Make a " +
-  'key of your own (openssl rand -base64 32).';
+  "is the example key of the setup guide, which everyone knows. It encrypts only where ENVIRONMENT is 'local'. " +
+  'Make a new key (openssl rand -base64 32).';
 
-/** Whether a key is the published example. It may read what it has written, but must not encrypt outside `local`. */
+/** Whether a key is the published example. It may decrypt, but must not encrypt outside `local`. */
 export function isExampleKey(key: KeyMaterial): boolean {
   return key.equals(EXAMPLE_KEY);
 }

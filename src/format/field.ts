@@ -11,26 +11,25 @@ import { requireWellFormed } from './well-formed.ts';
 export interface EncryptOptions {
   /** The number of the key on its ring. Default: 0, 'the writer did not know its key's number'. */
   readonly number?: KeyNumber | 0;
-  /** Where nonces come from. Default: `pooledNonce`. */
+  /** Source of nonces. Default: `pooledNonce`. */
   readonly nonces?: NonceSource;
 }
 
 export interface DecryptOptions {
-  /** Whether data written before this system is read as well; its context is not checked. Default: true. */
+  /** Whether to read data written before this system, too. Its context is not checked. Default: true. */
   readonly legacy?: boolean;
 }
 
 /**
- * Encrypts a text (or bytes) with a given key, and binds it to `context` (such as `patients:7:notes`; default: empty).
- * The text
- * grows by 29 bytes as UTF-8, by up to 4 more under a number above 127.
+ * Encrypts a text or bytes with a given key and binds the result to `context` (such as `patients:7:notes`; default:
+ * empty). The result is 29 to 33 bytes longer than the UTF-8, depending on the number.
  *
- * One key may encrypt at most 2^32 times (see `seal`). Pass a `KeyMaterial`, made once: making one from bytes costs as
- * much as the encryption.
+ * A key may encrypt at most 2^32 times (see `seal`). Pass a `KeyMaterial` that was made once: making one from bytes
+ * costs as much as the encryption.
  *
- * Throws `INVALID_TEXT` for a plaintext that is neither string nor bytes, or a text or context that is no well-formed
- * Unicode; `INVALID_KEY_VALUE` for a key that has not 32 bytes; `INVALID_KEY_NUMBER` for a number that no reader would
- * take for one.
+ * Throws `INVALID_TEXT` for a plaintext that is neither a string nor bytes and for a text or context that is not
+ * well-formed Unicode; `INVALID_KEY_VALUE` for a key that is not 32 bytes; `INVALID_KEY_NUMBER` for a number that no
+ * reader would accept.
  */
 export function encryptField(
   text: string | Uint8Array,
@@ -39,13 +38,13 @@ export function encryptField(
   options: EncryptOptions = {},
 ): Buffer {
   const { number = 0, nonces = pooledNonce } = options;
-  // A header that no reader understands would make a row that nothing opens.
+  // With a header that no reader accepts, nothing would open the row.
   return seal(text, KeyMaterial.from(key), number === 0 ? 0 : toKeyNumber(number), context, nonces());
 }
 
 /**
- * Decrypts a field to its text; see `decryptBytes`. Throws `INVALID_TEXT` besides where the field opens but is no
- * UTF-8: then it holds bytes, and `decryptBytes` reads it.
+ * Decrypts a field to text; see `decryptBytes`. Also throws `INVALID_TEXT` if the field opens but is not UTF-8. It then
+ * holds bytes, and `decryptBytes` reads it.
  */
 export function decryptField(
   bytes: Uint8Array,
@@ -56,14 +55,14 @@ export function decryptField(
   return textOf(decryptBytes(bytes, key, context, options));
 }
 
-/** The text of a decrypted field, a byte order mark included. Throws `INVALID_TEXT` for bytes that are no UTF-8. */
+/** The text of a decrypted field, including a byte order mark. Throws `INVALID_TEXT` for bytes that are not UTF-8. */
 export function textOf(plaintext: Buffer): string {
   const text = plaintext.toString('utf8');
-  // Node puts U+FFFD for what is no UTF-8, so only a text that holds one has to be looked at again.
+  // Node writes U+FFFD for invalid UTF-8, so only a text with one needs a second look.
   if (text.includes('\uFFFD') && !isUtf8(plaintext)) {
     throw new KeyRotationError(
       'INVALID_TEXT',
-      'The field was decrypted, but what it holds is no valid UTF-8. Read it with decryptBytes.',
+      'The field was decrypted, but its content is not valid UTF-8. Read it with decryptBytes.',
     );
   }
   return text;
@@ -71,11 +70,11 @@ export function textOf(plaintext: Buffer): string {
 
 /**
  * Decrypts a field with a given key: under the number that it names, then in every form of data written before this
- * system. A row in a text column (forms `vN:…` and JSON) is given as the bytes of that text.
+ * system. For a row from a text column (forms `vN:…` and JSON), pass the bytes of that text.
  *
- * Throws `INVALID_CIPHERTEXT` for what is no bytes or has fewer than 28 of them, `DECRYPTION_FAILED` where no tag
- * verifies (without a cause),
- * `INVALID_TEXT` for a context that is no well-formed Unicode, `INVALID_KEY_VALUE` for a key that has not 32 bytes.
+ * Throws `INVALID_CIPHERTEXT` for a value that is not bytes or has fewer than 28, `DECRYPTION_FAILED` if no tag
+ * verifies (without a cause), `INVALID_TEXT` for a context that is not well-formed Unicode, `INVALID_KEY_VALUE` for a
+ * key that is not 32 bytes.
  */
 export function decryptBytes(
   bytes: Uint8Array,
@@ -104,7 +103,7 @@ function decryptionFailed(number: KeyNumber | 0 | undefined): KeyRotationError {
   );
 }
 
-/** What a row says of its key, in the words of an error. */
+/** What a row says about its key, for an error message. */
 export function describeNumber(number: KeyNumber | 0 | undefined): string {
   if (number === undefined) return 'has no key number';
   return number === 0 ? 'has number 0 (its writer did not know the number of its key)' : `has key number ${number}`;

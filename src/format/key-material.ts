@@ -4,7 +4,7 @@ import { isKeyObject, isUint8Array } from 'node:util/types';
 import { KeyRotationError } from './error.ts';
 import { typeName } from './error.ts';
 
-/** What an error calls a value that is no key: the guide's words. */
+/** The subject of errors about a value that is not a key, in the words of the setup guide. */
 export const KEY_SUBJECT = 'Encryption key from AWS Secrets Manager';
 
 /** Length of an AES-256 key in bytes. */
@@ -14,9 +14,9 @@ const REDACTED = '[redacted]';
 
 /**
  * An AES-256-GCM key of 32 bytes that never prints: `String()`, `JSON.stringify`, `util.inspect` and template strings
- * all give `[redacted]`.
+ * all return `[redacted]`.
  *
- * The `KeyObject` is made once and reused: on Node 24 a key passed as bytes costs three times the whole encryption.
+ * The `KeyObject` is made once and reused: on Node 24, passing a key as bytes costs three times the whole encryption.
  */
 export class KeyMaterial {
   readonly #keyObject: KeyObject;
@@ -27,17 +27,17 @@ export class KeyMaterial {
 
   /** Copies `bytes`. Throws `INVALID_KEY_VALUE` unless they are bytes, and exactly 32 of them. */
   static fromBytes(bytes: Uint8Array): KeyMaterial {
-    // Node would take the characters of a string for a key, and any other view for as many bytes as it has elements.
+    // Node would take the characters of a string for a key, and another view for as many bytes as it has elements.
     if (!isUint8Array(bytes)) {
-      throw invalid(`${typeName(bytes)}; base64 is decoded first: Buffer.from(text, 'base64')`);
+      throw invalid(`${typeName(bytes)}; decode base64 first: Buffer.from(text, 'base64')`);
     }
     if (bytes.length !== KEY_BYTES) throw invalid(`${bytes.length} bytes`);
     return new KeyMaterial(createSecretKey(bytes));
   }
 
   /**
-   * A given key: itself, the key of 32 bytes, or that of another copy of this module, which a process has where one
-   * part imports the package and another requires it. Throws `INVALID_KEY_VALUE` for anything else.
+   * Accepts a `KeyMaterial`, a key of 32 bytes, or the `KeyMaterial` of another copy of this module (a process has one
+   * if one part imports the package and another requires it). Throws `INVALID_KEY_VALUE` for anything else.
    */
   static from(key: KeyMaterial | Uint8Array): KeyMaterial {
     if (key instanceof KeyMaterial) return key;
@@ -45,7 +45,7 @@ export class KeyMaterial {
     return keyObject === undefined ? KeyMaterial.fromBytes(key) : new KeyMaterial(keyObject);
   }
 
-  /** The key as node:crypto takes it. */
+  /** The key for node:crypto. */
   get keyObject(): KeyObject {
     return this.#keyObject;
   }
@@ -55,7 +55,7 @@ export class KeyMaterial {
     return this.#keyObject.export();
   }
 
-  /** Whether both hold the same 32 bytes; takes the same time whatever they are, and leaves no copy of them behind. */
+  /** Whether both hold the same 32 bytes, in constant time and without leaving a copy of them. */
   equals(other: KeyMaterial): boolean {
     return this.#keyObject.equals(other.keyObject);
   }
@@ -77,7 +77,7 @@ export class KeyMaterial {
   }
 }
 
-/** The key of another copy's `KeyMaterial`: only what Node itself calls a key, and its bytes stay where they are. */
+/** The key of another copy's `KeyMaterial`. It must be a real KeyObject of Node; its bytes are not copied. */
 function secretKeyOf(value: unknown): KeyObject | undefined {
   if (typeof value !== 'object' || value === null || !('keyObject' in value)) return undefined;
   const { keyObject } = value;

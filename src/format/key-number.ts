@@ -6,7 +6,7 @@ declare const keyNumber: unique symbol;
 /** The number of a key on the ring: a whole number from 1 to 999,999,999, given to one version and never to another. */
 export type KeyNumber = number & { readonly [keyNumber]: true };
 
-/** Highest number that a numbering label can spell (nine digits). */
+/** Highest number that a numbering label can have (nine digits). */
 export const MAX_KEY_NUMBER = 999_999_999;
 
 const NUMBERING_LABEL = /^key-v([1-9][0-9]{0,8})$/;
@@ -23,12 +23,12 @@ export function toKeyNumber(value: number): KeyNumber {
   return value as KeyNumber;
 }
 
-/** The staging label that gives a version the number `number`: `key-v7` for 7. */
+/** The staging label for a number: `key-v7` for 7. */
 export function numberingLabel(number: KeyNumber): string {
   return `key-v${number}`;
 }
 
-/** The number that a staging label gives, or `undefined` for any other label (`key-v0`, `key-v01`, `AWSCURRENT`, …). */
+/** The number that a staging label gives; `undefined` for any other label (`key-v0`, `key-v01`, `AWSCURRENT`, …). */
 export function numberOfLabel(label: string): KeyNumber | undefined {
   const digits = NUMBERING_LABEL.exec(label)?.[1];
   return digits === undefined ? undefined : (Number(digits) as KeyNumber);

@@ -4,10 +4,10 @@ import { jsonMembers, withJsonValues } from './json/json-members.ts';
 import { KEY_SUBJECT, KeyMaterial } from './key-material.ts';
 import { decodeStrictBase64 } from './strict-base64.ts';
 
-/** How a secret spells its key; it holds no key. A key in hexadecimal digits is replaced by one in base64. */
+/** The format of a secret's value, without the key. Hexadecimal digits are replaced by base64. */
 export type KeyFormat = { readonly kind: 'base64' } | { readonly kind: 'binary' } | JsonKeyFormat;
 
-/** The value of one version of a secret, understood. Prints nothing secret. */
+/** A parsed value of a secret's version. It prints nothing secret. */
 export interface StoredKey {
   readonly key: KeyMaterial;
   readonly format: KeyFormat;
@@ -20,17 +20,17 @@ const KEY_MEMBER = 'encryption_key';
 const CREATED_MEMBER = 'created_at';
 const EXPIRES_MEMBER = 'expires_at';
 
-/** Between white space as JSON has it: JavaScript's trim() and Python's strip() would each take more. */
+/** White space as JSON has it: JavaScript's trim() and Python's strip() would each accept more. */
 const WORDS = /[^ \t\r\n]+/g;
 const OPENS_AN_OBJECT = /^[ \t\r\n]*\{/;
 const HEX_KEY = /^[0-9A-Fa-f]{64}$/;
 
 /**
- * Reads the value of a secret: base64 of 32 bytes (strict, white space around it accepted), 64 hexadecimal digits, a
+ * Reads the value of a secret: base64 of 32 bytes (strict, white space around it allowed), 64 hexadecimal digits, a
  * JSON object whose `encryption_key` holds one of these, or `SecretBinary` of exactly 32 bytes. Sixty-four hexadecimal
- * digits would also be base64 of 48 bytes; they are the key in hexadecimal.
+ * digits would also be base64 of 48 bytes; they count as hexadecimal.
  *
- * Throws `INVALID_KEY_VALUE` for anything else; the error says what was found, never the value.
+ * Throws `INVALID_KEY_VALUE` for anything else. The error says what was found, never the value.
  */
 export function readKeyValue(value: {
   readonly SecretString?: string | undefined;
@@ -42,14 +42,14 @@ export function readKeyValue(value: {
   throw invalid('a version with neither SecretString nor SecretBinary');
 }
 
-/** What an `INVALID_KEY_VALUE` found in a value that is not Secrets Manager's, or not only: `called` stands for it. */
+/** The text of an `INVALID_KEY_VALUE` for a value from another source, which is named `called`. */
 export function invalidKeyText({ message }: KeyRotationError, called: string): string {
   return message.replace(KEY_SUBJECT, () => called);
 }
 
 /**
- * Spells a key the way `format` says: base64; the same JSON object with `encryption_key` replaced, `created_at` set to
- * `now` and `expires_at` moved by the same span; or the 32 bytes.
+ * Writes a key in a format: base64; the same JSON object with `encryption_key` replaced, `created_at` set to `now` and
+ * `expires_at` moved by the same span; or the 32 bytes.
  */
 export function writeKeyValue(
   key: KeyMaterial,
@@ -67,7 +67,7 @@ export function writeKeyValue(
   }
 }
 
-/** A JSON object around a key. Its other fields may be secrets too, so they are kept where nothing prints them. */
+/** A JSON object around a key. Its other members may be secret, too, so nothing prints them. */
 class JsonKeyFormat {
   readonly kind = 'json';
   readonly #withoutKey: string;
@@ -76,11 +76,11 @@ class JsonKeyFormat {
     this.#withoutKey = withJsonValues(json, new Map([[KEY_MEMBER, '']]));
   }
 
-  /** The object with this key; every field but the key and its two dates stays as it is, to the letter. */
+  /** The object with another key. Everything but the key and its two dates stays unchanged, to the letter. */
   write(base64Key: string, now: Date): string {
     const values = new Map<string, string | number | undefined>([[KEY_MEMBER, base64Key]]);
     const created = this.#date(CREATED_MEMBER);
-    // Without a date of creation no span is known, and a guessed date of expiry would be worse than the old one.
+    // Without a creation date no span is known, and a guessed expiry date would be worse than the old one.
     if (created !== undefined) {
       const expires = this.#date(EXPIRES_MEMBER);
       values.set(CREATED_MEMBER, created.write(now.getTime()));
@@ -101,11 +101,11 @@ function readJson(json: string): StoredKey {
     object = JSON.parse(json) as typeof object;
   } catch {
     // The parser's message quotes the text around the mistake, so it is neither repeated nor kept as a cause.
-    throw invalid('text that opens a JSON object but is not valid JSON');
+    throw invalid('text that begins like a JSON object but is not valid JSON');
   }
   const [member, second] = jsonMembers(json).filter(({ name }) => name === KEY_MEMBER);
   if (member === undefined) throw invalid(`a JSON object without "${KEY_MEMBER}"`);
-  // Readers differ in which of two they take.
+  // Parsers differ in which of two they take.
   if (second !== undefined) throw invalid(`a JSON object with more than one "${KEY_MEMBER}"`);
   const text = object[KEY_MEMBER];
   if (typeof text !== 'string') throw invalid(`a JSON object whose "${KEY_MEMBER}" is not a string`);
@@ -121,11 +121,11 @@ function readText(text: string): KeyMaterial {
   return KeyMaterial.fromBytes(bytes);
 }
 
-/** The usual mistakes, by name; says nothing that would tell a character of the key. */
+/** Names the usual mistakes without revealing a character of the key. */
 function reason(text: string): string {
-  if (/^["'`]|["'`]$/.test(text)) return ' (they stand in quotation marks, which docker --env-file keeps)';
+  if (/^["'`]|["'`]$/.test(text)) return ' (they are in quotation marks, which docker --env-file keeps)';
   if (/^[A-Za-z0-9_=-]+$/.test(text) && /[_-]/.test(text)) return ' (they use the URL alphabet, - and _)';
-  if (text.length % 4 !== 0) return ' (their number is no multiple of 4: was the padding = lost?)';
+  if (text.length % 4 !== 0) return ' (their number is not a multiple of 4: was the padding = lost?)';
   return '';
 }
 
@@ -134,6 +134,6 @@ function invalid(found: string): KeyRotationError {
     'INVALID_KEY_VALUE',
     `${KEY_SUBJECT} must be base64 of 32 bytes, 64 hexadecimal digits, a JSON object with ` +
       `one of these as "${KEY_MEMBER}", or 32 bytes of SecretBinary; found ${found}. ` +
-      'Put a valid key (openssl rand -base64 32 makes one).',
+      'Put a valid key (make one with: openssl rand -base64 32).',
   );
 }

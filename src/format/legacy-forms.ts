@@ -23,8 +23,8 @@ type Fields = Partial<Record<string, unknown>>;
  * follows `vN:`, as bytes (b) or as base64 (c); the `ciphertext` (d) or the `data` (e) of a JSON object. The rare forms
  * come first.
  *
- * A random nonce may look like any of them, so these are candidates: only a tag that verifies decides. The N is a
- * hint of the old application (`pazpaz/encryption-key-vN`), not one of our key numbers, and is not looked at.
+ * A random nonce may look like any of them, so these are candidates: only a tag that verifies decides. The N names a
+ * key of the old application (`pazpaz/encryption-key-vN`), not one of our key numbers, and is ignored.
  */
 export function legacyBoxes(bytes: Uint8Array): readonly Uint8Array[] {
   const boxes: Uint8Array[] = [...boxesOfJson(bytes)];
@@ -50,8 +50,8 @@ function endOfVersionPrefix(bytes: Uint8Array): number | undefined {
 }
 
 /**
- * The boxes in forms (d) and (e). Members may come in any order, with any white space, and others beside them are
- * accepted: jsonb reorders, applications add members, and refusing a row that would open is losing it.
+ * The boxes in forms (d) and (e). Members may come in any order, with any white space and with others beside them.
+ * jsonb reorders, applications add members, and a row that is refused is lost.
  */
 function boxesOfJson(bytes: Uint8Array): readonly Buffer[] {
   if (!startsLikeJsonObject(bytes)) return [];
@@ -77,7 +77,7 @@ function boxOfData({ data }: Fields): Buffer | undefined {
   return text === undefined ? undefined : decodeStrictBase64(text);
 }
 
-/** A cheap look before the parser is tried: most rows are random bytes. */
+/** A cheap check before parsing: most rows are random bytes. */
 function startsLikeJsonObject(bytes: Uint8Array): boolean {
   return bytes.find((byte) => !JSON_SPACE.has(byte)) === OPENING_BRACE;
 }

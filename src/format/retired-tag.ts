@@ -6,7 +6,7 @@ const FORCED = 'forced';
 /** AWS's limit for the value of a tag. */
 const MAX_TAG_LENGTH = 256;
 
-/** What a tag of the secret remembers of a key that was retired, or whose retirement began. */
+/** A tag of the secret that records a key that was retired, or whose retirement began. */
 export interface RetiredKey {
   readonly number: KeyNumber;
   readonly versionId: string;
@@ -14,7 +14,7 @@ export interface RetiredKey {
   readonly date: string;
 }
 
-/** A retired key, and how it came to be retired. */
+/** A retired key, and how it was retired. */
 export interface RetirementRecord extends RetiredKey {
   /** The retirement did not wait for writers that still had the key. */
   readonly isForced: boolean;
@@ -29,7 +29,7 @@ export interface CountedRows {
   readonly rows: number;
 }
 
-/** A tag as the service gives it. */
+/** A tag as the service returns it. */
 interface Tag {
   readonly Key?: string | undefined;
   readonly Value?: string | undefined;
@@ -59,8 +59,8 @@ export function retiredTagKey(number: KeyNumber): string {
 }
 
 /**
- * The tag that is written before a key's label goes: `VersionId date`, or `VersionId date forced`; then each of the
- * columns whose rows were counted, as far as a tag has room, and how many columns with how many rows it does not name.
+ * The tag that is written before a key's label is removed: `VersionId date`, or `VersionId date forced`; then the
+ * columns whose rows were counted, as far as they fit, and how many columns with how many rows are not named.
  */
 export function retiredTag(
   { number, versionId, date, isForced }: RetirementRecord,

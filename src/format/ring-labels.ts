@@ -1,15 +1,18 @@
 import { MAX_KEY_NUMBER, numberingLabel, numberOfLabel, toKeyNumber, type KeyNumber } from './key-number.ts';
 
-/** Staging labels a secret can carry in all (AWS Secrets Manager quotas: 'Staging labels attached across all versions'). */
+/**
+ * Number of staging labels that a secret can have (AWS Secrets Manager quotas: 'Staging labels attached across all
+ * versions').
+ */
 export const MAX_STAGING_LABELS = 20;
 
-/** The labels that Secrets Manager moves by itself. */
+/** The labels that Secrets Manager moves itself. */
 export const AWS_LABELS: readonly string[] = ['AWSCURRENT', 'AWSPREVIOUS', 'AWSPENDING'];
 
-/** Carries a key that only reads, from the put until it has its number. */
+/** The label of a key that only decrypts, from the put until it has its number. */
 export const INCOMING_LABEL = 'key-incoming';
 
-/** Staging labels by VersionId, as `DescribeSecret` gives them. */
+/** Staging labels by VersionId, as `DescribeSecret` returns them. */
 export type VersionStages = Readonly<Record<string, readonly string[]>>;
 
 /** A secret's labels, read as a key ring. */
@@ -17,9 +20,9 @@ export interface RingLabels {
   readonly stages: VersionStages;
   /** The version that each number names. */
   readonly versionOf: ReadonlyMap<KeyNumber, string>;
-  /** The number of each numbered version; the lowest, where it has several. */
+  /** The number of each numbered version; the lowest if it has several. */
   readonly numberOf: ReadonlyMap<string, KeyNumber>;
-  /** The highest number on the ring; 0 when nothing is numbered. */
+  /** The highest number on the ring; 0 if nothing is numbered. */
   readonly highestNumber: number;
   /** VersionId with `AWSCURRENT`. */
   readonly current: string | undefined;
@@ -27,7 +30,7 @@ export interface RingLabels {
   readonly previous: string | undefined;
   /** VersionId with `AWSPENDING`. */
   readonly pending: string | undefined;
-  /** Labels that can still be attached, AWS's own three set aside; negative where foreign labels took those. */
+  /** Labels that can still be attached, with AWS's own three reserved; negative if foreign labels took those. */
   readonly freeSlots: number;
 }
 
@@ -60,8 +63,8 @@ export function ringLabels(stages: VersionStages = {}): RingLabels {
 }
 
 /**
- * The number that the next key gets: the highest on the ring plus one. The highest number is never retired, so a
- * number never comes back. Throws `INVALID_KEY_NUMBER` once 999,999,999 is given away.
+ * The number for the next key: the highest on the ring plus one. The highest number is never retired, so a number never
+ * comes back. Throws `INVALID_KEY_NUMBER` once 999,999,999 is given.
  */
 export function nextNumber(ring: RingLabels): KeyNumber {
   return toKeyNumber(Math.min(ring.highestNumber, MAX_KEY_NUMBER) + 1);
@@ -74,8 +77,8 @@ export function withNumber(ring: RingLabels, versionId: string, number: KeyNumbe
 }
 
 /**
- * Numbers of the keys that can be retired, the lowest first: their version has none of AWS's labels, and not the highest
- * number, which the next number is counted from.
+ * Numbers of the keys that can be retired, the lowest first. Their version has none of AWS's labels and not the highest
+ * number, from which the next number is counted.
  */
 export function retirableNumbers(ring: RingLabels): readonly KeyNumber[] {
   const inUse = [ring.current, ring.previous, ring.pending];
@@ -90,7 +93,7 @@ export interface HeldLabel {
   readonly versionId: string;
 }
 
-/** Labels that neither AWS nor the key ring uses. They take slots all the same. */
+/** Labels that neither AWS nor the key ring uses. They take slots, too. */
 export function foreignLabels(stages: VersionStages): readonly HeldLabel[] {
   const held = Object.entries(stages).flatMap(([versionId, labels]) => labels.map((label) => ({ label, versionId })));
   return held.filter(
@@ -98,7 +101,7 @@ export function foreignLabels(stages: VersionStages): readonly HeldLabel[] {
   );
 }
 
-/** Every version that may have encrypted: the numbered ones from the lowest number on, then those without a number. */
+/** Every version that may have encrypted: the numbered ones in order, then those without a number. */
 export function versionsInUse(ring: RingLabels): readonly string[] {
   const numbered = [...ring.versionOf].sort(([one], [other]) => one - other).map(([, versionId]) => versionId);
   const versions = [...numbered, ring.previous, ring.current];

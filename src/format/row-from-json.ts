@@ -8,10 +8,10 @@ export const DATA_MEMBER = 'data';
 const MAY_BE_JSON = /^[ \t\r\n]*["{]/;
 
 /**
- * The row in a cell of a json or jsonb column, as bytes for `decryptField`. `value` is what the database driver gives:
- * the parsed value, or its JSON as a text. It is a string, or an object whose member `member` (default: `data`) is one;
- * that string is read as `rowFromText` reads a cell. Without a given `member`, an object with `version`, `ciphertext`
- * and `algorithm` is older data, and its `ciphertext` is the row.
+ * The row in a cell of a json or jsonb column, as bytes for `decryptField`. `value` is what the database driver
+ * returns: the parsed value, or its JSON as a text. It is a string, or an object whose member `member` (default:
+ * `data`) is one. That string is read as `rowFromText` reads a cell. Without a given `member`, an object with
+ * `version`, `ciphertext` and `algorithm` is older data, and its `ciphertext` is the row.
  *
  * Throws `INVALID_CIPHERTEXT` for any other value.
  */
@@ -31,8 +31,8 @@ export function rowFromJson(value: unknown, member?: string): Buffer {
 }
 
 /**
- * What a text spells, if that is an object or a string; otherwise the text itself. A string in JSON may hold JSON again,
- * where an application serialised the value before it handed it to its driver.
+ * Parses a text if it holds an object or a string; otherwise returns the text. A string in JSON may hold JSON again, if
+ * an application serialised the value before it passed it to its driver.
  */
 function parsed(value: unknown): unknown {
   if (typeof value !== 'string' || !MAY_BE_JSON.test(value)) return value;
@@ -46,7 +46,7 @@ function parsed(value: unknown): unknown {
 }
 
 function fieldsOf(json: unknown): Partial<Record<string, unknown>> {
-  // A copy without a prototype, so that a member called toString is one only where the object has it.
+  // A copy without a prototype, so that `toString` is a member only if the object has it.
   return Object.assign(Object.create(null), isObject(json) ? json : {}) as Partial<Record<string, unknown>>;
 }
 

@@ -10,7 +10,7 @@ export function varintLength(number: KeyNumber | 0): number {
   return length;
 }
 
-/** Writes the number at the start of `target`, as unsigned LEB128 in as few bytes as possible; returns how many. */
+/** Writes the number at the start of `target`, as unsigned LEB128 in as few bytes as possible. Returns their count. */
 export function writeVarint(target: Uint8Array, number: KeyNumber | 0): number {
   let length = 0;
   let rest: number = number;
@@ -20,9 +20,9 @@ export function writeVarint(target: Uint8Array, number: KeyNumber | 0): number {
 }
 
 /**
- * The number at the start of `bytes`, or `undefined` where they start with none that `writeVarint` would write: not
- * minimal (0x81 0x00), without an end, above `MAX_KEY_NUMBER`. Since only the minimal form is read, `varintLength` of
- * the answer says how many bytes it took, and a row has one header only.
+ * The number at the start of `bytes`; `undefined` if `writeVarint` would not write this: not minimal (0x81 0x00),
+ * without an end, or above `MAX_KEY_NUMBER`. Because only the minimal form is accepted, `varintLength` of the result is
+ * the length that was read, and a row has exactly one possible header.
  */
 export function readVarint(bytes: Uint8Array): KeyNumber | 0 | undefined {
   let value = 0;
@@ -30,7 +30,7 @@ export function readVarint(bytes: Uint8Array): KeyNumber | 0 | undefined {
   for (let index = 0; index < MAX_VARINT_BYTES; index += 1) {
     const byte = bytes[index];
     if (byte === undefined) return undefined;
-    // A product, not a shift: the fifth byte reaches past the 32 bits of a shift and would come out small or negative.
+    // A product, not a shift: the fifth byte is beyond the 32 bits of a shift and would come out small or negative.
     value += (byte & 0x7f) * unit;
     unit *= 0x80;
     if (byte < 0x80) {

@@ -3,11 +3,11 @@ import { KeyRotationError } from './error.ts';
 import { typeName } from './error.ts';
 
 /**
- * Throws `INVALID_TEXT` unless `value` is a string, and well-formed Unicode. UTF-8 has no bytes for half a surrogate pair: Node
- * writes U+FFFD in its place, so the text read back would be another one, and two contexts could become the same.
+ * Throws `INVALID_TEXT` unless `value` is a string of well-formed Unicode. UTF-8 cannot encode half of a surrogate
+ * pair: Node writes U+FFFD in its place, so the text read back would differ, and two contexts could become equal.
  */
 export function requireWellFormed(value: string, what: 'text' | 'context'): void {
-  // Callers in JavaScript hand over what they have; Node's own error would quote it.
+  // JavaScript callers can pass any value, and Node's own error would quote it.
   if (typeof value !== 'string') {
     throw new KeyRotationError('INVALID_TEXT', `The ${what} must be a string, got ${typeName(value)}.`);
   }

@@ -121,7 +121,7 @@ test('fewer than 28 bytes are refused as too short, and 28 are not', () => {
     });
     expect(error.code).toBe('INVALID_CIPHERTEXT');
     expect(error.message).toMatch(`too short: expected at least 28 bytes, got ${length}`);
-    expect(error.message).toContain('It was cut off, or it never was a ciphertext');
+    expect(error.message).toContain('It was cut off, or was never a ciphertext');
   }
   requireCiphertext(Buffer.alloc(28));
 });
@@ -156,7 +156,7 @@ test('what is no ciphertext is named, with what to do about it', () => {
   );
   expect(notBytes(null).message).toBe(
     'A ciphertext is bytes (Uint8Array or Buffer), got null. ' +
-      'Leave NULL values out, and look at what the database driver gives for the column.',
+      'Leave NULL values out, and check what the database driver returns for the column.',
   );
 });
 

@@ -109,7 +109,7 @@ test.each([
   ['a no-break space around it', text(`\u00a0${GUIDE_KEY}`), 'not base64'],
   ['a byte order mark before it', text(`\uFEFF${GUIDE_KEY}`), 'not base64'],
   ['a form feed after it', text(`${GUIDE_KEY}\f`), 'not base64'],
-  ['quotes around it', text(`"${GUIDE_KEY}"`), 'not base64 (they stand in quotation marks'],
+  ['quotes around it', text(`"${GUIDE_KEY}"`), 'not base64 (they are in quotation marks'],
   ['a quote before it', text(`'${GUIDE_KEY}`), 'which docker --env-file keeps'],
   ['a quote after it', text(`${GUIDE_KEY}\``), 'which docker --env-file keeps'],
   [
@@ -119,7 +119,7 @@ test.each([
   ],
   ['the URL alphabet and another mark', text('-_!'), 'not base64 (their number'],
   ['another mark and the URL alphabet', text('!-_'), 'not base64 (their number'],
-  ['63 hexadecimal digits', text('a'.repeat(63)), 'no multiple of 4'],
+  ['63 hexadecimal digits', text('a'.repeat(63)), 'not a multiple of 4'],
   ['64 hexadecimal digits and more', text(`${'a'.repeat(64)}x`), '65 characters that are not base64'],
   ['more and 64 hexadecimal digits', text(`x${'a'.repeat(64)}`), '65 characters that are not base64'],
   ['broken JSON', text(`{"encryption_key":"${GUIDE_KEY}"`), 'not valid JSON'],

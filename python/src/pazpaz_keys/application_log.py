@@ -1,4 +1,4 @@
-"""The log of an application's ring: by ``logging``, under the name ``pazpaz_keys``."""
+"""The log of an application's ring, through ``logging``, under the name ``pazpaz_keys``."""
 
 import json
 import logging
@@ -21,58 +21,59 @@ Event = Literal[
     "ring_key_lost_label",
     "encryption_stopped",
 ]
-"""Log queries match on these names, so a name never changes; the TypeScript ring logs the same."""
+"""Log queries match on these names, so they never change. The TypeScript ring logs these events, too."""
 
 _MESSAGES: dict[Event, tuple[int, str]] = {
     "encryption_key_fetched_from_aws": (logging.INFO, "A key was read from AWS Secrets Manager"),
     "aws_unavailable_using_env_fallback": (
         logging.WARNING,
-        "AWS Secrets Manager gave no key, so ENCRYPTION_MASTER_KEY encrypts until it does. What is written now can be "
-        "read only while that variable is set, unless its key is on the ring",
+        "AWS Secrets Manager did not return a key, so ENCRYPTION_MASTER_KEY encrypts until it does. Data written "
+        "now can be read only while that variable is set, unless its key is on the ring",
     ),
     "env_fallback_ended": (
         logging.INFO,
-        "AWS Secrets Manager gave the current key, which encrypts from now on",
+        "AWS Secrets Manager returned the current key, which encrypts from now on",
     ),
     "env_key_set_in_production": (
         logging.WARNING,
-        "ENCRYPTION_MASTER_KEY is set in production. It belongs in no production environment: take it out, after what "
-        "it may have written is on the ring (put --not-current)",
+        "ENCRYPTION_MASTER_KEY is set in production, where it does not belong. Add its key to the ring (put "
+        "--not-current) if it may have encrypted data, then unset the variable",
     ),
     "env_key_not_on_ring": (
         logging.WARNING,
-        "ENCRYPTION_MASTER_KEY holds a key that is not on the ring. What it encrypted can be read only while the "
-        "variable is set: add it with put --not-current, then unset it",
+        "ENCRYPTION_MASTER_KEY holds a key that is not on the ring. Data encrypted with it can be read only while "
+        "the variable is set: add it with put --not-current, then unset it",
     ),
     "key_ring_refresh_failed": (
         logging.WARNING,
-        "The ring could not be refreshed and goes on with what it has; it keeps asking",
+        "The ring could not be refreshed. It keeps using the cached keys and tries again",
     ),
-    "key_ring_refreshed_again": (logging.INFO, "The ring could be refreshed again"),
+    "key_ring_refreshed_again": (logging.INFO, "The ring is refreshed again after a failure"),
     "ring_key_unreadable": (
         logging.WARNING,
-        "A key of the ring cannot be read; rows under it cannot be decrypted now",
+        "A key of the ring cannot be read, so rows under it cannot be decrypted now",
     ),
     "ring_key_forgotten": (
         logging.INFO,
-        "A key was retired, so this process has forgotten it: rows under it cannot be decrypted any more",
+        "A key was retired, so this process has forgotten it and can no longer decrypt rows under it",
     ),
     "ring_key_lost_label": (
         logging.WARNING,
-        "A key has lost its labels without a record of its retirement. This process still reads with it, but AWS may "
+        "A key has lost its labels without a retirement record. This process still reads with it, but AWS may "
         "delete its version: label it again with adopt --version-id",
     ),
     "encryption_stopped": (
         logging.ERROR,
-        "AWS Secrets Manager has not confirmed the current key for too long; encrypting fails, decrypting goes on",
+        "AWS Secrets Manager has not confirmed the current key for too long, so encryption fails. Decryption "
+        "still works",
     ),
 }
 
 
 def log_event(event: Event, fields: dict[str, str | int]) -> None:
-    """Logs an event; its name and fields are attributes of the record, and in the message for plain formatters.
+    """Logs an event. Its name and fields are attributes of the record, and part of the message for plain formatters.
 
-    Raises nothing: no row may be lost, and no refresh left out, for a handler that is broken.
+    Raises nothing: a broken handler must not cost a row or a refresh.
     """
     level, message = _MESSAGES[event]
     detail = " ".join(f"{name}={value}" for name, value in fields.items())
@@ -81,9 +82,9 @@ def log_event(event: Event, fields: dict[str, str | int]) -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, with the fields that the guide's log queries expect: timestamp, level, event and more.
+    """One JSON object per line: timestamp, level, event and its fields.
 
-    Give it to the handler of the application's root logger; records of other libraries keep their message.
+    Set it on the handler of the application's root logger. Records of other libraries keep their message.
     """
 
     def format(self, record: logging.LogRecord) -> str:

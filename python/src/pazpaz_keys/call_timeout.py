@@ -1,4 +1,4 @@
-"""Calls that end in time."""
+"""Calls that always end."""
 
 import threading
 from collections.abc import Callable
@@ -19,14 +19,14 @@ class _Call(Generic[T]):
 
 
 class TimedCalls:
-    """Makes calls that end: with their answer, at their time limit, or when the ring is closed.
+    """Makes calls that end with an answer, at their time limit, or when the ring is closed.
 
-    A socket's time limit is one for each read: a service that sends a byte now and then holds a thread for ever. Such a
-    thread is left behind, a daemon that keeps no process alive.
+    The time limit of a socket applies to each read, so a service that sends a byte now and then holds a thread forever.
+    Such a thread is abandoned. It is a daemon, which does not keep the process running.
     """
 
     def __init__(self, seconds: float, clock: RingClock) -> None:
-        """``seconds``: for one call, its retries included."""
+        """``seconds``: for one call, including retries."""
         self._seconds = seconds
         self._clock = clock
         self._lock = threading.Lock()
@@ -34,13 +34,15 @@ class TimedCalls:
         self._have_ended = False
 
     def run(self, call: Callable[[], T]) -> T:
-        """What ``call`` gives, or its error; ``TimeoutError`` after the time limit. Raises ``RING_CLOSED``."""
+        """Returns the result of ``call`` or raises its error; ``TimeoutError`` at the time limit. Raises
+        ``RING_CLOSED``.
+        """
         under_way: _Call[T] = _Call()
 
         def answer() -> None:
             try:
                 under_way.value = call()
-            except BaseException as error:  # handed on below
+            except BaseException as error:  # passed on below
                 under_way.error = error
             under_way.ended.set()
 
@@ -62,11 +64,12 @@ class TimedCalls:
             try:
                 raise error
             finally:
-                del error  # or it, its traceback and this frame would hold each other, and what the frame has
+                del error  # otherwise the error, its traceback and this frame would hold each other, and what the frame
+                # holds
         return under_way.value  # type: ignore[return-value]  # it has ended without an error
 
     def end_all(self) -> None:
-        """Ends what is under way and what will be asked: each raises ``RING_CLOSED``."""
+        """Ends running and future calls: each raises ``RING_CLOSED``."""
         with self._lock:
             self._have_ended = True
             for call in self._under_way:
@@ -79,4 +82,4 @@ class TimedCalls:
 
 
 def ring_closed() -> KeyRotationError:
-    return KeyRotationError("RING_CLOSED", "The key ring is closed. Open another one, or close it later.")
+    return KeyRotationError("RING_CLOSED", "The key ring is closed. Open another one, or close this one later.")

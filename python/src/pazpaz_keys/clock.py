@@ -1,4 +1,4 @@
-"""The time as a ring sees it."""
+"""The clocks that a ring uses."""
 
 import threading
 import time
@@ -7,39 +7,39 @@ from typing import NamedTuple
 
 
 class Moment(NamedTuple):
-    """Seconds by two clocks."""
+    """Seconds on two clocks."""
 
     wall: float
     monotonic: float
 
 
 class RingClock:
-    """The clocks of this machine; a test gives one that it moves."""
+    """The clocks of this machine. Tests replace it."""
 
     def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.wall = wall
-        """Seconds since 1970. Somebody may set it back."""
+        """Seconds since 1970. The wall clock can be set back."""
         self.monotonic = monotonic
-        """Seconds since some moment. Only grows, but may stand still while the machine sleeps."""
+        """Seconds since an arbitrary moment. It never goes back, but may stop while the machine sleeps."""
 
     def now(self) -> Moment:
         return Moment(self.wall(), self.monotonic())
 
     def since(self, moment: Moment) -> float:
-        """Seconds since a moment, by the clock that says more.
+        """Seconds since a moment, by the clock that shows more.
 
-        A wall clock that was set back must not make a key look young, and neither must a monotonic one that slept.
+        A wall clock that was set back, or a monotonic clock that slept, must not make a key look young.
         """
         by_wall, by_monotonic = self.wall() - moment.wall, self.monotonic() - moment.monotonic
         return by_wall if by_wall > by_monotonic else by_monotonic  # max() takes twice as long as the rest
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Whether it is set within so many seconds; waits no longer."""
+        """Whether it is set within this many seconds. Waits no longer."""
         return event.wait(seconds)
 
 
 class Deadline:
-    """The time that is left for everything that is done for one caller together."""
+    """The remaining time of everything that is done for one caller."""
 
     def __init__(self, clock: RingClock, seconds: float) -> None:
         self._clock = clock

@@ -13,14 +13,14 @@ ErrorCode = Literal[
     # The keys
     "INVALID_KEY_VALUE",
     "NO_CURRENT_KEY",
-    # The way to AWS
+    # Access to AWS
     "CANNOT_REACH_AWS",
     "AWS_REFUSED",
     # Ciphertext and plaintext
     "INVALID_TEXT",
     "INVALID_KEY_NUMBER",
     "INVALID_CIPHERTEXT",
-    # A decryption that failed: with a given key, and the four ways of a key ring
+    # A decryption that failed: with a given key, and the four codes of a key ring
     "DECRYPTION_FAILED",
     "TAMPERED_OR_WRONG_CONTEXT",
     "KEY_RETIRED",
@@ -31,10 +31,10 @@ ErrorCode = Literal[
 
 
 class KeyRotationError(Exception):
-    """Says by its ``code`` what was refused or failed, and in its message what was found and what to do next.
+    """The ``code`` says what was refused or failed. The message says what was found and what to do next.
 
-    Never holds key material or plaintext, and has neither a cause nor a context: those of the libraries beneath quote
-    what they were given.
+    It never holds key material or plaintext, and has neither a cause nor a context, because the errors of the
+    underlying libraries quote their input.
     """
 
     code: ErrorCode
@@ -44,27 +44,27 @@ class KeyRotationError(Exception):
         self.code = code
 
     def anew(self) -> "KeyRotationError":
-        """The same error without its traceback, which holds the frames of the calls and so all that they have."""
+        """A copy of the error without its traceback, which holds the frames of the calls and so their values."""
         return type(self)(self.code, str(self))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.code!r}, {str(self)!r})"
 
-    # Exception would call __init__ with the message alone, and a process pool could not hand the error on.
+    # Exception would call __init__ with only the message, so the error could not pass through a process pool.
     def __reduce__(self) -> tuple[type["KeyRotationError"], tuple[ErrorCode, str]]:
         return type(self), (self.code, str(self))
 
 
 class InvalidKeyValueError(KeyRotationError, ValueError):
-    """``INVALID_KEY_VALUE``, which is a ``ValueError`` besides, as the application has always raised it."""
+    """``INVALID_KEY_VALUE``, which is also a ``ValueError``, as the application has always raised it."""
 
 
 E = TypeVar("E", bound=KeyRotationError)
 
 
 def without_frames(error: E) -> E:
-    """The error without the calls beneath the one that raises it again.
+    """The error without the calls below the one that raises it again.
 
-    Their local variables hold keys, values of secrets and plaintexts, and many reporters of errors show those.
+    Their local variables hold keys, secret values and plaintexts, which many error reporters show.
     """
     return error.with_traceback(None)

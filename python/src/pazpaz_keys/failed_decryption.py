@@ -1,4 +1,4 @@
-"""Which of the four a failed decryption is."""
+"""Why a decryption failed."""
 
 from collections.abc import Mapping
 
@@ -14,14 +14,14 @@ def failed_decryption(
     stale: KeyRotationError | None,
     may_be_issued: bool,
 ) -> KeyRotationError:
-    """``TAMPERED_OR_WRONG_CONTEXT``, ``KEY_RETIRED``, ``KEY_NEVER_ISSUED`` or ``KEY_UNAVAILABLE`` (to try again later).
+    """``TAMPERED_OR_WRONG_CONTEXT``, ``KEY_RETIRED``, ``KEY_NEVER_ISSUED`` or ``KEY_UNAVAILABLE`` (worth retrying).
 
-    Or ``INVALID_KEY_VALUE`` where the row's own key is no key. Where a key that could have opened the row was not
-    tried, nothing more than 'unavailable' is known.
+    Or ``INVALID_KEY_VALUE`` if the value of the row's key is not a key. While one possible key was not tried, the
+    answer is always ``KEY_UNAVAILABLE``.
 
-    ``labels`` is None before AWS has described the secret; ``unread`` says by VersionId why keys were not tried,
-    ``stale`` why the ring could not be read just now, ``may_be_issued`` whether the number is the next one, and a
-    rotation may have given it after the last description.
+    ``labels`` is None before AWS has described the secret. ``unread`` says by VersionId why keys were not tried, and
+    ``stale`` why the ring could not be read now. ``may_be_issued``: the number is the next one, and a rotation may have
+    given it after the last description.
     """
     row = f"Decryption failed: the row {describe_number(number)}"
     if labels is None:
@@ -34,9 +34,9 @@ def failed_decryption(
         return _unavailable(row, own)
     other = next((error for error in unread.values() if error.code != "INVALID_KEY_VALUE"), None)
     if other is not None:
-        return _unavailable(f"{row}, no key at hand opens it, and one was not tried", other)
+        return _unavailable(f"{row}, no cached key opens it, and one key was not tried", other)
     if version_id is not None:
-        return _tampered(f"{row}, and neither that key nor another of the ring opens it.")
+        return _tampered(f"{row}, and neither that key nor any other key of the ring opens it.")
     if stale is not None:
         return _unavailable(row, stale)
     if not number:
@@ -44,9 +44,9 @@ def failed_decryption(
     if number < labels.highest_number:
         return KeyRotationError(
             "KEY_RETIRED",
-            f"{row}, which is not on the ring any more. The key was retired (restore brings it back while AWS still "
-            "has the version), or the row is older data under a retired key that only looks numbered, or its bytes "
-            "were changed.",
+            f"{row}, which is no longer on the ring. Either the key was retired (restore brings it back while AWS "
+            "still has the version), or the row is older data under a retired key that only looks numbered, or "
+            "its bytes were changed.",
         )
     if labels.is_replica or may_be_issued:
         what = "this replica of the secret" if labels.is_replica else "AWS's description of the secret"
@@ -55,9 +55,9 @@ def failed_decryption(
 
 
 def failed_with_environment_key(number: int | None) -> KeyRotationError:
-    """The failure of a process that has the environment's key alone, and no ring to look for another."""
+    """The error of a process that has only the environment's key and no ring."""
     if number:
-        return never_issued(number, "but this process reads with the key of ENCRYPTION_MASTER_KEY alone")
+        return never_issued(number, "but this process has only ENCRYPTION_MASTER_KEY and no key ring")
     return _tampered(
         f"Decryption failed: the row {describe_number(number)}, and ENCRYPTION_MASTER_KEY does not open it."
     )
@@ -66,17 +66,18 @@ def failed_with_environment_key(number: int | None) -> KeyRotationError:
 def never_issued(number: int, but: str) -> KeyRotationError:
     return KeyRotationError(
         "KEY_NEVER_ISSUED",
-        f"Decryption failed: the row {describe_number(number)}, {but}. The row comes from another ring (another "
-        "environment?), or it is older data under a retired key that only looks numbered, or its bytes were changed.",
+        f"Decryption failed: the row {describe_number(number)}, {but}. Either the row comes from another ring "
+        "(another environment?), or it is older data under a retired key that only looks numbered, or its bytes "
+        "were changed.",
     )
 
 
 def _tampered(what: str) -> KeyRotationError:
     return KeyRotationError(
         "TAMPERED_OR_WRONG_CONTEXT",
-        f"{what} Its bytes or its context were changed (a row that was moved or restored to another place, a renamed "
-        "table), or it was encrypted with a key that is not on the ring: one of ENCRYPTION_MASTER_KEY, which put "
-        "--not-current adds, or a retired one.",
+        f"{what} Its bytes or its context were changed (a row that was moved or restored to another place, a "
+        "renamed table), or it was encrypted with a key that is not on the ring: the key of "
+        "ENCRYPTION_MASTER_KEY, which put --not-current adds, or a retired key.",
     )
 
 

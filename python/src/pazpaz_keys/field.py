@@ -1,4 +1,4 @@
-"""Fields, with a given key."""
+"""Field encryption with a given key."""
 
 from .ciphertext import ciphertext_bytes, open_legacy, open_numbered, plaintext_bytes, seal, well_formed
 from .errors import KeyRotationError, without_frames
@@ -9,28 +9,28 @@ from .varint import read_varint
 
 
 def encrypt_field(text: str | bytes, key: KeyMaterial | bytes, context: str = "", *, number: int = 0) -> bytes:
-    """Encrypts a text with a given key, and binds it to ``context`` (such as ``patients:7:notes``).
+    """Encrypts a text or bytes with a given key and binds the result to ``context`` (such as ``patients:7:notes``).
 
-    ``number`` is the key's number on its ring; 0 means 'the writer did not know it'. The text grows by 29 bytes as
-    UTF-8, by up to 4 more under a number above 127. One key may encrypt at most 2^32 times.
+    ``number`` is the key's number on its ring; 0 means 'the writer did not know it'. The result is 29 to 33 bytes
+    longer than the UTF-8, depending on the number. A key may encrypt at most 2^32 times.
 
-    Raises ``INVALID_TEXT`` for what is neither text nor bytes, and for a text or context that is no well-formed
-    Unicode; ``INVALID_KEY_VALUE`` for a key that has not 32 bytes; ``INVALID_KEY_NUMBER``.
+    Raises ``INVALID_TEXT`` for a value that is neither text nor bytes and for a text or context that is not well-formed
+    Unicode, ``INVALID_KEY_VALUE`` for a key that is not 32 bytes, ``INVALID_KEY_NUMBER``.
     """
     try:
         require_key_number(number)
         plaintext = plaintext_bytes(text)
         return seal(plaintext, _as_key_material(key), number, well_formed(context, "context"))
     except KeyRotationError as error:
-        text = key = plaintext = b""  # whoever reports the error may show local variables
+        text = key = plaintext = b""  # error reporters may show local variables
         raise without_frames(error) from None
 
 
 def decrypt_field(data: bytes, key: KeyMaterial | bytes, context: str = "", *, legacy: bool = True) -> str:
-    """Decrypts a field to its text; see ``decrypt_bytes``.
+    """Decrypts a field to text; see ``decrypt_bytes``.
 
-    Raises ``INVALID_TEXT`` besides where the field opens but is no UTF-8: then it holds bytes, and ``decrypt_bytes``
-    reads it.
+    Also raises ``INVALID_TEXT`` if the field opens but is not UTF-8. It then holds bytes, and ``decrypt_bytes`` reads
+    it.
     """
     try:
         return as_text(_decrypt(data, key, context, legacy))
@@ -42,11 +42,11 @@ def decrypt_field(data: bytes, key: KeyMaterial | bytes, context: str = "", *, l
 def decrypt_bytes(data: bytes, key: KeyMaterial | bytes, context: str = "", *, legacy: bool = True) -> bytes:
     """Decrypts a field with a given key: under the number that it names, then in every form of older data.
 
-    A row in a text column (``vN:…`` and JSON) is given as the bytes of that text. The context of data written before
+    For a row from a text column (``vN:…`` and JSON), pass the bytes of that text. The context of data written before
     this system is not checked; ``legacy=False`` refuses such data.
 
-    Raises ``INVALID_CIPHERTEXT`` for what is no bytes or has fewer than 28 of them, ``DECRYPTION_FAILED`` where no tag
-    verifies, ``INVALID_TEXT`` for a context that is no well-formed Unicode, ``INVALID_KEY_VALUE`` for a key that has
+    Raises ``INVALID_CIPHERTEXT`` for a value that is not bytes or has fewer than 28, ``DECRYPTION_FAILED`` if no tag
+    verifies, ``INVALID_TEXT`` for a context that is not well-formed Unicode, ``INVALID_KEY_VALUE`` for a key that is
     not 32 bytes.
     """
     try:
@@ -76,15 +76,15 @@ def _decrypt(data: bytes, key: KeyMaterial | bytes, context: str, legacy: bool) 
 
 
 def as_text(plaintext: bytes) -> str:
-    """The text that a field holds. Raises ``INVALID_TEXT`` for bytes that are no UTF-8."""
+    """The text of a field. Raises ``INVALID_TEXT`` for bytes that are not UTF-8."""
     try:
         return plaintext.decode("utf-8")
     except UnicodeDecodeError:
-        pass  # that error holds the plaintext: ours is raised outside, where it has no context
+        pass  # that error holds the plaintext: ours is raised outside, so that it has no context
     del plaintext
     raise KeyRotationError(
         "INVALID_TEXT",
-        "The field was decrypted, but what it holds is no valid UTF-8. Read it with decrypt_bytes.",
+        "The field was decrypted, but its content is not valid UTF-8. Read it with decrypt_bytes.",
     )
 
 

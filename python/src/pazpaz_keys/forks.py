@@ -1,4 +1,4 @@
-"""What a forked child makes anew: locks that a thread held which did not come along, connections, threads."""
+"""What a forked child must create again: connections, threads, and locks that a thread of the parent held."""
 
 import os
 import weakref
@@ -11,7 +11,7 @@ _renewals: "weakref.WeakKeyDictionary[Any, Callable[[Any], None]]" = weakref.Wea
 
 
 def renew_in_child(thing: T, renew: Callable[[T], None]) -> None:
-    """Has each child process call ``renew(thing)`` before it goes on. ``renew`` must not hold the thing itself."""
+    """Makes each child process call ``renew(thing)`` first. ``renew`` must not hold a reference to the thing."""
     _renewals[thing] = renew
 
 

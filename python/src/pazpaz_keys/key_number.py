@@ -5,7 +5,7 @@ import re
 from .errors import KeyRotationError
 
 MAX_KEY_NUMBER = 999_999_999
-"""Highest number that a numbering label can spell (nine digits)."""
+"""Highest number that a numbering label can have (nine digits)."""
 
 _NUMBERING_LABEL = re.compile(r"key-v([1-9][0-9]{0,8})")
 
@@ -20,7 +20,7 @@ def require_key_number(number: int) -> None:
 
 
 def number_of_label(label: str) -> int | None:
-    """The number that a staging label gives, or None for any other label (``key-v0``, ``key-v01``, ``AWSCURRENT``)."""
+    """The number that a staging label gives; None for any other label (``key-v0``, ``key-v01``, ``AWSCURRENT``)."""
     # fullmatch: a "$" would let a line feed at the end pass.
     match = _NUMBERING_LABEL.fullmatch(label)
     return int(match[1]) if match else None

@@ -1,4 +1,4 @@
-"""The value of a secret: how it spells its key."""
+"""The value of a secret: the formats of its key."""
 
 import re
 
@@ -11,7 +11,7 @@ AWS_SOURCE = "Encryption key from AWS Secrets Manager"
 
 _KEY_MEMBER = "encryption_key"
 
-# White space as JSON has it: str.split() and str.strip() would take more.
+# White space as JSON has it. str.split() and str.strip() would accept more.
 _WORDS = re.compile(r"[^ \t\r\n]+")
 _OPENS_AN_OBJECT = re.compile(r"[ \t\r\n]*\{")
 _HEX_KEY = re.compile(r"[0-9A-Fa-f]{64}")
@@ -20,11 +20,11 @@ _HEX_KEY = re.compile(r"[0-9A-Fa-f]{64}")
 def read_key_value(text: str | None, binary: bytes | None = None, source: str = AWS_SOURCE) -> KeyMaterial:
     """Reads ``SecretString`` or ``SecretBinary``.
 
-    Base64 of 32 bytes (strict, white space around it accepted), 64 hexadecimal digits, a JSON object whose
+    Accepts base64 of 32 bytes (strict, white space around it allowed), 64 hexadecimal digits, a JSON object whose
     ``encryption_key`` holds one of these, or 32 bytes of ``SecretBinary``. Sixty-four hexadecimal digits would also be
-    base64 of 48 bytes; they are the key in hexadecimal.
+    base64 of 48 bytes; they count as hexadecimal.
 
-    Raises ``INVALID_KEY_VALUE`` for anything else; the error says what was found, never the value.
+    Raises ``INVALID_KEY_VALUE`` for anything else. The error says what was found, never the value.
     """
     try:
         if text is not None:
@@ -40,11 +40,11 @@ def read_key_value(text: str | None, binary: bytes | None = None, source: str = 
 def _read_json(text: str, source: str) -> KeyMaterial:
     members = json_object_members(text)
     if members is None:
-        raise _invalid("text that opens a JSON object but is not valid JSON", source)
+        raise _invalid("text that begins like a JSON object but is not valid JSON", source)
     found = [member.text for member in members if member.name == _KEY_MEMBER]
     if not found:
         raise _invalid(f'a JSON object without "{_KEY_MEMBER}"', source)
-    if len(found) > 1:  # readers differ in which of two they take
+    if len(found) > 1:  # parsers differ in which of two they take
         raise _invalid(f'a JSON object with more than one "{_KEY_MEMBER}"', source)
     if found[0] is None:
         raise _invalid(f'a JSON object whose "{_KEY_MEMBER}" is not a string', source)
@@ -65,13 +65,13 @@ def _read_text(text: str, source: str) -> KeyMaterial:
 
 
 def _reason(text: str) -> str:
-    """The usual mistakes, by name; says nothing that would tell a character of the key."""
+    """Names the usual mistakes without revealing a character of the key."""
     if text[:1] in "\"'`" or text[-1:] in "\"'`":
-        return " (they stand in quotation marks, which docker --env-file keeps)"
+        return " (they are in quotation marks, which docker --env-file keeps)"
     if re.fullmatch(r"[A-Za-z0-9_=-]+", text) and re.search(r"[_-]", text):
         return " (they use the URL alphabet, - and _)"
     if len(text) % 4 != 0:
-        return " (their number is no multiple of 4: was the padding = lost?)"
+        return " (their number is not a multiple of 4: was the padding = lost?)"
     return ""
 
 
@@ -79,6 +79,6 @@ def _invalid(found: str, source: str) -> InvalidKeyValueError:
     return InvalidKeyValueError(
         "INVALID_KEY_VALUE",
         f"{source} must be base64 of 32 bytes, 64 hexadecimal digits, a JSON object with one of these as "
-        f'"{_KEY_MEMBER}", or 32 bytes of SecretBinary; found {found}. '
-        "Put a valid key (openssl rand -base64 32 makes one).",
+        f'"{_KEY_MEMBER}", or 32 bytes of SecretBinary; found {found}. Put a valid key (make one with: openssl '
+        "rand -base64 32).",
     )

@@ -1,4 +1,4 @@
-"""Rows with the number that the next rotation gives."""
+"""Rows with the number that the next rotation will give."""
 
 import threading
 
@@ -13,32 +13,32 @@ Another process may have the new key at once: ``GetSecretValue`` of a new versio
 ``DescribeSecret`` shows it.
 """
 
-_MAX_ROWS = 1000  # remembered; the oldest is dropped, and gets its time again
+_MAX_ROWS = 1000  # remembered rows; the oldest is dropped, and gets the full time again
 
 
 class NextNumber:
-    """Such a row is no more than unavailable until a later description does not show its number either.
+    """Such a row is 'unavailable' until a later description does not show its number either.
 
-    Later: asked for ``_DESCRIPTION_LAG`` after the row first came. The time is counted for each row, so that an old
-    forged one does not use up that of the first rows of a new key.
+    Later means requested ``_DESCRIPTION_LAG`` after the row first came. The time is counted per row, so that an old
+    forged row does not use up the time of the first rows of a new key.
     """
 
     def __init__(self, cache: RingCache) -> None:
         self._cache = cache
         self._lock = threading.Lock()
         self._first_seen: dict[bytes, float] = {}
-        """By the tag, in which rows differ; in seconds of the monotonic clock."""
+        """By the tag, which differs between rows. Seconds of the monotonic clock."""
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()
 
     def is_of(self, row: Row) -> bool:
-        """Whether the row names the number that the next rotation gives."""
+        """Whether the row names the number that the next rotation will give."""
         labels = self._cache.labels
         return row.number == (0 if labels is None else labels.highest_number) + 1
 
     def may_be_issued(self, row: Row) -> bool:
-        """Whether the row has this number, and the last description may be too old to show it. Remembers the row."""
+        """Whether the row has this number and the last description may be too old to show it. Remembers the row."""
         if not self.is_of(row):
             return False
         described_at = self._cache.described_at

@@ -1,4 +1,4 @@
-"""The current key by itself, for an application that holds a key of its own and no ring."""
+"""The current key alone, for an application that uses a key directly, without a ring."""
 
 import threading
 
@@ -15,7 +15,7 @@ _ASK_AGAIN_AFTER = 60.0  # seconds, while the fallback is in use
 
 
 class ProcessKey:
-    """Gives AWS's current key, read once; the environment's key while AWS gives none."""
+    """Returns AWS's current key, read once; the environment's key while AWS returns none."""
 
     def __init__(
         self, environment: str, region: str | None, secret_id: str | None, environment_key: KeyMaterial | None
@@ -33,7 +33,7 @@ class ProcessKey:
     def key(self) -> KeyMaterial:
         if self._key is not None:
             return self._key
-        # One thread asks; the others wait for its answer, at most for the time limit of a call or two.
+        # One thread asks. The others wait for its answer, at most for the time limit of a call or two.
         with self._lock:
             if self._key is not None:
                 return self._key
@@ -75,11 +75,11 @@ class ProcessKey:
         self._key = version.key
         if self._environment_key is not None and self._is_on_ring(self._environment_key) is False:
             log_event("env_key_not_on_ring", self._about)
-        self._source.close()  # nothing is asked any more
+        self._source.close()  # no more calls are made
         return version.key
 
     def _is_on_ring(self, environment_key: KeyMaterial) -> bool | None:
-        """Reads every key of the ring where it must; None where that cannot be said now."""
+        """Reads every key of the ring if needed; None if the answer is not known now."""
         if self._source is None or self._key == environment_key:
             return True
         try:

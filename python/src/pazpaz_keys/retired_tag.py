@@ -1,4 +1,4 @@
-"""What the tags of a secret say of retired keys."""
+"""Retirement records: tags of the secret."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,7 +8,7 @@ _PREFIX = "pazpaz:retired:"
 
 
 def retirement_records(tags: Iterable[Mapping[str, str]]) -> dict[str, int]:
-    """The number of each version that a tag ``pazpaz:retired:key-vN`` = ``VersionId date`` names."""
+    """The number of each version with a tag ``pazpaz:retired:key-vN`` = ``VersionId date``."""
     records: dict[str, int] = {}
     for tag in tags:
         name, value = tag.get("Key", ""), tag.get("Value", "")

@@ -6,7 +6,7 @@ from .key_number import number_of_label
 
 
 class RingLabels:
-    """What ``DescribeSecret`` says: which version each number names, and which is current."""
+    """The answer of ``DescribeSecret``: which version each number names, and which is current."""
 
     __slots__ = (
         "current",
@@ -26,14 +26,14 @@ class RingLabels:
         is_replica: bool = False,
         retirement_records: Mapping[str, int] | None = None,
     ) -> None:
-        """``stages``: labels by VersionId; ``retirement_records``: numbers by VersionId, from the secret's tags."""
+        """``stages``: labels by VersionId. ``retirement_records``: numbers by VersionId, from the secret's tags."""
         self.stages = stages
         self.is_replica = is_replica
-        """Whether it was read in a region that holds a replica, which may lag behind."""
+        """Whether it was read from a replica, which may lag behind."""
         self.version_of: dict[int, str] = {}
         """The VersionId that each number names."""
         self.number_of: dict[str, int] = {}
-        """The number of each numbered version; the lowest, where it has several."""
+        """The number of each numbered version; the lowest if it has several."""
         self.current: str | None = None
         self.previous: str | None = None
         self.pending: str | None = None
@@ -55,18 +55,18 @@ class RingLabels:
             for version_id, number in (retirement_records or {}).items()
             if not self.is_on_ring(version_id)
         }
-        """The versions that have a retirement record and no label, with the number of the record.
+        """The versions with a retirement record and no label, each with its number.
 
-        Retiring writes the record before it takes the label away, so a record beside a label is a retirement that has
-        not happened.
+        Retiring writes the record before it removes the label, so a record beside a label is a retirement that has not
+        happened.
         """
 
     def is_on_ring(self, version_id: str) -> bool:
-        """Whether a version has a number, or one of the labels that AWS moves."""
+        """Whether a version has a number or one of AWS's labels."""
         return version_id in self.number_of or version_id in (self.current, self.previous, self.pending)
 
     def versions_in_use(self) -> list[str]:
-        """Every version that may have encrypted: the numbered ones from the lowest on, then those without a number."""
+        """Every version that may have encrypted: the numbered ones in order, then those without a number."""
         numbered = [self.version_of[number] for number in sorted(self.version_of)]
         unnumbered = [version for version in (self.previous, self.current) if version is not None]
         return list(dict.fromkeys(numbered + unnumbered))

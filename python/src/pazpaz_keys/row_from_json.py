@@ -17,8 +17,8 @@ _MAY_BE_JSON = re.compile(r'[ \t\r\n]*["{]')
 def row_from_json(value: object, member: str | None = None) -> bytes:
     """The row in a cell of a json or jsonb column, as bytes for ``decrypt_field``.
 
-    ``value`` is what the database driver gives: the parsed value, or its JSON as a text. It is a string, or an object
-    whose member ``member`` (default: ``data``) is one; that string is read as ``row_from_text`` reads a cell. Without a
+    ``value`` is what the database driver returns: the parsed value, or its JSON as a text. It is a string, or an object
+    whose member ``member`` (default: ``data``) is one. That string is read as ``row_from_text`` reads a cell. Without a
     given ``member``, an object with ``version``, ``ciphertext`` and ``algorithm`` is older data, and its ``ciphertext``
     is the row.
 
@@ -44,9 +44,9 @@ def row_from_json(value: object, member: str | None = None) -> bytes:
 
 
 def _parsed(value: object) -> str | dict[str, str | None] | None:
-    """A text, or the members of an object (None for a member that is no string); None for anything else.
+    """A text, or the members of an object (None for a member that is not a string); None for anything else.
 
-    A string in JSON may hold JSON again, where an application serialised the value before it handed it to its driver.
+    A string in JSON may hold JSON again, if an application serialised the value before it passed it to its driver.
     """
     if isinstance(value, Mapping):
         return {str(name): text if isinstance(text, str) else None for name, text in value.items()}

@@ -7,10 +7,10 @@ from .strict_base64 import decode_strict_base64
 def row_from_text(text: str) -> bytes:
     """The row in a cell of a text column, as bytes for ``decrypt_field``.
 
-    What strict base64 spells, or the bytes of the text itself, if it is none. A column may hold both, since no text of
-    older data is base64: ``vN:…`` has a colon, and a JSON object a brace.
+    Strict base64 is decoded. Any other text is itself the row. A column may hold both, because no text of older data is
+    base64: ``vN:…`` has a colon, and a JSON object a brace.
 
-    Raises ``INVALID_CIPHERTEXT`` for what is no text.
+    Raises ``INVALID_CIPHERTEXT`` for a value that is not a text.
     """
     if not isinstance(text, str):
         raise not_bytes(text)

@@ -1,4 +1,4 @@
-"""The two calls of an application, both within the guide's read-only policy."""
+"""The two calls of an application. The read-only policy of the setup guide allows both."""
 
 import re
 import threading
@@ -20,7 +20,7 @@ Answer = Mapping[str, Any]
 
 
 class SecretsManagerClient(Protocol):
-    """As much of boto3's client as is called."""
+    """The calls of boto3's client that are used."""
 
     def describe_secret(self, *, SecretId: str) -> Answer: ...
 
@@ -38,7 +38,7 @@ class SecretVersion(NamedTuple):
 
 
 class SecretSource:
-    """Reads one secret, each call within a time limit, its retries included."""
+    """Reads one secret. Each call has a time limit, including retries."""
 
     def __init__(
         self,
@@ -48,7 +48,9 @@ class SecretSource:
         client: SecretsManagerClient | None = None,
         clock: RingClock | None = None,
     ) -> None:
-        """``client``: one to use instead of one of its own, made when it is first needed; ``time_limit``: seconds."""
+        """``client``: the client to use instead of a new one, which is made when it is first needed. ``time_limit``:
+        seconds.
+        """
         self.secret_id = secret_id
         self.time_limit = time_limit
         self._region = region
@@ -65,9 +67,9 @@ class SecretSource:
         )
 
     def read(self, version_id: str) -> SecretVersion:
-        """Value and labels of a version, by one answer.
+        """Value and labels of a version, from one answer.
 
-        Raises ``INVALID_KEY_VALUE``, ``AWS_REFUSED`` (no such version is one of its reasons), ``CANNOT_REACH_AWS``.
+        Raises ``INVALID_KEY_VALUE``, ``AWS_REFUSED`` (for example, no such version), ``CANNOT_REACH_AWS``.
         """
         return self._call(
             "GetSecretValue",
@@ -75,22 +77,22 @@ class SecretSource:
         )
 
     def read_current(self) -> SecretVersion:
-        """The version with ``AWSCURRENT``. Raises ``NO_CURRENT_KEY`` and ``SECRET_NOT_FOUND`` besides."""
+        """The version with ``AWSCURRENT``. Also raises ``NO_CURRENT_KEY`` and ``SECRET_NOT_FOUND``."""
         return self._call(
             "GetSecretValue", lambda client: self._version(client.get_secret_value(SecretId=self.secret_id))
         )
 
     def close(self) -> None:
-        """Ends the calls under way, and its own connections. A client that was given stays its owner's to close."""
+        """Ends running calls and closes its own connections. A given client stays open."""
         self._calls.end_all()
-        # Not under the lock, which a thread may hold for as long as it takes to make a client.
+        # Without the lock, which a thread may hold while it makes a client.
         self._is_closed = True
         self._close_own_client()
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()
         self._calls.after_fork()
-        self._own_client = None  # parent and child must not talk over one socket
+        self._own_client = None  # parent and child must not share a socket
 
     def _call(self, operation: str, call: Callable[[SecretsManagerClient], T]) -> T:
         def answer() -> T:
@@ -105,11 +107,11 @@ class SecretSource:
             failure = error.anew()
         except Exception as error:
             failure = _in_our_words(operation, self.secret_id, error)
-        # Outside, without the library's error as context: a parser's quotes what it could not read, maybe a key.
+        # Outside, so that the library's error is not the context: a parser quotes what it could not read, maybe a key.
         try:
             raise failure
         finally:
-            del failure  # or it, its traceback and this frame would hold each other
+            del failure  # otherwise the error, its traceback and this frame would hold each other
 
     def _connected(self) -> SecretsManagerClient:
         if self._given_client is not None:
@@ -132,9 +134,9 @@ class SecretSource:
         if "DeletedDate" in answer:
             raise secret_deleted(self.secret_id)
         arn = answer.get("ARN")
-        if not isinstance(arn, str):  # an answer of something else than the service, read as a secret without versions
+        if not isinstance(arn, str):  # not an answer of the service; it would read as a secret without versions
             raise _rubbish("DescribeSecret", self.secret_id)
-        # A secret with replicas names the region of its original, there too.
+        # A primary with replicas has it, too: its own region.
         primary_region = answer.get("PrimaryRegion")
         is_replica = primary_region is not None and arn.split(":")[3:4] != [primary_region]
         stages = answer.get("VersionIdsToStages") or {}
@@ -146,15 +148,15 @@ class SecretSource:
         if not isinstance(version_id, str):
             raise _rubbish("GetSecretValue", self.secret_id)
         text, binary = answer.get("SecretString"), answer.get("SecretBinary")
-        if text is None and binary is None:  # the service has no such version, so this is no word on the key
+        if text is None and binary is None:  # a version always has a value, so this answer says nothing about the key
             raise _rubbish("GetSecretValue", self.secret_id)
         key = read_key_value(text, binary)
         return SecretVersion(version_id, key, tuple(stages))
 
 
 def _client_in(region: str | None, time_limit: float) -> _OwnClient:
-    """``time_limit``: seconds that a call has in all, of which one request gets so many that a second one fits in."""
-    # Loaded here: an application with its key in the environment never needs it.
+    """``time_limit``: seconds for a whole call. One request gets part of it, so that a second one fits in."""
+    # Loaded here, because an application with its key in the environment never needs it.
     from boto3.session import Session
     from botocore.config import Config
 
@@ -170,47 +172,48 @@ def _client_in(region: str | None, time_limit: float) -> _OwnClient:
 def no_current_key(secret_id: str) -> KeyRotationError:
     return KeyRotationError(
         "NO_CURRENT_KEY",
-        f"The secret '{secret_id}' exists, but has no current key yet. Its first rotation makes one: wait for it, or "
-        f"start it with 'aws secretsmanager rotate-secret --secret-id {secret_id}'; then try again.",
+        f"The secret '{secret_id}' exists, but has no current key yet. Its first rotation makes one: wait for it, "
+        f"or start it with 'aws secretsmanager rotate-secret --secret-id {secret_id}'. Then try again.",
     )
 
 
 def lost_current_key(secret_id: str) -> KeyRotationError:
-    """A secret never loses its current key, so an answer that says so is no word on any of its numbers."""
+    """A secret never loses its current key, so an answer without one is not trusted in any respect."""
     return KeyRotationError(
         "NO_CURRENT_KEY",
-        f"The answer for the secret '{secret_id}' names no current key, although an earlier one did: it is not "
-        "believed. Check what answers in the place of AWS Secrets Manager, and whether the secret was deleted and made "
-        "anew.",
+        f"The answer for the secret '{secret_id}' names no current key, although an earlier one did, so it is not "
+        "trusted. Check what answers in place of AWS Secrets Manager, and whether the secret was deleted and "
+        "created again.",
     )
 
 
 def secret_deleted(secret_id: str) -> KeyRotationError:
     return KeyRotationError(
         "SECRET_DELETED",
-        f"The secret '{secret_id}' is going to be deleted, and with it every key: bring it back at once with "
-        f"'aws secretsmanager restore-secret --secret-id {secret_id}'.",
+        f"The secret '{secret_id}' is scheduled for deletion, and every key with it. Restore it at once with 'aws "
+        f"secretsmanager restore-secret --secret-id {secret_id}'.",
     )
 
 
 def _rubbish(operation: str, secret_id: str) -> KeyRotationError:
     return KeyRotationError(
         "CANNOT_REACH_AWS",
-        f"What answered {operation} of '{secret_id}' is not AWS Secrets Manager. Look for a proxy in between, and at "
-        "the endpoint that is set.",
+        f"The answer to {operation} of '{secret_id}' does not come from AWS Secrets Manager. Check for a proxy on "
+        "the way, and the endpoint that is set.",
     )
 
 
 def _cannot_reach(found: str, operation: str, secret_id: str) -> KeyRotationError:
     return KeyRotationError(
         "CANNOT_REACH_AWS",
-        f"Cannot reach AWS Secrets Manager for {operation} of '{secret_id}' ({found}). Check the region, the endpoint "
-        "URL, the credentials or role, and the way over HTTPS (port 443): proxy, VPC endpoint or NAT, security group.",
+        f"Cannot reach AWS Secrets Manager for {operation} of '{secret_id}' ({found}). Check the region, the "
+        "endpoint URL, the credentials or role, and outgoing HTTPS (port 443): proxy, VPC endpoint or NAT, "
+        "security group.",
     )
 
 
 def _in_our_words(operation: str, secret_id: str, error: Exception) -> KeyRotationError:
-    """Quotes what the service itself answered; of any other error only its name."""
+    """Quotes an answer of the service. For any other error, gives only its name."""
     code, message = _service_answer(error)
     if code is None:
         return _cannot_reach(type(error).__name__, operation, secret_id)
@@ -229,20 +232,20 @@ def _in_our_words(operation: str, secret_id: str, error: Exception) -> KeyRotati
         "Give the role secretsmanager:DescribeSecret and secretsmanager:GetSecretValue on the secret, and kms:Decrypt "
         "on its KMS key."
         if code == "AccessDeniedException"
-        else "It may pass by itself; look at the AWS health page and the quotas if it does not."
+        else "It may pass by itself. If it does not, check the AWS Health Dashboard and the quotas."
     )
     return KeyRotationError("AWS_REFUSED", f"Secrets Manager refused {operation} of '{secret_id}' ({said}). {advice}")
 
 
 def _service_answer(error: Exception) -> tuple[str | None, str]:
-    """Error type and message, where the error is an answer of the service."""
+    """Error type and message, if the error is an answer of the service."""
     from botocore.exceptions import ClientError
 
     if not isinstance(error, ClientError):
         return None, ""
     answer = error.response.get("Error", {})
     code, message = answer.get("Code"), answer.get("Message")
-    # For an answer that it cannot read botocore puts the status for the type and the body for the message.
+    # For an answer that it cannot read, botocore uses the status as the type and the body as the message.
     if not isinstance(code, str) or not re.fullmatch(r"[A-Z][A-Za-z]{2,80}", code) or not isinstance(message, str):
         return None, ""
     return code, message

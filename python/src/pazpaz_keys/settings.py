@@ -1,4 +1,4 @@
-"""Where an application's keys come from, by its environment variables."""
+"""Where an application's keys come from, according to its environment variables."""
 
 import json
 import os
@@ -23,23 +23,23 @@ EnvironmentName = Literal["local", "staging", "production"]
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of the guide. Prints no key.
+    """The settings of the setup guide. They print no key.
 
     ==============  ======================================================  =========================
     ``ENVIRONMENT`` key ring                                                fallback
     ==============  ======================================================  =========================
-    ``local``       ``ENCRYPTION_MASTER_KEY``; AWS if a secret is named too none; that key if by AWS
+    ``local``       ``ENCRYPTION_MASTER_KEY``; AWS if a secret is named too with AWS: that key
     ``staging``     AWS: ``AWS_REGION``, ``SECRETS_MANAGER_KEY_NAME``       ``ENCRYPTION_MASTER_KEY``
-    ``production``  the same                                                the same; warned about
+    ``production``  as for ``staging``                                      as for ``staging``, warned
     ==============  ======================================================  =========================
     """
 
     environment: EnvironmentName
     region: str | None
     secret_id: str | None
-    """Name or ARN of the secret; None where the key of the environment is the only one and AWS is never asked."""
+    """Name or ARN of the secret; None if the environment's key is the only one and AWS is never called."""
     environment_key: KeyMaterial | None
-    """What to go on with while AWS has given no key yet, if that is wanted."""
+    """The key to use while AWS has not returned one yet."""
     _process_key: ProcessKey = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -51,21 +51,21 @@ class Settings:
     def encryption_key(self) -> bytes:
         """The current key, 32 bytes, for ``encrypt_field`` and ``decrypt_field`` with a given key.
 
-        Read once and then kept for the life of the process, so restart the process after each rotation; a
-        ``KeyRing`` needs no restart. While the fallback is in use, AWS is asked again at most once a minute.
+        It is read once and kept for the life of the process, so restart the process after each rotation. A ``KeyRing``
+        needs no restart. While the fallback is in use, AWS is asked again at most once a minute.
 
-        Raises ``NO_CURRENT_KEY``, ``SECRET_NOT_FOUND``, ``SECRET_DELETED``, ``AWS_REFUSED`` or ``CANNOT_REACH_AWS``
-        where AWS gives no key and there is no fallback, ``INVALID_KEY_VALUE`` where what it gives is none.
+        Raises ``NO_CURRENT_KEY``, ``SECRET_NOT_FOUND``, ``SECRET_DELETED``, ``AWS_REFUSED`` or ``CANNOT_REACH_AWS`` if
+        AWS returns no key and there is no fallback, ``INVALID_KEY_VALUE`` if the value is not a key.
         """
         return self._process_key.key().export_bytes()
 
 
 def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
-    """Reads the settings out of environment variables. An empty variable counts as unset.
+    """Reads the settings from environment variables. An empty variable counts as unset.
 
-    Raises ``INVALID_SETTINGS``, which names the variable, and never shows a key. A value with quotation marks, white
-    space or a carriage return is refused: an ``--env-file`` keeps them, and a secret by that name is never found. So is
-    the guide's example key, except for ``local``.
+    Raises ``INVALID_SETTINGS``, which names the variable and never shows a key. Quotation marks, white space and
+    carriage returns are refused, because an ``--env-file`` keeps them and no secret has such a name. The setup guide's
+    example key is refused except for ``local``.
     """
     try:
         return _settings(env)
@@ -83,9 +83,9 @@ def _settings(env: Mapping[str, str]) -> Settings:
     if environment == "local" and secret_id is None:
         if environment_key is None:
             raise _invalid(
-                "ENCRYPTION_MASTER_KEY must be set where ENVIRONMENT is local, but is not. Set it to a key of your own "
-                "(openssl rand -base64 32 makes one), or set AWS_REGION and SECRETS_MANAGER_KEY_NAME to try a secret "
-                "in AWS."
+                "ENCRYPTION_MASTER_KEY must be set where ENVIRONMENT is local, but is not. Set it to a key that "
+                "you made (openssl rand -base64 32), or set AWS_REGION and SECRETS_MANAGER_KEY_NAME to try a "
+                "secret in AWS."
             )
         return Settings(environment, None, None, environment_key)
     return Settings(
@@ -107,7 +107,7 @@ def _environment_name(env: Mapping[str, str]) -> EnvironmentName:
         if name == value:
             known: EnvironmentName = name
             return known
-    # A default would be wrong for somebody, and the wrong one writes data under the wrong key.
+    # There is no safe default: a wrong one writes data under the wrong key.
     found = "is not set" if value is None else f"is {json.dumps(value)}{_hint(value)}"
     raise _invalid(f"ENVIRONMENT must be one of {', '.join(get_args(EnvironmentName))}, but {found}.")
 
@@ -133,7 +133,6 @@ def _required(env: Mapping[str, str], name: str, environment: EnvironmentName, w
 
 
 def _spelled(env: Mapping[str, str], name: str) -> str | None:
-    """A value that holds nothing but what a region, or the name or ARN of a secret, may hold."""
     value = env.get(name) or None
     spelling, named = _SPELLING[name]
     if value is None or spelling.fullmatch(value):
@@ -143,12 +142,11 @@ def _spelled(env: Mapping[str, str], name: str) -> str | None:
 
 
 def _hint(value: str) -> str:
-    """Where the usual strange characters come from."""
     if re.search("[\"'`]", value):
         return " (docker --env-file keeps quotation marks: leave them out)"
     if "\r" in value:
         return " (it ends in a carriage return: save the file with Unix line ends)"
-    return " (it has white space: take it out)" if re.search(r"\s", value) else ""
+    return " (it contains white space: remove it)" if re.search(r"\s", value) else ""
 
 
 def _invalid(message: str) -> KeyRotationError:

@@ -1,4 +1,4 @@
-"""One call, however many wait for it."""
+"""One call, shared by all who wait for it."""
 
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -11,13 +11,13 @@ from .errors import KeyRotationError
 T = TypeVar("T")
 
 Flight: TypeAlias = Future[T | KeyRotationError]
-"""A call under way. Its error is a result too, without a traceback: a shared one would gather those of all who wait."""
+"""A running call. Its error is a result, too, without a traceback: a shared one would collect those of all callers."""
 
 
 class SingleFlight(Generic[T]):
-    """Calls by name: who asks while one of that name is under way gets the answer of that one.
+    """Calls by name. A second call by the same name gets the result of the running one.
 
-    A call has a time limit of its own, and fails with no error but ours.
+    Each call has its own time limit, and fails only with a ``KeyRotationError``.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class SingleFlight(Generic[T]):
         self._flights: dict[Hashable, Flight[T]] = {}
 
     def run(self, name: Hashable, call: Callable[[], T]) -> T:
-        """What the call gives, or a copy of its error."""
+        """The result of the call, or a copy of its error."""
         flight, leads = self._join(name)
         if leads:
             self._fly(name, flight, call)
@@ -35,19 +35,19 @@ class SingleFlight(Generic[T]):
         return outcome
 
     def start(self, name: Hashable, call: Callable[[], T]) -> Flight[T]:
-        """The call, made in a thread of its own: nobody has to wait for its end."""
+        """Makes the call in a new thread, so that no one has to wait for its end."""
         flight, leads = self._join(name)
         if leads:
             try:
                 threading.Thread(
                     target=self._fly, args=(name, flight, call), name="pazpaz-keys-flight", daemon=True
                 ).start()
-            except RuntimeError:  # there is no thread for it, and neither for the call, which says so in our words
+            except RuntimeError:  # no thread could start for it, and none can for the call, which then raises our error
                 self._fly(name, flight, call)
         return flight
 
     def _join(self, name: Hashable) -> tuple[Flight[T], bool]:
-        """The flight of that name, and whether it is the caller's to make."""
+        """The flight by that name, and whether the caller has to make the call."""
         with self._lock:
             flight = self._flights.get(name)
             if flight is not None:
@@ -57,7 +57,7 @@ class SingleFlight(Generic[T]):
 
     def _fly(self, name: Hashable, flight: Flight[T], call: Callable[[], T]) -> None:
         outcome: T | KeyRotationError = KeyRotationError(
-            "CANNOT_REACH_AWS", "The call that this one waited for was broken off. Try again."
+            "CANNOT_REACH_AWS", "The shared call was interrupted. Try again."
         )
         try:
             outcome = call()
@@ -70,20 +70,20 @@ class SingleFlight(Generic[T]):
 
 
 def ended_flight(outcome: T | KeyRotationError) -> Flight[T]:
-    """One whose outcome is known."""
+    """A flight with a known result."""
     flight: Flight[T] = Future()
     flight.set_result(outcome)
     return flight
 
 
 def as_they_end(flights: Iterable[Flight[T]], deadline: Deadline) -> Iterator[T | KeyRotationError]:
-    """The outcome of each, the first to end first; without those that have not ended when the time is over."""
+    """The results in the order in which they come, without those that are not there when the time is over."""
     under_way = list(flights)
     one_has_ended = threading.Event()
     for flight in under_way:
         flight.add_done_callback(lambda _: one_has_ended.set())
     while under_way and deadline.wait(one_has_ended):
-        one_has_ended.clear()  # before the look at them: what ends from now on sets it again
+        one_has_ended.clear()  # before checking them: a flight that ends from now on sets it again
         ended = [flight for flight in under_way if flight.done()]
         under_way = [flight for flight in under_way if flight not in ended]
         for flight in ended:

@@ -1,19 +1,19 @@
-"""A count that many threads add to."""
+"""A count that many threads increment."""
 
 import itertools
 
 
 class Tally:
-    """Counts without a lock, which costs a tenth of an encryption: no other thread sees half a step of ``count``."""
+    """Counts without a lock, which would take a tenth of an encryption: a step of ``count`` is atomic."""
 
     def __init__(self) -> None:
         self._steps = itertools.count()
         self._readings = 0
         self.add_one = self._steps.__next__
-        """Adds one; what it gives means nothing."""
+        """Adds one. The return value means nothing."""
 
     def read(self) -> int:
-        """How often it was added to; for one reader at a time. Reading takes a step too, so those are subtracted."""
+        """The count, for one reader at a time. Each reading takes a step, too, so these are subtracted."""
         seen = next(self._steps) - self._readings
         self._readings += 1
         return seen

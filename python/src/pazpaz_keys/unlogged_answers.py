@@ -1,6 +1,6 @@
 """Keeps keys out of the log of an application that logs everything.
 
-At level DEBUG botocore logs each answer of AWS as it came, and an answer to GetSecretValue holds the key.
+At level DEBUG botocore logs each raw answer of AWS, and an answer to GetSecretValue holds the key.
 """
 
 import logging
@@ -21,8 +21,8 @@ _FILTER = _WithoutAnswers()
 
 @contextmanager
 def answers_unlogged() -> Iterator[None]:
-    """While it lasts, what this thread gets from AWS is not logged; other threads of the application are."""
-    # Each time, since whoever sets up logging may have taken it away; adding it again does nothing.
+    """Within this block, answers of AWS to this thread are not logged. Other threads still log theirs."""
+    # Each time, because code that sets up logging may have removed it. Adding it twice does nothing.
     logging.getLogger("botocore.parsers").addFilter(_FILTER)
     _this_thread.reads_a_secret = True
     try:

@@ -19,10 +19,10 @@ def write_varint(number: int) -> bytes:
 
 
 def read_varint(data: bytes) -> tuple[int, int] | None:
-    """The number at the start of ``data`` and how many bytes it takes.
+    """The number at the start of ``data`` and its length in bytes.
 
-    None where ``data`` starts with nothing that ``write_varint`` would write: not minimal (81 00), without an end,
-    above ``MAX_KEY_NUMBER``. So a row has one header only.
+    None if ``write_varint`` would not write this: not minimal (81 00), without an end, or above ``MAX_KEY_NUMBER``. So
+    a row has exactly one possible header.
     """
     if data and data[0] < 0x80:  # nearly every row
         return data[0], 1

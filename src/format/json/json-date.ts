@@ -1,23 +1,25 @@
-/** A date as an application wrote it into JSON, and how it would have written another one. */
+/** A date as an application wrote it in JSON, with a way to write another one in that form. */
 export interface JsonDate {
   /** Milliseconds since 1970. */
   readonly time: number;
-  /** Another date in the same spelling, or `undefined` where there is no such date (before 1970, a year above 9999). */
+  /** Another date in this form; `undefined` if it cannot be written (before 1970, a year above 9999). */
   write(time: number): string | number | undefined;
 }
 
 const ISO_8601 =
   /^(?<day>[0-9]{4}-[0-9]{2}-[0-9]{2})(?:(?<separator>[T ])(?<clock>[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.(?<fraction>[0-9]{1,9}))?(?<zone>Z|[+-][0-9]{2}:[0-9]{2})?)?$/;
 
-/** From here on a number counts milliseconds: as seconds it would be past the year 9999, as milliseconds it is 1978. */
+/**
+ * From here on a number counts milliseconds: as seconds it would be after the year 9999, as milliseconds it is in 1978.
+ */
 const FIRST_MILLISECONDS = 253_402_300_800;
 
 /** The end of the year 9999: four digits are all that most readers take. */
 const MAX_MILLISECONDS = 253_402_300_799_999;
 
 /**
- * Reads a date: an ISO 8601 text (day alone, or day and time with or without a fraction and a zone; UTC where it names
- * none) or a number of seconds or milliseconds since 1970. Gives `undefined` for anything else.
+ * Reads a date: an ISO 8601 text (day alone, or day and time with or without a fraction and a zone; UTC without one) or
+ * a number of seconds or milliseconds since 1970. Returns `undefined` for anything else.
  */
 export function readJsonDate(value: unknown): JsonDate | undefined {
   if (typeof value === 'number') return readEpoch(value);
@@ -57,7 +59,7 @@ function readIso(value: string): JsonDate | undefined {
   };
 }
 
-/** Milliseconds that local time in the zone (`Z`, `+02:00`, none) is ahead of UTC. */
+/** Milliseconds by which local time in the zone (`Z`, `+02:00`, none) is ahead of UTC. */
 function offsetOf(zone: string | undefined): number {
   if (zone === undefined) return 0;
   // `Z` has no digits, which count as 0.

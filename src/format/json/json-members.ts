@@ -1,17 +1,17 @@
-/** Where the value of a member stands in the text of a JSON object. */
+/** The place of a member's value in the text of a JSON object. */
 interface JsonMember {
   readonly name: string;
-  /** The text of the value as it stands; of an object or array only the bracket that opens it. */
+  /** The text of the value; of an object or array, only the opening bracket. */
   readonly text: string;
   readonly start: number;
 }
 
-/** Strings, single marks, and what stands between them (numbers, true, false, null). */
+/** Strings, punctuation, and everything between them (numbers, true, false, null). */
 const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s"{}[\],:]+/g;
 
 /**
- * The members of a JSON object in the order of its text, those of objects within it left out. `json` is a text of which
- * `JSON.parse` makes an object; otherwise the answer means nothing.
+ * The members of a JSON object in the order of its text, without those of nested objects. `json` must be a text that
+ * `JSON.parse` reads as an object.
  */
 export function jsonMembers(json: string): readonly JsonMember[] {
   const members: JsonMember[] = [];
@@ -29,8 +29,9 @@ export function jsonMembers(json: string): readonly JsonMember[] {
 }
 
 /**
- * Exchanges the values of the named members, except where one is an object or array or its new value is `undefined`,
- * and leaves every other character as it stands. (Parsing and writing again would round large numbers, move names like "1" to the front, and lose the layout.)
+ * Replaces the values of the named members, except objects, arrays and those whose new value is `undefined`. Every
+ * other character stays the same. (Parsing and writing again would round large numbers, move names like "1" to the
+ * front, and lose the layout.)
  */
 export function withJsonValues(json: string, values: ReadonlyMap<string, string | number | undefined>): string {
   let result = '';
