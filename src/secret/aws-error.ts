@@ -103,3 +103,13 @@ export function refused(operation: string, secretId: string, error: unknown): Ke
     { cause: error },
   );
 }
+
+/** Says that `what`, a version or a secret, cannot be read: `VERSION_UNREADABLE`. `ifAccess`: see `refusalAdvice`. */
+export function unreadable(what: string, error: unknown, ifAccess: string): KeyRotationError {
+  if (isKeyRotationError(error)) return error;
+  return new KeyRotationError(
+    'VERSION_UNREADABLE',
+    `${what} cannot be read: ${describeError(error).replace(/\.$/, '')}. ${refusalAdvice(error, ifAccess)}`,
+    { cause: error },
+  );
+}

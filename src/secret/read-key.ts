@@ -2,7 +2,7 @@ import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { readKeyValue, type StoredKey } from '../format/key-value.ts';
-import { awsErrorName, describeError, refusalAdvice } from './aws-error.ts';
+import { awsErrorName, describeError, unreadable } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 
 /**
@@ -37,7 +37,7 @@ export async function hasValue(deps: StepDependencies, versionId: string): Promi
     return true;
   } catch (error) {
     if (awsErrorName(error) === 'ResourceNotFoundException') return false;
-    throw unreadable(versionId, error);
+    throw unreadable(`Version ${versionId}`, error, ACCESS);
   }
 }
 
@@ -46,7 +46,7 @@ async function getValue(deps: StepDependencies, versionId: string) {
     try {
       return await deps.secrets.getSecretValue({ SecretId: deps.secretId, VersionId: versionId });
     } catch (error) {
-      if (awsErrorName(error) !== 'ResourceNotFoundException') throw unreadable(versionId, error);
+      if (awsErrorName(error) !== 'ResourceNotFoundException') throw unreadable(`Version ${versionId}`, error, ACCESS);
       const pause = RETRY_PAUSES[attempt];
       if (pause === undefined || deps.remainingTime() < pause + TIME_RESERVE) throw noValue(versionId, error);
       deps.log('version_not_visible_yet', { versionId, attempt: attempt + 1 });
@@ -57,15 +57,6 @@ async function getValue(deps: StepDependencies, versionId: string) {
 
 const ACCESS =
   'Give the caller access to the secret and to the KMS key of that version, and see that the KMS key is enabled; then try again.';
-
-function unreadable(versionId: string, error: unknown): KeyRotationError {
-  if (isKeyRotationError(error)) return error;
-  return new KeyRotationError(
-    'VERSION_UNREADABLE',
-    `Version ${versionId} cannot be read: ${describeError(error).replace(/\.$/, '')}. ${refusalAdvice(error, ACCESS)}`,
-    { cause: error },
-  );
-}
 
 function noValue(versionId: string, error: unknown): KeyRotationError {
   return new KeyRotationError(

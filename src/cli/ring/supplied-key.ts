@@ -1,7 +1,7 @@
 import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import { KEY_BYTES, type KeyMaterial } from '../../format/key-material.ts';
 import { invalidKeyText, readKeyValue, type KeyFormat, type StoredKey } from '../../format/key-value.ts';
-import { awsErrorName, describeError, refusalAdvice } from '../../secret/aws-error.ts';
+import { awsErrorName, unreadable } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
 /** A key that the operator supplies. It prints nothing secret. */
@@ -42,7 +42,7 @@ export async function valueOfSecret(deps: CommandDependencies, name: string): Pr
   const { SecretString, SecretBinary } = await deps.secrets
     .getSecretValue({ SecretId: name })
     .catch((error: unknown) => {
-      throw unreadable(name, error);
+      throw cannotTake(name, error);
     });
   const { key } = keyIn({ SecretString, SecretBinary }, `Secret '${name}'`);
   return { key, format: { kind: 'base64' } };
@@ -60,17 +60,12 @@ function keyIn(value: Parameters<typeof readKeyValue>[0], where: string): Stored
 const ACCESS =
   'Give the caller access to it and to its KMS key, and check that the KMS key is enabled; then try again.';
 
-function unreadable(name: string, error: unknown): KeyRotationError {
-  if (isKeyRotationError(error)) return error;
+function cannotTake(name: string, error: unknown): KeyRotationError {
   if (awsErrorName(error) === 'ResourceNotFoundException') {
     return new KeyRotationError(
       'SECRET_NOT_FOUND',
       `There is no secret '${name}' with a current value in this region, so no key can be taken from it. Check its name.`,
     );
   }
-  return new KeyRotationError(
-    'VERSION_UNREADABLE',
-    `Secret '${name}' cannot be read: ${describeError(error).replace(/\.$/, '')}. ${refusalAdvice(error, ACCESS)}`,
-    { cause: error },
-  );
+  return unreadable(`Secret '${name}'`, error, ACCESS);
 }
