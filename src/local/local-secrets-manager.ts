@@ -3,14 +3,13 @@ import { DEFAULT_BEHAVIOUR } from './behaviour.ts';
 import { faultTarget, secretIdIn, secretNamed, versionIdIn } from './call-details.ts';
 import { CallLog } from './call-log.ts';
 import { IN_PROCESS_CALLER, LAMBDA_ACCESS_KEY_ID, type Caller } from './caller.ts';
-import { changeNotice, NOTICED_OPERATIONS, scheduledEvent } from './lambda/cloudtrail-event.ts';
 import { Clock } from './clock.ts';
 import type { DueMoment } from './service/due-moments.ts';
 import { DurableState } from './durable-state.ts';
 import { Faults, inject, notSeenYet } from './faults.ts';
 import { isJsonObject, stringMember, type JsonObject } from './json.ts';
 import { LambdaError, type CanInvoke, type Invoke } from './lambda/lambda-invocation.ts';
-import { EventDelivery } from './lambda/event-delivery.ts';
+import { EventBridge } from './lambda/event-bridge.ts';
 import { isOperationName, perform, type OperationName } from './service/perform.ts';
 import { RotationDriver } from './lambda/rotation-driver.ts';
 import { RotationHistory } from './lambda/rotation-history.ts';
@@ -63,9 +62,8 @@ export class LocalSecretsManager {
   readonly calls = new CallLog();
   readonly history = new RotationHistory();
   readonly #options: ServiceOptions;
-  readonly #invoke: Invoke;
   readonly #driver: RotationDriver;
-  readonly #notices: EventDelivery;
+  readonly #events: EventBridge;
   readonly #scheduler: Scheduler;
   readonly #closing = new AbortController();
   readonly #state: DurableState;
@@ -82,18 +80,20 @@ export class LocalSecretsManager {
       save: options.save,
     });
     this.#behaviour = { ...DEFAULT_BEHAVIOUR, ...options.behaviour };
-    this.#invoke = options.invoke ?? noLambda;
-    this.#notices = new EventDelivery(this.#invoke, this.#closing.signal);
-    this.#driver = new RotationDriver({
+    const shared = {
       state: () => this.state,
       now: () => this.clock.now(),
       newId: () => this.#newId(),
+      invoke: options.invoke ?? noLambda,
+      signal: this.#closing.signal,
+    };
+    this.#events = new EventBridge({ ...shared, region: this.region, accountId: this.accountId });
+    this.#driver = new RotationDriver({
+      ...shared,
       change: (next) => this.#replace(next(this.state, this.#context())),
-      invoke: this.#invoke,
       history: this.history,
       tries: options.tries ?? DEFAULT_TRIES,
       retryPause: options.retryPause ?? 100,
-      signal: this.#closing.signal,
     });
     this.#scheduler = new Scheduler({
       clock: this.clock,
@@ -160,8 +160,8 @@ export class LocalSecretsManager {
   async idle(): Promise<void> {
     do {
       await this.#driver.idle();
-      await this.#notices.idle();
-    } while (!this.#driver.isIdle || !this.#notices.isIdle);
+      await this.#events.idle();
+    } while (!this.#driver.isIdle || !this.#events.isIdle);
   }
 
   /** Moves the clock forward by milliseconds; see `advanceTo`. */
@@ -191,14 +191,8 @@ export class LocalSecretsManager {
   }
 
   /** Sends the Lambda its daily tick, once for each secret that it rotates; rejects if it fails. */
-  async tick(): Promise<void> {
-    const { region, accountId } = this;
-    for (const { arn, rotation } of Object.values(this.state.secrets)) {
-      if (rotation === undefined) continue;
-      const event = scheduledEvent({ id: this.#newId(), now: this.clock.now(), region, accountId });
-      const { signal } = this.#closing;
-      await this.#invoke({ event, functionArn: rotation.lambdaArn, secretArn: arn, kind: 'wait', signal });
-    }
+  tick(): Promise<void> {
+    return this.#events.tick();
   }
 
   /** Stops what runs, and waits for it and for the last save. */
@@ -233,7 +227,7 @@ export class LocalSecretsManager {
     const arn = stringMember(output, 'ARN');
     if (arn !== undefined) {
       if (name === 'RotateSecret') this.#driver.start(arn);
-      if (NOTICED_OPERATIONS.has(name) && !this.#isLambda(caller)) this.#notify(name, request, arn, caller);
+      if (this.#options.notices !== false && !this.#isLambda(caller)) this.#events.notice(name, request, arn, caller);
     }
     return output;
   }
@@ -274,16 +268,6 @@ export class LocalSecretsManager {
   async #beginRotation(arn: string): Promise<void> {
     await this.#replace(beginScheduledRotation(this.state, arn, this.#context()));
     this.#driver.start(arn);
-  }
-
-  #notify(operation: OperationName, input: JsonObject, arn: string, caller: Caller): void {
-    const functionArn = this.state.secrets[arn]?.rotation?.lambdaArn;
-    if (this.#options.notices === false || functionArn === undefined) return;
-    const { region, accountId } = this;
-    const ids = { requestId: this.#newId(), eventId: this.#newId() };
-    const now = this.clock.now();
-    const event = changeNotice({ operation, input, arn, caller, ...ids, now, region, accountId });
-    this.#notices.send({ event, functionArn, secretArn: arn });
   }
 
   async #carryOut(due: DueMoment): Promise<void> {

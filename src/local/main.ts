@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CommanderError } from 'commander';
+import { runProgram } from './run-program.ts';
 import { readCommandLine, type Settings } from './command-line.ts';
 import { bridgeAddress, hostForContainers, urlForContainers } from './sam/container-address.ts';
 import { messageOf } from './error-message.ts';
@@ -16,18 +16,7 @@ import type { ServiceState } from './service/state.ts';
 const RUNNER = fileURLToPath(new URL('./lambda-runner.mjs', import.meta.url));
 const BUILT_LAMBDA = fileURLToPath(new URL('../lambda/', import.meta.url));
 
-// `npm run local -- --help | head` closes the pipe early: that is no failure.
-process.stdout.on('error', () => process.exit(0));
-
-try {
-  await run(readCommandLine(process.argv));
-} catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
-  else {
-    process.stderr.write(`${explain(error)}\n`);
-    process.exitCode = 1;
-  }
-}
+await runProgram(readCommandLine, run, explain);
 
 async function run(settings: Settings): Promise<void> {
   const { port, region, accountId, tries, retryPause, behaviour, midRotation, envVars } = settings;

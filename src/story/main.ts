@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { CommanderError } from 'commander';
+import { runProgram } from '../local/run-program.ts';
 import { readCommandLine, type Settings } from './command-line.ts';
 import { LiveLine } from './live-line.ts';
 import { abilitiesOf } from './paint.ts';
@@ -14,18 +14,7 @@ const RUNNER = fileURLToPath(new URL('../local/lambda-runner.mjs', import.meta.u
 // The warning is about this machine's Node and would appear in the middle of the story.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 
-// `npm start | head` closes the pipe early: that is no failure.
-process.stdout.on('error', () => process.exit(0));
-
-try {
-  await run(readCommandLine(process.argv));
-} catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
-  else {
-    complain(error instanceof Error ? error.message : 'The story stopped.');
-    process.exitCode = 1;
-  }
-}
+await runProgram(readCommandLine, run, (error) => (error instanceof Error ? error.message : 'The story stopped.'));
 
 async function run({ years, json, verbose, loseKey }: Settings): Promise<void> {
   const { isLive, paint } = abilitiesOf(process.stdout, process.env);
@@ -60,11 +49,7 @@ async function run({ years, json, verbose, loseKey }: Settings): Promise<void> {
   print(json ? [JSON.stringify(result)] : resultLines(result, paint));
   const wrong = complaint(result);
   if (wrong !== undefined) {
-    complain(wrong);
+    process.stderr.write(`${wrong}\n`);
     process.exitCode = 1;
   }
-}
-
-function complain(message: string): void {
-  process.stderr.write(`${message}\n`);
 }

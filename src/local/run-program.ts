@@ -1,0 +1,23 @@
+import { CommanderError } from 'commander';
+
+/**
+ * Runs a program: reads its command line, does the work, and says what went wrong. The exit code is 2 for wrong usage, 1
+ * for a failure.
+ */
+export async function runProgram<Settings>(
+  readCommandLine: (argv: readonly string[]) => Settings,
+  run: (settings: Settings) => Promise<void>,
+  explain: (error: unknown) => string,
+): Promise<void> {
+  // `npm start | head` closes the pipe early: that is no failure.
+  process.stdout.on('error', () => process.exit(0));
+  try {
+    await run(readCommandLine(process.argv));
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+    else {
+      process.stderr.write(`${explain(error)}\n`);
+      process.exitCode = 1;
+    }
+  }
+}
