@@ -25,7 +25,7 @@ describe('a sample of the explored schedules ends the same through the SDK over 
         realNow: () => momentOf(0),
         initial: { clockOffset: first.day * DAY, state: first.service },
       });
-      const replay = new Replay(client, service, product);
+      const replay = new Replay(client, service, moves);
       if (scenario.attempts > 0) await replay.startRotation(tokenOf(1), scenario.testRun !== true);
       for (const scheduled of schedule) await replay.play(scheduled);
 

@@ -47,7 +47,10 @@ export function rehearsal(secrets: OperatorSecrets): OperatorSecrets {
       stages = withMove(await current(input.SecretId), input);
       return {};
     },
-    rotateSecret: ({ ClientRequestToken }) => Promise.resolve({ VersionId: ClientRequestToken }),
+    rotateSecret: async ({ SecretId, ClientRequestToken: id = '' }) => {
+      stages = withPut(await current(SecretId), id, { SecretId, VersionStages: ['AWSPENDING'] });
+      return { VersionId: id };
+    },
     tagResource: async ({ SecretId, Tags = [] }) => {
       const before = (await described(SecretId)).Tags ?? [];
       tags = [...before.filter(({ Key }) => !Tags.some((tag) => tag.Key === Key)), ...Tags];

@@ -3,13 +3,22 @@ import type { KeyNumber } from '../../format/key-number.ts';
 import { retiredKeys } from '../../format/retired-tag.ts';
 import type { RingLabels } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
+import type { RingChange } from '../../secret/fresh-ring.ts';
 import { attachNextNumber, requireFreeSlots } from '../../secret/numbering.ts';
 import { hasValue } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { someText, command } from '../command.ts';
 import { COUNT, object, TEXT } from '../json/shapes.ts';
-import { finishIncoming, slotsForIncoming } from '../ring/incoming.ts';
-import { describedRing, keyOrNone, onFreshRing, requireSlots, versionOfKey, type DescribedRing } from '../ring/ring.ts';
+import { finishIncoming, incomingVersion, slotsForIncoming } from '../ring/incoming.ts';
+import { requireSeen } from '../ring/look-again.ts';
+import {
+  describedRing,
+  keyOrNone,
+  onSettledRing,
+  requireSlots,
+  versionOfKey,
+  type DescribedRing,
+} from '../ring/ring.ts';
 import { rescuedTag, tagVersion } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
@@ -48,13 +57,34 @@ export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOp
   const described = await describedRing(deps);
   if (versionId !== undefined) await requireRescuable(deps, described, versionId);
   await requireSlotsForAll(deps, described.ring, versionId);
-  await adoptInUse(deps);
+  let rescued: KeyNumber | undefined;
+  const { ring, wrote } = await onSettledRing(deps, async ({ secret, ring: before }) => {
+    const adopted = await finishIncoming(deps, await adopt(deps, before));
+    if (versionId === undefined) return adopted;
+    rescued = await numberOfKey(deps, adopted.ring, versionId);
+    if (rescued !== undefined) return adopted;
+    // It had its number at the first look, and has been retired since.
+    requireNotRetired(secret, versionId);
+    const change = await rescue(deps, adopted.ring, secret, versionId);
+    rescued = change.ring.numberOf.get(versionId);
+    return change;
+  });
+  if (wrote) await requireSeen(deps, 'Keys were numbered.', (later) => hasNumbersOf(later.ring, ring, rescued));
   if (versionId === undefined) return {};
-  return { rescued: { versionId, number: await rescue(deps, versionId) } };
+  if (rescued === undefined)
+    throw new KeyRotationError('NUMBER_LOST', `Version ${versionId} has lost its number again.`);
+  return { rescued: { versionId, number: rescued } };
 }
 
-async function adoptInUse(deps: CommandDependencies): Promise<void> {
-  await onFreshRing(deps, async ({ ring }) => finishIncoming(deps, await adopt(deps, ring)));
+/** Whether every key in use has its number, those aside that adoption has found to be no key, and so has the rescued one. */
+function hasNumbersOf(shown: RingLabels, adopted: RingLabels, rescued: KeyNumber | undefined): boolean {
+  const noKeys = [adopted.current, adopted.previous].filter((id) => id !== undefined && !adopted.numberOf.has(id));
+  const inUse = [shown.current, shown.previous].filter((id) => id !== undefined);
+  return (
+    inUse.every((id) => shown.numberOf.has(id) || noKeys.includes(id)) &&
+    (rescued === undefined || shown.versionOf.has(rescued)) &&
+    incomingVersion(shown) === undefined
+  );
 }
 
 /** The incoming key frees its label before the rescued one takes a label, so only one is needed at a time. */
@@ -68,22 +98,16 @@ async function requireSlotsForAll(
   await requireSlots(deps, ring, Math.max(forIncoming, forRescued));
 }
 
-async function rescue(deps: CommandDependencies, versionId: string): Promise<KeyNumber> {
-  let number: KeyNumber | undefined;
-  await onFreshRing(deps, async ({ secret, ring }) => {
-    number = await numberOfKey(deps, ring, versionId);
-    if (number !== undefined) return { ring, wrote: false };
-    // Another process has retired it since the first look.
-    requireNotRetired(secret, versionId);
-    requireFreeSlots(ring, 1);
-    await tagVersion(deps, secret.Tags, rescuedTag(versionId, deps.now()));
-    const rescued = await attachNextNumber(deps, ring, versionId);
-    number = rescued.numberOf.get(versionId);
-    return { ring: rescued, wrote: true };
-  });
-  if (number === undefined)
-    throw new KeyRotationError('NUMBER_LOST', `Version ${versionId} has lost its number again.`);
-  return number;
+/** Gives a version its number, after a tag that says that it was late. */
+async function rescue(
+  deps: CommandDependencies,
+  ring: RingLabels,
+  { Tags }: DescribedRing['secret'],
+  versionId: string,
+): Promise<RingChange> {
+  requireFreeSlots(ring, 1);
+  await tagVersion(deps, Tags, rescuedTag(versionId, deps.now()));
+  return { ring: await attachNextNumber(deps, ring, versionId), wrote: true };
 }
 
 /** The number under which this version's key can be read: its own, or that of an equal key. */

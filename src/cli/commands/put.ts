@@ -23,7 +23,7 @@ import {
   versionOfKey,
   type DescribedRing,
 } from '../ring/ring.ts';
-import { lookUntil, settledRing } from '../ring/look-again.ts';
+import { requireSeen, settledRing } from '../ring/look-again.ts';
 import { store, untilShown, type StoredValue } from '../ring/store.ts';
 import { givenBytes, givenText, valueOfSecret, type GivenValue } from '../ring/supplied-key.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
@@ -91,7 +91,6 @@ async function givenValue({ deps }: AwsSession, options: PutFlags, world: Proces
 
 export interface PutResult {
   readonly versionId: string;
-  /** 0: it has lost its number again. */
   readonly number: number;
   readonly isCurrent: boolean;
   /** Whether the key was there before, so that nothing was stored. */
@@ -113,7 +112,7 @@ export async function runPut(deps: CommandDependencies, given: GivenValue): Prom
   const isDone = async ({ ring }: DescribedRing) => (await currentIfThisKey(deps, ring, given)) !== undefined;
   const { ring: before } = await settledRing(deps, isDone);
   let known = await currentIfThisKey(deps, before, given);
-  if (known !== undefined) return { ...(await numberPut(deps, known)), isCurrent: true, wasThere: true };
+  if (known !== undefined) return { ...(await numberPut(deps, known)), wasThere: true };
   await check(before);
   await deps.confirm({
     action:
@@ -133,9 +132,7 @@ export async function runPut(deps: CommandDependencies, given: GivenValue): Prom
   });
   const versionId = storedAs ?? known ?? '';
   if (storedAs !== undefined) await untilShown(deps, storedAs);
-  const numbered = await numberPut(deps, versionId);
-  const shown = numbered.isCurrent || (await lookUntil(deps, ({ ring }) => ring.current === versionId));
-  return { ...numbered, isCurrent: shown !== undefined, wasThere: storedAs === undefined };
+  return { ...(await numberPut(deps, versionId)), wasThere: storedAs === undefined };
 }
 
 /**
@@ -162,10 +159,10 @@ export async function runPutNotCurrent(deps: CommandDependencies, given: GivenVa
 
 /**
  * Numbers the put version, whatever labels others have moved meanwhile, and finishes everything else that has no
- * number.
+ * number. Ends with a description that shows the number: it is later than the put, so it says what is current.
  */
 async function numberPut(deps: CommandDependencies, versionId: string): Promise<Omit<PutResult, 'wasThere'>> {
-  let result = { versionId, number: 0, isCurrent: false };
+  let number = 0;
   await onFreshRing(deps, async ({ secret, ring }) => {
     const adopted = await adopt(deps, ring);
     const retired = retiredKeys(secret.Tags).find((key) => key.versionId === versionId);
@@ -173,14 +170,16 @@ async function numberPut(deps: CommandDependencies, versionId: string): Promise<
     if (retired !== undefined && !hasNumber) throw retiredSince(retired);
     const numbered = hasNumber ? adopted : { ring: await attachNextNumber(deps, adopted.ring, versionId), wrote: true };
     const finished = await finishIncoming(deps, numbered);
-    result = {
-      versionId,
-      number: finished.ring.numberOf.get(versionId) ?? 0,
-      isCurrent: finished.ring.current === versionId,
-    };
+    number = finished.ring.numberOf.get(versionId) ?? 0;
     return finished;
   });
-  return result;
+  const done = `Version ${versionId} was stored, and numbered as key ${number}.`;
+  const { ring } = await requireSeen(
+    deps,
+    done,
+    (described) => described.ring.numberOf.get(versionId) === number && incomingVersion(described.ring) !== versionId,
+  );
+  return { versionId, number, isCurrent: ring.current === versionId };
 }
 
 async function currentIfThisKey(

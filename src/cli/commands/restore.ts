@@ -59,19 +59,17 @@ export async function runRestore(deps: CommandDependencies, number: KeyNumber): 
     await requireExisting(deps, number, versionId);
 
     for (const each of numbers) await moveLabel(deps, { label: numberingLabel(each), to: versionId });
-    restored = { versionId, numbers, records, wasThere: missing.length === 0 };
+    restored = { versionId, numbers, wasThere: missing.length === 0 };
     return { ring: missing.reduce((so, each) => withNumber(so, versionId, each), ring), wrote: true };
   });
   if (restored === undefined) throw new KeyRotationError('NOT_RESTORABLE', `Key ${number} could not be restored.`);
   await forget(deps, restored);
-  const { versionId, numbers, wasThere } = restored;
-  return { versionId, numbers, wasThere };
+  return restored;
 }
 
-/** What was attached, and the retirement records that the description showed. */
+/** What was attached. */
 interface Restored extends RestoreResult {
   readonly numbers: readonly KeyNumber[];
-  readonly records: readonly RetiredKey[];
 }
 
 /** The record of this number, and those of other numbers of its version. */
@@ -92,19 +90,24 @@ async function requireExisting(deps: CommandDependencies, number: KeyNumber, ver
 }
 
 /**
- * Removes the records once a description shows the labels, including one that the first description did not show yet.
+ * Removes the records once a description shows the labels: all that there may be, for a description from before the
+ * retirement shows the labels too, and no record.
  */
-async function forget(deps: CommandDependencies, { versionId, numbers, records }: Restored): Promise<void> {
+async function forget(deps: CommandDependencies, { versionId, numbers }: Restored): Promise<void> {
   const done = `The label of ${keyList(numbers)} was attached to version ${versionId}.`;
-  const { secret } = await requireSeen(deps, done, ({ ring }) =>
-    numbers.every((each) => ring.versionOf.get(each) === versionId),
-  );
-  const recorded = [...records, ...retiredKeys(secret.Tags)].map((record) => record.number);
-  const TagKeys = numbers.filter((each) => recorded.includes(each)).map(retiredTagKey);
-  if (TagKeys.length === 0) return;
+  const isBack = ({ ring }: DescribedRing): boolean => numbers.every((each) => ring.versionOf.get(each) === versionId);
+  await requireSeen(deps, done, isBack);
+  const TagKeys = numbers.map(retiredTagKey);
   await deps.secrets.untagResource({ SecretId: deps.secretId, TagKeys }).catch((error: unknown) => {
     throw refused('UntagResource', deps.secretId, error);
   });
+  await requireSeen(
+    deps,
+    `${done} The record of its retirement was removed.`,
+    (described) =>
+      isBack(described) &&
+      !retiredKeys(described.secret.Tags).some(({ number }) => numbers.some((each) => each === number)),
+  );
 }
 
 function notRetired(number: KeyNumber, { secret }: DescribedRing): KeyRotationError {

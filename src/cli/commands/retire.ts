@@ -120,9 +120,10 @@ export async function runRetire(
   for (const { number, versionId } of still) await detachLabel(deps, numberingLabel(number), versionId);
   const labels = still.map(({ number }) => numberingLabel(number));
   await keepNumbers(deps, withoutLabels(fresh.ring, labels));
-  await requireSeen(deps, `Retired: ${names(still)}.`, ({ ring }) =>
-    still.every(({ number }) => !ring.versionOf.has(number)),
-  );
+  await requireSeen(deps, `Retired: ${names(still)}.`, ({ ring, secret }) => {
+    const recorded = retiredKeys(secret.Tags).map(({ number }) => number);
+    return still.every(({ number }) => !ring.versionOf.has(number) && recorded.includes(number));
+  });
   return { retired: still, alreadyRetired, ...(counted === undefined ? {} : { counted }) };
 }
 

@@ -7,7 +7,7 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
 import { COUNT, object, oneOf } from '../json/shapes.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
-import { settledRing } from '../ring/look-again.ts';
+import { requireSeen, settledRing } from '../ring/look-again.ts';
 import { keyName, onSettledRing, requireSlots, stateChanged } from '../ring/ring.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
@@ -80,7 +80,15 @@ export async function runRollback(
     after = rolledBack(adopted, { current, previous });
     return { ring: after, wrote: true };
   });
-  return { outcome: 'rolled back', ...numbersIn(after) };
+  const done = `AWSCURRENT was moved back to ${keyName(after, previous)}.`;
+  const { ring: shown } = await requireSeen(deps, done, ({ ring }) => hasLabelsOf(ring, after));
+  return { outcome: 'rolled back', ...numbersIn(shown) };
+}
+
+/** Whether the two keys are where this rollback has brought them, with their numbers. */
+function hasLabelsOf({ numberOf, current, previous }: RingLabels, after: RingLabels): boolean {
+  const has = (versionId = ''): boolean => numberOf.get(versionId) === after.numberOf.get(versionId);
+  return current === after.current && previous === after.previous && has(current) && has(previous);
 }
 
 interface BothKeys {

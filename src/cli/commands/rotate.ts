@@ -117,13 +117,20 @@ export async function runRotate(deps: CommandDependencies): Promise<RotateResult
   }
   try {
     const answer = await deps.secrets.rotateSecret({ SecretId: deps.secretId, ClientRequestToken: versionId });
-    return { versionId: answer.VersionId ?? versionId, outcome: 'started', wasSwitchedOff };
+    return { versionId: await shownVersion(deps, answer.VersionId ?? versionId), outcome: 'started', wasSwitchedOff };
   } catch (error) {
     if (isReattempt(error)) {
       return { versionId: await unfinishedVersion(deps), outcome: 'taken up', wasSwitchedOff };
     }
     throw refused('RotateSecret', deps.secretId, error);
   }
+}
+
+/** The version of the rotation that was started, once a description shows it. */
+async function shownVersion(deps: CommandDependencies, versionId: string): Promise<string> {
+  const done = `A rotation has started (version ${versionId}).`;
+  await requireSeen(deps, done, ({ ring }) => ring.stages[versionId] !== undefined);
+  return versionId;
 }
 
 /** The version of the rotation that runs again. AWS does not name it, and the first description may be too old. */

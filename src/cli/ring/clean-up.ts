@@ -1,7 +1,7 @@
 import type { CommandDependencies } from '../aws/operator.ts';
 import { detachLabel } from './labels.ts';
-import { settledRing } from './look-again.ts';
-import { describedRing, stateChanged, type DescribedRing } from './ring.ts';
+import { requireSeen, settledRing } from './look-again.ts';
+import { stateChanged, type DescribedRing } from './ring.ts';
 import { abandonedTag, tagVersion } from './version-tags.ts';
 
 export interface CleanUpResult {
@@ -29,20 +29,24 @@ export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResu
   if (ring.pending !== pending) throw stateChanged(`Another rotation has begun, of version ${ring.pending},`);
   await detachLabel(deps, 'AWSPENDING', pending);
 
-  // Only now can it no longer be promoted. An earlier tag might call a key in use 'never used'.
-  const after = await describedRing(deps);
+  // No one can promote it from here on. A tag from before, or by a description from before, would say of a key in use
+  // that it never was.
+  const done = `AWSPENDING was taken off version ${pending}.`;
+  const after = await requireSeen(deps, done, (described) => described.ring.pending !== pending);
   requireNotFinished(after.ring.current, pending);
-  if (hasNoLabel(after, pending)) await tagVersion(deps, after.secret.Tags, abandonedTag(pending, deps.now()));
+  if ((after.ring.stages[pending] ?? []).length > 0) return { versionId: pending };
+  const tag = abandonedTag(pending, deps.now());
+  await tagVersion(deps, after.secret.Tags, tag);
+  await requireSeen(
+    deps,
+    `${done} A tag says that it was never in use.`,
+    ({ ring, secret: { Tags = [] } }) => ring.pending !== pending && Tags.some(({ Key }) => Key === tag.Key),
+  );
   return { versionId: pending };
 }
 
 function requireNotFinished(current: string | undefined, pending: string): void {
   if (current === pending) throw stateChanged(`Version ${pending} has become current: its rotation has finished`);
-}
-
-/** A late description may still show `AWSPENDING`, which was just detached. */
-function hasNoLabel({ ring }: DescribedRing, versionId: string): boolean {
-  return (ring.stages[versionId] ?? []).every((label) => label === 'AWSPENDING');
 }
 
 /** One sentence for the screen. */

@@ -44,11 +44,11 @@ export const LONGEST_DELAY = 6000;
 export async function onSettledRing(
   deps: CommandDependencies,
   body: (described: DescribedRing) => Promise<RingChange>,
-): Promise<void> {
-  const { wrote } = await onFreshRing(deps, body);
-  if (wrote) return;
+): Promise<RingChange> {
+  const change = await onFreshRing(deps, body);
+  if (change.wrote) return change;
   await deps.sleep(LONGEST_DELAY);
-  await onFreshRing(deps, body);
+  return onFreshRing(deps, body);
 }
 
 /** What was confirmed is not what would happen now. `found`: the difference, without a full stop. */

@@ -5,7 +5,7 @@ import type { Behaviour, Secret, ServiceState } from '../../../src/local/service
 import { STEPS } from '../../../src/steps/rotation-request.ts';
 import { checkEnd, observe, type Cause } from './monitor.ts';
 import type { Product } from './product.ts';
-import { answered, codeOf, programDependencies, SECRET_ARN, type Program } from './program.ts';
+import { answered, codeOf, programDependencies, SECRET_ARN, TIME_OF_COMMAND, type Program } from './program.ts';
 import { everyLabel, numberOf, Violation, withLabel } from './seen-secret.ts';
 import { callService } from './service-calls.ts';
 import { contextOf, nameOfMemory, nameOfSecret, secretOf, type World } from './world.ts';
@@ -89,7 +89,7 @@ export class Advice {
       if (after !== service) memory = observe(memory, secretOf(service), secretOf(after), cause);
       service = after;
     };
-    const setting = { seed: 100 + this.#runs++, day: found.day };
+    const setting = { seed: 100 + this.#runs++, day: found.day, timeLimit: TIME_OF_COMMAND };
     const deps = programDependencies((call) => {
       const { service: after, reply } = callService(service, call, contextOf(this.#behaviour, found.day));
       change(after);
@@ -104,7 +104,7 @@ export class Advice {
   async #notes({ service, day }: Found): Promise<readonly Note[]> {
     const deps = programDependencies(
       (call) => answered(callService(service, call, contextOf(this.#behaviour, day)).reply),
-      { seed: 0, day },
+      { seed: 0, day, timeLimit: TIME_OF_COMMAND },
     );
     return (await this.#product.notes(deps)).filter(({ code }) => !NOTHING_TO_DO.includes(code));
   }

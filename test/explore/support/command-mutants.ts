@@ -80,7 +80,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that the highest number is not retired',
     file: 'src/cli/ring/retire-checks.ts',
-    from: 'if (ring.versionOf.get(number) === versionId && highestOf(ring) === versionId) {',
+    from: 'if (number === ring.highestNumber) {',
     to: 'if (false as boolean) {',
     scenario: 'retire the key of the highest number: refused',
     breaks: /^invariant 4: key 3 was retired, the highest number/,
@@ -112,7 +112,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'the record before the label goes',
     file: 'src/cli/commands/retire.ts',
-    from: 'await writeRecords(deps, fresh.secret, still, { numbers, force });',
+    from: 'await writeRecords(deps, fresh.secret, still, { numbers, force, counted });',
     to: '',
     scenario: 'retire, killed and run again',
     breaks: /^key 1 lost its label before its retirement was recorded/,
@@ -128,7 +128,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'the second look of adopt --version-id for a record',
     file: 'src/cli/commands/adopt.ts',
-    from: `// It had its number at the first look, and somebody has retired it since.
+    from: `// It had its number at the first look, and has been retired since.
     requireNotRetired(secret, versionId);`,
     to: '',
     scenario: 'retire 1 beside adopt --version-id A, one killed and run again',
@@ -185,8 +185,8 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that adopt finishes what a put --not-current left',
     file: 'src/cli/commands/adopt.ts',
-    from: 'finishIncoming(deps, await adopt(deps, ring)));',
-    to: 'adopt(deps, ring));',
+    from: 'const adopted = await finishIncoming(deps, await adopt(deps, before));',
+    to: 'const adopted = await adopt(deps, before);',
     scenario: 'put --not-current beside a rotation, killed and left',
     breaks: /^status gives advice that does not help: .*key-incoming/,
   },

@@ -12,8 +12,17 @@ import { handMade, isHandMade } from './manual-changes.ts';
 import { Histories, type History } from './history.ts';
 import { aDayLater, checkFresh, observe, type Cause, type Memory } from './monitor.ts';
 import type { CommandLine, Product } from './product.ts';
-import { isReading, SECRET_ARN, type Call, type Next, type Reply } from './program.ts';
-import { checkReport } from './report-monitor.ts';
+import {
+  isReading,
+  SECRET_ARN,
+  TIME_OF_COMMAND,
+  TIME_OF_STEP,
+  type Call,
+  type Next,
+  type Reply,
+  type Setting,
+} from './program.ts';
+import { check, claimsOf, shownBy, shownIn } from './report-monitor.ts';
 import { Violation } from './seen-secret.ts';
 import { performOn } from './service-calls.ts';
 import {
@@ -35,7 +44,7 @@ export type Move =
       readonly kind: 'call';
       readonly actor: Actor;
       readonly fate: Fate;
-      /** The answer is a description that shows none of so many last writes. Absent: it is up to date. */
+      /** The answer shows none of so many last writes. Absent: it is up to date. */
       readonly writesOld?: number;
     }
   | { readonly kind: 'service cleans up'; readonly token: string; readonly run: 'rotation' | 'test' }
@@ -50,10 +59,10 @@ export type Fate = 'answered' | 'killed before' | 'killed after' | 'repeated';
 
 /** What an exploration allows and expects beyond the service's own rules. */
 export interface Rules {
-  /** By how many writes a description may be old. */
+  /** By how many writes an answer to a reading call may be old. */
   readonly writesOld: number;
-  /** One operator works alone, so that what a command reports must be so when it ends. */
-  readonly reportsMustHold: boolean;
+  /** Which of the things that a command reports must be so when it ends: no one else can have changed them. */
+  readonly reports: 'all' | 'of numbers' | 'none';
 }
 
 /** The rules by which a world moves: the service's, the product's and the operators'. */
@@ -64,7 +73,7 @@ export class Moves {
   readonly #histories = new Histories();
   readonly #answers: Answers;
 
-  constructor(product: Product, behaviour: Behaviour, rules: Rules = { writesOld: 0, reportsMustHold: false }) {
+  constructor(product: Product, behaviour: Behaviour, rules: Rules = { writesOld: 0, reports: 'none' }) {
     this.product = product;
     this.behaviour = behaviour;
     this.#rules = rules;
@@ -76,7 +85,7 @@ export class Moves {
     const moves: Move[] = [];
     for (const actor of world.actors) {
       moves.push({ kind: 'call', actor, fate: 'answered' });
-      moves.push(...staleAnswers(world, actor));
+      moves.push(...this.#staleAnswers(world, actor));
       if (world.faults === 0) continue;
       moves.push({ kind: 'call', actor, fate: 'killed before' });
       if (isReading(actor.call)) continue;
@@ -157,7 +166,7 @@ export class Moves {
     const changed = this.#changed({ ...world, faults, actors: others }, service, causeOf(begun));
     const after = begun.call.operation === 'rotateSecret' ? await this.#rotated(changed, begun.call, reply) : changed;
     if (fate === 'killed after') return this.#died(after, actor);
-    return this.#goOn(after, begun, this.#histories.extend(begun.history, reply));
+    return this.#goOn(after, begun, reply);
   }
 
   async #afterStaleAnswer(world: World, actor: Actor, past: Past | undefined): Promise<World> {
@@ -171,18 +180,19 @@ export class Moves {
       staleAnswers,
       past: staleAnswers === 0 ? [] : world.past,
     };
-    return this.#goOn(after, begun, this.#histories.extend(begun.history, reply));
+    return this.#goOn(after, begun, reply);
   }
 
-  async #goOn(world: World, actor: Actor, history: History): Promise<World> {
+  async #goOn(world: World, before: Actor, reply: Reply): Promise<World> {
+    const history = this.#histories.extend(before.history, reply);
+    const actor = before.kind === 'attempt' ? before : { ...before, seen: seenAfter(before, reply) };
     const next = await this.#next(actor, history);
     if (next.kind === 'call') return withActor(world, { ...actor, history, call: next.call });
     if (next.kind === 'failed' && next.code === 'UNEXPECTED') {
       throw new Violation(`${nameOfActor(actor)} ended with an error that is none of ours`);
     }
     if (actor.kind === 'command') {
-      const reports = next.kind === 'done' && this.#rules.reportsMustHold;
-      if (reports) checkReport(actor.line, next.result, secretOf(world.service));
+      if (next.kind === 'done') this.#checkReport(world, actor, next.result);
       return world;
     }
     if (next.kind === 'failed') return this.#died(world, actor);
@@ -190,6 +200,20 @@ export class Moves {
     if (rest.length > 0) return this.#withAttempt(world, actor.token, rest, actor.id);
     if (actor.steps[0] === 'finishSecret') checkFresh(world.memory, actor.token);
     return { ...world, toCleanUp: { token: actor.token, run: actor.steps[0] === 'testSecret' ? 'test' : 'rotation' } };
+  }
+
+  /**
+   * What a command reports as done is so, where no one else is at work, and a description from after its last write has
+   * shown it.
+   */
+  #checkReport({ service, actors }: World, { line, seen }: Command, result: unknown): void {
+    const { reports } = this.#rules;
+    const claims = claimsOf(line, result);
+    const isAlone = reports === 'all' && actors.length === 0;
+    const lasting = claims.filter(({ isOfNumbers }) => isOfNumbers || isAlone);
+    if (reports !== 'none') check(line, lasting, shownBy(secretOf(service)));
+    if (seen === 'not looked') throw new Violation(`${line} ended without a look at what it has written`);
+    if (seen !== 'nothing written') check(`${line}, by what it has seen,`, claims, shownIn(seen));
   }
 
   /** Whoever began it does it again: an operator a command, the service the whole rotation. */
@@ -230,15 +254,21 @@ export class Moves {
   async #withCommand(world: World, line: CommandLine, operator: number | undefined): Promise<World> {
     const { day, nextId: id } = world;
     const { empty: history } = this.#histories;
-    const command = { kind: 'command' as const, id, day, line, operator, history };
+    const command = { kind: 'command' as const, id, day, line, operator, history, seen: 'nothing written' as const };
     const next = await this.#next(command, history);
     if (next.kind !== 'call') throw new Error(`${line} must begin with a call`);
     return withActor({ ...world, nextId: id + 1 }, { ...command, call: next.call });
   }
 
+  /** What tells a run of a step or command from another. */
+  settingOf(actor: Omit<Attempt, 'call'> | Omit<Command, 'call'>): Setting {
+    const isAlone = actor.kind === 'command' && this.#rules.reports === 'all';
+    return { seed: actor.id, day: actor.day, timeLimit: isAlone ? TIME_OF_COMMAND : TIME_OF_STEP };
+  }
+
   #next(actor: Omit<Attempt, 'call'> | Omit<Command, 'call'>, history: History): Promise<Next> {
     const { product } = this;
-    const setting = { seed: actor.id, day: actor.day };
+    const setting = this.settingOf(actor);
     if (actor.kind === 'command') {
       const { line } = actor;
       return this.#histories.next(line, (deps) => product.runCommand(deps, line), history, setting);
@@ -262,6 +292,20 @@ export class Moves {
     return { ...world, service, memory, past: world.staleAnswers === 0 ? [] : past.slice(0, writesOld) };
   }
 
+  /** Every answer of the past that differs from the one of now, and from later ones of the past. */
+  #staleAnswers({ service, staleAnswers, past, day }: World, actor: Actor): readonly Move[] {
+    const { call } = actor;
+    if (staleAnswers === 0 || !isReading(call) || call.hasWaited) return [];
+    const replies = [service, ...past.map((at) => at.service)].map((at) =>
+      JSON.stringify(this.#answers.answer(at, call, day).reply),
+    );
+    return past.flatMap((_, index): readonly Move[] =>
+      replies.indexOf(replies[index + 1] ?? '') === index + 1
+        ? [{ kind: 'call', actor, fate: 'answered', writesOld: index + 1 }]
+        : [],
+    );
+  }
+
   #context({ day }: World): CallContext {
     return contextOf(this.behaviour, day);
   }
@@ -272,10 +316,11 @@ function isLambda(actor: Actor): boolean {
   return actor.kind === 'attempt' || actor.line === 'adoption';
 }
 
-function staleAnswers({ staleAnswers, past }: World, actor: Actor): readonly Move[] {
-  const { operation, hasWaited } = actor.call;
-  if (staleAnswers === 0 || operation !== 'describeSecret' || hasWaited) return [];
-  return past.map((_, index) => ({ kind: 'call', actor, fate: 'answered', writesOld: index + 1 }));
+/** What a command has seen of its writes, after one more reply. */
+function seenAfter({ call, seen }: Command, reply: Reply): Command['seen'] {
+  if (!('output' in reply)) return seen;
+  if (!isReading(call)) return 'not looked';
+  return call.operation === 'describeSecret' && seen !== 'nothing written' ? reply.output : seen;
 }
 
 function hasAttempt(world: World, token: string): boolean {

@@ -28,7 +28,15 @@ export interface Setting {
   readonly seed: number;
   /** The day on which it begins; its clock stays there. */
   readonly day: number;
+  /** Milliseconds that it may sleep. */
+  readonly timeLimit: number;
 }
+
+/** Enough for two looks at what does not show; more would only add states that differ in nothing. */
+export const TIME_OF_STEP = 2150;
+
+/** Enough to wait until each write must show. */
+export const TIME_OF_COMMAND = 600_000;
 
 export const SECRET_ARN = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:pazpaz/encryption-key-v1-AbCdEf';
 
@@ -95,7 +103,7 @@ export function codeOf(error: unknown): string {
 }
 
 /** A world for one program in which nothing happens by chance, and every question is answered with yes. */
-export function programDependencies(answer: Answer, { seed, day }: Setting): CommandDependencies {
+export function programDependencies(answer: Answer, { seed, day, timeLimit }: Setting): CommandDependencies {
   let calls = 0;
   let slept = 0;
   let lastWrite = 0;
@@ -125,8 +133,7 @@ export function programDependencies(answer: Answer, { seed, day }: Setting): Com
       slept += milliseconds;
       return Promise.resolve();
     },
-    // Enough for two readings of a version that is not there; more would only add states that differ in nothing.
-    remainingTime: () => 2150 - slept,
+    remainingTime: () => timeLimit - slept,
     proven: new Set(),
     confirm: () => Promise.resolve(),
   };

@@ -13,8 +13,7 @@ import type { LocalSecretsManager } from '../../../src/local/local-secrets-manag
 import type { Behaviour } from '../../../src/local/service/state.ts';
 import { handMade, isHandMade } from './manual-changes.ts';
 import { LiveProgram } from './live-program.ts';
-import { type Move } from './moves.ts';
-import type { Product } from './product.ts';
+import type { Move, Moves } from './moves.ts';
 import { DAY, SECRET_ARN } from './program.ts';
 import { LAMBDA_ARN, tokenOf, type HandMade, type World } from './world.ts';
 
@@ -34,17 +33,17 @@ export type Seen = Readonly<Record<string, string>>;
 export class Replay {
   readonly #client: SecretsManagerClient;
   readonly #service: LocalSecretsManager;
-  readonly #product: Product;
+  readonly #moves: Moves;
   readonly #live = new Map<string, LiveProgram>();
   readonly #secrets: OperatorSecrets;
   readonly #pendingAfterSuccess: Behaviour['pendingAfterSuccess'];
 
   /** `service` must hold the secret that the schedule begins with. */
-  constructor(client: SecretsManagerClient, service: LocalSecretsManager, product: Product) {
+  constructor(client: SecretsManagerClient, service: LocalSecretsManager, moves: Moves) {
     this.#client = client;
     this.#service = service;
     this.#pendingAfterSuccess = service.behaviour.pendingAfterSuccess;
-    this.#product = product;
+    this.#moves = moves;
     this.#secrets = operatorSecrets(client);
   }
 
@@ -99,10 +98,10 @@ export class Replay {
     const name = `${actor.kind} ${actor.id} ${step ?? ''}`;
     const known = this.#live.get(name);
     if (known !== undefined && actor.history.replies.length > 0) return known;
-    const program = new LiveProgram({ seed: actor.id, day: actor.day }, (deps) =>
+    const program = new LiveProgram(this.#moves.settingOf(actor), (deps) =>
       actor.kind === 'attempt' && step !== undefined
-        ? this.#product.runStep(deps, step, actor.token)
-        : this.#product.runCommand(deps, actor.kind === 'command' ? actor.line : ''),
+        ? this.#moves.product.runStep(deps, step, actor.token)
+        : this.#moves.product.runCommand(deps, actor.kind === 'command' ? actor.line : ''),
     );
     this.#live.set(name, program);
     return program;

@@ -1,5 +1,6 @@
 import type { Secret } from '../../../src/local/service/state.ts';
-import { everyLabel, Violation, withLabel } from './seen-secret.ts';
+import type { Output } from './program.ts';
+import { everyLabel, numberOf, Violation } from './seen-secret.ts';
 
 /** What the commands report, as far as it can be checked against the secret. */
 interface Report {
@@ -19,38 +20,101 @@ interface Report {
   readonly rescued?: { readonly versionId: string; readonly number: number };
 }
 
-/**
- * What a command reports as done, or as not to be changed, must be so: nobody else has changed the secret. Throws
- * `Violation`.
- */
-export function checkReport(line: string, result: unknown, secret: Secret): void {
-  const report = (result ?? {}) as Report;
-  const holds = (label: string, versionId?: string): boolean =>
-    everyLabel(secret).some(([id, has]) => has === label && (versionId === undefined || id === versionId));
-  const require = (isSo: boolean, claim: string): void => {
-    if (!isSo) throw new Violation(`a false report: ${line} says that ${claim}`);
+/** A secret, or a description of it. */
+export interface Shown {
+  /** Each label beside its version. */
+  readonly labels: readonly (readonly [string, string])[];
+  readonly tags: readonly string[];
+}
+
+/** Something that a command reports as done, or as unchanged. */
+export interface Claim {
+  readonly text: string;
+  /** About numbers and records alone, which a rotation beside the command does not change. */
+  readonly isOfNumbers: boolean;
+  readonly holds: (shown: Shown) => boolean;
+}
+
+export function shownBy(secret: Secret): Shown {
+  return { labels: everyLabel(secret), tags: secret.tags.map(({ Key }) => Key) };
+}
+
+/** What an answer of DescribeSecret shows. */
+export function shownIn({ VersionIdsToStages = {}, Tags = [] }: Output): Shown {
+  const stages = VersionIdsToStages as Readonly<Record<string, readonly string[]>>;
+  return {
+    labels: Object.entries(stages).flatMap(([id, labels]) => labels.map((label) => [id, label] as const)),
+    tags: (Tags as readonly { readonly Key: string }[]).map(({ Key }) => Key),
   };
-  for (const number of report.numbers ?? [])
-    require(holds(`key-v${number}`, report.versionId), `key ${number} is back`);
-  const gone = [...(report.retired ?? []).map(({ number }) => number), ...(report.alreadyRetired ?? [])];
-  for (const number of gone) require(!holds(`key-v${number}`), `key ${number} is off the ring`);
-  for (const { number } of report.retired ?? []) {
-    require(secret.tags.some(({ Key }) => Key === `pazpaz:retired:key-v${number}`), `key ${number} can be restored`);
+}
+
+/** Throws `Violation` for a claim that is not so. */
+export function check(line: string, claims: readonly Claim[], shown: Shown): void {
+  for (const { text, holds } of claims) {
+    if (!holds(shown)) throw new Violation(`a false report: ${line} says that ${text}`);
   }
-  if (report.currentNumber !== undefined && report.leftNumber !== undefined) {
-    const [current = ''] = withLabel(secret, 'AWSCURRENT');
-    require(holds(`key-v${report.currentNumber}`, current), `key ${report.currentNumber} is current`);
+}
+
+/** All that a command claims by its result. */
+export function claimsOf(line: string, result: unknown): readonly Claim[] {
+  const report = (result ?? {}) as Report;
+  const { versionId, number, isCurrent, currentNumber, leftNumber, rescued } = report;
+  const claims: Claim[] = [];
+  const ofNumbers = (text: string, holds: Claim['holds']) => claims.push({ text, isOfNumbers: true, holds });
+  const ofAll = (text: string, holds: Claim['holds']) => claims.push({ text, isOfNumbers: false, holds });
+
+  for (const each of report.numbers ?? []) ofNumbers(`key ${each} is back`, has(`key-v${each}`, versionId));
+  if (report.numbers !== undefined) {
+    ofNumbers('no record of a retirement is left', ({ tags }) =>
+      (report.numbers ?? []).every((each) => !tags.includes(`pazpaz:retired:key-v${each}`)),
+    );
   }
-  if (report.number !== undefined) {
-    require(holds(`key-v${report.number}`, report.versionId), `its version is key ${report.number}`);
-    require(holds('AWSCURRENT', report.versionId) === report.isCurrent, `it is current: ${String(report.isCurrent)}`);
+  for (const each of [...(report.retired ?? []).map((key) => key.number), ...(report.alreadyRetired ?? [])])
+    ofNumbers(`key ${each} is off the ring`, (shown) => !has(`key-v${each}`)(shown));
+  for (const { number: each } of report.retired ?? [])
+    ofNumbers(`key ${each} can be restored`, ({ tags }) => tags.includes(`pazpaz:retired:key-v${each}`));
+  if (currentNumber !== undefined && leftNumber !== undefined) {
+    ofAll(`key ${currentNumber} is current`, (shown) =>
+      has(`key-v${currentNumber}`, holder('AWSCURRENT', shown))(shown),
+    );
+    ofAll(
+      `key ${leftNumber} was left`,
+      (shown) => leftNumber === 0 || has(`key-v${leftNumber}`, holder('AWSPREVIOUS', shown))(shown),
+    );
   }
-  if (report.rescued !== undefined) {
-    require(holds(`key-v${report.rescued.number}`), `a version can be read as key ${report.rescued.number}`);
+  if (number !== undefined) {
+    ofNumbers(`its version is key ${number}`, has(`key-v${number}`, versionId));
+    ofAll(`it is current: ${String(isCurrent)}`, (shown) => has('AWSCURRENT', versionId)(shown) === isCurrent);
   }
-  if (line === 'rotate --clean-up') {
-    const left = withLabel(secret, 'AWSPENDING').filter((id) => !withLabel(secret, 'AWSCURRENT').includes(id));
-    require(left.length === 0, 'no rotation is left');
+  if (rescued !== undefined) ofNumbers('a version can be read again', has(`key-v${rescued.number}`));
+  if (line === 'adopt' || line.startsWith('adopt ')) {
+    ofAll('every key in use has a number', (shown) =>
+      shown.labels.every(
+        ([id, label]) =>
+          !isOfUse(label) || shown.labels.some((each) => each[0] === id && numberOf(each[1]) !== undefined),
+      ),
+    );
   }
-  if (line === 'rotate') require(secret.versions[report.versionId ?? ''] !== undefined, 'its version exists');
+  if (line === 'rotate --clean-up')
+    ofAll('no rotation is left', (shown) => {
+      const pending = holder('AWSPENDING', shown);
+      return versionId === undefined
+        ? [holder('AWSCURRENT', shown), undefined].includes(pending)
+        : pending !== versionId;
+    });
+  if (line === 'rotate') ofAll('its version exists', ({ labels }) => labels.some(([id]) => id === versionId));
+  return claims;
+}
+
+/** Whether a label is on this version, or on any. */
+function has(label: string, versionId?: string): Claim['holds'] {
+  return ({ labels }) => labels.some(([id, each]) => each === label && (versionId === undefined || id === versionId));
+}
+
+function holder(label: string, { labels }: Shown): string | undefined {
+  return labels.find(([, each]) => each === label)?.[0];
+}
+
+function isOfUse(label: string): boolean {
+  return label === 'AWSCURRENT' || label === 'AWSPREVIOUS';
 }

@@ -63,7 +63,8 @@ export async function begin(scenario: Scenario, product: Product): Promise<Begin
     { ...BEHAVIOUR, ...scenario.behaviour },
     {
       writesOld: stale.writesOld,
-      reportsMustHold: operators.length === 1 && scenario.attempts === 0 && scenario.rotations === 0,
+      reports:
+        operators.length !== 1 ? 'none' : scenario.attempts === 0 && scenario.rotations === 0 ? 'all' : 'of numbers',
     },
   );
   const secret = secretWith(scenario);

@@ -3,7 +3,7 @@ import type { Step } from '../../../src/steps/rotation-request.ts';
 import type { History } from './history.ts';
 import type { Memory } from './monitor.ts';
 import type { CommandLine } from './product.ts';
-import { momentOf, SECRET_ARN, type Call } from './program.ts';
+import { momentOf, SECRET_ARN, type Call, type Output } from './program.ts';
 
 export const LAMBDA_ARN = 'arn:aws:lambda:us-east-1:123456789012:function:PazPazKeyRotation';
 
@@ -33,6 +33,8 @@ export interface Command {
   readonly operator: number | undefined;
   readonly history: History;
   readonly call: Call;
+  /** The last description since its last write. Follows from its history. */
+  readonly seen: 'nothing written' | 'not looked' | Output;
 }
 
 export type Actor = Attempt | Command;
