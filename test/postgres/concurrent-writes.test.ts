@@ -1,8 +1,9 @@
 import pg from 'pg';
-import type { Column, ColumnSpec } from '../../src/postgres/catalog/column.ts';
+import type { ColumnSpec } from '../../src/postgres/catalog/column.ts';
 import { Connection } from '../../src/postgres/connection/database.ts';
 import { openJob, retargetJob } from '../../src/postgres/job/job.ts';
 import { workBatch } from '../../src/postgres/job/batch.ts';
+import { checkedColumns } from '../../src/postgres/job/checked-columns.ts';
 import { columnOf } from './support/column-of.ts';
 import { planRows } from '../../src/postgres/job/plan-rows.ts';
 import { claimRange, cutRange, recordBatch } from '../../src/postgres/job/ranges.ts';
@@ -44,9 +45,11 @@ async function open(): Promise<Connection> {
 /** A batch worker at its start, as `reencrypt` would have it. */
 async function startedWorker(spec: ColumnSpec, limits = LIMITS) {
   const session = await open();
-  const column: Column = await columnOf(postgres, spec);
+  const [checked] = await checkedColumns(postgres, [spec], clinic.keys, undefined);
+  if (checked === undefined) throw new Error('no column was looked up');
+  const { column } = checked;
   const job = await openJob(session, column, { target: 2, startOver: true, brakes: {} });
-  return { session, column, job, keys: clinic.keys, limits };
+  return { session, column, checked, job, keys: clinic.keys, limits };
 }
 
 const isOneWaiting = async () =>

@@ -26,7 +26,7 @@ async function heldAfter(statements: string, url = postgres.url): Promise<void> 
     const hold = async () => {
       const table = await lookUpTable(connection, 'clinic.t', id);
       await postgres.client.query(`SET ROLE own; ${statements}; RESET ROLE`);
-      await holdTable(connection, table);
+      if (!table.isSecured) await holdTable(connection, table.id, table.name);
     };
     await connection.transaction(hold, {
       mode: 'ISOLATION LEVEL REPEATABLE READ, READ ONLY',

@@ -1,8 +1,10 @@
 import type { Column } from '../catalog/column.ts';
 import { isOfRow, isWorthAnotherTry } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
+import type { CheckedColumn } from './checked-columns.ts';
 import type { Job } from './job.ts';
 import { planRows, type LeftRow, type Plan } from './plan-rows.ts';
+import { tableState } from './table-state.ts';
 import { claimRange, recordBatch, type BatchResult, type Range } from './ranges.ts';
 import { readBatch, readRows, type BatchLimits, type StoredRow } from '../read-rows.ts';
 import type { RingKeys, TargetKey } from '../all-keys.ts';
@@ -22,13 +24,15 @@ export type Step =
   | { readonly kind: 'worked'; readonly result: BatchResult }
   /** The job's rows are brought to another number than the ring's current one. */
   | { readonly kind: 'other target'; readonly target: number }
+  /** The table, or what its updates set off, is not what was looked up. */
+  | { readonly kind: 'changed' }
   /** No range is free. */
   | { readonly kind: 'none' };
 
 /** What a batch worker works on. */
 export interface BatchWork {
   readonly session: Connection;
-  readonly column: Column;
+  readonly checked: CheckedColumn;
   readonly job: Job;
   readonly keys: RingKeys;
   readonly limits: BatchLimits;
@@ -47,7 +51,7 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await work.session.transaction(() => batch(work, preferred, write), {
-        settings: [...KEY_LOOKUPS, ...(work.settings ?? [])],
+        settings: [...KEY_LOOKUPS, ...(work.settings ?? []), ...work.checked.locks.forBatch],
       });
     } catch (error) {
       if (isOfRow(error) && write === writeRows) write = writeAcceptedRows;
@@ -60,9 +64,11 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
 type Write = (session: Connection, column: Column, changes: readonly RowChange[]) => Promise<Written>;
 
 async function batch(work: BatchWork, preferred: number, write: Write): Promise<Step> {
-  const { session, column, job, keys, limits } = work;
+  const { session, job, keys, limits } = work;
+  const { column, state } = work.checked;
   const range = await claimRange(session, job, preferred);
   if (range === undefined) return { kind: 'none' };
+  if ((await tableState(session, column)) !== state) return { kind: 'changed' };
   const target = keys.requireTarget();
   if (range.target !== target.number) return { kind: 'other target', target: range.target };
   const reading = range.isRead
@@ -99,7 +105,7 @@ async function readAgain(session: Connection, column: Column, range: Range, limi
 }
 
 async function handle(
-  { session, column, keys, legacy }: BatchWork,
+  { session, checked: { column }, keys, legacy }: BatchWork,
   range: Range,
   target: TargetKey,
   { rows, reached, isRead, waiting }: Reading,

@@ -3,6 +3,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import type { Column } from '../catalog/column.ts';
 import { isLostConnection } from '../connection/database-error.ts';
 import { Connection, type DatabaseAddress } from '../connection/database.ts';
+import { checkedColumns, type CheckedColumn } from './checked-columns.ts';
 import { checkJob } from './final-check.ts';
 import { isJobFinished, jobTotals, leftRows, openJob, retargetJob, targetOf, type Job, type JobTotals } from './job.ts';
 import { workBatch, type BatchWork } from './batch.ts';
@@ -28,13 +29,17 @@ const TOTALS_INTERVAL = 1000;
 /** How often rows that a check has found are brought to the key; then the application writes them faster than that. */
 const MOST_CHECKS = 5;
 
+/** How often the table may be altered meanwhile: its owner must not keep a process from ever coming to an end. */
+const MOST_CHANGES = 20;
+
 /** How often a job may be turned to another key: two processes that see different rings must not alternate for ever. */
 const MOST_RETARGETS = 3;
 
 /** One column's work in this process. */
 export class ColumnWorker {
   readonly #database: DatabaseAddress;
-  readonly #column: Column;
+  #checked: CheckedColumn;
+  #isChanged = false;
   readonly #keys: RingKeys;
   readonly #watch: RingWatch;
   readonly #options: ReencryptOptions;
@@ -46,12 +51,13 @@ export class ColumnWorker {
   #reencrypted = 0;
   #retargets = 0;
   #checks = 0;
+  #changes = 0;
   #totals: JobTotals = { readRows: 0, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, left: 0 };
   #totalsAt = 0;
 
-  constructor(database: DatabaseAddress, column: Column, keys: RingKeys, options: ReencryptOptions) {
+  constructor(database: DatabaseAddress, checked: CheckedColumn, keys: RingKeys, options: ReencryptOptions) {
     this.#database = database;
-    this.#column = column;
+    this.#checked = checked;
     this.#keys = keys;
     this.#watch = new RingWatch(keys);
     this.#options = options;
@@ -60,12 +66,16 @@ export class ColumnWorker {
     const onWait = ({ detail }: Wait) => {
       this.#show(detail);
     };
-    this.#pacer = new Pacer(column, this.#limits.rows, this.#stop, onWait, options.clock);
+    this.#pacer = new Pacer(checked.column, this.#limits.rows, this.#stop, onWait, options.clock);
   }
 
   /** Brakes that were set while this process worked. */
   get changedBrakes(): Partial<Brakes> {
     return this.#pacer.changed;
+  }
+
+  get #column(): Column {
+    return this.#checked.column;
   }
 
   /** Ends with the job, or at the end of each batch once the signal is aborted. */
@@ -83,6 +93,10 @@ export class ColumnWorker {
       });
       isResumed ||= job.isResumed;
       await this.#runWorkers(job, connections);
+      if (this.#isChanged) {
+        await this.#lookAgain();
+        continue;
+      }
       // A connection of its own at the end too: one that was idle meanwhile may be long gone.
       const report = await this.#persist((session) => this.#report(session, job, isResumed));
       if (!report.isFinished || this.#stop.aborted || !(await this.#isOutdated(report.keyNumber))) return report;
@@ -101,6 +115,21 @@ export class ColumnWorker {
       left: await leftRows(session, job),
       waited: this.#pacer.waited,
     };
+  }
+
+  /** The table was altered while rows were re-encrypted: whatever was checked before the first write is checked again. */
+  async #lookAgain(): Promise<void> {
+    this.#isChanged = false;
+    this.#changes += 1;
+    const { spec, tableId } = this.#column;
+    const [checked] = await checkedColumns(this.#database, [spec], this.#keys, this.#options.triggers);
+    if (checked?.column.tableId === tableId && this.#changes <= MOST_CHANGES) this.#checked = checked;
+    else {
+      throw new KeyRotationError(
+        'DATABASE_REFUSED',
+        `${this.#column.table} was replaced, or altered again and again, while its rows were re-encrypted. Run this again.`,
+      );
+    }
   }
 
   /** Whether a rotation has made another key current since the last batches were written. */
@@ -156,11 +185,11 @@ export class ColumnWorker {
   async #workBatches(session: Connection, job: Job, onProgress: () => void): Promise<void> {
     const { legacy = true } = this.#options;
     const settings = this.#options.triggers === 'skip' ? [SKIP_TRIGGERS] : [];
-    const work = { session, column: this.#column, job, keys: this.#keys, limits: this.#limits, legacy, settings };
+    const work = { session, checked: this.#checked, job, keys: this.#keys, limits: this.#limits, legacy, settings };
     let preferred = 0;
     for (;;) {
       const rows = await this.#pacer.beforeBatch(session, job);
-      if (this.#stop.aborted) return;
+      if (this.#stop.aborted || this.#isChanged) return;
       await this.#watch.beforeBatch();
       const startedAt = this.#pacer.now();
       const step = await workBatch({ ...work, limits: { ...this.#limits, rows } }, preferred);
@@ -170,6 +199,7 @@ export class ColumnWorker {
         onProgress();
         await this.#tell(session, job, step.result);
       } else if (step.kind === 'other target') await this.#followRing(session, job, step.target);
+      else if (step.kind === 'changed') this.#isChanged = true;
       else if (await cutRange(session, this.#column, job, this.#options.rangeRows ?? 20_000)) continue;
       else if (await isJobFinished(session, job)) return;
       else await this.#check(work);
@@ -180,6 +210,7 @@ export class ColumnWorker {
   async #check(work: BatchWork): Promise<void> {
     const checked = await checkJob(work, this.#checks >= MOST_CHECKS, this.#stop);
     if (checked.kind === 'found') this.#checks += 1;
+    else if (checked.kind === 'changed') this.#isChanged = true;
     else if (checked.kind === 'waiting') await sleep(PAUSE);
     else if (checked.kind === 'other target') await this.#followRing(work.session, work.job, checked.target);
   }

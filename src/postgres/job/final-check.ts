@@ -1,6 +1,8 @@
 import { isWorthAnotherTry } from '../connection/database-error.ts';
 import type { BatchWork } from './batch.ts';
+import { holdTable } from '../catalog/look-up-table.ts';
 import { HEAP_ONLY, scanHeap } from '../heap-scan.ts';
+import { tableState } from './table-state.ts';
 import { leftRows, MOST_LEFT_ROWS } from './job.ts';
 import { attribution, isAsWanted } from './plan-rows.ts';
 import { keysOutOfReach, outOfOrder } from '../read-rows.ts';
@@ -14,9 +16,9 @@ const MOST_FOUND = 100_000;
 /** Rows of one range of found rows. */
 const RANGE_ROWS = 2000;
 
-/** What a check came to. `waiting`: ranges are still open, or another process checks. */
+/** What a check came to. `waiting`: ranges are still open, or another process checks. `changed`: see `Step`. */
 export type Checked =
-  | { readonly kind: 'finished' | 'found' | 'waiting' }
+  | { readonly kind: 'finished' | 'found' | 'waiting' | 'changed' }
   /** The job's rows are brought to another number than the ring's current one. */
   | { readonly kind: 'other target'; readonly target: number };
 
@@ -32,7 +34,8 @@ export async function checkJob(work: BatchWork, isLast: boolean, stop: AbortSign
   try {
     return await session.transaction(() => check(work, isLast, stop), {
       mode: 'ISOLATION LEVEL REPEATABLE READ, READ WRITE',
-      settings: HEAP_ONLY,
+      // The snapshot must not be older than the lock: it would show rows from before a change of the table.
+      settings: [...HEAP_ONLY, ...work.checked.locks.forReading],
     });
   } catch (error) {
     // Another process has changed the job since this snapshot.
@@ -42,10 +45,13 @@ export async function checkJob(work: BatchWork, isLast: boolean, stop: AbortSign
 }
 
 async function check(
-  { session, column, job, keys, limits, legacy = true }: BatchWork,
+  { session, checked, job, keys, limits, legacy = true }: BatchWork,
   isLast: boolean,
   stop: AbortSignal,
 ): Promise<Checked> {
+  const { column, state } = checked;
+  if ((await tableState(session, column)) !== state) return { kind: 'changed' };
+  await holdTable(session, column.tableId, column.table);
   const [found] = await session.rows(
     `SELECT target, ranges FROM pazpaz_keys.job
       WHERE id = $1 AND is_cut AND finished_at IS NULL
