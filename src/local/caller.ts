@@ -1,6 +1,8 @@
 /** Who called the service, as far as the local one looks: any credentials are good, but they must be there. */
 export interface Caller {
   readonly accessKeyId: string;
+  /** The region that the request is signed for; absent: the service's own. */
+  readonly region?: string;
 }
 
 /**
@@ -19,7 +21,12 @@ export const IN_PROCESS_CALLER: Caller = { accessKeyId: 'LOCALCALLER' };
  * @returns nothing if the header is no SigV4 header.
  */
 export function callerFromAuthorization(header: string): Caller | undefined {
-  const match = /^AWS4-[A-Z0-9-]{1,40}\s[^]*?\bCredential=([^/,\s]{1,128})\/[^,\s]{1,200}\/aws4_request\b/.exec(header);
-  const accessKeyId = match?.[1];
-  return accessKeyId === undefined ? undefined : { accessKeyId };
+  const match = /^AWS4-[A-Z0-9-]{1,40}\s[^]*?\bCredential=([^/,\s]{1,128})\/([^,\s]{1,200})\/aws4_request\b/.exec(
+    header,
+  );
+  const [, accessKeyId, scope = ''] = match ?? [];
+  if (accessKeyId === undefined) return undefined;
+  // Date, region, service; a signature for several regions (Version 4A) names none.
+  const [, region, service] = scope.split('/');
+  return service === undefined || region === undefined ? { accessKeyId } : { accessKeyId, region };
 }

@@ -204,10 +204,10 @@ export class LocalSecretsManager {
   }
 
   async #perform(name: OperationName, request: JsonObject, caller: Caller): Promise<JsonObject> {
-    if (name === 'RotateSecret') await this.#checkInvocable(request);
+    if (name === 'RotateSecret') await this.#checkInvocable(request, caller);
     let result: ReturnType<typeof perform>;
     try {
-      result = perform(this.state, name, request, this.#context());
+      result = perform(this.state, name, request, this.#context(caller.region));
     } catch (error) {
       await this.#reattemptIfRefused(name, request, error);
       await this.#state.saved();
@@ -233,8 +233,8 @@ export class LocalSecretsManager {
   }
 
   /** Recorded: RotateSecret is refused, and nothing changes, if the function cannot be invoked. */
-  async #checkInvocable(request: JsonObject): Promise<void> {
-    const functionArn = this.#functionAfter(request);
+  async #checkInvocable(request: JsonObject, caller: Caller): Promise<void> {
+    const functionArn = this.#functionAfter(request, caller);
     if (functionArn === undefined || (await this.#options.canInvoke?.(functionArn)) !== false) return;
     throw new ServiceError(
       'AccessDeniedException',
@@ -243,9 +243,9 @@ export class LocalSecretsManager {
   }
 
   /** The function that this RotateSecret would leave with the secret; nothing if it is refused or changes nothing. */
-  #functionAfter(request: JsonObject): string | undefined {
+  #functionAfter(request: JsonObject, { region }: Caller): string | undefined {
     try {
-      const { state, output } = perform(this.state, 'RotateSecret', request, this.#context());
+      const { state, output } = perform(this.state, 'RotateSecret', request, this.#context(region));
       return state === this.state ? undefined : state.secrets[stringMember(output, 'ARN') ?? '']?.rotation?.lambdaArn;
     } catch {
       return undefined;
@@ -310,10 +310,10 @@ export class LocalSecretsManager {
     return (this.#options.newId ?? randomUUID)();
   }
 
-  #context(): CallContext {
+  #context(region = this.region): CallContext {
     return {
       now: this.clock.now(),
-      region: this.region,
+      region,
       accountId: this.accountId,
       behaviour: this.#behaviour,
       newId: () => this.#newId(),

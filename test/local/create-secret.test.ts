@@ -66,12 +66,11 @@ test('a missing token is refused before the secret is looked up, RotateSecret wi
   expect(machine.refusal('RotateSecret', { SecretId: 'a' })).toBe(`InvalidParameterException: ${MISSING}`);
 });
 
-test('two values, replicas and bad tags are refused', () => {
+test('two values and bad tags are refused', () => {
   const machine = new StateMachine();
   const refusal = (more: object): string =>
     machine.refusal('CreateSecret', { Name: 'a', ClientRequestToken: token(1), ...more });
   expect(refusal({ SecretString: 'v', SecretBinary: 'dg==' })).toMatch(/^InvalidParameterException: .*both a binary/);
-  expect(refusal({ AddReplicaRegions: [{ Region: 'eu-west-1' }] })).toMatch(/^InvalidParameterException: .*one region/);
   expect(refusal({ Tags: [{ Key: 'x' }, { Key: 'x' }] })).toMatch(/^InvalidParameterException: .*only once/);
 });
 

@@ -13,11 +13,18 @@ import {
   putResourcePolicy,
   validateResourcePolicy,
 } from './operations/resource-policy.ts';
+import {
+  notOnReplica,
+  removeRegionsFromReplication,
+  replicateSecretToRegions,
+  stopReplicationToReplica,
+} from './operations/replication.ts';
+import { viewOf, withView } from './regions.ts';
 import { cancelRotateSecret, rotateSecret } from './operations/rotate-secret.ts';
 import { tagResource, untagResource } from './operations/tags.ts';
 import { updateSecret } from './operations/update-secret.ts';
 import { updateSecretVersionStage } from './operations/update-secret-version-stage.ts';
-import type { Outcome } from './secrets.ts';
+import { lookUp, type Outcome } from './secrets.ts';
 import * as shapes from './shapes.ts';
 import type { CallContext, ServiceState } from './state.ts';
 import { readInput, type Shape } from './validation.ts';
@@ -25,26 +32,29 @@ import { readInput, type Shape } from './validation.ts';
 type Operation = (state: ServiceState, input: unknown, context: CallContext) => Outcome;
 
 const OPERATIONS = {
-  BatchGetSecretValue: operation(shapes.batchGetSecretValue, batchGetSecretValue),
-  CancelRotateSecret: operation(shapes.cancelRotateSecret, cancelRotateSecret),
-  CreateSecret: operation(shapes.createSecret, createSecret),
-  DeleteResourcePolicy: operation(shapes.deleteResourcePolicy, deleteResourcePolicy),
-  DeleteSecret: operation(shapes.deleteSecret, deleteSecret),
-  DescribeSecret: operation(shapes.describeSecret, describeSecret),
-  GetRandomPassword: operation(shapes.getRandomPassword, getRandomPassword),
-  GetResourcePolicy: operation(shapes.getResourcePolicy, getResourcePolicy),
-  GetSecretValue: operation(shapes.getSecretValue, getSecretValue),
-  ListSecretVersionIds: operation(shapes.listSecretVersionIds, listSecretVersionIds),
-  ListSecrets: operation(shapes.listSecrets, listSecrets),
-  PutResourcePolicy: operation(shapes.putResourcePolicy, putResourcePolicy),
-  PutSecretValue: operation(shapes.putSecretValue, putSecretValue),
-  RestoreSecret: operation(shapes.restoreSecret, restoreSecret),
-  RotateSecret: operation(shapes.rotateSecret, rotateSecret),
-  TagResource: operation(shapes.tagResource, tagResource),
-  UntagResource: operation(shapes.untagResource, untagResource),
-  UpdateSecret: operation(shapes.updateSecret, updateSecret),
-  UpdateSecretVersionStage: operation(shapes.updateSecretVersionStage, updateSecretVersionStage),
-  ValidateResourcePolicy: operation(shapes.validateResourcePolicy, validateResourcePolicy),
+  BatchGetSecretValue: reads(shapes.batchGetSecretValue, batchGetSecretValue),
+  CancelRotateSecret: writes(shapes.cancelRotateSecret, cancelRotateSecret),
+  CreateSecret: inAllRegions(shapes.createSecret, createSecret),
+  DeleteResourcePolicy: writes(shapes.deleteResourcePolicy, deleteResourcePolicy),
+  DeleteSecret: writes(shapes.deleteSecret, deleteSecret),
+  DescribeSecret: reads(shapes.describeSecret, describeSecret),
+  GetRandomPassword: reads(shapes.getRandomPassword, getRandomPassword),
+  GetResourcePolicy: reads(shapes.getResourcePolicy, getResourcePolicy),
+  GetSecretValue: reads(shapes.getSecretValue, getSecretValue),
+  ListSecretVersionIds: reads(shapes.listSecretVersionIds, listSecretVersionIds),
+  ListSecrets: reads(shapes.listSecrets, listSecrets),
+  PutResourcePolicy: writes(shapes.putResourcePolicy, putResourcePolicy),
+  PutSecretValue: writes(shapes.putSecretValue, putSecretValue),
+  RemoveRegionsFromReplication: inAllRegions(shapes.removeRegionsFromReplication, removeRegionsFromReplication),
+  ReplicateSecretToRegions: inAllRegions(shapes.replicateSecretToRegions, replicateSecretToRegions),
+  RestoreSecret: writes(shapes.restoreSecret, restoreSecret),
+  RotateSecret: writes(shapes.rotateSecret, rotateSecret),
+  StopReplicationToReplica: inAllRegions(shapes.stopReplicationToReplica, stopReplicationToReplica),
+  TagResource: writes(shapes.tagResource, tagResource),
+  UntagResource: writes(shapes.untagResource, untagResource),
+  UpdateSecret: writes(shapes.updateSecret, updateSecret),
+  UpdateSecretVersionStage: writes(shapes.updateSecretVersionStage, updateSecretVersionStage),
+  ValidateResourcePolicy: reads(shapes.validateResourcePolicy, validateResourcePolicy),
 } satisfies Readonly<Record<string, Operation>>;
 
 export type OperationName = keyof typeof OPERATIONS;
@@ -64,9 +74,29 @@ export function isOperationName(name: string): name is OperationName {
   return Object.hasOwn(OPERATIONS, name);
 }
 
-function operation<T>(
-  shape: Shape<T>,
-  run: (state: ServiceState, input: T, context: CallContext) => Outcome,
-): Operation {
+type Run<T> = (state: ServiceState, input: T, context: CallContext) => Outcome;
+
+/** An operation that reads secrets and replicas of the region of its call. */
+function reads<T>(shape: Shape<T>, run: Run<T>): Operation {
+  return (state, input, context) => inRegion(state, context, (view) => run(view, readInput(shape, input), context));
+}
+
+/** An operation that changes a secret of the region of its call; a replica cannot be changed. */
+function writes<T extends { readonly SecretId: string }>(shape: Shape<T>, run: Run<T>): Operation {
+  return (state, input, context) =>
+    inRegion(state, context, (view) => {
+      const read = readInput(shape, input);
+      if (lookUp(view, read.SecretId)?.primaryRegion !== undefined) throw notOnReplica();
+      return run(view, read, context);
+    });
+}
+
+function inRegion(state: ServiceState, { region }: CallContext, run: (view: ServiceState) => Outcome): Outcome {
+  const outcome = run(viewOf(state, region));
+  return { ...outcome, state: withView(state, region, outcome.state) };
+}
+
+/** An operation that acts on secrets of other regions, too. */
+function inAllRegions<T>(shape: Shape<T>, run: Run<T>): Operation {
   return (state, input, context) => run(state, readInput(shape, input), context);
 }

@@ -58,6 +58,7 @@ export type Read<S> = S extends Shape<infer T> ? T : never;
 export type RotationRulesInput = Read<typeof rotationRules>;
 export type Filter = Read<typeof filter>;
 export type TagInput = Read<typeof tag>;
+export type ReplicaRegionInput = Read<typeof replicaRegion>;
 
 const secretAlone = structure((member) => ({ SecretId: member('SecretId', required(secretId)) }));
 
@@ -66,6 +67,20 @@ export const deleteResourcePolicy = secretAlone;
 export const describeSecret = secretAlone;
 export const getResourcePolicy = secretAlone;
 export const restoreSecret = secretAlone;
+export const stopReplicationToReplica = secretAlone;
+
+const replicaRegions = list(replicaRegion, { min: 1 });
+
+export const replicateSecretToRegions = structure((member) => ({
+  SecretId: member('SecretId', required(secretId)),
+  AddReplicaRegions: member('AddReplicaRegions', required(replicaRegions)),
+  ForceOverwriteReplicaSecret: member('ForceOverwriteReplicaSecret', optional(boolean)),
+}));
+
+export const removeRegionsFromReplication = structure((member) => ({
+  SecretId: member('SecretId', required(secretId)),
+  RemoveReplicaRegions: member('RemoveReplicaRegions', required(list(region, { min: 1 }))),
+}));
 
 export const batchGetSecretValue = structure((member) => ({
   SecretIdList: member('SecretIdList', optional(list(secretId, { min: 1, max: 20 }))),
@@ -82,7 +97,8 @@ export const createSecret = structure((member) => ({
   SecretBinary: member('SecretBinary', optional(secretBinary)),
   SecretString: member('SecretString', optional(secretString)),
   Tags: member('Tags', optional(list(tag))),
-  AddReplicaRegions: member('AddReplicaRegions', optional(list(replicaRegion, { min: 1 }))),
+  AddReplicaRegions: member('AddReplicaRegions', optional(replicaRegions)),
+  ForceOverwriteReplicaSecret: member('ForceOverwriteReplicaSecret', optional(boolean)),
 }));
 
 export const deleteSecret = structure((member) => ({

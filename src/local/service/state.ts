@@ -25,6 +25,10 @@ export interface Secret {
   /** Set while the secret waits for its deletion. */
   readonly deletion?: { readonly deletedDate: number; readonly deletesAt: number };
   readonly rotation?: Rotation;
+  /** Copies of this secret in other regions (regions.ts). */
+  readonly replicas?: readonly Replica[];
+  /** The region of the primary, of a replica as a call in its region sees it; never stored. */
+  readonly primaryRegion?: string;
   /** By VersionId: every version with a label, and the newest without, in the order in which they were made. */
   readonly versions: Readonly<Record<string, SecretVersion>>;
   /** Older versions without labels, oldest first (version-archive.ts). */
@@ -32,6 +36,14 @@ export interface Secret {
     readonly size: number;
     readonly chunks: readonly Readonly<Record<string, SecretVersion>>[];
   };
+}
+
+export interface Replica {
+  readonly region: string;
+  readonly kmsKeyId?: string;
+  readonly status: 'InSync' | 'Failed';
+  readonly statusMessage?: string;
+  readonly lastAccessedDate?: number;
 }
 
 export interface Tag {
@@ -94,6 +106,7 @@ export interface Behaviour {
 export interface CallContext {
   /** Milliseconds since 1970, UTC. */
   readonly now: number;
+  /** Of the call: a call sees the secrets of its own region. */
   readonly region: string;
   readonly accountId: string;
   readonly behaviour: Behaviour;

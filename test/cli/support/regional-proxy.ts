@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
 
 /**
- * One address for Secrets Manager in several regions, as AWS is one: each request goes to the service of the region that
- * it was signed for. The region of the secret itself tells of its replicas, which the local service does not do.
+ * One address for Secrets Manager in several regions that need not agree: each request goes to the service of the region
+ * that it was signed for. The region of the secret itself tells of its replicas. A service that stands for two regions
+ * answers for the first of them only, as a VPC endpoint does.
  */
 export interface FrontDoor {
   readonly url: string;
@@ -22,14 +23,21 @@ export async function openFrontDoor(services: Readonly<Record<string, string>>):
       response.end(isDescription && regionOf(request) === primary ? withReplicas(text, others) : text);
     });
   });
-  const forwarded = async (request: IncomingMessage): Promise<Response> =>
-    fetch(services[regionOf(request)] ?? '', {
+  const forwarded = async (request: IncomingMessage): Promise<Response> => {
+    const region = regionOf(request);
+    const address = services[region] ?? '';
+    const answersFor = Object.keys(services).find((one) => services[one] === address) ?? region;
+    const { 'content-type': type, 'x-amz-target': target, authorization } = request.headers;
+    return fetch(address, {
       method: 'POST',
       body: await buffer(request),
-      headers: Object.fromEntries(
-        ['content-type', 'x-amz-target', 'authorization'].map((name) => [name, String(request.headers[name])]),
-      ),
+      headers: {
+        'content-type': String(type),
+        'x-amz-target': String(target),
+        authorization: String(authorization).replace(`/${region}/`, `/${answersFor}/`),
+      },
     });
+  };
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

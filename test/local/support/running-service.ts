@@ -11,7 +11,7 @@ const running: RunningService[] = [];
 /** Starts a service for one test; `stopServices` in `afterEach` ends it. */
 export async function startService(options: StartOptions = {}): Promise<RunningService> {
   const local = await startLocalService({ retryPause: 0, ...options });
-  const service = { ...local, client: clientOf(local.url) };
+  const service = { ...local, client: clientOf(local.url, 1, options.region) };
   running.push(service);
   return service;
 }
@@ -25,10 +25,10 @@ export async function stopServices(): Promise<void> {
   );
 }
 
-export function clientOf(url: string, maxAttempts = 1): SecretsManagerClient {
+export function clientOf(url: string, maxAttempts = 1, region = 'us-east-1'): SecretsManagerClient {
   return new SecretsManagerClient({
     endpoint: url,
-    region: 'us-east-1',
+    region,
     credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
     maxAttempts,
   });

@@ -1,5 +1,5 @@
 import { present } from '../answer.ts';
-import { alreadyExists, invalidParameter, invalidRequest } from '../service-error.ts';
+import { alreadyExists, invalidRequest } from '../service-error.ts';
 import { isSameValue, valueOf } from '../secret-value.ts';
 import { checkName, lookUp, requireToken, withSecret, type Outcome } from '../secrets.ts';
 import type { createSecret as shape } from '../shapes.ts';
@@ -7,24 +7,21 @@ import { type Read } from '../shapes.ts';
 import type { CallContext, Secret, SecretValue, ServiceState } from '../state.ts';
 import { versionOf } from '../version-archive.ts';
 import { CURRENT } from '../version-stages.ts';
+import { viewOf } from '../regions.ts';
 import { keyOf } from './kms-key.ts';
+import { replicate, statusOf } from './replication.ts';
 import { checkedTags } from './tags.ts';
 
 /**
- * CreateSecret. Idempotent by token and value while the secret has the version of that token.
- *
- * Replicas are refused: this service has one region, and to pretend would hide that nothing is copied. `Type` (external
- * secrets of partners) is ignored.
+ * CreateSecret. Idempotent by token and value while the secret has the version of that token. `Type` (external secrets of
+ * partners) is ignored.
  */
 export function createSecret(state: ServiceState, input: Read<typeof shape>, context: CallContext): Outcome {
   checkName(input.Name);
   const token = requireToken(input.ClientRequestToken);
   const value = valueOf(input);
-  if (input.AddReplicaRegions !== undefined) {
-    throw invalidParameter('The local Secrets Manager has one region and does not replicate secrets.');
-  }
   const tags = checkedTags(input.Tags ?? []);
-  const existing = lookUp(state, input.Name);
+  const existing = lookUp(viewOf(state, context.region), input.Name);
   if (existing !== undefined) return { state, output: answer(repeated(existing, token, value), token) };
 
   const secret: Secret = {
@@ -40,7 +37,11 @@ export function createSecret(state: ServiceState, input: Read<typeof shape>, con
         ? {}
         : { [token]: { value, stages: [CURRENT], createdDate: context.now, ...keyOf(input.KmsKeyId) } },
   };
-  return { state: withSecret(state, secret), output: answer(secret, value === undefined ? undefined : token) };
+  const { AddReplicaRegions: regions = [], ForceOverwriteReplicaSecret: overwrites = false } = input;
+  const created = regions.length === 0 ? withSecret(state, secret) : replicate(state, secret, regions, overwrites);
+  const output = answer(secret, value === undefined ? undefined : token);
+  const statuses = created.secrets[secret.arn]?.replicas?.map(statusOf);
+  return { state: created, output: statuses === undefined ? output : { ...output, ReplicationStatus: statuses } };
 }
 
 /** The secret that exists, if this request is a repetition of the one that made it. Both refusals are recorded. */

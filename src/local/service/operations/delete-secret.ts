@@ -3,7 +3,7 @@ import { invalidParameter } from '../service-error.ts';
 import { findSecret, lookUp, markedForDeletion, withoutSecretOf, withSecret, type Outcome } from '../secrets.ts';
 import type { deleteSecret as shape, restoreSecret as restoreShape } from '../shapes.ts';
 import { type Read } from '../shapes.ts';
-import type { CallContext, ServiceState } from '../state.ts';
+import type { CallContext, Secret, ServiceState } from '../state.ts';
 import { arnFor } from './create-secret.ts';
 import { withoutMember } from '../without-member.ts';
 
@@ -26,6 +26,7 @@ export function deleteSecret(state: ServiceState, input: Request, context: CallC
   }
   if (isForced) return deletedForGood(state, input.SecretId, context);
   const secret = findSecret(state, input.SecretId);
+  refuseWithReplicas(secret);
   if (secret.deletion !== undefined) throw markedForDeletion();
   const deletesAt = context.now + (days ?? DEFAULT_WINDOW) * DAY;
   const deletion = { deletedDate: context.now, deletesAt };
@@ -38,6 +39,7 @@ export function deleteSecret(state: ServiceState, input: Request, context: CallC
 /** Recorded: the answer names an ARN for a secret that does not exist, too. */
 function deletedForGood(state: ServiceState, secretId: string, context: CallContext): Outcome {
   const secret = lookUp(state, secretId);
+  if (secret !== undefined) refuseWithReplicas(secret);
   const isArn = secretId.startsWith('arn:');
   return {
     state: secret === undefined ? state : withoutSecretOf(state, secret.arn),
@@ -47,6 +49,13 @@ function deletedForGood(state: ServiceState, secretId: string, context: CallCont
       DeletionDate: seconds(context.now),
     }),
   };
+}
+
+/** Recorded. */
+function refuseWithReplicas({ arn, replicas }: Secret): void {
+  if (replicas === undefined) return;
+  const regions = replicas.map(({ region }) => region).join(', ');
+  throw invalidParameter(`You can't delete secret ${arn} that still has replica regions [${regions}].`);
 }
 
 /** RestoreSecret: of a secret that is not deleted, it changes nothing. */

@@ -2,6 +2,8 @@ import { present, seconds, unlessEmpty } from '../answer.ts';
 import { findSecret, type Outcome } from '../secrets.ts';
 import type { describeSecret as shape } from '../shapes.ts';
 import { type Read } from '../shapes.ts';
+import { regionOf } from '../regions.ts';
+import { statusOf } from './replication.ts';
 import { daysBetweenRotations, windowOpeningAt } from '../schedule.ts';
 import type { CallContext, Rotation, Secret, ServiceState } from '../state.ts';
 import { listedStages } from '../version-stages.ts';
@@ -9,7 +11,14 @@ import { listedStages } from '../version-stages.ts';
 /** DescribeSecret: answers for a secret that waits for its deletion, too. */
 export function describeSecret(state: ServiceState, input: Read<typeof shape>, context: CallContext): Outcome {
   const secret = findSecret(state, input.SecretId);
-  return { state, output: present({ ...detailsOf(secret, context.now), VersionIdsToStages: stagesById(secret) }) };
+  return {
+    state,
+    output: present({
+      ...detailsOf(secret, context.now),
+      VersionIdsToStages: stagesById(secret),
+      ReplicationStatus: secret.replicas?.map(statusOf),
+    }),
+  };
 }
 
 /** What DescribeSecret and ListSecrets both say of a secret. */
@@ -26,6 +35,7 @@ export function detailsOf(secret: Secret, now: number): Readonly<Record<string, 
     DeletedDate: optionalSeconds(secret.deletion?.deletesAt),
     Tags: secret.hadTags === true ? secret.tags : unlessEmpty(secret.tags),
     CreatedDate: seconds(secret.createdDate),
+    PrimaryRegion: secret.primaryRegion ?? (secret.replicas === undefined ? undefined : regionOf(secret.arn)),
   };
 }
 

@@ -35,7 +35,7 @@ function matches(secret: Secret, key: string, value: string, region: string): bo
     case 'tag-value':
       return secret.tags.some((tag) => begins(tag.Value));
     case 'primary-region':
-      return begins(region);
+      return begins(secret.primaryRegion ?? region);
     case 'owning-service':
       // No other service owns secrets here.
       return false;

@@ -1,0 +1,84 @@
+import { keyOf } from './operations/kms-key.ts';
+import type { Replica, Secret, SecretVersion, ServiceState } from './state.ts';
+import { withoutMember } from './without-member.ts';
+
+/**
+ * One process serves all regions. A call sees the secrets of its own region, and there the replicas of secrets of other
+ * regions, which are made from their primary each time: a replica is never behind. (The real service needs seconds.)
+ */
+
+/** The region in an ARN. */
+export function regionOf(arn: string): string {
+  return arn.split(':')[3] ?? '';
+}
+
+/** The ARN in another region: "The ARN for a replicated secret is the same as the primary secret except for the Region". */
+export function arnIn(arn: string, region: string): string {
+  const parts = arn.split(':');
+  parts[3] = region;
+  return parts.join(':');
+}
+
+const views = new WeakMap<ServiceState, Map<string, ServiceState>>();
+
+/** The state as a call in this region sees it; the state itself where all secrets are of this region. */
+export function viewOf(state: ServiceState, region: string): ServiceState {
+  const known = views.get(state) ?? new Map<string, ServiceState>();
+  views.set(state, known);
+  const view = known.get(region) ?? madeView(state, region);
+  known.set(region, view);
+  return view;
+}
+
+function madeView(state: ServiceState, region: string): ServiceState {
+  const all = Object.values(state.secrets);
+  if (all.every(({ arn }) => regionOf(arn) === region)) return state;
+  const seen = all.flatMap((secret) => {
+    if (regionOf(secret.arn) === region) return [secret];
+    const replica = secret.replicas?.find((one) => one.region === region && one.status === 'InSync');
+    return replica === undefined ? [] : [replicaOf(secret, replica)];
+  });
+  return { secrets: Object.fromEntries(seen.map((secret) => [secret.arn, secret])) };
+}
+
+/** A replica as a secret: the values, labels, tags and policy of its primary, under a KMS key of its own. */
+export function replicaOf(primary: Secret, { region, kmsKeyId, lastAccessedDate }: Replica): Secret {
+  const versions = Object.entries(primary.versions).map(([id, version]): [string, SecretVersion] => [
+    id,
+    { ...withoutMember(version, 'kmsKeyId'), ...keyOf(kmsKeyId) },
+  ]);
+  const shared = withoutMember(withoutMember(withoutMember(primary, 'rotation'), 'replicas'), 'lastAccessedDate');
+  return {
+    ...withoutMember(shared, 'kmsKeyId'),
+    arn: arnIn(primary.arn, region),
+    primaryRegion: regionOf(primary.arn),
+    versions: Object.fromEntries(versions),
+    ...keyOf(kmsKeyId),
+    ...(lastAccessedDate === undefined ? {} : { lastAccessedDate }),
+  };
+}
+
+/** The state after a call in this region has left `next` of its view. */
+export function withView(state: ServiceState, region: string, next: ServiceState): ServiceState {
+  const view = viewOf(state, region);
+  if (next === view) return state;
+  if (view === state) return next;
+  const isGone = (arn: string) => view.secrets[arn] !== undefined && next.secrets[arn] === undefined;
+  const secrets = Object.fromEntries(Object.entries(state.secrets).filter(([arn]) => !isGone(arn)));
+  for (const secret of Object.values(next.secrets)) {
+    if (secret === view.secrets[secret.arn]) continue;
+    if (secret.primaryRegion === undefined) secrets[secret.arn] = secret;
+    else noteRead(secrets, secret, secret.primaryRegion);
+  }
+  return { secrets };
+}
+
+/** A call can leave nothing with a replica but the day of its last read. */
+function noteRead(secrets: Record<string, Secret>, replica: Secret, primaryRegion: string): void {
+  const primary = secrets[arnIn(replica.arn, primaryRegion)];
+  const { lastAccessedDate } = replica;
+  if (primary === undefined || lastAccessedDate === undefined) return;
+  const region = regionOf(replica.arn);
+  const replicas = primary.replicas?.map((one) => (one.region === region ? { ...one, lastAccessedDate } : one));
+  secrets[primary.arn] = { ...primary, ...(replicas === undefined ? {} : { replicas }) };
+}
