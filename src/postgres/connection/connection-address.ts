@@ -56,7 +56,7 @@ export function isSocket({ host }: Pick<Host, 'host'>): boolean {
 }
 
 /** The URL is never quoted: it may hold a password. */
-export function unreadableUrl(): KeyRotationError {
+function unreadableUrl(): KeyRotationError {
   return new KeyRotationError(
     'INVALID_SETTINGS',
     'The URL of the database cannot be read: expected postgres://user@host:5432/database, with special characters ' +
