@@ -4,6 +4,8 @@ export type LibraryErrorCode =
   | 'INVALID_SETTINGS'
   /** AWS has not confirmed the current key for so long that the ring no longer encrypts with it. */
   | 'KEY_TOO_OLD'
+  /** This process has encrypted 2^32 times with the current key, the limit for random nonces. */
+  | 'KEY_EXHAUSTED'
   /** The ring was closed before or during the call. */
   | 'RING_CLOSED'
   /** Secrets Manager has no secret with this name or ARN in this region. */

@@ -51,6 +51,14 @@ export const APPLICATION_EVENTS = {
       'AWS Secrets Manager has not confirmed the current key for too long, so encryption fails. Decryption still ' +
       'works',
   },
+  key_usage: {
+    level: 'INFO',
+    message: 'How often this process has encrypted with a key. All processes together may do so 2^32 times',
+  },
+  key_exhausted: {
+    level: 'ERROR',
+    message: 'This process has encrypted 2^32 times with a key and stops, because no nonce may repeat: rotate the key',
+  },
 } as const satisfies Record<string, { level: 'INFO' | 'WARNING' | 'ERROR'; message: string }>;
 
 export type ApplicationEvent = keyof typeof APPLICATION_EVENTS;

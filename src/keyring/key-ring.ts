@@ -1,3 +1,4 @@
+import { applicationLog, jsonLinesToStandardError } from './application-log.ts';
 import { openRing, type OpenedRing } from './open-ring.ts';
 import { notBytes, seal } from '../format/ciphertext.ts';
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
@@ -13,6 +14,8 @@ import { openWithCachedKeys, openUnderNumber, readRow, type Row } from './row.ts
 import { systemClock, type RingClock } from './clock.ts';
 import type { CurrentKey } from './ring-cache.ts';
 import { ringTimes, type KeyRingOptions } from './options.ts';
+import { UsageCounter, type KeyCount, type KeyUsage } from './telemetry/key-usage.ts';
+import { measure } from './telemetry/ring-meter.ts';
 import { closedHealth, environmentHealth, ringHealth, type RingHealth } from './telemetry/ring-health.ts';
 import { loadSettings, requireSettings, type Settings } from './settings.ts';
 import { refuseTestKeysOutsideTests, TestKeys } from './source/test-keys.ts';
@@ -27,16 +30,6 @@ const TEST_SETTINGS: Settings = {
   secretId: 'test-keys',
   environmentKey: undefined,
 };
-
-/** How often a key has encrypted since the ring was opened. */
-export interface KeyUsage {
-  /** 0 if the number was not known, or for the environment's key. */
-  readonly keyNumber: number;
-  /** Absent for the environment's key. */
-  readonly versionId?: string;
-  /** A key may encrypt 2^32 times in all processes together (NIST SP 800-38D, section 8.3). */
-  readonly encryptions: number;
-}
 
 /** A ciphertext and its context, for `decryptFields`. */
 export interface EncryptedField {
@@ -69,18 +62,19 @@ export class KeyRing {
   readonly #isLegacyRead: boolean;
   readonly #nonces: NonceSource;
   readonly #clock: RingClock;
-  readonly #writers = new Map<string | undefined, Writer>();
+  readonly #counter: UsageCounter;
+  readonly #endMeasuring: (() => void) | undefined;
   #writer: Writer | undefined;
-  #usageAtClose: readonly KeyUsage[] | undefined;
   #isClosed = false;
 
   private constructor(
     caller: symbol,
     environmentKey: KeyMaterial | undefined,
     aws: OpenedRing | undefined,
+    counter: UsageCounter | undefined,
     options: KeyRingOptions,
   ) {
-    if (caller !== FROM_OPEN) {
+    if (caller !== FROM_OPEN || counter === undefined) {
       throw new KeyRotationError('INVALID_SETTINGS', 'Open a key ring with await KeyRing.open(), not with new.');
     }
     this.#environmentKey = environmentKey;
@@ -90,6 +84,8 @@ export class KeyRing {
     this.#isLegacyRead = options.legacy ?? true;
     this.#nonces = options.nonces ?? pooledNonce;
     this.#clock = options.clock ?? systemClock;
+    this.#counter = counter;
+    this.#endMeasuring = options.meter === undefined ? undefined : measure(options.meter, this);
   }
 
   /**
@@ -104,8 +100,9 @@ export class KeyRing {
   static async open(settings: Settings = loadSettings(), options: KeyRingOptions = {}): Promise<KeyRing> {
     requireSettings(settings);
     const times = ringTimes(options);
-    const aws = settings.keySource === 'aws' ? await openRing(settings, times, options) : undefined;
-    return new KeyRing(FROM_OPEN, settings.environmentKey, aws, options);
+    const counter = usageCounter(settings, options);
+    const aws = settings.keySource === 'aws' ? await openRing(settings, times, options, counter) : undefined;
+    return new KeyRing(FROM_OPEN, settings.environmentKey, aws, counter, options);
   }
 
   /**
@@ -126,14 +123,16 @@ export class KeyRing {
    *
    * Throws `INVALID_TEXT` for a plaintext that is neither a string nor bytes and for a text or context that is not
    * well-formed Unicode, `KEY_TOO_OLD` if AWS has not confirmed the key for `maxKeyAge` (for example after a long
-   * sleep: await `refresh`), and `RING_CLOSED`.
+   * sleep: await `refresh`), `KEY_EXHAUSTED` after 2^32 encryptions with the key in this process, and `RING_CLOSED`.
    */
   readonly encryptField = (plaintext: string | Uint8Array, context = ''): Buffer => {
     const wall = this.#clock.wall();
     const monotonic = this.#clock.monotonic();
     const writer = this.#currentWriter(wall, monotonic);
     const row = seal(plaintext, writer.key, writer.number, context, this.#nonces(wall, monotonic));
-    writer.encryptions += 1;
+    const { count } = writer;
+    count.encryptions += 1;
+    if (count.encryptions >= count.nextReport) this.#reachedReport(count);
     return row;
   };
 
@@ -177,13 +176,7 @@ export class KeyRing {
   };
 
   /** How often each key has encrypted since the ring was opened: a gauge for the limit of 2^32. */
-  readonly usage = (): readonly KeyUsage[] =>
-    this.#usageAtClose ??
-    [...this.#writers].map(([versionId, { number, encryptions }]) => ({
-      keyNumber: number,
-      ...(versionId === undefined ? {} : { versionId }),
-      encryptions,
-    }));
+  readonly usage = (): readonly KeyUsage[] => this.#counter.usage();
 
   /** Whether the ring encrypts with the environment's key because AWS has not returned one yet. */
   get isFallenBack(): boolean {
@@ -207,8 +200,10 @@ export class KeyRing {
    */
   readonly health = (): RingHealth => {
     if (this.#isClosed) return closedHealth(ringClosed());
-    if (this.#aws === undefined) return environmentHealth();
-    return ringHealth(this.#aws.cache, this.#environmentKey !== undefined);
+    const health =
+      this.#aws === undefined ? environmentHealth() : ringHealth(this.#aws.cache, this.#environmentKey !== undefined);
+    const isExhausted = this.#counter.isExhausted(this.#aws?.cache.current?.versionId);
+    return { ...health, canEncrypt: health.canEncrypt && !isExhausted };
   };
 
   /**
@@ -224,14 +219,14 @@ export class KeyRing {
   /** Ends calls and timers and forgets the keys. Later calls fail with `RING_CLOSED`, except `usage`. Never throws. */
   readonly close = (): void => {
     if (this.#isClosed) return;
-    this.#usageAtClose = this.usage();
     this.#isClosed = true;
+    this.#counter.reportAll();
+    this.#endMeasuring?.();
     this.#aws?.cache.close();
     this.#aws = undefined;
     this.#keys = new KeyCache();
     this.#environmentKey = undefined;
     this.#writer = undefined;
-    this.#writers.clear();
   };
 
   async #outcome(field: EncryptedField): Promise<DecryptedField> {
@@ -274,18 +269,28 @@ export class KeyRing {
     const key = current?.key ?? this.#environmentKey;
     // A ring without either key does not open.
     if (key === undefined) throw ringClosed();
-    const { encryptions = 0 } = this.#writers.get(current?.versionId) ?? {};
-    const writer = { current, key, number: current?.number ?? 0, encryptions };
-    this.#writers.set(current?.versionId, writer);
-    return writer;
+    const number = current?.number ?? 0;
+    return { current, key, number, count: this.#counter.of(current?.versionId, number) };
   }
+
+  #reachedReport(count: KeyCount): void {
+    // The next encryption looks whether the key may still encrypt.
+    this.#writer = undefined;
+    this.#counter.reached(count);
+  }
+}
+
+function usageCounter(settings: Settings, options: KeyRingOptions): UsageCounter {
+  const { clock = systemClock, logger = jsonLinesToStandardError } = options;
+  const secret = settings.keySource === 'aws' ? { secret_id: settings.secretId } : {};
+  return new UsageCounter(applicationLog(logger, clock.wall), { ...secret, environment: settings.environment }, clock);
 }
 
 interface Writer {
   readonly current: CurrentKey | undefined;
   readonly key: KeyMaterial;
   readonly number: KeyNumber | 0;
-  encryptions: number;
+  readonly count: KeyCount;
 }
 
 function isObject(value: unknown): boolean {

@@ -8,6 +8,7 @@ import type { KeyRingOptions, RingTimes } from './options.ts';
 import { KeyLookup } from './key-lookup.ts';
 import { sourceInRegion, sourceOf } from './source/secret-source.ts';
 import type { AwsSettings } from './settings.ts';
+import type { UsageCounter } from './telemetry/key-usage.ts';
 
 export interface OpenedRing {
   readonly cache: RingCache;
@@ -18,7 +19,12 @@ export interface OpenedRing {
  * Reads the current key and starts to keep it fresh. If AWS returns none, falls back to the environment's key and logs
  * that, or rejects with the reason. Rejects with `INVALID_SETTINGS` under `NODE_DEBUG`, before calling AWS.
  */
-export async function openRing(settings: AwsSettings, times: RingTimes, options: KeyRingOptions): Promise<OpenedRing> {
+export async function openRing(
+  settings: AwsSettings,
+  times: RingTimes,
+  options: KeyRingOptions,
+  counter: UsageCounter,
+): Promise<OpenedRing> {
   refuseNodeDebug();
   const { clock = systemClock, legacy = true, random = Math.random } = options;
   const { environmentKey, environment, secretId, region } = settings;
@@ -32,7 +38,11 @@ export async function openRing(settings: AwsSettings, times: RingTimes, options:
       ? await sourceInRegion(region, secretId, times.callTimeLimit)
       : await sourceOf(options.client, secretId));
   let check: EnvironmentKeyCheck | undefined;
-  const cache = new RingCache({ settings, source, times, clock, random, log, onRefreshed: () => void check?.run() });
+  const onRefreshed = () => {
+    void check?.run();
+    counter.reportDaily();
+  };
+  const cache = new RingCache({ settings, source, times, clock, random, log, onRefreshed });
   if (environmentKey !== undefined) {
     check = new EnvironmentKeyCheck(cache, environmentKey, () => {
       log('env_key_not_on_ring', about);

@@ -2,6 +2,7 @@ import { KeyRotationError, typeName } from '../format/error.ts';
 import type { ApplicationLogger } from './application-log.ts';
 import type { NonceSource } from '../format/nonce.ts';
 import type { RingClock } from './clock.ts';
+import type { RingMeter } from './telemetry/ring-meter.ts';
 import type { SecretSource } from './source/secret-source.ts';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 
@@ -31,6 +32,8 @@ export interface KeyRingOptions {
   readonly legacy?: boolean;
   /** Receives the log. Default: JSON lines on standard error. */
   readonly logger?: ApplicationLogger;
+  /** Where the ring measures its encryptions and the age of its key: an OpenTelemetry `Meter`. Default: nowhere. */
+  readonly meter?: RingMeter;
   /** The client to use. The ring does not close it. Default: a new client in the settings' region. */
   readonly client?: SecretsManagerClient;
   /** Replaces the client, for tests. */
@@ -56,6 +59,7 @@ const OPTIONS: Readonly<Record<keyof KeyRingOptions, true>> = {
   callTimeLimit: true,
   legacy: true,
   logger: true,
+  meter: true,
   client: true,
   source: true,
   clock: true,

@@ -1,3 +1,5 @@
+import { systemClock } from '../../src/keyring/clock.ts';
+import { UsageCounter } from '../../src/keyring/telemetry/key-usage.ts';
 import { LOG_EVENTS } from '../../src/secret/log-events.ts';
 import { EVERYTHING_NEW, OPTIONS } from './support/deployments.ts';
 import { filterMatches } from './support/filter-pattern.ts';
@@ -52,6 +54,30 @@ test('the alarms on the function and on its queue watch this function and this q
 
 test('the alarm on reads can be sized', () => {
   expect(deploy({ ReadsPerHour: '480' }).property('ExcessiveReadsAlarm', 'Threshold')).toBe('480');
+});
+
+test('the alarm on encryptions sums what the lines of all processes add, where their log group is named', () => {
+  expect(stack.resources.has('KeyEncryptionsAlarm')).toBe(false);
+  const named = deploy({ ApplicationLogGroupName: '/ecs/app', EncryptionsPerDay: '9000000' });
+  const fields = ['AlarmName', 'MetricName', 'Statistic', 'Period', 'ComparisonOperator', 'Threshold'] as const;
+  expect(fields.map((field) => named.property('KeyEncryptionsAlarm', field))).toEqual([
+    'PazPazKeyEncryptions',
+    'KeyEncryptions',
+    'Sum',
+    86400,
+    'GreaterThanThreshold',
+    '9000000',
+  ]);
+  expect(named.property('EncryptionsFilter', 'LogGroupName')).toBe('/ecs/app');
+  const pattern = text(named.property('EncryptionsFilter', 'FilterPattern'));
+  const lines: Record<string, unknown>[] = [];
+  const counter = new UsageCounter((event, entry) => lines.push({ event, ...entry }), {}, systemClock);
+  counter.of('a', 1).encryptions = 1000;
+  counter.reportAll();
+  expect(lines.map((line) => filterMatches(pattern, JSON.stringify(line)))).toEqual([true]);
+  expect(filterMatches(pattern, '{"event":"encryption_stopped"}')).toBe(false);
+  const [made] = list(named.property('EncryptionsFilter', 'MetricTransformations'));
+  expect([at(made, 'MetricName'), at(made, 'MetricValue')]).toEqual(['KeyEncryptions', '$.encryptions_added']);
 });
 
 test('each metric of an alarm in our namespace comes from a filter', () => {

@@ -15,8 +15,12 @@ const PARAMETERS = Object.keys(object(TEMPLATE['Parameters']));
 const RESOURCES = Object.keys(object(TEMPLATE['Resources']));
 const OUTPUTS = Object.keys(object(TEMPLATE['Outputs']));
 const stack = deploy();
+/** With every alarm. */
+const watched = deploy({ ApplicationLogGroupName: '/ecs/app' });
 const ofType = (type: string) => [...stack.resources].filter(([, resource]) => resource.type === type);
-const ALARMS = ofType('AWS::CloudWatch::Alarm').map(([, { properties }]) => properties);
+const ALARMS = [...watched.resources.values()]
+  .filter(({ type }) => type === 'AWS::CloudWatch::Alarm')
+  .map(({ properties }) => properties);
 const FILTERS = ofType('AWS::Logs::MetricFilter');
 
 /** Names that are AWS's, and in no other place of the template than an event pattern or a policy. */
@@ -135,7 +139,7 @@ test('the costs count what the stack makes, and their sum is right', () => {
   expect(rows.map(([charge]) => charge)).toEqual(
     expect.arrayContaining([
       `${ofType('AWS::KMS::Key').length} KMS keys`,
-      `${ALARMS.length} alarms`,
+      `${ofType('AWS::CloudWatch::Alarm').length} alarms`,
       `${metrics.size} metrics`,
     ]),
   );

@@ -72,6 +72,7 @@ test.each([
   ['ExistingTopicArn', 'security-alerts', 'ARN of a standard SNS topic'],
   ['AlertEmail', 'nobody', 'e-mail address'],
   ['ReadsPerHour', '0', '1 or more'],
+  ['EncryptionsPerDay', '0', '1 or more'],
   ['TrailLogGroupName', 'arn:aws:logs:us-east-1:123456789012:log-group:trail', 'not its ARN'],
   ['VpcSubnetIds', 'subnet-0123456789abcdef0,vpc-1', 'subnet ids'],
   ['VpcSecurityGroupIds', 'default', 'security group ids'],

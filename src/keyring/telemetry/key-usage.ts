@@ -1,0 +1,114 @@
+import type { ApplicationLog } from '../application-log.ts';
+import { millisecondsSince, momentNow, type Moment, type RingClock } from '../clock.ts';
+import { KeyRotationError } from '../../format/error.ts';
+
+/** How often a key has encrypted since the ring was opened. */
+export interface KeyUsage {
+  /** 0 if the number was not known, or for the environment's key. */
+  readonly keyNumber: number;
+  /** Absent for the environment's key. */
+  readonly versionId?: string;
+  /** A key may encrypt 2^32 times in all processes together (NIST SP 800-38D, section 8.3). */
+  readonly encryptions: number;
+}
+
+/** Numbers of encryptions: when the log first tells of a key, and after how many it may not encrypt any more. */
+export const USAGE_LIMITS = { firstReport: 2 ** 28, last: 2 ** 32 };
+
+/** The log also tells of a key once a day, and when the ring is closed, if at least so many encryptions were added. */
+const FEWEST_REPORTED = 1000;
+
+const DAY = 24 * 3_600_000;
+
+/** The encryptions of one key. A writer adds to `encryptions`, and then compares it with `nextReport`. */
+export interface KeyCount {
+  number: number;
+  readonly versionId: string | undefined;
+  encryptions: number;
+  nextReport: number;
+  reported: number;
+}
+
+/** Counts the encryptions of each key in one process, and logs them as `key_usage`. */
+export class UsageCounter {
+  readonly #counts = new Map<string | undefined, KeyCount>();
+  readonly #log: ApplicationLog;
+  readonly #about: Readonly<Record<string, string>>;
+  readonly #clock: RingClock;
+  #reportedAt: Moment;
+
+  /** `about`: fields of every line. */
+  constructor(log: ApplicationLog, about: Readonly<Record<string, string>>, clock: RingClock) {
+    this.#log = log;
+    this.#about = about;
+    this.#clock = clock;
+    this.#reportedAt = momentNow(clock);
+  }
+
+  /** The count of a key; `versionId`: `undefined` for the environment's. Throws `KEY_EXHAUSTED` at 2^32. */
+  of(versionId: string | undefined, number: number): KeyCount {
+    const known = this.#counts.get(versionId);
+    const count = known ?? { number, versionId, encryptions: 0, nextReport: USAGE_LIMITS.firstReport, reported: 0 };
+    if (this.isExhausted(versionId)) throw exhausted(number);
+    count.number = number;
+    this.#counts.set(versionId, count);
+    return count;
+  }
+
+  /** Whether a key has reached 2^32 in this process. */
+  isExhausted(versionId: string | undefined): boolean {
+    return (this.#counts.get(versionId)?.encryptions ?? 0) >= USAGE_LIMITS.last;
+  }
+
+  usage(): readonly KeyUsage[] {
+    return [...this.#counts.values()].map(({ number, versionId, encryptions }) => ({
+      keyNumber: number,
+      ...(versionId === undefined ? {} : { versionId }),
+      encryptions,
+    }));
+  }
+
+  /** Logs a count that has reached its next report, which is at twice as many. */
+  reached(count: KeyCount): void {
+    count.nextReport *= 2;
+    this.#report(count);
+    if (count.encryptions >= USAGE_LIMITS.last) {
+      const { number, versionId } = count;
+      this.#log('key_exhausted', { ...this.#about, key_number: number, ...(versionId && { version_id: versionId }) });
+    }
+  }
+
+  /** Logs what was added since the last report, once a day. */
+  reportDaily(): void {
+    if (millisecondsSince(this.#reportedAt, this.#clock) >= DAY) this.reportAll();
+  }
+
+  /** Logs what was added since the last report. */
+  reportAll(): void {
+    this.#reportedAt = momentNow(this.#clock);
+    for (const count of this.#counts.values()) {
+      if (count.encryptions - count.reported >= FEWEST_REPORTED) this.#report(count);
+    }
+  }
+
+  #report(count: KeyCount): void {
+    const { number, versionId, encryptions, reported } = count;
+    count.reported = encryptions;
+    this.#log('key_usage', {
+      ...this.#about,
+      key_number: number,
+      ...(versionId === undefined ? {} : { version_id: versionId }),
+      encryptions,
+      encryptions_added: encryptions - reported,
+    });
+  }
+}
+
+function exhausted(number: number): KeyRotationError {
+  return new KeyRotationError(
+    'KEY_EXHAUSTED',
+    `This process has encrypted 2^32 times with ${number === 0 ? 'the current key' : `key ${number}`}, which is the ` +
+      'limit of AES-GCM with random nonces (NIST SP 800-38D, section 8.3). Rotate the key now ' +
+      '(aws secretsmanager rotate-secret, or pazpaz-keys rotate), then await ring.refresh(). Decryption still works.',
+  );
+}
