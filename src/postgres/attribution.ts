@@ -28,20 +28,19 @@ export type Attribution =
  * `unnumbered` and `legacy` is that of the key that opened it, 0 where that key has no number.
  */
 export function attribute(
-  stored: string,
+  stored: string | Uint8Array,
   storage: Storage,
   contexts: readonly string[],
   keys: RingKeys,
   member?: string,
 ): Attribution {
-  return withoutStacks(() => {
-    const bytes = rowOf(stored, storage, member);
-    if (bytes.length === 0) return { kind: 'empty' };
-    const row = { bytes, number: readVarint(bytes), contexts };
-    return (
-      openWithOwnKey(row, keys) ?? openWithAnyKey(row, keys) ?? { kind: 'unreadable', code: whyUnreadable(row, keys) }
-    );
-  });
+  const bytes = rowOf(stored, storage, member);
+  if (bytes.length === 0) return { kind: 'empty' };
+  const row = { bytes, number: readVarint(bytes), contexts };
+  return (
+    openWithOwnKey(row, keys) ??
+    withoutStacks(() => openWithAnyKey(row, keys)) ?? { kind: 'unreadable', code: whyUnreadable(row, keys) }
+  );
 }
 
 /** Bytes that may be a ciphertext, the number at their start, and the contexts that they may be in. */

@@ -2,11 +2,11 @@ import { KeyRotationError } from '../format/error.ts';
 import type { RingKeys, TargetKey } from './all-keys.ts';
 import type { Column, ColumnSpec, TriggerOnUpdate } from './catalog/column.ts';
 import type { Connection, DatabaseAddress } from './connection/database.ts';
-import { HEAP_ONLY, scanHeap } from './heap-scan.ts';
+import type { ScannedRow } from './heap-scan.ts';
 import { withColumns } from './catalog/look-up-column.ts';
 import { nestedKey } from './nested-ciphertext.ts';
 import { attribution, isAsWanted, type LeftRow } from './job/plan-rows.ts';
-import type { StoredRow } from './read-rows.ts';
+import { READING, readTable, withReaders } from './shared-snapshot.ts';
 
 /** What a column holds; every row counted was opened. */
 export interface ColumnCensus {
@@ -43,15 +43,20 @@ export interface ColumnCensus {
 
 /** How a census reports its progress and is stopped. */
 export interface CensusOptions {
-  readonly batchRows?: number;
-  readonly batchBytes?: number;
-  /** Called after each batch with the rows read of this column so far. */
+  /** Connections that read at once, in one snapshot. Default: 1. */
+  readonly connections?: number;
+  /** Bytes of a table that one statement reads. Default: 32 MiB. */
+  readonly rangeBytes?: number | undefined;
+  /** Called now and then with the rows read of this column so far; its `estimatedRows` are exact here. */
   readonly onBatch?: (column: Column, rows: number) => void;
   readonly signal?: AbortSignal;
 }
 
 /** Unreadable rows that a census lists by key; the number of all of them is exact. */
 const MOST_LISTED = 10_000;
+
+/** Rows after which progress is reported and a signal is looked at. */
+const BATCH_ROWS = 2000;
 
 /**
  * Counts the rows of columns by the key that each was opened with, in one snapshot of the database, and writes nothing.
@@ -64,33 +69,39 @@ export function census(
   keys: RingKeys,
   options: CensusOptions = {},
 ): Promise<readonly ColumnCensus[]> {
-  const count = async (session: Connection, columns: readonly Column[]) => {
-    const counts: ColumnCensus[] = [];
-    for (const column of columns) counts.push(await countColumn(session, column, keys, options));
-    return counts;
-  };
-  return withColumns(database, specs, count, {
-    // One snapshot: a row that the application moves to another key of its table is neither missed nor counted twice.
-    mode: 'ISOLATION LEVEL REPEATABLE READ, READ ONLY',
-    // Rows that a policy hides are reported (`unseen`), instead of an error: what can be seen is counted.
-    settings: [...HEAP_ONLY, 'SET LOCAL row_security = on'],
-  });
+  const count = (session: Connection, columns: readonly Column[]) =>
+    withReaders(database, session, columns, options.connections ?? 1, async (readers) => {
+      const counts: ColumnCensus[] = [];
+      for (const column of columns) counts.push(await countColumn(readers, column, keys, options));
+      return counts;
+    });
+  return withColumns(database, specs, count, READING);
 }
 
-async function countColumn(session: Connection, column: Column, keys: RingKeys, options: CensusOptions) {
-  const limits = { rows: options.batchRows ?? 2000, bytes: options.batchBytes ?? 4 * 1024 * 1024 };
+async function countColumn(
+  readers: readonly Connection[],
+  column: Column,
+  keys: RingKeys,
+  { onBatch, signal, rangeBytes }: CensusOptions,
+): Promise<ColumnCensus> {
   // A policy that begins to hide rows from here on is an error; one that hid rows before is in `unseen`.
-  if (column.unseen.length === 0) await session.change('SET LOCAL row_security = off');
-  const [counted] = await session.rows(
-    `SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE t.${column.column} IS NULL) FROM ${column.table} t`,
-  );
+  const security = `SET LOCAL row_security = ${column.unseen.length === 0 ? 'off' : 'on'}`;
+  for (const reader of readers) await reader.change(security);
+  const [first] = readers;
+  const [counted] =
+    (await first?.rows(`SELECT count(*), count(*) FILTER (WHERE t.${column.column} IS NULL) FROM ${column.table} t`)) ??
+    [];
   const tally = new Tally(column, keys);
-  for await (const rows of scanHeap(session, column, limits)) {
-    options.signal?.throwIfAborted();
-    for (const row of rows) tally.add(row);
-    options.onBatch?.(column, tally.rows);
-  }
-  if (counted?.[0] !== String(tally.rows) || counted[1] !== String(tally.nulls)) {
+  const known = { ...column, estimatedRows: Number(counted?.[0]) };
+  const onRow = (row: ScannedRow) => {
+    tally.add(row);
+    if (tally.rows % BATCH_ROWS !== 0) return;
+    signal?.throwIfAborted();
+    onBatch?.(known, tally.rows);
+  };
+  await readTable(readers, column, onRow, rangeBytes);
+  onBatch?.(known, tally.rows);
+  if (counted?.[0] !== String(tally.rows) || counted[1] !== String(tally.nulls) || tally.sum !== tally.rows) {
     throw new KeyRotationError(
       'DATABASE_REFUSED',
       `${column.table} has ${counted?.[0] ?? 'no'} rows in this snapshot, ${counted?.[1] ?? 'none'} of them NULL; ${tally.rows} came, ${tally.nulls} of them NULL. Run this again.`,
@@ -122,7 +133,7 @@ class Tally {
     this.#target = keys.target;
   }
 
-  add(row: StoredRow): void {
+  add(row: ScannedRow): void {
     this.rows += 1;
     if (row.stored === null) {
       this.nulls += 1;
@@ -144,6 +155,13 @@ class Tally {
   #count(kind: 'numbered' | 'unnumbered' | 'legacy' | 'nested', number: number): void {
     const counts = this.#counts[kind];
     counts.set(number, (counts.get(number) ?? 0) + 1);
+  }
+
+  /** The sum of all classes: each row is in exactly one. */
+  get sum(): number {
+    const { numbered, unnumbered, legacy } = this.#counts;
+    const opened = [numbered, unnumbered, legacy].flatMap((counts) => [...counts.values()]);
+    return opened.reduce((sum, rows) => sum + rows, this.nulls + this.#empty + this.#unreadable);
   }
 
   result(): ColumnCensus {

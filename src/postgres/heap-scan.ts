@@ -1,15 +1,8 @@
-import { KeyRotationError } from '../format/error.ts';
 import type { Column } from './catalog/column.ts';
-import type { Connection } from './connection/database.ts';
-import {
-  selected,
-  storedRow,
-  valueSize,
-  valueUpTo,
-  MOST_VALUE_BYTES,
-  type BatchLimits,
-  type StoredRow,
-} from './read-rows.ts';
+import { contextOf } from './catalog/context-template.ts';
+import type { BinaryCells } from './connection/copy-query.ts';
+import { quoted, type Connection } from './connection/database.ts';
+import { MOST_VALUE_BYTES, valueUpTo, type StoredRow } from './read-rows.ts';
 
 /** Settings of a transaction that scans: the rows come from the table itself, whatever an index of it says. */
 export const HEAP_ONLY = [
@@ -22,87 +15,115 @@ export const HEAP_ONLY = [
   'SET LOCAL constraint_exclusion = off',
 ];
 
-/** A value that is read by itself, because a group of rows with such values would take too much memory. */
-interface LargeValue {
-  readonly part: string;
-  readonly place: string;
-  readonly size: number;
-  readonly cells: readonly (string | null)[];
+/** Bytes of a table, with what is stored out of line, that one statement reads: progress is seen after each at least. */
+const RANGE_BYTES = 32 * 1024 * 1024;
+
+/** Pages of a table, and of each of its partitions: from the first up to the second, without it. */
+export interface HeapRange {
+  readonly from: number | undefined;
+  readonly to: number | undefined;
+}
+
+/** A row as a scan reads it; its bytes may be looked at only during the call. */
+export interface ScannedRow extends Pick<StoredRow, 'key' | 'context' | 'contexts'> {
+  /** Bytes of a bytea, the text of another type; `undefined`: larger than `MOST_VALUE_BYTES`, and not read. */
+  readonly stored: string | Uint8Array | null | undefined;
 }
 
 /**
- * Every row of the column's table in the snapshot of the open transaction, which has the settings `HEAP_ONLY`, in the
- * order of the heap. `limits`: most rows and bytes that are held at a time; the database reads the next rows meanwhile.
+ * Pages from 0 on, in ranges that have each row of the table exactly once. PostgreSQL reads only the pages of a range from
+ * version 14 on, and of its own kind of tables; elsewhere there is one range.
  */
-export async function* scanHeap(
+export async function heapRanges(
+  session: Connection,
+  { tableId }: Column,
+  rangeBytes = RANGE_BYTES,
+): Promise<readonly HeapRange[]> {
+  const [found] = await session.rows(
+    `SELECT current_setting('server_version_num')::int >= 140000 AND bool_and(m.amname = 'heap'),
+            max(pg_relation_size(c.oid)) / current_setting('block_size')::bigint, sum(pg_table_size(c.oid))
+       FROM pg_class c JOIN pg_am m ON m.oid = c.relam
+      WHERE c.relkind = 'r'
+        AND c.oid IN (SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))`,
+    [tableId],
+  );
+  const [hasRanges, pages, bytes] = found ?? [];
+  const count = hasRanges === 't' ? Math.min(Number(pages), Math.ceil(Number(bytes) / rangeBytes)) : 1;
+  const size = Math.ceil(Number(pages) / count);
+  const ranges: HeapRange[] = [];
+  for (let from = size; count > 1 && from < Number(pages); from += size) ranges.push({ from: from - size, to: from });
+  // Without an end: pages that were added meanwhile hold no row of this snapshot, but no row depends on that.
+  return [...ranges, { from: ranges.at(-1)?.to, to: undefined }];
+}
+
+/** Gives each row of a range to `onRow`, in the snapshot of the open transaction, which has the settings `HEAP_ONLY`. */
+export async function scanRange(
   session: Connection,
   column: Column,
-  limits: BatchLimits,
-): AsyncGenerator<readonly StoredRow[], void> {
-  const atOnce = Math.max(1, Math.floor(limits.bytes / limits.rows));
-  const columns = [...selected(column).slice(0, -1), valueUpTo(column, atOnce)];
-  const place = `t.tableoid, t.ctid, ${valueSize(column)}`;
-  await session.change(
-    `DECLARE scan NO SCROLL CURSOR FOR SELECT ${place}, ${columns.join(', ')} FROM ${column.table} t`,
+  { from, to }: HeapRange,
+  onRow: (row: ScannedRow) => void,
+): Promise<void> {
+  const { key, context, fromContext } = column;
+  const names = [...new Set([...key.map(({ name }) => name), ...context.columns, ...(fromContext?.columns ?? [])])];
+  const conditions = [
+    ...(from === undefined ? [] : [`t.ctid >= '(${from},0)'::tid`]),
+    ...(to === undefined ? [] : [`t.ctid < '(${to},0)'::tid`]),
+  ];
+  const read = rowReader(column, names);
+  await session.copy(
+    `SELECT ${names.map((name) => `t.${quoted(name)}::text`).join(', ')}, t.${column.column} IS NULL,
+            ${valueUpTo(column, MOST_VALUE_BYTES)}
+       FROM ${column.table} t ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`}`,
+    (cells) => {
+      onRow(read(cells));
+    },
   );
-  const fetch = () => {
-    const rows = session.rows(`FETCH FORWARD ${limits.rows} FROM scan`);
-    // Awaited in the next round, unless the caller stops before.
-    rows.catch(() => undefined);
-    return rows;
+}
+
+/** Reads a row out of its key and context columns, whether its value is NULL, and the value. */
+function rowReader({ key, context, fromContext, storage }: Column, names: readonly string[]) {
+  const placesOf = (columns: readonly string[]) => columns.map((name) => names.indexOf(name));
+  const keyPlaces = placesOf(key.map(({ name }) => name));
+  const contextPlaces = placesOf(context.columns);
+  const fromPlaces = placesOf(fromContext?.columns ?? []);
+  return (cells: BinaryCells): ScannedRow => {
+    const value = cells[names.length + 1];
+    const isNull = cells[names.length]?.[0] === 1;
+    const stored = isNull ? null : storage === 'bytea' ? value : value?.toString();
+    const wanted = contextOf(context, textsOf(cells, contextPlaces));
+    const former = fromContext === undefined ? undefined : contextOf(fromContext, textsOf(cells, fromPlaces));
+    return new HeapRow(cells, keyPlaces, stored, wanted, former);
   };
-  let fetched = await fetch();
-  while (fetched.length > 0) {
-    const following = fetch();
-    const large: LargeValue[] = [];
-    const rows: StoredRow[] = [];
-    for (const [part, ctid, bytes, ...cells] of fetched) {
-      const size = Number(bytes);
-      if (size <= atOnce || size > MOST_VALUE_BYTES) rows.push(storedRow(column, cells));
-      else large.push({ part: part ?? '', place: ctid ?? '', size, cells });
-    }
-    if (rows.length > 0) yield rows;
-    for (const group of grouped(large, limits.bytes)) yield await readLarge(session, column, group);
-    fetched = await following;
-  }
-  await session.change('CLOSE scan');
 }
 
-/** Groups of one part of the table, within so many bytes unless a single value has more. */
-function* grouped(values: readonly LargeValue[], bytes: number): Generator<readonly LargeValue[]> {
-  let group: LargeValue[] = [];
-  let size = 0;
-  for (const value of values) {
-    if (group.length > 0 && (size + value.size > bytes || group[0]?.part !== value.part)) {
-      yield group;
-      group = [];
-      size = 0;
-    }
-    group.push(value);
-    size += value.size;
-  }
-  if (group.length > 0) yield group;
+function textsOf(cells: BinaryCells, places: readonly number[]): readonly (string | undefined)[] {
+  return places.map((place) => cells[place]?.toString());
 }
 
-async function readLarge(
-  session: Connection,
-  column: Column,
-  group: readonly LargeValue[],
-): Promise<readonly StoredRow[]> {
-  const found = await session.rows(
-    `SELECT t.ctid, ${valueUpTo(column, MOST_VALUE_BYTES)} FROM ${column.table} t
-      WHERE t.tableoid = $1::oid AND t.ctid = ANY ($2::tid[])`,
-    [group[0]?.part ?? '', `{${group.map(({ place }) => `"${place}"`).join(',')}}`],
-  );
-  const values = new Map(found.map(([place, value]) => [place, value ?? null]));
-  return group.map(({ place, cells }) => {
-    const value = values.get(place);
-    if (value == null) {
-      throw new KeyRotationError(
-        'DATABASE_REFUSED',
-        `A value of ${column.table} that this snapshot has was not given again. Have its indexes, constraints and partitions looked at.`,
-      );
-    }
-    return storedRow(column, [...cells.slice(0, -1), value]);
-  });
+/** Its key is decoded only for the few rows that are listed. */
+class HeapRow implements ScannedRow {
+  readonly stored: ScannedRow['stored'];
+  readonly context: string | undefined;
+  readonly contexts: readonly string[];
+  readonly #cells: BinaryCells;
+  readonly #keyPlaces: readonly number[];
+
+  constructor(
+    cells: BinaryCells,
+    keyPlaces: readonly number[],
+    stored: ScannedRow['stored'],
+    context: string | undefined,
+    former: string | undefined,
+  ) {
+    this.#cells = cells;
+    this.#keyPlaces = keyPlaces;
+    this.stored = stored;
+    this.context = context;
+    this.contexts =
+      context === undefined || former !== undefined ? [context, former].filter((one) => one !== undefined) : [context];
+  }
+
+  get key(): readonly string[] {
+    return textsOf(this.#cells, this.#keyPlaces).map((text) => text ?? '');
+  }
 }

@@ -10,7 +10,8 @@ export type Storage = 'bytea' | 'text' | 'jsonb';
  * `rowFromJson` take. `member`: of a jsonb object, the one that holds the ciphertext. No bytes for an empty value, or the
  * `null` of JSON that some applications write for no value: no one encrypted these.
  */
-export function rowOf(stored: string, storage: Storage, member?: string): Uint8Array {
+export function rowOf(stored: string | Uint8Array, storage: Storage, member?: string): Uint8Array {
+  if (typeof stored !== 'string') return stored;
   if (storage === 'bytea') return Buffer.from(stored.slice(2), 'hex');
   if (storage === 'text') return rowFromText(stored);
   if (stored === 'null') return new Uint8Array();

@@ -46,12 +46,12 @@ describe('retire', () => {
     await patients([row('a', 1, 99), row('b', 3, 2)]);
     const refused = await keys(ring, ['retire', '1', '--yes', ...COLUMN]);
     expect(refused.stderr).toContain('1 row that no key opens');
-    expect(refused.stderr).toContain('census lists them');
-    expect(refused.stderr).not.toContain('reencrypt');
+    expect(refused.stderr).toContain('No command can re-encrypt rows');
+    expect(refused.stderr).not.toContain('pazpaz-keys reencrypt');
     await patients([row(JSON.stringify({ card: row('4242', 1, 1).toString('base64') }), 3, 1)]);
     const nested = await keys(ring, ['retire', '1', '--yes', ...COLUMN]);
-    expect(nested.stderr).toContain('have it decrypt the inner value');
-    expect(nested.stderr).not.toContain('reencrypt');
+    expect(nested.stderr).toContain('let it decrypt the inner value');
+    expect(nested.stderr).not.toContain('pazpaz-keys reencrypt');
   });
 
   it('names the tables that were counted: in its question, in JSON and in the record on the secret', async () => {

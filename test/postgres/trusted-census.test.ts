@@ -245,12 +245,12 @@ describe('a ciphertext inside a plaintext', () => {
   });
 });
 
-it('values of any size are read within bounded groups, and those beyond the limit are listed', async () => {
+it('values of any size are read one by one, and those beyond the limit are listed', async () => {
   await clinic.table('patients', 'text', []);
   const large = clinic.row('x'.repeat(3_000_000), 1, 'p:1').toString('base64');
   await clinic.sql('INSERT INTO patients VALUES (1, $1), (2, $1), (3, NULL)', [large]);
   await clinic.sql("INSERT INTO patients VALUES (4, repeat('x', 17 * 1024 * 1024))");
-  const [count] = await census(postgres, [{ ...SPEC, context: 'p:1' }], clinic.keys, { batchBytes: 1_000_000 });
+  const [count] = await census(postgres, [{ ...SPEC, context: 'p:1' }], clinic.keys);
   expect(count).toMatchObject({ rows: 4, nulls: 1, numbered: { 1: 2 }, unreadable: 1 });
   expect(count?.listed).toEqual([{ key: ['4'], code: 'VALUE_TOO_LARGE' }]);
   const [report] = await reencrypt(postgres, [{ ...SPEC, context: 'p:1' }], clinic.keys);

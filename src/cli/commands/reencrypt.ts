@@ -1,10 +1,10 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { Option } from 'commander';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import { reencrypt, type ReencryptReport } from '../../postgres/job/reencrypt.ts';
 import { controlJobs, type JobView } from '../../postgres/job/job-control.ts';
 import { triggerLine, type TriggerChoice } from '../../postgres/catalog/triggers.ts';
 import { brakeList, brakeOptions, brakesOf, controlOf, type BrakeFlags } from '../rows/brake-options.ts';
-import { columnOptions, columnsOf, namesColumns, ringOf } from '../rows/column-options.ts';
+import { columnOptions, columnsOf, from1To, namesColumns, ringOf } from '../rows/column-options.ts';
 import { databaseOf } from '../rows/database-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { censusLines, grouped, listed, rowCount } from '../rows/census-screen.ts';
@@ -162,13 +162,5 @@ function dryRun(columns: readonly ColumnCensus[], target: number): Finished {
     ],
     exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
     hidesChanges: true,
-  };
-}
-
-function from1To(most: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (/^[0-9]{1,6}$/.test(text) && value >= 1 && value <= most) return value;
-    throw new InvalidArgumentError(`a whole number from 1 to ${most} is needed`);
   };
 }

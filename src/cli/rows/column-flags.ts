@@ -13,6 +13,8 @@ export interface ColumnFlags extends DatabaseFlags {
   readonly key?: string;
   readonly context?: string;
   readonly columns?: string;
+  /** Connections that a census reads on. */
+  readonly connections?: number;
   /** Of `retire`: columns without a value count as evidence. */
   readonly emptyIsFine?: boolean;
 }

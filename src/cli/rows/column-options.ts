@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import type { ColumnSpec } from '../../postgres/catalog/column.ts';
 import { RingKeys } from '../../postgres/all-keys.ts';
 import { failureName } from '../../format/error.ts';
@@ -8,6 +8,20 @@ import { someText, wrongUsage } from '../command.ts';
 import type { ColumnFlags } from './column-flags.ts';
 import { databaseOptions } from './database-options.ts';
 import type { AwsSession } from '../aws/session.ts';
+
+/** Adds the option that says on how many connections a census reads. */
+export function connectionsOption(command: Command): Command {
+  return command.option('--connections <n>', 'connections that read at once, in one snapshot', from1To(16), 1);
+}
+
+/** Reads a whole number in this range. */
+export function from1To(most: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (/^[0-9]{1,6}$/.test(text) && value >= 1 && value <= most) return value;
+    throw new InvalidArgumentError(`a whole number from 1 to ${most} is needed`);
+  };
+}
 
 /** Adds the options that say which rows. */
 export function columnOptions(command: Command): Command {
@@ -24,6 +38,7 @@ export function columnOptions(command: Command): Command {
     );
 }
 
+/** Whether the options say which rows. */
 export function namesColumns({ table, columns }: ColumnFlags): boolean {
   return table !== undefined || columns !== undefined;
 }

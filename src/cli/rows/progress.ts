@@ -88,10 +88,12 @@ export async function shownCensus(
   specs: readonly ColumnSpec[],
   keys: RingKeys,
   world: ProcessIo,
+  connections = 1,
 ): Promise<readonly ColumnCensus[]> {
   const progress = new ProgressLine(world.stderr, () => world.now().getTime());
   try {
     return await census(database, specs, keys, {
+      connections,
       onBatch: (column, readRows) => {
         progress.onBatch({ column, totals: { readRows } });
       },

@@ -14,7 +14,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
   return async () => {
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, session, world);
-    const counts = await shownCensus(database, specs, await ringOf(session), world);
+    const counts = await shownCensus(database, specs, await ringOf(session), world, flags.connections);
     if (flags.emptyIsFine !== true) requireValues(counts);
     const rowsByNumber = new Map<KeyNumber, number>();
     const nestedByNumber = new Map<number, number>();

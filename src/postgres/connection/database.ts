@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { connect, type Connected, type DatabaseAddress } from './connect.ts';
+import { CopyQuery, type BinaryCells } from './copy-query.ts';
 import { databaseError } from './database-error.ts';
 
 /** A value in a text of SQL: bytes go over in binary, everything else as PostgreSQL spells it. */
@@ -92,6 +93,13 @@ export class Connection {
   /** Runs one statement, in a transaction of its own unless one is open; gives how many rows it changed. */
   async change(text: string, values: readonly Parameter[] = []): Promise<number> {
     return (await this.#run(text, values)).rowCount ?? 0;
+  }
+
+  /** Has the rows of a SELECT come in binary, within the open transaction, and gives each to `onRow` at once. */
+  async copy(select: string, onRow: (cells: BinaryCells) => void): Promise<void> {
+    const query = new CopyQuery(select, onRow);
+    this.#client.query(query);
+    await query.done;
   }
 
   /** Runs `work` in a transaction: committed if it resolves, rolled back if it rejects. */

@@ -1,14 +1,13 @@
 import { isWorthAnotherTry } from '../connection/database-error.ts';
 import type { BatchWork } from './batch.ts';
 import { holdTable } from '../catalog/look-up-table.ts';
-import { HEAP_ONLY, scanHeap } from '../heap-scan.ts';
+import { HEAP_ONLY, heapRanges, scanRange, type ScannedRow } from '../heap-scan.ts';
 import { tableState } from './table-state.ts';
 import { leftRows, MOST_LEFT_ROWS } from './job.ts';
 import { attribution, isAsWanted } from './plan-rows.ts';
 import { keysOutOfReach, outOfOrder } from '../read-rows.ts';
 import type { RingKeys, TargetKey } from '../all-keys.ts';
 import type { Column } from '../catalog/column.ts';
-import type { StoredRow } from '../read-rows.ts';
 
 /** Most rows that one check hands out; the next check finds the others. */
 const MOST_FOUND = 100_000;
@@ -45,7 +44,7 @@ export async function checkJob(work: BatchWork, isLast: boolean, stop: AbortSign
 }
 
 async function check(
-  { session, checked, job, keys, limits, legacy = true }: BatchWork,
+  { session, checked, job, keys, legacy = true }: BatchWork,
   isLast: boolean,
   stop: AbortSignal,
 ): Promise<Checked> {
@@ -67,11 +66,12 @@ async function check(
   const rows: (readonly string[])[] = [];
   // Listed rows beyond those that are kept by key would be found again and again.
   if (left.length < MOST_LEFT_ROWS) {
-    for await (const batch of scanHeap(session, column, limits)) {
+    for (const range of await heapRanges(session, column)) {
       if (stop.aborted) return { kind: 'waiting' };
-      for (const row of batch) {
-        if (needsChange(column, row, keys, target, legacy) && !known.has(JSON.stringify(row.key))) rows.push(row.key);
-      }
+      await scanRange(session, column, range, (row) => {
+        if (rows.length >= MOST_FOUND || !needsChange(column, row, keys, target, legacy)) return;
+        if (!known.has(JSON.stringify(row.key))) rows.push(row.key);
+      });
       if (rows.length >= MOST_FOUND) break;
     }
   }
@@ -85,7 +85,13 @@ async function check(
   return { kind: 'found' };
 }
 
-function needsChange(column: Column, row: StoredRow, keys: RingKeys, target: TargetKey, takesLegacy: boolean): boolean {
+function needsChange(
+  column: Column,
+  row: ScannedRow,
+  keys: RingKeys,
+  target: TargetKey,
+  takesLegacy: boolean,
+): boolean {
   if (row.stored == null || row.context === undefined) return false;
   const found = attribution(column, row, keys);
   if (found.kind === 'legacy' && !takesLegacy) return false;

@@ -4,6 +4,7 @@ import { pooledNonce } from '../../format/nonce.ts';
 import { attribute, type Attribution } from '../attribution.ts';
 import { asStored, memberOf } from '../stored-value.ts';
 import type { Column } from '../catalog/column.ts';
+import type { ScannedRow } from '../heap-scan.ts';
 import type { StoredRow } from '../read-rows.ts';
 import type { RingKeys, TargetKey } from '../all-keys.ts';
 import type { RowChange } from './write-rows.ts';
@@ -80,7 +81,7 @@ export function planRows(
 type RowAttribution = Attribution | { readonly kind: 'unreadable'; readonly code: 'VALUE_TOO_LARGE' };
 
 /** What a row's value is; the row is not NULL. */
-export function attribution(column: PlannedColumn, { stored, contexts }: StoredRow, keys: RingKeys): RowAttribution {
+export function attribution(column: PlannedColumn, { stored, contexts }: ScannedRow, keys: RingKeys): RowAttribution {
   if (stored == null) return { kind: 'unreadable', code: 'VALUE_TOO_LARGE' };
   return attribute(stored, column.storage, contexts, keys, column.spec.member);
 }

@@ -1,0 +1,92 @@
+import type pg from 'pg';
+import { KeyRotationError } from '../../format/error.ts';
+import { databaseError } from './database-error.ts';
+
+/** A row in binary: each value as PostgreSQL sends it, `undefined` for NULL. It may be looked at only during the call. */
+export type BinaryCells = readonly (Buffer | undefined)[];
+
+/** What begins a COPY in binary, before the flags and the length of an extension (PostgreSQL, 'COPY', 'Binary Format'). */
+const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
+
+/**
+ * A `COPY (SELECT …) TO STDOUT (FORMAT binary)`, which `pg` sends for us and whose answer it does not read. Each row is
+ * handed on while its bytes are in the buffer of the connection: nothing is copied, nothing is decoded that no one looks
+ * at, and the socket is not read further meanwhile, so that memory stays the same for any table.
+ */
+export class CopyQuery implements pg.Submittable {
+  readonly done: Promise<void>;
+  readonly #text: string;
+  readonly #onRow: (cells: BinaryCells) => void;
+  #resolve: () => void = () => undefined;
+  #reject: (error: unknown) => void = () => undefined;
+  #hasBegun = false;
+  #failure: { readonly error: unknown } | undefined;
+
+  /** `onRow`: what it throws is what `done` rejects with, after the rest of the answer has come. */
+  constructor(select: string, onRow: (cells: BinaryCells) => void) {
+    this.#text = `COPY (${select}) TO STDOUT (FORMAT binary)`;
+    this.#onRow = onRow;
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  readonly submit = (connection: pg.Connection): void => {
+    connection.query(this.#text);
+  };
+
+  handleCopyData({ chunk }: { readonly chunk: Buffer }): void {
+    if (this.#failure !== undefined) return;
+    try {
+      this.#read(chunk);
+    } catch (error) {
+      this.#failure = { error };
+    }
+  }
+
+  handleCommandComplete(): void {
+    // The server is ready for the next statement only after this.
+  }
+
+  handleReadyForQuery(): void {
+    if (this.#failure === undefined) this.#resolve();
+    else this.#reject(this.#failure.error);
+  }
+
+  handleError(error: unknown): void {
+    this.#reject(databaseError(error));
+  }
+
+  /** PostgreSQL sends whole rows in each message, the header before the first. */
+  #read(chunk: Buffer): void {
+    let offset = 0;
+    if (!this.#hasBegun) {
+      if (!chunk.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw unreadable();
+      const flags = SIGNATURE.length;
+      offset = flags + 8 + chunk.readInt32BE(flags + 4);
+      this.#hasBegun = true;
+    }
+    while (offset < chunk.length) {
+      const count = chunk.readInt16BE(offset);
+      offset += 2;
+      if (count < 0) return;
+      const cells: (Buffer | undefined)[] = [];
+      for (let index = 0; index < count; index += 1) {
+        const start = offset + 4;
+        const length = chunk.readInt32BE(offset);
+        offset = length < 0 ? start : start + length;
+        if (offset > chunk.length) throw unreadable();
+        cells.push(length < 0 ? undefined : chunk.subarray(start, offset));
+      }
+      this.#onRow(cells);
+    }
+  }
+}
+
+function unreadable(): KeyRotationError {
+  return new KeyRotationError(
+    'DATABASE_REFUSED',
+    'The database sent rows in a form that is not that of PostgreSQL. Connect to it directly, without what is between.',
+  );
+}

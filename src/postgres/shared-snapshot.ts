@@ -1,0 +1,103 @@
+import { KeyRotationError } from '../format/error.ts';
+import type { Column } from './catalog/column.ts';
+import { DatabaseFailure } from './connection/database-error.ts';
+import { Connection, type DatabaseAddress, type TransactionOptions } from './connection/database.ts';
+import { HEAP_ONLY, heapRanges, scanRange, type ScannedRow } from './heap-scan.ts';
+
+/** A transaction that reads tables as they are in one snapshot. */
+export const READING: TransactionOptions = {
+  // One snapshot: a row that the application moves to another key of its table is neither missed nor counted twice.
+  mode: 'ISOLATION LEVEL REPEATABLE READ, READ ONLY',
+  // Rows that a policy hides are reported (`unseen`), instead of an error: what can be seen is counted.
+  settings: [...HEAP_ONLY, 'SET LOCAL row_security = on'],
+};
+
+/** Which snapshot a transaction has, and on which server: two servers may give their snapshots the same names. */
+const SNAPSHOT = "SELECT pg_postmaster_start_time()::text || ' ' || pg_current_snapshot()::text";
+
+/** Shorter than the time after which the server ends a transaction that does nothing. */
+const KEEP_ALIVE_INTERVAL = 20_000;
+
+/**
+ * Does `work` on so many connections, `first` among them, which all have the snapshot of its open transaction. Fewer,
+ * where another transaction waits to change a table: it waits for `first`, and a further connection would wait for it.
+ */
+export async function withReaders<T>(
+  database: DatabaseAddress,
+  first: Connection,
+  columns: readonly Column[],
+  connections: number,
+  work: (readers: readonly Connection[]) => Promise<T>,
+): Promise<T> {
+  if (connections <= 1) return work([first]);
+  const [exported] = await first.rows('SELECT pg_export_snapshot()');
+  const [expected] = await first.rows(SNAPSHOT);
+  const join = async (readers: readonly Connection[], more: number): Promise<T> => {
+    if (more === 0) return work(readers);
+    const reader = await Connection.open(database);
+    try {
+      return await reader.transaction(async () => {
+        await reader.change(`SET TRANSACTION SNAPSHOT '${exported?.[0] ?? ''}'`);
+        const [found] = await reader.rows(SNAPSHOT);
+        if (found?.[0] !== expected?.[0]) throw otherSnapshot();
+        return (await canLock(reader, columns)) ? join([...readers, reader], more - 1) : work(readers);
+      }, READING);
+    } finally {
+      await reader.close();
+    }
+  };
+  return join([first], connections - 1);
+}
+
+/** Reads a table on all connections at once; gives each of its rows to `onRow`. */
+export async function readTable(
+  readers: readonly Connection[],
+  column: Column,
+  onRow: (row: ScannedRow) => void,
+  rangeBytes?: number,
+): Promise<void> {
+  const [first] = readers;
+  const ranges = first === undefined ? [] : [...(await heapRanges(first, column, rangeBytes))];
+  const idle = new Set<Connection>();
+  const keepAlive = setInterval(() => {
+    for (const reader of idle) reader.rows('SELECT').catch(() => undefined);
+  }, KEEP_ALIVE_INTERVAL);
+  const ends = await Promise.allSettled(
+    readers.map(async (reader) => {
+      try {
+        for (let range = ranges.shift(); range !== undefined; range = ranges.shift()) {
+          await scanRange(reader, column, range, onRow);
+        }
+      } catch (error) {
+        // The others stop at the end of their range.
+        ranges.length = 0;
+        throw error;
+      }
+      idle.add(reader);
+    }),
+  );
+  clearInterval(keepAlive);
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+/** Takes the lock of a reader on each table; not where it would have to wait for it. */
+async function canLock(reader: Connection, columns: readonly Column[]): Promise<boolean> {
+  try {
+    await reader.change("SET LOCAL lock_timeout = '1s'");
+    for (const table of new Set(columns.map((column) => column.table)))
+      await reader.rows(`SELECT FROM ${table} LIMIT 0`);
+    return true;
+  } catch (error) {
+    if (error instanceof DatabaseFailure && error.state === '55P03') return false;
+    throw error;
+  }
+}
+
+function otherSnapshot(): KeyRotationError {
+  return new KeyRotationError(
+    'DATABASE_REFUSED',
+    'A further connection sees another state of the database: a pooler, or an address with several servers, has led it ' +
+      'elsewhere. Connect to the primary server directly, or read on one connection (--connections 1).',
+  );
+}
