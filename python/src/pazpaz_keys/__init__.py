@@ -4,7 +4,8 @@ from .application_log import JsonFormatter
 from .errors import ErrorCode, InvalidKeyValueError, KeyRotationError
 from .field import decrypt_bytes, decrypt_field, encrypt_field
 from .key_material import KeyMaterial
-from .key_ring import KeyRing, KeyUsage
+from .key_ring import KeyRing
+from .key_usage import KeyUsage
 from .ring_health import KeyHealth, RingHealth
 from .row_from_json import row_from_json
 from .row_from_text import row_from_text

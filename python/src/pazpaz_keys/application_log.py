@@ -20,6 +20,8 @@ Event = Literal[
     "ring_key_forgotten",
     "ring_key_lost_label",
     "encryption_stopped",
+    "key_usage",
+    "key_exhausted",
 ]
 """Log queries match on these names, so they never change. The TypeScript ring logs these events, too."""
 
@@ -66,6 +68,14 @@ _MESSAGES: dict[Event, tuple[int, str]] = {
         logging.ERROR,
         "AWS Secrets Manager has not confirmed the current key for too long, so encryption fails. Decryption "
         "still works",
+    ),
+    "key_usage": (
+        logging.INFO,
+        "How often this process has encrypted with a key. All processes together may do so 2^32 times",
+    ),
+    "key_exhausted": (
+        logging.ERROR,
+        "This process has encrypted 2^32 times with a key and stops, because no nonce may repeat: rotate the key",
     ),
 }
 

@@ -6,6 +6,7 @@ ErrorCode = Literal[
     # The settings of an application, and the life of its ring
     "INVALID_SETTINGS",
     "KEY_TOO_OLD",
+    "KEY_EXHAUSTED",
     "RING_CLOSED",
     # The secret
     "SECRET_NOT_FOUND",

@@ -1,6 +1,6 @@
 """The key ring of an application."""
 
-import threading
+import weakref
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import NamedTuple
@@ -17,26 +17,17 @@ from .forks import renew_in_child
 from .key_cache import KeyCache
 from .key_lookup import KeyLookup
 from .key_material import KeyMaterial
+from .key_usage import KeyCount, KeyUsage, UsageCounter
 from .ring_cache import CurrentKey, RingCache
 from .ring_health import RingHealth, closed_health, environment_health, ring_health
+from .ring_meter import RingMeter, measure
 from .row import Row
 from .secret_source import SecretsManagerClient, SecretSource
 from .settings import Settings, load_settings
-from .tally import Tally
 from .varint import read_varint
 
 MAX_KEY_AGE = 86_400.0
 """Longest that a key may encrypt without a word from AWS, in seconds: retiring a key counts on it."""
-
-
-class KeyUsage(NamedTuple):
-    """How often a key has encrypted; one key may 2^32 times in all processes (NIST SP 800-38D, section 8.3)."""
-
-    key_number: int
-    """0: the number was not known, or the key is the environment's."""
-    version_id: str | None
-    """None for the environment's key."""
-    encryptions: int
 
 
 class _Writer(NamedTuple):
@@ -46,6 +37,7 @@ class _Writer(NamedTuple):
     key: KeyMaterial
     number: int
     count_one: Callable[[], int]
+    key_count: KeyCount
 
 
 class KeyRing:
@@ -69,6 +61,7 @@ class KeyRing:
         time_to_live: float,
         max_key_age: float,
         legacy: bool,
+        counter: UsageCounter,
     ) -> "KeyRing":
         self._cache = cache
         self._lookup = None if cache is None else KeyLookup(cache)
@@ -83,8 +76,7 @@ class KeyRing:
             if environment_key is not None:
                 self._keys.add(environment_key)
         self._writer: _Writer | None = None
-        self._tallies: dict[tuple[int, str | None], Tally] = {}
-        self._usage_lock = threading.Lock()
+        self._counter = counter
         self._is_closed = False
         self._is_stopped = False
         renew_in_child(self, KeyRing._after_fork)
@@ -100,6 +92,7 @@ class KeyRing:
         call_time_limit: float = 5.0,
         legacy: bool = True,
         client: SecretsManagerClient | None = None,
+        meter: RingMeter | None = None,
         clock: RingClock | None = None,
     ) -> "KeyRing":
         """Loads the current key, and keeps asking AWS which one is current.
@@ -109,7 +102,8 @@ class KeyRing:
         ``max_key_age``: seconds that a key may encrypt after AWS last confirmed that it is current, 1 to 86,400;
         decrypting is not limited. ``call_time_limit``: seconds that one call to AWS may take, its retries included,
         0.001 to 60. ``legacy``: whether data written before this system is read as well; its context is not checked.
-        ``client``: a boto3 client to use instead of one of the ring's own. ``clock``: for tests.
+        ``client``: a boto3 client to use instead of one of the ring's own. ``meter``: where the ring measures its
+        encryptions and the age of its key, an OpenTelemetry ``Meter``. ``clock``: for tests.
 
         Raises ``INVALID_SETTINGS``; where AWS gives no key and there is no environment key to fall back to,
         ``NO_CURRENT_KEY`` (before the first rotation), ``SECRET_NOT_FOUND``, ``SECRET_DELETED``, ``INVALID_KEY_VALUE``,
@@ -127,15 +121,17 @@ class KeyRing:
         _require_range("time_to_live", time_to_live, 1, max_key_age)
         time_to_live = min(time_to_live, max_key_age / 2)
         _require_range("call_time_limit", call_time_limit, 0.001, 60)
+        clock = clock or RingClock()
+        about: dict[str, str | int] = {"environment": settings.environment, "secret_id": settings.secret_id or ""}
         if settings.secret_id is None:
-            return cls.__new__(cls)._set_up(None, settings.environment_key, time_to_live, max_key_age, legacy)
+            counter, key = UsageCounter(about, clock), settings.environment_key
+            return cls.__new__(cls)._set_up(None, key, time_to_live, max_key_age, legacy, counter)._measured(meter)
 
         if settings.environment == "production" and settings.environment_key is not None:
             log_event(
                 "env_key_set_in_production",
                 {"secret_id": settings.secret_id, "environment": settings.environment},
             )
-        clock = clock or RingClock()
         source = SecretSource(settings.region, settings.secret_id, call_time_limit, client, clock)
         cache = RingCache(source, settings.environment, settings.environment_key, time_to_live, clock)
         try:
@@ -145,16 +141,25 @@ class KeyRing:
                 cache.close()
                 raise
             cache.fall_back(error)
-        ring = cls.__new__(cls)._set_up(cache, settings.environment_key, time_to_live, max_key_age, legacy)
+        counter = UsageCounter(about, clock)
+        cache.on_refreshed = counter.report_daily
+        ring = cls.__new__(cls)._set_up(cache, settings.environment_key, time_to_live, max_key_age, legacy, counter)
         cache.start()
-        return ring
+        return ring._measured(meter)
+
+    def _measured(self, meter: RingMeter | None) -> "KeyRing":
+        if meter is not None:
+            ring_of = weakref.ref(self)
+            measure(meter, self, lambda: (ring := ring_of()) is None or ring._is_closed)
+        return self
 
     def encrypt_field(self, text: str | bytes, context: str = "") -> bytes:
         """Encrypts a text, or bytes, under the current key, and binds it to ``context`` (such as ``patients:7:notes``).
 
         Never waits for AWS while a current key is in hand. Raises ``INVALID_TEXT`` for what is neither text nor bytes,
         and for a text or context that is no well-formed Unicode; ``KEY_TOO_OLD`` where AWS has not confirmed the
-        current key within ``max_key_age``; ``RING_CLOSED``.
+        current key within ``max_key_age``; ``KEY_EXHAUSTED`` after 2^32 encryptions with it in this process;
+        ``RING_CLOSED``.
         """
         try:
             writer = self._current_writer()
@@ -163,7 +168,9 @@ class KeyRing:
         except KeyRotationError as error:
             text = plaintext = b""  # whoever reports the error may show local variables
             raise without_frames(error) from None
-        writer.count_one()
+        if writer.count_one() >= writer.key_count.report_at:
+            self._writer = None  # the next encryption looks whether the key may still encrypt
+            self._counter.reached(writer.key_count)
         return row
 
     def decrypt_field(self, data: bytes, context: str = "") -> str:
@@ -235,9 +242,7 @@ class KeyRing:
 
     def usage(self) -> list[KeyUsage]:
         """How often each key has encrypted since the ring was opened: a gauge for the limit of 2^32."""
-        with self._usage_lock:
-            tallies = list(self._tallies.items())
-            return [KeyUsage(number, version_id, tally.read()) for (number, version_id), tally in tallies]
+        return self._counter.usage()
 
     @property
     def is_fallen_back(self) -> bool:
@@ -268,8 +273,11 @@ class KeyRing:
         if self._is_closed:
             return closed_health(ring_closed())
         if self._cache is None:
-            return environment_health()
-        return ring_health(self._cache, self._max_key_age, self._environment_key is not None)
+            health, version_id = environment_health(), None
+        else:
+            health = ring_health(self._cache, self._max_key_age, self._environment_key is not None)
+            version_id = None if self._cache.current is None else self._cache.current.version_id
+        return health._replace(can_encrypt=health.can_encrypt and not self._counter.is_exhausted(version_id))
 
     def close(self) -> None:
         """Ends the ring: its calls, its thread, its connections. From then on it raises ``RING_CLOSED``.
@@ -278,7 +286,9 @@ class KeyRing:
         a key stands there until something else takes its place, and so do the copies that boto3 and OpenSSL made. The
         settings keep the environment's key. May be called again; ``usage`` still answers.
         """
-        self._is_closed = True
+        if not self._is_closed:
+            self._is_closed = True
+            self._counter.report_all()
         self._environment_key = None
         self._writer = None
         self._keys.clear()
@@ -323,8 +333,8 @@ class KeyRing:
         if key is None:
             raise KeyRotationError("NO_CURRENT_KEY", "This ring has no key to encrypt with.")
         number, version_id = (0, None) if current is None else (current.number, current.version_id)
-        tally = self._tallies.setdefault((number, version_id), Tally())  # one step, whoever else comes here
-        return _Writer(current, key, number, tally.add_one)
+        count = self._counter.of(version_id, number)
+        return _Writer(current, key, number, count.add_one, count)
 
     def _stopped(self, cache: RingCache) -> KeyRotationError:
         reason = "" if cache.stale_because is None else f" {cache.stale_because}"
@@ -339,7 +349,7 @@ class KeyRing:
         return error
 
     def _after_fork(self) -> None:
-        self._usage_lock = threading.Lock()
+        self._counter.after_fork()
         if self._cache is not None and self._lookup is not None:
             self._cache.after_fork()
             self._lookup.after_fork()

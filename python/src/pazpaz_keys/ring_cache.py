@@ -3,6 +3,7 @@
 import random
 import threading
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -63,6 +64,8 @@ class RingCache:
         """Why the last refresh that has ended failed; None if it succeeded."""
         self.is_warm = False
         """Whether each refresh fetches every key."""
+        self.on_refreshed: Callable[[], None] | None = None
+        """Called by the thread after each refresh."""
         self.closed = threading.Event()
         self._source = source
         self._about: dict[str, str | int] = {"secret_id": source.secret_id, "environment": environment}
@@ -159,6 +162,8 @@ class RingCache:
         with suppress(KeyRotationError):
             self.refresh()
         self._check_environment_key()
+        if self.on_refreshed is not None:
+            self.on_refreshed()
         if self.is_warm:
             self._fetch_keys()
         return self._pause

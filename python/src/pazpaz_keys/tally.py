@@ -8,12 +8,12 @@ class Tally:
 
     def __init__(self) -> None:
         self._steps = itertools.count()
-        self._readings = 0
+        self.readings = 0
         self.add_one = self._steps.__next__
         """Adds one. The return value means nothing."""
 
     def read(self) -> int:
         """The count, for one reader at a time. Each reading takes a step, too, so these are subtracted."""
-        seen = next(self._steps) - self._readings
-        self._readings += 1
+        seen = next(self._steps) - self.readings
+        self.readings += 1
         return seen
