@@ -103,3 +103,34 @@ describe('a key on standard input', () => {
     expect(ring.snapshot).toBe(before);
   });
 });
+
+describe("put of the setup guide's example key, which everyone knows", () => {
+  const EXAMPLE = 'rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=';
+
+  test.each([{}, { ENVIRONMENT: 'production' }, { ENVIRONMENT: 'staging' }])(
+    'is refused with %p, whatever form it has, and nothing is written',
+    async (environment) => {
+      const ring = await ringWith(current(1));
+      const before = ring.snapshot;
+      for (const stdin of [EXAMPLE, `{"encryption_key":"${EXAMPLE}"}`, Buffer.from(EXAMPLE, 'base64')]) {
+        const { exitCode, stderr } = await pazpazKeys(ring, ['put', '--yes'], { stdin, environment });
+        expect(exitCode).toBe(1);
+        expect(stderr).toContain('INVALID_KEY_VALUE\nThe given key is the example key of the setup guide');
+        expect(stderr).toContain('--not-current');
+      }
+      expect(ring.snapshot).toBe(before);
+    },
+  );
+
+  test('makes it current for local', async () => {
+    const ring = await ringWith(current(1));
+    await put(ring, ['--yes'], { stdin: EXAMPLE, environment: { ENVIRONMENT: 'local' } });
+    expect(ring.labels).toMatchObject({ 2: 'AWSCURRENT key-v2' });
+  });
+
+  test('adds it to read what it has written', async () => {
+    const ring = await ringWith(current(1));
+    await put(ring, ['--not-current'], { stdin: EXAMPLE });
+    expect(ring.labels).toEqual({ 1: 'AWSCURRENT key-v1', 2: 'key-v2' });
+  });
+});

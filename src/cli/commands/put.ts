@@ -1,5 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import type { KeyRotationError } from '../../format/error.ts';
+import { EXAMPLE_KEY_REFUSED, isExampleKey } from '../../format/example-key.ts';
 import { KeyMaterial } from '../../format/key-material.ts';
 import { writeKeyValue } from '../../format/key-value.ts';
 import { retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
@@ -60,6 +61,7 @@ export const PUT = command<PutFlags>({
       .option('--from-secret <name>', 'read it from the current value of another secret'),
   run: async (session, options, _, world) => {
     const value = await givenValue(session, options, world);
+    if (options.notCurrent !== true) refuseExampleKey(value, world);
     const result = await (options.notCurrent === true ? runPutNotCurrent : runPut)(session.deps, value);
     return { result, lines: () => [putLine(result)] };
   },
@@ -87,6 +89,16 @@ async function givenValue({ deps }: AwsSession, options: PutFlags, world: Proces
     wrongUsage('Give the key on standard input (put < key.txt), or use --generate, --from-env or --from-secret.');
   }
   return givenBytes(await buffer(world.stdin), 'Standard input');
+}
+
+/** The example key may read what it has written, but as the current key it would encrypt. */
+function refuseExampleKey({ key }: GivenValue, world: ProcessIo): void {
+  if (world.environment['ENVIRONMENT'] === 'local' || !isExampleKey(key)) return;
+  throw new CommandRefusal(
+    'INVALID_KEY_VALUE',
+    `The given key ${EXAMPLE_KEY_REFUSED} If it has encrypted data, add it with --not-current, which only decrypts.`,
+    step('put', '--generate'),
+  );
 }
 
 export interface PutResult {
