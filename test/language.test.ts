@@ -30,9 +30,6 @@ const PHRASES: Readonly<Record<string, string>> = {
 /** A doc comment that needs the one before it: an editor shows each alone. */
 const UNREADABLE_ALONE = /(?:\/\*\*|""")\s*\**\s*(?:The same|Likewise)\b/;
 
-/** Folders whose words are still old. This list only gets shorter. */
-const NOT_YET: readonly string[] = ['python/src/'];
-
 function filesIn(folders: readonly string[], pattern: RegExp): readonly string[] {
   const listed = execFileSync('git', ['ls-files', '--', ...folders], { encoding: 'utf8' });
   return listed.split('\n').filter((path) => pattern.test(path) && existsSync(path));
@@ -62,22 +59,13 @@ function found(path: string, pattern: string): readonly string[] {
     });
 }
 
-const isExempt = (path: string) => NOT_YET.some((folder) => path.startsWith(folder));
-
 test.each(Object.entries(PHRASES))('no text says "%s": %s', (phrase) => {
-  expect(TEXTS.filter((path) => !isExempt(path)).flatMap((path) => found(path, phrase))).toEqual([]);
+  expect(TEXTS.flatMap((path) => found(path, phrase))).toEqual([]);
 });
 
 test('no doc comment needs the one before it to be understood', () => {
-  const wrong = SOURCES.filter((path) => !isExempt(path) && UNREADABLE_ALONE.exec(textOf(path)) !== null);
+  const wrong = SOURCES.filter((path) => UNREADABLE_ALONE.exec(textOf(path)) !== null);
   expect(wrong).toEqual([]);
-});
-
-test('a folder that is exempt still needs it', () => {
-  const isClean = (path: string) =>
-    Object.keys(PHRASES).every((phrase) => found(path, phrase).length === 0) && !UNREADABLE_ALONE.exec(textOf(path));
-  const clean = NOT_YET.filter((folder) => TEXTS.filter((path) => path.startsWith(folder)).every(isClean));
-  expect(clean).toEqual([]);
 });
 
 test('docs/cases.md has every case that code, tests and pages name', () => {

@@ -44,7 +44,7 @@ class KeyRotationError(Exception):
         super().__init__(message)
         self.code = code
 
-    def anew(self) -> "KeyRotationError":
+    def without_traceback(self) -> "KeyRotationError":
         """A copy of the error without its traceback, which holds the frames of the calls and so their values."""
         return type(self)(self.code, str(self))
 

@@ -1,8 +1,7 @@
-"""Just enough of JSON to read an object exactly as the TypeScript side does.
+"""Just enough JSON to read an object exactly as the TypeScript side does.
 
 Python's own parser is told to refuse NaN and Infinity, to convert no number (it refuses those of more than 4,300
-digits) and to keep members that come twice. It refuses deep nesting, which is read here token by token, ten times as
-slowly.
+digits) and to keep duplicate members. It refuses deep nesting, which is read here token by token, ten times as slowly.
 """
 
 import json
@@ -24,7 +23,7 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-# A tuple for an object: no other value becomes one.
+# A tuple stands for an object: no other value becomes one.
 _DECODER = json.JSONDecoder(
     object_pairs_hook=tuple, parse_int=len, parse_float=len, parse_constant=_refuse, strict=True
 )
@@ -33,17 +32,17 @@ _DECODER = json.JSONDecoder(
 class JsonMember(NamedTuple):
     name: str
     text: str | None
-    """The value where it is a string, None where it is anything else."""
+    """The value if it is a string; None for anything else."""
 
 
 def json_object_members(text: str) -> list[JsonMember] | None:
-    """The members of the JSON object (RFC 8259) that ``text`` is, in their order, those that come twice twice.
+    """The members of the JSON object (RFC 8259) in ``text``, in order, with duplicates.
 
-    Members of objects within it are left out. None for anything that is no valid JSON, or no object.
+    Members of nested objects are left out. None for anything that is not valid JSON or not an object.
     """
     try:
         value = _DECODER.decode(text)
-    except ValueError:  # of the library, or of a NaN or Infinity
+    except ValueError:  # from the library, or from a NaN or Infinity
         return None
     except RecursionError:
         return _deep_object_members(text)
@@ -53,7 +52,7 @@ def json_object_members(text: str) -> list[JsonMember] | None:
 
 
 def _deep_object_members(text: str) -> list[JsonMember] | None:
-    """As ``json_object_members``, for an object that is nested too deeply for Python's own parser."""
+    """``json_object_members`` for an object that is nested too deeply for Python's own parser."""
     members: list[JsonMember] = []
     open_brackets: list[str] = []
     name = ""
@@ -92,7 +91,7 @@ def _deep_object_members(text: str) -> list[JsonMember] | None:
 
 
 def json_string(text: str) -> str | None:
-    """The string that ``text`` is in JSON, white space around it accepted; None for anything else."""
+    """The JSON string in ``text``, white space around it allowed; None for anything else."""
     token = _TOKEN.match(text)
     is_string = token is not None and token["string"] is not None and _SPACE.fullmatch(text, token.end())
     return _decoded(token["string"]) if token is not None and is_string else None

@@ -1,4 +1,4 @@
-"""The keys that a process has in memory."""
+"""The keys in memory."""
 
 import threading
 
@@ -7,9 +7,9 @@ from .ring_labels import RingLabels
 
 
 class KeyCache:
-    """A version's value never changes, so a key stays until it was retired.
+    """A version's value never changes, so a key stays until it is retired.
 
-    Readers take what they need without a lock: nothing that they hold is changed, it is replaced.
+    Readers need no lock, because collections are replaced and never changed.
     """
 
     def __init__(self) -> None:
@@ -22,28 +22,30 @@ class KeyCache:
         self.of_number: dict[int, KeyMaterial] = {}
         """The key that each number names.
 
-        One that is gone keeps its key here, and one that was moved its old key until the new one is read: what the old
-        one wrote still names it.
+        A number that was removed keeps its key here, and one that was moved keeps its old key until the new one is
+        read, because existing rows name the old one.
         """
         self.in_order: tuple[KeyMaterial, ...] = ()
-        """Every key once, first the one that last opened a row that did not name it: the next is likely its too."""
+        """Every key once. The key that last opened a row that did not name it comes first, because it is likely to open
+        the next.
+        """
 
     @property
     def version_ids(self) -> list[str]:
-        """The VersionIds of all keys that were read from AWS."""
+        """The VersionIds of all keys read from AWS."""
         return list(self._of_version)
 
     def of_version(self, version_id: str) -> KeyMaterial | None:
         return self._of_version.get(version_id)
 
     def number_of_version(self, version_id: str) -> int:
-        """The number of a version, as it was last seen; 0 where none was."""
+        """The number of a version when it was last seen; 0 without one."""
         return self._number_of.get(version_id, 0)
 
     def add(self, key: KeyMaterial, version_id: str | None = None) -> None:
-        """Adds a key. Without ``version_id`` it is the environment's."""
+        """Adds a key. Without ``version_id`` it is the environment's key."""
         with self._lock:
-            # A read may end after a description has shown that the version is retired.
+            # A read may end after a description has shown that the version was retired.
             if self._is_cleared or version_id in self._retired:
                 return
             if version_id is None:
@@ -54,10 +56,10 @@ class KeyCache:
                 self.in_order = (*self.in_order, key)
 
     def set_numbers(self, labels: RingLabels) -> None:
-        """Takes over which version each number names, from a description of the whole ring.
+        """Stores which version each number names, from a description of the whole ring.
 
-        A version whose label is gone has no number any more, but its old number keeps its key here. The keys of
-        retired versions are forgotten.
+        A version that lost its label loses its number, but rows that name the old number still find its key. The keys
+        of retired versions are forgotten.
         """
         with self._lock:
             self._number_of = labels.number_of
@@ -67,7 +69,7 @@ class KeyCache:
             self._name_keys(labels)
 
     def set_numbers_of(self, version_id: str, labels: RingLabels) -> None:
-        """Takes over the numbers of one version; its labels say nothing of the others."""
+        """Stores the numbers of one version. The other versions keep theirs."""
         with self._lock:
             others = {other: number for other, number in self._number_of.items() if other != version_id}
             self._number_of = {**others, **labels.number_of}
@@ -101,7 +103,7 @@ class KeyCache:
                 self.in_order = (key, *(other for other in self.in_order if other is not key))
 
     def clear(self) -> None:
-        """Releases every key, and each that comes later."""
+        """Forgets every key, and keeps none that comes later."""
         with self._lock:
             self._is_cleared = True
             self._of_version, self.of_number, self.in_order, self._of_environment = {}, {}, (), ()

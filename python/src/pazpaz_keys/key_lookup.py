@@ -1,4 +1,4 @@
-"""Looks for the key of a row, with a bounded number of calls for however many rows."""
+"""Finds the key of a row, with a bounded number of calls."""
 
 import threading
 from contextlib import suppress
@@ -15,23 +15,23 @@ from .row_attempt import RowAttempt, not_fetched
 from .single_flight import Flight, SingleFlight, as_they_end
 
 _LOOKUP_COOLDOWN = 3.0
-"""Rows that no key at hand opens, forged ones too, cause at most one description in this time (seconds)."""
+"""At most one description per this many seconds for rows that no cached key opens. Forged rows count, too."""
 
 _NEGATIVE_CACHE_TTL = 10.0
-"""Seconds that a number which is not on the ring is taken for absent without asking again."""
+"""Seconds for which a number that is not on the ring counts as absent without another call."""
 
-_MAX_ABSENT_NUMBERS = 1000  # a storm of forged ones must not fill the memory
+_MAX_ABSENT_NUMBERS = 1000  # bounds the memory that forged numbers can take
 
 
 _CLOCK_SLACK = 0.01
-"""A description that was asked for so many seconds before a row came counts as later than the row.
+"""A description requested this many seconds before a row came still counts as later than the row.
 
-Its writer took longer from reading its own key's number to having the row stored and read.
+The writer took longer from reading its key's number to storing the row.
 """
 
 
 class KeyLookup:
-    """All calls of one row together have the time limit of one."""
+    """All calls for one row together have the time limit of one."""
 
     def __init__(self, cache: RingCache) -> None:
         self._cache = cache
@@ -52,19 +52,19 @@ class KeyLookup:
         self._next.after_fork()
 
     def open(self, row: Row) -> bytes:
-        """Opens a row that ``Row.with_cached_keys`` did not; waits as long as the calling thread may.
+        """Opens a row that ``Row.with_cached_keys`` could not open. Waits only as long as the calling thread may.
 
-        A thread that runs an event loop waits for nothing once the ring is warm, and never for a turn to ask AWS.
+        A thread that runs an event loop never waits once the ring is warm, and never waits for the cooldown.
         """
         if not runs_event_loop():
             return self._open(row, waits_for_turn=True)
         return self.open_now(row) if self._cache.is_warm else self._open(row, waits_for_turn=False)
 
     def open_now(self, row: Row) -> bytes:
-        """Opens a row with the cached keys, or raises as far as that can be said without asking AWS.
+        """Opens a row with the cached keys, without calling AWS, or raises.
 
-        Where its key may be had, a search for it starts, so that another try a moment later succeeds; one such search
-        at a time.
+        If the row's key might be found in AWS, a search starts in the background (one at a time), so that a later try
+        succeeds.
         """
         cache, number = self._cache, row.number
         plaintext = row.under_number_of_any(cache.keys)
@@ -78,14 +78,14 @@ class KeyLookup:
         try:
             raise failure
         finally:
-            del failure  # or it, its traceback and this frame would hold each other
+            del failure  # otherwise the error, its traceback and this frame would hold each other
 
     def _open(self, row: Row, waits_for_turn: bool) -> bytes:
-        """With its number's own key by the last description; then, by a new one, with that or with any other key.
+        """Tries the key that the row's number names, asks AWS for a new description, then tries every key of the ring.
 
-        Takes the time limit of a call at most, and an interval of waiting for a turn, if it waits for one.
+        Takes the time limit of one call at most, plus the cooldown if it waits for it.
 
-        Raises what ``failed_decryption`` says; ``RING_CLOSED`` where the ring is closed meanwhile.
+        Raises what ``failed_decryption`` returns; ``RING_CLOSED`` if the ring is closed meanwhile.
         """
         cache, asked_at = self._cache, self._clock.now()
         deadline = Deadline(self._clock, cache.call_time_limit)
@@ -117,7 +117,7 @@ class KeyLookup:
 
     def _search_in_background(self, row: Row) -> None:
         def search() -> bool:
-            with suppress(KeyRotationError):  # the next read of the row says what is wrong
+            with suppress(KeyRotationError):  # the next read of the row raises the reason
                 self._open(row, waits_for_turn=True)
             return True
 
@@ -133,10 +133,10 @@ class KeyLookup:
         return self._with_ring(attempts, deadline)
 
     def _by_next_description(self, attempts: RowAttempt, asked_at: Moment, deadline: Deadline) -> bytes | None:
-        """By one that was asked for after the row was handed in, for which it waits.
+        """Waits for a description that was requested after the row came, and tries again.
 
-        Waiting for its turn to ask AWS takes none of the row's time. Where AWS does not answer, nobody waits: it would
-        only make everybody slow.
+        The cooldown does not count towards the row's time limit. While AWS does not answer, nothing waits: that would
+        only make every row slow.
         """
         cache = self._cache
         while not (self._is_answered(asked_at) or cache.stale_because or cache.closed.is_set() or deadline.is_over):
@@ -150,7 +150,7 @@ class KeyLookup:
         return self._with_ring(attempts, deadline)
 
     def _with_ring(self, attempts: RowAttempt, deadline: Deadline) -> bytes | None:
-        """By the last description, and by one that came meanwhile, for which nobody waited."""
+        """Tries the ring's keys by the last description, and again if a newer one came meanwhile."""
         while True:
             labels = self._cache.labels
             plaintext = attempts.with_own_key()
@@ -160,21 +160,18 @@ class KeyLookup:
                 return plaintext
 
     def _may_come(self, row: Row, attempts: RowAttempt) -> bool:
-        """Whether the next description may show the row's key."""
         return not attempts.is_decided and (self._is_unknown(row.number) or self._next.is_of(row))
 
     def _is_answered(self, asked_at: Moment) -> bool:
-        """Whether the last description was asked for after the row came."""
         described_at = self._cache.described_at
         return described_at is not None and described_at.monotonic >= asked_at.monotonic - _CLOCK_SLACK
 
     def _is_outdated(self) -> bool:
-        """Whether the last description is older than the interval in which a row may ask for another one."""
         described_at = self._cache.described_at
         return described_at is None or self._clock.since(described_at) >= _LOOKUP_COOLDOWN
 
     def _is_unknown(self, number: int | None) -> bool:
-        """Whether the row names a number that is not on the ring, and that was not looked for just now."""
+        """Whether the row names a number that is not on the ring and was not looked up recently."""
         labels = self._cache.labels
         if not number or (labels is not None and number in labels.version_of):
             return False
@@ -188,10 +185,7 @@ class KeyLookup:
             self._absent[number] = self._clock.now()
 
     def _look_up_if_free(self, deadline: Deadline) -> None:
-        """Has AWS asked again, or waits for whoever does.
-
-        Not where it did not answer the last time: then nobody waits, or one row after the other would.
-        """
+        """Starts a lookup or joins the running one. Does not wait for it while AWS does not answer."""
         is_silent = self._cache.stale_because is not None
         lookup = self._lookup_if_free()
         if lookup is not None and not is_silent:
@@ -202,7 +196,7 @@ class KeyLookup:
             pass
 
     def _lookup_if_free(self) -> Flight[bool] | None:
-        """The lookup that is under way, or a new one; None where its turn has not come."""
+        """The running lookup, or a new one; None during the cooldown."""
         with self._lock:
             if self._lookup is None or self._lookup.done():
                 if self._pause() > 0:
@@ -212,21 +206,20 @@ class KeyLookup:
             return self._lookup
 
     def _pause(self) -> float:
-        """Seconds until the next lookup is free."""
         looked_up_at = self._looked_up_at
         return 0.0 if looked_up_at is None else max(0.0, _LOOKUP_COOLDOWN - self._clock.since(looked_up_at))
 
     def _ask(self) -> bool:
-        """A refresh for the sake of rows. What it found is with the cache, why it failed too."""
         with suppress(KeyRotationError):
             self._cache.refresh()
             return True
-        # One that hung has used up its interval, and the next would begin at once.
+        # A lookup that hung has used up its own cooldown, and the next one would start at once.
         self._looked_up_at = self._clock.now()
         return False
 
 
 def _too_slow(seconds: float) -> KeyRotationError:
     return KeyRotationError(
-        "CANNOT_REACH_AWS", f"AWS Secrets Manager did not give the row's key within {seconds:g} s, all calls together."
+        "CANNOT_REACH_AWS",
+        f"AWS Secrets Manager did not return the row's key within {seconds:g} s for all calls together.",
     )

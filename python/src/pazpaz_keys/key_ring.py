@@ -27,11 +27,11 @@ from .settings import Settings, load_settings
 from .varint import read_varint
 
 MAX_KEY_AGE = 86_400.0
-"""Longest that a key may encrypt without a word from AWS, in seconds: retiring a key counts on it."""
+"""The longest ``max_key_age``, in seconds. Retiring a key relies on it."""
 
 
 class _Writer(NamedTuple):
-    """What encrypts, until another key becomes current."""
+    """The key that encrypts, until another one becomes current."""
 
     current: CurrentKey | None
     key: KeyMaterial
@@ -41,9 +41,9 @@ class _Writer(NamedTuple):
 
 
 class KeyRing:
-    """Encrypts under the current key and decrypts under every key of the ring; any number of threads may share it.
+    """Encrypts with the current key and decrypts with every key of the ring. Threads may share it.
 
-    Open one for the life of the process (after the fork, where a server forks), and close it at the end::
+    Open one ring for the life of the process (after the fork, if a server forks), and close it at the end::
 
         with KeyRing.open() as ring:
             row = ring.encrypt_field("Patient has diabetes", "patients:7:notes")
@@ -51,8 +51,8 @@ class KeyRing:
     """
 
     def __init__(self) -> None:
-        """Raises ``INVALID_SETTINGS``: a ring is opened with ``KeyRing.open()``."""
-        raise KeyRotationError("INVALID_SETTINGS", "A key ring is opened with KeyRing.open(), not with KeyRing().")
+        """Raises ``INVALID_SETTINGS``: open a ring with ``KeyRing.open()``."""
+        raise KeyRotationError("INVALID_SETTINGS", "Open a key ring with KeyRing.open(), not with KeyRing().")
 
     def _set_up(
         self,
@@ -97,24 +97,26 @@ class KeyRing:
     ) -> "KeyRing":
         """Loads the current key, and keeps asking AWS which one is current.
 
-        ``settings``: default, those of the environment. ``time_to_live``: seconds after which AWS is asked again, 1 to
-        ``max_key_age``, and half of that at most: a key that AWS confirms must not be too old while AWS is asked.
-        ``max_key_age``: seconds that a key may encrypt after AWS last confirmed that it is current, 1 to 86,400;
-        decrypting is not limited. ``call_time_limit``: seconds that one call to AWS may take, its retries included,
-        0.001 to 60. ``legacy``: whether data written before this system is read as well; its context is not checked.
-        ``client``: a boto3 client to use instead of one of the ring's own. ``meter``: where the ring measures its
-        encryptions and the age of its key, an OpenTelemetry ``Meter``. ``clock``: for tests.
+        - ``settings``: default, the variables of this process.
+        - ``time_to_live``: seconds after which AWS is asked again, 1 to ``max_key_age``. Capped at half of
+          ``max_key_age``, so that a key does not become too old while AWS is asked.
+        - ``max_key_age``: seconds for which a key may encrypt after AWS last confirmed that it is current, 1 to 86,400.
+          Decryption is not limited.
+        - ``call_time_limit``: seconds that one call to AWS may take, including retries, 0.001 to 60.
+        - ``legacy``: whether to read data written before this system, too. Its context is not checked.
+        - ``client``: a boto3 client to use instead of a new one. ``clock``: for tests.
+        - ``meter``: an OpenTelemetry ``Meter`` for the encryptions of the ring and the age of its key.
 
-        Raises ``INVALID_SETTINGS``; where AWS gives no key and there is no environment key to fall back to,
+        Raises ``INVALID_SETTINGS``. If AWS returns no key and there is no environment key to use instead, raises
         ``NO_CURRENT_KEY`` (before the first rotation), ``SECRET_NOT_FOUND``, ``SECRET_DELETED``, ``INVALID_KEY_VALUE``,
         ``AWS_REFUSED`` or ``CANNOT_REACH_AWS``. Opening can be tried again.
         """
         settings = load_settings() if settings is None else settings
-        if not isinstance(settings, Settings):  # os.environ, say
+        if not isinstance(settings, Settings):  # such as os.environ
             raise KeyRotationError(
                 "INVALID_SETTINGS",
-                f"KeyRing.open takes the settings that load_settings returns, got {type(settings).__name__}. Call "
-                "KeyRing.open(load_settings(env)), or KeyRing.open() for the variables of this process.",
+                f"KeyRing.open takes the settings that load_settings returns, but got {type(settings).__name__}. "
+                "Call KeyRing.open(load_settings(env)), or KeyRing.open() for the variables of this process.",
             )
         _require_range("max_key_age", max_key_age, 1, MAX_KEY_AGE)
         time_to_live = min(time_to_live, max_key_age) if time_to_live == 300.0 else time_to_live
@@ -154,52 +156,53 @@ class KeyRing:
         return self
 
     def encrypt_field(self, text: str | bytes, context: str = "") -> bytes:
-        """Encrypts a text, or bytes, under the current key, and binds it to ``context`` (such as ``patients:7:notes``).
+        """Encrypts a text or bytes with the current key and binds the result to ``context`` (such as
+        ``patients:7:notes``).
 
-        Never waits for AWS while a current key is in hand. Raises ``INVALID_TEXT`` for what is neither text nor bytes,
-        and for a text or context that is no well-formed Unicode; ``KEY_TOO_OLD`` where AWS has not confirmed the
-        current key within ``max_key_age``; ``KEY_EXHAUSTED`` after 2^32 encryptions with it in this process;
-        ``RING_CLOSED``.
+        Never waits for AWS while the current key is cached and confirmed. Raises ``INVALID_TEXT`` for a value that is
+        neither text nor bytes and for a text or context that is not well-formed Unicode, ``KEY_TOO_OLD`` if AWS has not
+        confirmed the current key within ``max_key_age``, ``KEY_EXHAUSTED`` after 2^32 encryptions with it in this
+        process, and ``RING_CLOSED``.
         """
         try:
             writer = self._current_writer()
             plaintext = plaintext_bytes(text)
             row = seal(plaintext, writer.key, writer.number, well_formed(context, "context"))
         except KeyRotationError as error:
-            text = plaintext = b""  # whoever reports the error may show local variables
+            text = plaintext = b""  # error reporters may show local variables
             raise without_frames(error) from None
         if writer.count_one() >= writer.key_count.report_at:
-            self._writer = None  # the next encryption looks whether the key may still encrypt
+            self._writer = None  # the next encryption checks whether the key may still encrypt
             self._counter.reached(writer.key_count)
         return row
 
     def decrypt_field(self, data: bytes, context: str = "") -> str:
-        """Decrypts a field to its text; see ``decrypt_bytes``. Raises ``INVALID_TEXT`` where it holds no UTF-8."""
+        """Decrypts a field to text; see ``decrypt_bytes``. Raises ``INVALID_TEXT`` if the content is not UTF-8."""
         return as_text(self.decrypt_bytes(data, context))
 
     def decrypt_bytes(self, data: bytes, context: str = "") -> bytes:
-        """Decrypts a field: under its number's key, then in every form of older data under every key of the ring.
+        """Decrypts a field: under its number's key, then in every form of older data with every key of the ring.
 
-        A key that is not cached is fetched once and kept; the calling thread waits for it. A thread that runs an
-        asyncio event loop waits for nothing once ``warm`` was called, and before that at most for the calls of one row.
-        A row in a text column is given as the bytes of that text.
+        A key that is not cached is fetched once and kept, and the calling thread waits for it. A thread that runs an
+        asyncio event loop never waits after ``warm``, and before that at most for the calls of one row. For a row from
+        a text column, get the bytes with ``row_from_text``.
 
-        Raises one of four: ``TAMPERED_OR_WRONG_CONTEXT``, ``KEY_RETIRED``, ``KEY_NEVER_ISSUED``, ``KEY_UNAVAILABLE``
-        (the only one to try again later). Besides ``INVALID_CIPHERTEXT`` for what is no bytes or has fewer than 28 of
-        them, ``INVALID_TEXT`` for a context that is no well-formed Unicode, ``INVALID_KEY_VALUE`` where the row's key
-        is no key, ``RING_CLOSED``.
+        Raises ``TAMPERED_OR_WRONG_CONTEXT``, ``KEY_RETIRED``, ``KEY_NEVER_ISSUED``, ``KEY_UNAVAILABLE`` (the only one
+        worth retrying), ``INVALID_CIPHERTEXT`` for a value that is not bytes or has fewer than 28, ``INVALID_TEXT`` for
+        a context that is not well-formed Unicode, ``INVALID_KEY_VALUE`` if the row's version does not hold a key, or
+        ``RING_CLOSED``.
         """
         return self._decrypted(data, context, waits=True)
 
     def decrypt_field_nowait(self, data: bytes, context: str = "") -> str:
-        """Decrypts a field to its text with a cached key; see ``decrypt_bytes_nowait``."""
+        """Decrypts a field to text with a cached key; see ``decrypt_bytes_nowait``."""
         return as_text(self.decrypt_bytes_nowait(data, context))
 
     def decrypt_bytes_nowait(self, data: bytes, context: str = "") -> bytes:
         """Decrypts a field with a cached key, without waiting for anything.
 
-        Raises ``KEY_UNAVAILABLE`` if its key is not cached, and starts to fetch it, so that another try a moment later
-        succeeds. Raises otherwise what ``decrypt_bytes`` raises.
+        Raises ``KEY_UNAVAILABLE`` if its key is not cached, and starts to fetch it, so that a later try succeeds.
+        Otherwise raises what ``decrypt_bytes`` raises.
         """
         return self._decrypted(data, context, waits=False)
 
@@ -209,7 +212,7 @@ class KeyRing:
         data = ciphertext_bytes(data)
         context_bytes = well_formed(context, "context")
         header = read_varint(data)
-        if header is not None:  # nearly every row names a key at hand
+        if header is not None:  # nearly every row names a cached key
             key = self._keys.of_number.get(header[0])
             plaintext = None if key is None else open_numbered(data, key, header[1], context_bytes)
             if plaintext is not None:
@@ -228,9 +231,9 @@ class KeyRing:
         return plaintext
 
     def decrypt_fields(self, rows: Iterable[tuple[bytes, str]]) -> list[str | KeyRotationError]:
-        """Decrypts many fields, each with its context, in their order.
+        """Decrypts many fields with their contexts, in order.
 
-        Each gives its text or its error, so that one bad row does not hide a thousand good ones.
+        Each result is a text or an error, so that one bad row does not hide the others.
         """
         results: list[str | KeyRotationError] = []
         for data, context in rows:
@@ -246,21 +249,21 @@ class KeyRing:
 
     @property
     def is_fallen_back(self) -> bool:
-        """Whether it encrypts with the environment's key, because AWS has given none yet."""
+        """Whether the ring encrypts with the environment's key because AWS has not returned one yet."""
         return not self._is_closed and self._cache is not None and self._cache.current is None
 
     def refresh(self) -> None:
-        """Asks AWS at once which key is current. Raises the reason where it does not say."""
+        """Asks AWS now which key is current. Raises the reason if AWS names no readable current key."""
         if self._is_closed:
             raise ring_closed()
         if self._cache is not None:
             self._cache.refresh()
 
     def warm(self) -> RingHealth:
-        """Fetches every key of the ring, so that no later read waits for one; each new one after a later refresh, too.
+        """Fetches every key of the ring, so that no later read waits for one. Later refreshes fetch each new key.
 
-        Call it once, when the process starts, in an asyncio program with ``await asyncio.to_thread(ring.warm)``. Gives
-        ``health()``, whose ``keys`` show which could not be read. Raises ``RING_CLOSED``, and nothing else.
+        Call it once, when the process starts; in an asyncio program with ``await asyncio.to_thread(ring.warm)``.
+        Returns ``health()``, whose ``keys`` show which could not be read. Raises only ``RING_CLOSED``.
         """
         if self._is_closed:
             raise ring_closed()
@@ -269,7 +272,7 @@ class KeyRing:
         return self.health()
 
     def health(self) -> RingHealth:
-        """The state of the ring, without a call to AWS: for a health endpoint. Raises nothing, closed or not."""
+        """The state of the ring for a health endpoint, without a call to AWS. Never raises, even on a closed ring."""
         if self._is_closed:
             return closed_health(ring_closed())
         if self._cache is None:
@@ -280,11 +283,11 @@ class KeyRing:
         return health._replace(can_encrypt=health.can_encrypt and not self._counter.is_exhausted(version_id))
 
     def close(self) -> None:
-        """Ends the ring: its calls, its thread, its connections. From then on it raises ``RING_CLOSED``.
+        """Ends calls, thread and connections and forgets the keys. Later calls raise ``RING_CLOSED``, except ``usage``.
 
-        It lets go of its keys, without waiting for the garbage collector. Python cannot wipe memory, though: what was
-        a key stands there until something else takes its place, and so do the copies that boto3 and OpenSSL made. The
-        settings keep the environment's key. May be called again; ``usage`` still answers.
+        Keys are released without waiting for the garbage collector. Python cannot wipe memory, though: the bytes of a
+        key, and the copies that boto3 and OpenSSL made, stay until something overwrites them. The settings keep the
+        environment's key. May be called again.
         """
         if not self._is_closed:
             self._is_closed = True
@@ -318,7 +321,7 @@ class KeyRing:
         return writer
 
     def _confirmed(self, cache: RingCache, current: CurrentKey, age: float) -> CurrentKey:
-        """The current key where AWS has confirmed it within ``max_key_age``; else one that it confirms now."""
+        """The current key, if AWS has confirmed it within ``max_key_age``; otherwise one that it confirms now."""
         cache.wake_if_overdue()
         if age > self._max_key_age:
             if not runs_event_loop():  # there, the thread that was just woken asks
@@ -340,8 +343,8 @@ class KeyRing:
         reason = "" if cache.stale_because is None else f" {cache.stale_because}"
         error = KeyRotationError(
             "KEY_TOO_OLD",
-            f"AWS Secrets Manager has not confirmed the current key for more than {self._max_key_age:g} s, so nothing "
-            f"is encrypted under it; decrypting goes on. It works again as soon as AWS answers.{reason}",
+            f"AWS Secrets Manager has not confirmed the current key for more than {self._max_key_age:g} s, so it "
+            f"does not encrypt now. Decryption still works. Encryption works again as soon as AWS answers.{reason}",
         )
         if not self._is_stopped:
             self._is_stopped = True

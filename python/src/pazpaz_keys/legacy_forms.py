@@ -18,10 +18,10 @@ def legacy_boxes(data: bytes) -> list[bytes]:
     """Every ``nonce ‖ ciphertext ‖ tag`` that a row may hold if it was written before this system, rare forms first.
 
     The ``ciphertext`` or the ``data`` of a JSON object; what follows ``vN:``, as base64 and as bytes; the whole row. A
-    random nonce may look like any of them, so these are candidates: only a tag that verifies decides. The N is a hint
-    of the old application, not one of our key numbers, and is not looked at.
+    random nonce may look like any of them, so these are candidates: only a tag that verifies decides. The N names a key
+    of the old application, not one of our key numbers, and is ignored.
     """
-    if data[0] not in _FIRST_BYTES_OF_TEXT:  # a cheap look first: most rows are random bytes
+    if data[0] not in _FIRST_BYTES_OF_TEXT:  # a cheap check first: most rows are random bytes
         return [data]
     boxes: list[bytes] = []
     if _OPENS_AN_OBJECT.match(data):
@@ -38,20 +38,20 @@ def legacy_boxes(data: bytes) -> list[bytes]:
 
 
 def box_of_versioned_object(fields: Mapping[str, str | None]) -> bytes | None:
-    """The ``ciphertext`` of an object that names version and algorithm beside it. ``fields``: None for no string."""
+    """The ``ciphertext`` of an object with version and algorithm. ``fields``: None for a value that is not a string."""
     version, ciphertext = fields.get("version"), fields.get("ciphertext")
     is_form = version is not None and _VERSION.fullmatch(version) and fields.get("algorithm") == _ALGORITHM
     return decode_strict_base64(ciphertext) if is_form and ciphertext is not None else None
 
 
 def _box_of_data(fields: Mapping[str, str | None]) -> bytes | None:
-    """The ``data`` of an object, where it is ``vN:`` before base64."""
+    """The ``data`` of an object, if it is ``vN:`` before base64."""
     prefixed = _DATA.fullmatch(fields.get("data") or "")
     return None if prefixed is None else decode_strict_base64(prefixed[1])
 
 
 def _boxes_of_json(data: bytes) -> list[bytes]:
-    """Members may come in any order and with others: jsonb reorders, and refusing a row that would open loses it."""
+    """Members may come in any order and with others: jsonb reorders, and a row that is refused is lost."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -59,5 +59,5 @@ def _boxes_of_json(data: bytes) -> list[bytes]:
     members = json_object_members(text)
     if members is None:
         return []
-    fields = {member.name: member.text for member in members}  # of two with one name the last counts
+    fields = {member.name: member.text for member in members}  # of two with one name, the last counts
     return [box for box in (box_of_versioned_object(fields), _box_of_data(fields)) if box is not None]

@@ -1,4 +1,4 @@
-"""Keeps a process's picture of the ring."""
+"""Caches a ring's labels and keys, and keeps them fresh."""
 
 import random
 import threading
@@ -19,7 +19,7 @@ from .secret_source import SecretSource, lost_current_key, no_current_key
 from .single_flight import Flight, SingleFlight
 from .version_reader import READ_TOGETHER, VersionReader
 
-_LONGEST_RETRY_PAUSE = 30.0  # seconds, before a refresh that failed is tried again
+_LONGEST_RETRY_PAUSE = 30.0  # seconds before a failed refresh is tried again
 
 
 class CurrentKey(NamedTuple):
@@ -29,13 +29,13 @@ class CurrentKey(NamedTuple):
     number: int
     version_id: str
     confirmed_at: Moment
-    """When AWS was last asked and said that it is current."""
+    """When the description that confirmed it was requested."""
 
 
 class RingCache:
-    """Asks AWS before each time to live ends, goes on with what it has where AWS is silent, and keeps asking.
+    """Refreshes the ring before each time to live ends. While AWS does not answer, it keeps what it has and retries.
 
-    A thread of its own does the asking, so that no caller waits for a slow AWS while a good key is in hand.
+    Its own thread calls AWS, so that no caller waits for a slow AWS while a good key is cached.
     """
 
     def __init__(
@@ -53,15 +53,15 @@ class RingCache:
         self.labels: RingLabels | None = None
         """Of the last description; None before the first."""
         self._without_label: frozenset[str] = frozenset()
-        """Cached versions that the last description showed without any label."""
+        """Cached versions that had no label in the last description."""
         self.described_at: Moment | None = None
-        """When the last description that came was asked for."""
+        """When the last received description was requested."""
         self.stale_because: KeyRotationError | None = None
-        """Why the last description did not come; None where it did."""
+        """Why the last description failed; None if it succeeded."""
         self.current: CurrentKey | None = None
         """The last key that AWS called current; None before the first."""
         self.last_error: KeyRotationError | None = None
-        """Why the last refresh that has ended failed; None if it succeeded."""
+        """Why the last finished refresh failed; None if it succeeded."""
         self.is_warm = False
         """Whether each refresh fetches every key."""
         self.on_refreshed: Callable[[], None] | None = None
@@ -82,41 +82,41 @@ class RingCache:
             self.keys.add(environment_key)
 
     def key(self, version_id: str) -> KeyMaterial:
-        """The key of a version: at hand, or read now (see ``VersionReader``)."""
+        """The key of a version: cached, or read now (see ``VersionReader``)."""
         return self._reader.key(version_id, self.labels or RingLabels({}))
 
     def start_key(self, version_id: str) -> Flight[KeyMaterial]:
-        """The same without waiting: what ends with the key, or with why it could not be read."""
+        """A flight that ends with the key, or with why it could not be read. Does not wait."""
         return self._reader.start(version_id, self.labels or RingLabels({}))
 
     def failure_of(self, version_id: str) -> KeyRotationError | None:
-        """Why a version could not be read when it was last tried; None where it could, or nobody tried."""
+        """Why the last read of a version failed; None if it succeeded or was never tried."""
         return self._reader.failure_of(version_id)
 
     def refresh(self) -> CurrentKey:
-        """Asks AWS for the labels, and reads the current key if it is not at hand; once, however many wait for it.
+        """Asks AWS for the labels and reads the current key if it is not cached. Concurrent callers share one refresh.
 
-        Raises the reason where AWS did not name a current key that can be read; ``RING_CLOSED``.
+        Raises the reason if AWS names no readable current key; ``RING_CLOSED``.
         """
         if self.closed.is_set():
             raise ring_closed()
         return self._refreshes.run("refresh", self._refresh)
 
     def wake_if_overdue(self) -> None:
-        """Has the thread refresh at once if it did not within this time to live: it may have slept with the machine."""
+        """Makes the thread refresh at once if it has not within this time to live: the machine may have slept."""
         if self.clock.since(self._attempted_at) >= self.time_to_live:
             self._wake.set()
 
     def refresh_if_not_just_tried(self) -> None:
-        """For a caller who has no good key: waits for a refresh, unless one was tried within a second."""
+        """For a caller without a good key: waits for a refresh, unless one was tried within a second."""
         if self.clock.since(self._attempted_at) >= 1.0:
-            with suppress(KeyRotationError):  # the ring's own state tells of it
+            with suppress(KeyRotationError):  # the state of the ring shows it
                 self.refresh()
 
     def warm(self) -> None:
         """Fetches every key of the ring, now and after each later refresh.
 
-        A key that cannot be read is left out: ``failure_of`` says why.
+        A key that cannot be read is skipped; ``failure_of`` says why.
         """
         self.is_warm = True
         if self.labels is None:
@@ -125,19 +125,19 @@ class RingCache:
         self._fetch_keys()
 
     def fall_back(self, reason: KeyRotationError) -> None:
-        """Goes on with the environment's key although the first refresh failed, and keeps asking."""
+        """Uses the environment's key although the first refresh failed, and keeps retrying."""
         self._has_fallen_back = True
         self._failure_logged_at = self.clock.now()
         log_event("aws_unavailable_using_env_fallback", self._about | {"code": reason.code, "reason": str(reason)})
 
     def start(self) -> None:
-        """Begins to refresh by itself."""
+        """Starts the thread."""
         threading.Thread(
             target=_keep, args=(weakref.ref(self), self._wake), name="pazpaz-keys-refresh", daemon=True
         ).start()
 
     def close(self) -> None:
-        """Ends every call and the thread, and lets go of every key."""
+        """Ends every call and the thread, and forgets every key."""
         self.closed.set()
         self._wake.set()
         self._source.close()
@@ -146,7 +146,7 @@ class RingCache:
         self._environment_key = None
 
     def after_fork(self) -> None:
-        """In the child: no thread came along, and a lock may have been held by one that did not."""
+        """In the child process: threads are not copied, and a lock may have been held by one of them."""
         if self.closed.is_set():
             return
         self.keys.after_fork()
@@ -158,7 +158,7 @@ class RingCache:
         self.start()
 
     def refresh_quietly(self) -> float:
-        """What the thread does: a refresh, whose failure is logged once a time to live. Gives the seconds to pause."""
+        """The thread's work: a refresh, whose failure is logged once per time to live. Returns the seconds to pause."""
         with suppress(KeyRotationError):
             self.refresh()
         self._check_environment_key()
@@ -201,10 +201,10 @@ class RingCache:
         try:
             labels = self._source.describe()
             if labels.current is None and self.labels is not None and self.labels.current is not None:
-                # Believed, it would make every row whose key is not at hand one whose key was never issued.
+                # If trusted, it would make every row whose key is not cached one whose key was never issued.
                 raise lost_current_key(self._source.secret_id)
         except KeyRotationError as error:
-            self.stale_because = error.anew()
+            self.stale_because = error.without_traceback()
             raise
         self._take_over(labels)
         self.described_at = started_at
@@ -212,7 +212,6 @@ class RingCache:
         return labels
 
     def _take_over(self, labels: RingLabels) -> None:
-        """Forgets the keys that were retired on purpose. A key that merely lost its label is kept, with a warning."""
         known, departed = self._without_label, [v for v in self.keys.version_ids if not labels.is_on_ring(v)]
         last_numbers = {version_id: self.keys.number_of_version(version_id) for version_id in departed}
         self.keys.set_numbers(labels)
@@ -228,7 +227,7 @@ class RingCache:
     def _succeeded(self, current: CurrentKey) -> None:
         self.last_error = None
         self.current = current
-        if self.closed.is_set():  # looked at after it was set, so that one of the two who meet here clears it
+        if self.closed.is_set():  # checked after it was set, so that of two threads that meet here, one clears it
             self.current = None
             raise ring_closed()
         if self._has_fallen_back:
@@ -242,7 +241,7 @@ class RingCache:
     def _failed(self, error: KeyRotationError) -> None:
         if self.closed.is_set():
             return
-        self.last_error = error.anew()
+        self.last_error = error.without_traceback()
         self._pause = max(1.0, min(_LONGEST_RETRY_PAUSE, self.time_to_live / 10)) * _spread()
         is_open = self.current is not None or self._has_fallen_back
         logged_at = self._failure_logged_at
@@ -255,7 +254,7 @@ class RingCache:
         log_event("key_ring_refresh_failed", self._about | fields)
 
     def _check_environment_key(self) -> None:
-        """Warns, once, of an environment's key that is not on the ring; reads every key of the ring for it."""
+        """Warns once if the environment's key is not on the ring. Reads every key of the ring to find out."""
         labels, current, environment_key = self.labels, self.current, self._environment_key
         if self._environment_key_checked or labels is None or current is None or environment_key is None:
             return
@@ -266,20 +265,20 @@ class RingCache:
                     self._environment_key_checked = True
                     return
             except KeyRotationError as error:
-                # A value that is no key is another one than the environment's, whatever it is.
+                # A value that is not a key cannot be equal to the environment's.
                 unreadable = unreadable or error.code != "INVALID_KEY_VALUE"
-        if not unreadable:  # otherwise it cannot be said yet
+        if not unreadable:  # otherwise the answer is not known yet
             self._environment_key_checked = True
             log_event("env_key_not_on_ring", self._about)
 
 
 def _spread() -> float:
-    """Keeps processes that were started together from asking in step."""
+    """Keeps processes that started together from asking at the same moment."""
     return random.uniform(0.9, 1.0)  # noqa: S311  # no secret
 
 
 def _keep(cache_of: "weakref.ref[RingCache]", wake: threading.Event) -> None:
-    """The thread. Between two refreshes it holds the ring weakly: one that is let go without close() ends it too."""
+    """The thread. Between refreshes it holds a weak reference, so that a ring dropped without close() also ends it."""
     cache = cache_of()
     pause = 0.0 if cache is None else cache.initial_pause()
     while cache is not None and not cache.closed.is_set():
@@ -288,5 +287,5 @@ def _keep(cache_of: "weakref.ref[RingCache]", wake: threading.Event) -> None:
         cache = cache_of()
         if cache is not None and not cache.closed.is_set():
             pause = cache.refresh_quietly()
-            # After the refresh: whoever asked for one while it began has it, and must not cause another.
+            # After the refresh: a request that came while it began is fulfilled, and must not cause another.
             wake.clear()

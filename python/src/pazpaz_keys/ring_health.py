@@ -10,15 +10,15 @@ class KeyHealth(NamedTuple):
     """One key of a ring."""
 
     number: int
-    """0: the version has no number, or the key is the environment's."""
+    """0 if the version has no number, or for the environment's key."""
     version_id: str | None
     """None for the environment's key."""
     is_current: bool
     """Whether it encrypts."""
     is_cached: bool
-    """Whether the process has it, so that reading its rows waits for nothing."""
+    """Whether it is cached, so that reading its rows does not wait."""
     error: KeyRotationError | None
-    """Why it could not be read when that was last tried; None if it could be read, or was not tried."""
+    """Why the last read failed; None if it succeeded or was never tried."""
 
 
 class RingHealth(NamedTuple):
@@ -27,22 +27,22 @@ class RingHealth(NamedTuple):
     can_encrypt: bool
     """Whether ``encrypt_field`` works now."""
     current_number: int | None
-    """Number of the key that encrypts; 0 if it is not numbered. None for a closed ring."""
+    """Number of the key that encrypts; 0 without a number. None for a closed ring."""
     age_seconds: int | None
-    """Since AWS confirmed that this key is current. None for the environment's key."""
+    """Seconds since AWS confirmed that this key is current. None for the environment's key."""
     last_error: KeyRotationError | None
     """Why the last refresh failed; None if it succeeded."""
     keys: list[KeyHealth]
     """Every key of the ring by the last description, and the environment's key if there is one."""
 
     def as_dict(self) -> dict[str, object]:
-        """The health as JSON can hold it; each error as its code and message."""
+        """The health as JSON-compatible values. Each error becomes its code and message."""
         keys = [{**key._asdict(), "error": _error_as_dict(key.error)} for key in self.keys]
         return {**self._asdict(), "last_error": _error_as_dict(self.last_error), "keys": keys}
 
 
 def ring_health(cache: RingCache, max_key_age: float, has_environment_key: bool) -> RingHealth:
-    """The health of a ring that reads AWS. ``has_environment_key``: whether it has such a key, too."""
+    """The health of a ring that reads AWS. ``has_environment_key``: whether it also has the environment's key."""
     current, labels = cache.current, cache.labels
     age = None if current is None else cache.clock.since(current.confirmed_at)
     keys = [] if labels is None else [_key_health(cache, version_id) for version_id in labels.versions_in_use()]
@@ -52,13 +52,13 @@ def ring_health(cache: RingCache, max_key_age: float, has_environment_key: bool)
         can_encrypt=has_environment_key if age is None else age <= max_key_age,
         current_number=0 if current is None else current.number,
         age_seconds=None if age is None else int(age),
-        last_error=None if cache.last_error is None else cache.last_error.anew(),
+        last_error=None if cache.last_error is None else cache.last_error.without_traceback(),
         keys=keys,
     )
 
 
 def environment_health() -> RingHealth:
-    """The health of a ring that has the environment's key alone."""
+    """The health of a ring with only the environment's key."""
     return RingHealth(True, 0, None, None, [_environment_key_health(is_current=True)])
 
 

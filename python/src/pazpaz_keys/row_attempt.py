@@ -1,4 +1,4 @@
-"""What one row is tried with, beyond the keys that were at hand when it was handed in."""
+"""The attempts to open one row beyond the keys that were cached when it arrived."""
 
 from .clock import Deadline
 from .errors import KeyRotationError
@@ -10,10 +10,10 @@ from .version_reader import READ_TOGETHER
 
 
 class RowAttempt:
-    """Each of these waits for AWS for as long as the row has time, and gives the plaintext or None."""
+    """Each method waits for AWS within the row's time limit, and returns the plaintext or None."""
 
     def __init__(self, row: Row, cache: RingCache, deadline: Deadline) -> None:
-        """``row``: one that ``Row.with_cached_keys`` did not open."""
+        """``row``: a row that ``Row.with_cached_keys`` could not open."""
         self._row = row
         self._cache = cache
         self._deadline = deadline
@@ -22,17 +22,17 @@ class RowAttempt:
 
     @property
     def is_decided(self) -> bool:
-        """Whether no other key can open the row: its number's own one did not, and it cannot be older data."""
+        """Whether no other key can open the row: its own key did not, and it cannot be older data."""
         return self._own_key is not None and not self._row.legacy
 
     @property
     def is_out_of_reach(self) -> bool:
-        """Whether the row's own key could not be reached: then it is unavailable, whatever else might be asked for."""
+        """Whether AWS could not be reached for the row's own key. The row is then unavailable in any case."""
         version_id = self._own_version()
         return version_id is not None and self._cannot_reach(version_id)
 
     def with_own_key(self) -> bytes | None:
-        """Tries the key that the row's number names, where the last description shows it and it was not tried yet."""
+        """Tries the key that the row's number names, if the last description shows it and it was not tried."""
         version_id = self._own_version()
         if version_id is None:
             return None
@@ -43,9 +43,10 @@ class RowAttempt:
         return None
 
     def with_every_key(self) -> bytes | None:
-        """Tries every key of the ring that was not tried yet, a few at a time; ends with the first that opens the row.
+        """Tries every untried key of the ring, a few at a time, until one opens the row.
 
-        Ends also where none of a few could be reached: then the others cannot be either, and each would cost its time.
+        Stops when none of a group could be reached: the others cannot be reached either, and each would cost its time
+        limit.
         """
         version_ids = [version_id for version_id in self._versions_that_may_open() if not self._is_tried(version_id)]
         for start in range(0, len(version_ids), READ_TOGETHER):
@@ -58,7 +59,7 @@ class RowAttempt:
         return None
 
     def with_cached_keys(self) -> bytes | None:
-        """Tries what has come to hand meanwhile, for other rows too."""
+        """Tries the keys that were cached meanwhile, for other rows, too."""
         for version_id in self._versions_that_may_open():
             key = self._cache.keys.of_version(version_id)
             plaintext = None if key is None else self._if_not_tried(key)
@@ -67,7 +68,7 @@ class RowAttempt:
         return None
 
     def unread(self, stale: KeyRotationError | None) -> dict[str, KeyRotationError]:
-        """Why keys were not tried, by VersionId: each that may open the row, and is not at hand.
+        """By VersionId: why keys that may open the row and are not cached were not tried.
 
         ``stale``: why there is no fresh description, or why the search ended early.
         """
@@ -105,7 +106,7 @@ class RowAttempt:
         labels, own_version = self._cache.labels, self._own_version()
         if labels is None:
             return []
-        # Where older data is refused and the number is on the ring, no other key than its own can open the row.
+        # If older data is refused and the number is on the ring, only its own key can open the row.
         return labels.versions_in_use() if self._row.legacy or own_version is None else [own_version]
 
     def _is_tried(self, version_id: str) -> bool:
@@ -120,6 +121,6 @@ class RowAttempt:
 def not_fetched(what: str) -> KeyRotationError:
     return KeyRotationError(
         "KEY_UNAVAILABLE",
-        f"This process has not fetched {what}, and this read does not wait for it. ring.warm() at start fetches every "
-        "key; decrypt_field in a thread without an event loop waits.",
+        f"This process has not fetched {what}, and this read does not wait for it. Call ring.warm() at start to "
+        "fetch every key, or decrypt_field in a thread without an event loop, which waits.",
     )

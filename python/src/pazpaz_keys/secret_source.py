@@ -104,7 +104,7 @@ class SecretSource:
         except TimeoutError:
             failure = _cannot_reach(f"no answer within {self.time_limit:g} s", operation, self.secret_id)
         except KeyRotationError as error:
-            failure = error.anew()
+            failure = error.without_traceback()
         except Exception as error:
             failure = _in_our_words(operation, self.secret_id, error)
         # Outside, so that the library's error is not the context: a parser quotes what it could not read, maybe a key.

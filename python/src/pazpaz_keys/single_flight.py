@@ -31,7 +31,7 @@ class SingleFlight(Generic[T]):
             self._fly(name, flight, call)
         outcome = flight.result()
         if isinstance(outcome, KeyRotationError):
-            raise outcome.anew()
+            raise outcome.without_traceback()
         return outcome
 
     def start(self, name: Hashable, call: Callable[[], T]) -> Flight[T]:
@@ -62,7 +62,7 @@ class SingleFlight(Generic[T]):
         try:
             outcome = call()
         except KeyRotationError as error:
-            outcome = error.anew()
+            outcome = error.without_traceback()
         finally:
             with self._lock:
                 del self._flights[name]

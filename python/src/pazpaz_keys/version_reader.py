@@ -1,4 +1,4 @@
-"""Reads the versions of a secret, each once however many ask for it."""
+"""Reads the versions of a secret. Concurrent callers share one read per version."""
 
 from typing import NamedTuple
 
@@ -12,17 +12,17 @@ from .secret_source import SecretSource, SecretVersion
 from .single_flight import Flight, SingleFlight, ended_flight
 
 _FIRST_BACKOFF = 1.0
-"""Seconds before a version that could not be read is read again; twice as long after each further failure."""
+"""Seconds before a version that could not be read is read again. Doubled after each further failure."""
 
 READ_TOGETHER = 6
-"""Versions that a row has read at once: a whole ring takes three rounds, and none asks for all of it at a time."""
+"""How many versions are read at once for one row. A whole ring takes three rounds."""
 
 
 class _Failure(NamedTuple):
     error: KeyRotationError
     at: Moment
     backoff: float
-    """Seconds from ``at`` on in which the failure is answered from memory."""
+    """Seconds after ``at`` for which the failure is answered from memory."""
 
 
 class VersionReader:
@@ -44,16 +44,16 @@ class VersionReader:
         self._logged_at: dict[str, Moment] = {}
 
     def key(self, version_id: str, labels: RingLabels) -> KeyMaterial:
-        """The key of a version: at hand, or read now.
+        """The key of a version: cached, or read now.
 
-        Raises ``INVALID_KEY_VALUE``, which is for good, or what stands in the way now (``CANNOT_REACH_AWS``,
-        ``AWS_REFUSED``), which is answered from memory for a short time.
+        Raises ``INVALID_KEY_VALUE``, which is final, or ``CANNOT_REACH_AWS`` or ``AWS_REFUSED``, which is answered from
+        memory for a short time.
         """
         key = self._keys.of_version(version_id)
         return key if key is not None else self._flights.run(version_id, lambda: self._read(version_id, labels))
 
     def start(self, version_id: str, labels: RingLabels) -> Flight[KeyMaterial]:
-        """The same without waiting: what ends with the key, or with what ``key`` raises."""
+        """A flight that ends with the key, or with what ``key`` raises. Does not wait."""
         key = self._keys.of_version(version_id)
         known = key if key is not None else self._fresh_failure(version_id)
         if known is not None:
@@ -61,15 +61,15 @@ class VersionReader:
         return self._flights.start(version_id, lambda: self._read(version_id, labels))
 
     def failure_of(self, version_id: str) -> KeyRotationError | None:
-        """Why a version could not be read when it was last tried; None where it could, or nobody tried."""
+        """Why the last read of a version failed; None if it succeeded or was never tried."""
         failure = self._failures.get(version_id)
-        return None if failure is None else failure.error.anew()
+        return None if failure is None else failure.error.without_traceback()
 
     def after_fork(self) -> None:
         self._flights = SingleFlight()
 
     def _read(self, version_id: str, labels: RingLabels) -> KeyMaterial:
-        # Who comes just after a flight has ended finds its result here.
+        # A caller that comes just after a flight has ended finds its result here.
         key = self._keys.of_version(version_id)
         if key is not None:
             return key
@@ -80,7 +80,7 @@ class VersionReader:
                 version = self._source.read(version_id)
             except KeyRotationError as error:
                 failure = (
-                    error.anew()
+                    error.without_traceback()
                     if error.code == "RING_CLOSED"
                     else self._remember(version_id, labels, error, started_at)
                 )
@@ -89,11 +89,11 @@ class VersionReader:
         try:
             raise failure
         finally:
-            del failure  # or it, its traceback and this frame would hold each other
+            del failure  # otherwise the error, its traceback and this frame would hold each other
 
     def _keep(self, version_id: str, version: SecretVersion) -> KeyMaterial:
         self._keys.add(version.key, version_id)
-        # Number and value come from one answer; labels attached later come with the next description.
+        # Number and value come from one answer. Labels attached later come with the next description.
         self._keys.set_numbers_of(version_id, RingLabels({version_id: version.stages}))
         self._failures.pop(version_id, None)
         fields: dict[str, str | int] = {
@@ -121,17 +121,19 @@ class VersionReader:
                 "reason": str(named),
             }
             log_event("ring_key_unreadable", self._about | fields)
-        return named.anew()
+        return named.without_traceback()
 
     def _fresh_failure(self, version_id: str) -> KeyRotationError | None:
         failure = self._failures.get(version_id)
         if failure is None or self._clock.since(failure.at) >= failure.backoff:
             return None
-        return failure.error.anew()
+        return failure.error.without_traceback()
 
     def _backoff(self, error: KeyRotationError, last: _Failure | None, started_at: Moment) -> float:
-        """A call that hung rests as long as it took: otherwise one row after the other would wait for the next one."""
-        # A value never changes, so one that is no key is looked at again only in case our own reading was at fault.
+        """A call that hung backs off for as long as it took: otherwise one row after another would wait for the next
+        call.
+        """
+        # A value never changes, so it is read again only in case the reading was at fault.
         if error.code == "INVALID_KEY_VALUE":
             return self._time_to_live
         longest = max(_FIRST_BACKOFF, self._source.time_limit)

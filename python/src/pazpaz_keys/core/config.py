@@ -1,4 +1,4 @@
-"""``from pazpaz_keys.core.config import settings``: the settings of this process, read when first asked for."""
+"""``from pazpaz_keys.core.config import settings``: the settings of this process, read on first use."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ __all__ = ["Settings", "load_settings", "settings"]
 settings: Settings
 
 
-# Not at import, so that tools which only look at this module need no environment.
+# Not at import, so that tools can import this module without an environment.
 def __getattr__(name: str) -> Any:
     if name != "settings":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # setdefault is one step: threads that come here together get the same. A lock might be held during a fork.
+    # setdefault is atomic, so all threads get the same settings. A lock might be held during a fork.
     return globals().setdefault("settings", load_settings())

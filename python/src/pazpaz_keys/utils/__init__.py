@@ -1,1 +1,1 @@
-"""Modules named as those of the application that the guide describes."""
+"""The module names of the application that the setup guide describes."""

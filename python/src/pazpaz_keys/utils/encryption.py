@@ -1,4 +1,4 @@
-"""The guide's two functions, with a given key."""
+"""The two functions of the setup guide, with a given key."""
 
 from ..field import decrypt_bytes, decrypt_field, encrypt_field
 
