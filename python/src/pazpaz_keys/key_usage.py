@@ -9,35 +9,35 @@ from .errors import KeyRotationError
 from .tally import Tally
 
 FIRST_REPORT = 2**28
-"""The log first tells of a key after so many encryptions, and then at each doubling."""
+"""The log first reports a key after this many encryptions, and then at each doubling."""
 
 LAST = 2**32
-"""So many, and no more: the limit for random nonces (NIST SP 800-38D, section 8.3)."""
+"""The limit for random nonces (NIST SP 800-38D, section 8.3)."""
 
 _FEWEST_REPORTED = 1000
-"""The log also tells of a key once a day, and when the ring is closed, if at least so many were added."""
+"""The log also reports a key once a day, and when the ring is closed, if at least this many were added."""
 
 _DAY = 86_400.0
 
 
 class KeyUsage(NamedTuple):
-    """How often a key has encrypted; one key may 2^32 times in all processes (NIST SP 800-38D, section 8.3)."""
+    """How often a key has encrypted. A key may encrypt 2^32 times in all processes (NIST SP 800-38D, section 8.3)."""
 
     key_number: int
-    """0: the number was not known, or the key is the environment's."""
+    """0 if the number was not known, or for the environment's key."""
     version_id: str | None
     """None for the environment's key."""
     encryptions: int
 
 
 class KeyCount:
-    """The encryptions of one key. A writer calls ``add_one``; what that gives is compared with ``report_at``."""
+    """The encryptions of one key. A writer calls ``add_one`` and compares the result with ``report_at``."""
 
     def __init__(self, number: int, version_id: str | None) -> None:
         self.number = number
         self.version_id = version_id
         self.report_at = FIRST_REPORT - 1
-        """The step at which ``reached`` is to be called. Reading takes steps too: those only bring it forward."""
+        """The step at which to call ``reached``. Reading the count takes steps, too, which only bring it forward."""
         self.next_report = FIRST_REPORT
         self.reported = 0
         self.tally = Tally()
@@ -60,8 +60,9 @@ class UsageCounter:
         self._lock = threading.Lock()
 
     def of(self, version_id: str | None, number: int) -> KeyCount:
-        """The count of a key; ``version_id``: None for the environment's. Raises ``KEY_EXHAUSTED`` at 2^32."""
-        count = self._counts.setdefault(version_id, KeyCount(number, version_id))  # one step, whoever else comes here
+        """The count of a key. ``version_id``: None for the environment's key. Raises ``KEY_EXHAUSTED`` at 2^32."""
+        count = self._counts.setdefault(version_id, KeyCount(number, version_id))  # one step, so that no other thread
+        # comes in between
         count.number = number
         if count.is_exhausted:
             raise _exhausted(number)
@@ -77,7 +78,7 @@ class UsageCounter:
             return [KeyUsage(count.number, count.version_id, count.tally.read()) for count in self._counts.values()]
 
     def reached(self, count: KeyCount) -> None:
-        """Logs a count that may have reached its next report, which is then at twice as many."""
+        """Logs a count that may have reached its next report. The one after that comes at twice as many."""
         with self._lock:
             encryptions = count.tally.read()
             is_due = encryptions >= count.next_report

@@ -18,7 +18,7 @@ class Observation(NamedTuple):
 
 
 class RingMeter(Protocol):
-    """As much of OpenTelemetry's ``Meter`` as a ring uses."""
+    """The part of OpenTelemetry's ``Meter`` that a ring uses."""
 
     def create_observable_counter(
         self, name: str, callbacks: Sequence[Callable[[Any], Iterable[Any]]], unit: str, description: str
@@ -30,7 +30,7 @@ class RingMeter(Protocol):
 
 
 class MeteredRing(Protocol):
-    """What a ring can be asked for at each collection."""
+    """What is read from a ring at each collection."""
 
     def usage(self) -> list[KeyUsage]: ...
 
@@ -40,7 +40,7 @@ class MeteredRing(Protocol):
 def measure(meter: RingMeter, ring: MeteredRing, is_closed: Callable[[], bool]) -> None:
     """``pazpaz.key.encryptions`` by key, and ``pazpaz.key.age``, the seconds since AWS confirmed the current key.
 
-    Nothing is added to an encryption. A closed ring is measured no more. Errors of the meter are ignored.
+    An encryption does no extra work for it. A closed ring is no longer measured. Errors of the meter are ignored.
     """
     ring_of = weakref.ref(ring)
 

@@ -12,10 +12,10 @@ export interface KeyUsage {
   readonly encryptions: number;
 }
 
-/** Numbers of encryptions: when the log first tells of a key, and after how many it may not encrypt any more. */
+/** Numbers of encryptions: when the log first reports a key, and after how many the key must not encrypt any more. */
 export const USAGE_LIMITS = { firstReport: 2 ** 28, last: 2 ** 32 };
 
-/** The log also tells of a key once a day, and when the ring is closed, if at least so many encryptions were added. */
+/** The log also reports a key once a day, and when the ring is closed, if at least this many encryptions were added. */
 const FEWEST_REPORTED = 1000;
 
 const DAY = 24 * 3_600_000;
@@ -45,7 +45,7 @@ export class UsageCounter {
     this.#reportedAt = momentNow(clock);
   }
 
-  /** The count of a key; `versionId`: `undefined` for the environment's. Throws `KEY_EXHAUSTED` at 2^32. */
+  /** The count of a key. `versionId`: `undefined` for the environment's key. Throws `KEY_EXHAUSTED` at 2^32. */
   of(versionId: string | undefined, number: number): KeyCount {
     const known = this.#counts.get(versionId);
     const count = known ?? { number, versionId, encryptions: 0, nextReport: USAGE_LIMITS.firstReport, reported: 0 };
@@ -68,7 +68,7 @@ export class UsageCounter {
     }));
   }
 
-  /** Logs a count that has reached its next report, which is at twice as many. */
+  /** Logs a count that has reached its next report. The one after that comes at twice as many. */
   reached(count: KeyCount): void {
     count.nextReport *= 2;
     this.#report(count);

@@ -10,15 +10,15 @@ export interface HealthError {
 
 /** One key of a ring. */
 export interface KeyHealth {
-  /** 0: the version has no number, or the key is the environment's. */
+  /** 0 if the version has no number, or for the environment's key. */
   readonly number: number;
   /** Absent for the environment's key. */
   readonly versionId?: string;
   /** Whether it encrypts. */
   readonly isCurrent: boolean;
-  /** Whether the process has it, so that a synchronous read of its rows does not fail. */
+  /** Whether it is cached, so that a synchronous read of its rows does not fail. */
   readonly isCached: boolean;
-  /** Why it could not be read when that was last tried; absent if it could be read, or was not tried. */
+  /** Why the last read failed; absent if it succeeded or was never tried. */
   readonly error?: HealthError;
 }
 
@@ -36,7 +36,7 @@ export interface RingHealth {
   readonly keys: readonly KeyHealth[];
 }
 
-/** The health of a ring that reads AWS. `hasEnvironmentKey`: whether it has such a key, too. */
+/** The health of a ring that reads AWS. `hasEnvironmentKey`: whether it also has the environment's key. */
 export function ringHealth(cache: RingCache, hasEnvironmentKey: boolean): RingHealth {
   const { age, current, lastError, labels, maxKeyAge } = cache;
   const keys = labels === undefined ? [] : versionsInUse(labels).map((versionId) => keyHealth(cache, versionId));
@@ -49,7 +49,7 @@ export function ringHealth(cache: RingCache, hasEnvironmentKey: boolean): RingHe
   };
 }
 
-/** The health of a ring that has the environment's key alone. */
+/** The health of a ring with only the environment's key. */
 export function environmentHealth(): RingHealth {
   return { canEncrypt: true, currentNumber: 0, keys: [environmentKeyHealth(true)] };
 }

@@ -12,13 +12,13 @@ export interface RingInstrument {
   removeCallback(callback: (result: RingObservation) => void): void;
 }
 
-/** As much of OpenTelemetry's `Meter` as a ring uses. */
+/** The part of OpenTelemetry's `Meter` that a ring uses. */
 export interface RingMeter {
   createObservableCounter(name: string, options?: { description?: string; unit?: string }): RingInstrument;
   createObservableGauge(name: string, options?: { description?: string; unit?: string }): RingInstrument;
 }
 
-/** What a ring can be asked for at each collection. */
+/** What is read from a ring at each collection. */
 export interface MeteredRing {
   readonly usage: () => readonly KeyUsage[];
   readonly health: () => { readonly ageSeconds?: number; readonly currentNumber?: number };
@@ -26,7 +26,8 @@ export interface MeteredRing {
 
 /**
  * Measures a ring: `pazpaz.key.encryptions` by key, and `pazpaz.key.age`, the seconds since AWS confirmed the current
- * key. Nothing is added to an encryption. Returns what ends the measuring. Errors of the meter are ignored.
+ * key. An encryption does no extra work for it. Returns a function that ends the measuring. Errors of the meter are
+ * ignored.
  */
 export function measure(meter: RingMeter, { usage, health }: MeteredRing): () => void {
   const encryptions = (result: RingObservation) => {
