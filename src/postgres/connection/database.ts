@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { KeyRotationError } from '../../format/error.ts';
 import { connect, type Connected, type DatabaseAddress } from './connect.ts';
 import { CopyQuery, type BinaryCells } from './copy-query.ts';
 import { databaseError } from './database-error.ts';
@@ -49,6 +50,8 @@ const SETTINGS: readonly string[] = [
   'SET LOCAL lock_timeout = 0',
 ];
 
+const WHO_ANSWERS = "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid()";
+
 /** The first version of PostgreSQL with a limit for whole transactions. */
 const TRANSACTION_TIMEOUT_SINCE = 170_000;
 
@@ -74,8 +77,9 @@ export class Connection {
   static async open(address: DatabaseAddress): Promise<Connection> {
     const session = new Connection(await connect(address));
     try {
-      const [version] = (await session.#send('SHOW server_version_num')).rows;
-      if (Number(version?.[0]) >= TRANSACTION_TIMEOUT_SINCE) {
+      const [[version, backend] = []] = (await session.#send(WHO_ANSWERS)).rows;
+      requireNoPooler(session.#client, backend);
+      if (Number(version) >= TRANSACTION_TIMEOUT_SINCE) {
         session.#settings = [...SETTINGS, 'SET LOCAL transaction_timeout = 0'];
       }
     } catch (error) {
@@ -181,6 +185,21 @@ export class Connection {
       throw databaseError(error);
     }
   }
+}
+
+/**
+ * Throws `INVALID_SETTINGS` where a pooler answers instead of the server: it tells its clients a process number of its
+ * own making. It may give each transaction another session, and then hand that one to the application.
+ */
+function requireNoPooler(client: pg.Client, backend: string | null | undefined): void {
+  const announced: unknown = Reflect.get(client, 'processID');
+  if (typeof announced === 'number' && backend === `${announced}`) return;
+  throw new KeyRotationError(
+    'INVALID_SETTINGS',
+    `At ${client.host}:${client.port} a connection pooler answers (PgBouncer, RDS Proxy, Supavisor or the like), and not PostgreSQL ` +
+      'itself. Sessions behind it are shared with the application. Name the server itself: for PgBouncer it is usually ' +
+      'port 5432 of the host behind it, for RDS Proxy the endpoint of the instance or the cluster.',
+  );
 }
 
 /** A name as SQL reads it back, whatever characters it has. */
