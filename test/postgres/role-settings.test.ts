@@ -27,6 +27,10 @@ function patients(count: number, type = 'bytea'): Promise<void> {
 describe('whatever a role or a database is set to', () => {
   const settings = {
     statement_timeout: '30ms',
+    lock_timeout: '1ms',
+    transaction_timeout: '50ms',
+    idle_in_transaction_session_timeout: '1ms',
+    idle_session_timeout: '300ms',
     default_transaction_isolation: 'serializable',
     enable_indexscan: 'off',
     TimeZone: 'Asia/Kathmandu',

@@ -1,6 +1,8 @@
+import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { KeyRotationError } from '../../format/error.ts';
+import { AnswerWatch } from './answer-limits.ts';
 import { connectionAddress, isSocket, type ConnectionAddress, type Host } from './connection-address.ts';
 import { passwordInFile, requireOneLogin, roleOf, type Credentials, type CredentialSource } from './credentials.ts';
 import { DatabaseFailure, databaseError, hasNoTls, isLostConnection, isOfTls, sqlState } from './database-error.ts';
@@ -16,6 +18,7 @@ export interface DatabaseAddress {
 /** A client that is connected, and the schema that its URL names. */
 export interface Connected {
   readonly client: pg.Client;
+  readonly watch: AnswerWatch;
   readonly schema: string | undefined;
 }
 
@@ -72,8 +75,8 @@ async function connectOnce({ url, credentials: fetchCredentials }: DatabaseAddre
   for (const { host, modes } of attempts) {
     try {
       const password = await credentials?.password({ ...host, user: roleOf(address) });
-      const client = await connectTo(modes, { host, address, password: password ?? address.of('password') });
-      if (!mustLook || (await isPrimary(client))) return { client, schema: address.schema };
+      const connected = await connectTo(modes, { host, address, password: password ?? address.of('password') });
+      if (!mustLook || (await isPrimary(connected))) return { ...connected, schema: address.schema };
       failure = new Error(`${host.host} is a replica`);
     } catch (error) {
       failure = databaseError(error);
@@ -105,18 +108,21 @@ interface Door {
   readonly password: string | undefined;
 }
 
-async function connectTo(modes: readonly Tls[], door: Door): Promise<pg.Client> {
+async function connectTo(modes: readonly Tls[], door: Door): Promise<Omit<Connected, 'schema'>> {
   let failure: unknown;
   for (const tls of modes) {
-    const client = new pg.Client(settingsFor(door, tls));
+    const socket = new Socket();
+    const client = new pg.Client({ ...settingsFor(door, tls), stream: () => socket });
+    const watch = new AnswerWatch(client, socket);
     // The query under way reports a lost connection; without a listener this event would end the process.
     client.on('error', () => undefined);
     try {
-      return await client.connect();
+      await client.connect();
+      return { client, watch };
     } catch (error) {
       await client.end().catch(() => undefined);
-      failure = error;
-      if (!isOverTls(error)) break;
+      failure = watch.failure ?? error;
+      if (!isOverTls(failure)) break;
     }
   }
   throw failure;
@@ -159,10 +165,12 @@ function isOverTls(error: unknown): boolean {
 }
 
 /** Whether it takes writes; the connection to any other is closed. */
-async function isPrimary(client: pg.Client): Promise<boolean> {
+async function isPrimary({ client, watch }: Omit<Connected, 'schema'>): Promise<boolean> {
   let isFound = false;
   try {
-    const { rows } = await client.query<{ replica: boolean }>('SELECT pg_catalog.pg_is_in_recovery() AS replica');
+    const { rows } = await watch.during(
+      client.query<{ replica: boolean }>('SELECT pg_catalog.pg_is_in_recovery() AS replica'),
+    );
     isFound = rows[0]?.replica === false;
   } finally {
     if (!isFound) await client.end().catch(() => undefined);

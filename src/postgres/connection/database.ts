@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { KeyRotationError } from '../../format/error.ts';
+import type { AnswerWatch } from './answer-limits.ts';
 import { connect, type Connected, type DatabaseAddress } from './connect.ts';
 import { CopyQuery, type BinaryCells } from './copy-query.ts';
 import { databaseError } from './database-error.ts';
@@ -64,12 +65,14 @@ const AS_TEXT = { getTypeParser: () => (value: string) => value };
 /** One connection to PostgreSQL. Errors come as `databaseError` says. */
 export class Connection {
   readonly #client: pg.Client;
+  readonly #watch: AnswerWatch;
   readonly #schema: string | undefined;
   #settings = SETTINGS;
   #isInTransaction = false;
 
-  private constructor({ client, schema }: Connected) {
+  private constructor({ client, watch, schema }: Connected) {
     this.#client = client;
+    this.#watch = watch;
     this.#schema = schema;
   }
 
@@ -173,7 +176,7 @@ export class Connection {
 
   async #send(text: string, values: readonly Parameter[] = []) {
     try {
-      return await this.#client.query<(string | null)[]>({
+      const answer = this.#client.query<(string | null)[]>({
         text,
         values: values.map((value) =>
           value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.length) : value,
@@ -181,6 +184,7 @@ export class Connection {
         rowMode: 'array',
         types: AS_TEXT,
       });
+      return await this.#watch.during(answer);
     } catch (error) {
       throw databaseError(error);
     }
