@@ -24,6 +24,16 @@ export interface TransactionOptions {
 const SAFE_PATH = 'SET LOCAL search_path = pg_catalog, pg_temp';
 
 /**
+ * A process whose machine vanished keeps its locks for a minute. Limits that a role has for the application's statements
+ * are not meant for a batch.
+ */
+const TIMEOUTS: readonly string[] = [
+  "SET LOCAL idle_in_transaction_session_timeout = '60s'",
+  'SET LOCAL statement_timeout = 0',
+  'SET LOCAL lock_timeout = 0',
+];
+
+/**
  * Settings of every transaction. `SET LOCAL` only: a pooler may give this session to the application afterwards.
  *
  * - Functions and operators come from `pg_catalog` alone: a role that may create some elsewhere cannot put its own in
@@ -31,10 +41,9 @@ const SAFE_PATH = 'SET LOCAL search_path = pg_catalog, pg_temp';
  * - Values have to come back as they went, whatever the server's defaults are: keys are kept as text in the job's
  *   tables, and another session reads them there.
  * - Row security off: a policy that would hide rows is an error instead.
- * - A process whose machine vanished keeps its locks for a minute. Limits that a role has for the application's
- *   statements are not meant for a batch.
  */
 const SETTINGS: readonly string[] = [
+  ...TIMEOUTS,
   SAFE_PATH,
   "SET LOCAL client_encoding = 'UTF8'",
   "SET LOCAL DateStyle = 'ISO, YMD'",
@@ -46,9 +55,6 @@ const SETTINGS: readonly string[] = [
   'SET LOCAL standard_conforming_strings = on',
   'SET LOCAL quote_all_identifiers = off',
   'SET LOCAL row_security = off',
-  "SET LOCAL idle_in_transaction_session_timeout = '60s'",
-  'SET LOCAL statement_timeout = 0',
-  'SET LOCAL lock_timeout = 0',
 ];
 
 const WHO_ANSWERS = "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid()";
@@ -131,9 +137,9 @@ export class Connection {
    * runs under the user's own `search_path`, or in the schema that the URL names: everything in it is qualified.
    */
   async tableNamed(name: string): Promise<string | undefined> {
-    const path = this.#schema === undefined ? '' : `; SET LOCAL search_path = ${quoted(this.#schema)}`;
+    const path = this.#schema === undefined ? [] : [`SET LOCAL search_path = ${quoted(this.#schema)}`];
     try {
-      await this.#send(`BEGIN READ ONLY${path}`);
+      await this.#send(['BEGIN READ ONLY', ...TIMEOUTS, ...path].join('; '));
       const found = await this.#send('SELECT pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid', [name]);
       return found.rows[0]?.[0] ?? undefined;
     } finally {
