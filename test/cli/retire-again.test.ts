@@ -12,7 +12,7 @@ import { interrupted, killedBetween, retire, settledRing } from './support/retir
 afterEach(stopServices);
 
 describe('what happened while somebody was asked is checked again, before anything is written', () => {
-  test.each<[string, (ring: TestRing) => Promise<void>, string]>([
+  test.each<[string, (ring: TestRing) => Promise<void>, string, string?]>([
     ['the key is in use again', (ring) => ring.label('AWSPENDING', 1), 'KEY_STILL_NEEDED'],
     [
       'a rotation has begun',
@@ -22,11 +22,19 @@ describe('what happened while somebody was asked is checked again, before anythi
       },
       'ROTATION_UNDER_WAY',
     ],
-    ['the key has got a second number', (ring) => ring.label('key-v2', 1), 'STATE_CHANGED'],
-  ])('%s', async (_, happens, code) => {
+    [
+      'the key has got a second number',
+      (ring) => ring.label('key-v2', 1),
+      'STATE_CHANGED',
+      'Retiring 1 would now mean key 1 (version ',
+    ],
+  ])('%s', async (_, happens, code, says = '') => {
     const ring = await settledRing(1, 3, previous(4), current(5));
     const { deps, changes } = interrupted(ring, () => happens(ring));
-    await expect(runRetire(deps, counting(), { numbers: numbers(1) })).rejects.toMatchObject({ code });
+    await expect(runRetire(deps, counting(), { numbers: numbers(1) })).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(says) as string,
+    });
     expect(changes).toEqual([]);
     expect(ring.labels[1]).toContain('key-v1');
   });
@@ -91,6 +99,13 @@ describe('the age is checked again, although a retirement was begun,', () => {
       await operatorOf(ring).deps.secrets.tagResource({ SecretId: ring.secret.arn, Tags });
       await refusesNow(ring, 1);
     }
+  });
+
+  test('where its number has gone to another version since', async () => {
+    const ring = await settledRing(1, 2, previous(3), current(4));
+    await expect(runRetire(killedBetween(ring), counting(), { numbers: numbers(1) })).rejects.toThrow();
+    await ring.label('key-v1', 2);
+    await refusesNow(ring, 1);
   });
 
   test('for a further key that was not begun with', async () => {

@@ -26,6 +26,64 @@ describe('retire', () => {
     ]);
   });
 
+  test('says in question and result what was counted', async () => {
+    const ring = await settledRing(1, previous(2), current(3));
+    const counted = [{ relation: 'public.patients', column: 'notes', owner: 'app', rows: 2000 }];
+    const { deps, questions, changes } = operatorOf(ring);
+    const result = await runRetire(deps, counting({ counted }), { numbers: numbers(1) });
+    expect(result.counted).toEqual(counted);
+    expect(questions).toEqual([
+      {
+        action: `Retire key 1 (version ${ring.idOf(1)}): AWS may delete it from 24 hours on`,
+        basis: ['Counted, and no row needs it:', '  public.patients.notes (owner app): 2,000 rows'],
+      },
+    ]);
+    expect(changes.map(({ change }) => change)).toEqual(['tag-set', 'label-detached']);
+    // Where there is something to do, it does not wait for a later description.
+    expect(ring.slept).toEqual([]);
+  });
+
+  test('says nothing of a count, where nothing was counted', async () => {
+    const ring = await settledRing(1, 2, previous(3), current(4));
+    const { deps, questions } = operatorOf(ring);
+    const result = await runRetire(deps, counting(), { numbers: numbers(1, 2) });
+    expect(result.counted).toEqual([]);
+    expect(questions).toEqual([
+      {
+        action: `Retire key 1 (version ${ring.idOf(1)}), key 2 (version ${ring.idOf(2)}): AWS may delete it from 24 hours on`,
+        basis: [],
+      },
+    ]);
+    const forced = await settledRing(1, previous(2), current(3));
+    const options = { numbers: numbers(1), force: true };
+    expect(await runRetire(operatorOf(forced).deps, noCensus, options)).not.toHaveProperty('counted');
+  });
+
+  test('removes no record, where none is outdated', async () => {
+    const ring = await settledRing(1, previous(2), current(3));
+    const { deps } = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      untagResource: () => Promise.reject(new Error('there is nothing to remove')),
+    }));
+    await runRetire(deps, counting(), { numbers: numbers(1) });
+    expect(ring.labels).toMatchObject({ 1: '' });
+  });
+
+  test('where AWS refuses the record, keeps the key and says which call it refused', async () => {
+    const ring = await settledRing(1, previous(2), current(3));
+    ring.service.faults.set({
+      operation: 'TagResource',
+      kind: 'error',
+      type: 'AccessDeniedException',
+      message: 'You may not',
+    });
+    await expect(retire(ring, 1)).rejects.toMatchObject({
+      code: 'AWS_REFUSED',
+      message: expect.stringContaining('TagResource') as string,
+    });
+    expect(ring.labels).toMatchObject({ 1: 'key-v1' });
+  });
+
   test('takes several keys at once, and asks the census for all of them', async () => {
     const ring = await settledRing(1, 2, previous(3), current(4));
     const asked: number[][] = [];
@@ -54,8 +112,11 @@ describe('retire', () => {
     const ring = await settledRing(1, previous(2), current(3));
     await retire(ring, 1);
     const once = ring.snapshot;
-    expect(await retire(ring, 1)).toEqual({ retired: [], alreadyRetired: [1] });
+    const { deps, questions, changes } = operatorOf(ring);
+    const census = () => Promise.reject(new Error('there is nothing to count'));
+    expect(await runRetire(deps, census, { numbers: numbers(1) })).toEqual({ retired: [], alreadyRetired: [1] });
     expect(ring.snapshot).toBe(once);
+    expect([questions, changes]).toEqual([[], []]);
   });
 
   test('finishes what broke off between tag and label, without waiting another day', async () => {
@@ -167,12 +228,20 @@ describe('retire refuses, and the secret is exactly as it was', () => {
       4,
       'KEY_NEVER_ISSUED',
       'highest number on the ring is 3',
+      '\npazpaz-keys status',
     );
   });
 
   test('a number below the highest that is nowhere, and of which no retirement is recorded', async () => {
     const ring = await settledRing(1, 4, previous(5), current(6));
-    await refuses(ring, 3, 'KEY_NEVER_ISSUED', 'no record that it was retired');
+    await refuses(
+      ring,
+      3,
+      'KEY_NEVER_ISSUED',
+      'no record that it was retired',
+      "'status' lists",
+      '\npazpaz-keys status',
+    );
     const both = (deps: CommandDependencies) => runRetire(deps, counting(), { numbers: numbers(1, 3) });
     await refusesUntouched(ring, both, 'KEY_NEVER_ISSUED');
   });
@@ -267,7 +336,9 @@ describe('retire --force', () => {
     const { deps, questions } = operatorOf(ring);
     await runRetire(deps, noCensus, { numbers: numbers(1), force: true });
     expect(ring.labels).toMatchObject({ 1: '' });
-    expect(questions).toMatchObject([{ answer: '1', risk: expect.stringContaining('lost for good') as string }]);
+    expect(questions).toMatchObject([
+      { answer: '1', risk: expect.stringMatching(/^Forced: .*lost for good/) as string },
+    ]);
   });
 
   test('does not go against what keeps the ring whole', async () => {

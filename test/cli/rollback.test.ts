@@ -2,7 +2,8 @@ import { runRollback } from '../../src/cli/commands/rollback.ts';
 import type { OperatorSecrets } from '../../src/cli/aws/operator.ts';
 import type { Step } from '../../src/steps/rotation-request.ts';
 import { stopServices } from '../local/support/running-service.ts';
-import { current, holding, previous, ringWith } from '../support/ring.ts';
+import { current, holding, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { describeSecret, firstSeeing } from './support/old-descriptions.ts';
 import { giveCredentials, operatorOf, pazpazKeys } from './support/operator.ts';
 import { refusesUntouched } from './support/refusal.ts';
 
@@ -12,10 +13,59 @@ afterEach(stopServices);
 describe('rollback', () => {
   test('moves AWSCURRENT back to the key before; both keep their numbers', async () => {
     const ring = await ringWith(1, previous(2), current(3));
-    const { deps, questions } = operatorOf(ring);
+    const { deps, questions, changes } = operatorOf(ring);
     expect(await runRollback(deps, {})).toEqual({ outcome: 'rolled back', currentNumber: 2, leftNumber: 3 });
     expect(ring.labels).toEqual({ 1: 'key-v1', 2: 'AWSCURRENT key-v2', 3: 'AWSPREVIOUS key-v3' });
-    expect(questions).toHaveLength(1);
+    expect(questions).toMatchObject([{ action: 'Move AWSCURRENT back from key 3 to key 2' }]);
+    expect(questions[0]?.risk).toContain('A rotation in its very last calls');
+    expect(changes.map(({ change }) => change)).toEqual(['label-moved']);
+    expect(ring.slept).toEqual([]);
+  });
+
+  test('puts a number back that another key loses meanwhile', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const { deps } = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      updateSecretVersionStage: async (input) => {
+        const output = await secrets.updateSecretVersionStage(input);
+        if (input.VersionStage === 'AWSCURRENT') await ring.lose('key-v1');
+        return output;
+      },
+    }));
+    await runRollback(deps, {});
+    expect(ring.labels).toMatchObject({ 1: 'key-v1', 2: 'AWSCURRENT key-v2' });
+  });
+
+  test('is decided by a second look, where the first shows nothing left to do', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    await runRollback(operatorOf(ring).deps, {});
+    const rolledBack = await describeSecret(ring);
+    await runRollback(operatorOf(ring).deps, { undo: true });
+    const undone = await describeSecret(ring);
+    expect(await runRollback(firstSeeing(ring, rolledBack), {})).toMatchObject({ outcome: 'rolled back' });
+    expect(ring.labels).toMatchObject({ 2: 'AWSCURRENT key-v2', 3: 'AWSPREVIOUS key-v3' });
+    expect(ring.slept).toEqual([6000]);
+    await runRollback(firstSeeing(ring, undone), { undo: true });
+    expect(ring.labels).toMatchObject({ 2: 'AWSPREVIOUS key-v2', 3: 'AWSCURRENT key-v3' });
+  });
+
+  test('is not done until a description shows both keys where it has brought them', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const before = await describeSecret(ring);
+    const { deps } = operatorOf(ring, (secrets) => ({ ...secrets, describeSecret: () => Promise.resolve(before) }));
+    await expect(runRollback(deps, {})).rejects.toMatchObject({
+      code: 'NOT_SEEN_YET',
+      message: expect.stringContaining('AWSCURRENT was moved back to key 2.') as string,
+    });
+  });
+
+  test('is made after all, where a description shows one that was undone since', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    await runRollback(operatorOf(ring).deps, {});
+    const rolledBack = await describeSecret(ring);
+    await runRollback(operatorOf(ring).deps, { undo: true });
+    await runRollback(firstSeeing(ring, rolledBack, 2), {});
+    expect(ring.labels).toMatchObject({ 2: 'AWSCURRENT key-v2', 3: 'AWSPREVIOUS key-v3' });
   });
 
   test('numbers both keys before it moves anything', async () => {
@@ -73,6 +123,30 @@ describe('rollback', () => {
 });
 
 describe('rollback does what was agreed to, or nothing', () => {
+  test.each<[string, (ring: TestRing) => Promise<void>]>([
+    [
+      'another key was current and the one before is again',
+      async (ring) => {
+        await ring.label('AWSCURRENT', 1);
+        await ring.label('AWSCURRENT', 2);
+      },
+    ],
+    ['only AWSPREVIOUS has moved', (ring) => ring.label('AWSPREVIOUS', 1)],
+    [
+      'only AWSCURRENT has moved',
+      async (ring) => {
+        await ring.label('AWSCURRENT', 1);
+        await ring.label('AWSPREVIOUS', 2);
+      },
+    ],
+  ])('where %s during the question', async (_, happens) => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const { deps, changes } = operatorOf(ring);
+    const confirm = () => happens(ring);
+    await expect(runRollback({ ...deps, confirm }, {})).rejects.toMatchObject({ code: 'STATE_CHANGED' });
+    expect(changes).toEqual([]);
+  });
+
   test('where a rotation finishes during the question', async () => {
     const ring = await ringWith(1, previous(2), current(3));
     const { deps, changes } = operatorOf(ring);
@@ -162,6 +236,17 @@ describe('rollback --undo', () => {
     await refusesUntouched(ring, undo, 'NOTHING_TO_UNDO');
   });
 
+  test('refuses where the current version has no number', async () => {
+    const ring = await ringWith(previous(1), holding('not a key', current()));
+    await refusesUntouched(
+      ring,
+      (deps) => runRollback(deps, { undo: true }),
+      'NOTHING_TO_UNDO',
+      'a version without a number is current, and key 1, which was left, is not newer',
+      'pazpaz-keys rollback',
+    );
+  });
+
   test('refuses on a ring without a key that was left', async () => {
     const ring = await ringWith(current(1));
     await refusesUntouched(
@@ -185,7 +270,13 @@ describe('rollback --undo', () => {
 describe('rollback refuses, and the secret is exactly as it was', () => {
   test('without a key to go back to', async () => {
     const ring = await ringWith(current(1));
-    await refusesUntouched(ring, (deps) => runRollback(deps, {}), 'NOTHING_TO_ROLL_BACK_TO', 'pazpaz-keys put');
+    await refusesUntouched(
+      ring,
+      (deps) => runRollback(deps, {}),
+      'NOTHING_TO_ROLL_BACK_TO',
+      'pazpaz-keys put',
+      'No version',
+    );
   });
 
   test.each<[string, readonly Step[]]>([
@@ -195,7 +286,12 @@ describe('rollback refuses, and the secret is exactly as it was', () => {
     const ring = await ringWith(previous(1), current(2));
     await ring.begin();
     await ring.steps(...steps);
-    await refusesUntouched(ring, (deps) => runRollback(deps, {}), 'ROTATION_UNDER_WAY', '--clean-up');
+    const says = [
+      `AWSPENDING is on version ${ring.idOf(3)}`,
+      'then roll back',
+      '\npazpaz-keys rotate --wait\npazpaz-keys rotate --clean-up',
+    ];
+    await refusesUntouched(ring, (deps) => runRollback(deps, {}), 'ROTATION_UNDER_WAY', ...says);
   });
 
   test('to a version that holds no key', async () => {
