@@ -63,7 +63,7 @@ describe('retire and reencrypt', () => {
 
     expect(await keys(ring, ['reencrypt', ...COLUMN])).toMatchObject({
       exitCode: 0,
-      stdout: 'patients.notes: 20 rows re-encrypted under key 3, 0 there already.\n',
+      stdout: 'public.patients.notes (owner postgres): 20 rows re-encrypted under key 3, 0 there already.\n',
     });
     expect(await keys(ring, ['retire', '1', '--yes', ...COLUMN])).toMatchObject({ exitCode: 0 });
     expect(await keys(ring, ['census', ...COLUMN])).toMatchObject({ exitCode: 0 });
@@ -121,6 +121,27 @@ describe('reencrypt', () => {
     expect(second).not.toEqual(older);
     expect(await keys(ring, ['reencrypt', ...COLUMN])).toMatchObject({ exitCode: 0 });
     expect((await stored())[0]).not.toEqual(older);
+  });
+
+  it('says on a dry run what --no-legacy would leave, and ends as the run would', async () => {
+    const ring = await ringWith(1, current(2));
+    await patients([oldBox('older', { key: keyOf(1) }), row('new', 1, 2)]);
+    const ran = await keys(ring, ['reencrypt', ...COLUMN, '--no-legacy', '--dry-run']);
+    expect(ran.exitCode).toBe(1);
+    expect(ran.stdout).toContain('Would re-encrypt 1 row under key 2.\n  Would list 1 row of older data');
+  });
+
+  it('refuses on a dry run what the run refuses: rows that row security hides', async () => {
+    const ring = await ringWith(1, current(2));
+    await patients([row('a', 1, 1)]);
+    await postgres.client.query(`DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN; GRANT ALL ON patients TO clerk;
+      GRANT CREATE ON DATABASE postgres TO clerk; ALTER TABLE patients ENABLE ROW LEVEL SECURITY`);
+    const environment = { DATABASE_URL: postgres.url.replace('postgres@', 'clerk@') };
+    const runs = [['--dry-run'], []].map((option) => keys(ring, ['reencrypt', ...COLUMN, ...option], { environment }));
+    const [dry, real] = await Promise.all(runs);
+    await postgres.client.query('DROP OWNED BY clerk; DROP ROLE clerk');
+    expect(real?.stderr).toContain('Not every row of patients.notes can be reached');
+    expect(dry).toMatchObject({ exitCode: 1, stdout: '', stderr: real?.stderr });
   });
 
   it('refuses while AWS is not reached, although the environment has a key, and changes nothing (C05)', async () => {
@@ -193,7 +214,10 @@ describe('reencrypt', () => {
     expect(await keys(ring, ['reencrypt', '--columns', file])).toMatchObject({
       exitCode: 0,
       stdout: [notes, visits]
-        .map(({ table, column }) => `${table}.${column}: 1 row re-encrypted under key 2, 0 there already.\n`)
+        .map(
+          ({ table, column }) =>
+            `public.${table}.${column} (owner postgres): 1 row re-encrypted under key 2, 0 there already.\n`,
+        )
         .join(''),
     });
     const { rows } = await postgres.client.query<{ note: string }>('SELECT note FROM visits');

@@ -1,5 +1,6 @@
 import { Clinic, startPostgres } from './support/clinic.ts';
 import type { Postgres } from './support/postgres.ts';
+import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 
 jest.setTimeout(60_000);
@@ -133,6 +134,34 @@ describe('the job schema', () => {
       'SET ROLE intruder; CREATE TRIGGER stolen BEFORE UPDATE ON pazpaz_keys.job FOR EACH ROW EXECUTE FUNCTION note(); RESET ROLE',
     );
     await refused('job has the trigger stolen');
+  });
+
+  it('of the role that a session has become is refused, where going back to the one that logged in would gain rights', async () => {
+    await clinic.sql('GRANT ALL ON patients TO intruder; ALTER ROLE postgres SET role = intruder');
+    try {
+      await refused('it would belong to intruder, and the role that logged in is postgres');
+      await clinic.sql('SET ROLE intruder; CREATE SCHEMA pazpaz_keys; RESET ROLE');
+      await refused('the schema belongs to intruder');
+    } finally {
+      await clinic.sql('ALTER ROLE postgres RESET role');
+    }
+  });
+
+  it.each([
+    ['has no right of its own', '', true],
+    ['is a member of another role too', 'CREATE ROLE boss; GRANT boss TO lent', false],
+    ['may make roles', 'ALTER ROLE lent CREATEROLE', false],
+  ])('of a role that several log in for is used where the one that logged in %s', async (_, more, isUsed) => {
+    await clinic.sql('GRANT ALL ON patients TO intruder; CREATE ROLE lent LOGIN; GRANT intruder TO lent');
+    await clinic.sql(`ALTER ROLE lent SET role = intruder; ${more}`);
+    const url = postgres.url.replace('postgres@', 'lent@');
+    try {
+      const ran = await reencrypt({ url }, [SPEC], clinic.keys).catch((error: unknown) => error);
+      if (isUsed) expect(ran).toMatchObject([{ isFinished: true }]);
+      else expect(ran).toMatchObject({ code: 'DATABASE_REFUSED' });
+    } finally {
+      await clinic.sql('DROP SCHEMA IF EXISTS pazpaz_keys CASCADE; DROP ROLE lent; DROP ROLE IF EXISTS boss');
+    }
   });
 
   it('is made for its owner alone', async () => {

@@ -1,5 +1,6 @@
 import { Option } from 'commander';
 import type { ColumnCensus } from '../../postgres/census.ts';
+import { checkedColumns } from '../../postgres/job/checked-columns.ts';
 import { reencrypt, type ReencryptReport } from '../../postgres/job/reencrypt.ts';
 import { controlJobs, type JobView } from '../../postgres/job/job-control.ts';
 import { triggerLine, type TriggerChoice } from '../../postgres/catalog/triggers.ts';
@@ -64,7 +65,11 @@ export const REENCRYPT = command<ReencryptFlags>({
     const specs = await columnsOf(flags, flags.toContext);
     const keys = await ringOf(session);
     const target = keys.requireTarget().number;
-    if (flags.dryRun === true) return dryRun(await shownCensus(database, specs, keys, world), target);
+    if (flags.dryRun === true) {
+      // What the run would refuse is refused here too; only what it would ask about triggers is shown instead.
+      await checkedColumns(database, specs, keys, flags.triggers ?? 'fire');
+      return dryRun(await shownCensus(database, specs, keys, world), target, flags.legacy);
+    }
     const progress = new ProgressLine(world.stderr, () => world.now().getTime());
     const stop = new AbortController();
     const onSignal = () => {
@@ -107,7 +112,8 @@ function finished(columns: readonly ReencryptReport[], asked: number): Finished 
 }
 
 function reportLines({
-  table,
+  relation,
+  owner,
   column,
   keyNumber,
   ownReencrypted,
@@ -123,7 +129,7 @@ function reportLines({
     ...(totals.empty > 0 ? [`${grouped(totals.empty)} empty`] : []),
   ];
   return [
-    `${table}.${column}: ${rowCount(totals.reencrypted)} re-encrypted under key ${keyNumber}${by}, ` +
+    `${relation}.${column} (owner ${owner}): ${rowCount(totals.reencrypted)} re-encrypted under key ${keyNumber}${by}, ` +
       `${rest.join(', ')}.`,
     ...waited.map(({ brake, seconds }) => `  Waited ${grouped(seconds)} s: ${brake}.`),
     ...(totals.left === 0 ? [] : [`  ${grouped(totals.left)} left untouched:`, ...listed(left, totals.left)]),
@@ -149,18 +155,23 @@ function controlled(jobs: readonly JobView[]): Finished {
   };
 }
 
-function dryRun(columns: readonly ColumnCensus[], target: number): Finished {
+function dryRun(columns: readonly ColumnCensus[], target: number, takesLegacy: boolean): Finished {
+  const legacyRows = ({ legacy }: ColumnCensus) => Object.values(legacy).reduce((sum, rows) => sum + rows, 0);
+  const leftOf = (count: ColumnCensus) => (takesLegacy ? 0 : legacyRows(count));
   return {
     result: { isFinished: false, columns },
     lines: () => [
       ...columns.flatMap((count) => [
         ...censusLines(count, target),
-        `  Would re-encrypt ${rowCount(count.toReencrypt ?? 0)} under key ${target}.`,
+        `  Would re-encrypt ${rowCount((count.toReencrypt ?? 0) - leftOf(count))} under key ${target}.`,
+        ...(leftOf(count) > 0
+          ? [`  Would list ${rowCount(leftOf(count))} of older data, because of --no-legacy.`]
+          : []),
         ...count.triggers.map((trigger) => `  Trigger ${triggerLine(trigger, count.relation)}.`),
       ]),
       'Dry run: nothing was changed.',
     ],
-    exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
+    exitCode: columns.some((count) => count.unreadable + leftOf(count) > 0 || count.unseen.length > 0) ? 1 : 0,
     hidesChanges: true,
   };
 }

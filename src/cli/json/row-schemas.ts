@@ -77,6 +77,8 @@ const TOTALS = described(
 
 const REENCRYPTED_COLUMN = object({
   table: TEXT,
+  relation: described('The table with its schema', TEXT),
+  owner: described('The role that owns it', TEXT),
   column: TEXT,
   keyNumber: described('The number that its rows have now', COUNT),
   isFinished: described('false: the same command continues', YES_OR_NO),

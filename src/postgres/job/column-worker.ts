@@ -106,6 +106,8 @@ export class ColumnWorker {
   async #report(session: Connection, job: Job, isResumed: boolean): Promise<ReencryptReport> {
     return {
       table: this.#column.spec.table,
+      relation: this.#column.table,
+      owner: this.#column.owner,
       column: this.#column.spec.column,
       isFinished: await isJobFinished(session, job),
       keyNumber: await targetOf(session, job),

@@ -7,10 +7,28 @@ import BRAKES from './sql/0003-brakes.sql';
 /** The versions of the schema. A version that was released never changes: the next one alters its tables. */
 const MIGRATIONS: readonly string[] = [JOBS, CONTENT, BRAKES];
 
-/** What of the schema and its tables belongs to a role other than the current user or a superuser, or was added by one. */
+/**
+ * Roles that may own the tables: superusers, and the role that logged in. The role that it has become since (SET ROLE)
+ * only where going back to the one that logged in would gain nothing: other members of that role may change its tables,
+ * and a function that runs in this session can go back.
+ */
+const TRUSTED = `
+  trusted AS (
+    SELECT r.oid FROM pg_roles r JOIN pg_roles s ON s.rolname = session_user
+     WHERE r.rolsuper OR r.oid = s.oid
+        OR (r.rolname = current_user
+            AND NOT (s.rolsuper OR s.rolcreaterole OR s.rolcreatedb OR s.rolreplication OR s.rolbypassrls)
+            AND NOT EXISTS (SELECT FROM pg_roles g
+                             WHERE g.oid <> s.oid AND pg_has_role(s.oid, g.oid, 'MEMBER')
+                               AND NOT pg_has_role(r.oid, g.oid, 'MEMBER'))))`;
+
+/** What of the schema and its tables belongs to a role that is not trusted, or was added by one. `$1`: NULL without a schema. */
 const FOREIGN = `
-  WITH trusted AS (SELECT oid FROM pg_roles WHERE rolsuper OR rolname = current_user),
+  WITH ${TRUSTED},
        tables AS (SELECT c.* FROM pg_class c WHERE c.relnamespace = $1::oid)
+  SELECT format('it would belong to %s, and the role that logged in is %s', current_user, session_user)
+    FROM pg_roles WHERE $1::oid IS NULL AND rolname = current_user AND oid NOT IN (SELECT oid FROM trusted)
+  UNION ALL
   SELECT format('the schema belongs to %s', pg_get_userbyid(nspowner))
     FROM pg_namespace WHERE oid = $1::oid AND nspowner NOT IN (SELECT oid FROM trusted)
   UNION ALL
@@ -34,7 +52,7 @@ const FOREIGN = `
 export async function openJobTables(session: Connection): Promise<void> {
   const [found] = await session.rows("SELECT oid FROM pg_namespace WHERE nspname = 'pazpaz_keys'");
   const schema = found?.[0];
-  if (schema != null) await requireTrusted(session, schema);
+  await requireTrusted(session, schema ?? null);
   const version = await schemaVersion(session);
   if (version === MIGRATIONS.length) return;
   if (version > MIGRATIONS.length) {
@@ -78,7 +96,7 @@ async function schemaVersion(session: Connection): Promise<number> {
   return Number(version?.[0]);
 }
 
-async function requireTrusted(session: Connection, schema: string): Promise<void> {
+async function requireTrusted(session: Connection, schema: string | null): Promise<void> {
   const foreign = await session.rows(FOREIGN, [schema]);
   if (foreign.length === 0) return;
   throw new DatabaseFailure(

@@ -47,7 +47,12 @@ interface Progress {
 
 /** What became of a column. */
 export interface ReencryptReport {
+  /** As the operator named it. */
   readonly table: string;
+  /** The table with its schema, quoted for SQL. */
+  readonly relation: string;
+  /** The role that owns it. */
+  readonly owner: string;
   readonly column: string;
   /** The number that its rows have now. */
   readonly keyNumber: number;
