@@ -1,3 +1,4 @@
+import { runStatus } from '../../src/cli/commands/status.ts';
 import { runAdopt } from '../../src/cli/commands/adopt.ts';
 import { runPut } from '../../src/cli/commands/put.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
@@ -57,6 +58,10 @@ describe('adopt', () => {
     await ring.put(keyOf(1).toString('base64'), undefined, ['mine']);
     expect(await adopt(ring, ring.idOf(2))).toMatchObject({ rescued: { number: 1 } });
     expect(ring.labels).toMatchObject({ 2: 'mine' });
+    expect(ring.secret.tags.map(({ Key }) => Key)).toEqual([`pazpaz:copy:${ring.idOf(2)}`]);
+    const { notes, versions } = await runStatus(operatorOf(ring).deps);
+    expect(versions.find(({ versionId }) => versionId === ring.idOf(2))?.state).toBe('copy');
+    expect(notes.map(({ code }) => code)).not.toContain('foreign-label-only');
   });
 });
 

@@ -19,7 +19,7 @@ import {
   versionOfKey,
   type DescribedRing,
 } from '../ring/ring.ts';
-import { rescuedTag, tagVersion } from '../ring/version-tags.ts';
+import { copyTag, copyVersions, rescuedTag, tagVersion } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
@@ -62,7 +62,7 @@ export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOp
     const adopted = await finishIncoming(deps, await adopt(deps, before));
     if (versionId === undefined) return adopted;
     rescued = await numberOfKey(deps, adopted.ring, versionId);
-    if (rescued !== undefined) return adopted;
+    if (rescued !== undefined) return noteCopy(deps, adopted, secret, versionId);
     // It had its number at the first look, and has been retired since.
     requireNotRetired(secret, versionId);
     const change = await rescue(deps, adopted.ring, secret, versionId);
@@ -96,6 +96,18 @@ async function requireSlotsForAll(
   const forIncoming = await slotsForIncoming(deps, ring);
   const forRescued = versionId === undefined || (await isKnown(deps, ring, versionId)) ? 0 : 1;
   await requireSlots(deps, ring, Math.max(forIncoming, forRescued));
+}
+
+/** Tags a version without a number whose key is on the ring, so that `status` no longer asks for its rescue. */
+async function noteCopy(
+  deps: CommandDependencies,
+  adopted: RingChange,
+  { Tags }: DescribedRing['secret'],
+  versionId: string,
+): Promise<RingChange> {
+  if (adopted.ring.numberOf.has(versionId) || copyVersions(Tags).has(versionId)) return adopted;
+  await tagVersion(deps, Tags, copyTag(versionId, deps.now()));
+  return { ring: adopted.ring, wrote: true };
 }
 
 /** Gives a version its number, after a tag that says that it was late. */

@@ -14,7 +14,7 @@ const VERSION = object(
     kmsKeyIds: listOf(TEXT),
     state: oneOf(
       ...['current', 'previous', 'reads', 'pending', 'placeholder', 'arriving'],
-      ...['retired', 'abandoned', 'foreign label only', 'no label'],
+      ...['retired', 'abandoned', 'copy', 'foreign label only', 'no label'],
     ),
   },
   { number: COUNT, created: DATE, lastUsed: DATE, retiredNumber: COUNT, isRescued: { const: true } },
@@ -73,6 +73,7 @@ const STATE_WORDS: Partial<Record<VersionReport['state'], string>> = {
   placeholder: 'being rotated in, no value yet',
   arriving: 'being added',
   abandoned: 'never used',
+  copy: 'has the key of another version',
 };
 
 /** A report with its next steps as commands. */

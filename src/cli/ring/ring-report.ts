@@ -4,7 +4,7 @@ import { numberOfLabel } from '../../format/key-number.ts';
 import { AWS_LABELS, INCOMING_LABEL, MAX_STAGING_LABELS, type RingLabels } from '../../format/ring-labels.ts';
 import { pendingKind, rotationAge } from '../../secret/rotation-status.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { abandonedVersions, rescuedVersions } from './version-tags.ts';
+import { abandonedVersions, copyVersions, rescuedVersions } from './version-tags.ts';
 import { versionsWithoutKey } from './versions-without-key.ts';
 import { retiredKeys } from '../../format/retired-tag.ts';
 import { describedRing, type DescribedRing } from './ring.ts';
@@ -20,6 +20,7 @@ type VersionState =
   | 'arriving'
   | 'retired'
   | 'abandoned'
+  | 'copy'
   | 'foreign label only'
   | 'no label';
 
@@ -147,6 +148,7 @@ async function stateReader(
 ): Promise<StateOf> {
   const retired = retiredKeys(secret.Tags);
   const abandoned = abandonedVersions(secret.Tags);
+  const copies = copyVersions(secret.Tags);
   const stateOf: StateOf = (versionId, labels) => {
     if (versionId === ring.current) return { state: 'current' };
     if (versionId === ring.pending) return { state: pending === 'placeholder' ? 'placeholder' : 'pending' };
@@ -156,6 +158,7 @@ async function stateReader(
     const record = retired.find((key) => key.versionId === versionId);
     if (record !== undefined) return { state: 'retired', retiredNumber: record.number };
     if (abandoned.has(versionId)) return { state: 'abandoned' };
+    if (copies.has(versionId)) return { state: 'copy' };
     return { state: labels.length > 0 ? 'foreign label only' : 'no label' };
   };
   const isLoose = ({ state }: ReturnType<StateOf>): boolean => state === 'foreign label only' || state === 'no label';

@@ -6,6 +6,7 @@ import { listVersions } from './versions.ts';
 /** Tags about one version. They are removed once AWS has deleted it, so that they never fill a secret's 50. */
 const ABANDONED = 'pazpaz:abandoned:';
 const RESCUED = 'pazpaz:rescued:';
+const COPY = 'pazpaz:copy:';
 
 /** Records that a version was never more than the pending one of an abandoned rotation. */
 export function abandonedTag(versionId: string, now: Date): Tag {
@@ -27,7 +28,17 @@ export function rescuedVersions(tags: readonly Tag[] | undefined): ReadonlySet<s
   return versionsUnder(RESCUED, tags);
 }
 
-/** Tags a version, after removing the tags of either kind whose version AWS has deleted. */
+/** Records that the key of a version is on the ring under another version, so that the version needs no number. */
+export function copyTag(versionId: string, now: Date): Tag {
+  return { Key: `${COPY}${versionId}`, Value: now.toISOString() };
+}
+
+/** The versions with this record. */
+export function copyVersions(tags: readonly Tag[] | undefined): ReadonlySet<string> {
+  return versionsUnder(COPY, tags);
+}
+
+/** Tags a version, after removing the tags of these kinds whose version AWS has deleted. */
 export async function tagVersion(deps: CommandDependencies, tags: readonly Tag[] | undefined, tag: Tag): Promise<void> {
   const { secrets, secretId } = deps;
   const existing = (await listVersions(deps)).map(({ VersionId }) => VersionId ?? '');
@@ -42,9 +53,9 @@ export async function tagVersion(deps: CommandDependencies, tags: readonly Tag[]
   });
 }
 
-/** Tags of either kind whose version is gone. */
+/** Tags of these kinds whose version is gone. */
 function outdatedTags(tags: readonly Tag[] | undefined, existing: ReadonlySet<string>): readonly string[] {
-  return [ABANDONED, RESCUED].flatMap((prefix) =>
+  return [ABANDONED, RESCUED, COPY].flatMap((prefix) =>
     [...versionsUnder(prefix, tags)].filter((id) => !existing.has(id)).map((id) => `${prefix}${id}`),
   );
 }
