@@ -2,6 +2,7 @@ import { startService, stopServices } from '../local/support/running-service.ts'
 import { randomSchedule } from './support/explore.ts';
 import { product } from './support/product.ts';
 import { DAY, momentOf } from './support/program.ts';
+import { numbersFrom, seedOf } from './support/random-scenario.ts';
 import { Replay } from './support/replay.ts';
 import { begin } from './support/scenario.ts';
 import { SCENARIOS } from './support/scenarios.ts';
@@ -15,7 +16,7 @@ afterEach(stopServices);
 describe('a sample of the explored schedules ends the same through the SDK over HTTP', () => {
   test.each(SCENARIOS)('$name', async (scenario) => {
     const { moves, first, start } = await begin(scenario, product);
-    const random = numbersFrom(scenario.name);
+    const random = numbersFrom(seedOf(scenario.name));
     for (let sample = 0; sample < SAMPLE; sample++) {
       const { schedule, end } = await randomSchedule(moves, start, random);
       const { client, service } = await startService({
@@ -43,13 +44,4 @@ function shown({ service }: World): Readonly<Record<string, string>> {
     ...labelled.map(([id, labels, value]) => [id, `${labels} ${value}`]),
     ...secret.tags.map(({ Key, Value }) => [Key, Value]),
   ]) as Record<string, string>;
-}
-
-/** Numbers from 0 to 1 that are the same on every run (a linear congruential generator, seeded by a name). */
-function numbersFrom(name: string): () => number {
-  let state = Buffer.from(name).reduce((sum, byte) => (sum * 31 + byte) >>> 0, 1);
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
 }

@@ -73,15 +73,35 @@ function describeMove(move: Move): string {
   return `${nameOfActor(actor)}: ${[actor.call.operation, ...what].join(' ')} (${fate}${age})`;
 }
 
-/** One schedule from `start` to an end, each move drawn by `random` (0 to 1, 1 excluded). */
-export async function randomSchedule(moves: Moves, start: World, random: () => number) {
+/**
+ * One schedule from `start` to an end, each move drawn by `random` (0 to 1, 1 excluded). Throws `BrokenSchedule` as
+ * `explore` does.
+ */
+export async function randomSchedule(
+  moves: Moves,
+  start: World,
+  random: () => number,
+  checkEnd: (world: World) => void | Promise<void> = () => undefined,
+) {
   const schedule: { readonly world: World; readonly move: Move }[] = [];
   let world = start;
-  for (;;) {
-    const possible = moves.possible(world);
-    const move = possible[Math.floor(random() * possible.length)];
-    if (move === undefined) return { schedule, end: world };
-    schedule.push({ world, move });
-    world = await moves.after(world, move);
+  try {
+    for (;;) {
+      const possible = moves.possible(world);
+      const move = possible[Math.floor(random() * possible.length)];
+      if (move === undefined) {
+        await checkEnd(world);
+        return { schedule, end: world };
+      }
+      schedule.push({ world, move });
+      world = await moves.after(world, move);
+    }
+  } catch (error) {
+    if (error instanceof Violation)
+      throw new BrokenSchedule(
+        error,
+        schedule.map(({ move }) => move),
+      );
+    throw error;
   }
 }
