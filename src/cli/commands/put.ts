@@ -15,6 +15,7 @@ import type { ProcessIo } from '../process-io.ts';
 import { finishIncoming, incomingVersion, slotsForIncoming } from '../ring/incoming.ts';
 import {
   keyName,
+  LONGEST_DELAY,
   onFreshRing,
   readableKey,
   refuseRotationUnderWay,
@@ -124,7 +125,7 @@ export async function runPut(deps: CommandDependencies, given: GivenValue): Prom
   const isDone = async ({ ring }: DescribedRing) => (await currentIfThisKey(deps, ring, given)) !== undefined;
   const { ring: before } = await settledRing(deps, isDone);
   let known = await currentIfThisKey(deps, before, given);
-  if (known !== undefined) return { ...(await numberPut(deps, known)), wasThere: true };
+  if (known !== undefined) return numberPut(deps, known, { wasThere: true });
   await check(before);
   await deps.confirm({
     action:
@@ -144,7 +145,7 @@ export async function runPut(deps: CommandDependencies, given: GivenValue): Prom
   });
   const versionId = storedAs ?? known ?? '';
   if (storedAs !== undefined) await untilShown(deps, storedAs);
-  return { ...(await numberPut(deps, versionId)), wasThere: storedAs === undefined };
+  return numberPut(deps, versionId, { wasThere: storedAs === undefined });
 }
 
 /**
@@ -166,14 +167,19 @@ export async function runPutNotCurrent(deps: CommandDependencies, given: GivenVa
     return { ring: withVersion(adopted.ring, storedAs), wrote: true };
   });
   if (storedAs !== undefined) await untilShown(deps, storedAs);
-  return { ...(await numberPut(deps, storedAs ?? known ?? '')), wasThere: storedAs === undefined };
+  return numberPut(deps, storedAs ?? known ?? '', { wasThere: storedAs === undefined });
 }
 
 /**
  * Numbers the put version, whatever labels others have moved meanwhile, and finishes everything else that has no
- * number. Ends with a description that shows the number: it is later than the put, so it says what is current.
+ * number. Ends with a description that shows the number. After a put it is later than that, so it says what is current;
+ * a number that was there before proves nothing of the kind, so that description is from six seconds later.
  */
-async function numberPut(deps: CommandDependencies, versionId: string): Promise<Omit<PutResult, 'wasThere'>> {
+async function numberPut(
+  deps: CommandDependencies,
+  versionId: string,
+  { wasThere }: Pick<PutResult, 'wasThere'>,
+): Promise<PutResult> {
   let number = 0;
   await onFreshRing(deps, async ({ secret, ring }) => {
     const adopted = await adopt(deps, ring);
@@ -185,13 +191,14 @@ async function numberPut(deps: CommandDependencies, versionId: string): Promise<
     number = finished.ring.numberOf.get(versionId) ?? 0;
     return finished;
   });
-  const done = `Version ${versionId} was stored, and numbered as key ${number}.`;
+  if (wasThere) await deps.sleep(LONGEST_DELAY);
+  const done = `Version ${versionId} is stored, and numbered as key ${number}.`;
   const { ring } = await requireSeen(
     deps,
     done,
     (described) => described.ring.numberOf.get(versionId) === number && incomingVersion(described.ring) !== versionId,
   );
-  return { versionId, number, isCurrent: ring.current === versionId };
+  return { versionId, number, isCurrent: ring.current === versionId, wasThere };
 }
 
 async function currentIfThisKey(
