@@ -1,5 +1,7 @@
 import { randomFillSync } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import v8 from 'node:v8';
 import { NONCE_BYTES } from './ciphertext.ts';
 
 /**
@@ -49,7 +51,7 @@ const SYSTEM_CLOCKS: NonceClocks = { wall: () => Date.now(), monotonic: () => pe
  * their own.
  */
 export function nonceStream(
-  fill: (bytes: Uint8Array) => void = randomFillSync,
+  fill: (bytes: Uint8Array) => void = systemRandom(),
   clocks: NonceClocks = SYSTEM_CLOCKS,
 ): NonceSource {
   const pool = new Uint32Array(POOL_WORDS);
@@ -59,11 +61,22 @@ export function nonceStream(
   let next = POOL_WORDS;
   let filledAtWall = 0;
   let filledAtMonotonic = 0;
+  let isEmptiedBeforeSnapshot = false;
+  /** Keeps the pool out of a startup snapshot (`node --build-snapshot`), of which any number of processes start. */
+  const emptyBeforeSnapshot = () => {
+    if (isEmptiedBeforeSnapshot || !isBuildingSnapshot()) return;
+    isEmptiedBeforeSnapshot = true;
+    v8.startupSnapshot.addSerializeCallback(() => {
+      next = POOL_WORDS;
+      pool.fill(0);
+    });
+  };
   return (wall = clocks.wall(), monotonic = clocks.monotonic()) => {
     const isOld = Math.abs(wall - filledAtWall) > POOL_LIFE || Math.abs(monotonic - filledAtMonotonic) > POOL_LIFE;
     if (next === POOL_WORDS || isOld) {
       // If this throws, the pool stays empty and the next call tries again.
       next = POOL_WORDS;
+      emptyBeforeSnapshot();
       fill(poolBytes);
       next = 0;
       filledAtWall = wall;
@@ -77,6 +90,38 @@ export function nonceStream(
     next += NONCE_WORDS;
     return nonceBytes;
   };
+}
+
+/**
+ * Random bytes of OpenSSL XORed with those of the kernel. OpenSSL's generator lives in the process, so clones of a
+ * machine share its state, for minutes. The kernel's is reseeded when a machine is restored (Linux 5.18, VM generation
+ * id). Where the kernel's cannot be read, OpenSSL's stand alone. Both together take 8 microseconds for 256 nonces.
+ */
+function systemRandom(): (bytes: Uint8Array) => void {
+  const kernelWords = new Uint32Array(POOL_WORDS);
+  let file: number | undefined;
+  return (bytes) => {
+    randomFillSync(bytes);
+    // Deno would ask for permission.
+    if (process.platform === 'win32' || 'deno' in process.versions) return;
+    try {
+      file ??= openSync('/dev/urandom', 'r');
+      readSync(file, kernelWords, 0, bytes.length, null);
+      const words = new Uint32Array(bytes.buffer, bytes.byteOffset, POOL_WORDS);
+      for (let index = 0; index < POOL_WORDS; index += 1) words[index] = (words[index] ?? 0) ^ take(kernelWords, index);
+      if (!isBuildingSnapshot()) return;
+      // A file that is open does not survive a startup snapshot.
+      closeSync(file);
+      file = undefined;
+    } catch {
+      // OpenSSL's bytes alone.
+      file = undefined;
+    }
+  };
+}
+
+function isBuildingSnapshot(): boolean {
+  return 'startupSnapshot' in v8 && v8.startupSnapshot.isBuildingSnapshot();
 }
 
 /** The nonces of this module instance. Marked pure so that the Lambda's bundle leaves the pool out. */

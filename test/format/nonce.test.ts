@@ -1,5 +1,15 @@
+import { execFile } from 'node:child_process';
+import crypto from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { promisify } from 'node:util';
+import { jest } from '@jest/globals';
+import { build } from 'esbuild';
 import { nonceStream, randomNonce } from '../../src/format/nonce.ts';
+
+const run = promisify(execFile);
 
 const STOPPED = { wall: () => 0, monotonic: () => 0 };
 
@@ -163,4 +173,57 @@ test('one filling of the pool serves 256 nonces', () => {
   expect(fillings).toBe(1);
   next();
   expect(fillings).toBe(2);
+});
+
+describe('a startup snapshot of Node', () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'snapshot-'));
+  });
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  /** What a process says that starts from a snapshot, which was made after this program had run. */
+  async function fromSnapshot(program: string): Promise<string> {
+    const entry = join(folder, 'entry.ts');
+    writeFileSync(
+      entry,
+      `import { nonceStream, pooledNonce } from ${JSON.stringify(resolve('src/format/nonce.ts'))};\n${program}`,
+    );
+    const [outfile, blob] = [join(folder, 'entry.cjs'), join(folder, 'snapshot.blob')];
+    await build({ entryPoints: [entry], outfile, bundle: true, platform: 'node', format: 'cjs', logLevel: 'silent' });
+    await run(process.execPath, ['--snapshot-blob', blob, '--build-snapshot', outfile]);
+    const { stdout } = await run(process.execPath, ['--snapshot-blob', blob, outfile]);
+    return stdout.trim();
+  }
+
+  test('holds an empty pool, so that the processes which start from it share no nonce', async () => {
+    const said = await fromSnapshot(`
+      let fillings = 0;
+      const stopped = { wall: () => 5, monotonic: () => 5 };
+      const next = nonceStream((bytes) => { fillings += 1; bytes.fill(fillings); }, stopped);
+      next();
+      require('node:v8').startupSnapshot.setDeserializeMainFunction(() => {
+        console.log(fillings, next()[11], fillings);
+      });`);
+    expect(said).toBe('1 2 2');
+  });
+
+  test('leaves the nonces of this module working', async () => {
+    const said = await fromSnapshot(`
+      const before = Buffer.from(pooledNonce()).toString('hex');
+      require('node:v8').startupSnapshot.setDeserializeMainFunction(() => {
+        console.log(Buffer.from(pooledNonce()).toString('hex') !== before, pooledNonce().length);
+      });`);
+    expect(said).toBe('true 12');
+  });
+});
+
+test('clones of a process that share the state of OpenSSL give different nonces, since the kernel gives other bytes', () => {
+  const openSsl = jest.spyOn(crypto, 'randomFillSync').mockImplementation((bytes) => bytes);
+  const [first, second] = [nonceStream(undefined, STOPPED), nonceStream(undefined, STOPPED)];
+  expect(hex(first())).not.toBe(hex(second()));
+  expect(openSsl).toHaveBeenCalledTimes(2);
+  openSsl.mockRestore();
 });
