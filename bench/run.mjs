@@ -4,14 +4,15 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 
-const PARTS = ['bundle', 'ring', 'python'];
+const PARTS = ['bundle', 'ring', 'local', 'python'];
 
 const USAGE = `npm run bench [-- OPTIONS]
 
 Measures, and compares with the alternatives in the same run. Ends with 1 if a target is missed.
   bundle  size and cold start of the built Lambda
   ring    encrypting and decrypting beside what people use; on Node 24 as well, if it is there
-  python  the same in Python; makes a virtual environment of its own
+  local   the local Secrets Manager beside moto's server, where npm run test:aws has installed it
+  python  the ring in Python; makes a virtual environment of its own
 
   --only PART[,PART]  default: ${PARTS.join(',')}
   --node24            fetch a Node 24 from npm first (Linux on x64), into node_modules/.node24
@@ -57,6 +58,7 @@ async function main({ parts, node24, runs, json }) {
   const commands = {
     bundle: [[process.execPath, 'bench/bundle.mjs', '--runs', runs, ...asJson]],
     ring: nodes().map((node) => [node, 'bench/speed.mjs', ...asJson]),
+    local: [[process.execPath, 'bench/local.mjs', ...asJson]],
     python: [['bash', 'python/check', '--bench', ...asJson]],
   };
   const results = {};
