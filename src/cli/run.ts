@@ -7,14 +7,15 @@ import { completionScript, SHELLS } from './terminal/completion.ts';
 import { jsonSchema } from './json/schema.ts';
 import { exitCodeOf, type ExitCode } from './exit-code.ts';
 import { changeLines } from './terminal/changes.ts';
-import { paintFor, printable, printableJson, type Paint } from './terminal/paint.ts';
+import { oneLine, paintFor, printableJson, printableScreen, type Paint } from './terminal/paint.ts';
 import { wrapped } from './terminal/table.ts';
 import { openSession, requireSettings, type AwsSession } from './aws/session.ts';
 import { CommandRefusal, PROGRAM, speller, type Spell } from './suggested-commands.ts';
 import type { ProcessIo } from './process-io.ts';
 
 /** Runs one command line (`argv` as in `process.argv`). Never throws. */
-export async function run(argv: readonly string[], world: ProcessIo): Promise<ExitCode> {
+export async function run(argv: readonly string[], io: ProcessIo): Promise<ExitCode> {
+  const world = { ...io, stdout: printableScreen(io.stdout), stderr: printableScreen(io.stderr) };
   let exitCode: ExitCode = 0;
   const isJson = argv.includes('--json');
   const execute: Execute = async (definition, options, args) => {
@@ -29,6 +30,9 @@ export async function run(argv: readonly string[], world: ProcessIo): Promise<Ex
       if (options.json === true) {
         const next = finished.next === undefined ? {} : { next: finished.next.map(spell) };
         printJson(world, { ...about, result: finished.result, ...next, ...trail(session) });
+      } else if (finished.isExact === true) {
+        warn(world, session.warnings);
+        io.stdout.write(`${finished.lines(paintFor(io.stdout, io.environment)).join('\n')}\n`);
       } else printFinished(world, finished, session, spell, options.dryRun === true);
     } catch (error) {
       exitCode = exitCodeOf(error, session?.lastFailure());
@@ -142,7 +146,7 @@ function printFinished(
 
 /** Each command on its own line, so that it can be pasted. */
 function nextLines(next: readonly string[], paint: Paint): readonly string[] {
-  return next.map((line) => `  ${paint.strong(printable(line))}`);
+  return next.map((line) => `  ${paint.strong(line)}`);
 }
 
 function complain(
@@ -158,17 +162,17 @@ function complain(
     ...message.split('\n').flatMap((part) => wrapped(part)),
     ...(changes.length === 0 ? [] : changeLines(changes, isDryRun)),
   ];
-  const text = [printable(lines.join('\n')), ...nextLines(next, paint)].join('\n');
+  const text = [...lines, ...nextLines(next, paint)].join('\n');
   world.stderr.write(`${paint.bad(`pazpaz-keys ${command}: ${code}`)}\n${text}\n`);
 }
 
 function warn(world: ProcessIo, warnings: readonly string[]): void {
   const paint = paintFor(world.stderr, world.environment);
-  for (const warning of warnings) world.stderr.write(`${paint.warn('warning')}: ${printable(warning)}\n`);
+  for (const warning of warnings) world.stderr.write(`${paint.warn('warning')}: ${warning}\n`);
 }
 
 function print(world: ProcessIo, lines: readonly string[]): void {
-  world.stdout.write(`${lines.join('\n')}\n`);
+  world.stdout.write(`${lines.map(oneLine).join('\n')}\n`);
 }
 
 function printJson(world: ProcessIo, value: object): void {

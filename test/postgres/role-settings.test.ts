@@ -59,6 +59,15 @@ describe('whatever a role or a database is set to', () => {
 });
 
 describe('names', () => {
+  it.each(['Visits', 'public.Visits', 'VISITS'])(
+    '%s, written without the quotes it needs, gets a hint',
+    async (table) => {
+      await clinic.sql('CREATE TABLE IF NOT EXISTS "Visits" (id int PRIMARY KEY, notes bytea)');
+      const error = await rejectionOf(clinic.census({ table, column: 'notes' }));
+      expect(error.message).toContain(`Did you mean 'public."Visits"'?`);
+    },
+  );
+
   it.each(['patients; DROP TABLE patients', 'a.b.c.patients', 'patients"', '', '"patients', 'patients --'])(
     'a table called %j is none, and nothing is done',
     async (table) => {

@@ -56,7 +56,7 @@ export const DECRYPT = command<CryptFlags>({
       const shown = world.stdout.isTTY === true ? printable(plaintext) : plaintext;
       // JSON escapes control characters, so nothing is replaced there.
       if (shown !== plaintext && !json) session.warn(REPLACED);
-      return { result: { plaintext }, lines: () => [shown], hidesChanges: true };
+      return { result: { plaintext }, lines: () => [shown], isExact: true };
     });
   },
 });

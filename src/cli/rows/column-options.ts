@@ -96,10 +96,9 @@ const MEMBERS = ['table', 'column', 'member', 'key', 'context', 'toContext'];
 
 function columnIn(entry: unknown, where: string): ColumnSpec {
   if (typeof entry !== 'object' || entry === null) return wrongUsage(`${where} is not an object.`);
-  const unknown = Object.keys(entry).find((name) => !MEMBERS.includes(name));
+  const hasUnknown = Object.keys(entry).some((name) => !MEMBERS.includes(name));
   // A misspelt context would count as none.
-  if (unknown !== undefined)
-    return wrongUsage(`${where} has '${unknown}', which is unknown; known are ${MEMBERS.join(', ')}.`);
+  if (hasUnknown) return wrongUsage(`${where} has a member other than ${MEMBERS.join(', ')}.`);
   const { table, column, member, key, context, toContext }: Partial<Record<string, unknown>> = { ...entry };
   if (typeof table !== 'string' || typeof column !== 'string') return wrongUsage(`${where} needs table and column.`);
   if (member !== undefined && typeof member !== 'string') return wrongUsage(`${where}: member must be a name.`);

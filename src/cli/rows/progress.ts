@@ -4,6 +4,7 @@ import { columnName, type Column, type ColumnSpec } from '../../postgres/catalog
 import type { DatabaseAddress } from '../../postgres/connection/database.ts';
 import type { JobTotals } from '../../postgres/job/job.ts';
 import type { Screen, ProcessIo } from '../process-io.ts';
+import { ERASE_LINE } from '../terminal/paint.ts';
 import { grouped } from './census-screen.ts';
 
 /** What a progress line shows. */
@@ -48,13 +49,13 @@ export class ProgressLine {
     if (this.#screen.isTTY !== true) this.#screen.write(`${line}\n`);
     else {
       this.#isDrawn = true;
-      this.#screen.write(`\r\u001b[2K${line}`);
+      this.#screen.write(`${ERASE_LINE}${line}`);
     }
   };
 
   /** Clears the line. */
   end(): void {
-    if (this.#isDrawn) this.#screen.write('\r\u001b[2K');
+    if (this.#isDrawn) this.#screen.write(ERASE_LINE);
     this.#isDrawn = false;
   }
 }

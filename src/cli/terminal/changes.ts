@@ -1,10 +1,9 @@
 import type { Change } from '../aws/change.ts';
-import { printable } from './paint.ts';
 
 /** What was changed, or would be, one line for each change. */
 export function changeLines(changes: readonly Change[], isDryRun: boolean): readonly string[] {
   if (changes.length === 0) return [isDryRun ? 'Dry run: nothing would be changed.' : 'Nothing was changed.'];
-  const lines = changes.map((change) => `  ${printable(sentence(change, isDryRun))}`);
+  const lines = changes.map((change) => `  ${sentence(change, isDryRun)}`);
   return [isDryRun ? 'Dry run, nothing was changed. It would:' : 'Changed:', ...lines];
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { styleText } from 'node:util';
 import type { Screen } from '../process-io.ts';
 
@@ -10,11 +11,54 @@ export interface Paint {
   readonly bad: (text: string) => string;
 }
 
+type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red';
+
+/** Starts a line again, on a terminal. */
+export const ERASE_LINE = '\r\u001b[2K';
+
+/** No other text can have it, so a mark for a colour is always our own. */
+const NONCE = randomBytes(16).toString('hex');
+
+function markOf(style: Style, end: 'on' | 'off'): string {
+  return `{${NONCE}:${style}:${end}}`;
+}
+
+const MARKS = new Map(
+  (['bold', 'dim', 'green', 'yellow', 'red'] as const).flatMap((style) => {
+    const [on = '', off = ''] = styleText(style, '|', { validateStream: false }).split('|');
+    return [
+      [markOf(style, 'on'), on],
+      [markOf(style, 'off'), off],
+    ];
+  }),
+);
+const MARK = new RegExp(`\\{${NONCE}:[a-z]+:(?:on|off)\\}`, 'g');
+
+/**
+ * The one way to a screen. Whatever comes from a database, from AWS or from the command line is made printable here, and
+ * only then painted. `ERASE_LINE` may begin a text.
+ */
+export function printableScreen(screen: Screen): Screen {
+  return {
+    isTTY: screen.isTTY,
+    write: (text) => {
+      const start = text.startsWith(ERASE_LINE) ? ERASE_LINE : '';
+      const shown = printable(text.slice(start.length)).replace(MARK, (mark) => MARKS.get(mark) ?? '');
+      return screen.write(start + shown);
+    },
+  };
+}
+
+/** A text as one line, in which a line break of a row's key starts no line that looks like ours. */
+export function oneLine(text: string): string {
+  return text.replaceAll('\n', '?');
+}
+
 /** Colours only on a terminal, and only if NO_COLOR is not set (no-color.org). */
 export function paintFor(screen: Screen, environment: Readonly<Record<string, string | undefined>>): Paint {
   const isDeclined = (environment['NO_COLOR'] ?? '') !== '' || environment['TERM'] === 'dumb';
-  const painted = (style: 'bold' | 'dim' | 'green' | 'yellow' | 'red') => (text: string) =>
-    screen.isTTY === true && !isDeclined ? styleText(style, text, { validateStream: false }) : text;
+  const painted = (style: Style) => (text: string) =>
+    screen.isTTY === true && !isDeclined ? `${markOf(style, 'on')}${text}${markOf(style, 'off')}` : text;
   return {
     strong: painted('bold'),
     faint: painted('dim'),

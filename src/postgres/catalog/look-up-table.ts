@@ -67,6 +67,20 @@ export async function tableNamed(session: Connection, name: string): Promise<str
   });
 }
 
+/** Tables whose names differ from a name without its schema in capital letters only. */
+const ALIKE = `
+  SELECT format('%I.%I', n.nspname, c.relname)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind IN ('r', 'p') AND lower(c.relname) = lower($1) AND c.relname <> lower(c.relname)
+   ORDER BY 1 LIMIT 3`;
+
+/** PostgreSQL reads a name without quotes in small letters. */
+async function hintFor(session: Connection, name: string): Promise<string> {
+  const last = name.slice(name.lastIndexOf('.') + 1).replaceAll('"', '');
+  const [found] = await session.rows(ALIKE, [last]);
+  return found === undefined ? '' : ` Did you mean '${found[0] ?? ''}'? Capital letters need the quotes.`;
+}
+
 /** Its schema and name, where it is a table that the user may lock: a right to single columns does not allow it. */
 const LOCKABLE = `
   SELECT format('%I.%I', n.nspname, c.relname)
@@ -87,7 +101,8 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
   const [found] = tableId === undefined ? [] : await session.rows(TABLE, [tableId, name]);
   if (found === undefined) {
     throw invalid(
-      `There is no table ${name} in this database, or not on the search path: name its schema too (clinic.patients).`,
+      `There is no table ${name} in this database, or not on the search path: name its schema too (clinic.patients).` +
+        (await hintFor(session, name)),
     );
   }
   const [id, table, kind, tuples, isReplica, isSecured, hasChildren, owner, hasThisName, others, hasForeign] = found;
