@@ -82,7 +82,7 @@ export async function moveLabel(
       SecretId: deps.secretId,
       VersionStage: move.label,
       MoveToVersionId: move.to,
-      ...(move.from === undefined ? {} : { RemoveFromVersionId: move.from }),
+      RemoveFromVersionId: move.from,
     });
   } catch (error) {
     if (awsErrorName(error) === 'LimitExceededException') throw ringFull(describeError(error), ANY_WAY_OUT);

@@ -31,8 +31,7 @@ export async function createSecret(deps: StepDependencies, request: RotationRequ
       return { ring, wrote: false };
     }
     if (!labels.includes('AWSCURRENT')) return { ring, wrote: true };
-    const firstKey = await adopt(deps, ringLabels((await describe(deps)).VersionIdsToStages));
-    return { ...firstKey, wrote: true };
+    return adopt(deps, ringLabels((await describe(deps)).VersionIdsToStages));
   });
 }
 

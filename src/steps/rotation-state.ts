@@ -58,7 +58,7 @@ async function readRotationState(deps: StepDependencies, request: RotationReques
   if (!labels.includes('AWSPENDING')) {
     throw new KeyRotationError(
       'NOT_PENDING',
-      `Version ${token} must have the staging label AWSPENDING, found ${labels.join(', ') || 'none'}: its rotation was abandoned. Start a new one with 'aws secretsmanager rotate-secret'.`,
+      `Version ${token} must have the staging label AWSPENDING, found ${labels.join(', ')}: its rotation was abandoned. Start a new one with 'aws secretsmanager rotate-secret'.`,
     );
   }
   return { ring, alreadyCurrent: false };

@@ -168,6 +168,13 @@ describe('restore', () => {
     expect(ring.labels).toMatchObject({ 1: 'key-v1', 2: 'key-v2' });
   });
 
+  test('leaves the records of other keys', async () => {
+    const ring = await settledRing(1, 2, previous(3), current(4));
+    await retire(ring, 1, 2);
+    await runRestore(operatorOf(ring).deps, toKeyNumber(1));
+    expect(ring.secret.tags.map(({ Key }) => Key)).toEqual(['pazpaz:retired:key-v2']);
+  });
+
   test('is not done until a description no longer shows the record', async () => {
     const ring = await settledRing(1, previous(2), current(3));
     await retire(ring, 1);

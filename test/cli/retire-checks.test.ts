@@ -52,7 +52,7 @@ describe('a key in use', () => {
     expect(refusal(4)).toMatch(
       /^Key 4 is AWSPENDING \(version d\)[^]*Take AWSPENDING off it first[^]*\npazpaz-keys rotate --clean-up$/,
     );
-    expect(refusal(5)).toMatch(/^Key 5 has the highest number[^]*\npazpaz-keys rotate --wait$/);
+    expect(refusal(5)).toMatch(/^Key 5 has the highest number[^]* then retire it\.\npazpaz-keys rotate --wait$/);
   });
 
   test('is any but a key without a label of AWS and with a lower number', () => {
@@ -73,6 +73,7 @@ describe('a secret is old enough', () => {
     expect(code).toBe('TOO_EARLY_TO_RETIRE');
     expect(message).toContain('last changed on 2026-10-12T10:30:00.000Z');
     expect(message).toContain('Retire at 2026-10-13T10:30:00.000Z at the earliest');
+    expect(message).toContain('restarts the 24 hours');
   });
 
   test('never, where nothing says when it was changed', () => {
@@ -107,6 +108,11 @@ describe('rows that still need a key', () => {
     );
     expect(said).not.toMatch(/No command can|Only the application|To see every row/);
     expect(said).toMatch(/\npazpaz-keys reencrypt --columns columns.json$/);
+  });
+
+  test('get one piece of advice for each kind', async () => {
+    const said = await refusal({ rows: { 1: 1 }, unattributableRows: 1 }, 1, 2);
+    expect(said).toMatch(/ Move rows to the current key first; then retire\. No command can /);
   });
 
   test('are looked at where no key opens them', async () => {

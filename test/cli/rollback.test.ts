@@ -19,6 +19,7 @@ describe('rollback', () => {
     expect(questions).toMatchObject([{ action: 'Move AWSCURRENT back from key 3 to key 2' }]);
     expect(questions[0]?.risk).toContain('A rotation in its very last calls');
     expect(changes.map(({ change }) => change)).toEqual(['label-moved']);
+    expect(ring.service.calls.counts['UpdateSecretVersionStage']).toBe(1);
     expect(ring.slept).toEqual([]);
   });
 
@@ -57,6 +58,30 @@ describe('rollback', () => {
       code: 'NOT_SEEN_YET',
       message: expect.stringContaining('AWSCURRENT was moved back to key 2.') as string,
     });
+  });
+
+  test.each<[string, (ring: TestRing) => Readonly<Record<string, string[]>>]>([
+    ['AWSPREVIOUS elsewhere', (ring) => ({ [ring.idOf(1)]: ['key-v1', 'AWSPREVIOUS'], [ring.idOf(3)]: ['key-v3'] })],
+    ['AWSCURRENT elsewhere', (ring) => ({ [ring.idOf(1)]: ['key-v1', 'AWSCURRENT'], [ring.idOf(2)]: ['key-v2'] })],
+    ['the current key without its number', (ring) => ({ [ring.idOf(2)]: ['AWSCURRENT'] })],
+    ['the other key without its number', (ring) => ({ [ring.idOf(3)]: ['AWSPREVIOUS'] })],
+  ])('is not done while descriptions show %s', async (_, shown) => {
+    const ring = await ringWith(1, previous(2), current(3));
+    let looksSince = 0;
+    const { deps } = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      updateSecretVersionStage: (input) => {
+        looksSince = 1;
+        return secrets.updateSecretVersionStage(input);
+      },
+      // The first look after the move puts lost numbers back; the others see whether the rollback is done.
+      describeSecret: async (input) => {
+        const described = await secrets.describeSecret(input);
+        if (looksSince === 0 || (looksSince += 1) === 2) return described;
+        return { ...described, VersionIdsToStages: { ...described.VersionIdsToStages, ...shown(ring) } };
+      },
+    }));
+    await expect(runRollback(deps, {})).rejects.toMatchObject({ code: 'NOT_SEEN_YET' });
   });
 
   test('is made after all, where a description shows one that was undone since', async () => {

@@ -1,5 +1,12 @@
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { nextNumber, ringLabels, versionsInUse, withNumber } from '../../src/format/ring-labels.ts';
+import {
+  foreignLabels,
+  nextNumber,
+  retirableNumbers,
+  ringLabels,
+  versionsInUse,
+  withNumber,
+} from '../../src/format/ring-labels.ts';
 import { errorOf } from './support/error-of.ts';
 
 const RING = ringLabels({
@@ -51,4 +58,24 @@ test('a key that may have encrypted is a numbered one, or the current or previou
   expect(versionsInUse(RING)).toEqual(['a', 'b', 'c']);
   expect(versionsInUse(ringLabels({ x: ['AWSCURRENT'], y: ['AWSPREVIOUS'], z: ['key-v1'] }))).toEqual(['z', 'y', 'x']);
   expect(versionsInUse(ringLabels())).toStrictEqual([]);
+});
+
+test('a key can be retired that has no label of AWS, and whose version has not the highest number', () => {
+  const ring = ringLabels({
+    a: ['key-v10'],
+    b: ['key-v2'],
+    c: ['key-v3', 'AWSPREVIOUS'],
+    d: ['key-v4', 'AWSCURRENT'],
+    e: ['key-v5', 'AWSPENDING'],
+    f: ['key-v6', 'key-v11'],
+  });
+  expect(retirableNumbers(ring)).toEqual([2, 10]);
+  expect(retirableNumbers(ringLabels())).toEqual([]);
+});
+
+test('a foreign label is one that neither AWS nor the ring uses', () => {
+  expect(foreignLabels({ a: ['key-v1', 'AWSCURRENT', 'mine'], b: ['key-incoming', 'key-v0'] })).toEqual([
+    { label: 'mine', versionId: 'a' },
+    { label: 'key-v0', versionId: 'b' },
+  ]);
 });

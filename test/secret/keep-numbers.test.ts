@@ -54,6 +54,34 @@ test('a tag that names another version retires nothing here', async () => {
   expect(attached).toEqual(['key-v1 on one']);
 });
 
+test('a tag of another number of the version retires nothing here', async () => {
+  const { deps, attached } = serviceWith({
+    VersionIdsToStages: { two: ['key-v2', 'AWSCURRENT'] },
+    Tags: [{ Key: 'pazpaz:retired:key-v9', Value: 'one 2026-01-01T00:00:00.000Z' }],
+  });
+  await keepNumbers(deps, SEEN);
+  expect(attached).toEqual(['key-v1 on one']);
+});
+
+test('a retired number that names another version now fails loudly, too', async () => {
+  const { deps } = serviceWith({
+    VersionIdsToStages: { two: ['key-v2', 'key-v1'] },
+    Tags: [{ Key: 'pazpaz:retired:key-v1', Value: 'one 2026-01-01T00:00:00.000Z' }],
+  });
+  await expect(keepNumbers(deps, SEEN)).rejects.toMatchObject({ code: 'NUMBER_LOST' });
+});
+
+test('a secret that cannot be described is no reason to attach anything', async () => {
+  const { deps, attached } = serviceWith({});
+  const refused = Object.assign(new Error('You may not'), { name: 'AccessDeniedException', $fault: 'client' });
+  const secrets = { ...deps.secrets, describeSecret: () => Promise.reject(refused) };
+  await expect(keepNumbers({ ...deps, secrets }, SEEN)).rejects.toMatchObject({
+    code: 'AWS_REFUSED',
+    message: expect.stringContaining('DescribeSecret') as string,
+  });
+  expect(attached).toEqual([]);
+});
+
 test('a number that the step gave itself is kept like those that it saw', async () => {
   const { deps, attached } = serviceWith({ VersionIdsToStages: { one: ['key-v1'], two: ['key-v2'], three: [] } });
   await keepNumbers(deps, SEEN, ringLabels({ ...SEEN.stages, three: ['key-v3'] }));

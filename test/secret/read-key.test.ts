@@ -1,6 +1,7 @@
 import { ResourceNotFoundException, SecretsManagerServiceException } from '@aws-sdk/client-secrets-manager';
 import type { StepDependencies } from '../../src/secret/dependencies.ts';
-import { readKey } from '../../src/secret/read-key.ts';
+import { toKeyNumber } from '../../src/format/key-number.ts';
+import { readKey, readRingKey } from '../../src/secret/read-key.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 
 const nobodyCalls = () => Promise.reject(new Error('nobody expects this call'));
@@ -58,7 +59,16 @@ describe('a version that the service will not give says what helps against that 
 
   test('a value that is not there has an error of its own', async () => {
     const missing = new ResourceNotFoundException({ message: 'no value', $metadata: {} });
-    const { code } = await rejectionOf(readKey(refusedWith(missing), 'version-1'));
+    const { code, cause } = await rejectionOf(readKey(refusedWith(missing), 'version-1'));
     expect(code).toBe('VERSION_HAS_NO_VALUE');
+    expect(cause).toBe(missing);
+  });
+
+  test('a key of the ring is named by its number, and says why it cannot be read', async () => {
+    const missing = new ResourceNotFoundException({ message: 'no value', $metadata: {} });
+    const { code, message, cause } = await rejectionOf(readRingKey(refusedWith(missing), toKeyNumber(7), 'version-1'));
+    expect(code).toBe('RING_KEY_UNREADABLE');
+    expect(message).toMatch(/^Key 7 of the ring \(version version-1\) .*Version version-1 has no value/);
+    expect(cause).toMatchObject({ code: 'VERSION_HAS_NO_VALUE' });
   });
 });

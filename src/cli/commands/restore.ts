@@ -105,8 +105,7 @@ async function forget(deps: CommandDependencies, { versionId, numbers }: Restore
     deps,
     `${done} The record of its retirement was removed.`,
     (described) =>
-      isBack(described) &&
-      !retiredKeys(described.secret.Tags).some(({ number }) => numbers.some((each) => each === number)),
+      isBack(described) && !retiredKeys(described.secret.Tags).some(({ number }) => numbers.includes(number)),
   );
 }
 
