@@ -4,8 +4,9 @@ import type { Column, ColumnSpec, TriggerOnUpdate } from './catalog/column.ts';
 import type { Connection, DatabaseAddress } from './connection/database.ts';
 import type { ScannedRow } from './heap-scan.ts';
 import { withColumns } from './catalog/look-up-column.ts';
-import { nestedKey } from './nested-ciphertext.ts';
+import { nestedKeys } from './nested-ciphertext.ts';
 import { attribution, isAsWanted, type LeftRow } from './job/plan-rows.ts';
+import { besides } from './stored-value.ts';
 import { READING, readTable, withReaders } from './shared-snapshot.ts';
 
 /** What a column holds; every row counted was opened. */
@@ -28,7 +29,10 @@ export interface ColumnCensus {
   readonly unnumbered: Readonly<Record<number, number>>;
   /** Data written before this system, by the number of the key that opened it. */
   readonly legacy: Readonly<Record<number, number>>;
-  /** Of all these, rows whose plaintext has a ciphertext of this ring in it, by the number of the key that opens that. */
+  /**
+   * Of all these, rows with a ciphertext of this ring in their plaintext or beside it in jsonb, by the number of each key
+   * that opens one.
+   */
   readonly nested: Readonly<Record<number, number>>;
   /** How many rows opened with nothing, or were too large to be read. */
   readonly unreadable: number;
@@ -140,16 +144,22 @@ class Tally {
       return;
     }
     const found = attribution(this.#column, row, this.#keys);
+    const { storage, spec } = this.#column;
+    const inner = new Set<number>();
+    const look = (bytes: Buffer) => {
+      for (const number of nestedKeys(bytes, row.contexts, this.#keys)) inner.add(number);
+    };
+    if (storage === 'jsonb' && typeof row.stored === 'string') look(besides(row.stored, spec.member));
     if (found.kind === 'empty') this.#empty += 1;
     else if (found.kind === 'unreadable') {
       this.#unreadable += 1;
       if (this.#listed.length < MOST_LISTED) this.#listed.push({ key: row.key, code: found.code });
     } else {
       this.#count(found.kind, found.number);
-      const inner = nestedKey(found.plaintext, row.contexts, this.#keys);
-      if (inner !== undefined) this.#count('nested', inner);
+      look(found.plaintext);
       if (this.#target !== undefined && !isAsWanted(found, this.#target, row.context)) this.#toReencrypt += 1;
     }
+    for (const number of inner) this.#count('nested', number);
   }
 
   #count(kind: 'numbered' | 'unnumbered' | 'legacy' | 'nested', number: number): void {

@@ -42,3 +42,24 @@ export function memberOf(stored: string, storage: Storage, member: string | unde
   const name = member ?? DATA_MEMBER;
   return Object.hasOwn(value, name) && typeof Reflect.get(value, name) === 'string' ? name : undefined;
 }
+
+/** What a jsonb object has beside the member with its ciphertext, as JSON; no bytes for another value. */
+export function besides(stored: string, member: string | undefined): Buffer {
+  const value: unknown = stored.startsWith('{') || stored.startsWith('"') ? innermost(JSON.parse(stored)) : undefined;
+  if (typeof value !== 'object' || value === null) return Buffer.alloc(0);
+  const fields: Record<string, unknown> = { ...value };
+  const name = member ?? DATA_MEMBER;
+  // The object of older data has its ciphertext in a member of that name.
+  Reflect.deleteProperty(fields, typeof fields[name] === 'string' ? name : 'ciphertext');
+  return Buffer.from(JSON.stringify(fields));
+}
+
+/** A string in JSON may hold JSON again, as `rowFromJson` reads it. */
+function innermost(value: unknown): unknown {
+  if (typeof value !== 'string' || !/^[ \t\r\n]*["{]/.test(value)) return value;
+  try {
+    return innermost(JSON.parse(value));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,4 +1,5 @@
 import { census } from '../../src/postgres/census.ts';
+import { nestedKeys } from '../../src/postgres/nested-ciphertext.ts';
 import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { oldBox } from '../format/support/old-application.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
@@ -201,6 +202,46 @@ describe('a ciphertext inside a plaintext', () => {
         ).join('\n'),
     ],
     ['hexadecimal, as PostgreSQL writes it', () => `\\x${inner().toString('hex')}`],
+    ['hexadecimal behind 0x', () => `0x${inner().toString('hex')}`],
+    [
+      'hexadecimal over several lines',
+      () =>
+        `Box:\n${(
+          inner()
+            .toString('hex')
+            .match(/.{1,32}/g) ?? []
+        ).join('\n')}\n.`,
+    ],
+    [
+      'base64 over several lines of a text',
+      () =>
+        `Box:\r\n${(
+          inner()
+            .toString('base64')
+            .match(/.{1,20}/g) ?? []
+        ).join('\r\n')}`,
+    ],
+    ['base64 behind a prefix', () => `enc:${inner().toString('base64')}`],
+    ['base64 glued to a prefix', () => `enc_${inner().toString('base64')}`],
+    ['base64 glued into a text', () => `see${clinic.row('one', 1, 'p:1').toString('base64')}please`],
+    [
+      'JSON behind a byte order mark',
+      () =>
+        `\uFEFF${JSON.stringify({ x: inner().toString('base64') })
+          .replaceAll('/', '\\/')
+          .replaceAll('+', '\\u002b')}`,
+    ],
+    [
+      'the name of a member with escapes',
+      () =>
+        JSON.stringify({ [inner().toString('base64')]: 1 })
+          .replaceAll('/', '\\/')
+          .replaceAll('+', '\\u002b'),
+    ],
+    [
+      'a ciphertext inside a ciphertext',
+      () => `a ${clinic.row(`b ${inner().toString('base64')}`, 2).toString('base64')}`,
+    ],
     ['a member of JSON', () => JSON.stringify({ name: 'Ada', notes: inner().toString('base64') })],
     [
       'a member with escapes',
@@ -218,7 +259,8 @@ describe('a ciphertext inside a plaintext', () => {
     ],
   ])('is counted by its key: as %s', async (_, made) => {
     await clinic.table('patients', 'bytea', [clinic.row(made(), 3, 'p:1'), clinic.row('plain', 3, 'p:2')]);
-    expect(await clinic.census(SPEC)).toMatchObject({ rows: 2, numbered: { 3: 2 }, nested: { 1: 1 }, unreadable: 0 });
+    expect(await clinic.census(SPEC)).toMatchObject({ rows: 2, numbered: { 3: 2 }, unreadable: 0 });
+    expect((await clinic.census(SPEC)).nested).toMatchObject({ 1: 1 });
   });
 
   it('as bytes that are no text is counted too', async () => {
@@ -227,6 +269,40 @@ describe('a ciphertext inside a plaintext', () => {
     const row = encryptField(inner(), clinic.world.keyOf(3), 'p:1', { number: toKeyNumber(3) });
     await clinic.table('patients', 'bytea', [row]);
     expect(await clinic.census(SPEC)).toMatchObject({ numbered: { 3: 1 }, nested: { 1: 1 } });
+  });
+
+  it('counts a row under each key that opens one of several', async () => {
+    const boxes = [1, 2].map((number) => clinic.row('inner', number, 'p:1').toString('base64'));
+    await clinic.table('patients', 'bytea', [clinic.row(boxes.join(', '), 3, 'p:1')]);
+    expect((await clinic.census(SPEC)).nested).toEqual({ 1: 1, 2: 1 });
+  });
+
+  it.each([
+    ['of an object', (box: string) => JSON.stringify({ data: box, former: inner().toString('base64') })],
+    [
+      'of an object in a string',
+      (box: string) => JSON.stringify(JSON.stringify({ data: box, former: [inner().toString('base64')] })),
+    ],
+    ['beside an empty one', () => JSON.stringify({ data: '', former: inner().toString('base64') })],
+  ])('in another member of jsonb is counted, too: %s', async (_, made) => {
+    const box = clinic.row('now', 3, 'p:1').toString('base64');
+    await clinic.table('patients', 'jsonb', [
+      made(box),
+      JSON.stringify({ data: clinic.row('now', 3, 'p:2').toString('base64') }),
+    ]);
+    expect(await clinic.census(SPEC)).toMatchObject({ rows: 2, nested: { 1: 1 }, unreadable: 0 });
+  });
+
+  it.each([
+    ['one run', 'x'.repeat(1_000_000)],
+    ['short lines', 'abcdefghij klmnopqrst\n'.repeat(50_000)],
+    ['long lines', `${'a'.repeat(76)}\n`.repeat(4000)],
+    ['escapes', JSON.stringify('\\'.repeat(300_000))],
+  ])('is looked for in a time that grows with the text: %s', (_, text) => {
+    const started = performance.now();
+    expect(nestedKeys(Buffer.from(text), [], clinic.keys).size).toBe(0);
+    // Seconds on a busy machine; a search that tries every pair of places would take hours.
+    expect(performance.now() - started).toBeLessThan(30_000);
   });
 
   it('is not seen in what only looks like one', async () => {
