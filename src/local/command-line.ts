@@ -3,7 +3,7 @@ import { BEHAVIOURS, parseBehaviour } from './behaviour.ts';
 import type { Behaviour } from './service/state.ts';
 import { withoutMember } from './service/without-member.ts';
 
-/** What `npm run local -- ...` was asked for. */
+/** The options of `npm run local -- ...`. */
 export interface Settings {
   readonly port: number;
   /** Absent: containers use the service, so an address that they reach is chosen. */
@@ -74,12 +74,8 @@ export function readCommandLine(argv: readonly string[], write?: (text: string) 
   const command = new Command('npm run local --')
     .description('A Secrets Manager for this machine: the real protocol, a rotation driver, a clock that can be moved.')
     .option('-p, --port <port>', 'where to listen; 0 for any free port', integer(0, 65_535), 4566)
-    .option('--host <address>', 'on which address; with 0.0.0.0 every machine gets in', '127.0.0.1')
-    .option(
-      '--allow-host <name...>',
-      'a name under which clients reach it, besides localhost, IP addresses and --host',
-      [],
-    )
+    .option('--host <address>', 'on which address; with 0.0.0.0 every machine can reach it', '127.0.0.1')
+    .option('--allow-host <name...>', 'a name that clients use for it, besides localhost, IP addresses and --host', [])
     .option('--state <file>', 'keep the state, values included, in this file (default: in memory)')
     .option('--region <region>', 'the region in ARNs', 'us-east-1')
     .addOption(new Option('--account-id <id>', 'the account in ARNs').default('123456789012').argParser(accountId))
@@ -88,11 +84,11 @@ export function readCommandLine(argv: readonly string[], write?: (text: string) 
     .option('--function-name <name>', 'its name there (default: the one in RotationLambdaARN)')
     .option(
       '--lambda-access-key <id>',
-      'the access key id of that Lambda, so that its own changes are known as its own (default: what the SAM CLI takes)',
+      'the access key id of that Lambda, so that its own changes are recognized (default: what the SAM CLI uses)',
     )
     .option(
       '--env-vars <file>',
-      'write the variables for sam local start-lambda there, and listen where containers get in',
+      'write the variables for sam local start-lambda there, and listen where containers can reach it',
     )
     .addOption(
       new Option(
@@ -114,7 +110,7 @@ export function readCommandLine(argv: readonly string[], write?: (text: string) 
   if (write !== undefined) command.configureOutput({ writeOut: write, writeErr: write });
   command.parse([...argv]);
   const options = command.opts<Omit<Settings, 'notices'> & { readonly notices?: boolean }>();
-  // A function of others expects rotation steps and nothing else.
+  // A function that is not ours expects rotation steps and nothing else.
   const settings: Settings = { ...options, notices: options.notices ?? options.lambdaEndpoint === undefined };
   const isForContainers = settings.midRotation !== undefined || settings.envVars !== undefined;
   if (!isForContainers || command.getOptionValueSource('host') !== 'default') return settings;

@@ -51,8 +51,8 @@ const DEFAULT_TRIES = 3;
 const PUTTING_OPERATIONS: ReadonlySet<OperationName> = new Set(['CreateSecret', 'PutSecretValue', 'UpdateSecret']);
 
 /**
- * The local Secrets Manager: the pure state machine (perform.ts) with a clock, faults, a rotation driver and notices of
- * changes by hand around it. Usable within a process; http-server.ts gives it its HTTP face.
+ * The local Secrets Manager: the pure state machine (perform.ts), with a clock, faults, a rotation driver and notices
+ * of changes by hand. It runs inside a process; http-server.ts adds HTTP.
  */
 export class LocalSecretsManager {
   readonly region: string;
@@ -103,7 +103,9 @@ export class LocalSecretsManager {
     });
   }
 
-  /** Takes up what an earlier process left unfinished, and begins to watch the time. Call it once calls can come in. */
+  /**
+   * Continues what an earlier process left unfinished, and starts to watch the time. Call it once calls can come in.
+   */
   start(): void {
     for (const { arn, rotation } of Object.values(this.state.secrets)) {
       if (rotation?.underWay !== undefined) this.#driver.start(arn);
@@ -124,7 +126,7 @@ export class LocalSecretsManager {
   }
 
   /**
-   * One API call, faults and all.
+   * One API call, including faults.
    *
    * @param input the request's JSON body.
    * @returns the answer's JSON body.
@@ -170,8 +172,8 @@ export class LocalSecretsManager {
   }
 
   /**
-   * Moves the clock to a moment (milliseconds since 1970). On the way each rotation that falls due runs to its end at
-   * its own time, and secrets whose recovery window ends are removed.
+   * Moves the clock to a moment (milliseconds since 1970). On the way, each rotation that becomes due runs to its end
+   * at its own time, and secrets whose recovery window ends are removed.
    *
    * @throws {RangeError} if the moment has passed.
    */
@@ -195,7 +197,7 @@ export class LocalSecretsManager {
     return this.#events.tick();
   }
 
-  /** Stops what runs, and waits for it and for the last save. */
+  /** Stops everything that runs, and waits for it and for the last save. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#scheduler.stop();

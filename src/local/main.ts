@@ -12,7 +12,7 @@ import { startLocalService, type LambdaChoice, type LocalService } from './start
 import { StateFileError } from './state-file.ts';
 import type { ServiceState } from './service/state.ts';
 
-/** Beside this file: the build puts the runner there, and the Lambda into the folder next door. */
+/** Beside this file: the build puts the runner there, and the Lambda into the next folder. */
 const RUNNER = fileURLToPath(new URL('./lambda-runner.mjs', import.meta.url));
 const BUILT_LAMBDA = fileURLToPath(new URL('../lambda/', import.meta.url));
 
@@ -26,7 +26,7 @@ async function run(settings: Settings): Promise<void> {
   const local: LocalService = await startLocalService({
     allowedHosts: settings.allowHost,
     ...{ port, host, region, accountId, tries, retryPause, behaviour },
-    // A person who runs the steps needs no notices of their own changes.
+    // An operator who runs the steps by hand needs no notices of the changes.
     notices: settings.notices && !isByHand,
     ...(settings.state === undefined ? {} : { stateFile: settings.state }),
     lambdaAccessKeyIds: [settings.lambdaAccessKey ?? SAM_ACCESS_KEY_ID],
@@ -52,7 +52,7 @@ async function run(settings: Settings): Promise<void> {
   }
 }
 
-/** Begins the rotation whose steps a person then runs. */
+/** Begins the rotation whose steps are then run by hand. */
 async function beginByHand({ service }: LocalService, folder: string, endpoint: string): Promise<void> {
   const arn = Object.keys(service.state.secrets)[0] ?? SECRET_NAME;
   await writeEnvironmentFile(join(folder, 'env.json'), { endpoint, secretId: arn });

@@ -18,7 +18,7 @@ export interface SavedState {
   readonly state: ServiceState;
 }
 
-/** The first member of every state file: tells one from any other JSON. */
+/** The first member of every state file: distinguishes it from any other JSON. */
 const FORMAT = 'pazpaz-local-secrets-manager';
 const VERSION = 1;
 

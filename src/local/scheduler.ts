@@ -5,7 +5,7 @@ import type { ServiceState } from './service/state.ts';
 export interface SchedulerDependencies {
   readonly clock: Clock;
   readonly state: () => ServiceState;
-  /** Begins what is due; `idle` says when it has ended. */
+  /** Begins what is due; `idle` resolves when it has ended. */
   readonly carryOut: (due: DueMoment) => Promise<void>;
   /** Resolves when nothing runs any more. */
   readonly idle: () => Promise<void>;
@@ -14,16 +14,16 @@ export interface SchedulerDependencies {
 /** The longest wait that a Node timer takes is 24.8 days; looking once an hour costs nothing. */
 const LONGEST_WAIT = 3_600_000;
 
-/** Real milliseconds until what could not be carried out, because the state could not be saved, is tried again. */
+/** Real milliseconds until a task that failed because the state could not be saved is tried again. */
 const RETRY_PAUSE = 1000;
 
-/** What one move carries out at most: a mistyped year must not keep the service busy for days. */
+/** The limit of one move: a mistyped year must not keep the service busy for days. */
 const MOST_IN_ONE_MOVE = 1000;
 
-/** Does what falls due, as time passes by itself and as the clock is moved. */
+/** Runs what becomes due as time passes and as the clock is moved. */
 export class Scheduler {
   readonly #deps: SchedulerDependencies;
-  /** What was due and is done: a date that does not move is not taken up for ever. */
+  /** What was due and is done, so that a date that does not move is not handled forever. */
   readonly #done = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> = Promise.resolve();
@@ -34,7 +34,7 @@ export class Scheduler {
     this.#deps = deps;
   }
 
-  /** Looks when something falls due next. To be called whenever the state has changed. */
+  /** Checks when the next task is due. Call it whenever the state has changed. */
   arm(earliest = 0): void {
     clearTimeout(this.#timer);
     if (this.#isMoving || this.#isStopped) return;

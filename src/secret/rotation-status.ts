@@ -6,8 +6,8 @@ import { hasValue } from './read-key.ts';
 const DAY = 86_400_000;
 
 /**
- * Whole days since the last rotation (since the secret was made, if there was none), and by how many of them the
- * rotation is late: by its date where the service names one, else by the days of its rule.
+ * Whole days since the last rotation (or since the secret was made), and how many days the rotation is late: by the
+ * date that the service names, or else by the days of its rule.
  */
 export function rotationAge(
   secret: DescribeSecretResponse,

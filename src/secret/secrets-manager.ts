@@ -9,12 +9,12 @@ import { reach } from '../format/error.ts';
 import { awsErrorName } from './aws-error.ts';
 import type { SecretsManager } from './dependencies.ts';
 
-/** Kept back from Lambda's time, in milliseconds: a call that hangs ends with an error, not with a killed function. */
+/** Milliseconds kept back from Lambda's time: a call that hangs ends with an error, not with a killed function. */
 const TIME_RESERVE = 1500;
 
 /**
- * The four calls over the AWS SDK. Each is aborted shortly before Lambda's time ends. Errors of the service come
- * through as they are; anything else means that it was not reached: `CANNOT_REACH_AWS`.
+ * The four calls over the AWS SDK. Each is aborted shortly before Lambda's time ends. The service's errors are passed
+ * on. Any other error means that it was not reached: `CANNOT_REACH_AWS`.
  */
 export function secretsManager(client: SecretsManagerClient, remainingTime: () => number): SecretsManager {
   const limit = () => ({ abortSignal: AbortSignal.timeout(Math.max(1, remainingTime() - TIME_RESERVE)) });
@@ -26,7 +26,7 @@ export function secretsManager(client: SecretsManagerClient, remainingTime: () =
   };
 }
 
-/** A refusal of the input may repeat it, and with it a key or a `RotationToken`: only its name is passed on. */
+/** A refusal of the input may quote it, and with it a key or a `RotationToken`, so only its name is passed on. */
 function withoutInput(error: unknown): never {
   const name = awsErrorName(error);
   if (name !== 'ValidationException' && name !== 'SerializationException') throw error;

@@ -5,8 +5,8 @@ import { describe, fromFreshState } from '../secret/fresh-ring.ts';
 import { pendingKind, rotationAge } from '../secret/rotation-status.ts';
 
 /**
- * Adopts outside a rotation: once a day, and whenever a value or a label of the secret was changed by hand. Writes
- * nothing where there is nothing to do. Ends with the line `key_ring_state`, which the alarms are built on.
+ * Adopts outside a rotation: once a day, and after any change by hand of a value or a label. Writes nothing if there is
+ * nothing to do. Ends with the line `key_ring_state`, which the alarms read.
  */
 export async function adoptAndReport(deps: StepDependencies): Promise<void> {
   const read = async () => ({ ring: ringLabels((await describe(deps)).VersionIdsToStages) });
@@ -22,7 +22,7 @@ async function reportRingState(deps: StepDependencies): Promise<void> {
     freeSlots: ring.freeSlots,
     currentNumber: ring.current === undefined ? 0 : (ring.numberOf.get(ring.current) ?? 0),
     ...rotationAge(secret, deps.now()),
-    // A rotation that was turned off has no date, so where its rule is a cron() expression none is ever late.
+    // A rotation that was switched off has no date, so with a cron() expression none is ever late.
     rotationEnabled: secret.RotationEnabled === true,
     pending: await pendingKind(deps, ring),
   });

@@ -14,15 +14,15 @@ const STEP: Readonly<Record<Step, (deps: StepDependencies, request: RotationRequ
   finishSecret,
 };
 
-/** What the Lambda gives every event. Which secret it is about, the event says. */
+/** What the Lambda passes with every event. The event says which secret it is about. */
 export interface HandlerDependencies extends Omit<StepDependencies, 'secretId'> {
   /** ARN of the secret that adoption looks after (environment variable `SECRET_ARN`). */
   readonly secretArn: string | undefined;
 }
 
 /**
- * Runs a rotation step or an adoption, whichever the event asks for. Writes nothing on any other event. Rejects with a
- * `KeyRotationError`, which Secrets Manager or EventBridge answers by trying again.
+ * Runs a rotation step or an adoption, as the event asks. Writes nothing on any other event. Rejects with a
+ * `KeyRotationError`; Secrets Manager or EventBridge then retries.
  */
 export async function handle(deps: HandlerDependencies, event: unknown): Promise<void> {
   if (isRotationEvent(event)) {

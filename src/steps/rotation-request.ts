@@ -15,7 +15,7 @@ export interface RotationRequest {
   readonly rotationToken: string | undefined;
 }
 
-/** Whether an event claims to be a step of a rotation. Secrets Manager gives each of them a `Step`. */
+/** Whether an event claims to be a step of a rotation. Secrets Manager sets `Step` in each of them. */
 export function isRotationEvent(event: unknown): event is Readonly<Record<string, unknown>> {
   return typeof event === 'object' && event !== null && 'Step' in event;
 }
@@ -41,7 +41,7 @@ export function toRotationRequest(event: Readonly<Record<string, unknown>>): Rot
   };
 }
 
-/** `RotationToken` as the service's model has it. What does not fit is not sent on: a refusal might repeat it. */
+/** `RotationToken` as the service's model defines it. Anything else is not sent on: a refusal might quote it. */
 function rotationToken(event: Readonly<Record<string, unknown>>): string | undefined {
   if (event['RotationToken'] === undefined || event['RotationToken'] === null) return undefined;
   const token = text(event, 'RotationToken', 36, 256);
@@ -52,7 +52,7 @@ function rotationToken(event: Readonly<Record<string, unknown>>): string | undef
   );
 }
 
-/** Fields are identified by name, length and type alone, so that no value, `RotationToken` above all, gets into a message. */
+/** Only name, length and type of a field get into a message, never its value (`RotationToken` above all). */
 function text(event: Readonly<Record<string, unknown>>, field: string, min: number, max: number): string {
   const value = event[field];
   if (typeof value === 'string' && value.length >= min && value.length <= max) return value;
@@ -63,7 +63,7 @@ function text(event: Readonly<Record<string, unknown>>, field: string, min: numb
   );
 }
 
-/** Names a value without showing much of it: an event is foreign input and may hold anything. */
+/** Names a value without showing much of it: the event is foreign input and may hold anything. */
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (value === null) return 'null';

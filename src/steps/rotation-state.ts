@@ -8,13 +8,13 @@ import type { RotationRequest } from './rotation-request.ts';
 /** What a step starts from. */
 interface RotationState {
   readonly ring: RingLabels;
-  /** The token's version is `AWSCURRENT` already: promoted by hand, or key 1 that the service made current by itself. */
+  /** The token's version is `AWSCURRENT` already: promoted by hand, or key 1, which the service made current. */
   readonly alreadyCurrent: boolean;
 }
 
 /**
- * Runs the body of a step while its version is pending, each time on a fresh reading (`fromFreshState`). Where that
- * version is `AWSCURRENT` already, there is nothing left to do but to number the keys in use.
+ * Runs the body of a step while its version is pending, each time on a fresh reading (`fromFreshState`). If that
+ * version is `AWSCURRENT` already, it only numbers the keys in use.
  */
 export async function onPendingRotation(
   deps: StepDependencies,
@@ -45,7 +45,9 @@ async function readRotationState(deps: StepDependencies, request: RotationReques
   if (labels === undefined) {
     throw new KeyRotationError(
       'UNKNOWN_TOKEN',
-      `ClientRequestToken ${token} is no version of secret '${secretId}': the event is stale, or was made up. Start a rotation with 'aws secretsmanager rotate-secret'; on your own machine, 'npm run local -- --mid-rotation' writes fresh events.`,
+      `ClientRequestToken ${token} is not a version of secret '${secretId}': the event is stale or made up. Start ` +
+        "a rotation with 'aws secretsmanager rotate-secret'; on your own machine, 'npm run local -- --mid-rotation' " +
+        'writes fresh events.',
     );
   }
   if (labels.includes('AWSCURRENT')) return { ring, alreadyCurrent: true };

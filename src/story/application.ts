@@ -18,7 +18,7 @@ export interface SecretAccess {
   readonly secretId: string;
 }
 
-/** What became of decrypting a list of records. */
+/** The result of decrypting a list of records. */
 export interface Reading {
   readonly tried: number;
   readonly unreadable: readonly UnreadableRecord[];
@@ -27,7 +27,7 @@ export interface Reading {
 export interface UnreadableRecord {
   readonly id: number;
   readonly keyNumber: number;
-  /** In words, for people. */
+  /** In words, for the screen. */
   readonly problem: string;
 }
 

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { toKeyNumber, type KeyNumber } from '../format/key-number.ts';
 
-/** What `npm start -- ...` was asked for. */
+/** The options of `npm start -- ...`. */
 export interface Settings {
   readonly years: number;
   readonly json: boolean;

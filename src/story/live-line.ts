@@ -7,7 +7,7 @@ export interface TextStream {
   readonly write: (text: string) => unknown;
 }
 
-/** One line at the foot of a terminal that changes until something takes its place. */
+/** A line at the bottom of a terminal that changes until it is replaced. */
 export class LiveLine {
   readonly #stream: TextStream;
   #timer: NodeJS.Timeout | undefined;

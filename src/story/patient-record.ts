@@ -1,6 +1,6 @@
 import type { KeyNumber } from '../format/key-number.ts';
 
-/** One field of one patient, as an application stores it, with what the story remembers of it to check itself. */
+/** A field of a patient, as an application stores it, with what the story remembers to check itself. */
 export interface PatientRecord {
   /** Counted from 1. */
   readonly id: number;

@@ -8,7 +8,7 @@ export function titleLines(years: number, paint: Paint): string[] {
   return [paint.strong(`${GUIDE.secretId} through ${count(years, 'year')}`), ''];
 }
 
-/** What a happening adds to the screen: whole lines, each at most 100 characters wide without its colours. */
+/** What an event adds to the screen: whole lines, each at most 100 characters wide without its colours. */
 export function linesOf(happening: Happening, paint: Paint): string[] {
   switch (happening.kind) {
     case 'service started':

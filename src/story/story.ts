@@ -4,7 +4,7 @@ import { countReadableWith, readRecords, type UnreadableRecord } from './applica
 import { usualLambda } from './usual-lambda.ts';
 import { GUIDE, liveThrough, type Happening, type KeptVersion, type Lived } from './years.ts';
 
-/** How the story ends; `npm start -- --json` prints it. Holds no key. */
+/** The result of the story, which `npm start -- --json` prints. It holds no key. */
 export interface StoryResult {
   /** Whether everything that was ever written can still be read. */
   readonly ok: boolean;
@@ -13,7 +13,7 @@ export interface StoryResult {
   readonly rotations: number;
   /** How often the Lambda was run, a fresh process each time. */
   readonly lambdaRuns: number;
-  /** All readings of all years taken together. */
+  /** All readings of all years together. */
   readonly decryptions: number;
   readonly ciphertexts: number;
   readonly readable: number;
@@ -33,7 +33,7 @@ interface Contrast {
   /** Of the same ciphertexts: with the key labelled `AWSCURRENT` alone, and with the one labelled `AWSPREVIOUS` too. */
   readonly currentOnly: number;
   readonly currentAndPrevious: number;
-  /** What is left after as many years with a Lambda that gives its keys no numbers. */
+  /** What is left after the same years with a Lambda that does not number its keys. */
   readonly usualLambda: {
     readonly keysMade: number;
     readonly keysLeft: number;
@@ -51,9 +51,10 @@ export interface StoryOptions {
 }
 
 /**
- * Lives through the years and counts what is left.
+ * Runs through the years and counts what is left.
  *
- * @throws {RotationFailedError} if a rotation did not succeed. What cannot be read is no error but part of the result.
+ * @throws {RotationFailedError} if a rotation did not succeed. Data that cannot be read is not an error but part of the
+ * result.
  */
 export async function tellStory({ years, lambda, loseKey, tell }: StoryOptions): Promise<StoryResult> {
   const begun = performance.now();

@@ -8,7 +8,7 @@ import type { Invoke } from '../local/lambda/lambda-invocation.ts';
 import type { SecretAccess } from './application.ts';
 
 /**
- * A rotation Lambda as it is usually written for a password: it stores a fresh value, makes it `AWSCURRENT`, and numbers
+ * A rotation Lambda as it is usually written for a password: it stores a new value, makes it `AWSCURRENT`, and numbers
  * nothing. The story rotates a key with it to show what is then left.
  */
 export function usualLambda(secret: () => SecretAccess): Invoke {

@@ -13,7 +13,7 @@ import { startLocalService, type LambdaChoice, type LocalService } from '../loca
 import { readRecords, writeRecord, type Reading, type SecretAccess } from './application.ts';
 import type { PatientRecord } from './patient-record.ts';
 
-/** What the guide calls things, and the example key that it prints. */
+/** The setup guide's names, and the example key that it prints. */
 export const GUIDE = {
   secretId: 'pazpaz/encryption-key-v1',
   exampleKey: 'rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=',
@@ -21,12 +21,12 @@ export const GUIDE = {
   days: 365,
 } as const;
 
-/** What happens in these years, reported while it happens. Dates are by the service's clock, as `YYYY-MM-DD`. */
+/** What happens in these years, reported as it happens. Dates are by the service's clock, as `YYYY-MM-DD`. */
 export type Happening =
   | { readonly kind: 'service started'; readonly url: string }
   | { readonly kind: 'secret created'; readonly date: string; readonly record: PatientRecord }
   | { readonly kind: 'rotation turned on'; readonly date: string }
-  /** `steps` gives those that have begun so far, and may be asked again and again. */
+  /** `steps` returns those that have begun so far, and may be called repeatedly. */
   | { readonly kind: 'rotation begun'; readonly steps: () => readonly string[] }
   | {
       readonly kind: 'rotated';
@@ -45,7 +45,7 @@ export interface KeptVersion {
   readonly created: string;
 }
 
-/** What is there when the years have passed. The service still runs: close it. */
+/** The state when the years have passed. The service still runs: close it. */
 export interface Lived {
   readonly secret: SecretAccess;
   readonly records: readonly PatientRecord[];
@@ -59,7 +59,7 @@ export interface YearsOptions {
   readonly years: number;
   /** Runs the rotation's steps; gets the secret's access for a Lambda that runs in this process. */
   readonly lambda: (secret: () => SecretAccess) => LambdaChoice;
-  /** Take this key's numbering label away by hand, once the last rotation is over. */
+  /** Removes this key's numbering label by hand, after the last rotation. */
   readonly loseKey?: KeyNumber;
   readonly tell: (happening: Happening) => void;
 }

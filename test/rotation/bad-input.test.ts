@@ -56,7 +56,7 @@ const EVERY_STEP: Readonly<Record<string, Refusal>> = {
     ring: () => begun(current(1)),
     event: () => ({ ClientRequestToken: token(77) }),
     code: 'UNKNOWN_TOKEN',
-    says: () => [`${token(77)} is no version of secret`, 'stale, or was made up', 'rotate-secret'],
+    says: () => [`${token(77)} is not a version of secret`, 'stale or made up', 'rotate-secret'],
   },
   'a token that is a version of another secret': {
     ring: () => begun(current(1)),
@@ -66,7 +66,7 @@ const EVERY_STEP: Readonly<Record<string, Refusal>> = {
       return { ClientRequestToken: token(88) };
     },
     code: 'UNKNOWN_TOKEN',
-    says: () => [`${token(88)} is no version of secret`],
+    says: () => [`${token(88)} is not a version of secret`],
   },
   'a token whose version is not pending': {
     ring: () => begun(1, 2, current(3)),
