@@ -55,6 +55,17 @@ const ALONE: readonly Own[] = [
     ring: ROLLED_BACK,
     operators: [['rollback --undo', 'rollback', 'rollback --undo']],
   },
+  {
+    name: 'put, and put --not-current of the key before',
+    ring: { A: 'key-v1 AWSCURRENT' },
+    operators: [['put P', 'put --not-current A']],
+  },
+  {
+    name: 'adopt after a put by hand, whose adoption may be killed',
+    ring: NUMBERED,
+    faults: 1,
+    operators: [['put by hand', 'adopt']],
+  },
   { name: 'adopt after a put by hand', ring: UNNUMBERED, operators: [['adopt', 'put by hand', 'adopt']] },
   {
     name: 'retire, restore and adopt --version-id',
@@ -204,11 +215,19 @@ export const STALE_MUTANTS: readonly Mutant[] = [
     breaks: /^a false report: restore 1 says that no record of a retirement is left/,
   },
   {
-    takenOut: 'that put looks again before it says that a key is on the ring already',
+    takenOut: 'that adopt looks again before it says that there was nothing to do',
     file: 'src/cli/ring/ring.ts',
     from: 'if (change.wrote) return change;',
     to: 'if (String(change.wrote) !== "") return change;',
-    scenario: 'retire and put --not-current of its key, told of the past',
-    breaks: /^a false report: put --not-current A says that its version is key 1/,
+    scenario: 'adopt after a put by hand, whose adoption may be killed, told of the past',
+    breaks: /^a false report: adopt says that every key in use has a number/,
+  },
+  {
+    takenOut: 'that put waits before it says whether an older key is current',
+    file: 'src/cli/commands/put.ts',
+    from: 'if (wasThere) await deps.sleep(LONGEST_DELAY);',
+    to: '',
+    scenario: 'put, and put --not-current of the key before, told of the past',
+    breaks: /^a false report: put --not-current A says that it is current: true/,
   },
 ];
