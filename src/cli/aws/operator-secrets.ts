@@ -48,10 +48,3 @@ function loginAdvice({ message }: Error): string {
   if (/SSO|token/i.test(message)) return "The SSO session is missing or has expired: run 'aws sso login'.";
   return "Set AWS_PROFILE or --profile, run 'aws sso login', or set the AWS_ACCESS_KEY_ID variables.";
 }
-
-/**
- * Milliseconds that a command waits for AWS: for a connection, and for an answer. Without these, the SDK waits forever
- * for an endpoint that accepts the connection and never answers. Without the last one, it only writes a warning to the
- * console.
- */
-export const REQUEST_LIMITS = { connectionTimeout: 3000, requestTimeout: 10_000, throwOnRequestTimeout: true } as const;

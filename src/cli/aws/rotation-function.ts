@@ -1,7 +1,7 @@
 import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { awsErrorName, isFault } from '../../secret/aws-error.ts';
 import type { RotationFunction } from './operator.ts';
-import { REQUEST_LIMITS } from './operator-secrets.ts';
+import { limited, REQUEST_LIMITS } from './call-limits.ts';
 
 /**
  * Asks Lambda for a secret's rotation function by its `RotationLambdaARN`, in the region of the ARN, with the command's
@@ -12,12 +12,14 @@ export async function rotationFunctionOf(
   options: { readonly profile?: string },
 ): Promise<RotationFunction> {
   const region = functionArn.split(':')[3] ?? '';
-  const client = new LambdaClient({
-    maxAttempts: 2,
-    requestHandler: REQUEST_LIMITS,
-    ...(region === '' ? {} : { region }),
-    ...(options.profile === undefined ? {} : { profile: options.profile }),
-  });
+  const client = limited(
+    new LambdaClient({
+      maxAttempts: 2,
+      requestHandler: REQUEST_LIMITS,
+      ...(region === '' ? {} : { region }),
+      ...(options.profile === undefined ? {} : { profile: options.profile }),
+    }),
+  );
   try {
     const found = await client.send(new GetFunctionConfigurationCommand({ FunctionName: functionArn }));
     const usualGroup = `/aws/lambda/${found.FunctionName ?? functionArn.split(':')[6] ?? ''}`;

@@ -11,7 +11,7 @@ import { confirmation } from '../confirmation.ts';
 import { given } from '../process-io.ts';
 import { profileNames } from './profiles.ts';
 import type { ProcessIo } from '../process-io.ts';
-import { REQUEST_LIMITS } from './operator-secrets.ts';
+import { limited, REQUEST_LIMITS } from './call-limits.ts';
 
 /** Options of every command that calls AWS. */
 export interface CommonOptions {
@@ -158,13 +158,15 @@ export function isHttpUrl(text: string): boolean {
 
 /** A client for these options. Every call ends, with an answer or without. */
 export function clientFor(options: CommonOptions, region: string | undefined): SecretsManagerClient {
-  return new SecretsManagerClient({
-    maxAttempts: 3,
-    requestHandler: REQUEST_LIMITS,
-    ...(region === undefined ? {} : { region }),
-    ...(options.endpointUrl === undefined ? {} : { endpoint: options.endpointUrl }),
-    ...(options.profile === undefined ? {} : { profile: options.profile }),
-  });
+  return limited(
+    new SecretsManagerClient({
+      maxAttempts: 3,
+      requestHandler: REQUEST_LIMITS,
+      ...(region === undefined ? {} : { region }),
+      ...(options.endpointUrl === undefined ? {} : { endpoint: options.endpointUrl }),
+      ...(options.profile === undefined ? {} : { profile: options.profile }),
+    }),
+  );
 }
 
 interface Answers {

@@ -4,7 +4,7 @@ import { stepLog } from '../aws/step-log.ts';
 import type { FollowOptions } from './follow.ts';
 import { describedRing } from './ring.ts';
 import type { CommonOptions, AwsSession } from '../aws/session.ts';
-import { REQUEST_LIMITS } from '../aws/operator-secrets.ts';
+import { limited, REQUEST_LIMITS } from '../aws/call-limits.ts';
 
 /** Milliseconds by which clocks may differ: ours counts as correct within a minute of AWS's. */
 const CLOCK_RESERVE = 120_000;
@@ -25,12 +25,14 @@ export async function rotationLog(
     return undefined;
   }
   const { logGroup, region } = found;
-  const client = new CloudWatchLogsClient({
-    maxAttempts: 2,
-    requestHandler: REQUEST_LIMITS,
-    region,
-    ...(options.profile === undefined ? {} : { profile: options.profile }),
-  });
+  const client = limited(
+    new CloudWatchLogsClient({
+      maxAttempts: 2,
+      requestHandler: REQUEST_LIMITS,
+      region,
+      ...(options.profile === undefined ? {} : { profile: options.profile }),
+    }),
+  );
   return stepLog(client, { logGroup, versionId, since: session.deps.now().getTime() - CLOCK_RESERVE, onUnreadable });
 }
 

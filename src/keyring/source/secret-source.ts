@@ -1,5 +1,9 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { VersionStages } from '../../format/ring-labels.ts';
+import { readWithin } from './limited-answer.ts';
+
+/** Bytes. A value has 65,536 at most, which JSON may spell with six times as many. */
+const LONGEST_ANSWER = 1_000_000;
 
 /** The part of the answer of `DescribeSecret` that a ring reads. */
 export interface SecretDescription {
@@ -65,6 +69,14 @@ export async function sourceInRegion(region: string, secretId: string, timeLimit
       throwOnRequestTimeout: true,
     },
   });
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      await readWithin(result.response, { bytes: LONGEST_ANSWER, milliseconds: timeLimit });
+      return result;
+    },
+    { step: 'deserialize', name: 'limitAnswer', priority: 'low' },
+  );
   return {
     ...(await sourceOf(client, secretId)),
     close: () => {

@@ -1,0 +1,65 @@
+import { KeyRotationError } from '../../format/error.ts';
+import { readWithin, type AnswerLimits } from '../../keyring/source/limited-answer.ts';
+
+/** Limits of one call of a command, in milliseconds and bytes. */
+export interface CallLimits extends AnswerLimits {
+  /** For the whole call: credentials, retries and pauses included. */
+  readonly wholeCall: number;
+}
+
+/** The longest answer is a page of 100 versions, or a megabyte of a log. */
+export const CALL_LIMITS: CallLimits = { bytes: 16_000_000, milliseconds: 20_000, wholeCall: 60_000 };
+
+/**
+ * Milliseconds that a command waits for AWS: for a connection, and for an answer to begin. Without these, the SDK waits
+ * forever for an endpoint that accepts the connection and never answers. Without the last one, it only writes a warning
+ * to the console.
+ */
+export const REQUEST_LIMITS = { connectionTimeout: 3000, requestTimeout: 10_000, throwOnRequestTimeout: true } as const;
+
+type Next<Args, Result> = (args: Args) => Promise<Result>;
+type Wrapper = <Args, Result>(next: Next<Args, Result>) => Next<Args, Result>;
+type AnswerWrapper = <Args, Result extends { readonly response: unknown }>(
+  next: Next<Args, Result>,
+) => Next<Args, Result>;
+
+/** A client of any service of AWS. */
+interface Client {
+  readonly middlewareStack: {
+    add(wrapper: Wrapper, at: { readonly step: 'initialize'; readonly name: string; readonly priority: 'high' }): void;
+    add(
+      wrapper: AnswerWrapper,
+      at: { readonly step: 'deserialize'; readonly name: string; readonly priority: 'low' },
+    ): void;
+  };
+}
+
+/** The client, each of whose calls ends: with an answer, or with `CANNOT_REACH_AWS` at one of these limits. */
+export function limited<C extends Client>(client: C, limits = CALL_LIMITS): C {
+  const withinTime: Wrapper = (next) => (args) => atMost(limits.wholeCall, next(args));
+  const withinSize: AnswerWrapper = (next) => async (args) => {
+    const result = await next(args);
+    await readWithin(result.response, limits);
+    return result;
+  };
+  client.middlewareStack.add(withinTime, { step: 'initialize', name: 'limitTime', priority: 'high' });
+  client.middlewareStack.add(withinSize, { step: 'deserialize', name: 'limitAnswer', priority: 'low' });
+  return client;
+}
+
+function atMost<T>(milliseconds: number, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(
+        new KeyRotationError(
+          'CANNOT_REACH_AWS',
+          `AWS did not answer within ${milliseconds / 1000} s, retries included. Check the network, and what gives the credentials (credential_process, SSO, instance metadata).`,
+        ),
+      );
+    }, milliseconds);
+  });
+  return Promise.race([answer, tooLate]).finally(() => {
+    clearTimeout(timer);
+  });
+}
