@@ -68,7 +68,7 @@ test('K9: a command ends a call whose credentials never come', async () => {
 
 test('the client of every command has these limits', () => {
   const names = clientFor({}, 'us-east-1').middlewareStack.identify();
-  expect(names.filter((name) => name.startsWith("limit"))).toHaveLength(2);
+  expect(names.filter((name) => name.startsWith('limit'))).toHaveLength(2);
 });
 
 test('K9: the ring of an application ends an answer without end', async () => {

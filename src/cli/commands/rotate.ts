@@ -49,7 +49,11 @@ export const ROTATE = command<RotateFlags>({
     const started = await runRotate(deps);
     // A dry run lists changes of labels and values; switching rotation on is not among them.
     if (dryRun === true && started.wasSwitchedOff) session.warn('Rotation is off; this would switch it on again.');
-    if (wait !== true || dryRun === true) return { result: started, lines: () => [rotateLine(started)] };
+    // Then AWS makes the changes, not this command, whose list of them would be empty.
+    const hidesChanges = started.outcome === 'taken up';
+    if (wait !== true || dryRun === true) {
+      return { result: started, lines: () => [rotateLine(started)], hidesChanges };
+    }
     const say = (line: string): void => {
       if (json === true) return;
       world.stderr.write(`${wrapped(printable(line), 100, '  ').join('\n')}\n`);
@@ -76,7 +80,7 @@ export const ROTATE = command<RotateFlags>({
         else say(`- ${text}`);
       }),
     }).finally(() => process.off('SIGINT', onInterrupt));
-    return { result: { ...started, keyNumber }, lines: () => [`Now key ${keyNumber} is current.`] };
+    return { result: { ...started, keyNumber }, lines: () => [`Now key ${keyNumber} is current.`], hidesChanges };
   },
 });
 

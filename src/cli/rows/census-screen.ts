@@ -29,7 +29,8 @@ export function censusLines(count: ColumnCensus, current: number | undefined): r
       `key ${number}${number === current ? ', current' : ''}`,
       grouped(rows),
     ]),
-    ...openedBy('number 0', count.unnumbered),
+    // A label that was moved by hand leaves rows under a number that their key does not have.
+    ...openedBy('number 0 or a number of another key', count.unnumbered),
     ...openedBy('older data', count.legacy),
     ...(count.nulls > 0 ? [['NULL', grouped(count.nulls)]] : []),
     ...(count.empty > 0 ? [['empty', grouped(count.empty)]] : []),
