@@ -5,14 +5,16 @@
 import { createRequire } from 'node:module';
 import { text as read } from 'node:stream/consumers';
 
-const { KeyMaterial, KeyRing, KeyRotationError, decryptBytes, decryptField, encryptField, loadSettings, toKeyNumber } =
+const { KeyMaterial, KeyRing, KeyRotationError, decryptBytes, decryptField, encryptField, loadSettings, ...library } =
   createRequire(import.meta.url)(process.argv[2]);
+const { rowFromJson, rowFromText, toKeyNumber } = library;
 
-const { rows, texts, values, environments, rings, keys } = JSON.parse(await read(process.stdin));
+const { rows, cells, texts, values, environments, rings, keys } = JSON.parse(await read(process.stdin));
 const materials = Object.fromEntries(Object.entries(keys).map(([name, key]) => [name, materialOf(key)]));
 
 const answer = {
   rows: await each(rows, readRow),
+  cells: await each(cells, readCell),
   texts: await each(texts, writeText),
   values: await each(values, readValue),
   environments: await each(environments, readSettings),
@@ -23,6 +25,11 @@ process.stdout.write(JSON.stringify(answer));
 function readRow({ row, key, context, legacy }) {
   const given = [bytesOf(row), materials[key], context, { legacy }];
   return { bytes: decryptBytes(...given).toString('hex'), text: orCode(() => decryptField(...given)) };
+}
+
+function readCell({ text, member }) {
+  const json = orCode(() => rowFromJson(text, member).toString('hex'));
+  return { text: rowFromText(text).toString('hex'), json };
 }
 
 function writeText({ text, key, context, number }) {

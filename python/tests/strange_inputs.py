@@ -84,6 +84,39 @@ class StrangeInputs:
             )
         )
 
+    # Cells of text and json columns
+
+    def cell(self) -> dict[str, Any]:
+        text = self.one(
+            self.base64_row,
+            lambda: json.dumps(self.base64_row()),
+            self.json_cell,
+            lambda: self.changed_text(self.json_cell()),
+            lambda: json.dumps(self.json_cell()),
+            lambda: self.any_json(2),
+            lambda: self.older("a").decode("utf-8", "replace"),
+            self.letters,
+        )
+        cell = {"text": text}
+        return (
+            cell if self.chance.random() < 0.6 else cell | {"member": self.chance.choice(["data", "note", "version"])}
+        )
+
+    def base64_row(self) -> str:
+        return base64.b64encode(self.some_bytes(50)).decode()
+
+    def json_cell(self) -> str:
+        names = ["data", "note", "version", "ciphertext", "algorithm", "d\u0061ta", "x"]
+        values = [self.base64_row, lambda: "v1", lambda: "AES-256-GCM", lambda: f"v2:{self.base64_row()}"]
+        members = [
+            f"{json.dumps(self.chance.choice(names))}:"
+            + self.one(lambda: json.dumps(self.one(*values)), lambda: self.any_json(1))
+            for _ in range(self.chance.randrange(5))
+        ]
+        space = self.chance.choice(["", "", " ", "\n\t", "\ufeff"])
+        form = {"version": "v1", "ciphertext": self.base64_row(), "algorithm": "AES-256-GCM"}
+        return str(self.one(lambda: f"{space}{{{','.join(members)}}}{space}", lambda: json.dumps(form)))
+
     # Texts
 
     def text(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,14 +19,18 @@ from pazpaz_keys import (
     decrypt_field,
     encrypt_field,
     load_settings,
+    row_from_json,
+    row_from_text,
 )
 from pazpaz_keys.secret_source import SecretSource
 from pazpaz_keys.varint import read_varint
 from secret_in_memory import SecretInMemory
 from strange_inputs import KEYS, StrangeInputs
 
-SEED = 20251012
-HOW_MANY = {"rows": 3000, "texts": 500, "values": 3000, "environments": 500, "rings": 200}
+SEED = int(os.environ.get("PAZPAZ_FUZZ_SEED", "20251012"))
+"""``python/check --fuzz`` runs these tests with many seeds."""
+
+HOW_MANY = {"rows": 3000, "cells": 1500, "texts": 500, "values": 3000, "environments": 500, "rings": 200}
 
 MATERIALS = {name: KeyMaterial(key) for name, key in KEYS.items()}
 
@@ -35,7 +40,7 @@ Asked = Mapping[str, Any]
 @pytest.fixture(scope="module")
 def inputs() -> dict[str, list[Any]]:
     strange = StrangeInputs(SEED)
-    makers = [strange.row, strange.text, strange.value, strange.environment, strange.ring]
+    makers = [strange.row, strange.cell, strange.text, strange.value, strange.environment, strange.ring]
     made = {kind: [make() for _ in range(HOW_MANY[kind])] for kind, make in zip(HOW_MANY, makers, strict=True)}
     # As the other side will read them: JSON makes one character of two halves that came to stand side by side.
     read: dict[str, list[Any]] = json.loads(json.dumps(made))
@@ -88,6 +93,17 @@ def test_rows(inputs: dict[str, list[Any]], typescript: dict[str, list[Any]]) ->
 
     assert differing(inputs["rows"], typescript["rows"], read, lambda their, our: their == our) == []
     assert kinds(typescript["rows"]) == {"result", "DECRYPTION_FAILED", "INVALID_CIPHERTEXT", "INVALID_TEXT"}
+
+
+def test_cells(inputs: dict[str, list[Any]], typescript: dict[str, list[Any]]) -> None:
+    def read(asked: Asked) -> object:
+        json_row = or_code(lambda: row_from_json(asked["text"], asked.get("member")).hex())
+        return {"text": row_from_text(asked["text"]).hex(), "json": json_row}
+
+    assert differing(inputs["cells"], typescript["cells"], read, lambda their, our: their == our) == []
+    outcomes = [cell["json"] for cell in typescript["cells"]]
+    assert sum(isinstance(outcome, str) for outcome in outcomes) > 300
+    assert {outcome["error"] for outcome in outcomes if not isinstance(outcome, str)} == {"INVALID_CIPHERTEXT"}
 
 
 def test_texts(inputs: dict[str, list[Any]], typescript: dict[str, list[Any]]) -> None:

@@ -15,4 +15,12 @@ def row_from_text(text: str) -> bytes:
     if not isinstance(text, str):
         raise not_bytes(text)
     decoded = decode_strict_base64(text)
-    return text.encode("utf-8", "replace") if decoded is None else decoded
+    return _utf8(text) if decoded is None else decoded
+
+
+def _utf8(text: str) -> bytes:
+    """As JavaScript makes it: a half of a surrogate pair becomes U+FFFD, two halves side by side one character."""
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode("utf-8")
