@@ -25,6 +25,12 @@ test('a file of columns that is a key by mistake is never quoted', async () => {
   for (let at = 0; at + 4 <= key.length; at++) expect(said).not.toContain(key.slice(at, at + 4));
 });
 
+test('a member that may be part of a key is not quoted, and a misspelt one is', async () => {
+  const entry = { table: 'patients', column: 'notes' };
+  expect(await refusalOf(JSON.stringify([{ ...entry, Zm9vYmFyYmF6: 1 }]))).not.toContain('Zm9v');
+  expect(await refusalOf(JSON.stringify([{ ...entry, contxt: '' }]))).toContain("'contxt'");
+});
+
 test('a byte order mark is named', async () => {
   expect(await refusalOf('\uFEFF[]')).toContain('byte order mark');
 });

@@ -96,9 +96,10 @@ const MEMBERS = ['table', 'column', 'member', 'key', 'context', 'toContext'];
 
 function columnIn(entry: unknown, where: string): ColumnSpec {
   if (typeof entry !== 'object' || entry === null) return wrongUsage(`${where} is not an object.`);
-  const hasUnknown = Object.keys(entry).some((name) => !MEMBERS.includes(name));
+  const unknown = Object.keys(entry).find((name) => !MEMBERS.includes(name));
   // A misspelt context would count as none.
-  if (hasUnknown) return wrongUsage(`${where} has a member other than ${MEMBERS.join(', ')}.`);
+  if (unknown !== undefined)
+    return wrongUsage(`${where} has ${shownMember(unknown)}, which is unknown; known are ${MEMBERS.join(', ')}.`);
   const { table, column, member, key, context, toContext }: Partial<Record<string, unknown>> = { ...entry };
   if (typeof table !== 'string' || typeof column !== 'string') return wrongUsage(`${where} needs table and column.`);
   if (member !== undefined && typeof member !== 'string') return wrongUsage(`${where}: member must be a name.`);
@@ -116,6 +117,13 @@ function columnIn(entry: unknown, where: string): ColumnSpec {
     ...(from === undefined ? {} : { context: from }),
     ...(to === undefined ? {} : { toContext: to }),
   };
+}
+
+/** A misspelt member is named. Any other may be part of a key, in a file that was named by mistake. */
+function shownMember(name: string): string {
+  const isMisspelt =
+    name.length < 16 && MEMBERS.some((member) => member.slice(0, 3) === name.slice(0, 3).toLowerCase());
+  return isMisspelt ? `'${name}'` : 'a member';
 }
 
 function template(name: string, value: unknown, where: string): string | undefined {
