@@ -1,6 +1,7 @@
 import type { DefinedCommand } from '../command.ts';
 import { ADOPT } from './adopt.ts';
 import { CENSUS } from './census.ts';
+import { COLUMNS } from './columns.ts';
 import { DECRYPT, ENCRYPT } from './crypt.ts';
 import { DOCTOR } from './doctor.ts';
 import { PUT } from './put.ts';
@@ -21,6 +22,7 @@ export const COMMANDS: readonly DefinedCommand[] = [
   ADOPT,
   RETIRE,
   RESTORE,
+  COLUMNS,
   CENSUS,
   REENCRYPT,
   ENCRYPT,

@@ -178,7 +178,8 @@ async function requireOwnCasts(session: Connection, tableId: string, spec: Colum
   }
 }
 
-async function requireOwnExpressions(session: Connection, tableId: string, spec: ColumnSpec) {
+/** Throws `INVALID_COLUMN` if planning a query of the table would call a function of another role. */
+export async function requireOwnExpressions(session: Connection, tableId: string, spec: ColumnSpec) {
   const [found] = await session.rows(FOREIGN_EXPRESSIONS, [tableId]);
   if (found === undefined) return;
   throw invalid(

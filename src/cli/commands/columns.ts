@@ -1,0 +1,66 @@
+import { findColumns, type FoundColumn } from '../../postgres/find-columns.ts';
+import { command, wrongUsage } from '../command.ts';
+import { COUNT, described, listOf, object, TEXT } from '../json/shapes.ts';
+import type { DatabaseFlags } from '../rows/column-flags.ts';
+import { ringOf } from '../rows/column-options.ts';
+import { databaseOf, databaseOptions } from '../rows/database-options.ts';
+
+interface ColumnsFlags extends DatabaseFlags {
+  readonly find?: boolean;
+}
+
+export const COLUMNS = command<ColumnsFlags>({
+  name: 'columns',
+  summary: 'Find columns in PostgreSQL that hold ciphertexts, and print a list of them',
+  details:
+    'Looks at a sample of every table that this user may read, and prints what census, reencrypt and retire take as ' +
+    '--columns. A sample can miss a column, so compare the list with the application. A context cannot be seen: add ' +
+    '"context" to each column that has one.',
+  examples: ['pazpaz-keys columns --find', 'pazpaz-keys columns --find --json'],
+  result: object({
+    columns: listOf(
+      object(
+        {
+          table: described('The table with its schema', TEXT),
+          column: TEXT,
+          sampled: described('Values that were looked at', COUNT),
+          opened: described('Those that a key of the ring opens without a context', COUNT),
+          alike: described('Those that begin with a number of the ring and are no text', COUNT),
+        },
+        { member: described('Of jsonb objects: the member that holds the ciphertext', TEXT) },
+      ),
+    ),
+    skipped: described('Tables that were not looked at', listOf(object({ table: TEXT, reason: TEXT }))),
+  }),
+  setUp: (program) =>
+    databaseOptions(program).option('--find', 'look through the database (it is the only thing to do so far)'),
+  run: async (session, flags, _, world) => {
+    if (flags.find !== true) wrongUsage('What about the columns? Say --find to look for them in the database.');
+    const database = databaseOf(flags, session, world);
+    const result = await findColumns(database, await ringOf(session));
+    const { columns, skipped } = result;
+    for (const { table, reason } of skipped) session.warn(`${table} was not looked at: ${reason}`);
+    const withContext = columns.filter(({ opened, sampled }) => opened < sampled).map(nameOf);
+    if (withContext.length > 0) {
+      session.warn(`Values of ${withContext.join(', ')} do not open without a context: add "context" to them.`);
+    }
+    return {
+      result,
+      lines: () => fileLines(columns),
+      hidesChanges: true,
+      exitCode: skipped.length > 0 ? 1 : 0,
+    };
+  },
+});
+
+function nameOf({ table, column, member }: FoundColumn): string {
+  return [`${table}.${column}`, ...(member === undefined ? [] : [member])].join(' ');
+}
+
+/** A file for `--columns`, with one column a line. */
+function fileLines(columns: readonly FoundColumn[]): readonly string[] {
+  const entries = columns.map(({ table, column, member }) =>
+    JSON.stringify({ table, column, ...(member === undefined ? {} : { member }) }),
+  );
+  return ['[', ...entries.map((entry, at) => `  ${entry}${at + 1 < entries.length ? ',' : ''}`), ']'];
+}

@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findColumns } from '../../src/postgres/find-columns.ts';
+import { encryptField } from '../../src/format/field.ts';
+import { toKeyNumber } from '../../src/format/key-number.ts';
+import { asDescribed } from '../cli/support/described.ts';
+import { giveCredentials, pazpazKeys } from '../cli/support/operator.ts';
+import { oldBox } from '../format/support/old-application.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { current, keyOf, previous, ringWith } from '../support/ring.ts';
+import { Clinic, startPostgres } from './support/clinic.ts';
+import type { Postgres } from './support/postgres.ts';
+
+let postgres: Postgres;
+let clinic: Clinic;
+beforeAll(async () => {
+  giveCredentials();
+  postgres = await startPostgres();
+  clinic = await Clinic.withKeys(postgres, 3);
+});
+beforeEach(async () => {
+  for (const schema of ['clinic', 'other'])
+    await clinic.sql(`DROP SCHEMA IF EXISTS ${schema} CASCADE; CREATE SCHEMA ${schema}`);
+});
+afterEach(stopServices);
+afterAll(() => postgres.stop());
+
+const TEN = Array.from({ length: 10 }, (_, at) => at);
+const base64 = (row: Buffer) => row.toString('base64');
+
+/** A table of `clinic` with one column of these values. */
+async function column(name: string, type: string, values: readonly (string | Buffer | null)[]): Promise<void> {
+  await clinic.sql(`CREATE TABLE clinic.${name} (id int GENERATED ALWAYS AS IDENTITY, v ${type})`);
+  for (const value of values) await clinic.sql(`INSERT INTO clinic.${name} (v) VALUES ($1)`, [value]);
+}
+
+async function found(): Promise<readonly string[]> {
+  const { columns, skipped } = await findColumns(postgres, clinic.keys);
+  expect(skipped).toEqual([]);
+  return columns.map(({ table, column, member }) => [table, column, member].filter(Boolean).join(' '));
+}
+
+describe('columns that hold ciphertexts are found', () => {
+  const row = (at: number, context = `rows:${at}`) => clinic.row(`text ${at}`, (at % 3) + 1, context);
+  it.each<readonly [string, string, () => readonly (string | Buffer | null)[]]>([
+    ['bytes in a context', 'bytea', () => TEN.map((at) => row(at))],
+    ['base64 in a text', 'text', () => TEN.map((at) => base64(row(at)))],
+    ['a varchar', 'varchar(500)', () => TEN.map((at) => base64(row(at)))],
+    ['strings of jsonb', 'jsonb', () => TEN.map((at) => JSON.stringify(base64(row(at))))],
+    ['the usual member of jsonb', 'jsonb', () => TEN.map((at) => JSON.stringify({ data: base64(row(at)), at }))],
+    ['older data', 'bytea', () => TEN.map((at) => oldBox(`older ${at}`, { key: clinic.world.keyOf(1) }))],
+    ['number 0', 'bytea', () => TEN.map((at) => clinic.row('zero', 0, `rows:${at}`))],
+    ['many that are NULL or empty', 'bytea', () => [...TEN.map(() => null), Buffer.alloc(0), row(1)]],
+    ['few that open among others', 'text', () => [...TEN.map((at) => `plain text ${at}`), base64(row(1, ''))]],
+  ])('%s', async (_, type, values) => {
+    await column('rows', type, values());
+    expect(await found()).toEqual(['clinic.rows v']);
+  });
+
+  it('another member of jsonb is named, and the rest of the object is not', async () => {
+    const note = 'a long note that nobody has ever encrypted, in words';
+    await column('rows', 'jsonb', TEN.map((at) => JSON.stringify({ card: base64(row(at)), note, id: `${at}` }))); // prettier-ignore
+    expect(await found()).toEqual(['clinic.rows v card']);
+  });
+
+  it('in a partitioned table, a domain and names that need quotes', async () => {
+    await clinic.sql('CREATE DOMAIN clinic.secret AS bytea');
+    await clinic.sql('CREATE TABLE clinic."Visits" (id int, "My Notes" clinic.secret) PARTITION BY RANGE (id)');
+    await clinic.sql('CREATE TABLE clinic.visits_1 PARTITION OF clinic."Visits" FOR VALUES FROM (0) TO (100)');
+    for (const at of TEN) await clinic.sql('INSERT INTO clinic."Visits" VALUES ($1, $2)', [at, row(at)]);
+    expect(await found()).toEqual(['clinic."Visits" My Notes']);
+  });
+
+  it('behind more rows than are read from the beginning of a table', async () => {
+    await clinic.sql('CREATE TABLE clinic.rows (id int, v bytea)');
+    await clinic.sql("INSERT INTO clinic.rows SELECT i, 'plain text'::bytea FROM generate_series(1, 8000) i");
+    await clinic.sql('INSERT INTO clinic.rows SELECT i, $1 FROM generate_series(1, 12000) i', [row(0, '')]);
+    await clinic.sql('ANALYZE clinic.rows');
+    expect(await found()).toEqual(['clinic.rows v']);
+  });
+});
+
+describe('columns that hold none are not', () => {
+  it.each<readonly [string, string, () => readonly (string | Buffer | null)[]]>([
+    ['words', 'text', () => TEN.map((at) => `a sentence of words, number ${at}, that is long enough`)],
+    ['addresses', 'text', () => TEN.map((at) => `person${at}@hospital.example.org.and.so.on`)],
+    ['hashes', 'bytea', () => TEN.map(() => Buffer.concat([Buffer.from([0x80]), randomBytes(31)]))],
+    ['base64 of pictures', 'text', () => TEN.map(() => base64(Buffer.concat([Buffer.from([0x89, 0x50]), randomBytes(90)])))], // prettier-ignore
+    ['objects', 'jsonb', () => TEN.map((at) => JSON.stringify({ name: `somebody with a long name ${at}`, list: [1, 'a'] }))], // prettier-ignore
+    ['JSON of other kinds', 'jsonb', () => ['1', 'null', '[]', '"short"', '{}', 'true']],
+    ['short bytes', 'bytea', () => TEN.map(() => Buffer.concat([Buffer.from([1]), randomBytes(15)]))],
+    ['nothing', 'bytea', () => []],
+  ])('%s', async (_, type, values) => {
+    await column('rows', type, values());
+    expect(await found()).toEqual([]);
+  });
+});
+
+it('a table that cannot be looked at is named with the reason, and runs no code of its owner', async () => {
+  await clinic.sql('DROP ROLE IF EXISTS looker; DROP ROLE IF EXISTS mallory');
+  await clinic.sql('CREATE ROLE looker LOGIN; CREATE ROLE mallory; GRANT USAGE ON SCHEMA clinic TO looker');
+  await clinic.sql('GRANT ALL ON SCHEMA other TO mallory; GRANT USAGE ON SCHEMA other TO looker');
+  await column('closed', 'bytea', []);
+  await clinic.sql(`SET ROLE mallory;
+    CREATE TABLE other.trap (id int, v bytea);
+    CREATE FUNCTION other.spy(bytea) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE 'code of mallory'; END $$;
+    CREATE INDEX ON other.trap (id) WHERE other.spy(v);
+    GRANT SELECT ON other.trap TO looker; RESET ROLE`);
+  const { columns, skipped } = await findColumns({ url: postgres.url.replace('postgres@', 'looker@') }, clinic.keys);
+  expect(columns).toEqual([]);
+  expect(skipped).toEqual([
+    { table: 'clinic.closed', reason: 'this user may not read it' },
+    { table: 'other.trap', reason: expect.stringContaining('other.spy') as string },
+  ]);
+  await clinic.sql('DROP OWNED BY looker, mallory; DROP ROLE looker, mallory');
+});
+
+/** As an application does with the ring of `ringWith`. */
+function sealed(text: string, context: string): Buffer {
+  return encryptField(text, keyOf(3), context, { number: toKeyNumber(3) });
+}
+
+it('columns --find prints a file that census takes', async () => {
+  const ring = await ringWith(1, previous(2), current(3));
+  await column('rows', 'bytea', TEN.map((at) => sealed(`${at}`, ''))); // prettier-ignore
+  await clinic.sql('ALTER TABLE clinic.rows ADD PRIMARY KEY (id)');
+  await column('cards', 'jsonb', TEN.map((at) => JSON.stringify({ card: base64(sealed(`${at}`, 'x')) }))); // prettier-ignore
+  const environment = { DATABASE_URL: postgres.url };
+  const ran = await pazpazKeys(ring, ['columns', '--find'], { environment });
+  expect(ran).toMatchObject({
+    exitCode: 0,
+    stdout: '[\n  {"table":"clinic.cards","column":"v","member":"card"},\n  {"table":"clinic.rows","column":"v"}\n]\n',
+  });
+  expect(ran.stderr).toContain('clinic.cards.v card do not open without a context');
+  const folder = mkdtempSync(join(tmpdir(), 'pazpaz-columns-'));
+  const file = join(folder, 'columns.json');
+  writeFileSync(file, JSON.stringify([(JSON.parse(ran.stdout) as unknown[])[1]]));
+  expect(await pazpazKeys(ring, ['census', '--columns', file], { environment })).toMatchObject({ exitCode: 0 });
+  rmSync(folder, { recursive: true });
+  const json = await pazpazKeys(ring, ['columns', '--find', '--json'], { environment });
+  expect(asDescribed('columns', json.stdout)).toMatchObject({
+    result: { columns: [{ member: 'card' }, { opened: 10 }] },
+  });
+});
