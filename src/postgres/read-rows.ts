@@ -129,7 +129,7 @@ export function keyTable(column: Column, keys: readonly (readonly string[])[], f
 }
 
 /** What is read of a row: its key, the columns of both contexts, whether its value is too large to read, the value. */
-export function selected(column: Column): readonly string[] {
+function selected(column: Column): readonly string[] {
   const { key, context, fromContext } = column;
   const columns = [...key.map(({ name }) => name), ...context.columns, ...(fromContext?.columns ?? [])];
   return [
@@ -146,7 +146,7 @@ export function valueUpTo(column: Column, bytes: number): string {
 }
 
 /** Bytes of the value as it is sent, which PostgreSQL knows of bytea and text without reading them. 0 for NULL. */
-export function valueSize({ storage, column }: Column): string {
+function valueSize({ storage, column }: Column): string {
   return `coalesce(octet_length(t.${column}${storage === 'jsonb' ? '::text' : ''}), 0)`;
 }
 
@@ -196,7 +196,7 @@ export function outOfOrder(column: Column, rows?: number): KeyRotationError {
 }
 
 /** A row out of the values of `selected`. */
-export function storedRow({ key, context, fromContext, watched }: Column, cells: Cells): StoredRow {
+function storedRow({ key, context, fromContext, watched }: Column, cells: Cells): StoredRow {
   const contextStart = key.length;
   const fromStart = contextStart + context.columns.length;
   const wanted = contextOf(context, cells.slice(contextStart, fromStart));

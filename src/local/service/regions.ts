@@ -13,7 +13,7 @@ export function regionOf(arn: string): string {
 }
 
 /** The ARN in another region: "The ARN for a replicated secret is the same as the primary secret except for the Region". */
-export function arnIn(arn: string, region: string): string {
+function arnIn(arn: string, region: string): string {
   const parts = arn.split(':');
   parts[3] = region;
   return parts.join(':');
@@ -42,7 +42,7 @@ function madeView(state: ServiceState, region: string): ServiceState {
 }
 
 /** A replica as a secret: the values, labels, tags and policy of its primary, under a KMS key of its own. */
-export function replicaOf(primary: Secret, { region, kmsKeyId, lastAccessedDate }: Replica): Secret {
+function replicaOf(primary: Secret, { region, kmsKeyId, lastAccessedDate }: Replica): Secret {
   const versions = Object.entries(primary.versions).map(([id, version]): [string, SecretVersion] => [
     id,
     { ...withoutMember(version, 'kmsKeyId'), ...keyOf(kmsKeyId) },

@@ -47,7 +47,7 @@ function requireOnce(columns: readonly Column[]): void {
 }
 
 /** Throws `INVALID_COLUMN` where rows are hidden from this user, or may not be changed by it. */
-export function requireReach(column: Column): void {
+function requireReach(column: Column): void {
   const { unseen, mayUpdate, spec, table } = column;
   if (unseen.length > 0) {
     throw new KeyRotationError(
