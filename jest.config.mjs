@@ -10,6 +10,7 @@ export default {
   testEnvironment: 'node',
   // Jest leaves one core idle by default, which is half of a small machine.
   maxWorkers: '100%',
+  testSequencer: '<rootDir>/test/support/longest-first.cjs',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   // The examples import the package as an application does.

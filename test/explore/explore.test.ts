@@ -1,9 +1,7 @@
-import { explore } from './support/explore.ts';
-import { buildMutant } from './support/mutant.ts';
-import { MUTANTS } from './support/mutants.ts';
-import { product, type Product } from './support/product.ts';
-import { begin, type Scenario } from './support/scenario.ts';
-import { STALE_MUTANTS, STALE_SCENARIOS } from './support/stale-scenarios.ts';
+import { exploreScenario } from './support/explore-scenario.ts';
+import { product } from './support/product.ts';
+import type { Scenario } from './support/scenario.ts';
+import { STALE_SCENARIOS } from './support/stale-scenarios.ts';
 import { DEEP_SCENARIOS, SCENARIOS } from './support/scenarios.ts';
 
 // `npm run explore` sets this: wider bounds, a few minutes.
@@ -12,11 +10,6 @@ const explored = process.env['EXPLORE'] === 'deep' ? DEEP_SCENARIOS : [...SCENAR
 // On a busy machine the largest of the deep ones takes some ten minutes.
 jest.setTimeout(1_800_000);
 
-async function run(scenario: Scenario, of: Product) {
-  const { moves, start, checkEnd } = await begin(scenario, of);
-  return explore(moves, start, checkEnd);
-}
-
 describe('whatever is killed and whoever retries, no key is lost', () => {
   let printed = '';
   afterAll(() => {
@@ -24,17 +17,9 @@ describe('whatever is killed and whoever retries, no key is lost', () => {
   });
 
   test.each(explored)('$name', async (scenario) => {
-    const { states, schedules, ends } = await run(scenario, product);
+    const { states, schedules, ends } = await exploreScenario(scenario, product);
     printed += `  ${scenario.name}: ${schedules} schedules in ${states} states, ends: ${ends} (${boundsOf(scenario)})\n`;
     expect(ends).toBeGreaterThan(0);
-  });
-});
-
-describe('the exploration notices what is taken out', () => {
-  test.each([...MUTANTS, ...STALE_MUTANTS])('$takenOut', async (mutant) => {
-    const scenario = [...SCENARIOS, ...STALE_SCENARIOS].find(({ name }) => name === mutant.scenario);
-    if (scenario === undefined) throw new Error(`there is no scenario '${mutant.scenario}'`);
-    await expect(run(scenario, await buildMutant(mutant))).rejects.toThrow(mutant.breaks);
   });
 });
 

@@ -1,0 +1,13 @@
+import { buildMutant } from './support/mutant.ts';
+import { MUTANTS } from './support/mutants.ts';
+import { exploreScenario } from './support/explore-scenario.ts';
+import { SCENARIOS } from './support/scenarios.ts';
+import { STALE_MUTANTS, STALE_SCENARIOS } from './support/stale-scenarios.ts';
+
+describe('the exploration notices what is taken out', () => {
+  test.each([...MUTANTS, ...STALE_MUTANTS])('$takenOut', async (mutant) => {
+    const scenario = [...SCENARIOS, ...STALE_SCENARIOS].find(({ name }) => name === mutant.scenario);
+    if (scenario === undefined) throw new Error(`there is no scenario '${mutant.scenario}'`);
+    await expect(exploreScenario(scenario, await buildMutant(mutant))).rejects.toThrow(mutant.breaks);
+  });
+});

@@ -1,0 +1,22 @@
+const Sequencer = require('@jest/test-sequencer').default;
+
+/** The suites that take longest. Without times of an earlier run, Jest begins with the longest files, and these are short. */
+const LONGEST = [
+  'explore/explore',
+  'explore/mutants',
+  'explore/replay',
+  'story/story',
+  'library/library',
+  'cli/killed',
+];
+
+/** Begins with the longest suites, so that no worker is idle at the end while another one still runs them. */
+module.exports = class extends Sequencer {
+  sort(tests) {
+    const place = ({ path }) => {
+      const index = LONGEST.findIndex((name) => path.replaceAll('\\', '/').endsWith(`/test/${name}.test.ts`));
+      return index < 0 ? LONGEST.length : index;
+    };
+    return [...super.sort(tests)].sort((one, other) => place(one) - place(other));
+  }
+};
