@@ -12,7 +12,7 @@ export default {
     'src/secret/**/*.ts',
     'src/format/**/*.ts',
     'src/cli/commands/{retire,rollback,restore}.ts',
-    'src/cli/ring/retire-checks.ts',
+    'src/cli/ring/**/{retire-checks,retired-tags,labels,look-again}.ts',
     'src/postgres/job/plan-rows.ts',
   ],
   coverageAnalysis: 'perTest',

@@ -57,6 +57,7 @@ export class Modules {
   #requireFrom(from) {
     const ofPackages = createRequire(from);
     return (name) => {
+      if (name === '@jest/globals') return { ...globalThis, jest: this.#jestFor(from) };
       if (!name.startsWith('.')) {
         const instead = INSTEAD_OF_PACKAGE.get(name);
         return instead === undefined ? ofPackages(name) : this.load(resolve(instead));
