@@ -38,11 +38,24 @@ const TABLE = `
                      WHERE same.relname = c.relname AND same.oid <> c.oid AND same.relkind IN ('r', 'p', 'v', 'm', 'f')
                        AND ns.nspname !~ '^pg_(toast|temp)') END,
          EXISTS (SELECT FROM pg_partition_tree(c.oid) part JOIN pg_class leaf ON leaf.oid = part.relid
-                  WHERE leaf.relkind = 'f')
+                  WHERE leaf.relkind = 'f'),
+         c.relpersistence,
+         -- A column since version 14, which has DETACH PARTITION CONCURRENTLY.
+         (SELECT string_agg(format('%I.%I', ns.nspname, leaf.relname), ', ')
+            FROM pg_inherits i JOIN pg_class leaf ON leaf.oid = i.inhrelid JOIN pg_namespace ns ON ns.oid = leaf.relnamespace
+           WHERE (i.inhparent = c.oid OR i.inhparent IN (SELECT relid FROM pg_partition_tree(c.oid)))
+             AND (to_jsonb(i) ->> 'inhdetachpending')::boolean)
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
    CROSS JOIN (SELECT parse_ident($2) AS parts) name
    WHERE c.oid = $1::oid`;
+
+/** What has rows in SQL and is no table of this database, by `relkind`. */
+const KINDS: Readonly<Record<string, string>> = {
+  v: 'a view',
+  m: 'a materialized view',
+  f: 'a foreign table, whose rows no snapshot here holds',
+};
 
 /** Files of a table in the snapshot of this transaction that are no longer its files. */
 const REWRITTEN = `
@@ -106,6 +119,7 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
     );
   }
   const [id, table, kind, tuples, isReplica, isSecured, hasChildren, owner, hasThisName, others, hasForeign] = found;
+  const [persistence, leaving] = found.slice(11);
   if (id == null || table == null) throw invalid(`The catalog did not describe ${name}.`);
   if (hasThisName !== 't') throw invalid(`${name} was renamed while it was looked up. Run this again.`);
   if (others != null) {
@@ -114,7 +128,18 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
     );
   }
   if (kind !== 'r' && kind !== 'p')
-    throw invalid(`${name} is no table (a view, say): name the table that holds the rows.`);
+    throw invalid(
+      `${name} is no table but ${KINDS[kind ?? ''] ?? 'something else'}: name the table that holds the rows.`,
+    );
+  if (persistence === 't') {
+    throw invalid(`${name} is a temporary table, which only its own session sees: name a table that stays.`);
+  }
+  if (leaving != null) {
+    throw invalid(
+      `${leaving} is being detached from ${name}, and its rows are no longer seen in it. Finish that first ` +
+        '(ALTER TABLE … DETACH PARTITION … FINALIZE), and name it, too.',
+    );
+  }
   if (kind === 'r' && hasChildren === 't') {
     throw invalid(`${name} has child tables by inheritance, whose keys may repeat: name each of them.`);
   }

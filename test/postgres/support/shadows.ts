@@ -5,7 +5,23 @@ const FUNCTIONS = [
   ...['format', 'to_regclass', 'to_regnamespace', 'parse_ident', 'quote_ident', 'format_type', 'pg_get_userbyid'],
   ...['pg_is_in_recovery', 'row_security_active', 'has_column_privilege', 'pg_partition_tree', 'pg_relation_filenode'],
   ...['array_upper', 'octet_length', 'length', 'get_byte', 'substring', 'jsonb_typeof', 'jsonb_array_elements'],
-  ...['pg_advisory_xact_lock', 'now', 'set_config', 'current_setting', 'lag', 'count', 'sum', 'min', 'max', 'unnest'],
+  ...['pg_export_snapshot', 'pg_current_snapshot', 'pg_postmaster_start_time', 'pg_relation_size', 'pg_table_size'],
+  ...[
+    'to_jsonb',
+    'bool_and',
+    'jsonb_typeof',
+    'left',
+    'pg_advisory_xact_lock',
+    'now',
+    'set_config',
+    'current_setting',
+    'lag',
+    'count',
+    'sum',
+    'min',
+    'max',
+    'unnest',
+  ],
 ];
 
 /** Operators that `src/postgres` uses. */
