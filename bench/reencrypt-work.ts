@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers';
-import { FULL_SPEED } from '../src/postgres/job/brakes.ts';
+import { FULL_SPEED, type Brakes } from '../src/postgres/job/brakes.ts';
+import { census } from '../src/postgres/census.ts';
 import { reencrypt } from '../src/postgres/job/reencrypt.ts';
 import { RingKeys } from '../src/postgres/all-keys.ts';
 import { SPEC, twoKeys } from './reencrypt-table.ts';
@@ -14,6 +15,10 @@ export interface Orders {
   readonly keys: readonly string[];
   /** Rows of the table. It collects garbage at the first batch, after each twentieth of them and at the end; `undefined`: never. */
   readonly collectAlong: number | undefined;
+  /** Default: none. */
+  readonly brakes?: Brakes;
+  /** Connections of a census. Default: 1. */
+  readonly connections?: number;
 }
 
 /** What it says at its end. */
@@ -28,7 +33,7 @@ export interface Spent {
 
 /** The work of one process: database and keys come over standard input, what it spent goes over standard output. */
 export async function work(): Promise<void> {
-  const { url, keys, collectAlong } = JSON.parse(await text(process.stdin)) as Orders;
+  const { url, keys, collectAlong, brakes = FULL_SPEED } = JSON.parse(await text(process.stdin)) as Orders;
   const ring = await RingKeys.open(twoKeys(keys), 'bench');
   const inUse: number[] = [];
   const look = () => {
@@ -39,8 +44,13 @@ export async function work(): Promise<void> {
   const onBatch = ({ readRows }: { readonly readRows: number }) => {
     if (collectAlong !== undefined && inUse.length < LOOKS && readRows >= (collectAlong / LOOKS) * inUse.length) look();
   };
+  const stop = new AbortController();
+  process.once('SIGTERM', () => {
+    stop.abort();
+  });
   await reencrypt({ url }, [SPEC], ring, {
-    brakes: FULL_SPEED,
+    brakes,
+    signal: stop.signal,
     ...(collectAlong === undefined ? {} : { onBatch }),
   });
   if (collectAlong !== undefined) look();
@@ -51,4 +61,21 @@ export async function work(): Promise<void> {
     processorTime: (user + system) / 1e6,
   };
   process.stdout.write(JSON.stringify(spent));
+}
+
+/** What a census came to. */
+export interface Counted {
+  readonly numbered: Readonly<Record<number, number>>;
+  readonly seconds: number;
+}
+
+/** A census in a process of its own. */
+export async function count(): Promise<void> {
+  const { url, keys, connections = 1 } = JSON.parse(await text(process.stdin)) as Orders;
+  const ring = await RingKeys.open(twoKeys(keys), 'bench');
+  const start = performance.now();
+  const [counted] = await census({ url }, [SPEC], ring, { connections });
+  if (counted === undefined) throw new Error('Nothing was counted');
+  const result: Counted = { numbered: counted.numbered, seconds: (performance.now() - start) / 1000 };
+  process.stdout.write(JSON.stringify(result));
 }

@@ -6,18 +6,21 @@ import { cpus } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildProgram } from '../build/program.mjs';
+import { buildBaseline } from './baseline.mjs';
 
 const USAGE = `node bench/reencrypt.mjs [OPTIONS]
 
 How fast rows are re-encrypted, on a PostgreSQL of its own that waits for the disk at each commit, beside the loop that
-people write: read a row, open it, encrypt it, update it. All in one run, on tables of the same rows; then the memory of a
-process for a tenth of the rows and for all of them. Ends with 1 if one process is less than 5 times as fast as the loop,
-or needs more memory for all rows than for a tenth.
+people write (read a row, open it, encrypt it, update it) and beside the state e6f8aa1 of this repository, whose history
+has to be there. All in one run, on tables of the same rows; then the rate that --max-rows-per-second 2000 keeps, what an
+application's updates take meanwhile, and the memory of a process for a tenth of the rows and for all of them. Ends with 1
+if a target is missed: it prints them.
 
   --rows N         rows of the table, from 1000 (default: 1000000)
   --loop-rows N    rows that the loop does of it (default: all of them, which takes most of half an hour; its rate hardly
                    depends on it: 20000 take a minute)
   --processes N,N  how many processes at once, one after the other; the targets need 1 among them (default: 1,2,4)
+  --seconds N      how long the rate and the application are measured, each (default: 20)
   --json           one JSON object
 `;
 
@@ -31,6 +34,7 @@ function parsed() {
         rows: { type: 'string', default: '1000000' },
         'loop-rows': { type: 'string' },
         processes: { type: 'string', default: '1,2,4' },
+        seconds: { type: 'string', default: '20' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -43,8 +47,9 @@ function parsed() {
     const rows = whole('rows', values.rows, 1000, 100_000_000);
     const loopRows = whole('loop-rows', values['loop-rows'] ?? values.rows, 1, rows);
     const processes = values.processes.split(',').map((count) => whole('processes', count, 1, 16));
+    const seconds = whole('seconds', values.seconds, 1, Math.floor(rows / 2000));
     if (!processes.includes(1)) throw new Error(`--processes must have 1 among them, got '${values.processes}'`);
-    if (!values.help) return { rows, loopRows, processes, json: values.json };
+    if (!values.help) return { rows, loopRows, processes, seconds, json: values.json };
     process.stdout.write(USAGE);
   } catch (error) {
     process.stderr.write(`${error.message}\n\n${USAGE}`);
@@ -53,21 +58,28 @@ function parsed() {
   return undefined;
 }
 
-async function main({ rows, loopRows, processes, json }) {
+async function main({ rows, loopRows, processes, seconds, json }) {
   const say = (line) => {
     if (!json) console.log(line);
   };
   const about = { node: process.version, processors: cpus().length, processor: cpus()[0]?.model ?? '' };
   say(`Node ${about.node}, ${about.processors} processors: ${about.processor}.`);
   const { folder, file: program } = await buildProgram('bench', 'bench/reencrypt-program.ts');
+  const folders = [folder];
   try {
+    const baseline = await buildBaseline();
+    folders.push(baseline.folder);
     const { compare } = await import(pathToFileURL(program).href);
     const measured = await compare({
       rows,
       loopRows,
       processes,
       keys: [randomBytes(32), randomBytes(32)],
-      start: (orders, flags = []) => startProcess(program, orders, flags),
+      seconds,
+      start: (orders, flags = [], over) => startProcess(program, 'work', orders, flags, over),
+      startBaseline: (orders) => startProcess(baseline.file, 'work', orders, []),
+      count: (orders) => startProcess(program, 'count', orders, []),
+      countBaseline: (orders) => startProcess(baseline.file, 'count', orders, []),
       say,
     });
     if (json) console.log(JSON.stringify({ ...about, ...measured }, undefined, 2));
@@ -76,16 +88,17 @@ async function main({ rows, loopRows, processes, json }) {
     process.stderr.write(`MISSED: ${error.message}\n`);
     process.exitCode = 1;
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    for (const each of folders) await rm(each, { recursive: true, force: true });
   }
 }
 
-/** A process of its own; the keys are those of this bench alone, and go over its standard input. */
-async function startProcess(program, orders, flags) {
-  const code = `const program = await import(${JSON.stringify(pathToFileURL(program).href)}); await program.work();`;
+/** A process of its own, stopped at the end of a batch once `over` is aborted; the keys are those of this bench alone, and go over its standard input. */
+async function startProcess(program, act, orders, flags, over) {
+  const code = `const program = await import(${JSON.stringify(pathToFileURL(program).href)}); await program.${act}();`;
   const child = spawn(process.execPath, [...flags, '--input-type=module', '-e', code], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
+  over?.addEventListener('abort', () => child.kill('SIGTERM'));
   child.stdin.end(JSON.stringify(orders));
   let output = '';
   child.stdout.on('data', (chunk) => {

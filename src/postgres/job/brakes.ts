@@ -79,15 +79,13 @@ export async function beginBrakes(session: Connection, { id }: JobId, isNew: boo
   );
 }
 
-/** Changes brakes of a job, for all of its processes. */
+/** Changes brakes of a job, for all of its processes. Time that was not used before is not caught up. */
 export async function setBrakes(session: Connection, { id }: JobId, changes: Partial<BrakeState>): Promise<void> {
   const { isPaused, ...brakes } = changes;
   const values = { ...byColumn(brakes), ...(isPaused === undefined ? {} : { is_paused: isPaused }) };
   const names = Object.keys(values);
-  if (names.length === 0) return;
   await session.change(
-    // Rows that were reserved at a former rate are not waited for.
-    `UPDATE pazpaz_keys.brake SET ${names.map((name, index) => `${name} = $${index + 2}`).join(', ')}, next_free_at = now()
+    `UPDATE pazpaz_keys.brake SET ${names.map((name, index) => `${name} = $${index + 2}, `).join('')}next_free_at = greatest(next_free_at, now())
       WHERE job_id = $1`,
     [id, ...Object.values(values)],
   );
@@ -118,12 +116,12 @@ export async function readBrakes(session: Connection, { id }: JobId): Promise<Br
 /**
  * Reserves the time that so many rows take at the job's rate, after all that was reserved before, and gives the
  * milliseconds until it is over: rows are handled once they are paid for. All clocks are the database's. Time that no
- * process asked for is lost but for the last quarter of a second: a job that was held up must not catch up in a burst.
+ * process asked for is lost but for the last half of a second: a job that was held up must not catch up in a burst.
  */
 export async function reserveRows(session: Connection, { id }: JobId, rows: number): Promise<number> {
   const [found] = await session.rows(
     `UPDATE pazpaz_keys.brake
-        SET next_free_at = greatest(next_free_at, clock_timestamp() - interval '250 milliseconds')
+        SET next_free_at = greatest(next_free_at, clock_timestamp() - interval '500 milliseconds')
                            + make_interval(secs => $2::double precision / max_rows_per_second)
       WHERE job_id = $1 AND max_rows_per_second IS NOT NULL
      RETURNING extract(epoch FROM next_free_at - clock_timestamp()) * 1000`,

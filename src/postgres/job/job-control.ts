@@ -42,7 +42,7 @@ export async function controlJobs(
     const jobs = await unfinishedJobs(session, columns);
     for (const job of jobs) {
       await beginBrakes(session, job, false);
-      await setBrakes(session, job, changes);
+      if (Object.keys(changes).length > 0) await setBrakes(session, job, changes);
     }
     const views: JobView[] = [];
     for (const job of jobs) views.push(await viewOf(session, job));

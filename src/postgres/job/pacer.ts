@@ -11,7 +11,7 @@ import type { Job } from './job.ts';
 const LOOK_INTERVAL = 1000;
 
 /** Shares of a second that are reserved at a time: many small ones, so that the rate is even. */
-const SHARES_PER_SECOND = 10;
+const SHARES_PER_SECOND = 5;
 
 /** The clock of a process; tests replace it. Milliseconds. */
 export interface PaceClock {

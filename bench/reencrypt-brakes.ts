@@ -1,0 +1,107 @@
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { DEFAULT_BRAKES, FULL_SPEED } from '../src/postgres/job/brakes.ts';
+import { restore } from './reencrypt-table.ts';
+import type { Orders, Spent } from './reencrypt-work.ts';
+
+/** Updates of the application in a second, over all of its connections. */
+const UPDATES_PER_SECOND = 200;
+
+const CONNECTIONS = 4;
+
+/** Runs one process, stopped once `over` is aborted. */
+type Start = (orders: Orders, flags?: readonly string[], over?: AbortSignal) => Promise<Spent>;
+
+/** How long an application's updates took, in milliseconds. */
+export interface Latency {
+  readonly what: string;
+  readonly updates: number;
+  readonly median: number;
+  readonly p99: number;
+}
+
+/** The rate that two processes of two connections keep to; measured from the first rows that were done to the last. */
+export async function measuredRate(
+  client: pg.Client,
+  start: Start,
+  orders: Orders,
+  rate: number,
+  seconds: number,
+): Promise<number> {
+  await restore(client, rate * seconds);
+  const brakes = { ...FULL_SPEED, maxRowsPerSecond: rate };
+  let isOver = false;
+  const working = Promise.all([1, 2].map(() => start({ ...orders, brakes }))).finally(() => {
+    isOver = true;
+  });
+  const looks: { readonly at: number; readonly rows: number }[] = [];
+  const isGoing = () => !isOver;
+  while (isGoing()) {
+    await sleep(50);
+    const { rows } = await client.query<{ done: string | null }>(
+      `SELECT sum(read_rows) AS done FROM pazpaz_keys.range r JOIN pazpaz_keys.job j ON j.id = r.job_id
+        WHERE j.table_id = 'patients'::regclass`,
+    );
+    looks.push({ at: performance.now(), rows: Number(rows[0]?.done ?? 0) });
+  }
+  await working;
+  const first = looks.find((look) => look.rows > 0);
+  const last = looks.find((look) => look.rows === rate * seconds);
+  if (first === undefined || last === undefined) throw new Error('The rate was not seen.');
+  return ((last.rows - first.rows) / (last.at - first.at)) * 1000;
+}
+
+/** What an application's updates take alone, beside re-encryption with the usual brakes, and beside it without any. */
+export async function measuredEffect(
+  client: pg.Client,
+  start: Start,
+  orders: Orders,
+  rows: number,
+  seconds: number,
+): Promise<readonly Latency[]> {
+  const latencies: Latency[] = [];
+  for (const [what, brakes] of [
+    ['alone', undefined],
+    ['beside re-encryption with the usual brakes', DEFAULT_BRAKES],
+    ['beside re-encryption at full speed', FULL_SPEED],
+  ] as const) {
+    await restore(client);
+    const over = new AbortController();
+    const running = brakes === undefined ? undefined : start({ ...orders, brakes }, [], over.signal);
+    // Until its connections are open and its first batches are done.
+    if (running !== undefined) await sleep(2000);
+    const times = await updates(orders.url, rows, seconds);
+    over.abort();
+    await running;
+    times.sort((one, other) => one - other);
+    const at = (share: number) => Math.round((times[Math.floor(times.length * share)] ?? NaN) * 100) / 100;
+    latencies.push({ what, updates: times.length, median: at(0.5), p99: at(0.99) });
+  }
+  return latencies;
+}
+
+/** Updates single rows at an even rate, whether those before are done or not. Gives the milliseconds each took. */
+async function updates(url: string, rows: number, seconds: number): Promise<number[]> {
+  const clients = Array.from({ length: CONNECTIONS }, () => new pg.Client({ connectionString: url }));
+  const times: number[] = [];
+  const began = performance.now();
+  const workers = clients.map(async (client, worker) => {
+    await client.connect();
+    for (let n = worker; n < seconds * UPDATES_PER_SECOND; n += CONNECTIONS) {
+      const due = began + (n / UPDATES_PER_SECOND) * 1000;
+      if (due > performance.now()) await sleep(due - performance.now());
+      const id = 1 + Math.floor(Math.random() * rows);
+      const startedAt = performance.now();
+      await client.query({
+        name: 'visit',
+        text: 'UPDATE patients SET name = $2 WHERE id = $1',
+        values: [id, `visit ${n}`],
+      });
+      times.push(performance.now() - startedAt);
+    }
+    await client.end();
+  });
+  await Promise.all(workers);
+  return times;
+}
