@@ -120,6 +120,25 @@ describe('status says what is under way or left over, and with which command it 
     expect(await notes(ring)).toEqual(['restorable']);
     await ring.label('key-v1', 1);
     expect(await notes(ring)).toEqual(['retirement-unfinished']);
+    const { stdout } = await pazpazKeys(ring, ['status', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ result: { recommended: 'pazpaz-keys restore 1' } });
+    expect((await pazpazKeys(ring, ['status'])).stdout).toContain('Run first: pazpaz-keys restore 1\n');
+  });
+
+  test('recommends to end a rotation whose key was left on purpose: it cannot finish', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    await ring.enableRotation();
+    ring.lambda = 'does nothing';
+    await ring.label('AWSPENDING', 1);
+    const { notes: all } = await status(ring);
+    expect(all.map(({ code, next }) => [code, next.map(spell)])).toEqual([
+      ['rotation-left-over', ['pazpaz-keys rotate --clean-up']],
+    ]);
+  });
+
+  test('recommends nothing where nothing is wrong', async () => {
+    const { stdout } = await pazpazKeys(await quietRing(), ['status', '--json']);
+    expect(JSON.parse(stdout)).not.toHaveProperty('result.recommended');
   });
 
   test('a ring that is nearly full, and one that is full', async () => {

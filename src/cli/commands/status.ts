@@ -1,7 +1,7 @@
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
 import { COUNT, DATE, listOf, NEXT, object, oneOf, RETIRED, TEXT, YES_OR_NO } from '../json/shapes.ts';
-import { notesOn, type Note } from '../ring/notes.ts';
+import { notesOn, recommended, type Note } from '../ring/notes.ts';
 import { readRingReport, type RingReport, type VersionReport } from '../ring/ring-report.ts';
 import { spelled } from '../suggested-commands.ts';
 import { printable, type Paint } from '../terminal/paint.ts';
@@ -45,11 +45,16 @@ export const STATUS = command<object>({
       retired: listOf(object({ ...RETIRED, isLeft: YES_OR_NO })),
       notes: listOf(object({ code: TEXT, weight: oneOf('notice', 'warning'), text: TEXT, next: NEXT })),
     },
-    { kmsKeyId: TEXT },
+    { kmsKeyId: TEXT, recommended: TEXT },
   ),
   run: async ({ deps, spell, place }) => {
     const report = await runStatus(deps);
-    const status = { ...report, notes: spelled(report.notes, spell) };
+    const next = recommended(report.notes);
+    const status = {
+      ...report,
+      notes: spelled(report.notes, spell),
+      ...(next === undefined ? {} : { recommended: spell(next) }),
+    };
     return { result: status, lines: (paint) => statusLines(status, place(), paint), hidesChanges: true };
   },
 });
@@ -77,7 +82,7 @@ const STATE_WORDS: Partial<Record<VersionReport['state'], string>> = {
 };
 
 /** A report with its next steps as commands. */
-type Shown = RingReport & { readonly notes: readonly ShownNote[] };
+type Shown = RingReport & { readonly notes: readonly ShownNote[]; readonly recommended?: string };
 type ShownNote = Omit<Note, 'next'> & { readonly next: readonly string[] };
 
 /** The ring as a table, then the rotation, then the next steps. */
@@ -100,6 +105,7 @@ function statusLines(status: Shown, place: string, paint: Paint): readonly strin
     ...rotationLines(status),
     '',
     ...noteLines(status.notes, paint),
+    ...firstLines(status, paint),
   ];
 }
 
@@ -113,6 +119,12 @@ function noteLines(notes: readonly ShownNote[], paint: Paint): readonly string[]
       ...next.map((command) => `    ${paint.strong(printable(command))}`),
     ];
   });
+}
+
+/** The command to run first, where there are several. */
+function firstLines({ notes, recommended: first }: Shown, paint: Paint): readonly string[] {
+  if (first === undefined || notes.flatMap(({ next }) => next).length < 2) return [];
+  return ['', `Run first: ${paint.strong(printable(first))}`];
 }
 
 function cells({

@@ -48,19 +48,37 @@ export function notesOn(report: RingReport): readonly Note[] {
   ];
 }
 
+/** Notes that ask for nothing. */
+const AS_YOU_LIKE: readonly NoteCode[] = ['restorable', 'foreign-label-only'];
+
+/** The one command to run now: the first of the most urgent note. Absent: nothing has to be done. */
+export function recommended(notes: readonly Note[]): NextStep | undefined {
+  return notes.filter(({ code }) => !AS_YOU_LIKE.includes(code)).flatMap(({ next }) => next)[0];
+}
+
 function withoutCurrent({ versions, rotation }: RingReport): readonly Note[] {
   if (versions.some(({ state }) => state === 'current') || rotation.pending === 'value') return [];
   return [warning('no-current-key', 'The secret has no key yet. Its first rotation makes key 1.', FOLLOW)];
 }
 
 function pendingNotes({ rotation, versions }: RingReport): readonly Note[] {
-  const id = versions.find(({ state }) => state === 'pending' || state === 'placeholder')?.versionId;
+  const pending = versions.find(({ state }) => state === 'pending' || state === 'placeholder');
+  const id = pending?.versionId;
   if (id === undefined || rotation.pending === 'none') return [];
   if (!rotation.isEnabled) {
     return [
       warning(
         'rotation-left-over',
         `A rotation was cancelled: version ${id} is still AWSPENDING. End it; then a rotation can begin.`,
+        CLEAN_UP,
+      ),
+    ];
+  }
+  if (pending?.labels.includes('AWSPREVIOUS') === true) {
+    return [
+      warning(
+        'rotation-left-over',
+        `Version ${id} was current and was left on purpose, and it is still AWSPENDING: its rotation cannot finish. End it.`,
         CLEAN_UP,
       ),
     ];
@@ -145,9 +163,9 @@ function retirementNotes({ retired, versions }: RingReport): readonly Note[] {
         warning(
           'retirement-unfinished',
           `Retiring or restoring key ${number} was interrupted: it is recorded as retired and still has its ` +
-            'number. Nothing is lost; finish one or the other.',
-          step('retire', String(number)),
+            'number. Nothing is lost. restore keeps the key; retire finishes it if its checks still pass.',
           step('restore', String(number)),
+          step('retire', String(number)),
         ),
       ];
     }

@@ -18,16 +18,13 @@ function lineOf(next: NextStep): string {
   return typeof next === 'string' ? next : [next.command, ...next.args].join(' ');
 }
 
-/** Rounds of looking and doing after which an operator despairs; two are needed at most. */
-const PATIENCE = 6;
-
-/** No command broke off; nobody has to do anything. */
-const NOTHING_TO_DO: readonly Note['code'][] = ['restorable'];
+/** Commands after which the ring must be healthy. */
+const PATIENCE = 5;
 
 /**
- * An operator who comes by at the end of a schedule, when whatever died is left as it is, and does what `status` says
- * until it says nothing more. Throws `Violation` where something is left over that `status` does not speak of, where
- * none of the commands that a note names makes it go away, and where doing so breaks an invariant.
+ * An operator who comes by at the end of a schedule, when whatever died is left as it is, and runs the one command that
+ * `status` recommends until it recommends none. Throws `Violation` where something is left over that `status` does not
+ * speak of, where five commands are not enough, and where one breaks an invariant.
  */
 export class Advice {
   readonly #product: Product;
@@ -46,25 +43,18 @@ export class Advice {
     this.#followed.add(name);
 
     let found: Found = { service, memory, day };
-    let notes = await this.#notes(found);
-    for (let round = 0; notes.length > 0; round++) {
-      for (const left of leftOver(secretOf(found.service))) requireNote(notes, left);
-      if (round === PATIENCE) throw new Violation(`status never comes to an end: ${said(notes)}`);
-      found = await this.#obey(found, notes);
-      notes = await this.#notes(found);
+    let advice = await this.#advice(found);
+    const lines: string[] = [];
+    for (;;) {
+      for (const left of leftOver(secretOf(found.service))) requireNote(advice.notes, left);
+      if (advice.command === undefined) break;
+      lines.push(lineOf(advice.command));
+      if (lines.length > PATIENCE)
+        throw new Violation(`status gives advice that does not help: ${lines.join(', ')}: ${said(advice.notes)}`);
+      found = await this.#carryOut(found, lineOf(advice.command));
+      advice = await this.#advice(found);
     }
-    for (const left of leftOver(secretOf(found.service))) requireNote(notes, left);
     checkEnd(found.memory, secretOf(found.service));
-  }
-
-  /** Does what the first note says: its first command, or else the next one, until the note is gone. */
-  async #obey(found: Found, notes: readonly Note[]): Promise<Found> {
-    const [note] = notes;
-    for (const command of note?.next ?? []) {
-      const after = await this.#carryOut(found, lineOf(command));
-      if ((await this.#notes(after)).every(({ code, text }) => code !== note?.code || text !== note.text)) return after;
-    }
-    throw new Violation(`status gives advice that does not help: ${said(notes)}`);
   }
 
   async #carryOut(found: Found, line: string): Promise<Found> {
@@ -101,12 +91,12 @@ export class Advice {
     return { ...found, service, memory };
   }
 
-  async #notes({ service, day }: Found): Promise<readonly Note[]> {
+  async #advice({ service, day }: Found): Promise<Awaited<ReturnType<Product['advice']>>> {
     const deps = programDependencies(
       (call) => answered(callService(service, call, contextOf(this.#behaviour, day)).reply),
       { seed: 0, day, timeLimit: TIME_OF_COMMAND },
     );
-    return (await this.#product.notes(deps)).filter(({ code }) => !NOTHING_TO_DO.includes(code));
+    return this.#product.advice(deps);
   }
 }
 

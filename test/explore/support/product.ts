@@ -2,7 +2,8 @@ import { runAdopt } from '../../../src/cli/commands/adopt.ts';
 import type { Census } from '../../../src/cli/rows/row-count.ts';
 import { runCleanUp } from '../../../src/cli/ring/clean-up.ts';
 import { givenText, type GivenValue } from '../../../src/cli/ring/supplied-key.ts';
-import type { Note } from '../../../src/cli/ring/notes.ts';
+import { recommended, type Note } from '../../../src/cli/ring/notes.ts';
+import type { NextStep } from '../../../src/cli/suggested-commands.ts';
 import { runPut, runPutNotCurrent } from '../../../src/cli/commands/put.ts';
 import { runRestore } from '../../../src/cli/commands/restore.ts';
 import { runRetire } from '../../../src/cli/commands/retire.ts';
@@ -87,7 +88,12 @@ export const product = {
     }
   },
 
-  notes: async (deps: CommandDependencies): Promise<readonly Note[]> => (await runStatus(deps)).notes,
+  advice: async (
+    deps: CommandDependencies,
+  ): Promise<{ readonly notes: readonly Note[]; readonly command: NextStep | undefined }> => {
+    const { notes } = await runStatus(deps);
+    return { notes, command: recommended(notes) };
+  },
 };
 
 function retired(deps: CommandDependencies, words: readonly string[]): Promise<unknown> {
