@@ -2,13 +2,13 @@ import { KeyRotationError } from '../../format/error.ts';
 import { readWithin, type AnswerLimits } from '../../keyring/source/limited-answer.ts';
 
 /** Limits of one call of a command, in milliseconds and bytes. */
-export interface CallLimits extends AnswerLimits {
+interface CallLimits extends AnswerLimits {
   /** For the whole call: credentials, retries and pauses included. */
   readonly wholeCall: number;
 }
 
 /** The longest answer is a page of 100 versions, or a megabyte of a log. */
-export const CALL_LIMITS: CallLimits = { bytes: 16_000_000, milliseconds: 20_000, wholeCall: 60_000 };
+const CALL_LIMITS: CallLimits = { bytes: 16_000_000, milliseconds: 20_000, wholeCall: 60_000 };
 
 /**
  * Milliseconds that a command waits for AWS: for a connection, and for an answer to begin. Without these, the SDK waits
