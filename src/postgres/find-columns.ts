@@ -22,12 +22,19 @@ export interface FoundColumn {
   readonly sampled: number;
   readonly opened: number;
   readonly alike: number;
+  /** The keys that open some of them, by their numbers (0: a key without a number). */
+  readonly numbers: readonly number[];
 }
 
 /** What was found in a database, and which tables could not be looked at. */
 export interface FoundColumns {
   readonly columns: readonly FoundColumn[];
   readonly skipped: readonly { readonly table: string; readonly reason: string }[];
+}
+
+/** `clinic.patients.notes`, and the member where it has one. */
+export function foundName({ table, column, member }: FoundColumn): string {
+  return [`${table}.${column}`, ...(member === undefined ? [] : [member])].join(' ');
 }
 
 /** Values of a column that are looked at; rows that are read for them, from the beginning of a table and from all of it. */
@@ -137,11 +144,12 @@ function foundIn(
   }
   return [...places].flatMap(([member, all]) => {
     const rows = all.filter(({ length }) => length > 0);
-    const opened = withoutStacks(() => rows.filter((bytes) => opensWith(bytes, keys))).length;
+    const openers = withoutStacks(() => rows.map((bytes) => openerOf(bytes, keys))).filter((key) => key !== undefined);
+    const opened = openers.length;
     const alike = rows.filter((bytes) => isAlike(bytes, keys)).length;
     if (opened === 0 && (alike === 0 || 2 * alike < rows.length)) return [];
     const named = member === undefined ? {} : { member };
-    return [{ table, column, ...named, sampled: rows.length, opened, alike }];
+    return [{ table, column, ...named, sampled: rows.length, opened, alike, numbers: [...new Set(openers)] }];
   });
 }
 
@@ -160,9 +168,9 @@ function rowsInJson(text: string): readonly (readonly [string | undefined, Uint8
   return members.some(([name]) => name === undefined) ? members : [...members, [undefined, rowOf(text, 'jsonb')]];
 }
 
-function opensWith(bytes: Uint8Array, keys: RingKeys): boolean {
-  if (bytes.length < MIN_CIPHERTEXT_BYTES) return false;
-  return openWithAnyKey({ bytes, number: readVarint(bytes), contexts: [''] }, keys) !== undefined;
+function openerOf(bytes: Uint8Array, keys: RingKeys): number | undefined {
+  if (bytes.length < MIN_CIPHERTEXT_BYTES) return undefined;
+  return openWithAnyKey({ bytes, number: readVarint(bytes), contexts: [''] }, keys)?.number;
 }
 
 /** Whether bytes begin with a number that the ring has or had, and are no text. */

@@ -9,6 +9,7 @@ import { asDescribed } from '../cli/support/described.ts';
 import { giveCredentials, pazpazKeys } from '../cli/support/operator.ts';
 import { oldBox } from '../format/support/old-application.ts';
 import { stopServices } from '../local/support/running-service.ts';
+import { HOUR } from '../local/support/state-machine.ts';
 import { current, keyOf, previous, ringWith } from '../support/ring.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
 import type { Postgres } from './support/postgres.ts';
@@ -142,5 +143,36 @@ it('columns --find prints a file that census takes', async () => {
   const json = await pazpazKeys(ring, ['columns', '--find', '--json'], { environment });
   expect(asDescribed('columns', json.stdout)).toMatchObject({
     result: { columns: [{ member: 'card' }, { opened: 10 }] },
+  });
+});
+
+describe('retire, with a list that lacks a column', () => {
+  const counted = ['--table', 'clinic.rows', '--column', 'v'];
+  const environment = () => ({ DATABASE_URL: postgres.url });
+  beforeEach(async () => {
+    await column('rows', 'bytea', [sealed('listed', '')]);
+    await clinic.sql('ALTER TABLE clinic.rows ADD PRIMARY KEY (id)');
+  });
+
+  it('names it in its question and in JSON, where its values look like ciphertexts', async () => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    await ring.service.advance(25 * HOUR);
+    await column('cards', 'jsonb', TEN.map((at) => JSON.stringify({ card: base64(sealed(`${at}`, 'x')) }))); // prettier-ignore
+    const asked = await pazpazKeys(ring, ['retire', '1', ...counted], { environment: environment(), answers: ['n'] });
+    expect(asked.stderr).toContain('Not counted, though it looks encrypted:\n  clinic.cards.v card\n');
+    const json = await pazpazKeys(ring, ['retire', '1', '--yes', '--json', ...counted], { environment: environment() });
+    expect(asDescribed('retire', json.stdout)).toMatchObject({ result: { unlisted: ['clinic.cards.v card'] } });
+  });
+
+  it('is refused where a key that would go opens a value in it', async () => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    await ring.service.advance(25 * HOUR);
+    const forgotten = encryptField('forgotten', keyOf(1), '', { number: toKeyNumber(1) });
+    await column('cards', 'text', [...TEN.map((at) => `plain ${at}`), base64(forgotten)]);
+    const before = ring.snapshot;
+    const ran = await pazpazKeys(ring, ['retire', '1', '--yes', ...counted], { environment: environment() });
+    expect(ran.exitCode).toBe(1);
+    expect(ran.stderr).toMatch(/ROWS_STILL_NEED_KEY[^]*clinic\.cards\.v/);
+    expect(ring.snapshot).toBe(before);
   });
 });

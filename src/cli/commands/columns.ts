@@ -1,4 +1,4 @@
-import { findColumns, type FoundColumn } from '../../postgres/find-columns.ts';
+import { findColumns, foundName, type FoundColumn } from '../../postgres/find-columns.ts';
 import { command, wrongUsage } from '../command.ts';
 import { COUNT, described, listOf, object, TEXT } from '../json/shapes.ts';
 import type { DatabaseFlags } from '../rows/column-flags.ts';
@@ -26,6 +26,7 @@ export const COLUMNS = command<ColumnsFlags>({
           sampled: described('Values that were looked at', COUNT),
           opened: described('Those that a key of the ring opens without a context', COUNT),
           alike: described('Those that begin with a number of the ring and are no text', COUNT),
+          numbers: described('The keys that open some of them (0: a key without a number)', listOf(COUNT)),
         },
         { member: described('Of jsonb objects: the member that holds the ciphertext', TEXT) },
       ),
@@ -40,7 +41,7 @@ export const COLUMNS = command<ColumnsFlags>({
     const result = await findColumns(database, await ringOf(session));
     const { columns, skipped } = result;
     for (const { table, reason } of skipped) session.warn(`${table} was not looked at: ${reason}`);
-    const withContext = columns.filter(({ opened, sampled }) => opened < sampled).map(nameOf);
+    const withContext = columns.filter(({ opened, sampled }) => opened < sampled).map(foundName);
     if (withContext.length > 0) {
       session.warn(`Values of ${withContext.join(', ')} do not open without a context: add "context" to them.`);
     }
@@ -52,10 +53,6 @@ export const COLUMNS = command<ColumnsFlags>({
     };
   },
 });
-
-function nameOf({ table, column, member }: FoundColumn): string {
-  return [`${table}.${column}`, ...(member === undefined ? [] : [member])].join(' ');
-}
 
 /** A file for `--columns`, with one column a line. */
 function fileLines(columns: readonly FoundColumn[]): readonly string[] {

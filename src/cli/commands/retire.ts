@@ -16,7 +16,7 @@ import { keepNumbers } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
 import { COUNTED_ROWS } from '../json/row-schemas.ts';
-import { COUNT, described, listOf, object, RETIRED } from '../json/shapes.ts';
+import { COUNT, described, listOf, object, RETIRED, TEXT } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import { hasPassedAgeCheck, requireNoRows, requireOldEnough, requireOutOfUse } from '../ring/retire-checks.ts';
@@ -50,7 +50,10 @@ export const RETIRE = command<RetireFlags>({
   ],
   result: object(
     { retired: listOf(object(RETIRED)), alreadyRetired: listOf(COUNT) },
-    { counted: described('The rows that were counted before; absent without a census', listOf(object(COUNTED_ROWS))) },
+    {
+      counted: described('The rows that were counted before; absent without a census', listOf(object(COUNTED_ROWS))),
+      unlisted: described('Columns that were not counted though they look encrypted', listOf(TEXT)),
+    },
   ),
   writes: 'asks',
   setUp: (program) =>
@@ -62,7 +65,10 @@ export const RETIRE = command<RetireFlags>({
   run: async (session, flags, numbers, world) => {
     const rows = namesColumns(flags) ? censusOf(session, flags, world) : (world.census ?? noCensus);
     const result = await runRetire(session.deps, rows, { numbers: numbers.map(keyNumber), force: flags.force });
-    return { result, lines: () => [retireLine(result), ...basisOf(result.counted)] };
+    return {
+      result,
+      lines: () => [retireLine(result), ...basisOf(result.counted), ...unlistedLines(result.unlisted ?? [])],
+    };
   },
 });
 
@@ -78,6 +84,8 @@ export interface RetireResult {
   readonly alreadyRetired: readonly number[];
   /** What was counted, where a census allowed it. */
   readonly counted?: readonly CountedRows[];
+  /** Columns that were not counted, and whose values look like ciphertexts. */
+  readonly unlisted?: readonly string[];
 }
 
 /**
@@ -97,6 +105,7 @@ export async function runRetire(
   const first = await settledRing(deps, isGone);
   const going = await check(deps, first, numbers);
   let counted: readonly CountedRows[] | undefined;
+  let unlisted: readonly string[] = [];
   if (going.length > 0) {
     if (!force) {
       if (going.some((key) => passedRecord(key, first.secret) === undefined))
@@ -105,8 +114,9 @@ export async function runRetire(
       const found = await census(asked);
       requireNoRows(found, asked);
       counted = found.counted;
+      unlisted = found.unlisted ?? [];
     }
-    await deps.confirm(question(going, counted));
+    await deps.confirm(question(going, counted, unlisted));
   }
 
   const fresh = await settledRing(deps, isGone);
@@ -124,7 +134,12 @@ export async function runRetire(
     const recorded = retiredKeys(secret.Tags).map(({ number }) => number);
     return still.every(({ number }) => !ring.versionOf.has(number) && recorded.includes(number));
   });
-  return { retired: still, alreadyRetired, ...(counted === undefined ? {} : { counted }) };
+  return {
+    retired: still,
+    alreadyRetired,
+    ...(counted === undefined ? {} : { counted }),
+    ...(unlisted.length === 0 ? {} : { unlisted }),
+  };
 }
 
 /** What would go: each given number that is on the ring, and every other number of its version. */
@@ -200,9 +215,13 @@ function isSameKey(one: RetiredKey, other: RetiredKey): boolean {
 }
 
 /** `counted`: `undefined` where the retirement is forced. */
-function question(going: readonly RetiredKey[], counted: readonly CountedRows[] | undefined) {
+function question(
+  going: readonly RetiredKey[],
+  counted: readonly CountedRows[] | undefined,
+  unlisted: readonly string[],
+) {
   const action = `Retire ${names(going)}: AWS may delete it from 24 hours on`;
-  if (counted !== undefined) return { action, basis: basisOf(counted) };
+  if (counted !== undefined) return { action, basis: [...basisOf(counted), ...unlistedLines(unlisted)] };
   return {
     action,
     risk:
@@ -210,6 +229,12 @@ function question(going: readonly RetiredKey[], counted: readonly CountedRows[] 
       'are lost for good once AWS has deleted the version.',
     answer: going.map(({ number }) => number).join(' '),
   };
+}
+
+function unlistedLines(unlisted: readonly string[]): readonly string[] {
+  return unlisted.length === 0
+    ? []
+    : ['Not counted, though it looks encrypted:', ...unlisted.map((name) => `  ${name}`)];
 }
 
 /** The rows that were counted, none of which needs the keys. */

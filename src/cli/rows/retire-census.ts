@@ -1,6 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
+import { findColumns, foundName, type FoundColumn } from '../../postgres/find-columns.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
 import type { ColumnFlags } from './column-flags.ts';
@@ -11,11 +12,15 @@ import type { Census } from './row-count.ts';
 
 /** The census of a `retire`, over the columns that its options name. */
 export function censusOf(session: AwsSession, flags: ColumnFlags, world: ProcessIo): Census {
-  return async () => {
+  return async (numbers) => {
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, session, world);
-    const counts = await shownCensus(database, specs, await ringOf(session), world, flags.connections);
+    const keys = await ringOf(session);
+    const counts = await shownCensus(database, specs, keys, world, flags.connections);
     if (flags.emptyIsFine !== true) requireValues(counts);
+    const { columns } = await findColumns(database, keys);
+    const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));
+    requireNoneOpens(unlisted, numbers);
     const rowsByNumber = new Map<KeyNumber, number>();
     const nestedByNumber = new Map<number, number>();
     for (const { nested } of counts) {
@@ -37,8 +42,25 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       unattributableRows: sum(counts.map(({ unreadable }) => unreadable)),
       counted: counts.map(({ relation, owner, column, rows }) => ({ relation, owner, column, rows })),
       isComplete: counts.every(({ unseen }) => unseen.length === 0),
+      unlisted: unlisted.map(foundName),
     };
   };
+}
+
+/** A column is counted once, and has one member that holds its ciphertexts. */
+function isSameColumn({ table, column }: FoundColumn, count: ColumnCensus): boolean {
+  return table === count.relation && column === count.column;
+}
+
+/** Throws `ROWS_STILL_NEED_KEY` if a key in question, or one without a number, opens a value that was not counted. */
+function requireNoneOpens(unlisted: readonly FoundColumn[], numbers: readonly KeyNumber[]): void {
+  const needing = unlisted.filter((found) => found.numbers.some((one) => one === 0 || numbers.some((n) => n === one)));
+  if (needing.length === 0) return;
+  throw new KeyRotationError(
+    'ROWS_STILL_NEED_KEY',
+    `Columns that were not counted hold ciphertexts of the key: ${needing.map(foundName).join(', ')}. Add them to the file ` +
+      'that --columns names (columns --find prints one), then census and reencrypt them.',
+  );
 }
 
 /**

@@ -18,6 +18,8 @@ export interface CensusResult {
   readonly isComplete: boolean;
   /** The columns that were counted, with all of their rows. */
   readonly counted: readonly CountedRows[];
+  /** Columns that were not counted, and whose values look like ciphertexts. */
+  readonly unlisted?: readonly string[];
 }
 
 /** Counts the rows. `numbers` are the keys in question. Throws `NO_CENSUS` if nothing says what to count. */
