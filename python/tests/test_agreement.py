@@ -27,7 +27,10 @@ from pazpaz_keys.varint import read_varint
 from secret_in_memory import SecretInMemory
 from strange_inputs import KEYS, StrangeInputs
 
-SEED = int(os.environ.get("PAZPAZ_FUZZ_SEED", "20251012"))
+STANDING_SEED = 20251012
+"""The inputs of this seed reach every end, which is asserted. Those of another may miss a rare one."""
+
+SEED = int(os.environ.get("PAZPAZ_FUZZ_SEED", STANDING_SEED))
 """``python/check --fuzz`` runs these tests with many seeds."""
 
 HOW_MANY = {"rows": 3000, "cells": 1500, "texts": 500, "values": 3000, "environments": 500, "rings": 200}
@@ -92,7 +95,12 @@ def test_rows(inputs: dict[str, list[Any]], typescript: dict[str, list[Any]]) ->
         return {"bytes": found.hex(), "text": or_code(lambda: decrypt_field(*given, legacy=asked["legacy"]))}
 
     assert differing(inputs["rows"], typescript["rows"], read, lambda their, our: their == our) == []
-    assert kinds(typescript["rows"]) == {"result", "DECRYPTION_FAILED", "INVALID_CIPHERTEXT", "INVALID_TEXT"}
+    assert SEED != STANDING_SEED or kinds(typescript["rows"]) == {
+        "result",
+        "DECRYPTION_FAILED",
+        "INVALID_CIPHERTEXT",
+        "INVALID_TEXT",
+    }
 
 
 def test_cells(inputs: dict[str, list[Any]], typescript: dict[str, list[Any]]) -> None:
@@ -102,8 +110,10 @@ def test_cells(inputs: dict[str, list[Any]], typescript: dict[str, list[Any]]) -
 
     assert differing(inputs["cells"], typescript["cells"], read, lambda their, our: their == our) == []
     outcomes = [cell["json"] for cell in typescript["cells"]]
-    assert sum(isinstance(outcome, str) for outcome in outcomes) > 300
-    assert {outcome["error"] for outcome in outcomes if not isinstance(outcome, str)} == {"INVALID_CIPHERTEXT"}
+    assert SEED != STANDING_SEED or sum(isinstance(outcome, str) for outcome in outcomes) > 300
+    assert SEED != STANDING_SEED or {outcome["error"] for outcome in outcomes if not isinstance(outcome, str)} == {
+        "INVALID_CIPHERTEXT"
+    }
 
 
 def test_texts(inputs: dict[str, list[Any]], typescript: dict[str, list[Any]]) -> None:
@@ -120,7 +130,7 @@ def test_texts(inputs: dict[str, list[Any]], typescript: dict[str, list[Any]]) -
         return bool(read_varint(row) == read_varint(our["row"]) and text == our["text"])
 
     assert differing(inputs["texts"], typescript["texts"], write, agree) == []
-    assert kinds(typescript["texts"]) == {"result", "INVALID_TEXT", "INVALID_KEY_NUMBER"}
+    assert SEED != STANDING_SEED or kinds(typescript["texts"]) == {"result", "INVALID_TEXT", "INVALID_KEY_NUMBER"}
 
 
 def test_values_of_secrets(inputs: dict[str, list[Any]], typescript: dict[str, list[Any]]) -> None:
@@ -134,8 +144,8 @@ def test_values_of_secrets(inputs: dict[str, list[Any]], typescript: dict[str, l
         return bool(their == our)
 
     assert differing(inputs["values"], typescript["values"], read, agree) == []
-    assert kinds(typescript["values"]) == {"result", "INVALID_KEY_VALUE", "CANNOT_REACH_AWS"}
-    assert sum("row" in outcome for outcome in typescript["values"]) > 300
+    assert SEED != STANDING_SEED or kinds(typescript["values"]) == {"result", "INVALID_KEY_VALUE", "CANNOT_REACH_AWS"}
+    assert SEED != STANDING_SEED or sum("row" in outcome for outcome in typescript["values"]) > 300
 
 
 def opens(row: str, key: KeyMaterial) -> bool:
@@ -155,7 +165,7 @@ def test_environments(inputs: dict[str, list[Any]], typescript: dict[str, list[A
         }
 
     assert differing(inputs["environments"], typescript["environments"], read, lambda their, our: their == our) == []
-    assert kinds(typescript["environments"]) == {"result", "INVALID_SETTINGS"}
+    assert SEED != STANDING_SEED or kinds(typescript["environments"]) == {"result", "INVALID_SETTINGS"}
 
 
 def test_rings(
@@ -180,10 +190,10 @@ def test_rings(
 
     assert differing(inputs["rings"], typescript["rings"], use, agree) == []
     openings = {"NO_CURRENT_KEY", "CANNOT_REACH_AWS", "AWS_REFUSED", "INVALID_KEY_VALUE"}
-    assert kinds(typescript["rings"]) == {"result", *openings}
+    assert SEED != STANDING_SEED or kinds(typescript["rings"]) == {"result", *openings}
     outcomes = [outcome for ring in typescript["rings"] for outcome in ring.get("outcomes", [])]
     failures = {"TAMPERED_OR_WRONG_CONTEXT", "KEY_RETIRED", "KEY_NEVER_ISSUED", "KEY_UNAVAILABLE", "INVALID_KEY_VALUE"}
-    assert kinds(outcomes) == {"result", "INVALID_CIPHERTEXT", *failures}
+    assert SEED != STANDING_SEED or kinds(outcomes) == {"result", "INVALID_CIPHERTEXT", *failures}
 
 
 def opened(asked: Asked) -> KeyRing:
