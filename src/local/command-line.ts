@@ -22,6 +22,8 @@ export interface Settings {
   readonly envVars?: string;
   /** The folder for the events of a rotation whose steps are run by hand. */
   readonly midRotation?: string;
+  /** Whether to start a PostgreSQL with a filled table, and a secret to go with it. */
+  readonly withPostgres?: boolean;
   readonly tries: number;
   readonly retryPause: number;
   readonly timeout: number;
@@ -33,6 +35,7 @@ const AFTER_HELP = `
 Examples:
   npm run local -- --port 4566
   npm run local -- --port 4566 --state .local-secrets.json
+  npm run local -- --port 4566 --with-postgres
 
   A rotation step by step in Lambda's own container (once: sam build):
     npm run local -- --mid-rotation
@@ -97,6 +100,12 @@ export function readCommandLine(argv: readonly string[], write?: (text: string) 
       )
         .preset('events')
         .conflicts(['state', 'lambda', 'lambdaEndpoint', 'envVars']),
+    )
+    .addOption(
+      new Option(
+        '--with-postgres',
+        "also start a PostgreSQL with a filled table, and the guide's secret rotated once, to try the runbooks",
+      ).conflicts(['state', 'lambdaEndpoint', 'envVars', 'midRotation']),
     )
     .option('--tries <n>', 'how often a rotation is tried before the next window', integer(1, 100), 3)
     .option('--retry-pause <ms>', 'milliseconds between two tries', integer(0, 3_600_000), 1000)

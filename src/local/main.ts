@@ -6,6 +6,8 @@ import { runProgram } from './run-program.ts';
 import { readCommandLine, type Settings } from './command-line.ts';
 import { bridgeAddress, hostForContainers, urlForContainers } from './sam/container-address.ts';
 import { messageOf } from './error-message.ts';
+import { startPostgres, type Postgres } from './postgres/embedded-postgres.ts';
+import { fillPatients } from './postgres/patients.ts';
 import { SECRET_NAME, secretToRotate, stepsByHand } from './sam/mid-rotation.ts';
 import { FUNCTION_ID, SAM_ACCESS_KEY_ID, writeEnvironmentFile } from './sam/sam-files.ts';
 import { startLocalService, type LambdaChoice, type LocalService } from './start.ts';
@@ -15,6 +17,9 @@ import type { ServiceState } from './service/state.ts';
 /** Beside this file: the build puts the runner there, and the Lambda into the next folder. */
 const RUNNER = fileURLToPath(new URL('./lambda-runner.mjs', import.meta.url));
 const BUILT_LAMBDA = fileURLToPath(new URL('../lambda/', import.meta.url));
+
+const PATIENTS =
+  "The table patients has 300 rows: 100 of older data, 100 under key 1, 100 under key 2. Their context is 'patients:{id}:notes'.";
 
 await runProgram(readCommandLine, run, explain);
 
@@ -40,7 +45,17 @@ async function run(settings: Settings): Promise<void> {
     `export AWS_ENDPOINT_URL_SECRETS_MANAGER=${local.url} AWS_REGION=${region} AWS_DEFAULT_REGION=${region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local`,
     '',
   );
+  let postgres: Postgres | undefined;
   try {
+    if (settings.withPostgres === true) {
+      postgres = await startPostgres();
+      await fillPatients(
+        local.service,
+        `arn:aws:lambda:${region}:${accountId}:function:PazPazKeyRotation`,
+        postgres.client,
+      );
+      say(`export SECRETS_MANAGER_KEY_NAME=${SECRET_NAME} DATABASE_URL=${postgres.url}`, '', PATIENTS, '');
+    }
     if (envVars !== undefined) await writeEnvironmentFile(envVars, { endpoint, secretId: SECRET_NAME });
     if (isByHand) await beginByHand(local, midRotation, endpoint);
     await new Promise<void>((resolve) => {
@@ -48,6 +63,7 @@ async function run(settings: Settings): Promise<void> {
       process.once('SIGTERM', resolve);
     });
   } finally {
+    await postgres?.stop();
     await local.close();
   }
 }
