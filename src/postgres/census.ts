@@ -1,9 +1,9 @@
 import { KeyRotationError } from '../format/error.ts';
 import type { RingKeys, TargetKey } from './all-keys.ts';
 import type { Column, ColumnSpec, TriggerOnUpdate } from './catalog/column.ts';
-import type { Connection, DatabaseAddress } from './connection/database.ts';
+import { Connection, type DatabaseAddress } from './connection/database.ts';
 import type { ScannedRow } from './heap-scan.ts';
-import { withColumns } from './catalog/look-up-column.ts';
+import { requireOwnExpressions, withColumns } from './catalog/look-up-column.ts';
 import { nestedKeys } from './nested-ciphertext.ts';
 import { attribution, isAsWanted, type LeftRow } from './job/plan-rows.ts';
 import { besides } from './stored-value.ts';
@@ -75,15 +75,33 @@ export function census(
 ): Promise<readonly ColumnCensus[]> {
   const count = (session: Connection, columns: readonly Column[]) =>
     withReaders(database, session, columns, options.connections ?? 1, async (readers) => {
-      const counts: ColumnCensus[] = [];
-      for (const column of columns) counts.push(await countColumn(readers, column, keys, options));
-      return counts;
+      const watch = await Connection.open(database);
+      try {
+        const counts: ColumnCensus[] = [];
+        for (const column of columns) counts.push(await countColumn(readers, watch, column, keys, options));
+        return counts;
+      } finally {
+        await watch.close();
+      }
     });
   return withColumns(database, specs, count, READING);
 }
 
+/**
+ * Looks again, outside of the snapshot, whether planning a statement would run a function of another role: an index may
+ * be made while its table is read. `watch` does one look after the other.
+ */
+function codeWatch(watch: Connection, { tableId, spec }: Column): () => Promise<void> {
+  let looks = Promise.resolve();
+  return () => {
+    looks = looks.then(() => requireOwnExpressions(watch, tableId, spec));
+    return looks;
+  };
+}
+
 async function countColumn(
   readers: readonly Connection[],
+  watch: Connection,
   column: Column,
   keys: RingKeys,
   { onBatch, signal, rangeBytes }: CensusOptions,
@@ -103,7 +121,9 @@ async function countColumn(
     signal?.throwIfAborted();
     onBatch?.(known, tally.rows);
   };
-  await readTable(readers, column, onRow, rangeBytes);
+  const beforeRange = codeWatch(watch, column);
+  await readTable(readers, column, onRow, { rangeBytes, beforeRange });
+  await beforeRange();
   onBatch?.(known, tally.rows);
   if (counted?.[0] !== String(tally.rows) || counted[1] !== String(tally.nulls) || tally.sum !== tally.rows) {
     throw new KeyRotationError(

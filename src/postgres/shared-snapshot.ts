@@ -49,12 +49,15 @@ export async function withReaders<T>(
   return join([first], connections - 1);
 }
 
-/** Reads a table on all connections at once; gives each of its rows to `onRow`. */
+/**
+ * Reads a table on all connections at once; gives each of its rows to `onRow`. `beforeRange`: rejects where no further
+ * statement may be planned.
+ */
 export async function readTable(
   readers: readonly Connection[],
   column: Column,
   onRow: (row: ScannedRow) => void,
-  rangeBytes?: number,
+  { rangeBytes, beforeRange }: { readonly rangeBytes?: number | undefined; readonly beforeRange: () => Promise<void> },
 ): Promise<void> {
   const [first] = readers;
   const ranges = first === undefined ? [] : [...(await heapRanges(first, column, rangeBytes))];
@@ -66,6 +69,7 @@ export async function readTable(
     readers.map(async (reader) => {
       try {
         for (let range = ranges.shift(); range !== undefined; range = ranges.shift()) {
+          await beforeRange();
           await scanRange(reader, column, range, onRow);
         }
       } catch (error) {

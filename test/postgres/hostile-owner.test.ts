@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { census } from '../../src/postgres/census.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { until } from '../support/until.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
@@ -73,6 +74,26 @@ describe('code of the owner that a query would run with the rights of the operat
     await owner.query(EVIL);
     await owner.query(statement);
     const error = await rejectionOf(clinic.census(SPEC));
+    expect(error).toMatchObject({ code: 'INVALID_COLUMN' });
+    expect(error.message).toContain('evil(integer)');
+  });
+
+  test.each([
+    ['an index', 'CREATE INDEX ON patients (evil(1))'],
+    ['statistics', 'CREATE STATISTICS later ON (evil(id)) FROM patients'],
+  ])('in %s that is committed while the table is read', async (_, statement) => {
+    await clinic.sql('INSERT INTO patients SELECT i, $1 FROM generate_series(3, 6000) i', [clinic.row('note', 1)]);
+    await owner.query(EVIL);
+    await owner.query(`BEGIN; ${statement}`);
+    let committed: Promise<unknown> | undefined;
+    const counting = census(postgres, [{ ...SPEC, context: '' }], clinic.keys, {
+      rangeBytes: 8192,
+      onBatch: () => {
+        committed ??= owner.query('COMMIT');
+      },
+    });
+    const error = await rejectionOf(counting);
+    await committed;
     expect(error).toMatchObject({ code: 'INVALID_COLUMN' });
     expect(error.message).toContain('evil(integer)');
   });
