@@ -8,6 +8,7 @@ import type { Orders, Spent } from './reencrypt-work.ts';
 /** Updates of the application in a second, over all of its connections. */
 const UPDATES_PER_SECOND = 200;
 
+/** Connections of the application, so that one slow update does not hold the next. */
 const CONNECTIONS = 4;
 
 /** Runs one process, stopped once `over` is aborted. */
