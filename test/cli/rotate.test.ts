@@ -23,6 +23,14 @@ function follow(ring: TestRing, versionId: string, more: Partial<FollowOptions> 
 }
 
 describe('rotate', () => {
+  test('names the command that shows how far it has come', async () => {
+    const ring = await ringWith(current(1));
+    await ring.enableRotation();
+    const { exitCode, stdout } = await pazpazKeys(ring, ['rotate']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^A rotation has started .*\n {2}pazpaz-keys status\n/);
+  });
+
   test('refuses to take up a cancelled rotation, which AWS would never run again, and names the clean-up', async () => {
     const ring = await ringWith(previous(1), current(2));
     await ring.begin();

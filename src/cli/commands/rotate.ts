@@ -52,7 +52,8 @@ export const ROTATE = command<RotateFlags>({
     // Then AWS makes the changes, not this command, whose list of them would be empty.
     const hidesChanges = started.outcome === 'taken up';
     if (wait !== true || dryRun === true) {
-      return { result: started, lines: () => [rotateLine(started)], hidesChanges };
+      const next = dryRun === true ? [] : [step('status')];
+      return { result: started, lines: () => [rotateLine(started)], next, hidesChanges };
     }
     const say = (line: string): void => {
       if (json === true) return;
