@@ -30,7 +30,7 @@ const LEFT_OUT = [
 
 function filesOf() {
   const inFolders = Object.entries(FOLDERS).flatMap(([folder, left]) =>
-    readdirSync(folder)
+    readdirSync(folder, { recursive: true })
       .filter((name) => name.endsWith('.test.ts') && !left.includes(name.replace('.test.ts', '')))
       .map((name) => join(folder, name)),
   );
