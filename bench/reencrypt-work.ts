@@ -44,6 +44,7 @@ export async function work(): Promise<void> {
   const onBatch = ({ readRows }: { readonly readRows: number }) => {
     if (collectAlong !== undefined && inUse.length < LOOKS && readRows >= (collectAlong / LOOKS) * inUse.length) look();
   };
+  // A measurement of an application ends before the rows do.
   const stop = new AbortController();
   process.once('SIGTERM', () => {
     stop.abort();
