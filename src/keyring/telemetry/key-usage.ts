@@ -29,7 +29,7 @@ export interface KeyCount {
   reported: number;
 }
 
-/** Counts the encryptions of each key in one process, and logs them as `key_usage`. */
+/** Counts the encryptions of each key in one process, and logs them as `key_usage` (docs/adr/0010-what-a-ring-asks-and-says.md). */
 export class UsageCounter {
   readonly #counts = new Map<string | undefined, KeyCount>();
   readonly #log: ApplicationLog;
