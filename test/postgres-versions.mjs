@@ -8,7 +8,7 @@ import { join } from 'node:path';
  * `npm run test:postgres-versions -- 15` tries one; without a version all are tried, and all failures are shown.
  */
 
-/** The latest builds. They are named in full: npm takes a version with a hyphen only so. */
+/** The latest builds, which docs/database.md states. They are named in full: npm takes a version with a hyphen only so. */
 const BUILDS = {
   13: '13.23.0-beta.16',
   14: '14.23.0-beta.17',
