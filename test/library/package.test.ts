@@ -22,6 +22,7 @@ const NAME = 'pazpaz-key-rotation';
 const CLONED = [
   'LICENSE',
   'README.md',
+  'SECURITY.md',
   'bin',
   'build',
   'docs',
@@ -110,6 +111,7 @@ test('it holds no source, test or key beside what is listed', () => {
   expect(readdirSync(installed).sort()).toEqual([
     'LICENSE',
     'README.md',
+    'SECURITY.md',
     'bin',
     'dist',
     'docs',
