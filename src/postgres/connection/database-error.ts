@@ -94,6 +94,11 @@ export function isWorthAnotherTry(error: unknown): boolean {
   return error instanceof DatabaseFailure && !error.isRaised && TRY_AGAIN.has(error.state ?? '');
 }
 
+/** Whether a statement of ours lacked a right, or row security would have hidden rows from it. */
+export function isDenied(error: unknown): boolean {
+  return error instanceof DatabaseFailure && error.state === '42501' && !error.isRaised && !error.isInFunction;
+}
+
 export function isLostConnection(error: unknown): boolean {
   return isKeyRotationError(error, 'CANNOT_REACH_DATABASE');
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyRotationError } from '../../format/error.ts';
 import type { Column } from '../catalog/column.ts';
-import { isLostConnection } from '../connection/database-error.ts';
+import { isDenied, isLostConnection } from '../connection/database-error.ts';
 import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { checkedColumns, type CheckedColumn } from './checked-columns.ts';
 import { checkJob } from './final-check.ts';
@@ -202,9 +202,20 @@ export class ColumnWorker {
         await this.#tell(session, job, step.result);
       } else if (step.kind === 'other target') await this.#followRing(session, job, step.target);
       else if (step.kind === 'changed') this.#isChanged = true;
-      else if (await cutRange(session, this.#column, job, this.#options.rangeRows ?? 20_000)) continue;
+      else if (await this.#cutRange(session, job)) continue;
       else if (await isJobFinished(session, job)) return;
       else await this.#check(work);
+    }
+  }
+
+  /** A policy that was put on the table between two batches denies this read: the checks then say so in their words. */
+  async #cutRange(session: Connection, job: Job): Promise<boolean> {
+    try {
+      return await cutRange(session, this.#column, job, this.#options.rangeRows ?? 20_000);
+    } catch (error) {
+      if (!isDenied(error)) throw error;
+      this.#isChanged = true;
+      return true;
     }
   }
 
