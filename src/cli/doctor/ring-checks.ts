@@ -1,5 +1,5 @@
 import type { Note, NoteCode } from '../ring/notes.ts';
-import { notesOn } from '../ring/notes.ts';
+import { notesOn, unnumbered } from '../ring/notes.ts';
 import type { RingReport, VersionReport } from '../ring/ring-report.ts';
 import { dayCount } from '../terminal/table.ts';
 import { check, checked, finding, notChecked, type Check, type Finding } from './check.ts';
@@ -37,15 +37,11 @@ export const UNFINISHED_COMMAND = check(
 /** A current or previous key without a number. A value that is not a key needs none. */
 export const UNNUMBERED_KEY = check('unnumbered-key', 'a key in use has no number', ({ report, readings }) => {
   if (report === undefined) return notChecked(UNLISTED);
-  const inUse = report.versions.filter(({ state }) => state === 'current' || state === 'previous');
-  const findings = inUse
-    .filter(({ number, versionId }) => number === undefined && readings.get(versionId)?.kind !== 'no key')
-    .map(({ versionId, state }) =>
-      finding(
-        `Version ${versionId} is ${state === 'current' ? 'AWSCURRENT' : 'AWSPREVIOUS'} and has no number: it survives one further move of AWSCURRENT, not two.`,
-        step('adopt'),
-      ),
-    );
+  const findings = report.versions.flatMap(({ number, state, versionId }) =>
+    (state === 'current' || state === 'previous') && number === undefined && readings.get(versionId)?.kind !== 'no key'
+      ? [finding(`Version ${versionId} ${unnumbered(state)}`, step('adopt'))]
+      : [],
+  );
   return checked('labels of AWSCURRENT and AWSPREVIOUS', findings);
 });
 

@@ -108,12 +108,10 @@ function pendingNotes({ rotation, versions }: RingReport): readonly Note[] {
 function versionNotes(version: VersionReport): readonly Note[] {
   const { versionId, state, number, created } = version;
   if ((state === 'current' || state === 'previous') && number === undefined) {
-    const label = state === 'current' ? 'AWSCURRENT' : 'AWSPREVIOUS';
     return [
       warning(
         'unnumbered-key',
-        `Version ${versionId} is ${label} and has no number: after two further moves of AWSCURRENT, AWS may ` +
-          'delete it. (If its value is not a key, it gets no number: put a valid key.)',
+        `Version ${versionId} ${unnumbered(state)} (If its value is not a key, it gets no number: put a valid key.)`,
         ADOPT,
       ),
     ];
@@ -227,4 +225,13 @@ function warning(code: NoteCode, text: string, ...next: readonly NextStep[]): No
 
 function notice(code: NoteCode, text: string, ...next: readonly NextStep[]): Note {
   return { code, weight: 'notice', text, next };
+}
+
+/** What becomes of a version in use that has no number: each move of AWSCURRENT moves AWSPREVIOUS too. */
+export function unnumbered(state: 'current' | 'previous'): string {
+  const [label, which] = state === 'current' ? ['AWSCURRENT', 'second'] : ['AWSPREVIOUS', 'next'];
+  return (
+    `is ${label} and has no number: the ${which} move of AWSCURRENT from now takes its last label, and AWS may then ` +
+    'delete it.'
+  );
 }
