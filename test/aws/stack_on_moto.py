@@ -166,7 +166,7 @@ class StackOnMoto(unittest.TestCase):
 
     def test_the_rules_are_there(self):
         rules = self.client("events").list_rules()["Rules"]
-        self.assertEqual(len(rules), 8)
+        self.assertEqual(len(rules), 10)
         self.assertEqual(sum("ScheduleExpression" in rule for rule in rules), 1)
 
     def test_the_alarms_have_their_thresholds(self):
