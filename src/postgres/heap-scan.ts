@@ -40,11 +40,15 @@ export async function heapRanges(
   rangeBytes = RANGE_BYTES,
 ): Promise<readonly HeapRange[]> {
   const [found] = await session.rows(
-    `SELECT current_setting('server_version_num')::int >= 140000 AND bool_and(m.amname = 'heap'),
-            max(pg_relation_size(c.oid)) / current_setting('block_size')::bigint, sum(pg_table_size(c.oid))
-       FROM pg_class c JOIN pg_am m ON m.oid = c.relam
-      WHERE c.relkind = 'r'
-        AND c.oid IN (SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))`,
+    `SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.>=) 140000
+              AND pg_catalog.bool_and(m.amname OPERATOR(pg_catalog.=) 'heap'),
+            pg_catalog.max(pg_catalog.pg_relation_size(c.oid))
+              OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::pg_catalog.int8,
+            pg_catalog.sum(pg_catalog.pg_table_size(c.oid))
+       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am m ON m.oid OPERATOR(pg_catalog.=) c.relam
+      WHERE c.relkind OPERATOR(pg_catalog.=) 'r'
+        AND c.oid OPERATOR(pg_catalog.=) ANY (SELECT $1::pg_catalog.oid
+              UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass))`,
     [tableId],
   );
   const [hasRanges, pages, bytes] = found ?? [];
@@ -66,12 +70,12 @@ export async function scanRange(
   const { key, context, fromContext } = column;
   const names = [...new Set([...key.map(({ name }) => name), ...context.columns, ...(fromContext?.columns ?? [])])];
   const conditions = [
-    ...(from === undefined ? [] : [`t.ctid >= '(${from},0)'::tid`]),
-    ...(to === undefined ? [] : [`t.ctid < '(${to},0)'::tid`]),
+    ...(from === undefined ? [] : [`t.ctid OPERATOR(pg_catalog.>=) '(${from},0)'::pg_catalog.tid`]),
+    ...(to === undefined ? [] : [`t.ctid OPERATOR(pg_catalog.<) '(${to},0)'::pg_catalog.tid`]),
   ];
   const read = rowReader(column, names);
   await session.copy(
-    `SELECT ${names.map((name) => `t.${quoted(name)}::text`).join(', ')}, t.${column.column} IS NULL,
+    `SELECT ${names.map((name) => `t.${quoted(name)}::pg_catalog.text`).join(', ')}, t.${column.column} IS NULL,
             ${valueUpTo(column, MOST_VALUE_BYTES)}
        FROM ${column.table} t ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`}`,
     (cells) => {

@@ -49,19 +49,21 @@ export async function readBatch(
   const columns = selected(column);
   const before = column.key.map(({ type }, index) =>
     // The parameters of `after` are the first of the condition.
-    span.after === undefined ? `lag(k${index}) OVER w` : `lag(k${index}, 1, $${index + 1}::text::${type}) OVER w`,
+    span.after === undefined
+      ? `pg_catalog.lag(k${index}) OVER w`
+      : `pg_catalog.lag(k${index}, 1, $${index + 1}::pg_catalog.text::${type}) OVER w`,
   );
   const grows = `coalesce(ROW(${names.join(', ')}) ${operator(column, '>')} ROW(${before.join(', ')}), true)`;
   const order = names.join(', ');
   const rows = await session.rows(
     `SELECT ${columns.map((_, index) => `c${index}`).join(', ')}, grows FROM (
-       SELECT *, sum(size) OVER w - size AS before, ${grows} AS grows FROM (
+       SELECT *, pg_catalog.sum(size) OVER w OPERATOR(pg_catalog.-) size AS before, ${grows} AS grows FROM (
          SELECT ${column.key.map(({ name }, index) => `t.${quoted(name)} AS k${index}`).join(', ')},
                 ${columns.map((expression, index) => `${expression} AS c${index}`).join(', ')}, ${readSize(column)} AS size
            FROM ${column.table} t WHERE ${condition}
           ORDER BY ${column.key.map(({ name }) => `t.${quoted(name)}`).join(', ')} LIMIT ${limits.rows}) batch
        WINDOW w AS (ORDER BY ${order} ROWS UNBOUNDED PRECEDING)) sized
-      WHERE before < ${limits.bytes}`,
+      WHERE before OPERATOR(pg_catalog.<) ${limits.bytes}`,
     values,
   );
   if (rows.some((cells) => cells.at(-1) === 'f')) throw outOfOrder(column);
@@ -83,11 +85,12 @@ export async function readRows(
   const columns = selected(column).map((expression, index) => `${expression} AS c${index}`);
   const found = await session.rows(
     `SELECT ${columns.map((_, index) => `c${index}`).join(', ')}, n, last FROM (
-       SELECT *, max(n) OVER () AS last, sum(size) OVER (ORDER BY n ROWS UNBOUNDED PRECEDING) - size AS before FROM (
+       SELECT *, pg_catalog.max(n) OVER () AS last,
+              pg_catalog.sum(size) OVER (ORDER BY n ROWS UNBOUNDED PRECEDING) OPERATOR(pg_catalog.-) size AS before FROM (
          SELECT u.n, ${columns.join(', ')}, ${readSize(column)} AS size
-           FROM unnest(${arrays.join(', ')}) WITH ORDINALITY AS u(${names.join(', ')}, n)
+           FROM pg_catalog.unnest(${arrays.join(', ')}) WITH ORDINALITY AS u(${names.join(', ')}, n)
            JOIN ${column.table} t ON ${match}) found) sized
-      WHERE before < ${limits.bytes} ORDER BY n`,
+      WHERE before OPERATOR(pg_catalog.<) ${limits.bytes} ORDER BY n`,
     values,
   );
   const [n, last] = found.at(-1)?.slice(-2) ?? [];
@@ -107,7 +110,7 @@ export async function keyAhead(
   const { condition, values } = spanCondition(column, { after, upTo: undefined });
   const names = column.key.map(({ name }) => `t.${quoted(name)}`);
   const [found] = await session.rows(
-    `SELECT ${names.map((name) => `${name}::text`).join(', ')} FROM ${column.table} t
+    `SELECT ${names.map((name) => `${name}::pg_catalog.text`).join(', ')} FROM ${column.table} t
       WHERE ${condition} ORDER BY ${names.join(', ')} OFFSET ${rows - 1} LIMIT 1`,
     values,
   );
@@ -133,8 +136,8 @@ function selected(column: Column): readonly string[] {
   const { key, context, fromContext } = column;
   const columns = [...key.map(({ name }) => name), ...context.columns, ...(fromContext?.columns ?? [])];
   return [
-    ...columns.map((name) => `t.${quoted(name)}::text`),
-    `${valueSize(column)} > ${MOST_VALUE_BYTES}`,
+    ...columns.map((name) => `t.${quoted(name)}::pg_catalog.text`),
+    `${valueSize(column)} OPERATOR(pg_catalog.>) ${MOST_VALUE_BYTES}`,
     valueUpTo(column, MOST_VALUE_BYTES),
   ];
 }
@@ -142,17 +145,17 @@ function selected(column: Column): readonly string[] {
 /** The value, NULL where it has more bytes than these. */
 export function valueUpTo(column: Column, bytes: number): string {
   const value = `t.${column.column}`;
-  return `CASE WHEN ${valueSize(column)} <= ${bytes} THEN ${column.storage === 'jsonb' ? `${value}::text` : value} END`;
+  return `CASE WHEN ${valueSize(column)} OPERATOR(pg_catalog.<=) ${bytes} THEN ${column.storage === 'jsonb' ? `${value}::pg_catalog.text` : value} END`;
 }
 
 /** Bytes of the value as it is sent, which PostgreSQL knows of bytea and text without reading them. 0 for NULL. */
 function valueSize({ storage, column }: Column): string {
-  return `coalesce(octet_length(t.${column}${storage === 'jsonb' ? '::text' : ''}), 0)`;
+  return `coalesce(pg_catalog.octet_length(t.${column}${storage === 'jsonb' ? '::pg_catalog.text' : ''}), 0)`;
 }
 
 /** Bytes that reading the value takes: none where it is too large to be read. */
 function readSize(column: Column): string {
-  return `CASE WHEN ${valueSize(column)} <= ${MOST_VALUE_BYTES} THEN ${valueSize(column)} ELSE 0 END::bigint`;
+  return `CASE WHEN ${valueSize(column)} OPERATOR(pg_catalog.<=) ${MOST_VALUE_BYTES} THEN ${valueSize(column)} ELSE 0 END::pg_catalog.int8`;
 }
 
 /** Has rows looked up through the key's index, where the transaction reads the table itself otherwise. */
@@ -175,7 +178,7 @@ export async function keysOutOfReach(
   for (let from = 0; from < keys.length; from += 2000) {
     const { arrays, names, values, match } = keyTable(column, keys.slice(from, from + 2000), 1);
     const [found] = await session.rows(
-      `SELECT count(DISTINCT u.n) FROM ROWS FROM (${arrays.map((array) => `unnest(${array})`).join(', ')})
+      `SELECT pg_catalog.count(DISTINCT u.n) FROM ROWS FROM (${arrays.map((array) => `pg_catalog.unnest(${array})`).join(', ')})
               WITH ORDINALITY AS u(${names.join(', ')}, n) JOIN ${column.table} t ON ${match}`,
       values,
     );
@@ -218,7 +221,7 @@ function spanCondition(column: Column, { after, upTo, where }: KeySpan): { condi
     if (of === undefined) return [];
     const parameters = key.map(({ type }, index) => {
       values.push(of[index] ?? null);
-      return `$${values.length}::text::${type}`;
+      return `$${values.length}::pg_catalog.text::${type}`;
     });
     return [`${columns} ${operator(column, sign)} ROW(${parameters.join(', ')})`];
   };
