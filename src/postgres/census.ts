@@ -4,6 +4,7 @@ import type { Column, ColumnSpec, TriggerOnUpdate } from './catalog/column.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
 import type { ScannedRow } from './heap-scan.ts';
 import { requireOwnExpressions, withColumns } from './catalog/look-up-column.ts';
+import { requireTheirTables } from './catalog/table-locks.ts';
 import { nestedKeys } from './nested-ciphertext.ts';
 import { attribution, isAsWanted, type LeftRow } from './job/plan-rows.ts';
 import { besides } from './stored-value.ts';
@@ -59,6 +60,10 @@ export interface CensusOptions {
 /** Unreadable rows that a census lists by key; the number of all of them is exact. */
 const MOST_LISTED = 10_000;
 
+/** The owner may replace the table, rows and all, between the look at the catalog and the count. */
+const NOT_LOCKED =
+  'this user has a right to single columns only, so that the table cannot be locked meanwhile: GRANT SELECT on it';
+
 /** Rows after which progress is reported and a signal is looked at. */
 const BATCH_ROWS = 2000;
 
@@ -78,7 +83,10 @@ export function census(
       const watch = await Connection.open(database);
       try {
         const counts: ColumnCensus[] = [];
-        for (const column of columns) counts.push(await countColumn(readers, watch, column, keys, options));
+        for (const column of columns) {
+          counts.push(await countColumn(readers, watch, column, keys, options));
+          await requireTheirTables(watch, readers, columns);
+        }
         return counts;
       } finally {
         await watch.close();
@@ -111,8 +119,9 @@ async function countColumn(
   for (const reader of readers) await reader.change(security);
   const [first] = readers;
   const [counted] =
-    (await first?.rows(`SELECT count(*), count(*) FILTER (WHERE t.${column.column} IS NULL) FROM ${column.table} t`)) ??
-    [];
+    (await first?.rows(
+      `SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE t.${column.column} IS NULL) FROM ${column.table} t`,
+    )) ?? [];
   const tally = new Tally(column, keys);
   const known = { ...column, estimatedRows: Number(counted?.[0]) };
   const onRow = (row: ScannedRow) => {
@@ -195,7 +204,8 @@ class Tally {
   }
 
   result(): ColumnCensus {
-    const { spec, table, owner, unseen, triggers } = this.#column;
+    const { spec, table, owner, isLocked, triggers } = this.#column;
+    const unseen = isLocked ? this.#column.unseen : [...this.#column.unseen, NOT_LOCKED];
     const { numbered, unnumbered, legacy, nested } = this.#counts;
     return {
       table: spec.table,

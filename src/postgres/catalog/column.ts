@@ -64,6 +64,8 @@ export interface Column {
   readonly estimatedRows: number | undefined;
   /** Why some rows may not be seen; empty where all are. */
   readonly unseen: readonly string[];
+  /** Whether the table was locked before its rows and its definition were seen; not with a right to single columns only. */
+  readonly isLocked: boolean;
   readonly mayUpdate: boolean;
   /** The lock that an update of the column takes: a stronger one where a unique index is over it. */
   readonly lock: 'NO KEY UPDATE' | 'UPDATE';

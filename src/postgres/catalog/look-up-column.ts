@@ -4,6 +4,7 @@ import { contextTemplate, type ContextTemplate } from './context-template.ts';
 import { Connection, quoted, type DatabaseAddress, type TransactionOptions } from '../connection/database.ts';
 import { lookUpKey } from './look-up-key.ts';
 import { holdTable, lockOf, lookUpTable, tableNamed } from './look-up-table.ts';
+import { lockedTables, replaced } from './table-locks.ts';
 import type { Storage } from '../stored-value.ts';
 import { triggersOnUpdate } from './triggers.ts';
 
@@ -86,13 +87,16 @@ export async function withColumns<T>(
   try {
     const named: [ColumnSpec, string | undefined][] = [];
     for (const spec of specs) named.push([spec, await tableNamed(session, spec.table)]);
-    const locks: string[] = [];
-    for (const [, id] of named) locks.push(...(await lockOf(session, id)));
+    const locks = new Map<string | undefined, string>();
+    for (const [, id] of named) for (const lock of await lockOf(session, id)) locks.set(id, lock);
     return await session.transaction(async () => {
       // Before the first query: the snapshot must not be older than the lock, or old rows are read as the catalog is now.
-      for (const lock of new Set(locks)) await session.change(lock);
+      for (const lock of locks.values()) await session.change(lock);
+      const locked = await lockedTables(session);
+      for (const [spec, id] of named) if (locks.has(id) && !locked.has(id)) throw replaced(spec.table);
       const columns: Column[] = [];
-      for (const [spec, id] of named) columns.push(await describeColumn(session, spec, id));
+      for (const [spec, id] of named)
+        columns.push({ ...(await describeColumn(session, spec, id)), isLocked: locked.has(id) });
       return await work(session, columns);
     }, options);
   } finally {
@@ -101,7 +105,11 @@ export async function withColumns<T>(
 }
 
 /** `tableId`: what the name means to the connected user. Every further statement goes by this number. */
-async function describeColumn(session: Connection, spec: ColumnSpec, tableId: string | undefined): Promise<Column> {
+async function describeColumn(
+  session: Connection,
+  spec: ColumnSpec,
+  tableId: string | undefined,
+): Promise<Omit<Column, 'isLocked'>> {
   const context = contextTemplate(spec.toContext ?? spec.context ?? '');
   const from = contextTemplate(spec.context ?? '');
   const table = await lookUpTable(session, spec.table, tableId);

@@ -1,0 +1,86 @@
+import { execFileSync } from 'node:child_process';
+import { census } from '../../src/postgres/census.ts';
+import { rejectionOf } from '../keyring/support/rejection-of.ts';
+import { Clinic, startPostgres } from './support/clinic.ts';
+import type { Postgres } from './support/postgres.ts';
+
+/** The owner puts another table in the place of one that is counted, without a lock that the count would wait for. */
+
+let postgres: Postgres;
+let clinic: Clinic;
+let clerk: { readonly url: string };
+beforeAll(async () => {
+  postgres = await startPostgres();
+  clinic = await Clinic.withKeys(postgres, 3);
+  await clinic.sql('CREATE ROLE own LOGIN; CREATE ROLE clerk LOGIN; GRANT CREATE ON DATABASE postgres TO own');
+  clerk = { url: postgres.url.replace('postgres@', 'clerk@') };
+});
+afterAll(() => postgres.stop());
+
+async function fill(table: string, number: number): Promise<void> {
+  await clinic.sql(`CREATE TABLE ${table} (id int PRIMARY KEY, notes bytea); ALTER TABLE ${table} OWNER TO own`);
+  await clinic.sql(`INSERT INTO ${table} VALUES (1, $1)`, [clinic.row('note', number, 'p:1')]);
+}
+
+beforeEach(async () => {
+  await clinic.sql(`DROP SCHEMA IF EXISTS s, d, x, f CASCADE`);
+  for (const schema of ['s', 'd', 'f']) {
+    await clinic.sql(`CREATE SCHEMA ${schema} AUTHORIZATION own; GRANT USAGE ON SCHEMA ${schema} TO clerk`);
+  }
+  await fill('f.first', 3);
+  await fill('s.patients', 1);
+  await fill('d.patients', 3);
+  await clinic.sql('GRANT SELECT ON f.first, s.patients, d.patients TO clerk');
+});
+
+const PROGRAM = `
+  const client = new (require('pg').Client)({ connectionString: process.argv[1] });
+  client.connect().then(() => client.query(process.argv[2])).then(() => client.end());`;
+
+/** What the owner does while this process does nothing. */
+function ownerDoes(statements: string): void {
+  execFileSync(process.execPath, ['-e', PROGRAM, postgres.url.replace('postgres@', 'own@'), statements]);
+}
+
+const SPECS = ['f.first', 's.patients'].map((table) => ({ table, column: 'notes', context: 'p:{id}' }));
+const SWAP = 'BEGIN; ALTER SCHEMA s RENAME TO x; ALTER SCHEMA d RENAME TO s; COMMIT';
+const SWAP_BACK = 'BEGIN; ALTER SCHEMA s RENAME TO d; ALTER SCHEMA x RENAME TO s; COMMIT';
+
+test.each([1, 2])('a schema that takes the name of another is not counted in its place, on %i', async (connections) => {
+  const counting = census(clerk, SPECS, clinic.keys, {
+    connections,
+    onBatch: ({ spec }) => {
+      ownerDoes(spec.table === 'f.first' ? SWAP : SWAP_BACK);
+    },
+  });
+  expect(await rejectionOf(counting)).toMatchObject({ code: 'DATABASE_REFUSED' });
+});
+
+test('a view that takes the name with its schema does not stand for the table', async () => {
+  await clinic.sql(`ALTER TABLE d.patients RENAME TO kept; CREATE VIEW d.patients AS SELECT * FROM d.kept;
+    ALTER VIEW d.patients OWNER TO own; GRANT SELECT ON d.patients TO clerk`);
+  const counting = census(clerk, SPECS, clinic.keys, {
+    onBatch: ({ spec }) => {
+      ownerDoes(spec.table === 'f.first' ? SWAP : SWAP_BACK);
+    },
+  });
+  expect(await rejectionOf(counting)).toMatchObject({ code: 'DATABASE_REFUSED' });
+});
+
+test('a table that this user cannot lock is counted, and its rows are not vouched for', async () => {
+  await clinic.sql('REVOKE ALL ON s.patients FROM clerk; GRANT SELECT (id, notes) ON s.patients TO clerk');
+  const [first, second] = await census(clerk, SPECS, clinic.keys);
+  expect(first).toMatchObject({ unseen: [] });
+  expect(second).toMatchObject({ numbered: { 1: 1 }, unseen: [expect.stringContaining('cannot be locked')] });
+});
+
+test('a partition, its toasted values and its indexes are tables of the count', async () => {
+  await clinic.sql(`CREATE TABLE f.parts (id int PRIMARY KEY, notes bytea) PARTITION BY RANGE (id);
+    CREATE TABLE f.part PARTITION OF f.parts DEFAULT; ALTER TABLE f.part ALTER notes SET STORAGE EXTERNAL;
+    GRANT SELECT ON f.parts, f.part TO clerk`);
+  await clinic.sql('INSERT INTO f.parts VALUES (1, $1)', [clinic.row('note'.repeat(5000), 3, 'p:1')]);
+  for (const table of ['f.parts', 'f.part']) {
+    const spec = { table, column: 'notes', context: 'p:{id}' };
+    expect(await census(clerk, [spec], clinic.keys, { connections: 2 })).toMatchObject([{ numbered: { 3: 1 } }]);
+  }
+});
