@@ -58,15 +58,20 @@ export function retiredTagKey(number: KeyNumber): string {
   return `${PREFIX}${numberingLabel(number)}`;
 }
 
+/** Characters of a tag that the names of skipped tables may take. */
+const MAX_SKIPPED_LENGTH = 80;
+
 /**
- * The tag that is written before a key's label is removed: `VersionId date`, or `VersionId date forced`; then the
+ * The tag that is written before a key's label is removed: `VersionId date`, or `VersionId date forced`; then the tables
+ * that no one looked at (`skipped=other.trap+other.closed`, or how many these are where the names are long); then the
  * columns whose rows were counted, as far as they fit, and how many columns with how many rows are not named.
  */
 export function retiredTag(
   { number, versionId, date, isForced }: RetirementRecord,
   counted: readonly CountedRows[] = [],
+  skipped: readonly string[] = [],
 ): { readonly Key: string; readonly Value: string } {
-  let value = `${versionId} ${date}${isForced ? ` ${FORCED}` : ''}`;
+  let value = `${versionId} ${date}${isForced ? ` ${FORCED}` : ''}${wordOfSkipped(skipped)}`;
   for (const [index, column] of counted.entries()) {
     const others = counted.slice(index + 1);
     const named = `${value} ${word(column)}`;
@@ -81,6 +86,12 @@ export function retiredTag(
 
 function word({ relation, column, owner, rows }: CountedRows): string {
   return `${allowed(relation)}.${allowed(column)}@${allowed(owner)}=${rows}`;
+}
+
+function wordOfSkipped(tables: readonly string[]): string {
+  if (tables.length === 0) return '';
+  const names = tables.map(allowed).join('+');
+  return ` skipped=${names.length > MAX_SKIPPED_LENGTH ? tables.length : names}`;
 }
 
 function wordOfOthers(columns: readonly CountedRows[]): string {

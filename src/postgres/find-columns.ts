@@ -6,7 +6,8 @@ import { rowFromText } from '../format/row-from-text.ts';
 import { readVarint } from '../format/varint.ts';
 import type { RingKeys } from './all-keys.ts';
 import { openWithAnyKey } from './attribution.ts';
-import { requireOwnExpressions } from './catalog/look-up-column.ts';
+import { contextOf, contextTemplate, type ContextTemplate } from './catalog/context-template.ts';
+import { requireOwnCasts, requireOwnExpressions } from './catalog/look-up-column.ts';
 import { lockOf } from './catalog/look-up-table.ts';
 import { Connection, quoted, type DatabaseAddress } from './connection/database.ts';
 import { rowOf, type Storage } from './stored-value.ts';
@@ -29,7 +30,13 @@ export interface FoundColumn {
 /** What was found in a database, and which tables could not be looked at. */
 export interface FoundColumns {
   readonly columns: readonly FoundColumn[];
-  readonly skipped: readonly { readonly table: string; readonly reason: string }[];
+  readonly skipped: readonly SkippedTable[];
+}
+
+/** A table that could not be looked at. */
+export interface SkippedTable {
+  readonly table: string;
+  readonly reason: string;
 }
 
 /** `clinic.patients.notes`, and the member where it has one. */
@@ -37,27 +44,41 @@ export function foundName({ table, column, member }: FoundColumn): string {
   return [`${table}.${column}`, ...(member === undefined ? [] : [member])].join(' ');
 }
 
-/** Values of a column that are looked at; rows that are read for them, from the beginning of a table and from all of it. */
-const SAMPLE = 200;
-const READ_ROWS = 5000;
+/** Values of a column that are looked at, from pages all over its table. */
+const SAMPLE = 1000;
+const SAMPLED_PAGES = 400;
+
+/** Of a larger table, values from its beginning as well, and the rows that are read for them. */
+const FIRST_VALUES = 200;
+const FIRST_ROWS = 5000;
 
 /** Bytes of a value that are looked at. A jsonb of more is passed over, since no part of it is JSON. */
 const MOST_BYTES = 65_536;
 
-/** Columns of types that may hold a ciphertext, of the tables of users. A partition is looked at with its table. */
+/**
+ * Columns of types that may hold a ciphertext, and of domains over them, of the tables of users. A partition is looked at
+ * with its table. Anyone who may create a schema can make `pazpaz_keys`: only the columns of our own jobs are left out.
+ */
 const CANDIDATES = `
-  SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.reltuples::int8, a.attname,
-         CASE coalesce(b.oid, t.oid) WHEN 'bytea'::regtype THEN 'bytea' WHEN 'jsonb'::regtype THEN 'jsonb' ELSE 'text' END,
+  WITH RECURSIVE bases AS (
+    SELECT oid AS type, oid AS base, typbasetype AS next FROM pg_type
+    UNION ALL SELECT bases.type, t.oid, t.typbasetype FROM bases JOIN pg_type t ON t.oid = bases.next)
+  SELECT c.oid, format('%I.%I', n.nspname, c.relname), a.attname,
+         CASE WHEN b.base = 'bytea'::regtype THEN 'bytea'
+              WHEN b.base IN ('json'::regtype, 'jsonb'::regtype) THEN 'jsonb' ELSE 'text' END,
          CASE WHEN NOT has_table_privilege(c.oid, 'SELECT') THEN 'this user may not read it'
               WHEN row_security_active(c.oid) THEN 'row security hides rows of it' END
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-    JOIN pg_type t ON t.oid = a.atttypid
-    LEFT JOIN pg_type b ON b.oid = t.typbasetype
+    JOIN bases b ON b.type = a.atttypid AND b.next = 0
    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-     AND n.nspname NOT IN ('information_schema', 'pazpaz_keys') AND n.nspname !~ '^pg_'
-     AND coalesce(b.oid, t.oid) IN ('bytea'::regtype, 'text'::regtype, 'varchar'::regtype, 'jsonb'::regtype)
+     AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+     AND NOT (n.nspname = 'pazpaz_keys' AND (c.relname, a.attname) IN (
+           ('job', 'column_name'), ('job', 'options'), ('job', 'frontier'), ('job', 'content'), ('range', 'reached'),
+           ('range', 'up_to'), ('range', 'again'), ('left_row', 'key'), ('left_row', 'code'), ('brake', 'pause_while')))
+     AND b.base IN ('bytea'::regtype, 'text'::regtype, 'varchar'::regtype, 'bpchar'::regtype,
+                    'json'::regtype, 'jsonb'::regtype)
    ORDER BY 2, a.attnum`;
 
 const STORAGES: readonly Storage[] = ['bytea', 'text', 'jsonb'];
@@ -65,29 +86,40 @@ const STORAGES: readonly Storage[] = ['bytea', 'text', 'jsonb'];
 interface Candidate {
   readonly tableId: string;
   readonly table: string;
-  readonly rows: number;
   readonly column: string;
   readonly storage: Storage;
+}
+
+/** A value as PostgreSQL spells it, and the contexts that it is tried in. */
+interface SampledValue {
+  readonly text: string;
+  readonly contexts: readonly string[];
 }
 
 /**
  * Looks through every table of the database for columns that hold ciphertexts of the ring. A sample can miss some: it
  * proves nothing for a retirement, and names what a list of columns may lack. A value counts if a key of the ring opens
- * it without a context, or if it begins with a number of the ring and is no text.
+ * it without a context, or in one of `contexts` whose columns its table has, or if it begins with a number of the ring and
+ * is no text.
  */
-export async function findColumns(database: DatabaseAddress, keys: RingKeys): Promise<FoundColumns> {
+export async function findColumns(
+  database: DatabaseAddress,
+  keys: RingKeys,
+  contexts: readonly string[] = [],
+): Promise<FoundColumns> {
+  const templates = [...new Set(contexts)].map(contextTemplate);
   const session = await Connection.open(database);
   try {
     const columns: FoundColumn[] = [];
     const skipped = new Map<string, string>();
-    for (const [tableId, table, rows, column, type, reason] of await session.rows(CANDIDATES)) {
+    for (const [tableId, table, column, type, reason] of await session.rows(CANDIDATES)) {
       const storage = STORAGES.find((one) => one === type);
       if (tableId == null || table == null || column == null || storage === undefined) continue;
       if (reason != null) skipped.set(table, reason);
       if (skipped.has(table)) continue;
       try {
-        const candidate = { tableId, table, rows: Number(rows), column, storage };
-        columns.push(...foundIn(candidate, await sampleOf(session, candidate), keys));
+        const candidate = { tableId, table, column, storage };
+        columns.push(...foundIn(candidate, await sampleOf(session, candidate, templates), keys));
       } catch (error) {
         // Of one table alone: a function of another role would run, it is locked, or it is gone.
         if (!isKeyRotationError(error) || error.code === 'CANNOT_REACH_DATABASE') throw error;
@@ -100,53 +132,87 @@ export async function findColumns(database: DatabaseAddress, keys: RingKeys): Pr
   }
 }
 
-async function sampleOf(session: Connection, candidate: Candidate): Promise<readonly string[]> {
-  const { tableId, table, column, storage, rows } = candidate;
+/** Pages of a table with its partitions, as they are now: statistics may be missing. */
+const PAGES = `
+  SELECT sum(pg_relation_size(id)) / current_setting('block_size')::int8,
+         (SELECT relkind = 'r' FROM pg_class WHERE oid = $1::oid)
+    FROM (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass)) tree`;
+
+const NAMES = 'SELECT attname FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped';
+
+async function sampleOf(
+  session: Connection,
+  candidate: Candidate,
+  all: readonly ContextTemplate[],
+): Promise<readonly SampledValue[]> {
+  const { tableId, table, column, storage } = candidate;
   const locks = await lockOf(session, tableId);
   return session.transaction(
     async () => {
       // An owner could put a function of its own behind the table between the check and the query.
       for (const lock of locks) await session.change(lock);
       await requireOwnExpressions(session, tableId, { table, column });
-      const name = `t.${quoted(column)}`;
+      const names = new Set((await session.rows(NAMES, [tableId])).map(([name]) => name));
+      const templates = all.filter(({ columns }) => columns.every((name) => names.has(name)));
+      const inContexts = [...new Set(templates.flatMap(({ columns }) => columns))];
+      await requireOwnCasts(session, tableId, { table, column }, inContexts);
+      const [size] = await session.rows(PAGES, [tableId]);
+      const pages = Number(size?.[0] ?? 0);
+      // A child by inheritance is a table of its own.
+      const from = `${size?.[1] === 't' ? 'ONLY ' : ''}${table} t`;
       const value =
         storage === 'jsonb'
-          ? `CASE WHEN octet_length(${name}::text) <= ${MOST_BYTES} THEN ${name}::text END`
-          : `substring(${name} FOR ${MOST_BYTES})`;
-      const sample = (from: string, order: string) =>
+          ? `CASE WHEN octet_length(v::text) <= ${MOST_BYTES} THEN v::text END`
+          : `substring(v FOR ${MOST_BYTES})`;
+      const read = [`t.${quoted(column)} AS v`, ...inContexts.map((name, at) => `t.${quoted(name)}::text AS c${at}`)];
+      const sample = (rows: string, most: number) =>
         session.rows(
-          `SELECT v FROM (SELECT ${value} AS v FROM ${from} LIMIT ${READ_ROWS}) s WHERE v IS NOT NULL ${order} LIMIT ${SAMPLE}`,
+          `SELECT ${[value, ...inContexts.map((_, at) => `c${at}`)].join(', ')}
+             FROM (SELECT * FROM (SELECT ${read.join(', ')} FROM ${rows}) r WHERE v IS NOT NULL LIMIT ${most}) s`,
         );
-      const found = [...(await sample(`${table} t`, ''))];
-      // The first rows may be the oldest; others come from pages all over the table.
-      if (rows > READ_ROWS) {
-        const percent = (50 * READ_ROWS) / rows;
-        found.push(...(await sample(`${table} t TABLESAMPLE SYSTEM (${percent})`, 'ORDER BY random()')));
-      }
-      return found.flatMap(([text]) => text ?? []);
+      const percent = Math.min(100, (100 * SAMPLED_PAGES) / Math.max(1, pages));
+      const found = [...(await sample(`${from} TABLESAMPLE SYSTEM (${percent}) ORDER BY random()`, SAMPLE))];
+      // The pages of a large table that were taken may be empty.
+      if (percent < 100) found.push(...(await sample(`${from} LIMIT ${FIRST_ROWS}`, FIRST_VALUES)));
+      return found.flatMap(([text, ...values]) => {
+        if (text == null) return [];
+        const valueOf = (name: string) => values[inContexts.indexOf(name)];
+        const contexts = templates.flatMap((one) => contextOf(one, one.columns.map(valueOf)) ?? []);
+        return [{ text, contexts: ['', ...contexts] }];
+      });
     },
-    { mode: 'ISOLATION LEVEL READ COMMITTED, READ ONLY', settings: ["SET LOCAL lock_timeout = '3s'"] },
+    {
+      mode: 'ISOLATION LEVEL READ COMMITTED, READ ONLY',
+      settings: ["SET LOCAL lock_timeout = '3s'"],
+    },
   );
+}
+
+interface SampledRow {
+  readonly bytes: Uint8Array;
+  readonly contexts: readonly string[];
 }
 
 /** The column itself, or those members of its objects, that look encrypted. */
 function foundIn(
   { table, column, storage }: Candidate,
-  values: readonly string[],
+  values: readonly SampledValue[],
   keys: RingKeys,
 ): readonly FoundColumn[] {
-  const places = new Map<string | undefined, Uint8Array[]>([[undefined, []]]);
-  for (const value of values) {
-    if (storage !== 'jsonb') places.get(undefined)?.push(rowOf(value, storage));
-    else {
-      for (const [member, bytes] of rowsInJson(value)) places.set(member, [...(places.get(member) ?? []), bytes]);
+  const places = new Map<string | undefined, SampledRow[]>([[undefined, []]]);
+  for (const { text, contexts } of values) {
+    const rows = storage === 'jsonb' ? rowsInJson(text) : [[undefined, rowOf(text, storage)] as const];
+    for (const [member, bytes] of rows) {
+      const place = places.get(member) ?? [];
+      place.push({ bytes, contexts });
+      places.set(member, place);
     }
   }
   return [...places].flatMap(([member, all]) => {
-    const rows = all.filter(({ length }) => length > 0);
-    const openers = withoutStacks(() => rows.map((bytes) => openerOf(bytes, keys))).filter((key) => key !== undefined);
+    const rows = all.filter(({ bytes }) => bytes.length > 0);
+    const openers = withoutStacks(() => rows.map((row) => openerOf(row, keys))).filter((key) => key !== undefined);
     const opened = openers.length;
-    const alike = rows.filter((bytes) => isAlike(bytes, keys)).length;
+    const alike = rows.filter(({ bytes }) => isAlike(bytes, keys)).length;
     if (opened === 0 && (alike === 0 || 2 * alike < rows.length)) return [];
     const named = member === undefined ? {} : { member };
     return [{ table, column, ...named, sampled: rows.length, opened, alike, numbers: [...new Set(openers)] }];
@@ -168,9 +234,9 @@ function rowsInJson(text: string): readonly (readonly [string | undefined, Uint8
   return members.some(([name]) => name === undefined) ? members : [...members, [undefined, rowOf(text, 'jsonb')]];
 }
 
-function openerOf(bytes: Uint8Array, keys: RingKeys): number | undefined {
+function openerOf({ bytes, contexts }: SampledRow, keys: RingKeys): number | undefined {
   if (bytes.length < MIN_CIPHERTEXT_BYTES) return undefined;
-  return openWithAnyKey({ bytes, number: readVarint(bytes), contexts: [''] }, keys)?.number;
+  return openWithAnyKey({ bytes, number: readVarint(bytes), contexts }, keys)?.number;
 }
 
 /** Whether bytes begin with a number that the ring has or had, and are no text. */

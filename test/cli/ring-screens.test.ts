@@ -77,6 +77,7 @@ describe('retire shows', () => {
         'numbers  numbers of the keys',
         '--force  skip census and waiting time: rows may be lost for good',
         '--empty-is-fine  accept columns without a single value as evidence',
+        '--skipped-is-fine  accept that tables could not be looked at for columns that are not listed',
         '--confirm <numbers>  the same numbers again, for --force without a terminal',
         '-y, --yes  do not ask',
         'pazpaz-keys retire 1 --columns columns.json --dry-run',

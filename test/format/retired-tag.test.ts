@@ -83,3 +83,9 @@ test('a record names as many columns as a tag has room for, to the last characte
   const tooLong = { ...long, relation: `${long.relation}a`, rows: 5 };
   expect(retiredTag(RECORD, [short, tooLong]).Value).toMatch(/ a\.b@c=1 \+1=5$/);
 });
+
+test('a record names the tables that no one looked at, or says how many they are', () => {
+  const value = (skipped: readonly string[]) => retiredTag(RECORD, [], skipped).Value;
+  expect(value(['other.trap', 'other."x y"'])).toMatch(/ skipped=other\.trap\+other\._x_y_$/);
+  expect(value(Array.from({ length: 17 }, (_, at) => `other.table_${at}`))).toMatch(/ skipped=17$/);
+});

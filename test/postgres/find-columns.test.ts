@@ -49,6 +49,8 @@ describe('columns that hold ciphertexts are found', () => {
     ['bytes in a context', 'bytea', () => TEN.map((at) => row(at))],
     ['base64 in a text', 'text', () => TEN.map((at) => base64(row(at)))],
     ['a varchar', 'varchar(500)', () => TEN.map((at) => base64(row(at)))],
+    ['a char', 'char(500)', () => TEN.map((at) => base64(row(at)))],
+    ['strings of json', 'json', () => TEN.map((at) => JSON.stringify(base64(row(at))))],
     ['strings of jsonb', 'jsonb', () => TEN.map((at) => JSON.stringify(base64(row(at))))],
     ['the usual member of jsonb', 'jsonb', () => TEN.map((at) => JSON.stringify({ data: base64(row(at)), at }))],
     ['older data', 'bytea', () => TEN.map((at) => oldBox(`older ${at}`, { key: clinic.world.keyOf(1) }))],
@@ -72,6 +74,27 @@ describe('columns that hold ciphertexts are found', () => {
     await clinic.sql('CREATE TABLE clinic.visits_1 PARTITION OF clinic."Visits" FOR VALUES FROM (0) TO (100)');
     for (const at of TEN) await clinic.sql('INSERT INTO clinic."Visits" VALUES ($1, $2)', [at, row(at)]);
     expect(await found()).toEqual(['clinic."Visits" My Notes']);
+  });
+
+  it('in a domain over a domain', async () => {
+    await clinic.sql('CREATE DOMAIN clinic.secret AS bytea; CREATE DOMAIN clinic.note AS clinic.secret');
+    await column('rows', 'clinic.note', [row(1)]);
+    expect(await found()).toEqual(['clinic.rows v']);
+  });
+
+  it('in a schema with the name of that of the jobs, whose own columns are left out', async () => {
+    await clinic.sql('CREATE SCHEMA pazpaz_keys; CREATE TABLE pazpaz_keys.job (options text, v bytea)');
+    await clinic.sql('INSERT INTO pazpaz_keys.job VALUES ($1, $2)', [base64(row(1, '')), row(1, '')]);
+    const names = await found();
+    await clinic.sql('DROP SCHEMA pazpaz_keys CASCADE');
+    expect(names).toEqual(['pazpaz_keys.job v']);
+  });
+
+  it.each([300, 100_000])('behind %d other values in a table without statistics', async (others) => {
+    await clinic.sql('CREATE TABLE clinic.rows (v bytea) WITH (autovacuum_enabled = off)');
+    await clinic.sql("INSERT INTO clinic.rows SELECT 'plain text'::bytea FROM generate_series(1, $1::int)", [others]);
+    await clinic.sql('INSERT INTO clinic.rows SELECT $1 FROM generate_series(1, $2::int)', [row(0, ''), others / 10]);
+    expect(await found()).toEqual(['clinic.rows v']);
   });
 
   it('behind more rows than are read from the beginning of a table', async () => {
@@ -174,5 +197,52 @@ describe('retire, with a list that lacks a column', () => {
     expect(ran.exitCode).toBe(1);
     expect(ran.stderr).toMatch(/ROWS_STILL_NEED_KEY[^]*clinic\.cards\.v/);
     expect(ring.snapshot).toBe(before);
+  });
+
+  it('is refused where a value in it opens in a listed context', async () => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    await ring.service.advance(25 * HOUR);
+    const forgotten = encryptField('forgotten', keyOf(1), 'rows:7', { number: toKeyNumber(1) });
+    await clinic.sql('UPDATE clinic.rows SET v = $1', [sealed('listed', 'rows:1')]);
+    await clinic.sql('CREATE TABLE clinic.rows_2020 (id int, v bytea)');
+    await clinic.sql('INSERT INTO clinic.rows_2020 VALUES (7, $1)', [forgotten]);
+    const args = ['retire', '1', '--yes', ...counted, '--context', 'rows:{id}'];
+    const ran = await pazpazKeys(ring, args, { environment: environment() });
+    expect(ran.exitCode).toBe(1);
+    expect(ran.stderr).toMatch(/ROWS_STILL_NEED_KEY[^]*clinic\.rows_2020\.v/);
+  });
+
+  describe('and a table that its owner closes', () => {
+    beforeEach(async () => {
+      await clinic.sql('DROP ROLE IF EXISTS looker; DROP ROLE IF EXISTS mallory; CREATE ROLE looker LOGIN');
+      await clinic.sql('CREATE ROLE mallory; GRANT ALL ON SCHEMA other TO mallory');
+      await clinic.sql('GRANT USAGE ON SCHEMA clinic, other TO looker; GRANT SELECT ON clinic.rows TO looker');
+      await clinic.sql(`SET ROLE mallory; CREATE TABLE other.trap (id int, v bytea); GRANT SELECT ON other.trap TO looker;
+        CREATE FUNCTION other.spy(bytea) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true'; RESET ROLE`);
+    });
+    afterEach(() => clinic.sql('ROLLBACK; DROP OWNED BY looker, mallory CASCADE; DROP ROLE looker, mallory'));
+
+    it.each([
+      ['by a lock', 'BEGIN; LOCK TABLE other.trap', 'lock'],
+      ['by row security', 'ALTER TABLE other.trap ENABLE ROW LEVEL SECURITY', 'row security'],
+      ['by an index on a function', 'CREATE INDEX ON other.trap (id) WHERE other.spy(v)', 'other.spy'],
+    ])('%s is refused, unless the operator accepts it', async (_, closing, reason) => {
+      const ring = await ringWith(1, 2, previous(3), current(4));
+      await ring.service.advance(25 * HOUR);
+      await clinic.sql(closing);
+      const around = { environment: { DATABASE_URL: postgres.url.replace('postgres@', 'looker@') } };
+      const before = ring.snapshot;
+      const refused = await pazpazKeys(ring, ['retire', '1', '--yes', ...counted], around);
+      expect(refused).toMatchObject({ exitCode: 1 });
+      expect(refused.stderr).toContain('NO_CENSUS');
+      expect(refused.stderr).toMatch(new RegExp(`other\\.trap [^]*${reason}[^]*--skipped-is-fine`));
+      expect(ring.snapshot).toBe(before);
+      const accepting = ['retire', '1', '--skipped-is-fine', ...counted];
+      const asked = await pazpazKeys(ring, accepting, { ...around, answers: ['n'] });
+      expect(asked.stderr).toContain('Not looked at:\n  other.trap: ');
+      const accepted = await pazpazKeys(ring, [...accepting, '--yes', '--json'], around);
+      expect(asDescribed('retire', accepted.stdout)).toMatchObject({ result: { skipped: [{ table: 'other.trap' }] } });
+      expect(ring.secret.tags[0]?.Value).toContain(' skipped=other.trap ');
+    });
   });
 });

@@ -11,6 +11,7 @@ import {
   type RetirementRecord,
 } from '../../format/retired-tag.ts';
 import type { RingLabels } from '../../format/ring-labels.ts';
+import type { SkippedTable } from '../../postgres/find-columns.ts';
 import { refused } from '../../secret/aws-error.ts';
 import { keepNumbers } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
@@ -53,6 +54,10 @@ export const RETIRE = command<RetireFlags>({
     {
       counted: described('The rows that were counted before; absent without a census', listOf(object(COUNTED_ROWS))),
       unlisted: described('Columns that were not counted though they look encrypted', listOf(TEXT)),
+      skipped: described(
+        'Tables that could not be looked at for such columns, accepted with --skipped-is-fine',
+        listOf(object({ table: TEXT, reason: TEXT })),
+      ),
     },
   ),
   writes: 'asks',
@@ -61,13 +66,14 @@ export const RETIRE = command<RetireFlags>({
       .argument('<numbers...>', 'numbers of the keys', keyNumber)
       .addOption(new Option('--force', 'skip census and waiting time: rows may be lost for good'))
       .option('--empty-is-fine', 'accept columns without a single value as evidence')
+      .option('--skipped-is-fine', 'accept that tables could not be looked at for columns that are not listed')
       .option('--confirm <numbers>', 'the same numbers again, for --force without a terminal'),
   run: async (session, flags, numbers, world) => {
     const rows = namesColumns(flags) ? censusOf(session, flags, world) : (world.census ?? noCensus);
     const result = await runRetire(session.deps, rows, { numbers: numbers.map(keyNumber), force: flags.force });
     return {
       result,
-      lines: () => [retireLine(result), ...basisOf(result.counted), ...unlistedLines(result.unlisted ?? [])],
+      lines: () => [retireLine(result), ...basisOf(result)],
     };
   },
 });
@@ -86,7 +92,12 @@ export interface RetireResult {
   readonly counted?: readonly CountedRows[];
   /** Columns that were not counted, and whose values look like ciphertexts. */
   readonly unlisted?: readonly string[];
+  /** Tables that could not be looked at for such columns. */
+  readonly skipped?: readonly SkippedTable[];
 }
+
+/** What a retirement without `--force` rests on. */
+type Basis = Pick<RetireResult, 'counted' | 'unlisted' | 'skipped'>;
 
 /**
  * Removes the numbering labels of keys, so that AWS may delete them, and leaves a tag for each, from which `restore`
@@ -104,8 +115,7 @@ export async function runRetire(
   const isGone = ({ ring }: DescribedRing): boolean => numbers.some((number) => !ring.versionOf.has(number));
   const first = await settledRing(deps, isGone);
   const going = await check(deps, first, numbers);
-  let counted: readonly CountedRows[] | undefined;
-  let unlisted: readonly string[] = [];
+  let basis: Basis = {};
   if (going.length > 0) {
     if (!force) {
       if (going.some((key) => passedRecord(key, first.secret) === undefined))
@@ -113,10 +123,14 @@ export async function runRetire(
       const asked = going.map(({ number }) => number);
       const found = await census(asked);
       requireNoRows(found, asked);
-      counted = found.counted;
-      unlisted = found.unlisted ?? [];
+      const { counted, unlisted = [], skipped = [] } = found;
+      basis = {
+        counted,
+        ...(unlisted.length === 0 ? {} : { unlisted }),
+        ...(skipped.length === 0 ? {} : { skipped }),
+      };
     }
-    await deps.confirm(question(going, counted, unlisted));
+    await deps.confirm(question(going, basis));
   }
 
   const fresh = await settledRing(deps, isGone);
@@ -126,7 +140,7 @@ export async function runRetire(
   }
   const alreadyRetired = [...new Set(numbers)].filter((number) => !fresh.ring.versionOf.has(number));
   if (still.length === 0) return { retired: [], alreadyRetired };
-  await writeRecords(deps, fresh.secret, still, { numbers, force, counted });
+  await writeRecords(deps, fresh.secret, still, { numbers, force, basis });
   for (const { number, versionId } of still) await detachLabel(deps, numberingLabel(number), versionId);
   const labels = still.map(({ number }) => numberingLabel(number));
   await keepNumbers(deps, withoutLabels(fresh.ring, labels));
@@ -134,12 +148,7 @@ export async function runRetire(
     const recorded = retiredKeys(secret.Tags).map(({ number }) => number);
     return still.every(({ number }) => !ring.versionOf.has(number) && recorded.includes(number));
   });
-  return {
-    retired: still,
-    alreadyRetired,
-    ...(counted === undefined ? {} : { counted }),
-    ...(unlisted.length === 0 ? {} : { unlisted }),
-  };
+  return { retired: still, alreadyRetired, ...basis };
 }
 
 /** What would go: each given number that is on the ring, and every other number of its version. */
@@ -180,14 +189,11 @@ async function writeRecords(
   {
     numbers,
     force,
-    counted,
-  }: {
-    readonly numbers: readonly KeyNumber[];
-    readonly force: boolean;
-    readonly counted: readonly CountedRows[] | undefined;
-  },
+    basis: { counted, skipped = [] },
+  }: { readonly numbers: readonly KeyNumber[]; readonly force: boolean; readonly basis: Basis },
 ): Promise<void> {
   const { secrets, secretId } = deps;
+  const tables = skipped.map(({ table }) => table);
   const records = going.map((key) => passedRecord(key, secret) ?? { ...key, isForced: force });
   const existing = new Set((await listVersions(deps)).map(({ VersionId }) => VersionId ?? ''));
   const kept = new Set([...numbers, ...going.map(({ number }) => number)]);
@@ -196,7 +202,10 @@ async function writeRecords(
     if (outdated.length > 0) {
       await secrets.untagResource({ SecretId: secretId, TagKeys: outdated.map(({ number }) => retiredTagKey(number)) });
     }
-    await secrets.tagResource({ SecretId: secretId, Tags: records.map((record) => retiredTag(record, counted)) });
+    await secrets.tagResource({
+      SecretId: secretId,
+      Tags: records.map((record) => retiredTag(record, counted, tables)),
+    });
   } catch (error) {
     throw refused('TagResource', secretId, error);
   }
@@ -214,14 +223,10 @@ function isSameKey(one: RetiredKey, other: RetiredKey): boolean {
   return one.number === other.number && one.versionId === other.versionId;
 }
 
-/** `counted`: `undefined` where the retirement is forced. */
-function question(
-  going: readonly RetiredKey[],
-  counted: readonly CountedRows[] | undefined,
-  unlisted: readonly string[],
-) {
+/** `counted` is `undefined` where the retirement is forced. */
+function question(going: readonly RetiredKey[], basis: Basis) {
   const action = `Retire ${names(going)}: AWS may delete it from 24 hours on`;
-  if (counted !== undefined) return { action, basis: [...basisOf(counted), ...unlistedLines(unlisted)] };
+  if (basis.counted !== undefined) return { action, basis: basisOf(basis) };
   return {
     action,
     risk:
@@ -231,17 +236,17 @@ function question(
   };
 }
 
-function unlistedLines(unlisted: readonly string[]): readonly string[] {
-  return unlisted.length === 0
-    ? []
-    : ['Not counted, though it looks encrypted:', ...unlisted.map((name) => `  ${name}`)];
+/** The rows that were counted, none of which needs the keys, and what was not counted or not looked at. */
+function basisOf({ counted = [], unlisted = [], skipped = [] }: Basis): readonly string[] {
+  return [
+    ...titled('Counted, and no row needs it:', counted.map(countedLine)),
+    ...titled('Not counted, though it looks encrypted:', unlisted),
+    ...titled('Not looked at:', skipped.map(({ table, reason }) => `${table}: ${reason}`)), // prettier-ignore
+  ];
 }
 
-/** The rows that were counted, none of which needs the keys. */
-function basisOf(counted: readonly CountedRows[] = []): readonly string[] {
-  return counted.length === 0
-    ? []
-    : ['Counted, and no row needs it:', ...counted.map((rows) => `  ${countedLine(rows)}`)];
+function titled(title: string, lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`)];
 }
 
 function names(keys: readonly RetiredKey[]): string {

@@ -17,4 +17,6 @@ export interface ColumnFlags extends DatabaseFlags {
   readonly connections?: number;
   /** Of `retire`: columns without a value count as evidence. */
   readonly emptyIsFine?: boolean;
+  /** Of `retire`: tables that could not be looked at for further columns are accepted. */
+  readonly skippedIsFine?: boolean;
 }

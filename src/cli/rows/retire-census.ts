@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
-import { findColumns, foundName, type FoundColumn } from '../../postgres/find-columns.ts';
+import { findColumns, foundName, type FoundColumn, type SkippedTable } from '../../postgres/find-columns.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
 import type { ColumnFlags } from './column-flags.ts';
@@ -18,9 +18,11 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const keys = await ringOf(session);
     const counts = await shownCensus(database, specs, keys, world, flags.connections);
     if (flags.emptyIsFine !== true) requireValues(counts);
-    const { columns } = await findColumns(database, keys);
+    const contexts = specs.flatMap(({ context = [], toContext = [] }) => [context, toContext].flat());
+    const { columns, skipped } = await findColumns(database, keys, contexts);
     const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));
     requireNoneOpens(unlisted, numbers);
+    if (flags.skippedIsFine !== true) requireNoneSkipped(skipped);
     const rowsByNumber = new Map<KeyNumber, number>();
     const nestedByNumber = new Map<number, number>();
     for (const { nested } of counts) {
@@ -43,6 +45,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       counted: counts.map(({ relation, owner, column, rows }) => ({ relation, owner, column, rows })),
       isComplete: counts.every(({ unseen }) => unseen.length === 0),
       unlisted: unlisted.map(foundName),
+      skipped,
     };
   };
 }
@@ -60,6 +63,17 @@ function requireNoneOpens(unlisted: readonly FoundColumn[], numbers: readonly Ke
     'ROWS_STILL_NEED_KEY',
     `Columns that were not counted hold ciphertexts of the key: ${needing.map(foundName).join(', ')}. Add them to the file ` +
       'that --columns names (columns --find prints one), then census and reencrypt them.',
+  );
+}
+
+/** Throws `NO_CENSUS` if tables could not be looked at: their owner decides that, and may have rows of the key in them. */
+function requireNoneSkipped(skipped: readonly SkippedTable[]): void {
+  if (skipped.length === 0) return;
+  throw new KeyRotationError(
+    'NO_CENSUS',
+    'Tables could not be looked at for columns that are not listed: ' +
+      `${skipped.map(({ table, reason }) => `${table} (${reason})`).join('; ')}. They may hold rows that need the key. ` +
+      'Run this again as a role that may read them, or pass --skipped-is-fine if none of them holds ciphertexts of the key.',
   );
 }
 

@@ -1,6 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
 import type { CountedRows } from '../../format/retired-tag.ts';
+import type { SkippedTable } from '../../postgres/find-columns.ts';
 
 /** What the stored rows need. Each was counted only after it opened. */
 export interface CensusResult {
@@ -20,6 +21,8 @@ export interface CensusResult {
   readonly counted: readonly CountedRows[];
   /** Columns that were not counted, and whose values look like ciphertexts. */
   readonly unlisted?: readonly string[];
+  /** Tables that could not be looked at for such columns, which the operator has accepted. */
+  readonly skipped?: readonly SkippedTable[];
 }
 
 /** Counts the rows. `numbers` are the keys in question. Throws `NO_CENSUS` if nothing says what to count. */

@@ -175,7 +175,13 @@ async function requireColumns(session: Connection, tableId: string, spec: Column
   }
 }
 
-async function requireOwnCasts(session: Connection, tableId: string, spec: ColumnSpec, names: readonly string[]) {
+/** Throws `INVALID_COLUMN` if a cast of one of these columns to or from text would call a function of another role. */
+export async function requireOwnCasts(
+  session: Connection,
+  tableId: string,
+  spec: ColumnSpec,
+  names: readonly string[],
+): Promise<void> {
   for (const name of new Set(names)) {
     const [found] = await session.rows(FOREIGN_CASTS, [tableId, name]);
     if (found === undefined) continue;
