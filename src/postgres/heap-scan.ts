@@ -67,9 +67,12 @@ export async function scanRange(
   { from, to }: HeapRange,
   onRow: (row: ScannedRow) => void,
 ): Promise<void> {
-  const { key, context, fromContext } = column;
+  const { key, context, fromContext, tableId, isLocked } = column;
   const names = [...new Set([...key.map(({ name }) => name), ...context.columns, ...(fromContext?.columns ?? [])])];
   const conditions = [
+    // The name may have come to mean another table, although this one is locked: ALTER SCHEMA RENAME asks for no lock.
+    // A right to single columns does not let a user read this one.
+    ...(isLocked ? [isOf(tableId)] : []),
     ...(from === undefined ? [] : [`t.ctid OPERATOR(pg_catalog.>=) '(${from},0)'::pg_catalog.tid`]),
     ...(to === undefined ? [] : [`t.ctid OPERATOR(pg_catalog.<) '(${to},0)'::pg_catalog.tid`]),
   ];
@@ -82,6 +85,12 @@ export async function scanRange(
       onRow(read(cells));
     },
   );
+}
+
+/** The condition that a row `t` is of the table with this number, or of a partition of it. */
+function isOf(tableId: string): string {
+  return `t.tableoid OPERATOR(pg_catalog.=) ANY (SELECT ${tableId}::pg_catalog.oid
+       UNION SELECT relid FROM pg_catalog.pg_partition_tree(${tableId}::pg_catalog.oid::pg_catalog.regclass))`;
 }
 
 /** Reads a row out of its key and context columns, whether its value is NULL, and the value. */

@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { census } from '../../src/postgres/census.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
+import { Connection } from '../../src/postgres/connection/database.ts';
+import { scanRange, type ScannedRow } from '../../src/postgres/heap-scan.ts';
+import { columnOf } from './support/column-of.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
 import type { Postgres } from './support/postgres.ts';
 
@@ -65,6 +68,23 @@ test('a view that takes the name with its schema does not stand for the table', 
     },
   });
   expect(await rejectionOf(counting)).toMatchObject({ code: 'DATABASE_REFUSED' });
+});
+
+test('a scan gives no row of another table that has the name, even one that is counted too', async () => {
+  const column = await columnOf(clerk, { table: 's.patients', column: 'notes', context: 'p:{id}' });
+  ownerDoes(SWAP);
+  const session = await Connection.open(clerk);
+  const rows: ScannedRow[] = [];
+  const scan = () => scanRange(session, column, { from: undefined, to: undefined }, (row) => rows.push(row));
+  try {
+    await session.transaction(scan);
+    expect(rows).toHaveLength(0);
+    ownerDoes(SWAP_BACK);
+    await session.transaction(scan);
+    expect(rows).toHaveLength(1);
+  } finally {
+    await session.close();
+  }
 });
 
 test('a table that this user cannot lock is counted, and its rows are not vouched for', async () => {
