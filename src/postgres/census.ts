@@ -3,7 +3,8 @@ import type { RingKeys, TargetKey } from './all-keys.ts';
 import type { Column, ColumnSpec, TriggerOnUpdate } from './catalog/column.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
 import type { ScannedRow } from './heap-scan.ts';
-import { requireOwnExpressions, withColumns } from './catalog/look-up-column.ts';
+import { requireOwnCode } from './catalog/foreign-code.ts';
+import { withColumns } from './catalog/look-up-column.ts';
 import { requireTheirTables } from './catalog/table-locks.ts';
 import { nestedKeys } from './nested-ciphertext.ts';
 import { attribution, isAsWanted, type LeftRow } from './job/plan-rows.ts';
@@ -96,13 +97,13 @@ export function census(
 }
 
 /**
- * Looks again, outside of the snapshot, whether planning a statement would run a function of another role: an index may
- * be made while its table is read. `watch` does one look after the other.
+ * Looks again, outside of the snapshot, whether a statement would run code of another role: an index or a cast may be
+ * made while the table is read. `watch` does one look after the other.
  */
 function codeWatch(watch: Connection, { tableId, spec }: Column): () => Promise<void> {
   let looks = Promise.resolve();
   return () => {
-    looks = looks.then(() => requireOwnExpressions(watch, tableId, spec));
+    looks = looks.then(() => requireOwnCode(watch, tableId, spec));
     return looks;
   };
 }

@@ -7,7 +7,7 @@ import { readVarint } from '../format/varint.ts';
 import type { RingKeys } from './all-keys.ts';
 import { openWithAnyKey } from './attribution.ts';
 import { contextOf, contextTemplate, type ContextTemplate } from './catalog/context-template.ts';
-import { requireOwnCasts, requireOwnExpressions } from './catalog/look-up-column.ts';
+import { requireOwnCode } from './catalog/foreign-code.ts';
 import { lockOf } from './catalog/look-up-table.ts';
 import { Connection, quoted, type DatabaseAddress } from './connection/database.ts';
 import { rowOf, type Storage } from './stored-value.ts';
@@ -151,11 +151,10 @@ async function sampleOf(
     async () => {
       // An owner could put a function of its own behind the table between the check and the query.
       for (const lock of locks) await session.change(lock);
-      await requireOwnExpressions(session, tableId, { table, column });
+      await requireOwnCode(session, tableId, { table, column });
       const names = new Set((await session.rows(NAMES, [tableId])).map(([name]) => name));
       const templates = all.filter(({ columns }) => columns.every((name) => names.has(name)));
       const inContexts = [...new Set(templates.flatMap(({ columns }) => columns))];
-      await requireOwnCasts(session, tableId, { table, column }, inContexts);
       const [size] = await session.rows(PAGES, [tableId]);
       const pages = Number(size?.[0] ?? 0);
       // A child by inheritance is a table of its own.

@@ -2,6 +2,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import type { Column, ColumnSpec } from './column.ts';
 import { contextTemplate, type ContextTemplate } from './context-template.ts';
 import { Connection, quoted, type DatabaseAddress, type TransactionOptions } from '../connection/database.ts';
+import { requireOwnCode } from './foreign-code.ts';
 import { lookUpKey } from './look-up-key.ts';
 import { holdTable, lockOf, lookUpTable, tableNamed } from './look-up-table.ts';
 import { lockedTables, replaced } from './table-locks.ts';
@@ -36,42 +37,6 @@ const COLUMN = `
     JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_type b ON b.oid = t.typbasetype
    WHERE a.attrelid = $1::oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped`;
-
-/**
- * Functions that a cast of the column's type to or from text would call, and that belong to a role other than the
- * user who logged in or a superuser: they would run with the rights of the current user, and decide what a context says.
- */
-const FOREIGN_CASTS = `
-  WITH RECURSIVE types AS (
-    SELECT atttypid AS id FROM pg_attribute WHERE attrelid = $1::oid AND attname = $2
-    UNION SELECT t.typbasetype FROM types JOIN pg_type t ON t.oid = types.id WHERE t.typbasetype <> 0)
-  SELECT p.oid::regprocedure::text
-    FROM types
-    JOIN pg_cast c ON (c.castsource = types.id AND c.casttarget = 'text'::regtype)
-                   OR (c.casttarget = types.id AND c.castsource = 'text'::regtype)
-    JOIN pg_proc p ON p.oid = c.castfunc
-    JOIN pg_roles r ON r.oid = p.proowner
-   WHERE NOT r.rolsuper AND r.rolname <> session_user`;
-
-/**
- * Functions of other roles that planning a query of the table may call: in an index, a CHECK or extended statistics of
- * the table or of a partition. They would run with the rights of the current user, and could bend its session.
- */
-const FOREIGN_EXPRESSIONS = `
-  WITH tree AS (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))
-  SELECT p.oid::regprocedure::text
-    FROM pg_depend d
-    LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
-    JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
-    JOIN pg_roles r ON r.oid = p.proowner
-   WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
-     AND NOT r.rolsuper AND r.rolname <> session_user
-     AND ((d.classid = 'pg_class'::regclass
-           AND d.objid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN (SELECT id FROM tree)))
-       OR (d.classid = 'pg_constraint'::regclass
-           AND d.objid IN (SELECT oid FROM pg_constraint WHERE conrelid IN (SELECT id FROM tree)))
-       OR (d.classid = 'pg_statistic_ext'::regclass
-           AND d.objid IN (SELECT oid FROM pg_statistic_ext WHERE stxrelid IN (SELECT id FROM tree))))`;
 
 /**
  * Opens a connection, looks the columns up in the catalog, and does `work` in the same transaction. Rejects with
@@ -138,8 +103,7 @@ async function describeColumn(
   }
   await requireColumns(session, table.id, spec, context);
   await requireColumns(session, table.id, spec, from);
-  await requireOwnCasts(session, table.id, spec, [...key.map(({ name }) => name), ...context.columns, ...from.columns]);
-  await requireOwnExpressions(session, table.id, spec);
+  await requireOwnCode(session, table.id, spec);
   // A policy's functions are not run for this; such a census never allows a retirement.
   if (!table.isSecured) await holdTable(session, table.id, table.name);
   const typeModifier = Number(modifier);
@@ -173,33 +137,6 @@ async function requireColumns(session: Connection, tableId: string, spec: Column
     }
     if (name === spec.column) throw invalid(`The context ${template.source} names {${name}}, the ciphertext itself.`);
   }
-}
-
-/** Throws `INVALID_COLUMN` if a cast of one of these columns to or from text would call a function of another role. */
-export async function requireOwnCasts(
-  session: Connection,
-  tableId: string,
-  spec: ColumnSpec,
-  names: readonly string[],
-): Promise<void> {
-  for (const name of new Set(names)) {
-    const [found] = await session.rows(FOREIGN_CASTS, [tableId, name]);
-    if (found === undefined) continue;
-    throw invalid(
-      `The type of ${spec.table}.${name} is cast to or from text by ${found[0] ?? ''}, a function of another role. It ` +
-        'would run with your rights. Have its owner drop the cast, or run this as its owner.',
-    );
-  }
-}
-
-/** Throws `INVALID_COLUMN` if planning a query of the table would call a function of another role. */
-export async function requireOwnExpressions(session: Connection, tableId: string, spec: ColumnSpec) {
-  const [found] = await session.rows(FOREIGN_EXPRESSIONS, [tableId]);
-  if (found === undefined) return;
-  throw invalid(
-    `An index, a CHECK or statistics of ${spec.table} call ${found[0] ?? ''}, a function of another role. It would run ` +
-      'with your rights. Run this as its owner, or give the function to a superuser.',
-  );
 }
 
 function invalid(message: string): KeyRotationError {

@@ -1,0 +1,107 @@
+import { KeyRotationError } from '../../format/error.ts';
+import type { Connection } from '../connection/database.ts';
+import type { ColumnSpec } from './column.ts';
+
+/**
+ * Functions that a statement on the table may call and that decide for their owner, not for the user: functions of a role
+ * that is neither a superuser nor the user who logged in, and functions of PostgreSQL or of an extension that run SQL or
+ * change the session, in an expression of such a role.
+ *
+ * `reached` begins with the table, its partitions and its ancestors, whose keys make up its partition constraint. It
+ * follows `pg_depend` to types, functions and operators, and the links that `pg_depend` lacks. A plain DEFAULT is left
+ * out, since no update evaluates it. `pg_depend` omits built-in functions: they are read out of the expressions.
+ */
+const FOREIGN_CODE = `
+  WITH RECURSIVE tables AS (
+    SELECT $1::oid AS id
+     UNION SELECT relid FROM pg_partition_tree($1::oid::regclass)
+     UNION SELECT relid FROM pg_partition_ancestors($1::oid::regclass)),
+  foreigners AS (SELECT oid, rolname FROM pg_roles WHERE NOT rolsuper AND rolname <> session_user),
+  first(class, id) AS (
+    SELECT 'pg_class'::regclass::oid, id FROM tables
+     UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid IN (SELECT id FROM tables)
+     UNION ALL SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE conrelid IN (SELECT id FROM tables)
+     UNION ALL SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext WHERE stxrelid IN (SELECT id FROM tables)
+     UNION ALL SELECT 'pg_attrdef'::regclass, d.oid
+                 FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+                WHERE d.adrelid IN (SELECT id FROM tables) AND a.attgenerated <> ''),
+  reached(class, id) AS (
+    SELECT class, id FROM first
+     UNION
+    SELECT next.class, next.id
+      FROM reached r
+     CROSS JOIN LATERAL (
+        SELECT refclassid, refobjid FROM pg_depend
+         WHERE classid = r.class AND objid = r.id
+           AND refclassid IN ('pg_type'::regclass, 'pg_proc'::regclass, 'pg_operator'::regclass)
+         UNION ALL
+        SELECT 'pg_operator'::regclass, other FROM pg_operator o CROSS JOIN unnest(ARRAY[o.oprcom, o.oprnegate]) other
+         WHERE r.class = 'pg_operator'::regclass AND o.oid = r.id
+         UNION ALL
+        SELECT 'pg_class'::regclass, typrelid FROM pg_type WHERE r.class = 'pg_type'::regclass AND oid = r.id
+         UNION ALL
+        SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE r.class = 'pg_type'::regclass AND contypid = r.id
+         UNION ALL
+        -- to_json looks for a cast by itself.
+        SELECT 'pg_proc'::regclass, castfunc FROM pg_cast
+         WHERE r.class = 'pg_type'::regclass
+           AND (castsource = r.id AND casttarget IN ('text'::regtype, 'json'::regtype)
+                OR casttarget = r.id AND castsource = 'text'::regtype)
+     ) next(class, id)
+     WHERE next.id <> 0),
+  expressions(tree, owner) AS (
+    SELECT d.adbin::text, c.relowner
+      FROM reached r JOIN pg_attrdef d ON d.oid = r.id JOIN pg_class c ON c.oid = d.adrelid
+     WHERE r.class = 'pg_attrdef'::regclass
+     UNION ALL
+    SELECT k.conbin::text, coalesce(c.relowner, t.typowner)
+      FROM reached r JOIN pg_constraint k ON k.oid = r.id
+      LEFT JOIN pg_class c ON c.oid = k.conrelid
+      LEFT JOIN pg_type t ON t.oid = k.contypid
+     WHERE r.class = 'pg_constraint'::regclass
+     UNION ALL
+    SELECT concat(i.indexprs::text, i.indpred::text, p.partexprs::text), c.relowner
+      FROM reached r JOIN pg_class c ON c.oid = r.id
+      LEFT JOIN pg_index i ON i.indexrelid = c.oid
+      LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
+     WHERE r.class = 'pg_class'::regclass
+     UNION ALL
+    -- A column since version 14.
+    SELECT to_jsonb(s) ->> 'stxexprs', s.stxowner
+      FROM reached r JOIN pg_statistic_ext s ON s.oid = r.id WHERE r.class = 'pg_statistic_ext'::regclass)
+  SELECT p.oid::regprocedure::text, f.rolname, 'function'
+    FROM reached r JOIN pg_proc p ON p.oid = r.id JOIN foreigners f ON f.oid = p.proowner
+   WHERE r.class = 'pg_proc'::regclass
+   UNION
+  SELECT p.oid::regprocedure::text, f.rolname, 'expression'
+    FROM expressions e
+    JOIN foreigners f ON f.oid = e.owner
+   CROSS JOIN regexp_matches(e.tree, ':(?:funcid|opfuncid) (\\d+)', 'g') m
+    JOIN pg_proc p ON p.oid = m[1]::oid
+   WHERE (p.oid < 16384
+          OR EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e'))
+     AND (p.provolatile = 'v' AND p.proname NOT IN ('random', 'clock_timestamp', 'timeofday', 'gen_random_uuid', 'uuidv4', 'uuidv7')
+          OR p.proname ~ '_to_xml|^pg_input_')
+   ORDER BY 1, 2, 3`;
+
+/** Throws `INVALID_COLUMN` if a statement on the table could run code of another role with the rights of this user. */
+export async function requireOwnCode(session: Connection, tableId: string, { table }: ColumnSpec): Promise<void> {
+  const [found] = await session.rows(FOREIGN_CODE, [tableId]);
+  if (found === undefined) return;
+  const [name = '', role = '', kind] = found;
+  throw new KeyRotationError(
+    'INVALID_COLUMN',
+    kind === 'function'
+      ? `An expression or a type of ${table} calls ${name ?? ''}, a function of another role (${role ?? ''}). It would run ` +
+          'with your rights. Have its owner drop that expression or cast, run this as its owner, or give the function to ' +
+          'a superuser.'
+      : `An expression of ${table}, of another role (${role ?? ''}), calls ${name ?? ''}, which can run SQL or change the ` +
+          'session with your rights. Have its owner drop that expression, or run this as its owner.',
+  );
+}
+
+/** What `requireOwnCode` would refuse, to be compared with a later look. */
+export async function foreignCode(session: Connection, tableId: string): Promise<string> {
+  const found = await session.rows(FOREIGN_CODE, [tableId]);
+  return found.map((row) => row.join(' ')).join(', ');
+}
