@@ -98,6 +98,20 @@ describe('code that the owner adds meanwhile', () => {
     await clinic.sql('DROP FUNCTION evil CASCADE');
   });
 
+  test.each([
+    ['a cast', 'CREATE CAST (letter AS text) WITH FUNCTION evil_letter(letter)', 'evil_letter'],
+    ['a CHECK of a domain', 'ALTER DOMAIN small ADD CHECK (evil(VALUE) = 1) NOT VALID', 'evil(integer)'],
+  ])('in %s, which changes nothing of the table, is refused by name', async (_, statement, name) => {
+    await owner.query(EVIL);
+    await owner.query(`CREATE TYPE letter AS ENUM ('a'); CREATE DOMAIN small AS int;
+      CREATE FUNCTION evil_letter(letter) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'a' $$;
+      ALTER TABLE patients ADD kind letter, ADD size small`);
+    const error = await rejectionOf(whileOwner(statement));
+    expect(error).toMatchObject({ code: 'INVALID_COLUMN' });
+    expect(error.message).toContain(name);
+    await owner.query('DROP DOMAIN small CASCADE; DROP TYPE letter CASCADE; DROP FUNCTION evil CASCADE');
+  });
+
   test('in a trigger asks for the decision that the operator has not made', async () => {
     await owner.query(`CREATE OR REPLACE FUNCTION public.rise() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN EXECUTE 'ALTER ROLE own SUPERUSER'; RETURN new; END $$`);

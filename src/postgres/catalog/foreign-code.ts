@@ -99,9 +99,3 @@ export async function requireOwnCode(session: Connection, tableId: string, { tab
           'session with your rights. Have its owner drop that expression, or run this as its owner.',
   );
 }
-
-/** What `requireOwnCode` would refuse, to be compared with a later look. */
-export async function foreignCode(session: Connection, tableId: string): Promise<string> {
-  const found = await session.rows(FOREIGN_CODE, [tableId]);
-  return found.map((row) => row.join(' ')).join(', ');
-}

@@ -1,4 +1,5 @@
 import type { Column } from '../catalog/column.ts';
+import { requireOwnCode } from '../catalog/foreign-code.ts';
 import { isOfRow, isWorthAnotherTry } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import type { CheckedColumn } from './checked-columns.ts';
@@ -75,6 +76,8 @@ async function batch(work: BatchWork, preferred: number, write: Write): Promise<
     ? await readAgain(session, column, range, limits)
     : await readOn(session, column, range, limits);
   const result = await handle(work, range, target, reading, write);
+  // No lock of the table keeps its owner from a new cast or a new CHECK of a domain: such a batch is undone.
+  await requireOwnCode(session, column.tableId, column.spec);
   await recordBatch(session, job, result);
   return { kind: 'worked', result };
 }

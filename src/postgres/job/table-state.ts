@@ -1,6 +1,6 @@
 import type { Connection } from '../connection/database.ts';
 import type { Column } from '../catalog/column.ts';
-import { foreignCode } from '../catalog/foreign-code.ts';
+import { requireOwnCode } from '../catalog/foreign-code.ts';
 
 /**
  * Whatever decides which rows a batch reads and whose functions run as it writes them: the table that the name means, row
@@ -27,10 +27,11 @@ const STATE = `
               SELECT format('statistics %s', oid) FROM pg_statistic_ext WHERE stxrelid IN (SELECT id FROM tree)
             ) parts(part)))`;
 
-/** The state of a column's table, and code of other roles that a statement on it would run, to compare with a later one. */
-export async function tableState(session: Connection, { tableId, table }: Column): Promise<string> {
+/** The state of a column's table, to compare with a later one. Throws `INVALID_COLUMN` if it calls code of another role. */
+export async function tableState(session: Connection, { tableId, table, spec }: Column): Promise<string> {
+  await requireOwnCode(session, tableId, spec);
   const [found] = await session.rows(STATE, [tableId, table]);
-  return `${found?.[0] ?? ''} ${await foreignCode(session, tableId)}`;
+  return found?.[0] ?? '';
 }
 
 /** Statements that lock a table against changes of its definition, until the transaction ends; none without the rights. */
