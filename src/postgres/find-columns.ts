@@ -8,7 +8,7 @@ import type { RingKeys } from './all-keys.ts';
 import { openWithAnyKey } from './attribution.ts';
 import { contextOf, contextTemplate, type ContextTemplate } from './catalog/context-template.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
-import { lockOf } from './catalog/look-up-table.ts';
+import { lockOf, requireSameName } from './catalog/look-up-table.ts';
 import { Connection, quoted, type DatabaseAddress } from './connection/database.ts';
 import { rowOf, type Storage } from './stored-value.ts';
 
@@ -151,6 +151,7 @@ async function sampleOf(
     async () => {
       // An owner could put a function of its own behind the table between the check and the query.
       for (const lock of locks) await session.change(lock);
+      await requireSameName(session, tableId, table);
       await requireOwnCode(session, tableId, { table, column });
       const names = new Set((await session.rows(NAMES, [tableId])).map(([name]) => name));
       const templates = all.filter(({ columns }) => columns.every((name) => names.has(name)));

@@ -141,6 +141,16 @@ it('a table that cannot be looked at is named with the reason, and runs no code 
   await clinic.sql('DROP OWNED BY looker, mallory; DROP ROLE looker, mallory');
 });
 
+it('a table whose name another takes while it is locked is named, too', async () => {
+  await column('rows', 'bytea', [clinic.row('kept', 1)]);
+  await clinic.sql('BEGIN; ALTER TABLE clinic.rows RENAME TO kept; CREATE TABLE clinic.rows (id int, v bytea)');
+  const looking = findColumns(postgres, clinic.keys);
+  const waits = 'SELECT FROM pg_locks WHERE NOT granted AND relation <> 0';
+  while ((await clinic.sql(waits)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await clinic.sql('COMMIT');
+  expect((await looking).skipped).toMatchObject([{ table: 'clinic.rows' }]);
+});
+
 /** As an application does with the ring of `ringWith`. */
 function sealed(text: string, context: string): Buffer {
   return encryptField(text, keyOf(3), context, { number: toKeyNumber(3) });

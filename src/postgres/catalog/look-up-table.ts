@@ -153,6 +153,13 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
   return { id, name: table, owner: owner ?? '', unseen, isSecured: isSecured === 't', estimatedRows };
 }
 
+/** Throws `DATABASE_REFUSED` where the name means another table by now; once locked, the table keeps it. */
+export async function requireSameName(session: Connection, id: string, name: string): Promise<void> {
+  const [found] = await session.rows('SELECT to_regclass($2::text)::oid IS NOT DISTINCT FROM $1::oid', [id, name]);
+  if (found?.[0] === 't') return;
+  throw new KeyRotationError('DATABASE_REFUSED', `${name} was changed while it was looked up. Run this again.`);
+}
+
 /**
  * Locks the table against changes of its definition until the transaction ends. Throws `DATABASE_REFUSED` where its
  * rows were rewritten (ALTER TABLE, TRUNCATE, CLUSTER) after this transaction's snapshot: it would show no rows at all.
