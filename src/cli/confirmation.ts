@@ -41,7 +41,7 @@ function cannotAsk(question: Question, where: string): KeyRotationError {
   const option = question.answer === undefined ? '--yes' : `--confirm '${question.answer}'`;
   return new KeyRotationError(
     'NOT_CONFIRMED',
-    `${about(question, where)}\nThere is no terminal to ask at. Pass ${option} to continue, or --dry-run to see ` +
+    `${about(question, where)}\nStandard input is not a terminal, so nothing can be asked. Pass ${option} to continue, or --dry-run to see ` +
       'what would be done. Nothing was changed.',
   );
 }

@@ -108,7 +108,7 @@ async function follow(heading: string, ring: TestRing, { version = '', environme
     const [begin, happens] = Object.entries(at).find(([start]) => line.startsWith(start)) ?? [];
     if (begin !== undefined) unused.delete(begin);
     await happens?.();
-    if (line.startsWith('#') || (line.startsWith('sam deploy') && happens !== undefined)) continue;
+    if (line.startsWith('#') || (line.startsWith('sam build && sam deploy') && happens !== undefined)) continue;
     const [command = '', comment = ''] = line.split(/ {3}# /);
     if (setVariables(command, variables)) continue;
     const words = command.replace('columns.json', columns).replace('VERSION', version).split(' ');
@@ -284,7 +284,9 @@ describe(`${PAGE}, followed line by line`, () => {
     await ring.rotate();
     await ring.rotate();
     await fillTable([row(1)]);
-    const printed = await follow('Move to another KMS key', ring, { at: { 'sam deploy': () => moveTo(NEW) } });
+    const printed = await follow('Move to another KMS key', ring, {
+      at: { 'sam build && sam deploy': () => moveTo(NEW) },
+    });
     const status = JSON.parse(printed.get('pazpaz-keys status --json') ?? '') as { readonly result: RingReport };
     const numbered = status.result.versions.filter(({ number }) => number !== undefined);
     expect(numbered.map(({ number, kmsKeyIds }) => [number, kmsKeyIds])).toEqual([

@@ -87,7 +87,7 @@ async function givenValue({ deps }: AwsSession, options: PutFlags, world: Proces
     return givenText(bytes.toString('base64'), 'The generated key');
   }
   if (world.stdin.isTTY === true) {
-    wrongUsage('Give the key on standard input (put < key.txt), or use --generate, --from-env or --from-secret.');
+    wrongUsage('Give the key on standard input (put --yes < key.txt), or use --generate, --from-env or --from-secret.');
   }
   return givenBytes(await buffer(world.stdin), 'Standard input');
 }
