@@ -95,7 +95,10 @@ describe('re-encryption waits, says for what, and continues by itself', () => {
       clinic.sql("SELECT pg_drop_replication_slot('forgotten')"),
     );
     expectWaited(report, 'held-wal');
-    expect(waits).toMatch(/^forgotten holds \d+ MB of write-ahead log, at most 1 MB$/);
+    // What is measured changes while it waits.
+    for (const wait of waits.split('\n')) {
+      expect(wait).toMatch(/^forgotten holds \d+ MB of write-ahead log, at most 1 MB$/);
+    }
   });
 
   it('while the disk of a server on this machine is nearly full', async () => {
@@ -103,7 +106,9 @@ describe('re-encryption waits, says for what, and continues by itself', () => {
       clinic.sql('UPDATE pazpaz_keys.brake SET min_free_disk_megabytes = NULL'),
     );
     expectWaited(report, 'free-disk');
-    expect(waits).toMatch(/^\d+ MB of the server's disk are free, at least 2000000000 MB$/);
+    for (const wait of waits.split('\n')) {
+      expect(wait).toMatch(/^\d+ MB of the server's disk are free, at least 2000000000 MB$/);
+    }
   });
 
   it('while a query of the operator says so', async () => {
