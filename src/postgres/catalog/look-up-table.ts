@@ -153,10 +153,15 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
   return { id, name: table, owner: owner ?? '', unseen, isSecured: isSecured === 't', estimatedRows };
 }
 
+/** Whether the name still means the table with this number. It looks at the catalog as it is now. */
+export async function isNamed(session: Connection, id: string, name: string): Promise<boolean> {
+  const [found] = await session.rows('SELECT to_regclass($2::text)::oid IS NOT DISTINCT FROM $1::oid', [id, name]);
+  return found?.[0] === 't';
+}
+
 /** Throws `DATABASE_REFUSED` where the name means another table by now; once locked, the table keeps it. */
 export async function requireSameName(session: Connection, id: string, name: string): Promise<void> {
-  const [found] = await session.rows('SELECT to_regclass($2::text)::oid IS NOT DISTINCT FROM $1::oid', [id, name]);
-  if (found?.[0] === 't') return;
+  if (await isNamed(session, id, name)) return;
   throw new KeyRotationError('DATABASE_REFUSED', `${name} was changed while it was looked up. Run this again.`);
 }
 

@@ -1,6 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { Column } from './column.ts';
 import type { Connection } from '../connection/database.ts';
+import { isNamed } from './look-up-table.ts';
 
 /** Tables of this database that the session has locked. `pg_locks` says it as it is now, not as a snapshot has it. */
 const LOCKED = `
@@ -47,8 +48,7 @@ export async function requireTheirTables(
   const strange = await watch.rows(STRANGE, [`{${ids.join(',')}}`, `{${pids.join(',')}}`]);
   if (strange.length > 0) throw replaced(columns.map(({ table }) => table).join(', '));
   for (const { table, tableId } of columns) {
-    const [found] = await watch.rows('SELECT to_regclass($1::text)::oid', [table]);
-    if (found?.[0] !== tableId) throw replaced(table);
+    if (!(await isNamed(watch, tableId, table))) throw replaced(table);
   }
 }
 

@@ -42,11 +42,9 @@ export interface TableLocks {
   readonly forReading: readonly string[];
 }
 
-export async function locksOf(session: Connection, { tableId, table }: Column): Promise<TableLocks> {
-  const [found] = await session.rows(
-    "SELECT has_table_privilege($1::oid, 'SELECT'), has_table_privilege($1::oid, 'UPDATE')",
-    [tableId],
-  );
-  const forReading = found?.[0] === 't' ? [`LOCK TABLE ${table} IN ACCESS SHARE MODE`] : [];
-  return { forReading, forBatch: found?.[1] === 't' ? [`LOCK TABLE ${table} IN ROW EXCLUSIVE MODE`] : forReading };
+export async function locksOf(session: Connection, { tableId, table, isLocked }: Column): Promise<TableLocks> {
+  const [found] = await session.rows("SELECT has_table_privilege($1::oid, 'UPDATE')", [tableId]);
+  // It was locked for reading when it was looked up, if this user may do so.
+  const forReading = isLocked ? [`LOCK TABLE ${table} IN ACCESS SHARE MODE`] : [];
+  return { forReading, forBatch: found?.[0] === 't' ? [`LOCK TABLE ${table} IN ROW EXCLUSIVE MODE`] : forReading };
 }
