@@ -47,9 +47,8 @@ function replicaOf(primary: Secret, { region, kmsKeyId, lastAccessedDate }: Repl
     id,
     { ...withoutMember(version, 'kmsKeyId'), ...keyOf(kmsKeyId) },
   ]);
-  const shared = withoutMember(withoutMember(withoutMember(primary, 'rotation'), 'replicas'), 'lastAccessedDate');
   return {
-    ...withoutMember(shared, 'kmsKeyId'),
+    ...withoutMember(primary, 'rotation', 'replicas', 'lastAccessedDate', 'kmsKeyId'),
     arn: arnIn(primary.arn, region),
     primaryRegion: regionOf(primary.arn),
     versions: Object.fromEntries(versions),

@@ -85,24 +85,20 @@ export function replicate(
   overwrites: boolean,
 ): ServiceState {
   let next = state;
-  const replicas = [...(secret.replicas ?? [])];
+  let replicas = secret.replicas ?? [];
   for (const { Region: region, KmsKeyId } of regions) {
     if (region === undefined || region === regionOf(secret.arn)) throw invalidParameter('Invalid replica region.');
     const taken = lookUp(viewOf(next, region), secret.name);
     const isOurs = taken !== undefined && replicaIn(secret, region)?.status === 'InSync';
-    if (taken !== undefined && !isOurs && overwrites && taken.primaryRegion === undefined) {
-      next = withoutSecretOf(next, taken.arn);
-    }
-    const isFree = taken === undefined || isOurs || (overwrites && taken.primaryRegion === undefined);
+    const isOverwritten = !isOurs && overwrites && taken?.primaryRegion === undefined;
+    if (taken !== undefined && isOverwritten) next = withoutSecretOf(next, taken.arn);
+    const statusMessage = `Replication failed: Secret name ${secret.name} already exists in region ${region}.`;
     const added: Replica = {
       region,
       ...keyOf(KmsKeyId),
-      status: isFree ? 'InSync' : 'Failed',
-      ...(isFree
-        ? {}
-        : { statusMessage: `Replication failed: Secret name ${secret.name} already exists in region ${region}.` }),
+      ...(taken === undefined || isOurs || isOverwritten ? { status: 'InSync' } : { status: 'Failed', statusMessage }),
     };
-    replicas.splice(0, replicas.length, ...replicas.filter((one) => one.region !== region), added);
+    replicas = [...replicas.filter((one) => one.region !== region), added];
   }
   return withSecret(next, { ...secret, replicas });
 }
