@@ -23,22 +23,15 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));
     requireNoneOpens(unlisted, numbers);
     if (flags.skippedIsFine !== true) requireNoneSkipped(skipped);
-    const rowsByNumber = new Map<KeyNumber, number>();
-    const nestedByNumber = new Map<number, number>();
-    for (const { nested } of counts) {
-      for (const [number, rows] of Object.entries(nested)) {
-        nestedByNumber.set(Number(number), (nestedByNumber.get(Number(number)) ?? 0) + rows);
-      }
-    }
-    for (const { numbered } of counts) {
-      for (const [number, rows] of Object.entries(numbered)) {
-        const key = toKeyNumber(Number(number));
-        rowsByNumber.set(key, (rowsByNumber.get(key) ?? 0) + rows);
-      }
-    }
     return {
-      rowsByNumber,
-      nestedByNumber,
+      rowsByNumber: sumByKey(
+        counts.map(({ numbered }) => numbered),
+        toKeyNumber,
+      ),
+      nestedByNumber: sumByKey(
+        counts.map(({ nested }) => nested),
+        (number) => number,
+      ),
       rowsWithNumberZero: sum(counts.flatMap(({ unnumbered }) => Object.values(unnumbered))),
       legacyRows: sum(counts.flatMap(({ legacy }) => Object.values(legacy))),
       unattributableRows: sum(counts.map(({ unreadable }) => unreadable)),
@@ -89,6 +82,19 @@ function requireValues(counts: readonly ColumnCensus[]): void {
     `No value is in ${names.join(', ')}, which does not prove that no row needs the key: the rows may be in another table ` +
       'or database. Name the columns that hold them, or pass --empty-is-fine if no row does.',
   );
+}
+
+/** Adds up the rows of several columns by the number of their key. */
+function sumByKey<Key>(
+  counts: readonly Readonly<Record<number, number>>[],
+  keyOf: (number: number) => Key,
+): ReadonlyMap<Key, number> {
+  const sums = new Map<Key, number>();
+  for (const [number, rows] of counts.flatMap((count) => Object.entries(count))) {
+    const key = keyOf(Number(number));
+    sums.set(key, (sums.get(key) ?? 0) + rows);
+  }
+  return sums;
 }
 
 function sum(counts: readonly number[]): number {
