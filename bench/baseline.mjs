@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { build } from 'esbuild';
+import { buildProgram } from '../build/program.mjs';
 
 /** The state of this repository that speed is compared with: census and re-encryption before they read tables themselves. */
 const BASELINE = 'e6f8aa1';
@@ -24,34 +25,22 @@ export async function count() {
 `;
 
 /**
- * Builds the baseline out of the history of this repository. In node_modules, so that it finds its packages.
+ * Builds the baseline out of the history of this repository.
  *
  * @returns {Promise<{ folder: string, file: string }>} the folder, for the caller to remove, and the program in it.
  */
 export async function buildBaseline() {
-  const folder = await mkdtemp(join(process.cwd(), 'node_modules', '.baseline-'));
-  const source = join(folder, 'source');
+  const source = await mkdtemp(join(tmpdir(), 'baseline-'));
   try {
-    await mkdir(source);
     const archive = `git archive ${BASELINE} src bench | tar -x -C '${source}'`;
     await promisify(execFile)('bash', ['-o', 'pipefail', '-c', archive]);
     await writeFile(join(source, 'entry.ts'), ENTRY);
-    await build({
-      entryPoints: { program: join(source, 'entry.ts') },
-      outdir: folder,
-      outExtension: { '.js': '.mjs' },
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      packages: 'external',
-      logLevel: 'error',
-    });
+    return await buildProgram('baseline', join(source, 'entry.ts'));
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
     throw new Error(`The baseline ${BASELINE} needs this repository's whole history: ${error.message}`, {
       cause: error,
     });
+  } finally {
+    await rm(source, { recursive: true, force: true });
   }
-  return { folder, file: join(folder, 'program.mjs') };
 }

@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { SQL_AS_TEXT } from './sql-text.mjs';
@@ -13,17 +13,22 @@ import { SQL_AS_TEXT } from './sql-text.mjs';
  */
 export async function buildProgram(name, source) {
   const folder = await mkdtemp(join(process.cwd(), 'node_modules', `.${name}-`));
-  await build({
-    entryPoints: { program: source },
-    outdir: folder,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    loader: SQL_AS_TEXT,
-    packages: 'external',
-    logLevel: 'warning',
-  });
+  try {
+    await build({
+      entryPoints: { program: source },
+      outdir: folder,
+      outExtension: { '.js': '.mjs' },
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node20',
+      loader: SQL_AS_TEXT,
+      packages: 'external',
+      logLevel: 'warning',
+    });
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
   return { folder, file: join(folder, 'program.mjs') };
 }
