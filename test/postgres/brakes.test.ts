@@ -54,6 +54,15 @@ async function braked(brake: Partial<Brakes>, release: () => Promise<unknown>) {
   return { report, waits: [...waits].join('\n') };
 }
 
+/** A job with these brakes whose only process stops after its first batch. */
+async function begun(brakes: Brakes): Promise<void> {
+  const stop = new AbortController();
+  const onBatch = () => {
+    stop.abort();
+  };
+  await clinic.reencrypt(SPEC, { brakes, batchRows: 5, connections: 1, signal: stop.signal, onBatch });
+}
+
 function expectWaited(report: ReencryptReport, brake: string): void {
   expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: ROWS } });
   expect(report.waited).toEqual([{ brake, seconds: expect.any(Number) as number }]);
@@ -139,17 +148,8 @@ describe('re-encryption waits, says for what, and continues by itself', () => {
   );
 
   it('while it is paused by another session', async () => {
-    const stop = new AbortController();
     const brakes = FULL_SPEED;
-    await clinic.reencrypt(SPEC, {
-      brakes,
-      batchRows: 5,
-      connections: 1,
-      signal: stop.signal,
-      onBatch: () => {
-        stop.abort();
-      },
-    });
+    await begun(brakes);
     await clinic.sql('UPDATE pazpaz_keys.brake SET is_paused = true');
     const waits: (string | undefined)[] = [];
     const clock = new PacedClock(() => clinic.sql('UPDATE pazpaz_keys.brake SET is_paused = false'));
@@ -192,17 +192,7 @@ describe('the rate', () => {
   });
 
   it('and the other brakes stay what they are where a second process is started without a word', async () => {
-    const stop = new AbortController();
-    const brakes = { ...FULL_SPEED, maxRowsPerSecond: 100_000 };
-    await clinic.reencrypt(SPEC, {
-      brakes,
-      batchRows: 5,
-      connections: 1,
-      signal: stop.signal,
-      onBatch: () => {
-        stop.abort();
-      },
-    });
+    await begun({ ...FULL_SPEED, maxRowsPerSecond: 100_000 });
     await clinic.reencrypt(SPEC, {});
     const [found] = await clinic.sql('SELECT max_rows_per_second, waits_for_vacuum FROM pazpaz_keys.brake');
     expect(found).toEqual({ max_rows_per_second: 100_000, waits_for_vacuum: false });
