@@ -20,6 +20,11 @@ export function whyNotAsked(
 ): string | undefined {
   const names = [`AWS_ENDPOINT_URL_${service}`, 'AWS_ENDPOINT_URL'];
   if (names.some((name) => (environment[name] ?? '') !== '')) return undefined;
+  return whyNotAws(secretsHost);
+}
+
+/** Why the Secrets Manager at `secretsHost`, the host that answered, is not AWS's; `undefined` if it is. */
+export function whyNotAws(secretsHost: string | undefined): string | undefined {
   if (secretsHost !== undefined && isHostOfAws(secretsHost)) return undefined;
   return `Secrets Manager is not AWS's here (${secretsHost ?? 'none answered'})`;
 }

@@ -3,7 +3,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import { LOG_EVENTS, type Log } from '../../secret/log-events.ts';
 import { recorded, type Change } from './change.ts';
 import { operatorSecrets } from './operator-secrets.ts';
-import { whyNotAsked, type OtherService } from './other-services.ts';
+import { whyNotAsked, whyNotAws, type OtherService } from './other-services.ts';
 import { rehearsal } from './dry-run.ts';
 import type { CommandDependencies, OperatorSecrets } from './operator.ts';
 import { placeOf, type Answerer } from './place.ts';
@@ -39,6 +39,8 @@ export interface AwsSession {
   readonly region: string | undefined;
   /** Milliseconds by which AWS's clock was ahead of this machine's in its last answer. */
   readonly clockOffset: () => number | undefined;
+  /** Why the Secrets Manager that answered is not AWS's; `undefined` if it is. */
+  readonly whyNotAws: () => string | undefined;
   readonly changes: readonly Change[];
   /** Warnings, one line each. */
   readonly warnings: readonly string[];
@@ -109,6 +111,7 @@ export function openSession(world: ProcessIo, options: CommonOptions): AwsSessio
     warnings,
     warn: (text) => warnings.push(text),
     lastFailure,
+    whyNotAws: () => whyNotAws(answeredBy()?.host),
     whyNotAsked: (service) => whyNotAsked(service, answeredBy()?.host, environment),
   };
 }

@@ -31,7 +31,7 @@ export const DOCTOR = command<object>({
   examples: ['pazpaz-keys doctor --secret-id pazpaz/encryption-key-v1', 'pazpaz-keys doctor --json'],
   result: object({ secretId: TEXT, checks: listOf(CHECK), found: COUNT, notChecked: COUNT }),
   setUp: (program) => program.addHelpText('after', `\n${CHECK_LIST}`),
-  run: async ({ deps, region, clockOffset, whyNotAsked, spell }, options, _, { environment }) => {
+  run: async ({ deps, region, clockOffset, whyNotAsked, whyNotAws, spell }, options, _, { environment }) => {
     const stateOf = kmsKeyStateOf(options, region);
     const unknown = (why: string) => Promise.resolve({ unknown: why });
     const { result, exitCode } = await runDoctor({
@@ -39,6 +39,7 @@ export const DOCTOR = command<object>({
       region,
       environment,
       clockOffset,
+      whyNotAwsClock: whyNotAws,
       // With a custom endpoint, every region answers there.
       secretsIn: (other) => operatorSecrets(clientFor({ ...options, region: other }, other)),
       kmsKeyState: (keyId) => {

@@ -143,11 +143,12 @@ export const ENDPOINT_UNREACHABLE = check('endpoint-unreachable', 'the endpoint 
   return checked(how, [finding(why, next)]);
 });
 
-/** Compares the date of an answer with this machine's. */
-export const CLOCK_WRONG = check('clock-wrong', "this machine's clock is wrong", ({ clockOffset }) => {
+/** Compares the date of an answer with this machine's. A local service's clock can be moved. */
+export const CLOCK_WRONG = check('clock-wrong', "this machine's clock is wrong", ({ clockOffset, clockUnknown }) => {
   if (clockOffset === undefined) return notChecked('AWS did not answer.');
   const how = `the date of AWS's answers, ${seconds(clockOffset)} ${clockOffset < 0 ? 'behind' : 'ahead of'} this machine's`;
   if (Math.abs(clockOffset) <= LONGEST_CLOCK_OFFSET) return checked(how, []);
+  if (clockUnknown !== undefined) return notChecked(`${clockUnknown}, and its clock may have been moved.`);
   return checked(how, [
     finding(
       `This machine's clock is ${seconds(clockOffset)} off. AWS refuses signatures that are five minutes off, and ` +

@@ -42,4 +42,6 @@ export interface Examination {
   readonly rotationFunction?: RotationFunction;
   /** Milliseconds by which AWS's clock is ahead of this machine's; absent if AWS has not answered. */
   readonly clockOffset?: number;
+  /** Why its clock says nothing about this machine's, if it does not. */
+  readonly clockUnknown?: string;
 }

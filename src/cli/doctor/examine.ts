@@ -20,6 +20,8 @@ export interface DoctorDependencies extends CommandDependencies {
   readonly rotationFunction: (functionArn: string) => Promise<RotationFunction>;
   /** Milliseconds by which AWS's clock was ahead of this machine's in its last answer. */
   readonly clockOffset: () => number | undefined;
+  /** Why that clock is not AWS's; `undefined` if it is. */
+  readonly whyNotAwsClock: () => string | undefined;
 }
 
 /** Stands for the KMS key of a version under the AWS-managed key. That key cannot be disabled. */
@@ -71,9 +73,16 @@ async function settled<T>(answer: Promise<T>): Promise<T | KeyRotationError> {
   }
 }
 
-function offset({ clockOffset }: DoctorDependencies): { clockOffset?: number } {
+function offset({
+  clockOffset,
+  whyNotAwsClock,
+}: DoctorDependencies): Pick<Examination, 'clockOffset' | 'clockUnknown'> {
   const milliseconds = clockOffset();
-  return milliseconds === undefined ? {} : { clockOffset: milliseconds };
+  const why = whyNotAwsClock();
+  return {
+    ...(milliseconds === undefined ? {} : { clockOffset: milliseconds }),
+    ...(why === undefined ? {} : { clockUnknown: why }),
+  };
 }
 
 async function otherNames({ secrets, secretId }: DoctorDependencies): Promise<readonly string[]> {

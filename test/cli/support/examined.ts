@@ -22,6 +22,7 @@ export async function examined(ring: TestRing, { secrets = {}, ...changes }: Cha
     kmsKeyState: () => Promise.resolve({ state: 'Enabled' }),
     rotationFunction: () => Promise.resolve({ exists: true, logGroup: '/aws/lambda/rotate' }),
     clockOffset: () => 0,
+    whyNotAwsClock: () => undefined,
     ...changes,
   });
 }
