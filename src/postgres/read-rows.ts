@@ -144,13 +144,17 @@ function selected(column: Column): readonly string[] {
 
 /** The value, NULL where it has more bytes than these. */
 export function valueUpTo(column: Column, bytes: number): string {
-  const value = `t.${column.column}`;
-  return `CASE WHEN ${valueSize(column)} OPERATOR(pg_catalog.<=) ${bytes} THEN ${column.storage === 'jsonb' ? `${value}::pg_catalog.text` : value} END`;
+  return `CASE WHEN ${valueSize(column)} OPERATOR(pg_catalog.<=) ${bytes} THEN ${sentValue(column)} END`;
 }
 
 /** Bytes of the value as it is sent, which PostgreSQL knows of bytea and text without reading them. 0 for NULL. */
-function valueSize({ storage, column }: Column): string {
-  return `coalesce(pg_catalog.octet_length(t.${column}${storage === 'jsonb' ? '::pg_catalog.text' : ''}), 0)`;
+function valueSize(column: Column): string {
+  return `coalesce(pg_catalog.octet_length(${sentValue(column)}), 0)`;
+}
+
+/** The value as it is sent: bytes, or a text without the blanks that fill up a char. */
+function sentValue({ storage, column }: Column): string {
+  return storage === 'bytea' ? `t.${column}` : `t.${column}::pg_catalog.text`;
 }
 
 /** Bytes that reading the value takes: none where it is too large to be read. */

@@ -157,7 +157,7 @@ describe('before the first write', () => {
     await refused(
       {},
       'COLUMN_TOO_SHORT',
-      new RegExp(`varchar\\(${stored.length}\\).*1 of its rows need up to ${stored.length + 1}`),
+      new RegExp(`at most ${stored.length} characters.*1 of its rows need up to ${stored.length + 1}`),
     );
     expect((await clinic.values('patients')).get(1)).toBe(stored);
     await clinic.sql(`ALTER TABLE patients ALTER COLUMN notes TYPE varchar(${stored.length + 1})`);

@@ -1,3 +1,6 @@
+import { findColumns } from '../../src/postgres/find-columns.ts';
+import { headerCensus } from '../../src/postgres/header-census.ts';
+import { oldBox } from '../format/support/old-application.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres, type Value } from './support/clinic.ts';
 import type { Postgres } from './support/postgres.ts';
@@ -33,6 +36,12 @@ describe('is counted whole', () => {
       'CREATE DOMAIN clinic.n AS int CHECK (VALUE > 0); CREATE DOMAIN clinic.b AS bytea; CREATE TABLE clinic.t (id clinic.n PRIMARY KEY, notes clinic.b)',
     ],
     [
+      'columns whose types are domains over domains',
+      `CREATE DOMAIN clinic.n AS int; CREATE DOMAIN clinic.m AS clinic.n CHECK (VALUE > 0);
+       CREATE DOMAIN clinic.b AS bytea; CREATE DOMAIN clinic.c AS clinic.b NOT NULL; CREATE DOMAIN clinic.d AS clinic.c;
+       CREATE TABLE clinic.t (id clinic.m PRIMARY KEY, notes clinic.d)`,
+    ],
+    [
       'a table beside a generated column',
       'CREATE TABLE clinic.t (id int PRIMARY KEY, notes bytea, size int GENERATED ALWAYS AS (length(notes)) STORED)',
     ],
@@ -62,6 +71,57 @@ describe('is counted whole', () => {
     await clinic.sql(statements);
     await insert('t');
     expect(await clinic.census(spec('t'))).toMatchObject({ rows: 3, numbered: { 1: 3 }, unreadable: 0 });
+  });
+});
+
+describe('a column of every type that columns --find knows', () => {
+  const text = (at: number) => note(at).toString('base64');
+  const json = (at: number) => `{ "data" : "${text(at)}", "at": ${at} }`;
+
+  it.each<readonly [string, string, (at: number) => Value]>([
+    ['a domain over domains', 'clinic.d', note],
+    ['a domain over domains of varchar', 'clinic.w', text],
+    ['char', 'char(200)', text],
+    ['a domain over char', 'clinic.f', text],
+    ['jsonb', 'jsonb', json],
+    ['a domain over jsonb', 'clinic.j', json],
+  ])('is counted and re-encrypted: %s', async (_, type, valueOf) => {
+    await clinic.sql(`CREATE DOMAIN clinic.b AS bytea; CREATE DOMAIN clinic.d AS clinic.b;
+      CREATE DOMAIN clinic.v AS varchar(200); CREATE DOMAIN clinic.w AS clinic.v; CREATE DOMAIN clinic.f AS char(200);
+      CREATE DOMAIN clinic.j AS jsonb; CREATE TABLE clinic.t (id int PRIMARY KEY, notes ${type})`);
+    await insert('t', [valueOf(1), valueOf(2), null]);
+    expect((await findColumns(postgres, clinic.keys)).columns).toMatchObject([{ table: 'clinic.t', column: 'notes' }]);
+    expect(await clinic.census(spec('t'))).toMatchObject({ rows: 3, nulls: 1, numbered: { 1: 2 }, toReencrypt: 2 });
+    expect((await clinic.reencrypt(spec('t'))).totals).toMatchObject({ reencrypted: 2, left: 0 });
+    expect(await clinic.census(spec('t'))).toMatchObject({ rows: 3, nulls: 1, numbered: { 2: 2 }, toReencrypt: 0 });
+    expect(await headerCensus(postgres, [spec('t')])).toMatchObject([{ rows: 3, looksLike: { 2: 2 } }]);
+  });
+
+  it('has its room checked, under a domain too', async () => {
+    const older = `v1:${oldBox('x'.repeat(26), { key: clinic.world.keyOf(1) }).toString('base64')}`;
+    await clinic.sql(`CREATE DOMAIN clinic.v AS varchar(${older.length}); CREATE DOMAIN clinic.w AS clinic.v;
+      CREATE TABLE clinic.t (id int PRIMARY KEY, notes clinic.w, same char(${older.length}))`);
+    await clinic.sql('INSERT INTO clinic.t VALUES (1, $1, $2)', [older, older]);
+    for (const column of ['notes', 'same']) {
+      const error = await rejectionOf(clinic.reencrypt({ ...spec('t'), column }));
+      expect(error).toMatchObject({ code: 'COLUMN_TOO_SHORT' });
+      expect(error.message).toContain(`at most ${older.length} characters`);
+    }
+  });
+
+  it.each([
+    ['json', 'json'],
+    ['a domain over json', 'clinic.j'],
+  ])('or is refused with the statement that changes its type: %s', async (_, type) => {
+    await clinic.sql(`CREATE DOMAIN clinic.j AS json; CREATE TABLE clinic.t (id int PRIMARY KEY, "My Notes" ${type})`);
+    await insert('t', [json(1)]);
+    const mine = { ...spec('t'), column: 'My Notes' };
+    expect((await findColumns(postgres, clinic.keys)).columns).toMatchObject([{ column: 'My Notes' }]);
+    const error = await rejectionOf(clinic.census(mine));
+    expect(error).toMatchObject({ code: 'INVALID_COLUMN' });
+    const statement = /ALTER TABLE [^]* TYPE jsonb USING .*::jsonb/.exec(error.message)?.[0] ?? '';
+    await clinic.sql(statement);
+    expect(await clinic.census(mine)).toMatchObject({ rows: 1, numbered: { 1: 1 } });
   });
 });
 

@@ -27,7 +27,7 @@ export function from1To(most: number) {
 export function columnOptions(command: Command): Command {
   return databaseOptions(command)
     .option('--table <name>', 'the table, with its schema if needed: clinic.patients', someText)
-    .option('--column <name>', 'its column of ciphertexts: bytea, text, varchar or jsonb', someText)
+    .option('--column <name>', 'its column of ciphertexts: bytea, text, varchar, char or jsonb', someText)
     .option('--member <name>', 'for a jsonb object: the member that holds the ciphertext (default: data)', someText)
     .option('--key <columns>', 'columns that identify a row, separated by commas (default: the primary key)', someText)
     .option('--context <template>', "the rows' context, such as patients:{id}:notes (default: none)")

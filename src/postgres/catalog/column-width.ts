@@ -11,7 +11,7 @@ const MOST_GROWTH = 8;
 const LIMITS = { rows: 2000, bytes: 4 * 1024 * 1024 };
 
 /**
- * Throws `COLUMN_TOO_SHORT` where a `varchar(n)` has no room for the new value of a row, before anything is written.
+ * Throws `COLUMN_TOO_SHORT` where a `varchar(n)` or `char(n)` has no room for the new value of a row, before anything is written.
  * Only values near the limit are looked at; each is encrypted to know its length, and thrown away.
  */
 export async function requireRoom(session: Connection, column: Column, keys: RingKeys): Promise<void> {
@@ -35,7 +35,7 @@ export async function requireRoom(session: Connection, column: Column, keys: Rin
   if (tooLong === 0) return;
   throw new KeyRotationError(
     'COLUMN_TOO_SHORT',
-    `${columnName(column)} is a varchar(${limit}), and ${tooLong} of its rows need up to ${longest} characters under ` +
+    `${columnName(column)} takes at most ${limit} characters, and ${tooLong} of its rows need up to ${longest} characters under ` +
       `key ${target.number}. Nothing was changed. Widen it first: ALTER TABLE ${column.table} ALTER COLUMN ` +
       `${column.column} TYPE text.`,
   );

@@ -53,7 +53,7 @@ export interface Column {
   /** In the order of the index that rows are read along. */
   readonly key: readonly KeyColumn[];
   readonly storage: Storage;
-  /** Characters that a `varchar(n)` takes; `undefined` where there is no limit. */
+  /** Characters that a `varchar(n)` or `char(n)` takes; `undefined` where there is no limit. */
   readonly limit: number | undefined;
   /** The context rows are brought to. */
   readonly context: ContextTemplate;

@@ -13,6 +13,7 @@ const STORAGES: ReadonlyMap<string, Storage> = new Map([
   ['bytea', 'bytea'],
   ['text', 'text'],
   ['character varying', 'text'],
+  ['character', 'text'],
   ['jsonb', 'jsonb'],
 ]);
 
@@ -20,12 +21,11 @@ const STORAGES: ReadonlyMap<string, Storage> = new Map([
 const ONE_TEXT = new Set(['pg_catalog.int2', 'pg_catalog.int4', 'pg_catalog.int8', 'pg_catalog.uuid']);
 
 /**
- * Base type of a domain, the length of a varchar (its modifier less the 4 bytes of a header), and whether a unique index
- * is over the column: then an update has to lock out transactions that only refer to the row.
+ * Base type under all domains, the length of a varchar or char (its modifier less the 4 bytes of a header), and whether a
+ * unique index is over the column: then an update has to lock out transactions that only refer to the row.
  */
 const COLUMN = `
-  SELECT format_type(coalesce(b.oid, t.oid), NULL), a.attgenerated,
-         CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
+  SELECT base.type, a.attgenerated, base.modifier,
          has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
          has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
          EXISTS (SELECT FROM pg_index i
@@ -34,8 +34,13 @@ const COLUMN = `
                     AND (i.indrelid = a.attrelid
                          OR i.indrelid IN (SELECT relid FROM pg_partition_tree(a.attrelid::regclass))))
     FROM pg_attribute a
-    JOIN pg_type t ON t.oid = a.atttypid
-    LEFT JOIN pg_type b ON b.oid = t.typbasetype
+   CROSS JOIN LATERAL (
+      WITH RECURSIVE under(type, modifier) AS (
+        SELECT a.atttypid, a.atttypmod
+         UNION ALL
+        SELECT t.typbasetype, t.typtypmod FROM under JOIN pg_type t ON t.oid = under.type AND t.typtype = 'd')
+      SELECT format_type(t.oid, NULL) AS type, under.modifier
+        FROM under JOIN pg_type t ON t.oid = under.type WHERE t.typtype <> 'd') base
    WHERE a.attrelid = $1::oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped`;
 
 /**
@@ -84,7 +89,8 @@ async function describeColumn(
   const storage = STORAGES.get(type ?? '');
   if (storage === undefined) {
     throw invalid(
-      `${spec.table}.${spec.column} is of type ${type ?? ''}: a ciphertext is kept in bytea, text, varchar or jsonb.`,
+      `${spec.table}.${spec.column} is of type ${type ?? ''}: a ciphertext is kept in bytea, text, varchar, char or jsonb.` +
+        (type === 'json' ? ` Change its type first: ${toJsonb(table.name, spec.column)}` : ''),
     );
   }
   if (spec.member !== undefined && storage !== 'jsonb') {
@@ -115,7 +121,7 @@ async function describeColumn(
     column: quoted(spec.column),
     key,
     storage,
-    limit: type === 'character varying' && typeModifier > 4 ? typeModifier - 4 : undefined,
+    limit: storage === 'text' && typeModifier > 4 ? typeModifier - 4 : undefined,
     context,
     fromContext: from.source === context.source ? undefined : from,
     triggers: await triggersOnUpdate(session, table.id, spec.column),
@@ -127,6 +133,11 @@ async function describeColumn(
       (name) => !key.some((one) => one.name === name && ONE_TEXT.has(one.type)),
     ),
   };
+}
+
+/** A json value keeps several members of one name, of which a count would see only the last. */
+function toJsonb(table: string, column: string): string {
+  return `ALTER TABLE ${table} ALTER COLUMN ${quoted(column)} TYPE jsonb USING ${quoted(column)}::jsonb`;
 }
 
 async function requireColumns(session: Connection, tableId: string, spec: ColumnSpec, template: ContextTemplate) {
