@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { durationInMilliseconds } from './local/clock.ts';
-import type { Fault } from './local/faults.ts';
+import { parseFault, type Fault } from './local/faults.ts';
 import { startLocalService, type LambdaChoice } from './local/start.ts';
 
 /** The rotation Lambda and what runs it: the build of the library puts them into the folder next door. */
@@ -32,7 +32,10 @@ export interface TestSecretsManager {
   rotate(name: string): Promise<void>;
   /** Moves the clock forward: milliseconds, or a duration such as `'365d'`. Rotations that fall due run on the way. */
   advance(by: number | string): Promise<void>;
-  /** Makes calls fail, such as `{ operation: 'GetSecretValue', kind: 'throttle' }`, until `clearFaults`. */
+  /**
+   * Makes calls fail, such as `{ operation: 'GetSecretValue', kind: 'throttle' }`, until `clearFaults`. Throws a
+   * `RangeError` for a fault that does not exist.
+   */
   setFault(fault: Fault): void;
   clearFaults(): void;
   /** Number of calls by operation. */
@@ -86,7 +89,7 @@ export async function startSecretsManager(options: SecretsManagerOptions = {}): 
     rotate,
     advance: (by) => service.advance(typeof by === 'number' ? by : durationInMilliseconds(by)),
     setFault: (fault) => {
-      service.faults.set(fault);
+      service.faults.set(parseFault(fault));
     },
     clearFaults: () => {
       service.faults.clear();

@@ -98,6 +98,7 @@ const TEST_PROGRAM = `
     await ring.refresh();
     console.log(await Promise.all(rows.map((row) => ring.decryptField(row))), ring.usage().map((one) => one.keyNumber));
     console.log(await aws.rotate('nothing').catch((error) => error.name), aws.calls.CreateSecret);
+    try { aws.setFault({ kind: 'earthquake' }); } catch (error) { console.log(error.name); }
     ring.close();
   } finally {
     await aws.close();
@@ -120,7 +121,9 @@ test.each([
       cwd: project,
       env: { PATH: process.env['PATH'], AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     });
-    expect(stdout).toBe("AWS_REFUSED\n[ '1', '2', '3', '4' ] [ 1, 2, 3, 4 ]\nResourceNotFoundException 1\n");
+    expect(stdout).toBe(
+      "AWS_REFUSED\n[ '1', '2', '3', '4' ] [ 1, 2, 3, 4 ]\nResourceNotFoundException 1\nRangeError\n",
+    );
     expect(stderr.split('\n').filter((line) => line !== '' && !line.includes('"event":'))).toEqual([]);
   },
 );

@@ -6,6 +6,7 @@ from .field import decrypt_bytes, decrypt_field, encrypt_field
 from .key_material import KeyMaterial
 from .key_ring import KeyRing
 from .key_usage import KeyUsage
+from .keys_for_tests import TestKeys
 from .ring_health import KeyHealth, RingHealth
 from .row_from_json import row_from_json
 from .row_from_text import row_from_text
@@ -22,6 +23,7 @@ __all__ = [
     "KeyUsage",
     "RingHealth",
     "Settings",
+    "TestKeys",
     "decrypt_bytes",
     "decrypt_field",
     "encrypt_field",

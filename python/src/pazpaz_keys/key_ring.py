@@ -18,6 +18,7 @@ from .key_cache import KeyCache
 from .key_lookup import KeyLookup
 from .key_material import KeyMaterial
 from .key_usage import KeyCount, KeyUsage, UsageCounter
+from .keys_for_tests import TEST_SETTINGS, TestKeys, refuse_test_keys_outside_tests
 from .ring_cache import CurrentKey, RingCache
 from .ring_health import RingHealth, closed_health, environment_health, ring_health
 from .ring_meter import RingMeter, measure
@@ -148,6 +149,18 @@ class KeyRing:
         ring = cls.__new__(cls)._set_up(cache, settings.environment_key, time_to_live, max_key_age, legacy, counter)
         cache.start()
         return ring._measured(meter)
+
+    @classmethod
+    def for_test(cls, keys: TestKeys | None = None) -> "KeyRing":
+        """A ring for unit tests, without AWS: random keys in memory that are gone when the process ends.
+
+        It behaves as one that AWS answers at once. To test a rotation, hand it ``keys``, call ``keys.rotate()``, and
+        ``refresh`` the ring.
+
+        Raises ``INVALID_SETTINGS`` if ``ENVIRONMENT`` is staging or production.
+        """
+        refuse_test_keys_outside_tests()
+        return cls.open(TEST_SETTINGS, client=TestKeys() if keys is None else keys)
 
     def _measured(self, meter: RingMeter | None) -> "KeyRing":
         if meter is not None:
