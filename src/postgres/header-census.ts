@@ -34,7 +34,7 @@ export function headerCensus(
   });
 }
 
-async function countHeaders(session: Connection, column: Column): Promise<HeaderCensus> {
+export async function countHeaders(session: Connection, column: Column): Promise<HeaderCensus> {
   const looksLike = new Map<number, number>();
   let rows = 0;
   let nulls = 0;

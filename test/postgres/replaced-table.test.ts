@@ -1,5 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { census } from '../../src/postgres/census.ts';
+import type { Column } from '../../src/postgres/catalog/column.ts';
+import { holdTable } from '../../src/postgres/catalog/look-up-table.ts';
+import { countHeaders } from '../../src/postgres/header-census.ts';
+import { writeRows } from '../../src/postgres/job/write-rows.ts';
+import { readBatch, readRows } from '../../src/postgres/read-rows.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { Connection } from '../../src/postgres/connection/database.ts';
 import { scanRange, type ScannedRow } from '../../src/postgres/heap-scan.ts';
@@ -70,6 +75,44 @@ test('a view that takes the name with its schema does not stand for the table', 
   expect(await rejectionOf(counting)).toMatchObject({ code: 'DATABASE_REFUSED' });
 });
 
+describe('a view that takes the name of a table between a look and a statement', () => {
+  const SPEC = { table: 's.patients', column: 'notes', context: 'p:{id}' };
+  const LIMITS = { rows: 10, bytes: 1_000_000 };
+  beforeEach(async () => {
+    await clinic.sql('ALTER ROLE own NOSUPERUSER; DROP TABLE d.patients; GRANT ALL ON s.patients TO clerk');
+    // PostgreSQL calls an immutable function without columns as it plans the query.
+    ownerDoes(`CREATE FUNCTION d.rise(text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+        IF current_user <> 'own' THEN EXECUTE 'ALTER ROLE own SUPERUSER'; END IF; RETURN true; END $$;
+      CREATE VIEW d.patients AS SELECT tableoid, ctid, id, notes FROM s.patients WHERE d.rise('now')`);
+  });
+
+  test.each<readonly [string, (session: Connection, column: Column) => Promise<unknown>]>([
+    ['a census', (session, column) => scanRange(session, column, { from: undefined, to: undefined }, () => undefined)],
+    ['a hold', (session, column) => holdTable(session, column.tableId, column.table)],
+    ['a look at its headers', (session, column) => countHeaders(session, column)],
+    [
+      'a batch that reads',
+      (session, column) => readBatch(session, column, { after: undefined, upTo: undefined }, LIMITS),
+    ],
+    ['a batch that reads rows again', (session, column) => readRows(session, column, [['1']], LIMITS)],
+    [
+      'a batch that writes',
+      (session, column) =>
+        writeRows(session, column, [{ key: ['1'], stored: '\\x00', watched: [], sealed: Buffer.from('x') }]),
+    ],
+  ])('is refused by %s before a function of it runs', async (_, statement) => {
+    const column = await columnOf(postgres, SPEC);
+    const session = await Connection.open(postgres);
+    try {
+      ownerDoes(SWAP);
+      expect((await rejectionOf(session.transaction(() => statement(session, column)))).message).toContain('view');
+      expect(await clinic.sql("SELECT FROM pg_roles WHERE rolname = 'own' AND rolsuper")).toEqual([]);
+    } finally {
+      await session.close();
+    }
+  });
+});
+
 test('a scan gives no row of another table that has the name, even one that is counted too', async () => {
   const column = await columnOf(clerk, { table: 's.patients', column: 'notes', context: 'p:{id}' });
   ownerDoes(SWAP);
@@ -103,4 +146,12 @@ test('a partition, its toasted values and its indexes are tables of the count', 
     const spec = { table, column: 'notes', context: 'p:{id}' };
     expect(await census(clerk, [spec], clinic.keys, { connections: 2 })).toMatchObject([{ numbered: { 3: 1 } }]);
   }
+});
+
+test('a trigger that the operator lets fire reads through a view', async () => {
+  await clinic.sql(`CREATE VIEW f.one AS SELECT 1 AS n;
+    CREATE FUNCTION f.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM n FROM f.one; RETURN new; END $$;
+    CREATE TRIGGER looks BEFORE UPDATE ON s.patients FOR EACH ROW EXECUTE FUNCTION f.look()`);
+  const spec = { table: 's.patients', column: 'notes', context: 'p:{id}' };
+  expect(await clinic.reencrypt(spec, { triggers: 'fire' })).toMatchObject({ totals: { reencrypted: 1, left: 0 } });
 });

@@ -57,7 +57,18 @@ const SETTINGS: readonly string[] = [
   'SET LOCAL row_security = off',
 ];
 
-const WHO_ANSWERS = "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid()";
+/**
+ * A view or a foreign table that takes the name of a table between two statements is an error, before any function of
+ * it runs with the rights of this user. PostgreSQL has the setting in its releases since August 2024.
+ */
+const TABLES_ONLY = "SET LOCAL restrict_nonsystem_relation_kind = 'view, foreign-table'";
+
+/** For code that the user allows to run, which may read through views. */
+const ALL_RELATIONS = "SET LOCAL restrict_nonsystem_relation_kind = ''";
+
+const WHO_ANSWERS =
+  "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid(), " +
+  "pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) IS NOT NULL";
 
 /** The first version of PostgreSQL with a limit for whole transactions. */
 const TRANSACTION_TIMEOUT_SINCE = 170_000;
@@ -74,6 +85,7 @@ export class Connection {
   readonly #watch: AnswerWatch;
   readonly #schema: string | undefined;
   #settings = SETTINGS;
+  #canRefuseViews = false;
   #isInTransaction = false;
 
   private constructor({ client, watch, schema }: Connected) {
@@ -86,11 +98,14 @@ export class Connection {
   static async open(address: DatabaseAddress): Promise<Connection> {
     const session = new Connection(await connect(address));
     try {
-      const [[version, backend] = []] = (await session.#send(WHO_ANSWERS)).rows;
+      const [[version, backend, canRefuseViews] = []] = (await session.#send(WHO_ANSWERS)).rows;
       requireNoPooler(session.#client, backend);
-      if (Number(version) >= TRANSACTION_TIMEOUT_SINCE) {
-        session.#settings = [...SETTINGS, 'SET LOCAL transaction_timeout = 0'];
-      }
+      session.#canRefuseViews = canRefuseViews === 't';
+      session.#settings = [
+        ...SETTINGS,
+        ...(Number(version) >= TRANSACTION_TIMEOUT_SINCE ? ['SET LOCAL transaction_timeout = 0'] : []),
+        ...(session.#canRefuseViews ? [TABLES_ONLY] : []),
+      ];
     } catch (error) {
       await session.close();
       throw databaseError(error);
@@ -149,13 +164,15 @@ export class Connection {
 
   /**
    * Does `work` under the user's own `search_path`, on which functions of triggers and constraints may rely, and checks
-   * deferred constraints at once. Every name and operator in the statements of `work` has to be qualified.
+   * deferred constraints at once. Every name and operator in the statements of `work` has to be qualified. `readsViews`:
+   * code that the user allows to run may read through views.
    */
-  async underOwnPath<T>(work: () => Promise<T>): Promise<T> {
+  async underOwnPath<T>(work: () => Promise<T>, readsViews: boolean): Promise<T> {
     const path = this.#schema === undefined ? 'DEFAULT' : quoted(this.#schema);
-    await this.change(`SET LOCAL search_path TO ${path}; SET CONSTRAINTS ALL IMMEDIATE`);
+    const [open, close] = readsViews && this.#canRefuseViews ? [[ALL_RELATIONS], [TABLES_ONLY]] : [[], []];
+    await this.change([`SET LOCAL search_path TO ${path}`, 'SET CONSTRAINTS ALL IMMEDIATE', ...open].join('; '));
     const result = await work();
-    await this.change(SAFE_PATH);
+    await this.change([SAFE_PATH, ...close].join('; '));
     return result;
   }
 

@@ -138,7 +138,7 @@ const FAILED = 'the query of --pause-while failed';
 async function askQuery(session: Connection, query: string): Promise<Wait | undefined> {
   const asked = `SELECT * FROM (${query.replace(/[;\s]+$/, '')}\n) AS asked LIMIT 1`;
   try {
-    const [found] = await session.transaction(() => session.underOwnPath(() => session.rows(asked)), {
+    const [found] = await session.transaction(() => session.underOwnPath(() => session.rows(asked), true), {
       mode: 'READ ONLY',
       settings: [`SET LOCAL statement_timeout = '${QUERY_TIMEOUT}'`],
     });
