@@ -7,7 +7,17 @@ export const PROGRAM = 'pazpaz-keys';
 
 /** The commands that a next step may name. Each has the common options. */
 export type SuggestedCommand =
-  'status' | 'doctor' | 'rotate' | 'rollback' | 'put' | 'adopt' | 'retire' | 'restore' | 'census' | 'reencrypt';
+  | 'status'
+  | 'doctor'
+  | 'rotate'
+  | 'rollback'
+  | 'put'
+  | 'adopt'
+  | 'retire'
+  | 'restore'
+  | 'census'
+  | 'reencrypt'
+  | 'columns';
 
 /** A next step: a command of this program, or a command line of another program. */
 export type NextStep =
@@ -56,7 +66,7 @@ export function speller(program: string, options: CommonOptions & ColumnFlags): 
       ...flag('--region', options.region),
       ...flag('--profile', options.profile),
       ...flag('--endpoint-url', options.endpointUrl),
-      ...(OVER_ROWS.includes(command) ? rowFlags(options) : []),
+      ...(OVER_ROWS.includes(command) ? rowFlags(options) : command === 'columns' ? databaseFlags(options) : []),
     ].join(' ');
   };
 }
@@ -69,21 +79,17 @@ export function spelled<T extends { readonly next: readonly NextStep[] }>(
   return all.map((one) => ({ ...one, next: one.next.map(spell) }));
 }
 
-function rowFlags({
-  databaseUrl,
-  databaseSecret,
-  rdsIam,
-  table,
-  column,
-  key,
-  context,
-  columns,
-}: ColumnFlags): readonly string[] {
-  const database = [
+function databaseFlags({ databaseUrl, databaseSecret, rdsIam }: ColumnFlags): readonly string[] {
+  return [
     ...flag('--database-url', withoutPassword(databaseUrl)),
     ...flag('--database-secret', databaseSecret),
     ...(rdsIam === true ? ['--rds-iam'] : []),
   ];
+}
+
+function rowFlags(options: ColumnFlags): readonly string[] {
+  const { table, column, key, context, columns } = options;
+  const database = databaseFlags(options);
   if (table === undefined) return [...database, ...flag('--columns', columns ?? 'columns.json')];
   return [
     ...database,

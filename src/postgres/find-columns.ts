@@ -8,7 +8,8 @@ import type { RingKeys } from './all-keys.ts';
 import { openWithAnyKey } from './attribution.ts';
 import { contextOf, contextTemplate, type ContextTemplate } from './catalog/context-template.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
-import { lockOf, requireSameName } from './catalog/look-up-table.ts';
+import type { ColumnSpec } from './catalog/column.ts';
+import { lockOf, requireSameName, tableNamed } from './catalog/look-up-table.ts';
 import { Connection, quoted, type DatabaseAddress } from './connection/database.ts';
 import { rowOf, type Storage } from './stored-value.ts';
 
@@ -130,6 +131,39 @@ export async function findColumns(
   } finally {
     await session.close();
   }
+}
+
+/**
+ * What `findColumns` finds besides the columns that `specs` list. A column has one member that holds its ciphertexts, so a
+ * listed one lists all of it. A name that means no table of this database lists nothing.
+ */
+export async function findUnlisted(
+  database: DatabaseAddress,
+  keys: RingKeys,
+  specs: readonly ColumnSpec[],
+): Promise<FoundColumns> {
+  const listed: string[] = [];
+  const session = await Connection.open(database);
+  try {
+    for (const { table, column } of specs) {
+      const id = await tableNamed(session, table);
+      const [name] = id === undefined ? [] : await session.rows(NAME, [id]);
+      listed.push(`${name?.[0] ?? ''}.${column}`);
+    }
+  } finally {
+    await session.close();
+  }
+  const { columns, skipped } = await findColumns(database, keys, contextsOf(specs));
+  return { columns: columns.filter(({ table, column }) => !listed.includes(`${table}.${column}`)), skipped };
+}
+
+const NAME = `
+  SELECT format('%I.%I', n.nspname, c.relname)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::oid`;
+
+/** The contexts that columns are in, or are moved to. */
+export function contextsOf(specs: readonly ColumnSpec[]): readonly string[] {
+  return specs.flatMap(({ context = [], toContext = [] }) => [context, toContext].flat());
 }
 
 /** Pages of a table with its partitions, as they are now: statistics may be missing. */

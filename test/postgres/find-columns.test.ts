@@ -179,6 +179,71 @@ it('columns --find prints a file that census takes', async () => {
   });
 });
 
+describe('doctor, with a list of columns', () => {
+  const environment = () => ({ DATABASE_URL: postgres.url });
+  const listed = ['--table', 'clinic.rows', '--column', 'v'];
+  const columnCheck = async (args: readonly string[], around: object = {}) => {
+    const ring = await ringWith(1, previous(2), current(3));
+    await ring.enableRotation();
+    const ran = await pazpazKeys(ring, ['doctor', '--json', ...args], { environment: environment(), ...around });
+    const { result } = asDescribed('doctor', ran.stdout) as { result: { checks: { code: string }[] } };
+    return { exitCode: ran.exitCode, found: result.checks.find(({ code }) => code === 'unlisted-column') };
+  };
+  beforeEach(async () => {
+    await clinic.sql('SET search_path = clinic');
+    await column('rows', 'bytea', [sealed('listed', '')]);
+  });
+
+  it('names a column that looks encrypted and is not listed, with the keys that open it', async () => {
+    await column('cards', 'jsonb', TEN.map((at) => JSON.stringify({ card: base64(sealed(`${at}`, '')) }))); // prettier-ignore
+    const { exitCode, found } = await columnCheck(listed);
+    expect({ exitCode, found }).toMatchObject({
+      exitCode: 1,
+      found: {
+        outcome: 'found',
+        findings: [
+          {
+            text: expect.stringMatching(/^clinic\.cards\.v card: 10 of 10 .* with key 3\. Add it/) as string,
+            next: ['pazpaz-keys columns --find'],
+          },
+        ],
+      },
+    });
+  });
+
+  it('finds nothing where every column is listed, and looks only where a list is given', async () => {
+    expect(await columnCheck(listed)).toMatchObject({ exitCode: 0, found: { outcome: 'fine' } });
+    expect(await columnCheck([])).toEqual({ exitCode: 0, found: undefined });
+  });
+
+  it('takes a listed name as SQL does', async () => {
+    await clinic.sql('CREATE SCHEMA IF NOT EXISTS "Old"; DROP TABLE IF EXISTS "Old"."Rows"');
+    await clinic.sql('CREATE TABLE "Old"."Rows" (id int, v bytea)');
+    await clinic.sql('INSERT INTO "Old"."Rows" VALUES (1, $1)', [sealed('old', '')]);
+    const folder = mkdtempSync(join(tmpdir(), 'pazpaz-columns-'));
+    const file = join(folder, 'columns.json');
+    const columns = [{ table: 'CLINIC.Rows', column: 'v' }, { table: '"Old"."Rows"', column: 'v' }]; // prettier-ignore
+    writeFileSync(file, JSON.stringify(columns));
+    expect(await columnCheck(['--columns', file])).toMatchObject({ found: { outcome: 'fine' } });
+    writeFileSync(file, JSON.stringify([...columns.slice(0, 1), { table: 'gone', column: 'v' }]));
+    expect(await columnCheck(['--columns', file])).toMatchObject({ found: { findings: [{}] } });
+    rmSync(folder, { recursive: true });
+    await clinic.sql('DROP SCHEMA "Old" CASCADE');
+  });
+
+  it('says what it could not look at', async () => {
+    await clinic.sql('DROP ROLE IF EXISTS looker; CREATE ROLE looker LOGIN; GRANT USAGE ON SCHEMA clinic TO looker');
+    const around = { environment: { DATABASE_URL: postgres.url.replace('postgres@', 'looker@') } };
+    expect(await columnCheck(listed, around)).toMatchObject({
+      exitCode: 0,
+      found: { outcome: 'not checked', how: 'Not looked at: clinic.rows (this user may not read it)' },
+    });
+    await clinic.sql('DROP OWNED BY looker; DROP ROLE looker');
+    const nowhere = { environment: { DATABASE_URL: 'postgres://postgres@127.0.0.1:1/x' } };
+    expect(await columnCheck(listed, nowhere)).toMatchObject({ exitCode: 3, found: { outcome: 'not checked' } });
+  });
+});
+
 describe('retire, with a list that lacks a column', () => {
   const counted = ['--table', 'clinic.rows', '--column', 'v'];
   const environment = () => ({ DATABASE_URL: postgres.url });

@@ -2,9 +2,13 @@ import { kmsKeyStateOf } from '../aws/kms-key-state.ts';
 import { operatorSecrets } from '../aws/operator-secrets.ts';
 import { rotationFunctionOf } from '../aws/rotation-function.ts';
 import { clientFor } from '../aws/session.ts';
+import { findUnlisted } from '../../postgres/find-columns.ts';
 import { command } from '../command.ts';
 import { COUNT, listOf, NEXT, object, oneOf, TEXT } from '../json/shapes.ts';
 import { CHECKS, runDoctor, type CheckReport, type DoctorResult } from '../doctor/doctor.ts';
+import type { ColumnFlags } from '../rows/column-flags.ts';
+import { columnOptions, columnsOf, namesColumns, ringOf } from '../rows/column-options.ts';
+import { databaseOf } from '../rows/database-options.ts';
 import { spelled } from '../suggested-commands.ts';
 import { printable, type Paint } from '../terminal/paint.ts';
 import { wrapped } from '../terminal/table.ts';
@@ -19,19 +23,27 @@ const CHECK = object({
 
 const CHECK_LIST = ['It checks for these problems:', ...CHECKS.map(({ title }) => `  ${title}`)].join('\n');
 
-export const DOCTOR = command<object>({
+export const DOCTOR = command<ColumnFlags>({
   name: 'doctor',
   summary:
     'Check for everything that can be wrong; for each problem, say whether it was found, how doctor knows, and how ' +
     'to fix it',
   details:
     'Run it where the application runs and with its role, because it checks the environment, too. It reads every ' +
-    'key of the ring once, which counts for an alarm on reads. It writes nothing. The exit code is 0 only when no ' +
-    'problem was found.',
-  examples: ['pazpaz-keys doctor --secret-id pazpaz/encryption-key-v1', 'pazpaz-keys doctor --json'],
+    'key of the ring once, which counts for an alarm on reads. It writes nothing. With --columns it looks through the database, ' +
+    'too, for columns that the file does not list. The exit code is 0 only when no problem was found.',
+  examples: [
+    'pazpaz-keys doctor --secret-id pazpaz/encryption-key-v1',
+    'pazpaz-keys doctor --columns columns.json',
+    'pazpaz-keys doctor --json',
+  ],
   result: object({ secretId: TEXT, checks: listOf(CHECK), found: COUNT, notChecked: COUNT }),
-  setUp: (program) => program.addHelpText('after', `\n${CHECK_LIST}`),
-  run: async ({ deps, region, clockOffset, whyNotAsked, whyNotAws, spell }, options, _, { environment }) => {
+  setUp: (program) => columnOptions(program).addHelpText('after', `\n${CHECK_LIST}`),
+  run: async (session, options, _, world) => {
+    const { deps, region, clockOffset, whyNotAsked, whyNotAws, spell } = session;
+    const { environment } = world;
+    const specs = namesColumns(options) ? await columnsOf(options) : undefined;
+    const database = specs === undefined ? undefined : databaseOf(options, session, world);
     const stateOf = kmsKeyStateOf(options, region);
     const unknown = (why: string) => Promise.resolve({ unknown: why });
     const { result, exitCode } = await runDoctor({
@@ -40,6 +52,9 @@ export const DOCTOR = command<object>({
       environment,
       clockOffset,
       whyNotAwsClock: whyNotAws,
+      ...(specs === undefined || database === undefined
+        ? {}
+        : { findUnlisted: async () => findUnlisted(database, await ringOf(session), specs) }),
       // With a custom endpoint, every region answers there.
       secretsIn: (other) => operatorSecrets(clientFor({ ...options, region: other }, other)),
       kmsKeyState: (keyId) => {

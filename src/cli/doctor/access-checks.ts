@@ -1,3 +1,4 @@
+import { isKeyRotationError } from '../../format/error.ts';
 import { awsErrorName, isTemporary, refusalKind } from '../../secret/aws-error.ts';
 import { check, checked, finding, notChecked, type Finding } from './check.ts';
 import type { Examination } from './examination.ts';
@@ -72,9 +73,11 @@ function wayOn(cause: unknown): NextStep {
 /** Whether AWS could not answer now: a network problem, or a refusal that passes by itself. */
 export function cannotAnswerNow(seen: Examination): boolean {
   const errors = [seen.undescribed, seen.unlisted];
+  const { unlistedColumns } = seen;
   const readings = [...seen.readings.values()];
   return (
     isUnreachable(seen) ||
+    isKeyRotationError(unlistedColumns, 'CANNOT_REACH_DATABASE') ||
     errors.some((error) => error !== undefined && isTemporary(error.cause)) ||
     readings.some((reading) => reading.kind === 'refused' && reading.isTemporary)
   );

@@ -18,6 +18,7 @@ import {
   UNNUMBERED_KEY,
   VERSION_WITHOUT_LABEL,
 } from './ring-checks.ts';
+import { UNLISTED_COLUMN } from './column-checks.ts';
 import { KMS_KEY_DISABLED, REPLICA_BEHIND } from './elsewhere-checks.ts';
 import type { Outcome } from './check.ts';
 import { examine, type DoctorDependencies } from './examine.ts';
@@ -40,6 +41,7 @@ export const CHECKS = [
   SCHEDULE_WITHOUT_FUNCTION,
   KMS_KEY_DISABLED,
   REPLICA_BEHIND,
+  UNLISTED_COLUMN,
   AWS_REFUSED,
   ENDPOINT_UNREACHABLE,
   CLOCK_WRONG,
@@ -59,10 +61,11 @@ export interface DoctorResult {
   readonly notChecked: number;
 }
 
-/** Runs every check. Reads every key of the ring once, and writes nothing. */
+/** Runs every check; that of columns only where a list was given. Reads every key of the ring once, and writes nothing. */
 export async function runDoctor(deps: DoctorDependencies): Promise<{ result: DoctorResult; exitCode: ExitCode }> {
   const seen = await examine(deps);
-  const checks = CHECKS.map(({ code, title, run }) => ({ code, title, ...run(seen) }));
+  const asked = CHECKS.filter((one) => one !== UNLISTED_COLUMN || deps.findUnlisted !== undefined);
+  const checks = asked.map(({ code, title, run }) => ({ code, title, ...run(seen) }));
   const count = (outcome: Outcome['outcome']): number => checks.filter((check) => check.outcome === outcome).length;
   const found = count('found');
   const result = { secretId: deps.secretId, checks, found, notChecked: count('not checked') };

@@ -1,6 +1,7 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import type { KeyRotationError } from '../../format/error.ts';
 import type { RingLabels } from '../../format/ring-labels.ts';
+import type { FoundColumns } from '../../postgres/find-columns.ts';
 import type { RingReport } from '../ring/ring-report.ts';
 import type { RotationFunction, Unknown } from '../aws/operator.ts';
 import type { Reading } from './reading.ts';
@@ -38,6 +39,8 @@ export interface Examination {
   readonly readings: ReadonlyMap<string, Reading>;
   readonly kmsKeys: ReadonlyMap<string, KmsKeyState>;
   readonly replicas: readonly Replica[];
+  /** Columns that look encrypted and are not listed, or why they are unknown; absent if no list was given. */
+  readonly unlistedColumns?: FoundColumns | KeyRotationError;
   /** What Lambda knows of the secret's function; absent if the secret names none. */
   readonly rotationFunction?: RotationFunction;
   /** Milliseconds by which AWS's clock is ahead of this machine's; absent if AWS has not answered. */

@@ -1,6 +1,7 @@
 import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import { ringLabels } from '../../format/ring-labels.ts';
 import { awsErrorName, isFault, refused } from '../../secret/aws-error.ts';
+import type { FoundColumns } from '../../postgres/find-columns.ts';
 import { labelledVersions, readRingReport, type RingReport } from '../ring/ring-report.ts';
 import { describedRing, type DescribedRing } from '../ring/ring.ts';
 import type { CommandDependencies, OperatorSecrets, RotationFunction } from '../aws/operator.ts';
@@ -18,6 +19,8 @@ export interface DoctorDependencies extends CommandDependencies {
   readonly kmsKeyState: (keyId: string) => Promise<KmsKeyState>;
   /** Asks Lambda for a function, by its ARN. */
   readonly rotationFunction: (functionArn: string) => Promise<RotationFunction>;
+  /** Looks through the database for columns that are not listed; absent if no list was given. */
+  readonly findUnlisted?: () => Promise<FoundColumns>;
   /** Milliseconds by which AWS's clock was ahead of this machine's in its last answer. */
   readonly clockOffset: () => number | undefined;
   /** Why that clock is not AWS's; `undefined` if it is. */
@@ -55,6 +58,7 @@ export async function examine(deps: DoctorDependencies): Promise<Examination> {
       kmsKeys: await kmsKeys(deps, report),
       replicas: await replicas(deps, described),
       ...(await functionOf(deps, described)),
+      ...(deps.findUnlisted === undefined ? {} : { unlistedColumns: await settled(deps.findUnlisted()) }),
       ...offset(deps),
     };
   } catch (error) {

@@ -1,7 +1,13 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
-import { findColumns, foundName, type FoundColumn, type SkippedTable } from '../../postgres/find-columns.ts';
+import {
+  contextsOf,
+  findColumns,
+  foundName,
+  type FoundColumn,
+  type SkippedTable,
+} from '../../postgres/find-columns.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
 import type { ColumnFlags } from './column-flags.ts';
@@ -18,8 +24,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const keys = await ringOf(session);
     const counts = await shownCensus(database, specs, keys, world, flags.connections);
     if (flags.emptyIsFine !== true) requireValues(counts);
-    const contexts = specs.flatMap(({ context = [], toContext = [] }) => [context, toContext].flat());
-    const { columns, skipped } = await findColumns(database, keys, contexts);
+    const { columns, skipped } = await findColumns(database, keys, contextsOf(specs));
     const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));
     requireNoneOpens(unlisted, numbers);
     if (flags.skippedIsFine !== true) requireNoneSkipped(skipped);
