@@ -86,7 +86,7 @@ const FOREIGN_CODE = `
 
 /** Throws `INVALID_COLUMN` if a statement on the table could run code of another role with the rights of this user. */
 export async function requireOwnCode(session: Connection, tableId: string, { table }: ColumnSpec): Promise<void> {
-  const [found] = await session.rows(FOREIGN_CODE, [tableId]);
+  const [found] = await session.rowsByPlan(FOREIGN_CODE, [tableId]);
   if (found === undefined) return;
   const [name = '', role = '', kind] = found;
   throw new KeyRotationError(

@@ -30,7 +30,7 @@ const STATE = `
 /** The state of a column's table, to compare with a later one. Throws `INVALID_COLUMN` if it calls code of another role. */
 export async function tableState(session: Connection, { tableId, table, spec }: Column): Promise<string> {
   await requireOwnCode(session, tableId, spec);
-  const [found] = await session.rows(STATE, [tableId, table]);
+  const [found] = await session.rowsByPlan(STATE, [tableId, table]);
   return found?.[0] ?? '';
 }
 
