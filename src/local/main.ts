@@ -6,8 +6,7 @@ import { runProgram } from './run-program.ts';
 import { readCommandLine, type Settings } from './command-line.ts';
 import { bridgeAddress, hostForContainers, urlForContainers } from './sam/container-address.ts';
 import { messageOf } from './error-message.ts';
-import { startPostgres, type Postgres } from './postgres/embedded-postgres.ts';
-import { fillPatients } from './postgres/patients.ts';
+import type { Postgres } from './postgres/embedded-postgres.ts';
 import { SECRET_NAME, secretToRotate, stepsByHand } from './sam/mid-rotation.ts';
 import { FUNCTION_ID, SAM_ACCESS_KEY_ID, writeEnvironmentFile } from './sam/sam-files.ts';
 import { startLocalService, type LambdaChoice, type LocalService } from './start.ts';
@@ -48,6 +47,9 @@ async function run(settings: Settings): Promise<void> {
   let postgres: Postgres | undefined;
   try {
     if (settings.withPostgres === true) {
+      // Loaded here: the driver would be a third of every start.
+      const { startPostgres } = await import('./postgres/embedded-postgres.ts');
+      const { fillPatients } = await import('./postgres/patients.ts');
       postgres = await startPostgres();
       await fillPatients(
         local.service,
