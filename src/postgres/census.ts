@@ -5,7 +5,7 @@ import { Connection, type DatabaseAddress } from './connection/database.ts';
 import type { ScannedRow } from './heap-scan.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { withColumns } from './catalog/look-up-column.ts';
-import { requireTheirTables } from './catalog/table-locks.ts';
+import { requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
 import { nestedKeys } from './nested-ciphertext.ts';
 import { attribution, isAsWanted, type LeftRow } from './job/plan-rows.ts';
 import { besides } from './stored-value.ts';
@@ -17,6 +17,8 @@ export interface ColumnCensus {
   readonly table: string;
   /** The table that was counted, with its schema, quoted for SQL. */
   readonly relation: string;
+  /** Its number (OID) in this database. */
+  readonly tableId: string;
   /** The role that owns it. */
   readonly owner: string;
   readonly column: string;
@@ -86,8 +88,10 @@ export function census(
         const counts: ColumnCensus[] = [];
         for (const column of columns) {
           counts.push(await countColumn(readers, watch, column, keys, options));
-          await requireTheirTables(watch, readers, columns);
+          await requireOnlyTables(watch, readers, columns);
+          await requireSameTables(watch, [column]);
         }
+        await requireSameTables(watch, columns);
         return counts;
       } finally {
         await watch.close();
@@ -205,12 +209,13 @@ class Tally {
   }
 
   result(): ColumnCensus {
-    const { spec, table, owner, isLocked, triggers } = this.#column;
+    const { spec, table, tableId, owner, isLocked, triggers } = this.#column;
     const unseen = isLocked ? this.#column.unseen : [...this.#column.unseen, NOT_LOCKED];
     const { numbered, unnumbered, legacy, nested } = this.#counts;
     return {
       table: spec.table,
       relation: table,
+      tableId,
       owner,
       column: spec.column,
       rows: this.rows,

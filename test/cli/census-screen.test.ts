@@ -5,6 +5,7 @@ type Count = Parameters<typeof censusLines>[0];
 const EMPTY: Count = {
   table: 'patients',
   relation: 'public.patients',
+  tableId: '16384',
   owner: 'app',
   column: 'notes',
   rows: 0,

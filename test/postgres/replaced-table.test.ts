@@ -2,6 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { census } from '../../src/postgres/census.ts';
 import type { Column } from '../../src/postgres/catalog/column.ts';
 import { holdTable } from '../../src/postgres/catalog/look-up-table.ts';
+import { withColumns } from '../../src/postgres/catalog/look-up-column.ts';
+import { requireSameTables } from '../../src/postgres/catalog/table-locks.ts';
+import { checkedColumns } from '../../src/postgres/job/checked-columns.ts';
+import { checkJob } from '../../src/postgres/job/final-check.ts';
+import { openJob } from '../../src/postgres/job/job.ts';
 import { countHeaders } from '../../src/postgres/header-census.ts';
 import { writeRows } from '../../src/postgres/job/write-rows.ts';
 import { readBatch, readRows } from '../../src/postgres/read-rows.ts';
@@ -146,6 +151,73 @@ test('a partition, its toasted values and its indexes are tables of the count', 
     const spec = { table, column: 'notes', context: 'p:{id}' };
     expect(await census(clerk, [spec], clinic.keys, { connections: 2 })).toMatchObject([{ numbered: { 3: 1 } }]);
   }
+});
+
+test('a schema that takes the name during the last check of a job does not finish it', async () => {
+  const spec = { table: 's.patients', column: 'notes', context: 'p:{id}' };
+  const [checked] = await checkedColumns(postgres, [spec], clinic.keys, undefined);
+  if (checked === undefined) throw new Error('no column was looked up');
+  const session = await Connection.open(postgres);
+  try {
+    const job = await openJob(session, checked.column, { target: 3, startOver: true, brakes: {} });
+    await clinic.sql('UPDATE pazpaz_keys.job SET is_cut = true WHERE id = $1', [job.id]);
+    const limits = { rows: 10, bytes: 1_000_000 };
+    const work = { session, checked, job, keys: clinic.keys, limits };
+    // It is asked before each range is read.
+    const stop = Object.defineProperty(new AbortController().signal, 'aborted', {
+      get: () => {
+        ownerDoes(SWAP);
+        return false;
+      },
+    });
+    expect((await rejectionOf(checkJob(work, false, stop))).message).toContain('was replaced');
+    expect(await clinic.sql('SELECT finished_at FROM pazpaz_keys.job WHERE id = $1', [job.id])).toEqual([
+      { finished_at: null },
+    ]);
+  } finally {
+    await session.close();
+  }
+});
+
+describe('what the name means before and after a count is compared', () => {
+  const SPEC = { table: 's.patients', column: 'notes', context: 'p:{id}' };
+
+  test('with another schema that has the name as the table is looked up, and loses it before the count', async () => {
+    ownerDoes(SWAP);
+    const looking = withColumns(clerk, [SPEC], async (_, columns) => {
+      const watch = await Connection.open(clerk);
+      try {
+        await requireSameTables(watch, columns);
+        ownerDoes(SWAP_BACK);
+        await requireSameTables(watch, columns);
+      } finally {
+        await watch.close();
+      }
+    });
+    expect((await rejectionOf(looking)).message).toContain('s.patients: the table was replaced');
+  });
+
+  test('with a schema that loses its name and takes it again', async () => {
+    const counting = census(clerk, [SPEC], clinic.keys, {
+      onBatch: () => {
+        ownerDoes(SWAP);
+        ownerDoes(SWAP_BACK);
+      },
+    });
+    expect((await rejectionOf(counting)).message).toContain('s.patients: the table was replaced');
+  });
+
+  test('with a schema that has the name only as it is looked up', async () => {
+    // The name is asked for before the lock: a table of the same name has it only then.
+    const named = jest.spyOn(Connection.prototype, 'tableNamed').mockImplementationOnce(async () => {
+      const [found] = await clinic.sql<{ id: string }>("SELECT 'd.patients'::regclass::oid::text AS id");
+      return found?.id;
+    });
+    const counting = census(clerk, [SPEC], clinic.keys);
+    const error = await rejectionOf(counting);
+    named.mockRestore();
+    expect(error.message).toContain('s.patients: the table was replaced');
+  });
 });
 
 test('a trigger that the operator lets fire reads through a view', async () => {

@@ -31,6 +31,7 @@ const COUNTED_COLUMN = object(
   {
     table: TEXT,
     ...COUNTED_ROWS,
+    tableId: described('The number (OID) of the table in its database', TEXT),
     nulls: COUNT,
     empty: described('Values with zero bytes', COUNT),
     numbered: rowsByNumber('Rows under a number that its key opened'),

@@ -48,6 +48,8 @@ export interface Column {
   readonly table: string;
   /** The role that owns the table. */
   readonly owner: string;
+  /** Which version of its schema's row in the catalog gave the table its name; each ALTER SCHEMA makes another. */
+  readonly schemaVersion: string;
   /** The column, quoted for SQL. */
   readonly column: string;
   /** In the order of the index that rows are read along. */

@@ -118,6 +118,7 @@ async function describeColumn(
     tableId: table.id,
     table: table.name,
     owner: table.owner,
+    schemaVersion: table.schemaVersion,
     column: quoted(spec.column),
     key,
     storage,

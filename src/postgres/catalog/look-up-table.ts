@@ -13,6 +13,8 @@ export interface Table {
   readonly unseen: readonly string[];
   /** Whether a policy hides rows from this user. */
   readonly isSecured: boolean;
+  /** Which version of its schema's row in the catalog gave it that name. */
+  readonly schemaVersion: string;
 }
 
 /** SQLSTATEs with which PostgreSQL refuses a text that is no name of a table in this database. */
@@ -44,7 +46,8 @@ const TABLE = `
          (SELECT string_agg(format('%I.%I', ns.nspname, leaf.relname), ', ')
             FROM pg_inherits i JOIN pg_class leaf ON leaf.oid = i.inhrelid JOIN pg_namespace ns ON ns.oid = leaf.relnamespace
            WHERE (i.inhparent = c.oid OR i.inhparent IN (SELECT relid FROM pg_partition_tree(c.oid)))
-             AND (to_jsonb(i) ->> 'inhdetachpending')::boolean)
+             AND (to_jsonb(i) ->> 'inhdetachpending')::boolean),
+         format('%s %s', n.oid, n.xmin)
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
    CROSS JOIN (SELECT parse_ident($2) AS parts) name
@@ -119,7 +122,7 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
     );
   }
   const [id, table, kind, tuples, isReplica, isSecured, hasChildren, owner, hasThisName, others, hasForeign] = found;
-  const [persistence, leaving] = found.slice(11);
+  const [persistence, leaving, schemaVersion = null] = found.slice(11);
   if (id == null || table == null) throw invalid(`The catalog did not describe ${name}.`);
   if (hasThisName !== 't') throw invalid(`${name} was renamed while it was looked up. Run this again.`);
   if (others != null) {
@@ -150,18 +153,21 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
   if (isReplica === 't') unseen.push('this server is a replica, which may lack the latest rows');
   if (isSecured === 't') unseen.push(`row security hides rows of ${name} from this user`);
   const estimatedRows = tuples == null ? undefined : Number(tuples);
-  return { id, name: table, owner: owner ?? '', unseen, isSecured: isSecured === 't', estimatedRows };
+  return {
+    id,
+    name: table,
+    owner: owner ?? '',
+    unseen,
+    isSecured: isSecured === 't',
+    estimatedRows,
+    schemaVersion: schemaVersion ?? '',
+  };
 }
 
-/** Whether the name still means the table with this number. It looks at the catalog as it is now. */
-export async function isNamed(session: Connection, id: string, name: string): Promise<boolean> {
-  const [found] = await session.rows('SELECT to_regclass($2::text)::oid IS NOT DISTINCT FROM $1::oid', [id, name]);
-  return found?.[0] === 't';
-}
-
-/** Throws `DATABASE_REFUSED` where the name means another table by now; once locked, the table keeps it. */
+/** Throws `DATABASE_REFUSED` where the name means another table by now. It looks at the catalog as it is now. */
 export async function requireSameName(session: Connection, id: string, name: string): Promise<void> {
-  if (await isNamed(session, id, name)) return;
+  const [found] = await session.rows('SELECT to_regclass($2::text)::oid IS NOT DISTINCT FROM $1::oid', [id, name]);
+  if (found?.[0] === 't') return;
   throw new KeyRotationError('DATABASE_REFUSED', `${name} was changed while it was looked up. Run this again.`);
 }
 

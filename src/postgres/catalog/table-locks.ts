@@ -1,7 +1,6 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { Column } from './column.ts';
 import type { Connection } from '../connection/database.ts';
-import { isNamed } from './look-up-table.ts';
 
 /** Tables of this database that the session has locked. `pg_locks` says it as it is now, not as a snapshot has it. */
 const LOCKED = `
@@ -9,7 +8,10 @@ const LOCKED = `
    WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.granted
      AND l.locktype OPERATOR(pg_catalog.=) 'relation' AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`;
 
-/** The tables, their partitions and those that they are partitions of, and the toast tables and indexes of all these. */
+/**
+ * What the transactions of `$2` have locked that is none of the tables `$1`: not one of their partitions or of those that
+ * they are partitions of, and none of the toast tables and indexes of all these. `$3`: a schema of our own, or NULL.
+ */
 const STRANGE = `
   WITH tables AS (
     SELECT t.id FROM pg_catalog.unnest($1::pg_catalog.oid[]) t(id)
@@ -20,9 +22,15 @@ const STRANGE = `
     LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation
     LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = l.relation
    WHERE l.pid = ANY ($2::pg_catalog.int4[]) AND l.locktype = 'relation'
-     AND NOT coalesce(c.relnamespace IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'pg_toast')),
+     AND NOT coalesce(c.relnamespace IN (SELECT oid FROM pg_catalog.pg_namespace
+                                          WHERE nspname IN ('pg_catalog', 'pg_toast', $3::pg_catalog.text)),
                       false)
      AND coalesce(i.indrelid, l.relation) NOT IN (SELECT id FROM tables)`;
+
+const SCHEMA_VERSION = `
+  SELECT pg_catalog.format('%s %s', n.oid, n.xmin)
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+   WHERE c.oid OPERATOR(pg_catalog.=) $1::pg_catalog.oid`;
 
 /** The numbers of the tables that the open transaction of this session has locked. */
 export async function lockedTables(session: Connection): Promise<ReadonlySet<string | null | undefined>> {
@@ -30,14 +38,15 @@ export async function lockedTables(session: Connection): Promise<ReadonlySet<str
 }
 
 /**
- * Throws `DATABASE_REFUSED` where a name in the open transactions of `readers` has meant another table than it did when
- * it was looked up. ALTER SCHEMA RENAME needs no lock on a table; but the table that was read in the place of the right
- * one stays locked until the reader commits. `watch` looks at the catalog as it is now.
+ * Throws `DATABASE_REFUSED` where the open transactions of `readers` have read another table. ALTER SCHEMA RENAME needs
+ * no lock on a table, so a name may come to mean another one; but a table that was read stays locked until the reader
+ * commits. `watch` may be a reader. `ownSchema`: whose tables a reader uses as well.
  */
-export async function requireTheirTables(
+export async function requireOnlyTables(
   watch: Connection,
   readers: readonly Connection[],
-  columns: readonly Column[],
+  columns: readonly Pick<Column, 'table' | 'tableId'>[],
+  ownSchema?: string,
 ): Promise<void> {
   const pids: string[] = [];
   for (const reader of readers) {
@@ -45,10 +54,20 @@ export async function requireTheirTables(
     pids.push(found?.[0] ?? '');
   }
   const ids = [...new Set(columns.map(({ tableId }) => tableId))];
-  const strange = await watch.rows(STRANGE, [`{${ids.join(',')}}`, `{${pids.join(',')}}`]);
+  const values = [`{${ids.join(',')}}`, `{${pids.join(',')}}`, ownSchema ?? null];
+  const strange = await watch.rows(STRANGE, values);
   if (strange.length > 0) throw replaced(columns.map(({ table }) => table).join(', '));
-  for (const { table, tableId } of columns) {
-    if (!(await isNamed(watch, tableId, table))) throw replaced(table);
+}
+
+/**
+ * Throws `DATABASE_REFUSED` unless the operator's names have meant these tables since they were looked up. The tables are
+ * locked, so that only their schema can be renamed: there and back makes a new version of its row. `watch` has no
+ * transaction open, and looks at the catalog as it is now.
+ */
+export async function requireSameTables(watch: Connection, columns: readonly Column[]): Promise<void> {
+  for (const { spec, tableId, schemaVersion } of columns) {
+    const [found] = await watch.rows(SCHEMA_VERSION, [tableId]);
+    if (found?.[0] !== schemaVersion || (await watch.tableNamed(spec.table)) !== tableId) throw replaced(spec.table);
   }
 }
 
@@ -56,6 +75,6 @@ export async function requireTheirTables(
 export function replaced(tables: string): KeyRotationError {
   return new KeyRotationError(
     'DATABASE_REFUSED',
-    `${tables}: the table was replaced while it was counted. Run this again.`,
+    `${tables}: the table was replaced, or its schema was altered, while it was read. Run this again.`,
   );
 }

@@ -1,6 +1,7 @@
 import { isWorthAnotherTry } from '../connection/database-error.ts';
 import type { BatchWork } from './batch.ts';
 import { holdTable } from '../catalog/look-up-table.ts';
+import { requireOnlyTables } from '../catalog/table-locks.ts';
 import { HEAP_ONLY, heapRanges, scanRange, type ScannedRow } from '../heap-scan.ts';
 import { tableState } from './table-state.ts';
 import { leftRows, MOST_LEFT_ROWS } from './job.ts';
@@ -75,6 +76,8 @@ async function check(
       if (rows.length >= MOST_FOUND) break;
     }
   }
+  // A table that had the name for a while has given no row (`scanRange`), and its lock is still there.
+  await requireOnlyTables(session, [session], [column], 'pazpaz_keys');
   if (rows.length === 0) {
     await session.change('UPDATE pazpaz_keys.job SET finished_at = now() WHERE id = $1', [job.id]);
     return { kind: 'finished' };
