@@ -10,6 +10,7 @@ from clocks import ManualClock, MovedClock
 from local_service import LocalService
 from pazpaz_keys import KeyMaterial, KeyRing, Settings
 from pazpaz_keys.key_value import read_key_value
+from postgres import Postgres
 from ring_world import World
 
 # The same examples each time, however slow the machine is.
@@ -41,6 +42,13 @@ def service(running_service: LocalService, monkeypatch: pytest.MonkeyPatch) -> I
     running_service.forget_calls()
     yield running_service
     running_service.heal()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
 
 
 _names = itertools.count(1)

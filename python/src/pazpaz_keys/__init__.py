@@ -7,6 +7,7 @@ from .key_material import KeyMaterial
 from .key_ring import KeyRing
 from .key_usage import KeyUsage
 from .keys_for_tests import TestKeys
+from .process_ring import share_ring, shared_ring
 from .ring_health import KeyHealth, RingHealth
 from .row_from_json import row_from_json
 from .row_from_text import row_from_text
@@ -30,4 +31,6 @@ __all__ = [
     "load_settings",
     "row_from_json",
     "row_from_text",
+    "share_ring",
+    "shared_ring",
 ]

@@ -261,6 +261,11 @@ class KeyRing:
         return self._counter.usage()
 
     @property
+    def is_closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._is_closed
+
+    @property
     def is_fallen_back(self) -> bool:
         """Whether the ring encrypts with the environment's key because AWS has not returned one yet."""
         return not self._is_closed and self._cache is not None and self._cache.current is None

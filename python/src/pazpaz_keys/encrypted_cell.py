@@ -1,0 +1,120 @@
+"""What an encrypted column's cell holds, for the column types of every ORM."""
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, get_args
+
+from .errors import KeyRotationError, without_frames
+from .field import as_text
+from .process_ring import RingSource, ring_of
+from .row_from_json import row_from_json
+from .row_from_text import row_from_text
+
+Storage = Literal["bytea", "text", "json", "jsonb"]
+"""The type of the column in the database."""
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class ValueKind(Generic[V]):
+    """How a value in the program becomes a plaintext and comes back."""
+
+    name: str
+    to_plaintext: Callable[[Any], str | bytes]
+    from_plaintext: Callable[[bytes], V]
+
+
+class EncryptedCell(Generic[V]):
+    """Encrypts a value for one column, and decrypts its cells.
+
+    A cell of a ``text`` column holds base64. A cell of a ``json`` or ``jsonb`` column holds a string with base64, or an
+    object with that string as its ``member``. Older data is read in every form, whatever the column's type.
+    """
+
+    def __init__(
+        self, kind: ValueKind[V], context: str, storage: Storage, member: str | None, source: RingSource
+    ) -> None:
+        if not isinstance(context, str) or not context:
+            raise _invalid(f"An encrypted column needs a context, such as 'patients:notes', got {context!r}.")
+        if storage not in get_args(Storage):
+            raise _invalid(f"storage must be one of {', '.join(get_args(Storage))}, got {storage!r}.")
+        if member is not None and storage not in ("json", "jsonb"):
+            raise _invalid(f"member names a member of a JSON value, but the column is stored as {storage}.")
+        self.kind = kind
+        self.context = context
+        self._storage = storage
+        self._member = member
+        self._source = source
+
+    def encrypted(self, value: object) -> bytes | str | dict[str, str]:
+        """Raises what ``KeyRing.encrypt_field`` raises, and ``INVALID_TEXT`` for a value of another type."""
+        try:
+            row = ring_of(self._source).encrypt_field(self.kind.to_plaintext(value), self.context)
+        except KeyRotationError as error:
+            value = None  # error reporters may show local variables
+            raise without_frames(error) from None
+        if self._storage == "bytea":
+            return row
+        text = base64.b64encode(row).decode("ascii")
+        return text if self._member is None else {self._member: text}
+
+    def decrypted(self, cell: Any) -> V:
+        """Raises what ``KeyRing.decrypt_bytes`` raises, and ``INVALID_TEXT`` if the content is of another type."""
+        if self._storage == "text":
+            cell = row_from_text(cell)
+        elif self._storage != "bytea":
+            cell = row_from_json(cell, self._member)
+        return self.kind.from_plaintext(ring_of(self._source).decrypt_bytes(cell, self.context))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise _wrong_type("str", value)
+
+
+def _bytes(value: object) -> bytes:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise _wrong_type("bytes", value)
+
+
+def _json(value: object) -> str:
+    problem = ""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except TypeError as error:
+        problem = str(error)  # names a type, never a value
+    except (ValueError, RecursionError) as error:
+        problem = type(error).__name__
+    del value
+    raise KeyRotationError("INVALID_TEXT", f"The value cannot be written as JSON: {problem}.")
+
+
+def _from_json(plaintext: bytes) -> Any:
+    try:
+        return json.loads(plaintext)
+    except (ValueError, RecursionError):
+        pass  # that error holds the plaintext: ours is raised outside, so that it has no context
+    del plaintext
+    raise KeyRotationError(
+        "INVALID_TEXT", "The field was decrypted, but is not JSON. Was it written by another type of column?"
+    )
+
+
+TEXT: ValueKind[str] = ValueKind("text", _text, as_text)
+BYTES: ValueKind[bytes] = ValueKind("bytes", _bytes, bytes)
+JSON: ValueKind[Any] = ValueKind("JSON", _json, _from_json)
+
+
+def _wrong_type(expected: str, value: object) -> KeyRotationError:
+    return KeyRotationError(
+        "INVALID_TEXT", f"This encrypted column takes {expected} or None, got {type(value).__name__}."
+    )
+
+
+def _invalid(message: str) -> KeyRotationError:
+    return KeyRotationError("INVALID_SETTINGS", message)
