@@ -11,6 +11,7 @@ import { jsonCells } from './json-cells.mjs';
 import { rows } from './row-list.mjs';
 import './rows-of-today.mjs';
 import './rows-of-old.mjs';
+import { environments } from './environments.mjs';
 import { settings } from './settings.mjs';
 import { ringKeys, rings } from './rings.mjs';
 import { keyValues } from './values.mjs';
@@ -150,6 +151,11 @@ await file(
   'settings.json',
   'Environment variables of an application, and the settings that they make (key: hexadecimal), or the error and the variable that its message names first.',
   { settings },
+);
+await file(
+  'environments.json',
+  'Environment variables of an application: where its keys come from, the keys of the environment by number (hexadecimal) and the number that a ring writes which has had no key from AWS (null: it does not open); or the error, the variable that its message names first, and words of the message.',
+  { environments },
 );
 await file(
   'rings.json',
