@@ -179,6 +179,15 @@ it('columns --find prints a file that census takes', async () => {
   });
 });
 
+it('columns --find prints a file that names columns with characters that no screen shows', async () => {
+  const ring = await ringWith(1, previous(2), current(3));
+  await clinic.sql('CREATE TABLE clinic."a\u202eb\u001b[31m" (id int PRIMARY KEY, "n\u200bv" bytea)');
+  await clinic.sql('INSERT INTO clinic."a\u202eb\u001b[31m" VALUES (1, $1)', [sealed('1', '')]);
+  const ran = await pazpazKeys(ring, ['columns', '--find'], { environment: { DATABASE_URL: postgres.url } });
+  expect(ran.stdout).not.toMatch(/[\u001b\u200b\u202e]/);
+  expect(JSON.parse(ran.stdout)).toEqual([{ table: 'clinic."a\u202eb\u001b[31m"', column: 'n\u200bv' }]);
+});
+
 describe('doctor, with a list of columns', () => {
   const environment = () => ({ DATABASE_URL: postgres.url });
   const listed = ['--table', 'clinic.rows', '--column', 'v'];
@@ -239,6 +248,9 @@ describe('doctor, with a list of columns', () => {
       found: { outcome: 'not checked', how: 'Not looked at: clinic.rows (this user may not read it)' },
     });
     await clinic.sql('DROP OWNED BY looker; DROP ROLE looker');
+    const unclear = { environment: { DATABASE_URL: 'postgres://a:b/c@d/e' } };
+    const ring = await ringWith(1, current(2));
+    expect(await pazpazKeys(ring, ['doctor', ...listed], unclear)).toMatchObject({ exitCode: 2 });
     const nowhere = { environment: { DATABASE_URL: 'postgres://postgres@127.0.0.1:1/x' } };
     expect(await columnCheck(listed, nowhere)).toMatchObject({ exitCode: 3, found: { outcome: 'not checked' } });
   });

@@ -4,6 +4,7 @@ import { COUNT, described, listOf, object, TEXT } from '../json/shapes.ts';
 import type { DatabaseFlags } from '../rows/column-flags.ts';
 import { ringOf } from '../rows/column-options.ts';
 import { databaseOf, databaseOptions } from '../rows/database-options.ts';
+import { printableJson } from '../terminal/paint.ts';
 
 interface ColumnsFlags extends DatabaseFlags {
   readonly find?: boolean;
@@ -57,7 +58,8 @@ export const COLUMNS = command<ColumnsFlags>({
 /** A file for `--columns`, with one column a line. */
 function fileLines(columns: readonly FoundColumn[]): readonly string[] {
   const entries = columns.map(({ table, column, member }) =>
-    JSON.stringify({ table, column, ...(member === undefined ? {} : { member }) }),
+    // The screen would replace characters that it cannot print, and the file would name another column.
+    printableJson(JSON.stringify({ table, column, ...(member === undefined ? {} : { member }) })),
   );
   return ['[', ...entries.map((entry, at) => `  ${entry}${at + 1 < entries.length ? ',' : ''}`), ']'];
 }

@@ -62,8 +62,8 @@ export async function examine(deps: DoctorDependencies): Promise<Examination> {
       ...offset(deps),
     };
   } catch (error) {
-    // The network failed midway.
-    if (!isKeyRotationError(error)) throw error;
+    // The network failed midway; an address of a database that cannot be understood is no matter of the network.
+    if (!isKeyRotationError(error) || error.code === 'INVALID_SETTINGS') throw error;
     return { ...nothing, undescribed: error, ...offset(deps) };
   }
 }
@@ -72,7 +72,7 @@ async function settled<T>(answer: Promise<T>): Promise<T | KeyRotationError> {
   try {
     return await answer;
   } catch (error) {
-    if (isKeyRotationError(error)) return error;
+    if (isKeyRotationError(error) && error.code !== 'INVALID_SETTINGS') return error;
     throw error;
   }
 }
