@@ -1,6 +1,5 @@
 import { build, type Plugin } from 'esbuild';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Product } from './product.ts';
 
@@ -15,26 +14,36 @@ export interface Mutant {
   readonly breaks: RegExp;
 }
 
+const ROOT = join(__dirname, '../../..');
+
 /** Builds the product with one check taken out. Throws if the source to change is not there, once. */
 export async function buildMutant(mutant: Mutant): Promise<Product> {
-  const root = join(__dirname, '../../..');
+  const file = join(ROOT, mutant.file);
   let replaced = 0;
   const takeOut: Plugin = {
     name: 'take out one check',
     setup(plugin) {
       plugin.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+        if (path !== file) return undefined;
         const source = await readFile(path, 'utf8');
-        if (path !== join(root, mutant.file)) return { contents: source, loader: 'ts' };
         replaced = source.split(mutant.from).length - 1;
         return { contents: source.replace(mutant.from, () => mutant.to), loader: 'ts' };
       });
     },
   };
-  const folder = await mkdtemp(join(tmpdir(), 'mutant-'));
+  // Within node_modules, so that the built file finds its packages.
+  const folder = await mkdtemp(join(ROOT, 'node_modules', '.mutant-'));
   try {
     const outfile = join(folder, 'product.cjs');
-    const entry = join(__dirname, 'product.ts');
-    await build({ entryPoints: [entry], bundle: true, outfile, platform: 'node', format: 'cjs', plugins: [takeOut] });
+    await build({
+      entryPoints: [join(__dirname, 'product.ts')],
+      bundle: true,
+      packages: 'external',
+      outfile,
+      platform: 'node',
+      format: 'cjs',
+      plugins: [takeOut],
+    });
     if (replaced !== 1) throw new Error(`${mutant.file} holds ${replaced} times what '${mutant.takenOut}' takes out`);
     const built = (await import(outfile)) as { readonly product: Product };
     return built.product;
