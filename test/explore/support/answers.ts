@@ -10,6 +10,8 @@ import { contextOf, nameOfSecret, secretOf } from './world.ts';
 export class Answers {
   readonly #behaviour: Behaviour;
   readonly #states = new Map<string, ServiceState>();
+  /** The day of each state that is the one object for it. */
+  readonly #dayOf = new WeakMap<ServiceState, number>();
   readonly #known = new WeakMap<ServiceState, Map<Call, Answered>>();
 
   constructor(behaviour: Behaviour) {
@@ -18,9 +20,13 @@ export class Answers {
 
   /** The one object for this state on this day. */
   sameOf(service: ServiceState, day: number): ServiceState {
+    if (this.#dayOf.get(service) === day) return service;
     const name = `${day}\n${nameOfSecret(secretOf(service))}`;
     const same = this.#states.get(name) ?? service;
-    if (same === service) this.#states.set(name, service);
+    if (same === service) {
+      this.#states.set(name, service);
+      this.#dayOf.set(service, day);
+    }
     return same;
   }
 

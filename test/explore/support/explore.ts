@@ -1,6 +1,6 @@
 import { nameOfActor, type Move, type Moves } from './moves.ts';
 import { Violation } from './seen-secret.ts';
-import { nameOf, type World } from './world.ts';
+import { WorldNames, type World } from './world.ts';
 
 export interface Exploration {
   /** Different states that were reached. */
@@ -18,6 +18,16 @@ class BrokenSchedule extends Error {
   }
 }
 
+/** A state on the way from the start, and how far it was followed. */
+interface Visit {
+  readonly name: string;
+  readonly world: World;
+  readonly possible: readonly Move[];
+  /** Moves that were made from here: the last one leads on. */
+  made: number;
+  schedules: bigint;
+}
+
 /**
  * Visits every state that can be reached from `start`, each once, and checks the invariants in each and at each
  * change, and `checkEnd` where nothing can happen any more. Throws `BrokenSchedule` with the first schedule that breaks
@@ -28,36 +38,46 @@ export async function explore(
   start: World,
   checkEnd: (world: World) => void | Promise<void>,
 ): Promise<Exploration> {
+  const names = new WorldNames();
   const schedulesFrom = new Map<string, bigint>();
   let ends = 0;
-  const path: Move[] = [];
 
-  async function visit(world: World): Promise<bigint> {
-    const name = nameOf(world);
-    const known = schedulesFrom.get(name);
-    if (known !== undefined) return known;
-    const possible = moves.possible(world);
-    let schedules = 0n;
-    if (possible.length === 0) {
-      await checkEnd(world);
-      ends++;
-      schedules = 1n;
-    }
-    for (const move of possible) {
-      path.push(move);
-      schedules += await visit(await moves.after(world, move));
-      path.pop();
-    }
-    schedulesFrom.set(name, schedules);
-    return schedules;
-  }
-
+  const arrival = (world: World, name = names.nameOf(world)): Visit => {
+    return { name, world, possible: moves.possible(world), made: 0, schedules: 0n };
+  };
+  const path = [arrival(start)];
+  let schedules = 0n;
   try {
-    const schedules = await visit(start);
+    for (let visit = path.at(-1); visit !== undefined; visit = path.at(-1)) {
+      const move = visit.possible[visit.made];
+      if (move !== undefined) {
+        visit.made++;
+        const after = moves.after(visit.world, move);
+        const world = after instanceof Promise ? await after : after;
+        const name = names.nameOf(world);
+        const known = schedulesFrom.get(name);
+        if (known === undefined) path.push(arrival(world, name));
+        else visit.schedules += known;
+        continue;
+      }
+      if (visit.possible.length === 0) {
+        await checkEnd(visit.world);
+        ends++;
+        visit.schedules = 1n;
+      }
+      schedules = visit.schedules;
+      schedulesFrom.set(visit.name, schedules);
+      path.pop();
+      const before = path.at(-1);
+      if (before !== undefined) before.schedules += schedules;
+    }
     return { states: schedulesFrom.size, schedules, ends };
   } catch (error) {
-    if (error instanceof Violation) throw new BrokenSchedule(error, path);
-    throw error;
+    if (!(error instanceof Violation)) throw error;
+    throw new BrokenSchedule(
+      error,
+      path.flatMap(({ possible, made }) => possible[made - 1] ?? []),
+    );
   }
 }
 

@@ -9,6 +9,29 @@ export interface History {
   readonly childOf: Map<Reply, History>;
 }
 
+/** Thrown where a program must first be run: it runs, and once `learned` is settled the same question has an answer. */
+class Unknown extends Error {
+  readonly learned: Promise<void>;
+
+  constructor(learned: Promise<void>) {
+    super('a program has not been run yet');
+    this.learned = learned;
+  }
+}
+
+/**
+ * What `look` finds, which may ask `Histories` about programs that have not run yet: it looks again after each such run.
+ * At once where nothing has to run, as for most moves of an exploration: a promise for each would take longer than they.
+ */
+export function settled<T>(look: () => T): T | Promise<T> {
+  try {
+    return look();
+  } catch (error) {
+    if (!(error instanceof Unknown)) throw error;
+    return error.learned.then(() => settled(look));
+  }
+}
+
 /** Remembers every history, and what each program does after it, so that no prefix of a run is executed twice. */
 export class Histories {
   #count = 0;
@@ -25,15 +48,16 @@ export class Histories {
     return child;
   }
 
-  /** `name` tells the program from others. */
-  async next(name: string, program: Program, history: History, setting: Setting): Promise<Next> {
+  /** What a program does next; `name` tells it from others. To be called within `settled`. */
+  next(name: string, program: Program, history: History, setting: Setting): Next {
     const key = `${name} ${setting.seed} ${setting.day} ${history.id}`;
-    let known = this.#next.get(key);
-    if (known === undefined) {
-      known = await next(program, history.replies, setting);
-      this.#next.set(key, known);
-    }
-    return known;
+    const known = this.#next.get(key);
+    if (known !== undefined) return known;
+    throw new Unknown(
+      next(program, history.replies, setting).then((learned) => {
+        this.#next.set(key, learned);
+      }),
+    );
   }
 
   #node(replies: readonly Reply[]): History {

@@ -9,7 +9,7 @@ import { unfinishedVersion } from '../../../src/local/service/version-stages.ts'
 import { STEPS, type Step } from '../../../src/steps/rotation-request.ts';
 import { Answers } from './answers.ts';
 import { handMade, isHandMade } from './manual-changes.ts';
-import { Histories, type History } from './history.ts';
+import { Histories, settled, type History } from './history.ts';
 import { aDayLater, checkFresh, observe, type Cause, type Memory } from './monitor.ts';
 import type { CommandLine, Product } from './product.ts';
 import {
@@ -102,7 +102,11 @@ export class Moves {
   }
 
   /** The world after a move. Throws `Violation` where it breaks an invariant. */
-  async after(world: World, move: Move): Promise<World> {
+  after(world: World, move: Move): World | Promise<World> {
+    return settled(() => this.#after(world, move));
+  }
+
+  #after(world: World, move: Move): World {
     switch (move.kind) {
       case 'call':
         return this.#afterCall(world, move);
@@ -112,7 +116,7 @@ export class Moves {
         return this.#changed({ ...world, toCleanUp: undefined }, service, {});
       }
       case 'service rotates':
-        return this.startRotation(world, { RotateImmediately: true });
+        return this.#startRotation(world, true);
       case 'operation':
         return this.#operate(world, move.operator, move.operation);
       case 'a day passes': {
@@ -125,22 +129,26 @@ export class Moves {
   }
 
   /** `RotateSecret` with a new token; where the service says that it reattempts a previous rotation, that one runs. */
-  async startRotation(world: World, options: { readonly RotateImmediately: boolean }): Promise<World> {
+  startRotation(world: World, options: { readonly RotateImmediately: boolean }): World | Promise<World> {
+    return settled(() => this.#startRotation(world, options.RotateImmediately));
+  }
+
+  #startRotation(world: World, RotateImmediately: boolean): World {
     const token = tokenOf(world.started + 1);
-    const input = { SecretId: SECRET_ARN, ClientRequestToken: token, RotationLambdaARN: LAMBDA_ARN, ...options };
+    const input = { SecretId: SECRET_ARN, ClientRequestToken: token, RotationLambdaARN: LAMBDA_ARN, RotateImmediately };
     const started = { ...world, rotations: world.rotations - 1, started: world.started + 1 };
     const { service, reply } = performOn(world.service, 'RotateSecret', input, this.#context(world));
     const changed = this.#changed(started, service, {});
-    return this.#withRotation(changed, reply, token, options.RotateImmediately ? STEPS : ['testSecret']);
+    return this.#withRotation(changed, reply, token, RotateImmediately ? STEPS : ['testSecret']);
   }
 
   /** One more run of the steps with a token, beside whatever runs already. */
-  async withOverlap(world: World, token: string): Promise<World> {
-    return this.#withAttempt(world, token, STEPS);
+  withOverlap(world: World, token: string): World | Promise<World> {
+    return settled(() => this.#withAttempt(world, token, STEPS));
   }
 
   /** What the service does by itself after `RotateSecret`. */
-  async #withRotation(world: World, reply: Reply, token: string, steps: readonly Step[]): Promise<World> {
+  #withRotation(world: World, reply: Reply, token: string, steps: readonly Step[]): World {
     if ('output' in reply) return this.#withAttempt(world, token, steps);
     const unfinished = unfinishedVersion(secretOf(world.service).versions);
     if (unfinished === undefined || hasAttempt(world, unfinished)) return world;
@@ -154,7 +162,7 @@ export class Moves {
     return world.started === 0 || world.operators.every((operations) => operations.length === 0);
   }
 
-  async #afterCall(world: World, { actor, fate, writesOld = 0 }: MoveOfActor): Promise<World> {
+  #afterCall(world: World, { actor, fate, writesOld = 0 }: MoveOfActor): World {
     if (writesOld > 0) return this.#afterStaleAnswer(world, actor, world.past[writesOld - 1]);
     const faults = fate === 'answered' ? world.faults : world.faults - 1;
     const others = world.actors.filter((other) => other !== actor);
@@ -164,12 +172,12 @@ export class Moves {
     const first = this.#answers.answer(world.service, begun.call, world.day);
     const { service, reply } = fate === 'repeated' ? this.#answers.answer(first.service, begun.call, world.day) : first;
     const changed = this.#changed({ ...world, faults, actors: others }, service, causeOf(begun));
-    const after = begun.call.operation === 'rotateSecret' ? await this.#rotated(changed, begun.call, reply) : changed;
+    const after = begun.call.operation === 'rotateSecret' ? this.#rotated(changed, begun.call, reply) : changed;
     if (fate === 'killed after') return this.#died(after, actor);
     return this.#goOn(after, begun, reply);
   }
 
-  async #afterStaleAnswer(world: World, actor: Actor, past: Past | undefined): Promise<World> {
+  #afterStaleAnswer(world: World, actor: Actor, past: Past | undefined): World {
     if (past === undefined) throw new Error('there was no such moment');
     const begun = beginStep(actor, past.memory);
     const { reply } = this.#answers.answer(past.service, begun.call, world.day);
@@ -183,10 +191,10 @@ export class Moves {
     return this.#goOn(after, begun, reply);
   }
 
-  async #goOn(world: World, before: Actor, reply: Reply): Promise<World> {
+  #goOn(world: World, before: Actor, reply: Reply): World {
     const history = this.#histories.extend(before.history, reply);
     const actor = before.kind === 'attempt' ? before : { ...before, seen: seenAfter(before, reply) };
-    const next = await this.#next(actor, history);
+    const next = this.#next(actor, history);
     if (next.kind === 'call') return withActor(world, { ...actor, history, call: next.call });
     if (next.kind === 'failed' && next.code === 'UNEXPECTED') {
       throw new Violation(`${nameOfActor(actor)} ended with an error that is none of ours`);
@@ -217,7 +225,7 @@ export class Moves {
   }
 
   /** Whoever began it does it again: an operator a command, the service the whole rotation. */
-  async #died(world: World, actor: Actor): Promise<World> {
+  #died(world: World, actor: Actor): World {
     if (actor.kind === 'attempt') return this.#retried(world, actor);
     if (actor.line === 'adoption') {
       if (world.retries === 0) return world;
@@ -228,12 +236,12 @@ export class Moves {
   }
 
   /** The service runs the whole rotation again, unless another run of it is alive or it was abandoned. */
-  async #retried(world: World, { token }: Attempt): Promise<World> {
+  #retried(world: World, { token }: Attempt): World {
     if (world.retries === 0 || hasAttempt(world, token) || isAbandoned(world.service, SECRET_ARN, token)) return world;
     return this.#withAttempt({ ...world, retries: world.retries - 1 }, token, STEPS);
   }
 
-  async #operate(before: World, operator: number, operation: Operation): Promise<World> {
+  #operate(before: World, operator: number, operation: Operation): World {
     const operators = before.operators.map((all, index) => (index === operator ? all.slice(1) : all));
     const world = { ...before, operators };
     if (!isHandMade(operation)) return this.#withCommand(world, operation, operator);
@@ -242,20 +250,20 @@ export class Moves {
     return operation === 'cancel' ? changed : this.#withCommand(changed, 'adoption', undefined);
   }
 
-  async #withAttempt(world: World, token: string, steps: readonly Step[], id = world.nextId): Promise<World> {
+  #withAttempt(world: World, token: string, steps: readonly Step[], id = world.nextId): World {
     const { day } = world;
     const { empty: history } = this.#histories;
     const attempt = { kind: 'attempt' as const, id, day, token, steps, leftBeforeStep: [], history };
-    const next = await this.#next(attempt, history);
+    const next = this.#next(attempt, history);
     if (next.kind !== 'call') throw new Error(`${nameOfActor(attempt)} must begin with a call`);
     return withActor({ ...world, nextId: Math.max(world.nextId, id + 1) }, { ...attempt, call: next.call });
   }
 
-  async #withCommand(world: World, line: CommandLine, operator: number | undefined): Promise<World> {
+  #withCommand(world: World, line: CommandLine, operator: number | undefined): World {
     const { day, nextId: id } = world;
     const { empty: history } = this.#histories;
     const command = { kind: 'command' as const, id, day, line, operator, history, seen: 'nothing written' as const };
-    const next = await this.#next(command, history);
+    const next = this.#next(command, history);
     if (next.kind !== 'call') throw new Error(`${line} must begin with a call`);
     return withActor({ ...world, nextId: id + 1 }, { ...command, call: next.call });
   }
@@ -266,7 +274,7 @@ export class Moves {
     return { seed: actor.id, day: actor.day, timeLimit: isAlone ? TIME_OF_COMMAND : TIME_OF_STEP };
   }
 
-  #next(actor: Omit<Attempt, 'call'> | Omit<Command, 'call'>, history: History): Promise<Next> {
+  #next(actor: Omit<Attempt, 'call'> | Omit<Command, 'call'>, history: History): Next {
     const { product } = this;
     const setting = this.settingOf(actor);
     if (actor.kind === 'command') {
@@ -278,7 +286,7 @@ export class Moves {
     return this.#histories.next(`${step} ${token}`, (deps) => product.runStep(deps, step, token), history, setting);
   }
 
-  async #rotated(world: World, { input }: Call, reply: Reply): Promise<World> {
+  #rotated(world: World, { input }: Call, reply: Reply): World {
     const { ClientRequestToken: token } = input;
     return typeof token === 'string' ? this.#withRotation(world, reply, token, STEPS) : world;
   }

@@ -79,30 +79,56 @@ export interface World {
   readonly nextId: number;
 }
 
-/** Names a world so that two with the same future have the same name. */
-export function nameOf(world: World): string {
-  const { service, actors, memory, past, ...rest } = world;
-  const states = [{ service, memory }, ...past].flatMap((at) => [
-    nameOfSecret(secretOf(at.service)),
-    nameOfMemory(at.memory),
-  ]);
-  const names = [...states, JSON.stringify(rest)];
-  return [...names, ...actors.map(nameOfActor).sort()].join('\n');
+/**
+ * Names worlds so that two with the same future have the same name. Most moves leave most of a world as it is, object by
+ * object: a part is spelled once, and stands in the name as the number of its spelling.
+ */
+export class WorldNames {
+  readonly #spellings = new Map<string, number>();
+  readonly #numbers = new WeakMap<object, number>();
+
+  nameOf({ service, actors, memory, past, ...rest }: World): string {
+    const parts: unknown[] = [];
+    for (const at of [{ service, memory }, ...past]) {
+      parts.push(this.#numberOf(at.service, ({ secrets }) => nameOfSecret(secretOf({ secrets }))));
+      parts.push(this.#numberOf(at.memory, nameOfMemory));
+    }
+    for (const value of Object.values(rest)) {
+      parts.push(typeof value === 'object' ? this.#numberOf(value, JSON.stringify) : value);
+    }
+    return `${parts.join(' ')} ${actors
+      .map((actor) => this.#numberOf(actor, nameOfActor))
+      .sort()
+      .join(' ')}`;
+  }
+
+  #numberOf<T extends object>(part: T, spell: (part: T) => string): number {
+    let number = this.#numbers.get(part);
+    if (number === undefined) {
+      const spelling = spell(part);
+      number = this.#spellings.get(spelling) ?? this.#spellings.size;
+      this.#spellings.set(spelling, number);
+      this.#numbers.set(part, number);
+    }
+    return number;
+  }
 }
 
+/** One name for secrets of which the same can become. */
 export const nameOfSecret = remembered((secret: Secret) =>
   JSON.stringify([labelsOf(secret), secret.rotation, tagsOf(secret), secret.lastChangedDate]),
 );
 export const nameOfMemory = remembered((memory: Memory) => JSON.stringify(memory));
-const nameOfActor = remembered((actor: Actor) => {
+
+function nameOfActor(actor: Actor): string {
   const about =
     actor.kind === 'attempt'
       ? `${actor.token} ${actor.steps.length} ${actor.leftBeforeStep.join(' ')}`
       : `${actor.line} ${actor.operator ?? ''}`;
   return `${actor.kind} ${actor.id} ${actor.day} ${actor.history.id} ${about}`;
-});
+}
 
-/** Most moves leave most of a world as it is, object by object, so what was spelled once need not be again. */
+/** Spells an object once, as long as it is there. */
 function remembered<T extends object>(spell: (value: T) => string): (value: T) => string {
   const known = new WeakMap<T, string>();
   return (value) => {
