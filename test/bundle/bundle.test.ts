@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { buildInto, copyAlone, emptyFolder, runStep } from './support/built-lambda.ts';
+import { builtPrograms } from '../support/built.ts';
 import { startService, stopServices } from '../local/support/running-service.ts';
 import {
   CreateSecretCommand,
@@ -22,8 +23,7 @@ let alone: string;
 
 beforeAll(async () => {
   folder = await emptyFolder();
-  built = join(folder.path, 'dist');
-  await buildInto(built);
+  built = await builtPrograms();
   alone = await copyAlone(built, join(folder.path, 'alone'));
 });
 

@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { buildInto, buildUntrimmed, copyAlone, emptyFolder, runStep, type Outcome } from './support/built-lambda.ts';
+import { builtPrograms } from '../support/built.ts';
+import { buildUntrimmed, copyAlone, emptyFolder, runStep, type Outcome } from './support/built-lambda.ts';
 
 const FIPS = { AWS_USE_FIPS_ENDPOINT: 'true' };
 const DUAL_STACK = { AWS_USE_DUALSTACK_ENDPOINT: 'true' };
@@ -12,10 +13,9 @@ let untrimmed: string;
 
 beforeAll(async () => {
   folder = await emptyFolder();
-  const built = join(folder.path, 'dist');
   untrimmed = join(folder.path, 'untrimmed.cjs');
-  await Promise.all([buildInto(built), buildUntrimmed(untrimmed)]);
-  bundle = await copyAlone(built, join(folder.path, 'alone'));
+  await buildUntrimmed(untrimmed);
+  bundle = await copyAlone(await builtPrograms(), join(folder.path, 'alone'));
 });
 
 afterAll(() => folder.remove());

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { buildInto } from '../bundle/support/built-lambda.ts';
+import { builtPrograms } from '../support/built.ts';
 import { startService, stopServices } from '../local/support/running-service.ts';
 import { current, ringWith, SECRET, type TestRing } from '../support/ring.ts';
 import { openFrontDoor, type FrontDoor } from './support/regional-proxy.ts';
@@ -23,11 +23,12 @@ region = eu-west-1
 `;
 
 let folder: string;
+let programs: string;
 let door: FrontDoor | undefined;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'options-'));
-  await buildInto(folder);
+  programs = await builtPrograms();
   await Promise.all([writeFile(join(folder, 'credentials'), OPERATOR), writeFile(join(folder, 'config'), CONFIG)]);
 });
 afterEach(async () => {
@@ -54,7 +55,7 @@ async function pazpazKeys(
     AWS_EC2_METADATA_DISABLED: 'true',
     ...variables,
   };
-  const program = [process.execPath, join(folder, 'cli/pazpaz-keys.mjs'), ...args];
+  const program = [process.execPath, join(programs, 'cli/pazpaz-keys.mjs'), ...args];
   const [file = '', ...words] = to === undefined ? program : ['bash', '-c', `"$@" > ${to}`, 'bash', ...program];
   const child = spawn(file, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const [stdout, stderr, [exitCode]] = await Promise.all([

@@ -10,7 +10,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { run } from '../../src/cli/run.ts';
-import { buildInto, emptyFolder } from '../bundle/support/built-lambda.ts';
+import { builtPrograms } from '../support/built.ts';
 import { startService, stopServices, type RunningService } from '../local/support/running-service.ts';
 import { LAMBDA_ARN } from '../local/support/simple-lambda.ts';
 import { current, keyOf, ringWith, SECRET, type TestRing } from '../support/ring.ts';
@@ -26,13 +26,12 @@ const GROUP = 'pazpaz-KeyRotationLogGroup-1A2B3C';
 const lambda = mockClient(LambdaClient);
 const logs = mockClient(CloudWatchLogsClient);
 
-let folder: Awaited<ReturnType<typeof emptyFolder>>;
+let programs: string;
 let printed: string[];
 
 beforeAll(async () => {
   giveCredentials();
-  folder = await emptyFolder();
-  await buildInto(folder.path);
+  programs = await builtPrograms();
 });
 beforeEach(() => {
   printed = [];
@@ -46,10 +45,9 @@ beforeEach(() => {
   }));
 });
 afterEach(stopServices);
-afterAll(async () => {
+afterAll(() => {
   lambda.restore();
   logs.restore();
-  await folder.remove();
 });
 
 function unexpected(input: unknown): never {
@@ -68,7 +66,7 @@ describe('rotate --wait beside the built function', () => {
       tries: 1,
       notices: false,
       lambda: {
-        bundle: join(folder.path, 'lambda/handler.js'),
+        bundle: join(programs, 'lambda/handler.js'),
         runner: 'src/local/lambda/lambda-runner.mjs',
         log: (line) => printed.push(line),
       },

@@ -1,15 +1,17 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { spellingsOf } from '../format/support/secret-spellings.ts';
 import { stopServices } from '../local/support/running-service.ts';
+import { builtPrograms } from '../support/built.ts';
 import { current, ringWith, SECRET, type TestRing } from '../support/ring.ts';
 import { endpointOf } from './support/operator.ts';
 
 afterEach(stopServices);
 
-/** Runs the tool as it is built (`npm run build`), with a key on standard input; what it prints in both streams. */
+/** Runs the built tool with a key on standard input; what it prints in both streams. */
 async function built(
   ring: TestRing,
   environment: Readonly<Record<string, string>>,
@@ -18,7 +20,7 @@ async function built(
   const args = ['put', '--yes', '--secret-id', SECRET, '--region', 'us-east-1'];
   const child = spawn(
     process.execPath,
-    ['dist/cli/pazpaz-keys.mjs', ...args, '--endpoint-url', await endpointOf(ring)],
+    [join(await builtPrograms(), 'cli/pazpaz-keys.mjs'), ...args, '--endpoint-url', await endpointOf(ring)],
     { env: { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', ...environment } },
   );
   child.stdin.on('error', () => undefined);

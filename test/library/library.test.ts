@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
+import { installPackage, packedPackage } from '../support/built.ts';
 
 const run = promisify(execFile);
 const ROOT = process.cwd();
@@ -21,14 +22,7 @@ const environment = {
 
 beforeAll(async () => {
   project = mkdtempSync(join(tmpdir(), 'library-'));
-  installed = join(project, 'node_modules', NAME);
-  mkdirSync(installed, { recursive: true });
-  await run(process.execPath, ['build/library.mjs', '--out', join(installed, 'dist', 'library')]);
-  cpSync(join(ROOT, 'package.json'), join(installed, 'package.json'));
-  cpSync(join(ROOT, 'bin'), join(installed, 'bin'), { recursive: true });
-  for (const name of ['@aws-sdk', '@smithy', '@types', 'undici-types']) {
-    symlinkSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name));
-  }
+  installed = await installPackage(project, ['@aws-sdk', '@smithy', '@types', 'undici-types']);
 });
 afterAll(() => {
   rmSync(project, { recursive: true });
@@ -177,10 +171,7 @@ test('publint and arethetypeswrong find nothing', async () => {
   const bin = (name: string) => join(ROOT, 'node_modules', '.bin', name);
   const lint = await run(bin('publint'), ['--strict', '--pack', 'false', installed]);
   expect(lint.stdout).toContain('All good!');
-  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', project], {
-    cwd: installed,
-  });
-  const types = await run(bin('attw'), [join(project, stdout.trim()), '--format', 'json']);
+  const types = await run(bin('attw'), [join(await packedPackage(), 'package.tgz'), '--format', 'json']);
   expect(JSON.parse(types.stdout)).toHaveProperty('problems', {});
 });
 

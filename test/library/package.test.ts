@@ -1,62 +1,25 @@
 import { execFile } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { installPackage } from '../support/built.ts';
 
 const run = promisify(execFile);
 const ROOT = process.cwd();
-const NAME = 'pazpaz-key-rotation';
 
-/** What `npm pack` in a fresh clone needs; nothing that was built before. */
-const CLONED = [
-  'LICENSE',
-  'README.md',
-  'SECURITY.md',
-  'bin',
-  'build',
-  'docs',
-  'events',
-  'examples',
-  'package.json',
-  'python/README.md',
-  'src',
-  'tsconfig.json',
-  'tsconfig.library.json',
-  'vectors',
-];
-
-let folder: string;
 let project: string;
 let installed: string;
 
 /** The real package, laid where npm would install it, in a project that has nothing else. */
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'package-'));
-  const clone = join(folder, 'clone');
-  for (const path of CLONED) cpSync(join(ROOT, path), join(clone, path), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'));
-  const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: clone });
-  project = join(folder, 'project');
-  installed = join(project, 'node_modules', NAME);
-  mkdirSync(installed, { recursive: true });
-  const tarball = join(folder, stdout.trim().split('\n').at(-1) ?? '');
-  await run('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1']);
+  project = mkdtempSync(join(tmpdir(), 'package-'));
+  installed = await installPackage(project);
   // As npm init -y writes it.
   writeFileSync(join(project, 'package.json'), '{ "name": "project", "version": "1.0.0" }\n');
 });
 afterAll(() => {
-  rmSync(folder, { recursive: true });
+  rmSync(project, { recursive: true });
 });
 
 test('its command starts without any other package', async () => {

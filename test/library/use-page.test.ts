@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { APPLICATION_EVENTS } from '../../src/keyring/application-log.ts';
+import { installPackage } from '../support/built.ts';
 
 const run = promisify(execFile);
 const ROOT = process.cwd();
@@ -13,13 +14,7 @@ const PAGE = readFileSync('docs/use.md', 'utf8');
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'use-'));
-  const installed = join(folder, 'node_modules', 'pazpaz-key-rotation');
-  mkdirSync(installed, { recursive: true });
-  await run(process.execPath, ['build/library.mjs', '--out', join(installed, 'dist', 'library')]);
-  cpSync('package.json', join(installed, 'package.json'));
-  for (const name of ['@aws-sdk', '@smithy', '@types', 'undici-types']) {
-    symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name));
-  }
+  await installPackage(folder, ['@aws-sdk', '@smithy', '@types', 'undici-types']);
 });
 afterAll(() => {
   rmSync(folder, { recursive: true });

@@ -1,12 +1,12 @@
-import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { CreateSecretCommand, GetSecretValueCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { builtPrograms } from '../support/built.ts';
 import { clientOf } from './support/running-service.ts';
 import { token } from './support/state-machine.ts';
 
@@ -14,9 +14,10 @@ import { token } from './support/state-machine.ts';
 const KILLS = Number(process.env['KILLS'] ?? 5);
 
 let folder = '';
+let programs = '';
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'crashes-'));
-  await promisify(execFile)(process.execPath, ['esbuild.config.mjs', '--out', folder]);
+  programs = await builtPrograms();
 });
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -28,7 +29,7 @@ afterEach(() => {
 });
 
 async function started(stateFile: string) {
-  const child = spawn(process.execPath, [join(folder, 'local/local.mjs'), '--port', '0', '--state', stateFile], {
+  const child = spawn(process.execPath, [join(programs, 'local/local.mjs'), '--port', '0', '--state', stateFile], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   children.push(child);

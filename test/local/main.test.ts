@@ -1,12 +1,12 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
 import { CreateSecretCommand, DescribeSecretCommand, RotateSecretCommand } from '@aws-sdk/client-secrets-manager';
+import { builtPrograms } from '../support/built.ts';
 import { clientOf } from './support/running-service.ts';
 import { LAMBDA_ARN } from './support/simple-lambda.ts';
 
@@ -14,11 +14,10 @@ const FIXTURE = join(__dirname, 'support/obedient-lambda.mjs');
 const STEPS = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'];
 
 let folder = '';
+let programs = '';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'main-'));
-  await promisify(execFile)(process.execPath, ['esbuild.config.mjs', '--out', folder], {
-    cwd: join(__dirname, '../..'),
-  });
+  programs = await builtPrograms();
 });
 afterAll(() => rm(folder, { recursive: true }));
 
@@ -28,7 +27,7 @@ afterEach(() => {
 });
 
 function local(...args: string[]) {
-  const child = spawn(process.execPath, [join(folder, 'local/local.mjs'), ...args], {
+  const child = spawn(process.execPath, [join(programs, 'local/local.mjs'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.push(child);

@@ -5,12 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { builtPrograms } from '../support/built.ts';
 
 let folder = '';
+let programs = '';
 let local: ChildProcess | undefined;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'with-postgres-'));
-  await promisify(execFile)(process.execPath, ['esbuild.config.mjs', '--out', folder]);
+  programs = await builtPrograms();
 });
 afterAll(async () => {
   if (local?.exitCode === null) {
@@ -23,7 +25,7 @@ afterAll(async () => {
 
 /** The variables of the `export` lines that the service prints before it names its table. */
 async function variables(): Promise<Record<string, string>> {
-  const arguments_ = [join(folder, 'local/local.mjs'), '--port', '0', '--with-postgres'];
+  const arguments_ = [join(programs, 'local/local.mjs'), '--port', '0', '--with-postgres'];
   const child = spawn(process.execPath, arguments_, { stdio: ['ignore', 'pipe', 'ignore'] });
   local = child;
   const found: Record<string, string> = {};
@@ -40,7 +42,7 @@ test('npm run local -- --with-postgres has rows that census, reencrypt and retir
   await writeFile(columns, JSON.stringify([{ table: 'patients', column: 'notes', context: 'patients:{id}:notes' }]));
   const keys = async (...words: readonly string[]) => {
     const { PATH = '' } = process.env;
-    const program = [join(folder, 'cli/pazpaz-keys.mjs'), ...words];
+    const program = [join(programs, 'cli/pazpaz-keys.mjs'), ...words];
     return (await promisify(execFile)(process.execPath, program, { env: { PATH, ...given } })).stdout;
   };
   const columnsAre = ['--columns', columns];

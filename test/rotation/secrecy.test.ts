@@ -11,10 +11,11 @@ import { inspect } from 'node:util';
 import { isJsonObject } from '../../src/local/json.ts';
 import type { Invocation } from '../../src/local/lambda/lambda-invocation.ts';
 import { STEPS } from '../../src/steps/rotation-request.ts';
-import { buildInto, emptyFolder } from '../bundle/support/built-lambda.ts';
+import { emptyFolder } from '../bundle/support/built-lambda.ts';
 import { startService, stopServices, type RunningService } from '../local/support/running-service.ts';
 import { LAMBDA_ARN } from '../local/support/simple-lambda.ts';
 import { token } from '../local/support/state-machine.ts';
+import { builtPrograms } from '../support/built.ts';
 import { OverheardLambda } from '../support/captured-output.ts';
 import { SECRET } from '../support/ring.ts';
 import { Eavesdropper, spellings } from './support/secret-notation.ts';
@@ -24,8 +25,7 @@ let bundle: string;
 
 beforeAll(async () => {
   folder = await emptyFolder();
-  await buildInto(join(folder.path, 'dist'));
-  bundle = join(folder.path, 'dist/lambda/handler.js');
+  bundle = join(await builtPrograms(), 'lambda/handler.js');
 });
 
 const lambdas: OverheardLambda[] = [];

@@ -1,17 +1,11 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buildInto, emptyFolder } from '../bundle/support/built-lambda.ts';
 import { GUIDE } from '../../src/story/years.ts';
+import { emptyFolder } from '../bundle/support/built-lambda.ts';
+import { builtPrograms } from '../support/built.ts';
 import { runStory, steady } from './support/built-story.ts';
 
-let folder: Awaited<ReturnType<typeof emptyFolder>>;
-beforeAll(async () => {
-  folder = await emptyFolder();
-  await buildInto(folder.path);
-});
-afterAll(() => folder.remove());
-
-const story = (...args: string[]) => runStory(folder.path, ...args);
+const story = async (...args: string[]) => runStory(await builtPrograms(), ...args);
 
 /** The whole screen, as docs/ten-years.md shows it. */
 async function screenInDocs(): Promise<string> {
@@ -91,7 +85,7 @@ describe('npm start', () => {
   test('ends with 1 and names the step when a rotation fails', async () => {
     const broken = await emptyFolder();
     try {
-      await buildInto(broken.path);
+      await cp(await builtPrograms(), broken.path, { recursive: true });
       await writeFile(
         join(broken.path, 'lambda/handler.js'),
         "exports.handler = async ({ Step }) => { if (Step === 'testSecret') throw new Error('nothing works'); };",

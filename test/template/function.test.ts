@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { buildInto, emptyFolder } from '../bundle/support/built-lambda.ts';
+import { emptyFolder } from '../bundle/support/built-lambda.ts';
+import { builtPrograms } from '../support/built.ts';
 import { SECRET_ARN } from './support/cloudtrail-events.ts';
 import { EVERYTHING_NEW, TAKE_OVER } from './support/deployments.ts';
 import { at } from './support/json.ts';
@@ -77,8 +78,7 @@ test('what sam build makes is, byte for byte, what npm run build makes', async (
     await mkdir(artifacts);
     // What SAM's makefile workflow runs.
     await run('make', ['build-KeyRotationFunction', `ARTIFACTS_DIR=${artifacts}`]);
-    await buildInto(join(folder.path, 'dist'));
-    const built = join(folder.path, 'dist', 'lambda');
+    const built = join(await builtPrograms(), 'lambda');
     expect(await readdir(artifacts)).toEqual(await readdir(built));
     for (const file of await readdir(built)) {
       expect((await readFile(join(artifacts, file))).equals(await readFile(join(built, file)))).toBe(true);
