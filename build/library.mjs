@@ -36,7 +36,8 @@ await cp(esm, cjs, { recursive: true, filter: (path) => !path.endsWith('.js') })
 const common = {
   outdir: cjs,
   bundle: true,
-  packages: 'external',
+  // All others are built in: a project that installs this package gets the SDK alone.
+  external: ['@aws-sdk/*', 'pg'],
   platform: 'node',
   target: 'node20',
   format: 'cjs',
@@ -51,6 +52,15 @@ await build({
   define: { 'import.meta.url': 'thisFile' },
   banner: { js: "const thisFile = require('node:url').pathToFileURL(__filename).href;" },
 });
+// The proxy's library is CommonJS, which an ES module can hold only as a file of its own.
+const proxies = join(esm, 'keyring', 'source');
+await build({
+  ...common,
+  outdir: proxies,
+  outExtension: { '.js': '.cjs' },
+  entryPoints: ['src/keyring/source/proxy-agents.ts'],
+});
+await writeFile(join(proxies, 'proxy-agents.js'), "export { proxyAgents } from './proxy-agents.cjs';\n");
 await buildTool(lambda, { 'lambda-runner': 'src/local/lambda/lambda-runner.mjs' });
 await buildLambda(lambda);
 // Beneath this package a .js file is an ES module unless its own folder says otherwise.

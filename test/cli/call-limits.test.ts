@@ -1,7 +1,8 @@
 import { DescribeSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { limited, REQUEST_LIMITS } from '../../src/cli/aws/call-limits.ts';
+import { limited } from '../../src/cli/aws/call-limits.ts';
+import { clientSettings } from '../../src/cli/aws/client-settings.ts';
 import { operatorSecrets } from '../../src/cli/aws/operator-secrets.ts';
 import { clientFor } from '../../src/cli/aws/session.ts';
 import { sourceInRegion } from '../../src/keyring/source/secret-source.ts';
@@ -39,7 +40,7 @@ async function endpointThat(send: (response: ServerResponse) => void) {
 const LIMITS = { bytes: 100_000, milliseconds: 300, wholeCall: 2000 };
 
 const clientAt = (endpoint: string) =>
-  limited(new SecretsManagerClient({ region: 'us-east-1', endpoint, requestHandler: REQUEST_LIMITS }), LIMITS);
+  limited(new SecretsManagerClient({ ...clientSettings({}, 'us-east-1'), endpoint }), LIMITS);
 
 test('K9: a command ends an answer that drips byte by byte, and closes the connection', async () => {
   const { endpoint, isOpen } = await endpointThat((response) => response.write(' '));

@@ -5,6 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
+import { endpointOf } from '../cli/support/operator.ts';
+import { closeServersInFront, serverInFrontOf } from '../keyring/support/server-in-front.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { startProxy, stopProxies } from '../support/connect-proxy.ts';
+import { current, ringWith, SECRET } from '../support/ring.ts';
 import { installPackage, packedPackage } from '../support/built.ts';
 
 const run = promisify(execFile);
@@ -23,6 +28,11 @@ const environment = {
 beforeAll(async () => {
   project = mkdtempSync(join(tmpdir(), 'library-'));
   installed = await installPackage(project, ['@aws-sdk', '@smithy', '@types', 'undici-types']);
+});
+afterEach(async () => {
+  stopProxies();
+  closeServersInFront();
+  await stopServices();
 });
 afterAll(() => {
   rmSync(project, { recursive: true });
@@ -72,6 +82,31 @@ test('one process may import it in one part and require it in another: keys and 
   const { stdout } = await run(process.execPath, [file], { cwd: project, env: environment });
   const answers = [false, 'note', true, 'ring'];
   expect(JSON.parse(stdout)).toEqual([[...answers, ...answers], 10_000]);
+});
+
+test.each([
+  ['import', 'proxied.mjs', `import { KeyRing, loadSettings } from '${NAME}';`],
+  ['require', 'proxied.cjs', `const { KeyRing, loadSettings } = require('${NAME}');`],
+])('K11: it calls AWS through the proxy of the environment, after %s', async (_how, file, imports) => {
+  const front = await serverInFrontOf(await endpointOf(await ringWith(current(1))), () => undefined);
+  const proxy = await startProxy(Number(new URL(front).port));
+  const program =
+    'KeyRing.open(loadSettings()).then((ring) => { console.log(ring.encryptField("x")[0]); ring.close(); });';
+  writeFileSync(join(project, file), imports + program);
+  const { stdout } = await run(process.execPath, [file], {
+    cwd: project,
+    env: {
+      PATH: process.env['PATH'],
+      ENVIRONMENT: 'staging',
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'local',
+      AWS_SECRET_ACCESS_KEY: 'local',
+      SECRETS_MANAGER_KEY_NAME: SECRET,
+      AWS_ENDPOINT_URL: 'http://secrets.example',
+      HTTP_PROXY: proxy.host,
+    },
+  });
+  expect([stdout, new Set(proxy.targets)]).toEqual(['1\n', new Set(['secrets.example:80'])]);
 });
 
 const TEST_PROGRAM = `

@@ -10,13 +10,6 @@ interface CallLimits extends AnswerLimits {
 /** The longest answer is a page of 100 versions, or a megabyte of a log. */
 const CALL_LIMITS: CallLimits = { bytes: 16_000_000, milliseconds: 20_000, wholeCall: 60_000 };
 
-/**
- * Milliseconds that a command waits for AWS: for a connection, and for an answer to begin. Without these, the SDK waits
- * forever for an endpoint that accepts the connection and never answers. Without the last one, it only writes a warning
- * to the console.
- */
-export const REQUEST_LIMITS = { connectionTimeout: 3000, requestTimeout: 10_000, throwOnRequestTimeout: true } as const;
-
 type Next<Args, Result> = (args: Args) => Promise<Result>;
 type Wrapper = <Args, Result>(next: Next<Args, Result>) => Next<Args, Result>;
 type AnswerWrapper = <Args, Result extends { readonly response: unknown }>(

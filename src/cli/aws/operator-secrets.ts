@@ -11,6 +11,7 @@ import {
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { KeyRotationError, reach } from '../../format/error.ts';
+import { untrusted } from '../../keyring/source/source-error.ts';
 import type { OperatorSecrets } from './operator.ts';
 
 /**
@@ -18,7 +19,7 @@ import type { OperatorSecrets } from './operator.ts';
  * reached: `CANNOT_REACH_AWS`.
  */
 export function operatorSecrets(client: SecretsManagerClient): OperatorSecrets {
-  const ask = <T>(answer: Promise<T>) => reach(answer.catch(withLoginAdvice));
+  const ask = <T>(answer: Promise<T>) => reach(answer.catch(withAdvice));
   return {
     describeSecret: (input) => ask(client.send(new DescribeSecretCommand(input))),
     getSecretValue: (input) => ask(client.send(new GetSecretValueCommand(input))),
@@ -32,9 +33,13 @@ export function operatorSecrets(client: SecretsManagerClient): OperatorSecrets {
   };
 }
 
-/** Says how to sign in if the SDK found no credentials. */
-function withLoginAdvice(error: unknown): never {
-  if (!(error instanceof Error && /^(Credentials|Token)ProviderError$/.test(error.name))) throw error;
+/** Says how to sign in if the SDK found no credentials, and what to do about a certificate that is not AWS's. */
+function withAdvice(error: unknown): never {
+  if (!(error instanceof Error && /^(Credentials|Token)ProviderError$/.test(error.name)))
+    throw untrusted(error) ?? error;
+  // The SDK keeps no more than the text of an error that it met while it fetched credentials.
+  const ours = /^KeyRotationError: (Cannot reach AWS: the proxy .*)$/.exec(error.message)?.[1];
+  if (ours !== undefined) throw new KeyRotationError('CANNOT_REACH_AWS', ours);
   throw new KeyRotationError('CANNOT_REACH_AWS', `No credentials were found. ${loginAdvice(error)}`);
 }
 

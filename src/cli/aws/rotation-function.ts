@@ -1,7 +1,8 @@
 import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { awsErrorName, isFault } from '../../secret/aws-error.ts';
 import type { RotationFunction } from './operator.ts';
-import { limited, REQUEST_LIMITS } from './call-limits.ts';
+import { limited } from './call-limits.ts';
+import { clientSettings } from './client-settings.ts';
 
 /**
  * Asks Lambda for a secret's rotation function by its `RotationLambdaARN`, in the region of the ARN, with the command's
@@ -11,14 +12,8 @@ export async function rotationFunctionOf(
   functionArn: string,
   options: { readonly profile?: string },
 ): Promise<RotationFunction> {
-  const region = functionArn.split(':')[3] ?? '';
   const client = limited(
-    new LambdaClient({
-      maxAttempts: 2,
-      requestHandler: REQUEST_LIMITS,
-      ...(region === '' ? {} : { region }),
-      ...(options.profile === undefined ? {} : { profile: options.profile }),
-    }),
+    new LambdaClient(clientSettings(options, /^arn:[^:]*:lambda:([^:]+):/.exec(functionArn)?.[1])),
   );
   try {
     const found = await client.send(new GetFunctionConfigurationCommand({ FunctionName: functionArn }));

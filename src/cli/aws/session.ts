@@ -11,7 +11,8 @@ import { confirmation } from '../confirmation.ts';
 import { given } from '../process-io.ts';
 import { profileNames } from './profiles.ts';
 import type { ProcessIo } from '../process-io.ts';
-import { limited, REQUEST_LIMITS } from './call-limits.ts';
+import { limited } from './call-limits.ts';
+import { clientSettings } from './client-settings.ts';
 
 /** Options of every command that calls AWS. */
 export interface CommonOptions {
@@ -163,11 +164,9 @@ export function isHttpUrl(text: string): boolean {
 export function clientFor(options: CommonOptions, region: string | undefined): SecretsManagerClient {
   return limited(
     new SecretsManagerClient({
+      ...clientSettings(options, region),
       maxAttempts: 3,
-      requestHandler: REQUEST_LIMITS,
-      ...(region === undefined ? {} : { region }),
       ...(options.endpointUrl === undefined ? {} : { endpoint: options.endpointUrl }),
-      ...(options.profile === undefined ? {} : { profile: options.profile }),
     }),
   );
 }

@@ -4,7 +4,8 @@ import { stepLog } from '../aws/step-log.ts';
 import type { FollowOptions } from './follow.ts';
 import { describedRing } from './ring.ts';
 import type { CommonOptions, AwsSession } from '../aws/session.ts';
-import { limited, REQUEST_LIMITS } from '../aws/call-limits.ts';
+import { limited } from '../aws/call-limits.ts';
+import { clientSettings } from '../aws/client-settings.ts';
 
 /** Milliseconds by which clocks may differ: ours counts as correct within a minute of AWS's. */
 const CLOCK_RESERVE = 120_000;
@@ -25,14 +26,7 @@ export async function rotationLog(
     return undefined;
   }
   const { logGroup, region } = found;
-  const client = limited(
-    new CloudWatchLogsClient({
-      maxAttempts: 2,
-      requestHandler: REQUEST_LIMITS,
-      region,
-      ...(options.profile === undefined ? {} : { profile: options.profile }),
-    }),
-  );
+  const client = limited(new CloudWatchLogsClient(clientSettings(options, region)));
   return stepLog(client, { logGroup, versionId, since: session.deps.now().getTime() - CLOCK_RESERVE, onUnreadable });
 }
 

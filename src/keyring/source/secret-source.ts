@@ -1,6 +1,7 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { VersionStages } from '../../format/ring-labels.ts';
 import { readWithin } from './limited-answer.ts';
+import { namesProxy } from './proxy-variables.ts';
 
 /** Bytes. A value has 65,536 at most, which JSON may spell with six times as many. */
 const LONGEST_ANSWER = 1_000_000;
@@ -58,6 +59,8 @@ export async function sourceOf(client: SecretsManagerClient, secretId: string): 
  */
 export async function sourceInRegion(region: string, secretId: string, timeLimit: number): Promise<SecretSource> {
   const { SecretsManagerClient: Client } = await import('@aws-sdk/client-secrets-manager');
+  // Loaded only where a proxy is set.
+  const agents = namesProxy(process.env) ? (await import('./proxy-agents.ts')).proxyAgents(timeLimit * 0.15) : {};
   const client = new Client({
     region,
     maxAttempts: 3,
@@ -67,6 +70,7 @@ export async function sourceInRegion(region: string, secretId: string, timeLimit
       connectionTimeout: timeLimit * 0.2,
       requestTimeout: timeLimit * 0.6,
       throwOnRequestTimeout: true,
+      ...agents,
     },
   });
   client.middlewareStack.add(

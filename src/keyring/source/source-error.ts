@@ -7,7 +7,9 @@ import { cannotReachAws, failureName, isAnswer, isKeyRotationError, KeyRotationE
  */
 export function sourceError(operation: string, secretId: string, error: unknown): KeyRotationError {
   if (isKeyRotationError(error)) return error;
-  if (!isAnswer(error)) return cannotReachAws(failureName(error), `${operation} of '${secretId}'`);
+  if (!isAnswer(error)) {
+    return untrusted(error) ?? cannotReachAws(failureName(error), `${operation} of '${secretId}'`);
+  }
   const { name, message } = error;
   const said = `${name}: ${message}`;
   if (name === 'ResourceNotFoundException' && operation === 'DescribeSecret') {
@@ -30,6 +32,21 @@ function advice(name: string): string {
 
 export function timeLimitError(operation: string, secretId: string, milliseconds: number): KeyRotationError {
   return cannotReachAws(`no answer within ${milliseconds} ms`, `${operation} of '${secretId}'`);
+}
+
+/** What Node says of a certificate whose issuer it does not know. */
+const UNKNOWN_ISSUER =
+  /^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_(GET_ISSUER_CERT(_LOCALLY)?|VERIFY_LEAF_SIGNATURE))$/;
+
+/** The error for a certificate that is not one of AWS; `undefined` for any other failure. */
+export function untrusted(error: unknown): KeyRotationError | undefined {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (!UNKNOWN_ISSUER.test(code)) return undefined;
+  return new KeyRotationError(
+    'CANNOT_REACH_AWS',
+    `What answers in AWS's place has a certificate that Node does not trust (${code}). If a proxy of yours inspects ` +
+      'TLS, name the file of its certificate authority in NODE_EXTRA_CA_CERTS. If not, trust no answer on this network.',
+  );
 }
 
 /**

@@ -1,0 +1,33 @@
+import { defaultProvider } from '@aws-sdk/credential-provider-node';
+import { proxyAgents } from '../../keyring/source/proxy-agents.ts';
+import { namesProxy } from '../../keyring/source/proxy-variables.ts';
+
+/**
+ * Milliseconds that a command waits for AWS: for a connection, and for an answer to begin. Without these, the SDK waits
+ * forever for an endpoint that accepts the connection and never answers. Without the last one, it only writes a warning
+ * to the console.
+ */
+const REQUEST_LIMITS = { connectionTimeout: 3000, requestTimeout: 10_000, throwOnRequestTimeout: true } as const;
+
+/** How long a proxy has to connect: less than the SDK waits, so that the error names the proxy. */
+const PROXY_TIME_LIMIT = 2500;
+
+/**
+ * The settings of a command's client of any service: the profile, the region, the time limits, and the proxy of the
+ * environment. Throws `INVALID_SETTINGS` for a proxy variable that holds no address.
+ */
+export function clientSettings({ profile }: { readonly profile?: string }, region: string | undefined) {
+  const settings = {
+    maxAttempts: 2,
+    ...(region === undefined ? {} : { region }),
+    ...(profile === undefined ? {} : { profile }),
+  };
+  if (!namesProxy(process.env)) return { ...settings, requestHandler: REQUEST_LIMITS };
+  const requestHandler = { ...REQUEST_LIMITS, ...proxyAgents(PROXY_TIME_LIMIT) };
+  return {
+    ...settings,
+    requestHandler,
+    // The SDK's own chain calls IAM Identity Center with a client that knows nothing of this one's agents.
+    credentials: defaultProvider({ ...(profile === undefined ? {} : { profile }), clientConfig: { requestHandler } }),
+  };
+}

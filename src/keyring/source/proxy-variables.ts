@@ -1,0 +1,72 @@
+import { isIP } from 'node:net';
+import { KeyRotationError } from '../../format/error.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Whether a variable names a proxy for calls to AWS. */
+export function namesProxy(environment: Environment): boolean {
+  return proxyVariable('https', environment) !== undefined || proxyVariable('http', environment) !== undefined;
+}
+
+/** A proxy, and the variable that names it. Its address may hold a password: show `host` only. */
+export interface Proxy {
+  readonly variable: string;
+  readonly address: URL;
+  /** Host and port. */
+  readonly host: string;
+}
+
+/**
+ * The proxy for requests of a protocol. Throws `INVALID_SETTINGS` for a value that is not an address of `http:` or
+ * `https:`. The message does not show the value, which may hold a password.
+ */
+export function proxyFor(protocol: 'http' | 'https', environment: Environment): Proxy | undefined {
+  const found = proxyVariable(protocol, environment);
+  if (found === undefined) return undefined;
+  const { variable, value } = found;
+  // As curl and boto3 read `proxy.example:3128`.
+  const address = value.includes('://') ? value : `http://${value}`;
+  if (!URL.canParse(address) || !/^https?:$/.test(new URL(address).protocol)) {
+    throw new KeyRotationError(
+      'INVALID_SETTINGS',
+      `The environment variable ${variable} must hold the address of an HTTP proxy, such as ` +
+        'http://proxy.example:3128. Its value is another one, and is not shown because it may hold a password.',
+    );
+  }
+  const url = new URL(address);
+  return { variable, address: url, host: `${url.hostname}:${url.port || (url.protocol === 'https:' ? 443 : 80)}` };
+}
+
+/**
+ * Whether a host is reached without a proxy: it is this machine, or in `NO_PROXY`. An entry stands for a host and for
+ * every host under it, with or without a dot or `*.` before it. So does boto3 read it, and both languages of one
+ * container have the same variables.
+ */
+export function isDirect(host: string, port: number, environment: Environment): boolean {
+  const name = host.toLowerCase();
+  if (isLoopback(name)) return true;
+  const entries = (environment['no_proxy'] ?? environment['NO_PROXY'] ?? '').toLowerCase().split(/[\s,]+/);
+  return entries.some((entry) => {
+    if (entry === '*') return true;
+    const [, excluded = '', onlyPort] = /^(?:\*?\.)?(.*?)(?::(\d+))?$/.exec(entry) ?? [];
+    if (excluded === '' || (onlyPort !== undefined && Number(onlyPort) !== port)) return false;
+    return name === excluded || name.endsWith(`.${excluded}`);
+  });
+}
+
+function proxyVariable(protocol: string, environment: Environment) {
+  const names = [`${protocol}_proxy`, `${protocol.toUpperCase()}_PROXY`];
+  const variable = names.find((name) => environment[name] !== undefined);
+  const value = variable === undefined ? '' : (environment[variable] ?? '').trim();
+  return variable === undefined || value === '' ? undefined : { variable, value };
+}
+
+/** A proxy has another loopback interface: it never reaches this one. */
+function isLoopback(host: string): boolean {
+  return (
+    host === 'localhost' ||
+    host.endsWith('.localhost') ||
+    host === '::1' ||
+    (isIP(host) === 4 && host.startsWith('127.'))
+  );
+}
