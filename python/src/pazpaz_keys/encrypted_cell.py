@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Literal, TypeVar, get_args
 
 from .errors import KeyRotationError, without_frames
@@ -82,10 +83,10 @@ def _bytes(value: object) -> bytes:
     raise _wrong_type("bytes", value)
 
 
-def _json(value: object) -> str:
+def _json(value: object, encoder: type[json.JSONEncoder] | None = None) -> str:
     problem = ""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return json.dumps(value, cls=encoder, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except TypeError as error:
         problem = str(error)  # names a type, never a value
     except (ValueError, RecursionError) as error:
@@ -94,9 +95,9 @@ def _json(value: object) -> str:
     raise KeyRotationError("INVALID_TEXT", f"The value cannot be written as JSON: {problem}.")
 
 
-def _from_json(plaintext: bytes) -> Any:
+def _from_json(plaintext: bytes, decoder: type[json.JSONDecoder] | None = None) -> Any:
     try:
-        return json.loads(plaintext)
+        return json.loads(plaintext, cls=decoder)
     except (ValueError, RecursionError):
         pass  # that error holds the plaintext: ours is raised outside, so that it has no context
     del plaintext
@@ -108,6 +109,11 @@ def _from_json(plaintext: bytes) -> Any:
 TEXT: ValueKind[str] = ValueKind("text", _text, as_text)
 BYTES: ValueKind[bytes] = ValueKind("bytes", _bytes, bytes)
 JSON: ValueKind[Any] = ValueKind("JSON", _json, _from_json)
+
+
+def json_with(encoder: type[json.JSONEncoder] | None, decoder: type[json.JSONDecoder] | None) -> ValueKind[Any]:
+    """JSON by an encoder and a decoder of the application's own."""
+    return ValueKind("JSON", partial(_json, encoder=encoder), partial(_from_json, decoder=decoder))
 
 
 def _wrong_type(expected: str, value: object) -> KeyRotationError:
