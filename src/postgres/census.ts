@@ -5,7 +5,7 @@ import { Connection, type DatabaseAddress } from './connection/database.ts';
 import type { ScannedRow } from './heap-scan.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { withColumns } from './catalog/look-up-column.ts';
-import { requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
+import { replaced, requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
 import { nestedKeys } from './nested-ciphertext.ts';
 import { attribution, isAsWanted, type LeftRow } from './job/plan-rows.ts';
 import { besides } from './stored-value.ts';
@@ -98,6 +98,19 @@ export function census(
       }
     });
   return withColumns(database, specs, count, READING);
+}
+
+/**
+ * Rejects with `DATABASE_REFUSED` where the name of a column's table no longer means the table that was counted: what was
+ * counted may have had the name for as long as the count took.
+ */
+export async function requireStillNamed(database: DatabaseAddress, counts: readonly ColumnCensus[]): Promise<void> {
+  const session = await Connection.open(database);
+  try {
+    for (const { table, tableId } of counts) if ((await session.tableNamed(table)) !== tableId) throw replaced(table);
+  } finally {
+    await session.close();
+  }
 }
 
 /**

@@ -9,6 +9,7 @@ import { openWithAnyKey } from './attribution.ts';
 import { contextOf, contextTemplate, type ContextTemplate } from './catalog/context-template.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import type { ColumnSpec } from './catalog/column.ts';
+import { requireOnlyTables, replaced } from './catalog/table-locks.ts';
 import { lockOf, requireSameName, tableNamed } from './catalog/look-up-table.ts';
 import { Connection, quoted, type DatabaseAddress } from './connection/database.ts';
 import { rowOf, type Storage } from './stored-value.ts';
@@ -17,6 +18,8 @@ import { rowOf, type Storage } from './stored-value.ts';
 export interface FoundColumn {
   /** Its table with its schema, as SQL writes it. */
   readonly table: string;
+  /** The table's number (OID) in this database. */
+  readonly tableId: string;
   readonly column: string;
   /** Of jsonb objects: the member that holds the ciphertext. */
   readonly member?: string;
@@ -56,6 +59,14 @@ const FIRST_ROWS = 5000;
 /** Bytes of a value that are looked at. A jsonb of more is passed over, since no part of it is JSON. */
 const MOST_BYTES = 65_536;
 
+/** How often tables are listed and looked at that were made, or got other partitions, since the time before. */
+const MOST_ROUNDS = 5;
+
+/** A table and its partitions, which a look at it reads. */
+const tree = (id: string) =>
+  `(SELECT string_agg(id::text, ' ' ORDER BY id)
+     FROM (SELECT ${id} AS id UNION SELECT relid::oid FROM pg_partition_tree(${id}::regclass)) tree WHERE id IS NOT NULL)`;
+
 /**
  * Columns of types that may hold a ciphertext, and of domains over them, of the tables of users. A partition is looked at
  * with its table. Anyone who may create a schema can make `pazpaz_keys`: only the columns of our own jobs are left out.
@@ -68,7 +79,8 @@ const CANDIDATES = `
          CASE WHEN b.base = 'bytea'::regtype THEN 'bytea'
               WHEN b.base IN ('json'::regtype, 'jsonb'::regtype) THEN 'jsonb' ELSE 'text' END,
          CASE WHEN NOT has_table_privilege(c.oid, 'SELECT') THEN 'this user may not read it'
-              WHEN row_security_active(c.oid) THEN 'row security hides rows of it' END
+              WHEN row_security_active(c.oid) THEN 'row security hides rows of it' END,
+         ${tree('c.oid')}
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
@@ -89,6 +101,9 @@ interface Candidate {
   readonly table: string;
   readonly column: string;
   readonly storage: Storage;
+  readonly tree: string;
+  /** Why its table cannot be looked at. */
+  readonly reason: string | undefined;
 }
 
 /** A value as PostgreSQL spells it, and the contexts that it is tried in. */
@@ -113,24 +128,42 @@ export async function findColumns(
   try {
     const columns: FoundColumn[] = [];
     const skipped = new Map<string, string>();
-    for (const [tableId, table, column, type, reason] of await session.rows(CANDIDATES)) {
-      const storage = STORAGES.find((one) => one === type);
-      if (tableId == null || table == null || column == null || storage === undefined) continue;
-      if (reason != null) skipped.set(table, reason);
-      if (skipped.has(table)) continue;
-      try {
-        const candidate = { tableId, table, column, storage };
-        columns.push(...foundIn(candidate, await sampleOf(session, candidate, templates), keys));
-      } catch (error) {
-        // Of one table alone: a function of another role would run, it is locked, or it is gone.
-        if (!isKeyRotationError(error) || error.code === 'CANNOT_REACH_DATABASE') throw error;
-        skipped.set(table, error.message);
+    const seen = new Set<string>();
+    // A table may move out of one that is still to be looked at, a partition say, or be made meanwhile.
+    for (let round = 1; ; round += 1) {
+      const fresh = (await candidatesOf(session)).filter((one) => !seen.has(identity(one)));
+      if (fresh.length === 0) break;
+      for (const candidate of fresh) {
+        const { table } = candidate;
+        seen.add(identity(candidate));
+        if (round > MOST_ROUNDS) skipped.set(table, 'it was altered again and again while columns were looked for');
+        else if (candidate.reason !== undefined) skipped.set(table, candidate.reason);
+        if (skipped.has(table)) continue;
+        try {
+          columns.push(...foundIn(candidate, await sampleOf(session, candidate, templates), keys));
+        } catch (error) {
+          // Of one table alone: a function of another role would run, it is locked, or it is gone.
+          if (!isKeyRotationError(error) || error.code === 'CANNOT_REACH_DATABASE') throw error;
+          skipped.set(table, error.message);
+        }
       }
     }
     return { columns, skipped: [...skipped].map(([table, reason]) => ({ table, reason })) };
   } finally {
     await session.close();
   }
+}
+
+async function candidatesOf(session: Connection): Promise<readonly Candidate[]> {
+  return (await session.rows(CANDIDATES)).flatMap(([tableId, table, column, type, reason, ids]) => {
+    const storage = STORAGES.find((one) => one === type);
+    if (tableId == null || table == null || column == null || storage === undefined) return [];
+    return [{ tableId, table, column, storage, tree: ids ?? '', reason: reason ?? undefined }];
+  });
+}
+
+function identity({ tableId, column, tree }: Candidate): string {
+  return JSON.stringify([tableId, column, tree]);
 }
 
 /**
@@ -146,20 +179,14 @@ export async function findUnlisted(
   const session = await Connection.open(database);
   try {
     for (const { table, column } of specs) {
-      const id = await tableNamed(session, table);
-      const [name] = id === undefined ? [] : await session.rows(NAME, [id]);
-      listed.push(`${name?.[0] ?? ''}.${column}`);
+      listed.push(`${(await tableNamed(session, table)) ?? ''}.${column}`);
     }
   } finally {
     await session.close();
   }
   const { columns, skipped } = await findColumns(database, keys, contextsOf(specs));
-  return { columns: columns.filter(({ table, column }) => !listed.includes(`${table}.${column}`)), skipped };
+  return { columns: columns.filter(({ tableId, column }) => !listed.includes(`${tableId}.${column}`)), skipped };
 }
-
-const NAME = `
-  SELECT format('%I.%I', n.nspname, c.relname)
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::oid`;
 
 /** The contexts that columns are in, or are moved to. */
 export function contextsOf(specs: readonly ColumnSpec[]): readonly string[] {
@@ -169,7 +196,8 @@ export function contextsOf(specs: readonly ColumnSpec[]): readonly string[] {
 /** Pages of a table with its partitions, as they are now: statistics may be missing. */
 const PAGES = `
   SELECT sum(pg_relation_size(id)) / current_setting('block_size')::int8,
-         (SELECT relkind = 'r' FROM pg_class WHERE oid = $1::oid)
+         (SELECT relkind = 'r' FROM pg_class WHERE oid = $1::oid),
+         ${tree('$1::oid')}
     FROM (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass)) tree`;
 
 const NAMES = 'SELECT attname FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped';
@@ -196,18 +224,28 @@ async function sampleOf(
       const from = `${size?.[1] === 't' ? 'ONLY ' : ''}${table} t`;
       const value =
         storage === 'jsonb'
-          ? `CASE WHEN octet_length(v::text) <= ${MOST_BYTES} THEN v::text END`
-          : `substring(v FOR ${MOST_BYTES})`;
-      const read = [`t.${quoted(column)} AS v`, ...inContexts.map((name, at) => `t.${quoted(name)}::text AS c${at}`)];
+          ? `CASE WHEN pg_catalog.octet_length(v::pg_catalog.text) OPERATOR(pg_catalog.<=) ${MOST_BYTES}
+                  THEN v::pg_catalog.text END`
+          : `pg_catalog.substring(v, 1, ${MOST_BYTES})`;
+      const read = [
+        `t.${quoted(column)} AS v`,
+        ...inContexts.map((name, at) => `t.${quoted(name)}::pg_catalog.text AS c${at}`),
+      ];
       const sample = (rows: string, most: number) =>
         session.rows(
           `SELECT ${[value, ...inContexts.map((_, at) => `c${at}`)].join(', ')}
              FROM (SELECT * FROM (SELECT ${read.join(', ')} FROM ${rows}) r WHERE v IS NOT NULL LIMIT ${most}) s`,
         );
       const percent = Math.min(100, (100 * SAMPLED_PAGES) / Math.max(1, pages));
-      const found = [...(await sample(`${from} TABLESAMPLE SYSTEM (${percent}) ORDER BY random()`, SAMPLE))];
+      const found = [...(await sample(`${from} TABLESAMPLE SYSTEM (${percent}) ORDER BY pg_catalog.random()`, SAMPLE))];
       // The pages of a large table that were taken may be empty.
       if (percent < 100) found.push(...(await sample(`${from} LIMIT ${FIRST_ROWS}`, FIRST_VALUES)));
+      // What another table, or code that was added meanwhile, has given is not believed.
+      await session.restorePath();
+      await requireOnlyTables(session, [session], [candidate]);
+      await requireOwnCode(session, tableId, { table, column });
+      const [after] = await session.rows(PAGES, [tableId]);
+      if (size?.[2] !== candidate.tree || after?.[2] !== candidate.tree) throw replaced(table);
       return found.flatMap(([text, ...values]) => {
         if (text == null) return [];
         const valueOf = (name: string) => values[inContexts.indexOf(name)];
@@ -229,7 +267,7 @@ interface SampledRow {
 
 /** The column itself, or those members of its objects, that look encrypted. */
 function foundIn(
-  { table, column, storage }: Candidate,
+  { table, tableId, column, storage }: Candidate,
   values: readonly SampledValue[],
   keys: RingKeys,
 ): readonly FoundColumn[] {
@@ -249,7 +287,7 @@ function foundIn(
     const alike = rows.filter(({ bytes }) => isAlike(bytes, keys)).length;
     if (opened === 0 && (alike === 0 || 2 * alike < rows.length)) return [];
     const named = member === undefined ? {} : { member };
-    return [{ table, column, ...named, sampled: rows.length, opened, alike, numbers: [...new Set(openers)] }];
+    return [{ table, tableId, column, ...named, sampled: rows.length, opened, alike, numbers: [...new Set(openers)] }];
   });
 }
 

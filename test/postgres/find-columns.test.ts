@@ -12,6 +12,7 @@ import { oldBox } from '../format/support/old-application.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { HOUR } from '../local/support/state-machine.ts';
 import { current, keyOf, previous, ringWith } from '../support/ring.ts';
+import { Connection } from '../../src/postgres/connection/database.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
 import type { Postgres } from './support/postgres.ts';
 
@@ -150,6 +151,46 @@ it('a table whose name another takes while it is locked is named, too', async ()
   while ((await clinic.sql(waits)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
   await clinic.sql('COMMIT');
   expect((await looking).skipped).toMatchObject([{ table: 'clinic.rows' }]);
+});
+
+it.each([
+  ['leaves its table', 'ALTER TABLE clinic.last DETACH PARTITION clinic.part'],
+  [
+    'moves to a table that was looked at',
+    `ALTER TABLE clinic.last DETACH PARTITION clinic.part;
+     ALTER TABLE clinic.a ATTACH PARTITION clinic.part FOR VALUES FROM (0) TO (9)`,
+  ],
+])('a partition that %s meanwhile is found', async (_, statements) => {
+  await clinic.sql(`CREATE TABLE clinic.a (id int, v bytea) PARTITION BY RANGE (id); CREATE TABLE clinic.b (v bytea);
+    CREATE TABLE clinic.last (id int, v bytea) PARTITION BY RANGE (id);
+    CREATE TABLE clinic.part PARTITION OF clinic.last FOR VALUES FROM (0) TO (9)`);
+  await clinic.sql('INSERT INTO clinic.last VALUES (1, $1)', [clinic.row('kept', 1)]);
+  await clinic.sql('BEGIN; LOCK TABLE clinic.b');
+  const looking = findColumns(postgres, clinic.keys);
+  const waits = 'SELECT FROM pg_locks WHERE NOT granted AND relation <> 0';
+  while ((await clinic.sql(waits)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await clinic.sql(statements);
+  await clinic.sql('COMMIT');
+  expect((await looking).columns).toMatchObject([{ column: 'v', opened: 1 }]);
+});
+
+it('a table whose schema takes the name of another is not looked at in its place', async () => {
+  await clinic.sql('CREATE TABLE other.rows (v bytea); CREATE TABLE clinic.rows (v bytea)');
+  await clinic.sql('INSERT INTO clinic.rows VALUES ($1)', [clinic.row('kept', 1)]);
+  const asked = Reflect.get(Connection.prototype, 'rows');
+  const rows = jest.spyOn(Connection.prototype, 'rows');
+  rows.mockImplementation(async function (this: Connection, text, values) {
+    if (text.includes('clinic.rows t TABLESAMPLE')) {
+      rows.mockRestore();
+      await clinic.sql('ALTER SCHEMA clinic RENAME TO away; ALTER SCHEMA other RENAME TO clinic');
+    }
+    return asked.call(this, text, values);
+  });
+  const { columns, skipped } = await findColumns(postgres, clinic.keys);
+  await clinic.sql('ALTER SCHEMA clinic RENAME TO other; ALTER SCHEMA away RENAME TO clinic');
+  expect(columns).toEqual([]);
+  const reason = expect.stringContaining('replaced') as string;
+  expect(skipped).toMatchObject([{ table: 'clinic.rows', reason }, { table: 'other.rows' }]);
 });
 
 /** As an application does with the ring of `ringWith`. */

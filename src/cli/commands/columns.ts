@@ -23,6 +23,7 @@ export const COLUMNS = command<ColumnsFlags>({
       object(
         {
           table: described('The table with its schema', TEXT),
+          tableId: described('The number (OID) of the table in its database', TEXT),
           column: TEXT,
           sampled: described('Values that were looked at', COUNT),
           opened: described('Those that a key of the ring opens without a context', COUNT),

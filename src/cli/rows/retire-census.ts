@@ -1,6 +1,6 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
-import type { ColumnCensus } from '../../postgres/census.ts';
+import { requireStillNamed, type ColumnCensus } from '../../postgres/census.ts';
 import {
   contextsOf,
   findColumns,
@@ -27,6 +27,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const { columns, skipped } = await findColumns(database, keys, contextsOf(specs));
     const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));
     requireNoneOpens(unlisted, numbers);
+    await requireStillNamed(database, counts);
     if (flags.skippedIsFine !== true) requireNoneSkipped(skipped);
     return {
       rowsByNumber: sumByKey(
@@ -48,9 +49,12 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
   };
 }
 
-/** A column is counted once, and has one member that holds its ciphertexts. */
-function isSameColumn({ table, column }: FoundColumn, count: ColumnCensus): boolean {
-  return table === count.relation && column === count.column;
+/**
+ * A column is counted once, and has one member that holds its ciphertexts. The table may have another name by now, and
+ * its name another table.
+ */
+function isSameColumn({ tableId, column }: FoundColumn, count: ColumnCensus): boolean {
+  return tableId === count.tableId && column === count.column;
 }
 
 /** Throws `ROWS_STILL_NEED_KEY` if a key in question, or one without a number, opens a value that was not counted. */

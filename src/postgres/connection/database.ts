@@ -189,6 +189,11 @@ export class Connection {
     return result;
   }
 
+  /** Names in further statements of the open transaction mean those of PostgreSQL, whatever code that ran has set. */
+  async restorePath(): Promise<void> {
+    await this.change(SAFE_PATH);
+  }
+
   async close(): Promise<void> {
     await this.#client.end().catch(() => undefined);
   }
