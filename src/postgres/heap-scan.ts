@@ -60,12 +60,16 @@ export async function heapRanges(
   return [...ranges, { from: ranges.at(-1)?.to, to: undefined }];
 }
 
-/** Gives each row of a range to `onRow`, in the snapshot of the open transaction, which has the settings `HEAP_ONLY`. */
+/**
+ * Gives each row of a range to `onRow`, in the snapshot of the open transaction, which has the settings `HEAP_ONLY`.
+ * `where`: a condition in SQL on the row `t`.
+ */
 export async function scanRange(
   session: Connection,
   column: Column,
   { from, to }: HeapRange,
   onRow: (row: ScannedRow) => void,
+  where = 'true',
 ): Promise<void> {
   const { key, context, fromContext, tableId, isLocked } = column;
   const names = [...new Set([...key.map(({ name }) => name), ...context.columns, ...(fromContext?.columns ?? [])])];
@@ -75,12 +79,13 @@ export async function scanRange(
     ...(isLocked ? [isOf(tableId)] : []),
     ...(from === undefined ? [] : [`t.ctid OPERATOR(pg_catalog.>=) '(${from},0)'::pg_catalog.tid`]),
     ...(to === undefined ? [] : [`t.ctid OPERATOR(pg_catalog.<) '(${to},0)'::pg_catalog.tid`]),
+    where,
   ];
   const read = rowReader(column, names);
   await session.copy(
     `SELECT ${names.map((name) => `t.${quoted(name)}::pg_catalog.text`).join(', ')}, t.${column.column} IS NULL,
             ${valueUpTo(column, MOST_VALUE_BYTES)}
-       FROM ${column.table} t ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`}`,
+       FROM ${column.table} t WHERE ${conditions.join(' AND ')}`,
     (cells) => {
       onRow(read(cells));
     },

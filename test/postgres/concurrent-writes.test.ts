@@ -168,14 +168,14 @@ describe('a rotation in the middle', () => {
     await cutRange(session, column, job, 100);
     const other = await open();
     const left = [{ key: ['1'], code: 'INVALID_CIPHERTEXT' as const }];
-    const nothing = { rows: 1, readRows: 1, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0 };
+    const counts = { rows: 1, readRows: 1, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, wroteAlone: true };
     let retargeted: Promise<void> | undefined;
     await session.transaction(async () => {
       const range = await claimRange(session, job, 0);
       if (range === undefined) throw new Error('No range');
       retargeted = retargetJob(other, job, 2, 3);
       await until(isOneWaiting);
-      await recordBatch(session, job, { range, reached: ['1'], isRead: true, again: [], tries: 0, ...nothing, left });
+      await recordBatch(session, job, { range, reached: ['1'], isRead: true, again: [], tries: 0, ...counts, left });
     });
     await retargeted;
     expect(await clinic.sql('SELECT target, pass FROM pazpaz_keys.job WHERE id = $1', [job.id])).toEqual([

@@ -108,7 +108,7 @@ async function readAgain(session: Connection, column: Column, range: Range, limi
 }
 
 async function handle(
-  { session, checked: { column }, keys, legacy }: BatchWork,
+  { session, checked: { column, writesAlone }, keys, legacy }: BatchWork,
   range: Range,
   target: TargetKey,
   { rows, reached, isRead, waiting }: Reading,
@@ -135,6 +135,7 @@ async function handle(
     reencrypted: written,
     ...counts(plan),
     left,
+    wroteAlone: writesAlone,
   };
 }
 

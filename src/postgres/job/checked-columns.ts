@@ -5,6 +5,7 @@ import { columnName, type Column, type ColumnSpec } from '../catalog/column.ts';
 import { withColumns } from '../catalog/look-up-column.ts';
 import { decideTriggers, type TriggerChoice } from '../catalog/triggers.ts';
 import { quoted, type DatabaseAddress } from '../connection/database.ts';
+import { writesAlone } from './own-writes.ts';
 import { locksOf, tableState, type TableLocks } from './table-state.ts';
 
 /** A column that may be re-encrypted, as its table was when this was found. */
@@ -12,6 +13,8 @@ export interface CheckedColumn {
   readonly column: Column;
   readonly state: string;
   readonly locks: TableLocks;
+  /** Whether the transaction of a batch writes nothing into the table but the batch's rows. */
+  readonly writesAlone: boolean;
 }
 
 /**
@@ -32,7 +35,7 @@ export function checkedColumns(
     for (const column of columns) {
       await requireRoom(session, column, keys);
       const [state, locks] = [await tableState(session, column), await locksOf(session, column)];
-      checked.push({ column, state, locks });
+      checked.push({ column, state, locks, writesAlone: await writesAlone(session, column, triggers) });
     }
     return checked;
   });

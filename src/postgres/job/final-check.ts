@@ -3,6 +3,7 @@ import type { BatchWork } from './batch.ts';
 import { holdTable } from '../catalog/look-up-table.ts';
 import { requireOnlyTables } from '../catalog/table-locks.ts';
 import { HEAP_ONLY, heapRanges, scanRange, type ScannedRow } from '../heap-scan.ts';
+import { writtenByOthers } from './own-writes.ts';
 import { tableState } from './table-state.ts';
 import { leftRows, MOST_LEFT_ROWS } from './job.ts';
 import { attribution, isAsWanted } from './plan-rows.ts';
@@ -16,6 +17,9 @@ const MOST_FOUND = 100_000;
 /** Rows of one range of found rows. */
 const RANGE_ROWS = 2000;
 
+/** Their numbers are looked up for each row of the table: a million of them take some 50 MB of the server's memory. */
+const OWN_TRANSACTIONS_IN_MEMORY = "SET LOCAL work_mem = '256MB'";
+
 /** What a check came to. `waiting`: ranges are still open, or another process checks. `changed`: see `Step`. */
 export type Checked =
   | { readonly kind: 'finished' | 'found' | 'waiting' | 'changed' }
@@ -23,9 +27,10 @@ export type Checked =
   | { readonly kind: 'other target'; readonly target: number };
 
 /**
- * Once all ranges of a job are done, reads the whole table as a census does, in one snapshot and without any index. Where
- * every row is as wanted, or listed as left, the job is finished. Rows that are not (written under an older key meanwhile,
- * or missed by a damaged index) become ranges of their own. `isLast`: they are listed instead (`WRITTEN_MEANWHILE`).
+ * Once all ranges of a job are done, reads the whole table as a census does, in one snapshot and without any index, and
+ * opens every row that the job itself did not write last. Where each is as wanted, or listed as left, the job is finished.
+ * Rows that are not (written under an older key meanwhile, or missed by a damaged index) become ranges of their own.
+ * `isLast`: they are listed instead (`WRITTEN_MEANWHILE`).
  *
  * One process checks at a time: it holds the job's row. Throws `INVALID_COLUMN` where a row cannot be reached by its key.
  */
@@ -35,7 +40,7 @@ export async function checkJob(work: BatchWork, isLast: boolean, stop: AbortSign
     return await session.transaction(() => check(work, isLast, stop), {
       mode: 'ISOLATION LEVEL REPEATABLE READ, READ WRITE',
       // The snapshot must not be older than the lock: it would show rows from before a change of the table.
-      settings: [...HEAP_ONLY, ...work.checked.locks.forReading],
+      settings: [...HEAP_ONLY, OWN_TRANSACTIONS_IN_MEMORY, ...work.checked.locks.forReading],
     });
   } catch (error) {
     // Another process has changed the job since this snapshot.
@@ -67,12 +72,14 @@ async function check(
   const rows: (readonly string[])[] = [];
   // Listed rows beyond those that are kept by key would be found again and again.
   if (left.length < MOST_LEFT_ROWS) {
+    const where = await writtenByOthers(session, column, job);
+    const onRow = (row: ScannedRow) => {
+      if (rows.length >= MOST_FOUND || !needsChange(column, row, keys, target, legacy)) return;
+      if (!known.has(JSON.stringify(row.key))) rows.push(row.key);
+    };
     for (const range of await heapRanges(session, column)) {
       if (stop.aborted) return { kind: 'waiting' };
-      await scanRange(session, column, range, (row) => {
-        if (rows.length >= MOST_FOUND || !needsChange(column, row, keys, target, legacy)) return;
-        if (!known.has(JSON.stringify(row.key))) rows.push(row.key);
-      });
+      await scanRange(session, column, range, onRow, where);
       if (rows.length >= MOST_FOUND) break;
     }
   }

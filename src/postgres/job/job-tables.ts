@@ -3,9 +3,10 @@ import type { Connection } from '../connection/database.ts';
 import JOBS from './sql/0001-jobs.sql';
 import CONTENT from './sql/0002-content.sql';
 import BRAKES from './sql/0003-brakes.sql';
+import WRITTEN from './sql/0004-written.sql';
 
 /** The versions of the schema. A version that was released never changes: the next one alters its tables. */
-const MIGRATIONS: readonly string[] = [JOBS, CONTENT, BRAKES];
+const MIGRATIONS: readonly string[] = [JOBS, CONTENT, BRAKES, WRITTEN];
 
 /**
  * Roles that may own the tables: superusers, and the role that logged in. The role that it has become since (SET ROLE)

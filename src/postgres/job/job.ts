@@ -3,6 +3,7 @@ import { columnName, type Column } from '../catalog/column.ts';
 import type { Connection } from '../connection/database.ts';
 import { beginBrakes, setBrakes, type Brakes } from './brakes.ts';
 import { openJobTables } from './job-tables.ts';
+import { placesOf } from './own-writes.ts';
 import type { LeftBecause, LeftRow } from './plan-rows.ts';
 
 /** Serializes the making of schema and tables: two that find nothing at once would both make them, and one fails. */
@@ -57,10 +58,12 @@ export function openJob(session: Connection, column: Column, opening: Opening): 
     await session.change('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK]);
     await openJobTables(session);
     const content = await contentOf(session, column);
+    const columns = await placesOf(session, column);
     const [found] = await session.rows(
-      `SELECT id, options, finished_at IS NOT NULL, pass, content IS NULL OR content = $3 FROM pazpaz_keys.job
+      `SELECT id, options, finished_at IS NOT NULL, pass,
+              (content IS NULL OR content = $3) AND (columns IS NULL OR columns = $4) FROM pazpaz_keys.job
         WHERE table_id = $1::oid AND column_name = $2 FOR NO KEY UPDATE`,
-      [column.tableId, spec.column, content],
+      [column.tableId, spec.column, content, columns],
     );
     const [id, formerOptions, isFinished, pass, hasSameContent] = found ?? [];
     const braked = async (job: Job) => {
@@ -68,10 +71,10 @@ export function openJob(session: Connection, column: Column, opening: Opening): 
       await setBrakes(session, job, brakes ?? {});
       return job;
     };
-    if (id == null) return await braked(await beginJob(session, column, { options, target, content }));
+    if (id == null) return await braked(await beginJob(session, column, { options, target, content, columns }));
     const isSame = formerOptions === options;
     if (isFinished === 't' || startOver || (isSame && hasSameContent !== 't')) {
-      return await braked(await beginPass(session, { id, pass: Number(pass) }, { options, target, content }));
+      return await braked(await beginPass(session, { id, pass: Number(pass) }, { options, target, content, columns }));
     }
     if (isSame) return await braked({ id, pass: Number(pass), isResumed: true });
     throw new KeyRotationError(
@@ -90,12 +93,12 @@ export function openJob(session: Connection, column: Column, opening: Opening): 
 export async function retargetJob(session: Connection, job: Job, from: number, target: number): Promise<void> {
   await session.transaction(async () => {
     const [found] = await session.rows(
-      'SELECT options, target, pass, content FROM pazpaz_keys.job WHERE id = $1 FOR NO KEY UPDATE',
+      'SELECT options, target, pass, content, columns FROM pazpaz_keys.job WHERE id = $1 FOR NO KEY UPDATE',
       [job.id],
     );
-    const [options, current, pass, content] = found ?? [];
+    const [options, current, pass, content = null, columns = null] = found ?? [];
     if (options == null || Number(current) !== from) return;
-    await beginPass(session, { id: job.id, pass: Number(pass) }, { options, target, content: content ?? null });
+    await beginPass(session, { id: job.id, pass: Number(pass) }, { options, target, content, columns });
   });
 }
 
@@ -142,6 +145,8 @@ interface Beginning {
   readonly target: number;
   /** Which files hold the table; `null` where that was not written down. */
   readonly content: string | null;
+  /** Where the column and those of its context stand; `null` where that was not written down. */
+  readonly columns: string | null;
 }
 
 /** Which files hold the table and its partitions: others after TRUNCATE, a restore or a rewrite. */
@@ -158,12 +163,12 @@ async function contentOf(session: Connection, { tableId }: Column): Promise<stri
 async function beginJob(
   session: Connection,
   { tableId, spec }: Column,
-  { options, target, content }: Beginning,
+  { options, target, content, columns }: Beginning,
 ): Promise<Job> {
   const [found] = await session.rows(
-    `INSERT INTO pazpaz_keys.job (table_id, column_name, options, target, content)
-     VALUES ($1::oid, $2, $3, $4, $5) RETURNING id`,
-    [tableId, spec.column, options, target, content],
+    `INSERT INTO pazpaz_keys.job (table_id, column_name, options, target, content, columns)
+     VALUES ($1::oid, $2, $3, $4, $5, $6) RETURNING id`,
+    [tableId, spec.column, options, target, content, columns],
   );
   return { id: found?.[0] ?? '', pass: 1, isResumed: false };
 }
@@ -175,14 +180,14 @@ async function beginJob(
 async function beginPass(
   session: Connection,
   { id, pass }: { readonly id: string; readonly pass: number },
-  { options, target, content }: Beginning,
+  { options, target, content, columns }: Beginning,
 ): Promise<Job> {
   await session.change('DELETE FROM pazpaz_keys.range WHERE job_id = $1', [id]);
   await session.change('DELETE FROM pazpaz_keys.left_row WHERE job_id = $1', [id]);
   await session.change(
-    `UPDATE pazpaz_keys.job SET options = $2, target = $3, content = $4, pass = pass + 1, frontier = NULL,
-            is_cut = false, ranges = 0, started_at = now(), finished_at = NULL WHERE id = $1`,
-    [id, options, target, content],
+    `UPDATE pazpaz_keys.job SET options = $2, target = $3, content = $4, columns = $5, pass = pass + 1,
+            frontier = NULL, is_cut = false, ranges = 0, started_at = now(), finished_at = NULL WHERE id = $1`,
+    [id, options, target, content, columns],
   );
   return { id, pass: pass + 1, isResumed: false };
 }

@@ -35,6 +35,8 @@ export interface BatchResult {
   readonly nulls: number;
   readonly empty: number;
   readonly left: readonly LeftRow[];
+  /** Whether every row that the transaction wrote holds what was sealed: nothing else could write in it. */
+  readonly wroteAlone: boolean;
 }
 
 /** Longest pause before rows that another transaction holds are tried again, in milliseconds. */
@@ -45,7 +47,7 @@ const LONGEST_PAUSE = 2000;
  * released it). `undefined` where no range is free.
  */
 export async function claimRange(session: Connection, job: Job, preferred: number): Promise<Range | undefined> {
-  const [found] = await session.rows(
+  const [found] = await session.rowsByPlan(
     `SELECT r.n, r.reached, r.up_to, r.is_read, r.again, r.tries, j.target
        FROM pazpaz_keys.range r JOIN pazpaz_keys.job j ON j.id = r.job_id
       WHERE r.job_id = $1 AND r.is_open AND r.not_before <= now()
@@ -95,20 +97,21 @@ export function cutRange(session: Connection, column: Column, job: Job, rows: nu
 
 /** Writes down what a batch did, in its own transaction. */
 export async function recordBatch(session: Connection, job: Job, result: BatchResult): Promise<void> {
-  const { range, reached, isRead, again, tries, left } = result;
+  const { range, reached, isRead, again, tries, left, reencrypted } = result;
   const isOpen = !isRead || again.length > 0;
   const pause = isRead ? Math.min(LONGEST_PAUSE, 20 * 2 ** tries) : 0;
-  await session.change(
+  await session.rowsByPlan(
     `UPDATE pazpaz_keys.range
         SET reached = $3::jsonb, is_read = $4, again = $5::jsonb, tries = $6, is_open = $7,
             not_before = now() + $8 * interval '1 millisecond',
             read_rows = read_rows + $9, reencrypted = reencrypted + $10, already_current = already_current + $11,
-            nulls = nulls + $12, empty = empty + $13, left_rows = left_rows + $14
+            nulls = nulls + $12, empty = empty + $13, left_rows = left_rows + $14,
+            written = CASE WHEN $15 THEN written || pg_current_xact_id()::text::bigint ELSE written END
       WHERE job_id = $1 AND n = $2`,
     [
       ...[job.id, range.n, reached === undefined ? null : JSON.stringify(reached), isRead, JSON.stringify(again)],
-      ...[tries, isOpen, pause, result.readRows, result.reencrypted, result.alreadyCurrent],
-      ...[result.nulls, result.empty, left.length],
+      ...[tries, isOpen, pause, result.readRows, reencrypted, result.alreadyCurrent],
+      ...[result.nulls, result.empty, left.length, result.wroteAlone && reencrypted > 0],
     ],
   );
   if (left.length === 0) return;
