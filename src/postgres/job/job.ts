@@ -3,8 +3,8 @@ import { columnName, type Column } from '../catalog/column.ts';
 import type { Connection } from '../connection/database.ts';
 import { beginBrakes, setBrakes, type Brakes } from './brakes.ts';
 import { openJobTables } from './job-tables.ts';
-import { placesOf } from './own-writes.ts';
 import type { LeftBecause, LeftRow } from './plan-rows.ts';
+import { placesOf } from './table-state.ts';
 
 /** Serializes the making of schema and tables: two that find nothing at once would both make them, and one fails. */
 const SCHEMA_LOCK = 7_206_153_928;

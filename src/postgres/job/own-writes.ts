@@ -52,19 +52,3 @@ export async function writtenByOthers(session: Connection, { tableId }: Column, 
     `WHERE r.job_id OPERATOR(pg_catalog.=) ${BigInt(id)}`;
   return `NOT (t.xmin OPERATOR(pg_catalog.=) ANY (${written}))`;
 }
-
-/**
- * Where the column and those of its context stand in the table and in each partition. A column that takes their name has
- * another place, and its DEFAULT may give it a value in rows that no one has written since.
- */
-export async function placesOf(session: Connection, { tableId, spec, context, fromContext }: Column): Promise<string> {
-  const names = [...new Set([spec.column, ...context.columns, ...(fromContext?.columns ?? [])])];
-  const [found] = await session.rows(
-    `SELECT string_agg(format('%s.%s', attrelid, attnum), ' ' ORDER BY attrelid, attname)
-       FROM pg_attribute
-      WHERE attname IN (SELECT value FROM json_array_elements_text($2::json)) AND NOT attisdropped
-        AND attrelid IN (SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))`,
-    [tableId, JSON.stringify(names)],
-  );
-  return found?.[0] ?? '';
-}
