@@ -83,38 +83,6 @@ describe('ListSecrets', () => {
     expect(list({ SortBy: 'last-accessed-date', SortOrder: 'desc' }, machine)[0]).toBe('prod/key');
   });
 
-  test.each([
-    ['name', ['prod/'], ['prod/db', 'prod/key']],
-    ['name', ['Prod/'], []],
-    ['name', ['!prod/'], ['dev/db']],
-    ['name', ['prod/', '!prod/k'], ['prod/db']],
-    ['name', ['dev', 'prod/k'], ['prod/key', 'dev/db']],
-    ['description', ['the data'], ['prod/db']],
-    ['description', ['patients'], ['prod/db']],
-    ['tag-key', ['tea'], ['prod/db', 'prod/key']],
-    ['tag-key', ['stage'], []],
-    ['tag-value', ['red'], ['prod/key']],
-    ['primary-region', ['us-'], ['prod/db', 'prod/key', 'dev/db']],
-    ['owning-service', ['rds'], []],
-    ['all', ['PATIENTS'], ['prod/db']],
-    ['all', ['db'], ['prod/db', 'dev/db']],
-    ['all', ['encryption key'], ['prod/key']],
-    ['all', ['encryption red'], []],
-  ])('filters by %s %j', (Key, Values, expected) => {
-    expect(list({ Filters: [{ Key, Values }] })).toEqual(expected);
-  });
-
-  test('every filter has to fit', () => {
-    expect(
-      list({
-        Filters: [
-          { Key: 'name', Values: ['prod'] },
-          { Key: 'tag-value', Values: ['blue'] },
-        ],
-      }),
-    ).toEqual(['prod/db']);
-  });
-
   test('comes in pages', () => {
     const machine = threeSecrets();
     const first = machine.call('ListSecrets', { MaxResults: 2 });

@@ -5,7 +5,7 @@ import type { listSecrets as shape } from '../shapes.ts';
 import { type Read } from '../shapes.ts';
 import type { CallContext, Secret, ServiceState } from '../state.ts';
 import { detailsOf, stagesById } from './describe-secret.ts';
-import { fits } from './secret-filters.ts';
+import { fittingAll } from './secret-filters.ts';
 
 const PAGE = 100;
 
@@ -15,7 +15,7 @@ type Request = Read<typeof shape>;
 export function listSecrets(state: ServiceState, input: Request, context: CallContext): Outcome {
   const listed = Object.values(state.secrets)
     .filter((secret) => input.IncludePlannedDeletion === true || secret.deletion === undefined)
-    .filter((secret) => fits(secret, input.Filters ?? [], context.region))
+    .filter(fittingAll(input.Filters ?? [], context.region))
     .sort(orderOf(input));
   const page = pageOf(listed, input.MaxResults ?? PAGE, input.NextToken);
   const secrets = page.elements.map((secret) =>

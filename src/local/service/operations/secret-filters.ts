@@ -1,3 +1,4 @@
+import { invalidParameter } from '../service-error.ts';
 import type { Filter } from '../shapes.ts';
 import type { Secret, ServiceState } from '../state.ts';
 
@@ -5,22 +6,29 @@ import type { Secret, ServiceState } from '../state.ts';
  * The secrets that fit every filter, by any of its values, those not waiting for their deletion ("Filter", API
  * reference): `name` and the tags compare with case, by prefix; `description` and `all` compare words; a value that
  * begins with `!` excludes.
+ *
+ * @throws {ServiceError} `InvalidParameterException` for a filter without a key or values.
  */
 export function secretsMatching(state: ServiceState, filters: readonly Filter[], region: string): readonly Secret[] {
-  return Object.values(state.secrets).filter(
-    (secret) => secret.deletion === undefined && fits(secret, filters, region),
-  );
+  const fits = fittingAll(filters, region);
+  return Object.values(state.secrets).filter((secret) => secret.deletion === undefined && fits(secret));
 }
 
-export function fits(secret: Secret, filters: readonly Filter[], region: string): boolean {
-  return filters.every((filter) => fitsOne(secret, filter, region));
+/** @throws {ServiceError} as `secretsMatching` does. */
+export function fittingAll(filters: readonly Filter[], region: string): (secret: Secret) => boolean {
+  const tests = filters.map((filter) => fitting(filter, region));
+  return (secret) => tests.every((fits) => fits(secret));
 }
 
-function fitsOne(secret: Secret, { Key: key, Values: values = [] }: Filter, region: string): boolean {
+function fitting({ Key: key, Values: values }: Filter, region: string): (secret: Secret) => boolean {
+  if (key === undefined) throw invalidParameter('Invalid filter key');
+  if (values === undefined) throw invalidParameter(`Invalid filter values for key: ${key}`);
   const excluded = values.filter((value) => value.startsWith('!')).map((value) => value.slice(1));
   const wanted = values.filter((value) => !value.startsWith('!'));
-  const has = (value: string): boolean => matches(secret, key ?? 'all', value, region);
-  return !excluded.some(has) && (wanted.length === 0 || wanted.some(has));
+  return (secret) => {
+    const has = (value: string): boolean => matches(secret, key, value, region);
+    return !excluded.some(has) && (wanted.length === 0 || wanted.some(has));
+  };
 }
 
 function matches(secret: Secret, key: string, value: string, region: string): boolean {
@@ -46,15 +54,12 @@ function matches(secret: Secret, key: string, value: string, region: string): bo
 
 /**
  * "Breaks the filter value string into words and then searches all attributes for matches. Not case-sensitive." Recorded:
- * all words have to be in one attribute, and a capital letter within a word begins another one.
+ * all words have to be in one attribute.
  */
 function matchesAnywhere(secret: Secret, value: string): boolean {
   const attributes = [secret.name, secret.description ?? '', ...secret.tags.flatMap((tag) => [tag.Key, tag.Value])];
   const wanted = wordsOf(value).flatMap(partsOf);
-  return attributes.some((attribute) => {
-    const words = wordsOf(attribute);
-    return hasWords([...words, ...words.flatMap(partsOf)], wanted);
-  });
+  return attributes.some((attribute) => hasWords(wordsOf(attribute).flatMap(partsOf), wanted));
 }
 
 /** Recorded: each word wanted begins one of the words, in any order; a value without words finds nothing. */
@@ -67,7 +72,7 @@ function wordsOf(phrase: string): readonly string[] {
   return phrase.match(/[\p{Letter}\p{Number}]+/gu) ?? [];
 }
 
-/** AppBeta is App and Beta, COMPANYthings is COMPANY and things. */
+/** AppBeta is App and Beta, COMPANYthings is COMPAN and Ythings, creds892 is creds and 892. */
 function partsOf(word: string): readonly string[] {
-  return word.match(/\p{Lu}{2,}|\p{Lu}?[^\p{Lu}]+|\p{Lu}/gu) ?? [];
+  return word.match(/\p{Lu}+(?!\p{Ll})|\p{Lu}?\p{Ll}+|\p{Number}+|[^\p{Lu}\p{Ll}\p{Number}]+/gu) ?? [];
 }
