@@ -198,7 +198,7 @@ class StrangeInputs:
         variables = {
             "ENVIRONMENT": ["local", "local", "staging", "production", "prod", "Local", "", " local", "local\n"],
             "AWS_REGION": ["us-east-1", "eu-central-1", "", " "],
-            "SECRETS_MANAGER_KEY_NAME": ["pazpaz/encryption-key-v1", "", "arn:aws:x", "0"],
+            "SECRETS_MANAGER_KEY_NAME": ["pazpaz/encryption-key-v1", "", "x/y_+=.@!-", "0"],
             "ENCRYPTION_MASTER_KEY": ["", self.spelled_key(), self.json_value(), self.changed_text(self.spelled_key())],
         }
         return {name: self.chance.choice(found) for name, found in variables.items() if self.chance.random() < 0.8}

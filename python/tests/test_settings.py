@@ -117,6 +117,10 @@ TABLE = [
     ("local", True, False, RING_KEY, []),
     ("local", False, True, FIRST_BYTES, ["aws_unavailable_using_env_fallback"]),
     ("local", False, False, "CANNOT_REACH_AWS", []),
+    ("development", None, True, FIRST_BYTES, []),
+    ("development", None, False, "INVALID_SETTINGS", []),
+    ("development", True, True, RING_KEY, ["env_key_not_on_ring"]),
+    ("development", False, True, FIRST_BYTES, ["aws_unavailable_using_env_fallback"]),
     ("staging", None, True, "INVALID_SETTINGS", []),
     ("staging", True, True, RING_KEY, ["env_key_not_on_ring"]),
     ("staging", True, False, RING_KEY, []),
@@ -201,7 +205,7 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
 
 def test_another_environment_is_refused() -> None:
     error = refusal(lambda: load_settings({"ENVIRONMENT": "prod"} | AWS))
-    assert str(error) == 'ENVIRONMENT must be one of local, staging, production, but is "prod".'
+    assert str(error) == 'ENVIRONMENT must be one of local, development, staging, production, but is "prod".'
 
 
 @pytest.mark.parametrize("value", ["your-fallback-key-here", FIRST_KEY[:-1], base64.b64encode(bytes(24)).decode()])

@@ -149,3 +149,23 @@ def test_environment_variables_make_settings_or_the_error_names_one(vector: dict
             load_settings(vector["env"])
         assert error_code(error) == vector["error"]
         assert str(error.value).split()[0] == vector["variable"]
+
+
+@pytest.mark.parametrize("vector", vectors("environments.json")["environments"], ids=lambda vector: str(vector["id"]))
+def test_environments_with_several_keys_make_settings_or_the_error_says_what_is_wrong(vector: dict[str, Any]) -> None:
+    if "settings" in vector:
+        found = load_settings(vector["env"])
+        assert vector["settings"] == {
+            "environment": found.environment,
+            "keySource": found.key_source,
+            "region": found.region,
+            "secretId": found.secret_id,
+            "keys": {str(number): key.export_bytes().hex() for number, key in found.environment_keys.items()},
+            "writes": None if found.writing_key is None else found.writing_key[0],
+        }
+    else:
+        with pytest.raises(KeyRotationError) as error:
+            load_settings(vector["env"])
+        assert error_code(error) == vector["error"]
+        assert str(error.value).split()[0] == vector["variable"]
+        assert vector["says"] in str(error.value)

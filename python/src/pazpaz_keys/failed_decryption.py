@@ -54,13 +54,21 @@ def failed_decryption(
     return never_issued(number, f"but the highest number on the ring is {labels.highest_number}")
 
 
-def failed_with_environment_key(number: int | None) -> KeyRotationError:
-    """The error of a process that has only the environment's key and no ring."""
-    if number:
-        return never_issued(number, "but this process has only ENCRYPTION_MASTER_KEY and no key ring")
-    return _tampered(
-        f"Decryption failed: the row {describe_number(number)}, and ENCRYPTION_MASTER_KEY does not open it."
-    )
+def failed_with_environment_keys(number: int | None, highest: int) -> KeyRotationError:
+    """The error of a process that has only the environment's keys and no ring. ``highest``: the highest number."""
+    if number and number > highest:
+        what = (
+            f"the highest number of its keys is {highest}" if highest else "this process has only ENCRYPTION_MASTER_KEY"
+        )
+        return never_issued(number, f"but {what} and no key ring")
+    if number and number < highest:
+        return KeyRotationError(
+            "KEY_RETIRED",
+            f"Decryption failed: the row {describe_number(number)}, which no variable of the environment has. Set "
+            f"ENCRYPTION_MASTER_KEY_V{number} to the key, if it is still there. Or the row is older data that only "
+            "looks numbered, or its bytes were changed.",
+        )
+    return _tampered(f"Decryption failed: the row {describe_number(number)}, and no key of the environment opens it.")
 
 
 def never_issued(number: int, but: str) -> KeyRotationError:

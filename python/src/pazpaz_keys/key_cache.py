@@ -42,18 +42,22 @@ class KeyCache:
         """The number of a version when it was last seen; 0 without one."""
         return self._number_of.get(version_id, 0)
 
-    def add(self, key: KeyMaterial, version_id: str | None = None) -> None:
-        """Adds a key. Without ``version_id`` it is the environment's key."""
+    def add(self, key: KeyMaterial, version_id: str) -> None:
         with self._lock:
             # A read may end after a description has shown that the version was retired.
             if self._is_cleared or version_id in self._retired:
                 return
-            if version_id is None:
-                self._of_environment = (*self._of_environment, key)
-            else:
-                self._of_version = {**self._of_version, version_id: key}
+            self._of_version = {**self._of_version, version_id: key}
             if key not in self.in_order:
                 self.in_order = (*self.in_order, key)
+
+    def add_environment_keys(self, keys: dict[int, KeyMaterial], are_numbered: bool) -> None:
+        """Adds the environment's keys. ``are_numbered``: whether a row's number names one; beside AWS it does not."""
+        with self._lock:
+            self._of_environment = tuple(keys.values())
+            self.in_order = (*self.in_order, *self._of_environment)
+            if are_numbered:
+                self.of_number = {number: key for number, key in keys.items() if number > 0}
 
     def set_numbers(self, labels: RingLabels) -> None:
         """Stores which version each number names, from a description of the whole ring.

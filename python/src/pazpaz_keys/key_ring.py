@@ -11,7 +11,7 @@ from .ciphertext import ciphertext_bytes, open_numbered, plaintext_bytes, seal, 
 from .clock import RingClock
 from .errors import KeyRotationError, without_frames
 from .event_loops import runs_event_loop
-from .failed_decryption import failed_with_environment_key
+from .failed_decryption import failed_with_environment_keys
 from .field import as_text
 from .forks import renew_in_child
 from .key_cache import KeyCache
@@ -58,7 +58,7 @@ class KeyRing:
     def _set_up(
         self,
         cache: RingCache | None,
-        environment_key: KeyMaterial | None,
+        settings: Settings,
         time_to_live: float,
         max_key_age: float,
         legacy: bool,
@@ -66,7 +66,8 @@ class KeyRing:
     ) -> "KeyRing":
         self._cache = cache
         self._lookup = None if cache is None else KeyLookup(cache)
-        self._environment_key = environment_key
+        self._environment_keys = settings.environment_keys
+        self._writing_key = settings.writing_key
         self._time_to_live = time_to_live
         self._max_key_age = max_key_age
         self._legacy = legacy
@@ -74,8 +75,7 @@ class KeyRing:
             self._keys = cache.keys
         else:
             self._keys = KeyCache()
-            if environment_key is not None:
-                self._keys.add(environment_key)
+            self._keys.add_environment_keys(self._environment_keys, are_numbered=True)
         self._writer: _Writer | None = None
         self._counter = counter
         self._is_closed = False
@@ -127,26 +127,28 @@ class KeyRing:
         clock = clock or RingClock()
         about: dict[str, str | int] = {"environment": settings.environment, "secret_id": settings.secret_id or ""}
         if settings.secret_id is None:
-            counter, key = UsageCounter(about, clock), settings.environment_key
-            return cls.__new__(cls)._set_up(None, key, time_to_live, max_key_age, legacy, counter)._measured(meter)
+            counter = UsageCounter(about, clock)
+            ring = cls.__new__(cls)._set_up(None, settings, time_to_live, max_key_age, legacy, counter)
+            return ring._measured(meter)
 
-        if settings.environment == "production" and settings.environment_key is not None:
+        if settings.environment == "production" and settings.writing_key is not None:
             log_event(
                 "env_key_set_in_production",
                 {"secret_id": settings.secret_id, "environment": settings.environment},
             )
         source = SecretSource(settings.region, settings.secret_id, call_time_limit, client, clock)
         cache = RingCache(source, settings.environment, settings.environment_key, time_to_live, clock)
+        cache.keys.add_environment_keys(settings.environment_keys, are_numbered=False)
         try:
             cache.refresh()
         except KeyRotationError as error:
-            if settings.environment_key is None:
+            if settings.writing_key is None:
                 cache.close()
                 raise
             cache.fall_back(error)
         counter = UsageCounter(about, clock)
         cache.on_refreshed = counter.report_daily
-        ring = cls.__new__(cls)._set_up(cache, settings.environment_key, time_to_live, max_key_age, legacy, counter)
+        ring = cls.__new__(cls)._set_up(cache, settings, time_to_live, max_key_age, legacy, counter)
         cache.start()
         return ring._measured(meter)
 
@@ -240,7 +242,7 @@ class KeyRing:
             return self._lookup.open(row) if waits else self._lookup.open_now(row)
         plaintext = row.under_number_of_any(self._keys)
         if plaintext is None:
-            raise failed_with_environment_key(row.number)
+            raise failed_with_environment_keys(row.number, max(self._environment_keys, default=0))
         return plaintext
 
     def decrypt_fields(self, rows: Iterable[tuple[bytes, str]]) -> list[str | KeyRotationError]:
@@ -294,9 +296,9 @@ class KeyRing:
         if self._is_closed:
             return closed_health(ring_closed())
         if self._cache is None:
-            health, version_id = environment_health(), None
+            health, version_id = environment_health(self._environment_keys, self._writing_key), None
         else:
-            health = ring_health(self._cache, self._max_key_age, self._environment_key is not None)
+            health = ring_health(self._cache, self._max_key_age, self._environment_keys, self._writing_key)
             version_id = None if self._cache.current is None else self._cache.current.version_id
         return health._replace(can_encrypt=health.can_encrypt and not self._counter.is_exhausted(version_id))
 
@@ -310,7 +312,7 @@ class KeyRing:
         if not self._is_closed:
             self._is_closed = True
             self._counter.report_all()
-        self._environment_key = None
+        self._environment_keys, self._writing_key = {}, None
         self._writer = None
         self._keys.clear()
         if self._cache is not None:
@@ -350,10 +352,12 @@ class KeyRing:
         return current
 
     def _writer_for(self, current: CurrentKey | None) -> "_Writer":
-        key = self._environment_key if current is None else current.key
-        if key is None:
+        writing, version_id = self._writing_key, None
+        if current is not None:
+            writing, version_id = (current.number, current.key), current.version_id
+        if writing is None:
             raise KeyRotationError("NO_CURRENT_KEY", "This ring has no key to encrypt with.")
-        number, version_id = (0, None) if current is None else (current.number, current.version_id)
+        number, key = writing
         count = self._counter.of(version_id, number)
         return _Writer(current, key, number, count.add_one, count)
 

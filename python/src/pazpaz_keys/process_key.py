@@ -5,7 +5,7 @@ import threading
 from .application_log import log_event
 from .clock import Moment, RingClock
 from .errors import InvalidKeyValueError, KeyRotationError
-from .example_key import EXAMPLE_KEY_REFUSED, is_example_key
+from .example_key import EXAMPLE_KEY_REFUSED, is_refused_example
 from .forks import renew_in_child
 from .key_material import KeyMaterial
 from .secret_source import SecretSource
@@ -57,7 +57,7 @@ class ProcessKey:
             raise KeyRotationError("INVALID_SETTINGS", "These settings name neither a secret nor a key.")
         try:
             version = self._source.read_current()
-            if self._about["environment"] != "local" and is_example_key(version.key):
+            if is_refused_example(version.key, self._about["environment"]):
                 raise InvalidKeyValueError(
                     "INVALID_KEY_VALUE", f"The current key (version {version.version_id}) {EXAMPLE_KEY_REFUSED}"
                 )

@@ -11,7 +11,7 @@ from .application_log import Event, log_event
 from .call_timeout import ring_closed
 from .clock import Moment, RingClock
 from .errors import InvalidKeyValueError, KeyRotationError
-from .example_key import EXAMPLE_KEY_REFUSED, is_example_key
+from .example_key import EXAMPLE_KEY_REFUSED, is_refused_example
 from .key_cache import KeyCache
 from .key_material import KeyMaterial
 from .ring_labels import RingLabels
@@ -78,8 +78,6 @@ class RingCache:
         self._environment_key_checked = environment_key is None
         self._pause = 0.0
         self._wake = threading.Event()
-        if environment_key is not None:
-            self.keys.add(environment_key)
 
     def key(self, version_id: str) -> KeyMaterial:
         """The key of a version: cached, or read now (see ``VersionReader``)."""
@@ -186,7 +184,7 @@ class RingCache:
             if labels.current is None:
                 raise no_current_key(self._source.secret_id)
             key = self._reader.key(labels.current, labels)
-            if self._about["environment"] != "local" and is_example_key(key):
+            if is_refused_example(key, self._about["environment"]):
                 raise InvalidKeyValueError(
                     "INVALID_KEY_VALUE", f"The current key (version {labels.current}) {EXAMPLE_KEY_REFUSED}"
                 )

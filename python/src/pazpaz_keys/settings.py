@@ -1,51 +1,78 @@
 """Where an application's keys come from, according to its environment variables."""
 
-import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
-from .errors import InvalidKeyValueError, KeyRotationError, without_frames
-from .example_key import EXAMPLE_KEY_REFUSED, is_example_key
+from .environment_variables import (
+    EnvironmentName,
+    chosen,
+    environment_name,
+    invalid,
+    key_of,
+    numbered_keys_of,
+    region_of,
+    secret_of,
+)
+from .errors import KeyRotationError, without_frames
 from .key_material import KeyMaterial
-from .key_value import read_key_value
 from .process_key import ProcessKey
 
-_SPELLING = {
-    "AWS_REGION": (re.compile("[a-z0-9-]+"), "a region"),
-    "SECRETS_MANAGER_KEY_NAME": (re.compile("[A-Za-z0-9/_+=.@!:-]+"), "the name or ARN of a secret"),
-}
-
-EnvironmentName = Literal["local", "staging", "production"]
+KeySource = Literal["environment", "aws"]
 
 
 @dataclass(frozen=True)
 class Settings:
     """The settings of the setup guide. They print no key.
 
-    ==============  ======================================================  =========================
+    =============== ======================================================  =========================
     ``ENVIRONMENT`` key ring                                                fallback
-    ==============  ======================================================  =========================
+    =============== ======================================================  =========================
     ``local``       ``ENCRYPTION_MASTER_KEY``; AWS if a secret is named too with AWS: that key
+    ``development`` as for ``local``                                        as for ``local``
     ``staging``     AWS: ``AWS_REGION``, ``SECRETS_MANAGER_KEY_NAME``       ``ENCRYPTION_MASTER_KEY``
     ``production``  as for ``staging``                                      as for ``staging``, warned
-    ==============  ======================================================  =========================
+    =============== ======================================================  =========================
+
+    ``ENCRYPTION_KEY_SOURCE=environment`` is production without AWS. ``ENCRYPTION_MASTER_KEY_V2`` is key 2 of the
+    environment: without AWS the highest number encrypts; beside AWS, such keys only decrypt.
+    ``ENCRYPTION_FALLBACK=off`` takes the fallback away.
     """
 
     environment: EnvironmentName
     region: str | None
     secret_id: str | None
-    """Name or ARN of the secret; None if the environment's key is the only one and AWS is never called."""
+    """Name or ARN of the secret; None if the environment's keys are the only ones and AWS is never called."""
     environment_key: KeyMaterial | None
-    """The key to use while AWS has not returned one yet."""
+    """``ENCRYPTION_MASTER_KEY``: the key to use while AWS has not returned one yet."""
+    numbered_keys: tuple[tuple[int, KeyMaterial], ...] = ()
+    """The keys of ``ENCRYPTION_MASTER_KEY_V2`` and so on, each after its number, in ascending order."""
+    has_fallback: bool = True
+    """Whether ``environment_key`` may encrypt while AWS has not returned a key yet."""
     _process_key: ProcessKey = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "_process_key", ProcessKey(self.environment, self.region, self.secret_id, self.environment_key)
-        )
+        writing = self.writing_key
+        key = None if writing is None else writing[1]
+        object.__setattr__(self, "_process_key", ProcessKey(self.environment, self.region, self.secret_id, key))
+
+    @property
+    def key_source(self) -> KeySource:
+        return "environment" if self.secret_id is None else "aws"
+
+    @property
+    def environment_keys(self) -> dict[int, KeyMaterial]:
+        """Every key of the environment by its number; ``ENCRYPTION_MASTER_KEY`` has number 0."""
+        return ({} if self.environment_key is None else {0: self.environment_key}) | dict(self.numbered_keys)
+
+    @property
+    def writing_key(self) -> tuple[int, KeyMaterial] | None:
+        """Number and key of the environment that encrypt while no key of AWS does; None if none of them may."""
+        keys = self.environment_keys
+        if self.secret_id is None:
+            return max(keys.items(), default=None)
+        return (0, keys[0]) if self.has_fallback and 0 in keys else None
 
     @property
     def encryption_key(self) -> bytes:
@@ -65,89 +92,49 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
 
     Raises ``INVALID_SETTINGS``, which names the variable and never shows a key. Quotation marks, white space and
     carriage returns are refused, because an ``--env-file`` keeps them and no secret has such a name. The setup guide's
-    example key is refused except for ``local``.
+    example key is refused except for ``local`` and ``development``.
     """
     try:
         return _settings(env)
     except KeyRotationError as error:
-        del env  # with the key in it
+        del env  # with the keys in it
         raise without_frames(error) from None
 
 
 def _settings(env: Mapping[str, str]) -> Settings:
-    environment = _environment_name(env)
-    secret_id = _spelled(env, "SECRETS_MANAGER_KEY_NAME")
-    environment_key = _environment_key(env)
-    if environment != "local" and environment_key is not None and is_example_key(environment_key):
-        raise _invalid(f"ENCRYPTION_MASTER_KEY {EXAMPLE_KEY_REFUSED}")
-    if environment == "local" and secret_id is None:
-        if environment_key is None:
-            raise _invalid(
-                "ENCRYPTION_MASTER_KEY must be set where ENVIRONMENT is local, but is not. Set it to a key that "
-                "you made (openssl rand -base64 32), or set AWS_REGION and SECRETS_MANAGER_KEY_NAME to try a "
-                "secret in AWS."
+    environment = environment_name(env)
+    source = chosen(env, "ENCRYPTION_KEY_SOURCE", ("environment", "aws"))
+    fallback = chosen(env, "ENCRYPTION_FALLBACK", ("on", "off"))
+    secret_id = secret_of(env)
+    environment_key = key_of(env, "ENCRYPTION_MASTER_KEY", environment)
+    numbered_keys = numbered_keys_of(env, environment)
+    if source == "environment" and secret_id is not None:
+        raise invalid(
+            "ENCRYPTION_KEY_SOURCE is environment, but SECRETS_MANAGER_KEY_NAME names a secret. Remove the one that is "
+            "not meant."
+        )
+    by_default = environment in ("local", "development") and source is None and secret_id is None
+    if source == "environment" or by_default:
+        if environment_key is None and not numbered_keys:
+            where = f"ENVIRONMENT is {environment}" if by_default else "ENCRYPTION_KEY_SOURCE is environment"
+            advice = ", or set AWS_REGION and SECRETS_MANAGER_KEY_NAME to try a secret in AWS" if by_default else ""
+            raise invalid(
+                f"ENCRYPTION_MASTER_KEY must be set where {where}, but is not. Set it to a key that you made "
+                f"(openssl rand -base64 32){advice}."
             )
-        return Settings(environment, None, None, environment_key)
-    return Settings(
+        return Settings(environment, None, None, environment_key, numbered_keys)
+    region = _required("AWS_REGION", region_of(env), environment, "the region of the secret, such as us-east-1")
+    name = _required(
+        "SECRETS_MANAGER_KEY_NAME",
+        secret_of(env, region),
         environment,
-        _required(env, "AWS_REGION", environment, "the region of the secret, such as us-east-1"),
-        _required(
-            env,
-            "SECRETS_MANAGER_KEY_NAME",
-            environment,
-            "name or ARN of the secret, such as pazpaz/encryption-key-v1",
-        ),
-        environment_key,
+        "name or ARN of the secret, such as pazpaz/encryption-key-v1. To use keys of the environment alone, set "
+        "ENCRYPTION_KEY_SOURCE=environment",
     )
+    return Settings(environment, region, name, environment_key, numbered_keys, fallback != "off")
 
 
-def _environment_name(env: Mapping[str, str]) -> EnvironmentName:
-    value = env.get("ENVIRONMENT") or None
-    for name in get_args(EnvironmentName):
-        if name == value:
-            known: EnvironmentName = name
-            return known
-    # There is no safe default: a wrong one writes data under the wrong key.
-    found = "is not set" if value is None else f"is {json.dumps(value)}{_hint(value)}"
-    raise _invalid(f"ENVIRONMENT must be one of {', '.join(get_args(EnvironmentName))}, but {found}.")
-
-
-def _environment_key(env: Mapping[str, str]) -> KeyMaterial | None:
-    value = env.get("ENCRYPTION_MASTER_KEY") or None
+def _required(name: str, value: str | None, environment: EnvironmentName, what: str) -> str:
     if value is None:
-        return None
-    try:
-        return read_key_value(value, source="a key")
-    except InvalidKeyValueError as error:
-        found = str(error)
-    raise _invalid(
-        f"ENCRYPTION_MASTER_KEY must hold a key of 32 bytes as base64 or in hexadecimal, but does not: {found}"
-    )
-
-
-def _required(env: Mapping[str, str], name: str, environment: EnvironmentName, what: str) -> str:
-    value = _spelled(env, name)
-    if value is None:
-        raise _invalid(f"{name} must be set where ENVIRONMENT is {environment}, but is not: {what}.")
+        raise invalid(f"{name} must be set where ENVIRONMENT is {environment}, but is not: {what}.")
     return value
-
-
-def _spelled(env: Mapping[str, str], name: str) -> str | None:
-    value = env.get(name) or None
-    spelling, named = _SPELLING[name]
-    if value is None or spelling.fullmatch(value):
-        return value
-    found = f"{json.dumps(value)}{_hint(value)}"
-    raise _invalid(f"{name} has a character that {named} cannot have, found {found}.")
-
-
-def _hint(value: str) -> str:
-    if re.search("[\"'`]", value):
-        return " (docker --env-file keeps quotation marks: leave them out)"
-    if "\r" in value:
-        return " (it ends in a carriage return: save the file with Unix line ends)"
-    return " (it contains white space: remove it)" if re.search(r"\s", value) else ""
-
-
-def _invalid(message: str) -> KeyRotationError:
-    return KeyRotationError("INVALID_SETTINGS", message)
