@@ -8,6 +8,9 @@ import type { Orders, Spent } from './reencrypt-work.ts';
 /** Updates of the application in a second, over all of its connections. */
 const UPDATES_PER_SECOND = 200;
 
+/** Rounds of all ways in turn: other programs of the machine disturb each of them alike. */
+const ROUNDS = 4;
+
 /** Connections of the application, so that one slow update does not hold the next. */
 const CONNECTIONS = 4;
 
@@ -61,25 +64,26 @@ export async function measuredEffect(
   rows: number,
   seconds: number,
 ): Promise<readonly Latency[]> {
-  const latencies: Latency[] = [];
-  for (const [what, brakes] of [
-    ['alone', undefined],
-    ['beside re-encryption with the usual brakes', DEFAULT_BRAKES],
-    ['beside re-encryption at full speed', FULL_SPEED],
-  ] as const) {
+  const ways = [
+    { what: 'alone', brakes: undefined },
+    { what: 'beside re-encryption with the usual brakes', brakes: DEFAULT_BRAKES },
+    { what: 'beside re-encryption at full speed', brakes: FULL_SPEED },
+  ].map((way) => ({ ...way, times: [] as number[] }));
+  for (const { brakes, times } of Array.from({ length: ROUNDS }, () => ways).flat()) {
     await restore(client);
     const over = new AbortController();
     const running = brakes === undefined ? undefined : start({ ...orders, brakes }, [], over.signal);
     // Until its connections are open and its first batches are done.
     if (running !== undefined) await sleep(2000);
-    const times = await updates(orders.url, rows, seconds);
+    times.push(...(await updates(orders.url, rows, seconds / ROUNDS)));
     over.abort();
     await running;
+  }
+  return ways.map(({ what, times }) => {
     times.sort((one, other) => one - other);
     const at = (share: number) => Math.round((times[Math.floor(times.length * share)] ?? NaN) * 100) / 100;
-    latencies.push({ what, updates: times.length, median: at(0.5), p99: at(0.99) });
-  }
-  return latencies;
+    return { what, updates: times.length, median: at(0.5), p99: at(0.99) };
+  });
 }
 
 /** Updates single rows at an even rate, whether those before are done or not. Gives the milliseconds each took. */
