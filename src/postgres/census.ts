@@ -7,6 +7,7 @@ import { requireOwnCode } from './catalog/foreign-code.ts';
 import { withColumns } from './catalog/look-up-column.ts';
 import { replaced, requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
 import { nestedKeys } from './nested-ciphertext.ts';
+import { waitForWriters } from './catalog/older-writers.ts';
 import { attribution, isAsWanted, type LeftRow } from './job/plan-rows.ts';
 import { besides } from './stored-value.ts';
 import { READING, readTable, withReaders } from './shared-snapshot.ts';
@@ -57,8 +58,14 @@ export interface CensusOptions {
   readonly rangeBytes?: number | undefined;
   /** Called now and then with the rows read of this column so far; its `estimatedRows` are exact here. */
   readonly onBatch?: (column: Column, rows: number) => void;
+  /** Milliseconds for which transactions are waited for that have written to a table and are open. Default: 60,000. */
+  readonly writersTimeout?: number | undefined;
+  /** Called now and then with a table and the transactions that are waited for. */
+  readonly onWait?: (table: string, writers: string) => void;
   readonly signal?: AbortSignal;
 }
+
+const WRITERS_TIMEOUT = 60_000;
 
 /** Unreadable rows that a census lists by key; the number of all of them is exact. */
 const MOST_LISTED = 10_000;
@@ -81,13 +88,20 @@ export function census(
   keys: RingKeys,
   options: CensusOptions = {},
 ): Promise<readonly ColumnCensus[]> {
+  let writers: ReadonlyMap<string, string> = new Map();
+  const beforeLock = async (session: Connection, tableIds: readonly string[]) => {
+    const { writersTimeout: timeout = WRITERS_TIMEOUT, onWait, signal } = options;
+    writers = await waitForWriters(session, tableIds, { timeout, onWait, signal });
+  };
   const count = (session: Connection, columns: readonly Column[]) =>
     withReaders(database, session, columns, options.connections ?? 1, async (readers) => {
       const watch = await Connection.open(database);
       try {
         const counts: ColumnCensus[] = [];
         for (const column of columns) {
-          counts.push(await countColumn(readers, watch, column, keys, options));
+          const counted = await countColumn(readers, watch, column, keys, options);
+          const open = writers.get(column.tableId);
+          counts.push(open === undefined ? counted : { ...counted, unseen: [...counted.unseen, uncommitted(open)] });
           await requireOnlyTables(watch, readers, columns);
           await requireSameTables(watch, [column]);
         }
@@ -97,7 +111,14 @@ export function census(
         await watch.close();
       }
     });
-  return withColumns(database, specs, count, READING);
+  return withColumns(database, specs, count, { ...READING, beforeLock });
+}
+
+function uncommitted(writers: string): string {
+  return (
+    `transactions that had written to it before were still open, and may have more: ${writers}. Let them end ` +
+    '(COMMIT, ROLLBACK PREPARED) and run this again'
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { ColumnCensus } from '../../postgres/census.ts';
 import { headerCensus } from '../../postgres/header-census.ts';
-import { columnOptions, columnsOf, connectionsOption, ringOf } from '../rows/column-options.ts';
+import { columnOptions, columnsOf, readingOptions, ringOf } from '../rows/column-options.ts';
 import { databaseOf } from '../rows/database-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { censusLines, headerLines, rowCount } from '../rows/census-screen.ts';
@@ -27,7 +27,7 @@ export const CENSUS = command<CensusFlags>({
   ],
   result: CENSUS_RESULT,
   setUp: (program) =>
-    connectionsOption(columnOptions(program)).option('--headers', 'estimate from the first bytes, without decrypting'),
+    readingOptions(columnOptions(program)).option('--headers', 'estimate from the first bytes, without decrypting'),
   run: async (session, flags, _, world) => {
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, session, world);
@@ -36,7 +36,7 @@ export const CENSUS = command<CensusFlags>({
       return { result: { isEstimate: true, columns }, lines: () => columns.flatMap(headerLines), hidesChanges: true };
     }
     const keys = await ringOf(session);
-    const columns = await shownCensus(database, specs, keys, world, flags.connections);
+    const columns = await shownCensus(database, specs, keys, world, flags);
     const current = keys.target?.number;
     const advice = adviceOn(columns);
     return {

@@ -26,7 +26,7 @@ import { refuseRotationUnderWay, stateChanged, type DescribedRing } from '../rin
 import { requireSeen, settledRing } from '../ring/look-again.ts';
 import { listVersions } from '../ring/versions.ts';
 import { countedLine } from '../rows/census-screen.ts';
-import { columnOptions, connectionsOption, namesColumns } from '../rows/column-options.ts';
+import { columnOptions, readingOptions, namesColumns } from '../rows/column-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { censusOf } from '../rows/retire-census.ts';
 import { noCensus, type Census } from '../rows/row-count.ts';
@@ -62,7 +62,7 @@ export const RETIRE = command<RetireFlags>({
   ),
   writes: 'asks',
   setUp: (program) =>
-    connectionsOption(columnOptions(program))
+    readingOptions(columnOptions(program))
       .argument('<numbers...>', 'numbers of the keys', keyNumber)
       .addOption(new Option('--force', 'skip census and waiting time: rows may be lost for good'))
       .option('--empty-is-fine', 'accept columns without a single value as evidence')

@@ -102,7 +102,8 @@ function wayOutOf(census: CensusResult, numbers: readonly KeyNumber[]): readonly
       isNested,
       'Only the application can re-encrypt a ciphertext inside a plaintext: let it decrypt the inner value and write the row again.',
     ],
-    [!census.isComplete, "To see every row, connect to the primary server as the table's owner."],
+    ...(census.unseen ?? []).map((why) => [true, `${why}.`] as const),
+    [!census.isComplete, 'To see every row, connect to the primary server as a role that may read the whole table.'],
   ] as const;
   return [isMovable, advice.filter(([is]) => is).map(([, sentence]) => sentence)];
 }

@@ -15,6 +15,8 @@ export interface ColumnFlags extends DatabaseFlags {
   readonly columns?: string;
   /** Connections that a census reads on. */
   readonly connections?: number;
+  /** Seconds for which a census waits for transactions that have written to a table. */
+  readonly writersTimeout?: number;
   /** Of `retire`: columns without a value count as evidence. */
   readonly emptyIsFine?: boolean;
   /** Of `retire`: tables that could not be looked at for further columns are accepted. */

@@ -9,9 +9,16 @@ import type { ColumnFlags } from './column-flags.ts';
 import { databaseOptions } from './database-options.ts';
 import type { AwsSession } from '../aws/session.ts';
 
-/** Adds the option that says on how many connections a census reads. */
-export function connectionsOption(command: Command): Command {
-  return command.option('--connections <n>', 'connections that read at once, in one snapshot', from1To(16), 1);
+/** Adds the options that say how a census reads. */
+export function readingOptions(command: Command): Command {
+  return command
+    .option('--connections <n>', 'connections that read at once, in one snapshot', from1To(16), 1)
+    .option(
+      '--writers-timeout <seconds>',
+      'how long to wait for open transactions that have written to a table',
+      from1To(100_000),
+      60,
+    );
 }
 
 /** Reads a whole number in this range. */

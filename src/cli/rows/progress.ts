@@ -5,6 +5,7 @@ import type { DatabaseAddress } from '../../postgres/connection/database.ts';
 import type { JobTotals } from '../../postgres/job/job.ts';
 import type { Screen, ProcessIo } from '../process-io.ts';
 import { ERASE_LINE } from '../terminal/paint.ts';
+import type { ColumnFlags } from './column-flags.ts';
 import { grouped } from './census-screen.ts';
 
 /** What a progress line shows. */
@@ -43,15 +44,30 @@ export class ProgressLine {
     const now = this.#now();
     const name = columnName(progress.column);
     if (this.#first?.name !== name) this.#first = { at: now, rows: progress.totals.readRows, name };
-    if (now - this.#saidAt < (this.#screen.isTTY === true ? REDRAW : LINE)) return;
-    this.#saidAt = now;
-    const line = progressLine(progress, this.#first, now);
+    if (!this.#isDue()) return;
+    this.#draw(progressLine(progress, this.#first, now));
+  };
+
+  /** Shows the transactions that a count of the table waits for. */
+  readonly onWait = (table: string, writers: string): void => {
+    if (!this.#isDue()) return;
+    this.#draw(`${table}: waits for transactions that have written to it: ${writers}`);
+  };
+
+  #draw(line: string): void {
     if (this.#screen.isTTY !== true) this.#screen.write(`${line}\n`);
     else {
       this.#isDrawn = true;
       this.#screen.write(`${ERASE_LINE}${line}`);
     }
-  };
+  }
+
+  #isDue(): boolean {
+    const now = this.#now();
+    if (now - this.#saidAt < (this.#screen.isTTY === true ? REDRAW : LINE)) return false;
+    this.#saidAt = now;
+    return true;
+  }
 
   /** Clears the line. */
   end(): void {
@@ -89,12 +105,14 @@ export async function shownCensus(
   specs: readonly ColumnSpec[],
   keys: RingKeys,
   world: ProcessIo,
-  connections = 1,
+  { connections = 1, writersTimeout }: Pick<ColumnFlags, 'connections' | 'writersTimeout'> = {},
 ): Promise<readonly ColumnCensus[]> {
   const progress = new ProgressLine(world.stderr, () => world.now().getTime());
   try {
     return await census(database, specs, keys, {
       connections,
+      writersTimeout: writersTimeout === undefined ? undefined : writersTimeout * 1000,
+      onWait: progress.onWait,
       onBatch: (column, readRows) => {
         progress.onBatch({ column, totals: { readRows } });
       },

@@ -22,7 +22,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, session, world);
     const keys = await ringOf(session);
-    const counts = await shownCensus(database, specs, keys, world, flags.connections);
+    const counts = await shownCensus(database, specs, keys, world, flags);
     if (flags.emptyIsFine !== true) requireValues(counts);
     const { columns, skipped } = await findColumns(database, keys, contextsOf(specs));
     const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));
@@ -43,6 +43,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       unattributableRows: sum(counts.map(({ unreadable }) => unreadable)),
       counted: counts.map(({ relation, owner, column, rows }) => ({ relation, owner, column, rows })),
       isComplete: counts.every(({ unseen }) => unseen.length === 0),
+      unseen: counts.flatMap(({ relation, unseen }) => unseen.map((why) => `${relation}: ${why}`)),
       unlisted: unlisted.map(foundName),
       skipped,
     };

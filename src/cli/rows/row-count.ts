@@ -17,6 +17,8 @@ export interface CensusResult {
   readonly unattributableRows: number;
   /** Whether it saw every row. */
   readonly isComplete: boolean;
+  /** Why it may not have seen some. */
+  readonly unseen?: readonly string[];
   /** The columns that were counted, with all of their rows. */
   readonly counted: readonly CountedRows[];
   /** Columns that were not counted, and whose values look like ciphertexts. */

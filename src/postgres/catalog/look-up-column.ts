@@ -43,6 +43,12 @@ const COLUMN = `
         FROM under JOIN pg_type t ON t.oid = under.type WHERE t.typtype <> 'd') base
    WHERE a.attrelid = $1::oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped`;
 
+/** How columns are looked up. */
+export interface LookUpOptions extends TransactionOptions {
+  /** Is given the numbers of the tables, before they are locked and the snapshot is taken. */
+  readonly beforeLock?: (session: Connection, tableIds: readonly string[]) => Promise<void>;
+}
+
 /**
  * Opens a connection, looks the columns up in the catalog, and does `work` in the same transaction. Rejects with
  * `INVALID_COLUMN` for what cannot be read row by row by a key, or holds no ciphertext in a way that is known.
@@ -51,12 +57,13 @@ export async function withColumns<T>(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],
   work: (session: Connection, columns: readonly Column[]) => Promise<T>,
-  options: TransactionOptions = {},
+  { beforeLock, ...options }: LookUpOptions = {},
 ): Promise<T> {
   const session = await Connection.open(database);
   try {
     const named: [ColumnSpec, string | undefined][] = [];
     for (const spec of specs) named.push([spec, await tableNamed(session, spec.table)]);
+    await beforeLock?.(session, [...new Set(named.flatMap(([, id]) => id ?? []))]);
     const locks = new Map<string | undefined, string>();
     for (const [, id] of named) for (const lock of await lockOf(session, id)) locks.set(id, lock);
     return await session.transaction(async () => {
