@@ -20,6 +20,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 SECTION = README[README.index("## Test your own code") : README.index("## Without a ring")]
 PROGRAMS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 SETTINGS = Settings("staging", "us-east-1", "app/key", None)
+REPLICA = Settings("staging", "eu-west-1", "app/key", None)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,21 @@ def test_the_fixture_has_a_clock_faults_and_counts(secrets_manager: SecretsManag
         client.get_secret_value(SecretId="app/key")
     secrets_manager.clear_faults()
     client.get_secret_value(SecretId="app/key")
+    client.close()
+
+
+def test_a_ring_reads_a_replica_in_its_region(secrets_manager: SecretsManager) -> None:  # noqa: F811
+    secrets_manager.create_key_ring("app/key")
+    client = boto3.client("secretsmanager")
+    client.replicate_secret_to_regions(SecretId="app/key", AddReplicaRegions=[{"Region": "eu-west-1"}])
+    with KeyRing.open(SETTINGS) as primary, KeyRing.open(REPLICA) as replica:
+        secrets_manager.rotate("app/key")
+        primary.refresh()
+        row = primary.encrypt_field("note")
+        assert replica.decrypt_field(row) == "note"
+        forged = b"\x09" + row[1:]
+        assert code_of(lambda: primary.decrypt_field(forged)) == "KEY_NEVER_ISSUED"
+        assert code_of(lambda: replica.decrypt_field(forged)) == "KEY_UNAVAILABLE"
     client.close()
 
 

@@ -39,7 +39,7 @@ export async function open(client: SecretsManagerClient, options: KeyRingOptions
 export async function serviceWithKeys(count: number): Promise<RunningService> {
   const service = await startService();
   await service.client.send(new CreateSecretCommand({ Name: SECRET }));
-  for (let number = 1; number <= count; number += 1) await rotate(service.client, number);
+  for (let number = 1; number <= count; number += 1) await addKey(service.client, number);
   service.service.calls.clear();
   return service;
 }
@@ -47,7 +47,7 @@ export async function serviceWithKeys(count: number): Promise<RunningService> {
 let currentVersion: string | undefined;
 
 /** Adds the key of that number and makes it current, with the calls of a rotation. */
-async function rotate(client: SecretsManagerClient, number: number): Promise<void> {
+export async function addKey(client: SecretsManagerClient, number: number): Promise<void> {
   const ClientRequestToken = randomUUID();
   const SecretString = KEYS[number - 1]?.toString('base64') ?? '';
   await client.send(
