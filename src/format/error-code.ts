@@ -111,6 +111,8 @@ type CommandErrorCode =
   | 'NO_CENSUS'
   /** AWS has deleted the version of the key to restore, no record of it exists, or its number names another version. */
   | 'NOT_RESTORABLE'
+  /** A file is not a backup of a key ring, or cannot be decrypted with the given identities. */
+  | 'INVALID_BACKUP'
   /** The version was retired, and must be restored instead. */
   | 'VERSION_IS_RETIRED'
   /** The secret has no version with this id. */

@@ -2,21 +2,25 @@ import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { encryptField } from '../../src/format/field.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { startPostgres, type Postgres } from '../postgres/support/postgres.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { HOUR } from '../local/support/state-machine.ts';
 import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { startKms, type LocalKms } from './support/local-kms.ts';
 import { giveCredentials, pazpazKeys, type Ran } from './support/operator.ts';
 
 /* Every example of every help text, run as it stands there: whoever pastes it must get what the help promises. */
 
 const KEY = keyOf(9).toString('base64');
+const FILES = ['columns.json', 'ring.age', 'age-key.txt'];
 const COLUMNS = [{ table: 'patients', column: 'notes', context: 'patients:{id}:notes' }];
 
 let postgres: Postgres;
 let folder: string;
+let kms: LocalKms;
 
 beforeAll(async () => {
   giveCredentials();
@@ -24,9 +28,12 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'examples-'));
   await writeFile(join(folder, 'columns.json'), JSON.stringify(COLUMNS));
   await writeFile(join(folder, 'key.txt'), `${KEY}\n`);
+  await writeFile(join(folder, 'age-key.txt'), await generateX25519Identity());
+  kms = await startKms();
 });
 afterAll(async () => {
   await postgres.stop();
+  await kms.stop();
   await rm(folder, { recursive: true });
 });
 afterEach(stopServices);
@@ -59,7 +66,7 @@ async function parsed(ring: TestRing, line: string): Promise<{ words: readonly s
   const [, before = command, file] = /^(.*) < (\S+)$/.exec(command) ?? [];
   const words = [...before.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '');
   const stdin = file === undefined ? (printed ?? '') : await contentOf(ring, file);
-  return { words: words.slice(1).map((word) => (word === 'columns.json' ? join(folder, word) : word)), stdin };
+  return { words: words.slice(1).map((word) => (FILES.includes(word) ? join(folder, word) : word)), stdin };
 }
 
 /** `value.txt`: a row, as an earlier encryption gave it. */
@@ -84,20 +91,29 @@ const BEFORE: Readonly<Record<string, (ring: TestRing) => Promise<unknown>>> = {
     await postgres.client.query('DROP TABLE persons'); // It is not listed.
     return pazpazKeys(ring, ['adopt', '--version-id', '5f6cde2f-7a7e-4f6f-9d3c-0a7b3f0f9a11']);
   },
+  // A backup is never written over another one.
+  backup: () => rm(join(folder, 'ring.age'), { force: true }),
+  'restore-ring': async (ring) => {
+    const file = join(folder, 'ring.age');
+    await rm(file, { force: true });
+    const recipient = await identityToRecipient(await readFile(join(folder, 'age-key.txt'), 'utf8'));
+    await pazpazKeys(ring, ['backup', '--to', file, '--recipient', recipient, '--kms-key-id', 'alias/backup']);
+    await ring.client.send(new CreateSecretCommand({ Name: 'pazpaz/encryption-key-new' }));
+  },
 };
 
 test('every example of every help text works when pasted', async () => {
   const { stdout } = await pazpazKeys(await ringWith(current(1)), ['--help']);
-  const names = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name ?? '');
-  const commands = names.filter((name) => !['help', 'pazpaz', 'completion'].includes(name));
-  expect(commands).toHaveLength(14);
+  const names = [...stdout.matchAll(/^ {2}([a-z][a-z-]*) /gm)].map(([, name]) => name ?? '');
+  const commands = names.filter((name) => !['help', 'pazpaz-keys', 'completion'].includes(name));
+  expect(commands).toHaveLength(16);
   for (const command of commands) {
     const help = (await pazpazKeys(await ringWith(current(1)), [command, '--help'])).stdout;
     const examples = /\nExamples?:\n([^]*?)\n(\n|$)/.exec(help)?.[1]?.split('\n') ?? [];
     expect(examples).not.toEqual([]);
     for (const example of examples.map((line) => line.trim())) {
       const ring = await examplesRing();
-      const before = Object.keys(BEFORE).find((start) => example.includes(`pazpaz-keys ${start}`));
+      const before = Object.keys(BEFORE).find((start) => example.includes(`pazpaz-keys ${start} `));
       await BEFORE[before ?? '']?.(ring);
       const { exitCode, stderr } = await paste(ring, example);
       expect({ example, exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ example, exitCode: 0, stderr: '' });

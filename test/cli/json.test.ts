@@ -70,15 +70,22 @@ describe('--json', () => {
     expect(await answer(ring, ['restore', '1'])).toMatchObject({ result: { numbers: [1] } });
   });
 
-  test('is described for every command that has it; three of them run with a database (test/postgres)', async () => {
+  test('is described for every command that has it; three of them run with a database (test/postgres), two with files (backup)', async () => {
     const ring = await ringWith(current(1));
     const { stdout } = await pazpazKeys(ring, ['--help']);
     const withJson: string[] = [];
-    for (const [, name = ''] of stdout.matchAll(/^ {2}([a-z]+) /gm)) {
+    for (const [, name = ''] of stdout.matchAll(/^ {2}([a-z][a-z-]*) /gm)) {
       if ((await pazpazKeys(ring, [name, '--help'])).stdout.includes('--json ')) withJson.push(name);
     }
     expect(withJson.sort()).toEqual(DESCRIBED_COMMANDS.toSorted());
-    const ran = new Set([...RUNS.map(([[name = '']]) => name), 'census', 'columns', 'reencrypt']);
+    const ran = new Set([
+      ...RUNS.map(([[name = '']]) => name),
+      'backup',
+      'restore-ring',
+      'census',
+      'columns',
+      'reencrypt',
+    ]);
     expect([...ran].sort()).toEqual(DESCRIBED_COMMANDS.toSorted());
   });
 

@@ -62,11 +62,9 @@ export function rehearsal(secrets: OperatorSecrets): OperatorSecrets {
   };
 }
 
-function withPut(
-  stages: Stages,
-  id: string,
-  { VersionStages: labels = ['AWSCURRENT'] }: PutSecretValueRequest,
-): Stages {
+/** The first value of a secret becomes `AWSCURRENT`, whatever its labels. */
+function withPut(stages: Stages, id: string, { VersionStages: given = ['AWSCURRENT'] }: PutSecretValueRequest): Stages {
+  const labels = holderOf(stages, 'AWSCURRENT') === undefined ? [...given, 'AWSCURRENT'] : given;
   const labelled = labels.reduce<Stages>((so, label) => moved(so, label, id), { [id]: [], ...stages });
   return labels.includes('AWSCURRENT') ? detached(labelled, 'AWSPENDING') : labelled;
 }

@@ -1,15 +1,14 @@
-import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { DescribeKeyCommand } from '@aws-sdk/client-kms';
 import { isFault } from '../../secret/aws-error.ts';
 import type { KmsKeyState } from '../doctor/examination.ts';
-import { limited } from './call-limits.ts';
-import { clientSettings } from './client-settings.ts';
+import { kmsClient } from './kms-client.ts';
 
 /** Asks KMS for the state of a key ("Key states of AWS KMS keys"), with the credentials of the command. */
 export function kmsKeyStateOf(
   options: { readonly profile?: string },
   region: string | undefined,
 ): (keyId: string) => Promise<KmsKeyState> {
-  const client = limited(new KMSClient(clientSettings(options, region)));
+  const client = kmsClient(options, region);
   return async (keyId) => {
     try {
       const { KeyMetadata } = await client.send(new DescribeKeyCommand({ KeyId: keyId }));

@@ -1,5 +1,6 @@
 import type { DefinedCommand } from '../command.ts';
 import { ADOPT } from './adopt.ts';
+import { BACKUP } from './backup.ts';
 import { CENSUS } from './census.ts';
 import { COLUMNS } from './columns.ts';
 import { DECRYPT, ENCRYPT } from './crypt.ts';
@@ -7,6 +8,7 @@ import { DOCTOR } from './doctor.ts';
 import { PUT } from './put.ts';
 import { REENCRYPT } from './reencrypt.ts';
 import { RESTORE } from './restore.ts';
+import { RESTORE_RING } from './restore-ring.ts';
 import { RETIRE } from './retire.ts';
 import { ROLLBACK } from './rollback.ts';
 import { ROTATE } from './rotate.ts';
@@ -22,6 +24,8 @@ export const COMMANDS: readonly DefinedCommand[] = [
   ADOPT,
   RETIRE,
   RESTORE,
+  BACKUP,
+  RESTORE_RING,
   COLUMNS,
   CENSUS,
   REENCRYPT,

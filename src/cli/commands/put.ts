@@ -16,6 +16,7 @@ import { finishIncoming, incomingVersion, slotsForIncoming } from '../ring/incom
 import {
   keyName,
   LONGEST_DELAY,
+  noCurrentKey,
   onFreshRing,
   readableKey,
   refuseRotationUnderWay,
@@ -157,7 +158,8 @@ export async function runPutNotCurrent(deps: CommandDependencies, given: GivenVa
   let known: string | undefined;
   let storedAs: string | undefined;
   await onSettledRing(deps, async ({ ring }) => {
-    if (ring.current === undefined) throw noCurrentKey(deps.secretId);
+    if (ring.current === undefined)
+      throw noCurrentKey(deps.secretId, 'and AWS makes its first value current whatever its labels');
     await refuseRotationUnderWay(deps, ring);
     known = (await versionOfKey(deps, ring, given.key)) ?? (await incomingIfThisKey(deps, ring, given));
     await requireSlots(deps, ring, known === undefined ? 2 : await slotsForIncoming(deps, ring));
@@ -239,15 +241,6 @@ function retiredSince({ number, versionId }: RetiredKey): KeyRotationError {
     `The key was stored as version ${versionId}, but since then it was numbered and retired by someone else. ` +
       "'restore' brings it back under that number.",
     step('restore', String(number)),
-  );
-}
-
-function noCurrentKey(secretId: string): KeyRotationError {
-  return new CommandRefusal(
-    'NO_CURRENT_KEY',
-    `Secret '${secretId}' has no key yet, and AWS makes its first value current whatever its labels. Create key 1 ` +
-      'first (rotate --wait, or put), then add this one.',
-    step('rotate', '--wait'),
   );
 }
 

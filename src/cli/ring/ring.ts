@@ -133,3 +133,12 @@ export function keyName(ring: RingLabels, versionId: string): string {
   const number = ring.numberOf.get(versionId);
   return number === undefined ? `version ${versionId}` : `key ${number}`;
 }
+
+/** The refusal of a command that needs a ring with keys. `why`: why it needs one, without a full stop. */
+export function noCurrentKey(secretId: string, why: string): KeyRotationError {
+  return new CommandRefusal(
+    'NO_CURRENT_KEY',
+    `Secret '${secretId}' has no key yet, ${why}. Create key 1 first (rotate --wait, or put), then try again.`,
+    step('rotate', '--wait'),
+  );
+}

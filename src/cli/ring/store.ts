@@ -5,19 +5,22 @@ import { lookUntil } from './look-again.ts';
 /** A value as `PutSecretValue` takes it. */
 export type StoredValue = { readonly SecretString: string } | { readonly SecretBinary: Uint8Array };
 
-/** Puts a value as a new version, with these labels or as `AWSCURRENT`. Resolves to its VersionId. */
+/**
+ * Puts a value as a new version, with these labels or as `AWSCURRENT`. Resolves to its VersionId. If the version
+ * `versionId` exists with this value, nothing changes.
+ */
 export async function store(
   deps: CommandDependencies,
   value: StoredValue,
   labels: readonly string[] | undefined,
+  versionId = deps.newVersionId(),
 ): Promise<string> {
-  const versionId = deps.newVersionId();
   const answer = await deps.secrets
     .putSecretValue({
       SecretId: deps.secretId,
       ClientRequestToken: versionId,
       ...value,
-      // Never a numbering label: it would be taken from its version without a compare-and-swap.
+      // A numbering label is taken from its version without a compare-and-swap: only a restored ring's numbers may be here.
       ...(labels === undefined ? {} : { VersionStages: [...labels] }),
     })
     .catch((error: unknown) => {

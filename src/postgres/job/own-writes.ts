@@ -31,7 +31,7 @@ export async function writesAlone(
 
 /**
  * A condition in SQL: the row `t` was not written by the job's own transactions of this pass. It holds for every row where
- * these cannot be told by the number that a row bears: in tables of another kind than PostgreSQL's own, in a job that did
+ * these cannot be identified by the number that a row bears: in tables of another kind than PostgreSQL's own, in a job that did
  * not write down its columns, and once the server has counted to 2^32, when a row that is long frozen may bear the number
  * of a newer transaction.
  */

@@ -1,0 +1,75 @@
+import { open, readFile } from 'node:fs/promises';
+import { Decrypter, Encrypter, type Identity, type Recipient } from 'age-encryption';
+import { failureName, isKeyRotationError, KeyRotationError } from '../../format/error.ts';
+import { wrongUsage } from '../command.ts';
+
+/** A public key `age1…`, or another recipient such as a KMS key. */
+export type BackupRecipient = string | Recipient;
+
+/**
+ * Encrypts a text in the age format (age-encryption.org/v1). Each of the recipients can decrypt it. Throws
+ * `INVALID_SETTINGS` for a public key that is misspelt.
+ */
+export async function encryptFor(recipients: readonly BackupRecipient[], text: string): Promise<Uint8Array> {
+  const encrypter = new Encrypter();
+  for (const recipient of recipients) {
+    try {
+      encrypter.addRecipient(recipient);
+    } catch {
+      wrongUsage('A recipient is a public key that begins with age1 and is printed by age-keygen: one is misspelt.');
+    }
+  }
+  return encrypter.encrypt(text);
+}
+
+/** Decrypts it. Throws `INVALID_BACKUP` if none of the identities can. */
+export async function decryptWith(identities: readonly (string | Identity)[], file: Uint8Array): Promise<string> {
+  const decrypter = new Decrypter();
+  for (const identity of identities) decrypter.addIdentity(identity);
+  try {
+    return await decrypter.decrypt(file, 'text');
+  } catch (error) {
+    if (isKeyRotationError(error)) throw error;
+    throw new KeyRotationError(
+      'INVALID_BACKUP',
+      'The file cannot be decrypted: it is not a backup, was cut or changed, or was encrypted for other recipients. ' +
+        'Name the file of a private key (--identity) or use credentials that may decrypt with its KMS key.',
+    );
+  }
+}
+
+const PRIVATE_KEY = /^AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]+$/;
+
+/** The private keys in a file of `age-keygen`. Throws `INVALID_SETTINGS`, which never quotes it. */
+export async function identitiesIn(path: string): Promise<readonly string[]> {
+  const lines = (await textOf(path)).split(/\r?\n/).map((line) => line.trim());
+  const keys = lines.filter((line) => line !== '' && !line.startsWith('#'));
+  if (keys.length === 0 || !keys.every((line) => PRIVATE_KEY.test(line))) {
+    wrongUsage(`${path} must have one private key of age-keygen on each line (AGE-SECRET-KEY-1…), and comments.`);
+  }
+  return keys;
+}
+
+/** Reads a file that an option names. */
+export async function bytesOf(path: string): Promise<Uint8Array> {
+  return readFile(path).catch((error: unknown) => wrongUsage(`${path} cannot be read: ${failureName(error)}.`));
+}
+
+async function textOf(path: string): Promise<string> {
+  return Buffer.from(await bytesOf(path)).toString('utf8');
+}
+
+/** Writes a new file that only its owner can read, and waits until it is on the disk. It never replaces a file. */
+export async function writeNewFile(path: string, bytes: Uint8Array): Promise<void> {
+  try {
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    wrongUsage(`${path} cannot be written: ${failureName(error)}. Name a file that does not exist yet.`);
+  }
+}

@@ -1,0 +1,69 @@
+import { DecryptCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
+import { Stanza, type Identity, type Recipient } from 'age-encryption';
+import { isAnswer, KeyRotationError } from '../../format/error.ts';
+import { describeError } from '../../secret/aws-error.ts';
+
+/** The type of our stanza in an age file ("The age file encryption format", Recipient stanza). */
+const STANZA = 'pazpaz-keys/aws-kms';
+
+/** Bound to each ciphertext ("Encryption context"), so that CloudTrail says what it was for. */
+const EncryptionContext = { purpose: 'pazpaz-key-ring-backup' };
+
+/** A client for the region of a KMS key. */
+export type KmsIn = (region: string | undefined) => Pick<KMSClient, 'send'>;
+
+/** Encrypts the key of an age file under a KMS key, which may be of another account or region. */
+export function kmsRecipient(keyId: string, kmsIn: KmsIn): Recipient {
+  return {
+    wrapFileKey: async (fileKey) => {
+      const input = { KeyId: keyId, Plaintext: fileKey, EncryptionContext };
+      const { CiphertextBlob, KeyId = keyId } = await answerOf(
+        keyId,
+        kmsIn(regionOf(keyId)).send(new EncryptCommand(input)),
+      );
+      return [new Stanza([STANZA, KeyId], CiphertextBlob ?? new Uint8Array())];
+    },
+  };
+}
+
+/** Decrypts the key of an age file with the KMS key that its stanza names. */
+export function kmsIdentity(kmsIn: KmsIn): Identity {
+  return {
+    unwrapFileKey: async (stanzas) => {
+      for (const { args, body } of stanzas) {
+        const [type, keyId] = args;
+        if (type !== STANZA || keyId === undefined) continue;
+        const input = { KeyId: keyId, CiphertextBlob: body, EncryptionContext };
+        const { Plaintext } = await answerOf(keyId, kmsIn(regionOf(keyId)).send(new DecryptCommand(input)));
+        if (Plaintext !== undefined) return Plaintext;
+      }
+      return null;
+    },
+  };
+}
+
+/** The region in the ARN of a key; `undefined` for an id or an alias of the caller's own region. */
+function regionOf(keyId: string): string | undefined {
+  return /^arn:[^:]+:kms:([^:]+):/.exec(keyId)?.[1];
+}
+
+/** Rejects with `AWS_REFUSED` or `CANNOT_REACH_AWS`. */
+async function answerOf<T>(keyId: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!isAnswer(error)) {
+      throw new KeyRotationError(
+        'CANNOT_REACH_AWS',
+        `Cannot reach AWS KMS for the key ${keyId} (${error instanceof Error ? error.name : 'no answer'}). Check the ` +
+          'region in its ARN, the credentials, and outgoing HTTPS.',
+      );
+    }
+    throw new KeyRotationError(
+      'AWS_REFUSED',
+      `AWS KMS refused the key ${keyId}: ${describeError(error)}. The caller needs kms:Encrypt for a backup and ` +
+        'kms:Decrypt to restore it, in its own policy and, in another account, in the policy of the key.',
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,50 @@
+import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
+import type { KeyNumber } from '../../format/key-number.ts';
+import type { RingLabels } from '../../format/ring-labels.ts';
+import { unreadable } from '../../secret/aws-error.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import type { DescribedRing } from '../ring/ring.ts';
+import { backedUpKey, type BackedUpKey, type RingBackup } from './ring-backup.ts';
+
+/**
+ * Reads every numbered key. A backup without one of them would hide its loss, so a key that cannot be read stops it with
+ * `RING_KEY_UNREADABLE`.
+ */
+export async function readRing(deps: CommandDependencies, { secret, ring }: DescribedRing): Promise<RingBackup> {
+  const keys: BackedUpKey[] = [];
+  for (const [versionId, numbers] of numbersByVersion(ring)) {
+    keys.push(await keyOf(deps, versionId, numbers, versionId === ring.current));
+  }
+  return { secret: secret.ARN ?? deps.secretId, madeAt: deps.now().toISOString(), keys };
+}
+
+async function keyOf(
+  { secrets, secretId }: CommandDependencies,
+  versionId: string,
+  numbers: readonly KeyNumber[],
+  isCurrent: boolean,
+): Promise<BackedUpKey> {
+  try {
+    const value = await secrets.getSecretValue({ SecretId: secretId, VersionId: versionId }).catch((error: unknown) => {
+      throw unreadable(`Version ${versionId}`, error, 'Give the caller access to the secret and to its KMS key.');
+    });
+    return backedUpKey(numbers, isCurrent, value);
+  } catch (error) {
+    if (!isKeyRotationError(error) || error.code === 'CANNOT_REACH_AWS') throw error;
+    throw new KeyRotationError(
+      'RING_KEY_UNREADABLE',
+      `Key ${numbers.join(', ')} of the ring (version ${versionId}) cannot be read, and a backup must have every key. ` +
+        `${error.message} Nothing was written.`,
+      { cause: error },
+    );
+  }
+}
+
+/** The numbers of each version, by the lowest. */
+function numbersByVersion({ versionOf }: RingLabels): ReadonlyMap<string, readonly KeyNumber[]> {
+  const byVersion = new Map<string, KeyNumber[]>();
+  for (const [number, versionId] of [...versionOf].sort(([one], [other]) => one - other)) {
+    byVersion.set(versionId, [...(byVersion.get(versionId) ?? []), number]);
+  }
+  return byVersion;
+}

@@ -1,0 +1,96 @@
+import { refused } from '../../secret/aws-error.ts';
+import { adopt } from '../../secret/adopt.ts';
+import { kmsClient } from '../aws/kms-client.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import { backupRecord, backupTag } from '../backup/backup-tag.ts';
+import { encryptFor, writeNewFile, type BackupRecipient } from '../backup/encrypted-file.ts';
+import { kmsRecipient } from '../backup/kms-recipient.ts';
+import { backupText } from '../backup/ring-backup.ts';
+import { readRing } from '../backup/read-ring.ts';
+import { command, someText, wrongUsage } from '../command.ts';
+import { COUNT, listOf, object, TEXT } from '../json/shapes.ts';
+import { requireSeen } from '../ring/look-again.ts';
+import { describedRing, noCurrentKey, onFreshRing, requireSlots } from '../ring/ring.ts';
+import { keyList } from '../terminal/table.ts';
+
+interface BackupFlags {
+  readonly to: string;
+  readonly recipient?: readonly string[];
+  readonly kmsKeyId?: readonly string[];
+}
+
+export const BACKUP = command<BackupFlags>({
+  name: 'backup',
+  summary: 'Write all keys of the ring, with their numbers, to an encrypted file',
+  details:
+    'The file is in the age format. It is encrypted for each --recipient (a public key of age-keygen) and each ' +
+    '--kms-key-id (best a key of another account or region); any one of them opens it, and restore-ring brings it back. ' +
+    'A tag of the secret records which keys it holds; doctor then names keys that no backup has.',
+  examples: [
+    'pazpaz-keys backup --to ring.age --recipient age15mstcp9cdfw4h050t067jqrdmddsh8zjne7aqtkf5yr6g3h4tqzs3pu54v',
+    'pazpaz-keys backup --to ring.age --kms-key-id arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+  ],
+  result: object({ file: TEXT, madeAt: TEXT, numbers: listOf(COUNT) }),
+  writes: 'at once',
+  setUp: (program) =>
+    program
+      .requiredOption('--to <file>', 'a file that does not exist yet', someText)
+      .option('--recipient <age1…>', 'a public key that can open it; may be repeated', repeated)
+      .option('--kms-key-id <arn>', 'a KMS key that can open it; may be repeated', repeated),
+  run: async ({ deps, region }, options) => {
+    const recipients = [
+      ...(options.recipient ?? []),
+      ...(options.kmsKeyId ?? []).map((keyId) => kmsRecipient(keyId, (other) => kmsClient(options, other ?? region))),
+    ];
+    if (recipients.length === 0) wrongUsage('Who can open the backup? Name a --recipient or a --kms-key-id.');
+    const write = options.dryRun === true ? () => Promise.resolve() : writeNewFile;
+    const result = await runBackup(deps, { file: options.to, recipients, write });
+    return { result, lines: () => [`${keyList(result.numbers)} are in ${result.file}.`.replace(/^k/, 'K')] };
+  },
+});
+
+function repeated(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, someText(text)];
+}
+
+interface BackupOptions {
+  readonly file: string;
+  readonly recipients: readonly BackupRecipient[];
+  /** Writes a new file. Rejects if it exists. */
+  readonly write: (path: string, bytes: Uint8Array) => Promise<void>;
+}
+
+export interface BackupResult {
+  readonly file: string;
+  readonly madeAt: string;
+  readonly numbers: readonly number[];
+}
+
+/**
+ * Numbers the keys in use, reads every key of the ring, and writes them to an encrypted file. The tag that records the
+ * backup is set last, so that it never names a key that is in no file. Throws `RING_KEY_UNREADABLE` if a key cannot be
+ * read, and `NO_CURRENT_KEY` on a secret without a value; then nothing is written.
+ */
+async function runBackup(deps: CommandDependencies, { file, recipients, write }: BackupOptions): Promise<BackupResult> {
+  let described = await describedRing(deps);
+  await onFreshRing(deps, async (fresh) => {
+    if (fresh.ring.current === undefined) throw noCurrentKey(deps.secretId, 'so there is nothing to back up');
+    await requireSlots(deps, fresh.ring, 0);
+    const change = await adopt(deps, fresh.ring);
+    described = { secret: fresh.secret, ring: change.ring };
+    return change;
+  });
+  const backup = await readRing(deps, described);
+  const numbers = backup.keys.flatMap((key) => key.numbers).sort((one, other) => one - other);
+  await write(file, await encryptFor(recipients, backupText(backup)));
+  const record = { date: backup.madeAt, numbers };
+  await deps.secrets.tagResource({ SecretId: deps.secretId, Tags: [backupTag(record)] }).catch((error: unknown) => {
+    throw refused('TagResource', deps.secretId, error);
+  });
+  await requireSeen(
+    deps,
+    `The backup is in ${file}.`,
+    ({ secret }) => (backupRecord(secret.Tags)?.date ?? '') >= backup.madeAt,
+  );
+  return { file, madeAt: backup.madeAt, numbers };
+}
