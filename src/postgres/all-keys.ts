@@ -4,6 +4,8 @@ import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { KeysInOrder } from '../format/keys-in-order.ts';
 import { readKeyValue } from '../format/key-value.ts';
+import type { ApplicationLog } from '../keyring/application-log.ts';
+import { UsageCounter, type KeyUsage } from '../keyring/telemetry/key-usage.ts';
 import { TimedCalls } from '../keyring/source/call-timeout.ts';
 import { millisecondsSince, momentNow, systemClock, type Moment, type RingClock } from '../keyring/clock.ts';
 import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
@@ -33,6 +35,7 @@ export class RingKeys {
   readonly #source: SecretSource;
   readonly #clock: RingClock;
   readonly #calls: TimedCalls;
+  readonly #usage: UsageCounter;
   readonly #keyOf = new Map<string, KeyMaterial>();
   readonly #unread = new Map<string, KeyRotationError>();
   #ring: RingLabels = ringLabels();
@@ -40,17 +43,26 @@ export class RingKeys {
   #confirmedAt: Moment;
   #inOrder = new KeysInOrder<RingKey>();
 
-  private constructor(source: SecretSource, secretId: string, clock: RingClock) {
+  private constructor(source: SecretSource, secretId: string, clock: RingClock, log: ApplicationLog) {
     this.#source = source;
     this.secretId = secretId;
     this.#clock = clock;
     this.#calls = new TimedCalls(clock, secretId, CALL_TIME_LIMIT);
+    this.#usage = new UsageCounter(log, { secret_id: secretId }, clock);
     this.#confirmedAt = momentNow(clock);
   }
 
-  /** Reads the ring. Rejects with the reason where it cannot: `CANNOT_REACH_AWS`, `SECRET_NOT_FOUND`, `AWS_REFUSED`, … */
-  static async open(source: SecretSource, secretId: string, clock: RingClock = systemClock): Promise<RingKeys> {
-    const keys = new RingKeys(source, secretId, clock);
+  /**
+   * Reads the ring. Rejects with the reason where it cannot: `CANNOT_REACH_AWS`, `SECRET_NOT_FOUND`, `AWS_REFUSED`, …
+   * `log` gets `key_usage`, as the log of an application does.
+   */
+  static async open(
+    source: SecretSource,
+    secretId: string,
+    clock: RingClock = systemClock,
+    log: ApplicationLog = () => undefined,
+  ): Promise<RingKeys> {
+    const keys = new RingKeys(source, secretId, clock, log);
     await keys.refresh();
     return keys;
   }
@@ -136,6 +148,23 @@ export class RingKeys {
     const number = this.#ring.numberOf.get(current);
     const key = this.#keyOf.get(current);
     return number === undefined || key === undefined ? undefined : { number, key };
+  }
+
+  /** Counts one encryption with the target key. Throws `KEY_EXHAUSTED` past 2^32 in this process. */
+  countEncryption({ number }: TargetKey): void {
+    const count = this.#usage.of(this.#ring.versionOf.get(number), number);
+    count.encryptions += 1;
+    if (count.encryptions >= count.nextReport) this.#usage.reached(count);
+  }
+
+  /** How often this process has encrypted with each key. Batches that were undone count, since their nonces were used. */
+  usage(): readonly KeyUsage[] {
+    return this.#usage.usage();
+  }
+
+  /** Logs what was encrypted since the last line about it. */
+  reportUsage(): void {
+    this.#usage.reportAll();
   }
 
   async #read(versionId: string): Promise<void> {

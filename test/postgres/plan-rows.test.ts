@@ -1,5 +1,6 @@
 import { decryptField, encryptField } from '../../src/format/field.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
+import { USAGE_LIMITS } from '../../src/keyring/telemetry/key-usage.ts';
 import { RingKeys } from '../../src/postgres/all-keys.ts';
 import type { Column } from '../../src/postgres/catalog/column.ts';
 import { isAsWanted, planRows } from '../../src/postgres/job/plan-rows.ts';
@@ -35,6 +36,21 @@ function row(id: number, stored: string | null, more: Partial<StoredRow> = {}): 
 
 const plan = (rows: readonly StoredRow[], column: Planned = COLUMN) =>
   planRows(column, rows, keys, keys.requireTarget());
+
+test('K6: each encryption is counted, and past 2^32 with one key the job stops', async () => {
+  const counted = await RingKeys.open(world.source(), SECRET, world.clock);
+  const target = counted.requireTarget();
+  const rows = [row(1, sealed(1, 1)), row(2, sealed(2, 2)), row(3, sealed(3, 1)), row(4, null)];
+  planRows(COLUMN, rows, counted, target);
+  expect(counted.usage()).toMatchObject([{ keyNumber: 2, encryptions: 2 }]);
+
+  jest.replaceProperty(USAGE_LIMITS, 'last', 3);
+  planRows(COLUMN, [row(5, sealed(5, 1))], counted, target);
+  expect(() => planRows(COLUMN, [row(6, sealed(6, 1))], counted, target)).toThrow(
+    expect.objectContaining({ code: 'KEY_EXHAUSTED' }) as Error,
+  );
+  jest.restoreAllMocks();
+});
 
 test('a row under an older key is encrypted under the current one, and keeps what a change is recognised by', () => {
   const stored = sealed(7, 1);

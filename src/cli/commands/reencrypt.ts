@@ -1,4 +1,6 @@
 import { Option } from 'commander';
+import { applicationLog, type ApplicationLog } from '../../keyring/application-log.ts';
+import { FEWEST_REPORTED, USAGE_LIMITS, type KeyUsage } from '../../keyring/telemetry/key-usage.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import { checkedColumns } from '../../postgres/job/checked-columns.ts';
 import { reencrypt, type ReencryptReport } from '../../postgres/job/reencrypt.ts';
@@ -11,6 +13,7 @@ import type { ColumnFlags } from '../rows/column-flags.ts';
 import { censusLines, grouped, listed, rowCount } from '../rows/census-screen.ts';
 import { command, wrongUsage, type Finished } from '../command.ts';
 import { REENCRYPT_RESULT } from '../json/row-schemas.ts';
+import type { ProcessIo } from '../process-io.ts';
 import { ProgressLine, shownCensus } from '../rows/progress.ts';
 
 interface ReencryptFlags extends ColumnFlags, BrakeFlags {
@@ -63,7 +66,7 @@ export const REENCRYPT = command<ReencryptFlags>({
       return controlled(await controlJobs(database, columns, changes));
     }
     const specs = await columnsOf(flags, flags.toContext);
-    const keys = await ringOf(session);
+    const keys = await ringOf(session, usageLog(world));
     const target = keys.requireTarget().number;
     if (flags.dryRun === true) {
       // What the run would refuse is refused here too; only what it would ask about triggers is shown instead.
@@ -89,26 +92,46 @@ export const REENCRYPT = command<ReencryptFlags>({
         signal: stop.signal,
         ...(flags.json === true ? {} : { onBatch: progress.onBatch }),
       });
-      return finished(reports, specs.length);
+      return finished(reports, specs.length, keys.usage());
     } finally {
+      keys.reportUsage();
       progress.end();
       process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
     }
   },
 });
 
-function finished(columns: readonly ReencryptReport[], asked: number): Finished {
+/**
+ * The log of a run whose standard error is collected: its lines count towards the metric of the application's log group,
+ * where a task of the application's runs this command.
+ */
+function usageLog({ stderr, now }: ProcessIo): ApplicationLog | undefined {
+  if (stderr.isTTY === true) return undefined;
+  return applicationLog(
+    (line) => stderr.write(`${JSON.stringify(line)}\n`),
+    () => now().getTime(),
+  );
+}
+
+function finished(columns: readonly ReencryptReport[], asked: number, encryptions: readonly KeyUsage[]): Finished {
   const isFinished = columns.length === asked && columns.every((report) => report.isFinished);
   const isClean = columns.every(({ totals }) => totals.left === 0);
   return {
-    result: { isFinished, columns },
+    result: { isFinished, columns, encryptions },
     lines: () => [
       ...columns.flatMap(reportLines),
+      ...encryptions.filter((usage) => usage.encryptions >= FEWEST_REPORTED).map(usageLine),
       ...(isFinished ? [] : ['Stopped. Finished batches are saved: the same command continues from here.']),
     ],
     exitCode: isFinished && isClean ? 0 : 1,
     hidesChanges: true,
   };
+}
+
+/** Of the 2^32 encryptions that a key may make (NIST SP 800-38D, section 8.3). */
+function usageLine({ keyNumber, encryptions }: KeyUsage): string {
+  const share = (100 * encryptions) / USAGE_LIMITS.last;
+  return `This process encrypted ${grouped(encryptions)} times with key ${keyNumber}: ${share < 0.01 ? 'less than 0.01' : share.toFixed(2)} % of what a key may do.`;
 }
 
 function reportLines({

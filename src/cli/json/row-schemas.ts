@@ -90,6 +90,11 @@ const REENCRYPTED_COLUMN = object({
   waited: described('How long brakes held this process', listOf(object({ brake: TEXT, seconds: COUNT }))),
 });
 
+const KEY_USAGE = described(
+  'How often this process encrypted with a key, undone batches included',
+  object({ keyNumber: COUNT, versionId: TEXT, encryptions: COUNT }),
+);
+
 const BRAKE = described('Its name: paused, vacuum, replication-lag, …', TEXT);
 const COUNT_OR_OFF: Schema = { oneOf: [COUNT, { type: 'null' }] };
 
@@ -121,7 +126,7 @@ const JOB = object(
 /** The result of `reencrypt`. A dry run counts, as a census does. */
 export const REENCRYPT_RESULT: Schema = {
   oneOf: [
-    object({ isFinished: YES_OR_NO, columns: listOf(REENCRYPTED_COLUMN) }),
+    object({ isFinished: YES_OR_NO, columns: listOf(REENCRYPTED_COLUMN), encryptions: listOf(KEY_USAGE) }),
     object({ isFinished: { const: false }, columns: listOf(COUNTED_COLUMN) }),
     described('With --show, --pause, --resume or --set', object({ isFinished: { const: false }, jobs: listOf(JOB) })),
   ],

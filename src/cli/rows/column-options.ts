@@ -1,3 +1,5 @@
+import type { ApplicationLog } from '../../keyring/application-log.ts';
+import { systemClock } from '../../keyring/clock.ts';
 import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { ColumnSpec } from '../../postgres/catalog/column.ts';
@@ -77,9 +79,9 @@ export async function columnsOf(flags: ColumnFlags, toContext?: string): Promise
   ];
 }
 
-/** Loads the ring that opens the rows. */
-export function ringOf({ client, secretId }: AwsSession): Promise<RingKeys> {
-  return sourceOf(client, secretId).then((source) => RingKeys.open(source, secretId));
+/** Loads the ring that opens the rows. `log` gets how often the command encrypts with a key. */
+export function ringOf({ client, secretId }: AwsSession, log?: ApplicationLog): Promise<RingKeys> {
+  return sourceOf(client, secretId).then((source) => RingKeys.open(source, secretId, systemClock, log));
 }
 
 async function readColumns(file: string): Promise<readonly ColumnSpec[]> {

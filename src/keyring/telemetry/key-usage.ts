@@ -16,7 +16,7 @@ export interface KeyUsage {
 export const USAGE_LIMITS = { firstReport: 2 ** 28, last: 2 ** 32 };
 
 /** The log also reports a key once a day, and when the ring is closed, if at least this many encryptions were added. */
-const FEWEST_REPORTED = 1000;
+export const FEWEST_REPORTED = 1000;
 
 const DAY = 24 * 3_600_000;
 

@@ -69,6 +69,7 @@ export function planRows(
     else if (context === undefined) left.push({ key, code: 'CONTEXT_COLUMN_IS_NULL' });
     else if (isAsWanted(found, target, context)) alreadyCurrent += 1;
     else if (stored !== undefined) {
+      keys.countEncryption(target);
       const sealed = seal(found.plaintext, target.key, target.number, context, pooledNonce());
       const member = memberOf(stored, column.storage, column.spec.member);
       changes.push({ key, stored, watched, sealed: asStored(sealed, column.storage), member });
