@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { text } from 'node:stream/consumers';
 import { post, stopServices } from '../local/support/running-service.ts';
 import { Authority } from '../postgres/support/certificates.ts';
+import { builtPrograms } from '../support/built.ts';
 import { startProxy, stopProxies } from '../support/connect-proxy.ts';
 import { current, ringWith, SECRET } from '../support/ring.ts';
 import { endpointOf, type Ran } from './support/operator.ts';
@@ -33,7 +34,6 @@ let aws: Server;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'proxy-'));
-  await run(process.execPath, ['build/cli.mjs', '--out', folder]);
   const cache = join(folder, '.aws', 'sso', 'cache');
   await mkdir(cache, { recursive: true });
   const token = { accessToken: 'token', expiresAt: '2999-01-01T00:00:00Z', startUrl: START_URL, region: 'us-east-1' };
@@ -78,7 +78,7 @@ async function status(variables: Readonly<Record<string, string>>): Promise<Ran>
     NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem'),
     ...variables,
   };
-  const command = [join(folder, 'pazpaz-keys.mjs'), 'status', '--secret-id', SECRET];
+  const command = [join(await builtPrograms(), 'cli/pazpaz-keys.mjs'), 'status', '--secret-id', SECRET];
   return run(process.execPath, command, { env }).then(
     ({ stdout, stderr }) => ({ exitCode: 0, stdout, stderr: oneLine(stderr) }),
     (error: unknown) => {

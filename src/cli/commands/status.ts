@@ -1,6 +1,9 @@
+import { USAGE_LIMITS } from '../../keyring/telemetry/key-usage.ts';
+import { encryptionCount, type EncryptionCount } from '../aws/encryption-count.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
+import type { AwsSession, CommonOptions } from '../aws/session.ts';
 import { command } from '../command.ts';
-import { COUNT, DATE, listOf, NEXT, object, oneOf, RETIRED, TEXT, YES_OR_NO } from '../json/shapes.ts';
+import { COUNT, DATE, described, listOf, NEXT, object, oneOf, RETIRED, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { notesOn, recommended, type Note } from '../ring/notes.ts';
 import { readRingReport, type RingReport, type VersionReport } from '../ring/ring-report.ts';
 import { spelled } from '../suggested-commands.ts';
@@ -43,15 +46,22 @@ export const STATUS = command<object>({
       rotation: ROTATION,
       versions: listOf(VERSION),
       retired: listOf(object({ ...RETIRED, isLeft: YES_OR_NO })),
+      usage: described(
+        'Encryptions since the current key was made, as far as the metric KeyEncryptions of the stack counts them',
+        object({}, { encryptions: COUNT, since: DATE, unknown: TEXT, isAsked: { const: true } }),
+      ),
       notes: listOf(object({ code: TEXT, weight: oneOf('notice', 'warning'), text: TEXT, next: NEXT })),
     },
     { kmsKeyId: TEXT, recommended: TEXT },
   ),
-  run: async ({ deps, spell, place }) => {
+  run: async (session, options) => {
+    const { deps, spell, place } = session;
     const report = await runStatus(deps);
+    const usage = await usageOf(session, options, report);
     const next = recommended(report.notes);
     const status = {
       ...report,
+      usage,
       notes: spelled(report.notes, spell),
       ...(next === undefined ? {} : { recommended: spell(next) }),
     };
@@ -70,6 +80,18 @@ export async function runStatus(deps: CommandDependencies): Promise<StatusResult
   return { ...report, notes: notesOn(report) };
 }
 
+async function usageOf(
+  { deps, whyNotAsked }: AwsSession,
+  options: CommonOptions,
+  { rotation, versions }: RingReport,
+): Promise<EncryptionCount> {
+  const created = versions.find(({ state }) => state === 'current')?.created;
+  if (rotation.functionArn === undefined || created === undefined) return { unknown: 'no function, or no current key' };
+  const why = whyNotAsked('CLOUDWATCH');
+  if (why !== undefined) return { unknown: why };
+  return encryptionCount(rotation.functionArn, new Date(created), deps.now(), options);
+}
+
 const STATE_WORDS: Partial<Record<VersionReport['state'], string>> = {
   current: 'encrypts',
   previous: 'decrypts; was current before',
@@ -82,7 +104,11 @@ const STATE_WORDS: Partial<Record<VersionReport['state'], string>> = {
 };
 
 /** A report with its next steps as commands. */
-type Shown = RingReport & { readonly notes: readonly ShownNote[]; readonly recommended?: string };
+type Shown = RingReport & {
+  readonly usage: EncryptionCount;
+  readonly notes: readonly ShownNote[];
+  readonly recommended?: string;
+};
 type ShownNote = Omit<Note, 'next'> & { readonly next: readonly string[] };
 
 /** The ring as a table, then the rotation, then the next steps. */
@@ -102,6 +128,7 @@ function statusLines(status: Shown, place: string, paint: Paint): readonly strin
       : [paint.faint(title), ...rows.map((row, i) => painted(row, status.versions[i], paint))]),
     '',
     `labels    ${status.slots.free} of ${status.slots.of} free`,
+    ...usageLines(status.usage),
     ...rotationLines(status),
     '',
     ...noteLines(status.notes, paint),
@@ -143,6 +170,17 @@ function cells({
 function painted(row: string, version: VersionReport | undefined, paint: Paint): string {
   if (version?.state === 'current') return paint.strong(row);
   return version?.state === 'no label' ? paint.warn(row) : row;
+}
+
+/** Nothing where there is nothing to count: without a function, and on a service that is not AWS's. */
+function usageLines(usage: EncryptionCount): readonly string[] {
+  if ('unknown' in usage) {
+    return usage.isAsked === true ? [`usage     not known: ${printable(usage.unknown)}`] : [];
+  }
+  const share = (100 * usage.encryptions) / USAGE_LIMITS.last;
+  return [
+    `usage     ${usage.encryptions.toLocaleString('en')} encryptions logged since ${day(usage.since)}, ${share.toFixed(2)} % of 2^32`,
+  ];
 }
 
 function rotationLines({ rotation }: RingReport): readonly string[] {
