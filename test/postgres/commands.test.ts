@@ -123,24 +123,6 @@ describe('reencrypt', () => {
     expect((await stored())[0]).not.toEqual(older);
   });
 
-  it('K6: counts its own encryptions: on the screen, in JSON, and as key_usage in a log that is collected', async () => {
-    const ring = await ringWith(1, current(2));
-    await patients(Array.from({ length: 1200 }, (_, index) => row('note', 1, index + 1)));
-    const ran = await keys(ring, ['reencrypt', ...COLUMN]);
-    expect(ran.stdout).toContain('This process encrypted 1,20');
-    expect(ran.stdout).toContain('times with key 2: less than 0.01 % of what a key may do.');
-    const line = JSON.parse(ran.stderr.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
-    expect(line).toMatchObject({ event: 'key_usage', secret_id: SECRET, key_number: 2 });
-    expect(line['encryptions_added']).toBeGreaterThanOrEqual(1200);
-
-    await patients([row('note', 1, 1)]);
-    const again = await keys(ring, ['reencrypt', ...COLUMN, '--json']);
-    expect(JSON.parse(again.stdout)).toMatchObject({
-      result: { encryptions: [{ keyNumber: 2, encryptions: expect.any(Number) as number }] },
-    });
-    expect(again.stderr).toBe('');
-  });
-
   it('says on a dry run what --no-legacy would leave, and ends as the run would', async () => {
     const ring = await ringWith(1, current(2));
     await patients([oldBox('older', { key: keyOf(1) }), row('new', 1, 2)]);
