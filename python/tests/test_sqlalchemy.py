@@ -9,7 +9,22 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
-from sqlalchemy import Engine, create_engine, delete, func, insert, null, select, text, update
+from sqlalchemy import (
+    Engine,
+    Text,
+    bindparam,
+    case,
+    create_engine,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    null,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
@@ -319,6 +334,60 @@ def test_null_can_be_asked_for_and_nothing_else(ring: KeyRing, engine: Engine) -
     for act in refused:
         with pytest.raises(InvalidRequestError, match="is encrypted, so the database can neither compare nor sort"):
             act()
+
+
+REFUSED: list[Callable[[], Any]] = [
+    lambda: update(Patient).values(address=Patient.name),
+    lambda: update(Patient).values(address=literal(SECRET)),
+    lambda: update(Patient).values(address=literal(SECRET, Text())),
+    lambda: update(Patient).values({Patient.address: func.upper(Patient.name)}),
+    lambda: update(Patient).values({"address": text("'plain'")}),
+    lambda: update(Patient).values(address=Patient.notes),
+    lambda: update(Patient).values(address=func.upper(Patient.address)),
+    lambda: update(Patient).values(address=case((Patient.id > 0, literal_column("'plain'")), else_=null())),
+    lambda: update(Patient).values(address=select(Patient.name).scalar_subquery()),
+    lambda: update(Patient).ordered_values((Patient.address, Patient.name)),
+    lambda: insert(Patient).values(address=literal_column("'plain'")),
+    lambda: insert(Patient).values([{"address": "ours"}, {"address": literal_column("'plain'")}]),
+    lambda: insert(Patient).from_select(["address"], select(Patient.name)),
+    lambda: insert(Patient.__table__).values({"address": literal_column("'plain'")}),  # type: ignore[arg-type]
+    lambda: (
+        postgres_insert(Patient)
+        .values(id=1, address="ours")
+        .on_conflict_do_update(index_elements=["id"], set_={"address": literal_column("'plain'")})
+    ),
+]
+
+
+@pytest.mark.parametrize("number", range(len(REFUSED)))
+def test_an_expression_of_the_database_is_not_stored_because_it_would_not_be_encrypted(
+    ring: KeyRing,  # noqa: ARG001
+    engine: Engine,
+    number: int,
+) -> None:
+    with Session(engine) as session, pytest.raises(InvalidRequestError, match="takes values, not SQL expressions"):
+        session.execute(REFUSED[number](), execution_options={"synchronize_session": False})
+
+
+def test_an_attribute_that_is_set_to_an_expression_is_refused_too(ring: KeyRing, engine: Engine) -> None:  # noqa: ARG001
+    with Session(engine) as session:
+        session.add(Patient(**FULL))
+        session.commit()
+        session.scalars(select(Patient)).one().address = func.upper("plain")
+        with pytest.raises(InvalidRequestError, match="takes values, not SQL expressions"):
+            session.flush()
+
+
+def test_a_cell_may_be_copied_within_its_context(ring: KeyRing, engine: Engine) -> None:  # noqa: ARG001
+    with Session(engine) as session:
+        session.add(Patient(name="a", **FULL))
+        session.commit()
+        copied = insert(Patient).from_select(["name", "notes"], select(literal("b"), Patient.notes))
+        session.execute(copied)
+        session.execute(update(Patient).values(notes=Patient.notes, address=bindparam("new")), {"new": "by name"})
+        session.execute(update(Patient).values(card=null(), plan=None))
+        found = session.execute(select(Patient.notes, Patient.address, Patient.card, Patient.plan)).all()
+        assert [tuple(row) for row in found] == [(SECRET, "by name", None, None)] * 2
 
 
 def test_a_value_of_another_type_is_refused_without_being_shown(ring: KeyRing, engine: Engine) -> None:  # noqa: ARG001

@@ -12,16 +12,17 @@ They work in a ``Session`` and in an ``AsyncSession``, with every driver. NULL s
 column: a type does not see the row that it writes, so a cell can be copied to another row of its column unnoticed.
 """
 
+from collections.abc import Iterator
 from typing import Any, Generic, NoReturn, TypeVar
 
 from sqlalchemy import JSON as JSON_COLUMN
-from sqlalchemy import LargeBinary, Text
+from sqlalchemy import Connection, Engine, Executable, Insert, LargeBinary, Text, Update, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DontWrapMixin, InvalidRequestError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BinaryExpression, BindParameter, ColumnElement, Null
+from sqlalchemy.sql.elements import BinaryExpression, BindParameter, ClauseElement, ColumnClause, ColumnElement, Null
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -135,6 +136,65 @@ class _Encrypted(TypeDecorator[V], Generic[V]):
 
     def _failed(self, error: KeyRotationError) -> EncryptedColumnError:
         return EncryptedColumnError(error.code, f"Column {self.context}: {error}")
+
+
+@event.listens_for(Engine, "before_execute")
+def _refuse_expressions(
+    connection: Connection,  # noqa: ARG001
+    statement: Executable,
+    multiparams: object,  # noqa: ARG001
+    params: object,  # noqa: ARG001
+    options: object,  # noqa: ARG001
+) -> None:
+    """Refuses to write an SQL expression into an encrypted column: the database would store it in clear."""
+    if isinstance(statement, (Insert, Update)):
+        for column, value in _written(statement):
+            if isinstance(column.type, _Encrypted) and not _may_be_stored(value, column.type):
+                raise InvalidRequestError(
+                    f"The encrypted column {column} takes values, not SQL expressions: the database cannot encrypt. "
+                    "Read the value, change it in the program and store it."
+                )
+
+
+def _written(statement: Insert | Update) -> Iterator[tuple[ColumnElement[Any], object]]:
+    """Each column that a statement writes, with its value."""
+    table = statement.table.c
+    mapper = getattr(statement._propagate_attrs.get("plugin_subject"), "mapper", None)
+    for key, value in _pairs(statement):
+        column = key
+        if not isinstance(key, ColumnElement):
+            column = table.get(key) if mapper is None else mapper.columns.get(key, table.get(key))
+        if column is not None:
+            yield column, value
+
+
+def _pairs(statement: Insert | Update) -> Iterator[tuple[Any, object]]:
+    # SQLAlchemy shows what a statement writes only in private attributes, which differ between versions.
+    def private(name: str, of: object = statement) -> Any:
+        found = getattr(of, name, None)
+        return () if found is None else found
+
+    selected = getattr(statement, "select", None)
+    if selected is not None:
+        yield from zip(private("_select_names"), selected.selected_columns, strict=False)
+    yield from dict(private("_values")).items()
+    yield from private("_ordered_values")
+    for rows in private("_multi_values"):
+        for row in rows:
+            yield from row.items() if isinstance(row, dict) else zip(statement.table.c, row, strict=False)
+    yield from dict(private("update_values_to_set", private("_post_values_clause"))).items()
+
+
+def _may_be_stored(value: object, column_type: "_Encrypted[Any]") -> bool:
+    """Whether a value is encrypted on its way, or is a cell of a column with the same context."""
+    if not hasattr(value, "__clause_element__") and not isinstance(value, ClauseElement):
+        return True
+    expression = value.__clause_element__() if hasattr(value, "__clause_element__") else value
+    if isinstance(expression, Null):
+        return True
+    if isinstance(expression, BindParameter):
+        return expression.type._isnull or isinstance(expression.type, _Encrypted)
+    return isinstance(expression, ColumnClause) and expression.type._static_cache_key == column_type._static_cache_key
 
 
 class EncryptedText(_Encrypted[str]):
