@@ -5,6 +5,7 @@
 const MAY_IMPORT = {
   format: [],
   keyring: ['format'],
+  columns: ['keyring', 'format'],
   secret: ['format'],
   steps: ['secret', 'format'],
   postgres: ['keyring', 'format'],

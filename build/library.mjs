@@ -48,6 +48,11 @@ const common = {
 await build({ ...common, entryPoints: ['src/index.ts'] });
 await build({
   ...common,
+  outdir: join(cjs, 'columns'),
+  entryPoints: ['drizzle', 'typeorm'].map((name) => `src/columns/${name}.ts`),
+});
+await build({
+  ...common,
   entryPoints: ['src/testing.ts'],
   define: { 'import.meta.url': 'thisFile' },
   banner: { js: "const thisFile = require('node:url').pathToFileURL(__filename).href;" },

@@ -161,8 +161,13 @@ export class KeyRing {
    * to fetch it, so that a later try succeeds. Otherwise throws what `decryptField` rejects with.
    */
   readonly decryptFieldSync = (bytes: Uint8Array, context = ''): string => {
+    return textOf(this.decryptBytesSync(bytes, context));
+  };
+
+  /** Decrypts a field to bytes with a cached key, without waiting. Throws as `decryptFieldSync` does. */
+  readonly decryptBytesSync = (bytes: Uint8Array, context = ''): Buffer => {
     const row = this.#readRow(bytes, context);
-    return textOf(openWithCachedKeys(row, this.#keys, this.#isLegacyRead) ?? this.#openNow(row));
+    return openWithCachedKeys(row, this.#keys, this.#isLegacyRead) ?? this.#openNow(row);
   };
 
   /**

@@ -6,7 +6,7 @@ import { rowFromText } from '../format/row-from-text.ts';
 import { readVarint } from '../format/varint.ts';
 import type { RingKeys } from './all-keys.ts';
 import { openWithAnyKey } from './attribution.ts';
-import { contextOf, contextTemplate, type ContextTemplate } from './catalog/context-template.ts';
+import { contextOf, contextTemplate, type ContextTemplate } from '../format/context-template.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import type { ColumnSpec } from './catalog/column.ts';
 import { requireOnlyTables, replaced } from './catalog/table-locks.ts';

@@ -1,5 +1,5 @@
 import type { Column } from './catalog/column.ts';
-import { contextOf } from './catalog/context-template.ts';
+import { contextOf } from '../format/context-template.ts';
 import type { BinaryCells } from './connection/copy-query.ts';
 import { quoted, type Connection } from './connection/database.ts';
 import { MOST_VALUE_BYTES, valueUpTo, type StoredRow } from './read-rows.ts';

@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../format/error.ts';
 import { textArray } from './connection/binary-array.ts';
 import { columnName, type Column } from './catalog/column.ts';
-import { contextOf } from './catalog/context-template.ts';
+import { contextOf } from '../format/context-template.ts';
 import { quoted, type Cells, type Parameter, type Connection } from './connection/database.ts';
 
 /** Most bytes of a value that is read: larger ones are listed, so that memory stays bounded. */

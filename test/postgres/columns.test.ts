@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { contextOf, contextTemplate } from '../../src/postgres/catalog/context-template.ts';
+import { contextOf, contextTemplate } from '../../src/format/context-template.ts';
 import { census } from '../../src/postgres/census.ts';
 import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { KeyRotationError } from '../../src/format/error.ts';

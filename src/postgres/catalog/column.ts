@@ -1,5 +1,5 @@
 import type { Storage } from '../stored-value.ts';
-import type { ContextTemplate } from './context-template.ts';
+import type { ContextTemplate } from '../../format/context-template.ts';
 
 /** A column as an operator names it. */
 export interface ColumnSpec {

@@ -1,6 +1,6 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { Column, ColumnSpec } from './column.ts';
-import { contextTemplate, type ContextTemplate } from './context-template.ts';
+import { contextTemplate, type ContextTemplate } from '../../format/context-template.ts';
 import { Connection, quoted, type DatabaseAddress, type TransactionOptions } from '../connection/database.ts';
 import { requireOwnCode } from './foreign-code.ts';
 import { lookUpKey } from './look-up-key.ts';

@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../../format/error.ts';
+import { KeyRotationError } from './error.ts';
 
 /**
  * The context of a column's rows, `patients:{id}:notes`: text, and columns of the row in braces, each as PostgreSQL

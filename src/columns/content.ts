@@ -1,0 +1,53 @@
+import { KeyRotationError, typeName } from '../format/error.ts';
+import { textOf } from '../format/field.ts';
+
+/** What a column's values are, and how they become plaintext. `where` names the column in an error. */
+export interface Content<Value> {
+  readonly plaintextOf: (value: Value, where: string) => string | Uint8Array;
+  readonly valueOf: (plaintext: Buffer) => Value;
+}
+
+/** Text, as UTF-8. */
+export const TEXT: Content<string> = {
+  plaintextOf: (value, where) => {
+    if (typeof value === 'string') return value;
+    throw wrongType(where, 'a string', value);
+  },
+  valueOf: textOf,
+};
+
+/** Bytes as they are. */
+export const BYTES: Content<Uint8Array> = {
+  plaintextOf: (value, where) => {
+    if (value instanceof Uint8Array) return value;
+    throw wrongType(where, 'bytes (a Uint8Array)', value);
+  },
+  valueOf: (plaintext) => plaintext,
+};
+
+/** Any value that JSON can have. `null` is no such value: it is NULL of the column, which is not encrypted. */
+export function json<Value>(): Content<Value> {
+  return {
+    plaintextOf: (value, where) => {
+      const text: unknown = JSON.stringify(value);
+      if (typeof text === 'string') return text;
+      throw wrongType(where, 'a value that JSON can have', value);
+    },
+    valueOf: (plaintext) => {
+      const text = textOf(plaintext);
+      try {
+        return JSON.parse(text) as Value;
+      } catch {
+        // The parser's message quotes the plaintext, so it is no cause.
+        throw new KeyRotationError('INVALID_TEXT', 'The decrypted value is not JSON. Read it as text instead.');
+      }
+    },
+  };
+}
+
+function wrongType(where: string, expected: string, value: unknown): KeyRotationError {
+  return new KeyRotationError(
+    'INVALID_TEXT',
+    `The column of ${JSON.stringify(where)} takes ${expected}, but got ${typeName(value)}. Nothing was written.`,
+  );
+}

@@ -1,0 +1,61 @@
+import { customType, type PgCustomColumnBuilder } from 'drizzle-orm/pg-core';
+import { BYTES, json, TEXT, type Content } from './content.ts';
+import { EncryptedColumn, parameterOf, type EncryptedColumnOptions } from './encrypted-column.ts';
+
+export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
+export type { EncryptedColumnOptions } from './encrypted-column.ts';
+
+/** A column of Drizzle whose values are encrypted: `.notNull()`, `.$type()` and the others work as on any column. */
+export type EncryptedColumnBuilder<Name extends string, Value> = PgCustomColumnBuilder<{
+  name: Name;
+  dataType: 'custom';
+  columnType: 'PgCustomColumn';
+  data: Value;
+  driverParam: unknown;
+  enumValues: undefined;
+}>;
+
+/**
+ * A column of encrypted text: `notes: encryptedText('notes', { ring: getRing, context: 'patients.notes' })`.
+ *
+ * Await `ring.warm()` before the first query, because Drizzle reads values synchronously: a key that is not cached is
+ * `KEY_UNAVAILABLE`. NULL stays NULL. The context is that of the column, since Drizzle does not show the row. Values
+ * cannot be compared in a `where`: each encryption of a text is another ciphertext.
+ */
+export function encryptedText<Name extends string>(
+  name: Name,
+  options: EncryptedColumnOptions,
+): EncryptedColumnBuilder<Name, string> {
+  return column(name, TEXT, options);
+}
+
+/** A column of encrypted bytes; otherwise as `encryptedText`. */
+export function encryptedBytes<Name extends string>(
+  name: Name,
+  options: EncryptedColumnOptions,
+): EncryptedColumnBuilder<Name, Uint8Array> {
+  return column(name, BYTES, options);
+}
+
+/** A column of encrypted JSON values, `encryptedJson<Allergies>('allergies', …)`; otherwise as `encryptedText`. */
+export function encryptedJson<Value = unknown, Name extends string = string>(
+  name: Name,
+  options: EncryptedColumnOptions,
+): EncryptedColumnBuilder<Name, Value> {
+  return column(name, json<Value>(), options);
+}
+
+function column<Name extends string, Value>(
+  name: Name,
+  content: Content<Value>,
+  options: EncryptedColumnOptions,
+): EncryptedColumnBuilder<Name, Value> {
+  const encrypted = new EncryptedColumn(content, options);
+  const context = encrypted.contextWithoutRow('Drizzle');
+  const build = customType<{ data: Value; driverData: unknown }>({
+    dataType: () => encrypted.storage,
+    toDriver: (value) => parameterOf(encrypted.encrypt(value, context), encrypted.storage),
+    fromDriver: (cell) => encrypted.decryptSync(cell, context),
+  });
+  return build<Name>(name);
+}

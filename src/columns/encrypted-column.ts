@@ -1,0 +1,171 @@
+import { contextOf, contextTemplate, type ContextTemplate } from '../format/context-template.ts';
+import { isKeyRotationError, KeyRotationError, typeName } from '../format/error.ts';
+import { rowFromJson } from '../format/row-from-json.ts';
+import { rowFromText } from '../format/row-from-text.ts';
+import type { KeyRing } from '../keyring/key-ring.ts';
+import type { Content } from './content.ts';
+
+/** The part of a `KeyRing` that columns use. */
+export type ColumnRing = Pick<KeyRing, 'encryptField' | 'decryptBytes' | 'decryptBytesSync'>;
+
+/** The type of the PostgreSQL column: bytes as they are, base64, or base64 as a string of JSON. */
+export type ColumnStorage = 'bytea' | 'text' | 'jsonb';
+
+export interface EncryptedColumnOptions {
+  /** An open ring, or a function that returns it. The function is called for each value that is read or written. */
+  readonly ring: ColumnRing | (() => ColumnRing);
+  /**
+   * Where the values belong, as the operator's commands take it: `patients.notes` for a whole column, or a template with
+   * columns of the row in braces, `patients:{id}:notes`, where the library shows the row. A brace of the text is doubled.
+   */
+  readonly context: string;
+  /** Default: `bytea`. */
+  readonly storage?: ColumnStorage;
+}
+
+/** A value of an encrypted column that could not be read. `code` is the ring's; `context` names the column or row. */
+export class UnreadableColumnError extends KeyRotationError {
+  readonly context: string;
+
+  constructor(context: string, reason: KeyRotationError) {
+    super(reason.code, `The value of ${JSON.stringify(context)} cannot be read. ${reason.message}`);
+    this.context = context;
+  }
+}
+
+/** What each adapter does with one column, whatever the library: its context, and its values to and from cells. */
+export class EncryptedColumn<Value> {
+  readonly storage: ColumnStorage;
+  readonly #ring: EncryptedColumnOptions['ring'];
+  readonly #template: ContextTemplate;
+  readonly #content: Content<Value>;
+
+  /** Throws `INVALID_COLUMN` for a context that is no template, and `INVALID_SETTINGS` for an unknown storage. */
+  constructor(content: Content<Value>, { ring, context, storage = 'bytea' }: EncryptedColumnOptions) {
+    const known: readonly string[] = ['bytea', 'text', 'jsonb'];
+    if (!known.includes(storage))
+      throw invalid(`The storage of an encrypted column is bytea, text or jsonb, not ${JSON.stringify(storage)}.`);
+    if (typeof context !== 'string')
+      throw invalid(`An encrypted column needs a context such as patients.notes, but got ${typeName(context)}.`);
+    this.storage = storage;
+    this.#ring = ring;
+    this.#template = contextTemplate(context);
+    this.#content = content;
+  }
+
+  /** Columns of the row that the context names. */
+  get rowColumns(): readonly string[] {
+    return this.#template.columns;
+  }
+
+  /**
+   * The context for a library that shows a column's values without their rows. Throws `INVALID_COLUMN` for a context
+   * with columns of the row in it.
+   */
+  contextWithoutRow(library: string): string {
+    const { source, columns } = this.#template;
+    if (columns.length === 0) return contextOf(this.#template, []) ?? '';
+    throw new KeyRotationError(
+      'INVALID_COLUMN',
+      `The context ${JSON.stringify(source)} needs the row's ${columns.join(' and ')}, but ${library} shows a column's ` +
+        'type one value without its row. Give the column a context of its own, such as patients.notes, or call ' +
+        'ring.encryptField and ring.decryptField with the context of the row.',
+    );
+  }
+
+  /** The context of a row. Throws `INVALID_COLUMN` where a column of it is missing; `how` says what to do about that. */
+  contextOfRow(row: Readonly<Record<string, unknown>>, how: string): string {
+    const { source, columns } = this.#template;
+    const values = columns.map((column) => textOfKey(Object.hasOwn(row, column) ? row[column] : undefined));
+    const context = contextOf(this.#template, values);
+    if (context !== undefined) return context;
+    const missing = columns.filter((_column, index) => values[index] === undefined);
+    throw new KeyRotationError(
+      'INVALID_COLUMN',
+      `The context ${JSON.stringify(source)} needs ${missing.join(' and ')}, which the row does not show as text, ` +
+        `a number or a UUID. ${how}`,
+    );
+  }
+
+  /** The ciphertext of a value. Throws as `ring.encryptField` does, and `INVALID_TEXT` for a value of another type. */
+  encrypt(value: Value, context: string): Buffer {
+    return this.#openRing().encryptField(this.#content.plaintextOf(value, context), context);
+  }
+
+  /** The value of a cell, with a cached key. Throws `UnreadableColumnError`. */
+  decryptSync(cell: unknown, context: string): Value {
+    return this.#named(context, () =>
+      this.#content.valueOf(this.#openRing().decryptBytesSync(this.#rowOf(cell), context)),
+    );
+  }
+
+  /** The value of a cell; fetches its key if it is not cached. Rejects with `UnreadableColumnError`. */
+  async decrypt(cell: unknown, context: string): Promise<Value> {
+    const ring = this.#openRing();
+    try {
+      return this.#content.valueOf(await ring.decryptBytes(this.#rowOf(cell), context));
+    } catch (error) {
+      throw named(context, error);
+    }
+  }
+
+  #named<T>(context: string, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw named(context, error);
+    }
+  }
+
+  #openRing(): ColumnRing {
+    const ring: unknown = typeof this.#ring === 'function' ? this.#ring() : this.#ring;
+    if (isRing(ring)) return ring;
+    throw invalid(
+      `An encrypted column needs an open KeyRing, but got ${ring instanceof Promise ? 'a promise' : typeName(ring)}. ` +
+        'Await KeyRing.open() and ring.warm() before the first query, and return that ring.',
+    );
+  }
+
+  #rowOf(cell: unknown): Uint8Array {
+    if (this.storage === 'jsonb') return rowFromJson(cell);
+    // Rows inside JSON, as relational queries fetch them, spell bytea in hexadecimal.
+    if (this.storage === 'bytea' && typeof cell === 'string' && /^\\x([0-9a-f]{2})*$/.test(cell))
+      return Buffer.from(cell.slice(2), 'hex');
+    if (this.storage === 'bytea' && cell instanceof Uint8Array) return cell;
+    if (this.storage === 'text' && typeof cell === 'string') return rowFromText(cell);
+    throw new KeyRotationError(
+      'INVALID_CIPHERTEXT',
+      `The storage of the column is ${this.storage}, but the driver returned ${typeName(cell)}. Name the storage that ` +
+        'the column has in PostgreSQL.',
+    );
+  }
+}
+
+/** A ciphertext as the driver takes it: bytes, or base64. */
+export function cellOf(row: Buffer, storage: ColumnStorage): Buffer | string {
+  return storage === 'bytea' ? row : row.toString('base64');
+}
+
+/** A ciphertext as PostgreSQL itself reads it, for libraries that pass a jsonb value on as its JSON. */
+export function parameterOf(row: Buffer, storage: ColumnStorage): Buffer | string {
+  const cell = cellOf(row, storage);
+  return storage === 'jsonb' ? JSON.stringify(cell) : cell;
+}
+
+/** As PostgreSQL spells a key in text. A number that JavaScript spells otherwise, such as 1e21, is no key. */
+function textOfKey(value: unknown): string | undefined {
+  if (typeof value === 'string' || typeof value === 'bigint') return String(value);
+  return typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0) ? String(value) : undefined;
+}
+
+function isRing(value: unknown): value is ColumnRing {
+  return typeof value === 'object' && value !== null && 'encryptField' in value && 'decryptBytesSync' in value;
+}
+
+function named(context: string, error: unknown): unknown {
+  return isKeyRotationError(error) ? new UnreadableColumnError(context, error) : error;
+}
+
+function invalid(message: string): KeyRotationError {
+  return new KeyRotationError('INVALID_SETTINGS', message);
+}

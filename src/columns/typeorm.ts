@@ -1,0 +1,54 @@
+import { BYTES, json, TEXT, type Content } from './content.ts';
+import { cellOf, EncryptedColumn, type EncryptedColumnOptions } from './encrypted-column.ts';
+
+export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
+export type { EncryptedColumnOptions } from './encrypted-column.ts';
+
+/** TypeORM's `ValueTransformer`. */
+export interface EncryptedTransformer<Value> {
+  readonly to: (value: Value | null | undefined) => Buffer | string | null | undefined;
+  readonly from: (cell: unknown) => Value | null | undefined;
+}
+
+/** The options of `@Column` for an encrypted column. */
+export interface EncryptedColumnDefinition<Value> {
+  readonly type: 'bytea' | 'text' | 'jsonb';
+  readonly transformer: EncryptedTransformer<Value>;
+}
+
+/**
+ * The options of a column of encrypted text: `@Column(encryptedText({ ring: getRing, context: 'patients.notes' }))`.
+ *
+ * Await `ring.warm()` before the first query, because TypeORM reads values synchronously: a key that is not cached is
+ * `KEY_UNAVAILABLE`. NULL stays NULL. The context is that of the column, since TypeORM does not show the row. Values
+ * cannot be compared in a `where`, and raw results (`getRawMany`, `query`) show the ciphertext.
+ */
+export function encryptedText(options: EncryptedColumnOptions): EncryptedColumnDefinition<string> {
+  return definition(TEXT, options);
+}
+
+/** The options of a column of encrypted bytes; otherwise as `encryptedText`. */
+export function encryptedBytes(options: EncryptedColumnOptions): EncryptedColumnDefinition<Uint8Array> {
+  return definition(BYTES, options);
+}
+
+/** The options of a column of encrypted JSON values; otherwise as `encryptedText`. */
+export function encryptedJson<Value = unknown>(options: EncryptedColumnOptions): EncryptedColumnDefinition<Value> {
+  return definition(json<Value>(), options);
+}
+
+function definition<Value>(content: Content<Value>, options: EncryptedColumnOptions): EncryptedColumnDefinition<Value> {
+  const encrypted = new EncryptedColumn(content, options);
+  const context = encrypted.contextWithoutRow('TypeORM');
+  return {
+    type: encrypted.storage,
+    transformer: {
+      to: (value) => (isNone(value) ? value : cellOf(encrypted.encrypt(value, context), encrypted.storage)),
+      from: (cell) => (isNone(cell) ? cell : encrypted.decryptSync(cell, context)),
+    },
+  };
+}
+
+function isNone(value: unknown): value is null | undefined {
+  return value === null || value === undefined;
+}
