@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { endpointOf } from '../cli/support/operator.ts';
@@ -210,16 +210,26 @@ test('publint and arethetypeswrong find nothing', async () => {
   expect(JSON.parse(types.stdout)).toHaveProperty('problems', {});
 });
 
-test('it depends on the SDK alone', () => {
-  const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: object };
+test('it depends on the SDK alone, and an entry point for columns on the library that it is for', () => {
+  const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    dependencies: object;
+    peerDependencies: object;
+    peerDependenciesMeta: object;
+  };
   expect(Object.keys(dependencies)).toEqual(['@aws-sdk/client-secrets-manager']);
+  const optional = Object.keys(peerDependencies).map((name) => [name, { optional: true }]);
+  expect(peerDependenciesMeta).toEqual(Object.fromEntries(optional));
   const imported = readdirSync(join(installed, 'dist', 'library'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.js') && !file.startsWith('lambda'))
     .flatMap((file) => {
       const code = readFileSync(join(installed, 'dist', 'library', file), 'utf8');
-      return [...code.matchAll(/(?:from |import\(|require\()["']([^"'.][^"']*)["']/g)].map(([, name]) => name ?? '');
+      const found = [...code.matchAll(/(?:from |import\(|require\()["']([^"'.][^"']*)["']/g)];
+      const place = file.includes('columns') ? basename(file) : 'elsewhere';
+      return found.map(([, name = '']) => ({ place, name })).filter(({ name }) => !isBuiltin(name));
     });
-  expect(new Set(imported.filter((name) => !isBuiltin(name)))).toEqual(new Set(['@aws-sdk/client-secrets-manager']));
+  expect(new Set(imported.map(({ place, name }) => `${place}: ${name}`))).toEqual(
+    new Set(['elsewhere: @aws-sdk/client-secrets-manager', 'drizzle.js: drizzle-orm/pg-core']),
+  );
 });
 
 test('a bundler keeps only what is used: without a ring there is neither ring nor SDK', async () => {

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
+import { installPackage } from '../support/built.ts';
 
 const run = promisify(execFile);
 const ROOT = process.cwd();
@@ -13,12 +14,7 @@ const NAME = 'pazpaz-key-rotation';
 let project: string;
 beforeAll(async () => {
   project = mkdtempSync(join(tmpdir(), 'under-jest-'));
-  const installed = join(project, 'node_modules', NAME);
-  mkdirSync(installed, { recursive: true });
-  await run(process.execPath, ['build/library.mjs', '--out', join(installed, 'dist', 'library')]);
-  cpSync(join(ROOT, 'package.json'), join(installed, 'package.json'));
-  for (const name of ['@aws-sdk', '@smithy', 'jest', '@jest', 'jest-circus'])
-    symlinkSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name));
+  await installPackage(project, ['@aws-sdk', '@smithy', 'jest', '@jest', 'jest-circus']);
   writeFileSync(join(project, 'package.json'), '{ "name": "project", "version": "1.0.0" }\n');
 });
 afterAll(() => {
