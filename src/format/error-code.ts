@@ -34,6 +34,8 @@ export type LibraryErrorCode =
   | 'KEY_RETIRED'
   /** The number of the row is higher than any on the ring. */
   | 'KEY_NEVER_ISSUED'
+  /** A column cannot be found, read or updated row by row, or its context cannot be built from what is shown. */
+  | 'INVALID_COLUMN'
   /** A key that may open the row cannot be read now. Of the failed decryptions, only this one is worth retrying. */
   | 'KEY_UNAVAILABLE';
 
@@ -76,8 +78,6 @@ type RotationErrorCode =
 type RowsErrorCode =
   /** The current key has no number, and rows are never re-encrypted under number 0. */
   | 'CURRENT_KEY_UNNUMBERED'
-  /** A column cannot be found, read, or updated row by row. */
-  | 'INVALID_COLUMN'
   /** A column is too narrow for what re-encryption would write. */
   | 'COLUMN_TOO_SHORT'
   /** A table has triggers on update, and the caller has not said whether they may fire. */
