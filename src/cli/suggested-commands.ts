@@ -15,6 +15,7 @@ export type SuggestedCommand =
   | 'adopt'
   | 'retire'
   | 'restore'
+  | 'backup'
   | 'census'
   | 'reencrypt'
   | 'columns';

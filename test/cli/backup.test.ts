@@ -56,7 +56,7 @@ describe('the two commands', () => {
     const { to, identity, file } = await recipient();
     const backup = await pazpazKeys(ring, ['backup', '--to', file, '--recipient', to]);
     expect(backup).toMatchObject({ exitCode: 0, stderr: '' });
-    expect(backup.stdout).toContain(`Keys 2, 3, 5 are in ${file}.`);
+    expect(backup.stdout).toContain(`Keys 2, 3, 5: in ${file}.`);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
     for (const place of [1, 2, 3]) {
       const bytes = await readFile(file);

@@ -1,5 +1,6 @@
 import {
   CreateSecretCommand,
+  DeleteSecretCommand,
   GetSecretValueCommand,
   RotateSecretCommand,
   UpdateSecretCommand,
@@ -9,6 +10,7 @@ import { createCipheriv, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import type { RingReport } from '../../src/cli/ring/ring-report.ts';
 import { encryptField } from '../../src/format/field.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
@@ -26,15 +28,17 @@ const ENVIRONMENT_KEY = keyOf(77).toString('base64');
 
 let postgres: Postgres;
 let folder: string;
-let columns: string;
+let recipient: string;
 
 beforeAll(async () => {
   giveCredentials();
   postgres = await startPostgres();
   folder = await mkdtemp(join(tmpdir(), 'runbook-'));
-  columns = join(folder, 'columns.json');
+  const identity = await generateX25519Identity();
+  recipient = await identityToRecipient(identity);
+  await writeFile(join(folder, 'age-key.txt'), identity);
   const page = await readFile(PAGE, 'utf8');
-  await writeFile(columns, /```json\n([^]*?)```/.exec(page)?.[1] ?? '');
+  await writeFile(join(folder, 'columns.json'), /```json\n([^]*?)```/.exec(page)?.[1] ?? '');
 });
 
 afterAll(async () => {
@@ -95,6 +99,11 @@ interface Around {
   readonly at?: Readonly<Record<string, () => Promise<void>>>;
 }
 
+/** The file of this name in the test's folder, if it has one. */
+function ownFile(word: string): string {
+  return ['columns.json', 'ring.age', 'age-key.txt'].includes(word) ? join(folder, word) : word;
+}
+
 /** What was printed, by its line. */
 type Printed = ReadonlyMap<string, string>;
 
@@ -111,7 +120,7 @@ async function follow(heading: string, ring: TestRing, { version = '', environme
     if (line.startsWith('#') || (line.startsWith('sam build && sam deploy') && happens !== undefined)) continue;
     const [command = '', comment = ''] = line.split(/ {3}# /);
     if (setVariables(command, variables)) continue;
-    const words = command.replace('columns.json', columns).replace('VERSION', version).split(' ');
+    const words = command.replace('VERSION', version).replace('RECIPIENT', recipient).split(' ').map(ownFile);
     expect(words[0]).toBe('pazpaz-keys');
     const { exitCode, stderr, stdout } = await pazpazKeys(ring, words.slice(1), {
       environment: Object.fromEntries(variables),
@@ -208,6 +217,18 @@ describe(`${PAGE}, followed line by line`, () => {
       '1 row re-encrypted under key 3, 3 there',
     );
     await expectAllReadable(ring, 4);
+  });
+
+  test('The secret is lost', async () => {
+    const ring = await ready(previous(1), current(2));
+    await fillTable([row(1), row(2)]);
+    const Name = 'pazpaz/encryption-key-restored';
+    const lose = async (): Promise<void> => {
+      await ring.client.send(new DeleteSecretCommand({ SecretId: SECRET, ForceDeleteWithoutRecovery: true }));
+      await ring.client.send(new CreateSecretCommand({ Name }));
+    };
+    await follow('The secret is lost', ring, { at: { '# the secret is gone': lose } });
+    await expectAllReadable(ring, 2, { SECRETS_MANAGER_KEY_NAME: Name });
   });
 
   test('Roll back', async () => {
@@ -341,6 +362,7 @@ test('every command of the page is one that a test above has run', async () => {
     'Move from an environment key',
     'Move from one secret for each version',
     'A database was restored from a backup',
+    'The secret is lost',
     'The ring is full',
     'Move to another KMS key',
     'A retirement was interrupted, or forced',

@@ -11,7 +11,7 @@ import { command, someText, wrongUsage } from '../command.ts';
 import { COUNT, listOf, object, TEXT } from '../json/shapes.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import { describedRing, noCurrentKey, onFreshRing, requireSlots } from '../ring/ring.ts';
-import { keyList } from '../terminal/table.ts';
+import { capitalized, keyList } from '../terminal/table.ts';
 
 interface BackupFlags {
   readonly to: string;
@@ -45,7 +45,7 @@ export const BACKUP = command<BackupFlags>({
     if (recipients.length === 0) wrongUsage('Who can open the backup? Name a --recipient or a --kms-key-id.');
     const write = options.dryRun === true ? () => Promise.resolve() : writeNewFile;
     const result = await runBackup(deps, { file: options.to, recipients, write });
-    return { result, lines: () => [`${keyList(result.numbers)} are in ${result.file}.`.replace(/^k/, 'K')] };
+    return { result, lines: () => [`${capitalized(keyList(result.numbers))}: in ${result.file}.`] };
   },
 });
 

@@ -6,7 +6,7 @@ import { parseBackup } from '../backup/ring-backup.ts';
 import { command, someText } from '../command.ts';
 import { COUNT, listOf, object } from '../json/shapes.ts';
 import { step } from '../suggested-commands.ts';
-import { keyList } from '../terminal/table.ts';
+import { capitalized, keyList } from '../terminal/table.ts';
 
 interface RestoreRingFlags {
   readonly identity?: string;
@@ -60,17 +60,15 @@ function screen(
   return [
     brought.length === 0
       ? 'No key of the backup was missing.'
-      : `${capital(keyList(brought))} of the backup: on the ring.`,
-    ...(wereThere.length === 0 ? [] : [`${capital(keyList(wereThere))}: on the ring already, with the same key.`]),
-    ...(retired.length === 0 ? [] : [`${capital(keyList(retired))}: retired on this ring; restore brings it back.`]),
+      : `${capitalized(keyList(brought))} of the backup: on the ring.`,
+    ...(wereThere.length === 0 ? [] : [`${capitalized(keyList(wereThere))}: on the ring already, with the same key.`]),
+    ...(retired.length === 0
+      ? []
+      : [`${capitalized(keyList(retired))}: retired on this ring; restore brings it back.`]),
     ...(current === currentInBackup
       ? []
       : [
           `Key ${current ?? 'without a number'} is current. In the backup it was key ${currentInBackup ?? 'without a number'}.`,
         ]),
   ];
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -11,7 +11,7 @@ import { keyNumber } from '../key-number-argument.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import { onFreshRing, type DescribedRing } from '../ring/ring.ts';
 import { listVersions } from '../ring/versions.ts';
-import { keyList } from '../terminal/table.ts';
+import { capitalized, keyList } from '../terminal/table.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
 export const RESTORE = command<object>({
@@ -130,10 +130,6 @@ function taken(number: KeyNumber, holder: string): KeyRotationError {
 
 function restoreLine({ numbers, versionId, wasThere }: RestoreResult): string {
   return wasThere
-    ? `${capital(keyList(numbers))} is on the ring (version ${versionId}).`
-    : `${capital(keyList(numbers))} is back on the ring (version ${versionId}).`;
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+    ? `${capitalized(keyList(numbers))} is on the ring (version ${versionId}).`
+    : `${capitalized(keyList(numbers))} is back on the ring (version ${versionId}).`;
 }

@@ -1,3 +1,4 @@
+import { backupRecord } from '../backup/backup-tag.ts';
 import type { ExitCode } from '../exit-code.ts';
 import {
   ACCESS_DENIED,
@@ -11,6 +12,7 @@ import {
 import { ENVIRONMENT_KEY, FALLBACK_IN_USE, KEY_INVALID, UNREADABLE_KEY } from './key-checks.ts';
 import {
   LABELS_MOVED,
+  NOT_IN_BACKUP,
   RING_NEARLY_FULL,
   ROTATION_LATE,
   SCHEDULE_WITHOUT_FUNCTION,
@@ -21,6 +23,7 @@ import {
 import { UNLISTED_COLUMN } from './column-checks.ts';
 import { KMS_KEY_DISABLED, REPLICA_BEHIND } from './elsewhere-checks.ts';
 import type { Outcome } from './check.ts';
+import type { Examination } from './examination.ts';
 import { examine, type DoctorDependencies } from './examine.ts';
 
 /** Every check, in the order of the screen: issues 1 to 5 of the setup guide come first. */
@@ -41,6 +44,7 @@ export const CHECKS = [
   SCHEDULE_WITHOUT_FUNCTION,
   KMS_KEY_DISABLED,
   REPLICA_BEHIND,
+  NOT_IN_BACKUP,
   UNLISTED_COLUMN,
   AWS_REFUSED,
   ENDPOINT_UNREACHABLE,
@@ -61,13 +65,23 @@ export interface DoctorResult {
   readonly notChecked: number;
 }
 
-/** Runs every check; that of columns only where a list was given. Reads every key of the ring once, and writes nothing. */
+/** Runs every check that was asked for. Reads every key of the ring once, and writes nothing. */
 export async function runDoctor(deps: DoctorDependencies): Promise<{ result: DoctorResult; exitCode: ExitCode }> {
   const seen = await examine(deps);
-  const asked = CHECKS.filter((one) => one !== UNLISTED_COLUMN || deps.findUnlisted !== undefined);
+  const asked = CHECKS.filter((one) => isAsked(one, seen, deps));
   const checks = asked.map(({ code, title, run }) => ({ code, title, ...run(seen) }));
   const count = (outcome: Outcome['outcome']): number => checks.filter((check) => check.outcome === outcome).length;
   const found = count('found');
   const result = { secretId: deps.secretId, checks, found, notChecked: count('not checked') };
   return { result, exitCode: cannotAnswerNow(seen) ? 3 : found > 0 ? 1 : 0 };
+}
+
+/** The check of columns is made if a list of them was given, that of backups if there ever was one. */
+function isAsked(
+  one: (typeof CHECKS)[number],
+  { described }: Examination,
+  { findUnlisted }: DoctorDependencies,
+): boolean {
+  if (one === UNLISTED_COLUMN) return findUnlisted !== undefined;
+  return one !== NOT_IN_BACKUP || backupRecord(described?.secret.Tags) !== undefined;
 }

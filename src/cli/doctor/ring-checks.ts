@@ -1,13 +1,16 @@
+import { backupRecord } from '../backup/backup-tag.ts';
 import type { Note, NoteCode } from '../ring/notes.ts';
 import { notesOn, unnumbered } from '../ring/notes.ts';
 import type { RingReport, VersionReport } from '../ring/ring-report.ts';
-import { dayCount } from '../terminal/table.ts';
+import { capitalized, dayCount, keyList } from '../terminal/table.ts';
 import { check, checked, finding, notChecked, type Check, type Finding } from './check.ts';
 import type { Examination } from './examination.ts';
 import { step } from '../suggested-commands.ts';
 
 /** A rotation takes seconds, and AWS stops retrying within hours. Anything pending for longer needs attention. */
 const LONGEST_ROTATION = 24 * 3_600_000;
+
+const DAY = 24 * 3_600_000;
 
 const UNLISTED = 'The versions could not be listed.';
 
@@ -181,3 +184,16 @@ export const SCHEDULE_WITHOUT_FUNCTION = check(
     );
   },
 );
+
+/** A key that no backup has is lost with the secret. */
+export const NOT_IN_BACKUP = check('not-in-backup', 'a key is in no backup', ({ described, now }) => {
+  const record = backupRecord(described?.secret.Tags);
+  if (described === undefined || record === undefined) return notChecked('No backup is recorded.');
+  const missing = [...described.ring.versionOf.keys()].filter((number) => !record.numbers.includes(number));
+  const age = dayCount(Math.max(0, Math.floor((now.getTime() - Date.parse(record.date)) / DAY)));
+  const text =
+    `${capitalized(keyList(missing.sort((one, other) => one - other)))} of the ring: not in the last backup, of ` +
+    `${record.date}. Make another one, for the same recipients.`;
+  const findings = missing.length === 0 ? [] : [finding(text, step('backup', '--to', 'FILE'))];
+  return checked(`the tag of the last backup, ${age} ago, with ${keyList(record.numbers)}`, findings);
+});

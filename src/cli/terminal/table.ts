@@ -40,3 +40,8 @@ export function dayCount(days: number): string {
 export function keyList(numbers: readonly number[]): string {
   return `key${numbers.length === 1 ? '' : 's'} ${numbers.join(', ')}`;
 }
+
+/** With a capital letter, for the beginning of a sentence. */
+export function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
