@@ -57,4 +57,4 @@ test('npm run local -- --with-postgres has rows that census, reencrypt and retir
     body: '{"advance":"25h"}',
   });
   expect(await keys('retire', '1', ...columnsAre, '--yes')).toContain('Retired: key 1');
-}, 120_000);
+});

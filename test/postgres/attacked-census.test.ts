@@ -15,7 +15,7 @@ import { shadowEverything } from './support/shadows.ts';
 const RUNS = Number(process.env['RUNS'] ?? 15);
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000_000);
 
-jest.setTimeout(60_000 + RUNS * 4000);
+jest.setTimeout(600_000 + RUNS * 4000);
 
 let postgres: Postgres;
 let clinic: Clinic;

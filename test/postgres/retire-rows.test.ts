@@ -7,8 +7,6 @@ import { current, keyOf, previous, ringWith, type TestRing } from '../support/ri
 import { fillPatients, patientRow as row, PATIENTS as COLUMN } from './support/patients.ts';
 import { startPostgres, type Postgres } from './support/postgres.ts';
 
-jest.setTimeout(60_000);
-
 let postgres: Postgres;
 beforeAll(async () => {
   giveCredentials();

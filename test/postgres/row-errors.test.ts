@@ -3,8 +3,6 @@ import type { Postgres } from './support/postgres.ts';
 import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 
-jest.setTimeout(60_000);
-
 let postgres: Postgres;
 let clinic: Clinic;
 beforeAll(async () => {

@@ -7,8 +7,6 @@ import { Clinic, startPostgres } from './support/clinic.ts';
 import { majorVersion, type Postgres } from './support/postgres.ts';
 import { shadowEverything } from './support/shadows.ts';
 
-jest.setTimeout(60_000);
-
 let postgres: Postgres;
 let clinic: Clinic;
 beforeAll(async () => {

@@ -129,4 +129,4 @@ test(`${EVENTS} events of any shape cause no write, and no error without a code 
       'NOT_PENDING',
     ]),
   );
-}, 600_000);
+});

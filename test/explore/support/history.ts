@@ -9,12 +9,14 @@ export interface History {
   readonly childOf: Map<Reply, History>;
 }
 
-/** Thrown where a program must first be run: it runs, and once `learned` is settled the same question has an answer. */
-class Unknown extends Error {
+/**
+ * Thrown where a program must first be run: it runs, and once `learned` is settled the same question has an answer. No
+ * `Error`, which would take longer to trace its stack than the program runs.
+ */
+class Unknown {
   readonly learned: Promise<void>;
 
   constructor(learned: Promise<void>) {
-    super('a program has not been run yet');
     this.learned = learned;
   }
 }
@@ -53,6 +55,7 @@ export class Histories {
     const key = `${name} ${setting.seed} ${setting.day} ${history.id}`;
     const known = this.#next.get(key);
     if (known !== undefined) return known;
+    // eslint-disable-next-line @typescript-eslint/only-throw-error -- never leaves `settled`
     throw new Unknown(
       next(program, history.replies, setting).then((learned) => {
         this.#next.set(key, learned);
