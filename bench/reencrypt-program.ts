@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type pg from 'pg';
-import { startPostgres } from '../test/postgres/support/postgres.ts';
+import { startPostgres } from '../src/local/postgres/embedded-postgres.ts';
 import { processorTime } from './processor-time.ts';
 import { fill, restore, rowByRow, sizeOfTable, writtenLog } from './reencrypt-table.ts';
 import { measuredEffect, measuredRate, type Latency } from './reencrypt-brakes.ts';

@@ -142,7 +142,7 @@ describe('in any order of the statements of several processes and an application
         { numRuns: RUNS },
       );
     },
-    60_000 + RUNS * 2000,
+    600_000 + RUNS * 2000,
   );
 });
 

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { madeOnce } from './made-once.ts';
 
 const run = promisify(execFile);
-const ROOT = join(__dirname, '../..');
+const ROOT = process.cwd();
 
 /** What `npm run build` makes in `dist`: `lambda`, `local`, `story` and `cli`. */
 export function builtPrograms(): Promise<string> {

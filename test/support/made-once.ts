@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
-const ROOT = join(__dirname, '../..');
+const ROOT = process.cwd();
 const CACHE = join(ROOT, 'node_modules', '.cache', 'made-for-tests');
 /** What has not been made again for so long is of sources that are no longer there. */
 const TOO_OLD = 24 * 3_600_000;
@@ -36,10 +36,11 @@ export async function madeOnce(
 function stampOf(inputs: readonly string[]): string {
   const hash = createHash('sha256').update(process.version);
   for (const input of inputs) {
-    const isFolder = statSync(join(ROOT, input)).isDirectory();
-    const entries = isFolder ? readdirSync(join(ROOT, input), { recursive: true, withFileTypes: true }) : [];
+    const path = resolve(ROOT, input);
+    const isFolder = statSync(path).isDirectory();
+    const entries = isFolder ? readdirSync(path, { recursive: true, withFileTypes: true }) : [];
     const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
-    for (const file of isFolder ? files.sort() : [join(ROOT, input)]) {
+    for (const file of isFolder ? files.sort() : [path]) {
       const content = readFileSync(file);
       hash.update(`${file.slice(ROOT.length)} ${content.length}\n`).update(content);
     }

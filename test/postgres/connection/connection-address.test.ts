@@ -7,7 +7,7 @@ import { startPostgres, type Postgres } from '../support/postgres.ts';
 
 let postgres: Postgres;
 beforeAll(async () => {
-  postgres = await startPostgres(false, { settings: ['listen_addresses=*'] });
+  postgres = await startPostgres({ settings: ['listen_addresses=*'] });
 });
 afterAll(() => postgres.stop());
 
@@ -165,5 +165,5 @@ describe('several hosts', () => {
 
 /** A server in recovery, which is what a replica is. It needs as many connections as its primary had. */
 function startReplica(): Promise<Postgres> {
-  return startPostgres(false, { files: { 'standby.signal': '' }, settings: ['max_connections=100'] });
+  return startPostgres({ files: { 'standby.signal': '' }, settings: ['max_connections=100'] });
 }

@@ -25,7 +25,7 @@ const server = authority.certify('localhost');
 beforeAll(async () => {
   giveCredentials();
   folder = mkdtempSync(join(tmpdir(), 'pazpaz-credentials-'));
-  postgres = await startPostgres(false, {
+  postgres = await startPostgres({
     settings: ['ssl=on', 'password_encryption=scram-sha-256'],
     files: { 'server.crt': server.cert, 'server.key': server.key },
     access: ['host all operator 127.0.0.1/32 scram-sha-256'],

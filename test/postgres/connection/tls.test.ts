@@ -23,7 +23,7 @@ beforeAll(async () => {
   const path = (name: string) => join(folder, `${name}.pem`);
   for (const [name, text] of Object.entries(written)) writeFileSync(path(name), text);
   file = { root: path('root'), other: path('other'), cert: path('cert'), key: path('key') };
-  postgres = await startPostgres(false, {
+  postgres = await startPostgres({
     settings: ['ssl=on', 'listen_addresses=0.0.0.0'],
     files: { 'server.crt': server.cert, 'server.key': server.key, 'root.crt': authority.cert },
     access: [
