@@ -18,7 +18,7 @@ let clinic: Clinic;
 let application: pg.Client;
 beforeAll(async () => {
   giveCredentials();
-  postgres = await startPostgres(false, { settings: ['max_prepared_transactions=5'] });
+  postgres = await startPostgres({ settings: ['max_prepared_transactions=5'] });
   clinic = await Clinic.withKeys(postgres, 3);
   await clinic.sql('CREATE ROLE app LOGIN; GRANT CREATE ON SCHEMA public TO app');
   application = new pg.Client({ connectionString: postgres.url.replace('postgres@', 'app@') });
