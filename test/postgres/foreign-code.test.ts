@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { census } from '../../src/postgres/census.ts';
 import { findColumns } from '../../src/postgres/find-columns.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
@@ -110,6 +111,38 @@ test.each([
 ])('code in %s is refused before it runs', async (_, statement, name) => {
   await owner.query(statement);
   await expectRefusal(name);
+});
+
+describe('code in a policy', () => {
+  beforeEach(() => clinic.sql('DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN'));
+  afterEach(() => clinic.sql('DROP OWNED BY reader; DROP ROLE reader'));
+  const counted = async (policy: string) => {
+    await owner.query(`${TABLE}); ALTER TABLE patients ENABLE ROW LEVEL SECURITY; GRANT SELECT ON patients TO reader;
+      CREATE VIEW seen AS SELECT 1 AS n WHERE evil(1); GRANT SELECT ON seen TO reader;
+      CREATE POLICY hides ON patients USING (${policy})`);
+    return census({ url: postgres.url.replace('postgres@', 'reader@') }, [SPEC], clinic.keys);
+  };
+
+  test.each([
+    ['calls a function of the owner', 'evil(id)', 'evil(integer)'],
+    ['changes the session', "set_config('a.b', 'c', true) IS NULL", 'set_config'],
+    ['has a query', 'id IN (SELECT n FROM seen)', 'policy hides'],
+  ])('that %s is refused before it runs', async (_, policy, name) => {
+    const error = await rejectionOf(counted(policy));
+    expect(error).toMatchObject({ code: 'INVALID_COLUMN' });
+    expect(error.message).toContain(name);
+  });
+
+  test('that only compares is applied, and the rows are not vouched for', async () => {
+    const unseen = [expect.stringContaining('row security')];
+    expect(await counted("id > 1 AND current_setting('a.b', true) IS NULL")).toMatchObject([{ unseen }]);
+  });
+
+  test('that does not hold for this user is no matter', async () => {
+    await owner.query(`${TABLE}); ALTER TABLE patients ENABLE ROW LEVEL SECURITY;
+      CREATE POLICY hides ON patients USING (evil(id))`);
+    expect(await clinic.census(SPEC)).toMatchObject({ unseen: [] });
+  });
 });
 
 test('code in a function of an extension over a type of the owner is refused before it runs', async () => {

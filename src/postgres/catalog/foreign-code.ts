@@ -9,7 +9,8 @@ import type { ColumnSpec } from './column.ts';
  *
  * `reached` begins with the table, its partitions and its ancestors, whose keys make up its partition constraint. It
  * follows `pg_depend` to types, functions and operators, and the links that `pg_depend` lacks. A plain DEFAULT is left
- * out, since no update evaluates it. `pg_depend` omits built-in functions: they are read out of the expressions.
+ * out, since no update evaluates it. `pg_depend` omits built-in functions: they are read out of the expressions. Policies
+ * are among them where they hold for this user.
  */
 const FOREIGN_CODE = `
   WITH RECURSIVE tables AS (
@@ -24,7 +25,9 @@ const FOREIGN_CODE = `
      UNION ALL SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext WHERE stxrelid IN (SELECT id FROM tables)
      UNION ALL SELECT 'pg_attrdef'::regclass, d.oid
                  FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-                WHERE d.adrelid IN (SELECT id FROM tables) AND a.attgenerated <> ''),
+                WHERE d.adrelid IN (SELECT id FROM tables) AND a.attgenerated <> ''
+     UNION ALL SELECT 'pg_policy'::regclass, oid FROM pg_policy
+                WHERE polrelid = $1::oid AND row_security_active($1::oid)),
   reached(class, id) AS (
     SELECT class, id FROM first
      UNION
@@ -68,7 +71,11 @@ const FOREIGN_CODE = `
      UNION ALL
     -- A column since version 14.
     SELECT to_jsonb(s) ->> 'stxexprs', s.stxowner
-      FROM reached r JOIN pg_statistic_ext s ON s.oid = r.id WHERE r.class = 'pg_statistic_ext'::regclass)
+      FROM reached r JOIN pg_statistic_ext s ON s.oid = r.id WHERE r.class = 'pg_statistic_ext'::regclass
+     UNION ALL
+    SELECT concat(p.polqual::text, p.polwithcheck::text), c.relowner
+      FROM reached r JOIN pg_policy p ON p.oid = r.id JOIN pg_class c ON c.oid = p.polrelid
+     WHERE r.class = 'pg_policy'::regclass)
   SELECT p.oid::regprocedure::text, f.rolname, 'function'
     FROM reached r JOIN pg_proc p ON p.oid = r.id JOIN foreigners f ON f.oid = p.proowner
    WHERE r.class = 'pg_proc'::regclass
@@ -82,6 +89,14 @@ const FOREIGN_CODE = `
           OR EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e'))
      AND (p.provolatile = 'v' AND p.proname NOT IN ('random', 'clock_timestamp', 'timeofday', 'gen_random_uuid', 'uuidv4', 'uuidv7')
           OR p.proname ~ '_to_xml|^pg_input_')
+   UNION
+  -- Its query would read other tables, with code of their own.
+  SELECT format('policy %I', p.polname), f.rolname, 'policy'
+    FROM reached r
+    JOIN pg_policy p ON p.oid = r.id AND r.class = 'pg_policy'::regclass
+    JOIN pg_class c ON c.oid = p.polrelid
+    JOIN foreigners f ON f.oid = c.relowner
+   WHERE concat(p.polqual::text, p.polwithcheck::text) LIKE '%{SUBLINK %'
    ORDER BY 1, 2, 3`;
 
 /** Throws `INVALID_COLUMN` if a statement on the table could run code of another role with the rights of this user. */
@@ -89,6 +104,13 @@ export async function requireOwnCode(session: Connection, tableId: string, { tab
   const [found] = await session.rowsByPlan(FOREIGN_CODE, [tableId]);
   if (found === undefined) return;
   const [name = '', role = '', kind] = found;
+  if (kind === 'policy') {
+    throw new KeyRotationError(
+      'INVALID_COLUMN',
+      `The ${name ?? ''} on ${table}, of another role (${role ?? ''}), has a query, which would run with your rights. ` +
+        'Connect as a role with BYPASSRLS, or run this as its owner.',
+    );
+  }
   throw new KeyRotationError(
     'INVALID_COLUMN',
     kind === 'function'

@@ -14,12 +14,14 @@ const WRITERS = `
          coalesce(p.owner, a.usename, ''), tables.root::regclass::text
     FROM pg_locks l
     JOIN tables ON tables.id = l.relation
+    JOIN pg_class c ON c.oid = tables.id
     JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
     JOIN pg_locks x ON x.virtualtransaction = l.virtualtransaction AND x.pid IS NOT DISTINCT FROM l.pid
                    AND x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' AND x.granted
     LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid AND l.pid IS NULL
     LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-   WHERE l.locktype = 'relation' AND l.granted AND l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock')
+   WHERE l.locktype = 'relation' AND l.granted
+     AND (l.mode = 'RowExclusiveLock' OR (l.mode = 'ShareUpdateExclusiveLock' AND c.relkind = 'p'))
      AND l.pid IS DISTINCT FROM pg_backend_pid()
      AND NOT EXISTS (SELECT FROM pg_locks held
                       WHERE held.relation = tables.root AND held.database = l.database AND held.granted
