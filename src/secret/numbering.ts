@@ -1,5 +1,5 @@
 import { KeyRotationError } from '../format/error.ts';
-import { numberingLabel } from '../format/key-number.ts';
+import { numberingLabel, type KeyNumber } from '../format/key-number.ts';
 import { retiredKeys } from '../format/retired-tag.ts';
 import {
   AWS_LABELS,
@@ -13,6 +13,9 @@ import {
 } from '../format/ring-labels.ts';
 import { awsErrorName, describeError, refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
+
+/** Milliseconds before a label that a description lacks is looked for again. */
+const SECOND_LOOK = 1000;
 
 /** What the service answers when a label is not where the caller believed it to be, or its version is gone. */
 const LABEL_ERRORS = ['InvalidParameterException', 'InvalidRequestException', 'ResourceNotFoundException'];
@@ -103,21 +106,38 @@ export async function moveLabel(
  * Throws `NUMBER_LOST` where a label is on another version, or its version is gone.
  */
 export async function keepNumbers(deps: StepDependencies, ...seen: readonly RingLabels[]): Promise<void> {
-  const secret = await deps.secrets.describeSecret({ SecretId: deps.secretId }).catch((error: unknown) => {
-    throw refused('DescribeSecret', deps.secretId, error);
-  });
-  const now = ringLabels(secret.VersionIdsToStages);
-  const retired = retiredKeys(secret.Tags);
-  for (const [number, versionId] of new Map(seen.flatMap(({ versionOf }) => [...versionOf]))) {
-    const holder = now.versionOf.get(number);
-    if (holder === versionId) continue;
-    if (holder === undefined && retired.some((key) => key.number === number && key.versionId === versionId)) continue;
-    if (holder !== undefined) throw numberLost(number, versionId, `it is on version ${holder} now`);
+  const kept = new Map(seen.flatMap(({ versionOf }) => [...versionOf]));
+  let lost = await lostNumbers(deps, kept);
+  // A description may be older than the write that attached the label: then nothing is lost.
+  if (lost.length > 0) {
+    await deps.sleep(SECOND_LOOK);
+    lost = await lostNumbers(deps, kept);
+  }
+  for (const [number, versionId] of lost) {
     await moveLabel(deps, { label: numberingLabel(number), to: versionId }).catch((error: unknown) => {
       throw numberLost(number, versionId, describeError(error));
     });
     deps.log('number_put_back', { keyNumber: number, versionId });
   }
+}
+
+/** Those of these numbers that are on no version now. Throws `NUMBER_LOST` where one is on another version. */
+async function lostNumbers(
+  deps: StepDependencies,
+  kept: ReadonlyMap<KeyNumber, string>,
+): Promise<readonly (readonly [KeyNumber, string])[]> {
+  const secret = await deps.secrets.describeSecret({ SecretId: deps.secretId }).catch((error: unknown) => {
+    throw refused('DescribeSecret', deps.secretId, error);
+  });
+  const now = ringLabels(secret.VersionIdsToStages);
+  const retired = retiredKeys(secret.Tags);
+  return [...kept].filter(([number, versionId]) => {
+    const holder = now.versionOf.get(number);
+    if (holder !== undefined && holder !== versionId) {
+      throw numberLost(number, versionId, `it is on version ${holder} now`);
+    }
+    return holder === undefined && !retired.some((key) => key.number === number && key.versionId === versionId);
+  });
 }
 
 function numberLost(number: number, versionId: string, found: string): KeyRotationError {

@@ -3,16 +3,23 @@ import { ringLabels } from '../../src/format/ring-labels.ts';
 import type { StepDependencies } from '../../src/secret/dependencies.ts';
 import { keepNumbers } from '../../src/secret/numbering.ts';
 
+type Stages = Record<string, string[]>;
+
 const SEEN = ringLabels({ one: ['key-v1'], two: ['key-v2', 'AWSCURRENT'] });
 
 /** A service that describes the secret so, and notes the labels that are put back. */
-function serviceWith(secret: DescribeSecretResponse) {
+function serviceWith(...secrets: readonly [DescribeSecretResponse, ...DescribeSecretResponse[]]) {
   const attached: string[] = [];
+  const log: string[] = [];
+  let looks = 0;
   const refuse = () => Promise.reject(new Error('nobody expects this call'));
   const deps: StepDependencies = {
     secretId: 'secret',
     secrets: {
-      describeSecret: () => Promise.resolve(secret),
+      describeSecret: () => {
+        looks += 1;
+        return Promise.resolve(secrets[Math.min(looks, secrets.length) - 1] ?? secrets[0]);
+      },
       getSecretValue: refuse,
       putSecretValue: refuse,
       updateSecretVersionStage: ({ VersionStage = '', MoveToVersionId = '', RemoveFromVersionId }) => {
@@ -20,20 +27,39 @@ function serviceWith(secret: DescribeSecretResponse) {
         return Promise.resolve({});
       },
     },
-    log: () => undefined,
+    log: (event) => log.push(event),
     randomKey: () => new Uint8Array(32),
     now: () => new Date(0),
     sleep: () => Promise.resolve(),
     remainingTime: () => 60_000,
     proven: new Set(),
   };
-  return { deps, attached };
+  return { deps, attached, log, looks: () => looks };
 }
 
 test('a numbering label that got lost is put back on its version', async () => {
   const { deps, attached } = serviceWith({ VersionIdsToStages: { one: [], two: ['key-v2', 'AWSCURRENT'] } });
   await keepNumbers(deps, SEEN);
   expect(attached).toEqual(['key-v1 on one']);
+});
+
+test('a label that only an old description lacks is neither attached nor reported', async () => {
+  const old = { VersionIdsToStages: { one: ['key-v1'], two: ['AWSCURRENT'] } };
+  const { deps, attached, log, looks } = serviceWith(old, { VersionIdsToStages: SEEN.stages as Stages });
+  await keepNumbers(deps, SEEN);
+  expect([attached, log, looks()]).toEqual([[], [], 2]);
+});
+
+test('a label that is gone in two descriptions is put back, and reported', async () => {
+  const { deps, attached, log } = serviceWith({ VersionIdsToStages: { one: [], two: ['key-v2', 'AWSCURRENT'] } });
+  await keepNumbers(deps, SEEN);
+  expect([attached, log]).toEqual([['key-v1 on one'], ['number_put_back']]);
+});
+
+test('where nothing is lost one description is enough', async () => {
+  const { deps, looks } = serviceWith({ VersionIdsToStages: SEEN.stages as Stages });
+  await keepNumbers(deps, SEEN);
+  expect(looks()).toBe(1);
 });
 
 test('the label of a key that was retired meanwhile stays away', async () => {

@@ -120,8 +120,8 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that a step heeds the record of a retirement',
     file: 'src/secret/numbering.ts',
-    from: 'if (holder === undefined && retired.some((key) => key.number === number && key.versionId === versionId)) continue;',
-    to: '',
+    from: 'holder === undefined && !retired.some((key) => key.number === number && key.versionId === versionId)',
+    to: 'holder === undefined',
     scenario: 'retire 1 beside adoption, one killed and run again',
     breaks: /^invariant 4: key 1, which was retired, came back by adoption/,
   },
