@@ -13,7 +13,7 @@ type Connected = Parameters<Connect>[1];
 const POOL = { keepAlive: true, maxSockets: 50 };
 
 /**
- * The agents of a client that follows `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` (docs/adr/0019-proxies.md): each
+ * The agents of a client that follows `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` (docs/adr/0020-proxies.md): each
  * chooses for every host that it connects to, since one client calls several services. `timeLimit`: milliseconds that a
  * proxy has to connect. Throws `INVALID_SETTINGS`.
  */
