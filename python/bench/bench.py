@@ -1,4 +1,4 @@
-"""Beside cryptography's own AESGCM and Fernet: python/check --bench [--json] [--rounds N].
+"""Beside cryptography's AESGCM and Fernet, and columns beside plain ones: python/check --bench [--json] [--rounds N].
 
 All take turns within a round, each a short one. The ratio is the median of those of the rounds: a busy moment of the
 machine slows neighbours alike, and does not move it.
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import columns
 import cryptography
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -53,13 +54,14 @@ def main() -> None:
     if not chosen.json:
         print(f"Python {about['python']}, cryptography {about['cryptography']}")
     for title, calls in comparisons():
+        base = next(iter(calls))
         rows = measured(calls, chosen.rounds)
         if not chosen.json:
             print(title)
             for name, (microseconds, ratio) in rows.items():
-                print(f"  {name:<32} {microseconds:8.2f} µs   {ratio:5.2f} times as fast as {BASE}")
+                print(f"  {name:<32} {microseconds:8.2f} µs   {ratio:5.2f} times as fast as {base}")
         for name, (microseconds, ratio) in rows.items():
-            results.append({"what": title, "by": name, "microseconds": microseconds, "ratio": ratio})
+            results.append({"what": title, "by": name, "base": base, "microseconds": microseconds, "ratio": ratio})
     if chosen.json:
         print(json.dumps({**about, "base": BASE, "results": results}, indent=1))
 
@@ -76,6 +78,7 @@ def comparisons() -> Iterator[tuple[str, Calls]]:
         text = "x" * size
         yield f"encrypting {size} bytes", encryptions(text, key, material, aesgcm, fernet, ring)
         yield f"decrypting {size} bytes", decryptions(text, key, material, aesgcm, fernet, ring)
+    yield from columns.comparisons(ring, key)
     ring.close()
 
 
@@ -119,15 +122,16 @@ def decryptions(text: str, key: bytes, material: KeyMaterial, aesgcm: AESGCM, fe
 
 
 def measured(calls: Calls, rounds: int) -> dict[str, tuple[float, float]]:
-    """For each its median in microseconds, and how many times as fast as the base it is."""
-    times = {name: max(1, int(SECONDS_A_TURN / seconds_for_one(call, 100))) for name, call in calls.items()}
+    """For each its median in microseconds, and how many times as fast as the first it is."""
+    base = next(iter(calls))
+    times = {name: max(1, int(SECONDS_A_TURN / seconds_for_one(call, 3))) for name, call in calls.items()}
     turns: list[dict[str, float]] = [
         {name: seconds_for_one(call, times[name]) for name, call in calls.items()} for _ in range(rounds)
     ]
     return {
         name: (
             round(statistics.median(turn[name] for turn in turns) * 1e6, 3),
-            round(statistics.median(turn[BASE] / turn[name] for turn in turns), 3),
+            round(statistics.median(turn[base] / turn[name] for turn in turns), 3),
         )
         for name in calls
     }

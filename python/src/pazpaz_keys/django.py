@@ -70,6 +70,7 @@ class _Encrypted(_Field):
                 "INVALID_SETTINGS", f"storage must be one of {', '.join(get_args(Storage))}, got {storage!r}."
             )
         self._cell: EncryptedCell[Any] = EncryptedCell(self._kind, context, storage, member, ring)
+        self._read = self._cell.reader(self._failed)
         self.context = context
         self.storage = storage
         self.member = member
@@ -147,13 +148,7 @@ class _Encrypted(_Field):
     # Out of the database
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:  # noqa: ARG002
-        if value is None:
-            return None
-        try:
-            return self._cell.decrypted(value)
-        except KeyRotationError as error:
-            failed = self._failed(error)
-        raise failed
+        return self._read(value)
 
     def _failed(self, error: KeyRotationError) -> KeyRotationError:
         return KeyRotationError(error.code, f"Field {self.context}: {error}")

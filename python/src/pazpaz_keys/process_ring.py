@@ -59,7 +59,7 @@ def shared_ring() -> KeyRing:
     Raises what ``KeyRing.open`` raises. A failed opening is tried again after five seconds.
     """
     ring = _shared.opened
-    return ring if ring is not None and not ring.is_closed else _shared.get()
+    return ring if ring is not None and not ring._is_closed else _shared.get()
 
 
 def share_ring(ring: KeyRing | None) -> None:

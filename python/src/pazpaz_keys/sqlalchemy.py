@@ -12,7 +12,7 @@ They work in a ``Session`` and in an ``AsyncSession``, with every driver. NULL s
 column: a type does not see the row that it writes, so a cell can be copied to another row of its column unnoticed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, NoReturn, TypeVar
 
 from sqlalchemy import JSON as JSON_COLUMN
@@ -93,6 +93,7 @@ class _Encrypted(TypeDecorator[V], Generic[V]):
         """
         super().__init__()  # SQLAlchemy's cache distinguishes types by their parameters, unless keyword-only
         self._cell: EncryptedCell[V] = EncryptedCell(self._kind, context, storage, member, ring)
+        self._read = self._cell.reader(self._failed)
         self.impl = self.impl_instance = _column_type(storage)  # type: ignore[assignment]
         self.context = context
         self.storage = storage
@@ -109,13 +110,12 @@ class _Encrypted(TypeDecorator[V], Generic[V]):
         raise failed
 
     def process_result_value(self, value: Any, dialect: Dialect) -> V | None:  # noqa: ARG002
-        if value is None:
-            return None
-        try:
-            return self._cell.decrypted(value)
-        except KeyRotationError as error:
-            failed = self._failed(error)
-        raise failed
+        return self._read(value)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], V | None]:
+        # As TypeDecorator does it, with two calls less for each cell.
+        from_driver, read = self.impl_instance.result_processor(dialect, coltype), self._read
+        return read if from_driver is None else lambda value: read(from_driver(value))
 
     def literal_processor(self, dialect: Dialect) -> NoReturn:  # noqa: ARG002
         # Not in process_literal_param: SQLAlchemy writes the value into the message of an error from there.
