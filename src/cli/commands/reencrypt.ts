@@ -1,9 +1,8 @@
 import { Option } from 'commander';
-import { applicationLog, type ApplicationLog } from '../../keyring/application-log.ts';
 import { FEWEST_REPORTED, USAGE_LIMITS, type KeyUsage } from '../../keyring/telemetry/key-usage.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import { checkedColumns } from '../../postgres/job/checked-columns.ts';
-import { reencrypt, type ReencryptReport } from '../../postgres/job/reencrypt.ts';
+import type { ReencryptReport } from '../../postgres/job/reencrypt.ts';
 import { controlJobs, type JobView } from '../../postgres/job/job-control.ts';
 import { triggerLine, type TriggerChoice } from '../../postgres/catalog/triggers.ts';
 import { brakeList, brakeOptions, brakesOf, controlOf, type BrakeFlags } from '../rows/brake-options.ts';
@@ -13,8 +12,8 @@ import type { ColumnFlags } from '../rows/column-flags.ts';
 import { censusLines, grouped, listed, rowCount } from '../rows/census-screen.ts';
 import { command, wrongUsage, type Finished } from '../command.ts';
 import { REENCRYPT_RESULT } from '../json/row-schemas.ts';
-import type { ProcessIo } from '../process-io.ts';
-import { ProgressLine, shownCensus } from '../rows/progress.ts';
+import { shownCensus } from '../rows/progress.ts';
+import { shownReencryption, usageLog } from '../rows/shown-reencryption.ts';
 
 interface ReencryptFlags extends ColumnFlags, BrakeFlags {
   readonly toContext?: string;
@@ -73,45 +72,18 @@ export const REENCRYPT = command<ReencryptFlags>({
       await checkedColumns(database, specs, keys, flags.triggers ?? 'fire');
       return dryRun(await shownCensus(database, specs, keys, world), target, flags.legacy);
     }
-    const progress = new ProgressLine(world.stderr, () => world.now().getTime());
-    const stop = new AbortController();
-    const onSignal = () => {
-      if (flags.json !== true) world.stderr.write('\nStopping after this batch. Press Ctrl-C again to stop at once.\n');
-      stop.abort();
-    };
-    // Only once: a second signal ends the process as usual and loses at most one batch.
-    process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-    try {
-      const reports = await reencrypt(database, specs, keys, {
-        triggers: flags.triggers,
-        connections: flags.lanes ?? flags.connections,
-        batchRows: flags.batchRows,
-        legacy: flags.legacy,
-        startOver: flags.startOver === true,
-        brakes: brakesOf(flags),
-        signal: stop.signal,
-        ...(flags.json === true ? {} : { onBatch: progress.onBatch }),
-      });
-      return finished(reports, specs.length, keys.usage());
-    } finally {
-      keys.reportUsage();
-      progress.end();
-      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-    }
+    const reports = await shownReencryption(database, specs, keys, world, {
+      triggers: flags.triggers,
+      connections: flags.lanes ?? flags.connections,
+      batchRows: flags.batchRows,
+      legacy: flags.legacy,
+      startOver: flags.startOver === true,
+      brakes: brakesOf(flags),
+      isQuiet: flags.json === true,
+    });
+    return finished(reports, specs.length, keys.usage());
   },
 });
-
-/**
- * The log of a run whose standard error is collected: its lines count towards the metric of the application's log group,
- * where a task of the application's runs this command.
- */
-function usageLog({ stderr, now }: ProcessIo): ApplicationLog | undefined {
-  if (stderr.isTTY === true) return undefined;
-  return applicationLog(
-    (line) => stderr.write(`${JSON.stringify(line)}\n`),
-    () => now().getTime(),
-  );
-}
 
 function finished(columns: readonly ReencryptReport[], asked: number, encryptions: readonly KeyUsage[]): Finished {
   const isFinished = columns.length === asked && columns.every((report) => report.isFinished);

@@ -1,0 +1,48 @@
+import { applicationLog, type ApplicationLog } from '../../keyring/application-log.ts';
+import type { RingKeys } from '../../postgres/all-keys.ts';
+import type { ColumnSpec } from '../../postgres/catalog/column.ts';
+import type { DatabaseAddress } from '../../postgres/connection/database.ts';
+import { reencrypt, type ReencryptOptions, type ReencryptReport } from '../../postgres/job/reencrypt.ts';
+import type { ProcessIo } from '../process-io.ts';
+import { ProgressLine } from './progress.ts';
+
+/** Re-encrypts as `reencrypt` does, with progress unless `isQuiet`. The first Ctrl-C stops it after the current batch. */
+export async function shownReencryption(
+  database: DatabaseAddress,
+  specs: readonly ColumnSpec[],
+  keys: RingKeys,
+  world: ProcessIo,
+  { isQuiet, ...options }: Omit<ReencryptOptions, 'signal' | 'onBatch'> & { readonly isQuiet: boolean },
+): Promise<readonly ReencryptReport[]> {
+  const progress = new ProgressLine(world.stderr, () => world.now().getTime());
+  const stop = new AbortController();
+  const onSignal = () => {
+    if (!isQuiet) world.stderr.write('\nStopping after this batch. Press Ctrl-C again to stop at once.\n');
+    stop.abort();
+  };
+  // Only once: a second signal ends the process as usual and loses at most one batch.
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  try {
+    return await reencrypt(database, specs, keys, {
+      ...options,
+      signal: stop.signal,
+      ...(isQuiet ? {} : { onBatch: progress.onBatch }),
+    });
+  } finally {
+    keys.reportUsage();
+    progress.end();
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+}
+
+/**
+ * The log of a run whose standard error is collected: its lines count towards the metric of the application's log group,
+ * where a task of the application's runs this command.
+ */
+export function usageLog({ stderr, now }: ProcessIo): ApplicationLog | undefined {
+  if (stderr.isTTY === true) return undefined;
+  return applicationLog(
+    (line) => stderr.write(`${JSON.stringify(line)}\n`),
+    () => now().getTime(),
+  );
+}
