@@ -47,13 +47,8 @@ export interface Opening {
  */
 export function openJob(session: Connection, column: Column, opening: Opening): Promise<Job> {
   const { target, startOver, brakes } = opening;
-  const { key, context, fromContext, spec } = column;
-  const options = JSON.stringify({
-    key: key.map(({ name }) => name),
-    context: context.source,
-    ...(spec.member === undefined ? {} : { member: spec.member }),
-    ...(fromContext === undefined ? {} : { from: fromContext.source }),
-  });
+  const { spec } = column;
+  const options = optionsOf(column);
   return session.transaction(async () => {
     await session.change('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK]);
     await openJobTables(session);
@@ -84,6 +79,27 @@ export function openJob(session: Connection, column: Column, opening: Opening): 
         'are then looked for in both of the contexts given now.',
     );
   });
+}
+
+/** What a job was begun with, besides the key that its rows are brought to. */
+function optionsOf({ key, context, fromContext, spec }: Column): string {
+  return JSON.stringify({
+    key: key.map(({ name }) => name),
+    context: context.source,
+    ...(spec.member === undefined ? {} : { member: spec.member }),
+    ...(fromContext === undefined ? {} : { from: fromContext.source }),
+  });
+}
+
+/** Whether the column's last job has brought its rows, as the table is now, to this key. */
+export async function isBroughtTo(session: Connection, column: Column, target: number): Promise<boolean> {
+  const found = await session.rows(
+    `SELECT FROM pazpaz_keys.job
+      WHERE table_id = $1::oid AND column_name = $2 AND options = $3 AND content = $4 AND target = $5::int8
+        AND finished_at IS NOT NULL`,
+    [column.tableId, column.spec.column, optionsOf(column), await contentOf(session, column), target],
+  );
+  return found.length > 0;
 }
 
 /**
