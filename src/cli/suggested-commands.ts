@@ -18,7 +18,8 @@ export type SuggestedCommand =
   | 'backup'
   | 'census'
   | 'reencrypt'
-  | 'columns';
+  | 'columns'
+  | 'maintain';
 
 /** A next step: a command of this program, or a command line of another program. */
 export type NextStep =
@@ -45,7 +46,7 @@ export class CommandRefusal extends KeyRotationError {
 }
 
 /** Commands that need to know which rows. */
-const OVER_ROWS: readonly SuggestedCommand[] = ['retire', 'census', 'reencrypt'];
+const OVER_ROWS: readonly SuggestedCommand[] = ['retire', 'census', 'reencrypt', 'maintain'];
 
 /** Writes a next step as a command line that can be pasted. */
 export type Spell = (step: NextStep) => string;

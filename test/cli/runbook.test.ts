@@ -206,6 +206,17 @@ describe(`${PAGE}, followed line by line`, () => {
     await expectAllReadable(ring, 4);
   });
 
+  test('Every day, by a job', async () => {
+    const ring = await ready(1, 2, previous(3), current(4));
+    await fillTable([row(1), row(2, 0), row(3), row(4), row(1, 'legacy')]);
+    // A process wrote under the key that it had.
+    const printed = await follow('Every day, by a job', ring, { at: { '# 24 hours': () => addRow(row(2)) } });
+    expect([...printed.values()][0]).toContain('4 rows re-encrypted under key 4.');
+    expect([...printed.values()][1]).toContain('pazpaz-keys retire 1 2');
+    expect(ring.labels).toMatchObject({ 1: '', 2: '', 3: 'AWSPREVIOUS key-v3', 4: 'AWSCURRENT key-v4' });
+    await expectAllReadable(ring, 6);
+  });
+
   test('A key is compromised', async () => {
     const ring = await ready(current(1));
     await fillTable([row(1), row(1, 0), row(1, 'legacy')]);
@@ -357,6 +368,7 @@ test('every command of the page is one that a test above has run', async () => {
   expect(withCommands).toEqual([
     'Before you begin',
     'The yearly rotation',
+    'Every day, by a job',
     'A key is compromised',
     'Roll back',
     'Move from an environment key',

@@ -5,6 +5,7 @@ import { CENSUS } from './census.ts';
 import { COLUMNS } from './columns.ts';
 import { DECRYPT, ENCRYPT } from './crypt.ts';
 import { DOCTOR } from './doctor.ts';
+import { MAINTAIN } from './maintain.ts';
 import { PUT } from './put.ts';
 import { REENCRYPT } from './reencrypt.ts';
 import { RESTORE } from './restore.ts';
@@ -29,6 +30,7 @@ export const COMMANDS: readonly DefinedCommand[] = [
   COLUMNS,
   CENSUS,
   REENCRYPT,
+  MAINTAIN,
   ENCRYPT,
   DECRYPT,
 ];

@@ -44,12 +44,17 @@ function wayOut(label: string): string {
   return `It can be retired after ${moves} of AWSCURRENT: each rotation is one, and so is each put.`;
 }
 
+/** The moment from which keys may be retired, if nothing changes the secret until then. */
+export function earliestRetirement(lastChanged: Date | undefined, now: Date): Date {
+  return new Date((lastChanged ?? now).getTime() + MAX_KEY_AGE);
+}
+
 /**
  * Throws `TOO_EARLY_TO_RETIRE` until the last change of the secret is more than 24 hours ago. Every move of
  * `AWSCURRENT` is such a change, so after that no writer has an outdated key.
  */
 export function requireOldEnough(lastChanged: Date | undefined, now: Date): void {
-  const earliest = new Date((lastChanged ?? now).getTime() + MAX_KEY_AGE);
+  const earliest = earliestRetirement(lastChanged, now);
   if (now > earliest) return;
   throw new KeyRotationError(
     'TOO_EARLY_TO_RETIRE',

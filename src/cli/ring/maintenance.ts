@@ -1,0 +1,290 @@
+import { isKeyRotationError } from '../../format/error.ts';
+import type { KeyNumber } from '../../format/key-number.ts';
+import { retirableNumbers, type RingLabels } from '../../format/ring-labels.ts';
+import { retirementRecords, type CountedRows, type RetiredKey } from '../../format/retired-tag.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import { runAdopt } from '../commands/adopt.ts';
+import { runRetire } from '../commands/retire.ts';
+import { exitCodeOf } from '../exit-code.ts';
+import type { BroughtColumn, MaintainedRows } from '../rows/maintained-rows.ts';
+import type { CensusResult } from '../rows/row-count.ts';
+import { CommandRefusal, step, type NextStep } from '../suggested-commands.ts';
+import { keyList } from '../terminal/table.ts';
+import { notesOn } from './notes.ts';
+import { earliestRetirement, hasPassedAgeCheck, requireNoRows } from './retire-checks.ts';
+import { describedRing } from './ring.ts';
+import { readRingReport, type RingReport } from './ring-report.ts';
+
+export interface MaintainOptions {
+  /** So many of the newest numbers are never retired. */
+  readonly keep: number;
+  readonly retire: 'off' | 'propose' | 'do';
+  /** Options with which the operator has accepted something, for the command that is proposed. */
+  readonly accepted?: readonly string[];
+  /** Nothing is written: rows are not re-encrypted. */
+  readonly isDryRun?: boolean;
+}
+
+/** Something that is not done yet. */
+export interface Due {
+  /** An error code, the code of a note of `status`, or one of `maintain`'s own. */
+  readonly code: string;
+  readonly text: string;
+  /** Whether a person has to do something. Otherwise the next run of `maintain`, or AWS, continues. */
+  readonly needsPerson: boolean;
+  /** The moment from which it can be done, if that is known. */
+  readonly at?: string;
+  readonly next: readonly NextStep[];
+}
+
+export interface MaintainResult {
+  readonly currentNumber: number;
+  readonly freeSlots: number;
+  /** Whether keys in use, or an incoming one, were numbered. */
+  readonly adopted: boolean;
+  readonly reencrypted: readonly BroughtColumn[];
+  /** What was counted before a retirement or its proposal; absent without a census. */
+  readonly counted?: readonly CountedRows[];
+  readonly retired: readonly RetiredKey[];
+  readonly proposed: readonly number[];
+  readonly next: readonly Due[];
+}
+
+/** `retire` has reached its question: all of its checks have passed. */
+class Proposal extends Error {}
+
+/** Refusals that pass by themselves. */
+const PASSING = ['TOO_EARLY_TO_RETIRE', 'ROTATION_UNDER_WAY'];
+
+/** Another process has changed the ring meanwhile: what can be retired is looked for again. */
+const CHANGED_MEANWHILE = ['STATE_CHANGED', 'KEY_STILL_NEEDED'];
+const MOST_TRIES = 3;
+
+/** Errors that may be an outage as well: no refusal. */
+const MAY_BE_OUTAGE = ['AWS_REFUSED', 'KEY_UNAVAILABLE'];
+
+/**
+ * Does what is due: numbers keys in use, brings rows to the current key, and retires the keys that nothing needs. Each
+ * part is the command of that name with all of its checks, and what it refuses is part of the result. A run that was
+ * killed is finished by the next one, and several may run at once. Rejects only if AWS or the database gives no answer.
+ */
+export async function runMaintain(
+  deps: CommandDependencies,
+  rows: MaintainedRows,
+  options: MaintainOptions,
+): Promise<MaintainResult> {
+  const run = new Maintenance(deps, rows, options);
+  await run.attempt(() => run.adopt());
+  await run.attempt(() => run.bringRows());
+  if (options.retire !== 'off') await run.attempt(() => run.retire());
+  return run.result();
+}
+
+class Maintenance {
+  readonly #deps: CommandDependencies;
+  readonly #rows: MaintainedRows;
+  readonly #options: MaintainOptions;
+  #adopted = false;
+  readonly #reencrypted: BroughtColumn[] = [];
+  /** What the last census of a retirement counted. */
+  #seen: CensusResult | undefined;
+  readonly #retired: RetiredKey[] = [];
+  #proposed: readonly KeyNumber[] = [];
+  readonly #next: Due[] = [];
+
+  constructor(deps: CommandDependencies, rows: MaintainedRows, options: MaintainOptions) {
+    this.#deps = deps;
+    this.#rows = rows;
+    this.#options = options;
+  }
+
+  /** Does one part. What it refuses is reported, and the other parts are still done. */
+  async attempt(part: () => Promise<void>): Promise<void> {
+    try {
+      await part();
+    } catch (error) {
+      await this.#refused(error);
+    }
+  }
+
+  async adopt(): Promise<void> {
+    const { versions } = await readRingReport(this.#deps);
+    const inUse = versions.filter(({ state }) => state === 'current' || state === 'previous');
+    const isDue =
+      versions.some(({ state }) => state === 'arriving') || inUse.some(({ number }) => number === undefined);
+    if (!isDue) return;
+    await runAdopt(this.#deps, {});
+    this.#adopted = true;
+  }
+
+  async bringRows(): Promise<void> {
+    const { ring } = await describedRing(this.#deps);
+    const target = ring.numberOf.get(ring.current ?? '');
+    if (target === undefined || (await this.#rows.areBroughtTo(target))) return;
+    await this.#reencrypt();
+  }
+
+  /** Retires what nothing needs, or proposes it after all checks of `retire`. */
+  async retire(): Promise<void> {
+    let hasReencrypted = this.#options.isDryRun === true;
+    for (let tries = 1; ; tries += 1) {
+      const numbers = await this.#retirable();
+      if (numbers.length === 0) return;
+      try {
+        await this.#retire(numbers);
+        return;
+      } catch (error) {
+        if (isOneOf(error, CHANGED_MEANWHILE) && tries < MOST_TRIES) continue;
+        if (!isMovable(error)) throw error;
+        if (hasReencrypted) {
+          await this.#retireOthers(numbers, error);
+          return;
+        }
+        // Rows were written under an older key after they had been re-encrypted.
+        hasReencrypted = true;
+        await this.attempt(() => this.#reencrypt());
+      }
+    }
+  }
+
+  async #reencrypt(): Promise<void> {
+    if (this.#options.isDryRun === true) {
+      this.#add('reencryption-due', 'Rows would be brought to the current key.', step('reencrypt', '--dry-run'));
+      return;
+    }
+    const columns = await this.#rows.reencrypt();
+    this.#reencrypted.push(...columns);
+    const left = columns.reduce((sum, column) => sum + column.left, 0);
+    if (left > 0) this.#add('rows-left', `${left} rows were left untouched: census lists them.`, step('census'));
+    if (columns.some(({ isFinished }) => !isFinished))
+      this.#add('reencryption-stopped', 'Re-encryption was stopped. The next run continues it.', step('maintain'));
+  }
+
+  /** One row that cannot be brought to another key must not hold up keys that no row needs. */
+  async #retireOthers(numbers: readonly KeyNumber[], refusal: unknown): Promise<void> {
+    const seen = this.#seen;
+    const others = seen === undefined ? [] : numbers.filter((number) => isFree(seen, number));
+    await this.#refused(refusal);
+    if (others.length > 0 && others.length < numbers.length) await this.#retire(others);
+  }
+
+  async #retire(numbers: readonly KeyNumber[]): Promise<void> {
+    this.#seen = undefined;
+    const census = async (asked: readonly KeyNumber[]): Promise<CensusResult> => {
+      this.#seen = await this.#rows.census(asked);
+      return this.#seen;
+    };
+    const confirm = (): Promise<void> => {
+      // Columns that were not counted are shown to a person, whom nobody asks here.
+      const mayGo = this.#options.retire === 'do' && (this.#seen?.unlisted ?? []).length === 0;
+      return mayGo ? Promise.resolve() : Promise.reject(new Proposal());
+    };
+    try {
+      const { retired } = await runRetire({ ...this.#deps, confirm }, census, { numbers });
+      this.#retired.push(...retired);
+    } catch (error) {
+      if (!(error instanceof Proposal)) throw error;
+      this.#propose(numbers);
+    }
+  }
+
+  #propose(numbers: readonly KeyNumber[]): void {
+    const { unlisted = [] } = this.#seen ?? {};
+    this.#proposed = numbers;
+    this.#add(
+      'retire-proposed',
+      `No counted row needs ${keyList(numbers)}.` +
+        (unlisted.length === 0 ? '' : ` Not counted, though it looks encrypted: ${unlisted.join(', ')}.`),
+      step('retire', ...numbers.map(String), ...(this.#options.accepted ?? [])),
+    );
+  }
+
+  /**
+   * Keys that are not in use, without the newest. A retirement record beside a label may be half a `restore`, unless
+   * nothing has changed the secret since that retirement: a person decides, and `status` says so.
+   */
+  async #retirable(): Promise<readonly KeyNumber[]> {
+    const { secret, ring } = await describedRing(this.#deps);
+    const kept = newest(ring, this.#options.keep);
+    const unclear = retirementRecords(secret.Tags).filter((one) => !hasPassedAgeCheck(one, secret.LastChangedDate));
+    return retirableNumbers(ring).filter((number) => {
+      const versionId = ring.versionOf.get(number) ?? '';
+      return !kept.has(versionId) && unclear.every((record) => record.versionId !== versionId);
+    });
+  }
+
+  async #refused(error: unknown): Promise<void> {
+    if (!isKeyRotationError(error) || exitCodeOf(error) !== 1 || isOneOf(error, MAY_BE_OUTAGE)) throw error;
+    if (this.#next.some(({ text }) => text === error.message)) return;
+    this.#next.push({
+      code: error.code,
+      text: error.message,
+      needsPerson: !isOneOf(error, PASSING),
+      ...(error.code === 'TOO_EARLY_TO_RETIRE' ? { at: await this.#earliest() } : {}),
+      next: error instanceof CommandRefusal ? error.next : [],
+    });
+  }
+
+  async #earliest(): Promise<string> {
+    const { secret } = await describedRing(this.#deps);
+    return earliestRetirement(secret.LastChangedDate, this.#deps.now()).toISOString();
+  }
+
+  #add(code: string, text: string, next: NextStep): void {
+    this.#next.push({ code, text, needsPerson: true, next: [next] });
+  }
+
+  async result(): Promise<MaintainResult> {
+    const report = await readRingReport(this.#deps);
+    return {
+      currentNumber: report.currentNumber,
+      freeSlots: report.slots.free,
+      adopted: this.#adopted,
+      reencrypted: this.#reencrypted,
+      ...(this.#seen === undefined ? {} : { counted: this.#seen.counted }),
+      retired: this.#retired,
+      proposed: this.#proposed,
+      next: [...this.#next, ...warningsOf(report), ...nextRotation(report)],
+    };
+  }
+}
+
+/** The versions of the newest numbers. */
+function newest(ring: RingLabels, keep: number): ReadonlySet<string> {
+  const numbers = [...ring.versionOf].sort(([one], [other]) => other - one);
+  return new Set(numbers.slice(0, keep).map(([, versionId]) => versionId));
+}
+
+/** Whether no counted row needs this key, as `retire` decides it. */
+function isFree(seen: CensusResult, number: KeyNumber): boolean {
+  try {
+    requireNoRows(seen, [number]);
+    return true;
+  } catch (error) {
+    if (isKeyRotationError(error, 'ROWS_STILL_NEED_KEY')) return false;
+    throw error;
+  }
+}
+
+/** Whether the refusal recommends re-encryption. */
+function isMovable(error: unknown): boolean {
+  if (!(error instanceof CommandRefusal)) return false;
+  return error.next.some((next) => typeof next !== 'string' && next.command === 'reencrypt');
+}
+
+function isOneOf(error: unknown, codes: readonly string[]): boolean {
+  return isKeyRotationError(error) && codes.includes(error.code);
+}
+
+/** What `status` warns of. */
+function warningsOf(report: RingReport): readonly Due[] {
+  const warnings = notesOn(report).filter(({ weight }) => weight === 'warning');
+  return warnings.map(({ code, text, next }) => ({ code, text, needsPerson: true, next }));
+}
+
+function nextRotation({ rotation }: RingReport): readonly Due[] {
+  const { next: at } = rotation;
+  if (at === undefined) return [];
+  const text = `The next rotation begins by ${at.slice(0, 10)}. The run after it re-encrypts the rows.`;
+  return [{ code: 'next-rotation', text, needsPerson: false, at, next: [] }];
+}

@@ -1,0 +1,59 @@
+import type { KeyNumber } from '../../format/key-number.ts';
+import type { TriggerChoice } from '../../postgres/catalog/triggers.ts';
+import { areBroughtTo } from '../../postgres/job/finished-jobs.ts';
+import type { AwsSession } from '../aws/session.ts';
+import type { ProcessIo } from '../process-io.ts';
+import type { ColumnFlags } from './column-flags.ts';
+import { columnsOf, ringOf } from './column-options.ts';
+import { databaseOf } from './database-options.ts';
+import { censusOf } from './retire-census.ts';
+import type { Census } from './row-count.ts';
+import { shownReencryption } from './shown-reencryption.ts';
+
+/** What became of a column. */
+export interface BroughtColumn {
+  readonly relation: string;
+  readonly owner: string;
+  readonly column: string;
+  readonly keyNumber: number;
+  /** `false` where it was stopped. */
+  readonly isFinished: boolean;
+  /** Rows that this process re-encrypted. */
+  readonly rows: number;
+  /** Rows that were left untouched. */
+  readonly left: number;
+}
+
+/** The rows of a ring, as `maintain` works on them. */
+export interface MaintainedRows {
+  /** Whether a re-encryption to this key was finished. Rows may have been written under an older key since. */
+  readonly areBroughtTo: (target: KeyNumber) => Promise<boolean>;
+  /** Brings them to the current key. */
+  readonly reencrypt: () => Promise<readonly BroughtColumn[]>;
+  /** Counts them as `retire` does. */
+  readonly census: Census;
+}
+
+interface RowsFlags extends ColumnFlags {
+  readonly triggers?: TriggerChoice;
+  readonly json?: boolean;
+}
+
+/** The rows that options name. Throws `INVALID_SETTINGS` where they name none, or no database. */
+export async function maintainedRows(session: AwsSession, flags: RowsFlags, world: ProcessIo): Promise<MaintainedRows> {
+  const specs = await columnsOf(flags);
+  const database = databaseOf(flags, session, world);
+  const { triggers, connections } = flags;
+  return {
+    areBroughtTo: (target) => areBroughtTo(database, specs, target),
+    reencrypt: async () => {
+      const isQuiet = flags.json === true;
+      const options = { triggers, isQuiet, ...(connections === undefined ? {} : { connections }) };
+      const reports = await shownReencryption(database, specs, await ringOf(session), world, options);
+      return reports.map(({ relation, owner, column, keyNumber, isFinished, ownReencrypted, totals }) => {
+        return { relation, owner, column, keyNumber, isFinished, rows: ownReencrypted, left: totals.left };
+      });
+    },
+    census: censusOf(session, flags, world),
+  };
+}
