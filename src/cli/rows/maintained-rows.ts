@@ -8,7 +8,7 @@ import { columnsOf, ringOf } from './column-options.ts';
 import { databaseOf } from './database-options.ts';
 import { censusOf } from './retire-census.ts';
 import type { Census } from './row-count.ts';
-import { shownReencryption } from './shown-reencryption.ts';
+import { shownReencryption, usageLog } from './shown-reencryption.ts';
 
 /** What became of a column. */
 export interface BroughtColumn {
@@ -49,7 +49,7 @@ export async function maintainedRows(session: AwsSession, flags: RowsFlags, worl
     reencrypt: async () => {
       const isQuiet = flags.json === true;
       const options = { triggers, isQuiet, ...(connections === undefined ? {} : { connections }) };
-      const reports = await shownReencryption(database, specs, await ringOf(session), world, options);
+      const reports = await shownReencryption(database, specs, await ringOf(session, usageLog(world)), world, options);
       return reports.map(({ relation, owner, column, keyNumber, isFinished, ownReencrypted, totals }) => {
         return { relation, owner, column, keyNumber, isFinished, rows: ownReencrypted, left: totals.left };
       });
