@@ -1,6 +1,6 @@
 import type { KeyNumber } from '../../format/key-number.ts';
 import type { TriggerChoice } from '../../postgres/catalog/triggers.ts';
-import { areBroughtTo } from '../../postgres/job/finished-jobs.ts';
+import { areBroughtTo } from '../../postgres/job/job-control.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
 import type { ColumnFlags } from './column-flags.ts';

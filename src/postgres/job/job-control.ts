@@ -1,9 +1,11 @@
 import { KeyRotationError } from '../../format/error.ts';
+import type { ColumnSpec } from '../catalog/column.ts';
+import { withColumns } from '../catalog/look-up-column.ts';
 import { tableNamed } from '../catalog/look-up-table.ts';
 import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { whyWait, requireQuery, type Wait } from './brake-conditions.ts';
 import { beginBrakes, readBrakes, setBrakes, type BrakeState } from './brakes.ts';
-import { jobTotals, type JobTotals } from './job.ts';
+import { isBroughtTo, jobTotals, type JobTotals } from './job.ts';
 import { openJobTables } from './job-tables.ts';
 
 /** An unfinished job, as another terminal sees it. */
@@ -105,4 +107,23 @@ async function viewOf(session: Connection, job: FoundJob): Promise<JobView> {
     brakes,
     waitsFor: await whyWait(session, job, brakes),
   };
+}
+
+/**
+ * Whether the last re-encryption of each column was finished, with these options and to this key. It says nothing of rows
+ * that were written under an older key since: only a census counts them. Rejects with `INVALID_COLUMN`,
+ * `CANNOT_REACH_DATABASE` or `DATABASE_REFUSED`.
+ */
+export function areBroughtTo(
+  database: DatabaseAddress,
+  specs: readonly ColumnSpec[],
+  target: number,
+): Promise<boolean> {
+  return withColumns(database, specs, async (session, columns) => {
+    const [schema] = await session.rows("SELECT to_regclass('pazpaz_keys.job')");
+    if (schema?.[0] == null) return false;
+    await openJobTables(session);
+    for (const column of columns) if (!(await isBroughtTo(session, column, target))) return false;
+    return true;
+  });
 }
