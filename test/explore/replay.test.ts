@@ -5,16 +5,18 @@ import { DAY, momentOf } from './support/program.ts';
 import { numbersFrom, seedOf } from './support/random-scenario.ts';
 import { Replay } from './support/replay.ts';
 import { begin } from './support/scenario.ts';
-import { SCENARIOS } from './support/scenarios.ts';
+import { DEEP_SCENARIOS, SCENARIOS } from './support/scenarios.ts';
 import { labelsOf, secretOf, tokenOf, type World } from './support/world.ts';
 
+const IS_DEEP = process.env['EXPLORE'] === 'deep';
 /** Schedules of each scenario that are played again over HTTP. */
-const SAMPLE = 5;
+const SAMPLE = IS_DEEP ? 20 : 2;
+const REPLAYED = IS_DEEP ? [...SCENARIOS, ...DEEP_SCENARIOS] : SCENARIOS;
 
 afterEach(stopServices);
 
 describe('a sample of the explored schedules ends the same through the SDK over HTTP', () => {
-  test.each(SCENARIOS)('$name', async (scenario) => {
+  test.each(REPLAYED)('$name', async (scenario) => {
     const { moves, first, start } = await begin(scenario, product);
     const random = numbersFrom(seedOf(scenario.name));
     for (let sample = 0; sample < SAMPLE; sample++) {
