@@ -2,7 +2,7 @@ import pg from 'pg';
 import { KeyRotationError } from '../../format/error.ts';
 import type { AnswerWatch } from './answer-limits.ts';
 import { connect, type Connected, type DatabaseAddress } from './connect.ts';
-import { CopyQuery, type BinaryCells } from './copy-query.ts';
+import { BinaryRows, CopyQuery, type BinaryCells } from './copy-query.ts';
 import { databaseError } from './database-error.ts';
 
 /** A value in a text of SQL: bytes go over in binary, everything else as PostgreSQL spells it. */
@@ -138,7 +138,16 @@ export class Connection {
 
   /** Has the rows of a SELECT come in binary, within the open transaction, and gives each to `onRow` at once. */
   async copy(select: string, onRow: (cells: BinaryCells) => void): Promise<void> {
-    const query = new CopyQuery(select, onRow);
+    const rows = new BinaryRows();
+    await this.copyData(select, (chunk) => {
+      rows.read(chunk, onRow);
+      return undefined;
+    });
+  }
+
+  /** Has the rows of a SELECT come as `copy` does, and gives their bytes to `onData`, for `BinaryRows`. */
+  async copyData(select: string, onData: (chunk: Buffer) => Promise<void> | undefined): Promise<void> {
+    const query = new CopyQuery(select, onData);
     this.#client.query(query);
     await query.done;
   }
@@ -186,6 +195,14 @@ export class Connection {
     await this.change([`SET LOCAL search_path TO ${path}`, 'SET CONSTRAINTS ALL IMMEDIATE', ...open].join('; '));
     const result = await work();
     await this.change([SAFE_PATH, ...close].join('; '));
+    return result;
+  }
+
+  /** Does `work` within the open transaction with these settings of the planner off. */
+  async without<T>(settings: readonly string[], work: () => Promise<T>): Promise<T> {
+    await this.change(settings.map((setting) => `SET LOCAL ${setting} = off`).join('; '));
+    const result = await work();
+    await this.change(settings.map((setting) => `SET LOCAL ${setting} TO DEFAULT`).join('; '));
     return result;
   }
 

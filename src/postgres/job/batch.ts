@@ -8,7 +8,8 @@ import { planRows, type LeftRow, type Plan } from './plan-rows.ts';
 import { tableState } from './table-state.ts';
 import { claimRange, recordBatch, type BatchResult, type Range } from './ranges.ts';
 import { readBatch, readRows, type BatchLimits, type StoredRow } from '../read-rows.ts';
-import type { RingKeys, TargetKey } from '../all-keys.ts';
+import type { RingKeys } from '../all-keys.ts';
+import type { TargetKey } from '../known-keys.ts';
 import { writeAcceptedRows, writeRows, type RowChange, type Written } from './write-rows.ts';
 
 /** How often a range whose last rows are all held by other transactions is tried, about a minute, before they are left. */
@@ -16,9 +17,6 @@ const MOST_TRIES = 35;
 
 /** How often a batch is tried whose transaction PostgreSQL ended to resolve a deadlock. */
 const MOST_ATTEMPTS = 10;
-
-/** Statistics of a table that was just filled, or of an array of thousands, can talk the planner into reading all of it. */
-const KEY_LOOKUPS = ['SET LOCAL enable_hashjoin = off', 'SET LOCAL enable_mergejoin = off'];
 
 /** What the next step of a batch worker found. */
 export type Step =
@@ -52,7 +50,7 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await work.session.transaction(() => batch(work, preferred, write), {
-        settings: [...KEY_LOOKUPS, ...(work.settings ?? []), ...work.checked.locks.forBatch],
+        settings: [...(work.settings ?? []), ...work.checked.locks.forBatch],
       });
     } catch (error) {
       if (isOfRow(error) && write === writeRows) write = writeAcceptedRows;

@@ -8,7 +8,8 @@ import { tableState } from './table-state.ts';
 import { leftRows, MOST_LEFT_ROWS } from './job.ts';
 import { attribution, isAsWanted } from './plan-rows.ts';
 import { keysOutOfReach, outOfOrder } from '../read-rows.ts';
-import type { RingKeys, TargetKey } from '../all-keys.ts';
+import type { RingKeys } from '../all-keys.ts';
+import type { TargetKey } from '../known-keys.ts';
 import type { Column } from '../catalog/column.ts';
 
 /** Most rows that one check hands out; the next check finds the others. */
@@ -40,7 +41,7 @@ export async function checkJob(work: BatchWork, isLast: boolean, stop: AbortSign
     return await session.transaction(() => check(work, isLast, stop), {
       mode: 'ISOLATION LEVEL REPEATABLE READ, READ WRITE',
       // The snapshot must not be older than the lock: it would show rows from before a change of the table.
-      settings: [...HEAP_ONLY, OWN_TRANSACTIONS_IN_MEMORY, ...work.checked.locks.forReading],
+      settings: [...work.checked.locks.forReading],
     });
   } catch (error) {
     // Another process has changed the job since this snapshot.
@@ -55,8 +56,6 @@ async function check(
   stop: AbortSignal,
 ): Promise<Checked> {
   const { column, state } = checked;
-  if ((await tableState(session, column)) !== state) return { kind: 'changed' };
-  await holdTable(session, column.tableId, column.table);
   const [found] = await session.rows(
     `SELECT target, ranges FROM pazpaz_keys.job
       WHERE id = $1 AND is_cut AND finished_at IS NULL
@@ -66,6 +65,8 @@ async function check(
   );
   const target = keys.requireTarget();
   if (found === undefined) return { kind: 'waiting' };
+  if ((await tableState(session, column)) !== state) return { kind: 'changed' };
+  await holdTable(session, column.tableId, column.table);
   if (Number(found[0]) !== target.number) return { kind: 'other target', target: Number(found[0]) };
   const left = await leftRows(session, job);
   const known = new Set(left.map(({ key }) => JSON.stringify(key)));
@@ -73,6 +74,7 @@ async function check(
   // Listed rows beyond those that are kept by key would be found again and again.
   if (left.length < MOST_LEFT_ROWS) {
     const where = await writtenByOthers(session, column, job);
+    await session.change([...HEAP_ONLY, OWN_TRANSACTIONS_IN_MEMORY].join('; '));
     const onRow = (row: ScannedRow) => {
       if (rows.length >= MOST_FOUND || !needsChange(column, row, keys, target, legacy)) return;
       if (!known.has(JSON.stringify(row.key))) rows.push(row.key);
