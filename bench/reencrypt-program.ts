@@ -18,6 +18,8 @@ export interface Comparison {
   readonly keys: readonly Buffer[];
   /** How long the rate and the application are measured. */
   readonly seconds: number;
+  /** The program of a census's threads. */
+  readonly thread: string;
   /** How often each is measured that is compared with another: in turn, and the fastest counts. */
   readonly repeats: number;
   /** Rows a second of the measured brake. */
@@ -116,7 +118,8 @@ export async function compare(comparison: Comparison) {
     }
     await client.query('RESET synchronous_commit');
 
-    const orders: Orders = { url, keys: keys.map((key) => key.toString('base64')), collectAlong: undefined };
+    const { thread } = comparison;
+    const orders: Orders = { url, thread, keys: keys.map((key) => key.toString('base64')), collectAlong: undefined };
     const ours: Ours[] = [];
     const formers: Measured[] = [];
     for (let round = 0; round < comparison.repeats; round += 1) {

@@ -19,6 +19,8 @@ export interface Orders {
   readonly brakes?: Brakes;
   /** Connections of a census. Default: 1. */
   readonly connections?: number;
+  /** The program of their threads. */
+  readonly thread: string;
 }
 
 /** What it says at its end. */
@@ -72,10 +74,10 @@ export interface Counted {
 
 /** A census in a process of its own. */
 export async function count(): Promise<void> {
-  const { url, keys, connections = 1 } = JSON.parse(await text(process.stdin)) as Orders;
+  const { url, keys, connections = 1, thread } = JSON.parse(await text(process.stdin)) as Orders;
   const ring = await RingKeys.open(twoKeys(keys), 'bench');
   const start = performance.now();
-  const [counted] = await census({ url }, [SPEC], ring, { connections });
+  const [counted] = await census({ url }, [SPEC], ring, { connections, thread });
   if (counted === undefined) throw new Error('Nothing was counted');
   const result: Counted = { numbered: counted.numbered, seconds: (performance.now() - start) / 1000 };
   process.stdout.write(JSON.stringify(result));

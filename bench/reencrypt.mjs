@@ -3,9 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildProgram } from '../build/program.mjs';
+import { CLI } from '../build/tool.mjs';
 import { buildBaseline } from './baseline.mjs';
 
 /** Rows a second of the measured brake. */
@@ -73,7 +75,9 @@ async function main({ rows, loopRows, processes, repeats, seconds, json }) {
   };
   const about = { node: process.version, processors: cpus().length, processor: cpus()[0]?.model ?? '' };
   say(`Node ${about.node}, ${about.processors} processors: ${about.processor}.`);
-  const { folder, file: program } = await buildProgram('bench', 'bench/reencrypt-program.ts');
+  const { folder, file: program } = await buildProgram('bench', 'bench/reencrypt-program.ts', {
+    'tally-thread': CLI['tally-thread'],
+  });
   const folders = [folder];
   try {
     const baseline = await buildBaseline();
@@ -84,6 +88,7 @@ async function main({ rows, loopRows, processes, repeats, seconds, json }) {
       loopRows,
       processes,
       keys: [randomBytes(32), randomBytes(32)],
+      thread: join(folder, 'tally-thread.mjs'),
       repeats,
       seconds,
       rate: RATE,

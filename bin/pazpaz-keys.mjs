@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** `npm run build` makes this file, too. This script makes it again when a source is newer, which takes half a second. */
@@ -26,7 +26,7 @@ async function changedAt(path) {
 }
 
 async function build() {
-  const { buildTool } = await import('../build/tool.mjs').catch((error) => {
+  const { buildTool, CLI } = await import('../build/tool.mjs').catch((error) => {
     if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
     process.stderr.write(`pazpaz-keys is not built, and what builds it is not installed. Run in ${ROOT}: npm ci\n`);
     process.exit(1);
@@ -35,8 +35,11 @@ async function build() {
   // Elsewhere first: another process may be starting the same command.
   const folder = await mkdtemp(join(ROOT, 'dist/cli/building-'));
   try {
-    await buildTool(folder, { 'pazpaz-keys': join(ROOT, 'src/cli/main.ts') });
-    await rename(join(folder, 'pazpaz-keys.mjs'), BUILT);
+    const sources = Object.entries(CLI).map(([name, source]) => [name, join(ROOT, source)]);
+    await buildTool(folder, Object.fromEntries(sources));
+    // The one whose age is looked at comes last.
+    for (const name of Object.keys(CLI).reverse())
+      await rename(join(folder, `${name}.mjs`), join(dirname(BUILT), `${name}.mjs`));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

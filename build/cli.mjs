@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { buildTool } from './tool.mjs';
+import { buildTool, CLI } from './tool.mjs';
 
 /*
- * Builds the operator's commands for the package: one file with its libraries. A project that installs the package
+ * Builds the operator's commands for the package: each file with its libraries. A project that installs the package
  * has the SDK of Secrets Manager, and none of the other libraries that the commands need.
  */
 const { out } = parseArgs({ options: { out: { type: 'string', default: join('dist', 'cli') } } }).values;
-await buildTool(out, { 'pazpaz-keys': 'src/cli/main.ts' });
+await buildTool(out, CLI);

@@ -9,13 +9,14 @@ import { SQL_AS_TEXT } from './sql-text.mjs';
  *
  * @param {string} name what the folder's name begins with.
  * @param {string} source the program's source.
+ * @param {Record<string, string>} others sources of what is built beside it, by name.
  * @returns {Promise<{ folder: string, file: string }>} the folder, for the caller to remove, and the program in it.
  */
-export async function buildProgram(name, source) {
+export async function buildProgram(name, source, others = {}) {
   const folder = await mkdtemp(join(process.cwd(), 'node_modules', `.${name}-`));
   try {
     await build({
-      entryPoints: { program: source },
+      entryPoints: { ...others, program: source },
       outdir: folder,
       outExtension: { '.js': '.mjs' },
       bundle: true,

@@ -1,6 +1,9 @@
 import { build } from 'esbuild';
 import { SQL_AS_TEXT } from './sql-text.mjs';
 
+/** The operator's commands, and the thread of a census with several connections, by the names of what is built. */
+export const CLI = { 'pazpaz-keys': 'src/cli/main.ts', 'tally-thread': 'src/postgres/tally-thread-program.ts' };
+
 /**
  * Builds a program that people run on their own machine: one file for each entry, with its libraries, easy to read in a stack trace.
  *

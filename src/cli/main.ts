@@ -1,5 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { KEY_BYTES } from '../format/key-material.ts';
 import { refuseNodeDebug } from '../format/node-debug.ts';
 import { howStarted } from './how-started.ts';
@@ -25,6 +27,9 @@ try {
   process.exit(2);
 }
 
+/** Built beside this program. */
+const TALLY_THREAD = fileURLToPath(new URL('./tally-thread.mjs', import.meta.url));
+
 process.exitCode = await run(process.argv, {
   environment: process.env,
   stdout: process.stdout,
@@ -35,5 +40,6 @@ process.exitCode = await run(process.argv, {
   sleep: (milliseconds) => setTimeout(milliseconds),
   randomKey: () => randomBytes(KEY_BYTES),
   newVersionId: randomUUID,
+  tallyThread: existsSync(TALLY_THREAD) ? TALLY_THREAD : undefined,
   program: howStarted(process.argv[1] ?? '', process.cwd(), process.env['PATH'] ?? ''),
 });

@@ -21,6 +21,8 @@ export interface ProcessIo {
   readonly newVersionId: () => string;
   /** How this program is started, for suggested commands. Default: its name. */
   readonly program?: string;
+  /** The program of a thread that opens rows (`tally-thread-program.ts`). Default: no threads. */
+  readonly tallyThread?: string | undefined;
   /** Counts rows if no option names columns. Default: `retire` is then refused. */
   readonly census?: Census | undefined;
 }

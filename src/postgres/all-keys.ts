@@ -2,7 +2,6 @@ import { versionsInUse } from '../format/ring-labels.ts';
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
-import { KeysInOrder } from '../format/keys-in-order.ts';
 import { readKeyValue } from '../format/key-value.ts';
 import type { ApplicationLog } from '../keyring/application-log.ts';
 import { UsageCounter, type KeyUsage } from '../keyring/telemetry/key-usage.ts';
@@ -10,21 +9,10 @@ import { TimedCalls } from '../keyring/source/call-timeout.ts';
 import { millisecondsSince, momentNow, systemClock, type Moment, type RingClock } from '../keyring/clock.ts';
 import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 import { isReplica, type SecretSource } from '../keyring/source/secret-source.ts';
+import { KnownKeys, type TargetKey } from './known-keys.ts';
 
 /** Milliseconds that one call to AWS may take, its retries included. */
 const CALL_TIME_LIMIT = 10_000;
-
-/** A key of the ring; `number` 0: its version has no number. */
-export interface RingKey {
-  readonly number: KeyNumber | 0;
-  readonly key: KeyMaterial;
-}
-
-/** The key that rows are brought to. */
-export interface TargetKey {
-  readonly number: KeyNumber;
-  readonly key: KeyMaterial;
-}
 
 /**
  * Every key that may have encrypted a row, read from AWS itself: never the environment's key, never one that is only
@@ -38,10 +26,8 @@ export class RingKeys {
   readonly #usage: UsageCounter;
   readonly #keyOf = new Map<string, KeyMaterial>();
   readonly #unread = new Map<string, KeyRotationError>();
-  #ring: RingLabels = ringLabels();
-  #isReplica = false;
+  #known = new KnownKeys({ ring: ringLabels(), isReplica: false, unread: new Map(), byVersion: new Map() });
   #confirmedAt: Moment;
-  #inOrder = new KeysInOrder<RingKey>();
 
   private constructor(source: SecretSource, secretId: string, clock: RingClock, log: ApplicationLog) {
     this.#source = source;
@@ -82,23 +68,31 @@ export class RingKeys {
     }
     const ring = ringLabels(description.VersionIdsToStages);
     for (const versionId of versionsInUse(ring)) await this.#read(versionId);
-    this.#ring = ring;
-    this.#isReplica = isReplica(description);
+    this.#known = new KnownKeys({
+      ring,
+      isReplica: isReplica(description),
+      unread: this.#unread,
+      byVersion: this.#keyOf,
+    });
     this.#confirmedAt = askedAt;
-    this.#inOrder = new KeysInOrder(this.#ringKeys());
+  }
+
+  /** The keys as they were last read. */
+  get known(): KnownKeys {
+    return this.#known;
   }
 
   get ring(): RingLabels {
-    return this.#ring;
+    return this.#known.ring;
   }
 
   get isReplica(): boolean {
-    return this.#isReplica;
+    return this.#known.isReplica;
   }
 
   /** Why keys of the ring could not be read, by VersionId. */
   get unread(): ReadonlyMap<string, KeyRotationError> {
-    return this.#unread;
+    return this.#known.unread;
   }
 
   /** Milliseconds since AWS was last asked. */
@@ -107,14 +101,13 @@ export class RingKeys {
   }
 
   /** Every key that was read, once. */
-  get inOrder(): KeysInOrder<RingKey> {
-    return this.#inOrder;
+  get inOrder(): KnownKeys['inOrder'] {
+    return this.#known.inOrder;
   }
 
   /** The key that a number names, if it is on the ring and could be read. */
   ofNumber(number: KeyNumber): KeyMaterial | undefined {
-    const versionId = this.#ring.versionOf.get(number);
-    return versionId === undefined ? undefined : this.#keyOf.get(versionId);
+    return this.#known.ofNumber(number);
   }
 
   /**
@@ -122,14 +115,14 @@ export class RingKeys {
    * a number again), or why it cannot be read.
    */
   requireTarget(): TargetKey {
-    const { current } = this.#ring;
+    const { current, numberOf } = this.ring;
     if (current === undefined) {
       throw new KeyRotationError(
         'NO_CURRENT_KEY',
         `The secret '${this.secretId}' has no current key to encrypt with. Its first rotation makes one (pazpaz-keys rotate).`,
       );
     }
-    const number = this.#ring.numberOf.get(current);
+    const number = numberOf.get(current);
     if (number === undefined) {
       throw new KeyRotationError(
         'CURRENT_KEY_UNNUMBERED',
@@ -143,16 +136,12 @@ export class RingKeys {
 
   /** The current key, if it has a number and can be read. */
   get target(): TargetKey | undefined {
-    const { current } = this.#ring;
-    if (current === undefined) return undefined;
-    const number = this.#ring.numberOf.get(current);
-    const key = this.#keyOf.get(current);
-    return number === undefined || key === undefined ? undefined : { number, key };
+    return this.#known.target;
   }
 
   /** Counts one encryption with the target key. Throws `KEY_EXHAUSTED` past 2^32 in this process. */
   countEncryption({ number }: TargetKey): void {
-    const count = this.#usage.of(this.#ring.versionOf.get(number), number);
+    const count = this.#usage.of(this.ring.versionOf.get(number), number);
     count.encryptions += 1;
     if (count.encryptions >= count.nextReport) this.#usage.reached(count);
   }
@@ -178,15 +167,5 @@ export class RingKeys {
       if (!isKeyRotationError(error)) throw error;
       this.#unread.set(versionId, error);
     }
-  }
-
-  #ringKeys(): readonly RingKey[] {
-    const keys: RingKey[] = [];
-    // The newest first: where the same value stands under two numbers, the one that is written.
-    for (const [versionId, key] of [...this.#keyOf].reverse()) {
-      if (keys.some((other) => other.key.equals(key))) continue;
-      keys.push({ number: this.#ring.numberOf.get(versionId) ?? 0, key });
-    }
-    return keys;
   }
 }

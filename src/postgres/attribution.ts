@@ -5,7 +5,7 @@ import type { KeyNumber } from '../format/key-number.ts';
 import { legacyBoxes } from '../format/legacy-forms.ts';
 import { readVarint } from '../format/varint.ts';
 import { rowOf, type Storage } from './stored-value.ts';
-import type { RingKey, RingKeys } from './all-keys.ts';
+import type { OpeningKeys, RingKey } from './known-keys.ts';
 
 /**
  * What a stored value is, proven by a tag that verified:
@@ -31,7 +31,7 @@ export function attribute(
   stored: string | Uint8Array,
   storage: Storage,
   contexts: readonly string[],
-  keys: RingKeys,
+  keys: OpeningKeys,
   member?: string,
 ): Attribution {
   const bytes = rowOf(stored, storage, member);
@@ -50,7 +50,7 @@ interface CandidateRow {
   readonly contexts: readonly string[];
 }
 
-function openWithOwnKey(row: CandidateRow, keys: RingKeys): Attribution | undefined {
+function openWithOwnKey(row: CandidateRow, keys: OpeningKeys): Attribution | undefined {
   const { bytes, number, contexts } = row;
   if (number === undefined || number === 0) return undefined;
   const key = keys.ofNumber(number);
@@ -63,7 +63,7 @@ function openWithOwnKey(row: CandidateRow, keys: RingKeys): Attribution | undefi
 }
 
 /** Tries every key under the number of the row, and as data written before this system. */
-export function openWithAnyKey(row: CandidateRow, keys: RingKeys) {
+export function openWithAnyKey(row: CandidateRow, keys: OpeningKeys) {
   const boxes = legacyBoxes(row.bytes);
   return keys.inOrder.firstToOpen((key) => openUnderNumber(row, key) ?? openBefore(boxes, key));
 }
@@ -82,7 +82,7 @@ function openBefore(boxes: readonly Uint8Array[], { key, number }: RingKey) {
   return plaintext === undefined ? undefined : ({ kind: 'legacy', number, plaintext } as const);
 }
 
-function whyUnreadable({ bytes, number }: CandidateRow, keys: RingKeys): ErrorCode {
+function whyUnreadable({ bytes, number }: CandidateRow, keys: OpeningKeys): ErrorCode {
   if (bytes.length < MIN_CIPHERTEXT_BYTES) return 'INVALID_CIPHERTEXT';
   const { isReplica, unread } = keys;
   // A census has one description only. A row that no key opens blocks `retire`, whatever its code.

@@ -1,16 +1,16 @@
 import { KeyRotationError } from '../format/error.ts';
-import type { RingKeys, TargetKey } from './all-keys.ts';
+import type { RingKeys } from './all-keys.ts';
 import type { Column, ColumnSpec, TriggerOnUpdate } from './catalog/column.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
-import type { ScannedRow } from './heap-scan.ts';
+import { HEAP_ONLY } from './heap-scan.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { withColumns } from './catalog/look-up-column.ts';
 import { replaced, requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
-import { nestedKeys } from './nested-ciphertext.ts';
 import { waitForWriters } from './catalog/older-writers.ts';
-import { attribution, isAsWanted, type LeftRow } from './job/plan-rows.ts';
-import { besides } from './stored-value.ts';
-import { READING, readTable, withReaders } from './shared-snapshot.ts';
+import type { LeftRow } from './job/plan-rows.ts';
+import { READING, withReaders } from './shared-snapshot.ts';
+import { Tally } from './tally.ts';
+import { tallyTable } from './tally-table.ts';
 
 /** What a column holds; every row counted was opened. */
 export interface ColumnCensus {
@@ -41,7 +41,7 @@ export interface ColumnCensus {
   readonly nested: Readonly<Record<number, number>>;
   /** How many rows opened with nothing, or were too large to be read. */
   readonly unreadable: number;
-  /** The first of them, by key, `MOST_LISTED` at most. */
+  /** The first of them, by key, 10,000 at most. */
   readonly listed: readonly LeftRow[];
   /** Rows that `reencrypt` would change; `undefined` where there is no current key with a number to bring them to. */
   readonly toReencrypt: number | undefined;
@@ -54,6 +54,11 @@ export interface ColumnCensus {
 export interface CensusOptions {
   /** Connections that read at once, in one snapshot. Default: 1. */
   readonly connections?: number;
+  /**
+   * The built program of `tally-thread-program.ts`: with more than one connection, each has a thread that opens its rows.
+   * Default: all rows are opened in this one.
+   */
+  readonly thread?: string | undefined;
   /** Bytes of a table that one statement reads. Default: 32 MiB. */
   readonly rangeBytes?: number | undefined;
   /** Called now and then with the rows read of this column so far; its `estimatedRows` are exact here. */
@@ -66,9 +71,6 @@ export interface CensusOptions {
 }
 
 const WRITERS_TIMEOUT = 60_000;
-
-/** Unreadable rows that a census lists by key; the number of all of them is exact. */
-const MOST_LISTED = 10_000;
 
 /** The owner may replace the table, rows and all, between the look at the catalog and the count. */
 const NOT_LOCKED =
@@ -151,11 +153,11 @@ async function countColumn(
   watch: Connection,
   column: Column,
   keys: RingKeys,
-  { onBatch, signal, rangeBytes }: CensusOptions,
+  { onBatch, signal, rangeBytes, thread }: CensusOptions,
 ): Promise<ColumnCensus> {
   // A policy that begins to hide rows from here on is an error; one that hid rows before is in `unseen`.
   const security = `SET LOCAL row_security = ${column.unseen.length === 0 ? 'off' : 'on'}`;
-  for (const reader of readers) await reader.change(security);
+  for (const reader of readers) await reader.change([...HEAP_ONLY, security].join('; '));
   const [first] = readers;
   const [counted] =
     (await first?.rows(
@@ -163,107 +165,46 @@ async function countColumn(
     )) ?? [];
   const tally = new Tally(column, keys);
   const known = { ...column, estimatedRows: Number(counted?.[0]) };
-  const onRow = (row: ScannedRow) => {
-    tally.add(row);
-    if (tally.rows % BATCH_ROWS !== 0) return;
+  let reported = 0;
+  const onRows = (rows: number) => {
+    if (rows - reported < BATCH_ROWS) return;
+    reported = rows;
     signal?.throwIfAborted();
-    onBatch?.(known, tally.rows);
+    onBatch?.(known, rows);
   };
   const beforeRange = codeWatch(watch, column);
-  await readTable(readers, column, onRow, { rangeBytes, beforeRange });
+  await tallyTable(readers, column, keys, tally, { rangeBytes, beforeRange, onRows, thread });
   await beforeRange();
-  onBatch?.(known, tally.rows);
-  if (counted?.[0] !== String(tally.rows) || counted[1] !== String(tally.nulls) || tally.sum !== tally.rows) {
+  const { rows, nulls } = tally.counts;
+  onBatch?.(known, rows);
+  if (counted?.[0] !== String(rows) || counted[1] !== String(nulls) || tally.sum !== rows) {
     throw new KeyRotationError(
       'DATABASE_REFUSED',
-      `${column.table} has ${counted?.[0] ?? 'no'} rows in this snapshot, ${counted?.[1] ?? 'none'} of them NULL; ${tally.rows} came, ${tally.nulls} of them NULL. Run this again.`,
+      `${column.table} has ${counted?.[0] ?? 'no'} rows in this snapshot, ${counted?.[1] ?? 'none'} of them NULL; ${rows} came, ${nulls} of them NULL. Run this again.`,
     );
   }
-  return tally.result();
+  return censusOf(column, tally, keys);
 }
 
-class Tally {
-  rows = 0;
-  nulls = 0;
-  readonly #column: Column;
-  readonly #keys: RingKeys;
-  readonly #target: TargetKey | undefined;
-  readonly #counts = {
-    numbered: new Map<number, number>(),
-    unnumbered: new Map<number, number>(),
-    legacy: new Map<number, number>(),
-    nested: new Map<number, number>(),
+function censusOf(column: Column, { counts }: Tally, { target }: RingKeys): ColumnCensus {
+  const { spec, tableId, table, owner, isLocked, triggers } = column;
+  return {
+    table: spec.table,
+    tableId,
+    relation: table,
+    owner,
+    column: spec.column,
+    rows: counts.rows,
+    nulls: counts.nulls,
+    empty: counts.empty,
+    numbered: Object.fromEntries(counts.numbered),
+    unnumbered: Object.fromEntries(counts.unnumbered),
+    legacy: Object.fromEntries(counts.legacy),
+    nested: Object.fromEntries(counts.nested),
+    unreadable: counts.unreadable,
+    listed: counts.listed,
+    toReencrypt: target === undefined ? undefined : counts.toReencrypt,
+    unseen: isLocked ? column.unseen : [...column.unseen, NOT_LOCKED],
+    triggers,
   };
-  readonly #listed: LeftRow[] = [];
-  #empty = 0;
-  #unreadable = 0;
-  #toReencrypt = 0;
-
-  constructor(column: Column, keys: RingKeys) {
-    this.#column = column;
-    this.#keys = keys;
-    this.#target = keys.target;
-  }
-
-  add(row: ScannedRow): void {
-    this.rows += 1;
-    if (row.stored === null) {
-      this.nulls += 1;
-      return;
-    }
-    const found = attribution(this.#column, row, this.#keys);
-    const { storage, spec } = this.#column;
-    const inner = new Set<number>();
-    const look = (bytes: Buffer) => {
-      for (const number of nestedKeys(bytes, row.contexts, this.#keys)) inner.add(number);
-    };
-    if (storage === 'jsonb' && typeof row.stored === 'string') look(besides(row.stored, spec.member));
-    if (found.kind === 'empty') this.#empty += 1;
-    else if (found.kind === 'unreadable') {
-      this.#unreadable += 1;
-      if (this.#listed.length < MOST_LISTED) this.#listed.push({ key: row.key, code: found.code });
-    } else {
-      this.#count(found.kind, found.number);
-      look(found.plaintext);
-      if (this.#target !== undefined && !isAsWanted(found, this.#target, row.context)) this.#toReencrypt += 1;
-    }
-    for (const number of inner) this.#count('nested', number);
-  }
-
-  #count(kind: 'numbered' | 'unnumbered' | 'legacy' | 'nested', number: number): void {
-    const counts = this.#counts[kind];
-    counts.set(number, (counts.get(number) ?? 0) + 1);
-  }
-
-  /** The sum of all classes: each row is in exactly one. */
-  get sum(): number {
-    const { numbered, unnumbered, legacy } = this.#counts;
-    const opened = [numbered, unnumbered, legacy].flatMap((counts) => [...counts.values()]);
-    return opened.reduce((sum, rows) => sum + rows, this.nulls + this.#empty + this.#unreadable);
-  }
-
-  result(): ColumnCensus {
-    const { spec, table, tableId, owner, isLocked, triggers } = this.#column;
-    const unseen = isLocked ? this.#column.unseen : [...this.#column.unseen, NOT_LOCKED];
-    const { numbered, unnumbered, legacy, nested } = this.#counts;
-    return {
-      table: spec.table,
-      relation: table,
-      tableId,
-      owner,
-      column: spec.column,
-      rows: this.rows,
-      nulls: this.nulls,
-      empty: this.#empty,
-      numbered: Object.fromEntries(numbered),
-      unnumbered: Object.fromEntries(unnumbered),
-      legacy: Object.fromEntries(legacy),
-      nested: Object.fromEntries(nested),
-      unreadable: this.#unreadable,
-      listed: this.#listed,
-      toReencrypt: this.#target === undefined ? undefined : this.#toReencrypt,
-      unseen,
-      triggers,
-    };
-  }
 }

@@ -3,7 +3,7 @@ import { MIN_CIPHERTEXT_BYTES } from '../format/ciphertext.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { readVarint } from '../format/varint.ts';
 import { openWithAnyKey } from './attribution.ts';
-import type { RingKeys } from './all-keys.ts';
+import type { OpeningKeys } from './known-keys.ts';
 
 /** The shortest ciphertext, 28 bytes, has 38 characters in base64 without its padding, and 56 in hexadecimal. */
 const BASE64_RUN = /[A-Za-z0-9+/_-]{38,}/g;
@@ -29,13 +29,17 @@ const MOST_RUNS_GLUED = 10;
  * in the strings of JSON too. `contexts`: those that an inner ciphertext may be in, beside none; in another context it
  * is not seen.
  */
-export function nestedKeys(plaintext: Buffer, contexts: readonly string[], keys: RingKeys): ReadonlySet<KeyNumber | 0> {
+export function nestedKeys(
+  plaintext: Buffer,
+  contexts: readonly string[],
+  keys: OpeningKeys,
+): ReadonlySet<KeyNumber | 0> {
   const found = new Set<KeyNumber | 0>();
   if (plaintext.length >= MIN_CIPHERTEXT_BYTES) look(plaintext, ['', ...contexts], keys, found);
   return found;
 }
 
-function look(plaintext: Buffer, contexts: readonly string[], keys: RingKeys, found: Set<KeyNumber | 0>): void {
+function look(plaintext: Buffer, contexts: readonly string[], keys: OpeningKeys, found: Set<KeyNumber | 0>): void {
   for (const bytes of isUtf8(plaintext) ? candidates(plaintext.toString()) : [plaintext]) {
     if (bytes.length < MIN_CIPHERTEXT_BYTES) continue;
     const opened = openWithAnyKey({ bytes, number: readVarint(bytes), contexts }, keys);

@@ -2,14 +2,14 @@ import { KeyRotationError } from '../format/error.ts';
 import type { Column } from './catalog/column.ts';
 import { DatabaseFailure } from './connection/database-error.ts';
 import { Connection, type DatabaseAddress, type TransactionOptions } from './connection/database.ts';
-import { HEAP_ONLY, heapRanges, scanRange, type ScannedRow } from './heap-scan.ts';
+import { heapRanges, type HeapRange } from './heap-scan.ts';
 
-/** A transaction that reads tables as they are in one snapshot. */
+/** A transaction that looks tables up and, with `HEAP_ONLY`, reads them as they are in one snapshot. */
 export const READING: TransactionOptions = {
   // One snapshot: a row that the application moves to another key of its table is neither missed nor counted twice.
   mode: 'ISOLATION LEVEL REPEATABLE READ, READ ONLY',
   // Rows that a policy hides are reported (`unseen`), instead of an error: what can be seen is counted.
-  settings: [...HEAP_ONLY, 'SET LOCAL row_security = on'],
+  settings: ['SET LOCAL row_security = on'],
 };
 
 /** Which snapshot a transaction has, and on which server: two servers may give their snapshots the same names. */
@@ -49,14 +49,17 @@ export async function withReaders<T>(
   return join([first], connections - 1);
 }
 
+/** How a reader reads a range. */
+export type ReadRange = (reader: Connection, range: HeapRange, n: number) => Promise<void>;
+
 /**
- * Reads a table on all connections at once; gives each of its rows to `onRow`. `beforeRange`: rejects where no further
- * statement may be planned.
+ * Reads a table on all connections at once: each takes the next range. `beforeRange`: rejects where no further statement
+ * may be planned. The last argument of `readRange` is the place of the reader.
  */
 export async function readTable(
   readers: readonly Connection[],
   column: Column,
-  onRow: (row: ScannedRow) => void,
+  readRange: ReadRange,
   { rangeBytes, beforeRange }: { readonly rangeBytes?: number | undefined; readonly beforeRange: () => Promise<void> },
 ): Promise<void> {
   const [first] = readers;
@@ -66,11 +69,11 @@ export async function readTable(
     for (const reader of idle) reader.rows('SELECT').catch(() => undefined);
   }, KEEP_ALIVE_INTERVAL);
   const ends = await Promise.allSettled(
-    readers.map(async (reader) => {
+    readers.map(async (reader, n) => {
       try {
         for (let range = ranges.shift(); range !== undefined; range = ranges.shift()) {
           await beforeRange();
-          await scanRange(reader, column, range, onRow);
+          await readRange(reader, range, n);
         }
       } catch (error) {
         // The others stop at the end of their range.

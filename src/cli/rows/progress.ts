@@ -113,6 +113,7 @@ export async function shownCensus(
       connections,
       writersTimeout: writersTimeout === undefined ? undefined : writersTimeout * 1000,
       onWait: progress.onWait,
+      thread: world.tallyThread,
       onBatch: (column, readRows) => {
         progress.onBatch({ column, totals: { readRows } });
       },

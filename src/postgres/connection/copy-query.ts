@@ -9,23 +9,26 @@ export type BinaryCells = readonly (Buffer | undefined)[];
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 
 /**
- * A `COPY (SELECT …) TO STDOUT (FORMAT binary)`, which `pg` sends for us and whose answer it does not read. Each row is
- * handed on while its bytes are in the buffer of the connection: nothing is copied, nothing is decoded that no one looks
- * at, and the socket is not read further meanwhile, so that memory stays the same for any table.
+ * A `COPY (SELECT …) TO STDOUT (FORMAT binary)`, which `pg` sends for us and whose answer it does not read. Its data is
+ * handed on while it is in the buffer of the connection: nothing is copied, nothing is decoded that no one looks at, and
+ * the socket is not read further meanwhile, so that memory stays the same for any table.
  */
 export class CopyQuery implements pg.Submittable {
   readonly done: Promise<void>;
   readonly #text: string;
-  readonly #onRow: (cells: BinaryCells) => void;
+  readonly #onData: (chunk: Buffer) => Promise<void> | undefined;
+  #socket: pg.Connection['stream'] | undefined;
   #resolve: () => void = () => undefined;
   #reject: (error: unknown) => void = () => undefined;
-  #hasBegun = false;
   #failure: { readonly error: unknown } | undefined;
 
-  /** `onRow`: what it throws is what `done` rejects with, after the rest of the answer has come. */
-  constructor(select: string, onRow: (cells: BinaryCells) => void) {
+  /**
+   * `onData` gets whole rows. Nothing further is read from the socket before the promise that it may return resolves. What
+   * it throws or rejects with is what `done` rejects with, after the rest of the answer has come.
+   */
+  constructor(select: string, onData: (chunk: Buffer) => Promise<void> | undefined) {
     this.#text = `COPY (${select}) TO STDOUT (FORMAT binary)`;
-    this.#onRow = onRow;
+    this.#onData = onData;
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -33,13 +36,15 @@ export class CopyQuery implements pg.Submittable {
   }
 
   readonly submit = (connection: pg.Connection): void => {
+    this.#socket = connection.stream;
     connection.query(this.#text);
   };
 
   handleCopyData({ chunk }: { readonly chunk: Buffer }): void {
     if (this.#failure !== undefined) return;
     try {
-      this.#read(chunk);
+      const taken = this.#onData(chunk);
+      if (taken !== undefined) void this.#pauseFor(taken);
     } catch (error) {
       this.#failure = { error };
     }
@@ -58,8 +63,23 @@ export class CopyQuery implements pg.Submittable {
     this.#reject(databaseError(error));
   }
 
-  /** PostgreSQL sends whole rows in each message, the header before the first. */
-  #read(chunk: Buffer): void {
+  async #pauseFor(taken: Promise<void>): Promise<void> {
+    this.#socket?.pause();
+    try {
+      await taken;
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+    this.#socket?.resume();
+  }
+}
+
+/** Reads the rows out of the data of one COPY in binary. */
+export class BinaryRows {
+  #hasBegun = false;
+
+  /** Gives each row of `chunk` to `onRow`. PostgreSQL sends whole rows in each message, the header before the first. */
+  read(chunk: Buffer, onRow: (cells: BinaryCells) => void): void {
     let offset = 0;
     if (!this.#hasBegun) {
       if (!chunk.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw unreadable();
@@ -79,7 +99,7 @@ export class CopyQuery implements pg.Submittable {
         if (offset > chunk.length) throw unreadable();
         cells.push(length < 0 ? undefined : chunk.subarray(start, offset));
       }
-      this.#onRow(cells);
+      onRow(cells);
     }
   }
 }

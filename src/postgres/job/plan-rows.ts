@@ -6,7 +6,8 @@ import { asStored, memberOf } from '../stored-value.ts';
 import type { Column } from '../catalog/column.ts';
 import type { ScannedRow } from '../heap-scan.ts';
 import type { StoredRow } from '../read-rows.ts';
-import type { RingKeys, TargetKey } from '../all-keys.ts';
+import type { RingKeys } from '../all-keys.ts';
+import type { OpeningKeys, TargetKey } from '../known-keys.ts';
 import type { RowChange } from './write-rows.ts';
 
 /** Why a row was left as it is: the library's code for a row that does not open, or what else prevented it. */
@@ -82,7 +83,11 @@ export function planRows(
 type RowAttribution = Attribution | { readonly kind: 'unreadable'; readonly code: 'VALUE_TOO_LARGE' };
 
 /** What a row's value is; the row is not NULL. */
-export function attribution(column: PlannedColumn, { stored, contexts }: ScannedRow, keys: RingKeys): RowAttribution {
+export function attribution(
+  column: PlannedColumn,
+  { stored, contexts }: ScannedRow,
+  keys: OpeningKeys,
+): RowAttribution {
   if (stored == null) return { kind: 'unreadable', code: 'VALUE_TOO_LARGE' };
   return attribute(stored, column.storage, contexts, keys, column.spec.member);
 }

@@ -1,0 +1,54 @@
+import type { RingKeys } from './all-keys.ts';
+import type { Column } from './catalog/column.ts';
+import type { Connection } from './connection/database.ts';
+import { rangeSelect, scanRange } from './heap-scan.ts';
+import { readTable, type ReadRange } from './shared-snapshot.ts';
+import type { Tally } from './tally.ts';
+import { TallyThread } from './tally-thread.ts';
+
+/** How a table is counted. */
+export interface TallyOptions {
+  readonly rangeBytes: number | undefined;
+  /** Rejects where no further statement may be planned. */
+  readonly beforeRange: () => Promise<void>;
+  /** Gets the number of all rows so far, now and then; what it throws ends the count. */
+  readonly onRows: (rows: number) => void;
+  /** The program of a thread; `undefined`: rows are opened in this one. */
+  readonly thread: string | undefined;
+}
+
+/** Counts all rows of a table into `tally`. With several readers and a program for it, each reader has a thread. */
+export async function tallyTable(
+  readers: readonly Connection[],
+  column: Column,
+  keys: RingKeys,
+  tally: Tally,
+  { rangeBytes, beforeRange, onRows, thread }: TallyOptions,
+): Promise<void> {
+  if (thread === undefined || readers.length === 1) {
+    const readRange: ReadRange = (reader, range) =>
+      scanRange(reader, column, range, (row) => {
+        tally.add(row);
+        onRows(tally.counts.rows);
+      });
+    await readTable(readers, column, readRange, { rangeBytes, beforeRange });
+    return;
+  }
+  let rows = 0;
+  const onTaken = (taken: number) => {
+    rows += taken;
+    onRows(rows);
+  };
+  const threads = readers.map(() => new TallyThread(thread, column, keys.known, onTaken));
+  try {
+    const readRange: ReadRange = async (reader, range, n) => {
+      const copy = threads[n]?.beginCopy();
+      await reader.copyData(rangeSelect(column, range), (chunk) => copy?.add(chunk));
+      await copy?.end();
+    };
+    await readTable(readers, column, readRange, { rangeBytes, beforeRange });
+    for (const one of threads) tally.absorb(await one.counts());
+  } finally {
+    for (const one of threads) await one.close();
+  }
+}

@@ -1,0 +1,96 @@
+import type { Column } from './catalog/column.ts';
+import type { ScannedRow } from './heap-scan.ts';
+import { attribution, isAsWanted, type LeftRow } from './job/plan-rows.ts';
+import type { OpeningKeys, TargetKey } from './known-keys.ts';
+import { nestedKeys } from './nested-ciphertext.ts';
+import { besides } from './stored-value.ts';
+
+/** Unreadable rows that a census lists by key; the number of all of them is exact. */
+const MOST_LISTED = 10_000;
+
+/** Rows of a column by what they are, and those that open by the number of their key. */
+export interface Counts {
+  rows: number;
+  nulls: number;
+  empty: number;
+  unreadable: number;
+  /** 0 where there is no key to bring rows to. */
+  toReencrypt: number;
+  readonly numbered: Map<number, number>;
+  readonly unnumbered: Map<number, number>;
+  readonly legacy: Map<number, number>;
+  readonly nested: Map<number, number>;
+  readonly listed: LeftRow[];
+}
+
+/** Counts the rows of a column by the key that opens each. */
+export class Tally {
+  readonly counts: Counts = {
+    rows: 0,
+    nulls: 0,
+    empty: 0,
+    unreadable: 0,
+    toReencrypt: 0,
+    numbered: new Map(),
+    unnumbered: new Map(),
+    legacy: new Map(),
+    nested: new Map(),
+    listed: [],
+  };
+  readonly #column: Pick<Column, 'spec' | 'storage'>;
+  readonly #keys: OpeningKeys;
+  readonly #target: TargetKey | undefined;
+
+  constructor(column: Pick<Column, 'spec' | 'storage'>, keys: OpeningKeys) {
+    this.#column = column;
+    this.#keys = keys;
+    this.#target = keys.target;
+  }
+
+  add(row: ScannedRow): void {
+    const { counts } = this;
+    counts.rows += 1;
+    if (row.stored === null) {
+      counts.nulls += 1;
+      return;
+    }
+    const found = attribution(this.#column, row, this.#keys);
+    const { storage, spec } = this.#column;
+    const inner = new Set<number>();
+    const look = (bytes: Buffer) => {
+      for (const number of nestedKeys(bytes, row.contexts, this.#keys)) inner.add(number);
+    };
+    if (storage === 'jsonb' && typeof row.stored === 'string') look(besides(row.stored, spec.member));
+    if (found.kind === 'empty') counts.empty += 1;
+    else if (found.kind === 'unreadable') {
+      counts.unreadable += 1;
+      if (counts.listed.length < MOST_LISTED) counts.listed.push({ key: row.key, code: found.code });
+    } else {
+      addTo(counts[found.kind], found.number, 1);
+      look(found.plaintext);
+      if (this.#target !== undefined && !isAsWanted(found, this.#target, row.context)) counts.toReencrypt += 1;
+    }
+    for (const number of inner) addTo(counts.nested, number, 1);
+  }
+
+  /** Adds what another has counted of the same column. */
+  absorb(other: Counts): void {
+    const { counts } = this;
+    for (const name of ['rows', 'nulls', 'empty', 'unreadable', 'toReencrypt'] as const) counts[name] += other[name];
+    for (const name of ['numbered', 'unnumbered', 'legacy', 'nested'] as const) {
+      for (const [number, rows] of other[name]) addTo(counts[name], number, rows);
+    }
+    counts.listed.push(...other.listed.slice(0, MOST_LISTED - counts.listed.length));
+  }
+
+  /** The sum of all classes: each row is in exactly one. */
+  get sum(): number {
+    const { nulls, empty, unreadable, numbered, unnumbered, legacy } = this.counts;
+    const opened = [numbered, unnumbered, legacy].flatMap((counts) => [...counts.values()]);
+    return opened.reduce((sum, rows) => sum + rows, nulls + empty + unreadable);
+  }
+}
+
+function addTo(counts: Map<number, number>, number: number, rows: number): void {
+  counts.set(number, (counts.get(number) ?? 0) + rows);
+}
