@@ -1,0 +1,77 @@
+"""The programs of the README for an ORM, as they stand there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from local_service import FIRST_KEY
+from postgres import Postgres
+
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+LOCAL = {"ENVIRONMENT": "local", "ENCRYPTION_MASTER_KEY": FIRST_KEY}
+
+
+def programs(section: str) -> list[str]:
+    text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def run(program: str, folder: Path | None = None, **env: str) -> str:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    command = [sys.executable, "-W", "error", "-c", program]
+    result = subprocess.run(
+        command, env=inherited | LOCAL | env, cwd=folder, capture_output=True, encoding="utf-8", check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def test_the_program_for_sqlalchemy_prints_what_the_page_says(postgres: Postgres) -> None:
+    (program,) = programs("SQLAlchemy")
+    url = postgres.new_database().replace("postgresql:", "postgresql+psycopg:")
+    printed = run(program, DATABASE_URL=url)
+    assert f"It prints `{printed.strip()}`" in README
+
+
+def test_the_program_for_fastapi_opens_the_ring_before_the_first_request_and_closes_it() -> None:
+    (program,) = programs("FastAPI")
+    with_requests = """
+async def main() -> None:
+    for _ in range(2):  # an application that is started a second time opens another ring
+        async with lifespan(app):
+            response = Response()
+            found = await health(response)
+            print(response.status_code, found["can_encrypt"], shared_ring().is_closed)
+
+asyncio.run(main())
+"""
+    assert run(program + with_requests) == "200 True False\n" * 2
+
+
+def test_the_programs_for_django_are_an_application(postgres: Postgres, tmp_path: Path) -> None:
+    models, apps = programs("Django")
+    (tmp_path / "clinic").mkdir()
+    (tmp_path / "clinic" / "__init__.py").touch()
+    (tmp_path / "clinic" / "models.py").write_text(models)
+    (tmp_path / "clinic" / "apps.py").write_text(apps)
+    uri = postgres.new_database()
+    name, host = re.findall(r"/([^/?]+)\?host=(.*)", uri)[0]
+    database = {"ENGINE": "django.db.backends.postgresql", "NAME": name, "USER": "postgres", "HOST": host}
+    program = f"""
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["clinic"], DATABASES={{"default": {database!r}}},
+                   DEFAULT_AUTO_FIELD="django.db.models.BigAutoField")
+django.setup()
+from django.core.management import call_command
+call_command("makemigrations", "clinic", verbosity=0)
+call_command("migrate", verbosity=0)
+from clinic.models import Patient
+Patient.objects.create(notes="Patient has diabetes", card={{"number": "4111"}})
+patient = Patient.objects.get()
+print(patient.notes, patient.card)
+"""
+    assert run(program, tmp_path) == "Patient has diabetes {'number': '4111'}\n"
+    assert "context='patients:card'" in (tmp_path / "clinic" / "migrations" / "0001_initial.py").read_text()
