@@ -191,8 +191,9 @@ function howToMakeRoom(name: string, versions: RingReport['versions']): { advice
   const stages = Object.fromEntries(versions.map(({ versionId, labels }) => [versionId, labels]));
   const [oldest] = retirableNumbers(ringLabels(stages));
   if (oldest !== undefined) {
-    const next = [step('reencrypt'), step('retire', String(oldest))];
-    return { advice: 'Re-encrypt, then retire the oldest keys.', next };
+    // Whether rows are left, only retire knows: to re-encrypt again and again would free no label.
+    const next = [step('retire', String(oldest)), step('reencrypt')];
+    return { advice: 'Retire the oldest keys; retire counts their rows first, and reencrypt brings those over.', next };
   }
   const others = foreignLabels(stages);
   const first = others.find(({ versionId }) => (stages[versionId]?.length ?? 0) > 1) ?? others[0];
