@@ -36,7 +36,7 @@ export async function openRing(
     options.source ??
     (options.client === undefined
       ? await sourceInRegion(region, secretId, times.callTimeLimit)
-      : await sourceOf(options.client, secretId));
+      : await sourceOf(options.client, secretId, times.callTimeLimit));
   let check: EnvironmentKeyCheck | undefined;
   const onRefreshed = () => {
     void check?.run();

@@ -5,7 +5,7 @@ import { limited } from '../../src/cli/aws/call-limits.ts';
 import { clientSettings } from '../../src/cli/aws/client-settings.ts';
 import { operatorSecrets } from '../../src/cli/aws/operator-secrets.ts';
 import { clientFor } from '../../src/cli/aws/session.ts';
-import { sourceInRegion } from '../../src/keyring/source/secret-source.ts';
+import { sourceInRegion, sourceOf } from '../../src/keyring/source/secret-source.ts';
 import { until } from '../support/until.ts';
 import { giveCredentials } from './support/operator.ts';
 
@@ -79,4 +79,15 @@ test('K9: the ring of an application ends an answer without end', async () => {
   await expect(source.describe(new AbortController().signal)).rejects.toThrow('longer than 1000000 bytes');
   await until(() => !isOpen());
   source.close();
+});
+
+test("K9: so does a ring whose client is the application's, and the application's own calls are not limited", async () => {
+  const { endpoint, isOpen } = await endpointThat((response) => response.write('x'.repeat(300_000)));
+  const client = new SecretsManagerClient({ region: 'us-east-1', endpoint });
+  const source = await sourceOf(client, 'x', 10_000);
+  await expect(source.describe(new AbortController().signal)).rejects.toThrow('longer than 1000000 bytes');
+  await expect(source.read('y', new AbortController().signal)).rejects.toThrow('longer than 1000000 bytes');
+  await until(() => !isOpen());
+  expect(client.middlewareStack.identify().filter((name) => name.startsWith('limit'))).toEqual([]);
+  client.destroy();
 });

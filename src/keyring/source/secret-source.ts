@@ -1,6 +1,6 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { VersionStages } from '../../format/ring-labels.ts';
-import { readWithin } from './limited-answer.ts';
+import { readWithin, type AnswerLimits } from './limited-answer.ts';
 import { namesProxy } from './proxy-variables.ts';
 
 /** Bytes. A value has 65,536 at most, which JSON may spell with six times as many. */
@@ -41,16 +41,48 @@ export interface SecretSource {
   readonly close: () => unknown;
 }
 
-/** The secret, read with a client that the application made and closes. */
-export async function sourceOf(client: SecretsManagerClient, secretId: string): Promise<SecretSource> {
+/**
+ * The secret, read with a client that the application made and closes. Its answers are limited in size and time as those
+ * of a client of ours; the application's other calls are not. `timeLimit`: milliseconds for an answer.
+ */
+export async function sourceOf(
+  client: SecretsManagerClient,
+  secretId: string,
+  timeLimit = 10_000,
+): Promise<SecretSource> {
   // Loaded here, because an application with its key in the environment never needs the SDK.
   const { DescribeSecretCommand, GetSecretValueCommand } = await import('@aws-sdk/client-secrets-manager');
+  const limits = { bytes: LONGEST_ANSWER, milliseconds: timeLimit };
   return {
-    describe: (abortSignal) => client.send(new DescribeSecretCommand({ SecretId: secretId }), { abortSignal }),
+    describe: (abortSignal) =>
+      client.send(limited(new DescribeSecretCommand({ SecretId: secretId }), limits), { abortSignal }),
     read: (versionId, abortSignal) =>
-      client.send(new GetSecretValueCommand({ SecretId: secretId, VersionId: versionId }), { abortSignal }),
+      client.send(limited(new GetSecretValueCommand({ SecretId: secretId, VersionId: versionId }), limits), {
+        abortSignal,
+      }),
     close: () => undefined,
   };
+}
+
+type Wrapper = <Args, Result extends { readonly response: unknown }>(
+  next: (args: Args) => Promise<Result>,
+) => (args: Args) => Promise<Result>;
+
+/** A command of the SDK, whose own middleware holds for this one call. */
+interface Limitable {
+  readonly middlewareStack: {
+    add(wrapper: Wrapper, at: { readonly step: 'deserialize'; readonly name: string; readonly priority: 'low' }): void;
+  };
+}
+
+function limited<C extends Limitable>(command: C, limits: AnswerLimits): C {
+  const withinLimits: Wrapper = (next) => async (args) => {
+    const result = await next(args);
+    await readWithin(result.response, limits);
+    return result;
+  };
+  command.middlewareStack.add(withinLimits, { step: 'deserialize', name: 'limitAnswerOfRing', priority: 'low' });
+  return command;
 }
 
 /**
@@ -73,16 +105,8 @@ export async function sourceInRegion(region: string, secretId: string, timeLimit
       ...agents,
     },
   });
-  client.middlewareStack.add(
-    (next) => async (args) => {
-      const result = await next(args);
-      await readWithin(result.response, { bytes: LONGEST_ANSWER, milliseconds: timeLimit });
-      return result;
-    },
-    { step: 'deserialize', name: 'limitAnswer', priority: 'low' },
-  );
   return {
-    ...(await sourceOf(client, secretId)),
+    ...(await sourceOf(client, secretId, timeLimit)),
     close: () => {
       client.destroy();
     },
