@@ -85,7 +85,16 @@ test('--secret-id, --region and --endpoint-url win over the variables of the sam
   const options = ['--secret-id', SECRET, '--region', 'us-east-1', '--endpoint-url', url];
   expect(await pazpazKeys(['status', ...options], variables)).toMatchObject({ exitCode: 0, stderr: '' });
   const elsewhere = await pazpazKeys(['status', ...options, '--region', 'eu-west-1'], variables);
-  expect(elsewhere.stderr).toContain(`no secret '${SECRET}' in this region`);
+  expect(elsewhere.stderr).toContain(`no secret '${SECRET}' in eu-west-1`);
+});
+
+test('K8: a secret that is in the other region of the environment is named there', async () => {
+  const { url } = await twoRegions();
+  const variables = { ...KEYS, AWS_REGION: 'us-east-1', AWS_DEFAULT_REGION: 'eu-west-1' };
+  const options = ['--secret-id', SECRET, '--endpoint-url', url, '--region', 'eu-west-1'];
+  const { exitCode, stderr } = await pazpazKeys(['status', ...options], variables);
+  expect(exitCode).toBe(1);
+  expect(stderr.replace(/\s+/g, ' ')).toContain('is in us-east-1, and not in eu-west-1: pass --region us-east-1.');
 });
 
 test('the variables of the application and of AWS suffice', async () => {

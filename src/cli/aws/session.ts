@@ -7,6 +7,7 @@ import { whyNotAsked, whyNotAws, type OtherService } from './other-services.ts';
 import { rehearsal } from './dry-run.ts';
 import type { CommandDependencies, OperatorSecrets } from './operator.ts';
 import { placeOf, type Answerer } from './place.ts';
+import { mayBeElsewhere, placeAsked, wrongPlace } from './wrong-place.ts';
 import { confirmation } from '../confirmation.ts';
 import { given } from '../process-io.ts';
 import { profileNames } from './profiles.ts';
@@ -76,11 +77,16 @@ export function openSession(world: ProcessIo, options: CommonOptions): AwsSessio
     warnings.push(`${message} (${about.join(', ')}).`);
   };
   let arn: string | undefined;
+  const clientIn = (other: string | undefined) => clientFor(options, other ?? region);
   const calls = operatorSecrets(client);
   const real: OperatorSecrets = {
     ...calls,
     describeSecret: async (input) => {
-      const answer = await calls.describeSecret(input);
+      const answer = await calls.describeSecret(input).catch(async (error: unknown) => {
+        throw mayBeElsewhere(error)
+          ? await wrongPlace(error, await placeAsked(client, clientIn, secretId, environment))
+          : error;
+      });
       arn = answer.ARN;
       return answer;
     },
@@ -103,7 +109,7 @@ export function openSession(world: ProcessIo, options: CommonOptions): AwsSessio
       confirm: confirmation(world, options, () => `${secretId} (${place()})`),
     },
     client,
-    clientIn: (other) => clientFor(options, other ?? region),
+    clientIn,
     secretId,
     place,
     region,
