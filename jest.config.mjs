@@ -14,7 +14,10 @@ export default {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   // The examples import the package as an application does.
-  moduleNameMapper: { '^pazpaz-key-rotation$': '<rootDir>/src/index.ts' },
+  moduleNameMapper: {
+    '^pazpaz-key-rotation$': '<rootDir>/src/index.ts',
+    '^pazpaz-key-rotation/(drizzle|kysely|typeorm)$': '<rootDir>/src/columns/$1.ts',
+  },
   transform: {
     '^.+\\.sql$': '<rootDir>/test/support/sql-as-text.cjs',
     '^.+\\.ts$': [

@@ -1,28 +1,25 @@
 import { randomUUID } from 'node:crypto';
-import type { Kysely, UnknownRow } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { KeyRing } from 'pazpaz-key-rotation';
-import { DecryptedColumns, type Encrypted } from './encrypted-columns.ts';
+import { EncryptedColumns, encryptedText } from 'pazpaz-key-rotation/kysely';
 
+/** As the application sees it. In PostgreSQL, `notes` is of type bytea. */
 export interface Database {
-  patients: { readonly id: string; readonly notes: Encrypted | null };
+  patients: { readonly id: string; readonly notes: string | null };
 }
 
 /** Patients whose notes are encrypted, each for its own row. The key of a row is made before the row is. */
 export class Patients {
   readonly #db: Kysely<Database>;
-  readonly #ring: KeyRing;
 
   constructor(db: Kysely<Database>, ring: KeyRing) {
-    this.#db = db.withPlugin(new DecryptedColumns(ring, { notes: ({ id }: UnknownRow) => notesOf(id) }));
-    this.#ring = ring;
+    const notes = encryptedText({ ring, context: 'patients:{id}:notes' });
+    this.#db = db.withPlugin(new EncryptedColumns({ patients: { notes } }));
   }
 
   async add(notes: string | null): Promise<string> {
     const id = randomUUID();
-    await this.#db
-      .insertInto('patients')
-      .values({ id, notes: notes === null ? null : this.#ring.encryptField(notes, notesOf(id)) })
-      .execute();
+    await this.#db.insertInto('patients').values({ id, notes }).execute();
     return id;
   }
 
@@ -33,10 +30,4 @@ export class Patients {
   async all(): Promise<readonly { readonly id: string; readonly notes: string | null }[]> {
     return this.#db.selectFrom('patients').select(['id', 'notes']).execute();
   }
-}
-
-/** The context of a patient's notes: table, row, column. */
-function notesOf(id: unknown): string {
-  if (typeof id !== 'string') throw new TypeError('Select the id beside the notes: they are bound to their row.');
-  return `patients:${id}:notes`;
 }

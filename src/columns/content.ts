@@ -3,7 +3,7 @@ import { textOf } from '../format/field.ts';
 
 /** What a column's values are, and how they become plaintext. `where` names the column in an error. */
 export interface Content<Value> {
-  readonly plaintextOf: (value: Value, where: string) => string | Uint8Array;
+  readonly plaintextOf: (value: unknown, where: string) => string | Uint8Array;
   readonly valueOf: (plaintext: Buffer) => Value;
 }
 

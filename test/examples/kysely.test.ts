@@ -1,6 +1,5 @@
-import { Kysely, PostgresDialect, type UnknownRow } from 'kysely';
+import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
-import { DecryptedColumns } from '../../examples/kysely/encrypted-columns.ts';
 import { Patients, type Database } from '../../examples/kysely/patients.ts';
 import { startPostgres, type Postgres } from '../postgres/support/postgres.ts';
 import { OLD_FORMS } from '../format/support/old-application.ts';
@@ -74,16 +73,7 @@ test('a ciphertext that was copied to another row does not open', async () => {
     other,
   ]);
   await expect(patients.find(other)).rejects.toMatchObject({
+    code: 'TAMPERED_OR_WRONG_CONTEXT',
     context: `patients:${other}:notes`,
-    cause: { code: 'TAMPERED_OR_WRONG_CONTEXT' },
   });
-});
-
-test.each(['notes as text', 'patients.notes as text'] as const)('a query for %s is refused', async (alias) => {
-  const world = await RingWorld.withKeys(1);
-  const contexts = { notes: ({ id }: UnknownRow) => `patients:${String(id)}:notes` };
-  const decrypting = db.withPlugin(new DecryptedColumns(await world.open(), contexts));
-  const query = decrypting.selectFrom('patients').select(['id', alias]);
-  await expect(query.execute()).rejects.toThrow('Select notes under its own name');
-  await expect(decrypting.selectFrom('patients').select('id as patient').execute()).resolves.toEqual([]);
 });

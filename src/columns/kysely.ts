@@ -1,0 +1,85 @@
+import type {
+  KyselyPlugin,
+  PluginTransformQueryArgs,
+  PluginTransformResultArgs,
+  QueryResult,
+  RootOperationNode,
+  UnknownRow,
+} from 'kysely';
+import { isKeyRotationError } from '../format/error.ts';
+import { BYTES, json, TEXT } from './content.ts';
+import { EncryptedColumn, type EncryptedColumnOptions } from './encrypted-column.ts';
+import { refuseUse } from './query/refuse-use.ts';
+import { QueryColumns, type Field, type Tables } from './query/query-columns.ts';
+import { EncryptedWrites } from './query/encrypted-writes.ts';
+
+export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
+export type { EncryptedColumnOptions } from './encrypted-column.ts';
+export type { EncryptedColumn };
+
+/** A column of encrypted text, for `EncryptedColumns`. Its context may name columns of its row. */
+export function encryptedText(options: EncryptedColumnOptions): EncryptedColumn<unknown> {
+  return new EncryptedColumn<unknown>(TEXT, options);
+}
+
+/** A column of encrypted bytes; otherwise as `encryptedText`. */
+export function encryptedBytes(options: EncryptedColumnOptions): EncryptedColumn<unknown> {
+  return new EncryptedColumn<unknown>(BYTES, options);
+}
+
+/** A column of encrypted JSON values; otherwise as `encryptedText`. */
+export function encryptedJson(options: EncryptedColumnOptions): EncryptedColumn<unknown> {
+  return new EncryptedColumn<unknown>(json<unknown>(), options);
+}
+
+/**
+ * Encrypts and decrypts columns by table and name:
+ * `db.withPlugin(new EncryptedColumns({ patients: { notes: encryptedText({ ring, context: 'patients:{id}:notes' }) } }))`.
+ *
+ * The interface of the database declares what the application sees, `notes: string | null`. A context of the row needs
+ * its columns in the query: insert them, select them, or update with `where('id', '=', id)`. A query that would read or
+ * compare a ciphertext (another name for the column, a function, a `where`) is refused with `INVALID_COLUMN`. The plugin
+ * does not see into `sql` fragments. Reading waits for a key that is not cached.
+ */
+export class EncryptedColumns implements KyselyPlugin {
+  readonly #tables: Tables;
+  readonly #fieldsOf = new WeakMap<object, readonly Field[]>();
+
+  constructor(tables: Readonly<Record<string, Readonly<Record<string, EncryptedColumn<unknown>>>>>) {
+    this.#tables = new Map(
+      Object.entries(tables).map(([table, columns]) => [table, new Map(Object.entries(columns))] as const),
+    );
+  }
+
+  transformQuery({ node, queryId }: PluginTransformQueryArgs): RootOperationNode {
+    const columns = new QueryColumns(node, this.#tables);
+    if (columns.isEmpty) return node;
+    refuseUse(node, columns);
+    this.#fieldsOf.set(queryId, columns.resultFields(node));
+    return new EncryptedWrites(columns).transformNode(node);
+  }
+
+  async transformResult({ result, queryId }: PluginTransformResultArgs): Promise<QueryResult<UnknownRow>> {
+    const fields = this.#fieldsOf.get(queryId) ?? [];
+    if (fields.length === 0) return result;
+    const rows: UnknownRow[] = [];
+    for (const row of result.rows) rows.push(await decrypted(row, fields));
+    return { ...result, rows };
+  }
+}
+
+async function decrypted(row: UnknownRow, fields: readonly Field[]): Promise<UnknownRow> {
+  const values: UnknownRow = { ...row };
+  for (const { name, column } of fields) {
+    const cell = row[name];
+    if (cell === null || cell === undefined) continue;
+    const context = column.contextOfRow(row, `Select ${column.rowColumns.join(' and ')} beside ${name}.`);
+    try {
+      values[name] = column.decryptSync(cell, context);
+    } catch (error) {
+      if (!isKeyRotationError(error, 'KEY_UNAVAILABLE')) throw error;
+      values[name] = await column.decrypt(cell, context);
+    }
+  }
+  return values;
+}

@@ -1,0 +1,178 @@
+import {
+  AliasNode,
+  AndNode,
+  BinaryOperationNode,
+  ColumnUpdateNode,
+  DefaultInsertValueNode,
+  OperationNodeTransformer,
+  OperatorNode,
+  ParensNode,
+  PrimitiveValueListNode,
+  ReferenceNode,
+  TableNode,
+  ValueListNode,
+  ValueNode,
+  ValuesNode,
+  type InsertQueryNode,
+  type OnConflictNode,
+  type OperationNode,
+  type QueryId,
+  type UpdateQueryNode,
+} from 'kysely';
+import { parameterOf, type EncryptedColumn } from '../encrypted-column.ts';
+import { columnName, nameOf, type QueryColumns } from './query-columns.ts';
+import { refused } from './refuse-use.ts';
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** Replaces values of encrypted columns in inserts and updates by their ciphertexts, or throws `INVALID_COLUMN`. */
+export class EncryptedWrites extends OperationNodeTransformer {
+  readonly #columns: QueryColumns;
+
+  constructor(columns: QueryColumns) {
+    super();
+    this.#columns = columns;
+  }
+
+  protected override transformInsertQuery(node: InsertQueryNode, queryId?: QueryId): InsertQueryNode {
+    const insert = super.transformInsertQuery(node, queryId);
+    const encrypted = insert.into === undefined ? new Map<never, never>() : this.#columns.ofTable(nameOf(insert.into));
+    const names = (insert.columns ?? []).map((column) => column.column.name);
+    if (insert.values === undefined || !names.some((name) => encrypted.has(name))) return insert;
+    if (!ValuesNode.is(insert.values))
+      throw refused('INSERT … SELECT into an encrypted column', 'Insert the values themselves: values({ … }).');
+    const rows = insert.values.values.map((item) => rowOf(names, item));
+    const values = insert.values.values.map((item, index) => encryptedItem(item, names, rows[index] ?? {}, encrypted));
+    const onConflict = insert.onConflict && encryptedConflict(insert.onConflict, rows, encrypted);
+    return { ...insert, values: ValuesNode.create(values), ...(onConflict === undefined ? {} : { onConflict }) };
+  }
+
+  protected override transformUpdateQuery(node: UpdateQueryNode, queryId?: QueryId): UpdateQueryNode {
+    const update = super.transformUpdateQuery(node, queryId);
+    const table = tableName(update.table);
+    const encrypted = table === undefined ? new Map<never, never>() : this.#columns.ofTable(table);
+    if (encrypted.size === 0 || update.updates === undefined) return update;
+    refuseMovedRows(update.updates, encrypted);
+    const row = update.where === undefined ? {} : Object.fromEntries(equalities(update.where.where, table));
+    const how = (keys: readonly string[]) =>
+      `Update one row at a time, with ${keys.map((key) => `where('${key}', '=', …)`).join(' and ')}: each row's value has a ciphertext of its own.`;
+    return { ...update, updates: update.updates.map((one) => encryptedUpdate(one, row, encrypted, how)) };
+  }
+}
+
+type Encrypted = ReadonlyMap<string, EncryptedColumn<unknown>>;
+
+function encryptedItem(
+  item: PrimitiveValueListNode | ValueListNode,
+  names: readonly string[],
+  row: Row,
+  encrypted: Encrypted,
+): PrimitiveValueListNode | ValueListNode {
+  const how = (keys: readonly string[]) =>
+    `Insert ${keys.join(' and ')} with the row: make the key first (crypto.randomUUID()) if the database would generate it.`;
+  const cellOfColumn = (name: string, value: unknown) => {
+    const column = encrypted.get(name);
+    return column === undefined ? value : cell(column, value, row, how);
+  };
+  if (PrimitiveValueListNode.is(item))
+    return PrimitiveValueListNode.create(item.values.map((value, index) => cellOfColumn(names[index] ?? '', value)));
+  return ValueListNode.create(
+    item.values.map((node, index) => {
+      const name = names[index] ?? '';
+      if (!encrypted.has(name) || DefaultInsertValueNode.is(node)) return node;
+      return ValueNode.create(cellOfColumn(name, valueOf(node, name)));
+    }),
+  );
+}
+
+/** A value that goes into the row which exists already. Its context is the same if the conflict is about its columns. */
+function encryptedConflict(node: OnConflictNode, rows: readonly Row[], encrypted: Encrypted): OnConflictNode {
+  if (node.updates === undefined) return node;
+  refuseMovedRows(node.updates, encrypted);
+  const keys = new Set((node.columns ?? []).map((column) => column.column.name));
+  const [row = {}, second] = rows;
+  return {
+    ...node,
+    updates: node.updates.map((update) => {
+      const name = columnName(update.column) ?? '';
+      const column = encrypted.get(name);
+      if (column === undefined) return update;
+      if (!column.rowColumns.every((key) => keys.has(key)))
+        throw refused(
+          `onConflict of other columns than ${column.rowColumns.join(' and ')} to update ${name}`,
+          'The row that exists has another context than the one that was to be inserted. Look it up and update it.',
+        );
+      if (ReferenceNode.is(update.value)) return update;
+      if (second !== undefined && column.rowColumns.length > 0)
+        throw refused(`one value of ${name} for the conflicts of several rows`, `Set it to excluded.${name}.`);
+      return encryptedUpdate(update, row, encrypted, () => '');
+    }),
+  };
+}
+
+function encryptedUpdate(
+  update: ColumnUpdateNode,
+  row: Row,
+  encrypted: Encrypted,
+  how: (keys: readonly string[]) => string,
+): ColumnUpdateNode {
+  const name = columnName(update.column) ?? '';
+  const column = encrypted.get(name);
+  if (column === undefined) return update;
+  const value = cell(column, valueOf(update.value, name), row, how);
+  return ColumnUpdateNode.create(update.column, ValueNode.create(value));
+}
+
+function cell(
+  column: EncryptedColumn<unknown>,
+  value: unknown,
+  row: Row,
+  how: (keys: readonly string[]) => string,
+): unknown {
+  if (value === null || value === undefined) return value;
+  const context = column.contextOfRow(row, how(column.rowColumns));
+  return parameterOf(column.encrypt(value, context), column.storage);
+}
+
+function refuseMovedRows(updates: readonly ColumnUpdateNode[], encrypted: Encrypted): void {
+  const changed = new Set(updates.map((update) => columnName(update.column)));
+  for (const [name, column] of encrypted) {
+    const key = column.rowColumns.find((one) => changed.has(one));
+    if (key !== undefined)
+      throw refused(
+        `a new ${key} for a row whose ${name} is encrypted under the old one`,
+        'Read the row, insert it under the new key, and delete the old one.',
+      );
+  }
+}
+
+function rowOf(names: readonly string[], item: PrimitiveValueListNode | ValueListNode): Row {
+  const values = PrimitiveValueListNode.is(item)
+    ? item.values
+    : item.values.map((node) => (ValueNode.is(node) ? node.value : undefined));
+  return Object.fromEntries(names.map((name, index) => [name, values[index]]));
+}
+
+function valueOf(node: OperationNode, name: string): unknown {
+  if (ValueNode.is(node)) return node.value;
+  throw refused(`an expression as the value of the encrypted column ${name}`, 'Give the value itself.');
+}
+
+/** What a condition says about single columns of the table: `id = 7`, also among others that all must hold. */
+function equalities(condition: OperationNode, table: string | undefined): readonly (readonly [string, unknown])[] {
+  if (ParensNode.is(condition)) return equalities(condition.node, table);
+  if (AndNode.is(condition)) return [...equalities(condition.left, table), ...equalities(condition.right, table)];
+  if (!BinaryOperationNode.is(condition)) return [];
+  const { leftOperand, operator, rightOperand } = condition;
+  const name = columnName(leftOperand);
+  const isOfTable =
+    !ReferenceNode.is(leftOperand) || leftOperand.table === undefined || nameOf(leftOperand.table) === table;
+  if (name === undefined || !isOfTable || !ValueNode.is(rightOperand)) return [];
+  return OperatorNode.is(operator) && operator.operator === '=' ? [[name, rightOperand.value]] : [];
+}
+
+function tableName(node: OperationNode | undefined): string | undefined {
+  if (node === undefined) return undefined;
+  if (TableNode.is(node)) return nameOf(node);
+  return AliasNode.is(node) && 'name' in node.alias ? String(node.alias.name) : undefined;
+}

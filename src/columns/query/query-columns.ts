@@ -1,0 +1,128 @@
+import {
+  AliasNode,
+  ColumnNode,
+  IdentifierNode,
+  ReferenceNode,
+  SelectAllNode,
+  TableNode,
+  type OperationNode,
+  type SelectionNode,
+} from 'kysely';
+import { KeyRotationError } from '../../format/error.ts';
+import type { EncryptedColumn } from '../encrypted-column.ts';
+
+/** Encrypted columns by table and name. */
+export type Tables = ReadonlyMap<string, ReadonlyMap<string, EncryptedColumn<unknown>>>;
+
+/** A member of a result that is to be decrypted. */
+export interface Field {
+  readonly name: string;
+  readonly column: EncryptedColumn<unknown>;
+}
+
+/** The encrypted columns that a query can name: those of every table in it. */
+export class QueryColumns {
+  readonly #tables: Tables;
+  /** The table of each name in the query. A name of a subquery or of `with` is not among them. */
+  readonly #tableOf = new Map<string, string>();
+
+  constructor(query: OperationNode, tables: Tables) {
+    this.#tables = tables;
+    this.#collect(query);
+  }
+
+  /** Whether no table of the query has an encrypted column. */
+  get isEmpty(): boolean {
+    return this.#present.length === 0;
+  }
+
+  get #present(): readonly string[] {
+    return [...new Set(this.#tableOf.values())].filter((table) => this.#tables.has(table));
+  }
+
+  /** The encrypted columns of a table by its name in the query. */
+  ofTable(name: string): ReadonlyMap<string, EncryptedColumn<unknown>> {
+    return this.#tables.get(this.#tableOf.get(name) ?? '') ?? new Map<string, EncryptedColumn<unknown>>();
+  }
+
+  /** The encrypted column that a node names, with its name; `undefined` for any other node. */
+  named(node: OperationNode): Field | undefined {
+    if (ColumnNode.is(node)) return this.#field(node.column.name, undefined);
+    if (!ReferenceNode.is(node) || !ColumnNode.is(node.column)) return undefined;
+    return this.#field(node.column.column.name, node.table && nameOf(node.table));
+  }
+
+  /** Whether `*` or `table.*` takes encrypted columns in. */
+  all(node: OperationNode): readonly Field[] {
+    const isOfTable = ReferenceNode.is(node) && SelectAllNode.is(node.column);
+    if (!isOfTable && !SelectAllNode.is(node)) return [];
+    const table = isOfTable && node.table !== undefined ? nameOf(node.table) : undefined;
+    const known = table === undefined ? undefined : this.#tableOf.get(table);
+    const names = (known === undefined ? this.#present : [known]).flatMap((one) => [
+      ...(this.#tables.get(one)?.keys() ?? []),
+    ]);
+    return [...new Set(names)].flatMap((name) => this.#field(name, table) ?? []);
+  }
+
+  /** What is to be decrypted in the rows of a query's result. */
+  resultFields(query: OperationNode): readonly Field[] {
+    const fields = new Map<string, Field | undefined>();
+    for (const { selection } of selectionsOf(query)) {
+      const column = AliasNode.is(selection) ? selection.node : selection;
+      for (const field of this.all(column)) fields.set(field.name, field);
+      const name = columnName(column);
+      if (name !== undefined) fields.set(name, this.named(column));
+    }
+    return [...fields.values()].filter((field) => field !== undefined);
+  }
+
+  #field(name: string, table: string | undefined): Field | undefined {
+    const known = table === undefined ? undefined : this.#tableOf.get(table);
+    const places = known === undefined ? this.#present : [known];
+    const [column, second] = places.flatMap((place) => this.#tables.get(place)?.get(name) ?? []);
+    if (column !== undefined && second !== undefined)
+      throw new KeyRotationError(
+        'INVALID_COLUMN',
+        `Two tables of the query have an encrypted column ${JSON.stringify(name)}. Name the table beside the column, ` +
+          'and select one of the two only.',
+      );
+    return column && { name, column };
+  }
+
+  #collect(node: OperationNode): void {
+    if (TableNode.is(node)) this.#tableOf.set(nameOf(node), nameOf(node));
+    if (AliasNode.is(node) && TableNode.is(node.node) && IdentifierNode.is(node.alias))
+      this.#tableOf.set(node.alias.name, nameOf(node.node));
+    for (const child of childrenOf(node)) this.#collectUnlessName(node, child);
+  }
+
+  /** The table in front of a column is a name of the query, which may be that of a subquery. */
+  #collectUnlessName(parent: OperationNode, child: OperationNode): void {
+    if (!ReferenceNode.is(parent) || !TableNode.is(child)) this.#collect(child);
+  }
+}
+
+export function nameOf(table: TableNode): string {
+  return table.table.identifier.name;
+}
+
+/** The name of a column that stands alone. */
+export function columnName(node: OperationNode): string | undefined {
+  const column = ReferenceNode.is(node) ? node.column : node;
+  return ColumnNode.is(column) ? column.column.name : undefined;
+}
+
+export function childrenOf(node: OperationNode): readonly OperationNode[] {
+  return Object.values(node).flat().filter(isNode);
+}
+
+function selectionsOf(query: OperationNode): readonly SelectionNode[] {
+  if ('selections' in query) return query.selections as readonly SelectionNode[];
+  const returning =
+    'returning' in query ? (query.returning as { readonly selections: readonly SelectionNode[] }) : undefined;
+  return returning?.selections ?? [];
+}
+
+function isNode(value: unknown): value is OperationNode {
+  return typeof value === 'object' && value !== null && 'kind' in value;
+}
