@@ -5,10 +5,15 @@ const EXAMPLE_KEY = KeyMaterial.fromBytes(Buffer.from('rT8x9kp3QwE7yLmN2oA5vK1uG
 
 /** The end of an error message about the example key. */
 export const EXAMPLE_KEY_REFUSED =
-  "is the example key of the setup guide, which everyone knows. It encrypts only where ENVIRONMENT is 'local'. " +
+  'is the example key of the setup guide, which everyone knows. It encrypts only where ENVIRONMENT is local or development. ' +
   'Make a new key (openssl rand -base64 32).';
 
-/** Whether a key is the published example. It may decrypt, but must not encrypt outside `local`. */
+/** Whether a key is the published example, where `ENVIRONMENT` is such that it must not encrypt. */
+export function isRefusedExample(key: KeyMaterial, environment: string | undefined): boolean {
+  return environment !== 'local' && environment !== 'development' && isExampleKey(key);
+}
+
+/** Whether a key is the published example. */
 export function isExampleKey(key: KeyMaterial): boolean {
   return key.equals(EXAMPLE_KEY);
 }

@@ -52,14 +52,28 @@ export function failedDecryption(search: FailedSearch): KeyRotationError {
   );
 }
 
-/** The error of a process that has only the environment's key and no ring. */
-export function failedWithEnvironmentKey(number: KeyNumber | 0 | undefined): KeyRotationError {
+/**
+ * The error of a process that has only the environment's keys and no ring. `numbers`: those of the keys.
+ */
+export function failedWithEnvironmentKeys(
+  number: KeyNumber | 0 | undefined,
+  numbers: readonly number[],
+): KeyRotationError {
   const row = `Decryption failed: the row ${describeNumber(number)}`;
-  if (number === undefined || number === 0) return tampered(`${row}, and ENCRYPTION_MASTER_KEY does not open it.`);
+  if (number === undefined || number === 0 || numbers.includes(number))
+    return tampered(`${row}, and no key of the environment opens it.`);
+  const highest = Math.max(0, ...numbers);
+  if (number < highest)
+    return new KeyRotationError(
+      'KEY_RETIRED',
+      `${row}, which no variable of the environment has. Set ENCRYPTION_MASTER_KEY_V${number} to the key, if it is ` +
+        'still there. Or the row is older data that only looks numbered, or its bytes were changed.',
+    );
+  const what =
+    highest === 0 ? 'this process has only ENCRYPTION_MASTER_KEY' : `the highest number of its keys is ${highest}`;
   return new KeyRotationError(
     'KEY_NEVER_ISSUED',
-    `${row}, but this process has only ENCRYPTION_MASTER_KEY and no key ring. Set AWS_REGION and ` +
-      'SECRETS_MANAGER_KEY_NAME to read what a key ring wrote.',
+    `${row}, but ${what} and no key ring. Set AWS_REGION and SECRETS_MANAGER_KEY_NAME to read what a key ring wrote.`,
   );
 }
 

@@ -31,12 +31,23 @@ export class KeyCache {
     return this.#ofVersion.get(versionId);
   }
 
-  /** Adds a key. Without `versionId` it is the environment's key. Two versions with equal keys are tried once. */
-  add(key: KeyMaterial, versionId?: string): void {
-    if (versionId === undefined) this.#ofEnvironment.push(key);
+  /** Adds the key of a version. */
+  add(key: KeyMaterial, versionId: string): void {
     // A read may end after a description has shown that the version was retired.
-    else if (this.#retired.has(versionId)) return;
-    else this.#ofVersion.set(versionId, key);
+    if (this.#retired.has(versionId)) return;
+    this.#ofVersion.set(versionId, key);
+    this.#append(key);
+  }
+
+  /** Adds a key of the environment. `number`: the one that its rows name, in a ring without AWS. */
+  addOfEnvironment(key: KeyMaterial, number?: number): void {
+    this.#ofEnvironment.push(key);
+    if (number !== undefined && number !== 0) this.#ofNumber.set(number, key);
+    this.#append(key);
+  }
+
+  /** Two versions with equal keys are tried once. */
+  #append(key: KeyMaterial): void {
     if (!isAmong([...this.#inOrder], key)) this.#inOrder = new KeysInOrder([...this.#inOrder, key]);
   }
 

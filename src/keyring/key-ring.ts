@@ -2,7 +2,7 @@ import { applicationLog, jsonLinesToStandardError } from './application-log.ts';
 import { openRing, type OpenedRing } from './open-ring.ts';
 import { notBytes, seal } from '../format/ciphertext.ts';
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
-import { failedWithEnvironmentKey } from './failed-decryption.ts';
+import { failedWithEnvironmentKeys } from './failed-decryption.ts';
 import { textOf } from '../format/field.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
@@ -16,8 +16,21 @@ import type { CurrentKey } from './ring-cache.ts';
 import { ringTimes, type KeyRingOptions } from './options.ts';
 import { UsageCounter, type KeyCount, type KeyUsage } from './telemetry/key-usage.ts';
 import { measure } from './telemetry/ring-meter.ts';
-import { closedHealth, environmentHealth, ringHealth, type RingHealth } from './telemetry/ring-health.ts';
-import { loadSettings, requireSettings, type Settings } from './settings.ts';
+import {
+  closedHealth,
+  environmentHealth,
+  ringHealth,
+  type EnvironmentNumbers,
+  type RingHealth,
+} from './telemetry/ring-health.ts';
+import {
+  environmentKeys,
+  loadSettings,
+  requireSettings,
+  writingKey,
+  type EnvironmentKey,
+  type Settings,
+} from './settings.ts';
 import { refuseTestKeysOutsideTests, TestKeys } from './source/test-keys.ts';
 
 /** Only `open` has it: a constructor cannot wait for a key. */
@@ -49,7 +62,7 @@ export type DecryptedField = { readonly text: string } | { readonly error: KeyRo
  * - **While AWS does not answer**, the ring keeps using the cached keys and retries. Encryption stops when AWS has
  *   not confirmed the current key for `maxKeyAge`; decryption never stops.
  * - **The environment's key** encrypts, under number 0, only until AWS returns a key. It decrypts as long as it is
- *   set.
+ *   set. Without AWS, the environment's key of the highest number encrypts.
  * - **A row that no cached key opens** is tried with every other key of the ring, with at most one description in
  *   three seconds and a time limit for each call.
  *
@@ -58,7 +71,8 @@ export type DecryptedField = { readonly text: string } | { readonly error: KeyRo
 export class KeyRing {
   #keys: KeyCache;
   #aws: OpenedRing | undefined;
-  #environmentKey: KeyMaterial | undefined;
+  readonly #environmentNumbers: EnvironmentNumbers;
+  #writingKey: EnvironmentKey | undefined;
   readonly #isLegacyRead: boolean;
   readonly #nonces: NonceSource;
   readonly #clock: RingClock;
@@ -69,7 +83,7 @@ export class KeyRing {
 
   private constructor(
     caller: symbol,
-    environmentKey: KeyMaterial | undefined,
+    settings: Settings,
     aws: OpenedRing | undefined,
     counter: UsageCounter | undefined,
     options: KeyRingOptions,
@@ -77,10 +91,12 @@ export class KeyRing {
     if (caller !== FROM_OPEN || counter === undefined) {
       throw new KeyRotationError('INVALID_SETTINGS', 'Open a key ring with await KeyRing.open(), not with new.');
     }
-    this.#environmentKey = environmentKey;
+    this.#writingKey = writingKey(settings);
     this.#aws = aws;
     this.#keys = aws?.cache.keys ?? new KeyCache();
-    if (environmentKey !== undefined) this.#keys.add(environmentKey);
+    const keys = environmentKeys(settings);
+    this.#environmentNumbers = { numbers: keys.map(({ number }) => number), writing: this.#writingKey?.number };
+    if (aws === undefined) for (const { key, number } of keys) this.#keys.addOfEnvironment(key, number);
     this.#isLegacyRead = options.legacy ?? true;
     this.#nonces = options.nonces ?? pooledNonce;
     this.#clock = options.clock ?? systemClock;
@@ -102,7 +118,7 @@ export class KeyRing {
     const times = ringTimes(options);
     const counter = usageCounter(settings, options);
     const aws = settings.keySource === 'aws' ? await openRing(settings, times, options, counter) : undefined;
-    return new KeyRing(FROM_OPEN, settings.environmentKey, aws, counter, options);
+    return new KeyRing(FROM_OPEN, settings, aws, counter, options);
   }
 
   /**
@@ -205,8 +221,8 @@ export class KeyRing {
    */
   readonly health = (): RingHealth => {
     if (this.#isClosed) return closedHealth(ringClosed());
-    const health =
-      this.#aws === undefined ? environmentHealth() : ringHealth(this.#aws.cache, this.#environmentKey !== undefined);
+    const numbers = this.#environmentNumbers;
+    const health = this.#aws === undefined ? environmentHealth(numbers) : ringHealth(this.#aws.cache, numbers);
     const isExhausted = this.#counter.isExhausted(this.#aws?.cache.current?.versionId);
     return { ...health, canEncrypt: health.canEncrypt && !isExhausted };
   };
@@ -230,7 +246,7 @@ export class KeyRing {
     this.#aws?.cache.close();
     this.#aws = undefined;
     this.#keys = new KeyCache();
-    this.#environmentKey = undefined;
+    this.#writingKey = undefined;
     this.#writer = undefined;
   };
 
@@ -259,7 +275,7 @@ export class KeyRing {
 
   #openAlone(row: Row): Buffer {
     const plaintext = openUnderNumber(row, this.#keys);
-    if (plaintext === undefined) throw failedWithEnvironmentKey(row.number);
+    if (plaintext === undefined) throw failedWithEnvironmentKeys(row.number, this.#environmentNumbers.numbers);
     return plaintext;
   }
 
@@ -271,10 +287,10 @@ export class KeyRing {
   }
 
   #writerFor(current: CurrentKey | undefined): Writer {
-    const key = current?.key ?? this.#environmentKey;
+    const writing = current ?? this.#writingKey;
     // A ring without either key does not open.
-    if (key === undefined) throw ringClosed();
-    const number = current?.number ?? 0;
+    if (writing === undefined) throw ringClosed();
+    const { key, number } = writing;
     return { current, key, number, count: this.#counter.of(current?.versionId, number) };
   }
 

@@ -7,7 +7,7 @@ import { RingCache } from './ring-cache.ts';
 import type { KeyRingOptions, RingTimes } from './options.ts';
 import { KeyLookup } from './key-lookup.ts';
 import { sourceInRegion, sourceOf } from './source/secret-source.ts';
-import type { AwsSettings } from './settings.ts';
+import { writingKey, type AwsSettings } from './settings.ts';
 import type { UsageCounter } from './telemetry/key-usage.ts';
 
 export interface OpenedRing {
@@ -16,7 +16,7 @@ export interface OpenedRing {
 }
 
 /**
- * Reads the current key and starts to keep it fresh. If AWS returns none, falls back to the environment's key and logs
+ * Reads the current key and starts to keep it fresh. If AWS returns none, falls back to `ENCRYPTION_MASTER_KEY` and logs
  * that, or rejects with the reason. Rejects with `INVALID_SETTINGS` under `NODE_DEBUG`, before calling AWS.
  */
 export async function openRing(
@@ -29,8 +29,9 @@ export async function openRing(
   const { clock = systemClock, legacy = true, random = Math.random } = options;
   const { environmentKey, environment, secretId, region } = settings;
   const log = applicationLog(options.logger ?? jsonLinesToStandardError, clock.wall);
+  const fallback = writingKey(settings);
   const about = { secret_id: secretId, environment };
-  if (environmentKey !== undefined && environment === 'production') log('env_key_set_in_production', about);
+  if (fallback !== undefined && environment === 'production') log('env_key_set_in_production', about);
 
   const source =
     options.source ??
@@ -52,7 +53,7 @@ export async function openRing(
     await cache.refresh();
     await check?.run();
   } catch (error) {
-    if (environmentKey === undefined || !isKeyRotationError(error)) {
+    if (fallback === undefined || !isKeyRotationError(error)) {
       cache.close();
       throw error;
     }

@@ -1,5 +1,5 @@
 import { ignoreErrors, type ApplicationLog } from './application-log.ts';
-import { EXAMPLE_KEY_REFUSED, isExampleKey } from '../format/example-key.ts';
+import { EXAMPLE_KEY_REFUSED, isRefusedExample } from '../format/example-key.ts';
 import { KeyRotationError } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
@@ -10,7 +10,7 @@ import { millisecondsBetween, millisecondsSince, momentNow, type Moment, type Ri
 import type { RingTimes } from './options.ts';
 import { ringLabels, versionsInUse, type RingLabels } from '../format/ring-labels.ts';
 import { isReplica, type SecretSource } from './source/secret-source.ts';
-import type { AwsSettings } from './settings.ts';
+import { environmentKeys, type AwsSettings } from './settings.ts';
 import { notTheService, sourceError } from './source/source-error.ts';
 import { READ_TOGETHER, VersionReader } from './source/version-reader.ts';
 
@@ -75,7 +75,7 @@ export class RingCache {
       about: this.#about,
       timeToLive: times.timeToLive,
     });
-    if (settings.environmentKey !== undefined) this.keys.add(settings.environmentKey);
+    for (const { key } of environmentKeys(settings)) this.keys.addOfEnvironment(key);
   }
 
   get labels(): RingLabels | undefined {
@@ -194,7 +194,7 @@ export class RingCache {
       const labels = await this.#describe(startedAt);
       if (labels.current === undefined) throw noCurrentKey(this.#parts.settings.secretId);
       const key = await this.#reader.key(labels.current, labels);
-      if (this.#parts.settings.environment !== 'local' && isExampleKey(key)) throw exampleKey(labels.current);
+      if (isRefusedExample(key, this.#parts.settings.environment)) throw exampleKey(labels.current);
       const number = this.keys.numberOfVersion(labels.current);
       this.#succeeded({ key, number, versionId: labels.current, confirmedAt: startedAt });
     } catch (error) {

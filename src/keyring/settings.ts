@@ -1,73 +1,108 @@
-import { EXAMPLE_KEY_REFUSED, isExampleKey } from '../format/example-key.ts';
-import { isKeyRotationError, KeyRotationError, typeName } from '../format/error.ts';
+import { typeName } from '../format/error.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
-import { invalidKeyText, readKeyValue } from '../format/key-value.ts';
+import type { KeyNumber } from '../format/key-number.ts';
+import {
+  chosen,
+  environmentName,
+  invalid,
+  keyOf,
+  numberedKeysOf,
+  regionOf,
+  secretOf,
+  type EnvironmentName,
+  type Variables,
+} from './environment-variables.ts';
 
-const ENVIRONMENTS = ['local', 'staging', 'production'] as const;
-
-/** Value of the variable `ENVIRONMENT`. */
-export type EnvironmentName = (typeof ENVIRONMENTS)[number];
+export type { EnvironmentName };
 
 /** Where an application's keys come from. */
 export type Settings = EnvironmentSettings | AwsSettings;
 
-/** The environment's key alone. AWS is never called. */
-export interface EnvironmentSettings {
+interface KeysOfEnvironment {
+  readonly environment: EnvironmentName;
+  /** `ENCRYPTION_MASTER_KEY`. In AWS, the key to use while AWS has not returned one yet. */
+  readonly environmentKey: KeyMaterial | undefined;
+  /** The keys of `ENCRYPTION_MASTER_KEY_V2` and so on by number, in ascending order. In AWS they only decrypt. */
+  readonly numberedKeys?: ReadonlyMap<KeyNumber, KeyMaterial>;
+}
+
+/** The environment's keys alone. AWS is never called. */
+export interface EnvironmentSettings extends KeysOfEnvironment {
   readonly keySource: 'environment';
-  readonly environment: 'local';
-  readonly environmentKey: KeyMaterial;
 }
 
 /** The key ring in AWS Secrets Manager. */
-export interface AwsSettings {
+export interface AwsSettings extends KeysOfEnvironment {
   readonly keySource: 'aws';
-  readonly environment: EnvironmentName;
   readonly region: string;
   /** Name or ARN of the secret. */
   readonly secretId: string;
-  /** The key to use while AWS has not returned one yet. */
-  readonly environmentKey: KeyMaterial | undefined;
+  /** Whether `environmentKey` may encrypt while AWS has not returned a key yet. Default: true. */
+  readonly hasFallback?: boolean;
+}
+
+/** A key of the environment. `ENCRYPTION_MASTER_KEY` has number 0. */
+export interface EnvironmentKey {
+  readonly number: KeyNumber | 0;
+  readonly key: KeyMaterial;
 }
 
 /**
  * Reads the settings from environment variables (default: those of this process). An empty variable counts as unset.
  *
- * | `ENVIRONMENT`  | key ring                                               | fallback                      |
- * | -------------- | ------------------------------------------------------ | ----------------------------- |
- * | `local`        | `ENCRYPTION_MASTER_KEY`; AWS if its name is given, too | with AWS: the environment key |
- * | `staging`      | AWS: `AWS_REGION`, `SECRETS_MANAGER_KEY_NAME`          | `ENCRYPTION_MASTER_KEY`       |
- * | `production`   | as for `staging`                                       | as for `staging`, and warned  |
+ * | `ENVIRONMENT`          | key ring                                               | fallback                      |
+ * | ---------------------- | ------------------------------------------------------ | ----------------------------- |
+ * | `local`, `development` | `ENCRYPTION_MASTER_KEY`; AWS if its name is given, too | with AWS: the environment key |
+ * | `staging`              | AWS: `AWS_REGION`, `SECRETS_MANAGER_KEY_NAME`          | `ENCRYPTION_MASTER_KEY`       |
+ * | `production`           | as for `staging`                                       | as for `staging`, and warned  |
+ *
+ * `ENCRYPTION_KEY_SOURCE=environment` is production without AWS, and `ENCRYPTION_FALLBACK=off` takes the fallback away.
+ * `ENCRYPTION_MASTER_KEY_V2` is key 2 of the environment: without AWS the highest number encrypts.
  *
  * Throws `INVALID_SETTINGS`, which names the variable and never shows a key. Quotation marks, white space and carriage
- * returns are refused, because an `--env-file` keeps them and no secret has such a name. The setup guide's example key
- * is refused except for `local`.
+ * returns are refused, because an `--env-file` keeps them. So is the setup guide's example key, except locally.
  */
-export function loadSettings(env: Readonly<Record<string, string | undefined>> = process.env): Settings {
+export function loadSettings(env: Variables = process.env): Settings {
   const environment = environmentName(env);
-  const secretId = spelledOf(env, 'SECRETS_MANAGER_KEY_NAME');
-  const environmentKey = environmentKeyOf(env);
-  if (environment !== 'local' && environmentKey !== undefined && isExampleKey(environmentKey)) {
-    throw invalid(`ENCRYPTION_MASTER_KEY ${EXAMPLE_KEY_REFUSED}`);
-  }
-  if (environment === 'local' && secretId === undefined) {
-    if (environmentKey !== undefined) return { keySource: 'environment', environment, environmentKey };
+  const source = chosen(env, 'ENCRYPTION_KEY_SOURCE', ['environment', 'aws']);
+  const fallback = chosen(env, 'ENCRYPTION_FALLBACK', ['on', 'off']);
+  const named = secretOf(env);
+  const environmentKey = keyOf(env, 'ENCRYPTION_MASTER_KEY', environment);
+  const keys = { environment, environmentKey, numberedKeys: numberedKeysOf(env, environment) };
+  if (source === 'environment' && named !== undefined)
     throw invalid(
-      'ENCRYPTION_MASTER_KEY must be set where ENVIRONMENT is local, but is not. Set it to a key that you made ' +
-        '(openssl rand -base64 32), or set AWS_REGION and SECRETS_MANAGER_KEY_NAME to try a secret in AWS.',
+      'ENCRYPTION_KEY_SOURCE is environment, but SECRETS_MANAGER_KEY_NAME names a secret. Remove the one that is not ' +
+        'meant.',
     );
+  const isLocal = environment === 'local' || environment === 'development';
+  const isByDefault = isLocal && source === undefined && named === undefined;
+  if (source === 'environment' || isByDefault) {
+    if (environmentKey === undefined && keys.numberedKeys.size === 0) throw noKey(environment, isByDefault);
+    return { keySource: 'environment', ...keys };
   }
-  return {
-    keySource: 'aws',
+  const region = required('AWS_REGION', regionOf(env), environment, 'the region of the secret, such as us-east-1');
+  const secretId = required(
+    'SECRETS_MANAGER_KEY_NAME',
+    secretOf(env, region),
     environment,
-    region: required(env, 'AWS_REGION', environment, 'the region of the secret, such as us-east-1'),
-    secretId: required(
-      env,
-      'SECRETS_MANAGER_KEY_NAME',
-      environment,
-      'name or ARN of the secret, such as pazpaz/encryption-key-v1',
-    ),
-    environmentKey,
-  };
+    'name or ARN of the secret, such as pazpaz/encryption-key-v1. To use keys of the environment alone, set ' +
+      'ENCRYPTION_KEY_SOURCE=environment',
+  );
+  return { keySource: 'aws', ...keys, region, secretId, hasFallback: fallback !== 'off' };
+}
+
+/** Every key of the environment, in ascending order of their numbers. */
+export function environmentKeys({ environmentKey, numberedKeys = new Map() }: Settings): readonly EnvironmentKey[] {
+  const numbered = [...numberedKeys].map(([number, key]) => ({ number, key }));
+  return environmentKey === undefined ? numbered : [{ number: 0, key: environmentKey }, ...numbered];
+}
+
+/** The key of the environment that encrypts while no key of AWS does; `undefined` if none may. */
+export function writingKey(settings: Settings): EnvironmentKey | undefined {
+  const keys = environmentKeys(settings);
+  if (settings.keySource === 'environment') return keys.at(-1);
+  // Number 2 is the secret's key-v2 there, so a key of the environment must not write under it.
+  return (settings.hasFallback ?? true) ? keys.find(({ number }) => number === 0) : undefined;
 }
 
 /** Throws `INVALID_SETTINGS` for anything that is not settings. JavaScript callers can pass any value. */
@@ -81,64 +116,16 @@ export function requireSettings(settings: Settings): void {
   );
 }
 
-const SPELLING = {
-  AWS_REGION: /^[a-z0-9-]+$/,
-  SECRETS_MANAGER_KEY_NAME: /^[A-Za-z0-9/_+=.@!:-]+$/,
-};
-const NAMED = { AWS_REGION: 'a region', SECRETS_MANAGER_KEY_NAME: 'the name or ARN of a secret' };
-
-type Variables = Readonly<Record<string, string | undefined>>;
-
-function environmentName(env: Variables): EnvironmentName {
-  const value = valueOf(env, 'ENVIRONMENT');
-  const name = ENVIRONMENTS.find((known) => known === value);
-  if (name !== undefined) return name;
-  // There is no safe default: a wrong one writes data under the wrong key.
-  const found = value === undefined ? 'is not set' : `is ${JSON.stringify(value)}${hint(value)}`;
-  throw invalid(`ENVIRONMENT must be one of ${ENVIRONMENTS.join(', ')}, but ${found}.`);
-}
-
-function environmentKeyOf(env: Variables): KeyMaterial | undefined {
-  const value = valueOf(env, 'ENCRYPTION_MASTER_KEY');
-  if (value === undefined) return undefined;
-  try {
-    return readKeyValue({ SecretString: value }).key;
-  } catch (error) {
-    if (!isKeyRotationError(error, 'INVALID_KEY_VALUE')) throw error;
-    throw invalid(
-      'ENCRYPTION_MASTER_KEY must hold a key of 32 bytes as base64 or in hexadecimal, but does not: ' +
-        invalidKeyText(error, 'a key'),
-    );
-  }
-}
-
-function required(env: Variables, name: keyof typeof SPELLING, environment: EnvironmentName, what: string): string {
-  const value = spelledOf(env, name);
-  if (value === undefined) {
-    throw invalid(`${name} must be set where ENVIRONMENT is ${environment}, but is not: ${what}.`);
-  }
-  return value;
-}
-
-function spelledOf(env: Variables, name: keyof typeof SPELLING): string | undefined {
-  const value = valueOf(env, name);
-  if (value === undefined || SPELLING[name].test(value)) return value;
-  throw invalid(
-    `${name} has a character that ${NAMED[name]} cannot have, found ${JSON.stringify(value)}${hint(value)}.`,
+function noKey(environment: EnvironmentName, isByDefault: boolean): Error {
+  const where = isByDefault ? `ENVIRONMENT is ${environment}` : 'ENCRYPTION_KEY_SOURCE is environment';
+  const advice = isByDefault ? ', or set AWS_REGION and SECRETS_MANAGER_KEY_NAME to try a secret in AWS' : '';
+  return invalid(
+    `ENCRYPTION_MASTER_KEY must be set where ${where}, but is not. Set it to a key that you made (openssl rand ` +
+      `-base64 32)${advice}.`,
   );
 }
 
-function hint(value: string): string {
-  if (/["'`]/.test(value)) return ' (docker --env-file keeps quotation marks: leave them out)';
-  if (value.includes('\r')) return ' (it ends in a carriage return: save the file with Unix line ends)';
-  return /\s/.test(value) ? ' (it contains white space: remove it)' : '';
-}
-
-function valueOf(env: Variables, name: string): string | undefined {
-  const value = env[name];
-  return value === '' ? undefined : value;
-}
-
-function invalid(message: string): KeyRotationError {
-  return new KeyRotationError('INVALID_SETTINGS', message);
+function required(name: string, value: string | undefined, environment: EnvironmentName, what: string): string {
+  if (value !== undefined) return value;
+  throw invalid(`${name} must be set where ENVIRONMENT is ${environment}, but is not: ${what}.`);
 }

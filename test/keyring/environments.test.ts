@@ -104,7 +104,7 @@ describe("the guide's table of environments", () => {
   );
 
   test.each([
-    [{}, 'ENVIRONMENT must be one of local, staging, production, but is not set'],
+    [{}, 'ENVIRONMENT must be one of local, development, staging, production, but is not set'],
     [{ ENVIRONMENT: 'prod' }, 'but is "prod"'],
     [{ ENVIRONMENT: 'local' }, 'ENCRYPTION_MASTER_KEY must be set where ENVIRONMENT is local'],
     [{ ENVIRONMENT: 'local', ENCRYPTION_MASTER_KEY: '' }, 'ENCRYPTION_MASTER_KEY must be set'],

@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import type { KeyRotationError } from '../../format/error.ts';
-import { EXAMPLE_KEY_REFUSED, isExampleKey } from '../../format/example-key.ts';
+import { EXAMPLE_KEY_REFUSED, isRefusedExample } from '../../format/example-key.ts';
 import { KeyMaterial } from '../../format/key-material.ts';
 import { writeKeyValue } from '../../format/key-value.ts';
 import { retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
@@ -95,7 +95,7 @@ async function givenValue({ deps }: AwsSession, options: PutFlags, world: Proces
 
 /** The example key may read what it has written, but as the current key it would encrypt. */
 function refuseExampleKey({ key }: GivenValue, world: ProcessIo): void {
-  if (world.environment['ENVIRONMENT'] === 'local' || !isExampleKey(key)) return;
+  if (!isRefusedExample(key, world.environment['ENVIRONMENT'])) return;
   throw new CommandRefusal(
     'INVALID_KEY_VALUE',
     `The given key ${EXAMPLE_KEY_REFUSED} If it has encrypted data, add it with --not-current, which only decrypts.`,

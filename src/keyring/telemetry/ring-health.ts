@@ -28,30 +28,37 @@ export interface RingHealth {
   readonly canEncrypt: boolean;
   /** Number of the key that encrypts; 0 without a number. Absent if no key encrypts. */
   readonly currentNumber?: number;
-  /** Seconds since AWS confirmed that this key is current. Absent for the environment's key. */
+  /** Seconds since AWS confirmed that this key is current. Absent for a key of the environment. */
   readonly ageSeconds?: number;
   /** Why the last refresh failed. Absent if it succeeded. */
   readonly lastError?: HealthError;
-  /** Every key of the ring by the last description, and the environment's key if there is one. */
+  /** Every key of the ring by the last description, and those of the environment. */
   readonly keys: readonly KeyHealth[];
 }
 
-/** The health of a ring that reads AWS. `hasEnvironmentKey`: whether it also has the environment's key. */
-export function ringHealth(cache: RingCache, hasEnvironmentKey: boolean): RingHealth {
+/** The numbers of the environment's keys, and of the one that encrypts while no key of AWS does. */
+export interface EnvironmentNumbers {
+  readonly numbers: readonly number[];
+  readonly writing: number | undefined;
+}
+
+/** The health of a ring that reads AWS. */
+export function ringHealth(cache: RingCache, environment: EnvironmentNumbers): RingHealth {
   const { age, current, lastError, labels, maxKeyAge } = cache;
   const keys = labels === undefined ? [] : versionsInUse(labels).map((versionId) => keyHealth(cache, versionId));
+  const { numbers, writing } = environment;
   return {
-    canEncrypt: age === undefined ? hasEnvironmentKey : age < maxKeyAge,
+    canEncrypt: age === undefined ? writing !== undefined : age < maxKeyAge,
     currentNumber: current?.number ?? 0,
     ...(age === undefined ? {} : { ageSeconds: Math.floor(age / 1000) }),
     ...(lastError === undefined ? {} : { lastError: asData(lastError) }),
-    keys: hasEnvironmentKey ? [...keys, environmentKeyHealth(current === undefined)] : keys,
+    keys: [...keys, ...environmentHealths(numbers, current === undefined ? writing : undefined)],
   };
 }
 
-/** The health of a ring with only the environment's key. */
-export function environmentHealth(): RingHealth {
-  return { canEncrypt: true, currentNumber: 0, keys: [environmentKeyHealth(true)] };
+/** The health of a ring with only the environment's keys. */
+export function environmentHealth({ numbers, writing = 0 }: EnvironmentNumbers): RingHealth {
+  return { canEncrypt: true, currentNumber: writing, keys: environmentHealths(numbers, writing) };
 }
 
 /** The health of a closed ring. */
@@ -71,8 +78,8 @@ function keyHealth(cache: RingCache, versionId: string): KeyHealth {
   };
 }
 
-function environmentKeyHealth(isCurrent: boolean): KeyHealth {
-  return { number: 0, isCurrent, isCached: true };
+function environmentHealths(numbers: readonly number[], writing: number | undefined): readonly KeyHealth[] {
+  return numbers.map((number) => ({ number, isCurrent: number === writing, isCached: true }));
 }
 
 function asData({ code, message }: KeyRotationError): HealthError {
