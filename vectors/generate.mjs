@@ -108,6 +108,32 @@ const strictBase64 = [
   ].map((text) => ({ text, bytes: null })),
 ].filter(({ text }, index, all) => all.findIndex((other) => other.text === text) === index);
 
+// --- Cells of text columns that have several lines
+
+const lines = (width, end, rest = '') =>
+  KEYS.guide.toString('base64').replaceAll(new RegExp(`(.{${width}})(?=.)`, 'g'), `$1${end}`) + rest;
+const asBytes = (text) => Buffer.from(text).toString('hex');
+const textCells = [
+  ...[lines(38, '\n'), lines(38, '\n', '\n'), lines(38, '\r\n'), lines(38, '\r\n', '\r\n'), lines(4, '\n')].map(
+    (text) => ({
+      text,
+      row: KEYS.guide.toString('hex'),
+    }),
+  ),
+  ...[
+    lines(99, '', '\n'),
+    lines(38, '\n\n'),
+    lines(38, '\r'),
+    lines(38, '\n '),
+    lines(38, '\n', '\n\n'),
+    lines(38, '\n', '\r\n'),
+    `\n${lines(38, '\n')}`,
+    lines(38, '\n').replace('=', ''),
+    'YQ==\nYQ==',
+    'not\nbase64!',
+  ].map((text) => ({ text, row: asBytes(text) })),
+];
+
 // --- The files
 
 const isCheck = process.argv.includes('--check');
@@ -134,9 +160,11 @@ await file(
     labels,
   },
 );
-await file('base64.json', 'Strict base64: the bytes in hexadecimal, or null where a strict decoder refuses.', {
-  strictBase64,
-});
+await file(
+  'base64.json',
+  'Strict base64: the bytes in hexadecimal, or null where a strict decoder refuses. textCells: cells of a text column that have several lines, and the row in hexadecimal: decoded, or the text itself.',
+  { strictBase64, textCells },
+);
 await file(
   'json-cells.json',
   'Cells of json and jsonb columns as JSON texts, with the member that is asked for (none: the default), and the row in hexadecimal or the error.',

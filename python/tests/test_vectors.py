@@ -15,6 +15,7 @@ from pazpaz_keys import (
     encrypt_field,
     load_settings,
     row_from_json,
+    row_from_text,
 )
 from pazpaz_keys.ciphertext import seal
 from pazpaz_keys.key_number import number_of_label
@@ -100,6 +101,11 @@ def test_labels_give_numbers(vector: dict[str, Any]) -> None:
 def test_base64_has_one_spelling(vector: dict[str, Any]) -> None:
     decoded = decode_strict_base64(vector["text"])
     assert (None if decoded is None else decoded.hex()) == vector["bytes"]
+
+
+@pytest.mark.parametrize("vector", vectors("base64.json")["textCells"], ids=lambda vector: repr(vector["text"]))
+def test_cells_of_several_lines_give_their_row(vector: dict[str, Any]) -> None:
+    assert row_from_text(vector["text"]).hex() == vector["row"]
 
 
 @pytest.mark.parametrize("vector", vectors("json-cells.json")["jsonCells"], ids=lambda vector: str(vector["id"]))

@@ -7,6 +7,7 @@ import { KeyMaterial } from '../../src/format/key-material.ts';
 import { numberOfLabel, toKeyNumber } from '../../src/format/key-number.ts';
 import { readKeyValue } from '../../src/format/key-value.ts';
 import { rowFromJson } from '../../src/format/row-from-json.ts';
+import { rowFromText } from '../../src/format/row-from-text.ts';
 import { decodeStrictBase64 } from '../../src/format/strict-base64.ts';
 import { readVarint, varintLength, writeVarint } from '../../src/format/varint.ts';
 import { errorOf } from '../format/support/error-of.ts';
@@ -58,6 +59,7 @@ interface KeyValues {
 
 interface Base64 {
   readonly strictBase64: readonly { readonly text: string; readonly bytes: string | null }[];
+  readonly textCells: readonly { readonly text: string; readonly row: string }[];
 }
 
 interface JsonCells {
@@ -76,7 +78,7 @@ const { keys, rows, refusedTexts } = vectorsIn('rows.json') as Rows;
 const { numbers, labels } = vectorsIn('numbers.json') as Numbers;
 const { keyValues } = vectorsIn('key-values.json') as KeyValues;
 const { jsonCells } = vectorsIn('json-cells.json') as JsonCells;
-const { strictBase64 } = vectorsIn('base64.json') as Base64;
+const { strictBase64, textCells } = vectorsIn('base64.json') as Base64;
 
 describe('the vectors of docs/format.md', () => {
   test('are what the generator writes', () => {
@@ -140,6 +142,11 @@ describe('the vectors of docs/format.md', () => {
 
   test.each(strictBase64)('base64 $text', ({ text, bytes }) => {
     expect(decodeStrictBase64(text)?.toString('hex') ?? null).toBe(bytes);
+  });
+
+  test.each(textCells)('a text cell of several lines: $text', ({ text, row }) => {
+    expect(rowFromText(text).toString('hex')).toBe(row);
+    if (text.endsWith('=')) expect(rowFromJson(JSON.stringify(text)).toString('hex')).toBe(row);
   });
 
   test.each(jsonCells)('JSON cell: $id', ({ json, member, row, error }) => {
