@@ -16,7 +16,7 @@ export default {
   // The examples import the package as an application does.
   moduleNameMapper: {
     '^pazpaz-key-rotation$': '<rootDir>/src/index.ts',
-    '^pazpaz-key-rotation/(drizzle|kysely|typeorm)$': '<rootDir>/src/columns/$1.ts',
+    '^pazpaz-key-rotation/(drizzle|kysely|prisma|typeorm)$': '<rootDir>/src/columns/$1.ts',
   },
   transform: {
     '^.+\\.sql$': '<rootDir>/test/support/sql-as-text.cjs',

@@ -49,7 +49,7 @@ await build({ ...common, entryPoints: ['src/index.ts'] });
 await build({
   ...common,
   outdir: join(cjs, 'columns'),
-  entryPoints: ['drizzle', 'kysely', 'typeorm'].map((name) => `src/columns/${name}.ts`),
+  entryPoints: ['drizzle', 'kysely', 'prisma', 'typeorm'].map((name) => `src/columns/${name}.ts`),
 });
 await build({
   ...common,

@@ -9,6 +9,6 @@ test('the key that the guide prints is known as the example, and no other key is
 });
 
 test('an error about it says where it works, and how to make another', () => {
-  expect(EXAMPLE_KEY_REFUSED).toContain("only where ENVIRONMENT is local or development");
+  expect(EXAMPLE_KEY_REFUSED).toContain('only where ENVIRONMENT is local or development');
   expect(EXAMPLE_KEY_REFUSED).toContain('openssl rand -base64 32');
 });

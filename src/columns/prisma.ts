@@ -1,0 +1,80 @@
+import { BYTES, json, TEXT } from './content.ts';
+import { EncryptedColumn, type EncryptedColumnOptions } from './encrypted-column.ts';
+import { encryptedArguments, type EncryptedModels } from './prisma-arguments.ts';
+
+export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
+export type { EncryptedColumn, EncryptedColumnOptions } from './encrypted-column.ts';
+export type { EncryptedModels };
+
+/** A field of encrypted text. With `storage: 'text'` a `String` field keeps its type. */
+export function encryptedText(options: EncryptedColumnOptions): EncryptedColumn<unknown> {
+  return new EncryptedColumn<unknown>(TEXT, options);
+}
+
+/** A field of encrypted bytes: a `Bytes` field, which `bytea` stores. */
+export function encryptedBytes(options: EncryptedColumnOptions): EncryptedColumn<unknown> {
+  return new EncryptedColumn<unknown>(BYTES, options);
+}
+
+/** A field of encrypted JSON values. With `storage: 'jsonb'` a `Json` field keeps its type. */
+export function encryptedJson(options: EncryptedColumnOptions): EncryptedColumn<unknown> {
+  return new EncryptedColumn<unknown>(json<unknown>(), options);
+}
+
+interface Operation {
+  readonly model: string;
+  readonly operation: string;
+  readonly args: unknown;
+  readonly query: (args: unknown) => Promise<unknown>;
+}
+
+interface ReadField {
+  readonly needs: Readonly<Record<string, boolean>>;
+  readonly compute: (row: Readonly<Record<string, unknown>>) => unknown;
+}
+
+/** A client extension of Prisma. */
+export interface EncryptedFieldsExtension {
+  readonly name: string;
+  readonly query: { readonly $allModels: { readonly $allOperations: (operation: Operation) => Promise<unknown> } };
+  readonly result: Readonly<Record<string, Readonly<Record<string, ReadField>>>>;
+}
+
+/**
+ * A client extension that encrypts what is written to fields and decrypts what is read:
+ * `prisma.$extends(encryptedFields({ Patient: { notes: encryptedText({ ring, storage: 'text', context: 'patients:{id}:notes' }) } }))`.
+ *
+ * Await `ring.warm()` before the first query: a field is decrypted when it is first accessed, and that cannot wait. A
+ * context of the row names fields of the model; Prisma fetches them with each partial select. Writing needs them in
+ * `data`, or in `where` of an update. Filters and orders by an encrypted field, nested writes to one, and updates of many
+ * rows under a context of the row are refused with `INVALID_COLUMN`. Raw queries are not seen.
+ */
+export function encryptedFields(models: EncryptedModels): EncryptedFieldsExtension {
+  return {
+    name: 'pazpaz-key-rotation',
+    query: {
+      $allModels: {
+        // Async, so that a refusal rejects as any failed query does.
+        $allOperations: async ({ model, operation, args, query }) =>
+          query(encryptedArguments(models, { model, operation, args })),
+      },
+    },
+    result: Object.fromEntries(
+      Object.entries(models).map(([model, fields]) => [
+        model.charAt(0).toLowerCase() + model.slice(1),
+        Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, readField(name, field)])),
+      ]),
+    ),
+  };
+}
+
+function readField(name: string, field: EncryptedColumn<unknown>): ReadField {
+  return {
+    needs: Object.fromEntries([name, ...field.rowColumns].map((needed) => [needed, true])),
+    compute: (row) => {
+      const cell = row[name];
+      if (cell === null || cell === undefined) return cell;
+      return field.decryptSync(cell, field.contextOfRow(row, `Select ${field.rowColumns.join(' and ')}, too.`));
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import { encryptedFields, encryptedJson, encryptedText } from '../../src/columns/prisma.ts';
+import { KeyRing } from '../../src/keyring/key-ring.ts';
+
+/*
+ * The extension by itself: what it hands to Prisma's query, and what it makes of a row. `npm run test:compat` runs it in
+ * Prisma 7, whose generator is no part of `npm ci`.
+ */
+
+let ring: KeyRing;
+beforeAll(async () => {
+  ring = await KeyRing.forTest();
+});
+afterAll(() => {
+  ring.close();
+});
+
+const { query, result } = encryptedFields({
+  Patient: {
+    notes: encryptedText({ ring: () => ring, storage: 'text', context: 'patients:{id}:notes' }),
+    allergies: encryptedJson({ ring: () => ring, storage: 'jsonb', context: 'patients.allergies' }),
+  },
+});
+
+/** The arguments that reach Prisma. */
+async function sent(operation: string, args: object, model = 'Patient'): Promise<unknown> {
+  return query.$allModels.$allOperations({ model, operation, args, query: (given) => Promise.resolve(given) });
+}
+
+test('a field is written as its ciphertext, and read again where it is accessed', async () => {
+  const args = await sent('create', { data: { id: 7, notes: 'Patient has diabetes', allergies: { pollen: true } } });
+  const { data } = args as { readonly data: Readonly<Record<string, unknown>> };
+  expect(JSON.stringify(data)).not.toMatch(/diabetes|pollen/);
+  const fields = result['patient'];
+  expect(fields?.['notes']?.needs).toEqual({ notes: true, id: true });
+  expect(fields?.['notes']?.compute(data)).toBe('Patient has diabetes');
+  expect(fields?.['allergies']?.compute(data)).toEqual({ pollen: true });
+  expect(fields?.['notes']?.compute({ id: 7, notes: null })).toBeNull();
+  expect(() => fields?.['notes']?.compute({ ...data, id: 8 })).toThrow('"patients:8:notes" cannot be read');
+});
+
+test.each<[string, string, object, string]>([
+  ['a bulk update', 'updateMany', { data: { notes: 'same' } }, 'Update one row'],
+  ['an update by another field', 'update', { where: { email: 'a' }, data: { notes: 'x' } }, 'Update one row'],
+  ['a new key', 'update', { where: { id: 7 }, data: { id: 8 } }, 'would change'],
+  ['a generated key', 'create', { data: { notes: 'x' } }, 'make the key first'],
+  ['a filter', 'findMany', { where: { notes: 'x' } }, 'Compare in the application'],
+  ['a filter in another', 'count', { where: { NOT: [{ notes: { contains: 'x' } }] } }, 'Compare in the application'],
+  ['an order', 'findMany', { orderBy: [{ notes: 'asc' }] }, 'Compare in the application'],
+  ['a group', 'groupBy', { by: ['notes'] }, 'Compare in the application'],
+  ['an aggregate', 'aggregate', { _max: { notes: true } }, 'Compare in the application'],
+  ['a nested write', 'update', { where: { id: 7 }, data: { friends: { create: { notes: 'x' } } } }, 'its own model'],
+])('%s is refused', async (_name, operation, args, words) => {
+  await expect(sent(operation, args)).rejects.toMatchObject({
+    code: 'INVALID_COLUMN',
+    message: expect.stringContaining(words) as string,
+  });
+});
+
+test.each<[string, string, object]>([
+  ['a filter for NULL', 'findMany', { where: { notes: null, allergies: { not: null } }, orderBy: { id: 'asc' } }],
+  ['a selection', 'findMany', { select: { notes: true }, omit: { allergies: true } }],
+  ['an update of other fields', 'updateMany', { data: { ward: 'west' } }],
+  ['NULL', 'updateMany', { data: { notes: null } }],
+])('%s is handed on as it is', async (_name, operation, args) => {
+  expect(await sent(operation, args)).toEqual(args);
+});
+
+test('another model is not touched, except where it filters by or writes to this one', async () => {
+  const args = { where: { title: 'x' }, data: { title: 'y' } };
+  expect(await sent('update', args, 'Ward')).toEqual(args);
+  await expect(sent('findMany', { where: { patients: { some: { notes: 'x' } } } }, 'Ward')).rejects.toThrow('notes');
+});
