@@ -1,7 +1,10 @@
 import { readVarint } from '../format/varint.ts';
 import { DATA_MEMBER } from '../format/row-from-json.ts';
 import type { Column, ColumnSpec } from './catalog/column.ts';
-import type { Connection, DatabaseAddress } from './connection/database.ts';
+import { requireOwnCode } from './catalog/foreign-code.ts';
+import { requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
+import { Connection, type DatabaseAddress } from './connection/database.ts';
+import { READING } from './shared-snapshot.ts';
 import { withColumns } from './catalog/look-up-column.ts';
 
 /**
@@ -27,20 +30,33 @@ export function headerCensus(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],
 ): Promise<readonly HeaderCensus[]> {
-  return withColumns(database, specs, async (session, columns) => {
+  const count = async (session: Connection, columns: readonly Column[]) => {
     const counts: HeaderCensus[] = [];
-    for (const column of columns) counts.push(await countHeaders(session, column));
+    const watch = await Connection.open(database);
+    try {
+      for (const column of columns) {
+        await requireOwnCode(watch, column.tableId, column.spec);
+        counts.push(await countHeaders(session, column));
+        await requireOwnCode(watch, column.tableId, column.spec);
+      }
+      await requireOnlyTables(watch, [session], columns);
+      await requireSameTables(watch, columns);
+    } finally {
+      await watch.close();
+    }
     return counts;
-  });
+  };
+  return withColumns(database, specs, count, READING);
 }
 
+/** Counts the rows of one column, in the open transaction. */
 export async function countHeaders(session: Connection, column: Column): Promise<HeaderCensus> {
   const looksLike = new Map<number, number>();
   let rows = 0;
   let nulls = 0;
   let other = 0;
   const counted = await session.rows(
-    `SELECT ${headOf(column)}, count(*) FROM ${column.table} t GROUP BY 1`,
+    `SELECT ${headOf(column)}, pg_catalog.count(*) FROM ${column.table} t GROUP BY 1`,
     column.storage === 'jsonb' ? [column.spec.member ?? DATA_MEMBER] : [],
   );
   for (const [head, count] of counted) {
@@ -59,15 +75,17 @@ export async function countHeaders(session: Connection, column: Column): Promise
 function headOf({ storage, column }: Column): string {
   const value = `t.${column}`;
   if (storage === 'bytea') {
-    return `CASE WHEN get_byte(${value} || '\\x00', 0) < 128 THEN substring(${value} for 1) ELSE substring(${value} for 2) END`;
+    const first = `pg_catalog.get_byte(${value} OPERATOR(pg_catalog.||) '\\x00'::pg_catalog.bytea, 0)`;
+    return `pg_catalog.substring(${value}, 1, CASE WHEN ${first} OPERATOR(pg_catalog.<) 128 THEN 1 ELSE 2 END)`;
   }
+  const isOfType = (type: string) => `pg_catalog.jsonb_typeof(${value}) OPERATOR(pg_catalog.=) '${type}'`;
   const text =
     storage === 'text'
       ? value
-      : `CASE WHEN jsonb_typeof(${value}) = 'string' THEN ${value} #>> '{}'
-              WHEN jsonb_typeof(${value}) = 'object' THEN coalesce(${value} ->> $1::text, '{')
+      : `CASE WHEN ${isOfType('string')} THEN ${value} OPERATOR(pg_catalog.#>>) '{}'::pg_catalog.text[]
+              WHEN ${isOfType('object')} THEN coalesce(${value} OPERATOR(pg_catalog.->>) $1::pg_catalog.text, '{')
               WHEN ${value} IS NOT NULL THEN '{' END`;
-  return `left(${text}, ${BASE64_CHARACTERS})`;
+  return `pg_catalog.left(${text}, ${BASE64_CHARACTERS})`;
 }
 
 function numberOf(head: string, { storage }: Column): number | undefined {

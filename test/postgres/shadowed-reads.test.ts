@@ -1,4 +1,5 @@
 import { Connection } from '../../src/postgres/connection/database.ts';
+import { countHeaders } from '../../src/postgres/header-census.ts';
 import { heapRanges, scanRange } from '../../src/postgres/heap-scan.ts';
 import { keyAhead, keysOutOfReach, readBatch, readRows } from '../../src/postgres/read-rows.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
@@ -40,6 +41,7 @@ test.each(['bytea', 'jsonb'])(
           });
         }
         expect(seen).toEqual(['1', '2', '3', '1', '2', '3']);
+        expect(await countHeaders(session, column)).toMatchObject({ rows: 3 });
         expect(await keysOutOfReach(session, column, keys)).toBe(0);
       });
     } finally {
