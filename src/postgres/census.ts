@@ -23,6 +23,8 @@ export interface ColumnCensus {
   /** The role that owns it. */
   readonly owner: string;
   readonly column: string;
+  /** The column's number in the table, which it keeps when it is renamed. */
+  readonly columnNumber: number;
   /** Rows in the snapshot: the sum of all classes, `nulls`, `empty`, `unreadable` and the rows by key. */
   readonly rows: number;
   readonly nulls: number;
@@ -123,14 +125,23 @@ function uncommitted(writers: string): string {
   );
 }
 
+const COLUMN_NUMBER = `
+  SELECT attnum FROM pg_catalog.pg_attribute
+   WHERE attrelid OPERATOR(pg_catalog.=) $1::pg_catalog.oid AND attname OPERATOR(pg_catalog.=) $2::pg_catalog.name
+     AND NOT attisdropped`;
+
 /**
- * Rejects with `DATABASE_REFUSED` where the name of a column's table no longer means the table that was counted: what was
+ * Rejects with `DATABASE_REFUSED` where the names no longer mean the tables and columns that were counted: what was
  * counted may have had the name for as long as the count took.
  */
 export async function requireStillNamed(database: DatabaseAddress, counts: readonly ColumnCensus[]): Promise<void> {
   const session = await Connection.open(database);
   try {
-    for (const { table, tableId } of counts) if ((await session.tableNamed(table)) !== tableId) throw replaced(table);
+    for (const { table, tableId, column, columnNumber } of counts) {
+      if ((await session.tableNamed(table)) !== tableId) throw replaced(table);
+      const [found] = await session.rows(COLUMN_NUMBER, [tableId, column]);
+      if (found?.[0] !== String(columnNumber)) throw replaced(`${table}.${column}`);
+    }
   } finally {
     await session.close();
   }
@@ -187,13 +198,14 @@ async function countColumn(
 }
 
 function censusOf(column: Column, { counts }: Tally, { target }: RingKeys): ColumnCensus {
-  const { spec, tableId, table, owner, isLocked, triggers } = column;
+  const { spec, tableId, table, columnNumber, owner, isLocked, triggers } = column;
   return {
     table: spec.table,
     tableId,
     relation: table,
     owner,
     column: spec.column,
+    columnNumber,
     rows: counts.rows,
     nulls: counts.nulls,
     empty: counts.empty,

@@ -21,6 +21,8 @@ export interface FoundColumn {
   /** The table's number (OID) in this database. */
   readonly tableId: string;
   readonly column: string;
+  /** The column's number in the table, which it keeps when it is renamed. */
+  readonly columnNumber: number;
   /** Of jsonb objects: the member that holds the ciphertext. */
   readonly member?: string;
   /** Values that were looked at, and how many of them open with a key of the ring, or look like one of its ciphertexts. */
@@ -80,7 +82,7 @@ const CANDIDATES = `
               WHEN b.base IN ('json'::regtype, 'jsonb'::regtype) THEN 'jsonb' ELSE 'text' END,
          CASE WHEN NOT has_table_privilege(c.oid, 'SELECT') THEN 'this user may not read it'
               WHEN row_security_active(c.oid) THEN 'row security hides rows of it' END,
-         ${tree('c.oid')}
+         ${tree('c.oid')}, a.attnum
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
@@ -100,6 +102,7 @@ interface Candidate {
   readonly tableId: string;
   readonly table: string;
   readonly column: string;
+  readonly columnNumber: number;
   readonly storage: Storage;
   readonly tree: string;
   /** Why its table cannot be looked at. */
@@ -155,15 +158,16 @@ export async function findColumns(
 }
 
 async function candidatesOf(session: Connection): Promise<readonly Candidate[]> {
-  return (await session.rows(CANDIDATES)).flatMap(([tableId, table, column, type, reason, ids]) => {
+  return (await session.rows(CANDIDATES)).flatMap(([tableId, table, column, type, reason, ids, number]) => {
     const storage = STORAGES.find((one) => one === type);
     if (tableId == null || table == null || column == null || storage === undefined) return [];
-    return [{ tableId, table, column, storage, tree: ids ?? '', reason: reason ?? undefined }];
+    const columnNumber = Number(number);
+    return [{ tableId, table, column, columnNumber, storage, tree: ids ?? '', reason: reason ?? undefined }];
   });
 }
 
-function identity({ tableId, column, tree }: Candidate): string {
-  return JSON.stringify([tableId, column, tree]);
+function identity({ tableId, column, columnNumber, tree }: Candidate): string {
+  return JSON.stringify([tableId, column, columnNumber, tree]);
 }
 
 /**
@@ -199,6 +203,8 @@ const PAGES = `
          (SELECT relkind = 'r' FROM pg_class WHERE oid = $1::oid),
          ${tree('$1::oid')}
     FROM (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass)) tree`;
+
+const COLUMN_NUMBER = 'SELECT attnum FROM pg_attribute WHERE attrelid = $1::oid AND attname = $2 AND NOT attisdropped';
 
 const NAMES = 'SELECT attname FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped';
 
@@ -245,6 +251,8 @@ async function sampleOf(
       await requireOnlyTables(session, [session], [candidate]);
       await requireOwnCode(session, tableId, { table, column });
       const [after] = await session.rows(PAGES, [tableId]);
+      const [numbered] = await session.rows(COLUMN_NUMBER, [tableId, column]);
+      if (numbered?.[0] !== String(candidate.columnNumber)) throw replaced(`${table}.${column}`);
       if (size?.[2] !== candidate.tree || after?.[2] !== candidate.tree) throw replaced(table);
       return found.flatMap(([text, ...values]) => {
         if (text == null) return [];
@@ -267,7 +275,7 @@ interface SampledRow {
 
 /** The column itself, or those members of its objects, that look encrypted. */
 function foundIn(
-  { table, tableId, column, storage }: Candidate,
+  { table, tableId, column, columnNumber, storage }: Candidate,
   values: readonly SampledValue[],
   keys: RingKeys,
 ): readonly FoundColumn[] {
@@ -287,7 +295,19 @@ function foundIn(
     const alike = rows.filter(({ bytes }) => isAlike(bytes, keys)).length;
     if (opened === 0 && (alike === 0 || 2 * alike < rows.length)) return [];
     const named = member === undefined ? {} : { member };
-    return [{ table, tableId, column, ...named, sampled: rows.length, opened, alike, numbers: [...new Set(openers)] }];
+    return [
+      {
+        table,
+        tableId,
+        column,
+        columnNumber,
+        ...named,
+        sampled: rows.length,
+        opened,
+        alike,
+        numbers: [...new Set(openers)],
+      },
+    ];
   });
 }
 

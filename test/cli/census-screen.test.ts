@@ -8,6 +8,7 @@ const EMPTY: Count = {
   tableId: '16384',
   owner: 'app',
   column: 'notes',
+  columnNumber: 2,
   rows: 0,
   nulls: 0,
   empty: 0,

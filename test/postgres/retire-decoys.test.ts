@@ -99,3 +99,12 @@ it('a clean partition does not stand for its table', async () => {
   expect(ran).toMatchObject({ exitCode: 1, isUnchanged: true });
   expect(ran.stderr).toContain('s.all_patients.notes');
 });
+
+it('a clean column does not stand for one that takes its name afterwards', async () => {
+  await owner.query('CREATE TABLE s.patients (id int PRIMARY KEY, kept bytea, notes bytea)');
+  await owner.query('INSERT INTO s.patients VALUES (1, $1, $2)', [patientRow('a', 1, 1), patientRow('b', 3, 1)]);
+  const back = 'ALTER TABLE s.patients RENAME notes TO gone; ALTER TABLE s.patients RENAME kept TO notes';
+  const ran = await retire({ [FIND]: back });
+  expect(ran).toMatchObject({ exitCode: 1, isUnchanged: true });
+  expect(ran.stderr).toContain('Columns that were not counted hold ciphertexts of the key: s.patients.notes');
+});

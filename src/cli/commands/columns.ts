@@ -25,6 +25,7 @@ export const COLUMNS = command<ColumnsFlags>({
           table: described('The table with its schema', TEXT),
           tableId: described('The number (OID) of the table in its database', TEXT),
           column: TEXT,
+          columnNumber: described('The number of the column in the table', COUNT),
           sampled: described('Values that were looked at', COUNT),
           opened: described('Those that a key of the ring opens without a context', COUNT),
           alike: described('Those that begin with a number of the ring and are no text', COUNT),

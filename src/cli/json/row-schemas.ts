@@ -32,6 +32,7 @@ const COUNTED_COLUMN = object(
     table: TEXT,
     ...COUNTED_ROWS,
     tableId: described('The number (OID) of the table in its database', TEXT),
+    columnNumber: described('The number of the column in the table', COUNT),
     nulls: COUNT,
     empty: described('Values with zero bytes', COUNT),
     numbered: rowsByNumber('Rows under a number that its key opened'),

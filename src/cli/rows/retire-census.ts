@@ -51,11 +51,11 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
 }
 
 /**
- * A column is counted once, and has one member that holds its ciphertexts. The table may have another name by now, and
- * its name another table.
+ * A column is counted once, and has one member that holds its ciphertexts. It may have another name by now, and its name
+ * may mean another column.
  */
-function isSameColumn({ tableId, column }: FoundColumn, count: ColumnCensus): boolean {
-  return tableId === count.tableId && column === count.column;
+function isSameColumn({ tableId, columnNumber }: FoundColumn, count: ColumnCensus): boolean {
+  return tableId === count.tableId && columnNumber === count.columnNumber;
 }
 
 /** Throws `ROWS_STILL_NEED_KEY` if a key in question, or one without a number, opens a value that was not counted. */

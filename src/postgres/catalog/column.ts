@@ -52,6 +52,8 @@ export interface Column {
   readonly schemaVersion: string;
   /** The column, quoted for SQL. */
   readonly column: string;
+  /** Its number in the table, which it keeps when it is renamed. */
+  readonly columnNumber: number;
   /** In the order of the index that rows are read along. */
   readonly key: readonly KeyColumn[];
   readonly storage: Storage;

@@ -32,7 +32,8 @@ const COLUMN = `
                    JOIN pg_attribute x ON x.attrelid = i.indrelid AND x.attnum = ANY (i.indkey::int2[])
                   WHERE i.indisunique AND x.attname = a.attname
                     AND (i.indrelid = a.attrelid
-                         OR i.indrelid IN (SELECT relid FROM pg_partition_tree(a.attrelid::regclass))))
+                         OR i.indrelid IN (SELECT relid FROM pg_partition_tree(a.attrelid::regclass)))),
+         a.attnum
     FROM pg_attribute a
    CROSS JOIN LATERAL (
       WITH RECURSIVE under(type, modifier) AS (
@@ -92,7 +93,7 @@ async function describeColumn(
   const table = await lookUpTable(session, spec.table, tableId);
   const [found] = await session.rows(COLUMN, [table.id, spec.column]);
   if (found === undefined) throw invalid(`Table ${spec.table} has no column ${JSON.stringify(spec.column)}.`);
-  const [type = '', generated, modifier, maySelect, mayUpdate, isIndexed] = found;
+  const [type = '', generated, modifier, maySelect, mayUpdate, isIndexed, number] = found;
   const storage = STORAGES.get(type ?? '');
   if (storage === undefined) {
     throw invalid(
@@ -127,6 +128,7 @@ async function describeColumn(
     owner: table.owner,
     schemaVersion: table.schemaVersion,
     column: quoted(spec.column),
+    columnNumber: Number(number),
     key,
     storage,
     limit: storage === 'text' && typeModifier > 4 ? typeModifier - 4 : undefined,
