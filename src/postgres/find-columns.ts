@@ -31,6 +31,8 @@ export interface FoundColumn {
   readonly alike: number;
   /** The keys that open some of them, by their numbers (0: a key without a number). */
   readonly numbers: readonly number[];
+  /** The numbers that those begin with that look like ciphertexts. */
+  readonly alikeNumbers: readonly number[];
 }
 
 /** What was found in a database, and which tables could not be looked at. */
@@ -292,7 +294,8 @@ function foundIn(
     const rows = all.filter(({ bytes }) => bytes.length > 0);
     const openers = withoutStacks(() => rows.map((row) => openerOf(row, keys))).filter((key) => key !== undefined);
     const opened = openers.length;
-    const alike = rows.filter(({ bytes }) => isAlike(bytes, keys)).length;
+    const alikeNumbers = rows.map(({ bytes }) => alikeNumber(bytes, keys)).filter((number) => number !== undefined);
+    const alike = alikeNumbers.length;
     if (opened === 0 && (alike === 0 || 2 * alike < rows.length)) return [];
     const named = member === undefined ? {} : { member };
     return [
@@ -306,6 +309,7 @@ function foundIn(
         opened,
         alike,
         numbers: [...new Set(openers)],
+        alikeNumbers: [...new Set(alikeNumbers)],
       },
     ];
   });
@@ -331,9 +335,10 @@ function openerOf({ bytes, contexts }: SampledRow, keys: RingKeys): number | und
   return openWithAnyKey({ bytes, number: readVarint(bytes), contexts }, keys)?.number;
 }
 
-/** Whether bytes begin with a number that the ring has or had, and are no text. */
-function isAlike(bytes: Uint8Array, keys: RingKeys): boolean {
+/** The number of the ring that bytes begin with, where they are no text; `undefined` otherwise. */
+function alikeNumber(bytes: Uint8Array, keys: RingKeys): number | undefined {
   const number = readVarint(bytes);
   const highest = Math.max(0, ...keys.ring.versionOf.keys());
-  return bytes.length >= MIN_CIPHERTEXT_BYTES && number !== undefined && number <= highest && !isUtf8(bytes);
+  const isOne = bytes.length >= MIN_CIPHERTEXT_BYTES && number !== undefined && number <= highest && !isUtf8(bytes);
+  return isOne ? number : undefined;
 }

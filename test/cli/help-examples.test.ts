@@ -91,6 +91,7 @@ const BEFORE: Readonly<Record<string, (ring: TestRing) => Promise<unknown>>> = {
   restore: (ring) => pazpazKeys(ring, ['retire', '1', '--force', '--confirm', '1']),
   'rotate --clean-up': (ring) => ring.begin(),
   maintain: () => postgres.client.query(WITHOUT_UNLISTED),
+  retire: () => postgres.client.query(WITHOUT_UNLISTED),
   doctor: async (ring) => {
     await postgres.client.query(WITHOUT_UNLISTED);
     return pazpazKeys(ring, ['adopt', '--version-id', '5f6cde2f-7a7e-4f6f-9d3c-0a7b3f0f9a11']);

@@ -328,6 +328,26 @@ describe('retire, with a list that lacks a column', () => {
     expect(ring.snapshot).toBe(before);
   });
 
+  it('is refused where a sample shows no value of the key, unless the operator accepts it', async () => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    await ring.service.advance(25 * HOUR);
+    await column('cards', 'bytea', [sealed('another key', '')]);
+    const refused = await pazpazKeys(ring, ['retire', '1', '--yes', ...counted], { environment: environment() });
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toMatch(/NO_CENSUS[^]*clinic\.cards\.v[^]*--unlisted-is-fine/);
+    const args = ['retire', '1', '--yes', '--unlisted-is-fine', ...counted];
+    expect(await pazpazKeys(ring, args, { environment: environment() })).toMatchObject({ exitCode: 0 });
+  });
+
+  it('is refused where values in it begin with the number, in a context that is not listed', async () => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    await ring.service.advance(25 * HOUR);
+    await column('cards', 'bytea', [encryptField('forgotten', keyOf(1), 'cards:1', { number: toKeyNumber(1) })]);
+    const refused = await pazpazKeys(ring, ['retire', '1', '--yes', ...counted], { environment: environment() });
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toMatch(/NO_CENSUS[^]*clinic\.cards\.v/);
+  });
+
   it('is refused where a value in it opens in a listed context', async () => {
     const ring = await ringWith(1, 2, previous(3), current(4));
     await ring.service.advance(25 * HOUR);

@@ -30,6 +30,7 @@ export const COLUMNS = command<ColumnsFlags>({
           opened: described('Those that a key of the ring opens without a context', COUNT),
           alike: described('Those that begin with a number of the ring and are no text', COUNT),
           numbers: described('The keys that open some of them (0: a key without a number)', listOf(COUNT)),
+          alikeNumbers: described('The numbers that those begin with that are alike', listOf(COUNT)),
         },
         { member: described('Of jsonb objects: the member that holds the ciphertext', TEXT) },
       ),

@@ -66,6 +66,7 @@ export const RETIRE = command<RetireFlags>({
       .argument('<numbers...>', 'numbers of the keys', keyNumber)
       .addOption(new Option('--force', 'skip census and waiting time: rows may be lost for good'))
       .option('--empty-is-fine', 'accept columns without a single value as evidence')
+      .option('--unlisted-is-fine', 'accept that columns which hold ciphertexts were not counted')
       .option('--skipped-is-fine', 'accept that tables could not be looked at for columns that are not listed')
       .option('--confirm <numbers>', 'the same numbers again, for --force without a terminal'),
   run: async (session, flags, numbers, world) => {

@@ -19,6 +19,8 @@ export interface ColumnFlags extends DatabaseFlags {
   readonly writersTimeout?: number;
   /** Of `retire`: columns without a value count as evidence. */
   readonly emptyIsFine?: boolean;
+  /** Of `retire`: columns with ciphertexts that are not listed are accepted. */
+  readonly unlistedIsFine?: boolean;
   /** Of `retire`: tables that could not be looked at for further columns are accepted. */
   readonly skippedIsFine?: boolean;
 }

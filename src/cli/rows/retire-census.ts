@@ -27,6 +27,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const { columns, skipped } = await findColumns(database, keys, contextsOf(specs));
     const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));
     requireNoneOpens(unlisted, numbers);
+    if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
     await requireStillNamed(database, counts);
     if (flags.skippedIsFine !== true) requireNoneSkipped(skipped);
     return {
@@ -66,6 +67,23 @@ function requireNoneOpens(unlisted: readonly FoundColumn[], numbers: readonly Ke
     'ROWS_STILL_NEED_KEY',
     `Columns that were not counted hold ciphertexts of the key: ${needing.map(foundName).join(', ')}. Add them to the file ` +
       'that --columns names (columns --find prints one), then census and reencrypt them.',
+  );
+}
+
+/**
+ * Throws `NO_CENSUS` if a column that was not counted holds ciphertexts of the ring, or values that begin with a number in
+ * question: a sample of it does not show every row.
+ */
+function requireNoneEncrypted(unlisted: readonly FoundColumn[], numbers: readonly KeyNumber[]): void {
+  const found = unlisted.filter(
+    ({ opened, alikeNumbers }) => opened > 0 || alikeNumbers.some((one) => numbers.some((number) => number === one)),
+  );
+  if (found.length === 0) return;
+  throw new KeyRotationError(
+    'NO_CENSUS',
+    `Columns that were not counted hold ciphertexts, and may have rows that need the key: ${found.map(foundName).join(', ')}. ` +
+      'Add them to the file that --columns names (columns --find prints one), or pass --unlisted-is-fine if no row of ' +
+      'them needs it.',
   );
 }
 
