@@ -52,6 +52,7 @@ export class ColumnWorker {
   #retargets = 0;
   #checks = 0;
   #changes = 0;
+  #isRepeated = false;
   #totals: JobTotals = { readRows: 0, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, left: 0 };
   #totalsAt = 0;
 
@@ -221,8 +222,13 @@ export class ColumnWorker {
 
   /** Looks whether every row is done. Other processes may hold what is left: they finish it, or die and release it. */
   async #check(work: BatchWork): Promise<void> {
-    const checked = await checkJob(work, this.#checks >= MOST_CHECKS, this.#stop);
+    const checked = await checkJob(
+      work,
+      { isLast: this.#checks >= MOST_CHECKS, mayRepeat: !this.#isRepeated },
+      this.#stop,
+    );
     if (checked.kind === 'found') this.#checks += 1;
+    else if (checked.kind === 'begun again') this.#isRepeated = true;
     else if (checked.kind === 'changed') this.#isChanged = true;
     else if (checked.kind === 'waiting') await sleep(PAUSE);
     else if (checked.kind === 'other target') await this.#followRing(work.session, work.job, checked.target);

@@ -5,14 +5,14 @@ import { requireOnlyTables } from '../catalog/table-locks.ts';
 import { HEAP_ONLY, heapRanges, scanRange, type ScannedRow } from '../heap-scan.ts';
 import { writtenByOthers } from './own-writes.ts';
 import { tableState } from './table-state.ts';
-import { leftRows, MOST_LEFT_ROWS } from './job.ts';
+import { leftRows, MOST_LEFT_ROWS, repeatPass } from './job.ts';
 import { attribution, isAsWanted } from './plan-rows.ts';
 import { keysOutOfReach, outOfOrder } from '../read-rows.ts';
 import type { RingKeys } from '../all-keys.ts';
 import type { TargetKey } from '../known-keys.ts';
 import type { Column } from '../catalog/column.ts';
 
-/** Most rows that one check hands out; the next check finds the others. */
+/** Most rows that one check hands out. Where there are as many, all of the table is read again instead. */
 const MOST_FOUND = 100_000;
 
 /** Rows of one range of found rows. */
@@ -23,7 +23,7 @@ const OWN_TRANSACTIONS_IN_MEMORY = "SET LOCAL work_mem = '256MB'";
 
 /** What a check came to. `waiting`: ranges are still open, or another process checks. `changed`: see `Step`. */
 export type Checked =
-  | { readonly kind: 'finished' | 'found' | 'waiting' | 'changed' }
+  | { readonly kind: 'finished' | 'found' | 'begun again' | 'waiting' | 'changed' }
   /** The job's rows are brought to another number than the ring's current one. */
   | { readonly kind: 'other target'; readonly target: number };
 
@@ -31,14 +31,19 @@ export type Checked =
  * Once all ranges of a job are done, reads the whole table as a census does, in one snapshot and without any index, and
  * opens every row that the job itself did not write last. Where each is as wanted, or listed as left, the job is finished.
  * Rows that are not (written under an older key meanwhile, or missed by a damaged index) become ranges of their own.
- * `isLast`: they are listed instead (`WRITTEN_MEANWHILE`).
+ * `isLast`: they are listed instead (`WRITTEN_MEANWHILE`). `mayRepeat`: where they are very many, the job's rows are begun
+ * again. Not twice, since an index that hides rows hides them again, and their keys may lead to them.
  *
  * One process checks at a time: it holds the job's row. Throws `INVALID_COLUMN` where a row cannot be reached by its key.
  */
-export async function checkJob(work: BatchWork, isLast: boolean, stop: AbortSignal): Promise<Checked> {
+export async function checkJob(
+  work: BatchWork,
+  { isLast, mayRepeat }: { readonly isLast: boolean; readonly mayRepeat: boolean },
+  stop: AbortSignal,
+): Promise<Checked> {
   const { session } = work;
   try {
-    return await session.transaction(() => check(work, isLast, stop), {
+    return await session.transaction(() => check(work, { isLast, mayRepeat }, stop), {
       mode: 'ISOLATION LEVEL REPEATABLE READ, READ WRITE',
       // The snapshot must not be older than the lock: it would show rows from before a change of the table.
       settings: [...work.checked.locks.forReading],
@@ -52,7 +57,7 @@ export async function checkJob(work: BatchWork, isLast: boolean, stop: AbortSign
 
 async function check(
   { session, checked, job, keys, legacy = true }: BatchWork,
-  isLast: boolean,
+  { isLast, mayRepeat }: { readonly isLast: boolean; readonly mayRepeat: boolean },
   stop: AbortSignal,
 ): Promise<Checked> {
   const { column, state } = checked;
@@ -93,6 +98,10 @@ async function check(
   }
   const outOfReach = await keysOutOfReach(session, column, rows);
   if (outOfReach > 0) throw outOfOrder(column, outOfReach);
+  if (rows.length >= MOST_FOUND && mayRepeat && !isLast) {
+    await repeatPass(session, job, target.number);
+    return { kind: 'begun again' };
+  }
   await handOut({ session, job }, Number(found[1]), rows, isLast);
   return { kind: 'found' };
 }

@@ -107,15 +107,12 @@ export async function isBroughtTo(session: Connection, column: Column, target: n
  * number that the caller saw; nothing happens if another process was faster.
  */
 export async function retargetJob(session: Connection, job: Job, from: number, target: number): Promise<void> {
-  await session.transaction(async () => {
-    const [found] = await session.rows(
-      'SELECT options, target, pass, content, columns FROM pazpaz_keys.job WHERE id = $1 FOR NO KEY UPDATE',
-      [job.id],
-    );
-    const [options, current, pass, content = null, columns = null] = found ?? [];
-    if (options == null || Number(current) !== from) return;
-    await beginPass(session, { id: job.id, pass: Number(pass) }, { options, target, content, columns });
-  });
+  await session.transaction(() => beginPassFrom(session, job, from, target));
+}
+
+/** Begins a job's rows again within the caller's transaction: more were found left than are looked up one by one. */
+export function repeatPass(session: Connection, job: Job, target: number): Promise<void> {
+  return beginPassFrom(session, job, target, target);
 }
 
 /** Whether the job was finished, or is gone. */
@@ -187,6 +184,16 @@ async function beginJob(
     [tableId, spec.column, options, target, content, columns],
   );
   return { id: found?.[0] ?? '', pass: 1, isResumed: false };
+}
+
+async function beginPassFrom(session: Connection, { id }: Job, from: number, target: number): Promise<void> {
+  const [found] = await session.rows(
+    'SELECT options, target, pass, content, columns FROM pazpaz_keys.job WHERE id = $1 FOR NO KEY UPDATE',
+    [id],
+  );
+  const [options, current, pass, content = null, columns = null] = found ?? [];
+  if (options == null || Number(current) !== from) return;
+  await beginPass(session, { id, pass: Number(pass) }, { options, target, content, columns });
 }
 
 /**
