@@ -170,7 +170,9 @@ test('a schema that takes the name during the last check of a job does not finis
         return false;
       },
     });
-    expect((await rejectionOf(checkJob(work, { isLast: false, mayRepeat: false }, stop))).message).toContain('was replaced');
+    expect((await rejectionOf(checkJob(work, { isLast: false, mayRepeat: false }, stop))).message).toContain(
+      'was replaced',
+    );
     expect(await clinic.sql('SELECT finished_at FROM pazpaz_keys.job WHERE id = $1', [job.id])).toEqual([
       { finished_at: null },
     ]);
