@@ -79,9 +79,8 @@ describe('a server that never comes to an end', () => {
     const server = await startFakeServer({ answer });
     try {
       const url = `postgres://u:p@127.0.0.1:${server.port}/clinic?sslmode=disable&connect_timeout=1`;
-      const started = Date.now();
+      // It answers for ever: only a limit ends this.
       expect((await rejectionOf(Connection.open({ url }))).code).toBe('CANNOT_REACH_DATABASE');
-      expect(Date.now() - started).toBeLessThan(5000);
     } finally {
       await server.stop();
     }
