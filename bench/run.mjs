@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 
-const PARTS = ['bundle', 'ring', 'local', 'python'];
+const PARTS = ['bundle', 'ring', 'columns', 'local', 'python'];
 
 const USAGE = `npm run bench [-- OPTIONS]
 
 Measures, and compares with the alternatives in the same run. Ends with 1 if a target is missed.
   bundle  size and cold start of the built Lambda
   ring    encrypting and decrypting beside what people use; on Node 24 as well, if it is there
+  columns encrypted columns of Drizzle, Kysely and TypeORM beside plain ones and node:crypto, in PostgreSQL
   local   the local Secrets Manager beside moto's server, where npm run test:aws has installed it
   python  the ring in Python; makes a virtual environment of its own
 
@@ -58,6 +59,7 @@ async function main({ parts, node24, runs, json }) {
   const commands = {
     bundle: [[process.execPath, 'bench/bundle.mjs', '--runs', runs, ...asJson]],
     ring: nodes().map((node) => [node, 'bench/speed.mjs', ...asJson]),
+    columns: [[process.execPath, 'bench/columns.mjs', ...asJson]],
     local: [[process.execPath, 'bench/local.mjs', ...asJson]],
     python: [['bash', 'python/check', '--bench', ...asJson]],
   };
