@@ -50,7 +50,7 @@ export class Clock {
 }
 
 /** The last millisecond of the year 9999: later years do not have four digits, and date formats rely on four. */
-const LAST_MOMENT = Date.UTC(10_000, 0, 1) - 1;
+export const LAST_MOMENT = Date.UTC(10_000, 0, 1) - 1;
 /** The furthest moment that a JavaScript date can name. */
 const LAST_DATE = 8.64e15;
 

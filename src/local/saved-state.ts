@@ -1,7 +1,11 @@
+import { LAST_MOMENT } from './clock.ts';
 import { isJsonObject, type JsonObject } from './json.ts';
+import { regionOf } from './service/regions.ts';
 import type {
+  Replica,
   Rotation,
   RotationRules,
+  RotationUnderWay,
   Secret,
   SecretValue,
   SecretVersion,
@@ -35,7 +39,8 @@ function withoutArchive(secret: Secret): Secret {
 }
 
 /**
- * Reads a state file's text. Every member is checked: the service trusts its state everywhere else.
+ * Reads a state file's text. Every member is checked: the service trusts its state everywhere else. A member that is
+ * unknown is refused, since the next save would lose it.
  *
  * @throws {RangeError} that says what is wrong, never with a value out of the file.
  */
@@ -54,15 +59,49 @@ export function parseStateFile(text: string): SavedState {
     throw new RangeError(`its version is not ${VERSION}: another release of the local Secrets Manager wrote it`);
   }
   const state = object(content, 'state', 'state');
-  const secrets = Object.entries(object(state, 'secrets', 'state.secrets'));
-  return {
-    clockOffset: number(content, 'clockOffset', 'clockOffset'),
-    state: { secrets: Object.fromEntries(secrets.map(([arn, value]) => [arn, secret(value, `secret ${arn}`)])) },
-  };
+  const entries = Object.entries(object(state, 'secrets', 'state.secrets'));
+  const secrets = entries.map(([arn, value]): [string, Secret] => [arn, secret(value, `secret ${arn}`)]);
+  requireConsistency(secrets);
+  const clockOffset = number(content, 'clockOffset', 'clockOffset');
+  if (Math.abs(clockOffset) > LAST_MOMENT) throw wrong('clockOffset', 'the moment');
+  return { clockOffset, state: { secrets: Object.fromEntries(secrets) } };
 }
 
+/** What holds for every state that the service makes. */
+function requireConsistency(secrets: readonly (readonly [string, Secret])[]): void {
+  const names = new Set<string>();
+  for (const [key, { arn, name, versions }] of secrets) {
+    if (key !== arn) throw new RangeError(`secret ${key} has another ARN`);
+    const nameInRegion = `${regionOf(arn)} ${name}`;
+    if (names.has(nameInRegion)) throw new RangeError(`secret ${arn} has the name of another one`);
+    names.add(nameInRegion);
+    const labels = Object.values(versions).flatMap(({ stages }) => stages);
+    if (new Set(labels).size < labels.length) throw new RangeError(`secret ${arn} has a staging label on two versions`);
+  }
+}
+
+/** The members of a type as they are in a file. The compiler asks for a new one here, so that it is read, too. */
+type Members<T> = Readonly<Record<keyof T, true>>;
+
+const SECRET: Members<Omit<Secret, 'archive' | 'primaryRegion'>> = {
+  ...{ arn: true, name: true, description: true, kmsKeyId: true, tags: true, hadTags: true, resourcePolicy: true },
+  ...{ createdDate: true, lastChangedDate: true, lastAccessedDate: true, deletion: true, rotation: true },
+  ...{ replicas: true, versions: true },
+};
+const VERSION_MEMBERS: Members<SecretVersion> = {
+  ...{ value: true, stages: true, createdDate: true, lastAccessedDate: true, kmsKeyId: true },
+};
+const REPLICA: Members<Replica> = {
+  ...{ region: true, kmsKeyId: true, status: true, statusMessage: true, lastAccessedDate: true },
+};
+const ROTATION: Members<Rotation> = {
+  ...{ enabled: true, lambdaArn: true, rules: true, lastRotatedDate: true, nextRotationDate: true, underWay: true },
+};
+const RULES: Members<RotationRules> = { AutomaticallyAfterDays: true, ScheduleExpression: true, Duration: true };
+const UNDER_WAY: Members<RotationUnderWay> = { token: true, kind: true, attempts: true };
+
 function secret(value: unknown, at: string): Secret {
-  const from = anObject(value, at);
+  const from = anObject(value, at, SECRET);
   const deletion = from['deletion'];
   return {
     arn: string(from, 'arn', at),
@@ -75,31 +114,45 @@ function secret(value: unknown, at: string): Secret {
     }),
     ...(from['hadTags'] === true ? { hadTags: true } : {}),
     ...optional(from, 'resourcePolicy', at, string),
-    createdDate: number(from, 'createdDate', at),
-    lastChangedDate: number(from, 'lastChangedDate', at),
-    ...optional(from, 'lastAccessedDate', at, number),
+    createdDate: moment(from, 'createdDate', at),
+    lastChangedDate: moment(from, 'lastChangedDate', at),
+    ...optional(from, 'lastAccessedDate', at, moment),
     ...(deletion === undefined
       ? {}
       : {
           deletion: {
-            deletedDate: number(anObject(deletion, at), 'deletedDate', at),
-            deletesAt: number(anObject(deletion, at), 'deletesAt', at),
+            deletedDate: moment(anObject(deletion, at), 'deletedDate', at),
+            deletesAt: moment(anObject(deletion, at), 'deletesAt', at),
           },
         }),
-    ...(from['rotation'] === undefined ? {} : { rotation: rotation(object(from, 'rotation', at), at) }),
+    ...(from['rotation'] === undefined ? {} : { rotation: rotation(from['rotation'], at) }),
+    ...(from['replicas'] === undefined ? {} : { replicas: array(from, 'replicas', at).map((one) => replica(one, at)) }),
     versions: Object.fromEntries(
       Object.entries(object(from, 'versions', at)).map(([id, version]) => [id, versionOf(version, `${at}: ${id}`)]),
     ),
   };
 }
 
+function replica(value: unknown, at: string): Replica {
+  const from = anObject(value, `${at}: replicas`, REPLICA);
+  const status = from['status'];
+  if (status !== 'InSync' && status !== 'Failed') throw wrong(at, 'status');
+  return {
+    region: string(from, 'region', at),
+    ...optional(from, 'kmsKeyId', at, string),
+    status,
+    ...optional(from, 'statusMessage', at, string),
+    ...optional(from, 'lastAccessedDate', at, moment),
+  };
+}
+
 function versionOf(value: unknown, at: string): SecretVersion {
-  const from = anObject(value, at);
+  const from = anObject(value, at, VERSION_MEMBERS);
   return {
     ...(from['value'] === undefined ? {} : { value: secretValue(object(from, 'value', at), at) }),
     stages: array(from, 'stages', at).map((stage) => string({ stage }, 'stage', at)),
-    createdDate: number(from, 'createdDate', at),
-    ...optional(from, 'lastAccessedDate', at, number),
+    createdDate: moment(from, 'createdDate', at),
+    ...optional(from, 'lastAccessedDate', at, moment),
     ...optional(from, 'kmsKeyId', at, string),
   };
 }
@@ -110,21 +163,23 @@ function secretValue(from: JsonObject, at: string): SecretValue {
   throw wrong(at, 'kind');
 }
 
-function rotation(from: JsonObject, at: string): Rotation {
+function rotation(value: unknown, at: string): Rotation {
+  const from = anObject(value, `${at}: rotation`, ROTATION);
   const enabled = from['enabled'];
   if (typeof enabled !== 'boolean') throw wrong(at, 'enabled');
   const underWay = from['underWay'];
   return {
     enabled,
     lambdaArn: string(from, 'lambdaArn', at),
-    rules: rules(object(from, 'rules', at), at),
-    ...optional(from, 'lastRotatedDate', at, number),
-    ...optional(from, 'nextRotationDate', at, number),
-    ...(underWay === undefined ? {} : { underWay: rotationUnderWay(object(from, 'underWay', at), at) }),
+    rules: rules(from['rules'], at),
+    ...optional(from, 'lastRotatedDate', at, moment),
+    ...optional(from, 'nextRotationDate', at, moment),
+    ...(underWay === undefined ? {} : { underWay: rotationUnderWay(underWay, at) }),
   };
 }
 
-function rules(from: JsonObject, at: string): RotationRules {
+function rules(value: unknown, at: string): RotationRules {
+  const from = anObject(value, `${at}: rules`, RULES);
   return {
     ...optional(from, 'AutomaticallyAfterDays', at, number),
     ...optional(from, 'ScheduleExpression', at, string),
@@ -132,7 +187,8 @@ function rules(from: JsonObject, at: string): RotationRules {
   };
 }
 
-function rotationUnderWay(from: JsonObject, at: string): NonNullable<Rotation['underWay']> {
+function rotationUnderWay(value: unknown, at: string): RotationUnderWay {
+  const from = anObject(value, `${at}: underWay`, UNDER_WAY);
   const kind = from['kind'];
   if (kind !== 'rotation' && kind !== 'test') throw wrong(at, 'kind');
   return { token: string(from, 'token', at), kind, attempts: number(from, 'attempts', at) };
@@ -159,7 +215,15 @@ function string(from: JsonObject, name: string, at: string): string {
 
 function number(from: JsonObject, name: string, at: string): number {
   const value = from[name];
-  if (typeof value !== 'number') throw wrong(at, name);
+  // 1e999 is JSON, and Infinity.
+  if (!Number.isFinite(value)) throw wrong(at, name);
+  return Number(value);
+}
+
+/** Milliseconds since 1970: a later moment than any clock shows has no date. */
+function moment(from: JsonObject, name: string, at: string): number {
+  const value = number(from, name, at);
+  if (value < 0 || value > LAST_MOMENT) throw wrong(at, name);
   return value;
 }
 
@@ -175,8 +239,11 @@ function object(from: JsonObject, name: string, at: string): JsonObject {
   return value;
 }
 
-function anObject(value: unknown, at: string): JsonObject {
-  return object({ value }, 'value', at);
+function anObject(value: unknown, at: string, members?: Readonly<Record<string, true>>): JsonObject {
+  const read = object({ value }, 'value', at);
+  const unknown = members === undefined ? undefined : Object.keys(read).find((name) => !Object.hasOwn(members, name));
+  if (unknown === undefined) return read;
+  throw new RangeError(`${at} has a member '${unknown}' that this release does not know`);
 }
 
 function wrong(at: string, name: string): RangeError {

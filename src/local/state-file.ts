@@ -1,4 +1,4 @@
-import { open, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { codeOf, messageOf } from './error-message.ts';
 import { FileLocked, lockFile } from './file-lock.ts';
@@ -38,6 +38,7 @@ export class StateFile {
   static async open(path: string): Promise<StateFile> {
     try {
       const real = await realPathOf(path);
+      await refuseOtherThanFile(real);
       const file = new StateFile(real, await lockFile(real));
       try {
         await file.#checkFolder();
@@ -122,6 +123,12 @@ export class StateFile {
   get #temporary(): string {
     return `${this.#path}.unfinished`;
   }
+}
+
+/** A pipe or a device would be read without an end, and then replaced. */
+async function refuseOtherThanFile(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isFile() === false) throw new Error('it is not a regular file');
 }
 
 /** Replaces what is there: a file of that name could be readable by others. */

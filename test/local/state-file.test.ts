@@ -1,6 +1,8 @@
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { promisify } from 'node:util';
 import { StateFile, StateFileError } from '../../src/local/state-file.ts';
 import type { ServiceState } from '../../src/local/service/state.ts';
 
@@ -18,7 +20,12 @@ const STATE: ServiceState = {
       description: 'd',
       kmsKeyId: 'k',
       tags: [{ Key: 'x', Value: 'y' }],
+      hadTags: true,
       resourcePolicy: '{}',
+      replicas: [
+        { region: 'eu-west-1', kmsKeyId: 'k', status: 'InSync', lastAccessedDate: 0 },
+        { region: 'eu-west-2', status: 'Failed', statusMessage: 'taken' },
+      ],
       createdDate: 1,
       lastChangedDate: 2,
       lastAccessedDate: 0,
@@ -26,7 +33,7 @@ const STATE: ServiceState = {
       rotation: {
         enabled: true,
         lambdaArn: 'l',
-        rules: { AutomaticallyAfterDays: 365, Duration: '3h' },
+        rules: { AutomaticallyAfterDays: 365, ScheduleExpression: 'rate(365 days)', Duration: '3h' },
         lastRotatedDate: 5,
         nextRotationDate: 6,
         underWay: { token: 't', kind: 'test', attempts: 1 },
@@ -69,6 +76,16 @@ describe('the state file', () => {
     expect(await (await reopened(path)).load()).toEqual({ clockOffset: 7, state: STATE });
   });
 
+  test('is refused where two secrets have one name', async () => {
+    const path = join(folder, 's.json');
+    const secret = STATE.secrets['arn:1'];
+    const twice = Object.fromEntries(
+      ['arn:1', 'arn:2'].map((arn) => [arn, { ...secret, arn }]),
+    ) as typeof STATE.secrets;
+    await (await open(path)).save({ clockOffset: 0, state: { secrets: twice } });
+    await expect((await reopened(path)).load()).rejects.toThrow('has the name of another one');
+  });
+
   test('is nothing before the first save', async () => {
     expect(await (await open(join(folder, 's.json'))).load()).toBeUndefined();
   });
@@ -109,11 +126,22 @@ describe('the state file', () => {
     expect((await readdir(folder)).sort()).toEqual(['s.json.20260101', 's.json.lock']);
   });
 
+  test.each([
+    ['a directory', (path: string) => mkdir(path)],
+    ['a pipe', (path: string) => promisify(execFile)('mkfifo', [path])],
+    ['a device', (path: string) => symlink('/dev/zero', path)],
+  ])('that is %s is refused at once, and left alone', async (_what, make) => {
+    const path = join(folder, 's.json');
+    await make(path);
+    const before = await lstat(path);
+    await expect(StateFile.open(path)).rejects.toThrow('it is not a regular file');
+    expect((await lstat(path)).ino).toBe(before.ino);
+  });
+
   test('in a folder that does not exist, or in a file, is refused at once', async () => {
     await expect(StateFile.open(join(folder, 'not-there', 's.json'))).rejects.toThrow(StateFileError);
     await writeFile(join(folder, 'file'), '');
     await expect(StateFile.open(join(folder, 'file', 's.json'))).rejects.toThrow('Name a file in a folder that exists');
-    await expect((await open(folder)).load()).rejects.toThrow('EISDIR');
   });
 });
 
@@ -149,6 +177,15 @@ describe('a state file that is damaged', () => {
     ['foreign', () => '{"version":1}', 'no state file'],
     ['of another release', (text: string) => text.replace('"version":1', '"version":2'), 'version'],
     ["without a secret's name", (text: string) => text.replace('"name":"a"', '"name":5'), 'name is missing'],
+    ['with an unknown member', (text: string) => text.replace('"tags"', '"owner":"CANARY","tags"'), "a member 'owner'"],
+    ['with one in a version', (text: string) => text.replace('"stages"', '"__proto__":1,"stages"'), "'__proto__'"],
+    ['with an endless clock', (text: string) => text.replace('"clockOffset":0', '"clockOffset":1e999'), 'clockOffset'],
+    ['with a clock of no date', (text: string) => text.replace('"clockOffset":0', '"clockOffset":9e99'), 'clockOffset'],
+    ['with a date of no year', (text: string) => text.replace('"createdDate":1', '"createdDate":9e99'), 'createdDate'],
+    ['with a date before 1970', (text: string) => text.replace('ionDate":6', 'ionDate":-6'), 'nextRotationDate'],
+    ['with a label on two versions', (text: string) => text.replace('"AWSPENDING"', '"AWSCURRENT"'), 'two versions'],
+    ['with another ARN', (text: string) => text.replace('"arn":"arn:1"', '"arn":"arn:2"'), 'another ARN'],
+    ['with a replica of no status', (text: string) => text.replace('"InSync"', '"CANARY"'), 'status is missing'],
     ['with a wrong value', (text: string) => text.replace('"kind":"binary"', '"kind":"VALUE-CANARY"'), 'kind'],
   ])('%s is refused with a clear error that holds no value', async (_what, damage, expected) => {
     const path = join(folder, 's.json');
