@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { isJsonObject, stringMember } from './json.ts';
+import { isJsonObject, stringMember, type JsonObject } from './json.ts';
+import { isOperationName } from './service/perform.ts';
 import { ServiceError } from './service/service-error.ts';
 
 /** What a test wants to go wrong, and at which call. */
@@ -101,9 +102,19 @@ function matches(fault: CallFault, target: FaultTarget): boolean {
 const KINDS = ['error', 'throttle', 'delay', 'drop'] as const;
 const TEXT_MEMBERS = ['operation', 'secretId', 'versionId', 'type', 'message'] as const;
 const NUMBER_MEMBERS = ['nth', 'status', 'milliseconds'] as const;
+/** The members of a fault of any kind, and of each. */
+const COMMON_MEMBERS = ['kind', 'when', 'operation', 'secretId', 'versionId', 'nth'];
+const OWN_MEMBERS: Readonly<Record<CallFault['kind'], readonly string[]>> = {
+  error: ['type', 'message', 'status'],
+  delay: ['milliseconds'],
+  throttle: [],
+  drop: [],
+};
+/** Node's timers fire at once for a longer time. */
+const LONGEST_DELAY = 2 ** 31 - 1;
 
 /**
- * A fault out of JSON.
+ * A fault out of JSON. One that could never strike is refused: a test would take its silence for a success.
  *
  * @throws {RangeError} that says which member is wrong.
  */
@@ -111,14 +122,13 @@ export function parseFault(value: unknown): Fault {
   if (!isJsonObject(value)) throw new RangeError('A fault is a JSON object');
   if (value['kind'] === 'fresh-version-not-seen') {
     const reads = value['reads'];
+    refuseOtherMembers(value, ['kind', 'reads']);
     if (reads !== 'for-ever' && !isCount(reads)) throw new RangeError("reads must be a whole number or 'for-ever'");
     return { kind: 'fresh-version-not-seen', reads };
   }
   const kind = KINDS.find((known) => known === value['kind']);
   if (kind === undefined) throw new RangeError(`kind must be one of ${KINDS.join(', ')}, fresh-version-not-seen`);
-  const known = new Set<string>(['kind', 'when', ...TEXT_MEMBERS, ...NUMBER_MEMBERS]);
-  const unknown = Object.keys(value).find((name) => !known.has(name));
-  if (unknown !== undefined) throw new RangeError(`a fault has no member ${unknown}`);
+  refuseOtherMembers(value, [...COMMON_MEMBERS, ...OWN_MEMBERS[kind]]);
   const when = value['when'] ?? 'before';
   if (when !== 'before' && when !== 'after') throw new RangeError("when must be 'before' or 'after'");
   const members: Record<string, string | number> = {};
@@ -133,9 +143,21 @@ export function parseFault(value: unknown): Fault {
     else if (count !== undefined) throw new RangeError(`${name} must be a whole number`);
   }
   if (members['nth'] === 0) throw new RangeError('nth counts from 1');
-  const status = members['status'];
+  const { operation, status, type, milliseconds } = members;
+  if (typeof operation === 'string' && !isOperationName(operation)) {
+    throw new RangeError(`Secrets Manager has no operation ${operation}`);
+  }
   if (typeof status === 'number' && (status < 400 || status > 599)) throw new RangeError('status must be 400 to 599');
+  if (type === '') throw new RangeError('type must not be empty');
+  if (kind === 'delay' && !(typeof milliseconds === 'number' && milliseconds <= LONGEST_DELAY)) {
+    throw new RangeError(`milliseconds must be a whole number up to ${LONGEST_DELAY}`);
+  }
   return { ...members, kind, when };
+}
+
+function refuseOtherMembers(fault: JsonObject, known: readonly string[]): void {
+  const unknown = Object.keys(fault).find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new RangeError(`a fault of this kind has no member ${unknown}`);
 }
 
 function isCount(value: unknown): value is number {

@@ -106,6 +106,8 @@ describe('the control path', () => {
     ['POST', 'clock', { toNextRotationOf: 'nothing' }, 400],
     ['POST', 'clock', {}, 400],
     ['POST', 'faults', { kind: 'x' }, 400],
+    ['POST', 'faults', { faults: [], kind: 'drop' }, 400],
+    ['POST', 'clock', { advance: '1d', to: '2030-01-01T00:00:00Z' }, 400],
     ['POST', 'behaviour', { gravity: 'off' }, 400],
     ['POST', 'behaviour', { pendingAfterSuccess: 'x' }, 400],
     ['PUT', 'clock', {}, 405],

@@ -136,6 +136,14 @@ test.each([
   [{ kind: 'error', when: 'never' }, 'when must be'],
   [{ kind: 'error', opration: 'x' }, 'no member opration'],
   [{ kind: 'fresh-version-not-seen', reads: -1 }, 'reads must be'],
+  [{ kind: 'fresh-version-not-seen', reads: 1, operation: 'GetSecretValue' }, 'no member operation'],
+  [{ kind: 'throttle', operation: 'GetSecretValu' }, 'no operation GetSecretValu'],
+  [{ kind: 'throttle', operation: 'constructor' }, 'no operation constructor'],
+  [{ kind: 'throttle', message: 'x' }, 'no member message'],
+  [{ kind: 'drop', milliseconds: 5 }, 'no member milliseconds'],
+  [{ kind: 'delay' }, 'milliseconds must be'],
+  [{ kind: 'delay', milliseconds: 2 ** 31 }, 'milliseconds must be'],
+  [{ kind: 'error', type: '' }, 'type must not be empty'],
 ])('%j is no fault', (value, why) => {
   expect(() => parseFault(value)).toThrow(why);
 });

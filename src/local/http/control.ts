@@ -104,12 +104,15 @@ async function moveClock(service: LocalSecretsManager, body: JsonObject): Promis
   const advance = stringMember(body, 'advance');
   const to = stringMember(body, 'to');
   const secretId = stringMember(body, 'toNextRotationOf');
+  if (Object.keys(body).length !== 1) throw new RangeError(CLOCK_MEMBERS);
   if (advance !== undefined) await service.advance(durationInMilliseconds(advance));
   else if (to !== undefined) await service.advanceTo(momentOf(to));
   else if (secretId !== undefined) await service.advanceToNextRotation(secretId);
-  else throw new RangeError('one of advance, to and toNextRotationOf is needed, a string');
+  else throw new RangeError(CLOCK_MEMBERS);
   return clockNow(service);
 }
+
+const CLOCK_MEMBERS = 'one of advance, to and toNextRotationOf is needed, a string, and nothing else';
 
 function momentOf(date: string): number {
   const moment = Date.parse(date);
@@ -118,7 +121,9 @@ function momentOf(date: string): number {
 }
 
 function setFaults({ faults }: LocalSecretsManager, body: JsonObject): JsonObject {
-  const parsed = Array.isArray(body['faults']) ? body['faults'].map(parseFault) : [parseFault(body)];
+  const { faults: list, ...others } = body;
+  const isList = Array.isArray(list) && Object.keys(others).length === 0;
+  const parsed = isList ? list.map(parseFault) : [parseFault(body)];
   for (const fault of parsed) faults.set(fault);
   return { set: parsed.length };
 }
