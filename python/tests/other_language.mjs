@@ -47,8 +47,10 @@ async function readValue(value) {
 }
 
 function readSettings(env) {
-  const { environment, region, secretId, environmentKey } = loadSettings(env);
+  const { environment, region, secretId, environmentKey, numberedKeys, hasFallback } = loadSettings(env);
   return {
+    numbered: [...numberedKeys].map(([number, key]) => [number, key.exportBytes().toString('hex')]),
+    hasFallback: hasFallback ?? true,
     environment,
     region: region ?? null,
     secretId: secretId ?? null,

@@ -17,6 +17,14 @@ KEYS = {name: hashlib.sha256(name.encode()).digest() for name in "abcde"}
 NUMBERS = [0, 1, 2, 3, 5, 6, 127, 128, 255, 256, 16383, 16384, 268435456, 999_999_999]
 LETTERS = 'ab09 \t\n\r\0"\\{}[]:,/+=-_ÄßéΩ寿司\u00a0\u0085\u2028\ufeff\ufffd\u200f😀🏳️‍🌈\x7f\x1f\ud83d\ude00\ud800'
 
+ARNS = [
+    "arn:aws:x",
+    "arn:aws:secretsmanager:us-east-1:123456789012:secret:x-AbCdEf",
+    "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:x",
+    "arn:aws:secretsmanager:us-east-1:12345:secret:x",
+    "arn:aws:secretsmanager:us-east-1:123456789012:secret:",
+]
+
 
 class StrangeInputs:
     def __init__(self, seed: int) -> None:
@@ -196,11 +204,17 @@ class StrangeInputs:
 
     def environment(self) -> dict[str, str]:
         variables = {
-            "ENVIRONMENT": ["local", "local", "staging", "production", "prod", "Local", "", " local", "local\n"],
-            "AWS_REGION": ["us-east-1", "eu-central-1", "", " "],
-            "SECRETS_MANAGER_KEY_NAME": ["pazpaz/encryption-key-v1", "", "x/y_+=.@!-", "0"],
+            "ENVIRONMENT": ["local", "development", "staging", "production", "prod", "Local", "", " local", "local\n"],
+            "AWS_REGION": ["us-east-1", "us-east-1", "eu-central-1", "us-gov-west-1", "us-east", "", " ", "a-b-1"],
+            "SECRETS_MANAGER_KEY_NAME": ["pazpaz/encryption-key-v1", "", *ARNS, "0", "a:b", "a" * 512, "a" * 513],
             "ENCRYPTION_MASTER_KEY": ["", self.spelled_key(), self.json_value(), self.changed_text(self.spelled_key())],
         }
+        rare = {
+            "ENCRYPTION_KEY_SOURCE": ["environment", "environment", "aws", "", "env", '"aws"'],
+            "ENCRYPTION_FALLBACK": ["on", "off", "", "Off", "off\r"],
+            **{f"ENCRYPTION_MASTER_KEY_V{n}": ["", self.spelled_key()] for n in ("1", "2", "10", "02", "0", "", "x")},
+        }
+        variables |= {name: found for name, found in rare.items() if self.chance.random() < 0.2}
         return {name: self.chance.choice(found) for name, found in variables.items() if self.chance.random() < 0.8}
 
     # Rings

@@ -156,12 +156,14 @@ def opens(row: str, key: KeyMaterial) -> bool:
 def test_environments(inputs: dict[str, list[Any]], typescript: dict[str, list[Any]]) -> None:
     def read(asked: Asked) -> object:
         settings = load_settings(asked)
-        key = settings.environment_key
+        plain = settings.environment_key
         return {
+            "numbered": [[number, key.export_bytes().hex()] for number, key in settings.numbered_keys],
+            "hasFallback": settings.has_fallback,
             "environment": settings.environment,
             "region": settings.region,
             "secretId": settings.secret_id,
-            "key": None if key is None else key.export_bytes().hex(),
+            "key": None if plain is None else plain.export_bytes().hex(),
         }
 
     assert differing(inputs["environments"], typescript["environments"], read, lambda their, our: their == our) == []
