@@ -89,3 +89,11 @@ test('a record names the tables that no one looked at, or says how many they are
   expect(value(['other.trap', 'other."x y"'])).toMatch(/ skipped=other\.trap\+other\._x_y_$/);
   expect(value(Array.from({ length: 17 }, (_, at) => `other.table_${at}`))).toMatch(/ skipped=17$/);
 });
+
+test.each([
+  [80, 'a'.repeat(80)],
+  [81, '1'],
+])('names of skipped tables that take %i characters are recorded as %s', (length, recorded) => {
+  const record = { number: toKeyNumber(1), versionId: 'v', date: 'd', isForced: false };
+  expect(retiredTag(record, [], ['a'.repeat(length)]).Value).toBe(`v d skipped=${recorded}`);
+});

@@ -16,9 +16,16 @@ const FOLDERS = {
 
 /** Files of folders that mostly need one of these. */
 const FILES = [
-  ...['retire', 'retire-again', 'retire-checks', 'retire-descriptions', 'ring-screens', 'rollback', 'restore'].map(
-    (name) => `test/cli/${name}.test.ts`,
-  ),
+  ...[
+    'retire',
+    'retire-again',
+    'retire-checks',
+    'retire-descriptions',
+    'ring-screens',
+    'rollback',
+    'restore',
+    'ring-helpers',
+  ].map((name) => `test/cli/${name}.test.ts`),
   'test/postgres/plan-rows.test.ts',
 ];
 

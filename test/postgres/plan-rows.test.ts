@@ -44,12 +44,16 @@ test('K6: each encryption is counted, and past 2^32 with one key the job stops',
   planRows(COLUMN, rows, counted, target);
   expect(counted.usage()).toMatchObject([{ keyNumber: 2, encryptions: 2 }]);
 
-  jest.replaceProperty(USAGE_LIMITS, 'last', 3);
-  planRows(COLUMN, [row(5, sealed(5, 1))], counted, target);
-  expect(() => planRows(COLUMN, [row(6, sealed(6, 1))], counted, target)).toThrow(
-    expect.objectContaining({ code: 'KEY_EXHAUSTED' }) as Error,
-  );
-  jest.restoreAllMocks();
+  const { last } = USAGE_LIMITS;
+  USAGE_LIMITS.last = 3;
+  try {
+    planRows(COLUMN, [row(5, sealed(5, 1))], counted, target);
+    expect(() => planRows(COLUMN, [row(6, sealed(6, 1))], counted, target)).toThrow(
+      expect.objectContaining({ code: 'KEY_EXHAUSTED' }) as Error,
+    );
+  } finally {
+    USAGE_LIMITS.last = last;
+  }
 });
 
 test('a row under an older key is encrypted under the current one, and keeps what a change is recognised by', () => {
