@@ -7,16 +7,20 @@ import type { ColumnSpec } from './column.ts';
  * that is neither a superuser nor the user who logged in, and functions of PostgreSQL or of an extension that run SQL or
  * change the session, in an expression of such a role.
  *
- * `reached` begins with the table, its partitions and its ancestors, whose keys make up its partition constraint. It
+ * `linked` begins with the table, its partitions and its ancestors, whose keys make up its partition constraint. It
  * follows `pg_depend` to types, functions and operators, and the links that `pg_depend` lacks. A plain DEFAULT is left
  * out, since no update evaluates it. `pg_depend` omits built-in functions: they are read out of the expressions. Policies
  * are among them where they hold for this user.
+ *
+ * Tables and links go through arrays, which the planner takes for short. It expects millions of rows of a recursion, and
+ * would read whole catalogs for them: with 3,000 tables that took 9 ms instead of one, several times in each batch.
  */
 const FOREIGN_CODE = `
-  WITH RECURSIVE tables AS (
-    SELECT $1::oid AS id
-     UNION SELECT relid FROM pg_partition_tree($1::oid::regclass)
-     UNION SELECT relid FROM pg_partition_ancestors($1::oid::regclass)),
+  WITH RECURSIVE tables AS MATERIALIZED (
+    SELECT id FROM unnest(ARRAY(
+      SELECT $1::oid
+       UNION SELECT relid FROM pg_partition_tree($1::oid::regclass)
+       UNION SELECT relid FROM pg_partition_ancestors($1::oid::regclass))) id),
   foreigners AS (SELECT oid, rolname FROM pg_roles WHERE NOT rolsuper AND rolname <> session_user),
   first(class, id) AS (
     SELECT 'pg_class'::regclass::oid, id FROM tables
@@ -28,11 +32,11 @@ const FOREIGN_CODE = `
                 WHERE d.adrelid IN (SELECT id FROM tables) AND a.attgenerated <> ''
      UNION ALL SELECT 'pg_policy'::regclass, oid FROM pg_policy
                 WHERE polrelid = $1::oid AND row_security_active($1::oid)),
-  reached(class, id) AS (
+  linked(class, id) AS (
     SELECT class, id FROM first
      UNION
     SELECT next.class, next.id
-      FROM reached r
+      FROM linked r
      CROSS JOIN LATERAL (
         SELECT refclassid, refobjid FROM pg_depend
          WHERE classid = r.class AND objid = r.id
@@ -52,6 +56,9 @@ const FOREIGN_CODE = `
                 OR casttarget = r.id AND castsource = 'text'::regtype)
      ) next(class, id)
      WHERE next.id <> 0),
+  reached(class, id) AS MATERIALIZED (
+    SELECT link.class, link.id
+      FROM unnest(ARRAY(SELECT class FROM linked), ARRAY(SELECT id FROM linked)) link(class, id)),
   expressions(tree, owner) AS (
     SELECT d.adbin::text, c.relowner
       FROM reached r JOIN pg_attrdef d ON d.oid = r.id JOIN pg_class c ON c.oid = d.adrelid

@@ -7,7 +7,8 @@ import { requireOwnCode } from '../catalog/foreign-code.ts';
  * security, partitions, columns, triggers, rules, indexes, constraints and statistics.
  */
 const STATE = `
-  WITH tree AS (SELECT $1::oid AS id UNION SELECT relid::oid FROM pg_partition_tree($1::oid::regclass))
+  WITH tree AS MATERIALIZED (
+    SELECT id FROM unnest(ARRAY(SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))) id)
   SELECT concat_ws(' ', to_regclass($2)::oid, row_security_active($1::oid),
            (SELECT string_agg(part, ' ' ORDER BY part) FROM (
               SELECT format('relation %s', id) FROM tree
