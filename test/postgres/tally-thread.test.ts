@@ -1,26 +1,18 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { census, type CensusOptions } from '../../src/postgres/census.ts';
+import { builtPrograms } from '../support/built.ts';
 import { Clinic, startPostgres, type Value } from './support/clinic.ts';
 import type { Postgres } from './support/postgres.ts';
 
 let postgres: Postgres;
 let clinic: Clinic;
-let folder: string;
 let thread: string;
 beforeAll(async () => {
   postgres = await startPostgres();
   clinic = await Clinic.withKeys(postgres, 3);
-  folder = mkdtempSync(join(tmpdir(), 'threads-'));
-  execFileSync(process.execPath, ['build/cli.mjs', '--out', folder]);
-  thread = join(folder, 'tally-thread.mjs');
+  thread = join(await builtPrograms(), 'cli/tally-thread.mjs');
 });
-afterAll(async () => {
-  rmSync(folder, { recursive: true });
-  await postgres.stop();
-});
+afterAll(() => postgres.stop());
 
 const SPEC = { table: 'patients', column: 'notes', context: 'p:{id}' };
 
@@ -81,6 +73,6 @@ describe('a census whose connections have threads', () => {
   });
 
   it('ends with an error where the program of its threads is not there', async () => {
-    await expect(counted({ connections: 2, thread: join(folder, 'none.mjs') })).rejects.toThrow('none.mjs');
+    await expect(counted({ connections: 2, thread: '/nowhere/none.mjs' })).rejects.toThrow('none.mjs');
   });
 });
