@@ -1,0 +1,235 @@
+import fc from 'fast-check';
+import pg from 'pg';
+import { Connection } from '../../src/postgres/connection/database.ts';
+import { giveCredentials, pazpazKeys } from '../cli/support/operator.ts';
+import { stopServices } from '../local/support/running-service.ts';
+import { HOUR } from '../local/support/state-machine.ts';
+import { current, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { Clinic, startPostgres } from './support/clinic.ts';
+import { patientRow } from './support/patients.ts';
+import type { Postgres } from './support/postgres.ts';
+import { shadowEverything } from './support/shadows.ts';
+
+/*
+ * The owner of the tables acts between any two statements of `retire`, without changing a row. Whatever it does, a
+ * retirement that is accepted loses no row: none that needs the key was in the database, or in a transaction that was open
+ * before and commits later.
+ */
+
+/** `RUNS=2000`: as many attacks as a night takes; fewer in an ordinary run. */
+const RUNS = Number(process.env['RUNS'] ?? 8);
+const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000_000);
+
+jest.setTimeout(60_000 + RUNS * 6000);
+
+let postgres: Postgres;
+let clinic: Clinic;
+let owner: pg.Client;
+let late: pg.Client;
+let ring: TestRing;
+beforeAll(async () => {
+  giveCredentials();
+  postgres = await startPostgres({ settings: ['max_prepared_transactions=5'] });
+  clinic = await Clinic.withKeys(postgres, 1);
+  await clinic.sql(`CREATE ROLE own LOGIN; CREATE ROLE clerk LOGIN;
+    GRANT CREATE ON SCHEMA public TO own; GRANT CREATE ON DATABASE postgres TO own`);
+  await shadowEverything(clinic, 'own');
+  owner = await connected();
+  await owner.query(`SET lock_timeout = '200ms';
+    CREATE FUNCTION public.no_row() RETURNS boolean LANGUAGE sql STABLE AS 'SELECT false';
+    CREATE FUNCTION public.always(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+    CREATE FUNCTION public.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`);
+  late = await connected();
+});
+afterAll(async () => {
+  await stopServices();
+  await owner.end();
+  await late.end();
+  await postgres.stop();
+});
+
+async function connected(): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: postgres.url.replace('postgres@', 'own@') });
+  await client.connect();
+  client.on('error', () => undefined);
+  return client;
+}
+
+const swap = (first: string, second: string) => `BEGIN; ${first}; ${second}; COMMIT`;
+
+/** What the owner may do. Those that PostgreSQL refuses, at that moment, are tried all the same. */
+const ACTS = [
+  swap('ALTER SCHEMA s RENAME TO x', 'ALTER SCHEMA d RENAME TO s'),
+  swap('ALTER SCHEMA s RENAME TO d', 'ALTER SCHEMA x RENAME TO s'),
+  swap('ALTER TABLE s.patients RENAME TO kept', 'ALTER TABLE s.decoy RENAME TO patients'),
+  swap('ALTER TABLE s.patients RENAME TO decoy', 'ALTER TABLE s.kept RENAME TO patients'),
+  swap('ALTER TABLE s.patients RENAME TO whole', 'ALTER TABLE s.clean RENAME TO patients'),
+  swap('ALTER TABLE s.patients RENAME TO clean', 'ALTER TABLE s.whole RENAME TO patients'),
+  swap('ALTER TABLE s.patients RENAME notes TO hidden', 'ALTER TABLE s.patients RENAME other TO notes'),
+  swap('ALTER TABLE s.patients RENAME notes TO other', 'ALTER TABLE s.patients RENAME hidden TO notes'),
+  swap('ALTER TABLE s.patients SET SCHEMA e', 'ALTER TABLE d.patients SET SCHEMA s'),
+  swap('ALTER TABLE s.patients SET SCHEMA d', 'ALTER TABLE e.patients SET SCHEMA s'),
+  swap('ALTER TABLE s.patients RENAME TO seen', 'CREATE VIEW s.patients AS SELECT * FROM s.decoy'),
+  swap('ALTER TABLE s.patients RENAME TO seen', 'CREATE MATERIALIZED VIEW s.patients AS SELECT * FROM s.decoy'),
+  swap('DROP VIEW s.patients', 'ALTER TABLE s.seen RENAME TO patients'),
+  'CREATE VIEW d.patients AS SELECT * FROM s.decoy WHERE public.no_row()',
+  'ALTER TABLE s.patients DETACH PARTITION s.full',
+  'ALTER TABLE s.patients DETACH PARTITION s.full CONCURRENTLY',
+  'ALTER TABLE s.patients ATTACH PARTITION s.full FOR VALUES FROM (100) TO (1000)',
+  'ALTER TABLE s.others ATTACH PARTITION s.full FOR VALUES FROM (100) TO (1000)',
+  'ALTER TABLE s.others DETACH PARTITION s.full',
+  'CREATE TABLE s.child () INHERITS (s.patients)',
+  'CREATE TABLE e.parent (id int, notes bytea, other bytea); ALTER TABLE s.patients INHERIT e.parent',
+  'ALTER TABLE s.patients ENABLE ROW LEVEL SECURITY',
+  'ALTER TABLE s.patients FORCE ROW LEVEL SECURITY',
+  'CREATE POLICY hides ON s.patients USING (public.no_row())',
+  'CREATE POLICY hides ON s.patients USING (false)',
+  'ALTER TABLE s.patients DISABLE ROW LEVEL SECURITY',
+  'CREATE INDEX ON s.patients (id) WHERE public.always(id) = 2',
+  'CREATE INDEX ON d.patients (public.always(id))',
+  'CREATE STATISTICS s.seen_by ON (public.always(id)), id FROM s.patients',
+  'ALTER TABLE s.patients ADD CHECK (id < 0) NOT VALID',
+  'CREATE TRIGGER rests BEFORE UPDATE ON s.patients FOR EACH ROW EXECUTE FUNCTION public.nothing()',
+  'CREATE RULE nothing AS ON UPDATE TO s.patients DO INSTEAD NOTHING',
+  'REVOKE SELECT ON s.patients FROM clerk',
+  'GRANT SELECT ON ALL TABLES IN SCHEMA s TO clerk',
+  'REVOKE USAGE ON SCHEMA s FROM clerk',
+  'ALTER TABLE s.patients ALTER id TYPE bigint',
+  'ALTER TABLE s.patients SET UNLOGGED',
+  'VACUUM FULL s.patients',
+  'ALTER ROLE own SET search_path = public, pg_catalog',
+] as const;
+
+const COMMIT = 'commit';
+
+const act = fc.record({
+  /** Before which statement of the command: none, or one of those that an ordinary run has. */
+  at: fc.integer({ min: 0, max: 150 }),
+  does: fc.constantFrom(...ACTS, COMMIT, COMMIT),
+});
+
+const situation = fc.record({
+  rows: fc.array(fc.constantFrom(1, 3, 3, 3), { minLength: 1, maxLength: 4 }),
+  isPartitioned: fc.boolean(),
+  late: fc.constantFrom('none', 'none', 'none', 'insert', 'prepared'),
+  before: fc.array(fc.constantFrom(...ACTS), { maxLength: 2 }),
+  during: fc.array(act, { maxLength: 4 }),
+  role: fc.constantFrom('postgres', 'clerk'),
+  connections: fc.constantFrom('1', '2'),
+});
+
+/** Tables whose rows are all under key 3, and one with these; of a partitioned one the first partition has key 3 only. */
+async function makeTables(rows: readonly number[], isPartitioned: boolean): Promise<void> {
+  await clinic.sql('DROP SCHEMA IF EXISTS s, d, x, e CASCADE; ALTER ROLE own RESET ALL; ALTER ROLE own NOSUPERUSER');
+  const columns = '(id int PRIMARY KEY, notes bytea, other bytea)';
+  await clinic.sql(`SET ROLE own;
+    CREATE SCHEMA s; CREATE SCHEMA d; CREATE SCHEMA e; GRANT USAGE ON SCHEMA s, d, e TO clerk;
+    CREATE TABLE s.patients ${columns} ${isPartitioned ? 'PARTITION BY RANGE (id)' : ''};
+    CREATE TABLE s.decoy ${columns}; CREATE TABLE d.patients ${columns};
+    CREATE TABLE s.others ${columns} PARTITION BY RANGE (id);
+    ${
+      isPartitioned
+        ? `CREATE TABLE s.clean PARTITION OF s.patients FOR VALUES FROM (0) TO (100);
+           CREATE TABLE s.full PARTITION OF s.patients FOR VALUES FROM (100) TO (1000);`
+        : ''
+    }
+    RESET ROLE`);
+  const clean = patientRow('clean', 3, 1);
+  for (const table of ['s.decoy', 'd.patients', ...(isPartitioned ? ['s.clean'] : [])]) {
+    await clinic.sql(`INSERT INTO ${table} VALUES (1, $1, $1)`, [clean]);
+  }
+  for (const [index, number] of rows.entries()) {
+    const id = 101 + index;
+    await clinic.sql('INSERT INTO s.patients VALUES ($1, $2, $3)', [
+      id,
+      patientRow('note', number, id),
+      patientRow('other', 3, id),
+    ]);
+  }
+  await clinic.sql('GRANT SELECT ON ALL TABLES IN SCHEMA s, d TO clerk');
+}
+
+/** What each has yet to do, one after the other. */
+const doing = new Map<pg.Client, Promise<unknown>>();
+
+/** Waits only a little: what the owner does may wait for a lock of the command, and then comes after it. */
+async function tried(client: pg.Client, statements: string): Promise<void> {
+  const former = doing.get(client) ?? Promise.resolve();
+  const trying = former.then(async () => {
+    try {
+      for (const part of statements.split('; ')) await client.query(part);
+    } catch {
+      if (client === owner) await client.query('ROLLBACK');
+    }
+  });
+  doing.set(client, trying);
+  await Promise.race([trying, new Promise((resolve) => setTimeout(resolve, 30))]);
+}
+
+/** Calls `before` with the number of each statement that the command makes, before it is sent. */
+function betweenStatements(before: (statement: number) => Promise<void>): void {
+  let statements = 0;
+  for (const name of ['rows', 'change', 'tableNamed'] as const) {
+    const original = Reflect.get(Connection.prototype, name) as (...args: readonly unknown[]) => Promise<never>;
+    jest.spyOn(Connection.prototype, name).mockImplementation(async function (this: Connection, ...args) {
+      await before((statements += 1));
+      return original.apply(this, args);
+    });
+  }
+}
+
+async function agedRing(): Promise<TestRing> {
+  const made = await ringWith(1, previous(2), current(3));
+  await made.service.advance(25 * HOUR);
+  return made;
+}
+
+it('a retirement that is accepted loses no row, whatever the owner of the tables does before and meanwhile', async () => {
+  ring = await agedRing();
+  let accepted = 0;
+  await fc.assert(
+    fc.asyncProperty(situation, async ({ rows, isPartitioned, late: latecomer, before, during, role, connections }) => {
+      await makeTables(rows, isPartitioned);
+      // The sample shows every row of so small a table, so that a refusal is due to those of the key.
+      if (latecomer !== 'none') {
+        await late.query('BEGIN');
+        await late.query('INSERT INTO s.patients VALUES (200, $1, NULL)', [patientRow('late', 1, 200)]);
+        if (latecomer === 'prepared') await late.query("PREPARE TRANSACTION 'late'");
+      }
+      for (const statements of before) await tried(owner, statements);
+      const commit = latecomer === 'prepared' ? "COMMIT PREPARED 'late'" : 'COMMIT';
+      betweenStatements(async (statement) => {
+        for (const { at, does } of during) {
+          if (at === statement) await tried(does === COMMIT ? late : owner, does === COMMIT ? commit : does);
+        }
+      });
+      const args = ['retire', '1', '--yes', '--table', 's.patients', '--column', 'notes'];
+      const options = [
+        '--context',
+        'patients:{id}:notes',
+        '--writers-timeout',
+        '1',
+        '--connections',
+        connections,
+        '--unlisted-is-fine',
+      ];
+      const url = postgres.url.replace('postgres@', `${role}@`);
+      const ran = await pazpazKeys(ring, [...args, ...options], { environment: { DATABASE_URL: url } });
+      jest.restoreAllMocks();
+      // After the retirement at the latest.
+      await tried(late, commit);
+      await Promise.all(doing.values());
+      expect(await clinic.sql("SELECT FROM pg_roles WHERE rolname = 'own' AND rolsuper")).toEqual([]);
+      const isNeeded = rows.includes(1) || latecomer !== 'none';
+      const isQuiet = before.length === 0 && during.length === 0;
+      if (isQuiet) expect({ ran, isNeeded }).toMatchObject({ ran: { exitCode: isNeeded ? 1 : 0 } });
+      if (ran.exitCode !== 0) return;
+      accepted += 1;
+      await stopServices();
+      ring = await agedRing();
+      expect({ ran, isNeeded }).toMatchObject({ isNeeded: false });
+    }),
+    { numRuns: RUNS, seed: SEED },
+  );
+  if (RUNS > 8) process.stdout.write(`${RUNS} attacks, ${accepted} retirements: RUNS=${RUNS} SEED=${SEED}.\n`);
+});
