@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { lambdaEndpoint, lambdaEndpointCheck } from '../../src/local/lambda/lambda-endpoint.ts';
+import { startLocalService } from '../../src/local/start.ts';
+import { LAMBDA, token } from './support/state-machine.ts';
 
 interface Seen {
   readonly path: string | undefined;
@@ -116,5 +118,38 @@ describe('a Lambda behind the Invoke API', () => {
     await expect(lambdaEndpoint({ url: 'http://127.0.0.1:1' })(invocation('wait'))).rejects.toThrow(
       'No Lambda answers at http://127.0.0.1:1',
     );
+  });
+
+  test('that breaks off in the middle of its answer is named', async () => {
+    const { url } = await endpoint((_seen, response) => {
+      response.write('{', () => response.destroy());
+    });
+    await expect(lambdaEndpoint({ url })(invocation('wait'))).rejects.toMatchObject({
+      errorType: 'Local.Unreachable',
+      message: expect.stringContaining(`No Lambda answers at ${url}`) as string,
+    });
+  });
+
+  test.each([
+    ['never answers', () => undefined],
+    ['never ends its answer', (response: ServerResponse) => void response.write('{')],
+  ])('that %s holds up neither other calls nor the end of the service', async (_what, answer) => {
+    const { url } = await endpoint(({ type }, response) => {
+      if (type === 'DryRun') response.writeHead(204).end();
+      else answer(response);
+    });
+    const { service, close } = await startLocalService({ lambda: { url } });
+    const ClientRequestToken = token(1);
+    await service.call('CreateSecret', { Name: 'a', SecretString: '1', ClientRequestToken });
+    await service.call('RotateSecret', {
+      SecretId: 'a',
+      ClientRequestToken: token(2),
+      RotationLambdaARN: LAMBDA,
+      RotationRules: { AutomaticallyAfterDays: 30 },
+    });
+    await service.call('PutSecretValue', { SecretId: 'a', SecretString: '2', ClientRequestToken: token(3) });
+    expect(await service.call('GetSecretValue', { SecretId: 'a' })).toMatchObject({ SecretString: '2' });
+    expect(service.history.records).toMatchObject([{ outcome: 'running' }]);
+    await close();
   });
 });

@@ -121,3 +121,15 @@ describe('a secret with many versions', () => {
     );
   });
 });
+
+test('a machine whose clock is set back at every put loses no label, and no version that has one', () => {
+  const machine = new StateMachine({ unlabelledVersions: 'as-documented' }).withSecret();
+  for (let number = 2; number < 400; number += 1) {
+    machine.now -= DAY;
+    machine.put(number);
+    expect(machine.call('GetSecretValue', { SecretId: 'a' })).toMatchObject({ VersionId: token(number) });
+    expect(machine.call('GetSecretValue', { SecretId: 'a', VersionStage: 'AWSPREVIOUS' })).toMatchObject({
+      VersionId: token(number - 1),
+    });
+  }
+});

@@ -17,7 +17,6 @@ export function lambdaEndpoint(options: LambdaEndpointOptions): Invoke {
     const response = await post(options, invocation, invocation.kind === 'event' ? 'Event' : 'RequestResponse');
     // `sam local start-lambda` knows no asynchronous invocation before its pull request 8590 and answers 501.
     if (invocation.kind === 'event' && response.status === 501) {
-      await response.body?.cancel();
       return resultOf(await post(options, invocation, 'RequestResponse'));
     }
     return resultOf(response);
@@ -40,10 +39,16 @@ export function lambdaEndpointCheck(options: LambdaEndpointOptions): CanInvoke {
   };
 }
 
-async function post(options: LambdaEndpointOptions, invocation: Invocation, invocationType: string): Promise<Response> {
+interface Answer extends Pick<Response, 'status' | 'ok' | 'headers'> {
+  readonly text: string;
+}
+
+async function post(options: LambdaEndpointOptions, invocation: Invocation, invocationType: string): Promise<Answer> {
   const { event, functionArn, signal } = invocation;
   try {
-    return await send(options, functionArn, invocationType, { body: JSON.stringify(event), signal });
+    const response = await send(options, functionArn, invocationType, { body: JSON.stringify(event), signal });
+    const { status, ok, headers } = response;
+    return { status, ok, headers, text: await response.text() };
   } catch (error) {
     throw new LambdaError(
       'Local.Unreachable',
@@ -67,8 +72,8 @@ function addressOf(options: LambdaEndpointOptions, functionArn: string): string 
   return `${options.url.replace(/\/+$/, '')}/2015-03-31/functions/${name}/invocations`;
 }
 
-async function resultOf(response: Response): Promise<unknown> {
-  const body = parsed(await response.text());
+function resultOf(response: Answer): unknown {
+  const body = parsed(response.text);
   const members = isJsonObject(body) ? body : {};
   if (response.headers.get('x-amz-function-error') !== null || hasErrorShape(members)) {
     const trace = members['stackTrace'] ?? members['trace'];
