@@ -28,8 +28,13 @@ export function createApp(ring: KeyRing, notes: Notes = new Map()): Express {
     else response.type('text/plain').send(await ring.decryptField(row, contextOf(id)));
   });
 
-  // For a metrics library: how near each key is to its 2^32 encryptions.
   app.get('/health', (_request, response) => {
+    const health = ring.health();
+    response.status(health.canEncrypt ? 200 : 503).json(health);
+  });
+
+  // For a metrics library: how near each key is to its 2^32 encryptions.
+  app.get('/usage', (_request, response) => {
     response.json({ isFallenBack: ring.isFallenBack, keys: ring.usage() });
   });
 

@@ -3,6 +3,7 @@ import { createApp } from './app.ts';
 
 // Before the first request: an application that cannot encrypt must not be given any.
 const ring = await KeyRing.open(loadSettings());
+await ring.warm();
 
 const server = createApp(ring).listen(Number(process.env['PORT'] ?? 3000), () => {
   console.log(`listening on ${JSON.stringify(server.address())}`);

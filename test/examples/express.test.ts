@@ -41,7 +41,9 @@ test('it stores a note encrypted, and gives it back', async () => {
   expect(notes.get('7')).toHaveLength(49);
   expect(await (await fetch(url)).text()).toBe('Patient has diabetes');
   const health: unknown = await (await fetch(new URL('/health', url))).json();
-  expect(health).toMatchObject({ isFallenBack: false, keys: [{ keyNumber: 1, encryptions: 1 }] });
+  expect(health).toMatchObject({ canEncrypt: true, currentNumber: 1 });
+  const usage: unknown = await (await fetch(new URL('/usage', url))).json();
+  expect(usage).toMatchObject({ isFallenBack: false, keys: [{ keyNumber: 1, encryptions: 1 }] });
 });
 
 test('a key that cannot be had now is 503, a note that was tampered with is 500, and neither says more', async () => {

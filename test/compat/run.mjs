@@ -1,0 +1,182 @@
+// Tries the packed library where people run it, each tool as npm brings it: npm run test:compat. It installs the tools into
+// a folder of its own, which takes a few minutes, and prints a table. Ends with 1 if one of them fails.
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
+import { build } from 'esbuild';
+import { buildProgram } from '../../build/program.mjs';
+
+const run = promisify(execFile);
+const { only } = parseArgs({ options: { only: { type: 'string' } } }).values;
+
+const BODY = `
+  const ring = await KeyRing.open(undefined, { logger: () => undefined });
+  await ring.warm();
+  const row = ring.encryptField('note', 'patients:7:notes');
+  const text = await ring.decryptField(row, 'patients:7:notes');
+  const again = ring.decryptFieldSync(row, 'patients:7:notes');
+  ring.close();`;
+const IMPORT = `import { KeyRing } from 'pazpaz-key-rotation';`;
+const REQUIRE = `const { KeyRing } = require('pazpaz-key-rotation');`;
+const PRINT = 'console.log(text, again);';
+const FILES = {
+  'program.mjs': `${IMPORT}${BODY}${PRINT}`,
+  'program.cjs': `${REQUIRE}(async () => {${BODY}${PRINT}})();`,
+  'program.mts': `${IMPORT}${BODY}${PRINT}`,
+  'program.cts': `import { KeyRing } from 'pazpaz-key-rotation';async function main(): Promise<void> {${BODY}${PRINT}} void main();`,
+  'jest.test.js': `${REQUIRE}test('it works', async () => {${BODY} expect([text, again]).toEqual(['note', 'note']);});`,
+  'vitest.spec.mjs': `import { expect, test } from 'vitest';${IMPORT}test('it works', async () => {${BODY} expect([text, again]).toEqual(['note', 'note']);});`,
+  'tsconfig.json':
+    '{ "compilerOptions": { "module": "nodenext", "target": "es2022", "strict": true, "types": ["node"], "skipLibCheck": true } }',
+  'package.json': '{ "name": "project", "version": "1.0.0", "private": true }',
+};
+/** The SDK's CommonJS parts need a `require`, which an ES module has only with this banner. */
+const BANNER = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+const node = process.execPath;
+const bin = (name) => join('node_modules', '.bin', name);
+
+/** What is run for each tool, one after the other, and the package whose version counts. */
+const TOOLS = {
+  'Node, import': [undefined, [node, 'program.mjs']],
+  'Node, require': [undefined, [node, 'program.cjs']],
+  'Jest, CommonJS': ['jest', [node, bin('jest'), '--ci', '--testMatch', '**/jest.test.js']],
+  Vitest: ['vitest', [node, bin('vitest'), 'run', 'vitest.spec.mjs']],
+  'tsx, ES module': ['tsx', [node, bin('tsx'), 'program.mts']],
+  'tsx, CommonJS': ['tsx', [node, bin('tsx'), 'program.cts']],
+  'ts-node, CommonJS': ['ts-node', [node, bin('ts-node'), '--transpile-only', 'program.cts']],
+  'esbuild, ES module': [
+    'esbuild',
+    [node, bin('esbuild'), 'program.mjs', ...esbuildTo('esm', 'bundled.mjs')],
+    [node, 'bundled.mjs'],
+  ],
+  'esbuild, CommonJS': [
+    'esbuild',
+    [node, bin('esbuild'), 'program.cjs', ...esbuildTo('cjs', 'bundled.cjs')],
+    [node, 'bundled.cjs'],
+  ],
+  webpack: [
+    'webpack',
+    [node, bin('webpack'), '--mode=production', '--target=node20', '--entry=./program.cjs', '-o', 'packed'],
+    [node, join('packed', 'main.js')],
+  ],
+  Bun: ['bun', [join('node_modules', '@oven', `bun-${process.platform}-${process.arch}`, 'bin', 'bun'), 'program.mts']],
+  Deno: [
+    'deno',
+    [join('node_modules', '@deno', denoPackage(), 'deno'), 'run', '-A', '--node-modules-dir=manual', 'program.mts'],
+  ],
+};
+const PACKAGES = [
+  'jest@30',
+  'vitest',
+  'tsx',
+  'ts-node@10',
+  'typescript@5',
+  '@types/node@24',
+  'esbuild',
+  'webpack',
+  'webpack-cli',
+];
+
+const folder = await mkdtemp(join(tmpdir(), 'compat-'));
+try {
+  process.exitCode = await main();
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function main() {
+  const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', folder]);
+  const tarball = join(folder, stdout.trim().split('\n').at(-1));
+  let isAllRight = true;
+  const tell = (what, version, found) => {
+    if (found !== undefined) isAllRight = false;
+    console.log(`${what.padEnd(20)} ${version.padEnd(10)} ${found ?? 'works'}`);
+  };
+  const wanted = Object.entries(TOOLS).filter(([name]) => only === undefined || name.toLowerCase().includes(only));
+  if (wanted.length > 0) await tryTools(tarball, wanted, tell);
+  if (only === undefined || 'prisma'.includes(only)) tell('Prisma', ...(await tryPrisma(tarball)));
+  return isAllRight ? 0 : 1;
+}
+
+async function tryTools(tarball, wanted, tell) {
+  const project = await projectWith('tools', FILES, [tarball, ...PACKAGES, 'bun', 'deno']);
+  const { startSecretsManager } = await import(
+    join(project, 'node_modules', 'pazpaz-key-rotation', 'dist', 'library', 'esm', 'testing.js')
+  );
+  const aws = await startSecretsManager();
+  await aws.createKeyRing('app/key');
+  const names = { ENVIRONMENT: 'staging', SECRETS_MANAGER_KEY_NAME: 'app/key' };
+  const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...aws.environment, ...names };
+  for (const [name, [packageName, ...commands]] of wanted)
+    tell(name, await versionOf(project, packageName), await failureOf(project, env, commands));
+  await aws.close();
+}
+
+/** Prisma's generator asks for an engine that only its migrations use: any program stands in where it cannot be fetched. */
+async function tryPrisma(tarball) {
+  const project = await projectWith(
+    'prisma',
+    {
+      'package.json': '{ "name": "project", "version": "1.0.0", "private": true, "type": "module" }',
+      'prisma.config.ts': `export default { schema: 'schema.prisma', datasource: { url: 'postgresql://localhost/none' } };`,
+    },
+    [tarball, 'prisma@7', '@prisma/client@7', '@prisma/adapter-pg@7', 'pg'],
+  );
+  const here = import.meta.dirname;
+  await copyFile(join(here, 'schema.prisma'), join(project, 'schema.prisma'));
+  const env = { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: node };
+  await run(node, [bin('prisma'), 'generate'], { cwd: project, env });
+  await build({
+    entryPoints: [join(project, 'generated', 'client.ts')],
+    outfile: join(project, 'generated', 'client.mjs'),
+    ...{ bundle: true, platform: 'node', format: 'esm', packages: 'external', logLevel: 'error' },
+  });
+  const program = await readFile(join(here, 'prisma.mjs'), 'utf8');
+  await writeFile(join(project, 'prisma.mjs'), program.replace('client.ts', 'client.mjs'));
+  const built = await buildProgram('compat', 'src/local/postgres/embedded-postgres.ts');
+  const { startPostgres } = await import(built.file);
+  const postgres = await startPostgres();
+  const failure = await failureOf(project, process.env, [[node, 'prisma.mjs', postgres.url]]);
+  await postgres.stop();
+  await rm(built.folder, { recursive: true });
+  return [await versionOf(project, '@prisma/client'), failure];
+}
+
+async function projectWith(name, files, packages) {
+  const project = join(folder, name);
+  await mkdir(project);
+  for (const [file, content] of Object.entries(files)) await writeFile(join(project, file), content);
+  await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--engine-strict=false', ...packages], {
+    cwd: project,
+  });
+  return project;
+}
+
+/** `undefined` if every command ended well; otherwise the last lines of the one that did not. */
+async function failureOf(cwd, env, commands) {
+  for (const [command, ...args] of commands) {
+    try {
+      await run(command, args, { cwd, env, timeout: 120_000 });
+    } catch ({ stdout, stderr, message }) {
+      return `FAILS: ${(stderr || stdout || message).trim().split('\n').slice(-8).join('\n  ')}`;
+    }
+  }
+  return undefined;
+}
+
+async function versionOf(project, name) {
+  if (name === undefined) return process.versions.node;
+  return JSON.parse(await readFile(join(project, 'node_modules', name, 'package.json'), 'utf8')).version;
+}
+
+function esbuildTo(format, outfile) {
+  const banner = format === 'esm' ? [`--banner:js=${BANNER}`] : [];
+  return [...banner, '--bundle', '--platform=node', `--format=${format}`, `--outfile=${outfile}`, '--log-level=error'];
+}
+
+function denoPackage() {
+  const libc = process.platform === 'linux' ? '-glibc' : '';
+  return `${process.platform}-${process.arch}${libc}`;
+}
