@@ -9,10 +9,14 @@ import { exportedNames } from './support/exported-names.ts';
  * written down. A line may be added to it, as soon as the product has more; a line that goes breaks someone's program.
  */
 
-type Part = 'exports' | 'commands' | 'json' | 'logEvents';
+type Part = 'exports' | 'columns' | 'commands' | 'json' | 'logEvents';
 
 const FACE: Readonly<Record<Part, () => readonly string[] | Promise<readonly string[]>>> = {
   exports: () => exportedNames('src/index.ts'),
+  columns: () =>
+    ['drizzle', 'kysely', 'prisma', 'typeorm'].flatMap((name) =>
+      exportedNames(`src/columns/${name}.ts`).map((line) => `${name}: ${line}`),
+    ),
   commands: commandLines,
   json: jsonLines,
   logEvents: () => Object.keys(LOG_EVENTS).sort(),
