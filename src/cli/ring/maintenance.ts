@@ -1,5 +1,5 @@
 import { isKeyRotationError } from '../../format/error.ts';
-import type { KeyNumber } from '../../format/key-number.ts';
+import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
 import { retirableNumbers, type RingLabels } from '../../format/ring-labels.ts';
 import { retirementRecords, type CountedRows, type RetiredKey } from '../../format/retired-tag.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
@@ -12,7 +12,7 @@ import { CommandRefusal, step, type NextStep } from '../suggested-commands.ts';
 import { keyList } from '../terminal/table.ts';
 import { notesOn } from './notes.ts';
 import { earliestRetirement, hasPassedAgeCheck, requireNoRows } from './retire-checks.ts';
-import { describedRing } from './ring.ts';
+import { describedRing, LONGEST_DELAY } from './ring.ts';
 import { readRingReport, type RingReport } from './ring-report.ts';
 
 export interface MaintainOptions {
@@ -234,19 +234,33 @@ class Maintenance {
     this.#next.push({ code, text, needsPerson: true, next: [next] });
   }
 
-  async result(): Promise<MaintainResult> {
+  /** A key that is back was restored by another process, unless this description is from before the retirement. */
+  async #lastLook(): Promise<RingReport> {
     const report = await readRingReport(this.#deps);
+    if (!this.#retired.some((key) => isOnRing(report, key))) return report;
+    await this.#deps.sleep(LONGEST_DELAY);
+    return readRingReport(this.#deps);
+  }
+
+  async result(): Promise<MaintainResult> {
+    const report = await this.#lastLook();
     return {
       currentNumber: report.currentNumber,
       freeSlots: report.slots.free,
       adopted: this.#adopted,
       reencrypted: this.#reencrypted,
       ...(this.#seen === undefined ? {} : { counted: this.#seen.counted }),
-      retired: this.#retired,
+      retired: this.#retired.filter((key) => !isOnRing(report, key)),
       proposed: this.#proposed,
       next: [...this.#next, ...warningsOf(report), ...nextRotation(report)],
     };
   }
+}
+
+/** Whether the key has its number, as the report shows. */
+function isOnRing({ versions }: RingReport, { number, versionId }: RetiredKey): boolean {
+  const label = numberingLabel(number);
+  return versions.some((version) => version.versionId === versionId && version.labels.includes(label));
 }
 
 /** The versions of the newest numbers. */

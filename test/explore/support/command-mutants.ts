@@ -94,6 +94,14 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     breaks: /^key 2 was retired while a process may still encrypt with it/,
   },
   {
+    takenOut: 'that maintain waits a day as retire does',
+    file: 'src/cli/commands/retire.ts',
+    from: 'requireOldEnough(first.secret.LastChangedDate, deps.now());',
+    to: '{}',
+    scenario: 'maintain on the day of a change: refused',
+    breaks: /^key 1 was retired while|^an end that nobody intended/,
+  },
+  {
     takenOut: 'that a forced record is no age check',
     file: 'src/cli/ring/retire-checks.ts',
     from: 'return !isForced && lastChanged',

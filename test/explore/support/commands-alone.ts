@@ -88,6 +88,19 @@ const ALONE: readonly Own[] = [
     ends: [{ ...NUMBERED, 'pazpaz:abandoned:rotation-0': '' }, NUMBERED],
   },
   { name: 'rotate', ring: UNNUMBERED, operators: [['rotate']] },
+  {
+    name: 'maintain',
+    ring: FOUR,
+    behaviour: KEPT,
+    operators: [['maintain']],
+    ends: [{ ...FOUR, A: '', B: '', 'pazpaz:retired:key-v1': 'A', 'pazpaz:retired:key-v2': 'B' }],
+  },
+  {
+    name: 'maintain on a ring without numbers',
+    ring: UNNUMBERED,
+    operators: [['maintain']],
+    ends: [{ A: 'key-v1 AWSPREVIOUS', B: 'key-v2 AWSCURRENT' }],
+  },
 ];
 
 /** Killed at any call and run again, and the second run killed as well: the end is always the same. */
@@ -142,6 +155,8 @@ const REFUSALS: readonly Own[] = [
   { name: 'retire two keys, one of them in use', ring: THREE, operators: [['retire 1 2', 'retire --force 1 2']] },
   { name: 'retire a key that never was', ring: THREE, operators: [['retire --force 4']] },
   { name: 'retire on the day of a change', ring: THREE, changedToday: true, operators: [['retire 1']] },
+  { name: 'maintain on the day of a change', ring: THREE, changedToday: true, operators: [['maintain']] },
+  { name: 'maintain amid a rotation', ring: UNFINISHED, operators: [['maintain']] },
   { name: 'retire amid a rotation', ring: UNFINISHED, operators: [['retire 1', 'retire --force 1']] },
   { name: 'rollback without a key before', ring: { A: 'key-v1 AWSCURRENT' }, operators: [['rollback']] },
   { name: 'rollback --undo without a rollback', ring: NUMBERED, operators: [['rollback --undo']] },

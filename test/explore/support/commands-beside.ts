@@ -49,6 +49,7 @@ const ONE: readonly Own[] = [
     behaviour: KEPT,
     ...AT_ANY_MOMENT,
   },
+  { name: 'maintain', ring: THREE, operators: [['maintain']], behaviour: KEPT, ...AT_ANY_MOMENT },
   {
     name: 'retire on the next day',
     ring: NUMBERED,
@@ -116,6 +117,10 @@ const SHORT_PAIRS: readonly Own[] = [
   pair('retire 1', 'restore 1', THREE),
   pair('retire 1', 'retire 1', THREE),
   pair('retire 1', 'retire 2', FOUR),
+  pair('maintain', 'maintain', THREE),
+  pair('maintain', 'retire 1', FOUR),
+  pair('maintain', 'restore 1', THREE),
+  pair('maintain', 'adoption', ADOPTABLE),
   pair('rollback', 'rollback --undo', NUMBERED),
   pair('retire --force 1', 'rollback', ADOPTABLE),
   pair('retire 1', 'put P', THREE),

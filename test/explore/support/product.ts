@@ -1,7 +1,9 @@
 import { runAdopt } from '../../../src/cli/commands/adopt.ts';
+import type { MaintainedRows } from '../../../src/cli/rows/maintained-rows.ts';
 import type { Census } from '../../../src/cli/rows/row-count.ts';
 import { runCleanUp } from '../../../src/cli/ring/clean-up.ts';
 import { givenText, type GivenValue } from '../../../src/cli/ring/supplied-key.ts';
+import { runMaintain } from '../../../src/cli/ring/maintenance.ts';
 import { recommended, type Note } from '../../../src/cli/ring/notes.ts';
 import type { NextStep } from '../../../src/cli/suggested-commands.ts';
 import { runPut, runPutNotCurrent } from '../../../src/cli/commands/put.ts';
@@ -44,7 +46,8 @@ export type CommandLine =
   | `retire --force ${number} ${number}`
   | `restore ${number}`
   | 'rotate'
-  | 'rotate --clean-up';
+  | 'rotate --clean-up'
+  | 'maintain';
 
 const STEP = { createSecret, setSecret, testSecret, finishSecret };
 
@@ -58,6 +61,12 @@ const census: Census = () =>
     counted: [],
     isComplete: true,
   });
+
+const rows: MaintainedRows = {
+  areBroughtTo: () => Promise.resolve(true),
+  reencrypt: () => Promise.resolve([]),
+  census,
+};
 
 export const product = {
   runStep: (deps: CommandDependencies, step: Step, token: string): Promise<void> =>
@@ -111,6 +120,8 @@ function withoutArgument(deps: CommandDependencies, line: string): Promise<unkno
       return runRollback(deps, {});
     case 'rotate':
       return runRotate(deps);
+    case 'maintain':
+      return runMaintain(deps, rows, { keep: 2, retire: 'do' });
     default:
       throw new Error(`no command: ${line}`);
   }

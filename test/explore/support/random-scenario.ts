@@ -46,6 +46,7 @@ const COMMANDS: readonly Operation[] = [
   'adopt --version-id A',
   'rotate',
   'rotate --clean-up',
+  'maintain',
 ];
 
 /** One operator with up to four commands, rotations beside them in half of the cases, and old answers throughout. */

@@ -13,6 +13,8 @@ interface Report {
   /** retire */
   readonly retired?: readonly { readonly number: number }[];
   readonly alreadyRetired?: readonly number[];
+  /** maintain */
+  readonly next?: readonly { readonly code: string }[];
   /** rollback */
   readonly currentNumber?: number;
   readonly leftNumber?: number;
@@ -71,8 +73,10 @@ export function claimsOf(line: string, result: unknown): readonly Claim[] {
   }
   for (const each of [...(report.retired ?? []).map((key) => key.number), ...(report.alreadyRetired ?? [])])
     ofNumbers(`key ${each} is off the ring`, (shown) => !has(`key-v${each}`)(shown));
+  // A `restore` at the same moment may remove the record. `maintain` looks once more at its end, and then warns of it.
+  const isWarnedOf = report.next?.some(({ code }) => code === 'version-without-label') === true;
   for (const { number: each } of report.retired ?? [])
-    ofNumbers(`key ${each} can be restored`, ({ tags }) => tags.includes(`pazpaz:retired:key-v${each}`));
+    ofNumbers(`key ${each} can be restored`, ({ tags }) => isWarnedOf || tags.includes(`pazpaz:retired:key-v${each}`));
   if (currentNumber !== undefined && leftNumber !== undefined) {
     ofAll(`key ${currentNumber} is current`, (shown) =>
       has(`key-v${currentNumber}`, holder('AWSCURRENT', shown))(shown),

@@ -15,7 +15,7 @@ interface Past {
 }
 
 /**
- * A number is gone. Only `retire` may have taken it, of a key that invariant 4 allows, after writing its record, and not
+ * A number is gone. Only `retire`, or a `maintain` that retires, may have taken it, of a key that invariant 4 allows, after writing its record, and not
  * while a process may still encrypt with that key unless it was forced. Throws `Violation`.
  */
 export function checkRetirement(
@@ -25,7 +25,7 @@ export function checkRetirement(
   { forgotten, recent }: Past,
 ): void {
   const { number, versionId } = key;
-  if (before === undefined || command?.startsWith('retire') !== true) {
+  if (before === undefined || command === undefined || !/^(retire|maintain)/.test(command)) {
     throw new Violation(`invariant 1: ${versionId} lost its number ${number}`);
   }
   const stages = before.versions[versionId]?.stages ?? [];

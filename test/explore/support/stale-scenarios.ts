@@ -35,6 +35,8 @@ const ALONE: readonly Own[] = [
     stale: THREE_OLD,
   },
   { name: 'retire two keys and restore one', ring: FOUR, operators: [['retire 1 2', 'restore 1']] },
+  { name: 'maintain twice', ring: FOUR, operators: [['maintain', 'maintain']] },
+  { name: 'maintain and restore', ring: THREE, operators: [['maintain', 'restore 1']] },
   { name: 'retire twice', ring: THREE, operators: [['retire 1', 'retire 1']] },
   { name: 'put and retire', ring: NUMBERED, operators: [['put P', 'put R', 'retire --force 1', 'retire --force 2']] },
   { name: 'put, put and the first again', ring: NUMBERED, operators: [['put P', 'put R', 'put P']] },
