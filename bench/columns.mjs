@@ -63,7 +63,7 @@ const LIBRARIES = {
     const table = pgTable(name, { id: integer('id'), value });
     return {
       write: (rows) => db.insert(table).values(rows),
-      read: () => db.select().from(table),
+      read: () => db.select().from(table).then(asIs),
       close: () => db.$client.end(),
     };
   },

@@ -39,6 +39,7 @@ export class EncryptedColumn<Value> {
   readonly #ring: EncryptedColumnOptions['ring'];
   readonly #template: ContextTemplate;
   readonly #content: Content<Value>;
+  #checkedRing: ColumnRing | undefined;
 
   /** Throws `INVALID_COLUMN` for a context that is no template, and `INVALID_SETTINGS` for an unknown storage. */
   constructor(content: Content<Value>, { ring, context, storage = 'bytea' }: EncryptedColumnOptions) {
@@ -94,9 +95,11 @@ export class EncryptedColumn<Value> {
 
   /** The value of a cell, with a cached key. Throws `UnreadableColumnError`. */
   decryptSync(cell: unknown, context: string): Value {
-    return this.#named(context, () =>
-      this.#content.valueOf(this.#openRing().decryptBytesSync(this.#rowOf(cell), context)),
-    );
+    try {
+      return this.#content.valueOf(this.#openRing().decryptBytesSync(this.#rowOf(cell), context));
+    } catch (error) {
+      throw named(context, error);
+    }
   }
 
   /** The value of a cell; fetches its key if it is not cached. Rejects with `UnreadableColumnError`. */
@@ -109,17 +112,13 @@ export class EncryptedColumn<Value> {
     }
   }
 
-  #named<T>(context: string, work: () => T): T {
-    try {
-      return work();
-    } catch (error) {
-      throw named(context, error);
-    }
-  }
-
   #openRing(): ColumnRing {
     const ring: unknown = typeof this.#ring === 'function' ? this.#ring() : this.#ring;
-    if (isRing(ring)) return ring;
+    if (ring === this.#checkedRing && this.#checkedRing !== undefined) return this.#checkedRing;
+    if (isRing(ring)) {
+      this.#checkedRing = ring;
+      return ring;
+    }
     throw invalid(
       `An encrypted column needs an open KeyRing, but got ${ring instanceof Promise ? 'a promise' : typeName(ring)}. ` +
         'Await KeyRing.open() and ring.warm() before the first query, and return that ring.',
@@ -127,11 +126,11 @@ export class EncryptedColumn<Value> {
   }
 
   #rowOf(cell: unknown): Uint8Array {
+    if (this.storage === 'bytea' && cell instanceof Uint8Array) return cell;
     if (this.storage === 'jsonb') return rowFromJson(cell);
     // Rows inside JSON, as relational queries fetch them, spell bytea in hexadecimal.
     if (this.storage === 'bytea' && typeof cell === 'string' && /^\\x([0-9a-f]{2})*$/.test(cell))
       return Buffer.from(cell.slice(2), 'hex');
-    if (this.storage === 'bytea' && cell instanceof Uint8Array) return cell;
     if (this.storage === 'text' && typeof cell === 'string') return rowFromText(cell);
     throw new KeyRotationError(
       'INVALID_CIPHERTEXT',

@@ -62,24 +62,36 @@ export class EncryptedColumns implements KyselyPlugin {
   async transformResult({ result, queryId }: PluginTransformResultArgs): Promise<QueryResult<UnknownRow>> {
     const fields = this.#fieldsOf.get(queryId) ?? [];
     if (fields.length === 0) return result;
-    const rows: UnknownRow[] = [];
-    for (const row of result.rows) rows.push(await decrypted(row, fields));
+    const rows = result.rows.map((row) => ({ ...row }));
+    const waiting: Promise<void>[] = [];
+    try {
+      for (const field of fields) decrypt(rows, field, waiting);
+    } catch (error) {
+      // A rejection that no one awaits would end the process.
+      await Promise.allSettled(waiting);
+      throw error;
+    }
+    await Promise.all(waiting);
     return { ...result, rows };
   }
 }
 
-async function decrypted(row: UnknownRow, fields: readonly Field[]): Promise<UnknownRow> {
-  const values: UnknownRow = { ...row };
-  for (const { name, column } of fields) {
+/** Decrypts a column with the cached keys at once. Adds what waits for a key to `waiting`. */
+function decrypt(rows: readonly UnknownRow[], { name, column }: Field, waiting: Promise<void>[]): void {
+  const how = `Select ${column.rowColumns.join(' and ')} beside ${name}.`;
+  for (const row of rows) {
     const cell = row[name];
     if (cell === null || cell === undefined) continue;
-    const context = column.contextOfRow(row, `Select ${column.rowColumns.join(' and ')} beside ${name}.`);
+    const context = column.contextOfRow(row, how);
     try {
-      values[name] = column.decryptSync(cell, context);
+      row[name] = column.decryptSync(cell, context);
     } catch (error) {
       if (!isKeyRotationError(error, 'KEY_UNAVAILABLE')) throw error;
-      values[name] = await column.decrypt(cell, context);
+      waiting.push(decryptLater(row, name, column.decrypt(cell, context)));
     }
   }
-  return values;
+}
+
+async function decryptLater(row: UnknownRow, name: string, value: Promise<unknown>): Promise<void> {
+  row[name] = await value;
 }
