@@ -90,6 +90,7 @@ const NEEDS: Readonly<Record<string, Readonly<Record<string, Readonly<Record<str
     ListSecrets: { 'secretsmanager:ListSecrets': ['the commands name secrets where one is not found', '*'] },
     LookAtTheFunction: { 'lambda:GetFunctionConfiguration': ['`doctor` looks at the function', FUNCTION] },
     ReadItsLog: { 'logs:FilterLogEvents': ['`rotate --wait` and `doctor` say why a rotation failed', LOG] },
+    CountEncryptions: { 'cloudwatch:GetMetricStatistics': ['`status` says how often a key has encrypted', '*'] },
     ReadReplicas: {
       'secretsmanager:DescribeSecret': ['`doctor` looks at the replicas', ELSEWHERE],
       'secretsmanager:GetSecretValue': ['`doctor` reads a key of a replica', ELSEWHERE],

@@ -183,6 +183,7 @@ const LOOKING: readonly Row[] = [
     ['logs:FilterLogEvents'],
     ['arn:aws:logs:us-east-1:123456789012:log-group:pazpaz-KeyRotationLogGroup:*'],
   ],
+  ['CountEncryptions', 'Allow', ['cloudwatch:GetMetricStatistics'], ['*']],
 ];
 
 test('the admin policy names the KMS key, never an alias, can put values, and never deletes for good', () => {

@@ -33,6 +33,7 @@ const LOOKING = {
       Action: [
         ...['secretsmanager:DescribeSecret', 'secretsmanager:GetResourcePolicy', 'secretsmanager:ListSecrets'],
         ...['kms:DescribeKey', 'lambda:GetFunctionConfiguration', 'logs:FilterLogEvents', 'cloudtrail:DescribeTrails'],
+        'cloudwatch:GetMetricStatistics',
       ],
       Resource: '*',
     },
@@ -91,6 +92,7 @@ export function calls(stack: Stack): readonly (readonly [string, Call])[] {
     on('lambda:UpdateFunctionCode', functionArn),
     on('logs:FilterLogEvents', log),
     on('logs:DeleteLogGroup', log),
+    on('cloudwatch:GetMetricStatistics', '*'),
     on('cloudtrail:StopLogging', 'arn:aws:cloudtrail:us-east-1:123456789012:trail/PazPazTrail'),
     on('iam:UpdateAssumeRolePolicy', OPERATOR_ROLE_ARN),
   ];
