@@ -70,7 +70,7 @@ describe('--json', () => {
     expect(await answer(ring, ['restore', '1'])).toMatchObject({ result: { numbers: [1] } });
   });
 
-  test('is described for every command that has it; three of them run with a database (test/postgres), two with files (backup)', async () => {
+  test('is described for every command that has it; four of them run with a database (test/postgres), two with files (backup)', async () => {
     const ring = await ringWith(current(1));
     const { stdout } = await pazpazKeys(ring, ['--help']);
     const withJson: string[] = [];
@@ -85,6 +85,7 @@ describe('--json', () => {
       'census',
       'columns',
       'reencrypt',
+      'maintain',
     ]);
     expect([...ran].sort()).toEqual(DESCRIBED_COMMANDS.toSorted());
   });

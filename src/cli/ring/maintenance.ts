@@ -175,7 +175,7 @@ class Maintenance {
       return this.#seen;
     };
     const confirm = (): Promise<void> => {
-      // Columns that were not counted are shown to a person, whom nobody asks here.
+      // Columns that were not counted are shown to a person, and no one is asked here.
       const mayGo = this.#options.retire === 'do' && (this.#seen?.unlisted ?? []).length === 0;
       return mayGo ? Promise.resolve() : Promise.reject(new Proposal());
     };
