@@ -9,6 +9,7 @@ import { openWithAnyKey } from './attribution.ts';
 import { contextOf, contextTemplate, type ContextTemplate } from '../format/context-template.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import type { ColumnSpec } from './catalog/column.ts';
+import { waitForWriters } from './catalog/older-writers.ts';
 import { requireOnlyTables, replaced } from './catalog/table-locks.ts';
 import { lockOf, requireSameName, tableNamed } from './catalog/look-up-table.ts';
 import { Connection, quoted, type DatabaseAddress } from './connection/database.ts';
@@ -121,12 +122,13 @@ interface SampledValue {
  * Looks through every table of the database for columns that hold ciphertexts of the ring. A sample can miss some: it
  * proves nothing for a retirement, and names what a list of columns may lack. A value counts if a key of the ring opens
  * it without a context, or in one of `contexts` whose columns its table has, or if it begins with a number of the ring and
- * is no text.
+ * is no text. `wait`: tables with open transactions that have written to them are skipped.
  */
 export async function findColumns(
   database: DatabaseAddress,
   keys: RingKeys,
   contexts: readonly string[] = [],
+  wait?: UncountedWait,
 ): Promise<FoundColumns> {
   const templates = [...new Set(contexts)].map(contextTemplate);
   const session = await Connection.open(database);
@@ -134,6 +136,7 @@ export async function findColumns(
     const columns: FoundColumn[] = [];
     const skipped = new Map<string, string>();
     const seen = new Set<string>();
+    const writers = wait === undefined ? undefined : await openWriters(session, wait);
     // A table may move out of one that is still to be looked at, a partition say, or be made meanwhile.
     for (let round = 1; ; round += 1) {
       const fresh = (await candidatesOf(session)).filter((one) => !seen.has(identity(one)));
@@ -143,6 +146,8 @@ export async function findColumns(
         seen.add(identity(candidate));
         if (round > MOST_ROUNDS) skipped.set(table, 'it was altered again and again while columns were looked for');
         else if (candidate.reason !== undefined) skipped.set(table, candidate.reason);
+        const open = writers?.get(candidate.tableId);
+        if (open !== undefined) skipped.set(table, `transactions that have written to it are still open: ${open}`);
         if (skipped.has(table)) continue;
         try {
           columns.push(...foundIn(candidate, await sampleOf(session, candidate, templates), keys));
@@ -157,6 +162,20 @@ export async function findColumns(
   } finally {
     await session.close();
   }
+}
+
+/** How transactions are waited for that have written to tables which were not counted. */
+export interface UncountedWait {
+  /** Milliseconds. */
+  readonly timeout: number;
+  /** The tables that were counted, by their numbers. */
+  readonly counted: readonly string[];
+}
+
+async function openWriters(session: Connection, { timeout, counted }: UncountedWait) {
+  const ids = new Set((await candidatesOf(session)).map(({ tableId }) => tableId));
+  for (const id of counted) ids.delete(id);
+  return waitForWriters(session, [...ids], { timeout });
 }
 
 async function candidatesOf(session: Connection): Promise<readonly Candidate[]> {

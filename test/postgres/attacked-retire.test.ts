@@ -109,7 +109,7 @@ const act = fc.record({
 });
 
 const situation = fc.record({
-  rows: fc.array(fc.constantFrom(1, 3, 3, 3), { minLength: 1, maxLength: 4 }),
+  rows: fc.array(fc.constantFrom(1, 3, 3, 3), { maxLength: 4 }),
   isPartitioned: fc.boolean(),
   late: fc.constantFrom('none', 'none', 'none', 'insert', 'prepared'),
   before: fc.array(fc.constantFrom(...ACTS), { maxLength: 2 }),
@@ -221,7 +221,7 @@ it('a retirement that is accepted loses no row, whatever the owner of the tables
       await Promise.all(doing.values());
       expect(await clinic.sql("SELECT FROM pg_roles WHERE rolname = 'own' AND rolsuper")).toEqual([]);
       const isNeeded = rows.includes(1) || latecomer !== 'none';
-      const isQuiet = before.length === 0 && during.length === 0;
+      const isQuiet = rows.length > 0 && before.length === 0 && during.length === 0;
       if (isQuiet) expect({ ran, isNeeded }).toMatchObject({ ran: { exitCode: isNeeded ? 1 : 0 } });
       if (ran.exitCode !== 0) return;
       accepted += 1;

@@ -103,3 +103,20 @@ it('a key is not retired over the rows of a prepared transaction', async () => {
   await application.query("COMMIT PREPARED 'late'");
   expect((await pazpazKeys(ring, args, around)).stderr).toContain('1 row of key 1');
 });
+
+it('a key is not retired over the rows of an open transaction in a table that is not listed', async () => {
+  const ring = await ringWith(1, previous(2), current(3));
+  await ring.service.advance(25 * HOUR);
+  await application.query('INSERT INTO patients VALUES (1, $1)', [patientRow('note', 3, 1)]);
+  await application.query('CREATE TABLE IF NOT EXISTS kept (id int PRIMARY KEY, notes bytea)');
+  await application.query('BEGIN');
+  await application.query('INSERT INTO kept VALUES (2, $1)', [patientRow('late', 1, 2)]);
+  const before = ring.snapshot;
+  const args = ['retire', '1', '--yes', '--table', 'patients', '--column', 'notes', '--context', 'patients:{id}:notes'];
+  const around = { environment: { DATABASE_URL: postgres.url } };
+  const ran = await pazpazKeys(ring, [...args, '--writers-timeout', '1'], around);
+  expect(ran.exitCode).toBe(1);
+  expect(ran.stderr.replace(/\s+/g, ' ')).toMatch(/public\.kept \(transactions that have written to it are still open/);
+  expect(ring.snapshot).toBe(before);
+  await application.query('ROLLBACK; DROP TABLE kept');
+});

@@ -24,7 +24,10 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const keys = await ringOf(session);
     const counts = await shownCensus(database, specs, keys, world, flags);
     if (flags.emptyIsFine !== true) requireValues(counts);
-    const { columns, skipped } = await findColumns(database, keys, contextsOf(specs));
+    const { columns, skipped } = await findColumns(database, keys, contextsOf(specs), {
+      timeout: (flags.writersTimeout ?? 60) * 1000,
+      counted: counts.map(({ tableId }) => tableId),
+    });
     const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));
     requireNoneOpens(unlisted, numbers);
     if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
