@@ -20,6 +20,11 @@ const SECOND_LOOK = 1000;
 /** What the service answers when a label is not where the caller believed it to be, or its version is gone. */
 const LABEL_ERRORS = ['InvalidParameterException', 'InvalidRequestException', 'ResourceNotFoundException'];
 
+/** A replica refuses every move with a name of these. Its message names the primary's region, and no retry helps. */
+function isAboutLabels(error: unknown): boolean {
+  return LABEL_ERRORS.includes(awsErrorName(error)) && !describeError(error).includes('replica secret');
+}
+
 /**
  * Gives a version the next number. The label is attached without `RemoveFromVersionId`: the service refuses that if
  * another version has it, so two who choose the same number cannot both get it.
@@ -89,7 +94,7 @@ export async function moveLabel(
     });
   } catch (error) {
     if (awsErrorName(error) === 'LimitExceededException') throw ringFull(describeError(error), ANY_WAY_OUT);
-    if (!LABEL_ERRORS.includes(awsErrorName(error))) throw refused('UpdateSecretVersionStage', deps.secretId, error);
+    if (!isAboutLabels(error)) throw refused('UpdateSecretVersionStage', deps.secretId, error);
     throw new KeyRotationError(
       'LABEL_CONFLICT',
       `Label ${move.label} could not be moved to version ${move.to}: ${describeError(error)}. Someone else changes the labels of this secret; let them finish, then try again.`,

@@ -108,3 +108,19 @@ test('in the region of a replica status shows its keys, and put says where to go
   expect(refused.stderr.replaceAll(/\s+/g, ' ')).toContain("Call must be made in primary secret's region");
   expect(ring.snapshot).toBe(before);
 });
+
+test('rotate and rollback on a replica lead to the primary, and move nothing', async () => {
+  const ring = await healthyRing();
+  await replicate(ring, 'eu-west-1');
+  const before = ring.snapshot;
+  const rotated = await pazpazKeys(ring, ['rotate', '--region', 'eu-west-1']);
+  expect(rotated).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining('Its primary is in us-east-1') as string,
+  });
+  const rolledBack = await pazpazKeys(ring, ['rollback', '--yes', '--region', 'eu-west-1']);
+  expect(rolledBack.exitCode).toBe(1);
+  expect(rolledBack.stderr).toContain('Operation not permitted on a replica secret');
+  expect(rolledBack.stderr).not.toContain('Someone else changes the labels');
+  expect(ring.snapshot).toBe(before);
+});

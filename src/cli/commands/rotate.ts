@@ -1,3 +1,4 @@
+import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import { InvalidArgumentError } from 'commander';
 import { KeyRotationError } from '../../format/error.ts';
 import { refused } from '../../secret/aws-error.ts';
@@ -108,7 +109,7 @@ export interface RotateResult {
  */
 export async function runRotate(deps: CommandDependencies): Promise<RotateResult> {
   const { secret, ring } = await describedRing(deps);
-  if (secret.RotationLambdaARN === undefined) throw noFunction(deps.secretId);
+  if (secret.RotationLambdaARN === undefined) throw noFunction(secret, deps.secretId);
   const wasSwitchedOff = secret.RotationEnabled !== true;
   const versionId = deps.newVersionId();
   const pending = ring.pending === ring.current ? undefined : ring.pending;
@@ -163,7 +164,13 @@ function isReattempt(error: unknown): boolean {
   return error instanceof Error && error.message.includes('will be reattempted');
 }
 
-function noFunction(secretId: string): KeyRotationError {
+function noFunction({ ARN = '', PrimaryRegion }: DescribeSecretResponse, secretId: string): KeyRotationError {
+  if (PrimaryRegion !== undefined && ARN.split(':')[3] !== PrimaryRegion) {
+    return new KeyRotationError(
+      'ROTATION_DISABLED',
+      `This is a replica of '${secretId}'. Its primary is in ${PrimaryRegion}, and rotates there: --region ${PrimaryRegion}.`,
+    );
+  }
   return new KeyRotationError(
     'ROTATION_DISABLED',
     `Secret '${secretId}' has no rotation function. Deploy the stack, which sets function and schedule, or name a ` +
