@@ -7,30 +7,15 @@ import type {
   UnknownRow,
 } from 'kysely';
 import { isKeyRotationError } from '../format/error.ts';
-import { BYTES, json, TEXT } from './content.ts';
-import { EncryptedColumn, type EncryptedColumnOptions } from './encrypted-column.ts';
+import type { EncryptedColumn } from './encrypted-column.ts';
 import { refuseUse } from './query/refuse-use.ts';
 import { QueryColumns, type Field, type Tables } from './query/query-columns.ts';
 import { EncryptedWrites } from './query/encrypted-writes.ts';
 
+export { encryptedBytes, encryptedJson, encryptedText } from './column-builders.ts';
 export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
 export type { EncryptedColumnOptions } from './encrypted-column.ts';
 export type { EncryptedColumn };
-
-/** A column of encrypted text, for `EncryptedColumns`. Its context may name columns of its row. */
-export function encryptedText(options: EncryptedColumnOptions): EncryptedColumn<unknown> {
-  return new EncryptedColumn<unknown>(TEXT, options);
-}
-
-/** A column of encrypted bytes; otherwise as `encryptedText`. */
-export function encryptedBytes(options: EncryptedColumnOptions): EncryptedColumn<unknown> {
-  return new EncryptedColumn<unknown>(BYTES, options);
-}
-
-/** A column of encrypted JSON values; otherwise as `encryptedText`. */
-export function encryptedJson(options: EncryptedColumnOptions): EncryptedColumn<unknown> {
-  return new EncryptedColumn<unknown>(json<unknown>(), options);
-}
 
 /**
  * Encrypts and decrypts columns by table and name:

@@ -1,25 +1,10 @@
-import { BYTES, json, TEXT } from './content.ts';
-import { EncryptedColumn, type EncryptedColumnOptions } from './encrypted-column.ts';
+import type { EncryptedColumn } from './encrypted-column.ts';
 import { encryptedArguments, type EncryptedModels } from './prisma-arguments.ts';
 
+export { encryptedBytes, encryptedJson, encryptedText } from './column-builders.ts';
 export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
 export type { EncryptedColumn, EncryptedColumnOptions } from './encrypted-column.ts';
 export type { EncryptedModels };
-
-/** A field of encrypted text. With `storage: 'text'` a `String` field keeps its type. */
-export function encryptedText(options: EncryptedColumnOptions): EncryptedColumn<unknown> {
-  return new EncryptedColumn<unknown>(TEXT, options);
-}
-
-/** A field of encrypted bytes: a `Bytes` field, which `bytea` stores. */
-export function encryptedBytes(options: EncryptedColumnOptions): EncryptedColumn<unknown> {
-  return new EncryptedColumn<unknown>(BYTES, options);
-}
-
-/** A field of encrypted JSON values. With `storage: 'jsonb'` a `Json` field keeps its type. */
-export function encryptedJson(options: EncryptedColumnOptions): EncryptedColumn<unknown> {
-  return new EncryptedColumn<unknown>(json<unknown>(), options);
-}
 
 interface Operation {
   readonly model: string;

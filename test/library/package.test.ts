@@ -72,6 +72,7 @@ test('whatever its pages link to is in it', () => {
 
 test('it holds no source, test or key beside what is listed', () => {
   expect(readdirSync(installed).sort()).toEqual([
+    'Dockerfile',
     'LICENSE',
     'README.md',
     'SECURITY.md',
@@ -80,6 +81,7 @@ test('it holds no source, test or key beside what is listed', () => {
     'docs',
     'events',
     'examples',
+    'infra',
     'package.json',
     'python',
     'vectors',

@@ -18,6 +18,7 @@ export function builtPrograms(): Promise<string> {
 
 /** What `npm pack` in a fresh clone needs; nothing that was built before. */
 const CLONED = [
+  'Dockerfile',
   'LICENSE',
   'README.md',
   'SECURITY.md',
@@ -26,6 +27,7 @@ const CLONED = [
   'docs',
   'events',
   'examples',
+  'infra',
   'package.json',
   'python/README.md',
   'src',
