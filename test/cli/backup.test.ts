@@ -2,6 +2,10 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { writeNewFile } from '../../src/cli/backup/encrypted-file.ts';
+import { runBackup } from '../../src/cli/commands/backup.ts';
+import { runPutNotCurrent } from '../../src/cli/commands/put.ts';
+import { givenText } from '../../src/cli/ring/supplied-key.ts';
 import { bringKeys } from '../../src/cli/backup/bring-keys.ts';
 import { backedUpKey, backupText, parseBackup, type RingBackup } from '../../src/cli/backup/ring-backup.ts';
 import { readRing } from '../../src/cli/backup/read-ring.ts';
@@ -10,7 +14,10 @@ import { describedRing } from '../../src/cli/ring/ring.ts';
 import { KeyRotationError } from '../../src/format/error.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { stopServices } from '../local/support/running-service.ts';
+import { HOUR } from '../local/support/state-machine.ts';
 import { current, holding, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { checkOf, examined, found } from './support/examined.ts';
+import { describeSecret, firstSeeing } from './support/old-descriptions.ts';
 import { startKms, type LocalKms } from './support/local-kms.ts';
 import { giveCredentials, numbers, operatorOf, pazpazKeys } from './support/operator.ts';
 import { refusesUntouched } from './support/refusal.ts';
@@ -115,6 +122,14 @@ describe('the two commands', () => {
       exitCode: 2,
       stderr: expect.stringContaining('AGE-SECRET-KEY-1') as string,
     });
+    const [key = ''] = (await readFile(identity, 'utf8')).split('\n').slice(1);
+    const misspelt = `${key.slice(0, -1)}${key.endsWith('Q') ? 'P' : 'Q'}`;
+    await writeFile(other.identity, misspelt);
+    for (const named of [other.identity, misspelt]) {
+      const { exitCode, stderr } = await stderrOf('restore-ring', file, '--identity', named);
+      expect(exitCode).toBe(2);
+      expect(stderr).not.toContain(misspelt.slice(20));
+    }
     expect((await stderrOf('restore-ring', join(folder, 'none'), '--identity', identity)).exitCode).toBe(2);
   });
 
@@ -126,6 +141,45 @@ describe('the two commands', () => {
     expect(stderr).toContain('Key 1 of the ring');
     await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' });
   });
+});
+
+test('doctor names the keys that the last backup lacks, once there was one', async () => {
+  const ring = await ringWith(previous(1), current(2));
+  await ring.enableRotation();
+  expect((await examined(ring)).result.checks.map(({ code }) => code)).not.toContain('not-in-backup');
+  const { to, file } = await recipient();
+  await pazpazKeys(ring, ['backup', '--to', file, '--recipient', to]);
+  await ring.service.advance(3 * 24 * HOUR);
+  const { checks, codes } = await found(ring);
+  expect(codes).toEqual([]);
+  expect(checkOf(checks, 'not-in-backup').how).toBe('the tag of the last backup, 3 days ago, with keys 1, 2');
+  await ring.rotate();
+  const { text } = await found(ring);
+  expect(text).toContain('Key 3 of the ring: not in the last backup');
+  expect(text).toContain('pazpaz-keys backup --to FILE');
+});
+
+test('a backup from an old description says which key it lacks', async () => {
+  const ring = await ringWith(current(1));
+  const old = await describeSecret(ring);
+  await ring.rotate();
+  const { to, file } = await recipient();
+  const deps = firstSeeing(ring, old, 2);
+  const run = runBackup(deps, { file, recipients: [to], write: writeNewFile });
+  await expect(run).rejects.toMatchObject({ code: 'STATE_CHANGED' });
+  await expect(run).rejects.toThrow('key 2');
+});
+
+test('a backup every day changes the secret once a week, so that keys can still be retired', async () => {
+  const ring = await ringWith(current(1));
+  const days: unknown[] = [];
+  for (let day = 0; day < 8; day += 1) {
+    const { to, file } = await recipient();
+    await pazpazKeys(ring, ['backup', '--to', file, '--recipient', to]);
+    days.push(ring.secret.lastChangedDate);
+    await ring.service.advance(24 * HOUR);
+  }
+  expect(new Set(days).size).toBe(2);
 });
 
 describe('with a KMS key', () => {
@@ -148,6 +202,15 @@ describe('with a KMS key', () => {
     });
     expect(kms.calls).toHaveLength(2);
     for (const restored of [empty, other]) expect(await keysOf(restored)).toEqual(await keysOf(ring));
+  });
+
+  test('any one of several KMS keys opens it, also when another is lost', async () => {
+    const ring = await ringWith(current(1));
+    const { file } = await recipient();
+    const lost = KEY.replace('eu-west-1', 'us-west-2');
+    await pazpazKeys(ring, ['backup', '--to', file, '--kms-key-id', lost, '--kms-key-id', KEY]);
+    kms.lose(lost);
+    expect(await pazpazKeys(await ringWith(), ['restore-ring', file, '--yes'])).toMatchObject({ exitCode: 0 });
   });
 
   test('says which right is missing, and writes nothing', async () => {
@@ -178,19 +241,74 @@ describe('restore-ring', () => {
     expect(await bringKeys(operatorOf(ring).deps, backup)).toEqual({
       brought: numbers(2),
       wereThere: numbers(3, 4),
+      taken: [],
       retired: numbers(1),
+      notInBackup: [],
       current: toKeyNumber(4),
     });
     const { 1: retired, ...others } = before as { readonly 1: string };
     expect(retired).toBeDefined();
     expect(await keysOf(ring)).toEqual(others);
+    expect(await bringKeys(operatorOf(ring).deps, backup, { withRetired: true })).toMatchObject({
+      brought: numbers(1),
+    });
+    expect(await keysOf(ring)).toEqual(before);
+    expect(ring.secret.tags.map(({ Key }) => Key)).toEqual([]);
+  });
+
+  test('brings the other keys where a number was given to another key meanwhile, and takes it from none', async () => {
+    const full = await ringWith(1, 2, 3, previous(4), current(5));
+    const backup = await backupOf(full);
+    const ring = await ringWith(1, previous(2), current(3));
+    const theirs = givenText(keyOf(40).toString('base64'), 'The test');
+    let puts = 0;
+    const { deps } = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      putSecretValue: async (input) => {
+        puts += 1;
+        // Another operator, between the description and the first put.
+        if (puts === 1) await runPutNotCurrent(operatorOf(ring).deps, theirs);
+        return secrets.putSecretValue({ ...input, ClientRequestToken: `${input.ClientRequestToken ?? ''}-restored` });
+      },
+    }));
+    const result = await bringKeys(deps, backup);
+    expect(result).toMatchObject({ brought: numbers(5), wereThere: numbers(1, 2, 3), taken: numbers(4) });
+    const keys = await keysOf(ring);
+    expect(keys).toMatchObject({ 4: keyOf(40).toString('hex'), 5: keyOf(5).toString('hex') });
+  });
+
+  test('leaves a key its number that came onto an empty secret meanwhile, and says what is current', async () => {
+    const backup = await backupOf(await ringWith(1, previous(2), current(3)));
+    const ring = await ringWith();
+    let puts = 0;
+    const { deps } = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      putSecretValue: async (input) => {
+        puts += 1;
+        if (puts === 1) {
+          await ring.put(keyOf(50).toString('base64'));
+          await ring.tick();
+        }
+        return secrets.putSecretValue(input);
+      },
+    }));
+    const result = await bringKeys(deps, backup);
+    expect(result).toMatchObject({ brought: numbers(2, 3), taken: numbers(1), current: toKeyNumber(1) });
+    expect(await keysOf(ring)).toMatchObject({ 1: `${keyOf(50).toString('hex')} current` });
+  });
+
+  test('takes no ring for its own that shares no number, unless the backup is of this secret', async () => {
+    const ring = await ringWith(3, previous(4), current(5));
+    const other = await ringWith(previous(1), current(2));
+    const backup = { ...(await backupOf(other)), secret: 'arn:aws:secretsmanager:us-east-1:1:secret:other-a1b2c3' };
+    await refusesUntouched(ring, (deps) => bringKeys(deps, backup), 'NOT_RESTORABLE', 'the backup of another ring');
   });
 
   test('refuses another ring, a rotation under way and a full ring, and leaves the secret as it was', async () => {
     const ring = await ringWith(previous(1), current(2));
-    const other = await ringWith(holding(keyOf(8), 1), current(2));
-    const backup = await backupOf(other);
-    await refusesUntouched(ring, (deps) => bringKeys(deps, backup), 'NOT_RESTORABLE', 'Number 1 names another key');
+    const other = await ringWith(holding(keyOf(8), 1), holding(keyOf(9), current(2)));
+    const backup = { ...(await backupOf(other)), secret: 'another' };
+    await refusesUntouched(ring, (deps) => bringKeys(deps, backup), 'NOT_RESTORABLE', 'the backup of another ring');
     const own = await backupOf(ring);
     await ring.put(keyOf(9).toString('base64'), undefined, ['AWSPENDING']);
     await refusesUntouched(ring, (deps) => bringKeys(deps, own), 'ROTATION_UNDER_WAY');

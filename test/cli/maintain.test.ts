@@ -172,14 +172,19 @@ describe('maintain', () => {
     expect(Object.values(ring.secret.versions).flatMap(({ stages }) => stages)).not.toContain('key-incoming');
   });
 
-  test('waits for a rotation under way', async () => {
+  test('waits for a rotation under way, and calls a person once that takes a day', async () => {
     const ring = await oldRing();
     await ring.begin();
     await ring.step('createSecret');
-    await ring.service.advance(25 * HOUR);
-    const { next, retired } = await maintained(ring);
-    expect(retired).toEqual([]);
-    expect(next.find(({ code }) => code === 'ROTATION_UNDER_WAY')).toMatchObject({ needsPerson: false });
+    for (const [hours, needsPerson] of [
+      [23, false],
+      [2, true],
+    ] as const) {
+      await ring.service.advance(hours * HOUR);
+      const { next, retired } = await maintained(ring);
+      expect(retired).toEqual([]);
+      expect(next.find(({ code }) => code === 'ROTATION_UNDER_WAY')).toMatchObject({ needsPerson });
+    }
   });
 
   test('finishes a retirement that was killed between its record and the label', async () => {

@@ -110,7 +110,7 @@ describe('restore', () => {
       (deps) => runRestore(deps, toKeyNumber(1)),
       'NOT_RESTORABLE',
       'AWS has deleted',
-      'a backup of the key',
+      'with a backup: restore-ring --retired',
       '\npazpaz-keys put --not-current',
     );
   });

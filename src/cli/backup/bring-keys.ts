@@ -1,8 +1,10 @@
-import { createHash } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
-import { retiredKeys } from '../../format/retired-tag.ts';
+import { retiredKeys, retiredTagKey } from '../../format/retired-tag.ts';
 import { ringLabels, withNumber, type RingLabels } from '../../format/ring-labels.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
+import { adopt } from '../../secret/adopt.ts';
+import { refused } from '../../secret/aws-error.ts';
 import { moveLabel } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
@@ -28,8 +30,12 @@ export interface BroughtKeys {
   readonly brought: readonly KeyNumber[];
   /** Numbers that the ring had already, with the same key. */
   readonly wereThere: readonly KeyNumber[];
+  /** Numbers that name another key on this ring. Their keys were not brought. */
+  readonly taken: readonly KeyNumber[];
   /** Numbers that were retired on this ring, and stay so. */
   readonly retired: readonly KeyNumber[];
+  /** Numbers of the ring that the backup does not have. */
+  readonly notInBackup: readonly KeyNumber[];
   readonly current: KeyNumber | undefined;
 }
 
@@ -39,115 +45,148 @@ interface MissingKey {
   readonly numbers: readonly KeyNumber[];
 }
 
-/** What a ring lacks of a backup. */
-interface Missing {
+/** A ring compared with a backup. */
+interface Compared extends Omit<BroughtKeys, 'brought' | 'current'> {
   readonly keys: readonly MissingKey[];
-  readonly wereThere: readonly KeyNumber[];
-  readonly retired: readonly KeyNumber[];
+}
+
+export interface BringOptions {
+  /** Also brings keys that were retired on this ring, and removes the records of their retirement. */
+  readonly withRetired?: boolean;
 }
 
 /**
  * Brings every number of a backup onto the ring that it does not have, each with exactly its key. On a secret without a
  * value, the key that was current in the backup becomes current; otherwise `AWSCURRENT` stays where it is.
  *
- * Before it writes anything, it refuses a backup of another ring (`NOT_RESTORABLE`: a number names another key here),
- * a rotation under way, and a ring without enough free labels (`RING_FULL`). It can be killed and run again: each key
- * is then found by its value.
+ * Before it writes anything, it refuses a backup of another ring (`NOT_RESTORABLE`), a rotation under way, and a ring
+ * without enough free labels (`RING_FULL`). It can be killed and run again: a key and its number always make the same
+ * version.
  */
-export async function bringKeys(deps: CommandDependencies, backup: RingBackup): Promise<BroughtKeys> {
+export async function bringKeys(
+  deps: CommandDependencies,
+  backup: RingBackup,
+  options: BringOptions = {},
+): Promise<BroughtKeys> {
   const before = await describedRing(deps);
-  const planned = await missingKeys(deps, before, backup);
+  const planned = await compared(deps, before, backup, options);
   await check(deps, before.ring, planned);
   if (planned.keys.length > 0) await confirmed(deps, before.ring, planned, backup);
   const brought = new Set<KeyNumber>();
   let seen = planned;
-  const { ring } = await onSettledRing(deps, async (described) => {
-    seen = await missingKeys(deps, described, backup);
-    await check(deps, described.ring, seen);
-    let change: RingChange = { ring: described.ring, wrote: false };
-    for (const { key, numbers: lacking } of seen.keys) {
-      for (const number of lacking.filter((each) => !change.ring.versionOf.has(each))) {
-        change = { ring: await bring(deps, change.ring, backup, key, number), wrote: true };
+  await onSettledRing(deps, async ({ secret, ring }) => {
+    await check(deps, ring, await compared(deps, { secret, ring }, backup, options));
+    // A current key without a number gets the next one now, as the Lambda gives it at any moment.
+    let change = ring.current === undefined ? { ring, wrote: false } : await adopt(deps, ring);
+    seen = await compared(deps, { secret, ring: change.ring }, backup, options);
+    for (const { key, numbers } of seen.keys) {
+      for (const number of numbers) {
+        change = { ring: await bring(deps, change.ring, key, number), wrote: true };
         brought.add(number);
       }
     }
     return finish(deps, change);
   });
   const numbers = [...brought].sort((one, other) => one - other);
-  if (numbers.length > 0) {
-    await requireSeen(deps, `${numbers.length} numbers were brought.`, ({ ring: shown }) =>
-      [...ring.versionOf].every(([number, versionId]) => shown.versionOf.get(number) === versionId),
-    );
-  }
+  const shown = await requireSeen(deps, `The numbers ${numbers.join(', ')} were attached.`, ({ ring }) =>
+    numbers.every((number) => ring.versionOf.has(number)),
+  );
+  await forgetRetirements(deps, shown, numbers);
+  const { current } = shown.ring;
   return {
     brought: numbers,
     wereThere: seen.wereThere.filter((number) => !brought.has(number)),
+    taken: seen.taken,
     retired: seen.retired,
-    current: ring.current === undefined ? undefined : ring.numberOf.get(ring.current),
+    notInBackup: seen.notInBackup,
+    current: current === undefined ? undefined : shown.ring.numberOf.get(current),
   };
 }
 
-/**
- * In the order in which they are brought: the current key first, which AWS makes current on an empty secret, then the
- * others from the highest number down. Every further number is then below the highest, so no rotation can give it.
- */
-async function missingKeys(
+/** The missing keys are in the order in which they are brought: the current one first, which AWS makes current. */
+async function compared(
   deps: CommandDependencies,
   { secret, ring }: DescribedRing,
-  { keys }: RingBackup,
-): Promise<Missing> {
-  const records = retiredKeys(secret.Tags).map(({ number }) => number);
-  const missing: MissingKey[] = [];
+  backup: RingBackup,
+  { withRetired = false }: BringOptions,
+): Promise<Compared> {
+  const records = withRetired ? [] : retiredKeys(secret.Tags).map(({ number }) => number);
+  const keys: MissingKey[] = [];
   const wereThere: KeyNumber[] = [];
+  const taken: KeyNumber[] = [];
   const retired: KeyNumber[] = [];
-  for (const key of keys) {
+  for (const key of backup.keys) {
     const lacking: KeyNumber[] = [];
     for (const number of key.numbers) {
       const holder = ring.versionOf.get(number);
-      if (holder !== undefined) {
-        await requireSameKey(deps, number, holder, key);
-        wereThere.push(number);
-      } else if (records.includes(number)) retired.push(number);
+      if (holder !== undefined) ((await isSameKey(deps, number, holder, key)) ? wereThere : taken).push(number);
+      else if (records.includes(number)) retired.push(number);
       else lacking.push(number);
     }
-    if (lacking.length > 0) missing.push({ key, numbers: lacking });
+    if (lacking.length > 0) keys.push({ key, numbers: lacking });
   }
-  missing.sort((one, other) => rank(other) - rank(one));
-  return { keys: missing, wereThere, retired };
+  if (wereThere.length === 0) await requireSameRing(deps, { secret, ring }, backup);
+  const known = backup.keys.flatMap(({ numbers }) => numbers);
+  return {
+    keys: keys.sort((one, other) => rank(other) - rank(one)),
+    wereThere,
+    taken,
+    retired,
+    notInBackup: [...ring.versionOf.keys()].filter((number) => !known.includes(number)).sort((a, b) => a - b),
+  };
 }
 
-async function requireSameKey(
+async function isSameKey(
   deps: CommandDependencies,
   number: KeyNumber,
   holder: string,
   { key }: BackedUpKey,
-): Promise<void> {
+): Promise<boolean> {
   const here = await readableKey(deps, holder);
-  if (here?.key.equals(key) === true) return;
+  if (here !== undefined) return here.key.equals(key);
   throw new CommandRefusal(
     'NOT_RESTORABLE',
-    here === undefined
-      ? `Key ${number} is on the ring (version ${holder}) and cannot be read, so nothing shows that this is a backup ` +
-          'of this ring.'
-      : `Number ${number} names another key on this ring (version ${holder}) than in the backup, which is of another ` +
-          'ring. Restore it into a secret of its own, without a value.',
+    `Key ${number} is on the ring (version ${holder}) and cannot be read, so it cannot be compared with the backup.`,
+    step('doctor'),
+  );
+}
+
+/**
+ * A ring that shares no number with the backup may be another one, whose rows would then meet a foreign key. It is this
+ * one if the backup is of this secret, or if an interrupted restoration has put one of its keys.
+ */
+async function requireSameRing(
+  deps: CommandDependencies,
+  { secret, ring }: DescribedRing,
+  backup: RingBackup,
+): Promise<void> {
+  const isEmpty = ring.current === undefined && ring.versionOf.size === 0;
+  if (isEmpty) return;
+  const here = ring.current === undefined ? undefined : await readableKey(deps, ring.current);
+  if (here !== undefined && backup.keys.some(({ key }) => key.equals(here.key))) return;
+  const isOfThisSecret = backup.secret === secret.ARN;
+  if (isOfThisSecret && !backup.keys.some(({ numbers }) => numbers.some((number) => ring.versionOf.has(number))))
+    return;
+  throw new CommandRefusal(
+    'NOT_RESTORABLE',
+    `This is the backup of another ring (${backup.secret}): no number names the same key here. Restore it into a ` +
+      'secret of its own, without a value.',
     step('status'),
   );
 }
 
-async function check(deps: CommandDependencies, ring: RingLabels, { keys }: Missing): Promise<void> {
+/** The label of the restoration is on one version for a moment. It takes the place of AWSPENDING, which is free now. */
+async function check(deps: CommandDependencies, ring: RingLabels, { keys }: Compared): Promise<void> {
   await refuseRotationUnderWay(deps, ring);
-  const numbers = keys.flatMap((key) => key.numbers);
-  // These come first, and each has the label of the restoration beside its number for a moment.
-  const swapped = numbers.filter((number) => needsSwap(ring, number)).length;
   const held = restoringVersion(ring) === undefined ? 0 : 1;
-  await requireSlots(deps, ring, Math.max(0, Math.max(numbers.length, swapped === 0 ? 0 : swapped + 1) - held));
+  const numbers = keys.flatMap((key) => key.numbers);
+  if (numbers.length > 0) await requireSlots(deps, ring, Math.max(0, numbers.length - held));
 }
 
 async function confirmed(
   deps: CommandDependencies,
   ring: RingLabels,
-  { keys }: Missing,
+  { keys }: Compared,
   { secret, madeAt }: RingBackup,
 ): Promise<void> {
   const numbers = keys.flatMap((key) => key.numbers).sort((one, other) => one - other);
@@ -156,43 +195,59 @@ async function confirmed(
     risk:
       ring.current === undefined
         ? 'The key that was current in the backup becomes current.'
-        : 'They only decrypt. The current key stays current.',
+        : 'They only decrypt. The current key stays current. A key that was retired for a reason comes back, too, if its ' +
+          'record is gone.',
   });
 }
 
-/** Puts the key, unless an earlier run has, and gives its version the number. */
+/**
+ * Puts the key, unless an earlier run has, and gives its version the number: by compare-and-swap, because a rotation, a
+ * put or an adoption may give the same number at the same moment. Throws `LABEL_CONFLICT` then.
+ *
+ * The first key of an empty secret becomes current at once, and adoption would give it number 1. So it is put with its
+ * own number, which no one else can have given: that would take as many rotations.
+ */
 async function bring(
   deps: CommandDependencies,
   ring: RingLabels,
-  backup: RingBackup,
   key: BackedUpKey,
   number: KeyNumber,
 ): Promise<RingLabels> {
   const label = numberingLabel(number);
-  const labels = [needsSwap(ring, number) ? RESTORING_LABEL : label];
-  const isFirst = ring.current === undefined;
-  const versionId = await store(deps, key.value(), labels, versionIdOf(backup, key));
-  const stored = ringLabels({ ...ring.stages, [versionId]: [...labels, ...(isFirst ? ['AWSCURRENT'] : [])] });
+  const isFirst = ring.current === undefined && ring.versionOf.size === 0;
+  const labels = isFirst && number > 1 ? [RESTORING_LABEL, label] : [RESTORING_LABEL];
+  const versionId = await store(deps, key.value(), labels, versionIdOf(key));
+  const before = withoutLabels(ring, [RESTORING_LABEL]).stages;
+  const added = [...labels, ...(ring.current === undefined ? ['AWSCURRENT'] : [])];
+  const stored = ringLabels({ ...before, [versionId]: [...(before[versionId] ?? []), ...added] });
   // A version from an earlier run keeps the labels that it has, so the number is attached in any case.
   await moveLabel(deps, { label, to: versionId });
   return (await finish(deps, { ring: withNumber(stored, versionId, number), wrote: true })).ring;
 }
 
-/** Does not change between runs over a backup, so that two at once, or one after a kill, make one version. */
-function versionIdOf({ secret, madeAt }: RingBackup, { numbers: [number] }: BackedUpKey): string {
-  const digits = createHash('sha256')
-    .update(`${secret} ${madeAt} ${number ?? 0}`)
+/**
+ * One version for a key and its lowest number, whichever run and whichever backup brings it. Made with the key, of which it
+ * shows nothing (HMAC, FIPS 198-1).
+ */
+function versionIdOf({ key, numbers: [number] }: BackedUpKey): string {
+  const digits = createHmac('sha256', key.exportBytes())
+    .update(`restore-ring ${number ?? 0}`)
     .digest('hex');
   return digits.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*/, '$1-$2-4$3-8$4-$5');
 }
 
-/**
- * Whether another process may give this number at the same time: a rotation gives the next one, and adoption gives 1 on
- * a secret without numbers. Such a number is attached by compare-and-swap. No one gives a number below the highest, so
- * that it can be put with its value.
- */
-function needsSwap(ring: RingLabels, number: KeyNumber): boolean {
-  return ring.current === undefined ? number === 1 : number > ring.highestNumber;
+/** Removes the records of retired keys that were brought back, once a description has shown their labels. */
+async function forgetRetirements(
+  deps: CommandDependencies,
+  { secret }: DescribedRing,
+  brought: readonly KeyNumber[],
+): Promise<void> {
+  const records = retiredKeys(secret.Tags).filter(({ number }) => brought.includes(number));
+  if (records.length === 0) return;
+  const TagKeys = records.map(({ number }) => retiredTagKey(number));
+  await deps.secrets.untagResource({ SecretId: deps.secretId, TagKeys }).catch((error: unknown) => {
+    throw refused('UntagResource', deps.secretId, error);
+  });
 }
 
 /** Detaches the label of the restoration. */

@@ -1,5 +1,6 @@
-import { open, readFile } from 'node:fs/promises';
-import { Decrypter, Encrypter, type Identity, type Recipient } from 'age-encryption';
+import { open, readFile, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { armor, Decrypter, Encrypter, type Identity, type Recipient } from 'age-encryption';
 import { failureName, isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import { wrongUsage } from '../command.ts';
 
@@ -25,9 +26,15 @@ export async function encryptFor(recipients: readonly BackupRecipient[], text: s
 /** Decrypts it. Throws `INVALID_BACKUP` if none of the identities can. */
 export async function decryptWith(identities: readonly (string | Identity)[], file: Uint8Array): Promise<string> {
   const decrypter = new Decrypter();
-  for (const identity of identities) decrypter.addIdentity(identity);
   try {
-    return await decrypter.decrypt(file, 'text');
+    for (const identity of identities) decrypter.addIdentity(identity);
+  } catch {
+    // The library's message quotes the private key.
+    wrongUsage('A private key in the file of --identity is misspelt: its checksum is wrong.');
+  }
+  try {
+    const bytes = isArmored(file) ? armor.decode(Buffer.from(file).toString('latin1')) : file;
+    return await decrypter.decrypt(bytes, 'text');
   } catch (error) {
     if (isKeyRotationError(error)) throw error;
     throw new KeyRotationError(
@@ -36,6 +43,10 @@ export async function decryptWith(identities: readonly (string | Identity)[], fi
         'Name the file of a private key (--identity) or use credentials that may decrypt with its KMS key.',
     );
   }
+}
+
+function isArmored(file: Uint8Array): boolean {
+  return Buffer.from(file.subarray(0, 40)).toString('latin1').startsWith('-----BEGIN AGE ENCRYPTED FILE-----');
 }
 
 const PRIVATE_KEY = /^AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]+$/;
@@ -52,6 +63,7 @@ export async function identitiesIn(path: string): Promise<readonly string[]> {
 
 /** Reads a file that an option names. */
 export async function bytesOf(path: string): Promise<Uint8Array> {
+  if (/^AGE-SECRET-KEY-/i.test(path)) wrongUsage('Name the file of the private key, never the key itself.');
   return readFile(path).catch((error: unknown) => wrongUsage(`${path} cannot be read: ${failureName(error)}.`));
 }
 
@@ -59,17 +71,30 @@ async function textOf(path: string): Promise<string> {
   return Buffer.from(await bytesOf(path)).toString('utf8');
 }
 
+/** Throws `INVALID_SETTINGS` if `writeNewFile` would refuse this path. */
+export async function requireNewFile(path: string): Promise<void> {
+  if ((await stat(path).catch(() => undefined)) !== undefined) wrongUsage(`${path} exists. Name another file.`);
+  if (!(await stat(dirname(path)).catch(() => undefined))?.isDirectory())
+    wrongUsage(`${dirname(path)} is not a folder.`);
+}
+
 /** Writes a new file that only its owner can read, and waits until it is on the disk. It never replaces a file. */
 export async function writeNewFile(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', 0o600).catch((error: unknown) => cannotWrite(path, error));
   try {
-    const file = await open(path, 'wx', 0o600);
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await file.writeFile(bytes);
+    await file.sync();
   } catch (error) {
-    wrongUsage(`${path} cannot be written: ${failureName(error)}. Name a file that does not exist yet.`);
+    // Half a backup must not be taken for one.
+    await unlink(path).catch(() => undefined);
+    cannotWrite(path, error);
+  } finally {
+    await file.close();
   }
+}
+
+function cannotWrite(path: string, error: unknown): never {
+  wrongUsage(
+    `${path} cannot be written: ${failureName(error)}. Name a file that does not exist yet, on a disk with room.`,
+  );
 }

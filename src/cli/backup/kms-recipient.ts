@@ -26,17 +26,24 @@ export function kmsRecipient(keyId: string, kmsIn: KmsIn): Recipient {
   };
 }
 
-/** Decrypts the key of an age file with the KMS key that its stanza names. */
+/** Decrypts the key of an age file with any of the KMS keys that its stanzas name. The first refusal counts if none can. */
 export function kmsIdentity(kmsIn: KmsIn): Identity {
   return {
     unwrapFileKey: async (stanzas) => {
+      const failures: unknown[] = [];
       for (const { args, body } of stanzas) {
         const [type, keyId] = args;
         if (type !== STANZA || keyId === undefined) continue;
         const input = { KeyId: keyId, CiphertextBlob: body, EncryptionContext };
-        const { Plaintext } = await answerOf(keyId, kmsIn(regionOf(keyId)).send(new DecryptCommand(input)));
-        if (Plaintext !== undefined) return Plaintext;
+        try {
+          const { Plaintext } = await answerOf(keyId, kmsIn(regionOf(keyId)).send(new DecryptCommand(input)));
+          if (Plaintext !== undefined) return Plaintext;
+        } catch (error) {
+          // The account or the region of one key may be lost. Another key opens the file, too.
+          failures.push(error);
+        }
       }
+      if (failures.length > 0) throw failures[0];
       return null;
     },
   };

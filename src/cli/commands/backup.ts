@@ -1,16 +1,26 @@
+import { KeyRotationError } from '../../format/error.ts';
 import { refused } from '../../secret/aws-error.ts';
 import { adopt } from '../../secret/adopt.ts';
 import { kmsClient } from '../aws/kms-client.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { backupRecord, backupTag } from '../backup/backup-tag.ts';
-import { encryptFor, writeNewFile, type BackupRecipient } from '../backup/encrypted-file.ts';
+import { backupRecord, backupTag, type BackupRecord } from '../backup/backup-tag.ts';
+import { encryptFor, requireNewFile, writeNewFile, type BackupRecipient } from '../backup/encrypted-file.ts';
 import { kmsRecipient } from '../backup/kms-recipient.ts';
 import { backupText } from '../backup/ring-backup.ts';
 import { readRing } from '../backup/read-ring.ts';
 import { command, someText, wrongUsage } from '../command.ts';
 import { COUNT, listOf, object, TEXT } from '../json/shapes.ts';
+import { finishIncoming, slotsForIncoming } from '../ring/incoming.ts';
 import { requireSeen } from '../ring/look-again.ts';
-import { describedRing, noCurrentKey, onFreshRing, requireSlots } from '../ring/ring.ts';
+import {
+  describedRing,
+  LONGEST_DELAY,
+  noCurrentKey,
+  onFreshRing,
+  requireSlots,
+  type DescribedRing,
+} from '../ring/ring.ts';
+import { CommandRefusal, step } from '../suggested-commands.ts';
 import { capitalized, keyList } from '../terminal/table.ts';
 
 interface BackupFlags {
@@ -43,7 +53,7 @@ export const BACKUP = command<BackupFlags>({
       ...(options.kmsKeyId ?? []).map((keyId) => kmsRecipient(keyId, (other) => kmsClient(options, other ?? region))),
     ];
     if (recipients.length === 0) wrongUsage('Who can open the backup? Name a --recipient or a --kms-key-id.');
-    const write = options.dryRun === true ? () => Promise.resolve() : writeNewFile;
+    const write = options.dryRun === true ? requireNewFile : writeNewFile;
     const result = await runBackup(deps, { file: options.to, recipients, write });
     return { result, lines: () => [`${capitalized(keyList(result.numbers))}: in ${result.file}.`] };
   },
@@ -71,26 +81,60 @@ export interface BackupResult {
  * backup is set last, so that it never names a key that is in no file. Throws `RING_KEY_UNREADABLE` if a key cannot be
  * read, and `NO_CURRENT_KEY` on a secret without a value; then nothing is written.
  */
-async function runBackup(deps: CommandDependencies, { file, recipients, write }: BackupOptions): Promise<BackupResult> {
+export async function runBackup(
+  deps: CommandDependencies,
+  { file, recipients, write }: BackupOptions,
+): Promise<BackupResult> {
   let described = await describedRing(deps);
   await onFreshRing(deps, async (fresh) => {
     if (fresh.ring.current === undefined) throw noCurrentKey(deps.secretId, 'so there is nothing to back up');
-    await requireSlots(deps, fresh.ring, 0);
-    const change = await adopt(deps, fresh.ring);
+    await requireSlots(deps, fresh.ring, await slotsForIncoming(deps, fresh.ring));
+    const change = await finishIncoming(deps, await adopt(deps, fresh.ring));
     described = { secret: fresh.secret, ring: change.ring };
     return change;
   });
   const backup = await readRing(deps, described);
   const numbers = backup.keys.flatMap((key) => key.numbers).sort((one, other) => one - other);
   await write(file, await encryptFor(recipients, backupText(backup)));
-  const record = { date: backup.madeAt, numbers };
-  await deps.secrets.tagResource({ SecretId: deps.secretId, Tags: [backupTag(record)] }).catch((error: unknown) => {
-    throw refused('TagResource', deps.secretId, error);
-  });
-  await requireSeen(
+  const later = await recorded(deps, described, { file, date: backup.madeAt, numbers });
+  const missing = [...later.ring.versionOf.keys()].filter((number) => !numbers.includes(number));
+  if (missing.length > 0) {
+    throw new CommandRefusal(
+      'STATE_CHANGED',
+      `The ring has got ${keyList(missing)} meanwhile, which is not in ${file}. The file is complete otherwise. Make ` +
+        'another one.',
+      step('backup', '--to', 'FILE'),
+    );
+  }
+  return { file, madeAt: backup.madeAt, numbers };
+}
+
+/** Days after which the tag is renewed if no key was added. Each change of a tag delays a retirement by a day. */
+const TAG_DAYS = 7;
+
+/** Records the backup in a tag where that says anything new. Resolves to a description from after the backup. */
+async function recorded(
+  deps: CommandDependencies,
+  { secret }: DescribedRing,
+  { file, date, numbers }: BackupRecord & { readonly file: string },
+): Promise<DescribedRing> {
+  const last = backupRecord(secret.Tags);
+  const age = last === undefined ? Infinity : Date.parse(date) - Date.parse(last.date);
+  if (last?.numbers.join() === numbers.join() && age < TAG_DAYS * 24 * 3_600_000) {
+    await deps.sleep(LONGEST_DELAY);
+    return describedRing(deps);
+  }
+  await deps.secrets
+    .tagResource({ SecretId: deps.secretId, Tags: [backupTag({ date, numbers })] })
+    .catch((error: unknown) => {
+      const { code, message } = refused('TagResource', deps.secretId, error);
+      throw new KeyRotationError(code, `The backup is complete in ${file}, but no tag records it. ${message}`, {
+        cause: error,
+      });
+    });
+  return requireSeen(
     deps,
     `The backup is in ${file}.`,
-    ({ secret }) => (backupRecord(secret.Tags)?.date ?? '') >= backup.madeAt,
+    ({ secret: { Tags } }) => (backupRecord(Tags)?.date ?? '') >= date,
   );
-  return { file, madeAt: backup.madeAt, numbers };
 }

@@ -4,12 +4,13 @@ import { bytesOf, decryptWith, identitiesIn } from '../backup/encrypted-file.ts'
 import { kmsIdentity } from '../backup/kms-recipient.ts';
 import { parseBackup } from '../backup/ring-backup.ts';
 import { command, someText } from '../command.ts';
-import { COUNT, listOf, object } from '../json/shapes.ts';
+import { COUNT, described, listOf, object } from '../json/shapes.ts';
 import { step } from '../suggested-commands.ts';
 import { capitalized, keyList } from '../terminal/table.ts';
 
 interface RestoreRingFlags {
   readonly identity?: string;
+  readonly retired?: boolean;
 }
 
 export const RESTORE_RING = command<RestoreRingFlags>({
@@ -18,27 +19,34 @@ export const RESTORE_RING = command<RestoreRingFlags>({
   details:
     'Into a secret without a value it brings the whole ring, and the key that was current becomes current again. Into ' +
     'a ring it brings the keys that this lacks; they only decrypt. It refuses a backup of another ring. Keys that were ' +
-    'retired on this ring stay retired: restore brings those back.',
+    'retired on this ring stay retired, unless --retired brings those back, too.',
   examples: [
     'pazpaz-keys restore-ring ring.age --identity age-key.txt --secret-id pazpaz/encryption-key-new --yes',
     'pazpaz-keys restore-ring ring.age --dry-run',
   ],
   result: object(
-    { brought: listOf(COUNT), wereThere: listOf(COUNT), retired: listOf(COUNT) },
+    {
+      brought: listOf(COUNT),
+      wereThere: listOf(COUNT),
+      taken: described('Numbers that name another key on this ring', listOf(COUNT)),
+      retired: listOf(COUNT),
+      notInBackup: listOf(COUNT),
+    },
     { current: COUNT, currentInBackup: COUNT },
   ),
   writes: 'asks',
   setUp: (program) =>
     program
       .argument('<file>', 'a file of pazpaz-keys backup', someText)
-      .option('--identity <file>', 'private keys of age-keygen (default: the KMS key that the file names)', someText),
+      .option('--identity <file>', 'private keys of age-keygen (default: the KMS keys that the file names)', someText)
+      .option('--retired', 'also bring back keys that were retired on this ring'),
   run: async ({ deps, region }, options, [file = '']) => {
     const identities =
       options.identity === undefined
         ? [kmsIdentity((other) => kmsClient(options, other ?? region))]
         : await identitiesIn(options.identity);
     const backup = parseBackup(await decryptWith(identities, await bytesOf(file)));
-    const { current, ...brought } = await bringKeys(deps, backup);
+    const { current, ...brought } = await bringKeys(deps, backup, { withRetired: options.retired === true });
     const currentInBackup = backup.keys.find(({ isCurrent }) => isCurrent)?.numbers[0];
     const result = {
       ...brought,
@@ -48,23 +56,26 @@ export const RESTORE_RING = command<RestoreRingFlags>({
     return {
       result,
       lines: () => screen({ ...brought, current }, currentInBackup),
+      exitCode: brought.taken.length > 0 ? 1 : 0,
+      hidesChanges: true,
       next: [step('status'), step('doctor')],
     };
   },
 });
 
 function screen(
-  { brought, wereThere, retired, current }: BroughtKeys,
+  { brought, wereThere, taken, retired, notInBackup, current }: BroughtKeys,
   currentInBackup: number | undefined,
 ): readonly string[] {
+  const line = (numbers: readonly number[], what: string): readonly string[] =>
+    numbers.length === 0 ? [] : [`${capitalized(keyList(numbers))}: ${what}.`];
   return [
-    brought.length === 0
-      ? 'No key of the backup was missing.'
-      : `${capitalized(keyList(brought))} of the backup: on the ring.`,
-    ...(wereThere.length === 0 ? [] : [`${capitalized(keyList(wereThere))}: on the ring already, with the same key.`]),
-    ...(retired.length === 0
-      ? []
-      : [`${capitalized(keyList(retired))}: retired on this ring; restore brings it back.`]),
+    ...line(brought, 'brought from the backup'),
+    ...(brought.length === 0 ? ['No key of the backup was brought.'] : []),
+    ...line(wereThere, 'on the ring already, with the same key'),
+    ...line(taken, 'not brought, because the number names another key on this ring. put --not-current adds the key'),
+    ...line(retired, 'retired on this ring, and not brought'),
+    ...line(notInBackup, 'on the ring, and not in the backup'),
     ...(current === currentInBackup
       ? []
       : [

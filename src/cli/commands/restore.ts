@@ -84,7 +84,7 @@ async function requireExisting(deps: CommandDependencies, number: KeyNumber, ver
   throw new CommandRefusal(
     'NOT_RESTORABLE',
     `Key ${number} cannot be restored: AWS has deleted its version ${versionId}. Rows under it can be read only ` +
-      'with a backup of the key, which put --not-current adds.',
+      'with a backup: restore-ring --retired brings it from one of the ring, put --not-current adds a single key.',
     step('put', '--not-current'),
   );
 }

@@ -108,13 +108,14 @@ class Maintenance {
   }
 
   async adopt(): Promise<void> {
-    const { versions } = await readRingReport(this.#deps);
+    const { versions, slots } = await readRingReport(this.#deps);
     const inUse = versions.filter(({ state }) => state === 'current' || state === 'previous');
     const isDue =
       versions.some(({ state }) => state === 'arriving') || inUse.some(({ number }) => number === undefined);
     if (!isDue) return;
     await runAdopt(this.#deps, {});
-    this.#adopted = true;
+    // A value that is no key stays without a number, and nothing was written then.
+    this.#adopted = (await readRingReport(this.#deps)).slots.free !== slots.free;
   }
 
   async bringRows(): Promise<void> {
@@ -252,7 +253,11 @@ class Maintenance {
       ...(this.#seen === undefined ? {} : { counted: this.#seen.counted }),
       retired: this.#retired.filter((key) => !isOnRing(report, key)),
       proposed: this.#proposed,
-      next: [...this.#next, ...warningsOf(report), ...nextRotation(report)],
+      next: [
+        ...this.#next.map((due) => orStuck(due, report, this.#deps.now())),
+        ...warningsOf(report),
+        ...nextRotation(report),
+      ],
     };
   }
 }
@@ -288,6 +293,14 @@ function isMovable(error: unknown): boolean {
 
 function isOneOf(error: unknown, codes: readonly string[]): boolean {
   return isKeyRotationError(error) && codes.includes(error.code);
+}
+
+/** A rotation takes minutes, and AWS tries again for hours. One that has been under way for a day needs a person. */
+function orStuck(due: Due, { versions }: RingReport, now: Date): Due {
+  if (due.code !== 'ROTATION_UNDER_WAY') return due;
+  const created = versions.find(({ state }) => state === 'pending')?.created;
+  const isStuck = created !== undefined && now.getTime() - Date.parse(created) > 24 * 3_600_000;
+  return isStuck ? { ...due, needsPerson: true } : due;
 }
 
 /** What `status` warns of. */

@@ -20,7 +20,7 @@ export async function store(
       SecretId: deps.secretId,
       ClientRequestToken: versionId,
       ...value,
-      // A numbering label is taken from its version without a compare-and-swap: only a restored ring's numbers may be here.
+      // A numbering label would be taken from its version without a compare-and-swap: only an empty secret gets one so.
       ...(labels === undefined ? {} : { VersionStages: [...labels] }),
     })
     .catch((error: unknown) => {

@@ -9,6 +9,8 @@ export interface LocalKms {
   readonly calls: readonly string[];
   /** Makes every further call fail with this error of the service. */
   readonly deny: (error: string | undefined) => void;
+  /** Makes this key unusable. */
+  readonly lose: (keyId: string) => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -23,6 +25,7 @@ interface KmsRequest {
 export async function startKms(): Promise<LocalKms> {
   const keys = new Map<string, Buffer>();
   const calls: string[] = [];
+  const lost = new Set<string>();
   let error: string | undefined;
   const keyOf = (id: string): Buffer => {
     const key = keys.get(id) ?? randomBytes(32);
@@ -38,6 +41,7 @@ export async function startKms(): Promise<LocalKms> {
     const operation = String(request.headers['x-amz-target']).replace('TrentService.', '');
     const asked = (await json(request)) as KmsRequest;
     calls.push(`${operation} ${asked.KeyId}`);
+    if (lost.has(asked.KeyId)) return { status: 400, body: { __type: 'NotFoundException', message: 'No key.' } };
     if (error !== undefined) return { status: 400, body: { __type: error, message: 'No.' } };
     try {
       return { status: 200, body: operation === 'Encrypt' ? sealed(asked, keyOf) : opened(asked, keyOf) };
@@ -52,6 +56,7 @@ export async function startKms(): Promise<LocalKms> {
     deny: (name) => {
       error = name;
     },
+    lose: (keyId) => lost.add(keyId),
     stop: () => {
       delete process.env['AWS_ENDPOINT_URL_KMS'];
       server.closeAllConnections();
