@@ -89,7 +89,8 @@ describe('re-encryption waits, says for what, and continues by itself', () => {
     await waiting.connect();
     const waits = waiting.query(`BEGIN; ${wanted}; COMMIT`);
     // The brake is not for waits that are shorter than a quarter of a second.
-    const longWaits = "SELECT FROM pg_locks WHERE clock_timestamp() - waitstart > interval '0.3 seconds'";
+    const longWaits =
+      "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND clock_timestamp() - state_change > interval '0.3 seconds'";
     await until(async () => (await clinic.sql(longWaits)).length > 0);
     try {
       const ran = await braked({ waitsForLocks: true }, async () => {

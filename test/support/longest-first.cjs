@@ -3,6 +3,7 @@ const Sequencer = require('@jest/test-sequencer').default;
 /** The suites that take longest. Without times of an earlier run, Jest begins with the longest files, and these are short. */
 const LONGEST = [
   'explore/explore',
+  'explore/random',
   'explore/mutants',
   'explore/replay',
   'story/story',
