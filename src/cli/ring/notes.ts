@@ -58,7 +58,14 @@ export function recommended(notes: readonly Note[]): NextStep | undefined {
 
 function withoutCurrent({ versions, rotation }: RingReport): readonly Note[] {
   if (versions.some(({ state }) => state === 'current') || rotation.pending === 'value') return [];
-  return [warning('no-current-key', 'The secret has no key yet. Its first rotation makes key 1.', FOLLOW)];
+  return [
+    warning(
+      'no-current-key',
+      'The secret has no key yet. Its first rotation makes key 1. If it is to take the place of a lost one, run restore-ring ' +
+        'first.',
+      FOLLOW,
+    ),
+  ];
 }
 
 function pendingNotes({ rotation, versions }: RingReport): readonly Note[] {
