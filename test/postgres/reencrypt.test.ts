@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RingKeys } from '../../src/postgres/all-keys.ts';
 import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
@@ -124,6 +125,16 @@ describe('reencrypt', () => {
     const rest = await clinic.reencrypt(SPEC, SMALL);
     expect(rest).toMatchObject({ isFinished: true, isResumed: true, ownReencrypted: 93 });
     expect(rest.totals).toMatchObject({ readRows: 100, reencrypted: 100, alreadyCurrent: 0 });
+    await expectAllUnder(clinic, 2);
+  });
+
+  it('reports a finished job to every process, also where a later one has begun it again at once', async () => {
+    const clinic = await clinicWith(2, 40, () => 1);
+    const runs = Array.from({ length: 12 }, async (_, place) => {
+      await sleep(place * 20);
+      return clinic.reencrypt(SPEC, SMALL);
+    });
+    for (const report of await Promise.all(runs)) expect(report).toMatchObject({ isFinished: true });
     await expectAllUnder(clinic, 2);
   });
 

@@ -110,7 +110,8 @@ export class ColumnWorker {
       relation: this.#column.table,
       owner: this.#column.owner,
       column: this.#column.spec.column,
-      isFinished: await isJobFinished(session, job),
+      // Every connection ends with the finished job, unless it was stopped. Another process may have begun it again since.
+      isFinished: !this.#stop.aborted || (await isJobFinished(session, job)),
       keyNumber: await targetOf(session, job),
       isResumed,
       ownReencrypted: this.#reencrypted,
