@@ -5,6 +5,7 @@ import type {
   Tag,
   UpdateSecretVersionStageRequest,
 } from '@aws-sdk/client-secrets-manager';
+import { holderOf } from '../ring/labels.ts';
 import type { OperatorSecrets } from './operator.ts';
 
 type Stages = Readonly<Record<string, readonly string[]>>;
@@ -96,10 +97,6 @@ function attach(stages: Stages, label: string, id: string): Stages {
 
 function detached(stages: Stages, label: string): Stages {
   return Object.fromEntries(Object.entries(stages).map(([id, labels]) => [id, labels.filter((has) => has !== label)]));
-}
-
-function holderOf(stages: Stages, label: string): string | undefined {
-  return Object.keys(stages).find((id) => stages[id]?.includes(label));
 }
 
 function mutable(stages: Stages): Record<string, string[]> {

@@ -2,12 +2,12 @@ import { INCOMING_LABEL, type RingLabels } from '../../format/ring-labels.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
 import { attachNextNumber } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { detachLabel, withoutLabels } from './labels.ts';
+import { detachLabel, holderOf, withoutLabels } from './labels.ts';
 import { keyOrNone } from './ring.ts';
 
 /** The version with the label. */
 export function incomingVersion(ring: RingLabels): string | undefined {
-  return Object.keys(ring.stages).find((id) => ring.stages[id]?.includes(INCOMING_LABEL));
+  return holderOf(ring.stages, INCOMING_LABEL);
 }
 
 /** Labels that `finishIncoming` takes before it frees one: 1 for a key without a number, else 0. */

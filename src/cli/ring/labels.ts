@@ -1,4 +1,4 @@
-import { ringLabels, type RingLabels } from '../../format/ring-labels.ts';
+import { ringLabels, type RingLabels, type VersionStages } from '../../format/ring-labels.ts';
 import { awsErrorName, describeError, refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
@@ -24,6 +24,11 @@ export async function detachLabel(deps: CommandDependencies, label: string, from
     if (awsErrorName(error) === 'InvalidRequestException' && describeError(error).includes(NOT_THERE)) return;
     throw refused('UpdateSecretVersionStage', deps.secretId, error);
   }
+}
+
+/** The version that has the label. */
+export function holderOf(stages: VersionStages, label: string): string | undefined {
+  return Object.keys(stages).find((id) => stages[id]?.includes(label));
 }
 
 /** The ring once these labels are on no version. */
