@@ -1,14 +1,11 @@
 import { backupRecord } from '../backup/backup-tag.ts';
 import type { Note, NoteCode } from '../ring/notes.ts';
 import { notesOn, unnumbered } from '../ring/notes.ts';
-import type { RingReport, VersionReport } from '../ring/ring-report.ts';
+import { takesTooLong, type RingReport, type VersionReport } from '../ring/ring-report.ts';
 import { capitalized, dayCount, keyList } from '../terminal/table.ts';
 import { check, checked, finding, notChecked, type Check, type Finding } from './check.ts';
 import type { Examination } from './examination.ts';
 import { step } from '../suggested-commands.ts';
-
-/** A rotation takes seconds, and AWS stops retrying within hours. Anything pending for longer needs attention. */
-const LONGEST_ROTATION = 24 * 3_600_000;
 
 const DAY = 24 * 3_600_000;
 
@@ -122,7 +119,7 @@ export const ROTATION_LATE = check(
     );
     const pending = report.versions.find(({ state }) => state === 'pending' || state === 'placeholder');
     const since = pending?.created === undefined ? now : new Date(pending.created);
-    const isStuck = isUnderWay && now.getTime() - since.getTime() > LONGEST_ROTATION;
+    const isStuck = isUnderWay && takesTooLong(pending, now);
     const stuck = isStuck
       ? [
           finding(

@@ -13,7 +13,7 @@ import { keyList } from '../terminal/table.ts';
 import { notesOn } from './notes.ts';
 import { earliestRetirement, hasPassedAgeCheck, requireNoRows } from './retire-checks.ts';
 import { describedRing, LONGEST_DELAY } from './ring.ts';
-import { readRingReport, type RingReport } from './ring-report.ts';
+import { readRingReport, takesTooLong, type RingReport } from './ring-report.ts';
 
 export interface MaintainOptions {
   /** So many of the newest numbers are never retired. */
@@ -295,12 +295,10 @@ function isOneOf(error: unknown, codes: readonly string[]): boolean {
   return isKeyRotationError(error) && codes.includes(error.code);
 }
 
-/** A rotation takes minutes, and AWS tries again for hours. One that has been under way for a day needs a person. */
+/** A rotation passes by itself. One that takes too long needs a person. */
 function orStuck(due: Due, { versions }: RingReport, now: Date): Due {
-  if (due.code !== 'ROTATION_UNDER_WAY') return due;
-  const created = versions.find(({ state }) => state === 'pending')?.created;
-  const isStuck = created !== undefined && now.getTime() - Date.parse(created) > 24 * 3_600_000;
-  return isStuck ? { ...due, needsPerson: true } : due;
+  const pending = versions.find(({ state }) => state === 'pending');
+  return due.code === 'ROTATION_UNDER_WAY' && takesTooLong(pending, now) ? { ...due, needsPerson: true } : due;
 }
 
 /** What `status` warns of. */

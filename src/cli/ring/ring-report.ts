@@ -41,6 +41,14 @@ export interface VersionReport {
   readonly isRescued?: true;
 }
 
+/** A rotation takes seconds, and AWS stops retrying within hours. Anything pending for longer needs attention. */
+const LONGEST_ROTATION = 24 * 3_600_000;
+
+/** Whether the rotation of this pending version needs attention; not if its date is unknown. */
+export function takesTooLong(pending: VersionReport | undefined, now: Date): boolean {
+  return pending?.created !== undefined && now.getTime() - Date.parse(pending.created) > LONGEST_ROTATION;
+}
+
 interface RotationReport {
   readonly isEnabled: boolean;
   readonly functionArn?: string;
