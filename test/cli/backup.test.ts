@@ -164,7 +164,7 @@ test('a backup from an old description says which key it lacks', async () => {
   const old = await describeSecret(ring);
   await ring.rotate();
   const { to, file } = await recipient();
-  const deps = firstSeeing(ring, old, 2);
+  const deps = firstSeeing(ring, old);
   const run = runBackup(deps, { file, recipients: [to], write: writeNewFile });
   await expect(run).rejects.toMatchObject({ code: 'STATE_CHANGED' });
   await expect(run).rejects.toThrow('key 2');

@@ -1,13 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
-import { retiredKeys, retiredTagKey } from '../../format/retired-tag.ts';
+import { retiredKeys } from '../../format/retired-tag.ts';
 import { ringLabels, withNumber, type RingLabels } from '../../format/ring-labels.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
 import { adopt } from '../../secret/adopt.ts';
-import { refused } from '../../secret/aws-error.ts';
 import { moveLabel } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { detachLabel, withoutLabels } from '../ring/labels.ts';
+import { detachLabel, holderOf, withoutLabels } from '../ring/labels.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import {
   describedRing,
@@ -17,6 +16,7 @@ import {
   requireSlots,
   type DescribedRing,
 } from '../ring/ring.ts';
+import { removeRecords } from '../ring/retired-tags.ts';
 import { store } from '../ring/store.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import type { BackedUpKey, RingBackup } from './ring-backup.ts';
@@ -75,10 +75,11 @@ export async function bringKeys(
   const brought = new Set<KeyNumber>();
   let seen = planned;
   await onSettledRing(deps, async ({ secret, ring }) => {
-    await check(deps, ring, await compared(deps, { secret, ring }, backup, options));
+    seen = await compared(deps, { secret, ring }, backup, options);
+    await check(deps, ring, seen);
     // A current key without a number gets the next one now, as the Lambda gives it at any moment.
-    let change = ring.current === undefined ? { ring, wrote: false } : await adopt(deps, ring);
-    seen = await compared(deps, { secret, ring: change.ring }, backup, options);
+    let change = await adopt(deps, ring);
+    if (change.wrote) seen = await compared(deps, { secret, ring: change.ring }, backup, options);
     for (const { key, numbers } of seen.keys) {
       for (const number of numbers) {
         change = { ring: await bring(deps, change.ring, key, number), wrote: true };
@@ -91,7 +92,12 @@ export async function bringKeys(
   const shown = await requireSeen(deps, `The numbers ${numbers.join(', ')} were attached.`, ({ ring }) =>
     numbers.every((number) => ring.versionOf.has(number)),
   );
-  await forgetRetirements(deps, shown, numbers);
+  const records = retiredKeys(shown.secret.Tags).filter(({ number }) => brought.has(number));
+  if (records.length > 0)
+    await removeRecords(
+      deps,
+      records.map(({ number }) => number),
+    );
   const { current } = shown.ring;
   return {
     brought: numbers,
@@ -125,7 +131,7 @@ async function compared(
     }
     if (lacking.length > 0) keys.push({ key, numbers: lacking });
   }
-  if (wereThere.length === 0) await requireSameRing(deps, { secret, ring }, backup);
+  if (wereThere.length === 0) await requireSameRing(deps, { secret, ring }, backup, taken);
   const known = backup.keys.flatMap(({ numbers }) => numbers);
   return {
     keys: keys.sort((one, other) => rank(other) - rank(one)),
@@ -159,14 +165,13 @@ async function requireSameRing(
   deps: CommandDependencies,
   { secret, ring }: DescribedRing,
   backup: RingBackup,
+  taken: readonly KeyNumber[],
 ): Promise<void> {
   const isEmpty = ring.current === undefined && ring.versionOf.size === 0;
   if (isEmpty) return;
   const here = ring.current === undefined ? undefined : await readableKey(deps, ring.current);
   if (here !== undefined && backup.keys.some(({ key }) => key.equals(here.key))) return;
-  const isOfThisSecret = backup.secret === secret.ARN;
-  if (isOfThisSecret && !backup.keys.some(({ numbers }) => numbers.some((number) => ring.versionOf.has(number))))
-    return;
+  if (backup.secret === secret.ARN && taken.length === 0) return;
   throw new CommandRefusal(
     'NOT_RESTORABLE',
     `This is the backup of another ring (${backup.secret}): no number names the same key here. Restore it into a ` +
@@ -236,20 +241,6 @@ function versionIdOf({ key, numbers: [number] }: BackedUpKey): string {
   return digits.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*/, '$1-$2-4$3-8$4-$5');
 }
 
-/** Removes the records of retired keys that were brought back, once a description has shown their labels. */
-async function forgetRetirements(
-  deps: CommandDependencies,
-  { secret }: DescribedRing,
-  brought: readonly KeyNumber[],
-): Promise<void> {
-  const records = retiredKeys(secret.Tags).filter(({ number }) => brought.includes(number));
-  if (records.length === 0) return;
-  const TagKeys = records.map(({ number }) => retiredTagKey(number));
-  await deps.secrets.untagResource({ SecretId: deps.secretId, TagKeys }).catch((error: unknown) => {
-    throw refused('UntagResource', deps.secretId, error);
-  });
-}
-
 /** Detaches the label of the restoration. */
 async function finish(deps: CommandDependencies, change: RingChange): Promise<RingChange> {
   const versionId = restoringVersion(change.ring);
@@ -259,7 +250,7 @@ async function finish(deps: CommandDependencies, change: RingChange): Promise<Ri
 }
 
 function restoringVersion({ stages }: RingLabels): string | undefined {
-  return Object.keys(stages).find((id) => stages[id]?.includes(RESTORING_LABEL));
+  return holderOf(stages, RESTORING_LABEL);
 }
 
 function rank({ key, numbers }: MissingKey): number {

@@ -85,18 +85,17 @@ export async function runBackup(
   deps: CommandDependencies,
   { file, recipients, write }: BackupOptions,
 ): Promise<BackupResult> {
-  let described = await describedRing(deps);
-  await onFreshRing(deps, async (fresh) => {
+  let secret: DescribedRing['secret'] = {};
+  const { ring } = await onFreshRing(deps, async (fresh) => {
     if (fresh.ring.current === undefined) throw noCurrentKey(deps.secretId, 'so there is nothing to back up');
     await requireSlots(deps, fresh.ring, await slotsForIncoming(deps, fresh.ring));
-    const change = await finishIncoming(deps, await adopt(deps, fresh.ring));
-    described = { secret: fresh.secret, ring: change.ring };
-    return change;
+    secret = fresh.secret;
+    return finishIncoming(deps, await adopt(deps, fresh.ring));
   });
-  const backup = await readRing(deps, described);
+  const backup = await readRing(deps, { secret, ring });
   const numbers = backup.keys.flatMap((key) => key.numbers).sort((one, other) => one - other);
   await write(file, await encryptFor(recipients, backupText(backup)));
-  const later = await recorded(deps, described, { file, date: backup.madeAt, numbers });
+  const later = await recorded(deps, secret, { file, date: backup.madeAt, numbers });
   const missing = [...later.ring.versionOf.keys()].filter((number) => !numbers.includes(number));
   if (missing.length > 0) {
     throw new CommandRefusal(
@@ -115,10 +114,10 @@ const TAG_DAYS = 7;
 /** Records the backup in a tag where that says anything new. Resolves to a description from after the backup. */
 async function recorded(
   deps: CommandDependencies,
-  { secret }: DescribedRing,
+  { Tags }: DescribedRing['secret'],
   { file, date, numbers }: BackupRecord & { readonly file: string },
 ): Promise<DescribedRing> {
-  const last = backupRecord(secret.Tags);
+  const last = backupRecord(Tags);
   const age = last === undefined ? Infinity : Date.parse(date) - Date.parse(last.date);
   if (last?.numbers.join() === numbers.join() && age < TAG_DAYS * 24 * 3_600_000) {
     await deps.sleep(LONGEST_DELAY);
@@ -135,6 +134,6 @@ async function recorded(
   return requireSeen(
     deps,
     `The backup is in ${file}.`,
-    ({ secret: { Tags } }) => (backupRecord(Tags)?.date ?? '') >= date,
+    ({ secret }) => (backupRecord(secret.Tags)?.date ?? '') >= date,
   );
 }

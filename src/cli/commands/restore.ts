@@ -1,8 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
-import { retiredKeys, retiredTagKey, type RetiredKey } from '../../format/retired-tag.ts';
+import { retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
 import { withNumber } from '../../format/ring-labels.ts';
-import { refused } from '../../secret/aws-error.ts';
 import { moveLabel, requireFreeSlots } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
@@ -10,6 +9,7 @@ import { COUNT, listOf, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import { onFreshRing, type DescribedRing } from '../ring/ring.ts';
+import { removeRecords } from '../ring/retired-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { capitalized, keyList } from '../terminal/table.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
@@ -97,10 +97,7 @@ async function forget(deps: CommandDependencies, { versionId, numbers }: Restore
   const done = `The label of ${keyList(numbers)} was attached to version ${versionId}.`;
   const isBack = ({ ring }: DescribedRing): boolean => numbers.every((each) => ring.versionOf.get(each) === versionId);
   await requireSeen(deps, done, isBack);
-  const TagKeys = numbers.map(retiredTagKey);
-  await deps.secrets.untagResource({ SecretId: deps.secretId, TagKeys }).catch((error: unknown) => {
-    throw refused('UntagResource', deps.secretId, error);
-  });
+  await removeRecords(deps, numbers);
   await requireSeen(
     deps,
     `${done} The record of its retirement was removed.`,
