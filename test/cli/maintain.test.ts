@@ -4,7 +4,7 @@ import type { Census } from '../../src/cli/rows/row-count.ts';
 import { KeyRotationError } from '../../src/format/error.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { HOUR } from '../local/support/state-machine.ts';
-import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { current, holding, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
 import { counting, giveCredentials, numbers, operatorOf } from './support/operator.ts';
 
 beforeAll(giveCredentials);
@@ -157,6 +157,16 @@ describe('maintain', () => {
     const result = await maintained(ring, rows);
     expect(retiredIn(result)).toEqual([1, 2, 3]);
     expect(result.next[0]).toMatchObject({ code: 'TRIGGERS_UNDECIDED', needsPerson: true });
+  });
+
+  test('says that it numbered a key, also where that key gave its other label away, and not where none is one', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    await ring.put(keyOf(60).toString('base64'), undefined, ['key-incoming']);
+    expect(await maintained(ring)).toMatchObject({ adopted: true });
+    expect(await maintained(ring)).toMatchObject({ adopted: false });
+    expect(await maintained(await ringWith(holding('not a key', previous()), current(2)))).toMatchObject({
+      adopted: false,
+    });
   });
 
   test('fails where there is no answer', async () => {

@@ -108,14 +108,14 @@ class Maintenance {
   }
 
   async adopt(): Promise<void> {
-    const { versions, slots } = await readRingReport(this.#deps);
+    const { versions } = await readRingReport(this.#deps);
     const inUse = versions.filter(({ state }) => state === 'current' || state === 'previous');
-    const isDue =
-      versions.some(({ state }) => state === 'arriving') || inUse.some(({ number }) => number === undefined);
-    if (!isDue) return;
+    const isArriving = versions.some(({ state }) => state === 'arriving');
+    if (!isArriving && inUse.every(({ number }) => number !== undefined)) return;
     await runAdopt(this.#deps, {});
-    // A value that is no key stays without a number, and nothing was written then.
-    this.#adopted = (await readRingReport(this.#deps)).slots.free !== slots.free;
+    // A value in use that is no key stays without a number, and nothing was written then.
+    const { numberOf } = (await describedRing(this.#deps)).ring;
+    this.#adopted = isArriving || inUse.some((one) => one.number === undefined && numberOf.has(one.versionId));
   }
 
   async bringRows(): Promise<void> {
