@@ -72,8 +72,6 @@ export interface CensusOptions {
   readonly signal?: AbortSignal;
 }
 
-const WRITERS_TIMEOUT = 60_000;
-
 /** The owner may replace the table, rows and all, between the look at the catalog and the count. */
 const NOT_LOCKED =
   'this user has a right to single columns only, so that the table cannot be locked meanwhile: GRANT SELECT on it';
@@ -94,7 +92,7 @@ export function census(
 ): Promise<readonly ColumnCensus[]> {
   let writers: ReadonlyMap<string, string> = new Map();
   const beforeLock = async (session: Connection, tableIds: readonly string[]) => {
-    const { writersTimeout: timeout = WRITERS_TIMEOUT, onWait, signal } = options;
+    const { writersTimeout: timeout, onWait, signal } = options;
     writers = await waitForWriters(session, tableIds, { timeout, onWait, signal });
   };
   const count = (session: Connection, columns: readonly Column[]) =>

@@ -166,8 +166,8 @@ export async function findColumns(
 
 /** How transactions are waited for that have written to tables which were not counted. */
 export interface UncountedWait {
-  /** Milliseconds. */
-  readonly timeout: number;
+  /** Milliseconds. Default: 60,000. */
+  readonly timeout: number | undefined;
   /** The tables that were counted, by their numbers. */
   readonly counted: readonly string[];
 }

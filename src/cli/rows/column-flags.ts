@@ -24,3 +24,8 @@ export interface ColumnFlags extends DatabaseFlags {
   /** Of `retire`: tables that could not be looked at for further columns are accepted. */
   readonly skippedIsFine?: boolean;
 }
+
+/** How long a census waits for transactions that have written, in milliseconds; `undefined` for its default. */
+export function writersTimeoutOf({ writersTimeout }: Pick<ColumnFlags, 'writersTimeout'>): number | undefined {
+  return writersTimeout === undefined ? undefined : writersTimeout * 1000;
+}

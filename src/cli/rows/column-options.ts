@@ -3,6 +3,7 @@ import { systemClock } from '../../keyring/clock.ts';
 import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { ColumnSpec } from '../../postgres/catalog/column.ts';
+import { WRITERS_TIMEOUT } from '../../postgres/catalog/older-writers.ts';
 import { RingKeys } from '../../postgres/all-keys.ts';
 import { failureName } from '../../format/error.ts';
 import { sourceOf } from '../../keyring/source/secret-source.ts';
@@ -19,7 +20,7 @@ export function readingOptions(command: Command): Command {
       '--writers-timeout <seconds>',
       'how long to wait for open transactions that have written to a table',
       from1To(100_000),
-      60,
+      WRITERS_TIMEOUT / 1000,
     );
 }
 

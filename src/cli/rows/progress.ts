@@ -5,7 +5,7 @@ import type { DatabaseAddress } from '../../postgres/connection/database.ts';
 import type { JobTotals } from '../../postgres/job/job.ts';
 import type { Screen, ProcessIo } from '../process-io.ts';
 import { ERASE_LINE } from '../terminal/paint.ts';
-import type { ColumnFlags } from './column-flags.ts';
+import { writersTimeoutOf, type ColumnFlags } from './column-flags.ts';
 import { grouped } from './census-screen.ts';
 
 /** What a progress line shows. */
@@ -105,13 +105,13 @@ export async function shownCensus(
   specs: readonly ColumnSpec[],
   keys: RingKeys,
   world: ProcessIo,
-  { connections = 1, writersTimeout }: Pick<ColumnFlags, 'connections' | 'writersTimeout'> = {},
+  flags: Pick<ColumnFlags, 'connections' | 'writersTimeout'> = {},
 ): Promise<readonly ColumnCensus[]> {
   const progress = new ProgressLine(world.stderr, () => world.now().getTime());
   try {
     return await census(database, specs, keys, {
-      connections,
-      writersTimeout: writersTimeout === undefined ? undefined : writersTimeout * 1000,
+      connections: flags.connections ?? 1,
+      writersTimeout: writersTimeoutOf(flags),
       onWait: progress.onWait,
       thread: world.tallyThread,
       onBatch: (column, readRows) => {

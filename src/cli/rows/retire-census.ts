@@ -10,7 +10,7 @@ import {
 } from '../../postgres/find-columns.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
-import type { ColumnFlags } from './column-flags.ts';
+import { writersTimeoutOf, type ColumnFlags } from './column-flags.ts';
 import { columnsOf, ringOf } from './column-options.ts';
 import { databaseOf } from './database-options.ts';
 import { shownCensus } from './progress.ts';
@@ -25,7 +25,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const counts = await shownCensus(database, specs, keys, world, flags);
     if (flags.emptyIsFine !== true) requireValues(counts);
     const { columns, skipped } = await findColumns(database, keys, contextsOf(specs), {
-      timeout: (flags.writersTimeout ?? 60) * 1000,
+      timeout: writersTimeoutOf(flags),
       counted: counts.map(({ tableId }) => tableId),
     });
     const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));

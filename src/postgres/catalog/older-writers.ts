@@ -30,12 +30,15 @@ const WRITERS = `
 
 /** How writers are waited for. */
 export interface WritersWait {
-  /** Milliseconds after which they are waited for no longer. */
-  readonly timeout: number;
+  /** Milliseconds after which they are waited for no longer. Default: 60,000. */
+  readonly timeout?: number | undefined;
   /** Called now and then with a table and the transactions that are waited for. */
   readonly onWait?: ((table: string, writers: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Milliseconds for which writers are waited for by default. */
+export const WRITERS_TIMEOUT = 60_000;
 
 /** Milliseconds between two looks. */
 const PAUSE = 200;
@@ -48,7 +51,7 @@ const PAUSE = 200;
 export async function waitForWriters(
   session: Connection,
   tableIds: readonly string[],
-  { timeout, onWait, signal }: WritersWait,
+  { timeout = WRITERS_TIMEOUT, onWait, signal }: WritersWait,
 ): Promise<ReadonlyMap<string, string>> {
   const look = async () => session.rows(WRITERS, [`{${tableIds.join(',')}}`]);
   const older = new Set((await look()).map(([, transaction]) => transaction));
