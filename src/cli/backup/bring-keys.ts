@@ -92,12 +92,8 @@ export async function bringKeys(
   const shown = await requireSeen(deps, `The numbers ${numbers.join(', ')} were attached.`, ({ ring }) =>
     numbers.every((number) => ring.versionOf.has(number)),
   );
-  const records = retiredKeys(shown.secret.Tags).filter(({ number }) => brought.has(number));
-  if (records.length > 0)
-    await removeRecords(
-      deps,
-      records.map(({ number }) => number),
-    );
+  // Also a record that this description may be too old to show.
+  if (options.withRetired === true && numbers.length > 0) await removeRecords(deps, numbers);
   const { current } = shown.ring;
   return {
     brought: numbers,

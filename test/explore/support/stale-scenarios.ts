@@ -209,10 +209,11 @@ export const STALE_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that restore removes a record which a description does not show',
     file: 'src/cli/commands/restore.ts',
-    from: `const TagKeys = numbers.map(retiredTagKey);`,
+    from: `await removeRecords(deps, numbers);`,
     to: `const { secret: { Tags } } = await requireSeen(deps, done, isBack);
-  const TagKeys = numbers.filter((each) => retiredKeys(Tags).some(({ number }) => number === each)).map(retiredTagKey);
-  if (TagKeys.length === 0) return;`,
+  const shown = numbers.filter((each) => retiredKeys(Tags).some(({ number }) => number === each));
+  if (shown.length === 0) return;
+  await removeRecords(deps, shown);`,
     scenario: 'retire and restore, told of the past',
     breaks: /^a false report: restore 1 says that no record of a retirement is left/,
   },
