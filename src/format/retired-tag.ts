@@ -2,6 +2,7 @@ import { numberOfLabel, numberingLabel, type KeyNumber } from './key-number.ts';
 
 const PREFIX = 'pazpaz:retired:';
 const FORCED = 'forced';
+const RESTORING = 'restoring';
 
 /** AWS's limit for the value of a tag. */
 const MAX_TAG_LENGTH = 256;
@@ -18,6 +19,8 @@ export interface RetiredKey {
 export interface RetirementRecord extends RetiredKey {
   /** The retirement did not wait for writers that still had the key. */
   readonly isForced: boolean;
+  /** A `restore` of the key has begun: it is wanted again. */
+  readonly isRestoring?: true;
 }
 
 /** A column whose rows a retirement has counted. */
@@ -50,12 +53,25 @@ function recordOf({ Key = '', Value = '' }: Tag): readonly RetirementRecord[] {
   const [versionId = '', date = '', ...words] = Value.split(' ');
   return number === undefined || versionId === ''
     ? []
-    : [{ number, versionId, date, isForced: words.includes(FORCED) }];
+    : [
+        {
+          ...{ number, versionId, date, isForced: words.includes(FORCED) },
+          ...(words.includes(RESTORING) ? { isRestoring: true as const } : {}),
+        },
+      ];
 }
 
 /** `pazpaz:retired:key-v7` for 7. */
 export function retiredTagKey(number: KeyNumber): string {
   return `${PREFIX}${numberingLabel(number)}`;
+}
+
+/** The record of a key that is being restored: nothing may retire it without a further day. */
+export function restoringTag({ number, versionId, date }: RetiredKey): {
+  readonly Key: string;
+  readonly Value: string;
+} {
+  return { Key: retiredTagKey(number), Value: `${versionId} ${date} ${RESTORING}` };
 }
 
 /** Characters of a tag that the names of skipped tables may take. */

@@ -123,6 +123,15 @@ describe('maintain', () => {
     expect(ring.snapshot).toBe(before);
   });
 
+  test('names tables that were not looked at, and columns that were not counted, as retire does', async () => {
+    const skipped = [{ table: 'other.closed', reason: 'permission denied' }];
+    const seen = counting({ skipped, unlisted: ['clinic.cards.v'] });
+    const result = await maintained(await oldRing(), new FakeRows(seen));
+    expect(result).toMatchObject({ skipped, unlisted: ['clinic.cards.v'] });
+    expect(await maintained(await oldRing(), new FakeRows(counting({ skipped })))).toMatchObject({ skipped });
+    expect(await maintained(await oldRing())).not.toHaveProperty('skipped');
+  });
+
   test('re-encrypts again where rows were written under an older key meanwhile', async () => {
     const rows = new FakeRows(counting({ rows: { 1: 7 } }), counting());
     expect(retiredIn(await maintained(await oldRing(), rows))).toEqual([1, 2, 3]);

@@ -1,5 +1,11 @@
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { retiredKeys, retiredTag, retiredTagKey, retirementRecords } from '../../src/format/retired-tag.ts';
+import {
+  restoringTag,
+  retiredKeys,
+  retiredTag,
+  retiredTagKey,
+  retirementRecords,
+} from '../../src/format/retired-tag.ts';
 
 const RECORD = { number: toKeyNumber(7), versionId: 'a1b2', date: '2026-10-12T10:30:00.000Z', isForced: false };
 
@@ -14,6 +20,12 @@ test('a key that was retired by force is remembered as such', () => {
   const tag = { Key: 'pazpaz:retired:key-v7', Value: 'a1b2 2026-10-12T10:30:00.000Z forced' };
   expect(retiredTag({ ...RECORD, isForced: true })).toEqual(tag);
   expect(retirementRecords([tag])).toEqual([{ ...RECORD, isForced: true }]);
+});
+
+test('a key whose restore has begun is remembered as such', () => {
+  const tag = { Key: 'pazpaz:retired:key-v7', Value: 'a1b2 2026-10-12T10:30:00.000Z restoring' };
+  expect(restoringTag(RECORD)).toEqual(tag);
+  expect(retirementRecords([tag])).toEqual([{ ...RECORD, isRestoring: true }]);
 });
 
 test('retired keys are found among other tags, by number', () => {

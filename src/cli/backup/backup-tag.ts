@@ -16,7 +16,18 @@ export function backupTag({ date, numbers }: BackupRecord): Tag {
 
 /** The record among a secret's tags. Without a valid one, no backup is known. */
 export function backupRecord(tags: readonly Tag[] | undefined): BackupRecord | undefined {
-  const [date = '', ...words] = tags?.find(({ Key }) => Key === TAG)?.Value?.split(' ') ?? [];
+  const [date = '', ...words] = tags?.find(isBackupTag)?.Value?.split(' ') ?? [];
   const numbers = words.map(Number);
-  return Number.isNaN(Date.parse(date)) || numbers.some(Number.isNaN) ? undefined : { date, numbers };
+  const isDate = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(date) && !Number.isNaN(Date.parse(date));
+  const isValid = isDate && numbers.every((number) => Number.isInteger(number) && number > 0);
+  return isValid ? { date, numbers } : undefined;
+}
+
+/** Whether a backup was recorded, also by a tag that cannot be read any more. */
+export function hasBackupTag(tags: readonly Tag[] | undefined): boolean {
+  return tags?.some(isBackupTag) === true;
+}
+
+function isBackupTag({ Key }: Tag): boolean {
+  return Key === TAG;
 }

@@ -1,7 +1,7 @@
 import { Option } from 'commander';
 import type { TriggerChoice } from '../../postgres/catalog/triggers.ts';
 import { command } from '../command.ts';
-import { COUNTED_ROWS } from '../json/row-schemas.ts';
+import { COUNTED_ROWS, NOT_COUNTED } from '../json/row-schemas.ts';
 import { COUNT, DATE, described, listOf, NEXT, object, RETIRED, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { runMaintain, type Due, type MaintainResult } from '../ring/maintenance.ts';
 import { grouped, rowCount } from '../rows/census-screen.ts';
@@ -60,7 +60,10 @@ export const MAINTAIN = command<MaintainFlags>({
       proposed: described('Keys that could be retired', listOf(COUNT)),
       next: described('What is not done yet', listOf(DUE)),
     },
-    { counted: described('The rows that were counted; absent without a census', listOf(object(COUNTED_ROWS))) },
+    {
+      counted: described('The rows that were counted; absent without a census', listOf(object(COUNTED_ROWS))),
+      ...NOT_COUNTED,
+    },
   ),
   writes: 'at once',
   setUp: (program) =>
@@ -121,7 +124,7 @@ function dueLines({ needsPerson, text, next }: ShownDue, paint: Paint): readonly
   ];
 }
 
-function doneLines({ adopted, reencrypted, counted = [], retired }: Shown): readonly string[] {
+function doneLines({ adopted, reencrypted, counted = [], skipped = [], retired }: Shown): readonly string[] {
   const rows = counted.reduce((sum, column) => sum + column.rows, 0);
   return [
     ...(adopted ? ['Every key in use has a number.'] : []),
@@ -131,6 +134,7 @@ function doneLines({ adopted, reencrypted, counted = [], retired }: Shown): read
         `${one.left === 0 ? '' : `, ${grouped(one.left)} left untouched`}.`,
     ),
     ...(counted.length === 0 ? [] : [`Counted: ${rowCount(rows)}.`]),
+    ...skipped.map(({ table, reason }) => printable(`Not looked at: ${table}: ${reason}`)),
     ...(retired.length === 0 ? [] : [`Retired: ${keyList(retired.map(({ number }) => number))}.`]),
   ];
 }

@@ -1,7 +1,8 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
-import { retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
+import { restoringTag, retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
 import { withNumber } from '../../format/ring-labels.ts';
+import { refused } from '../../secret/aws-error.ts';
 import { moveLabel, requireFreeSlots } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
@@ -42,7 +43,8 @@ export interface RestoreResult {
  *
  * A description may be a few writes old and still show a label that a retirement has removed. So the labels are always
  * attached. The record is removed last, once a later description shows them (else `NOT_SEEN_YET`). At every moment, one
- * of the two says where the key is.
+ * of the two says where the key is. Until then the record says that the key is wanted again, so that no retirement
+ * takes an interrupted restore for its own first half.
  */
 export async function runRestore(deps: CommandDependencies, number: KeyNumber): Promise<RestoreResult> {
   let restored: Restored | undefined;
@@ -58,6 +60,7 @@ export async function runRestore(deps: CommandDependencies, number: KeyNumber): 
     requireFreeSlots(ring, missing.length);
     await requireExisting(deps, number, versionId);
 
+    await beginRestoring(deps, records);
     for (const each of numbers) await moveLabel(deps, { label: numberingLabel(each), to: versionId });
     restored = { versionId, numbers, wasThere: missing.length === 0 };
     return { ring: missing.reduce((so, each) => withNumber(so, versionId, each), ring), wrote: true };
@@ -77,6 +80,17 @@ function recordsOf({ secret }: DescribedRing, number: KeyNumber): readonly Retir
   const all = retiredKeys(secret.Tags);
   const own = all.find((record) => record.number === number);
   return all.filter((record) => record.versionId === own?.versionId);
+}
+
+/** Says in the records that their keys are wanted again. */
+async function beginRestoring(
+  { secrets, secretId }: CommandDependencies,
+  records: readonly RetiredKey[],
+): Promise<void> {
+  if (records.length === 0) return;
+  await secrets.tagResource({ SecretId: secretId, Tags: records.map(restoringTag) }).catch((error: unknown) => {
+    throw refused('TagResource', secretId, error);
+  });
 }
 
 async function requireExisting(deps: CommandDependencies, number: KeyNumber, versionId: string): Promise<void> {

@@ -16,8 +16,8 @@ import { refused } from '../../secret/aws-error.ts';
 import { keepNumbers } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
-import { COUNTED_ROWS } from '../json/row-schemas.ts';
-import { COUNT, described, listOf, object, RETIRED, TEXT } from '../json/shapes.ts';
+import { COUNTED_ROWS, NOT_COUNTED } from '../json/row-schemas.ts';
+import { COUNT, described, listOf, object, RETIRED } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import { hasPassedAgeCheck, requireNoRows, requireOldEnough, requireOutOfUse } from '../ring/retire-checks.ts';
@@ -53,11 +53,7 @@ export const RETIRE = command<RetireFlags>({
     { retired: listOf(object(RETIRED)), alreadyRetired: listOf(COUNT) },
     {
       counted: described('The rows that were counted before; absent without a census', listOf(object(COUNTED_ROWS))),
-      unlisted: described('Columns that were not counted though they look encrypted', listOf(TEXT)),
-      skipped: described(
-        'Tables that could not be looked at for such columns, accepted with --skipped-is-fine',
-        listOf(object({ table: TEXT, reason: TEXT })),
-      ),
+      ...NOT_COUNTED,
     },
   ),
   writes: 'asks',

@@ -1,4 +1,4 @@
-import { backupRecord } from '../backup/backup-tag.ts';
+import { hasBackupTag } from '../backup/backup-tag.ts';
 import type { ExitCode } from '../exit-code.ts';
 import {
   ACCESS_DENIED,
@@ -83,5 +83,5 @@ function isAsked(
   { findUnlisted }: DoctorDependencies,
 ): boolean {
   if (one === UNLISTED_COLUMN) return findUnlisted !== undefined;
-  return one !== NOT_IN_BACKUP || backupRecord(described?.secret.Tags) !== undefined;
+  return one !== NOT_IN_BACKUP || hasBackupTag(described?.secret.Tags);
 }

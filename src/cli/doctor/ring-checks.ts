@@ -184,8 +184,17 @@ export const SCHEDULE_WITHOUT_FUNCTION = check(
 
 /** A key that no backup has is lost with the secret. */
 export const NOT_IN_BACKUP = check('not-in-backup', 'a key is in no backup', ({ described, now }) => {
-  const record = backupRecord(described?.secret.Tags);
-  if (described === undefined || record === undefined) return notChecked('No backup is recorded.');
+  if (described === undefined) return notChecked('The secret could not be described.');
+  const record = backupRecord(described.secret.Tags);
+  if (record === undefined) {
+    return checked('the tag of the last backup', [
+      finding(
+        'The tag pazpaz:backup cannot be read: it must be a date and the numbers of the keys, and was changed by hand. ' +
+          'Which keys the last backup has is unknown. Make another one, for the same recipients.',
+        step('backup', '--to', 'FILE'),
+      ),
+    ]);
+  }
   const missing = [...described.ring.versionOf.keys()].filter((number) => !record.numbers.includes(number));
   const age = dayCount(Math.max(0, Math.floor((now.getTime() - Date.parse(record.date)) / DAY)));
   const text =

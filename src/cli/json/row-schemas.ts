@@ -27,6 +27,15 @@ export const COUNTED_ROWS = {
   rows: described('Rows of the snapshot: the sum of all classes', COUNT),
 };
 
+/** What a census before a retirement did not count, or could not look at. */
+export const NOT_COUNTED = {
+  unlisted: described('Columns that were not counted though they look encrypted', listOf(TEXT)),
+  skipped: described(
+    'Tables that could not be looked at for such columns, accepted with --skipped-is-fine',
+    listOf(object({ table: TEXT, reason: TEXT })),
+  ),
+};
+
 const COUNTED_COLUMN = object(
   {
     table: TEXT,

@@ -2,6 +2,7 @@ import { isKeyRotationError } from '../../format/error.ts';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
 import { retirableNumbers, type RingLabels } from '../../format/ring-labels.ts';
 import { retirementRecords, type CountedRows, type RetiredKey } from '../../format/retired-tag.ts';
+import type { SkippedTable } from '../../postgres/find-columns.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { runAdopt } from '../commands/adopt.ts';
 import { runRetire } from '../commands/retire.ts';
@@ -45,6 +46,10 @@ export interface MaintainResult {
   readonly reencrypted: readonly BroughtColumn[];
   /** What was counted before a retirement or its proposal; absent without a census. */
   readonly counted?: readonly CountedRows[];
+  /** Columns that were not counted then, and whose values look like ciphertexts. */
+  readonly unlisted?: readonly string[];
+  /** Tables that could not be looked at for such columns. */
+  readonly skipped?: readonly SkippedTable[];
   readonly retired: readonly RetiredKey[];
   readonly proposed: readonly number[];
   readonly next: readonly Due[];
@@ -250,7 +255,7 @@ class Maintenance {
       freeSlots: report.slots.free,
       adopted: this.#adopted,
       reencrypted: this.#reencrypted,
-      ...(this.#seen === undefined ? {} : { counted: this.#seen.counted }),
+      ...(this.#seen === undefined ? {} : countedIn(this.#seen)),
       retired: this.#retired.filter((key) => !isOnRing(report, key)),
       proposed: this.#proposed,
       next: [
@@ -260,6 +265,14 @@ class Maintenance {
       ],
     };
   }
+}
+
+function countedIn({ counted, unlisted = [], skipped = [] }: CensusResult): Partial<MaintainResult> {
+  return {
+    counted,
+    ...(unlisted.length === 0 ? {} : { unlisted }),
+    ...(skipped.length === 0 ? {} : { skipped }),
+  };
 }
 
 /** Whether the key has its number, as the report shows. */

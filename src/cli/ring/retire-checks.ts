@@ -14,8 +14,10 @@ import { CommandRefusal, step } from '../suggested-commands.ts';
 const OWN_WRITES = 2 * 60_000;
 
 /** Whether an interrupted retirement had passed the age check and nothing else has changed the secret since. */
-export function hasPassedAgeCheck({ isForced, date }: RetirementRecord, lastChanged: Date | undefined): boolean {
-  return !isForced && lastChanged !== undefined && Math.abs(lastChanged.getTime() - Date.parse(date)) <= OWN_WRITES;
+export function hasPassedAgeCheck(record: RetirementRecord, lastChanged: Date | undefined): boolean {
+  const { isForced, isRestoring = false, date } = record;
+  if (isForced || isRestoring || lastChanged === undefined) return false;
+  return Math.abs(lastChanged.getTime() - Date.parse(date)) <= OWN_WRITES;
 }
 
 /** Throws `KEY_STILL_NEEDED` for a key with one of AWS's labels, or the highest number (docs/architecture.md, invariant 4). */

@@ -104,8 +104,8 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that a forced record is no age check',
     file: 'src/cli/ring/retire-checks.ts',
-    from: 'return !isForced && lastChanged',
-    to: 'return lastChanged',
+    from: 'if (isForced || isRestoring',
+    to: 'if (isRestoring',
     scenario: 'put, put, retire --force and retire, killed and left',
     breaks: /^key 2 was retired while a process may still encrypt with it/,
   },

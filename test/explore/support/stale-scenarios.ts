@@ -15,6 +15,8 @@ import {
 /** Where a false report needs more than two old answers in a row. */
 const THREE_OLD = { answers: 3, writesOld: 3 };
 
+const FOUR_OLD = { answers: 3, writesOld: 4 };
+
 /** One operator, one command after the other: each may be shown the secret as it was before the last writes. */
 const ALONE: readonly Own[] = [
   {
@@ -32,7 +34,7 @@ const ALONE: readonly Own[] = [
     name: 'retire, restore and retire',
     ring: THREE,
     operators: [['retire 1', 'restore 1', 'retire 1']],
-    stale: THREE_OLD,
+    stale: FOUR_OLD,
   },
   { name: 'retire two keys and restore one', ring: FOUR, operators: [['retire 1 2', 'restore 1']] },
   { name: 'maintain twice', ring: FOUR, operators: [['maintain', 'maintain']] },
