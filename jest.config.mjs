@@ -8,8 +8,8 @@ export default {
   // A guard against tests that hang, and no measure of speed: a busy machine may take many times as long.
   testTimeout: 600_000,
   testEnvironment: 'node',
-  // Jest leaves one core idle by default, which is half of a small machine.
-  maxWorkers: '100%',
+  // Suites that wait, for a time limit, a database or a process, leave their core to another one.
+  maxWorkers: '150%',
   // Modules of past suites stay in a worker's memory: beside a gigabyte of them the garbage collector takes several times
   // as long as a suite that makes many objects.
   workerIdleMemoryLimit: '400MB',

@@ -10,7 +10,7 @@ import { labelsOf, secretOf, tokenOf, type World } from './support/world.ts';
 
 const IS_DEEP = process.env['EXPLORE'] === 'deep';
 /** Schedules of each scenario that are played again over HTTP. */
-const SAMPLE = IS_DEEP ? 20 : 2;
+const SAMPLE = IS_DEEP ? 20 : 1;
 const REPLAYED = IS_DEEP ? [...SCENARIOS, ...DEEP_SCENARIOS] : SCENARIOS;
 
 afterEach(stopServices);

@@ -136,14 +136,14 @@ it.each<[string, string]>([
   expect((await clinic.census(SPEC)).numbered).toEqual({ 2: ROWS });
 });
 
-it('a check that finds a hundred thousand rows begins all of them again', async () => {
+it('a check that finds very many rows begins all of them again', async () => {
   await clinic.reencrypt(SPEC, SMALL);
   await clinic.sql('UPDATE pazpaz_keys.job SET finished_at = NULL');
-  await clinic.sql(`INSERT INTO patients SELECT 1000 + n, $1 FROM generate_series(1, 100001) n`, [
+  await clinic.sql(`INSERT INTO patients SELECT 1000 + n, $1 FROM generate_series(1, 1001) n`, [
     clinic.row('written meanwhile', 1),
   ]);
-  const report = await clinic.reencrypt(SPEC);
-  expect(report).toMatchObject({ isFinished: true, left: [], ownReencrypted: 100_001 });
+  const report = await clinic.reencrypt(SPEC, { mostFound: 1000 });
+  expect(report).toMatchObject({ isFinished: true, left: [], ownReencrypted: 1001 });
   expect(await clinic.sql('SELECT pass FROM pazpaz_keys.job')).toEqual([{ pass: 2 }]);
-  expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 100_001 + ROWS });
+  expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 1001 + ROWS });
 });

@@ -225,7 +225,11 @@ export class ColumnWorker {
   async #check(work: BatchWork): Promise<void> {
     const checked = await checkJob(
       work,
-      { isLast: this.#checks >= MOST_CHECKS, mayRepeat: !this.#isRepeated },
+      {
+        isLast: this.#checks >= MOST_CHECKS,
+        mayRepeat: !this.#isRepeated,
+        mostFound: this.#options.mostFound,
+      },
       this.#stop,
     );
     if (checked.kind === 'found') this.#checks += 1;

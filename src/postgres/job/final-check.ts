@@ -12,9 +12,6 @@ import type { RingKeys } from '../all-keys.ts';
 import type { TargetKey } from '../known-keys.ts';
 import type { Column } from '../catalog/column.ts';
 
-/** Most rows that one check hands out. Where there are as many, all of the table is read again instead. */
-const MOST_FOUND = 100_000;
-
 /** Rows of one range of found rows. */
 const RANGE_ROWS = 2000;
 
@@ -27,6 +24,15 @@ export type Checked =
   /** The job's rows are brought to another number than the ring's current one. */
   | { readonly kind: 'other target'; readonly target: number };
 
+interface CheckOptions {
+  /** No check follows: the rows that this one finds are listed. */
+  readonly isLast: boolean;
+  /** All rows may be begun again where very many are found. */
+  readonly mayRepeat: boolean;
+  /** Most rows that one check hands out; where there are as many, they are very many. Default: 100,000. */
+  readonly mostFound?: number | undefined;
+}
+
 /**
  * Once all ranges of a job are done, reads the whole table as a census does, in one snapshot and without any index, and
  * opens every row that the job itself did not write last. Where each is as wanted, or listed as left, the job is finished.
@@ -36,14 +42,10 @@ export type Checked =
  *
  * One process checks at a time: it holds the job's row. Throws `INVALID_COLUMN` where a row cannot be reached by its key.
  */
-export async function checkJob(
-  work: BatchWork,
-  { isLast, mayRepeat }: { readonly isLast: boolean; readonly mayRepeat: boolean },
-  stop: AbortSignal,
-): Promise<Checked> {
+export async function checkJob(work: BatchWork, options: CheckOptions, stop: AbortSignal): Promise<Checked> {
   const { session } = work;
   try {
-    return await session.transaction(() => check(work, { isLast, mayRepeat }, stop), {
+    return await session.transaction(() => check(work, options, stop), {
       mode: 'ISOLATION LEVEL REPEATABLE READ, READ WRITE',
       // The snapshot must not be older than the lock: it would show rows from before a change of the table.
       settings: [...work.checked.locks.forReading],
@@ -57,7 +59,7 @@ export async function checkJob(
 
 async function check(
   { session, checked, job, keys, legacy = true }: BatchWork,
-  { isLast, mayRepeat }: { readonly isLast: boolean; readonly mayRepeat: boolean },
+  { isLast, mayRepeat, mostFound = 100_000 }: CheckOptions,
   stop: AbortSignal,
 ): Promise<Checked> {
   const { column, state } = checked;
@@ -81,13 +83,13 @@ async function check(
     const where = await writtenByOthers(session, column, job);
     await session.change([...HEAP_ONLY, OWN_TRANSACTIONS_IN_MEMORY].join('; '));
     const onRow = (row: ScannedRow) => {
-      if (rows.length >= MOST_FOUND || !needsChange(column, row, keys, target, legacy)) return;
+      if (rows.length >= mostFound || !needsChange(column, row, keys, target, legacy)) return;
       if (!known.has(JSON.stringify(row.key))) rows.push(row.key);
     };
     for (const range of await heapRanges(session, column)) {
       if (stop.aborted) return { kind: 'waiting' };
       await scanRange(session, column, range, onRow, where);
-      if (rows.length >= MOST_FOUND) break;
+      if (rows.length >= mostFound) break;
     }
   }
   // A table that had the name for a while has given no row (`scanRange`), and its lock is still there.
@@ -98,7 +100,7 @@ async function check(
   }
   const outOfReach = await keysOutOfReach(session, column, rows);
   if (outOfReach > 0) throw outOfOrder(column, outOfReach);
-  if (rows.length >= MOST_FOUND && mayRepeat && !isLast) {
+  if (rows.length >= mostFound && mayRepeat && !isLast) {
     await repeatPass(session, job, target.number);
     return { kind: 'begun again' };
   }

@@ -17,6 +17,8 @@ export interface ReencryptOptions {
   readonly batchBytes?: number;
   /** Rows of one range, the share that a process is given at a time. Default: 20,000. */
   readonly rangeRows?: number;
+  /** Most rows that the final check hands out; where it finds as many, it begins all rows again. Default: 100,000. */
+  readonly mostFound?: number;
   /** Whether rows from before this system are brought too, or listed (`LEGACY_ROW`). Default: true. */
   readonly legacy?: boolean;
   /** Begins again where an unfinished job was asked for something else. Default: false. */
