@@ -142,7 +142,8 @@ function requirePlaintextBytes(plaintext: Uint8Array): void {
   );
 }
 
-function additionalData(number: KeyNumber | 0, context: string): Uint8Array {
+/** What the tag of a ciphertext covers beside it: the bytes of its number, and its context. */
+export function additionalData(number: KeyNumber | 0, context: string): Uint8Array {
   if (context === '') return ONE_BYTE_NUMBERS[number] ?? numberAndContext(number, context);
   requireWellFormed(context, 'context');
   return numberAndContext(number, context);

@@ -44,7 +44,7 @@ export function attribute(
 }
 
 /** Bytes that may be a ciphertext, the number at their start, and the contexts that they may be in. */
-interface CandidateRow {
+export interface CandidateRow {
   readonly bytes: Uint8Array;
   readonly number: KeyNumber | 0 | undefined;
   readonly contexts: readonly string[];

@@ -1,11 +1,15 @@
 import { isUtf8 } from 'node:buffer';
 import { MIN_CIPHERTEXT_BYTES } from '../format/ciphertext.ts';
-import type { KeyNumber } from '../format/key-number.ts';
+import { MAX_KEY_NUMBER, type KeyNumber } from '../format/key-number.ts';
+import { MAX_STAGING_LABELS } from '../format/ring-labels.ts';
 import { readVarint } from '../format/varint.ts';
-import { openWithAnyKey } from './attribution.ts';
+import { openWithAnyKey, type CandidateRow } from './attribution.ts';
 import type { OpeningKeys } from './known-keys.ts';
+import { openable } from './tag-check.ts';
 
 /** The shortest ciphertext, 28 bytes, has 38 characters in base64 without its padding, and 56 in hexadecimal. */
+const LEAST_BASE64 = 38;
+const LEAST_HEXADECIMAL = 56;
 const BASE64_RUN = /[A-Za-z0-9+/_-]{38,}/g;
 const HEXADECIMAL_RUN = /[0-9A-Fa-f]{56,}/g;
 
@@ -22,6 +26,9 @@ const MOST_GLUED = 16;
 
 /** Runs of a text that are tried so: each try takes as long as opening a row with every key. */
 const MOST_RUNS_GLUED = 10;
+
+/** Characters of a run that show whether it looks random. */
+const JUDGED = 512;
 
 /**
  * The numbers of the keys that open ciphertexts inside a plaintext (0: a key without a number), and inside what these
@@ -40,13 +47,26 @@ export function nestedKeys(
 }
 
 function look(plaintext: Buffer, contexts: readonly string[], keys: OpeningKeys, found: Set<KeyNumber | 0>): void {
-  for (const bytes of isUtf8(plaintext) ? candidates(plaintext.toString()) : [plaintext]) {
-    if (bytes.length < MIN_CIPHERTEXT_BYTES) continue;
-    const opened = openWithAnyKey({ bytes, number: readVarint(bytes), contexts }, keys);
+  for (const row of openable(rows(plaintext, contexts, highestNumber(keys)), keys)) {
+    const opened = openWithAnyKey(row, keys);
     if (opened === undefined) continue;
     found.add(opened.number);
     if (opened.plaintext.length >= MIN_CIPHERTEXT_BYTES) look(opened.plaintext, contexts, keys, found);
   }
+}
+
+/** What the plaintext may hold. A number that no key of the ring can have had is not tried in any context. */
+function* rows(plaintext: Buffer, contexts: readonly string[], highest: number): Generator<CandidateRow> {
+  for (const bytes of isUtf8(plaintext) ? candidates(plaintext.toString()) : [plaintext]) {
+    const number = readVarint(bytes);
+    yield { bytes, number: number !== undefined && number <= highest ? number : undefined, contexts };
+  }
+}
+
+/** The highest number that a key of the ring may have had: as many as a secret has labels may have been removed by hand. */
+function highestNumber({ ring, inOrder }: OpeningKeys): number {
+  for (const { number } of inOrder) if (number === 0) return MAX_KEY_NUMBER;
+  return Math.max(0, ...ring.versionOf.keys()) + MAX_STAGING_LABELS;
 }
 
 function* candidates(text: string): Generator<Buffer> {
@@ -62,21 +82,39 @@ function* candidates(text: string): Generator<Buffer> {
 function* runs(text: string): Generator<Buffer> {
   let rest = MOST_RUNS_GLUED;
   for (const [run] of text.matchAll(BASE64_RUN)) {
-    yield Buffer.from(run, 'base64');
-    if ((rest -= 1) < 0) continue;
-    for (let start = 1; start <= MOST_GLUED && run.length - start >= 38; start += 1) {
-      yield Buffer.from(run.slice(start), 'base64');
+    const mostGlued = (rest -= 1) < 0 ? 0 : Math.min(MOST_GLUED, run.length - LEAST_BASE64);
+    if (!isRandom(run, 64)) continue;
+    // Four characters are three bytes.
+    const decoded = [0, 1, 2, 3].slice(0, mostGlued + 1).map((start) => Buffer.from(run.slice(start), 'base64'));
+    for (let start = 0; start <= mostGlued; start += 1) {
+      const bytes = decoded[start % 4]?.subarray(3 * Math.floor(start / 4));
+      if (bytes !== undefined && (start === 0 || isWhole(run, run.length - start))) yield bytes;
     }
   }
   rest = MOST_RUNS_GLUED;
   for (const [run] of text.matchAll(HEXADECIMAL_RUN)) {
     const first = run.length % 2;
-    yield Buffer.from(run.slice(first), 'hex');
-    if ((rest -= 1) < 0) continue;
-    for (let start = first + 2; start <= MOST_GLUED && run.length - start >= 56; start += 2) {
-      yield Buffer.from(run.slice(start), 'hex');
-    }
+    const mostGlued = (rest -= 1) < 0 ? 0 : Math.min(MOST_GLUED, run.length - LEAST_HEXADECIMAL);
+    if (!isRandom(run, 16)) continue;
+    const decoded = Buffer.from(run.slice(first), 'hex');
+    for (let start = 0; start === 0 || first + 2 * start <= mostGlued; start += 1) yield decoded.subarray(start);
   }
+}
+
+/** Whether the last characters of a run may end base64: the bits of the last one that belong to no byte are zero. */
+function isWhole(run: string, length: number): boolean {
+  const over = length % 4;
+  return over < 2 || (over === 2 ? 'AQgw' : 'AEIMQUYcgkosw048').includes(run.slice(-1));
+}
+
+/**
+ * Whether random bytes may be spelled so, as a ciphertext is, with so many characters to choose from. Where a long run
+ * has few different ones, as words and rulers do, fewer than one ciphertext in 2^60 looks like it.
+ */
+function isRandom(run: string, alphabet: number): boolean {
+  const seen = run.slice(MOST_GLUED, MOST_GLUED + JUDGED);
+  const different = new Set(seen).size;
+  return seen.length * Math.log2(alphabet / different) < alphabet + 60;
 }
 
 /** The strings in a text of JSON that have an escape, names of members too: the others are seen in the text itself. */

@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { seal } from '../../src/format/ciphertext.ts';
+import { KeyMaterial } from '../../src/format/key-material.ts';
+import { toKeyNumber } from '../../src/format/key-number.ts';
+import { ringLabels } from '../../src/format/ring-labels.ts';
+import { readVarint } from '../../src/format/varint.ts';
+import { openWithAnyKey } from '../../src/postgres/attribution.ts';
+import { KnownKeys } from '../../src/postgres/known-keys.ts';
+import { nestedKeys } from '../../src/postgres/nested-ciphertext.ts';
+import { openable } from '../../src/postgres/tag-check.ts';
+import { OLD_FORMS } from '../format/support/old-application.ts';
+import { everyAttempt } from './support/every-attempt.ts';
+
+/** `RUNS=20000`: more texts than an ordinary run compares. */
+const RUNS = Number(process.env['RUNS'] ?? 100);
+const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000_000);
+jest.setTimeout(60_000 + RUNS * 100);
+
+const bytesOf = [randomBytes(32), randomBytes(32), randomBytes(32)];
+const keys = new KnownKeys({
+  ring: ringLabels({ a: ['key-v1'], b: ['key-v2', 'AWSPREVIOUS'], c: ['key-v3', 'AWSCURRENT'] }),
+  isReplica: false,
+  unread: new Map(),
+  byVersion: new Map(bytesOf.map((bytes, at) => ['abc'.charAt(at), KeyMaterial.fromBytes(bytes)])),
+});
+const keyOf = (number: number) => bytesOf[number - 1] ?? Buffer.alloc(0);
+const sealed = (plaintext: Uint8Array, number: number, context: string, header = number) =>
+  seal(
+    plaintext,
+    KeyMaterial.fromBytes(keyOf(number)),
+    header === 0 ? 0 : toKeyNumber(header),
+    context,
+    randomBytes(12),
+  );
+
+const CONTEXT = 'patients:7:notes';
+
+const number = fc.integer({ min: 1, max: 3 });
+
+/** A ciphertext in a context of the row, in none, or in another one; under its number, 0, or a number that was moved. */
+const numbered = fc
+  .record({
+    plaintext: fc.uint8Array({ maxLength: 400 }),
+    number,
+    header: fc.constantFrom(undefined, undefined, 0, 5, 20),
+    context: fc.constantFrom(CONTEXT, '', 'another'),
+  })
+  .map(({ plaintext, number: key, header, context }) => sealed(plaintext, key, context, header ?? key));
+
+const old = fc
+  .record({ form: fc.constantFrom(...Object.values(OLD_FORMS)), number, text: fc.string({ maxLength: 100 }) })
+  .map(({ form, number: key, text }) => form(text, { key: keyOf(key) }));
+
+const SPELLINGS: readonly ((bytes: Buffer) => string)[] = [
+  (bytes) => bytes.toString('base64'),
+  (bytes) => bytes.toString('base64').replaceAll('=', ''),
+  (bytes) => bytes.toString('base64url'),
+  (bytes) => bytes.toString('hex'),
+  (bytes) => bytes.toString('hex').toUpperCase(),
+  (bytes) => bytes.toString('base64').replaceAll(/(.{64})/g, '$1\n'),
+  (bytes) => bytes.toString('hex').replaceAll(/(.{60})/g, '$1\r\n  '),
+  (bytes) => JSON.stringify({ v: bytes.toString('base64') }).replaceAll('/', '\\/'),
+  (bytes) => JSON.stringify([JSON.stringify({ v: bytes.toString('base64') }).replaceAll('+', '\\u002b')]),
+];
+
+const spelled = fc
+  .record({ bytes: fc.oneof(numbered, numbered, old), spelling: fc.constantFrom(...SPELLINGS) })
+  .map(({ bytes, spelling }) => spelling(bytes));
+
+const around = fc.oneof(
+  fc.constant(''),
+  fc.string({ maxLength: 20 }),
+  fc.stringMatching(/^[A-Za-z0-9+/_-]{0,18}$/),
+  fc.stringMatching(/^[0-9a-f]{0,18}$/),
+);
+
+const noise = fc.oneof(
+  fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes).toString('base64')),
+  fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes).toString('hex')),
+  fc.constant('abcdefghij'.repeat(30)),
+  fc.lorem({ maxCount: 20 }),
+);
+
+const text = fc
+  .array(fc.tuple(around, fc.oneof(spelled, spelled, noise), around), { maxLength: 14 })
+  .map((parts) => parts.map((part) => part.join('')).join(' '));
+
+/** What is in a ciphertext that is in a text, and bytes that are no text. */
+const plaintext = fc.oneof(
+  text.map((one) => Buffer.from(one)),
+  fc.tuple(text, number).map(([one, key]) => Buffer.from(sealed(Buffer.from(one), key, CONTEXT).toString('base64'))),
+  spelled.map((one) => Buffer.from(one)),
+  numbered,
+);
+
+it('finds the keys that every attempt at every place finds', () => {
+  let found = 0;
+  fc.assert(
+    fc.property(plaintext, (bytes) => {
+      const expected = everyAttempt(bytes, [CONTEXT], keys);
+      found += expected.size;
+      expect([...nestedKeys(bytes, [CONTEXT], keys)].sort()).toEqual([...expected].sort());
+    }),
+    { numRuns: RUNS, seed: SEED },
+  );
+  expect(found).toBeGreaterThan(RUNS / 2);
+});
+
+it('checks tags as node:crypto does: of any length, number and context, and of changed bytes', () => {
+  const changed = fc.option(fc.nat(), { nil: undefined });
+  const contexts = fc.array(fc.string({ unit: 'grapheme', maxLength: 40 }), { minLength: 1, maxLength: 3 });
+  const value = fc.record({ bytes: fc.oneof(numbered, old, fc.uint8Array({ maxLength: 90 })), changed });
+  fc.assert(
+    fc.property(fc.array(value, { maxLength: 8 }), contexts, fc.nat(), (values, names, header) => {
+      const own = sealed(Buffer.from('own'), 2, names[0] ?? '', header % 2_000_000);
+      const rows = [...values, { bytes: own, changed: undefined }].map(({ bytes, changed: at }) => {
+        const copy = Buffer.from(bytes);
+        if (at !== undefined && copy.length > 0)
+          copy.writeUInt8(copy.readUInt8(at % copy.length) ^ 1, at % copy.length);
+        return { bytes: copy, number: readVarint(copy), contexts: [CONTEXT, ...names] };
+      });
+      const opened = rows.filter((row) => row.bytes.length >= 28 && openWithAnyKey(row, keys) !== undefined);
+      expect(new Set(openable(rows, keys))).toEqual(new Set(opened));
+    }),
+    { numRuns: RUNS, seed: SEED },
+  );
+});
+
+it('tries no key on runs that are not random, nor on those whose tag is no key’s', () => {
+  const made = jest.spyOn(KeyMaterial.prototype, 'keyObject', 'get');
+  const texts = ['x'.repeat(1_000_000), 'abcdefghij'.repeat(100), randomBytes(32).toString('hex'), '-'.repeat(80)];
+  for (const one of texts) expect(nestedKeys(Buffer.from(one), [CONTEXT], keys).size).toBe(0);
+  // At most once for each key and text, to encrypt the counters of a batch.
+  expect(made.mock.calls.length).toBeLessThan(12);
+  made.mockRestore();
+});
+
+it('is not misled by a run that is random behind a prefix of few letters', () => {
+  const box = sealed(Buffer.alloc(3000), 1, '').toString('base64');
+  expect([...nestedKeys(Buffer.from(`${'x'.repeat(16)}${box}`), [], keys)]).toEqual([1]);
+});

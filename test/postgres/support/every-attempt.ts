@@ -1,0 +1,51 @@
+import { isUtf8 } from 'node:buffer';
+import { readVarint } from '../../../src/format/varint.ts';
+import { openWithAnyKey } from '../../../src/postgres/attribution.ts';
+import type { OpeningKeys } from '../../../src/postgres/known-keys.ts';
+
+/**
+ * The numbers of the keys that open something inside a plaintext: every key is tried on what every run of base64 and
+ * hexadecimal spells from each of its first characters. It is the search as it was first written, kept to compare with.
+ */
+export function everyAttempt(plaintext: Buffer, contexts: readonly string[], keys: OpeningKeys): Set<number> {
+  const found = new Set<number>();
+  for (const bytes of isUtf8(plaintext) ? candidates(plaintext.toString()) : [plaintext]) {
+    if (bytes.length < 28) continue;
+    const opened = openWithAnyKey({ bytes, number: readVarint(bytes), contexts: ['', ...contexts] }, keys);
+    if (opened === undefined) continue;
+    found.add(opened.number);
+    for (const number of everyAttempt(opened.plaintext, contexts, keys)) found.add(number);
+  }
+  return found;
+}
+
+const LINES = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}(?:[ \t]*\r?\n[ \t]*[A-Za-z0-9+/_-]+)+/g;
+
+function* candidates(text: string): Generator<Buffer> {
+  yield* runs(text);
+  for (const [lines] of text.matchAll(LINES)) yield* runs(lines.replace(/\s+/g, ''));
+  const strings: string[] = [];
+  try {
+    JSON.parse(text.trim(), (name, value: unknown) => {
+      strings.push(name, ...(typeof value === 'string' ? [value] : []));
+      return undefined;
+    });
+  } catch {
+    return;
+  }
+  for (const string of strings.filter((one) => one !== text)) yield* candidates(string);
+}
+
+function* runs(text: string): Generator<Buffer> {
+  for (const [index, [run]] of [...text.matchAll(/[A-Za-z0-9+/_-]{38,}/g)].entries()) {
+    for (let start = 0; start <= (index < 10 ? 16 : 0) && run.length - start >= 38; start += 1) {
+      yield Buffer.from(run.slice(start), 'base64');
+    }
+  }
+  for (const [index, [run]] of [...text.matchAll(/[0-9A-Fa-f]{56,}/g)].entries()) {
+    const first = run.length % 2;
+    for (let start = first; start === first || (index < 10 && start <= 16 && run.length - start >= 56); start += 2) {
+      yield Buffer.from(run.slice(start), 'hex');
+    }
+  }
+}
