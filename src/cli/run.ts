@@ -23,8 +23,9 @@ export async function run(argv: readonly string[], io: ProcessIo): Promise<ExitC
     const spell = speller(world.program ?? PROGRAM, options);
     let session: AwsSession | undefined;
     try {
-      session = openSession(world, options);
-      await requireSettings(session, world, options);
+      const isOnFiles = definition.isOnFiles?.(options) === true;
+      session = openSession(world, isOnFiles ? { secretId: '-', ...options } : options);
+      if (!isOnFiles) await requireSettings(session, world, options);
       const finished = await definition.run({ ...session, spell }, options, args, world);
       exitCode = finished.exitCode ?? 0;
       if (options.json === true) {

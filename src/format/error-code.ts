@@ -113,6 +113,8 @@ type CommandErrorCode =
   | 'NOT_RESTORABLE'
   /** A file is not a backup of a key ring, or cannot be decrypted with the given identities. */
   | 'INVALID_BACKUP'
+  /** A file is not a report of `evidence`, or not one of its checksums or signatures. */
+  | 'INVALID_EVIDENCE'
   /** The version was retired, and must be restored instead. */
   | 'VERSION_IS_RETIRED'
   /** The secret has no version with this id. */

@@ -15,7 +15,7 @@ import { giveCredentials, pazpazKeys, type Ran } from './support/operator.ts';
 /* Every example of every help text, run as it stands there: whoever pastes it must get what the help promises. */
 
 const KEY = keyOf(9).toString('base64');
-const FILES = ['columns.json', 'ring.age', 'age-key.txt'];
+const FILES = ['columns.json', 'ring.age', 'age-key.txt', 'evidence-2026', 'evidence-2027'];
 const COLUMNS = [{ table: 'patients', column: 'notes', context: 'patients:{id}:notes' }];
 
 let postgres: Postgres;
@@ -96,6 +96,7 @@ const BEFORE: Readonly<Record<string, (ring: TestRing) => Promise<unknown>>> = {
     await postgres.client.query(WITHOUT_UNLISTED);
     return pazpazKeys(ring, ['adopt', '--version-id', '5f6cde2f-7a7e-4f6f-9d3c-0a7b3f0f9a11']);
   },
+  'evidence --columns': () => postgres.client.query(WITHOUT_UNLISTED),
   // A backup is never written over another one.
   backup: () => rm(join(folder, 'ring.age'), { force: true }),
   'restore-ring': async (ring) => {
@@ -111,7 +112,7 @@ test('every example of every help text works when pasted', async () => {
   const { stdout } = await pazpazKeys(await ringWith(current(1)), ['--help']);
   const names = [...stdout.matchAll(/^ {2}([a-z][a-z-]*) /gm)].map(([, name]) => name ?? '');
   const commands = names.filter((name) => !['help', 'pazpaz-keys', 'completion'].includes(name));
-  expect(commands).toHaveLength(17);
+  expect(commands).toHaveLength(18);
   for (const command of commands) {
     const help = (await pazpazKeys(await ringWith(current(1)), [command, '--help'])).stdout;
     const examples = /\nExamples?:\n([^]*?)\n(\n|$)/.exec(help)?.[1]?.split('\n') ?? [];

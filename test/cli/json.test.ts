@@ -70,7 +70,7 @@ describe('--json', () => {
     expect(await answer(ring, ['restore', '1'])).toMatchObject({ result: { numbers: [1] } });
   });
 
-  test('is described for every command that has it; four of them run with a database (test/postgres), two with files (backup)', async () => {
+  test('is described for every command that has it; four of them run with a database (test/postgres), three with files (backup, evidence)', async () => {
     const ring = await ringWith(current(1));
     const { stdout } = await pazpazKeys(ring, ['--help']);
     const withJson: string[] = [];
@@ -86,6 +86,7 @@ describe('--json', () => {
       'columns',
       'reencrypt',
       'maintain',
+      'evidence',
     ]);
     expect([...ran].sort()).toEqual(DESCRIBED_COMMANDS.toSorted());
   });

@@ -5,6 +5,7 @@ import { CENSUS } from './census.ts';
 import { COLUMNS } from './columns.ts';
 import { DECRYPT, ENCRYPT } from './crypt.ts';
 import { DOCTOR } from './doctor.ts';
+import { EVIDENCE } from './evidence.ts';
 import { MAINTAIN } from './maintain.ts';
 import { PUT } from './put.ts';
 import { REENCRYPT } from './reencrypt.ts';
@@ -31,6 +32,7 @@ export const COMMANDS: readonly DefinedCommand[] = [
   CENSUS,
   REENCRYPT,
   MAINTAIN,
+  EVIDENCE,
   ENCRYPT,
   DECRYPT,
 ];

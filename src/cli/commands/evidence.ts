@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import { command, someText, wrongUsage } from '../command.ts';
+import { collectEvidence } from '../evidence/collect.ts';
+import type { Evidence } from '../evidence/evidence.ts';
+import { EVIDENCE_FILE, PAGE_FILE, previousReport, requireNoReport, sha256, writeReport } from '../evidence/files.ts';
+import { page } from '../evidence/page.ts';
+import { countedRows } from '../evidence/rows.ts';
+import { VERDICT } from '../evidence/schema.ts';
+import { verifyReports, type VerifiedReport } from '../evidence/verify.ts';
+import { COUNT, DATE, described, listOf, object, oneOf, TEXT } from '../json/shapes.ts';
+import type { ColumnFlags } from '../rows/column-flags.ts';
+import { columnOptions, namesColumns, readingOptions } from '../rows/column-options.ts';
+import { printable, type Paint } from '../terminal/paint.ts';
+import { wrapped } from '../terminal/table.ts';
+
+interface EvidenceFlags extends ColumnFlags {
+  readonly out?: string;
+  readonly previous?: string;
+  /** `false`: with --no-rows. */
+  readonly rows: boolean;
+  readonly verify?: readonly string[];
+}
+
+const REPORTED = object({
+  folder: TEXT,
+  madeAt: DATE,
+  sha256: described('Of evidence.json', TEXT),
+  verdict: VERDICT,
+  unseen: described('How many things could not be seen', COUNT),
+});
+
+const VERIFIED = object({
+  reports: listOf(
+    object({
+      folder: TEXT,
+      madeAt: DATE,
+      sha256: TEXT,
+      checks: listOf(
+        object({ what: oneOf('files', 'signature', 'chain'), outcome: oneOf('good', 'bad', 'not checked'), how: TEXT }),
+      ),
+    }),
+  ),
+});
+
+export const EVIDENCE = command<EvidenceFlags>({
+  name: 'evidence',
+  summary: 'Write a report for an auditor: keys, their history, the rows under each, and what is overdue',
+  details:
+    'It writes evidence.json, evidence.html (one page, also for paper) and evidence.sha256 into a folder. It changes ' +
+    'nothing in AWS or the database, and the report holds no key, no plaintext and no key of a row. What could not be ' +
+    'read is listed with the reason. The exit code is 1 if something is overdue. --verify checks reports later.',
+  examples: [
+    'pazpaz-keys evidence --columns columns.json --out evidence-2026',
+    'pazpaz-keys evidence --no-rows --out evidence-2027 --previous evidence-2026',
+    'pazpaz-keys evidence --verify evidence-2026 evidence-2027',
+  ],
+  result: { oneOf: [REPORTED, VERIFIED] },
+  isOnFiles: ({ verify }) => verify !== undefined,
+  setUp: (program) =>
+    readingOptions(columnOptions(program))
+      .option('--out <folder>', 'where to write the report; it is made if need be', someText)
+      .option('--previous <path>', 'the report before: its folder, or its evidence.json', someText)
+      .option('--no-rows', 'do not count rows; the report says so')
+      .option('--verify <folders...>', 'check the files, signatures and order of reports'),
+  run: async (session, flags, _, world) => {
+    if (flags.verify !== undefined) {
+      const reports = await verifyReports(flags.verify, () =>
+        Promise.resolve({ what: 'signature', outcome: 'not checked', how: 'it is not signed' }),
+      );
+      const isBad = reports.some(({ checks }) => checks.some(({ outcome }) => outcome === 'bad'));
+      return {
+        result: { reports },
+        lines: (paint) => reports.flatMap((report) => verifiedLines(report, paint)),
+        exitCode: isBad ? 1 : 0,
+        hidesChanges: true,
+      };
+    }
+    const { out, rows, previous } = flags;
+    if (out === undefined) return wrongUsage('Where to? Name a folder with --out, or reports to check with --verify.');
+    if (rows && !namesColumns(flags)) {
+      return wrongUsage('Which rows? Name a file with --columns, or leave the rows out with --no-rows.');
+    }
+    await requireNoReport(out);
+    const evidence = await collectEvidence(session, {
+      ...(rows ? { countRows: () => countedRows(session, flags, world) } : {}),
+      ...(previous === undefined ? {} : { previous: await previousReport(previous) }),
+    });
+    const json = `${JSON.stringify(evidence, undefined, 2)}\n`;
+    await writeReport(out, new Map([[EVIDENCE_FILE, json], [PAGE_FILE, page(evidence, sha256(json))]])); // prettier-ignore
+    const { madeAt, verdict, unseen } = evidence;
+    return {
+      result: { folder: out, madeAt, sha256: sha256(json), verdict, unseen: unseen.length },
+      lines: (paint) => writtenLines(out, evidence, paint),
+      exitCode: verdict.overdue.length > 0 ? 1 : 0,
+      hidesChanges: true,
+    };
+  },
+});
+
+function writtenLines(folder: string, { verdict, unseen }: Evidence, paint: Paint): readonly string[] {
+  const lead = wrapped(printable(verdict.sentence));
+  const listed = (text: string): readonly string[] => wrapped(printable(`- ${text}`), 98, '  ');
+  return [
+    ...lead.map(verdict.overdue.length === 0 ? paint.good : paint.bad),
+    ...verdict.overdue.flatMap(({ text }) => listed(text)),
+    ...verdict.notices.flatMap(({ text }) => listed(text).map(paint.faint)),
+    ...unseen.flatMap(({ what, needs, why }) => listed(`not seen: ${what} (${needs}): ${why}`).map(paint.faint)),
+    '',
+    `The report is in ${printable(join(folder, PAGE_FILE))} and ${EVIDENCE_FILE}.`,
+  ];
+}
+
+const MARKS = { good: 'ok ', bad: 'BAD', 'not checked': '?  ' } as const;
+
+function verifiedLines({ folder, madeAt, checks }: VerifiedReport, paint: Paint): readonly string[] {
+  return [
+    paint.strong(printable(`${folder}, of ${madeAt}`)),
+    ...checks.map(({ what, outcome, how }) => {
+      const colour = outcome === 'good' ? paint.good : outcome === 'bad' ? paint.bad : paint.warn;
+      return `${colour(MARKS[outcome])}  ${printable(`${what}: ${how}`)}`;
+    }),
+  ];
+}

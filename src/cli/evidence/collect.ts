@@ -1,0 +1,67 @@
+import packageJson from '../../../package.json' with { type: 'json' };
+import { backupRecord } from '../backup/backup-tag.ts';
+import type { AwsSession } from '../aws/session.ts';
+import { readRingReport } from '../ring/ring-report.ts';
+import { describedRing } from '../ring/ring.ts';
+import { FORMAT, type Evidence, type PreviousReport, type RowFacts } from './evidence.ts';
+import { historyOfSecret } from './history.ts';
+import { keyFacts } from './keys.ts';
+import { UnseenList } from './unseen.ts';
+import { verdictOn, type Facts } from './verdict.ts';
+
+export interface CollectOptions {
+  /** Counts the rows; absent if the caller wants none counted. */
+  readonly countRows?: () => Promise<RowFacts>;
+  readonly previous?: PreviousReport;
+}
+
+/**
+ * Reads everything that the report says. It writes nothing. Throws what `status` throws: without the secret and its
+ * versions there is nothing to report. Whatever else cannot be read is listed in `unseen`.
+ */
+export async function collectEvidence(
+  session: Pick<AwsSession, 'deps'>,
+  { countRows, previous }: CollectOptions,
+): Promise<Evidence> {
+  const { deps } = session;
+  const { secret } = await describedRing(deps);
+  const report = await readRingReport(deps);
+  const unseen = new UnseenList();
+  const backup = backupRecord(secret.Tags);
+  const history = historyOfSecret(report, secret.Tags);
+  const { name, arn, kmsKeyId, currentNumber, slots, rotation } = report;
+  const facts: Facts = {
+    format: FORMAT,
+    madeAt: deps.now().toISOString(),
+    madeWith: `${packageJson.name} ${packageJson.version}`,
+    ...(previous === undefined ? {} : { previous }),
+    secret: {
+      name,
+      arn,
+      ...(kmsKeyId === undefined ? {} : { kmsKeyId }),
+      currentNumber,
+      slots,
+      rotation,
+      replicas: (secret.ReplicationStatus ?? []).map(({ Region: region = '', Status: status = '' }) => ({
+        region,
+        status,
+      })),
+      ...(backup === undefined ? {} : { backup }),
+    },
+    keys: keyFacts(report, history, undefined),
+    history,
+    rows: await rowFacts(countRows, unseen),
+    unseen: unseen.all,
+  };
+  return { ...facts, verdict: verdictOn(facts, report) };
+}
+
+async function rowFacts(countRows: CollectOptions['countRows'], unseen: UnseenList): Promise<RowFacts> {
+  const [what, needs] = ['how many rows each key opens', '--columns and the database'];
+  if (countRows === undefined) {
+    unseen.add(what, needs, 'not asked for (--no-rows)');
+    return { isCounted: false, isAsked: false, why: 'not asked for (--no-rows)' };
+  }
+  const rows = await unseen.see(what, needs, countRows);
+  return rows ?? { isCounted: false, isAsked: true, why: unseen.all.at(-1)?.why ?? '' };
+}

@@ -1,0 +1,141 @@
+import type { RetiredKey } from '../../format/retired-tag.ts';
+import type { ColumnCensus } from '../../postgres/census.ts';
+import type { SkippedTable } from '../../postgres/find-columns.ts';
+import type { RingReport, VersionReport } from '../ring/ring-report.ts';
+
+/** The shape of `evidence.json`. Members are added under the same name; a change of meaning gets a new one. */
+export const FORMAT = 'pazpaz-evidence/1';
+
+/** Facts about a key ring at one moment, for an auditor. They hold no key, no plaintext and no key of a row. */
+export interface Evidence {
+  readonly format: typeof FORMAT;
+  /** ISO 8601, UTC, as all dates here. */
+  readonly madeAt: string;
+  /** The program and its version. */
+  readonly madeWith: string;
+  readonly previous?: PreviousReport;
+  readonly verdict: Verdict;
+  readonly secret: SecretFacts;
+  readonly keys: readonly KeyFacts[];
+  readonly history: readonly HistoryEntry[];
+  readonly rows: RowFacts;
+  /** What could not be read, and why. */
+  readonly unseen: readonly Unseen[];
+}
+
+/** The report before, which this one continues. */
+export interface PreviousReport {
+  readonly madeAt: string;
+  /** Of its file `evidence.json`, in hexadecimal. */
+  readonly sha256: string;
+}
+
+/** The report in a sentence. */
+export interface Verdict {
+  readonly sentence: string;
+  /** What should have been done by now, or is wrong. */
+  readonly overdue: readonly Remark[];
+  /** What a reader should know, and what asks for nothing yet. */
+  readonly notices: readonly Remark[];
+}
+
+export interface Remark {
+  readonly code: string;
+  readonly text: string;
+}
+
+export interface SecretFacts extends Pick<RingReport, 'name' | 'arn' | 'kmsKeyId' | 'currentNumber' | 'slots'> {
+  readonly rotation: RingReport['rotation'];
+  /** Regions with a copy of the secret, and AWS's word for the state of each. */
+  readonly replicas: readonly { readonly region: string; readonly status: string }[];
+  /** The last backup that a tag of the secret records. */
+  readonly backup?: { readonly date: string; readonly numbers: readonly number[] };
+}
+
+/** A key of the ring, one that was retired, or another version of the secret. */
+export interface KeyFacts {
+  readonly number?: number;
+  readonly versionId: string;
+  /** `deleted`: it was retired, and AWS has no such version any more. */
+  readonly state: VersionReport['state'] | 'deleted';
+  readonly created?: string;
+  /** When it was the key that encrypts. */
+  readonly current: readonly Period[];
+  readonly retired?: RetiredKey['date'];
+  /** The day of the last read of its value. */
+  readonly lastUsed?: string;
+  readonly kmsKeyIds: readonly string[];
+}
+
+export interface Period {
+  readonly from: string;
+  /** Absent: it lasts, or its end is not known. */
+  readonly to?: string;
+  /** No record of the moment was seen: it was concluded from the dates on which the keys were made. */
+  readonly isEstimated: boolean;
+}
+
+/** Where a fact comes from. */
+export type Source = 'versions' | 'tags' | 'cloudtrail' | 'function-log' | 'kms';
+
+/** What happened to a key or to its secret. */
+export const EVENTS = {
+  'key-made': 'a key was made',
+  'key-put': 'a key was stored by hand',
+  'rotation-begun': 'a rotation was started',
+  'rotation-succeeded': 'a rotation succeeded',
+  'rotation-failed': 'a rotation failed',
+  'rotation-off': 'the rotation was switched off',
+  'made-current': 'a key became the one that encrypts',
+  'rolled-back': 'an older key became the one that encrypts again',
+  'number-given': 'a key got its number',
+  'number-removed': 'a key lost its number',
+  'key-retired': 'a key was retired',
+  'key-restored': 'a retired key was restored',
+  'key-rescued': 'a key that had no number got one by hand',
+  'rotation-abandoned': 'a rotation was ended by hand',
+  'backup-made': 'the keys were backed up',
+  'secret-changed': 'the secret or its protection was changed',
+  'kms-key-rotated': 'the KMS key got new material',
+  'kms-key-changed': 'the KMS key or its protection was changed',
+} as const;
+
+export type EventCode = keyof typeof EVENTS;
+
+export interface HistoryEntry {
+  readonly at: string;
+  readonly event: EventCode;
+  readonly source: Source;
+  readonly number?: number;
+  readonly versionId?: string;
+  /** The caller's ARN, or the service that acted. */
+  readonly by?: string;
+  readonly detail?: string;
+}
+
+type CountedColumn = Pick<
+  ColumnCensus,
+  | ('relation' | 'owner' | 'column' | 'rows' | 'nulls' | 'empty')
+  | ('numbered' | 'unnumbered' | 'legacy' | 'nested' | 'unreadable' | 'unseen')
+>;
+
+/** The rows by the key that opens them, or why they were not counted. */
+export type RowFacts =
+  | { readonly isCounted: false; readonly isAsked: boolean; readonly why: string }
+  | {
+      readonly isCounted: true;
+      readonly columns: readonly CountedColumn[];
+      /** Columns that look encrypted and were not counted. */
+      readonly unlisted: readonly string[];
+      /** Tables that could not be looked at for such columns. */
+      readonly skipped: readonly SkippedTable[];
+    };
+
+/** A question that was not answered. */
+export interface Unseen {
+  /** What the report would say otherwise. */
+  readonly what: string;
+  /** The call or the option that would show it. */
+  readonly needs: string;
+  readonly why: string;
+}

@@ -1,0 +1,52 @@
+import type { Tag } from '@aws-sdk/client-secrets-manager';
+import { retirementRecords } from '../../format/retired-tag.ts';
+import { backupRecord } from '../backup/backup-tag.ts';
+import type { RingReport } from '../ring/ring-report.ts';
+import { abandonedVersions, rescuedVersions } from '../ring/version-tags.ts';
+import { keyList } from '../terminal/table.ts';
+import type { HistoryEntry } from './evidence.ts';
+
+/** What the secret itself shows of its history: the dates of its versions, and the tags that the commands leave. */
+export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undefined): readonly HistoryEntry[] {
+  const backup = backupRecord(tags);
+  const rescued = rescuedVersions(tags);
+  const abandoned = abandonedVersions(tags);
+  const dated = (tags ?? []).flatMap(({ Key = '', Value = '' }): readonly HistoryEntry[] => {
+    const versionId = Key.split(':').at(-1) ?? '';
+    if (Number.isNaN(Date.parse(Value))) return [];
+    const entry = { at: Value, versionId, source: 'tags' as const };
+    if (Key.startsWith('pazpaz:rescued:') && rescued.has(versionId)) return [{ ...entry, event: 'key-rescued' }];
+    if (Key.startsWith('pazpaz:abandoned:') && abandoned.has(versionId))
+      return [{ ...entry, event: 'rotation-abandoned' }];
+    return [];
+  });
+  return inOrder([
+    ...report.versions.flatMap(({ created, versionId, number, retiredNumber, state }): readonly HistoryEntry[] => {
+      const has = number ?? retiredNumber;
+      if (created === undefined || state === 'placeholder' || state === 'abandoned') return [];
+      const about = { versionId, ...(has === undefined ? {} : { number: has }) };
+      return [{ at: created, event: 'key-made', source: 'versions', ...about }];
+    }),
+    ...retirementRecords(tags).map(({ number, versionId, date, isForced }): HistoryEntry => {
+      const detail = isForced ? { detail: 'without a census (--force)' } : {};
+      return { at: date, event: 'key-retired', source: 'tags', number, versionId, ...detail };
+    }),
+    ...dated,
+    ...(backup === undefined
+      ? []
+      : [{ at: backup.date, event: 'backup-made', source: 'tags', detail: keyList(backup.numbers) } as const]),
+  ]);
+}
+
+/** By date; what happened at the same moment stays in its order. Entries get the number of their version. */
+export function inOrder(
+  entries: readonly HistoryEntry[],
+  numberOf: ReadonlyMap<string, number> = new Map(),
+): readonly HistoryEntry[] {
+  return entries
+    .map((entry) => {
+      const number = entry.number ?? numberOf.get(entry.versionId ?? '');
+      return number === undefined ? entry : { ...entry, number };
+    })
+    .sort((one, other) => (one.at < other.at ? -1 : one.at > other.at ? 1 : 0));
+}

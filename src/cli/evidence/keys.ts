@@ -1,0 +1,86 @@
+import type { RingReport } from '../ring/ring-report.ts';
+import type { HistoryEntry, KeyFacts, Period } from './evidence.ts';
+
+/** A key became the one that encrypts. */
+interface Move {
+  readonly at: string;
+  readonly versionId: string;
+  readonly isEstimated: boolean;
+}
+
+/**
+ * Every version of a report, and every key that was retired. `recordsFrom`: from this moment on, `history` has each move
+ * of `AWSCURRENT`; for the time before, the dates on which the keys were made stand for it.
+ */
+export function keyFacts(
+  report: RingReport,
+  history: readonly HistoryEntry[],
+  recordsFrom: string | undefined,
+): readonly KeyFacts[] {
+  const periods = periodsOf(movesOf(report, history, recordsFrom), report);
+  const retired = new Map(report.retired.map((key) => [key.versionId, key]));
+  const kept = report.versions.map((version): KeyFacts => {
+    const { versionId, state, created, lastUsed, kmsKeyIds, retiredNumber } = version;
+    const number = version.number ?? retiredNumber;
+    const date = state === 'retired' ? retired.get(versionId)?.date : undefined;
+    return {
+      ...(number === undefined ? {} : { number }),
+      versionId,
+      state,
+      ...(created === undefined ? {} : { created }),
+      current: periods.get(versionId) ?? [],
+      ...(date === undefined ? {} : { retired: date }),
+      ...(lastUsed === undefined ? {} : { lastUsed }),
+      kmsKeyIds,
+    };
+  });
+  const deleted = report.retired
+    .filter(({ isLeft }) => !isLeft)
+    .map(({ number, versionId, date }): KeyFacts => {
+      return {
+        number,
+        versionId,
+        state: 'deleted',
+        current: periods.get(versionId) ?? [],
+        retired: date,
+        kmsKeyIds: [],
+      };
+    });
+  return [...kept, ...deleted].sort((one, other) => (one.number ?? Infinity) - (other.number ?? Infinity));
+}
+
+/** Versions that were never the one that encrypts, as far as their state shows. */
+const NEVER_CURRENT: readonly string[] = ['pending', 'placeholder', 'arriving', 'abandoned', 'copy', 'no label'];
+
+function movesOf(report: RingReport, history: readonly HistoryEntry[], recordsFrom = ''): readonly Move[] {
+  const recorded = history.flatMap(({ event, at, versionId }): readonly Move[] =>
+    versionId !== undefined && (event === 'made-current' || event === 'rolled-back')
+      ? [{ at, versionId, isEstimated: false }]
+      : [],
+  );
+  const known = new Set(recorded.map(({ versionId }) => versionId));
+  const estimated = report.versions.flatMap(({ versionId, created, state, isRescued }): readonly Move[] => {
+    const isRecorded = known.has(versionId) || (recordsFrom !== '' && (created ?? '') >= recordsFrom);
+    if (created === undefined || isRecorded || isRescued === true || NEVER_CURRENT.includes(state)) return [];
+    return state === 'foreign label only' ? [] : [{ at: created, versionId, isEstimated: true }];
+  });
+  return [...recorded, ...estimated].sort((one, other) => (one.at < other.at ? -1 : 1));
+}
+
+/** Each move ends the period before it. The last period of a key that does not encrypt now has no known end. */
+function periodsOf(moves: readonly Move[], { versions }: RingReport): ReadonlyMap<string, readonly Period[]> {
+  const periods = new Map<string, Period[]>();
+  const changes = moves.filter(({ versionId }, index) => moves[index - 1]?.versionId !== versionId);
+  for (const [index, { at, versionId, isEstimated }] of changes.entries()) {
+    const next = changes[index + 1];
+    const isCurrent = versions.some((version) => version.versionId === versionId && version.state === 'current');
+    // The last key by its date is not the current one after a rollback, or after a key was added without being used.
+    if (next === undefined && !isCurrent && isEstimated) continue;
+    const period = { from: at, isEstimated: isEstimated || next?.isEstimated === true };
+    periods.set(versionId, [
+      ...(periods.get(versionId) ?? []),
+      next === undefined ? period : { ...period, to: next.at },
+    ]);
+  }
+  return periods;
+}

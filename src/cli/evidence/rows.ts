@@ -1,0 +1,48 @@
+import type { ColumnCensus } from '../../postgres/census.ts';
+import { findUnlisted, foundName } from '../../postgres/find-columns.ts';
+import type { AwsSession } from '../aws/session.ts';
+import type { ProcessIo } from '../process-io.ts';
+import type { ColumnFlags } from '../rows/column-flags.ts';
+import { columnsOf, ringOf } from '../rows/column-options.ts';
+import { databaseOf } from '../rows/database-options.ts';
+import { shownCensus } from '../rows/progress.ts';
+import type { RowFacts } from './evidence.ts';
+
+/** Counts the rows as `census` does, and looks for columns that are not listed. No row is named. */
+export async function countedRows(session: AwsSession, flags: ColumnFlags, world: ProcessIo): Promise<RowFacts> {
+  const specs = await columnsOf(flags);
+  const database = databaseOf(flags, session, world);
+  const keys = await ringOf(session);
+  const columns = (await shownCensus(database, specs, keys, world, flags)).map(withoutRowKeys);
+  const { columns: unlisted, skipped } = await findUnlisted(database, keys, specs);
+  return { isCounted: true, columns, unlisted: unlisted.map(foundName), skipped };
+}
+
+function withoutRowKeys(census: ColumnCensus): Extract<RowFacts, { isCounted: true }>['columns'][number] {
+  const { relation, owner, column, rows, nulls, empty, numbered, unnumbered, legacy, nested, unreadable, unseen } =
+    census;
+  return { relation, owner, column, rows, nulls, empty, numbered, unnumbered, legacy, nested, unreadable, unseen };
+}
+
+/** Rows by the number of the key that opens them, over all columns. 0: a key without a number. */
+export function rowsByKey(rows: RowFacts): ReadonlyMap<number, number> {
+  const sums = new Map<number, number>();
+  for (const { numbered, unnumbered, legacy } of rows.isCounted ? rows.columns : []) {
+    for (const [number, count] of [numbered, unnumbered, legacy].flatMap(Object.entries<number>)) {
+      sums.set(Number(number), (sums.get(Number(number)) ?? 0) + count);
+    }
+  }
+  return new Map([...sums].sort(([one], [other]) => one - other));
+}
+
+/** Rows that need a key that is not the current one, and rows that no key opens. */
+export function rowSums(rows: RowFacts, currentNumber: number): Record<'all' | 'older' | 'unreadable', number> {
+  const columns = rows.isCounted ? rows.columns : [];
+  const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+  const older = [...rowsByKey(rows)].filter(([number]) => number !== currentNumber).map(([, count]) => count);
+  return {
+    all: sum(columns.map((column) => column.rows)),
+    older: sum(older),
+    unreadable: sum(columns.map(({ unreadable }) => unreadable)),
+  };
+}

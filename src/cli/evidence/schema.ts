@@ -1,0 +1,107 @@
+import { rowsByNumber } from '../json/row-schemas.ts';
+import { COUNT, DATE, described, listOf, object, oneOf, TEXT, YES_OR_NO, type Schema } from '../json/shapes.ts';
+import { EVENTS, FORMAT } from './evidence.ts';
+
+const REMARK = object({ code: described('Never changes its meaning', TEXT), text: TEXT });
+const SHA_256: Schema = { type: 'string', pattern: '^[0-9a-f]{64}$' };
+
+export const VERDICT = object({
+  sentence: TEXT,
+  overdue: described('What should have been done by now, or is wrong', listOf(REMARK)),
+  notices: described('What asks for nothing yet', listOf(REMARK)),
+});
+
+const SECRET = object(
+  {
+    name: TEXT,
+    arn: TEXT,
+    currentNumber: described('0: no current key, or one without a number', COUNT),
+    slots: described('Labels, each of which numbers one key', object({ free: COUNT, of: COUNT })),
+    rotation: object(
+      {
+        isEnabled: YES_OR_NO,
+        daysSinceLast: COUNT,
+        daysOverdue: COUNT,
+        pending: oneOf('none', 'placeholder', 'value', 'unknown'),
+      },
+      { functionArn: TEXT, schedule: TEXT, last: DATE, next: DATE },
+    ),
+    replicas: listOf(object({ region: TEXT, status: TEXT })),
+  },
+  { kmsKeyId: TEXT, backup: object({ date: DATE, numbers: listOf(COUNT) }) },
+);
+
+const KEY = object(
+  {
+    versionId: TEXT,
+    state: oneOf(
+      ...['current', 'previous', 'reads', 'pending', 'placeholder', 'arriving', 'retired', 'deleted'],
+      ...['abandoned', 'copy', 'foreign label only', 'no label'],
+    ),
+    current: described(
+      'When it was the key that encrypts; isEstimated: from the dates on which keys were made',
+      listOf(object({ from: DATE, isEstimated: YES_OR_NO }, { to: DATE })),
+    ),
+    kmsKeyIds: listOf(TEXT),
+  },
+  { number: COUNT, created: DATE, retired: DATE, lastUsed: DATE },
+);
+
+const ENTRY = object(
+  {
+    at: DATE,
+    event: oneOf(...Object.keys(EVENTS)),
+    source: oneOf('versions', 'tags', 'cloudtrail', 'function-log', 'kms'),
+  },
+  { number: COUNT, versionId: TEXT, by: TEXT, detail: TEXT },
+);
+
+const COLUMN = object({
+  relation: described('The table with its schema', TEXT),
+  owner: TEXT,
+  column: TEXT,
+  rows: described('The sum of all classes', COUNT),
+  nulls: COUNT,
+  empty: COUNT,
+  numbered: rowsByNumber('Rows under a number that its key opened'),
+  unnumbered: rowsByNumber('Rows under number 0 or the number of another key, by the key that opened them'),
+  legacy: rowsByNumber('Rows from before this system, by the key that opened them'),
+  nested: rowsByNumber('Of these, rows with a ciphertext inside their plaintext'),
+  unreadable: described('Rows that no key opened', COUNT),
+  unseen: described('Why some rows may not have been seen', listOf(TEXT)),
+});
+
+const ROWS: Schema = {
+  oneOf: [
+    object({ isCounted: { const: false }, isAsked: described('false: with --no-rows', YES_OR_NO), why: TEXT }),
+    object({
+      isCounted: { const: true },
+      columns: listOf(COLUMN),
+      unlisted: described('Columns that look encrypted and were not counted', listOf(TEXT)),
+      skipped: listOf(object({ table: TEXT, reason: TEXT })),
+    }),
+  ],
+};
+
+/** The shape of `evidence.json`. */
+export const EVIDENCE: Schema = object(
+  {
+    format: { const: FORMAT },
+    madeAt: DATE,
+    madeWith: TEXT,
+    verdict: VERDICT,
+    secret: SECRET,
+    keys: listOf(KEY),
+    history: listOf(ENTRY),
+    rows: ROWS,
+    unseen: described('What could not be read', listOf(object({ what: TEXT, needs: TEXT, why: TEXT }))),
+  },
+  { previous: described('The report before this one', object({ madeAt: DATE, sha256: SHA_256 })) },
+);
+
+/** The schema of the file, as it is published. */
+export const EVIDENCE_SCHEMA: Schema = {
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  title: 'evidence.json of pazpaz-keys evidence',
+  ...EVIDENCE,
+};

@@ -1,0 +1,112 @@
+import { notesOn } from '../ring/notes.ts';
+import { takesTooLong, type RingReport } from '../ring/ring-report.ts';
+import { grouped, rowCount } from '../rows/census-screen.ts';
+import { keyList } from '../terminal/table.ts';
+import type { Evidence, Remark, Verdict } from './evidence.ts';
+import { rowsByKey, rowSums } from './rows.ts';
+
+/** Everything of a report but its verdict. */
+export type Facts = Omit<Evidence, 'verdict'>;
+
+/** Says first what a reader wants to know first. `report` is the ring that the facts were read from. */
+export function verdictOn(facts: Facts, report: RingReport): Verdict {
+  const notes = notesOn(report);
+  const overdue = [
+    ...notes.filter(({ weight }) => weight === 'warning').map(({ code, text }) => ({ code, text })),
+    ...stuckRotation(facts, report),
+    ...rowProblems(facts),
+  ];
+  const notices = [
+    ...notes.filter(({ weight }) => weight === 'notice').map(({ code, text }) => ({ code, text })),
+    ...rowNotices(facts),
+    ...backupNotices(facts),
+    ...unseenNotice(facts),
+  ];
+  return {
+    sentence: `${leadOf(overdue.length, facts.unseen.length)}: ${standing(facts).join(', ')}.`,
+    overdue,
+    notices,
+  };
+}
+
+function leadOf(overdue: number, unseen: number): string {
+  if (overdue > 0) return overdue === 1 ? 'One thing is overdue or wrong' : `${overdue} things are overdue or wrong`;
+  return unseen === 0 ? 'Nothing is overdue' : 'Nothing that could be seen is overdue';
+}
+
+/** Which key encrypts, how many decrypt, and whether the rows open. */
+function standing({ secret, keys, rows }: Facts): readonly string[] {
+  const onRing = keys.filter(({ number, state }) => number !== undefined && state !== 'retired' && state !== 'deleted');
+  const { all, unreadable } = rowSums(rows, secret.currentNumber);
+  return [
+    secret.currentNumber === 0 ? 'no numbered key encrypts new data' : `key ${secret.currentNumber} encrypts new data`,
+    onRing.length === 1 ? 'one key decrypts' : `${onRing.length} keys decrypt`,
+    rows.isCounted
+      ? `and ${unreadable === 0 ? 'every one' : grouped(all - unreadable)} of ${rowCount(all)} opens with one of them`
+      : 'and the rows were not counted',
+  ];
+}
+
+function stuckRotation({ madeAt }: Facts, { versions, rotation }: RingReport): readonly Remark[] {
+  const pending = versions.find(({ state }) => state === 'pending' || state === 'placeholder');
+  if (!rotation.isEnabled || rotation.pending === 'none' || !takesTooLong(pending, new Date(madeAt))) return [];
+  const text = `A rotation has been unfinished since ${pending?.created?.slice(0, 10) ?? ''}. It takes seconds otherwise.`;
+  return [{ code: 'rotation-stuck', text }];
+}
+
+function rowProblems({ rows, secret, keys }: Facts): readonly Remark[] {
+  if (!rows.isCounted) {
+    return rows.isAsked ? [{ code: 'rows-not-counted', text: `The rows could not be counted. ${rows.why}` }] : [];
+  }
+  const { unreadable } = rowSums(rows, secret.currentNumber);
+  const blind = rows.columns.filter(({ unseen }) => unseen.length > 0);
+  const onRing = new Set(
+    keys.filter(({ state }) => state !== 'retired' && state !== 'deleted').map(({ number }) => number),
+  );
+  const lost = [...rowsByKey(rows).keys()].filter((number) => number > 0 && !onRing.has(number));
+  return [
+    ...(unreadable === 0 ? [] : [{ code: 'rows-unreadable', text: `${rowCount(unreadable)} opened with no key.` }]),
+    ...(lost.length === 0
+      ? []
+      : [{ code: 'rows-of-retired-key', text: `Rows need ${keyList(lost)}, which was retired.` }]),
+    ...blind.map(({ relation, unseen }) => ({
+      code: 'rows-not-seen',
+      text: `Not every row of ${relation} was seen: ${unseen.join('; ')}.`,
+    })),
+    ...rows.unlisted.map((column) => ({
+      code: 'unlisted-column',
+      text: `The column ${column} looks encrypted and was not counted.`,
+    })),
+  ];
+}
+
+function rowNotices({ rows, secret }: Facts): readonly Remark[] {
+  if (!rows.isCounted) {
+    return rows.isAsked ? [] : [{ code: 'rows-left-out', text: `The rows were not counted: ${rows.why}.` }];
+  }
+  const { older } = rowSums(rows, secret.currentNumber);
+  const isOne = older === 1;
+  return older === 0
+    ? []
+    : [
+        {
+          code: 'rows-under-older-keys',
+          text: `${rowCount(older)} ${isOne ? 'needs' : 'need'} an older key, which stays on the ring until ${isOne ? 'it is' : 'they are'} re-encrypted.`,
+        },
+      ];
+}
+
+function backupNotices({ secret: { backup }, keys }: Facts): readonly Remark[] {
+  if (backup === undefined) return [{ code: 'no-backup', text: 'No backup of the keys is recorded.' }];
+  const onRing = keys.filter(({ state }) => state !== 'retired' && state !== 'deleted');
+  const missing = onRing.flatMap(({ number }) =>
+    number === undefined || backup.numbers.includes(number) ? [] : [number],
+  );
+  const text = `The last backup, of ${backup.date.slice(0, 10)}, does not have ${keyList(missing)}.`;
+  return missing.length === 0 ? [] : [{ code: 'not-in-backup', text }];
+}
+
+function unseenNotice({ unseen }: Facts): readonly Remark[] {
+  const text = `${unseen.length === 1 ? 'One thing' : `${unseen.length} things`} could not be seen. They are listed at the end.`;
+  return unseen.length === 0 ? [] : [{ code: 'not-seen', text }];
+}
