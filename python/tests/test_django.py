@@ -315,3 +315,88 @@ def test_a_misspelt_field_is_refused() -> None:
         assert code_of(act) == "INVALID_SETTINGS"
     with pytest.raises(TypeError, match="context"):
         EncryptedTextField()  # type: ignore[call-arg]
+
+
+ROW: dict[str, Any] = {name: FULL[name] for name in ("notes", "address", "scan", "card")}
+
+
+@pytest.fixture
+def charts(patients: Any) -> Iterator[Any]:  # noqa: ARG001
+    from clinic.models import Chart
+
+    yield Chart.objects
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE clinic_chart, clinic_visit")
+
+
+def test_a_value_is_bound_to_its_row_although_the_database_generates_the_key(charts: Any, ring: KeyRing) -> None:
+    from clinic.models import Visit
+
+    first, empty = charts.create(name="a", **ROW), charts.create(name="b")
+    last = charts.model(name="c", notes="saved")
+    last.save()
+    assert charts.values(*ROW).get(pk=first.pk) == ROW
+    assert set(charts.values(*ROW).get(pk=empty.pk).values()) == {None}
+    first.refresh_from_db()
+    assert {name: getattr(first, name) for name in ROW} == ROW
+    assert charts.defer("notes").get(name="c").notes == "saved"
+    last.notes = "changed"
+    last.save()
+    cells = dict(raw("SELECT id, notes FROM clinic_chart WHERE notes IS NOT NULL"))
+    assert {pk: ring.decrypt_field(bytes(cell), f"charts:{pk}:notes") for pk, cell in cells.items()} == {
+        first.pk: SECRET,
+        last.pk: "changed",
+    }
+    visit = Visit(pk=str(Visit().pk).upper(), chart=first, report="fine")
+    visit.save()
+    (cell,) = raw("SELECT report FROM clinic_visit")[0]
+    assert ring.decrypt_field(bytes(cell), f"{{visits}}:{first.pk}:{str(visit.pk).lower()}") == "fine"
+    found = Visit.objects.select_related("chart").get()
+    assert (found.report, found.chart.notes, found.chart.card) == ("fine", SECRET, ROW["card"])
+    assert list(charts.values_list("visit__report", "notes").filter(visit__isnull=False)) == [("fine", SECRET)]
+    inner = charts.filter(pk=models.OuterRef("chart_id")).values("notes")[:1]
+    assert Visit.objects.annotate(of=models.Subquery(inner)).values_list("of").get() == (SECRET,)
+    both = charts.filter(name="a").values_list("notes").union(charts.filter(name="c").values_list("notes"), all=True)
+    assert sorted(both) == [(SECRET,), ("changed",)]
+    visits = [Visit(chart=last, report=f"{index}") for index in range(2)]
+    Visit.objects.bulk_create(visits)
+    assert sorted(Visit.objects.filter(chart=last).values_list("report", flat=True)) == ["0", "1"]
+
+
+def test_a_cell_that_is_copied_to_another_row_does_not_open_there(charts: Any) -> None:
+    charts.create(name="a", **ROW)
+    mine = charts.create(name="b", notes="mine")
+    raw("UPDATE clinic_chart SET notes = (SELECT notes FROM clinic_chart WHERE name = 'a') RETURNING 1")
+    assert code_of(lambda: charts.get(name="b")) == "TAMPERED_OR_WRONG_CONTEXT"
+    with pytest.raises(KeyRotationError, match=f"^Field charts:{mine.pk}:notes: "):
+        charts.get(name="b")
+
+
+def test_a_write_that_does_not_show_the_row_is_refused(charts: Any) -> None:
+    from clinic.models import Priced
+
+    chart = charts.create(name="a", **ROW)
+    other = charts.model(pk=chart.pk + 1, name="a", notes="other")
+    refused: list[Callable[[], object]] = [
+        lambda: charts.bulk_create([charts.model(name="b", notes=SECRET)]),
+        lambda: charts.bulk_update([chart], ["notes"]),
+        lambda: charts.filter(pk=chart.pk).update(notes=SECRET),
+        lambda: charts.bulk_create([other], update_conflicts=True, update_fields=["notes"], unique_fields=["name"]),
+        lambda: Priced(id=7, notes=SECRET).save(),
+        lambda: list(Priced.objects.all()),
+    ]
+    for act in refused:
+        assert code_of(act) == "INVALID_COLUMN"
+    charts.update(notes=F("notes"), card=None)
+    again = charts.model(pk=chart.pk, name="a", notes="again")
+    charts.bulk_create([again], update_conflicts=True, update_fields=["notes"], unique_fields=["id"])
+    assert charts.values_list("notes", "card").get() == ("again", None)
+    with pytest.raises(FieldError, match="The encrypted field notes takes values"):
+        charts.update(notes=Lower("name"))
+
+
+def test_a_chart_of_older_data_is_read(charts: Any) -> None:
+    charts.create(name="a")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE clinic_chart SET notes = %s", [b"v1:" + old_box(KEYS[0], SECRET, b"\x07" * 12)])
+    assert charts.get().notes == SECRET

@@ -29,10 +29,13 @@ def run(program: str, folder: Path | None = None, **env: str) -> str:
 
 
 def test_the_program_for_sqlalchemy_prints_what_the_page_says(postgres: Postgres) -> None:
-    (program,) = programs("SQLAlchemy")
-    url = postgres.new_database().replace("postgresql:", "postgresql+psycopg:")
-    printed = run(program, DATABASE_URL=url)
-    assert f"It prints `{printed.strip()}`" in README
+    program, of_row = programs("SQLAlchemy")
+    of_column = next(line for line in program.splitlines() if line.lstrip().startswith("notes: "))
+    for version in (program, program.replace(of_column, f"    {of_row.strip()}")):
+        url = postgres.new_database().replace("postgresql:", "postgresql+psycopg:")
+        printed = run(version, DATABASE_URL=url)
+        assert f"It prints `{printed.strip()}`" in README
+    assert version != program
 
 
 def test_the_program_for_fastapi_opens_the_ring_before_the_first_request_and_closes_it() -> None:

@@ -6,8 +6,8 @@
         notes = EncryptedTextField(context="patients:notes", null=True)
         address = EncryptedJsonField(context="patients:address", storage="jsonb", null=True)
 
-NULL stays NULL. The context belongs to the field and is written into migrations, because it must never change. A field
-does not see the row that it writes, so a cell can be copied to another row of its column unnoticed.
+NULL stays NULL. The context is written into migrations, because it must never change. With a context of the field, a
+cell can be copied to another row of its column unnoticed. ``patients:{id}:notes`` binds it to its row, in PostgreSQL.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from django.core import checks
 from django.core.exceptions import FieldError
-from django.db import models
+from django.db import connections, models
 from django.db.models.expressions import Case, Col, Value, When
 from django.db.models.functions import Cast
 from django.db.models.lookups import Exact, IsNull, Lookup, Transform
@@ -24,6 +24,7 @@ from django.db.models.lookups import Exact, IsNull, Lookup, Transform
 from .encrypted_cell import BYTES, TEXT, EncryptedCell, ValueKind, json_with
 from .errors import KeyRotationError
 from .process_ring import RingSource, shared_ring
+from .row_context import MARK, ContextTemplate, InRow, not_shown, spelled_uuid
 
 __all__ = ["EncryptedBytesField", "EncryptedJsonField", "EncryptedTextField"]
 
@@ -58,7 +59,8 @@ class _Encrypted(_Field):
         ring: RingSource = shared_ring,
         **kwargs: Any,
     ) -> None:
-        """``context`` says where the values belong, such as ``patients:notes``. It must never change.
+        """``context`` says where the values belong: ``patients:notes`` for the whole column, or ``patients:{id}:notes``
+        with columns of the row in braces. It must never change.
 
         - ``storage``: the column's type in the database, ``bytea``, ``text`` or ``jsonb``.
         - ``member``: writes a JSON object with the ciphertext as this member. Default: a JSON string.
@@ -109,6 +111,21 @@ class _Encrypted(_Field):
 
     # Into the database
 
+    def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
+        super().contribute_to_class(cls, name, private_only)
+        if self._cell.template.columns:
+            models.signals.pre_save.connect(_generate_key, sender=cls, dispatch_uid="pazpaz_keys")
+
+    def pre_save(self, model_instance: Any, add: bool) -> Any:
+        value, template = super().pre_save(model_instance, add), self._cell.template
+        if value is None or hasattr(value, "as_sql") or not template.columns:
+            return value
+        try:
+            return InRow(value, template.of([_spelled(model_instance, name, template) for name in template.columns]))
+        except KeyRotationError as error:
+            value, failed = None, self._failed(error, self.context)
+        raise failed
+
     def get_prep_value(self, value: Any) -> Any:
         return value  # EncryptedCell checks it, and does not turn another type into a text
 
@@ -118,7 +135,7 @@ class _Encrypted(_Field):
         try:
             cell = self._cell.encrypted(value)
         except KeyRotationError as error:
-            value, failed = None, self._failed(error)
+            value, failed = None, self._failed(error, self.context)
         else:
             if self.storage == "jsonb":
                 return connection.ops.adapt_json_value(cell, None)
@@ -145,13 +162,28 @@ class _Encrypted(_Field):
             and (field.context, field.storage, field.member) == (self.context, self.storage, self.member)
         )
 
+    def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:  # noqa: ARG002
+        query, template = compiler.query, self._cell.template
+        if template.columns and self in (getattr(query, "update_fields", None) or ()):
+            unique = {field.column for field in query.unique_fields}
+            if not set(template.columns) <= unique:
+                advice = f"Give {' and '.join(template.columns)} in unique_fields."
+                failed = not_shown(template.source, "a conflict updates another row: unique_fields lacks", [], advice)
+                raise self._failed(failed, template.source)
+        return "%s"
+
     # Out of the database
+
+    def get_col(self, alias: str, output_field: Any = None) -> Any:
+        if not self._cell.template.columns:
+            return super().get_col(alias, output_field)
+        return _CellInRow(alias, self, output_field or self)
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:  # noqa: ARG002
         return self._read(value)
 
-    def _failed(self, error: KeyRotationError) -> KeyRotationError:
-        return KeyRotationError(error.code, f"Field {self.context}: {error}")
+    def _failed(self, error: KeyRotationError, context: str) -> KeyRotationError:
+        return KeyRotationError(error.code, f"Field {context}: {error}")
 
     # Queries
 
@@ -191,6 +223,70 @@ class EncryptedJsonField(_Encrypted, _JsonField):
     ) -> None:
         self._kind = json_with(encoder, decoder)
         super().__init__(*args, encoder=encoder, decoder=decoder, **kwargs)
+
+
+class _CellInRow(Col):
+    """A cell, selected with the columns of its row in front of it, as ``row_of_cell`` reads it. NULL if it is NULL."""
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> Any:
+        field: Any = self.target
+        template = field._cell.template
+        if compiler.connection.vendor != "postgresql":
+            raise field._failed(
+                not_shown(
+                    template.source,
+                    "only in PostgreSQL is a cell selected with its",
+                    template.columns,
+                    "Give the field a context of its own, such as patients:notes.",
+                ),
+                template.source,
+            )
+        parts = [f"convert_to('{MARK}', 'UTF8')"]
+        for name in template.columns:
+            key = _field_of(field.model, name, template)
+            key_sql, _ = compiler.compile(key.get_col(self.alias))
+            parts.append(f"convert_to(coalesce('=' || ({key_sql})::text, ''), 'UTF8') || '\\x00'::bytea")
+        cell = sql if field.storage == "bytea" else f"convert_to(({sql})::text, 'UTF8')"
+        return " || ".join([*parts, cell]), params
+
+
+def _field_of(model: Any, name: str, template: ContextTemplate) -> Any:
+    """The field of a column that a context names."""
+    field = next((field for field in model._meta.concrete_fields if field.column == name), None)
+    if field is None:
+        raise not_shown(template.source, f"the model {model.__name__} has no column", [name], "Correct the context.")
+    target = field.target_field if isinstance(field, models.ForeignKey) else field
+    if not isinstance(target, (models.IntegerField, models.CharField, models.TextField, models.UUIDField)):
+        raise not_shown(
+            template.source,
+            f"{type(target).__name__} has other spellings than a text, an integer or a UUID, in",
+            [name],
+            "Name a column of such a type.",
+        )
+    return field
+
+
+def _spelled(instance: Any, name: str, template: ContextTemplate) -> str:
+    """A column of the instance's row as PostgreSQL spells it."""
+    field = _field_of(type(instance), name, template)
+    target = field.target_field if isinstance(field, models.ForeignKey) else field
+    value = getattr(instance, field.attname)
+    text: str | None = str(value) if type(value) is (int if isinstance(target, models.IntegerField) else str) else None
+    text = spelled_uuid(value) if isinstance(target, models.UUIDField) else text
+    if text is None:
+        advice = "Give the instance one, as int, str or UUID. Only save() and create() take a number from the database."
+        raise not_shown(template.source, f"this {type(instance).__name__} does not have", [name], advice)
+    return text
+
+
+def _generate_key(sender: Any, instance: Any, raw: bool, using: str, **_: object) -> None:  # noqa: ARG001
+    """Takes the next number of the primary key before the row is written, because its contexts need it."""
+    connection, key = connections[using], instance._meta.pk
+    if instance.pk is None and isinstance(key, models.AutoField) and connection.vendor == "postgresql" and not raw:
+        with connection.cursor() as cursor:
+            table = connection.ops.quote_name(instance._meta.db_table)
+            cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, %s))", [table, key.column])
+            instance.pk = cursor.fetchone()[0]
 
 
 class _Refused(Exact):  # type: ignore[type-arg]

@@ -14,11 +14,14 @@ from .errors import KeyRotationError, without_frames
 from .field import as_text
 from .key_ring import KeyRing
 from .process_ring import RingSource, ring_of
+from .row_context import InRow, context_template, not_shown, row_of_cell
 from .row_from_json import row_from_json
 from .row_from_text import row_from_text
 
 Storage = Literal["bytea", "text", "json", "jsonb"]
 """The type of the column in the database."""
+
+SHOW_THE_ROW = "Write it in a statement that gives these columns of the row, too, as int, str or UUID."
 
 V = TypeVar("V")
 
@@ -50,15 +53,23 @@ class EncryptedCell(Generic[V]):
             raise _invalid(f"member names a member of a JSON value, but the column is stored as {storage}.")
         self.kind = kind
         self.context = context
-        self._context_bytes = well_formed(context, "context")
+        self.template = context_template(context)
+        self._fixed_context = "" if self.template.columns else self.template.of(())
+        well_formed(context, "context")
         self._storage = storage
         self._member = member
         self._source = source
 
-    def encrypted(self, value: object) -> bytes | str | dict[str, str]:
-        """Raises what ``KeyRing.encrypt_field`` raises, and ``INVALID_TEXT`` for a value of another type."""
+    def encrypted(self, value: Any) -> bytes | str | dict[str, str]:
+        """Takes ``InRow`` if the context names the row. Raises what ``KeyRing.encrypt_field`` raises, ``INVALID_TEXT``
+        for a value of another type, and ``INVALID_COLUMN`` for a value without its row."""
         try:
-            row = ring_of(self._source).encrypt_field(self.kind.to_plaintext(value), self.context)
+            context = self._fixed_context
+            if isinstance(value, InRow):
+                value, context = value.value, value.context
+            elif self.template.columns:
+                raise not_shown(self.context, "the statement does not show", self.template.columns, SHOW_THE_ROW)
+            row = ring_of(self._source).encrypt_field(self.kind.to_plaintext(value), context)
         except KeyRotationError as error:
             value = None  # error reporters may show local variables
             raise without_frames(error) from None
@@ -67,23 +78,27 @@ class EncryptedCell(Generic[V]):
         text = base64.b64encode(row).decode("ascii")
         return text if self._member is None else {self._member: text}
 
-    def decrypted(self, cell: Any) -> V:
+    def decrypted(self, cell: Any, context: str) -> V:
         """Raises what ``KeyRing.decrypt_bytes`` raises, and ``INVALID_TEXT`` if the content is of another type."""
         if self._storage == "text":
             cell = row_from_text(cell)
         elif self._storage != "bytea":
             cell = row_from_json(cell, self._member)
-        return self.kind.from_plaintext(ring_of(self._source).decrypt_bytes(cell, self.context))
+        return self.kind.from_plaintext(ring_of(self._source).decrypt_bytes(cell, context))
 
-    def reader(self, failed: Callable[[KeyRotationError], Exception]) -> Callable[[Any], V | None]:
-        """A function that decrypts a cell or returns None for NULL. It raises what ``failed`` makes of an error.
+    def reader(self, failed: Callable[[KeyRotationError, str], Exception]) -> Callable[[Any], V | None]:
+        """A function that decrypts a cell or returns None for NULL. It raises what ``failed`` makes of an error and of
+        the context.
 
         A query reads thousands of cells, and nearly every one names a cached key. Such a cell is opened here with as
         few calls as possible; whatever is in the way, ``decrypted`` finds out what it is.
         """
+        if self.template.columns:
+            return self._reader_of_rows(failed)
         source, decrypted, storage, member = self._source, self.decrypted, self._storage, self._member
         to_row = row_from_text if storage == "text" else lambda cell: row_from_json(cell, member)
-        additional = [bytes([number]) + self._context_bytes for number in range(128)]  # of numbers that are one byte
+        context, context_bytes = self._fixed_context, self._fixed_context.encode()
+        additional = [bytes([number]) + context_bytes for number in range(128)]  # of numbers that are one byte
         from_plaintext = self.kind.from_plaintext
 
         def read(cell: Any) -> V | None:
@@ -98,9 +113,27 @@ class EncryptedCell(Generic[V]):
             except (InvalidTag, KeyRotationError, LookupError, TypeError, ValueError, RecursionError):
                 pass
             try:
-                return decrypted(cell)
+                return decrypted(cell, context)
             except KeyRotationError as error:
-                failure = failed(error)
+                failure = failed(error, context)
+            raise failure
+
+        return read
+
+    def _reader_of_rows(self, failed: Callable[[KeyRotationError, str], Exception]) -> Callable[[Any], V | None]:
+        """``reader`` for cells that were selected together with their row."""
+        template, storage, decrypted = self.template, self._storage, self.decrypted
+
+        def read(found: Any) -> V | None:
+            if found is None:
+                return None
+            context = template.source
+            try:
+                found = bytes(found) if isinstance(found, memoryview) else found
+                context, cell = row_of_cell(found, template)
+                return decrypted(cell if storage == "bytea" else cell.decode("utf-8", "replace"), context)
+            except KeyRotationError as error:
+                failure = failed(error, context)
             raise failure
 
         return read

@@ -21,6 +21,7 @@ ErrorCode = Literal[
     "INVALID_TEXT",
     "INVALID_KEY_NUMBER",
     "INVALID_CIPHERTEXT",
+    "INVALID_COLUMN",
     # A decryption that failed: with a given key, and the four codes of a key ring
     "DECRYPTION_FAILED",
     "TAMPERED_OR_WRONG_CONTEXT",

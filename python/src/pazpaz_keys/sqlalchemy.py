@@ -8,18 +8,18 @@
         notes: Mapped[str | None] = mapped_column(EncryptedText("patients:notes"))
         address: Mapped[dict | None] = mapped_column(EncryptedJson("patients:address", storage="jsonb"))
 
-They work in a ``Session`` and in an ``AsyncSession``, with every driver. NULL stays NULL. The context belongs to the
-column: a type does not see the row that it writes, so a cell can be copied to another row of its column unnoticed.
+They work in a ``Session`` and in an ``AsyncSession``, with every driver. NULL stays NULL. With a context of the column,
+a cell can be copied to another row of its column unnoticed. ``patients:{id}:notes`` binds it to its row, in PostgreSQL.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, Generic, NoReturn, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 from sqlalchemy import JSON as JSON_COLUMN
 from sqlalchemy import Connection, Engine, Executable, Insert, LargeBinary, Text, Update, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import DontWrapMixin, InvalidRequestError
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, ClauseElement, ColumnClause, ColumnElement, Null
@@ -29,14 +29,12 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from .encrypted_cell import BYTES, JSON, TEXT, EncryptedCell, Storage, ValueKind
 from .errors import KeyRotationError
 from .process_ring import RingSource, shared_ring
+from .row_context import ContextTemplate
+from .sqlalchemy_rows import EncryptedColumnError, RowColumn, bound_to_rows, cell_in_row, row_not_shown
 
 __all__ = ["EncryptedBytes", "EncryptedColumnError", "EncryptedJson", "EncryptedText"]
 
 V = TypeVar("V")
-
-
-class EncryptedColumnError(KeyRotationError, DontWrapMixin):
-    """A ``KeyRotationError`` of a column. SQLAlchemy does not wrap it: its own message would show the values."""
 
 
 class _Comparator(TypeDecorator.Comparator[Any]):
@@ -85,7 +83,8 @@ class _Encrypted(TypeDecorator[V], Generic[V]):
         member: str | None = None,
         ring: RingSource = shared_ring,
     ) -> None:
-        """``context`` says where the values belong, such as ``patients:notes``. It must never change.
+        """``context`` says where the values belong: ``patients:notes`` for the whole column, or ``patients:{id}:notes``
+        with columns of the row in braces. It must never change.
 
         - ``storage``: the column's type in the database, ``bytea``, ``text``, ``json`` or ``jsonb``.
         - ``member``: writes a JSON object with the ciphertext as this member. Default: a JSON string.
@@ -106,7 +105,7 @@ class _Encrypted(TypeDecorator[V], Generic[V]):
         try:
             return self._cell.encrypted(value)
         except KeyRotationError as error:
-            value, failed = None, self._failed(error)
+            value, failed = None, self._failed(error, self.context)
         raise failed
 
     def process_result_value(self, value: Any, dialect: Dialect) -> V | None:  # noqa: ARG002
@@ -114,8 +113,13 @@ class _Encrypted(TypeDecorator[V], Generic[V]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], V | None]:
         # As TypeDecorator does it, with two calls less for each cell.
-        from_driver, read = self.impl_instance.result_processor(dialect, coltype), self._read
+        driver_type = LargeBinary().dialect_impl(dialect) if self._cell.template.columns else self.impl_instance
+        from_driver, read = driver_type.result_processor(dialect, coltype), self._read
         return read if from_driver is None else lambda value: read(from_driver(value))
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        template = self._cell.template
+        return cell_in_row(column, template, self.storage == "bytea") if template.columns else column
 
     def literal_processor(self, dialect: Dialect) -> NoReturn:  # noqa: ARG002
         # Not in process_literal_param: SQLAlchemy writes the value into the message of an error from there.
@@ -134,41 +138,66 @@ class _Encrypted(TypeDecorator[V], Generic[V]):
         member = "" if self.member is None else f", member={self.member!r}"
         return f"{type(self).__name__}({self.context!r}{storage}{member})"
 
-    def _failed(self, error: KeyRotationError) -> EncryptedColumnError:
-        return EncryptedColumnError(error.code, f"Column {self.context}: {error}")
+    def _failed(self, error: KeyRotationError, context: str) -> EncryptedColumnError:
+        return EncryptedColumnError(error.code, f"Column {context}: {error}")
 
 
-@event.listens_for(Engine, "before_execute")
-def _refuse_expressions(
-    connection: Connection,  # noqa: ARG001
+@event.listens_for(Engine, "before_execute", retval=True)
+def _before_execute(
+    connection: Connection,
     statement: Executable,
-    multiparams: object,  # noqa: ARG001
-    params: object,  # noqa: ARG001
+    multiparams: Sequence[Mapping[str, Any]],
+    params: Mapping[str, Any],
     options: object,  # noqa: ARG001
-) -> None:
-    """Refuses to write an SQL expression into an encrypted column: the database would store it in clear."""
-    if isinstance(statement, (Insert, Update)):
-        for column, value in _written(statement):
-            if isinstance(column.type, _Encrypted) and not _may_be_stored(value, column.type):
-                raise InvalidRequestError(
-                    f"The encrypted column {column} takes values, not SQL expressions: the database cannot encrypt. "
-                    "Read the value, change it in the program and store it."
-                )
+) -> tuple[Executable, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
+    """Refuses to write an SQL expression into an encrypted column: the database would store it in clear. Binds values
+    to their rows where the context names the row."""
+    if not isinstance(statement, (Insert, Update)):
+        return statement, multiparams, params
+    written = list(_written(statement))
+    for column, value, place in written:
+        if isinstance(column.type, _Encrypted) and not _may_be_stored(value, column, place, statement):
+            raise InvalidRequestError(
+                f"The encrypted column {column} takes values, not SQL expressions: the database cannot encrypt. "
+                "Read the value, change it in the program and store it."
+            )
+    columns = [RowColumn(column, template) for column in statement.table.c if (template := _row_template(column))]
+    if not columns:
+        return statement, multiparams, params
+    values = {column.key: value for column, value, place in written if place in ("values", "select")}
+    rows = bound_to_rows(connection, statement, columns, values, [dict(row) for row in multiparams or [params]])
+    return (statement, rows, {}) if multiparams else (statement, [], rows[0])
 
 
-def _written(statement: Insert | Update) -> Iterator[tuple[ColumnElement[Any], object]]:
+def _row_template(column: Any) -> ContextTemplate | None:
+    """The column's context, if it names the row."""
+    template = column.type._cell.template if isinstance(column.type, _Encrypted) else None
+    return template if template is not None and template.columns else None
+
+
+Place = Literal["values", "rows", "select", "conflict"]
+"""Where a statement writes a column: in values(), in values() of several rows, from a SELECT, or on a conflict."""
+
+
+_ADVICE = {
+    "rows": "Pass the rows as parameters: session.execute(insert(Patient), rows).",
+    "conflict": "Write insert.excluded[…] there, with the columns of the context as index_elements.",
+}
+
+
+def _written(statement: Insert | Update) -> Iterator[tuple[ColumnElement[Any], object, Place]]:
     """Each column that a statement writes, with its value."""
     table = statement.table.c
     mapper = getattr(statement._propagate_attrs.get("plugin_subject"), "mapper", None)
-    for key, value in _pairs(statement):
+    for key, value, place in _pairs(statement):
         column = key
         if not isinstance(key, ColumnElement):
             column = table.get(key) if mapper is None else mapper.columns.get(key, table.get(key))
         if column is not None:
-            yield column, value
+            yield column, value, place
 
 
-def _pairs(statement: Insert | Update) -> Iterator[tuple[Any, object]]:
+def _pairs(statement: Insert | Update) -> Iterator[tuple[Any, object, Place]]:
     # SQLAlchemy shows what a statement writes only in private attributes, which differ between versions.
     def private(name: str, of: object = statement) -> Any:
         found = getattr(of, name, None)
@@ -176,25 +205,45 @@ def _pairs(statement: Insert | Update) -> Iterator[tuple[Any, object]]:
 
     selected = getattr(statement, "select", None)
     if selected is not None:
-        yield from zip(private("_select_names"), selected.selected_columns, strict=False)
-    yield from dict(private("_values")).items()
-    yield from private("_ordered_values")
+        for name, value in zip(private("_select_names"), selected.selected_columns, strict=False):
+            yield name, value, "select"
+    for name, value in [*dict(private("_values")).items(), *private("_ordered_values")]:
+        yield name, value, "values"
     for rows in private("_multi_values"):
         for row in rows:
-            yield from row.items() if isinstance(row, dict) else zip(statement.table.c, row, strict=False)
-    yield from dict(private("update_values_to_set", private("_post_values_clause"))).items()
+            for name, value in row.items() if isinstance(row, dict) else zip(statement.table.c, row, strict=False):
+                yield name, value, "rows"
+    for name, value in dict(private("update_values_to_set", private("_post_values_clause"))).items():
+        yield name, value, "conflict"
 
 
-def _may_be_stored(value: object, column_type: "_Encrypted[Any]") -> bool:
+def _may_be_stored(value: object, column: ColumnElement[Any], place: Place, statement: Insert | Update) -> bool:
     """Whether a value is encrypted on its way, or is a cell of a column with the same context."""
-    if not hasattr(value, "__clause_element__") and not isinstance(value, ClauseElement):
+    template = _row_template(column)
+    is_value = not hasattr(value, "__clause_element__") and not isinstance(value, ClauseElement)
+    if template is not None and is_value and value is not None and place in _ADVICE:
+        raise row_not_shown(template, "its place in the statement does not show", [], _ADVICE[place])
+    if is_value:
         return True
-    expression = value.__clause_element__() if hasattr(value, "__clause_element__") else value
+    expression: Any = value.__clause_element__() if hasattr(value, "__clause_element__") else value
     if isinstance(expression, Null):
         return True
     if isinstance(expression, BindParameter):
         return expression.type._isnull or isinstance(expression.type, _Encrypted)
-    return isinstance(expression, ColumnClause) and expression.type._static_cache_key == column_type._static_cache_key
+    if not isinstance(expression, ColumnClause) or expression.type._static_cache_key != column.type._static_cache_key:
+        return False
+    return template is None or _stays_in_its_row(expression, column, template, place, statement)
+
+
+def _stays_in_its_row(
+    cell: Any, column: Any, template: ContextTemplate, place: Place, statement: Insert | Update
+) -> bool:
+    if place == "values":
+        return isinstance(statement, Update) and hash(cell) == hash(column)
+    clause = getattr(statement, "_post_values_clause", None)
+    target = [getattr(name, "name", name) for name in getattr(clause, "inferred_target_elements", None) or ()]
+    is_excluded = place == "conflict" and cell.table is not statement.table
+    return is_excluded and set(template.columns) <= set(target)
 
 
 class EncryptedText(_Encrypted[str]):
