@@ -167,7 +167,7 @@ const ALWAYS: readonly NoteCode[] = ['rotation-off', 'restorable', 'ring-nearly-
 /** What a command has to leave, apart from dates and from the ids that differ from run to run. */
 function shapeOf(ring: TestRing): { readonly versions: readonly string[]; readonly tags: readonly string[] } {
   const versions = Object.values(ring.secret.versions).map(({ stages }) => [...stages].sort().join(' '));
-  return { versions, tags: ring.secret.tags.map(({ Key }) => Key.replace(/abandoned:.*/, 'abandoned')) };
+  return { versions, tags: ring.secret.tags.map(({ Key }) => Key.replace(/abandoned:.*/, 'abandoned')).sort() };
 }
 
 async function notesOf(ring: TestRing): Promise<readonly string[]> {

@@ -1,11 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
-import { retiredKeys } from '../../format/retired-tag.ts';
 import { ringLabels, withNumber, type RingLabels } from '../../format/ring-labels.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
 import { adopt } from '../../secret/adopt.ts';
+import { refused } from '../../secret/aws-error.ts';
 import { moveLabel } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
+import { tagCopies } from '../ring/copies.ts';
 import { detachLabel, holderOf, withoutLabels } from '../ring/labels.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import {
@@ -16,7 +17,7 @@ import {
   requireSlots,
   type DescribedRing,
 } from '../ring/ring.ts';
-import { removeRecords } from '../ring/retired-tags.ts';
+import { forgottenNumbers, forgottenTag, removeRecords, retiredNumbers } from '../ring/retired-tags.ts';
 import { store } from '../ring/store.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import type { BackedUpKey, RingBackup } from './ring-backup.ts';
@@ -43,6 +44,8 @@ export interface BroughtKeys {
 interface MissingKey {
   readonly key: BackedUpKey;
   readonly numbers: readonly KeyNumber[];
+  /** A version in use that holds this key and has lost its number. */
+  readonly inUse?: string;
 }
 
 /** A ring compared with a backup. */
@@ -77,9 +80,13 @@ export async function bringKeys(
   await onSettledRing(deps, async ({ secret, ring }) => {
     seen = await compared(deps, { secret, ring }, backup, options);
     await check(deps, ring, seen);
-    // A current key without a number gets the next one now, as the Lambda gives it at any moment.
-    let change = await adopt(deps, ring);
-    if (change.wrote) seen = await compared(deps, { secret, ring: change.ring }, backup, options);
+    const given = await nameInUse(deps, ring, seen, brought);
+    // Another key in use gets the next number now, as the Lambda gives it at any moment.
+    let change = await adopt(deps, given);
+    if (change.ring !== ring) {
+      seen = await compared(deps, { secret, ring: change.ring }, backup, options);
+      change = { ...change, wrote: true };
+    }
     for (const { key, numbers } of seen.keys) {
       for (const number of numbers) {
         change = { ring: await bring(deps, change.ring, key, number), wrote: true };
@@ -92,8 +99,9 @@ export async function bringKeys(
   const shown = await requireSeen(deps, `The numbers ${numbers.join(', ')} were attached.`, ({ ring }) =>
     numbers.every((number) => ring.versionOf.has(number)),
   );
-  // Also a record that this description may be too old to show.
-  if (options.withRetired === true && numbers.length > 0) await removeRecords(deps, numbers);
+  const material = backup.keys.map(({ key }) => key);
+  await tagCopies(deps, shown, material);
+  await keepRetired(deps, shown, backup, options.withRetired === true ? [...numbers, ...seen.wereThere] : []);
   const { current } = shown.ring;
   return {
     brought: numbers,
@@ -112,7 +120,7 @@ async function compared(
   backup: RingBackup,
   { withRetired = false }: BringOptions,
 ): Promise<Compared> {
-  const records = withRetired ? [] : retiredKeys(secret.Tags).map(({ number }) => number);
+  const retiredBefore = withRetired ? new Set() : new Set([...retiredNumbers(secret.Tags), ...(backup.retired ?? [])]);
   const keys: MissingKey[] = [];
   const wereThere: KeyNumber[] = [];
   const taken: KeyNumber[] = [];
@@ -122,10 +130,12 @@ async function compared(
     for (const number of key.numbers) {
       const holder = ring.versionOf.get(number);
       if (holder !== undefined) ((await isSameKey(deps, number, holder, key)) ? wereThere : taken).push(number);
-      else if (records.includes(number)) retired.push(number);
+      else if (retiredBefore.has(number)) retired.push(number);
       else lacking.push(number);
     }
-    if (lacking.length > 0) keys.push({ key, numbers: lacking });
+    if (lacking.length === 0) continue;
+    const inUse = await versionInUse(deps, ring, key);
+    keys.push({ key, numbers: lacking, ...(inUse === undefined ? {} : { inUse }) });
   }
   if (wereThere.length === 0) await requireSameRing(deps, { secret, ring }, backup, taken);
   const known = backup.keys.flatMap(({ numbers }) => numbers);
@@ -136,6 +146,38 @@ async function compared(
     retired,
     notInBackup: [...ring.versionOf.keys()].filter((number) => !known.includes(number)).sort((a, b) => a - b),
   };
+}
+
+/** The version with one of AWS's labels and without a number that holds this key. */
+async function versionInUse(
+  deps: CommandDependencies,
+  ring: RingLabels,
+  { key }: BackedUpKey,
+): Promise<string | undefined> {
+  for (const versionId of [ring.current, ring.previous]) {
+    if (versionId === undefined || ring.numberOf.has(versionId)) continue;
+    if ((await readableKey(deps, versionId))?.key.equals(key) === true) return versionId;
+  }
+  return undefined;
+}
+
+/** Gives a key in use that has lost its number that number again. It needs no other version. */
+async function nameInUse(
+  deps: CommandDependencies,
+  ring: RingLabels,
+  { keys }: Compared,
+  brought: Set<KeyNumber>,
+): Promise<RingLabels> {
+  let named = ring;
+  for (const { numbers, inUse } of keys) {
+    if (inUse === undefined) continue;
+    for (const number of numbers) {
+      await moveLabel(deps, { label: numberingLabel(number), to: inUse });
+      named = withNumber(named, inUse, number);
+      brought.add(number);
+    }
+  }
+  return named;
 }
 
 async function isSameKey(
@@ -180,8 +222,13 @@ async function requireSameRing(
 async function check(deps: CommandDependencies, ring: RingLabels, { keys }: Compared): Promise<void> {
   await refuseRotationUnderWay(deps, ring);
   const held = restoringVersion(ring) === undefined ? 0 : 1;
-  const numbers = keys.flatMap((key) => key.numbers);
-  if (numbers.length > 0) await requireSlots(deps, ring, Math.max(0, numbers.length - held));
+  if (keys.length === 0) return;
+  let named = ring;
+  for (const { numbers, inUse } of keys) {
+    if (inUse !== undefined) named = numbers.reduce((so, number) => withNumber(so, inUse, number), named);
+  }
+  const others = keys.filter(({ inUse }) => inUse === undefined).flatMap(({ numbers }) => numbers);
+  await requireSlots(deps, named, Math.max(0, others.length - held));
 }
 
 async function confirmed(
@@ -196,8 +243,8 @@ async function confirmed(
     risk:
       ring.current === undefined
         ? 'The key that was current in the backup becomes current.'
-        : 'They only decrypt. The current key stays current. A key that was retired for a reason comes back, too, if its ' +
-          'record is gone.',
+        : 'They only decrypt. The current key stays current. A key that was retired for a reason comes back, too, if ' +
+          'nothing records that.',
   });
 }
 
@@ -235,6 +282,29 @@ function versionIdOf({ key, numbers: [number] }: BackedUpKey): string {
     .update(`restore-ring ${number ?? 0}`)
     .digest('hex');
   return digits.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*/, '$1-$2-4$3-8$4-$5');
+}
+
+/**
+ * Keeps what is known of retired keys: the list of the backup, where a secret lacks it. Records of keys that were
+ * brought back go, also those that this description may be too old to show.
+ */
+async function keepRetired(
+  deps: CommandDependencies,
+  { secret: { Tags }, ring }: DescribedRing,
+  { retired = [] }: RingBackup,
+  back: readonly KeyNumber[],
+): Promise<void> {
+  const { secrets, secretId } = deps;
+  const known = forgottenNumbers(Tags);
+  const recorded = retiredNumbers(Tags);
+  const added = retired.filter((number) => !recorded.has(number) && !ring.versionOf.has(number));
+  const kept = [...known, ...added].filter((number) => !back.some((one) => one === number));
+  if (added.length > 0 || kept.length < known.size) {
+    await secrets.tagResource({ SecretId: secretId, Tags: [forgottenTag(kept)] }).catch((error: unknown) => {
+      throw refused('TagResource', secretId, error);
+    });
+  }
+  if (back.length > 0) await removeRecords(deps, back);
 }
 
 /** Detaches the label of the restoration. */

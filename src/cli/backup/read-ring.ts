@@ -1,8 +1,9 @@
 import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
-import type { KeyNumber } from '../../format/key-number.ts';
+import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import type { RingLabels } from '../../format/ring-labels.ts';
 import { unreadable } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
+import { retiredNumbers } from '../ring/retired-tags.ts';
 import type { DescribedRing } from '../ring/ring.ts';
 import { backedUpKey, type BackedUpKey, type RingBackup } from './ring-backup.ts';
 
@@ -15,7 +16,8 @@ export async function readRing(deps: CommandDependencies, { secret, ring }: Desc
   for (const [versionId, numbers] of numbersByVersion(ring)) {
     keys.push(await keyOf(deps, versionId, numbers, versionId === ring.current));
   }
-  return { secret: secret.ARN ?? deps.secretId, madeAt: deps.now().toISOString(), keys };
+  const retired = [...retiredNumbers(secret.Tags)].map(toKeyNumber).filter((number) => !ring.versionOf.has(number));
+  return { secret: secret.ARN ?? deps.secretId, madeAt: deps.now().toISOString(), keys, retired };
 }
 
 async function keyOf(

@@ -26,6 +26,8 @@ export interface RingBackup {
   readonly madeAt: string;
   /** By number. */
   readonly keys: readonly BackedUpKey[];
+  /** Numbers that had been retired by then. Absent in older backups. */
+  readonly retired?: readonly KeyNumber[];
 }
 
 /** What is read of a version. */
@@ -47,9 +49,9 @@ export function backedUpKey(
 }
 
 /** The backup as JSON. It holds every key: it must be encrypted before it is written anywhere. */
-export function backupText({ secret, madeAt, keys }: RingBackup): string {
+export function backupText({ secret, madeAt, keys, retired = [] }: RingBackup): string {
   const written = keys.map(({ numbers, isCurrent, value }) => ({ numbers, isCurrent, ...inJson(value()) }));
-  return JSON.stringify({ format: FORMAT, secret, madeAt, keys: written });
+  return JSON.stringify({ format: FORMAT, secret, madeAt, keys: written, retired });
 }
 
 function inJson(value: StoredValue): object {
@@ -62,14 +64,16 @@ function inJson(value: StoredValue): object {
 export function parseBackup(text: string): RingBackup {
   const whole = objectIn(text);
   if (whole['format'] !== FORMAT) throw invalid(`its format is not ${FORMAT}`);
-  const { secret, madeAt, keys } = whole;
+  const { secret, madeAt, keys, retired = [] } = whole;
   if (typeof secret !== 'string' || typeof madeAt !== 'string') throw invalid('it does not say whose ring it is');
   if (!Array.isArray(keys) || keys.length === 0) throw invalid('it has no key');
   const read = keys.map((one: unknown, index) => keyIn(one, index + 1));
   const numbers = read.flatMap((one) => one.numbers);
   if (new Set(numbers).size !== numbers.length) throw invalid('a number names two keys');
   if (read.filter(({ isCurrent }) => isCurrent).length > 1) throw invalid('two keys are current');
-  return { secret, madeAt, keys: [...read].sort((one, other) => lowest(one) - lowest(other)) };
+  if (!Array.isArray(retired) || !retired.every(isKeyNumber)) throw invalid('its list of retired keys is not valid');
+  const ordered = [...read].sort((one, other) => lowest(one) - lowest(other));
+  return { secret, madeAt, keys: ordered, retired: retired.map(toKeyNumber) };
 }
 
 function objectIn(text: string): Partial<Record<string, unknown>> {

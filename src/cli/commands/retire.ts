@@ -21,7 +21,7 @@ import { COUNT, described, listOf, object, RETIRED } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import { hasPassedAgeCheck, requireNoRows, requireOldEnough, requireOutOfUse } from '../ring/retire-checks.ts';
-import { outdatedRecords } from '../ring/retired-tags.ts';
+import { forgottenNumbers, forgottenTag, outdatedRecords } from '../ring/retired-tags.ts';
 import { refuseRotationUnderWay, stateChanged, type DescribedRing } from '../ring/ring.ts';
 import { requireSeen, settledRing } from '../ring/look-again.ts';
 import { listVersions } from '../ring/versions.ts';
@@ -197,6 +197,8 @@ async function writeRecords(
   const outdated = outdatedRecords(secret.Tags, existing, [...kept]);
   try {
     if (outdated.length > 0) {
+      const forgotten = [...forgottenNumbers(secret.Tags), ...outdated.map(({ number }) => number)];
+      await secrets.tagResource({ SecretId: secretId, Tags: [forgottenTag(forgotten)] });
       await secrets.untagResource({ SecretId: secretId, TagKeys: outdated.map(({ number }) => retiredTagKey(number)) });
     }
     await secrets.tagResource({

@@ -7,6 +7,42 @@ import type { CommandDependencies } from '../aws/operator.ts';
 /** Records that are kept. A secret can have 50 tags in all. */
 const MAX_RECORDS = 20;
 
+const FORGOTTEN = 'pazpaz:retired-before';
+
+/** AWS's limit for the value of a tag. */
+const MAX_TAG_LENGTH = 256;
+
+/** The numbers of keys that were retired so long ago that their records are gone. */
+export function forgottenNumbers(tags: readonly Tag[] | undefined): ReadonlySet<number> {
+  const words = tags?.find(({ Key }) => Key === FORGOTTEN)?.Value?.split(' ') ?? [];
+  return new Set(words.flatMap(numbersIn));
+}
+
+/** Every number that was ever retired, as far as tags say. Some may be on the ring again. */
+export function retiredNumbers(tags: readonly Tag[] | undefined): ReadonlySet<number> {
+  return new Set([...forgottenNumbers(tags), ...retiredKeys(tags).map(({ number }) => number)]);
+}
+
+/** `1-40 43 45-46`: what is left of records that are removed. No backup may bring such a key back by itself. */
+export function forgottenTag(numbers: Iterable<number>): Tag {
+  const ranges: [number, number][] = [];
+  for (const number of [...new Set(numbers)].sort((one, other) => one - other)) {
+    const last = ranges.at(-1);
+    if (last?.[1] === number - 1) last[1] = number;
+    else ranges.push([number, number]);
+  }
+  const words = ranges.map(([first, last]) => (first === last ? String(first) : `${first}-${last}`));
+  while (words.join(' ').length > MAX_TAG_LENGTH) words.pop();
+  return { Key: FORGOTTEN, Value: words.join(' ') };
+}
+
+function numbersIn(word: string): readonly number[] {
+  const [, first, last = first] = /^([1-9]\d{0,8})(?:-([1-9]\d{0,8}))?$/.exec(word) ?? [];
+  // A tag that was changed by hand must not take the memory of a process.
+  const length = Math.min(Number(last) - Number(first) + 1, 10_000);
+  return length > 0 ? Array.from({ length }, (_, index) => Number(first) + index) : [];
+}
+
 /** The records to remove once `added` exist: those whose version is gone, and the oldest beyond 20. */
 export function outdatedRecords(
   tags: readonly Tag[] | undefined,

@@ -1,0 +1,37 @@
+import type { KeyMaterial } from '../../format/key-material.ts';
+import { retiredKeys } from '../../format/retired-tag.ts';
+import { AWS_LABELS, INCOMING_LABEL } from '../../format/ring-labels.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import { readableKey, type DescribedRing } from './ring.ts';
+import { abandonedVersions, copyTag, copyVersions, tagVersion } from './version-tags.ts';
+import { listVersions } from './versions.ts';
+
+/** How many versions are read, the newest first: AWS may keep a hundred, and an alarm counts reads. */
+const MOST_READS = 10;
+
+/**
+ * Tags each version that has no number, and whose key is one of `keys`: these are on the ring under other versions, so
+ * `status` need not ask for its rescue.
+ */
+export async function tagCopies(
+  deps: CommandDependencies,
+  { secret, ring }: DescribedRing,
+  keys: readonly KeyMaterial[],
+): Promise<void> {
+  const known = new Set([...copyVersions(secret.Tags), ...abandonedVersions(secret.Tags)]);
+  // The record of a retired key says where it is, as long as that is not on the ring again.
+  for (const { number, versionId } of retiredKeys(secret.Tags)) if (!ring.versionOf.has(number)) known.add(versionId);
+  const loose = [...(await listVersions(deps))]
+    .sort((one, other) => (other.CreatedDate?.getTime() ?? 0) - (one.CreatedDate?.getTime() ?? 0))
+    .flatMap(({ VersionId: id }) => (id === undefined || known.has(id) || !isLoose(id) ? [] : [id]));
+  for (const versionId of loose.slice(0, MOST_READS)) {
+    const key = (await readableKey(deps, versionId))?.key;
+    if (key !== undefined && keys.some((one) => one.equals(key)))
+      await tagVersion(deps, secret.Tags, copyTag(versionId, deps.now()));
+  }
+
+  function isLoose(versionId: string): boolean {
+    const labels = ring.stages[versionId] ?? [];
+    return !ring.numberOf.has(versionId) && !labels.some((label) => [...AWS_LABELS, INCOMING_LABEL].includes(label));
+  }
+}
