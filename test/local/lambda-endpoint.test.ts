@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import http, { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { lambdaEndpoint, lambdaEndpointCheck } from '../../src/local/lambda/lambda-endpoint.ts';
 import { startLocalService } from '../../src/local/start.ts';
@@ -80,6 +80,19 @@ describe('a Lambda behind the Invoke API', () => {
     expect(seen).toEqual([
       { path: '/2015-03-31/functions/rotate/invocations', type: 'RequestResponse', body: '{"Step":"createSecret"}' },
     ]);
+  });
+
+  test('is waited for without a time limit: fetch would stop after five minutes', async () => {
+    const asked = jest.spyOn(http, 'request');
+    const limits: unknown[] = [];
+    const { url } = await endpoint((_seen, response) => {
+      const request: unknown = asked.mock.results[0]?.value;
+      if (request instanceof http.ClientRequest) limits.push(request.socket?.timeout);
+      response.end('{}');
+    });
+    expect(await lambdaEndpoint({ url })(invocation('wait'))).toEqual({});
+    asked.mockRestore();
+    expect(limits).toEqual([undefined]);
   });
 
   test('can have another name there, and answer nothing', async () => {

@@ -1,3 +1,6 @@
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { text as textOf } from 'node:stream/consumers';
 import { messageOf } from '../error-message.ts';
 import { functionName, LambdaError, type CanInvoke, type Invocation, type Invoke } from './lambda-invocation.ts';
 import { isJsonObject, stringMember } from '../json.ts';
@@ -30,52 +33,69 @@ export function lambdaEndpoint(options: LambdaEndpointOptions): Invoke {
 export function lambdaEndpointCheck(options: LambdaEndpointOptions): CanInvoke {
   return async (functionArn) => {
     try {
-      const response = await send(options, functionArn, 'DryRun', { signal: AbortSignal.timeout(CHECK_TIMEOUT) });
-      await response.body?.cancel();
-      return response.status !== 404 && response.status !== 403;
+      const { status } = await send(options, functionArn, 'DryRun', { signal: AbortSignal.timeout(CHECK_TIMEOUT) });
+      return status !== 404 && status !== 403;
     } catch {
       return false;
     }
   };
 }
 
-interface Answer extends Pick<Response, 'status' | 'ok' | 'headers'> {
+interface Answer {
+  readonly status: number;
+  readonly hasErrorHeader: boolean;
   readonly text: string;
 }
 
 async function post(options: LambdaEndpointOptions, invocation: Invocation, invocationType: string): Promise<Answer> {
   const { event, functionArn, signal } = invocation;
   try {
-    const response = await send(options, functionArn, invocationType, { body: JSON.stringify(event), signal });
-    const { status, ok, headers } = response;
-    return { status, ok, headers, text: await response.text() };
+    return await send(options, functionArn, invocationType, { body: JSON.stringify(event), signal });
   } catch (error) {
     throw new LambdaError(
       'Local.Unreachable',
-      `No Lambda answers at ${addressOf(options, functionArn)}: ${causeOf(error)}`,
+      `No Lambda answers at ${addressOf(options, functionArn).href}: ${messageOf(error)}`,
     );
   }
 }
 
+/** Without a time limit of its own: a function may run for 15 minutes, and `fetch` waits 5 for the first byte. */
 function send(
   options: LambdaEndpointOptions,
   functionArn: string,
   invocationType: string,
-  init: RequestInit,
-): Promise<Response> {
-  const headers = { 'content-type': 'application/json', 'x-amz-invocation-type': invocationType };
-  return fetch(addressOf(options, functionArn), { method: 'POST', headers, ...init });
+  { body = '', signal }: { readonly body?: string; readonly signal: AbortSignal },
+): Promise<Answer> {
+  const url = addressOf(options, functionArn);
+  const headers = {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    'x-amz-invocation-type': invocationType,
+  };
+  const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  return new Promise((resolve, reject) => {
+    // A connection of its own: one that is kept open may be closed by the other side at the next request.
+    request(url, { method: 'POST', headers, signal, agent: false }, (response) => {
+      const { statusCode: status = 0, headers: answered } = response;
+      const hasErrorHeader = answered['x-amz-function-error'] !== undefined;
+      textOf(response).then((text) => {
+        resolve({ status, hasErrorHeader, text });
+      }, reject);
+    })
+      .on('error', reject)
+      .end(body);
+  });
 }
 
-function addressOf(options: LambdaEndpointOptions, functionArn: string): string {
+function addressOf(options: LambdaEndpointOptions, functionArn: string): URL {
   const name = encodeURIComponent(options.functionName ?? functionName(functionArn));
-  return `${options.url.replace(/\/+$/, '')}/2015-03-31/functions/${name}/invocations`;
+  return new URL(`${options.url.replace(/\/+$/, '')}/2015-03-31/functions/${name}/invocations`);
 }
 
 function resultOf(response: Answer): unknown {
   const body = parsed(response.text);
   const members = isJsonObject(body) ? body : {};
-  if (response.headers.get('x-amz-function-error') !== null || hasErrorShape(members)) {
+  if (response.hasErrorHeader || hasErrorShape(members)) {
     const trace = members['stackTrace'] ?? members['trace'];
     throw new LambdaError(
       stringMember(members, 'errorType') ?? 'Unknown',
@@ -83,7 +103,7 @@ function resultOf(response: Answer): unknown {
       Array.isArray(trace) ? trace.filter((line) => typeof line === 'string') : [],
     );
   }
-  if (!response.ok) {
+  if (response.status < 200 || response.status > 299) {
     const message = stringMember(members, 'Message') ?? stringMember(members, 'message') ?? 'no message';
     throw new LambdaError('Local.InvokeFailed', `The Lambda endpoint answered ${response.status}: ${message}`);
   }
@@ -102,9 +122,4 @@ function parsed(text: string): unknown {
   } catch {
     return null;
   }
-}
-
-function causeOf(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return messageOf(cause ?? error);
 }
