@@ -1,24 +1,33 @@
 /**
- * The service's own time: the real one plus an offset that only grows, so that a year can pass in a moment. All moments
- * are milliseconds since 1970, UTC.
+ * The service's own time: the real one plus an offset that only grows, so that a year can pass in a moment. It never runs
+ * backwards: where the system's clock is set back, this one continues. All moments are milliseconds since 1970, UTC.
  */
 export class Clock {
   readonly #realNow: () => number;
   #offset: number;
+  #latest: number;
   #heldAt: number | undefined;
 
-  constructor(realNow: () => number = Date.now, offset = 0) {
+  /** `latest`: a moment that has passed already, such as the last date of a saved state. */
+  constructor(realNow: () => number = Date.now, offset = 0, latest = 0) {
     this.#realNow = realNow;
     this.#offset = offset;
+    this.#latest = latest;
   }
 
   now(): number {
-    return this.#heldAt ?? this.#realNow() + this.#offset;
+    if (this.#heldAt !== undefined) return this.#heldAt;
+    const moment = this.#realNow() + this.#offset;
+    if (moment < this.#latest) this.#offset += this.#latest - moment;
+    else this.#latest = moment;
+    return this.#latest;
   }
 
   /** How far this clock is ahead of the real one, in milliseconds. */
   get offset(): number {
-    return this.#heldAt === undefined ? this.#offset : this.#heldAt - this.#realNow();
+    if (this.#heldAt !== undefined) return this.#heldAt - this.#realNow();
+    this.now();
+    return this.#offset;
   }
 
   /** Stops the clock where it is. What happens until `release` happens at the moment that `moveTo` sets. */

@@ -10,6 +10,7 @@ import { Faults, inject, notSeenYet } from './faults.ts';
 import { isJsonObject, stringMember, type JsonObject } from './json.ts';
 import { LambdaError, type CanInvoke, type Invoke } from './lambda/lambda-invocation.ts';
 import { EventBridge } from './lambda/event-bridge.ts';
+import { latestDate } from './service/latest-date.ts';
 import { isOperationName, perform, type OperationName } from './service/perform.ts';
 import { RotationDriver } from './lambda/rotation-driver.ts';
 import { RotationHistory } from './lambda/rotation-history.ts';
@@ -73,9 +74,10 @@ export class LocalSecretsManager {
     this.#options = options;
     this.region = options.region ?? 'us-east-1';
     this.accountId = options.accountId ?? '123456789012';
-    this.clock = new Clock(options.realNow, options.saved?.clockOffset);
+    const initial = options.saved?.state ?? { secrets: {} };
+    this.clock = new Clock(options.realNow, options.saved?.clockOffset, latestDate(initial));
     this.#state = new DurableState({
-      initial: options.saved?.state ?? { secrets: {} },
+      initial,
       clockOffset: () => this.clock.offset,
       save: options.save,
     });

@@ -23,6 +23,18 @@ describe('the clock', () => {
     expect(clock.now()).toBe(101);
   });
 
+  test('continues where the real one is set back', () => {
+    let real = 5000;
+    const clock = new Clock(() => real, 50, 6000);
+    expect(clock.now()).toBe(6000);
+    real += 10;
+    expect(clock.now()).toBe(6010);
+    real -= 3000;
+    expect(clock.offset).toBe(4000);
+    real += 10;
+    expect(clock.now()).toBe(6020);
+  });
+
   test('never runs backwards', () => {
     const clock = new Clock(() => 1000);
     expect(() => {

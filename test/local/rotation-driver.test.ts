@@ -311,3 +311,29 @@ test('a rotation that fell due while no service ran is carried out by the next o
   expect(lambda.steps).toEqual(STEPS);
   await later.close();
 });
+
+test('after a restart with a system clock that was set back, no date goes backwards', async () => {
+  const { service, rotate } = await scene();
+  await rotate();
+  await service.idle();
+  const before = await service.call('DescribeSecret', { SecretId: 'key' });
+  const lambda = new SimpleLambda();
+  const later = new LocalSecretsManager({
+    realNow: () => Date.now() - 86_400_000,
+    saved: { clockOffset: service.clock.offset, state: service.state },
+    invoke: lambda.invoke,
+  });
+  lambda.worksOn(later);
+  later.start();
+  await later.call('RotateSecret', { SecretId: 'key', ClientRequestToken: 't'.repeat(32) });
+  await later.idle();
+  const after = await later.call('DescribeSecret', { SecretId: 'key' });
+  for (const date of ['LastChangedDate', 'LastRotatedDate', 'NextRotationDate']) {
+    expect(Number(after[date])).toBeGreaterThanOrEqual(Number(before[date]));
+  }
+  const dates = Object.values(later.state.secrets)
+    .flatMap(({ versions }) => Object.values(versions))
+    .map(({ createdDate }) => createdDate);
+  expect(dates).toEqual([...dates].sort((one, other) => one - other));
+  await later.close();
+});
