@@ -4,6 +4,7 @@ import {
   DescribeSecretCommand,
   GetSecretValueCommand,
   ListSecretsCommand,
+  ListSecretVersionIdsCommand,
   PutResourcePolicyCommand,
   PutSecretValueCommand,
   RemoveRegionsFromReplicationCommand,
@@ -152,6 +153,20 @@ test('a replica that is promoted is a secret of its own, which no longer follows
   expect([promoted.PrimaryRegion, promoted.KmsKeyId]).toEqual([undefined, 'alias/ireland']);
   const again = ireland.send(new StopReplicationToReplicaCommand({ SecretId: 'a' }));
   await expect(again).rejects.toThrow(/not a replica/);
+});
+
+test('all versions of a replica are under its own KMS key, however many there are, and stay so after a promotion', async () => {
+  const { virginia, ireland } = await replicated();
+  for (let n = 2; n <= 200; n += 1) {
+    await virginia.send(new PutSecretValueCommand({ SecretId: 'a', ClientRequestToken: token(n), SecretString: 'v' }));
+  }
+  const listing = new ListSecretVersionIdsCommand({ SecretId: 'a', IncludeDeprecated: true });
+  const keysOf = async (client: SecretsManagerClient) =>
+    new Set((await client.send(listing)).Versions?.flatMap(({ KmsKeyIds = [] }) => KmsKeyIds));
+  expect(await keysOf(virginia)).toEqual(new Set(['alias/virginia']));
+  expect(await keysOf(ireland)).toEqual(new Set(['alias/ireland']));
+  await ireland.send(new StopReplicationToReplicaCommand({ SecretId: 'a' }));
+  expect(await keysOf(ireland)).toEqual(new Set(['alias/ireland']));
 });
 
 test('a name that is taken in the other region makes the replication fail, unless it may be overwritten', async () => {

@@ -1,5 +1,6 @@
 import { keyOf } from './operations/kms-key.ts';
-import type { Replica, Secret, SecretVersion, ServiceState } from './state.ts';
+import type { Replica, Secret, ServiceState } from './state.ts';
+import { withEachVersion } from './version-archive.ts';
 import { withoutMember } from './without-member.ts';
 
 /**
@@ -43,15 +44,14 @@ function madeView(state: ServiceState, region: string): ServiceState {
 
 /** A replica as a secret: the values, labels, tags and policy of its primary, under a KMS key of its own. */
 function replicaOf(primary: Secret, { region, kmsKeyId, lastAccessedDate }: Replica): Secret {
-  const versions = Object.entries(primary.versions).map(([id, version]): [string, SecretVersion] => [
-    id,
-    { ...withoutMember(version, 'kmsKeyId'), ...keyOf(kmsKeyId) },
-  ]);
+  const copied = withEachVersion(primary, (version) => ({
+    ...withoutMember(version, 'kmsKeyId'),
+    ...keyOf(kmsKeyId),
+  }));
   return {
-    ...withoutMember(primary, 'rotation', 'replicas', 'lastAccessedDate', 'kmsKeyId'),
+    ...withoutMember(copied, 'rotation', 'replicas', 'lastAccessedDate', 'kmsKeyId'),
     arn: arnIn(primary.arn, region),
     primaryRegion: regionOf(primary.arn),
-    versions: Object.fromEntries(versions),
     ...keyOf(kmsKeyId),
     ...(lastAccessedDate === undefined ? {} : { lastAccessedDate }),
   };

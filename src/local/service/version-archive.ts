@@ -24,6 +24,15 @@ export function allVersions({ archive, versions }: Secret): readonly (readonly [
   return all.sort(([, one], [, other]) => one.createdDate - other.createdDate);
 }
 
+/** The secret with each of its versions changed. */
+export function withEachVersion(secret: Secret, change: (version: SecretVersion) => SecretVersion): Secret {
+  const changed = (versions: Versions): Versions =>
+    Object.fromEntries(Object.entries(versions).map(([id, version]) => [id, change(version)]));
+  const { archive, versions } = secret;
+  if (archive === undefined) return { ...secret, versions: changed(versions) };
+  return { ...secret, versions: changed(versions), archive: { ...archive, chunks: archive.chunks.map(changed) } };
+}
+
 export function countVersions({ archive, versions }: Secret): number {
   return Object.keys(versions).length + (archive?.size ?? 0);
 }
