@@ -1,5 +1,5 @@
-const ROUNDS = 101;
-const ROUND_MILLISECONDS = 8;
+/** How long is measured: many short rounds, so that a slow moment of the machine is in few of them. */
+const DEFAULT_ROUNDS = { rounds: 101, milliseconds: 8 };
 
 /** What passes on the wall; for what works in threads of its own. Nanoseconds. */
 export const wallTime = () => Number(process.hrtime.bigint());
@@ -15,10 +15,10 @@ export const processorTime = () => {
  * median of the rounds' ratios counts, since a machine that is slow for a while is slow for both of a round. What
  * returns a promise is awaited.
  */
-export async function ratios(ours, theirs, time = processorTime) {
-  const turns = [await turnOf(ours, time), await turnOf(theirs, time)];
+export async function ratios(ours, theirs, time = processorTime, { rounds, milliseconds } = DEFAULT_ROUNDS) {
+  const turns = [await turnOf(ours, time, milliseconds), await turnOf(theirs, time, milliseconds)];
   const times = [[], []];
-  for (let round = 0; round < ROUNDS; round += 1) {
+  for (let round = 0; round < rounds; round += 1) {
     for (const which of round % 2 === 0 ? [0, 1] : [1, 0]) times[which].push(await turns[which]());
   }
   const [oursNanoseconds, theirsNanoseconds] = times.map(median);
@@ -27,13 +27,13 @@ export async function ratios(ours, theirs, time = processorTime) {
 }
 
 /** Warms up, and gives a function that measures nanoseconds for one call over many calls. */
-async function turnOf(act, time) {
+async function turnOf(act, time, milliseconds) {
   const measure = act() instanceof Promise ? measureAsync : measureSync;
   let calls = 16;
   // Twice: the first time the code is not compiled yet.
   for (let pass = 0; pass < 2; pass += 1) {
     const nanoseconds = await measure(act, calls, wallTime);
-    calls = Math.max(1, Math.min(200_000, Math.round((ROUND_MILLISECONDS * 1e6) / nanoseconds)));
+    calls = Math.max(1, Math.min(200_000, Math.round((milliseconds * 1e6) / nanoseconds)));
     await measure(act, calls * 4, wallTime);
   }
   return () => measure(act, calls, time);

@@ -76,12 +76,21 @@ export class EncryptedColumn<Value> {
 
   /** The context of a row. Throws `INVALID_COLUMN` where a column of it is missing; `how` says what to do about that. */
   contextOfRow(row: Readonly<Record<string, unknown>>, how: string): string {
+    const { texts, columns } = this.#template;
+    let context = texts[0] ?? '';
+    // A loop, since this runs for each row.
+    for (let index = 0; index < columns.length; index += 1) {
+      const value = keyOfRow(row, columns[index] ?? '');
+      if (value === undefined) throw this.#missingKeys(row, how);
+      context += value + (texts[index + 1] ?? '');
+    }
+    return context;
+  }
+
+  #missingKeys(row: Readonly<Record<string, unknown>>, how: string): KeyRotationError {
     const { source, columns } = this.#template;
-    const values = columns.map((column) => textOfKey(Object.hasOwn(row, column) ? row[column] : undefined));
-    const context = contextOf(this.#template, values);
-    if (context !== undefined) return context;
-    const missing = columns.filter((_column, index) => values[index] === undefined);
-    throw new KeyRotationError(
+    const missing = columns.filter((column) => keyOfRow(row, column) === undefined);
+    return new KeyRotationError(
       'INVALID_COLUMN',
       `The context ${JSON.stringify(source)} needs ${missing.join(' and ')}, which the row does not show as text, ` +
         `a number or a UUID. ${how}`,
@@ -151,8 +160,9 @@ export function parameterOf(row: Buffer, storage: ColumnStorage): Buffer | strin
   return storage === 'jsonb' ? JSON.stringify(cell) : cell;
 }
 
-/** As PostgreSQL spells a key in text. A number that JavaScript spells otherwise, such as 1e21, is no key. */
-function textOfKey(value: unknown): string | undefined {
+/** A key of the row as PostgreSQL spells it in text. A number that JavaScript spells otherwise, such as 1e21, is no key. */
+function keyOfRow(row: Readonly<Record<string, unknown>>, column: string): string | undefined {
+  const value = Object.hasOwn(row, column) ? row[column] : undefined;
   if (typeof value === 'string' || typeof value === 'bigint') return String(value);
   return typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0) ? String(value) : undefined;
 }

@@ -47,7 +47,8 @@ export class EncryptedColumns implements KyselyPlugin {
   async transformResult({ result, queryId }: PluginTransformResultArgs): Promise<QueryResult<UnknownRow>> {
     const fields = this.#fieldsOf.get(queryId) ?? [];
     if (fields.length === 0) return result;
-    const rows = result.rows.map((row) => ({ ...row }));
+    // In place, as Kysely's own plugins do it: a second row beside each is more for the garbage collector.
+    const { rows } = result;
     const waiting: Promise<void>[] = [];
     try {
       for (const field of fields) decrypt(rows, field, waiting);
@@ -57,7 +58,7 @@ export class EncryptedColumns implements KyselyPlugin {
       throw error;
     }
     await Promise.all(waiting);
-    return { ...result, rows };
+    return result;
   }
 }
 

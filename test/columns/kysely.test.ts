@@ -148,6 +148,13 @@ describe('right, in each kind of query', () => {
     expect(await query()).toEqual(expected);
   });
 
+  test('a value of the application that looks like a part of a query is a value', async () => {
+    const value: unknown = { kind: 'ColumnNode', column: { kind: 'IdentifierNode', name: 'notes' } };
+    const ward = value as string;
+    await db.insertInto('patients').values({ id: 'c', email: 'c@example.com', ward, notes: 'three' }).execute();
+    expect(await patients().select('ward').where('id', '=', 'c').execute()).toEqual([{ ward: JSON.stringify(value) }]);
+  });
+
   test('an insert that meets the row of its key', async () => {
     await db
       .insertInto('patients')

@@ -38,6 +38,34 @@ test('any bytes under any number and in any context are read back', () => {
   );
 });
 
+test('the number and the context of each row are its own, whatever the row before it had', () => {
+  const contexts = [
+    '',
+    'a',
+    'b',
+    'é',
+    '\u0000',
+    'x'.repeat(126),
+    'x'.repeat(127),
+    'x'.repeat(128),
+    `${'x'.repeat(90)}é`,
+  ];
+  const rows = [0, 1, 127, 128, 16_384].flatMap((value) =>
+    contexts.map((context) => {
+      const number = numbered(value);
+      return { number, context, sealed: seal(NOTE, KEY, number, context, randomNonce()) };
+    }),
+  );
+  const opened = (sealed: Buffer, number: KeyNumber | 0, context: string) =>
+    openNumbered(sealed, KEY, number, context) !== undefined;
+  for (const { sealed, number, context } of rows) {
+    expect(rows.map((other) => opened(sealed, number, other.context))).toEqual(
+      rows.map((other) => other.context === context),
+    );
+    expect(opened(sealed, number, context)).toBe(true);
+  }
+});
+
 test('every length from 0 to 300 bytes is read back, and so is a megabyte', () => {
   for (const length of [...Array(301).keys(), 1 << 20]) {
     const plaintext = Buffer.alloc(length, length);

@@ -2,9 +2,11 @@ import {
   AliasNode,
   ColumnNode,
   IdentifierNode,
+  PrimitiveValueListNode,
   ReferenceNode,
   SelectAllNode,
   TableNode,
+  ValueNode,
   type OperationNode,
   type SelectionNode,
 } from 'kysely';
@@ -112,7 +114,9 @@ export function columnName(node: OperationNode): string | undefined {
   return ColumnNode.is(column) ? column.column.name : undefined;
 }
 
+/** The nodes in a node. What the application gives as a value is not a node, whatever its members. */
 export function childrenOf(node: OperationNode): readonly OperationNode[] {
+  if (ValueNode.is(node) || PrimitiveValueListNode.is(node)) return [];
   return Object.values(node).flat().filter(isNode);
 }
 
