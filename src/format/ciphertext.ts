@@ -53,7 +53,7 @@ export function seal(
   // GCM would accept any length, and the row could never be opened again.
   if (nonce.length !== NONCE_BYTES) throw new RangeError(`A nonce has ${NONCE_BYTES} bytes, got ${nonce.length}.`);
   const cipher = createCipheriv(ALGORITHM, key.keyObject, nonce, GCM_OPTIONS);
-  cipher.setAAD(additionalData(number, context));
+  cipher.setAAD(rowAdditionalData(number, context));
   const encrypted = typeof plaintext === 'string' ? cipher.update(plaintext, 'utf8') : cipher.update(plaintext);
   // A GCM cipher returns everything from update; final() makes the tag and returns no bytes.
   cipher.final();
@@ -79,7 +79,7 @@ export function openNumbered(
   number: KeyNumber | 0,
   context: string,
 ): Buffer | undefined {
-  return openBox(bytes, varintLength(number), key, additionalData(number, context));
+  return openBox(bytes, varintLength(number), key, rowAdditionalData(number, context));
 }
 
 /**
@@ -142,13 +142,21 @@ function requirePlaintextBytes(plaintext: Uint8Array): void {
   );
 }
 
+/** What the tag of a ciphertext covers beside it: the bytes of its number, and its context. */
+export function additionalData(number: KeyNumber | 0, context: string): Uint8Array {
+  return Uint8Array.from(rowAdditionalData(number, context));
+}
+
 /** The additional data of the last row: the rows of a column often have one context. */
 let lastNumber: number | undefined;
 let lastContext = '';
 let lastData: Uint8Array = NO_ADDITIONAL_DATA;
 
-function additionalData(number: KeyNumber | 0, context: string): Uint8Array {
+/** As `additionalData`, but valid only until the next call. */
+function rowAdditionalData(number: KeyNumber | 0, context: string): Uint8Array {
   if (context !== lastContext || number !== lastNumber) {
+    // Should this throw halfway, the buffer of the last row is no longer that of its context.
+    lastNumber = undefined;
     lastData = numberAndContext(number, context);
     lastContext = context;
     lastNumber = number;
