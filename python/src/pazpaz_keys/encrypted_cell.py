@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidTag
 
 from .ciphertext import well_formed
 from .errors import KeyRotationError, without_frames
+from .event_loops import refuse_long_json
 from .field import as_text
 from .key_ring import KeyRing
 from .process_ring import RingSource, ring_of
@@ -83,8 +84,12 @@ class EncryptedCell(Generic[V]):
         if self._storage == "text":
             cell = row_from_text(cell)
         elif self._storage != "bytea":
-            cell = row_from_json(cell, self._member)
+            cell = self._row_of_json(cell)
         return self.kind.from_plaintext(ring_of(self._source).decrypt_bytes(cell, context))
+
+    def _row_of_json(self, cell: object) -> bytes:
+        refuse_long_json(cell)
+        return row_from_json(cell, self._member)
 
     def reader(self, failed: Callable[[KeyRotationError, str], Exception]) -> Callable[[Any], V | None]:
         """A function that decrypts a cell or returns None for NULL. It raises what ``failed`` makes of an error and of
@@ -95,8 +100,8 @@ class EncryptedCell(Generic[V]):
         """
         if self.template.columns:
             return self._reader_of_rows(failed)
-        source, decrypted, storage, member = self._source, self.decrypted, self._storage, self._member
-        to_row = row_from_text if storage == "text" else lambda cell: row_from_json(cell, member)
+        source, decrypted, storage = self._source, self.decrypted, self._storage
+        to_row = row_from_text if storage == "text" else self._row_of_json
         context, context_bytes = self._fixed_context, self._fixed_context.encode()
         additional = [bytes([number]) + context_bytes for number in range(128)]  # of numbers that are one byte
         from_plaintext = self.kind.from_plaintext

@@ -1,6 +1,15 @@
-"""Whether a thread runs an event loop, which must not be blocked."""
+"""Whether a thread runs an event loop, which must not be blocked, and what would block it."""
 
 import sys
+
+from .errors import KeyRotationError
+
+EASY_BYTES = 8192
+"""A value of so many bytes never holds an event loop for long, whatever is in it and however many keys a ring has."""
+
+_MAX_BYTES = 1 << 20
+_MAX_BYTES_OF_ALL_ATTEMPTS = 4 << 20
+_MAX_JSON_TOKENS = 5000
 
 
 def runs_event_loop() -> bool:
@@ -13,3 +22,37 @@ def runs_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def refuse_long_attempts(data: bytes, keys: int) -> None:
+    """Raises ``KEY_UNAVAILABLE`` if the calling thread runs an event loop and trying the keys may take 20 ms.
+
+    The row is one that the key of its number does not open. Anyone who can write to the database can make such rows.
+    """
+    if len(data) > EASY_BYTES and runs_event_loop():
+        too_long = len(data) * max(keys, 1) > _MAX_BYTES_OF_ALL_ATTEMPTS
+        may_be_a_text = data[:1] in (b" ", b"\t", b"\r", b"\n", b"{", b"v")
+        if too_long or (may_be_a_text and (len(data) > _MAX_BYTES or _json_tokens(data) > _MAX_JSON_TOKENS)):
+            raise _read_it_in_a_thread(len(data))
+
+
+def refuse_long_json(cell: object) -> None:
+    """Raises ``KEY_UNAVAILABLE`` if the calling thread runs an event loop and parsing this text may take 20 ms."""
+    if not isinstance(cell, str) or len(cell) <= EASY_BYTES or not runs_event_loop():
+        return
+    if len(cell) > 4 * _MAX_BYTES or _json_tokens(cell.encode("utf-8", "replace")) > _MAX_JSON_TOKENS:
+        raise _read_it_in_a_thread(len(cell))
+
+
+def _json_tokens(data: bytes) -> int:
+    """At least as many as a JSON text of these bytes has."""
+    return 2 * sum(map(data.count, (b"{", b"[", b",", b":")))
+
+
+def _read_it_in_a_thread(size: int) -> KeyRotationError:
+    return KeyRotationError(
+        "KEY_UNAVAILABLE",
+        f"Decryption failed: the key of its number does not open the row, and trying its {size} bytes as older data "
+        "would block the event loop of this thread. Read it with await asyncio.to_thread(ring.decrypt_field, …). "
+        "pazpaz-keys reencrypt turns older data into rows that one attempt opens.",
+    )

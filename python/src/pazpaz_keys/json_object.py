@@ -6,6 +6,7 @@ digits) and to keep duplicate members. It refuses deep nesting, which is read he
 
 import json
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 _TOKEN = re.compile(
@@ -49,6 +50,25 @@ def json_object_members(text: str) -> list[JsonMember] | None:
     if not isinstance(value, tuple):
         return None
     return [JsonMember(name, member if isinstance(member, str) else None) for name, member in value]
+
+
+def json_object_texts(text: str, names: Collection[str]) -> dict[str, str | None] | None:
+    """These members of a JSON object; None for one that is not a string. Of two with one name, the last counts.
+
+    Much faster than ``json_object_members`` for an object with many members.
+    """
+    try:
+        value = _DECODER.decode(text)
+        members = dict(value) if isinstance(value, tuple) else None
+    except ValueError:
+        return None
+    except RecursionError:
+        deep = _deep_object_members(text)
+        members = None if deep is None else {member.name: member.text for member in deep}
+    if members is None:
+        return None
+    found = {name: members[name] for name in names if name in members}
+    return {name: member if isinstance(member, str) else None for name, member in found.items()}
 
 
 def _deep_object_members(text: str) -> list[JsonMember] | None:

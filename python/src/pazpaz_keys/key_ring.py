@@ -10,7 +10,7 @@ from .call_timeout import ring_closed
 from .ciphertext import ciphertext_bytes, open_numbered, plaintext_bytes, seal, well_formed
 from .clock import RingClock
 from .errors import KeyRotationError, without_frames
-from .event_loops import runs_event_loop
+from .event_loops import refuse_long_attempts, runs_event_loop
 from .failed_decryption import failed_with_environment_keys
 from .field import as_text
 from .forks import renew_in_child
@@ -199,8 +199,10 @@ class KeyRing:
         """Decrypts a field: under its number's key, then in every form of older data with every key of the ring.
 
         A key that is not cached is fetched once and kept, and the calling thread waits for it. A thread that runs an
-        asyncio event loop never waits after ``warm``, and before that at most for the calls of one row. For a row from
-        a text column, get the bytes with ``row_from_text``.
+        asyncio event loop never waits after ``warm``, and before that at most for the calls of one row. There, a large
+        row of older data is ``KEY_UNAVAILABLE`` if trying its keys would take longer than about 20 ms: read it with
+        ``await asyncio.to_thread(ring.decrypt_bytes, …)``. For a row from a text column, get the bytes with
+        ``row_from_text``.
 
         Raises ``TAMPERED_OR_WRONG_CONTEXT``, ``KEY_RETIRED``, ``KEY_NEVER_ISSUED``, ``KEY_UNAVAILABLE`` (the only one
         worth retrying), ``INVALID_CIPHERTEXT`` for a value that is not bytes or has fewer than 28, ``INVALID_TEXT`` for
@@ -232,6 +234,7 @@ class KeyRing:
             plaintext = None if key is None else open_numbered(data, key, header[1], context_bytes)
             if plaintext is not None:
                 return plaintext
+        refuse_long_attempts(data, len(self._keys.in_order))
         row = Row(data, header, context_bytes, self._legacy)
         plaintext = row.with_cached_keys(self._keys)
         if plaintext is not None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from .json_object import json_object_members
+from .json_object import json_object_texts
 from .strict_base64 import decode_strict_base64
 
 _VERSION_PREFIX = re.compile(rb"v[0-9]+:")
@@ -11,6 +11,9 @@ _DATA = re.compile(r"v[0-9]+:(.*)", re.DOTALL)
 _VERSION = re.compile(r"v[0-9]+")
 _OPENS_AN_OBJECT = re.compile(rb"[ \t\r\n]*\{")
 _FIRST_BYTES_OF_TEXT = frozenset(b" \t\r\n{v")
+MEMBERS = ("version", "ciphertext", "algorithm", "data")
+"""The members of JSON objects that older data has."""
+
 _ALGORITHM = "AES-256-GCM"
 
 
@@ -56,8 +59,7 @@ def _boxes_of_json(data: bytes) -> list[bytes]:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return []
-    members = json_object_members(text)
-    if members is None:
+    fields = json_object_texts(text, MEMBERS)
+    if fields is None:
         return []
-    fields = {member.name: member.text for member in members}  # of two with one name, the last counts
     return [box for box in (box_of_versioned_object(fields), _box_of_data(fields)) if box is not None]

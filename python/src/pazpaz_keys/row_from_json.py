@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 
 from .errors import KeyRotationError
-from .json_object import json_object_members, json_string
-from .legacy_forms import box_of_versioned_object
+from .json_object import json_object_texts, json_string
+from .legacy_forms import MEMBERS, box_of_versioned_object
 from .row_from_text import row_from_text
 
 DATA_MEMBER = "data"
@@ -24,10 +24,10 @@ def row_from_json(value: object, member: str | None = None) -> bytes:
 
     Raises ``INVALID_CIPHERTEXT`` for any other value.
     """
-    fields = _parsed(value)
+    name = DATA_MEMBER if member is None else member
+    fields = _parsed(value, (*MEMBERS, name))
     if isinstance(fields, str):
         return row_from_text(fields)
-    name = DATA_MEMBER if member is None else member
     text = None if fields is None else fields.get(name)
     if fields is not None and (member is None or text is None):
         box = box_of_versioned_object(fields)
@@ -43,19 +43,19 @@ def row_from_json(value: object, member: str | None = None) -> bytes:
     )
 
 
-def _parsed(value: object) -> str | dict[str, str | None] | None:
-    """A text, or the members of an object (None for a member that is not a string); None for anything else.
+def _parsed(value: object, names: tuple[str, ...]) -> str | dict[str, str | None] | None:
+    """A text, or these members of an object (None for a member that is not a string); None for anything else.
 
     A string in JSON may hold JSON again, if an application serialised the value before it passed it to its driver.
     """
     if isinstance(value, Mapping):
-        return {str(name): text if isinstance(text, str) else None for name, text in value.items()}
+        return {name: text if isinstance(text := value[name], str) else None for name in names if name in value}
     if not isinstance(value, str):
         return None
     if not _MAY_BE_JSON.match(value):
         return value
     text = json_string(value)
     if text is not None:
-        return _parsed(text)
-    members = json_object_members(value)
-    return value if members is None else {member.name: member.text for member in members}
+        return _parsed(text, names)
+    members = json_object_texts(value, names)
+    return value if members is None else members

@@ -1,0 +1,92 @@
+"""What a thread that runs an event loop does not do itself: try large rows in every form with every key."""
+
+import asyncio
+import base64
+import json
+import os
+from typing import Any
+
+import pytest
+
+from clocks import MovedClock
+from older_data import FORMS, old_box
+from pazpaz_keys import KeyRing, KeyRotationError, ciphertext, legacy_forms
+from pazpaz_keys.encrypted_cell import TEXT, EncryptedCell
+from ring_world import KEYS, World
+
+LARGE = "x" * 3_000_000
+
+
+@pytest.fixture
+def ring(world: World[MovedClock]) -> KeyRing:
+    ring = world.with_keys(*KEYS[:3]).open()
+    ring.warm()
+    return ring
+
+
+def in_a_loop(act: Any) -> Any:
+    async def main() -> Any:
+        return act()
+
+    return asyncio.run(main())
+
+
+def refusal(ring: KeyRing, row: bytes) -> KeyRotationError:
+    with pytest.raises(KeyRotationError) as error:
+        in_a_loop(lambda: ring.decrypt_field(row))
+    return error.value
+
+
+START = b'{"data":"AAAA","list":'
+FORGED = {
+    "many members": START + b"[0" + b",0" * 100_000 + b"]}",
+    "deep": START + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    "a long text": START + b'"' + b"x" * 2_000_000 + b'"}',
+    "base64": b"v1:" + base64.b64encode(os.urandom(3_000_000)),
+    "bytes": b"\x7f" + os.urandom(6_000_000),
+    "bytes of the current key": b"\x03" + os.urandom(6_000_000),
+    "no number": b"\x00" + os.urandom(6_000_000),
+}
+
+
+@pytest.mark.parametrize("form", FORGED)
+def test_a_large_row_that_its_own_key_does_not_open_is_not_tried_in_an_event_loop(
+    ring: KeyRing, form: str, monkeypatch: pytest.MonkeyPatch, world: World[MovedClock]
+) -> None:
+    attempts: list[int] = []
+    opened = ciphertext._open_box
+    monkeypatch.setattr(ciphertext, "_open_box", lambda *call: attempts.append(1) or opened(*call))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(legacy_forms, "json_object_texts", lambda *_: pytest.fail("parsed in an event loop"))
+    world.forget_calls()
+    error = refusal(ring, FORGED[form])
+    assert error.code == "KEY_UNAVAILABLE"
+    assert "asyncio.to_thread" in str(error)
+    assert len(attempts) <= 1
+    assert world.secret.calls == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_large_row_of_older_data_is_read_in_a_thread(ring: KeyRing, form: str) -> None:
+    row = FORMS[form](old_box(KEYS[0], LARGE * 2, b"\x7f" * 12))
+    assert refusal(ring, row).code == "KEY_UNAVAILABLE"
+    assert asyncio.run(thread_of(ring, row)) == LARGE * 2
+
+
+async def thread_of(ring: KeyRing, row: bytes) -> str:
+    return await asyncio.to_thread(ring.decrypt_field, row)
+
+
+def test_a_large_row_of_the_ring_and_small_older_ones_are_read_in_an_event_loop(ring: KeyRing) -> None:
+    assert in_a_loop(lambda: ring.decrypt_field(ring.encrypt_field(LARGE * 2))) == LARGE * 2
+    for form in FORMS.values():
+        row = form(old_box(KEYS[1], "x" * 100_000, b"\x7f" * 12))
+        assert in_a_loop(lambda row=row: ring.decrypt_field(row)) == "x" * 100_000
+
+
+def test_the_cell_of_a_json_column_is_not_parsed_in_an_event_loop_if_that_takes_long(ring: KeyRing) -> None:
+    cell: EncryptedCell[str] = EncryptedCell(TEXT, "a", "jsonb", "data", ring)
+    read = cell.reader(lambda error, _: error)
+    value = json.dumps({"data": base64.b64encode(ring.encrypt_field("note", "a")).decode(), "list": [0] * 100_000})
+    assert read(value) == "note"
+    with pytest.raises(KeyRotationError, match="to_thread"):
+        in_a_loop(lambda: read(value))
