@@ -1,3 +1,4 @@
+import type { EncryptionCount } from '../../src/cli/aws/encryption-count.ts';
 import { CreateSecretCommand, DeleteSecretCommand, TagResourceCommand } from '@aws-sdk/client-secrets-manager';
 import { runAdopt } from '../../src/cli/commands/adopt.ts';
 import { runCleanUp } from '../../src/cli/ring/clean-up.ts';
@@ -307,6 +308,25 @@ describe('doctor finds, and says how it knows and what fixes it', () => {
     expect(nonsense.text).toContain('look for the old value');
     expect(nonsense.text).not.toContain('openssl rand');
     expect((await found(ring, { environment: { ENCRYPTION_MASTER_KEY: keyOf(1).toString('hex') } })).codes).toEqual([]);
+  });
+
+  test('K6: a current key that nears the limit of encryptions, as the metric of the stack counts them', async () => {
+    const counted = async (count: EncryptionCount) => {
+      const { checks } = await found(await healthyRing(), { countEncryptions: () => Promise.resolve(count) });
+      const { outcome, how } = checks.find(({ code }) => code === 'many-encryptions') ?? {};
+      return [outcome, how];
+    };
+    const since = '2026-01-01T00:00:00.000Z';
+    expect(await counted({ encryptions: 42_949_673, since })).toEqual([
+      'fine',
+      '42,949,673 encryptions logged since 2026-01-01, 1.00 % of 2^32',
+    ]);
+    expect((await counted({ encryptions: 2 ** 31, since }))[0]).toBe('found');
+    expect(await counted({ unknown: 'no permission', isAsked: true })).toEqual([
+      'not checked',
+      'not known: no permission',
+    ]);
+    expect(await counted({ unknown: 'no stack' })).toEqual([undefined, undefined]);
   });
 
   test('an endpoint that cannot be reached, with exit code 3 and nothing else asserted', async () => {

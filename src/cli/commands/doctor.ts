@@ -9,6 +9,7 @@ import { CHECKS, runDoctor, type CheckReport, type DoctorResult } from '../docto
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { columnOptions, columnsOf, namesColumns, ringOf } from '../rows/column-options.ts';
 import { databaseOf } from '../rows/database-options.ts';
+import { countEncryptions } from '../ring/key-encryptions.ts';
 import { spelled } from '../suggested-commands.ts';
 import { printable, type Paint } from '../terminal/paint.ts';
 import { wrapped } from '../terminal/table.ts';
@@ -61,6 +62,7 @@ export const DOCTOR = command<ColumnFlags>({
         const why = whyNotAsked('KMS');
         return why === undefined ? stateOf(keyId) : unknown(why);
       },
+      countEncryptions: countEncryptions(session, options),
       rotationFunction: (functionArn) => {
         const why = whyNotAsked('LAMBDA');
         return why === undefined ? rotationFunctionOf(functionArn, options) : unknown(why);

@@ -1,9 +1,8 @@
-import { USAGE_LIMITS } from '../../keyring/telemetry/key-usage.ts';
-import { encryptionCount, type EncryptionCount } from '../aws/encryption-count.ts';
+import type { EncryptionCount } from '../aws/encryption-count.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import type { AwsSession, CommonOptions } from '../aws/session.ts';
 import { command } from '../command.ts';
 import { COUNT, DATE, described, listOf, NEXT, object, oneOf, RETIRED, TEXT, YES_OR_NO } from '../json/shapes.ts';
+import { countEncryptions, encryptionWords, keyEncryptions } from '../ring/key-encryptions.ts';
 import { notesOn, recommended, type Note } from '../ring/notes.ts';
 import { readRingReport, type RingReport, type VersionReport } from '../ring/ring-report.ts';
 import { spelled } from '../suggested-commands.ts';
@@ -57,7 +56,7 @@ export const STATUS = command<object>({
   run: async (session, options) => {
     const { deps, spell, place } = session;
     const report = await runStatus(deps);
-    const usage = await usageOf(session, options, report);
+    const usage = await keyEncryptions(report, countEncryptions(session, options));
     const next = recommended(report.notes);
     const status = {
       ...report,
@@ -78,18 +77,6 @@ export interface StatusResult extends RingReport {
 export async function runStatus(deps: CommandDependencies): Promise<StatusResult> {
   const report = await readRingReport(deps);
   return { ...report, notes: notesOn(report) };
-}
-
-async function usageOf(
-  { deps, whyNotAsked }: AwsSession,
-  options: CommonOptions,
-  { rotation, versions }: RingReport,
-): Promise<EncryptionCount> {
-  const created = versions.find(({ state }) => state === 'current')?.created;
-  if (rotation.functionArn === undefined || created === undefined) return { unknown: 'no function, or no current key' };
-  const why = whyNotAsked('CLOUDWATCH');
-  if (why !== undefined) return { unknown: why };
-  return encryptionCount(rotation.functionArn, new Date(created), deps.now(), options);
 }
 
 const STATE_WORDS: Partial<Record<VersionReport['state'], string>> = {
@@ -172,15 +159,9 @@ function painted(row: string, version: VersionReport | undefined, paint: Paint):
   return version?.state === 'no label' ? paint.warn(row) : row;
 }
 
-/** Nothing where there is nothing to count: without a function, and on a service that is not AWS's. */
 function usageLines(usage: EncryptionCount): readonly string[] {
-  if ('unknown' in usage) {
-    return usage.isAsked === true ? [`usage     not known: ${printable(usage.unknown)}`] : [];
-  }
-  const share = (100 * usage.encryptions) / USAGE_LIMITS.last;
-  return [
-    `usage     ${usage.encryptions.toLocaleString('en')} encryptions logged since ${day(usage.since)}, ${share.toFixed(2)} % of 2^32`,
-  ];
+  const words = encryptionWords(usage);
+  return words === undefined ? [] : [`usage     ${printable(words)}`];
 }
 
 function rotationLines({ rotation }: RingReport): readonly string[] {

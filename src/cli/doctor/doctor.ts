@@ -9,7 +9,7 @@ import {
   SECRET_NOT_FOUND,
   cannotAnswerNow,
 } from './access-checks.ts';
-import { ENVIRONMENT_KEY, FALLBACK_IN_USE, KEY_INVALID, UNREADABLE_KEY } from './key-checks.ts';
+import { ENVIRONMENT_KEY, FALLBACK_IN_USE, KEY_INVALID, MANY_ENCRYPTIONS, UNREADABLE_KEY } from './key-checks.ts';
 import {
   LABELS_MOVED,
   NOT_IN_BACKUP,
@@ -22,6 +22,7 @@ import {
 } from './ring-checks.ts';
 import { UNLISTED_COLUMN } from './column-checks.ts';
 import { KMS_KEY_DISABLED, REPLICA_BEHIND } from './elsewhere-checks.ts';
+import { encryptionWords } from '../ring/key-encryptions.ts';
 import type { Outcome } from './check.ts';
 import type { Examination } from './examination.ts';
 import { examine, type DoctorDependencies } from './examine.ts';
@@ -39,6 +40,7 @@ export const CHECKS = [
   UNFINISHED_COMMAND,
   RING_NEARLY_FULL,
   ROTATION_LATE,
+  MANY_ENCRYPTIONS,
   UNREADABLE_KEY,
   ENVIRONMENT_KEY,
   SCHEDULE_WITHOUT_FUNCTION,
@@ -76,12 +78,13 @@ export async function runDoctor(deps: DoctorDependencies): Promise<{ result: Doc
   return { result, exitCode: cannotAnswerNow(seen) ? 3 : found > 0 ? 1 : 0 };
 }
 
-/** The check of columns is made if a list of them was given, that of backups if there ever was one. */
+/** Columns are checked if a list of them was given, backups if there ever was one, encryptions if AWS counts them. */
 function isAsked(
   one: (typeof CHECKS)[number],
-  { described }: Examination,
+  { described, encryptions }: Examination,
   { findUnlisted }: DoctorDependencies,
 ): boolean {
   if (one === UNLISTED_COLUMN) return findUnlisted !== undefined;
+  if (one === MANY_ENCRYPTIONS) return encryptions !== undefined && encryptionWords(encryptions) !== undefined;
   return one !== NOT_IN_BACKUP || hasBackupTag(described?.secret.Tags);
 }

@@ -2,6 +2,7 @@ import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import type { KeyRotationError } from '../../format/error.ts';
 import type { RingLabels } from '../../format/ring-labels.ts';
 import type { FoundColumns } from '../../postgres/find-columns.ts';
+import type { EncryptionCount } from '../aws/encryption-count.ts';
 import type { RingReport } from '../ring/ring-report.ts';
 import type { RotationFunction, Unknown } from '../aws/operator.ts';
 import type { Reading } from './reading.ts';
@@ -43,6 +44,8 @@ export interface Examination {
   readonly unlistedColumns?: FoundColumns | KeyRotationError;
   /** What Lambda knows of the secret's function; absent if the secret names none. */
   readonly rotationFunction?: RotationFunction;
+  /** How often the current key has encrypted; absent if the secret could not be described. */
+  readonly encryptions?: EncryptionCount;
   /** Milliseconds by which AWS's clock is ahead of this machine's; absent if AWS has not answered. */
   readonly clockOffset?: number;
   /** Why its clock says nothing about this machine's, if it does not. */

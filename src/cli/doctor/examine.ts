@@ -3,6 +3,7 @@ import { ringLabels } from '../../format/ring-labels.ts';
 import { awsErrorName, isFault, refused } from '../../secret/aws-error.ts';
 import type { FoundColumns } from '../../postgres/find-columns.ts';
 import { labelledVersions, readRingReport, type RingReport } from '../ring/ring-report.ts';
+import { keyEncryptions, type CountEncryptions } from '../ring/key-encryptions.ts';
 import { describedRing, type DescribedRing } from '../ring/ring.ts';
 import type { CommandDependencies, OperatorSecrets, RotationFunction } from '../aws/operator.ts';
 import { mostAlike } from './alike.ts';
@@ -19,6 +20,8 @@ export interface DoctorDependencies extends CommandDependencies {
   readonly kmsKeyState: (keyId: string) => Promise<KmsKeyState>;
   /** Asks Lambda for a function, by its ARN. */
   readonly rotationFunction: (functionArn: string) => Promise<RotationFunction>;
+  /** Counts the encryptions of all processes. */
+  readonly countEncryptions: CountEncryptions;
   /** Looks through the database for columns that are not listed; absent if no list was given. */
   readonly findUnlisted?: () => Promise<FoundColumns>;
   /** Milliseconds by which AWS's clock was ahead of this machine's in its last answer. */
@@ -58,6 +61,7 @@ export async function examine(deps: DoctorDependencies): Promise<Examination> {
       kmsKeys: await kmsKeys(deps, report),
       replicas: await replicas(deps, described),
       ...(await functionOf(deps, described)),
+      encryptions: await keyEncryptions(report, deps.countEncryptions),
       ...(deps.findUnlisted === undefined ? {} : { unlistedColumns: await settled(deps.findUnlisted()) }),
       ...offset(deps),
     };

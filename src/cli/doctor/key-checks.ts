@@ -3,6 +3,8 @@ import { invalidKeyText, readKeyValue } from '../../format/key-value.ts';
 import type { KeyMaterial } from '../../format/key-material.ts';
 import { check, checked, finding, notChecked, type Finding } from './check.ts';
 import { given } from '../process-io.ts';
+import { USAGE_LIMITS } from '../../keyring/telemetry/key-usage.ts';
+import { encryptionWords } from '../ring/key-encryptions.ts';
 import { step } from '../suggested-commands.ts';
 
 const UNDESCRIBED = 'The secret could not be described.';
@@ -45,6 +47,24 @@ export const FALLBACK_IN_USE = check('fallback-in-use', 'fallback to ENCRYPTION_
   }
   return checked(how, findings);
 });
+
+/** A key may encrypt 2^32 times in all processes together: half of that leaves time to rotate. */
+const MANY = USAGE_LIMITS.last / 2;
+
+/** K6: no process sees what the others encrypt. */
+export const MANY_ENCRYPTIONS = check(
+  'many-encryptions',
+  'the current key nears 2^32 encryptions',
+  ({ encryptions }) => {
+    if (encryptions === undefined) return notChecked(UNDESCRIBED);
+    const words = encryptionWords(encryptions) ?? '';
+    if ('unknown' in encryptions) return notChecked(words);
+    const text =
+      'Rotate now, and more often from now on: beyond 2^32 encryptions with random nonces two rows under one key may ' +
+      'have the same nonce.';
+    return checked(words, encryptions.encryptions < MANY ? [] : [finding(text, step('rotate', '--wait'))]);
+  },
+);
 
 /** Issue 5: the value of the current version is not a key. */
 export const KEY_INVALID = check('key-invalid', 'key length invalid (issue 5)', ({ described, readings }) => {

@@ -21,6 +21,7 @@ export async function examined(ring: TestRing, { secrets = {}, ...changes }: Cha
     secretsIn: () => deps.secrets,
     kmsKeyState: () => Promise.resolve({ state: 'Enabled' }),
     rotationFunction: () => Promise.resolve({ exists: true, logGroup: '/aws/lambda/rotate' }),
+    countEncryptions: () => Promise.resolve({ unknown: 'no stack' }),
     clockOffset: () => 0,
     whyNotAwsClock: () => undefined,
     ...changes,
