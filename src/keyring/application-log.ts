@@ -73,10 +73,7 @@ export interface ApplicationLogEntry {
   readonly [field: string]: string | number | undefined;
 }
 
-/**
- * Receives the log of a ring. It must not block. Its exceptions and rejections are ignored, because a log line must
- * never cost a row.
- */
+/** Receives the log of a ring. It must not block. Its exceptions and rejections are ignored. */
 export type ApplicationLogger = (entry: ApplicationLogEntry) => unknown;
 
 export type ApplicationLog = (event: ApplicationEvent, fields: Readonly<Record<string, string | number>>) => void;
@@ -85,7 +82,6 @@ export const jsonLinesToStandardError: ApplicationLogger = (entry) => {
   process.stderr.write(`${JSON.stringify(entry)}\n`);
 };
 
-/** Makes a log that adds date, level and message to each event. `wall` returns milliseconds since 1970. */
 export function applicationLog(logger: ApplicationLogger, wall: () => number): ApplicationLog {
   return (event, fields) => {
     const { level, message } = APPLICATION_EVENTS[event];

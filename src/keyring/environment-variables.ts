@@ -11,7 +11,6 @@ import { invalidKeyText, readKeyValue } from '../format/key-value.ts';
 
 const ENVIRONMENTS = ['local', 'development', 'staging', 'production'] as const;
 
-/** Value of the variable `ENVIRONMENT`. */
 export type EnvironmentName = (typeof ENVIRONMENTS)[number];
 
 export type Variables = Readonly<Record<string, string | undefined>>;
@@ -29,7 +28,6 @@ export function environmentName(env: Variables): EnvironmentName {
   return name;
 }
 
-/** The choice that a variable names; `undefined` if it is not set. */
 export function chosen<Choice extends string>(
   env: Variables,
   variable: string,
@@ -47,7 +45,6 @@ export function regionOf(env: Variables): string | undefined {
   throw invalid(`AWS_REGION must be a region, such as us-east-1, but is ${JSON.stringify(value)}${hint(value)}.`);
 }
 
-/** The name or ARN of the secret. An ARN must be in `region`. */
 export function secretOf(env: Variables, region?: string): string | undefined {
   const variable = 'SECRETS_MANAGER_KEY_NAME';
   const value = valueOf(env, variable);
@@ -83,7 +80,6 @@ export function keyOf(env: Variables, variable: string, environment: Environment
   return key;
 }
 
-/** The keys of `ENCRYPTION_MASTER_KEY_V2` and so on by number, in ascending order. */
 export function numberedKeysOf(env: Variables, environment: EnvironmentName): ReadonlyMap<KeyNumber, KeyMaterial> {
   const keys = new Map<KeyNumber, KeyMaterial>();
   for (const variable of Object.keys(env).filter((name) => name.startsWith(NUMBERED))) {

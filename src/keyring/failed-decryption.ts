@@ -52,9 +52,7 @@ export function failedDecryption(search: FailedSearch): KeyRotationError {
   );
 }
 
-/**
- * The error of a process that has only the environment's keys and no ring. `numbers`: those of the keys.
- */
+/** Without a ring. `numbers`: those of the environment's keys. */
 export function failedWithEnvironmentKeys(
   number: KeyNumber | 0 | undefined,
   numbers: readonly number[],

@@ -31,7 +31,6 @@ export class KeyCache {
     return this.#ofVersion.get(versionId);
   }
 
-  /** Adds the key of a version. */
   add(key: KeyMaterial, versionId: string): void {
     // A read may end after a description has shown that the version was retired.
     if (this.#retired.has(versionId)) return;

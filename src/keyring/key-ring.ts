@@ -55,16 +55,9 @@ export interface EncryptedField {
 export type DecryptedField = { readonly text: string } | { readonly error: KeyRotationError };
 
 /**
- * The keys of an application. It encrypts with the current key and decrypts with all of them.
- *
- * - **Opening** reads the current key. An open ring calls `DescribeSecret` before each time to live ends, and reads
- *   each version's value once.
- * - **While AWS does not answer**, the ring keeps using the cached keys and retries. Encryption stops when AWS has
- *   not confirmed the current key for `maxKeyAge`; decryption never stops.
- * - **The environment's key** encrypts, under number 0, only until AWS returns a key. It decrypts as long as it is
- *   set. Without AWS, the environment's key of the highest number encrypts.
- * - **A row that no cached key opens** is tried with every other key of the ring, with at most one description in
- *   three seconds and a time limit for each call.
+ * The keys of an application. It encrypts with the current key and decrypts with all of them. While AWS does not answer,
+ * it keeps using the cached keys and retries: decryption never stops, encryption stops when AWS has not confirmed the
+ * current key for `maxKeyAge`. The environment's key encrypts only until AWS returns a key.
  *
  * The methods need no `this`: `const { encryptField, decryptField } = ring` works and always uses the newest key.
  */
@@ -109,9 +102,8 @@ export class KeyRing {
    * running; `close` the ring anyway.
    *
    * Rejects with `SECRET_NOT_FOUND`, `SECRET_DELETED`, `NO_CURRENT_KEY` (before the first rotation),
-   * `INVALID_KEY_VALUE`, `AWS_REFUSED` or `CANNOT_REACH_AWS`, unless there is an environment key to use instead.
-   * Opening can be tried again. Rejects with `INVALID_SETTINGS` for settings that `loadSettings` did not make and for
-   * an unknown or out-of-range option.
+   * `INVALID_KEY_VALUE`, `AWS_REFUSED` or `CANNOT_REACH_AWS`, unless there is an environment key to use instead, and with
+   * `INVALID_SETTINGS` for settings that `loadSettings` did not make and for an unknown or out-of-range option.
    */
   static async open(settings: Settings = loadSettings(), options: KeyRingOptions = {}): Promise<KeyRing> {
     requireSettings(settings);
@@ -122,10 +114,8 @@ export class KeyRing {
   }
 
   /**
-   * A ring for unit tests, without AWS: random keys in memory that are gone when the process ends. It behaves as one that
-   * AWS answers at once, and logs nothing. To test a rotation, hand it `keys`, call `keys.rotate()`, and `refresh` the ring.
-   *
-   * Rejects with `INVALID_SETTINGS` if `ENVIRONMENT` is staging or production.
+   * A ring for unit tests, without AWS: random keys that are gone when the process ends, and no log. To test a rotation,
+   * hand it `keys`, call `keys.rotate()`, and `refresh` the ring. Rejects with `INVALID_SETTINGS` if `ENVIRONMENT` is staging or production.
    */
   static async forTest(keys: TestKeys = new TestKeys()): Promise<KeyRing> {
     refuseTestKeysOutsideTests();
@@ -134,8 +124,7 @@ export class KeyRing {
 
   /**
    * Encrypts a text (as UTF-8) or bytes with the current key and binds the result to `context`, such as
-   * `patients:7:notes` (default: empty). The result is 29 to 33 bytes longer, depending on the key number. It takes
-   * microseconds and never waits.
+   * `patients:7:notes` (default: empty). The result is 29 to 33 bytes longer. It takes microseconds and never waits.
    *
    * Throws `INVALID_TEXT` for a plaintext that is neither a string nor bytes and for a text or context that is not
    * well-formed Unicode, `KEY_TOO_OLD` if AWS has not confirmed the key for `maxKeyAge` (for example after a long
@@ -186,9 +175,7 @@ export class KeyRing {
     return openWithCachedKeys(row, this.#keys, this.#isLegacyRead) ?? this.#openNow(row);
   };
 
-  /**
-   * Decrypts many fields, in order. Each result is a text or an error, so that one bad row does not hide the others.
-   */
+  /** Decrypts many fields, in order. Each result is a text or an error. */
   readonly decryptFields = async (fields: readonly EncryptedField[]): Promise<DecryptedField[]> => {
     const given: unknown = fields;
     if (!Array.isArray(given)) throw notBytes(given);
@@ -205,9 +192,8 @@ export class KeyRing {
   }
 
   /**
-   * Fetches every key of the ring, so that `decryptFieldSync` never fails for want of a key, and keeps doing so after
-   * each later refresh. Await it once, when the process starts. Resolves to `health()`, whose `keys` show which could
-   * not be read; rejects with `RING_CLOSED` only.
+   * Fetches every key of the ring, now and after each later refresh, so that `decryptFieldSync` never fails for want of
+   * a key. Resolves to `health()`, whose `keys` show which could not be read; rejects with `RING_CLOSED` only.
    */
   readonly warm = async (): Promise<RingHealth> => {
     if (this.#isClosed) throw ringClosed();
@@ -215,10 +201,7 @@ export class KeyRing {
     return this.health();
   };
 
-  /**
-   * The state of the ring as plain data, without a call to AWS: for a health endpoint. Throws nothing, not even when
-   * the ring is closed.
-   */
+  /** The state of the ring as plain data, for a health endpoint. It does not call AWS and never throws. */
   readonly health = (): RingHealth => {
     if (this.#isClosed) return closedHealth(ringClosed());
     const numbers = this.#environmentNumbers;
@@ -229,8 +212,8 @@ export class KeyRing {
 
   /**
    * Asks AWS now which key is current, for a process that slept longer than `maxKeyAge` or was told of a rotation.
-   * Resolves when the answer is cached. Rejects with the reason if AWS names no readable current key (the ring keeps
-   * using the cached keys), or with `RING_CLOSED`. Does nothing if the environment's key is the only one.
+   * Rejects with the reason if AWS names no readable current key (the ring keeps using the cached keys), or with
+   * `RING_CLOSED`. Does nothing without AWS.
    */
   readonly refresh = async (): Promise<void> => {
     if (this.#isClosed) throw ringClosed();

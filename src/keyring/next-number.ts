@@ -27,7 +27,6 @@ export class NextNumber {
     this.#clock = clock;
   }
 
-  /** Whether the row names the number that the next rotation gives. */
   isOf({ number }: Row): boolean {
     return number !== undefined && number === (this.#cache.labels?.highestNumber ?? 0) + 1;
   }

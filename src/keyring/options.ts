@@ -46,7 +46,6 @@ export interface KeyRingOptions {
   readonly random?: () => number;
 }
 
-/** The times of a ring, in milliseconds. */
 export interface RingTimes {
   readonly timeToLive: number;
   readonly maxKeyAge: number;
@@ -67,7 +66,6 @@ const OPTIONS: Readonly<Record<keyof KeyRingOptions, true>> = {
   random: true,
 };
 
-/** The times that `options` set. Throws `INVALID_SETTINGS` for an out-of-range value and for an unknown option. */
 export function ringTimes(options: KeyRingOptions): RingTimes {
   // A misspelt option would silently leave the default in force.
   const unknown = Object.keys(options).find((name) => !Object.hasOwn(OPTIONS, name));

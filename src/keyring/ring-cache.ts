@@ -14,7 +14,6 @@ import { environmentKeys, type AwsSettings } from './settings.ts';
 import { notTheService, sourceError } from './source/source-error.ts';
 import { READ_TOGETHER, VersionReader } from './source/version-reader.ts';
 
-/** Longest pause before a failed refresh is tried again, in milliseconds. */
 const LONGEST_RETRY_PAUSE = 30_000;
 
 export interface CurrentKey {
@@ -48,7 +47,6 @@ export class RingCache {
   #phase: 'opening' | 'fallen back' | 'open' | 'closed' = 'opening';
   #labels: RingLabels | undefined;
   #isReplica = false;
-  /** Cached versions that had no label in the last description. */
   #withoutLabel: ReadonlySet<string> = new Set();
   #describedAt: Moment | undefined;
   #staleBecause: KeyRotationError | undefined;
@@ -61,7 +59,6 @@ export class RingCache {
   #failure: KeyRotationError | undefined;
   #lastError: KeyRotationError | undefined;
   #hasStopped = false;
-  /** Whether each refresh fetches every key. */
   #isWarm = false;
 
   constructor(parts: RingCacheParts) {
@@ -91,7 +88,6 @@ export class RingCache {
     return this.#describedAt;
   }
 
-  /** Why the last description failed; `undefined` if it succeeded. */
   get staleBecause(): KeyRotationError | undefined {
     return this.#staleBecause;
   }
@@ -105,7 +101,6 @@ export class RingCache {
     return this.#current === undefined ? undefined : millisecondsSince(this.#current.confirmedAt, this.#parts.clock);
   }
 
-  /** Why the last refresh that has ended failed; `undefined` if it succeeded. */
   get lastError(): KeyRotationError | undefined {
     return this.#lastError;
   }
@@ -116,8 +111,7 @@ export class RingCache {
 
   /**
    * The key to encrypt with; `undefined` if AWS has never named one. Starts an overdue refresh, because timers stop in
-   * a process that is frozen between requests. Throws `KEY_TOO_OLD` if AWS has not confirmed the key within
-   * `maxKeyAge`. Takes current readings of both clocks.
+   * a process that is frozen between requests. Throws `KEY_TOO_OLD`.
    */
   requireCurrent(wall: number, monotonic: number): CurrentKey | undefined {
     const current = this.#current;
@@ -142,9 +136,8 @@ export class RingCache {
   }
 
   /**
-   * Asks AWS for the labels and reads the current key if it is not cached. Concurrent callers share one refresh.
-   * Rejects with the reason if AWS names no readable current key. Later refreshes are scheduled, except after a failed
-   * first one: then the ring is not open.
+   * Asks AWS for the labels and reads the current key if it is not cached. Concurrent callers share one refresh. Later
+   * refreshes are scheduled, except after a failed first one: then the ring is not open.
    */
   refresh(): Promise<void> {
     if (this.isClosed) return Promise.reject(ringClosed());
@@ -154,10 +147,6 @@ export class RingCache {
     return this.#refreshing;
   }
 
-  /**
-   * Fetches every key of the ring, now and after each later refresh. A key that cannot be read is left out:
-   * `failureOf` says why.
-   */
   async warm(): Promise<void> {
     this.#isWarm = true;
     if (this.#labels === undefined) await this.refresh().catch(() => undefined);

@@ -12,7 +12,6 @@ export class RowAttempt {
   readonly #row: Row;
   readonly #cache: RingCache;
   readonly #boxes: readonly Uint8Array[];
-  /** Keys that need not be tried again. */
   readonly #tried: Set<KeyMaterial>;
   #ownKey: KeyMaterial | undefined;
 
@@ -35,7 +34,6 @@ export class RowAttempt {
     return versionId !== undefined && this.#isOutOfReach(versionId);
   }
 
-  /** Tries the key that the row's number names, if the last description shows it and it was not tried. */
   async withOwnKey(): Promise<Buffer | undefined> {
     const versionId = this.#ownVersion();
     const key = versionId === undefined ? undefined : await this.#key(versionId);
@@ -59,7 +57,6 @@ export class RowAttempt {
     return undefined;
   }
 
-  /** Tries the keys that were cached meanwhile, for other rows, too. */
   withCachedKeys(): Buffer | undefined {
     for (const versionId of this.#versionsThatMayOpen()) {
       const key = this.#cache.keys.ofVersion(versionId);
@@ -118,7 +115,6 @@ export class RowAttempt {
     return key === undefined || this.#tried.has(key) ? undefined : this.#open(key);
   }
 
-  /** Reads the key of a version; `undefined` if that fails. `failureOf` then has the reason. */
   #key(versionId: string): Promise<KeyMaterial | undefined> {
     return this.#cache.key(versionId).catch(() => undefined);
   }

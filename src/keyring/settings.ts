@@ -91,7 +91,6 @@ export function loadSettings(env: Variables = process.env): Settings {
   return { keySource: 'aws', ...keys, region, secretId, hasFallback: fallback !== 'off' };
 }
 
-/** Every key of the environment, in ascending order of their numbers. */
 export function environmentKeys({ environmentKey, numberedKeys = new Map() }: Settings): readonly EnvironmentKey[] {
   const numbered = [...numberedKeys].map(([number, key]) => ({ number, key }));
   return environmentKey === undefined ? numbered : [{ number: 0, key: environmentKey }, ...numbered];

@@ -56,7 +56,6 @@ export class TimedCalls {
     });
   }
 
-  /** Resolves after this many milliseconds, or when the ring is closed. */
   pause(milliseconds: number): Promise<void> {
     if (this.#hasEnded) return Promise.resolve();
     return new Promise((resolve) => {

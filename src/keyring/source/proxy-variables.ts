@@ -3,7 +3,6 @@ import { KeyRotationError } from '../../format/error.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Whether a variable names a proxy for calls to AWS. */
 export function namesProxy(environment: Environment): boolean {
   return proxyVariable('https', environment) !== undefined || proxyVariable('http', environment) !== undefined;
 }
@@ -12,7 +11,6 @@ export function namesProxy(environment: Environment): boolean {
 export interface Proxy {
   readonly variable: string;
   readonly address: URL;
-  /** Host and port. */
   readonly host: string;
 }
 

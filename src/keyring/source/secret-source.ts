@@ -6,13 +6,12 @@ import { namesProxy } from './proxy-variables.ts';
 /** Bytes. A value has 65,536 at most, which JSON may spell with six times as many. */
 const LONGEST_ANSWER = 1_000_000;
 
-/** The part of the answer of `DescribeSecret` that a ring reads. */
 export interface SecretDescription {
   readonly ARN?: string | undefined;
   readonly VersionIdsToStages?: VersionStages | undefined;
   /** Set while the secret is scheduled for deletion. Its values cannot be read then. */
   readonly DeletedDate?: Date | undefined;
-  /** Tags of the secret. They hold the retirement records. */
+  /** They hold the retirement records. */
   readonly Tags?: readonly { readonly Key?: string | undefined; readonly Value?: string | undefined }[] | undefined;
   /** Region of the primary secret, if this secret is or has a replica. */
   readonly PrimaryRegion?: string | undefined;
@@ -23,17 +22,13 @@ export function isReplica({ ARN, PrimaryRegion }: SecretDescription): boolean {
   return PrimaryRegion !== undefined && ARN?.split(':')[3] !== PrimaryRegion;
 }
 
-/** The part of the answer of `GetSecretValue` that a ring reads. */
 export interface SecretVersion {
   readonly SecretString?: string | undefined;
   readonly SecretBinary?: Uint8Array | undefined;
   readonly VersionStages?: readonly string[] | undefined;
 }
 
-/**
- * The two calls of an application. The read-only policy of the setup guide allows both. Each rejects with the service's
- * own error, identified by its `name`. The ring limits their time and aborts `signal` at the limit.
- */
+/** The two calls of an application. Each rejects with the service's own error. `signal` is aborted at the time limit. */
 export interface SecretSource {
   readonly describe: (signal: AbortSignal) => Promise<SecretDescription>;
   readonly read: (versionId: string, signal: AbortSignal) => Promise<SecretVersion>;
@@ -41,10 +36,7 @@ export interface SecretSource {
   readonly close: () => unknown;
 }
 
-/**
- * The secret, read with a client that the application made and closes. Its answers are limited in size and time as those
- * of a client of ours; the application's other calls are not. `timeLimit`: milliseconds for an answer.
- */
+/** The secret, read with the application's client, whose other calls are not limited. `timeLimit`: of an answer. */
 export async function sourceOf(
   client: SecretsManagerClient,
   secretId: string,
@@ -68,7 +60,6 @@ type Wrapper = <Args, Result extends { readonly response: unknown }>(
   next: (args: Args) => Promise<Result>,
 ) => (args: Args) => Promise<Result>;
 
-/** A command of the SDK, whose own middleware holds for this one call. */
 interface Limitable {
   readonly middlewareStack: {
     add(wrapper: Wrapper, at: { readonly step: 'deserialize'; readonly name: string; readonly priority: 'low' }): void;
@@ -91,7 +82,6 @@ function limited<C extends Limitable>(command: C, limits: AnswerLimits): C {
  */
 export async function sourceInRegion(region: string, secretId: string, timeLimit: number): Promise<SecretSource> {
   const { SecretsManagerClient: Client } = await import('@aws-sdk/client-secrets-manager');
-  // Loaded only where a proxy is set.
   const agents = namesProxy(process.env) ? (await import('./proxy-agents.ts')).proxyAgents(timeLimit * 0.15) : {};
   const client = new Client({
     region,

@@ -49,9 +49,7 @@ export function untrusted(error: unknown): KeyRotationError | undefined {
   );
 }
 
-/**
- * The error for an answer that cannot come from the service, such as one of a proxy. It shows nothing of the answer.
- */
+/** For an answer that cannot come from the service, such as one of a proxy. It shows nothing of the answer. */
 export function notTheService(operation: string): KeyRotationError {
   return new KeyRotationError(
     'CANNOT_REACH_AWS',

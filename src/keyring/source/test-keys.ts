@@ -21,7 +21,6 @@ export class TestKeys implements SecretSource {
     return toKeyNumber(this.#values.push(randomBytes(32).toString('base64')));
   }
 
-  /** As AWS describes a secret that has never retired a key. */
   describe(): Promise<SecretDescription> {
     const last = this.#values.length;
     const stages = this.#values.map((_, index) => {

@@ -61,7 +61,6 @@ export class VersionReader {
     return reading;
   }
 
-  /** Why the last read of a version failed; `undefined` if it succeeded or was never tried. */
   failureOf(versionId: string): KeyRotationError | undefined {
     return this.#failures.get(versionId)?.error;
   }

@@ -37,7 +37,6 @@ export class UsageCounter {
   readonly #clock: RingClock;
   #reportedAt: Moment;
 
-  /** `about`: fields of every line. */
   constructor(log: ApplicationLog, about: Readonly<Record<string, string>>, clock: RingClock) {
     this.#log = log;
     this.#about = about;
@@ -55,7 +54,6 @@ export class UsageCounter {
     return count;
   }
 
-  /** Whether a key has reached 2^32 in this process. */
   isExhausted(versionId: string | undefined): boolean {
     return (this.#counts.get(versionId)?.encryptions ?? 0) >= USAGE_LIMITS.last;
   }
@@ -78,12 +76,10 @@ export class UsageCounter {
     }
   }
 
-  /** Logs what was added since the last report, once a day. */
   reportDaily(): void {
     if (millisecondsSince(this.#reportedAt, this.#clock) >= DAY) this.reportAll();
   }
 
-  /** Logs what was added since the last report. */
   reportAll(): void {
     this.#reportedAt = momentNow(this.#clock);
     for (const count of this.#counts.values()) {

@@ -8,7 +8,6 @@ export interface HealthError {
   readonly message: string;
 }
 
-/** One key of a ring. */
 export interface KeyHealth {
   /** 0 if the version has no number, or for the environment's key. */
   readonly number: number;
@@ -22,7 +21,6 @@ export interface KeyHealth {
   readonly error?: HealthError;
 }
 
-/** The state of a ring, as plain data. */
 export interface RingHealth {
   /** Whether `encryptField` works now. */
   readonly canEncrypt: boolean;
@@ -42,7 +40,6 @@ export interface EnvironmentNumbers {
   readonly writing: number | undefined;
 }
 
-/** The health of a ring that reads AWS. */
 export function ringHealth(cache: RingCache, environment: EnvironmentNumbers): RingHealth {
   const { age, current, lastError, labels, maxKeyAge } = cache;
   const keys = labels === undefined ? [] : versionsInUse(labels).map((versionId) => keyHealth(cache, versionId));
@@ -56,12 +53,10 @@ export function ringHealth(cache: RingCache, environment: EnvironmentNumbers): R
   };
 }
 
-/** The health of a ring with only the environment's keys. */
 export function environmentHealth({ numbers, writing = 0 }: EnvironmentNumbers): RingHealth {
   return { canEncrypt: true, currentNumber: writing, keys: environmentHealths(numbers, writing) };
 }
 
-/** The health of a closed ring. */
 export function closedHealth(reason: KeyRotationError): RingHealth {
   return { canEncrypt: false, lastError: asData(reason), keys: [] };
 }

@@ -1,7 +1,6 @@
 import { ignoreErrors } from '../application-log.ts';
 import type { KeyUsage } from './key-usage.ts';
 
-/** Takes a measurement. */
 export interface RingObservation {
   observe(value: number, attributes?: Record<string, string | number>): void;
 }
@@ -18,7 +17,6 @@ export interface RingMeter {
   createObservableGauge(name: string, options?: { description?: string; unit?: string }): RingInstrument;
 }
 
-/** What is read from a ring at each collection. */
 export interface MeteredRing {
   readonly usage: () => readonly KeyUsage[];
   readonly health: () => { readonly ageSeconds?: number; readonly currentNumber?: number };
