@@ -1,11 +1,13 @@
 import { join } from 'node:path';
+import { kmsClient } from '../aws/kms-client.ts';
 import { command, someText, wrongUsage } from '../command.ts';
 import { collectEvidence } from '../evidence/collect.ts';
 import type { Evidence } from '../evidence/evidence.ts';
 import { EVIDENCE_FILE, PAGE_FILE, previousReport, requireNoReport, sha256, writeReport } from '../evidence/files.ts';
-import { page } from '../evidence/page.ts';
+import { page } from '../evidence/page/page.ts';
 import { countedRows } from '../evidence/rows.ts';
 import { VERDICT } from '../evidence/schema.ts';
+import { checkSignature, signer } from '../evidence/sign.ts';
 import { verifyReports, type VerifiedReport } from '../evidence/verify.ts';
 import { COUNT, DATE, described, listOf, object, oneOf, TEXT } from '../json/shapes.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
@@ -19,6 +21,8 @@ interface EvidenceFlags extends ColumnFlags {
   /** `false`: with --no-rows. */
   readonly rows: boolean;
   readonly verify?: readonly string[];
+  readonly signWith?: string;
+  readonly publicKey?: string;
 }
 
 const REPORTED = object({
@@ -61,11 +65,14 @@ export const EVIDENCE = command<EvidenceFlags>({
       .option('--out <folder>', 'where to write the report; it is made if need be', someText)
       .option('--previous <path>', 'the report before: its folder, or its evidence.json', someText)
       .option('--no-rows', 'do not count rows; the report says so')
+      .option('--sign-with <arn>', 'a KMS key that signs the report, or that must have signed it', someText)
+      .option('--public-key <file>', 'with --verify: the public key in PEM, so that AWS KMS is not called', someText)
       .option('--verify <folders...>', 'check the files, signatures and order of reports'),
   run: async (session, flags, _, world) => {
+    const kmsIn = (region: string | undefined) => kmsClient(flags, region ?? session.region);
     if (flags.verify !== undefined) {
-      const reports = await verifyReports(flags.verify, () =>
-        Promise.resolve({ what: 'signature', outcome: 'not checked', how: 'it is not signed' }),
+      const reports = await verifyReports(flags.verify, (folder, sums) =>
+        checkSignature(folder, sums, { publicKey: flags.publicKey, keyId: flags.signWith }, kmsIn),
       );
       const isBad = reports.some(({ checks }) => checks.some(({ outcome }) => outcome === 'bad'));
       return {
@@ -75,18 +82,19 @@ export const EVIDENCE = command<EvidenceFlags>({
         hidesChanges: true,
       };
     }
-    const { out, rows, previous } = flags;
+    const { out, rows, previous, signWith } = flags;
     if (out === undefined) return wrongUsage('Where to? Name a folder with --out, or reports to check with --verify.');
     if (rows && !namesColumns(flags)) {
       return wrongUsage('Which rows? Name a file with --columns, or leave the rows out with --no-rows.');
     }
     await requireNoReport(out);
+    const sign = signWith === undefined ? undefined : await signer(signWith, kmsIn);
     const evidence = await collectEvidence(session, {
       ...(rows ? { countRows: () => countedRows(session, flags, world) } : {}),
       ...(previous === undefined ? {} : { previous: await previousReport(previous) }),
     });
     const json = `${JSON.stringify(evidence, undefined, 2)}\n`;
-    await writeReport(out, new Map([[EVIDENCE_FILE, json], [PAGE_FILE, page(evidence, sha256(json))]])); // prettier-ignore
+    await writeReport(out, new Map([[EVIDENCE_FILE, json], [PAGE_FILE, page(evidence, sha256(json))]]), sign); // prettier-ignore
     const { madeAt, verdict, unseen } = evidence;
     return {
       result: { folder: out, madeAt, sha256: sha256(json), verdict, unseen: unseen.length },

@@ -5,6 +5,7 @@ import { failureName, KeyRotationError } from '../../format/error.ts';
 import { writeNewFile } from '../backup/encrypted-file.ts';
 import { wrongUsage } from '../command.ts';
 import type { Evidence, PreviousReport } from './evidence.ts';
+import { SIGNATURE_FILE, type Sign } from './sign.ts';
 
 /** The files of a report, and the checksums of the others as `sha256sum` writes and checks them. */
 export const EVIDENCE_FILE = 'evidence.json';
@@ -15,12 +16,15 @@ export function sha256(bytes: Uint8Array | string): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Writes the files of a report, and their checksums last. Throws `INVALID_SETTINGS` if one exists. */
-export async function writeReport(folder: string, files: ReadonlyMap<string, string>): Promise<string> {
+/**
+ * Writes the files of a report, then their checksums, then the signature of these. Throws `INVALID_SETTINGS` if one
+ * exists.
+ */
+export async function writeReport(folder: string, files: ReadonlyMap<string, string>, sign?: Sign): Promise<void> {
   for (const [name, text] of files) await writeNewFile(join(folder, name), Buffer.from(text));
   const sums = [...files].map(([name, text]) => `${sha256(text)}  ${name}\n`).join('');
   await writeNewFile(join(folder, CHECKSUM_FILE), Buffer.from(sums));
-  return sums;
+  if (sign !== undefined) await writeNewFile(join(folder, SIGNATURE_FILE), Buffer.from(await sign(sums)));
 }
 
 /** Makes the folder. Throws `INVALID_SETTINGS` if it has a report, which is never replaced. */
@@ -28,7 +32,7 @@ export async function requireNoReport(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true }).catch((error: unknown) =>
     wrongUsage(`The folder ${folder} cannot be made: ${failureName(error)}.`),
   );
-  for (const name of [EVIDENCE_FILE, CHECKSUM_FILE]) {
+  for (const name of [EVIDENCE_FILE, PAGE_FILE, CHECKSUM_FILE, SIGNATURE_FILE]) {
     if ((await stat(join(folder, name)).catch(() => undefined)) !== undefined)
       wrongUsage(`${folder} has a report already, and no report is ever replaced. Name another folder.`);
   }

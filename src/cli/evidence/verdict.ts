@@ -23,15 +23,16 @@ export function verdictOn(facts: Facts, report: RingReport): Verdict {
     ...unseenNotice(facts),
   ];
   return {
-    sentence: `${leadOf(overdue.length, facts.unseen.length)}: ${standing(facts).join(', ')}.`,
+    sentence: `${leadOf(overdue.length, facts.unseen.length)} ${standing(facts).join(', ')}.`,
     overdue,
     notices,
   };
 }
 
 function leadOf(overdue: number, unseen: number): string {
-  if (overdue > 0) return overdue === 1 ? 'One thing is overdue or wrong' : `${overdue} things are overdue or wrong`;
-  return unseen === 0 ? 'Nothing is overdue' : 'Nothing that could be seen is overdue';
+  if (overdue === 1) return 'One thing is overdue or wrong (see below);';
+  if (overdue > 0) return `${overdue} things are overdue or wrong (see below);`;
+  return unseen === 0 ? 'Nothing is overdue:' : 'Nothing that could be seen is overdue:';
 }
 
 /** Which key encrypts, how many decrypt, and whether the rows open. */

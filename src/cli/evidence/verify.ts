@@ -3,13 +3,7 @@ import { join } from 'node:path';
 import { KeyRotationError } from '../../format/error.ts';
 import { CHECKSUM_FILE, evidenceIn, EVIDENCE_FILE, PAGE_FILE, sha256, textOf } from './files.ts';
 import type { PreviousReport } from './evidence.ts';
-
-/** One check of a report on disk. */
-export interface Verification {
-  readonly what: 'files' | 'signature' | 'chain';
-  readonly outcome: 'good' | 'bad' | 'not checked';
-  readonly how: string;
-}
+import type { Verification } from './verification.ts';
 
 /** A report on disk, and whether it is as it was written. */
 export interface VerifiedReport {

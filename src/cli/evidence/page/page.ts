@@ -1,0 +1,221 @@
+import { createHash } from 'node:crypto';
+import { grouped } from '../../rows/census-screen.ts';
+import { dayCount } from '../../terminal/table.ts';
+import { EVENTS, type Evidence, type HistoryEntry, type KeyFacts, type Remark } from '../evidence.ts';
+import { EVIDENCE_FILE } from '../files.ts';
+import { rowSums } from '../rows.ts';
+import { html, Html } from './html.ts';
+import { rowChart } from './row-chart.ts';
+import { STYLE } from './style.ts';
+import { legend, table } from './table.ts';
+import { timeline } from './timeline.ts';
+import { day, keyTitle, moment, stateWords } from './words.ts';
+
+const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
+
+/** To the letter as its hash says, so no template may lay it out. */
+const STYLE_ELEMENT = new Html(`<style>${STYLE}</style>`);
+
+/**
+ * The report as one page of HTML, for a screen and for paper. It has no script and refers to nothing outside; a browser
+ * is told to load nothing. `hash`: of its `evidence.json`.
+ */
+export function page(evidence: Evidence, hash: string): string {
+  const { secret, madeAt } = evidence;
+  const [, , , region = '', account = ''] = secret.arn.split(':');
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta
+          http-equiv="Content-Security-Policy"
+          content="default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; form-action 'none'"
+        />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>Encryption keys of ${secret.name}, ${day(madeAt)}</title>
+        ${STYLE_ELEMENT}
+      </head>
+      <body>
+        <header>
+          <p>Report on encryption keys</p>
+          <p><strong>${secret.name}</strong>, ${region}, AWS account ${account}. As of ${moment(madeAt)}.</p>
+        </header>
+        ${verdictBox(evidence)} ${factTiles(evidence)} ${keySection(evidence)} ${rowSection(evidence)}
+        ${historySection(evidence)} ${unseenSection(evidence)} ${proofSection(evidence, hash)}
+      </body>
+    </html> `.text;
+}
+
+function verdictBox({ verdict }: Evidence): Html {
+  const { sentence, overdue, notices } = verdict;
+  return html`<section class="${overdue.length === 0 ? 'verdict' : 'verdict overdue'}">
+    <h1>${sentence}</h1>
+    ${remarks('Overdue or wrong', overdue)} ${remarks('To know, not overdue', notices)}
+  </section>`;
+}
+
+function remarks(title: string, all: readonly Remark[]): Html {
+  if (all.length === 0) return html``;
+  return html`<h3>${title}</h3>
+    <ul>
+      ${all.map(({ text }) => html`<li>${text}</li>`)}
+    </ul>`;
+}
+
+/** The four facts that are asked for first. */
+function factTiles({ secret, keys, rows }: Evidence): Html {
+  const onRing = keys.filter(({ number, state }) => number !== undefined && state !== 'retired' && state !== 'deleted');
+  const since = keys.find(({ state }) => state === 'current')?.current.at(-1)?.from;
+  const { isEnabled, next, daysOverdue } = secret.rotation;
+  const { all } = rowSums(rows, secret.currentNumber);
+  const rotation = !isEnabled
+    ? ['off', 'no rotation is scheduled']
+    : daysOverdue > 0
+      ? [`${dayCount(daysOverdue)} late`, 'the next rotation']
+      : [next === undefined ? 'not dated' : day(next), 'next rotation due by'];
+  return html`<section class="facts" aria-label="Facts">
+    ${tile(secret.currentNumber === 0 ? 'none' : `Key ${secret.currentNumber}`, `encrypts new data${since === undefined ? '' : `, since ${day(since)}`}`)}
+    ${tile(String(onRing.length), `keys on the ring; room for ${secret.slots.free} more`)}
+    ${tile(rotation[0] ?? '', rotation[1] ?? '')}
+    ${rows.isCounted ? tile(grouped(all), 'rows counted') : tile('not counted', 'rows')}
+  </section>`;
+}
+
+function tile(value: string, about: string): Html {
+  return html`<div><b>${value}</b><span>${about}</span></div>`;
+}
+
+function keySection(evidence: Evidence): Html {
+  const isEstimated = evidence.keys.some(({ current }) => current.some((period) => period.isEstimated));
+  return html`<section>
+    <h2>Which keys exist</h2>
+    <p>
+      Each key has a number. One key encrypts new data; the keys before it only decrypt what was written with them. A
+      rotation adds a key. A key is retired when no stored row needs it.
+    </p>
+    ${evidence.keys.some(({ number }) => number !== undefined) ? timeline(evidence) : html`<p>No key has a number.</p>`}
+    ${legend()}
+    ${isEstimated ? html`<p class="note">Estimated: no record of the change was seen, so the dates on which the keys were made stand for it.</p>` : html``}
+    ${table(['= Key', 'State and version', '= Made', '= Encrypted', '= Retired', '= Last read'], evidence.keys.map(keyCells))}
+  </section>`;
+}
+
+function keyCells(key: KeyFacts): readonly (string | Html)[] {
+  const { created, current, retired, lastUsed, versionId } = key;
+  const periods = current.map(({ from, to, isEstimated }) => {
+    const end = to === undefined ? (key.state === 'current' ? 'now' : 'not known') : day(to);
+    return html`${isEstimated ? 'about ' : ''}${day(from)} to ${end}`;
+  });
+  return [
+    html`<b>${keyTitle(key)}</b>`,
+    html`${stateWords(key)}<br /><code class="id">${versionId}</code>`,
+    created === undefined ? '' : day(created),
+    new Html(periods.map(({ text }) => text).join('<br>')),
+    retired === undefined ? '' : day(retired),
+    lastUsed === undefined ? '' : day(lastUsed),
+  ];
+}
+
+function rowSection(evidence: Evidence): Html {
+  const { rows, secret } = evidence;
+  if (!rows.isCounted) {
+    return html`<section>
+      <h2>Rows by key</h2>
+      <p>The rows were not counted: ${rows.why}</p>
+    </section>`;
+  }
+  return html`<section>
+    <h2>Rows by key</h2>
+    <p>
+      Every row was decrypted, in one snapshot of the database, to find the key that opens it. Rows of older keys stay
+      readable as long as their key is on the ring.
+    </p>
+    ${rowChart(evidence)}
+    ${table(
+      [
+        'Table and column',
+        'Owner',
+        '# Rows',
+        `# Under key ${secret.currentNumber}`,
+        '# Under older keys',
+        '# Empty',
+        '# Not readable',
+      ],
+      rows.columns.map((column) => {
+        const only = { ...rows, columns: [column] };
+        const { older, unreadable } = rowSums(only, secret.currentNumber);
+        const { relation, owner, nulls, empty } = column;
+        const counts = [
+          column.rows,
+          column.rows - older - unreadable - nulls - empty,
+          older,
+          nulls + empty,
+          unreadable,
+        ];
+        return [`${relation}.${column.column}`, owner, ...counts.map(grouped)];
+      }),
+    )}
+    ${rows.skipped.length === 0 ? html`` : html`<p class="note">Not looked at for further encrypted columns: ${rows.skipped.map(({ table: name, reason }) => `${name} (${reason})`).join(', ')}.</p>`}
+  </section>`;
+}
+
+function historySection({ history }: Evidence): Html {
+  return html`<section>
+    <h2>What happened</h2>
+    ${table(['= When (UTC)', 'What', '= Key', 'By whom', '= Source'], history.map(entryCells))}
+  </section>`;
+}
+
+const SOURCES: Readonly<Record<HistoryEntry['source'], string>> = {
+  versions: 'Secrets Manager',
+  tags: 'tag of the secret',
+  cloudtrail: 'CloudTrail',
+  'function-log': "rotation function's log",
+  kms: 'KMS',
+};
+
+function entryCells({ at, event, number, by, detail, source }: HistoryEntry): readonly (string | Html)[] {
+  return [
+    moment(at).replace(' UTC', ''),
+    `${EVENTS[event]}${detail === undefined ? '' : `: ${detail}`}`,
+    number === undefined ? '' : `Key ${number}`,
+    by === undefined ? 'not recorded here' : html`<code>${by}</code>`,
+    SOURCES[source],
+  ];
+}
+
+function unseenSection({ unseen }: Evidence): Html {
+  return html`<section>
+    <h2>What could not be seen</h2>
+    ${
+      unseen.length === 0
+        ? html`<p>Everything that this report asks for was answered.</p>`
+        : table(
+            ['What', 'It needs', 'Why it was not seen'],
+            unseen.map(({ what, needs, why }) => [what, html`<code>${needs}</code>`, why]),
+          )
+    }
+  </section>`;
+}
+
+/** How to check that no one has changed the report. */
+function proofSection({ previous, madeWith }: Evidence, hash: string): Html {
+  return html`<section>
+    <h2>How to check this report</h2>
+    <dl>
+      <dt>Facts</dt>
+      <dd><code>${EVIDENCE_FILE}</code>, which this page shows. Its SHA-256: <code>${hash}</code></dd>
+      <dt>Report before</dt>
+      <dd>
+        ${previous === undefined ? 'none is named' : html`of ${moment(previous.madeAt)}, SHA-256 <code>${previous.sha256}</code>`}
+      </dd>
+      <dt>Check</dt>
+      <dd>
+        <code>pazpaz-keys evidence --verify FOLDER</code>, or <code>sha256sum -c evidence.sha256</code> in the folder
+      </dd>
+      <dt>Made with</dt>
+      <dd>${madeWith}</dd>
+    </dl>
+    <p class="note">The report holds no key, no stored data and no name of a row.</p>
+  </section>`;
+}

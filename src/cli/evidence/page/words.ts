@@ -1,0 +1,36 @@
+import type { KeyFacts } from '../evidence.ts';
+
+const STATES: Readonly<Record<KeyFacts['state'], string>> = {
+  current: 'encrypts new data',
+  previous: 'decrypts older data; was in use before',
+  reads: 'decrypts older data',
+  pending: 'a rotation is bringing it in',
+  placeholder: 'a rotation has begun, without a key yet',
+  arriving: 'is being added by hand',
+  retired: 'retired; AWS may delete it',
+  deleted: 'retired, and deleted by AWS',
+  abandoned: 'was never used',
+  copy: 'holds the same key as another version',
+  'foreign label only': 'kept by a label that is not of the ring',
+  'no label': 'has no number; AWS may delete it',
+};
+
+/** What a key is now. */
+export function stateWords({ state }: KeyFacts): string {
+  return STATES[state];
+}
+
+/** `Key 3`, or `no number`. */
+export function keyTitle({ number }: KeyFacts): string {
+  return number === undefined ? 'no number' : `Key ${number}`;
+}
+
+/** `2026-11-30`. */
+export function day(date: string): string {
+  return date.slice(0, 10);
+}
+
+/** `2026-11-30 08:15 UTC`. */
+export function moment(date: string): string {
+  return `${date.slice(0, 10)} ${date.slice(11, 16)} UTC`;
+}

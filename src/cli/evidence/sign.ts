@@ -1,0 +1,177 @@
+import { constants, createHash, createPublicKey, verify, type KeyObject } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GetPublicKeyCommand, SignCommand, VerifyCommand, type KMSClient } from '@aws-sdk/client-kms';
+import { isAnswer, KeyRotationError } from '../../format/error.ts';
+import { awsErrorName, describeError } from '../../secret/aws-error.ts';
+import { wrongUsage } from '../command.ts';
+import { bytesOf } from '../backup/encrypted-file.ts';
+import type { Verification } from './verification.ts';
+
+/** A signature over the checksums of a report, beside them. */
+export const SIGNATURE_FILE = 'evidence.sig.json';
+
+const FORMAT = 'pazpaz-evidence-signature/1';
+const ALGORITHMS = ['RSASSA_PSS_SHA_256', 'ECDSA_SHA_256'] as const;
+type Algorithm = (typeof ALGORITHMS)[number];
+
+interface Signature {
+  readonly keyId: string;
+  readonly algorithm: Algorithm;
+  /** In base64. */
+  readonly signature: string;
+}
+
+/** A client for the region of a KMS key. */
+type KmsIn = (region: string | undefined) => Pick<KMSClient, 'send'>;
+
+/** Signs the text of a file with checksums. Resolves to the text of `evidence.sig.json`. */
+export type Sign = (sums: string) => Promise<string>;
+
+/**
+ * Asks for the public key of an asymmetric KMS key, and signs with it later: RSA keys with RSASSA_PSS_SHA_256, curves of
+ * 256 bits with ECDSA_SHA_256. Throws `INVALID_SETTINGS` for any other key, `AWS_REFUSED` or `CANNOT_REACH_AWS`.
+ */
+export async function signer(keyId: string, kmsIn: KmsIn): Promise<Sign> {
+  const kms = kmsIn(regionOf(keyId));
+  const {
+    KeyId = keyId,
+    KeySpec = '',
+    KeyUsage,
+    PublicKey,
+  } = await answerOf(keyId, kms.send(new GetPublicKeyCommand({ KeyId: keyId })));
+  const algorithm = algorithmOf(KeySpec);
+  if (algorithm === undefined || KeyUsage !== 'SIGN_VERIFY' || PublicKey === undefined) {
+    return wrongUsage(
+      `The KMS key ${keyId} (${KeySpec}, ${KeyUsage ?? 'no usage'}) cannot sign a report: make one with the key usage ` +
+        'SIGN_VERIFY and the key spec RSA_3072 or ECC_NIST_P256.',
+    );
+  }
+  const key = createPublicKey({ key: Buffer.from(PublicKey), format: 'der', type: 'spki' });
+  return async (sums) => {
+    const { Signature: bytes = new Uint8Array() } = await answerOf(
+      keyId,
+      kms.send(new SignCommand({ KeyId, ...digestOf(sums), SigningAlgorithm: algorithm })),
+    );
+    if (!isSignedBy(key, algorithm, sums, bytes)) {
+      throw new KeyRotationError('AWS_REFUSED', `The signature that AWS KMS made with ${keyId} does not verify.`);
+    }
+    const publicKey = key.export({ format: 'pem', type: 'spki' });
+    const signature = Buffer.from(bytes).toString('base64');
+    return `${JSON.stringify({ format: FORMAT, signs: 'evidence.sha256', keyId: KeyId, algorithm, publicKey, signature }, undefined, 2)}\n`;
+  };
+}
+
+function algorithmOf(keySpec: string): Algorithm | undefined {
+  if (/^RSA_\d+$/.test(keySpec)) return 'RSASSA_PSS_SHA_256';
+  return keySpec === 'ECC_NIST_P256' || keySpec === 'ECC_SECG_P256K1' ? 'ECDSA_SHA_256' : undefined;
+}
+
+export interface SignatureOptions {
+  /** The file of a public key in PEM: no call is made. */
+  readonly publicKey?: string | undefined;
+  /** The KMS key that must have signed. */
+  readonly keyId?: string | undefined;
+}
+
+/**
+ * Checks the signature of a report with a public key that the caller has from elsewhere, or else by asking KMS. The key
+ * in the file itself proves nothing, because anyone who changes a report can sign it again with another one.
+ */
+export async function checkSignature(
+  folder: string,
+  sums: string,
+  { publicKey, keyId }: SignatureOptions,
+  kmsIn: KmsIn,
+): Promise<Verification> {
+  const result = (outcome: Verification['outcome'], how: string): Verification => ({ what: 'signature', outcome, how });
+  const text = await readFile(join(folder, SIGNATURE_FILE), 'utf8').catch(() => undefined);
+  const isDemanded = publicKey !== undefined || keyId !== undefined;
+  if (text === undefined) return result(isDemanded ? 'bad' : 'not checked', `there is no ${SIGNATURE_FILE}`);
+  const signed = signatureIn(text, join(folder, SIGNATURE_FILE));
+  if (keyId !== undefined && keyId !== signed.keyId) return result('bad', `${signed.keyId} has signed, not ${keyId}`);
+  if (publicKey !== undefined) {
+    const isGood = isSignedBy(
+      await publicKeyIn(publicKey),
+      signed.algorithm,
+      sums,
+      Buffer.from(signed.signature, 'base64'),
+    );
+    return isGood
+      ? result('good', `${signed.algorithm}, with the public key in ${publicKey}`)
+      : result('bad', `${signed.algorithm}, and not by the key in ${publicKey} over these checksums`);
+  }
+  return (await isValidForKms(signed, sums, kmsIn))
+    ? result('good', `AWS KMS says that ${signed.keyId} has signed; see that this key is yours`)
+    : result('bad', `AWS KMS says that ${signed.keyId} has not signed these checksums`);
+}
+
+async function isValidForKms({ keyId, algorithm, signature }: Signature, sums: string, kmsIn: KmsIn): Promise<boolean> {
+  const input = { KeyId: keyId, ...digestOf(sums), Signature: Buffer.from(signature, 'base64') };
+  try {
+    const call = kmsIn(regionOf(keyId)).send(new VerifyCommand({ ...input, SigningAlgorithm: algorithm }));
+    return (await answerOf(keyId, call)).SignatureValid === true;
+  } catch (error) {
+    if (error instanceof KeyRotationError && awsErrorName(error.cause) === 'KMSInvalidSignatureException') return false;
+    throw error;
+  }
+}
+
+function signatureIn(text: string, where: string): Signature {
+  const invalid = (): never => {
+    throw new KeyRotationError('INVALID_EVIDENCE', `${where} is not a signature of pazpaz-keys evidence.`);
+  };
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return invalid();
+  }
+  const { format, keyId, algorithm, signature }: Partial<Record<string, unknown>> =
+    typeof value === 'object' && value !== null ? { ...value } : {};
+  const known = ALGORITHMS.find((name) => name === algorithm);
+  if (format !== FORMAT || typeof keyId !== 'string' || known === undefined || typeof signature !== 'string')
+    return invalid();
+  return { keyId, algorithm: known, signature };
+}
+
+async function publicKeyIn(path: string): Promise<KeyObject> {
+  const pem = Buffer.from(await bytesOf(path)).toString('utf8');
+  if (!pem.includes('-----BEGIN PUBLIC KEY-----')) wrongUsage(`${path} must hold a public key in PEM.`);
+  try {
+    return createPublicKey(pem);
+  } catch {
+    return wrongUsage(`${path} must hold a public key in PEM: it cannot be read.`);
+  }
+}
+
+function isSignedBy(key: KeyObject, algorithm: Algorithm, text: string, signature: Uint8Array): boolean {
+  const isRsa = algorithm === 'RSASSA_PSS_SHA_256';
+  if (key.asymmetricKeyType !== (isRsa ? 'rsa' : 'ec')) return false;
+  const padding = isRsa ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } : {};
+  return verify('sha256', Buffer.from(text), { key, ...padding }, signature);
+}
+
+/** A digest, because KMS takes no message of more than 4,096 bytes. */
+function digestOf(text: string) {
+  return { Message: createHash('sha256').update(text).digest(), MessageType: 'DIGEST' } as const;
+}
+
+function regionOf(keyId: string): string | undefined {
+  return /^arn:[^:]+:kms:([^:]+):/.exec(keyId)?.[1];
+}
+
+async function answerOf<T>(keyId: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    const isRefusal = isAnswer(error);
+    throw new KeyRotationError(
+      isRefusal ? 'AWS_REFUSED' : 'CANNOT_REACH_AWS',
+      isRefusal
+        ? `AWS KMS refused the key ${keyId}: ${describeError(error)}. The caller needs kms:GetPublicKey and kms:Sign to sign, and kms:Verify to check.`
+        : `Cannot reach AWS KMS for the key ${keyId}. Check its region, the credentials, and outgoing HTTPS.`,
+      { cause: error },
+    );
+  }
+}
