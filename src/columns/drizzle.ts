@@ -1,6 +1,7 @@
 import { customType, type PgCustomColumnBuilder } from 'drizzle-orm/pg-core';
 import { BYTES, json, TEXT, type Content } from './content.ts';
 import { EncryptedColumn, parameterOf, type EncryptedColumnOptions } from './encrypted-column.ts';
+import { comparedColumn } from './refused-comparison.ts';
 
 export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
 export type { EncryptedColumnOptions } from './encrypted-column.ts';
@@ -19,8 +20,8 @@ export type EncryptedColumnBuilder<Name extends string, Value> = PgCustomColumnB
  * A column of encrypted text: `notes: encryptedText('notes', { ring: getRing, context: 'patients.notes' })`.
  *
  * Await `ring.warm()` before the first query, because Drizzle reads values synchronously: a key that is not cached is
- * `KEY_UNAVAILABLE`. NULL stays NULL. The context is that of the column, since Drizzle does not show the row. Values
- * cannot be compared in a `where`: each encryption of a text is another ciphertext.
+ * `KEY_UNAVAILABLE`. NULL stays NULL. The context is that of the column, since Drizzle does not show the row. A condition
+ * with a value (`eq`, `inArray`, `gt`) throws `INVALID_COLUMN`: each encryption of a text is another ciphertext.
  */
 export function encryptedText<Name extends string>(
   name: Name,
@@ -57,5 +58,35 @@ function column<Name extends string, Value>(
     toDriver: (value) => parameterOf(encrypted.encrypt(value, context), encrypted.storage),
     fromDriver: (cell) => encrypted.decryptSync(cell, context),
   });
-  return build<Name>(name);
+  return refuseComparisons(build<Name>(name), () => comparedColumn(context));
+}
+
+/** Makes the columns of a builder refuse conditions. */
+function refuseComparisons<Builder extends object>(builder: Builder, refusal: () => Error): Builder {
+  const build: unknown = Reflect.get(builder, 'build');
+  if (typeof build !== 'function') return builder;
+  const guarded = (...table: readonly unknown[]): unknown => {
+    const column: unknown = Reflect.apply(build, builder, table);
+    if (typeof column === 'object' && column !== null) refuseAsEncoder(column, refusal);
+    return column;
+  };
+  return Object.assign(builder, { build: guarded });
+}
+
+/**
+ * `eq` and its like ask whether `'mapToDriverValue' in column` before they bind a value to it. Inserts and updates, which
+ * use it without asking, and `isNull` do not.
+ */
+function refuseAsEncoder(column: object, refusal: () => Error): void {
+  const prototype: unknown = Reflect.getPrototypeOf(column);
+  const fromDriver: unknown = Reflect.get(column, 'mapFromDriverValue');
+  const guard = new Proxy(Object.create(prototype as object) as object, {
+    has: (target, name) => {
+      if (name === 'mapToDriverValue') throw refusal();
+      return Reflect.has(target, name);
+    },
+  });
+  Object.setPrototypeOf(column, guard);
+  // Called for each value, and slower through the guard.
+  Object.defineProperty(column, 'mapFromDriverValue', { value: fromDriver });
 }

@@ -1,13 +1,20 @@
 import { BYTES, json, TEXT, type Content } from './content.ts';
 import { cellOf, EncryptedColumn, type EncryptedColumnOptions } from './encrypted-column.ts';
+import { comparedColumn } from './refused-comparison.ts';
 
 export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
 export type { EncryptedColumnOptions } from './encrypted-column.ts';
 
 /** TypeORM's `ValueTransformer`. */
 export interface EncryptedTransformer<Value> {
-  readonly to: (value: Value | null | undefined) => Buffer | string | null | undefined;
+  readonly to: (value: Value | null | undefined) => Buffer | EncryptedCell | null | undefined;
   readonly from: (cell: unknown) => Value | null | undefined;
+}
+
+/** A ciphertext in base64, as it goes to the driver. */
+export interface EncryptedCell {
+  readonly toPostgres: () => string;
+  readonly toJSON: () => string;
 }
 
 /** The options of `@Column` for an encrypted column. */
@@ -20,8 +27,9 @@ export interface EncryptedColumnDefinition<Value> {
  * The options of a column of encrypted text: `@Column(encryptedText({ ring: getRing, context: 'patients.notes' }))`.
  *
  * Await `ring.warm()` before the first query, because TypeORM reads values synchronously: a key that is not cached is
- * `KEY_UNAVAILABLE`. NULL stays NULL. The context is that of the column, since TypeORM does not show the row. Values
- * cannot be compared in a `where`, and raw results (`getRawMany`, `query`) show the ciphertext.
+ * `KEY_UNAVAILABLE`. NULL stays NULL. The context is that of the column, since TypeORM does not show the row. A
+ * `where` with a value throws `INVALID_COLUMN` (except `In` and `Between`, which find no row), and raw results
+ * (`getRawMany`, `query`) show the ciphertext.
  */
 export function encryptedText(options: EncryptedColumnOptions): EncryptedColumnDefinition<string> {
   return definition(TEXT, options);
@@ -43,10 +51,24 @@ function definition<Value>(content: Content<Value>, options: EncryptedColumnOpti
   return {
     type: encrypted.storage,
     transformer: {
-      to: (value) => (isNone(value) ? value : cellOf(encrypted.encrypt(value, context), encrypted.storage)),
+      to: (value) =>
+        isNone(value) ? value : writtenOnly(cellOf(encrypted.encrypt(value, context), encrypted.storage), context),
       from: (cell) => (isNone(cell) ? cell : encrypted.decryptSync(cell, context)),
     },
   };
+}
+
+/**
+ * A cell that is written, and cannot be compared. TypeORM gives values of a `where` to the transformer as it does those of
+ * an insert; then it asks each of them, and no other, whether it is an operator: by this member.
+ */
+function writtenOnly(cell: Buffer | string, context: string): Buffer | EncryptedCell {
+  const written = typeof cell === 'string' ? { toPostgres: () => cell, toJSON: () => cell } : cell;
+  return Object.defineProperty(written, '@instanceof', {
+    get: () => {
+      throw comparedColumn(context);
+    },
+  });
 }
 
 function isNone(value: unknown): value is null | undefined {

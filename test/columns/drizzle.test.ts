@@ -1,6 +1,6 @@
-import { asc, eq } from 'drizzle-orm';
+import { and, asc, between, eq, gt, inArray, isNotNull, isNull, ne, not, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
-import { integer, pgTable } from 'drizzle-orm/pg-core';
+import { alias, integer, PgDialect, pgTable } from 'drizzle-orm/pg-core';
 import pg from 'pg';
 import { encryptedBytes, encryptedJson, encryptedText } from '../../src/columns/drizzle.ts';
 import type { ColumnRing, ColumnStorage } from '../../src/columns/encrypted-column.ts';
@@ -41,6 +41,30 @@ test('a context that needs the row is refused, because Drizzle does not show it'
   expect(() => encryptedText('notes', { ring: noRing, context: 'patients:{id}:notes' })).toThrow(
     "needs the row's id, but Drizzle shows",
   );
+});
+
+describe('a condition on an encrypted column', () => {
+  const patients = patientsTable('text', noRing);
+  const other = alias(patients, 'other');
+
+  test.each<[string, () => unknown]>([
+    ['eq', () => eq(patients.notes, 'x')],
+    ['ne, in another', () => and(eq(patients.id, 1), not(ne(patients.notes, 'x')))],
+    ['inArray', () => inArray(patients.notes, ['x'])],
+    ['between', () => between(patients.notes, 'a', 'b')],
+    ['gt', () => gt(patients.allergies, { pollen: true })],
+    ['a placeholder', () => eq(patients.notes, sql.placeholder('notes'))],
+    ['another column', () => eq(patients.notes, patients.notes)],
+    ['an alias of the table', () => eq(other.notes, 'x')],
+  ])('%s is refused with words', (_name, condition) => {
+    expect(condition).toThrow('each encryption has a random nonce');
+    expect(condition).toThrow(expect.objectContaining({ code: 'INVALID_COLUMN' }) as Error);
+  });
+
+  test('about NULL is allowed', () => {
+    const { sql: text } = new PgDialect().sqlToQuery(sql`${isNull(patients.notes)} or ${isNotNull(other.notes)}`);
+    expect(text).toBe('"patients_text"."notes" is null or "other"."notes" is not null');
+  });
 });
 
 function noRing(): never {

@@ -1,7 +1,21 @@
 import 'reflect-metadata';
-import { DataSource, EntitySchema, EntitySchemaOptions } from 'typeorm';
+import {
+  DataSource,
+  EntitySchema,
+  EntitySchemaOptions,
+  Equal,
+  In,
+  IsNull,
+  Like,
+  MoreThan,
+  Not,
+  type FindOptionsWhere,
+  type Repository,
+} from 'typeorm';
 import type { ColumnRing, ColumnStorage } from '../../src/columns/encrypted-column.ts';
 import { encryptedBytes, encryptedJson, encryptedText } from '../../src/columns/typeorm.ts';
+import { KeyRing } from '../../src/keyring/key-ring.ts';
+import { startPostgres, type Postgres } from '../postgres/support/postgres.ts';
 import { describeColumns, type Patient } from './support/column-contract.ts';
 
 function patientsEntity(storage: ColumnStorage, ring: () => ColumnRing): EntitySchema<Patient> {
@@ -37,6 +51,66 @@ describeColumns({
       close: () => source.destroy(),
     };
   },
+});
+
+describe.each<ColumnStorage>(['bytea', 'text', 'jsonb'])('a condition on an encrypted column, %s', (storage) => {
+  let postgres: Postgres;
+  let ring: KeyRing;
+  let source: DataSource;
+  let patients: Repository<Patient>;
+  beforeAll(async () => {
+    postgres = await startPostgres();
+    ring = await KeyRing.forTest();
+    const entity = patientsEntity(storage, () => ring);
+    source = await new DataSource({
+      ...{ type: 'postgres', url: postgres.url, entities: [entity], synchronize: true },
+    }).initialize();
+    patients = source.getRepository(entity);
+    await patients.insert([{ id: 1, notes: 'one' }, { id: 2 }]);
+  });
+  afterAll(async () => {
+    await source.destroy();
+    ring.close();
+    await postgres.stop();
+  });
+
+  test.each<[string, FindOptionsWhere<Patient> | FindOptionsWhere<Patient>[]]>([
+    ['a value', { notes: 'one' }],
+    ['a value in one of several', [{ id: 1 }, { notes: 'one' }]],
+    ['Equal', { notes: Equal('one') }],
+    ['Not', { notes: Not('one') }],
+    ['Not of an operator', { notes: Not(Equal('one')) }],
+    ['Like', { notes: Like('o%') }],
+    ['MoreThan', { notes: MoreThan('a') }],
+  ])('%s is refused with words', async (_name, where) => {
+    await expect(patients.find({ where })).rejects.toMatchObject({
+      code: 'INVALID_COLUMN',
+      message: expect.stringContaining('each encryption has a random nonce') as string,
+    });
+  });
+
+  test('about NULL is allowed, and the condition of an update is refused, too', async () => {
+    expect(await patients.findBy({ notes: IsNull() })).toMatchObject([{ id: 2 }]);
+    expect(await patients.findBy({ notes: Not(IsNull()) })).toMatchObject([{ id: 1, notes: 'one' }]);
+    await expect(patients.update({ notes: 'one' }, { notes: 'two' })).rejects.toMatchObject({ code: 'INVALID_COLUMN' });
+    await expect(patients.delete({ notes: 'one' })).rejects.toMatchObject({ code: 'INVALID_COLUMN' });
+    expect(await patients.findOneBy({ id: 1 })).toMatchObject({ notes: 'one' });
+  });
+
+  // TypeORM passes each of its values to the transformer as it does those of an insert, and asks nothing of the result.
+  test('In cannot be told from an insert: it finds no row', async () => {
+    const found = patients.findBy({ notes: In(['one']) });
+    if (storage === 'jsonb') await expect(found).rejects.toThrow('invalid input syntax for type json');
+    else expect(await found).toEqual([]);
+  });
+
+  test('a value that changes is written, whatever the library compares it with', async () => {
+    const patient = await patients.findOneByOrFail({ id: 1 });
+    await patients.save({ ...patient, notes: 'two' });
+    expect(await patients.findOneBy({ id: 1 })).toMatchObject({ notes: 'two' });
+    await patients.save({ ...patient, notes: 'one' });
+    expect(await patients.findOneBy({ id: 1 })).toMatchObject({ notes: 'one' });
+  });
 });
 
 test('a context that needs the row is refused, because TypeORM does not show it', () => {
