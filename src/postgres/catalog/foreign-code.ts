@@ -12,8 +12,9 @@ import type { ColumnSpec } from './column.ts';
  * out, since no update evaluates it. `pg_depend` omits built-in functions: they are read out of the expressions. Policies
  * are among them where they hold for this user.
  *
- * Tables and links go through arrays, which the planner takes for short. It expects millions of rows of a recursion, and
- * would read whole catalogs for them: with 3,000 tables that took 9 ms instead of one, several times in each batch.
+ * Tables and links go through arrays, which the planner takes for short. It expects millions of rows of a recursion. It
+ * would read whole catalogs for them, and make room for as many as fit in `work_mem`: that took several milliseconds
+ * instead of one, several times in each batch.
  */
 const FOREIGN_CODE = `
   WITH RECURSIVE tables AS MATERIALIZED (
@@ -33,11 +34,13 @@ const FOREIGN_CODE = `
      UNION ALL SELECT 'pg_policy'::regclass, oid FROM pg_policy
                 WHERE polrelid = $1::oid AND row_security_active($1::oid)),
   linked(class, id) AS (
-    SELECT class, id FROM first
+    SELECT link.class, link.id
+      FROM unnest(ARRAY(SELECT class FROM first), ARRAY(SELECT id FROM first)) link(class, id)
      UNION
     SELECT next.class, next.id
       FROM linked r
      CROSS JOIN LATERAL (
+       SELECT array_agg(class) AS classes, array_agg(id) AS ids FROM (
         SELECT refclassid, refobjid FROM pg_depend
          WHERE classid = r.class AND objid = r.id
            AND refclassid IN ('pg_type'::regclass, 'pg_proc'::regclass, 'pg_operator'::regclass)
@@ -54,7 +57,8 @@ const FOREIGN_CODE = `
          WHERE r.class = 'pg_type'::regclass
            AND (castsource = r.id AND casttarget IN ('text'::regtype, 'json'::regtype)
                 OR casttarget = r.id AND castsource = 'text'::regtype)
-     ) next(class, id)
+       ) each(class, id)) found
+     CROSS JOIN LATERAL unnest(found.classes, found.ids) next(class, id)
      WHERE next.id <> 0),
   reached(class, id) AS MATERIALIZED (
     SELECT link.class, link.id
