@@ -2,16 +2,17 @@ import { KeyRotationError } from '../format/error.ts';
 import { textArray } from './connection/binary-array.ts';
 import { columnName, type Column } from './catalog/column.ts';
 import { contextOf } from '../format/context-template.ts';
+import { rowOf } from './stored-value.ts';
 import { quoted, type Cells, type Parameter, type Connection } from './connection/database.ts';
 
 /** Most bytes of a value that is read: larger ones are listed, so that memory stays bounded. */
 export const MOST_VALUE_BYTES = 16 * 1024 * 1024;
 
-/** A row as it was read: its key and, unless it is NULL, its value, both as PostgreSQL spells them. */
+/** A row as it was read: its key as PostgreSQL spells it and, unless it is NULL, its value: bytes, or a text or JSON. */
 export interface StoredRow {
   readonly key: readonly string[];
   /** `undefined`: larger than `MOST_VALUE_BYTES`, and not read. */
-  readonly stored: string | null | undefined;
+  readonly stored: string | Uint8Array | null | undefined;
   /** The context it is to be in; `undefined` where a column of the template is NULL. */
   readonly context: string | undefined;
   /** Every context that it may be in now, the likely one first. */
@@ -207,14 +208,15 @@ export function outOfOrder(column: Column, rows?: number): KeyRotationError {
 }
 
 /** A row out of the values of `selected`. */
-function storedRow({ key, context, fromContext, watched }: Column, cells: Cells): StoredRow {
+function storedRow({ key, context, fromContext, watched, storage }: Column, cells: Cells): StoredRow {
   const contextStart = key.length;
   const fromStart = contextStart + context.columns.length;
   const wanted = contextOf(context, cells.slice(contextStart, fromStart));
+  const value = cells.at(-1) ?? null;
   const from = fromContext === undefined ? undefined : contextOf(fromContext, cells.slice(fromStart, -2));
   return {
     key: cells.slice(0, contextStart).map((value) => value ?? ''),
-    stored: cells.at(-2) === 't' ? undefined : (cells.at(-1) ?? null),
+    stored: cells.at(-2) === 't' ? undefined : value !== null && storage === 'bytea' ? rowOf(value, storage) : value,
     context: wanted,
     contexts: [wanted, from].filter((one) => one !== undefined),
     watched: watched.map((name) => cells[contextStart + context.columns.indexOf(name)] ?? ''),

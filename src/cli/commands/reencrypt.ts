@@ -2,6 +2,7 @@ import { Option } from 'commander';
 import { FEWEST_REPORTED, USAGE_LIMITS, type KeyUsage } from '../../keyring/telemetry/key-usage.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import { checkedColumns } from '../../postgres/job/checked-columns.ts';
+import { MOST_BATCH_ROWS } from '../../postgres/job/reencrypt-options.ts';
 import type { ReencryptReport } from '../../postgres/job/reencrypt.ts';
 import { controlJobs, type JobView } from '../../postgres/job/job-control.ts';
 import { triggerLine, type TriggerChoice } from '../../postgres/catalog/triggers.ts';
@@ -53,7 +54,7 @@ export const REENCRYPT = command<ReencryptFlags>({
       )
       .option('--connections <n>', 'connections of this process to the database', from1To(16), 2)
       .addOption(new Option('--lanes <n>', 'the former name of --connections').argParser(from1To(16)).hideHelp())
-      .option('--batch-rows <n>', 'at most so many rows per transaction', from1To(20_000), 2000)
+      .option('--batch-rows <n>', 'at most so many rows per transaction', from1To(20_000), MOST_BATCH_ROWS)
       .option('--no-legacy', 'list rows of older data instead of re-encrypting them: their context cannot be checked')
       .option('--start-over', 'abandon an unfinished job that was started with other options'),
   run: async (session, flags, _, world) => {

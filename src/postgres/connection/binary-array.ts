@@ -11,11 +11,11 @@ export function byteaArray(elements: readonly Uint8Array[]): Buffer {
   return binaryArray(BYTEA, elements);
 }
 
-/** See `byteaArray`. */
-export function textArray(elements: readonly string[]): Buffer {
+/** See `byteaArray`. Bytes are a text in UTF-8. */
+export function textArray(elements: readonly (string | Uint8Array)[]): Buffer {
   return binaryArray(
     TEXT,
-    elements.map((element) => Buffer.from(element)),
+    elements.map((element) => (typeof element === 'string' ? Buffer.from(element) : element)),
   );
 }
 

@@ -187,22 +187,23 @@ export class Connection {
   /**
    * Does `work` under the user's own `search_path`, on which functions of triggers and constraints may rely, and checks
    * deferred constraints at once. Every name and operator in the statements of `work` has to be qualified. `readsViews`:
-   * code that the user allows to run may read through views.
+   * code that the user allows to run may read through views. `off`: settings of the planner, as for `without`.
    */
-  async underOwnPath<T>(work: () => Promise<T>, readsViews: boolean): Promise<T> {
+  async underOwnPath<T>(work: () => Promise<T>, readsViews: boolean, off: readonly string[] = []): Promise<T> {
     const path = this.#schema === undefined ? 'DEFAULT' : quoted(this.#schema);
     const [open, close] = readsViews && this.#canRefuseViews ? [[ALL_RELATIONS], [TABLES_ONLY]] : [[], []];
-    await this.change([`SET LOCAL search_path TO ${path}`, 'SET CONSTRAINTS ALL IMMEDIATE', ...open].join('; '));
+    const own = [`SET LOCAL search_path TO ${path}`, 'SET CONSTRAINTS ALL IMMEDIATE'];
+    await this.change([...own, ...open, ...off.map(switchOff)].join('; '));
     const result = await work();
-    await this.change([SAFE_PATH, ...close].join('; '));
+    await this.change([SAFE_PATH, ...close, ...off.map(reset)].join('; '));
     return result;
   }
 
   /** Does `work` within the open transaction with these settings of the planner off. */
   async without<T>(settings: readonly string[], work: () => Promise<T>): Promise<T> {
-    await this.change(settings.map((setting) => `SET LOCAL ${setting} = off`).join('; '));
+    await this.change(settings.map(switchOff).join('; '));
     const result = await work();
-    await this.change(settings.map((setting) => `SET LOCAL ${setting} TO DEFAULT`).join('; '));
+    await this.change(settings.map(reset).join('; '));
     return result;
   }
 
@@ -264,6 +265,9 @@ function requireNoPooler(client: pg.Client, backend: string | null | undefined):
       'port 5432 of the host behind it, for RDS Proxy the endpoint of the instance or the cluster.',
   );
 }
+
+const switchOff = (setting: string) => `SET LOCAL ${setting} = off`;
+const reset = (setting: string) => `SET LOCAL ${setting} TO DEFAULT`;
 
 /** A name as SQL reads it back, whatever characters it has. */
 export function quoted(name: string): string {

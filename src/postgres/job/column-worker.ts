@@ -12,7 +12,7 @@ import type { Brakes } from './brakes.ts';
 import { Pacer } from './pacer.ts';
 import { cutRange, type BatchResult } from './ranges.ts';
 import type { BatchLimits } from '../read-rows.ts';
-import type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
+import { MOST_BATCH_ROWS, type ReencryptOptions, type ReencryptReport } from './reencrypt-options.ts';
 import { RingWatch } from './ring-watch.ts';
 import type { RingKeys } from '../all-keys.ts';
 import { SKIP_TRIGGERS } from '../catalog/triggers.ts';
@@ -63,7 +63,7 @@ export class ColumnWorker {
     this.#watch = new RingWatch(keys);
     this.#options = options;
     this.#stop = AbortSignal.any([this.#failed.signal, ...(options.signal === undefined ? [] : [options.signal])]);
-    this.#limits = { rows: options.batchRows ?? 2000, bytes: options.batchBytes ?? 4 * 1024 * 1024 };
+    this.#limits = { rows: options.batchRows ?? MOST_BATCH_ROWS, bytes: options.batchBytes ?? 4 * 1024 * 1024 };
     const onWait = ({ detail }: Wait) => {
       this.#show(detail);
     };

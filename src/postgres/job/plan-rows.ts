@@ -72,7 +72,7 @@ export function planRows(
     else if (stored !== undefined) {
       keys.countEncryption(target);
       const sealed = seal(found.plaintext, target.key, target.number, context, pooledNonce());
-      const member = memberOf(stored, column.storage, column.spec.member);
+      const member = typeof stored === 'string' ? memberOf(stored, column.storage, column.spec.member) : undefined;
       changes.push({ key, stored, watched, sealed: asStored(sealed, column.storage), member });
     }
   }

@@ -5,13 +5,16 @@ import type { PaceClock, Waited } from './pacer.ts';
 import type { LeftRow } from './plan-rows.ts';
 import type { TriggerChoice } from '../catalog/triggers.ts';
 
+/** Rows of a transaction where nothing else ends it: what each costs beside its rows, such as the looks at the catalog, is little then. */
+export const MOST_BATCH_ROWS = 5000;
+
 /** How a column is re-encrypted. */
 export interface ReencryptOptions {
   /** What is done about the table's triggers. Needed where it has some. */
   readonly triggers?: TriggerChoice | undefined;
   /** Connections of this process, so that one encrypts while the others wait for the database. Default: 2. */
   readonly connections?: number;
-  /** Most rows of one transaction. Default: 2,000. */
+  /** Most rows of one transaction. Default: `MOST_BATCH_ROWS`. */
   readonly batchRows?: number;
   /** Bytes of one transaction, which the rows of a batch stay within. Default: 4 MiB. */
   readonly batchBytes?: number;

@@ -4,6 +4,7 @@ import type { Connection } from '../connection/database.ts';
 import { isOfRow } from '../connection/database-error.ts';
 import { quoted } from '../connection/database.ts';
 import { keyTable, OTHER_JOINS } from '../read-rows.ts';
+import { rowOf } from '../stored-value.ts';
 
 /** Compares texts by their bytes, whatever collation a column has. */
 const SAME_BYTES = 'COLLATE pg_catalog."C" OPERATOR(pg_catalog.=)';
@@ -11,7 +12,7 @@ const SAME_BYTES = 'COLLATE pg_catalog."C" OPERATOR(pg_catalog.=)';
 /** A row to be changed, if it still holds what was read. */
 export interface RowChange {
   readonly key: readonly string[];
-  readonly stored: string;
+  readonly stored: string | Uint8Array;
   /** The text of each of the column's `watched` columns. */
   readonly watched: readonly string[];
   readonly sealed: Uint8Array;
@@ -47,10 +48,10 @@ export async function writeRows(session: Connection, column: Column, changes: re
   );
   const array = isBytes ? 'pg_catalog.bytea[]' : 'pg_catalog.text[]';
   const old = isBytes
-    ? byteaArray(changes.map(({ stored }) => Buffer.from(stored.slice(2), 'hex')))
+    ? byteaArray(changes.map(({ stored }) => rowOf(stored, 'bytea')))
     : textArray(changes.map(({ stored }) => stored));
   const sealed = changes.map((change) => change.sealed);
-  const next = isBytes ? byteaArray(sealed) : textArray(sealed.map((bytes) => Buffer.from(bytes).toString()));
+  const next = isBytes ? byteaArray(sealed) : textArray(sealed);
   const watched = column.watched.map((name, index) => ({
     name: `w${index}`,
     array: `$${3 + column.key.length + index}::pg_catalog.text[]`,
@@ -77,8 +78,7 @@ export async function writeRows(session: Connection, column: Column, changes: re
        FROM mine WHERE t.tableoid OPERATOR(pg_catalog.=) mine.part AND t.ctid OPERATOR(pg_catalog.=) mine.place
      RETURNING mine.n`;
   // Code of the table runs with the rights of this user, who has decided so where triggers are known.
-  const write = () => session.underOwnPath(() => session.rows(text, values), column.triggers.length > 0);
-  const rows = await session.without(OTHER_JOINS, write);
+  const rows = await session.underOwnPath(() => session.rows(text, values), column.triggers.length > 0, OTHER_JOINS);
   if (rows.length === changes.length) return { written: rows.length, lost: [], refused: [] };
   const written = new Set(rows.map(([n]) => Number(n)));
   return { written: rows.length, lost: changes.filter((_, index) => !written.has(index + 1)), refused: [] };
