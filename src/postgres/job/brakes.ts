@@ -60,6 +60,9 @@ export interface BrakeState extends Brakes {
   readonly isPaused: boolean;
 }
 
+/** A reservation that a crash of the server loses was for rows of that moment. The disk is left to the application. */
+const NOT_WAITING_FOR_DISK = 'SET LOCAL synchronous_commit = off';
+
 /** A job's row. */
 interface JobId {
   readonly id: string;
@@ -119,14 +122,16 @@ export async function readBrakes(session: Connection, { id }: JobId): Promise<Br
  * process asked for is lost but for the last half of a second: a job that was held up must not catch up in a burst.
  */
 export async function reserveRows(session: Connection, { id }: JobId, rows: number): Promise<number> {
-  const [found] = await session.rows(
-    `UPDATE pazpaz_keys.brake
-        SET next_free_at = greatest(next_free_at, clock_timestamp() - interval '500 milliseconds')
-                           + make_interval(secs => $2::double precision / max_rows_per_second)
-      WHERE job_id = $1 AND max_rows_per_second IS NOT NULL
-     RETURNING extract(epoch FROM next_free_at - clock_timestamp()) * 1000`,
-    [id, rows],
-  );
+  const reserve = () =>
+    session.rowsByPlan(
+      `UPDATE pazpaz_keys.brake
+          SET next_free_at = greatest(next_free_at, clock_timestamp() - interval '500 milliseconds')
+                             + make_interval(secs => $2::double precision / max_rows_per_second)
+        WHERE job_id = $1 AND max_rows_per_second IS NOT NULL
+       RETURNING extract(epoch FROM next_free_at - clock_timestamp()) * 1000`,
+      [id, rows],
+    );
+  const [found] = await session.transaction(reserve, { settings: [NOT_WAITING_FOR_DISK] });
   return Math.max(0, Number(found?.[0] ?? 0));
 }
 

@@ -10,8 +10,11 @@ import type { Job } from './job.ts';
 /** Milliseconds between two looks at the brakes. */
 const LOOK_INTERVAL = 1000;
 
-/** Shares of a second that are reserved at a time: many small ones, so that the rate is even. */
-const SHARES_PER_SECOND = 5;
+/**
+ * Shares of a second that are reserved at a time: many small ones, so that the rate is even, and an update of the
+ * application waits for the processors, the disk and the locks of a few hundred rows only.
+ */
+const SHARES_PER_SECOND = 20;
 
 /** The clock of a process; tests replace it. Milliseconds. */
 export interface PaceClock {
