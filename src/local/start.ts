@@ -17,6 +17,8 @@ export type LambdaChoice =
       /** Milliseconds; default 30,000. */
       readonly timeout?: number;
       readonly environment?: Readonly<Record<string, string>>;
+      /** Keeps the process for the next invocation. */
+      readonly isKeptWarm?: boolean;
       /** Gets each line of the Lambda's log; default: standard error. */
       readonly log?: (line: string) => void;
     }

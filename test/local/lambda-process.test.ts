@@ -1,19 +1,13 @@
 import { join } from 'node:path';
-import { LambdaError, type Invocation } from '../../src/local/lambda/lambda-invocation.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { LambdaError, type Invocation, type Invoke } from '../../src/local/lambda/lambda-invocation.ts';
 import { lambdaProcess, type LambdaProcessOptions } from '../../src/local/lambda/lambda-process.ts';
 
 const RUNNER = join(__dirname, '../../src/local/lambda/lambda-runner.mjs');
 const BUNDLE = join(__dirname, 'support/obedient-lambda.mjs');
 const YEAR = 365 * 86_400_000;
 
-function run(event: object, options: Partial<LambdaProcessOptions> = {}, signal = new AbortController().signal) {
-  const invocation: Invocation = {
-    event,
-    functionArn: 'arn:aws:lambda:us-east-1:123456789012:function:rotate',
-    secretArn: 'arn:of:secret',
-    kind: 'wait',
-    signal,
-  };
+function lambda(options: Partial<LambdaProcessOptions>): Invoke {
   return lambdaProcess({
     bundle: BUNDLE,
     runner: RUNNER,
@@ -21,7 +15,29 @@ function run(event: object, options: Partial<LambdaProcessOptions> = {}, signal 
     region: 'eu-west-1',
     clockOffset: () => 0,
     ...options,
-  })(invocation);
+  });
+}
+
+function invocation(event: object, signal: AbortSignal): Invocation {
+  return {
+    event,
+    functionArn: 'arn:aws:lambda:us-east-1:123456789012:function:rotate',
+    secretArn: 'arn:of:secret',
+    kind: 'wait',
+    signal,
+  };
+}
+
+function run(event: object, options: Partial<LambdaProcessOptions> = {}, signal = new AbortController().signal) {
+  return lambda(options)(invocation(event, signal));
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 describe('a Lambda in a process of its own', () => {
@@ -103,5 +119,27 @@ describe('a Lambda in a process of its own', () => {
   test('without a bundle or a handler says which is missing', async () => {
     await expect(run({}, { bundle: join(__dirname, 'nowhere.mjs') })).rejects.toThrow('nowhere.mjs');
     await expect(run({}, { bundle: RUNNER })).rejects.toMatchObject({ errorType: 'Runtime.HandlerNotFound' });
+  });
+
+  test('kept warm is one process at the time of the service, and another after a failure or beside a call', async () => {
+    const closing = new AbortController();
+    let clockOffset = 0;
+    const invoke = lambda({ isKeptWarm: true, clockOffset: () => clockOffset });
+    const tell = async () =>
+      (await invoke(invocation({ do: 'tell' }, closing.signal))) as { pid: number; date: number };
+    const first = await tell();
+    clockOffset = YEAR;
+    const second = await tell();
+    expect(second.pid).toBe(first.pid);
+    expect(second.date - first.date).toBeGreaterThanOrEqual(YEAR);
+    const [one, other] = await Promise.all([tell(), tell()]);
+    expect(one.pid).not.toBe(other.pid);
+    await expect(invoke(invocation({ do: 'exit' }, closing.signal))).rejects.toMatchObject({
+      errorType: 'Runtime.ExitError',
+    });
+    expect([one.pid, other.pid]).toContain((await tell()).pid);
+    closing.abort();
+    // Jest's time limit fails the test if they stay.
+    while ([one.pid, other.pid].some(isRunning)) await pause(10);
   });
 });

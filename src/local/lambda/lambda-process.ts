@@ -22,39 +22,60 @@ export interface LambdaProcessOptions {
   readonly memoryLimit?: number;
   /** Further environment variables; they win over the ones below. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Keeps a process for the next invocation, as Lambda mostly does; default: each one is a cold start. */
+  readonly isKeptWarm?: boolean;
   /** Gets each line that the Lambda writes; default: this process's standard error. */
   readonly log?: (line: string) => void;
 }
 
 const DEFAULT_TIMEOUT = 30_000;
 
+/** A process that runs the bundle, and the end of its log. */
+interface Running {
+  readonly child: ChildProcess;
+  readonly logged: Promise<unknown>;
+}
+
 /**
- * Runs the bundle in a fresh Node process for each invocation: a cold start, as in Lambda, with an environment of its
- * own. The event travels over the process's channel: a `RotationToken` has no place among the arguments.
+ * Runs the bundle in a Node process with an environment of its own, in a fresh one for each invocation unless it is kept
+ * warm. The event travels over the process's channel: a `RotationToken` has no place among the arguments.
  */
 export function lambdaProcess(options: LambdaProcessOptions): Invoke {
+  const { bundle, isKeptWarm = false, timeout = DEFAULT_TIMEOUT } = options;
+  const warm: Running[] = [];
   return async (invocation) => {
-    if (invocation.signal.aborted) throw closing();
+    const { signal, event } = invocation;
+    if (signal.aborted) throw closing();
     const requestId = randomUUID();
-    const timeout = options.timeout ?? DEFAULT_TIMEOUT;
-    const child = spawn(process.execPath, [options.runner], {
-      env: environmentOf(options, invocation),
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    });
-    const logged = Promise.all([forward(child.stdout, options.log), forward(child.stderr, options.log)]);
+    const waiting = warm.pop();
+    const running = waiting?.child.connected === true ? waiting : start(options, invocation);
+    const message = { bundle, event, clockOffset: options.clockOffset(), timeout, isKeptWarm };
+    const context = contextOf(options, invocation, requestId);
+    let isReusable = false;
     try {
-      return await answerOf(child, invocation.signal, requestId, timeout, {
-        bundle: options.bundle,
-        event: invocation.event,
-        clockOffset: options.clockOffset(),
-        timeout,
-        context: contextOf(options, invocation, requestId),
-      });
+      const answer = await answerOf(running.child, signal, requestId, timeout, { ...message, context });
+      isReusable = isKeptWarm && !signal.aborted;
+      return answer;
     } finally {
-      child.kill('SIGKILL');
-      await logged;
+      if (isReusable) warm.push(running);
+      else {
+        running.child.kill('SIGKILL');
+        await running.logged;
+      }
     }
   };
+}
+
+function start(options: LambdaProcessOptions, invocation: Invocation): Running {
+  const child = spawn(process.execPath, [options.runner], {
+    env: environmentOf(options, invocation),
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  if (options.isKeptWarm === true) {
+    // The service closes while no invocation is under way.
+    invocation.signal.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
+  }
+  return { child, logged: Promise.all([forward(child.stdout, options.log), forward(child.stderr, options.log)]) };
 }
 
 function answerOf(
@@ -79,8 +100,9 @@ function answerOf(
     const settled = (): void => {
       clearTimeout(timer);
       signal.removeEventListener('abort', abort);
+      child.off('message', onMessage).off('error', onError).off('close', onClose);
     };
-    child.once('message', (answer) => {
+    const onMessage = (answer: unknown): void => {
       settled();
       if (!isJsonObject(answer) || !isJsonObject(answer['error'])) {
         resolve(isJsonObject(answer) ? answer['result'] : null);
@@ -95,16 +117,17 @@ function answerOf(
           trace.filter((line) => typeof line === 'string'),
         ),
       );
-    });
-    child.once('error', (error) => {
+    };
+    const onError = (error: Error): void => {
       settled();
       fail('Runtime.ExitError', `cannot start the Lambda's process: ${error.message}`);
-    });
-    // `close` and not `exit`: an answer that is still in the channel comes first.
-    child.once('close', (code, killedBy) => {
+    };
+    const onClose = (code: number | null, killedBy: NodeJS.Signals | null): void => {
       settled();
       fail('Runtime.ExitError', `Runtime exited with error: ${killedBy ?? `exit status ${code ?? 'unknown'}`}`);
-    });
+    };
+    // `close` and not `exit`: an answer that is still in the channel comes first.
+    child.once('message', onMessage).once('error', onError).once('close', onClose);
     child.send(message, (error) => {
       if (error !== null) fail('Runtime.ExitError', `the Lambda's process is gone: ${error.message}`);
     });

@@ -1,7 +1,8 @@
 /**
- * Runs a built Lambda once in a process of its own: the parent sends one message, this answers with one. It plays the
- * part of Lambda's own runtime, so the bundle must not be able to tell: the parent's channel is hidden from it and its
- * `Date` is the service's clock. A plain script, because it runs from `src` in tests and from `dist` in the product.
+ * Runs a built Lambda in a process of its own: the parent sends a message, this answers with one, and ends unless it is
+ * kept warm. It plays the part of Lambda's own runtime, so the bundle must not be able to tell: the parent's channel is
+ * hidden from it and its `Date` is the service's clock. A plain script, because it runs from `src` in tests and from
+ * `dist` in the product.
  */
 import { performance } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
@@ -9,15 +10,21 @@ import { pathToFileURL } from 'node:url';
 const send = process.send?.bind(process);
 delete process.send;
 
-process.once('message', (message) => {
+const RealDate = Date;
+let offset = 0;
+moveDate();
+
+process.on('message', (message) => {
+  offset = message.clockOffset;
   run(message).then(
-    (result) => answer({ result: result === undefined ? null : result }),
-    (error) => answer({ error: lambdaError(error) }),
+    (result) => answer({ result: result === undefined ? null : result }, message),
+    (error) => answer({ error: lambdaError(error) }, message),
   );
 });
+// A warm process has nothing left to wait for.
+process.once('disconnect', () => process.exit(0));
 
-async function run({ bundle, event, context, clockOffset, timeout }) {
-  moveDate(clockOffset);
+async function run({ bundle, event, context, timeout }) {
   const module = await import(pathToFileURL(bundle).href);
   const handler = module.handler ?? module.default?.handler;
   if (typeof handler !== 'function') {
@@ -32,8 +39,7 @@ async function run({ bundle, event, context, clockOffset, timeout }) {
   });
 }
 
-function moveDate(offset) {
-  const RealDate = Date;
+function moveDate() {
   const now = () => RealDate.now() + offset;
   globalThis.Date = new Proxy(RealDate, {
     construct: (target, args, newTarget) => Reflect.construct(target, args.length === 0 ? [now()] : args, newTarget),
@@ -48,8 +54,8 @@ function lambdaError(error) {
 }
 
 /** The answer leaves before the process ends, and so do the last lines of the log. */
-function answer(message) {
+function answer(message, { isKeptWarm }) {
   send?.(message, () => {
-    process.stdout.write('', () => process.exit(0));
+    if (!isKeptWarm) process.stdout.write('', () => process.exit(0));
   });
 }
