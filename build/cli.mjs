@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { writeMetafile } from './metafile.mjs';
 import { buildTool, CLI } from './tool.mjs';
 
 /*
@@ -7,4 +8,4 @@ import { buildTool, CLI } from './tool.mjs';
  * has the SDK of Secrets Manager, and none of the other libraries that the commands need.
  */
 const { out } = parseArgs({ options: { out: { type: 'string', default: join('dist', 'cli') } } }).values;
-await buildTool(out, CLI);
+await writeMetafile(out, [await buildTool(out, CLI)]);

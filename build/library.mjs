@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { build } from 'esbuild';
 import { buildLambda } from './lambda.mjs';
+import { writeMetafile } from './metafile.mjs';
 import { buildTool } from './tool.mjs';
 
 /*
@@ -43,30 +44,39 @@ const common = {
   format: 'cjs',
   // Jest refuses import() in CommonJS. A require in its place is as lazy, and bundlers follow it.
   supported: { 'dynamic-import': false },
+  metafile: true,
   logLevel: 'warning',
 };
-await build({ ...common, entryPoints: ['src/index.ts'] });
-await build({
-  ...common,
-  outdir: join(cjs, 'columns'),
-  entryPoints: ['drizzle', 'kysely', 'prisma', 'typeorm'].map((name) => `src/columns/${name}.ts`),
-});
-await build({
-  ...common,
-  entryPoints: ['src/testing.ts'],
-  define: { 'import.meta.url': 'thisFile' },
-  banner: { js: "const thisFile = require('node:url').pathToFileURL(__filename).href;" },
-});
+const bundles = [await build({ ...common, entryPoints: ['src/index.ts'] })];
+bundles.push(
+  await build({
+    ...common,
+    outdir: join(cjs, 'columns'),
+    entryPoints: ['drizzle', 'kysely', 'prisma', 'typeorm'].map((name) => `src/columns/${name}.ts`),
+  }),
+);
+bundles.push(
+  await build({
+    ...common,
+    entryPoints: ['src/testing.ts'],
+    define: { 'import.meta.url': 'thisFile' },
+    banner: { js: "const thisFile = require('node:url').pathToFileURL(__filename).href;" },
+  }),
+);
 // The proxy's library is CommonJS, which an ES module can hold only as a file of its own.
 const proxies = join(esm, 'keyring', 'source');
-await build({
-  ...common,
-  outdir: proxies,
-  outExtension: { '.js': '.cjs' },
-  entryPoints: ['src/keyring/source/proxy-agents.ts'],
-});
+bundles.push(
+  await build({
+    ...common,
+    outdir: proxies,
+    outExtension: { '.js': '.cjs' },
+    entryPoints: ['src/keyring/source/proxy-agents.ts'],
+  }),
+);
 await writeFile(join(proxies, 'proxy-agents.js'), "export { proxyAgents } from './proxy-agents.cjs';\n");
-await buildTool(lambda, { 'lambda-runner': 'src/local/lambda/lambda-runner.mjs' });
-await buildLambda(lambda);
+const metafiles = bundles.map(({ metafile }) => metafile);
+metafiles.push(await buildTool(lambda, { 'lambda-runner': 'src/local/lambda/lambda-runner.mjs' }));
+metafiles.push(await buildLambda(lambda));
+await writeMetafile(out, metafiles);
 // Beneath this package a .js file is an ES module unless its own folder says otherwise.
 await writeFile(join(cjs, 'package.json'), '{ "type": "commonjs", "sideEffects": false }\n');

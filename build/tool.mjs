@@ -9,9 +9,10 @@ export const CLI = { 'pazpaz-keys': 'src/cli/main.ts', 'tally-thread': 'src/post
  *
  * @param {string} outdir where to.
  * @param {Record<string, string>} entryPoints sources by the name of what is built, without its ending `.mjs`.
+ * @returns {Promise<import('esbuild').Metafile>} what went into it.
  */
 export async function buildTool(outdir, entryPoints) {
-  await build({
+  const { metafile } = await build({
     entryPoints,
     outdir,
     outExtension: { '.js': '.mjs' },
@@ -25,6 +26,8 @@ export async function buildTool(outdir, entryPoints) {
     },
     loader: SQL_AS_TEXT,
     legalComments: 'none',
+    metafile: true,
     logLevel: 'warning',
   });
+  return metafile;
 }
