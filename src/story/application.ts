@@ -7,6 +7,7 @@ import {
 import { isKeyRotationError } from '../format/error.ts';
 import { decryptField, encryptField } from '../format/field.ts';
 import type { KeyMaterial } from '../format/key-material.ts';
+import type { KeyNumber } from '../format/key-number.ts';
 import { readKeyValue } from '../format/key-value.ts';
 import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 import { readVarint } from '../format/varint.ts';
@@ -31,14 +32,30 @@ export interface UnreadableRecord {
   readonly problem: string;
 }
 
-/** Writes the n-th record as an application does: key and number come from one answer of `GetSecretValue`. */
-export async function writeRecord(secret: SecretAccess, id: number): Promise<PatientRecord> {
+/** A key with its number and its version, from one answer of `GetSecretValue`. */
+export interface WritingKey {
+  readonly key: KeyMaterial;
+  readonly number: KeyNumber | 0;
+  readonly versionId: string;
+}
+
+/** The key that new data is encrypted with. */
+export async function currentKey(secret: SecretAccess): Promise<WritingKey> {
   const { key, versionId, stages } = await fetchKey(secret, { VersionStage: 'AWSCURRENT' });
-  const keyNumber = ringLabels({ [versionId]: stages }).numberOf.get(versionId) ?? 0;
+  return { key, versionId, number: ringLabels({ [versionId]: stages }).numberOf.get(versionId) ?? 0 };
+}
+
+/** Encrypts the n-th record. */
+export function recordUnder({ key, number, versionId }: WritingKey, id: number): PatientRecord {
   const text = noteOf(id);
   const context = contextOf(id);
-  const ciphertext = encryptField(text, key, context, { number: keyNumber });
-  return { id, text, context, ciphertext, keyNumber, versionId };
+  const ciphertext = encryptField(text, key, context, { number });
+  return { id, text, context, ciphertext, keyNumber: number, versionId };
+}
+
+/** Writes the n-th record as an application does. */
+export async function writeRecord(secret: SecretAccess, id: number): Promise<PatientRecord> {
+  return recordUnder(await currentKey(secret), id);
 }
 
 /**
@@ -111,7 +128,8 @@ function opened({ ciphertext, context }: PatientRecord, key: KeyMaterial): strin
   }
 }
 
-async function fetchKey(
+/** Reads one version. */
+export async function fetchKey(
   { client, secretId }: SecretAccess,
   which: Omit<GetSecretValueCommandInput, 'SecretId'>,
 ): Promise<{ key: KeyMaterial; versionId: string; stages: string[] }> {

@@ -1,5 +1,6 @@
 import type { Paint } from './paint.ts';
 import type { PatientRecord } from './patient-record.ts';
+import { count, numberingFirst, tableLines, type TableColumn } from './screen-table.ts';
 import type { StoryResult, VersionAtTheEnd } from './story.ts';
 import { GUIDE, type Happening } from './years.ts';
 
@@ -26,7 +27,7 @@ export function linesOf(happening: Happening, paint: Paint): string[] {
       ];
     case 'rotation turned on':
       return [
-        `${happening.date}  Rotation every ${GUIDE.days} days is turned on. RotateSecret rotates at once, as on AWS.`,
+        `${happening.date}  Rotation every ${happening.days} days is turned on. RotateSecret rotates at once, as on AWS.`,
         '',
         paint.faint('date        current key  a new record is encrypted  all records so far are read'),
       ];
@@ -69,7 +70,7 @@ function rotatedLines({ date, record, reading }: Happening & { kind: 'rotated' }
   ];
 }
 
-const COLUMNS: readonly { readonly title: string; readonly isNumber?: true }[] = [
+const COLUMNS: readonly TableColumn[] = [
   { title: 'key', isNumber: true },
   { title: 'version' },
   { title: 'labels' },
@@ -87,17 +88,7 @@ function tableOf(versions: readonly VersionAtTheEnd[], paint: Paint): string[] {
     encrypted.join(', '),
     String(encrypted.length),
   ]);
-  const widths = COLUMNS.map(({ title }, column) =>
-    Math.max(title.length, ...rows.map((cells) => cells[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]): string =>
-    COLUMNS.map(({ isNumber }, column) => {
-      const [cell = '', width = 0] = [cells[column], widths[column]];
-      return isNumber === true ? cell.padStart(width) : cell.padEnd(width);
-    })
-      .join('  ')
-      .trimEnd();
-  return [paint.faint(line(COLUMNS.map(({ title }) => title))), ...rows.map(line)];
+  return tableLines(COLUMNS, rows, paint);
 }
 
 function countsLine(result: StoryResult, paint: Paint): string {
@@ -122,10 +113,6 @@ function contrastLines({ contrast, ciphertexts, years }: StoryResult, paint: Pai
   ];
 }
 
-function numberingFirst(a: string, b: string): number {
-  return Number(a.startsWith('AWS')) - Number(b.startsWith('AWS')) || a.localeCompare(b);
-}
-
 function quoted({ text }: PatientRecord): string {
   return `'${text}'`;
 }
@@ -133,8 +120,4 @@ function quoted({ text }: PatientRecord): string {
 /** Under the text beside a date. */
 function indented(text: string): string {
   return `            ${text}`;
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }

@@ -2,7 +2,7 @@ import type { KeyNumber } from '../format/key-number.ts';
 import type { LambdaChoice } from '../local/start.ts';
 import { countReadableWith, readRecords, type UnreadableRecord } from './application.ts';
 import { usualLambda } from './usual-lambda.ts';
-import { GUIDE, liveThrough, type Happening, type KeptVersion, type Lived } from './years.ts';
+import { GUIDE, liveThrough, periodsOf, type Happening, type KeptVersion, type Lived } from './years.ts';
 
 /** The result of the story, which `npm start -- --json` prints. It holds no key. */
 export interface StoryResult {
@@ -10,6 +10,8 @@ export interface StoryResult {
   readonly ok: boolean;
   readonly secretId: string;
   readonly years: number;
+  /** Days between two rotations. */
+  readonly days: number;
   readonly rotations: number;
   /** How often the Lambda was run, a fresh process each time. */
   readonly lambdaRuns: number;
@@ -44,6 +46,7 @@ interface Contrast {
 
 export interface StoryOptions {
   readonly years: number;
+  readonly days: number;
   /** The Lambda that rotates. */
   readonly lambda: LambdaChoice;
   readonly loseKey?: KeyNumber;
@@ -56,10 +59,11 @@ export interface StoryOptions {
  * @throws {RotationFailedError} if a rotation did not succeed. Data that cannot be read is not an error but part of the
  * result.
  */
-export async function tellStory({ years, lambda, loseKey, tell }: StoryOptions): Promise<StoryResult> {
+export async function tellStory({ years, days, lambda, loseKey, tell }: StoryOptions): Promise<StoryResult> {
   const begun = performance.now();
+  const periods = periodsOf(years, days);
   const lost = loseKey === undefined ? {} : { loseKey };
-  const lived = await liveThrough({ years, lambda: () => lambda, tell, ...lost });
+  const lived = await liveThrough({ periods, days, lambda: () => lambda, tell, ...lost });
   try {
     const { secret, records, readings, rotations, versions } = lived;
     const unreadable = readings.at(-1)?.unreadable ?? [];
@@ -67,6 +71,7 @@ export async function tellStory({ years, lambda, loseKey, tell }: StoryOptions):
       ok: readings.every((reading) => reading.unreadable.length === 0),
       secretId: GUIDE.secretId,
       years,
+      days,
       rotations: rotations.length,
       lambdaRuns: rotations.flatMap(({ attempts }) => attempts.flatMap(({ steps }) => steps)).length,
       decryptions: readings.reduce((sum, { tried }) => sum + tried, 0),
@@ -80,7 +85,7 @@ export async function tellStory({ years, lambda, loseKey, tell }: StoryOptions):
       contrast: {
         currentOnly: await countReadableWith(secret, ['AWSCURRENT'], records),
         currentAndPrevious: await countReadableWith(secret, ['AWSCURRENT', 'AWSPREVIOUS'], records),
-        usualLambda: await withUsualLambda(years),
+        usualLambda: await withUsualLambda(periods, days),
       },
       seconds: Math.round((performance.now() - begun) / 100) / 10,
     };
@@ -89,8 +94,8 @@ export async function tellStory({ years, lambda, loseKey, tell }: StoryOptions):
   }
 }
 
-async function withUsualLambda(years: number): Promise<Contrast['usualLambda']> {
-  const lived: Lived = await liveThrough({ years, lambda: usualLambda, tell: () => undefined });
+async function withUsualLambda(periods: number, days: number): Promise<Contrast['usualLambda']> {
+  const lived: Lived = await liveThrough({ periods, days, lambda: usualLambda, tell: () => undefined });
   try {
     const { unreadable, tried } = await readRecords(lived.secret, lived.records);
     return {

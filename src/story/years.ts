@@ -21,11 +21,16 @@ export const GUIDE = {
   days: 365,
 } as const;
 
+/** How often a rotation becomes due in these years. */
+export function periodsOf(years: number, days: number): number {
+  return Math.floor((years * 365) / days);
+}
+
 /** What happens in these years, reported as it happens. Dates are by the service's clock, as `YYYY-MM-DD`. */
 export type Happening =
   | { readonly kind: 'service started'; readonly url: string }
   | { readonly kind: 'secret created'; readonly date: string; readonly record: PatientRecord }
-  | { readonly kind: 'rotation turned on'; readonly date: string }
+  | { readonly kind: 'rotation turned on'; readonly date: string; readonly days: number }
   /** `steps` returns those that have begun so far, and may be called repeatedly. */
   | { readonly kind: 'rotation begun'; readonly steps: () => readonly string[] }
   | {
@@ -56,7 +61,10 @@ export interface Lived {
 }
 
 export interface YearsOptions {
-  readonly years: number;
+  /** Rotations after the first, which begins at once. */
+  readonly periods: number;
+  /** Days between two rotations. */
+  readonly days: number;
   /** Runs the rotation's steps; gets the secret's access for a Lambda that runs in this process. */
   readonly lambda: (secret: () => SecretAccess) => LambdaChoice;
   /** Removes this key's numbering label by hand, after the last rotation. */
@@ -76,30 +84,22 @@ class RotationFailedError extends Error {
  * @throws {RotationFailedError}
  */
 export async function liveThrough(options: YearsOptions): Promise<Lived> {
-  const { years, lambda, loseKey, tell } = options;
-  // The harshest reading of the documentation: a version without labels 'can be deleted', so it is, at once.
-  const local: LocalService = await startLocalService({
-    behaviour: { unlabelledVersions: 'deleted-at-once' },
-    lambda: lambda(() => secret),
-  });
-  const secret: SecretAccess = { client: clientOf(local.url), secretId: GUIDE.secretId };
-  const close = async (): Promise<void> => {
-    secret.client.destroy();
-    await local.close();
-  };
+  const { periods, days, lambda, loseKey, tell } = options;
+  const { local, secret, close } = await startSecretsManager(lambda);
   try {
     tell({ kind: 'service started', url: local.url });
-    const records = [await createSecret(secret)];
+    await createSecret(secret);
+    const records = [await writeRecord(secret, 1)];
     for (const record of records) tell({ kind: 'secret created', date: today(local), record });
 
     const readings: Reading[] = [];
-    for (let year = 0; year <= years; year += 1) {
-      const isFirst = year === 0;
-      if (isFirst) tell({ kind: 'rotation turned on', date: today(local) });
-      await rotate(local, tell, () => (isFirst ? turnRotationOn(secret, local) : nextRotation(local)));
+    for (let period = 0; period <= periods; period += 1) {
+      const isFirst = period === 0;
+      if (isFirst) tell({ kind: 'rotation turned on', date: today(local), days });
+      await rotate(local, tell, () => (isFirst ? turnRotationOn(secret, local, days) : nextRotation(local)));
       const record = await writeRecord(secret, records.length + 1);
       records.push(record);
-      if (year === years && loseKey !== undefined) {
+      if (period === periods && loseKey !== undefined) {
         await takeLabelAway(secret, loseKey);
         await local.service.idle();
         tell({ kind: 'key lost by hand', date: today(local), number: loseKey });
@@ -116,29 +116,54 @@ export async function liveThrough(options: YearsOptions): Promise<Lived> {
   }
 }
 
-async function createSecret(secret: SecretAccess): Promise<PatientRecord> {
-  const { client, secretId } = secret;
+/** A local Secrets Manager, and the SDK to reach the story's secret in it. */
+export interface RunningService {
+  readonly local: LocalService;
+  readonly secret: SecretAccess;
+  readonly close: () => Promise<void>;
+}
+
+/** The harshest reading of the documentation: a version without labels 'can be deleted', so it is, at once. */
+export async function startSecretsManager(lambda: YearsOptions['lambda']): Promise<RunningService> {
+  const local: LocalService = await startLocalService({
+    behaviour: { unlabelledVersions: 'deleted-at-once' },
+    lambda: lambda(() => secret),
+  });
+  const secret: SecretAccess = { client: clientOf(local.url), secretId: GUIDE.secretId };
+  const close = async (): Promise<void> => {
+    secret.client.destroy();
+    await local.close();
+  };
+  return { local, secret, close };
+}
+
+/** Creates the secret with the guide's example key. */
+export async function createSecret({ client, secretId }: SecretAccess): Promise<void> {
   await client.send(new CreateSecretCommand({ Name: secretId, SecretString: GUIDE.exampleKey }));
-  return writeRecord(secret, 1);
 }
 
 /** The guide's command. It says nothing of `RotateImmediately`, so the first rotation begins at once, as on AWS. */
-async function turnRotationOn({ client, secretId }: SecretAccess, { service }: LocalService): Promise<void> {
+export async function turnRotationOn(
+  { client, secretId }: SecretAccess,
+  { service }: LocalService,
+  days: number,
+): Promise<void> {
   await client.send(
     new RotateSecretCommand({
       SecretId: secretId,
       RotationLambdaARN: GUIDE.lambdaArn,
-      RotationRules: { AutomaticallyAfterDays: GUIDE.days },
+      RotationRules: { AutomaticallyAfterDays: days },
     }),
   );
   await service.idle();
 }
 
-function nextRotation({ service }: LocalService): Promise<void> {
+export function nextRotation({ service }: LocalService): Promise<void> {
   return service.advanceToNextRotation(GUIDE.secretId);
 }
 
-async function rotate(
+/** Runs one rotation to its end. */
+export async function rotate(
   { service }: LocalService,
   tell: (happening: Happening) => void,
   run: () => Promise<void>,
@@ -168,7 +193,7 @@ async function takeLabelAway({ client, secretId }: SecretAccess, number: KeyNumb
 }
 
 /** By number. A page of the listing holds 100 versions, the ring at most 17. */
-async function versionsOf({ client, secretId }: SecretAccess): Promise<KeptVersion[]> {
+export async function versionsOf({ client, secretId }: SecretAccess): Promise<KeptVersion[]> {
   const { Versions = [] } = await client.send(new ListSecretVersionIdsCommand({ SecretId: secretId }));
   const versions = Versions.map(({ VersionId = '', VersionStages = [], CreatedDate }) => ({
     versionId: VersionId,
@@ -184,7 +209,8 @@ function clientOf(endpoint: string): SecretsManagerClient {
   return new SecretsManagerClient({ endpoint, region: 'us-east-1', credentials });
 }
 
-function today({ service }: LocalService): string {
+/** The date by the service's clock. */
+export function today({ service }: LocalService): string {
   return isoDay(service.clock.now());
 }
 

@@ -10,6 +10,7 @@ const RESULT: StoryResult = {
   ok: true,
   secretId: 'pazpaz/encryption-key-v1',
   years: 1,
+  days: 365,
   rotations: 1,
   lambdaRuns: 4,
   decryptions: 2,

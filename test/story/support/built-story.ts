@@ -9,9 +9,14 @@ export interface StoryRun {
 }
 
 /** Runs the built story without a terminal and without any setting for colours. */
-export async function runStory(builtFolder: string, ...args: string[]): Promise<StoryRun> {
+export async function runStory(
+  builtFolder: string,
+  { environment = {} }: { readonly environment?: Readonly<Record<string, string>> },
+  ...args: string[]
+): Promise<StoryRun> {
   const child = spawn(process.execPath, [join(builtFolder, 'story/story.mjs'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
   });
   let [output, errors] = ['', ''];
   child.stdout.on('data', (data: Buffer) => (output += data.toString()));

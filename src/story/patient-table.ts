@@ -1,0 +1,17 @@
+import type { AwsSession } from '../cli/aws/session.ts';
+import type { ProcessIo } from '../cli/process-io.ts';
+import type { MaintainedRows } from '../cli/rows/maintained-rows.ts';
+import type { PatientRecord } from './patient-record.ts';
+
+/** A table `patients` with an encrypted column `notes`. */
+export interface PatientTable {
+  /** What keeps it, for the screen. */
+  readonly place: string;
+  readonly isPostgres: boolean;
+  readonly insert: (records: readonly PatientRecord[]) => Promise<void>;
+  /** The ciphertexts as they are now, by id. */
+  readonly ciphertexts: () => Promise<ReadonlyMap<number, Uint8Array>>;
+  /** How `maintain` works on it. */
+  readonly maintained: (session: AwsSession, io: ProcessIo) => Promise<MaintainedRows>;
+  readonly close: () => Promise<void>;
+}
