@@ -78,9 +78,14 @@ function* candidates(text: string): Generator<Buffer> {
   for (const member of jsonStrings(text.trim())) yield* candidates(member);
 }
 
+/** What runs of base64 and hexadecimal in a text spell from their first characters. */
+export function runsIn(text: string): Iterable<Uint8Array> {
+  return runs(text, 0);
+}
+
 /** What runs of base64 and hexadecimal spell, from their first characters and from each of the next few. */
-function* runs(text: string): Generator<Buffer> {
-  let rest = MOST_RUNS_GLUED;
+function* runs(text: string, runsGlued = MOST_RUNS_GLUED): Generator<Buffer> {
+  let rest = runsGlued;
   for (const [run] of text.matchAll(BASE64_RUN)) {
     const mostGlued = (rest -= 1) < 0 ? 0 : Math.min(MOST_GLUED, run.length - LEAST_BASE64);
     if (!isRandom(run, 64)) continue;
@@ -91,7 +96,7 @@ function* runs(text: string): Generator<Buffer> {
       if (bytes !== undefined && (start === 0 || isWhole(run, run.length - start))) yield bytes;
     }
   }
-  rest = MOST_RUNS_GLUED;
+  rest = runsGlued;
   for (const [run] of text.matchAll(HEXADECIMAL_RUN)) {
     const first = run.length % 2;
     const mostGlued = (rest -= 1) < 0 ? 0 : Math.min(MOST_GLUED, run.length - LEAST_HEXADECIMAL);

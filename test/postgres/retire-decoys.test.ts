@@ -59,8 +59,8 @@ async function retire(acts: Readonly<Record<number, string>> = {}, ...flags: rea
   return { ...ran, isUnchanged: ring.snapshot === before };
 }
 
-/** The count opens the first two connections, and the look for unlisted columns the third. */
-const FIND = 3;
+/** The list of readable tables opens the first connection, the count two, and the look for unlisted columns the fourth. */
+const FIND = 4;
 
 const TABLE = '(id int PRIMARY KEY, notes bytea)';
 

@@ -1,6 +1,7 @@
-import { findColumns, foundName, type FoundColumn } from '../../postgres/find-columns.ts';
+import { findColumns } from '../../postgres/find-columns.ts';
+import { foundName, type FoundColumn } from '../../postgres/sample/found-column.ts';
 import { command, wrongUsage } from '../command.ts';
-import { COUNT, described, listOf, object, TEXT } from '../json/shapes.ts';
+import { COUNT, described, listOf, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import type { DatabaseFlags } from '../rows/column-flags.ts';
 import { ringOf } from '../rows/column-options.ts';
 import { databaseOf, databaseOptions } from '../rows/database-options.ts';
@@ -26,16 +27,23 @@ export const COLUMNS = command<ColumnsFlags>({
           tableId: described('The number (OID) of the table in its database', TEXT),
           column: TEXT,
           columnNumber: described('The number of the column in the table', COUNT),
+          isGenerated: described('Whether its values follow from other columns of their row', YES_OR_NO),
           sampled: described('Values that were looked at', COUNT),
           opened: described('Those that a key of the ring opens without a context', COUNT),
           alike: described('Those that begin with a number of the ring and are no text', COUNT),
           numbers: described('The keys that open some of them (0: a key without a number)', listOf(COUNT)),
           alikeNumbers: described('The numbers that those begin with that are alike', listOf(COUNT)),
         },
-        { member: described('Of jsonb objects: the member that holds the ciphertext', TEXT) },
+        {
+          member: described('Of jsonb objects: the member that holds the ciphertext', TEXT),
+          uncountable: described('Why neither census nor reencrypt can read it', TEXT),
+        },
       ),
     ),
-    skipped: described('Tables that were not looked at', listOf(object({ table: TEXT, reason: TEXT }))),
+    skipped: described(
+      'Tables that were not looked at',
+      listOf(object({ table: TEXT, reason: TEXT }, { isClosed: YES_OR_NO })),
+    ),
   }),
   setUp: (program) =>
     databaseOptions(program).option('--find', 'look through the database (it is the only thing to do so far)'),
@@ -45,15 +53,20 @@ export const COLUMNS = command<ColumnsFlags>({
     const result = await findColumns(database, await ringOf(session));
     const { columns, skipped } = result;
     for (const { table, reason } of skipped) session.warn(`${table} was not looked at: ${reason}`);
-    const withContext = columns.filter(({ opened, sampled }) => opened < sampled).map(foundName);
+    const listed = columns.filter(({ uncountable }) => uncountable === undefined);
+    const others = columns.filter((found) => !listed.includes(found) && !found.isGenerated).map(foundName);
+    if (others.length > 0) {
+      session.warn(`Ciphertexts are also where neither census nor reencrypt can read them: ${others.join(', ')}.`);
+    }
+    const withContext = listed.filter(({ opened, sampled }) => opened < sampled).map(foundName);
     if (withContext.length > 0) {
       session.warn(`Values of ${withContext.join(', ')} do not open without a context: add "context" to them.`);
     }
     return {
       result,
-      lines: () => fileLines(columns),
+      lines: () => fileLines(listed),
       hidesChanges: true,
-      exitCode: skipped.length > 0 ? 1 : 0,
+      exitCode: skipped.length + others.length > 0 ? 1 : 0,
     };
   },
 });

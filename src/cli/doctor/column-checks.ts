@@ -1,5 +1,5 @@
 import { isKeyRotationError } from '../../format/error.ts';
-import { foundName, type FoundColumn } from '../../postgres/find-columns.ts';
+import { foundName, type FoundColumn } from '../../postgres/sample/found-column.ts';
 import { step } from '../suggested-commands.ts';
 import { checked, check, finding, notChecked } from './check.ts';
 
@@ -16,7 +16,9 @@ export const UNLISTED_COLUMN = check(
     const how = `a sample of every table${skipped.length === 0 ? '' : `, except ${unknown}`}`;
     return checked(
       how,
-      columns.map((found) => finding(textOf(found), step('columns', '--find'))),
+      columns
+        .filter(({ isGenerated }) => !isGenerated)
+        .map((found) => finding(textOf(found), step('columns', '--find'))),
     );
   },
 );
@@ -28,6 +30,9 @@ function textOf(found: FoundColumn): string {
     opened === 0
       ? `${alike} of ${sampled} values of a sample look like ciphertexts`
       : `${opened} of ${sampled} values of a sample open${keys === '' ? '' : ` with key ${keys}`}`;
+  if (found.uncountable !== undefined) {
+    return `${foundName(found)}: ${seen}. Neither reencrypt nor the census of retire can read them there.`;
+  }
   return (
     `${foundName(found)}: ${seen}. Add it to the file that --columns names; otherwise neither reencrypt nor the census ` +
     'of retire sees its rows.'

@@ -1,5 +1,6 @@
 import type { ColumnCensus } from '../../postgres/census.ts';
-import { findUnlisted, foundName } from '../../postgres/find-columns.ts';
+import { findUnlisted } from '../../postgres/find-columns.ts';
+import { foundName } from '../../postgres/sample/found-column.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';

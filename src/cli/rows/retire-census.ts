@@ -1,13 +1,8 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import { requireStillNamed, type ColumnCensus } from '../../postgres/census.ts';
-import {
-  contextsOf,
-  findColumns,
-  foundName,
-  type FoundColumn,
-  type SkippedTable,
-} from '../../postgres/find-columns.ts';
+import { contextsOf, findColumns, readableTables, type SkippedTable } from '../../postgres/find-columns.ts';
+import { foundName, type FoundColumn } from '../../postgres/sample/found-column.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
 import { writersTimeoutOf, type ColumnFlags } from './column-flags.ts';
@@ -22,12 +17,15 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, session, world);
     const keys = await ringOf(session);
+    const readable = await readableTables(database);
     const counts = await shownCensus(database, specs, keys, world, flags);
     if (flags.emptyIsFine !== true) requireValues(counts);
     const { columns, skipped } = await findColumns(database, keys, contextsOf(specs), {
       timeout: writersTimeoutOf(flags),
       counted: counts.map(({ tableId }) => tableId),
+      readable,
     });
+    requireNoneClosed(skipped);
     const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));
     requireNoneOpens(unlisted, numbers);
     if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
@@ -69,7 +67,8 @@ function requireNoneOpens(unlisted: readonly FoundColumn[], numbers: readonly Ke
   throw new KeyRotationError(
     'ROWS_STILL_NEED_KEY',
     `Columns that were not counted hold ciphertexts of the key: ${needing.map(foundName).join(', ')}. Add them to the file ` +
-      'that --columns names (columns --find prints one), then census and reencrypt them.',
+      'that --columns names (columns --find prints one), then census and reencrypt them. What is in brackets cannot be ' +
+      'listed: refresh a materialized view when its tables are re-encrypted; else have the application write it again.',
   );
 }
 
@@ -79,7 +78,8 @@ function requireNoneOpens(unlisted: readonly FoundColumn[], numbers: readonly Ke
  */
 function requireNoneEncrypted(unlisted: readonly FoundColumn[], numbers: readonly KeyNumber[]): void {
   const found = unlisted.filter(
-    ({ opened, alikeNumbers }) => opened > 0 || alikeNumbers.some((one) => numbers.some((number) => number === one)),
+    ({ opened, alikeNumbers, isGenerated }) =>
+      !isGenerated && (opened > 0 || alikeNumbers.some((one) => numbers.some((number) => number === one))),
   );
   if (found.length === 0) return;
   throw new KeyRotationError(
@@ -87,6 +87,21 @@ function requireNoneEncrypted(unlisted: readonly FoundColumn[], numbers: readonl
     `Columns that were not counted hold ciphertexts, and may have rows that need the key: ${found.map(foundName).join(', ')}. ` +
       'Add them to the file that --columns names (columns --find prints one), or pass --unlisted-is-fine if no row of ' +
       'them needs it.',
+  );
+}
+
+/**
+ * Throws `NO_CENSUS` if tables could be read when the command began and no longer can, whatever the operator accepts: who
+ * said that tables may be passed over saw others.
+ */
+function requireNoneClosed(skipped: readonly SkippedTable[]): void {
+  const closed = skipped.filter(({ isClosed }) => isClosed === true);
+  if (closed.length === 0) return;
+  throw new KeyRotationError(
+    'NO_CENSUS',
+    'Tables could be read when this began, and can no longer be looked at: ' +
+      `${closed.map(({ table, reason }) => `${table} (${reason})`).join('; ')}. They may hold rows that need the key. ` +
+      'Give back the right to read them and run this again.',
   );
 }
 

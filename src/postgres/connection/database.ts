@@ -116,6 +116,11 @@ export class Connection {
     return session;
   }
 
+  /** Whether the server refuses views and foreign tables in the place of tables. */
+  get refusesViews(): boolean {
+    return this.#canRefuseViews;
+  }
+
   /** Runs one statement, in a transaction of its own unless one is open; gives its rows. */
   async rows(text: string, values: readonly Parameter[] = []): Promise<readonly Cells[]> {
     return (await this.#run(text, values)).rows;

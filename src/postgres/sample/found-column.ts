@@ -1,0 +1,30 @@
+/** A column whose values look like ciphertexts, as far as a sample shows. */
+export interface FoundColumn {
+  /** Its table with its schema, as SQL writes it. */
+  readonly table: string;
+  /** The table's number (OID) in this database. */
+  readonly tableId: string;
+  readonly column: string;
+  /** The column's number in the table, which it keeps when it is renamed. */
+  readonly columnNumber: number;
+  /** Of jsonb objects: the member that holds the ciphertext. */
+  readonly member?: string;
+  /** Why neither census nor reencrypt can read it: `a materialized view`, `bytea[]`, `inside its values`. */
+  readonly uncountable?: string;
+  /** Whether its values follow from other columns of their row. */
+  readonly isGenerated: boolean;
+  /** Values that were looked at, and how many of them open with a key of the ring, or look like one of its ciphertexts. */
+  readonly sampled: number;
+  readonly opened: number;
+  readonly alike: number;
+  /** The keys that open some of them, by their numbers (0: a key without a number). */
+  readonly numbers: readonly number[];
+  /** The numbers that those begin with that look like ciphertexts. */
+  readonly alikeNumbers: readonly number[];
+}
+
+/** `clinic.patients.notes`, and the member where it has one; `clinic.patients.tags (bytea[])` where it cannot be listed. */
+export function foundName({ table, column, member, uncountable }: FoundColumn): string {
+  const why = uncountable === undefined ? [] : [`(${uncountable})`];
+  return [`${table}.${column}`, ...(member === undefined ? [] : [member]), ...why].join(' ');
+}
