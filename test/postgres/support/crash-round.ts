@@ -7,6 +7,7 @@ import { needlessHandlings, watchHandling } from './handling.ts';
 import type { Postgres } from './postgres.ts';
 import type { Orders } from './process-orders.ts';
 import type { Program } from './processes.ts';
+import type { RotatedRole } from './rotated-role.ts';
 import type { Random } from './random.ts';
 
 /** What a round is made of. */
@@ -24,6 +25,10 @@ export interface Round {
   readonly brakes: Partial<Brakes>;
   /** Whether the job is paused now and then. */
   readonly isPausedAtTimes: boolean;
+  /** The role that the processes log in as; default: the superuser, without a password. */
+  readonly role?: RotatedRole;
+  /** Whether the password of `role` changes now and then. */
+  readonly isRotatedAtTimes?: boolean;
 }
 
 /** What happened in it. */
@@ -55,8 +60,10 @@ export async function crashRound(
   const clinic = await Clinic.withKeys(postgres, 2);
   const applications = await fill(clinic, random, round);
   await watchHandling(clinic);
+  if (round.role !== undefined) await clinic.sql('GRANT ALL ON patients, handled TO worker');
   const orders: Orders = {
-    url: postgres.url,
+    url: round.role?.url ?? postgres.url,
+    ...(round.role === undefined ? {} : { passwordFile: round.role.passwordFile }),
     specs: [SPEC],
     keys: [1, 2].map((number) => clinic.world.keyOf(number).toString('base64')),
     options: {
@@ -72,9 +79,10 @@ export async function crashRound(
   const working = [program.runKilled(orders, (attempt) => round.lives[attempt]), ...others];
   const over = new AbortController();
   const pausing = round.isPausedAtTimes ? pauseAtTimes(clinic, random.fork(), over.signal) : Promise.resolve();
+  const rotating = round.isRotatedAtTimes === true ? round.role?.changeAtTimes(random.fork(), over.signal) : undefined;
   const [kills = 0] = await Promise.all(working).finally(async () => {
     over.abort();
-    await pausing;
+    await Promise.all([pausing, rotating]);
     for (const application of applications) application.stop();
     await Promise.all(writing);
   });

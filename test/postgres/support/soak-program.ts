@@ -5,6 +5,7 @@ import { olderDataRound } from './older-round.ts';
 import { OLDER_FORMS } from './older-rows.ts';
 import { startPostgres, type Postgres } from './postgres.ts';
 import { Program } from './processes.ts';
+import { ROTATED_ACCESS, RotatedRole } from './rotated-role.ts';
 import { Random } from './random.ts';
 
 /** What `npm run soak` is told. */
@@ -25,9 +26,12 @@ export interface SoakOrders {
 export async function soak({ seconds, rows, olderRows, seed }: SoakOrders, folder: string): Promise<boolean> {
   console.log(`Seed ${seed}: npm run soak -- --seed ${seed} makes the same choices again.`);
   giveCredentials();
-  const [postgres, program] = await Promise.all([startPostgres(), Program.build()]);
+  const [postgres, program] = await Promise.all([startPostgres({ access: [ROTATED_ACCESS] }), Program.build()]);
+  const role = await RotatedRole.make(postgres);
   const work = async () => {
-    await killForAWhile(postgres, program, new Random(seed), rows, seconds);
+    await killForAWhile({ postgres, program, role, random: new Random(seed), rows, seconds });
+    // It belongs to the role, which another one does not trust.
+    await postgres.client.query('DROP SCHEMA pazpaz_keys CASCADE');
     await olderDataRound(postgres, olderRows, folder, (what) => {
       console.log(`Older data: ${what}.`);
     });
@@ -46,6 +50,7 @@ export async function soak({ seconds, rows, olderRows, seed }: SoakOrders, folde
   } finally {
     await stopServices();
     program.remove();
+    role.remove();
     await postgres.stop();
   }
 }
@@ -56,16 +61,23 @@ async function interruption(): Promise<never> {
   throw new Error(`Broken off by ${signal}.`);
 }
 
-async function killForAWhile(
-  postgres: Postgres,
-  program: Program,
-  random: Random,
-  rows: number,
-  seconds: number,
-): Promise<void> {
+interface Killing {
+  readonly postgres: Postgres;
+  readonly program: Program;
+  readonly role: RotatedRole;
+  readonly random: Random;
+  readonly rows: number;
+  readonly seconds: number;
+}
+
+async function killForAWhile({ postgres, program, role, random, rows, seconds }: Killing): Promise<void> {
   const sum = { seconds: 0, kills: 0, writes: 0, handled: 0, needless: 0 };
   for (let number = 1; number <= 2 || sum.seconds < seconds; number += 1) {
-    const round = { ...roundOf(random, rows, number % 2 === 0 ? 4 : 1), isPausedAtTimes: number % 3 === 0 };
+    const round = {
+      ...roundOf(random, rows, number % 2 === 0 ? 4 : 1),
+      ...{ isPausedAtTimes: number % 3 === 0, role, isRotatedAtTimes: number % 4 < 2 },
+    };
+    const changes = role.changes;
     const report = await crashRound(postgres, program, random.fork(), round);
     sum.seconds += report.seconds;
     sum.kills += report.kills;
@@ -74,12 +86,12 @@ async function killForAWhile(
     sum.needless += report.needless;
     console.log(
       `Round ${number}: ${round.processes} process${round.processes === 1 ? '' : 'es'} in batches of ${round.batchRows}, ` +
-        `${report.seconds.toFixed(1)} s, ${report.kills} kills, ${report.writes} rows written by the applications, ` +
+        `${report.seconds.toFixed(1)} s, ${report.kills} kills, ${role.changes - changes} other passwords, ${report.writes} rows written by the applications, ` +
         `${report.handled} handled, ${report.needless} needlessly; all ${report.rowsAtEnd} hold what was written last.`,
     );
   }
   console.log(
-    `In ${sum.seconds.toFixed(0)} s: ${sum.kills} kills, ${sum.writes} rows written meanwhile, ${sum.handled} handled, ` +
+    `In ${sum.seconds.toFixed(0)} s: ${sum.kills} kills, ${role.changes} changes of the password, ${sum.writes} rows written meanwhile, ${sum.handled} handled, ` +
       `${sum.needless} of them needlessly, none lost.`,
   );
   if (sum.needless > 0) throw new Error(`${sum.needless} rows were written although they were under the current key.`);
