@@ -20,7 +20,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Lower
 
 from clocks import MovedClock
-from older_data import FORMS, old_box
+from older_data import old_box, older_cells
 from pazpaz_keys import KeyRing, KeyRotationError, share_ring
 from pazpaz_keys.django import EncryptedBytesField, EncryptedJsonField, EncryptedTextField
 from postgres import Postgres
@@ -35,6 +35,16 @@ FULL: dict[str, Any] = {
     "card": {"number": "4111", "years": [2026, 2027.5, None, True]},
     "plan": ["a", {"b": ""}],
     "label": "",
+}
+
+COLUMNS = {
+    ("text", "bytea"): "notes",
+    ("text", "text"): "address",
+    ("text", "jsonb"): "label",
+    ("bytes", "bytea"): "scan",
+    ("bytes", "text"): "stamp",
+    ("JSON", "bytea"): "plan",
+    ("JSON", "jsonb"): "card",
 }
 
 
@@ -180,21 +190,10 @@ def test_in_an_outage_a_row_whose_key_is_not_cached_raises_and_the_others_are_re
 
 
 def test_older_data_of_every_form_is_read_in_every_type_of_column(patients: Any) -> None:
-    def older(value: str) -> bytes:
-        return old_box(KEYS[0], value, b"\x07" * 12)
-
-    in_base64 = base64.b64encode(older(SECRET)).decode()
-    cells: list[tuple[str, Any, object]] = [
-        *(("notes", form(older(SECRET)), SECRET) for form in FORMS.values()),
-        *(("address", FORMS[form](older(SECRET)).decode(), SECRET) for form in ("c", "d", "e")),
-        ("address", in_base64, SECRET),
-        ("label", json.dumps({"data": f"v1:{in_base64}"}), SECRET),
-        ("label", json.dumps(in_base64), SECRET),
-        ("card", FORMS["e"](older('{"number": "4111"}')).decode(), {"number": "4111"}),
-        ("plan", b"v1:" + older("[1]"), [1]),
-        ("scan", b"v1:" + older(SECRET), SECRET.encode()),
-    ]
-    for column, cell, value in cells:
+    for kind, storage, cell, value in older_cells(KEYS[0], SECRET):
+        column = COLUMNS.get((kind, storage))
+        if column is None:
+            continue  # the table of this test has no such column
         with connection.cursor() as cursor:
             cursor.execute(f"INSERT INTO clinic_patient ({column}) VALUES (%s)", [cell])
         assert patients.values_list(column, flat=True).get() == value, (column, cell)
