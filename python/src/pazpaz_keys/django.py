@@ -72,7 +72,9 @@ class _Encrypted(_Field):
                 "INVALID_SETTINGS", f"storage must be one of {', '.join(get_args(Storage))}, got {storage!r}."
             )
         self._cell: EncryptedCell[Any] = EncryptedCell(self._kind, context, storage, member, ring)
-        self._read = self._cell.reader(self._failed)
+        # An attribute of the instance, because a method would be one more call for each cell.
+        self.from_db_value = self._cell.reader(self._failed)
+        self._write = self._cell.writer(self._failed)
         self.context = context
         self.storage = storage
         self.member = member
@@ -130,17 +132,12 @@ class _Encrypted(_Field):
         return value  # EncryptedCell checks it, and does not turn another type into a text
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:  # noqa: ARG002
-        if value is None:
-            return None
-        try:
-            cell = self._cell.encrypted(value)
-        except KeyRotationError as error:
-            value, failed = None, self._failed(error, self.context)
-        else:
-            if self.storage == "jsonb":
-                return connection.ops.adapt_json_value(cell, None)
-            return connection.Database.Binary(cell) if self.storage == "bytea" else cell
-        raise failed
+        cell = self._write(value)
+        if cell is None or self.storage == "text":
+            return cell
+        if self.storage == "jsonb":
+            return connection.ops.adapt_json_value(cell, None)
+        return connection.Database.Binary(cell)
 
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
         if not hasattr(value, "as_sql"):
@@ -178,9 +175,6 @@ class _Encrypted(_Field):
         if not self._cell.template.columns:
             return super().get_col(alias, output_field)
         return _CellInRow(alias, self, output_field or self)
-
-    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:  # noqa: ARG002
-        return self._read(value)
 
     def _failed(self, error: KeyRotationError, context: str) -> KeyRotationError:
         return KeyRotationError(error.code, f"Field {context}: {error}")

@@ -1,7 +1,7 @@
 """What an encrypted column's cell holds, for the column types of every ORM."""
 
-import base64
 import json
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -56,7 +56,7 @@ class EncryptedCell(Generic[V]):
         self.context = context
         self.template = context_template(context)
         self._fixed_context = "" if self.template.columns else self.template.of(())
-        well_formed(context, "context")
+        self._context_bytes = well_formed(self._fixed_context, "context")
         self._storage = storage
         self._member = member
         self._source = source
@@ -65,19 +65,35 @@ class EncryptedCell(Generic[V]):
         """Takes ``InRow`` if the context names the row. Raises what ``KeyRing.encrypt_field`` raises, ``INVALID_TEXT``
         for a value of another type, and ``INVALID_COLUMN`` for a value without its row."""
         try:
-            context = self._fixed_context
+            context = self._context_bytes
             if isinstance(value, InRow):
-                value, context = value.value, value.context
+                context, value = well_formed(value.context, "context"), value.value
             elif self.template.columns:
                 raise not_shown(self.context, "the statement does not show", self.template.columns, SHOW_THE_ROW)
-            row = ring_of(self._source).encrypt_field(self.kind.to_plaintext(value), context)
+            row = ring_of(self._source)._sealed(self.kind.to_plaintext(value), context)
         except KeyRotationError as error:
             value = None  # error reporters may show local variables
             raise without_frames(error) from None
         if self._storage == "bytea":
             return row
-        text = base64.b64encode(row).decode("ascii")
+        text = b2a_base64(row, newline=False).decode("ascii")
         return text if self._member is None else {self._member: text}
+
+    def writer(self, failed: Callable[[KeyRotationError, str], Exception]) -> Callable[[Any], Any]:
+        """A function that encrypts a value or returns None for NULL. It raises what ``failed`` makes of an error and of
+        the context."""
+        encrypted, context = self.encrypted, self.context
+
+        def write(value: Any) -> Any:
+            if value is None:
+                return None
+            try:
+                return encrypted(value)
+            except KeyRotationError as error:
+                value, failure = None, failed(error, context)
+            raise failure
+
+        return write
 
     def decrypted(self, cell: Any, context: str) -> V:
         """Raises what ``KeyRing.decrypt_bytes`` raises, and ``INVALID_TEXT`` if the content is of another type."""
@@ -87,13 +103,17 @@ class EncryptedCell(Generic[V]):
             cell = self._row_of_json(cell)
         return self.kind.from_plaintext(ring_of(self._source).decrypt_bytes(cell, context))
 
+    def _row_of_member(self, cell: Any) -> bytes:
+        """The row in a cell of today. Fails on any other cell, which may hold older data."""
+        return _row_of_canonical_base64(cell[self._member])
+
     def _row_of_json(self, cell: object) -> bytes:
         refuse_long_json(cell)
         return row_from_json(cell, self._member)
 
-    def reader(self, failed: Callable[[KeyRotationError, str], Exception]) -> Callable[[Any], V | None]:
+    def reader(self, failed: Callable[[KeyRotationError, str], Exception]) -> Callable[..., V | None]:
         """A function that decrypts a cell or returns None for NULL. It raises what ``failed`` makes of an error and of
-        the context.
+        the context, and ignores further arguments, which Django passes.
 
         A query reads thousands of cells, and nearly every one names a cached key. Such a cell is opened here with as
         few calls as possible; whatever is in the way, ``decrypted`` finds out what it is.
@@ -101,12 +121,12 @@ class EncryptedCell(Generic[V]):
         if self.template.columns:
             return self._reader_of_rows(failed)
         source, decrypted, storage = self._source, self.decrypted, self._storage
-        to_row = row_from_text if storage == "text" else self._row_of_json
-        context, context_bytes = self._fixed_context, self._fixed_context.encode()
+        to_row = _row_of_canonical_base64 if self._member is None else self._row_of_member
+        context, context_bytes = self._fixed_context, self._context_bytes
         additional = [bytes([number]) + context_bytes for number in range(128)]  # of numbers that are one byte
         from_plaintext = self.kind.from_plaintext
 
-        def read(cell: Any) -> V | None:
+        def read(cell: Any, *_: object) -> V | None:
             if cell is None:
                 return None
             try:
@@ -125,11 +145,11 @@ class EncryptedCell(Generic[V]):
 
         return read
 
-    def _reader_of_rows(self, failed: Callable[[KeyRotationError, str], Exception]) -> Callable[[Any], V | None]:
+    def _reader_of_rows(self, failed: Callable[[KeyRotationError, str], Exception]) -> Callable[..., V | None]:
         """``reader`` for cells that were selected together with their row."""
         template, storage, decrypted = self.template, self._storage, self.decrypted
 
-        def read(found: Any) -> V | None:
+        def read(found: Any, *_: object) -> V | None:
             if found is None:
                 return None
             context = template.source
@@ -144,6 +164,13 @@ class EncryptedCell(Generic[V]):
         return read
 
 
+def _row_of_canonical_base64(cell: Any) -> bytes:
+    row = a2b_base64(cell)
+    if b2a_base64(row, newline=False).decode("ascii") == cell:
+        return row
+    raise ValueError("not canonical")
+
+
 def _text(value: object) -> str:
     if isinstance(value, str):
         return value
@@ -156,10 +183,10 @@ def _bytes(value: object) -> bytes:
     raise _wrong_type("bytes", value)
 
 
-def _json(value: object, encoder: type[json.JSONEncoder] | None = None) -> str:
+def _json(value: object, encode: Callable[[object], str]) -> str:
     problem = ""
     try:
-        return json.dumps(value, cls=encoder, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return encode(value)
     except TypeError as error:
         problem = str(error)  # names a type, never a value
     except (ValueError, RecursionError) as error:
@@ -168,9 +195,9 @@ def _json(value: object, encoder: type[json.JSONEncoder] | None = None) -> str:
     raise KeyRotationError("INVALID_TEXT", f"The value cannot be written as JSON: {problem}.")
 
 
-def _from_json(plaintext: bytes, decoder: type[json.JSONDecoder] | None = None) -> Any:
+def _from_json(plaintext: bytes, decode: Callable[[str], Any]) -> Any:
     try:
-        return json.loads(plaintext, cls=decoder)
+        return decode(plaintext.decode("utf-8"))
     except (ValueError, RecursionError):
         pass  # that error holds the plaintext: ours is raised outside, so that it has no context
     del plaintext
@@ -179,14 +206,26 @@ def _from_json(plaintext: bytes, decoder: type[json.JSONDecoder] | None = None) 
     )
 
 
+def json_with(encoder: type[json.JSONEncoder] | None, decoder: type[json.JSONDecoder] | None) -> ValueKind[Any]:
+    """JSON, by an encoder and a decoder of the application's own or by those of Python."""
+
+    def encode(value: object) -> str:
+        return (encoder or json.JSONEncoder)(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(value)
+
+    decode = _DECODER.decode if decoder is None else lambda text: decoder().decode(text)
+    return ValueKind(
+        "JSON",
+        partial(_json, encode=_ENCODER.encode if encoder is None else encode),
+        partial(_from_json, decode=decode),
+    )
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_DECODER = json.JSONDecoder()
+
 TEXT: ValueKind[str] = ValueKind("text", _text, as_text)
 BYTES: ValueKind[bytes] = ValueKind("bytes", _bytes, bytes)
-JSON: ValueKind[Any] = ValueKind("JSON", _json, _from_json)
-
-
-def json_with(encoder: type[json.JSONEncoder] | None, decoder: type[json.JSONDecoder] | None) -> ValueKind[Any]:
-    """JSON by an encoder and a decoder of the application's own."""
-    return ValueKind("JSON", partial(_json, encoder=encoder), partial(_from_json, decoder=decoder))
+JSON: ValueKind[Any] = json_with(None, None)
 
 
 def _wrong_type(expected: str, value: object) -> KeyRotationError:

@@ -180,12 +180,14 @@ class KeyRing:
         process, and ``RING_CLOSED``.
         """
         try:
-            writer = self._current_writer()
-            plaintext = plaintext_bytes(text)
-            row = seal(plaintext, writer.key, writer.number, well_formed(context, "context"))
+            return self._sealed(text, well_formed(context, "context"))
         except KeyRotationError as error:
-            text = plaintext = b""  # error reporters may show local variables
+            text = b""  # error reporters may show local variables
             raise without_frames(error) from None
+
+    def _sealed(self, text: str | bytes, context: bytes) -> bytes:
+        writer = self._current_writer()
+        row = seal(plaintext_bytes(text), writer.key, writer.number, context)
         if writer.count_one() >= writer.key_count.report_at:
             self._writer = None  # the next encryption checks whether the key may still encrypt
             self._counter.reached(writer.key_count)

@@ -92,21 +92,20 @@ class _Encrypted(TypeDecorator[V], Generic[V]):
         """
         super().__init__()  # SQLAlchemy's cache distinguishes types by their parameters, unless keyword-only
         self._cell: EncryptedCell[V] = EncryptedCell(self._kind, context, storage, member, ring)
-        self._read = self._cell.reader(self._failed)
+        self._read, self._write = self._cell.reader(self._failed), self._cell.writer(self._failed)
         self.impl = self.impl_instance = _column_type(storage)  # type: ignore[assignment]
         self.context = context
         self.storage = storage
         self.member = member
         self.ring = ring
 
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        # As TypeDecorator does it, with two calls less for each value.
+        to_driver, write = self.impl_instance.bind_processor(dialect), self._write
+        return write if to_driver is None else lambda value: to_driver(write(value))
+
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
-        if value is None:
-            return None
-        try:
-            return self._cell.encrypted(value)
-        except KeyRotationError as error:
-            value, failed = None, self._failed(error, self.context)
-        raise failed
+        return self._write(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> V | None:  # noqa: ARG002
         return self._read(value)
