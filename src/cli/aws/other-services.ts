@@ -1,5 +1,5 @@
 /** Services that a command calls besides Secrets Manager, by the names of their endpoint variables. */
-export type OtherService = 'KMS' | 'LAMBDA' | 'CLOUDWATCH' | 'CLOUDWATCH_LOGS';
+export type OtherService = 'KMS' | 'LAMBDA' | 'CLOUDWATCH' | 'CLOUDWATCH_LOGS' | 'CLOUDTRAIL' | 'IAM';
 
 /** How every partition of AWS spells its endpoints, including VPC endpoints: `vpce-….secretsmanager.us-east-1.…`. */
 const HOST_OF_AWS = /(^|\.)secretsmanager(-fips)?\./;

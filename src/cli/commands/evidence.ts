@@ -21,6 +21,7 @@ interface EvidenceFlags extends ColumnFlags {
   /** `false`: with --no-rows. */
   readonly rows: boolean;
   readonly verify?: readonly string[];
+  readonly principal?: readonly string[];
   readonly signWith?: string;
   readonly publicKey?: string;
 }
@@ -65,6 +66,7 @@ export const EVIDENCE = command<EvidenceFlags>({
       .option('--out <folder>', 'where to write the report; it is made if need be', someText)
       .option('--previous <path>', 'the report before: its folder, or its evidence.json', someText)
       .option('--no-rows', 'do not count rows; the report says so')
+      .option('--principal <arn...>', 'also ask IAM what these roles or users may do with the secret')
       .option('--sign-with <arn>', 'a KMS key that signs the report, or that must have signed it', someText)
       .option('--public-key <file>', 'with --verify: the public key in PEM, so that AWS KMS is not called', someText)
       .option('--verify <folders...>', 'check the files, signatures and order of reports'),
@@ -90,6 +92,7 @@ export const EVIDENCE = command<EvidenceFlags>({
     await requireNoReport(out);
     const sign = signWith === undefined ? undefined : await signer(signWith, kmsIn);
     const evidence = await collectEvidence(session, {
+      sources: flags,
       ...(rows ? { countRows: () => countedRows(session, flags, world) } : {}),
       ...(previous === undefined ? {} : { previous: await previousReport(previous) }),
     });

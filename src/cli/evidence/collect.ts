@@ -4,8 +4,10 @@ import type { AwsSession } from '../aws/session.ts';
 import { readRingReport } from '../ring/ring-report.ts';
 import { describedRing } from '../ring/ring.ts';
 import { FORMAT, type Evidence, type PreviousReport, type RowFacts } from './evidence.ts';
-import { historyOfSecret } from './history.ts';
+import { historyOfSecret, merged } from './history.ts';
 import { keyFacts } from './keys.ts';
+import { settingFacts } from './sources/settings.ts';
+import { readSources, type SourceOptions } from './sources/sources.ts';
 import { UnseenList } from './unseen.ts';
 import { verdictOn, type Facts } from './verdict.ts';
 
@@ -13,6 +15,7 @@ export interface CollectOptions {
   /** Counts the rows; absent if the caller wants none counted. */
   readonly countRows?: () => Promise<RowFacts>;
   readonly previous?: PreviousReport;
+  readonly sources: SourceOptions;
 }
 
 /**
@@ -20,37 +23,45 @@ export interface CollectOptions {
  * versions there is nothing to report. Whatever else cannot be read is listed in `unseen`.
  */
 export async function collectEvidence(
-  session: Pick<AwsSession, 'deps'>,
-  { countRows, previous }: CollectOptions,
+  session: AwsSession,
+  { countRows, previous, sources: options }: CollectOptions,
 ): Promise<Evidence> {
   const { deps } = session;
   const { secret } = await describedRing(deps);
   const report = await readRingReport(deps);
-  const unseen = new UnseenList();
+  const unseen = new UnseenList(session.whyNotAsked);
   const backup = backupRecord(secret.Tags);
-  const history = historyOfSecret(report, secret.Tags);
+  const sources = await readSources(session, options, report, unseen);
+  const { recordsFrom, kmsKeys, access, alarms } = sources;
+  const history = merged(historyOfSecret(report, secret.Tags), sources.history, report);
   const { name, arn, kmsKeyId, currentNumber, slots, rotation } = report;
+  const secretFacts: Facts['secret'] = {
+    name,
+    arn,
+    ...(kmsKeyId === undefined ? {} : { kmsKeyId }),
+    currentNumber,
+    slots,
+    rotation,
+    replicas: (secret.ReplicationStatus ?? []).map(({ Region: region = '', Status: status = '' }) => ({
+      region,
+      status,
+    })),
+    ...(backup === undefined ? {} : { backup }),
+  };
   const facts: Facts = {
     format: FORMAT,
     madeAt: deps.now().toISOString(),
     madeWith: `${packageJson.name} ${packageJson.version}`,
     ...(previous === undefined ? {} : { previous }),
-    secret: {
-      name,
-      arn,
-      ...(kmsKeyId === undefined ? {} : { kmsKeyId }),
-      currentNumber,
-      slots,
-      rotation,
-      replicas: (secret.ReplicationStatus ?? []).map(({ Region: region = '', Status: status = '' }) => ({
-        region,
-        status,
-      })),
-      ...(backup === undefined ? {} : { backup }),
-    },
-    keys: keyFacts(report, history, undefined),
+    secret: secretFacts,
+    keys: keyFacts(report, history, recordsFrom),
     history,
+    ...(recordsFrom === undefined ? {} : { recordsFrom }),
     rows: await rowFacts(countRows, unseen),
+    kmsKeys,
+    access,
+    alarms,
+    settings: settingFacts({ ...sources, secret: secretFacts }),
     unseen: unseen.all,
   };
   return { ...facts, verdict: verdictOn(facts, report) };

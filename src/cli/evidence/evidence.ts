@@ -18,7 +18,13 @@ export interface Evidence {
   readonly secret: SecretFacts;
   readonly keys: readonly KeyFacts[];
   readonly history: readonly HistoryEntry[];
+  /** From here on, `history` has each change that CloudTrail recorded. Absent: it was not read. */
+  readonly recordsFrom?: string;
   readonly rows: RowFacts;
+  readonly kmsKeys: readonly KmsKeyFacts[];
+  readonly access: AccessFacts;
+  readonly alarms: readonly AlarmFacts[];
+  readonly settings: readonly SettingFacts[];
   /** What could not be read, and why. */
   readonly unseen: readonly Unseen[];
 }
@@ -130,6 +136,61 @@ export type RowFacts =
       /** Tables that could not be looked at for such columns. */
       readonly skipped: readonly SkippedTable[];
     };
+
+/** A KMS key under which AWS keeps versions of the secret. What is absent was not seen. */
+export interface KmsKeyFacts {
+  readonly keyId: string;
+  /** `Enabled`, `Disabled`, `PendingDeletion`, … */
+  readonly state?: string;
+  /** `AWS` or `CUSTOMER`. */
+  readonly manager?: string;
+  readonly isRotated?: boolean;
+  readonly rotationDays?: number;
+  readonly nextRotation?: string;
+  readonly rotations: readonly { readonly at: string; readonly type: string }[];
+}
+
+/** Who may read or change the secret. */
+export interface AccessFacts {
+  /** The policy of the secret as AWS returns it, in JSON. Absent: there is no policy, or it was not seen. */
+  readonly policy?: string;
+  /** The principals that were asked about: those that the policy names, the function's role, and those of --principal. */
+  readonly principals: readonly {
+    readonly arn: string;
+    /** Calls that its policies and that of the secret allow. */
+    readonly may: readonly string[];
+    /** Calls that depend on a condition that was not evaluated. */
+    readonly unknown: readonly string[];
+  }[];
+}
+
+export interface AlarmFacts {
+  readonly name: string;
+  readonly exists: boolean;
+  /** `OK`, `ALARM`, `INSUFFICIENT_DATA`. */
+  readonly state?: string;
+  readonly since?: string;
+  /** Whether it has an action, and its actions are on. */
+  readonly notifies: boolean;
+}
+
+/** A setting as it is, and as the stack recommends it. */
+export interface SettingFacts {
+  readonly code:
+    | 'rotation'
+    | 'rotation-days'
+    | 'own-kms-key'
+    | 'kms-key-rotation'
+    | 'operator-role'
+    | 'alarms'
+    | 'log-retention'
+    | 'trail'
+    | 'backup';
+  readonly title: string;
+  readonly found: string;
+  readonly recommended: string;
+  readonly isMet: 'yes' | 'no' | 'unknown';
+}
 
 /** A question that was not answered. */
 export interface Unseen {

@@ -38,6 +38,32 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
   ]);
 }
 
+/** Moments at which two sources tell of the same event. */
+const SAME = 10 * 60_000;
+
+/**
+ * One history of what several sources tell. Where CloudTrail tells of an event, too, its record stands for the others',
+ * because it names the caller.
+ */
+export function merged(
+  own: readonly HistoryEntry[],
+  others: readonly HistoryEntry[],
+  { versions, retired }: RingReport,
+): readonly HistoryEntry[] {
+  const numberOf = new Map(retired.map(({ versionId, number }) => [versionId, number]));
+  for (const { versionId, number } of versions) if (number !== undefined) numberOf.set(versionId, number);
+  const all = inOrder([...own, ...others], numberOf);
+  const trailed = all.filter(({ source }) => source === 'cloudtrail');
+  return all.filter((entry) => entry.source === 'cloudtrail' || !trailed.some((other) => isSame(entry, other)));
+}
+
+function isSame(one: HistoryEntry, other: HistoryEntry): boolean {
+  const isNear = Math.abs(Date.parse(one.at) - Date.parse(other.at)) <= SAME;
+  const isOfKey =
+    one.number === other.number && (one.versionId ?? other.versionId) === (other.versionId ?? one.versionId);
+  return one.event === other.event && isNear && isOfKey;
+}
+
 /** By date; what happened at the same moment stays in its order. Entries get the number of their version. */
 export function inOrder(
   entries: readonly HistoryEntry[],

@@ -83,6 +83,34 @@ const ROWS: Schema = {
   ],
 };
 
+const KMS_KEY = object(
+  { keyId: TEXT, rotations: listOf(object({ at: DATE, type: TEXT })) },
+  { state: TEXT, manager: TEXT, isRotated: YES_OR_NO, rotationDays: COUNT, nextRotation: DATE },
+);
+
+const ACCESS = object(
+  {
+    principals: listOf(
+      object({
+        arn: TEXT,
+        may: described('Calls that its policies and that of the secret allow', listOf(TEXT)),
+        unknown: described('Calls that depend on a condition that was not evaluated', listOf(TEXT)),
+      }),
+    ),
+  },
+  { policy: described('The policy of the secret, in JSON', TEXT) },
+);
+
+const ALARM = object({ name: TEXT, exists: YES_OR_NO, notifies: YES_OR_NO }, { state: TEXT, since: DATE });
+
+const SETTING = object({
+  code: described('Never changes its meaning', TEXT),
+  title: TEXT,
+  found: TEXT,
+  recommended: TEXT,
+  isMet: oneOf('yes', 'no', 'unknown'),
+});
+
 /** The shape of `evidence.json`. */
 export const EVIDENCE: Schema = object(
   {
@@ -94,9 +122,16 @@ export const EVIDENCE: Schema = object(
     keys: listOf(KEY),
     history: listOf(ENTRY),
     rows: ROWS,
+    kmsKeys: listOf(KMS_KEY),
+    access: ACCESS,
+    alarms: listOf(ALARM),
+    settings: listOf(SETTING),
     unseen: described('What could not be read', listOf(object({ what: TEXT, needs: TEXT, why: TEXT }))),
   },
-  { previous: described('The report before this one', object({ madeAt: DATE, sha256: SHA_256 })) },
+  {
+    previous: described('The report before this one', object({ madeAt: DATE, sha256: SHA_256 })),
+    recordsFrom: described('From here on, history has each change that CloudTrail recorded', DATE),
+  },
 );
 
 /** The schema of the file, as it is published. */

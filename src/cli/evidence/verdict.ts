@@ -15,11 +15,14 @@ export function verdictOn(facts: Facts, report: RingReport): Verdict {
     ...notes.filter(({ weight }) => weight === 'warning').map(({ code, text }) => ({ code, text })),
     ...stuckRotation(facts, report),
     ...rowProblems(facts),
+    ...kmsProblems(facts),
+    ...alarmProblems(facts),
   ];
   const notices = [
     ...notes.filter(({ weight }) => weight === 'notice').map(({ code, text }) => ({ code, text })),
     ...rowNotices(facts),
     ...backupNotices(facts),
+    ...settingNotices(facts),
     ...unseenNotice(facts),
   ];
   return {
@@ -79,6 +82,35 @@ function rowProblems({ rows, secret, keys }: Facts): readonly Remark[] {
       text: `The column ${column} looks encrypted and was not counted.`,
     })),
   ];
+}
+
+/** Versions under a KMS key that cannot be used cannot be read. */
+function kmsProblems({ kmsKeys }: Facts): readonly Remark[] {
+  return kmsKeys.flatMap(({ keyId, state }) =>
+    state === undefined || state === 'Enabled'
+      ? []
+      : [{ code: 'kms-key-disabled', text: `The KMS key ${keyId} is ${state}: keys under it cannot be read.` }],
+  );
+}
+
+function alarmProblems({ alarms }: Facts): readonly Remark[] {
+  return alarms.flatMap(({ name, state, since }) =>
+    state === 'ALARM'
+      ? [
+          {
+            code: 'alarm',
+            text: `The alarm ${name} is in ALARM${since === undefined ? '' : ` since ${since.slice(0, 10)}`}.`,
+          },
+        ]
+      : [],
+  );
+}
+
+/** Settings that have a remark of their own are left out. */
+function settingNotices({ settings }: Facts): readonly Remark[] {
+  const unmet = settings.filter(({ code, isMet }) => isMet === 'no' && code !== 'rotation' && code !== 'backup');
+  const titles = unmet.map(({ title }) => `"${title}"`).join(', ');
+  return unmet.length === 0 ? [] : [{ code: 'settings', text: `Not as recommended: ${titles}. See below.` }];
 }
 
 function rowNotices({ rows, secret }: Facts): readonly Remark[] {

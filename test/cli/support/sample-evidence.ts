@@ -2,6 +2,8 @@ import type { RingReport } from '../../../src/cli/ring/ring-report.ts';
 import { verdictOn, type Facts } from '../../../src/cli/evidence/verdict.ts';
 import { inOrder } from '../../../src/cli/evidence/history.ts';
 import type { Evidence, KeyFacts } from '../../../src/cli/evidence/evidence.ts';
+import { ACTIONS } from '../../../src/cli/evidence/sources/access.ts';
+import { ALARMS } from '../../../src/cli/evidence/sources/alarms.ts';
 import { token } from '../../local/support/state-machine.ts';
 
 const YEARS = [2020, 2021, 2022, 2023, 2024, 2025, 2026];
@@ -121,6 +123,57 @@ export function sampleEvidence(change: Partial<Facts> = {}, rotation: Partial<Ri
       unlisted: [],
       skipped: [],
     },
+    recordsFrom: '2026-11-12T09:30:00.000Z',
+    kmsKeys: [
+      {
+        keyId: 'arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+        state: 'Enabled',
+        manager: 'CUSTOMER',
+        isRotated: true,
+        rotationDays: 365,
+        rotations: [{ at: '2026-01-15T00:00:00.000Z', type: 'AUTOMATIC' }],
+      },
+    ],
+    access: {
+      policy: '{"Version":"2012-10-17","Statement":[{"Sid":"NeverDeleteForGood","Effect":"Deny"}]}',
+      principals: [
+        {
+          arn: 'arn:aws:iam::111122223333:role/PazPazOperators',
+          may: [...ACTIONS],
+          unknown: [],
+        },
+        { arn: 'arn:aws:iam::111122223333:role/PazPazECSTaskRole', may: [ACTIONS[0]], unknown: [ACTIONS[8]] },
+      ],
+    },
+    alarms: ALARMS.map((name, index) => ({
+      name: `PazPaz${name}`,
+      exists: index !== 3,
+      notifies: index !== 3,
+      ...(index === 3 ? {} : { state: 'OK', since: '2026-03-01T00:00:00.000Z' }),
+    })),
+    settings: [
+      {
+        code: 'rotation-days',
+        title: 'Time between rotations',
+        found: 'every 365 days',
+        recommended: 'at most 365 days',
+        isMet: 'yes',
+      },
+      {
+        code: 'alarms',
+        title: 'Alarms that exist and notify someone',
+        found: 'not PazPazKeyRotationErrors',
+        recommended: 'all',
+        isMet: 'no',
+      },
+      {
+        code: 'log-retention',
+        title: "How long the function's log is kept",
+        found: 'not seen',
+        recommended: 'at least 365 days',
+        isMet: 'unknown',
+      },
+    ],
     unseen: [
       { what: 'who changed the secret', needs: 'cloudtrail:LookupEvents', why: 'AccessDeniedException' },
       { what: 'the alarms and their state', needs: 'cloudwatch:DescribeAlarms', why: 'AccessDeniedException' },

@@ -9,6 +9,7 @@ import { rowChart } from './row-chart.ts';
 import { STYLE } from './style.ts';
 import { legend, table } from './table.ts';
 import { timeline } from './timeline.ts';
+import { accessSection, protectionSection } from './protection.ts';
 import { day, keyTitle, moment, stateWords } from './words.ts';
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
@@ -41,7 +42,8 @@ export function page(evidence: Evidence, hash: string): string {
           <p><strong>${secret.name}</strong>, ${region}, AWS account ${account}. As of ${moment(madeAt)}.</p>
         </header>
         ${verdictBox(evidence)} ${factTiles(evidence)} ${keySection(evidence)} ${rowSection(evidence)}
-        ${historySection(evidence)} ${unseenSection(evidence)} ${proofSection(evidence, hash)}
+        ${historySection(evidence)} ${protectionSection(evidence)} ${accessSection(evidence)} ${unseenSection(evidence)}
+        ${proofSection(evidence, hash)}
       </body>
     </html> `.text;
 }
@@ -159,9 +161,16 @@ function rowSection(evidence: Evidence): Html {
   </section>`;
 }
 
-function historySection({ history }: Evidence): Html {
+function historySection({ history, recordsFrom }: Evidence): Html {
   return html`<section>
     <h2>What happened</h2>
+    <p>
+      ${
+        recordsFrom === undefined
+          ? 'CloudTrail was not read, so this is what the secret itself shows.'
+          : `CloudTrail was read from ${day(recordsFrom)} on; what happened before is as the secret itself shows it.`
+      }
+    </p>
     ${table(['= When (UTC)', 'What', '= Key', 'By whom', '= Source'], history.map(entryCells))}
   </section>`;
 }

@@ -1,0 +1,85 @@
+import type { Evidence, SettingFacts } from '../evidence.ts';
+import { ACTIONS } from '../sources/access.ts';
+import { html, type Html } from './html.ts';
+import { table } from './table.ts';
+import { day } from './words.ts';
+
+const MET: Readonly<Record<SettingFacts['isMet'], Html>> = {
+  yes: html`<span class="good">as recommended</span>`,
+  no: html`<span class="wrong">not as recommended</span>`,
+  unknown: html`not known`,
+};
+
+/** KMS keys, alarms, and settings beside the recommended ones. */
+export function protectionSection({ settings, alarms, kmsKeys }: Evidence): Html {
+  return html`<section>
+    <h2>How the keys are protected</h2>
+    ${table(
+      ['Setting', 'Found', 'Recommended', '= Result'],
+      settings.map(({ title, found, recommended, isMet }) => [title, found, recommended, MET[isMet]]),
+    )}
+    <h3>KMS keys that encrypt the secret</h3>
+    ${
+      kmsKeys.length === 0
+        ? html`<p>Only the key that AWS keeps for Secrets Manager in each account.</p>`
+        : table(
+            ['KMS key', '= State', 'Rotation of its material', 'Rotated on'],
+            kmsKeys.map(({ keyId, state, isRotated, rotationDays, rotations }) => [
+              html`<code>${keyId}</code>`,
+              state ?? 'not seen',
+              isRotated === undefined ? 'not seen' : isRotated ? `every ${rotationDays ?? 365} days` : 'off',
+              rotations.map(({ at }) => day(at)).join(', ') || 'no date was seen',
+            ]),
+          )
+    }
+    <h3>Alarms</h3>
+    ${
+      alarms.length === 0
+        ? html`<p>No alarm was seen.</p>`
+        : table(
+            ['Alarm', '= State', '= Since', '= Notifies'],
+            alarms.map(({ name, exists, state, since, notifies }) => [
+              name,
+              exists
+                ? state === 'ALARM'
+                  ? html`<span class="wrong">ALARM</span>`
+                  : (state ?? 'not seen')
+                : 'does not exist',
+              since === undefined ? '' : day(since),
+              notifies ? 'yes' : 'no',
+            ]),
+          )
+    }
+  </section>`;
+}
+
+/** A column for each principal would not fit on paper, so each has its calls in one cell. */
+export function accessSection({ access }: Evidence): Html {
+  const { principals, policy } = access;
+  return html`<section>
+    <h2>Who may read or change the keys</h2>
+    <p>
+      Asked about were the role of the rotation function, the principals that the policy of the secret names, and those
+      that were named when this report was made. Their own policies are as IAM simulates them; the policy of the secret
+      was evaluated with them. Others in the account may have rights, too.
+    </p>
+    ${
+      principals.length === 0
+        ? html`<p>No principal was seen.</p>`
+        : table(
+            ['Principal', 'May read keys', 'May change keys or their protection', 'Not known'],
+            principals.map(({ arn, may, unknown }) => [
+              html`<code>${arn}</code>`,
+              may.includes(ACTIONS[0]) ? 'yes' : unknown.includes(ACTIONS[0]) ? 'not known' : 'no',
+              names(may.filter((action) => action !== ACTIONS[0])),
+              names(unknown),
+            ]),
+          )
+    }
+    ${policy === undefined ? html`<p>No policy of the secret was seen.</p>` : html`<p class="note">Policy of the secret: <code>${policy}</code></p>`}
+  </section>`;
+}
+
+function names(actions: readonly string[]): string {
+  return actions.length === 0 ? 'none' : actions.map((action) => action.replace('secretsmanager:', '')).join(', ');
+}

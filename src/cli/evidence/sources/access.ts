@@ -1,0 +1,67 @@
+import type { SimulatePrincipalPolicyCommandInput, SimulatePrincipalPolicyCommandOutput } from '@aws-sdk/client-iam';
+import type { UnseenList } from '../unseen.ts';
+import type { AccessFacts } from '../evidence.ts';
+import { policyAnswer, principalsIn, type PolicyAnswer } from './secret-policy.ts';
+
+/** Calls that read a key, change one, or change who may. */
+export const ACTIONS = [
+  'secretsmanager:GetSecretValue',
+  'secretsmanager:PutSecretValue',
+  'secretsmanager:UpdateSecretVersionStage',
+  'secretsmanager:UpdateSecret',
+  'secretsmanager:RotateSecret',
+  'secretsmanager:CancelRotateSecret',
+  'secretsmanager:TagResource',
+  'secretsmanager:UntagResource',
+  'secretsmanager:DeleteSecret',
+  'secretsmanager:PutResourcePolicy',
+  'secretsmanager:DeleteResourcePolicy',
+] as const;
+
+interface AccessOptions {
+  readonly secretArn: string;
+  /** The secret's policy; `undefined` if it has none. */
+  readonly policy: string | undefined;
+  /** Principals to ask about, besides those that the policy names. */
+  readonly principals: readonly string[];
+  readonly simulate: (input: SimulatePrincipalPolicyCommandInput) => Promise<SimulatePrincipalPolicyCommandOutput>;
+}
+
+/**
+ * What each principal may do with the secret: its own policies as IAM simulates them, and the policy of the secret. The
+ * simulator takes no resource policy for a role, so that one is evaluated here.
+ */
+export async function accessFacts(
+  { secretArn, policy, principals, simulate }: AccessOptions,
+  unseen: UnseenList,
+): Promise<AccessFacts['principals']> {
+  const found: AccessFacts['principals'][number][] = [];
+  for (const arn of new Set([...principals, ...principalsIn(policy)])) {
+    const answer = await unseen.ask('IAM', `what ${arn} may do with the secret`, 'iam:SimulatePrincipalPolicy', () =>
+      simulate({
+        PolicySourceArn: arn,
+        ActionNames: [...ACTIONS],
+        ResourceArns: [secretArn],
+        ContextEntries: [
+          { ContextKeyName: 'aws:PrincipalArn', ContextKeyType: 'string', ContextKeyValues: [arn] },
+          { ContextKeyName: 'aws:PrincipalIsAWSService', ContextKeyType: 'boolean', ContextKeyValues: ['false'] },
+        ],
+      }),
+    );
+    if (answer === undefined) continue;
+    const calls = ACTIONS.map((action) => {
+      const decision = answer.EvaluationResults?.find(({ EvalActionName }) => EvalActionName === action)?.EvalDecision;
+      return { action, may: together(decision, policyAnswer(policy, arn, action)) };
+    });
+    const of = (may: 'yes' | 'unknown') => calls.filter((call) => call.may === may).map(({ action }) => action);
+    found.push({ arn, may: of('yes'), unknown: of('unknown') });
+  }
+  return found;
+}
+
+/** Within one account, a call needs an allow from either side, and no deny from any ('Policy evaluation logic'). */
+function together(decision: string | undefined, policy: PolicyAnswer): 'yes' | 'no' | 'unknown' {
+  if (decision === 'explicitDeny' || policy === 'denies') return 'no';
+  if (decision === undefined || policy === 'unknown') return 'unknown';
+  return decision === 'allowed' || policy === 'allows' ? 'yes' : 'no';
+}

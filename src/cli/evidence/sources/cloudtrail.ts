@@ -1,0 +1,55 @@
+import type { LookupEventsCommandInput, LookupEventsCommandOutput } from '@aws-sdk/client-cloudtrail';
+import { KMS_EVENTS, SECRET_EVENTS, entriesOf, type Trailed } from './trail-event.ts';
+import type { HistoryEntry } from '../evidence.ts';
+
+/** CloudTrail's event history has the management events of 90 days ("Working with CloudTrail event history"). */
+const DAYS = 90;
+
+/** LookupEvents may be called twice a second. */
+const PAUSE = 600;
+
+/** Pages of 50 events that are read of each kind of event. */
+const MOST_PAGES = 20;
+
+interface TrailReading {
+  readonly entries: readonly HistoryEntry[];
+  /** From this moment on, each event is among the entries. */
+  readonly since: string;
+  /** Kinds of events of which there were too many to read. */
+  readonly cutOff: readonly string[];
+}
+
+interface TrailOptions {
+  readonly lookUp: (input: LookupEventsCommandInput) => Promise<LookupEventsCommandOutput>;
+  readonly about: Trailed;
+  readonly now: Date;
+  readonly sleep: (milliseconds: number) => Promise<unknown>;
+}
+
+/**
+ * Who changed the secret and its KMS key, from CloudTrail's event history. It is asked for each kind of event and not for
+ * the secret, because the reads of a fleet would be found as well. Rejects with CloudTrail's error.
+ */
+export async function readTrail({ lookUp, about, now, sleep }: TrailOptions): Promise<TrailReading> {
+  const start = new Date(now.getTime() - DAYS * 24 * 3_600_000);
+  const entries: HistoryEntry[] = [];
+  const cutOff: string[] = [];
+  for (const name of [...SECRET_EVENTS, ...(about.kmsKeyIds.length === 0 ? [] : KMS_EVENTS)]) {
+    let page: string | undefined;
+    let pages = 0;
+    do {
+      const { Events = [], NextToken } = await lookUp({
+        LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: name }],
+        StartTime: start,
+        EndTime: now,
+        ...(page === undefined ? {} : { NextToken: page }),
+      });
+      entries.push(...Events.flatMap(({ CloudTrailEvent = '' }) => entriesOf(CloudTrailEvent, about)));
+      page = NextToken;
+      pages += 1;
+      await sleep(PAUSE);
+    } while (page !== undefined && pages < MOST_PAGES);
+    if (page !== undefined) cutOff.push(name);
+  }
+  return { entries, since: start.toISOString(), cutOff };
+}

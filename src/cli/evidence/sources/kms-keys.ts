@@ -1,0 +1,38 @@
+import {
+  DescribeKeyCommand,
+  GetKeyRotationStatusCommand,
+  ListKeyRotationsCommand,
+  type KMSClient,
+} from '@aws-sdk/client-kms';
+import type { KmsKeyFacts } from '../evidence.ts';
+import type { UnseenList } from '../unseen.ts';
+
+/** The state of a KMS key, and when it got new material. What is refused is listed as not seen. */
+export async function kmsKeyFacts(
+  client: Pick<KMSClient, 'send'>,
+  keyId: string,
+  unseen: UnseenList,
+): Promise<KmsKeyFacts> {
+  const see = <T>(what: string, operation: string, call: () => Promise<T>): Promise<T | undefined> =>
+    unseen.ask('KMS', `${what} of the KMS key ${keyId}`, `kms:${operation}`, call);
+  const described = await see('the state', 'DescribeKey', () => client.send(new DescribeKeyCommand({ KeyId: keyId })));
+  const { KeyState: state, KeyManager: manager, Arn } = described?.KeyMetadata ?? {};
+  const status = await see('the yearly rotation', 'GetKeyRotationStatus', () =>
+    client.send(new GetKeyRotationStatusCommand({ KeyId: keyId })),
+  );
+  const listed = await see('the rotations', 'ListKeyRotations', () =>
+    client.send(new ListKeyRotationsCommand({ KeyId: keyId, Limit: 1000 })),
+  );
+  const { KeyRotationEnabled: isRotated, RotationPeriodInDays: days, NextRotationDate: next } = status ?? {};
+  return {
+    keyId: Arn ?? keyId,
+    ...(state === undefined ? {} : { state }),
+    ...(manager === undefined ? {} : { manager }),
+    ...(isRotated === undefined ? {} : { isRotated }),
+    ...(days === undefined ? {} : { rotationDays: days }),
+    ...(next === undefined ? {} : { nextRotation: next.toISOString() }),
+    rotations: (listed?.Rotations ?? []).flatMap(({ RotationDate, RotationType = '' }) =>
+      RotationDate === undefined ? [] : [{ at: RotationDate.toISOString(), type: RotationType }],
+    ),
+  };
+}

@@ -1,0 +1,90 @@
+type Members = Readonly<Partial<Record<string, unknown>>>;
+
+/** What the policy of a secret says to a call: `unknown` if it has a condition that is not known here. */
+export type PolicyAnswer = 'denies' | 'allows' | 'silent' | 'unknown';
+
+/**
+ * What a resource policy says to a principal's call: an explicit deny wins ('Policy evaluation logic', IAM User Guide).
+ * A condition that cannot be decided here makes the answer `unknown`, never a guess.
+ */
+export function policyAnswer(policy: string | undefined, principal: string, action: string): PolicyAnswer {
+  if (policy === undefined) return 'silent';
+  const statements = listOf(parsed(policy)['Statement']).map(members);
+  const answers = statements.flatMap((statement) => {
+    const applies = appliesTo(statement, principal, action);
+    return applies === false ? [] : [{ effect: statement['Effect'], isSure: applies === true }];
+  });
+  if (answers.some(({ effect, isSure }) => effect === 'Deny' && isSure)) return 'denies';
+  if (answers.some(({ isSure }) => !isSure)) return 'unknown';
+  return answers.some(({ effect }) => effect === 'Allow') ? 'allows' : 'silent';
+}
+
+/** Principals that a policy names: in `Principal`, and in conditions on `aws:PrincipalArn`. */
+export function principalsIn(policy: string | undefined): readonly string[] {
+  const found = listOf(parsed(policy ?? '')['Statement']).flatMap((each) => {
+    const statement = members(each);
+    const conditions = Object.values(members(statement['Condition'])).flatMap((keys) =>
+      textsOf(Object.entries(members(keys)).find(([key]) => key.toLowerCase() === 'aws:principalarn')?.[1]),
+    );
+    return [...textsOf(members(statement['Principal'])['AWS']), ...conditions];
+  });
+  return [...new Set(found)].filter((arn) => /^arn:[^:]+:iam::\d{12}:(role|user)\/[^*?]+$/.test(arn)).sort();
+}
+
+function appliesTo(statement: Members, principal: string, action: string): boolean | 'unknown' {
+  if (['NotPrincipal', 'NotAction', 'NotResource'].some((name) => statement[name] !== undefined)) return 'unknown';
+  if (!textsOf(statement['Action']).some((pattern) => like(pattern.toLowerCase(), action.toLowerCase()))) return false;
+  const { Principal } = statement;
+  const names = Principal === '*' ? ['*'] : textsOf(members(Principal)['AWS']);
+  const account = principal.split(':')[4] ?? '';
+  const isNamed = names.some(
+    (name) => name === '*' || name === principal || name === account || name.endsWith(`::${account}:root`),
+  );
+  if (!isNamed) return false;
+  const results = Object.entries(members(statement['Condition'])).flatMap(([operator, keys]) =>
+    Object.entries(members(keys)).map(([key, wanted]) => holds(operator, key, textsOf(wanted), principal)),
+  );
+  if (results.includes(false)) return false;
+  return results.includes('unknown') ? 'unknown' : true;
+}
+
+/** A condition on who calls. Every other key is unknown here, but for the one that only a deletion without recovery has. */
+function holds(operator: string, key: string, wanted: readonly string[], principal: string): boolean | 'unknown' {
+  const name = key.toLowerCase();
+  if (name === 'aws:principalarn') {
+    const isOne = wanted.some((pattern) => like(pattern, principal));
+    if (/^(Arn|String)(Equals|Like)$/.test(operator)) return isOne;
+    return /^(Arn|String)Not(Equals|Like)$/.test(operator) ? !isOne : 'unknown';
+  }
+  if (operator === 'Bool' && name === 'aws:principalisawsservice') return wanted.includes('false');
+  if (operator === 'Bool' && name === 'secretsmanager:forcedeletewithoutrecovery') return wanted.includes('false');
+  return 'unknown';
+}
+
+function like(pattern: string, value: string): boolean {
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${source}$`).test(value);
+}
+
+function textsOf(value: unknown): readonly string[] {
+  return listOf(value).filter((one): one is string => typeof one === 'string');
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : value === undefined ? [] : [value];
+}
+
+function members(value: unknown): Members {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+function parsed(text: string): Members {
+  try {
+    return members(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,129 @@
+import type { Evidence, SettingFacts } from '../evidence.ts';
+import { policyAnswer } from './secret-policy.ts';
+
+/** Days after which the stack rotates by default, and for which it keeps logs at least. */
+const ROTATION_DAYS = 365;
+const LOG_DAYS = 365;
+
+/** What settings are judged by. What was not seen is `undefined`. */
+interface Seen extends Pick<Evidence, 'secret' | 'kmsKeys' | 'alarms' | 'access'> {
+  readonly logRetentionDays?: number | 'never expires' | undefined;
+  /** Whether a trail of the account is logging. */
+  readonly isTrailLogging?: boolean | undefined;
+  readonly isPolicySeen: boolean;
+  readonly areAlarmsSeen: boolean;
+}
+
+/** Any principal that no policy names. */
+const ANYONE = 'arn:aws:iam::000000000000:role/anyone';
+
+/** The settings as they are, beside those that the stack recommends. They are read from what is deployed. */
+export function settingFacts(seen: Seen): readonly SettingFacts[] {
+  const { secret, kmsKeys, alarms, access } = seen;
+  const { rotation } = secret;
+  const own = kmsKeys.filter(({ manager }) => manager !== 'AWS');
+  const silent = alarms.filter(({ notifies }) => !notifies).map(({ name }) => name);
+  const days = daysOf(rotation.schedule);
+  const writes =
+    access.policy === undefined
+      ? 'silent'
+      : policyAnswer(access.policy, anyoneLike(secret.arn), 'secretsmanager:PutSecretValue');
+  return [
+    setting(
+      'rotation',
+      'The rotation is on',
+      rotation.isEnabled ? (rotation.schedule ?? 'on') : 'off',
+      'on',
+      rotation.isEnabled,
+    ),
+    setting(
+      'rotation-days',
+      'Time between rotations',
+      rotation.schedule ?? 'none',
+      `at most ${ROTATION_DAYS} days`,
+      days === undefined ? undefined : days <= ROTATION_DAYS,
+    ),
+    setting(
+      'own-kms-key',
+      'KMS key of the secret',
+      secret.kmsKeyId ?? "AWS's own key aws/secretsmanager",
+      'a key of the account, whose policy says who may decrypt',
+      secret.kmsKeyId !== undefined && secret.kmsKeyId !== 'alias/aws/secretsmanager',
+    ),
+    ...own.map(({ keyId, isRotated, rotationDays }) =>
+      setting(
+        'kms-key-rotation',
+        `Yearly rotation of ${keyId}`,
+        isRotated === undefined
+          ? 'not seen'
+          : isRotated
+            ? `on${rotationDays === undefined ? '' : `, every ${rotationDays} days`}`
+            : 'off',
+        'on',
+        isRotated,
+      ),
+    ),
+    setting(
+      'operator-role',
+      'The policy of the secret refuses writes of others than function and operator',
+      !seen.isPolicySeen ? 'not seen' : writes === 'denies' ? 'yes' : writes === 'unknown' ? 'not known' : 'no',
+      'yes (OperatorRoleArn)',
+      !seen.isPolicySeen || writes === 'unknown' ? undefined : writes === 'denies',
+    ),
+    setting(
+      'alarms',
+      'Alarms that exist and notify someone',
+      !seen.areAlarmsSeen ? 'not seen' : silent.length === 0 ? 'all' : `not ${silent.join(', ')}`,
+      'all',
+      seen.areAlarmsSeen ? silent.length === 0 : undefined,
+    ),
+    setting(
+      'log-retention',
+      "How long the function's log is kept",
+      seen.logRetentionDays === undefined
+        ? 'not seen'
+        : typeof seen.logRetentionDays === 'number'
+          ? `${seen.logRetentionDays} days`
+          : seen.logRetentionDays,
+      `at least ${LOG_DAYS} days`,
+      seen.logRetentionDays === undefined
+        ? undefined
+        : typeof seen.logRetentionDays !== 'number' || seen.logRetentionDays >= LOG_DAYS,
+    ),
+    setting(
+      'trail',
+      'A trail records the calls of the account',
+      seen.isTrailLogging === undefined ? 'not seen' : seen.isTrailLogging ? 'yes' : 'no',
+      'yes',
+      seen.isTrailLogging,
+    ),
+    setting(
+      'backup',
+      'A backup of every key',
+      secret.backup === undefined ? 'none is recorded' : `of ${secret.backup.date.slice(0, 10)}`,
+      'made after each rotation',
+      secret.backup === undefined ? false : secret.backup.numbers.includes(secret.currentNumber),
+    ),
+  ];
+}
+
+function setting(
+  code: SettingFacts['code'],
+  title: string,
+  found: string,
+  recommended: string,
+  isMet: boolean | undefined,
+): SettingFacts {
+  return { code, title, found, recommended, isMet: isMet === undefined ? 'unknown' : isMet ? 'yes' : 'no' };
+}
+
+/** A role of the secret's account that no policy names. */
+function anyoneLike(arn: string): string {
+  return ANYONE.replace('000000000000', arn.split(':')[4] ?? '');
+}
+
+/** `every 365 days`, `rate(90 days)`; a cron expression has no such number. */
+function daysOf(schedule: string | undefined): number | undefined {
+  const [, days] = /^(?:every |rate\()(\d+) days?\)?$/.exec(schedule ?? '') ?? [];
+  return days === undefined ? undefined : Number(days);
+}

@@ -1,0 +1,161 @@
+import { numberOfLabel } from '../../../format/key-number.ts';
+import type { EventCode, HistoryEntry } from '../evidence.ts';
+
+/** The secret and the KMS keys whose events are looked for, and the number of each version. */
+export interface Trailed {
+  readonly name: string;
+  readonly arn: string;
+  readonly kmsKeyIds: readonly string[];
+  readonly numberOf: ReadonlyMap<string, number>;
+}
+
+type Members = Readonly<Partial<Record<string, unknown>>>;
+
+const CHANGES: Readonly<Record<string, EventCode>> = {
+  CreateSecret: 'secret-changed',
+  UpdateSecret: 'secret-changed',
+  DeleteSecret: 'secret-changed',
+  RestoreSecret: 'secret-changed',
+  PutResourcePolicy: 'secret-changed',
+  DeleteResourcePolicy: 'secret-changed',
+  ReplicateSecretToRegions: 'secret-changed',
+  RemoveRegionsFromReplication: 'secret-changed',
+  StopReplicationToReplica: 'secret-changed',
+  RotateSecret: 'rotation-begun',
+  CancelRotateSecret: 'rotation-off',
+  RotationSucceeded: 'rotation-succeeded',
+  RotationFailed: 'rotation-failed',
+  RotationAbandoned: 'rotation-failed',
+};
+
+/** Events of Secrets Manager that change a secret, calls and its own. */
+export const SECRET_EVENTS = [
+  ...['PutSecretValue', 'UpdateSecretVersionStage', 'TagResource', 'UntagResource'],
+  ...Object.keys(CHANGES),
+] as const;
+
+/** Calls that change what a KMS key does, or who may use it. */
+export const KMS_EVENTS = ['DisableKey', 'EnableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'PutKeyPolicy'];
+
+/**
+ * What an event of CloudTrail says of this secret or its KMS key: none where it is of another one, or was refused.
+ * `text` is the record as LookupEvents gives it.
+ */
+export function entriesOf(text: string, about: Trailed): readonly HistoryEntry[] {
+  const event = parsed(text);
+  const { eventName, eventTime, eventSource, errorCode } = event;
+  if (typeof eventName !== 'string' || typeof eventTime !== 'string' || errorCode !== undefined) return [];
+  const input = members(event['requestParameters']);
+  const by = callerOf(members(event['userIdentity']));
+  const at = new Date(eventTime).toISOString();
+  const entry = { at, source: 'cloudtrail' as const, ...(by === undefined ? {} : { by }) };
+  if (eventSource === 'kms.amazonaws.com') {
+    const isOurs = KMS_EVENTS.includes(eventName) && about.kmsKeyIds.some((id) => isSameKey(id, input['keyId']));
+    return isOurs ? [{ ...entry, event: 'kms-key-changed', detail: eventName }] : [];
+  }
+  if (eventSource !== 'secretsmanager.amazonaws.com' || !isOfSecret(event, input, about)) return [];
+  return ofSecret(eventName, input, about).map((found) => ({ ...entry, ...found }));
+}
+
+type Found = Omit<HistoryEntry, 'at' | 'source' | 'by'>;
+
+function ofSecret(name: string, input: Members, about: Trailed): readonly Found[] {
+  switch (name) {
+    case 'PutSecretValue':
+      return put(input);
+    case 'UpdateSecretVersionStage':
+      return moved(input, about);
+    case 'TagResource':
+      return tagged(listOf(input['tags']).map(members));
+    case 'UntagResource':
+      return listOf(input['tagKeys']).flatMap((key) => {
+        const number = retiredNumber(key);
+        // A record also goes when AWS has deleted the version.
+        const isOnRing = number !== undefined && [...about.numberOf.values()].includes(number);
+        return isOnRing ? [{ event: 'key-restored', number }] : [];
+      });
+    default: {
+      const event = CHANGES[name];
+      if (event === undefined) return [];
+      const versionId = textIn(input, 'clientRequestToken');
+      const about = event === 'rotation-begun' && versionId !== undefined ? { versionId } : {};
+      return [{ event, ...about, ...(event === 'secret-changed' ? { detail: name } : {}) }];
+    }
+  }
+}
+
+/** A rotation puts its key under `AWSPENDING`; whatever is put otherwise is stored by hand. */
+function put(input: Members): readonly Found[] {
+  const versionId = textIn(input, 'clientRequestToken');
+  const labels = listOf(input['versionStages']);
+  const about = versionId === undefined ? {} : { versionId };
+  if (labels.includes('AWSPENDING')) return [{ event: 'key-made', ...about }];
+  const isCurrent = labels.length === 0 || labels.includes('AWSCURRENT');
+  return [{ event: 'key-put', ...about }, ...(isCurrent ? [{ event: 'made-current', ...about } as const] : [])];
+}
+
+function moved(input: Members, { numberOf }: Trailed): readonly Found[] {
+  const [label = '', to, from] = ['versionStage', 'moveToVersionId', 'removeFromVersionId'].map((name) =>
+    textIn(input, name),
+  );
+  if (label === 'AWSCURRENT' && to !== undefined) {
+    const isBack = (numberOf.get(to) ?? Infinity) < (numberOf.get(from ?? '') ?? 0);
+    return [{ event: isBack ? 'rolled-back' : 'made-current', versionId: to }];
+  }
+  const number = numberOfLabel(label);
+  if (number === undefined) return [];
+  if (to !== undefined) return [{ event: 'number-given', number, versionId: to }];
+  return [{ event: 'number-removed', number, ...(from === undefined ? {} : { versionId: from }) }];
+}
+
+function tagged(tags: readonly Members[]): readonly Found[] {
+  return tags.flatMap(({ key, value }): readonly Found[] => {
+    const number = retiredNumber(key);
+    if (number !== undefined) return [{ event: 'key-retired', number }];
+    if (key === 'pazpaz:backup') return [{ event: 'backup-made' }];
+    const [, kind, versionId] = /^pazpaz:(rescued|abandoned):(.+)$/.exec(typeof key === 'string' ? key : '') ?? [];
+    if (versionId === undefined || typeof value !== 'string') return [];
+    return [{ event: kind === 'rescued' ? 'key-rescued' : 'rotation-abandoned', versionId }];
+  });
+}
+
+function retiredNumber(tagKey: unknown): number | undefined {
+  const [, label = ''] = /^pazpaz:retired:(.+)$/.exec(typeof tagKey === 'string' ? tagKey : '') ?? [];
+  return numberOfLabel(label);
+}
+
+/** `secretId` is the name or ARN as the caller spelt it; an event of the service itself has `additionalEventData`. */
+function isOfSecret(event: Members, input: Members, { name, arn }: Trailed): boolean {
+  const ids = [input['secretId'], input['name'], members(event['additionalEventData'])['SecretId']];
+  return ids.some((id) => id === name || id === arn || id === arn.replace(/-[A-Za-z0-9]{6}$/, ''));
+}
+
+/** KMS is called with the ARN or the id of a key. */
+function isSameKey(known: string, asked: unknown): boolean {
+  return typeof asked === 'string' && (known === asked || known.endsWith(`/${asked}`) || asked.endsWith(`/${known}`));
+}
+
+function callerOf(identity: Members): string | undefined {
+  return textIn(identity, 'arn') ?? textIn(identity, 'invokedBy');
+}
+
+function textIn(value: Members, name: string): string | undefined {
+  const found = value[name];
+  return typeof found === 'string' && found !== '' ? found : undefined;
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function members(value: unknown): Members {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+function parsed(text: string): Members {
+  try {
+    return members(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}
