@@ -2,28 +2,19 @@ import { KeyRotationError } from '../format/error.ts';
 import { numberingLabel, type KeyNumber } from '../format/key-number.ts';
 import { retiredKeys } from '../format/retired-tag.ts';
 import {
-  AWS_LABELS,
   foreignLabels,
-  MAX_STAGING_LABELS,
   nextNumber,
   retirableNumbers,
   ringLabels,
   withNumber,
   type RingLabels,
 } from '../format/ring-labels.ts';
-import { awsErrorName, describeError, refused } from './aws-error.ts';
+import { describeError, refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
+import { moveLabel, ringFull } from './move-label.ts';
 
 /** Milliseconds before a label that a description lacks is looked for again. */
 const SECOND_LOOK = 1000;
-
-/** What the service answers when a label is not where the caller believed it to be, or its version is gone. */
-const LABEL_ERRORS = ['InvalidParameterException', 'InvalidRequestException', 'ResourceNotFoundException'];
-
-/** A replica refuses every move with a name of these. Its message names the primary's region, and no retry helps. */
-function isAboutLabels(error: unknown): boolean {
-  return LABEL_ERRORS.includes(awsErrorName(error)) && !describeError(error).includes('replica secret');
-}
 
 /**
  * Gives a version the next number. The label is attached without `RemoveFromVersionId`: the service refuses that if
@@ -78,32 +69,6 @@ export function slotsNeeded(ring: RingLabels, token: string): number {
 }
 
 /**
- * Moves one staging label: attaches `label` to the version `to`, taking it from the version `from` where that is
- * given. Throws `LABEL_CONFLICT` when the label, or the version, is not where the caller believed it to be.
- */
-export async function moveLabel(
-  deps: StepDependencies,
-  move: { readonly label: string; readonly to: string; readonly from?: string | undefined },
-): Promise<void> {
-  try {
-    await deps.secrets.updateSecretVersionStage({
-      SecretId: deps.secretId,
-      VersionStage: move.label,
-      MoveToVersionId: move.to,
-      RemoveFromVersionId: move.from,
-    });
-  } catch (error) {
-    if (awsErrorName(error) === 'LimitExceededException') throw ringFull(describeError(error), ANY_WAY_OUT);
-    if (!isAboutLabels(error)) throw refused('UpdateSecretVersionStage', deps.secretId, error);
-    throw new KeyRotationError(
-      'LABEL_CONFLICT',
-      `Label ${move.label} could not be moved to version ${move.to}: ${describeError(error)}. Someone else changes the labels of this secret; let them finish, then try again.`,
-      { cause: error },
-    );
-  }
-}
-
-/**
  * Reads the secret again after a step's writes, and puts back every numbering label of `seen` that is on no version
  * now. Public reports disagree on whether AWS drops custom labels when `AWSCURRENT` moves; this does not depend
  * on the answer. A label that a retirement took away meanwhile stays away: its tag is written before the label goes.
@@ -149,16 +114,5 @@ function numberLost(number: number, versionId: string, found: string): KeyRotati
   return new KeyRotationError(
     'NUMBER_LOST',
     `Key ${number} must stay on version ${versionId}: ${found}. Someone moves numbering labels by hand; put this one back with 'aws secretsmanager update-secret-version-stage' before anything is encrypted again.`,
-  );
-}
-
-/** Where no description says what takes the labels. */
-const ANY_WAY_OUT =
-  "Re-encrypt the rows of the oldest keys and retire those keys, or remove labels that are not the ring's";
-
-function ringFull(found: string, wayOut: string): KeyRotationError {
-  return new KeyRotationError(
-    'RING_FULL',
-    `The key ring is full: ${found}. A secret can carry ${MAX_STAGING_LABELS} labels, of which AWS uses ${AWS_LABELS.length}. ${wayOut}; then try again. Nothing was lost.`,
   );
 }

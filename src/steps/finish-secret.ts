@@ -1,6 +1,7 @@
 import { adopt } from '../secret/adopt.ts';
 import type { StepDependencies } from '../secret/dependencies.ts';
-import { attachNextNumber, moveLabel } from '../secret/numbering.ts';
+import { moveLabel } from '../secret/move-label.ts';
+import { attachNextNumber } from '../secret/numbering.ts';
 import { readKey } from '../secret/read-key.ts';
 import type { RotationRequest } from './rotation-request.ts';
 import { onPendingRotation } from './rotation-state.ts';

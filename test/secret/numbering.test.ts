@@ -1,6 +1,7 @@
 import { ringLabels, type RingLabels } from '../../src/format/ring-labels.ts';
 import { fromFreshState } from '../../src/secret/fresh-ring.ts';
-import { attachNextNumber, moveLabel, requireFreeSlots } from '../../src/secret/numbering.ts';
+import { moveLabel } from '../../src/secret/move-label.ts';
+import { attachNextNumber, requireFreeSlots } from '../../src/secret/numbering.ts';
 import { errorOf } from '../format/support/error-of.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { stopServices } from '../local/support/running-service.ts';

@@ -4,7 +4,7 @@ import { ringLabels, withNumber, type RingLabels } from '../../format/ring-label
 import type { RingChange } from '../../secret/fresh-ring.ts';
 import { adopt } from '../../secret/adopt.ts';
 import { refused } from '../../secret/aws-error.ts';
-import { moveLabel } from '../../secret/numbering.ts';
+import { moveLabel } from '../../secret/move-label.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { tagCopies } from '../ring/copies.ts';
 import { detachLabel, holderOf, withoutLabels } from '../ring/labels.ts';

@@ -1,7 +1,7 @@
 import type { KeyRotationError } from '../../format/error.ts';
 import { AWS_LABELS, ringLabels, type RingLabels } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
-import { moveLabel } from '../../secret/numbering.ts';
+import { moveLabel } from '../../secret/move-label.ts';
 import { readKey } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
