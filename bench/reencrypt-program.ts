@@ -6,10 +6,15 @@ import { fill, restore, rowByRow, sizeOfTable, writtenLog } from './reencrypt-ta
 import { measuredEffect, measuredRate, type Latency } from './reencrypt-brakes.ts';
 import { LOOKS, type Counted, type Orders, type Spent } from './reencrypt-work.ts';
 
+export { scale } from './reencrypt-workers.ts';
 export { count, work } from './reencrypt-work.ts';
+
+/** What may be measured alone. */
+export type Part = 'speed' | 'census' | 'rate' | 'application' | 'memory';
 
 /** What is measured, and by which means. */
 export interface Comparison {
+  readonly parts: readonly Part[];
   readonly rows: number;
   /** Rows that the loop does. */
   readonly loopRows: number;
@@ -42,17 +47,20 @@ interface Measured {
   readonly rowsPerSecond: number;
 }
 
+/** Processor time a row, in microseconds. */
+interface ProcessorTime {
+  readonly ownMicroseconds: number;
+  /** `null` where there is no /proc. */
+  readonly databaseMicroseconds: number | null;
+}
+
 /** What a run of ours cost beside its time. */
-interface Ours extends Measured {
+interface Ours extends Measured, ProcessorTime {
   readonly processes: number;
   readonly timesLoop: number;
   /** The loop with `synchronous_commit = off`. */
   readonly timesLazyLoop: number;
   readonly highestResidentMegabytes: number;
-  /** Processor time a row, in microseconds: of our processes and of PostgreSQL. */
-  readonly ownMicroseconds: number;
-  /** `null` where there is no /proc. */
-  readonly databaseMicroseconds: number | null;
   readonly logBytesPerRow: number;
   readonly tableMegabytesAfter: number;
 }
@@ -91,7 +99,7 @@ const SMALL_HEAP = ['--max-old-space-size=24', '--max-semi-space-size=2'];
 
 /** Says the figures as they come, and gives all of them. */
 export async function compare(comparison: Comparison) {
-  const { rows, loopRows, processes, keys, say } = comparison;
+  const { rows, processes, keys, say } = comparison;
   const postgres = await startPostgres(true);
   try {
     const { client, url } = postgres;
@@ -104,50 +112,43 @@ export async function compare(comparison: Comparison) {
       tableMegabytes: megabytes(await sizeOfTable(client)),
     };
     say(`${about.postgres}, ${rows} rows in ${about.tableMegabytes} MB, commits wait for the disk.`);
-    // Warm caches and prepared statements are the loop's.
-    await rowByRow(client, Math.min(1000, loopRows), keys);
-
-    const loops: Measured[] = [];
-    for (const [what, commit] of [
-      ['a row at a time', 'on'],
-      ['the same, not waiting for the disk', 'off'],
-    ] as const) {
-      await restore(client);
-      await client.query(`SET synchronous_commit = ${commit}`);
-      loops.push(await measured(what, loopRows, say, () => rowByRow(client, loopRows, keys)));
-    }
-    await client.query('RESET synchronous_commit');
-
+    const has = (part: Part) => comparison.parts.includes(part);
+    const loops = has('speed') ? await looping(client, comparison) : [];
     const { thread } = comparison;
     const orders: Orders = { url, thread, keys: keys.map((key) => key.toString('base64')), collectAlong: undefined };
     const ours: Ours[] = [];
-    const formers: Measured[] = [];
-    for (let round = 0; round < comparison.repeats; round += 1) {
+    const formers: Former[] = [];
+    for (let round = 0; has('speed') && round < comparison.repeats; round += 1) {
       ours.push(await reencrypting(client, comparison, orders, 1, loops));
       formers.push(await formerly(client, comparison, orders));
     }
-    for (const count of processes.filter((count) => count !== 1)) {
+    for (const count of has('speed') ? processes.filter((count) => count !== 1) : []) {
       ours.push(await reencrypting(client, comparison, orders, count, loops));
     }
-    const former = fastest(formers);
-    const counts = await counting(comparison, orders);
-    const again = await measured('reencrypt, nothing to do', rows, say, () => comparison.start(orders));
+    if (has('census') && !has('speed')) await comparison.start(orders);
+    const counts = has('census') ? await counting(comparison, orders) : [];
+    const again = has('census')
+      ? await measured('reencrypt, nothing to do', rows, say, () => comparison.start(orders))
+      : undefined;
 
-    const rate = await measuredRate(client, comparison.start, orders, comparison.rate, comparison.seconds);
-    say(`--max-rows-per-second ${comparison.rate}, 2 processes of 2 connections: ${rate.toFixed(0)} rows/s`);
-    const effect = await measuredEffect(client, comparison.start, orders, rows, comparison.seconds);
+    const { start, seconds } = comparison;
+    const rate = has('rate') ? await measuredRate(client, start, orders, comparison.rate, seconds) : NaN;
+    if (has('rate'))
+      say(`--max-rows-per-second ${comparison.rate}, 2 processes of 2 connections: ${rate.toFixed(0)} rows/s`);
+    const effect = has('application') ? await measuredEffect(client, start, orders, rows, seconds) : [];
     for (const { what, updates, median, p99 } of effect) {
       say(`updates of an application ${what}: median ${median} ms, 99% within ${p99} ms (${updates})`);
     }
 
     const memory: Memory[] = [];
-    for (const count of [Math.ceil(rows / 10), rows]) {
+    for (const count of has('memory') ? [Math.ceil(rows / 10), rows] : []) {
       memory.push(await remembering(client, comparison, { ...orders, collectAlong: count }, count));
     }
     const targets = [
       ...judged(ours, memory),
-      ...judgedSpeed({ ours, former, counts, wanted: comparison.rate, rate, effect }),
-    ];
+      ...judgedSpeed({ ours, formers, counts, wanted: comparison.rate, rate, effect }),
+      // What was not measured is no number.
+    ].filter(({ found }) => !Number.isNaN(found));
     for (const { what, found, atLeast, atMost, isMet } of targets) {
       const aims = [
         ...(atLeast === undefined ? [] : [`at least ${atLeast}`]),
@@ -155,20 +156,67 @@ export async function compare(comparison: Comparison) {
       ];
       say(`${isMet ? 'met' : 'MISSED'}: ${what}: ${found.toFixed(2)}, ${aims.join(' and ')}`);
     }
-    return { ...about, loops, ours, former, census: counts, nothingToDo: again, rate, effect, memory, targets };
+    return { ...about, loops, ours, formers, census: counts, nothingToDo: again, rate, effect, memory, targets };
   } finally {
     await postgres.stop();
   }
 }
 
-/** A re-encryption of the state that speed is compared with. */
-function formerly(client: pg.Client, { rows, say, startBaseline }: Comparison, orders: Orders): Promise<Measured> {
-  return measured('reencrypt of the baseline, 1 process', rows, say, async () => {
+/** The loop that people write, with commits that wait for the disk and with others. */
+async function looping(client: pg.Client, { loopRows, keys, say }: Comparison): Promise<readonly Measured[]> {
+  // Warm caches and prepared statements are the loop's.
+  await rowByRow(client, Math.min(1000, loopRows), keys);
+  const loops: Measured[] = [];
+  for (const [what, commit] of [
+    ['a row at a time', 'on'],
+    ['the same, not waiting for the disk', 'off'],
+  ] as const) {
     await restore(client);
-    const start = performance.now();
-    await startBaseline(orders);
-    return (performance.now() - start) / 1000;
+    await client.query(`SET synchronous_commit = ${commit}`);
+    loops.push(await measured(what, loopRows, say, () => rowByRow(client, loopRows, keys)));
+  }
+  await client.query('RESET synchronous_commit');
+  return loops;
+}
+
+type Former = Measured & ProcessorTime;
+
+/** A re-encryption of the state that speed is compared with. */
+async function formerly(client: pg.Client, comparison: Comparison, orders: Orders): Promise<Former> {
+  const { rows, say, startBaseline } = comparison;
+  await restore(client);
+  const { time, cost } = await spending(client, comparison, 'reencrypt of the baseline, 1 process', [
+    () => startBaseline(orders),
+  ]);
+  say(`  a row: ${inWords(cost)}`);
+  return { ...time, ...cost, rows };
+}
+
+/** Runs processes at once, and measures the time that they and PostgreSQL's processors take. */
+async function spending(
+  client: pg.Client,
+  { rows, say }: Comparison,
+  what: string,
+  starts: readonly (() => Promise<Spent>)[],
+) {
+  const busyBefore = await processorTime(client);
+  let spent: readonly Spent[] = [];
+  const time = await measured(what, rows, say, async () => {
+    spent = await Promise.all(starts.map((start) => start()));
   });
+  const busy = await processorTime(client);
+  const cost: ProcessorTime = {
+    ownMicroseconds: (spent.reduce((total, one) => total + one.processorTime, 0) / rows) * 1e6,
+    databaseMicroseconds: busy === undefined || busyBefore === undefined ? null : ((busy - busyBefore) / rows) * 1e6,
+  };
+  return { time, spent, cost };
+}
+
+function inWords({ ownMicroseconds, databaseMicroseconds }: ProcessorTime): string {
+  return (
+    `${ownMicroseconds.toFixed(1)} µs of processor time in our processes, ` +
+    `${databaseMicroseconds?.toFixed(1) ?? '?'} µs in PostgreSQL`
+  );
 }
 
 /** A census of one connection, of two, and the baseline's, in turn. */
@@ -195,27 +243,24 @@ async function counting(
 
 async function reencrypting(
   client: pg.Client,
-  { rows, start, say }: Comparison,
+  comparison: Comparison,
   orders: Orders,
   processes: number,
   [loop, lazyLoop]: readonly Measured[],
 ): Promise<Ours> {
+  const { rows, start, say } = comparison;
   await restore(client);
   const logBefore = await writtenLog(client);
-  const busyBefore = await processorTime(client);
-  let spent: readonly Spent[] = [];
-  const time = await measured(`reencrypt, ${processes} process${processes === 1 ? '' : 'es'}`, rows, say, async () => {
-    spent = await Promise.all(Array.from({ length: processes }, () => start(orders)));
-  });
-  const busy = await processorTime(client);
+  const what = `reencrypt, ${processes} process${processes === 1 ? '' : 'es'}`;
+  const starts = Array.from({ length: processes }, () => () => start(orders));
+  const { time, spent, cost } = await spending(client, comparison, what, starts);
   const ours: Ours = {
     ...time,
+    ...cost,
     processes,
     timesLoop: time.rowsPerSecond / (loop?.rowsPerSecond ?? NaN),
     timesLazyLoop: time.rowsPerSecond / (lazyLoop?.rowsPerSecond ?? NaN),
     highestResidentMegabytes: megabytes(Math.max(...spent.map(({ highestResident }) => highestResident))),
-    ownMicroseconds: (spent.reduce((total, one) => total + one.processorTime, 0) / rows) * 1e6,
-    databaseMicroseconds: busy === undefined || busyBefore === undefined ? null : ((busy - busyBefore) / rows) * 1e6,
     logBytesPerRow: Math.round(((await writtenLog(client)) - logBefore) / rows),
     tableMegabytesAfter: megabytes(await sizeOfTable(client)),
   };
@@ -224,8 +269,7 @@ async function reencrypting(
       `at most ${ours.highestResidentMegabytes} MB resident in a process`,
   );
   say(
-    `  a row: ${ours.ownMicroseconds.toFixed(1)} µs of processor time in our processes, ` +
-      `${ours.databaseMicroseconds?.toFixed(1) ?? '?'} µs in PostgreSQL, ${ours.logBytesPerRow} bytes of write-ahead log; ` +
+    `  a row: ${inWords(cost)}, ${ours.logBytesPerRow} bytes of write-ahead log; ` +
       `the table has ${ours.tableMegabytesAfter} MB after it`,
   );
   return ours;
@@ -284,17 +328,21 @@ function judged(ours: readonly Ours[], memory: readonly Memory[]): readonly Targ
 /** What was measured against the baseline, and beside an application. */
 interface Speed {
   readonly ours: readonly Ours[];
-  readonly former: Measured | undefined;
+  readonly formers: readonly Former[];
   readonly counts: readonly Measured[];
   readonly wanted: number;
   readonly rate: number;
   readonly effect: readonly Latency[];
 }
 
-function judgedSpeed({ ours, former, counts, wanted, rate, effect }: Speed): readonly Target[] {
+function judgedSpeed({ ours, formers, counts, wanted, rate, effect }: Speed): readonly Target[] {
   const [before, one, two] = counts.map(({ rowsPerSecond }) => rowsPerSecond);
   const [alone, braked] = effect.map(({ p99 }) => p99);
-  const now = fastest(ours.filter(({ processes }) => processes === 1))?.rowsPerSecond;
+  const single = ours.filter(({ processes }) => processes === 1);
+  const now = fastest(single)?.rowsPerSecond;
+  const former = fastest(formers)?.rowsPerSecond;
+  const cost = (runs: readonly ProcessorTime[]) =>
+    Math.min(...runs.map((run) => run.ownMicroseconds + (run.databaseMicroseconds ?? NaN)));
   const target = (what: string, found: number, limits: Pick<Target, 'atLeast' | 'atMost'>): Target => {
     const { atLeast = -Infinity, atMost = Infinity } = limits;
     return { what, found, ...limits, isMet: found >= atLeast && found <= atMost };
@@ -304,7 +352,8 @@ function judgedSpeed({ ours, former, counts, wanted, rate, effect }: Speed): rea
     target('census beside the baseline, times', ratio(one, before), { atLeast: 1.5 }),
     target('census of 2 connections beside 1, times', ratio(two, one), { atLeast: 1 }),
     // Two runs of the same code differ by this much on a machine that does nothing else.
-    target('reencrypt without brakes beside the baseline, times', ratio(now, former?.rowsPerSecond), { atLeast: 0.95 }),
+    target('reencrypt without brakes beside the baseline, times', ratio(now, former), { atLeast: 0.95 }),
+    target('processor time of the baseline beside that, times', cost(formers) / cost(single), { atLeast: 0.95 }),
     target(`rows/s with --max-rows-per-second ${wanted}`, rate, { atLeast: wanted * 0.95, atMost: wanted * 1.025 }),
     target("99% of an application's updates, beside re-encryption and alone, times", ratio(braked, alone), {
       atMost: 2,

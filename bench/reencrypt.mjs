@@ -1,14 +1,17 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildProgram } from '../build/program.mjs';
 import { CLI } from '../build/tool.mjs';
 import { buildBaseline } from './baseline.mjs';
+
+/** What --only may name. */
+const PARTS = ['speed', 'census', 'rate', 'application', 'memory'];
 
 /** Rows a second of the measured brake. */
 const RATE = 2000;
@@ -27,11 +30,16 @@ if a target is missed: it prints them.
   --processes N,N  how many processes at once, one after the other; the targets need 1 among them (default: 1,2,4)
   --repeats N      how often each is measured that is compared with another, in turn; the fastest counts (default: 2)
   --seconds N      how long the rate and the application are measured, each (default: 20)
+  --only PART,…    only these of speed, census, rate, application, memory (default: all)
+  --workers N,N    instead of all that: rows/s of so many workers at once on one PostgreSQL, and a census after each
+  --in-docker      each worker in a container of its own, of the image of the Dockerfile (npm run build first)
+  --base IMAGE     the image below it (default: the Dockerfile's)
   --json           one JSON object
 `;
 
 const options = parsed();
-if (options !== undefined) await main(options);
+if (options?.workers !== undefined) await scaled(options);
+else if (options !== undefined) await main(options);
 
 function parsed() {
   try {
@@ -42,6 +50,10 @@ function parsed() {
         processes: { type: 'string', default: '1,2,4' },
         repeats: { type: 'string', default: '2' },
         seconds: { type: 'string', default: '20' },
+        workers: { type: 'string' },
+        'in-docker': { type: 'boolean', default: false },
+        base: { type: 'string' },
+        only: { type: 'string', default: PARTS.join(',') },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -55,12 +67,19 @@ function parsed() {
     const loopRows = whole('loop-rows', values['loop-rows'] ?? values.rows, 1, rows);
     const processes = values.processes.split(',').map((count) => whole('processes', count, 1, 16));
     const repeats = whole('repeats', values.repeats, 1, 20);
+    if (values.workers !== undefined && !values.help) {
+      const workers = values.workers.split(',').map((count) => whole('workers', count, 1, 16));
+      return { rows, workers, isInDocker: values['in-docker'], base: values.base, json: values.json };
+    }
     const seconds = whole('seconds', values.seconds, 1, 3600);
     if (seconds * RATE > rows) {
       throw new Error(`--seconds ${seconds} at ${RATE} rows/s needs --rows ${seconds * RATE} or more, got ${rows}`);
     }
     if (!processes.includes(1)) throw new Error(`--processes must have 1 among them, got '${values.processes}'`);
-    if (!values.help) return { rows, loopRows, processes, repeats, seconds, json: values.json };
+    const parts = values.only.split(',');
+    const unknown = parts.find((part) => !PARTS.includes(part));
+    if (unknown !== undefined) throw new Error(`--only knows ${PARTS.join(', ')}, got '${unknown}'`);
+    if (!values.help) return { rows, loopRows, processes, repeats, seconds, parts, json: values.json };
     process.stdout.write(USAGE);
   } catch (error) {
     process.stderr.write(`${error.message}\n\n${USAGE}`);
@@ -69,7 +88,7 @@ function parsed() {
   return undefined;
 }
 
-async function main({ rows, loopRows, processes, repeats, seconds, json }) {
+async function main({ rows, loopRows, processes, repeats, seconds, parts, json }) {
   const say = (line) => {
     if (!json) console.log(line);
   };
@@ -84,6 +103,7 @@ async function main({ rows, loopRows, processes, repeats, seconds, json }) {
     folders.push(baseline.folder);
     const { compare } = await import(pathToFileURL(program).href);
     const measured = await compare({
+      parts,
       rows,
       loopRows,
       processes,
@@ -108,22 +128,90 @@ async function main({ rows, loopRows, processes, repeats, seconds, json }) {
   }
 }
 
+/** Rows a second by the number of workers. */
+async function scaled({ rows, workers, isInDocker, base, json }) {
+  const say = (line) => {
+    if (!json) console.log(line);
+  };
+  const about = { node: process.version, processors: cpus().length, isInDocker };
+  const { folder, file: program } = await buildProgram('bench', 'bench/reencrypt-program.ts', {
+    'tally-thread': CLI['tally-thread'],
+  });
+  try {
+    const image = isInDocker ? buildImage(base) : undefined;
+    // The user of the image has to read it.
+    await chmod(folder, 0o755);
+    say(
+      `${about.processors} processors; each worker is a ${isInDocker ? 'container' : `process of Node ${about.node}`}.`,
+    );
+    const { scale } = await import(pathToFileURL(program).href);
+    const found = await scale({
+      rows,
+      workers,
+      keys: [randomBytes(32), randomBytes(32)],
+      thread: join(folder, 'tally-thread.mjs'),
+      start: (orders) =>
+        image === undefined ? startProcess(program, 'work', orders, []) : startContainer(image, program, orders),
+      count: (orders) => startProcess(program, 'count', orders, []),
+      say,
+    });
+    if (json) console.log(JSON.stringify({ ...about, rows, workers: found }, undefined, 2));
+  } catch (error) {
+    process.stderr.write(`MISSED: ${error.message}\n`);
+    process.exitCode = 1;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The image of the Dockerfile; its name. */
+function buildImage(base) {
+  const arguments_ = base === undefined ? [] : ['--build-arg', `BASE=${base}`];
+  execFileSync('docker', ['build', '--quiet', ...arguments_, '--tag', 'pazpaz-keys:bench', '.'], { stdio: 'pipe' });
+  return 'pazpaz-keys:bench';
+}
+
+/** The bench's program in a container: its rights and its Node are those of the image, its packages those of this folder. */
+function startContainer(image, program, orders) {
+  const inside = `/app/${relative(process.cwd(), program)}`;
+  const mount = `${join(process.cwd(), 'node_modules')}:/app/node_modules:ro`;
+  const options = [
+    '--rm',
+    '--interactive',
+    '--network',
+    'host',
+    '--read-only',
+    '--volume',
+    mount,
+    '--entrypoint',
+    'node',
+  ];
+  const code = `const program = await import(${JSON.stringify(inside)}); await program.work();`;
+  return answerOf(spawnWith('docker', ['run', ...options, image, '--input-type=module', '-e', code], orders), '');
+}
+
 /** A process of its own, stopped at the end of a batch once `over` is aborted; the keys are those of this bench alone, and go over its standard input. */
 async function startProcess(program, act, orders, flags, over) {
   const code = `const program = await import(${JSON.stringify(pathToFileURL(program).href)}); await program.${act}();`;
-  const child = spawn(process.execPath, [...flags, '--input-type=module', '-e', code], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const child = spawnWith(process.execPath, [...flags, '--input-type=module', '-e', code], orders);
   over?.addEventListener('abort', () => child.kill('SIGTERM'));
+  const why = flags.length === 0 ? '' : `, started with ${flags.join(' ')}: does its memory grow with the table?`;
+  return await answerOf(child, why);
+}
+
+function spawnWith(command, arguments_, orders) {
+  const child = spawn(command, arguments_, { stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdin.end(JSON.stringify(orders));
+  return child;
+}
+
+/** What a process says at its end; `why`: what its failure may mean. */
+async function answerOf(child, why) {
   let output = '';
   child.stdout.on('data', (chunk) => {
     output += chunk;
   });
-  const [exitCode, signal] = await once(child, 'exit');
-  if (exitCode !== 0) {
-    const why = flags.length === 0 ? '' : `, started with ${flags.join(' ')}: does its memory grow with the table?`;
-    throw new Error(`A process ended with ${exitCode ?? signal}${why}`);
-  }
+  const [exitCode, signal] = await once(child, 'close');
+  if (exitCode !== 0) throw new Error(`A process ended with ${exitCode ?? signal}${why}`);
   return JSON.parse(output);
 }
