@@ -164,3 +164,46 @@ def test_the_page_names_every_file_of_the_application() -> None:
     named = {name for name in files if not name.endswith("__init__.py")}
     assert {name for name in named if f"`{name}`" not in PAGE} == set()
     assert set(re.findall(r"`((?:before|after)/[\w.]+)`", PAGE)) == named
+
+
+def test_a_ring_that_came_back_from_a_backup_is_read_as_before(
+    build: Path, service: LocalService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = keys.secret_of(2)
+    env = {"AWS_REGION": "us-east-1", "ENVIRONMENT": "production", "SECRETS_MANAGER_KEY_NAME": name}
+    for variable, value in env.items():
+        monkeypatch.setenv(variable, value)
+
+    def command(*arguments: str) -> str:
+        line = ["node", str(build / "cli" / "pazpaz-keys.mjs"), *arguments]
+        result = subprocess.run(line, capture_output=True, encoding="utf-8", check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    service.rotate(name)
+    with KeyRing.open() as ring:
+        rows = [ring.encrypt_field("first", "a")]
+        service.rotate(name)
+        ring.refresh()
+        rows.append(ring.encrypt_field("second", "a"))
+    identity, backup_file = tmp_path / "key.txt", tmp_path / "ring.age"
+    private, recipient = new_age_identity()
+    identity.write_text(private)
+    command("backup", "--to", str(backup_file), "--recipient", recipient)
+    service.client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    service.create(name, None)
+    command("restore-ring", str(backup_file), "--identity", str(identity), "--yes")
+    with KeyRing.open() as ring:
+        assert ring.warm().current_number == rows[1][0]
+        assert [ring.decrypt_field(row, "a") for row in rows] == ["first", "second"]
+        assert ring.encrypt_field("third")[0] == rows[1][0]
+
+
+def new_age_identity() -> list[str]:
+    program = """
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
+const identity = await generateX25519Identity();
+console.log(identity, await identityToRecipient(identity));
+"""
+    command = ["node", "--input-type=module", "--eval", program]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, encoding="utf-8", check=True).stdout.split()

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,11 @@ ring.close()
         command, env=environment(name), capture_output=True, text=True, timeout=SECONDS, check=False
     )
     assert (result.returncode, result.stdout) == (0, "True\n"), result.stderr
+
+
+def test_the_page_names_the_versions_that_are_tried() -> None:
+    page = (EXAMPLES.parent / "README.md").read_text("utf-8")
+    for server in ("uvicorn", "gunicorn", "Celery", "gevent"):
+        row = next(line for line in page.splitlines() if line.startswith(f"| {server},"))
+        tried = version(server).rsplit(".", 1)[0] if version(server).count(".") > 1 else version(server)
+        assert row.split("|")[2].strip() == tried, server
