@@ -54,27 +54,35 @@ asyncio.run(main())
 
 
 def test_the_programs_for_django_are_an_application(postgres: Postgres, tmp_path: Path) -> None:
-    models, apps = programs("Django")
+    models, wsgi = programs("Django")
     (tmp_path / "clinic").mkdir()
     (tmp_path / "clinic" / "__init__.py").touch()
     (tmp_path / "clinic" / "models.py").write_text(models)
-    (tmp_path / "clinic" / "apps.py").write_text(apps)
     uri = postgres.new_database()
     name, host = re.findall(r"/([^/?]+)\?host=(.*)", uri)[0]
     database = {"ENGINE": "django.db.backends.postgresql", "NAME": name, "USER": "postgres", "HOST": host}
-    program = f"""
+    settings = f"""
+INSTALLED_APPS = ["clinic"]
+DATABASES = {{"default": {database!r}}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+"""
+    (tmp_path / "clinic_site").mkdir()
+    (tmp_path / "clinic_site" / "settings.py").write_text(settings)
+    commands = """
+import os
+os.environ["DJANGO_SETTINGS_MODULE"] = "clinic_site.settings"
 import django
-from django.conf import settings
-settings.configure(INSTALLED_APPS=["clinic"], DATABASES={{"default": {database!r}}},
-                   DEFAULT_AUTO_FIELD="django.db.models.BigAutoField")
 django.setup()
 from django.core.management import call_command
 call_command("makemigrations", "clinic", verbosity=0)
 call_command("migrate", verbosity=0)
+"""
+    assert run(commands, tmp_path, ENCRYPTION_MASTER_KEY="") == ""  # migrations need no key
+    request = """
 from clinic.models import Patient
-Patient.objects.create(notes="Patient has diabetes", card={{"number": "4111"}})
+Patient.objects.create(notes="Patient has diabetes", card={"number": "4111"})
 patient = Patient.objects.get()
 print(patient.notes, patient.card)
 """
-    assert run(program, tmp_path) == "Patient has diabetes {'number': '4111'}\n"
+    assert run(wsgi + request, tmp_path) == "Patient has diabetes {'number': '4111'}\n"
     assert "context='patients:card'" in (tmp_path / "clinic" / "migrations" / "0001_initial.py").read_text()
