@@ -2,6 +2,7 @@ import { isKeyRotationError } from '../format/error.ts';
 import { contextOf, contextTemplate } from '../format/context-template.ts';
 import type { RingKeys } from './all-keys.ts';
 import type { ColumnSpec } from './catalog/column.ts';
+import { requireOwnCode } from './catalog/foreign-code.ts';
 import { tableNamed } from './catalog/look-up-table.ts';
 import { waitForWriters } from './catalog/older-writers.ts';
 import { DatabaseFailure } from './connection/database-error.ts';
@@ -22,7 +23,7 @@ export interface FoundColumns {
 export interface SkippedTable {
   readonly table: string;
   readonly reason: string;
-  /** Whether it could be looked at when the tables were listed, and its rights were taken away before it was. */
+  /** Whether it could be looked at before the count, or was not there. */
   readonly isClosed?: boolean;
 }
 
@@ -48,39 +49,35 @@ export async function findColumns(
     const skipped = new Map<string, SkippedTable>();
     const seen = new Set<string>();
     const writers = retirement === undefined ? undefined : await openWriters(session, retirement);
-    const readable = new Set(retirement?.readable);
     // A table may move out of one that is still to be looked at, a partition say, or be made meanwhile.
     for (let round = 1; ; round += 1) {
       const fresh = (await candidatesOf(session)).filter((one) => !seen.has(identity(one)));
       if (fresh.length === 0) break;
-      for (const { tree, reason } of fresh) if (reason === undefined) for (const id of idsOf(tree)) readable.add(id);
       for (const candidate of fresh) {
-        const { table, reason, tree } = candidate;
-        const skip = (why: string, isClosed = false) => {
-          if (skipped.get(table)?.isClosed === true) return;
-          skipped.set(table, { table, reason: why, ...(isClosed ? { isClosed } : {}) });
+        const { tableId, table, reason } = candidate;
+        const skip = (why: string, isClosed = retirement?.before.isClosed(candidate) ?? false) => {
+          if (skipped.get(tableId)?.isClosed === true) return;
+          skipped.set(tableId, { table, reason: why, ...(isClosed ? { isClosed } : {}) });
         };
         seen.add(identity(candidate));
         if (round > MOST_ROUNDS) skip('it was altered again and again while columns were looked for');
-        else if (reason !== undefined) {
-          const isClosed = idsOf(tree).some((id) => readable.has(id));
-          skip(reason, isClosed);
-        }
-        const open = writers?.get(candidate.tableId);
-        if (open !== undefined) skip(`transactions that have written to it are still open: ${open}`);
-        if (skipped.has(table)) continue;
+        else if (reason !== undefined) skip(reason);
+        const open = writers?.get(tableId);
+        if (open !== undefined) skip(`transactions that have written to it are still open: ${open}`, false);
+        if (skipped.has(tableId)) continue;
         try {
           columns.push(...foundIn(candidate, await sampleOf(session, candidate, templates), keys));
         } catch (error) {
           // Of one table alone: a function of another role would run, it is locked, or it is gone.
           if (!isKeyRotationError(error) || error.code === 'CANNOT_REACH_DATABASE') throw error;
-          skip(error.message, error instanceof DatabaseFailure && error.state === NOT_ALLOWED);
+          const isLocked = error instanceof DatabaseFailure && error.state === LOCKED;
+          skip(error.message, isLocked ? false : undefined);
         }
       }
     }
     const everywhere = templates.flatMap((one) => contextOf(one, []) ?? []);
     const inObjects = await lookAtLargeObjects(session, everywhere, keys);
-    if (inObjects === undefined) skipped.set(LARGE_OBJECTS.table, LARGE_OBJECTS);
+    if (inObjects === undefined) skipped.set('', LARGE_OBJECTS);
     return { columns: [...columns, ...(inObjects ?? [])], skipped: [...skipped.values()] };
   } finally {
     await session.close();
@@ -89,8 +86,8 @@ export async function findColumns(
 
 const LARGE_OBJECTS: SkippedTable = { table: 'pg_largeobject', reason: 'this user may not read every large object' };
 
-/** The SQLSTATE of a missing right, and of a policy that would hide rows. */
-const NOT_ALLOWED = '42501';
+/** The SQLSTATE of a lock that did not come in time. */
+const LOCKED = '55P03';
 
 /** What a look has to know that a retirement waits for. */
 export interface BeforeRetirement {
@@ -98,18 +95,45 @@ export interface BeforeRetirement {
   readonly timeout: number | undefined;
   /** The tables that were counted, by their numbers. */
   readonly counted: readonly string[];
-  /** The tables that could be read before the count. */
-  readonly readable: readonly string[];
+  /** The tables as they were before the count. */
+  readonly before: TablesBefore;
 }
 
-/** The tables, by their numbers, that this user may read, and their partitions. */
-export async function readableTables(database: DatabaseAddress): Promise<readonly string[]> {
-  const session = await Connection.open(database);
+/** Which tables could be looked at at one time. An operator who accepts that others are skipped saw those of that time. */
+export class TablesBefore {
+  /** Tables and their partitions, by their numbers. */
+  readonly #open = new Set<string>();
+  readonly #closed = new Set<string>();
+
+  static async in(database: DatabaseAddress): Promise<TablesBefore> {
+    const tables = new TablesBefore();
+    const session = await Connection.open(database);
+    try {
+      for (const { tableId, table, column, tree, reason } of await candidatesOf(session)) {
+        if (tables.#open.has(tableId) || tables.#closed.has(tableId)) continue;
+        if (reason === undefined && (await hasOwnCode(session, tableId, { table, column }))) {
+          for (const id of idsOf(tree)) tables.#open.add(id);
+        } else tables.#closed.add(tableId);
+      }
+    } finally {
+      await session.close();
+    }
+    return tables;
+  }
+
+  /** Whether a table that cannot be looked at could be, or has become one with a table that could be, or was not there. */
+  isClosed({ tableId, tree }: Candidate): boolean {
+    return !this.#closed.has(tableId) || idsOf(tree).some((id) => this.#open.has(id));
+  }
+}
+
+async function hasOwnCode(session: Connection, tableId: string, spec: ColumnSpec): Promise<boolean> {
   try {
-    const candidates = await candidatesOf(session);
-    return candidates.flatMap(({ tree, reason }) => (reason === undefined ? idsOf(tree) : []));
-  } finally {
-    await session.close();
+    await requireOwnCode(session, tableId, spec);
+    return true;
+  } catch (error) {
+    if (isKeyRotationError(error, 'INVALID_COLUMN')) return false;
+    throw error;
   }
 }
 

@@ -59,7 +59,7 @@ async function retire(acts: Readonly<Record<number, string>> = {}, ...flags: rea
   return { ...ran, isUnchanged: ring.snapshot === before };
 }
 
-/** The list of readable tables opens the first connection, the count two, and the look for unlisted columns the fourth. */
+/** The list of all tables opens the first connection, the count two, and the look for unlisted columns the fourth. */
 const FIND = 4;
 
 const TABLE = '(id int PRIMARY KEY, notes bytea)';

@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import { requireStillNamed, type ColumnCensus } from '../../postgres/census.ts';
-import { contextsOf, findColumns, readableTables, type SkippedTable } from '../../postgres/find-columns.ts';
+import { contextsOf, findColumns, TablesBefore, type SkippedTable } from '../../postgres/find-columns.ts';
 import { foundName, type FoundColumn } from '../../postgres/sample/found-column.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
@@ -17,19 +17,19 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, session, world);
     const keys = await ringOf(session);
-    const readable = await readableTables(database);
+    const before = await TablesBefore.in(database);
     const counts = await shownCensus(database, specs, keys, world, flags);
     if (flags.emptyIsFine !== true) requireValues(counts);
     const { columns, skipped } = await findColumns(database, keys, contextsOf(specs), {
       timeout: writersTimeoutOf(flags),
       counted: counts.map(({ tableId }) => tableId),
-      readable,
+      before,
     });
-    requireNoneClosed(skipped);
     const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));
     requireNoneOpens(unlisted, numbers);
     if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
     await requireStillNamed(database, counts);
+    requireNoneClosed(skipped);
     if (flags.skippedIsFine !== true) requireNoneSkipped(skipped);
     return {
       rowsByNumber: sumByKey(
@@ -91,17 +91,17 @@ function requireNoneEncrypted(unlisted: readonly FoundColumn[], numbers: readonl
 }
 
 /**
- * Throws `NO_CENSUS` if tables could be read when the command began and no longer can, whatever the operator accepts: who
- * said that tables may be passed over saw others.
+ * Throws `NO_CENSUS` if tables cannot be looked at that could be before the count, or were not there, whatever the operator
+ * accepts: who said that tables may be passed over saw others.
  */
 function requireNoneClosed(skipped: readonly SkippedTable[]): void {
   const closed = skipped.filter(({ isClosed }) => isClosed === true);
   if (closed.length === 0) return;
   throw new KeyRotationError(
     'NO_CENSUS',
-    'Tables could be read when this began, and can no longer be looked at: ' +
+    'Tables were made or altered since this began, and cannot be looked at: ' +
       `${closed.map(({ table, reason }) => `${table} (${reason})`).join('; ')}. They may hold rows that need the key. ` +
-      'Give back the right to read them and run this again.',
+      'Run this again.',
   );
 }
 

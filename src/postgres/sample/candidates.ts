@@ -14,7 +14,8 @@ const WITHOUT_TEXT = ['numeric', 'inet', 'cidr', 'bit', 'varbit', 'path', 'polyg
 /**
  * Columns of types that may hold a ciphertext, and of domains over them, of the tables and materialized views of users. A
  * partition is looked at with its table, unless it is being detached. A generated column that is stored holds its values
- * when it is made an ordinary one. Foreign tables have rows elsewhere: they are named as not looked at.
+ * when it is made an ordinary one. Foreign tables have rows elsewhere: they are named as not looked at. Columns of our
+ * own jobs are left out where their tables are the user's or a superuser's: anyone may make a schema of that name.
  */
 const CANDIDATES = `
   WITH RECURSIVE bases AS (
@@ -38,6 +39,7 @@ const CANDIDATES = `
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated IN ('', 's')
+    JOIN pg_roles owner ON owner.oid = c.relowner
     JOIN pg_type t ON t.oid = a.atttypid
     JOIN bases b ON b.type = a.atttypid AND b.next = 0
     JOIN pg_type base ON base.oid = b.base
@@ -47,7 +49,7 @@ const CANDIDATES = `
           -- A column since version 14, which has DETACH PARTITION CONCURRENTLY.
           OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND (to_jsonb(i) ->> 'inhdetachpending')::boolean))
      AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-     AND NOT (n.nspname = 'pazpaz_keys' AND (c.relname, a.attname) IN (
+     AND NOT (n.nspname = 'pazpaz_keys' AND (owner.rolsuper OR owner.rolname = session_user) AND (c.relname, a.attname) IN (
            ('job', 'column_name'), ('job', 'options'), ('job', 'frontier'), ('job', 'content'), ('range', 'reached'),
            ('range', 'up_to'), ('range', 'again'), ('left_row', 'key'), ('left_row', 'code'), ('brake', 'pause_while')))
      AND (base.typlen < 0 OR base.oid = 'name'::regtype) AND base.oid NOT IN (${WITHOUT_TEXT})
