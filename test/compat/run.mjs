@@ -125,14 +125,20 @@ async function tryPrisma(tarball) {
     [tarball, 'prisma@7', '@prisma/client@7', '@prisma/adapter-pg@7', 'pg'],
   );
   const here = import.meta.dirname;
-  await copyFile(join(here, 'schema.prisma'), join(project, 'schema.prisma'));
   const env = { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: node };
-  await run(node, [bin('prisma'), 'generate'], { cwd: project, env });
-  await build({
-    entryPoints: [join(project, 'generated', 'client.ts')],
-    outfile: join(project, 'generated', 'client.mjs'),
-    ...{ bundle: true, platform: 'node', format: 'esm', packages: 'external', logLevel: 'error' },
-  });
+  for (const schema of ['schema.prisma', 'columns.prisma']) {
+    await copyFile(join(here, schema), join(project, schema));
+    await run(node, [bin('prisma'), 'generate', '--schema', schema], { cwd: project, env });
+  }
+  const options = { bundle: true, platform: 'node', packages: 'external', logLevel: 'error' };
+  const generated = join(project, 'generated', 'client');
+  await build({ entryPoints: [`${generated}.ts`], outfile: `${generated}.mjs`, format: 'esm', ...options });
+  await writeFile(
+    join(project, 'columns.ts'),
+    "export { PrismaClient } from './columns-client/client.ts'; export { PrismaPg } from '@prisma/adapter-pg';",
+  );
+  const columns = [join(project, 'columns.ts')];
+  await build({ entryPoints: columns, outfile: join(project, 'columns-client.cjs'), format: 'cjs', ...options });
   const program = await readFile(join(here, 'prisma.mjs'), 'utf8');
   await writeFile(join(project, 'prisma.mjs'), program.replace('client.ts', 'client.mjs'));
   const built = await buildProgram('compat', 'src/local/postgres/embedded-postgres.ts');
@@ -140,8 +146,17 @@ async function tryPrisma(tarball) {
   const postgres = await startPostgres();
   const failure = await failureOf(project, process.env, [[node, 'prisma.mjs', postgres.url]]);
   await postgres.stop();
+  // The cases of the other column types, too.
+  const jest = [
+    node,
+    join('node_modules', 'jest', 'bin', 'jest.js'),
+    '-i',
+    '--testMatch',
+    '**/compat/prisma-columns.ts',
+  ];
+  const casesFailure = await failureOf(process.cwd(), { ...process.env, PRISMA_PROJECT: project }, [jest]);
   await rm(built.folder, { recursive: true });
-  return [await versionOf(project, '@prisma/client'), failure];
+  return [await versionOf(project, '@prisma/client'), failure ?? casesFailure];
 }
 
 async function projectWith(name, files, packages) {
