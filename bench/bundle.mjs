@@ -43,7 +43,7 @@ async function main(times) {
   }
 }
 
-/** The same code as esbuild bundles it when nobody says how. */
+/** This code as esbuild bundles it by default. */
 async function untrimmed(outfile, options = {}) {
   await build({
     entryPoints: ['src/handler.ts'],

@@ -31,7 +31,7 @@ export interface Comparison {
   readonly rate: number;
   /** Runs one process; with `flags` of Node's, stopped once `over` is aborted. */
   readonly start: (orders: Orders, flags?: readonly string[], over?: AbortSignal) => Promise<Spent>;
-  /** The same, of the state that speed is compared with. */
+  /** Runs one process of the state that speed is compared with. */
   readonly startBaseline: (orders: Orders) => Promise<Spent>;
   /** Runs one census. */
   readonly count: (orders: Orders) => Promise<Counted>;

@@ -42,7 +42,7 @@ const LIMITS = { bytes: 100_000, milliseconds: 300, wholeCall: 2000 };
 const clientAt = (endpoint: string) =>
   limited(new SecretsManagerClient({ ...clientSettings({}, 'us-east-1'), endpoint }), LIMITS);
 
-test('K9: a command ends an answer that drips byte by byte, and closes the connection', async () => {
+test('a command ends an answer that drips byte by byte, and closes the connection', async () => {
   const { endpoint, isOpen } = await endpointThat((response) => response.write(' '));
   const call = operatorSecrets(clientAt(endpoint)).describeSecret({ SecretId: 'x' });
   await expect(call).rejects.toMatchObject({
@@ -52,7 +52,7 @@ test('K9: a command ends an answer that drips byte by byte, and closes the conne
   await until(() => !isOpen());
 });
 
-test('K9: a command ends an answer without end, before it fills the memory', async () => {
+test('a command ends an answer without end, before it fills the memory', async () => {
   const { endpoint, isOpen } = await endpointThat((response) => response.write('x'.repeat(30_000)));
   await expect(operatorSecrets(clientAt(endpoint)).describeSecret({ SecretId: 'x' })).rejects.toMatchObject({
     code: 'CANNOT_REACH_AWS',
@@ -61,7 +61,7 @@ test('K9: a command ends an answer without end, before it fills the memory', asy
   await until(() => !isOpen());
 });
 
-test('K9: a command ends a call whose credentials never come', async () => {
+test('a command ends a call whose credentials never come', async () => {
   const client = new SecretsManagerClient({ region: 'us-east-1', credentials: () => new Promise(() => undefined) });
   const call = limited(client, { ...LIMITS, wholeCall: 50 }).send(new DescribeSecretCommand({ SecretId: 'x' }));
   await expect(call).rejects.toThrow('within 0.05 s, retries included');
@@ -72,7 +72,7 @@ test('the client of every command has these limits', () => {
   expect(names.filter((name) => name.startsWith('limit'))).toHaveLength(2);
 });
 
-test('K9: the ring of an application ends an answer without end', async () => {
+test('the ring of an application ends an answer without end', async () => {
   const { endpoint, isOpen } = await endpointThat((response) => response.write('x'.repeat(300_000)));
   process.env['AWS_ENDPOINT_URL_SECRETS_MANAGER'] = endpoint;
   const source = await sourceInRegion('us-east-1', 'x', 10_000);
@@ -81,7 +81,7 @@ test('K9: the ring of an application ends an answer without end', async () => {
   source.close();
 });
 
-test("K9: so does a ring whose client is the application's, and the application's own calls are not limited", async () => {
+test("so does a ring whose client is the application's, and the application's own calls are not limited", async () => {
   const { endpoint, isOpen } = await endpointThat((response) => response.write('x'.repeat(300_000)));
   const client = new SecretsManagerClient({ region: 'us-east-1', endpoint });
   const source = await sourceOf(client, 'x', 10_000);

@@ -23,7 +23,7 @@ const EMPTY: Count = {
   triggers: [],
 };
 
-test('K8: a row under number 1 that key 5 opens is not shown as one of number 0 alone', () => {
+test('a row under number 1 that key 5 opens is not shown as one of number 0 alone', () => {
   expect(censusLines({ ...EMPTY, rows: 1, unnumbered: { 5: 1 } }, 5)).toContain(
     '  number 0 or a number of another key, opened by key 5  1',
   );

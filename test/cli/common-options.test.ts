@@ -88,7 +88,7 @@ test('--secret-id, --region and --endpoint-url win over the variables of the sam
   expect(elsewhere.stderr).toContain(`no secret '${SECRET}' in eu-west-1`);
 });
 
-test('K8: a secret that is in the other region of the environment is named there', async () => {
+test('a secret that is in the other region of the environment is named there', async () => {
   const { url } = await twoRegions();
   const variables = { ...KEYS, AWS_REGION: 'us-east-1', AWS_DEFAULT_REGION: 'eu-west-1' };
   const options = ['--secret-id', SECRET, '--endpoint-url', url, '--region', 'eu-west-1'];

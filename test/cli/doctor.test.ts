@@ -310,7 +310,7 @@ describe('doctor finds, and says how it knows and what fixes it', () => {
     expect((await found(ring, { environment: { ENCRYPTION_MASTER_KEY: keyOf(1).toString('hex') } })).codes).toEqual([]);
   });
 
-  test('K6: a current key that nears the limit of encryptions, as the metric of the stack counts them', async () => {
+  test('a current key that nears the limit of encryptions, as the metric of the stack counts them', async () => {
     const counted = async (count: EncryptionCount) => {
       const { checks } = await found(await healthyRing(), { countEncryptions: () => Promise.resolve(count) });
       const { outcome, how } = checks.find(({ code }) => code === 'many-encryptions') ?? {};

@@ -14,7 +14,7 @@ afterAll(() => {
 
 const asked = () => cloudWatch.commandCalls(GetMetricStatisticsCommand)[0]?.args[0].input;
 
-test('K6: the encryptions of the fleet are the sum of the metric of the stack since the key was made', async () => {
+test('the encryptions of the fleet are the sum of the metric of the stack since the key was made', async () => {
   cloudWatch.on(GetMetricStatisticsCommand).resolves({ Datapoints: [{ Sum: 1000 }, { Sum: 200 }, {}] });
   expect(await encryptionCount(ARN, MADE, NOW, {})).toEqual({ encryptions: 1200, since: MADE.toISOString() });
   expect(asked()).toMatchObject({
@@ -26,13 +26,13 @@ test('K6: the encryptions of the fleet are the sum of the metric of the stack si
   });
 });
 
-test('K6: no more is asked for than CloudWatch keeps', async () => {
+test('no more is asked for than CloudWatch keeps', async () => {
   cloudWatch.on(GetMetricStatisticsCommand).resolves({ Datapoints: [{ Sum: 1 }] });
   const count = await encryptionCount(ARN, new Date('2020-01-01T00:00:00Z'), NOW, {});
   expect(count).toMatchObject({ since: '2025-09-01T00:00:00.000Z' });
 });
 
-test('K6: what is not known is said to be so, with the reason', async () => {
+test('what is not known is said to be so, with the reason', async () => {
   cloudWatch.on(GetMetricStatisticsCommand).resolves({});
   expect(await encryptionCount(ARN, MADE, NOW, {})).toMatchObject({
     unknown: 'the metric KeyEncryptions has no values',

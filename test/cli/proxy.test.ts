@@ -93,7 +93,7 @@ const oneLine = (said: string) => said.replace(/\s+/g, ' ').trim();
 
 const KEYS = { AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local' };
 
-test('K11: a command calls AWS through HTTPS_PROXY, and trusts no one but AWS behind it', async () => {
+test('a command calls AWS through HTTPS_PROXY, and trusts no one but AWS behind it', async () => {
   const proxy = await startProxy(await awsWithRing());
   const variables = { ...KEYS, HTTPS_PROXY: `http://me:geheim@${proxy.host}` };
   const { exitCode, stdout, stderr } = await status(variables);
@@ -106,7 +106,7 @@ test('K11: a command calls AWS through HTTPS_PROXY, and trusts no one but AWS be
   expect(mistrusting.stderr).toContain('NODE_EXTRA_CA_CERTS');
 });
 
-test('K11: NO_PROXY is honoured, and a variable that names no proxy is refused', async () => {
+test('NO_PROXY is honoured, and a variable that names no proxy is refused', async () => {
   const proxy = await startProxy(await awsWithRing());
   const direct = await status({ ...KEYS, HTTPS_PROXY: `http://${proxy.host}`, NO_PROXY: 'localhost,.amazonaws.com' });
   expect(direct.stderr).toContain('Cannot reach AWS Secrets Manager');
@@ -120,7 +120,7 @@ test('K11: NO_PROXY is honoured, and a variable that names no proxy is refused',
 test.each([
   [407, 'does not take the caller (407)', 'Put its user name and password into HTTPS_PROXY'],
   [403, `refused the connection to ${AWS} (403)`, `add ${AWS} to NO_PROXY`],
-])('K11: a proxy that answers %i has its own sentence and next step', async (answer, found, step) => {
+])('a proxy that answers %i has its own sentence and next step', async (answer, found, step) => {
   const proxy = await startProxy(await awsWithRing(), () => answer);
   const { exitCode, stdout, stderr } = await status({ ...KEYS, HTTPS_PROXY: `http://me:geheim@${proxy.host}` });
   expect(stderr).toContain(found);
@@ -129,13 +129,13 @@ test.each([
   expect(exitCode).toBe(3);
 });
 
-test('K11: a proxy that is not there has its own sentence', async () => {
+test('a proxy that is not there has its own sentence', async () => {
   await awsWithRing();
   const { stderr } = await status({ ...KEYS, HTTPS_PROXY: 'http://127.0.0.1:1' });
   expect(stderr).toContain('the proxy 127.0.0.1:1 of HTTPS_PROXY was not reached (Error: ECONNREFUSED)');
 });
 
-test('K11: the credentials of IAM Identity Center are fetched through the proxy, too', async () => {
+test('the credentials of IAM Identity Center are fetched through the proxy, too', async () => {
   const proxy = await startProxy(await awsWithRing(), (target) => (target.startsWith('portal.sso.') ? 403 : 200));
   const { stderr } = await status({ AWS_PROFILE: 'sso', HTTPS_PROXY: `http://${proxy.host}` });
   expect(proxy.targets[0]).toBe('portal.sso.us-east-1.amazonaws.com:443');

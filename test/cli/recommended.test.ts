@@ -38,7 +38,7 @@ async function carryOut(ring: TestRing, line: string): Promise<void> {
   await ring.client.send(new UpdateSecretVersionStageCommand({ SecretId: SECRET, VersionStage, RemoveFromVersionId }));
 }
 
-test('K7: the recommended commands lead from a ring full of keys to a healthy one, five at most', async () => {
+test('the recommended commands lead from a ring full of keys to a healthy one, five at most', async () => {
   const older = Array.from({ length: 15 }, (_, index) => index + 1);
   const ring = await ringWith(...older, previous(16), current(17));
   await ring.enableRotation();
@@ -48,7 +48,7 @@ test('K7: the recommended commands lead from a ring full of keys to a healthy on
   expect(await ring.rotate()).toMatchObject({ outcome: 'succeeded' });
 });
 
-test('K7: the recommended commands lead from a ring full of other labels to a healthy one, five at most', async () => {
+test('the recommended commands lead from a ring full of other labels to a healthy one, five at most', async () => {
   const ring = await ringWith(previous(1), current(2));
   await ring.enableRotation();
   for (let label = 1; label <= 15; label += 1) await ring.label(`other-${label}`, 1);
@@ -56,7 +56,7 @@ test('K7: the recommended commands lead from a ring full of other labels to a he
   expect(await ring.rotate()).toMatchObject({ outcome: 'succeeded' });
 });
 
-test('K7: where rows of the oldest key are left, retire says what brings them over, and leads on', async () => {
+test('where rows of the oldest key are left, retire says what brings them over, and leads on', async () => {
   const older = Array.from({ length: 15 }, (_, index) => index + 1);
   const ring = await ringWith(...older, previous(16), current(17));
   await ring.enableRotation();

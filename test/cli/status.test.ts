@@ -149,7 +149,7 @@ describe('status says what is under way or left over, and with which command it 
     expect(await notes(ring)).toEqual(['ring-full']);
   });
 
-  test('K7: a ring full of other labels, and not to retire keys that cannot be retired', async () => {
+  test('a ring full of other labels, and not to retire keys that cannot be retired', async () => {
     const ring = await ringWith(previous(1), current(2));
     await ring.enableRotation();
     for (let label = 1; label <= 15; label += 1) await ring.label(`other-${label}`, 1);
@@ -163,7 +163,7 @@ describe('status says what is under way or left over, and with which command it 
     ]);
   });
 
-  test('K7: a key that only a label of others keeps, as what it is', async () => {
+  test('a key that only a label of others keeps, as what it is', async () => {
     const ring = await quietRing();
     await ring.put(keyOf(21).toString('base64'), undefined, ['backup']);
     const all = (await status(ring)).notes;

@@ -23,7 +23,7 @@ async function said(error: Error, place: Partial<Place>) {
 }
 
 test.each([missing, denied('999999999999')])(
-  'K8: a secret whose ARN is of another region has its own sentence and option: $name',
+  'a secret whose ARN is of another region has its own sentence and option: $name',
   async (error) => {
     expect(await said(error, { secretId: ARN })).toMatchObject({
       code: error === missing ? 'SECRET_NOT_FOUND' : 'AWS_REFUSED',
@@ -33,7 +33,7 @@ test.each([missing, denied('999999999999')])(
   },
 );
 
-test('K8: so has one of another account, as the refusal or the credentials say', async () => {
+test('so has one of another account, as the refusal or the credentials say', async () => {
   const sentence =
     'The secret is in account 999999999999, as its ARN says, and the credentials are of account 111122223333: ' +
     'use a profile of account 999999999999 (--profile, AWS_PROFILE).';
@@ -42,13 +42,13 @@ test('K8: so has one of another account, as the refusal or the credentials say',
   expect(await said(missing, { ...place, account: '111122223333' })).toMatchObject({ message: sentence });
 });
 
-test('K8: a name that is in another region of the environment is named there', async () => {
+test('a name that is in another region of the environment is named there', async () => {
   const isIn = (region: string) => Promise.resolve(region === 'eu-north-1');
   const found = await said(missing, { otherRegions: ['eu-west-1', 'eu-north-1'], isIn });
   expect(found.message).toBe("The secret 'clinic' is in eu-north-1, and not in us-east-1: pass --region eu-north-1.");
 });
 
-test('K8: a name that is nowhere is said to be missing in region and account', async () => {
+test('a name that is nowhere is said to be missing in region and account', async () => {
   expect((await said(missing, { account: '111122223333' })).message).toContain(
     "no secret 'clinic' in us-east-1, account 111122223333. Check its name",
   );

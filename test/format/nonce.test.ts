@@ -106,7 +106,7 @@ describe('a pool that was filled', () => {
 });
 
 describe('two generators restored from one copied state', () => {
-  /** The same random bytes in both, as in two machines that were restored from one snapshot. */
+  /** Both have one sequence of random bytes, as two machines that were restored from one snapshot. */
   function twins(clocksOfOne: typeof STOPPED, clocksOfOther: typeof STOPPED) {
     return [nonceStream(counting(), clocksOfOne), nonceStream(counting(), clocksOfOther)] as const;
   }

@@ -87,7 +87,7 @@ test('one process may import it in one part and require it in another: keys and 
 test.each([
   ['import', 'proxied.mjs', `import { KeyRing, loadSettings } from '${NAME}';`],
   ['require', 'proxied.cjs', `const { KeyRing, loadSettings } = require('${NAME}');`],
-])('K11: it calls AWS through the proxy of the environment, after %s', async (_how, file, imports) => {
+])('it calls AWS through the proxy of the environment, after %s', async (_how, file, imports) => {
   const front = await serverInFrontOf(await endpointOf(await ringWith(current(1))), () => undefined);
   const proxy = await startProxy(Number(new URL(front).port));
   const program =

@@ -15,7 +15,7 @@ afterAll(() => postgres.stop());
 const reencrypt = (ring: TestRing, options: readonly string[]) =>
   pazpazKeys(ring, ['reencrypt', ...PATIENTS, ...options], { environment: { DATABASE_URL: postgres.url } });
 
-test('K6: reencrypt counts its own encryptions: on the screen, in JSON, and as key_usage in a log that is collected', async () => {
+test('reencrypt counts its own encryptions: on the screen, in JSON, and as key_usage in a log that is collected', async () => {
   const ring = await ringWith(1, current(2));
   await fillPatients(
     postgres,

@@ -37,7 +37,7 @@ function row(id: number, stored: string | null, more: Partial<StoredRow> = {}): 
 const plan = (rows: readonly StoredRow[], column: Planned = COLUMN) =>
   planRows(column, rows, keys, keys.requireTarget());
 
-test('K6: each encryption is counted, and past 2^32 with one key the job stops', async () => {
+test('each encryption is counted, and past 2^32 with one key the job stops', async () => {
   const counted = await RingKeys.open(world.source(), SECRET, world.clock);
   const target = counted.requireTarget();
   const rows = [row(1, sealed(1, 1)), row(2, sealed(2, 2)), row(3, sealed(3, 1)), row(4, null)];

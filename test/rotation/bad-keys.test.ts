@@ -60,7 +60,7 @@ describe('a full ring', () => {
     await refuses(ring, () => ring.step('createSecret'), 'RING_FULL', '3 free staging labels needed, 1 free');
   });
 
-  test('K7: is told by what takes its labels, and of keys only those that can be retired', async () => {
+  test('is told by what takes its labels, and of keys only those that can be retired', async () => {
     const ring = await ringWith(previous(1), current(2));
     for (const label of many(15)) await ring.label(`mine-${label}`, 1);
     await ring.begin();

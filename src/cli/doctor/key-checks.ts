@@ -51,7 +51,7 @@ export const FALLBACK_IN_USE = check('fallback-in-use', 'fallback to ENCRYPTION_
 /** A key may encrypt 2^32 times in all processes together: half of that leaves time to rotate. */
 const MANY = USAGE_LIMITS.last / 2;
 
-/** K6: no process sees what the others encrypt. */
+/** No process sees what the others encrypt. */
 export const MANY_ENCRYPTIONS = check(
   'many-encryptions',
   'the current key nears 2^32 encryptions',

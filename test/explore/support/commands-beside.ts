@@ -83,7 +83,7 @@ const GIVEN_UP = kind(
   { attempts: 1, rotations: 1, faults: 1, retries: 0, behaviour: KEPT },
   ONE.filter((own) => (own.rotations ?? 1) === 1 && !isLong(own)),
 );
-/** The same, what died is run again, and what has no label is gone at once. */
+/** Beside a rotation: what died is run again, and what has no label is gone at once. */
 const runAgain = (all: readonly Own[]) =>
   kind(' beside a rotation, killed and run again', { ...BESIDE_ONE, repeats: 1 }, all);
 

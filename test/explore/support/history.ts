@@ -5,7 +5,7 @@ export interface History {
   readonly id: number;
   readonly replies: readonly Reply[];
   readonly children: Map<string, History>;
-  /** The same by the reply itself, which is told apart faster. */
+  /** The children by the reply itself, which is faster to compare. */
   readonly childOf: Map<Reply, History>;
 }
 

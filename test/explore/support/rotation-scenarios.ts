@@ -36,7 +36,7 @@ const OPERATED: readonly Scenario[] = OPERATIONS.map((operation) => ({
   operators: [[operation]],
 }));
 
-/** The same beside two overlapping attempts that live on after their rotation was abandoned. */
+/** One operation beside two overlapping attempts, which continue after their rotation was abandoned. */
 const OPERATED_TWO: readonly Scenario[] = OPERATIONS.map((operation) => ({
   name: `${operation}, two attempts`,
   ring: NUMBERED,

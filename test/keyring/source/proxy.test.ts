@@ -36,7 +36,7 @@ async function described() {
   }
 }
 
-test('K11: the ring of an application calls AWS through the proxy of HTTP_PROXY', async () => {
+test('the ring of an application calls AWS through the proxy of HTTP_PROXY', async () => {
   const proxy = await startProxy(await portOfService());
   process.env['HTTP_PROXY'] = `http://me:geheim@${proxy.host}`;
   expect((await described()).VersionIdsToStages).toBeDefined();
@@ -44,7 +44,7 @@ test('K11: the ring of an application calls AWS through the proxy of HTTP_PROXY'
   expect(proxy.authorizations).toEqual([`Basic ${Buffer.from('me:geheim').toString('base64')}`]);
 });
 
-test('K11: NO_PROXY is honoured', async () => {
+test('NO_PROXY is honoured', async () => {
   const proxy = await startProxy(await portOfService());
   process.env['HTTP_PROXY'] = `http://${proxy.host}`;
   process.env['NO_PROXY'] = 'example';
@@ -52,7 +52,7 @@ test('K11: NO_PROXY is honoured', async () => {
   expect(proxy.targets).toEqual([]);
 });
 
-test('K11: this machine is never reached through a proxy', async () => {
+test('this machine is never reached through a proxy', async () => {
   process.env['HTTP_PROXY'] = 'http://127.0.0.1:1';
   process.env['AWS_ENDPOINT_URL_SECRETS_MANAGER'] = `http://127.0.0.1:${await portOfService()}`;
   expect((await described()).VersionIdsToStages).toBeDefined();
@@ -63,7 +63,7 @@ test.each([
   [403, 'refused the connection to secrets.example (403). Let it be allowed there'],
   [502, 'refused the connection to secrets.example (502)'],
   [0, 'was not reached (no answer in time). Check HTTPS_PROXY'],
-])('K11: a proxy that answers %i has its own sentence, without its password', async (status, sentence) => {
+])('a proxy that answers %i has its own sentence, without its password', async (status, sentence) => {
   const proxy = await startProxy(1, () => status);
   process.env['HTTPS_PROXY'] = `http://me:geheim@${proxy.host}`;
   process.env['AWS_ENDPOINT_URL_SECRETS_MANAGER'] = 'https://secrets.example';
@@ -74,7 +74,7 @@ test.each([
   expect(proxy.targets).toEqual(['secrets.example:443']);
 });
 
-test('K11: a proxy that is not there has its own sentence', async () => {
+test('a proxy that is not there has its own sentence', async () => {
   const nobody = createServer().listen(0, '127.0.0.1');
   await once(nobody, 'listening');
   const address = nobody.address();
@@ -85,7 +85,7 @@ test('K11: a proxy that is not there has its own sentence', async () => {
   await expect(described()).rejects.toThrow(`127.0.0.1:${port} of HTTPS_PROXY was not reached (`);
 });
 
-test('K11: a variable that names no proxy is refused, and not shown', async () => {
+test('a variable that names no proxy is refused, and not shown', async () => {
   process.env['HTTPS_PROXY'] = 'socks5://me:geheim@proxy.example';
   const failure: unknown = await described().catch((error: unknown) => error);
   expect(failure).toMatchObject({ code: 'INVALID_SETTINGS' });

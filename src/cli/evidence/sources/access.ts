@@ -20,7 +20,7 @@ export const ACTIONS = [
 
 interface AccessOptions {
   readonly secretArn: string;
-  /** The secret's policy; `undefined` if it has none. */
+  /** The secret's policy; `undefined` without one. */
   readonly policy: string | undefined;
   /** Principals to ask about, besides those that the policy names. */
   readonly principals: readonly string[];
