@@ -11,10 +11,13 @@ import type { Job } from './job.ts';
 const LOOK_INTERVAL = 1000;
 
 /**
- * Shares of a second that are reserved at a time: many small ones, so that the rate is even, and an update of the
- * application waits for the processors, the disk and the locks of a few hundred rows only.
+ * Rows that are reserved at a time: few, so that the rate is even, and an update of the application waits for the
+ * processors, the disk and the locks of a few hundred rows only. At a low rate more than that of a twentieth of a second,
+ * because each batch costs something beside its rows, but never more than half of a second's.
  */
-const SHARES_PER_SECOND = 20;
+function shareOf(maxRowsPerSecond: number): number {
+  return Math.ceil(Math.min(maxRowsPerSecond / 2, Math.max(100, maxRowsPerSecond / 20)));
+}
 
 /** The clock of a process; tests replace it. Milliseconds. */
 export interface PaceClock {
@@ -90,7 +93,7 @@ export class Pacer {
     const { maxRowsPerSecond, batchMilliseconds } = this.#brakes;
     const rows = batchMilliseconds === null ? this.#mostRows : Math.min(this.#rows, this.#mostRows);
     if (maxRowsPerSecond === null || this.#stop.aborted) return rows;
-    const share = Math.max(1, Math.min(rows, Math.ceil(maxRowsPerSecond / SHARES_PER_SECOND)));
+    const share = Math.min(rows, shareOf(maxRowsPerSecond));
     const used = Math.min(this.#credit, share);
     this.#credit -= used;
     if (used < share) {
