@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/dist/', 'coverage/', 'reports/', '**/.venv/', '.stryker-tmp/', '.aws-sam/'] },
+  { ignores: ['**/dist/', 'coverage/', 'reports/', '**/.venv/', '.stryker-tmp/', '.aws-sam/', 'examples/cdk/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -72,6 +72,7 @@ test('whatever its pages link to is in it', () => {
 
 test('it holds no source, test or key beside what is listed', () => {
   expect(readdirSync(installed).sort()).toEqual([
+    'CONTRIBUTING.md',
     'Dockerfile',
     'LICENSE',
     'README.md',

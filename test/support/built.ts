@@ -18,6 +18,7 @@ export function builtPrograms(): Promise<string> {
 
 /** What `npm pack` in a fresh clone needs; nothing that was built before. */
 const CLONED = [
+  'CONTRIBUTING.md',
   'Dockerfile',
   'LICENSE',
   'README.md',
