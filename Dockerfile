@@ -9,6 +9,7 @@ COPY bin ./bin
 COPY dist/cli ./dist/cli
 ENV NODE_ENV=production
 USER 65532:65532
-HEALTHCHECK CMD ["node", "/app/bin/pazpaz-keys.mjs", "--version"]
+# Whether the program starts. How a job fares, its exit code says; Kubernetes and ECS do not run this.
+HEALTHCHECK --interval=5m CMD ["node", "/app/bin/pazpaz-keys.mjs", "--version"]
 ENTRYPOINT ["node", "/app/bin/pazpaz-keys.mjs"]
 CMD ["--help"]

@@ -46,16 +46,32 @@ class InfraTest(unittest.TestCase):
             self.assertIn("passed for resource cronjob/maintain", done.stdout)
 
 
+def build_image():
+    # The image of `sam local` has Node, too.
+    build = ("docker", "build", "--quiet", "--build-arg", f"BASE={IMAGE}", "--tag", "pazpaz-keys:test", ".")
+    for command in (("npm", "run", "--silent", "build"), build):
+        done = run(*command)
+        if done.returncode != 0:
+            raise AssertionError(done.stdout + done.stderr)
+
+
+def census_of(service, database, columns):
+    """The one column of a census."""
+    census = run(
+        *("node", REPOSITORY / "bin/pazpaz-keys.mjs", "census", "--columns", columns, "--json"),
+        AWS_ENDPOINT_URL_SECRETS_MANAGER=service.url,
+        SECRETS_MANAGER_KEY_NAME=NAME,
+        DATABASE_URL=database,
+    )
+    [column] = json.loads(census.stdout)["result"]["columns"]
+    return column
+
+
 class WorkersTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         docker_or_fail()
-        # The image of `sam local` has Node, too.
-        build = ("docker", "build", "--quiet", "--build-arg", f"BASE={IMAGE}", "--tag", "pazpaz-keys:test", ".")
-        for command in (("npm", "run", "--silent", "build"), build):
-            done = run(*command)
-            if done.returncode != 0:
-                raise AssertionError(done.stdout + done.stderr)
+        build_image()
 
     def worker(self, service, database, columns, *options):
         variables = {
@@ -96,13 +112,7 @@ class WorkersTest(unittest.TestCase):
         result = json.loads(said)["result"]
         self.assertEqual(result["currentNumber"], 2)
         self.assertEqual([(one["keyNumber"], one["isFinished"], one["left"]) for one in result["reencrypted"]], [])
-        census = run(
-            *("node", REPOSITORY / "bin/pazpaz-keys.mjs", "census", "--columns", columns, "--json"),
-            AWS_ENDPOINT_URL_SECRETS_MANAGER=service.url,
-            SECRETS_MANAGER_KEY_NAME=NAME,
-            DATABASE_URL=database,
-        )
-        [column] = json.loads(census.stdout)["result"]["columns"]
+        column = census_of(service, database, columns)
         self.assertEqual(column["rows"], 300)
         self.assertEqual(column["numbered"], {"2": 300})
 

@@ -6,7 +6,16 @@ import time
 import unittest
 from pathlib import Path
 
-MODULES = ["boto3_test", "aws_cli_test", "template_test", "stack_on_moto", "docker_test", "sam_local_test", "infra_test"]
+MODULES = [
+    "boto3_test",
+    "aws_cli_test",
+    "template_test",
+    "stack_on_moto",
+    "docker_test",
+    "sam_local_test",
+    "infra_test",
+    "batch_test",
+]
 
 
 class Lines(unittest.TestResult):
