@@ -45,20 +45,34 @@ export function memberOf(stored: string, storage: Storage, member: string | unde
 
 /** What a jsonb object has beside the member with its ciphertext, as JSON; no bytes for another value. */
 export function besides(stored: string, member: string | undefined): Buffer {
-  const value: unknown = stored.startsWith('{') || stored.startsWith('"') ? innermost(JSON.parse(stored)) : undefined;
+  if (!stored.startsWith('{') && !stored.startsWith('"')) return Buffer.alloc(0);
+  const text = innermost(stored);
+  const value: unknown = text === undefined ? undefined : JSON.parse(text);
   if (typeof value !== 'object' || value === null) return Buffer.alloc(0);
   const fields: Record<string, unknown> = { ...value };
-  const name = member ?? DATA_MEMBER;
   // The object of older data has its ciphertext in a member of that name.
-  Reflect.deleteProperty(fields, typeof fields[name] === 'string' ? name : 'ciphertext');
-  return Buffer.from(JSON.stringify(fields));
+  const name = typeof fields[member ?? DATA_MEMBER] === 'string' ? (member ?? DATA_MEMBER) : 'ciphertext';
+  const row = fields[name];
+  Reflect.deleteProperty(fields, name);
+  // JSON in a string may have a member twice, of which a parser sees the last.
+  const isTwice = text !== stored && typeof row === 'string' && hasMore(text ?? '', { ...fields, [name]: row });
+  return Buffer.from(isTwice ? (text ?? '').replaceAll(row, '') : JSON.stringify(fields));
 }
 
-/** A string in JSON may hold JSON again, as `rowFromJson` reads it. */
-function innermost(value: unknown): unknown {
-  if (typeof value !== 'string' || !/^[ \t\r\n]*["{]/.test(value)) return value;
+/** Whether a text of JSON has more strings than the value that it was parsed to: members that others replaced. */
+function hasMore(text: string, value: unknown): boolean {
+  return quotes(text) > quotes(JSON.stringify(value));
+}
+
+function quotes(text: string): number {
+  return text.replaceAll(/\\./g, '').split('"').length;
+}
+
+/** A string in JSON may hold JSON again, as `rowFromJson` reads it: the text of the last one. */
+function innermost(text: string): string | undefined {
   try {
-    return innermost(JSON.parse(value));
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'string' ? (/^[ \t\r\n]*["{]/.test(value) ? innermost(value) : undefined) : text;
   } catch {
     return undefined;
   }

@@ -32,7 +32,7 @@ beforeAll(async () => {
   giveCredentials();
   postgres = await startPostgres({ settings: ['max_prepared_transactions=5'] });
   clinic = await Clinic.withKeys(postgres, 1);
-  await clinic.sql(`CREATE ROLE own LOGIN; CREATE ROLE clerk LOGIN;
+  await clinic.sql(`CREATE ROLE own LOGIN CREATEROLE; CREATE ROLE clerk LOGIN;
     GRANT CREATE ON SCHEMA public TO own; GRANT CREATE ON DATABASE postgres TO own`);
   await shadowEverything(clinic, 'own');
   owner = await connected();
@@ -99,6 +99,13 @@ const ACTS = [
   'ALTER TABLE s.patients SET UNLOGGED',
   'VACUUM FULL s.patients',
   'ALTER ROLE own SET search_path = public, pg_catalog',
+  // A role that may create roles may change the settings of others.
+  'GRANT own TO clerk; ALTER ROLE clerk SET role = own',
+  'ALTER ROLE clerk SET search_path = d, public',
+  'ALTER ROLE clerk SET statement_timeout = 1',
+  'ALTER ROLE clerk SET default_transaction_read_only = on',
+  'ALTER ROLE clerk SET bytea_output = escape',
+  "ALTER ROLE clerk SET client_encoding = 'LATIN1'",
 ] as const;
 
 const COMMIT = 'commit';
@@ -133,6 +140,7 @@ async function makeTables(rows: readonly number[], isPartitioned: boolean): Prom
     return `INSERT INTO s.patients VALUES (${id}, ${hex(patientRow('note', number, id))}, ${hex(patientRow('other', 3, id))})`;
   });
   await clinic.sql(`DROP SCHEMA IF EXISTS s, d, x, e CASCADE; ALTER ROLE own RESET ALL; ALTER ROLE own NOSUPERUSER;
+    ALTER ROLE clerk RESET ALL; REVOKE own FROM clerk;
     SET ROLE own;
     CREATE SCHEMA s; CREATE SCHEMA d; CREATE SCHEMA e; GRANT USAGE ON SCHEMA s, d, e TO clerk;
     CREATE TABLE s.patients ${columns} ${isPartitioned ? 'PARTITION BY RANGE (id)' : ''};

@@ -282,6 +282,10 @@ describe('a ciphertext inside a plaintext', () => {
       'of an object in a string',
       (box: string) => JSON.stringify(JSON.stringify({ data: box, former: [inner().toString('base64')] })),
     ],
+    [
+      'that is there twice in a string',
+      (box: string) => JSON.stringify(`{"data":"${inner().toString('base64')}","data":"${box}"}`),
+    ],
     ['beside an empty one', () => JSON.stringify({ data: '', former: inner().toString('base64') })],
   ])('in another member of jsonb is counted, too: %s', async (_, made) => {
     const box = clinic.row('now', 3, 'p:1').toString('base64');
