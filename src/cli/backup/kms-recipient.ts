@@ -2,6 +2,7 @@ import { DecryptCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-
 import { Stanza, type Identity, type Recipient } from 'age-encryption';
 import { isAnswer, KeyRotationError } from '../../format/error.ts';
 import { describeError } from '../../secret/aws-error.ts';
+import { kmsRegion } from '../aws/kms-region.ts';
 
 /** The type of our stanza in an age file ("The age file encryption format", Recipient stanza). */
 const STANZA = 'pazpaz-keys/aws-kms';
@@ -19,7 +20,7 @@ export function kmsRecipient(keyId: string, kmsIn: KmsIn): Recipient {
       const input = { KeyId: keyId, Plaintext: fileKey, EncryptionContext };
       const { CiphertextBlob, KeyId = keyId } = await answerOf(
         keyId,
-        kmsIn(regionOf(keyId)).send(new EncryptCommand(input)),
+        kmsIn(kmsRegion(keyId)).send(new EncryptCommand(input)),
       );
       return [new Stanza([STANZA, KeyId], CiphertextBlob ?? new Uint8Array())];
     },
@@ -36,7 +37,7 @@ export function kmsIdentity(kmsIn: KmsIn): Identity {
         if (type !== STANZA || keyId === undefined) continue;
         const input = { KeyId: keyId, CiphertextBlob: body, EncryptionContext };
         try {
-          const { Plaintext } = await answerOf(keyId, kmsIn(regionOf(keyId)).send(new DecryptCommand(input)));
+          const { Plaintext } = await answerOf(keyId, kmsIn(kmsRegion(keyId)).send(new DecryptCommand(input)));
           if (Plaintext !== undefined) return Plaintext;
         } catch (error) {
           // The account or the region of one key may be lost. Another key opens the file, too.
@@ -47,11 +48,6 @@ export function kmsIdentity(kmsIn: KmsIn): Identity {
       return null;
     },
   };
-}
-
-/** The region in the ARN of a key; `undefined` for an id or an alias of the caller's own region. */
-function regionOf(keyId: string): string | undefined {
-  return /^arn:[^:]+:kms:([^:]+):/.exec(keyId)?.[1];
 }
 
 /** Rejects with `AWS_REFUSED` or `CANNOT_REACH_AWS`. */

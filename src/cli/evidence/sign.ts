@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { GetPublicKeyCommand, SignCommand, VerifyCommand, type KMSClient } from '@aws-sdk/client-kms';
 import { isAnswer, KeyRotationError } from '../../format/error.ts';
 import { awsErrorName, describeError } from '../../secret/aws-error.ts';
+import { kmsRegion } from '../aws/kms-region.ts';
 import { wrongUsage } from '../command.ts';
 import { bytesOf } from '../backup/encrypted-file.ts';
 import type { Verification } from './verification.ts';
@@ -33,7 +34,7 @@ export type Sign = (sums: string) => Promise<string>;
  * 256 bits with ECDSA_SHA_256. Throws `INVALID_SETTINGS` for any other key, `AWS_REFUSED` or `CANNOT_REACH_AWS`.
  */
 export async function signer(keyId: string, kmsIn: KmsIn): Promise<Sign> {
-  const kms = kmsIn(regionOf(keyId));
+  const kms = kmsIn(kmsRegion(keyId));
   const {
     KeyId = keyId,
     KeySpec = '',
@@ -109,7 +110,7 @@ export async function checkSignature(
 async function isValidForKms({ keyId, algorithm, signature }: Signature, sums: string, kmsIn: KmsIn): Promise<boolean> {
   const input = { KeyId: keyId, ...digestOf(sums), Signature: Buffer.from(signature, 'base64') };
   try {
-    const call = kmsIn(regionOf(keyId)).send(new VerifyCommand({ ...input, SigningAlgorithm: algorithm }));
+    const call = kmsIn(kmsRegion(keyId)).send(new VerifyCommand({ ...input, SigningAlgorithm: algorithm }));
     return (await answerOf(keyId, call)).SignatureValid === true;
   } catch (error) {
     if (error instanceof KeyRotationError && awsErrorName(error.cause) === 'KMSInvalidSignatureException') return false;
@@ -155,10 +156,6 @@ function isSignedBy(key: KeyObject, algorithm: Algorithm, text: string, signatur
 /** A digest, because KMS takes no message of more than 4,096 bytes. */
 function digestOf(text: string) {
   return { Message: createHash('sha256').update(text).digest(), MessageType: 'DIGEST' } as const;
-}
-
-function regionOf(keyId: string): string | undefined {
-  return /^arn:[^:]+:kms:([^:]+):/.exec(keyId)?.[1];
 }
 
 async function answerOf<T>(keyId: string, answer: Promise<T>): Promise<T> {

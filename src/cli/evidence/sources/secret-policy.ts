@@ -1,4 +1,4 @@
-type Members = Readonly<Partial<Record<string, unknown>>>;
+import { members, parsedMembers, type Members } from './json-members.ts';
 
 /** What the policy of a secret says to a call: `unknown` if it has a condition that is not known here. */
 export type PolicyAnswer = 'denies' | 'allows' | 'silent' | 'unknown';
@@ -9,7 +9,7 @@ export type PolicyAnswer = 'denies' | 'allows' | 'silent' | 'unknown';
  */
 export function policyAnswer(policy: string | undefined, principal: string, action: string): PolicyAnswer {
   if (policy === undefined) return 'silent';
-  const statements = listOf(parsed(policy)['Statement']).map(members);
+  const statements = listOf(parsedMembers(policy)['Statement']).map(members);
   const answers = statements.flatMap((statement) => {
     const applies = appliesTo(statement, principal, action);
     return applies === false ? [] : [{ effect: statement['Effect'], isSure: applies === true }];
@@ -21,7 +21,7 @@ export function policyAnswer(policy: string | undefined, principal: string, acti
 
 /** Principals that a policy names: in `Principal`, and in conditions on `aws:PrincipalArn`. */
 export function principalsIn(policy: string | undefined): readonly string[] {
-  const found = listOf(parsed(policy ?? '')['Statement']).flatMap((each) => {
+  const found = listOf(parsedMembers(policy ?? '')['Statement']).flatMap((each) => {
     const statement = members(each);
     const conditions = Object.values(members(statement['Condition'])).flatMap((keys) =>
       textsOf(Object.entries(members(keys)).find(([key]) => key.toLowerCase() === 'aws:principalarn')?.[1]),
@@ -75,16 +75,4 @@ function textsOf(value: unknown): readonly string[] {
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : value === undefined ? [] : [value];
-}
-
-function members(value: unknown): Members {
-  return typeof value === 'object' && value !== null ? { ...value } : {};
-}
-
-function parsed(text: string): Members {
-  try {
-    return members(JSON.parse(text));
-  } catch {
-    return {};
-  }
 }

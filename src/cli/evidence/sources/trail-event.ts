@@ -1,5 +1,6 @@
 import { numberOfLabel } from '../../../format/key-number.ts';
 import type { EventCode, HistoryEntry } from '../evidence.ts';
+import { members, parsedMembers, type Members } from './json-members.ts';
 
 /** The secret and the KMS keys whose events are looked for, and the number of each version. */
 export interface Trailed {
@@ -8,8 +9,6 @@ export interface Trailed {
   readonly kmsKeyIds: readonly string[];
   readonly numberOf: ReadonlyMap<string, number>;
 }
-
-type Members = Readonly<Partial<Record<string, unknown>>>;
 
 const CHANGES: Readonly<Record<string, EventCode>> = {
   CreateSecret: 'secret-changed',
@@ -42,7 +41,7 @@ export const KMS_EVENTS = ['DisableKey', 'EnableKey', 'ScheduleKeyDeletion', 'Ca
  * `text` is the record as LookupEvents gives it.
  */
 export function entriesOf(text: string, about: Trailed): readonly HistoryEntry[] {
-  const event = parsed(text);
+  const event = parsedMembers(text);
   const { eventName, eventTime, eventSource, errorCode } = event;
   if (typeof eventName !== 'string' || typeof eventTime !== 'string' || errorCode !== undefined) return [];
   const input = members(event['requestParameters']);
@@ -146,16 +145,4 @@ function textIn(value: Members, name: string): string | undefined {
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
-}
-
-function members(value: unknown): Members {
-  return typeof value === 'object' && value !== null ? { ...value } : {};
-}
-
-function parsed(text: string): Members {
-  try {
-    return members(JSON.parse(text));
-  } catch {
-    return {};
-  }
 }
