@@ -113,3 +113,13 @@ def test_a_retired_key_that_the_environment_holds_reads_as_long_as_it_is_set_the
     retire(world, 1)
     ring.refresh()
     assert ring.decrypt_field(encrypt_field(SENTENCE, KEYS[0])) == SENTENCE
+
+
+def test_a_key_whose_number_has_moved_to_a_copy_opens_its_rows_and_nothing_warns_of_it(
+    world: MovedWorld, ring: KeyRing, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.secret.tags[f"pazpaz:copy:{world.secret.version(1)['versionId']}"] = "moved"
+    world.secret.unlabel(1)
+    ring.refresh()
+    assert ring.decrypt_field(row_under(1)) == SENTENCE
+    assert "ring_key_lost_label" not in caplog.text

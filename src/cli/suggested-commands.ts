@@ -16,6 +16,8 @@ export type SuggestedCommand =
   | 'retire'
   | 'restore'
   | 'backup'
+  | 'restore-ring'
+  | 'move'
   | 'census'
   | 'reencrypt'
   | 'columns'

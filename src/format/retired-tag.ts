@@ -1,6 +1,7 @@
 import { numberOfLabel, numberingLabel, type KeyNumber } from './key-number.ts';
 
 const PREFIX = 'pazpaz:retired:';
+const COPY_PREFIX = 'pazpaz:copy:';
 const FORCED = 'forced';
 const RESTORING = 'restoring';
 
@@ -117,4 +118,16 @@ function wordOfOthers(columns: readonly CountedRows[]): string {
 /** A name in the characters that AWS allows in a tag, without those that separate the words. */
 function allowed(name: string): string {
   return name.replace(/[^\p{L}\p{N}_.:/+-]/gu, '_');
+}
+
+/** The name of the tag that records that the key of a version is on the ring under another version. */
+export function copyTagKey(versionId: string): string {
+  return `${COPY_PREFIX}${versionId}`;
+}
+
+/** The versions with such a tag. They need no number. */
+export function copyVersions(tags: readonly Tag[] | undefined): ReadonlySet<string> {
+  return new Set(
+    (tags ?? []).flatMap(({ Key = '' }) => (Key.startsWith(COPY_PREFIX) ? [Key.slice(COPY_PREFIX.length)] : [])),
+  );
 }

@@ -1,4 +1,4 @@
-import { retirementRecords } from '../format/retired-tag.ts';
+import { copyVersions, retirementRecords } from '../format/retired-tag.ts';
 import type { RingLabels } from '../format/ring-labels.ts';
 import type { SecretDescription } from './source/secret-source.ts';
 
@@ -9,6 +9,11 @@ import type { SecretDescription } from './source/secret-source.ts';
 export function retiredVersions(labels: RingLabels, tags: SecretDescription['Tags']): ReadonlyMap<string, number> {
   const records = retirementRecords(tags).filter(({ versionId }) => !isOnRing(versionId, labels));
   return new Map(records.map(({ versionId, number }) => [versionId, number]));
+}
+
+/** The versions whose number move has given to another version with the same key. No row has lost its key. */
+export function movedVersions(labels: RingLabels, tags: SecretDescription['Tags']): ReadonlySet<string> {
+  return new Set([...copyVersions(tags)].filter((versionId) => !isOnRing(versionId, labels)));
 }
 
 export function isOnRing(versionId: string, labels: RingLabels): boolean {

@@ -5,7 +5,7 @@ import type { KeyMaterial } from '../format/key-material.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { KeyCache } from './key-cache.ts';
 import { TimedCalls, ringClosed } from './source/call-timeout.ts';
-import { isOnRing, retiredVersions } from './departed-keys.ts';
+import { isOnRing, movedVersions, retiredVersions } from './departed-keys.ts';
 import { millisecondsBetween, millisecondsSince, momentNow, type Moment, type RingClock } from './clock.ts';
 import type { RingTimes } from './options.ts';
 import { ringLabels, versionsInUse, type RingLabels } from '../format/ring-labels.ts';
@@ -202,7 +202,8 @@ export class RingCache {
       const labels = ringLabels(VersionIdsToStages);
       // So would this answer.
       if (labels.current === undefined && this.#labels?.current !== undefined) throw lostCurrentKey(settings.secretId);
-      this.#takeOver(labels, retiredVersions(labels, description.Tags));
+      const { Tags } = description;
+      this.#takeOver(labels, retiredVersions(labels, Tags), movedVersions(labels, Tags));
       this.#isReplica = isReplica(description);
       this.#describedAt = startedAt;
       this.#staleBecause = undefined;
@@ -213,7 +214,7 @@ export class RingCache {
     }
   }
 
-  #takeOver(labels: RingLabels, retired: ReadonlyMap<string, number>): void {
+  #takeOver(labels: RingLabels, retired: ReadonlyMap<string, number>, moved: ReadonlySet<string>): void {
     const departed = this.keys.versionIds.filter((versionId) => !isOnRing(versionId, labels));
     const events = departed.map((versionId) => {
       const number = retired.get(versionId);
@@ -226,7 +227,7 @@ export class RingCache {
     const known = this.#withoutLabel;
     this.#withoutLabel = new Set(departed);
     for (const { event, versionId, number } of events) {
-      if (known.has(versionId)) continue;
+      if (known.has(versionId) || (event === 'ring_key_lost_label' && moved.has(versionId))) continue;
       this.#parts.log(event, { ...this.#about, version_id: versionId, key_number: number });
     }
   }

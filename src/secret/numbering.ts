@@ -12,6 +12,7 @@ import {
 import { describeError, refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { moveLabel, ringFull } from './move-label.ts';
+import { readKey } from './read-key.ts';
 
 /** Milliseconds before a label that a description lacks is looked for again. */
 const SECOND_LOOK = 1000;
@@ -73,7 +74,7 @@ export function slotsNeeded(ring: RingLabels, token: string): number {
  * now. Public reports disagree on whether AWS drops custom labels when `AWSCURRENT` moves; this does not depend
  * on the answer. A label that a retirement took away meanwhile stays away: its tag is written before the label goes.
  *
- * Throws `NUMBER_LOST` where a label is on another version, or its version is gone.
+ * Throws `NUMBER_LOST` where a label is on a version with another key, or its version is gone.
  */
 export async function keepNumbers(deps: StepDependencies, ...seen: readonly RingLabels[]): Promise<void> {
   const kept = new Map(seen.flatMap(({ versionOf }) => [...versionOf]));
@@ -91,7 +92,7 @@ export async function keepNumbers(deps: StepDependencies, ...seen: readonly Ring
   }
 }
 
-/** Those of these numbers that are on no version now. Throws `NUMBER_LOST` where one is on another version. */
+/** Those of these numbers that are on no version now. Throws `NUMBER_LOST` where one is on a version with another key. */
 async function lostNumbers(
   deps: StepDependencies,
   kept: ReadonlyMap<KeyNumber, string>,
@@ -101,13 +102,29 @@ async function lostNumbers(
   });
   const now = ringLabels(secret.VersionIdsToStages);
   const retired = retiredKeys(secret.Tags);
+  for (const [number, versionId] of kept) {
+    const holder = now.versionOf.get(number);
+    if (holder !== undefined && holder !== versionId) await requireSameKey(deps, number, versionId, holder);
+  }
   return [...kept].filter(([number, versionId]) => {
     const holder = now.versionOf.get(number);
-    if (holder !== undefined && holder !== versionId) {
-      throw numberLost(number, versionId, `it is on version ${holder} now`);
-    }
     return holder === undefined && !retired.some((key) => key.number === number && key.versionId === versionId);
   });
+}
+
+/** A number names one key. It may move to another version with that very key (docs/adr/0025). */
+async function requireSameKey(
+  deps: StepDependencies,
+  number: KeyNumber,
+  versionId: string,
+  holder: string,
+): Promise<void> {
+  const isSame = await holdSameKey(deps, versionId, holder).catch(() => false);
+  if (!isSame) throw numberLost(number, versionId, `it is on version ${holder} now`);
+}
+
+async function holdSameKey(deps: StepDependencies, one: string, other: string): Promise<boolean> {
+  return (await readKey(deps, one)).key.equals((await readKey(deps, other)).key);
 }
 
 function numberLost(number: number, versionId: string, found: string): KeyRotationError {

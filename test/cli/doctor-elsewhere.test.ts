@@ -12,7 +12,7 @@ import { startService, stopServices } from '../local/support/running-service.ts'
 import { LAMBDA_ARN } from '../local/support/simple-lambda.ts';
 import { token } from '../local/support/state-machine.ts';
 import { keyOf, SECRET, type TestRing } from '../support/ring.ts';
-import { found, healthyRing } from './support/examined.ts';
+import { checkOf, found, healthyRing } from './support/examined.ts';
 import { openFrontDoor, type FrontDoor } from './support/regional-proxy.ts';
 import { endpointOf, giveCredentials, operatorOf, pazpazKeys, type Surroundings } from './support/operator.ts';
 
@@ -49,7 +49,8 @@ async function doctor(ring: TestRing, around: Surroundings = {}) {
   const { exitCode, stdout } = await pazpazKeys(ring, ['doctor', '--json'], { environment, ...around });
   const { result } = JSON.parse(stdout) as { readonly result: { readonly checks: readonly CheckReport[] } };
   const open = result.checks.filter(({ outcome }) => outcome !== 'fine');
-  return { exitCode, open: open.map(({ code, outcome }) => `${code}: ${outcome}`), text: JSON.stringify(open) };
+  const { checks } = result;
+  return { exitCode, checks, open: open.map(({ code, outcome }) => `${code}: ${outcome}`), text: JSON.stringify(open) };
 }
 
 test('doctor is silent where every service says that all is well', async () => {
@@ -134,7 +135,12 @@ describe('a KMS key of a version', () => {
   test('is fine while all are enabled', async () => {
     const ring = await movedRing();
     keysAre({ [OLD]: 'Enabled', [NEW]: 'Enabled' });
-    expect(await doctor(ring)).toMatchObject({ exitCode: 0, open: [] });
+    const { exitCode, open, checks } = await doctor(ring);
+    expect({ exitCode, open }).toEqual({ exitCode: 0, open: [] });
+    const { how } = checkOf(checks, 'kms-key-disabled');
+    expect(how).toContain(
+      `Keys 1, 2 can be read only with KMS key DefaultEncryptionKey, ${OLD}, which must stay enabled`,
+    );
   });
 
   test('is not checked where the caller may not ask KMS, and that alone is nothing wrong', async () => {

@@ -43,6 +43,7 @@ const RUNS: readonly (readonly [readonly string[], string, 'result' | 'error'])[
   [['retire', '1', '--dry-run'], '', 'result'],
   [['retire', '3', '--yes'], '', 'error'],
   [['restore', '1'], '', 'result'],
+  [['move', '--kms-key-id', 'new', '--yes'], '', 'result'],
   [['encrypt', '--context', 'patients:7:notes'], 'Patient has diabetes', 'result'],
   [['decrypt'], 'AAAA', 'error'],
 ];

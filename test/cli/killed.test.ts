@@ -12,11 +12,14 @@ import { isKeyRotationError } from '../../src/format/error.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { HOUR, token } from '../local/support/state-machine.ts';
+import { moveKeys } from '../../src/cli/move/move-keys.ts';
 import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
 import { Rows } from '../support/rows.ts';
 import { counting, numbers, operatorOf, spell, valueOf } from './support/operator.ts';
 
 afterEach(stopServices);
+
+const KMS_KEY = 'arn:aws:kms:us-east-1:123456789012:key/new';
 
 class Killed extends Error {}
 
@@ -43,6 +46,7 @@ function killedAfter(last: number): (secrets: OperatorSecrets) => OperatorSecret
       rotateSecret: cut(secrets.rotateSecret),
       tagResource: cut(secrets.tagResource),
       untagResource: cut(secrets.untagResource),
+      updateSecret: cut(secrets.updateSecret),
     };
   };
 }
@@ -145,6 +149,15 @@ const TRIALS: readonly Trial[] = [
       return ring;
     },
     command: (deps) => runRestore(deps, toKeyNumber(1)),
+  },
+  {
+    name: 'move',
+    begin: async () => {
+      const ring = await ringWith(1, 2, previous(3), current(4));
+      await ring.enableRotation();
+      return ring;
+    },
+    command: (deps) => moveKeys(deps, KMS_KEY),
   },
   {
     name: 'rotate --clean-up',

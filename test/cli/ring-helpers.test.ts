@@ -25,6 +25,7 @@ function serviceThat(describes: (look: number) => DescribeSecretResponse, timeLe
       rotateSecret: unexpected,
       tagResource: unexpected,
       untagResource: unexpected,
+      updateSecret: unexpected,
     },
     log: () => undefined,
     randomKey: () => new Uint8Array(32),

@@ -92,8 +92,9 @@ async function linesOf(heading: string): Promise<readonly string[]> {
 
 /** What happens besides, at the lines that no shell of a test can run. */
 interface Around {
-  /** Where the page says VERSION. */
+  /** Where the page says VERSION, and KMS_KEY. */
   readonly version?: string;
+  readonly kmsKey?: string;
   readonly environment?: Readonly<Record<string, string>>;
   /** At a line that begins so, before the next one. */
   readonly at?: Readonly<Record<string, () => Promise<void>>>;
@@ -111,7 +112,11 @@ const OF_OTHERS = /^(sam build && sam deploy|aws secretsmanager|age-keygen) /;
 type Printed = ReadonlyMap<string, string>;
 
 /** Follows a section to the letter: the first line that does not do as the page says fails the test. */
-async function follow(heading: string, ring: TestRing, { version = '', environment = {}, at = {} }: Around = {}) {
+async function follow(
+  heading: string,
+  ring: TestRing,
+  { version = '', kmsKey = '', environment = {}, at = {} }: Around = {},
+) {
   const variables = new Map(Object.entries({ ...environment, DATABASE_URL: postgres.url }));
   const printed = new Map<string, string>();
   const unused = new Set(Object.keys(at));
@@ -123,7 +128,12 @@ async function follow(heading: string, ring: TestRing, { version = '', environme
     if (line.startsWith('#') || (OF_OTHERS.test(line) && happens !== undefined)) continue;
     const [command = '', comment = ''] = line.split(/ {3}# /);
     if (setVariables(command, variables)) continue;
-    const words = command.replace('VERSION', version).replace('RECIPIENT', recipient).split(' ').map(ownFile);
+    const words = command
+      .replace('VERSION', version)
+      .replace('RECIPIENT', recipient)
+      .replace('KMS_KEY', kmsKey)
+      .split(' ')
+      .map(ownFile);
     expect(words[0]).toBe('pazpaz-keys');
     const { exitCode, stderr, stdout } = await pazpazKeys(ring, words.slice(1), {
       environment: Object.fromEntries(variables),
@@ -320,12 +330,15 @@ describe(`${PAGE}, followed line by line`, () => {
     await ring.rotate();
     await ring.rotate();
     await fillTable([row(1)]);
-    const printed = await follow('Move to another KMS key', ring, {
+    await follow('Move to another KMS key', ring, {
+      kmsKey: NEW ?? '',
       at: { 'sam build && sam deploy': () => moveTo(NEW) },
     });
-    const status = JSON.parse(printed.get('pazpaz-keys status --json') ?? '') as { readonly result: RingReport };
+    const { stdout } = await pazpazKeys(ring, ['status', '--json']);
+    const status = JSON.parse(stdout) as { readonly result: RingReport };
     const numbered = status.result.versions.filter(({ number }) => number !== undefined);
     expect(numbered.map(({ number, kmsKeyIds }) => [number, kmsKeyIds])).toEqual([
+      [1, [NEW]],
       [2, [NEW]],
       [3, [NEW]],
     ]);

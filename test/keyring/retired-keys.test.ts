@@ -137,3 +137,13 @@ test('a retired key that the environment holds reads as long as it is set there'
   await ring.refresh();
   expect(await ring.decryptField(encryptField('note', world.material(1), 'a'), 'a')).toBe('note');
 });
+
+test('a key whose number has moved to a copy of it opens its rows, and nothing warns of it', async () => {
+  const { world, ring } = await warmRing();
+  const versionId = world.versionIds.get(1) ?? '';
+  await world.call('TagResource', { Tags: [{ Key: `pazpaz:copy:${versionId}`, Value: 'moved' }] });
+  await world.unlabel('key-v1', 1);
+  await world.clock.advance(20 * MINUTE);
+  expect(await ring.decryptField(rowUnder(world, 1), 'a')).toBe('note');
+  expect(world.events('ring_key_lost_label')).toEqual([]);
+});

@@ -119,3 +119,20 @@ test('a number that names another version now fails loudly, and is not taken fro
   await expect(keepNumbers(deps, SEEN)).rejects.toMatchObject({ code: 'NUMBER_LOST' });
   expect(attached).toEqual([]);
 });
+
+test('a number may be on another version by now, if that has the very same key', async () => {
+  const moved = { VersionIdsToStages: { copy: ['key-v1'], two: ['key-v2', 'AWSCURRENT'] } };
+  const holding = (other: string): StepDependencies => {
+    const { deps } = serviceWith(moved);
+    const values: Record<string, string> = { one: keyOf('a'), copy: keyOf(other) };
+    const getSecretValue: StepDependencies['secrets']['getSecretValue'] = ({ VersionId = '' }) =>
+      Promise.resolve({ SecretString: values[VersionId] ?? '' });
+    return { ...deps, secrets: { ...deps.secrets, getSecretValue } };
+  };
+  await expect(keepNumbers(holding('a'), SEEN)).resolves.toBeUndefined();
+  await expect(keepNumbers(holding('b'), SEEN)).rejects.toMatchObject({ code: 'NUMBER_LOST' });
+});
+
+function keyOf(letter: string): string {
+  return Buffer.alloc(32, letter).toString('base64');
+}

@@ -168,6 +168,7 @@ export class OperatedRing {
       rotateSecret: through('RotateSecret'),
       tagResource: through('TagResource'),
       untagResource: through('UntagResource'),
+      updateSecret: through('UpdateSecret'),
     };
     return {
       secrets,

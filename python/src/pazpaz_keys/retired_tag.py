@@ -1,10 +1,11 @@
-"""Retirement records: tags of the secret."""
+"""Records about versions: tags of the secret."""
 
 from collections.abc import Iterable, Mapping
 
 from .key_number import number_of_label
 
 _PREFIX = "pazpaz:retired:"
+_COPY = "pazpaz:copy:"
 
 
 def retirement_records(tags: Iterable[Mapping[str, str]]) -> dict[str, int]:
@@ -17,3 +18,9 @@ def retirement_records(tags: Iterable[Mapping[str, str]]) -> dict[str, int]:
         if number is not None and version_id:
             records[version_id] = number
     return records
+
+
+def copy_versions(tags: Iterable[Mapping[str, str]]) -> frozenset[str]:
+    """The versions whose number is on another version with the same key: ``pazpaz-keys move`` tags them."""
+    names = [tag.get("Key", "") for tag in tags]
+    return frozenset(name[len(_COPY) :] for name in names if name.startswith(_COPY))

@@ -216,8 +216,9 @@ class RingCache:
         self.labels = labels
         self._without_label = frozenset(departed)
         for version_id in departed:
-            if version_id not in known:
-                is_retired = version_id in labels.retired
+            is_retired = version_id in labels.retired
+            is_moved = not is_retired and version_id in labels.copies
+            if version_id not in known and not is_moved:
                 number = labels.retired[version_id] if is_retired else last_numbers[version_id]
                 event: Event = "ring_key_forgotten" if is_retired else "ring_key_lost_label"
                 log_event(event, self._about | {"version_id": version_id, "key_number": number})

@@ -9,6 +9,7 @@ class RingLabels:
     """The answer of ``DescribeSecret``: which version each number names, and which is current."""
 
     __slots__ = (
+        "copies",
         "current",
         "highest_number",
         "is_replica",
@@ -25,8 +26,11 @@ class RingLabels:
         stages: Mapping[str, Sequence[str]],
         is_replica: bool = False,
         retirement_records: Mapping[str, int] | None = None,
+        copies: frozenset[str] = frozenset(),
     ) -> None:
         """``stages``: labels by VersionId. ``retirement_records``: numbers by VersionId, from the secret's tags."""
+        self.copies = copies
+        """Versions whose key is on the ring under another version."""
         self.stages = stages
         self.is_replica = is_replica
         """Whether it was read from a replica, which may lag behind."""

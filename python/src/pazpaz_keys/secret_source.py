@@ -10,7 +10,7 @@ from .clock import RingClock
 from .errors import KeyRotationError
 from .key_material import KeyMaterial
 from .key_value import read_key_value
-from .retired_tag import retirement_records
+from .retired_tag import copy_versions, retirement_records
 from .ring_labels import RingLabels
 from .unlogged_answers import answers_unlogged
 
@@ -140,8 +140,9 @@ class SecretSource:
         primary_region = answer.get("PrimaryRegion")
         is_replica = primary_region is not None and arn.split(":")[3:4] != [primary_region]
         stages = answer.get("VersionIdsToStages") or {}
-        records = retirement_records(answer.get("Tags") or ())
-        return RingLabels({version: tuple(labels) for version, labels in stages.items()}, is_replica, records)
+        tags = answer.get("Tags") or ()
+        records, copies = retirement_records(tags), copy_versions(tags)
+        return RingLabels({version: tuple(labels) for version, labels in stages.items()}, is_replica, records, copies)
 
     def _version(self, answer: Answer) -> SecretVersion:
         version_id, stages = answer.get("VersionId"), answer.get("VersionStages") or ()

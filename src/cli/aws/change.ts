@@ -6,6 +6,7 @@ export type Change =
   | { readonly change: 'label-moved'; readonly label: string; readonly from: string; readonly to: string }
   | { readonly change: 'label-detached'; readonly label: string; readonly from: string }
   | { readonly change: 'value-stored'; readonly versionId: string; readonly labels: readonly string[] }
+  | { readonly change: 'kms-key-set'; readonly kmsKeyId: string }
   | { readonly change: 'tag-set'; readonly key: string; readonly value: string }
   | { readonly change: 'tag-removed'; readonly key: string }
   | { readonly change: 'rotation-started'; readonly versionId: string };
@@ -26,6 +27,11 @@ export function recorded(secrets: OperatorSecrets, onChange: (change: Change) =>
       if (to !== undefined && from !== undefined) onChange({ change: 'label-moved', label, from, to });
       else if (to !== undefined) onChange({ change: 'label-attached', label, to });
       else if (from !== undefined) onChange({ change: 'label-detached', label, from });
+      return output;
+    },
+    updateSecret: async (input) => {
+      const output = await secrets.updateSecret(input);
+      onChange({ change: 'kms-key-set', kmsKeyId: input.KmsKeyId ?? '' });
       return output;
     },
     rotateSecret: async (input) => {

@@ -2,9 +2,11 @@ import type {
   DescribeSecretResponse,
   GetSecretValueResponse,
   PutSecretValueRequest,
+  SecretVersionsListEntry,
   Tag,
   UpdateSecretVersionStageRequest,
 } from '@aws-sdk/client-secrets-manager';
+import { AWS_LABELS } from '../../format/ring-labels.ts';
 import { holderOf } from '../ring/labels.ts';
 import type { OperatorSecrets } from './operator.ts';
 
@@ -17,6 +19,7 @@ type Stages = Readonly<Record<string, readonly string[]>>;
 export function rehearsal(secrets: OperatorSecrets): OperatorSecrets {
   let stages: Stages | undefined;
   let tags: readonly Tag[] | undefined;
+  let kmsKeyId: string | undefined;
   const values = new Map<string, GetSecretValueResponse>();
 
   const described = async (SecretId: string | undefined): Promise<DescribeSecretResponse> => {
@@ -25,6 +28,7 @@ export function rehearsal(secrets: OperatorSecrets): OperatorSecrets {
       ...real,
       ...(stages === undefined ? {} : { VersionIdsToStages: mutable(stages) }),
       ...(tags === undefined ? {} : { Tags: [...tags] }),
+      ...(kmsKeyId === undefined ? {} : { KmsKeyId: kmsKeyId }),
     };
   };
   const current = async (SecretId: string | undefined): Promise<Stages> =>
@@ -47,6 +51,27 @@ export function rehearsal(secrets: OperatorSecrets): OperatorSecrets {
     updateSecretVersionStage: async (input) => {
       stages = withMove(await current(input.SecretId), input);
       return {};
+    },
+    updateSecret: (input) => {
+      kmsKeyId = input.KmsKeyId ?? kmsKeyId;
+      return Promise.resolve({});
+    },
+    listSecretVersionIds: async (input) => {
+      const answer = await secrets.listSecretVersionIds(input);
+      const { KmsKeyId } = await described(input.SecretId);
+      const KmsKeyIds = KmsKeyId === undefined ? [] : [KmsKeyId];
+      const rehearsed = input.NextToken === undefined ? [...values.keys()] : [];
+      const isInUse = ({ VersionStages = [] }: SecretVersionsListEntry) =>
+        VersionStages.some((label) => AWS_LABELS.includes(label));
+      return {
+        ...answer,
+        Versions: [
+          ...(answer.Versions ?? []).map((one) =>
+            kmsKeyId !== undefined && isInUse(one) ? { ...one, KmsKeyIds } : one,
+          ),
+          ...rehearsed.map((VersionId) => ({ VersionId, KmsKeyIds })),
+        ],
+      };
     },
     rotateSecret: async ({ SecretId, ClientRequestToken: id = '' }) => {
       stages = withPut(await current(SecretId), id, { SecretId, VersionStages: ['AWSPENDING'] });

@@ -7,6 +7,7 @@ import {
   RotateSecretCommand,
   TagResourceCommand,
   UntagResourceCommand,
+  UpdateSecretCommand,
   UpdateSecretVersionStageCommand,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
@@ -30,6 +31,7 @@ export function operatorSecrets(client: SecretsManagerClient): OperatorSecrets {
     rotateSecret: (input) => ask(client.send(new RotateSecretCommand(input))),
     tagResource: (input) => ask(client.send(new TagResourceCommand(input))),
     untagResource: (input) => ask(client.send(new UntagResourceCommand(input))),
+    updateSecret: (input) => ask(client.send(new UpdateSecretCommand(input))),
   };
 }
 

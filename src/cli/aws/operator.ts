@@ -7,16 +7,18 @@ import type {
   RotateSecretResponse,
   TagResourceRequest,
   UntagResourceRequest,
+  UpdateSecretRequest,
 } from '@aws-sdk/client-secrets-manager';
 import type { SecretsManager, StepDependencies } from '../../secret/dependencies.ts';
 
-/** The calls of an operator: the four of a rotation, and five more. Each rejects with the service's own error. */
+/** The calls of an operator: the four of a rotation, and six more. Each rejects with the service's own error. */
 export interface OperatorSecrets extends SecretsManager {
   readonly listSecretVersionIds: (input: ListSecretVersionIdsRequest) => Promise<ListSecretVersionIdsResponse>;
   readonly listSecrets: (input: ListSecretsRequest) => Promise<ListSecretsResponse>;
   readonly rotateSecret: (input: RotateSecretRequest) => Promise<RotateSecretResponse>;
   readonly tagResource: (input: TagResourceRequest) => Promise<unknown>;
   readonly untagResource: (input: UntagResourceRequest) => Promise<unknown>;
+  readonly updateSecret: (input: UpdateSecretRequest) => Promise<unknown>;
 }
 
 /** What is to be confirmed before the first write. */

@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
 import { ringLabels, withNumber, type RingLabels } from '../../format/ring-labels.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
@@ -7,7 +6,8 @@ import { refused } from '../../secret/aws-error.ts';
 import { moveLabel } from '../../secret/move-label.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { tagCopies } from '../ring/copies.ts';
-import { detachLabel, holderOf, withoutLabels } from '../ring/labels.ts';
+import { detachLabel, holderOf, RESTORING_LABEL, withoutLabels } from '../ring/labels.ts';
+import { restoredVersionId } from '../ring/derived-version.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import {
   describedRing,
@@ -21,9 +21,6 @@ import { forgottenNumbers, forgottenTag, removeRecords, retiredNumbers } from '.
 import { store } from '../ring/store.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import type { BackedUpKey, RingBackup } from './ring-backup.ts';
-
-/** On a restored version from its put until it has its number. A label that no number names: adoption leaves it alone. */
-const RESTORING_LABEL = 'key-restoring';
 
 /** What a restoration has done, or would do. */
 export interface BroughtKeys {
@@ -264,24 +261,13 @@ async function bring(
   const label = numberingLabel(number);
   const isFirst = ring.current === undefined && ring.versionOf.size === 0;
   const labels = isFirst && number > 1 ? [RESTORING_LABEL, label] : [RESTORING_LABEL];
-  const versionId = await store(deps, key.value(), labels, versionIdOf(key));
+  const versionId = await store(deps, key.value(), labels, restoredVersionId(key.key, key.numbers[0] ?? number));
   const before = withoutLabels(ring, [RESTORING_LABEL]).stages;
   const added = [...labels, ...(ring.current === undefined ? ['AWSCURRENT'] : [])];
   const stored = ringLabels({ ...before, [versionId]: [...(before[versionId] ?? []), ...added] });
   // A version from an earlier run keeps the labels that it has, so the number is attached in any case.
   await moveLabel(deps, { label, to: versionId });
   return (await finish(deps, { ring: withNumber(stored, versionId, number), wrote: true })).ring;
-}
-
-/**
- * One version for a key and its lowest number, whichever run and whichever backup brings it. Made with the key, of which it
- * shows nothing (HMAC, FIPS 198-1).
- */
-function versionIdOf({ key, numbers: [number] }: BackedUpKey): string {
-  const digits = createHmac('sha256', key.exportBytes())
-    .update(`restore-ring ${number ?? 0}`)
-    .digest('hex');
-  return digits.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*/, '$1-$2-4$3-8$4-$5');
 }
 
 /**

@@ -20,7 +20,8 @@ export async function readRing(deps: CommandDependencies, { secret, ring }: Desc
   return { secret: secret.ARN ?? deps.secretId, madeAt: deps.now().toISOString(), keys, retired };
 }
 
-async function keyOf(
+/** Reads the key of a version. Throws `RING_KEY_UNREADABLE`. */
+export async function keyOf(
   { secrets, secretId }: CommandDependencies,
   versionId: string,
   numbers: readonly KeyNumber[],
@@ -35,15 +36,14 @@ async function keyOf(
     if (!isKeyRotationError(error) || error.code === 'CANNOT_REACH_AWS') throw error;
     throw new KeyRotationError(
       'RING_KEY_UNREADABLE',
-      `Key ${numbers.join(', ')} of the ring (version ${versionId}) cannot be read, and a backup must have every key. ` +
-        `${error.message} Nothing was written.`,
+      `Key ${numbers.join(', ')} of the ring (version ${versionId}) cannot be read. ${error.message}`,
       { cause: error },
     );
   }
 }
 
 /** The numbers of each version, by the lowest. */
-function numbersByVersion({ versionOf }: RingLabels): ReadonlyMap<string, readonly KeyNumber[]> {
+export function numbersByVersion({ versionOf }: RingLabels): ReadonlyMap<string, readonly KeyNumber[]> {
   const byVersion = new Map<string, KeyNumber[]>();
   for (const [number, versionId] of [...versionOf].sort(([one], [other]) => one - other)) {
     byVersion.set(versionId, [...(byVersion.get(versionId) ?? []), number]);

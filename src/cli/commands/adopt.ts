@@ -1,6 +1,6 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
-import { retiredKeys } from '../../format/retired-tag.ts';
+import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
 import type { RingLabels } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
@@ -19,7 +19,7 @@ import {
   versionOfKey,
   type DescribedRing,
 } from '../ring/ring.ts';
-import { copyTag, copyVersions, rescuedTag, tagVersion } from '../ring/version-tags.ts';
+import { copyTag, rescuedTag, tagVersion } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 

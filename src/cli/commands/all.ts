@@ -7,6 +7,7 @@ import { DECRYPT, ENCRYPT } from './crypt.ts';
 import { DOCTOR } from './doctor.ts';
 import { EVIDENCE } from './evidence.ts';
 import { MAINTAIN } from './maintain.ts';
+import { MOVE } from './move.ts';
 import { PUT } from './put.ts';
 import { REENCRYPT } from './reencrypt.ts';
 import { RESTORE } from './restore.ts';
@@ -28,6 +29,7 @@ export const COMMANDS: readonly DefinedCommand[] = [
   RESTORE,
   BACKUP,
   RESTORE_RING,
+  MOVE,
   COLUMNS,
   CENSUS,
   REENCRYPT,

@@ -10,7 +10,7 @@ import { command } from '../command.ts';
 import { COUNT, listOf, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { requireSeen } from '../ring/look-again.ts';
-import { onFreshRing, type DescribedRing } from '../ring/ring.ts';
+import { onFreshRing, readableKey, type DescribedRing } from '../ring/ring.ts';
 import { removeRecords } from '../ring/retired-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { capitalized, keyList } from '../terminal/table.ts';
@@ -53,7 +53,7 @@ export async function runRestore(deps: CommandDependencies, number: KeyNumber): 
     const { ring } = described;
     const records = recordsOf(described, number);
     const holder = ring.versionOf.get(number);
-    const versionId = records[0]?.versionId ?? holder;
+    const versionId = await versionToRestore(deps, records[0]?.versionId, holder);
     if (versionId === undefined) throw notRetired(number, described);
     if (holder !== undefined && holder !== versionId) throw taken(number, holder);
     const numbers = records.length === 0 ? [number] : records.map((record) => record.number);
@@ -81,6 +81,17 @@ function recordsOf({ secret }: DescribedRing, number: KeyNumber): readonly Retir
   const all = retiredKeys(secret.Tags);
   const own = all.find((record) => record.number === number);
   return all.filter((record) => record.versionId === own?.versionId);
+}
+
+/** The version of the record, unless the number is on another one by now that move has made: with the same key. */
+async function versionToRestore(
+  deps: CommandDependencies,
+  recorded: string | undefined,
+  holder: string | undefined,
+): Promise<string | undefined> {
+  if (recorded === undefined || holder === undefined || holder === recorded) return recorded ?? holder;
+  const [one, other] = [await readableKey(deps, recorded), await readableKey(deps, holder)];
+  return one !== undefined && other !== undefined && one.key.equals(other.key) ? holder : recorded;
 }
 
 /** Says in the records that their keys are wanted again. */

@@ -1,3 +1,4 @@
+import { notesOn } from '../ring/notes.ts';
 import { check, checked, finding, notChecked, type Finding } from './check.ts';
 import type { Examination } from './examination.ts';
 
@@ -15,10 +16,12 @@ export const KMS_KEY_DISABLED = check(
         findings.push(disabled(keyId, found.state, numbersUnder(keyId, report.versions)));
     }
     if (findings.length === 0 && unknown.length > 0) return notChecked(`kms:DescribeKey: ${unknown.join('; ')}`);
-    return checked(
-      kmsKeys.size === 0 ? 'every version is under the AWS-managed key' : `DescribeKey of ${kmsKeys.size} KMS keys`,
-      findings,
-    );
+    const how =
+      kmsKeys.size === 0 ? 'every version is under the AWS-managed key' : `DescribeKey of ${kmsKeys.size} KMS keys`;
+    // Nothing is wrong as long as the older KMS key is enabled.
+    const older = notesOn(report).filter(({ code }) => code === 'older-kms-key');
+    const next = older.some((note) => note.next.length > 0) ? ' status names the command that moves them.' : '';
+    return checked([how, ...older.map(({ text }) => `${text}${next}`)].join('. '), findings);
   },
 );
 

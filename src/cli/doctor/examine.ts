@@ -2,6 +2,7 @@ import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import { ringLabels } from '../../format/ring-labels.ts';
 import { awsErrorName, isFault, refused } from '../../secret/aws-error.ts';
 import type { FoundColumns } from '../../postgres/find-columns.ts';
+import { MANAGED_KEY } from '../ring/kms-keys.ts';
 import { labelledVersions, readRingReport, type RingReport } from '../ring/ring-report.ts';
 import { keyEncryptions, type CountEncryptions } from '../ring/key-encryptions.ts';
 import { describedRing, type DescribedRing } from '../ring/ring.ts';
@@ -29,9 +30,6 @@ export interface DoctorDependencies extends CommandDependencies {
   /** Why that clock is not AWS's; `undefined` if it is. */
   readonly whyNotAwsClock: () => string | undefined;
 }
-
-/** Stands for the KMS key of a version under the AWS-managed key. That key cannot be disabled. */
-const MANAGED_KEY = 'DefaultEncryptionKey';
 
 /** Reads everything that the checks need. Writes nothing. What cannot be read is recorded with the reason. */
 export async function examine(deps: DoctorDependencies): Promise<Examination> {
@@ -125,6 +123,7 @@ async function readings(
 async function kmsKeys(deps: DoctorDependencies, report: RingReport): Promise<ReadonlyMap<string, KmsKeyState>> {
   const found = new Map<string, KmsKeyState>();
   for (const keyId of new Set(report.versions.flatMap((version) => version.kmsKeyIds))) {
+    // The AWS-managed key cannot be disabled.
     if (keyId !== MANAGED_KEY) found.set(keyId, await deps.kmsKeyState(keyId));
   }
   return found;

@@ -1,4 +1,5 @@
 import { backupRecord } from '../backup/backup-tag.ts';
+import { isDerived } from '../ring/derived-version.ts';
 import type { Note, NoteCode } from '../ring/notes.ts';
 import { notesOn, unnumbered } from '../ring/notes.ts';
 import { takesTooLong, type RingReport, type VersionReport } from '../ring/ring-report.ts';
@@ -31,7 +32,7 @@ export const RING_NEARLY_FULL = check(
 export const UNFINISHED_COMMAND = check(
   'unfinished-command',
   'a command was interrupted',
-  fromNotes('labels and tags', 'key-arriving', 'retirement-unfinished'),
+  fromNotes('labels and tags', 'key-arriving', 'retirement-unfinished', 'move-unfinished', 'restore-ring-unfinished'),
 );
 
 /** A current or previous key without a number. A value that is not a key needs none. */
@@ -81,12 +82,14 @@ function isPerhapsLost(versionId: string, report: RingReport, readings: Examinat
  * C18: numbers are given in order of time, so a lower number on a younger version was moved there. One higher number on
  * an older version proves nothing. A refused rotation that is taken up has a version older than a key that was put
  * meanwhile, and so has a key that was made current again by hand and then adopted. No such history explains two of
- * them.
+ * them. A version that move or restore-ring has made is younger, too, and its VersionId proves its key and number.
  */
-export const LABELS_MOVED = check('labels-moved', 'labels were moved by hand', ({ report, unlisted }) => {
+export const LABELS_MOVED = check('labels-moved', 'labels were moved by hand', ({ report, unlisted, readings }) => {
   if (report === undefined || unlisted !== undefined) return notChecked(UNLISTED);
   const numbered = report.versions.filter((version) => version.number !== undefined);
   const findings = numbered.flatMap((version, index): readonly Finding[] => {
+    const reading = readings.get(version.versionId);
+    if (reading?.kind === 'key' && isDerived(version.versionId, reading.key, version.number ?? 0)) return [];
     const older = numbered.slice(index + 1).filter((next) => isYounger(version, next) && next.isRescued !== true);
     if (older.length < 2) return [];
     return [

@@ -11,6 +11,7 @@ const CHANGE = {
     object({ change: { const: 'label-moved' }, label: TEXT, from: TEXT, to: TEXT }),
     object({ change: { const: 'label-detached' }, label: TEXT, from: TEXT }),
     object({ change: { const: 'value-stored' }, versionId: TEXT, labels: listOf(TEXT) }),
+    object({ change: { const: 'kms-key-set' }, kmsKeyId: TEXT }),
     object({ change: { const: 'tag-set' }, key: TEXT, value: TEXT }),
     object({ change: { const: 'tag-removed' }, key: TEXT }),
     object({ change: { const: 'rotation-started' }, versionId: TEXT }),

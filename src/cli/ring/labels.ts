@@ -10,6 +10,13 @@ import type { CommandDependencies } from '../aws/operator.ts';
 const NOT_THERE = 'not associated';
 
 /**
+ * On a new version from its put until it has its number: in restore-ring, and in move. A label that no number names, so
+ * adoption leaves the version alone.
+ */
+export const RESTORING_LABEL = 'key-restoring';
+export const MOVING_LABEL = 'key-moving';
+
+/**
  * Detaches a label from a version. If it was detached already, there is nothing to do. Throws `AWS_REFUSED` if the
  * service refuses for any other reason.
  */

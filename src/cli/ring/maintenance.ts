@@ -215,7 +215,9 @@ class Maintenance {
     const unclear = retirementRecords(secret.Tags).filter((one) => !hasPassedAgeCheck(one, secret.LastChangedDate));
     return retirableNumbers(ring).filter((number) => {
       const versionId = ring.versionOf.get(number) ?? '';
-      return !kept.has(versionId) && unclear.every((record) => record.versionId !== versionId);
+      return (
+        !kept.has(versionId) && unclear.every((record) => record.versionId !== versionId && record.number !== number)
+      );
     });
   }
 

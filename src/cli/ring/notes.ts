@@ -1,6 +1,8 @@
-import { foreignLabels, retirableNumbers, ringLabels } from '../../format/ring-labels.ts';
+import { AWS_LABELS, foreignLabels, retirableNumbers, ringLabels } from '../../format/ring-labels.ts';
 import { quoted, step, type NextStep } from '../suggested-commands.ts';
-import { dayCount } from '../terminal/table.ts';
+import { capitalized, dayCount, keyList } from '../terminal/table.ts';
+import { isSameKmsKey, MANAGED_ALIAS, underOtherKmsKey } from './kms-keys.ts';
+import { MOVING_LABEL, RESTORING_LABEL } from './labels.ts';
 import type { RingReport, VersionReport } from './ring-report.ts';
 
 /** With this many free labels or fewer it is time to retire keys. The alarm has the same bound. */
@@ -23,6 +25,9 @@ export type NoteCode =
   | 'rotation-refused'
   | 'unnumbered-key'
   | 'key-arriving'
+  | 'move-unfinished'
+  | 'restore-ring-unfinished'
+  | 'older-kms-key'
   | 'retirement-unfinished'
   | 'version-without-label'
   | 'foreign-label-only'
@@ -42,6 +47,8 @@ export function notesOn(report: RingReport): readonly Note[] {
     ...withoutCurrent(report),
     ...pendingNotes(report),
     ...report.versions.flatMap(versionNotes),
+    ...unfinishedNotes(report),
+    ...kmsKeyNotes(report),
     ...retirementNotes(report),
     ...slotNotes(report),
     ...scheduleNotes(report),
@@ -158,11 +165,50 @@ function versionNotes(version: VersionReport): readonly Note[] {
   return [];
 }
 
+/** A label of move or restore-ring is on a version for seconds only. */
+function unfinishedNotes({ versions, kmsKeyId = MANAGED_ALIAS }: RingReport): readonly Note[] {
+  return versions.flatMap(({ versionId, labels }) => [
+    ...(labels.includes(MOVING_LABEL)
+      ? [
+          warning(
+            'move-unfinished',
+            `A move to another KMS key is under way or was interrupted: version ${versionId} is labelled ${MOVING_LABEL}. ` +
+              'Every key can be read. Run it again.',
+            step('move', '--kms-key-id', kmsKeyId),
+          ),
+        ]
+      : []),
+    ...(labels.includes(RESTORING_LABEL)
+      ? [
+          warning(
+            'restore-ring-unfinished',
+            `A restore-ring is under way or was interrupted: version ${versionId} is labelled ${RESTORING_LABEL}. Run it ` +
+              'again with the same file.',
+            step('restore-ring', 'FILE'),
+          ),
+        ]
+      : []),
+  ]);
+}
+
+/** Keys that need another KMS key than the secret's. */
+function kmsKeyNotes(report: RingReport): readonly Note[] {
+  const { kmsKeyId = MANAGED_ALIAS } = report;
+  const older = underOtherKmsKey(report);
+  if (older.length === 0) return [];
+  const movable = older.filter(({ labels }) => !labels.some((label) => AWS_LABELS.includes(label)));
+  const names = (all: readonly VersionReport[]): string => keyList(all.map(({ number = 0 }) => number));
+  const former = [...new Set(older.flatMap(({ kmsKeyIds }) => kmsKeyIds))].filter((id) => !isSameKmsKey(id, kmsKeyId));
+  const text = `${capitalized(names(older))} can be read only with KMS key ${former.join(', ')}, which must stay enabled.`;
+  if (movable.length > 0) return [notice('older-kms-key', text, step('move', '--kms-key-id', kmsKeyId))];
+  const why = 'AWS should have re-encrypted a key in use. After two more rotations, move can move it.';
+  return [notice('older-kms-key', `${text} ${why}`)];
+}
+
 function retirementNotes({ retired, versions }: RingReport): readonly Note[] {
-  return retired.flatMap(({ number, versionId, date, isLeft }) => {
-    const isStillNumbered = versions.some(
-      (version) => version.versionId === versionId && version.labels.includes(`key-v${number}`),
-    );
+  return retired.flatMap(({ number, date, isLeft }) => {
+    // On another version, too: move may have given it one with the same key.
+    const isStillNumbered = versions.some(({ labels }) => labels.includes(`key-v${number}`));
     if (isStillNumbered) {
       return [
         warning(

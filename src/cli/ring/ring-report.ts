@@ -4,9 +4,9 @@ import { numberOfLabel } from '../../format/key-number.ts';
 import { AWS_LABELS, INCOMING_LABEL, MAX_STAGING_LABELS, type RingLabels } from '../../format/ring-labels.ts';
 import { pendingKind, rotationAge } from '../../secret/rotation-status.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { abandonedVersions, copyVersions, rescuedVersions } from './version-tags.ts';
+import { abandonedVersions, rescuedVersions } from './version-tags.ts';
 import { versionsWithoutKey } from './versions-without-key.ts';
-import { retiredKeys } from '../../format/retired-tag.ts';
+import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
 import { describedRing, type DescribedRing } from './ring.ts';
 import { listVersions } from './versions.ts';
 

@@ -1,3 +1,4 @@
+import { copyTagKey, copyVersions } from '../../format/retired-tag.ts';
 import type { Tag } from '@aws-sdk/client-secrets-manager';
 import { refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
@@ -6,7 +7,6 @@ import { listVersions } from './versions.ts';
 /** Tags about one version. They are removed once AWS has deleted it, so that they never fill a secret's 50. */
 const ABANDONED = 'pazpaz:abandoned:';
 const RESCUED = 'pazpaz:rescued:';
-const COPY = 'pazpaz:copy:';
 
 /** Records that a version was never more than the pending one of an abandoned rotation. */
 export function abandonedTag(versionId: string, now: Date): Tag {
@@ -30,12 +30,7 @@ export function rescuedVersions(tags: readonly Tag[] | undefined): ReadonlySet<s
 
 /** Records that the key of a version is on the ring under another version, so that the version needs no number. */
 export function copyTag(versionId: string, now: Date): Tag {
-  return { Key: `${COPY}${versionId}`, Value: now.toISOString() };
-}
-
-/** The versions with this record. */
-export function copyVersions(tags: readonly Tag[] | undefined): ReadonlySet<string> {
-  return versionsUnder(COPY, tags);
+  return { Key: copyTagKey(versionId), Value: now.toISOString() };
 }
 
 /** Tags a version, after removing the tags of these kinds whose version AWS has deleted. */
@@ -55,9 +50,11 @@ export async function tagVersion(deps: CommandDependencies, tags: readonly Tag[]
 
 /** Tags of these kinds whose version is gone. */
 function outdatedTags(tags: readonly Tag[] | undefined, existing: ReadonlySet<string>): readonly string[] {
-  return [ABANDONED, RESCUED, COPY].flatMap((prefix) =>
-    [...versionsUnder(prefix, tags)].filter((id) => !existing.has(id)).map((id) => `${prefix}${id}`),
+  const own = [ABANDONED, RESCUED].flatMap((prefix) =>
+    [...versionsUnder(prefix, tags)].map((id) => [id, `${prefix}${id}`] as const),
   );
+  const copies = [...copyVersions(tags)].map((id) => [id, copyTagKey(id)] as const);
+  return [...own, ...copies].flatMap(([id, key]) => (existing.has(id) ? [] : [key]));
 }
 
 function versionsUnder(prefix: string, tags: readonly Tag[] | undefined): ReadonlySet<string> {

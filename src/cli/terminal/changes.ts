@@ -18,6 +18,8 @@ function sentence(change: Change, isDryRun: boolean): string {
       return `${said('detach', 'detached')} ${change.label} from version ${change.from}`;
     case 'value-stored':
       return `${said('store', 'stored')} a value as version ${change.versionId} with ${change.labels.join(', ')}`;
+    case 'kms-key-set':
+      return `set the KMS key of the secret to ${change.kmsKeyId}`;
     case 'tag-set':
       return `set the tag ${change.key} to '${change.value}'`;
     case 'tag-removed':

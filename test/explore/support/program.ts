@@ -123,6 +123,7 @@ export function programDependencies(answer: Answer, { seed, day, timeLimit }: Se
       rotateSecret: through('rotateSecret'),
       tagResource: through('tagResource'),
       untagResource: through('untagResource'),
+      updateSecret: through('updateSecret'),
     },
     secretId: SECRET_ARN,
     log: () => undefined,

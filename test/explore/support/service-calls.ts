@@ -13,6 +13,7 @@ const OPERATION = {
   rotateSecret: 'RotateSecret',
   tagResource: 'TagResource',
   untagResource: 'UntagResource',
+  updateSecret: 'UpdateSecret',
 } as const satisfies Readonly<Record<Call['operation'], OperationName>>;
 
 /** A state and what the service answered on the way to it. */

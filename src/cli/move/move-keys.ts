@@ -1,0 +1,288 @@
+import type { KeyMaterial } from '../../format/key-material.ts';
+import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
+import { retiredKeys } from '../../format/retired-tag.ts';
+import { AWS_LABELS, withNumber, type RingLabels } from '../../format/ring-labels.ts';
+import { adopt } from '../../secret/adopt.ts';
+import { refused } from '../../secret/aws-error.ts';
+import type { RingChange } from '../../secret/fresh-ring.ts';
+import { moveLabel } from '../../secret/move-label.ts';
+import { readKey } from '../../secret/read-key.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import { keyOf, numbersByVersion } from '../backup/read-ring.ts';
+import type { BackedUpKey } from '../backup/ring-backup.ts';
+import { movedVersionIds } from '../ring/derived-version.ts';
+import { isSameKmsKey, isUnder, MANAGED_ALIAS } from '../ring/kms-keys.ts';
+import { detachLabel, holderOf, MOVING_LABEL, withoutLabels } from '../ring/labels.ts';
+import { requireSeen } from '../ring/look-again.ts';
+import {
+  describedRing,
+  noCurrentKey,
+  onSettledRing,
+  readableKey,
+  refuseRotationUnderWay,
+  requireSlots,
+  versionOfKey,
+  type DescribedRing,
+} from '../ring/ring.ts';
+import { store } from '../ring/store.ts';
+import { tagCopies } from '../ring/copies.ts';
+import { abandonedTag, copyTag, tagVersion } from '../ring/version-tags.ts';
+import { listVersions } from '../ring/versions.ts';
+import { CommandRefusal, step } from '../suggested-commands.ts';
+import { keyList } from '../terminal/table.ts';
+
+/** A number that is on another version now, with the same key. */
+export interface MovedNumber {
+  readonly number: KeyNumber;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** A numbered version that still needs another KMS key. */
+export interface LeftVersion {
+  readonly numbers: readonly KeyNumber[];
+  readonly versionId: string;
+  readonly kmsKeyIds: readonly string[];
+  /** Only AWS itself re-encrypts it: it has one of AWS's labels. */
+  readonly isInUse: boolean;
+}
+
+export interface MoveResult {
+  readonly kmsKeyId: string;
+  readonly moved: readonly MovedNumber[];
+  /** Numbers whose versions are under the KMS key, moved ones included. */
+  readonly under: readonly KeyNumber[];
+  readonly left: readonly LeftVersion[];
+  /** Other KMS keys that versions of the ring were under before. */
+  readonly former: readonly string[];
+  /** Retired keys that could be restored only with another KMS key. */
+  readonly retiredElsewhere: readonly KeyNumber[];
+}
+
+/** KMS keys by version. */
+type KmsKeys = ReadonlyMap<string, readonly string[]>;
+
+/**
+ * Brings the whole ring under another KMS key: the secret first, for which AWS re-encrypts the versions with its own
+ * labels, then each other number. Its key is put as another version, read back and compared, and then the number moves to
+ * it in one call. So a number names one key at every moment, and every row can be read.
+ *
+ * Before it writes anything, it refuses a secret without a key (`NO_CURRENT_KEY`), a rotation under way, and a ring
+ * without a free label (`RING_FULL`). It can be killed and run again.
+ */
+export async function moveKeys(deps: CommandDependencies, kmsKeyId: string): Promise<MoveResult> {
+  const first = await kmsKeysOf(deps);
+  const ask = askOnce(deps, first, kmsKeyId);
+  await ask(await describedRing(deps));
+  const hasChanged = await setKmsKey(deps, kmsKeyId);
+  const moved = new Map<KeyNumber, MovedNumber>();
+  await onSettledRing(deps, async ({ secret, ring }) => {
+    await ask({ secret, ring });
+    const adopted = await adopt(deps, ring);
+    let change: RingChange = { ...adopted, wrote: adopted.wrote || hasChanged };
+    const kmsKeys = await kmsKeysOf(deps);
+    for (const [versionId, numbers] of toMove(change.ring, kmsKeys, kmsKeyId)) {
+      const key = await keyOf(deps, versionId, numbers, false);
+      const copy = await putCopy(deps, { key, kmsKeys, kmsKeyId });
+      for (const number of numbers) {
+        await moveLabel(deps, { label: numberingLabel(number), to: copy, from: versionId });
+        moved.set(number, { number, from: versionId, to: copy });
+        const left = withoutLabels(change.ring, [numberingLabel(number)]);
+        change = { ring: withNumber(left, copy, number), wrote: true };
+      }
+      await tagVersion(deps, secret.Tags, copyTag(versionId, deps.now()));
+      await detachLabel(deps, MOVING_LABEL, copy);
+    }
+    return finish(deps, change, secret);
+  });
+  const numbers = [...moved.keys()].sort((one, other) => one - other);
+  const shown = await requireSeen(deps, `Moved: ${keyList(numbers)}.`, ({ ring }) =>
+    [...moved.values()].every(({ number, to }) => ring.versionOf.get(number) === to),
+  );
+  return resultOf(deps, shown, { first, moved: numbers.flatMap((number) => moved.get(number) ?? []), kmsKeyId });
+}
+
+/** The label of a move takes the place of AWSPENDING, which is free now. */
+async function check(deps: CommandDependencies, ring: RingLabels): Promise<void> {
+  if (ring.current === undefined) throw noCurrentKey(deps.secretId, 'so there is nothing to move');
+  await refuseRotationUnderWay(deps, ring);
+  await requireSlots(deps, ring, 0);
+}
+
+function hasSecretKey({ secret }: DescribedRing, kmsKeyId: string): boolean {
+  return isSameKmsKey(secret.KmsKeyId ?? MANAGED_ALIAS, kmsKeyId);
+}
+
+async function kmsKeysOf(deps: CommandDependencies): Promise<KmsKeys> {
+  const listed = await listVersions(deps);
+  return new Map(listed.map(({ VersionId = '', KmsKeyIds = [] }) => [VersionId, KmsKeyIds]));
+}
+
+/** Numbered versions under another KMS key that AWS does not re-encrypt itself. */
+function toMove(
+  ring: RingLabels,
+  kmsKeys: KmsKeys,
+  kmsKeyId: string,
+): readonly (readonly [string, readonly KeyNumber[]])[] {
+  return [...numbersByVersion(ring)].filter(
+    ([versionId]) => !isInUse(ring, versionId) && isUnder(kmsKeys.get(versionId) ?? [], kmsKeyId) === false,
+  );
+}
+
+function isInUse({ stages }: RingLabels, versionId: string): boolean {
+  return stages[versionId]?.some((label) => AWS_LABELS.includes(label)) === true;
+}
+
+/** Sets the KMS key of the secret, and waits until it shows. Resolves to whether it was another one. */
+async function setKmsKey(deps: CommandDependencies, kmsKeyId: string): Promise<boolean> {
+  const before = await describedRing(deps);
+  await check(deps, before.ring);
+  if (hasSecretKey(before, kmsKeyId)) return false;
+  const { secrets, secretId } = deps;
+  const input = { SecretId: secretId, KmsKeyId: kmsKeyId, ClientRequestToken: deps.newVersionId() };
+  await secrets.updateSecret(input).catch((error: unknown) => {
+    throw refused('UpdateSecret', secretId, error);
+  });
+  await requireSeen(deps, `The KMS key of the secret was set to ${kmsKeyId}.`, (later) =>
+    hasSecretKey(later, kmsKeyId),
+  );
+  return true;
+}
+
+/** Puts the key as a version under the KMS key, unless an earlier run has, and proves that it is the very same key. */
+async function putCopy(
+  deps: CommandDependencies,
+  wanted: { readonly key: BackedUpKey; readonly kmsKeys: KmsKeys; readonly kmsKeyId: string },
+): Promise<string> {
+  const { key, kmsKeys, kmsKeyId } = wanted;
+  const ids = movedVersionIds(key.key, key.numbers[0] ?? 0);
+  const free = ids.find((id) => isUnder(kmsKeys.get(id) ?? [], kmsKeyId) !== false) ?? deps.newVersionId();
+  const copy = await store(deps, key.value(), [MOVING_LABEL], free);
+  const stored = await readKey(deps, copy);
+  const isUnderKey = isUnder((await kmsKeysOf(deps)).get(copy) ?? [], kmsKeyId) !== false;
+  if (stored.key.equals(key.key) && isUnderKey) return copy;
+  throw new CommandRefusal(
+    'STATE_CHANGED',
+    `Version ${copy} is not under KMS key ${kmsKeyId}: another process has changed the KMS key of the secret. ` +
+      `${keyList(key.numbers)} was not moved. Every key can be read.`,
+    step('status'),
+  );
+}
+
+/**
+ * Detaches the label of an interrupted move. Without a number its version is a copy, unless the key has left the ring
+ * meanwhile. Then it was never in use.
+ */
+async function finish(
+  deps: CommandDependencies,
+  change: RingChange,
+  secret: DescribedRing['secret'],
+): Promise<RingChange> {
+  const versionId = movingVersion(change.ring);
+  if (versionId === undefined) return change;
+  const key = (await readableKey(deps, versionId))?.key;
+  if (key !== undefined) {
+    const isOnRing = change.ring.numberOf.has(versionId) || (await hasNumber(deps, change.ring, key));
+    if (isOnRing) await tagCopies(deps, { secret, ring: change.ring }, [key]);
+    else if (await isRetired(deps, secret.Tags, key))
+      await tagVersion(deps, secret.Tags, abandonedTag(versionId, deps.now()));
+  }
+  await detachLabel(deps, MOVING_LABEL, versionId);
+  return { ring: withoutLabels(change.ring, [MOVING_LABEL]), wrote: true };
+}
+
+async function hasNumber(deps: CommandDependencies, ring: RingLabels, key: KeyMaterial): Promise<boolean> {
+  const holder = await versionOfKey(deps, ring, key);
+  return holder !== undefined && ring.numberOf.has(holder);
+}
+
+/** Whether it is a key that `restore` finds by its record. */
+async function isRetired(
+  deps: CommandDependencies,
+  tags: DescribedRing['secret']['Tags'],
+  key: KeyMaterial,
+): Promise<boolean> {
+  for (const { versionId } of retiredKeys(tags)) {
+    if ((await readableKey(deps, versionId))?.key.equals(key) === true) return true;
+  }
+  return false;
+}
+
+function movingVersion({ stages }: RingLabels): string | undefined {
+  return holderOf(stages, MOVING_LABEL);
+}
+
+/** Checks a reading, and asks once there is something to do. */
+function askOnce(
+  deps: CommandDependencies,
+  kmsKeys: KmsKeys,
+  kmsKeyId: string,
+): (described: DescribedRing) => Promise<void> {
+  let isAsked = false;
+  return async (described) => {
+    const { ring } = described;
+    await check(deps, ring);
+    const isLeft = movingVersion(ring) !== undefined || !hasSecretKey(described, kmsKeyId);
+    if (isAsked || (!isLeft && toMove(ring, kmsKeys, kmsKeyId).length === 0)) return;
+    isAsked = true;
+    await confirmed(deps, described, kmsKeys, kmsKeyId);
+  };
+}
+
+async function confirmed(
+  deps: CommandDependencies,
+  before: DescribedRing,
+  kmsKeys: KmsKeys,
+  kmsKeyId: string,
+): Promise<void> {
+  const { secret, ring } = before;
+  const numbers = toMove(ring, kmsKeys, kmsKeyId).flatMap(([, all]) => all);
+  const stack = secret.Tags?.find(({ Key }) => Key === 'aws:cloudformation:stack-name')?.Value;
+  const sets = hasSecretKey(before, kmsKeyId)
+    ? []
+    : [
+        `The KMS key of the secret is ${secret.KmsKeyId ?? MANAGED_ALIAS} now. AWS re-encrypts keys in use for the new one.`,
+      ];
+  await deps.confirm({
+    action:
+      numbers.length === 0
+        ? `Set the KMS key of the secret to ${kmsKeyId}`
+        : `Move ${keyList(numbers)} under KMS key ${kmsKeyId}: each number to another version with the same key`,
+    basis: sets,
+    risk:
+      'The rotation function and every application must have kms:Decrypt on that KMS key already, or they cannot read the ' +
+      'ring.' +
+      (sets.length === 0 || stack === undefined
+        ? ''
+        : ` The next deploy of the stack ${stack} would set the former one again: deploy it with ExistingKmsKeyArn and ` +
+          'FormerKmsKeyArn first.'),
+  });
+}
+
+async function resultOf(
+  deps: CommandDependencies,
+  { secret, ring }: DescribedRing,
+  done: { readonly first: KmsKeys; readonly moved: readonly MovedNumber[]; readonly kmsKeyId: string },
+): Promise<MoveResult> {
+  const { first, moved, kmsKeyId } = done;
+  const now = await kmsKeysOf(deps);
+  const under: KeyNumber[] = [];
+  const left: LeftVersion[] = [];
+  for (const [versionId, numbers] of numbersByVersion(ring)) {
+    const kmsKeyIds = now.get(versionId) ?? [];
+    if (isUnder(kmsKeyIds, kmsKeyId) === true) under.push(...numbers);
+    else left.push({ numbers, versionId, kmsKeyIds, isInUse: isInUse(ring, versionId) });
+  }
+  const elsewhere = (versionId: string): boolean => isUnder(now.get(versionId) ?? [], kmsKeyId) === false;
+  const former = new Set([...first.values(), ...now.values()].flat().filter((id) => !isSameKmsKey(id, kmsKeyId)));
+  return {
+    kmsKeyId,
+    moved,
+    under: under.sort((one, other) => one - other),
+    left,
+    former: [...former].sort(),
+    retiredElsewhere: retiredKeys(secret.Tags).flatMap(({ number, versionId }) =>
+      ring.versionOf.has(number) || !elsewhere(versionId) ? [] : [number],
+    ),
+  };
+}
