@@ -1,9 +1,11 @@
 // Tries the packed library where people run it, each tool as npm brings it: npm run test:compat. It installs the tools into
 // a folder of its own, which takes a few minutes, and prints a table. Ends with 1 if one of them fails.
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs, promisify } from 'node:util';
 import { build } from 'esbuild';
 import { buildProgram } from '../../build/program.mjs';
@@ -95,7 +97,7 @@ async function main() {
     console.log(`${what.padEnd(20)} ${version.padEnd(10)} ${found ?? 'works'}`);
   };
   const wanted = Object.entries(TOOLS).filter(([name]) => only === undefined || name.toLowerCase().includes(only));
-  if (wanted.length > 0) await tryTools(tarball, wanted, tell);
+  if (wanted.length > 0 || only === 'frozen') await tryTools(tarball, wanted, tell);
   if (only === undefined || 'prisma'.includes(only)) tell('Prisma', ...(await tryPrisma(tarball)));
   return isAllRight ? 0 : 1;
 }
@@ -111,7 +113,36 @@ async function tryTools(tarball, wanted, tell) {
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...aws.environment, ...names };
   for (const [name, [packageName, ...commands]] of wanted)
     tell(name, await versionOf(project, packageName), await failureOf(project, env, commands));
+  if (only === undefined || 'frozen'.includes(only))
+    tell('Frozen process', await versionOf(project), await tryFrozen(project, env, aws));
   await aws.close();
+}
+
+/** Stops a process for longer than the ring's time to live, and rotates meanwhile. Its first request must work. */
+async function tryFrozen(project, env, aws) {
+  await copyFile(join(import.meta.dirname, 'frozen.mjs'), join(project, 'frozen.mjs'));
+  const child = spawn(node, ['frozen.mjs'], { cwd: project, env, stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const answer = async (request) => {
+    if (request !== undefined) child.stdin.write(`${request}\n`);
+    return (await lines.next()).value;
+  };
+  try {
+    const answers = [await answer()];
+    child.kill('SIGSTOP');
+    await aws.rotate('app/key');
+    await pause(3000);
+    child.kill('SIGCONT');
+    answers.push(await answer('one'));
+    // The overdue refresh has begun with that request at the latest.
+    await pause(2000);
+    answers.push(await answer('two'));
+    const found = answers.map((text) => text?.replace(/ [12]$/, '')).join();
+    const isRight = found === 'open,note one,note two' && answers[2]?.endsWith(' 2');
+    return isRight ? undefined : `FAILS: ${answers.join(', ')}`;
+  } finally {
+    child.kill('SIGKILL');
+  }
 }
 
 /** Prisma's generator asks for an engine that only its migrations use: any program stands in where it cannot be fetched. */
