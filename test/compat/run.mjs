@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs, promisify } from 'node:util';
 import { build } from 'esbuild';
 import { buildProgram } from '../../build/program.mjs';
+import { NEXT_FILES, NEXT_PACKAGES, nextCommands } from './next.mjs';
 
 const run = promisify(execFile);
 const { only } = parseArgs({ options: { only: { type: 'string' } } }).values;
@@ -97,7 +98,7 @@ async function main() {
     console.log(`${what.padEnd(20)} ${version.padEnd(10)} ${found ?? 'works'}`);
   };
   const wanted = Object.entries(TOOLS).filter(([name]) => only === undefined || name.toLowerCase().includes(only));
-  if (wanted.length > 0 || only === 'frozen') await tryTools(tarball, wanted, tell);
+  if (wanted.length > 0 || 'frozen next.js'.includes(only)) await tryTools(tarball, wanted, tell);
   if (only === undefined || 'prisma'.includes(only)) tell('Prisma', ...(await tryPrisma(tarball)));
   return isAllRight ? 0 : 1;
 }
@@ -115,6 +116,10 @@ async function tryTools(tarball, wanted, tell) {
     tell(name, await versionOf(project, packageName), await failureOf(project, env, commands));
   if (only === undefined || 'frozen'.includes(only))
     tell('Frozen process', await versionOf(project), await tryFrozen(project, env, aws));
+  if (only === undefined || 'next.js'.includes(only)) {
+    const next = await projectWith('next', NEXT_FILES, [tarball, ...NEXT_PACKAGES]);
+    tell('Next.js', await versionOf(next, 'next'), await failureOf(next, env, await nextCommands(next)));
+  }
   await aws.close();
 }
 
