@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from adopt.after.models import Patient as After
 from adopt.before import backup, keys, reencrypt
@@ -21,6 +22,7 @@ from adopt.before.models import Base
 from adopt.before.models import Patient as Before
 from local_service import LocalService
 from pazpaz_keys import KeyRing, share_ring, shared_ring
+from pazpaz_keys.sqlalchemy import EncryptedText
 from postgres import Postgres
 
 REPOSITORY = Path(__file__).parents[2]
@@ -170,16 +172,8 @@ def test_a_ring_that_came_back_from_a_backup_is_read_as_before(
     build: Path, service: LocalService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = keys.secret_of(2)
-    env = {"AWS_REGION": "us-east-1", "ENVIRONMENT": "production", "SECRETS_MANAGER_KEY_NAME": name}
-    for variable, value in env.items():
+    for variable, value in ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
-
-    def command(*arguments: str) -> str:
-        line = ["node", str(build / "cli" / "pazpaz-keys.mjs"), *arguments]
-        result = subprocess.run(line, capture_output=True, encoding="utf-8", check=False)
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout
-
     service.rotate(name)
     with KeyRing.open() as ring:
         rows = [ring.encrypt_field("first", "a")]
@@ -189,10 +183,10 @@ def test_a_ring_that_came_back_from_a_backup_is_read_as_before(
     identity, backup_file = tmp_path / "key.txt", tmp_path / "ring.age"
     private, recipient = new_age_identity()
     identity.write_text(private)
-    command("backup", "--to", str(backup_file), "--recipient", recipient)
+    command(build, "backup", "--to", str(backup_file), "--recipient", recipient)
     service.client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
     service.create(name, None)
-    command("restore-ring", str(backup_file), "--identity", str(identity), "--yes")
+    command(build, "restore-ring", str(backup_file), "--identity", str(identity), "--yes")
     with KeyRing.open() as ring:
         assert ring.warm().current_number == rows[1][0]
         assert [ring.decrypt_field(row, "a") for row in rows] == ["first", "second"]
@@ -207,3 +201,47 @@ console.log(identity, await identityToRecipient(identity));
 """
     command = ["node", "--input-type=module", "--eval", program]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, encoding="utf-8", check=True).stdout.split()
+
+
+ENVIRONMENT = {"AWS_REGION": "us-east-1", "ENVIRONMENT": "production", "SECRETS_MANAGER_KEY_NAME": keys.secret_of(2)}
+
+
+def command(build: Path, *arguments: str) -> str:
+    line = ["node", str(build / "cli" / "pazpaz-keys.mjs"), *arguments]
+    result = subprocess.run(line, capture_output=True, encoding="utf-8", check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_a_context_of_the_row_is_the_same_text_for_the_commands(
+    build: Path, service: LocalService, engine: Engine, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OfRows(DeclarativeBase):
+        pass
+
+    class Visit(OfRows):
+        __tablename__ = "visits"
+        id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+        number: Mapped[int]
+        name: Mapped[str]
+        report: Mapped[str] = mapped_column(EncryptedText("visits:{id}:{number}:{name}"))
+
+    database = uri.replace("postgresql://postgres:@/", "postgres://postgres@localhost/")
+    for variable, value in {**ENVIRONMENT, "DATABASE_URL": database}.items():
+        monkeypatch.setenv(variable, value)
+    columns = tmp_path / "columns.json"
+    columns.write_text(json.dumps([{"table": "visits", "column": "report", "context": "visits:{id}:{number}:{name}"}]))
+    OfRows.metadata.create_all(engine)
+    service.rotate(keys.secret_of(2))
+    with Session(engine) as session:
+        session.add_all(Visit(number=-number, name=f"Größe {number} €", report=f"{number}") for number in range(20))
+        session.commit()
+        service.rotate(keys.secret_of(2))
+        command(build, "reencrypt", "--columns", str(columns), "--yes")
+        command(build, "census", "--columns", str(columns))
+        session.expire_all()
+        shared_ring().refresh()
+        assert sorted(session.scalars(select(Visit.report))) == sorted(f"{number}" for number in range(20))
+        header = session.execute(text("SELECT DISTINCT get_byte(report, 0) FROM visits")).scalars().all()
+        assert header == [shared_ring().health().current_number]
+    shared_ring().close()
