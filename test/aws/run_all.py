@@ -9,6 +9,7 @@ from pathlib import Path
 MODULES = [
     "boto3_test",
     "aws_cli_test",
+    "evidence_test",
     "template_test",
     "stack_on_moto",
     "docker_test",

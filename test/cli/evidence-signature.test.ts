@@ -1,4 +1,4 @@
-import { constants, createHash, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import { constants, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import {
   SignCommand,
   VerifyCommand,
   type KeySpec,
+  type SigningAlgorithmSpec,
 } from '@aws-sdk/client-kms';
 import { mockClient } from 'aws-sdk-client-mock';
 import { checkSignature, signer } from '../../src/cli/evidence/sign.ts';
@@ -28,7 +29,7 @@ afterAll(async () => {
 });
 
 const PAIRS: readonly (readonly [
-  string,
+  SigningAlgorithmSpec,
   KeySpec,
   { readonly publicKey: KeyObject; readonly privateKey: KeyObject },
 ])[] = [
@@ -39,12 +40,15 @@ const PAIRS: readonly (readonly [
 const kmsIn = () => new KMSClient({ region: 'eu-west-1' });
 const spki = (key: KeyObject) => new Uint8Array(key.export({ format: 'der', type: 'spki' }));
 
-/** Makes KMS sign with a key pair: what is signed is the text, of which KMS gets the digest. */
+/** Makes KMS sign `text` with a key pair. */
 function keyInKms([algorithm, KeySpec, { publicKey, privateKey }]: (typeof PAIRS)[number], text = SUMS): void {
-  kms.on(GetPublicKeyCommand).resolves({ KeyId: ARN, KeySpec, KeyUsage: 'SIGN_VERIFY', PublicKey: spki(publicKey) });
+  // RSA keys have six algorithms.
+  const SigningAlgorithms = KeySpec === 'RSA_2048' ? (['RSASSA_PKCS1_V1_5_SHA_256', algorithm] as const) : [algorithm];
+  const answer = { KeyId: ARN, KeySpec, KeyUsage: 'SIGN_VERIFY', PublicKey: spki(publicKey) } as const;
+  kms.on(GetPublicKeyCommand).resolves({ ...answer, SigningAlgorithms: [...SigningAlgorithms] });
   kms.on(SignCommand).callsFake((input: { Message: Uint8Array; SigningAlgorithm: string }) => {
     expect(input.SigningAlgorithm).toBe(algorithm);
-    expect(Buffer.from(input.Message)).toEqual(createHash('sha256').update(SUMS).digest());
+    expect(Buffer.from(input.Message).toString()).toBe(SUMS);
     const padding = KeySpec === 'RSA_2048' ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 } : {};
     return { Signature: sign('sha256', Buffer.from(text), { key: privateKey, ...padding }) };
   });
@@ -84,7 +88,7 @@ describe.each(PAIRS)('%s', (...pair) => {
 
   test('verifies as KMS says, and must be by the key that the caller names', async () => {
     const { out } = await signed(pair);
-    kms.on(VerifyCommand, { KeyId: ARN, MessageType: 'DIGEST' }).resolves({ SignatureValid: true });
+    kms.on(VerifyCommand, { KeyId: ARN, MessageType: 'RAW' }).resolves({ SignatureValid: true });
     expect(await checkSignature(out, SUMS, {}, kmsIn)).toMatchObject({ outcome: 'good' });
     expect(await checkSignature(out, SUMS, { keyId: ARN }, kmsIn)).toMatchObject({ outcome: 'good' });
     expect(await checkSignature(out, SUMS, { keyId: `${ARN}0` }, kmsIn)).toMatchObject({ outcome: 'bad' });
@@ -116,7 +120,9 @@ test('a report without a signature is bad only where one is demanded', async () 
 });
 
 test('a key that cannot sign with SHA-256 is refused before anything is read', async () => {
-  kms.on(GetPublicKeyCommand).resolves({ KeyId: ARN, KeySpec: 'ECC_NIST_P521', KeyUsage: 'SIGN_VERIFY' });
+  kms
+    .on(GetPublicKeyCommand)
+    .resolves({ KeyId: ARN, KeySpec: 'ECC_NIST_P521', KeyUsage: 'SIGN_VERIFY', SigningAlgorithms: ['ECDSA_SHA_512'] });
   await expect(signer(ARN, kmsIn)).rejects.toMatchObject({ code: 'INVALID_SETTINGS' });
   kms.on(GetPublicKeyCommand).rejects(refusal('AccessDeniedException'));
   await expect(signer(ARN, kmsIn)).rejects.toMatchObject({ code: 'AWS_REFUSED' });

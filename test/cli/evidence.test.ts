@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import Ajv from 'ajv';
 import type { Evidence } from '../../src/cli/evidence/evidence.ts';
 import { EVIDENCE_SCHEMA } from '../../src/cli/evidence/schema.ts';
+import { listVersions } from '../../src/cli/ring/versions.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { HOUR } from '../local/support/state-machine.ts';
 import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
 import { asDescribed } from './support/described.ts';
-import { giveCredentials, pazpazKeys, type Ran } from './support/operator.ts';
+import { giveCredentials, operatorOf, pazpazKeys, type Ran } from './support/operator.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -112,6 +113,19 @@ describe('a report', () => {
       expect((await pazpazKeys(ring, ['evidence', ...args])).exitCode).toBe(2);
     }
   });
+});
+
+test('the versions of a secret end where a service gives an empty token for the next page', async () => {
+  let calls = 0;
+  const { deps } = operatorOf(await oldRing(), (secrets) => ({
+    ...secrets,
+    listSecretVersionIds: async (input) => {
+      calls += 1;
+      if (calls > 1) throw new Error('the list has ended');
+      return { ...(await secrets.listSecretVersionIds(input)), NextToken: '' };
+    },
+  }));
+  expect(await listVersions(deps)).toHaveLength(3);
 });
 
 describe('--verify', () => {

@@ -17,14 +17,15 @@ export function sha256(bytes: Uint8Array | string): string {
 }
 
 /**
- * Writes the files of a report, then their checksums, then the signature of these. Throws `INVALID_SETTINGS` if one
- * exists.
+ * Writes the files of a report, then their checksums, then the signature of these. Nothing is written if it cannot be
+ * signed. Throws `INVALID_SETTINGS` if a file exists.
  */
 export async function writeReport(folder: string, files: ReadonlyMap<string, string>, sign?: Sign): Promise<void> {
-  for (const [name, text] of files) await writeNewFile(join(folder, name), Buffer.from(text));
   const sums = [...files].map(([name, text]) => `${sha256(text)}  ${name}\n`).join('');
+  const signature = await sign?.(sums);
+  for (const [name, text] of files) await writeNewFile(join(folder, name), Buffer.from(text));
   await writeNewFile(join(folder, CHECKSUM_FILE), Buffer.from(sums));
-  if (sign !== undefined) await writeNewFile(join(folder, SIGNATURE_FILE), Buffer.from(await sign(sums)));
+  if (signature !== undefined) await writeNewFile(join(folder, SIGNATURE_FILE), Buffer.from(signature));
 }
 
 /** Makes the folder. Throws `INVALID_SETTINGS` if it has a report, which is never replaced. */

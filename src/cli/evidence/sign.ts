@@ -1,4 +1,4 @@
-import { constants, createHash, createPublicKey, verify, type KeyObject } from 'node:crypto';
+import { constants, createPublicKey, verify, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GetPublicKeyCommand, SignCommand, VerifyCommand, type KMSClient } from '@aws-sdk/client-kms';
@@ -37,14 +37,14 @@ export async function signer(keyId: string, kmsIn: KmsIn): Promise<Sign> {
   const kms = kmsIn(kmsRegion(keyId));
   const {
     KeyId = keyId,
-    KeySpec = '',
     KeyUsage,
     PublicKey,
+    SigningAlgorithms = [],
   } = await answerOf(keyId, kms.send(new GetPublicKeyCommand({ KeyId: keyId })));
-  const algorithm = algorithmOf(KeySpec);
-  if (algorithm === undefined || KeyUsage !== 'SIGN_VERIFY' || PublicKey === undefined) {
+  const algorithm = ALGORITHMS.find((name) => SigningAlgorithms.includes(name));
+  if (algorithm === undefined || PublicKey === undefined) {
     return wrongUsage(
-      `The KMS key ${keyId} (${KeySpec}, ${KeyUsage ?? 'no usage'}) cannot sign a report: make one with the key usage ` +
+      `The KMS key ${keyId} (${KeyUsage ?? 'no usage'}, ${SigningAlgorithms.join(', ')}) cannot sign a report: make one with the key usage ` +
         'SIGN_VERIFY and the key spec RSA_3072 or ECC_NIST_P256.',
     );
   }
@@ -52,7 +52,7 @@ export async function signer(keyId: string, kmsIn: KmsIn): Promise<Sign> {
   return async (sums) => {
     const { Signature: bytes = new Uint8Array() } = await answerOf(
       keyId,
-      kms.send(new SignCommand({ KeyId, ...digestOf(sums), SigningAlgorithm: algorithm })),
+      kms.send(new SignCommand({ KeyId, ...messageOf(sums), SigningAlgorithm: algorithm })),
     );
     if (!isSignedBy(key, algorithm, sums, bytes)) {
       throw new KeyRotationError('AWS_REFUSED', `The signature that AWS KMS made with ${keyId} does not verify.`);
@@ -61,11 +61,6 @@ export async function signer(keyId: string, kmsIn: KmsIn): Promise<Sign> {
     const signature = Buffer.from(bytes).toString('base64');
     return `${JSON.stringify({ format: FORMAT, signs: 'evidence.sha256', keyId: KeyId, algorithm, publicKey, signature }, undefined, 2)}\n`;
   };
-}
-
-function algorithmOf(keySpec: string): Algorithm | undefined {
-  if (/^RSA_\d+$/.test(keySpec)) return 'RSASSA_PSS_SHA_256';
-  return keySpec === 'ECC_NIST_P256' || keySpec === 'ECC_SECG_P256K1' ? 'ECDSA_SHA_256' : undefined;
 }
 
 export interface SignatureOptions {
@@ -108,7 +103,7 @@ export async function checkSignature(
 }
 
 async function isValidForKms({ keyId, algorithm, signature }: Signature, sums: string, kmsIn: KmsIn): Promise<boolean> {
-  const input = { KeyId: keyId, ...digestOf(sums), Signature: Buffer.from(signature, 'base64') };
+  const input = { KeyId: keyId, ...messageOf(sums), Signature: Buffer.from(signature, 'base64') };
   try {
     const call = kmsIn(kmsRegion(keyId)).send(new VerifyCommand({ ...input, SigningAlgorithm: algorithm }));
     return (await answerOf(keyId, call)).SignatureValid === true;
@@ -153,9 +148,9 @@ function isSignedBy(key: KeyObject, algorithm: Algorithm, text: string, signatur
   return verify('sha256', Buffer.from(text), { key, ...padding }, signature);
 }
 
-/** A digest, because KMS takes no message of more than 4,096 bytes. */
-function digestOf(text: string) {
-  return { Message: createHash('sha256').update(text).digest(), MessageType: 'DIGEST' } as const;
+/** A few lines, far from the 4,096 bytes that KMS takes. */
+function messageOf(text: string) {
+  return { Message: Buffer.from(text), MessageType: 'RAW' } as const;
 }
 
 async function answerOf<T>(keyId: string, answer: Promise<T>): Promise<T> {

@@ -18,7 +18,8 @@ export async function listVersions(deps: CommandDependencies): Promise<readonly 
         throw refused('ListSecretVersionIds', secretId, error);
       });
     versions.push(...(answer.Versions ?? []));
-    page = answer.NextToken;
+    // moto's server ends a list with an empty token, which the API reference does not allow.
+    page = answer.NextToken === '' ? undefined : answer.NextToken;
   } while (page !== undefined);
   return versions;
 }

@@ -46,12 +46,14 @@ export async function readSources(
 ): Promise<SourceFacts> {
   const { client } = session;
   const region = report.arn.split(':')[3] ?? session.region;
-  const kmsKeyIds = [...new Set(report.versions.flatMap((version) => version.kmsKeyIds))].filter(
-    (id) => id !== MANAGED_KEY,
-  );
+  const kmsKeyIds = kmsKeysOf(report);
   const kms = kmsClient(options, region);
   const kmsKeys: KmsKeyFacts[] = [];
-  for (const keyId of kmsKeyIds) kmsKeys.push(await kmsKeyFacts(kms, keyId, unseen));
+  for (const keyId of kmsKeyIds) {
+    const found = await kmsKeyFacts(kms, keyId, unseen);
+    // The secret may name a key by its alias, and its versions by the ARN.
+    if (!kmsKeys.some((known) => known.keyId === found.keyId)) kmsKeys.push(found);
+  }
   kms.destroy();
   const { trail, isTrailLogging } = await trailOf(session, options, report, kmsKeyIds, unseen);
   const log = await functionOf(options, report, unseen);
@@ -103,6 +105,12 @@ export async function readSources(
     logRetentionDays: log.retention,
     isTrailLogging,
   };
+}
+
+/** The KMS keys of the versions and of the secret, but for AWS's own, which no one can change. */
+function kmsKeysOf({ versions, kmsKeyId }: RingReport): readonly string[] {
+  const all = [...versions.flatMap((version) => version.kmsKeyIds), ...(kmsKeyId === undefined ? [] : [kmsKeyId])];
+  return [...new Set(all)].filter((id) => id !== MANAGED_KEY && !id.includes('alias/aws/'));
 }
 
 async function trailOf(
