@@ -89,7 +89,7 @@ test('every command in running text is one that can be typed', async () => {
   expect(commands.toSorted()).toEqual([
     'adopt',
     'doctor',
-    'move --kms-key-id NEW_KEY_ARN',
+    'move --kms-key-id NEW_KEY_ARN --yes',
     'put --not-current --from-secret NEW_NAME',
     'rotate --wait',
     'status',

@@ -5,9 +5,9 @@ import { adopt } from '../../secret/adopt.ts';
 import { refused } from '../../secret/aws-error.ts';
 import { moveLabel } from '../../secret/move-label.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { tagCopies } from '../ring/copies.ts';
+import { tagCopies } from '../move/copies.ts';
 import { detachLabel, holderOf, RESTORING_LABEL, withoutLabels } from '../ring/labels.ts';
-import { restoredVersionId } from '../ring/derived-version.ts';
+import { restoredVersionId } from '../move/derived-version.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import {
   describedRing,

@@ -1,5 +1,5 @@
 import { backupRecord } from '../backup/backup-tag.ts';
-import { isDerived } from '../ring/derived-version.ts';
+import { isDerived } from '../move/derived-version.ts';
 import type { Note, NoteCode } from '../ring/notes.ts';
 import { notesOn, unnumbered } from '../ring/notes.ts';
 import { takesTooLong, type RingReport, type VersionReport } from '../ring/ring-report.ts';

@@ -10,7 +10,7 @@ import { readKey } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { keyOf, numbersByVersion } from '../backup/read-ring.ts';
 import type { BackedUpKey } from '../backup/ring-backup.ts';
-import { movedVersionIds } from '../ring/derived-version.ts';
+import { movedVersionIds } from './derived-version.ts';
 import { isSameKmsKey, isUnder, MANAGED_ALIAS } from '../ring/kms-keys.ts';
 import { detachLabel, holderOf, MOVING_LABEL, withoutLabels } from '../ring/labels.ts';
 import { requireSeen } from '../ring/look-again.ts';
@@ -25,7 +25,7 @@ import {
   type DescribedRing,
 } from '../ring/ring.ts';
 import { store } from '../ring/store.ts';
-import { tagCopies } from '../ring/copies.ts';
+import { tagCopies } from './copies.ts';
 import { abandonedTag, copyTag, tagVersion } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';

@@ -2,9 +2,9 @@ import type { KeyMaterial } from '../../format/key-material.ts';
 import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
 import { AWS_LABELS, INCOMING_LABEL } from '../../format/ring-labels.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { readableKey, type DescribedRing } from './ring.ts';
-import { abandonedVersions, copyTag, tagVersion } from './version-tags.ts';
-import { listVersions } from './versions.ts';
+import { readableKey, type DescribedRing } from '../ring/ring.ts';
+import { abandonedVersions, copyTag, tagVersion } from '../ring/version-tags.ts';
+import { listVersions } from '../ring/versions.ts';
 
 /** How many versions are read, the newest first: AWS may keep a hundred, and an alarm counts reads. */
 const MOST_READS = 10;
