@@ -1,12 +1,17 @@
+import { CreateSecretCommand, DeleteSecretCommand, GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { operatorSecrets } from '../../src/cli/aws/operator-secrets.ts';
 import { bringKeys } from '../../src/cli/backup/bring-keys.ts';
 import { backupText, parseBackup, type RingBackup } from '../../src/cli/backup/ring-backup.ts';
 import { readRing } from '../../src/cli/backup/read-ring.ts';
 import { forgottenNumbers, forgottenTag } from '../../src/cli/ring/retired-tags.ts';
 import { describedRing } from '../../src/cli/ring/ring.ts';
 import { runStatus } from '../../src/cli/commands/status.ts';
-import { stopServices } from '../local/support/running-service.ts';
+import { decryptField, encryptField } from '../../src/format/field.ts';
+import { KeyMaterial } from '../../src/format/key-material.ts';
+import { readKeyValue } from '../../src/format/key-value.ts';
+import { startService, stopServices } from '../local/support/running-service.ts';
 import { HOUR } from '../local/support/state-machine.ts';
-import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../support/ring.ts';
 import { numbers, operatorOf } from './support/operator.ts';
 import { retire, settledRing } from './support/retiring.ts';
 
@@ -81,6 +86,25 @@ describe('a key that was retired long ago', () => {
     await bring(restored, newer);
     expect(await bring(restored, older)).toMatchObject({ brought: [], retired: numbers(1, 2) });
   });
+});
+
+test('a ring that was deleted for good comes back in another region, and every row opens', async () => {
+  const ring = await ringWith(1, previous(2), current(3));
+  const rows = [1, 2, 3].map((place) => {
+    const [number] = numbers(place);
+    return encryptField('note', KeyMaterial.fromBytes(keyOf(place)), 'a', number === undefined ? {} : { number });
+  });
+  const backup = await backupOf(ring);
+  const { deps } = operatorOf(ring);
+  await ring.client.send(new DeleteSecretCommand({ SecretId: SECRET, ForceDeleteWithoutRecovery: true }));
+  const { client } = await startService({ region: 'eu-west-1' });
+  await client.send(new CreateSecretCommand({ Name: SECRET }));
+  await bringKeys({ ...deps, secrets: operatorSecrets(client) }, backup);
+  for (const [index, row] of rows.entries()) {
+    const named = { SecretId: SECRET, VersionStage: `key-v${index + 1}` };
+    const { key } = readKeyValue(await client.send(new GetSecretValueCommand(named)));
+    expect(decryptField(row, key, 'a')).toBe('note');
+  }
 });
 
 test('the numbers of retired keys fit into a tag, and a tag that was changed by hand gives none', () => {
