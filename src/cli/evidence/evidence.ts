@@ -50,7 +50,7 @@ export interface Remark {
   readonly text: string;
 }
 
-export interface SecretFacts extends Pick<RingReport, 'name' | 'arn' | 'kmsKeyId' | 'currentNumber' | 'slots'> {
+interface SecretFacts extends Pick<RingReport, 'name' | 'arn' | 'kmsKeyId' | 'currentNumber' | 'slots'> {
   readonly rotation: RingReport['rotation'];
   /** Regions with a copy of the secret, and AWS's word for the state of each. */
   readonly replicas: readonly { readonly region: string; readonly status: string }[];
@@ -82,7 +82,7 @@ export interface Period {
 }
 
 /** Where a fact comes from. */
-export type Source = 'versions' | 'tags' | 'cloudtrail' | 'function-log' | 'kms';
+type Source = 'versions' | 'tags' | 'cloudtrail' | 'function-log' | 'kms';
 
 /** What happened to a key or to its secret. */
 export const EVENTS = {

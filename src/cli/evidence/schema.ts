@@ -112,7 +112,7 @@ const SETTING = object({
 });
 
 /** The shape of `evidence.json`. */
-export const EVIDENCE: Schema = object(
+const EVIDENCE: Schema = object(
   {
     format: { const: FORMAT },
     madeAt: DATE,

@@ -32,14 +32,14 @@ import { CommandRefusal, step } from '../suggested-commands.ts';
 import { keyList } from '../terminal/table.ts';
 
 /** A number that is on another version now, with the same key. */
-export interface MovedNumber {
+interface MovedNumber {
   readonly number: KeyNumber;
   readonly from: string;
   readonly to: string;
 }
 
 /** A numbered version that still needs another KMS key. */
-export interface LeftVersion {
+interface LeftVersion {
   readonly numbers: readonly KeyNumber[];
   readonly versionId: string;
   readonly kmsKeyIds: readonly string[];
