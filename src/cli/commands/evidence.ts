@@ -12,7 +12,7 @@ import { verifyReports, type VerifiedReport } from '../evidence/verify.ts';
 import { COUNT, DATE, described, listOf, object, oneOf, TEXT } from '../json/shapes.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { columnOptions, namesColumns, readingOptions } from '../rows/column-options.ts';
-import { printable, type Paint } from '../terminal/paint.ts';
+import { printable, printableJson, type Paint } from '../terminal/paint.ts';
 import { wrapped } from '../terminal/table.ts';
 
 interface EvidenceFlags extends ColumnFlags {
@@ -96,7 +96,7 @@ export const EVIDENCE = command<EvidenceFlags>({
       ...(rows ? { countRows: () => countedRows(session, flags, world) } : {}),
       ...(previous === undefined ? {} : { previous: await previousReport(previous) }),
     });
-    const json = `${JSON.stringify(evidence, undefined, 2)}\n`;
+    const json = `${printableJson(JSON.stringify(evidence, undefined, 2))}\n`;
     await writeReport(out, new Map([[EVIDENCE_FILE, json], [PAGE_FILE, page(evidence, sha256(json))]]), sign); // prettier-ignore
     const { madeAt, verdict, unseen } = evidence;
     return {

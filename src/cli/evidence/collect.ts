@@ -3,7 +3,9 @@ import { backupRecord } from '../backup/backup-tag.ts';
 import type { AwsSession } from '../aws/session.ts';
 import { readRingReport } from '../ring/ring-report.ts';
 import { describedRing } from '../ring/ring.ts';
-import { FORMAT, type Evidence, type PreviousReport, type RowFacts } from './evidence.ts';
+import { wrongUsage } from '../command.ts';
+import { FORMAT, type Evidence, type RowFacts } from './evidence.ts';
+import type { ReportOnDisk } from './files.ts';
 import { historyOfSecret, merged } from './history.ts';
 import { keyFacts } from './keys.ts';
 import { settingFacts } from './sources/settings.ts';
@@ -14,7 +16,7 @@ import { verdictOn, type Facts } from './verdict.ts';
 export interface CollectOptions {
   /** Counts the rows; absent if the caller wants none counted. */
   readonly countRows?: () => Promise<RowFacts>;
-  readonly previous?: PreviousReport;
+  readonly previous?: ReportOnDisk;
   readonly sources: SourceOptions;
 }
 
@@ -29,6 +31,8 @@ export async function collectEvidence(
   const { deps } = session;
   const { secret } = await describedRing(deps);
   const report = await readRingReport(deps);
+  if (previous !== undefined && previous.secretName !== report.name)
+    wrongUsage(`--previous names a report of the secret ${previous.secretName}, and this one is of ${report.name}.`);
   const unseen = new UnseenList(session.whyNotAsked);
   const backup = backupRecord(secret.Tags);
   const sources = await readSources(session, options, report, unseen);
@@ -52,7 +56,7 @@ export async function collectEvidence(
     format: FORMAT,
     madeAt: deps.now().toISOString(),
     madeWith: `${packageJson.name} ${packageJson.version}`,
-    ...(previous === undefined ? {} : { previous }),
+    ...(previous === undefined ? {} : { previous: { madeAt: previous.madeAt, sha256: previous.sha256 } }),
     secret: secretFacts,
     keys: keyFacts(report, history, recordsFrom),
     history,

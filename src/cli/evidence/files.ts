@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, constants, mkdir, readFile, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { failureName, KeyRotationError } from '../../format/error.ts';
 import { writeNewFile } from '../backup/encrypted-file.ts';
 import { wrongUsage } from '../command.ts';
-import type { Evidence, PreviousReport } from './evidence.ts';
+import type { PreviousReport } from './evidence.ts';
+import { members, parsedMembers } from './sources/json-members.ts';
 import { SIGNATURE_FILE, type Sign } from './sign.ts';
 
 /** The files of a report, and the checksums of the others as `sha256sum` writes and checks them. */
@@ -17,21 +18,36 @@ export function sha256(bytes: Uint8Array | string): string {
 }
 
 /**
- * Writes the files of a report, then their checksums, then the signature of these. Nothing is written if it cannot be
- * signed. Throws `INVALID_SETTINGS` if a file exists.
+ * Writes the files of a report, their checksums, and the signature of these. All of them or none: it signs first, and
+ * removes what it wrote if a later file cannot be written. Throws `INVALID_SETTINGS` if one exists.
  */
 export async function writeReport(folder: string, files: ReadonlyMap<string, string>, sign?: Sign): Promise<void> {
   const sums = [...files].map(([name, text]) => `${sha256(text)}  ${name}\n`).join('');
   const signature = await sign?.(sums);
-  for (const [name, text] of files) await writeNewFile(join(folder, name), Buffer.from(text));
-  await writeNewFile(join(folder, CHECKSUM_FILE), Buffer.from(sums));
-  if (signature !== undefined) await writeNewFile(join(folder, SIGNATURE_FILE), Buffer.from(signature));
+  const all = [
+    ...files,
+    [CHECKSUM_FILE, sums] as const,
+    ...(signature === undefined ? [] : [[SIGNATURE_FILE, signature] as const]),
+  ];
+  const written: string[] = [];
+  try {
+    for (const [name, text] of all) {
+      await writeNewFile(join(folder, name), Buffer.from(text));
+      written.push(name);
+    }
+  } catch (error) {
+    for (const name of written) await unlink(join(folder, name)).catch(() => undefined);
+    throw error;
+  }
 }
 
-/** Makes the folder. Throws `INVALID_SETTINGS` if it has a report, which is never replaced. */
+/** Makes the folder. Throws `INVALID_SETTINGS` if it cannot be written, or has a report, which is never replaced. */
 export async function requireNoReport(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true }).catch((error: unknown) =>
     wrongUsage(`The folder ${folder} cannot be made: ${failureName(error)}.`),
+  );
+  await access(folder, constants.W_OK | constants.X_OK).catch((error: unknown) =>
+    wrongUsage(`The folder ${folder} cannot be written: ${failureName(error)}.`),
   );
   for (const name of [EVIDENCE_FILE, PAGE_FILE, CHECKSUM_FILE, SIGNATURE_FILE]) {
     if ((await stat(join(folder, name)).catch(() => undefined)) !== undefined)
@@ -39,43 +55,98 @@ export async function requireNoReport(folder: string): Promise<void> {
   }
 }
 
-/** Reads a file of a report. Throws `INVALID_SETTINGS` where it cannot. */
-export async function textOf(folder: string, name: string): Promise<string> {
-  return readFile(join(folder, name), 'utf8').catch((error: unknown) =>
-    wrongUsage(`${join(folder, name)} cannot be read: ${failureName(error)}.`),
+/** A report on disk. */
+export interface ReportOnDisk {
+  readonly folder: string;
+  readonly madeAt: string;
+  readonly secretName: string;
+  readonly previous: PreviousReport | undefined;
+  /** Of the bytes of `evidence.json`. */
+  readonly sha256: string;
+  /** The text of its checksums, which the signature is over. */
+  readonly sums: string;
+  /** What does not agree with the checksums. */
+  readonly altered: readonly string[];
+}
+
+/**
+ * Reads a report. Each file is read one time, so that what is checked is what is read. Throws `INVALID_SETTINGS` for a
+ * file that cannot be read, and `INVALID_EVIDENCE`.
+ */
+export async function readReport(folder: string): Promise<ReportOnDisk> {
+  const path = join(folder, EVIDENCE_FILE);
+  const json = await bytesIn(path);
+  const about = evidenceIn(json.toString('utf8'), path);
+  const sums = (await bytesIn(join(folder, CHECKSUM_FILE))).toString('utf8');
+  const page = await readFile(join(folder, PAGE_FILE)).catch(() => undefined);
+  const found = new Map([
+    [EVIDENCE_FILE, sha256(json)],
+    [PAGE_FILE, page === undefined ? undefined : sha256(page)],
+  ]);
+  return { folder, ...about, sha256: sha256(json), sums, altered: alteredFiles(sums, found, folder) };
+}
+
+/** `sha256sum -c` checks each line, so there may be one for each file and none for another. */
+function alteredFiles(sums: string, found: ReadonlyMap<string, string | undefined>, folder: string): readonly string[] {
+  const listed = sums.split('\n').flatMap((line) => (line === '' ? [] : [checksumIn(line, folder)]));
+  const others = listed.filter(({ name }) => !found.has(name)).map(({ name }) => `${name} is not of a report`);
+  const altered = [...found].flatMap(([name, hash]) => {
+    const [line, ...more] = listed.filter((each) => each.name === name);
+    if (hash === undefined) return [`${name} cannot be read`];
+    if (line === undefined) return [`${name} has no checksum`];
+    if (more.length > 0) return [`${name} has more than one checksum`];
+    return line.hash === hash ? [] : [`${name} was changed`];
+  });
+  return [...altered, ...others];
+}
+
+function checksumIn(line: string, folder: string): { readonly name: string; readonly hash: string } {
+  const [, hash, name] = /^([0-9a-f]{64}) [ *](\S+)$/.exec(line) ?? [];
+  if (hash !== undefined && name !== undefined) return { name, hash };
+  throw new KeyRotationError(
+    'INVALID_EVIDENCE',
+    `${join(folder, CHECKSUM_FILE)} must have lines of sha256sum: 64 digits, two spaces, and a name.`,
   );
 }
 
-/** The report before: `path` is its folder, or its file `evidence.json`. */
-export async function previousReport(path: string): Promise<PreviousReport> {
-  const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() === true;
-  const text = isFolder ? await textOf(path, EVIDENCE_FILE) : await textOf('', path);
-  return { madeAt: evidenceIn(text, path).madeAt, sha256: sha256(text) };
+async function bytesIn(path: string): Promise<Buffer> {
+  return readFile(path).catch((error: unknown) => wrongUsage(`${path} cannot be read: ${failureName(error)}.`));
+}
+
+/**
+ * The report before: `path` is its folder, or its file `evidence.json` there. Throws `INVALID_EVIDENCE` for one that was
+ * changed, because a chain would make the change look genuine.
+ */
+export async function previousReport(path: string): Promise<ReportOnDisk> {
+  const isFile = (await stat(path).catch(() => undefined))?.isFile() === true;
+  const report = await readReport(isFile ? dirname(path) : path);
+  if (report.altered.length === 0) return report;
+  throw new KeyRotationError(
+    'INVALID_EVIDENCE',
+    `${report.folder} is not as it was written: ${report.altered.join(', ')}.`,
+  );
 }
 
 /** What a report says of itself. Throws `INVALID_EVIDENCE` if the text is no report. */
-export function evidenceIn(text: string, where: string): Pick<Evidence, 'madeAt' | 'previous'> {
+function evidenceIn(text: string, where: string): Pick<ReportOnDisk, 'madeAt' | 'secretName' | 'previous'> {
   const invalid = (): never => {
     throw new KeyRotationError(
       'INVALID_EVIDENCE',
-      `${where} holds no report of pazpaz-keys evidence: expected JSON with format, madeAt and previous.`,
+      `${where} holds no report of pazpaz-keys evidence: expected JSON with format, madeAt, secret and previous.`,
     );
   };
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return invalid();
-  }
-  const { format, madeAt, previous } = members(value);
-  if (typeof format !== 'string' || !format.startsWith('pazpaz-evidence/') || typeof madeAt !== 'string')
-    return invalid();
-  if (previous === undefined) return { madeAt };
+  const { format, madeAt, secret, previous } = parsedMembers(text);
+  const { name: secretName } = members(secret);
+  if (typeof format !== 'string' || !format.startsWith('pazpaz-evidence/')) return invalid();
+  if (!isDate(madeAt) || typeof secretName !== 'string') return invalid();
+  const about = { madeAt, secretName };
+  if (previous === undefined) return { ...about, previous };
   const { madeAt: before, sha256: hash } = members(previous);
-  if (typeof before !== 'string' || typeof hash !== 'string') return invalid();
-  return { madeAt, previous: { madeAt: before, sha256: hash } };
+  if (!isDate(before) || typeof hash !== 'string') return invalid();
+  return { ...about, previous: { madeAt: before, sha256: hash } };
 }
 
-function members(value: unknown): Partial<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? { ...value } : {};
+/** Reports are put in order by their dates as texts. */
+function isDate(value: unknown): value is string {
+  return typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value);
 }

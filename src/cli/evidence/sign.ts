@@ -7,7 +7,7 @@ import { awsErrorName, describeError } from '../../secret/aws-error.ts';
 import { kmsRegion } from '../aws/kms-region.ts';
 import { wrongUsage } from '../command.ts';
 import { bytesOf } from '../backup/encrypted-file.ts';
-import type { Verification } from './verification.ts';
+import type { SignatureVerification, Verification } from './verification.ts';
 
 /** A signature over the checksums of a report, beside them. */
 export const SIGNATURE_FILE = 'evidence.sig.json';
@@ -79,7 +79,7 @@ export async function checkSignature(
   sums: string,
   { publicKey, keyId }: SignatureOptions,
   kmsIn: KmsIn,
-): Promise<Verification> {
+): Promise<SignatureVerification> {
   const result = (outcome: Verification['outcome'], how: string): Verification => ({ what: 'signature', outcome, how });
   const text = await readFile(join(folder, SIGNATURE_FILE), 'utf8').catch(() => undefined);
   const isDemanded = publicKey !== undefined || keyId !== undefined;
@@ -94,11 +94,12 @@ export async function checkSignature(
       Buffer.from(signed.signature, 'base64'),
     );
     return isGood
-      ? result('good', `${signed.algorithm}, with the public key in ${publicKey}`)
+      ? { ...result('good', `${signed.algorithm}, with the public key in ${publicKey}`), signedBy: publicKey }
       : result('bad', `${signed.algorithm}, and not by the key in ${publicKey} over these checksums`);
   }
+  const how = `AWS KMS says that ${signed.keyId} has signed; see that this key is yours`;
   return (await isValidForKms(signed, sums, kmsIn))
-    ? result('good', `AWS KMS says that ${signed.keyId} has signed; see that this key is yours`)
+    ? { ...result('good', how), signedBy: signed.keyId }
     : result('bad', `AWS KMS says that ${signed.keyId} has not signed these checksums`);
 }
 

@@ -1,9 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { KeyRotationError } from '../../format/error.ts';
-import { CHECKSUM_FILE, evidenceIn, EVIDENCE_FILE, PAGE_FILE, sha256, textOf } from './files.ts';
-import type { PreviousReport } from './evidence.ts';
-import type { Verification } from './verification.ts';
+import { EVIDENCE_FILE, PAGE_FILE, readReport, type ReportOnDisk } from './files.ts';
+import type { SignatureVerification, Verification } from './verification.ts';
 
 /** A report on disk, and whether it is as it was written. */
 export interface VerifiedReport {
@@ -14,10 +10,14 @@ export interface VerifiedReport {
   readonly checks: readonly Verification[];
 }
 
-type Read = Omit<VerifiedReport, 'checks'> & { readonly sums: string; readonly previous: PreviousReport | undefined };
-
 /** Checks the signature of a report: `sums` is the text of its checksums. */
-export type CheckSignature = (folder: string, sums: string) => Promise<Verification>;
+export type CheckSignature = (folder: string, sums: string) => Promise<SignatureVerification>;
+
+/** The last signed report of a series so far. */
+interface Signed {
+  readonly folder: string;
+  readonly signedBy: string;
+}
 
 /**
  * Checks reports in the order of their dates: each file against its checksum, the signature, and the report before, as
@@ -27,50 +27,42 @@ export async function verifyReports(
   folders: readonly string[],
   checkSignature: CheckSignature,
 ): Promise<readonly VerifiedReport[]> {
-  const reports: Read[] = [];
-  for (const folder of folders) {
-    const text = await textOf(folder, EVIDENCE_FILE);
-    const { madeAt, previous } = evidenceIn(text, join(folder, EVIDENCE_FILE));
-    reports.push({ folder, madeAt, previous, sha256: sha256(text), sums: await textOf(folder, CHECKSUM_FILE) });
-  }
+  const reports: ReportOnDisk[] = [];
+  for (const folder of folders) reports.push(await readReport(folder));
   reports.sort((one, other) => (one.madeAt < other.madeAt ? -1 : 1));
   const verified: VerifiedReport[] = [];
-  for (const [index, { folder, madeAt, previous, sha256: hash, sums }] of reports.entries()) {
-    const checks = [
-      await checkFiles(folder, sums),
-      await checkSignature(folder, sums),
-      checkChain(previous, reports[index - 1]),
-    ];
-    verified.push({ folder, madeAt, sha256: hash, checks });
+  let signed: Signed | undefined;
+  for (const [index, report] of reports.entries()) {
+    const { folder, madeAt, sha256, sums, altered } = report;
+    const { signedBy, ...signature } = await checkSignature(folder, sums);
+    const checks = [filesCheck(altered), inSeries(signature, signedBy, signed), checkChain(report, reports[index - 1])];
+    verified.push({ folder, madeAt, sha256, checks });
+    if (signedBy !== undefined) signed = { folder, signedBy };
   }
   return verified;
 }
 
-async function checkFiles(folder: string, sums: string): Promise<Verification> {
-  const listed = new Map(sums.split('\n').flatMap((line) => (line === '' ? [] : [checksumIn(line, folder)])));
-  const bad: string[] = [];
-  for (const name of [EVIDENCE_FILE, PAGE_FILE]) {
-    const found = await readFile(join(folder, name)).then(sha256, () => undefined);
-    if (found === undefined) bad.push(`${name} cannot be read`);
-    else if (listed.get(name) === undefined) bad.push(`${name} has no checksum`);
-    else if (listed.get(name) !== found) bad.push(`${name} was changed`);
-  }
-  return bad.length === 0
+function filesCheck(altered: readonly string[]): Verification {
+  return altered.length === 0
     ? { what: 'files', outcome: 'good', how: `the SHA-256 of ${EVIDENCE_FILE} and ${PAGE_FILE}` }
-    : { what: 'files', outcome: 'bad', how: bad.join(', ') };
+    : { what: 'files', outcome: 'bad', how: altered.join(', ') };
 }
 
-function checksumIn(line: string, folder: string): readonly [string, string] {
-  const [, hash, name] = /^([0-9a-f]{64}) [ *](\S+)$/.exec(line) ?? [];
-  if (hash !== undefined && name !== undefined) return [name, hash];
-  throw new KeyRotationError(
-    'INVALID_EVIDENCE',
-    `${join(folder, CHECKSUM_FILE)} must have lines of sha256sum: 64 digits, two spaces, and a name.`,
-  );
+/** Anyone can remove a signature, or sign with a key of their own: within a series, neither passes as a matter of course. */
+function inSeries(check: Verification, signedBy: string | undefined, before: Signed | undefined): Verification {
+  if (before === undefined || check.outcome === 'bad' || signedBy === before.signedBy) return check;
+  const how =
+    signedBy === undefined
+      ? `${check.how}, and ${before.folder} before it is signed`
+      : `${signedBy} has signed, and ${before.signedBy} has signed ${before.folder} before it; if both keys are yours, ` +
+        'check the reports of each with --sign-with';
+  return { ...check, outcome: 'bad', how };
 }
 
-function checkChain(previous: PreviousReport | undefined, before: Read | undefined): Verification {
+function checkChain({ previous, secretName }: ReportOnDisk, before: ReportOnDisk | undefined): Verification {
   const chain = (outcome: Verification['outcome'], how: string): Verification => ({ what: 'chain', outcome, how });
+  if (before !== undefined && before.secretName !== secretName)
+    return chain('bad', `it is of the secret ${secretName}, and ${before.folder} is of ${before.secretName}`);
   if (previous === undefined) {
     return before === undefined
       ? chain('not checked', 'it names no report before it')
@@ -79,7 +71,12 @@ function checkChain(previous: PreviousReport | undefined, before: Read | undefin
   if (before === undefined) {
     return chain('not checked', `it continues a report of ${previous.madeAt} with SHA-256 ${previous.sha256}`);
   }
-  return before.sha256 === previous.sha256
+  if (before.sha256 !== previous.sha256)
+    return chain(
+      'bad',
+      `it continues a report with SHA-256 ${previous.sha256}, and ${before.folder} has ${before.sha256}`,
+    );
+  return before.madeAt === previous.madeAt
     ? chain('good', `it continues ${before.folder}`)
-    : chain('bad', `it continues a report with SHA-256 ${previous.sha256}, and ${before.folder} has ${before.sha256}`);
+    : chain('bad', `it continues a report of ${previous.madeAt}, and ${before.folder} is of ${before.madeAt}`);
 }
