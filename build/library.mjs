@@ -14,6 +14,7 @@ import { buildTool } from './tool.mjs';
  * one of the two worlds. `lambda` is what `testing` rotates with.
  */
 const { out } = parseArgs({ options: { out: { type: 'string', default: join('dist', 'library') } } }).values;
+const { peerDependencies } = JSON.parse(await readFile('package.json', 'utf8'));
 const esm = join(out, 'esm');
 const cjs = join(out, 'cjs');
 const lambda = join(out, 'lambda');
@@ -37,8 +38,8 @@ await cp(esm, cjs, { recursive: true, filter: (path) => !path.endsWith('.js') })
 const common = {
   outdir: cjs,
   bundle: true,
-  // All others are built in: a project that installs this package gets the SDK alone.
-  external: ['@aws-sdk/*', 'pg'],
+  // All others are built in: a project that installs this package gets the SDK, and brings the peers itself.
+  external: ['@aws-sdk/*', ...Object.keys(peerDependencies)],
   platform: 'node',
   target: 'node20',
   format: 'cjs',

@@ -1,5 +1,14 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -56,6 +65,42 @@ describe('with the one package that it depends on', () => {
     const { stdout } = await run('bash', ['-ec', commands], { cwd: project, env: { PATH: process.env['PATH'] } });
     expect(stdout).toBe('49 Patient has diabetes\n');
   });
+});
+
+test('the libraries of its column types are those of the project, and not copies', () => {
+  const { peerDependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
+    peerDependencies: Record<string, string>;
+  };
+  const copies = readdirSync(join(installed, 'dist'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => /\.[cm]?js$/.test(path))
+    .flatMap((path) => {
+      const code = readFileSync(join(installed, 'dist', path), 'utf8');
+      return Object.keys(peerDependencies)
+        .filter((peer) => new RegExp(`^// .*node_modules/${peer}/`, 'm').test(code))
+        .map((peer) => `${path}: ${peer}`);
+    });
+  expect(copies).toEqual([]);
+});
+
+test("a Drizzle column made in CommonJS is one of the project's own Drizzle", async () => {
+  for (const name of ['drizzle-orm', '@aws-sdk', '@smithy'])
+    if (!existsSync(join(project, 'node_modules', name)))
+      symlinkSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name));
+  const program = `
+    const { PgCustomColumn, pgTable } = require('drizzle-orm/pg-core');
+    const { encryptedText } = require('pazpaz-key-rotation/drizzle');
+    const { notes } = pgTable('patients', { notes: encryptedText('notes', { ring: () => undefined, context: 'notes' }) });
+    console.log(notes instanceof PgCustomColumn);
+  `;
+  const { stdout } = await run(process.execPath, ['--eval', program], { cwd: project });
+  expect(stdout).toBe('true\n');
+});
+
+test('it takes at most 5 MB', () => {
+  const sizes = readdirSync(installed, { recursive: true, encoding: 'utf8' })
+    .map((path) => statSync(join(installed, path)))
+    .map((stats) => (stats.isFile() ? stats.size : 0));
+  expect(sizes.reduce((all, size) => all + size)).toBeLessThan(5_000_000);
 });
 
 test('whatever its pages link to is in it', () => {
