@@ -20,6 +20,8 @@ export async function buildTool(outdir, entryPoints) {
     platform: 'node',
     target: 'node20',
     format: 'esm',
+    // The SDK's ES modules can be shaken; of its CommonJS files all would stay.
+    mainFields: ['module', 'main'],
     // Libraries in CommonJS ask for Node's own modules with `require`, which an ES module has to make for itself.
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",

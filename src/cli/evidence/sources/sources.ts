@@ -1,5 +1,12 @@
+import {
+  CloudTrailClient,
+  DescribeTrailsCommand,
+  GetTrailStatusCommand,
+  LookupEventsCommand,
+} from '@aws-sdk/client-cloudtrail';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { CloudWatchLogsClient, DescribeLogGroupsCommand } from '@aws-sdk/client-cloudwatch-logs';
+import { IAMClient, SimulatePrincipalPolicyCommand } from '@aws-sdk/client-iam';
 import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { GetResourcePolicyCommand } from '@aws-sdk/client-secrets-manager';
 import { limited } from '../../aws/call-limits.ts';
@@ -71,7 +78,6 @@ export async function readSources(
     client.send(new GetResourcePolicyCommand({ SecretId: report.arn })),
   );
   const policy = answer?.ResourcePolicy;
-  const { IAMClient, SimulatePrincipalPolicyCommand } = await import('@aws-sdk/client-iam');
   const iam = limited(new IAMClient(clientSettings(options, region)));
   const principals = await accessFacts(
     {
@@ -123,8 +129,6 @@ async function trailOf(
   readonly trail: { readonly entries: readonly HistoryEntry[]; readonly since?: string };
   readonly isTrailLogging: boolean | undefined;
 }> {
-  const { CloudTrailClient, DescribeTrailsCommand, GetTrailStatusCommand, LookupEventsCommand } =
-    await import('@aws-sdk/client-cloudtrail');
   const client = limited(new CloudTrailClient(clientSettings(options, arn.split(':')[3])));
   const numberOf = new Map(
     versions.flatMap(({ versionId, number }) => (number === undefined ? [] : [[versionId, number] as const])),
