@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 // The AWS SDK warns of Node 20 in every process that loads it. Once is enough; the workers and their children inherit this.
 if (Number(process.versions.node.split('.')[0]) < 22)
   console.warn('The AWS SDK ends its support for Node 20 in January 2027.');
@@ -8,8 +10,9 @@ export default {
   // A guard against tests that hang, and no measure of speed: a busy machine may take many times as long.
   testTimeout: 600_000,
   testEnvironment: 'node',
-  // Suites that wait, for a time limit, a database or a process, leave their core to another one.
-  maxWorkers: '150%',
+  // Suites that wait, for a time limit, a database or a process, leave their core to another one. Jest takes a share of
+  // more than 100 % for a number of workers.
+  maxWorkers: Math.ceil(1.5 * availableParallelism()),
   // Modules of past suites stay in a worker's memory: beside a gigabyte of them the garbage collector takes several times
   // as long as a suite that makes many objects.
   workerIdleMemoryLimit: '400MB',
