@@ -22,7 +22,7 @@ from django.db.models.functions import Lower
 from clocks import MovedClock
 from older_data import old_box, older_cells
 from pazpaz_keys import KeyRing, KeyRotationError, share_ring
-from pazpaz_keys.django import EncryptedBytesField, EncryptedJsonField, EncryptedTextField
+from pazpaz_keys.django import EncryptedBytesField, EncryptedColumnError, EncryptedJsonField, EncryptedTextField
 from postgres import Postgres
 from ring_world import KEYS, World
 
@@ -275,6 +275,8 @@ def test_null_can_be_asked_for_and_nothing_else(patients: Any) -> None:
             patients.filter(**lookup)
         with pytest.raises(FieldError, match=r"is encrypted, so the database|Unsupported lookup"):
             patients.get(**lookup)
+    assert code_of(lambda: patients.filter(notes=SECRET)) == "INVALID_COLUMN"
+    assert code_of(lambda: patients.update(notes=Lower("address"))) == "INVALID_COLUMN"
 
 
 def test_a_value_of_another_type_is_refused_without_being_shown(patients: Any) -> None:
@@ -367,8 +369,9 @@ def test_a_cell_that_is_copied_to_another_row_does_not_open_there(charts: Any) -
     mine = charts.create(name="b", notes="mine")
     raw("UPDATE clinic_chart SET notes = (SELECT notes FROM clinic_chart WHERE name = 'a') RETURNING 1")
     assert code_of(lambda: charts.get(name="b")) == "TAMPERED_OR_WRONG_CONTEXT"
-    with pytest.raises(KeyRotationError, match=f"^Field charts:{mine.pk}:notes: "):
+    with pytest.raises(EncryptedColumnError, match=f"^Field charts:{mine.pk}:notes: ") as error:
         charts.get(name="b")
+    assert error.value.context == f"charts:{mine.pk}:notes"
 
 
 def test_a_write_that_does_not_show_the_row_is_refused(charts: Any) -> None:
@@ -386,6 +389,8 @@ def test_a_write_that_does_not_show_the_row_is_refused(charts: Any) -> None:
     ]
     for act in refused:
         assert code_of(act) == "INVALID_COLUMN"
+    with pytest.raises(EncryptedColumnError, match=r"Read the rows and save\(\) each"):
+        charts.update(notes=SECRET)
     charts.update(notes=F("notes"), card=None)
     again = charts.model(pk=chart.pk, name="a", notes="again")
     charts.bulk_create([again], update_conflicts=True, update_fields=["notes"], unique_fields=["id"])

@@ -197,8 +197,9 @@ def test_a_cell_that_is_copied_to_another_row_does_not_open_there(run: Run) -> N
             found = select(getattr(Patient, column)).where(Patient.name == "b")
             assert code_of(lambda found=found: session.scalars(found).all()) == "TAMPERED_OR_WRONG_CONTEXT"  # type: ignore[misc]
         number = session.scalars(select(Patient.id).where(Patient.name == "b")).one()
-        with pytest.raises(EncryptedColumnError, match=f"^Column patients:{number}:notes: "):
+        with pytest.raises(EncryptedColumnError, match=f"^Column patients:{number}:notes: ") as error:
             session.scalars(select(Patient.notes).where(Patient.name == "b")).all()
+        assert error.value.context == f"patients:{number}:notes"
 
     run(act)
 
@@ -249,6 +250,8 @@ def test_a_select_that_does_not_show_the_row_is_refused(engine: Engine) -> None:
         ]
         for statement in refused:
             assert code_of(lambda statement=statement: session.scalars(statement).all()) == "INVALID_COLUMN"  # type: ignore[misc]
+        with pytest.raises(EncryptedColumnError, match=r"has no id\. Select the column itself\.$"):
+            session.scalars(refused[2])
 
 
 def test_every_key_of_a_context_counts_and_a_brace_is_doubled(ring: KeyRing, run: Run) -> None:

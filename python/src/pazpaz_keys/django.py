@@ -22,14 +22,16 @@ from django.db.models.functions import Cast
 from django.db.models.lookups import Exact, IsNull, Lookup, Transform
 
 from .encrypted_cell import BYTES, TEXT, EncryptedCell, ValueKind, json_with
-from .errors import KeyRotationError
+from .errors import EncryptedColumnError, KeyRotationError
 from .process_ring import RingSource, shared_ring
 from .row_context import MARK, ContextTemplate, InRow, not_shown, spelled_uuid
 
-__all__ = ["EncryptedBytesField", "EncryptedJsonField", "EncryptedTextField"]
+__all__ = ["EncryptedBytesField", "EncryptedColumnError", "EncryptedJsonField", "EncryptedTextField"]
 
 Storage = Literal["bytea", "text", "jsonb"]
 """The type of the column in the database."""
+
+_SAVE_EACH = "Read the rows and save() each: every row has a ciphertext of its own."
 
 _INTERNAL_TYPE = {"bytea": "BinaryField", "text": "TextField", "jsonb": "JSONField"}
 
@@ -45,6 +47,10 @@ else:
         models.BinaryField,
         models.JSONField,
     )
+
+
+class RefusedFieldError(EncryptedColumnError, FieldError):
+    """``INVALID_COLUMN``, which is also the error that Django raises for a field that a query cannot use."""
 
 
 class _Encrypted(_Field):
@@ -71,7 +77,7 @@ class _Encrypted(_Field):
             raise KeyRotationError(
                 "INVALID_SETTINGS", f"storage must be one of {', '.join(get_args(Storage))}, got {storage!r}."
             )
-        self._cell: EncryptedCell[Any] = EncryptedCell(self._kind, context, storage, member, ring)
+        self._cell: EncryptedCell[Any] = EncryptedCell(self._kind, context, storage, member, ring, _SAVE_EACH)
         # An attribute of the instance, because a method would be one more call for each cell.
         self.from_db_value = self._cell.reader(self._failed)
         self._write = self._cell.writer(self._failed)
@@ -143,9 +149,11 @@ class _Encrypted(_Field):
         if not hasattr(value, "as_sql"):
             return self.get_db_prep_value(value, connection)
         if not all(self._may_be_stored(part) for part in _results(value)):
-            raise FieldError(
+            raise RefusedFieldError(
+                "INVALID_COLUMN",
                 f"The encrypted field {self.name} takes values, not {type(value).__name__} expressions: the database "
-                "cannot encrypt. Read the value, change it in the program and save it."
+                "cannot encrypt. Read the value, change it in the program and save it.",
+                self.context,
             )
         return value
 
@@ -176,8 +184,8 @@ class _Encrypted(_Field):
             return super().get_col(alias, output_field)
         return _CellInRow(alias, self, output_field or self)
 
-    def _failed(self, error: KeyRotationError, context: str) -> KeyRotationError:
-        return KeyRotationError(error.code, f"Field {context}: {error}")
+    def _failed(self, error: KeyRotationError, context: str) -> EncryptedColumnError:
+        return EncryptedColumnError(error.code, f"Field {context}: {error}", context)
 
     # Queries
 
@@ -287,9 +295,11 @@ class _Refused(Exact):  # type: ignore[type-arg]
     """Equal values have different ciphertexts, so no lookup but ``isnull`` ever matches."""
 
     def get_prep_lookup(self) -> Any:
-        raise FieldError(
+        raise RefusedFieldError(
+            "INVALID_COLUMN",
             f"{self.lhs.output_field.name} is encrypted, so the database can neither compare nor search its values. "
-            "Only isnull works. To look rows up by a value, store an HMAC of it in a field of its own."
+            "Only isnull works. To look rows up by a value, store an HMAC of it in a field of its own.",
+            self.lhs.output_field.context,
         )
 
 

@@ -44,8 +44,15 @@ class EncryptedCell(Generic[V]):
     """
 
     def __init__(
-        self, kind: ValueKind[V], context: str, storage: Storage, member: str | None, source: RingSource
+        self,
+        kind: ValueKind[V],
+        context: str,
+        storage: Storage,
+        member: str | None,
+        source: RingSource,
+        advice: str = SHOW_THE_ROW,
     ) -> None:
+        """``advice``: what to do where a statement does not show the row that the context names."""
         if not isinstance(context, str) or not context:
             raise _invalid(f"An encrypted column needs a context, such as 'patients:notes', got {context!r}.")
         if storage not in get_args(Storage):
@@ -60,6 +67,7 @@ class EncryptedCell(Generic[V]):
         self._storage = storage
         self._member = member
         self._source = source
+        self._advice = advice
 
     def encrypted(self, value: Any) -> bytes | str | dict[str, str]:
         """Takes ``InRow`` if the context names the row. Raises what ``KeyRing.encrypt_field`` raises, ``INVALID_TEXT``
@@ -69,7 +77,7 @@ class EncryptedCell(Generic[V]):
             if isinstance(value, InRow):
                 context, value = well_formed(value.context, "context"), value.value
             elif self.template.columns:
-                raise not_shown(self.context, "the statement does not show", self.template.columns, SHOW_THE_ROW)
+                raise not_shown(self.context, "the statement does not show", self.template.columns, self._advice)
             row = ring_of(self._source)._sealed(self.kind.to_plaintext(value), context)
         except KeyRotationError as error:
             value = None  # error reporters may show local variables

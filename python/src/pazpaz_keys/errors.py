@@ -61,6 +61,25 @@ class InvalidKeyValueError(KeyRotationError, ValueError):
     """``INVALID_KEY_VALUE``, which is also a ``ValueError``, as the application has always raised it."""
 
 
+class EncryptedColumnError(KeyRotationError):
+    """A failure of an encrypted column of SQLAlchemy or Django.
+
+    ``context`` names the column, or the row whose value could not be read.
+    """
+
+    context: str
+
+    def __init__(self, code: ErrorCode, message: str, context: str = "") -> None:
+        super().__init__(code, message)
+        self.context = context
+
+    def without_traceback(self) -> "EncryptedColumnError":
+        return type(self)(self.code, str(self), self.context)
+
+    def __reduce__(self) -> tuple[type["EncryptedColumnError"], tuple[ErrorCode, str, str]]:  # type: ignore[override]
+        return type(self), (self.code, str(self), self.context)
+
+
 E = TypeVar("E", bound=KeyRotationError)
 
 

@@ -19,7 +19,6 @@ from sqlalchemy import JSON as JSON_COLUMN
 from sqlalchemy import Connection, Engine, Executable, Insert, LargeBinary, Text, Update, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, ClauseElement, ColumnClause, ColumnElement, Null
@@ -30,7 +29,14 @@ from .encrypted_cell import BYTES, JSON, TEXT, EncryptedCell, Storage, ValueKind
 from .errors import KeyRotationError
 from .process_ring import RingSource, shared_ring
 from .row_context import ContextTemplate
-from .sqlalchemy_rows import EncryptedColumnError, RowColumn, bound_to_rows, cell_in_row, row_not_shown
+from .sqlalchemy_rows import (
+    EncryptedColumnError,
+    RefusedStatementError,
+    RowColumn,
+    bound_to_rows,
+    cell_in_row,
+    row_not_shown,
+)
 
 __all__ = ["EncryptedBytes", "EncryptedColumnError", "EncryptedJson", "EncryptedText"]
 
@@ -63,11 +69,13 @@ def _refuse_comparison(comparison: _RefusedComparison, compiler: object, **_: ob
     raise _refusal(comparison.left, comparison.operator)
 
 
-def _refusal(column: ColumnElement[Any], op: OperatorType) -> InvalidRequestError:
-    return InvalidRequestError(
+def _refusal(column: ColumnElement[Any], op: OperatorType) -> RefusedStatementError:
+    return RefusedStatementError(
+        "INVALID_COLUMN",
         f"{column} is encrypted, so the database can neither compare nor sort its values "
         f"({getattr(op, '__name__', op)}). Only IS NULL and IS NOT NULL work. To look rows up by a value, store "
-        "an HMAC of it in a column of its own."
+        "an HMAC of it in a column of its own.",
+        getattr(column.type, "context", ""),
     )
 
 
@@ -122,9 +130,11 @@ class _Encrypted(TypeDecorator[V], Generic[V]):
 
     def literal_processor(self, dialect: Dialect) -> NoReturn:  # noqa: ARG002
         # Not in process_literal_param: SQLAlchemy writes the value into the message of an error from there.
-        raise InvalidRequestError(
+        raise RefusedStatementError(
+            "INVALID_COLUMN",
             f"A value of the encrypted column {self.context} is not written into the text of a statement. "
-            "Leave literal_binds out."
+            "Leave literal_binds out.",
+            self.context,
         )
 
     @property
@@ -138,7 +148,7 @@ class _Encrypted(TypeDecorator[V], Generic[V]):
         return f"{type(self).__name__}({self.context!r}{storage}{member})"
 
     def _failed(self, error: KeyRotationError, context: str) -> EncryptedColumnError:
-        return EncryptedColumnError(error.code, f"Column {context}: {error}")
+        return EncryptedColumnError(error.code, f"Column {context}: {error}", context)
 
 
 @event.listens_for(Engine, "before_execute", retval=True)
@@ -156,9 +166,11 @@ def _before_execute(
     written = list(_written(statement))
     for column, value, place in written:
         if isinstance(column.type, _Encrypted) and not _may_be_stored(value, column, place, statement):
-            raise InvalidRequestError(
+            raise RefusedStatementError(
+                "INVALID_COLUMN",
                 f"The encrypted column {column} takes values, not SQL expressions: the database cannot encrypt. "
-                "Read the value, change it in the program and store it."
+                "Read the value, change it in the program and store it.",
+                column.type.context,
             )
     columns = [RowColumn(column, template) for column in statement.table.c if (template := _row_template(column))]
     if not columns:

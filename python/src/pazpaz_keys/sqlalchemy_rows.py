@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import CHAR, Column, Connection, Enum, Insert, Integer, String, Update, Uuid, func, select
 from sqlalchemy import Sequence as DatabaseSequence
-from sqlalchemy.exc import DontWrapMixin
+from sqlalchemy.exc import DontWrapMixin, InvalidRequestError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -24,19 +24,29 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.sql.functions import FunctionElement
 
 from .encrypted_cell import SHOW_THE_ROW
-from .errors import KeyRotationError
+from .errors import EncryptedColumnError as ColumnError
+from .errors import ErrorCode
 from .row_context import MARK, ContextTemplate, InRow, not_shown, spelled_uuid
 
 Parameters = Mapping[str, Any]
 
 
-class EncryptedColumnError(KeyRotationError, DontWrapMixin):
-    """A ``KeyRotationError`` of a column. SQLAlchemy does not wrap it: its own message would show the values."""
+class EncryptedColumnError(ColumnError, DontWrapMixin):
+    """A failure of a column. SQLAlchemy does not wrap it: its own message would show the values."""
+
+
+class RefusedStatementError(EncryptedColumnError, InvalidRequestError):
+    """``INVALID_COLUMN``, which is also the error that SQLAlchemy raises for a statement that it refuses."""
+
+    code: ErrorCode
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # without SQLAlchemy's link, which would be made of the code
 
 
 def row_not_shown(template: ContextTemplate, why: str, columns: Sequence[str], advice: str) -> EncryptedColumnError:
     failed = not_shown(template.source, why, columns, advice)
-    return EncryptedColumnError(failed.code, str(failed))
+    return EncryptedColumnError(failed.code, str(failed), template.source)
 
 
 class RowColumn(NamedTuple):
@@ -79,13 +89,14 @@ def cell_in_row(column: ColumnElement[Any], template: ContextTemplate, is_bytea:
     while isinstance(column, Label):
         column = column.element
     table = getattr(column, "table", None)
+    advice = "Select the column itself." if table is None else "Select it in the subquery, too."
     origin = next(iter(column.base_columns), None)
     keys = []
     for name in template.columns:
         key = _column_named(name, origin.table) if isinstance(origin, Column) else None
         found = None if key is None or table is None else table.corresponding_column(key)
         if key is None or found is None:
-            raise row_not_shown(template, "what is selected from has no", [name], "Select it in the subquery, too.")
+            raise row_not_shown(template, "what is selected from has no", [name], advice)
         _require_spelling(key, template)
         keys.append(found)
     cell = column if is_bytea else func.convert_to(func.cast(column, String), "UTF8")
