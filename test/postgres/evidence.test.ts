@@ -51,7 +51,7 @@ test('a report counts the rows of each key, and says whether each row opens', as
     columns: [{ relation: 'public.patients', column: 'notes', rows: 4, nulls: 1, numbered: { 1: 1, 3: 1 } }],
     unlisted: [],
   });
-  expect(verdict.sentence).toContain('every one of 4 rows opens with one of them');
+  expect(verdict.sentence).toContain('every one of 3 rows with data opens with one of them');
   expect(verdict.notices).toContainEqual(expect.objectContaining({ code: 'rows-under-older-keys' }));
   expect(exitCode).toBe(0);
 });

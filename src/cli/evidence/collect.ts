@@ -4,10 +4,10 @@ import type { AwsSession } from '../aws/session.ts';
 import { readRingReport } from '../ring/ring-report.ts';
 import { describedRing } from '../ring/ring.ts';
 import { wrongUsage } from '../command.ts';
-import { FORMAT, type Evidence, type RowFacts } from './evidence.ts';
+import { FORMAT, type Evidence, type KeyFacts, type RowFacts } from './evidence.ts';
 import type { ReportOnDisk } from './files.ts';
 import { historyOfSecret, merged } from './history.ts';
-import { keyFacts } from './keys.ts';
+import { keyFacts, missingNumbers } from './keys.ts';
 import { settingFacts } from './sources/settings.ts';
 import { readSources, type SourceOptions } from './sources/sources.ts';
 import { UnseenList } from './unseen.ts';
@@ -38,6 +38,8 @@ export async function collectEvidence(
   const sources = await readSources(session, options, report, unseen);
   const { recordsFrom, kmsKeys, access, alarms } = sources;
   const history = merged(historyOfSecret(report, secret.Tags), sources.history, report);
+  const keys = keyFacts(report, history, recordsFrom);
+  addUnrecorded(keys, unseen);
   const { name, arn, kmsKeyId, currentNumber, slots, rotation } = report;
   const secretFacts: Facts['secret'] = {
     name,
@@ -58,17 +60,29 @@ export async function collectEvidence(
     madeWith: `${packageJson.name} ${packageJson.version}`,
     ...(previous === undefined ? {} : { previous: { madeAt: previous.madeAt, sha256: previous.sha256 } }),
     secret: secretFacts,
-    keys: keyFacts(report, history, recordsFrom),
+    keys,
     history,
     ...(recordsFrom === undefined ? {} : { recordsFrom }),
     rows: await rowFacts(countRows, unseen),
     kmsKeys,
     access,
     alarms,
-    settings: settingFacts({ ...sources, secret: secretFacts }),
+    settings: settingFacts({ ...sources, secret: secretFacts, keys }),
     unseen: unseen.all,
   };
   return { ...facts, verdict: verdictOn(facts, report) };
+}
+
+/** Keys whose end is not recorded. */
+function addUnrecorded(keys: readonly KeyFacts[], unseen: UnseenList): void {
+  for (const numbers of missingNumbers(keys)) {
+    const why = 'AWS has no version with that number, and no tag says that it was retired';
+    unseen.add(`what became of key ${numbers}`, 'an earlier report', why);
+  }
+  for (const { number = 0, state, retired } of keys) {
+    if ((state === 'retired' || state === 'deleted') && retired === undefined)
+      unseen.add(`when key ${number} was retired`, `the tag pazpaz:retired:key-v${number}`, 'it has no date');
+  }
 }
 
 async function rowFacts(countRows: CollectOptions['countRows'], unseen: UnseenList): Promise<RowFacts> {
@@ -78,5 +92,9 @@ async function rowFacts(countRows: CollectOptions['countRows'], unseen: UnseenLi
     return { isCounted: false, isAsked: false, why: 'not asked for (--no-rows)' };
   }
   const rows = await unseen.see(what, needs, countRows);
+  if (rows?.isCounted === true && rows.skipped.length > 0) {
+    const tables = rows.skipped.map(({ table, reason }) => `${table} (${reason})`).join(', ');
+    unseen.add('whether further columns look encrypted', 'a role that may read these tables', tables);
+  }
   return rows ?? { isCounted: false, isAsked: true, why: unseen.all.at(-1)?.why ?? '' };
 }

@@ -60,7 +60,9 @@ interface SecretFacts extends Pick<RingReport, 'name' | 'arn' | 'kmsKeyId' | 'cu
 
 /** A key of the ring, one that was retired, or another version of the secret. */
 export interface KeyFacts {
+  /** The lowest, where it has several. */
   readonly number?: number;
+  readonly otherNumbers?: readonly number[];
   readonly versionId: string;
   /** `deleted`: it was retired, and AWS has no such version any more. */
   readonly state: VersionReport['state'] | 'deleted';

@@ -5,6 +5,7 @@ import type { RingReport } from '../ring/ring-report.ts';
 import { abandonedVersions, rescuedVersions } from '../ring/version-tags.ts';
 import { keyList } from '../terminal/table.ts';
 import type { HistoryEntry } from './evidence.ts';
+import { tagDate } from './tag-date.ts';
 
 /** What the secret itself shows of its history: the dates of its versions, and the tags that the commands leave. */
 export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undefined): readonly HistoryEntry[] {
@@ -13,8 +14,9 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
   const abandoned = abandonedVersions(tags);
   const dated = (tags ?? []).flatMap(({ Key = '', Value = '' }): readonly HistoryEntry[] => {
     const versionId = Key.split(':').at(-1) ?? '';
-    if (Number.isNaN(Date.parse(Value))) return [];
-    const entry = { at: Value, versionId, source: 'tags' as const };
+    const at = tagDate(Value);
+    if (at === undefined) return [];
+    const entry = { at, versionId, source: 'tags' as const };
     if (Key.startsWith('pazpaz:rescued:') && rescued.has(versionId)) return [{ ...entry, event: 'key-rescued' }];
     if (Key.startsWith('pazpaz:abandoned:') && abandoned.has(versionId))
       return [{ ...entry, event: 'rotation-abandoned' }];
@@ -27,9 +29,11 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
       const about = { versionId, ...(has === undefined ? {} : { number: has }) };
       return [{ at: created, event: 'key-made', source: 'versions', ...about }];
     }),
-    ...retirementRecords(tags).map(({ number, versionId, date, isForced }): HistoryEntry => {
+    ...retirementRecords(tags).flatMap(({ number, versionId, date, isForced }): readonly HistoryEntry[] => {
       const detail = isForced ? { detail: 'without a census (--force)' } : {};
-      return { at: date, event: 'key-retired', source: 'tags', number, versionId, ...detail };
+      const at = tagDate(date);
+      if (at === undefined) return [];
+      return [{ at, event: 'key-retired', source: 'tags', number, versionId, ...detail }];
     }),
     ...dated,
     ...(backup === undefined

@@ -1,5 +1,7 @@
+import { numberOfLabel } from '../../format/key-number.ts';
 import type { RingReport } from '../ring/ring-report.ts';
 import type { HistoryEntry, KeyFacts, Period } from './evidence.ts';
+import { tagDate } from './tag-date.ts';
 
 /** A key became the one that encrypts. */
 interface Move {
@@ -20,11 +22,13 @@ export function keyFacts(
   const periods = periodsOf(movesOf(report, history, recordsFrom), report);
   const retired = new Map(report.retired.map((key) => [key.versionId, key]));
   const kept = report.versions.map((version): KeyFacts => {
-    const { versionId, state, created, lastUsed, kmsKeyIds, retiredNumber } = version;
+    const { versionId, state, created, lastUsed, kmsKeyIds, retiredNumber, labels } = version;
     const number = version.number ?? retiredNumber;
-    const date = state === 'retired' ? retired.get(versionId)?.date : undefined;
+    const otherNumbers = labels.flatMap((label) => numberOfLabel(label) ?? []).filter((other) => other !== number);
+    const date = state === 'retired' ? tagDate(retired.get(versionId)?.date ?? '') : undefined;
     return {
       ...(number === undefined ? {} : { number }),
+      ...(otherNumbers.length === 0 ? {} : { otherNumbers }),
       versionId,
       state,
       ...(created === undefined ? {} : { created }),
@@ -36,13 +40,14 @@ export function keyFacts(
   });
   const deleted = report.retired
     .filter(({ isLeft }) => !isLeft)
-    .map(({ number, versionId, date }): KeyFacts => {
+    .map(({ number, versionId, date: text }): KeyFacts => {
+      const date = tagDate(text);
       return {
         number,
         versionId,
         state: 'deleted',
         current: periods.get(versionId) ?? [],
-        retired: date,
+        ...(date === undefined ? {} : { retired: date }),
         kmsKeyIds: [],
       };
     });
@@ -60,7 +65,9 @@ function movesOf(report: RingReport, history: readonly HistoryEntry[], recordsFr
   );
   const known = new Set(recorded.map(({ versionId }) => versionId));
   const estimated = report.versions.flatMap(({ versionId, created, state, isRescued }): readonly Move[] => {
-    const isRecorded = known.has(versionId) || (recordsFrom !== '' && (created ?? '') >= recordsFrom);
+    // A key is also made current by CreateSecret and UpdateSecret, of which no record of a move is left.
+    const wasCurrent = state === 'current' || state === 'previous';
+    const isRecorded = known.has(versionId) || (!wasCurrent && recordsFrom !== '' && (created ?? '') >= recordsFrom);
     if (created === undefined || isRecorded || isRescued === true || NEVER_CURRENT.includes(state)) return [];
     return state === 'foreign label only' ? [] : [{ at: created, versionId, isEstimated: true }];
   });
@@ -83,4 +90,24 @@ function periodsOf(moves: readonly Move[], { versions }: RingReport): ReadonlyMa
     ]);
   }
   return periods;
+}
+
+/** The keys with a number that no one retired. */
+export function keysOnRing(keys: readonly KeyFacts[]): readonly KeyFacts[] {
+  return keys.filter(({ number, state }) => number !== undefined && state !== 'retired' && state !== 'deleted');
+}
+
+/** All numbers of some keys. */
+export function numbersOf(keys: readonly KeyFacts[]): readonly number[] {
+  return keys.flatMap(({ number, otherNumbers = [] }) => (number === undefined ? [] : [number, ...otherNumbers]));
+}
+
+/** Numbers below the highest one of which there is neither a version nor a record, as `2` or `2 to 4`. */
+export function missingNumbers(keys: readonly KeyFacts[]): readonly string[] {
+  const numbers = [...numbersOf(keys)].sort((one, other) => one - other);
+  return numbers.flatMap((number, index) => {
+    const first = (numbers[index - 1] ?? 0) + 1;
+    if (first >= number) return [];
+    return [first === number - 1 ? String(first) : `${first} to ${number - 1}`];
+  });
 }

@@ -36,13 +36,22 @@ export function rowsByKey(rows: RowFacts): ReadonlyMap<number, number> {
   return new Map([...sums].sort(([one], [other]) => one - other));
 }
 
-/** Rows that need a key that is not the current one, and rows that no key opens. */
-export function rowSums(rows: RowFacts, currentNumber: number): Record<'all' | 'older' | 'unreadable', number> {
+/** `values`: rows with data. `older`, `nested`: rows that need a key that is not the current one, for the data or for a part of it. */
+export function rowSums(
+  rows: RowFacts,
+  currentNumber: number,
+): Record<'all' | 'values' | 'older' | 'nested' | 'unreadable', number> {
   const columns = rows.isCounted ? rows.columns : [];
   const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
   const older = [...rowsByKey(rows)].filter(([number]) => number !== currentNumber).map(([, count]) => count);
   return {
     all: sum(columns.map((column) => column.rows)),
+    values: sum(columns.map(({ rows: all, nulls, empty }) => all - nulls - empty)),
+    nested: sum(
+      columns.map(({ nested }) =>
+        sum(Object.entries(nested).flatMap(([number, count]) => (Number(number) === currentNumber ? [] : [count]))),
+      ),
+    ),
     older: sum(older),
     unreadable: sum(columns.map(({ unreadable }) => unreadable)),
   };

@@ -44,7 +44,7 @@ const KEY = object(
     ),
     kmsKeyIds: listOf(TEXT),
   },
-  { number: COUNT, created: DATE, retired: DATE, lastUsed: DATE },
+  { number: COUNT, otherNumbers: listOf(COUNT), created: DATE, retired: DATE, lastUsed: DATE },
 );
 
 const ENTRY = object(

@@ -2,7 +2,9 @@ import { notesOn } from '../ring/notes.ts';
 import { takesTooLong, type RingReport } from '../ring/ring-report.ts';
 import { grouped, rowCount } from '../rows/census-screen.ts';
 import { keyList } from '../terminal/table.ts';
-import type { Evidence, Remark, Verdict } from './evidence.ts';
+import type { EventCode, Evidence, Remark, Verdict } from './evidence.ts';
+import { keysOnRing, numbersOf } from './keys.ts';
+import { policyAnswer } from './sources/secret-policy.ts';
 import { rowsByKey, rowSums } from './rows.ts';
 
 /** Everything of a report but its verdict. */
@@ -14,6 +16,9 @@ export function verdictOn(facts: Facts, report: RingReport): Verdict {
   const overdue = [
     ...notes.filter(({ weight }) => weight === 'warning').map(({ code, text }) => ({ code, text })),
     ...stuckRotation(facts, report),
+    ...failedRotation(facts),
+    ...replicaProblems(facts),
+    ...policyProblems(facts),
     ...rowProblems(facts),
     ...kmsProblems(facts),
     ...alarmProblems(facts),
@@ -40,14 +45,16 @@ function leadOf(overdue: number, unseen: number): string {
 
 /** Which key encrypts, how many decrypt, and whether the rows open. */
 function standing({ secret, keys, rows }: Facts): readonly string[] {
-  const onRing = keys.filter(({ number, state }) => number !== undefined && state !== 'retired' && state !== 'deleted');
-  const { all, unreadable } = rowSums(rows, secret.currentNumber);
+  const onRing = keysOnRing(keys);
+  const { values, unreadable } = rowSums(rows, secret.currentNumber);
   return [
     secret.currentNumber === 0 ? 'no numbered key encrypts new data' : `key ${secret.currentNumber} encrypts new data`,
     onRing.length === 1 ? 'one key decrypts' : `${onRing.length} keys decrypt`,
-    rows.isCounted
-      ? `and ${unreadable === 0 ? 'every one' : grouped(all - unreadable)} of ${rowCount(all)} opens with one of them`
-      : 'and the rows were not counted',
+    !rows.isCounted
+      ? 'and the rows were not counted'
+      : values === 0
+        ? 'and no row with data was found'
+        : `and ${unreadable === 0 ? 'every one' : grouped(values - unreadable)} of ${rowCount(values)} with data opens with one of them`,
   ];
 }
 
@@ -58,21 +65,51 @@ function stuckRotation({ madeAt }: Facts, { versions, rotation }: RingReport): r
   return [{ code: 'rotation-stuck', text }];
 }
 
+/** The last rotation that ended has failed, and no key was made current since. */
+function failedRotation({ history }: Facts): readonly Remark[] {
+  const last = history.filter(({ event }) => ROTATION_ENDS.includes(event)).at(-1);
+  if (last?.event !== 'rotation-failed') return [];
+  return [
+    {
+      code: 'rotation-failed',
+      text: `The last rotation failed on ${last.at.slice(0, 10)}. ${last.detail ?? ''}`.trim(),
+    },
+  ];
+}
+
+const ROTATION_ENDS: readonly EventCode[] = ['rotation-failed', 'rotation-succeeded', 'made-current', 'rolled-back'];
+
+function replicaProblems({ secret: { replicas } }: Facts): readonly Remark[] {
+  return replicas.flatMap(({ region, status }) =>
+    status === 'Failed'
+      ? [{ code: 'replica-failed', text: `The copy of the secret in ${region} could not be brought up to date.` }]
+      : [],
+  );
+}
+
+/** A role of an account that no policy names. */
+const STRANGER = 'arn:aws:iam::000000000000:role/stranger';
+
+function policyProblems({ access: { policy } }: Facts): readonly Remark[] {
+  const isOpen = policyAnswer(policy, STRANGER, 'secretsmanager:GetSecretValue') === 'allows';
+  return isOpen
+    ? [{ code: 'open-to-all', text: 'The policy of the secret lets anyone in any AWS account read it.' }]
+    : [];
+}
+
 function rowProblems({ rows, secret, keys }: Facts): readonly Remark[] {
   if (!rows.isCounted) {
     return rows.isAsked ? [{ code: 'rows-not-counted', text: `The rows could not be counted. ${rows.why}` }] : [];
   }
   const { unreadable } = rowSums(rows, secret.currentNumber);
   const blind = rows.columns.filter(({ unseen }) => unseen.length > 0);
-  const onRing = new Set(
-    keys.filter(({ state }) => state !== 'retired' && state !== 'deleted').map(({ number }) => number),
-  );
+  const onRing = new Set(numbersOf(keysOnRing(keys)));
   const lost = [...rowsByKey(rows).keys()].filter((number) => number > 0 && !onRing.has(number));
   return [
     ...(unreadable === 0 ? [] : [{ code: 'rows-unreadable', text: `${rowCount(unreadable)} opened with no key.` }]),
     ...(lost.length === 0
       ? []
-      : [{ code: 'rows-of-retired-key', text: `Rows need ${keyList(lost)}, which was retired.` }]),
+      : [{ code: 'rows-of-retired-key', text: `Rows need ${keyList(lost)}, which no version on the ring has.` }]),
     ...blind.map(({ relation, unseen }) => ({
       code: 'rows-not-seen',
       text: `Not every row of ${relation} was seen: ${unseen.join('; ')}.`,
@@ -117,24 +154,27 @@ function rowNotices({ rows, secret }: Facts): readonly Remark[] {
   if (!rows.isCounted) {
     return rows.isAsked ? [] : [{ code: 'rows-left-out', text: `The rows were not counted: ${rows.why}.` }];
   }
-  const { older } = rowSums(rows, secret.currentNumber);
+  const { older, nested } = rowSums(rows, secret.currentNumber);
   const isOne = older === 1;
+  const inside = {
+    code: 'rows-with-older-keys-inside',
+    text: `${rowCount(nested)} with an older key's ciphertext inside the data: that key is needed, too.`,
+  };
+  const nestedNotice = nested === 0 ? [] : [inside];
   return older === 0
-    ? []
+    ? nestedNotice
     : [
         {
           code: 'rows-under-older-keys',
           text: `${rowCount(older)} ${isOne ? 'needs' : 'need'} an older key, which stays on the ring until ${isOne ? 'it is' : 'they are'} re-encrypted.`,
         },
+        ...nestedNotice,
       ];
 }
 
 function backupNotices({ secret: { backup }, keys }: Facts): readonly Remark[] {
   if (backup === undefined) return [{ code: 'no-backup', text: 'No backup of the keys is recorded.' }];
-  const onRing = keys.filter(({ state }) => state !== 'retired' && state !== 'deleted');
-  const missing = onRing.flatMap(({ number }) =>
-    number === undefined || backup.numbers.includes(number) ? [] : [number],
-  );
+  const missing = numbersOf(keysOnRing(keys)).filter((number) => !backup.numbers.includes(number));
   const text = `The last backup, of ${backup.date.slice(0, 10)}, does not have ${keyList(missing)}.`;
   return missing.length === 0 ? [] : [{ code: 'not-in-backup', text }];
 }

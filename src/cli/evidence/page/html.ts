@@ -33,7 +33,10 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? '').replace(UNPRINTABLE, '?');
+  return text
+    .replace(/[&<>"']/g, (character) => ESCAPES[character] ?? '')
+    .replace(/[\t\n\r]+/g, ' ')
+    .replace(UNPRINTABLE, '?');
 }
 
 /** They could reorder or hide what is written. */

@@ -3,6 +3,7 @@ import { grouped } from '../../rows/census-screen.ts';
 import { dayCount } from '../../terminal/table.ts';
 import { EVENTS, type Evidence, type HistoryEntry, type KeyFacts, type Remark } from '../evidence.ts';
 import { EVIDENCE_FILE } from '../files.ts';
+import { keysOnRing } from '../keys.ts';
 import { rowSums } from '../rows.ts';
 import { html, Html } from './html.ts';
 import { rowChart } from './row-chart.ts';
@@ -66,7 +67,7 @@ function remarks(title: string, all: readonly Remark[]): Html {
 
 /** The four facts that are asked for first. */
 function factTiles({ secret, keys, rows }: Evidence): Html {
-  const onRing = keys.filter(({ number, state }) => number !== undefined && state !== 'retired' && state !== 'deleted');
+  const onRing = keysOnRing(keys);
   const since = keys.find(({ state }) => state === 'current')?.current.at(-1)?.from;
   const { isEnabled, next, daysOverdue } = secret.rotation;
   const { all } = rowSums(rows, secret.currentNumber);

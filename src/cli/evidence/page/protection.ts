@@ -11,7 +11,7 @@ const MET: Readonly<Record<SettingFacts['isMet'], Html>> = {
 };
 
 /** KMS keys, alarms, and settings beside the recommended ones. */
-export function protectionSection({ settings, alarms, kmsKeys }: Evidence): Html {
+export function protectionSection({ settings, alarms, kmsKeys, keys, secret }: Evidence): Html {
   return html`<section>
     <h2>How the keys are protected</h2>
     ${table(
@@ -21,7 +21,9 @@ export function protectionSection({ settings, alarms, kmsKeys }: Evidence): Html
     <h3>KMS keys that encrypt the secret</h3>
     ${
       kmsKeys.length === 0
-        ? html`<p>Only the key that AWS keeps for Secrets Manager in each account.</p>`
+        ? html`<p>
+            ${keys.some(({ kmsKeyIds }) => kmsKeyIds.length > 0) ? 'Only the key that AWS keeps for Secrets Manager in each account.' : 'No KMS key was seen.'}
+          </p>`
         : table(
             ['KMS key', '= State', 'Rotation of its material', 'Rotated on'],
             kmsKeys.map(({ keyId, state, isRotated, rotationDays, rotations }) => [
@@ -30,6 +32,15 @@ export function protectionSection({ settings, alarms, kmsKeys }: Evidence): Html
               isRotated === undefined ? 'not seen' : isRotated ? `every ${rotationDays ?? 365} days` : 'off',
               rotations.map(({ at }) => day(at)).join(', ') || 'no date was seen',
             ]),
+          )
+    }
+    <h3>Copies in other regions</h3>
+    ${
+      secret.replicas.length === 0
+        ? html`<p>No copy was made.</p>`
+        : table(
+            ['Region', 'State'],
+            secret.replicas.map(({ region, status }) => [region, status]),
           )
     }
     <h3>Alarms</h3>

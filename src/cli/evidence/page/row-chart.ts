@@ -1,21 +1,19 @@
 import { grouped } from '../../rows/census-screen.ts';
 import type { Evidence } from '../evidence.ts';
+import { keysOnRing, numbersOf } from '../keys.ts';
 import { rowsByKey, rowSums } from '../rows.ts';
 import { html, type Html } from './html.ts';
 
 const WIDTH = 720;
 const LEFT = 190;
-const LONGEST = 380;
+const LONGEST = 360;
 const ROW = 26;
 
 /** A bar for the rows of each key, the current one first, and for rows that no key opens. */
 export function rowChart({ rows, secret, keys }: Evidence): Html {
   const counts = rowsByKey(rows);
   const { unreadable } = rowSums(rows, secret.currentNumber);
-  const onRing = keys.flatMap(({ number, state }) =>
-    number === undefined || state === 'retired' || state === 'deleted' ? [] : [number],
-  );
-  const numbers = [...new Set([...onRing, ...counts.keys()])].sort((one, other) => other - one);
+  const numbers = [...new Set([...numbersOf(keysOnRing(keys)), ...counts.keys()])].sort((one, other) => other - one);
   const bars = [
     ...numbers.map((number) => ({
       title: titleOf(number, secret.currentNumber),

@@ -2,7 +2,7 @@
 export const STYLE = `
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
-body { font: 15px/1.45 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; color: #1c2430; background: #fff; max-width: 820px; margin: 0 auto; padding: 24px 28px 40px; }
+body { font: 15px/1.45 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; color: #1c2430; background: #fff; max-width: 820px; margin: 0 auto; padding: 24px 28px 40px; overflow-wrap: anywhere; }
 header p { margin: 0; color: #566070; }
 h1 { font-size: 22px; line-height: 1.3; margin: 14px 0 10px; }
 h2 { font-size: 17px; margin: 30px 0 6px; padding-top: 10px; border-top: 1px solid #c8d0da; break-after: avoid; }
@@ -12,7 +12,7 @@ p { margin: 6px 0; }
 .verdict.overdue { border-left-color: #b3261e; }
 .verdict h3 { margin-top: 10px; }
 ul { margin: 4px 0; padding-left: 20px; }
-.facts { display: grid; grid-template-columns: repeat(4, 1fr); gap: 10px; margin: 14px 0; }
+.facts { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 10px; margin: 14px 0; }
 .facts div { border: 1px solid #c8d0da; padding: 8px 10px; break-inside: avoid; }
 .facts b { display: block; font-size: 19px; }
 .facts span { color: #566070; font-size: 13px; }
@@ -44,7 +44,7 @@ svg .made { fill: #fff; stroke: #1c2430; stroke-width: 1.5; }
 svg .retired { stroke: #b3261e; stroke-width: 2; fill: none; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 12px; color: #3a4454; }
 .legend svg { width: 22px; height: 14px; margin: 0 5px 0 0; vertical-align: -2px; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 14px; font-size: 13px; margin: 8px 0; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 3px 14px; font-size: 13px; margin: 8px 0; }
 dt { font-weight: 600; }
 dd { margin: 0; }
 @media print {

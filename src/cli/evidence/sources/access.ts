@@ -1,7 +1,7 @@
 import type { SimulatePrincipalPolicyCommandInput, SimulatePrincipalPolicyCommandOutput } from '@aws-sdk/client-iam';
 import type { UnseenList } from '../unseen.ts';
 import type { AccessFacts } from '../evidence.ts';
-import { policyAnswer, principalsIn, type PolicyAnswer } from './secret-policy.ts';
+import { manyIn, policyAnswer, principalsIn, type PolicyAnswer } from './secret-policy.ts';
 
 /** Calls that read a key, change one, or change who may. */
 export const ACTIONS = [
@@ -36,6 +36,10 @@ export async function accessFacts(
   unseen: UnseenList,
 ): Promise<AccessFacts['principals']> {
   const found: AccessFacts['principals'][number][] = [];
+  for (const many of manyIn(policy)) {
+    const why = 'it stands for more than one principal; name each with --principal';
+    unseen.add(`what ${many} may do with the secret`, 'iam:SimulatePrincipalPolicy', why);
+  }
   for (const arn of new Set([...principals, ...principalsIn(policy)])) {
     const answer = await unseen.ask('IAM', `what ${arn} may do with the secret`, 'iam:SimulatePrincipalPolicy', () =>
       simulate({
@@ -50,7 +54,10 @@ export async function accessFacts(
     );
     if (answer === undefined) continue;
     const calls = ACTIONS.map((action) => {
-      const decision = answer.EvaluationResults?.find(({ EvalActionName }) => EvalActionName === action)?.EvalDecision;
+      const { EvalDecision, MissingContextValues = [] } =
+        answer.EvaluationResults?.find(({ EvalActionName }) => EvalActionName === action) ?? {};
+      // It was decided as if the call had no such value, and a call with multi-factor authentication, say, has one.
+      const decision = MissingContextValues.length === 0 ? EvalDecision : undefined;
       return { action, may: together(decision, policyAnswer(policy, arn, action)) };
     });
     const of = (may: 'yes' | 'unknown') => calls.filter((call) => call.may === may).map(({ action }) => action);

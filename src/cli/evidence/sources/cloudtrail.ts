@@ -34,9 +34,11 @@ export async function readTrail({ lookUp, about, now, sleep }: TrailOptions): Pr
   const start = new Date(now.getTime() - DAYS * 24 * 3_600_000);
   const entries: HistoryEntry[] = [];
   const cutOff: string[] = [];
+  let since = start;
   for (const name of [...SECRET_EVENTS, ...(about.kmsKeyIds.length === 0 ? [] : KMS_EVENTS)]) {
     let page: string | undefined;
     let pages = 0;
+    let oldest: Date | undefined;
     do {
       const { Events = [], NextToken } = await lookUp({
         LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: name }],
@@ -45,11 +47,15 @@ export async function readTrail({ lookUp, about, now, sleep }: TrailOptions): Pr
         ...(page === undefined ? {} : { NextToken: page }),
       });
       entries.push(...Events.flatMap(({ CloudTrailEvent = '' }) => entriesOf(CloudTrailEvent, about)));
+      oldest = Events.at(-1)?.EventTime ?? oldest;
       page = NextToken;
       pages += 1;
       await sleep(PAUSE);
     } while (page !== undefined && pages < MOST_PAGES);
-    if (page !== undefined) cutOff.push(name);
+    if (page === undefined) continue;
+    cutOff.push(name);
+    // The newest come first, so what is older than the last one was not read.
+    if (oldest === undefined || oldest > since) since = oldest ?? now;
   }
-  return { entries, since: start.toISOString(), cutOff };
+  return { entries, since: since.toISOString(), cutOff };
 }

@@ -17,15 +17,17 @@ export async function kmsKeyFacts(
     unseen.ask('KMS', `${what} of the KMS key ${keyId}`, `kms:${operation}`, call);
   const described = await see('the state', 'DescribeKey', () => client.send(new DescribeKeyCommand({ KeyId: keyId })));
   const { KeyState: state, KeyManager: manager, Arn } = described?.KeyMetadata ?? {};
+  // The other calls take no alias.
+  const id = Arn ?? keyId;
   const status = await see('the yearly rotation', 'GetKeyRotationStatus', () =>
-    client.send(new GetKeyRotationStatusCommand({ KeyId: keyId })),
+    client.send(new GetKeyRotationStatusCommand({ KeyId: id })),
   );
   const listed = await see('the rotations', 'ListKeyRotations', () =>
-    client.send(new ListKeyRotationsCommand({ KeyId: keyId, Limit: 1000 })),
+    client.send(new ListKeyRotationsCommand({ KeyId: id, Limit: 1000 })),
   );
   const { KeyRotationEnabled: isRotated, RotationPeriodInDays: days, NextRotationDate: next } = status ?? {};
   return {
-    keyId: Arn ?? keyId,
+    keyId: id,
     ...(state === undefined ? {} : { state }),
     ...(manager === undefined ? {} : { manager }),
     ...(isRotated === undefined ? {} : { isRotated }),

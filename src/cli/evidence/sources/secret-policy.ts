@@ -21,14 +21,29 @@ export function policyAnswer(policy: string | undefined, principal: string, acti
 
 /** Principals that a policy names: in `Principal`, and in conditions on `aws:PrincipalArn`. */
 export function principalsIn(policy: string | undefined): readonly string[] {
+  return namedIn(policy).filter((name) => PRINCIPAL.test(name));
+}
+
+/** What a policy names in the place of a principal, and is not one: a pattern, an account, a session, a service. */
+export function manyIn(policy: string | undefined): readonly string[] {
+  return namedIn(policy).filter((name) => !PRINCIPAL.test(name));
+}
+
+const PRINCIPAL = /^arn:[^:]+:iam::\d{12}:(role|user)\/[^*?]+$/;
+
+function namedIn(policy: string | undefined): readonly string[] {
   const found = listOf(parsedMembers(policy ?? '')['Statement']).flatMap((each) => {
     const statement = members(each);
     const conditions = Object.values(members(statement['Condition'])).flatMap((keys) =>
       textsOf(Object.entries(members(keys)).find(([key]) => key.toLowerCase() === 'aws:principalarn')?.[1]),
     );
-    return [...textsOf(members(statement['Principal'])['AWS']), ...conditions];
+    const { Principal } = statement;
+    const named = Principal === '*' ? ['*'] : Object.values(members(Principal)).flatMap(textsOf);
+    // A deny to all grants nothing, so no one has to be asked about.
+    const isOfAll = statement['Effect'] === 'Deny';
+    return [...named.filter((name) => !(isOfAll && name === '*')), ...conditions];
   });
-  return [...new Set(found)].filter((arn) => /^arn:[^:]+:iam::\d{12}:(role|user)\/[^*?]+$/.test(arn)).sort();
+  return [...new Set(found)].sort();
 }
 
 function appliesTo(statement: Members, principal: string, action: string): boolean | 'unknown' {

@@ -1,4 +1,5 @@
 import type { Evidence, SettingFacts } from '../evidence.ts';
+import { keysOnRing, numbersOf } from '../keys.ts';
 import { policyAnswer } from './secret-policy.ts';
 
 /** Days after which the stack rotates by default, and for which it keeps logs at least. */
@@ -6,7 +7,7 @@ const ROTATION_DAYS = 365;
 const LOG_DAYS = 365;
 
 /** What settings are judged by. What was not seen is `undefined`. */
-interface Seen extends Pick<Evidence, 'secret' | 'kmsKeys' | 'alarms' | 'access'> {
+interface Seen extends Pick<Evidence, 'secret' | 'keys' | 'kmsKeys' | 'alarms' | 'access'> {
   readonly logRetentionDays?: number | 'never expires' | undefined;
   /** Whether a trail of the account is logging. */
   readonly isTrailLogging?: boolean | undefined;
@@ -102,7 +103,9 @@ export function settingFacts(seen: Seen): readonly SettingFacts[] {
       'A backup of every key',
       secret.backup === undefined ? 'none is recorded' : `of ${secret.backup.date.slice(0, 10)}`,
       'made after each rotation',
-      secret.backup === undefined ? false : secret.backup.numbers.includes(secret.currentNumber),
+      secret.backup === undefined
+        ? false
+        : numbersOf(keysOnRing(seen.keys)).every((number) => secret.backup?.numbers.includes(number)),
     ),
   ];
 }

@@ -13,7 +13,7 @@ import { limited } from '../../aws/call-limits.ts';
 import { clientSettings } from '../../aws/client-settings.ts';
 import { kmsClient } from '../../aws/kms-client.ts';
 import type { AwsSession, CommonOptions } from '../../aws/session.ts';
-import type { RingReport } from '../../ring/ring-report.ts';
+import type { RingReport, VersionReport } from '../../ring/ring-report.ts';
 import type { AccessFacts, AlarmFacts, HistoryEntry, KmsKeyFacts } from '../evidence.ts';
 import type { UnseenList } from '../unseen.ts';
 import { accessFacts } from './access.ts';
@@ -56,6 +56,10 @@ export async function readSources(
   const kmsKeyIds = kmsKeysOf(report);
   const kms = kmsClient(options, region);
   const kmsKeys: KmsKeyFacts[] = [];
+  const isUnknown = ({ state, kmsKeyIds: ids }: VersionReport): boolean =>
+    ids.length === 0 && state !== 'placeholder' && state !== 'abandoned';
+  if (report.versions.some(isUnknown))
+    unseen.add('the KMS key of each version', 'secretsmanager:ListSecretVersionIds', 'its answer names none');
   for (const keyId of kmsKeyIds) {
     const found = await kmsKeyFacts(kms, keyId, unseen);
     // The secret may name a key by its alias, and its versions by the ARN.
@@ -153,8 +157,11 @@ async function trailOf(
     async () => {
       const { trailList = [] } = await client.send(new DescribeTrailsCommand({}));
       for (const { TrailARN } of trailList) {
-        const status = await client.send(new GetTrailStatusCommand({ Name: TrailARN }));
-        if (status.IsLogging === true) return true;
+        const { IsLogging, LatestDeliveryError = '' } = await client.send(
+          new GetTrailStatusCommand({ Name: TrailARN }),
+        );
+        // Such as a bucket that was deleted: the trail is on, and keeps nothing.
+        if (IsLogging === true && LatestDeliveryError === '') return true;
       }
       return false;
     },
@@ -198,6 +205,8 @@ async function functionOf(
   );
   logs.destroy();
   const group = groups?.logGroups?.find(({ logGroupName }) => logGroupName === logGroup);
+  if (groups !== undefined && group === undefined)
+    unseen.add('how long that log is kept', 'logs:DescribeLogGroups', `there is no log group ${logGroup}`);
   return {
     entries: read?.entries ?? [],
     ...(found?.Role === undefined ? {} : { roleArn: found.Role }),

@@ -34,7 +34,10 @@ export const SECRET_EVENTS = [
 ] as const;
 
 /** Calls that change what a KMS key does, or who may use it. */
-export const KMS_EVENTS = ['DisableKey', 'EnableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'PutKeyPolicy'];
+export const KMS_EVENTS = [
+  ...['DisableKey', 'EnableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'PutKeyPolicy', 'CreateGrant'],
+  ...['DisableKeyRotation', 'EnableKeyRotation', 'DeleteImportedKeyMaterial'],
+];
 
 /**
  * What an event of CloudTrail says of this secret or its KMS key: none where it is of another one, or was refused.
