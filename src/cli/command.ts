@@ -20,6 +20,8 @@ export interface Finished {
   readonly exitCode?: ExitCode;
   /** The lines say everything: changes are not listed, and a dry run prints the lines, too. */
   readonly hidesChanges?: boolean;
+  /** A file that the command wrote. A dry run lists it among what would be done. */
+  readonly file?: string;
   /** Its lines are the caller's own data, written as they are and alone. */
   readonly isExact?: boolean;
   /** Commands that follow from the result, printed below its lines. */

@@ -141,7 +141,7 @@ function printFinished(
   print(world, [
     ...(showsLines ? finished.lines(paint) : []),
     ...(showsLines ? nextLines((finished.next ?? []).map(spell), paint) : []),
-    ...(finished.hidesChanges === true ? [] : changeLines(changes, isDryRun)),
+    ...(finished.hidesChanges === true ? [] : changeLines(changes, isDryRun, isDryRun ? finished.file : undefined)),
   ]);
 }
 

@@ -72,6 +72,8 @@ describe('the two commands', () => {
     }
 
     const empty = await ringWith();
+    const dry = await pazpazKeys(empty, ['restore-ring', file, '--identity', identity, '--dry-run']);
+    expect(dry.stdout).toMatch(/^Dry run, nothing was changed\.\nKeys 2, 3, 5: would be brought from the backup\.\n/);
     const restored = await pazpazKeys(empty, ['restore-ring', file, '--identity', identity, '--yes', '--json']);
     expect(JSON.parse(restored.stdout)).toMatchObject({
       result: { brought: [2, 3, 5], wereThere: [], retired: [], current: 5, currentInBackup: 5 },
@@ -88,6 +90,9 @@ describe('the two commands', () => {
     const { to, file } = await recipient();
     const dry = await pazpazKeys(ring, ['backup', '--to', file, '--recipient', to, '--dry-run']);
     expect(dry.exitCode).toBe(0);
+    expect(dry.stdout).toMatch(
+      /^Dry run, nothing was changed\. It would:\n  write .*ring\.age\n  set the tag pazpaz:backup/,
+    );
     await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' });
     await writeFile(file, 'mine');
     const before = ring.snapshot;
@@ -156,7 +161,7 @@ test('doctor names the keys that the last backup lacks, once there was one', asy
   await ring.rotate();
   const { text } = await found(ring);
   expect(text).toContain('Key 3 of the ring: not in the last backup');
-  expect(text).toContain('pazpaz-keys backup --to FILE');
+  expect(text).toContain('pazpaz-keys backup --to FILE --recipient RECIPIENT');
 });
 
 test('a backup from an old description says which key it lacks', async () => {

@@ -55,7 +55,8 @@ export const BACKUP = command<BackupFlags>({
     if (recipients.length === 0) wrongUsage('Who can open the backup? Name a --recipient or a --kms-key-id.');
     const write = options.dryRun === true ? requireNewFile : writeNewFile;
     const result = await runBackup(deps, { file: options.to, recipients, write });
-    return { result, lines: () => [`${capitalized(keyList(result.numbers))}: in ${result.file}.`] };
+    const written = `${capitalized(keyList(result.numbers))}: in ${result.file}.`;
+    return { result, lines: () => [written], file: result.file };
   },
 });
 
@@ -102,7 +103,7 @@ export async function runBackup(
       'STATE_CHANGED',
       `The ring has got ${keyList(missing)} meanwhile, which is not in ${file}. The file is complete otherwise. Make ` +
         'another one.',
-      step('backup', '--to', 'FILE'),
+      step('backup', '--to', 'FILE', '--recipient', 'RECIPIENT'),
     );
   }
   return { file, madeAt: backup.madeAt, numbers };

@@ -55,7 +55,7 @@ export const RESTORE_RING = command<RestoreRingFlags>({
     };
     return {
       result,
-      lines: () => screen({ ...brought, current }, currentInBackup),
+      lines: () => screen({ ...brought, current }, currentInBackup, options.dryRun === true),
       exitCode: brought.taken.length > 0 ? 1 : 0,
       hidesChanges: true,
       next: [step('status'), step('doctor')],
@@ -66,12 +66,14 @@ export const RESTORE_RING = command<RestoreRingFlags>({
 function screen(
   { brought, wereThere, taken, retired, notInBackup, current }: BroughtKeys,
   currentInBackup: number | undefined,
+  isDryRun: boolean,
 ): readonly string[] {
   const line = (numbers: readonly number[], what: string): readonly string[] =>
     numbers.length === 0 ? [] : [`${capitalized(keyList(numbers))}: ${what}.`];
   return [
-    ...line(brought, 'brought from the backup'),
-    ...(brought.length === 0 ? ['No key of the backup was brought.'] : []),
+    ...(isDryRun ? ['Dry run, nothing was changed.'] : []),
+    ...line(brought, isDryRun ? 'would be brought from the backup' : 'brought from the backup'),
+    ...(brought.length > 0 ? [] : [isDryRun ? 'No key would be brought.' : 'No key of the backup was brought.']),
     ...line(wereThere, 'on the ring already, with the same key'),
     ...line(taken, 'not brought, because the number names another key on this ring. put --not-current adds the key'),
     ...line(retired, 'retired on this ring, and not brought'),

@@ -1,9 +1,12 @@
 import type { Change } from '../aws/change.ts';
 
-/** What was changed, or would be, one line for each change. */
-export function changeLines(changes: readonly Change[], isDryRun: boolean): readonly string[] {
-  if (changes.length === 0) return [isDryRun ? 'Dry run: nothing would be changed.' : 'Nothing was changed.'];
-  const lines = changes.map((change) => `  ${sentence(change, isDryRun)}`);
+/** What was changed, or would be, one line for each change and for a file that would be written. */
+export function changeLines(changes: readonly Change[], isDryRun: boolean, file?: string): readonly string[] {
+  const lines = [
+    ...(file === undefined ? [] : [`  write ${file}`]),
+    ...changes.map((change) => `  ${sentence(change, isDryRun)}`),
+  ];
+  if (lines.length === 0) return [isDryRun ? 'Dry run: nothing would be changed.' : 'Nothing was changed.'];
   return [isDryRun ? 'Dry run, nothing was changed. It would:' : 'Changed:', ...lines];
 }
 
