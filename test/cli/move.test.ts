@@ -82,6 +82,14 @@ describe('move', () => {
     expect((await found(ring)).codes).toEqual([]);
   });
 
+  test('says of the KMS key that AWS manages that no key needs it, and not that it may be disabled', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const { stdout } = await pazpazKeys(ring, ['move', '--kms-key-id', NEW, '--yes']);
+    expect(stdout).toContain('No key of the ring needs the KMS key that AWS manages.');
+    expect(stdout).toContain('ExistingKmsKeyArn');
+    expect(stdout).not.toMatch(/disabled|DefaultEncryptionKey/);
+  });
+
   test('has nothing to do the second time, and writes nothing', async () => {
     const ring = await oldRing();
     await move(ring, NEW);

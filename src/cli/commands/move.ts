@@ -1,7 +1,7 @@
 import { moveKeys, type MoveResult } from '../move/move-keys.ts';
 import { command, someText, wrongUsage } from '../command.ts';
 import { COUNT, DATE, described, listOf, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
-import { MANAGED_ALIAS } from '../ring/kms-keys.ts';
+import { MANAGED_ALIAS, MANAGED_KEY } from '../ring/kms-keys.ts';
 import { step } from '../suggested-commands.ts';
 import { capitalized, keyList } from '../terminal/table.ts';
 
@@ -54,7 +54,7 @@ export const MOVE = command<MoveFlags>({
       wrongUsage('Name the KMS key by its ARN or its id. An alias may name another key tomorrow.');
     const done = await moveKeys(deps, kmsKeyId);
     const canDisableFrom = new Date(deps.now().getTime() + DAY).toISOString();
-    const isOver = done.left.length === 0 && done.former.length > 0;
+    const isOver = done.left.length === 0 && done.former.some((id) => id !== MANAGED_KEY);
     return {
       result: { ...done, ...(isOver ? { canDisableFrom } : {}) },
       lines: () => screen(done, isOver ? canDisableFrom : undefined),
@@ -65,7 +65,9 @@ export const MOVE = command<MoveFlags>({
 });
 
 function screen(result: MoveResult, canDisableFrom: string | undefined): readonly string[] {
-  const { kmsKeyId, moved, under, left, former, retiredElsewhere } = result;
+  const { kmsKeyId, moved, under, left, retiredElsewhere } = result;
+  const former = result.former.filter((id) => id !== MANAGED_KEY);
+  const isOffManaged = left.length === 0 && former.length === 0 && result.former.length > 0;
   return [
     ...(moved.length === 0 ? [] : [`${capitalized(keyList(moved.map(({ number }) => number)))}: moved.`]),
     ...(under.length === 0 ? [] : [`${capitalized(keyList(under))}: under ${kmsKeyId}.`]),
@@ -76,6 +78,12 @@ function screen(result: MoveResult, canDisableFrom: string | undefined): readonl
           ? 'It is in use, and AWS has not re-encrypted it. After two more rotations, run this again.'
           : 'Run this again.'),
     ),
+    ...(isOffManaged
+      ? [
+          'No key of the ring needs the KMS key that AWS manages.',
+          '  the stack: ExistingKmsKeyArn must name the new KMS key, or the next deploy goes back.',
+        ]
+      : []),
     ...(canDisableFrom === undefined
       ? []
       : [
