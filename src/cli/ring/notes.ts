@@ -224,7 +224,7 @@ function retirementNotes({ retired, versions }: RingReport): readonly Note[] {
     return [
       notice(
         'restorable',
-        `Key ${number} was retired on ${date.slice(0, 10)}; AWS still has its version.`,
+        `Key ${number} was retired on ${date.slice(0, 10)}. AWS still has its version: if rows need the key, restore brings it back.`,
         step('restore', String(number)),
       ),
     ];
