@@ -91,7 +91,7 @@ describe('the two commands', () => {
     const dry = await pazpazKeys(ring, ['backup', '--to', file, '--recipient', to, '--dry-run']);
     expect(dry.exitCode).toBe(0);
     expect(dry.stdout).toMatch(
-      /^Dry run, nothing was changed\. It would:\n  write .*ring\.age\n  set the tag pazpaz:backup/,
+      /^Dry run, nothing was changed\. It would:\n {2}write .*ring\.age\n {2}set the tag pazpaz:backup/,
     );
     await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' });
     await writeFile(file, 'mine');
