@@ -203,6 +203,7 @@ export const NOT_IN_BACKUP = check('not-in-backup', 'a key is in no backup', ({ 
   const text =
     `${capitalized(keyList(missing.sort((one, other) => one - other)))} of the ring: not in the last backup, of ` +
     `${record.date}. Make another one, for the same recipients.`;
-  const findings = missing.length === 0 ? [] : [finding(text, step('backup', '--to', 'FILE', '--recipient', 'RECIPIENT'))];
+  const findings =
+    missing.length === 0 ? [] : [finding(text, step('backup', '--to', 'FILE', '--recipient', 'RECIPIENT'))];
   return checked(`the tag of the last backup, ${age} ago, with ${keyList(record.numbers)}`, findings);
 });
