@@ -8,10 +8,10 @@ import pytest
 
 from clocks import ManualClock, MovedClock
 from local_service import LocalService
-from pazpaz_keys import KeyMaterial, KeyRing, Settings
+from pazpaz_keys import KeyMaterial, KeyRing, Settings, share_ring
 from pazpaz_keys.key_value import read_key_value
 from postgres import Postgres
-from ring_world import World
+from ring_world import KEYS, World
 
 # The same examples each time, however slow the machine is.
 hypothesis.settings.register_profile("check", derandomize=True, deadline=None, database=None, max_examples=200)
@@ -78,6 +78,16 @@ def still_world() -> Iterator[World[ManualClock]]:
     world = World(ManualClock())
     yield world
     world.close()
+
+
+@pytest.fixture
+def ring(world: World[MovedClock]) -> Iterator[KeyRing]:
+    """A warm ring with one key, which is that of the process."""
+    ring = world.with_keys(KEYS[0]).open()
+    ring.warm()
+    share_ring(ring)
+    yield ring
+    share_ring(None)
 
 
 OpenRing = Callable[..., KeyRing]

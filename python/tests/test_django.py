@@ -86,15 +86,6 @@ def patients(migrations: Path, ring: KeyRing) -> Iterator[Any]:  # noqa: ARG001
     Patient.objects.all().delete()
 
 
-@pytest.fixture
-def ring(world: World[MovedClock]) -> Iterator[KeyRing]:
-    ring = world.with_keys(KEYS[0]).open()
-    ring.warm()
-    share_ring(ring)
-    yield ring
-    share_ring(None)
-
-
 def raw(sql: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql)

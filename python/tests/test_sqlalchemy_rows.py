@@ -1,7 +1,5 @@
 """pazpaz_keys.sqlalchemy with contexts that name the row, against a real PostgreSQL."""
 
-import asyncio
-import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +16,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     create_engine,
-    delete,
     func,
     insert,
     null,
@@ -28,7 +25,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -44,12 +40,11 @@ from sqlalchemy.orm.attributes import flag_modified
 
 from clocks import MovedClock
 from older_data import old_box
-from pazpaz_keys import KeyRing, KeyRotationError, share_ring
+from pazpaz_keys import KeyRing, KeyRotationError
 from pazpaz_keys.sqlalchemy import EncryptedBytes, EncryptedColumnError, EncryptedJson, EncryptedText
 from postgres import Postgres
 from ring_world import KEYS, World
-
-SECRET = "Patient has diabetes"
+from sqlalchemy_sessions import SECRET, Run, code_of, database_with, emptied_engine, runner
 
 
 class Base(DeclarativeBase):
@@ -104,64 +99,19 @@ FULL: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def ring(world: World[MovedClock]) -> Iterator[KeyRing]:
-    ring = world.with_keys(KEYS[0]).open()
-    ring.warm()
-    share_ring(ring)
-    yield ring
-    share_ring(None)
-
-
 @pytest.fixture(scope="module")
 def uri(postgres: Postgres) -> str:
-    uri = postgres.new_database()
-    engine = create_engine(uri.replace("postgresql:", "postgresql+psycopg:"))
-    Base.metadata.create_all(engine)
-    engine.dispose()
-    return uri
+    return database_with(postgres, Base)
 
 
 @pytest.fixture
 def engine(uri: str, ring: KeyRing) -> Iterator[Engine]:  # noqa: ARG001
-    engine = create_engine(uri.replace("postgresql:", "postgresql+psycopg:"))
-    yield engine
-    with engine.begin() as connection:
-        for table in reversed(Base.metadata.sorted_tables):
-            connection.execute(delete(table))
-    engine.dispose()
-
-
-Run = Callable[[Callable[[Session], None]], None]
+    yield from emptied_engine(uri, Base)
 
 
 @pytest.fixture(params=["psycopg", "asyncpg"])
 def run(request: pytest.FixtureRequest, engine: Engine, uri: str) -> Run:
-    """Runs a function with a session of each driver."""
-
-    def sync(act: Callable[[Session], None]) -> None:
-        with Session(engine) as session:
-            act(session)
-
-    def in_loop(act: Callable[[Session], None]) -> None:
-        async def main() -> None:
-            engine = create_async_engine(uri.replace("postgresql:", "postgresql+asyncpg:"))
-            try:
-                async with AsyncSession(engine) as session:
-                    await session.run_sync(act)
-            finally:
-                await engine.dispose()
-
-        asyncio.run(main())
-
-    return sync if request.param == "psycopg" else in_loop
-
-
-def code_of(act: Callable[[], object]) -> str:
-    with pytest.raises(EncryptedColumnError) as error:
-        act()
-    assert SECRET not in "".join(traceback.format_exception(error.value))
-    return error.value.code
+    return runner(request.param, engine, uri)
 
 
 def values_of(patient: Patient) -> dict[str, Any]:
