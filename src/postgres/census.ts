@@ -8,7 +8,7 @@ import { withColumns } from './catalog/look-up-column.ts';
 import { replaced, requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
 import { waitForWriters } from './catalog/older-writers.ts';
 import type { LeftRow } from './job/plan-rows.ts';
-import { READING, withReaders } from './shared-snapshot.ts';
+import { exportSnapshot, READING, whileWaiting, withReaders, type SharedSnapshot } from './shared-snapshot.ts';
 import { Tally } from './tally.ts';
 import { tallyTable } from './tally-table.ts';
 
@@ -69,7 +69,17 @@ export interface CensusOptions {
   readonly writersTimeout?: number | undefined;
   /** Called now and then with a table and the transactions that are waited for. */
   readonly onWait?: (table: string, writers: string) => void;
+  /** What looks at other tables in the snapshot of the count. */
+  readonly beside?: LookBeside | undefined;
   readonly signal?: AbortSignal;
+}
+
+/** A look at other tables in the snapshot of a count: a row that moves between both is seen by one of them. */
+export interface LookBeside {
+  /** The numbers of its tables, whose writers are waited for before the snapshot is taken. */
+  readonly tablesIn: (session: Connection) => Promise<readonly string[]>;
+  /** Looks; `writers`: by a table's number, the transactions that had written to it and were still open. */
+  readonly lookIn: (snapshot: SharedSnapshot, writers: ReadonlyMap<string, string>) => Promise<void>;
 }
 
 /** The owner may replace the table, rows and all, between the look at the catalog and the count. */
@@ -93,10 +103,17 @@ export function census(
   let writers: ReadonlyMap<string, string> = new Map();
   const beforeLock = async (session: Connection, tableIds: readonly string[]) => {
     const { writersTimeout: timeout, onWait, signal } = options;
-    writers = await waitForWriters(session, tableIds, { timeout, onWait, signal });
+    const others = (await options.beside?.tablesIn(session)) ?? [];
+    writers = await waitForWriters(session, [...new Set([...tableIds, ...others])], { timeout, onWait, signal });
   };
-  const count = (session: Connection, columns: readonly Column[]) =>
-    withReaders(database, session, columns, options.connections ?? 1, async (readers) => {
+  const count = async (session: Connection, columns: readonly Column[]) => {
+    // Before the count, which takes longer: few of the other tables are altered between the snapshot and the look.
+    const { beside } = options;
+    if (beside !== undefined) {
+      const snapshot = await exportSnapshot(session);
+      await whileWaiting(session, () => beside.lookIn(snapshot, writers));
+    }
+    return withReaders(database, session, columns, options.connections ?? 1, async (readers) => {
       const watch = await Connection.open(database);
       try {
         const counts: ColumnCensus[] = [];
@@ -113,6 +130,7 @@ export function census(
         await watch.close();
       }
     });
+  };
   return withColumns(database, specs, count, { ...READING, beforeLock });
 }
 

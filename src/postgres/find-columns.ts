@@ -1,17 +1,17 @@
 import { isKeyRotationError } from '../format/error.ts';
-import { contextOf, contextTemplate } from '../format/context-template.ts';
+import { contextOf, contextTemplate, type ContextTemplate } from '../format/context-template.ts';
 import type { RingKeys } from './all-keys.ts';
 import type { ColumnSpec } from './catalog/column.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { tableNamed } from './catalog/look-up-table.ts';
-import { waitForWriters } from './catalog/older-writers.ts';
-import { DatabaseFailure } from './connection/database-error.ts';
+import type { LookBeside } from './census.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
 import type { FoundColumn } from './sample/found-column.ts';
 import { candidatesOf, type Candidate } from './sample/candidates.ts';
 import { foundIn } from './sample/judge-values.ts';
 import { lookAtLargeObjects } from './sample/large-objects.ts';
-import { sampleOf } from './sample/read-sample.ts';
+import { sampleOf, type SampleSessions } from './sample/read-sample.ts';
+import { joinSnapshot, READING, type SharedSnapshot } from './shared-snapshot.ts';
 
 /** What was found in a database, and which tables could not be looked at. */
 export interface FoundColumns {
@@ -40,64 +40,121 @@ export async function findColumns(
   database: DatabaseAddress,
   keys: RingKeys,
   contexts: readonly string[] = [],
-  retirement?: BeforeRetirement,
 ): Promise<FoundColumns> {
-  const templates = [...new Set(contexts)].map(contextTemplate);
-  const session = await Connection.open(database);
-  try {
-    const columns: FoundColumn[] = [];
-    const skipped = new Map<string, SkippedTable>();
-    const seen = new Set<string>();
-    const writers = retirement === undefined ? undefined : await openWriters(session, retirement);
-    // A table may move out of one that is still to be looked at, a partition say, or be made meanwhile.
-    for (let round = 1; ; round += 1) {
-      const fresh = (await candidatesOf(session)).filter((one) => !seen.has(identity(one)));
-      if (fresh.length === 0) break;
-      for (const candidate of fresh) {
-        const { tableId, table, reason } = candidate;
-        const skip = (why: string, isClosed = retirement?.before.isClosed(candidate) ?? false) => {
-          if (skipped.get(tableId)?.isClosed === true) return;
-          skipped.set(tableId, { table, reason: why, ...(isClosed ? { isClosed } : {}) });
-        };
-        seen.add(identity(candidate));
-        if (round > MOST_ROUNDS) skip('it was altered again and again while columns were looked for');
-        else if (reason !== undefined) skip(reason);
-        const open = writers?.get(tableId);
-        if (open !== undefined) skip(`transactions that have written to it are still open: ${open}`, false);
-        if (skipped.has(tableId)) continue;
-        try {
-          columns.push(...foundIn(candidate, await sampleOf(session, candidate, templates), keys));
-        } catch (error) {
-          // Of one table alone: a function of another role would run, it is locked, or it is gone.
-          if (!isKeyRotationError(error) || error.code === 'CANNOT_REACH_DATABASE') throw error;
-          const isLocked = error instanceof DatabaseFailure && error.state === LOCKED;
-          skip(error.message, isLocked ? false : undefined);
+  return new ColumnSearch(database, keys, contexts).look();
+}
+
+/** A look through the tables of a database, as `findColumns` says; before a retirement in the snapshot of its count. */
+export class ColumnSearch implements LookBeside {
+  readonly #database: DatabaseAddress;
+  readonly #keys: RingKeys;
+  readonly #templates: readonly ContextTemplate[];
+  readonly #before: TablesBefore | undefined;
+  readonly #columns: FoundColumn[] = [];
+  readonly #skipped = new Map<string, SkippedTable>();
+  readonly #seen = new Set<string>();
+  #hasObjects = false;
+
+  /** `before`: the tables as they were before the count that a retirement waits for. */
+  constructor(database: DatabaseAddress, keys: RingKeys, contexts: readonly string[], before?: TablesBefore) {
+    this.#database = database;
+    this.#keys = keys;
+    this.#templates = [...new Set(contexts)].map(contextTemplate);
+    this.#before = before;
+  }
+
+  readonly tablesIn = async (session: Connection): Promise<readonly string[]> =>
+    (await candidatesOf(session)).map(({ tableId }) => tableId);
+
+  /** Looks at every table in a snapshot. A table that can no longer be read as it was in it is skipped. */
+  readonly lookIn = (snapshot: SharedSnapshot, writers: ReadonlyMap<string, string>): Promise<void> =>
+    this.#withSessions(async ({ reader, watch }) => {
+      const inSnapshot = <T>(work: () => Promise<T>) =>
+        reader.transaction(
+          async () => {
+            await joinSnapshot(reader, snapshot);
+            return work();
+          },
+          { mode: READING.mode },
+        );
+      const candidates = await inSnapshot(() => candidatesOf(reader));
+      for (const [tableId, open] of writers) {
+        const found = candidates.find((one) => one.tableId === tableId);
+        const reason = `transactions that have written to it are still open: ${open}`;
+        if (found !== undefined) this.#skip(found, reason, false);
+      }
+      for (const candidate of candidates) await this.#lookAt({ reader, watch, snapshot }, candidate);
+      await inSnapshot(() => this.#lookAtObjects(reader));
+    });
+
+  /** Looks at the tables that were not seen so far, and gives what was found. */
+  async look(): Promise<FoundColumns> {
+    await this.#withSessions(async (sessions) => {
+      // A table may move out of one that is still to be looked at, a partition say, or be made meanwhile.
+      for (let round = 1; ; round += 1) {
+        const fresh = (await candidatesOf(sessions.reader)).filter((one) => !this.#seen.has(identity(one)));
+        if (fresh.length === 0) break;
+        for (const candidate of fresh) {
+          if (round > MOST_ROUNDS)
+            this.#skip(candidate, 'it was altered again and again while columns were looked for');
+          await this.#lookAt(sessions, candidate);
         }
       }
+      if (!this.#hasObjects) await this.#lookAtObjects(sessions.reader);
+    });
+    return { columns: this.#columns, skipped: [...this.#skipped.values()] };
+  }
+
+  async #withSessions(work: (sessions: SampleSessions) => Promise<void>): Promise<void> {
+    const reader = await Connection.open(this.#database);
+    try {
+      const watch = await Connection.open(this.#database);
+      try {
+        await work({ reader, watch });
+      } finally {
+        await watch.close();
+      }
+    } finally {
+      await reader.close();
     }
-    const everywhere = templates.flatMap((one) => contextOf(one, []) ?? []);
-    const inObjects = await lookAtLargeObjects(session, everywhere, keys);
-    if (inObjects === undefined) skipped.set('', LARGE_OBJECTS);
-    return { columns: [...columns, ...(inObjects ?? [])], skipped: [...skipped.values()] };
-  } finally {
-    await session.close();
+  }
+
+  async #lookAt(sessions: SampleSessions, candidate: Candidate): Promise<void> {
+    const { tableId, reason } = candidate;
+    this.#seen.add(identity(candidate));
+    if (reason !== undefined) this.#skip(candidate, reason);
+    if (this.#skipped.has(tableId)) return;
+    try {
+      const values = await sampleOf(sessions, candidate, this.#templates);
+      this.#columns.push(...foundIn(candidate, values, this.#keys));
+    } catch (error) {
+      // Of one table alone: a function of another role would run, it is locked, or it is gone.
+      if (!isKeyRotationError(error) || error.code === 'CANNOT_REACH_DATABASE') throw error;
+      this.#skip(candidate, error.message);
+    }
+  }
+
+  #skip(candidate: Candidate, reason: string, isClosed = this.#before?.isClosed(candidate) ?? false): void {
+    const { tableId, table } = candidate;
+    if (this.#skipped.get(tableId)?.isClosed === true) return;
+    this.#skipped.set(tableId, { table, reason, ...(isClosed ? { isClosed } : {}) });
+  }
+
+  async #lookAtObjects(session: Connection): Promise<void> {
+    this.#hasObjects = true;
+    const everywhere = this.#templates.flatMap((one) => contextOf(one, []) ?? []);
+    const found = await lookAtLargeObjects(session, everywhere, this.#keys);
+    if (found === undefined) this.#skipped.set('', LARGE_OBJECTS);
+    else this.#columns.push(...found);
   }
 }
 
 const LARGE_OBJECTS: SkippedTable = { table: 'pg_largeobject', reason: 'this user may not read every large object' };
 
-/** The SQLSTATE of a lock that did not come in time. */
-const LOCKED = '55P03';
-
-/** What a look has to know that a retirement waits for. */
-export interface BeforeRetirement {
-  /** Milliseconds for which transactions are waited for that have written to tables which were not counted. */
-  readonly timeout: number | undefined;
-  /** The tables that were counted, by their numbers. */
-  readonly counted: readonly string[];
-  /** The tables as they were before the count. */
-  readonly before: TablesBefore;
-}
+/** Tables that a transaction lets no one read. */
+const LOCKED = `
+  SELECT l.relation FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+   WHERE l.locktype = 'relation' AND l.granted AND l.mode = 'AccessExclusiveLock'`;
 
 /** Which tables could be looked at at one time. An operator who accepts that others are skipped saw those of that time. */
 export class TablesBefore {
@@ -109,9 +166,11 @@ export class TablesBefore {
     const tables = new TablesBefore();
     const session = await Connection.open(database);
     try {
+      const locked = new Set((await session.rows(LOCKED)).map(([id]) => id));
       for (const { tableId, table, column, tree, reason } of await candidatesOf(session)) {
         if (tables.#open.has(tableId) || tables.#closed.has(tableId)) continue;
-        if (reason === undefined && (await hasOwnCode(session, tableId, { table, column }))) {
+        const isLocked = idsOf(tree).some((id) => locked.has(id));
+        if (reason === undefined && !isLocked && (await hasOwnCode(session, tableId, { table, column }))) {
           for (const id of idsOf(tree)) tables.#open.add(id);
         } else tables.#closed.add(tableId);
       }
@@ -139,12 +198,6 @@ async function hasOwnCode(session: Connection, tableId: string, spec: ColumnSpec
 
 function idsOf(tree: string): readonly string[] {
   return tree.split(' ');
-}
-
-async function openWriters(session: Connection, { timeout, counted }: BeforeRetirement) {
-  const ids = new Set((await candidatesOf(session)).map(({ tableId }) => tableId));
-  for (const id of counted) ids.delete(id);
-  return waitForWriters(session, [...ids], { timeout });
 }
 
 function identity({ tableId, column, columnNumber, tree }: Candidate): string {

@@ -5,12 +5,12 @@ import { Connection, type DatabaseAddress, type TransactionOptions } from './con
 import { heapRanges, type HeapRange } from './heap-scan.ts';
 
 /** A transaction that looks tables up and, with `HEAP_ONLY`, reads them as they are in one snapshot. */
-export const READING: TransactionOptions = {
+export const READING = {
   // One snapshot: a row that the application moves to another key of its table is neither missed nor counted twice.
   mode: 'ISOLATION LEVEL REPEATABLE READ, READ ONLY',
   // Rows that a policy hides are reported (`unseen`), instead of an error: what can be seen is counted.
   settings: ['SET LOCAL row_security = on'],
-};
+} satisfies TransactionOptions;
 
 /** Which snapshot a transaction has, and on which server: two servers may give their snapshots the same names. */
 const SNAPSHOT = "SELECT pg_postmaster_start_time()::text || ' ' || pg_current_snapshot()::text";
@@ -30,16 +30,13 @@ export async function withReaders<T>(
   work: (readers: readonly Connection[]) => Promise<T>,
 ): Promise<T> {
   if (connections <= 1) return work([first]);
-  const [exported] = await first.rows('SELECT pg_export_snapshot()');
-  const [expected] = await first.rows(SNAPSHOT);
+  const snapshot = await exportSnapshot(first);
   const join = async (readers: readonly Connection[], more: number): Promise<T> => {
     if (more === 0) return work(readers);
     const reader = await Connection.open(database);
     try {
       return await reader.transaction(async () => {
-        await reader.change(`SET TRANSACTION SNAPSHOT '${exported?.[0] ?? ''}'`);
-        const [found] = await reader.rows(SNAPSHOT);
-        if (found?.[0] !== expected?.[0]) throw otherSnapshot();
+        await joinSnapshot(reader, snapshot);
         return (await canLock(reader, columns)) ? join([...readers, reader], more - 1) : work(readers);
       }, READING);
     } finally {
@@ -47,6 +44,39 @@ export async function withReaders<T>(
     }
   };
   return join([first], connections - 1);
+}
+
+/** A snapshot that other transactions can have, too, for as long as the one is open that it was exported from. */
+export interface SharedSnapshot {
+  readonly name: string;
+  /** Which it is, and on which server. */
+  readonly identity: string;
+}
+
+/** Exports the snapshot of the open transaction of `session`. */
+export async function exportSnapshot(session: Connection): Promise<SharedSnapshot> {
+  const [exported] = await session.rows('SELECT pg_export_snapshot()');
+  const [found] = await session.rows(SNAPSHOT);
+  return { name: exported?.[0] ?? '', identity: found?.[0] ?? '' };
+}
+
+/** Gives the open transaction of `session`, which has made no query so far, that snapshot. */
+export async function joinSnapshot(session: Connection, { name, identity }: SharedSnapshot): Promise<void> {
+  await session.change(`SET TRANSACTION SNAPSHOT '${name}'`);
+  const [found] = await session.rows(SNAPSHOT);
+  if (found?.[0] !== identity) throw otherSnapshot();
+}
+
+/** Does `work` on other connections while the open transaction of `session` waits for it. */
+export async function whileWaiting<T>(session: Connection, work: () => Promise<T>): Promise<T> {
+  const keepAlive = setInterval(() => {
+    session.rows('SELECT').catch(() => undefined);
+  }, KEEP_ALIVE_INTERVAL);
+  try {
+    return await work();
+  } finally {
+    clearInterval(keepAlive);
+  }
 }
 
 /** How a reader reads a range. */

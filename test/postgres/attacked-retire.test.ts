@@ -11,7 +11,7 @@ import type { Postgres } from './support/postgres.ts';
 import { shadowEverything } from './support/shadows.ts';
 
 /*
- * The owner of the tables acts between any two statements of `retire`, without changing a row. Whatever it does, a
+ * The owner of the tables acts between any two statements of `retire`, and moves rows between tables. Whatever it does, a
  * retirement that is accepted loses no row: none that needs the key was in the database, or in a transaction that was open
  * before and commits later.
  */
@@ -110,15 +110,30 @@ const ACTS = [
 
 const COMMIT = 'commit';
 
+const moved = (from: string, to: string) =>
+  `WITH m AS (DELETE FROM ${from} RETURNING *) INSERT INTO ${to} SELECT * FROM m`;
+
+/** What moves the row of a table that is not listed, in one step or so that its old place cannot be read. */
+const MOVES = [
+  moved('s.z', 's.patients'),
+  moved('s.z', 's.a'),
+  moved('s.a', 's.patients'),
+  swap('INSERT INTO s.patients SELECT * FROM s.z', 'TRUNCATE s.z'),
+  swap('INSERT INTO s.patients SELECT * FROM s.z', 'DROP TABLE s.z'),
+  swap('INSERT INTO s.patients SELECT * FROM s.z', 'ALTER TABLE s.z DROP notes'),
+] as const;
+
 const act = fc.record({
   /** Before which statement of the command: none, or one of those that an ordinary run has. */
   at: fc.integer({ min: 0, max: 150 }),
-  does: fc.constantFrom(...ACTS, COMMIT, COMMIT),
+  does: fc.oneof(fc.constantFrom(...ACTS, COMMIT, COMMIT), fc.constantFrom(...MOVES)),
 });
 
 const situation = fc.record({
   rows: fc.array(fc.constantFrom(1, 3, 3, 3), { maxLength: 4 }),
   isPartitioned: fc.boolean(),
+  /** Whether a row in a table that is not listed needs the key. */
+  isElsewhere: fc.boolean(),
   late: fc.constantFrom('none', 'none', 'none', 'insert', 'prepared'),
   before: fc.array(fc.constantFrom(...ACTS), { maxLength: 2 }),
   during: fc.array(act, { maxLength: 4 }),
@@ -132,13 +147,14 @@ const hex = (row: Buffer) => `'\\x${row.toString('hex')}'`;
  * Tables whose rows are all under key 3, and one with these; of a partitioned one the first partition has key 3 only. All
  * in one message to the server: the way there takes longer than the work.
  */
-async function makeTables(rows: readonly number[], isPartitioned: boolean): Promise<void> {
+async function makeTables(rows: readonly number[], isPartitioned: boolean, isElsewhere: boolean): Promise<void> {
   const columns = '(id int PRIMARY KEY, notes bytea, other bytea)';
   const clean = hex(patientRow('clean', 3, 1));
   const inserts = rows.map((number, index) => {
     const id = 101 + index;
     return `INSERT INTO s.patients VALUES (${id}, ${hex(patientRow('note', number, id))}, ${hex(patientRow('other', 3, id))})`;
   });
+  const elsewhere = `INSERT INTO s.z VALUES (300, ${hex(patientRow('elsewhere', 1, 300))}, NULL);`;
   await clinic.sql(`DROP SCHEMA IF EXISTS s, d, x, e CASCADE; ALTER ROLE own RESET ALL; ALTER ROLE own NOSUPERUSER;
     ALTER ROLE clerk RESET ALL; REVOKE own FROM clerk;
     SET ROLE own;
@@ -146,6 +162,7 @@ async function makeTables(rows: readonly number[], isPartitioned: boolean): Prom
     CREATE TABLE s.patients ${columns} ${isPartitioned ? 'PARTITION BY RANGE (id)' : ''};
     CREATE TABLE s.decoy ${columns}; CREATE TABLE d.patients ${columns};
     CREATE TABLE s.others ${columns} PARTITION BY RANGE (id);
+    CREATE TABLE s.a ${columns}; CREATE TABLE s.z ${columns};
     ${
       isPartitioned
         ? `CREATE TABLE s.clean PARTITION OF s.patients FOR VALUES FROM (0) TO (100);
@@ -155,6 +172,7 @@ async function makeTables(rows: readonly number[], isPartitioned: boolean): Prom
     RESET ROLE;
     ${['s.decoy', 'd.patients', ...(isPartitioned ? ['s.clean'] : [])].map((table) => `INSERT INTO ${table} VALUES (1, ${clean}, ${clean})`).join('; ')};
     ${inserts.map((insert) => `${insert};`).join('\n')}
+    ${isElsewhere ? elsewhere : ''}
     GRANT SELECT ON ALL TABLES IN SCHEMA s, d TO clerk`);
 }
 
@@ -198,9 +216,10 @@ it('a retirement that is accepted loses no row, whatever the owner of the tables
   let [attacks, accepted] = [0, 0];
   const limit = SECONDS === Infinity ? {} : { interruptAfterTimeLimit: SECONDS * 1000, markInterruptAsFailure: false };
   await fc.assert(
-    fc.asyncProperty(situation, async ({ rows, isPartitioned, late: latecomer, before, during, role, connections }) => {
+    fc.asyncProperty(situation, async (attack) => {
+      const { rows, isPartitioned, isElsewhere, late: latecomer, before, during, role, connections } = attack;
       attacks += 1;
-      await makeTables(rows, isPartitioned);
+      await makeTables(rows, isPartitioned, isElsewhere);
       // The sample shows every row of so small a table, so that a refusal is due to those of the key.
       if (latecomer !== 'none') {
         await late.query('BEGIN');
@@ -231,7 +250,7 @@ it('a retirement that is accepted loses no row, whatever the owner of the tables
       await tried(late, commit);
       await Promise.all(doing.values());
       expect(await clinic.sql("SELECT FROM pg_roles WHERE rolname = 'own' AND rolsuper")).toEqual([]);
-      const isNeeded = rows.includes(1) || latecomer !== 'none';
+      const isNeeded = rows.includes(1) || latecomer !== 'none' || isElsewhere;
       const isQuiet = rows.length > 0 && before.length === 0 && during.length === 0;
       if (isQuiet) expect({ ran, isNeeded }).toMatchObject({ ran: { exitCode: isNeeded ? 1 : 0 } });
       if (ran.exitCode !== 0) return;

@@ -1,11 +1,11 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import { requireStillNamed, type ColumnCensus } from '../../postgres/census.ts';
-import { contextsOf, findColumns, TablesBefore, type SkippedTable } from '../../postgres/find-columns.ts';
+import { ColumnSearch, contextsOf, TablesBefore, type SkippedTable } from '../../postgres/find-columns.ts';
 import { foundName, type FoundColumn } from '../../postgres/sample/found-column.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
-import { writersTimeoutOf, type ColumnFlags } from './column-flags.ts';
+import type { ColumnFlags } from './column-flags.ts';
 import { columnsOf, ringOf } from './column-options.ts';
 import { databaseOf } from './database-options.ts';
 import { shownCensus } from './progress.ts';
@@ -17,14 +17,10 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, session, world);
     const keys = await ringOf(session);
-    const before = await TablesBefore.in(database);
-    const counts = await shownCensus(database, specs, keys, world, flags);
+    const search = new ColumnSearch(database, keys, contextsOf(specs), await TablesBefore.in(database));
+    const counts = await shownCensus(database, specs, keys, world, flags, search);
     if (flags.emptyIsFine !== true) requireValues(counts);
-    const { columns, skipped } = await findColumns(database, keys, contextsOf(specs), {
-      timeout: writersTimeoutOf(flags),
-      counted: counts.map(({ tableId }) => tableId),
-      before,
-    });
+    const { columns, skipped } = await search.look();
     const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));
     requireNoneOpens(unlisted, numbers);
     if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
@@ -99,7 +95,7 @@ function requireNoneClosed(skipped: readonly SkippedTable[]): void {
   if (closed.length === 0) return;
   throw new KeyRotationError(
     'NO_CENSUS',
-    'Tables were made or altered since this began, and cannot be looked at: ' +
+    'Tables were made, locked or altered since this began, and cannot be looked at: ' +
       `${closed.map(({ table, reason }) => `${table} (${reason})`).join('; ')}. They may hold rows that need the key. ` +
       'Run this again.',
   );

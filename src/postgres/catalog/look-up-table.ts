@@ -1,6 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { DatabaseFailure } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
+import { partitionTree } from './partition-tree.ts';
 
 /** A table, as the catalog describes it. */
 export interface Table {
@@ -63,8 +64,8 @@ const KINDS: Readonly<Record<string, string>> = {
 /** Files of a table in the snapshot of this transaction that are no longer its files. */
 const REWRITTEN = `
   SELECT FROM pg_class c
-   WHERE c.oid IN (SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))
-     AND c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid)`;
+   WHERE c.oid = ANY (string_to_array(${partitionTree('$1::oid')}, ' ')::oid[])
+     AND c.relkind IN ('r', 'm') AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid)`;
 
 /**
  * Whether the name, and the rights to its rows, are still what they were when the table was looked up. Both functions
@@ -182,6 +183,11 @@ export async function holdTable(session: Connection, id: string, name: string): 
   if (unchanged?.[0] !== 't') {
     throw new KeyRotationError('DATABASE_REFUSED', `${name} was changed while it was looked up. Run this again.`);
   }
+  await requireNotRewritten(session, id, name);
+}
+
+/** Throws `DATABASE_REFUSED` where rows of the table, which is locked, were rewritten after this transaction's snapshot. */
+export async function requireNotRewritten(session: Connection, id: string, name: string): Promise<void> {
   const rewritten = await session.rows(REWRITTEN, [id]);
   if (rewritten.length === 0) return;
   throw new KeyRotationError('DATABASE_REFUSED', `${name} was rewritten while it was looked up. Run this again.`);

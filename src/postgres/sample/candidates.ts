@@ -1,10 +1,6 @@
+import { partitionTree } from '../catalog/partition-tree.ts';
 import type { Connection } from '../connection/database.ts';
 import type { Storage } from '../stored-value.ts';
-
-/** A table and its partitions, which a look at it reads. */
-export const tree = (id: string) =>
-  `(SELECT string_agg(id::text, ' ' ORDER BY id)
-     FROM (SELECT ${id} AS id UNION SELECT relid::oid FROM pg_partition_tree(${id}::regclass)) tree WHERE id IS NOT NULL)`;
 
 /** Types of PostgreSQL whose values hold no text. */
 const WITHOUT_TEXT = ['numeric', 'inet', 'cidr', 'bit', 'varbit', 'path', 'polygon', 'tsvector', 'tsquery']
@@ -31,7 +27,7 @@ const CANDIDATES = `
               WHEN c.relkind = 'f' THEN 'a foreign table, whose rows are elsewhere'
               WHEN EXISTS (SELECT FROM pg_partition_tree(c.oid) p JOIN pg_class f ON f.oid = p.relid WHERE f.relkind = 'f')
               THEN 'it has foreign tables as partitions, whose rows are elsewhere' END,
-         ${tree('c.oid')}, a.attnum,
+         ${partitionTree('c.oid')}, a.attnum,
          CASE WHEN c.relkind = 'm' THEN 'a materialized view'
               WHEN a.attgenerated <> '' THEN 'a generated column'
               WHEN t.typtype <> 'd' THEN format_type(t.oid, NULL) ELSE format_type(b.base, NULL) END,
@@ -68,6 +64,7 @@ export interface Candidate {
   readonly columnNumber: number;
   /** `other`: a type in whose values a ciphertext may be, such as an array, a composite type, hstore or xml. */
   readonly storage: Storage | 'other';
+  /** The numbers of the table and its partitions, which a look at it reads. */
   readonly tree: string;
   /** Why its table cannot be looked at. */
   readonly reason: string | undefined;
@@ -77,7 +74,7 @@ export interface Candidate {
   readonly isGenerated: boolean;
 }
 
-/** The columns of this database that may hold ciphertexts, as the catalog is now. */
+/** The columns of this database that may hold ciphertexts, as the snapshot of the session's transaction has them. */
 export async function candidatesOf(session: Connection): Promise<readonly Candidate[]> {
   return (await session.rows(CANDIDATES)).flatMap((found) => {
     const [tableId, table, column, type, reason, ids, number, kind, isMaterialized, isGenerated] = found;

@@ -1,10 +1,12 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { contextOf, type ContextTemplate } from '../../format/context-template.ts';
 import { requireOwnCode } from '../catalog/foreign-code.ts';
-import { lockOf, requireSameName } from '../catalog/look-up-table.ts';
+import { lockOf, requireNotRewritten, requireSameName } from '../catalog/look-up-table.ts';
+import { partitionTree } from '../catalog/partition-tree.ts';
 import { replaced, requireOnlyTables } from '../catalog/table-locks.ts';
 import { quoted, type Connection } from '../connection/database.ts';
-import { tree, type Candidate } from './candidates.ts';
+import { joinSnapshot, READING, type SharedSnapshot } from '../shared-snapshot.ts';
+import type { Candidate } from './candidates.ts';
 
 /** Values of a column that are looked at, from pages all over its table. */
 const SAMPLE = 1000;
@@ -39,59 +41,79 @@ const VALUES: Readonly<Record<Candidate['storage'], string>> = {
 
 /** Pages of a table with its partitions, as they are now: statistics may be missing. */
 const PAGES = `
-  SELECT sum(pg_relation_size(id)) / current_setting('block_size')::int8,
-         (SELECT relkind = 'r' FROM pg_class WHERE oid = $1::oid),
-         ${tree('$1::oid')}
-    FROM (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass)) tree`;
+  SELECT sum(pg_relation_size(id)) / current_setting('block_size')::int8
+    FROM unnest(string_to_array($1, ' ')::oid[]) id`;
+
+const TREE = `SELECT relkind = 'r', ${partitionTree('oid')} FROM pg_class WHERE oid = $1::oid`;
 
 const COLUMN_NUMBER = 'SELECT attnum FROM pg_attribute WHERE attrelid = $1::oid AND attname = $2 AND NOT attisdropped';
 
+/** Fields of the composite types that columns or other types may have: no value shows one that was dropped. */
+const FIELDS = `
+  SELECT md5(string_agg(format('%s %s %s %s', a.attrelid, a.attnum, a.attisdropped, a.atttypid), ','
+                        ORDER BY a.attrelid, a.attnum))
+    FROM pg_type t
+    JOIN pg_class c ON c.oid = t.typrelid
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+   WHERE c.relkind = 'c'
+      OR EXISTS (SELECT FROM pg_depend d
+                  WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray) AND d.objid <> t.typarray)`;
+
 const NAMES = 'SELECT attname FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped';
+
+/** Where a column is looked at. */
+export interface SampleSessions {
+  readonly reader: Connection;
+  /** Has no transaction open, and looks at the catalog as it is now. */
+  readonly watch: Connection;
+  /** The snapshot that the values are of. Default: a new one for each column. */
+  readonly snapshot?: SharedSnapshot | undefined;
+}
 
 /** Values of a column, and each with the contexts of `all` that its row may be in. */
 export async function sampleOf(
-  session: Connection,
+  { reader, watch, snapshot }: SampleSessions,
   candidate: Candidate,
   all: readonly ContextTemplate[],
 ): Promise<readonly SampledValue[]> {
   const { tableId, table, column, storage } = candidate;
-  const locks = await lockOf(session, tableId);
-  return session.transaction(
+  const locks = await lockOf(watch, tableId);
+  return reader.transaction(
     async () => {
+      if (snapshot !== undefined) await joinSnapshot(reader, snapshot);
       // An owner could put a function of its own behind the table between the check and the query.
-      for (const lock of locks) await session.change(lock);
-      if (locks.length === 0 && !session.refusesViews) throw notLocked(table);
-      await requireSameName(session, tableId, table);
-      await requireOwnCode(session, tableId, { table, column });
-      const names = new Set((await session.rows(NAMES, [tableId])).map(([name]) => name));
+      for (const lock of locks) await reader.change(lock);
+      if (locks.length === 0 && !reader.refusesViews) throw notLocked(table);
+      await requireSameName(watch, tableId, table);
+      await requireOwnCode(watch, tableId, { table, column });
+      const isTable = await requireSameColumn(watch, candidate);
+      const names = new Set((await watch.rows(NAMES, [tableId])).map(([name]) => name));
       const templates = all.filter(({ columns }) => columns.every((name) => names.has(name)));
       const inContexts = [...new Set(templates.flatMap(({ columns }) => columns))];
-      const [size] = await session.rows(PAGES, [tableId]);
-      const pages = Number(size?.[0] ?? 0);
       // A child by inheritance is a table of its own.
-      const from = `${size?.[1] === 't' ? 'ONLY ' : ''}${table} t`;
+      const from = `${isTable ? 'ONLY ' : ''}${table} t`;
       const value = VALUES[storage];
       const read = [
         `t.${quoted(column)} AS v`,
         ...inContexts.map((name, at) => `t.${quoted(name)}::pg_catalog.text AS c${at}`),
       ];
       const sample = (rows: string, most: number) =>
-        session.rows(
+        reader.rows(
           `SELECT ${[value, ...inContexts.map((_, at) => `c${at}`)].join(', ')}
              FROM (SELECT * FROM (SELECT ${read.join(', ')} FROM ${rows}) r WHERE NOT (v IS NULL) LIMIT ${most}) s`,
         );
-      const percent = Math.min(100, (100 * SAMPLED_PAGES) / Math.max(1, pages));
+      const [size] = await reader.rows(PAGES, [candidate.tree]);
+      const percent = Math.min(100, (100 * SAMPLED_PAGES) / Math.max(1, Number(size?.[0] ?? 0)));
       const found = [...(await sample(`${from} TABLESAMPLE SYSTEM (${percent}) ORDER BY pg_catalog.random()`, SAMPLE))];
       // The pages of a large table that were taken may be empty.
       if (percent < 100) found.push(...(await sample(`${from} LIMIT ${FIRST_ROWS}`, FIRST_VALUES)));
       // What another table, or code that was added meanwhile, has given is not believed.
-      await session.restorePath();
-      await requireOnlyTables(session, [session], [candidate]);
-      await requireOwnCode(session, tableId, { table, column });
-      const [after] = await session.rows(PAGES, [tableId]);
-      const [numbered] = await session.rows(COLUMN_NUMBER, [tableId, column]);
-      if (numbered?.[0] !== String(candidate.columnNumber)) throw replaced(`${table}.${column}`);
-      if (size?.[2] !== candidate.tree || after?.[2] !== candidate.tree) throw replaced(table);
+      await reader.restorePath();
+      await requireOnlyTables(watch, [reader], [candidate]);
+      await requireOwnCode(watch, tableId, { table, column });
+      await requireSameColumn(watch, candidate);
+      await requireNotRewritten(reader, tableId, table);
+      if (storage === 'other') await requireSameFields(reader, watch, table);
       return found.flatMap(([text, ...values]) => {
         if (text == null) return [];
         const valueOf = (name: string) => values[inContexts.indexOf(name)];
@@ -99,11 +121,25 @@ export async function sampleOf(
         return [{ text, contexts: ['', ...contexts] }];
       });
     },
-    {
-      mode: 'ISOLATION LEVEL READ COMMITTED, READ ONLY',
-      settings: ["SET LOCAL lock_timeout = '3s'"],
-    },
+    { mode: READING.mode, settings: ["SET LOCAL lock_timeout = '3s'"] },
   );
+}
+
+/** Throws `DATABASE_REFUSED` where the table has other partitions by now, or the name means another column. */
+async function requireSameColumn(watch: Connection, candidate: Candidate): Promise<boolean> {
+  const { tableId, table, column, columnNumber, tree } = candidate;
+  const [found] = await watch.rows(TREE, [tableId]);
+  if (found?.[1] !== tree) throw replaced(table);
+  const [numbered] = await watch.rows(COLUMN_NUMBER, [tableId, column]);
+  if (numbered?.[0] !== String(columnNumber)) throw replaced(`${table}.${column}`);
+  return found[0] === 't';
+}
+
+/** Throws `DATABASE_REFUSED` where composite types have other fields than in the snapshot of `reader`. */
+async function requireSameFields(reader: Connection, watch: Connection, table: string): Promise<void> {
+  const [[before] = []] = await reader.rowsByPlan(FIELDS, []);
+  const [[now] = []] = await watch.rowsByPlan(FIELDS, []);
+  if (before !== now) throw replaced(table);
 }
 
 /** A materialized view cannot be locked by a statement, and another relation may take its name before it is read. */
