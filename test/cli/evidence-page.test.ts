@@ -61,6 +61,24 @@ test('the page has no script, loads nothing, and escapes what comes from elsewhe
   expect(written).toContain('&lt;script src=&quot;https://example.com/x.js&quot;&gt;');
 });
 
+test('names of the database, of roles, tags and copies are escaped wherever they are shown', () => {
+  const sample = sampleEvidence();
+  const name = `"><svg onload='x'>\u202e\u001b[31m`;
+  const named = JSON.parse(
+    JSON.stringify(sample, (key, value: unknown) =>
+      typeof value === 'string' &&
+      !/^(state|source|event|format|isMet|code|status)$/.test(key) &&
+      !/^\d{4}-/.test(value)
+        ? name
+        : value,
+    ),
+  ) as typeof sample;
+  const written = page(named, HASH);
+  expect(written).not.toMatch(/onload='|\u202e/);
+  expect(written).not.toContain('\u001b');
+  expect(written.match(/<svg(?! viewBox="0 0 \d+ \d+")/g)).toBeNull();
+});
+
 test('an empty ring makes a page, too', () => {
   const sample = sampleEvidence({ keys: [], history: [], rows: { isCounted: false, isAsked: false, why: 'no' } });
   expect(textOf(page(sample, HASH))).toContain('No key has a number.');

@@ -97,3 +97,13 @@ test('a database that does not answer is told in the report, with a reason', asy
   expect(verdict.overdue).toMatchObject([{ code: 'rows-not-counted' }]);
   expect(exitCode).toBe(1);
 });
+
+test('a report names no password of the database, wherever the URL has it', async () => {
+  const ring = await oldRing();
+  const urls = ['postgres://app:swordfish@127.0.0.1:1/db', 'postgres://app@127.0.0.1:1/db?password=swordfish'];
+  for (const [index, url] of urls.entries()) {
+    const { out, stdout, stderr } = await report(ring, `password-${index}`, url);
+    const texts = await Promise.all((await readdir(out)).map((name) => readFile(join(out, name), 'utf8')));
+    for (const text of [...texts, stdout, stderr]) expect(text).not.toContain('swordfish');
+  }
+});

@@ -104,13 +104,13 @@ function keySection(evidence: Evidence): Html {
 }
 
 function keyCells(key: KeyFacts): readonly (string | Html)[] {
-  const { created, current, retired, lastUsed, versionId } = key;
+  const { created, current, retired, lastUsed, versionId, otherNumbers = [] } = key;
   const periods = current.map(({ from, to, isEstimated }) => {
     const end = to === undefined ? (key.state === 'current' ? 'now' : 'not known') : day(to);
     return html`${isEstimated ? 'about ' : ''}${day(from)} to ${end}`;
   });
   return [
-    html`<b>${keyTitle(key)}</b>`,
+    html`<b>${keyTitle(key)}</b>${otherNumbers.map((number) => html`<br />also ${number}`)}`,
     html`${stateWords(key)}<br /><code class="id">${versionId}</code>`,
     created === undefined ? '' : day(created),
     new Html(periods.map(({ text }) => text).join('<br>')),

@@ -4,7 +4,7 @@ import { day, keyTitle } from './words.ts';
 
 const WIDTH = 720;
 /** Room for the names of the keys, and for the last date. */
-const LEFT = 76;
+const LEFT = 104;
 const RIGHT = 40;
 const ROW = 26;
 const TOP = 30;

@@ -21,8 +21,8 @@ export function stateWords({ state }: KeyFacts): string {
 }
 
 /** `Key 3`, or `no number`. */
-export function keyTitle({ number, otherNumbers = [] }: KeyFacts): string {
-  return number === undefined ? 'no number' : `Key ${[number, ...otherNumbers].join(', ')}`;
+export function keyTitle({ number }: KeyFacts): string {
+  return number === undefined ? 'no number' : `Key ${number}`;
 }
 
 /** `2026-11-30`. */
