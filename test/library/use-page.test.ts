@@ -24,10 +24,11 @@ function blocks(language: string): readonly string[] {
   return [...PAGE.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 'gs'))].map(([, code]) => code ?? '');
 }
 
-test('the page starts with ten lines that work when pasted', async () => {
+test('the page starts with the stack of its reader, and ten lines that work when pasted', async () => {
   const [program = ''] = blocks('js');
   const [commands = ''] = blocks('bash');
-  expect(PAGE.indexOf(program)).toBeLessThan(100);
+  expect(PAGE.indexOf(program)).toBeLessThan(500);
+  expect(PAGE.slice(0, PAGE.indexOf(program))).toMatch(/Drizzle.*Kysely.*Prisma.*TypeORM.*SQLAlchemy.*createCipheriv/s);
   expect((program + commands).trimEnd().split('\n').length).toBeLessThanOrEqual(10);
   // A key in the program would go into production with it.
   expect(program).not.toMatch(/ENVIRONMENT|ENCRYPTION_MASTER_KEY/);
