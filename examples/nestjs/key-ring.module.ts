@@ -1,8 +1,30 @@
-import { Inject, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
-import { KeyRing } from 'pazpaz-key-rotation';
+import {
+  Controller,
+  Get,
+  Inject,
+  ServiceUnavailableException,
+  type DynamicModule,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { KeyRing, type RingHealth } from 'pazpaz-key-rotation';
 
 /** What a class asks for: `constructor(@Inject(KEY_RING) private readonly ring: KeyRing) {}`. */
 export const KEY_RING = Symbol('KeyRing');
+
+/** `GET /health` answers with the ring's health, and with 503 while the ring does not encrypt. */
+export class KeyRingHealth {
+  readonly #ring: KeyRing;
+
+  constructor(ring: KeyRing) {
+    this.#ring = ring;
+  }
+
+  health(): RingHealth {
+    const health = this.#ring.health();
+    if (!health.canEncrypt) throw new ServiceUnavailableException(health);
+    return health;
+  }
+}
 
 /**
  * A module: `imports: [KeyRingModule.register()]`. Nest waits for it before the application listens, so the ring is open
@@ -25,9 +47,18 @@ export class KeyRingModule implements OnApplicationShutdown {
       await ring.warm();
       return ring;
     };
-    return { module: KeyRingModule, global: true, providers: [{ provide: KEY_RING, useFactory }], exports: [KEY_RING] };
+    return {
+      module: KeyRingModule,
+      global: true,
+      controllers: [KeyRingHealth],
+      providers: [{ provide: KEY_RING, useFactory }],
+      exports: [KEY_RING],
+    };
   }
 }
 
-// As @Inject(KEY_RING) in front of the constructor's parameter, without decorators.
-Inject(KEY_RING)(KeyRingModule, undefined, 0);
+// What @Inject, @Controller and @Get do, without decorators: the file runs as it is under tsx and Node.
+for (const type of [KeyRingModule, KeyRingHealth]) Inject(KEY_RING)(type, undefined, 0);
+Controller('health')(KeyRingHealth);
+const method = Object.getOwnPropertyDescriptor(KeyRingHealth.prototype, 'health');
+if (method !== undefined) Get()(KeyRingHealth.prototype, 'health', method);
