@@ -51,6 +51,12 @@ describe('it is wrong that', () => {
 });
 
 describe('rows', () => {
+  test('of the current key are those that were counted, never what is left of the others', () => {
+    const cells = page({ ...fine, rows: rowsOf({ rows: 9, nulls: 0, numbered: { 7: 4, 6: 3 }, unreadable: 1 }) }, '');
+    const counts = [...cells.matchAll(/<td class="number">([^<]*)<\/td>/g)].map(([, count]) => count);
+    expect(counts).toEqual(['9', '4', '3', '0', '1']);
+  });
+
   test('without data are not said to open', () => {
     const { sentence } = sampleEvidence({ rows: rowsOf({ rows: 9, nulls: 8, empty: 1, numbered: {} }) }).verdict;
     expect(sentence).toContain('no row with data was found');

@@ -4,7 +4,7 @@ import { dayCount } from '../../terminal/table.ts';
 import { EVENTS, type Evidence, type HistoryEntry, type KeyFacts, type Remark } from '../evidence.ts';
 import { EVIDENCE_FILE } from '../files.ts';
 import { keysOnRing } from '../keys.ts';
-import { rowSums } from '../rows.ts';
+import { rowsByKey, rowSums } from '../rows.ts';
 import { html, Html } from './html.ts';
 import { rowChart } from './row-chart.ts';
 import { STYLE } from './style.ts';
@@ -148,13 +148,7 @@ function rowSection(evidence: Evidence): Html {
         const only = { ...rows, columns: [column] };
         const { older, unreadable } = rowSums(only, secret.currentNumber);
         const { relation, owner, nulls, empty } = column;
-        const counts = [
-          column.rows,
-          column.rows - older - unreadable - nulls - empty,
-          older,
-          nulls + empty,
-          unreadable,
-        ];
+        const counts = [column.rows, rowsByKey(only).get(secret.currentNumber) ?? 0, older, nulls + empty, unreadable];
         return [`${relation}.${column.column}`, owner, ...counts.map(grouped)];
       }),
     )}

@@ -14,7 +14,7 @@ p { margin: 6px 0; }
 ul { margin: 4px 0; padding-left: 20px; }
 .facts { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 10px; margin: 14px 0; }
 .facts div { border: 1px solid #c8d0da; padding: 8px 10px; break-inside: avoid; }
-.facts b { display: block; font-size: 19px; }
+.facts b { display: block; font-size: 16px; }
 .facts span { color: #566070; font-size: 13px; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; margin: 8px 0; }
 th { text-align: left; border-bottom: 1.5px solid #566070; padding: 4px 8px 4px 0; vertical-align: bottom; }
