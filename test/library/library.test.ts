@@ -231,7 +231,7 @@ test('it depends on the SDK alone, and an entry point for columns on the library
     new Set([
       'elsewhere: @aws-sdk/client-secrets-manager',
       'drizzle.js: drizzle-orm/pg-core',
-      ...['query-columns.js', 'refuse-use.js', 'encrypted-writes.js'].map((file) => `${file}: kysely`),
+      ...['kysely.js', 'query-columns.js', 'refuse-use.js', 'encrypted-writes.js'].map((file) => `${file}: kysely`),
     ]),
   );
 });
