@@ -35,7 +35,11 @@ describe('retire', () => {
     expect(questions).toEqual([
       {
         action: `Retire key 1 (version ${ring.idOf(1)}): AWS may delete it from 24 hours on`,
-        basis: ['Counted, and no row needs it:', '  public.patients.notes (owner app): 2,000 rows'],
+        basis: [
+          'Counted, and no row needs it:',
+          '  public.patients.notes (owner app): 2,000 rows',
+          'Other columns were not counted: of each, up to 1,200 values were looked at, and others may need it.',
+        ],
       },
     ]);
     expect(changes.map(({ change }) => change)).toEqual(['tag-set', 'label-detached']);

@@ -235,11 +235,14 @@ function question(going: readonly RetiredKey[], basis: Basis) {
   };
 }
 
+const SAMPLED = 'Other columns were not counted: of each, up to 1,200 values were looked at, and others may need it.';
+
 /** The rows that were counted, none of which needs the keys, and what was not counted or not looked at. */
 function basisOf({ counted = [], unlisted = [], skipped = [] }: Basis): readonly string[] {
   return [
     ...titled('Counted, and no row needs it:', counted.map(countedLine)),
     ...titled('Not counted, though it looks encrypted:', unlisted),
+    ...(counted.length === 0 ? [] : [SAMPLED]),
     ...titled('Not looked at:', skipped.map(({ table, reason }) => `${table}: ${reason}`)), // prettier-ignore
   ];
 }
