@@ -93,18 +93,27 @@ export async function bringKeys(
     return finish(deps, change);
   });
   const numbers = [...brought].sort((one, other) => one - other);
-  const shown = await requireSeen(deps, `The numbers ${numbers.join(', ')} were attached.`, ({ ring }) =>
-    numbers.every((number) => ring.versionOf.has(number)),
-  );
+  const done = `The numbers ${numbers.join(', ')} were attached.`;
+  const areThere = ({ ring }: DescribedRing): boolean => numbers.every((number) => ring.versionOf.has(number));
+  const attached = await requireSeen(deps, done, areThere);
   const material = backup.keys.map(({ key }) => key);
-  await tagCopies(deps, shown, material);
-  await keepRetired(deps, shown, backup, options.withRetired === true ? [...numbers, ...seen.wereThere] : []);
-  const { current } = shown.ring;
+  await tagCopies(deps, attached, material);
+  const back = options.withRetired === true ? [...numbers, ...seen.wereThere] : [];
+  await keepRetired(deps, attached, backup, back);
+  const shown = await requireSeen(deps, done, (described) => {
+    const records = retiredNumbers(described.secret.Tags);
+    return areThere(described) && !back.some((number) => records.has(number));
+  });
+  const { current, versionOf } = shown.ring;
+  const retiredNow = retiredNumbers(shown.secret.Tags);
   return {
     brought: numbers,
-    wereThere: seen.wereThere.filter((number) => !brought.has(number)),
+    wereThere: seen.wereThere.filter((number) => !brought.has(number) && versionOf.has(number)),
     taken: seen.taken,
-    retired: seen.retired,
+    // Another process may have retired or restored one meanwhile.
+    retired: [...seen.retired, ...seen.wereThere.filter((number) => retiredNow.has(number))].filter(
+      (number) => !versionOf.has(number),
+    ),
     notInBackup: seen.notInBackup,
     current: current === undefined ? undefined : shown.ring.numberOf.get(current),
   };
