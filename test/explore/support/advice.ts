@@ -18,6 +18,9 @@ function lineOf(next: NextStep): string {
   return typeof next === 'string' ? next : [next.command, ...next.args].join(' ');
 }
 
+/** The label of a command that puts a version before it has its number. */
+const UNFINISHED = ['key-incoming', 'key-moving', 'key-restoring'];
+
 /** Commands after which the ring must be healthy. */
 const PATIENCE = 5;
 
@@ -29,11 +32,14 @@ const PATIENCE = 5;
 export class Advice {
   readonly #product: Product;
   readonly #behaviour: Behaviour;
+  readonly #backup: string | undefined;
   readonly #followed = new Set<string>();
   #runs = 0;
 
-  constructor(product: Product, behaviour: Behaviour) {
+  /** `backup`: the command by which a backup was brought back, with its file. */
+  constructor(product: Product, behaviour: Behaviour, backup?: string) {
     this.#product = product;
+    this.#backup = backup;
     this.#behaviour = behaviour;
   }
 
@@ -48,13 +54,20 @@ export class Advice {
     for (;;) {
       for (const left of leftOver(secretOf(found.service))) requireNote(advice.notes, left);
       if (advice.command === undefined) break;
-      lines.push(lineOf(advice.command));
+      const line = this.#typed(advice.command);
+      lines.push(line);
       if (lines.length > PATIENCE)
         throw new Violation(`status gives advice that does not help: ${lines.join(', ')}: ${said(advice.notes)}`);
-      found = await this.#carryOut(found, lineOf(advice.command));
+      found = await this.#carryOut(found, line);
       advice = await this.#advice(found);
     }
     checkEnd(found.memory, secretOf(found.service));
+  }
+
+  /** The operator knows the file. */
+  #typed(next: NextStep): string {
+    const line = lineOf(next);
+    return line === 'restore-ring FILE' ? (this.#backup ?? line) : line;
   }
 
   async #carryOut(found: Found, line: string): Promise<Found> {
@@ -115,7 +128,14 @@ function leftOver(secret: Secret): readonly LeftOver[] {
   const records = secret.tags.filter(({ Key }) => Key.startsWith('pazpaz:retired:'));
   const named = secret.tags.map(({ Key, Value }) => `${Key} ${Value}`);
   return [
-    ...withLabel(secret, 'key-incoming').map((id) => ({ what: 'key-incoming is left', named: id })),
+    ...UNFINISHED.flatMap((label) => withLabel(secret, label).map((id) => ({ what: `${label} is left`, named: id }))),
+    ...labels.flatMap(([id, label]) => {
+      const { kmsKeyId = 'DefaultEncryptionKey' } = secret.versions[id] ?? {};
+      const isElsewhere = kmsKeyId !== (secret.kmsKeyId ?? 'DefaultEncryptionKey');
+      return numberOf(label) === undefined || !isElsewhere
+        ? []
+        : [{ what: `${label} is under another KMS key`, named: kmsKeyId }];
+    }),
     ...withLabel(secret, 'AWSPENDING')
       .filter((id) => !current.includes(id))
       .map((id) => ({ what: 'AWSPENDING is left', named: id })),

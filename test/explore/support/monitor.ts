@@ -1,4 +1,5 @@
 import type { Secret } from '../../../src/local/service/state.ts';
+import { followed, movesOf, ownersOf } from './move-monitor.ts';
 import { checkComeback, checkNewNumber, checkRetirement, forgottenBy } from './retirement-monitor.ts';
 import { everyLabel, numberOf, sorted, valueOf, Violation, withLabel } from './seen-secret.ts';
 
@@ -8,8 +9,10 @@ export interface Memory {
   readonly everCurrent: Readonly<Record<string, string>>;
   /** Versions that have left `AWSCURRENT` at least once. */
   readonly left: readonly string[];
-  /** The version that each number was first given to. */
+  /** The version that each number names, or has named last. */
   readonly owner: Readonly<Record<string, string>>;
+  /** Versions whose number is on another version now, with the same key. */
+  readonly moved: Readonly<Record<string, string>>;
   /** Of these, the ones that `retire` has taken away and that no `restore` has brought back: no row needs them. */
   readonly retired: Readonly<Record<string, string>>;
   /** Numbers whose record of a retirement a `restore` has removed. */
@@ -28,7 +31,7 @@ export interface Cause {
 
 /** What is known at the start: data was encrypted with every key that is, or was, in use. */
 export function firstMemory(secret: Secret): Memory {
-  const none = { everCurrent: {}, left: [], owner: {}, retired: {}, forgotten: [], recent: [] };
+  const none = { everCurrent: {}, left: [], owner: {}, moved: {}, retired: {}, forgotten: [], recent: [] };
   const first = observe(none, undefined, secret, {});
   const left = everyLabel(secret)
     .filter(([, label]) => label === 'AWSPREVIOUS' || numberOf(label) !== undefined)
@@ -49,20 +52,22 @@ export function observe(memory: Memory, before: Secret | undefined, after: Secre
   if (currents.length > 1 || (hadValue && currents.length === 0)) {
     throw new Violation(`invariant 5: ${currents.length} versions are AWSCURRENT`);
   }
-  const owner = checkNumbers(memory, after);
-  const retired = checkNumbersLeft(memory, before, after, cause);
+  const owner = ownersOf(memory, before, after, cause.command);
+  const moved = movesOf(memory, owner);
+  const retired = checkNumbersLeft({ ...memory, moved }, owner, before, after, cause);
   const forgotten = forgottenBy(memory.forgotten, before, after, cause.command);
-  for (const versionId of Object.keys(memory.everCurrent)) checkKept(retired, after, versionId);
+  for (const versionId of Object.keys(memory.everCurrent)) checkKept(retired, after, followed(moved, versionId));
 
   const current = currents[0];
   const former = before === undefined ? undefined : withLabel(before, 'AWSCURRENT')[0];
-  if (current === undefined || current === former) return { ...memory, owner, retired, forgotten };
+  if (current === undefined || current === former) return { ...memory, owner, moved, retired, forgotten };
   if (former !== undefined && cause.step !== undefined) checkPromotion(before, current, cause.step);
   if (cause.command !== undefined) checkMoveByCommand(before, after, current, cause.command);
   return {
     everCurrent: sorted({ ...memory.everCurrent, [current]: valueOf(after, current) ?? 'no value' }),
     left: former === undefined ? memory.left : [...new Set([...memory.left, former])].sort(),
     owner,
+    moved,
     retired,
     forgotten,
     recent: [...new Set([...memory.recent, current])].sort(),
@@ -88,7 +93,7 @@ export function checkEnd(memory: Memory, secret: Secret): void {
   );
   const retired = Object.values(memory.retired);
   for (const [versionId, key] of Object.entries(memory.everCurrent)) {
-    if (!readable.has(key) && !retired.includes(versionId))
+    if (!readable.has(key) && !retired.includes(followed(memory.moved, versionId)))
       throw new Violation(`the promise: what was encrypted with ${versionId} cannot be decrypted`);
   }
 }
@@ -103,27 +108,22 @@ export function checkFresh(memory: Memory, token: string): void {
   }
 }
 
-function checkNumbers(memory: Memory, after: Secret): Memory['owner'] {
-  const owner = { ...memory.owner };
-  for (const [versionId, label] of everyLabel(after)) {
-    const number = numberOf(label);
-    if (number === undefined) continue;
-    owner[number] ??= versionId;
-    if (owner[number] !== versionId) {
-      throw new Violation(`invariant 3: number ${number} named ${owner[number] ?? ''} and now names ${versionId}`);
-    }
-  }
-  return sorted(owner);
-}
-
 /** Invariant 1, and what a retirement is allowed. Returns the numbers that are retired now. */
-function checkNumbersLeft(memory: Memory, before: Secret | undefined, after: Secret, cause: Cause): Memory['retired'] {
+function checkNumbersLeft(
+  memory: Memory,
+  owner: Memory['owner'],
+  before: Secret | undefined,
+  after: Secret,
+  cause: Cause,
+): Memory['retired'] {
   const retired: [string, string][] = [];
-  for (const [number, versionId] of Object.entries(memory.owner)) {
+  const recent = memory.recent.map((versionId) => followed(memory.moved, versionId));
+  for (const number of Object.keys(memory.owner)) {
+    const versionId = owner[number] ?? '';
     const isThere = after.versions[versionId]?.stages.includes(`key-v${number}`) === true;
     const wasRetired = memory.retired[number] !== undefined;
     if (isThere && wasRetired) checkComeback(number, cause.command);
-    if (!isThere && !wasRetired) checkRetirement(before, { number, versionId }, cause.command, memory);
+    if (!isThere && !wasRetired) checkRetirement(before, { number, versionId }, cause.command, { ...memory, recent });
     if (!isThere) retired.push([number, versionId]);
   }
   for (const [versionId, label] of everyLabel(after)) {

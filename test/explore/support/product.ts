@@ -1,3 +1,4 @@
+import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { runAdopt } from '../../../src/cli/commands/adopt.ts';
 import type { MaintainedRows } from '../../../src/cli/rows/maintained-rows.ts';
 import type { Census } from '../../../src/cli/rows/row-count.ts';
@@ -6,6 +7,7 @@ import { givenText, type GivenValue } from '../../../src/cli/ring/supplied-key.t
 import { runMaintain } from '../../../src/cli/ring/maintenance.ts';
 import { recommended, type Note } from '../../../src/cli/ring/notes.ts';
 import type { NextStep } from '../../../src/cli/suggested-commands.ts';
+import { runBackup } from '../../../src/cli/commands/backup.ts';
 import { runPut, runPutNotCurrent } from '../../../src/cli/commands/put.ts';
 import { runRestore } from '../../../src/cli/commands/restore.ts';
 import { runRetire } from '../../../src/cli/commands/retire.ts';
@@ -13,6 +15,10 @@ import { runRollback } from '../../../src/cli/commands/rollback.ts';
 import { runRotate } from '../../../src/cli/commands/rotate.ts';
 import { runStatus } from '../../../src/cli/commands/status.ts';
 import type { CommandDependencies } from '../../../src/cli/aws/operator.ts';
+import { bringKeys } from '../../../src/cli/backup/bring-keys.ts';
+import { decryptWith } from '../../../src/cli/backup/encrypted-file.ts';
+import { backedUpKey, parseBackup, type RingBackup } from '../../../src/cli/backup/ring-backup.ts';
+import { moveKeys } from '../../../src/cli/move/move-keys.ts';
 import { toKeyNumber } from '../../../src/format/key-number.ts';
 import { adoptAndReport } from '../../../src/steps/adoption.ts';
 import { createSecret } from '../../../src/steps/create-secret.ts';
@@ -21,6 +27,7 @@ import type { Step } from '../../../src/steps/rotation-request.ts';
 import { setSecret } from '../../../src/steps/set-secret.ts';
 import { testSecret } from '../../../src/steps/test-secret.ts';
 import { keyText, versionIdOf } from './letters.ts';
+import { SECRET_ARN } from './program.ts';
 
 /**
  * The product as an exploration runs it, without the handler's logging and the command line's screens. A mutant is a
@@ -30,7 +37,8 @@ export type Product = typeof product;
 
 /**
  * What can be run besides the four steps: the Lambda's own adoption, and commands as an operator types them; the key of
- * a `put` and the version of an `adopt` may be a letter (letters.ts).
+ * a `put` and the version of an `adopt` may be a letter (letters.ts). The file of `restore-ring` is spelled by the letters of
+ * its keys, number 1 first; the last one was current.
  */
 export type CommandLine =
   | 'adoption'
@@ -47,7 +55,11 @@ export type CommandLine =
   | `restore ${number}`
   | 'rotate'
   | 'rotate --clean-up'
-  | 'maintain';
+  | 'maintain'
+  | 'backup'
+  | `restore-ring ${string}`
+  | `restore-ring --retired ${string}`
+  | `move --kms-key-id ${string}`;
 
 const STEP = { createSecret, setSecret, testSecret, finishSecret };
 
@@ -90,6 +102,12 @@ export const product = {
         return runPut(deps, given(last));
       case 'put --not-current':
         return runPutNotCurrent(deps, given(last));
+      case 'restore-ring':
+        return bringKeys(deps, backup(last));
+      case 'restore-ring --retired':
+        return bringKeys(deps, backup(last), { withRetired: true });
+      case 'move --kms-key-id':
+        return moveKeys(deps, last);
       case 'restore':
         return runRestore(deps, toKeyNumber(Number(last)));
       default:
@@ -120,11 +138,48 @@ function withoutArgument(deps: CommandDependencies, line: string): Promise<unkno
       return runRollback(deps, {});
     case 'rotate':
       return runRotate(deps);
+    case 'backup':
+      return backedUp(deps);
     case 'maintain':
       return runMaintain(deps, rows, { keep: 2, retire: 'do' });
     default:
       throw new Error(`no command: ${line}`);
   }
+}
+
+const IDENTITY = generateIdentity();
+
+/** Which key the file of a backup holds under each number. */
+async function backedUp(deps: CommandDependencies): Promise<{ readonly backedUp: Readonly<Record<string, string>> }> {
+  const identity = await IDENTITY;
+  let file = new Uint8Array();
+  await runBackup(deps, {
+    file: 'ring.age',
+    recipients: [await identityToRecipient(identity)],
+    write: (_, bytes) => {
+      file = Uint8Array.from(bytes);
+      return Promise.resolve();
+    },
+  });
+  const { keys } = parseBackup(await decryptWith([identity], file));
+  const held = keys.flatMap(({ numbers, key }) =>
+    numbers.map((number) => [`${number}`, key.exportBytes().toString('base64')] as const),
+  );
+  return { backedUp: Object.fromEntries(held) };
+}
+
+const BACKUPS = new Map<string, RingBackup>();
+
+function backup(letters: string): RingBackup {
+  const known = BACKUPS.get(letters) ?? {
+    secret: SECRET_ARN,
+    madeAt: '2026-01-01T00:00:00.000Z',
+    keys: Array.from(letters, (letter, index) =>
+      backedUpKey([toKeyNumber(index + 1)], index === letters.length - 1, { SecretString: keyText(letter) }),
+    ),
+  };
+  BACKUPS.set(letters, known);
+  return known;
 }
 
 /** Keys are made once: every command is run from its start again and again. */

@@ -1,4 +1,4 @@
-import type { Secret } from '../../../src/local/service/state.ts';
+import type { Secret, SecretVersion } from '../../../src/local/service/state.ts';
 import type { Output } from './program.ts';
 import { everyLabel, numberOf, Violation } from './seen-secret.ts';
 
@@ -18,6 +18,15 @@ interface Report {
   /** rollback */
   readonly currentNumber?: number;
   readonly leftNumber?: number;
+  /** move */
+  readonly moved?: readonly { readonly number: number; readonly to: string }[];
+  readonly under?: readonly number[];
+  readonly kmsKeyId?: string;
+  /** restore-ring */
+  readonly brought?: readonly number[];
+  readonly wereThere?: readonly number[];
+  /** backup: the keys in its file, by number */
+  readonly backedUp?: Readonly<Record<string, string>>;
   /** adopt */
   readonly rescued?: { readonly versionId: string; readonly number: number };
 }
@@ -27,6 +36,8 @@ export interface Shown {
   /** Each label beside its version. */
   readonly labels: readonly (readonly [string, string])[];
   readonly tags: readonly string[];
+  /** Only where all of the secret is seen: no description shows it. */
+  readonly versions?: Secret['versions'];
 }
 
 /** Something that a command reports as done, or as unchanged. */
@@ -38,7 +49,7 @@ export interface Claim {
 }
 
 export function shownBy(secret: Secret): Shown {
-  return { labels: everyLabel(secret), tags: secret.tags.map(({ Key }) => Key) };
+  return { labels: everyLabel(secret), tags: secret.tags.map(({ Key }) => Key), versions: secret.versions };
 }
 
 /** What an answer of DescribeSecret shows. */
@@ -71,11 +82,13 @@ export function claimsOf(line: string, result: unknown): readonly Claim[] {
       (report.numbers ?? []).every((each) => !tags.includes(`pazpaz:retired:key-v${each}`)),
     );
   }
-  for (const each of [...(report.retired ?? []).map((key) => key.number), ...(report.alreadyRetired ?? [])])
+  // restore-ring lists under `retired` what it left alone.
+  const retired = line.startsWith('restore-ring') ? [] : (report.retired ?? []).map((key) => key.number);
+  for (const each of [...retired, ...(report.alreadyRetired ?? [])])
     ofNumbers(`key ${each} is off the ring`, (shown) => !has(`key-v${each}`)(shown));
   // A `restore` at the same moment may remove the record. `maintain` looks once more at its end, and then warns of it.
   const isWarnedOf = report.next?.some(({ code }) => code === 'version-without-label') === true;
-  for (const { number: each } of report.retired ?? [])
+  for (const each of retired)
     ofNumbers(`key ${each} can be restored`, ({ tags }) => isWarnedOf || tags.includes(`pazpaz:retired:key-v${each}`));
   if (currentNumber !== undefined && leftNumber !== undefined) {
     ofAll(`key ${currentNumber} is current`, (shown) =>
@@ -106,6 +119,27 @@ export function claimsOf(line: string, result: unknown): readonly Claim[] {
         ? [holder('AWSCURRENT', shown), undefined].includes(pending)
         : pending !== versionId;
     });
+  for (const { number: each, to } of report.moved ?? []) ofNumbers(`key ${each} is on ${to}`, has(`key-v${each}`, to));
+  for (const each of report.under ?? []) {
+    ofNumbers(
+      `key ${each} is under ${report.kmsKeyId ?? ''}`,
+      whereSeen(each, ({ kmsKeyId }) => kmsKeyId === report.kmsKeyId),
+    );
+  }
+  for (const each of [...(report.brought ?? []), ...(report.wereThere ?? [])])
+    ofNumbers(`key ${each} is on the ring`, has(`key-v${each}`));
+  const { backedUp } = report;
+  if (backedUp !== undefined) {
+    ofAll('every key is in the file', ({ labels }) =>
+      labels.every(([, label]) => (numberOf(label) ?? Object.keys(backedUp)[0] ?? '') in backedUp),
+    );
+    for (const [each, key] of Object.entries(backedUp)) {
+      ofNumbers(
+        `key ${each} is in the file`,
+        whereSeen(Number(each), ({ value }) => value?.kind === 'string' && value.text === key),
+      );
+    }
+  }
   if (line === 'rotate') ofAll('its version exists', ({ labels }) => labels.some(([id]) => id === versionId));
   return claims;
 }
@@ -113,6 +147,15 @@ export function claimsOf(line: string, result: unknown): readonly Claim[] {
 /** Whether a label is on this version, or on any. */
 function has(label: string, versionId?: string): Claim['holds'] {
   return ({ labels }) => labels.some(([id, each]) => each === label && (versionId === undefined || id === versionId));
+}
+
+/** Whether the version that has a number is so, where all of the secret is seen and the number is there. */
+function whereSeen(number: number, isSo: (version: SecretVersion) => boolean): Claim['holds'] {
+  return ({ labels, versions = {} }) =>
+    labels.every(([id, label]) => {
+      const version = versions[id];
+      return label !== `key-v${number}` || version === undefined || isSo(version);
+    });
 }
 
 function holder(label: string, { labels }: Shown): string | undefined {

@@ -95,8 +95,9 @@ async function begun({ attempts, testRun }: Scenario, moves: Moves, first: World
   return attempts === 1 ? start : moves.withOverlap(start, tokenOf(1));
 }
 
-function endOf({ ends }: Scenario, { product, behaviour }: Moves): Beginning['checkEnd'] {
-  const advice = new Advice(product, behaviour);
+function endOf({ ends, operators = [] }: Scenario, { product, behaviour }: Moves): Beginning['checkEnd'] {
+  const backup = operators.flat().find((operation) => operation.startsWith('restore-ring'));
+  const advice = new Advice(product, behaviour, backup);
   const allowed = ends?.map(withOptions);
   return async (world) => {
     const secret = secretOf(world.service);

@@ -1,10 +1,18 @@
 import { LEFT, REFUSED, REPEATED } from './commands-alone.ts';
 import { BESIDE, DEEP_BESIDE } from './commands-beside.ts';
+import { DEEP_MOVES_AND_BACKUPS, MOVES_AND_BACKUPS, STALE_MOVES_AND_BACKUPS } from './moves-and-backups.ts';
 import { DEEP_ROTATION_SCENARIOS, ROTATION_SCENARIOS } from './rotation-scenarios.ts';
 import type { Scenario } from './scenario.ts';
 import { STALE_SCENARIOS } from './stale-scenarios.ts';
 
-const ALL: readonly Scenario[] = [...ROTATION_SCENARIOS, ...REPEATED, ...LEFT, ...REFUSED, ...BESIDE];
+const ALL: readonly Scenario[] = [
+  ...ROTATION_SCENARIOS,
+  ...REPEATED,
+  ...LEFT,
+  ...REFUSED,
+  ...BESIDE,
+  ...MOVES_AND_BACKUPS,
+];
 
 /** Half of all states for one in twelve scenarios, of which there are smaller ones with the same commands. */
 const LARGE: ReadonlySet<string> = new Set([
@@ -26,12 +34,14 @@ const LARGE: ReadonlySet<string> = new Set([
 
 /** What `npm test` explores, in well under a minute. */
 export const SCENARIOS = ALL.filter(({ name }) => !LARGE.has(name));
-export const OLD_ANSWERS = STALE_SCENARIOS.filter(({ name }) => !LARGE.has(name));
+const ALL_STALE = [...STALE_SCENARIOS, ...STALE_MOVES_AND_BACKUPS];
+export const OLD_ANSWERS = ALL_STALE.filter(({ name }) => !LARGE.has(name));
 
 /** Many states, and wider bounds, for `npm run explore`: some minutes. */
 export const DEEP_SCENARIOS: readonly Scenario[] = [
   ...ALL.filter(({ name }) => LARGE.has(name)),
   ...DEEP_ROTATION_SCENARIOS,
   ...DEEP_BESIDE,
+  ...DEEP_MOVES_AND_BACKUPS,
 ];
-export const DEEP_OLD_ANSWERS = STALE_SCENARIOS.filter(({ name }) => LARGE.has(name));
+export const DEEP_OLD_ANSWERS = ALL_STALE.filter(({ name }) => LARGE.has(name));

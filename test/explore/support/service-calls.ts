@@ -49,13 +49,13 @@ export function performOn(
  */
 export function canonical(output: Output): Output {
   const { RotationEnabled, RotationLambdaARN, DeletedDate, SecretString, VersionStages, VersionId } = output;
-  const { VersionIdsToStages, Tags, Versions, LastChangedDate } = output;
+  const { VersionIdsToStages, Tags, Versions, LastChangedDate, KmsKeyId } = output;
   return {
-    ...{ RotationEnabled, RotationLambdaARN, DeletedDate, SecretString, VersionStages, VersionId },
+    ...{ RotationEnabled, RotationLambdaARN, DeletedDate, SecretString, VersionStages, VersionId, KmsKeyId },
     VersionIdsToStages: isObject(VersionIdsToStages) ? sortedMembers(VersionIdsToStages) : undefined,
     Tags: Array.isArray(Tags) ? sortedBy('Key', Tags) : undefined,
     Versions: Array.isArray(Versions)
-      ? sortedBy('VersionId', Versions).map(({ VersionId: id }) => ({ VersionId: id }))
+      ? sortedBy('VersionId', Versions).map(({ VersionId: id, KmsKeyIds }) => ({ VersionId: id, KmsKeyIds }))
       : undefined,
     // The state machine answers in seconds, as AWS JSON does; the SDK makes a date of it.
     LastChangedDate: typeof LastChangedDate === 'number' ? new Date(LastChangedDate * 1000) : LastChangedDate,

@@ -116,7 +116,7 @@ export class WorldNames {
 
 /** One name for secrets of which the same can become. */
 export const nameOfSecret = remembered((secret: Secret) =>
-  JSON.stringify([labelsOf(secret), secret.rotation, tagsOf(secret), secret.lastChangedDate]),
+  JSON.stringify([labelsOf(secret), secret.rotation, tagsOf(secret), secret.lastChangedDate, kmsKeysOf(secret)]),
 );
 export const nameOfMemory = remembered((memory: Memory) => JSON.stringify(memory));
 
@@ -160,6 +160,14 @@ export function labelsOf(secret: Secret): readonly (readonly [string, string, st
       return [id, [...stages].sort().join(' '), text] as const;
     })
     .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** The KMS keys of the secret and of its versions; the one that AWS manages has no name. */
+function kmsKeysOf({ kmsKeyId = '', versions }: Secret): readonly string[] {
+  const ofVersions = Object.entries(versions).flatMap(([id, version]) =>
+    version.kmsKeyId === undefined ? [] : [`${id} ${version.kmsKeyId}`],
+  );
+  return [kmsKeyId, ...ofVersions.sort()];
 }
 
 /** Tags in one order, each as one text. */
