@@ -50,6 +50,13 @@ describe('it is wrong that', () => {
   });
 });
 
+test('the dates of keys that were copied are said to be those of the copies', () => {
+  const copy = { versionId: token('c'), state: 'copy', current: [], kmsKeyIds: [] } as const;
+  const noticed = (keys: readonly KeyFacts[]) => sampleEvidence({ keys }).verdict.notices.map(({ code }) => code);
+  expect(noticed([...fine.keys, copy])).toContain('copied-keys');
+  expect(noticed(fine.keys)).not.toContain('copied-keys');
+});
+
 describe('rows', () => {
   test('of the current key are those that were counted, never what is left of the others', () => {
     const cells = page({ ...fine, rows: rowsOf({ rows: 9, nulls: 0, numbered: { 7: 4, 6: 3 }, unreadable: 1 }) }, '');

@@ -26,6 +26,7 @@ export function verdictOn(facts: Facts, report: RingReport): Verdict {
   const notices = [
     ...notes.filter(({ weight }) => weight === 'notice').map(({ code, text }) => ({ code, text })),
     ...rowNotices(facts),
+    ...copyNotices(facts),
     ...backupNotices(facts),
     ...settingNotices(facts),
     ...unseenNotice(facts),
@@ -170,6 +171,14 @@ function rowNotices({ rows, secret }: Facts): readonly Remark[] {
         },
         ...nestedNotice,
       ];
+}
+
+/** `move` and `restore-ring` give a number to another version of its key, and nothing records which one had it before. */
+function copyNotices({ keys }: Facts): readonly Remark[] {
+  const text =
+    'Keys were copied to other versions, by move or by restore-ring. The dates of a copied key are those of its copy, and ' +
+    'the version before has no number.';
+  return keys.some(({ state }) => state === 'copy') ? [{ code: 'copied-keys', text }] : [];
 }
 
 function backupNotices({ secret: { backup }, keys }: Facts): readonly Remark[] {
