@@ -51,7 +51,7 @@ describe('it is wrong that', () => {
 });
 
 test('the dates of keys that were copied are said to be those of the copies', () => {
-  const copy = { versionId: token('c'), state: 'copy', current: [], kmsKeyIds: [] } as const;
+  const copy = { versionId: token(99), state: 'copy', current: [], kmsKeyIds: [] } as const;
   const noticed = (keys: readonly KeyFacts[]) => sampleEvidence({ keys }).verdict.notices.map(({ code }) => code);
   expect(noticed([...fine.keys, copy])).toContain('copied-keys');
   expect(noticed(fine.keys)).not.toContain('copied-keys');
