@@ -37,7 +37,8 @@ export async function attachNextNumber(
 
 /** Throws `RING_FULL` if fewer than `needed` staging labels can still be attached. */
 export function requireFreeSlots(ring: RingLabels, needed: number): void {
-  if (ring.freeSlots >= needed) return;
+  // Foreign labels, or one that is there for a moment, may have taken the place of AWSPENDING.
+  if (needed === 0 || ring.freeSlots >= needed) return;
   const free = Math.max(0, ring.freeSlots);
   throw ringFull(
     `${counted(needed, 'free staging label')} needed, ${free} free; ${counted(ring.versionOf.size, 'label')} of keys and ${counted(foreignLabels(ring.stages).length, 'other label')} take the rest`,

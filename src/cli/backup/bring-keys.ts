@@ -1,4 +1,5 @@
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
+import { copyVersions } from '../../format/retired-tag.ts';
 import { ringLabels, withNumber, type RingLabels } from '../../format/ring-labels.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
 import { adopt } from '../../secret/adopt.ts';
@@ -14,11 +15,12 @@ import {
   onSettledRing,
   readableKey,
   refuseRotationUnderWay,
-  requireSlots,
+  requirePlaceFor,
   type DescribedRing,
 } from '../ring/ring.ts';
 import { forgottenNumbers, forgottenTag, removeRecords, retiredNumbers } from '../ring/retired-tags.ts';
 import { store } from '../ring/store.ts';
+import { untagCopy } from '../ring/version-tags.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import type { BackedUpKey, RingBackup } from './ring-backup.ts';
 
@@ -84,7 +86,10 @@ export async function bringKeys(
       seen = await compared(deps, { secret, ring: change.ring }, backup, options);
       change = { ...change, wrote: true };
     }
+    const copies = copyVersions(secret.Tags);
     for (const { key, numbers } of seen.keys) {
+      const versionId = restoredVersionId(key.key, key.numbers[0] ?? 0);
+      if (copies.has(versionId)) await untagCopy(deps, versionId);
       for (const number of numbers) {
         change = { ring: await bring(deps, change.ring, key, number), wrote: true };
         brought.add(number);
@@ -224,17 +229,15 @@ async function requireSameRing(
   );
 }
 
-/** The label of the restoration is on one version for a moment. It takes the place of AWSPENDING, which is free now. */
 async function check(deps: CommandDependencies, ring: RingLabels, { keys }: Compared): Promise<void> {
   await refuseRotationUnderWay(deps, ring);
-  const held = restoringVersion(ring) === undefined ? 0 : 1;
   if (keys.length === 0) return;
   let named = ring;
   for (const { numbers, inUse } of keys) {
     if (inUse !== undefined) named = numbers.reduce((so, number) => withNumber(so, inUse, number), named);
   }
   const others = keys.filter(({ inUse }) => inUse === undefined).flatMap(({ numbers }) => numbers);
-  await requireSlots(deps, named, Math.max(0, others.length - held));
+  await requirePlaceFor(deps, named, RESTORING_LABEL, others.length);
 }
 
 async function confirmed(

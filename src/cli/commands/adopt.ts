@@ -19,7 +19,7 @@ import {
   versionOfKey,
   type DescribedRing,
 } from '../ring/ring.ts';
-import { copyTag, rescuedTag, tagVersion } from '../ring/version-tags.ts';
+import { copyTag, rescuedTag, tagVersion, untagCopy } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
@@ -119,6 +119,7 @@ async function rescue(
 ): Promise<RingChange> {
   requireFreeSlots(ring, 1);
   await tagVersion(deps, Tags, rescuedTag(versionId, deps.now()));
+  if (copyVersions(Tags).has(versionId)) await untagCopy(deps, versionId);
   return { ring: await attachNextNumber(deps, ring, versionId), wrote: true };
 }
 

@@ -43,6 +43,10 @@ export const MOVE = command<MoveFlags>({
       ),
       former: described('Other KMS keys of versions that AWS still has', listOf(TEXT)),
       retiredElsewhere: described('Retired keys that can be restored only with a former KMS key', listOf(COUNT)),
+      unnumberedElsewhere: described(
+        'Versions without a number under a former KMS key: a label that is not of the ring, or perhaps a lost key',
+        listOf(object({ versionId: TEXT, labels: listOf(TEXT) })),
+      ),
     },
     { canDisableFrom: described('When the former KMS keys may be disabled, as far as this ring needs them', DATE) },
   ),
@@ -65,7 +69,7 @@ export const MOVE = command<MoveFlags>({
 });
 
 function screen(result: MoveResult, canDisableFrom: string | undefined): readonly string[] {
-  const { kmsKeyId, moved, under, left, retiredElsewhere } = result;
+  const { kmsKeyId, moved, under, left, retiredElsewhere, unnumberedElsewhere } = result;
   const former = result.former.filter((id) => id !== MANAGED_KEY);
   const isOffManaged = left.length === 0 && former.length === 0 && result.former.length > 0;
   return [
@@ -94,6 +98,13 @@ function screen(result: MoveResult, canDisableFrom: string | undefined): readonl
           retiredElsewhere.length === 0
             ? '  retired keys: none that AWS still has.'
             : `  retired keys: restore of ${keyList(retiredElsewhere)} needs it.`,
+          ...unnumberedElsewhere.map(
+            ({ versionId, labels }) =>
+              `  version ${versionId}: ` +
+              (labels.length === 0
+                ? 'it has no number, and needs it if it holds a key (status).'
+                : `whatever reads it by its label ${labels.join(', ')} needs it.`),
+          ),
         ]),
   ];
 }

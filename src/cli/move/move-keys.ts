@@ -1,6 +1,6 @@
 import type { KeyMaterial } from '../../format/key-material.ts';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
-import { retiredKeys } from '../../format/retired-tag.ts';
+import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
 import { AWS_LABELS, withNumber, type RingLabels } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
 import { refused } from '../../secret/aws-error.ts';
@@ -10,7 +10,7 @@ import { readKey } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { keyOf, numbersByVersion } from '../backup/read-ring.ts';
 import type { BackedUpKey } from '../backup/ring-backup.ts';
-import { movedVersionIds } from './derived-version.ts';
+import { isDerived, movedVersionIds } from './derived-version.ts';
 import { isSameKmsKey, isUnder, MANAGED_ALIAS } from '../ring/kms-keys.ts';
 import { detachLabel, holderOf, MOVING_LABEL, withoutLabels } from '../ring/labels.ts';
 import { requireSeen } from '../ring/look-again.ts';
@@ -20,13 +20,14 @@ import {
   onSettledRing,
   readableKey,
   refuseRotationUnderWay,
-  requireSlots,
+  requirePlaceFor,
   versionOfKey,
   type DescribedRing,
 } from '../ring/ring.ts';
+import { retiredNumbers } from '../ring/retired-tags.ts';
 import { store } from '../ring/store.ts';
 import { tagCopies } from './copies.ts';
-import { abandonedTag, copyTag, tagVersion } from '../ring/version-tags.ts';
+import { abandonedTag, abandonedVersions, copyTag, tagVersion, untagCopy } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import { keyList } from '../terminal/table.ts';
@@ -57,6 +58,13 @@ export interface MoveResult {
   readonly former: readonly string[];
   /** Retired keys that could be restored only with another KMS key. */
   readonly retiredElsewhere: readonly KeyNumber[];
+  /** Versions without a number under another KMS key that no record explains, or that have a label of someone else. */
+  readonly unnumberedElsewhere: readonly UnnumberedVersion[];
+}
+
+export interface UnnumberedVersion {
+  readonly versionId: string;
+  readonly labels: readonly string[];
 }
 
 /** KMS keys by version. */
@@ -81,9 +89,11 @@ export async function moveKeys(deps: CommandDependencies, kmsKeyId: string): Pro
     const adopted = await adopt(deps, ring);
     let change: RingChange = { ...adopted, wrote: adopted.wrote || hasChanged };
     const kmsKeys = await kmsKeysOf(deps);
+    await tagFormer(deps, secret, change.ring);
     for (const [versionId, numbers] of toMove(change.ring, kmsKeys, kmsKeyId)) {
       const key = await keyOf(deps, versionId, numbers, false);
-      const copy = await putCopy(deps, { key, kmsKeys, kmsKeyId });
+      const copy = await putCopy(deps, { key, kmsKeys, kmsKeyId, moving: movingVersion(change.ring) });
+      if (kmsKeys.has(copy)) await untagCopy(deps, copy);
       for (const number of numbers) {
         await moveLabel(deps, { label: numberingLabel(number), to: copy, from: versionId });
         moved.set(number, { number, from: versionId, to: copy });
@@ -102,11 +112,10 @@ export async function moveKeys(deps: CommandDependencies, kmsKeyId: string): Pro
   return resultOf(deps, shown, { first, moved: numbers.flatMap((number) => moved.get(number) ?? []), kmsKeyId });
 }
 
-/** The label of a move takes the place of AWSPENDING, which is free now. */
 async function check(deps: CommandDependencies, ring: RingLabels): Promise<void> {
   if (ring.current === undefined) throw noCurrentKey(deps.secretId, 'so there is nothing to move');
   await refuseRotationUnderWay(deps, ring);
-  await requireSlots(deps, ring, 0);
+  await requirePlaceFor(deps, ring, MOVING_LABEL, 0);
 }
 
 function hasSecretKey({ secret }: DescribedRing, kmsKeyId: string): boolean {
@@ -149,15 +158,25 @@ async function setKmsKey(deps: CommandDependencies, kmsKeyId: string): Promise<b
   return true;
 }
 
-/** Puts the key as a version under the KMS key, unless an earlier run has, and proves that it is the very same key. */
+/**
+ * Puts the key as a version under the KMS key, unless an earlier run has, and proves that it is the very same key.
+ * `moving`: the version that an earlier run has labelled. It may have some of the key's numbers already.
+ */
 async function putCopy(
   deps: CommandDependencies,
-  wanted: { readonly key: BackedUpKey; readonly kmsKeys: KmsKeys; readonly kmsKeyId: string },
+  wanted: {
+    readonly key: BackedUpKey;
+    readonly kmsKeys: KmsKeys;
+    readonly kmsKeyId: string;
+    readonly moving: string | undefined;
+  },
 ): Promise<string> {
-  const { key, kmsKeys, kmsKeyId } = wanted;
-  const ids = movedVersionIds(key.key, key.numbers[0] ?? 0);
-  const free = ids.find((id) => isUnder(kmsKeys.get(id) ?? [], kmsKeyId) !== false) ?? deps.newVersionId();
-  const copy = await store(deps, key.value(), [MOVING_LABEL], free);
+  const { key, kmsKeys, kmsKeyId, moving } = wanted;
+  const isUsable = (id: string): boolean => isUnder(kmsKeys.get(id) ?? [], kmsKeyId) !== false;
+  const isBegun =
+    moving !== undefined && isUsable(moving) && (await readableKey(deps, moving))?.key.equals(key.key) === true;
+  const ids = [...(isBegun ? [moving] : []), ...movedVersionIds(key.key, key.numbers[0] ?? 0)];
+  const copy = await store(deps, key.value(), [MOVING_LABEL], ids.find(isUsable) ?? deps.newVersionId());
   const stored = await readKey(deps, copy);
   const isUnderKey = isUnder((await kmsKeysOf(deps)).get(copy) ?? [], kmsKeyId) !== false;
   if (stored.key.equals(key.key) && isUnderKey) return copy;
@@ -167,6 +186,14 @@ async function putCopy(
       `${keyList(key.numbers)} was not moved. Every key can be read.`,
     step('status'),
   );
+}
+
+/** An interrupted move may have moved a number, and not tagged its former version. */
+async function tagFormer(deps: CommandDependencies, secret: DescribedRing['secret'], ring: RingLabels): Promise<void> {
+  const versionId = movingVersion(ring);
+  if (versionId === undefined || !ring.numberOf.has(versionId)) return;
+  const stored = await readableKey(deps, versionId);
+  if (stored !== undefined) await tagCopies(deps, { secret, ring }, [stored.key]);
 }
 
 /**
@@ -180,11 +207,10 @@ async function finish(
 ): Promise<RingChange> {
   const versionId = movingVersion(change.ring);
   if (versionId === undefined) return change;
-  const key = (await readableKey(deps, versionId))?.key;
+  const key = change.ring.numberOf.has(versionId) ? undefined : (await readableKey(deps, versionId))?.key;
   if (key !== undefined) {
-    const isOnRing = change.ring.numberOf.has(versionId) || (await hasNumber(deps, change.ring, key));
-    if (isOnRing) await tagCopies(deps, { secret, ring: change.ring }, [key]);
-    else if (await isRetired(deps, secret.Tags, key))
+    if (await hasNumber(deps, change.ring, key)) await tagCopies(deps, { secret, ring: change.ring }, [key]);
+    else if ([...retiredNumbers(secret.Tags)].some((number) => isDerived(versionId, key, number)))
       await tagVersion(deps, secret.Tags, abandonedTag(versionId, deps.now()));
   }
   await detachLabel(deps, MOVING_LABEL, versionId);
@@ -194,18 +220,6 @@ async function finish(
 async function hasNumber(deps: CommandDependencies, ring: RingLabels, key: KeyMaterial): Promise<boolean> {
   const holder = await versionOfKey(deps, ring, key);
   return holder !== undefined && ring.numberOf.has(holder);
-}
-
-/** Whether it is a key that `restore` finds by its record. */
-async function isRetired(
-  deps: CommandDependencies,
-  tags: DescribedRing['secret']['Tags'],
-  key: KeyMaterial,
-): Promise<boolean> {
-  for (const { versionId } of retiredKeys(tags)) {
-    if ((await readableKey(deps, versionId))?.key.equals(key) === true) return true;
-  }
-  return false;
 }
 
 function movingVersion({ stages }: RingLabels): string | undefined {
@@ -225,6 +239,8 @@ function askOnce(
     const isLeft = movingVersion(ring) !== undefined || !hasSecretKey(described, kmsKeyId);
     if (isAsked || (!isLeft && toMove(ring, kmsKeys, kmsKeyId).length === 0)) return;
     isAsked = true;
+    // A key that cannot be read would stop the command half way.
+    for (const [versionId, numbers] of toMove(ring, kmsKeys, kmsKeyId)) await keyOf(deps, versionId, numbers, false);
     await confirmed(deps, described, kmsKeys, kmsKeyId);
   };
 }
@@ -284,5 +300,24 @@ async function resultOf(
     retiredElsewhere: retiredKeys(secret.Tags).flatMap(({ number, versionId }) =>
       ring.versionOf.has(number) || !elsewhere(versionId) ? [] : [number],
     ),
+    unnumberedElsewhere: unexplained({ secret, ring }, moved)([...now.keys()].filter(elsewhere)),
   };
+}
+
+/** Of these versions, those that may still be needed: with a label, or perhaps with a lost key. */
+function unexplained(
+  { secret, ring }: DescribedRing,
+  moved: readonly MovedNumber[],
+): (versionIds: readonly string[]) => readonly UnnumberedVersion[] {
+  const known = new Set([
+    ...moved.map(({ from }) => from),
+    ...copyVersions(secret.Tags),
+    ...abandonedVersions(secret.Tags),
+    ...retiredKeys(secret.Tags).map(({ versionId }) => versionId),
+  ]);
+  return (versionIds) =>
+    versionIds
+      .filter((id) => !ring.numberOf.has(id))
+      .map((versionId) => ({ versionId, labels: ring.stages[versionId] ?? [] }))
+      .filter(({ versionId, labels }) => labels.length > 0 || !known.has(versionId));
 }

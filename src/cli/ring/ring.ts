@@ -9,6 +9,7 @@ import { requireFreeSlots } from '../../secret/numbering.ts';
 import { readKey } from '../../secret/read-key.ts';
 import { describe, fromFreshState, type RingChange } from '../../secret/fresh-ring.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
+import { withoutLabels } from './labels.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
 /** A secret's description, and its labels read as a key ring. */
@@ -87,6 +88,31 @@ export async function requireSlots(deps: CommandDependencies, ring: RingLabels, 
     if ((await keyOrNone(deps, versionId)) !== undefined) needed += 1;
   }
   requireFreeSlots(ring, needed);
+}
+
+/**
+ * `requireSlots` for a command that gives a version this label for a moment. The label takes the place of AWSPENDING,
+ * which a refused rotation may hold.
+ */
+export async function requirePlaceFor(
+  deps: CommandDependencies,
+  ring: RingLabels,
+  label: string,
+  further: number,
+): Promise<void> {
+  const others = withoutLabels(ring, [label]);
+  const { pending } = ring;
+  try {
+    await requireSlots(deps, others, pending === undefined && others.freeSlots >= 0 ? further : further + 1);
+  } catch (error) {
+    if (pending === undefined || !isKeyRotationError(error, 'RING_FULL')) throw error;
+    throw new CommandRefusal(
+      'RING_FULL',
+      `The key ring is full: AWSPENDING (version ${pending}) takes the place of the label that this command attaches ` +
+        'for a moment. Take it off (rotate --clean-up), then try again. Nothing was lost.',
+      step('rotate', '--clean-up'),
+    );
+  }
 }
 
 /** The key of a version; `undefined` if its value is not a key. Throws `VERSION_UNREADABLE`, `VERSION_HAS_NO_VALUE`. */

@@ -48,6 +48,13 @@ export async function tagVersion(deps: CommandDependencies, tags: readonly Tag[]
   });
 }
 
+/** Removes that record before the version gets a number again: later it would hide that the number is lost. */
+export async function untagCopy({ secrets, secretId }: CommandDependencies, versionId: string): Promise<void> {
+  await secrets.untagResource({ SecretId: secretId, TagKeys: [copyTagKey(versionId)] }).catch((error: unknown) => {
+    throw refused('UntagResource', secretId, error);
+  });
+}
+
 /** Tags of these kinds whose version is gone. */
 function outdatedTags(tags: readonly Tag[] | undefined, existing: ReadonlySet<string>): readonly string[] {
   const own = [ABANDONED, RESCUED].flatMap((prefix) =>
