@@ -157,7 +157,9 @@ function checkMoveByCommand(before: Secret | undefined, after: Secret, current: 
   const stages = before?.versions[current]?.stages;
   const isPut = command.startsWith('put') && !command.includes('--not-current') && stages === undefined;
   const isRollback = command.startsWith('rollback') && stages?.includes('AWSPREVIOUS') === true;
-  if (!isPut && !isRollback) throw new Violation(`invariant 8: ${command} made ${current} AWSCURRENT`);
+  const isFirst =
+    command.startsWith('restore-ring') && before !== undefined && withLabel(before, 'AWSCURRENT').length === 0;
+  if (!isPut && !isRollback && !isFirst) throw new Violation(`invariant 8: ${command} made ${current} AWSCURRENT`);
   if (isRollback && withLabel(after, 'AWSPENDING').some((id) => withLabel(after, 'AWSPREVIOUS').includes(id))) {
     throw new Violation('rollback left AWSPENDING on the key that it left, so that the next rotation takes that up');
   }

@@ -67,6 +67,22 @@ const LONG_PAIRS: readonly Own[] = [
   pair(MOVE, BRING, LACKING),
 ];
 
+const EMPTY: Own = {
+  name: 'restore-ring into an empty secret beside adoption',
+  ring: {},
+  operators: [[BRING], ['adoption']],
+  behaviour: { firstPendingValue: 'becomes-current' },
+  ends: [{ A: 'key-v1', B: 'key-v2', C: 'key-v3 AWSCURRENT' }],
+};
+
+/** A rotation has made its key, and nobody runs it any more. */
+const UNFINISHED = { A: 'key-v1', C: 'key-v3 AWSCURRENT', P: 'AWSPENDING' };
+
+const REFUSED: readonly Own[] = [
+  { name: 'move amid a rotation', ring: UNFINISHED, operators: [[MOVE]] },
+  { name: 'restore-ring amid a rotation', ring: UNFINISHED, operators: [[BRING]] },
+];
+
 const AT_ONCE = { attempts: 0, rotations: 0, faults: 0, retries: 1 } as const;
 const ROTATES = { ...AT_ONCE, rotations: 1 } as const;
 
@@ -74,7 +90,12 @@ export const MOVES_AND_BACKUPS: readonly Scenario[] = [
   ...kind(', killed and run again', { ...AT_ONCE, faults: 1, repeats: 1 }, ALONE),
   ...kind(', killed and left', { ...AT_ONCE, faults: 1, behaviour: KEPT }, ALONE),
   ...kind(' beside a rotation', { ...ROTATES, behaviour: KEPT }, ROTATED),
-  ...kind('', AT_ONCE, PAIRS),
+  ...kind('', AT_ONCE, [...PAIRS, EMPTY]),
+  ...kind(
+    ': refused',
+    AT_ONCE,
+    REFUSED.map((own) => ({ ...own, ends: [own.ring] })),
+  ),
 ];
 
 const told = (words: string, answers: number): readonly Scenario[] =>

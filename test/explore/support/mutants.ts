@@ -1,4 +1,5 @@
 import { COMMAND_MUTANTS } from './command-mutants.ts';
+import { MOVE_MUTANTS } from './move-mutants.ts';
 import type { Mutant } from './mutant.ts';
 
 /** Builds with one protection taken out: each must break what is expected of it. */
@@ -46,4 +47,5 @@ export const MUTANTS: readonly Mutant[] = [
     breaks: /promoted [\w-]+ again, which had left AWSCURRENT/,
   },
   ...COMMAND_MUTANTS,
+  ...MOVE_MUTANTS,
 ];
