@@ -71,7 +71,6 @@ const EMPTY: Own = {
   name: 'restore-ring into an empty secret beside adoption',
   ring: {},
   operators: [[BRING], ['adoption']],
-  behaviour: { firstPendingValue: 'becomes-current' },
   ends: [{ A: 'key-v1', B: 'key-v2', C: 'key-v3 AWSCURRENT' }],
 };
 

@@ -6,7 +6,7 @@ import { type Read } from '../shapes.ts';
 import { scheduled } from '../rotation-state.ts';
 import type { CallContext, Secret, SecretValue, ServiceState } from '../state.ts';
 import { outsideArchive, versionOf } from '../version-archive.ts';
-import { CURRENT, hasLabel, holderOf, labelNewValue, listedStages } from '../version-stages.ts';
+import { CURRENT, PENDING, hasLabel, holderOf, labelNewValue, listedStages } from '../version-stages.ts';
 import { tokenInUse } from './create-secret.ts';
 import { keyOf } from './kms-key.ts';
 
@@ -64,7 +64,8 @@ export function putVersion(secret: Secret, { token, value, labels }: NewVersion,
  */
 function withCurrent(secret: Secret, labels: readonly string[], context: CallContext): readonly string[] {
   const isFirst = holderOf(secret.versions, CURRENT) === undefined;
-  const becomesCurrent = isFirst && context.behaviour.firstPendingValue === 'becomes-current';
+  const staysPending = labels.includes(PENDING) && context.behaviour.firstPendingValue === 'stays-pending';
+  const becomesCurrent = isFirst && !staysPending;
   return becomesCurrent && !labels.includes(CURRENT) ? [...labels, CURRENT] : labels;
 }
 
