@@ -123,3 +123,14 @@ def test_a_key_whose_number_has_moved_to_a_copy_opens_its_rows_and_nothing_warns
     ring.refresh()
     assert ring.decrypt_field(row_under(1)) == SENTENCE
     assert "ring_key_lost_label" not in caplog.text
+
+
+def test_a_key_that_was_moved_and_then_retired_is_forgotten_under_its_former_version(
+    world: MovedWorld, ring: KeyRing
+) -> None:
+    world.secret.tags[f"pazpaz:copy:{world.secret.version(1)['versionId']}"] = "moved"
+    world.secret.unlabel(1)
+    world.secret.tags["pazpaz:retired:key-v1"] = "0d8b1a3e-0000-4000-8000-000000000001 2026-11-30"
+    ring.refresh()
+    assert code_of(ring.decrypt_field, row_under(1)) == "KEY_RETIRED"
+    assert ring.decrypt_field(row_under(2)) == SENTENCE

@@ -3,7 +3,15 @@ import { KeysInOrder } from '../format/keys-in-order.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 
-const NONE: ReadonlySet<string> = new Set();
+/** What a description says of versions that are off the ring. */
+interface OffTheRing {
+  /** The retired versions, each with its number. */
+  readonly retired: ReadonlyMap<string, number>;
+  /** The versions whose number `move` or `restore-ring` has given to another version with the same key. */
+  readonly moved: ReadonlySet<string>;
+}
+
+const NOTHING_OFF: OffTheRing = { retired: new Map(), moved: new Set() };
 
 /** The keys in memory. A version's value never changes, so a key stays until it is retired. */
 export class KeyCache {
@@ -11,7 +19,7 @@ export class KeyCache {
   readonly #ofNumber = new Map<number, KeyMaterial>();
   readonly #ofEnvironment: KeyMaterial[] = [];
   #numberOf: ReadonlyMap<string, KeyNumber> = new Map();
-  #retired: ReadonlySet<string> = NONE;
+  #retired: OffTheRing['retired'] = NOTHING_OFF.retired;
   #inOrder = new KeysInOrder<KeyMaterial>();
 
   /** Every key once, for rows without a number. */
@@ -57,13 +65,25 @@ export class KeyCache {
 
   /**
    * Stores which version each number names, from a description of the whole ring. A version that lost its label loses
-   * its number, but rows that name the old number still find its key. The keys of `retired` versions are forgotten.
+   * its number, but rows that name the old number still find its key. The keys of `retired` versions are forgotten, also
+   * under a version that had the number before a move.
    */
-  setNumbers({ versionOf, numberOf }: RingLabels, retired: ReadonlySet<string> = NONE): void {
+  setNumbers({ versionOf, numberOf }: RingLabels, { retired, moved } = NOTHING_OFF): void {
     this.#numberOf = numberOf;
     this.#retired = retired;
-    for (const versionId of retired) this.#forget(versionId);
+    for (const [versionId, number] of retired) {
+      const key = this.#ofVersion.get(versionId) ?? this.#ofNumber.get(number);
+      this.#forget(versionId);
+      const isOff = ![...versionOf.keys()].some((other) => other === number);
+      if (isOff && key !== undefined) this.#forgetFormer(key, moved);
+    }
     this.#nameKeys(versionOf);
+  }
+
+  #forgetFormer(key: KeyMaterial, moved: OffTheRing['moved']): void {
+    for (const versionId of moved) {
+      if (this.#ofVersion.get(versionId)?.equals(key) === true) this.#forget(versionId);
+    }
   }
 
   setNumbersOf(versionId: string, labels: readonly string[]): void {

@@ -222,7 +222,7 @@ export class RingCache {
         ? ({ event: 'ring_key_lost_label', versionId, number: this.keys.numberOfVersion(versionId) } as const)
         : ({ event: 'ring_key_forgotten', versionId, number } as const);
     });
-    this.keys.setNumbers(labels, new Set(retired.keys()));
+    this.keys.setNumbers(labels, { retired, moved });
     this.#labels = labels;
     const known = this.#withoutLabel;
     this.#withoutLabel = new Set(departed);

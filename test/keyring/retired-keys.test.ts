@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { encryptField } from '../../src/format/field.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
 import type { KeyRing } from '../../src/keyring/key-ring.ts';
@@ -146,4 +147,22 @@ test('a key whose number has moved to a copy of it opens its rows, and nothing w
   await world.clock.advance(20 * MINUTE);
   expect(await ring.decryptField(rowUnder(world, 1), 'a')).toBe('note');
   expect(world.events('ring_key_lost_label')).toEqual([]);
+});
+
+test('a key that was moved and then retired is forgotten under its former version, too', async () => {
+  const { world, ring } = await warmRing();
+  const [former, copy] = [world.versionIds.get(1) ?? '', randomUUID()];
+  const SecretString = world.keyOf(1).toString('base64');
+  await world.call('PutSecretValue', { ClientRequestToken: copy, SecretString, VersionStages: ['key-moving'] });
+  const move = { VersionStage: 'key-v1', MoveToVersionId: copy, RemoveFromVersionId: former };
+  await world.call('UpdateSecretVersionStage', move);
+  await world.call('TagResource', { Tags: [{ Key: `pazpaz:copy:${former}`, Value: 'moved' }] });
+  await ring.refresh();
+  expect(await ring.decryptField(rowUnder(world, 1), 'a')).toBe('note');
+
+  world.versionIds.set(1, copy);
+  await world.retire(1);
+  await ring.refresh();
+  expect(await codeOf(ring.decryptField(rowUnder(world, 1), 'a'))).toBe('KEY_RETIRED');
+  expect(await ring.decryptField(rowUnder(world, 2), 'a')).toBe('note');
 });

@@ -63,14 +63,22 @@ class KeyCache:
         """Stores which version each number names, from a description of the whole ring.
 
         A version that lost its label loses its number, but rows that name the old number still find its key. The keys
-        of retired versions are forgotten.
+        of retired versions are forgotten, also under a version that had the number before a move.
         """
         with self._lock:
             self._number_of = labels.number_of
             self._retired = frozenset(labels.retired)
-            for version_id in labels.retired:
+            for version_id, number in labels.retired.items():
+                key = self._of_version.get(version_id) or self.of_number.get(number)
                 self._forget(version_id)
+                if key is not None and number not in labels.version_of:
+                    self._forget_former(key, labels)
             self._name_keys(labels)
+
+    def _forget_former(self, key: KeyMaterial, labels: RingLabels) -> None:
+        for version_id in labels.copies:
+            if not labels.is_on_ring(version_id) and self._of_version.get(version_id) == key:
+                self._forget(version_id)
 
     def set_numbers_of(self, version_id: str, labels: RingLabels) -> None:
         """Stores the numbers of one version. The other versions keep theirs."""
