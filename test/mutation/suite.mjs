@@ -24,6 +24,8 @@ const FILES = [
     'ring-screens',
     'rollback',
     'restore',
+    'restore-interrupted',
+    'restore-ring',
     'ring-helpers',
   ].map((name) => `test/cli/${name}.test.ts`),
   'test/postgres/plan-rows.test.ts',

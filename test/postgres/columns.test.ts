@@ -1,8 +1,6 @@
 import fc from 'fast-check';
-import { contextOf, contextTemplate } from '../../src/format/context-template.ts';
 import { census } from '../../src/postgres/census.ts';
 import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
-import { KeyRotationError } from '../../src/format/error.ts';
 import { oldBox } from '../format/support/old-application.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
@@ -17,29 +15,6 @@ beforeAll(async () => {
 afterAll(() => postgres.stop());
 
 const SPEC = { table: 'patients', column: 'notes' };
-
-describe('a context template', () => {
-  it('puts columns of the row between its texts', () => {
-    const template = contextTemplate('{table}:{{{id}}}:notes');
-    expect(template.columns).toEqual(['table', 'id']);
-    expect(contextOf(template, ['patients', '7'])).toBe('patients:{7}:notes');
-    expect(contextOf(template, ['patients', null])).toBeUndefined();
-  });
-
-  it('gives any text back whose braces are doubled', () => {
-    fc.assert(
-      fc.property(fc.string(), (text) => {
-        const template = contextTemplate(text.replaceAll('{', '{{').replaceAll('}', '}}'));
-        expect(template.columns).toEqual([]);
-        expect(contextOf(template, [])).toBe(text);
-      }),
-    );
-  });
-
-  it.each(['{', '}', '{}', 'a}b', '{a', '{a{b}}'])('refuses %j', (source) => {
-    expect(() => contextTemplate(source)).toThrow(KeyRotationError);
-  });
-});
 
 describe('a column is read and written by any key', () => {
   it.each([
