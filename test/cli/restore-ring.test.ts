@@ -113,7 +113,9 @@ test('the numbers of retired keys fit into a tag, and a tag that was changed by 
   expect(forgottenTag(many).Value?.length).toBeLessThanOrEqual(256);
   expect([...forgottenNumbers([forgottenTag([1, 2, 9])])]).toEqual([1, 2, 9]);
   const Key = 'pazpaz:retired-before';
-  expect([...forgottenNumbers([{ Key, Value: '4 x 3-1 0 5-6' }])]).toEqual([4, 5, 6]);
+  expect([...forgottenNumbers([{ Key, Value: '4 x 3-1 0 5-6 a7 7a 8- 12 1-1' }])]).toEqual([4, 5, 6, 12, 1]);
+  expect(forgottenNumbers([{ Key: 'team', Value: '3' }])).toEqual(new Set());
+  expect(forgottenNumbers(undefined)).toEqual(new Set());
   expect(forgottenNumbers([{ Key, Value: '1-999999999' }]).size).toBe(10_000);
 });
 

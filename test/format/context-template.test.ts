@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { contextOf, contextTemplate } from '../../src/format/context-template.ts';
-import { KeyRotationError } from '../../src/format/error.ts';
+import { errorOf } from './support/error-of.ts';
 
 describe('a context template', () => {
   test('puts columns of the row between its texts', () => {
@@ -8,6 +8,7 @@ describe('a context template', () => {
     expect(template.columns).toEqual(['table', 'id']);
     expect(contextOf(template, ['patients', '7'])).toBe('patients:{7}:notes');
     expect(contextOf(template, ['patients', null])).toBeUndefined();
+    expect(contextOf(template, ['patients'])).toBeUndefined();
   });
 
   test('gives any text back whose braces are doubled', () => {
@@ -21,6 +22,9 @@ describe('a context template', () => {
   });
 
   test.each(['{', '}', '{}', 'a}b', '{a', '{a{b}}'])('refuses %j', (source) => {
-    expect(() => contextTemplate(source)).toThrow(KeyRotationError);
+    const error = errorOf(() => contextTemplate(source));
+    expect(error.code).toBe('INVALID_COLUMN');
+    expect(error.message).toContain(JSON.stringify(source));
+    expect(error.message).toContain('{{ or }}');
   });
 });

@@ -22,6 +22,32 @@ describe.each(Object.entries(CELLS))('a cell of a text column with %s', (_, writ
   });
 });
 
+/** Bytes whose base64 fills several lines, and ends with `=`. */
+const LONG = Buffer.from(Array.from({ length: 100 }, (_, index) => index));
+const base64 = LONG.toString('base64');
+const inLines = (end: string, length = 76) => base64.match(new RegExp(`.{1,${length}}`, 'g'))?.join(end) ?? '';
+
+test.each([
+  ['LF', inLines('\n')],
+  ['LF, also at the end', `${inLines('\n')}\n`],
+  ['CR LF', inLines('\r\n')],
+  ['CR LF, also at the end', `${inLines('\r\n')}\r\n`],
+  ['LF after each letter', inLines('\n', 1)],
+  ['CR LF after each letter', inLines('\r\n', 1)],
+])('base64 in lines that end with %s is decoded', (_, text) => {
+  expect(rowFromText(text)).toEqual(LONG);
+});
+
+test.each([
+  ['LF and CR LF', `${inLines('\n')}\r\n`],
+  ['an empty line', inLines('\n\n')],
+  ['a line that is no base64 before it', `v1:\n${inLines('\n')}`],
+  ['a line that is no base64 after it', `${inLines('\n')}\n:`],
+  ['a line end before it', `\n${inLines('\n')}`],
+])('base64 in lines with %s is given as its own bytes', (_, text) => {
+  expect(rowFromText(text)).toEqual(Buffer.from(text));
+});
+
 test.each(['', 'not base64', 'YQ', 'YQ==\n', ' YQ==', 'YR==', '_-_-', 'Zoë'])(
   'the text %j, which is no strict base64, is given as its own bytes',
   (text) => {
