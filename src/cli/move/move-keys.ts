@@ -62,7 +62,7 @@ export interface MoveResult {
   readonly unnumberedElsewhere: readonly UnnumberedVersion[];
 }
 
-export interface UnnumberedVersion {
+interface UnnumberedVersion {
   readonly versionId: string;
   readonly labels: readonly string[];
 }
