@@ -11,7 +11,7 @@ import { SIGNATURE_FILE, type Sign } from './sign.ts';
 /** The files of a report, and the checksums of the others as `sha256sum` writes and checks them. */
 export const EVIDENCE_FILE = 'evidence.json';
 export const PAGE_FILE = 'evidence.html';
-export const CHECKSUM_FILE = 'evidence.sha256';
+const CHECKSUM_FILE = 'evidence.sha256';
 
 export function sha256(bytes: Uint8Array | string): string {
   return createHash('sha256').update(bytes).digest('hex');

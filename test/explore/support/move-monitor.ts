@@ -88,6 +88,6 @@ function checkBrought({ number, versionId }: Omit<Moved, 'former'>, after: Secre
 }
 
 /** The letters of a backup's keys, number 1 first. */
-export function backupOf(line: string): string {
+function backupOf(line: string): string {
   return line.split(' ').pop() ?? '';
 }
