@@ -23,6 +23,8 @@ const FILES = [
     'retire-descriptions',
     'ring-screens',
     'rollback',
+    'move',
+    'move-attacked',
     'restore',
     'restore-interrupted',
     'restore-ring',
