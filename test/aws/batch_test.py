@@ -12,12 +12,12 @@ import unittest
 from pathlib import Path
 
 from infra_test import COLUMNS, build_image, census_of, run
+from moto_service import start_moto
 from sam_local_test import docker_or_fail
 from started import NAME, LocalService, work_folder
 import stack_on_moto  # noqa: F401: with it, moto leaves AWS::NoValue out of lists
 
 import boto3
-from moto.server import ThreadedMotoServer
 from samtranslator.yaml_helper import yaml_parse
 
 WORKERS = 3
@@ -34,13 +34,8 @@ class BatchTest(unittest.TestCase):
         # The workers reach both servers as this machine does.
         os.environ["MOTO_DOCKER_NETWORK_MODE"] = "host"
         cls.addClassCleanup(os.environ.pop, "MOTO_DOCKER_NETWORK_MODE")
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        cls.addClassCleanup(server.stop)
-        host, port = server.get_host_and_port()
-        cls.client = staticmethod(
-            lambda service: boto3.client(service, endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
-        )
+        url = start_moto(cls)
+        cls.client = staticmethod(lambda service: boto3.client(service, endpoint_url=url, region_name="us-east-1"))
 
     def job_definition(self, database):
         source = yaml_parse(Path("infra/maintenance.yaml").read_text())

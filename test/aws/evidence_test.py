@@ -6,8 +6,8 @@ import subprocess
 import unittest
 
 import boto3
-from moto.server import ThreadedMotoServer
 
+from moto_service import start_moto
 from started import GUIDE_KEY, NAME, built, clean_environment, work_folder
 
 REGION = "us-east-1"
@@ -19,11 +19,7 @@ class EvidenceTest(unittest.TestCase):
         # CloudTrail of moto has no LookupEvents: it logs a traceback, and the report lists it as not seen.
         logging.disable(logging.CRITICAL)
         cls.addClassCleanup(logging.disable, logging.NOTSET)
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        cls.addClassCleanup(server.stop)
-        host, port = server.get_host_and_port()
-        cls.url = f"http://{host}:{port}"
+        cls.url = start_moto(cls)
         credentials = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "region_name": REGION}
         client = lambda service: boto3.client(service, endpoint_url=cls.url, **credentials)
         kms, secrets = client("kms"), client("secretsmanager")

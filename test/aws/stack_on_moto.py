@@ -19,9 +19,10 @@ os.environ |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_
 import boto3
 from moto.cloudformation import parsing
 from moto.cloudformation.models import cloudformation_backends
-from moto.server import ThreadedMotoServer
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
+
+from moto_service import start_moto
 
 NOT_IN_MOTO = {
     "AWS::CloudFormation::WaitConditionHandle",
@@ -73,10 +74,8 @@ class StackOnMoto(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        cls.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        cls.server.start()
-        host, port = cls.server.get_host_and_port()
-        cls.client = staticmethod(lambda service: boto3.client(service, endpoint_url=f"http://{host}:{port}"))
+        url = start_moto(cls)
+        cls.client = staticmethod(lambda service: boto3.client(service, endpoint_url=url))
 
         # The guide's steps 1 and 2.
         kms = cls.client("kms")
@@ -109,10 +108,6 @@ class StackOnMoto(unittest.TestCase):
         stack = cls.client("cloudformation").describe_stacks(StackName="pazpaz")["Stacks"][0]
         cls.status = stack["StackStatus"]
         cls.outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
 
     def resolved(self, kind):
         """Properties of a type that moto left out, resolved by moto against what it made."""
