@@ -4,7 +4,7 @@ import {
   RotateSecretCommand,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
@@ -268,7 +268,11 @@ describe('with NODE_DEBUG, under which Node prints what it receives', () => {
 });
 
 describe('the search', () => {
-  const key = randomBytes(32);
+  // Not random: read as UTF-8, most keys are half U+FFFD, and two of them may share a run of it.
+  const [key, otherKey] = [1, 2].map((byte) => createHash('sha256').update(Buffer.of(byte)).digest()) as [
+    Buffer,
+    Buffer,
+  ];
 
   test.each(Object.entries(spellings(key)))('finds a key as %s', (_, spelt) => {
     const printed = `{"level":"INFO","message":"${randomUUID()} ${spelt} ${randomUUID()}"}`;
@@ -287,7 +291,7 @@ describe('the search', () => {
   });
 
   test('does not find what is not there', () => {
-    const printed = Object.values(spellings(randomBytes(32))).join('\n');
+    const printed = Object.values(spellings(otherKey)).join('\n');
     expect(new Eavesdropper().key(key, 'the key').hears(printed)).toEqual([]);
   });
 
