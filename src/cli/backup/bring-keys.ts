@@ -3,7 +3,6 @@ import { copyVersions } from '../../format/retired-tag.ts';
 import { ringLabels, withNumber, type RingLabels } from '../../format/ring-labels.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
 import { adopt } from '../../secret/adopt.ts';
-import { refused } from '../../secret/aws-error.ts';
 import { moveLabel } from '../../secret/move-label.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { tagCopies } from '../move/copies.ts';
@@ -20,6 +19,7 @@ import {
 } from '../ring/ring.ts';
 import { forgottenNumbers, forgottenTag, removeRecords, retiredNumbers } from '../ring/retired-tags.ts';
 import { store } from '../ring/store.ts';
+import { setTags } from '../ring/tags.ts';
 import { untagCopy } from '../ring/version-tags.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import type { BackedUpKey, RingBackup } from './ring-backup.ts';
@@ -292,16 +292,11 @@ async function keepRetired(
   { retired = [] }: RingBackup,
   back: readonly KeyNumber[],
 ): Promise<void> {
-  const { secrets, secretId } = deps;
   const known = forgottenNumbers(Tags);
   const recorded = retiredNumbers(Tags);
   const added = retired.filter((number) => !recorded.has(number) && !ring.versionOf.has(number));
   const kept = [...known, ...added].filter((number) => !back.some((one) => one === number));
-  if (added.length > 0 || kept.length < known.size) {
-    await secrets.tagResource({ SecretId: secretId, Tags: [forgottenTag(kept)] }).catch((error: unknown) => {
-      throw refused('TagResource', secretId, error);
-    });
-  }
+  if (added.length > 0 || kept.length < known.size) await setTags(deps, [forgottenTag(kept)]);
   if (back.length > 0) await removeRecords(deps, back);
 }
 

@@ -2,7 +2,6 @@ import { KeyRotationError } from '../../format/error.ts';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
 import { restoringTag, retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
 import { withNumber } from '../../format/ring-labels.ts';
-import { refused } from '../../secret/aws-error.ts';
 import { moveLabel } from '../../secret/move-label.ts';
 import { requireFreeSlots } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
@@ -12,6 +11,7 @@ import { keyNumber } from '../key-number-argument.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import { onFreshRing, readableKey, type DescribedRing } from '../ring/ring.ts';
 import { removeRecords } from '../ring/retired-tags.ts';
+import { setTags } from '../ring/tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { capitalized, keyList } from '../terminal/table.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
@@ -95,14 +95,8 @@ async function versionToRestore(
 }
 
 /** Says in the records that their keys are wanted again. */
-async function beginRestoring(
-  { secrets, secretId }: CommandDependencies,
-  records: readonly RetiredKey[],
-): Promise<void> {
-  if (records.length === 0) return;
-  await secrets.tagResource({ SecretId: secretId, Tags: records.map(restoringTag) }).catch((error: unknown) => {
-    throw refused('TagResource', secretId, error);
-  });
+async function beginRestoring(deps: CommandDependencies, records: readonly RetiredKey[]): Promise<void> {
+  if (records.length > 0) await setTags(deps, records.map(restoringTag));
 }
 
 async function requireExisting(deps: CommandDependencies, number: KeyNumber, versionId: string): Promise<void> {

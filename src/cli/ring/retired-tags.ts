@@ -1,8 +1,8 @@
 import type { Tag } from '@aws-sdk/client-secrets-manager';
 import type { KeyNumber } from '../../format/key-number.ts';
 import { retiredKeys, retiredTagKey, type RetiredKey } from '../../format/retired-tag.ts';
-import { refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
+import { removeTags } from './tags.ts';
 
 /** Records that are kept. A secret can have 50 tags in all. */
 const MAX_RECORDS = 20;
@@ -56,11 +56,6 @@ export function outdatedRecords(
 }
 
 /** Removes the records of these keys from the secret, whether they are there or not. */
-export async function removeRecords(
-  { secrets, secretId }: CommandDependencies,
-  numbers: readonly KeyNumber[],
-): Promise<void> {
-  await secrets.untagResource({ SecretId: secretId, TagKeys: numbers.map(retiredTagKey) }).catch((error: unknown) => {
-    throw refused('UntagResource', secretId, error);
-  });
+export async function removeRecords(deps: CommandDependencies, numbers: readonly KeyNumber[]): Promise<void> {
+  await removeTags(deps, numbers.map(retiredTagKey));
 }

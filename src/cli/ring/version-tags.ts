@@ -1,7 +1,7 @@
 import { copyTagKey, copyVersions } from '../../format/retired-tag.ts';
 import type { Tag } from '@aws-sdk/client-secrets-manager';
-import { refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
+import { removeTags, setTags } from './tags.ts';
 import { listVersions } from './versions.ts';
 
 /** Tags about one version. They are removed once AWS has deleted it, so that they never fill a secret's 50. */
@@ -35,24 +35,15 @@ export function copyTag(versionId: string, now: Date): Tag {
 
 /** Tags a version, after removing the tags of these kinds whose version AWS has deleted. */
 export async function tagVersion(deps: CommandDependencies, tags: readonly Tag[] | undefined, tag: Tag): Promise<void> {
-  const { secrets, secretId } = deps;
   const existing = (await listVersions(deps)).map(({ VersionId }) => VersionId ?? '');
-  const TagKeys = outdatedTags(tags, new Set(existing));
-  if (TagKeys.length > 0) {
-    await secrets.untagResource({ SecretId: secretId, TagKeys: [...TagKeys] }).catch((error: unknown) => {
-      throw refused('UntagResource', secretId, error);
-    });
-  }
-  await secrets.tagResource({ SecretId: secretId, Tags: [tag] }).catch((error: unknown) => {
-    throw refused('TagResource', secretId, error);
-  });
+  const outdated = outdatedTags(tags, new Set(existing));
+  if (outdated.length > 0) await removeTags(deps, outdated);
+  await setTags(deps, [tag]);
 }
 
 /** Removes that record before the version gets a number again: later it would hide that the number is lost. */
-export async function untagCopy({ secrets, secretId }: CommandDependencies, versionId: string): Promise<void> {
-  await secrets.untagResource({ SecretId: secretId, TagKeys: [copyTagKey(versionId)] }).catch((error: unknown) => {
-    throw refused('UntagResource', secretId, error);
-  });
+export async function untagCopy(deps: CommandDependencies, versionId: string): Promise<void> {
+  await removeTags(deps, [copyTagKey(versionId)]);
 }
 
 /** Tags of these kinds whose version is gone. */
