@@ -9,6 +9,11 @@ export const MAX_STAGING_LABELS = 20;
 /** The labels that Secrets Manager moves itself. */
 export const AWS_LABELS: readonly string[] = ['AWSCURRENT', 'AWSPREVIOUS', 'AWSPENDING'];
 
+/** Whether a version has one of them: it is in use, or a rotation brings it. */
+export function hasAwsLabel(labels: readonly string[] = []): boolean {
+  return labels.some((label) => AWS_LABELS.includes(label));
+}
+
 /** The label of a key that only decrypts, from the put until it has its number. */
 export const INCOMING_LABEL = 'key-incoming';
 

@@ -2,11 +2,10 @@ import type {
   DescribeSecretResponse,
   GetSecretValueResponse,
   PutSecretValueRequest,
-  SecretVersionsListEntry,
   Tag,
   UpdateSecretVersionStageRequest,
 } from '@aws-sdk/client-secrets-manager';
-import { AWS_LABELS } from '../../format/ring-labels.ts';
+import { hasAwsLabel } from '../../format/ring-labels.ts';
 import { holderOf } from '../ring/labels.ts';
 import type { OperatorSecrets } from './operator.ts';
 
@@ -61,13 +60,11 @@ export function rehearsal(secrets: OperatorSecrets): OperatorSecrets {
       const { KmsKeyId } = await described(input.SecretId);
       const KmsKeyIds = KmsKeyId === undefined ? [] : [KmsKeyId];
       const rehearsed = input.NextToken === undefined ? [...values.keys()] : [];
-      const isInUse = ({ VersionStages = [] }: SecretVersionsListEntry) =>
-        VersionStages.some((label) => AWS_LABELS.includes(label));
       return {
         ...answer,
         Versions: [
           ...(answer.Versions ?? []).map((one) =>
-            kmsKeyId !== undefined && isInUse(one) ? { ...one, KmsKeyIds } : one,
+            kmsKeyId !== undefined && hasAwsLabel(one.VersionStages) ? { ...one, KmsKeyIds } : one,
           ),
           ...rehearsed.map((VersionId) => ({ VersionId, KmsKeyIds })),
         ],

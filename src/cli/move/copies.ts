@@ -1,6 +1,6 @@
 import type { KeyMaterial } from '../../format/key-material.ts';
 import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
-import { AWS_LABELS, INCOMING_LABEL } from '../../format/ring-labels.ts';
+import { hasAwsLabel, INCOMING_LABEL } from '../../format/ring-labels.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { readableKey, type DescribedRing } from '../ring/ring.ts';
 import { abandonedVersions, copyTag, tagVersion } from '../ring/version-tags.ts';
@@ -32,6 +32,6 @@ export async function tagCopies(
 
   function isLoose(versionId: string): boolean {
     const labels = ring.stages[versionId] ?? [];
-    return !ring.numberOf.has(versionId) && !labels.some((label) => [...AWS_LABELS, INCOMING_LABEL].includes(label));
+    return !ring.numberOf.has(versionId) && !hasAwsLabel(labels) && !labels.includes(INCOMING_LABEL);
   }
 }

@@ -1,7 +1,7 @@
 import type { KeyMaterial } from '../../format/key-material.ts';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
 import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
-import { AWS_LABELS, withNumber, type RingLabels } from '../../format/ring-labels.ts';
+import { hasAwsLabel, withNumber, type RingLabels } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
 import { refused } from '../../secret/aws-error.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
@@ -134,12 +134,8 @@ function toMove(
   kmsKeyId: string,
 ): readonly (readonly [string, readonly KeyNumber[]])[] {
   return [...numbersByVersion(ring)].filter(
-    ([versionId]) => !isInUse(ring, versionId) && isUnder(kmsKeys.get(versionId) ?? [], kmsKeyId) === false,
+    ([versionId]) => !hasAwsLabel(ring.stages[versionId]) && isUnder(kmsKeys.get(versionId) ?? [], kmsKeyId) === false,
   );
-}
-
-function isInUse({ stages }: RingLabels, versionId: string): boolean {
-  return stages[versionId]?.some((label) => AWS_LABELS.includes(label)) === true;
 }
 
 /** Sets the KMS key of the secret, and waits until it shows. Resolves to whether it was another one. */
@@ -287,7 +283,7 @@ async function resultOf(
   for (const [versionId, numbers] of numbersByVersion(ring)) {
     const kmsKeyIds = now.get(versionId) ?? [];
     if (isUnder(kmsKeyIds, kmsKeyId) === true) under.push(...numbers);
-    else left.push({ numbers, versionId, kmsKeyIds, isInUse: isInUse(ring, versionId) });
+    else left.push({ numbers, versionId, kmsKeyIds, isInUse: hasAwsLabel(ring.stages[versionId]) });
   }
   const elsewhere = (versionId: string): boolean => isUnder(now.get(versionId) ?? [], kmsKeyId) === false;
   const former = new Set([...first.values(), ...now.values()].flat().filter((id) => !isSameKmsKey(id, kmsKeyId)));
@@ -300,7 +296,7 @@ async function resultOf(
     retiredElsewhere: retiredKeys(secret.Tags).flatMap(({ number, versionId }) =>
       ring.versionOf.has(number) || !elsewhere(versionId) ? [] : [number],
     ),
-    unnumberedElsewhere: unexplained({ secret, ring }, moved)([...now.keys()].filter(elsewhere)),
+    unnumberedElsewhere: unexplained({ secret, ring }, moved, [...now.keys()].filter(elsewhere)),
   };
 }
 
@@ -308,16 +304,16 @@ async function resultOf(
 function unexplained(
   { secret, ring }: DescribedRing,
   moved: readonly MovedNumber[],
-): (versionIds: readonly string[]) => readonly UnnumberedVersion[] {
+  versionIds: readonly string[],
+): readonly UnnumberedVersion[] {
   const known = new Set([
     ...moved.map(({ from }) => from),
     ...copyVersions(secret.Tags),
     ...abandonedVersions(secret.Tags),
     ...retiredKeys(secret.Tags).map(({ versionId }) => versionId),
   ]);
-  return (versionIds) =>
-    versionIds
-      .filter((id) => !ring.numberOf.has(id))
-      .map((versionId) => ({ versionId, labels: ring.stages[versionId] ?? [] }))
-      .filter(({ versionId, labels }) => labels.length > 0 || !known.has(versionId));
+  return versionIds
+    .filter((id) => !ring.numberOf.has(id))
+    .map((versionId) => ({ versionId, labels: ring.stages[versionId] ?? [] }))
+    .filter(({ versionId, labels }) => labels.length > 0 || !known.has(versionId));
 }

@@ -1,4 +1,4 @@
-import { AWS_LABELS, foreignLabels, retirableNumbers, ringLabels } from '../../format/ring-labels.ts';
+import { foreignLabels, hasAwsLabel, retirableNumbers, ringLabels } from '../../format/ring-labels.ts';
 import { quoted, step, type NextStep } from '../suggested-commands.ts';
 import { capitalized, dayCount, keyList } from '../terminal/table.ts';
 import { isSameKmsKey, MANAGED_ALIAS, underOtherKmsKey } from './kms-keys.ts';
@@ -196,7 +196,7 @@ function kmsKeyNotes(report: RingReport): readonly Note[] {
   const { kmsKeyId = MANAGED_ALIAS } = report;
   const older = underOtherKmsKey(report);
   if (older.length === 0) return [];
-  const movable = older.filter(({ labels }) => !labels.some((label) => AWS_LABELS.includes(label)));
+  const movable = older.filter(({ labels }) => !hasAwsLabel(labels));
   const names = (all: readonly VersionReport[]): string => keyList(all.map(({ number = 0 }) => number));
   const former = [...new Set(older.flatMap(({ kmsKeyIds }) => kmsKeyIds))].filter((id) => !isSameKmsKey(id, kmsKeyId));
   const text = `${capitalized(names(older))} can be read only with KMS key ${former.join(', ')}, which must stay enabled.`;
