@@ -7,6 +7,7 @@ import { awsErrorName, describeError } from '../../secret/aws-error.ts';
 import { kmsRegion } from '../aws/kms-region.ts';
 import { wrongUsage } from '../command.ts';
 import { bytesOf } from '../backup/encrypted-file.ts';
+import { parsedMembers } from './sources/json-members.ts';
 import type { SignatureVerification, Verification } from './verification.ts';
 
 /** A signature over the checksums of a report, beside them. */
@@ -115,20 +116,10 @@ async function isValidForKms({ keyId, algorithm, signature }: Signature, sums: s
 }
 
 function signatureIn(text: string, where: string): Signature {
-  const invalid = (): never => {
-    throw new KeyRotationError('INVALID_EVIDENCE', `${where} is not a signature of pazpaz-keys evidence.`);
-  };
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return invalid();
-  }
-  const { format, keyId, algorithm, signature }: Partial<Record<string, unknown>> =
-    typeof value === 'object' && value !== null ? { ...value } : {};
+  const { format, keyId, algorithm, signature } = parsedMembers(text);
   const known = ALGORITHMS.find((name) => name === algorithm);
   if (format !== FORMAT || typeof keyId !== 'string' || known === undefined || typeof signature !== 'string')
-    return invalid();
+    throw new KeyRotationError('INVALID_EVIDENCE', `${where} is not a signature of pazpaz-keys evidence.`);
   return { keyId, algorithm: known, signature };
 }
 

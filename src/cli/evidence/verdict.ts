@@ -4,7 +4,7 @@ import { grouped, rowCount } from '../rows/census-screen.ts';
 import { keyList } from '../terminal/table.ts';
 import type { EventCode, Evidence, Remark, Verdict } from './evidence.ts';
 import { keysOnRing, numbersOf } from './keys.ts';
-import { policyAnswer } from './sources/secret-policy.ts';
+import { policyAnswer, strangerIn } from './sources/secret-policy.ts';
 import { rowsByKey, rowSums } from './rows.ts';
 
 /** Everything of a report but its verdict. */
@@ -88,11 +88,8 @@ function replicaProblems({ secret: { replicas } }: Facts): readonly Remark[] {
   );
 }
 
-/** A role of an account that no policy names. */
-const STRANGER = 'arn:aws:iam::000000000000:role/stranger';
-
 function policyProblems({ access: { policy } }: Facts): readonly Remark[] {
-  const isOpen = policyAnswer(policy, STRANGER, 'secretsmanager:GetSecretValue') === 'allows';
+  const isOpen = policyAnswer(policy, strangerIn('000000000000'), 'secretsmanager:GetSecretValue') === 'allows';
   return isOpen
     ? [{ code: 'open-to-all', text: 'The policy of the secret lets anyone in any AWS account read it.' }]
     : [];

@@ -1,5 +1,6 @@
 import { FilterLogEventsCommand, type CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import type { HistoryEntry } from '../evidence.ts';
+import { parsedMembers } from './json-members.ts';
 
 /** Lines of the rotation function that a report shows. */
 const PATTERN = '?"key_promoted" ?"rotation_step_failed"';
@@ -34,7 +35,7 @@ export async function readFunctionLog(
 }
 
 function entryOf(message: string, timestamp: number | undefined): readonly HistoryEntry[] {
-  const { event, versionId, keyNumber, step, code } = jsonObject(message);
+  const { event, versionId, keyNumber, step, code } = parsedMembers(message);
   if (timestamp === undefined || typeof versionId !== 'string') return [];
   const entry = { at: new Date(timestamp).toISOString(), source: 'function-log' as const, versionId };
   if (event === 'key_promoted') {
@@ -43,13 +44,4 @@ function entryOf(message: string, timestamp: number | undefined): readonly Histo
   if (event !== 'rotation_step_failed') return [];
   const detail = [step, code].filter((part) => typeof part === 'string').join(': ');
   return [{ ...entry, event: 'rotation-failed', detail }];
-}
-
-function jsonObject(text: string): Readonly<Partial<Record<string, unknown>>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? { ...value } : {};
-  } catch {
-    return {};
-  }
 }

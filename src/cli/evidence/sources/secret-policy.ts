@@ -19,6 +19,11 @@ export function policyAnswer(policy: string | undefined, principal: string, acti
   return answers.some(({ effect }) => effect === 'Allow') ? 'allows' : 'silent';
 }
 
+/** A role that no policy names. */
+export function strangerIn(account: string): string {
+  return `arn:aws:iam::${account}:role/stranger`;
+}
+
 /** Principals that a policy names: in `Principal`, and in conditions on `aws:PrincipalArn`. */
 export function principalsIn(policy: string | undefined): readonly string[] {
   return namedIn(policy).filter((name) => PRINCIPAL.test(name));

@@ -1,6 +1,7 @@
+import { MANAGED_ALIAS } from '../../ring/kms-keys.ts';
 import type { Evidence, SettingFacts } from '../evidence.ts';
 import { keysOnRing, numbersOf } from '../keys.ts';
-import { policyAnswer } from './secret-policy.ts';
+import { policyAnswer, strangerIn } from './secret-policy.ts';
 
 /** Days after which the stack rotates by default, and for which it keeps logs at least. */
 const ROTATION_DAYS = 365;
@@ -15,9 +16,6 @@ interface Seen extends Pick<Evidence, 'secret' | 'keys' | 'kmsKeys' | 'alarms' |
   readonly areAlarmsSeen: boolean;
 }
 
-/** Any principal that no policy names. */
-const ANYONE = 'arn:aws:iam::000000000000:role/anyone';
-
 /** The settings as they are, beside those that the stack recommends. They are read from what is deployed. */
 export function settingFacts(seen: Seen): readonly SettingFacts[] {
   const { secret, kmsKeys, alarms, access } = seen;
@@ -28,7 +26,7 @@ export function settingFacts(seen: Seen): readonly SettingFacts[] {
   const writes =
     access.policy === undefined
       ? 'silent'
-      : policyAnswer(access.policy, anyoneLike(secret.arn), 'secretsmanager:PutSecretValue');
+      : policyAnswer(access.policy, strangerIn(secret.arn.split(':')[4] ?? ''), 'secretsmanager:PutSecretValue');
   return [
     setting(
       'rotation',
@@ -49,7 +47,7 @@ export function settingFacts(seen: Seen): readonly SettingFacts[] {
       'KMS key of the secret',
       secret.kmsKeyId ?? "AWS's own key aws/secretsmanager",
       'a key of the account, whose policy says who may decrypt',
-      secret.kmsKeyId !== undefined && secret.kmsKeyId !== 'alias/aws/secretsmanager',
+      secret.kmsKeyId !== undefined && secret.kmsKeyId !== MANAGED_ALIAS,
     ),
     ...own.map(({ keyId, isRotated, rotationDays }) =>
       setting(
@@ -118,11 +116,6 @@ function setting(
   isMet: boolean | undefined,
 ): SettingFacts {
   return { code, title, found, recommended, isMet: isMet === undefined ? 'unknown' : isMet ? 'yes' : 'no' };
-}
-
-/** A role of the secret's account that no policy names. */
-function anyoneLike(arn: string): string {
-  return ANYONE.replace('000000000000', arn.split(':')[4] ?? '');
 }
 
 /** `every 365 days`, `rate(90 days)`; a cron expression has no such number. */

@@ -13,6 +13,7 @@ import { limited } from '../../aws/call-limits.ts';
 import { clientSettings } from '../../aws/client-settings.ts';
 import { kmsClient } from '../../aws/kms-client.ts';
 import type { AwsSession, CommonOptions } from '../../aws/session.ts';
+import { MANAGED_KEY } from '../../ring/kms-keys.ts';
 import type { RingReport, VersionReport } from '../../ring/ring-report.ts';
 import type { AccessFacts, AlarmFacts, HistoryEntry, KmsKeyFacts } from '../evidence.ts';
 import type { UnseenList } from '../unseen.ts';
@@ -21,9 +22,6 @@ import { prefixOf, readAlarms } from './alarms.ts';
 import { readTrail } from './cloudtrail.ts';
 import { readFunctionLog } from './function-log.ts';
 import { kmsKeyFacts } from './kms-keys.ts';
-
-/** Stands for the KMS key of a version under AWS's own key. */
-const MANAGED_KEY = 'DefaultEncryptionKey';
 
 export interface SourceOptions extends CommonOptions {
   /** ARNs of principals to ask about. */

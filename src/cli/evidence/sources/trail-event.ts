@@ -1,4 +1,5 @@
 import { numberOfLabel } from '../../../format/key-number.ts';
+import { isSameKmsKey } from '../../ring/kms-keys.ts';
 import type { EventCode, HistoryEntry } from '../evidence.ts';
 import { members, parsedMembers, type Members } from './json-members.ts';
 
@@ -52,7 +53,7 @@ export function entriesOf(text: string, about: Trailed): readonly HistoryEntry[]
   const at = new Date(eventTime).toISOString();
   const entry = { at, source: 'cloudtrail' as const, ...(by === undefined ? {} : { by }) };
   if (eventSource === 'kms.amazonaws.com') {
-    const isOurs = KMS_EVENTS.includes(eventName) && about.kmsKeyIds.some((id) => isSameKey(id, input['keyId']));
+    const isOurs = KMS_EVENTS.includes(eventName) && isOfKey(textIn(input, 'keyId'), about);
     return isOurs ? [{ ...entry, event: 'kms-key-changed', detail: eventName }] : [];
   }
   if (eventSource !== 'secretsmanager.amazonaws.com' || !isOfSecret(event, input, about)) return [];
@@ -133,8 +134,8 @@ function isOfSecret(event: Members, input: Members, { name, arn }: Trailed): boo
 }
 
 /** KMS is called with the ARN or the id of a key. */
-function isSameKey(known: string, asked: unknown): boolean {
-  return typeof asked === 'string' && (known === asked || known.endsWith(`/${asked}`) || asked.endsWith(`/${known}`));
+function isOfKey(keyId: string | undefined, { kmsKeyIds }: Trailed): boolean {
+  return keyId !== undefined && kmsKeyIds.some((known) => isSameKmsKey(known, keyId));
 }
 
 function callerOf(identity: Members): string | undefined {
