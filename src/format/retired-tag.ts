@@ -50,16 +50,24 @@ export function retirementRecords(tags: readonly Tag[] | undefined): readonly Re
 }
 
 function recordOf({ Key = '', Value = '' }: Tag): readonly RetirementRecord[] {
-  const number = Key.startsWith(PREFIX) ? numberOfLabel(Key.slice(PREFIX.length)) : undefined;
+  const number = numberOfRetiredTag(Key);
   const [versionId = '', date = '', ...words] = Value.split(' ');
   return number === undefined || versionId === ''
     ? []
     : [
         {
-          ...{ number, versionId, date, isForced: words.includes(FORCED) },
+          number,
+          versionId,
+          date,
+          isForced: words.includes(FORCED),
           ...(words.includes(RESTORING) ? { isRestoring: true as const } : {}),
         },
       ];
+}
+
+/** The number in the name of such a tag; `undefined` for the name of another tag. */
+export function numberOfRetiredTag(key: string): KeyNumber | undefined {
+  return key.startsWith(PREFIX) ? numberOfLabel(key.slice(PREFIX.length)) : undefined;
 }
 
 /** `pazpaz:retired:key-v7` for 7. */

@@ -28,6 +28,7 @@ export function hasBackupTag(tags: readonly Tag[] | undefined): boolean {
   return tags?.some(isBackupTag) === true;
 }
 
-function isBackupTag({ Key }: Tag): boolean {
+/** Whether a tag, by its name, records a backup. */
+export function isBackupTag({ Key }: Pick<Tag, 'Key'>): boolean {
   return Key === TAG;
 }

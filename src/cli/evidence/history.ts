@@ -2,25 +2,22 @@ import type { Tag } from '@aws-sdk/client-secrets-manager';
 import { retirementRecords } from '../../format/retired-tag.ts';
 import { backupRecord } from '../backup/backup-tag.ts';
 import type { RingReport } from '../ring/ring-report.ts';
-import { abandonedVersions, rescuedVersions } from '../ring/version-tags.ts';
+import { versionRecordOf } from '../ring/version-tags.ts';
 import { keyList } from '../terminal/table.ts';
 import type { HistoryEntry } from './evidence.ts';
 import { tagDate } from './tag-date.ts';
 
+/** What happened to a version, by the kind of its record. */
+export const RECORDED = { rescued: 'key-rescued', abandoned: 'rotation-abandoned' } as const;
+
 /** What the secret itself shows of its history: the dates of its versions, and the tags that the commands leave. */
 export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undefined): readonly HistoryEntry[] {
   const backup = backupRecord(tags);
-  const rescued = rescuedVersions(tags);
-  const abandoned = abandonedVersions(tags);
   const dated = (tags ?? []).flatMap(({ Key = '', Value = '' }): readonly HistoryEntry[] => {
-    const versionId = Key.split(':').at(-1) ?? '';
+    const record = versionRecordOf(Key);
     const at = tagDate(Value);
-    if (at === undefined) return [];
-    const entry = { at, versionId, source: 'tags' as const };
-    if (Key.startsWith('pazpaz:rescued:') && rescued.has(versionId)) return [{ ...entry, event: 'key-rescued' }];
-    if (Key.startsWith('pazpaz:abandoned:') && abandoned.has(versionId))
-      return [{ ...entry, event: 'rotation-abandoned' }];
-    return [];
+    if (at === undefined || record === undefined) return [];
+    return [{ at, event: RECORDED[record.kind], source: 'tags', versionId: record.versionId }];
   });
   return inOrder([
     ...report.versions.flatMap(({ created, versionId, number, retiredNumber, state }): readonly HistoryEntry[] => {

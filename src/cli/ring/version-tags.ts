@@ -8,6 +8,16 @@ import { listVersions } from './versions.ts';
 const ABANDONED = 'pazpaz:abandoned:';
 const RESCUED = 'pazpaz:rescued:';
 
+/** The version that the name of a tag is about, and what it records; `undefined` for the name of another tag. */
+export function versionRecordOf(
+  key: string,
+): { readonly kind: 'abandoned' | 'rescued'; readonly versionId: string } | undefined {
+  for (const [kind, prefix] of [['abandoned', ABANDONED] as const, ['rescued', RESCUED] as const]) {
+    if (key.startsWith(prefix) && key !== prefix) return { kind, versionId: key.slice(prefix.length) };
+  }
+  return undefined;
+}
+
 /** Records that a version was never more than the pending one of an abandoned rotation. */
 export function abandonedTag(versionId: string, now: Date): Tag {
   return { Key: `${ABANDONED}${versionId}`, Value: now.toISOString() };

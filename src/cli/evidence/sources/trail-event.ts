@@ -1,6 +1,10 @@
 import { numberOfLabel } from '../../../format/key-number.ts';
+import { numberOfRetiredTag } from '../../../format/retired-tag.ts';
+import { isBackupTag } from '../../backup/backup-tag.ts';
 import { isSameKmsKey } from '../../ring/kms-keys.ts';
 import type { EventCode, HistoryEntry } from '../evidence.ts';
+import { versionRecordOf } from '../../ring/version-tags.ts';
+import { RECORDED } from '../history.ts';
 import { members, parsedMembers, type Members } from './json-members.ts';
 
 /** The secret and the KMS keys whose events are looked for, and the number of each version. */
@@ -72,7 +76,7 @@ function ofSecret(name: string, input: Members, about: Trailed): readonly Found[
       return tagged(listOf(input['tags']).map(members));
     case 'UntagResource':
       return listOf(input['tagKeys']).flatMap((key) => {
-        const number = retiredNumber(key);
+        const number = typeof key === 'string' ? numberOfRetiredTag(key) : undefined;
         // A record also goes when AWS has deleted the version.
         const isOnRing = number !== undefined && [...about.numberOf.values()].includes(number);
         return isOnRing ? [{ event: 'key-restored', number }] : [];
@@ -113,18 +117,14 @@ function moved(input: Members, { numberOf }: Trailed): readonly Found[] {
 
 function tagged(tags: readonly Members[]): readonly Found[] {
   return tags.flatMap(({ key, value }): readonly Found[] => {
-    const number = retiredNumber(key);
+    if (typeof key !== 'string') return [];
+    const number = numberOfRetiredTag(key);
     if (number !== undefined) return [{ event: 'key-retired', number }];
-    if (key === 'pazpaz:backup') return [{ event: 'backup-made' }];
-    const [, kind, versionId] = /^pazpaz:(rescued|abandoned):(.+)$/.exec(typeof key === 'string' ? key : '') ?? [];
-    if (versionId === undefined || typeof value !== 'string') return [];
-    return [{ event: kind === 'rescued' ? 'key-rescued' : 'rotation-abandoned', versionId }];
+    if (isBackupTag({ Key: key })) return [{ event: 'backup-made' }];
+    const record = versionRecordOf(key);
+    if (record === undefined || typeof value !== 'string') return [];
+    return [{ event: RECORDED[record.kind], versionId: record.versionId }];
   });
-}
-
-function retiredNumber(tagKey: unknown): number | undefined {
-  const [, label = ''] = /^pazpaz:retired:(.+)$/.exec(typeof tagKey === 'string' ? tagKey : '') ?? [];
-  return numberOfLabel(label);
 }
 
 /** `secretId` is the name or ARN as the caller spelt it; an event of the service itself has `additionalEventData`. */
