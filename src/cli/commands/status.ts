@@ -4,7 +4,7 @@ import { command } from '../command.ts';
 import { COUNT, DATE, described, listOf, NEXT, object, oneOf, RETIRED, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { countEncryptions, encryptionWords, keyEncryptions } from '../ring/key-encryptions.ts';
 import { notesOn, recommended, type Note } from '../ring/notes.ts';
-import { readRingReport, type RingReport, type VersionReport } from '../ring/ring-report.ts';
+import { readRingReport, VERSION_STATES, type RingReport, type VersionReport } from '../ring/ring-report.ts';
 import { spelled } from '../suggested-commands.ts';
 import { printable, type Paint } from '../terminal/paint.ts';
 import { dayCount, tableLines, wrapped } from '../terminal/table.ts';
@@ -14,10 +14,7 @@ const VERSION = object(
     versionId: TEXT,
     labels: listOf(TEXT),
     kmsKeyIds: listOf(TEXT),
-    state: oneOf(
-      ...['current', 'previous', 'reads', 'pending', 'placeholder', 'arriving'],
-      ...['retired', 'abandoned', 'copy', 'foreign label only', 'no label'],
-    ),
+    state: oneOf(...VERSION_STATES),
   },
   { number: COUNT, created: DATE, lastUsed: DATE, retiredNumber: COUNT, isRescued: { const: true } },
 );

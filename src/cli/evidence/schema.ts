@@ -1,5 +1,6 @@
-import { rowsByNumber } from '../json/row-schemas.ts';
+import { COUNTED_ROWS, ROW_CLASSES } from '../json/row-schemas.ts';
 import { COUNT, DATE, described, listOf, object, oneOf, TEXT, YES_OR_NO, type Schema } from '../json/shapes.ts';
+import { VERSION_STATES } from '../ring/ring-report.ts';
 import { EVENTS, FORMAT } from './evidence.ts';
 
 const REMARK = object({ code: described('Never changes its meaning', TEXT), text: TEXT });
@@ -34,10 +35,7 @@ const SECRET = object(
 const KEY = object(
   {
     versionId: TEXT,
-    state: oneOf(
-      ...['current', 'previous', 'reads', 'pending', 'placeholder', 'arriving', 'retired', 'deleted'],
-      ...['abandoned', 'copy', 'foreign label only', 'no label'],
-    ),
+    state: oneOf(...VERSION_STATES, 'deleted'),
     current: described(
       'When it was the key that encrypts; isEstimated: from the dates on which keys were made',
       listOf(object({ from: DATE, isEstimated: YES_OR_NO }, { to: DATE })),
@@ -56,20 +54,7 @@ const ENTRY = object(
   { number: COUNT, versionId: TEXT, by: TEXT, detail: TEXT },
 );
 
-const COLUMN = object({
-  relation: described('The table with its schema', TEXT),
-  owner: TEXT,
-  column: TEXT,
-  rows: described('The sum of all classes', COUNT),
-  nulls: COUNT,
-  empty: COUNT,
-  numbered: rowsByNumber('Rows under a number that its key opened'),
-  unnumbered: rowsByNumber('Rows under number 0 or the number of another key, by the key that opened them'),
-  legacy: rowsByNumber('Rows from before this system, by the key that opened them'),
-  nested: rowsByNumber('Of these, rows with a ciphertext inside their plaintext'),
-  unreadable: described('Rows that no key opened', COUNT),
-  unseen: described('Why some rows may not have been seen', listOf(TEXT)),
-});
+const COLUMN = object({ ...COUNTED_ROWS, ...ROW_CLASSES });
 
 const ROWS: Schema = {
   oneOf: [

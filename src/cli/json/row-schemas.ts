@@ -36,21 +36,26 @@ export const NOT_COUNTED = {
   ),
 };
 
+/** The classes of rows, whose sum is all of them, and whether there may be more rows. */
+export const ROW_CLASSES = {
+  nulls: COUNT,
+  empty: described('Values with zero bytes', COUNT),
+  numbered: rowsByNumber('Rows under a number that its key opened'),
+  unnumbered: rowsByNumber('Rows under number 0, by the key that opened them; 0: that key has no number'),
+  legacy: rowsByNumber('Rows from before this system, by the key that opened them'),
+  nested: rowsByNumber('Of these, rows with a ciphertext inside their plaintext, by the key that opens it'),
+  unreadable: described('Rows that no key opened', COUNT),
+  unseen: described('Why some rows may not have been seen', listOf(TEXT)),
+};
+
 const COUNTED_COLUMN = object(
   {
     table: TEXT,
     ...COUNTED_ROWS,
     tableId: described('The number (OID) of the table in its database', TEXT),
     columnNumber: described('The number of the column in the table', COUNT),
-    nulls: COUNT,
-    empty: described('Values with zero bytes', COUNT),
-    numbered: rowsByNumber('Rows under a number that its key opened'),
-    unnumbered: rowsByNumber('Rows under number 0, by the key that opened them; 0: that key has no number'),
-    legacy: rowsByNumber('Rows from before this system, by the key that opened them'),
-    nested: rowsByNumber('Of these, rows with a ciphertext inside their plaintext, by the key that opens it'),
-    unreadable: described('Rows that no key opened', COUNT),
-    listed: described('The first 10,000 of these', LEFT_ROWS),
-    unseen: described('Why some rows may not have been seen', listOf(TEXT)),
+    ...ROW_CLASSES,
+    listed: described('The first 10,000 of the unreadable rows', LEFT_ROWS),
     triggers: described(
       'What an update would trigger',
       listOf(object({ name: TEXT, does: TEXT, firesOnFire: YES_OR_NO, isUnskippable: YES_OR_NO })),

@@ -10,19 +10,22 @@ import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
 import { describedRing, type DescribedRing } from './ring.ts';
 import { listVersions } from './versions.ts';
 
-/** The role of a version in the ring. */
-type VersionState =
-  | 'current'
-  | 'previous'
-  | 'reads'
-  | 'pending'
-  | 'placeholder'
-  | 'arriving'
-  | 'retired'
-  | 'abandoned'
-  | 'copy'
-  | 'foreign label only'
-  | 'no label';
+/** The roles that a version may have in the ring. */
+export const VERSION_STATES = [
+  'current',
+  'previous',
+  'reads',
+  'pending',
+  'placeholder',
+  'arriving',
+  'retired',
+  'abandoned',
+  'copy',
+  'foreign label only',
+  'no label',
+] as const;
+
+type VersionState = (typeof VERSION_STATES)[number];
 
 export interface VersionReport {
   readonly versionId: string;
