@@ -1,8 +1,38 @@
 import { KMSClient } from '@aws-sdk/client-kms';
+import { isAnswer, KeyRotationError } from '../../format/error.ts';
+import { describeError } from '../../secret/aws-error.ts';
 import { limited } from './call-limits.ts';
 import { clientSettings } from './client-settings.ts';
 
 /** A client of AWS KMS with the credentials of the command. Every call ends, with an answer or without. */
 export function kmsClient(options: { readonly profile?: string }, region: string | undefined): KMSClient {
   return limited(new KMSClient(clientSettings(options, region)));
+}
+
+/** A client for the region of a KMS key. */
+export type KmsFor = (keyId: string) => Pick<KMSClient, 'send'>;
+
+/** Clients for the region in the ARN of each key, or else for that of the command. */
+export function kmsFor(options: { readonly profile?: string }, region: string | undefined): KmsFor {
+  return (keyId) => kmsClient(options, /^arn:[^:]+:kms:([^:]+):/.exec(keyId)?.[1] ?? region);
+}
+
+/** The answer of KMS to a call with a key. Rejects with `AWS_REFUSED`, which says what the caller needs, or `CANNOT_REACH_AWS`. */
+export async function kmsAnswer<T>(keyId: string, answer: Promise<T>, needs: string): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!isAnswer(error)) {
+      throw new KeyRotationError(
+        'CANNOT_REACH_AWS',
+        `Cannot reach AWS KMS for the key ${keyId} (${error instanceof Error ? error.name : 'no answer'}). Check the ` +
+          'region in its ARN, the credentials, and outgoing HTTPS.',
+      );
+    }
+    throw new KeyRotationError(
+      'AWS_REFUSED',
+      `AWS KMS refused the key ${keyId}: ${describeError(error)}. The caller needs ${needs}.`,
+      { cause: error },
+    );
+  }
 }

@@ -1,8 +1,6 @@
-import { DecryptCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
+import { DecryptCommand, EncryptCommand } from '@aws-sdk/client-kms';
 import { Stanza, type Identity, type Recipient } from 'age-encryption';
-import { isAnswer, KeyRotationError } from '../../format/error.ts';
-import { describeError } from '../../secret/aws-error.ts';
-import { kmsRegion } from '../aws/kms-region.ts';
+import { kmsAnswer, type KmsFor } from '../aws/kms-client.ts';
 
 /** The type of our stanza in an age file ("The age file encryption format", Recipient stanza). */
 const STANZA = 'pazpaz-keys/aws-kms';
@@ -10,17 +8,19 @@ const STANZA = 'pazpaz-keys/aws-kms';
 /** Bound to each ciphertext ("Encryption context"), so that CloudTrail says what it was for. */
 const EncryptionContext = { purpose: 'pazpaz-key-ring-backup' };
 
-/** A client for the region of a KMS key. */
-export type KmsIn = (region: string | undefined) => Pick<KMSClient, 'send'>;
+const NEEDS =
+  'kms:Encrypt for a backup and kms:Decrypt to restore it, in its own policy and, in another account, in the policy of ' +
+  'the key';
 
 /** Encrypts the key of an age file under a KMS key, which may be of another account or region. */
-export function kmsRecipient(keyId: string, kmsIn: KmsIn): Recipient {
+export function kmsRecipient(keyId: string, kmsOf: KmsFor): Recipient {
   return {
     wrapFileKey: async (fileKey) => {
       const input = { KeyId: keyId, Plaintext: fileKey, EncryptionContext };
-      const { CiphertextBlob, KeyId = keyId } = await answerOf(
+      const { CiphertextBlob, KeyId = keyId } = await kmsAnswer(
         keyId,
-        kmsIn(kmsRegion(keyId)).send(new EncryptCommand(input)),
+        kmsOf(keyId).send(new EncryptCommand(input)),
+        NEEDS,
       );
       return [new Stanza([STANZA, KeyId], CiphertextBlob ?? new Uint8Array())];
     },
@@ -28,7 +28,7 @@ export function kmsRecipient(keyId: string, kmsIn: KmsIn): Recipient {
 }
 
 /** Decrypts the key of an age file with any of the KMS keys that its stanzas name. The first refusal counts if none can. */
-export function kmsIdentity(kmsIn: KmsIn): Identity {
+export function kmsIdentity(kmsOf: KmsFor): Identity {
   return {
     unwrapFileKey: async (stanzas) => {
       const failures: unknown[] = [];
@@ -37,7 +37,7 @@ export function kmsIdentity(kmsIn: KmsIn): Identity {
         if (type !== STANZA || keyId === undefined) continue;
         const input = { KeyId: keyId, CiphertextBlob: body, EncryptionContext };
         try {
-          const { Plaintext } = await answerOf(keyId, kmsIn(kmsRegion(keyId)).send(new DecryptCommand(input)));
+          const { Plaintext } = await kmsAnswer(keyId, kmsOf(keyId).send(new DecryptCommand(input)), NEEDS);
           if (Plaintext !== undefined) return Plaintext;
         } catch (error) {
           // The account or the region of one key may be lost. Another key opens the file, too.
@@ -48,25 +48,4 @@ export function kmsIdentity(kmsIn: KmsIn): Identity {
       return null;
     },
   };
-}
-
-/** Rejects with `AWS_REFUSED` or `CANNOT_REACH_AWS`. */
-async function answerOf<T>(keyId: string, answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (!isAnswer(error)) {
-      throw new KeyRotationError(
-        'CANNOT_REACH_AWS',
-        `Cannot reach AWS KMS for the key ${keyId} (${error instanceof Error ? error.name : 'no answer'}). Check the ` +
-          'region in its ARN, the credentials, and outgoing HTTPS.',
-      );
-    }
-    throw new KeyRotationError(
-      'AWS_REFUSED',
-      `AWS KMS refused the key ${keyId}: ${describeError(error)}. The caller needs kms:Encrypt for a backup and ` +
-        'kms:Decrypt to restore it, in its own policy and, in another account, in the policy of the key.',
-      { cause: error },
-    );
-  }
 }

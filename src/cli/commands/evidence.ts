@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { kmsClient } from '../aws/kms-client.ts';
+import { kmsFor } from '../aws/kms-client.ts';
 import { command, someText, wrongUsage } from '../command.ts';
 import { collectEvidence } from '../evidence/collect.ts';
 import type { Evidence } from '../evidence/evidence.ts';
@@ -71,10 +71,10 @@ export const EVIDENCE = command<EvidenceFlags>({
       .option('--public-key <file>', 'with --verify: the public key in PEM, so that AWS KMS is not called', someText)
       .option('--verify <folders...>', 'check the files, signatures and order of reports'),
   run: async (session, flags, _, world) => {
-    const kmsIn = (region: string | undefined) => kmsClient(flags, region ?? session.region);
+    const kmsOf = kmsFor(flags, session.region);
     if (flags.verify !== undefined) {
       const reports = await verifyReports(flags.verify, (folder, sums) =>
-        checkSignature(folder, sums, { publicKey: flags.publicKey, keyId: flags.signWith }, kmsIn),
+        checkSignature(folder, sums, { publicKey: flags.publicKey, keyId: flags.signWith }, kmsOf),
       );
       const isBad = reports.some(({ checks }) => checks.some(({ outcome }) => outcome === 'bad'));
       return {
@@ -90,7 +90,7 @@ export const EVIDENCE = command<EvidenceFlags>({
       return wrongUsage('Which rows? Name a file with --columns, or leave the rows out with --no-rows.');
     }
     await requireNoReport(out);
-    const sign = signWith === undefined ? undefined : await signer(signWith, kmsIn);
+    const sign = signWith === undefined ? undefined : await signer(signWith, kmsOf);
     const evidence = await collectEvidence(session, {
       sources: flags,
       ...(rows ? { countRows: () => countedRows(session, flags, world) } : {}),

@@ -1,4 +1,4 @@
-import { kmsClient } from '../aws/kms-client.ts';
+import { kmsFor } from '../aws/kms-client.ts';
 import { bringKeys, type BroughtKeys } from '../backup/bring-keys.ts';
 import { bytesOf, decryptWith, identitiesIn } from '../backup/encrypted-file.ts';
 import { kmsIdentity } from '../backup/kms-recipient.ts';
@@ -42,9 +42,7 @@ export const RESTORE_RING = command<RestoreRingFlags>({
       .option('--retired', 'also bring back keys that were retired on this ring'),
   run: async ({ deps, region }, options, [file = '']) => {
     const identities =
-      options.identity === undefined
-        ? [kmsIdentity((other) => kmsClient(options, other ?? region))]
-        : await identitiesIn(options.identity);
+      options.identity === undefined ? [kmsIdentity(kmsFor(options, region))] : await identitiesIn(options.identity);
     const backup = parseBackup(await decryptWith(identities, await bytesOf(file)));
     const { current, ...brought } = await bringKeys(deps, backup, { withRetired: options.retired === true });
     const currentInBackup = backup.keys.find(({ isCurrent }) => isCurrent)?.numbers[0];

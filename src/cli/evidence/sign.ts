@@ -1,10 +1,10 @@
 import { constants, createPublicKey, verify, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GetPublicKeyCommand, SignCommand, VerifyCommand, type KMSClient } from '@aws-sdk/client-kms';
-import { isAnswer, KeyRotationError } from '../../format/error.ts';
-import { awsErrorName, describeError } from '../../secret/aws-error.ts';
-import { kmsRegion } from '../aws/kms-region.ts';
+import { GetPublicKeyCommand, SignCommand, VerifyCommand } from '@aws-sdk/client-kms';
+import { KeyRotationError } from '../../format/error.ts';
+import { awsErrorName } from '../../secret/aws-error.ts';
+import { kmsAnswer, type KmsFor } from '../aws/kms-client.ts';
 import { wrongUsage } from '../command.ts';
 import { bytesOf } from '../backup/encrypted-file.ts';
 import { parsedMembers } from './sources/json-members.ts';
@@ -24,8 +24,7 @@ interface Signature {
   readonly signature: string;
 }
 
-/** A client for the region of a KMS key. */
-type KmsIn = (region: string | undefined) => Pick<KMSClient, 'send'>;
+const NEEDS = 'kms:GetPublicKey and kms:Sign to sign, and kms:Verify to check';
 
 /** Signs the text of a file with checksums. Resolves to the text of `evidence.sig.json`. */
 export type Sign = (sums: string) => Promise<string>;
@@ -34,14 +33,14 @@ export type Sign = (sums: string) => Promise<string>;
  * Asks for the public key of an asymmetric KMS key, and signs with it later: RSA keys with RSASSA_PSS_SHA_256, curves of
  * 256 bits with ECDSA_SHA_256. Throws `INVALID_SETTINGS` for any other key, `AWS_REFUSED` or `CANNOT_REACH_AWS`.
  */
-export async function signer(keyId: string, kmsIn: KmsIn): Promise<Sign> {
-  const kms = kmsIn(kmsRegion(keyId));
+export async function signer(keyId: string, kmsOf: KmsFor): Promise<Sign> {
+  const kms = kmsOf(keyId);
   const {
     KeyId = keyId,
     KeyUsage,
     PublicKey,
     SigningAlgorithms = [],
-  } = await answerOf(keyId, kms.send(new GetPublicKeyCommand({ KeyId: keyId })));
+  } = await kmsAnswer(keyId, kms.send(new GetPublicKeyCommand({ KeyId: keyId })), NEEDS);
   const algorithm = ALGORITHMS.find((name) => SigningAlgorithms.includes(name));
   if (algorithm === undefined || PublicKey === undefined) {
     return wrongUsage(
@@ -51,9 +50,10 @@ export async function signer(keyId: string, kmsIn: KmsIn): Promise<Sign> {
   }
   const key = createPublicKey({ key: Buffer.from(PublicKey), format: 'der', type: 'spki' });
   return async (sums) => {
-    const { Signature: bytes = new Uint8Array() } = await answerOf(
+    const { Signature: bytes = new Uint8Array() } = await kmsAnswer(
       keyId,
       kms.send(new SignCommand({ KeyId, ...messageOf(sums), SigningAlgorithm: algorithm })),
+      NEEDS,
     );
     if (!isSignedBy(key, algorithm, sums, bytes)) {
       throw new KeyRotationError('AWS_REFUSED', `The signature that AWS KMS made with ${keyId} does not verify.`);
@@ -79,7 +79,7 @@ export async function checkSignature(
   folder: string,
   sums: string,
   { publicKey, keyId }: SignatureOptions,
-  kmsIn: KmsIn,
+  kmsOf: KmsFor,
 ): Promise<SignatureVerification> {
   const result = (outcome: Verification['outcome'], how: string): Verification => ({ what: 'signature', outcome, how });
   const text = await readFile(join(folder, SIGNATURE_FILE), 'utf8').catch(() => undefined);
@@ -99,16 +99,20 @@ export async function checkSignature(
       : result('bad', `${signed.algorithm}, and not by the key in ${publicKey} over these checksums`);
   }
   const how = `AWS KMS says that ${signed.keyId} has signed; see that this key is yours`;
-  return (await isValidForKms(signed, sums, kmsIn))
+  return (await isValidForKms(signed, sums, kmsOf))
     ? { ...result('good', how), signedBy: signed.keyId }
     : result('bad', `AWS KMS says that ${signed.keyId} has not signed these checksums`);
 }
 
-async function isValidForKms({ keyId, algorithm, signature }: Signature, sums: string, kmsIn: KmsIn): Promise<boolean> {
+async function isValidForKms(
+  { keyId, algorithm, signature }: Signature,
+  sums: string,
+  kmsOf: KmsFor,
+): Promise<boolean> {
   const input = { KeyId: keyId, ...messageOf(sums), Signature: Buffer.from(signature, 'base64') };
   try {
-    const call = kmsIn(kmsRegion(keyId)).send(new VerifyCommand({ ...input, SigningAlgorithm: algorithm }));
-    return (await answerOf(keyId, call)).SignatureValid === true;
+    const call = kmsOf(keyId).send(new VerifyCommand({ ...input, SigningAlgorithm: algorithm }));
+    return (await kmsAnswer(keyId, call, NEEDS)).SignatureValid === true;
   } catch (error) {
     if (error instanceof KeyRotationError && awsErrorName(error.cause) === 'KMSInvalidSignatureException') return false;
     throw error;
@@ -143,19 +147,4 @@ function isSignedBy(key: KeyObject, algorithm: Algorithm, text: string, signatur
 /** A few lines, far from the 4,096 bytes that KMS takes. */
 function messageOf(text: string) {
   return { Message: Buffer.from(text), MessageType: 'RAW' } as const;
-}
-
-async function answerOf<T>(keyId: string, answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    const isRefusal = isAnswer(error);
-    throw new KeyRotationError(
-      isRefusal ? 'AWS_REFUSED' : 'CANNOT_REACH_AWS',
-      isRefusal
-        ? `AWS KMS refused the key ${keyId}: ${describeError(error)}. The caller needs kms:GetPublicKey and kms:Sign to sign, and kms:Verify to check.`
-        : `Cannot reach AWS KMS for the key ${keyId}. Check its region, the credentials, and outgoing HTTPS.`,
-      { cause: error },
-    );
-  }
 }

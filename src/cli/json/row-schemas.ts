@@ -1,7 +1,7 @@
 import { COUNT, described, listOf, object, TEXT, YES_OR_NO, type Schema } from './shapes.ts';
 
 /** Rows by key number. */
-export const rowsByNumber = (description: string): Schema =>
+const rowsByNumber = (description: string): Schema =>
   described(description, {
     type: 'object',
     patternProperties: { '^(0|[1-9][0-9]*)$': COUNT },
