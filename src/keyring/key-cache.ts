@@ -74,7 +74,7 @@ export class KeyCache {
     for (const [versionId, number] of retired) {
       const key = this.#ofVersion.get(versionId) ?? this.#ofNumber.get(number);
       this.#forget(versionId);
-      const isOff = ![...versionOf.keys()].some((other) => other === number);
+      const isOff = [...versionOf.keys()].every((other) => other !== number);
       if (isOff && key !== undefined) this.#forgetFormer(key, moved);
     }
     this.#nameKeys(versionOf);

@@ -111,7 +111,7 @@ export function census(
     const { beside } = options;
     if (beside !== undefined) {
       const snapshot = await exportSnapshot(session);
-      await whileWaiting(session, () => beside.lookIn(snapshot, writers));
+      await whileWaiting([session], () => beside.lookIn(snapshot, writers));
     }
     return withReaders(database, session, columns, options.connections ?? 1, async (readers) => {
       const watch = await Connection.open(database);

@@ -67,10 +67,10 @@ export async function joinSnapshot(session: Connection, { name, identity }: Shar
   if (found?.[0] !== identity) throw otherSnapshot();
 }
 
-/** Does `work` on other connections while the open transaction of `session` waits for it. */
-export async function whileWaiting<T>(session: Connection, work: () => Promise<T>): Promise<T> {
+/** Does `work` while the open transactions of `waiting` have nothing to do. It may add to them. */
+export async function whileWaiting<T>(waiting: Iterable<Connection>, work: () => Promise<T>): Promise<T> {
   const keepAlive = setInterval(() => {
-    session.rows('SELECT').catch(() => undefined);
+    for (const session of waiting) session.rows('SELECT').catch(() => undefined);
   }, KEEP_ALIVE_INTERVAL);
   try {
     return await work();
@@ -95,25 +95,20 @@ export async function readTable(
   const [first] = readers;
   const ranges = first === undefined ? [] : [...(await heapRanges(first, column, rangeBytes))];
   const idle = new Set<Connection>();
-  const keepAlive = setInterval(() => {
-    for (const reader of idle) reader.rows('SELECT').catch(() => undefined);
-  }, KEEP_ALIVE_INTERVAL);
-  const ends = await Promise.allSettled(
-    readers.map(async (reader, n) => {
-      try {
-        for (let range = ranges.shift(); range !== undefined; range = ranges.shift()) {
-          await beforeRange();
-          await readRange(reader, range, n);
-        }
-      } catch (error) {
-        // The others stop at the end of their range.
-        ranges.length = 0;
-        throw error;
+  const read = async (reader: Connection, n: number): Promise<void> => {
+    try {
+      for (let range = ranges.shift(); range !== undefined; range = ranges.shift()) {
+        await beforeRange();
+        await readRange(reader, range, n);
       }
-      idle.add(reader);
-    }),
-  );
-  clearInterval(keepAlive);
+    } catch (error) {
+      // The others stop at the end of their range.
+      ranges.length = 0;
+      throw error;
+    }
+    idle.add(reader);
+  };
+  const ends = await whileWaiting(idle, () => Promise.allSettled(readers.map(read)));
   const failed = ends.find((end) => end.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
 }

@@ -13,6 +13,7 @@ import {
 import type { RingLabels } from '../../format/ring-labels.ts';
 import type { SkippedTable } from '../../postgres/find-columns.ts';
 import { refused } from '../../secret/aws-error.ts';
+import { MOST_SAMPLED } from '../../postgres/sample/read-sample.ts';
 import { keepNumbers } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
@@ -25,7 +26,7 @@ import { forgottenNumbers, forgottenTag, outdatedRecords } from '../ring/retired
 import { refuseRotationUnderWay, stateChanged, type DescribedRing } from '../ring/ring.ts';
 import { requireSeen, settledRing } from '../ring/look-again.ts';
 import { listVersions } from '../ring/versions.ts';
-import { countedLine } from '../rows/census-screen.ts';
+import { countedLine, grouped } from '../rows/census-screen.ts';
 import { columnOptions, readingOptions, namesColumns } from '../rows/column-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { censusOf } from '../rows/retire-census.ts';
@@ -235,7 +236,7 @@ function question(going: readonly RetiredKey[], basis: Basis) {
   };
 }
 
-const SAMPLED = 'Other columns were not counted: of each, up to 1,200 values were looked at, and others may need it.';
+const SAMPLED = `Other columns were not counted: of each, up to ${grouped(MOST_SAMPLED)} values were looked at, and others may need it.`;
 
 /** The rows that were counted, none of which needs the keys, and what was not counted or not looked at. */
 function basisOf({ counted = [], unlisted = [], skipped = [] }: Basis): readonly string[] {

@@ -1,4 +1,4 @@
-import { partitionTree } from '../catalog/partition-tree.ts';
+import { isBeingDetached, partitionTree } from '../catalog/partition-tree.ts';
 import type { Connection } from '../connection/database.ts';
 import type { Storage } from '../stored-value.ts';
 
@@ -42,8 +42,7 @@ const CANDIDATES = `
     LEFT JOIN pg_type element ON element.oid = base.typelem AND base.typlen < 0
    WHERE c.relkind IN ('r', 'p', 'm', 'f') AND (c.relkind <> 'm' OR c.relispopulated)
      AND (NOT c.relispartition
-          -- A column since version 14, which has DETACH PARTITION CONCURRENTLY.
-          OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND (to_jsonb(i) ->> 'inhdetachpending')::boolean))
+          OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND ${isBeingDetached('i')}))
      AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
      AND NOT (n.nspname = 'pazpaz_keys' AND (owner.rolsuper OR owner.rolname = session_user) AND (c.relname, a.attname) IN (
            ('job', 'column_name'), ('job', 'options'), ('job', 'frontier'), ('job', 'content'), ('range', 'reached'),
@@ -82,16 +81,16 @@ export async function candidatesOf(session: Connection): Promise<readonly Candid
     if (tableId == null || table == null || column == null || storage === undefined) return [];
     return [
       {
-        ...{
-          tableId,
-          table,
-          column,
-          columnNumber: Number(number),
-          storage,
-          tree: ids ?? '',
-          reason: reason ?? undefined,
-        },
-        ...{ kind: kind ?? '', isMaterialized: isMaterialized === 't', isGenerated: isGenerated === 't' },
+        tableId,
+        table,
+        column,
+        columnNumber: Number(number),
+        storage,
+        tree: ids ?? '',
+        reason: reason ?? undefined,
+        kind: kind ?? '',
+        isMaterialized: isMaterialized === 't',
+        isGenerated: isGenerated === 't',
       },
     ];
   });

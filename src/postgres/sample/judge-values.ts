@@ -75,10 +75,16 @@ function asFound(candidate: Candidate, { member, isInside, sampled, openers, ali
     isMaterialized || isGenerated || storage === 'other' ? kind : isInside === true ? 'inside its values' : undefined;
   return [
     {
-      ...{ table, tableId, column, columnNumber },
+      table,
+      tableId,
+      column,
+      columnNumber,
       ...(member === undefined ? {} : { member }),
       ...(why === undefined ? {} : { uncountable: why }),
-      ...{ sampled, opened, alike: alike.length, isGenerated },
+      sampled,
+      opened,
+      alike: alike.length,
+      isGenerated,
       numbers: [...new Set(openers)],
       alikeNumbers: [...new Set(alike)],
     },

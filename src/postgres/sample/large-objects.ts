@@ -10,15 +10,16 @@ const SAMPLE = 400;
 const MOST_BYTES = 16_384;
 
 const OBJECTS: Candidate = {
-  ...{
-    tableId: '2613',
-    table: 'pg_largeobject',
-    column: 'data',
-    columnNumber: 3,
-    storage: 'bytea',
-    tree: '',
-  },
-  ...{ reason: undefined, kind: 'large objects', isMaterialized: false, isGenerated: false },
+  tableId: '2613',
+  table: 'pg_largeobject',
+  column: 'data',
+  columnNumber: 3,
+  storage: 'bytea',
+  tree: '',
+  reason: undefined,
+  kind: 'large objects',
+  isMaterialized: false,
+  isGenerated: false,
 };
 
 const NOT_ALLOWED = '42501';

@@ -16,6 +16,9 @@ const SAMPLED_PAGES = 400;
 const FIRST_VALUES = 200;
 const FIRST_ROWS = 5000;
 
+/** Most values of a column that are looked at. */
+export const MOST_SAMPLED = SAMPLE + FIRST_VALUES;
+
 /** Bytes of a value that are looked at. A jsonb of more is passed over, since no part of it is JSON. */
 const MOST_BYTES = 65_536;
 
