@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,16 +6,10 @@ import { promisify } from 'node:util';
 import Ajv from 'ajv';
 import { page } from '../../src/cli/evidence/page/page.ts';
 import { EVIDENCE_SCHEMA } from '../../src/cli/evidence/schema.ts';
+import { CHROMIUM, inBrowser } from '../support/chromium.ts';
 import { sampleEvidence } from './support/sample-evidence.ts';
 
-const CHROMIUM = [
-  process.env['CHROMIUM'],
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path !== undefined && existsSync(path));
-const inBrowser = CHROMIUM === undefined ? test.skip : test;
-if (CHROMIUM === undefined) console.warn('No Chromium was found: the page of evidence is not printed.');
+const withBrowser = inBrowser('the page of evidence is not printed');
 
 const HASH = 'b'.repeat(64);
 const textOf = (html: string): string => html.replace(/<style>.*?<\/style>|<[^>]+>/gs, ' ').replace(/\s+/g, ' ');
@@ -107,7 +100,7 @@ async function printed(html: string): Promise<{ readonly pages: number; readonly
   }
 }
 
-inBrowser('a browser prints the page on a few sheets, with its style, and has nothing against it', async () => {
+withBrowser('a browser prints the page on a few sheets, with its style, and has nothing against it', async () => {
   const html = page(sampleEvidence(), HASH);
   const { pages, complaints } = await printed(html);
   expect(complaints).toBe('');

@@ -1,23 +1,17 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, request as forward, type RequestListener, type Server } from 'node:http';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
+import { CHROMIUM, inBrowser } from '../support/chromium.ts';
 import { startService, stopServices, type RunningService } from './support/running-service.ts';
 import { token } from './support/state-machine.ts';
 
-/** A real browser shows pages of an attacker, which try to reach the service. Without one these tests are left out. */
-const CHROMIUM = [
-  process.env['CHROMIUM'],
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path !== undefined && existsSync(path));
-const inBrowser = CHROMIUM === undefined ? test.skip : test;
-if (CHROMIUM === undefined) console.warn('No Chromium was found: the tests with a web page are left out.');
+/** A real browser shows pages of an attacker, which try to reach the service. */
+const withBrowser = inBrowser('the tests with a web page are left out');
 
 const VALUE = 'the-value-of-the-secret';
 const servers: Server[] = [];
@@ -116,7 +110,7 @@ async function isUntouched({ service }: RunningService): Promise<void> {
   expect(JSON.stringify(service.state)).not.toContain(token(2));
 }
 
-inBrowser('a page of another origin can neither read nor change anything', async () => {
+withBrowser('a page of another origin can neither read nor change anything', async () => {
   const running = await serviceWithSecret();
   const port = await listening((_, response) =>
     response.setHeader('content-type', 'text/html').end(attack(running.url)),
@@ -157,7 +151,7 @@ async function reboundTo({ port }: RunningService): Promise<{ readonly page: str
   return { page: `${origin}/page`, flag: `--proxy-server=http://127.0.0.1:${proxy}` };
 }
 
-inBrowser('a page under a name that was rebound to this machine is refused, whatever it sends', async () => {
+withBrowser('a page under a name that was rebound to this machine is refused, whatever it sends', async () => {
   const running = await serviceWithSecret();
   const { page, flag } = await reboundTo(running);
   const results = await resultsOf(page, flag);
@@ -168,7 +162,7 @@ inBrowser('a page under a name that was rebound to this machine is refused, what
   await isUntouched(running);
 });
 
-inBrowser('the same page reads the secret where its name is allowed: the attack is a real one', async () => {
+withBrowser('the same page reads the secret where its name is allowed: the attack is a real one', async () => {
   const running = await serviceWithSecret(['attacker.test']);
   const { page, flag } = await reboundTo(running);
   const results = await resultsOf(page, flag);

@@ -1,33 +1,15 @@
-import pg from 'pg';
 import { Connection } from '../../src/postgres/connection/database.ts';
-import { giveCredentials, pazpazKeys } from '../cli/support/operator.ts';
-import { stopServices } from '../local/support/running-service.ts';
+import { pazpazKeys } from '../cli/support/operator.ts';
 import { HOUR } from '../local/support/state-machine.ts';
 import { current, previous, ringWith } from '../support/ring.ts';
 import { patientRow } from './support/patients.ts';
-import { startPostgres, type Postgres } from './support/postgres.ts';
+import { withTableOwner } from './support/table-owner.ts';
 
 /** The owner of the rows wants a key to go that they still need, and shows `retire` another table in their place. */
 
 jest.setTimeout(60_000);
 
-let postgres: Postgres;
-let owner: pg.Client;
-beforeAll(async () => {
-  giveCredentials();
-  postgres = await startPostgres();
-  await postgres.client.query('CREATE ROLE own LOGIN; GRANT CREATE ON DATABASE postgres TO own');
-  owner = new pg.Client({ connectionString: postgres.url.replace('postgres@', 'own@') });
-  await owner.connect();
-});
-afterEach(stopServices);
-afterEach(() => {
-  jest.restoreAllMocks();
-});
-afterAll(async () => {
-  await owner.end();
-  await postgres.stop();
-});
+const owner = withTableOwner();
 
 const COLUMN = ['--table', 's.patients', '--column', 'notes', '--context', 'patients:{id}:notes'];
 
@@ -55,7 +37,7 @@ async function retire(acts: Readonly<Record<number, string>> = {}, ...flags: rea
     return open(address);
   });
   const args = ['retire', '1', '--yes', ...COLUMN, ...flags];
-  const ran = await pazpazKeys(ring, args, { environment: { DATABASE_URL: postgres.url } });
+  const ran = await pazpazKeys(ring, args, { environment: { DATABASE_URL: owner.url() } });
   return { ...ran, isUnchanged: ring.snapshot === before };
 }
 

@@ -1,33 +1,15 @@
-import pg from 'pg';
 import { Connection } from '../../src/postgres/connection/database.ts';
-import { giveCredentials, pazpazKeys } from '../cli/support/operator.ts';
-import { stopServices } from '../local/support/running-service.ts';
+import { pazpazKeys } from '../cli/support/operator.ts';
 import { HOUR } from '../local/support/state-machine.ts';
 import { current, previous, ringWith } from '../support/ring.ts';
 import { patientRow } from './support/patients.ts';
-import { startPostgres, type Postgres } from './support/postgres.ts';
+import { withTableOwner } from './support/table-owner.ts';
 
 /** A role moves a row that needs the key while `retire` looks: no place is both counted and left out. */
 
 jest.setTimeout(60_000);
 
-let postgres: Postgres;
-let owner: pg.Client;
-beforeAll(async () => {
-  giveCredentials();
-  postgres = await startPostgres();
-  await postgres.client.query('CREATE ROLE own LOGIN; GRANT CREATE ON DATABASE postgres TO own');
-  owner = new pg.Client({ connectionString: postgres.url.replace('postgres@', 'own@') });
-  await owner.connect();
-});
-afterEach(stopServices);
-afterEach(() => {
-  jest.restoreAllMocks();
-});
-afterAll(async () => {
-  await owner.end();
-  await postgres.stop();
-});
+const owner = withTableOwner();
 
 const TABLE = '(id int PRIMARY KEY, notes bytea)';
 const hex = (number: number, id: number) => `'\\x${patientRow('note', number, id).toString('hex')}'::bytea`;
@@ -56,7 +38,7 @@ async function retire(act: string, isDue: (statement: string, session: number) =
   }
   const args = ['retire', '1', '--yes', '--table', 's.patients', '--column', 'notes'];
   const ran = await pazpazKeys(ring, [...args, '--context', 'patients:{id}:notes', ...flags], {
-    environment: { DATABASE_URL: postgres.url },
+    environment: { DATABASE_URL: owner.url() },
   });
   expect(isDone).toBe(true);
   return ran;
