@@ -7,6 +7,14 @@ import { writeFile } from 'node:fs/promises';
  * @param {readonly import('esbuild').Metafile[]} metafiles of each bundle in it.
  */
 export async function writeMetafile(folder, metafiles) {
+  await writeFile(`${folder}.meta.json`, JSON.stringify(merged(metafiles)));
+}
+
+/**
+ * @param {readonly import('esbuild').Metafile[]} metafiles
+ * @returns {import('esbuild').Metafile} of all their bundles.
+ */
+export function merged(metafiles) {
   const all = (part) => Object.assign({}, ...metafiles.map((metafile) => metafile[part]));
-  await writeFile(`${folder}.meta.json`, JSON.stringify({ inputs: all('inputs'), outputs: all('outputs') }));
+  return { inputs: all('inputs'), outputs: all('outputs') };
 }

@@ -3,6 +3,7 @@ import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildLambda } from './lambda.mjs';
+import { writeMetafile } from './metafile.mjs';
 import { filesIn, sha256 } from './release/digest.mjs';
 import { buildImage } from './release/image.mjs';
 import { zipOf } from './release/lambda-zip.mjs';
@@ -47,7 +48,7 @@ async function release() {
   await rm('dist', { recursive: true, force: true });
   for (const build of ['library', 'cli']) execFileSync(process.execPath, [join('build', `${build}.mjs`)]);
   await mkdir(join('dist', 'lambda'), { recursive: true });
-  await writeFile(join('dist', 'lambda.meta.json'), JSON.stringify(await buildLambda(join('dist', 'lambda'))));
+  await writeMetafile(join('dist', 'lambda'), [await buildLambda(join('dist', 'lambda'))]);
 
   say('bills of materials and notices');
   const lambda = sbomOf(['dist/lambda.meta.json'], 'application');

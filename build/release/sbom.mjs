@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { merged } from '../metafile.mjs';
 
 /** The package exports its plugin alone. */
 const PROGRAM = join('node_modules', '@cyclonedx', 'cyclonedx-esbuild', 'bin', 'cyclonedx-esbuild-cli.js');
@@ -12,13 +13,11 @@ const PROGRAM = join('node_modules', '@cyclonedx', 'cyclonedx-esbuild', 'bin', '
  * @param {'application' | 'library'} type of what is shipped.
  */
 export function sbomOf(metafiles, type) {
-  const all = metafiles.map((file) => JSON.parse(readFileSync(file, 'utf8')));
-  const merged = join('dist', 'release.meta.json');
-  const part = (name) => Object.assign({}, ...all.map((metafile) => metafile[name]));
-  writeFileSync(merged, JSON.stringify({ inputs: part('inputs'), outputs: part('outputs') }));
-  const flags = ['--gather-license-texts', '--output-reproducible', '--validate', '--mc-type', type, merged];
+  const whole = join('dist', 'release.meta.json');
+  writeFileSync(whole, JSON.stringify(merged(metafiles.map((file) => JSON.parse(readFileSync(file, 'utf8'))))));
+  const flags = ['--gather-license-texts', '--output-reproducible', '--validate', '--mc-type', type, whole];
   const stdio = ['ignore', 'pipe', 'ignore'];
   const sbom = JSON.parse(execFileSync(process.execPath, [PROGRAM, ...flags], { stdio, maxBuffer: 2 ** 28 }));
-  rmSync(merged);
+  rmSync(whole);
   return sbom;
 }

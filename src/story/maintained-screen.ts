@@ -1,6 +1,7 @@
 import type { MaintainedHappening, MaintainedResult } from './maintained-years.ts';
 import type { Paint } from './paint.ts';
-import { count, grouped, numberingFirst, tableLines } from './screen-table.ts';
+import { grouped } from '../cli/rows/census-screen.ts';
+import { count, numberingFirst, tableLines } from './screen-table.ts';
 import { GUIDE } from './years.ts';
 
 /** So many of the rotations are shown. */

@@ -1,3 +1,5 @@
+import { grouped } from '../cli/rows/census-screen.ts';
+import { tableLines as aligned } from '../cli/terminal/table.ts';
 import type { Paint } from './paint.ts';
 
 export interface TableColumn {
@@ -12,18 +14,10 @@ export function tableLines(
   rows: readonly (readonly string[])[],
   paint: Paint,
 ): string[] {
-  const widths = columns.map(({ title }, column) =>
-    Math.max(title.length, ...rows.map((cells) => cells[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]): string =>
-    columns
-      .map(({ isNumber }, column) => {
-        const [cell = '', width = 0] = [cells[column], widths[column]];
-        return isNumber === true ? cell.padStart(width) : cell.padEnd(width);
-      })
-      .join('  ')
-      .trimEnd();
-  return [paint.faint(line(columns.map(({ title }) => title))), ...rows.map(line)];
+  const titles = columns.map(({ title }) => title);
+  const numbers = columns.flatMap(({ isNumber }, index) => (isNumber === true ? [index] : []));
+  const [head = '', ...lines] = aligned(titles, rows, numbers);
+  return [paint.faint(head), ...lines];
 }
 
 /** Orders the labels of a version: numbers before the labels of AWS. */
@@ -34,8 +28,4 @@ export function numberingFirst(a: string, b: string): number {
 /** Such as `1 year` and `1,200 rows`. */
 export function count(number: number, what: string): string {
   return `${grouped(number)} ${what}${number === 1 ? '' : 's'}`;
-}
-
-export function grouped(number: number): string {
-  return number.toLocaleString('en-US');
 }
