@@ -85,6 +85,16 @@ describe('rotate --clean-up ends the rotation that was asked about, or says that
   });
 });
 
+test('rotate --clean-up takes AWSPENDING off the current key, which stays current and gets no tag', async () => {
+  const ring = await ringWith(previous(1), current(2));
+  await ring.label('AWSPENDING', 2);
+  const { deps } = operatorOf(ring);
+  expect(await runCleanUp(deps)).toEqual({ versionId: ring.idOf(2) });
+  expect(ring.labels).toMatchObject({ 2: 'AWSCURRENT key-v2' });
+  expect(ring.secret.tags).toEqual([]);
+  expect(await runCleanUp(deps)).toEqual({});
+});
+
 describe('the tag that a version never was in use', () => {
   test('comes after AWSPENDING is off, so that a rotation cannot promote what has it', async () => {
     const ring = await halfRotated();

@@ -17,7 +17,7 @@ async function followed(ring: TestRing): Promise<readonly string[]> {
     const { recommended } = (JSON.parse(stdout) as { result: { recommended?: string } }).result;
     if (recommended === undefined) return ran;
     ran.push(recommended);
-    if (ran.length > 5) return ran;
+    if (ran.length > 6) return ran;
     await ring.service.advance(DAY + 1000);
     await carryOut(ring, recommended);
   }
@@ -54,6 +54,32 @@ test('the recommended commands lead from a ring full of other labels to a health
   for (let label = 1; label <= 15; label += 1) await ring.label(`other-${label}`, 1);
   expect(await followed(ring)).toHaveLength(4);
   expect(await ring.rotate()).toMatchObject({ outcome: 'succeeded' });
+});
+
+describe('the recommended commands lead from a full ring with AWSPENDING', () => {
+  const older = Array.from({ length: 15 }, (_, index) => index + 1);
+  const retired = [1, 2, 3, 4].map((number) => `pazpaz-keys retire ${number} --columns columns.json`);
+
+  test.each([
+    ['on the current key, whose rotation has finished', 17],
+    ['on the previous key', 16],
+    ['on an older key', 3],
+  ])('%s', async (_, number) => {
+    const ring = await ringWith(...older, previous(16), current(17));
+    await ring.enableRotation();
+    await ring.label('AWSPENDING', number);
+    expect(await followed(ring)).toEqual(['pazpaz-keys rotate --clean-up', ...retired]);
+    expect(ring.labels[17]).toBe('AWSCURRENT key-v17');
+    expect(await ring.rotate()).toMatchObject({ outcome: 'succeeded' });
+  });
+
+  test('on a version without a value: the schedule has rotated, and was refused', async () => {
+    const ring = await ringWith(...older, previous(16), current(17));
+    await ring.begin();
+    await expect(ring.step('createSecret')).rejects.toMatchObject({ code: 'RING_FULL' });
+    expect(await followed(ring)).toEqual(['pazpaz-keys rotate --clean-up', ...retired]);
+    expect(await ring.rotate()).toMatchObject({ outcome: 'succeeded' });
+  });
 });
 
 test('where rows of the oldest key are left, retire says what brings them over, and leads on', async () => {

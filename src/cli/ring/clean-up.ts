@@ -11,20 +11,29 @@ export interface CleanUpResult {
 
 /**
  * Detaches `AWSPENDING` from the version of a cancelled, failed or refused rotation. Its key, if it has one, never
- * encrypted anything. A tag records that, because the version may then have no label. Throws `STATE_CHANGED` if the
- * rotation has finished since the question, or another has begun.
+ * encrypted anything. A tag records that, because the version may then have no label. AWS may leave `AWSPENDING` on the
+ * current version after a rotation; there it takes a label's place, and is detached as well. Throws `STATE_CHANGED` if
+ * the rotation has finished since the question, or another has begun.
  */
 export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResult> {
   const isOver = ({ ring }: DescribedRing): boolean => ring.pending === undefined || ring.pending === ring.current;
   const first = await settledRing(deps, isOver);
   const { pending } = first.ring;
-  if (pending === undefined || isOver(first)) return {};
-  await deps.confirm({
-    action: `End the rotation of version ${pending}: take AWSPENDING off it`,
-    risk: 'A rotation that is running right now fails at its next call. Nothing is lost by that.',
-  });
+  if (pending === undefined) return {};
+  const isFinished = isOver(first);
+  await deps.confirm(
+    isFinished
+      ? {
+          action: `Take AWSPENDING off version ${pending}, the current key, whose rotation has finished`,
+          risk: 'None: the key stays current and keeps its number.',
+        }
+      : {
+          action: `End the rotation of version ${pending}: take AWSPENDING off it`,
+          risk: 'A rotation that is running right now fails at its next call. Nothing is lost by that.',
+        },
+  );
   const { ring } = await settledRing(deps, isOver);
-  requireNotFinished(ring.current, pending);
+  if (!isFinished) requireNotFinished(ring.current, pending);
   if (ring.pending === undefined) return {};
   if (ring.pending !== pending) throw stateChanged(`Another rotation has begun, of version ${ring.pending},`);
   await detachLabel(deps, 'AWSPENDING', pending);
@@ -33,6 +42,7 @@ export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResu
   // that it never was.
   const done = `AWSPENDING was taken off version ${pending}.`;
   const after = await requireSeen(deps, done, (described) => described.ring.pending !== pending);
+  if (isFinished) return { versionId: pending };
   requireNotFinished(after.ring.current, pending);
   if ((after.ring.stages[pending] ?? []).length > 0) return { versionId: pending };
   const tag = abandonedTag(pending, deps.now());

@@ -46,8 +46,8 @@ export function notesOn(report: RingReport): readonly Note[] {
   return [
     ...withoutCurrent(report),
     ...pendingNotes(report),
-    ...report.versions.flatMap(versionNotes),
     ...unfinishedNotes(report),
+    ...report.versions.flatMap((version) => versionNotes(version, report)),
     ...kmsKeyNotes(report),
     ...retirementNotes(report),
     ...slotNotes(report),
@@ -75,7 +75,18 @@ function withoutCurrent({ versions, rotation }: RingReport): readonly Note[] {
   ];
 }
 
-function pendingNotes({ rotation, versions }: RingReport): readonly Note[] {
+function pendingNotes({ rotation, versions, currentNumber, slots }: RingReport): readonly Note[] {
+  const finished = versions.find(({ state, labels }) => state === 'current' && labels.includes('AWSPENDING'));
+  if (finished !== undefined && slots.free === 0) {
+    return [
+      notice(
+        'rotation-left-over',
+        `The rotation of version ${finished.versionId} has finished, and AWS has left AWSPENDING on it. On a full ring ` +
+          'other commands need the place of that label. Take it off.',
+        CLEAN_UP,
+      ),
+    ];
+  }
   const pending = versions.find(({ state }) => state === 'pending' || state === 'placeholder');
   const id = pending?.versionId;
   if (id === undefined || rotation.pending === 'none') return [];
@@ -93,6 +104,28 @@ function pendingNotes({ rotation, versions }: RingReport): readonly Note[] {
       warning(
         'rotation-left-over',
         `Version ${id} was current and was left on purpose, and it is still AWSPENDING: its rotation cannot finish. End it.`,
+        CLEAN_UP,
+      ),
+    ];
+  }
+  // A rotation numbers the keys in use before its own, so its number is the higher one.
+  const hasCurrent = versions.some(({ state }) => state === 'current');
+  if (pending?.number !== undefined && hasCurrent && (currentNumber === 0 || pending.number < currentNumber)) {
+    return [
+      warning(
+        'rotation-left-over',
+        `Version ${id} is AWSPENDING and holds key ${pending.number}, which is older than the current key: its rotation ` +
+          'would make an old key current. End it.',
+        CLEAN_UP,
+      ),
+    ];
+  }
+  const withoutNumber = versions.filter(({ labels, number }) => number === undefined && hasAwsLabel(labels)).length;
+  if (pending?.number === undefined && slots.free < withoutNumber) {
+    return [
+      warning(
+        'rotation-refused',
+        `Version ${id} is AWSPENDING, and its rotation cannot finish: too few labels are free. End it, then make room.`,
         CLEAN_UP,
       ),
     ];
@@ -119,14 +152,15 @@ function pendingNotes({ rotation, versions }: RingReport): readonly Note[] {
   ];
 }
 
-function versionNotes(version: VersionReport): readonly Note[] {
-  const { versionId, state, number, created } = version;
-  if ((state === 'current' || state === 'previous') && number === undefined) {
+function versionNotes(version: VersionReport, report: RingReport): readonly Note[] {
+  const { versionId, state, created } = version;
+  if (isUnnumberedKey(version)) {
     return [
       warning(
         'unnumbered-key',
-        `Version ${versionId} ${unnumbered(state)} (If its value is not a key, it gets no number: put a valid key.)`,
-        ADOPT,
+        `Version ${versionId} ${unnumbered(state === 'current' ? state : 'previous')} (If its value is not a key, it gets ` +
+          'no number: put a valid key.)',
+        ...whereRoom(report, report.versions.filter(isUnnumberedKey).length, ADOPT),
       ),
     ];
   }
@@ -151,18 +185,27 @@ function versionNotes(version: VersionReport): readonly Note[] {
     ];
   }
   if (state === 'no label') {
-    const rescue = step('adopt', '--version-id', versionId);
+    const needed = report.versions.filter(isUnnumberedKey).length + 1;
     return [
       warning(
         'version-without-label',
         `Version ${versionId}${created === undefined ? '' : `, made on ${created.slice(0, 10)},`} has no number. ` +
           'If data was ever encrypted with it, rescue it now; AWS may delete it 24 hours after it lost its last ' +
           'label.',
-        rescue,
+        ...whereRoom(report, needed, step('adopt', '--version-id', versionId)),
       ),
     ];
   }
   return [];
+}
+
+function isUnnumberedKey({ state, number }: VersionReport): boolean {
+  return (state === 'current' || state === 'previous') && number === undefined;
+}
+
+/** The command that gives numbers, or what makes room for them first. */
+function whereRoom(report: RingReport, needed: number, command: NextStep): readonly NextStep[] {
+  return report.slots.free >= needed ? [command] : [...howToMakeRoom(report).next, command];
 }
 
 /** A label of move or restore-ring is on a version for seconds only. */
@@ -231,16 +274,17 @@ function retirementNotes({ retired, versions }: RingReport): readonly Note[] {
   });
 }
 
-function slotNotes({ name, slots, versions }: RingReport): readonly Note[] {
+function slotNotes(report: RingReport): readonly Note[] {
+  const { slots } = report;
   if (slots.free > FEW_SLOTS) return [];
-  const { advice, next } = howToMakeRoom(name, versions);
+  const { advice, next } = howToMakeRoom(report);
   return slots.free === 0
     ? [warning('ring-full', `No label is free, so no rotation can begin. ${advice}`, ...next)]
     : [warning('ring-nearly-full', `${slots.free} of ${slots.of} labels are free. ${advice}`, ...next)];
 }
 
 /** If no key can be retired, labels that are not the ring's have to go: first one that is not its version's last. */
-function howToMakeRoom(name: string, versions: RingReport['versions']): { advice: string; next: readonly NextStep[] } {
+function howToMakeRoom({ name, versions }: RingReport): { advice: string; next: readonly NextStep[] } {
   const stages = Object.fromEntries(versions.map(({ versionId, labels }) => [versionId, labels]));
   const [oldest] = retirableNumbers(ringLabels(stages));
   if (oldest !== undefined) {

@@ -3,7 +3,7 @@ import type { NextStep } from '../../../src/cli/suggested-commands.ts';
 import { beginScheduledRotation, rotationSucceeded } from '../../../src/local/service/rotation-state.ts';
 import type { Behaviour, Secret, ServiceState } from '../../../src/local/service/state.ts';
 import { STEPS } from '../../../src/steps/rotation-request.ts';
-import { checkEnd, observe, type Cause } from './monitor.ts';
+import { aDayLater, checkEnd, observe, type Cause } from './monitor.ts';
 import type { Product } from './product.ts';
 import { answered, codeOf, programDependencies, SECRET_ARN, TIME_OF_COMMAND, type Program } from './program.ts';
 import { everyLabel, numberOf, Violation, withLabel } from './seen-secret.ts';
@@ -22,12 +22,12 @@ function lineOf(next: NextStep): string {
 const UNFINISHED = ['key-incoming', 'key-moving', 'key-restoring'];
 
 /** Commands after which the ring must be healthy. */
-const PATIENCE = 5;
+const PATIENCE = 9;
 
 /**
  * An operator who comes by at the end of a schedule, when whatever died is left as it is, and runs the one command that
  * `status` recommends until it recommends none. Throws `Violation` where something is left over that `status` does not
- * speak of, where five commands are not enough, and where one breaks an invariant.
+ * speak of, where nine commands are not enough, and where one breaks an invariant.
  */
 export class Advice {
   readonly #product: Product;
@@ -56,9 +56,12 @@ export class Advice {
       if (advice.command === undefined) break;
       const line = this.#typed(advice.command);
       lines.push(line);
-      if (lines.length > PATIENCE)
-        throw new Violation(`status gives advice that does not help: ${lines.join(', ')}: ${said(advice.notes)}`);
+      // Each change of a secret moves the date from which retire counts its day.
+      if (line.startsWith('retire')) found = tomorrow(found);
+      const before = found.service;
       found = await this.#carryOut(found, line);
+      if (found.service === before || lines.length > PATIENCE)
+        throw new Violation(`status gives advice that does not help: ${lines.join(', ')}: ${said(advice.notes)}`);
       advice = await this.#advice(found);
     }
     checkEnd(found.memory, secretOf(found.service));
@@ -111,6 +114,10 @@ export class Advice {
     );
     return this.#product.advice(deps);
   }
+}
+
+function tomorrow({ service, memory, day }: Found): Found {
+  return { service, memory: aDayLater(memory, secretOf(service)), day: day + 1 };
 }
 
 /** Something that nobody will bring to an end by itself, and how `status` has to name it. */

@@ -175,9 +175,17 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     breaks: /^AWSPENDING is left .* status does not say what to do/,
   },
   {
+    takenOut: 'that rotate --clean-up takes AWSPENDING off a key whose rotation has finished',
+    file: 'src/cli/ring/clean-up.ts',
+    from: 'if (pending === undefined) return {};',
+    to: 'if (pending === undefined || isOver(first)) return {};',
+    scenario: 'a full ring, AWSPENDING on the current version',
+    breaks: /^status gives advice that does not help: rotate --clean-up/,
+  },
+  {
     takenOut: 'that status tells of a key in use without a number',
     file: 'src/cli/ring/notes.ts',
-    from: "if ((state === 'current' || state === 'previous') && number === undefined) {",
+    from: 'if (isUnnumberedKey(version)) {',
     to: 'if (false as boolean) {',
     scenario: 'adopt, killed and left',
     breaks: /^AWS(CURRENT|PREVIOUS) has no number .* status does not say what to do/,

@@ -1,6 +1,7 @@
 import { LEFT, REFUSED, REPEATED } from './commands-alone.ts';
 import { BESIDE, DEEP_BESIDE } from './commands-beside.ts';
 import { DEEP_MOVES_AND_BACKUPS, MOVES_AND_BACKUPS, STALE_MOVES_AND_BACKUPS } from './moves-and-backups.ts';
+import { PENDING_LEFT } from './pending-left.ts';
 import { DEEP_ROTATION_SCENARIOS, ROTATION_SCENARIOS } from './rotation-scenarios.ts';
 import type { Scenario } from './scenario.ts';
 import { STALE_SCENARIOS } from './stale-scenarios.ts';
@@ -12,6 +13,7 @@ const ALL: readonly Scenario[] = [
   ...REFUSED,
   ...BESIDE,
   ...MOVES_AND_BACKUPS,
+  ...PENDING_LEFT,
 ];
 
 /** Half of all states for one in twelve scenarios, of which there are smaller ones with the same commands. */
