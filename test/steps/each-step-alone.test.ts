@@ -96,7 +96,7 @@ async function ready(start: Start, step: Step): Promise<TestRing> {
 }
 
 describe.each(CASES)('%s on %s', (step, start) => {
-  test('leaves the labels as the design says, and again when it runs again', async () => {
+  test('leaves the expected labels, and leaves them again when it runs again', async () => {
     const ring = await ready(start, step);
     await ring.step(step);
     expect(ring.labels).toEqual(AFTER[start][step]);

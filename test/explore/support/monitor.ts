@@ -3,7 +3,7 @@ import { followed, movesOf, ownersOf } from './move-monitor.ts';
 import { checkComeback, checkNewNumber, checkRetirement, forgottenBy } from './retirement-monitor.ts';
 import { everyLabel, numberOf, sorted, valueOf, Violation, withLabel } from './seen-secret.ts';
 
-/** What happened so far, as far as the invariants of design section 3 speak of the past. Plain, sorted data. */
+/** What happened so far, as far as the invariants of docs/architecture.md concern the past. Plain, sorted data. */
 export interface Memory {
   /** Every version that ever was `AWSCURRENT`, with its value: the application has encrypted under each. */
   readonly everCurrent: Readonly<Record<string, string>>;
