@@ -20,7 +20,17 @@ const BUILDS = {
 
 /** Census, re-encryption, what a role or a table may be, and connections. */
 const PATHS = [
-  ...['columns', 'role-settings', 'row-errors', 'trusted-census', 'older-forms', 'reencrypt', 'commands', 'connection'],
+  ...[
+    'columns',
+    'role-settings',
+    'row-errors',
+    'trusted-census',
+    'older-forms',
+    'reencrypt',
+    'commands',
+    'connection',
+    'uncommitted-rows',
+  ],
 ].map((name) => `test/postgres/${name}`);
 
 const versions = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BUILDS);

@@ -6,7 +6,8 @@ import { HEAP_ONLY } from './heap-scan.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { withColumns } from './catalog/look-up-column.ts';
 import { replaced, requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
-import { waitForWriters } from './catalog/older-writers.ts';
+import { END_THEM, waitForWriters, WRITERS_TIMEOUT, type OpenWriters } from './catalog/older-writers.ts';
+import { DatabaseFailure } from './connection/database-error.ts';
 import type { LeftRow } from './job/plan-rows.ts';
 import { exportSnapshot, READING, whileWaiting, withReaders, type SharedSnapshot } from './shared-snapshot.ts';
 import { Tally } from './tally.ts';
@@ -78,8 +79,11 @@ export interface CensusOptions {
 export interface LookBeside {
   /** The numbers of its tables, whose writers are waited for before the snapshot is taken. */
   readonly tablesIn: (session: Connection) => Promise<readonly string[]>;
-  /** Looks; `writers`: by a table's number, the transactions that had written to it and were still open. */
-  readonly lookIn: (snapshot: SharedSnapshot, writers: ReadonlyMap<string, string>) => Promise<void>;
+  /**
+   * Looks; `writers`: by a table's number, the transactions that had written to it and were still open. It may be a table
+   * that they have made.
+   */
+  readonly lookIn: (snapshot: SharedSnapshot, writers: ReadonlyMap<string, OpenWriters>) => Promise<void>;
 }
 
 /** The owner may replace the table, rows and all, between the look at the catalog and the count. */
@@ -100,18 +104,21 @@ export function census(
   keys: RingKeys,
   options: CensusOptions = {},
 ): Promise<readonly ColumnCensus[]> {
-  let writers: ReadonlyMap<string, string> = new Map();
+  const { writersTimeout: timeout = WRITERS_TIMEOUT } = options;
+  let writers: ReadonlyMap<string, OpenWriters> = new Map();
   const beforeLock = async (session: Connection, tableIds: readonly string[]) => {
-    const { writersTimeout: timeout, onWait, signal } = options;
-    const others = (await options.beside?.tablesIn(session)) ?? [];
-    writers = await waitForWriters(session, [...new Set([...tableIds, ...others])], { timeout, onWait, signal });
+    const { beside, onWait, signal } = options;
+    const ids = [...new Set([...tableIds, ...((await beside?.tablesIn(session)) ?? [])])];
+    writers = await waitForWriters(session, { ids, hidden: beside !== undefined }, { timeout, onWait, signal });
   };
   const count = async (session: Connection, columns: readonly Column[]) => {
     // Before the count, which takes longer: few of the other tables are altered between the snapshot and the look.
     const { beside } = options;
     if (beside !== undefined) {
       const snapshot = await exportSnapshot(session);
-      await whileWaiting([session], () => beside.lookIn(snapshot, writers));
+      const elsewhere = new Map(writers);
+      for (const { tableId } of columns) elsewhere.delete(tableId);
+      await whileWaiting([session], () => beside.lookIn(snapshot, elsewhere));
     }
     return withReaders(database, session, columns, options.connections ?? 1, async (readers) => {
       const watch = await Connection.open(database);
@@ -131,14 +138,26 @@ export function census(
       }
     });
   };
-  return withColumns(database, specs, count, { ...READING, beforeLock });
+  const settings = [...READING.settings, `SET LOCAL lock_timeout = ${Math.max(timeout, SHORTEST_LOCK_TIMEOUT)}`];
+  return withColumns(database, specs, count, { ...READING, settings, beforeLock }).catch((error: unknown) => {
+    throw error instanceof DatabaseFailure && error.state === LOCK_TIMED_OUT ? keptLocked(writers) : error;
+  });
 }
 
-function uncommitted(writers: string): string {
-  return (
-    `transactions that had written to it before were still open, and may have more: ${writers}. Let them end ` +
-    '(COMMIT, ROLLBACK PREPARED) and run this again'
+/** Milliseconds; 0 would be without a limit. */
+const SHORTEST_LOCK_TIMEOUT = 1000;
+const LOCK_TIMED_OUT = '55P03';
+
+function keptLocked(writers: ReadonlyMap<string, OpenWriters>): KeyRotationError {
+  const known = [...writers.values()].map(({ table, writers: open }) => ` ${table}: ${open}.`).join('');
+  return new KeyRotationError(
+    'DATABASE_REFUSED',
+    `Another transaction keeps a table locked that is to be counted.${known} Locks are in pg_locks; ${END_THEM}, and run this again.`,
   );
+}
+
+function uncommitted({ writers }: OpenWriters): string {
+  return `transactions that had written to it before were still open, and may have more: ${writers}; ${END_THEM}, and run this again`;
 }
 
 const COLUMN_NUMBER = `

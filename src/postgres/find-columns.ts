@@ -4,12 +4,13 @@ import type { RingKeys } from './all-keys.ts';
 import type { ColumnSpec } from './catalog/column.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { tableNamed } from './catalog/look-up-table.ts';
+import { END_THEM, type OpenWriters } from './catalog/older-writers.ts';
 import type { LookBeside } from './census.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
 import type { FoundColumn } from './sample/found-column.ts';
 import { candidatesOf, type Candidate } from './sample/candidates.ts';
 import { foundIn } from './sample/judge-values.ts';
-import { lookAtLargeObjects } from './sample/large-objects.ts';
+import { LARGE_OBJECTS_ID, lookAtLargeObjects } from './sample/large-objects.ts';
 import { sampleOf, type SampleSessions } from './sample/read-sample.ts';
 import { joinSnapshot, READING, type SharedSnapshot } from './shared-snapshot.ts';
 
@@ -52,6 +53,8 @@ export class ColumnSearch implements LookBeside {
   readonly #before: TablesBefore | undefined;
   readonly #columns: FoundColumn[] = [];
   readonly #skipped = new Map<string, SkippedTable>();
+  /** What open transactions have written is not seen. What is committed in their tables is. */
+  readonly #uncommitted: SkippedTable[] = [];
   readonly #seen = new Set<string>();
   #hasObjects = false;
 
@@ -63,11 +66,13 @@ export class ColumnSearch implements LookBeside {
     this.#before = before;
   }
 
-  readonly tablesIn = async (session: Connection): Promise<readonly string[]> =>
-    (await candidatesOf(session)).map(({ tableId }) => tableId);
+  readonly tablesIn = async (session: Connection): Promise<readonly string[]> => [
+    ...(await candidatesOf(session)).map(({ tableId }) => tableId),
+    LARGE_OBJECTS_ID,
+  ];
 
   /** Looks at every table in a snapshot. A table that can no longer be read as it was in it is skipped. */
-  readonly lookIn = (snapshot: SharedSnapshot, writers: ReadonlyMap<string, string>): Promise<void> =>
+  readonly lookIn = (snapshot: SharedSnapshot, writers: ReadonlyMap<string, OpenWriters>): Promise<void> =>
     this.#withSessions(async ({ reader, watch }) => {
       const inSnapshot = <T>(work: () => Promise<T>) =>
         reader.transaction(
@@ -78,10 +83,9 @@ export class ColumnSearch implements LookBeside {
           { mode: READING.mode },
         );
       const candidates = await inSnapshot(() => candidatesOf(reader));
-      for (const [tableId, open] of writers) {
-        const found = candidates.find((one) => one.tableId === tableId);
-        const reason = `transactions that have written to it are still open: ${open}`;
-        if (found !== undefined) this.#skip(found, reason, false);
+      for (const { table, writers: open } of writers.values()) {
+        const reason = `transactions that have written to it are still open: ${open}; ${END_THEM}`;
+        this.#uncommitted.push({ table, reason });
       }
       for (const candidate of candidates) await this.#lookAt({ reader, watch, snapshot }, candidate);
       await inSnapshot(() => this.#lookAtObjects(reader));
@@ -102,7 +106,7 @@ export class ColumnSearch implements LookBeside {
       }
       if (!this.#hasObjects) await this.#lookAtObjects(sessions.reader);
     });
-    return { columns: this.#columns, skipped: [...this.#skipped.values()] };
+    return { columns: this.#columns, skipped: [...this.#uncommitted, ...this.#skipped.values()] };
   }
 
   async #withSessions(work: (sessions: SampleSessions) => Promise<void>): Promise<void> {

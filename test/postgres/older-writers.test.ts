@@ -55,13 +55,13 @@ describe('a transaction that wrote before the count', () => {
     await until(() => Promise.resolve(waits !== ''));
     await application.query('COMMIT');
     expect(await counting).toMatchObject([{ rows: 1, numbered: { 1: 1 }, unseen: [] }]);
-    expect(waits).toMatch(/^public\.patients: process \d+ \(role app\)$/);
+    expect(waits).toMatch(/^public\.patients: process \d+ \(role app, open for \d+ s\)$/);
   });
 
   it('is named where it stays open, and the rows are not vouched for', async () => {
     await application.query('INSERT INTO patients VALUES (1, $1)', [clinic.row('late', 1, 'p:1')]);
     const [count] = await census(postgres, [SPEC], clinic.keys, { writersTimeout: 300 });
-    expect(count).toMatchObject({ rows: 0, unseen: [expect.stringContaining('(role app)')] });
+    expect(count).toMatchObject({ rows: 0, unseen: [expect.stringContaining('(role app, open for')] });
   });
 
   it('by attaching a partition is waited for', async () => {
@@ -98,7 +98,7 @@ it('a key is not retired over the rows of a prepared transaction', async () => {
   const around = { environment: { DATABASE_URL: postgres.url } };
   const ran = await pazpazKeys(ring, [...args, '--writers-timeout', '1'], around);
   expect(ran.exitCode).toBe(1);
-  expect(ran.stderr).toContain('the prepared transaction "late" (role app)');
+  expect(ran.stderr).toContain('the prepared transaction "late" (role app');
   expect(ring.snapshot).toBe(before);
   await application.query("COMMIT PREPARED 'late'");
   expect((await pazpazKeys(ring, args, around)).stderr).toContain('1 row of key 1');

@@ -6,7 +6,7 @@ import { COUNT, DATE, described, listOf, NEXT, object, RETIRED, TEXT, YES_OR_NO 
 import { runMaintain, type Due, type MaintainResult } from '../ring/maintenance.ts';
 import { grouped, rowCount } from '../rows/census-screen.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
-import { columnOptions, from1To } from '../rows/column-options.ts';
+import { columnOptions, upTo } from '../rows/column-options.ts';
 import { maintainedRows } from '../rows/maintained-rows.ts';
 import { spelled } from '../suggested-commands.ts';
 import { printable, type Paint } from '../terminal/paint.ts';
@@ -68,7 +68,7 @@ export const MAINTAIN = command<MaintainFlags>({
   writes: 'at once',
   setUp: (program) =>
     columnOptions(program)
-      .option('--keep <n>', 'so many of the newest keys are never retired', from1To(17), 2)
+      .option('--keep <n>', 'so many of the newest keys are never retired', upTo(17), 2)
       .addOption(
         new Option('--retire <what>', 'what becomes of keys that no row needs')
           .choices(['off', 'propose', 'do'])
@@ -80,7 +80,7 @@ export const MAINTAIN = command<MaintainFlags>({
           'fire',
         ]),
       )
-      .option('--connections <n>', 'connections of this process to the database', from1To(16), 2)
+      .option('--connections <n>', 'connections of this process to the database', upTo(16), 2)
       .option('--empty-is-fine', 'as for retire: accept columns without a single value as evidence')
       .option('--skipped-is-fine', 'as for retire: accept tables that could not be looked at'),
   run: async (session, flags, _, world) => {

@@ -7,7 +7,7 @@ import type { ReencryptReport } from '../../postgres/job/reencrypt.ts';
 import { controlJobs, type JobView } from '../../postgres/job/job-control.ts';
 import { triggerLine, type TriggerChoice } from '../../postgres/catalog/triggers.ts';
 import { brakeList, brakeOptions, brakesOf, controlOf, type BrakeFlags } from '../rows/brake-options.ts';
-import { columnOptions, columnsOf, from1To, namesColumns, ringOf } from '../rows/column-options.ts';
+import { columnOptions, columnsOf, upTo, namesColumns, ringOf } from '../rows/column-options.ts';
 import { databaseOf } from '../rows/database-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { censusLines, grouped, listed, rowCount } from '../rows/census-screen.ts';
@@ -52,9 +52,9 @@ export const REENCRYPT = command<ReencryptFlags>({
           'fire',
         ]),
       )
-      .option('--connections <n>', 'connections of this process to the database', from1To(16), 2)
-      .addOption(new Option('--lanes <n>', 'the former name of --connections').argParser(from1To(16)).hideHelp())
-      .option('--batch-rows <n>', 'at most so many rows per transaction', from1To(20_000), MOST_BATCH_ROWS)
+      .option('--connections <n>', 'connections of this process to the database', upTo(16), 2)
+      .addOption(new Option('--lanes <n>', 'the former name of --connections').argParser(upTo(16)).hideHelp())
+      .option('--batch-rows <n>', 'at most so many rows per transaction', upTo(20_000), MOST_BATCH_ROWS)
       .option('--no-legacy', 'list rows of older data instead of re-encrypting them: their context cannot be checked')
       .option('--start-over', 'abandon an unfinished job that was started with other options'),
   run: async (session, flags, _, world) => {

@@ -15,21 +15,21 @@ import type { AwsSession } from '../aws/session.ts';
 /** Adds the options that say how a census reads. */
 export function readingOptions(command: Command): Command {
   return command
-    .option('--connections <n>', 'connections that read at once, in one snapshot', from1To(16), 1)
+    .option('--connections <n>', 'connections that read at once, in one snapshot', upTo(16), 1)
     .option(
       '--writers-timeout <seconds>',
       'how long to wait for open transactions that have written to a table',
-      from1To(100_000),
+      upTo(100_000, 0),
       WRITERS_TIMEOUT / 1000,
     );
 }
 
 /** Reads a whole number in this range. */
-export function from1To(most: number) {
+export function upTo(most: number, least = 1) {
   return (text: string): number => {
     const value = Number(text);
-    if (/^[0-9]{1,6}$/.test(text) && value >= 1 && value <= most) return value;
-    throw new InvalidArgumentError(`a whole number from 1 to ${most} is needed`);
+    if (/^[0-9]{1,6}$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`a whole number from ${least} to ${most} is needed`);
   };
 }
 

@@ -2,31 +2,58 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '../connection/database.ts';
 
 /**
- * Transactions that have written, and hold the lock of a writer on one of the tables or their partitions, or of one that
- * attaches a partition. One that holds the table itself is left out: our own lock waits for it. A prepared transaction has
- * no process; it is shown by its name.
+ * Transactions that have written, and hold the lock of a writer on one of the tables `$1` or their partitions, or of one
+ * that attaches a partition. `$2`: those, too, that may have written where the catalog shows no place for rows yet: they
+ * have made a table (which locks it and its schema), or locked another one to add a column. A prepared transaction has no
+ * process; it is shown by its name.
  */
 const WRITERS = `
   WITH tables AS (
     SELECT root.id AS root, root.id FROM unnest($1::oid[]) root(id)
-     UNION SELECT root.id, relid FROM unnest($1::oid[]) root(id), pg_partition_tree(root.id))
-  SELECT DISTINCT tables.root, l.virtualtransaction, coalesce(l.pid::text, ''), coalesce(p.gid, ''),
-         coalesce(p.owner, a.usename, ''), tables.root::regclass::text
-    FROM pg_locks l
-    JOIN tables ON tables.id = l.relation
-    JOIN pg_class c ON c.oid = tables.id
-    JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-    JOIN pg_locks x ON x.virtualtransaction = l.virtualtransaction AND x.pid IS NOT DISTINCT FROM l.pid
-                   AND x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' AND x.granted
-    LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid AND l.pid IS NULL
-    LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-   WHERE l.locktype = 'relation' AND l.granted
-     AND (l.mode = 'RowExclusiveLock' OR (l.mode = 'ShareUpdateExclusiveLock' AND c.relkind = 'p'))
-     AND l.pid IS DISTINCT FROM pg_backend_pid()
-     AND NOT EXISTS (SELECT FROM pg_locks held
-                      WHERE held.relation = tables.root AND held.database = l.database AND held.granted
-                        AND held.virtualtransaction = l.virtualtransaction AND held.mode = 'AccessExclusiveLock')
+     UNION SELECT root.id, relid FROM unnest($1::oid[]) root(id), pg_partition_tree(root.id)),
+  locks AS (
+    SELECT l.relation, l.mode, l.virtualtransaction, l.pid, c.relkind, c.relnamespace
+      FROM pg_locks l
+      JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+      LEFT JOIN pg_class c ON c.oid = l.relation
+     WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+       AND EXISTS (SELECT FROM pg_locks x
+                    WHERE x.virtualtransaction = l.virtualtransaction AND x.pid IS NOT DISTINCT FROM l.pid
+                      AND x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' AND x.granted)),
+  places AS (
+    SELECT tables.root, virtualtransaction, pid
+      FROM locks JOIN tables ON tables.id = relation
+     WHERE mode IN ('RowExclusiveLock', 'AccessExclusiveLock') OR (mode = 'ShareUpdateExclusiveLock' AND relkind = 'p')
+     UNION
+    SELECT CASE WHEN relkind IS NULL THEN 0 ELSE relation END, virtualtransaction, pid
+      FROM locks
+     WHERE $2 AND mode = 'AccessExclusiveLock' AND relation NOT IN (SELECT id FROM tables)
+       AND (relkind IN ('r', 'p', 'm')
+            AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.oid = relnamespace AND n.nspname ~ '^pg_')
+            OR relkind IS NULL
+            AND EXISTS (SELECT FROM pg_locks schema
+                         WHERE schema.virtualtransaction = locks.virtualtransaction
+                           AND schema.pid IS NOT DISTINCT FROM locks.pid
+                           AND schema.locktype = 'object' AND schema.classid = 'pg_namespace'::regclass
+                           AND NOT EXISTS (SELECT FROM pg_namespace n
+                                            WHERE n.oid = schema.objid AND n.nspname ~ '^pg_temp_'))))
+  SELECT places.root, places.virtualtransaction, coalesce(places.pid::text, ''), coalesce(p.gid, ''),
+         coalesce(p.owner, a.usename, ''), coalesce(c.oid::regclass::text, ''),
+         extract(epoch FROM clock_timestamp() - coalesce(p.prepared, a.xact_start))::int8
+    FROM places
+    LEFT JOIN pg_class c ON c.oid = places.root
+    LEFT JOIN pg_locks x ON places.pid IS NULL AND x.pid IS NULL AND x.virtualtransaction = places.virtualtransaction
+                        AND x.transactionid IN (SELECT transaction FROM pg_prepared_xacts)
+    LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
+    LEFT JOIN pg_stat_activity a ON a.pid = places.pid
    ORDER BY 2, 1`;
+
+/** Tables whose writers are waited for. */
+export interface WrittenTables {
+  readonly ids: readonly string[];
+  /** Whether transactions are waited for, too, that have made or altered others, which no one else sees yet. */
+  readonly hidden?: boolean;
+}
 
 /** How writers are waited for. */
 export interface WritersWait {
@@ -37,11 +64,23 @@ export interface WritersWait {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Open transactions that have written to one table. */
+export interface OpenWriters {
+  readonly table: string;
+  /** Which they are. */
+  readonly writers: string;
+}
+
+/** What can be done about transactions that stay open. */
+export const END_THEM = 'let them end (COMMIT, COMMIT PREPARED), or end them (pg_terminate_backend, ROLLBACK PREPARED)';
+
 /** Milliseconds for which writers are waited for by default. */
 export const WRITERS_TIMEOUT = 60_000;
 
 /** Milliseconds between two looks. */
 const PAUSE = 200;
+
+const NOT_COMMITTED = 'a table that is not committed';
 
 /**
  * Waits until the transactions have ended that have written to the tables so far, as CREATE INDEX CONCURRENTLY does: a
@@ -50,24 +89,32 @@ const PAUSE = 200;
  */
 export async function waitForWriters(
   session: Connection,
-  tableIds: readonly string[],
+  { ids, hidden = false }: WrittenTables,
   { timeout = WRITERS_TIMEOUT, onWait, signal }: WritersWait,
-): Promise<ReadonlyMap<string, string>> {
-  const look = async () => session.rows(WRITERS, [`{${tableIds.join(',')}}`]);
+): Promise<ReadonlyMap<string, OpenWriters>> {
+  const look = async () => session.rows(WRITERS, [`{${ids.join(',')}}`, hidden]);
   const older = new Set((await look()).map(([, transaction]) => transaction));
   for (let waited = 0; ; waited += PAUSE) {
     const open = older.size === 0 ? [] : (await look()).filter(([, transaction]) => older.has(transaction));
-    const writersOf = new Map<string, string>();
-    const tables = new Map<string, string>();
-    for (const [tableId, , pid, gid, role, table] of open) {
+    const writersOf = new Map<string, OpenWriters>();
+    for (const [tableId, , pid, gid, role, table, age] of open) {
       if (tableId == null) continue;
       const shown = pid === '' ? `the prepared transaction ${JSON.stringify(gid)}` : `process ${pid ?? ''}`;
-      const before = writersOf.get(tableId);
-      writersOf.set(tableId, `${before === undefined ? '' : `${before}, `}${shown} (role ${role ?? ''})`);
-      tables.set(tableId, table ?? '');
+      const writer = `${shown} (role ${role ?? ''}${age == null ? '' : `, open for ${shownAge(Number(age))}`})`;
+      const before = writersOf.get(tableId)?.writers;
+      writersOf.set(tableId, {
+        table: table === '' || table == null ? NOT_COMMITTED : table,
+        writers: before === undefined ? writer : `${before}, ${writer}`,
+      });
     }
     if (writersOf.size === 0 || waited >= timeout) return writersOf;
-    for (const [tableId, writers] of writersOf) onWait?.(tables.get(tableId) ?? '', writers);
+    for (const { table, writers } of writersOf.values()) onWait?.(table, writers);
     await sleep(PAUSE, undefined, { signal });
   }
+}
+
+function shownAge(seconds: number): string {
+  const hours = seconds / 3600;
+  if (hours >= 48) return `${Math.floor(hours / 24)} days`;
+  return seconds < 600 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`;
 }

@@ -9,8 +9,11 @@ import { foundIn } from './judge-values.ts';
 const SAMPLE = 400;
 const MOST_BYTES = 16_384;
 
+/** The number of `pg_largeobject`, the same in every database. */
+export const LARGE_OBJECTS_ID = '2613';
+
 const OBJECTS: Candidate = {
-  tableId: '2613',
+  tableId: LARGE_OBJECTS_ID,
   table: 'pg_largeobject',
   column: 'data',
   columnNumber: 3,
