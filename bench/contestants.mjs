@@ -33,6 +33,31 @@ export function bareNode(key) {
   };
 }
 
+/**
+ * `bareNode` in the layout of docs/format.md: the number of the key is in front, and is additional data together with the
+ * context, `numberAndContext`.
+ */
+export function bareRows(key, number) {
+  const keys = { [number]: key };
+  return {
+    encrypt(text, numberAndContext) {
+      const nonce = randomBytes(12);
+      const cipher = createCipheriv('aes-256-gcm', key, nonce, GCM);
+      cipher.setAAD(numberAndContext);
+      return Buffer.concat([
+        ...[Buffer.of(number), nonce, cipher.update(text, 'utf8')],
+        ...[cipher.final(), cipher.getAuthTag()],
+      ]);
+    },
+    decrypt(row, numberAndContext) {
+      const decipher = createDecipheriv('aes-256-gcm', keys[row[0]], row.subarray(1, 13), GCM);
+      decipher.setAAD(numberAndContext);
+      decipher.setAuthTag(row.subarray(row.length - 16));
+      return Buffer.concat([decipher.update(row.subarray(13, row.length - 16)), decipher.final()]).toString('utf8');
+    },
+  };
+}
+
 export function noble(keyBytes) {
   return {
     encrypt(text) {

@@ -12,8 +12,8 @@ export const processorTime = () => {
 
 /**
  * How many times as fast `ours` is as `theirs`. Both take turns in short rounds, each first in every other one; the
- * median of the rounds' ratios counts, since a machine that is slow for a while is slow for both of a round. What
- * returns a promise is awaited.
+ * median of the rounds' ratios counts, since a machine that is slow for a while is slow for both of a round. Half of the
+ * rounds are within `spread`. What returns a promise is awaited.
  */
 export async function ratios(ours, theirs, time = processorTime, { rounds, milliseconds } = DEFAULT_ROUNDS) {
   const turns = [await turnOf(ours, time, milliseconds), await turnOf(theirs, time, milliseconds)];
@@ -22,8 +22,9 @@ export async function ratios(ours, theirs, time = processorTime, { rounds, milli
     for (const which of round % 2 === 0 ? [0, 1] : [1, 0]) times[which].push(await turns[which]());
   }
   const [oursNanoseconds, theirsNanoseconds] = times.map(median);
-  const ratio = median(times[0].map((ours, round) => times[1][round] / ours));
-  return { ratio, oursNanoseconds, theirsNanoseconds };
+  const each = times[0].map((ours, round) => times[1][round] / ours);
+  const spread = [quantile(each, 0.25), quantile(each, 0.75)];
+  return { ratio: median(each), spread, oursNanoseconds, theirsNanoseconds };
 }
 
 /** Warms up, and gives a function that measures nanoseconds for one call over many calls. */
@@ -51,6 +52,8 @@ async function measureAsync(act, calls, time) {
   return (time() - start) / calls;
 }
 
-function median(values) {
-  return [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)];
+const median = (values) => quantile(values, 0.5);
+
+function quantile(values, share) {
+  return [...values].sort((one, other) => one - other)[Math.floor(values.length * share)];
 }

@@ -2,6 +2,7 @@ import { contextOf, contextTemplate, type ContextTemplate } from '../format/cont
 import { isKeyRotationError, KeyRotationError, typeName } from '../format/error.ts';
 import { rowFromJson } from '../format/row-from-json.ts';
 import { rowFromText } from '../format/row-from-text.ts';
+import { decodeStrictBase64 } from '../format/strict-base64.ts';
 import type { KeyRing } from '../keyring/key-ring.ts';
 import type { Content } from './content.ts';
 
@@ -136,6 +137,9 @@ export class EncryptedColumn<Value> {
 
   #rowOf(cell: unknown): Uint8Array {
     if (this.storage === 'bytea' && cell instanceof Uint8Array) return cell;
+    // Nearly every cell of text and jsonb is plain base64, which neither JSON nor a line break can be part of.
+    const decoded = this.storage !== 'bytea' && typeof cell === 'string' ? decodeStrictBase64(cell) : undefined;
+    if (decoded !== undefined) return decoded;
     if (this.storage === 'jsonb') return rowFromJson(cell);
     // Rows inside JSON, as relational queries fetch them, spell bytea in hexadecimal.
     if (this.storage === 'bytea' && typeof cell === 'string' && /^\\x([0-9a-f]{2})*$/.test(cell))
