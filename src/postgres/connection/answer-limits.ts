@@ -38,6 +38,8 @@ export class AnswerWatch {
   #isWaiting = true;
   #begun = { at: Date.now(), bytes: 0 };
   #message = { at: Date.now(), bytes: 0 };
+  /** Not since the last look: a message ended since. */
+  #isInMessage = true;
   #failure: DatabaseFailure | undefined;
 
   /** `socket`: the one below TLS that `client` was given. */
@@ -45,7 +47,7 @@ export class AnswerWatch {
     this.#socket = socket;
     this.#limits = limits;
     const connection: unknown = Reflect.get(client, 'connection');
-    if (connection instanceof EventEmitter) connection.on('message', () => (this.#message = this.#now()));
+    if (connection instanceof EventEmitter) connection.on('message', () => (this.#isInMessage = false));
     this.#timer = setInterval(() => {
       this.#look();
     }, LOOK).unref();
@@ -79,7 +81,10 @@ export class AnswerWatch {
 
   #look(): void {
     if (!this.#isWaiting || this.#failure !== undefined) return;
-    const { at, bytes } = this.#now();
+    const now = this.#now();
+    const { at, bytes } = now;
+    if (!this.#isInMessage) this.#message = now;
+    this.#isInMessage = true;
     const { startupBytes, bytes: answerBytes, time, messageTime, rate } = this.#limits;
     const most = this.#isReady ? answerBytes : startupBytes;
     const elapsed = at - this.#message.at;
