@@ -1,8 +1,6 @@
 import type { Column } from './catalog/column.ts';
-import { contextOf } from '../format/context-template.ts';
-import type { BinaryCells } from './connection/copy-query.ts';
-import { quoted, type Connection } from './connection/database.ts';
-import { MOST_VALUE_BYTES, valueUpTo, type StoredRow } from './read-rows.ts';
+import type { Connection } from './connection/database.ts';
+import { rowExpressions, rowReader, type ScannedRow } from './row-reader.ts';
 
 /**
  * Settings of a transaction that scans: the rows come from the table itself, whatever an index of it says. Looks at the
@@ -21,19 +19,10 @@ export const HEAP_ONLY = [
 /** Bytes of a table, with what is stored out of line, that one statement reads: progress is seen after each at least. */
 const RANGE_BYTES = 32 * 1024 * 1024;
 
-/** What reading a row needs to know of its column. */
-export type ScannedColumn = Pick<Column, 'key' | 'context' | 'fromContext' | 'storage' | 'spec'>;
-
 /** Pages of a table, and of each of its partitions: from the first up to the second, without it. */
 export interface HeapRange {
   readonly from: number | undefined;
   readonly to: number | undefined;
-}
-
-/** A row as a scan reads it; its bytes may be looked at only during the call. */
-export interface ScannedRow extends Pick<StoredRow, 'key' | 'context' | 'contexts'> {
-  /** Bytes of a bytea, the text of another type; `undefined`: larger than `MOST_VALUE_BYTES`, and not read. */
-  readonly stored: string | Uint8Array | null | undefined;
 }
 
 /**
@@ -94,69 +83,12 @@ export function rangeSelect(column: Column, { from, to }: HeapRange, where = 'tr
     ...(to === undefined ? [] : [`t.ctid OPERATOR(pg_catalog.<) '(${to},0)'::pg_catalog.tid`]),
     where,
   ];
-  const names = namesOf(column);
-  return `SELECT ${names.map((name) => `t.${quoted(name)}::pg_catalog.text`).join(', ')}, t.${column.column} IS NULL,
-            ${valueUpTo(column, MOST_VALUE_BYTES)}
+  return `SELECT ${rowExpressions(column).join(', ')}
        FROM ${column.table} t WHERE ${conditions.join(' AND ')}`;
-}
-
-/** The columns that are read beside the value: those of the key and of both contexts. */
-function namesOf({ key, context, fromContext }: ScannedColumn): readonly string[] {
-  return [...new Set([...key.map(({ name }) => name), ...context.columns, ...(fromContext?.columns ?? [])])];
 }
 
 /** The condition that a row `t` is of the table with this number, or of a partition of it. */
 function isOf(tableId: string): string {
   return `t.tableoid OPERATOR(pg_catalog.=) ANY (SELECT ${tableId}::pg_catalog.oid
        UNION SELECT relid FROM pg_catalog.pg_partition_tree(${tableId}::pg_catalog.oid::pg_catalog.regclass))`;
-}
-
-/** Reads a row out of its key and context columns, whether its value is NULL, and the value. */
-export function rowReader(column: ScannedColumn): (cells: BinaryCells) => ScannedRow {
-  const { key, context, fromContext, storage } = column;
-  const names = namesOf(column);
-  const placesOf = (columns: readonly string[]) => columns.map((name) => names.indexOf(name));
-  const keyPlaces = placesOf(key.map(({ name }) => name));
-  const contextPlaces = placesOf(context.columns);
-  const fromPlaces = placesOf(fromContext?.columns ?? []);
-  return (cells: BinaryCells): ScannedRow => {
-    const value = cells[names.length + 1];
-    const isNull = cells[names.length]?.[0] === 1;
-    const stored = isNull ? null : storage === 'bytea' ? value : value?.toString();
-    const wanted = contextOf(context, textsOf(cells, contextPlaces));
-    const former = fromContext === undefined ? undefined : contextOf(fromContext, textsOf(cells, fromPlaces));
-    return new HeapRow(cells, keyPlaces, stored, wanted, former);
-  };
-}
-
-function textsOf(cells: BinaryCells, places: readonly number[]): readonly (string | undefined)[] {
-  return places.map((place) => cells[place]?.toString());
-}
-
-/** Its key is decoded only for the few rows that are listed. */
-class HeapRow implements ScannedRow {
-  readonly stored: ScannedRow['stored'];
-  readonly context: string | undefined;
-  readonly contexts: readonly string[];
-  readonly #cells: BinaryCells;
-  readonly #keyPlaces: readonly number[];
-
-  constructor(
-    cells: BinaryCells,
-    keyPlaces: readonly number[],
-    stored: ScannedRow['stored'],
-    context: string | undefined,
-    former: string | undefined,
-  ) {
-    this.#cells = cells;
-    this.#keyPlaces = keyPlaces;
-    this.stored = stored;
-    this.context = context;
-    this.contexts =
-      context === undefined || former !== undefined ? [context, former].filter((one) => one !== undefined) : [context];
-  }
-
-  get key(): readonly string[] {
-    return textsOf(this.#cells, this.#keyPlaces).map((text) => text ?? '');
-  }
 }

@@ -1,25 +1,9 @@
+import pg from 'pg';
 import { KeyRotationError } from '../format/error.ts';
 import { textArray } from './connection/binary-array.ts';
 import { columnName, type Column } from './catalog/column.ts';
-import { contextOf } from '../format/context-template.ts';
-import { rowOf } from './stored-value.ts';
-import { quoted, type Cells, type Parameter, type Connection } from './connection/database.ts';
-
-/** Most bytes of a value that is read: larger ones are listed, so that memory stays bounded. */
-export const MOST_VALUE_BYTES = 16 * 1024 * 1024;
-
-/** A row as it was read: its key as PostgreSQL spells it and, unless it is NULL, its value: bytes, or a text or JSON. */
-export interface StoredRow {
-  readonly key: readonly string[];
-  /** `undefined`: larger than `MOST_VALUE_BYTES`, and not read. */
-  readonly stored: string | Uint8Array | null | undefined;
-  /** The context it is to be in; `undefined` where a column of the template is NULL. */
-  readonly context: string | undefined;
-  /** Every context that it may be in now, the likely one first. */
-  readonly contexts: readonly string[];
-  /** The text of each of the column's `watched` columns; where one is NULL there is no context either. */
-  readonly watched: readonly string[];
-}
+import { MOST_VALUE_BYTES, rowExpressions, storedRowReader, valueSize, type StoredRow } from './row-reader.ts';
+import { quoted, type Connection } from './connection/database.ts';
 
 /** Rows after the key `after`, up to and with `upTo`; without one, from the first or to the last. */
 export interface KeySpan {
@@ -45,30 +29,31 @@ export async function readBatch(
   span: KeySpan,
   limits: BatchLimits,
 ): Promise<readonly StoredRow[]> {
-  const { condition, values } = spanCondition(column, span);
   const names = column.key.map((_, index) => `k${index}`);
-  const columns = selected(column);
+  const cells = rowExpressions(column);
   const before = column.key.map(({ type }, index) =>
-    // The parameters of `after` are the first of the condition.
     span.after === undefined
       ? `pg_catalog.lag(k${index}) OVER w`
-      : `pg_catalog.lag(k${index}, 1, $${index + 1}::pg_catalog.text::${type}) OVER w`,
+      : `pg_catalog.lag(k${index}, 1, ${literal(span.after[index])}::${type}) OVER w`,
   );
   const grows = `coalesce(ROW(${names.join(', ')}) ${operator(column, '>')} ROW(${before.join(', ')}), true)`;
-  const order = names.join(', ');
-  const rows = await session.rows(
-    `SELECT ${columns.map((_, index) => `c${index}`).join(', ')}, grows FROM (
+  const read = storedRowReader(column);
+  const rows: StoredRow[] = [];
+  await session.copyRows(
+    `SELECT ${cells.map((_, index) => `c${index}`).join(', ')}, grows FROM (
        SELECT *, pg_catalog.sum(size) OVER w OPERATOR(pg_catalog.-) size AS before, ${grows} AS grows FROM (
          SELECT ${column.key.map(({ name }, index) => `t.${quoted(name)} AS k${index}`).join(', ')},
-                ${columns.map((expression, index) => `${expression} AS c${index}`).join(', ')}, ${readSize(column)} AS size
-           FROM ${column.table} t WHERE ${condition}
+                ${named(cells).join(', ')}, ${readSize(column)} AS size
+           FROM ${column.table} t WHERE ${spanCondition(column, span)}
           ORDER BY ${column.key.map(({ name }) => `t.${quoted(name)}`).join(', ')} LIMIT ${limits.rows}) batch
-       WINDOW w AS (ORDER BY ${order} ROWS UNBOUNDED PRECEDING)) sized
+       WINDOW w AS (ORDER BY ${names.join(', ')} ROWS UNBOUNDED PRECEDING)) sized
       WHERE before OPERATOR(pg_catalog.<) ${limits.bytes}`,
-    values,
+    (row) => {
+      if (!row.isTrue(cells.length)) throw outOfOrder(column);
+      rows.push(read(row));
+    },
   );
-  if (rows.some((cells) => cells.at(-1) === 'f')) throw outOfOrder(column);
-  return rows.map((cells) => storedRow(column, cells.slice(0, -1)));
+  return rows;
 }
 
 /**
@@ -82,21 +67,26 @@ export async function readRows(
   limits: BatchLimits,
 ): Promise<{ readonly rows: readonly StoredRow[]; readonly keysRead: number }> {
   const asked = keys.slice(0, limits.rows);
-  const { arrays, names, values, match } = keyTable(column, asked, 1);
-  const columns = selected(column).map((expression, index) => `${expression} AS c${index}`);
-  const text = `SELECT ${columns.map((_, index) => `c${index}`).join(', ')}, n, last FROM (
+  const { names, match } = keyTable(column, asked, 1);
+  const arrays = names.map((_, index) => `ARRAY[${asked.map((key) => literal(key[index])).join(', ')}]`);
+  const cells = rowExpressions(column);
+  const text = `SELECT ${cells.map((_, index) => `c${index}`).join(', ')}, n OPERATOR(pg_catalog.=) last, n::pg_catalog.text FROM (
        SELECT *, pg_catalog.max(n) OVER () AS last,
               pg_catalog.sum(size) OVER (ORDER BY n ROWS UNBOUNDED PRECEDING) OPERATOR(pg_catalog.-) size AS before FROM (
-         SELECT u.n, ${columns.join(', ')}, ${readSize(column)} AS size
+         SELECT u.n, ${named(cells).join(', ')}, ${readSize(column)} AS size
            FROM pg_catalog.unnest(${arrays.join(', ')}) WITH ORDINALITY AS u(${names.join(', ')}, n)
            JOIN ${column.table} t ON ${match}) found) sized
       WHERE before OPERATOR(pg_catalog.<) ${limits.bytes} ORDER BY n`;
-  const found = await session.without(OTHER_JOINS, () => session.rows(text, values));
-  const [n, last] = found.at(-1)?.slice(-2) ?? [];
-  return {
-    rows: found.map((cells) => storedRow(column, cells.slice(0, -2))),
-    keysRead: n === last ? asked.length : Number(n),
-  };
+  const read = storedRowReader(column);
+  const rows: StoredRow[] = [];
+  let keysRead = asked.length;
+  await session.without(OTHER_JOINS, () =>
+    session.copyRows(text, (row) => {
+      keysRead = row.isTrue(cells.length) ? asked.length : Number(row.text(cells.length + 1));
+      rows.push(read(row));
+    }),
+  );
+  return { rows, keysRead };
 }
 
 /** The key so many rows after the span's start; `undefined` where there are fewer. */
@@ -106,12 +96,11 @@ export async function keyAhead(
   after: readonly string[] | undefined,
   rows: number,
 ): Promise<readonly string[] | undefined> {
-  const { condition, values } = spanCondition(column, { after, upTo: undefined });
   const names = column.key.map(({ name }) => `t.${quoted(name)}`);
   const [found] = await session.rows(
     `SELECT ${names.map((name) => `${name}::pg_catalog.text`).join(', ')} FROM ${column.table} t
-      WHERE ${condition} ORDER BY ${names.join(', ')} OFFSET ${rows - 1} LIMIT 1`,
-    values,
+      WHERE ${spanCondition(column, { after, upTo: undefined })}
+      ORDER BY ${names.join(', ')} OFFSET ${rows - 1} LIMIT 1`,
   );
   return found?.map((value) => value ?? '');
 }
@@ -136,35 +125,9 @@ export function keyTable(column: Column, keys: readonly (readonly string[])[], f
   };
 }
 
-/** What is read of a row: its key, the columns of both contexts, whether its value is too large to read, the value. */
-function selected(column: Column): readonly string[] {
-  const { key, context, fromContext } = column;
-  const columns = [...key.map(({ name }) => name), ...context.columns, ...(fromContext?.columns ?? [])];
-  return [
-    ...columns.map((name) => `t.${quoted(name)}::pg_catalog.text`),
-    `${valueSize(column)} OPERATOR(pg_catalog.>) ${MOST_VALUE_BYTES}`,
-    valueUpTo(column, MOST_VALUE_BYTES),
-  ];
-}
-
-/** The value, NULL where it has more bytes than these. */
-export function valueUpTo(column: Column, bytes: number): string {
-  return `CASE WHEN ${valueSize(column)} OPERATOR(pg_catalog.<=) ${bytes} THEN ${sentValue(column)} END`;
-}
-
-/** Bytes of the value as it is sent, which PostgreSQL knows of bytea and text without reading them. 0 for NULL. */
-function valueSize(column: Column): string {
-  return `coalesce(pg_catalog.octet_length(${sentValue(column)}), 0)`;
-}
-
-/** The value as it is sent: bytes, or a text without the blanks that fill up a char. */
-function sentValue({ storage, column }: Column): string {
-  return storage === 'bytea' ? `t.${column}` : `t.${column}::pg_catalog.text`;
-}
-
 /** Bytes that reading the value takes: none where it is too large to be read. */
 function readSize(column: Column): string {
-  return `CASE WHEN ${valueSize(column)} OPERATOR(pg_catalog.<=) ${MOST_VALUE_BYTES} THEN ${valueSize(column)} ELSE 0 END::pg_catalog.int8`;
+  return `CASE WHEN ${valueSize(column)} OPERATOR(pg_catalog.<=) ${MOST_VALUE_BYTES} THEN ${valueSize(column)} ELSE 0 END`;
 }
 
 /** Has rows looked up through the key's index, where the transaction reads the table itself otherwise. */
@@ -207,34 +170,24 @@ export function outOfOrder(column: Column, rows?: number): KeyRotationError {
   );
 }
 
-/** A row out of the values of `selected`. */
-function storedRow({ key, context, fromContext, watched, storage }: Column, cells: Cells): StoredRow {
-  const contextStart = key.length;
-  const fromStart = contextStart + context.columns.length;
-  const wanted = contextOf(context, cells.slice(contextStart, fromStart));
-  const value = cells.at(-1) ?? null;
-  const from = fromContext === undefined ? undefined : contextOf(fromContext, cells.slice(fromStart, -2));
-  return {
-    key: cells.slice(0, contextStart).map((value) => value ?? ''),
-    stored: cells.at(-2) === 't' ? undefined : value !== null && storage === 'bytea' ? rowOf(value, storage) : value,
-    context: wanted,
-    contexts: [wanted, from].filter((one) => one !== undefined),
-    watched: watched.map((name) => cells[contextStart + context.columns.indexOf(name)] ?? ''),
-  };
-}
-
-function spanCondition(column: Column, { after, upTo, where }: KeySpan): { condition: string; values: Parameter[] } {
+/** A condition in SQL on the row `t`. */
+function spanCondition(column: Column, { after, upTo, where }: KeySpan): string {
   const { key } = column;
   const columns = `ROW(${key.map(({ name }) => `t.${quoted(name)}`).join(', ')})`;
-  const values: Parameter[] = [];
   const bound = (sign: string, of: readonly string[] | undefined) => {
     if (of === undefined) return [];
-    const parameters = key.map(({ type }, index) => {
-      values.push(of[index] ?? null);
-      return `$${values.length}::pg_catalog.text::${type}`;
-    });
-    return [`${columns} ${operator(column, sign)} ROW(${parameters.join(', ')})`];
+    const values = key.map(({ type }, index) => `${literal(of[index])}::${type}`);
+    return [`${columns} ${operator(column, sign)} ROW(${values.join(', ')})`];
   };
   const conditions = [...bound('>', after), ...bound('<=', upTo), ...(where === undefined ? [] : [where])];
-  return { condition: conditions.length === 0 ? 'true' : conditions.join(' AND '), values };
+  return conditions.length === 0 ? 'true' : conditions.join(' AND ');
+}
+
+/** A text in SQL. COPY takes no parameters. */
+function literal(text: string | undefined): string {
+  return text === undefined ? 'NULL::pg_catalog.text' : `${pg.escapeLiteral(text)}::pg_catalog.text`;
+}
+
+function named(expressions: readonly string[]): readonly string[] {
+  return expressions.map((expression, index) => `${expression} AS c${index}`);
 }

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { isKeyRotationError } from '../format/error.ts';
 import { BinaryRows } from './connection/copy-query.ts';
-import { rowReader } from './heap-scan.ts';
+import { rowReader } from './row-reader.ts';
 import { Tally } from './tally.ts';
 import { keysOf, type FromThread, type ThreadStart, type ToThread } from './tally-thread.ts';
 

@@ -3,13 +3,13 @@ import { Worker } from 'node:worker_threads';
 import { KeyRotationError, type ErrorCode } from '../format/error.ts';
 import { KeyMaterial } from '../format/key-material.ts';
 import type { RingLabels } from '../format/ring-labels.ts';
-import type { ScannedColumn } from './heap-scan.ts';
+import type { ReadColumn } from './row-reader.ts';
 import { KnownKeys } from './known-keys.ts';
 import type { Counts } from './tally.ts';
 
 /** What a thread begins with: data that can be copied to it. */
 export interface ThreadStart {
-  readonly column: ScannedColumn;
+  readonly column: ReadColumn;
   readonly ring: RingLabels;
   readonly isReplica: boolean;
   readonly unread: ReadonlyMap<string, { readonly code: ErrorCode; readonly message: string }>;
@@ -42,7 +42,7 @@ export class TallyThread {
   #failure: { readonly error: unknown } | undefined;
 
   /** `onTaken` gets the number of rows that were counted since its last call; what it throws ends the count. */
-  constructor(program: string, column: ScannedColumn, keys: KnownKeys, onTaken: (rows: number) => void) {
+  constructor(program: string, column: ReadColumn, keys: KnownKeys, onTaken: (rows: number) => void) {
     const { spec, key, context, fromContext, storage } = column;
     const unread = [...keys.unread].map(([id, { code, message }]) => [id, { code, message }] as const);
     const start: ThreadStart = {

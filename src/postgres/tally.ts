@@ -1,5 +1,5 @@
 import type { Column } from './catalog/column.ts';
-import type { ScannedRow } from './heap-scan.ts';
+import type { ScannedRow } from './row-reader.ts';
 import { attribution, isAsWanted, type LeftRow } from './job/plan-rows.ts';
 import type { OpeningKeys, TargetKey } from './known-keys.ts';
 import { nestedKeys } from './nested-ciphertext.ts';

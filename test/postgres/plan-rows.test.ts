@@ -4,7 +4,7 @@ import { USAGE_LIMITS } from '../../src/keyring/telemetry/key-usage.ts';
 import { RingKeys } from '../../src/postgres/all-keys.ts';
 import type { Column } from '../../src/postgres/catalog/column.ts';
 import { isAsWanted, planRows } from '../../src/postgres/job/plan-rows.ts';
-import type { StoredRow } from '../../src/postgres/read-rows.ts';
+import type { StoredRow } from '../../src/postgres/row-reader.ts';
 import { oldBox } from '../format/support/old-application.ts';
 import { RingWorld, SECRET } from '../keyring/support/ring-world.ts';
 

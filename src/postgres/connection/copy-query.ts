@@ -2,9 +2,6 @@ import type pg from 'pg';
 import { KeyRotationError } from '../../format/error.ts';
 import { databaseError } from './database-error.ts';
 
-/** A row in binary: each value as PostgreSQL sends it, `undefined` for NULL. It may be looked at only during the call. */
-export type BinaryCells = readonly (Buffer | undefined)[];
-
 /** What begins a COPY in binary, before the flags and the length of an extension (PostgreSQL, 'COPY', 'Binary Format'). */
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 
@@ -74,12 +71,60 @@ export class CopyQuery implements pg.Submittable {
   }
 }
 
+/** A row in binary, as PostgreSQL sends it. It may be looked at only during the call that it is given to. */
+export class BinaryRow {
+  #chunk: Buffer = SIGNATURE;
+  #count = 0;
+  /** Where each value begins and ends: 0 for a NULL. Another row has them in the same place. */
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
+
+  /** Reads the row of `count` values that begins at `offset`; gives where it ends. */
+  read(chunk: Buffer, count: number, offset: number): number {
+    this.#chunk = chunk;
+    this.#count = count;
+    let next = offset;
+    for (let place = 0; place < count; place += 1) {
+      const start = next + 4;
+      const length = chunk.readInt32BE(next);
+      next = length < 0 ? start : start + length;
+      if (next > chunk.length) throw unreadable();
+      this.#starts[place] = length < 0 ? 0 : start;
+      this.#ends[place] = next;
+    }
+    return next;
+  }
+
+  /** The bytes of a value, `undefined` for NULL. */
+  bytes(place: number): Buffer | undefined {
+    const start = this.#startOf(place);
+    return start === 0 ? undefined : this.#chunk.subarray(start, this.#ends[place]);
+  }
+
+  /** A value of a type for text, `undefined` for NULL. */
+  text(place: number): string | undefined {
+    const start = this.#startOf(place);
+    return start === 0 ? undefined : this.#chunk.toString('utf8', start, this.#ends[place]);
+  }
+
+  /** Whether a boolean is true. */
+  isTrue(place: number): boolean {
+    const start = this.#startOf(place);
+    return start !== 0 && this.#chunk[start] === 1;
+  }
+
+  #startOf(place: number): number {
+    return place < this.#count ? (this.#starts[place] ?? 0) : 0;
+  }
+}
+
 /** Reads the rows out of the data of one COPY in binary. */
 export class BinaryRows {
+  readonly #row = new BinaryRow();
   #hasBegun = false;
 
   /** Gives each row of `chunk` to `onRow`. PostgreSQL sends whole rows in each message, the header before the first. */
-  read(chunk: Buffer, onRow: (cells: BinaryCells) => void): void {
+  read(chunk: Buffer, onRow: (row: BinaryRow) => void): void {
     let offset = 0;
     if (!this.#hasBegun) {
       if (!chunk.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw unreadable();
@@ -89,17 +134,9 @@ export class BinaryRows {
     }
     while (offset < chunk.length) {
       const count = chunk.readInt16BE(offset);
-      offset += 2;
       if (count < 0) return;
-      const cells: (Buffer | undefined)[] = [];
-      for (let index = 0; index < count; index += 1) {
-        const start = offset + 4;
-        const length = chunk.readInt32BE(offset);
-        offset = length < 0 ? start : start + length;
-        if (offset > chunk.length) throw unreadable();
-        cells.push(length < 0 ? undefined : chunk.subarray(start, offset));
-      }
-      onRow(cells);
+      offset = this.#row.read(chunk, count, offset + 2);
+      onRow(this.#row);
     }
   }
 }

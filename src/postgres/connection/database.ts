@@ -2,7 +2,7 @@ import pg from 'pg';
 import { KeyRotationError } from '../../format/error.ts';
 import type { AnswerWatch } from './answer-limits.ts';
 import { connect, type Connected, type DatabaseAddress } from './connect.ts';
-import { BinaryRows, CopyQuery, type BinaryCells } from './copy-query.ts';
+import { BinaryRows, CopyQuery, type BinaryRow } from './copy-query.ts';
 import { databaseError } from './database-error.ts';
 
 /** A value in a text of SQL: bytes go over in binary, everything else as PostgreSQL spells it. */
@@ -54,6 +54,8 @@ const SETTINGS: readonly string[] = [
   "SET LOCAL bytea_output = 'hex'",
   // It would take longer to compile the looks at the catalog than to run them.
   'SET LOCAL jit = off',
+  // Nor to plan them again for the values of each run, as PostgreSQL does for the first five.
+  'SET LOCAL plan_cache_mode = force_generic_plan',
   'SET LOCAL standard_conforming_strings = on',
   'SET LOCAL quote_all_identifiers = off',
   'SET LOCAL row_security = off',
@@ -142,12 +144,17 @@ export class Connection {
   }
 
   /** Has the rows of a SELECT come in binary, within the open transaction, and gives each to `onRow` at once. */
-  async copy(select: string, onRow: (cells: BinaryCells) => void): Promise<void> {
+  async copy(select: string, onRow: (row: BinaryRow) => void): Promise<void> {
     const rows = new BinaryRows();
     await this.copyData(select, (chunk) => {
       rows.read(chunk, onRow);
       return undefined;
     });
+  }
+
+  /** Has the rows of a SELECT come as `copy` does, in an answer of limited size. */
+  async copyRows(select: string, onRow: (row: BinaryRow) => void): Promise<void> {
+    await this.#watch.during(this.copy(select, onRow));
   }
 
   /** Has the rows of a SELECT come as `copy` does, and gives their bytes to `onData`, for `BinaryRows`. */

@@ -1,0 +1,143 @@
+import type { Column } from './catalog/column.ts';
+import { contextOf, type ContextTemplate } from '../format/context-template.ts';
+import type { BinaryRow } from './connection/copy-query.ts';
+import { quoted } from './connection/database.ts';
+
+/** Most bytes of a value that is read: larger ones are listed, so that memory stays bounded. */
+export const MOST_VALUE_BYTES = 16 * 1024 * 1024;
+
+/** A row as it was read: its key as PostgreSQL spells it and, unless it is NULL, its value: bytes, or a text or JSON. */
+export interface StoredRow {
+  readonly key: readonly string[];
+  /** `undefined`: larger than `MOST_VALUE_BYTES`, and not read. */
+  readonly stored: string | Uint8Array | null | undefined;
+  /** The context it is to be in; `undefined` where a column of the template is NULL. */
+  readonly context: string | undefined;
+  /** Every context that it may be in now, the likely one first. */
+  readonly contexts: readonly string[];
+  /** The text of each of the column's `watched` columns; where one is NULL there is no context either. */
+  readonly watched: readonly string[];
+}
+
+/** A row as a scan reads it; its bytes may be looked at only during the call. */
+export type ScannedRow = Omit<StoredRow, 'watched'>;
+
+/** What reading a row needs to know of its column. */
+export type ReadColumn = Pick<Column, 'key' | 'context' | 'fromContext' | 'storage' | 'spec'>;
+
+/** What is read of a row `t`: the columns of its key and of both contexts, whether its value is NULL, the value. */
+export function rowExpressions(column: Column): readonly string[] {
+  return [
+    ...namesOf(column).map((name) => `t.${quoted(name)}::pg_catalog.text`),
+    `t.${column.column} IS NULL`,
+    valueUpTo(column, MOST_VALUE_BYTES),
+  ];
+}
+
+/** The value, NULL where it has more bytes than these. */
+export function valueUpTo(column: Column, bytes: number): string {
+  return `CASE WHEN ${valueSize(column)} OPERATOR(pg_catalog.<=) ${bytes} THEN ${sentValue(column)} END`;
+}
+
+/** Bytes of the value as it is sent, which PostgreSQL knows of bytea and text without reading them. 0 for NULL. */
+export function valueSize(column: Column): string {
+  return `coalesce(pg_catalog.octet_length(${sentValue(column)}), 0)`;
+}
+
+/** The value as it is sent: bytes, or a text without the blanks that fill up a char. */
+function sentValue({ storage, column }: Column): string {
+  return storage === 'bytea' ? `t.${column}` : `t.${column}::pg_catalog.text`;
+}
+
+/** Reads a row out of the values of `rowExpressions`. */
+export function rowReader(column: ReadColumn): (row: BinaryRow) => ScannedRow {
+  const { keyPlaces, contextPlaces, fromPlaces, valuePlace } = placesIn(column);
+  const { context, fromContext } = column;
+  return (row) => {
+    const isNull = row.isTrue(valuePlace - 1);
+    const stored = isNull ? null : column.storage === 'bytea' ? row.bytes(valuePlace) : row.text(valuePlace);
+    const wanted = contextIn(row, context, contextPlaces);
+    const former = fromContext === undefined ? undefined : contextIn(row, fromContext, fromPlaces);
+    return new ReadRow(row, keyPlaces, stored, wanted, former);
+  };
+}
+
+/** Reads a row as `rowReader` does, to be kept. */
+export function storedRowReader(column: Column): (row: BinaryRow) => StoredRow {
+  const { keyPlaces, watchedPlaces } = placesIn(column);
+  const read = rowReader(column);
+  return (row) => {
+    const { stored, context, contexts } = read(row);
+    return {
+      key: textsAt(row, keyPlaces),
+      stored: stored instanceof Uint8Array ? Buffer.from(stored) : stored,
+      context,
+      contexts,
+      watched: watchedPlaces.length === 0 ? NONE : textsAt(row, watchedPlaces),
+    };
+  };
+}
+
+const NONE: readonly string[] = [];
+
+/** The columns that are read beside the value: those of the key and of both contexts. */
+function namesOf({ key, context, fromContext }: ReadColumn): readonly string[] {
+  return [...new Set([...key.map(({ name }) => name), ...context.columns, ...(fromContext?.columns ?? [])])];
+}
+
+function placesIn(column: ReadColumn & Partial<Pick<Column, 'watched'>>) {
+  const names = namesOf(column);
+  const placesOf = (columns: readonly string[]) => columns.map((name) => names.indexOf(name));
+  return {
+    keyPlaces: placesOf(column.key.map(({ name }) => name)),
+    contextPlaces: placesOf(column.context.columns),
+    fromPlaces: placesOf(column.fromContext?.columns ?? []),
+    watchedPlaces: placesOf(column.watched ?? []),
+    valuePlace: names.length + 1,
+  };
+}
+
+/** Texts of columns; an empty one for NULL, which no column of a key has. */
+function textsAt(row: BinaryRow, places: readonly number[]): readonly string[] {
+  return places.map((place) => row.text(place) ?? '');
+}
+
+/** The context of a row; `undefined` where a column of it is NULL. */
+function contextIn(row: BinaryRow, template: ContextTemplate, places: readonly number[]): string | undefined {
+  return contextOf(
+    template,
+    places.map((place) => row.text(place)),
+  );
+}
+
+function contextsOf(wanted: string | undefined, former: string | undefined): readonly string[] {
+  if (wanted !== undefined && former === undefined) return [wanted];
+  return [wanted, former].filter((one) => one !== undefined);
+}
+
+/** Its key is decoded only for the few rows that are listed. */
+class ReadRow implements ScannedRow {
+  readonly stored: ScannedRow['stored'];
+  readonly context: string | undefined;
+  readonly contexts: readonly string[];
+  readonly #row: BinaryRow;
+  readonly #keyPlaces: readonly number[];
+
+  constructor(
+    row: BinaryRow,
+    keyPlaces: readonly number[],
+    stored: ScannedRow['stored'],
+    context: string | undefined,
+    former: string | undefined,
+  ) {
+    this.#row = row;
+    this.#keyPlaces = keyPlaces;
+    this.stored = stored;
+    this.context = context;
+    this.contexts = contextsOf(context, former);
+  }
+
+  get key(): readonly string[] {
+    return textsAt(this.#row, this.#keyPlaces);
+  }
+}
