@@ -115,10 +115,13 @@ def test_a_retired_key_that_the_environment_holds_reads_as_long_as_it_is_set_the
     assert ring.decrypt_field(encrypt_field(SENTENCE, KEYS[0])) == SENTENCE
 
 
+@pytest.mark.parametrize("is_listed", [False, True])
 def test_a_key_whose_number_has_moved_to_a_copy_opens_its_rows_and_nothing_warns_of_it(
-    world: MovedWorld, ring: KeyRing, caplog: pytest.LogCaptureFixture
+    world: MovedWorld, ring: KeyRing, caplog: pytest.LogCaptureFixture, is_listed: bool
 ) -> None:
-    world.secret.tags[f"pazpaz:copy:{world.secret.version(1)['versionId']}"] = "moved"
+    former = world.secret.version(1)["versionId"]
+    other = "0d8b1a3e-0000-4000-8000-000000000002"
+    world.secret.tags[f"pazpaz:copy:{other if is_listed else former}"] = f"2026-11-30 {former}"
     world.secret.unlabel(1)
     ring.refresh()
     assert ring.decrypt_field(row_under(1)) == SENTENCE

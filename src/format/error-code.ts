@@ -109,6 +109,8 @@ type CommandErrorCode =
   | 'ROWS_STILL_NEED_KEY'
   /** Nothing proves that no row needs the key to retire. */
   | 'NO_CENSUS'
+  /** The secret has too many tags for those that the command has to set. */
+  | 'TOO_MANY_TAGS'
   /** AWS has deleted the version of the key to restore, no record of it exists, or its number names another version. */
   | 'NOT_RESTORABLE'
   /** A file is not a backup of a key ring, or cannot be decrypted with the given identities. */

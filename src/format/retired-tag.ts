@@ -6,7 +6,7 @@ const FORCED = 'forced';
 const RESTORING = 'restoring';
 
 /** AWS's limit for the value of a tag. */
-const MAX_TAG_LENGTH = 256;
+export const MAX_TAG_LENGTH = 256;
 
 /** A tag of the secret that records a key that was retired, or whose retirement began. */
 export interface RetiredKey {
@@ -133,9 +133,13 @@ export function copyTagKey(versionId: string): string {
   return `${COPY_PREFIX}${versionId}`;
 }
 
-/** The versions with such a tag. They need no number. */
+/** The versions of one tag: that of its name, and those that its value lists after the date. */
+export function copiesIn({ Key = '', Value = '' }: Tag): readonly string[] {
+  if (!Key.startsWith(COPY_PREFIX)) return [];
+  return [Key.slice(COPY_PREFIX.length), ...Value.split(' ').slice(1)].filter((id) => id !== '');
+}
+
+/** The versions with such a record. They need no number. */
 export function copyVersions(tags: readonly Tag[] | undefined): ReadonlySet<string> {
-  return new Set(
-    (tags ?? []).flatMap(({ Key = '' }) => (Key.startsWith(COPY_PREFIX) ? [Key.slice(COPY_PREFIX.length)] : [])),
-  );
+  return new Set((tags ?? []).flatMap(copiesIn));
 }

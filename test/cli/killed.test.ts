@@ -10,6 +10,7 @@ import { runRotate } from '../../src/cli/commands/rotate.ts';
 import { runStatus } from '../../src/cli/commands/status.ts';
 import { isKeyRotationError } from '../../src/format/error.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
+import { copyVersions } from '../../src/format/retired-tag.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { HOUR, token } from '../local/support/state-machine.ts';
 import { moveKeys } from '../../src/cli/move/move-keys.ts';
@@ -180,7 +181,11 @@ const ALWAYS: readonly NoteCode[] = ['rotation-off', 'restorable', 'ring-nearly-
 /** What a command has to leave, apart from dates and from the ids that differ from run to run. */
 function shapeOf(ring: TestRing): { readonly versions: readonly string[]; readonly tags: readonly string[] } {
   const versions = Object.values(ring.secret.versions).map(({ stages }) => [...stages].sort().join(' '));
-  return { versions, tags: ring.secret.tags.map(({ Key }) => Key.replace(/abandoned:.*/, 'abandoned')).sort() };
+  const { tags } = ring.secret;
+  // A second run puts the same versions into other tags.
+  const copies = [...copyVersions(tags)].map((versionId) => `copy of ${versionId}`);
+  const others = tags.map(({ Key }) => Key).filter((name) => !name.startsWith('pazpaz:copy:'));
+  return { versions, tags: [...copies, ...others.map((name) => name.replace(/abandoned:.*/, 'abandoned'))].sort() };
 }
 
 async function notesOf(ring: TestRing): Promise<readonly string[]> {

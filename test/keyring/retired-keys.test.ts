@@ -139,10 +139,13 @@ test('a retired key that the environment holds reads as long as it is set there'
   expect(await ring.decryptField(encryptField('note', world.material(1), 'a'), 'a')).toBe('note');
 });
 
-test('a key whose number has moved to a copy of it opens its rows, and nothing warns of it', async () => {
+test.each([
+  ['names', (versionId: string) => ({ Key: `pazpaz:copy:${versionId}`, Value: 'moved' })],
+  ['lists', (versionId: string) => ({ Key: `pazpaz:copy:${randomUUID()}`, Value: `2026-11-30 ${versionId}` })],
+])('a key whose number has moved to a copy opens its rows, and nothing warns: the tag %s it', async (_, tag) => {
   const { world, ring } = await warmRing();
   const versionId = world.versionIds.get(1) ?? '';
-  await world.call('TagResource', { Tags: [{ Key: `pazpaz:copy:${versionId}`, Value: 'moved' }] });
+  await world.call('TagResource', { Tags: [tag(versionId)] });
   await world.unlabel('key-v1', 1);
   await world.clock.advance(20 * MINUTE);
   expect(await ring.decryptField(rowUnder(world, 1), 'a')).toBe('note');

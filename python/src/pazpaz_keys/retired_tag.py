@@ -21,6 +21,13 @@ def retirement_records(tags: Iterable[Mapping[str, str]]) -> dict[str, int]:
 
 
 def copy_versions(tags: Iterable[Mapping[str, str]]) -> frozenset[str]:
-    """The versions whose number is on another version with the same key: ``pazpaz-keys move`` tags them."""
-    names = [tag.get("Key", "") for tag in tags]
-    return frozenset(name[len(_COPY) :] for name in names if name.startswith(_COPY))
+    """The versions whose number is on another version with the same key: ``pazpaz-keys move`` tags them.
+
+    The name of a tag ends in one of them, and its value has a date and then others.
+    """
+    versions: set[str] = set()
+    for tag in tags:
+        name = tag.get("Key", "")
+        if name.startswith(_COPY):
+            versions.update([name[len(_COPY) :], *tag.get("Value", "").split(" ")[1:]])
+    return frozenset(versions - {""})

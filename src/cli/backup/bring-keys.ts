@@ -1,5 +1,6 @@
+import type { Tag } from '@aws-sdk/client-secrets-manager';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
-import { copyVersions } from '../../format/retired-tag.ts';
+import { copyTagKey, copyVersions } from '../../format/retired-tag.ts';
 import { ringLabels, withNumber, type RingLabels } from '../../format/ring-labels.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
 import { adopt } from '../../secret/adopt.ts';
@@ -17,10 +18,10 @@ import {
   requirePlaceFor,
   type DescribedRing,
 } from '../ring/ring.ts';
-import { forgottenNumbers, forgottenTag, removeRecords, retiredNumbers } from '../ring/retired-tags.ts';
+import { FORGOTTEN, forgottenNumbers, forgottenTag, removeRecords, retiredNumbers } from '../ring/retired-tags.ts';
 import { store } from '../ring/store.ts';
 import { setTags } from '../ring/tags.ts';
-import { untagCopy } from '../ring/version-tags.ts';
+import { requireTagRoom, untagCopy } from '../ring/version-tags.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import type { BackedUpKey, RingBackup } from './ring-backup.ts';
 
@@ -73,6 +74,8 @@ export async function bringKeys(
   const before = await describedRing(deps);
   const planned = await compared(deps, before, backup, options);
   await check(deps, before.ring, planned);
+  // The list of retired keys, and two tags for versions with a key that was brought.
+  await requireTagRoom(deps, before.secret.Tags, [FORGOTTEN, copyTagKey('1'), copyTagKey('2')]);
   if (planned.keys.length > 0) await confirmed(deps, before.ring, planned, backup);
   const brought = new Set<KeyNumber>();
   let seen = planned;
@@ -86,10 +89,10 @@ export async function bringKeys(
       seen = await compared(deps, { secret, ring: change.ring }, backup, options);
       change = { ...change, wrote: true };
     }
-    const copies = copyVersions(secret.Tags);
+    let tags: readonly Tag[] | undefined = secret.Tags;
     for (const { key, numbers } of seen.keys) {
       const versionId = restoredVersionId(key.key, key.numbers[0] ?? 0);
-      if (copies.has(versionId)) await untagCopy(deps, versionId);
+      if (copyVersions(tags).has(versionId)) tags = await untagCopy(deps, tags, versionId);
       for (const number of numbers) {
         change = { ring: await bring(deps, change.ring, key, number), wrote: true };
         brought.add(number);

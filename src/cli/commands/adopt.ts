@@ -19,7 +19,7 @@ import {
   versionOfKey,
   type DescribedRing,
 } from '../ring/ring.ts';
-import { copyTag, rescuedTag, tagVersion, untagCopy } from '../ring/version-tags.ts';
+import { copyTags, requireTagRoom, rescuedTag, tagVersions, untagCopy } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
@@ -57,6 +57,8 @@ export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOp
   const described = await describedRing(deps);
   if (versionId !== undefined) await requireRescuable(deps, described, versionId);
   await requireSlotsForAll(deps, described.ring, versionId);
+  if (versionId !== undefined)
+    await requireTagRoom(deps, described.secret.Tags, [rescuedTag(versionId, deps.now()).Key ?? '']);
   let rescued: KeyNumber | undefined;
   const { ring, wrote } = await onSettledRing(deps, async ({ secret, ring: before }) => {
     const adopted = await finishIncoming(deps, await adopt(deps, before));
@@ -106,7 +108,7 @@ async function noteCopy(
   versionId: string,
 ): Promise<RingChange> {
   if (adopted.ring.numberOf.has(versionId) || copyVersions(Tags).has(versionId)) return adopted;
-  await tagVersion(deps, Tags, copyTag(versionId, deps.now()));
+  await tagVersions(deps, Tags, copyTags([versionId], deps.now()));
   return { ring: adopted.ring, wrote: true };
 }
 
@@ -118,8 +120,8 @@ async function rescue(
   versionId: string,
 ): Promise<RingChange> {
   requireFreeSlots(ring, 1);
-  await tagVersion(deps, Tags, rescuedTag(versionId, deps.now()));
-  if (copyVersions(Tags).has(versionId)) await untagCopy(deps, versionId);
+  await tagVersions(deps, Tags, [rescuedTag(versionId, deps.now())]);
+  if (copyVersions(Tags).has(versionId)) await untagCopy(deps, Tags, versionId);
   return { ring: await attachNextNumber(deps, ring, versionId), wrote: true };
 }
 

@@ -1,3 +1,4 @@
+import type { Tag } from '@aws-sdk/client-secrets-manager';
 import { Option } from 'commander';
 import type { KeyRotationError } from '../../format/error.ts';
 import { type KeyNumber, numberingLabel } from '../../format/key-number.ts';
@@ -22,9 +23,10 @@ import { COUNT, described, listOf, object, RETIRED } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import { hasPassedAgeCheck, requireNoRows, requireOldEnough, requireOutOfUse } from '../ring/retire-checks.ts';
-import { forgottenNumbers, forgottenTag, outdatedRecords } from '../ring/retired-tags.ts';
+import { FORGOTTEN, forgottenNumbers, forgottenTag, outdatedRecords } from '../ring/retired-tags.ts';
 import { refuseRotationUnderWay, stateChanged, type DescribedRing } from '../ring/ring.ts';
 import { requireSeen, settledRing } from '../ring/look-again.ts';
+import { requireRoom } from '../ring/tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { countedLine, grouped } from '../rows/census-screen.ts';
 import { columnOptions, readingOptions, namesColumns } from '../rows/column-options.ts';
@@ -196,6 +198,7 @@ async function writeRecords(
   const existing = new Set((await listVersions(deps)).map(({ VersionId }) => VersionId ?? ''));
   const kept = new Set([...numbers, ...going.map(({ number }) => number)]);
   const outdated = outdatedRecords(secret.Tags, existing, [...kept]);
+  requireTags(secret.Tags, outdated, records);
   try {
     if (outdated.length > 0) {
       const forgotten = [...forgottenNumbers(secret.Tags), ...outdated.map(({ number }) => number)];
@@ -209,6 +212,21 @@ async function writeRecords(
   } catch (error) {
     throw refused('TagResource', secretId, error);
   }
+}
+
+/** Refuses before the first record: the list of forgotten numbers is set before the outdated records are removed. */
+function requireTags(
+  tags: readonly Tag[] = [],
+  outdated: readonly RetiredKey[],
+  records: readonly RetirementRecord[],
+): void {
+  if (outdated.length > 0) requireRoom(tags, [FORGOTTEN]);
+  const gone = outdated.map(({ number }) => retiredTagKey(number));
+  const others = tags.filter(({ Key = '' }) => !gone.includes(Key));
+  requireRoom(others, [
+    ...(outdated.length > 0 ? [FORGOTTEN] : []),
+    ...records.map(({ number }) => retiredTagKey(number)),
+  ]);
 }
 
 /** The record that says that this key's retirement began and that its age check counts. */

@@ -3,7 +3,7 @@ import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
 import { hasAwsLabel, INCOMING_LABEL } from '../../format/ring-labels.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { readableKey, type DescribedRing } from '../ring/ring.ts';
-import { abandonedVersions, copyTag, tagVersion } from '../ring/version-tags.ts';
+import { abandonedVersions, copyTags, tagVersions } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 
 /** How many versions are read, the newest first: AWS may keep a hundred, and an alarm counts reads. */
@@ -24,11 +24,12 @@ export async function tagCopies(
   const loose = [...(await listVersions(deps))]
     .sort((one, other) => (other.CreatedDate?.getTime() ?? 0) - (one.CreatedDate?.getTime() ?? 0))
     .flatMap(({ VersionId: id }) => (id === undefined || known.has(id) || !isLoose(id) ? [] : [id]));
+  const copies: string[] = [];
   for (const versionId of loose.slice(0, MOST_READS)) {
     const key = (await readableKey(deps, versionId))?.key;
-    if (key !== undefined && keys.some((one) => one.equals(key)))
-      await tagVersion(deps, secret.Tags, copyTag(versionId, deps.now()));
+    if (key !== undefined && keys.some((one) => one.equals(key))) copies.push(versionId);
   }
+  if (copies.length > 0) await tagVersions(deps, secret.Tags, copyTags(copies, deps.now()));
 
   function isLoose(versionId: string): boolean {
     const labels = ring.stages[versionId] ?? [];

@@ -1,3 +1,4 @@
+import type { SecretVersionsListEntry, Tag } from '@aws-sdk/client-secrets-manager';
 import type { KeyMaterial } from '../../format/key-material.ts';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
 import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
@@ -25,9 +26,18 @@ import {
   type DescribedRing,
 } from '../ring/ring.ts';
 import { retiredNumbers } from '../ring/retired-tags.ts';
+import { MADE_TAG, madeDays, madeTag } from './made-tag.ts';
 import { store } from '../ring/store.ts';
+import { setTags } from '../ring/tags.ts';
 import { tagCopies } from './copies.ts';
-import { abandonedTag, abandonedVersions, copyTag, tagVersion, untagCopy } from '../ring/version-tags.ts';
+import {
+  abandonedTag,
+  abandonedVersions,
+  copyTags,
+  requireTagRoom,
+  tagVersions,
+  untagCopy,
+} from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import { keyList } from '../terminal/table.ts';
@@ -70,13 +80,18 @@ interface UnnumberedVersion {
 /** KMS keys by version. */
 type KmsKeys = ReadonlyMap<string, readonly string[]>;
 
+/** Versions with their numbers. */
+type Numbered = readonly (readonly [string, readonly KeyNumber[]])[];
+
+type Secret = DescribedRing['secret'];
+
 /**
  * Brings the whole ring under another KMS key: the secret first, for which AWS re-encrypts the versions with its own
  * labels, then each other number. Its key is put as another version, read back and compared, and then the number moves to
  * it in one call. So a number names one key at every moment, and every row can be read.
  *
- * Before it writes anything, it refuses a secret without a key (`NO_CURRENT_KEY`), a rotation under way, and a ring
- * without a free label (`RING_FULL`). It can be killed and run again.
+ * Before it writes anything, it refuses a secret without a key (`NO_CURRENT_KEY`), a rotation under way, a ring without
+ * a free label (`RING_FULL`), and a secret without room for its tags (`TOO_MANY_TAGS`). It can be killed and run again.
  */
 export async function moveKeys(deps: CommandDependencies, kmsKeyId: string): Promise<MoveResult> {
   const first = await kmsKeysOf(deps);
@@ -88,19 +103,25 @@ export async function moveKeys(deps: CommandDependencies, kmsKeyId: string): Pro
     await ask({ secret, ring });
     const adopted = await adopt(deps, ring);
     let change: RingChange = { ...adopted, wrote: adopted.wrote || hasChanged };
-    const kmsKeys = await kmsKeysOf(deps);
+    const versions = await listVersions(deps);
+    const kmsKeys = kmsKeysIn(versions);
     await tagFormer(deps, secret, change.ring);
-    for (const [versionId, numbers] of toMove(change.ring, kmsKeys, kmsKeyId)) {
+    const going = toMove(change.ring, kmsKeys, kmsKeyId);
+    await keepDays(deps, secret, change.ring, going, versions);
+    const former: string[] = [];
+    let tags: readonly Tag[] | undefined = secret.Tags;
+    for (const [versionId, numbers] of going) {
       const key = await keyOf(deps, versionId, numbers, false);
       const copy = await putCopy(deps, { key, kmsKeys, kmsKeyId, moving: movingVersion(change.ring) });
-      if (kmsKeys.has(copy)) await untagCopy(deps, copy);
+      if (kmsKeys.has(copy)) tags = await untagCopy(deps, tags, copy);
       for (const number of numbers) {
         await moveLabel(deps, { label: numberingLabel(number), to: copy, from: versionId });
         moved.set(number, { number, from: versionId, to: copy });
         const left = withoutLabels(change.ring, [numberingLabel(number)]);
         change = { ring: withNumber(left, copy, number), wrote: true };
       }
-      await tagVersion(deps, secret.Tags, copyTag(versionId, deps.now()));
+      former.push(versionId);
+      await tagVersions(deps, tags, copyTags(former, deps.now()).slice(-1));
       await detachLabel(deps, MOVING_LABEL, copy);
     }
     return finish(deps, change, secret);
@@ -123,16 +144,35 @@ function hasSecretKey({ secret }: DescribedRing, kmsKeyId: string): boolean {
 }
 
 async function kmsKeysOf(deps: CommandDependencies): Promise<KmsKeys> {
-  const listed = await listVersions(deps);
-  return new Map(listed.map(({ VersionId = '', KmsKeyIds = [] }) => [VersionId, KmsKeyIds]));
+  return kmsKeysIn(await listVersions(deps));
+}
+
+function kmsKeysIn(versions: readonly SecretVersionsListEntry[]): KmsKeys {
+  return new Map(versions.map(({ VersionId = '', KmsKeyIds = [] }) => [VersionId, KmsKeyIds]));
+}
+
+/** Records on which day keys were made whose numbers go to younger versions. */
+async function keepDays(
+  deps: CommandDependencies,
+  { Tags }: Secret,
+  { versionOf }: RingLabels,
+  going: Numbered,
+  versions: readonly SecretVersionsListEntry[],
+): Promise<void> {
+  const known = madeDays(Tags);
+  const days = new Map([...known].filter(([number]) => [...versionOf.keys()].some((one) => one === number)));
+  for (const [versionId, numbers] of going) {
+    const made = versions
+      .find((version) => version.VersionId === versionId)
+      ?.CreatedDate?.toISOString()
+      .slice(0, 10);
+    for (const number of numbers) if (made !== undefined && !days.has(number)) days.set(number, made);
+  }
+  if (going.length > 0 && [...days.keys()].some((number) => !known.has(number))) await setTags(deps, [madeTag(days)]);
 }
 
 /** Numbered versions under another KMS key that AWS does not re-encrypt itself. */
-function toMove(
-  ring: RingLabels,
-  kmsKeys: KmsKeys,
-  kmsKeyId: string,
-): readonly (readonly [string, readonly KeyNumber[]])[] {
+function toMove(ring: RingLabels, kmsKeys: KmsKeys, kmsKeyId: string): Numbered {
   return [...numbersByVersion(ring)].filter(
     ([versionId]) => !hasAwsLabel(ring.stages[versionId]) && isUnder(kmsKeys.get(versionId) ?? [], kmsKeyId) === false,
   );
@@ -185,7 +225,7 @@ async function putCopy(
 }
 
 /** An interrupted move may have moved a number, and not tagged its former version. */
-async function tagFormer(deps: CommandDependencies, secret: DescribedRing['secret'], ring: RingLabels): Promise<void> {
+async function tagFormer(deps: CommandDependencies, secret: Secret, ring: RingLabels): Promise<void> {
   const versionId = movingVersion(ring);
   if (versionId === undefined || !ring.numberOf.has(versionId)) return;
   const stored = await readableKey(deps, versionId);
@@ -196,18 +236,14 @@ async function tagFormer(deps: CommandDependencies, secret: DescribedRing['secre
  * Detaches the label of an interrupted move. Without a number its version is a copy, unless the key has left the ring
  * meanwhile. Then it was never in use.
  */
-async function finish(
-  deps: CommandDependencies,
-  change: RingChange,
-  secret: DescribedRing['secret'],
-): Promise<RingChange> {
+async function finish(deps: CommandDependencies, change: RingChange, secret: Secret): Promise<RingChange> {
   const versionId = movingVersion(change.ring);
   if (versionId === undefined) return change;
   const key = change.ring.numberOf.has(versionId) ? undefined : (await readableKey(deps, versionId))?.key;
   if (key !== undefined) {
     if (await hasNumber(deps, change.ring, key)) await tagCopies(deps, { secret, ring: change.ring }, [key]);
     else if ([...retiredNumbers(secret.Tags)].some((number) => isDerived(versionId, key, number)))
-      await tagVersion(deps, secret.Tags, abandonedTag(versionId, deps.now()));
+      await tagVersions(deps, secret.Tags, [abandonedTag(versionId, deps.now())]);
   }
   await detachLabel(deps, MOVING_LABEL, versionId);
   return { ring: withoutLabels(change.ring, [MOVING_LABEL]), wrote: true };
@@ -235,8 +271,15 @@ function askOnce(
     const isLeft = movingVersion(ring) !== undefined || !hasSecretKey(described, kmsKeyId);
     if (isAsked || (!isLeft && toMove(ring, kmsKeys, kmsKeyId).length === 0)) return;
     isAsked = true;
-    // A key that cannot be read would stop the command half way.
-    for (const [versionId, numbers] of toMove(ring, kmsKeys, kmsKeyId)) await keyOf(deps, versionId, numbers, false);
+    const going = toMove(ring, kmsKeys, kmsKeyId);
+    // A key that cannot be read, or a tag too many, would stop the command half way.
+    const former = copyTags(
+      going.map(([versionId]) => versionId),
+      deps.now(),
+    );
+    const names = former.map(({ Key = '' }) => Key);
+    if (names.length > 0) await requireTagRoom(deps, described.secret.Tags, [...names, MADE_TAG]);
+    for (const [versionId, numbers] of going) await keyOf(deps, versionId, numbers, false);
     await confirmed(deps, described, kmsKeys, kmsKeyId);
   };
 }

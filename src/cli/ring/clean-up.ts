@@ -2,7 +2,7 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { detachLabel } from './labels.ts';
 import { requireSeen, settledRing } from './look-again.ts';
 import { stateChanged, type DescribedRing } from './ring.ts';
-import { abandonedTag, tagVersion } from './version-tags.ts';
+import { abandonedTag, requireTagRoom, tagVersions } from './version-tags.ts';
 
 export interface CleanUpResult {
   /** The version that lost `AWSPENDING`; absent if there was nothing to clean up. */
@@ -32,10 +32,13 @@ export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResu
           risk: 'A rotation that is running right now fails at its next call. Nothing is lost by that.',
         },
   );
-  const { ring } = await settledRing(deps, isOver);
+  const { ring, secret } = await settledRing(deps, isOver);
   if (!isFinished) requireNotFinished(ring.current, pending);
   if (ring.pending === undefined) return {};
   if (ring.pending !== pending) throw stateChanged(`Another rotation has begun, of version ${ring.pending},`);
+  if (ring.stages[pending]?.length === 1) {
+    await requireTagRoom(deps, secret.Tags, [abandonedTag(pending, deps.now()).Key ?? '']);
+  }
   await detachLabel(deps, 'AWSPENDING', pending);
 
   // No one can promote it from here on. A tag from before, or by a description from before, would say of a key in use
@@ -46,7 +49,7 @@ export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResu
   requireNotFinished(after.ring.current, pending);
   if ((after.ring.stages[pending] ?? []).length > 0) return { versionId: pending };
   const tag = abandonedTag(pending, deps.now());
-  await tagVersion(deps, after.secret.Tags, tag);
+  await tagVersions(deps, after.secret.Tags, [tag]);
   await requireSeen(
     deps,
     `${done} A tag says that it was never in use.`,

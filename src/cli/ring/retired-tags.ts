@@ -1,16 +1,14 @@
 import type { Tag } from '@aws-sdk/client-secrets-manager';
 import type { KeyNumber } from '../../format/key-number.ts';
-import { retiredKeys, retiredTagKey, type RetiredKey } from '../../format/retired-tag.ts';
+import { MAX_TAG_LENGTH, retiredKeys, retiredTagKey, type RetiredKey } from '../../format/retired-tag.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { removeTags } from './tags.ts';
 
 /** Records that are kept. A secret can have 50 tags in all. */
 const MAX_RECORDS = 20;
 
-const FORGOTTEN = 'pazpaz:retired-before';
-
-/** AWS's limit for the value of a tag. */
-const MAX_TAG_LENGTH = 256;
+/** The name of the tag with the numbers whose records are gone. */
+export const FORGOTTEN = 'pazpaz:retired-before';
 
 /** The numbers of keys that were retired so long ago that their records are gone. */
 export function forgottenNumbers(tags: readonly Tag[] | undefined): ReadonlySet<number> {

@@ -1,4 +1,5 @@
 import type { Tag } from '@aws-sdk/client-secrets-manager';
+import { KeyRotationError } from '../../format/error.ts';
 import { refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
@@ -14,4 +15,22 @@ export async function removeTags({ secrets, secretId }: CommandDependencies, key
   await secrets.untagResource({ SecretId: secretId, TagKeys: [...keys] }).catch((error: unknown) => {
     throw refused('UntagResource', secretId, error);
   });
+}
+
+/** AWS's limit ('Tags per secret'). Tags of AWS itself, whose names begin with `aws:`, do not count. */
+const MAX_TAGS = 50;
+
+/**
+ * Throws `TOO_MANY_TAGS` if tags with these names do not fit beside the others, so that a command can refuse before it
+ * changes anything.
+ */
+export function requireRoom(tags: readonly Tag[], added: readonly string[]): void {
+  const names = tags.flatMap(({ Key = '' }) => (Key.toLowerCase().startsWith('aws:') ? [] : [Key]));
+  const excess = new Set([...names, ...added]).size - MAX_TAGS;
+  if (excess <= 0) return;
+  throw new KeyRotationError(
+    'TOO_MANY_TAGS',
+    `A secret can have ${MAX_TAGS} tags, and this one has ${names.length} (those that begin with aws: do not count). This ` +
+      `command sets up to ${added.length}. Remove ${excess} that nothing needs, then try again. Nothing was changed.`,
+  );
 }

@@ -1,7 +1,7 @@
-import { copyTagKey, copyVersions } from '../../format/retired-tag.ts';
+import { copiesIn, copyTagKey, MAX_TAG_LENGTH } from '../../format/retired-tag.ts';
 import type { Tag } from '@aws-sdk/client-secrets-manager';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { removeTags, setTags } from './tags.ts';
+import { removeTags, requireRoom, setTags } from './tags.ts';
 import { listVersions } from './versions.ts';
 
 /** Tags about one version. They are removed once AWS has deleted it, so that they never fill a secret's 50. */
@@ -38,31 +38,79 @@ export function rescuedVersions(tags: readonly Tag[] | undefined): ReadonlySet<s
   return versionsUnder(RESCUED, tags);
 }
 
-/** Records that the key of a version is on the ring under another version, so that the version needs no number. */
-export function copyTag(versionId: string, now: Date): Tag {
-  return { Key: copyTagKey(versionId), Value: now.toISOString() };
+/**
+ * Records that the keys of these versions are on the ring under other versions, so that the versions need no number. A
+ * tag's name has the first of them, its value the date and others: a secret can have 50 tags.
+ */
+export function copyTags(versionIds: readonly string[], now: Date): readonly Tag[] {
+  const tags: { readonly Key: string; Value: string }[] = [];
+  for (const versionId of versionIds) {
+    const last = tags.at(-1);
+    const longer = `${last?.Value ?? ''} ${versionId}`;
+    if (last === undefined || longer.length > MAX_TAG_LENGTH)
+      tags.push({ Key: copyTagKey(versionId), Value: now.toISOString() });
+    else last.Value = longer;
+  }
+  return tags;
 }
 
-/** Tags a version, after removing the tags of these kinds whose version AWS has deleted. */
-export async function tagVersion(deps: CommandDependencies, tags: readonly Tag[] | undefined, tag: Tag): Promise<void> {
-  const existing = (await listVersions(deps)).map(({ VersionId }) => VersionId ?? '');
-  const outdated = outdatedTags(tags, new Set(existing));
+/** Sets tags about versions, after removing those of these kinds whose versions AWS has deleted. */
+export async function tagVersions(
+  deps: CommandDependencies,
+  tags: readonly Tag[] | undefined,
+  added: readonly Tag[],
+): Promise<void> {
+  const outdated = await outdatedTags(deps, tags);
   if (outdated.length > 0) await removeTags(deps, outdated);
-  await setTags(deps, [tag]);
+  await setTags(deps, added);
 }
 
-/** Removes that record before the version gets a number again: later it would hide that the number is lost. */
-export async function untagCopy(deps: CommandDependencies, versionId: string): Promise<void> {
-  await removeTags(deps, [copyTagKey(versionId)]);
-}
-
-/** Tags of these kinds whose version is gone. */
-function outdatedTags(tags: readonly Tag[] | undefined, existing: ReadonlySet<string>): readonly string[] {
-  const own = [ABANDONED, RESCUED].flatMap((prefix) =>
-    [...versionsUnder(prefix, tags)].map((id) => [id, `${prefix}${id}`] as const),
+/** `requireRoom`, without the tags of these kinds whose versions are gone: `tagVersions` removes them. */
+export async function requireTagRoom(
+  deps: CommandDependencies,
+  tags: readonly Tag[] = [],
+  added: readonly string[],
+): Promise<void> {
+  // Most secrets have few tags, and then the versions need not be listed.
+  if (tags.length + added.length <= 20) return;
+  const outdated = await outdatedTags(deps, tags);
+  requireRoom(
+    tags.filter(({ Key = '' }) => !outdated.includes(Key)),
+    added,
   );
-  const copies = [...copyVersions(tags)].map((id) => [id, copyTagKey(id)] as const);
-  return [...own, ...copies].flatMap(([id, key]) => (existing.has(id) ? [] : [key]));
+}
+
+/**
+ * Removes that record before the version gets a number again: later it would hide that the number is lost. The other
+ * versions of its tag keep theirs. Resolves to the tags that are left.
+ */
+export async function untagCopy(
+  deps: CommandDependencies,
+  tags: readonly Tag[] = [],
+  versionId: string,
+): Promise<readonly Tag[]> {
+  const kept = tags.filter((tag) => !copiesIn(tag).includes(versionId));
+  const changed = tags.flatMap((tag): readonly Tag[] => {
+    const versionIds = copiesIn(tag);
+    const [named, ...others] = versionIds.filter((id) => id !== versionId);
+    if (named === undefined || !versionIds.includes(versionId)) return [];
+    const [date = ''] = (tag.Value ?? '').split(' ');
+    return [{ Key: copyTagKey(named), Value: [date, ...others].join(' ') }];
+  });
+  if (changed.length > 0) await setTags(deps, changed);
+  await removeTags(deps, [copyTagKey(versionId)]);
+  return [...kept, ...changed];
+}
+
+/** Tags of these kinds whose versions are gone. */
+async function outdatedTags(deps: CommandDependencies, tags: readonly Tag[] = []): Promise<readonly string[]> {
+  const existing = new Set((await listVersions(deps)).map(({ VersionId }) => VersionId));
+  return tags.flatMap((tag) => {
+    const { Key = '' } = tag;
+    const record = versionRecordOf(Key);
+    const versionIds = record === undefined ? copiesIn(tag) : [record.versionId];
+    return versionIds.length === 0 || versionIds.some((id) => existing.has(id)) ? [] : [Key];
+  });
 }
 
 function versionsUnder(prefix: string, tags: readonly Tag[] | undefined): ReadonlySet<string> {

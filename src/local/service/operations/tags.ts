@@ -12,7 +12,7 @@ export function tagResource(state: ServiceState, input: Read<typeof shape>, cont
   const secret = findLiveSecret(state, input.SecretId);
   const added = checkedTags(input.Tags);
   const kept = secret.tags.filter((tag) => !added.some((other) => other.Key === tag.Key));
-  const tags = checkedTags([...kept, ...added]);
+  const tags = withinLimit([...kept, ...added]);
   if (added.length === 0) return { state, output: {} };
   return { state: withSecret(state, { ...secret, tags, lastChangedDate: context.now }), output: {} };
 }
@@ -42,6 +42,12 @@ export function checkedTags(tags: readonly TagInput[]): readonly Tag[] {
   if (new Set(checked.map((tag) => tag.Key)).size < checked.length) {
     throw invalidParameter('A tag key can be given only once.');
   }
-  if (checked.length > MAX_TAGS) throw invalidParameter(`A secret can have at most ${MAX_TAGS} tags.`);
-  return checked;
+  return withinLimit(checked);
+}
+
+/** "Tags with this prefix [aws:] do not count against your tags per secret limit." A stack sets such tags. */
+function withinLimit(tags: readonly Tag[]): readonly Tag[] {
+  const counted = tags.filter(({ Key }) => !Key.toLowerCase().startsWith('aws:'));
+  if (counted.length > MAX_TAGS) throw invalidParameter(`A secret can have at most ${MAX_TAGS} tags.`);
+  return tags;
 }
