@@ -45,7 +45,7 @@ export function contextOf(
 function invalidTemplate(source: string): KeyRotationError {
   return new KeyRotationError(
     'INVALID_COLUMN',
-    `The context ${JSON.stringify(source)} is no template: expected text with columns of the row in braces, such as ` +
+    `The context ${JSON.stringify(source)} is not a template: expected text with columns of the row in braces, such as ` +
       'patients:{id}:notes. A brace that belongs to the text is written twice: {{ or }}.',
   );
 }

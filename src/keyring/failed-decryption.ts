@@ -64,8 +64,8 @@ export function failedWithEnvironmentKeys(
   if (number < highest)
     return new KeyRotationError(
       'KEY_RETIRED',
-      `${row}, which no variable of the environment has. Set ENCRYPTION_MASTER_KEY_V${number} to the key, if it is ` +
-        'still there. Or the row is older data that only looks numbered, or its bytes were changed.',
+      `${row}, which no variable of the environment has. Set ENCRYPTION_MASTER_KEY_V${number} to the key, if you ` +
+        'still have it. Or the row is older data that only looks numbered, or its bytes were changed.',
     );
   const what =
     highest === 0 ? 'this process has only ENCRYPTION_MASTER_KEY' : `the highest number of its keys is ${highest}`;

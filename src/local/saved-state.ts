@@ -53,7 +53,7 @@ export function parseStateFile(text: string): SavedState {
     throw new RangeError('it is not JSON (damaged, or cut off)');
   }
   if (!isJsonObject(content) || content['format'] !== FORMAT) {
-    throw new RangeError('it is no state file of the local Secrets Manager');
+    throw new RangeError('it is not a state file of the local Secrets Manager');
   }
   if (content['version'] !== VERSION) {
     throw new RangeError(`its version is not ${VERSION}: another release of the local Secrets Manager wrote it`);

@@ -63,7 +63,7 @@ export class RingKeys {
     if (description.DeletedDate !== undefined) {
       throw new KeyRotationError(
         'SECRET_DELETED',
-        `The secret '${this.secretId}' waits to be deleted, and its keys cannot be read. Restore it (RestoreSecret), then run this again.`,
+        `The secret '${this.secretId}' is scheduled for deletion, and its keys cannot be read. Restore it (RestoreSecret), then run this again.`,
       );
     }
     const ring = ringLabels(description.VersionIdsToStages);
@@ -126,7 +126,7 @@ export class RingKeys {
     if (number === undefined) {
       throw new KeyRotationError(
         'CURRENT_KEY_UNNUMBERED',
-        `The current key (version ${current}) has no number yet, and rows are never brought to number 0. Number it first: pazpaz-keys adopt.`,
+        `The current key (version ${current}) has no number yet, and rows are never re-encrypted under number 0. Number it first: pazpaz-keys adopt.`,
       );
     }
     const key = this.#keyOf.get(current);

@@ -226,7 +226,7 @@ async function countColumn(
   if (counted?.[0] !== String(rows) || counted[1] !== String(nulls) || tally.sum !== rows) {
     throw new KeyRotationError(
       'DATABASE_REFUSED',
-      `${column.table} has ${counted?.[0] ?? 'no'} rows in this snapshot, ${counted?.[1] ?? 'none'} of them NULL; ${rows} came, ${nulls} of them NULL. Run this again.`,
+      `${column.table} has ${counted?.[0] ?? 'no'} rows in this snapshot, ${counted?.[1] ?? 'none'} of them NULL; ${rows} were read, ${nulls} of them NULL. Run this again.`,
     );
   }
   return censusOf(column, tally, keys);

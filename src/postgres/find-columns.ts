@@ -99,8 +99,7 @@ export class ColumnSearch implements LookBeside {
         const fresh = (await candidatesOf(sessions.reader)).filter((one) => !this.#seen.has(identity(one)));
         if (fresh.length === 0) break;
         for (const candidate of fresh) {
-          if (round > MOST_ROUNDS)
-            this.#skip(candidate, 'it was altered again and again while columns were looked for');
+          if (round > MOST_ROUNDS) this.#skip(candidate, 'it was altered repeatedly during the search for columns');
           await this.#lookAt(sessions, candidate);
         }
       }

@@ -35,11 +35,11 @@ const ADVICE: Readonly<Record<RefusalKind, string>> = {
   denied: "Check the caller's permissions, and the policies of the secret and of its KMS key; then try again.",
   expired: 'The credentials have expired: get new ones (aws sso login, or whatever gave these); then try again.',
   'unknown caller':
-    'AWS does not take these credentials: check which ones are in use (aws sts get-caller-identity), and the clock.',
-  throttled: 'Too many calls at once in this account: it passes by itself; try again in a minute.',
-  failing: 'It is AWS that fails, and it usually passes by itself: try again, and look at the AWS health page.',
+    'AWS does not accept these credentials: check which ones are in use (aws sts get-caller-identity), and the clock.',
+  throttled: 'There were too many calls at once in this account. That passes by itself: try again in a minute.',
+  failing: 'AWS itself failed, and that usually passes: try again, and check the AWS Health Dashboard.',
   limit: 'A quota of Secrets Manager is reached (20 staging labels and 50 tags a secret): make room; then try again.',
-  other: 'The call itself is at fault, not a permission of the caller: fix what the message names; then try again.',
+  other: 'The call itself is wrong, not a permission of the caller: fix what the message names; then try again.',
 };
 
 /** Why the service answered so. */

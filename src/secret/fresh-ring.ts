@@ -15,7 +15,7 @@ export async function describe(deps: StepDependencies) {
   if (secret.DeletedDate !== undefined) {
     throw new KeyRotationError(
       'SECRET_DELETED',
-      `Secret '${deps.secretId}' is deleted and waits for its removal. If its data is still needed, run 'aws secretsmanager restore-secret' at once.`,
+      `Secret '${deps.secretId}' is scheduled for deletion. If its data is still needed, run 'aws secretsmanager restore-secret' at once.`,
     );
   }
   return secret;

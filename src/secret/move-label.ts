@@ -31,7 +31,7 @@ export async function moveLabel(
     if (!isAboutLabels(error)) throw refused('UpdateSecretVersionStage', deps.secretId, error);
     throw new KeyRotationError(
       'LABEL_CONFLICT',
-      `Label ${move.label} could not be moved to version ${move.to}: ${describeError(error)}. Someone else changes the labels of this secret; let them finish, then try again.`,
+      `Label ${move.label} could not be moved to version ${move.to}: ${describeError(error)}. Another process is changing the labels of this secret; let it finish, then try again.`,
       { cause: error },
     );
   }

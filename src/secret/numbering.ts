@@ -131,6 +131,6 @@ async function holdSameKey(deps: StepDependencies, one: string, other: string): 
 function numberLost(number: number, versionId: string, found: string): KeyRotationError {
   return new KeyRotationError(
     'NUMBER_LOST',
-    `Key ${number} must stay on version ${versionId}: ${found}. Someone moves numbering labels by hand; put this one back with 'aws secretsmanager update-secret-version-stage' before anything is encrypted again.`,
+    `Key ${number} must stay on version ${versionId}: ${found}. Someone has moved numbering labels by hand; move this one back with 'aws secretsmanager update-secret-version-stage' before anything is encrypted again.`,
   );
 }

@@ -73,7 +73,7 @@ describe('the two commands', () => {
 
     const empty = await ringWith();
     const dry = await pazpazKeys(empty, ['restore-ring', file, '--identity', identity, '--dry-run']);
-    expect(dry.stdout).toMatch(/^Dry run, nothing was changed\.\nKeys 2, 3, 5: would be brought from the backup\.\n/);
+    expect(dry.stdout).toMatch(/^Dry run, nothing was changed\.\nKeys 2, 3, 5: would be restored from the backup\.\n/);
     const restored = await pazpazKeys(empty, ['restore-ring', file, '--identity', identity, '--yes', '--json']);
     expect(JSON.parse(restored.stdout)).toMatchObject({
       result: { brought: [2, 3, 5], wereThere: [], retired: [], current: 5, currentInBackup: 5 },
@@ -116,7 +116,7 @@ describe('the two commands', () => {
     });
     expect(await stderrOf('backup', '--to', file, '--recipient', `${to}x`)).toEqual({
       exitCode: 2,
-      stderr: expect.stringContaining('one is misspelt') as string,
+      stderr: expect.stringContaining('A recipient is misspelt') as string,
     });
     await pazpazKeys(ring, ['backup', '--to', file, '--recipient', to]);
     const refused = { exitCode: 1, stderr: expect.stringContaining('cannot be decrypted') as string };

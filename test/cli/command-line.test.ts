@@ -120,9 +120,9 @@ describe('exit codes', () => {
 
   test.each([
     ['ThrottlingException', 3, 'try again in a minute'],
-    ['InternalServiceError', 3, 'AWS health page'],
+    ['InternalServiceError', 3, 'AWS Health Dashboard'],
     ['ExpiredTokenException', 1, 'The credentials have expired'],
-    ['UnrecognizedClientException', 1, 'does not take these credentials'],
+    ['UnrecognizedClientException', 1, 'does not accept these credentials'],
     ['InvalidParameterException', 1, 'fix what the message names'],
     ['LimitExceededException', 1, 'A quota of Secrets Manager is reached'],
     ['DecryptionFailure', 1, 'the policies of the secret and of its KMS key'],

@@ -95,7 +95,7 @@ describe('a schedule without a function', () => {
   test('is not checked where Secrets Manager is not that of AWS: AWS hears nothing of it', async () => {
     const { exitCode, open, text } = await doctor(await healthyRing(), { environment: {} });
     expect({ exitCode, open }).toEqual({ exitCode: 0, open: ['schedule-without-function: not checked'] });
-    expect(text).toContain("Secrets Manager is not AWS's here (127.0.0.1)");
+    expect(text).toContain("this endpoint is not AWS's own (127.0.0.1)");
     expect(lambda.calls()).toEqual([]);
   });
 });

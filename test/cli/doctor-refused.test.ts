@@ -11,10 +11,10 @@ afterEach(stopServices);
 describe('doctor finds that it could not look', () => {
   test.each([
     ['ExpiredTokenException', 'credentials have expired', 'aws sso login', 1],
-    ['UnrecognizedClientException', 'does not take these credentials', 'aws sts get-caller-identity', 1],
-    ['InvalidParameterException', 'The call itself is at fault', 'pazpaz-keys doctor', 1],
-    ['ThrottlingException', 'Too many calls at once', 'pazpaz-keys doctor', 3],
-    ['InternalServiceError', 'AWS that fails', 'pazpaz-keys doctor', 3],
+    ['UnrecognizedClientException', 'does not accept these credentials', 'aws sts get-caller-identity', 1],
+    ['InvalidParameterException', 'The call itself is wrong', 'pazpaz-keys doctor', 1],
+    ['ThrottlingException', 'too many calls at once', 'pazpaz-keys doctor', 3],
+    ['InternalServiceError', 'AWS itself failed', 'pazpaz-keys doctor', 3],
   ])('because AWS answers everything with %s', async (type, says, next, exitCode) => {
     const ring = await healthyRing();
     ring.service.faults.set({ kind: 'error', type, message: 'no' });

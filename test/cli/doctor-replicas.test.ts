@@ -121,6 +121,6 @@ test('rotate and rollback on a replica lead to the primary, and move nothing', a
   const rolledBack = await pazpazKeys(ring, ['rollback', '--yes', '--region', 'eu-west-1']);
   expect(rolledBack.exitCode).toBe(1);
   expect(rolledBack.stderr).toContain('Operation not permitted on a replica secret');
-  expect(rolledBack.stderr).not.toContain('Someone else changes the labels');
+  expect(rolledBack.stderr).not.toContain('Another process is changing the labels');
   expect(ring.snapshot).toBe(before);
 });

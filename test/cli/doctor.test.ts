@@ -373,7 +373,7 @@ describe('the command', () => {
   test('calls no clock wrong because a local service has moved its own', async () => {
     const ring = await healthyRing();
     const { stdout, exitCode } = await pazpazKeys(ring, ['doctor'], { clockError: 3_600_000 });
-    expect(stdout).toContain("?      this machine's clock is wrong: Secrets Manager is not AWS's here");
+    expect(stdout).toContain("?      this machine's clock is wrong: this endpoint is not AWS's own");
     expect(exitCode).toBe(0);
   });
 

@@ -193,7 +193,7 @@ describe('rotate --wait', () => {
   test('asks AWS for nothing where Secrets Manager is a local one', async () => {
     const { exitCode, stderr } = await pazpazKeys(await readyRing(), ['rotate', '--wait']);
     expect(exitCode).toBe(0);
-    expect(stderr).toContain("Secrets Manager is not AWS's here (127.0.0.1)");
+    expect(stderr).toContain("this endpoint is not AWS's own (127.0.0.1)");
     expect([...lambda.calls(), ...logs.calls()]).toEqual([]);
   });
 

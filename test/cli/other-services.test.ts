@@ -105,7 +105,7 @@ describe('another service of AWS', () => {
   });
 
   test('is not asked about the secrets of a local service', () => {
-    expect(whyNotAsked('KMS', '127.0.0.1', {})).toContain("Secrets Manager is not AWS's here (127.0.0.1)");
+    expect(whyNotAsked('KMS', '127.0.0.1', {})).toContain("this endpoint is not AWS's own (127.0.0.1)");
     expect(whyNotAsked('KMS', undefined, {})).toContain('none answered');
   });
 

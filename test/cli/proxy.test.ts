@@ -118,7 +118,7 @@ test('NO_PROXY is honoured, and a variable that names no proxy is refused', asyn
 });
 
 test.each([
-  [407, 'does not take the caller (407)', 'Put its user name and password into HTTPS_PROXY'],
+  [407, 'did not accept the caller (407)', 'Put its user name and password into HTTPS_PROXY'],
   [403, `refused the connection to ${AWS} (403)`, `add ${AWS} to NO_PROXY`],
 ])('a proxy that answers %i has its own sentence and next step', async (answer, found, step) => {
   const proxy = await startProxy(await awsWithRing(), () => answer);

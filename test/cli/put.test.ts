@@ -155,7 +155,7 @@ describe('put --not-current', () => {
 
   test.each([
     ['AccessDeniedException', 'Give the caller access to it and to its KMS key'],
-    ['ThrottlingException', 'Too many calls at once in this account'],
+    ['ThrottlingException', 'There were too many calls at once in this account'],
   ])('says what helps where another secret cannot be read: %s', async (type, advice) => {
     const ring = await ringWith(current(1));
     ring.service.faults.set({ operation: 'GetSecretValue', kind: 'error', type, message: 'no.' });

@@ -34,7 +34,7 @@ describe('retire', () => {
     expect(result.counted).toEqual(counted);
     expect(questions).toEqual([
       {
-        action: `Retire key 1 (version ${ring.idOf(1)}): AWS may delete it from 24 hours on`,
+        action: `Retire key 1 (version ${ring.idOf(1)}): AWS may delete it after 24 hours`,
         basis: [
           'Counted, and no row needs it:',
           '  public.patients.notes (owner app): 2,000 rows',
@@ -54,7 +54,7 @@ describe('retire', () => {
     expect(result.counted).toEqual([]);
     expect(questions).toEqual([
       {
-        action: `Retire key 1 (version ${ring.idOf(1)}), key 2 (version ${ring.idOf(2)}): AWS may delete it from 24 hours on`,
+        action: `Retire key 1 (version ${ring.idOf(1)}), key 2 (version ${ring.idOf(2)}): AWS may delete it after 24 hours`,
         basis: [],
       },
     ]);

@@ -159,7 +159,7 @@ describe('rotate', () => {
     expect(await pazpazKeys(ring, ['rotate'])).toMatchObject({ exitCode: 1 });
     const no = await pazpazKeys(ring, ['rotate'], { answers: ['n'] });
     expect(no).toMatchObject({ exitCode: 1 });
-    expect(no.stderr).toContain('Switch rotation on again, which was cancelled');
+    expect(no.stderr).toContain('Switch the cancelled rotation on again');
     expect(ring.snapshot).toBe(before);
     expect(await pazpazKeys(ring, ['rotate', '--yes'])).toMatchObject({ exitCode: 0 });
     expect(ring.secret.rotation).toMatchObject({ enabled: true });

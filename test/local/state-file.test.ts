@@ -174,7 +174,7 @@ describe('the lock of the state file', () => {
 describe('a state file that is damaged', () => {
   test.each([
     ['cut off', (text: string) => text.slice(0, -20), 'not JSON'],
-    ['foreign', () => '{"version":1}', 'no state file'],
+    ['foreign', () => '{"version":1}', 'not a state file'],
     ['of another release', (text: string) => text.replace('"version":1', '"version":2'), 'version'],
     ["without a secret's name", (text: string) => text.replace('"name":"a"', '"name":5'), 'name is missing'],
     ['with an unknown member', (text: string) => text.replace('"tags"', '"owner":"CANARY","tags"'), "a member 'owner'"],

@@ -23,7 +23,7 @@ test('reencrypt counts its own encryptions: on the screen, in JSON, and as key_u
   );
   const ran = await reencrypt(ring, []);
   expect(ran.stdout).toContain('This process encrypted 1,20');
-  expect(ran.stdout).toContain('times with key 2: less than 0.01 % of what a key may do.');
+  expect(ran.stdout).toContain('times with key 2: less than 0.01 % of the limit for one key.');
   const line = JSON.parse(ran.stderr.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
   expect(line).toMatchObject({ event: 'key_usage', secret_id: SECRET, key_number: 2 });
   expect(line['encryptions_added']).toBeGreaterThanOrEqual(1200);

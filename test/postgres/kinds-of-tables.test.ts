@@ -133,7 +133,7 @@ describe('is refused by name', () => {
       'a view with a security barrier',
       `${TABLE}; CREATE VIEW clinic.v WITH (security_barrier) AS TABLE clinic.t`,
       'v',
-      /is no table but a view/,
+      /is not a table but a view/,
     ],
     [
       'a materialized view',

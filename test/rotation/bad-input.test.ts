@@ -36,7 +36,7 @@ const EVERY_STEP: Readonly<Record<string, Refusal>> = {
       return ring;
     },
     code: 'SECRET_DELETED',
-    says: () => ['is deleted and waits for its removal', 'restore-secret'],
+    says: () => ['is scheduled for deletion', 'restore-secret'],
   },
   'a secret whose rotation was never enabled': {
     ring: () => ringWith(current(1)),

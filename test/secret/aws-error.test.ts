@@ -79,8 +79,8 @@ test('advice on access goes to who is denied, and to who meets a KMS key that ca
   expect(refusalAdvice(answer('AccessDenied'), 'the key')).toBe('the key');
   expect(refusalAdvice(answer('Unknown', 'Access to KMS is not allowed'), 'the key')).toBe('the key');
   expect(refusalAdvice(answer('Unknown', 'cannot decrypt'), 'the key')).toBe('the key');
-  expect(refusalAdvice(answer('Unknown'), 'the key')).toContain('The call itself is at fault');
-  expect(refusalAdvice(answer('InternalFailure', 'KMS'), 'the key')).toContain('It is AWS that fails');
+  expect(refusalAdvice(answer('Unknown'), 'the key')).toContain('The call itself is wrong');
+  expect(refusalAdvice(answer('InternalFailure', 'KMS'), 'the key')).toContain('AWS itself failed');
   expect(refusalAdvice(answer('AccessDenied'))).toContain("Check the caller's permissions");
 });
 
@@ -90,7 +90,7 @@ describe('an answer that no step expects', () => {
     const error = refused('PutSecretValue', 'a/b', cause);
     expect(error).toMatchObject({ code: 'AWS_REFUSED', cause });
     expect(error.message).toContain(
-      "Secrets Manager did not accept PutSecretValue on 'a/b': Throttling: Rate exceeded. Too many calls",
+      "Secrets Manager did not accept PutSecretValue on 'a/b': Throttling: Rate exceeded. There were too many calls",
     );
   });
 
@@ -104,7 +104,7 @@ describe('an answer that no step expects', () => {
   test('is one tag too many where a tag is an invalid parameter, and nowhere else', () => {
     const cause = answer('InvalidParameterException');
     expect(refused('TagResource', 'a', cause).message).toContain('A quota of Secrets Manager is reached');
-    expect(refused('PutSecretValue', 'a', cause).message).toContain('The call itself is at fault');
+    expect(refused('PutSecretValue', 'a', cause).message).toContain('The call itself is wrong');
     expect(refused('TagResource', 'a', answer('AccessDenied')).message).toContain("Check the caller's permissions");
   });
 

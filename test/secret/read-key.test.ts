@@ -43,9 +43,9 @@ describe('a version that the service will not give says what helps against that 
   });
 
   test.each<[string, Error, string]>([
-    ['too many calls', refusal('ThrottlingException'), 'it passes by itself; try again in a minute'],
-    ['too many calls, by the status alone', refusal('Unnamed', 'no', 429), 'Too many calls at once'],
-    ['a service that fails', refusal('InternalServiceError', 'no', 500), 'It is AWS that fails'],
+    ['too many calls', refusal('ThrottlingException'), 'That passes by itself: try again in a minute'],
+    ['too many calls, by the status alone', refusal('Unnamed', 'no', 429), 'too many calls at once'],
+    ['a service that fails', refusal('InternalServiceError', 'no', 500), 'AWS itself failed'],
     ['credentials that have expired', refusal('ExpiredTokenException'), 'get new ones (aws sso login'],
     ['credentials that nobody knows', refusal('UnrecognizedClientException'), 'check which ones are in use'],
     ['a call that is wrong', refusal('InvalidParameterException'), 'fix what the message names'],

@@ -78,7 +78,7 @@ test('the alarm on rotation that is off: rotating asks, and turns it on again, w
   await ring.client.send(new CancelRotateSecretCommand({ SecretId: SECRET }));
   expect(PAGE).toMatch(/^\| `PazPazRotationOff`.*`npx pazpaz-keys rotate --wait` asks/m);
   const { exitCode, stderr } = await pazpazKeys(ring, ['rotate', '--wait']);
-  expect([exitCode, stderr]).toEqual([1, expect.stringContaining('Switch rotation on again')]);
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining('Switch the cancelled rotation on again')]);
   await succeeds(ring, 'rotate --wait --yes');
   expect(ring.secret.rotation).toMatchObject({ enabled: true, rules: { ScheduleExpression: 'cron(0 3 1 2 ? *)' } });
 });

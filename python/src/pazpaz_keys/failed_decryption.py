@@ -65,7 +65,7 @@ def failed_with_environment_keys(number: int | None, highest: int) -> KeyRotatio
         return KeyRotationError(
             "KEY_RETIRED",
             f"Decryption failed: the row {describe_number(number)}, which no variable of the environment has. Set "
-            f"ENCRYPTION_MASTER_KEY_V{number} to the key, if it is still there. Or the row is older data that only "
+            f"ENCRYPTION_MASTER_KEY_V{number} to the key, if you still have it. Or the row is older data that only "
             "looks numbered, or its bytes were changed.",
         )
     return _tampered(f"Decryption failed: the row {describe_number(number)}, and no key of the environment opens it.")

@@ -37,7 +37,7 @@ def context_template(source: str) -> ContextTemplate:
         elif token in ("{", "}", "{}"):
             raise KeyRotationError(
                 "INVALID_COLUMN",
-                f"The context {source!r} is no template: expected text with columns of the row in braces, such as "
+                f"The context {source!r} is not a template: expected text with columns of the row in braces, such as "
                 "patients:{id}:notes. A brace that belongs to the text is written twice: {{ or }}.",
             )
         elif token[0] == "{":

@@ -47,7 +47,7 @@ function atMost<T>(milliseconds: number, answer: Promise<T>): Promise<T> {
       reject(
         new KeyRotationError(
           'CANNOT_REACH_AWS',
-          `AWS did not answer within ${milliseconds / 1000} s, retries included. Check the network, and what gives the credentials (credential_process, SSO, instance metadata).`,
+          `AWS did not answer within ${milliseconds / 1000} s, retries included. Check the network, and the source of the credentials (credential_process, SSO, instance metadata).`,
         ),
       );
     }, milliseconds);

@@ -38,11 +38,11 @@ function credentialsIn(text: string | undefined, secretId: string): Credentials 
   if (typeof username !== 'string' || typeof password !== 'string' || username === '' || password === '') {
     throw new KeyRotationError(
       'INVALID_SETTINGS',
-      `The secret '${secretId}' is not one of a database: expected the JSON {"username", "password"} of RDS.`,
+      `The secret '${secretId}' is not a secret of a database: expected the JSON {"username", "password"} of RDS.`,
     );
   }
   if (typeof engine === 'string' && !ENGINES.includes(engine)) {
-    throw new KeyRotationError('INVALID_SETTINGS', `The secret '${secretId}' is of another engine than PostgreSQL.`);
+    throw new KeyRotationError('INVALID_SETTINGS', `The secret '${secretId}' is for another engine than PostgreSQL.`);
   }
   return {
     defaults: {

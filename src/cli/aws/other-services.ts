@@ -26,5 +26,5 @@ export function whyNotAsked(
 /** Why the Secrets Manager at `secretsHost`, the host that answered, is not AWS's; `undefined` if it is. */
 export function whyNotAws(secretsHost: string | undefined): string | undefined {
   if (secretsHost !== undefined && isHostOfAws(secretsHost)) return undefined;
-  return `Secrets Manager is not AWS's here (${secretsHost ?? 'none answered'})`;
+  return `this endpoint is not AWS's own (${secretsHost ?? 'none answered'})`;
 }

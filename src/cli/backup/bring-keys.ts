@@ -251,7 +251,7 @@ async function confirmed(
 ): Promise<void> {
   const numbers = keys.flatMap((key) => key.numbers).sort((one, other) => one - other);
   await deps.confirm({
-    action: `Bring ${numbers.length === 1 ? 'key' : 'keys'} ${numbers.join(', ')} of the backup of ${secret} (${madeAt})`,
+    action: `Restore ${numbers.length === 1 ? 'key' : 'keys'} ${numbers.join(', ')} from the backup of ${secret} (${madeAt})`,
     risk:
       ring.current === undefined
         ? 'The key that was current in the backup becomes current.'

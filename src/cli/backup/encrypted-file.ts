@@ -17,7 +17,7 @@ export async function encryptFor(recipients: readonly BackupRecipient[], text: s
     try {
       encrypter.addRecipient(recipient);
     } catch {
-      wrongUsage('A recipient is a public key that begins with age1 and is printed by age-keygen: one is misspelt.');
+      wrongUsage('A recipient is misspelt: each must be a public key that age-keygen printed (age1…).');
     }
   }
   return encrypter.encrypt(text);
@@ -95,6 +95,6 @@ export async function writeNewFile(path: string, bytes: Uint8Array): Promise<voi
 
 function cannotWrite(path: string, error: unknown): never {
   wrongUsage(
-    `${path} cannot be written: ${failureName(error)}. Name a file that does not exist yet, on a disk with room.`,
+    `${path} cannot be written: ${failureName(error)}. Name a file that does not exist yet, on a disk with free space.`,
   );
 }

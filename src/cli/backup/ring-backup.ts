@@ -128,6 +128,6 @@ function lowest({ numbers }: BackedUpKey): number {
 function invalid(found: string): KeyRotationError {
   return new KeyRotationError(
     'INVALID_BACKUP',
-    `The file must be what 'pazpaz-keys backup' has written: ${found}. Take another backup; nothing was changed.`,
+    `The file is not what 'pazpaz-keys backup' writes: ${found}. Use another backup; nothing was changed.`,
   );
 }

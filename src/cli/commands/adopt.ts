@@ -185,7 +185,7 @@ async function requireKeyIn(deps: CommandDependencies, versionId: string): Promi
   if (!(await hasValue(deps, versionId))) {
     throw new KeyRotationError(
       'VERSION_HAS_NO_VALUE',
-      `Version ${versionId} has no value: a rotation that was abandoned before it made a key has left it. It ` +
+      `Version ${versionId} has no value: a rotation left it when it was abandoned before it made a key. It ` +
         'never encrypted anything, so it needs no number.',
     );
   }

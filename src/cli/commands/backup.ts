@@ -34,7 +34,7 @@ export const BACKUP = command<BackupFlags>({
   summary: 'Write all keys of the ring, with their numbers, to an encrypted file',
   details:
     'The file is in the age format. It is encrypted for each --recipient (a public key of age-keygen) and each ' +
-    '--kms-key-id (best a key of another account or region); any one of them opens it, and restore-ring brings it back. ' +
+    '--kms-key-id (preferably of another account or region). Any one of them opens it, and restore-ring restores it. ' +
     'A tag of the secret records which keys it holds; doctor then names keys that no backup has.',
   examples: [
     'pazpaz-keys backup --to ring.age --recipient age15mstcp9cdfw4h050t067jqrdmddsh8zjne7aqtkf5yr6g3h4tqzs3pu54v',
@@ -101,7 +101,7 @@ export async function runBackup(
   if (missing.length > 0) {
     throw new CommandRefusal(
       'STATE_CHANGED',
-      `The ring has got ${keyList(missing)} meanwhile, which is not in ${file}. The file is complete otherwise. Make ` +
+      `Since then, the ring has gained ${keyList(missing)}, which ${file} lacks. Otherwise the file is complete. Make ` +
         'another one.',
       step('backup', '--to', 'FILE', '--recipient', 'RECIPIENT'),
     );

@@ -30,9 +30,9 @@ export const COLUMNS = command<ColumnsFlags>({
           isGenerated: described('Whether its values follow from other columns of their row', YES_OR_NO),
           sampled: described('Values that were looked at', COUNT),
           opened: described('Those that a key of the ring opens without a context', COUNT),
-          alike: described('Those that begin with a number of the ring and are no text', COUNT),
+          alike: described('Those that begin with a number of the ring and are not text', COUNT),
           numbers: described('The keys that open some of them (0: a key without a number)', listOf(COUNT)),
-          alikeNumbers: described('The numbers that those begin with that are alike', listOf(COUNT)),
+          alikeNumbers: described('The numbers that the values in alike begin with', listOf(COUNT)),
         },
         {
           member: described('Of jsonb objects: the member that holds the ciphertext', TEXT),
@@ -45,10 +45,9 @@ export const COLUMNS = command<ColumnsFlags>({
       listOf(object({ table: TEXT, reason: TEXT }, { isClosed: YES_OR_NO })),
     ),
   }),
-  setUp: (program) =>
-    databaseOptions(program).option('--find', 'look through the database (it is the only thing to do so far)'),
+  setUp: (program) => databaseOptions(program).option('--find', 'search the database (the only action so far)'),
   run: async (session, flags, _, world) => {
-    if (flags.find !== true) wrongUsage('What about the columns? Say --find to look for them in the database.');
+    if (flags.find !== true) wrongUsage('What is to be done? Pass --find to search the database for columns.');
     const database = databaseOf(flags, session, world);
     const result = await findColumns(database, await ringOf(session));
     const { columns, skipped } = result;
@@ -56,7 +55,7 @@ export const COLUMNS = command<ColumnsFlags>({
     const listed = columns.filter(({ uncountable }) => uncountable === undefined);
     const others = columns.filter((found) => !listed.includes(found) && !found.isGenerated).map(foundName);
     if (others.length > 0) {
-      session.warn(`Ciphertexts are also where neither census nor reencrypt can read them: ${others.join(', ')}.`);
+      session.warn(`There are also ciphertexts that neither census nor reencrypt can read: ${others.join(', ')}.`);
     }
     const withContext = listed.filter(({ opened, sampled }) => opened < sampled).map(foundName);
     if (withContext.length > 0) {

@@ -31,8 +31,8 @@ export const DOCTOR = command<ColumnFlags>({
     'to fix it',
   details:
     'Run it where the application runs and with its role, because it checks the environment, too. It reads every ' +
-    'key of the ring once, which counts for an alarm on reads. It writes nothing. With --columns it looks through the database, ' +
-    'too, for columns that the file does not list. The exit code is 0 only when no problem was found.',
+    'key of the ring once, which counts for an alarm on reads. It writes nothing. With --columns it also searches the database ' +
+    'for columns that the file does not list. The exit code is 0 only when no problem was found.',
   examples: [
     'pazpaz-keys doctor --secret-id pazpaz/encryption-key-v1',
     'pazpaz-keys doctor --columns columns.json',

@@ -51,7 +51,7 @@ export const EVIDENCE = command<EvidenceFlags>({
   name: 'evidence',
   summary: 'Write a report for an auditor: keys, their history, the rows under each, and what is overdue',
   details:
-    'It writes evidence.json, evidence.html (one page, also for paper) and evidence.sha256 into a folder. It changes ' +
+    'It writes evidence.json, evidence.html (one page, also for printing) and evidence.sha256 into a folder. It changes ' +
     'nothing in AWS or the database, and the report holds no key, no plaintext and no key of a row. What could not be ' +
     'read is listed with the reason. The exit code is 1 if something is overdue. --verify checks reports later.',
   examples: [
@@ -63,8 +63,8 @@ export const EVIDENCE = command<EvidenceFlags>({
   isOnFiles: ({ verify }) => verify !== undefined,
   setUp: (program) =>
     readingOptions(columnOptions(program))
-      .option('--out <folder>', 'where to write the report; it is made if need be', someText)
-      .option('--previous <path>', 'the report before: its folder, or its evidence.json', someText)
+      .option('--out <folder>', 'the folder for the report; it is created if needed', someText)
+      .option('--previous <path>', 'the previous report: its folder, or its evidence.json', someText)
       .option('--no-rows', 'do not count rows; the report says so')
       .option('--principal <arn...>', 'also ask IAM what these roles or users may do with the secret')
       .option('--sign-with <arn>', 'a KMS key that signs the report, or that must have signed it', someText)
@@ -85,7 +85,8 @@ export const EVIDENCE = command<EvidenceFlags>({
       };
     }
     const { out, rows, previous, signWith } = flags;
-    if (out === undefined) return wrongUsage('Where to? Name a folder with --out, or reports to check with --verify.');
+    if (out === undefined)
+      return wrongUsage('Where should the report go? Name a folder with --out, or reports to check with --verify.');
     if (rows && !namesColumns(flags)) {
       return wrongUsage('Which rows? Name a file with --columns, or leave the rows out with --no-rows.');
     }

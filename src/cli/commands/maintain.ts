@@ -42,9 +42,9 @@ export const MAINTAIN = command<MaintainFlags>({
   name: 'maintain',
   summary: 'Do what is due after a rotation: re-encrypt, count, and retire keys that nothing needs',
   details:
-    'For a job that runs every day. It continues or starts a re-encryption, finishes what was interrupted, and a day ' +
+    'Run it every day, as a job. It continues or starts a re-encryption, finishes what was interrupted, and a day ' +
     'after the last change of the secret it counts the rows and proposes to retire the keys that none of them needs ' +
-    '(--retire do: retires them, with all checks of retire). Any number of machines may run it at once, and the next ' +
+    '(with --retire do, it retires them, with all checks of retire). Any number of machines may run it at once, and the next ' +
     'run continues one that was killed. The exit code is 1 if something needs a person.',
   examples: [
     'pazpaz-keys maintain --columns columns.json --retire do',
@@ -68,9 +68,9 @@ export const MAINTAIN = command<MaintainFlags>({
   writes: 'at once',
   setUp: (program) =>
     columnOptions(program)
-      .option('--keep <n>', 'so many of the newest keys are never retired', upTo(17), 2)
+      .option('--keep <n>', 'how many of the newest keys are never retired', upTo(17), 2)
       .addOption(
-        new Option('--retire <what>', 'what becomes of keys that no row needs')
+        new Option('--retire <what>', 'what to do with keys that no row needs')
           .choices(['off', 'propose', 'do'])
           .default('propose'),
       )

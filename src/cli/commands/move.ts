@@ -18,8 +18,8 @@ export const MOVE = command<MoveFlags>({
   name: 'move',
   summary: 'Bring the whole ring under another KMS key',
   details:
-    'A changed KMS key of the secret re-encrypts keys in use only. This moves every other number, too: its key is put as ' +
-    'another version under the new KMS key, compared, and then the number moves to it. Rows can be read at every ' +
+    'Changing the KMS key of the secret re-encrypts only keys in use. This also moves every other number: it stores the key as ' +
+    'another version under the new KMS key, compares both, and then moves the number. Rows can be read at every ' +
     'moment. The stack must know both KMS keys first. If it is killed, run it again.',
   examples: [
     'pazpaz-keys move --kms-key-id arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab --dry-run',

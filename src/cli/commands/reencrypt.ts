@@ -54,7 +54,7 @@ export const REENCRYPT = command<ReencryptFlags>({
       )
       .option('--connections <n>', 'connections of this process to the database', upTo(16), 2)
       .addOption(new Option('--lanes <n>', 'the former name of --connections').argParser(upTo(16)).hideHelp())
-      .option('--batch-rows <n>', 'at most so many rows per transaction', upTo(20_000), MOST_BATCH_ROWS)
+      .option('--batch-rows <n>', 'at most this many rows per transaction', upTo(20_000), MOST_BATCH_ROWS)
       .option('--no-legacy', 'list rows of older data instead of re-encrypting them: their context cannot be checked')
       .option('--start-over', 'abandon an unfinished job that was started with other options'),
   run: async (session, flags, _, world) => {
@@ -104,7 +104,7 @@ function finished(columns: readonly ReencryptReport[], asked: number, encryption
 /** Of the 2^32 encryptions that a key may make (NIST SP 800-38D, section 8.3). */
 function usageLine({ keyNumber, encryptions }: KeyUsage): string {
   const share = (100 * encryptions) / USAGE_LIMITS.last;
-  return `This process encrypted ${grouped(encryptions)} times with key ${keyNumber}: ${share < 0.01 ? 'less than 0.01' : share.toFixed(2)} % of what a key may do.`;
+  return `This process encrypted ${grouped(encryptions)} times with key ${keyNumber}: ${share < 0.01 ? 'less than 0.01' : share.toFixed(2)} % of the limit for one key.`;
 }
 
 function reportLines({

@@ -15,11 +15,11 @@ interface RestoreRingFlags {
 
 export const RESTORE_RING = command<RestoreRingFlags>({
   name: 'restore-ring',
-  summary: 'Bring the keys of a backup back, each with its number',
+  summary: 'Restore the keys of a backup, each with its number',
   details:
-    'Into a secret without a value it brings the whole ring, and the key that was current becomes current again. Into ' +
-    'a ring it brings the keys that this lacks; they only decrypt. It refuses a backup of another ring. Keys that were ' +
-    'retired on this ring stay retired, unless --retired brings those back, too.',
+    'On a secret without a value, it restores the whole ring, and the key that was current becomes current again. On ' +
+    'an existing ring, it adds the missing keys; they only decrypt. It refuses a backup of another ring. Keys that were ' +
+    'retired on this ring stay retired without --retired.',
   examples: [
     'pazpaz-keys restore-ring ring.age --identity age-key.txt --secret-id pazpaz/encryption-key-new --yes',
     'pazpaz-keys restore-ring ring.age --dry-run',
@@ -70,11 +70,11 @@ function screen(
     numbers.length === 0 ? [] : [`${capitalized(keyList(numbers))}: ${what}.`];
   return [
     ...(isDryRun ? ['Dry run, nothing was changed.'] : []),
-    ...line(brought, isDryRun ? 'would be brought from the backup' : 'brought from the backup'),
-    ...(brought.length > 0 ? [] : [isDryRun ? 'No key would be brought.' : 'No key of the backup was brought.']),
+    ...line(brought, isDryRun ? 'would be restored from the backup' : 'brought from the backup'),
+    ...(brought.length > 0 ? [] : [isDryRun ? 'No key would be restored.' : 'No key of the backup was restored.']),
     ...line(wereThere, 'on the ring already, with the same key'),
-    ...line(taken, 'not brought, because the number names another key on this ring. put --not-current adds the key'),
-    ...line(retired, 'retired on this ring, and not brought'),
+    ...line(taken, 'not restored, because the number names another key on this ring. put --not-current adds the key'),
+    ...line(retired, 'retired on this ring, and not restored'),
     ...line(notInBackup, 'on the ring, and not in the backup'),
     ...(current === currentInBackup
       ? []

@@ -44,8 +44,8 @@ export const RETIRE = command<RetireFlags>({
   name: 'retire',
   summary: 'Take keys off the ring that no row needs any more, so that AWS may delete them',
   details:
-    'Refused for a key in use, while a rotation is under way, until 24 hours after the last change of the secret, ' +
-    'and while a census finds rows that may need the key. Before it, restart processes that were given a key ' +
+    'It refuses a key in use. It refuses while a rotation is under way, until 24 hours after the last change of the secret, ' +
+    'and while a census finds rows that may need the key. Before you retire a key, restart processes that use a key ' +
     'directly. restore brings a key back.',
   examples: [
     'pazpaz-keys retire 1 --columns columns.json --dry-run',
@@ -243,7 +243,7 @@ function isSameKey(one: RetiredKey, other: RetiredKey): boolean {
 
 /** `counted` is `undefined` where the retirement is forced. */
 function question(going: readonly RetiredKey[], basis: Basis) {
-  const action = `Retire ${names(going)}: AWS may delete it from 24 hours on`;
+  const action = `Retire ${names(going)}: AWS may delete it after 24 hours`;
   if (basis.counted !== undefined) return { action, basis: basisOf(basis) };
   return {
     action,

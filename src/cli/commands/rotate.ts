@@ -117,7 +117,7 @@ export async function runRotate(deps: CommandDependencies): Promise<RotateResult
   requireFreeSlots(ring, slotsNeeded(ring, pending ?? versionId));
   if (wasSwitchedOff) {
     await deps.confirm({
-      action: 'Switch rotation on again, which was cancelled, and rotate',
+      action: 'Switch the cancelled rotation on again, and rotate',
       risk: 'Its schedule then rotates on its own.',
     });
   }

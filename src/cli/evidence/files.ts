@@ -89,7 +89,7 @@ export async function readReport(folder: string): Promise<ReportOnDisk> {
 /** `sha256sum -c` checks each line, so there may be one for each file and none for another. */
 function alteredFiles(sums: string, found: ReadonlyMap<string, string | undefined>, folder: string): readonly string[] {
   const listed = sums.split('\n').flatMap((line) => (line === '' ? [] : [checksumIn(line, folder)]));
-  const others = listed.filter(({ name }) => !found.has(name)).map(({ name }) => `${name} is not of a report`);
+  const others = listed.filter(({ name }) => !found.has(name)).map(({ name }) => `${name} is not a file of a report`);
   const altered = [...found].flatMap(([name, hash]) => {
     const [line, ...more] = listed.filter((each) => each.name === name);
     if (hash === undefined) return [`${name} cannot be read`];

@@ -86,7 +86,7 @@ export async function checkSignature(
   const isDemanded = publicKey !== undefined || keyId !== undefined;
   if (text === undefined) return result(isDemanded ? 'bad' : 'not checked', `there is no ${SIGNATURE_FILE}`);
   const signed = signatureIn(text, join(folder, SIGNATURE_FILE));
-  if (keyId !== undefined && keyId !== signed.keyId) return result('bad', `${signed.keyId} has signed, not ${keyId}`);
+  if (keyId !== undefined && keyId !== signed.keyId) return result('bad', `${signed.keyId} signed it, not ${keyId}`);
   if (publicKey !== undefined) {
     const isGood = isSignedBy(
       await publicKeyIn(publicKey),
@@ -98,7 +98,7 @@ export async function checkSignature(
       ? { ...result('good', `${signed.algorithm}, with the public key in ${publicKey}`), signedBy: publicKey }
       : result('bad', `${signed.algorithm}, and not by the key in ${publicKey} over these checksums`);
   }
-  const how = `AWS KMS says that ${signed.keyId} has signed; see that this key is yours`;
+  const how = `AWS KMS says that ${signed.keyId} has signed; check that this key is yours`;
   return (await isValidForKms(signed, sums, kmsOf))
     ? { ...result('good', how), signedBy: signed.keyId }
     : result('bad', `AWS KMS says that ${signed.keyId} has not signed these checksums`);

@@ -155,7 +155,11 @@ class Maintenance {
 
   async #reencrypt(): Promise<void> {
     if (this.#options.isDryRun === true) {
-      this.#add('reencryption-due', 'Rows would be brought to the current key.', step('reencrypt', '--dry-run'));
+      this.#add(
+        'reencryption-due',
+        'Rows would be re-encrypted under the current key.',
+        step('reencrypt', '--dry-run'),
+      );
       return;
     }
     const columns = await this.#rows.reencrypt();

@@ -68,7 +68,7 @@ function withoutCurrent({ versions, rotation }: RingReport): readonly Note[] {
   return [
     warning(
       'no-current-key',
-      'The secret has no key yet. Its first rotation makes key 1. If it is to take the place of a lost one, run restore-ring ' +
+      'The secret has no key yet. Its first rotation makes key 1. If it replaces a lost secret, run restore-ring ' +
         'first.',
       FOLLOW,
     ),
@@ -290,7 +290,10 @@ function howToMakeRoom({ name, versions }: RingReport): { advice: string; next: 
   if (oldest !== undefined) {
     // Whether rows are left, only retire knows: to re-encrypt again and again would free no label.
     const next = [step('retire', String(oldest)), step('reencrypt')];
-    return { advice: 'Retire the oldest keys; retire counts their rows first, and reencrypt brings those over.', next };
+    return {
+      advice: 'Retire the oldest keys; retire counts their rows first, and reencrypt moves them to the current key.',
+      next,
+    };
   }
   const others = foreignLabels(stages);
   const first = others.find(({ versionId }) => (stages[versionId]?.length ?? 0) > 1) ?? others[0];

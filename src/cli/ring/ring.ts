@@ -108,7 +108,7 @@ export async function requirePlaceFor(
     if (pending === undefined || !isKeyRotationError(error, 'RING_FULL')) throw error;
     throw new CommandRefusal(
       'RING_FULL',
-      `The key ring is full: AWSPENDING (version ${pending}) takes the place of the label that this command attaches ` +
+      `The key ring is full: AWSPENDING (version ${pending}) takes the slot of the label that this command attaches ` +
         'for a moment. Take it off (rotate --clean-up), then try again. Nothing was lost.',
       step('rotate', '--clean-up'),
     );

@@ -47,7 +47,12 @@ function onOrOff(key: 'waitsForVacuum' | 'waitsForLocks', name: string, help: st
 
 const BRAKES: readonly BrakeOption[] = [
   count('maxRowsPerSecond', 'max-rows-per-second', 'n', 'of all processes together (default: 5000)'),
-  count('batchMilliseconds', 'batch-time', 'ms', 'time that a transaction is to take; its rows follow (default: 100)'),
+  count(
+    'batchMilliseconds',
+    'batch-time',
+    'ms',
+    'target time of a transaction; its number of rows follows (default: 100)',
+  ),
   count('maxLagSeconds', 'max-replication-lag', 's', 'waits while a replica lags more (default: 10)'),
   count('maxHeldWalMegabytes', 'max-held-wal', 'MB', 'waits while a slot or replica holds more log (default: 4096)'),
   count('minFreeDiskMegabytes', 'min-free-disk', 'MB', 'waits while a server on this machine has less (default: 2048)'),
@@ -88,8 +93,8 @@ export function brakeOptions(program: Command): Command {
   return program
     .option('--full-speed', 'no brakes, for a maintenance window')
     .option('--show', 'show the unfinished jobs, and what they wait for')
-    .option('--pause', 'have the unfinished jobs wait, from another terminal')
-    .option('--resume', 'have them continue')
+    .option('--pause', 'make the unfinished jobs wait, from any terminal')
+    .option('--resume', 'make them continue')
     .option('--set <name=value>', 'change a brake of the unfinished jobs: max-rows-per-second=500', setting);
 }
 

@@ -63,8 +63,8 @@ function requireNoneOpens(unlisted: readonly FoundColumn[], numbers: readonly Ke
   throw new KeyRotationError(
     'ROWS_STILL_NEED_KEY',
     `Columns that were not counted hold ciphertexts of the key: ${needing.map(foundName).join(', ')}. Add them to the file ` +
-      'that --columns names (columns --find prints one), then census and reencrypt them. What is in brackets cannot be ' +
-      'listed: refresh a materialized view when its tables are re-encrypted; else have the application write it again.',
+      'that --columns names (columns --find prints one), then census and reencrypt them. Places in brackets cannot be ' +
+      'listed: refresh a materialized view after its tables are re-encrypted; otherwise have the application write the value again.',
   );
 }
 

@@ -35,7 +35,7 @@ export const noCensus: Census = () =>
   Promise.reject(
     new KeyRotationError(
       'NO_CENSUS',
-      'Nothing says which rows to count, so it is unknown which rows still need the key. Name the database ' +
+      'No rows to count were named, so it is unknown which rows still need the key. Name the database ' +
         '(DATABASE_URL) and its columns (--columns columns.json, or --table and --column). To take the risk ' +
         'instead, pass --force and the number again.',
     ),

@@ -35,6 +35,6 @@ export async function readWithin(response: unknown, { bytes, milliseconds }: Ans
 function endless(found: string): KeyRotationError {
   return new KeyRotationError(
     'CANNOT_REACH_AWS',
-    `AWS was reached, but ${found}. Check the endpoint that is set, and for a proxy on the way.`,
+    `AWS was reached, but ${found}. Check the configured endpoint, and any proxy on the way.`,
   );
 }

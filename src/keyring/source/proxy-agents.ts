@@ -81,14 +81,14 @@ function proxyError(error: Error, { variable, host }: Proxy, target: string): Ke
   const proxy = `the proxy ${host} of ${variable}`;
   if (status === '407') {
     return unreachable(
-      `${proxy} does not take the caller (407)`,
-      `Put its user name and password into ${variable} (http://name:password@${host}), or ask who runs the proxy.`,
+      `${proxy} did not accept the caller (407)`,
+      `Put its user name and password into ${variable} (http://name:password@${host}), or ask the operator of the proxy.`,
     );
   }
   if (status !== undefined) {
     return unreachable(
       `${proxy} refused the connection to ${target} (${status})`,
-      `Let it be allowed there, or add ${target} to NO_PROXY if it is reached directly (a VPC endpoint).`,
+      `Allow this target there, or add ${target} to NO_PROXY if it is reached directly (a VPC endpoint).`,
     );
   }
   const found = error.message === 'Proxy timeout' ? 'no answer in time' : failureName(error);

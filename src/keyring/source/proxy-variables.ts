@@ -28,7 +28,7 @@ export function proxyFor(protocol: 'http' | 'https', environment: Environment): 
     throw new KeyRotationError(
       'INVALID_SETTINGS',
       `The environment variable ${variable} must hold the address of an HTTP proxy, such as ` +
-        'http://proxy.example:3128. Its value is another one, and is not shown because it may hold a password.',
+        'http://proxy.example:3128. Its value is not such an address, and is not shown because it may hold a password.',
     );
   }
   const url = new URL(address);

@@ -44,7 +44,7 @@ export function untrusted(error: unknown): KeyRotationError | undefined {
   if (!UNKNOWN_ISSUER.test(code)) return undefined;
   return new KeyRotationError(
     'CANNOT_REACH_AWS',
-    `What answers in AWS's place has a certificate that Node does not trust (${code}). If a proxy of yours inspects ` +
+    `The server that answered for AWS has a certificate that Node does not trust (${code}). If a proxy of yours inspects ` +
       'TLS, name the file of its certificate authority in NODE_EXTRA_CA_CERTS. If not, trust no answer on this network.',
   );
 }

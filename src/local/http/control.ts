@@ -116,7 +116,7 @@ const CLOCK_MEMBERS = 'one of advance, to and toNextRotationOf is needed, a stri
 
 function momentOf(date: string): number {
   const moment = Date.parse(date);
-  if (Number.isNaN(moment)) throw new RangeError('to is no ISO 8601 date');
+  if (Number.isNaN(moment)) throw new RangeError('to is not an ISO 8601 date');
   return moment;
 }
 
@@ -163,7 +163,7 @@ function parsedBody(body: string): JsonObject {
   }
   if (Array.isArray(parsed)) return { faults: parsed };
   if (isJsonObject(parsed)) return parsed;
-  throw new RangeError('the body is no JSON object');
+  throw new RangeError('the body is not a JSON object');
 }
 
 function answer(status: number, body: JsonObject): ControlAnswer {

@@ -154,7 +154,7 @@ async function requireColumns(session: Connection, tableId: string, spec: Column
   for (const name of template.columns) {
     const [found] = await session.rows(COLUMN, [tableId, name]);
     if (found === undefined) {
-      throw invalid(`The context ${template.source} names {${name}}, which is no column of ${spec.table}.`);
+      throw invalid(`The context ${template.source} names {${name}}, which is not a column of ${spec.table}.`);
     }
     if (name === spec.column) throw invalid(`The context ${template.source} names {${name}}, the ciphertext itself.`);
   }

@@ -79,7 +79,7 @@ export async function tableNamed(session: Connection, name: string): Promise<str
   return session.tableNamed(name).catch((error: unknown) => {
     if (!(error instanceof DatabaseFailure) || !NO_NAME.has(error.state ?? '')) throw error;
     throw invalid(
-      `${JSON.stringify(name)} is no name of a table as SQL writes it: patients, clinic.patients, '"Patients"'.`,
+      `${JSON.stringify(name)} is not a table's name in SQL: expected patients, clinic.patients, '"Patients"'.`,
     );
   });
 }
@@ -133,7 +133,7 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
   }
   if (kind !== 'r' && kind !== 'p')
     throw invalid(
-      `${name} is no table but ${KINDS[kind ?? ''] ?? 'something else'}: name the table that holds the rows.`,
+      `${name} is not a table but ${KINDS[kind ?? ''] ?? 'something else'}: name the table that holds the rows.`,
     );
   if (persistence === 't') {
     throw invalid(`${name} is a temporary table, which only its own session sees: name a table that stays.`);

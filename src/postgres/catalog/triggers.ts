@@ -62,8 +62,8 @@ export async function decideTriggers(
   const named = all.map((trigger) => triggerLine(trigger, trigger.table)).join('; ');
   if (choice === undefined) {
     throw undecided(
-      `Updating rows would set off triggers. ${named}. Choose --triggers skip or --triggers fire; either holds for these ` +
-        "updates alone, and the application's own keep firing.",
+      `Updating rows would fire triggers. ${named}. Choose --triggers skip or --triggers fire. The choice applies only to these ` +
+        "updates; the application's own updates still fire them.",
     );
   }
   const stubborn = all.filter(({ isUnskippable }) => isUnskippable);

@@ -136,7 +136,9 @@ function settingsFor(door: Door, tls: Tls): pg.ClientConfig {
   if (!Number.isInteger(seconds) || seconds < 1) throw invalid('connect_timeout must be a number of seconds from 1.');
   const binding = of('channel_binding') ?? 'prefer';
   if (!['disable', 'prefer'].includes(binding)) {
-    throw invalid('channel_binding must be disable or prefer: no more can be asked for here. Say sslmode=verify-full.');
+    throw invalid(
+      'channel_binding must be disable or prefer: require is not supported here. Use sslmode=verify-full instead.',
+    );
   }
   const user = roleOf(door.address);
   const options = of('options');

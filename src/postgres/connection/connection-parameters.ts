@@ -89,14 +89,14 @@ export function requireObeyed(inUrl: ReadonlyMap<string, string>, environment: E
   ];
   if (ignored[0] !== undefined) {
     throw invalid(
-      `The variable ${ignored[0]} is not obeyed here, and another server or less protection could be meant. Unset it, and ` +
+      `The variable ${ignored[0]} is not supported here, and another server or less protection could be meant. Unset it, and ` +
         'name the database in --database-url: postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=ca.pem.',
     );
   }
   for (const [name, value] of inUrl) {
     if (Object.hasOwn(OBEYED, name) || FIXED.get(name)?.accepted.test(value) === true) continue;
     throw invalid(
-      `The URL of the database has ${named(name, inUrl)}, which is not obeyed here. ` +
+      `The URL of the database has ${named(name, inUrl)}, which is not supported here. ` +
         (INSTEAD.get(name) ?? `Leave it out, or use one of ${Object.keys(OBEYED).join(', ')}.`),
     );
   }

@@ -144,6 +144,6 @@ export class BinaryRows {
 function unreadable(): KeyRotationError {
   return new KeyRotationError(
     'DATABASE_REFUSED',
-    'The database sent rows in a form that is not that of PostgreSQL. Connect to it directly, without what is between.',
+    'The database sent rows in a form that is not that of PostgreSQL. Connect to it directly, without anything in between.',
   );
 }

@@ -272,7 +272,7 @@ function requireNoPooler(client: pg.Client, backend: string | null | undefined):
   if (typeof announced === 'number' && backend === `${announced}`) return;
   throw new KeyRotationError(
     'INVALID_SETTINGS',
-    `At ${client.host}:${client.port} a connection pooler answers (PgBouncer, RDS Proxy, Supavisor or the like), and not PostgreSQL ` +
+    `A connection pooler answers at ${client.host}:${client.port} (PgBouncer, RDS Proxy, Supavisor or the like), not PostgreSQL ` +
       'itself. Sessions behind it are shared with the application. Name the server itself: for PgBouncer it is usually ' +
       'port 5432 of the host behind it, for RDS Proxy the endpoint of the instance or the cluster.',
   );

@@ -46,7 +46,9 @@ function modeOf(host: Host, { of }: ConnectionAddress): Mode {
   }
   const mode = MODES.find((one) => one === (given ?? 'prefer'));
   if (mode === undefined) {
-    throw invalid(`sslmode must be one of ${MODES.join(', ')}. A server that is not to be verified is 'require'.`);
+    throw invalid(
+      `sslmode must be one of ${MODES.join(', ')}. To connect without verifying the server, use 'require'.`,
+    );
   }
   if (isSystem && mode !== 'verify-full') {
     throw invalid('sslrootcert=system needs sslmode=verify-full: anyone can have a certificate of a public authority.');

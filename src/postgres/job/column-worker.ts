@@ -254,7 +254,7 @@ export class ColumnWorker {
       throw new KeyRotationError(
         'JOB_DIFFERS',
         `Other processes bring the rows to key ${target}, and this one sees key ${this.#keys.target?.number ?? 0} as current, again and again. ` +
-          'Do all of them read the same secret, in the region of the original? Stop them, then run one.',
+          'Check that all of them read the same secret, in the region of the original. Stop them, then run one.',
       );
     }
   }

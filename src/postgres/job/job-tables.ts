@@ -102,7 +102,7 @@ async function requireTrusted(session: Connection, schema: string | null): Promi
   if (foreign.length === 0) return;
   throw new DatabaseFailure(
     'DATABASE_REFUSED',
-    `The schema pazpaz_keys is not trusted: ${foreign.map(([what]) => what ?? '').join('; ')}. Its owner could have functions ` +
+    `The schema pazpaz_keys is not trusted: ${foreign.map(([what]) => what ?? '').join('; ')}. Its owner could make functions ` +
       'run with your rights. Run this as that role, or look at the schema and drop it (DROP SCHEMA pazpaz_keys CASCADE): ' +
       'a job then begins again, and rows that it has brought to the current key are only read.',
   );

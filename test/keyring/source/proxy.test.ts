@@ -59,8 +59,8 @@ test('this machine is never reached through a proxy', async () => {
 });
 
 test.each([
-  [407, 'does not take the caller (407). Put its user name and password into HTTPS_PROXY'],
-  [403, 'refused the connection to secrets.example (403). Let it be allowed there'],
+  [407, 'did not accept the caller (407). Put its user name and password into HTTPS_PROXY'],
+  [403, 'refused the connection to secrets.example (403). Allow this target there'],
   [502, 'refused the connection to secrets.example (502)'],
   [0, 'was not reached (no answer in time). Check HTTPS_PROXY'],
 ])('a proxy that answers %i has its own sentence, without its password', async (status, sentence) => {

@@ -185,7 +185,7 @@ describe('--database-secret', () => {
   it.each([
     ['is no JSON', 'hunter2 {'],
     ['has no password', { username: 'operator', pass: 'hunter2' }],
-    ['is of another engine', { username: 'operator', password: 'hunter2', engine: 'mysql' }],
+    ['is for another engine', { username: 'operator', password: 'hunter2', engine: 'mysql' }],
   ])('a secret that %s is refused and not quoted', async (_, value) => {
     const ring = await ringWith(previous(1), current(2));
     const ran = await census(ring, await keep(ring, 'clinic/database', value), postgres.url);

@@ -16,7 +16,7 @@ it('a pooler between here and the server is recognised and refused, and its conn
     const url = postgres.url.replace(`:${postgres.port}`, `:${pooler.port}`);
     const error = await rejectionOf(Connection.open({ url }));
     expect(error.code).toBe('INVALID_SETTINGS');
-    expect(error.message).toContain(`127.0.0.1:${pooler.port} a connection pooler answers`);
+    expect(error.message).toContain(`A connection pooler answers at 127.0.0.1:${pooler.port}`);
     const sessions = "SELECT FROM pg_stat_activity WHERE application_name = 'pazpaz-keys'";
     await until(async () => (await postgres.client.query(sessions)).rows.length === 0);
   } finally {

@@ -98,7 +98,7 @@ function keySection(evidence: Evidence): Html {
     </p>
     ${evidence.keys.some(({ number }) => number !== undefined) ? timeline(evidence) : html`<p>No key has a number.</p>`}
     ${legend()}
-    ${isEstimated ? html`<p class="note">Estimated: no record of the change was seen, so the dates on which the keys were made stand for it.</p>` : html``}
+    ${isEstimated ? html`<p class="note">Estimated: no record of the change was seen, so the dates on which the keys were made are used instead.</p>` : html``}
     ${table(['= Key', 'State and version', '= Made', '= Encrypted', '= Retired', '= Last read'], evidence.keys.map(keyCells))}
   </section>`;
 }
@@ -193,7 +193,7 @@ function unseenSection({ unseen }: Evidence): Html {
     <h2>What could not be seen</h2>
     ${
       unseen.length === 0
-        ? html`<p>Everything that this report asks for was answered.</p>`
+        ? html`<p>Every question of this report was answered.</p>`
         : table(
             ['What', 'It needs', 'Why it was not seen'],
             unseen.map(({ what, needs, why }) => [what, html`<code>${needs}</code>`, why]),

@@ -70,7 +70,7 @@ export function accessSection({ access }: Evidence): Html {
   return html`<section>
     <h2>Who may read or change the keys</h2>
     <p>
-      Asked about were the role of the rotation function, the principals that the policy of the secret names, and those
+      IAM was asked about the role of the rotation function, the principals that the secret's policy names, and those
       that were named when this report was made. Their own policies are as IAM simulates them; the policy of the secret
       was evaluated with them. Others in the account may have rights, too.
     </p>
