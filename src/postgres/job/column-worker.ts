@@ -55,6 +55,8 @@ export class ColumnWorker {
   #isRepeated = false;
   #totals: JobTotals = { readRows: 0, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, left: 0 };
   #totalsAt = 0;
+  /** A connection whose work is done, for the next: PostgreSQL has read the catalog and planned its statements there. */
+  #spare: Connection | undefined;
 
   constructor(database: DatabaseAddress, checked: CheckedColumn, keys: RingKeys, options: ReencryptOptions) {
     this.#database = database;
@@ -81,6 +83,14 @@ export class ColumnWorker {
 
   /** Ends with the job, or at the end of each batch once the signal is aborted. */
   async run(): Promise<ReencryptReport> {
+    try {
+      return await this.#run();
+    } finally {
+      await this.#spare?.close();
+    }
+  }
+
+  async #run(): Promise<ReencryptReport> {
     const { startOver = false, connections = 2, brakes = {} } = this.#options;
     let isResumed = false;
     for (let isFirst = true; ; isFirst = false) {
@@ -98,7 +108,6 @@ export class ColumnWorker {
         await this.#lookAgain();
         continue;
       }
-      // A connection of its own at the end too: one that was idle meanwhile may be long gone.
       const report = await this.#persist((session) => this.#report(session, job, isResumed));
       if (!report.isFinished || this.#stop.aborted || !(await this.#isOutdated(report.keyNumber))) return report;
     }
@@ -168,13 +177,16 @@ export class ColumnWorker {
     let failures = 0;
     for (;;) {
       try {
-        const session = await Connection.open(this.#database);
+        const session = await this.#connect();
         try {
-          return await work(session, () => {
+          const result = await work(session, () => {
             failures = 0;
           });
-        } finally {
+          await this.#keep(session);
+          return result;
+        } catch (error) {
           await session.close();
+          throw error;
         }
       } catch (error) {
         const pause = isLostConnection(error) ? RECONNECT_PAUSES[failures] : undefined;
@@ -183,6 +195,17 @@ export class ColumnWorker {
         await sleep(pause, undefined, { signal: this.#stop }).catch(() => undefined);
       }
     }
+  }
+
+  async #connect(): Promise<Connection> {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return spare ?? (await Connection.open(this.#database));
+  }
+
+  async #keep(session: Connection): Promise<void> {
+    if (this.#spare === undefined) this.#spare = session;
+    else await session.close();
   }
 
   /** Works on batches until none is left to anybody. A lost connection loses no more than the batch under way. */
