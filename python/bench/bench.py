@@ -1,7 +1,7 @@
 """Beside cryptography's AESGCM and Fernet, and columns beside plain ones: python/check --bench [--json] [--rounds N].
 
-All take turns within a round, each a short one. The ratio is the median of those of the rounds: a busy moment of the
-machine slows neighbours alike, and does not move it.
+All take turns within a round, each a short one, by the time of this process: a busy moment of the machine slows
+neighbours alike. The ratio is the median of those of the rounds; half of them are in its brackets.
 """
 
 import argparse
@@ -59,10 +59,12 @@ def main() -> None:
         rows = measured(calls, chosen.rounds)
         if not chosen.json:
             print(title)
-            for name, (microseconds, ratio) in rows.items():
-                print(f"  {name:<32} {microseconds:8.2f} µs   {ratio:5.2f} times as fast as {base}")
-        for name, (microseconds, ratio) in rows.items():
-            results.append({"what": title, "by": name, "base": base, "microseconds": microseconds, "ratio": ratio})
+            for name, (microseconds, ratio, spread) in rows.items():
+                within = " to ".join(f"{one:.2f}" for one in spread)
+                print(f"  {name:<32} {microseconds:8.2f} µs   {ratio:5.2f} times as fast as {base} ({within})")
+        for name, (microseconds, ratio, spread) in rows.items():
+            about_call = {"microseconds": microseconds, "ratio": ratio, "spread": spread}
+            results.append({"what": title, "by": name, "base": base, **about_call})
     slowest = slowest_in_event_loop()
     if chosen.json:
         print(json.dumps({**about, "base": BASE, "results": results, "slowest_in_event_loop": slowest}, indent=1))
@@ -135,27 +137,26 @@ def decryptions(text: str, key: bytes, material: KeyMaterial, aesgcm: AESGCM, fe
     }
 
 
-def measured(calls: Calls, rounds: int) -> dict[str, tuple[float, float]]:
-    """For each its median in microseconds, and how many times as fast as the first it is."""
+def measured(calls: Calls, rounds: int) -> dict[str, tuple[float, float, list[float]]]:
+    """For each its median in microseconds, how many times as fast as the first it is, and the quartiles of that."""
     base = next(iter(calls))
-    times = {name: max(1, int(SECONDS_A_TURN / seconds_for_one(call, 3))) for name, call in calls.items()}
+    times = {name: max(1, int(SECONDS_A_TURN / max(seconds_for_one(call, 3), 1e-7))) for name, call in calls.items()}
     turns: list[dict[str, float]] = [
         {name: seconds_for_one(call, times[name]) for name, call in calls.items()} for _ in range(rounds)
     ]
-    return {
-        name: (
-            round(statistics.median(turn[name] for turn in turns) * 1e6, 3),
-            round(statistics.median(turn[base] / turn[name] for turn in turns), 3),
-        )
-        for name in calls
-    }
+    found = {}
+    for name in calls:
+        low, ratio, high = statistics.quantiles((turn[base] / turn[name] for turn in turns), method="inclusive")
+        microseconds = round(statistics.median(turn[name] for turn in turns) * 1e6, 3)
+        found[name] = microseconds, round(ratio, 3), [round(low, 3), round(high, 3)]
+    return found
 
 
 def seconds_for_one(call: Callable[[], object], times: int) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(times):
         call()
-    return (time.perf_counter() - started) / times
+    return (time.process_time() - started) / times
 
 
 if __name__ == "__main__":
