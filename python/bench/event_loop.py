@@ -42,6 +42,7 @@ def slowest(ring: KeyRing, keys: list[bytes]) -> dict[str, tuple[float, float]]:
         "forged, JSON of many members": lambda _: json_start + b"[0" + b",0" * 2_500_000 + b"]}",
         "forged, JSON of deep members": lambda _: json_start + b"[" * 2_500_000 + b"]" * 2_500_000 + b"}",
         "forged, JSON of 8 KB, deep": lambda _: json_start + b"[" * 4080 + b"]" * 4080 + b"}",
+        "forged, JSON of 8 KB, many lists": lambda _: json_start + b"[[]" + b",[]" * 2700 + b"]}",
         "forged, JSON of 1 MB": lambda _: json_start + b'"' + b"x" * 1_000_000 + b'"}',
     }
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import gc
 import json
 import os
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -63,6 +65,23 @@ def test_a_large_row_that_its_own_key_does_not_open_is_not_tried_in_an_event_loo
     assert "asyncio.to_thread" in str(error)
     assert len(attempts) <= 1
     assert world.secret.calls == []
+
+
+@pytest.mark.parametrize("lists", [b"[" * 4000 + b"]" * 4000, b"[[]" + b",[]" * 2600 + b"]"])
+def test_no_small_row_wakes_the_garbage_collector_which_may_hold_an_event_loop_for_long(
+    ring: KeyRing, lists: bytes
+) -> None:
+    row, collections = START + lists + b"}", []
+    refusal(ring, row)
+    gc.collect()
+    gc.callbacks.append(count := lambda phase, _: collections.append(phase))
+    try:
+        for _ in range(10):
+            with suppress(KeyRotationError):
+                ring.decrypt_bytes(row)
+    finally:
+        gc.callbacks.remove(count)
+    assert len(collections) <= 2  # one that was due anyway begins and ends
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -25,7 +25,7 @@ from pazpaz_keys import (
     decrypt_field,
     encrypt_field,
 )
-from pazpaz_keys.json_object import json_object_members
+from pazpaz_keys.json_object import _deep_object_members, json_object_members
 from pazpaz_keys.key_number import MAX_KEY_NUMBER
 from pazpaz_keys.key_value import read_key_value
 from pazpaz_keys.strict_base64 import decode_strict_base64
@@ -264,6 +264,9 @@ def test_the_members_of_a_json_object_are_those_that_were_written(
     assert found is not None
     strings = [(name, value if isinstance(value, str) else None) for name, value in members.items()]
     assert [joined(member) for member in found] == [joined(member) for member in strings]
+    by_token = _deep_object_members(text)
+    assert by_token is not None
+    assert [joined(member) for member in by_token] == [joined(member) for member in found]
 
 
 def joined(member: tuple[str, str | None]) -> str:

@@ -2,11 +2,13 @@
 
 Python's own parser is told to refuse NaN and Infinity, to convert no number (it refuses those of more than 4,300
 digits) and to keep duplicate members. It refuses deep nesting, which is read here token by token, ten times as slowly.
+So is a small text with many lists or objects: for each hundreds that the parser makes, the garbage collector runs, and
+now and then it looks through everything in the process, which may hold an event loop for more than 20 ms.
 """
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 _TOKEN = re.compile(
@@ -18,6 +20,8 @@ _TOKEN = re.compile(
 )
 _SPACE = re.compile(r"[ \t\r\n]*")
 _CLOSING = {"{": "}", "[": "]"}
+_MAX_BRACKETS = 100
+_MAX_TOKENS_READ_HERE = 16384
 
 
 def _refuse(constant: str) -> None:
@@ -41,15 +45,10 @@ def json_object_members(text: str) -> list[JsonMember] | None:
 
     Members of nested objects are left out. None for anything that is not valid JSON or not an object.
     """
-    try:
-        value = _DECODER.decode(text)
-    except ValueError:  # from the library, or from a NaN or Infinity
+    members = _members(text)
+    if members is None:
         return None
-    except RecursionError:
-        return _deep_object_members(text)
-    if not isinstance(value, tuple):
-        return None
-    return [JsonMember(name, member if isinstance(member, str) else None) for name, member in value]
+    return [JsonMember(name, member if isinstance(member, str) else None) for name, member in members]
 
 
 def json_object_texts(text: str, names: Collection[str]) -> dict[str, str | None] | None:
@@ -57,22 +56,35 @@ def json_object_texts(text: str, names: Collection[str]) -> dict[str, str | None
 
     Much faster than ``json_object_members`` for an object with many members.
     """
-    try:
-        value = _DECODER.decode(text)
-        members = dict(value) if isinstance(value, tuple) else None
-    except ValueError:
+    pairs = _members(text)
+    if pairs is None:
         return None
-    except RecursionError:
-        deep = _deep_object_members(text)
-        members = None if deep is None else {member.name: member.text for member in deep}
-    if members is None:
-        return None
+    members = dict(pairs)
     found = {name: members[name] for name in names if name in members}
     return {name: member if isinstance(member, str) else None for name, member in found.items()}
 
 
+def _members(text: str) -> Iterable[tuple[str, object]] | None:
+    if not _has_many_brackets(text):
+        try:
+            value = _DECODER.decode(text)
+        except ValueError:  # from the library, or from a NaN or Infinity
+            return None
+        except RecursionError:
+            pass
+        else:
+            return value if isinstance(value, tuple) else None
+    return _deep_object_members(text)
+
+
+def _has_many_brackets(text: str) -> bool:
+    brackets = text.count("[") + text.count("{")
+    tokens = 2 * (brackets + text.count(",") + text.count(":"))
+    return brackets > _MAX_BRACKETS and tokens <= _MAX_TOKENS_READ_HERE
+
+
 def _deep_object_members(text: str) -> list[JsonMember] | None:
-    """``json_object_members`` for an object that is nested too deeply for Python's own parser."""
+    """``json_object_members``, token by token."""
     members: list[JsonMember] = []
     open_brackets: list[str] = []
     name = ""
