@@ -51,6 +51,16 @@ test('a report counts the rows of each key, and says whether each row opens', as
     columns: [{ relation: 'public.patients', column: 'notes', rows: 4, nulls: 1, numbered: { 1: 1, 3: 1 } }],
     unlisted: [],
   });
+  const { hostname, port, pathname, username, password } = new URL(postgres.url);
+  expect(rows).toMatchObject({
+    database: {
+      ...{ host: hostname, port: Number(port), database: pathname.slice(1), user: username },
+      serverVersion: expect.stringMatching(/^\d+/) as string,
+      systemIdentifier: expect.stringMatching(/^\d{19}$/) as string,
+      countedFrom: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) as string,
+    },
+  });
+  if (password !== '') expect(JSON.stringify(rows)).not.toContain(password);
   expect(verdict.sentence).toContain('every one of 3 rows with data opens with one of them');
   expect(verdict.notices).toContainEqual(expect.objectContaining({ code: 'rows-under-older-keys' }));
   expect(exitCode).toBe(0);

@@ -3,13 +3,13 @@ import { kmsFor } from '../aws/kms-client.ts';
 import { command, someText, wrongUsage } from '../command.ts';
 import { collectEvidence } from '../evidence/collect.ts';
 import type { Evidence } from '../evidence/evidence.ts';
-import { EVIDENCE_FILE, PAGE_FILE, previousReport, requireNoReport, sha256, writeReport } from '../evidence/files.ts';
+import { EVIDENCE_FILE, PAGE_FILE, requireNoReport, sha256, writeReport } from '../evidence/files.ts';
 import { page } from '../evidence/page/page.ts';
 import { countedRows } from '../evidence/rows.ts';
 import { VERDICT } from '../evidence/schema.ts';
 import { checkSignature, signer } from '../evidence/sign.ts';
-import { verifyReports, type VerifiedReport } from '../evidence/verify.ts';
-import { COUNT, DATE, described, listOf, object, oneOf, TEXT } from '../json/shapes.ts';
+import { reportBefore, seriesOf, verifyReports, type Series, type VerifiedReport } from '../evidence/verify.ts';
+import { COUNT, DATE, described, listOf, object, oneOf, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { columnOptions, namesColumns, readingOptions } from '../rows/column-options.ts';
 import { printable, printableJson, type Paint } from '../terminal/paint.ts';
@@ -34,16 +34,29 @@ const REPORTED = object({
   unseen: described('How many things could not be seen', COUNT),
 });
 
+const BEFORE = object({ madeAt: DATE, sha256: TEXT }, { signature: TEXT });
+
 const VERIFIED = object({
   reports: listOf(
-    object({
-      folder: TEXT,
-      madeAt: DATE,
-      sha256: TEXT,
-      checks: listOf(
-        object({ what: oneOf('files', 'signature', 'chain'), outcome: oneOf('good', 'bad', 'not checked'), how: TEXT }),
-      ),
-    }),
+    object(
+      {
+        folder: TEXT,
+        madeAt: DATE,
+        sha256: TEXT,
+        checks: listOf(
+          object({
+            what: oneOf('files', 'signature', 'chain'),
+            outcome: oneOf('good', 'bad', 'not checked'),
+            how: TEXT,
+          }),
+        ),
+      },
+      { previous: BEFORE },
+    ),
+  ),
+  series: described(
+    'The reports in order: folders of the first and the last, and the report before the first, which is not among them',
+    object({ isUnbroken: YES_OR_NO, first: TEXT, last: TEXT }, { continues: BEFORE }),
   ),
 });
 
@@ -68,7 +81,11 @@ export const EVIDENCE = command<EvidenceFlags>({
       .option('--no-rows', 'do not count rows; the report says so')
       .option('--principal <arn...>', 'also ask IAM what these roles or users may do with the secret')
       .option('--sign-with <arn>', 'a KMS key that signs the report, or that must have signed it', someText)
-      .option('--public-key <file>', 'with --verify: the public key in PEM, so that AWS KMS is not called', someText)
+      .option(
+        '--public-key <file>',
+        'the public key in PEM of reports to check, so that AWS KMS is not called',
+        someText,
+      )
       .option('--verify <folders...>', 'check the files, signatures and order of reports'),
   run: async (session, flags, _, world) => {
     const kmsOf = kmsFor(flags, session.region);
@@ -77,14 +94,15 @@ export const EVIDENCE = command<EvidenceFlags>({
         checkSignature(folder, sums, { publicKey: flags.publicKey, keyId: flags.signWith }, kmsOf),
       );
       const isBad = reports.some(({ checks }) => checks.some(({ outcome }) => outcome === 'bad'));
+      const series = seriesOf(reports);
       return {
-        result: { reports },
-        lines: (paint) => reports.flatMap((report) => verifiedLines(report, paint)),
+        result: { reports, series },
+        lines: (paint) => [...reports.flatMap((report) => verifiedLines(report, paint)), ...seriesLines(series)],
         exitCode: isBad ? 1 : 0,
         hidesChanges: true,
       };
     }
-    const { out, rows, previous, signWith } = flags;
+    const { out, rows, previous, signWith, publicKey } = flags;
     if (out === undefined)
       return wrongUsage('Where should the report go? Name a folder with --out, or reports to check with --verify.');
     if (rows && !namesColumns(flags)) {
@@ -92,10 +110,17 @@ export const EVIDENCE = command<EvidenceFlags>({
     }
     await requireNoReport(out);
     const sign = signWith === undefined ? undefined : await signer(signWith, kmsOf);
+    const before =
+      previous === undefined
+        ? undefined
+        : await reportBefore(previous, (folder, sums) =>
+            checkSignature(folder, sums, publicKey === undefined ? { keyId: signWith } : { publicKey }, kmsOf),
+          );
     const evidence = await collectEvidence(session, {
       sources: flags,
+      signedWith: signWith,
       ...(rows ? { countRows: () => countedRows(session, flags, world) } : {}),
-      ...(previous === undefined ? {} : { previous: await previousReport(previous) }),
+      ...(before === undefined ? {} : { previous: before }),
     });
     const json = `${printableJson(JSON.stringify(evidence, undefined, 2))}\n`;
     await writeReport(out, new Map([[EVIDENCE_FILE, json], [PAGE_FILE, page(evidence, sha256(json))]]), sign); // prettier-ignore
@@ -119,6 +144,22 @@ function writtenLines(folder: string, { verdict, unseen }: Evidence, paint: Pain
     ...unseen.flatMap(({ what, needs, why }) => listed(`not seen: ${what} (${needs}): ${why}`).map(paint.faint)),
     '',
     `The report is in ${printable(join(folder, PAGE_FILE))} and ${EVIDENCE_FILE}.`,
+  ];
+}
+
+/** What a reader has to know from elsewhere: a report names the one before it, not the one after it. */
+function seriesLines({ isUnbroken, first, last, continues }: Series): readonly string[] {
+  const chain =
+    first === last
+      ? `One report, ${first}.`
+      : `${isUnbroken ? 'An unbroken' : 'A broken'} series from ${first} to ${last}.`;
+  const start =
+    continues === undefined
+      ? 'The first one names no report before it.'
+      : `A report of ${continues.madeAt} comes before the first one, with SHA-256 ${continues.sha256}.`;
+  return [
+    '',
+    ...wrapped(printable(`${chain} ${start} Reports after the last one, if any, cannot be seen from these.`)),
   ];
 }
 

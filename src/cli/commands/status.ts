@@ -16,7 +16,7 @@ const VERSION = object(
     kmsKeyIds: listOf(TEXT),
     state: oneOf(...VERSION_STATES),
   },
-  { number: COUNT, created: DATE, lastUsed: DATE, retiredNumber: COUNT, isRescued: { const: true } },
+  { number: COUNT, created: DATE, lastUsed: DATE, retiredNumber: COUNT, made: TEXT, isRescued: { const: true } },
 );
 
 const ROTATION = object(

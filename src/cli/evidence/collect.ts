@@ -4,7 +4,7 @@ import type { AwsSession } from '../aws/session.ts';
 import { readRingReport } from '../ring/ring-report.ts';
 import { describedRing } from '../ring/ring.ts';
 import { wrongUsage } from '../command.ts';
-import { FORMAT, type Evidence, type KeyFacts, type RowFacts } from './evidence.ts';
+import { FORMAT, type Evidence, type KeyFacts, type PreviousReport, type RowFacts } from './evidence.ts';
 import type { ReportOnDisk } from './files.ts';
 import { historyOfSecret, merged } from './history.ts';
 import { keyFacts, missingNumbers } from './keys.ts';
@@ -16,7 +16,9 @@ import { verdictOn, type Facts } from './verdict.ts';
 export interface CollectOptions {
   /** Counts the rows; absent if the caller wants none counted. */
   readonly countRows?: () => Promise<RowFacts>;
-  readonly previous?: ReportOnDisk;
+  readonly previous?: ReportOnDisk & { readonly signature?: string };
+  /** The KMS key that will sign the report. */
+  readonly signedWith?: string | undefined;
   readonly sources: SourceOptions;
 }
 
@@ -26,7 +28,7 @@ export interface CollectOptions {
  */
 export async function collectEvidence(
   session: AwsSession,
-  { countRows, previous, sources: options }: CollectOptions,
+  { countRows, previous, signedWith, sources: options }: CollectOptions,
 ): Promise<Evidence> {
   const { deps } = session;
   const { secret } = await describedRing(deps);
@@ -40,6 +42,7 @@ export async function collectEvidence(
   const history = merged(historyOfSecret(report, secret.Tags), sources.history, report);
   const keys = keyFacts(report, history, recordsFrom);
   addUnrecorded(keys, unseen);
+  addBefore(recordsFrom, secret.CreatedDate, unseen);
   const { name, arn, kmsKeyId, currentNumber, slots, rotation } = report;
   const secretFacts: Facts['secret'] = {
     name,
@@ -58,7 +61,8 @@ export async function collectEvidence(
     format: FORMAT,
     madeAt: deps.now().toISOString(),
     madeWith: `${packageJson.name} ${packageJson.version}`,
-    ...(previous === undefined ? {} : { previous: { madeAt: previous.madeAt, sha256: previous.sha256 } }),
+    ...(previous === undefined ? {} : { previous: named(previous) }),
+    ...(signedWith === undefined ? {} : { signedWith }),
     secret: secretFacts,
     keys,
     history,
@@ -71,6 +75,21 @@ export async function collectEvidence(
     unseen: unseen.all,
   };
   return { ...facts, verdict: verdictOn(facts, report) };
+}
+
+function named({ madeAt, sha256, signature }: NonNullable<CollectOptions['previous']>): PreviousReport {
+  return { madeAt, sha256, ...(signature === undefined ? {} : { signature }) };
+}
+
+/** A secret that is older than the records of its changes. */
+function addBefore(recordsFrom: string | undefined, made: Date | undefined, unseen: UnseenList): void {
+  if (recordsFrom === undefined || made === undefined || made.toISOString() >= recordsFrom) return;
+  unseen.add(
+    `who changed the secret before ${recordsFrom.slice(0, 10)}`,
+    'the logs of a trail, CloudTrail Lake, or an earlier report',
+    "CloudTrail's event history ends after 90 days. A trail keeps the events in S3, where Athena reads them, and an " +
+      'event data store in CloudTrail Lake',
+  );
 }
 
 /** Keys whose end is not recorded. */

@@ -1,5 +1,6 @@
 import type { RetiredKey } from '../../format/retired-tag.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
+import type { DatabaseFacts } from '../../postgres/connection/database-facts.ts';
 import type { SkippedTable } from '../../postgres/find-columns.ts';
 import type { RingReport, VersionReport } from '../ring/ring-report.ts';
 
@@ -14,6 +15,8 @@ export interface Evidence {
   /** The program and its version. */
   readonly madeWith: string;
   readonly previous?: PreviousReport;
+  /** The KMS key that signs this report. Absent: it is not signed. */
+  readonly signedWith?: string;
   readonly verdict: Verdict;
   readonly secret: SecretFacts;
   readonly keys: readonly KeyFacts[];
@@ -34,6 +37,8 @@ export interface PreviousReport {
   readonly madeAt: string;
   /** Of its file `evidence.json`, in hexadecimal. */
   readonly sha256: string;
+  /** How its signature was checked. Absent: there was no signature. */
+  readonly signature?: string;
 }
 
 /** The report in a sentence. */
@@ -67,6 +72,8 @@ export interface KeyFacts {
   /** `deleted`: it was retired, and AWS has no such version any more. */
   readonly state: VersionReport['state'] | 'deleted';
   readonly created?: string;
+  /** The day on which the key was made, if its version is a younger copy. */
+  readonly made?: string;
   /** When it was the key that encrypts. */
   readonly current: readonly Period[];
   readonly retired?: RetiredKey['date'];
@@ -116,6 +123,8 @@ export interface HistoryEntry {
   readonly source: Source;
   readonly number?: number;
   readonly versionId?: string;
+  /** The version that had the number before, with the same key. */
+  readonly formerVersionId?: string;
   /** The caller's ARN, or the service that acted. */
   readonly by?: string;
   readonly detail?: string;
@@ -132,6 +141,8 @@ export type RowFacts =
   | { readonly isCounted: false; readonly isAsked: boolean; readonly why: string }
   | {
       readonly isCounted: true;
+      /** Which database was counted, and when: in one snapshot that was taken between these times of its clock. */
+      readonly database?: DatabaseFacts & { readonly countedFrom: string; readonly countedTo: string };
       readonly columns: readonly CountedColumn[];
       /** Columns that look encrypted and were not counted. */
       readonly unlisted: readonly string[];
@@ -150,6 +161,18 @@ export interface KmsKeyFacts {
   readonly rotationDays?: number;
   readonly nextRotation?: string;
   readonly rotations: readonly { readonly at: string; readonly type: string }[];
+  /** Who may use the key by a grant, whatever its policy says. Absent: not seen. */
+  readonly grants?: readonly GrantFacts[];
+}
+
+/** A grant of a KMS key. */
+export interface GrantFacts {
+  readonly grantId: string;
+  /** A principal, or a service of AWS. */
+  readonly grantee: string;
+  readonly operations: readonly string[];
+  readonly created?: string;
+  readonly name?: string;
 }
 
 /** Who may read or change the secret. */

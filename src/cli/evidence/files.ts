@@ -61,6 +61,8 @@ export interface ReportOnDisk {
   readonly madeAt: string;
   readonly secretName: string;
   readonly previous: PreviousReport | undefined;
+  /** The KMS key that it says has signed it. */
+  readonly signedWith: string | undefined;
   /** Of the bytes of `evidence.json`. */
   readonly sha256: string;
   /** The text of its checksums, which the signature is over. */
@@ -128,18 +130,21 @@ export async function previousReport(path: string): Promise<ReportOnDisk> {
 }
 
 /** What a report says of itself. Throws `INVALID_EVIDENCE` if the text is no report. */
-function evidenceIn(text: string, where: string): Pick<ReportOnDisk, 'madeAt' | 'secretName' | 'previous'> {
+function evidenceIn(
+  text: string,
+  where: string,
+): Pick<ReportOnDisk, 'madeAt' | 'secretName' | 'previous' | 'signedWith'> {
   const invalid = (): never => {
     throw new KeyRotationError(
       'INVALID_EVIDENCE',
       `${where} holds no report of pazpaz-keys evidence: expected JSON with format, madeAt, secret and previous.`,
     );
   };
-  const { format, madeAt, secret, previous } = parsedMembers(text);
+  const { format, madeAt, secret, previous, signedWith } = parsedMembers(text);
   const { name: secretName } = members(secret);
   if (typeof format !== 'string' || !format.startsWith('pazpaz-evidence/')) return invalid();
   if (!isDate(madeAt) || typeof secretName !== 'string') return invalid();
-  const about = { madeAt, secretName };
+  const about = { madeAt, secretName, signedWith: typeof signedWith === 'string' ? signedWith : undefined };
   if (previous === undefined) return { ...about, previous };
   const { madeAt: before, sha256: hash } = members(previous);
   if (!isDate(before) || typeof hash !== 'string') return invalid();

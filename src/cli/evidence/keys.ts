@@ -1,5 +1,5 @@
 import { numberOfLabel } from '../../format/key-number.ts';
-import type { RingReport } from '../ring/ring-report.ts';
+import type { RingReport, VersionReport } from '../ring/ring-report.ts';
 import type { HistoryEntry, KeyFacts, Period } from './evidence.ts';
 import { tagDate } from './tag-date.ts';
 
@@ -19,10 +19,12 @@ export function keyFacts(
   history: readonly HistoryEntry[],
   recordsFrom: string | undefined,
 ): readonly KeyFacts[] {
-  const periods = periodsOf(movesOf(report, history, recordsFrom), report);
+  const origins = originsIn(history);
+  const periods = periodsOf(movesOf(report, history, recordsFrom, origins), report);
   const retired = new Map(report.retired.map((key) => [key.versionId, key]));
   const kept = report.versions.map((version): KeyFacts => {
     const { versionId, state, created, lastUsed, kmsKeyIds, retiredNumber, labels } = version;
+    const made = madeOf(version, report, history, origins);
     const number = version.number ?? retiredNumber;
     const otherNumbers = labels.flatMap((label) => numberOfLabel(label) ?? []).filter((other) => other !== number);
     const date = state === 'retired' ? tagDate(retired.get(versionId)?.date ?? '') : undefined;
@@ -32,6 +34,7 @@ export function keyFacts(
       versionId,
       state,
       ...(created === undefined ? {} : { created }),
+      ...(made === undefined ? {} : { made }),
       current: periods.get(versionId) ?? [],
       ...(date === undefined ? {} : { retired: date }),
       ...(lastUsed === undefined ? {} : { lastUsed }),
@@ -57,14 +60,49 @@ export function keyFacts(
 /** Versions that were never the one that encrypts, as far as their state shows. */
 const NEVER_CURRENT: readonly string[] = ['pending', 'placeholder', 'arriving', 'abandoned', 'copy', 'no label'];
 
-function movesOf(report: RingReport, history: readonly HistoryEntry[], recordsFrom = ''): readonly Move[] {
+/** For versions that hold the key of an earlier one: the version that had the number first. */
+type Origins = ReadonlyMap<string, string>;
+
+/** From records of numbers that went from one version to another with the same key (docs/adr/0025). */
+function originsIn(history: readonly HistoryEntry[]): Origins {
+  const origins = new Map<string, string>();
+  for (const { event, versionId, formerVersionId } of history) {
+    if (event !== 'number-given' || versionId === undefined || formerVersionId === undefined) continue;
+    origins.set(versionId, origins.get(formerVersionId) ?? formerVersionId);
+  }
+  return origins;
+}
+
+/** The day on which the key of a younger copy was made. */
+function madeOf(
+  { versionId, made }: VersionReport,
+  { versions }: RingReport,
+  history: readonly HistoryEntry[],
+  origins: Origins,
+): string | undefined {
+  const origin = origins.get(versionId);
+  if (made !== undefined || origin === undefined) return made;
+  const recorded = history.find((entry) => entry.event === 'key-made' && entry.versionId === origin)?.at;
+  return (versions.find((version) => version.versionId === origin)?.created ?? recorded)?.slice(0, 10);
+}
+
+function movesOf(
+  report: RingReport,
+  history: readonly HistoryEntry[],
+  recordsFrom = '',
+  origins: Origins,
+): readonly Move[] {
+  const holders = new Map([...origins].map(([versionId, origin]) => [origin, versionId]));
   const recorded = history.flatMap(({ event, at, versionId }): readonly Move[] =>
     versionId !== undefined && (event === 'made-current' || event === 'rolled-back')
-      ? [{ at, versionId, isEstimated: false }]
+      ? [{ at, versionId: holders.get(versionId) ?? versionId, isEstimated: false }]
       : [],
   );
   const known = new Set(recorded.map(({ versionId }) => versionId));
-  const estimated = report.versions.flatMap(({ versionId, created, state, isRescued }): readonly Move[] => {
+  const estimated = report.versions.flatMap((version): readonly Move[] => {
+    const { versionId, state, isRescued } = version;
+    const made = madeOf(version, report, history, origins);
+    const created = made === undefined ? version.created : `${made}T00:00:00.000Z`;
     // A key is also made current by CreateSecret and UpdateSecret, of which no record of a move is left.
     const wasCurrent = state === 'current' || state === 'previous';
     const isRecorded = known.has(versionId) || (!wasCurrent && recordsFrom !== '' && (created ?? '') >= recordsFrom);

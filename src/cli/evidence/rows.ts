@@ -1,4 +1,5 @@
 import type { ColumnCensus } from '../../postgres/census.ts';
+import { databaseFacts } from '../../postgres/connection/database-facts.ts';
 import { findUnlisted } from '../../postgres/find-columns.ts';
 import { foundName } from '../../postgres/sample/found-column.ts';
 import type { AwsSession } from '../aws/session.ts';
@@ -14,9 +15,17 @@ export async function countedRows(session: AwsSession, flags: ColumnFlags, world
   const specs = await columnsOf(flags);
   const database = databaseOf(flags, session, world);
   const keys = await ringOf(session);
+  const { facts, clock: countedFrom } = await databaseFacts(database);
   const columns = (await shownCensus(database, specs, keys, world, flags)).map(withoutRowKeys);
+  const { clock: countedTo } = await databaseFacts(database);
   const { columns: unlisted, skipped } = await findUnlisted(database, keys, specs);
-  return { isCounted: true, columns, unlisted: unlisted.map(foundName), skipped };
+  return {
+    isCounted: true,
+    database: { ...facts, countedFrom, countedTo },
+    columns,
+    unlisted: unlisted.map(foundName),
+    skipped,
+  };
 }
 
 function withoutRowKeys(census: ColumnCensus): Extract<RowFacts, { isCounted: true }>['columns'][number] {

@@ -42,7 +42,10 @@ const KEY = object(
     ),
     kmsKeyIds: listOf(TEXT),
   },
-  { number: COUNT, otherNumbers: listOf(COUNT), created: DATE, retired: DATE, lastUsed: DATE },
+  {
+    ...{ number: COUNT, otherNumbers: listOf(COUNT), created: DATE, retired: DATE, lastUsed: DATE },
+    made: described('The day on which the key was made, if its version is a younger copy', TEXT),
+  },
 );
 
 const ENTRY = object(
@@ -51,26 +54,44 @@ const ENTRY = object(
     event: oneOf(...Object.keys(EVENTS)),
     source: oneOf('versions', 'tags', 'cloudtrail', 'function-log', 'kms'),
   },
-  { number: COUNT, versionId: TEXT, by: TEXT, detail: TEXT },
+  { number: COUNT, versionId: TEXT, formerVersionId: TEXT, by: TEXT, detail: TEXT },
 );
 
 const COLUMN = object({ ...COUNTED_ROWS, ...ROW_CLASSES });
 
+const DATABASE = object(
+  {
+    ...{ host: TEXT, port: COUNT, database: TEXT, user: TEXT, serverVersion: TEXT },
+    countedFrom: DATE,
+    countedTo: DATE,
+  },
+  { systemIdentifier: TEXT },
+);
+
 const ROWS: Schema = {
   oneOf: [
     object({ isCounted: { const: false }, isAsked: described('false: with --no-rows', YES_OR_NO), why: TEXT }),
-    object({
-      isCounted: { const: true },
-      columns: listOf(COLUMN),
-      unlisted: described('Columns that look encrypted and were not counted', listOf(TEXT)),
-      skipped: listOf(object({ table: TEXT, reason: TEXT })),
-    }),
+    object(
+      {
+        isCounted: { const: true },
+        columns: listOf(COLUMN),
+        unlisted: described('Columns that look encrypted and were not counted', listOf(TEXT)),
+        skipped: listOf(object({ table: TEXT, reason: TEXT })),
+      },
+      { database: described('The database that was counted; its clock before and after the count', DATABASE) },
+    ),
   ],
 };
 
 const KMS_KEY = object(
   { keyId: TEXT, rotations: listOf(object({ at: DATE, type: TEXT })) },
-  { state: TEXT, manager: TEXT, isRotated: YES_OR_NO, rotationDays: COUNT, nextRotation: DATE },
+  {
+    ...{ state: TEXT, manager: TEXT, isRotated: YES_OR_NO, rotationDays: COUNT, nextRotation: DATE },
+    grants: described(
+      'Who may use the key by a grant',
+      listOf(object({ grantId: TEXT, grantee: TEXT, operations: listOf(TEXT) }, { created: DATE, name: TEXT })),
+    ),
+  },
 );
 
 const ACCESS = object(
@@ -114,7 +135,11 @@ const EVIDENCE: Schema = object(
     unseen: described('What could not be read', listOf(object({ what: TEXT, needs: TEXT, why: TEXT }))),
   },
   {
-    previous: described('The report before this one', object({ madeAt: DATE, sha256: SHA_256 })),
+    previous: described(
+      'The report before this one',
+      object({ madeAt: DATE, sha256: SHA_256 }, { signature: described('How it was checked', TEXT) }),
+    ),
+    signedWith: described('The KMS key that signs this report', TEXT),
     recordsFrom: described('From here on, history has each change that CloudTrail recorded', DATE),
   },
 );

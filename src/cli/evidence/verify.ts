@@ -1,4 +1,6 @@
-import { EVIDENCE_FILE, PAGE_FILE, readReport, type ReportOnDisk } from './files.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import type { PreviousReport } from './evidence.ts';
+import { EVIDENCE_FILE, PAGE_FILE, previousReport, readReport, type ReportOnDisk } from './files.ts';
 import type { SignatureVerification, Verification } from './verification.ts';
 
 /** A report on disk, and whether it is as it was written. */
@@ -8,6 +10,29 @@ export interface VerifiedReport {
   /** Of `evidence.json`. The next report names it. */
   readonly sha256: string;
   readonly checks: readonly Verification[];
+  /** The report before, as it names it. */
+  readonly previous?: PreviousReport;
+}
+
+/** Reports in the order of their dates, as one series. */
+export interface Series {
+  /** Each but the first names the one before it, with its SHA-256. */
+  readonly isUnbroken: boolean;
+  readonly first: string;
+  readonly last: string;
+  /** The report before the first one, which is not among them. Absent: the first one names none. */
+  readonly continues?: PreviousReport;
+}
+
+export function seriesOf(reports: readonly VerifiedReport[]): Series {
+  const [first, ...others] = reports;
+  const isGood = ({ what, outcome }: Verification): boolean => what !== 'chain' || outcome === 'good';
+  return {
+    isUnbroken: others.every(({ checks }) => checks.every(isGood)),
+    first: first?.folder ?? '',
+    last: reports.at(-1)?.folder ?? '',
+    ...(first?.previous === undefined ? {} : { continues: first.previous }),
+  };
 }
 
 /** Checks the signature of a report: `sums` is the text of its checksums. */
@@ -33,13 +58,42 @@ export async function verifyReports(
   const verified: VerifiedReport[] = [];
   let signed: Signed | undefined;
   for (const [index, report] of reports.entries()) {
-    const { folder, madeAt, sha256, sums, altered } = report;
-    const { signedBy, ...signature } = await checkSignature(folder, sums);
+    const { folder, madeAt, sha256, altered, previous } = report;
+    const { signedBy, ...signature } = await signatureOf(report, checkSignature);
     const checks = [filesCheck(altered), inSeries(signature, signedBy, signed), checkChain(report, reports[index - 1])];
-    verified.push({ folder, madeAt, sha256, checks });
+    verified.push({ folder, madeAt, sha256, checks, ...(previous === undefined ? {} : { previous }) });
     if (signedBy !== undefined) signed = { folder, signedBy };
   }
   return verified;
+}
+
+/** A report that says that it is signed must have its signature. */
+async function signatureOf(
+  { folder, sums, signedWith }: ReportOnDisk,
+  checkSignature: CheckSignature,
+): Promise<SignatureVerification> {
+  const check = await checkSignature(folder, sums);
+  if (signedWith === undefined || check.outcome !== 'not checked') return check;
+  return { ...check, outcome: 'bad', how: `${check.how}, and the report says that ${signedWith} has signed it` };
+}
+
+/**
+ * The report before a new one, with its signature checked. Throws `INVALID_EVIDENCE` for one that was changed or whose
+ * signature is missing or wrong: the next report would make it look genuine.
+ */
+export async function reportBefore(
+  path: string,
+  checkSignature: CheckSignature,
+): Promise<ReportOnDisk & { readonly signature?: string }> {
+  const report = await previousReport(path);
+  const { outcome, how } = await signatureOf(report, checkSignature);
+  if (outcome === 'good') return { ...report, signature: how };
+  if (outcome === 'not checked') return report;
+  throw new KeyRotationError(
+    'INVALID_EVIDENCE',
+    `The report before, ${report.folder}: ${how}. A report that names it would make it look genuine. If another key has ` +
+      'signed it, name its public key with --public-key; to begin a new series, leave --previous out.',
+  );
 }
 
 function filesCheck(altered: readonly string[]): Verification {

@@ -4,6 +4,7 @@ import { numberOfLabel } from '../../format/key-number.ts';
 import { AWS_LABELS, INCOMING_LABEL, MAX_STAGING_LABELS, type RingLabels } from '../../format/ring-labels.ts';
 import { pendingKind, rotationAge } from '../../secret/rotation-status.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
+import { madeDays, type MadeDays } from '../move/made-tag.ts';
 import { abandonedVersions, rescuedVersions } from './version-tags.ts';
 import { versionsWithoutKey } from './versions-without-key.ts';
 import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
@@ -40,6 +41,8 @@ export interface VersionReport {
   readonly state: VersionState;
   /** The number that it had before it was retired. */
   readonly retiredNumber?: number;
+  /** The day on which its key was made, if `move` has put that as a younger version. */
+  readonly made?: string;
   /** It got its number by `adopt --version-id`, later than its age suggests. */
   readonly isRescued?: true;
 }
@@ -109,6 +112,7 @@ export async function readRingReport(
     isLeft: listed.some(({ VersionId }) => VersionId === key.versionId),
   }));
   const rescued = rescuedVersions(secret.Tags);
+  const made = madeDays(secret.Tags);
   const stateOf = await stateReader(deps, { secret, ring }, pending, listed);
   return {
     name: secret.Name ?? deps.secretId,
@@ -117,7 +121,7 @@ export async function readRingReport(
     currentNumber: ring.numberOf.get(ring.current ?? '') ?? 0,
     slots: { free: Math.max(0, ring.freeSlots), of: MAX_STAGING_LABELS - AWS_LABELS.length },
     rotation: rotationReport(secret, deps.now(), pending),
-    versions: listed.map((entry) => versionReport(entry, ring, stateOf, rescued)).sort(inOrder),
+    versions: listed.map((entry) => versionReport(entry, ring, stateOf, { rescued, made })).sort(inOrder),
     retired,
   };
 }
@@ -185,12 +189,14 @@ function versionReport(
   entry: SecretVersionsListEntry,
   ring: RingLabels,
   stateOf: StateOf,
-  rescued: ReadonlySet<string>,
+  { rescued, made }: { readonly rescued: ReadonlySet<string>; readonly made: MadeDays },
 ): VersionReport {
   const { VersionId: versionId = '', CreatedDate, LastAccessedDate, KmsKeyIds = [] } = entry;
   // One source for all labels: the listing may be slightly older or newer than the description.
   const labels = [...(ring.stages[versionId] ?? [])].sort(numbersFirst);
   const number = ring.numberOf.get(versionId);
+  const day = made.get(number ?? 0);
+  const isYounger = day !== undefined && CreatedDate !== undefined && day < CreatedDate.toISOString().slice(0, 10);
   return {
     versionId,
     ...(number === undefined ? {} : { number }),
@@ -199,6 +205,7 @@ function versionReport(
     ...(LastAccessedDate === undefined ? {} : { lastUsed: LastAccessedDate.toISOString() }),
     kmsKeyIds: KmsKeyIds,
     ...stateOf(versionId, labels),
+    ...(isYounger ? { made: day } : {}),
     ...(rescued.has(versionId) ? { isRescued: true as const } : {}),
   };
 }

@@ -30,7 +30,7 @@ export function requireRoom(tags: readonly Tag[], added: readonly string[]): voi
   if (excess <= 0) return;
   throw new KeyRotationError(
     'TOO_MANY_TAGS',
-    `A secret can have ${MAX_TAGS} tags, and this one has ${names.length} (those that begin with aws: do not count). This ` +
-      `command sets up to ${added.length}. Remove ${excess} that nothing needs, then try again. Nothing was changed.`,
+    `AWS allows ${MAX_TAGS} tags a secret, and this one has ${names.length} (those that begin with aws: do not count). This ` +
+      `command sets up to ${added.length} more. Remove ${excess} that nothing needs, then try again. Nothing was changed.`,
   );
 }

@@ -118,6 +118,12 @@ export class Connection {
     return session;
   }
 
+  /** The server that was connected to, of those that the address names. */
+  get server(): { readonly host: string; readonly port: number } {
+    const { host, port } = this.#client;
+    return { host, port };
+  }
+
   /** Whether the server refuses views and foreign tables in the place of tables. */
   get refusesViews(): boolean {
     return this.#canRefuseViews;

@@ -3,6 +3,7 @@ import { grouped } from '../../rows/census-screen.ts';
 import { dayCount } from '../../terminal/table.ts';
 import { EVENTS, type Evidence, type HistoryEntry, type KeyFacts, type Remark } from '../evidence.ts';
 import { EVIDENCE_FILE } from '../files.ts';
+import { SIGNATURE_FILE } from '../sign.ts';
 import { keysOnRing } from '../keys.ts';
 import { rowsByKey, rowSums } from '../rows.ts';
 import { html, Html } from './html.ts';
@@ -11,7 +12,7 @@ import { STYLE } from './style.ts';
 import { legend, table } from './table.ts';
 import { timeline } from './timeline.ts';
 import { accessSection, protectionSection } from './protection.ts';
-import { day, keyTitle, moment, stateWords } from './words.ts';
+import { clock, day, keyTitle, moment, stateWords } from './words.ts';
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 
@@ -104,7 +105,7 @@ function keySection(evidence: Evidence): Html {
 }
 
 function keyCells(key: KeyFacts): readonly (string | Html)[] {
-  const { created, current, retired, lastUsed, versionId, otherNumbers = [] } = key;
+  const { created, made, current, retired, lastUsed, versionId, otherNumbers = [] } = key;
   const periods = current.map(({ from, to, isEstimated }) => {
     const end = to === undefined ? (key.state === 'current' ? 'now' : 'not known') : day(to);
     return html`${isEstimated ? 'about ' : ''}${day(from)} to ${end}`;
@@ -112,11 +113,22 @@ function keyCells(key: KeyFacts): readonly (string | Html)[] {
   return [
     html`<b>${keyTitle(key)}</b>${otherNumbers.map((number) => html`<br />also ${number}`)}`,
     html`${stateWords(key)}<br /><code class="id">${versionId}</code>`,
-    created === undefined ? '' : day(created),
+    made === undefined ? (created === undefined ? '' : day(created)) : html`${made}<br />copied ${day(created ?? '')}`,
     new Html(periods.map(({ text }) => text).join('<br>')),
     retired === undefined ? '' : day(retired),
     lastUsed === undefined ? '' : day(lastUsed),
   ];
+}
+
+function countedDatabase(counted: Extract<Evidence['rows'], { isCounted: true }>['database']): Html {
+  if (counted === undefined) return html``;
+  const { host, port, database, user, serverVersion, systemIdentifier, countedFrom, countedTo } = counted;
+  const system = systemIdentifier === undefined ? '' : `, system ${systemIdentifier}`;
+  return html`<p class="note">
+    Database <code>${database}</code> on <code>${host}:${port}</code>, as user <code>${user}</code> (PostgreSQL
+    ${serverVersion}${system}). Its snapshot was taken between ${clock(countedFrom)} and ${clock(countedTo)} by the
+    clock of the database.
+  </p>`;
 }
 
 function rowSection(evidence: Evidence): Html {
@@ -133,7 +145,7 @@ function rowSection(evidence: Evidence): Html {
       Every row was decrypted, in one snapshot of the database, to find the key that opens it. Rows of older keys stay
       readable as long as their key is on the ring.
     </p>
-    ${rowChart(evidence)}
+    ${countedDatabase(rows.database)} ${rowChart(evidence)}
     ${table(
       [
         'Table and column',
@@ -203,7 +215,7 @@ function unseenSection({ unseen }: Evidence): Html {
 }
 
 /** How to check that no one has changed the report. */
-function proofSection({ previous, madeWith }: Evidence, hash: string): Html {
+function proofSection({ previous, madeWith, signedWith }: Evidence, hash: string): Html {
   return html`<section>
     <h2>How to check this report</h2>
     <dl>
@@ -211,7 +223,21 @@ function proofSection({ previous, madeWith }: Evidence, hash: string): Html {
       <dd><code>${EVIDENCE_FILE}</code>, which this page shows. Its SHA-256: <code>${hash}</code></dd>
       <dt>Report before</dt>
       <dd>
-        ${previous === undefined ? 'none is named' : html`of ${moment(previous.madeAt)}, SHA-256 <code>${previous.sha256}</code>`}
+        ${
+          previous === undefined
+            ? 'none is named: this report begins a series'
+            : html`of ${moment(previous.madeAt)}, SHA-256 <code>${previous.sha256}</code>;
+                ${previous.signature === undefined ? 'it is not signed' : `its signature: ${previous.signature}`}`
+        }
+      </dd>
+      <dt>Signature</dt>
+      <dd>
+        ${signedWith === undefined ? 'this report is not signed' : html`by the KMS key <code>${signedWith}</code>, in <code>${SIGNATURE_FILE}</code>`}
+      </dd>
+      <dt>Series</dt>
+      <dd>
+        A report names the one before it, not the one after it. Reports that were left out at the beginning or at the
+        end of a series cannot be seen from the others: know the first and the last one from elsewhere.
       </dd>
       <dt>Check</dt>
       <dd>

@@ -65,7 +65,7 @@ export function protectionSection({ settings, alarms, kmsKeys, keys, secret }: E
 }
 
 /** A column for each principal would not fit on paper, so each has its calls in one cell. */
-export function accessSection({ access }: Evidence): Html {
+export function accessSection({ access, kmsKeys }: Evidence): Html {
   const { principals, policy } = access;
   return html`<section>
     <h2>Who may read or change the keys</h2>
@@ -87,8 +87,29 @@ export function accessSection({ access }: Evidence): Html {
             ]),
           )
     }
+    <h3>Grants of the KMS keys</h3>
+    <p>
+      A grant lets its holder use the KMS key, whatever the policy of the key says. It gives no right to the secret.
+    </p>
+    ${grantTable(kmsKeys)}
     ${policy === undefined ? html`<p>No policy of the secret was seen.</p>` : html`<p class="note">Policy of the secret: <code>${policy}</code></p>`}
   </section>`;
+}
+
+function grantTable(kmsKeys: Evidence['kmsKeys']): Html {
+  const isSeen = kmsKeys.every(({ grants }) => grants !== undefined);
+  const rows = kmsKeys.flatMap(({ keyId, grants = [] }) => grants.map((grant) => ({ keyId, ...grant })));
+  if (rows.length === 0) return html`<p>${isSeen ? 'There is no grant.' : 'The grants were not seen.'}</p>`;
+  return table(
+    ['Holder', '= May decrypt', 'Calls', '= Since', 'KMS key'],
+    rows.map(({ keyId, grantee, operations, created }) => [
+      html`<code>${grantee}</code>`,
+      operations.includes('Decrypt') ? 'yes' : 'no',
+      operations.join(', '),
+      created === undefined ? '' : day(created),
+      html`<code>${keyId}</code>`,
+    ]),
+  );
 }
 
 function names(actions: readonly string[]): string {

@@ -34,3 +34,8 @@ export function day(date: string): string {
 export function moment(date: string): string {
   return `${date.slice(0, 10)} ${date.slice(11, 16)} UTC`;
 }
+
+/** `2026-11-30 08:15:42 UTC`. */
+export function clock(date: string): string {
+  return `${date.slice(0, 10)} ${date.slice(11, 19)} UTC`;
+}

@@ -1,10 +1,11 @@
 import {
   DescribeKeyCommand,
   GetKeyRotationStatusCommand,
+  ListGrantsCommand,
   ListKeyRotationsCommand,
   type KMSClient,
 } from '@aws-sdk/client-kms';
-import type { KmsKeyFacts } from '../evidence.ts';
+import type { GrantFacts, KmsKeyFacts } from '../evidence.ts';
 import type { UnseenList } from '../unseen.ts';
 
 /** The state of a KMS key, and when it got new material. What is refused is listed as not seen. */
@@ -25,6 +26,7 @@ export async function kmsKeyFacts(
   const listed = await see('the rotations', 'ListKeyRotations', () =>
     client.send(new ListKeyRotationsCommand({ KeyId: id, Limit: 1000 })),
   );
+  const grants = await see('the grants', 'ListGrants', () => grantsOf(client, id));
   const { KeyRotationEnabled: isRotated, RotationPeriodInDays: days, NextRotationDate: next } = status ?? {};
   return {
     keyId: id,
@@ -36,5 +38,27 @@ export async function kmsKeyFacts(
     rotations: (listed?.Rotations ?? []).flatMap(({ RotationDate, RotationType = '' }) =>
       RotationDate === undefined ? [] : [{ at: RotationDate.toISOString(), type: RotationType }],
     ),
+    ...(grants === undefined ? {} : { grants }),
   };
+}
+
+async function grantsOf(client: Pick<KMSClient, 'send'>, id: string): Promise<readonly GrantFacts[]> {
+  const all: GrantFacts[] = [];
+  let page: string | undefined;
+  do {
+    const { Grants = [], NextMarker } = await client.send(
+      new ListGrantsCommand({ KeyId: id, ...(page === undefined ? {} : { Marker: page }) }),
+    );
+    for (const { GrantId = '', GranteePrincipal = '', Operations = [], CreationDate, Name } of Grants) {
+      all.push({
+        grantId: GrantId,
+        grantee: GranteePrincipal,
+        operations: Operations,
+        ...(CreationDate === undefined ? {} : { created: CreationDate.toISOString() }),
+        ...(Name === undefined ? {} : { name: Name }),
+      });
+    }
+    page = NextMarker;
+  } while (page !== undefined);
+  return all;
 }

@@ -111,7 +111,8 @@ function moved(input: Members, { numberOf }: Trailed): readonly Found[] {
   }
   const number = numberOfLabel(label);
   if (number === undefined) return [];
-  if (to !== undefined) return [{ event: 'number-given', number, versionId: to }];
+  const former = from === undefined ? {} : { formerVersionId: from };
+  if (to !== undefined) return [{ event: 'number-given', number, versionId: to, ...former }];
   return [{ event: 'number-removed', number, ...(from === undefined ? {} : { versionId: from }) }];
 }
 
