@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from clocks import MovedClock
 from conftest import OpenRing
@@ -152,6 +153,18 @@ def test_the_four_failures_have_four_codes_and_none_gives_data(
     service.heal()
     clock.ahead += 6  # a failure is answered from memory for five seconds
     assert reader.decrypt_field(encrypt_field(SENTENCE, keys[1], number=2)) == SENTENCE
+
+
+def test_a_row_with_its_tag_in_front_is_refused_with_words_about_layouts(
+    service: LocalService, name: str, open_ring: OpenRing
+) -> None:
+    key = ring_of_three(service, name)[2]
+    ring = open_ring(name)
+    for first in (3, 9, 0x80):
+        nonce = bytes([first]) * 12
+        box = AESGCM(key).encrypt(nonce, SENTENCE.encode(), None)
+        with pytest.raises(KeyRotationError, match="iv ‖ tag ‖ ciphertext"):
+            ring.decrypt_field(nonce + box[-16:] + box[:-16])
 
 
 def test_forged_numbers_cannot_cause_more_than_a_bounded_rate_of_calls(

@@ -3,6 +3,11 @@ import { describeNumber } from '../format/field.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import type { RingLabels } from '../format/ring-labels.ts';
 
+/** Many applications store these, and their first bytes look like a number or like none. */
+const OTHER_LAYOUT =
+  ' Rows in another layout (iv ‖ tag ‖ ciphertext, hexadecimal, base64url) are not read: ' +
+  'docs/from-create-cipheriv.md shows how to carry them over.';
+
 export interface FailedSearch {
   readonly number: KeyNumber | 0 | undefined;
   readonly labels: RingLabels | undefined;
@@ -37,7 +42,7 @@ export function failedDecryption(search: FailedSearch): KeyRotationError {
       'KEY_RETIRED',
       `${row}, which is no longer on the ring. Either the key was retired (restore brings it back while AWS still ` +
         'has the version), or the row is older data under a retired key that only looks numbered, or its bytes were ' +
-        'changed.',
+        `changed.${OTHER_LAYOUT}`,
     );
   }
   if (search.isReplica || search.mayBeIssued) {
@@ -48,7 +53,7 @@ export function failedDecryption(search: FailedSearch): KeyRotationError {
     'KEY_NEVER_ISSUED',
     `${row}, but the highest number on the ring is ${labels.highestNumber}. Either the row comes from another ` +
       'ring (another environment?), or it is older data under a retired key that only looks numbered, or its bytes ' +
-      'were changed.',
+      `were changed.${OTHER_LAYOUT}`,
   );
 }
 
@@ -65,13 +70,14 @@ export function failedWithEnvironmentKeys(
     return new KeyRotationError(
       'KEY_RETIRED',
       `${row}, which no variable of the environment has. Set ENCRYPTION_MASTER_KEY_V${number} to the key, if you ` +
-        'still have it. Or the row is older data that only looks numbered, or its bytes were changed.',
+        `still have it. Or the row is older data that only looks numbered, or its bytes were changed.${OTHER_LAYOUT}`,
     );
   const what =
     highest === 0 ? 'this process has only ENCRYPTION_MASTER_KEY' : `the highest number of its keys is ${highest}`;
   return new KeyRotationError(
     'KEY_NEVER_ISSUED',
-    `${row}, but ${what} and no key ring. Set AWS_REGION and SECRETS_MANAGER_KEY_NAME to read what a key ring wrote.`,
+    `${row}, but ${what} and no key ring. Set AWS_REGION and SECRETS_MANAGER_KEY_NAME to read what a key ring wrote.` +
+      OTHER_LAYOUT,
   );
 }
 
@@ -80,7 +86,7 @@ function tampered(what: string): KeyRotationError {
     'TAMPERED_OR_WRONG_CONTEXT',
     `${what} Its bytes or its context were changed (a row that was moved or restored to another place, a renamed ` +
       'table), or it was encrypted with a key that is not on the ring: the key of ENCRYPTION_MASTER_KEY, which put ' +
-      '--not-current adds, or a retired key.',
+      `--not-current adds, or a retired key.${OTHER_LAYOUT}`,
   );
 }
 

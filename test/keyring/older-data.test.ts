@@ -84,3 +84,16 @@ test('older data under a retired key that looks numbered says that it may be tha
     expect(error.message).toContain('older data under a retired key');
   }
 });
+
+test.each([1, 9, 0x80])(
+  'a row with its tag in front, first byte %i, is refused with words about layouts',
+  async (first) => {
+    const world = await RingWorld.withKeys(3);
+    const ring = await world.open();
+    const row = OLD_FORMS['nonce, ciphertext, tag'](NOTE, { key: world.keyOf(1), nonce: Buffer.alloc(12, first) });
+    const tagInFront = Buffer.concat([row.subarray(0, 12), row.subarray(-16), row.subarray(12, -16)]);
+    const error = await rejectionOf(ring.decryptField(tagInFront));
+    expect(['KEY_NEVER_ISSUED', 'TAMPERED_OR_WRONG_CONTEXT']).toContain(error.code);
+    expect(error.message).toContain('iv ‖ tag ‖ ciphertext');
+  },
+);

@@ -66,6 +66,38 @@ test('rows in another form are carried over by the loop, each to its own context
   }
 });
 
+test.each([
+  ['bytea', 0],
+  ['text', 1],
+] as const)('a tag in front is moved to the end by the statement for a %s column', async (type, place) => {
+  const iv = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', KEY, iv);
+  const encrypted = Buffer.concat([cipher.update('a note of more than twelve bytes'), cipher.final()]);
+  const row = Buffer.concat([iv, cipher.getAuthTag(), encrypted]);
+  const statement = [...PAGE.matchAll(/```sql\n(.*?)```/gs)][place]?.[1] ?? '';
+  const postgres = await startPostgres();
+  try {
+    await postgres.client.query(`CREATE TABLE patients (id serial PRIMARY KEY, notes ${type})`);
+    const cell = type === 'bytea' ? row : row.toString('base64');
+    await postgres.client.query('INSERT INTO patients (notes) VALUES ($1), (NULL)', [cell]);
+    await postgres.client.query(statement);
+    const { rows } = await postgres.client.query<{ cell: string | null }>(
+      `SELECT ${type === 'bytea' ? "encode(notes, 'base64')" : 'notes'} AS cell FROM patients ORDER BY id`,
+    );
+    expect(rows[1]?.cell).toBeNull();
+    const reader = `
+      import { close, decrypt } from './after.mjs';
+      console.log(await decrypt(${JSON.stringify(rows[0]?.cell)}, 'patients:1:notes'));
+      close();
+    `;
+    const options = { cwd: folder, env: ENVIRONMENT };
+    const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', reader], options);
+    expect(stdout).toBe('a note of more than twelve bytes\n');
+  } finally {
+    await postgres.stop();
+  }
+});
+
 test('each failure of the page has the code that its table explains', async () => {
   const { stdout } = await run(process.execPath, ['failures.mjs'], { cwd: folder, env: ENVIRONMENT });
   const codes = [...PAGE.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, code]) => code);
@@ -74,6 +106,6 @@ test('each failure of the page has the code that its table explains', async () =
 
 test('it has no program that these tests do not run', () => {
   expect([...PAGE.matchAll(/^```(\w+)$/gm)].map(([, language]) => language).sort()).toEqual(
-    ['bash', ...Array<string>(6).fill('js')].sort(),
+    ['bash', 'sql', 'sql', ...Array<string>(6).fill('js')].sort(),
   );
 });

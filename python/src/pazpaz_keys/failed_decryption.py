@@ -6,6 +6,12 @@ from .errors import InvalidKeyValueError, KeyRotationError
 from .field import describe_number
 from .ring_labels import RingLabels
 
+_OTHER_LAYOUT = (
+    " Rows in another layout (iv ‖ tag ‖ ciphertext, hexadecimal, base64url) are not read: "
+    "docs/from-create-cipheriv.md shows how to carry them over."
+)
+"""Many applications store these, and their first bytes look like a number or like none."""
+
 
 def failed_decryption(
     number: int | None,
@@ -46,7 +52,7 @@ def failed_decryption(
             "KEY_RETIRED",
             f"{row}, which is no longer on the ring. Either the key was retired (restore brings it back while AWS "
             "still has the version), or the row is older data under a retired key that only looks numbered, or "
-            "its bytes were changed.",
+            f"its bytes were changed.{_OTHER_LAYOUT}",
         )
     if labels.is_replica or may_be_issued:
         what = "this replica of the secret" if labels.is_replica else "AWS's description of the secret"
@@ -66,7 +72,7 @@ def failed_with_environment_keys(number: int | None, highest: int) -> KeyRotatio
             "KEY_RETIRED",
             f"Decryption failed: the row {describe_number(number)}, which no variable of the environment has. Set "
             f"ENCRYPTION_MASTER_KEY_V{number} to the key, if you still have it. Or the row is older data that only "
-            "looks numbered, or its bytes were changed.",
+            f"looks numbered, or its bytes were changed.{_OTHER_LAYOUT}",
         )
     return _tampered(f"Decryption failed: the row {describe_number(number)}, and no key of the environment opens it.")
 
@@ -76,7 +82,7 @@ def never_issued(number: int, but: str) -> KeyRotationError:
         "KEY_NEVER_ISSUED",
         f"Decryption failed: the row {describe_number(number)}, {but}. Either the row comes from another ring "
         "(another environment?), or it is older data under a retired key that only looks numbered, or its bytes "
-        "were changed.",
+        f"were changed.{_OTHER_LAYOUT}",
     )
 
 
@@ -85,7 +91,7 @@ def _tampered(what: str) -> KeyRotationError:
         "TAMPERED_OR_WRONG_CONTEXT",
         f"{what} Its bytes or its context were changed (a row that was moved or restored to another place, a "
         "renamed table), or it was encrypted with a key that is not on the ring: the key of "
-        "ENCRYPTION_MASTER_KEY, which put --not-current adds, or a retired key.",
+        f"ENCRYPTION_MASTER_KEY, which put --not-current adds, or a retired key.{_OTHER_LAYOUT}",
     )
 
 
