@@ -11,6 +11,7 @@ import { jsonCells } from './json-cells.mjs';
 import { rows } from './row-list.mjs';
 import './rows-of-today.mjs';
 import './rows-of-old.mjs';
+import { columnContexts } from './column-contexts.mjs';
 import { environments } from './environments.mjs';
 import { settings } from './settings.mjs';
 import { ringKeys, rings } from './rings.mjs';
@@ -174,6 +175,11 @@ await file(
   'key-values.json',
   'Values of a secret: SecretString or SecretBinary (hexadecimal), and the key (hexadecimal) or the error.',
   { keyValues },
+);
+await file(
+  'column-contexts.json',
+  'Contexts of encrypted columns: with the columns of a row, the context of that row; or the error of making the column.',
+  { columnContexts },
 );
 await file(
   'settings.json',

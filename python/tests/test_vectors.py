@@ -18,8 +18,10 @@ from pazpaz_keys import (
     row_from_text,
 )
 from pazpaz_keys.ciphertext import seal
+from pazpaz_keys.encrypted_cell import TEXT, EncryptedCell
 from pazpaz_keys.key_number import number_of_label
 from pazpaz_keys.key_value import read_key_value
+from pazpaz_keys.process_ring import shared_ring
 from pazpaz_keys.strict_base64 import decode_strict_base64
 from pazpaz_keys.varint import read_varint, write_varint
 
@@ -175,3 +177,16 @@ def test_environments_with_several_keys_make_settings_or_the_error_says_what_is_
         assert error_code(error) == vector["error"]
         assert str(error.value).split()[0] == vector["variable"]
         assert vector["says"] in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "vector", vectors("column-contexts.json")["columnContexts"], ids=lambda vector: repr(vector["context"])
+)
+def test_contexts_of_columns_give_those_of_a_row_or_their_error(vector: dict[str, Any]) -> None:
+    if "error" in vector:
+        with pytest.raises(KeyRotationError) as error:
+            EncryptedCell(TEXT, vector["context"], "bytea", None, shared_ring)
+        assert error_code(error) == vector["error"]
+    else:
+        template = EncryptedCell(TEXT, vector["context"], "bytea", None, shared_ring).template
+        assert template.of([vector["row"][name] for name in template.columns]) == vector["of"]

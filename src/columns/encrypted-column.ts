@@ -26,6 +26,7 @@ export interface EncryptedColumnOptions {
 
 /** A value of an encrypted column that could not be read. `code` is the ring's; `context` names the column or row. */
 export class UnreadableColumnError extends KeyRotationError {
+  override readonly name = 'UnreadableColumnError';
   readonly context: string;
 
   constructor(context: string, reason: KeyRotationError) {
@@ -47,8 +48,11 @@ export class EncryptedColumn<Value> {
     const known: readonly string[] = ['bytea', 'text', 'jsonb'];
     if (!known.includes(storage))
       throw invalid(`The storage of an encrypted column is bytea, text or jsonb, not ${JSON.stringify(storage)}.`);
-    if (typeof context !== 'string')
-      throw invalid(`An encrypted column needs a context such as patients.notes, but got ${typeName(context)}.`);
+    const given: unknown = context;
+    if (typeof given !== 'string' || given === '') {
+      const found = given === '' ? 'an empty one' : typeName(given);
+      throw invalid(`An encrypted column needs a context such as patients.notes, but got ${found}.`);
+    }
     this.storage = storage;
     this.#ring = ring;
     this.#template = contextTemplate(context);

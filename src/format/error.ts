@@ -11,7 +11,7 @@ const BRAND = Symbol.for('pazpaz-key-rotation.KeyRotationError');
  * decryption has no cause.
  */
 export class KeyRotationError extends Error {
-  override readonly name = 'KeyRotationError';
+  override readonly name: string = 'KeyRotationError';
   readonly code: ErrorCode;
 
   static {

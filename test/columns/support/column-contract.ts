@@ -180,7 +180,8 @@ function asRead({ scan, ...rest }: Patient): object {
 }
 
 function failure(code: string, context: string): object {
-  return { code, context, message: expect.stringContaining(JSON.stringify(context)) as string };
+  const message = expect.stringContaining(JSON.stringify(context)) as string;
+  return { name: 'UnreadableColumnError', code, context, message };
 }
 
 function oldCells(storage: ColumnStorage, text: string, key: Buffer): readonly (Buffer | string)[] {
