@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import pg from 'pg';
+import { encryptField } from '../../src/format/field.ts';
+import { toKeyNumber } from '../../src/format/key-number.ts';
 import { Connection } from '../../src/postgres/connection/database.ts';
 import { giveCredentials, pazpazKeys } from '../cli/support/operator.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { HOUR } from '../local/support/state-machine.ts';
-import { current, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
 import { patientRow } from './support/patients.ts';
 import type { Postgres } from './support/postgres.ts';
@@ -150,7 +152,8 @@ const LATE = [
   `INSERT INTO s.a VALUES (200, ${LATE_ROW})`,
   `CREATE TABLE s.made AS SELECT 200 AS id, ${LATE_ROW}::bytea AS notes`,
   `ALTER TABLE s.plain ADD notes bytea; INSERT INTO s.plain VALUES (200, ${LATE_ROW})`,
-  `SELECT lo_from_bytea(0, ${LATE_ROW})`,
+  // It belongs to no row, and so to no context of one.
+  `SELECT lo_from_bytea(0, ${hex(encryptField('late', keyOf(1), '', { number: toKeyNumber(1) }))})`,
 ] as const;
 
 const act = fc.record({
