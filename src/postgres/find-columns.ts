@@ -54,7 +54,7 @@ export class ColumnSearch implements LookBeside {
   readonly #columns: FoundColumn[] = [];
   readonly #skipped = new Map<string, SkippedTable>();
   /** What open transactions have written is not seen. What is committed in their tables is. */
-  readonly #uncommitted: SkippedTable[] = [];
+  readonly #uncommitted = new Map<string, SkippedTable>();
   readonly #seen = new Set<string>();
   #hasObjects = false;
 
@@ -83,9 +83,9 @@ export class ColumnSearch implements LookBeside {
           { mode: READING.mode },
         );
       const candidates = await inSnapshot(() => candidatesOf(reader));
-      for (const { table, writers: open } of writers.values()) {
+      for (const [tableId, { table, writers: open }] of writers) {
         const reason = `transactions that have written to it are still open: ${open}; ${END_THEM}`;
-        this.#uncommitted.push({ table, reason });
+        this.#uncommitted.set(tableId, { table, reason });
       }
       for (const candidate of candidates) await this.#lookAt({ reader, watch, snapshot }, candidate);
       await inSnapshot(() => this.#lookAtObjects(reader));
@@ -105,7 +105,10 @@ export class ColumnSearch implements LookBeside {
       }
       if (!this.#hasObjects) await this.#lookAtObjects(sessions.reader);
     });
-    return { columns: this.#columns, skipped: [...this.#uncommitted, ...this.#skipped.values()] };
+    // A transaction that is open says more than what it has prevented.
+    const skipped = new Map([...this.#uncommitted, ...this.#skipped]);
+    for (const [tableId, open] of this.#uncommitted) skipped.set(tableId, { ...skipped.get(tableId), ...open });
+    return { columns: this.#columns, skipped: [...skipped.values()] };
   }
 
   async #withSessions(work: (sessions: SampleSessions) => Promise<void>): Promise<void> {
