@@ -78,14 +78,13 @@ function* candidates(text: string): Generator<Buffer> {
   for (const member of jsonStrings(text.trim())) yield* candidates(member);
 }
 
-/** What runs of base64 and hexadecimal in a text spell from their first characters. */
-export function runsIn(text: string): Iterable<Uint8Array> {
-  return runs(text, 0);
+function* runs(text: string): Generator<Buffer> {
+  for (const { bytes } of runsIn(text)) yield bytes;
 }
 
 /** What runs of base64 and hexadecimal spell, from their first characters and from each of the next few. */
-function* runs(text: string, runsGlued = MOST_RUNS_GLUED): Generator<Buffer> {
-  let rest = runsGlued;
+export function* runsIn(text: string): Generator<{ readonly start: number; readonly bytes: Buffer }> {
+  let rest = MOST_RUNS_GLUED;
   for (const [run] of text.matchAll(BASE64_RUN)) {
     const mostGlued = (rest -= 1) < 0 ? 0 : Math.min(MOST_GLUED, run.length - LEAST_BASE64);
     if (!isRandom(run, 64)) continue;
@@ -93,16 +92,18 @@ function* runs(text: string, runsGlued = MOST_RUNS_GLUED): Generator<Buffer> {
     const decoded = [0, 1, 2, 3].slice(0, mostGlued + 1).map((start) => Buffer.from(run.slice(start), 'base64'));
     for (let start = 0; start <= mostGlued; start += 1) {
       const bytes = decoded[start % 4]?.subarray(3 * Math.floor(start / 4));
-      if (bytes !== undefined && (start === 0 || isWhole(run, run.length - start))) yield bytes;
+      if (bytes !== undefined && (start === 0 || isWhole(run, run.length - start))) yield { start, bytes };
     }
   }
-  rest = runsGlued;
+  rest = MOST_RUNS_GLUED;
   for (const [run] of text.matchAll(HEXADECIMAL_RUN)) {
     const first = run.length % 2;
     const mostGlued = (rest -= 1) < 0 ? 0 : Math.min(MOST_GLUED, run.length - LEAST_HEXADECIMAL);
     if (!isRandom(run, 16)) continue;
     const decoded = Buffer.from(run.slice(first), 'hex');
-    for (let start = 0; start === 0 || first + 2 * start <= mostGlued; start += 1) yield decoded.subarray(start);
+    for (let start = 0; start === 0 || first + 2 * start <= mostGlued; start += 1) {
+      yield { start, bytes: decoded.subarray(start) };
+    }
   }
 }
 

@@ -63,26 +63,29 @@ function requireNoneOpens(unlisted: readonly FoundColumn[], numbers: readonly Ke
   throw new KeyRotationError(
     'ROWS_STILL_NEED_KEY',
     `Columns that were not counted hold ciphertexts of the key: ${needing.map(foundName).join(', ')}. Add them to the file ` +
-      'that --columns names (columns --find prints one), then census and reencrypt them. Places in brackets cannot be ' +
-      'listed: refresh a materialized view after its tables are re-encrypted; otherwise have the application write the value again.',
+      `that --columns names (columns --find prints one), then census and reencrypt them. ${NOT_LISTED}`,
   );
 }
 
+const NOT_LISTED =
+  'Places in brackets cannot be listed: refresh a materialized view after its tables are re-encrypted; otherwise have ' +
+  'the application write the value again.';
+
 /**
  * Throws `NO_CENSUS` if a column that was not counted holds ciphertexts of the ring, or values that begin with a number in
- * question: a sample of it does not show every row.
+ * question, or with that of an unknown key: a sample of it does not show every row.
  */
 function requireNoneEncrypted(unlisted: readonly FoundColumn[], numbers: readonly KeyNumber[]): void {
   const found = unlisted.filter(
     ({ opened, alikeNumbers, isGenerated }) =>
-      !isGenerated && (opened > 0 || alikeNumbers.some((one) => numbers.some((number) => number === one))),
+      !isGenerated && (opened > 0 || alikeNumbers.some((one) => one === 0 || numbers.some((number) => number === one))),
   );
   if (found.length === 0) return;
   throw new KeyRotationError(
     'NO_CENSUS',
     `Columns that were not counted hold ciphertexts, and may have rows that need the key: ${found.map(foundName).join(', ')}. ` +
       'Add them to the file that --columns names (columns --find prints one), or pass --unlisted-is-fine if no row of ' +
-      'them needs it.',
+      `them needs it.${found.some(({ uncountable }) => uncountable !== undefined) ? ` ${NOT_LISTED}` : ''}`,
   );
 }
 

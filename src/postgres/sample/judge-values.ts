@@ -11,11 +11,19 @@ import { rowOf } from '../stored-value.ts';
 import type { Candidate } from './candidates.ts';
 import type { SampledValue } from './read-sample.ts';
 
+/** Values of which half look encrypted behind other characters. A few tokens do by chance at one of the many places. */
+const LEAST_GLUED = 3;
+
 /** Where in a column ciphertexts are: in its values, in a member of its objects, or anywhere inside its values. */
 interface Place {
   readonly member?: string;
   readonly isInside?: boolean;
+  /** Whether other characters of base64 are before them. */
+  readonly isGlued?: boolean;
+  /** Values that were looked at. */
   sampled: number;
+  /** What was looked at in them that may be a ciphertext: several runs of base64 in one value. */
+  tried: number;
   readonly openers: number[];
   readonly alike: number[];
 }
@@ -26,27 +34,35 @@ export function foundIn(
   values: readonly SampledValue[],
   keys: OpeningKeys,
 ): readonly FoundColumn[] {
-  const places = new Map<string, Place>();
-  const placeOf = (member: string | undefined, isInside: boolean): Place => {
-    const name = JSON.stringify([member, isInside]);
-    const place = places.get(name) ?? {
+  const places = new Map<string | undefined, Place>();
+  const placeOf = (member: string | undefined): Place => {
+    const place = places.get(member) ?? {
       ...(member === undefined ? {} : { member }),
-      isInside,
-      sampled: 0,
-      openers: [],
-      alike: [],
+      ...{ sampled: 0, tried: 0, openers: [], alike: [] },
     };
-    places.set(name, place);
+    places.set(member, place);
     return place;
   };
+  // By the characters that are glued before a ciphertext: a prefix is as long in each value.
+  const insides: Place[] = [];
+  const insideAt = (start: number): Place =>
+    (insides[start] ??= {
+      isInside: true,
+      isGlued: start > 0,
+      sampled: values.length,
+      tried: 0,
+      openers: [],
+      alike: [],
+    });
   withoutStacks(() => {
     for (const value of values) {
       const openers = new Set<number>();
       let isAlike = false;
       for (const [member, bytes] of rowsOf(candidate, value)) {
         if (bytes.length === 0) continue;
-        const place = placeOf(member, false);
+        const place = placeOf(member);
         place.sampled += 1;
+        place.tried += 1;
         const opener = openerOf(bytes, value.contexts, keys);
         const alike = alikeNumber(bytes, keys);
         isAlike ||= opener !== undefined || alike !== undefined;
@@ -56,39 +72,64 @@ export function foundIn(
         }
         if (alike !== undefined) place.alike.push(alike);
       }
-      const inside = placeOf(undefined, true);
-      inside.sampled += 1;
       const others = [...insideOf(candidate, value, keys)].filter((number) => !openers.has(number));
-      inside.openers.push(...others);
-      const alike = isAlike ? undefined : alikeInside(candidate, value, keys);
-      if (alike !== undefined) inside.alike.push(alike);
+      insideAt(0).openers.push(...others);
+      if (!isAlike && candidate.storage !== 'bytea') addInsides(value.text, keys, insideAt);
     }
   });
-  return [...places.values()].flatMap((place) => asFound(candidate, place));
+  const [inside] = insides.filter((place) => looksEncrypted(place)).sort((one, other) => weight(other) - weight(one));
+  return [...places.values(), ...(inside === undefined ? [] : [inside])]
+    .filter((place) => looksEncrypted(place))
+    .map((place) => asFound(candidate, place));
 }
 
-function asFound(candidate: Candidate, { member, isInside, sampled, openers, alike }: Place): readonly FoundColumn[] {
-  const opened = Math.min(sampled, openers.length);
-  if (opened === 0 && (alike.length === 0 || 2 * alike.length < sampled)) return [];
+/** Adds, for each number of characters before it, the number that base64 or hexadecimal in a text begins with. */
+function addInsides(text: string, keys: OpeningKeys, insideAt: (start: number) => Place): void {
+  const seen = new Set<Place>();
+  for (const { start, bytes } of runsIn(text)) {
+    const place = insideAt(start);
+    const number = alikeNumber(bytes, keys);
+    place.tried += 1;
+    if (number === undefined || seen.has(place)) continue;
+    seen.add(place);
+    place.alike.push(number);
+  }
+}
+
+/**
+ * Whether a key opens something, half of the values look like ciphertexts, or more begin with one number than random bytes
+ * do: of a column that is encrypted in part, or kept in a context that is not known, few do.
+ */
+function looksEncrypted({ isGlued, sampled, tried, openers, alike }: Place): boolean {
+  const least = isGlued === true ? LEAST_GLUED : 1;
+  if (openers.length > 0 || (alike.length >= least && 2 * alike.length >= sampled)) return true;
+  const byChance = tried / 256;
+  const most = 1 + byChance + 6 * Math.sqrt(byChance);
+  return [...new Set(alike)].some((number) => alike.filter((one) => one === number).length > most);
+}
+
+function weight({ openers, alike }: Place): number {
+  return openers.length > 0 ? Infinity : alike.length;
+}
+
+function asFound(candidate: Candidate, { member, isInside, sampled, openers, alike }: Place): FoundColumn {
   const { table, tableId, column, columnNumber, isMaterialized, isGenerated, kind, storage } = candidate;
   const why =
     isMaterialized || isGenerated || storage === 'other' ? kind : isInside === true ? 'inside its values' : undefined;
-  return [
-    {
-      table,
-      tableId,
-      column,
-      columnNumber,
-      ...(member === undefined ? {} : { member }),
-      ...(why === undefined ? {} : { uncountable: why }),
-      sampled,
-      opened,
-      alike: alike.length,
-      isGenerated,
-      numbers: [...new Set(openers)],
-      alikeNumbers: [...new Set(alike)],
-    },
-  ];
+  return {
+    table,
+    tableId,
+    column,
+    columnNumber,
+    ...(member === undefined ? {} : { member }),
+    ...(why === undefined ? {} : { uncountable: why }),
+    sampled,
+    opened: Math.min(sampled, openers.length),
+    alike: alike.length,
+    isGenerated,
+    numbers: [...new Set(openers)],
+    alikeNumbers: [...new Set(alike)],
+  };
 }
 
 /** The rows that a value may be, by the member that they are in. */
@@ -104,16 +145,6 @@ function rowsOf(
 function insideOf({ storage }: Candidate, { text, contexts }: SampledValue, keys: OpeningKeys): ReadonlySet<number> {
   const bytes = storage === 'bytea' ? rowOf(text, storage) : Buffer.from(text);
   return nestedKeys(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), contexts, keys);
-}
-
-/** The number that base64 or hexadecimal in a text begins with, where it decodes to bytes that look like a ciphertext. */
-function alikeInside({ storage }: Candidate, { text }: SampledValue, keys: OpeningKeys): number | undefined {
-  if (storage === 'bytea') return undefined;
-  for (const bytes of runsIn(text)) {
-    const number = alikeNumber(bytes, keys);
-    if (number !== undefined) return number;
-  }
-  return undefined;
 }
 
 /** The rows that a jsonb may hold, each by the member it is in; by no member for a string, or an object of older data. */
