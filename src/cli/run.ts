@@ -10,7 +10,7 @@ import { changeLines } from './terminal/changes.ts';
 import { oneLine, paintFor, printableJson, printableScreen, type Paint } from './terminal/paint.ts';
 import { wrapped } from './terminal/table.ts';
 import { openSession, requireSettings, type AwsSession } from './aws/session.ts';
-import { CommandRefusal, PROGRAM, speller, type Spell } from './suggested-commands.ts';
+import { CommandRefusal, PROGRAM, speller, step, type Spell } from './suggested-commands.ts';
 import type { ProcessIo } from './process-io.ts';
 
 /** Runs one command line (`argv` as in `process.argv`). Never throws. */
@@ -37,7 +37,8 @@ export async function run(argv: readonly string[], io: ProcessIo): Promise<ExitC
       } else printFinished(world, finished, session, spell, options.dryRun === true);
     } catch (error) {
       exitCode = exitCodeOf(error, session?.lastFailure());
-      const failed = failure(error, spell);
+      const hasWritten = options.dryRun !== true && trail(session).changes.length > 0;
+      const failed = failure(error, spell, hasWritten);
       if (options.json === true) printJson(world, { ...about, error: failed, ...trail(session) });
       else complain(world, definition.name, failed, trail(session), options.dryRun === true);
     } finally {
@@ -107,18 +108,25 @@ function addAbout(program: Command, world: ProcessIo): void {
     });
 }
 
+const UNFINISHED = 'Some of the work was done. status says what is unfinished, and what to do next.';
+
 interface Failure {
   readonly code: string;
   readonly message: string;
   readonly next?: readonly string[];
 }
 
-function failure(error: unknown, spell: Spell): Failure {
+function failure(error: unknown, spell: Spell, hasWritten: boolean): Failure {
   if (error instanceof CommandRefusal) {
     const { code, message, next } = error;
     return { code, message, next: next.map(spell) };
   }
-  if (isKeyRotationError(error)) return { code: error.code, message: error.message };
+  if (isKeyRotationError(error)) {
+    const { code, message } = error;
+    return hasWritten && code !== 'NOT_SEEN_YET'
+      ? { code, message: `${message}\n${UNFINISHED}`, next: [spell(step('status'))] }
+      : { code, message };
+  }
   return { code: 'UNEXPECTED', message: error instanceof Error ? error.message : 'an unknown error' };
 }
 

@@ -60,7 +60,7 @@ export type Spell = (step: NextStep) => string;
  */
 export function speller(program: string, options: CommonOptions & ColumnFlags): Spell {
   return (next) => {
-    if (typeof next === 'string') return next;
+    if (typeof next === 'string') return withAwsOptions(next, options);
     const { command, args, secretId = options.secretId } = next;
     return [
       program,
@@ -81,6 +81,16 @@ export function spelled<T extends { readonly next: readonly NextStep[] }>(
   spell: Spell,
 ): readonly (Omit<T, 'next'> & { readonly next: readonly string[] })[] {
   return all.map((one) => ({ ...one, next: one.next.map(spell) }));
+}
+
+/** The AWS CLI takes its options before the service, too, so each call of it in a line gets them. */
+function withAwsOptions(line: string, { region, profile, endpointUrl }: CommonOptions): string {
+  const flags = [
+    ...(line.includes(' --region ') ? [] : flag('--region', region)),
+    ...flag('--profile', profile),
+    ...(line.startsWith('aws secretsmanager ') ? flag('--endpoint-url', endpointUrl) : []),
+  ];
+  return line.replaceAll(/(?<![\w-])aws (?=(?:secretsmanager|kms|lambda|logs) )/g, ['aws', ...flags, ''].join(' '));
 }
 
 function databaseFlags({ databaseUrl, databaseSecret, rdsIam }: ColumnFlags): readonly string[] {

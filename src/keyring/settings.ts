@@ -80,11 +80,12 @@ export function loadSettings(env: Variables = process.env): Settings {
     if (environmentKey === undefined && keys.numberedKeys.size === 0) throw noKey(environment, isByDefault);
     return { keySource: 'environment', ...keys };
   }
-  const region = required('AWS_REGION', regionOf(env), environment, 'the region of the secret, such as us-east-1');
+  const where = named === undefined ? `ENVIRONMENT is ${environment}` : 'SECRETS_MANAGER_KEY_NAME names a secret';
+  const region = required('AWS_REGION', regionOf(env), where, 'the region of the secret, such as us-east-1');
   const secretId = required(
     'SECRETS_MANAGER_KEY_NAME',
     secretOf(env, region),
-    environment,
+    where,
     'name or ARN of the secret, such as pazpaz/encryption-key-v1. To use keys of the environment alone, set ' +
       'ENCRYPTION_KEY_SOURCE=environment',
   );
@@ -124,7 +125,7 @@ function noKey(environment: EnvironmentName, isByDefault: boolean): Error {
   );
 }
 
-function required(name: string, value: string | undefined, environment: EnvironmentName, what: string): string {
+function required(name: string, value: string | undefined, where: string, what: string): string {
   if (value !== undefined) return value;
-  throw invalid(`${name} must be set where ENVIRONMENT is ${environment}, but is not: ${what}.`);
+  throw invalid(`${name} must be set where ${where}, but is not: ${what}.`);
 }

@@ -160,7 +160,7 @@ describe('exit codes', () => {
     await ring.client.send(new TagResourceCommand({ SecretId: SECRET, Tags }));
     const { exitCode, stderr } = await pazpazKeys(ring, ['retire', '1', '--force', '--confirm', '1']);
     expect(exitCode).toBe(1);
-    expect(stderr).toMatch(/50\s+tags a secret/);
+    expect(stderr).toMatch(/TOO_MANY_TAGS\s+A secret can have 50 tags/);
     expect(ring.labels).toMatchObject({ 1: 'key-v1' });
   });
 

@@ -36,6 +36,20 @@ describe('doctor finds that it could not look', () => {
     expect(await found(ring)).toMatchObject({ codes, exitCode: 3 });
   });
 
+  test('names the secret in every command that it suggests for an unreadable key', async () => {
+    const ring = await healthyRing();
+    ring.service.faults.set({
+      kind: 'error',
+      operation: 'GetSecretValue',
+      type: 'AccessDeniedException',
+      message: 'no',
+    });
+    const { text } = await found(ring);
+    const suggested = text.split('\n').filter((line) => line.startsWith('aws secretsmanager '));
+    expect(suggested.length).toBeGreaterThan(0);
+    expect(suggested.filter((line) => !line.includes(' --secret-id '))).toEqual([]);
+  });
+
   test('because the connection for the listing is lost', async () => {
     const ring = await healthyRing();
     ring.service.faults.set({ kind: 'drop', operation: 'ListSecretVersionIds' });

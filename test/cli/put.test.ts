@@ -4,9 +4,10 @@ import { runPut, runPutNotCurrent } from '../../src/cli/commands/put.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { current, holding, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
 import { Rows } from '../support/rows.ts';
-import { operatorOf, valueOf } from './support/operator.ts';
+import { giveCredentials, operatorOf, pazpazKeys, valueOf } from './support/operator.ts';
 import { refusesUntouched } from './support/refusal.ts';
 
+beforeAll(giveCredentials);
 afterEach(stopServices);
 
 const fill = async (ring: TestRing, labels: number): Promise<void> => {
@@ -180,6 +181,17 @@ describe('put --not-current', () => {
     const ring = await ringWith();
     await refusesUntouched(ring, (deps) => runPutNotCurrent(deps, valueOf(9)), 'NO_CURRENT_KEY', 'rotate --wait');
   });
+});
+
+test('a put that AWS stops half-way shows what it stored, and leads to status', async () => {
+  const ring = await ringWith(previous(1), current(2));
+  const operation = 'UpdateSecretVersionStage';
+  ring.service.faults.set({ kind: 'error', operation, type: 'AccessDeniedException', message: 'no' });
+  const { stderr, exitCode } = await pazpazKeys(ring, ['put', '--generate', '--yes']);
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('stored a value as version');
+  expect(stderr).toContain('status says what is unfinished');
+  expect(stderr.trimEnd().split('\n').at(-1)).toMatch(/^ {2}pazpaz-keys status\b/);
 });
 
 test('C02: values that were put by hand are all on the ring after adoption, and each row decrypts', async () => {

@@ -183,6 +183,14 @@ describe('status says what is under way or left over, and with which command it 
     expect(all.map(({ code }) => code)).toContain('rotation-overdue');
   });
 
+  test('of a secret that never rotated, without a day of its last rotation', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    await ring.enableRotation();
+    const { stdout } = await pazpazKeys(ring, ['doctor']);
+    expect(stdout).toContain('schedule, no rotation yet, AWSPENDING');
+    expect(stdout).not.toContain('last rotation');
+  });
+
   test('of a single day, as one', async () => {
     const ring = await quietRing();
     await ring.rotate();

@@ -17,6 +17,17 @@ describe('a suggested command', () => {
     expect(spell(step('retire', '1'))).toBe(`pazpaz-keys retire 1 ${flags} --columns columns.json`);
   });
 
+  test('of the AWS CLI gets them, too', () => {
+    const spell = speller(PROGRAM, { region: 'eu-west-1', profile: 'op', endpointUrl: 'http://127.0.0.1:4566' });
+    expect(spell('aws secretsmanager restore-secret --secret-id B')).toBe(
+      'aws --region eu-west-1 --profile op --endpoint-url http://127.0.0.1:4566 secretsmanager restore-secret --secret-id B',
+    );
+    expect(spell('aws logs tail "$(aws lambda get-function-configuration --region eu-west-2)"')).toBe(
+      'aws --profile op logs tail "$(aws --profile op lambda get-function-configuration --region eu-west-2)"',
+    );
+    expect(spell('sam deploy')).toBe('sam deploy');
+  });
+
   test('gets those that say which rows where it needs them, and where none were given a file', () => {
     const rows = { table: 'patients', column: 'notes', key: 'id', context: "patients:{id}:it's" };
     expect(speller(PROGRAM, rows)(step('reencrypt'))).toBe(

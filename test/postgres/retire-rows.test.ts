@@ -35,6 +35,25 @@ describe('census', () => {
     expect(await older(row('a', 1, 1), row('b', 2, 99))).toBe(true);
     expect(await older(null)).toBe(true);
   });
+
+  it('shows numbers that older data looks like by chance in one line of an estimate', async () => {
+    const ring = await ringWith(1, current(2));
+    const older = Array.from({ length: 100 }, (_, first) => Buffer.concat([Buffer.of(first), Buffer.alloc(40)]));
+    await patients([...older, row('a', 1, 101), row('b', 1, 102)]);
+    expect((await keys(ring, ['census', ...COLUMN, '--headers'])).stdout).toBe(
+      'patients.notes: 102 rows, estimated from their first bytes\n' +
+        '  looks like key 1              3\n  looks like 99 other numbers  99\n',
+    );
+  });
+
+  it('suggests no reencrypt where only older data opens, because the context may be wrong', async () => {
+    const ring = await ringWith(1, current(2));
+    await patients([oldBox('older', { key: keyOf(1) }), row('new', 1, 2)]);
+    const { stdout } = await keys(ring, ['census', '--table', 'patients', '--column', 'notes']);
+    expect(stdout).toContain('First check the context');
+    expect(stdout).not.toContain('pazpaz-keys reencrypt');
+    expect((await keys(ring, ['census', ...COLUMN])).stdout).toContain('pazpaz-keys reencrypt');
+  });
 });
 
 describe('retire', () => {

@@ -123,18 +123,19 @@ def _settings(env: Mapping[str, str]) -> Settings:
                 f"(openssl rand -base64 32){advice}."
             )
         return Settings(environment, None, None, environment_key, numbered_keys)
-    region = _required("AWS_REGION", region_of(env), environment, "the region of the secret, such as us-east-1")
+    where = f"ENVIRONMENT is {environment}" if secret_id is None else "SECRETS_MANAGER_KEY_NAME names a secret"
+    region = _required("AWS_REGION", region_of(env), where, "the region of the secret, such as us-east-1")
     name = _required(
         "SECRETS_MANAGER_KEY_NAME",
         secret_of(env, region),
-        environment,
+        where,
         "name or ARN of the secret, such as pazpaz/encryption-key-v1. To use keys of the environment alone, set "
         "ENCRYPTION_KEY_SOURCE=environment",
     )
     return Settings(environment, region, name, environment_key, numbered_keys, fallback != "off")
 
 
-def _required(name: str, value: str | None, environment: EnvironmentName, what: str) -> str:
+def _required(name: str, value: str | None, where: str, what: str) -> str:
     if value is None:
-        raise invalid(f"{name} must be set where ENVIRONMENT is {environment}, but is not: {what}.")
+        raise invalid(f"{name} must be set where {where}, but is not: {what}.")
     return value

@@ -46,7 +46,7 @@ export const CENSUS = command<CensusFlags>({
         ...(hasOlderData(columns) ? [] : wrapped(NO_OLDER_DATA)),
         ...advice,
       ],
-      ...(advice.length === 0 ? {} : { next: [step('reencrypt')] }),
+      ...(canReencrypt(columns) && advice.length > 0 ? { next: [step('reencrypt')] } : {}),
       exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
       hidesChanges: true,
     };
@@ -66,7 +66,15 @@ function hasOlderData(columns: readonly ColumnCensus[]): boolean {
 
 function adviceOn(columns: readonly ColumnCensus[]): readonly string[] {
   const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);
-  return rows === 0
-    ? []
-    : [`${rowCount(rows)} ${rows === 1 ? 'is' : 'are'} not under the current key; reencrypt moves them to it.`];
+  if (rows === 0) return [];
+  const found = `${rowCount(rows)} ${rows === 1 ? 'is' : 'are'} not under the current key`;
+  return canReencrypt(columns) ? [`${found}; reencrypt moves them to it.`] : wrapped(`${found}. ${CHECK_CONTEXT}`);
+}
+
+const CHECK_CONTEXT =
+  'First check the context: none of the numbered rows opens in this one, and reencrypt would bind older data to it.';
+
+/** Whether the context is right, as far as rows show: under a wrong one, no numbered row opens, and older data does. */
+function canReencrypt(columns: readonly ColumnCensus[]): boolean {
+  return columns.every(({ unreadable, numbered }) => unreadable === 0 || Object.keys(numbered).length > 0);
 }

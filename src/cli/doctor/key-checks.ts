@@ -5,7 +5,7 @@ import { check, checked, finding, notChecked, type Finding } from './check.ts';
 import { given } from '../process-io.ts';
 import { USAGE_LIMITS } from '../../keyring/telemetry/key-usage.ts';
 import { encryptionWords } from '../ring/key-encryptions.ts';
-import { step } from '../suggested-commands.ts';
+import { quoted, step } from '../suggested-commands.ts';
 
 const UNDESCRIBED = 'The secret could not be described.';
 
@@ -84,26 +84,30 @@ export const KEY_INVALID = check('key-invalid', 'key length invalid (issue 5)', 
 });
 
 /** A rotation stops unless every key of the ring opens. */
-export const UNREADABLE_KEY = check('unreadable-key', 'a numbered key cannot be read', ({ described, readings }) => {
-  if (described === undefined) return notChecked(UNDESCRIBED);
-  const findings = [...described.ring.numberOf].flatMap(([versionId, number]): readonly Finding[] => {
-    const reading = readings.get(versionId);
-    if (reading === undefined || reading.kind === 'key') return [];
-    const why = reading.kind === 'no value' ? 'it has no value' : reading.reason;
-    const kms =
-      reading.kind === 'refused' && reading.isKms
-        ? ' It may be under an older KMS key, which must stay enabled and readable.'
-        : '';
-    return [
-      finding(
-        `Key ${number} (version ${versionId}) cannot be used: ${why}.${kms} Rows of that number cannot be read, ` +
-          'and every rotation stops.',
-        'aws secretsmanager list-secret-version-ids --include-deprecated   # KmsKeyIds of the version',
-      ),
-    ];
-  });
-  return checked(`GetSecretValue of ${described.ring.numberOf.size} numbered versions`, findings);
-});
+export const UNREADABLE_KEY = check(
+  'unreadable-key',
+  'a numbered key cannot be read',
+  ({ described, readings, secretId }) => {
+    if (described === undefined) return notChecked(UNDESCRIBED);
+    const findings = [...described.ring.numberOf].flatMap(([versionId, number]): readonly Finding[] => {
+      const reading = readings.get(versionId);
+      if (reading === undefined || reading.kind === 'key') return [];
+      const why = reading.kind === 'no value' ? 'it has no value' : reading.reason;
+      const kms =
+        reading.kind === 'refused' && reading.isKms
+          ? ' It may be under an older KMS key, which must stay enabled and readable.'
+          : '';
+      return [
+        finding(
+          `Key ${number} (version ${versionId}) cannot be used: ${why}.${kms} Rows of that number cannot be read, ` +
+            'and every rotation stops.',
+          `aws secretsmanager list-secret-version-ids --secret-id ${quoted(secretId)} --include-deprecated   # KmsKeyIds of the version`,
+        ),
+      ];
+    });
+    return checked(`GetSecretValue of ${described.ring.numberOf.size} numbered versions`, findings);
+  },
+);
 
 /** C06: data encrypted with ENCRYPTION_MASTER_KEY is readable only while it is set, unless its key is on the ring. */
 export const ENVIRONMENT_KEY = check(

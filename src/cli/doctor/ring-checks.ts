@@ -137,10 +137,9 @@ export const ROTATION_LATE = check(
     if (unlisted !== undefined && isUnderWay && notes.length === 0) {
       return notChecked(`A rotation is under way. Only a listing of the versions shows since when. ${UNLISTED}`);
     }
-    return checked(`schedule, last rotation ${dayCount(rotation.daysSinceLast)} ago, AWSPENDING`, [
-      ...notes.map(asFinding),
-      ...stuck,
-    ]);
+    const last =
+      rotation.last === undefined ? 'no rotation yet' : `last rotation ${dayCount(rotation.daysSinceLast)} ago`;
+    return checked(`schedule, ${last}, AWSPENDING`, [...notes.map(asFinding), ...stuck]);
   },
 );
 

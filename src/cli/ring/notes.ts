@@ -68,8 +68,8 @@ function withoutCurrent({ versions, rotation }: RingReport): readonly Note[] {
   return [
     warning(
       'no-current-key',
-      'The secret has no key yet. Its first rotation makes key 1. If it replaces a lost secret, run restore-ring ' +
-        'first.',
+      'The secret has no key yet. Its first rotation makes key 1. If it replaces a lost secret, do not rotate it: ' +
+        'run restore-ring instead.',
       FOLLOW,
     ),
   ];
@@ -291,7 +291,8 @@ function howToMakeRoom({ name, versions }: RingReport): { advice: string; next: 
     // Whether rows are left, only retire knows: to re-encrypt again and again would free no label.
     const next = [step('retire', String(oldest)), step('reencrypt')];
     return {
-      advice: 'Retire the oldest keys; retire counts their rows first, and reencrypt moves them to the current key.',
+      advice:
+        'Retire the oldest keys. If rows still need one, retire says so; then run reencrypt before you retire it.',
       next,
     };
   }
@@ -316,7 +317,10 @@ function scheduleNotes({ rotation, versions }: RingReport): readonly Note[] {
     return [warning('rotation-off', text, ...(canRotate ? [FOLLOW] : []))];
   }
   if (rotation.daysOverdue === 0) return [];
-  const text = `The rotation is ${dayCount(rotation.daysOverdue)} late; the last one was ${dayCount(rotation.daysSinceLast)} ago.`;
+  const age = dayCount(rotation.daysSinceLast);
+  const last =
+    rotation.last === undefined ? `the secret was made ${age} ago and never rotated` : `the last one was ${age} ago`;
+  const text = `The rotation is ${dayCount(rotation.daysOverdue)} late; ${last}.`;
   return [warning('rotation-overdue', text, FOLLOW, step('doctor'))];
 }
 

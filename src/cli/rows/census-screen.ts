@@ -50,10 +50,24 @@ export function censusLines(count: ColumnCensus, current: number | undefined): r
   ];
 }
 
-/** The rows of one column by their first bytes. */
+/** A ring has no more numbers than that, so where more are found, chance has made some. */
+const MOST_LABELS = 20;
+
+/** Older data looks like each number once in 256, and seldom three times as often. */
+const BY_CHANCE = 3 / 256;
+
+function sumOf(counts: readonly (readonly [number, number])[]): number {
+  return counts.reduce((sum, [, rows]) => sum + rows, 0);
+}
+
+/** The rows of one column by their first bytes. Numbers that only chance may have made are one line. */
 export function headerLines(count: HeaderCensus): readonly string[] {
+  const all = entries(count.looksLike);
+  const frequent = all.filter(([, rows]) => all.length <= MOST_LABELS || rows >= count.rows * BY_CHANCE);
+  const rare = all.filter((one) => !frequent.includes(one));
   const rows = [
-    ...entries(count.looksLike).map(([number, rows]) => [`looks like key ${number}`, grouped(rows)]),
+    ...frequent.map(([number, rows]) => [`looks like key ${number}`, grouped(rows)]),
+    ...(rare.length === 0 ? [] : [[`looks like ${rare.length} other numbers`, grouped(sumOf(rare))]]),
     ...(count.other > 0 ? [['other', grouped(count.other)]] : []),
     ...(count.nulls > 0 ? [['NULL', grouped(count.nulls)]] : []),
   ];

@@ -108,7 +108,7 @@ async function describeColumn(
     throw invalid(`${spec.table}.${spec.column} is a generated column: name the one that it is made of.`);
   if (maySelect !== 't') {
     throw invalid(
-      `This user may not read ${spec.table}.${spec.column}: GRANT SELECT, UPDATE ON ${table.name} TO its role.`,
+      `This user may not read ${spec.table}.${spec.column}: GRANT SELECT ON ${table.name} TO its role (reencrypt also needs UPDATE).`,
     );
   }
   const key = await lookUpKey(session, table.id, spec);
