@@ -78,7 +78,11 @@ export async function writeRows(session: Connection, column: Column, changes: re
        FROM mine WHERE t.tableoid OPERATOR(pg_catalog.=) mine.part AND t.ctid OPERATOR(pg_catalog.=) mine.place
      RETURNING mine.n`;
   // Code of the table runs with the rights of this user, who has decided so where triggers are known.
-  const rows = await session.underOwnPath(() => session.rows(text, values), column.triggers.length > 0, OTHER_JOINS);
+  const rows = await session.underOwnPath(
+    () => session.rowsByPlan(text, values),
+    column.triggers.length > 0,
+    OTHER_JOINS,
+  );
   if (rows.length === changes.length) return { written: rows.length, lost: [], refused: [] };
   const written = new Set(rows.map(([n]) => Number(n)));
   return { written: rows.length, lost: changes.filter((_, index) => !written.has(index + 1)), refused: [] };

@@ -114,6 +114,8 @@ export class GatedProcess {
     const rows = session.rows.bind(session);
     const change = session.change.bind(session);
     session.rows = (...of) => this.#live(name, of[0], () => rows(...of));
+    const rowsByPlan = session.rowsByPlan.bind(session);
+    session.rowsByPlan = (...of) => this.#live(name, of[0], () => rowsByPlan(...of));
     const copyRows = session.copyRows.bind(session);
     session.copyRows = (...of) => this.#live(name, of[0], () => copyRows(...of));
     session.change = (...of) => this.#live(name, of[0], () => change(...of));
