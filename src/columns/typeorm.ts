@@ -1,5 +1,5 @@
 import { BYTES, json, TEXT, type Content } from './content.ts';
-import { cellOf, EncryptedColumn, type EncryptedColumnOptions } from './encrypted-column.ts';
+import { cellOf, EncryptedColumn, type ColumnStorage, type EncryptedColumnOptions } from './encrypted-column.ts';
 import { comparedColumn } from './refused-comparison.ts';
 
 export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
@@ -28,7 +28,7 @@ export interface EncryptedColumnDefinition<Value> {
  *
  * Await `ring.warm()` before the first query, because TypeORM reads values synchronously: a key that is not cached is
  * `KEY_UNAVAILABLE`. NULL stays NULL. The context is that of the column, since TypeORM does not show the row. A
- * `where` with a value throws `INVALID_COLUMN` (except `In` and `Between`, which find no row), and raw results
+ * `where` with a value throws `INVALID_COLUMN` (but `In` and `Between` of an update or delete may find no row), and raw results
  * (`getRawMany`, `query`) show the ciphertext.
  */
 export function encryptedText(options: EncryptedColumnOptions): EncryptedColumnDefinition<string> {
@@ -52,7 +52,9 @@ function definition<Value>(content: Content<Value>, options: EncryptedColumnOpti
     type: encrypted.storage,
     transformer: {
       to: (value) =>
-        isNone(value) ? value : writtenOnly(cellOf(encrypted.encrypt(value, context), encrypted.storage), context),
+        isNone(value)
+          ? value
+          : writtenOnly(cellOf(encrypted.encrypt(value, context), encrypted.storage), context, encrypted.storage),
       from: (cell) => (isNone(cell) ? cell : encrypted.decryptSync(cell, context)),
     },
   };
@@ -60,15 +62,29 @@ function definition<Value>(content: Content<Value>, options: EncryptedColumnOpti
 
 /**
  * A cell that is written, and cannot be compared. TypeORM gives values of a `where` to the transformer as it does those of
- * an insert; then it asks each of them, and no other, whether it is an operator: by this member.
+ * an insert. Then it asks each of them, and no other, by this member whether it is an operator. It does not ask those of
+ * `In` and `Between`, but a SELECT writes all of its parameters as JSON.
  */
-function writtenOnly(cell: Buffer | string, context: string): Buffer | EncryptedCell {
-  const written = typeof cell === 'string' ? { toPostgres: () => cell, toJSON: () => cell } : cell;
-  return Object.defineProperty(written, '@instanceof', {
-    get: () => {
-      throw comparedColumn(context);
-    },
-  });
+function writtenOnly(cell: Buffer | string, context: string, storage: ColumnStorage): Buffer | EncryptedCell {
+  const refuse = () => {
+    throw comparedColumn(context);
+  };
+  const unlessCompared =
+    <Json>(json: () => Json) =>
+    () =>
+      isParameterOfSelect() ? refuse() : json();
+  const written =
+    typeof cell === 'string'
+      ? // What is stored in jsonb was JSON before it comes to the driver.
+        { toPostgres: storage === 'jsonb' ? refuse : () => cell, toJSON: unlessCompared(() => cell) }
+      : Object.defineProperty(cell, 'toJSON', { value: unlessCompared(() => ({ type: 'Buffer', data: [...cell] })) });
+  return Object.defineProperty(written, '@instanceof', { get: refuse });
+}
+
+/** Whether it is TypeORM's method that runs a SELECT which asks for the JSON. A log of the application may ask, too. */
+function isParameterOfSelect(): boolean {
+  const nearest = new Error().stack?.split('\n', 7) ?? [];
+  return nearest.some((call) => /\bloadRawResults\b/.test(call));
 }
 
 function isNone(value: unknown): value is null | undefined {

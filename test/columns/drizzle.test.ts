@@ -1,4 +1,4 @@
-import { and, asc, between, eq, gt, inArray, isNotNull, isNull, ne, not, sql } from 'drizzle-orm';
+import { and, asc, between, desc, eq, gt, inArray, isNotNull, isNull, like, ne, not, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { alias, integer, PgDialect, pgTable } from 'drizzle-orm/pg-core';
 import pg from 'pg';
@@ -59,6 +59,15 @@ describe('a condition on an encrypted column', () => {
   ])('%s is refused with words', (_name, condition) => {
     expect(condition).toThrow('each encryption has a random nonce');
     expect(condition).toThrow(expect.objectContaining({ code: 'INVALID_COLUMN' }) as Error);
+  });
+
+  // They make SQL of the column as isNull does, and never ask it. docs/columns.md says so.
+  test('like, asc and desc cannot be told from a condition about NULL', () => {
+    const { sql: text } = new PgDialect().sqlToQuery(
+      sql`${like(patients.notes, 'x%')}, ${asc(patients.notes)}, ${desc(patients.notes)}`,
+    );
+    const name = '"patients_text"."notes"';
+    expect(text).toBe(`${name} like $1, ${name} asc, ${name} desc`);
   });
 
   test('about NULL is allowed', () => {
