@@ -18,16 +18,15 @@ LAMBDA_ARN = "arn:aws:lambda:us-east-1:123456789012:function:PazPazKeyRotation"
 class LocalService:
     """One process; ``stop`` ends it."""
 
-    def __init__(self, build: Path) -> None:
-        self._process = subprocess.Popen(
-            ["node", str(build / "local" / "local.mjs"), "--port", "0"], stdout=subprocess.PIPE, text=True
-        )
+    def __init__(self, build: Path, region: str = "us-east-1") -> None:
+        command = ["node", str(build / "local" / "local.mjs"), "--port", "0", "--region", region]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         first_line = self._process.stdout.readline()
         match = re.search(r"http://[0-9.:]+", first_line)
         assert match, f"the local service said: {first_line!r}"
         self.url = match[0]
-        self.client = Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1").client(
+        self.client = Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=region).client(
             "secretsmanager", endpoint_url=self.url, config=Config(retries={"total_max_attempts": 1})
         )
 
