@@ -85,12 +85,13 @@ describe('rotate --clean-up ends the rotation that was asked about, or says that
   });
 });
 
-test('rotate --clean-up takes AWSPENDING off the current key, which stays current and gets no tag', async () => {
-  const ring = await ringWith(previous(1), current(2));
-  await ring.label('AWSPENDING', 2);
+test('rotate --clean-up takes AWSPENDING off the current key of a full ring, which stays current and gets no tag', async () => {
+  const older = Array.from({ length: 15 }, (_, index) => index + 1);
+  const ring = await ringWith(...older, previous(16), current(17));
+  await ring.label('AWSPENDING', 17);
   const { deps } = operatorOf(ring);
-  expect(await runCleanUp(deps)).toEqual({ versionId: ring.idOf(2) });
-  expect(ring.labels).toMatchObject({ 2: 'AWSCURRENT key-v2' });
+  expect(await runCleanUp(deps)).toEqual({ versionId: ring.idOf(17) });
+  expect(ring.labels).toMatchObject({ 17: 'AWSCURRENT key-v17' });
   expect(ring.secret.tags).toEqual([]);
   expect(await runCleanUp(deps)).toEqual({});
 });

@@ -12,15 +12,15 @@ export interface CleanUpResult {
 /**
  * Detaches `AWSPENDING` from the version of a cancelled, failed or refused rotation. Its key, if it has one, never
  * encrypted anything. A tag records that, because the version may then have no label. AWS may leave `AWSPENDING` on the
- * current version after a rotation; there it takes a label's place, and is detached as well. Throws `STATE_CHANGED` if
- * the rotation has finished since the question, or another has begun.
+ * current version after a rotation. On a full ring, that is detached, too: other commands need its place. Throws
+ * `STATE_CHANGED` if the rotation has finished since the question, or another has begun.
  */
 export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResult> {
   const isOver = ({ ring }: DescribedRing): boolean => ring.pending === undefined || ring.pending === ring.current;
   const first = await settledRing(deps, isOver);
   const { pending } = first.ring;
-  if (pending === undefined) return {};
   const isFinished = isOver(first);
+  if (pending === undefined || (isFinished && first.ring.freeSlots > 0)) return {};
   await deps.confirm(
     isFinished
       ? {

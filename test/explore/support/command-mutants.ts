@@ -177,8 +177,8 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that rotate --clean-up takes AWSPENDING off a key whose rotation has finished',
     file: 'src/cli/ring/clean-up.ts',
-    from: 'if (pending === undefined) return {};',
-    to: 'if (pending === undefined || isOver(first)) return {};',
+    from: 'if (pending === undefined || (isFinished && first.ring.freeSlots > 0)) return {};',
+    to: 'if (pending === undefined || isFinished) return {};',
     scenario: 'a full ring, AWSPENDING on the current version',
     breaks: /^status gives advice that does not help: rotate --clean-up/,
   },
