@@ -123,14 +123,41 @@ describe('restore', () => {
     await refusesUntouched(ring, restore, 'NOT_RESTORABLE', 'recorded: 1, 2.');
   });
 
-  test('attaches the label of a key that is on the ring, and removes the record that a later description may show', async () => {
+  test('writes nothing where two descriptions show the key on the ring, and no record', async () => {
     const ring = await ringWith(1, previous(2), current(3));
+    await ring.label('key-v4', 1);
     const { deps, changes } = operatorOf(ring);
+    const slept: number[] = [];
+    const sleep = (milliseconds: number): Promise<void> => {
+      slept.push(milliseconds);
+      return deps.sleep(milliseconds);
+    };
+    expect(await runRestore({ ...deps, sleep }, toKeyNumber(1))).toEqual({
+      versionId: ring.idOf(1),
+      numbers: [1, 4],
+      wasThere: true,
+    });
+    expect(changes).toEqual([]);
+    expect(slept).toEqual([6000]);
+  });
+
+  test('attaches the label again that an old description still shows', async () => {
+    const ring = await settledRing(1, previous(2), current(3));
+    await ring.service.advance(25 * HOUR);
+    await retire(ring, 1);
+    let old = true;
+    const { deps } = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      describeSecret: async (input) => {
+        const { VersionIdsToStages, ...rest } = await secrets.describeSecret(input);
+        const shown = { ...VersionIdsToStages, ...(old ? { [ring.idOf(1)]: ['key-v1'] } : {}) };
+        old = false;
+        return { ...rest, VersionIdsToStages: shown };
+      },
+    }));
     await runRestore(deps, toKeyNumber(1));
-    expect(changes).toEqual([
-      { change: 'label-attached', label: 'key-v1', to: ring.idOf(1) },
-      { change: 'tag-removed', key: 'pazpaz:retired:key-v1' },
-    ]);
+    expect(ring.labels[1]).toBe('key-v1');
+    expect(ring.secret.tags).toEqual([]);
   });
 
   test('is not done until a description shows every label of the key', async () => {

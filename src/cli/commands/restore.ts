@@ -9,7 +9,7 @@ import { command } from '../command.ts';
 import { COUNT, listOf, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { requireSeen } from '../ring/look-again.ts';
-import { onFreshRing, readableKey, type DescribedRing } from '../ring/ring.ts';
+import { onSettledRing, readableKey, type DescribedRing } from '../ring/ring.ts';
 import { removeRecords } from '../ring/retired-tags.ts';
 import { setTags } from '../ring/tags.ts';
 import { listVersions } from '../ring/versions.ts';
@@ -42,38 +42,47 @@ export interface RestoreResult {
  * number that was never retired or whose version is gone (`NOT_RESTORABLE`), and a ring without free labels
  * (`RING_FULL`).
  *
- * A description may be a few writes old and still show a label that a retirement has removed. So the labels are always
- * attached. The record is removed last, once a later description shows them (else `NOT_SEEN_YET`). At every moment, one
- * of the two says where the key is. Until then the record says that the key is wanted again, so that no retirement
- * takes an interrupted restore for its own first half.
+ * A description may be a few writes old and still show a label that a retirement has removed. So a key counts as on the
+ * ring if two descriptions show it there without a record, six seconds apart. Where there is a record, the labels are
+ * attached whether a description shows them or not. The record is removed last, once a later description shows them
+ * (else `NOT_SEEN_YET`), so that one of the two always says where the key is. Until then the record says that the key
+ * is wanted again: no retirement takes an interrupted restore for its own first half.
  */
 export async function runRestore(deps: CommandDependencies, number: KeyNumber): Promise<RestoreResult> {
-  let restored: Restored | undefined;
-  await onFreshRing(deps, async (described) => {
+  const done: { restored?: Restored } = {};
+  await onSettledRing(deps, async (described) => {
     const { ring } = described;
     const records = recordsOf(described, number);
     const holder = ring.versionOf.get(number);
-    const versionId = await versionToRestore(deps, records[0]?.versionId, holder);
-    if (versionId === undefined) throw notRetired(number, described);
+    const [record] = records;
+    if (record === undefined) {
+      if (holder === undefined) throw notRetired(number, described);
+      const numbers = [...ring.versionOf.keys()].filter((each) => ring.versionOf.get(each) === holder);
+      done.restored = { versionId: holder, numbers, wasThere: true, wrote: false };
+      return { ring, wrote: false };
+    }
+    const versionId = await versionToRestore(deps, record.versionId, holder);
     if (holder !== undefined && holder !== versionId) throw taken(number, holder);
-    const numbers = records.length === 0 ? [number] : records.map((record) => record.number);
+    const numbers = records.map((each) => each.number);
     const missing = numbers.filter((each) => !ring.versionOf.has(each));
     requireFreeSlots(ring, missing.length);
     await requireExisting(deps, number, versionId);
 
-    await beginRestoring(deps, records);
+    await setTags(deps, records.map(restoringTag));
     for (const each of numbers) await moveLabel(deps, { label: numberingLabel(each), to: versionId });
-    restored = { versionId, numbers, wasThere: missing.length === 0 };
+    done.restored = { versionId, numbers, wasThere: missing.length === 0, wrote: true };
     return { ring: missing.reduce((so, each) => withNumber(so, versionId, each), ring), wrote: true };
   });
-  if (restored === undefined) throw new KeyRotationError('NOT_RESTORABLE', `Key ${number} could not be restored.`);
-  await forget(deps, restored);
-  return restored;
+  if (done.restored === undefined) throw new KeyRotationError('NOT_RESTORABLE', `Key ${number} could not be restored.`);
+  const { wrote, ...result } = done.restored;
+  if (wrote) await forget(deps, done.restored);
+  return result;
 }
 
-/** What was attached. */
 interface Restored extends RestoreResult {
   readonly numbers: readonly KeyNumber[];
+  /** Whether labels were attached. */
+  readonly wrote: boolean;
 }
 
 /** The record of this number, and those of other numbers of its version. */
@@ -86,17 +95,12 @@ function recordsOf({ secret }: DescribedRing, number: KeyNumber): readonly Retir
 /** The version of the record, unless the number is on another one by now that move has made: with the same key. */
 async function versionToRestore(
   deps: CommandDependencies,
-  recorded: string | undefined,
+  recorded: string,
   holder: string | undefined,
-): Promise<string | undefined> {
-  if (recorded === undefined || holder === undefined || holder === recorded) return recorded ?? holder;
+): Promise<string> {
+  if (holder === undefined || holder === recorded) return recorded;
   const [one, other] = [await readableKey(deps, recorded), await readableKey(deps, holder)];
   return one !== undefined && other !== undefined && one.key.equals(other.key) ? holder : recorded;
-}
-
-/** Says in the records that their keys are wanted again. */
-async function beginRestoring(deps: CommandDependencies, records: readonly RetiredKey[]): Promise<void> {
-  if (records.length > 0) await setTags(deps, records.map(restoringTag));
 }
 
 async function requireExisting(deps: CommandDependencies, number: KeyNumber, versionId: string): Promise<void> {
@@ -109,10 +113,7 @@ async function requireExisting(deps: CommandDependencies, number: KeyNumber, ver
   );
 }
 
-/**
- * Removes the records once a description shows the labels: all that there may be, for a description from before the
- * retirement shows the labels too, and no record.
- */
+/** Removes the records once a description shows the labels. */
 async function forget(deps: CommandDependencies, { versionId, numbers }: Restored): Promise<void> {
   const done = `The label of ${keyList(numbers)} was attached to version ${versionId}.`;
   const isBack = ({ ring }: DescribedRing): boolean => numbers.every((each) => ring.versionOf.get(each) === versionId);

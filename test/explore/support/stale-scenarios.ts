@@ -127,10 +127,10 @@ export const STALE_SCENARIOS: readonly Scenario[] = [
 /** Builds that believe a description, each with the false report that comes of it. */
 export const STALE_MUTANTS: readonly Mutant[] = [
   {
-    takenOut: 'that restore attaches a label which a description shows already',
+    takenOut: 'that restore looks again before it says that a key is on the ring',
     file: 'src/cli/commands/restore.ts',
-    from: 'for (const each of numbers) await moveLabel',
-    to: 'for (const each of missing) await moveLabel',
+    from: 'return { ring, wrote: false };',
+    to: 'return { ring, wrote: true };',
     scenario: 'retire and restore, told of the past',
     breaks: /^a false report: restore 1 says that key 1 is back/,
   },
@@ -207,17 +207,6 @@ export const STALE_MUTANTS: readonly Mutant[] = [
     to: '() => true);',
     scenario: 'rotate twice, told of the past',
     breaks: /^a false report: rotate, by what it has seen, says that its version exists/,
-  },
-  {
-    takenOut: 'that restore removes a record which a description does not show',
-    file: 'src/cli/commands/restore.ts',
-    from: `await removeRecords(deps, numbers);`,
-    to: `const { secret: { Tags } } = await requireSeen(deps, done, isBack);
-  const shown = numbers.filter((each) => retiredKeys(Tags).some(({ number }) => number === each));
-  if (shown.length === 0) return;
-  await removeRecords(deps, shown);`,
-    scenario: 'retire and restore, told of the past',
-    breaks: /^a false report: restore 1 says that no record of a retirement is left/,
   },
   {
     takenOut: 'that restore looks whether the record is gone',
