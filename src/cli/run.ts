@@ -170,6 +170,7 @@ function complain(
   const lines = [
     ...message.split('\n').flatMap((part) => wrapped(part)),
     ...(changes.length === 0 ? [] : changeLines(changes, isDryRun)),
+    ...(changes.length === 0 || next.length === 0 ? [] : ['What to do next:']),
   ];
   const text = [...lines, ...nextLines(next, paint)].join('\n');
   world.stderr.write(`${paint.bad(`pazpaz-keys ${command}: ${code}`)}\n${text}\n`);

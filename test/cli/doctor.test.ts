@@ -76,9 +76,12 @@ describe('doctor finds, and says how it knows and what fixes it', () => {
       ...REFUSED,
       message: 'User is not authorized to perform: secretsmanager:GetSecretValue',
     });
-    const { codes, text } = await found(ring);
+    const { codes, text, checks } = await found(ring);
     expect(codes).toEqual(['access-denied', 'unreadable-key']);
+    for (const code of ['kms-denied', 'key-invalid'] as const)
+      expect(checkOf(checks, code).outcome).toBe('not checked');
     expect(text).toContain('attach a policy that allows secretsmanager:GetSecretValue');
+    expect(text.match(/Cannot be used/g)).toHaveLength(1);
   });
 
   test('issue 2: a wrong name, with the names that are like it', async () => {
@@ -292,8 +295,9 @@ describe('doctor finds, and says how it knows and what fixes it', () => {
     ring.service.faults.set({ ...REFUSED, versionId: ring.idOf(1), message: 'Access to KMS is not allowed' });
     const { codes, text } = await found(ring);
     expect(codes).toEqual(['unreadable-key']);
-    expect(text).toContain(`Key 1 (version ${ring.idOf(1)}) cannot be used`);
+    expect(text).toContain(`Cannot be used: key 1 (version ${ring.idOf(1)}). `);
     expect(text).toContain('older KMS key');
+    expect(text).toContain(`list-secret-version-ids --secret-id ${SECRET} --include-deprecated`);
   });
 
   test('C06: an environment key that is not on the ring', async () => {

@@ -7,8 +7,9 @@ import { censusLines, headerLines, rowCount } from '../rows/census-screen.ts';
 import { command } from '../command.ts';
 import { CENSUS_RESULT } from '../json/row-schemas.ts';
 import { shownCensus } from '../rows/progress.ts';
+import { unreadKeys, unreadLine, type UnreadKeys } from '../rows/unread-keys.ts';
 import { wrapped } from '../terminal/table.ts';
-import { step } from '../suggested-commands.ts';
+import { step, type NextStep } from '../suggested-commands.ts';
 
 interface CensusFlags extends ColumnFlags {
   readonly headers?: boolean;
@@ -38,15 +39,19 @@ export const CENSUS = command<CensusFlags>({
     const keys = await ringOf(session);
     const columns = await shownCensus(database, specs, keys, world, flags);
     const current = keys.target?.number;
-    const advice = adviceOn(columns);
+    const unread = unreadKeys(keys);
+    const { advice, next } = adviceOn(columns, unread);
     return {
-      result: { isEstimate: false, currentNumber: current ?? 0, columns, hasOlderData: hasOlderData(columns) },
+      result: {
+        ...{ isEstimate: false, currentNumber: current ?? 0, columns, hasOlderData: hasOlderData(columns) },
+        ...(unread.length === 0 ? {} : { unreadKeys: unread }),
+      },
       lines: () => [
         ...columns.flatMap((count) => censusLines(count, current)),
         ...(hasOlderData(columns) ? [] : wrapped(NO_OLDER_DATA)),
-        ...advice,
+        ...advice.flatMap((text) => wrapped(text)),
       ],
-      ...(canReencrypt(columns) && advice.length > 0 ? { next: [step('reencrypt')] } : {}),
+      ...(next.length === 0 ? {} : { next }),
       exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
       hidesChanges: true,
     };
@@ -64,17 +69,25 @@ function hasOlderData(columns: readonly ColumnCensus[]): boolean {
   return !columns.every(isClean) || columns.every(({ numbered }) => isNone(numbered));
 }
 
-function adviceOn(columns: readonly ColumnCensus[]): readonly string[] {
+interface Advice {
+  readonly advice: readonly string[];
+  readonly next: readonly NextStep[];
+}
+
+function adviceOn(columns: readonly ColumnCensus[], unread: readonly UnreadKeys[]): Advice {
+  if (unread.length > 0) return { advice: unread.map(unreadLine), next: [step('doctor')] };
   const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);
-  if (rows === 0) return [];
+  if (rows === 0) return { advice: [], next: [] };
   const found = `${rowCount(rows)} ${rows === 1 ? 'is' : 'are'} not under the current key`;
-  return canReencrypt(columns) ? [`${found}; reencrypt moves them to it.`] : wrapped(`${found}. ${CHECK_CONTEXT}`);
+  return columns.every(isContextRight)
+    ? { advice: [`${found}; reencrypt moves them to it.`], next: [step('reencrypt')] }
+    : { advice: [`${found}. ${CHECK_CONTEXT}`], next: [] };
 }
 
 const CHECK_CONTEXT =
   'First check the context: none of the numbered rows opens in this one, and reencrypt would bind older data to it.';
 
-/** Whether the context is right, as far as rows show: under a wrong one, no numbered row opens, and older data does. */
-function canReencrypt(columns: readonly ColumnCensus[]): boolean {
-  return columns.every(({ unreadable, numbered }) => unreadable === 0 || Object.keys(numbered).length > 0);
+/** As far as rows show: under a wrong context, no numbered row opens, and older data does. */
+function isContextRight({ unreadable, numbered }: ColumnCensus): boolean {
+  return unreadable === 0 || Object.keys(numbered).length > 0;
 }

@@ -122,7 +122,8 @@ export const KMS_DENIED = check('kms-denied', 'KMS denied (issue 3)', ({ describ
   if (described?.ring.current === undefined) return notChecked('There is no current key to read.');
   const how = 'GetSecretValue of the current version';
   const reading = readings.get(described.ring.current);
-  if (reading?.kind !== 'refused' || !reading.isKms) return checked(how, []);
+  if (reading?.kind !== 'refused') return checked(how, []);
+  if (!reading.isKms) return notChecked('The current version could not be read for another reason.');
   const role = environment['AWS_ROLE_ARN'] ?? 'the role';
   return checked(how, [
     finding(

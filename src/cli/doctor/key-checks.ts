@@ -6,6 +6,7 @@ import { given } from '../process-io.ts';
 import { USAGE_LIMITS } from '../../keyring/telemetry/key-usage.ts';
 import { encryptionWords } from '../ring/key-encryptions.ts';
 import { quoted, step } from '../suggested-commands.ts';
+import type { Reading } from './reading.ts';
 
 const UNDESCRIBED = 'The secret could not be described.';
 
@@ -83,31 +84,29 @@ export const KEY_INVALID = check('key-invalid', 'key length invalid (issue 5)', 
   return checked('its value', [finding(`${found} (version ${current})`, step('rollback'), step('put', '--generate'))]);
 });
 
-/** A rotation stops unless every key of the ring opens. */
-export const UNREADABLE_KEY = check(
-  'unreadable-key',
-  'a numbered key cannot be read',
-  ({ described, readings, secretId }) => {
-    if (described === undefined) return notChecked(UNDESCRIBED);
-    const findings = [...described.ring.numberOf].flatMap(([versionId, number]): readonly Finding[] => {
-      const reading = readings.get(versionId);
-      if (reading === undefined || reading.kind === 'key') return [];
-      const why = reading.kind === 'no value' ? 'it has no value' : reading.reason;
-      const kms =
-        reading.kind === 'refused' && reading.isKms
-          ? ' It may be under an older KMS key, which must stay enabled and readable.'
-          : '';
-      return [
-        finding(
-          `Key ${number} (version ${versionId}) cannot be used: ${why}.${kms} Rows of that number cannot be read, ` +
-            'and every rotation stops.',
-          `aws secretsmanager list-secret-version-ids --secret-id ${quoted(secretId)} --include-deprecated   # KmsKeyIds of the version`,
-        ),
-      ];
-    });
-    return checked(`GetSecretValue of ${described.ring.numberOf.size} numbered versions`, findings);
-  },
-);
+/** A rotation stops unless every key of the ring opens. Keys with one cause are one finding. */
+export const UNREADABLE_KEY = check('unreadable-key', 'a numbered key cannot be read', (seen) => {
+  const { described, readings, secretId } = seen;
+  if (described === undefined) return notChecked(UNDESCRIBED);
+  const { numberOf } = described.ring;
+  const byCause = new Map<string, { readonly reading: Reading; readonly keys: string[] }>();
+  for (const [versionId, number] of numberOf) {
+    const reading = readings.get(versionId);
+    if (reading === undefined || reading.kind === 'key') continue;
+    const why = reading.kind === 'no value' ? 'there is no value' : reading.reason.replaceAll(versionId, 'VERSION');
+    const cause = byCause.get(why) ?? { reading, keys: [] };
+    cause.keys.push(`key ${number} (version ${versionId})`);
+    byCause.set(why, cause);
+  }
+  const findings = [...byCause].map(([why, { reading, keys }]) => {
+    const isOfKms = reading.kind === 'refused' && reading.isKms;
+    const kms = isOfKms ? ' An older KMS key must stay enabled and readable.' : '';
+    const text = `Cannot be used: ${keys.join(', ')}. ${why}.${kms} Rows under such a number cannot be read, and every rotation stops.`;
+    const kmsKeyIds = `aws secretsmanager list-secret-version-ids --secret-id ${quoted(secretId)} --include-deprecated`;
+    return finding(text, `${kmsKeyIds}   # KmsKeyIds of the version`);
+  });
+  return checked(`GetSecretValue of ${numberOf.size} numbered versions`, findings);
+});
 
 /** C06: data encrypted with ENCRYPTION_MASTER_KEY is readable only while it is set, unless its key is on the ring. */
 export const ENVIRONMENT_KEY = check(

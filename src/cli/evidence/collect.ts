@@ -4,6 +4,7 @@ import type { AwsSession } from '../aws/session.ts';
 import { readRingReport } from '../ring/ring-report.ts';
 import { describedRing } from '../ring/ring.ts';
 import { wrongUsage } from '../command.ts';
+import { keyList } from '../terminal/table.ts';
 import { FORMAT, type Evidence, type KeyFacts, type PreviousReport, type RowFacts } from './evidence.ts';
 import type { ReportOnDisk } from './files.ts';
 import { historyOfSecret, merged } from './history.ts';
@@ -111,6 +112,13 @@ async function rowFacts(countRows: CollectOptions['countRows'], unseen: UnseenLi
     return { isCounted: false, isAsked: false, why: 'not asked for (--no-rows)' };
   }
   const rows = await unseen.see(what, needs, countRows);
+  for (const { numbers, why } of rows?.isCounted === true ? (rows.unreadKeys ?? []) : []) {
+    unseen.add(
+      `which rows ${keyList(numbers)} ${numbers.length === 1 ? 'opens' : 'open'}`,
+      'secretsmanager:GetSecretValue, and kms:Decrypt',
+      why,
+    );
+  }
   if (rows?.isCounted === true && rows.skipped.length > 0) {
     const tables = rows.skipped.map(({ table, reason }) => `${table} (${reason})`).join(', ');
     unseen.add('whether further columns look encrypted', 'a role that may read these tables', tables);

@@ -3,6 +3,7 @@ import type { ColumnCensus } from '../../postgres/census.ts';
 import type { DatabaseFacts } from '../../postgres/connection/database-facts.ts';
 import type { SkippedTable } from '../../postgres/find-columns.ts';
 import type { RingReport, VersionReport } from '../ring/ring-report.ts';
+import type { UnreadKeys } from '../rows/unread-keys.ts';
 
 /** The shape of `evidence.json`. Members are added under the same name; a change of meaning gets a new one. */
 export const FORMAT = 'pazpaz-evidence/1';
@@ -148,6 +149,8 @@ export type RowFacts =
       readonly unlisted: readonly string[];
       /** Tables that could not be looked at for such columns. */
       readonly skipped: readonly SkippedTable[];
+      /** Keys that could not be read: rows that only they open count as unreadable. Absent: all were read. */
+      readonly unreadKeys?: readonly UnreadKeys[];
     };
 
 /** A KMS key under which AWS keeps versions of the secret. What is absent was not seen. */

@@ -8,6 +8,7 @@ import type { ColumnFlags } from '../rows/column-flags.ts';
 import { columnsOf, ringOf } from '../rows/column-options.ts';
 import { databaseOf } from '../rows/database-options.ts';
 import { shownCensus } from '../rows/progress.ts';
+import { unreadKeys } from '../rows/unread-keys.ts';
 import type { RowFacts } from './evidence.ts';
 
 /** Counts the rows as `census` does, and looks for columns that are not listed. No row is named. */
@@ -15,6 +16,7 @@ export async function countedRows(session: AwsSession, flags: ColumnFlags, world
   const specs = await columnsOf(flags);
   const database = databaseOf(flags, session, world);
   const keys = await ringOf(session);
+  const unread = unreadKeys(keys);
   const { facts, clock: countedFrom } = await databaseFacts(database);
   const columns = (await shownCensus(database, specs, keys, world, flags)).map(withoutRowKeys);
   const { clock: countedTo } = await databaseFacts(database);
@@ -25,6 +27,7 @@ export async function countedRows(session: AwsSession, flags: ColumnFlags, world
     columns,
     unlisted: unlisted.map(foundName),
     skipped,
+    ...(unread.length === 0 ? {} : { unreadKeys: unread }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { COUNTED_ROWS, ROW_CLASSES } from '../json/row-schemas.ts';
+import { COUNTED_ROWS, ROW_CLASSES, UNREAD_KEYS } from '../json/row-schemas.ts';
 import { COUNT, DATE, described, listOf, object, oneOf, TEXT, YES_OR_NO, type Schema } from '../json/shapes.ts';
 import { VERSION_STATES } from '../ring/ring-report.ts';
 import { EVENTS, FORMAT } from './evidence.ts';
@@ -78,7 +78,10 @@ const ROWS: Schema = {
         unlisted: described('Columns that look encrypted and were not counted', listOf(TEXT)),
         skipped: listOf(object({ table: TEXT, reason: TEXT })),
       },
-      { database: described('The database that was counted; its clock before and after the count', DATABASE) },
+      {
+        database: described('The database that was counted; its clock before and after the count', DATABASE),
+        ...UNREAD_KEYS,
+      },
     ),
   ],
 };

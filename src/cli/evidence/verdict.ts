@@ -2,7 +2,7 @@ import { notesOn } from '../ring/notes.ts';
 import { takesTooLong, type RingReport } from '../ring/ring-report.ts';
 import { grouped, rowCount } from '../rows/census-screen.ts';
 import { keyList } from '../terminal/table.ts';
-import type { EventCode, Evidence, Remark, Verdict } from './evidence.ts';
+import type { EventCode, Evidence, Remark, RowFacts, Verdict } from './evidence.ts';
 import { keysOnRing, numbersOf } from './keys.ts';
 import { policyAnswer, strangerIn } from './sources/secret-policy.ts';
 import { rowsByKey, rowSums } from './rows.ts';
@@ -55,8 +55,15 @@ function standing({ secret, keys, rows }: Facts): readonly string[] {
       ? 'and the rows were not counted'
       : values === 0
         ? 'and no row with data was found'
-        : `and ${unreadable === 0 ? 'every one' : grouped(values - unreadable)} of ${rowCount(values)} with data opens with one of them`,
+        : unreadable === 0
+          ? `and every one of ${rowCount(values)} with data opens with one of them`
+          : `and ${grouped(values - unreadable)} of ${rowCount(values)} with data open with ${unreadOf(rows).length === 0 ? 'one of them' : 'the keys that could be read'}`,
   ];
+}
+
+/** The keys that a count could not read. */
+function unreadOf(rows: RowFacts): readonly number[] {
+  return rows.isCounted ? (rows.unreadKeys ?? []).flatMap(({ numbers }) => numbers) : [];
 }
 
 function stuckRotation({ madeAt }: Facts, { versions, rotation }: RingReport): readonly Remark[] {
@@ -104,7 +111,7 @@ function rowProblems({ rows, secret, keys }: Facts): readonly Remark[] {
   const onRing = new Set(numbersOf(keysOnRing(keys)));
   const lost = [...rowsByKey(rows).keys()].filter((number) => number > 0 && !onRing.has(number));
   return [
-    ...(unreadable === 0 ? [] : [{ code: 'rows-unreadable', text: `${rowCount(unreadable)} opened with no key.` }]),
+    ...unreadableRows(unreadable, unreadOf(rows)),
     ...(lost.length === 0
       ? []
       : [{ code: 'rows-of-retired-key', text: `Rows need ${keyList(lost)}, which no version on the ring has.` }]),
@@ -117,6 +124,13 @@ function rowProblems({ rows, secret, keys }: Facts): readonly Remark[] {
       text: `The column ${column} looks encrypted and was not counted.`,
     })),
   ];
+}
+
+function unreadableRows(rows: number, unread: readonly number[]): readonly Remark[] {
+  if (rows === 0) return [];
+  if (unread.length === 0) return [{ code: 'rows-unreadable', text: `${rowCount(rows)} opened with no key.` }];
+  const text = `It is unknown which key opens ${rowCount(rows)}: ${keyList(unread)} could not be read.`;
+  return [{ code: 'rows-not-counted', text }];
 }
 
 /** Versions under a KMS key that cannot be used cannot be read. */

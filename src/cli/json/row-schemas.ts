@@ -73,15 +73,26 @@ const ESTIMATED_COLUMN = object({
   other: COUNT,
 });
 
+/** Keys that a count could not use; absent where it had all of them. */
+export const UNREAD_KEYS = {
+  unreadKeys: described(
+    'Keys that could not be read, by cause; rows that only they open count as unreadable. Absent: all were read',
+    listOf(object({ numbers: listOf(COUNT), why: TEXT })),
+  ),
+};
+
 /** The result of `census`. */
 export const CENSUS_RESULT: Schema = {
   oneOf: [
-    object({
-      isEstimate: { const: false },
-      currentNumber: described('0: no current key', COUNT),
-      columns: listOf(COUNTED_COLUMN),
-      hasOlderData: described('Whether rows of older data or with number 0 are left, or may be', YES_OR_NO),
-    }),
+    object(
+      {
+        isEstimate: { const: false },
+        currentNumber: described('0: no current key', COUNT),
+        columns: listOf(COUNTED_COLUMN),
+        hasOlderData: described('Whether rows of older data or with number 0 are left, or may be', YES_OR_NO),
+      },
+      UNREAD_KEYS,
+    ),
     object({ isEstimate: { const: true }, columns: listOf(ESTIMATED_COLUMN) }),
   ],
 };
