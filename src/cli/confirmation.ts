@@ -22,7 +22,7 @@ export function confirmation(
     const { answer } = question;
     if (dryRun === true || (answer === undefined && yes === true)) return;
     if (answer !== undefined && confirm !== undefined && isSame(confirm, answer)) return;
-    if (world.stdin.isTTY !== true || world.stderr.isTTY !== true) throw cannotAsk(question, where());
+    if (world.stdin.isTTY !== true || world.stderr.isTTY !== true) throw cannotAsk(question, where(), confirm);
     const typed = await world.ask(`${printable(about(question, where()))}\n${prompt(answer)} `);
     if (answer === undefined ? /^y(es)?$/i.test(typed.trim()) : isSame(typed, answer)) return;
     throw new KeyRotationError('NOT_CONFIRMED', 'Not confirmed. Nothing was changed.');
@@ -37,11 +37,15 @@ function prompt(answer: string | undefined): string {
   return answer === undefined ? 'Continue? [y/N]' : `Type the number again (${answer}) to continue:`;
 }
 
-function cannotAsk(question: Question, where: string): KeyRotationError {
+function cannotAsk(question: Question, where: string, confirm: string | undefined): KeyRotationError {
+  const wrong =
+    question.answer === undefined || confirm === undefined
+      ? ''
+      : `--confirm names ${confirm}, not ${question.answer}. `;
   const option = question.answer === undefined ? '--yes' : `--confirm '${question.answer}'`;
   return new KeyRotationError(
     'NOT_CONFIRMED',
-    `${about(question, where)}\nStandard input is not a terminal, so nothing can be asked. Pass ${option} to continue, or --dry-run to see ` +
+    `${about(question, where)}\n${wrong}Standard input is not a terminal, so nothing can be asked. Pass ${option} to continue, or --dry-run to see ` +
       'what would be done. Nothing was changed.',
   );
 }

@@ -77,7 +77,7 @@ function whyNot({ years, every, maintain, loseKey }: Settings): string | undefin
     return `${periods} rotations are too many for a screen: at most ${MOST_MAINTAINED_PERIODS}`;
   }
   if (periods > MOST_PERIODS) {
-    return `a ring holds 17 keys, and nothing is retired without --maintain: at most ${MOST_PERIODS} rotations, not ${periods}`;
+    return `a ring holds 17 keys, and nothing is retired without --maintain: at most ${MOST_PERIODS} periods after the first rotation, not ${periods}`;
   }
   // The last two keys keep a label of AWS's own.
   if (loseKey === undefined || loseKey <= periods) return undefined;

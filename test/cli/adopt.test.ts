@@ -4,14 +4,23 @@ import { runPut } from '../../src/cli/commands/put.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { HOUR } from '../local/support/state-machine.ts';
-import { current, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
+import { current, holding, keyOf, previous, ringWith, type TestRing } from '../support/ring.ts';
 import { Rows } from '../support/rows.ts';
-import { counting, numbers, operatorOf, valueOf } from './support/operator.ts';
+import { counting, giveCredentials, numbers, operatorOf, pazpazKeys, valueOf } from './support/operator.ts';
 import { refusesUntouched } from './support/refusal.ts';
 
+beforeAll(giveCredentials);
 afterEach(stopServices);
 
 const adopt = (ring: TestRing, versionId?: string) => runAdopt(operatorOf(ring).deps, { versionId });
+
+test('a current value that is not a key leads from adopt to rollback', async () => {
+  const ring = await ringWith(previous(1), holding('not a key', current()));
+  expect(await adopt(ring)).toEqual({ noKey: ring.idOf(2) });
+  const { stdout } = await pazpazKeys(ring, ['adopt']);
+  expect(stdout).toContain('its value is not a key');
+  expect(stdout).toContain('  pazpaz-keys rollback');
+});
 
 describe('adopt', () => {
   test('numbers the keys in use, and changes nothing when it is repeated', async () => {

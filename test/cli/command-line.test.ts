@@ -14,6 +14,14 @@ afterEach(stopServices);
 const KEY = keyOf(9).toString('base64');
 
 describe('exit codes', () => {
+  test.each([
+    ['backup', '--to', 'x.age', '--kms-key-id', 'KMS-KEY-ARN'],
+    ['evidence', '--no-rows', '--out', 'x', '--sign-with', 'foo'],
+  ])('2 of %s where a KMS key is not named as one', async (...args) => {
+    const { exitCode, stderr } = await pazpazKeys(await ringWith(current(1)), args);
+    expect([exitCode, stderr]).toEqual([2, expect.stringMatching(/must\s+name\s+a\s+KMS\s+key/)]);
+  });
+
   test('0 when it is done', async () => {
     const ring = await ringWith(previous(1), current(2));
     expect(await pazpazKeys(ring, ['rollback', '--yes'])).toMatchObject({ exitCode: 0, stderr: '' });

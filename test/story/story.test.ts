@@ -132,7 +132,7 @@ describe('npm start', () => {
 
   test.each([
     [['--years', '16'], '17 keys'],
-    [['--every', '90d', '--years', '4'], 'at most 15 rotations, not 16'],
+    [['--every', '90d', '--years', '4'], 'at most 15 periods after the first rotation, not 16'],
     [['--every', '90'], '1d to 1000d'],
     [['--every', '400d', '--years', '1'], 'never due'],
     [['--maintain', '--lose-key', '1'], 'cannot be used with --maintain'],

@@ -64,7 +64,7 @@ test('a current value that is no key: the key before is current again, then a ne
   const ring = await ringWith(previous(1), holding('my key', current()));
   await ring.enableRotation();
   const lines = linesOf('A current value that is no key');
-  expect(lines).toHaveLength(2);
+  expect(lines).toHaveLength(3);
   for (const line of lines) await succeeds(ring, line);
   expect(Object.values(ring.labels).filter((labels) => labels !== '')).toEqual([
     'AWSPREVIOUS key-v1',

@@ -1,5 +1,6 @@
 import { KMSClient } from '@aws-sdk/client-kms';
-import { isAnswer, KeyRotationError } from '../../format/error.ts';
+import { failureName, isAnswer, KeyRotationError } from '../../format/error.ts';
+import { wrongUsage } from '../command.ts';
 import { describeError } from '../../secret/aws-error.ts';
 import { limited } from './call-limits.ts';
 import { clientSettings } from './client-settings.ts';
@@ -7,6 +8,13 @@ import { clientSettings } from './client-settings.ts';
 /** A client of AWS KMS with the credentials of the command. Every call ends, with an answer or without. */
 export function kmsClient(options: { readonly profile?: string }, region: string | undefined): KMSClient {
   return limited(new KMSClient(clientSettings(options, region)));
+}
+
+/** For a KMS key in an option: throws wrong usage for anything that is not one, before any call. */
+export function requireKmsKey(option: string, keyId: string): string {
+  if (!/^arn:[^:]+:kms:|^alias\/|^[0-9a-f-]{32,40}$|^mrk-/.test(keyId))
+    wrongUsage(`${option} must name a KMS key: its ARN, or its id. '${keyId}' is neither.`);
+  return keyId;
 }
 
 /** A client for the region of a KMS key. */
@@ -25,7 +33,7 @@ export async function kmsAnswer<T>(keyId: string, answer: Promise<T>, needs: str
     if (!isAnswer(error)) {
       throw new KeyRotationError(
         'CANNOT_REACH_AWS',
-        `Cannot reach AWS KMS for the key ${keyId} (${error instanceof Error ? error.name : 'no answer'}). Check the ` +
+        `Cannot reach AWS KMS for the key ${keyId} (${failureName(error)}). Check the ` +
           'region in its ARN, the credentials, and outgoing HTTPS.',
       );
     }

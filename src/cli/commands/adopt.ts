@@ -22,6 +22,7 @@ import {
 import { copyTags, requireTagRoom, rescuedTag, tagVersions, untagCopy } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
+import { wrapped } from '../terminal/table.ts';
 
 export const ADOPT = command<AdoptOptions>({
   name: 'adopt',
@@ -33,7 +34,10 @@ export const ADOPT = command<AdoptOptions>({
   setUp: (program) => program.option('--version-id <id>', 'a version that status lists without a number', someText),
   run: async ({ deps }, options) => {
     const result = await runAdopt(deps, options);
-    return { result, lines: () => [adoptLine(result)] };
+    const { noKey, ...shown } = result;
+    if (noKey === undefined) return { result: shown, lines: () => [adoptLine(result)] };
+    const text = `Version ${noKey} is current, and its value is not a key. Make the previous key current again, then rotate.`;
+    return { result: shown, lines: () => wrapped(text), next: [step('rollback'), step('rotate', '--wait')] };
   },
 });
 
@@ -45,6 +49,8 @@ export interface AdoptOptions {
 export interface AdoptResult {
   /** The number of the rescued version: new, or the one that it already had. */
   readonly rescued?: { readonly versionId: string; readonly number: number };
+  /** The current version, if its value is not a key, so that adoption leaves it without a number. */
+  readonly noKey?: string;
 }
 
 /**
@@ -72,7 +78,8 @@ export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOp
     return change;
   });
   if (wrote) await requireSeen(deps, 'Keys were numbered.', (later) => hasNumbersOf(later.ring, ring, rescued));
-  if (versionId === undefined) return {};
+  const { current } = ring;
+  if (versionId === undefined) return current === undefined || ring.numberOf.has(current) ? {} : { noKey: current };
   if (rescued === undefined)
     throw new KeyRotationError('NUMBER_LOST', `Version ${versionId} has lost its number again.`);
   return { rescued: { versionId, number: rescued } };

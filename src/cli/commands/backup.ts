@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { refused } from '../../secret/aws-error.ts';
 import { adopt } from '../../secret/adopt.ts';
-import { kmsFor } from '../aws/kms-client.ts';
+import { kmsFor, requireKmsKey } from '../aws/kms-client.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { backupRecord, backupTag, type BackupRecord } from '../backup/backup-tag.ts';
 import { encryptFor, requireNewFile, writeNewFile, type BackupRecipient } from '../backup/encrypted-file.ts';
@@ -50,7 +50,9 @@ export const BACKUP = command<BackupFlags>({
   run: async ({ deps, region }, options) => {
     const recipients = [
       ...(options.recipient ?? []),
-      ...(options.kmsKeyId ?? []).map((keyId) => kmsRecipient(keyId, kmsFor(options, region))),
+      ...(options.kmsKeyId ?? []).map((keyId) =>
+        kmsRecipient(requireKmsKey('--kms-key-id', keyId), kmsFor(options, region)),
+      ),
     ];
     if (recipients.length === 0) wrongUsage('Who can open the backup? Name a --recipient or a --kms-key-id.');
     const write = options.dryRun === true ? requireNewFile : writeNewFile;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { kmsFor } from '../aws/kms-client.ts';
+import { kmsFor, requireKmsKey } from '../aws/kms-client.ts';
 import { command, someText, wrongUsage } from '../command.ts';
 import { collectEvidence } from '../evidence/collect.ts';
 import type { Evidence } from '../evidence/evidence.ts';
@@ -89,6 +89,7 @@ export const EVIDENCE = command<EvidenceFlags>({
       .option('--verify <folders...>', 'check the files, signatures and order of reports'),
   run: async (session, flags, _, world) => {
     const kmsOf = kmsFor(flags, session.region);
+    if (flags.signWith !== undefined) requireKmsKey('--sign-with', flags.signWith);
     if (flags.verify !== undefined) {
       const reports = await verifyReports(flags.verify, (folder, sums) =>
         checkSignature(folder, sums, { publicKey: flags.publicKey, keyId: flags.signWith }, kmsOf),

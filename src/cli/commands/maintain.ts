@@ -110,7 +110,7 @@ function maintainLines(result: Shown, paint: Paint): readonly string[] {
   const done = doneLines(result);
   const isQuiet = result.next.every(({ needsPerson }) => !needsPerson);
   return [
-    `Key ${result.currentNumber} is current, and ${result.freeSlots} labels are free.`,
+    `${result.currentNumber === 0 ? 'No numbered key' : `Key ${result.currentNumber}`} is current, and ${result.freeSlots} labels are free.`,
     ...(done.length > 0 ? done : [isQuiet ? 'Nothing was due.' : 'Nothing was done.']),
     ...result.next.flatMap((due) => dueLines(due, paint)),
   ];

@@ -70,14 +70,16 @@ function screen(
     numbers.length === 0 ? [] : [`${capitalized(keyList(numbers))}: ${what}.`];
   return [
     ...(isDryRun ? ['Dry run, nothing was changed.'] : []),
-    ...line(brought, isDryRun ? 'would be restored from the backup' : 'brought from the backup'),
+    ...line(brought, isDryRun ? 'would be restored from the backup' : 'restored from the backup'),
     ...(brought.length > 0 ? [] : [isDryRun ? 'No key would be restored.' : 'No key of the backup was restored.']),
     ...line(wereThere, 'on the ring already, with the same key'),
     ...line(taken, 'not restored, because the number names another key on this ring. put --not-current adds the key'),
     ...line(retired, 'retired on this ring, and not restored'),
     ...line(notInBackup, 'on the ring, and not in the backup'),
     ...(current === currentInBackup
-      ? []
+      ? current === undefined || isDryRun
+        ? []
+        : [`Key ${current} is current, as in the backup.`]
       : [
           `Key ${current ?? 'without a number'} is current. In the backup it was key ${currentInBackup ?? 'without a number'}.`,
         ]),

@@ -88,7 +88,7 @@ export const ROTATE = command<RotateFlags>({
 
 function seconds(text: string): number {
   if (!/^[0-9]{1,5}$/.test(text) || Number(text) === 0)
-    throw new InvalidArgumentError('a whole number of seconds is needed');
+    throw new InvalidArgumentError('a whole number of seconds from 1 is needed');
   return Number(text);
 }
 

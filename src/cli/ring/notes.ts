@@ -71,6 +71,7 @@ function withoutCurrent({ versions, rotation }: RingReport): readonly Note[] {
       'The secret has no key yet. Its first rotation makes key 1. If it replaces a lost secret, do not rotate it: ' +
         'run restore-ring instead.',
       FOLLOW,
+      step('restore-ring', 'FILE'),
     ),
   ];
 }
