@@ -21,13 +21,13 @@ function lineOf(next: NextStep): string {
 /** The label of a command that puts a version before it has its number. */
 const UNFINISHED = ['key-incoming', 'key-moving', 'key-restoring'];
 
-/** Commands after which the ring must be healthy. */
-const PATIENCE = 9;
+/** Commands after which the ring must be healthy: a retirement of 15 keys that was killed takes two for each. */
+const PATIENCE = 40;
 
 /**
  * An operator who comes by at the end of a schedule, when whatever died is left as it is, and runs the one command that
  * `status` recommends until it recommends none. Throws `Violation` where something is left over that `status` does not
- * speak of, where nine commands are not enough, and where one breaks an invariant.
+ * speak of, where forty commands are not enough, and where one breaks an invariant.
  */
 export class Advice {
   readonly #product: Product;

@@ -56,3 +56,27 @@ export const PENDING_LEFT: readonly Scenario[] = [
     RINGS.map((own) => ({ ...own, operators: [['move --kms-key-id K' as const]] })),
   ),
 ];
+
+/** `maintain` on each of them, for `npm run explore`: killed, run twice at once, and told of the past. */
+export const DEEP_PENDING_LEFT: readonly Scenario[] = [
+  ...kind(
+    ', maintain killed and left',
+    LEFT,
+    RINGS.map((own) => ({ ...own, operators: [['maintain' as const]] })),
+  ),
+  ...kind(
+    ', maintain killed and run again',
+    { ...LEFT, faults: 2, repeats: 2 },
+    RINGS.map((own) => ({ ...own, operators: [['maintain' as const]] })),
+  ),
+  ...kind(
+    ', maintain told of the past',
+    { ...LEFT, faults: 0, stale: { answers: 1, writesOld: 3 } },
+    RINGS.map((own) => ({ ...own, operators: [['maintain' as const]] })),
+  ),
+  ...kind(
+    ', maintain beside rotate --clean-up',
+    { ...LEFT, faults: 0 },
+    RINGS.map((own) => ({ ...own, operators: [['maintain' as const], ['rotate --clean-up' as const]] })),
+  ),
+];

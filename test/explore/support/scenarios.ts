@@ -1,7 +1,7 @@
 import { LEFT, REFUSED, REPEATED } from './commands-alone.ts';
 import { BESIDE, DEEP_BESIDE } from './commands-beside.ts';
 import { DEEP_MOVES_AND_BACKUPS, MOVES_AND_BACKUPS, STALE_MOVES_AND_BACKUPS } from './moves-and-backups.ts';
-import { PENDING_LEFT } from './pending-left.ts';
+import { DEEP_PENDING_LEFT, PENDING_LEFT } from './pending-left.ts';
 import { DEEP_ROTATION_SCENARIOS, ROTATION_SCENARIOS } from './rotation-scenarios.ts';
 import type { Scenario } from './scenario.ts';
 import { STALE_SCENARIOS } from './stale-scenarios.ts';
@@ -45,5 +45,6 @@ export const DEEP_SCENARIOS: readonly Scenario[] = [
   ...DEEP_ROTATION_SCENARIOS,
   ...DEEP_BESIDE,
   ...DEEP_MOVES_AND_BACKUPS,
+  ...DEEP_PENDING_LEFT,
 ];
 export const DEEP_OLD_ANSWERS = ALL_STALE.filter(({ name }) => LARGE.has(name));
