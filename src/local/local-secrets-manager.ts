@@ -8,7 +8,7 @@ import type { DueMoment } from './service/due-moments.ts';
 import { DurableState } from './durable-state.ts';
 import { Faults, inject, notSeenYet } from './faults.ts';
 import { isJsonObject, stringMember, type JsonObject } from './json.ts';
-import { LambdaError, type CanInvoke, type Invoke } from './lambda/lambda-invocation.ts';
+import { LambdaError, type CanInvoke, type Invoke } from './lambda/lambda-interface.ts';
 import { EventBridge } from './lambda/event-bridge.ts';
 import { latestDate } from './service/latest-date.ts';
 import { isOperationName, perform, type OperationName } from './service/perform.ts';

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { serve } from './http/http-server.ts';
 import { lambdaEndpoint, lambdaEndpointCheck } from './lambda/lambda-endpoint.ts';
-import type { CanInvoke, Invoke } from './lambda/lambda-invocation.ts';
+import type { CanInvoke, Invoke } from './lambda/lambda-interface.ts';
 import { lambdaProcess } from './lambda/lambda-process.ts';
 import type { SavedState } from './saved-state.ts';
 import { LocalSecretsManager, type ServiceOptions } from './local-secrets-manager.ts';

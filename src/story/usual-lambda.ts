@@ -4,7 +4,7 @@ import {
   PutSecretValueCommand,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
-import type { Invoke } from '../local/lambda/lambda-invocation.ts';
+import type { Invoke } from '../local/lambda/lambda-interface.ts';
 import type { SecretAccess } from './application.ts';
 
 /**

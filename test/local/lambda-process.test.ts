@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { LambdaError, type Invocation, type Invoke } from '../../src/local/lambda/lambda-invocation.ts';
+import { LambdaError, type Invocation, type Invoke } from '../../src/local/lambda/lambda-interface.ts';
 import { lambdaProcess, type LambdaProcessOptions } from '../../src/local/lambda/lambda-process.ts';
 
 const RUNNER = join(__dirname, '../../src/local/lambda/lambda-runner.mjs');

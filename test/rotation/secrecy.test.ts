@@ -9,7 +9,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { isJsonObject } from '../../src/local/json.ts';
-import type { Invocation } from '../../src/local/lambda/lambda-invocation.ts';
+import type { Invocation } from '../../src/local/lambda/lambda-interface.ts';
 import { STEPS } from '../../src/steps/rotation-request.ts';
 import { emptyFolder } from '../bundle/support/built-lambda.ts';
 import { startService, stopServices, type RunningService } from '../local/support/running-service.ts';

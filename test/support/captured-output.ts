@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { LAMBDA_ACCESS_KEY_ID } from '../../src/local/caller.ts';
 import { isJsonObject } from '../../src/local/json.ts';
-import { LambdaError, type Invocation } from '../../src/local/lambda/lambda-invocation.ts';
+import { LambdaError, type Invocation } from '../../src/local/lambda/lambda-interface.ts';
 
 /**
  * Loads a bundle as Lambda's runtime does and runs the events that the parent sends; of an error it prints more than any

@@ -9,7 +9,7 @@ import {
 import { createHash, randomBytes } from 'node:crypto';
 import { LAMBDA_ACCESS_KEY_ID } from '../../src/local/caller.ts';
 import type { LoggedCall } from '../../src/local/call-log.ts';
-import type { Invocation } from '../../src/local/lambda/lambda-invocation.ts';
+import type { Invocation } from '../../src/local/lambda/lambda-interface.ts';
 import type { RotationRecord } from '../../src/local/lambda/rotation-history.ts';
 import type { Secret } from '../../src/local/service/state.ts';
 import type { SecretsManager } from '../../src/secret/dependencies.ts';

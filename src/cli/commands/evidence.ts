@@ -137,10 +137,10 @@ export const EVIDENCE = command<EvidenceFlags>({
 
 function writtenLines(folder: string, { verdict, unseen }: Evidence, paint: Paint): readonly string[] {
   const lead = wrapped(printable(verdict.sentence));
-  const listed = (text: string): readonly string[] => wrapped(printable(`- ${text}`), 98, '  ');
+  const listed = (text: string, mark = '-'): readonly string[] => wrapped(printable(`${mark} ${text}`), 98, '  ');
   return [
     ...lead.map(verdict.overdue.length === 0 ? paint.good : paint.bad),
-    ...verdict.overdue.flatMap(({ text }) => listed(text)),
+    ...verdict.overdue.flatMap(({ text }) => listed(text, '!')),
     ...verdict.notices.flatMap(({ text }) => listed(text).map(paint.faint)),
     ...unseen.flatMap(({ what, needs, why }) => listed(`not seen: ${what} (${needs}): ${why}`).map(paint.faint)),
     '',

@@ -2,7 +2,7 @@ import { parseBehaviour } from '../behaviour.ts';
 import { durationInMilliseconds, isoDate } from '../clock.ts';
 import { parseFault } from '../faults.ts';
 import { isJsonObject, stringMember, type JsonObject } from '../json.ts';
-import { LambdaError } from '../lambda/lambda-invocation.ts';
+import { LambdaError } from '../lambda/lambda-interface.ts';
 import type { LocalSecretsManager } from '../local-secrets-manager.ts';
 import type { Secret } from '../service/state.ts';
 import { allVersions } from '../service/version-archive.ts';

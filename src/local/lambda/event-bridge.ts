@@ -3,7 +3,7 @@ import type { JsonObject } from '../json.ts';
 import type { ServiceState } from '../service/state.ts';
 import { changeNotice, NOTICED_OPERATIONS, scheduledEvent } from './cloudtrail-event.ts';
 import { EventDelivery } from './event-delivery.ts';
-import type { Invoke } from './lambda-invocation.ts';
+import type { Invoke } from './lambda-interface.ts';
 
 export interface EventBridgeOptions {
   readonly region: string;

@@ -1,4 +1,4 @@
-import type { Invocation, Invoke } from './lambda-invocation.ts';
+import type { Invocation, Invoke } from './lambda-interface.ts';
 
 /** A function invoked asynchronously is tried three times: Lambda retries twice ("Asynchronous invocation"). */
 const TRIES = 3;

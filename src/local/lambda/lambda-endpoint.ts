@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { text as textOf } from 'node:stream/consumers';
 import { messageOf } from '../error-message.ts';
-import { functionName, LambdaError, type CanInvoke, type Invocation, type Invoke } from './lambda-invocation.ts';
+import { functionName, LambdaError, type CanInvoke, type Invocation, type Invoke } from './lambda-interface.ts';
 import { isJsonObject, stringMember } from '../json.ts';
 
 const CHECK_TIMEOUT = 10_000;

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { LAMBDA_ACCESS_KEY_ID } from '../caller.ts';
 import { isJsonObject, stringMember } from '../json.ts';
-import { functionName, LambdaError, type Invocation, type Invoke } from './lambda-invocation.ts';
+import { functionName, LambdaError, type Invocation, type Invoke } from './lambda-interface.ts';
 
 export interface LambdaProcessOptions {
   /** The built bundle, a module that exports `handler`. */

@@ -10,13 +10,7 @@ import {
   testFailed,
   testSucceeded,
 } from '../service/rotation-state.ts';
-import {
-  LambdaError,
-  ROTATION_STEPS,
-  type Invoke,
-  type RotationEvent,
-  type RotationStep,
-} from './lambda-invocation.ts';
+import { LambdaError, ROTATION_STEPS, type Invoke, type RotationEvent, type RotationStep } from './lambda-interface.ts';
 import type { RotationAttempt, RotationHistory, RotationRecord } from './rotation-history.ts';
 
 /** What the driver needs of the service around it. */

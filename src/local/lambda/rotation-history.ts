@@ -1,5 +1,5 @@
 import type { RotationUnderWay } from '../service/state.ts';
-import type { RotationStep } from './lambda-invocation.ts';
+import type { RotationStep } from './lambda-interface.ts';
 
 /** One rotation, or one test run, as the driver carried it out. Nothing in it is secret but what a Lambda's error says. */
 export interface RotationRecord {

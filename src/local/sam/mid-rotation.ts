@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isJsonObject, stringMember } from '../json.ts';
-import type { Invoke } from '../lambda/lambda-invocation.ts';
+import type { Invoke } from '../lambda/lambda-interface.ts';
 import { writeStepEvents } from './sam-files.ts';
 import type { SavedState } from '../saved-state.ts';
 import type { ServiceState } from '../service/state.ts';

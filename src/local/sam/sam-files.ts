@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { ROTATION_STEPS } from '../lambda/lambda-invocation.ts';
+import { ROTATION_STEPS } from '../lambda/lambda-interface.ts';
 
 /** The function's name in template.yaml. */
 export const FUNCTION_ID = 'KeyRotationFunction';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { LAMBDA_ACCESS_KEY_ID } from '../../../src/local/caller.ts';
 import { isJsonObject, stringMember } from '../../../src/local/json.ts';
-import type { Invocation } from '../../../src/local/lambda/lambda-invocation.ts';
+import type { Invocation } from '../../../src/local/lambda/lambda-interface.ts';
 import type { LocalSecretsManager } from '../../../src/local/local-secrets-manager.ts';
 
 export const LAMBDA_ARN = 'arn:aws:lambda:us-east-1:123456789012:function:rotate';
