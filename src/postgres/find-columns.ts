@@ -4,7 +4,7 @@ import type { RingKeys } from './all-keys.ts';
 import type { ColumnSpec } from './catalog/column.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { tableNamed } from './catalog/look-up-table.ts';
-import { END_THEM, type OpenWriters } from './catalog/older-writers.ts';
+import type { OpenWriters } from './catalog/older-writers.ts';
 import type { LookBeside } from './census.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
 import type { FoundColumn } from './sample/found-column.ts';
@@ -83,10 +83,7 @@ export class ColumnSearch implements LookBeside {
           { mode: READING.mode },
         );
       const candidates = await inSnapshot(() => candidatesOf(reader));
-      for (const [tableId, { table, writers: open }] of writers) {
-        const reason = `transactions that have written to it are still open: ${open}; ${END_THEM}`;
-        this.#uncommitted.set(tableId, { table, reason });
-      }
+      for (const [tableId, { table, reason }] of writers) this.#uncommitted.set(tableId, { table, reason });
       for (const candidate of candidates) await this.#lookAt({ reader, watch, snapshot }, candidate);
       await inSnapshot(() => this.#lookAtObjects(reader));
     });
@@ -150,7 +147,7 @@ export class ColumnSearch implements LookBeside {
     this.#hasObjects = true;
     const everywhere = this.#templates.flatMap((one) => contextOf(one, []) ?? []);
     const found = await lookAtLargeObjects(session, everywhere, this.#keys);
-    if (found === undefined) this.#skipped.set('', LARGE_OBJECTS);
+    if (found === undefined) this.#skipped.set(LARGE_OBJECTS_ID, LARGE_OBJECTS);
     else this.#columns.push(...found);
   }
 }

@@ -33,13 +33,15 @@ afterAll(async () => {
   await postgres.stop();
 });
 
-async function retire(...flags: string[]) {
+const retire = (...flags: string[]) => retireAs('postgres', ...flags);
+
+async function retireAs(role: string, ...flags: string[]) {
   const ring = await ringWith(1, previous(2), current(3));
   await ring.service.advance(25 * HOUR);
   const before = ring.snapshot;
   const args = ['retire', '1', '--yes', '--table', 's.patients', '--column', 'notes', '--writers-timeout', '0'];
   const ran = await pazpazKeys(ring, [...args, '--context', 'patients:{id}:notes', ...flags], {
-    environment: { DATABASE_URL: postgres.url },
+    environment: { DATABASE_URL: postgres.url.replace('postgres@', `${role}@`) },
   });
   return { exitCode: ran.exitCode, said: ran.stderr.replace(/\s+/g, ' '), isUnchanged: ring.snapshot === before };
 }
@@ -96,6 +98,41 @@ it.each([PLACES[0], PLACES[4], PLACES[5], PLACES[7]])(
     expect(ran.said).toMatch(/the prepared transaction "kept" \(role own, open for \d+ s\).*ROLLBACK PREPARED/);
   },
 );
+
+describe('a transaction that sees rows as they were', () => {
+  beforeEach(async () => {
+    await application.query(`INSERT INTO s.patients VALUES (2, ${hex(1, 2)})`);
+  });
+
+  it.each([
+    ['by its isolation', 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM s.patients LIMIT 0'],
+    ['through a cursor', 'BEGIN; DECLARE c CURSOR FOR SELECT * FROM s.patients; FETCH 0 FROM c'],
+  ])('%s may write them again, and stops a retirement', async (_, begin) => {
+    await application.query(begin);
+    await postgres.client.query(`UPDATE s.patients SET notes = ${hex(3, 2)} WHERE id = 2`);
+    const ran = await retire();
+    expect(ran).toMatchObject({ exitCode: 1, isUnchanged: true });
+    expect(ran.said).toMatch(/NO_CENSUS .*see rows as they were.* process \d+ \(role own, open for \d+ s\)/);
+    await application.query('ROLLBACK');
+    expect(await retire()).toMatchObject({ exitCode: 0 });
+  });
+
+  it('no longer does not stop it', async () => {
+    await application.query('BEGIN; SELECT FROM s.patients');
+    await postgres.client.query(`UPDATE s.patients SET notes = ${hex(3, 2)} WHERE id = 2`);
+    expect(await retire()).toMatchObject({ exitCode: 0 });
+  });
+
+  it('stops a retirement also by a user who may not see what others do', async () => {
+    await postgres.client.query(`DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA s TO clerk;
+      GRANT SELECT ON s.patients TO clerk; UPDATE s.patients SET notes = ${hex(3, 2)} WHERE id = 2`);
+    const asClerk = () => retireAs('clerk');
+    await application.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM s.patients LIMIT 0');
+    expect((await asClerk()).said).toMatch(/see rows as they were.* process \d+ \(role own\)/);
+    await application.query('ROLLBACK');
+    expect(await asClerk()).toMatchObject({ exitCode: 0 });
+  });
+});
 
 it('a row that is committed is seen beside an open transaction that is accepted', async () => {
   await application.query(`CREATE TABLE s.z ${TABLE}; INSERT INTO s.z VALUES (2, ${hex(1, 2)})`);

@@ -51,7 +51,7 @@ export class ProgressLine {
   /** Shows the transactions that a count of the table waits for. */
   readonly onWait = (table: string, writers: string): void => {
     if (!this.#isDue()) return;
-    this.#draw(`${table}: waits for transactions that have written to it: ${writers}`);
+    this.#draw(`${table}: waits for open transactions: ${writers}`);
   };
 
   #draw(line: string): void {

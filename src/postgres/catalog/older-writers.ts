@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Connection } from '../connection/database.ts';
+import type { Cells, Connection } from '../connection/database.ts';
 
 /**
  * Transactions that have written, and hold the lock of a writer on one of the tables `$1` or their partitions, or of one
@@ -48,10 +48,28 @@ const WRITERS = `
     LEFT JOIN pg_stat_activity a ON a.pid = places.pid
    ORDER BY 2, 1`;
 
+/**
+ * Transactions with a snapshot: a cursor, a statement, or REPEATABLE READ. What others do is seen by a superuser and
+ * `pg_read_all_stats` alone; of those that are not seen, every one. Background processes have no role.
+ */
+const SNAPSHOTS = `
+  SELECT '', v.virtualtransaction, a.pid::text, '', a.usename, '', extract(epoch FROM clock_timestamp() - a.xact_start)::int8
+    FROM pg_stat_activity a
+    JOIN pg_locks v ON v.pid = a.pid AND v.locktype = 'virtualxid' AND v.mode = 'ExclusiveLock' AND v.granted
+   WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL
+     AND (a.backend_xmin IS NOT NULL OR a.state IS NULL)
+   ORDER BY a.pid`;
+
+/** In place of a table's number: all tables, of which transactions have older snapshots. */
+const ALL_TABLES = '';
+
 /** Tables whose writers are waited for. */
 export interface WrittenTables {
   readonly ids: readonly string[];
-  /** Whether transactions are waited for, too, that have made or altered others, which no one else sees yet. */
+  /**
+   * Whether transactions are waited for, too, that have made or altered others, which no one else sees yet, or that see
+   * rows as they were.
+   */
   readonly hidden?: boolean;
 }
 
@@ -69,6 +87,8 @@ export interface OpenWriters {
   readonly table: string;
   /** Which they are. */
   readonly writers: string;
+  /** What they keep from a count, and what can be done. */
+  readonly reason: string;
 }
 
 /** What can be done about transactions that stay open. */
@@ -80,37 +100,59 @@ export const WRITERS_TIMEOUT = 60_000;
 /** Milliseconds between two looks. */
 const PAUSE = 200;
 
-const NOT_COMMITTED = 'a table that is not committed';
-
 /**
  * Waits until the transactions have ended that have written to the tables so far, as CREATE INDEX CONCURRENTLY does: a
- * snapshot that is taken then has all of their rows. It blocks no one, and does not wait for later ones. Gives, by the
- * table's number, those that are still open after the timeout.
+ * snapshot that is taken then has all of their rows. It blocks no one. It waits for those, too, that have begun during
+ * such a wait, and not for later ones. Gives, by the table's number, those that are still open after the timeout.
  */
 export async function waitForWriters(
   session: Connection,
   { ids, hidden = false }: WrittenTables,
   { timeout = WRITERS_TIMEOUT, onWait, signal }: WritersWait,
 ): Promise<ReadonlyMap<string, OpenWriters>> {
-  const look = async () => session.rows(WRITERS, [`{${ids.join(',')}}`, hidden]);
-  const older = new Set((await look()).map(([, transaction]) => transaction));
+  const look = async () => {
+    const found = await session.rows(WRITERS, [`{${ids.join(',')}}`, hidden]);
+    const known = identities(found);
+    const others = hidden ? await session.rows(SNAPSHOTS) : [];
+    return [...found, ...others.filter(([, transaction]) => !known.has(transaction))];
+  };
+  let found = await look();
+  let older = identities(found);
+  let isSecond = false;
   for (let waited = 0; ; waited += PAUSE) {
-    const open = older.size === 0 ? [] : (await look()).filter(([, transaction]) => older.has(transaction));
-    const writersOf = new Map<string, OpenWriters>();
-    for (const [tableId, , pid, gid, role, table, age] of open) {
-      if (tableId == null) continue;
-      const shown = pid === '' ? `the prepared transaction ${JSON.stringify(gid)}` : `process ${pid ?? ''}`;
-      const writer = `${shown} (role ${role ?? ''}${age == null ? '' : `, open for ${shownAge(Number(age))}`})`;
-      const before = writersOf.get(tableId)?.writers;
-      writersOf.set(tableId, {
-        table: table === '' || table == null ? NOT_COMMITTED : table,
-        writers: before === undefined ? writer : `${before}, ${writer}`,
-      });
+    let writersOf = writersByTable(found.filter(([, transaction]) => older.has(transaction)));
+    if (writersOf.size === 0 && waited > 0 && !isSecond) {
+      isSecond = true;
+      older = identities(found);
+      writersOf = writersByTable(found);
     }
     if (writersOf.size === 0 || waited >= timeout) return writersOf;
     for (const { table, writers } of writersOf.values()) onWait?.(table, writers);
     await sleep(PAUSE, undefined, { signal });
+    found = await look();
   }
+}
+
+function identities(found: readonly Cells[]): ReadonlySet<string | null | undefined> {
+  return new Set(found.map(([, transaction]) => transaction));
+}
+
+function writersByTable(found: readonly Cells[]): ReadonlyMap<string, OpenWriters> {
+  const writersOf = new Map<string, OpenWriters>();
+  for (const [tableId, , pid, gid, role, name, age] of found) {
+    if (tableId == null) continue;
+    const shown = pid === '' ? `the prepared transaction ${JSON.stringify(gid)}` : `process ${pid ?? ''}`;
+    const writer = `${shown} (role ${role ?? ''}${age == null ? '' : `, open for ${shownAge(Number(age))}`})`;
+    const before = writersOf.get(tableId)?.writers;
+    const writers = before === undefined ? writer : `${before}, ${writer}`;
+    const isOfAll = tableId === ALL_TABLES;
+    const table = isOfAll ? 'all tables' : name === '' || name == null ? 'a table that is not committed' : name;
+    const what = isOfAll
+      ? 'transactions see rows as they were, and may write them again'
+      : 'transactions that have written to it are still open';
+    writersOf.set(tableId, { table, writers, reason: `${what}: ${writers}; ${END_THEM}` });
+  }
+  return writersOf;
 }
 
 function shownAge(seconds: number): string {
