@@ -95,6 +95,15 @@ describe('a report', () => {
     expect(evidence.unseen).toContainEqual(expect.objectContaining({ what: 'how many rows each key opens' }));
   });
 
+  test.each([1, 2, 3])('says of key %i when it encrypted, also where AWSPENDING was left on it', async (number) => {
+    const ring = await oldRing();
+    await ring.label('AWSPENDING', number);
+    await ring.service.advance(25 * HOUR);
+    const { evidence } = await report(ring);
+    expect(evidence.keys[number - 1]?.current).toHaveLength(1);
+    expect(evidence.verdict.overdue.map(({ code }) => code)).toEqual(number === 3 ? [] : ['rotation-left-over']);
+  });
+
   test('holds no key of the ring', async () => {
     const { out, stdout } = await report(await oldRing());
     for (const name of ['evidence.json', 'evidence.html']) {

@@ -1,5 +1,5 @@
 import { numberOfLabel } from '../../format/key-number.ts';
-import type { RingReport, VersionReport } from '../ring/ring-report.ts';
+import { wasCurrent, type RingReport, type VersionReport } from '../ring/ring-report.ts';
 import type { HistoryEntry, KeyFacts, Period } from './evidence.ts';
 import { tagDate } from './tag-date.ts';
 
@@ -104,9 +104,10 @@ function movesOf(
     const made = madeOf(version, report, history, origins);
     const created = made === undefined ? version.created : `${made}T00:00:00.000Z`;
     // A key is also made current by CreateSecret and UpdateSecret, of which no record of a move is left.
-    const wasCurrent = state === 'current' || state === 'previous';
-    const isRecorded = known.has(versionId) || (!wasCurrent && recordsFrom !== '' && (created ?? '') >= recordsFrom);
-    if (created === undefined || isRecorded || isRescued === true || NEVER_CURRENT.includes(state)) return [];
+    const isInUse = state === 'current' || state === 'previous';
+    const isRecorded = known.has(versionId) || (!isInUse && recordsFrom !== '' && (created ?? '') >= recordsFrom);
+    const isNever = NEVER_CURRENT.includes(state) && !(state === 'pending' && wasCurrent(version, report));
+    if (created === undefined || isRecorded || isRescued === true || isNever) return [];
     return state === 'foreign label only' ? [] : [{ at: created, versionId, isEstimated: true }];
   });
   return [...recorded, ...estimated].sort((one, other) => (one.at < other.at ? -1 : 1));

@@ -1,5 +1,5 @@
 import { notesOn } from '../ring/notes.ts';
-import { takesTooLong, type RingReport } from '../ring/ring-report.ts';
+import { takesTooLong, wasCurrent, type RingReport } from '../ring/ring-report.ts';
 import { grouped, rowCount } from '../rows/census-screen.ts';
 import { keyList } from '../terminal/table.ts';
 import type { EventCode, Evidence, Remark, RowFacts, Verdict } from './evidence.ts';
@@ -66,9 +66,11 @@ function unreadOf(rows: RowFacts): readonly number[] {
   return rows.isCounted ? (rows.unreadKeys ?? []).flatMap(({ numbers }) => numbers) : [];
 }
 
-function stuckRotation({ madeAt }: Facts, { versions, rotation }: RingReport): readonly Remark[] {
+function stuckRotation({ madeAt }: Facts, report: RingReport): readonly Remark[] {
+  const { versions, rotation } = report;
   const pending = versions.find(({ state }) => state === 'pending' || state === 'placeholder');
   if (!rotation.isEnabled || rotation.pending === 'none' || !takesTooLong(pending, new Date(madeAt))) return [];
+  if (pending !== undefined && wasCurrent(pending, report)) return [];
   const text = `A rotation has been unfinished since ${pending?.created?.slice(0, 10) ?? ''}. It takes seconds otherwise.`;
   return [{ code: 'rotation-stuck', text }];
 }

@@ -3,7 +3,7 @@ import { quoted, step, type NextStep } from '../suggested-commands.ts';
 import { capitalized, dayCount, keyList } from '../terminal/table.ts';
 import { isSameKmsKey, MANAGED_ALIAS, underOtherKmsKey } from './kms-keys.ts';
 import { MOVING_LABEL, RESTORING_LABEL } from './labels.ts';
-import type { RingReport, VersionReport } from './ring-report.ts';
+import { wasCurrent, type RingReport, type VersionReport } from './ring-report.ts';
 
 /** With this many free labels or fewer it is time to retire keys. The alarm has the same bound. */
 const FEW_SLOTS = 3;
@@ -76,7 +76,8 @@ function withoutCurrent({ versions, rotation }: RingReport): readonly Note[] {
   ];
 }
 
-function pendingNotes({ rotation, versions, currentNumber, slots }: RingReport): readonly Note[] {
+function pendingNotes(report: RingReport): readonly Note[] {
+  const { rotation, versions, slots } = report;
   const finished = versions.find(({ state, labels }) => state === 'current' && labels.includes('AWSPENDING'));
   if (finished !== undefined && slots.free === 0) {
     return [
@@ -109,9 +110,7 @@ function pendingNotes({ rotation, versions, currentNumber, slots }: RingReport):
       ),
     ];
   }
-  // A rotation numbers the keys in use before its own, so its number is the higher one.
-  const hasCurrent = versions.some(({ state }) => state === 'current');
-  if (pending?.number !== undefined && hasCurrent && (currentNumber === 0 || pending.number < currentNumber)) {
+  if (pending?.number !== undefined && wasCurrent(pending, report)) {
     return [
       warning(
         'rotation-left-over',
