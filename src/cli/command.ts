@@ -39,7 +39,7 @@ export interface CommandDefinition<O extends object> {
   readonly result: Schema;
   /** `asks`: has `--yes`, too. Both have `--dry-run`. */
   readonly writes?: 'asks' | 'at once';
-  /** With these options it works on files alone: no secret has to be named, and Secrets Manager is not called. */
+  /** With these options it works on files alone: no secret needs to be named, and Secrets Manager is not called. */
   readonly isOnFiles?: (options: O) => boolean;
   /** Adds its own options and arguments. */
   readonly setUp?: (command: Command) => Command;

@@ -27,7 +27,7 @@ try {
   process.exit(2);
 }
 
-/** Built beside this program. */
+/** Built next to this program. */
 const TALLY_THREAD = fileURLToPath(new URL('./tally-thread.mjs', import.meta.url));
 
 process.exitCode = await run(process.argv, {

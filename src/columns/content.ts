@@ -38,7 +38,7 @@ export function json<Value>(): Content<Value> {
       try {
         return JSON.parse(text) as Value;
       } catch {
-        // The parser's message quotes the plaintext, so it is no cause.
+        // The parser's message quotes the plaintext, so it is not kept as the cause.
         throw new KeyRotationError('INVALID_TEXT', 'The decrypted value is not JSON. Read it as text instead.');
       }
     },

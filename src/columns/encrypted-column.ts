@@ -43,7 +43,7 @@ export class EncryptedColumn<Value> {
   readonly #content: Content<Value>;
   #checkedRing: ColumnRing | undefined;
 
-  /** Throws `INVALID_COLUMN` for a context that is no template, and `INVALID_SETTINGS` for an unknown storage. */
+  /** Throws `INVALID_COLUMN` for a context that is not a template, and `INVALID_SETTINGS` for an unknown storage. */
   constructor(content: Content<Value>, { ring, context, storage = 'bytea' }: EncryptedColumnOptions) {
     const known: readonly string[] = ['bytea', 'text', 'jsonb'];
     if (!known.includes(storage))
@@ -168,7 +168,7 @@ export function parameterOf(row: Buffer, storage: ColumnStorage): Buffer | strin
   return storage === 'jsonb' ? JSON.stringify(cell) : cell;
 }
 
-/** A key of the row as PostgreSQL spells it in text. A number that JavaScript spells otherwise, such as 1e21, is no key. */
+/** A key of the row as PostgreSQL spells it in text. A number that JavaScript spells otherwise, such as 1e21, is not a key. */
 function keyOfRow(row: Readonly<Record<string, unknown>>, column: string): string | undefined {
   const value = Object.hasOwn(row, column) ? row[column] : undefined;
   if (typeof value === 'string' || typeof value === 'bigint') return String(value);

@@ -76,7 +76,7 @@ class JsonKeyFormat {
     this.#withoutKey = withJsonValues(json, new Map([[KEY_MEMBER, '']]));
   }
 
-  /** The object with another key. Everything but the key and its two dates stays unchanged, to the letter. */
+  /** The object with another key. Everything but the key and its two dates stays exactly as it is. */
   write(base64Key: string, now: Date): string {
     const values = new Map<string, string | number | undefined>([[KEY_MEMBER, base64Key]]);
     const created = this.#date(CREATED_MEMBER);

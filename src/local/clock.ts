@@ -63,7 +63,7 @@ export const LAST_MOMENT = Date.UTC(10_000, 0, 1) - 1;
 /** The furthest moment that a JavaScript date can name. */
 const LAST_DATE = 8.64e15;
 
-/** ISO 8601 in UTC; for a moment that is no date, what was given. */
+/** ISO 8601 in UTC; for a moment that is not a date, what was given. */
 export function isoDate(moment: number): string {
   return Math.abs(moment) <= LAST_DATE ? new Date(moment).toISOString() : String(moment);
 }

@@ -18,7 +18,7 @@ export class FileLocked extends Error {
 const LONGEST_PATH = 100;
 
 /**
- * Locks a file for this process by listening on a socket beside it. The operating system ends the listening when the
+ * Locks a file for this process by listening on a socket next to it. The operating system ends the listening when the
  * process ends, however it ends: a socket that no process answers on is old and is replaced.
  *
  * @param path the file's real path: two paths of one file would be two locks.

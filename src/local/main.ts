@@ -13,7 +13,7 @@ import { startLocalService, type LambdaChoice, type LocalService } from './start
 import { StateFileError } from './state-file.ts';
 import type { ServiceState } from './service/state.ts';
 
-/** Beside this file: the build puts the runner there, and the Lambda into the next folder. */
+/** Next to this file: the build puts the runner there, and the Lambda into the next folder. */
 const RUNNER = fileURLToPath(new URL('./lambda-runner.mjs', import.meta.url));
 const BUILT_LAMBDA = fileURLToPath(new URL('../lambda/', import.meta.url));
 

@@ -9,7 +9,7 @@ export async function runProgram<Settings>(
   run: (settings: Settings) => Promise<void>,
   explain: (error: unknown) => string,
 ): Promise<void> {
-  // `npm start | head` closes the pipe early: that is no failure.
+  // `npm start | head` closes the pipe early: that is not a failure.
   process.stdout.on('error', () => process.exit(0));
   try {
     await run(readCommandLine(process.argv));

@@ -15,7 +15,7 @@ export class StateFileError extends Error {
 const ANOTHER_FILE = 'Name another file, or move this one away.';
 
 /**
- * Keeps the state in one file that a crash cannot tear: each write goes to a new file beside it, is flushed, and takes
+ * Keeps the state in one file that a crash cannot tear: each write goes to a new file next to it, is flushed, and takes
  * its place. It holds the values of the secrets in the clear and is readable by its owner alone. One process has it at a
  * time.
  */

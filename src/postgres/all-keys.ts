@@ -111,8 +111,8 @@ export class RingKeys {
   }
 
   /**
-   * The current key. Throws `NO_CURRENT_KEY`, `CURRENT_KEY_UNNUMBERED` (rows under number 0 would have to be brought to
-   * a number again), or why it cannot be read.
+   * The current key. Throws `NO_CURRENT_KEY`, `CURRENT_KEY_UNNUMBERED` (rows under number 0 would have to be re-encrypted
+   * under a number later), or why it cannot be read.
    */
   requireTarget(): TargetKey {
     const { current, numberOf } = this.ring;

@@ -35,7 +35,7 @@ const MOST_ROUNDS = 5;
  * Looks through every table of the database for columns that hold ciphertexts of the ring. A sample can miss some: it
  * proves nothing for a retirement, and names what a list of columns may lack. A value counts if a key of the ring opens
  * it, or something inside it, without a context or in one of `contexts` whose columns its table has; or if it begins with
- * a number of the ring and is no text.
+ * a number of the ring and is not text.
  */
 export async function findColumns(
   database: DatabaseAddress,

@@ -10,7 +10,7 @@ export interface RingKey {
   readonly key: KeyMaterial;
 }
 
-/** The key that rows are brought to. */
+/** The key that rows are re-encrypted under. */
 export interface TargetKey {
   readonly number: KeyNumber;
   readonly key: KeyMaterial;

@@ -32,7 +32,7 @@ const JUDGED = 512;
 
 /**
  * The numbers of the keys that open ciphertexts inside a plaintext (0: a key without a number), and inside what these
- * hold. Looked at are bytes that are no text, and in a text every run of base64 or hexadecimal, over several lines and
+ * hold. Looked at are bytes that are not text, and in a text every run of base64 or hexadecimal, over several lines and
  * in the strings of JSON too. `contexts`: those that an inner ciphertext may be in, beside none; in another context it
  * is not seen.
  */

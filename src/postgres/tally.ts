@@ -14,7 +14,7 @@ export interface Counts {
   nulls: number;
   empty: number;
   unreadable: number;
-  /** 0 where there is no key to bring rows to. */
+  /** 0 where there is no key to re-encrypt rows under. */
   toReencrypt: number;
   readonly numbered: Map<number, number>;
   readonly unnumbered: Map<number, number>;

@@ -10,7 +10,7 @@ import { readKey } from './read-key.ts';
  * Gives `AWSPREVIOUS`, then `AWSCURRENT`, a number if they are unnumbered, so that no later rotation can push a key that
  * is in use out of every label.
  *
- * A value that is no valid key never encrypted anything and stays unnumbered. Throws `VERSION_UNREADABLE` or
+ * A value that is not a valid key never encrypted anything and stays unnumbered. Throws `VERSION_UNREADABLE` or
  * `VERSION_HAS_NO_VALUE` where a value cannot be read: it may be a key that is in use.
  */
 export async function adopt(deps: StepDependencies, ring: RingLabels): Promise<RingChange> {
@@ -29,7 +29,7 @@ async function holdsKey(deps: StepDependencies, versionId: string): Promise<bool
 }
 
 /**
- * Reads the key of a version without a number. Gives nothing, and logs it, where the value is no valid key. Throws
+ * Reads the key of a version without a number. Gives nothing, and logs it, where the value is not a valid key. Throws
  * `VERSION_UNREADABLE` where it cannot be read.
  */
 export async function readUnnumberedKey(deps: StepDependencies, versionId: string): Promise<KeyMaterial | undefined> {

@@ -17,7 +17,7 @@ export const TIME_RESERVE = 2000;
 /**
  * Reads the key of one version, by its VersionId: a read by staging label right after a write has failed on AWS.
  *
- * Throws `INVALID_KEY_VALUE` where the value is no valid key, `VERSION_HAS_NO_VALUE` where the service finds no value
+ * Throws `INVALID_KEY_VALUE` where the value is not a valid key, `VERSION_HAS_NO_VALUE` where the service finds no value
  * within a short time, and `VERSION_UNREADABLE` where it refuses to give one (access, KMS, throttled, …).
  */
 export async function readKey(deps: StepDependencies, versionId: string): Promise<StoredKey> {

@@ -29,7 +29,7 @@ export interface Question {
   readonly basis?: readonly string[];
   /** The risk, if there is one. */
   readonly risk?: string;
-  /** What has to be typed. Default: y. */
+  /** What must be typed. Default: y. */
   readonly answer?: string;
 }
 

@@ -14,7 +14,7 @@ export interface BackedUpKey {
   readonly numbers: readonly KeyNumber[];
   readonly isCurrent: boolean;
   readonly key: KeyMaterial;
-  /** The value of its version, to the letter. */
+  /** The value of its version, exactly as it is. */
   readonly value: () => StoredValue;
 }
 

@@ -64,7 +64,7 @@ export async function examine(deps: DoctorDependencies): Promise<Examination> {
       ...offset(deps),
     };
   } catch (error) {
-    // The network failed midway; an address of a database that cannot be understood is no matter of the network.
+    // The network failed midway; an address of a database that cannot be understood is not a matter of the network.
     if (!isKeyRotationError(error) || error.code === 'INVALID_SETTINGS') throw error;
     return { ...nothing, undescribed: error, ...offset(deps) };
   }

@@ -129,7 +129,7 @@ export async function previousReport(path: string): Promise<ReportOnDisk> {
   );
 }
 
-/** What a report says of itself. Throws `INVALID_EVIDENCE` if the text is no report. */
+/** What a report says of itself. Throws `INVALID_EVIDENCE` if the text is not a report. */
 function evidenceIn(
   text: string,
   where: string,

@@ -39,7 +39,7 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
   ]);
 }
 
-/** Moments at which two sources tell of the same event. */
+/** Moments at which two sources report the same event. */
 const SAME = 10 * 60_000;
 
 /**

@@ -69,7 +69,7 @@ const MOST_TRIES = 3;
 const MAY_BE_OUTAGE = ['AWS_REFUSED', 'KEY_UNAVAILABLE'];
 
 /**
- * Does what is due: numbers keys in use, brings rows to the current key, and retires the keys that nothing needs. Each
+ * Does what is due: numbers keys in use, re-encrypts rows under the current key, and retires the keys that nothing needs. Each
  * part is the command of that name with all of its checks, and what it refuses is part of the result. A run that was
  * killed is finished by the next one, and several may run at once. Rejects only if AWS or the database gives no answer.
  */
@@ -118,7 +118,7 @@ class Maintenance {
     const isArriving = versions.some(({ state }) => state === 'arriving');
     if (!isArriving && inUse.every(({ number }) => number !== undefined)) return;
     await runAdopt(this.#deps, {});
-    // A value in use that is no key stays without a number, and nothing was written then.
+    // A value in use that is not a key stays without a number, and nothing was written then.
     const { numberOf } = (await describedRing(this.#deps)).ring;
     this.#adopted = isArriving || inUse.some((one) => one.number === undefined && numberOf.has(one.versionId));
   }
@@ -170,7 +170,7 @@ class Maintenance {
       this.#add('reencryption-stopped', 'Re-encryption was stopped. The next run continues it.', step('maintain'));
   }
 
-  /** One row that cannot be brought to another key must not hold up keys that no row needs. */
+  /** One row that cannot be re-encrypted under another key must not hold up keys that no row needs. */
   async #retireOthers(numbers: readonly KeyNumber[], refusal: unknown): Promise<void> {
     const seen = this.#seen;
     const others = seen === undefined ? [] : numbers.filter((number) => isFree(seen, number));

@@ -58,7 +58,7 @@ export function notesOn(report: RingReport): readonly Note[] {
 /** Notes that ask for nothing. */
 const AS_YOU_LIKE: readonly NoteCode[] = ['restorable', 'foreign-label-only'];
 
-/** The one command to run now: the first of the most urgent note. Absent: nothing has to be done. */
+/** The one command to run now: the first of the most urgent note. Absent: nothing needs to be done. */
 export function recommended(notes: readonly Note[]): NextStep | undefined {
   return notes.filter(({ code }) => !AS_YOU_LIKE.includes(code)).flatMap(({ next }) => next)[0];
 }

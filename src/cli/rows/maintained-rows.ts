@@ -28,7 +28,7 @@ export interface BroughtColumn {
 export interface MaintainedRows {
   /** Whether a re-encryption to this key was finished. Rows may have been written under an older key since. */
   readonly areBroughtTo: (target: KeyNumber) => Promise<boolean>;
-  /** Brings them to the current key. */
+  /** Re-encrypts them under the current key. */
   readonly reencrypt: () => Promise<readonly BroughtColumn[]>;
   /** Counts them as `retire` does. */
   readonly census: Census;

@@ -8,7 +8,7 @@ export class BodyTooLarge extends Error {
   }
 }
 
-/** The request's body is no UTF-8. */
+/** The request's body is not UTF-8. */
 export class BodyNotText extends Error {
   constructor() {
     super('The request body is not UTF-8');

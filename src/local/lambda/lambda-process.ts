@@ -9,7 +9,7 @@ import { functionName, LambdaError, type Invocation, type Invoke } from './lambd
 export interface LambdaProcessOptions {
   /** The built bundle, a module that exports `handler`. */
   readonly bundle: string;
-  /** `lambda-runner.mjs`: beside this file in `src`, beside `local.mjs` when built. */
+  /** `lambda-runner.mjs`: next to this file in `src`, beside `local.mjs` when built. */
   readonly runner: string;
   /** Where the Lambda reaches the service. */
   readonly endpoint: () => string;
@@ -134,7 +134,7 @@ function answerOf(
   });
 }
 
-/** The variables that Lambda defines ("Defined runtime environment variables") as far as a program may look at them. */
+/** The variables that Lambda defines ("Defined runtime environment variables") as far as a program may read them. */
 function environmentOf(options: LambdaProcessOptions, invocation: Invocation): Record<string, string> {
   const name = functionName(invocation.functionArn);
   return {

@@ -1,7 +1,7 @@
 /**
  * AWS cron expressions ("Cron expressions reference", Amazon EventBridge): `minutes hours day-of-month month
  * day-of-week year`, in UTC. Fields take values, lists, ranges, steps, names; day-of-month `L`, `L-n`, `nW` and `LW`,
- * day-of-week `L`, `nL` and `n#k` besides, with 1-7 = SUN-SAT. One of the two day fields has to be `?`.
+ * day-of-week `L`, `nL` and `n#k` besides, with 1-7 = SUN-SAT. One of the two day fields must be `?`.
  *
  * Our own and not the package aws-cron-parser, which finds wrong moments for lists that are not in order, steps within
  * lists, `L` alone as day of the week and `LW`, and reads local time; the tests compare the two where it is right.
@@ -21,7 +21,7 @@ const DAY = 86_400_000;
 /** 29 February can be eight years away (1896-1904, 2096-2104); a weekday on top of it, 40. */
 const YEARS_TO_LOOK = 41;
 
-/** @returns nothing if it is no cron expression. */
+/** @returns nothing if it is not a cron expression. */
 export function parseCron(expression: string): Cron | undefined {
   const [minute, hour, dayOfMonth, month, dayOfWeek, year, ...rest] = expression.trim().split(/ +/);
   if (year === undefined || rest.length > 0) return undefined;

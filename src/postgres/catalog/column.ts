@@ -59,7 +59,7 @@ export interface Column {
   readonly storage: Storage;
   /** Characters that a `varchar(n)` or `char(n)` takes; `undefined` where there is no limit. */
   readonly limit: number | undefined;
-  /** The context rows are brought to. */
+  /** The context rows are re-encrypted under. */
   readonly context: ContextTemplate;
   /** Where rows are moved from another context: that one. */
   readonly fromContext: ContextTemplate | undefined;

@@ -18,7 +18,7 @@ export interface Table {
   readonly schemaVersion: string;
 }
 
-/** SQLSTATEs with which PostgreSQL refuses a text that is no name of a table in this database. */
+/** SQLSTATEs with which PostgreSQL refuses a text that is not a name of a table in this database. */
 const NO_NAME = new Set(['42601', '42602', '0A000']);
 
 /** `parse_ident` gives the parts of a name as SQL reads it: one part has no schema. */
@@ -74,7 +74,7 @@ const REWRITTEN = `
 const UNCHANGED = `
   SELECT to_regclass($2::text)::oid IS NOT DISTINCT FROM $1::oid AND NOT row_security_active($1::oid)`;
 
-/** The number of the table that a name means to the connected user. Throws `INVALID_COLUMN` for what is no name. */
+/** The number of the table that a name means to the connected user. Throws `INVALID_COLUMN` for what is not a name. */
 export async function tableNamed(session: Connection, name: string): Promise<string | undefined> {
   return session.tableNamed(name).catch((error: unknown) => {
     if (!(error instanceof DatabaseFailure) || !NO_NAME.has(error.state ?? '')) throw error;

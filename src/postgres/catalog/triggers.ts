@@ -49,7 +49,7 @@ export function triggerLine({ name, does, firesOnFire, isUnskippable }: TriggerO
 /**
  * Requires a decision about triggers. Throws `TRIGGERS_UNDECIDED` where some would fire and no choice was made, or where
  * they cannot be skipped: `session_replication_role` is for superusers, or needs a grant since PostgreSQL 15. (ALTER
- * TABLE … DISABLE TRIGGER is no alternative: it would keep the application's own updates from its triggers too.)
+ * TABLE … DISABLE TRIGGER is not an alternative: it would keep the application's own updates from its triggers too.)
  */
 export async function decideTriggers(
   session: Connection,

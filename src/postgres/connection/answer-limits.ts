@@ -23,7 +23,7 @@ const LIMITS: AnswerLimits = {
   rate: 10_000,
 };
 
-/** Milliseconds between two looks at what has come. */
+/** Milliseconds between two checks of what has come. */
 const LOOK = 250;
 
 /**

@@ -38,7 +38,7 @@ const TIMEOUTS: readonly string[] = [
  *
  * - Functions and operators come from `pg_catalog` alone: a role that may create some elsewhere cannot put its own in
  *   their place. Tables are named with their schema.
- * - Values have to come back as they went, whatever the server's defaults are: keys are kept as text in the job's
+ * - Values must come back as they went, whatever the server's defaults are: keys are kept as text in the job's
  *   tables, and another session reads them there.
  * - Row security off: a policy that would hide rows is an error instead.
  */
@@ -124,7 +124,7 @@ export class Connection {
     return { host, port };
   }
 
-  /** Whether the server refuses views and foreign tables in the place of tables. */
+  /** Whether the server refuses views and foreign tables instead of tables. */
   get refusesViews(): boolean {
     return this.#canRefuseViews;
   }
@@ -204,7 +204,7 @@ export class Connection {
 
   /**
    * Does `work` under the user's own `search_path`, on which functions of triggers and constraints may rely, and checks
-   * deferred constraints at once. Every name and operator in the statements of `work` has to be qualified. `readsViews`:
+   * deferred constraints at once. Every name and operator in the statements of `work` must be qualified. `readsViews`:
    * code that the user allows to run may read through views. `off`: settings of the planner, as for `without`.
    */
   async underOwnPath<T>(work: () => Promise<T>, readsViews: boolean, off: readonly string[] = []): Promise<T> {

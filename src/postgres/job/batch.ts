@@ -22,7 +22,7 @@ const MOST_ATTEMPTS = 10;
 /** What the next step of a batch worker found. */
 export type Step =
   | { readonly kind: 'worked'; readonly result: BatchResult }
-  /** The job's rows are brought to another number than the ring's current one. */
+  /** The job's rows are re-encrypted under another number than the ring's current one. */
   | { readonly kind: 'other target'; readonly target: number }
   /** The table, or what its updates set off, is not what was looked up. */
   | { readonly kind: 'changed' }

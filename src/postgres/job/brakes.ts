@@ -10,7 +10,7 @@ export interface Brakes {
   readonly maxLagSeconds: number | null;
   /** Megabytes of write-ahead log that a slot, or a replica that has not replayed them, may hold back. */
   readonly maxHeldWalMegabytes: number | null;
-  /** Megabytes that have to be free on the disk of a server on this machine. */
+  /** Megabytes that must be free on the disk of a server on this machine. */
   readonly minFreeDiskMegabytes: number | null;
   /** Whether VACUUM and other maintenance of the table is waited for. */
   readonly waitsForVacuum: boolean;

@@ -23,10 +23,10 @@ const PAUSE = 50;
 /** Pauses after a lost connection: a server that restarts or fails over is waited for, more than a minute and a half. */
 const RECONNECT_PAUSES = [100, 500, 2000, 5000, 10_000, 20_000, 30_000, 30_000];
 
-/** Milliseconds between two looks at what all processes have done. */
+/** Milliseconds between two checks of what all processes have done. */
 const TOTALS_INTERVAL = 1000;
 
-/** How often rows that a check has found are brought to the key; then the application writes them faster than that. */
+/** How often rows that a check has found are re-encrypted under the key; then the application writes them faster than that. */
 const MOST_CHECKS = 5;
 
 /** How often the table may be altered meanwhile: its owner must not keep a process from ever coming to an end. */

@@ -22,7 +22,7 @@ const OWN_TRANSACTIONS_IN_MEMORY = "SET LOCAL work_mem = '256MB'";
 /** What a check came to. `waiting`: ranges are still open, or another process checks. `changed`: see `Step`. */
 export type Checked =
   | { readonly kind: 'finished' | 'found' | 'begun again' | 'waiting' | 'changed' }
-  /** The job's rows are brought to another number than the ring's current one. */
+  /** The job's rows are re-encrypted under another number than the ring's current one. */
   | { readonly kind: 'other target'; readonly target: number };
 
 interface CheckOptions {

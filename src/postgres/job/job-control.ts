@@ -14,7 +14,7 @@ export interface JobView {
   readonly relation: string;
   readonly owner: string;
   readonly column: string;
-  /** The key that its rows are brought to. */
+  /** The key that its rows are re-encrypted under. */
   readonly keyNumber: number;
   readonly totals: JobTotals;
   readonly brakes: BrakeState;

@@ -33,7 +33,7 @@ export interface JobTotals {
 
 /** How a job is joined or begun. */
 export interface Opening {
-  /** The number of the key that rows are brought to. */
+  /** The number of the key that rows are re-encrypted under. */
   readonly target: number;
   readonly startOver: boolean;
   /** Brakes that this process was given; the others stay what they are. `undefined`: it continues a job that it is in already. */
@@ -81,7 +81,7 @@ export function openJob(session: Connection, column: Column, opening: Opening): 
   });
 }
 
-/** What a job was begun with, besides the key that its rows are brought to. */
+/** What a job was begun with, besides the key that its rows are re-encrypted under. */
 function optionsOf({ key, context, fromContext, spec }: Column): string {
   return JSON.stringify({
     key: key.map(({ name }) => name),
@@ -103,7 +103,7 @@ export async function isBroughtTo(session: Connection, column: Column, target: n
 }
 
 /**
- * Begins a job's rows again, because another key is current than the one that its rows were brought to. `from`: the
+ * Begins a job's rows again, because another key is current than the one that its rows are re-encrypted under. `from`: the
  * number that the caller saw; nothing happens if another process was faster.
  */
 export async function retargetJob(session: Connection, job: Job, from: number, target: number): Promise<void> {
@@ -121,7 +121,7 @@ export async function isJobFinished(session: Connection, job: Job): Promise<bool
   return found?.[0] !== 'f';
 }
 
-/** The number that the job's rows are brought to. */
+/** The number that the job's rows are re-encrypted under. */
 export async function targetOf(session: Connection, { id }: Job): Promise<number> {
   const [found] = await session.rows('SELECT target FROM pazpaz_keys.job WHERE id = $1', [id]);
   return Number(found?.[0]);

@@ -7,7 +7,7 @@ import { whyWait, type BrakeName, type Wait } from './brake-conditions.ts';
 import { changedBrakes, DEFAULT_BRAKES, readBrakes, reserveRows, type Brakes, type BrakeState } from './brakes.ts';
 import type { Job } from './job.ts';
 
-/** Milliseconds between two looks at the brakes. */
+/** Milliseconds between two checks of the brakes. */
 const LOOK_INTERVAL = 1000;
 
 /**

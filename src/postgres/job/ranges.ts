@@ -15,7 +15,7 @@ export interface Range {
   readonly again: readonly (readonly string[])[];
   /** How often in a row none of them could be had. */
   readonly tries: number;
-  /** The number that the job's rows are brought to. */
+  /** The number that the job's rows are re-encrypted under. */
   readonly target: number;
 }
 

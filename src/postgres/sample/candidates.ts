@@ -67,7 +67,7 @@ export interface Candidate {
   readonly tree: string;
   /** Why its table cannot be looked at. */
   readonly reason: string | undefined;
-  /** What it is, where it is no ordinary column; its type otherwise. */
+  /** What it is, where it is not an ordinary column; its type otherwise. */
   readonly kind: string;
   readonly isMaterialized: boolean;
   readonly isGenerated: boolean;

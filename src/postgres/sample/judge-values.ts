@@ -167,7 +167,7 @@ function openerOf(bytes: Uint8Array, contexts: readonly string[], keys: OpeningK
   return openWithAnyKey({ bytes, number: readVarint(bytes), contexts }, keys)?.number;
 }
 
-/** The number of the ring that bytes begin with, where they are no text; `undefined` otherwise. */
+/** The number of the ring that bytes begin with, where they are not text; `undefined` otherwise. */
 function alikeNumber(bytes: Uint8Array, keys: OpeningKeys): number | undefined {
   const number = readVarint(bytes);
   const highest = Math.max(0, ...keys.ring.versionOf.keys());

@@ -29,7 +29,7 @@ export function principalsIn(policy: string | undefined): readonly string[] {
   return namedIn(policy).filter((name) => PRINCIPAL.test(name));
 }
 
-/** What a policy names in the place of a principal, and is not one: a pattern, an account, a session, a service. */
+/** What a policy names instead of a principal, and is not one: a pattern, an account, a session, a service. */
 export function manyIn(policy: string | undefined): readonly string[] {
   return namedIn(policy).filter((name) => !PRINCIPAL.test(name));
 }
@@ -44,7 +44,7 @@ function namedIn(policy: string | undefined): readonly string[] {
     );
     const { Principal } = statement;
     const named = Principal === '*' ? ['*'] : Object.values(members(Principal)).flatMap(textsOf);
-    // A deny to all grants nothing, so no one has to be asked about.
+    // A deny to all grants nothing, so no one needs to be asked about.
     const isOfAll = statement['Effect'] === 'Deny';
     return [...named.filter((name) => !(isOfAll && name === '*')), ...conditions];
   });

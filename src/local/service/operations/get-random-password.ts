@@ -26,7 +26,7 @@ export function getRandomPassword(state: ServiceState, input: Request, context: 
   return { state, output: { RandomPassword: shuffled(characters, below).join('') } };
 }
 
-/** The four types that the request leaves in, each without the characters that it excludes. A space is no type. */
+/** The four types that the request leaves in, each without the characters that it excludes. A space is not a type. */
 function includedTypes(input: Request): readonly (readonly string[])[] {
   const types: [characters: string, isExcluded: boolean | undefined][] = [
     ['ABCDEFGHIJKLMNOPQRSTUVWXYZ', input.ExcludeUppercase],

@@ -15,7 +15,7 @@ export function getSecretValue(state: ServiceState, input: Request, context: Cal
   const secret = findLiveSecret(state, input.SecretId);
   const id = wantedVersion(secret, input);
   const version = id === undefined ? undefined : versionOf(secret, id);
-  // To a reader, a placeholder without a value is no version.
+  // To a reader, a placeholder without a value is not a version.
   if (id === undefined || version?.value === undefined) throw notFound(missing(input));
   return {
     state: accessed(state, secret, id, version, context.now),
