@@ -101,7 +101,8 @@ describe('restore shows', () => {
     const ring = await settledRing(1, 2, previous(3), current(4));
     await screen(ring, 'retire', '1', '--yes');
     expect(await screen(ring, 'restore', '1')).toBe(`Key 1 is back on the ring (version ${ring.idOf(1)}).`);
-    expect(await screen(ring, 'restore', '1')).toBe(`Key 1 is on the ring (version ${ring.idOf(1)}).`);
+    const there = `Key 1 is on the ring (version ${ring.idOf(1)}).`;
+    expect(await screen(ring, 'restore', '1')).toBe(`${there}\nNothing was changed.`);
   });
 
   test('its result in JSON', async () => {
