@@ -68,13 +68,15 @@ export async function readRows(
 ): Promise<{ readonly rows: readonly StoredRow[]; readonly keysRead: number }> {
   const asked = keys.slice(0, limits.rows);
   const { names, match } = keyTable(column, asked, 1);
-  const arrays = names.map((_, index) => `ARRAY[${asked.map((key) => literal(key[index])).join(', ')}]`);
+  const columns = names.map(
+    (_, index) => `pg_catalog.unnest(ARRAY[${asked.map((key) => literal(key[index])).join(', ')}])`,
+  );
   const cells = rowExpressions(column);
   const text = `SELECT ${cells.map((_, index) => `c${index}`).join(', ')}, n OPERATOR(pg_catalog.=) last, n::pg_catalog.text FROM (
        SELECT *, pg_catalog.max(n) OVER () AS last,
               pg_catalog.sum(size) OVER (ORDER BY n ROWS UNBOUNDED PRECEDING) OPERATOR(pg_catalog.-) size AS before FROM (
          SELECT u.n, ${named(cells).join(', ')}, ${readSize(column)} AS size
-           FROM pg_catalog.unnest(${arrays.join(', ')}) WITH ORDINALITY AS u(${names.join(', ')}, n)
+           FROM ROWS FROM (${columns.join(', ')}) WITH ORDINALITY AS u(${names.join(', ')}, n)
            JOIN ${column.table} t ON ${match}) found) sized
       WHERE before OPERATOR(pg_catalog.<) ${limits.bytes} ORDER BY n`;
   const read = storedRowReader(column);
