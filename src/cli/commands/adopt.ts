@@ -1,6 +1,6 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
-import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
+import { copyVersions, retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
 import type { RingLabels } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
@@ -15,11 +15,12 @@ import {
   describedRing,
   keyOrNone,
   onSettledRing,
+  readableKey,
   requireSlots,
   versionOfKey,
   type DescribedRing,
 } from '../ring/ring.ts';
-import { copyTags, requireTagRoom, rescuedTag, tagVersions, untagCopy } from '../ring/version-tags.ts';
+import { copyTags, requireTagRoom, rescuedTag, tagVersions, untagCopy, untagNumbered } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import { wrapped } from '../terminal/table.ts';
@@ -61,13 +62,17 @@ export interface AdoptResult {
  */
 export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOptions): Promise<AdoptResult> {
   const described = await describedRing(deps);
-  if (versionId !== undefined) await requireRescuable(deps, described, versionId);
+  if (versionId !== undefined) {
+    await requireRescuable(deps, described, versionId);
+    await refuseRetiredKey(deps, described, versionId);
+  }
   await requireSlotsForAll(deps, described.ring, versionId);
   if (versionId !== undefined)
     await requireTagRoom(deps, described.secret.Tags, [rescuedTag(versionId, deps.now()).Key ?? '']);
   let rescued: KeyNumber | undefined;
-  const { ring, wrote } = await onSettledRing(deps, async ({ secret, ring: before }) => {
+  const { ring, wrote } = await onSettledRing(deps, async ({ secret: described, ring: before }) => {
     const adopted = await finishIncoming(deps, await adopt(deps, before));
+    const secret = { ...described, Tags: [...(await untagNumbered(deps, described.Tags, adopted.ring))] };
     if (versionId === undefined) return adopted;
     rescued = await numberOfKey(deps, adopted.ring, versionId);
     if (rescued !== undefined) return noteCopy(deps, adopted, secret, versionId);
@@ -171,12 +176,31 @@ async function requireRescuable(
 
 function requireNotRetired({ Tags }: DescribedRing['secret'], versionId: string): void {
   const retired = retiredKeys(Tags).find((key) => key.versionId === versionId);
-  if (retired === undefined) return;
-  throw new CommandRefusal(
+  if (retired !== undefined) throw isRetired(versionId, retired);
+}
+
+/** Under another number a retired key would decrypt again. A tag ends the advice to rescue this version. */
+async function refuseRetiredKey(
+  deps: CommandDependencies,
+  { secret, ring }: DescribedRing,
+  versionId: string,
+): Promise<void> {
+  const records = retiredKeys(secret.Tags).filter(({ number }) => !ring.versionOf.has(number));
+  if (records.length === 0 || (await isKnown(deps, ring, versionId))) return;
+  const key = await keyOrNone(deps, versionId);
+  for (const record of records) {
+    const retired = await readableKey(deps, record.versionId);
+    if (key === undefined || retired?.key.equals(key) !== true) continue;
+    await tagVersions(deps, secret.Tags, copyTags([versionId], deps.now()));
+    throw isRetired(versionId, record);
+  }
+}
+
+function isRetired(versionId: string, { number, date }: RetiredKey): KeyRotationError {
+  return new CommandRefusal(
     'VERSION_IS_RETIRED',
-    `Version ${versionId} is key ${retired.number}, retired on ${retired.date}. 'restore' brings it back under ` +
-      'that number.',
-    step('restore', String(retired.number)),
+    `Version ${versionId} is key ${number}, retired on ${date}. 'restore' brings it back under that number.`,
+    step('restore', String(number)),
   );
 }
 

@@ -1,4 +1,4 @@
-import type { SecretVersionsListEntry, Tag } from '@aws-sdk/client-secrets-manager';
+import type { SecretVersionsListEntry } from '@aws-sdk/client-secrets-manager';
 import type { KeyMaterial } from '../../format/key-material.ts';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
 import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
@@ -37,6 +37,7 @@ import {
   requireTagRoom,
   tagVersions,
   untagCopy,
+  untagNumbered,
 } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
@@ -109,7 +110,7 @@ export async function moveKeys(deps: CommandDependencies, kmsKeyId: string): Pro
     const going = toMove(change.ring, kmsKeys, kmsKeyId);
     await keepDays(deps, secret, change.ring, going, versions);
     const former: string[] = [];
-    let tags: readonly Tag[] | undefined = secret.Tags;
+    let tags = await untagNumbered(deps, secret.Tags, change.ring);
     for (const [versionId, numbers] of going) {
       const key = await keyOf(deps, versionId, numbers, false);
       const copy = await putCopy(deps, { key, kmsKeys, kmsKeyId, moving: movingVersion(change.ring) });
@@ -233,15 +234,17 @@ async function tagFormer(deps: CommandDependencies, secret: Secret, ring: RingLa
 }
 
 /**
- * Detaches the label of an interrupted move. Without a number its version is a copy, unless the key has left the ring
- * meanwhile. Then it was never in use.
+ * Detaches the label of an interrupted move. Without a number its version is a copy, or was retired since, and then its
+ * former version is one. If the key left the ring from its former version, this one was never in use.
  */
 async function finish(deps: CommandDependencies, change: RingChange, secret: Secret): Promise<RingChange> {
   const versionId = movingVersion(change.ring);
   if (versionId === undefined) return change;
   const key = change.ring.numberOf.has(versionId) ? undefined : (await readableKey(deps, versionId))?.key;
   if (key !== undefined) {
-    if (await hasNumber(deps, change.ring, key)) await tagCopies(deps, { secret, ring: change.ring }, [key]);
+    const isRetired = retiredKeys(secret.Tags).some((record) => record.versionId === versionId);
+    if (isRetired || (await hasNumber(deps, change.ring, key)))
+      await tagCopies(deps, { secret, ring: change.ring }, [key]);
     else if ([...retiredNumbers(secret.Tags)].some((number) => isDerived(versionId, key, number)))
       await tagVersions(deps, secret.Tags, [abandonedTag(versionId, deps.now())]);
   }

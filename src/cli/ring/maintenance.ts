@@ -12,6 +12,7 @@ import type { CensusResult } from '../rows/row-count.ts';
 import { CommandRefusal, step, type NextStep } from '../suggested-commands.ts';
 import { keyList } from '../terminal/table.ts';
 import { notesOn } from './notes.ts';
+import { MOVING_LABEL } from './labels.ts';
 import { earliestRetirement, hasPassedAgeCheck, requireNoRows } from './retire-checks.ts';
 import { describedRing, LONGEST_DELAY } from './ring.ts';
 import { readRingReport, takesTooLong, type RingReport } from './ring-report.ts';
@@ -220,7 +221,9 @@ class Maintenance {
     return retirableNumbers(ring).filter((number) => {
       const versionId = ring.versionOf.get(number) ?? '';
       return (
-        !kept.has(versionId) && unclear.every((record) => record.versionId !== versionId && record.number !== number)
+        !kept.has(versionId) &&
+        ring.stages[versionId]?.includes(MOVING_LABEL) !== true &&
+        unclear.every((record) => record.versionId !== versionId && record.number !== number)
       );
     });
   }

@@ -4,6 +4,7 @@ import { MAX_KEY_AGE } from '../../keyring/options.ts';
 import { AWS_LABELS, type RingLabels } from '../../format/ring-labels.ts';
 import type { RetirementRecord } from '../../format/retired-tag.ts';
 import type { CensusResult } from '../rows/row-count.ts';
+import { MOVING_LABEL } from './labels.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
 /**
@@ -20,7 +21,10 @@ export function hasPassedAgeCheck(record: RetirementRecord, lastChanged: Date | 
   return Math.abs(lastChanged.getTime() - Date.parse(date)) <= OWN_WRITES;
 }
 
-/** Throws `KEY_STILL_NEEDED` for a key with one of AWS's labels, or the highest number (docs/architecture.md, invariant 4). */
+/**
+ * Throws `KEY_STILL_NEEDED` for a key with one of AWS's labels, the highest number (docs/architecture.md, invariant 4), or
+ * a move that has not tagged its former version yet: that would look like a lost key.
+ */
 export function requireOutOfUse(ring: RingLabels, number: KeyNumber, versionId: string): void {
   const label = ring.stages[versionId]?.find((stage) => AWS_LABELS.includes(stage));
   if (label !== undefined) {
@@ -28,6 +32,14 @@ export function requireOutOfUse(ring: RingLabels, number: KeyNumber, versionId: 
       'KEY_STILL_NEEDED',
       `Key ${number} is ${label} (version ${versionId}), and adoption would number it again. ${wayOut(label)}`,
       label === 'AWSPENDING' ? step('rotate', '--clean-up') : step('rotate', '--wait'),
+    );
+  }
+  if (ring.stages[versionId]?.includes(MOVING_LABEL) === true) {
+    throw new CommandRefusal(
+      'KEY_STILL_NEEDED',
+      `A move of key ${number} is not finished: version ${versionId} is labelled ${MOVING_LABEL}. Finish it first; status ` +
+        'names the command.',
+      step('status'),
     );
   }
   if (number === ring.highestNumber) {

@@ -1,5 +1,6 @@
-import { copiesIn, copyTagKey, MAX_TAG_LENGTH } from '../../format/retired-tag.ts';
+import { copiesIn, copyTagKey, copyVersions, MAX_TAG_LENGTH } from '../../format/retired-tag.ts';
 import type { Tag } from '@aws-sdk/client-secrets-manager';
+import type { RingLabels } from '../../format/ring-labels.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { removeTags, requireRoom, setTags } from './tags.ts';
 import { listVersions } from './versions.ts';
@@ -100,6 +101,19 @@ export async function untagCopy(
   if (changed.length > 0) await setTags(deps, changed);
   await removeTags(deps, [copyTagKey(versionId)]);
   return [...kept, ...changed];
+}
+
+/** `untagCopy` for each version that adoption has given a number since. */
+export async function untagNumbered(
+  deps: CommandDependencies,
+  tags: readonly Tag[] = [],
+  { numberOf }: RingLabels,
+): Promise<readonly Tag[]> {
+  let left = tags;
+  for (const versionId of copyVersions(tags)) {
+    if (numberOf.has(versionId)) left = await untagCopy(deps, left, versionId);
+  }
+  return left;
 }
 
 /** Tags of these kinds whose versions are gone. */
