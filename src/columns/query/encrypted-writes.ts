@@ -4,12 +4,12 @@ import {
   BinaryOperationNode,
   ColumnUpdateNode,
   DefaultInsertValueNode,
+  IdentifierNode,
   OperationNodeTransformer,
   OperatorNode,
   ParensNode,
   PrimitiveValueListNode,
   ReferenceNode,
-  TableNode,
   ValueListNode,
   ValueNode,
   ValuesNode,
@@ -20,8 +20,8 @@ import {
   type UpdateQueryNode,
 } from 'kysely';
 import { parameterOf, type EncryptedColumn } from '../encrypted-column.ts';
-import { columnName, nameOf, type QueryColumns } from './query-columns.ts';
-import { refused } from './refuse-use.ts';
+import { columnName, nameOf, writtenTable, type QueryColumns } from './query-columns.ts';
+import { isExcluded, refused } from './refuse-use.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -36,38 +36,65 @@ export class EncryptedWrites extends OperationNodeTransformer {
 
   protected override transformInsertQuery(node: InsertQueryNode, queryId?: QueryId): InsertQueryNode {
     const insert = super.transformInsertQuery(node, queryId);
-    const encrypted = insert.into === undefined ? new Map<never, never>() : this.#columns.ofTable(nameOf(insert.into));
+    const encrypted = this.#encryptedOf(insert.into);
+    if (encrypted.size === 0) return insert;
+    if (insert.onDuplicateKey !== undefined)
+      throw refused('ON DUPLICATE KEY of a table with encrypted columns', 'Use onConflict.');
+    if (insert.endModifiers !== undefined)
+      throw refused('sql at the end of an insert into a table with encrypted columns', 'Use onConflict and returning.');
     const names = (insert.columns ?? []).map((column) => column.column.name);
-    if (insert.values === undefined || !names.some((name) => encrypted.has(name))) return insert;
-    if (!ValuesNode.is(insert.values))
-      throw refused('INSERT … SELECT into an encrypted column', 'Insert the values themselves: values({ … }).');
-    const rows = insert.values.values.map((item) => rowOf(names, item));
-    const values = insert.values.values.map((item, index) => encryptedItem(item, names, rows[index] ?? {}, encrypted));
+    const { items, rows } = insertedRows(insert, names, encrypted);
     const onConflict = insert.onConflict && encryptedConflict(insert.onConflict, rows, encrypted);
-    return { ...insert, values: ValuesNode.create(values), ...(onConflict === undefined ? {} : { onConflict }) };
+    return {
+      ...insert,
+      ...(items.length === 0
+        ? {}
+        : {
+            values: ValuesNode.create(items.map((item, at) => encryptedItem(item, names, rows[at] ?? {}, encrypted))),
+          }),
+      ...(onConflict === undefined ? {} : { onConflict }),
+    };
   }
 
   protected override transformUpdateQuery(node: UpdateQueryNode, queryId?: QueryId): UpdateQueryNode {
     const update = super.transformUpdateQuery(node, queryId);
-    const table = tableName(update.table);
-    const encrypted = table === undefined ? new Map<never, never>() : this.#columns.ofTable(table);
+    const encrypted = this.#encryptedOf(update.table);
     if (encrypted.size === 0 || update.updates === undefined) return update;
     refuseMovedRows(update.updates, encrypted);
-    const row = update.where === undefined ? {} : Object.fromEntries(equalities(update.where.where, table));
+    const name = nameInQuery(update.table);
+    const row = update.where === undefined ? {} : Object.fromEntries(equalities(update.where.where, name));
     const how = (keys: readonly string[]) =>
       `Update one row at a time, with ${keys.map((key) => `where('${key}', '=', …)`).join(' and ')}: each row's value has a ciphertext of its own.`;
     return { ...update, updates: update.updates.map((one) => encryptedUpdate(one, row, encrypted, how)) };
+  }
+
+  /** The encrypted columns of the table that a statement writes to. MERGE has no table here: it is refused before. */
+  #encryptedOf(target: OperationNode | undefined): Encrypted {
+    if (target === undefined) return new Map<never, never>();
+    const table = writtenTable(target);
+    if (table !== undefined) return this.#columns.ofTable(table);
+    throw refused('a table that is sql or one of several', 'Name the one table that is written to.');
   }
 }
 
 type Encrypted = ReadonlyMap<string, EncryptedColumn<unknown>>;
 
-function encryptedItem(
-  item: PrimitiveValueListNode | ValueListNode,
+type Item = PrimitiveValueListNode | ValueListNode;
+
+/** The rows of an insert; none where a SELECT chooses them, which must not name an encrypted column. */
+function insertedRows(
+  { values }: InsertQueryNode,
   names: readonly string[],
-  row: Row,
   encrypted: Encrypted,
-): PrimitiveValueListNode | ValueListNode {
+): { readonly items: readonly Item[]; readonly rows: readonly Row[] } {
+  if (values !== undefined && ValuesNode.is(values))
+    return { items: values.values, rows: values.values.map((item) => rowOf(names, item)) };
+  if (values !== undefined && (names.length === 0 || names.some((name) => encrypted.has(name))))
+    throw refused('INSERT … SELECT into an encrypted column', 'Insert the values themselves: values({ … }).');
+  return { items: [], rows: [] };
+}
+
+function encryptedItem(item: Item, names: readonly string[], row: Row, encrypted: Encrypted): Item {
   const how = (keys: readonly string[]) =>
     `Insert ${keys.join(' and ')} with the row: make the key first (crypto.randomUUID()) if the database would generate it.`;
   const cellOfColumn = (name: string, value: unknown) => {
@@ -94,7 +121,7 @@ function encryptedConflict(node: OnConflictNode, rows: readonly Row[], encrypted
   return {
     ...node,
     updates: node.updates.map((update) => {
-      const name = columnName(update.column) ?? '';
+      const name = updatedColumn(update);
       const column = encrypted.get(name);
       if (column === undefined) return update;
       if (!column.rowColumns.every((key) => keys.has(key)))
@@ -102,10 +129,11 @@ function encryptedConflict(node: OnConflictNode, rows: readonly Row[], encrypted
           `onConflict of other columns than ${column.rowColumns.join(' and ')} to update ${name}`,
           'The row that exists has another context than the one that was to be inserted. Look it up and update it.',
         );
-      if (ReferenceNode.is(update.value)) return update;
+      if (isExcluded(update.value, name)) return update;
       if (second !== undefined && column.rowColumns.length > 0)
         throw refused(`one value of ${name} for the conflicts of several rows`, `Set it to excluded.${name}.`);
-      return encryptedUpdate(update, row, encrypted, () => '');
+      const how = () => 'The inserted row is not given as values. Look the row up and update it.';
+      return encryptedUpdate(update, row, encrypted, how);
     }),
   };
 }
@@ -116,7 +144,7 @@ function encryptedUpdate(
   encrypted: Encrypted,
   how: (keys: readonly string[]) => string,
 ): ColumnUpdateNode {
-  const name = columnName(update.column) ?? '';
+  const name = updatedColumn(update);
   const column = encrypted.get(name);
   if (column === undefined) return update;
   const value = cell(column, valueOf(update.value, name), row, how);
@@ -135,7 +163,7 @@ function cell(
 }
 
 function refuseMovedRows(updates: readonly ColumnUpdateNode[], encrypted: Encrypted): void {
-  const changed = new Set(updates.map((update) => columnName(update.column)));
+  const changed = new Set(updates.map(updatedColumn));
   for (const [name, column] of encrypted) {
     const key = column.rowColumns.find((one) => changed.has(one));
     if (key !== undefined)
@@ -146,7 +174,7 @@ function refuseMovedRows(updates: readonly ColumnUpdateNode[], encrypted: Encryp
   }
 }
 
-function rowOf(names: readonly string[], item: PrimitiveValueListNode | ValueListNode): Row {
+function rowOf(names: readonly string[], item: Item): Row {
   const values = PrimitiveValueListNode.is(item)
     ? item.values
     : item.values.map((node) => (ValueNode.is(node) ? node.value : undefined));
@@ -171,8 +199,13 @@ function equalities(condition: OperationNode, table: string | undefined): readon
   return OperatorNode.is(operator) && operator.operator === '=' ? [[name, rightOperand.value]] : [];
 }
 
-function tableName(node: OperationNode | undefined): string | undefined {
+function updatedColumn({ column }: ColumnUpdateNode): string {
+  const name = columnName(column);
+  if (name !== undefined) return name;
+  throw refused('a column that is sql, in a table with encrypted columns', 'Name the column: set({ … }).');
+}
+
+function nameInQuery(node: OperationNode | undefined): string | undefined {
   if (node === undefined) return undefined;
-  if (TableNode.is(node)) return nameOf(node);
-  return AliasNode.is(node) && 'name' in node.alias ? String(node.alias.name) : undefined;
+  return AliasNode.is(node) && IdentifierNode.is(node.alias) ? node.alias.name : writtenTable(node);
 }

@@ -2,10 +2,13 @@ import {
   AliasNode,
   ColumnNode,
   IdentifierNode,
+  ListNode,
   PrimitiveValueListNode,
+  RawNode,
   ReferenceNode,
   SelectAllNode,
   TableNode,
+  UpdateQueryNode,
   ValueNode,
   type OperationNode,
   type SelectionNode,
@@ -25,26 +28,26 @@ export interface Field {
 /** The encrypted columns that a query can name: those of every table in it. */
 export class QueryColumns {
   readonly #tables: Tables;
-  /** The table of each name in the query. A name of a subquery or of `with` is not among them. */
-  readonly #tableOf = new Map<string, string>();
+  /** The table of each name in the query; `undefined` for a name of two. A name of a subquery or of `with` is not among them. */
+  readonly #tableOf = new Map<string, string | undefined>();
+  readonly #present: readonly string[];
+  #writesToUnknown = false;
 
   constructor(query: OperationNode, tables: Tables) {
     this.#tables = tables;
-    this.#collect(query);
+    const present = new Set<string>();
+    this.#collect(query, present);
+    this.#present = [...present].filter((table) => this.#tables.has(table));
   }
 
-  /** Whether no table of the query has an encrypted column. */
+  /** Whether no table of the query has an encrypted column. A table that is `sql` may have one. */
   get isEmpty(): boolean {
-    return this.#present.length === 0;
+    return this.#present.length === 0 && !this.#writesToUnknown;
   }
 
-  get #present(): readonly string[] {
-    return [...new Set(this.#tableOf.values())].filter((table) => this.#tables.has(table));
-  }
-
-  /** The encrypted columns of a table by its name in the query. */
-  ofTable(name: string): ReadonlyMap<string, EncryptedColumn<unknown>> {
-    return this.#tables.get(this.#tableOf.get(name) ?? '') ?? new Map<string, EncryptedColumn<unknown>>();
+  /** The encrypted columns of a table by its own name: a statement writes to no alias, nor to a name of WITH. */
+  ofTable(table: string): ReadonlyMap<string, EncryptedColumn<unknown>> {
+    return this.#tables.get(table) ?? new Map<string, EncryptedColumn<unknown>>();
   }
 
   /** The encrypted column that a node names, with its name; `undefined` for any other node. */
@@ -91,21 +94,41 @@ export class QueryColumns {
     return column && { name, column };
   }
 
-  #collect(node: OperationNode): void {
-    if (TableNode.is(node)) this.#tableOf.set(nameOf(node), nameOf(node));
-    if (AliasNode.is(node) && TableNode.is(node.node) && IdentifierNode.is(node.alias))
-      this.#tableOf.set(node.alias.name, nameOf(node.node));
-    for (const child of childrenOf(node)) this.#collectUnlessName(node, child);
+  #collect(node: OperationNode, present: Set<string>): void {
+    if (UpdateQueryNode.is(node) && node.table !== undefined && writtenTable(node.table) === undefined)
+      this.#writesToUnknown = true;
+    if (AliasNode.is(node) && TableNode.is(node.node) && IdentifierNode.is(node.alias)) {
+      this.#add(node.alias.name, nameOf(node.node), present);
+      return;
+    }
+    if (TableNode.is(node)) this.#add(nameOf(node), nameOf(node), present);
+    // The table in front of a column is a name of the query, which may be that of a subquery.
+    for (const child of childrenOf(node))
+      if (!ReferenceNode.is(node) || !TableNode.is(child)) this.#collect(child, present);
   }
 
-  /** The table in front of a column is a name of the query, which may be that of a subquery. */
-  #collectUnlessName(parent: OperationNode, child: OperationNode): void {
-    if (!ReferenceNode.is(parent) || !TableNode.is(child)) this.#collect(child);
+  #add(name: string, table: string, present: Set<string>): void {
+    const isOfTwo = this.#tableOf.has(name) && this.#tableOf.get(name) !== table;
+    this.#tableOf.set(name, isOfTwo ? undefined : table);
+    present.add(table);
   }
 }
 
 export function nameOf(table: TableNode): string {
   return table.table.identifier.name;
+}
+
+/** The table that a statement writes to, whatever it is called there; `undefined` where `sql` hides it. */
+export function writtenTable(node: OperationNode): string | undefined {
+  if (TableNode.is(node)) return nameOf(node);
+  if (AliasNode.is(node)) return writtenTable(node.node);
+  const [only, ...others] = ListNode.is(node) ? node.items : tablesOfSql(node);
+  return only === undefined || others.length > 0 ? undefined : writtenTable(only);
+}
+
+/** `sql.table('patients')` alone. */
+function tablesOfSql(node: OperationNode): readonly OperationNode[] {
+  return RawNode.is(node) && node.sqlFragments.every((text) => text.trim() === '') ? node.parameters : [];
 }
 
 /** The name of a column that stands alone. */

@@ -12,19 +12,19 @@ import {
   type OperationNode,
 } from 'kysely';
 import { KeyRotationError } from '../../format/error.ts';
-import { childrenOf, nameOf, type QueryColumns } from './query-columns.ts';
+import { childrenOf, columnName, nameOf, type QueryColumns } from './query-columns.ts';
 
 /**
  * Throws `INVALID_COLUMN` where a query reads an encrypted column other than under its own name in its result, or
  * compares it: both would use the ciphertext. NULL may be asked for, and values counted.
  */
 export function refuseUse(query: OperationNode, columns: QueryColumns): void {
-  if (MergeQueryNode.is(query))
-    throw refused('MERGE', 'The plugin does not encrypt in MERGE. Use insertInto with onConflict, or updateTable.');
   check(query, columns, false);
 }
 
 function check(node: OperationNode, columns: QueryColumns, isInResult: boolean): void {
+  if (MergeQueryNode.is(node))
+    throw refused('MERGE', 'The plugin does not encrypt in MERGE. Use insertInto with onConflict, or updateTable.');
   const field = columns.named(node);
   if (field !== undefined) throw comparesCiphertext(field.name);
   if (ReferenceNode.is(node)) return;
@@ -39,7 +39,7 @@ function isAllowed(parent: OperationNode, child: OperationNode, columns: QueryCo
   if (SelectionNode.is(parent)) return isPlainSelection(child, columns, isInResult);
   if (columns.named(child) === undefined) return false;
   if (InsertQueryNode.is(parent)) return true;
-  if (ColumnUpdateNode.is(parent)) return child === parent.column || isExcluded(child, parent.column, columns);
+  if (ColumnUpdateNode.is(parent)) return child === parent.column || isExcluded(child, columnName(parent.column));
   if (AggregateFunctionNode.is(parent)) return parent.func === 'count';
   return (
     BinaryOperationNode.is(parent) && OperatorNode.is(parent.operator) && /^is( not)?$/.test(parent.operator.operator)
@@ -68,9 +68,9 @@ function isComputed(parent: OperationNode, child: OperationNode): boolean {
 }
 
 /** `excluded.notes` for `notes`: what the same statement was to insert. */
-function isExcluded(value: OperationNode, column: OperationNode, columns: QueryColumns): boolean {
-  const isOfInsert = ReferenceNode.is(value) && value.table !== undefined && nameOf(value.table) === 'excluded';
-  return isOfInsert && columns.named(value)?.name === columns.named(column)?.name;
+export function isExcluded(value: OperationNode, name: string | undefined): boolean {
+  if (!ReferenceNode.is(value) || value.table === undefined || nameOf(value.table) !== 'excluded') return false;
+  return name !== undefined && columnName(value) === name;
 }
 
 function comparesCiphertext(name: string): KeyRotationError {
