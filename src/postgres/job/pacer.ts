@@ -12,11 +12,12 @@ const LOOK_INTERVAL = 1000;
 
 /**
  * Rows that are reserved at a time: few, so that the rate is even, and an update of the application waits for the
- * processors, the disk and the locks of a few hundred rows only. At a low rate more than that of a twentieth of a second,
- * because each batch costs something beside its rows, but never more than half of a second's.
+ * processors, the disk and the locks of a hundred rows only. At a low rate more than that of a fiftieth of a second,
+ * because each batch costs something beside its rows, but never more than half of a second's. `isLate`: the job is slower
+ * than its rate, over a long way to the server for instance, and may have those of a twentieth.
  */
-function shareOf(maxRowsPerSecond: number): number {
-  return Math.ceil(Math.min(maxRowsPerSecond / 2, Math.max(100, maxRowsPerSecond / 20)));
+function shareOf(maxRowsPerSecond: number, isLate: boolean): number {
+  return Math.ceil(Math.min(maxRowsPerSecond / 2, Math.max(100, maxRowsPerSecond / (isLate ? 20 : 50))));
 }
 
 /** The clock of a process; tests replace it. Milliseconds. */
@@ -53,6 +54,8 @@ export class Pacer {
   #rows = FIRST_BATCH;
   /** Rows that were reserved and not used. */
   #credit = 0;
+  /** Whether the time of the rows that were reserved last was over already. */
+  #isLate = false;
 
   constructor(
     column: Column,
@@ -93,12 +96,13 @@ export class Pacer {
     const { maxRowsPerSecond, batchMilliseconds } = this.#brakes;
     const rows = batchMilliseconds === null ? this.#mostRows : Math.min(this.#rows, this.#mostRows);
     if (maxRowsPerSecond === null || this.#stop.aborted) return rows;
-    const share = Math.min(rows, shareOf(maxRowsPerSecond));
+    const share = Math.min(rows, shareOf(maxRowsPerSecond, this.#isLate));
     const used = Math.min(this.#credit, share);
     this.#credit -= used;
     if (used < share) {
       const milliseconds = await reserveRows(session, job, share - used);
-      if (milliseconds > 0) await this.#clock.sleep(milliseconds, this.#stop);
+      this.#isLate = milliseconds === 0;
+      if (!this.#isLate) await this.#clock.sleep(milliseconds, this.#stop);
     }
     return share;
   }
