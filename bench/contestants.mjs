@@ -12,7 +12,7 @@ import { gcm } from '@noble/ciphers/aes.js';
 
 /*
  * What people use for this, each in its straightforward form: `encrypt` takes a text and gives what `decrypt` reads.
- * All work with AES-256-GCM and a key that is at hand.
+ * All work with AES-256-GCM and a key that is cached.
  */
 
 const GCM = { authTagLength: 16 };

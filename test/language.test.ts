@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 
 /** Where comments, messages and pages are read. */
 const READ = ['src', 'bin', 'build', 'examples', 'python/src', 'python/examples', 'template.yaml', 'template'];
-const PAGES = ['README.md', 'docs', 'SECURITY.md', 'python/README.md', 'events/README.md'];
+const PAGES = ['README.md', 'docs', 'SECURITY.md', 'CONTRIBUTING.md', 'python/README.md', 'events/README.md'];
 
 /** Turns of phrase that a reader stumbles over, each with what to write instead. */
 const PHRASES: Readonly<Record<string, string>> = {

@@ -52,7 +52,7 @@ class ManualClock(RingClock):
         asking.start()
 
         def has_ended() -> bool:
-            # The one who asks is looked at first: whoever it has given work to is there before it waits.
+            # The one who asks is looked at first: those to whom it has given work are there before it waits.
             if asking.ident in self._waits and not self._is_anybody_at_work(secret):
                 self.seconds = min(end for _, end in dict(self._waits).values())
             return outcome.done() and not self._is_anybody_at_work(secret)

@@ -81,7 +81,7 @@ class SecretInMemory:
         self.mended = threading.Event()
 
     def mend(self) -> None:
-        """Ends what keeps it from answering; what waited is broken off."""
+        """Ends what keeps it from answering; what waited is interrupted."""
         self._hangs, self.is_silent = frozenset(), False
         self.mended.set()
         self.answers.set()

@@ -1,4 +1,4 @@
-"""Inputs as nobody would write them down: rows, texts, values of secrets, environments, rings; from a random seed."""
+"""Inputs as no one would write them down: rows, texts, values of secrets, environments, rings; from a random seed."""
 
 import base64
 import hashlib
@@ -235,7 +235,7 @@ class StrangeInputs:
             self.chance.choice(versions)["stages"].append(label)
         ring: dict[str, Any] = {"versions": versions, "legacy": self.chance.random() < 0.8}
         ring["aws"] = self.chance.choice([*["answers"] * 6, "silent", "silent after opening", "not asked"])
-        # Python's ring compares the environment's key with all others in the background: which keys are at hand then is
+        # Python's ring compares the environment's key with all others in the background: which keys are cached then is
         # chance. Where that matters there is none.
         is_chance = ring["aws"] == "silent after opening" or not ring["legacy"]
         if ring["aws"] == "not asked" or (self.chance.random() < 0.4 and not is_chance):

@@ -1,4 +1,4 @@
-"""TypeScript and Python give the same result or the same error code, on inputs that nobody would write down."""
+"""TypeScript and Python give the same result or the same error code, on inputs that no one would write down."""
 
 import json
 import logging

@@ -149,7 +149,7 @@ def test_encrypting_stops_when_aws_was_silent_for_the_highest_age_and_decrypting
     assert ring.decrypt_field(row) == SENTENCE
     service.heal()
     clock.ahead += 2
-    ring.encrypt_field(SENTENCE)  # asks AWS itself, as no good key is in hand
+    ring.encrypt_field(SENTENCE)  # asks AWS itself, as no good key is cached
 
 
 def test_a_highest_age_above_a_day_is_refused(service: LocalService, name: str, open_ring: OpenRing) -> None:

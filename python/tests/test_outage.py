@@ -31,7 +31,7 @@ ROWS: dict[str, Callable[[], bytes]] = {
     "of a key that is not at hand": lambda: row_under(2),
     "of older data": lambda: older_row(2),
     "that was tampered with": lambda: forged(17),
-    "with a number that nobody knows": lambda: forged(99),
+    "with a number that no one knows": lambda: forged(99),
 }
 
 
@@ -167,7 +167,7 @@ def test_waiting_for_its_turn_to_ask_aws_takes_none_of_a_rows_time(still_world: 
     assert time_and_code(still_world, ring, row_under(2)) == (2.5, SENTENCE)
 
 
-# Where the whole ring is at hand
+# Where the whole ring is cached
 
 
 def outage(world: StillWorld) -> KeyRing:
@@ -207,7 +207,7 @@ def test_rows_are_told_apart_again_as_soon_as_aws_answers(still_world: StillWorl
     assert (seconds <= 3, code) == (True, "KEY_NEVER_ISSUED")
 
 
-# What cannot be, and what somebody did by hand
+# What cannot be, and what someone did by hand
 
 
 @pytest.mark.parametrize("stages", [[], ["key-v3"]])

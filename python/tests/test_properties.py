@@ -48,7 +48,7 @@ def clock() -> MovedClock:
 
 @pytest.fixture(scope="module")
 def ring(clock: MovedClock) -> KeyRing:
-    """A ring of three keys. The clock is moved before each row, or a number that nobody knows would wait its turn."""
+    """A ring of three keys. The clock is moved before each row, or a number that no one knows would wait its turn."""
     return KeyRing.open(Settings("staging", "us-east-1", "name", None), client=secret_with(*KEYS), clock=clock)
 
 
@@ -277,7 +277,7 @@ def joined(member: tuple[str, str | None]) -> str:
 # Errors
 
 secrets = st.text("bcdfghjk", min_size=12, max_size=12)
-other_contexts = st.text("0123456789:")  # whoever reports an error may show a context
+other_contexts = st.text("0123456789:")  # anyone who reports an error may show a context
 damages = st.sampled_from(["bit", "cut", "context", "key", "text"])
 
 

@@ -134,7 +134,7 @@ def test_a_version_that_cannot_be_read_while_it_becomes_current_leaves_the_old_o
     assert ring.encrypt_field(SENTENCE)[0] == 2
 
 
-# Rows that no key at hand opens
+# Rows that no cached key opens
 
 
 def test_a_number_that_is_new_is_unavailable_while_aws_is_down_and_read_when_it_is_back(world: MovedWorld) -> None:

@@ -54,7 +54,7 @@ def docker_or_fail():
 
 
 def sam_environment():
-    """Of somebody without AWS credentials."""
+    """Of someone without AWS credentials."""
     environment = clean_environment()
     del environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
     return environment

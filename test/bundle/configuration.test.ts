@@ -67,7 +67,7 @@ describe('the built Lambda is configured by its environment', () => {
     });
   });
 
-  test('without credentials it says so, and asks nobody for them', async () => {
+  test('without credentials it says so, and asks no one for them', async () => {
     const { error, requests } = await runStep(bundle, { AWS_ACCESS_KEY_ID: '' });
     expect(error?.code).toBe('CANNOT_REACH_AWS');
     expect(error?.message).toContain('CredentialsProviderError');

@@ -195,7 +195,7 @@ describe('with a KMS key', () => {
   });
   afterAll(() => kms.stop());
 
-  test('KMS encrypts and decrypts the key of the file, and whoever has the private key needs no KMS', async () => {
+  test('KMS encrypts and decrypts the key of the file, and anyone who has the private key needs no KMS', async () => {
     const ring = await ringWith(previous(1), current(2));
     const { to, identity, file } = await recipient();
     await pazpazKeys(ring, ['backup', '--to', file, '--recipient', to, '--kms-key-id', KEY]);

@@ -77,7 +77,7 @@ describe('rotate --clean-up ends the rotation that was asked about, or says that
     expect(ring.labels).toMatchObject({ 5: 'AWSPENDING' });
   });
 
-  test('where somebody else ends it during the question, nothing is left to do', async () => {
+  test('where someone else ends it during the question, nothing is left to do', async () => {
     const ring = await halfRotated();
     const { deps, changes } = operatorOf(ring);
     expect(await runCleanUp({ ...deps, confirm: () => ring.detach('AWSPENDING') })).toEqual({});
@@ -123,7 +123,7 @@ describe('the tag that a version never was in use', () => {
 describe('tags of versions that AWS has deleted', () => {
   const gone = ['abandoned', 'rescued'].map((kind) => `pazpaz:${kind}:${'gone'.padEnd(36, '-')}`);
 
-  /** The ring, with a tag of either kind for a version that is gone and for one that is there, and one of somebody's. */
+  /** The ring, with a tag of either kind for a version that is gone and for one that is there, and one of someone's. */
   async function tagged(ring: TestRing): Promise<TestRing> {
     const there = ['abandoned', 'rescued'].map((kind) => `pazpaz:${kind}:${ring.idOf(1)}`);
     const Tags = [...gone, ...there, 'pazpaz:owner'].map((Key) => ({ Key, Value: '2020-01-01' }));

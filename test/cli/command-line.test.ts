@@ -240,7 +240,7 @@ describe('--dry-run', () => {
     [['adopt'], 'Dry run: nothing would be changed.'],
     [['restore', '1'], 'Dry run: nothing would be changed.'],
     [['rotate', '--clean-up'], 'Dry run: nothing would be changed.'],
-  ])('%j changes nothing, asks nobody, and says what would be changed', async (args, says) => {
+  ])('%j changes nothing, asks no one, and says what would be changed', async (args, says) => {
     const ring = await ringWith(1, previous(2), current(3));
     await ring.enableRotation();
     await ring.service.advance(25 * HOUR);

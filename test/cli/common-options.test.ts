@@ -142,7 +142,7 @@ test('a profile that does not exist is wrong usage, also beside credentials of t
 test.each([
   ['doctor', '/dev/full', 1, 'the output could not be written (ENOSPC)'],
   ['status', '/dev/full', 1, 'the output could not be written (ENOSPC)'],
-  // Whoever reads only the beginning has seen what they wanted.
+  // Anyone who reads only the beginning has seen what they wanted.
   ['doctor', '>(exit)', 0, ''],
 ])('the output of %s to %s ends with %i', async (command, to, wanted, says) => {
   const { url } = await twoRegions();

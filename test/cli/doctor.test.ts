@@ -226,7 +226,7 @@ describe('doctor finds, and says how it knows and what fixes it', () => {
     expect((await found(ring)).codes).toEqual([]);
   });
 
-  test('what a put or a retirement that broke off has left', async () => {
+  test('what a put or a retirement that was interrupted has left', async () => {
     const ring = await healthyRing();
     ring.lambda = 'does nothing';
     await ring.put(keyOf(9).toString('base64'), undefined, ['key-incoming']);

@@ -68,7 +68,7 @@ describe.each(PAIRS)('%s', (...pair) => {
   test('verifies with the public key, without a call', async () => {
     const { out, publicKey } = await signed(pair);
     const none = (): never => {
-      throw new Error('nobody has to ask KMS');
+      throw new Error('no one has to ask KMS');
     };
     expect(await checkSignature(out, SUMS, { publicKey }, none)).toMatchObject({ outcome: 'good' });
     expect(await checkSignature(out, `${SUMS} `, { publicKey }, none)).toMatchObject({ outcome: 'bad' });

@@ -60,7 +60,7 @@ afterAll(async () => {
 });
 
 function refuseAll(name: string): void {
-  const refusal = Object.assign(new Error('for nobody to read'), { name });
+  const refusal = Object.assign(new Error('for no one to read'), { name });
   trail.onAnyCommand().rejects(refusal);
   cloudWatch.onAnyCommand().rejects(refusal);
   logs.onAnyCommand().rejects(refusal);
@@ -250,7 +250,7 @@ test('each call that is denied is listed, and the rest of the report is written'
     ]),
   );
   expect(unseen.filter(({ why }) => why === 'AccessDeniedException').length).toBeGreaterThanOrEqual(5);
-  expect(JSON.stringify(unseen)).not.toContain('for nobody to read');
+  expect(JSON.stringify(unseen)).not.toContain('for no one to read');
   expect(verdict.notices.map(({ code }) => code)).toContain('not-seen');
   expect(keys).toHaveLength(3);
 });

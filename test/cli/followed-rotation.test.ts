@@ -51,7 +51,7 @@ afterAll(() => {
 });
 
 function unexpected(input: unknown): never {
-  throw new Error(`nobody expects ${JSON.stringify(input)}`);
+  throw new Error(`no one expects ${JSON.stringify(input)}`);
 }
 
 const ENVIRONMENT = {

@@ -12,7 +12,7 @@ import { current, keyOf, previous, ringWith, type TestRing } from '../support/ri
 import { startKms, type LocalKms } from './support/local-kms.ts';
 import { giveCredentials, pazpazKeys, type Ran } from './support/operator.ts';
 
-/* Every example of every help text, run as it stands there: whoever pastes it must get what the help promises. */
+/* Every example of every help text, run as it stands there: anyone who pastes it must get what the help promises. */
 
 const KEY = keyOf(9).toString('base64');
 const FILES = ['columns.json', 'ring.age', 'age-key.txt', 'evidence-2026', 'evidence-2027'];

@@ -98,7 +98,7 @@ describe('--json', () => {
     const schema = JSON.parse(stdout) as object;
     expect(schema).toEqual(JSON.parse(JSON.stringify(jsonSchema(command))));
     expect(new Ajv().validateSchema(schema)).toBe(true);
-    // An object that lets unknown members through would hold nobody to anything.
+    // An object that lets unknown members through would hold no one to anything.
     expect(openObjects(schema)).toEqual([]);
   });
 

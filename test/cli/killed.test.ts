@@ -56,7 +56,7 @@ interface Trial {
   readonly name: string;
   readonly begin: () => Promise<TestRing>;
   readonly command: (deps: CommandDependencies) => Promise<unknown>;
-  /** States between beginning and end in which nothing is left over: all that is in use has its number. */
+  /** States between beginning and end in which nothing is unfinished: all that is in use has its number. */
   readonly nothingLeft?: readonly string[];
   /** Another end: without tags, and with what `status` then says. */
   readonly endWithoutTags?: readonly string[];
@@ -170,12 +170,12 @@ const TRIALS: readonly Trial[] = [
       return ring;
     },
     command: runCleanUp,
-    // Only after the label is off may a tag say that the version was never in use. Nobody can tell later on.
+    // Only after the label is off may a tag say that the version was never in use. No one can tell later on.
     endWithoutTags: [`version-without-label: pazpaz-keys adopt --version-id ${token(3)}`],
   },
 ];
 
-/** Notes that stand before and after, and are about no command that broke off. */
+/** Notes that stand before and after, and are about no interrupted command. */
 const ALWAYS: readonly NoteCode[] = ['rotation-off', 'restorable', 'ring-nearly-full'];
 
 /** What a command has to leave, apart from dates and from the ids that differ from run to run. */

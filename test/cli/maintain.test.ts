@@ -57,7 +57,7 @@ describe('maintain', () => {
     const ring = await ringWith(previous(1), current(2));
     await ring.enableRotation();
     const before = ring.snapshot;
-    const rows = new FakeRows(() => Promise.reject(new Error('nobody has to count')));
+    const rows = new FakeRows(() => Promise.reject(new Error('no one has to count')));
     expect(await maintained(ring, rows)).toMatchObject({
       ...{ currentNumber: 2, freeSlots: 15, adopted: false, reencrypted: [], retired: [], proposed: [] },
       next: [{ code: 'next-rotation', needsPerson: false, at: expect.any(String) as string }],

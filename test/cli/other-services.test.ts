@@ -20,7 +20,7 @@ afterAll(() => {
 });
 
 function unexpected(input: unknown): never {
-  throw new Error(`nobody expects ${JSON.stringify(input)}`);
+  throw new Error(`no one expects ${JSON.stringify(input)}`);
 }
 
 const refusal = (name: string) => ({ name, message: 'not for you', $fault: 'client', $metadata: {} }) as const;

@@ -52,7 +52,7 @@ describe('put does what was agreed to, or nothing', () => {
     expect(changes).toEqual([]);
   });
 
-  test('where somebody else puts the same key during the question, which is then done', async () => {
+  test('where someone else puts the same key during the question, which is then done', async () => {
     const ring = await ringWith(current(1));
     const { deps } = operatorOf(ring);
     expect(await runPut({ ...deps, confirm: () => putByHand(ring, 9) }, valueOf(9))).toMatchObject({

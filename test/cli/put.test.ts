@@ -137,7 +137,7 @@ describe('put --not-current', () => {
     expect(ring.snapshot).toBe(once);
   });
 
-  test('finishes one that was left over, whichever key comes next', async () => {
+  test('finishes an unfinished one, whichever key comes next', async () => {
     const ring = await ringWith(current(1));
     await ring.put(keyOf(2).toString('base64'), undefined, ['key-incoming']);
     await runPutNotCurrent(operatorOf(ring).deps, valueOf(9));

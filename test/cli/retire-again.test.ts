@@ -11,7 +11,7 @@ import { interrupted, killedBetween, retire, settledRing } from './support/retir
 
 afterEach(stopServices);
 
-describe('what happened while somebody was asked is checked again, before anything is written', () => {
+describe('what happened while someone was asked is checked again, before anything is written', () => {
   test.each<[string, (ring: TestRing) => Promise<void>, string, string?]>([
     ['the key is in use again', (ring) => ring.label('AWSPENDING', 1), 'KEY_STILL_NEEDED'],
     [
@@ -39,7 +39,7 @@ describe('what happened while somebody was asked is checked again, before anythi
     expect(ring.labels[1]).toContain('key-v1');
   });
 
-  test('nothing is left to do where somebody else has retired the key', async () => {
+  test('nothing is left to do where someone else has retired the key', async () => {
     const ring = await settledRing(1, 2, previous(3), current(4));
     const { deps, changes } = interrupted(ring, async () => {
       await retire(ring, 1);
@@ -57,7 +57,7 @@ describe('the age is checked again, although a retirement was begun,', () => {
       'TOO_EARLY_TO_RETIRE',
     );
 
-  test('where it was forced: nobody has waited for the writers', async () => {
+  test('where it was forced: no one has waited for the writers', async () => {
     const ring = await ringWith(1, previous(2), current(3));
     const forced = { numbers: numbers(1), force: true };
     await expect(runRetire(killedBetween(ring), noCensus, forced)).rejects.toThrow();
@@ -71,7 +71,7 @@ describe('the age is checked again, although a retirement was begun,', () => {
     expect(ring.secret.tags[0]?.Value).not.toContain('forced');
   });
 
-  test('where a restore broke off before it removed the record', async () => {
+  test('where a restore was interrupted before it removed the record', async () => {
     const ring = await settledRing(1, previous(2), current(3));
     await retire(ring, 1);
     await ring.service.advance(HOUR);

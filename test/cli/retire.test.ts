@@ -123,7 +123,7 @@ describe('retire', () => {
     expect([questions, changes]).toEqual([[], []]);
   });
 
-  test('finishes what broke off between tag and label, without waiting another day', async () => {
+  test('finishes what was interrupted between tag and label, without waiting another day', async () => {
     const ring = await settledRing(1, previous(2), current(3));
     await expect(runRetire(killedBetween(ring), counting(), { numbers: numbers(1) })).rejects.toThrow();
     expect(ring.labels).toMatchObject({ 1: 'key-v1' });
@@ -149,7 +149,7 @@ describe('retire', () => {
     expect(ring.labels).toMatchObject({ 1: '', 2: 'key-v2' });
   });
 
-  test('is content where somebody else has taken the number away already', async () => {
+  test('is content where someone else has taken the number away already', async () => {
     const ring = await settledRing(1, previous(2), current(3));
     const { deps } = operatorOf(ring, (secrets) => ({
       ...secrets,

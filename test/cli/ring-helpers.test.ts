@@ -12,7 +12,7 @@ import { ringLabels } from '../../src/format/ring-labels.ts';
 function serviceThat(describes: (look: number) => DescribeSecretResponse, timeLeft = 1_000_000) {
   const pauses: number[] = [];
   let looks = 0;
-  const unexpected = () => Promise.reject(new Error('nobody expects this call'));
+  const unexpected = () => Promise.reject(new Error('no one expects this call'));
   const deps: CommandDependencies = {
     secretId: 'clinic',
     secrets: {

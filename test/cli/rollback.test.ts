@@ -237,7 +237,7 @@ describe('rollback does what was agreed to, or nothing', () => {
     expect(ring.labels).toMatchObject({ 2: 'AWSCURRENT key-v2' });
   });
 
-  test('where somebody else does the same during the question, which is then done', async () => {
+  test('where someone else does the same during the question, which is then done', async () => {
     const ring = await ringWith(previous(1), current(2));
     const { deps, changes } = operatorOf(ring);
     const confirm = () => ring.label('AWSCURRENT', 1);
@@ -342,7 +342,7 @@ describe('rollback refuses, and the secret is exactly as it was', () => {
     await refusesUntouched(ring, (deps) => runRollback(deps, {}), 'RING_FULL', '2 free staging labels needed, 1 free');
   });
 
-  test('where nobody agrees', async () => {
+  test('where no one agrees', async () => {
     const ring = await ringWith(previous(1), current(2));
     await refusesUntouched(
       ring,

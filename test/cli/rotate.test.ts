@@ -165,7 +165,7 @@ describe('rotate', () => {
     expect(ring.secret.rotation).toMatchObject({ enabled: true });
   });
 
-  test('asks nobody where rotation is on', async () => {
+  test('asks no one where rotation is on', async () => {
     const ring = await ringWith(current(1));
     await ring.enableRotation();
     const { deps, questions } = operatorOf(ring);
@@ -219,7 +219,7 @@ describe('rotate --clean-up', () => {
     expect(ring.labels).toMatchObject({ 4: 'AWSCURRENT key-v3' });
   });
 
-  test('remembers that the version never was in use, so that nobody takes it for a lost key', async () => {
+  test('remembers that the version never was in use, so that no one takes it for a lost key', async () => {
     const ring = await ringWith(previous(1), current(2));
     await ring.begin();
     await ring.step('createSecret');

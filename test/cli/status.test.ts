@@ -65,7 +65,7 @@ describe('status', () => {
   });
 });
 
-describe('status says what is under way or left over, and with which command it goes on', () => {
+describe('status says what is under way or unfinished, and with which command it goes on', () => {
   test('nothing, on a healthy ring', async () => {
     expect(await notes(await quietRing())).toEqual([]);
   });

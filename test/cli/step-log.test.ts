@@ -26,7 +26,7 @@ function opened() {
   const client = new CloudWatchLogsClient({ region: 'us-east-1' });
   const logs = mockClient(client);
   logs.onAnyCommand().callsFake((input) => {
-    throw new Error(`nobody expects ${JSON.stringify(input)}`);
+    throw new Error(`no one expects ${JSON.stringify(input)}`);
   });
   const unreadable: string[] = [];
   const onUnreadable = (why: string) => unreadable.push(why);

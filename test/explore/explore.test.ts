@@ -10,7 +10,7 @@ const explored =
 // On a busy machine the largest of the deep ones takes some ten minutes.
 jest.setTimeout(1_800_000);
 
-describe('whatever is killed and whoever retries, no key is lost', () => {
+describe('whatever is killed and retried, no key is lost', () => {
   let printed = '';
   afterAll(() => {
     process.stdout.write(`\nExplored schedules (at most so many of each in one schedule)\n${printed}\n`);

@@ -20,7 +20,7 @@ describe('instances of the module', () => {
   let folder: string;
   let script: string;
 
-  // Not while tests are collected: then nobody would remove it where none of these runs.
+  // Not while tests are collected: then no one would remove it where none of these runs.
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'nonces-'));
     script = join(folder, 'nonces.cjs');

@@ -52,7 +52,7 @@ test('opening costs one description and one value', async () => {
   expect(world.calls).toEqual({ describe: 1, read: 1 });
 });
 
-test('a row whose key is at hand is opened at the first attempt, whichever key it names', async () => {
+test('a row whose key is cached is opened at the first attempt, whichever key it names', async () => {
   const world = await RingWorld.withKeys(3);
   const ring = await world.open({ legacy: false });
   const rows = [1, 2, 3].map((number) =>

@@ -66,7 +66,7 @@ describe('a row under another key of the ring', () => {
     expect(await reader.decryptField(row, CONTEXT)).toBe(NOTE);
   });
 
-  test('is not at hand for the synchronous form at first, and is a moment later', async () => {
+  test('is not cached for the synchronous form at first, and is a moment later', async () => {
     const world = await RingWorld.withKeys(2);
     const ring = await world.open();
     const row = rowUnder(world, 1);
@@ -87,7 +87,7 @@ describe('a row under another key of the ring', () => {
 });
 
 describe('a number whose label was moved by hand', () => {
-  test('to a version that is not at hand names that version from the next refresh on', async () => {
+  test('to a version that is not cached names that version from the next refresh on', async () => {
     const world = await RingWorld.withKeys(3);
     const strict = await world.open({ legacy: false });
     expect(await strict.decryptField(rowUnder(world, 2), CONTEXT)).toBe(NOTE);
@@ -139,7 +139,7 @@ describe('the synchronous form', () => {
     expect(own.code).toBe('INVALID_KEY_VALUE');
   });
 
-  test('opens a row that a key at hand sealed under another number, as the other form does', async () => {
+  test('opens a row that a cached key sealed under another number, as the other form does', async () => {
     const world = await RingWorld.withKeys(1);
     const ring = await world.open();
     await rejectionOf(ring.decryptField(forged(77), CONTEXT));
@@ -178,7 +178,7 @@ describe('the four failures have four codes (C26)', () => {
     expect((await rejectionOf(ring.decryptBytes(bytes, CONTEXT))).code).toBe(code);
     expect(await ring.decryptFields([{ bytes, context: CONTEXT }])).toMatchObject([{ error: { code } }]);
     const sync = errorOf(() => ring.decryptFieldSync(bytes, CONTEXT));
-    // Without asking AWS nobody knows of a number that was not there at the last look.
+    // Without asking AWS no one knows of a number that was not there at the last look.
     expect(sync.code).toBe(code);
   });
 
@@ -257,7 +257,7 @@ describe('the four failures have four codes (C26)', () => {
   });
 });
 
-describe('rows that nobody can read', () => {
+describe('rows that no one can read', () => {
   test('with forged numbers cost at most one description in three seconds', async () => {
     const world = await RingWorld.withKeys(2);
     const ring = await world.open();
@@ -292,7 +292,7 @@ describe('rows that nobody can read', () => {
     expect(await ring.decryptField(real, CONTEXT)).toBe(NOTE);
   });
 
-  test('are looked for anew after ten seconds, though AWS was asked for another row just now', async () => {
+  test('are looked for again after ten seconds, though AWS was asked for another row just now', async () => {
     const world = await RingWorld.withKeys(1);
     const ring = await world.open();
     await rejectionOf(ring.decryptField(forged(50), CONTEXT));
@@ -331,7 +331,7 @@ describe('rows that nobody can read', () => {
     expect(await reading).toBe(NOTE);
   });
 
-  test('while AWS is down cost at most one call in three seconds, and nobody waits for the next', async () => {
+  test('while AWS is down cost at most one call in three seconds, and no one waits for the next', async () => {
     const world = await RingWorld.withKeys(1);
     const ring = await world.open();
     world.cutNetwork();

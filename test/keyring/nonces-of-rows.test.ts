@@ -29,7 +29,7 @@ test('two rings of one process share no nonce, though their clocks read the same
   expect(new Set(nonces.flat()).size).toBe(2 * ROWS);
 });
 
-test('ten thousand rows of the function with a key in hand carry as many nonces', () => {
+test('ten thousand rows of the function with a cached key carry as many nonces', () => {
   const key = KeyMaterial.fromBytes(new Uint8Array(32));
   expect(new Set(noncesOf(() => encryptField('note', key))).size).toBe(ROWS);
 });

@@ -35,7 +35,7 @@ describe.each<[string, 'GetSecretValue' | undefined]>([
     ['a row of a key that is not at hand', (world: RingWorld) => rowUnder(world, 2)],
     ['older data', (world: RingWorld) => olderRow(world, 2)],
     ['a tampered row', (world: RingWorld) => forged(world, 17)],
-    ['a row with a number that nobody knows', (world: RingWorld) => forged(world, 99)],
+    ['a row with a number that no one knows', (world: RingWorld) => forged(world, 99)],
   ])('%s waits for one time limit at most, and five more together for another', async (_row, row) => {
     const world = await RingWorld.withKeys(17);
     const ring = await world.open();
@@ -160,7 +160,7 @@ describe('in an outage that hangs, with the whole ring at hand', () => {
     return { world, ring };
   }
 
-  test('only the first row waits; then nobody does (C22)', async () => {
+  test('only the first row waits; then no one does (C22)', async () => {
     const { world, ring } = await outage();
     const tampered = forged(world, 1);
     const first = rejectionOf(ring.decryptField(tampered, CONTEXT));
@@ -192,7 +192,7 @@ describe('in an outage that hangs, with the whole ring at hand', () => {
     expect(world.calls.describe).toBeLessThanOrEqual(11);
   });
 
-  test('rows are told apart again as soon as AWS answers', async () => {
+  test('rows are distinguished again as soon as AWS answers', async () => {
     const { world, ring } = await outage();
     await world.clock.timeOf(rejectionOf(ring.decryptField(forged(world, 50), CONTEXT)));
     world.mendNetwork();

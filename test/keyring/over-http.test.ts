@@ -22,7 +22,7 @@ afterEach(async () => {
   await stopServices();
 });
 
-test('500 concurrent decryptions of one number not at hand cost one call', async () => {
+test('500 concurrent decryptions of one uncached number cost one call', async () => {
   const { client, service } = await serviceWithKeys(2);
   const { ring } = await open(client);
   service.calls.clear();

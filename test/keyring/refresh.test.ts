@@ -111,7 +111,7 @@ test('a number that is attached between description and value counts at once', a
 });
 
 describe('where AWS does not answer', () => {
-  test('it goes on with what it has, and logs so once a time to live, with the age (C21)', async () => {
+  test('it continues with what it has, and logs so once a time to live, with the age (C21)', async () => {
     const world = await RingWorld.withKeys(1);
     const ring = await world.open();
     world.cutNetwork();

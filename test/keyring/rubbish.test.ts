@@ -32,7 +32,7 @@ const RUBBISH: readonly (readonly [string, number, string])[] = [
   ['an empty object', 200, '{}'],
   ['a list', 200, '[]'],
   ['labels that are no list', 200, '{"VersionIdsToStages":{"a":null,"b":7}}'],
-  ['labels of nobody', 200, '{"VersionIdsToStages":{"a":["key-v9"]}}'],
+  ['labels of no one', 200, '{"VersionIdsToStages":{"a":["key-v9"]}}'],
   ['a key that is a number', 200, '{"SecretString":7,"VersionIdsToStages":[]}'],
   ['an endless wait', 0, ''],
 ];
@@ -51,7 +51,7 @@ describe.each(RUBBISH)('a service that answers rubbish: %s', (_what, status, bod
     expect(log.map(({ event }) => event)).toEqual(['aws_unavailable_using_env_fallback']);
   });
 
-  test('lets requests of an open ring go on: what is not at hand is unavailable, no more', async () => {
+  test('lets requests of an open ring go on: what is not cached is unavailable, no more', async () => {
     const { url } = await serviceWithKeys(3);
     let isBroken = false;
     const client = clientOf(await serverInFrontOf(url, () => (isBroken ? { status, body } : undefined)));

@@ -76,7 +76,7 @@ test('no failure, log line or ring shows a key, a plaintext or a context', async
   expect(everything).not.toContain('patients:7');
 });
 
-test('a logger whose promise rejects loses no row, and is nobody else’s trouble', async () => {
+test('a logger whose promise rejects loses no row, and is no one else’s trouble', async () => {
   const unhandled = jest.fn();
   process.on('unhandledRejection', unhandled);
   const world = await RingWorld.withKeys(2);

@@ -82,7 +82,7 @@ describe('a change by hand', () => {
     expect(notices().filter((event) => event['source'] !== undefined)).toEqual([]);
   });
 
-  test('is told to nobody if the service is asked not to, or the secret has no Lambda', async () => {
+  test('is told to no one if the service is asked not to, or the secret has no Lambda', async () => {
     const { client, service, notices } = await rotated({ notices: false });
     await client.send(new PutSecretValueCommand({ SecretId: 'key', SecretString: 'x' }));
     await client.send(new CreateSecretCommand({ Name: 'other', SecretString: 'x' }));

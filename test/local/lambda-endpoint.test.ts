@@ -133,7 +133,7 @@ describe('a Lambda behind the Invoke API', () => {
     );
   });
 
-  test('that breaks off in the middle of its answer is named', async () => {
+  test('that stops in the middle of its answer is named', async () => {
     const { url } = await endpoint((_seen, response) => {
       response.write('{', () => response.destroy());
     });

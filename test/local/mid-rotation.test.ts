@@ -81,7 +81,7 @@ test('a rotation waits for its steps, whose events are written to files', async 
   expect(service.state.secrets[arn]?.versions[TOKEN]).not.toHaveProperty('value');
 });
 
-test('the service ends the rotation when somebody has run the steps, and the next one gets fresh events', async () => {
+test('the service ends the rotation when someone has run the steps, and the next one gets fresh events', async () => {
   const { service, arn, told, rotate, runSteps } = begin();
   await rotate(TOKEN);
   await runSteps(TOKEN);

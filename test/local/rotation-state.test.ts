@@ -141,7 +141,7 @@ describe('a test run', () => {
     });
   });
 
-  test('that passed leaves a version that somebody has labelled meanwhile', () => {
+  test('that passed leaves a version that someone has labelled meanwhile', () => {
     const machine = testUnderWay();
     machine.call('UpdateSecretVersionStage', { SecretId: 'a', VersionStage: 'mine', MoveToVersionId: token(2) });
     machine.apply((state, context) => testSucceeded(state, machine.arn, token(2), context));

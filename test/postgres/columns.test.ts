@@ -217,7 +217,7 @@ describe('triggers (C33)', () => {
     await clinic.sql('CREATE TRIGGER other AFTER UPDATE OF id ON patients FOR EACH ROW EXECUTE FUNCTION note()');
   });
 
-  it('are named, and nothing is written until somebody has decided', async () => {
+  it('are named, and nothing is written until someone has decided', async () => {
     const error = await rejectionOf(clinic.reencrypt(SPEC));
     expect(error.code).toBe('TRIGGERS_UNDECIDED');
     expect(error.message).toContain('audited on patients (AFTER UPDATE, function public.note())');

@@ -65,7 +65,7 @@ describe('columns that hold ciphertexts are found', () => {
   });
 
   it('another member of jsonb is named, and the rest of the object is not', async () => {
-    const note = 'a long note that nobody has ever encrypted, in words';
+    const note = 'a long note that no one has ever encrypted, in words';
     await column('rows', 'jsonb', TEN.map((at) => JSON.stringify({ card: base64(row(at)), note, id: `${at}` }))); // prettier-ignore
     expect(await found()).toEqual(['clinic.rows v card']);
   });
@@ -114,7 +114,7 @@ describe('columns that hold none are not', () => {
     ['addresses', 'text', () => TEN.map((at) => `person${at}@hospital.example.org.and.so.on`)],
     ['hashes', 'bytea', () => TEN.map(() => Buffer.concat([Buffer.from([0x80]), randomBytes(31)]))],
     ['base64 of pictures', 'text', () => TEN.map(() => base64(Buffer.concat([Buffer.from([0x89, 0x50]), randomBytes(90)])))], // prettier-ignore
-    ['objects', 'jsonb', () => TEN.map((at) => JSON.stringify({ name: `somebody with a long name ${at}`, list: [1, 'a'] }))], // prettier-ignore
+    ['objects', 'jsonb', () => TEN.map((at) => JSON.stringify({ name: `someone with a long name ${at}`, list: [1, 'a'] }))], // prettier-ignore
     ['JSON of other kinds', 'jsonb', () => ['1', 'null', '[]', '"short"', '{}', 'true']],
     ['short bytes', 'bytea', () => TEN.map(() => Buffer.concat([Buffer.from([1]), randomBytes(15)]))],
     ['nothing', 'bytea', () => []],

@@ -39,7 +39,7 @@ async function heldAfter(statements: string, url = postgres.url): Promise<void> 
 
 const own = () => postgres.url.replace('postgres@', 'own@');
 
-test('a table that nobody changes meanwhile is held', async () => {
+test('a table that no one changes meanwhile is held', async () => {
   await expect(heldAfter('SELECT 1')).resolves.toBeUndefined();
 });
 

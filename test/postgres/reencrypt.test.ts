@@ -187,7 +187,7 @@ describe('reencrypt', () => {
     expect((await clinic.reencrypt(other, { startOver: true })).totals.reencrypted).toBe(100);
   });
 
-  it('leaves a row to whoever holds a lock on it, and takes it up again once it is free', async () => {
+  it('leaves a row to anyone who holds a lock on it, and takes it up again once it is free', async () => {
     const clinic = await clinicWith(2, 30, () => 1);
     await clinic.sql('BEGIN');
     await clinic.sql('UPDATE patients SET notes = $1 WHERE id = 5', [clinic.row('note five', 1, contextOf(5))]);

@@ -72,7 +72,7 @@ afterAll(() => {
   jest.restoreAllMocks();
 });
 
-describe('in any order of the statements of several processes and an application, whoever is killed where', () => {
+describe('in any order of the statements of several processes and an application, with any of them killed anywhere', () => {
   it(
     'every row ends under the current key with its last text, and none is handled needlessly',
     async () => {
@@ -113,7 +113,7 @@ describe('in any order of the statements of several processes and an application
               Promise.all([...workers.map((one, index) => run(`process ${index + 1}`, one)), writing()]),
             );
 
-            // One that lives to the end leaves nothing behind but what was written late, whoever else was killed.
+            // One that lives to the end leaves nothing behind but what was written late, whatever else was killed.
             const isDone = workers.some(({ diesAfter }) => diesAfter === undefined);
             if (isDone && deeds.every(({ kind }) => kind !== 'rotate')) {
               const stored = await clinic.values('patients');
@@ -121,7 +121,7 @@ describe('in any order of the statements of several processes and an application
               for (const [id, row] of stored) expect(clinic.open(row as Buffer, 2, `p:${id}`)).toBe(texts.get(id));
             }
 
-            // The same command once more, as an operator does whose processes were killed, until one has begun anew.
+            // The same command again, as an operator does whose processes were killed, until one has begun again.
             const keys = await RingKeys.open(clinic.world.source(), SECRET, clinic.world.clock);
             const number = clinic.world.versionIds.size;
             const again = async () => {
@@ -131,7 +131,7 @@ describe('in any order of the statements of several processes and an application
             };
             const report = await again();
             if (report?.isResumed === true) await again();
-            // Nobody is given a row that another has had in this pass, unless rows come and go.
+            // No one is given a row that another has had in this pass, unless rows come and go.
             if (deeds.every(({ kind }) => /write|hold/.test(kind))) expect(report?.totals.readRows).toBe(rows);
             const stored = await clinic.values('patients');
             expect(new Set(stored.keys())).toEqual(new Set(texts.keys()));

@@ -60,7 +60,7 @@ describe('a full ring', () => {
     await refuses(ring, () => ring.step('createSecret'), 'RING_FULL', '3 free staging labels needed, 1 free');
   });
 
-  test('is told by what takes its labels, and of keys only those that can be retired', async () => {
+  test('is identified by what takes its labels, and of keys only those that can be retired', async () => {
     const ring = await ringWith(previous(1), current(2));
     for (const label of many(15)) await ring.label(`mine-${label}`, 1);
     await ring.begin();
@@ -175,7 +175,7 @@ describe('a pending key that is not fit', () => {
     await refusesWithoutEffect(ring, 'PENDING_NOT_FRESH', ring.idOf(2), 'as a test run leaves it');
   });
 
-  test('is refused by createSecret as a copy of AWSPREVIOUS, which nobody has numbered yet', async () => {
+  test('is refused by createSecret as a copy of AWSPREVIOUS, which no one has numbered yet', async () => {
     const ring = await pendingHolds(keyOf(1).toString('base64'), previous(), current());
     await refusesWithoutEffect(ring, 'PENDING_NOT_FRESH', 'a copy of the previous key');
   });

@@ -85,7 +85,7 @@ test.each(['adoption in both steps at once', 'the fresh-key check'])(
   'the property notices that %s is missing',
   async (name) => {
     const mutant = MUTANTS.find(({ takenOut }) => takenOut === name);
-    if (mutant === undefined) throw new Error(`nobody takes out ${name}`);
+    if (mutant === undefined) throw new Error(`no one takes out ${name}`);
     // Most sequences do not notice, so that 200 of them were sometimes too few.
     const { failed } = await fc.check(keepsThePromise(await buildMutant(mutant)), {
       numRuns: 5000,

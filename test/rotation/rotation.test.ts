@@ -73,7 +73,7 @@ describe('a rotation of a ring where all are numbered', () => {
     expect(ring.calls).toHaveLength(11 + size);
   });
 
-  test('reads the pending key once more where finishSecret runs in another execution environment', async () => {
+  test('reads the pending key again where finishSecret runs in another execution environment', async () => {
     const ring = await ringWith(current(1));
     await ring.begin();
     await ring.steps('createSecret', 'setSecret', 'testSecret');

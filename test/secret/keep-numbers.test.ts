@@ -12,7 +12,7 @@ function serviceWith(...secrets: readonly [DescribeSecretResponse, ...DescribeSe
   const attached: string[] = [];
   const log: string[] = [];
   let looks = 0;
-  const refuse = () => Promise.reject(new Error('nobody expects this call'));
+  const refuse = () => Promise.reject(new Error('no one expects this call'));
   const deps: StepDependencies = {
     secretId: 'secret',
     secrets: {

@@ -4,7 +4,7 @@ import { toKeyNumber } from '../../src/format/key-number.ts';
 import { readKey, readRingKey } from '../../src/secret/read-key.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';
 
-const nobodyCalls = () => Promise.reject(new Error('nobody expects this call'));
+const nobodyCalls = () => Promise.reject(new Error('no one expects this call'));
 
 /** Dependencies whose only call, `GetSecretValue`, is answered with this error. */
 function refusedWith(error: Error): StepDependencies {
@@ -47,7 +47,7 @@ describe('a version that the service will not give says what helps against that 
     ['too many calls, by the status alone', refusal('Unnamed', 'no', 429), 'too many calls at once'],
     ['a service that fails', refusal('InternalServiceError', 'no', 500), 'AWS itself failed'],
     ['credentials that have expired', refusal('ExpiredTokenException'), 'get new ones (aws sso login'],
-    ['credentials that nobody knows', refusal('UnrecognizedClientException'), 'check which ones are in use'],
+    ['credentials that no one knows', refusal('UnrecognizedClientException'), 'check which ones are in use'],
     ['a call that is wrong', refusal('InvalidParameterException'), 'fix what the message names'],
   ])('%s: nothing about access', async (_, error, advice) => {
     const { code, message, cause } = await rejectionOf(readKey(refusedWith(error), 'version-1'));

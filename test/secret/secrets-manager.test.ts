@@ -23,7 +23,7 @@ function mocked() {
   const mock = mockClient(client);
   mock.onAnyCommand().callsFake((input) => {
     unexpected.push(input);
-    throw new Error('nobody expects this call');
+    throw new Error('no one expects this call');
   });
   return { mock, unexpected, secrets: secretsManager(client, () => 30_000) };
 }
@@ -99,7 +99,7 @@ test('a call is made, and not given up at once, with less time left than is kept
   expect(await secretsManager(client, () => 0).describeSecret(INPUT)).toEqual({ Name: 'a' });
 });
 
-test('an endpoint at which nobody listens is CANNOT_REACH_AWS', async () => {
+test('an endpoint at which no one listens is CANNOT_REACH_AWS', async () => {
   const { url, close } = await startService();
   await close();
   const client = new SecretsManagerClient({

@@ -148,7 +148,7 @@ describe('createSecret', () => {
     expect(ring.log).toContainEqual({ event: 'key_created', versionId: ring.idOf(3) });
   });
 
-  test('of two at once stores one key, and both go on with it', async () => {
+  test('of two at once stores one key, and both continue with it', async () => {
     const ring = await begun(await ringWith(current(1)));
     await Promise.all([ring.step('createSecret'), ring.step('createSecret')]);
     expect(ring.events.filter((event) => event === 'key_created')).toHaveLength(1);

@@ -37,7 +37,7 @@ beforeEach(() => {
   jest.spyOn(console, 'info').mockImplementation(hear);
   jest.spyOn(console, 'error').mockImplementation(hear);
   mock = mockClient(SecretsManagerClient);
-  mock.onAnyCommand().rejects(new Error('nobody expects this call'));
+  mock.onAnyCommand().rejects(new Error('no one expects this call'));
 });
 
 afterEach(() => {

@@ -58,7 +58,7 @@ test('a refusal of the input that repeats it is passed on by its name alone', as
   expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(new RegExp(`${TOKEN}|${KEY}`));
 });
 
-test('a connection that breaks is told by name', async () => {
+test('a connection that breaks is identified by name', async () => {
   const secrets = await serviceThatAnswers((request) => request.socket.destroy());
   const error = await failureOf(secrets.describeSecret({ SecretId: 'key' }));
   expect(error).toMatchObject({ code: 'CANNOT_REACH_AWS' });

@@ -44,7 +44,7 @@ const LOST: Happening = {
 };
 
 describe('the screen of the story', () => {
-  test('has colours on a terminal that nobody declined them for, and only there', () => {
+  test('has colours on a terminal that no one declined them for, and only there', () => {
     const terminal = { isTTY: true };
     expect(abilitiesOf(terminal, {})).toEqual({ isLive: true, paint: COLOURED });
     expect(abilitiesOf(terminal, { NO_COLOR: '' })).toEqual({ isLive: true, paint: COLOURED });

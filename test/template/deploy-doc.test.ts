@@ -66,7 +66,7 @@ test('every name on the page is one of the template: a parameter, a resource, an
   expect(names.map((name) => name.replace(/=.*/, '')).filter((name) => !known.has(name))).toEqual([]);
 });
 
-test('every parameter that takes something over, or that somebody has to decide on, is on the page', () => {
+test('every parameter that takes something over, or that someone has to decide on, is on the page', () => {
   const said = new Set(codes.map((code) => code.replace(/=.*/, '')));
   const groups = list(at(TEMPLATE, 'Metadata', 'AWS::CloudFormation::Interface', 'ParameterGroups'));
   const decided = groups
@@ -163,7 +163,7 @@ test('what the page says of defaults and limits is so', () => {
   expect(PAGE).toContain(`--stack-name ${/stack_name = "([^"]+)"/.exec(readFileSync('samconfig.toml', 'utf8'))?.[1]}`);
 });
 
-test('log lines on the page are ones that somebody can write', () => {
+test('log lines on the page are ones that someone can write', () => {
   const events: readonly string[] = [...Object.keys(LOG_EVENTS), ...Object.keys(APPLICATION_EVENTS)];
   const lines = codes.filter((code) => /^[a-z]+(_[a-z]+)+$/.test(code));
   expect(lines.length).toBeGreaterThan(4);

@@ -134,7 +134,7 @@ test('both KMS keys rotate their own material and can be restored for 30 days af
   expect(property('SecretsKeyAlias', 'AliasName')).toBe('alias/pazpaz-secrets');
 });
 
-test('the key of the secret admits nobody but the account itself, whose IAM policies decide', () => {
+test('the key of the secret admits no one but the account itself, whose IAM policies decide', () => {
   const statements = list(deploy().property('SecretsKey', 'KeyPolicy', 'Statement'));
   expect(statements).toHaveLength(1);
   expect(at(statements[0], 'Principal')).toEqual({ AWS: 'arn:aws:iam::123456789012:root' });

@@ -181,7 +181,7 @@ describe('with an operator role, the policy of the secret', () => {
     expect(isAllowed([EVERYTHING, ofTheSecret], byService)).toBe(true);
   });
 
-  test('lets nobody delete the secret for good, root and operator included', () => {
+  test('lets no one delete the secret for good, root and operator included', () => {
     for (const principal of [OPERATOR_ROLE_ARN, 'arn:aws:iam::123456789012:root']) {
       const forever = { 'secretsmanager:ForceDeleteWithoutRecovery': 'true' };
       expect(isAllowed([EVERYTHING, ofTheSecret], onSecret('DeleteSecret', principal, forever))).toBe(false);

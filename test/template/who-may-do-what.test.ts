@@ -24,7 +24,7 @@ test('the page shows what five principals may do, with and without an operator r
   expect(found).toBe(expected);
 });
 
-test('nobody but function and operator gains anything by an operator role, and these two lose nothing', () => {
+test('no one but function and operator gains anything by an operator role, and these two lose nothing', () => {
   for (const principal of principals(guarded)) {
     for (const [name, call] of calls(guarded)) {
       const [now, before] = [mayCall(guarded, principal, call), mayCall(unguarded, principal, call)];

@@ -26,7 +26,7 @@ const PATIENCE = 40;
 
 /**
  * An operator who comes by at the end of a schedule, when whatever died is left as it is, and runs the one command that
- * `status` recommends until it recommends none. Throws `Violation` where something is left over that `status` does not
+ * `status` recommends until it recommends none. Throws `Violation` where something is unfinished that `status` does not
  * speak of, where forty commands are not enough, and where one breaks an invariant.
  */
 export class Advice {
@@ -120,13 +120,13 @@ function tomorrow({ service, memory, day }: Found): Found {
   return { service, memory: aDayLater(memory, secretOf(service)), day: day + 1 };
 }
 
-/** Something that nobody will bring to an end by itself, and how `status` has to name it. */
+/** Something that no one will bring to an end by itself, and how `status` has to name it. */
 interface LeftOver {
   readonly what: string;
   readonly named: string;
 }
 
-/** What is left over in a secret, seen without the product's eyes. */
+/** What is unfinished in a secret, seen without the product's eyes. */
 function leftOver(secret: Secret): readonly LeftOver[] {
   const labels = everyLabel(secret);
   const current = withLabel(secret, 'AWSCURRENT');

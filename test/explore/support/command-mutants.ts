@@ -42,7 +42,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     from: 'if (pending !== undefined && pending !== current) {',
     to: 'if (false as boolean) {',
     scenario: 'put and rollback amid a rotation: refused',
-    breaks: /^an end that nobody intended/,
+    breaks: /^an end that no one intended/,
   },
   {
     takenOut: 'that a put waits for a rotation under way',
@@ -51,7 +51,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     await requireSlots(deps, ring, 1);`,
     to: 'await requireSlots(deps, ring, 1);',
     scenario: 'put and rollback amid a rotation: refused',
-    breaks: /^an end that nobody intended/,
+    breaks: /^an end that no one intended/,
   },
   {
     takenOut: 'that a repeated rollback does not go forward again',
@@ -59,7 +59,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     from: "if (!undo && isRolledBack(before)) return { outcome: 'is rolled back already', ...numbersIn(before) };",
     to: '',
     scenario: 'rollback, killed and run again',
-    breaks: /^an end that nobody intended/,
+    breaks: /^an end that no one intended/,
   },
   {
     takenOut: 'that a retirement waits for a rotation under way',
@@ -67,7 +67,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     from: 'await refuseRotationUnderWay(deps, ring);',
     to: '',
     scenario: 'retire amid a rotation: refused',
-    breaks: /^an end that nobody intended/,
+    breaks: /^an end that no one intended/,
   },
   {
     takenOut: 'that no key in use is retired',
@@ -99,7 +99,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     from: 'requireOldEnough(first.secret.LastChangedDate, deps.now());',
     to: '{}',
     scenario: 'maintain on the day of a change: refused',
-    breaks: /^key 1 was retired while|^an end that nobody intended/,
+    breaks: /^key 1 was retired while|^an end that no one intended/,
   },
   {
     takenOut: 'that a forced record is no age check',
@@ -171,7 +171,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     file: 'src/cli/ring/notes.ts',
     from: "if (id === undefined || rotation.pending === 'none') return [];",
     to: 'if (true as boolean) return [];',
-    scenario: 'a rotation that nobody tries again',
+    scenario: 'a rotation that no one tries again',
     breaks: /^AWSPENDING is left .* status does not say what to do/,
   },
   {

@@ -1,7 +1,7 @@
 import type { Scenario } from './scenario.ts';
 import { FOUR, KEPT, kind, NUMBERED, ROLLED_BACK, THREE, UNNUMBERED, type Own } from './scenario-kinds.ts';
 
-/** A rotation has made its key, and nobody runs it any more. */
+/** A rotation has made its key, and no one runs it any more. */
 const UNFINISHED = { ...THREE, P: 'AWSPENDING' };
 
 /** Each command alone, and the states in which it may end. */
@@ -74,7 +74,7 @@ const ALONE: readonly Own[] = [
     ends: [THREE],
   },
   {
-    // Killed after it took AWSPENDING off, it finds nothing to do, and nobody remembers that the key was never used.
+    // Killed after it took AWSPENDING off, it finds nothing to do, and no one remembers that the key was never used.
     name: 'rotate --clean-up',
     ring: UNFINISHED,
     operators: [['rotate --clean-up']],

@@ -77,9 +77,9 @@ const BESIDE_ONE = { attempts: 1, rotations: 1, faults: 1, retries: 1 } as const
 /** A command at any moment beside a rotation, one call killed: what died is left, and `status` says what to do. */
 const left = (all: readonly Own[]) =>
   kind(' beside a rotation, killed and left', { ...BESIDE_ONE, behaviour: KEPT }, all);
-/** Beside a rotation of which a call may be killed, and which nobody tries again: it is left as well. */
+/** Beside a rotation of which a call may be killed, and which no one tries again: it is left as well. */
 const GIVEN_UP = kind(
-  ' beside a rotation that nobody tries again',
+  ' beside a rotation that no one tries again',
   { attempts: 1, rotations: 1, faults: 1, retries: 0, behaviour: KEPT },
   ONE.filter((own) => (own.rotations ?? 1) === 1 && !isLong(own)),
 );

@@ -9,7 +9,7 @@ export function isHandMade(operation: Operation): operation is HandMade {
   return HAND_MADE.includes(operation);
 }
 
-/** The call by which somebody does something by hand. */
+/** The call by which someone does something by hand. */
 export function handMade(operation: HandMade, world: World): readonly [OperationName, object] {
   const secret = secretOf(world.service);
   const holder = (label: string) =>

@@ -21,7 +21,7 @@ export interface Memory {
   readonly recent: readonly string[];
 }
 
-/** Who caused a change of the state: neither of the two, where it was the service or somebody by hand. */
+/** Who caused a change of the state: neither of the two, where it was the service or someone by hand. */
 export interface Cause {
   /** Set where a step of a rotation made the call: its token, and what had left `AWSCURRENT` before the step began. */
   readonly step?: { readonly token: string; readonly leftBefore: readonly string[] };
@@ -134,7 +134,7 @@ function checkNumbersLeft(
   return sorted(Object.fromEntries(retired));
 }
 
-/** Invariant 1. A version that nobody numbered yet still has a label of AWS's own, and with it its value. */
+/** Invariant 1. A version that no one numbered yet still has a label of AWS's own, and with it its value. */
 function checkKept(retired: Memory['retired'], after: Secret, versionId: string): void {
   const stages = after.versions[versionId]?.stages ?? [];
   if (stages.length === 0 && !Object.values(retired).includes(versionId))

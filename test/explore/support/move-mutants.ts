@@ -37,7 +37,7 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     from: 'await refuseRotationUnderWay(deps, ring);',
     to: '',
     scenario: 'move amid a rotation: refused',
-    breaks: /^an end that nobody intended/,
+    breaks: /^an end that no one intended/,
   },
   {
     takenOut: 'that status tells of a move that broke off',
@@ -69,7 +69,7 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     from: 'isFirst && number > 1 ?',
     to: '(false as boolean) && isFirst ?',
     scenario: 'restore-ring into an empty secret beside adoption',
-    breaks: /^an end that nobody intended/,
+    breaks: /^an end that no one intended/,
   },
   {
     takenOut: 'that restore-ring waits for a rotation under way',
@@ -77,7 +77,7 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     from: 'await refuseRotationUnderWay(deps, ring);',
     to: '',
     scenario: 'restore-ring amid a rotation: refused',
-    breaks: /^an end that nobody intended/,
+    breaks: /^an end that no one intended/,
   },
   {
     takenOut: 'the last look of restore-ring',

@@ -74,7 +74,7 @@ const EMPTY: Own = {
   ends: [{ A: 'key-v1', B: 'key-v2', C: 'key-v3 AWSCURRENT' }],
 };
 
-/** A rotation has made its key, and nobody runs it any more. */
+/** A rotation has made its key, and no one runs it any more. */
 const UNFINISHED = { A: 'key-v1', C: 'key-v3 AWSCURRENT', P: 'AWSPENDING' };
 
 const REFUSED: readonly Own[] = [

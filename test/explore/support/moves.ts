@@ -224,7 +224,7 @@ export class Moves {
     if (seen !== 'nothing written') check(`${line}, by what it has seen,`, claims, shownIn(seen));
   }
 
-  /** Whoever began it does it again: an operator a command, the service the whole rotation. */
+  /** The one who began it does it again: an operator a command, the service the whole rotation. */
   #died(world: World, actor: Actor): World {
     if (actor.kind === 'attempt') return this.#retried(world, actor);
     if (actor.line === 'adoption') {

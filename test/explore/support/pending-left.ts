@@ -17,7 +17,7 @@ function pendingOn(ring: Ring, letter: string): Ring {
   return { ...ring, [letter]: `${ring[letter] ?? ''} AWSPENDING`.trim() };
 }
 
-/** AWSPENDING on each kind of version: in use, left, older, of a rotation that nobody runs any more; and on none. */
+/** AWSPENDING on each kind of version: in use, left, older, of a rotation that no one runs any more; and on none. */
 function everyPlace(name: string, ring: Ring): readonly Own[] {
   const holder = (label: string): string =>
     Object.keys(ring).find((letter) => ring[letter]?.includes(label) === true) ?? '';

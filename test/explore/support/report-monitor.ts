@@ -86,7 +86,7 @@ export function claimsOf(line: string, result: unknown): readonly Claim[] {
   const retired = line.startsWith('restore-ring') ? [] : (report.retired ?? []).map((key) => key.number);
   for (const each of [...retired, ...(report.alreadyRetired ?? [])])
     ofNumbers(`key ${each} is off the ring`, (shown) => !has(`key-v${each}`)(shown));
-  // A `restore` at the same moment may remove the record. `maintain` looks once more at its end, and then warns of it.
+  // A `restore` at the same moment may remove the record. `maintain` looks again at its end, and then warns of it.
   const isWarnedOf = report.next?.some(({ code }) => code === 'version-without-label') === true;
   for (const each of retired)
     ofNumbers(`key ${each} can be restored`, ({ tags }) => isWarnedOf || tags.includes(`pazpaz:retired:key-v${each}`));

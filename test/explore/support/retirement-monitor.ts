@@ -36,7 +36,7 @@ export function checkRetirement(
   if (Number(number) === Math.max(...numbers)) {
     throw new Violation(`invariant 4: key ${number} was retired, the highest number on the ring`);
   }
-  // Whoever restores a key that somebody retires at the same moment may remove the record in between. Nothing is lost:
+  // Anyone who restores a key that someone retires at the same moment may remove the record in between. Nothing is lost:
   // `status` lists the version, and `adopt --version-id` rescues it.
   if (!isRecorded(before, key) && !forgotten.includes(number)) {
     throw new Violation(`key ${number} lost its label before its retirement was recorded`);
@@ -54,7 +54,7 @@ export function checkComeback(number: string, command: string | undefined): void
 
 /**
  * A retired version got another number. An operator may rescue one whose record a `restore` has removed, as a version
- * without labels that nobody knows anything of; nothing else may. Throws `Violation`.
+ * without labels that no one knows anything of; nothing else may. Throws `Violation`.
  */
 export function checkNewNumber(before: Secret | undefined, key: NumberedVersion, command: string | undefined): void {
   const isKnown = before?.tags.some(({ Value }) => Value.startsWith(`${key.versionId} `)) === true;

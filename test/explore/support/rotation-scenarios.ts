@@ -78,7 +78,7 @@ const UNUSUAL: readonly Scenario[] = [
 
 /** Whatever it is killed at, `status` says how to go on. */
 const GIVEN_UP: Scenario = {
-  name: 'a rotation that nobody tries again',
+  name: 'a rotation that no one tries again',
   ring: UNNUMBERED,
   attempts: 1,
   faults: 1,

@@ -103,7 +103,7 @@ function endOf({ ends, operators = [] }: Scenario, { product, behaviour }: Moves
     const secret = secretOf(world.service);
     checkEnd(world.memory, secret);
     const end = withOptions(spelled(secret));
-    if (allowed?.includes(end) === false) throw new Violation(`an end that nobody intended: ${end}`);
+    if (allowed?.includes(end) === false) throw new Violation(`an end that no one intended: ${end}`);
     await advice.follow(world);
   };
 }

@@ -29,7 +29,7 @@ export interface Command {
   /** The day on which it began. */
   readonly day: number;
   readonly line: CommandLine;
-  /** Who waits for its end; nobody for an adoption after a change by hand. */
+  /** Who waits for its end; no one for an adoption after a change by hand. */
   readonly operator: number | undefined;
   readonly history: History;
   readonly call: Call;
@@ -39,7 +39,7 @@ export interface Command {
 
 export type Actor = Attempt | Command;
 
-/** What somebody does without our commands, by one call. */
+/** What someone does without our commands, by one call. */
 export type HandMade = 'put by hand' | 'rollback by hand' | 'cancel';
 
 /** What an operator does once, at any moment. */

@@ -75,11 +75,11 @@ test.each([
 });
 
 test('a proxy that is not there has its own sentence', async () => {
-  const nobody = createServer().listen(0, '127.0.0.1');
-  await once(nobody, 'listening');
-  const address = nobody.address();
+  const closed = createServer().listen(0, '127.0.0.1');
+  await once(closed, 'listening');
+  const address = closed.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  nobody.close();
+  closed.close();
   process.env['HTTPS_PROXY'] = `http://127.0.0.1:${port}`;
   process.env['AWS_ENDPOINT_URL_SECRETS_MANAGER'] = 'https://secrets.example';
   await expect(described()).rejects.toThrow(`127.0.0.1:${port} of HTTPS_PROXY was not reached (`);

@@ -73,7 +73,7 @@ export class ManualClock implements RingClock {
     return promise;
   }
 
-  /** Somebody sets the wall clock. */
+  /** Someone sets the wall clock. */
   setWall(by: number): void {
     this.#wall += by;
   }

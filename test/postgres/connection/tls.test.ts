@@ -7,7 +7,7 @@ import { Authority } from '../support/certificates.ts';
 import { startFakeServer } from '../support/fake-server.ts';
 import { majorVersion, startPostgres, type Postgres } from '../support/postgres.ts';
 
-/** An address of this machine that does not say so: what is beyond it is told by the name of the host alone. */
+/** An address of this machine that does not say so: what is beyond it is identified by the name of the host alone. */
 const BEYOND = '0.0.0.0';
 
 let folder: string;

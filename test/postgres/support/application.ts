@@ -43,7 +43,7 @@ export class Application {
   /** Writes on one connection until it is stopped. */
   async run(): Promise<void> {
     const client = new pg.Client({ connectionString: this.#clinic.postgres.url });
-    // A lost connection is told to whoever asks next.
+    // A lost connection is told to anyone who asks next.
     client.on('error', () => undefined);
     await client.connect();
     try {
@@ -71,7 +71,7 @@ export class Application {
       await client.query('DELETE FROM patients WHERE id = $1', [id]);
       written.set(id, undefined);
     } else if (kind === 2) {
-      // Those that others hold are left out: this must wait for nobody, or two of these could wait for each other.
+      // Those that others hold are left out: this must wait for no one, or two of these could wait for each other.
       await client.query('SELECT FROM patients WHERE id >= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED', [
         this.#someId(),
         MOST_HELD,

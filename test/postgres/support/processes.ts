@@ -47,7 +47,7 @@ export class Program {
   }
 
   /**
-   * Runs it until it ends by itself, and begins it anew each time that it was killed. `lifetime`: milliseconds that it is
+   * Runs it until it ends by itself, and begins it again each time that it was killed. `lifetime`: milliseconds that it is
    * given; `undefined` for as long as it takes. Gives how often it was killed.
    */
   async runKilled(orders: Orders, lifetime: (attempt: number) => number | undefined): Promise<number> {

@@ -1,14 +1,14 @@
 import { setImmediate as afterAnswers } from 'node:timers/promises';
 import type { Connection, DatabaseAddress } from '../../../src/postgres/connection/database.ts';
 
-/** Milliseconds after which whoever has not come back is taken to wait for somebody's lock. */
+/** Milliseconds after which anyone who has not come back is taken to wait for someone's lock. */
 const PATIENCE = 4;
 
-/** Somebody before the scheduler. */
+/** Someone before the scheduler. */
 interface Waiting {
   readonly name: string;
   readonly statement: string;
-  /** Passes only while somebody else stands before a statement that has this in it, or nobody else is there. */
+  /** Passes only while someone else stands before a statement that has this in it, or no one else is there. */
   readonly beside: string;
   readonly go: () => void;
 }
@@ -38,7 +38,7 @@ export class StatementScheduler {
     }
   }
 
-  /** Does what waits for nobody's lock, such as opening a connection: nobody passes before it is done. */
+  /** Does what waits for no one's lock, such as opening a connection: no one passes before it is done. */
   async meanwhile<T>(act: () => Promise<T>): Promise<T> {
     this.#opening += 1;
     try {

@@ -1,7 +1,7 @@
 import { at, list, object, spelled, text, type Json, type JsonObject } from './json.ts';
 import { TEMPLATE } from './template-file.ts';
 
-/** Parameters as typed by whoever deploys; those left out take their defaults. */
+/** Parameters as typed by anyone who deploys; those left out take their defaults. */
 export type Parameters = Readonly<Record<string, string>>;
 
 const DECLARED = object(TEMPLATE['Parameters']);
