@@ -14,12 +14,20 @@ afterAll(() => {
   ring.close();
 });
 
-const { query, result } = encryptedFields({
+interface Read {
+  readonly needs: object;
+  readonly compute: (row: object) => unknown;
+}
+
+const extension = encryptedFields({
   Patient: {
     notes: encryptedText({ ring: () => ring, storage: 'text', context: 'patients:{id}:notes' }),
     allergies: encryptedJson({ ring: () => ring, storage: 'jsonb', context: 'patients.allergies' }),
   },
 });
+const { query } = extension;
+/** Its members are not declared. */
+const { result } = extension as object as { readonly result: Readonly<Record<string, Readonly<Record<string, Read>>>> };
 
 /** The arguments that reach Prisma. */
 async function sent(operation: string, args: object, model = 'Patient'): Promise<unknown> {

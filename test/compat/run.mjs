@@ -158,10 +158,12 @@ async function tryPrisma(tarball) {
       'package.json': '{ "name": "project", "version": "1.0.0", "private": true, "type": "module" }',
       'prisma.config.ts': `export default { schema: 'schema.prisma', datasource: { url: 'postgresql://localhost/none' } };`,
     },
-    [tarball, 'prisma@7', '@prisma/client@7', '@prisma/adapter-pg@7', 'pg'],
+    [tarball, 'prisma@7', '@prisma/client@7', '@prisma/adapter-pg@7', 'pg', 'typescript@5', '@types/node@24'],
   );
   const here = import.meta.dirname;
   const env = { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: node };
+  const typesFailure = await failureOf(project, env, await programsOfPage(project));
+  if (typesFailure !== undefined) return [await versionOf(project, '@prisma/client'), typesFailure];
   for (const schema of ['schema.prisma', 'columns.prisma']) {
     await copyFile(join(here, schema), join(project, schema));
     await run(node, [bin('prisma'), 'generate', '--schema', schema], { cwd: project, env });
@@ -196,6 +198,27 @@ async function tryPrisma(tarball) {
   const casesFailure = await failureOf(process.cwd(), { ...process.env, PRISMA_PROJECT: project }, [jest]);
   await rm(built.folder, { recursive: true });
   return [await versionOf(project, '@prisma/client'), failure ?? casesFailure];
+}
+
+/** Writes the programs of the page about Prisma. The commands generate its client, and compile them in a strict project. */
+async function programsOfPage(project) {
+  const page = await readFile(join('docs', 'columns.md'), 'utf8');
+  for (const [, code, name] of page.matchAll(/```ts\n(\/\/ (ring\.ts|prisma\.ts)\n.*?)```/gs))
+    await writeFile(join(project, name), code);
+  await writeFile(join(project, 'page.prisma'), /```prisma\n(.*?)```/s.exec(page)[1]);
+  const compile = [
+    '--noEmit',
+    '--strict',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2022',
+    '--allowImportingTsExtensions',
+  ];
+  return [
+    [node, bin('prisma'), 'generate', '--schema', 'page.prisma'],
+    [node, bin('tsc'), ...compile, 'prisma.ts'],
+  ];
 }
 
 async function projectWith(name, files, packages) {
