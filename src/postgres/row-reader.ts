@@ -35,7 +35,7 @@ export function rowExpressions(column: Column): readonly string[] {
 }
 
 /** The value, NULL where it has more bytes than these. */
-export function valueUpTo(column: Column, bytes: number): string {
+function valueUpTo(column: Column, bytes: number): string {
   return `CASE WHEN ${valueSize(column)} OPERATOR(pg_catalog.<=) ${bytes} THEN ${sentValue(column)} END`;
 }
 
