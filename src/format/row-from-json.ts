@@ -19,15 +19,21 @@ export function rowFromJson(value: unknown, member?: string): Buffer {
   const json = parsed(value);
   if (typeof json === 'string') return rowFromText(json);
   const fields = fieldsOf(json);
-  const text = fields[member ?? DATA_MEMBER];
-  const box = member === undefined || typeof text !== 'string' ? boxOfVersionedObject(fields) : undefined;
-  if (box !== undefined) return box;
+  const name = memberWithCiphertext(fields, member);
+  const text = fields[name];
   if (typeof text === 'string') return rowFromText(text);
   throw new KeyRotationError(
     'INVALID_CIPHERTEXT',
-    `A JSON value with a ciphertext is a string, or an object whose member ${JSON.stringify(member ?? DATA_MEMBER)} is ` +
+    `A JSON value with a ciphertext is a string, or an object whose member ${JSON.stringify(name)} is ` +
       `a string; found ${found(json, text)}. Leave NULL values out, and name the member that holds the ciphertext.`,
   );
+}
+
+/** The name of the member that `rowFromJson` reads. An object may not have it, or no string in it. */
+export function memberWithCiphertext(fields: Partial<Record<string, unknown>>, member?: string): string {
+  const name = member ?? DATA_MEMBER;
+  const isOwn = member !== undefined && typeof fields[name] === 'string';
+  return !isOwn && boxOfVersionedObject(fields) !== undefined ? 'ciphertext' : name;
 }
 
 /**

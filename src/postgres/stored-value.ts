@@ -1,5 +1,6 @@
 import { isKeyRotationError } from '../format/error.ts';
-import { DATA_MEMBER, rowFromJson } from '../format/row-from-json.ts';
+import { jsonMembers } from '../format/json/json-members.ts';
+import { memberWithCiphertext, rowFromJson } from '../format/row-from-json.ts';
 import { rowFromText } from '../format/row-from-text.ts';
 
 /** How a column stores a row: as bytes, as base64 in a text, or as base64 in a string of JSON or a member of an object. */
@@ -33,30 +34,76 @@ export function asStored(row: Buffer, storage: Storage): Uint8Array {
 
 /**
  * The member of a jsonb object in whose place its new ciphertext is written; `undefined` where the whole value is
- * replaced: a string, or the object of older data that has the ciphertext between members of its own.
+ * replaced: a string, or an object of older data without members of the application's.
  */
 export function memberOf(stored: string, storage: Storage, member: string | undefined): string | undefined {
   if (storage !== 'jsonb' || !stored.startsWith('{')) return undefined;
-  const value: unknown = JSON.parse(stored);
-  if (typeof value !== 'object' || value === null) return undefined;
-  const name = member ?? DATA_MEMBER;
-  return Object.hasOwn(value, name) && typeof Reflect.get(value, name) === 'string' ? name : undefined;
+  const fields = fieldsOf(stored);
+  const name = memberWithCiphertext(fields, member);
+  if (typeof fields[name] !== 'string') return undefined;
+  return isEnvelope(Object.keys(fields), name) ? undefined : name;
 }
 
-/** What a jsonb object has beside the member with its ciphertext, as JSON; no bytes for another value. */
-export function besides(stored: string, member: string | undefined): Buffer {
-  if (!stored.startsWith('{') && !stored.startsWith('"')) return Buffer.alloc(0);
-  const text = innermost(stored);
-  const value: unknown = text === undefined ? undefined : JSON.parse(text);
-  if (typeof value !== 'object' || value === null) return Buffer.alloc(0);
-  const fields: Record<string, unknown> = { ...value };
-  // The object of older data has its ciphertext in a member of that name.
-  const name = typeof fields[member ?? DATA_MEMBER] === 'string' ? (member ?? DATA_MEMBER) : 'ciphertext';
+/**
+ * Whether a new ciphertext in place of the whole value would lose something: a JSON text with members beside those of
+ * the ciphertext, or with one of them twice.
+ */
+export function losesMembers(stored: string | Uint8Array, storage: Storage, member: string | undefined): boolean {
+  if (typeof stored === 'string' && memberOf(stored, storage, member) !== undefined) return false;
+  const text = objectText(stored, storage);
+  if (text === undefined) return false;
+  const name = memberWithCiphertext(fieldsOf(text), storage === 'jsonb' ? member : undefined);
+  const names = jsonMembers(text).map((each) => each.name);
+  return !isEnvelope(names, name) && !(names.length === 1 && names[0] === name);
+}
+
+/** Whether these are the members of older data around its ciphertext, and no others. */
+function isEnvelope(names: readonly string[], name: string): boolean {
+  return name === 'ciphertext' && names.length === 3 && ENVELOPE.every((own) => names.includes(own));
+}
+
+const ENVELOPE = ['version', 'ciphertext', 'algorithm'];
+
+/** What a JSON object has beside the member with its ciphertext, as JSON; no bytes for another value. */
+export function besides(stored: string | Uint8Array, storage: Storage, member: string | undefined): Buffer {
+  const text = objectText(stored, storage);
+  if (text === undefined) return Buffer.alloc(0);
+  const fields = fieldsOf(text);
+  const name = memberWithCiphertext(fields, storage === 'jsonb' ? member : undefined);
   const row = fields[name];
   Reflect.deleteProperty(fields, name);
-  // JSON in a string may have a member twice, of which a parser sees the last.
-  const isTwice = text !== stored && typeof row === 'string' && hasMore(text ?? '', { ...fields, [name]: row });
-  return Buffer.from(isTwice ? (text ?? '').replaceAll(row, '') : JSON.stringify(fields));
+  // A JSON text may have a member twice, of which a parser sees the last. In jsonb, no object has.
+  const isTwice = text !== stored && typeof row === 'string' && hasMore(text, { ...fields, [name]: row });
+  return Buffer.from(isTwice ? text.replaceAll(row, '') : JSON.stringify(fields));
+}
+
+/** The text of the JSON object that a value is or holds, as `rowFromJson` and readers of older data find it. */
+function objectText(stored: string | Uint8Array, storage: Storage): string | undefined {
+  if (storage === 'jsonb') return typeof stored === 'string' && /^["{]/.test(stored) ? innermost(stored) : undefined;
+  const bytes = typeof stored === 'string' && storage === 'text' ? Buffer.from(stored) : rowOf(stored, storage);
+  if (bytes.find((byte) => !JSON_SPACE.includes(byte)) !== OPENING_BRACE) return undefined;
+  const text = Buffer.from(bytes).toString();
+  return isJson(text) ? text : undefined;
+}
+
+const JSON_SPACE = [0x20, 0x09, 0x0a, 0x0d];
+
+const OPENING_BRACE = 0x7b;
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The members of a JSON object; of anything else, none. */
+function fieldsOf(text: string): Partial<Record<string, unknown>> {
+  const value: unknown = JSON.parse(text);
+  const own = typeof value === 'object' && !Array.isArray(value) ? value : {};
+  return Object.assign(Object.create(null), own) as Partial<Record<string, unknown>>;
 }
 
 /** Whether a text of JSON has more strings than the value that it was parsed to: members that others replaced. */
@@ -72,7 +119,8 @@ function quotes(text: string): number {
 function innermost(text: string): string | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'string' ? (/^[ \t\r\n]*["{]/.test(value) ? innermost(value) : undefined) : text;
+    if (typeof value === 'object') return text;
+    return typeof value === 'string' && /^[ \t\r\n]*["{]/.test(value) ? innermost(value) : undefined;
   } catch {
     return undefined;
   }

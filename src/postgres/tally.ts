@@ -1,6 +1,6 @@
 import type { Column } from './catalog/column.ts';
 import type { ScannedRow } from './row-reader.ts';
-import { attribution, isAsWanted, type LeftRow } from './job/plan-rows.ts';
+import { attribution, needsChange, type LeftRow } from './job/plan-rows.ts';
 import type { OpeningKeys, TargetKey } from './known-keys.ts';
 import { nestedKeys } from './nested-ciphertext.ts';
 import { besides } from './stored-value.ts';
@@ -60,7 +60,7 @@ export class Tally {
     const look = (bytes: Buffer) => {
       for (const number of nestedKeys(bytes, row.contexts, this.#keys)) inner.add(number);
     };
-    if (storage === 'jsonb' && typeof row.stored === 'string') look(besides(row.stored, spec.member));
+    if (row.stored !== undefined) look(besides(row.stored, storage, spec.member));
     if (found.kind === 'empty') counts.empty += 1;
     else if (found.kind === 'unreadable') {
       counts.unreadable += 1;
@@ -68,7 +68,7 @@ export class Tally {
     } else {
       addTo(counts[found.kind], found.number, 1);
       look(found.plaintext);
-      if (this.#target !== undefined && !isAsWanted(found, this.#target, row.context)) counts.toReencrypt += 1;
+      if (this.#target !== undefined && needsChange(this.#column, row, found, this.#target)) counts.toReencrypt += 1;
     }
     for (const number of inner) addTo(counts.nested, number, 1);
   }

@@ -7,7 +7,7 @@ import type { ScannedRow } from '../row-reader.ts';
 import { writtenByOthers } from './own-writes.ts';
 import { tableState } from './table-state.ts';
 import { leftRows, MOST_LEFT_ROWS, repeatPass } from './job.ts';
-import { attribution, isAsWanted } from './plan-rows.ts';
+import { attribution, needsChange } from './plan-rows.ts';
 import { keysOutOfReach, outOfOrder } from '../read-rows.ts';
 import type { RingKeys } from '../all-keys.ts';
 import type { TargetKey } from '../known-keys.ts';
@@ -84,7 +84,7 @@ async function check(
     const where = await writtenByOthers(session, column, job);
     await session.change([...HEAP_ONLY, OWN_TRANSACTIONS_IN_MEMORY].join('; '));
     const onRow = (row: ScannedRow) => {
-      if (rows.length >= mostFound || !needsChange(column, row, keys, target, legacy)) return;
+      if (rows.length >= mostFound || !isLeftOver(column, row, keys, target, legacy)) return;
       if (!known.has(JSON.stringify(row.key))) rows.push(row.key);
     };
     for (const range of await heapRanges(session, column)) {
@@ -109,17 +109,11 @@ async function check(
   return { kind: 'found' };
 }
 
-function needsChange(
-  column: Column,
-  row: ScannedRow,
-  keys: RingKeys,
-  target: TargetKey,
-  takesLegacy: boolean,
-): boolean {
+function isLeftOver(column: Column, row: ScannedRow, keys: RingKeys, target: TargetKey, takesLegacy: boolean): boolean {
   if (row.stored == null || row.context === undefined) return false;
   const found = attribution(column, row, keys);
   if (found.kind === 'legacy' && !takesLegacy) return false;
-  return found.kind !== 'empty' && found.kind !== 'unreadable' && !isAsWanted(found, target, row.context);
+  return needsChange(column, row, found, target);
 }
 
 /** Makes ranges of keys that are looked up one by one; `isListed`: closed ones, whose rows are listed. */

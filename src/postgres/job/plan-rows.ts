@@ -2,7 +2,7 @@ import { seal } from '../../format/ciphertext.ts';
 import type { ErrorCode } from '../../format/error.ts';
 import { pooledNonce } from '../../format/nonce.ts';
 import { attribute, type Attribution } from '../attribution.ts';
-import { asStored, memberOf } from '../stored-value.ts';
+import { asStored, losesMembers, memberOf } from '../stored-value.ts';
 import type { Column } from '../catalog/column.ts';
 import type { ScannedRow, StoredRow } from '../row-reader.ts';
 import type { RingKeys } from '../all-keys.ts';
@@ -16,6 +16,8 @@ export type LeftBecause =
   | 'ROW_BUSY'
   /** Opened only as data from before this system, which knows no context, and these are not to be brought along. */
   | 'LEGACY_ROW'
+  /** A JSON text with members of the application's, which would be lost with the old ciphertext. */
+  | 'OTHER_MEMBERS'
   /** More bytes than are read at once. */
   | 'VALUE_TOO_LARGE'
   /** Written under an older key again and again while the job ran. */
@@ -68,6 +70,8 @@ export function planRows(
     else if (found.kind === 'legacy' && !takesLegacy) left.push({ key, code: 'LEGACY_ROW' });
     else if (context === undefined) left.push({ key, code: 'CONTEXT_COLUMN_IS_NULL' });
     else if (isAsWanted(found, target, context)) alreadyCurrent += 1;
+    else if (stored !== undefined && losesMembers(stored, column.storage, column.spec.member))
+      left.push({ key, code: 'OTHER_MEMBERS' });
     else if (stored !== undefined) {
       keys.countEncryption(target);
       const sealed = seal(found.plaintext, target.key, target.number, context, pooledNonce());
@@ -89,6 +93,17 @@ export function attribution(
 ): RowAttribution {
   if (stored == null) return { kind: 'unreadable', code: 'VALUE_TOO_LARGE' };
   return attribute(stored, column.storage, contexts, keys, column.spec.member);
+}
+
+/** Whether re-encryption would change a row that was opened. */
+export function needsChange(
+  { storage, spec }: PlannedColumn,
+  { stored, context }: ScannedRow,
+  found: RowAttribution,
+  target: TargetKey,
+): boolean {
+  if (found.kind === 'empty' || found.kind === 'unreadable' || isAsWanted(found, target, context)) return false;
+  return stored == null || !losesMembers(stored, storage, spec.member);
 }
 
 /** Whether a row is where re-encryption would bring it. */
