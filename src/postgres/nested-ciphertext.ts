@@ -32,8 +32,8 @@ const JUDGED = 512;
 
 /**
  * The numbers of the keys that open ciphertexts inside a plaintext (0: a key without a number), and inside what these
- * hold. Looked at are bytes that are not text, and in a text every run of base64 or hexadecimal, over several lines and
- * in the strings of JSON too. `contexts`: those that an inner ciphertext may be in, beside none; in another context it
+ * hold. Looked at are bytes that are not text, and every run of base64 or hexadecimal, over several lines and in the
+ * strings of JSON too. `contexts`: those that an inner ciphertext may be in, beside none; in another context it
  * is not seen.
  */
 export function nestedKeys(
@@ -57,10 +57,20 @@ function look(plaintext: Buffer, contexts: readonly string[], keys: OpeningKeys,
 
 /** What the plaintext may hold. A number that no key of the ring can have had is not tried in any context. */
 function* rows(plaintext: Buffer, contexts: readonly string[], highest: number): Generator<CandidateRow> {
-  for (const bytes of isUtf8(plaintext) ? candidates(plaintext.toString()) : [plaintext]) {
+  for (const bytes of spelled(plaintext)) {
     const number = readVarint(bytes);
     yield { bytes, number: number !== undefined && number <= highest ? number : undefined, contexts };
   }
+}
+
+/**
+ * Bytes that are not text, and what any text spells. A text in another encoding, behind a binary header, or cut within a
+ * character has its runs of ASCII all the same.
+ */
+function* spelled(plaintext: Buffer): Generator<Buffer> {
+  const isText = isUtf8(plaintext);
+  if (!isText) yield plaintext;
+  yield* candidates(plaintext.toString(isText ? 'utf8' : 'latin1'));
 }
 
 /** The highest number that a key of the ring may have had: as many as a secret has labels may have been removed by hand. */

@@ -92,6 +92,10 @@ const plaintext = fc.oneof(
   fc.tuple(text, number).map(([one, key]) => Buffer.from(sealed(Buffer.from(one), key, CONTEXT).toString('base64'))),
   spelled.map((one) => Buffer.from(one)),
   numbered,
+  // Another encoding, a binary header, and a text that was cut within a character.
+  text.map((one) => Buffer.from(`José ${one}`, 'latin1')),
+  fc.tuple(fc.uint8Array({ maxLength: 4 }), text).map(([header, one]) => Buffer.concat([header, Buffer.from(one)])),
+  text.map((one) => Buffer.from(`${one} é`).subarray(0, -1)),
 );
 
 it('finds the keys that every attempt at every place finds', () => {
@@ -105,6 +109,18 @@ it('finds the keys that every attempt at every place finds', () => {
     { numRuns: RUNS, seed: SEED },
   );
   expect(found).toBeGreaterThan(RUNS / 2);
+});
+
+it.each([
+  ['in LATIN1', (base64: string) => Buffer.from(`José ${base64}`, 'latin1')],
+  [
+    'behind a binary header',
+    (base64: string) => Buffer.concat([Buffer.of(0x81, 0xa5, 0xd9, 0xff), Buffer.from(base64)]),
+  ],
+  ['cut within a character', (base64: string) => Buffer.from(`{"t":"${base64}","p":"é`).subarray(0, -1)],
+])('finds a ciphertext in a text %s', (_, write) => {
+  const base64 = sealed(Buffer.from('inner'), 1, CONTEXT).toString('base64');
+  expect([...nestedKeys(write(base64), [CONTEXT], keys)]).toEqual([1]);
 });
 
 it('checks tags as node:crypto does: of any length, number and context, and of changed bytes', () => {

@@ -9,7 +9,9 @@ import type { OpeningKeys } from '../../../src/postgres/known-keys.ts';
  */
 export function everyAttempt(plaintext: Buffer, contexts: readonly string[], keys: OpeningKeys): Set<number> {
   const found = new Set<number>();
-  for (const bytes of isUtf8(plaintext) ? candidates(plaintext.toString()) : [plaintext]) {
+  const isText = isUtf8(plaintext);
+  const spelled = candidates(plaintext.toString(isText ? 'utf8' : 'latin1'));
+  for (const bytes of [...(isText ? [] : [plaintext]), ...spelled]) {
     if (bytes.length < 28) continue;
     const opened = openWithAnyKey({ bytes, number: readVarint(bytes), contexts: ['', ...contexts] }, keys);
     if (opened === undefined) continue;
