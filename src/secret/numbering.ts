@@ -1,6 +1,6 @@
 import { KeyRotationError } from '../format/error.ts';
 import { numberingLabel, type KeyNumber } from '../format/key-number.ts';
-import { retiredKeys } from '../format/retired-tag.ts';
+import { retiredKeys, type RetiredKey } from '../format/retired-tag.ts';
 import {
   foreignLabels,
   nextNumber,
@@ -13,6 +13,9 @@ import { describeError, refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { moveLabel, ringFull } from './move-label.ts';
 import { readKey } from './read-key.ts';
+
+/** Milliseconds that a step or a command lasts at most: a younger record was written meanwhile. */
+const LONGEST_STEP = 15 * 60_000;
 
 /** Milliseconds before a label that a description lacks is looked for again. */
 const SECOND_LOOK = 1000;
@@ -108,8 +111,10 @@ async function lostNumbers(
     if (holder !== undefined && holder !== versionId) await requireSameKey(deps, number, versionId, holder);
   }
   return [...kept].filter(([number, versionId]) => {
-    const holder = now.versionOf.get(number);
-    return holder === undefined && !retired.some((key) => key.number === number && key.versionId === versionId);
+    // A move may have given the number another version with the same key, which was then retired.
+    const isRetired = ({ number: one, versionId: version, date }: RetiredKey): boolean =>
+      one === number && (version === versionId || Math.abs(deps.now().getTime() - Date.parse(date)) < LONGEST_STEP);
+    return !now.versionOf.has(number) && !retired.some(isRetired);
   });
 }
 

@@ -80,6 +80,15 @@ test('a tag that names another version retires nothing here', async () => {
   expect(attached).toEqual(['key-v1 on one']);
 });
 
+test('a tag that names another version and was just written does: a move has given the number that version', async () => {
+  const { deps, attached } = serviceWith({
+    VersionIdsToStages: { two: ['key-v2', 'AWSCURRENT'] },
+    Tags: [{ Key: 'pazpaz:retired:key-v1', Value: 'other 1970-01-01T00:10:00.000Z' }],
+  });
+  await keepNumbers(deps, SEEN);
+  expect(attached).toEqual([]);
+});
+
 test('a tag of another number of the version retires nothing here', async () => {
   const { deps, attached } = serviceWith({
     VersionIdsToStages: { two: ['key-v2', 'AWSCURRENT'] },

@@ -128,8 +128,8 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that a step heeds the record of a retirement',
     file: 'src/secret/numbering.ts',
-    from: 'holder === undefined && !retired.some((key) => key.number === number && key.versionId === versionId)',
-    to: 'holder === undefined',
+    from: '!now.versionOf.has(number) && !retired.some(isRetired)',
+    to: '!now.versionOf.has(number)',
     scenario: 'retire 1 beside adoption, one killed and run again',
     breaks: /^invariant 4: key 1, which was retired, came back by adoption/,
   },
