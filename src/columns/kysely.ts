@@ -6,10 +6,10 @@ import type {
   RootOperationNode,
   UnknownRow,
 } from 'kysely';
-import { isKeyRotationError } from '../format/error.ts';
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import type { EncryptedColumn } from './encrypted-column.ts';
 import { refuseUse } from './query/refuse-use.ts';
-import { QueryColumns, type Field, type Tables } from './query/query-columns.ts';
+import { plainName, QueryColumns, type ResultField, type Tables } from './query/query-columns.ts';
 import { EncryptedWrites } from './query/encrypted-writes.ts';
 
 export { encryptedBytes, encryptedJson, encryptedText } from './column-builders.ts';
@@ -28,11 +28,14 @@ export type { EncryptedColumn };
  */
 export class EncryptedColumns implements KyselyPlugin {
   readonly #tables: Tables;
-  readonly #fieldsOf = new WeakMap<object, readonly Field[]>();
+  readonly #fieldsOf = new WeakMap<object, readonly ResultField[]>();
 
   constructor(tables: Readonly<Record<string, Readonly<Record<string, EncryptedColumn<unknown>>>>>) {
     this.#tables = new Map(
-      Object.entries(tables).map(([table, columns]) => [table, new Map(Object.entries(columns))] as const),
+      Object.entries(tables).map(([table, columns]) => {
+        const fields = Object.entries(columns).map(([name, column]) => [plainName(name), { name, column }] as const);
+        return [plainName(table), new Map(fields)] as const;
+      }),
     );
   }
 
@@ -63,12 +66,20 @@ export class EncryptedColumns implements KyselyPlugin {
 }
 
 /** Decrypts a column with the cached keys at once. Adds what waits for a key to `waiting`. */
-function decrypt(rows: readonly UnknownRow[], { name, column }: Field, waiting: Promise<void>[]): void {
+function decrypt(rows: readonly UnknownRow[], field: ResultField, waiting: Promise<void>[]): void {
+  const [first] = rows;
+  const name = first && memberOf(first, field.name);
+  if (first === undefined || (name === undefined && !field.isNamed)) return;
+  if (name === undefined) throw notInResult(field.name);
+  const { column } = field;
   const how = `Select ${column.rowColumns.join(' and ')} beside ${name}.`;
+  const members = column.rowColumns.map((key) => [key, memberOf(first, key) ?? key] as const);
+  const isRenamed = members.some(([key, member]) => key !== member);
   for (const row of rows) {
     const cell = row[name];
     if (cell === null || cell === undefined) continue;
-    const context = column.contextOfRow(row, how);
+    const keys = isRenamed ? Object.fromEntries(members.map(([key, member]) => [key, row[member]])) : row;
+    const context = column.contextOfRow(keys, how);
     try {
       row[name] = column.decryptSync(cell, context);
     } catch (error) {
@@ -80,4 +91,19 @@ function decrypt(rows: readonly UnknownRow[], { name, column }: Field, waiting: 
 
 async function decryptLater(row: UnknownRow, name: string, value: Promise<unknown>): Promise<void> {
   row[name] = await value;
+}
+
+/** What a column is called in the result, which CamelCasePlugin may have renamed. */
+function memberOf(row: UnknownRow, name: string): string | undefined {
+  if (Object.hasOwn(row, name)) return name;
+  const [member, second] = Object.keys(row).filter((one) => plainName(one) === plainName(name));
+  return second === undefined ? member : undefined;
+}
+
+function notInResult(name: string): KeyRotationError {
+  return new KeyRotationError(
+    'INVALID_COLUMN',
+    `The query selects the encrypted column ${name}, but its result has no such member, so that nothing is decrypted. ` +
+      'Another plugin renames it: put EncryptedColumns before that plugin.',
+  );
 }

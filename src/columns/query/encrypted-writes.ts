@@ -20,9 +20,18 @@ import {
   type UpdateQueryNode,
 } from 'kysely';
 import { parameterOf, type EncryptedColumn } from '../encrypted-column.ts';
-import { columnName, nameOf, writtenTable, type QueryColumns } from './query-columns.ts';
+import {
+  columnName,
+  nameOf,
+  plainName,
+  writtenTable,
+  type Columns,
+  type Field,
+  type QueryColumns,
+} from './query-columns.ts';
 import { isExcluded, refused } from './refuse-use.ts';
 
+/** By `plainName`. */
 type Row = Readonly<Record<string, unknown>>;
 
 /** Replaces values of encrypted columns in inserts and updates by their ciphertexts, or throws `INVALID_COLUMN`. */
@@ -69,15 +78,13 @@ export class EncryptedWrites extends OperationNodeTransformer {
   }
 
   /** The encrypted columns of the table that a statement writes to. MERGE has no table here: it is refused before. */
-  #encryptedOf(target: OperationNode | undefined): Encrypted {
-    if (target === undefined) return new Map<never, never>();
+  #encryptedOf(target: OperationNode | undefined): Columns {
+    if (target === undefined) return new Map<string, Field>();
     const table = writtenTable(target);
     if (table !== undefined) return this.#columns.ofTable(table);
     throw refused('a table that is sql or one of several', 'Name the one table that is written to.');
   }
 }
-
-type Encrypted = ReadonlyMap<string, EncryptedColumn<unknown>>;
 
 type Item = PrimitiveValueListNode | ValueListNode;
 
@@ -85,20 +92,20 @@ type Item = PrimitiveValueListNode | ValueListNode;
 function insertedRows(
   { values }: InsertQueryNode,
   names: readonly string[],
-  encrypted: Encrypted,
+  encrypted: Columns,
 ): { readonly items: readonly Item[]; readonly rows: readonly Row[] } {
   if (values !== undefined && ValuesNode.is(values))
     return { items: values.values, rows: values.values.map((item) => rowOf(names, item)) };
-  if (values !== undefined && (names.length === 0 || names.some((name) => encrypted.has(name))))
+  if (values !== undefined && (names.length === 0 || names.some((name) => encrypted.has(plainName(name)))))
     throw refused('INSERT … SELECT into an encrypted column', 'Insert the values themselves: values({ … }).');
   return { items: [], rows: [] };
 }
 
-function encryptedItem(item: Item, names: readonly string[], row: Row, encrypted: Encrypted): Item {
+function encryptedItem(item: Item, names: readonly string[], row: Row, encrypted: Columns): Item {
   const how = (keys: readonly string[]) =>
     `Insert ${keys.join(' and ')} with the row: make the key first (crypto.randomUUID()) if the database would generate it.`;
   const cellOfColumn = (name: string, value: unknown) => {
-    const column = encrypted.get(name);
+    const column = encrypted.get(plainName(name))?.column;
     return column === undefined ? value : cell(column, value, row, how);
   };
   if (PrimitiveValueListNode.is(item))
@@ -106,25 +113,25 @@ function encryptedItem(item: Item, names: readonly string[], row: Row, encrypted
   return ValueListNode.create(
     item.values.map((node, index) => {
       const name = names[index] ?? '';
-      if (!encrypted.has(name) || DefaultInsertValueNode.is(node)) return node;
+      if (!encrypted.has(plainName(name)) || DefaultInsertValueNode.is(node)) return node;
       return ValueNode.create(cellOfColumn(name, valueOf(node, name)));
     }),
   );
 }
 
 /** A value that goes into the row which exists already. Its context is the same if the conflict is about its columns. */
-function encryptedConflict(node: OnConflictNode, rows: readonly Row[], encrypted: Encrypted): OnConflictNode {
+function encryptedConflict(node: OnConflictNode, rows: readonly Row[], encrypted: Columns): OnConflictNode {
   if (node.updates === undefined) return node;
   refuseMovedRows(node.updates, encrypted);
-  const keys = new Set((node.columns ?? []).map((column) => column.column.name));
+  const keys = new Set((node.columns ?? []).map((column) => plainName(column.column.name)));
   const [row = {}, second] = rows;
   return {
     ...node,
     updates: node.updates.map((update) => {
       const name = updatedColumn(update);
-      const column = encrypted.get(name);
+      const column = encrypted.get(plainName(name))?.column;
       if (column === undefined) return update;
-      if (!column.rowColumns.every((key) => keys.has(key)))
+      if (!column.rowColumns.every((key) => keys.has(plainName(key))))
         throw refused(
           `onConflict of other columns than ${column.rowColumns.join(' and ')} to update ${name}`,
           'The row that exists has another context than the one that was to be inserted. Look it up and update it.',
@@ -141,11 +148,11 @@ function encryptedConflict(node: OnConflictNode, rows: readonly Row[], encrypted
 function encryptedUpdate(
   update: ColumnUpdateNode,
   row: Row,
-  encrypted: Encrypted,
+  encrypted: Columns,
   how: (keys: readonly string[]) => string,
 ): ColumnUpdateNode {
   const name = updatedColumn(update);
-  const column = encrypted.get(name);
+  const column = encrypted.get(plainName(name))?.column;
   if (column === undefined) return update;
   const value = cell(column, valueOf(update.value, name), row, how);
   return ColumnUpdateNode.create(update.column, ValueNode.create(value));
@@ -158,14 +165,15 @@ function cell(
   how: (keys: readonly string[]) => string,
 ): unknown {
   if (value === null || value === undefined) return value;
-  const context = column.contextOfRow(row, how(column.rowColumns));
+  const keys = Object.fromEntries(column.rowColumns.map((key) => [key, row[plainName(key)]]));
+  const context = column.contextOfRow(keys, how(column.rowColumns));
   return parameterOf(column.encrypt(value, context), column.storage);
 }
 
-function refuseMovedRows(updates: readonly ColumnUpdateNode[], encrypted: Encrypted): void {
-  const changed = new Set(updates.map(updatedColumn));
-  for (const [name, column] of encrypted) {
-    const key = column.rowColumns.find((one) => changed.has(one));
+function refuseMovedRows(updates: readonly ColumnUpdateNode[], encrypted: Columns): void {
+  const changed = new Set(updates.map((update) => plainName(updatedColumn(update))));
+  for (const { name, column } of encrypted.values()) {
+    const key = column.rowColumns.find((one) => changed.has(plainName(one)));
     if (key !== undefined)
       throw refused(
         `a new ${key} for a row whose ${name} is encrypted under the old one`,
@@ -178,7 +186,7 @@ function rowOf(names: readonly string[], item: Item): Row {
   const values = PrimitiveValueListNode.is(item)
     ? item.values
     : item.values.map((node) => (ValueNode.is(node) ? node.value : undefined));
-  return Object.fromEntries(names.map((name, index) => [name, values[index]]));
+  return Object.fromEntries(names.map((name, index) => [plainName(name), values[index]]));
 }
 
 function valueOf(node: OperationNode, name: string): unknown {
@@ -196,7 +204,7 @@ function equalities(condition: OperationNode, table: string | undefined): readon
   const isOfTable =
     !ReferenceNode.is(leftOperand) || leftOperand.table === undefined || nameOf(leftOperand.table) === table;
   if (name === undefined || !isOfTable || !ValueNode.is(rightOperand)) return [];
-  return OperatorNode.is(operator) && operator.operator === '=' ? [[name, rightOperand.value]] : [];
+  return OperatorNode.is(operator) && operator.operator === '=' ? [[plainName(name), rightOperand.value]] : [];
 }
 
 function updatedColumn({ column }: ColumnUpdateNode): string {

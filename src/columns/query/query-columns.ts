@@ -16,13 +16,25 @@ import {
 import { KeyRotationError } from '../../format/error.ts';
 import type { EncryptedColumn } from '../encrypted-column.ts';
 
-/** Encrypted columns by table and name. */
-export type Tables = ReadonlyMap<string, ReadonlyMap<string, EncryptedColumn<unknown>>>;
+/** The encrypted columns of a table, and of all tables, by `plainName`. */
+export type Columns = ReadonlyMap<string, Field>;
+export type Tables = ReadonlyMap<string, Columns>;
 
-/** A member of a result that is to be decrypted. */
+/** An encrypted column with its name in the configuration or, where a query names it, in that query. */
 export interface Field {
   readonly name: string;
   readonly column: EncryptedColumn<unknown>;
+}
+
+/** A name as every spelling of it has it: CamelCasePlugin changes `medical_notes` to `medicalNotes` and back. */
+export function plainName(name: string): string {
+  return name.replaceAll('_', '').toLowerCase();
+}
+
+/** A member of a result that is to be decrypted. */
+export interface ResultField extends Field {
+  /** Whether the query names it, so that each row has it. */
+  readonly isNamed: boolean;
 }
 
 /** The encrypted columns that a query can name: those of every table in it. */
@@ -37,7 +49,7 @@ export class QueryColumns {
     this.#tables = tables;
     const present = new Set<string>();
     this.#collect(query, present);
-    this.#present = [...present].filter((table) => this.#tables.has(table));
+    this.#present = [...present].filter((table) => this.#tables.has(plainName(table)));
   }
 
   /** Whether no table of the query has an encrypted column. A table that is `sql` may have one. */
@@ -46,8 +58,8 @@ export class QueryColumns {
   }
 
   /** The encrypted columns of a table by its own name: a statement writes to no alias, nor to a name of WITH. */
-  ofTable(table: string): ReadonlyMap<string, EncryptedColumn<unknown>> {
-    return this.#tables.get(table) ?? new Map<string, EncryptedColumn<unknown>>();
+  ofTable(table: string): Columns {
+    return this.#tables.get(plainName(table)) ?? new Map<string, Field>();
   }
 
   /** The encrypted column that a node names, with its name; `undefined` for any other node. */
@@ -64,19 +76,20 @@ export class QueryColumns {
     const table = isOfTable && node.table !== undefined ? nameOf(node.table) : undefined;
     const known = table === undefined ? undefined : this.#tableOf.get(table);
     const names = (known === undefined ? this.#present : [known]).flatMap((one) => [
-      ...(this.#tables.get(one)?.keys() ?? []),
+      ...Array.from(this.ofTable(one).values(), (field) => field.name),
     ]);
     return [...new Set(names)].flatMap((name) => this.#field(name, table) ?? []);
   }
 
-  /** What is to be decrypted in the rows of a query's result. */
-  resultFields(query: OperationNode): readonly Field[] {
-    const fields = new Map<string, Field | undefined>();
+  /** What is to be decrypted in the rows of a query's result. `*` of a subquery may have the column or not. */
+  resultFields(query: OperationNode): readonly ResultField[] {
+    const fields = new Map<string, ResultField | undefined>();
     for (const { selection } of selectionsOf(query)) {
       const column = AliasNode.is(selection) ? selection.node : selection;
-      for (const field of this.all(column)) fields.set(field.name, field);
+      for (const field of this.all(column)) fields.set(plainName(field.name), { ...field, isNamed: false });
       const name = columnName(column);
-      if (name !== undefined) fields.set(name, this.named(column));
+      const field = name === undefined ? undefined : this.named(column);
+      if (name !== undefined) fields.set(plainName(name), field && { ...field, isNamed: true });
     }
     return [...fields.values()].filter((field) => field !== undefined);
   }
@@ -84,14 +97,14 @@ export class QueryColumns {
   #field(name: string, table: string | undefined): Field | undefined {
     const known = table === undefined ? undefined : this.#tableOf.get(table);
     const places = known === undefined ? this.#present : [known];
-    const [column, second] = places.flatMap((place) => this.#tables.get(place)?.get(name) ?? []);
-    if (column !== undefined && second !== undefined)
+    const [field, second] = places.flatMap((place) => this.ofTable(place).get(plainName(name)) ?? []);
+    if (field !== undefined && second !== undefined)
       throw new KeyRotationError(
         'INVALID_COLUMN',
         `Two tables of the query have an encrypted column ${JSON.stringify(name)}. Name the table beside the column, ` +
           'and select one of the two only.',
       );
-    return column && { name, column };
+    return field && { name, column: field.column };
   }
 
   #collect(node: OperationNode, present: Set<string>): void {
