@@ -1,15 +1,19 @@
-import { KeyRotationError } from '../format/error.ts';
-import { cellOf, type EncryptedColumn } from './encrypted-column.ts';
+import { cellOf } from './encrypted-column.ts';
+import {
+  isMembers,
+  PrismaRefusals,
+  refused,
+  type EncryptedModels,
+  type Fields,
+  type Members,
+} from './prisma-refusals.ts';
 
-/** Encrypted fields by model and name, as the Prisma schema spells them. */
-export type EncryptedModels = Readonly<Record<string, Readonly<Record<string, EncryptedColumn<unknown>>>>>;
-
-type Members = Readonly<Record<string, unknown>>;
-type Fields = Readonly<Record<string, EncryptedColumn<unknown>>>;
-
-/** Arguments in which a field's name does not compare its values. */
-const SELECTIONS: readonly string[] = ['select', 'omit', 'include', '_count'];
-const COMBINATIONS: readonly string[] = ['AND', 'OR', 'NOT'];
+/** One call of a model's operation. */
+interface Call {
+  readonly model: string;
+  readonly fields: Fields;
+  readonly refusals: PrismaRefusals;
+}
 
 /**
  * The arguments of an operation, with ciphertexts in place of the values of encrypted fields. Throws `INVALID_COLUMN` for
@@ -20,30 +24,32 @@ export function encryptedArguments(
   { model, operation, args }: { readonly model: string; readonly operation: string; readonly args: unknown },
 ): unknown {
   if (!isMembers(args)) return args;
-  const fields = models[model] ?? {};
-  const everywhere: Fields = Object.assign({}, ...Object.values(models)) as Fields;
+  const call = { model, fields: models[model] ?? {}, refusals: new PrismaRefusals(models) };
   const where = isMembers(args['where']) ? args['where'] : {};
   const isUpdate = operation.startsWith('update');
   const changed: Record<string, unknown> = { ...args };
   for (const [name, value] of Object.entries(args)) {
     if (name === 'data')
       changed[name] = Array.isArray(value)
-        ? value.map((data) => encryptedData(fields, everywhere, data, data))
-        : encryptedData(fields, everywhere, value, isUpdate ? where : value, isUpdate);
-    else if (name === 'create') changed[name] = encryptedData(fields, everywhere, value, value);
-    else if (name === 'update') changed[name] = encryptedData(fields, everywhere, value, where, true);
-    else if (!SELECTIONS.includes(name)) refuseComparison(fields, everywhere, value, name);
+        ? value.map((data) => encryptedData(call, data, data))
+        : encryptedData(call, value, isUpdate ? where : value, isUpdate);
+    else if (name === 'create') changed[name] = encryptedData(call, value, value);
+    else if (name === 'update') changed[name] = encryptedData(call, value, where, true);
+    else if (name === 'select' || name === 'include') call.refusals.selection(value);
+    // omit and _count name fields without comparing them.
+    else if (name !== 'omit' && name !== '_count') call.refusals.comparison(call.fields, value, name);
   }
   return changed;
 }
 
-function encryptedData(fields: Fields, everywhere: Fields, data: unknown, row: unknown, isUpdate = false): unknown {
+function encryptedData({ model, fields, refusals }: Call, data: unknown, row: unknown, isUpdate = false): unknown {
   if (!isMembers(data)) return data;
   if (isUpdate) refuseMovedRow(fields, data);
   const entries = Object.entries(data).map(([name, value]) => {
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
     if (field === undefined) {
-      refuseNested(everywhere, value);
+      refusals.nestedWrite(value);
+      refusals.relink(model, name, value, isUpdate);
       return [name, value];
     }
     const given = isMembers(value) && isUpdate && Object.keys(value).join() === 'set' ? value['set'] : value;
@@ -67,47 +73,4 @@ function refuseMovedRow(fields: Fields, data: Members): void {
         'Create a row with the new key and delete the old one.',
       );
   }
-}
-
-/** A relation's own create or update: which model it is about is not known here. */
-function refuseNested(everywhere: Fields, value: unknown): void {
-  if (Array.isArray(value)) for (const one of value) refuseNested(everywhere, one);
-  if (!isMembers(value)) return;
-  for (const [name, inner] of Object.entries(value)) {
-    if (Object.hasOwn(everywhere, name) && inner !== null && inner !== undefined)
-      throw refused(`a nested write names ${name}`, 'Write that row with its own model, in the same transaction.');
-    refuseNested(everywhere, inner);
-  }
-}
-
-/** `fields`: of the model itself. Inside a relation every encrypted field's name counts. */
-function refuseComparison(fields: Fields, everywhere: Fields, value: unknown, argument: string): void {
-  if (typeof value === 'string' && Object.hasOwn(fields, value)) throw compared(value, argument);
-  if (Array.isArray(value)) for (const one of value) refuseComparison(fields, everywhere, one, argument);
-  if (!isMembers(value)) return;
-  for (const [name, inner] of Object.entries(value)) {
-    if (Object.hasOwn(fields, name) && inner !== undefined) {
-      if (!isAboutNull(inner)) throw compared(name, argument);
-    } else refuseComparison(COMBINATIONS.includes(name) ? fields : everywhere, everywhere, inner, argument);
-  }
-}
-
-function isAboutNull(value: unknown): boolean {
-  if (value === null) return true;
-  return isMembers(value) && Object.entries(value).every(([name, one]) => one === null && /^(equals|not)$/.test(name));
-}
-
-function compared(name: string, argument: string): KeyRotationError {
-  return refused(
-    `${argument} uses the encrypted field ${name}`,
-    'The database has only its ciphertext, and each encryption of a value is another one. Compare in the application.',
-  );
-}
-
-function refused(what: string, how: string): KeyRotationError {
-  return new KeyRotationError('INVALID_COLUMN', `This query was not sent: ${what}. ${how}`);
-}
-
-function isMembers(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
 }

@@ -1,5 +1,6 @@
 import type { EncryptedColumn } from './encrypted-column.ts';
-import { encryptedArguments, type EncryptedModels } from './prisma-arguments.ts';
+import { encryptedArguments } from './prisma-arguments.ts';
+import type { EncryptedModels } from './prisma-refusals.ts';
 
 export { encryptedBytes, encryptedJson, encryptedText } from './column-builders.ts';
 export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';

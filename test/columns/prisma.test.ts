@@ -24,6 +24,7 @@ const extension = encryptedFields({
     notes: encryptedText({ ring: () => ring, storage: 'text', context: 'patients:{id}:notes' }),
     allergies: encryptedJson({ ring: () => ring, storage: 'jsonb', context: 'patients.allergies' }),
   },
+  Visit: { text: encryptedText({ ring: () => ring, context: 'visits:{patientId}:text' }) },
 });
 const { query } = extension;
 /** Its members are not declared. */
@@ -56,6 +57,34 @@ test.each<[string, string, object, string]>([
   ['an order', 'findMany', { orderBy: [{ notes: 'asc' }] }, 'Compare in the application'],
   ['a group', 'groupBy', { by: ['notes'] }, 'Compare in the application'],
   ['an aggregate', 'aggregate', { _max: { notes: true } }, 'Compare in the application'],
+  ['a list of fields', 'findMany', { distinct: 'notes' }, 'Compare in the application'],
+  [
+    'the field as a value',
+    'findMany',
+    { where: { ward: { equals: { modelName: 'Patient', name: 'notes' } } } },
+    'Compare in the application',
+  ],
+  ['a relation with a filter', 'findMany', { include: { visits: { where: { text: 'x' } } } }, 'uses the encrypted'],
+  ['a relation with an order', 'findMany', { select: { visits: { orderBy: { text: 'asc' } } } }, 'uses the encrypted'],
+  [
+    'a deeper relation with a filter',
+    'findMany',
+    { select: { ward: { include: { patients: { where: { NOT: { notes: 'x' } } } } } } },
+    'uses the encrypted',
+  ],
+  [
+    'a count of a relation with a filter',
+    'findMany',
+    { include: { _count: { select: { visits: { where: { text: 'x' } } } } } },
+    'uses the encrypted',
+  ],
+  [
+    'a nested update of a key',
+    'update',
+    { where: { id: 7 }, data: { visits: { updateMany: { where: {}, data: { patientId: 9 } } } } },
+    'under which',
+  ],
+  ['another row linked', 'update', { where: { id: 7 }, data: { visits: { set: [{ id: 1 }] } } }, 'under which'],
   ['a nested write', 'update', { where: { id: 7 }, data: { friends: { create: { notes: 'x' } } } }, 'its own model'],
 ])('%s is refused', async (_name, operation, args, words) => {
   await expect(sent(operation, args)).rejects.toMatchObject({
@@ -69,8 +98,19 @@ test.each<[string, string, object]>([
   ['a selection', 'findMany', { select: { notes: true }, omit: { allergies: true } }],
   ['an update of other fields', 'updateMany', { data: { ward: 'west' } }],
   ['NULL', 'updateMany', { data: { notes: null } }],
+  ["a value that is a field's name", 'findMany', { where: { ward: 'notes', name: { contains: 'notes' } } }],
+  ["a document with a field's name", 'create', { data: { meta: { notes: 'hello' } } }],
+  ['a filter by such a document', 'findMany', { where: { meta: { path: ['notes'], equals: { notes: 'x' } } } }],
+  ['a relation that is selected', 'findMany', { include: { visits: { where: { id: 1 }, select: { text: true } } } }],
+  ['another relation linked', 'update', { where: { id: 7 }, data: { doctor: { connect: { id: 3 } } } }],
 ])('%s is handed on as it is', async (_name, operation, args) => {
   expect(await sent(operation, args)).toEqual(args);
+});
+
+test('a link that moves the row to another key is refused, and one that creates it is not', async () => {
+  const data = { id: 1, patient: { connect: { id: 2 } } };
+  await expect(sent('update', { where: { id: 1 }, data }, 'Visit')).rejects.toThrow('may change patientId');
+  expect(await sent('create', { data }, 'Visit')).toEqual({ data });
 });
 
 test('another model is not touched, except where it filters by or writes to this one', async () => {
