@@ -8,6 +8,7 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
 import { COUNT, listOf, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
+import { isDerived } from '../move/derived-version.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import { onSettledRing, readableKey, type DescribedRing } from '../ring/ring.ts';
 import { removeRecords } from '../ring/retired-tags.ts';
@@ -61,9 +62,9 @@ export async function runRestore(deps: CommandDependencies, number: KeyNumber): 
       done.restored = { versionId: holder, numbers, wasThere: true, wrote: false };
       return { ring, wrote: false };
     }
-    const versionId = await versionToRestore(deps, record.versionId, holder);
-    if (holder !== undefined && holder !== versionId) throw taken(number, holder);
-    const numbers = records.map((each) => each.number);
+    const versionId = await versionToRestore(deps, record, holder);
+    const isOpen = (each: KeyNumber): boolean => [undefined, versionId].includes(ring.versionOf.get(each));
+    const numbers = records.map((each) => each.number).filter(isOpen);
     const missing = numbers.filter((each) => !ring.versionOf.has(each));
     requireFreeSlots(ring, missing.length);
     await requireExisting(deps, number, versionId);
@@ -92,19 +93,38 @@ function recordsOf({ secret }: DescribedRing, number: KeyNumber): readonly Retir
   return all.filter((record) => record.versionId === own?.versionId);
 }
 
-/** The version of the record, unless the number is on another one by now that move has made: with the same key. */
+/**
+ * The version of the record; or the one that has the number by now, if it has the same key. That is so, too, if move or
+ * restore-ring has made it, and the other cannot be read any more. If AWS has deleted the other, the record is about
+ * nothing, and only the number counts.
+ */
 async function versionToRestore(
   deps: CommandDependencies,
-  recorded: string,
+  { number, versionId: recorded }: RetiredKey,
   holder: string | undefined,
 ): Promise<string> {
   if (holder === undefined || holder === recorded) return recorded;
   const [one, other] = [await readableKey(deps, recorded), await readableKey(deps, holder)];
-  return one !== undefined && other !== undefined && one.key.equals(other.key) ? holder : recorded;
+  if (one !== undefined && other?.key.equals(one.key) === true) return holder;
+  if (one === undefined && other !== undefined && isDerived(holder, other.key, number)) return holder;
+  if (!(await isLeft(deps, recorded))) return holder;
+  throw new CommandRefusal(
+    'NOT_RESTORABLE',
+    one === undefined || other === undefined
+      ? `Number ${number} is on version ${holder}, and its record names version ${recorded}. Whether both have the same ` +
+          `key cannot be seen, because version ${one === undefined ? recorded : holder} cannot be read now: doctor says why.`
+      : `Number ${number} is on version ${holder}, which has another key than the retired version ${recorded}: it must have ` +
+          'been labelled by hand. A number never names two versions: retire the one on the ring, or leave both as they are.',
+    step('status'),
+  );
+}
+
+async function isLeft(deps: CommandDependencies, versionId: string): Promise<boolean> {
+  return (await listVersions(deps)).some((version) => version.VersionId === versionId);
 }
 
 async function requireExisting(deps: CommandDependencies, number: KeyNumber, versionId: string): Promise<void> {
-  if ((await listVersions(deps)).some((version) => version.VersionId === versionId)) return;
+  if (await isLeft(deps, versionId)) return;
   throw new CommandRefusal(
     'NOT_RESTORABLE',
     `Key ${number} cannot be restored: AWS has deleted its version ${versionId}. Rows under it can be read only ` +
@@ -133,15 +153,6 @@ function notRetired(number: KeyNumber, { secret }: DescribedRing): KeyRotationEr
     'NOT_RESTORABLE',
     `There is no retirement record of key ${number}; recorded: ${known.join(', ') || 'none'}. A version without ` +
       'labels that status still lists can come back under a new number: adopt --version-id.',
-    step('status'),
-  );
-}
-
-function taken(number: KeyNumber, holder: string): KeyRotationError {
-  return new CommandRefusal(
-    'NOT_RESTORABLE',
-    `Number ${number} is now on version ${holder}, which must have been labelled by hand. A number never names ` +
-      'two versions: adopt the retired one under a new number (adopt --version-id).',
     step('status'),
   );
 }

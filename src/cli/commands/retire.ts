@@ -140,7 +140,7 @@ export async function runRetire(
   }
   const alreadyRetired = [...new Set(numbers)].filter((number) => !fresh.ring.versionOf.has(number));
   if (still.length === 0) return { retired: [], alreadyRetired };
-  await writeRecords(deps, fresh.secret, still, { numbers, force, basis });
+  await writeRecords(deps, fresh, still, { numbers, force, basis });
   for (const { number, versionId } of still) await detachLabel(deps, numberingLabel(number), versionId);
   const labels = still.map(({ number }) => numberingLabel(number));
   await keepNumbers(deps, withoutLabels(fresh.ring, labels));
@@ -184,7 +184,7 @@ async function check(
  */
 async function writeRecords(
   deps: CommandDependencies,
-  secret: DescribedRing['secret'],
+  { secret, ring }: DescribedRing,
   going: readonly RetiredKey[],
   {
     numbers,
@@ -201,7 +201,9 @@ async function writeRecords(
   requireTags(secret.Tags, outdated, records);
   try {
     if (outdated.length > 0) {
-      const forgotten = [...forgottenNumbers(secret.Tags), ...outdated.map(({ number }) => number)];
+      const before = [...forgottenNumbers(secret.Tags), ...outdated.map(({ number }) => number)];
+      const onRing = new Set<number>(ring.versionOf.keys());
+      const forgotten = before.filter((number) => !onRing.has(number));
       await secrets.tagResource({ SecretId: secretId, Tags: [forgottenTag(forgotten)] });
       await secrets.untagResource({ SecretId: secretId, TagKeys: outdated.map(({ number }) => retiredTagKey(number)) });
     }
