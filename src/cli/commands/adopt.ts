@@ -1,7 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
 import { copyVersions, retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
-import type { RingLabels } from '../../format/ring-labels.ts';
+import { INCOMING_LABEL, type RingLabels } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
 import { attachNextNumber, requireFreeSlots } from '../../secret/numbering.ts';
@@ -9,7 +9,8 @@ import { hasValue } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { someText, command } from '../command.ts';
 import { COUNT, object, TEXT } from '../json/shapes.ts';
-import { finishIncoming, incomingVersion, slotsForIncoming } from '../ring/incoming.ts';
+import { finishIncoming, freeIncoming, incomingVersion, slotsForIncoming } from '../ring/incoming.ts';
+import { withoutLabels } from '../ring/labels.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import {
   describedRing,
@@ -70,10 +71,11 @@ export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOp
   if (versionId !== undefined)
     await requireTagRoom(deps, described.secret.Tags, [rescuedTag(versionId, deps.now()).Key ?? '']);
   let rescued: KeyNumber | undefined;
-  const { ring, wrote } = await onSettledRing(deps, async ({ secret: described, ring: before }) => {
+  const { ring, wrote } = await onSettledRing(deps, async ({ secret: described, ring: shown }) => {
+    const { ring: before, wrote: hasFreed } = await freeIncoming(deps, shown);
     const adopted = await finishIncoming(deps, await adopt(deps, before));
     const secret = { ...described, Tags: [...(await untagNumbered(deps, described.Tags, adopted.ring))] };
-    if (versionId === undefined) return adopted;
+    if (versionId === undefined) return { ...adopted, wrote: adopted.wrote || hasFreed };
     rescued = await numberOfKey(deps, adopted.ring, versionId);
     if (rescued !== undefined) return noteCopy(deps, adopted, secret, versionId);
     // It had its number at the first look, and has been retired since.
@@ -108,8 +110,9 @@ async function requireSlotsForAll(
   versionId: string | undefined,
 ): Promise<void> {
   const forIncoming = await slotsForIncoming(deps, ring);
+  const others = forIncoming === 0 ? withoutLabels(ring, [INCOMING_LABEL]) : ring;
   const forRescued = versionId === undefined || (await isKnown(deps, ring, versionId)) ? 0 : 1;
-  await requireSlots(deps, ring, Math.max(forIncoming, forRescued));
+  await requireSlots(deps, others, Math.max(forIncoming, forRescued));
 }
 
 /** Tags a version without a number whose key is on the ring, so that `status` no longer asks for its rescue. */

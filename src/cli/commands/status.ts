@@ -9,6 +9,8 @@ import { spelled } from '../suggested-commands.ts';
 import { printable, type Paint } from '../terminal/paint.ts';
 import { dayCount, tableLines, wrapped } from '../terminal/table.ts';
 
+const TRUE = { const: true };
+
 const VERSION = object(
   {
     versionId: TEXT,
@@ -16,7 +18,16 @@ const VERSION = object(
     kmsKeyIds: listOf(TEXT),
     state: oneOf(...VERSION_STATES),
   },
-  { number: COUNT, created: DATE, lastUsed: DATE, retiredNumber: COUNT, made: TEXT, isRescued: { const: true } },
+  {
+    number: COUNT,
+    created: DATE,
+    lastUsed: DATE,
+    retiredNumber: COUNT,
+    made: TEXT,
+    isRescued: TRUE,
+    isNoKey: TRUE,
+    isCopy: TRUE,
+  },
 );
 
 const ROTATION = object(
@@ -87,6 +98,12 @@ const STATE_WORDS: Partial<Record<VersionReport['state'], string>> = {
   copy: 'has the key of another version',
 };
 
+const NO_KEY_WORDS: Partial<Record<VersionReport['state'], string>> = {
+  current: 'is current, and holds no key',
+  previous: 'was current before, and holds no key',
+  pending: 'pending, and holds no key',
+};
+
 /** A report with its next steps as commands. */
 type Shown = RingReport & {
   readonly usage: EncryptionCount;
@@ -146,8 +163,10 @@ function cells({
   lastUsed,
   state,
   retiredNumber,
+  isNoKey,
 }: VersionReport): readonly string[] {
-  const words = state === 'retired' ? `retired (was key ${retiredNumber ?? ''})` : (STATE_WORDS[state] ?? state);
+  const states = isNoKey === true ? { ...STATE_WORDS, ...NO_KEY_WORDS } : STATE_WORDS;
+  const words = state === 'retired' ? `retired (was key ${retiredNumber ?? ''})` : (states[state] ?? state);
   return [number === undefined ? '' : String(number), versionId, labels.join(' '), day(created), day(lastUsed), words];
 }
 

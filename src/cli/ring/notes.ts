@@ -1,7 +1,7 @@
 import { foreignLabels, hasAwsLabel, retirableNumbers, ringLabels } from '../../format/ring-labels.ts';
 import { quoted, step, type NextStep } from '../suggested-commands.ts';
 import { capitalized, dayCount, keyList } from '../terminal/table.ts';
-import { isSameKmsKey, MANAGED_ALIAS, underOtherKmsKey } from './kms-keys.ts';
+import { isSameKmsKey, MANAGED_ALIAS, MANAGED_KEY, underOtherKmsKey } from './kms-keys.ts';
 import { MOVING_LABEL, RESTORING_LABEL } from './labels.ts';
 import { wasCurrent, type RingReport, type VersionReport } from './ring-report.ts';
 
@@ -130,6 +130,27 @@ function pendingNotes(report: RingReport): readonly Note[] {
       ),
     ];
   }
+  if (pending?.isNoKey === true || pending?.isCopy === true) {
+    const what = pending.isNoKey === true ? 'its value is not a key' : 'its key is on the ring under another version';
+    return [
+      warning(
+        'rotation-left-over',
+        `Version ${id} is AWSPENDING, and ${what}: its rotation cannot finish. End it.`,
+        CLEAN_UP,
+      ),
+    ];
+  }
+  const current = versions.find(({ state }) => state === 'current');
+  if (rotation.pending === 'placeholder' && current?.isNoKey === true) {
+    return [
+      warning(
+        'rotation-refused',
+        `A rotation has made no key yet: version ${id} is AWSPENDING without a value, and the current version holds no key. ` +
+          'End it.',
+        CLEAN_UP,
+      ),
+    ];
+  }
   if (rotation.pending === 'placeholder') {
     return [
       notice(
@@ -154,12 +175,22 @@ function pendingNotes(report: RingReport): readonly Note[] {
 
 function versionNotes(version: VersionReport, report: RingReport): readonly Note[] {
   const { versionId, state, created } = version;
+  if (state === 'current' && version.isNoKey === true) {
+    const isKeyBefore = report.versions.some((one) => one.state === 'previous' && one.isNoKey !== true);
+    return [
+      warning(
+        'unnumbered-key',
+        `Version ${versionId} is AWSCURRENT, and its value is not a key, so nothing can be encrypted. ` +
+          (isKeyBefore ? 'Make the previous key current again, then rotate.' : 'Put a valid key.'),
+        isKeyBefore ? step('rollback') : step('put'),
+      ),
+    ];
+  }
   if (isUnnumberedKey(version)) {
     return [
       warning(
         'unnumbered-key',
-        `Version ${versionId} ${unnumbered(state === 'current' ? state : 'previous')} (If its value is not a key, it gets ` +
-          'no number: put a valid key.)',
+        `Version ${versionId} ${unnumbered(state === 'current' ? state : 'previous')}`,
         ...whereRoom(report, report.versions.filter(isUnnumberedKey).length, ADOPT),
       ),
     ];
@@ -199,8 +230,8 @@ function versionNotes(version: VersionReport, report: RingReport): readonly Note
   return [];
 }
 
-function isUnnumberedKey({ state, number }: VersionReport): boolean {
-  return (state === 'current' || state === 'previous') && number === undefined;
+function isUnnumberedKey({ state, number, isNoKey }: VersionReport): boolean {
+  return (state === 'current' || state === 'previous') && number === undefined && isNoKey !== true;
 }
 
 /** The command that gives numbers, or what makes room for them first. */
@@ -209,15 +240,16 @@ function whereRoom(report: RingReport, needed: number, command: NextStep): reado
 }
 
 /** A label of move or restore-ring is on a version for seconds only. */
-function unfinishedNotes({ versions, kmsKeyId = MANAGED_ALIAS }: RingReport): readonly Note[] {
-  return versions.flatMap(({ versionId, labels }) => [
+function unfinishedNotes(report: RingReport): readonly Note[] {
+  const { versions } = report;
+  return versions.flatMap(({ versionId, labels, kmsKeyIds }) => [
     ...(labels.includes(MOVING_LABEL)
       ? [
           warning(
             'move-unfinished',
             `A move to another KMS key is under way or was interrupted: version ${versionId} is labelled ${MOVING_LABEL}. ` +
               'Every key can be read. Run it again.',
-            step('move', '--kms-key-id', kmsKeyId),
+            ...whereRoom(report, versions.filter(isUnnumberedKey).length, moveTo(report, kmsKeyIds)),
           ),
         ]
       : []),
@@ -234,6 +266,19 @@ function unfinishedNotes({ versions, kmsKeyId = MANAGED_ALIAS }: RingReport): re
   ]);
 }
 
+/** `move` takes no alias. Where the secret's KMS key is one, the key of a version that it brought, or that is current. */
+function moveTo({ kmsKeyId = MANAGED_ALIAS, versions }: RingReport, kmsKeyIds: readonly string[]): NextStep {
+  if (!isAlias(kmsKeyId)) return step('move', '--kms-key-id', kmsKeyId);
+  const current = versions.find(({ state }) => state === 'current')?.kmsKeyIds ?? [];
+  const known = [...kmsKeyIds, ...current].find((id) => id !== MANAGED_KEY && !isAlias(id));
+  if (known !== undefined) return step('move', '--kms-key-id', known);
+  return `aws kms describe-key --key-id ${quoted(kmsKeyId)} --query KeyMetadata.Arn`;
+}
+
+function isAlias(kmsKeyId: string): boolean {
+  return kmsKeyId !== MANAGED_ALIAS && kmsKeyId.includes('alias/');
+}
+
 /** Keys that need another KMS key than the secret's. */
 function kmsKeyNotes(report: RingReport): readonly Note[] {
   const { kmsKeyId = MANAGED_ALIAS } = report;
@@ -243,7 +288,7 @@ function kmsKeyNotes(report: RingReport): readonly Note[] {
   const names = (all: readonly VersionReport[]): string => keyList(all.map(({ number = 0 }) => number));
   const former = [...new Set(older.flatMap(({ kmsKeyIds }) => kmsKeyIds))].filter((id) => !isSameKmsKey(id, kmsKeyId));
   const text = `${capitalized(names(older))} can be read only with KMS key ${former.join(', ')}, which must stay enabled.`;
-  if (movable.length > 0) return [notice('older-kms-key', text, step('move', '--kms-key-id', kmsKeyId))];
+  if (movable.length > 0) return [notice('older-kms-key', text, moveTo(report, []))];
   const why = 'AWS should have re-encrypted a key in use. After two more rotations, move can move it.';
   return [notice('older-kms-key', `${text} ${why}`)];
 }

@@ -43,6 +43,10 @@ export interface VersionReport {
   readonly retiredNumber?: number;
   /** The day on which its key was made, if `move` has put that as a younger version. */
   readonly made?: string;
+  /** In use or pending, and its value is not a key. */
+  readonly isNoKey?: true;
+  /** Its key is on the ring under another version, whatever its state. */
+  readonly isCopy?: true;
   /** It got its number by `adopt --version-id`, later than its age suggests. */
   readonly isRescued?: true;
 }
@@ -108,7 +112,8 @@ export const labelledVersions: ListVersions = ({ VersionIdsToStages = {} }) =>
 
 /**
  * Reads the secret and its versions (default: all that AWS still has). It reads only these values: the pending
- * version's, and those of a few versions without label and record, to see whether they hold a key. Values are not kept.
+ * version's, those in use without a number, and those of a few versions without label and record, to see whether they
+ * hold a key. Values are not kept.
  */
 export async function readRingReport(
   deps: CommandDependencies,
@@ -123,6 +128,11 @@ export async function readRingReport(
   }));
   const rescued = rescuedVersions(secret.Tags);
   const made = madeDays(secret.Tags);
+  const copies = copyVersions(secret.Tags);
+  const noKeys = await versionsWithoutKey(
+    deps,
+    listed.filter(({ VersionId: id = '' }) => mayHoldNoKey(ring, id, pending)),
+  );
   const stateOf = await stateReader(deps, { secret, ring }, pending, listed);
   return {
     name: secret.Name ?? deps.secretId,
@@ -131,7 +141,9 @@ export async function readRingReport(
     currentNumber: ring.numberOf.get(ring.current ?? '') ?? 0,
     slots: { free: Math.max(0, ring.freeSlots), of: MAX_STAGING_LABELS - AWS_LABELS.length },
     rotation: rotationReport(secret, deps.now(), pending),
-    versions: listed.map((entry) => versionReport(entry, ring, stateOf, { rescued, made })).sort(inOrder),
+    versions: listed
+      .map((entry) => versionReport(entry, ring, stateOf, { rescued, made, copies, noKeys }))
+      .sort(inOrder),
     retired,
   };
 }
@@ -195,11 +207,26 @@ async function stateReader(
   };
 }
 
+/** Adoption gives a key in use its number, so one without may be no key, and so may a pending value. */
+function mayHoldNoKey(ring: RingLabels, versionId: string, pending: RotationReport['pending']): boolean {
+  if (ring.numberOf.has(versionId)) return false;
+  if (versionId === ring.current || versionId === ring.previous) return true;
+  return versionId === ring.pending && pending === 'value';
+}
+
+/** What tags and values say of versions. */
+interface About {
+  readonly rescued: ReadonlySet<string>;
+  readonly made: MadeDays;
+  readonly copies: ReadonlySet<string>;
+  readonly noKeys: ReadonlySet<string>;
+}
+
 function versionReport(
   entry: SecretVersionsListEntry,
   ring: RingLabels,
   stateOf: StateOf,
-  { rescued, made }: { readonly rescued: ReadonlySet<string>; readonly made: MadeDays },
+  { rescued, made, copies, noKeys }: About,
 ): VersionReport {
   const { VersionId: versionId = '', CreatedDate, LastAccessedDate, KmsKeyIds = [] } = entry;
   // One source for all labels: the listing may be slightly older or newer than the description.
@@ -216,6 +243,8 @@ function versionReport(
     kmsKeyIds: KmsKeyIds,
     ...stateOf(versionId, labels),
     ...(isYounger ? { made: day } : {}),
+    ...(noKeys.has(versionId) ? { isNoKey: true as const } : {}),
+    ...(copies.has(versionId) && number === undefined ? { isCopy: true as const } : {}),
     ...(rescued.has(versionId) ? { isRescued: true as const } : {}),
   };
 }
