@@ -120,7 +120,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'the record before the label goes',
     file: 'src/cli/commands/retire.ts',
-    from: 'await writeRecords(deps, fresh.secret, still, { numbers, force, basis });',
+    from: 'await writeRecords(deps, fresh, still, { numbers, force, basis });',
     to: '',
     scenario: 'retire, killed and run again',
     breaks: /^key 1 lost its label before its retirement was recorded/,
