@@ -42,10 +42,12 @@ export async function readBatch(
   await session.copyRows(
     `SELECT ${cells.map((_, index) => `c${index}`).join(', ')}, grows FROM (
        SELECT *, pg_catalog.sum(size) OVER w OPERATOR(pg_catalog.-) size AS before, ${grows} AS grows FROM (
-         SELECT ${column.key.map(({ name }, index) => `t.${quoted(name)} AS k${index}`).join(', ')},
+         SELECT ${keyCells(column)
+           .map((cell, index) => `${cell} AS k${index}`)
+           .join(', ')},
                 ${named(cells).join(', ')}, ${readSize(column)} AS size
            FROM ${column.table} t WHERE ${spanCondition(column, span)}
-          ORDER BY ${column.key.map(({ name }) => `t.${quoted(name)}`).join(', ')} LIMIT ${limits.rows}) batch
+          ORDER BY ${keyCells(column).join(', ')} LIMIT ${limits.rows}) batch
        WINDOW w AS (ORDER BY ${names.join(', ')} ROWS UNBOUNDED PRECEDING)) sized
       WHERE before OPERATOR(pg_catalog.<) ${limits.bytes}`,
     (row) => {
@@ -98,7 +100,7 @@ export async function keyAhead(
   after: readonly string[] | undefined,
   rows: number,
 ): Promise<readonly string[] | undefined> {
-  const names = column.key.map(({ name }) => `t.${quoted(name)}`);
+  const names = keyCells(column);
   const [found] = await session.rows(
     `SELECT ${names.map((name) => `${name}::pg_catalog.text`).join(', ')} FROM ${column.table} t
       WHERE ${spanCondition(column, { after, upTo: undefined })}
@@ -122,7 +124,7 @@ export function keyTable(column: Column, keys: readonly (readonly string[])[], f
     arrays,
     values: column.key.map((_, index) => textArray(keys.map((key) => key[index] ?? ''))),
     match: column.key
-      .map(({ name, type }, index) => `t.${quoted(name)} ${operator(column, '=')} u.k${index}::${type}`)
+      .map(({ type }, index) => `${keyCells(column)[index]} ${operator(column, '=')} u.k${index}::${type}`)
       .join(' AND '),
   };
 }
@@ -135,6 +137,14 @@ function readSize(column: Column): string {
 /** Has rows looked up through the key's index, where the transaction reads the table itself otherwise. */
 const KEY_SCANS =
   'SET LOCAL enable_indexscan = on; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off';
+
+/**
+ * The columns of a row's key as values of the types that they are compared in. Of a domain's value PostgreSQL would prefer
+ * an operator over the domain, which anyone may add to the schema of the others.
+ */
+function keyCells({ key }: Column): readonly string[] {
+  return key.map(({ name, type, isDomain }) => `t.${quoted(name)}${isDomain ? `::${type}` : ''}`);
+}
 
 /** The operator that the key's index compares with. */
 function operator({ key }: Column, sign: string): string {
@@ -175,7 +185,7 @@ export function outOfOrder(column: Column, rows?: number): KeyRotationError {
 /** A condition in SQL on the row `t`. */
 function spanCondition(column: Column, { after, upTo, where }: KeySpan): string {
   const { key } = column;
-  const columns = `ROW(${key.map(({ name }) => `t.${quoted(name)}`).join(', ')})`;
+  const columns = `ROW(${keyCells(column).join(', ')})`;
   const bound = (sign: string, of: readonly string[] | undefined) => {
     if (of === undefined) return [];
     const values = key.map(({ type }, index) => `${literal(of[index])}::${type}`);

@@ -116,7 +116,7 @@ describe('rows that others hold', () => {
       Array.from({ length: 9 }, (_, id) => clinic.row(`${id} ${long}`, 1)),
     );
     const work = await startedWorker(SPEC, { rows: 100, bytes: 5000 });
-    await cutRange(work.session, work.column, work.job, 100);
+    await cutRange(work.session, work.checked, work.job, 100);
     await application.query('BEGIN');
     await application.query('SELECT FROM patients FOR UPDATE');
     for (let read = 0; read < 9;) {
@@ -142,7 +142,7 @@ describe('rows that others hold', () => {
       Array.from({ length: 80 }, (_, id) => clinic.row(`${id}`, 1)),
     );
     const work = await startedWorker(SPEC, { rows: 1, bytes: 5000 });
-    await cutRange(work.session, work.column, work.job, 100);
+    await cutRange(work.session, work.checked, work.job, 100);
     await application.query('BEGIN');
     await application.query('SELECT FROM patients WHERE id = 50 FOR UPDATE');
     await application.query('SAVEPOINT others');
@@ -164,8 +164,8 @@ describe('rows that others hold', () => {
 describe('a rotation in the middle', () => {
   it('waits for a batch that lists a row, and neither of them fails', async () => {
     await clinic.table('patients', 'bytea', [Buffer.from('no ciphertext')]);
-    const { session, column, job } = await startedWorker(SPEC);
-    await cutRange(session, column, job, 100);
+    const { session, checked, job } = await startedWorker(SPEC);
+    await cutRange(session, checked, job, 100);
     const other = await open();
     const left = [{ key: ['1'], code: 'INVALID_CIPHERTEXT' as const }];
     const counts = { rows: 1, readRows: 1, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, wroteAlone: true };

@@ -24,8 +24,14 @@ export interface KeyColumn {
    * type under it: a check of the domain would run a function of its owner.
    */
   readonly type: string;
+  /** Number of that type in the catalog. */
+  readonly typeId: string;
+  /** Whether the column is of a domain over that type. */
+  readonly isDomain: boolean;
   /** The schema of the operators that its index compares with, quoted for SQL. */
   readonly operators: string;
+  /** Number of that schema in the catalog. */
+  readonly operatorsId: string;
 }
 
 /** A trigger or rule that an update of the column may set off. */

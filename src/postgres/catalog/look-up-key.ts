@@ -9,14 +9,8 @@ import type { Connection } from '../connection/database.ts';
  */
 const KEYS = `
   SELECT i.indexrelid, a.attname, base.name, i.indisprimary,
-         quote_ident(coalesce((SELECT n.nspname
-                                 FROM pg_opclass o
-                                 JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'btree'
-                                 JOIN pg_amop p ON p.amopfamily = o.opcfamily AND p.amoplefttype = o.opcintype
-                                               AND p.amoprighttype = o.opcintype AND p.amopstrategy = 3
-                                 JOIN pg_operator q ON q.oid = p.amopopr
-                                 JOIN pg_namespace n ON n.oid = q.oprnamespace
-                                WHERE o.opcdefault AND o.opcintype = base.type), 'pg_catalog'))
+         quote_ident(coalesce(operators.schema, 'pg_catalog')), base.type, base.type <> a.atttypid,
+         coalesce(operators.named, true), coalesce(operators.id, 'pg_catalog'::regnamespace)::oid
     FROM pg_index i
     CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n)
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
@@ -28,8 +22,21 @@ const KEYS = `
       SELECT t.oid AS type, format('%I.%I', n.nspname, t.typname) AS name
         FROM under JOIN pg_type t ON t.oid = under.type JOIN pg_namespace n ON n.oid = t.typnamespace
        WHERE t.typtype <> 'd') base
+    LEFT JOIN LATERAL (
+      SELECT min(n.nspname) AS schema, min(n.oid::bigint)::oid AS id, array_agg(q.oprname::text ORDER BY p.amopstrategy) = '{<=,=,>}' AS named
+        FROM pg_opclass o
+        JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'btree'
+        JOIN pg_amop p ON p.amopfamily = o.opcfamily AND p.amoplefttype = o.opcintype
+                      AND p.amoprighttype = o.opcintype AND p.amopstrategy IN (2, 3, 5)
+        JOIN pg_operator q ON q.oid = p.amopopr
+        JOIN pg_namespace n ON n.oid = q.oprnamespace
+       WHERE o.opcdefault AND o.opcintype = base.type) operators ON true
    WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
      AND k.n <= i.indnkeyatts
+     -- Compared in another collation than the column's, rows come in another order than the index has them in.
+     AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[], i.indcollation::oid[]) AS o(attnum, compares)
+                       JOIN pg_attribute x ON x.attrelid = i.indrelid AND x.attnum = o.attnum
+                      WHERE o.compares <> x.attcollation)
      AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS o(attnum, n)
                        JOIN pg_attribute x ON x.attrelid = i.indrelid AND x.attnum = o.attnum
                       WHERE o.n <= i.indnkeyatts
@@ -43,14 +50,18 @@ const KEYS = `
 export async function lookUpKey(session: Connection, tableId: string, spec: ColumnSpec): Promise<readonly KeyColumn[]> {
   const indexes = new Map<string, KeyColumn[]>();
   let primary: KeyColumn[] | undefined;
-  for (const [index, name, type, isPrimary, operators] of await session.rows(KEYS, [tableId])) {
-    if (index == null || name == null || type == null || operators == null) continue;
+  const incomparable = new Set<string>();
+  for (const row of await session.rows(KEYS, [tableId])) {
+    const [index, name, type, isPrimary, operators, typeId, isDomain, isComparable, operatorsId] = row;
+    if (index == null || name == null || type == null || operators == null || typeId == null || operatorsId == null)
+      continue;
     const columns = indexes.get(index) ?? [];
-    columns.push({ name, type, operators });
+    columns.push({ name, type, typeId, isDomain: isDomain === 't', operators, operatorsId });
     indexes.set(index, columns);
     if (isPrimary === 't') primary = columns;
+    if (isComparable !== 't') incomparable.add(type);
   }
-  return requireOneSchema(spec, chosen(spec, primary, [...indexes.values()]));
+  return requireComparable(spec, chosen(spec, primary, [...indexes.values()]), incomparable);
 }
 
 function chosen(
@@ -66,13 +77,24 @@ function chosen(
   const found = indexes.find((columns) => sortedNames(columns.map(({ name }) => name)) === wanted);
   if (found !== undefined) return found;
   throw invalid(
-    `No unique index of ${spec.table} is over just ${spec.key.join(', ')} with none of them nullable, so they do not name ` +
-      'a row. (A NOT NULL that was added NOT VALID counts once it is validated: ALTER TABLE … VALIDATE CONSTRAINT.)',
+    `No unique index of ${spec.table} is over just ${spec.key.join(', ')}, in their own collation and with none of them ` +
+      'nullable, so they do not name a row. (A NOT NULL that was added NOT VALID counts once it is validated: ALTER TABLE … VALIDATE CONSTRAINT.)',
   );
 }
 
-/** A comparison of several columns at once finds its operators in one schema. */
-function requireOneSchema(spec: ColumnSpec, key: readonly KeyColumn[]): readonly KeyColumn[] {
+/** A comparison of several columns at once finds its operators in one schema, by the names =, > and <=. */
+function requireComparable(
+  spec: ColumnSpec,
+  key: readonly KeyColumn[],
+  incomparable: ReadonlySet<string>,
+): readonly KeyColumn[] {
+  const odd = key.find(({ type }) => incomparable.has(type));
+  if (odd !== undefined) {
+    throw invalid(
+      `The key column ${odd.name} of ${spec.table} is of type ${odd.type}, whose index does not compare with =, > and <=. ` +
+        'Name another unique index (--key).',
+    );
+  }
   if (new Set(key.map(({ operators }) => operators)).size <= 1) return key;
   throw invalid(
     `The key of ${spec.table} mixes types whose operators are in different schemas: ` +

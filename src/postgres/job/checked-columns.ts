@@ -2,6 +2,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import type { RingKeys } from '../all-keys.ts';
 import { requireRoom } from '../catalog/column-width.ts';
 import { columnName, type Column, type ColumnSpec } from '../catalog/column.ts';
+import { replaced } from '../catalog/table-locks.ts';
 import { withColumns } from '../catalog/look-up-column.ts';
 import { decideTriggers, type TriggerChoice } from '../catalog/triggers.ts';
 import { quoted, type DatabaseAddress } from '../connection/database.ts';
@@ -35,6 +36,7 @@ export function checkedColumns(
     for (const column of columns) {
       await requireRoom(session, column, keys);
       const [state, locks] = [await tableState(session, column), await locksOf(session, column)];
+      if (state === undefined) throw replaced(column.table);
       checked.push({ column, state, locks, writesAlone: await writesAlone(session, column, triggers) });
     }
     return checked;

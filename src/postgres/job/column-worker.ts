@@ -236,7 +236,9 @@ export class ColumnWorker {
   /** A policy that was put on the table between two batches denies this read: the checks then say so in their words. */
   async #cutRange(session: Connection, job: Job): Promise<boolean> {
     try {
-      return await cutRange(session, this.#column, job, this.#options.rangeRows ?? 20_000);
+      const cut = await cutRange(session, this.#checked, job, this.#options.rangeRows ?? 20_000);
+      this.#isChanged ||= cut === 'changed';
+      return cut !== 'none';
     } catch (error) {
       if (!isDenied(error)) throw error;
       this.#isChanged = true;

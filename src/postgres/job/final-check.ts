@@ -99,6 +99,9 @@ async function check(
     await session.change('UPDATE pazpaz_keys.job SET finished_at = now() WHERE id = $1', [job.id]);
     return { kind: 'finished' };
   }
+  // Types are named from here on. Until now rows of another table were none, and a long check kept no schema's name.
+  for (const lock of checked.locks.names) await session.change(lock);
+  if ((await tableState(session, column)) !== state) return { kind: 'changed' };
   const outOfReach = await keysOutOfReach(session, column, rows);
   if (outOfReach > 0) throw outOfOrder(column, outOfReach);
   if (rows.length >= mostFound && mayRepeat && !isLast) {

@@ -1,7 +1,8 @@
-import type { Column } from '../catalog/column.ts';
 import type { Connection } from '../connection/database.ts';
+import type { CheckedColumn } from './checked-columns.ts';
 import { keyOf, MOST_LEFT_ROWS, type Job } from './job.ts';
 import type { LeftRow } from './plan-rows.ts';
+import { tableState } from './table-state.ts';
 import { keyAhead } from '../read-rows.ts';
 
 /** A range that this transaction holds the lock of. */
@@ -69,16 +70,22 @@ export async function claimRange(session: Connection, job: Job, preferred: numbe
 }
 
 /**
- * Cuts the next range off the part of the table that no process was given yet; `false` where nothing is left. The
- * last range is open at its end, for rows that are added meanwhile.
+ * Cuts the next range off the part of the table that no process was given yet; `none` where nothing is left, `changed`
+ * where the table is not what was looked up. The last range is open at its end, for rows that are added meanwhile.
  */
-export function cutRange(session: Connection, column: Column, job: Job, rows: number): Promise<boolean> {
-  return session.transaction(async () => {
+export function cutRange(
+  session: Connection,
+  { column, state, locks }: CheckedColumn,
+  job: Job,
+  rows: number,
+): Promise<'cut' | 'none' | 'changed'> {
+  const work = async () => {
     const [found] = await session.rows(
       'SELECT frontier, ranges FROM pazpaz_keys.job WHERE id = $1 AND NOT is_cut FOR NO KEY UPDATE',
       [job.id],
     );
-    if (found === undefined) return false;
+    if (found === undefined) return 'none';
+    if ((await tableState(session, column)) !== state) return 'changed';
     const [frontier, ranges] = found;
     const upTo = await keyAhead(session, column, frontier == null ? undefined : keyOf(frontier), rows);
     const end = upTo === undefined ? null : JSON.stringify(upTo);
@@ -91,8 +98,9 @@ export function cutRange(session: Connection, column: Column, job: Job, rows: nu
       'UPDATE pazpaz_keys.job SET ranges = $2, frontier = $3::jsonb, is_cut = $3::jsonb IS NULL WHERE id = $1',
       [job.id, n, end],
     );
-    return true;
-  });
+    return 'cut';
+  };
+  return session.transaction(work, { settings: locks.forBatch });
 }
 
 /** Writes down what a batch did, in its own transaction. */

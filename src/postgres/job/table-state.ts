@@ -9,7 +9,10 @@ import { requireOwnCode } from '../catalog/foreign-code.ts';
 const STATE = `
   WITH tree AS MATERIALIZED (
     SELECT id FROM unnest(ARRAY(SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))) id)
-  SELECT concat_ws(' ', to_regclass($2)::oid, row_security_active($1::oid),
+  SELECT (SELECT bool_and(to_regtype(type)::oid IS NOT DISTINCT FROM type_id
+                          AND to_regnamespace(operators)::oid IS NOT DISTINCT FROM operators_id)
+            FROM unnest($3::text[], $4::oid[], $5::text[], $6::oid[]) key(type, type_id, operators, operators_id)),
+         concat_ws(' ', to_regclass($2)::oid, row_security_active($1::oid),
            (SELECT string_agg(part, ' ' ORDER BY part) FROM (
               SELECT format('relation %s', id) FROM tree
                UNION ALL
@@ -28,11 +31,25 @@ const STATE = `
               SELECT format('statistics %s', oid) FROM pg_statistic_ext WHERE stxrelid IN (SELECT id FROM tree)
             ) parts(part)))`;
 
-/** The state of a column's table, to compare with a later one. Throws `INVALID_COLUMN` if it calls code of another role. */
-export async function tableState(session: Connection, { tableId, table, spec }: Column): Promise<string> {
+/**
+ * The state of a column's table, to compare with a later one; none where a name of its key's types or operators means another one. Throws
+ * `INVALID_COLUMN` if it calls code of another role.
+ */
+export async function tableState(
+  session: Connection,
+  { tableId, table, spec, key }: Column,
+): Promise<string | undefined> {
   await requireOwnCode(session, tableId, spec);
-  const [found] = await session.rowsByPlan(STATE, [tableId, table]);
-  return found?.[0] ?? '';
+  const values = [
+    ...[tableId, table, arrayOf(key.map(({ type }) => type)), arrayOf(key.map(({ typeId }) => typeId))],
+    ...[arrayOf(key.map(({ operators }) => operators)), arrayOf(key.map(({ operatorsId }) => operatorsId))],
+  ];
+  const [found] = await session.rowsByPlan(STATE, values);
+  return found?.[0] === 't' ? (found[1] ?? undefined) : undefined;
+}
+
+function arrayOf(texts: readonly string[]): string {
+  return `{${texts.map((text) => `"${text.replaceAll(/[\\"]/g, String.raw`\$&`)}"`).join(',')}}`;
 }
 
 /**
@@ -57,11 +74,48 @@ export interface TableLocks {
   readonly forBatch: readonly string[];
   /** While rows are only read. */
   readonly forReading: readonly string[];
+  /** So that the names of the schemas and of the key's types stay what they are; none without the rights. */
+  readonly names: readonly string[];
 }
 
-export async function locksOf(session: Connection, { tableId, table, isLocked }: Column): Promise<TableLocks> {
-  const [found] = await session.rows("SELECT has_table_privilege($1::oid, 'UPDATE')", [tableId]);
+/**
+ * `$2`: types of the key; `$3`: schemas of their operators. Beside the right to write into the table and into catalogs: the schemas of the table, of these
+ * types and of their operators, and the types that are not PostgreSQL's own.
+ */
+const TO_LOCK = `
+  SELECT has_table_privilege($1::oid, 'UPDATE'),
+         has_table_privilege('pg_namespace'::regclass, 'UPDATE') AND has_table_privilege('pg_type'::regclass, 'UPDATE'),
+         (SELECT string_agg(id::text, ', ' ORDER BY id) FROM (
+            SELECT relnamespace FROM pg_class WHERE oid = $1::oid
+             UNION SELECT typnamespace FROM pg_type WHERE oid = ANY ($2::oid[])
+             UNION SELECT id FROM unnest($3::oid[]) id) schemas(id)
+           WHERE id <> 'pg_catalog'::regnamespace),
+         (SELECT string_agg(oid::text, ', ' ORDER BY oid) FROM pg_type
+           WHERE oid = ANY ($2::oid[]) AND typnamespace <> 'pg_catalog'::regnamespace)`;
+
+/**
+ * A lock of a table does not keep the name of its schema, nor that of a type. A superuser can lock these names' rows of the
+ * catalog, which makes a new name wait for the end of the transaction; a GRANT does not wait. They come before the lock of
+ * the table: the name that this one is locked by must not change any more.
+ */
+export async function locksOf(session: Connection, { tableId, table, isLocked, key }: Column): Promise<TableLocks> {
+  const [types, schemas] = [key.map(({ typeId }) => typeId), key.map(({ operatorsId }) => operatorsId)];
+  const [found] = await session.rows(TO_LOCK, [tableId, arrayOf(types), arrayOf(schemas)]);
+  const [mayUpdate, mayLockNames, schemaIds, typeIds] = found ?? [];
   // It was locked for reading when it was looked up, if this user may do so.
-  const forReading = isLocked ? [`LOCK TABLE ${table} IN ACCESS SHARE MODE`] : [];
-  return { forReading, forBatch: found?.[0] === 't' ? [`LOCK TABLE ${table} IN ROW EXCLUSIVE MODE`] : forReading };
+  const reading = isLocked ? [`LOCK TABLE ${table} IN ACCESS SHARE MODE`] : [];
+  const names =
+    mayLockNames === 't'
+      ? [...rowLocks('pg_namespace', schemaIds ?? null), ...rowLocks('pg_type', typeIds ?? null)]
+      : [];
+  return {
+    names,
+    forReading: reading,
+    forBatch: [...names, ...(mayUpdate === 't' ? [`LOCK TABLE ${table} IN ROW EXCLUSIVE MODE`] : reading)],
+  };
+}
+
+function rowLocks(catalog: string, ids: string | null): readonly string[] {
+  if (ids === null) return [];
+  return [`SELECT FROM pg_catalog.${catalog} WHERE oid OPERATOR(pg_catalog.=) ANY ('{${ids}}') FOR KEY SHARE`];
 }
