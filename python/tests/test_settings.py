@@ -191,6 +191,15 @@ def test_an_environment_key_that_is_not_on_the_ring_is_warned_about(
     assert event_names(caplog) == ["env_key_not_on_ring"]
 
 
+@pytest.mark.parametrize("name", ["ENVIRONMENT", "AWS_REGION", "SECRETS_MANAGER_KEY_NAME", "ENCRYPTION_KEY_SOURCE"])
+@pytest.mark.parametrize("pasted", [FIRST_KEY, FIRST_BYTES.hex()])
+def test_a_key_that_was_pasted_into_a_variable_is_not_printed(name: str, pasted: str) -> None:
+    env = {"ENVIRONMENT": "staging"} | AWS | {name: f'"{pasted}"'}
+    message = str(refusal(lambda: load_settings(env)))
+    assert "may be a key (not shown)" in message
+    assert pasted not in message
+
+
 @pytest.mark.parametrize("name", ["ENVIRONMENT", "AWS_REGION", "SECRETS_MANAGER_KEY_NAME"])
 @pytest.mark.parametrize("value", ["", None])
 def test_a_missing_variable_is_named(name: str, value: str | None) -> None:

@@ -36,20 +36,20 @@ export function chosen<Choice extends string>(
   const value = valueOf(env, variable);
   const choice = choices.find((one) => one === value);
   if (choice !== undefined || value === undefined) return choice;
-  throw invalid(`${variable} must be one of ${choices.join(', ')}, but is ${JSON.stringify(value)}${hint(value)}.`);
+  throw invalid(`${variable} must be one of ${choices.join(', ')}, but is ${shown(value)}${hint(value)}.`);
 }
 
 export function regionOf(env: Variables): string | undefined {
   const value = valueOf(env, 'AWS_REGION');
   if (value === undefined || REGION.test(value)) return value;
-  throw invalid(`AWS_REGION must be a region, such as us-east-1, but is ${JSON.stringify(value)}${hint(value)}.`);
+  throw invalid(`AWS_REGION must be a region, such as us-east-1, but is ${shown(value)}${hint(value)}.`);
 }
 
 export function secretOf(env: Variables, region?: string): string | undefined {
   const variable = 'SECRETS_MANAGER_KEY_NAME';
   const value = valueOf(env, variable);
   if (value === undefined) return undefined;
-  const found = JSON.stringify(value);
+  const found = shown(value);
   if (!NAME.test(value))
     throw invalid(
       `${variable} has a character that the name or ARN of a secret cannot have, found ${found}${hint(value)}.`,
@@ -87,6 +87,13 @@ export function numberedKeysOf(env: Variables, environment: EnvironmentName): Re
     if (key !== undefined) keys.set(numberIn(variable), key);
   }
   return new Map([...keys].sort(([one], [other]) => one - other));
+}
+
+/** A value in a message. A key of 32 bytes may be pasted into any variable, in any spelling. */
+function shown(value: string): string {
+  return value.length >= 32 && !value.startsWith('arn:')
+    ? `a value of ${value.length} characters that may be a key (not shown)`
+    : JSON.stringify(value);
 }
 
 export function invalid(message: string): KeyRotationError {

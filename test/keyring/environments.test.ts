@@ -122,6 +122,19 @@ describe("the guide's table of environments", () => {
     expect(error.message).not.toContain('your-fallback');
   });
 
+  test.each(['SECRETS_MANAGER_KEY_NAME', 'ENVIRONMENT', 'AWS_REGION', 'ENCRYPTION_KEY_SOURCE'])(
+    'a key that was pasted into %s is not printed',
+    (variable) => {
+      for (const spelling of spellingsOf(ENV_BYTES).filter((one) => one.length >= 32)) {
+        const error = errorOf(() =>
+          loadSettings({ ENVIRONMENT: 'staging', ...AWS, ...KEY, [variable]: `"${spelling}"` }),
+        );
+        expect(error.message).toContain('may be a key (not shown)');
+        expect(error.message).not.toContain(spelling);
+      }
+    },
+  );
+
   test('settings never print their key', () => {
     const printed = everythingPrinted(loadSettings({ ENVIRONMENT: 'staging', ...AWS, ...KEY }));
     for (const spelling of spellingsOf(ENV_BYTES)) expect(printed).not.toContain(spelling);

@@ -17,6 +17,7 @@ _REGION = re.compile("[a-z]{2,}(-[a-z]+)+-[0-9]+")
 _NAME = re.compile("[A-Za-z0-9/_+=.@!:-]+")
 _ARN = re.compile("arn:[a-z-]+:secretsmanager:([a-z0-9-]+):[0-9]{12}:secret:.+")
 _LONGEST_NAME = 512
+_SHORTEST_KEY = 32
 _NUMBERED = "ENCRYPTION_MASTER_KEY_V"
 _NUMBER = re.compile("[1-9][0-9]{0,8}")
 
@@ -40,7 +41,7 @@ def chosen(env: Variables, variable: str, choices: tuple[Choice, ...]) -> Choice
         if choice == value:
             return choice
     if value is not None:
-        raise invalid(f"{variable} must be one of {', '.join(choices)}, but is {json.dumps(value)}{_hint(value)}.")
+        raise invalid(f"{variable} must be one of {', '.join(choices)}, but is {_shown(value)}{_hint(value)}.")
     return None
 
 
@@ -48,7 +49,7 @@ def region_of(env: Variables) -> str | None:
     value = _value_of(env, "AWS_REGION")
     if value is None or _REGION.fullmatch(value):
         return value
-    raise invalid(f"AWS_REGION must be a region, such as us-east-1, but is {json.dumps(value)}{_hint(value)}.")
+    raise invalid(f"AWS_REGION must be a region, such as us-east-1, but is {_shown(value)}{_hint(value)}.")
 
 
 def secret_of(env: Variables, region: str | None = None) -> str | None:
@@ -60,18 +61,18 @@ def secret_of(env: Variables, region: str | None = None) -> str | None:
     if not _NAME.fullmatch(value):
         raise invalid(
             f"{variable} has a character that the name or ARN of a secret cannot have, found "
-            f"{json.dumps(value)}{_hint(value)}."
+            f"{_shown(value)}{_hint(value)}."
         )
     if not value.startswith("arn:"):
         if ":" in value:
-            raise invalid(f"{variable} has a colon, which the name of a secret cannot have, found {json.dumps(value)}.")
+            raise invalid(f"{variable} has a colon, which the name of a secret cannot have, found {_shown(value)}.")
         if len(value) > _LONGEST_NAME:
             raise invalid(f"{variable} has {len(value)} characters, but the name of a secret at most {_LONGEST_NAME}.")
         return value
     arn = _ARN.fullmatch(value)
     if arn is None:
         raise invalid(
-            f"{variable} is not the ARN of a secret, found {json.dumps(value)}. One looks like "
+            f"{variable} is not the ARN of a secret, found {_shown(value)}. One looks like "
             "arn:aws:secretsmanager:us-east-1:123456789012:secret:pazpaz/encryption-key-v1-AbCdEf."
         )
     if region is not None and arn[1] != region:
@@ -110,6 +111,13 @@ def numbered_keys_of(env: Variables, environment: EnvironmentName) -> tuple[tupl
 
 def invalid(message: str) -> KeyRotationError:
     return KeyRotationError("INVALID_SETTINGS", message)
+
+
+def _shown(value: str) -> str:
+    """A value in a message. A key of 32 bytes may be pasted into any variable, in any spelling."""
+    if len(value) >= _SHORTEST_KEY and not value.startswith("arn:"):
+        return f"a value of {len(value)} characters that may be a key (not shown)"
+    return json.dumps(value)
 
 
 def _value_of(env: Variables, variable: str) -> str | None:
