@@ -29,8 +29,8 @@ export const BYTES: Content<Uint8Array> = {
 export function json<Value>(): Content<Value> {
   return {
     plaintextOf: (value, where) => {
-      const text: unknown = JSON.stringify(value);
-      if (typeof text === 'string') return text;
+      const text = jsonOf(value);
+      if (text !== undefined) return text;
       throw wrongType(where, 'a value that JSON can have', value);
     },
     valueOf: (plaintext) => {
@@ -43,6 +43,17 @@ export function json<Value>(): Content<Value> {
       }
     },
   };
+}
+
+/** `undefined` for what JSON cannot have, such as a function, a BigInt or an object that contains itself. */
+function jsonOf(value: unknown): string | undefined {
+  try {
+    const text: unknown = JSON.stringify(value);
+    return typeof text === 'string' ? text : undefined;
+  } catch {
+    // The error may name members of the value, so it is no cause.
+    return undefined;
+  }
 }
 
 function wrongType(where: string, expected: string, value: unknown): KeyRotationError {
