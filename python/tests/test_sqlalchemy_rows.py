@@ -215,6 +215,8 @@ def test_every_key_of_a_context_counts_and_a_brace_is_doubled(ring: KeyRing, run
         written = update(Visit).where(Visit.id == visit.id, Visit.clinic == "north").values(report="new")
         session.execute(written)
         assert sorted(session.scalars(select(Visit.report))) == ["new", "second"]
+        with pytest.raises(KeyRotationError, match="cannot tell this row from others"):
+            session.execute(insert(Visit), [{"clinic": "north:1", "report": SECRET}])
         session.execute(text("UPDATE visits SET clinic = 'south'"))
         found = select(Visit.report).where(Visit.id == visit.id)
         assert code_of(lambda: session.scalars(found).all()) == "TAMPERED_OR_WRONG_CONTEXT"

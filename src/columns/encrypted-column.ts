@@ -1,4 +1,4 @@
-import { contextOf, contextTemplate, type ContextTemplate } from '../format/context-template.ts';
+import { contextOf, contextTemplate, isAmbiguous, type ContextTemplate } from '../format/context-template.ts';
 import { isKeyRotationError, KeyRotationError, typeName } from '../format/error.ts';
 import { rowFromJson } from '../format/row-from-json.ts';
 import { rowFromText } from '../format/row-from-text.ts';
@@ -20,6 +20,11 @@ export interface EncryptedColumnOptions {
    * columns of the row in braces, `patients:{id}:notes`, where the library shows the row. A brace of the text is doubled.
    */
   readonly context: string;
+  /**
+   * Whether the columns of the context are all of type `text`, which keeps every spelling. Otherwise a key such as `007`
+   * or a UUID in capitals, which an `int` or `uuid` column stores differently, is refused where a value is written.
+   */
+  readonly keysAreText?: boolean;
   /** Default: `bytea`. */
   readonly storage?: ColumnStorage;
 }
@@ -41,10 +46,14 @@ export class EncryptedColumn<Value> {
   readonly #ring: EncryptedColumnOptions['ring'];
   readonly #template: ContextTemplate;
   readonly #content: Content<Value>;
+  readonly #keysAreText: boolean;
   #checkedRing: ColumnRing | undefined;
 
   /** Throws `INVALID_COLUMN` for a context that is not a template, and `INVALID_SETTINGS` for an unknown storage. */
-  constructor(content: Content<Value>, { ring, context, storage = 'bytea' }: EncryptedColumnOptions) {
+  constructor(
+    content: Content<Value>,
+    { ring, context, storage = 'bytea', keysAreText = false }: EncryptedColumnOptions,
+  ) {
     const known: readonly string[] = ['bytea', 'text', 'jsonb'];
     if (!known.includes(storage))
       throw invalid(`The storage of an encrypted column is bytea, text or jsonb, not ${JSON.stringify(storage)}.`);
@@ -57,6 +66,7 @@ export class EncryptedColumn<Value> {
     this.#ring = ring;
     this.#template = contextTemplate(context);
     this.#content = content;
+    this.#keysAreText = keysAreText;
   }
 
   /** Columns of the row that the context names. */
@@ -89,6 +99,31 @@ export class EncryptedColumn<Value> {
       if (value === undefined) throw this.#missingKeys(row, how);
       context += value + (texts[index + 1] ?? '');
     }
+    return context;
+  }
+
+  /**
+   * The context of a row that is to be written. Also throws `INVALID_COLUMN` for keys that would give another row the same
+   * context, and for a key that PostgreSQL may store in another spelling: the value would not open again.
+   */
+  contextToWrite(row: Readonly<Record<string, unknown>>, how: string): string {
+    const context = this.contextOfRow(row, how);
+    const { source, columns } = this.#template;
+    const keys = columns.map((column) => String(row[column]));
+    if (isAmbiguous(this.#template, keys))
+      throw new KeyRotationError(
+        'INVALID_COLUMN',
+        `The context ${JSON.stringify(source)} cannot tell this row from others: a value of ${columns.join(' or ')} has ` +
+          'the text in it that separates them. Use a text between the columns that no value has. Nothing was written.',
+      );
+    const doubtful = this.#keysAreText ? -1 : keys.findIndex(mayBeRespelled);
+    if (doubtful >= 0)
+      throw new KeyRotationError(
+        'INVALID_COLUMN',
+        `PostgreSQL may store the given ${columns[doubtful] ?? ''} in another spelling, under which the value would not ` +
+          'open: a UUID in lower case with hyphens, an integer without leading zeros, a varchar without trailing spaces. ' +
+          'Give it as PostgreSQL returns it, or set keysAreText if the columns of the context are of type text.',
+      );
     return context;
   }
 
@@ -173,6 +208,13 @@ function keyOfRow(row: Readonly<Record<string, unknown>>, column: string): strin
   const value = Object.hasOwn(row, column) ? row[column] : undefined;
   if (typeof value === 'string' || typeof value === 'bigint') return String(value);
   return typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0) ? String(value) : undefined;
+}
+
+/** Whether a key may be another spelling of an integer or a UUID, or end in spaces that a varchar(n) cuts. */
+function mayBeRespelled(key: string): boolean {
+  const isInteger = /^\s*[+-]?[0-9]+\s*$/.test(key) && !/^(0|-?[1-9][0-9]*)$/.test(key);
+  const isUuid = /^\{?([0-9a-f]{4}-?){8}\}?$/i.test(key) && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(key);
+  return isInteger || isUuid || key.endsWith(' ');
 }
 
 function isRing(value: unknown): value is ColumnRing {

@@ -58,7 +58,7 @@ function encryptedData({ model, fields, refusals }: Call, data: unknown, row: un
     const how = isUpdate
       ? `Update one row, with where: { ${keys} }: each row's value has a ciphertext of its own.`
       : `Give ${keys} in data: make the key first (crypto.randomUUID()) if the database would generate it.`;
-    const context = field.contextOfRow(isMembers(row) ? row : {}, how);
+    const context = field.contextToWrite(isMembers(row) ? row : {}, how);
     return [name, cellOf(field.encrypt(given, context), field.storage)];
   });
   return Object.fromEntries(entries) as Members;

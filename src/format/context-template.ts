@@ -42,6 +42,17 @@ export function contextOf(
   return context;
 }
 
+/**
+ * Whether other values could give the same context: a value before another column has the text in it that ends it.
+ * `a:{x}:{y}` has one context for `1`, `2:3` and for `1:2`, `3`.
+ */
+export function isAmbiguous({ texts }: ContextTemplate, values: readonly string[]): boolean {
+  return values.slice(0, -1).some((value, index) => {
+    const end = texts[index + 1] ?? '';
+    return `${value}${end}`.indexOf(end) !== value.length;
+  });
+}
+
 function invalidTemplate(source: string): KeyRotationError {
   return new KeyRotationError(
     'INVALID_COLUMN',

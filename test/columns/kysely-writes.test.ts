@@ -6,6 +6,7 @@ import {
   PostgresQueryCompiler,
   sql,
   type Compilable,
+  type Dialect,
 } from 'kysely';
 import { EncryptedColumns, encryptedText } from '../../src/columns/kysely.ts';
 import { KeyRing } from '../../src/keyring/key-ring.ts';
@@ -28,13 +29,14 @@ afterAll(() => {
   ring.close();
 });
 
+const dialect: Dialect = {
+  createAdapter: () => new PostgresAdapter(),
+  createDriver: () => new DummyDriver(),
+  createIntrospector: (kysely) => new PostgresIntrospector(kysely),
+  createQueryCompiler: () => new PostgresQueryCompiler(),
+};
 const db = new Kysely<Database>({
-  dialect: {
-    createAdapter: () => new PostgresAdapter(),
-    createDriver: () => new DummyDriver(),
-    createIntrospector: (kysely) => new PostgresIntrospector(kysely),
-    createQueryCompiler: () => new PostgresQueryCompiler(),
-  },
+  dialect,
   plugins: [
     new EncryptedColumns({ patients: { notes: encryptedText({ ring: () => ring, context: 'patients:{id}:notes' }) } }),
   ],
@@ -204,4 +206,41 @@ test.each<[string, () => Compilable, string]>([
   expect(() => query().compile()).toThrow(
     expect.objectContaining({ code: 'INVALID_COLUMN', message: expect.stringContaining(words) as string }) as Error,
   );
+});
+
+interface Ranges {
+  readonly ranges: { a: string | number; b: string; text: string };
+}
+const ranges = (keysAreText: boolean) =>
+  new Kysely<Ranges>({
+    dialect,
+    plugins: [
+      new EncryptedColumns({
+        ranges: { text: encryptedText({ ring: () => ring, context: 'ranges:{a}:{b}:text', keysAreText }) },
+      }),
+    ],
+  });
+
+test.each<[string, string | number, string]>([
+  ['a key with the separator in it', '1:2', '3'],
+  ['a number with leading zeros', '007', 'b'],
+  ['a number with a plus', '+7', 'b'],
+  ['a UUID in capitals', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', 'b'],
+  ['a UUID without hyphens', 'a0eebc999c0b4ef8bb6d6bb9bd380a11', 'b'],
+  ['a text that ends in a space', 'a', 'b '],
+])('%s is refused as a part of the context', (_name, a, b) => {
+  const refusal = expect.objectContaining({ code: 'INVALID_COLUMN' }) as Error;
+  expect(() => ranges(false).insertInto('ranges').values({ a, b, text: 'x' }).compile()).toThrow(refusal);
+  const update = ranges(false).updateTable('ranges').set({ text: 'x' }).where('a', '=', a).where('b', '=', b);
+  expect(() => update.compile()).toThrow(refusal);
+});
+
+test.each<[string | number, string, boolean]>([
+  ['1', '2:3', false],
+  [7, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', false],
+  ['-7', '0', false],
+  ['007', 'b ', true],
+])('%s and %s name one row, where the keys are text: %s', (a, b, keysAreText) => {
+  const query = ranges(keysAreText).insertInto('ranges').values({ a, b, text: 'x' });
+  expect(parametersOf(query, `ranges:${a}:${b}:text`)).toEqual([a, b, 'encrypted x']);
 });

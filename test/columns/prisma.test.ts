@@ -52,6 +52,12 @@ test.each<[string, string, object, string]>([
   ['an update by another field', 'update', { where: { email: 'a' }, data: { notes: 'x' } }, 'Update one row'],
   ['a new key', 'update', { where: { id: 7 }, data: { id: 8 } }, 'would change'],
   ['a generated key', 'create', { data: { notes: 'x' } }, 'make the key first'],
+  [
+    'a UUID in capitals',
+    'update',
+    { where: { id: 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11' }, data: { notes: 'x' } },
+    'spelling',
+  ],
   ['a filter', 'findMany', { where: { notes: 'x' } }, 'Compare in the application'],
   ['a filter in another', 'count', { where: { NOT: [{ notes: { contains: 'x' } }] } }, 'Compare in the application'],
   ['an order', 'findMany', { orderBy: [{ notes: 'asc' }] }, 'Compare in the application'],
@@ -105,6 +111,13 @@ test.each<[string, string, object]>([
   ['another relation linked', 'update', { where: { id: 7 }, data: { doctor: { connect: { id: 3 } } } }],
 ])('%s is handed on as it is', async (_name, operation, args) => {
   expect(await sent(operation, args)).toEqual(args);
+});
+
+test('a value that JSON cannot have is refused with a code', async () => {
+  const cycle: Record<string, unknown> = {};
+  cycle['self'] = cycle;
+  for (const allergies of [1n, cycle, () => 1])
+    await expect(sent('create', { data: { allergies } })).rejects.toMatchObject({ code: 'INVALID_TEXT' });
 });
 
 test('a link that moves the row to another key is refused, and one that creates it is not', async () => {

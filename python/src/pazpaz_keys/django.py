@@ -129,7 +129,9 @@ class _Encrypted(_Field):
         if value is None or hasattr(value, "as_sql") or not template.columns:
             return value
         try:
-            return InRow(value, template.of([_spelled(model_instance, name, template) for name in template.columns]))
+            return InRow(
+                value, template.to_write([_spelled(model_instance, name, template) for name in template.columns])
+            )
         except KeyRotationError as error:
             value, failed = None, self._failed(error, self.context)
         raise failed

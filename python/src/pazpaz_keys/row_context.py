@@ -27,6 +27,19 @@ class ContextTemplate(NamedTuple):
         """The context of a row. ``values``: one for each of ``columns``."""
         return self.texts[0] + "".join(value + text for value, text in zip(values, self.texts[1:], strict=True))
 
+    def to_write(self, values: Sequence[str]) -> str:
+        """The context of a row that is to be written. Raises ``INVALID_COLUMN`` where another row could have it, too:
+        a value before another column has the text in it that ends it."""
+        for value, end in zip(values[:-1], self.texts[1:], strict=False):
+            if (value + end).find(end) != len(value):
+                raise KeyRotationError(
+                    "INVALID_COLUMN",
+                    f"The context {self.source!r} cannot tell this row from others: a value of "
+                    f"{' or '.join(self.columns)} has the text in it that separates them. Use a text between the "
+                    "columns that no value has. Nothing was written.",
+                )
+        return self.of(values)
+
 
 def context_template(source: str) -> ContextTemplate:
     """Raises ``INVALID_COLUMN`` for a brace without its pair, or without a name in it."""

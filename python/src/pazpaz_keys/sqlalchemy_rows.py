@@ -156,7 +156,7 @@ def bound_to_rows(
                 if text is None:
                     raise row_not_shown(template, "the statement does not show", [key.name], SHOW_THE_ROW)
                 texts.append(text)
-            row[name] = InRow(value, template.of(texts))
+            row[name] = InRow(value, template.to_write(texts))
     return rows
 
 

@@ -166,7 +166,7 @@ function cell(
 ): unknown {
   if (value === null || value === undefined) return value;
   const keys = Object.fromEntries(column.rowColumns.map((key) => [key, row[plainName(key)]]));
-  const context = column.contextOfRow(keys, how(column.rowColumns));
+  const context = column.contextToWrite(keys, how(column.rowColumns));
   return parameterOf(column.encrypt(value, context), column.storage);
 }
 
