@@ -122,7 +122,7 @@ describe('C18: a numbering label that gets lost while AWSCURRENT moves', () => {
     const error = await rejectionOf(ring.step('finishSecret'));
     expect(error.code).toBe('NUMBER_LOST');
     expect(error.message).toContain(`Key 1 must stay on version ${ring.idOf(1)}: it is on version ${ring.idOf(2)} now`);
-    expect(error.message).toContain('put this one back');
+    expect(error.message).toContain('move this one back');
   });
 
   test('is an error where its version is gone', async () => {
