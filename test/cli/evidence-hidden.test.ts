@@ -45,7 +45,7 @@ describe('it is wrong that', () => {
   test('the policy lets everyone read', () => {
     const statement = { Effect: 'Allow', Principal: '*', Action: 'secretsmanager:*', Resource: '*' };
     const policyOf = (one: object) => ({ principals: [], policy: JSON.stringify({ Statement: [one] }) });
-    expect(overdue({ access: policyOf(statement) })).toEqual(['open-to-all']);
+    expect(overdue({ access: policyOf(statement) })).toEqual(['open-to-all', 'changes-open-to-all']);
     expect(overdue({ access: policyOf({ ...statement, Effect: 'Deny' }) })).toEqual([]);
   });
 });
@@ -157,6 +157,7 @@ test('a right that depends on a value that IAM did not get is not known, and pat
   const [facts] = await accessFacts(
     {
       secretArn: 'arn:secret',
+      isPolicySeen: true,
       policy: JSON.stringify({ Statement: [named, { Effect: 'Deny', Principal: '*', Action: 'none:None' }] }),
       principals: ['arn:aws:iam::111122223333:role/One'],
       simulate: () =>

@@ -65,6 +65,7 @@ describe('a record of CloudTrail', () => {
     ['UpdateSecretVersionStage', { versionStage: 'key-v2', removeFromVersionId: 'two' }, [['number-removed', 2]]],
     ['UpdateSecretVersionStage', { versionStage: 'AWSPENDING', removeFromVersionId: 'two' }, []],
     ['TagResource', { tags: [{ key: 'pazpaz:retired:key-v1', value: 'one 2026' }] }, [['key-retired', 1]]],
+    ['TagResource', { tags: [{ key: 'pazpaz:retired:key-v1', value: 'one 2026 restoring' }] }, []],
     ['TagResource', { tags: [{ key: 'pazpaz:backup', value: '2026 1 2' }] }, [['backup-made', undefined]]],
     ['UntagResource', { tagKeys: ['pazpaz:retired:key-v1'] }, [['key-restored', 1]]],
     ['UntagResource', { tagKeys: ['pazpaz:retired:key-v9'] }, []],

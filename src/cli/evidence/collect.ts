@@ -6,7 +6,7 @@ import { describedRing } from '../ring/ring.ts';
 import { wrongUsage } from '../command.ts';
 import { keyList } from '../terminal/table.ts';
 import { FORMAT, type Evidence, type KeyFacts, type PreviousReport, type RowFacts } from './evidence.ts';
-import type { ReportOnDisk } from './files.ts';
+import { sha256 as hashOf, type ReportOnDisk } from './files.ts';
 import { historyOfSecret, merged } from './history.ts';
 import { keyFacts, missingNumbers } from './keys.ts';
 import { settingFacts } from './sources/settings.ts';
@@ -78,8 +78,8 @@ export async function collectEvidence(
   return { ...facts, verdict: verdictOn(facts, report) };
 }
 
-function named({ madeAt, sha256, signature }: NonNullable<CollectOptions['previous']>): PreviousReport {
-  return { madeAt, sha256, ...(signature === undefined ? {} : { signature }) };
+function named({ madeAt, sha256, sums, signature }: NonNullable<CollectOptions['previous']>): PreviousReport {
+  return { madeAt, sha256, checksums: hashOf(sums), ...(signature === undefined ? {} : { signature }) };
 }
 
 /** A secret that is older than the records of its changes. */

@@ -38,6 +38,8 @@ export interface PreviousReport {
   readonly madeAt: string;
   /** Of its file `evidence.json`, in hexadecimal. */
   readonly sha256: string;
+  /** Of its file `evidence.sha256`, which has the SHA-256 of each of its files. */
+  readonly checksums?: string;
   /** How its signature was checked. Absent: there was no signature. */
   readonly signature?: string;
 }

@@ -146,9 +146,17 @@ function evidenceIn(
   if (!isDate(madeAt) || typeof secretName !== 'string') return invalid();
   const about = { madeAt, secretName, signedWith: typeof signedWith === 'string' ? signedWith : undefined };
   if (previous === undefined) return { ...about, previous };
-  const { madeAt: before, sha256: hash } = members(previous);
+  const { madeAt: before, sha256: hash, checksums, signature } = members(previous);
   if (!isDate(before) || typeof hash !== 'string') return invalid();
-  return { ...about, previous: { madeAt: before, sha256: hash } };
+  return {
+    ...about,
+    previous: {
+      madeAt: before,
+      sha256: hash,
+      ...(typeof checksums === 'string' ? { checksums } : {}),
+      ...(typeof signature === 'string' ? { signature } : {}),
+    },
+  };
 }
 
 /** Reports are put in order by their dates as texts. */

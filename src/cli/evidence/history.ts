@@ -7,6 +7,9 @@ import { keyList } from '../terminal/table.ts';
 import type { HistoryEntry } from './evidence.ts';
 import { tagDate } from './tag-date.ts';
 
+/** What a retirement by `retire --force` has as its detail. */
+export const WITHOUT_CENSUS = 'without a census (--force)';
+
 /** What happened to a version, by the kind of its record. */
 export const RECORDED = { rescued: 'key-rescued', abandoned: 'rotation-abandoned' } as const;
 
@@ -27,7 +30,7 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
       return [{ at: created, event: 'key-made', source: 'versions', ...about }];
     }),
     ...retirementRecords(tags).flatMap(({ number, versionId, date, isForced }): readonly HistoryEntry[] => {
-      const detail = isForced ? { detail: 'without a census (--force)' } : {};
+      const detail = isForced ? { detail: WITHOUT_CENSUS } : {};
       const at = tagDate(date);
       if (at === undefined) return [];
       return [{ at, event: 'key-retired', source: 'tags', number, versionId, ...detail }];
@@ -44,7 +47,7 @@ const SAME = 10 * 60_000;
 
 /**
  * One history of what several sources tell. Where CloudTrail tells of an event, too, its record stands for the others',
- * because it names the caller.
+ * because it names the caller. It takes over what only they say.
  */
 export function merged(
   own: readonly HistoryEntry[],
@@ -55,7 +58,12 @@ export function merged(
   for (const { versionId, number } of versions) if (number !== undefined) numberOf.set(versionId, number);
   const all = inOrder([...own, ...others], numberOf);
   const trailed = all.filter(({ source }) => source === 'cloudtrail');
-  return all.filter((entry) => entry.source === 'cloudtrail' || !trailed.some((other) => isSame(entry, other)));
+  const untrailed = all.filter(({ source }) => source !== 'cloudtrail');
+  return all.flatMap((entry): readonly HistoryEntry[] => {
+    if (entry.source !== 'cloudtrail') return trailed.some((other) => isSame(entry, other)) ? [] : [entry];
+    const detail = entry.detail ?? untrailed.find((other) => isSame(entry, other))?.detail;
+    return [detail === undefined ? entry : { ...entry, detail }];
+  });
 }
 
 function isSame(one: HistoryEntry, other: HistoryEntry): boolean {

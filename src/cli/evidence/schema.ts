@@ -140,7 +140,13 @@ const EVIDENCE: Schema = object(
   {
     previous: described(
       'The report before this one',
-      object({ madeAt: DATE, sha256: SHA_256 }, { signature: described('How it was checked', TEXT) }),
+      object(
+        { madeAt: DATE, sha256: SHA_256 },
+        {
+          checksums: described('The SHA-256 of its file evidence.sha256', SHA_256),
+          signature: described('How it was checked', TEXT),
+        },
+      ),
     ),
     signedWith: described('The KMS key that signs this report', TEXT),
     recordsFrom: described('From here on, history has each change that CloudTrail recorded', DATE),

@@ -4,7 +4,9 @@ import { grouped, rowCount } from '../rows/census-screen.ts';
 import { keyList } from '../terminal/table.ts';
 import type { EventCode, Evidence, Remark, RowFacts, Verdict } from './evidence.ts';
 import { keysOnRing, numbersOf } from './keys.ts';
-import { policyAnswer, strangerIn } from './sources/secret-policy.ts';
+import { ACTIONS } from './sources/access.ts';
+import { foreignersIn, policyAnswer, strangerIn, strangersIn } from './sources/secret-policy.ts';
+import { WITHOUT_CENSUS } from './history.ts';
 import { rowsByKey, rowSums } from './rows.ts';
 
 /** Everything of a report but its verdict. */
@@ -28,6 +30,8 @@ export function verdictOn(facts: Facts, report: RingReport): Verdict {
     ...rowNotices(facts),
     ...copyNotices(facts),
     ...backupNotices(facts),
+    ...foreignNotices(facts),
+    ...forcedNotices(facts),
     ...settingNotices(facts),
     ...unseenNotice(facts),
   ];
@@ -97,11 +101,47 @@ function replicaProblems({ secret: { replicas } }: Facts): readonly Remark[] {
   );
 }
 
-function policyProblems({ access: { policy } }: Facts): readonly Remark[] {
-  const isOpen = policyAnswer(policy, strangerIn('000000000000'), 'secretsmanager:GetSecretValue') === 'allows';
-  return isOpen
-    ? [{ code: 'open-to-all', text: 'The policy of the secret lets anyone in any AWS account read it.' }]
-    : [];
+function policyProblems({ secret, access: { policy } }: Facts): readonly Remark[] {
+  const strangers = strangersIn(policy);
+  const isOpen = (action: string): boolean =>
+    strangers.some((stranger) => policyAnswer(policy, stranger, action, secret.arn) === 'allows');
+  const [reads, changes] = [isOpen(READ), ACTIONS.filter((action) => action !== READ && isOpen(action))];
+  const calls = changes.map((action) => action.replace('secretsmanager:', '')).join(', ');
+  return [
+    ...(reads
+      ? [{ code: 'open-to-all', text: 'The policy of the secret lets anyone in any AWS account read it.' }]
+      : []),
+    ...(calls === ''
+      ? []
+      : [
+          {
+            code: 'changes-open-to-all',
+            text: `The policy of the secret lets anyone in any AWS account change it: ${calls}.`,
+          },
+        ]),
+  ];
+}
+
+const READ = 'secretsmanager:GetSecretValue';
+
+/** Another account also needs the KMS key, whose policy is not read here. */
+function foreignNotices({ secret, access: { policy } }: Facts): readonly Remark[] {
+  const foreign = foreignersIn(policy, secret.arn.split(':')[4] ?? '').filter((name) => {
+    const [account = ''] = /\d{12}/.exec(name) ?? [];
+    const asked = name.includes(':role/') || name.includes(':user/') ? name : strangerIn(account);
+    return ACTIONS.some((action) => policyAnswer(policy, asked, action, secret.arn) === 'allows');
+  });
+  const text = `The policy of the secret lets other accounts use it: ${foreign.join(', ')}.`;
+  return foreign.length === 0 ? [] : [{ code: 'open-to-other-accounts', text }];
+}
+
+/** `retire --force` counts no rows. */
+function forcedNotices({ history }: Facts): readonly Remark[] {
+  const forced = history.filter(({ event, detail }) => event === 'key-retired' && detail === WITHOUT_CENSUS);
+  return forced.map(({ at, number = 0 }) => ({
+    code: 'retired-without-census',
+    text: `Key ${number} was retired on ${at.slice(0, 10)} without a census (--force): no one counted the rows under it.`,
+  }));
 }
 
 function rowProblems({ rows, secret, keys }: Facts): readonly Remark[] {

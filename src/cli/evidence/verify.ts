@@ -1,6 +1,6 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { PreviousReport } from './evidence.ts';
-import { EVIDENCE_FILE, PAGE_FILE, previousReport, readReport, type ReportOnDisk } from './files.ts';
+import { EVIDENCE_FILE, PAGE_FILE, previousReport, readReport, sha256, type ReportOnDisk } from './files.ts';
 import type { SignatureVerification, Verification } from './verification.ts';
 
 /** A report on disk, and whether it is as it was written. */
@@ -58,13 +58,25 @@ export async function verifyReports(
   const verified: VerifiedReport[] = [];
   let signed: Signed | undefined;
   for (const [index, report] of reports.entries()) {
-    const { folder, madeAt, sha256, altered, previous } = report;
-    const { signedBy, ...signature } = await signatureOf(report, checkSignature);
+    const { folder, madeAt, sha256: hash, altered, previous } = report;
+    const { signedBy, ...signature } = asNamed(await signatureOf(report, checkSignature), reports[index + 1]);
     const checks = [filesCheck(altered), inSeries(signature, signedBy, signed), checkChain(report, reports[index - 1])];
-    verified.push({ folder, madeAt, sha256, checks, ...(previous === undefined ? {} : { previous }) });
+    verified.push({
+      folder,
+      madeAt,
+      sha256: hash,
+      checks,
+      ...(previous === undefined ? {} : { previous: { madeAt: previous.madeAt, sha256: previous.sha256 } }),
+    });
     if (signedBy !== undefined) signed = { folder, signedBy };
   }
   return verified;
+}
+
+/** The next report says whether this one was signed when it was made. */
+function asNamed(check: SignatureVerification, next: ReportOnDisk | undefined): SignatureVerification {
+  if (check.outcome !== 'not checked' || next?.previous?.signature === undefined) return check;
+  return { ...check, outcome: 'bad', how: `${check.how}, and ${next.folder} after it says that it was signed` };
 }
 
 /** A report that says that it is signed must have its signature. */
@@ -130,6 +142,8 @@ function checkChain({ previous, secretName }: ReportOnDisk, before: ReportOnDisk
       'bad',
       `it continues a report with SHA-256 ${previous.sha256}, and ${before.folder} has ${before.sha256}`,
     );
+  if (previous.checksums !== undefined && previous.checksums !== sha256(before.sums))
+    return chain('bad', `${before.folder} has other checksums now, of its page or another file, than it names`);
   return before.madeAt === previous.madeAt
     ? chain('good', `it continues ${before.folder}`)
     : chain('bad', `it continues a report of ${previous.madeAt}, and ${before.folder} is of ${before.madeAt}`);

@@ -22,6 +22,7 @@ interface AccessOptions {
   readonly secretArn: string;
   /** The secret's policy; `undefined` without one. */
   readonly policy: string | undefined;
+  readonly isPolicySeen: boolean;
   /** Principals to ask about, besides those that the policy names. */
   readonly principals: readonly string[];
   readonly simulate: (input: SimulatePrincipalPolicyCommandInput) => Promise<SimulatePrincipalPolicyCommandOutput>;
@@ -32,7 +33,7 @@ interface AccessOptions {
  * simulator takes no resource policy for a role, so that one is evaluated here.
  */
 export async function accessFacts(
-  { secretArn, policy, principals, simulate }: AccessOptions,
+  { secretArn, policy, isPolicySeen, principals, simulate }: AccessOptions,
   unseen: UnseenList,
 ): Promise<AccessFacts['principals']> {
   const found: AccessFacts['principals'][number][] = [];
@@ -58,7 +59,10 @@ export async function accessFacts(
         answer.EvaluationResults?.find(({ EvalActionName }) => EvalActionName === action) ?? {};
       // It was decided as if the call had no such value, and a call with multi-factor authentication, say, has one.
       const decision = MissingContextValues.length === 0 ? EvalDecision : undefined;
-      return { action, may: together(decision, policyAnswer(policy, arn, action)) };
+      return {
+        action,
+        may: together(decision, isPolicySeen ? policyAnswer(policy, arn, action, secretArn) : 'unknown'),
+      };
     });
     const of = (may: 'yes' | 'unknown') => calls.filter((call) => call.may === may).map(({ action }) => action);
     found.push({ arn, may: of('yes'), unknown: of('unknown') });

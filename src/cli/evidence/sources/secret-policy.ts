@@ -7,11 +7,16 @@ export type PolicyAnswer = 'denies' | 'allows' | 'silent' | 'unknown';
  * What a resource policy says to a principal's call: an explicit deny wins ('Policy evaluation logic', IAM User Guide).
  * A condition that cannot be decided here makes the answer `unknown`, never a guess.
  */
-export function policyAnswer(policy: string | undefined, principal: string, action: string): PolicyAnswer {
+export function policyAnswer(
+  policy: string | undefined,
+  principal: string,
+  action: string,
+  resource?: string,
+): PolicyAnswer {
   if (policy === undefined) return 'silent';
   const statements = listOf(parsedMembers(policy)['Statement']).map(members);
   const answers = statements.flatMap((statement) => {
-    const applies = appliesTo(statement, principal, action);
+    const applies = appliesTo(statement, principal, action, resource);
     return applies === false ? [] : [{ effect: statement['Effect'], isSure: applies === true }];
   });
   if (answers.some(({ effect, isSure }) => effect === 'Deny' && isSure)) return 'denies';
@@ -22,6 +27,25 @@ export function policyAnswer(policy: string | undefined, principal: string, acti
 /** A role that no policy names. */
 export function strangerIn(account: string): string {
   return `arn:aws:iam::${account}:role/stranger`;
+}
+
+/** Principals of any account that a policy may let in: one that it does not name, and one for each of its patterns. */
+export function strangersIn(policy: string | undefined): readonly string[] {
+  const patterns = manyIn(policy).flatMap((name) => {
+    const [, start, account = '', rest = ''] = /^(arn:[^:]+:iam::)([\d*?]+)(:.+)$/.exec(name) ?? [];
+    return start === undefined || !/[*?]/.test(account) ? [] : [`${start}${ANYONE}${rest.replace(/[*?]/g, 'x')}`];
+  });
+  return [strangerIn(ANYONE), ...patterns];
+}
+
+const ANYONE = '000000000000';
+
+/** What a policy names in other accounts: principals, or whole accounts. */
+export function foreignersIn(policy: string | undefined, account: string): readonly string[] {
+  return namedIn(policy).filter((name) => {
+    const [, of] = /^(?:arn:[^:]+:(?:iam|sts)::)?(\d{12})(?::|$)/.exec(name) ?? [];
+    return of !== undefined && of !== account;
+  });
 }
 
 /** Principals that a policy names: in `Principal`, and in conditions on `aws:PrincipalArn`. */
@@ -51,16 +75,27 @@ function namedIn(policy: string | undefined): readonly string[] {
   return [...new Set(found)].sort();
 }
 
-function appliesTo(statement: Members, principal: string, action: string): boolean | 'unknown' {
-  if (['NotPrincipal', 'NotAction', 'NotResource'].some((name) => statement[name] !== undefined)) return 'unknown';
+function appliesTo(
+  statement: Members,
+  principal: string,
+  action: string,
+  resource: string | undefined,
+): boolean | 'unknown' {
+  const { NotPrincipal, Resource } = statement;
+  if (['NotAction', 'NotResource'].some((name) => statement[name] !== undefined)) return 'unknown';
+  // A deny to all but some may leave out a session of one of them; an allow is for everyone else.
+  if (NotPrincipal !== undefined && statement['Effect'] !== 'Allow') return 'unknown';
+  if (resource !== undefined && Resource !== undefined && !textsOf(Resource).some((pattern) => like(pattern, resource)))
+    return false;
   if (!textsOf(statement['Action']).some((pattern) => like(pattern.toLowerCase(), action.toLowerCase()))) return false;
   const { Principal } = statement;
-  const names = Principal === '*' ? ['*'] : textsOf(members(Principal)['AWS']);
+  const asked = NotPrincipal ?? Principal;
+  const names = asked === '*' ? ['*'] : textsOf(members(asked)['AWS']);
   const account = principal.split(':')[4] ?? '';
   const isNamed = names.some(
     (name) => name === '*' || name === principal || name === account || name.endsWith(`::${account}:root`),
   );
-  if (!isNamed) return false;
+  if (isNamed === (NotPrincipal !== undefined)) return false;
   const results = Object.entries(members(statement['Condition'])).flatMap(([operator, keys]) =>
     Object.entries(members(keys)).map(([key, wanted]) => holds(operator, key, textsOf(wanted), principal)),
   );

@@ -26,7 +26,12 @@ export function settingFacts(seen: Seen): readonly SettingFacts[] {
   const writes =
     access.policy === undefined
       ? 'silent'
-      : policyAnswer(access.policy, strangerIn(secret.arn.split(':')[4] ?? ''), 'secretsmanager:PutSecretValue');
+      : policyAnswer(
+          access.policy,
+          strangerIn(secret.arn.split(':')[4] ?? ''),
+          'secretsmanager:PutSecretValue',
+          secret.arn,
+        );
   return [
     setting(
       'rotation',
@@ -47,7 +52,7 @@ export function settingFacts(seen: Seen): readonly SettingFacts[] {
       'KMS key of the secret',
       secret.kmsKeyId ?? "AWS's own key aws/secretsmanager",
       'a key of the account, whose policy says who may decrypt',
-      secret.kmsKeyId !== undefined && secret.kmsKeyId !== MANAGED_ALIAS,
+      secret.kmsKeyId?.endsWith(MANAGED_ALIAS) === false,
     ),
     ...own.map(({ keyId, isRotated, rotationDays }) =>
       setting(

@@ -85,6 +85,7 @@ export async function readSources(
     {
       secretArn: report.arn,
       policy,
+      isPolicySeen: answer !== undefined,
       principals: [...(options.principal ?? []), ...(log.roleArn === undefined ? [] : [log.roleArn])],
       simulate: (input) => iam.send(new SimulatePrincipalPolicyCommand(input)),
     },

@@ -1,10 +1,10 @@
 import { numberOfLabel } from '../../../format/key-number.ts';
-import { numberOfRetiredTag } from '../../../format/retired-tag.ts';
+import { numberOfRetiredTag, retirementRecords } from '../../../format/retired-tag.ts';
 import { isBackupTag } from '../../backup/backup-tag.ts';
 import { isSameKmsKey } from '../../ring/kms-keys.ts';
 import type { EventCode, HistoryEntry } from '../evidence.ts';
 import { versionRecordOf } from '../../ring/version-tags.ts';
-import { RECORDED } from '../history.ts';
+import { RECORDED, WITHOUT_CENSUS } from '../history.ts';
 import { members, parsedMembers, type Members } from './json-members.ts';
 
 /** The secret and the KMS keys whose events are looked for, and the number of each version. */
@@ -120,7 +120,12 @@ function tagged(tags: readonly Members[]): readonly Found[] {
   return tags.flatMap(({ key, value }): readonly Found[] => {
     if (typeof key !== 'string') return [];
     const number = numberOfRetiredTag(key);
-    if (number !== undefined) return [{ event: 'key-retired', number }];
+    if (number !== undefined) {
+      const [record] = retirementRecords([{ Key: key, Value: typeof value === 'string' ? value : '' }]);
+      // A restore marks the record before it removes it.
+      if (record?.isRestoring === true) return [];
+      return [{ event: 'key-retired', number, ...(record?.isForced === true ? { detail: WITHOUT_CENSUS } : {}) }];
+    }
     if (isBackupTag({ Key: key })) return [{ event: 'backup-made' }];
     const record = versionRecordOf(key);
     if (record === undefined || typeof value !== 'string') return [];
