@@ -20,6 +20,7 @@ import {
   requireSlots,
   type DescribedRing,
 } from '../ring/ring.ts';
+import { requireRoom } from '../ring/tags.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import { capitalized, keyList } from '../terminal/table.ts';
 
@@ -82,7 +83,7 @@ export interface BackupResult {
 /**
  * Numbers the keys in use, reads every key of the ring, and writes them to an encrypted file. The tag that records the
  * backup is set last, so that it never names a key that is in no file. Throws `RING_KEY_UNREADABLE` if a key cannot be
- * read, and `NO_CURRENT_KEY` on a secret without a value; then nothing is written.
+ * read, `NO_CURRENT_KEY` on a secret without a value, and `TOO_MANY_TAGS`; then nothing is written.
  */
 export async function runBackup(
   deps: CommandDependencies,
@@ -92,6 +93,7 @@ export async function runBackup(
   const { ring } = await onFreshRing(deps, async (fresh) => {
     if (fresh.ring.current === undefined) throw noCurrentKey(deps.secretId, 'so there is nothing to back up');
     await requireSlots(deps, fresh.ring, await slotsForIncoming(deps, fresh.ring));
+    requireRoom(fresh.secret.Tags ?? [], [backupTag({ date: '', numbers: [] }).Key ?? '']);
     secret = fresh.secret;
     return finishIncoming(deps, await adopt(deps, fresh.ring));
   });
