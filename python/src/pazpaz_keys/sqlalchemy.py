@@ -12,15 +12,29 @@ They work in a ``Session`` and in an ``AsyncSession``, with every driver. NULL s
 a cell can be copied to another row of its column unnoticed. ``patients:{id}:notes`` binds it to its row, in PostgreSQL.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, Literal, NoReturn, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, NoReturn, TypeVar
 
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    Connection,
+    Engine,
+    Executable,
+    FetchedValue,
+    Insert,
+    LargeBinary,
+    Table,
+    Text,
+    Update,
+    event,
+)
 from sqlalchemy import JSON as JSON_COLUMN
-from sqlalchemy import Connection, Engine, Executable, Insert, LargeBinary, Text, Update, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
+from sqlalchemy.sql.compiler import Compiled
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, ClauseElement, ColumnClause, ColumnElement, Null
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -31,10 +45,13 @@ from .process_ring import RingSource, shared_ring
 from .row_context import ContextTemplate
 from .sqlalchemy_rows import (
     EncryptedColumnError,
+    Place,
     RefusedStatementError,
     RowColumn,
+    Written,
     bound_to_rows,
     cell_in_row,
+    refuse_moves,
     row_not_shown,
 )
 
@@ -161,23 +178,77 @@ def _before_execute(
 ) -> tuple[Executable, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
     """Refuses to write an SQL expression into an encrypted column: the database would store it in clear. Binds values
     to their rows where the context names the row."""
-    if not isinstance(statement, (Insert, Update)):
-        return statement, multiparams, params
-    written = list(_written(statement))
-    for column, value, place in written:
-        if isinstance(column.type, _Encrypted) and not _may_be_stored(value, column, place, statement):
-            raise RefusedStatementError(
-                "INVALID_COLUMN",
-                f"The encrypted column {column} takes values, not SQL expressions: the database cannot encrypt. "
-                "Read the value, change it in the program and store it.",
-                column.type.context,
-            )
-    columns = [RowColumn(column, template) for column in statement.table.c if (template := _row_template(column))]
-    if not columns:
+    for nested in _writes(statement):
+        written = list(_written(nested))
+        _refuse_expressions(nested, written)
+        columns = [RowColumn(column, template) for column in nested.table.c if (template := _row_template(column))]
+        if columns:
+            refuse_moves(nested, columns, written, is_nested=nested is not statement)
+    if not isinstance(statement, (Insert, Update)) or not columns:
         return statement, multiparams, params
     values = {column.key: value for column, value, place in written if place in ("values", "select")}
     rows = bound_to_rows(connection, statement, columns, values, [dict(row) for row in multiparams or [params]])
     return (statement, rows, {}) if multiparams else (statement, [], rows[0])
+
+
+def _writes(statement: Any) -> Iterator[Insert | Update]:
+    """Each INSERT and UPDATE of a statement, those of its CTEs first and itself last."""
+    found: dict[int, object] = {}
+    waiting = [statement.statement if isinstance(statement, Compiled) else statement]
+    writes: list[Insert | Update] = []
+    while waiting:
+        element = waiting.pop()
+        if (
+            id(element) in found
+            or not isinstance(element, ClauseElement)
+            or isinstance(element, (Table, BindParameter))
+        ):
+            continue
+        found[id(element)] = element  # which also keeps it: an id is unique only among living objects
+        if isinstance(element, (Insert, Update)):
+            writes.append(element)
+        waiting.extend(element.get_children())
+    return reversed(writes)
+
+
+def _refuse_expressions(statement: Insert | Update, written: Iterable[Written]) -> None:
+    for column, value, place in written:
+        encrypted = _encrypted_type(column)
+        if encrypted is not None and not _may_be_stored(value, column, place, statement):
+            raise RefusedStatementError(
+                "INVALID_COLUMN",
+                f"The encrypted column {column} takes values, not SQL expressions: the database cannot encrypt. "
+                "Read the value, change it in the program and store it.",
+                encrypted.context,
+            )
+
+
+def _encrypted_type(column: Any) -> "_Encrypted[Any] | None":
+    """The type of a column, or of the elements of its array, if it encrypts."""
+    found = column.type.item_type if isinstance(column.type, ARRAY) else column.type
+    return found if isinstance(found, _Encrypted) else None
+
+
+@event.listens_for(Column, "after_parent_attach")
+def _refuse_defaults_of_the_database(column: Column[Any], table: object) -> None:  # noqa: ARG001
+    encrypted = _encrypted_type(column)
+    if encrypted is None:
+        return
+    computed = [
+        name
+        for name in ("default", "onupdate")
+        if (default := getattr(column, name)) is not None and not (default.is_scalar or default.is_callable)
+    ]
+    # A plain FetchedValue only says that the database may change the column.
+    if column.server_default is not None and type(column.server_default) is not FetchedValue:
+        computed.append("server_default")
+    if computed:
+        raise RefusedStatementError(
+            "INVALID_COLUMN",
+            f"The encrypted column {column} takes no {' and no '.join(computed)} that the database computes, because "
+            "the database cannot encrypt. Use a value or a function of Python.",
+            encrypted.context,
+        )
 
 
 def _row_template(column: Any) -> ContextTemplate | None:
@@ -186,17 +257,13 @@ def _row_template(column: Any) -> ContextTemplate | None:
     return template if template is not None and template.columns else None
 
 
-Place = Literal["values", "rows", "select", "conflict"]
-"""Where a statement writes a column: in values(), in values() of several rows, from a SELECT, or on a conflict."""
-
-
 _ADVICE = {
     "rows": "Pass the rows as parameters: session.execute(insert(Patient), rows).",
     "conflict": "Write insert.excluded[…] there, with the columns of the context as index_elements.",
 }
 
 
-def _written(statement: Insert | Update) -> Iterator[tuple[ColumnElement[Any], object, Place]]:
+def _written(statement: Insert | Update) -> Iterator[Written]:
     """Each column that a statement writes, with its value."""
     table = statement.table.c
     mapper = getattr(statement._propagate_attrs.get("plugin_subject"), "mapper", None)
@@ -240,7 +307,7 @@ def _may_be_stored(value: object, column: ColumnElement[Any], place: Place, stat
     if isinstance(expression, Null):
         return True
     if isinstance(expression, BindParameter):
-        return expression.type._isnull or isinstance(expression.type, _Encrypted)
+        return expression.type._isnull or _encrypted_type(expression) is not None
     if not isinstance(expression, ColumnClause) or expression.type._static_cache_key != column.type._static_cache_key:
         return False
     return template is None or _stays_in_its_row(expression, column, template, place, statement)

@@ -5,7 +5,7 @@ value that an INSERT or UPDATE writes is given the context of its row before the
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import CHAR, Column, Connection, Enum, Insert, Integer, String, Update, Uuid, func, select
 from sqlalchemy import Sequence as DatabaseSequence
@@ -20,6 +20,7 @@ from sqlalchemy.sql.elements import (
     ColumnClause,
     ColumnElement,
     Label,
+    Null,
 )
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -54,6 +55,13 @@ class RowColumn(NamedTuple):
 
     column: Any
     template: ContextTemplate
+
+
+Place = Literal["values", "rows", "select", "conflict"]
+"""Where a statement writes a column: in values(), in values() of several rows, from a SELECT, or on a conflict."""
+
+Written = tuple[ColumnElement[Any], object, Place]
+"""A column that a statement writes, its value, and where."""
 
 
 # Reading
@@ -151,8 +159,8 @@ def bound_to_rows(
             where = _where_values(statement, row) if isinstance(statement, Update) else {}
             texts = []
             for key in keys:
-                found = _value_of(key, values, row)[1]
-                text = _spelled(key, where.get(key.key) if found is None else found)
+                is_written = key.key in row or key.key in values
+                text = _spelled(key, _value_of(key, values, row)[1] if is_written else where.get(key.key))
                 if text is None:
                     raise row_not_shown(template, "the statement does not show", [key.name], SHOW_THE_ROW)
                 texts.append(text)
@@ -202,12 +210,36 @@ def _where_values(statement: Update, row: Parameters) -> dict[Any, object]:
     return found
 
 
+def refuse_moves(
+    statement: Insert | Update, columns: Sequence[RowColumn], written: Sequence[Written], is_nested: bool
+) -> None:
+    """Refuses a key that is written where no value can be encrypted for it: on a conflict, and in a CTE."""
+    clause = getattr(statement, "_post_values_clause", None)
+    target = [getattr(name, "name", name) for name in getattr(clause, "inferred_target_elements", None) or ()]
+    for key, value, place in written:
+        names = [template for _, template in columns if key.name in template.columns]
+        is_moved = place == "conflict" or (is_nested and isinstance(statement, Update))
+        is_same = place == "conflict" and key.name in target and _is_column(value, key.name)
+        if names and is_moved and not is_same:
+            where = "a conflict writes" if place == "conflict" else "the UPDATE in a CTE writes"
+            raise row_not_shown(names[0], where, [key.name], "Write it in an UPDATE of its own, with the cell.")
+
+
+def _is_column(value: Any, name: str) -> bool:
+    found = value.__clause_element__() if hasattr(value, "__clause_element__") else value
+    return isinstance(found, ColumnClause) and found.name == name
+
+
 def _refuse_moved_rows(
     column: Any, template: ContextTemplate, keys: list[Any], values: Mapping[Any, object], rows: list[dict[str, Any]]
 ) -> None:
     """A cell opens only under the key that its row had when it was written."""
     moved = [key.name for key in keys if any(key.key in row or key.key in values for row in rows)]
-    if moved and any(column.key not in row and column.key not in values for row in rows):
+    copied = values.get(column.key)
+    if hasattr(copied, "__clause_element__"):
+        copied = copied.__clause_element__()
+    is_copy = isinstance(copied, ColumnElement) and not isinstance(copied, (BindParameter, Null))
+    if moved and (is_copy or any(column.key not in row and column.key not in values for row in rows)):
         advice = f"Write {column.name} in the same statement (in a session, flag_modified marks it as changed)."
         raise row_not_shown(template, f"the statement writes, without {column.name},", moved, advice)
 
