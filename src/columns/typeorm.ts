@@ -75,8 +75,10 @@ function writtenOnly(cell: Buffer | string, context: string, storage: ColumnStor
       isParameterOfSelect() ? refuse() : json();
   const written =
     typeof cell === 'string'
-      ? // What is stored in jsonb was JSON before it comes to the driver.
-        { toPostgres: storage === 'jsonb' ? refuse : () => cell, toJSON: unlessCompared(() => cell) }
+      ? // What is stored in jsonb was JSON before it comes to the driver, so it is the driver that asks about a condition.
+        storage === 'jsonb'
+        ? { toPostgres: refuse, toJSON: () => cell }
+        : { toPostgres: () => cell, toJSON: unlessCompared(() => cell) }
       : Object.defineProperty(cell, 'toJSON', { value: unlessCompared(() => ({ type: 'Buffer', data: [...cell] })) });
   return Object.defineProperty(written, '@instanceof', { get: refuse });
 }
