@@ -1,4 +1,6 @@
 import pg from 'pg';
+import { Connection } from '../../src/postgres/connection/database.ts';
+import { DatabaseFailure } from '../../src/postgres/connection/database-error.ts';
 import { Clinic, startPostgres } from './support/clinic.ts';
 import type { Postgres } from './support/postgres.ts';
 
@@ -12,6 +14,9 @@ beforeAll(async () => {
   clinic = await Clinic.withKeys(postgres, 2);
   application = new pg.Client({ connectionString: postgres.url });
   await application.connect();
+});
+afterEach(() => {
+  jest.restoreAllMocks();
 });
 afterEach(() => application.query('ROLLBACK'));
 afterAll(async () => {
@@ -56,3 +61,55 @@ describe('a row whose key has several columns', () => {
     expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 5 });
   });
 });
+
+const NOTES = { table: 'visits', column: 'notes' };
+
+test('a late row is brought, however many rows of a job no key opens', async () => {
+  await clinic.sql('DROP TABLE IF EXISTS visits; CREATE TABLE visits (id int PRIMARY KEY, notes bytea)');
+  await clinic.sql(
+    "INSERT INTO visits SELECT n, 'long enough to be a ciphertext, and none' FROM generate_series(1, 10100) n",
+  );
+  let late: Promise<unknown> | undefined;
+  const report = await clinic.reencrypt(NOTES, {
+    connections: 1,
+    onBatch: () => {
+      late ??= clinic.sql('INSERT INTO visits VALUES (0, $1)', [clinic.row('x', 1)]);
+    },
+  });
+  await late;
+  expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 1, left: 10_100 } });
+});
+
+test('a row that is moved to another partition again and again does not end the job', async () => {
+  await clinic.table(
+    'visits',
+    'bytea',
+    Array.from({ length: 20 }, (_, index) => clinic.row('x', 1, `${index + 1}`)),
+  );
+  let moves = 0;
+  const moved = new DatabaseFailure('DATABASE_REFUSED', 'tuple to be locked was already moved', '40001');
+  jest.spyOn(Connection.prototype, 'underOwnPath').mockImplementation(async function (this: Connection, work) {
+    moves += 1;
+    if (moves <= 10) throw moved;
+    return await work();
+  });
+  const report = await clinic.reencrypt({ ...NOTES, context: '{id}' }, { connections: 1 });
+  expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 20, left: 0 } });
+});
+
+test.each([
+  ['bytea', 'pg_catalog.convert_to(lower(pg_catalog.encode(new.notes, $$base64$$)), $$UTF8$$)'],
+  ['text', 'lower(new.notes)'],
+  ['jsonb', 'pg_catalog.jsonb_set(new.notes, ARRAY[$$data$$], $$"other"$$)'],
+])(
+  'a trigger that changes the new value of a %s column ends the job, and every row stays',
+  async (type, expression) => {
+    const base64 = clinic.row('x', 1).toString('base64');
+    await clinic.table('visits', type, [{ bytea: clinic.row('x', 1), text: base64 }[type] ?? `{"data": "${base64}"}`]);
+    await clinic.sql(`CREATE OR REPLACE FUNCTION altered() RETURNS trigger LANGUAGE plpgsql AS
+    $f$ BEGIN new.notes := ${expression}; RETURN new; END $f$`);
+    await clinic.sql('CREATE TRIGGER altered BEFORE UPDATE ON visits FOR EACH ROW EXECUTE FUNCTION altered()');
+    await expect(clinic.reencrypt(NOTES, { triggers: 'fire' })).rejects.toThrow(/1 rows of visits\.notes.* altered /);
+    expect((await clinic.census(NOTES)).numbered).toEqual({ 1: 1 });
+  },
+);

@@ -94,6 +94,11 @@ export function isWorthAnotherTry(error: unknown): boolean {
   return error instanceof DatabaseFailure && !error.isRaised && TRY_AGAIN.has(error.state ?? '');
 }
 
+/** Whether a row was changed in a way that a statement cannot follow: the application moved it to another partition. */
+export function isOutOfDate(error: unknown): boolean {
+  return isWorthAnotherTry(error) && error instanceof DatabaseFailure && error.state === '40001';
+}
+
 /** Whether a statement of ours lacked a right, or row security would have hidden rows from it. */
 export function isDenied(error: unknown): boolean {
   return error instanceof DatabaseFailure && error.state === '42501' && !error.isRaised && !error.isInFunction;

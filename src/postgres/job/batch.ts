@@ -1,6 +1,6 @@
 import type { Column } from '../catalog/column.ts';
 import { requireOwnCode } from '../catalog/foreign-code.ts';
-import { isOfRow, isWorthAnotherTry } from '../connection/database-error.ts';
+import { isOfRow, isOutOfDate, isWorthAnotherTry } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import type { CheckedColumn } from './checked-columns.ts';
 import type { Job } from './job.ts';
@@ -57,6 +57,8 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
       if (isOfRow(error) && write === writeRows) write = writeAcceptedRows;
       // A trigger of the table may wait for the application's locks, and lose.
       else if (!isWorthAnotherTry(error) || attempt >= MOST_ATTEMPTS) throw error;
+      // Where rows move between partitions all the time, each attempt meets one: they are found, and tried again later.
+      else if (isOutOfDate(error) && attempt >= 2) write = writeAcceptedRows;
     }
   }
 }

@@ -6,7 +6,7 @@ import { HEAP_ONLY, heapRanges, scanRange } from '../heap-scan.ts';
 import type { ScannedRow } from '../row-reader.ts';
 import { writtenByOthers } from './own-writes.ts';
 import { tableState } from './table-state.ts';
-import { leftRows, MOST_LEFT_ROWS, repeatPass } from './job.ts';
+import { MOST_REFUSED_ROWS, refusedRows, repeatPass } from './job.ts';
 import { attribution, needsChange } from './plan-rows.ts';
 import { keysOutOfReach, outOfOrder } from '../read-rows.ts';
 import type { RingKeys } from '../all-keys.ts';
@@ -76,11 +76,10 @@ async function check(
   if ((await tableState(session, column)) !== state) return { kind: 'changed' };
   await holdTable(session, column.tableId, column.table);
   if (Number(found[0]) !== target.number) return { kind: 'other target', target: Number(found[0]) };
-  const left = await leftRows(session, job);
-  const known = new Set(left.map(({ key }) => JSON.stringify(key)));
+  const known = await refusedRows(session, job);
   const rows: (readonly string[])[] = [];
-  // Listed rows beyond those that are kept by key would be found again and again.
-  if (left.length < MOST_LEFT_ROWS) {
+  // Refused rows beyond those that are kept by key would be found again and again.
+  if (known.size < MOST_REFUSED_ROWS) {
     const where = await writtenByOthers(session, column, job);
     await session.change([...HEAP_ONLY, OWN_TRANSACTIONS_IN_MEMORY].join('; '));
     const onRow = (row: ScannedRow) => {

@@ -12,6 +12,9 @@ const SCHEMA_LOCK = 7_206_153_928;
 /** Rows left as they are that are remembered by key; the number of all of them is exact. */
 export const MOST_LEFT_ROWS = 10_000;
 
+/** Those of them that the final check would find again: it ends because it knows their keys. */
+export const MOST_REFUSED_ROWS = 100_000;
+
 /** A job that this process has joined. */
 export interface Job {
   readonly id: string;
@@ -144,6 +147,21 @@ export async function leftRows(session: Connection, { id }: Job): Promise<readon
     [id, MOST_LEFT_ROWS],
   );
   return rows.map(([key, code]) => ({ key: keyOf(key ?? '[]'), code: (code ?? '') as LeftBecause }));
+}
+
+/** Whether the final check would find a row again that was left for this reason: a key opens it. */
+export function isFoundAgain(code: LeftBecause): boolean {
+  return code.startsWith('DATABASE:') || code === 'ROW_BUSY' || code === 'WRITTEN_MEANWHILE';
+}
+
+/** The keys of the rows that were left although a key opens them, in JSON; `MOST_REFUSED_ROWS` at most. */
+export async function refusedRows(session: Connection, { id }: Job): Promise<ReadonlySet<string>> {
+  const rows = await session.rows(
+    `SELECT key FROM pazpaz_keys.left_row
+      WHERE job_id = $1 AND (code LIKE 'DATABASE:%' OR code IN ('ROW_BUSY', 'WRITTEN_MEANWHILE')) LIMIT $2`,
+    [id, MOST_REFUSED_ROWS],
+  );
+  return new Set(rows.map(([key]) => JSON.stringify(keyOf(key ?? '[]'))));
 }
 
 /** A key as the job's tables hold it: an array of texts in JSON. */

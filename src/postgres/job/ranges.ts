@@ -1,6 +1,6 @@
 import type { Connection } from '../connection/database.ts';
 import type { CheckedColumn } from './checked-columns.ts';
-import { keyOf, MOST_LEFT_ROWS, type Job } from './job.ts';
+import { isFoundAgain, keyOf, MOST_LEFT_ROWS, MOST_REFUSED_ROWS, type Job } from './job.ts';
 import type { LeftRow } from './plan-rows.ts';
 import { tableState } from './table-state.ts';
 import { keyAhead } from '../read-rows.ts';
@@ -122,11 +122,27 @@ export async function recordBatch(session: Connection, job: Job, result: BatchRe
       ...[result.nulls, result.empty, left.length, result.wroteAlone && reencrypted > 0],
     ],
   );
+  await list(
+    session,
+    job,
+    left.filter(({ code }) => !isFoundAgain(code)),
+    MOST_LEFT_ROWS,
+  );
+  await list(
+    session,
+    job,
+    left.filter(({ code }) => isFoundAgain(code)),
+    MOST_REFUSED_ROWS,
+  );
+}
+
+/** Lists rows that are left as they are, as long as the job has listed no more than `most`. */
+async function list(session: Connection, job: Job, left: readonly LeftRow[], most: number): Promise<void> {
   if (left.length === 0) return;
   await session.change(
     `INSERT INTO pazpaz_keys.left_row (job_id, key, code)
      SELECT $1, l->'key', l->>'code' FROM jsonb_array_elements($2::jsonb) l
       LIMIT greatest(0, $3 - (SELECT count(*) FROM pazpaz_keys.left_row WHERE job_id = $1))`,
-    [job.id, JSON.stringify(left), MOST_LEFT_ROWS],
+    [job.id, JSON.stringify(left), most],
   );
 }

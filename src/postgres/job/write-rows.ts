@@ -1,7 +1,8 @@
 import { byteaArray, textArray } from '../connection/binary-array.ts';
-import type { Column } from '../catalog/column.ts';
+import { columnName, type Column } from '../catalog/column.ts';
 import type { Connection } from '../connection/database.ts';
-import { isOfRow } from '../connection/database-error.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import { isOfRow, isOutOfDate } from '../connection/database-error.ts';
 import { quoted } from '../connection/database.ts';
 import { keyTable, OTHER_JOINS } from '../read-rows.ts';
 import { rowOf } from '../stored-value.ts';
@@ -62,6 +63,7 @@ export async function writeRows(session: Connection, column: Column, changes: re
   const arrays = [`$1::${array}`, `$2::${array}`, ...key.arrays, ...watched.map((one) => one.array)];
   const names = ['old', 'next', ...key.names, ...watched.map((one) => one.name)];
   const isJson = column.storage === 'jsonb';
+  const hasTriggers = column.triggers.length > 0;
   if (isJson) {
     values.push(textArray(changes.map(({ member }) => (member === undefined ? '' : `.${member}`))));
     arrays.push(`$${values.length}::pg_catalog.text[]`);
@@ -76,13 +78,11 @@ export async function writeRows(session: Connection, column: Column, changes: re
           FOR ${column.lock} OF t SKIP LOCKED)
      UPDATE ${column.table} t SET ${column.column} = ${isJson ? jsonValue(column) : 'mine.next'}
        FROM mine WHERE t.tableoid OPERATOR(pg_catalog.=) mine.part AND t.ctid OPERATOR(pg_catalog.=) mine.place
-     RETURNING mine.n`;
+     RETURNING mine.n, ${hasTriggers ? isAsSealed(column) : 'true'}`;
   // Code of the table runs with the rights of this user, who has decided so where triggers are known.
-  const rows = await session.underOwnPath(
-    () => session.rowsByPlan(text, values),
-    column.triggers.length > 0,
-    OTHER_JOINS,
-  );
+  const rows = await session.underOwnPath(() => session.rowsByPlan(text, values), hasTriggers, OTHER_JOINS);
+  const altered = rows.filter(([, isSealed]) => isSealed !== 't').length;
+  if (altered > 0) throw alteredByTrigger(column, altered);
   if (rows.length === changes.length) return { written: rows.length, lost: [], refused: [] };
   const written = new Set(rows.map(([n]) => Number(n)));
   return { written: rows.length, lost: changes.filter((_, index) => !written.has(index + 1)), refused: [] };
@@ -90,7 +90,7 @@ export async function writeRows(session: Connection, column: Column, changes: re
 
 /**
  * Writes as `writeRows` does, but finds the rows whose value the database refuses (too long for it, against a
- * constraint) by halving, and writes the others.
+ * constraint), or that the application moves to another partition, by halving, and writes the others.
  */
 export async function writeAcceptedRows(
   session: Connection,
@@ -103,11 +103,12 @@ export async function writeAcceptedRows(
     await session.change('RELEASE SAVEPOINT part');
     return written;
   } catch (error) {
-    if (!isOfRow(error)) throw error;
+    if (!isOfRow(error) && !isOutOfDate(error)) throw error;
     await session.change('ROLLBACK TO SAVEPOINT part');
     await session.change('RELEASE SAVEPOINT part');
     const [change] = changes;
     if (change !== undefined && changes.length === 1) {
+      if (!isOfRow(error)) return { written: 0, lost: [change], refused: [] };
       return { written: 0, lost: [], refused: [{ change, reason: error.constraint ?? error.state ?? 'refused' }] };
     }
     const middle = Math.ceil(changes.length / 2);
@@ -128,6 +129,26 @@ function jsonValue({ column }: Column): string {
   return (
     `CASE WHEN pg_catalog.length(mine.member) OPERATOR(pg_catalog.=) 0 THEN ${next} ` +
     `ELSE pg_catalog.jsonb_set(t.${column}, ARRAY[${name}], ${next}) END`
+  );
+}
+
+/** Whether an updated row holds what was sealed for it: a trigger may have given it another value. */
+function isAsSealed({ storage, column }: Column): string {
+  if (storage === 'bytea') return `t.${column} OPERATOR(pg_catalog.=) mine.next`;
+  if (storage === 'text') return `t.${column}::pg_catalog.text ${SAME_BYTES} mine.next`;
+  const [value, next] = [`t.${column}::pg_catalog.jsonb`, 'mine.next::pg_catalog.jsonb'];
+  return (
+    `CASE WHEN pg_catalog.length(mine.member) OPERATOR(pg_catalog.=) 0 THEN ${value} OPERATOR(pg_catalog.=) ${next} ` +
+    `ELSE (${value} OPERATOR(pg_catalog.->) pg_catalog.substr(mine.member, 2)) OPERATOR(pg_catalog.=) ${next} END`
+  );
+}
+
+function alteredByTrigger(column: Column, rows: number): KeyRotationError {
+  return new KeyRotationError(
+    'DATABASE_REFUSED',
+    `A trigger or a rule changed the new ciphertext of ${rows} rows of ${columnName(column)}, which no key would open any more: ` +
+      `${column.triggers.map(({ name, does }) => `${name} (${does})`).join('; ')}. These rows keep their old value. Choose ` +
+      '--triggers skip, or have their owner leave the column as it is.',
   );
 }
 
