@@ -116,7 +116,7 @@ export class PrismaRefusals {
   }
 }
 
-export function keysOf(fields: Fields): readonly string[] {
+function keysOf(fields: Fields): readonly string[] {
   return Object.values(fields).flatMap((field) => field.rowColumns);
 }
 
