@@ -104,6 +104,22 @@ describe('maintain', () => {
     expect(Object.keys(await numbersOfRows())).toEqual(['5']);
   });
 
+  it('looks at every row again a week later, so rows that were loaded since are found', async () => {
+    const ring = await oldRing();
+    await fillPatients(postgres, [row('a', 4, 1), row('b', 4, 2)]);
+    await maintain(ring, '--retire', 'do');
+    await postgres.client.query('DELETE FROM patients');
+    await postgres.client.query('INSERT INTO patients (id, notes) VALUES (1, $1), (2, $2)', [
+      row('a', 3, 1),
+      row('b', 1, 2),
+    ]);
+    expect((await maintain(ring)).result.reencrypted).toEqual([]);
+    await postgres.client.query("UPDATE pazpaz_keys.job SET finished_at = finished_at - interval '8 days'");
+    const found = await maintain(ring);
+    expect(found).toMatchObject({ exitCode: 1, result: { reencrypted: [{ rows: 1, left: 1 }] } });
+    expect(found.result.next[0]).toMatchObject({ code: 'rows-left' });
+  });
+
   it('has every guard of retire: an unlisted column, and columns without a value', async () => {
     const ring = await oldRing();
     const before = ring.snapshot;

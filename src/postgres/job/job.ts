@@ -94,12 +94,15 @@ function optionsOf({ key, context, fromContext, spec }: Column): string {
   });
 }
 
-/** Whether the column's last job has brought its rows, as the table is now, to this key. */
+/**
+ * Whether the column's last job has brought its rows, as the table is now, to this key, within the last week. Rows that
+ * are loaded into the same table later change nothing that is looked at here, so each week another job looks at all.
+ */
 export async function isBroughtTo(session: Connection, column: Column, target: number): Promise<boolean> {
   const found = await session.rows(
     `SELECT FROM pazpaz_keys.job
       WHERE table_id = $1::oid AND column_name = $2 AND options = $3 AND content = $4 AND target = $5::int8
-        AND finished_at IS NOT NULL`,
+        AND finished_at > now() - interval '7 days'`,
     [column.tableId, column.spec.column, optionsOf(column), await contentOf(session, column), target],
   );
   return found.length > 0;
