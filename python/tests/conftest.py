@@ -1,7 +1,9 @@
 import itertools
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import hypothesis
 import pytest
@@ -49,6 +51,41 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     server = Postgres(tmp_path_factory.mktemp("postgres"))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrations(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The application, with the migrations that Django made for it, and its tables."""
+    import django
+    from django.conf import settings
+    from django.core.management import call_command
+    from django.db import connection
+
+    folder = tmp_path_factory.mktemp("django") / "clinic_migrations"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    uri = urlsplit(postgres.new_database())
+    settings.configure(
+        INSTALLED_APPS=["clinic"],
+        MIGRATION_MODULES={"clinic": "clinic_migrations"},
+        USE_TZ=True,
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+        DATABASES={
+            "default": {
+                "ENGINE": "django.db.backends.postgresql",
+                "NAME": uri.path[1:],
+                "USER": "postgres",
+                "HOST": parse_qs(uri.query)["host"][0],
+            }
+        },
+    )
+    sys.path.insert(0, str(folder.parent))
+    django.setup()
+    call_command("makemigrations", "clinic", verbosity=0)
+    call_command("migrate", verbosity=0)
+    yield folder
+    connection.close()
+    sys.path.remove(str(folder.parent))
 
 
 _names = itertools.count(1)

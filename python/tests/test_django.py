@@ -2,17 +2,13 @@
 
 import base64
 import json
-import sys
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import django
 import pytest
-from django.conf import settings
 from django.core.exceptions import FieldError
 from django.core.management import call_command
 from django.db import connection, models
@@ -23,7 +19,6 @@ from clocks import MovedClock
 from older_data import old_box, older_cells
 from pazpaz_keys import KeyRing, KeyRotationError, share_ring
 from pazpaz_keys.django import EncryptedBytesField, EncryptedColumnError, EncryptedJsonField, EncryptedTextField
-from postgres import Postgres
 from ring_world import KEYS, World
 
 SECRET = "Patient has diabetes"
@@ -46,36 +41,6 @@ COLUMNS = {
     ("JSON", "bytea"): "plan",
     ("JSON", "jsonb"): "card",
 }
-
-
-@pytest.fixture(scope="module")
-def migrations(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The application, with the migrations that Django made for it, and its tables."""
-    folder = tmp_path_factory.mktemp("django") / "clinic_migrations"
-    folder.mkdir()
-    (folder / "__init__.py").touch()
-    uri = urlsplit(postgres.new_database())
-    settings.configure(
-        INSTALLED_APPS=["clinic"],
-        MIGRATION_MODULES={"clinic": "clinic_migrations"},
-        USE_TZ=True,
-        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-        DATABASES={
-            "default": {
-                "ENGINE": "django.db.backends.postgresql",
-                "NAME": uri.path[1:],
-                "USER": "postgres",
-                "HOST": parse_qs(uri.query)["host"][0],
-            }
-        },
-    )
-    sys.path.insert(0, str(folder.parent))
-    django.setup()
-    call_command("makemigrations", "clinic", verbosity=0)
-    call_command("migrate", verbosity=0)
-    yield folder
-    connection.close()
-    sys.path.remove(str(folder.parent))
 
 
 @pytest.fixture
@@ -318,7 +283,7 @@ def charts(patients: Any) -> Iterator[Any]:  # noqa: ARG001
 
     yield Chart.objects
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE clinic_chart, clinic_visit")
+        cursor.execute("TRUNCATE clinic_chart, clinic_visit, clinic_bed")
 
 
 def test_a_value_is_bound_to_its_row_although_the_database_generates_the_key(charts: Any, ring: KeyRing) -> None:

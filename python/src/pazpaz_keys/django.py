@@ -11,7 +11,8 @@ cell can be copied to another row of its column unnoticed. ``patients:{id}:notes
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from django.core import checks
@@ -20,6 +21,7 @@ from django.db import connections, models
 from django.db.models.expressions import Case, Col, Value, When
 from django.db.models.functions import Cast
 from django.db.models.lookups import Exact, IsNull, Lookup, Transform
+from django.db.models.sql import UpdateQuery
 
 from .encrypted_cell import BYTES, TEXT, EncryptedCell, ValueKind, json_with
 from .errors import EncryptedColumnError, KeyRotationError
@@ -123,6 +125,7 @@ class _Encrypted(_Field):
         super().contribute_to_class(cls, name, private_only)
         if self._cell.template.columns:
             models.signals.pre_save.connect(_generate_key, sender=cls, dispatch_uid="pazpaz_keys")
+            models.signals.class_prepared.connect(_watch_keys, sender=cls, dispatch_uid="pazpaz_keys")
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
         value, template = super().pre_save(model_instance, add), self._cell.template
@@ -171,13 +174,21 @@ class _Encrypted(_Field):
 
     def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:  # noqa: ARG002
         query, template = compiler.query, self._cell.template
-        if template.columns and self in (getattr(query, "update_fields", None) or ()):
+        updated = getattr(query, "update_fields", None) or ()
+        if template.columns and updated:
             unique = {field.column for field in query.unique_fields}
-            if not set(template.columns) <= unique:
+            moved = {field.column for field in updated} & set(template.columns) - unique
+            if moved:
+                raise self._moved(sorted(moved), "a conflict writes", "Leave it out of update_fields.")
+            if self in updated and not set(template.columns) <= unique:
                 advice = f"Give {' and '.join(template.columns)} in unique_fields."
                 failed = not_shown(template.source, "a conflict updates another row: unique_fields lacks", [], advice)
                 raise self._failed(failed, template.source)
         return "%s"
+
+    def _moved(self, columns: Sequence[str], what: str, advice: str) -> EncryptedColumnError:
+        failed = not_shown(self.context, f"{what}, without a new {self.name},", columns, advice)
+        return RefusedFieldError(failed.code, f"Field {self.context}: {failed}", self.context)
 
     # Out of the database
 
@@ -268,6 +279,31 @@ def _field_of(model: Any, name: str, template: ContextTemplate) -> Any:
             "Name a column of such a type.",
         )
     return field
+
+
+def _watch_keys(sender: Any, **_: object) -> None:
+    """Lets each column that a context of the model names refuse to be written without the cell.
+
+    Every way to update a row, from ``save`` to a related manager, asks the field for its placeholder.
+    """
+    encrypted = [field for field in sender._meta.local_concrete_fields if isinstance(field, _Encrypted)]
+    for key in sender._meta.local_concrete_fields:
+        bound = [field for field in encrypted if key.column in field._cell.template.columns]
+        if bound:
+            key.get_placeholder = partial(_placeholder_of_key, key, bound, getattr(key, "get_placeholder", None))
+
+
+def _placeholder_of_key(
+    key: Any, bound: list[_Encrypted], placeholder: Any, value: Any, compiler: Any, connection: Any
+) -> str:
+    written = (
+        {field: cell for field, _, cell in compiler.query.values} if isinstance(compiler.query, UpdateQuery) else {}
+    )
+    for field in bound if key in written else ():
+        if not isinstance(written.get(field, field), (InRow, type(None))):
+            advice = "Load the whole instance, change it and save() it without update_fields."
+            raise field._moved([key.column], "the statement writes", advice)
+    return "%s" if placeholder is None else str(placeholder(value, compiler, connection))
 
 
 def _spelled(instance: Any, name: str, template: ContextTemplate) -> str:

@@ -42,6 +42,21 @@ class Visit(models.Model):
         app_label = "clinic"
 
 
+class Bed(models.Model):
+    """Its context names a column beside the primary key, and may be moved to another ward."""
+
+    ward: "models.IntegerField[int, int]" = models.IntegerField()
+    name: "models.TextField[str | None, str | None]" = models.TextField(null=True)
+    chart: "models.ForeignKey[Chart | None, Chart | None]" = models.ForeignKey(
+        Chart, on_delete=models.SET_NULL, null=True, related_name="beds"
+    )
+    notes = EncryptedTextField(context="beds:{ward}:{id}:notes", null=True)
+    report = EncryptedTextField(context="beds:{chart_id}:report", null=True)
+
+    class Meta:
+        app_label = "clinic"
+
+
 class Priced(models.Model):
     id: "models.DecimalField[object, object]" = models.DecimalField(primary_key=True, max_digits=10, decimal_places=2)
     notes = EncryptedTextField(context="priced:{id}", null=True)
