@@ -71,6 +71,7 @@ describe('restore of a number that move has brought to another version', () => {
     await retire(ring, 1, false);
     expect(recorded(ring)).toEqual([1]);
     expect(forgottenNumbers(ring.secret.tags)).toEqual(new Set());
+    expect(ring.secret.tags.map(({ Key }) => Key)).not.toContain('pazpaz:retired-before');
   });
 });
 

@@ -26,7 +26,7 @@ import { hasPassedAgeCheck, requireNoRows, requireOldEnough, requireOutOfUse } f
 import { FORGOTTEN, forgottenNumbers, forgottenTag, outdatedRecords } from '../ring/retired-tags.ts';
 import { refuseRotationUnderWay, stateChanged, type DescribedRing } from '../ring/ring.ts';
 import { requireSeen, settledRing } from '../ring/look-again.ts';
-import { requireRoom } from '../ring/tags.ts';
+import { removeTags, requireRoom } from '../ring/tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { countedLine, grouped } from '../rows/census-screen.ts';
 import { columnOptions, readingOptions, namesColumns } from '../rows/column-options.ts';
@@ -204,7 +204,8 @@ async function writeRecords(
       const before = [...forgottenNumbers(secret.Tags), ...outdated.map(({ number }) => number)];
       const onRing = new Set<number>(ring.versionOf.keys());
       const forgotten = before.filter((number) => !onRing.has(number));
-      await secrets.tagResource({ SecretId: secretId, Tags: [forgottenTag(forgotten)] });
+      if (forgotten.length === 0) await removeTags(deps, [FORGOTTEN]);
+      else await secrets.tagResource({ SecretId: secretId, Tags: [forgottenTag(forgotten)] });
       await secrets.untagResource({ SecretId: secretId, TagKeys: outdated.map(({ number }) => retiredTagKey(number)) });
     }
     await secrets.tagResource({
