@@ -12,7 +12,7 @@ import pytest
 
 from clocks import MovedClock
 from older_data import FORMS, old_box
-from pazpaz_keys import KeyRing, KeyRotationError, ciphertext, legacy_forms
+from pazpaz_keys import KeyRing, KeyRotationError, ciphertext, encrypted_cell, legacy_forms
 from pazpaz_keys.encrypted_cell import TEXT, EncryptedCell
 from ring_world import KEYS, World
 
@@ -109,3 +109,21 @@ def test_the_cell_of_a_json_column_is_not_parsed_in_an_event_loop_if_that_takes_
     assert read(value) == "note"
     with pytest.raises(KeyRotationError, match="to_thread"):
         in_a_loop(lambda: read(value))
+
+
+LINES = "A\n" * 2**19 + "A"
+
+
+@pytest.mark.parametrize(
+    ("storage", "forged"),
+    [("text", LINES), ("jsonb", LINES), ("jsonb", {"data": LINES}), ("jsonb", '"' + "\\n" * 2**19 + '"')],
+)
+def test_a_cell_of_many_lines_is_not_joined_in_an_event_loop(
+    ring: KeyRing, storage: Any, forged: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell: EncryptedCell[str] = EncryptedCell(TEXT, "a", storage, None, ring)
+    for name in ("row_from_text", "row_from_json"):
+        monkeypatch.setattr(encrypted_cell, name, lambda *_: pytest.fail("joined in an event loop"))
+    with pytest.raises(KeyRotationError, match="to_thread") as error:
+        in_a_loop(lambda: cell.decrypted(forged, "a"))
+    assert error.value.code == "KEY_UNAVAILABLE"

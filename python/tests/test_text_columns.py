@@ -1,6 +1,8 @@
 """Rows in columns of the types text and jsonb."""
 
 import base64
+import itertools
+import re
 
 import pytest
 
@@ -28,6 +30,21 @@ def test_what_is_no_strict_base64_is_the_bytes_of_the_text() -> None:
     assert row_from_text("A A=") == b"A A="
     assert row_from_text("\ud800") == b"\xef\xbf\xbd"
     assert row_from_text("") == b""
+
+
+LINES = re.compile(r"[A-Za-z0-9+/]+(?:(?:\n[A-Za-z0-9+/=]+)+\n?|(?:\r\n[A-Za-z0-9+/=]+)+(?:\r\n)?)")
+
+
+def test_lines_of_base64_are_joined_and_nothing_else_is() -> None:
+    for parts in itertools.product(["AA", "A", "=", "\n", "\r\n", "\r", " "], repeat=6):
+        text = "".join(parts)
+        joined = re.sub("\r?\n", "", text) if LINES.fullmatch(text) else text
+        try:
+            decoded = base64.b64decode(joined, validate=True)
+            is_strict = base64.b64encode(decoded).decode() == joined
+        except ValueError:
+            is_strict = False
+        assert row_from_text(text) == (decoded if is_strict else text.encode()), parts
 
 
 @pytest.mark.parametrize("text", ["", "text"])

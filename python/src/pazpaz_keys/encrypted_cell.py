@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 
 from .ciphertext import well_formed
 from .errors import KeyRotationError, without_frames
-from .event_loops import refuse_long_json
+from .event_loops import refuse_long_json, refuse_long_lines
 from .field import as_text
 from .key_ring import KeyRing
 from .process_ring import RingSource, ring_of
@@ -110,6 +110,8 @@ class EncryptedCell(Generic[V]):
 
     def decrypted(self, cell: Any, context: str) -> V:
         """Raises what ``KeyRing.decrypt_bytes`` raises, and ``INVALID_TEXT`` if the content is of another type."""
+        if self._storage != "bytea":
+            refuse_long_lines(cell)
         if self._storage == "text":
             cell = row_from_text(cell)
         elif self._storage != "bytea":

@@ -44,6 +44,14 @@ def refuse_long_json(cell: object) -> None:
         raise _read_it_in_a_thread(len(cell))
 
 
+def refuse_long_lines(cell: object) -> None:
+    """Raises ``KEY_UNAVAILABLE`` if the calling thread runs an event loop and joining the lines of this text, or of a
+    text in this object, may take 20 ms. A cell of today has one line."""
+    for text in cell.values() if isinstance(cell, dict) else (cell,):
+        if isinstance(text, str) and len(text) > _MAX_BYTES and ("\n" in text or "\\" in text) and runs_event_loop():
+            raise _read_it_in_a_thread(len(text))
+
+
 def _json_tokens(data: bytes) -> int:
     """At least as many as a JSON text of these bytes has."""
     return 2 * sum(map(data.count, (b"{", b"[", b",", b":")))
