@@ -25,7 +25,7 @@ def _joined(text: str) -> str:
     lines = text.removesuffix(line_break)
     first, found, _ = lines.partition(line_break)
     has_empty_line = not first or line_break * 2 in lines or lines.endswith(line_break)
-    # Padding ends base64, so the first of several lines has none.
+    # Padding ends base64, so it is never in the first of several lines.
     return text if not found or has_empty_line or "=" in first else lines.replace(line_break, "")
 
 
