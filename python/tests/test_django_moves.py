@@ -96,3 +96,10 @@ def test_a_watched_field_is_copied_and_pickled(beds: Any) -> None:
     assert copy.deepcopy(field).column == "ward"
     assert pickle.loads(pickle.dumps(field)) == field  # noqa: S301
     assert pickle.loads(pickle.dumps(beds.filter(ward=1).query)) is not None  # noqa: S301
+
+
+def test_a_proxy_takes_the_number_of_a_new_row_first_as_its_model_does(beds: Any) -> None:  # noqa: ARG001
+    from clinic.models import Chart, ChartProxy
+
+    made = ChartProxy.objects.create(notes=SECRET)
+    assert Chart.objects.get(pk=made.pk).notes == SECRET

@@ -124,7 +124,7 @@ class _Encrypted(_Field):
     def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
         super().contribute_to_class(cls, name, private_only)
         if self._cell.template.columns:
-            models.signals.pre_save.connect(_generate_key, sender=cls, dispatch_uid="pazpaz_keys")
+            models.signals.pre_save.connect(_generate_key, dispatch_uid="pazpaz_keys")  # proxies are senders, too
             models.signals.class_prepared.connect(_watch_keys, sender=cls, dispatch_uid="pazpaz_keys")
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
@@ -322,7 +322,10 @@ def _spelled(instance: Any, name: str, template: ContextTemplate) -> str:
 def _generate_key(sender: Any, instance: Any, raw: bool, using: str, **_: object) -> None:  # noqa: ARG001
     """Takes the next number of the primary key before the row is written, because its contexts need it."""
     connection, key = connections[using], instance._meta.pk
-    if instance.pk is None and isinstance(key, models.AutoField) and connection.vendor == "postgresql" and not raw:
+    if instance.pk is not None or not isinstance(key, models.AutoField) or raw:
+        return
+    encrypted = [field for field in instance._meta.concrete_fields if isinstance(field, _Encrypted)]
+    if connection.vendor == "postgresql" and any(field._cell.template.columns for field in encrypted):
         with connection.cursor() as cursor:
             table = connection.ops.quote_name(instance._meta.db_table)
             cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, %s))", [table, key.column])

@@ -42,6 +42,12 @@ class Visit(models.Model):
         app_label = "clinic"
 
 
+class ChartProxy(Chart):
+    class Meta:
+        app_label = "clinic"
+        proxy = True
+
+
 class Bed(models.Model):
     """Its context names a column beside the primary key, and may be moved to another ward."""
 
