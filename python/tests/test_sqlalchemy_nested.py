@@ -12,6 +12,7 @@ from sqlalchemy import (
     FetchedValue,
     Integer,
     MetaData,
+    Sequence,
     Table,
     cast,
     delete,
@@ -27,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.exc import ObjectNotExecutableError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
+from sqlalchemy.schema import CreateSchema
 
 from pazpaz_keys import KeyRing
 from pazpaz_keys.sqlalchemy import EncryptedColumnError, EncryptedText
@@ -45,6 +47,13 @@ class Card(Base):
     name: Mapped[str | None]
     notes: Mapped[str | None] = mapped_column(EncryptedText("cards:notes"))
     tags: Mapped[list[str] | None] = mapped_column(ARRAY(EncryptedText("cards:tags", storage="text")))
+
+
+class Numbered(Base):
+    __tablename__ = "numbered"
+
+    id: Mapped[int] = mapped_column(Sequence("numbers"), primary_key=True)
+    notes: Mapped[str] = mapped_column(EncryptedText("numbered:{id}"))
 
 
 class Patient(Base):
@@ -194,3 +203,18 @@ def test_a_write_that_keeps_the_key_or_has_no_cell_is_not_refused(engine: Engine
         session.execute(moved, execution_options={"synchronize_session": False})
         session.execute(in_cte(update(Patient).where(Patient.id == 2).values(email="g")))
         assert session.execute(select(Patient.id, Patient.email, Patient.notes)).all() == [(2, "g", None)]
+
+
+@pytest.mark.parametrize("is_of_engine", [True, False])
+def test_a_number_comes_from_the_sequence_of_the_translated_schema(engine: Engine, is_of_engine: bool) -> None:
+    schemas = {"schema_translate_map": {None: f"Tenant {is_of_engine}"}}
+    tenant = engine.execution_options(**schemas)
+    with tenant.begin() as connection:
+        connection.execute(CreateSchema(f"Tenant {is_of_engine}"))
+        Base.metadata.create_all(connection)
+    with (tenant if is_of_engine else engine).begin() as connection:
+        for table in (Patient, Numbered):
+            rows = [{"notes": SECRET}, {"notes": SECRET}]
+            connection.execute(insert(table), rows, execution_options={} if is_of_engine else schemas)
+            found = connection.execute(select(table.id, table.notes), execution_options=schemas).all()
+            assert found == [(1, SECRET), (2, SECRET)]

@@ -174,7 +174,7 @@ def _before_execute(
     statement: Executable,
     multiparams: Sequence[Mapping[str, Any]],
     params: Mapping[str, Any],
-    options: object,  # noqa: ARG001
+    options: Mapping[str, Any],
 ) -> tuple[Executable, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
     """Refuses to write an SQL expression into an encrypted column: the database would store it in clear. Binds values
     to their rows where the context names the row."""
@@ -187,7 +187,9 @@ def _before_execute(
     if not isinstance(statement, (Insert, Update)) or not columns:
         return statement, multiparams, params
     values = {column.key: value for column, value, place in written if place in ("values", "select")}
-    rows = bound_to_rows(connection, statement, columns, values, [dict(row) for row in multiparams or [params]])
+    rows = bound_to_rows(
+        connection, statement, columns, values, [dict(row) for row in multiparams or [params]], options
+    )
     return (statement, rows, {}) if multiparams else (statement, [], rows[0])
 
 

@@ -136,12 +136,14 @@ def bound_to_rows(
     columns: list[RowColumn],
     values: Mapping[Any, object],
     rows: list[dict[str, Any]],
+    options: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """The parameters with ``InRow`` in place of each value of ``columns``.
 
     ``values``: what the statement itself writes, by the column's key. ``rows``: the parameters, one for each execution.
     Generates keys that PostgreSQL would generate, because the context needs them before the INSERT.
     """
+    schema_of = options.get("schema_translate_map") or connection.get_execution_options().get("schema_translate_map")
     for column, template in columns:
         if connection.dialect.name != "postgresql":
             raise _needs_postgresql(template, connection.dialect.name)
@@ -151,7 +153,7 @@ def bound_to_rows(
         writing = [row for row in rows if _value_of(column, values, row)[1] is not None]
         if isinstance(statement, Insert) and writing:
             for key in keys:
-                _generate(connection, key, values, rows)
+                _generate(connection, key, values, rows, schema_of)
         for row in writing:
             name, value = _value_of(column, values, row)
             if isinstance(value, InRow):
@@ -244,7 +246,13 @@ def _refuse_moved_rows(
         raise row_not_shown(template, f"the statement writes, without {column.name},", moved, advice)
 
 
-def _generate(connection: Connection, key: Any, values: Mapping[Any, object], rows: list[dict[str, Any]]) -> None:
+def _generate(
+    connection: Connection,
+    key: Any,
+    values: Mapping[Any, object],
+    rows: list[dict[str, Any]],
+    schema_of: Mapping[str | None, str | None] | None,
+) -> None:
     """Gives each row without a key the one that its default would give it."""
     lacking = [] if key.key in values else [row for row in rows if row.get(key.key) is None]
     default = key.default
@@ -257,10 +265,14 @@ def _generate(connection: Connection, key: Any, values: Mapping[Any, object], ro
             row[key.key] = default.arg(None) if default.is_callable else default.arg
         return
     elif key is key.table.autoincrement_column and not (key.identity is not None and key.identity.always):
-        table = connection.dialect.identifier_preparer.format_table(key.table)
+        preparer, schema = connection.dialect.identifier_preparer, key.table.schema
+        schema = (schema_of or {}).get(schema, schema)
+        table = preparer.quote(key.table.name)
+        table = table if schema is None else f"{preparer.quote_schema(schema)}.{table}"
         call = func.nextval(func.pg_get_serial_sequence(table, key.name))
     else:
         return
-    generated = connection.execute(select(call).select_from(func.generate_series(1, len(lacking)))).scalars()
+    numbers = select(call).select_from(func.generate_series(1, len(lacking)))
+    generated = connection.execute(numbers, execution_options={"schema_translate_map": schema_of}).scalars()
     for row, value in zip(lacking, generated, strict=True):
         row[key.key] = value
