@@ -183,6 +183,23 @@ describe('status says what is under way or unfinished, and with which command it
     expect(all.map(({ code }) => code)).toContain('rotation-overdue');
   });
 
+  test('a current key that is older than its schedule, although the last rotation was in time', async () => {
+    const ring = await quietRing();
+    await ring.service.advance(300 * DAY);
+    await ring.rotate();
+    await ring.service.advance(100 * DAY);
+    expect((await status(ring)).notes.map(({ code }) => code)).not.toContain('rotation-overdue');
+    await pazpazKeys(ring, ['rollback', '--yes']);
+    const { notes: all, rotation } = await status(ring);
+    expect(rotation).toMatchObject({ daysOverdue: 0, daysOfOldKey: 400 });
+    expect(all).toContainEqual(
+      expect.objectContaining({
+        code: 'rotation-overdue',
+        text: 'The current key is 400 days old, which is more than its schedule allows (every 365 days).',
+      }),
+    );
+  });
+
   test('of a secret that never rotated, without a day of its last rotation', async () => {
     const ring = await ringWith(previous(1), current(2));
     await ring.enableRotation();

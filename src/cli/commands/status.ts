@@ -37,7 +37,7 @@ const ROTATION = object(
     daysOverdue: COUNT,
     pending: oneOf('none', 'placeholder', 'value', 'unknown'),
   },
-  { functionArn: TEXT, schedule: TEXT, last: DATE, next: DATE },
+  { functionArn: TEXT, schedule: TEXT, last: DATE, next: DATE, daysOfOldKey: COUNT },
 );
 
 export const STATUS = command<object>({

@@ -25,7 +25,7 @@ const SECRET = object(
         daysOverdue: COUNT,
         pending: oneOf('none', 'placeholder', 'value', 'unknown'),
       },
-      { functionArn: TEXT, schedule: TEXT, last: DATE, next: DATE },
+      { functionArn: TEXT, schedule: TEXT, last: DATE, next: DATE, daysOfOldKey: COUNT },
     ),
     replicas: listOf(object({ region: TEXT, status: TEXT })),
   },

@@ -361,7 +361,12 @@ function scheduleNotes({ rotation, versions }: RingReport): readonly Note[] {
     const text = `Rotation is off${rotation.functionArn === undefined ? ', and no function is set' : ''}: the current key stays in use until someone rotates.`;
     return [warning('rotation-off', text, ...(canRotate ? [FOLLOW] : []))];
   }
-  if (rotation.daysOverdue === 0) return [];
+  if (rotation.daysOverdue === 0) {
+    const { daysOfOldKey, schedule = '' } = rotation;
+    if (daysOfOldKey === undefined) return [];
+    const text = `The current key is ${dayCount(daysOfOldKey)} old, which is more than its schedule allows (${schedule}).`;
+    return [warning('rotation-overdue', text, FOLLOW)];
+  }
   const age = dayCount(rotation.daysSinceLast);
   const last =
     rotation.last === undefined ? `the secret was made ${age} ago and never rotated` : `the last one was ${age} ago`;

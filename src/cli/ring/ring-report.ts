@@ -69,6 +69,8 @@ export function wasCurrent({ labels, number }: VersionReport, { versions, curren
   return number !== undefined && hasCurrent && (currentNumber === 0 || number < currentNumber);
 }
 
+const DAY = 86_400_000;
+
 interface RotationReport {
   readonly isEnabled: boolean;
   readonly functionArn?: string;
@@ -79,6 +81,8 @@ interface RotationReport {
   readonly next?: string;
   readonly daysSinceLast: number;
   readonly daysOverdue: number;
+  /** How old the current key is, if that is more than the days of the schedule: after a rollback, for example. */
+  readonly daysOfOldKey?: number;
   /** `unknown`: the pending version cannot be read. */
   readonly pending: 'none' | 'placeholder' | 'value' | 'unknown';
 }
@@ -140,7 +144,7 @@ export async function readRingReport(
     ...(secret.KmsKeyId === undefined ? {} : { kmsKeyId: secret.KmsKeyId }),
     currentNumber: ring.numberOf.get(ring.current ?? '') ?? 0,
     slots: { free: Math.max(0, ring.freeSlots), of: MAX_STAGING_LABELS - AWS_LABELS.length },
-    rotation: rotationReport(secret, deps.now(), pending),
+    rotation: rotationReport(secret, deps.now(), pending, createdOf(listed, ring.current)),
     versions: listed
       .map((entry) => versionReport(entry, ring, stateOf, { rescued, made, copies, noKeys }))
       .sort(inOrder),
@@ -157,12 +161,22 @@ async function pendingOrUnknown(deps: CommandDependencies, ring: RingLabels): Pr
   }
 }
 
-function rotationReport(secret: DescribeSecretResponse, now: Date, pending: RotationReport['pending']): RotationReport {
+function createdOf(listed: readonly SecretVersionsListEntry[], versionId: string | undefined): Date | undefined {
+  return listed.find(({ VersionId }) => VersionId !== undefined && VersionId === versionId)?.CreatedDate;
+}
+
+function rotationReport(
+  secret: DescribeSecretResponse,
+  now: Date,
+  pending: RotationReport['pending'],
+  currentSince: Date = now,
+): RotationReport {
   const { RotationRules: rules, RotationLambdaARN, LastRotatedDate, NextRotationDate } = secret;
   const { daysSinceRotation, daysOverdue } = rotationAge(secret, now);
   const days = rules?.AutomaticallyAfterDays;
   const schedule = rules?.ScheduleExpression ?? (days === undefined ? undefined : `every ${days} days`);
   const isEnabled = secret.RotationEnabled === true;
+  const keyDays = Math.floor((now.getTime() - currentSince.getTime()) / DAY);
   return {
     isEnabled,
     ...(RotationLambdaARN === undefined ? {} : { functionArn: RotationLambdaARN }),
@@ -171,6 +185,7 @@ function rotationReport(secret: DescribeSecretResponse, now: Date, pending: Rota
     ...(NextRotationDate === undefined ? {} : { next: NextRotationDate.toISOString() }),
     daysSinceLast: daysSinceRotation,
     daysOverdue: isEnabled ? daysOverdue : 0,
+    ...(isEnabled && days !== undefined && keyDays > days ? { daysOfOldKey: keyDays } : {}),
     pending,
   };
 }
