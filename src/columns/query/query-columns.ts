@@ -28,8 +28,17 @@ export interface Field {
 
 /** A name as every spelling of it has it: CamelCasePlugin changes `medical_notes` to `medicalNotes` and back. */
 export function plainName(name: string): string {
-  return name.replaceAll('_', '').toLowerCase();
+  const known = PLAIN_NAMES.get(name);
+  if (known !== undefined) return known;
+  // Names come from the code of an application, which has few. Where they do not, they are not kept for ever.
+  if (PLAIN_NAMES.size >= 1000) PLAIN_NAMES.clear();
+  const plain = name.replaceAll('_', '').toLowerCase();
+  PLAIN_NAMES.set(name, plain);
+  return plain;
 }
+
+/** Each row of an insert asks for the same names again. */
+const PLAIN_NAMES = new Map<string, string>();
 
 /** A member of a result that is to be decrypted. */
 export interface ResultField extends Field {
