@@ -32,6 +32,7 @@ const LARGE: ReadonlySet<string> = new Set([
   'rotate beside put --not-current Q',
   'put in a rotation, told of the past',
   'retire and put --not-current of its key, told of the past',
+  'a full ring, AWSPENDING on none, move killed and left',
 ]);
 
 /** What `npm test` explores, in well under a minute. */
