@@ -78,7 +78,7 @@ function boxOfData({ data }: Fields): Buffer | undefined {
 }
 
 /** A cheap check before parsing: most rows are random bytes. */
-function startsLikeJsonObject(bytes: Uint8Array): boolean {
+export function startsLikeJsonObject(bytes: Uint8Array): boolean {
   return bytes.find((byte) => !JSON_SPACE.has(byte)) === OPENING_BRACE;
 }
 

@@ -1,5 +1,6 @@
 import { isKeyRotationError } from '../format/error.ts';
 import { jsonMembers } from '../format/json/json-members.ts';
+import { startsLikeJsonObject } from '../format/legacy-forms.ts';
 import { memberWithCiphertext, rowFromJson } from '../format/row-from-json.ts';
 import { rowFromText } from '../format/row-from-text.ts';
 
@@ -80,23 +81,10 @@ export function besides(stored: string | Uint8Array, storage: Storage, member: s
 /** The text of the JSON object that a value is or holds, as `rowFromJson` and readers of older data find it. */
 function objectText(stored: string | Uint8Array, storage: Storage): string | undefined {
   if (storage === 'jsonb') return typeof stored === 'string' && /^["{]/.test(stored) ? innermost(stored) : undefined;
-  const bytes = typeof stored === 'string' && storage === 'text' ? Buffer.from(stored) : rowOf(stored, storage);
-  if (bytes.find((byte) => !JSON_SPACE.includes(byte)) !== OPENING_BRACE) return undefined;
-  const text = Buffer.from(bytes).toString();
-  return isJson(text) ? text : undefined;
-}
-
-const JSON_SPACE = [0x20, 0x09, 0x0a, 0x0d];
-
-const OPENING_BRACE = 0x7b;
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+  if (storage === 'text' && typeof stored === 'string')
+    return /^[ \t\r\n]*\{/.test(stored) ? innermost(stored) : undefined;
+  const bytes = rowOf(stored, storage);
+  return startsLikeJsonObject(bytes) ? innermost(Buffer.from(bytes).toString()) : undefined;
 }
 
 /** The members of a JSON object; of anything else, none. */

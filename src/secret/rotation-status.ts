@@ -23,7 +23,8 @@ export function rotationAge(
   return { daysSinceRotation, daysOverdue: Math.max(0, daysOverdue) };
 }
 
-function wholeDays(milliseconds: number): number {
+/** Days that are over; 0 for a time that has not come. */
+export function wholeDays(milliseconds: number): number {
   return Math.max(0, Math.floor(milliseconds / DAY));
 }
 

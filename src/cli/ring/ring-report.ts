@@ -2,7 +2,7 @@ import type { DescribeSecretResponse, SecretVersionsListEntry } from '@aws-sdk/c
 import { isKeyRotationError } from '../../format/error.ts';
 import { numberOfLabel } from '../../format/key-number.ts';
 import { AWS_LABELS, INCOMING_LABEL, MAX_STAGING_LABELS, type RingLabels } from '../../format/ring-labels.ts';
-import { pendingKind, rotationAge } from '../../secret/rotation-status.ts';
+import { pendingKind, rotationAge, wholeDays } from '../../secret/rotation-status.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { madeDays, type MadeDays } from '../move/made-tag.ts';
 import { abandonedVersions, rescuedVersions } from './version-tags.ts';
@@ -68,8 +68,6 @@ export function wasCurrent({ labels, number }: VersionReport, { versions, curren
   const hasCurrent = versions.some(({ state }) => state === 'current');
   return number !== undefined && hasCurrent && (currentNumber === 0 || number < currentNumber);
 }
-
-const DAY = 86_400_000;
 
 interface RotationReport {
   readonly isEnabled: boolean;
@@ -176,7 +174,7 @@ function rotationReport(
   const days = rules?.AutomaticallyAfterDays;
   const schedule = rules?.ScheduleExpression ?? (days === undefined ? undefined : `every ${days} days`);
   const isEnabled = secret.RotationEnabled === true;
-  const keyDays = Math.floor((now.getTime() - currentSince.getTime()) / DAY);
+  const keyDays = wholeDays(now.getTime() - currentSince.getTime());
   return {
     isEnabled,
     ...(RotationLambdaARN === undefined ? {} : { functionArn: RotationLambdaARN }),
