@@ -1,12 +1,5 @@
 import { cellOf } from './encrypted-column.ts';
-import {
-  isMembers,
-  PrismaRefusals,
-  refused,
-  type EncryptedModels,
-  type Fields,
-  type Members,
-} from './prisma-refusals.ts';
+import { isMembers, refused, type Fields, type Members, type PrismaRefusals } from './prisma-refusals.ts';
 
 /** One call of a model's operation. */
 interface Call {
@@ -20,11 +13,11 @@ interface Call {
  * what would write a plaintext or compare a ciphertext.
  */
 export function encryptedArguments(
-  models: EncryptedModels,
+  refusals: PrismaRefusals,
   { model, operation, args }: { readonly model: string; readonly operation: string; readonly args: unknown },
 ): unknown {
   if (!isMembers(args)) return args;
-  const call = { model, fields: models[model] ?? {}, refusals: new PrismaRefusals(models) };
+  const call = { model, fields: refusals.fieldsOf(model), refusals };
   const where = isMembers(args['where']) ? args['where'] : {};
   const isUpdate = operation.startsWith('update');
   const changed: Record<string, unknown> = { ...args };

@@ -27,6 +27,11 @@ export class PrismaRefusals {
     this.#keys = new Set(Object.values(models).flatMap(keysOf));
   }
 
+  /** The encrypted fields of a model. */
+  fieldsOf(model: string): Fields {
+    return this.#models[model] ?? {};
+  }
+
   /** Throws where an argument compares the values of an encrypted field. */
   comparison(fields: Fields, value: unknown, argument: string): void {
     if (argument === 'by' || argument === 'distinct') refuseNames(fields, value, argument);
@@ -53,7 +58,7 @@ export class PrismaRefusals {
   /** Throws where another row is linked through a foreign key that a context names, as far as names tell. */
   relink(model: string, relation: string, value: unknown, isUpdate: boolean): void {
     if (!isMembers(value) || !Object.keys(value).some((operation) => RELINKS.test(operation))) return;
-    const own = isUpdate ? keysOf(this.#models[model] ?? {}).find((key) => isKeyOf(key, relation)) : undefined;
+    const own = isUpdate ? keysOf(this.fieldsOf(model)).find((key) => isKeyOf(key, relation)) : undefined;
     const moves = Object.keys(value).some((operation) => MOVES.test(operation));
     const others = Object.entries(this.#models)
       .filter(([other]) => moves && (isKeyOf(relation, other) || isListOfLinks(value)))
@@ -112,7 +117,7 @@ export class PrismaRefusals {
     if (!isMembers(value)) return;
     const { modelName, name } = value;
     if (typeof modelName !== 'string' || typeof name !== 'string') return;
-    if (Object.hasOwn(this.#models[modelName] ?? {}, name)) throw compared(name, argument);
+    if (Object.hasOwn(this.fieldsOf(modelName), name)) throw compared(name, argument);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { EncryptedColumn } from './encrypted-column.ts';
 import { encryptedArguments } from './prisma-arguments.ts';
-import type { EncryptedModels } from './prisma-refusals.ts';
+import { PrismaRefusals, type EncryptedModels } from './prisma-refusals.ts';
 
 export { encryptedBytes, encryptedJson, encryptedText } from './column-builders.ts';
 export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
@@ -38,13 +38,14 @@ export interface EncryptedFieldsExtension {
  * rows under a context of the row are refused with `INVALID_COLUMN`. Raw queries are not seen.
  */
 export function encryptedFields(models: EncryptedModels): EncryptedFieldsExtension {
+  const refusals = new PrismaRefusals(models);
   return {
     name: 'pazpaz-key-rotation',
     query: {
       $allModels: {
         // Async, so that a refusal rejects as any failed query does.
         $allOperations: async ({ model, operation, args, query }) =>
-          query(encryptedArguments(models, { model, operation, args })),
+          query(encryptedArguments(refusals, { model, operation, args })),
       },
     },
     result: Object.fromEntries(

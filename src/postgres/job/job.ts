@@ -152,17 +152,20 @@ export async function leftRows(session: Connection, { id }: Job): Promise<readon
   return rows.map(([key, code]) => ({ key: keyOf(key ?? '[]'), code: (code ?? '') as LeftBecause }));
 }
 
-/** Whether the final check would find a row again that was left for this reason: a key opens it. */
+/** Besides `DATABASE:`, why rows are left that a key opens, so that the final check finds them again. */
+const FOUND_AGAIN: readonly LeftBecause[] = ['ROW_BUSY', 'WRITTEN_MEANWHILE'];
+
+/** Whether the final check would find a row again that was left for this reason. */
 export function isFoundAgain(code: LeftBecause): boolean {
-  return code.startsWith('DATABASE:') || code === 'ROW_BUSY' || code === 'WRITTEN_MEANWHILE';
+  return code.startsWith('DATABASE:') || FOUND_AGAIN.includes(code);
 }
 
 /** The keys of the rows that were left although a key opens them, in JSON; `MOST_REFUSED_ROWS` at most. */
 export async function refusedRows(session: Connection, { id }: Job): Promise<ReadonlySet<string>> {
   const rows = await session.rows(
     `SELECT key FROM pazpaz_keys.left_row
-      WHERE job_id = $1 AND (code LIKE 'DATABASE:%' OR code IN ('ROW_BUSY', 'WRITTEN_MEANWHILE')) LIMIT $2`,
-    [id, MOST_REFUSED_ROWS],
+      WHERE job_id = $1 AND (code LIKE 'DATABASE:%' OR code = ANY ($3::text[])) LIMIT $2`,
+    [id, MOST_REFUSED_ROWS, `{${FOUND_AGAIN.join(',')}}`],
   );
   return new Set(rows.map(([key]) => JSON.stringify(keyOf(key ?? '[]'))));
 }
