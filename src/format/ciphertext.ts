@@ -1,19 +1,18 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { isUint8Array } from 'node:util/types';
-import { KeyRotationError } from './error.ts';
+import { KeyRotationError, typeName } from './error.ts';
 import type { KeyMaterial } from './key-material.ts';
 import type { KeyNumber } from './key-number.ts';
-import { typeName } from './error.ts';
 import { varintLength, writeVarint } from './varint.ts';
 import { requireWellFormed } from './well-formed.ts';
 
-/** Length of a nonce in bytes: the 96 bits for which GCM is made (NIST SP 800-38D, section 8.2). */
+/** In bytes: the 96 bits for which GCM is made (NIST SP 800-38D, section 8.2). */
 export const NONCE_BYTES = 12;
 
-/** Length of a tag in bytes: 128 bits, the longest of NIST SP 800-38D, section 5.2.1.2. */
+/** In bytes: 128 bits, the longest tag (NIST SP 800-38D, section 5.2.1.2). */
 export const TAG_BYTES = 16;
 
-/** Length of the shortest ciphertext: a legacy one of an empty text is just its nonce and its tag. */
+/** A legacy ciphertext of an empty text is just its nonce and its tag. */
 export const MIN_CIPHERTEXT_BYTES = NONCE_BYTES + TAG_BYTES;
 
 const ALGORITHM = 'aes-256-gcm';
@@ -23,20 +22,18 @@ const GCM_OPTIONS = { authTagLength: TAG_BYTES };
 
 const NO_ADDITIONAL_DATA = new Uint8Array(0);
 
-/** Longest additional data that is put together without a buffer of its own. */
 const MAX_SCRATCH_BYTES = 128;
 
-/** Buffers for the 12 and 16 bytes that node:crypto copies from a row. They are cheaper than two views. */
+/** Cheaper than two views of the row: node:crypto copies these bytes. */
 const nonceScratch = new Uint8Array(NONCE_BYTES);
 const tagScratch = new Uint8Array(TAG_BYTES);
 
 /**
- * Encrypts: `number ‖ nonce (12) ‖ ciphertext ‖ tag (16)`, with the number's bytes and the context (UTF-8) as
- * additional data, so that the result opens under no other number and in no other context. A text is encrypted as
- * UTF-8.
+ * Encrypts to `number ‖ nonce (12) ‖ ciphertext ‖ tag (16)`. The number's bytes and the context (UTF-8) are additional
+ * data: the result opens under no other number and in no other context. A text is encrypted as UTF-8.
  *
- * `nonce` is 12 bytes that were never used with this key before. With random nonces, a key may encrypt at most 2^32
- * times in all processes together (NIST SP 800-38D, section 8.3): rotate long before.
+ * `nonce` is 12 bytes never used with this key before. With random nonces, a key may encrypt at most 2^32 times in all
+ * processes together (NIST SP 800-38D, section 8.3).
  *
  * Throws `INVALID_TEXT` for a plaintext that is neither a string nor bytes and for a text or context that is not
  * well-formed Unicode, and a `RangeError` for a nonce of another length.
@@ -55,7 +52,7 @@ export function seal(
   const cipher = createCipheriv(ALGORITHM, key.keyObject, nonce, GCM_OPTIONS);
   cipher.setAAD(rowAdditionalData(number, context));
   const encrypted = typeof plaintext === 'string' ? cipher.update(plaintext, 'utf8') : cipher.update(plaintext);
-  // A GCM cipher returns everything from update; final() makes the tag and returns no bytes.
+  // GCM's final() makes the tag and returns no bytes.
   cipher.final();
 
   const sealed = Buffer.allocUnsafe(varintLength(number) + MIN_CIPHERTEXT_BYTES + encrypted.length);
@@ -68,10 +65,9 @@ export function seal(
 }
 
 /**
- * Decrypts what `seal` wrote under this number (`readVarint` of the same bytes). Returns `undefined` if the tag does
- * not verify (another key, number or context, a changed byte, legacy data) or if there are too few bytes.
- *
- * Throws `INVALID_TEXT` for a context that is not well-formed Unicode.
+ * Decrypts what `seal` wrote under this number. Returns `undefined` if the tag does not verify (another key, number or
+ * context, a changed byte, legacy data) or if there are too few bytes. Throws `INVALID_TEXT` for a context that is not
+ * well-formed Unicode.
  */
 export function openNumbered(
   bytes: Uint8Array,
@@ -83,8 +79,8 @@ export function openNumbered(
 }
 
 /**
- * Decrypts data written before this system: the first of `boxes` (`legacyBoxes` of the row, found once for all keys)
- * that opens with this key and empty additional data. Returns `undefined` if none does.
+ * Decrypts data written before this system: the first of `boxes` (`legacyBoxes` of the row) that opens with this key
+ * and empty additional data. Returns `undefined` if none does.
  */
 export function openLegacy(boxes: readonly Uint8Array[], key: KeyMaterial): Buffer | undefined {
   for (const box of boxes) {
@@ -95,13 +91,13 @@ export function openLegacy(boxes: readonly Uint8Array[], key: KeyMaterial): Buff
 }
 
 /**
- * Runs attempts of which many may fail, without stack traces. Node throws an error for each, and collecting its unused
- * stack would take twice as long as the cryptography.
+ * Runs attempts of which many may fail. Node throws an error for each; collecting its stack takes twice as long as the
+ * cryptography.
  */
 export function withoutStacks<T>(attempts: () => T): T {
   const limit = Error.stackTraceLimit;
   try {
-    // Reflect.set returns false instead of throwing, in case a hardened program has frozen Error.
+    // In a hardened program Error may be frozen: Reflect.set then returns false and does not throw.
     Reflect.set(Error, 'stackTraceLimit', 0);
     return attempts();
   } finally {
@@ -121,7 +117,6 @@ export function requireCiphertext(bytes: Uint8Array): void {
   }
 }
 
-/** The error for a value that is not a ciphertext, such as a NULL of a database. */
 export function notBytes(found: unknown): KeyRotationError {
   const advice =
     typeof found === 'string'
@@ -133,7 +128,6 @@ export function notBytes(found: unknown): KeyRotationError {
   );
 }
 
-/** Node would encrypt the memory of other views, and its error quotes what it cannot encrypt. */
 function requirePlaintextBytes(plaintext: Uint8Array): void {
   if (isUint8Array(plaintext)) return;
   throw new KeyRotationError(
@@ -142,20 +136,20 @@ function requirePlaintextBytes(plaintext: Uint8Array): void {
   );
 }
 
-/** What the tag of a ciphertext covers beside it: the bytes of its number, and its context. */
+/** What the tag covers beside the ciphertext: the bytes of the number, and the context. */
 export function additionalData(number: KeyNumber | 0, context: string): Uint8Array {
   return Uint8Array.from(rowAdditionalData(number, context));
 }
 
-/** The additional data of the last row: the rows of a column often have one context. */
+/** The additional data of the last row, because the rows of a column often have one context. */
 let lastNumber: number | undefined;
 let lastContext = '';
 let lastData: Uint8Array = NO_ADDITIONAL_DATA;
 
-/** As `additionalData`, but valid only until the next call. */
+/** Valid until the next call. */
 function rowAdditionalData(number: KeyNumber | 0, context: string): Uint8Array {
   if (context !== lastContext || number !== lastNumber) {
-    // Should this throw halfway, the buffer of the last row is no longer that of its context.
+    // If this throws, the buffer is no longer that of `lastContext`.
     lastNumber = undefined;
     lastData = numberAndContext(number, context);
     lastContext = context;
@@ -164,7 +158,7 @@ function rowAdditionalData(number: KeyNumber | 0, context: string): Uint8Array {
   return lastData;
 }
 
-/** For contexts of ASCII, as most are: node:crypto copies it, and a buffer for each row costs more than filling it. */
+/** A buffer for each row costs more than filling this one with an ASCII context. */
 const contextScratch = new Uint8Array(MAX_SCRATCH_BYTES);
 const scratchOfLength: readonly Uint8Array[] = Array.from({ length: MAX_SCRATCH_BYTES + 1 }, (_, length) =>
   contextScratch.subarray(0, length),
@@ -184,7 +178,6 @@ function numberAndContext(number: KeyNumber | 0, context: string): Uint8Array {
   return data;
 }
 
-/** Opens the `nonce ‖ ciphertext ‖ tag` that begins at `start`. */
 function openBox(bytes: Uint8Array, start: number, key: KeyMaterial, additional: Uint8Array): Buffer | undefined {
   const encryptedStart = start + NONCE_BYTES;
   const tagStart = bytes.length - TAG_BYTES;
@@ -198,13 +191,13 @@ function openBox(bytes: Uint8Array, start: number, key: KeyMaterial, additional:
   try {
     decipher.final();
   } catch {
-    // Node's error says only 'unable to authenticate', and unverified text is never shown.
+    // Node's error says only 'unable to authenticate'.
     return undefined;
   }
   return plaintext;
 }
 
-/** A loop, because `set` and `subarray` cost more than a dozen bytes do. */
+/** For a dozen bytes a loop is cheaper than `set` and `subarray`. */
 function copy(source: Uint8Array, start: number, length: number, target: Uint8Array, offset: number): void {
   for (let index = 0; index < length; index += 1) target[offset + index] = source[start + index] ?? 0;
 }

@@ -1,17 +1,17 @@
 import { KeyRotationError } from './error.ts';
 
 /**
- * The context of a column's rows, `patients:{id}:notes`: text, and columns of the row in braces, each as PostgreSQL
- * spells it in text (`id::text`). A brace of the text itself is doubled.
+ * The context of a column's rows, such as `patients:{id}:notes`: text, and columns of the row in braces, each as
+ * PostgreSQL casts it to text. A brace of the text itself is doubled.
  */
 export interface ContextTemplate {
   readonly source: string;
-  /** One more than there are columns: the texts before, between and after them. */
+  /** The texts before, between and after the columns: one more than there are columns. */
   readonly texts: readonly string[];
   readonly columns: readonly string[];
 }
 
-/** Reads a template. Throws `INVALID_COLUMN` for a brace without its pair or without a name in it. */
+/** Throws `INVALID_COLUMN` for a brace without its pair or without a name in it. */
 export function contextTemplate(source: string): ContextTemplate {
   const texts: string[] = [''];
   const columns: string[] = [];
@@ -28,7 +28,7 @@ export function contextTemplate(source: string): ContextTemplate {
   return { source, texts, columns };
 }
 
-/** The context of one row; `undefined` where a column of it is NULL. `values`: one for each of `columns`. */
+/** `values`: one for each of `columns`. Returns `undefined` where one is NULL. */
 export function contextOf(
   { texts }: ContextTemplate,
   values: readonly (string | null | undefined)[],
@@ -43,8 +43,8 @@ export function contextOf(
 }
 
 /**
- * Whether other values could give the same context: a value before another column has the text in it that ends it.
- * `a:{x}:{y}` has one context for `1`, `2:3` and for `1:2`, `3`.
+ * Whether other values could give the same context, because a value holds the text that ends it: `a:{x}:{y}` has one
+ * context for `1`, `2:3` and for `1:2`, `3`.
  */
 export function isAmbiguous({ texts }: ContextTemplate, values: readonly string[]): boolean {
   return values.slice(0, -1).some((value, index) => {

@@ -129,7 +129,7 @@ type CommandErrorCode =
   | 'ROTATION_NOT_FINISHED';
 
 /**
- * Every way in which this product refuses or fails, by a stable code. A code never changes its meaning. Callers, alarms
- * and runbooks match on it, never on the message.
+ * Every way in which this product refuses or fails. A code never changes its meaning: alarms and runbooks match on it,
+ * never on the message.
  */
 export type ErrorCode = LibraryErrorCode | RotationErrorCode | RowsErrorCode | CommandErrorCode;

@@ -2,20 +2,19 @@ import type { ErrorCode } from './error-code.ts';
 
 export type { ErrorCode, LibraryErrorCode } from './error-code.ts';
 
-/** Every copy of this module in a process knows it. An import and a require load two copies, with two classes. */
+/** Shared by every copy of this module: an import and a require load two copies, with two classes. */
 const BRAND = Symbol.for('pazpaz-key-rotation.KeyRotationError');
 
 /**
  * The one error class of this product. The message says what was expected, what was found and what to do next. It never
- * holds key material, plaintext or a `RotationToken`. `cause` is kept where it can leak none of these; a failed
- * decryption has no cause.
+ * holds key material, plaintext or a `RotationToken`, and `cause` is kept only where it can leak none of these.
  */
 export class KeyRotationError extends Error {
   override readonly name: string = 'KeyRotationError';
   readonly code: ErrorCode;
 
   static {
-    // Not enumerable, so that printing an error does not show it.
+    // Printing an error does not show what is not enumerable.
     Object.defineProperty(this.prototype, BRAND, {});
   }
 
@@ -26,8 +25,8 @@ export class KeyRotationError extends Error {
 }
 
 /**
- * Whether `error` is a `KeyRotationError`, and has the given code. Unlike `instanceof`, it accepts those of another
- * copy of this package, which a process has if one part imports it and another requires it.
+ * Whether `error` is a `KeyRotationError`, with this `code` if one is given. Unlike `instanceof`, it accepts those of
+ * another copy of this package, which a process has if one part imports it and another requires it.
  */
 export function isKeyRotationError(error: unknown, code?: ErrorCode): error is KeyRotationError {
   return error instanceof Error && BRAND in error && 'code' in error && (code === undefined || error.code === code);
@@ -41,9 +40,8 @@ export function typeName(value: unknown): string {
 }
 
 /**
- * Identifies an error that is not an answer of the service by its name and the code of Node or the resolver
- * (`TimeoutError: ECONNRESET`). Never its message: a parser quotes the text that it could not read, which may hold a
- * key.
+ * The name of an error, with the code of Node or the resolver (`TimeoutError: ECONNRESET`). Never its message: a parser
+ * quotes the text that it could not read, which may hold a key.
  */
 export function failureName(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error';
@@ -51,14 +49,12 @@ export function failureName(error: unknown): string {
   return typeof code === 'string' && /^[A-Z0-9_]{1,40}$/.test(code) ? `${error.name}: ${code}` : error.name;
 }
 
-/** Whether the service itself answered with this error. The SDK marks such errors with `$fault`. */
+/** Whether the service itself answered with this error: the SDK marks those with `$fault`. */
 export function isAnswer(error: unknown): error is Error {
   return error instanceof Error && '$fault' in error;
 }
 
-/**
- * Awaits a call to AWS. Passes on errors of the service and of this product; throws `CANNOT_REACH_AWS` for any other.
- */
+/** Awaits a call to AWS. Throws `CANNOT_REACH_AWS` unless the error is one of the service or of this product. */
 export async function reach<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
@@ -69,8 +65,8 @@ export async function reach<T>(answer: Promise<T>): Promise<T> {
 }
 
 /**
- * The error for a call that AWS did not answer. `found` says what there was instead, and `call` which call it was
- * (`DescribeSecret of 'name'`). It has no cause, because a cause may quote received data, and with it a key.
+ * `found`: what there was instead of an answer. `call`: such as `DescribeSecret of 'name'`. There is no cause, because
+ * a cause may quote received data, and with it a key.
  */
 export function cannotReachAws(found: string, call?: string): KeyRotationError {
   return new KeyRotationError(

@@ -9,26 +9,24 @@ import { readVarint } from './varint.ts';
 import { requireWellFormed } from './well-formed.ts';
 
 export interface EncryptOptions {
-  /** The number of the key on its ring. Default: 0, 'the writer did not know its key's number'. */
+  /** The number of the key on its ring. Default: 0, 'the writer did not know it'. */
   readonly number?: KeyNumber | 0;
-  /** Source of nonces. Default: `pooledNonce`. */
+  /** Default: `pooledNonce`. */
   readonly nonces?: NonceSource;
 }
 
 export interface DecryptOptions {
-  /** Whether to read data written before this system, too. Its context is not checked. Default: true. */
+  /** Whether to read data written before this system. Its context is not checked. Default: true. */
   readonly legacy?: boolean;
 }
 
 /**
  * Encrypts a text or bytes with a given key and binds the result to `context` (such as `patients:7:notes`; default:
- * empty). The result is 29 to 33 bytes longer than the UTF-8, depending on the number.
- *
- * A key may encrypt at most 2^32 times (see `seal`). Pass a `KeyMaterial` that was made once: making one from bytes
- * costs as much as the encryption.
+ * empty). The result is 29 to 33 bytes longer than the UTF-8, depending on the number. A key may encrypt at most 2^32
+ * times (see `seal`). Pass a `KeyMaterial`: making one from bytes costs as much as the encryption.
  *
  * Throws `INVALID_TEXT` for a plaintext that is neither a string nor bytes and for a text or context that is not
- * well-formed Unicode; `INVALID_KEY_VALUE` for a key that is not 32 bytes; `INVALID_KEY_NUMBER` for a number that no
+ * well-formed Unicode, `INVALID_KEY_VALUE` for a key that is not 32 bytes, `INVALID_KEY_NUMBER` for a number that no
  * reader would accept.
  */
 export function encryptField(
@@ -38,13 +36,13 @@ export function encryptField(
   options: EncryptOptions = {},
 ): Buffer {
   const { number = 0, nonces = pooledNonce } = options;
-  // With a header that no reader accepts, nothing would open the row.
+  // Nothing would open a row with a header that no reader accepts.
   return seal(text, KeyMaterial.from(key), number === 0 ? 0 : toKeyNumber(number), context, nonces());
 }
 
 /**
- * Decrypts a field to text; see `decryptBytes`. Also throws `INVALID_TEXT` if the field opens but is not UTF-8. It then
- * holds bytes, and `decryptBytes` reads it.
+ * Decrypts a field to text; see `decryptBytes`. Also throws `INVALID_TEXT` if the field opens but is not UTF-8:
+ * `decryptBytes` reads such a field.
  */
 export function decryptField(
   bytes: Uint8Array,
@@ -55,7 +53,7 @@ export function decryptField(
   return textOf(decryptBytes(bytes, key, context, options));
 }
 
-/** The text of a decrypted field, including a byte order mark. Throws `INVALID_TEXT` for bytes that are not UTF-8. */
+/** Keeps a byte order mark. Throws `INVALID_TEXT` for bytes that are not UTF-8. */
 export function textOf(plaintext: Buffer): string {
   const text = plaintext.toString('utf8');
   // Node writes U+FFFD for invalid UTF-8, so only a text with one needs a second look.
@@ -70,11 +68,11 @@ export function textOf(plaintext: Buffer): string {
 
 /**
  * Decrypts a field with a given key: under the number that it names, then in every form of data written before this
- * system. For a row from a text column (forms `vN:…` and JSON), pass the bytes of that text.
+ * system. For a row from a text column (`vN:…` or JSON), pass the bytes of that text.
  *
  * Throws `INVALID_CIPHERTEXT` for a value that is not bytes or has fewer than 28, `DECRYPTION_FAILED` if no tag
- * verifies (without a cause), `INVALID_TEXT` for a context that is not well-formed Unicode, `INVALID_KEY_VALUE` for a
- * key that is not 32 bytes.
+ * verifies, `INVALID_TEXT` for a context that is not well-formed Unicode, `INVALID_KEY_VALUE` for a key that is not 32
+ * bytes.
  */
 export function decryptBytes(
   bytes: Uint8Array,
@@ -103,7 +101,6 @@ function decryptionFailed(number: KeyNumber | 0 | undefined): KeyRotationError {
   );
 }
 
-/** What a row says about its key, for an error message. */
 export function describeNumber(number: KeyNumber | 0 | undefined): string {
   if (number === undefined) return 'has no key number';
   return number === 0 ? 'has number 0 (its writer did not know the number of its key)' : `has key number ${number}`;

@@ -1,22 +1,19 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { inspect } from 'node:util';
 import { isKeyObject, isUint8Array } from 'node:util/types';
-import { KeyRotationError } from './error.ts';
-import { typeName } from './error.ts';
+import { KeyRotationError, typeName } from './error.ts';
 
-/** The subject of errors about a value that is not a key, in the words of the setup guide. */
+/** The subject of errors about a value that is not a key, as the setup guide spells it. */
 export const KEY_SUBJECT = 'Encryption key from AWS Secrets Manager';
 
-/** Length of an AES-256 key in bytes. */
 export const KEY_BYTES = 32;
 
 const REDACTED = '[redacted]';
 
 /**
  * An AES-256-GCM key of 32 bytes that never prints: `String()`, `JSON.stringify`, `util.inspect` and template strings
- * all return `[redacted]`.
- *
- * The `KeyObject` is made once and reused: on Node 24, passing a key as bytes costs three times the whole encryption.
+ * return `[redacted]`. It holds a `KeyObject`, because on Node 24 passing a key as bytes costs three times the whole
+ * encryption.
  */
 export class KeyMaterial {
   readonly #keyObject: KeyObject;
@@ -36,8 +33,8 @@ export class KeyMaterial {
   }
 
   /**
-   * Accepts a `KeyMaterial`, a key of 32 bytes, or the `KeyMaterial` of another copy of this module (a process has one
-   * if one part imports the package and another requires it). Throws `INVALID_KEY_VALUE` for anything else.
+   * Accepts a key of 32 bytes, and a `KeyMaterial` of this or another copy of this module (a process has two if one
+   * part imports the package and another requires it). Throws `INVALID_KEY_VALUE` for anything else.
    */
   static from(key: KeyMaterial | Uint8Array): KeyMaterial {
     if (key instanceof KeyMaterial) return key;
@@ -45,12 +42,11 @@ export class KeyMaterial {
     return keyObject === undefined ? KeyMaterial.fromBytes(key) : new KeyMaterial(keyObject);
   }
 
-  /** The key for node:crypto. */
   get keyObject(): KeyObject {
     return this.#keyObject;
   }
 
-  /** A copy of the 32 bytes, for the one place that writes them to Secrets Manager. */
+  /** A copy of the 32 bytes, to be written to Secrets Manager. */
   exportBytes(): Buffer {
     return this.#keyObject.export();
   }
@@ -77,7 +73,7 @@ export class KeyMaterial {
   }
 }
 
-/** The key of another copy's `KeyMaterial`. It must be a real KeyObject of Node; its bytes are not copied. */
+/** The key of another copy's `KeyMaterial`: a real KeyObject of Node, never an imitation. */
 function secretKeyOf(value: unknown): KeyObject | undefined {
   if (typeof value !== 'object' || value === null || !('keyObject' in value)) return undefined;
   const { keyObject } = value;

@@ -4,7 +4,7 @@ import { jsonMembers, withJsonValues } from './json/json-members.ts';
 import { KEY_SUBJECT, KeyMaterial } from './key-material.ts';
 import { decodeStrictBase64 } from './strict-base64.ts';
 
-/** The format of a secret's value, without the key. Hexadecimal digits are replaced by base64. */
+/** The form of a secret's value, without the key. Hexadecimal digits are replaced by base64. */
 export type KeyFormat = { readonly kind: 'base64' } | { readonly kind: 'binary' } | JsonKeyFormat;
 
 /** A parsed value of a secret's version. It prints nothing secret. */
@@ -20,17 +20,15 @@ const KEY_MEMBER = 'encryption_key';
 const CREATED_MEMBER = 'created_at';
 const EXPIRES_MEMBER = 'expires_at';
 
-/** White space as JSON has it: JavaScript's trim() and Python's strip() would each accept more. */
+/** White space of JSON: JavaScript's trim() and Python's strip() would each accept more. */
 const WORDS = /[^ \t\r\n]+/g;
 const OPENS_AN_OBJECT = /^[ \t\r\n]*\{/;
 const HEX_KEY = /^[0-9A-Fa-f]{64}$/;
 
 /**
- * Reads the value of a secret: base64 of 32 bytes (strict, white space around it allowed), 64 hexadecimal digits, a
- * JSON object whose `encryption_key` holds one of these, or `SecretBinary` of exactly 32 bytes. Sixty-four hexadecimal
- * digits would also be base64 of 48 bytes; they count as hexadecimal.
- *
- * Throws `INVALID_KEY_VALUE` for anything else. The error says what was found, never the value.
+ * Reads the value of a secret: base64 of 32 bytes (strict, white space around it allowed), 64 hexadecimal digits (which
+ * would also be base64 of 48 bytes), a JSON object whose `encryption_key` is one of these, or `SecretBinary` of 32
+ * bytes. Throws `INVALID_KEY_VALUE` for anything else. The error says what was found, never the value.
  */
 export function readKeyValue(value: {
   readonly SecretString?: string | undefined;
@@ -42,13 +40,13 @@ export function readKeyValue(value: {
   throw invalid('a version with neither SecretString nor SecretBinary');
 }
 
-/** The text of an `INVALID_KEY_VALUE` for a value from another source, which is named `called`. */
+/** The message of an `INVALID_KEY_VALUE` about a value that is not from AWS but is `called` otherwise. */
 export function invalidKeyText({ message }: KeyRotationError, called: string): string {
   return message.replace(KEY_SUBJECT, () => called);
 }
 
 /**
- * Writes a key in a format: base64; the same JSON object with `encryption_key` replaced, `created_at` set to `now` and
+ * Writes a key in a format: base64; the JSON object with `encryption_key` replaced, `created_at` set to `now` and
  * `expires_at` moved by the same span; or the 32 bytes.
  */
 export function writeKeyValue(
@@ -67,7 +65,7 @@ export function writeKeyValue(
   }
 }
 
-/** A JSON object around a key. Its other members may be secret, too, so nothing prints them. */
+/** A JSON object around a key. Its other members may be secret, so nothing prints them. */
 class JsonKeyFormat {
   readonly kind = 'json';
   readonly #withoutKey: string;
@@ -76,11 +74,11 @@ class JsonKeyFormat {
     this.#withoutKey = withJsonValues(json, new Map([[KEY_MEMBER, '']]));
   }
 
-  /** The object with another key. Everything but the key and its two dates stays exactly as it is. */
+  /** Everything but the key and its two dates stays as it is. */
   write(base64Key: string, now: Date): string {
     const values = new Map<string, string | number | undefined>([[KEY_MEMBER, base64Key]]);
     const created = this.#date(CREATED_MEMBER);
-    // Without a creation date no span is known, and a guessed expiry date would be worse than the old one.
+    // Without a creation date no span is known, and a guessed expiry would be worse than the old one.
     if (created !== undefined) {
       const expires = this.#date(EXPIRES_MEMBER);
       values.set(CREATED_MEMBER, created.write(now.getTime()));
@@ -100,7 +98,7 @@ function readJson(json: string): StoredKey {
   try {
     object = JSON.parse(json) as typeof object;
   } catch {
-    // The parser's message quotes the text around the mistake, so it is neither repeated nor kept as a cause.
+    // The parser's message quotes the text around the mistake.
     throw invalid('text that begins like a JSON object but is not valid JSON');
   }
   const [member, second] = jsonMembers(json).filter(({ name }) => name === KEY_MEMBER);
@@ -121,7 +119,7 @@ function readText(text: string): KeyMaterial {
   return KeyMaterial.fromBytes(bytes);
 }
 
-/** Names the usual mistakes without revealing a character of the key. */
+/** The usual mistakes, named without revealing a character of the key. */
 function reason(text: string): string {
   if (/^["'`]|["'`]$/.test(text)) return ' (they are in quotation marks, which docker --env-file keeps)';
   if (/^[A-Za-z0-9_=-]+$/.test(text) && /[_-]/.test(text)) return ' (they use the URL alphabet, - and _)';

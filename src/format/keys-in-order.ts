@@ -1,6 +1,6 @@
 import { withoutStacks } from './ciphertext.ts';
 
-/** Keys to try in turn on a ciphertext that does not name its key. The key that opened the last one comes first. */
+/** Keys to try on a ciphertext that does not name its key. The key that opened the last one comes first. */
 export class KeysInOrder<Key> {
   readonly #keys: Key[];
 
@@ -12,7 +12,6 @@ export class KeysInOrder<Key> {
     return this.#keys.values();
   }
 
-  /** Returns the first result of `open`. The key that gave it is tried first next time. */
   firstToOpen<T>(open: (key: Key) => T | undefined): T | undefined {
     return withoutStacks(() => {
       for (const key of this.#keys) {

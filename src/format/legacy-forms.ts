@@ -6,7 +6,7 @@ const DIGIT_9 = 0x39;
 const COLON = 0x3a;
 const OPENING_BRACE = 0x7b;
 
-/** The white space of JSON (RFC 8259, section 2). */
+/** RFC 8259, section 2. */
 const JSON_SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
@@ -15,16 +15,13 @@ const VERSION = /^v[0-9]+$/;
 const VERSIONED_DATA = /^v[0-9]+:(.*)/s;
 const ALGORITHM = 'AES-256-GCM';
 
-/** The members of a JSON object. */
 type Fields = Partial<Record<string, unknown>>;
 
 /**
  * Every `nonce ‖ ciphertext ‖ tag` that a row may hold if it was written before this system: the whole row (a); what
- * follows `vN:`, as bytes (b) or as base64 (c); the `ciphertext` (d) or the `data` (e) of a JSON object. The rare forms
- * come first.
- *
- * A random nonce may look like any of them, so these are candidates: only a tag that verifies decides. The N names a
- * key of the old application (`pazpaz/encryption-key-vN`), not one of our key numbers, and is ignored.
+ * follows `vN:`, as bytes (b) or base64 (c); the `ciphertext` (d) or the `data` (e) of a JSON object. These are
+ * candidates, since a random nonce may look like any of them: only a tag that verifies decides. The N is not one of our
+ * key numbers. The rare forms come first.
  */
 export function legacyBoxes(bytes: Uint8Array): readonly Uint8Array[] {
   const boxes: Uint8Array[] = [...boxesOfJson(bytes)];
@@ -39,7 +36,6 @@ export function legacyBoxes(bytes: Uint8Array): readonly Uint8Array[] {
   return boxes;
 }
 
-/** Where the bytes after an ASCII `vN:` start, if `bytes` begin with one. */
 function endOfVersionPrefix(bytes: Uint8Array): number | undefined {
   if (bytes[0] !== LETTER_V) return undefined;
   let index = 1;
@@ -49,10 +45,7 @@ function endOfVersionPrefix(bytes: Uint8Array): number | undefined {
   return index > 1 && bytes[index] === COLON ? index + 1 : undefined;
 }
 
-/**
- * The boxes in forms (d) and (e). Members may come in any order, with any white space and with others beside them.
- * jsonb reorders, applications add members, and a row that is refused is lost.
- */
+/** Forms (d) and (e). jsonb reorders members and applications add others, so neither order nor other members matter. */
 function boxesOfJson(bytes: Uint8Array): readonly Buffer[] {
   if (!startsLikeJsonObject(bytes)) return [];
   let fields: Fields;
@@ -65,13 +58,12 @@ function boxesOfJson(bytes: Uint8Array): readonly Buffer[] {
   return [boxOfVersionedObject(fields), boxOfData(fields)].filter((box) => box !== undefined);
 }
 
-/** The box in an object of form (d), which names version and algorithm beside it. */
 export function boxOfVersionedObject({ version, ciphertext, algorithm }: Fields): Buffer | undefined {
   const isForm = typeof version === 'string' && VERSION.test(version) && algorithm === ALGORITHM;
   return isForm && typeof ciphertext === 'string' ? decodeStrictBase64(ciphertext) : undefined;
 }
 
-/** The box in an object of form (e), whose `data` is form (c). */
+/** `data` of form (e) is form (c). */
 function boxOfData({ data }: Fields): Buffer | undefined {
   const text = typeof data === 'string' ? VERSIONED_DATA.exec(data)?.[1] : undefined;
   return text === undefined ? undefined : decodeStrictBase64(text);

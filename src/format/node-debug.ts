@@ -1,9 +1,8 @@
 import { KeyRotationError } from './error.ts';
 
 /**
- * Throws `INVALID_SETTINGS` while the environment variable `NODE_DEBUG` has a value. It makes Node print the first
- * bytes of all received data, which may begin with a key. The SDK parses bytes that Node has already printed, so
- * refusing is the only protection.
+ * Throws `INVALID_SETTINGS` while `NODE_DEBUG` has a value: Node then prints the first bytes of all received data,
+ * which may begin with a key, before the SDK sees them.
  */
 export function refuseNodeDebug(): void {
   if ((process.env['NODE_DEBUG'] ?? '') === '') return;

@@ -5,30 +5,29 @@ import v8 from 'node:v8';
 import { NONCE_BYTES } from './ciphertext.ts';
 
 /**
- * Returns 12 bytes that it never returned before. They are valid until the next call. A caller that has just read the
- * clocks (see `NonceClocks`) may pass the readings, which saves reading them again.
+ * Returns 12 bytes that it never returned before, valid until the next call. A caller that has just read the clocks
+ * (see `NonceClocks`) may pass the readings.
  */
 export type NonceSource = (wall?: number, monotonic?: number) => Uint8Array;
 
 /** Nonces from the operating system's random generator (NIST SP 800-38D, section 8.2.2). */
 export const randomNonce: NonceSource = () => randomFillSync(new Uint8Array(NONCE_BYTES));
 
-/** Words of 32 bits: single bytes would take longer than the clocks do. */
+/** Words, because XORing single bytes takes longer than reading the clocks. */
 const NONCE_WORDS = NONCE_BYTES / 4;
 
-/** Random words fetched at a time: few enough to stay in memory only briefly, enough to make fetching cheap. */
+/** 256 nonces at a time: few enough to stay in memory only briefly, enough to make fetching cheap. */
 const POOL_WORDS = NONCE_WORDS * 256;
 
 /**
- * Milliseconds for which a filled pool is used, by either clock. A machine restored from a snapshot, or a process from
- * a startup snapshot, shares the pool of its clones. After a second it has one of its own.
+ * Milliseconds, by either clock. A machine restored from a snapshot shares the pool of its clones; after a second it
+ * has a pool of its own.
  */
 const POOL_LIFE = 1000;
 
 const TWO_TO_16 = 0x1_0000;
 const TWO_TO_32 = 0x1_0000_0000;
 
-/** The clocks that are mixed into each nonce. */
 export interface NonceClocks {
   /** Milliseconds since 1970. */
   readonly wall: () => number;
@@ -39,16 +38,13 @@ export interface NonceClocks {
 const SYSTEM_CLOCKS: NonceClocks = { wall: () => Date.now(), monotonic: () => performance.now() };
 
 /**
- * Nonces from a pool of random bytes. Asking the operating system for 12 bytes costs half an encryption; asking for
- * thousands costs hardly more.
+ * Nonces from a pool of random bytes, since asking the operating system for 12 bytes costs half an encryption. A pool
+ * belongs to one instance of this module; worker threads and child processes have their own.
  *
  * Each nonce is the next 12 bytes of the pool, used once and wiped, XORed with a new reading of the clocks:
  * milliseconds since 1970 in the first six bytes, nanoseconds of the monotonic clock in the last six. The XOR keeps
- * random bytes random (NIST SP 800-38D, section 8.2.2). Two clones of one machine differ by it unless they read the
- * same millisecond and nanosecond at the same place of the pool, within `POOL_LIFE` of filling it.
- *
- * A pool belongs to one instance of this module: worker threads, child processes and a second copy of the package have
- * their own.
+ * random bytes random (NIST SP 800-38D, section 8.2.2). Two clones of a machine differ by it unless they read the same
+ * millisecond and nanosecond at the same place of the pool, within `POOL_LIFE` of filling it.
  */
 export function nonceStream(
   fill: (bytes: Uint8Array) => void = systemRandom(),
@@ -62,7 +58,7 @@ export function nonceStream(
   let filledAtWall = 0;
   let filledAtMonotonic = 0;
   let isEmptiedBeforeSnapshot = false;
-  /** Keeps the pool out of a startup snapshot (`node --build-snapshot`), of which any number of processes start. */
+  /** Keeps the pool out of a startup snapshot (`node --build-snapshot`), from which many processes start. */
   const emptyBeforeSnapshot = () => {
     if (isEmptiedBeforeSnapshot || !isBuildingSnapshot()) return;
     isEmptiedBeforeSnapshot = true;
@@ -83,7 +79,7 @@ export function nonceStream(
       filledAtMonotonic = monotonic;
     }
     const nanoseconds = monotonic * 1e6;
-    // For numbers wider than 32 bits: a shift would read them as signed 32-bit numbers.
+    // Remainders and divisions, because a shift reads a number as signed 32 bits.
     nonce[0] = take(pool, next) ^ (wall % TWO_TO_32);
     nonce[1] = take(pool, next + 1) ^ ((wall / TWO_TO_32) & 0xffff) ^ ((nanoseconds % TWO_TO_16) << 16);
     nonce[2] = take(pool, next + 2) ^ ((nanoseconds / TWO_TO_16) % TWO_TO_32);
@@ -93,9 +89,9 @@ export function nonceStream(
 }
 
 /**
- * Random bytes of OpenSSL XORed with those of the kernel. OpenSSL's generator lives in the process, so clones of a
- * machine share its state, for minutes. The kernel's is reseeded when a machine is restored (Linux 5.18, VM generation
- * id). Where the kernel's cannot be read, OpenSSL's stand alone. Both together take 8 microseconds for 256 nonces.
+ * Random bytes of OpenSSL XORed with those of the kernel, where these can be read. Clones of a machine share the state
+ * of OpenSSL's generator for minutes; the kernel's is reseeded when a machine is restored (Linux 5.18, VM generation
+ * id). Both together take 8 microseconds for 256 nonces.
  */
 function systemRandom(): (bytes: Uint8Array) => void {
   const kernelWords = new Uint32Array(POOL_WORDS);
@@ -110,11 +106,10 @@ function systemRandom(): (bytes: Uint8Array) => void {
       const words = new Uint32Array(bytes.buffer, bytes.byteOffset, POOL_WORDS);
       for (let index = 0; index < POOL_WORDS; index += 1) words[index] = (words[index] ?? 0) ^ take(kernelWords, index);
       if (!isBuildingSnapshot()) return;
-      // A file that is open does not survive a startup snapshot.
+      // An open file does not survive a startup snapshot.
       closeSync(file);
       file = undefined;
     } catch {
-      // OpenSSL's bytes alone.
       file = undefined;
     }
   };
@@ -124,10 +119,10 @@ function isBuildingSnapshot(): boolean {
   return 'startupSnapshot' in v8 && v8.startupSnapshot.isBuildingSnapshot();
 }
 
-/** The nonces of this module instance. Marked pure so that the Lambda's bundle leaves the pool out. */
+/** Marked pure so that the Lambda's bundle leaves the pool out. */
 export const pooledNonce: NonceSource = /* @__PURE__ */ nonceStream();
 
-/** Takes four bytes from the pool and wipes them. */
+/** Wipes what it takes. */
 function take(pool: Uint32Array, index: number): number {
   const word = pool[index] ?? 0;
   pool[index] = 0;

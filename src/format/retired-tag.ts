@@ -5,10 +5,10 @@ const COPY_PREFIX = 'pazpaz:copy:';
 const FORCED = 'forced';
 const RESTORING = 'restoring';
 
-/** AWS's limit for the value of a tag. */
+/** AWS's limit. */
 export const MAX_TAG_LENGTH = 256;
 
-/** A tag of the secret that records a key that was retired, or whose retirement began. */
+/** The record of a key that was retired, or whose retirement began. It is a tag of the secret. */
 export interface RetiredKey {
   readonly number: KeyNumber;
   readonly versionId: string;
@@ -16,11 +16,10 @@ export interface RetiredKey {
   readonly date: string;
 }
 
-/** A retired key, and how it was retired. */
 export interface RetirementRecord extends RetiredKey {
-  /** The retirement did not wait for writers that still had the key. */
+  /** The retirement did not wait for processes that could still write with the key. */
   readonly isForced: boolean;
-  /** A `restore` of the key has begun: it is wanted again. */
+  /** A `restore` of the key has begun. */
   readonly isRestoring?: true;
 }
 
@@ -33,18 +32,17 @@ export interface CountedRows {
   readonly rows: number;
 }
 
-/** A tag as the service returns it. */
 interface Tag {
   readonly Key?: string | undefined;
   readonly Value?: string | undefined;
 }
 
-/** The retired keys among the tags of a secret, by number. */
+/** By number. */
 export function retiredKeys(tags: readonly Tag[] | undefined): readonly RetiredKey[] {
   return retirementRecords(tags).map(({ number, versionId, date }) => ({ number, versionId, date }));
 }
 
-/** The retirement records among the tags of a secret, by number. */
+/** By number. */
 export function retirementRecords(tags: readonly Tag[] | undefined): readonly RetirementRecord[] {
   return tags?.flatMap(recordOf).sort((one, other) => one.number - other.number) ?? [];
 }
@@ -65,7 +63,7 @@ function recordOf({ Key = '', Value = '' }: Tag): readonly RetirementRecord[] {
       ];
 }
 
-/** The number in the name of such a tag; `undefined` for the name of another tag. */
+/** `undefined` for the name of another tag. */
 export function numberOfRetiredTag(key: string): KeyNumber | undefined {
   return key.startsWith(PREFIX) ? numberOfLabel(key.slice(PREFIX.length)) : undefined;
 }
@@ -75,7 +73,7 @@ export function retiredTagKey(number: KeyNumber): string {
   return `${PREFIX}${numberingLabel(number)}`;
 }
 
-/** The record of a key that is being restored: nothing may retire it without a further day. */
+/** A key with this record is retired only after a further day. */
 export function restoringTag({ number, versionId, date }: RetiredKey): {
   readonly Key: string;
   readonly Value: string;
@@ -83,13 +81,13 @@ export function restoringTag({ number, versionId, date }: RetiredKey): {
   return { Key: retiredTagKey(number), Value: `${versionId} ${date} ${RESTORING}` };
 }
 
-/** Characters of a tag that the names of skipped tables may take. */
+/** Characters that the names of skipped tables may take. */
 const MAX_SKIPPED_LENGTH = 80;
 
 /**
- * The tag that is written before a key's label is removed: `VersionId date`, or `VersionId date forced`; then the tables
- * that no one looked at (`skipped=other.trap+other.closed`, or how many these are where the names are long); then the
- * columns whose rows were counted, as far as they fit, and how many columns with how many rows are not named.
+ * The tag that is written before a key's label is removed: `VersionId date`, or `VersionId date forced`; then the
+ * tables that were not read (`skipped=other.trap+other.closed`, or their number where the names are long); then the
+ * counted columns with their rows, as far as they fit, and how many columns with how many rows are not named.
  */
 export function retiredTag(
   { number, versionId, date, isForced }: RetirementRecord,
@@ -123,23 +121,23 @@ function wordOfOthers(columns: readonly CountedRows[]): string {
   return columns.length === 0 ? '' : ` +${columns.length}=${columns.reduce((sum, { rows }) => sum + rows, 0)}`;
 }
 
-/** A name in the characters that AWS allows in a tag, without those that separate the words. */
+/** AWS allows only these characters in a tag, and some of them separate the words. */
 function allowed(name: string): string {
   return name.replace(/[^\p{L}\p{N}_.:/+-]/gu, '_');
 }
 
-/** The name of the tag that records that the key of a version is on the ring under another version. */
+/** The tag that records that the key of a version is on the ring under another version. */
 export function copyTagKey(versionId: string): string {
   return `${COPY_PREFIX}${versionId}`;
 }
 
-/** The versions of one tag: that of its name, and those that its value lists after the date. */
+/** The version in the tag's name, and those that its value lists after the date. */
 export function copiesIn({ Key = '', Value = '' }: Tag): readonly string[] {
   if (!Key.startsWith(COPY_PREFIX)) return [];
   return [Key.slice(COPY_PREFIX.length), ...Value.split(' ').slice(1)].filter((id) => id !== '');
 }
 
-/** The versions with such a record. They need no number. */
+/** The versions with such a record need no number. */
 export function copyVersions(tags: readonly Tag[] | undefined): ReadonlySet<string> {
   return new Set((tags ?? []).flatMap(copiesIn));
 }

@@ -1,45 +1,38 @@
 import { MAX_KEY_NUMBER, numberingLabel, numberOfLabel, toKeyNumber, type KeyNumber } from './key-number.ts';
 
-/**
- * Number of staging labels that a secret can have (AWS Secrets Manager quotas: 'Staging labels attached across all
- * versions').
- */
+/** AWS Secrets Manager quotas: 'Staging labels attached across all versions'. */
 export const MAX_STAGING_LABELS = 20;
 
 /** The labels that Secrets Manager moves itself. */
 export const AWS_LABELS: readonly string[] = ['AWSCURRENT', 'AWSPREVIOUS', 'AWSPENDING'];
 
-/** Whether a version has one of them: it is in use, or a rotation brings it. */
+/** Whether a version is in use, or is the new key of a rotation. */
 export function hasAwsLabel(labels: readonly string[] = []): boolean {
   return labels.some((label) => AWS_LABELS.includes(label));
 }
 
-/** The label of a key that only decrypts, from the put until it has its number. */
+/** The label of a key that only decrypts, until it has its number. */
 export const INCOMING_LABEL = 'key-incoming';
 
 /** Staging labels by VersionId, as `DescribeSecret` returns them. */
 export type VersionStages = Readonly<Record<string, readonly string[]>>;
 
-/** A secret's labels, read as a key ring. */
 export interface RingLabels {
   readonly stages: VersionStages;
   /** The version that each number names. */
   readonly versionOf: ReadonlyMap<KeyNumber, string>;
   /** The number of each numbered version; the lowest if it has several. */
   readonly numberOf: ReadonlyMap<string, KeyNumber>;
-  /** The highest number on the ring; 0 if nothing is numbered. */
+  /** 0 if nothing is numbered. */
   readonly highestNumber: number;
-  /** VersionId with `AWSCURRENT`. */
   readonly current: string | undefined;
-  /** VersionId with `AWSPREVIOUS`. */
   readonly previous: string | undefined;
-  /** VersionId with `AWSPENDING`. */
   readonly pending: string | undefined;
-  /** Labels that can still be attached, with AWS's own three reserved; negative if foreign labels took those. */
+  /** Labels that can still be attached, with AWS's three reserved; negative if foreign labels took those. */
   readonly freeSlots: number;
 }
 
-/** Reads the labels of `DescribeSecret` (`VersionIdsToStages`, absent on a secret without a value) as a key ring. */
+/** Reads `VersionIdsToStages` of `DescribeSecret`, which is absent on a secret without a value. */
 export function ringLabels(stages: VersionStages = {}): RingLabels {
   const versionOf = new Map<KeyNumber, string>();
   const numberOf = new Map<string, KeyNumber>();
@@ -68,22 +61,21 @@ export function ringLabels(stages: VersionStages = {}): RingLabels {
 }
 
 /**
- * The number for the next key: the highest on the ring plus one. The highest number is never retired, so a number never
- * comes back. Throws `INVALID_KEY_NUMBER` once 999,999,999 is given.
+ * The highest number on the ring plus one. A number never comes back, because the highest is never retired. Throws
+ * `INVALID_KEY_NUMBER` after 999,999,999.
  */
 export function nextNumber(ring: RingLabels): KeyNumber {
   return toKeyNumber(Math.min(ring.highestNumber, MAX_KEY_NUMBER) + 1);
 }
 
-/** The ring after `number` was attached to `versionId`. */
 export function withNumber(ring: RingLabels, versionId: string, number: KeyNumber): RingLabels {
   const labels = ring.stages[versionId] ?? [];
   return ringLabels({ ...ring.stages, [versionId]: [...labels, numberingLabel(number)] });
 }
 
 /**
- * Numbers of the keys that can be retired, the lowest first. Their version has none of AWS's labels and not the highest
- * number, from which the next number is counted.
+ * Numbers of the keys that can be retired, the lowest first: those without a label of AWS and without the highest
+ * number, from which the next is counted.
  */
 export function retirableNumbers(ring: RingLabels): readonly KeyNumber[] {
   const inUse = [ring.current, ring.previous, ring.pending];
@@ -92,13 +84,12 @@ export function retirableNumbers(ring: RingLabels): readonly KeyNumber[] {
   return numbers.map(([number]) => number).sort((one, other) => one - other);
 }
 
-/** A staging label, and the version that has it. */
 export interface HeldLabel {
   readonly label: string;
   readonly versionId: string;
 }
 
-/** Labels that neither AWS nor the key ring uses. They take slots, too. */
+/** Labels that neither AWS nor the key ring uses take slots, too. */
 export function foreignLabels(stages: VersionStages): readonly HeldLabel[] {
   const held = Object.entries(stages).flatMap(([versionId, labels]) => labels.map((label) => ({ label, versionId })));
   return held.filter(

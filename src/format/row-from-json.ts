@@ -2,18 +2,16 @@ import { KeyRotationError, typeName } from './error.ts';
 import { boxOfVersionedObject } from './legacy-forms.ts';
 import { rowFromText } from './row-from-text.ts';
 
-/** The member that holds the ciphertext in the jsonb values of older data: `{"data": "v1:…"}`. */
+/** Older jsonb values hold the ciphertext in this member: `{"data": "v1:…"}`. */
 export const DATA_MEMBER = 'data';
 
 const MAY_BE_JSON = /^[ \t\r\n]*["{]/;
 
 /**
  * The row in a cell of a json or jsonb column, as bytes for `decryptField`. `value` is what the database driver
- * returns: the parsed value, or its JSON as a text. It is a string, or an object whose member `member` (default:
- * `data`) is one. That string is read as `rowFromText` reads a cell. Without a given `member`, an object with
- * `version`, `ciphertext` and `algorithm` is older data, and its `ciphertext` is the row.
- *
- * Throws `INVALID_CIPHERTEXT` for any other value.
+ * returns: the parsed value, or its JSON. It is a string, or an object whose `member` (default: `data`) is one; that
+ * string is read by `rowFromText`. Without a given `member`, an object with `version`, `ciphertext` and `algorithm` is
+ * older data, and its `ciphertext` is the row. Throws `INVALID_CIPHERTEXT` for any other value.
  */
 export function rowFromJson(value: unknown, member?: string): Buffer {
   const json = parsed(value);
@@ -29,17 +27,14 @@ export function rowFromJson(value: unknown, member?: string): Buffer {
   );
 }
 
-/** The name of the member that `rowFromJson` reads. An object may not have it, or no string in it. */
+/** The member that `rowFromJson` reads. An object may not have it, or no string in it. */
 export function memberWithCiphertext(fields: Partial<Record<string, unknown>>, member?: string): string {
   const name = member ?? DATA_MEMBER;
   const isOwn = member !== undefined && typeof fields[name] === 'string';
   return !isOwn && boxOfVersionedObject(fields) !== undefined ? 'ciphertext' : name;
 }
 
-/**
- * Parses a text if it holds an object or a string; otherwise returns the text. A string in JSON may hold JSON again, if
- * an application serialised the value before it passed it to its driver.
- */
+/** A string in JSON may hold JSON again, where an application serialised the value before its driver did. */
 function parsed(value: unknown): unknown {
   if (typeof value !== 'string' || !MAY_BE_JSON.test(value)) return value;
   let json: unknown;
@@ -52,7 +47,7 @@ function parsed(value: unknown): unknown {
 }
 
 function fieldsOf(json: unknown): Partial<Record<string, unknown>> {
-  // A copy without a prototype, so that `toString` is a member only if the object has it.
+  // Without a prototype, `toString` is a member only if the object has it.
   return Object.assign(Object.create(null), isObject(json) ? json : {}) as Partial<Record<string, unknown>>;
 }
 

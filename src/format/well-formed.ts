@@ -1,10 +1,9 @@
 /// <reference lib="es2024.string" />
-import { KeyRotationError } from './error.ts';
-import { typeName } from './error.ts';
+import { KeyRotationError, typeName } from './error.ts';
 
 /**
- * Throws `INVALID_TEXT` unless `value` is a string of well-formed Unicode. UTF-8 cannot encode half of a surrogate
- * pair: Node writes U+FFFD in its place, so the text read back would differ, and two contexts could become equal.
+ * Throws `INVALID_TEXT` unless `value` is a string of well-formed Unicode. Node encodes half of a surrogate pair as
+ * U+FFFD: the text read back would differ, and two contexts could become equal.
  */
 export function requireWellFormed(value: string, what: 'text' | 'context'): void {
   // JavaScript callers can pass any value, and Node's own error would quote it.

@@ -2,24 +2,22 @@
 export interface JsonDate {
   /** Milliseconds since 1970. */
   readonly time: number;
-  /** Another date in this form; `undefined` if it cannot be written (before 1970, a year above 9999). */
+  /** `undefined` if the date cannot be written in this form (before 1970, a year above 9999). */
   write(time: number): string | number | undefined;
 }
 
 const ISO_8601 =
   /^(?<day>[0-9]{4}-[0-9]{2}-[0-9]{2})(?:(?<separator>[T ])(?<clock>[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.(?<fraction>[0-9]{1,9}))?(?<zone>Z|[+-][0-9]{2}:[0-9]{2})?)?$/;
 
-/**
- * From here on a number counts milliseconds: as seconds it would be after the year 9999, as milliseconds it is in 1978.
- */
+/** A number from here on is milliseconds: as seconds it would be after the year 9999. */
 const FIRST_MILLISECONDS = 253_402_300_800;
 
-/** The end of the year 9999: four digits are all that most readers take. */
+/** The end of the year 9999: most readers take four digits. */
 const MAX_MILLISECONDS = 253_402_300_799_999;
 
 /**
- * Reads a date: an ISO 8601 text (day alone, or day and time with or without a fraction and a zone; UTC without one) or
- * a number of seconds or milliseconds since 1970. Returns `undefined` for anything else.
+ * Reads an ISO 8601 text (a day, or day and time with or without a fraction and a zone; UTC without one) or a number of
+ * seconds or milliseconds since 1970. Returns `undefined` for anything else.
  */
 export function readJsonDate(value: unknown): JsonDate | undefined {
   if (typeof value === 'number') return readEpoch(value);
@@ -59,7 +57,7 @@ function readIso(value: string): JsonDate | undefined {
   };
 }
 
-/** Milliseconds by which local time in the zone (`Z`, `+02:00`, none) is ahead of UTC. */
+/** Milliseconds by which the zone (`Z`, `+02:00`, none) is ahead of UTC. */
 function offsetOf(zone: string | undefined): number {
   if (zone === undefined) return 0;
   // `Z` has no digits, which count as 0.

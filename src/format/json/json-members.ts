@@ -1,7 +1,6 @@
-/** The place of a member's value in the text of a JSON object. */
 interface JsonMember {
   readonly name: string;
-  /** The text of the value; of an object or array, only the opening bracket. */
+  /** Of an object or array, only the opening bracket. */
   readonly text: string;
   readonly start: number;
 }
@@ -9,10 +8,7 @@ interface JsonMember {
 /** Strings, punctuation, and everything between them (numbers, true, false, null). */
 const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s"{}[\],:]+/g;
 
-/**
- * The members of a JSON object in the order of its text, without those of nested objects. `json` must be a text that
- * `JSON.parse` reads as an object.
- */
+/** The members in the order of the text, without those of nested objects. `json` must be an object for `JSON.parse`. */
 export function jsonMembers(json: string): readonly JsonMember[] {
   const members: JsonMember[] = [];
   let depth = 0;
@@ -30,8 +26,8 @@ export function jsonMembers(json: string): readonly JsonMember[] {
 
 /**
  * Replaces the values of the named members, except objects, arrays and those whose new value is `undefined`. Every
- * other character stays the same. (Parsing and writing again would round large numbers, move names like "1" to the
- * front, and lose the layout.)
+ * other character stays: parsing and writing again would round large numbers, reorder names like "1" and lose the
+ * layout.
  */
 export function withJsonValues(json: string, values: ReadonlyMap<string, string | number | undefined>): string {
   let result = '';
