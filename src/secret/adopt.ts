@@ -7,11 +7,9 @@ import { attachNextNumber } from './numbering.ts';
 import { readKey } from './read-key.ts';
 
 /**
- * Gives `AWSPREVIOUS`, then `AWSCURRENT`, a number if they are unnumbered, so that no later rotation can push a key that
- * is in use out of every label.
- *
- * A value that is not a valid key never encrypted anything and stays unnumbered. Throws `VERSION_UNREADABLE` or
- * `VERSION_HAS_NO_VALUE` where a value cannot be read: it may be a key that is in use.
+ * Gives `AWSPREVIOUS`, then `AWSCURRENT`, a number if they have none, so that no later rotation pushes a key in use out
+ * of every label. A value that is not a valid key encrypted nothing and stays unnumbered. Throws `VERSION_UNREADABLE`
+ * or `VERSION_HAS_NO_VALUE` where a value cannot be read: it may be a key in use.
  */
 export async function adopt(deps: StepDependencies, ring: RingLabels): Promise<RingChange> {
   let change: RingChange = { ring, wrote: false };
@@ -28,10 +26,7 @@ async function holdsKey(deps: StepDependencies, versionId: string): Promise<bool
   return (await readUnnumberedKey(deps, versionId)) !== undefined;
 }
 
-/**
- * Reads the key of a version without a number. Gives nothing, and logs it, where the value is not a valid key. Throws
- * `VERSION_UNREADABLE` where it cannot be read.
- */
+/** Returns `undefined` where the value is not a valid key. Throws `VERSION_UNREADABLE` where it cannot be read. */
 export async function readUnnumberedKey(deps: StepDependencies, versionId: string): Promise<KeyMaterial | undefined> {
   try {
     return (await readKey(deps, versionId)).key;

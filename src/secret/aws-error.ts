@@ -1,23 +1,22 @@
 import { isAnswer, isKeyRotationError, KeyRotationError } from '../format/error.ts';
 
-/** The name of the service's error (`ResourceNotFoundException`, …), or '' for any other value. */
+/** The name of the service's error (`ResourceNotFoundException`, …); '' for any other value. */
 export function awsErrorName(error: unknown): string {
   return error instanceof Error ? error.name : '';
 }
 
-/** What an error says, in one line: the service's name for it and its message. */
 export function describeError(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : 'an unknown error';
 }
 
 /**
- * Why the service answered with an error ("Common errors" of AWS's query APIs, and those of Secrets Manager): `denied`
- * the caller, for want of a permission; `expired` or `unknown caller`, for the credentials themselves; `throttled` and
- * `failing` end without help; `limit` is a quota that is reached; `other` is a fault in the call.
+ * Why the service answered with an error ("Common errors" of AWS's query APIs, and those of Secrets Manager). `denied`:
+ * a permission is missing. `expired`, `unknown caller`: the credentials. `throttled`, `failing`: temporary. `limit`: a
+ * quota. `other`: a fault in the call.
  */
 export type RefusalKind = 'denied' | 'expired' | 'unknown caller' | 'throttled' | 'failing' | 'limit' | 'other';
 
-/** By the names of errors without `Exception` at their end, which AWS appends in some places only. */
+/** AWS appends `Exception` to these names in some places only. */
 const KINDS: readonly (readonly [RefusalKind, RegExp])[] = [
   // DecryptionFailure, EncryptionFailure: Secrets Manager could not use the KMS key.
   ['denied', /^(AccessDenied|NotAuthorized|OptInRequired|(De|En)cryptionFailure)$/],
@@ -42,7 +41,6 @@ const ADVICE: Readonly<Record<RefusalKind, string>> = {
   other: 'The call itself is wrong, not a permission of the caller: fix what the message names; then try again.',
 };
 
-/** Why the service answered so. */
 export function refusalKind(error: unknown): RefusalKind {
   const name = awsErrorName(error).replace(/Exception$/, '');
   const kind = KINDS.find(([, names]) => names.test(name))?.[0];
@@ -52,26 +50,22 @@ export function refusalKind(error: unknown): RefusalKind {
   return status >= 500 ? 'failing' : 'other';
 }
 
-/** What helps against it. `ifAccess`: what to say, more exactly, where it is permission or a KMS key that is missing. */
+/** `ifAccess`: the advice where a permission or a KMS key is missing. */
 export function refusalAdvice(error: unknown, ifAccess = ADVICE.denied): string {
   const kind = refusalKind(error);
   return kind === 'denied' || (kind === 'other' && isAboutKms(error)) ? ifAccess : ADVICE[kind];
 }
 
-/**
- * Whether the KMS key is the cause: "Access to KMS is not allowed", or DecryptionFailure: "Secrets
- * Manager can't decrypt the protected secret text using the provided KMS key."
- */
+/** By "Access to KMS is not allowed", or by the name DecryptionFailure. */
 export function isAboutKms(error: unknown): boolean {
   return /kms|decrypt/i.test(describeError(error));
 }
 
-/** Whether the service has answered, and not that the caller may not ask. */
+/** Whether the service answered with something other than a refusal of permission. */
 export function isFault(error: unknown): boolean {
   return isAnswer(error) && refusalKind(error) !== 'denied';
 }
 
-/** Whether the same call may succeed in a moment. */
 export function isTemporary(error: unknown): boolean {
   const kind = refusalKind(error);
   return kind === 'throttled' || kind === 'failing';
@@ -84,7 +78,7 @@ function httpStatus(error: unknown): number {
   return hasStatus && typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : 0;
 }
 
-/** Turns an answer of the service that no step expects into our words; an error that is ours already stays as it is. */
+/** Passes on an error that is ours already. */
 export function refused(operation: string, secretId: string, error: unknown): KeyRotationError {
   if (isKeyRotationError(error)) return error;
   if (awsErrorName(error) === 'ResourceNotFoundException') {
@@ -94,7 +88,7 @@ export function refused(operation: string, secretId: string, error: unknown): Ke
       { cause: error },
     );
   }
-  // Our own tags are well-formed; what the service may have against one more is their number, and it has no error for that.
+  // Our tags are well-formed, so only their number can be wrong, for which the service has no error of its own.
   const isOneTagTooMany = operation === 'TagResource' && awsErrorName(error) === 'InvalidParameterException';
   const advice = ADVICE[isOneTagTooMany ? 'limit' : refusalKind(error)];
   return new KeyRotationError(
@@ -104,7 +98,7 @@ export function refused(operation: string, secretId: string, error: unknown): Ke
   );
 }
 
-/** Says that `what`, a version or a secret, cannot be read: `VERSION_UNREADABLE`. `ifAccess`: see `refusalAdvice`. */
+/** `VERSION_UNREADABLE` for `what`, a version or a secret. `ifAccess`: see `refusalAdvice`. */
 export function unreadable(what: string, error: unknown, ifAccess: string): KeyRotationError {
   if (isKeyRotationError(error)) return error;
   return new KeyRotationError(

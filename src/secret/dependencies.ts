@@ -10,7 +10,7 @@ import type {
 } from '@aws-sdk/client-secrets-manager';
 import type { Log } from './log-events.ts';
 
-/** The four calls that a rotation makes. Each rejects with the service's own error, identified by its `name`. */
+/** The calls that a rotation makes. Each rejects with the service's own error, identified by its `name`. */
 export interface SecretsManager {
   readonly describeSecret: (input: DescribeSecretRequest) => Promise<DescribeSecretResponse>;
   readonly getSecretValue: (input: GetSecretValueRequest) => Promise<GetSecretValueResponse>;
@@ -20,21 +20,20 @@ export interface SecretsManager {
   ) => Promise<UpdateSecretVersionStageResponse>;
 }
 
-/** Everything that the steps, adoption and the commands share: one secret, and the world around it. */
+/** What the steps, adoption and the commands share. */
 export interface StepDependencies {
-  /** Name or ARN of the secret: the only one that the functions of `src/secret` and `src/steps` work on. */
+  /** Name or ARN: the only secret that the functions of `src/secret` and `src/steps` work on. */
   readonly secretId: string;
   readonly secrets: SecretsManager;
   readonly log: Log;
-  /** Returns 32 fresh bytes from a cryptographically strong source. */
+  /** 32 bytes from a cryptographically strong source. */
   readonly randomKey: () => Uint8Array;
   readonly now: () => Date;
   readonly sleep: (milliseconds: number) => Promise<void>;
-  /** Milliseconds until Lambda ends this invocation. */
   readonly remainingTime: () => number;
   /**
-   * VersionIds of pending keys that this execution environment has read and proven. A value never changes, so
-   * `finishSecret` need not read such a version again before it promotes it.
+   * VersionIds of pending keys that this execution environment has proven. A value never changes, so `finishSecret`
+   * trusts them.
    */
   readonly proven: Set<string>;
 }

@@ -4,10 +4,10 @@ import { refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 import { keepNumbers } from './numbering.ts';
 
-/** Readings before a step fails because labels keep moving; nothing on record moves them that often. */
+/** Readings before a step fails because labels keep moving. */
 const MAX_READINGS = 10;
 
-/** `DescribeSecret` in our words. Throws `SECRET_NOT_FOUND`, `SECRET_DELETED`, `AWS_REFUSED`, `CANNOT_REACH_AWS`. */
+/** Throws `SECRET_NOT_FOUND`, `SECRET_DELETED`, `AWS_REFUSED`, `CANNOT_REACH_AWS`. */
 export async function describe(deps: StepDependencies) {
   const secret = await deps.secrets.describeSecret({ SecretId: deps.secretId }).catch((error: unknown) => {
     throw refused('DescribeSecret', deps.secretId, error);
@@ -21,18 +21,15 @@ export async function describe(deps: StepDependencies) {
   return secret;
 }
 
-/** The ring after some work, and whether that work wrote a label or a value. */
 export interface RingChange {
   readonly ring: RingLabels;
   readonly wrote: boolean;
 }
 
 /**
- * Runs `body` on a fresh reading, and again from its first check whenever a label has moved since that reading: a number
- * is attached as a compare-and-swap, and losing the race means that the reading was old.
- *
- * Where `body` wrote, the secret is read again, and a numbering label of the first reading, or of this run, that got lost
- * on the way is put back.
+ * Runs `body` on a fresh reading, and again whenever a label has moved since that reading: a number is attached as a
+ * compare-and-swap, and losing the race means that the reading was old. Where `body` wrote, the secret is read again,
+ * and numbering labels that were lost meanwhile are put back.
  */
 export async function fromFreshState<State extends { readonly ring: RingLabels }>(
   deps: StepDependencies,

@@ -1,6 +1,6 @@
 /**
- * Every line that the Lambda can write, by the name in its field `event`. Alarms and queries match on these names, so
- * a name never changes; a line that is not registered here cannot be written.
+ * Every line that the Lambda can write, by its field `event`. Alarms and queries match on these names: they never
+ * change.
  */
 export const LOG_EVENTS = {
   rotation_step_started: { level: 'info', message: 'A step of the rotation begins' },
@@ -25,7 +25,7 @@ export const LOG_EVENTS = {
 
 export type LogEvent = keyof typeof LOG_EVENTS;
 
-/** What may stand beside a message: plain values only, so that no key material can be handed over by mistake. */
+/** Plain values only, so that no key material is logged by mistake. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export type Log = (event: LogEvent, fields?: LogFields) => void;

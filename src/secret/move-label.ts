@@ -3,17 +3,16 @@ import { AWS_LABELS, MAX_STAGING_LABELS } from '../format/ring-labels.ts';
 import { awsErrorName, describeError, refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 
-/** What the service answers when a label is not where the caller believed it to be, or its version is gone. */
+/** The answers where a label is not where the caller believed it to be, or its version is gone. */
 const LABEL_ERRORS = ['InvalidParameterException', 'InvalidRequestException', 'ResourceNotFoundException'];
 
-/** A replica refuses every move with a name of these. Its message names the primary's region, and no retry helps. */
+/** A replica answers with such a name, too. Its message names the primary's region, and no retry helps. */
 function isAboutLabels(error: unknown): boolean {
   return LABEL_ERRORS.includes(awsErrorName(error)) && !describeError(error).includes('replica secret');
 }
 
 /**
- * Moves one staging label: attaches `label` to the version `to`, taking it from the version `from` where that is
- * given. Throws `LABEL_CONFLICT` when the label, or the version, is not where the caller believed it to be.
+ * Attaches `label` to the version `to`, taking it from `from` if given. Throws `LABEL_CONFLICT` where it is elsewhere.
  */
 export async function moveLabel(
   deps: StepDependencies,
@@ -37,7 +36,6 @@ export async function moveLabel(
   }
 }
 
-/** Where no description says what takes the labels. */
 const ANY_WAY_OUT =
   "Re-encrypt the rows of the oldest keys and retire those keys, or remove labels that are not the ring's";
 

@@ -14,17 +14,16 @@ import type { StepDependencies } from './dependencies.ts';
 import { moveLabel, ringFull } from './move-label.ts';
 import { readKey } from './read-key.ts';
 
-/** Milliseconds that a step or a command lasts at most: a younger record was written meanwhile. */
+/** Milliseconds that a step or a command lasts at most. */
 const LONGEST_STEP = 15 * 60_000;
 
-/** Milliseconds before a label that a description lacks is looked for again. */
+/** Milliseconds. A description may be older than the label that it lacks. */
 const SECOND_LOOK = 1000;
 
 /**
- * Gives a version the next number. The label is attached without `RemoveFromVersionId`: the service refuses that if
- * another version has it, so two who choose the same number cannot both get it.
- *
- * Throws `LABEL_CONFLICT` when the number was taken meanwhile, and `RING_FULL` when no label is free.
+ * The label is attached without `RemoveFromVersionId`: the service refuses that if another version has it, so no two
+ * can get one number. Throws `LABEL_CONFLICT` when the number was taken meanwhile, and `RING_FULL` when no label is
+ * free.
  */
 export async function attachNextNumber(
   deps: StepDependencies,
@@ -40,7 +39,7 @@ export async function attachNextNumber(
 
 /** Throws `RING_FULL` if fewer than `needed` staging labels can still be attached. */
 export function requireFreeSlots(ring: RingLabels, needed: number): void {
-  // Foreign labels, or one that is there for a moment, may have taken the place of AWSPENDING.
+  // Foreign labels, or a momentary one, may have taken the place of AWSPENDING.
   if (needed === 0 || ring.freeSlots >= needed) return;
   const free = Math.max(0, ring.freeSlots);
   throw ringFull(
@@ -49,7 +48,6 @@ export function requireFreeSlots(ring: RingLabels, needed: number): void {
   );
 }
 
-/** What makes room on this ring: the keys that can be retired, or the labels that are not the ring's. */
 function wayOut(ring: RingLabels): string {
   const [oldest] = retirableNumbers(ring);
   const others = foreignLabels(ring.stages).map(({ label }) => `'${label}'`);
@@ -67,23 +65,21 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
-/** The labels that a whole rotation attaches: one for each of these versions that has no number yet. */
+/** The labels that a whole rotation attaches: one for each version without a number. */
 export function slotsNeeded(ring: RingLabels, token: string): number {
   const versions = new Set([ring.previous, ring.current, token].filter((id) => id !== undefined));
   return [...versions].filter((id) => !ring.numberOf.has(id)).length;
 }
 
 /**
- * Reads the secret again after a step's writes, and puts back every numbering label of `seen` that is on no version
- * now. Public reports disagree on whether AWS drops custom labels when `AWSCURRENT` moves; this does not depend
- * on the answer. A label that a retirement took away meanwhile stays away: its tag is written before the label goes.
- *
- * Throws `NUMBER_LOST` where a label is on a version with another key, or its version is gone.
+ * Reads the secret again after a step's writes, and puts back every numbering label of `seen` that is on no version:
+ * reports disagree on whether AWS drops custom labels when `AWSCURRENT` moves. A label that a retirement removed stays
+ * away; its tag is written before the label goes. Throws `NUMBER_LOST` where a label is on a version with another key,
+ * or its version is gone.
  */
 export async function keepNumbers(deps: StepDependencies, ...seen: readonly RingLabels[]): Promise<void> {
   const kept = new Map(seen.flatMap(({ versionOf }) => [...versionOf]));
   let lost = await lostNumbers(deps, kept);
-  // A description may be older than the write that attached the label: then nothing is lost.
   if (lost.length > 0) {
     await deps.sleep(SECOND_LOOK);
     lost = await lostNumbers(deps, kept);
@@ -96,7 +92,7 @@ export async function keepNumbers(deps: StepDependencies, ...seen: readonly Ring
   }
 }
 
-/** Those of these numbers that are on no version now. Throws `NUMBER_LOST` where one is on a version with another key. */
+/** Throws `NUMBER_LOST` where one is on a version with another key. */
 async function lostNumbers(
   deps: StepDependencies,
   kept: ReadonlyMap<KeyNumber, string>,
@@ -118,7 +114,7 @@ async function lostNumbers(
   });
 }
 
-/** A number names one key. It may move to another version with that very key (docs/adr/0025). */
+/** A number may move to another version with the same key (docs/adr/0025). */
 async function requireSameKey(
   deps: StepDependencies,
   number: KeyNumber,

@@ -6,19 +6,17 @@ import { awsErrorName, describeError, unreadable } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 
 /**
- * Pauses before each further read of a version that cannot be found yet, in milliseconds. Labels and values take a
- * moment to spread after a write (aws-sdk-js-v3 issue 7701); six seconds is far beyond any delay on record.
+ * Milliseconds. Labels and values take a moment to spread after a write (aws-sdk-js-v3 issue 7701), never six seconds.
  */
 export const RETRY_PAUSES = [100, 200, 400, 800, 1600, 3200];
 
-/** Kept for the error message when Lambda's time runs out, in milliseconds. */
+/** Milliseconds of Lambda's time that are kept for the error message. */
 export const TIME_RESERVE = 2000;
 
 /**
- * Reads the key of one version, by its VersionId: a read by staging label right after a write has failed on AWS.
- *
- * Throws `INVALID_KEY_VALUE` where the value is not a valid key, `VERSION_HAS_NO_VALUE` where the service finds no value
- * within a short time, and `VERSION_UNREADABLE` where it refuses to give one (access, KMS, throttled, …).
+ * By VersionId: on AWS, reads by staging label right after a write have failed. Throws `INVALID_KEY_VALUE` where the
+ * value is not a valid key, `VERSION_HAS_NO_VALUE` where none appears within a short time, `VERSION_UNREADABLE` where
+ * it is refused.
  */
 export async function readKey(deps: StepDependencies, versionId: string): Promise<StoredKey> {
   const value = await getValue(deps, versionId);
@@ -30,7 +28,7 @@ export async function readKey(deps: StepDependencies, versionId: string): Promis
   }
 }
 
-/** Whether a version has a value yet, as it looks at this moment. */
+/** Asked once, without waiting for a value that is on its way. */
 export async function hasValue(deps: StepDependencies, versionId: string): Promise<boolean> {
   try {
     await deps.secrets.getSecretValue({ SecretId: deps.secretId, VersionId: versionId });
@@ -66,7 +64,7 @@ function noValue(versionId: string, error: unknown): KeyRotationError {
   );
 }
 
-/** Reads a numbered key. Throws `RING_KEY_UNREADABLE`, which names its number, its version and the cause. */
+/** Throws `RING_KEY_UNREADABLE`, which names the number, the version and the cause. */
 export async function readRingKey(deps: StepDependencies, number: KeyNumber, versionId: string): Promise<KeyMaterial> {
   try {
     return (await readKey(deps, versionId)).key;

@@ -6,8 +6,8 @@ import { hasValue } from './read-key.ts';
 const DAY = 86_400_000;
 
 /**
- * Whole days since the last rotation (or since the secret was made), and how many days the rotation is late: by the
- * date that the service names, or else by the days of its rule.
+ * Whole days since the last rotation (or creation), and days that the rotation is late: by the date that the service
+ * names, or else by its rule.
  */
 export function rotationAge(
   secret: DescribeSecretResponse,
@@ -23,15 +23,12 @@ export function rotationAge(
   return { daysSinceRotation, daysOverdue: Math.max(0, daysOverdue) };
 }
 
-/** Days that are over; 0 for a time that has not come. */
+/** Days that are over; 0 for a future time. */
 export function wholeDays(milliseconds: number): number {
   return Math.max(0, Math.floor(milliseconds / DAY));
 }
 
-/**
- * Whether a rotation is under way (`value`) or was refused (`placeholder`: a version with `AWSPENDING` that has no value
- * yet).
- */
+/** `placeholder`: a version with `AWSPENDING` that has no value yet, as a refused rotation leaves it. */
 export async function pendingKind(deps: StepDependencies, ring: RingLabels): Promise<'none' | 'placeholder' | 'value'> {
   if (ring.pending === undefined || ring.pending === ring.current) return 'none';
   return (await hasValue(deps, ring.pending)) ? 'value' : 'placeholder';

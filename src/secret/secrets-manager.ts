@@ -9,12 +9,12 @@ import { reach } from '../format/error.ts';
 import { awsErrorName } from './aws-error.ts';
 import type { SecretsManager } from './dependencies.ts';
 
-/** Milliseconds kept back from Lambda's time: a call that hangs ends with an error, not with a killed function. */
+/** Milliseconds of Lambda's time: a call that hangs ends with an error, not with a killed function. */
 const TIME_RESERVE = 1500;
 
 /**
- * The four calls over the AWS SDK. Each is aborted shortly before Lambda's time ends. The service's errors are passed
- * on. Any other error means that it was not reached: `CANNOT_REACH_AWS`.
+ * Each call is aborted shortly before Lambda's time ends. Errors of the service are passed on; others are
+ * `CANNOT_REACH_AWS`.
  */
 export function secretsManager(client: SecretsManagerClient, remainingTime: () => number): SecretsManager {
   const limit = () => ({ abortSignal: AbortSignal.timeout(Math.max(1, remainingTime() - TIME_RESERVE)) });
@@ -26,7 +26,7 @@ export function secretsManager(client: SecretsManagerClient, remainingTime: () =
   };
 }
 
-/** A refusal of the input may quote it, and with it a key or a `RotationToken`, so only its name is passed on. */
+/** A refusal of the input may quote it, and with it a key or a `RotationToken`. */
 function withoutInput(error: unknown): never {
   const name = awsErrorName(error);
   if (name !== 'ValidationException' && name !== 'SerializationException') throw error;

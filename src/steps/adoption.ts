@@ -5,8 +5,8 @@ import { describe, fromFreshState } from '../secret/fresh-ring.ts';
 import { pendingKind, rotationAge } from '../secret/rotation-status.ts';
 
 /**
- * Adopts outside a rotation: once a day, and after any change by hand of a value or a label. Writes nothing if there is
- * nothing to do. Ends with the line `key_ring_state`, which the alarms read.
+ * Adopts outside a rotation: daily, and after a change by hand. Ends with the line `key_ring_state`, which the alarms
+ * read.
  */
 export async function adoptAndReport(deps: StepDependencies): Promise<void> {
   const read = async () => ({ ring: ringLabels((await describe(deps)).VersionIdsToStages) });

@@ -11,15 +11,15 @@ import type { RotationRequest } from './rotation-request.ts';
 import { describe } from '../secret/fresh-ring.ts';
 import { onPendingRotation } from './rotation-state.ts';
 
-/** The format for a secret that never had a value: the setup guide's, base64 text. */
+/** The setup guide's format, for a secret that never had a value. */
 const FIRST_FORMAT: KeyFormat = { kind: 'base64' };
 
 /**
- * Step 1: stores a new key under the token with `AWSPENDING`, in the format of the current one. A key that an earlier
- * attempt stored is kept if it differs from every other key of the ring.
+ * Step 1: stores a new key under the token with `AWSPENDING`, in the format of the current one. A key of an earlier
+ * attempt is kept if it differs from every other key of the ring.
  */
 export async function createSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
-  // A token that is used again, after its version was deleted, names another value than the one that was tested then.
+  // A token used again after its version was deleted names another value than the proven one.
   deps.proven.delete(request.token);
   await onPendingRotation(deps, request, async (ring) => {
     requireFreeSlots(ring, slotsNeeded(ring, request.token));
@@ -58,7 +58,7 @@ async function putFreshKey(
   }
 }
 
-/** Throws `PENDING_NOT_FRESH` if the key under the token is in use already: a test run left it. */
+/** Throws `PENDING_NOT_FRESH` if the key under the token is in use: a test run left it. */
 async function requireFreshPending(
   deps: StepDependencies,
   request: RotationRequest,
@@ -73,7 +73,7 @@ async function requireFreshPending(
     const other = await readRingKey(deps, number, versionId);
     if (other.equals(pending.key)) throw notFresh(token, `key ${number}`);
   }
-  // A test run's copy of a key that was replaced meanwhile, before any adoption could number that key.
+  // A test run's copy of a key that was replaced before an adoption could number it.
   if (ring.previous !== undefined && !ring.numberOf.has(ring.previous)) {
     const previous = await readUnnumberedKey(deps, ring.previous);
     if (previous?.equals(pending.key) === true) throw notFresh(token, 'the previous key');

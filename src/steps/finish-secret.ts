@@ -7,13 +7,13 @@ import type { RotationRequest } from './rotation-request.ts';
 import { onPendingRotation } from './rotation-state.ts';
 
 /**
- * Step 4: numbers the keys in use again, then the pending one, and only then makes it `AWSCURRENT`. The service removes
- * `AWSPENDING` itself.
+ * Step 4: numbers the keys in use, then the pending one, and only then makes it `AWSCURRENT`. AWS removes `AWSPENDING`
+ * itself.
  */
 export async function finishSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
   const { token } = request;
   await onPendingRotation(deps, request, async (seen) => {
-    // Invoked by hand on a version without a value, it would leave applications without a current key.
+    // A step invoked by hand on a version without a value would leave applications without a current key.
     if (!deps.proven.has(token)) await readKey(deps, token);
     let { ring } = await adopt(deps, seen);
     if (!ring.numberOf.has(token)) ring = await attachNextNumber(deps, ring, token);

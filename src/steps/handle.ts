@@ -14,15 +14,15 @@ const STEP: Readonly<Record<Step, (deps: StepDependencies, request: RotationRequ
   finishSecret,
 };
 
-/** What the Lambda passes with every event. The event says which secret it is about. */
+/** What the Lambda passes with every event. Only the event says which secret it is about. */
 export interface HandlerDependencies extends Omit<StepDependencies, 'secretId'> {
-  /** ARN of the secret that adoption looks after (environment variable `SECRET_ARN`). */
+  /** Environment variable `SECRET_ARN`: the secret that adoption looks after. */
   readonly secretArn: string | undefined;
 }
 
 /**
- * Runs a rotation step or an adoption, as the event asks. Writes nothing on any other event. Rejects with a
- * `KeyRotationError`; Secrets Manager or EventBridge then retries.
+ * Rejects with a `KeyRotationError`, after which Secrets Manager or EventBridge retries. Writes nothing on an unknown
+ * event.
  */
 export async function handle(deps: HandlerDependencies, event: unknown): Promise<void> {
   if (isRotationEvent(event)) {
@@ -65,7 +65,7 @@ async function runAdoption(deps: HandlerDependencies): Promise<void> {
   }
 }
 
-/** What EventBridge sends: a change of the secret reported by CloudTrail, or the daily tick. */
+/** A change of the secret that CloudTrail reported, or the daily tick. */
 function isAdoptionEvent(event: unknown): boolean {
   return (
     typeof event === 'object' && event !== null && 'detail-type' in event && typeof event['detail-type'] === 'string'

@@ -8,8 +8,8 @@ const PROOF_TEXT = 'Patient has diabetes';
 const PROOF_CONTEXT = 'pazpaz:rotation:proof';
 
 /**
- * Encrypts and decrypts with the same code as applications, and checks that a flipped bit in header, nonce, ciphertext
- * or tag is rejected. Returns the ciphertext, on which the other keys must fail. Throws `ROUND_TRIP_FAILED`.
+ * Encrypts and decrypts with the code of applications, and checks that a flipped bit in header, nonce, ciphertext or
+ * tag is rejected. Returns the ciphertext, on which the other keys must fail. Throws `ROUND_TRIP_FAILED`.
  */
 export function proveKey(key: KeyMaterial): Uint8Array {
   const sealed = seal(PROOF_TEXT, key, 0, PROOF_CONTEXT, randomNonce());

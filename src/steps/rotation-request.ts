@@ -4,10 +4,9 @@ export const STEPS = ['createSecret', 'setSecret', 'testSecret', 'finishSecret']
 
 export type Step = (typeof STEPS)[number];
 
-/** A rotation event that was checked. */
 export interface RotationRequest {
   readonly step: Step;
-  /** ARN (or name) of the secret. */
+  /** ARN or name. */
   readonly secretId: string;
   /** ClientRequestToken: the VersionId of the pending version. */
   readonly token: string;
@@ -15,15 +14,15 @@ export interface RotationRequest {
   readonly rotationToken: string | undefined;
 }
 
-/** Whether an event claims to be a step of a rotation. Secrets Manager sets `Step` in each of them. */
+/** Secrets Manager sets `Step` in every event of a rotation. */
 export function isRotationEvent(event: unknown): event is Readonly<Record<string, unknown>> {
   return typeof event === 'object' && event !== null && 'Step' in event;
 }
 
 /**
- * Checks the event that Secrets Manager sends for each step ('Lambda rotation functions': `Step`, `SecretId`,
- * `ClientRequestToken` of 32 to 64 characters, and `RotationToken` where the function runs under another identity).
- * Throws `UNKNOWN_STEP` or `INVALID_EVENT`.
+ * Checks an event of Secrets Manager ('Lambda rotation functions': `Step`, `SecretId`, `ClientRequestToken` of 32 to 64
+ * characters, and `RotationToken` where the function runs under another identity). Throws `UNKNOWN_STEP` or
+ * `INVALID_EVENT`.
  */
 export function toRotationRequest(event: Readonly<Record<string, unknown>>): RotationRequest {
   const step = STEPS.find((known) => known === event['Step']);
@@ -41,7 +40,7 @@ export function toRotationRequest(event: Readonly<Record<string, unknown>>): Rot
   };
 }
 
-/** `RotationToken` as the service's model defines it. Anything else is not sent on: a refusal might quote it. */
+/** As the service's model defines it. Anything else is not sent on: a refusal might quote it. */
 function rotationToken(event: Readonly<Record<string, unknown>>): string | undefined {
   if (event['RotationToken'] === undefined || event['RotationToken'] === null) return undefined;
   const token = text(event, 'RotationToken', 36, 256);
@@ -52,7 +51,7 @@ function rotationToken(event: Readonly<Record<string, unknown>>): string | undef
   );
 }
 
-/** Only name, length and type of a field get into a message, never its value (`RotationToken` above all). */
+/** A message holds the name, length and type of a field, never its value. */
 function text(event: Readonly<Record<string, unknown>>, field: string, min: number, max: number): string {
   const value = event[field];
   if (typeof value === 'string' && value.length >= min && value.length <= max) return value;
@@ -63,7 +62,7 @@ function text(event: Readonly<Record<string, unknown>>, field: string, min: numb
   );
 }
 
-/** Names a value without showing much of it: the event is foreign input and may hold anything. */
+/** The event is foreign input and may hold anything, so only a little of it is shown. */
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (value === null) return 'null';

@@ -5,16 +5,15 @@ import { adopt } from '../secret/adopt.ts';
 import { describe, fromFreshState, type RingChange } from '../secret/fresh-ring.ts';
 import type { RotationRequest } from './rotation-request.ts';
 
-/** What a step starts from. */
 interface RotationState {
   readonly ring: RingLabels;
-  /** The token's version is `AWSCURRENT` already: promoted by hand, or key 1, which the service made current. */
+  /** Promoted by hand, or key 1, which the service made current. */
   readonly alreadyCurrent: boolean;
 }
 
 /**
- * Runs the body of a step while its version is pending, each time on a fresh reading (`fromFreshState`). If that
- * version is `AWSCURRENT` already, it only numbers the keys in use.
+ * Runs the body of a step while its version is pending, as `fromFreshState` does. If the version is `AWSCURRENT`
+ * already, it only numbers the keys in use.
  */
 export async function onPendingRotation(
   deps: StepDependencies,
@@ -29,7 +28,7 @@ export async function onPendingRotation(
   });
 }
 
-/** Reads the secret and checks that this step of this token may run. Writes nothing. */
+/** Checks that this step of this token may run. Writes nothing. */
 async function readRotationState(deps: StepDependencies, request: RotationRequest): Promise<RotationState> {
   const { secretId } = deps;
   const { token } = request;

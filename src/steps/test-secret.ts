@@ -8,10 +8,9 @@ import type { RotationRequest } from './rotation-request.ts';
 import { onPendingRotation } from './rotation-state.ts';
 
 /**
- * Step 3: tests the pending key with an encrypt/decrypt round trip and opens every key of the ring, so that an
- * unreadable key stops the rotation before anything is promoted.
- *
- * `RotateSecret` with `RotateImmediately=false` runs only this step, on a pending copy of the current key.
+ * Step 3: proves the pending key and opens every key of the ring, so that an unreadable one stops the rotation before
+ * anything is promoted. `RotateSecret` with `RotateImmediately=false` runs only this step, on a pending copy of the
+ * current key.
  */
 export async function testSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
   const { token } = request;

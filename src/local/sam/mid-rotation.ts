@@ -7,16 +7,15 @@ import type { SavedState } from '../saved-state.ts';
 import type { ServiceState } from '../service/state.ts';
 import { CURRENT, hasLabel, PENDING } from '../service/version-stages.ts';
 
-/** The setup guide's name and example key. */
 export const SECRET_NAME = 'pazpaz/encryption-key-v1';
 const EXAMPLE_KEY = 'rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=';
 
-/** Milliseconds between two looks whether the steps that a person runs have ended. */
+/** In milliseconds. */
 const LOOK_EVERY = 100;
 
 /**
- * The guide's secret with its rotation turned on. Its ARN is always the same, so that an event file of an earlier run
- * names this secret and a token that it does not know: the Lambda can say that the event is stale.
+ * The guide's secret with its rotation turned on. The ARN never changes, so the Lambda can say that an old event is
+ * stale.
  */
 export function secretToRotate(region: string, accountId: string, now: number): SavedState {
   const arn = `arn:aws:secretsmanager:${region}:${accountId}:secret:${SECRET_NAME}-ByHand`;
@@ -31,21 +30,18 @@ export function secretToRotate(region: string, accountId: string, now: number): 
 }
 
 export interface StepsByHandOptions {
-  /** Where the event files go. */
   readonly folder: string;
   readonly state: () => ServiceState;
   /** Called with the event files whenever a rotation waits for its steps. */
   readonly waiting: (files: readonly string[]) => void;
-  /** Called when its version has become `AWSCURRENT`. */
   readonly rotated: (versionId: string) => void;
-  /** Called when the event files cannot be written; the rotation is tried again. */
+  /** The event files cannot be written; the rotation is tried again. */
   readonly failed: (error: unknown) => void;
 }
 
 /**
- * Takes the place of the Lambda where a person runs the steps with `sam local invoke`. It writes the events of the rotation
- * into files and makes the service wait until the version is current, or the rotation has ended in another way. A test run
- * has no step whose end can be seen; it counts as passed.
+ * Replaces the Lambda where a person runs the steps with `sam local invoke`: writes the events into files and waits
+ * until the version is current or the rotation has ended. The end of a test run cannot be seen, so it counts as passed.
  */
 export function stepsByHand(options: StepsByHandOptions): Invoke {
   return async ({ event, signal }) => {

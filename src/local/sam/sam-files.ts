@@ -2,13 +2,12 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ROTATION_STEPS } from '../lambda/lambda-interface.ts';
 
-/** The function's name in template.yaml. */
+/** As in template.yaml. */
 export const FUNCTION_ID = 'KeyRotationFunction';
 
 /** The access key that the SAM CLI gives to a function when it finds no credentials. */
 export const SAM_ACCESS_KEY_ID = 'defaultkey';
 
-/** What the function is to know when it runs in a container of the SAM CLI. */
 export interface FunctionEnvironment {
   /** Where a container reaches the local service. */
   readonly endpoint: string;
@@ -22,11 +21,9 @@ export async function writeEnvironmentFile(file: string, { endpoint, secretId }:
 }
 
 /**
- * Writes the four events of one rotation, for the option `-e` of `sam local invoke`.
- *
- * Without `RotationToken`, which only a rotation across roles or accounts needs: it belongs in no file.
- *
- * @returns the paths, in the order of the steps.
+ * Writes the four events of one rotation, for the option `-e` of `sam local invoke`, and returns their paths in the
+ * order of the steps. `RotationToken` is left out: only a rotation across roles or accounts needs it, and it belongs in
+ * no file.
  */
 export async function writeStepEvents(
   folder: string,
