@@ -64,7 +64,13 @@ describe('triggers that are enabled in other ways', () => {
   it('ENABLE REPLICA: it rests by itself, and skipping the others, which would set it off, is refused', async () => {
     await clinic.sql('ALTER TABLE patients ENABLE REPLICA TRIGGER audited');
     expect((await clinic.census(SPEC)).triggers).toEqual([
-      { name: 'audited', does: 'AFTER UPDATE, function public.note()', firesOnFire: false, isUnskippable: true },
+      {
+        name: 'audited',
+        does: 'AFTER UPDATE, function public.note()',
+        firesOnFire: false,
+        isUnskippable: true,
+        isForeignKey: false,
+      },
     ]);
     const error = await rejectionOf(clinic.reencrypt(SPEC, { triggers: 'skip' }));
     expect(error).toMatchObject({ code: 'TRIGGERS_UNDECIDED' });

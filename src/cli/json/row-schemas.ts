@@ -58,7 +58,9 @@ const COUNTED_COLUMN = object(
     listed: described('The first 10,000 of the unreadable rows', LEFT_ROWS),
     triggers: described(
       'What an update would trigger',
-      listOf(object({ name: TEXT, does: TEXT, firesOnFire: YES_OR_NO, isUnskippable: YES_OR_NO })),
+      listOf(
+        object({ name: TEXT, does: TEXT, firesOnFire: YES_OR_NO, isUnskippable: YES_OR_NO, isForeignKey: YES_OR_NO }),
+      ),
     ),
   },
   { toReencrypt: described('Rows that reencrypt would change; absent without a current key', COUNT) },

@@ -34,15 +34,17 @@ export interface KeyColumn {
   readonly operatorsId: string;
 }
 
-/** A trigger or rule that an update of the column may set off. */
+/** A trigger, a rule or a foreign key that an update of the column may set off. */
 export interface TriggerOnUpdate {
   readonly name: string;
-  /** `BEFORE UPDATE, function public.touch()`, or a rule. */
+  /** `BEFORE UPDATE, function public.touch()`, `foreign key of public.child, ON UPDATE CASCADE`, or a rule. */
   readonly does: string;
   /** Whether it fires with `--triggers fire`: all but those that are `ENABLE REPLICA`. */
   readonly firesOnFire: boolean;
-  /** Whether it fires with `--triggers skip`: those that are `ENABLE REPLICA` or `ENABLE ALWAYS`. */
+  /** Whether `--triggers skip` is refused because of it: it is `ENABLE REPLICA`, `ENABLE ALWAYS` or a foreign key. */
   readonly isUnskippable: boolean;
+  /** Whether it is a foreign key to or of the column. It would not be enforced with `--triggers skip`. */
+  readonly isForeignKey: boolean;
 }
 
 /** A column, looked up in the catalog of its database. */

@@ -9,6 +9,9 @@ export type TriggerChoice = 'fire' | 'skip';
 /**
  * Bits of tgtype (pg_trigger.h): 1 for each row, 2 BEFORE, 16 UPDATE; on a column list only if it has the column.
  * `tgenabled` and `ev_enabled`: O the usual way, R ENABLE REPLICA, A ENABLE ALWAYS, D disabled.
+ *
+ * A foreign key works by internal triggers: of the table that is referred to, and of the one that refers. Those of a
+ * partition are left out where the table has them, too.
  */
 const TRIGGERS = `
   WITH tables AS (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass) WHERE relid IS NOT NULL)
@@ -23,9 +26,23 @@ const TRIGGERS = `
   SELECT rulename, 'rule ON UPDATE', ev_enabled
     FROM pg_rewrite JOIN tables ON ev_class = id
    WHERE ev_type = '2' AND ev_enabled <> 'D'
+  UNION ALL
+  SELECT DISTINCT conname,
+         CASE WHEN refers THEN 'foreign key to ' || confrelid::regclass::text
+              ELSE 'foreign key of ' || conrelid::regclass::text || ', ON UPDATE ' ||
+                   CASE confupdtype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT'
+                                    WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END END,
+         'F'::"char"
+    FROM pg_trigger t JOIN tables ON tgrelid = id
+    JOIN pg_constraint c ON c.oid = tgconstraint AND contype = 'f'
+   CROSS JOIN LATERAL (SELECT tgfoid = 'pg_catalog."RI_FKey_check_upd"'::regproc AS refers) side
+    JOIN pg_attribute a ON a.attrelid = tgrelid AND a.attname = $2
+                       AND a.attnum = ANY (CASE WHEN refers THEN conkey ELSE confkey END)
+   WHERE tgisinternal AND tgenabled <> 'D' AND tgtype::int & 16 > 0
+     AND NOT EXISTS (SELECT FROM pg_trigger p WHERE p.oid = t.tgparentid AND p.tgrelid IN (SELECT id FROM tables))
    ORDER BY 1`;
 
-/** The triggers and rules that an update of this column may set off. */
+/** The triggers, rules and foreign keys that an update of this column may set off. */
 export async function triggersOnUpdate(
   session: Connection,
   tableId: string,
@@ -37,11 +54,16 @@ export async function triggersOnUpdate(
     does: does ?? '',
     firesOnFire: enabled !== 'R',
     isUnskippable: enabled !== 'O',
+    isForeignKey: enabled === 'F',
   }));
 }
 
 /** `touched on patients (BEFORE UPDATE, function public.touch()): fires with --triggers fire, rests with skip`. */
-export function triggerLine({ name, does, firesOnFire, isUnskippable }: TriggerOnUpdate, table: string): string {
+export function triggerLine(
+  { name, does, firesOnFire, isUnskippable, isForeignKey }: TriggerOnUpdate,
+  table: string,
+): string {
+  if (isForeignKey) return `${name} on ${table} (${does}): enforced with --triggers fire, skip is refused`;
   const [fire, skip] = [firesOnFire, isUnskippable].map((fires) => (fires ? 'fires' : 'rests'));
   return `${name} on ${table} (${does}): ${fire ?? ''} with --triggers fire, ${skip ?? ''} with skip`;
 }
@@ -64,6 +86,14 @@ export async function decideTriggers(
     throw undecided(
       `Updating rows would fire triggers. ${named}. Choose --triggers skip or --triggers fire. The choice applies only to these ` +
         "updates; the application's own updates still fire them.",
+    );
+  }
+  const foreignKeys = all.filter(({ isForeignKey }) => isForeignKey);
+  if (foreignKeys.length > 0) {
+    throw undecided(
+      'With --triggers skip PostgreSQL enforces no foreign key, and references would keep the old ciphertext: ' +
+        `${foreignKeys.map(({ name, does, table }) => `${name} on ${table} (${does})`).join('; ')}. ` +
+        'Choose --triggers fire, or have its owner drop it.',
     );
   }
   const stubborn = all.filter(({ isUnskippable }) => isUnskippable);

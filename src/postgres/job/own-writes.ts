@@ -6,7 +6,7 @@ import type { Job } from './job.ts';
 /**
  * Whether this user may take the lock that keeps a table's definition, and no trigger, rule or foreign key writes in the
  * transaction of an update. Triggers of any event, since an update may move a row to another partition. `$3`: those that
- * are enabled the usual way rest.
+ * are enabled the usual way rest. A foreign key of another table counts as well: that table's triggers may write here.
  */
 const WRITES_ALONE = `
   WITH tree AS (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))
@@ -17,7 +17,7 @@ const WRITES_ALONE = `
                                               AND ev_enabled <> 'D' AND NOT (ev_enabled = 'O' AND $3))
      AND NOT EXISTS (SELECT FROM pg_constraint JOIN pg_attribute ON attrelid = confrelid AND attnum = ANY (confkey)
                       WHERE contype = 'f' AND confupdtype NOT IN ('a', 'r') AND attname = $2
-                        AND conrelid IN (SELECT id FROM tree) AND confrelid IN (SELECT id FROM tree))`;
+                        AND confrelid IN (SELECT id FROM tree))`;
 
 /** Whether a batch's transaction writes nothing into the table but its own rows. */
 export async function writesAlone(

@@ -4,7 +4,8 @@ import { requireOwnCode } from '../catalog/foreign-code.ts';
 
 /**
  * Whatever decides which rows a batch reads and whose functions run as it writes them: the table that the name means, row
- * security, partitions, columns, triggers, rules, indexes, constraints and statistics.
+ * security, partitions, columns, triggers, rules, indexes, constraints and statistics. A foreign key of another table is
+ * seen by its internal triggers on this one.
  */
 const STATE = `
   WITH tree AS MATERIALIZED (
@@ -20,7 +21,7 @@ const STATE = `
                 FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped
                UNION ALL
               SELECT format('trigger %s %s %s', oid, tgenabled, tgfoid)
-                FROM pg_trigger WHERE tgrelid IN (SELECT id FROM tree) AND NOT tgisinternal
+                FROM pg_trigger WHERE tgrelid IN (SELECT id FROM tree)
                UNION ALL
               SELECT format('rule %s %s', oid, ev_enabled) FROM pg_rewrite WHERE ev_class IN (SELECT id FROM tree)
                UNION ALL

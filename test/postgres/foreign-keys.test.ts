@@ -1,0 +1,97 @@
+import { Clinic, startPostgres } from './support/clinic.ts';
+import type { Postgres } from './support/postgres.ts';
+import { rejectionOf } from '../keyring/support/rejection-of.ts';
+
+let postgres: Postgres;
+let clinic: Clinic;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  clinic = await Clinic.withKeys(postgres, 2);
+});
+afterAll(() => postgres.stop());
+
+const SPEC = { table: 'patients', column: 'notes' };
+const CHILD = 'CREATE TABLE child (ref bytea CONSTRAINT refers REFERENCES patients (notes) ON UPDATE';
+
+beforeEach(async () => {
+  await clinic.sql('DROP SCHEMA IF EXISTS pazpaz_keys CASCADE; DROP TABLE IF EXISTS child, parent, patients CASCADE');
+  const rows = [1, 1, 1, 2].map((number, index) => clinic.row(`${index}`, number));
+  await clinic.table('patients', 'bytea', rows);
+  await clinic.sql('ALTER TABLE patients ADD UNIQUE (notes)');
+});
+
+const named = async (spec = SPEC) => (await clinic.census(spec)).triggers.map(({ name, does }) => `${name}: ${does}`);
+const referring = async () => clinic.sql('SELECT id FROM patients JOIN child ON ref = notes ORDER BY id');
+
+describe('a foreign key on the ciphertext', () => {
+  it.each(['CASCADE', 'SET NULL', 'SET DEFAULT', 'RESTRICT', 'NO ACTION'])(
+    'of another table, ON UPDATE %s, needs --triggers fire',
+    async (action) => {
+      await clinic.sql(`${CHILD} ${action}); INSERT INTO child SELECT notes FROM patients WHERE id < 3`);
+      expect(await named()).toEqual([`refers: foreign key of public.child, ON UPDATE ${action}`]);
+      for (const options of [{}, { triggers: 'skip' } as const]) {
+        const error = await rejectionOf(clinic.reencrypt(SPEC, options));
+        expect(error.code).toBe('TRIGGERS_UNDECIDED');
+        expect(error.message).toContain(`refers on patients (foreign key of public.child, ON UPDATE ${action})`);
+      }
+      expect((await clinic.census(SPEC)).numbered).toEqual({ 1: 3, 2: 1 });
+    },
+  );
+
+  it('that cascades is obeyed with --triggers fire', async () => {
+    await clinic.sql(`${CHILD} CASCADE); INSERT INTO child SELECT notes FROM patients`);
+    expect(await clinic.reencrypt(SPEC, { triggers: 'fire' })).toMatchObject({ isFinished: true });
+    expect(await referring()).toHaveLength(4);
+  });
+
+  it('that does not lists the rows that are referred to', async () => {
+    await clinic.sql(`${CHILD} NO ACTION); INSERT INTO child SELECT notes FROM patients WHERE id = 2`);
+    const { totals, left } = await clinic.reencrypt(SPEC, { triggers: 'fire' });
+    expect([totals.reencrypted, left]).toEqual([2, [{ key: ['2'], code: 'DATABASE:refers' }]]);
+  });
+
+  it('of the column itself is named, too', async () => {
+    await clinic.sql('CREATE TABLE parent (ref bytea PRIMARY KEY); INSERT INTO parent SELECT notes FROM patients');
+    await clinic.sql('ALTER TABLE patients ADD CONSTRAINT known FOREIGN KEY (notes) REFERENCES parent');
+    expect(await named()).toEqual(['known: foreign key to public.parent']);
+    const error = await rejectionOf(clinic.reencrypt(SPEC, { triggers: 'skip' }));
+    expect(error.message).toContain('known on patients (foreign key to public.parent)');
+  });
+
+  it('of a partitioned table is named once, and of a partition with its table', async () => {
+    await clinic.sql('CREATE TABLE parts (id int PRIMARY KEY, notes bytea) PARTITION BY RANGE (id)');
+    await clinic.sql('CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (9)');
+    await clinic.sql('ALTER TABLE parts ADD CONSTRAINT known FOREIGN KEY (notes) REFERENCES patients (notes)');
+    await clinic.sql('ALTER TABLE part ADD UNIQUE (notes)');
+    await clinic.sql('CREATE TABLE child (ref bytea CONSTRAINT refers REFERENCES part (notes) ON UPDATE CASCADE)');
+    expect(await named({ table: 'parts', column: 'notes' })).toEqual([
+      'known: foreign key to public.patients',
+      'refers: foreign key of public.child, ON UPDATE CASCADE',
+    ]);
+    await clinic.sql('DROP TABLE parts CASCADE');
+  });
+
+  it('is none where it is over another column, or is not enforced', async () => {
+    await clinic.sql(`${CHILD} CASCADE, id int REFERENCES patients ON UPDATE CASCADE)`);
+    await clinic.sql('ALTER TABLE patients DISABLE TRIGGER ALL');
+    expect(await named()).toEqual([]);
+  });
+
+  it('that is made while rows are re-encrypted asks for the decision', async () => {
+    let isMade: Promise<unknown> | undefined;
+    const onBatch = () => {
+      isMade ??= clinic.sql(`${CHILD} CASCADE)`);
+    };
+    const error = await rejectionOf(clinic.reencrypt(SPEC, { batchRows: 1, connections: 1, onBatch }));
+    expect(error.code).toBe('TRIGGERS_UNDECIDED');
+  });
+});
+
+it('a row that a trigger behind a foreign key writes in the transaction of a batch is found', async () => {
+  await clinic.sql(`${CHILD} CASCADE); INSERT INTO child SELECT notes FROM patients WHERE id = 1`);
+  await clinic.sql(`CREATE OR REPLACE FUNCTION add() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      INSERT INTO public.patients VALUES (0, OLD.ref) ON CONFLICT DO NOTHING; RETURN NULL; END $$;
+    CREATE TRIGGER adds AFTER UPDATE ON child FOR EACH ROW EXECUTE FUNCTION add()`);
+  expect(await clinic.reencrypt(SPEC, { triggers: 'fire' })).toMatchObject({ isFinished: true });
+  expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 5 });
+});
