@@ -11,7 +11,7 @@ const versions = process.argv.length > 2 ? process.argv.slice(2) : ['20', '22', 
 const PATHS = [
   ...['test/format', 'test/secret', 'test/steps', 'test/vectors'],
   ...['test/keyring/key-ring', 'test/keyring/lookup', 'test/keyring/closing', 'test/keyring/over-http'],
-  ...['test/rotation/rotation', 'test/cli/status', 'test/library/library', 'test/bundle/bundle'],
+  ...['test/rotation/rotation', 'test/cli/commands/status', 'test/library/library', 'test/bundle/bundle'],
 ];
 
 for (const version of versions) {

@@ -1,7 +1,7 @@
-import { exploreScenario } from './support/explore-scenario.ts';
+import { exploreScenario } from './support/scenarios/explore-scenario.ts';
 import { product } from './support/product.ts';
-import type { Scenario } from './support/scenario.ts';
-import { DEEP_OLD_ANSWERS, DEEP_SCENARIOS, OLD_ANSWERS, SCENARIOS } from './support/scenarios.ts';
+import type { Scenario } from './support/scenarios/scenario.ts';
+import { DEEP_OLD_ANSWERS, DEEP_SCENARIOS, OLD_ANSWERS, SCENARIOS } from './support/scenarios/scenarios.ts';
 
 // `npm run explore` sets this: wider bounds, a few minutes.
 const explored =

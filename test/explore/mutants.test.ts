@@ -1,8 +1,8 @@
-import { buildMutant } from './support/mutant.ts';
-import { MUTANTS } from './support/mutants.ts';
-import { exploreScenario } from './support/explore-scenario.ts';
-import { SCENARIOS } from './support/scenarios.ts';
-import { STALE_MUTANTS, STALE_SCENARIOS } from './support/stale-scenarios.ts';
+import { buildMutant } from './support/mutants/mutant.ts';
+import { MUTANTS } from './support/mutants/mutants.ts';
+import { exploreScenario } from './support/scenarios/explore-scenario.ts';
+import { SCENARIOS } from './support/scenarios/scenarios.ts';
+import { STALE_MUTANTS, STALE_SCENARIOS } from './support/scenarios/stale-scenarios.ts';
 
 describe('the exploration notices what is taken out', () => {
   test.each([...MUTANTS, ...STALE_MUTANTS])('$takenOut', async (mutant) => {

@@ -1,7 +1,7 @@
 import { randomSchedule } from './support/explore.ts';
 import { product } from './support/product.ts';
-import { numbersFrom, randomScenario } from './support/random-scenario.ts';
-import { begin } from './support/scenario.ts';
+import { numbersFrom, randomScenario } from './support/scenarios/random-scenario.ts';
+import { begin } from './support/scenarios/scenario.ts';
 
 /** Schedules of each run; `npm run explore` runs the longer one. `RANDOM_SEED` runs the schedules from that seed on. */
 const SCHEDULES = process.env['EXPLORE'] === 'deep' ? 20_000 : 1_000;

@@ -2,10 +2,10 @@ import { startService, stopServices } from '../local/support/running-service.ts'
 import { randomSchedule } from './support/explore.ts';
 import { product } from './support/product.ts';
 import { DAY, momentOf } from './support/program.ts';
-import { numbersFrom, seedOf } from './support/random-scenario.ts';
+import { numbersFrom, seedOf } from './support/scenarios/random-scenario.ts';
 import { Replay } from './support/replay.ts';
-import { begin } from './support/scenario.ts';
-import { DEEP_SCENARIOS, SCENARIOS } from './support/scenarios.ts';
+import { begin } from './support/scenarios/scenario.ts';
+import { DEEP_SCENARIOS, SCENARIOS } from './support/scenarios/scenarios.ts';
 import { labelsOf, secretOf, tokenOf, type World } from './support/world.ts';
 
 const IS_DEEP = process.env['EXPLORE'] === 'deep';

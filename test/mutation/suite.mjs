@@ -17,20 +17,20 @@ const FOLDERS = {
 /** Files of folders that mostly need one of these. */
 const FILES = [
   ...[
-    'retire',
-    'retire-again',
-    'retire-checks',
-    'retire-descriptions',
-    'ring-screens',
-    'rollback',
-    'move',
-    'move-attacked',
-    'restore',
-    'restore-interrupted',
-    'restore-ring',
-    'ring-helpers',
+    'commands/retire',
+    'commands/retire-again',
+    'commands/retire-descriptions',
+    'commands/rollback',
+    'commands/restore',
+    'commands/restore-interrupted',
+    'commands/restore-ring',
+    'move/move',
+    'move/move-attacked',
+    'ring/retire-checks',
+    'ring/ring-helpers',
+    'ring/ring-screens',
   ].map((name) => `test/cli/${name}.test.ts`),
-  'test/postgres/plan-rows.test.ts',
+  'test/postgres/job/plan-rows.test.ts',
 ];
 
 /** Their ends: tests of those files that need the SDK itself, for its retries or for a header of the answer. */

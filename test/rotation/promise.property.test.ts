@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import type { Behaviour } from '../../src/local/service/state.ts';
 import type { Product } from '../explore/support/product.ts';
-import { buildMutant } from '../explore/support/mutant.ts';
-import { MUTANTS } from '../explore/support/mutants.ts';
+import { buildMutant } from '../explore/support/mutants/mutant.ts';
+import { MUTANTS } from '../explore/support/mutants/mutants.ts';
 import { OperatedRing, type Fate } from '../support/operated-ring.ts';
 
 const behaviour: fc.Arbitrary<Behaviour> = fc.record({

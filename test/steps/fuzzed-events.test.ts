@@ -1,7 +1,7 @@
 import { handle, type HandlerDependencies } from '../../src/steps/handle.ts';
 import { isKeyRotationError } from '../../src/format/error.ts';
 import type { SecretsManager } from '../../src/secret/dependencies.ts';
-import { numbersFrom } from '../explore/support/random-scenario.ts';
+import { numbersFrom } from '../explore/support/scenarios/random-scenario.ts';
 
 /** `EVENTS=100000 SEED=7 npx jest test/steps/fuzzed-events` makes a deep run. */
 const EVENTS = Number(process.env['EVENTS'] ?? 3000);

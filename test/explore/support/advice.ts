@@ -3,7 +3,7 @@ import type { NextStep } from '../../../src/cli/suggested-commands.ts';
 import { beginScheduledRotation, rotationSucceeded } from '../../../src/local/service/rotation-state.ts';
 import type { Behaviour, Secret, ServiceState } from '../../../src/local/service/state.ts';
 import { STEPS } from '../../../src/steps/rotation-request.ts';
-import { aDayLater, checkEnd, observe, type Cause } from './monitor.ts';
+import { aDayLater, checkEnd, observe, type Cause } from './monitors/monitor.ts';
 import type { Product } from './product.ts';
 import { answered, codeOf, programDependencies, SECRET_ARN, TIME_OF_COMMAND, type Program } from './program.ts';
 import { everyLabel, numberOf, Violation, withLabel } from './seen-secret.ts';

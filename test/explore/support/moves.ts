@@ -10,7 +10,7 @@ import { STEPS, type Step } from '../../../src/steps/rotation-request.ts';
 import { Answers } from './answers.ts';
 import { handMade, isHandMade } from './manual-changes.ts';
 import { Histories, settled, type History } from './history.ts';
-import { aDayLater, checkFresh, observe, type Cause, type Memory } from './monitor.ts';
+import { aDayLater, checkFresh, observe, type Cause, type Memory } from './monitors/monitor.ts';
 import type { CommandLine, Product } from './product.ts';
 import {
   isReading,
@@ -22,7 +22,7 @@ import {
   type Reply,
   type Setting,
 } from './program.ts';
-import { check, claimsOf, shownBy, shownIn } from './report-monitor.ts';
+import { check, claimsOf, shownBy, shownIn } from './monitors/report-monitor.ts';
 import { Violation } from './seen-secret.ts';
 import { performOn } from './service-calls.ts';
 import {

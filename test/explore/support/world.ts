@@ -1,7 +1,7 @@
 import type { Behaviour, CallContext, Secret, ServiceState } from '../../../src/local/service/state.ts';
 import type { Step } from '../../../src/steps/rotation-request.ts';
 import type { History } from './history.ts';
-import type { Memory } from './monitor.ts';
+import type { Memory } from './monitors/monitor.ts';
 import type { CommandLine } from './product.ts';
 import { momentOf, SECRET_ARN, type Call, type Output } from './program.ts';
 

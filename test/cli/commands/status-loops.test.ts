@@ -1,0 +1,85 @@
+import { moveKeys } from '../../../src/cli/move/move-keys.ts';
+import { runRetire } from '../../../src/cli/commands/retire.ts';
+import { runStatus } from '../../../src/cli/commands/status.ts';
+import { notesOn, recommended } from '../../../src/cli/ring/notes.ts';
+import { stopServices } from '../../local/support/running-service.ts';
+import { token } from '../../local/support/state-machine.ts';
+import { current, holding, keyOf, previous, ringWith, type TestRing } from '../../support/ring.ts';
+import { counting, giveCredentials, numbers, operatorOf, pazpazKeys, spell } from '../support/operator.ts';
+
+const NEW = 'arn:aws:kms:us-east-1:123456789012:key/new';
+
+beforeAll(giveCredentials);
+afterEach(stopServices);
+
+const codes = async (ring: TestRing) => (await runStatus(operatorOf(ring).deps)).notes.map(({ code }) => code);
+
+/** Runs what `status` names first, as often as it names something, and resolves to the names of the commands. */
+async function followed(ring: TestRing): Promise<readonly string[]> {
+  const done: string[] = [];
+  for (;;) {
+    const first = recommended((await runStatus(operatorOf(ring).deps)).notes);
+    if (first === undefined || done.length > 5) return done;
+    const args = spell(first).split(' ').slice(1);
+    done.push(args.join(' '));
+    const yes = args[0] === 'adopt' ? [] : ['--yes'];
+    const { exitCode, stderr } = await pazpazKeys(ring, [...args, ...yes], { stdin: keyOf(70).toString('base64') });
+    if (exitCode !== 0) throw new Error(`${args.join(' ')}: ${stderr}`);
+  }
+}
+
+test('a current version that holds no key: rollback where a key was current before, else put', async () => {
+  const ring = await ringWith(1, previous(2), holding('not a key', { label: 'AWSCURRENT' }));
+  await ring.enableRotation();
+  expect(await followed(ring)).toEqual(['rollback']);
+  const alone = await ringWith(holding('no', { label: 'AWSPREVIOUS' }), holding('not a key', { label: 'AWSCURRENT' }));
+  await alone.enableRotation();
+  expect((await pazpazKeys(alone, ['status'])).stdout).toContain('holds no key');
+  expect(await followed(alone)).toEqual(['put']);
+});
+
+test('a placeholder beside it ends first', async () => {
+  const ring = await ringWith(previous(1), holding('not a key', { label: 'AWSCURRENT' }));
+  await ring.enableRotation();
+  await ring.begin();
+  expect((await followed(ring))[0]).toBe('rotate --clean-up');
+});
+
+test.each(['no key', 'a copy'])(
+  'AWSPENDING on a version that is never promoted ends by one command: %s',
+  async (what) => {
+    const ring = await ringWith(1, previous(2), current(3));
+    await ring.enableRotation();
+    if (what === 'no key') await ring.put('not a key', token(9), ['AWSPENDING']);
+    else {
+      await moveKeys(operatorOf(ring).deps, NEW);
+      await ring.label('AWSPENDING', 1);
+    }
+    expect(await followed(ring)).toEqual(['rotate --clean-up']);
+  },
+);
+
+test('adopt frees the label of an incoming key that has its number, where another key needs its place', async () => {
+  const ring = await ringWith(...Array.from({ length: 15 }, (_, index) => index + 1), previous(16), current(17));
+  await ring.enableRotation();
+  await runRetire(operatorOf(ring).deps, counting(), { numbers: numbers(3), force: true });
+  await ring.label('key-incoming', 5);
+  await ring.put(keyOf(78).toString('base64'));
+  expect(await codes(ring)).toContain('key-arriving');
+  expect((await pazpazKeys(ring, ['adopt'])).exitCode).toBe(0);
+  expect((await runStatus(operatorOf(ring).deps)).currentNumber).toBe(18);
+});
+
+test('move is named with a KMS key that it takes, where the secret names an alias', async () => {
+  const ring = await ringWith(1, previous(2), current(3));
+  await ring.enableRotation();
+  await ring.label('key-moving', 2);
+  const report = await runStatus(operatorOf(ring).deps);
+  const under = (kmsKeyId: string) => {
+    const versions = report.versions.map((version) => ({ ...version, kmsKeyIds: [kmsKeyId] }));
+    const first = recommended(notesOn({ ...report, kmsKeyId: 'alias/mine', versions }));
+    return first === undefined ? '' : spell(first);
+  };
+  expect(under(NEW)).toBe(`pazpaz-keys move --kms-key-id ${NEW}`);
+  expect(under('alias/mine')).toBe('aws kms describe-key --key-id alias/mine --query KeyMetadata.Arn');
+});

@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { merged, WITHOUT_CENSUS } from '../../../src/cli/evidence/history.ts';
+import { accessFacts } from '../../../src/cli/evidence/sources/access.ts';
+import { foreignersIn, policyAnswer, strangersIn } from '../../../src/cli/evidence/sources/secret-policy.ts';
+import { entriesOf } from '../../../src/cli/evidence/sources/trail-event.ts';
+import { UnseenList } from '../../../src/cli/evidence/unseen.ts';
+import { stopServices } from '../../local/support/running-service.ts';
+import { HOUR } from '../../local/support/state-machine.ts';
+import { current, previous, ringWith } from '../../support/ring.ts';
+import { runStatus } from '../../../src/cli/commands/status.ts';
+import { giveCredentials, operatorOf, pazpazKeys } from '../support/operator.ts';
+
+/* What an attacker of reports, or of the secret's policy, must not hide. */
+
+const ARN = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:ring-AbCdEf';
+const PUT = 'secretsmanager:PutSecretValue';
+const [ROLE, OTHER] = ['arn:aws:iam::123456789012:role/clinic-a', 'arn:aws:iam::999999999999:role/x'];
+
+beforeAll(giveCredentials);
+afterEach(stopServices);
+
+const policyOf = (...statements: readonly object[]): string =>
+  JSON.stringify({ Statement: statements.map((one) => ({ Action: 'secretsmanager:*', Resource: '*', ...one })) });
+const open = (policy: string): boolean =>
+  strangersIn(policy).some((stranger) => policyAnswer(policy, stranger, PUT, ARN) === 'allows');
+
+describe('the policy of the secret', () => {
+  test('says nothing about this secret where it names another resource', () => {
+    const policy = policyOf({ Effect: 'Deny', Principal: '*', Resource: `${ARN}2` });
+    expect(policyAnswer(policy, ROLE, PUT, ARN)).toBe('silent');
+    expect(policyAnswer(policyOf({ Effect: 'Deny', Principal: '*', Resource: ARN }), ROLE, PUT, ARN)).toBe('denies');
+  });
+
+  test.each([
+    ['everyone', policyOf({ Effect: 'Allow', Principal: '*' })],
+    ['all but one', policyOf({ Effect: 'Allow', NotPrincipal: { AWS: ROLE } })],
+    [
+      'everyone whose role has a name of any account',
+      policyOf(
+        { Effect: 'Allow', Principal: '*' },
+        {
+          Effect: 'Deny',
+          Principal: '*',
+          Condition: { ArnNotLike: { 'aws:PrincipalArn': 'arn:aws:iam::*:role/clinic-*' } },
+        },
+      ),
+    ],
+  ])('is open to %s', (_, policy) => {
+    expect(open(policy)).toBe(true);
+  });
+
+  test('is not open where it names roles of the account', () => {
+    expect(open(policyOf({ Effect: 'Allow', Principal: { AWS: ROLE } }))).toBe(false);
+    expect(foreignersIn(policyOf({ Effect: 'Allow', Principal: { AWS: [ROLE, OTHER] } }), '123456789012')).toEqual([
+      OTHER,
+    ]);
+  });
+
+  test('that was not seen leaves open what a principal may', async () => {
+    const simulate = () =>
+      Promise.resolve({
+        $metadata: {},
+        EvaluationResults: [
+          { EvalActionName: PUT, EvalDecision: 'implicitDeny' as const },
+          { EvalActionName: 'secretsmanager:DeleteSecret', EvalDecision: 'explicitDeny' as const },
+        ],
+      });
+    const unseen = new UnseenList(() => undefined);
+    const asked = { secretArn: ARN, policy: undefined, isPolicySeen: false, principals: [ROLE], simulate };
+    const [facts] = await accessFacts(asked, unseen);
+    expect(facts?.unknown).toContain(PUT);
+    expect(facts?.unknown).not.toContain('secretsmanager:DeleteSecret');
+  });
+});
+
+test('retire --force stays visible when CloudTrail tells of the retirement, too', async () => {
+  const ring = await ringWith(1, previous(2), current(3));
+  const report = await runStatus(operatorOf(ring).deps);
+  const at = '2026-11-30T08:00:00.000Z';
+  const own = {
+    at,
+    event: 'key-retired',
+    source: 'tags',
+    number: 1,
+    versionId: 'one',
+    detail: WITHOUT_CENSUS,
+  } as const;
+  const trail = { at, event: 'key-retired', source: 'cloudtrail', number: 1, by: 'someone' } as const;
+  expect(merged([own], [trail], report)).toEqual([{ ...trail, detail: WITHOUT_CENSUS }]);
+  const call = {
+    eventName: 'TagResource',
+    eventTime: at,
+    eventSource: 'secretsmanager.amazonaws.com',
+    requestParameters: { secretId: ARN, tags: [{ key: 'pazpaz:retired:key-v1', value: `one ${at} forced` }] },
+  };
+  const about = { name: 'ring', arn: ARN, kmsKeyIds: [], numberOf: new Map<string, number>() };
+  expect(entriesOf(JSON.stringify(call), about)).toMatchObject([{ detail: WITHOUT_CENSUS }]);
+});
+
+test('a verdict names a retirement without a census, and --verify a page that was replaced', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'open-'));
+  const ring = await ringWith(1, previous(2), current(3));
+  await ring.enableRotation();
+  await pazpazKeys(ring, ['retire', '1', '--force', '--confirm', '1']);
+  const [one, two] = [join(folder, 'one'), join(folder, 'two')];
+  await pazpazKeys(ring, ['evidence', '--no-rows', '--out', one]);
+  await ring.service.advance(HOUR);
+  const { stdout } = await pazpazKeys(ring, ['evidence', '--no-rows', '--out', two, '--previous', one]);
+  expect(stdout.replace(/\s+/g, ' ')).toContain('without a census (--force): no one counted');
+  expect((await pazpazKeys(ring, ['evidence', '--verify', one, two])).exitCode).toBe(0);
+
+  const page = join(one, 'evidence.html');
+  const sums = join(one, 'evidence.sha256');
+  const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
+  await writeFile(sums, (await readFile(sums, 'utf8')).replace(hash(await readFile(page, 'utf8')), hash('forged')));
+  await writeFile(page, 'forged');
+  const forged = await pazpazKeys(ring, ['evidence', '--verify', one, two]);
+  expect([forged.exitCode, forged.stdout.includes('other checksums now')]).toEqual([1, true]);
+  await rm(folder, { recursive: true });
+});
+
+test('backup refuses a secret with 50 tags before it changes anything', async () => {
+  const ring = await ringWith(previous(), current());
+  const Tags = Array.from({ length: 50 }, (_, index) => ({ Key: `tag-${index}`, Value: '' }));
+  await ring.service.call('TagResource', { SecretId: ring.secret.arn, Tags });
+  const before = ring.snapshot;
+  const args = ['backup', '--to', join(tmpdir(), 'never'), '--recipient', RECIPIENT];
+  expect((await pazpazKeys(ring, args)).stderr).toContain('TOO_MANY_TAGS');
+  expect(ring.snapshot).toBe(before);
+});
+
+const RECIPIENT = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p';

@@ -1,0 +1,30 @@
+import { censusLines } from '../../../src/cli/rows/census-screen.ts';
+
+type Count = Parameters<typeof censusLines>[0];
+
+const EMPTY: Count = {
+  table: 'patients',
+  relation: 'public.patients',
+  tableId: '16384',
+  owner: 'app',
+  column: 'notes',
+  columnNumber: 2,
+  rows: 0,
+  nulls: 0,
+  empty: 0,
+  numbered: {},
+  unnumbered: {},
+  legacy: {},
+  nested: {},
+  unreadable: 0,
+  listed: [],
+  toReencrypt: 0,
+  unseen: [],
+  triggers: [],
+};
+
+test('a row under number 1 that key 5 opens is not shown as one of number 0 alone', () => {
+  expect(censusLines({ ...EMPTY, rows: 1, unnumbered: { 5: 1 } }, 5)).toContain(
+    '  number 0 or a number of another key, opened by key 5  1',
+  );
+});

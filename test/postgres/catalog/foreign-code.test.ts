@@ -1,0 +1,167 @@
+import pg from 'pg';
+import { census } from '../../../src/postgres/census.ts';
+import { findColumns } from '../../../src/postgres/find-columns.ts';
+import { rejectionOf } from '../../keyring/support/rejection-of.ts';
+import { Clinic, startPostgres } from '../support/clinic.ts';
+import type { Postgres } from '../support/postgres.ts';
+
+/** Where code of a table's owner may hide that a statement of a superuser would run. */
+
+let postgres: Postgres;
+let clinic: Clinic;
+let owner: pg.Client;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  clinic = await Clinic.withKeys(postgres, 3);
+  await clinic.sql('CREATE ROLE own LOGIN');
+});
+afterAll(async () => {
+  await owner.end();
+  await postgres.stop();
+});
+beforeAll(async () => {
+  await clinic.sql('GRANT CREATE ON SCHEMA public TO own');
+  owner = new pg.Client({ connectionString: postgres.url.replace('postgres@', 'own@') });
+  await owner.connect();
+});
+
+const EVIL = `CREATE FUNCTION evil(int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$
+  BEGIN
+    IF current_user <> 'own' THEN EXECUTE 'ALTER ROLE own SUPERUSER'; END IF;
+    RETURN true;
+  END $$;
+  CREATE FUNCTION evil2(int, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT evil($1)';
+  CREATE FUNCTION evil3(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT evil($1)::int * 0';
+  CREATE DOMAIN dom AS int CHECK (evil(VALUE));
+  CREATE DOMAIN sealed AS bytea CHECK (evil(length(VALUE)));
+  CREATE TYPE pair AS (a int, b dom[]);
+  CREATE TYPE span AS RANGE (subtype = dom);
+  CREATE TYPE letter AS ENUM ('a');
+  CREATE FUNCTION evil_letter(letter) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM evil(1); RETURN 'a'; END $$;
+  CREATE FUNCTION evil_json(letter) RETURNS json LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM evil(1); RETURN '1'; END $$;
+  CREATE OPERATOR !=== (LEFTARG = int, RIGHTARG = int, FUNCTION = evil2, NEGATOR = ====);
+  CREATE OPERATOR ==== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq, NEGATOR = !===);
+  CREATE OPERATOR >>>> (LEFTARG = int, RIGHTARG = int, FUNCTION = evil2, COMMUTATOR = <<<<);
+  CREATE OPERATOR <<<< (LEFTARG = int, RIGHTARG = int, FUNCTION = int4lt, COMMUTATOR = >>>>)`;
+
+beforeEach(async () => {
+  await clinic.sql('ALTER ROLE own NOSUPERUSER');
+  await clinic.sql('DROP OWNED BY own CASCADE');
+  await clinic.sql('GRANT CREATE ON SCHEMA public TO own');
+  await owner.query(EVIL);
+});
+
+const SPEC = { table: 'patients', column: 'notes', context: 'p:{id}' };
+const TABLE = 'CREATE TABLE patients (id int PRIMARY KEY, notes bytea';
+
+async function expectRefusal(name: string): Promise<void> {
+  const error = await rejectionOf(clinic.census(SPEC));
+  expect(error).toMatchObject({ code: 'INVALID_COLUMN' });
+  expect(error.message).toContain(name);
+  await expectNoSuperuser();
+}
+
+async function expectNoSuperuser(): Promise<void> {
+  const found = await clinic.sql<{ rolsuper: boolean }>("SELECT rolsuper FROM pg_roles WHERE rolname = 'own'");
+  expect(found).toEqual([{ rolsuper: false }]);
+}
+
+test.each([
+  ['the domain of the column', 'CREATE TABLE patients (id int PRIMARY KEY, notes sealed)', 'evil(integer)'],
+  ['the domain of the key', 'CREATE TABLE patients (id dom PRIMARY KEY, notes bytea)', 'evil(integer)'],
+  ['a key of arrays', 'CREATE TABLE patients (id dom[] PRIMARY KEY, notes bytea)', 'evil(integer)'],
+  ['a composite of arrays', `${TABLE}, extra pair)`, 'evil(integer)'],
+  ['a range', `${TABLE}, extra span)`, 'evil(integer)'],
+  ['a generated column', `${TABLE}, g bool GENERATED ALWAYS AS (evil(length(notes))) STORED)`, 'evil(integer)'],
+  ['a domain in a CHECK', `${TABLE}, CHECK ((id::dom) > 0))`, 'evil(integer)'],
+  ['a domain in an index', `${TABLE}); CREATE INDEX ON patients ((id::dom))`, 'evil(integer)'],
+  ['a negator', `${TABLE}); CREATE INDEX ON patients (id) WHERE NOT (id ==== 1)`, 'evil2(integer,integer)'],
+  ['a commutator', `${TABLE}); CREATE INDEX ON patients (id) WHERE id <<<< 1`, 'evil2(integer,integer)'],
+  [
+    'the key of an ancestor',
+    `CREATE TABLE top (id int NOT NULL, notes bytea) PARTITION BY RANGE ((id + evil3(0)));
+     CREATE TABLE patients PARTITION OF top (PRIMARY KEY (id)) FOR VALUES FROM (0) TO (100)`,
+    'evil3(integer)',
+  ],
+  [
+    'a cast to text',
+    `CREATE CAST (letter AS text) WITH FUNCTION evil_letter(letter); ${TABLE}, extra letter)`,
+    'evil_letter(public.letter)',
+  ],
+  [
+    'a cast to json',
+    `CREATE CAST (letter AS json) WITH FUNCTION evil_json(letter); ${TABLE}, extra letter, CHECK (to_json(extra) IS NOT NULL))`,
+    'evil_json(public.letter)',
+  ],
+  [
+    'a built-in function that runs SQL',
+    `${TABLE}, CHECK (ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, ''b''::tsquery WHERE evil(1)') IS NOT NULL))`,
+    'ts_rewrite(tsquery,text)',
+  ],
+  [
+    'a built-in function that changes the session',
+    `${TABLE}, CHECK (set_config('session_replication_role', 'replica', true) IS NOT NULL))`,
+    'set_config(text,text,boolean)',
+  ],
+  [
+    'a query as XML',
+    `${TABLE}, CHECK (query_to_xml('SELECT evil(1)', true, true, '') IS NOT NULL))`,
+    'query_to_xml(text,boolean,boolean,text)',
+  ],
+])('code in %s is refused before it runs', async (_, statement, name) => {
+  await owner.query(statement);
+  await expectRefusal(name);
+});
+
+describe('code in a policy', () => {
+  beforeEach(() => clinic.sql('DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN'));
+  afterEach(() => clinic.sql('DROP OWNED BY reader; DROP ROLE reader'));
+  const counted = async (policy: string) => {
+    await owner.query(`${TABLE}); ALTER TABLE patients ENABLE ROW LEVEL SECURITY; GRANT SELECT ON patients TO reader;
+      CREATE VIEW seen AS SELECT 1 AS n WHERE evil(1); GRANT SELECT ON seen TO reader;
+      CREATE POLICY hides ON patients USING (${policy})`);
+    return census({ url: postgres.url.replace('postgres@', 'reader@') }, [SPEC], clinic.keys);
+  };
+
+  test.each([
+    ['calls a function of the owner', 'evil(id)', 'evil(integer)'],
+    ['changes the session', "set_config('a.b', 'c', true) IS NULL", 'set_config'],
+    ['has a query', 'id IN (SELECT n FROM seen)', 'policy hides'],
+  ])('that %s is refused before it runs', async (_, policy, name) => {
+    const error = await rejectionOf(counted(policy));
+    expect(error).toMatchObject({ code: 'INVALID_COLUMN' });
+    expect(error.message).toContain(name);
+  });
+
+  test('that only compares is applied, and the rows are not vouched for', async () => {
+    const unseen = [expect.stringContaining('row security')];
+    expect(await counted("id > 1 AND current_setting('a.b', true) IS NULL")).toMatchObject([{ unseen }]);
+  });
+
+  test('that does not hold for this user is no matter', async () => {
+    await owner.query(`${TABLE}); ALTER TABLE patients ENABLE ROW LEVEL SECURITY;
+      CREATE POLICY hides ON patients USING (evil(id))`);
+    expect(await clinic.census(SPEC)).toMatchObject({ unseen: [] });
+  });
+});
+
+test('code in a function of an extension over a type of the owner is refused before it runs', async () => {
+  await clinic.sql('CREATE EXTENSION IF NOT EXISTS hstore');
+  await owner.query(`${TABLE}); CREATE TYPE single AS (a dom);
+    CREATE INDEX ON patients ((populate_record(NULL::single, 'a=>1'::hstore)))`);
+  await expectRefusal('evil(integer)');
+});
+
+test('code in the key of partitions is not run by a look for unlisted columns', async () => {
+  await owner.query(`CREATE TABLE patients (id int NOT NULL, notes bytea) PARTITION BY RANGE ((id + evil3(0)))`);
+  const { skipped } = await findColumns(postgres, clinic.keys);
+  expect(skipped).toMatchObject([{ table: 'public.patients' }]);
+  await expectNoSuperuser();
+});
+
+test('types and expressions that call no code of another role are counted', async () => {
+  await owner.query(`CREATE DOMAIN positive AS int CHECK (VALUE > 0 AND clock_timestamp() > 'epoch');
+    CREATE TABLE patients (id positive PRIMARY KEY, notes bytea, kind letter, made uuid DEFAULT gen_random_uuid(),
+      more bool DEFAULT evil(1), l int GENERATED ALWAYS AS (length(notes)) STORED, CHECK (abs(id) < 100))`);
+  expect(await clinic.census(SPEC)).toMatchObject({ rows: 0 });
+});

@@ -1,0 +1,139 @@
+import { asDescribed } from '../../cli/support/described.ts';
+import { giveCredentials, pazpazKeys, type Ran, type Surroundings } from '../../cli/support/operator.ts';
+import { oldBox } from '../../format/support/old-application.ts';
+import { stopServices } from '../../local/support/running-service.ts';
+import { HOUR } from '../../local/support/state-machine.ts';
+import { current, keyOf, previous, ringWith, type TestRing } from '../../support/ring.ts';
+import { fillPatients, patientRow as row, PATIENTS as COLUMN } from '../support/patients.ts';
+import { startPostgres, type Postgres } from '../support/postgres.ts';
+
+let postgres: Postgres;
+beforeAll(async () => {
+  giveCredentials();
+  postgres = await startPostgres();
+});
+afterEach(stopServices);
+afterAll(() => postgres.stop());
+
+const patients = (rows: readonly (Buffer | null)[]) => fillPatients(postgres, rows);
+
+function keys(ring: TestRing, args: readonly string[], around: Surroundings = {}): Promise<Ran> {
+  return pazpazKeys(ring, args, { ...around, environment: { DATABASE_URL: postgres.url, ...around.environment } });
+}
+
+describe('census', () => {
+  it('says when no older data is left, and only then', async () => {
+    const ring = await ringWith(1, current(2));
+    const older = async (...rows: readonly (Buffer | null)[]) => {
+      await patients(rows);
+      const { stdout } = await keys(ring, ['census', ...COLUMN, '--json']);
+      return (JSON.parse(stdout) as { result: { hasOlderData: boolean } }).result.hasOlderData;
+    };
+    expect(await older(row('a', 1, 1), row('b', 2, 2), null)).toBe(false);
+    expect(await older(row('a', 1, 1), row('b', 0, 2))).toBe(true);
+    expect(await older(row('a', 1, 1), oldBox('older', { key: keyOf(1) }))).toBe(true);
+    expect(await older(row('a', 1, 1), row('b', 2, 99))).toBe(true);
+    expect(await older(null)).toBe(true);
+  });
+
+  it('shows numbers that older data looks like by chance in one line of an estimate', async () => {
+    const ring = await ringWith(1, current(2));
+    const older = Array.from({ length: 100 }, (_, first) => Buffer.concat([Buffer.of(first), Buffer.alloc(40)]));
+    await patients([...older, row('a', 1, 101), row('b', 1, 102)]);
+    expect((await keys(ring, ['census', ...COLUMN, '--headers'])).stdout).toBe(
+      'patients.notes: 102 rows, estimated from their first bytes\n' +
+        '  looks like key 1              3\n  looks like 99 other numbers  99\n',
+    );
+  });
+
+  it('suggests no reencrypt where only older data opens, because the context may be wrong', async () => {
+    const ring = await ringWith(1, current(2));
+    await patients([oldBox('older', { key: keyOf(1) }), row('new', 1, 2)]);
+    const { stdout } = await keys(ring, ['census', '--table', 'patients', '--column', 'notes']);
+    expect(stdout).toContain('First check the context');
+    expect(stdout).not.toContain('pazpaz-keys reencrypt');
+    expect((await keys(ring, ['census', ...COLUMN])).stdout).toContain('pazpaz-keys reencrypt');
+  });
+});
+
+describe('retire', () => {
+  it('does not recommend reencrypt for rows that it cannot bring to another key', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    await ring.service.advance(25 * HOUR);
+    await patients([row('a', 1, 99), row('b', 3, 2)]);
+    const refused = await keys(ring, ['retire', '1', '--yes', ...COLUMN]);
+    expect(refused.stderr).toContain('1 row that no key opens');
+    expect(refused.stderr).toContain('No command can re-encrypt rows');
+    expect(refused.stderr).not.toContain('pazpaz-keys reencrypt');
+    await patients([row(JSON.stringify({ card: row('4242', 1, 1).toString('base64') }), 3, 1)]);
+    const nested = await keys(ring, ['retire', '1', '--yes', ...COLUMN]);
+    expect(nested.stderr).toContain('let it decrypt the inner value');
+    expect(nested.stderr).not.toContain('pazpaz-keys reencrypt');
+  });
+
+  it('names the tables that were counted: in its question, in JSON and in the record on the secret', async () => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    await ring.service.advance(25 * HOUR);
+    await patients([row('a', 4, 1), row('b', 4, 2), null]);
+    const asked = await keys(ring, ['retire', '1', ...COLUMN], { answers: ['y'] });
+    const line = '  public.patients.notes (owner postgres): 3 rows';
+    expect(asked.stderr).toContain(`Counted, and no row needs it:\n${line}\n`);
+    expect(asked).toMatchObject({ exitCode: 0 });
+    expect(asked.stdout).toContain(line);
+    expect(ring.secret.tags[0]?.Value).toMatch(/Z public\.patients\.notes@postgres=3$/);
+    await ring.service.advance(25 * HOUR);
+    const json = await keys(ring, ['retire', '2', '--yes', '--json', ...COLUMN]);
+    expect(asDescribed('retire', json.stdout)).toMatchObject({
+      result: { counted: [{ relation: 'public.patients', column: 'notes', owner: 'postgres', rows: 3 }] },
+    });
+  });
+
+  it('takes columns without a value for no proof, unless it is told that they are', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    await ring.service.advance(25 * HOUR);
+    await patients([null, Buffer.alloc(0)]);
+    const before = ring.snapshot;
+    const refused = await keys(ring, ['retire', '1', '--yes', ...COLUMN]);
+    expect(refused).toMatchObject({ exitCode: 1 });
+    expect(refused.stderr).toContain('public.patients.notes (owner postgres)');
+    expect(ring.snapshot).toBe(before);
+    expect(await keys(ring, ['retire', '1', '--yes', '--empty-is-fine', ...COLUMN])).toMatchObject({ exitCode: 0 });
+  });
+
+  it('is refused while a plaintext has a ciphertext in it that the key opens', async () => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    await ring.service.advance(25 * HOUR);
+    const inner = JSON.stringify({ card: row('4242', 1, 1).toString('base64') });
+    await patients([row(inner, 4, 1)]);
+    const before = ring.snapshot;
+    const refused = await keys(ring, ['retire', '1', '--yes', ...COLUMN]);
+    expect(refused).toMatchObject({ exitCode: 1 });
+    expect(refused.stderr).toContain('1 row whose plaintext has a ciphertext in it that key 1 opens');
+    expect(ring.snapshot).toBe(before);
+    expect(await keys(ring, ['retire', '2', '--yes', ...COLUMN])).toMatchObject({ exitCode: 0 });
+  });
+});
+
+describe('--member', () => {
+  it('names the member of jsonb objects that holds the ciphertext: in census, estimate, reencrypt and retire', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const { client } = postgres;
+    await client.query('DROP TABLE IF EXISTS patients');
+    await client.query('CREATE TABLE patients (id int PRIMARY KEY, notes jsonb)');
+    for (const [id, number] of [1, 1, 3].entries()) {
+      const value = { data: 'plain', box: row('a', number, id).toString('base64') };
+      await client.query('INSERT INTO patients VALUES ($1, $2)', [id, value]);
+    }
+    await client.query('INSERT INTO patients VALUES (7, NULL)');
+    const column = [...COLUMN, '--member', 'box'];
+    expect((await keys(ring, ['census', ...column])).stdout).toMatch(/key 1 +2\n +key 3, current +1\n +NULL +1\n/);
+    expect((await keys(ring, ['census', '--headers', ...column])).stdout).toMatch(
+      /key 1 +2\n +looks like key 3 +1\n +NULL +1\n/,
+    );
+    expect(await keys(ring, ['census', ...COLUMN])).toMatchObject({ exitCode: 1 });
+    expect(await keys(ring, ['reencrypt', ...column])).toMatchObject({ exitCode: 0 });
+    await ring.service.advance(25 * HOUR);
+    expect(await keys(ring, ['retire', '1', '--yes', ...column])).toMatchObject({ exitCode: 0 });
+    expect(await keys(ring, ['census', ...column, '--columns', 'file'])).toMatchObject({ exitCode: 2 });
+  });
+});

@@ -1,0 +1,203 @@
+import pg from 'pg';
+import type { ColumnSpec } from '../../../src/postgres/catalog/column.ts';
+import { Connection } from '../../../src/postgres/connection/database.ts';
+import { openJob, retargetJob } from '../../../src/postgres/job/job.ts';
+import { workBatch } from '../../../src/postgres/job/batch.ts';
+import { checkedColumns } from '../../../src/postgres/job/checked-columns.ts';
+import { columnOf } from '../support/column-of.ts';
+import { planRows } from '../../../src/postgres/job/plan-rows.ts';
+import { claimRange, cutRange, recordBatch } from '../../../src/postgres/job/ranges.ts';
+import { readBatch } from '../../../src/postgres/read-rows.ts';
+import { writeRows } from '../../../src/postgres/job/write-rows.ts';
+import { oldBox } from '../../format/support/old-application.ts';
+import { until } from '../../support/until.ts';
+import { Clinic, startPostgres } from '../support/clinic.ts';
+import type { Postgres } from '../support/postgres.ts';
+
+let postgres: Postgres;
+let clinic: Clinic;
+let application: pg.Client;
+const sessions: Connection[] = [];
+beforeAll(async () => {
+  postgres = await startPostgres();
+  application = new pg.Client({ connectionString: postgres.url });
+  await application.connect();
+  clinic = await Clinic.withKeys(postgres, 2);
+});
+afterEach(async () => {
+  await application.query('ROLLBACK');
+  for (const session of sessions.splice(0)) await session.close();
+});
+afterAll(async () => {
+  await application.end();
+  await postgres.stop();
+});
+
+const SPEC = { table: 'patients', column: 'notes' };
+const LIMITS = { rows: 100, bytes: 1_000_000 };
+
+async function open(): Promise<Connection> {
+  const session = await Connection.open(postgres);
+  sessions.push(session);
+  return session;
+}
+
+/** A batch worker at its start, as `reencrypt` would have it. */
+async function startedWorker(spec: ColumnSpec, limits = LIMITS) {
+  const session = await open();
+  const [checked] = await checkedColumns(postgres, [spec], clinic.keys, undefined);
+  if (checked === undefined) throw new Error('no column was looked up');
+  const { column } = checked;
+  const job = await openJob(session, column, { target: 2, startOver: true, brakes: {} });
+  return { session, column, checked, job, keys: clinic.keys, limits };
+}
+
+const isOneWaiting = async () =>
+  (await clinic.sql("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid <> pg_backend_pid()")).length >
+  0;
+
+describe('between reading a row and writing it', () => {
+  it.each([
+    ['text', 'mrn', "'m2'"],
+    ['numeric', 'id', '1.00'],
+  ])('a change of its context alone is a change: a %s column %s', async (type, name, changed) => {
+    await clinic.sql('DROP TABLE IF EXISTS patients');
+    await clinic.sql(`CREATE TABLE patients (id numeric PRIMARY KEY, mrn text, notes bytea)`);
+    await clinic.sql('INSERT INTO patients VALUES (1, $1, $2)', ['m1', oldBox('x', { key: clinic.world.keyOf(1) })]);
+    const session = await open();
+    const column = await columnOf(postgres, { ...SPEC, context: `p:{${name}}` });
+    const rows = await readBatch(session, column, { after: undefined, upTo: undefined }, LIMITS);
+    const { changes } = planRows(column, rows, clinic.keys, clinic.keys.requireTarget());
+
+    await clinic.sql(`UPDATE patients SET ${name} = ${changed}::${type}`);
+
+    expect(await writeRows(session, column, changes)).toMatchObject({ written: 0, lost: [{ key: ['1'] }] });
+    await clinic.reencrypt({ ...SPEC, context: `p:{${name}}` });
+    expect((await clinic.census({ ...SPEC, context: `p:{${name}}` })).numbered).toEqual({ 2: 1 });
+  });
+
+  it('a change of anything else is none, and both are kept', async () => {
+    await clinic.table('patients', 'bytea', [clinic.row('x', 1)]);
+    await clinic.sql('ALTER TABLE patients ADD name text');
+    const session = await open();
+    const column = await columnOf(postgres, SPEC);
+    const rows = await readBatch(session, column, { after: undefined, upTo: undefined }, LIMITS);
+    const { changes } = planRows(column, rows, clinic.keys, clinic.keys.requireTarget());
+    await clinic.sql("UPDATE patients SET name = 'Ada'");
+    expect(await writeRows(session, column, changes)).toMatchObject({ written: 1, lost: [] });
+    expect(await clinic.sql('SELECT name, get_byte(notes, 0) AS number FROM patients')).toEqual([
+      { name: 'Ada', number: 2 },
+    ]);
+  });
+});
+
+describe('rows that others hold', () => {
+  it('are not waited for where an index over the column asks for a stronger lock', async () => {
+    await clinic.table(
+      'patients',
+      'bytea',
+      [1, 2, 3].map((id) => clinic.row(`${id}`, 1)),
+    );
+    await clinic.sql('CREATE UNIQUE INDEX ON patients (notes)');
+    await application.query('BEGIN');
+    // What PostgreSQL takes for a row of another table that refers to this one.
+    await application.query('SELECT FROM patients WHERE id = 2 FOR KEY SHARE');
+    const running = clinic.reencrypt(SPEC);
+    await until(async () => (await clinic.sql('SELECT FROM patients WHERE get_byte(notes, 0) = 2')).length === 2);
+    await application.query('COMMIT');
+    expect((await running).totals).toMatchObject({ reencrypted: 3, left: 0 });
+  });
+
+  it('are read again within the bytes of a batch, however many they are', async () => {
+    const long = 'x'.repeat(2000);
+    await clinic.table(
+      'patients',
+      'bytea',
+      Array.from({ length: 9 }, (_, id) => clinic.row(`${id} ${long}`, 1)),
+    );
+    const work = await startedWorker(SPEC, { rows: 100, bytes: 5000 });
+    await cutRange(work.session, work.checked, work.job, 100);
+    await application.query('BEGIN');
+    await application.query('SELECT FROM patients FOR UPDATE');
+    for (let read = 0; read < 9;) {
+      const step = await workBatch(work, 1);
+      if (step.kind !== 'worked') throw new Error(step.kind);
+      read += step.result.readRows;
+    }
+    await workBatch(work, 1);
+    await application.query('COMMIT');
+
+    const written: number[] = [];
+    while (written.reduce((total, rows) => total + rows, 0) < 9) {
+      const step = await workBatch(work, 1);
+      if (step.kind === 'worked') written.push(step.result.reencrypted);
+    }
+    expect(Math.max(...written)).toBe(3);
+  });
+
+  it('are not given up while the others of their range get done', async () => {
+    await clinic.table(
+      'patients',
+      'bytea',
+      Array.from({ length: 80 }, (_, id) => clinic.row(`${id}`, 1)),
+    );
+    const work = await startedWorker(SPEC, { rows: 1, bytes: 5000 });
+    await cutRange(work.session, work.checked, work.job, 100);
+    await application.query('BEGIN');
+    await application.query('SELECT FROM patients WHERE id = 50 FOR UPDATE');
+    await application.query('SAVEPOINT others');
+    await application.query('SELECT FROM patients FOR UPDATE');
+    let isRead = false;
+    let reencrypted = 0;
+    for (let step = await workBatch(work, 1); step.kind === 'worked'; step = await workBatch(work, 1)) {
+      if (step.result.isRead && !isRead) await application.query('ROLLBACK TO SAVEPOINT others');
+      isRead = step.result.isRead;
+      reencrypted += step.result.reencrypted;
+      if (reencrypted === 79) await application.query('COMMIT');
+      expect(step.result.left).toEqual([]);
+      await clinic.sql("UPDATE pazpaz_keys.range SET not_before = '-infinity'");
+    }
+    expect(reencrypted).toBe(80);
+  });
+});
+
+describe('a rotation in the middle', () => {
+  it('waits for a batch that lists a row, and neither of them fails', async () => {
+    await clinic.table('patients', 'bytea', [Buffer.from('no ciphertext')]);
+    const { session, checked, job } = await startedWorker(SPEC);
+    await cutRange(session, checked, job, 100);
+    const other = await open();
+    const left = [{ key: ['1'], code: 'INVALID_CIPHERTEXT' as const }];
+    const counts = { rows: 1, readRows: 1, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, wroteAlone: true };
+    let retargeted: Promise<void> | undefined;
+    await session.transaction(async () => {
+      const range = await claimRange(session, job, 0);
+      if (range === undefined) throw new Error('No range');
+      retargeted = retargetJob(other, job, 2, 3);
+      await until(isOneWaiting);
+      await recordBatch(session, job, { range, reached: ['1'], isRead: true, again: [], tries: 0, ...counts, left });
+    });
+    await retargeted;
+    expect(await clinic.sql('SELECT target, pass FROM pazpaz_keys.job WHERE id = $1', [job.id])).toEqual([
+      { target: 3, pass: 2 },
+    ]);
+  });
+});
+
+it('a connection that is cut while it waits for the others does not end the run', async () => {
+  await clinic.table(
+    'patients',
+    'bytea',
+    Array.from({ length: 60 }, (_, id) => clinic.row(`${id}`, 1)),
+  );
+  let cuts = 0;
+  const onBatch = () => {
+    cuts += 1;
+    if (cuts % 5 !== 1) return;
+    void application.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pazpaz-keys'",
+    );
+  };
+  const report = await clinic.reencrypt(SPEC, { batchRows: 7, rangeRows: 20, onBatch });
+  expect(report).toMatchObject({ isFinished: true, totals: { readRows: 60, reencrypted: 60 } });
+});

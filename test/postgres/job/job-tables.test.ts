@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs';
+import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
+import { rejectionOf } from '../../keyring/support/rejection-of.ts';
+import { Clinic, startPostgres } from '../support/clinic.ts';
+import type { Postgres } from '../support/postgres.ts';
+
+let postgres: Postgres;
+let clinic: Clinic;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  clinic = await Clinic.withKeys(postgres, 2);
+});
+afterAll(() => postgres.stop());
+
+const SPEC = { table: 'patients', column: 'notes', context: 'p:{id}' };
+const SMALL = { batchRows: 7, rangeRows: 20, connections: 1 };
+
+beforeEach(async () => {
+  await clinic.sql('DROP SCHEMA IF EXISTS pazpaz_keys CASCADE');
+  await fill();
+});
+
+async function fill(): Promise<void> {
+  const ids = Array.from({ length: 50 }, (_, index) => index + 1);
+  await clinic.table(
+    'patients',
+    'bytea',
+    ids.map((id) => clinic.row(`note ${id}`, 1, `p:${id}`)),
+  );
+}
+
+/** Stops after the first batch. */
+async function begun() {
+  const stop = new AbortController();
+  const onBatch = () => {
+    stop.abort();
+  };
+  return clinic.reencrypt(SPEC, { ...SMALL, onBatch, signal: stop.signal });
+}
+
+describe('the schema of the job tables', () => {
+  it('takes over the jobs of version 0.1.0, which wrote down no version', async () => {
+    await begun();
+    const jobs = await clinic.sql(
+      'SELECT id, table_id, column_name, options, target, frontier, ranges FROM pazpaz_keys.job',
+    );
+    const ranges = await clinic.sql('SELECT * FROM pazpaz_keys.range');
+    await clinic.sql('DROP SCHEMA pazpaz_keys CASCADE; CREATE SCHEMA pazpaz_keys');
+    await clinic.sql(readFileSync('src/postgres/job/sql/0001-jobs.sql', 'utf8'));
+    await clinic.sql(
+      `INSERT INTO pazpaz_keys.job (id, table_id, column_name, options, target, frontier, ranges) OVERRIDING SYSTEM VALUE
+       SELECT id, table_id, column_name, options, target, frontier, ranges FROM json_populate_recordset(NULL::pazpaz_keys.job, $1)`,
+      [JSON.stringify(jobs)],
+    );
+    await clinic.sql(
+      'INSERT INTO pazpaz_keys.range SELECT * FROM json_populate_recordset(NULL::pazpaz_keys.range, $1)',
+      [JSON.stringify(ranges)],
+    );
+
+    const report = await clinic.reencrypt(SPEC, SMALL);
+    expect(report).toMatchObject({ isFinished: true, isResumed: true, ownReencrypted: 43 });
+    expect(report.totals).toMatchObject({ readRows: 50, reencrypted: 50, alreadyCurrent: 0 });
+    const versions = await clinic.sql<{ version: number }>('SELECT version FROM pazpaz_keys.migration ORDER BY 1');
+    expect(versions.map(({ version }) => version)).toEqual(versions.map((_, index) => index + 1));
+  });
+
+  it('of a newer version is refused, and stays as it is', async () => {
+    await begun();
+    await clinic.sql('INSERT INTO pazpaz_keys.migration (version) VALUES (999)');
+    const error = await rejectionOf(clinic.reencrypt(SPEC, SMALL));
+    expect(error.code).toBe('DATABASE_REFUSED');
+    expect(error.message).toContain('999');
+  });
+
+  it('is brought to this version once, by processes that start together', async () => {
+    const runs = [1, 2, 3].map(() => reencrypt(postgres, [SPEC], clinic.keys, SMALL));
+    for (const [report] of await Promise.all(runs)) expect(report?.totals).toMatchObject({ reencrypted: 50 });
+  });
+});
+
+describe('a job is resumed only on the content that it was begun on', () => {
+  const restore = async () => {
+    const rows = [...(await clinic.values('patients'))];
+    await clinic.sql('TRUNCATE patients');
+    for (const [id] of rows)
+      await clinic.sql('INSERT INTO patients VALUES ($1, $2)', [id, clinic.row(`note ${id}`, 1, `p:${id}`)]);
+  };
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['a table whose rows were restored', restore],
+    ['a table that was made again', fill],
+  ])('%s is begun again, and no row counts as done that is not', async (_, change) => {
+    await begun();
+    await change();
+    const report = await clinic.reencrypt(SPEC, SMALL);
+    expect(report).toMatchObject({ isFinished: true, isResumed: false, ownReencrypted: 50 });
+    expect(report.totals).toMatchObject({ readRows: 50, reencrypted: 50 });
+    expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 50 });
+  });
+
+  it('and so is one whose files were rewritten: rows that were done are only read', async () => {
+    await begun();
+    await clinic.sql('VACUUM FULL patients');
+    const report = await clinic.reencrypt(SPEC, SMALL);
+    expect(report).toMatchObject({ isFinished: true, isResumed: false, ownReencrypted: 43 });
+    expect(report.totals).toMatchObject({ readRows: 50, reencrypted: 43, alreadyCurrent: 7 });
+  });
+});

@@ -1,0 +1,101 @@
+import pg from 'pg';
+import { Connection } from '../../../src/postgres/connection/database.ts';
+import { until } from '../../support/until.ts';
+import { Clinic, startPostgres } from '../support/clinic.ts';
+import type { Postgres } from '../support/postgres.ts';
+
+/** Names of tables, types and operators that their owner gives another meaning, while a superuser re-encrypts. */
+
+let postgres: Postgres;
+let clinic: Clinic;
+let owner: pg.Client;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  clinic = await Clinic.withKeys(postgres, 2);
+  await clinic.sql(`CREATE ROLE own LOGIN; GRANT CREATE ON DATABASE postgres TO own; GRANT CREATE ON SCHEMA public TO own;
+    CREATE EXTENSION citext SCHEMA public; CREATE EXTENSION hstore SCHEMA public`);
+  owner = new pg.Client({ connectionString: postgres.url.replace('postgres@', 'own@') });
+  await owner.connect();
+});
+beforeEach(async () => {
+  await clinic.sql('DROP SCHEMA IF EXISTS s CASCADE; DROP SCHEMA IF EXISTS x CASCADE; DROP SCHEMA IF EXISTS d CASCADE');
+  await owner.query('CREATE SCHEMA s; CREATE SCHEMA d');
+});
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+afterAll(async () => {
+  await owner.end();
+  await postgres.stop();
+});
+
+const SPEC = { table: 's.patients', column: 'notes', context: 'p' };
+
+async function insert(keys: readonly string[]): Promise<void> {
+  for (const key of keys) await owner.query('INSERT INTO s.patients VALUES ($1, $2)', [key, clinic.row('x', 1, 'p')]);
+}
+
+/** Has the owner do something right before the first batch is written, or wait for the batch. */
+function beforeTheWrite(does: string): { readonly done: () => Promise<unknown> } {
+  let done: Promise<unknown> | undefined;
+  const write = jest.spyOn(Connection.prototype, 'underOwnPath');
+  write.mockImplementationOnce(async function (this: Connection, ...args) {
+    done = owner.query(does);
+    const isWaiting = async () => (await clinic.sql('SELECT FROM pg_locks WHERE NOT granted')).length > 0;
+    await Promise.race([done, until(isWaiting)]);
+    return await this.underOwnPath(...args);
+  });
+  return { done: async () => await done };
+}
+
+const isSuperuser = async () =>
+  (await clinic.sql("SELECT FROM pg_roles WHERE rolname = 'own' AND rolsuper")).length > 0;
+
+const RISE = "BEGIN EXECUTE 'ALTER ROLE own SUPERUSER'; RETURN";
+
+test('an operator over the domain of a key is not preferred', async () => {
+  await owner.query(
+    `CREATE DOMAIN s.code AS public.citext; CREATE TABLE s.patients (ref s.code PRIMARY KEY, notes bytea)`,
+  );
+  for (const sign of ['=', '>', '<=']) {
+    await owner.query(`CREATE OR REPLACE FUNCTION s.evil(s.code, public.citext) RETURNS boolean LANGUAGE plpgsql
+      AS $$ ${RISE} true; END $$; CREATE OPERATOR public.${sign} (LEFTARG = s.code, RIGHTARG = public.citext, FUNCTION = s.evil)`);
+  }
+  await insert(['a', 'b', 'C']);
+  const report = await clinic.reencrypt(SPEC, { batchRows: 1, rangeRows: 2 });
+  expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 3 } });
+  expect(await isSuperuser()).toBe(false);
+});
+
+test('a schema that takes the name of the table’s waits for the batch, and ends the job', async () => {
+  await owner.query(`CREATE TABLE s.patients (id int PRIMARY KEY, notes bytea)`);
+  await insert(['1', '2', '3']);
+  await owner.query(`CREATE TABLE d.patients (LIKE s.patients INCLUDING ALL); INSERT INTO d.patients TABLE s.patients;
+    CREATE OR REPLACE FUNCTION public.rise() RETURNS trigger LANGUAGE plpgsql AS $$ ${RISE} NULL; END $$;
+    CREATE TRIGGER rise BEFORE UPDATE ON d.patients FOR EACH STATEMENT EXECUTE FUNCTION rise()`);
+  const swap = beforeTheWrite('BEGIN; ALTER SCHEMA s RENAME TO x; ALTER SCHEMA d RENAME TO s; COMMIT');
+  const running = clinic.reencrypt(SPEC, { batchRows: 1, rangeRows: 2, connections: 1 });
+  await expect(running).rejects.toThrow(/was replaced|would fire triggers/);
+  await swap.done();
+  expect(await isSuperuser()).toBe(false);
+});
+
+test('a type that takes the name of a key’s waits for the batch, and the job continues', async () => {
+  await owner.query(`CREATE TYPE s.pair AS (a int); CREATE TABLE s.patients (id s.pair PRIMARY KEY, notes bytea)`);
+  await insert(['(1)', '(2)', '(3)']);
+  const swap = beforeTheWrite(`BEGIN; ALTER TYPE s.pair RENAME TO pair2;
+    CREATE FUNCTION s.evil(s.pair2) RETURNS boolean LANGUAGE plpgsql AS $$ ${RISE} true; END $$;
+    CREATE DOMAIN s.pair AS s.pair2 CHECK (s.evil(VALUE)); COMMIT`);
+  const report = await clinic.reencrypt(SPEC, { batchRows: 1, rangeRows: 2, connections: 1 });
+  await swap.done();
+  expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 3 } });
+  expect(await isSuperuser()).toBe(false);
+});
+
+test('a key that its index compares with other operators, or in another collation, is refused by name', async () => {
+  await owner.query('CREATE TABLE s.patients (tags public.hstore PRIMARY KEY, notes bytea)');
+  await expect(clinic.reencrypt(SPEC)).rejects.toThrow(/tags of s\.patients is of type public\.hstore/);
+  await owner.query(`DROP TABLE s.patients; CREATE TABLE s.patients (ref text NOT NULL COLLATE "C", notes bytea);
+    CREATE UNIQUE INDEX ON s.patients (ref COLLATE "POSIX")`);
+  await expect(clinic.reencrypt({ ...SPEC, key: ['ref'] })).rejects.toThrow(/in their own collation/);
+});

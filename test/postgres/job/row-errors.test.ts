@@ -1,0 +1,197 @@
+import { Clinic, startPostgres } from '../support/clinic.ts';
+import type { Postgres } from '../support/postgres.ts';
+import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
+import { rejectionOf } from '../../keyring/support/rejection-of.ts';
+
+let postgres: Postgres;
+let clinic: Clinic;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  clinic = await Clinic.withKeys(postgres, 2);
+});
+afterAll(() => postgres.stop());
+
+const SPEC = { table: 'patients', column: 'notes' };
+
+beforeEach(() =>
+  clinic.table(
+    'patients',
+    'bytea',
+    Array.from({ length: 12 }, (_, index) => clinic.row(`${index}`, 1)),
+  ),
+);
+
+describe('a row that is refused', () => {
+  it.each(['PT403', '42501', '08006', '40001', '53100', '57014', '25006', 'XX000', '0A000', '55P03', '22023'])(
+    'is listed with its SQLSTATE, and the others are done: %s',
+    async (state) => {
+      await clinic.sql(`CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF new.id = 5 THEN RAISE EXCEPTION 'not this one' USING ERRCODE = '${state}'; END IF; RETURN new; END $$`);
+      await clinic.sql('CREATE TRIGGER refused BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION refuse()');
+      const report = await clinic.reencrypt(SPEC, { triggers: 'fire', batchRows: 5 });
+      expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 11, left: 1 } });
+      expect(report.left).toEqual([{ key: ['5'], code: `DATABASE:${state}` }]);
+    },
+  );
+
+  it('by a trigger that may not do something is listed too', async () => {
+    await clinic.sql(`CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF new.id = 5 THEN PERFORM 1 FROM no_such_table; END IF; RETURN new; END $$`);
+    await clinic.sql('CREATE TRIGGER refused BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION refuse()');
+    const report = await clinic.reencrypt(SPEC, { triggers: 'fire' });
+    expect(report.left).toEqual([{ key: ['5'], code: 'DATABASE:42P01' }]);
+  });
+
+  it('by a deferred constraint trigger is listed too', async () => {
+    await clinic.sql(`CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF new.id = 5 THEN RAISE 'not this one'; END IF; RETURN NULL; END $$`);
+    await clinic.sql(
+      'CREATE CONSTRAINT TRIGGER refused AFTER UPDATE ON patients DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()',
+    );
+    const report = await clinic.reencrypt(SPEC, { triggers: 'fire' });
+    expect(report).toMatchObject({ totals: { reencrypted: 11 }, left: [{ key: ['5'], code: 'DATABASE:P0001' }] });
+  });
+});
+
+describe('triggers that are enabled in other ways', () => {
+  beforeEach(async () => {
+    await clinic.sql('DROP TABLE IF EXISTS audit; CREATE TABLE audit (id int)');
+    await clinic.sql(`CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      INSERT INTO audit VALUES (new.id); RETURN new; END $$`);
+    await clinic.sql('CREATE TRIGGER audited AFTER UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION note()');
+  });
+
+  it('ENABLE REPLICA: it rests by itself, and skipping the others, which would set it off, is refused', async () => {
+    await clinic.sql('ALTER TABLE patients ENABLE REPLICA TRIGGER audited');
+    expect((await clinic.census(SPEC)).triggers).toEqual([
+      {
+        name: 'audited',
+        does: 'AFTER UPDATE, function public.note()',
+        firesOnFire: false,
+        isUnskippable: true,
+        isForeignKey: false,
+      },
+    ]);
+    const error = await rejectionOf(clinic.reencrypt(SPEC, { triggers: 'skip' }));
+    expect(error).toMatchObject({ code: 'TRIGGERS_UNDECIDED' });
+    expect(error.message).toContain('audited on patients');
+    expect((await clinic.reencrypt(SPEC)).totals.reencrypted).toBe(12);
+    expect(await clinic.sql('SELECT * FROM audit')).toEqual([]);
+  });
+
+  it('ENABLE ALWAYS: it fires either way, and both are said', async () => {
+    await clinic.sql('ALTER TABLE patients ENABLE ALWAYS TRIGGER audited');
+    const error = await rejectionOf(clinic.reencrypt(SPEC));
+    expect(error.message).toContain('fires with --triggers fire, fires with skip');
+  });
+});
+
+it('nothing of a session is left behind for the next user of a pooled connection', async () => {
+  const settings = 'SELECT name, setting FROM pg_settings ORDER BY name';
+  const { Connection } = await import('../../../src/postgres/connection/database.ts');
+  const session = await Connection.open(postgres);
+  try {
+    const before = await session.rows(settings);
+    await session.transaction(() => session.rows('SELECT 1'), {
+      settings: ["SET LOCAL session_replication_role = 'replica'"],
+    });
+    expect(await session.rows(settings)).toEqual(before);
+    expect(await session.rows('SHOW session_replication_role')).toEqual([['origin']]);
+  } finally {
+    await session.close();
+  }
+});
+
+describe('the job schema', () => {
+  afterEach(() => clinic.sql('DROP SCHEMA IF EXISTS pazpaz_keys CASCADE; DROP OWNED BY intruder; DROP ROLE intruder'));
+  beforeEach(async () => {
+    await clinic.sql('DROP SCHEMA IF EXISTS pazpaz_keys CASCADE');
+    await clinic.sql('CREATE ROLE intruder; GRANT CREATE ON DATABASE postgres TO intruder');
+  });
+
+  const refused = async (why: string) => {
+    const before = await clinic.values('patients');
+    const error = await rejectionOf(clinic.reencrypt(SPEC));
+    expect(error).toMatchObject({ code: 'DATABASE_REFUSED' });
+    expect(error.message).toContain(why);
+    expect(await clinic.values('patients')).toEqual(before);
+  };
+
+  it('is refused where another role made it', async () => {
+    await clinic.sql('SET ROLE intruder; CREATE SCHEMA pazpaz_keys; RESET ROLE');
+    await refused('the schema belongs to intruder');
+  });
+
+  it('is refused where another role made one of its tables', async () => {
+    await clinic.sql('CREATE SCHEMA pazpaz_keys; GRANT ALL ON SCHEMA pazpaz_keys TO intruder');
+    await clinic.sql('SET ROLE intruder; CREATE TABLE pazpaz_keys.job (id bigint); RESET ROLE');
+    await refused('job belongs to intruder');
+  });
+
+  it('is refused where a table has a trigger or a rule', async () => {
+    await clinic.reencrypt(SPEC);
+    await clinic.sql('GRANT USAGE ON SCHEMA pazpaz_keys TO intruder; GRANT TRIGGER ON pazpaz_keys.job TO intruder');
+    await clinic.sql(
+      'CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$',
+    );
+    await clinic.sql(
+      'SET ROLE intruder; CREATE TRIGGER stolen BEFORE UPDATE ON pazpaz_keys.job FOR EACH ROW EXECUTE FUNCTION note(); RESET ROLE',
+    );
+    await refused('job has the trigger stolen');
+  });
+
+  it('of the role that a session has become is refused, where going back to the one that logged in would gain rights', async () => {
+    await clinic.sql('GRANT ALL ON patients TO intruder; ALTER ROLE postgres SET role = intruder');
+    try {
+      await refused('it would belong to intruder, and the role that logged in is postgres');
+      await clinic.sql('SET ROLE intruder; CREATE SCHEMA pazpaz_keys; RESET ROLE');
+      await refused('the schema belongs to intruder');
+    } finally {
+      await clinic.sql('ALTER ROLE postgres RESET role');
+    }
+  });
+
+  it.each([
+    ['has no right of its own', '', true],
+    ['is a member of another role too', 'CREATE ROLE boss; GRANT boss TO lent', false],
+    ['may make roles', 'ALTER ROLE lent CREATEROLE', false],
+  ])('of a role that several log in for is used where the one that logged in %s', async (_, more, isUsed) => {
+    await clinic.sql('GRANT ALL ON patients TO intruder; CREATE ROLE lent LOGIN; GRANT intruder TO lent');
+    await clinic.sql(`ALTER ROLE lent SET role = intruder; ${more}`);
+    const url = postgres.url.replace('postgres@', 'lent@');
+    try {
+      const ran = await reencrypt({ url }, [SPEC], clinic.keys).catch((error: unknown) => error);
+      if (isUsed) expect(ran).toMatchObject([{ isFinished: true }]);
+      else expect(ran).toMatchObject({ code: 'DATABASE_REFUSED' });
+    } finally {
+      await clinic.sql('DROP SCHEMA IF EXISTS pazpaz_keys CASCADE; DROP ROLE lent; DROP ROLE IF EXISTS boss');
+    }
+  });
+
+  it('is made for its owner alone', async () => {
+    await clinic.reencrypt(SPEC);
+    const [may] = await clinic.sql(
+      "SELECT has_schema_privilege('intruder', 'pazpaz_keys', 'USAGE') AS use, has_table_privilege('intruder', 'pazpaz_keys.job', 'SELECT') AS read",
+    );
+    expect(may).toEqual({ use: false, read: false });
+  });
+});
+
+describe('a job is finished only after the table itself was read', () => {
+  it('rows that are written under an older key while it runs are brought too', async () => {
+    let isWritten = false;
+    const onBatch = async () => {
+      if (isWritten) return;
+      isWritten = true;
+      await clinic.sql('INSERT INTO patients VALUES (-1, $1)', [clinic.row('late', 1)]);
+    };
+    const report = await clinic.reencrypt(SPEC, {
+      batchRows: 3,
+      rangeRows: 3,
+      connections: 1,
+      onBatch: () => void onBatch(),
+    });
+    expect(report).toMatchObject({ isFinished: true, totals: { left: 0 } });
+    expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 13 });
+  });
+});

@@ -1,0 +1,115 @@
+import pg from 'pg';
+import { Connection } from '../../../src/postgres/connection/database.ts';
+import { DatabaseFailure } from '../../../src/postgres/connection/database-error.ts';
+import { Clinic, startPostgres } from '../support/clinic.ts';
+import type { Postgres } from '../support/postgres.ts';
+
+/** Rows that are looked up by their keys, one by one: those that another transaction held, and those that a check found. */
+
+let postgres: Postgres;
+let clinic: Clinic;
+let application: pg.Client;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  clinic = await Clinic.withKeys(postgres, 2);
+  application = new pg.Client({ connectionString: postgres.url });
+  await application.connect();
+});
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+afterEach(() => application.query('ROLLBACK'));
+afterAll(async () => {
+  await application.end();
+  await postgres.stop();
+});
+
+const SPEC = { table: 'visits', column: 'notes', context: 'v:{id}:{part}' };
+
+const insert = (id: number, part: string) =>
+  clinic.sql('INSERT INTO visits VALUES ($1, $2, $3)', [id, part, clinic.row('x', 1, `v:${id}:${part}`)]);
+
+describe('a row whose key has several columns', () => {
+  beforeEach(async () => {
+    await clinic.sql('DROP TABLE IF EXISTS visits');
+    await clinic.sql('CREATE TABLE visits (id int, part text, notes bytea, PRIMARY KEY (id, part))');
+    for (const part of ['a', "b'b"]) for (const id of [1, 2]) await insert(id, part);
+  });
+
+  test('is tried again until the other transaction is over', async () => {
+    await application.query("BEGIN; SELECT FROM visits WHERE id = 1 AND part = 'a' FOR UPDATE");
+    let batches = 0;
+    const onBatch = () => {
+      batches += 1;
+      if (batches === 3) void application.query('COMMIT');
+    };
+    const report = await clinic.reencrypt(SPEC, { connections: 1, onBatch });
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 4, left: 0 } });
+    expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 4 });
+  });
+
+  test('is brought where only the final check has found it', async () => {
+    let late: Promise<unknown> | undefined;
+    const report = await clinic.reencrypt(SPEC, {
+      batchRows: 2,
+      onBatch: () => {
+        late ??= insert(0, 'late');
+      },
+    });
+    await late;
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 5, left: 0 } });
+    expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 5 });
+  });
+});
+
+const NOTES = { table: 'visits', column: 'notes' };
+
+test('a late row is brought, however many rows of a job no key opens', async () => {
+  await clinic.sql('DROP TABLE IF EXISTS visits; CREATE TABLE visits (id int PRIMARY KEY, notes bytea)');
+  await clinic.sql(
+    "INSERT INTO visits SELECT n, 'long enough to be a ciphertext, and none' FROM generate_series(1, 10100) n",
+  );
+  let late: Promise<unknown> | undefined;
+  const report = await clinic.reencrypt(NOTES, {
+    connections: 1,
+    onBatch: () => {
+      late ??= clinic.sql('INSERT INTO visits VALUES (0, $1)', [clinic.row('x', 1)]);
+    },
+  });
+  await late;
+  expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 1, left: 10_100 } });
+});
+
+test('a row that is moved to another partition again and again does not end the job', async () => {
+  await clinic.table(
+    'visits',
+    'bytea',
+    Array.from({ length: 20 }, (_, index) => clinic.row('x', 1, `${index + 1}`)),
+  );
+  let moves = 0;
+  const moved = new DatabaseFailure('DATABASE_REFUSED', 'tuple to be locked was already moved', '40001');
+  jest.spyOn(Connection.prototype, 'underOwnPath').mockImplementation(async function (this: Connection, work) {
+    moves += 1;
+    if (moves <= 10) throw moved;
+    return await work();
+  });
+  const report = await clinic.reencrypt({ ...NOTES, context: '{id}' }, { connections: 1 });
+  expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 20, left: 0 } });
+});
+
+test.each([
+  ['bytea', 'pg_catalog.convert_to(lower(pg_catalog.encode(new.notes, $$base64$$)), $$UTF8$$)'],
+  ['text', 'lower(new.notes)'],
+  ['jsonb', 'pg_catalog.jsonb_set(new.notes, ARRAY[$$data$$], $$"other"$$)'],
+])(
+  'a trigger that changes the new value of a %s column ends the job, and every row stays',
+  async (type, expression) => {
+    const base64 = clinic.row('x', 1).toString('base64');
+    await clinic.table('visits', type, [{ bytea: clinic.row('x', 1), text: base64 }[type] ?? `{"data": "${base64}"}`]);
+    await clinic.sql(`CREATE OR REPLACE FUNCTION altered() RETURNS trigger LANGUAGE plpgsql AS
+    $f$ BEGIN new.notes := ${expression}; RETURN new; END $f$`);
+    await clinic.sql('CREATE TRIGGER altered BEFORE UPDATE ON visits FOR EACH ROW EXECUTE FUNCTION altered()');
+    await expect(clinic.reencrypt(NOTES, { triggers: 'fire' })).rejects.toThrow(/1 rows of visits\.notes.* altered /);
+    expect((await clinic.census(NOTES)).numbered).toEqual({ 1: 1 });
+  },
+);
