@@ -10,7 +10,7 @@ const versions = process.argv.length > 2 ? process.argv.slice(2) : ['20', '22', 
 /** Format, key ring, steps and commands from close by; then the library and the Lambda as they are built. */
 const PATHS = [
   ...['test/format', 'test/secret', 'test/steps', 'test/vectors'],
-  ...['test/keyring/key-ring', 'test/keyring/lookup', 'test/keyring/closing', 'test/keyring/over-http'],
+  ...['test/keyring/key-ring', 'test/keyring/lookup', 'test/keyring/closing', 'test/keyring/source/over-http'],
   ...['test/rotation/rotation', 'test/cli/commands/status', 'test/library/library', 'test/bundle/bundle'],
 ];
 

@@ -15,7 +15,7 @@ import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../..
 import { until } from '../../support/until.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 import { fillPatients, patientRow as row, PATIENTS } from '../support/patients.ts';
-import { Program } from '../support/processes.ts';
+import { Program } from '../job/support/processes.ts';
 
 let postgres: Postgres;
 let program: Program;

@@ -11,7 +11,7 @@ import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../..
 import { until } from '../../support/until.ts';
 import { fillPatients, patientRow as row, PATIENTS as COLUMN } from '../support/patients.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
-import { Program } from '../support/processes.ts';
+import { Program } from '../job/support/processes.ts';
 
 jest.setTimeout(60_000);
 

@@ -6,7 +6,7 @@ import { Connection } from '../../../src/postgres/connection/database.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { until } from '../../support/until.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
-import { PacedClock } from '../support/paced-clock.ts';
+import { PacedClock } from './support/paced-clock.ts';
 import type { Postgres } from '../support/postgres.ts';
 
 let postgres: Postgres;

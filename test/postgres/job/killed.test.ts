@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
-import { crashRound } from '../support/crash-round.ts';
+import { crashRound } from './support/crash-round.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
-import { Program } from '../support/processes.ts';
+import { Program } from './support/processes.ts';
 import { Random } from '../support/random.ts';
 
 /** In a small form what `npm run soak` does for a minute; `SEED=…` makes the same choices again. */

@@ -9,7 +9,7 @@ import { SECRET } from '../../keyring/support/ring-world.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import { watchHandling, needlessHandlings } from '../support/handling.ts';
 import type { Postgres } from '../support/postgres.ts';
-import { GatedProcess, StatementScheduler } from '../support/statement-scheduler.ts';
+import { GatedProcess, StatementScheduler } from './support/statement-scheduler.ts';
 
 /** `RUNS=1000`: as many orders as a night takes; fewer in `npm run explore`, and fewest in `npm test`. */
 const RUNS = Number(process.env['RUNS'] ?? (process.env['EXPLORE'] === 'deep' ? 100 : 10));

@@ -1,10 +1,10 @@
 import { giveCredentials } from '../../cli/support/operator.ts';
 import { stopServices } from '../../local/support/running-service.ts';
-import { crashRound, type Round } from './crash-round.ts';
+import { crashRound, type Round } from '../job/support/crash-round.ts';
 import { olderDataRound } from './older-round.ts';
 import { OLDER_FORMS } from './older-rows.ts';
 import { startPostgres, type Postgres } from './postgres.ts';
-import { Program } from './processes.ts';
+import { Program } from '../job/support/processes.ts';
 import { ROTATED_ACCESS, RotatedRole } from './rotated-role.ts';
 import { Random } from './random.ts';
 

@@ -1,5 +1,5 @@
 import { setImmediate as afterAnswers } from 'node:timers/promises';
-import type { Connection, DatabaseAddress } from '../../../src/postgres/connection/database.ts';
+import type { Connection, DatabaseAddress } from '../../../../src/postgres/connection/database.ts';
 
 /** Milliseconds after which anyone who has not come back is taken to wait for someone's lock. */
 const PATIENCE = 4;

@@ -16,7 +16,7 @@ export class Program {
   }
 
   /** `source`: default the engine alone, told what to do on its standard input. */
-  static async build(source = 'test/postgres/support/reencrypt-process.ts'): Promise<Program> {
+  static async build(source = 'test/postgres/job/support/reencrypt-process.ts'): Promise<Program> {
     // Within node_modules, so that the built file finds its packages.
     const folder = mkdtempSync(resolve('node_modules', '.test-data-'));
     await build({

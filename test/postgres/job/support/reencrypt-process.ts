@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
-import type { DatabaseAddress } from '../../../src/postgres/connection/database.ts';
-import { RingKeys } from '../../../src/postgres/all-keys.ts';
+import { reencrypt } from '../../../../src/postgres/job/reencrypt.ts';
+import type { DatabaseAddress } from '../../../../src/postgres/connection/database.ts';
+import { RingKeys } from '../../../../src/postgres/all-keys.ts';
 import { KEY_STAGES, type Orders } from './process-orders.ts';
 
 /** A process that re-encrypts as it is told on its standard input, and may be killed at any moment. */

@@ -5,14 +5,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { KeyMaterial } from '../../src/format/key-material.ts';
-import { KeyRing } from '../../src/keyring/key-ring.ts';
-import { stopServices, type RunningService } from '../local/support/running-service.ts';
-import { until } from '../support/until.ts';
-import { rejectionOf } from './support/rejection-of.ts';
-import { SECRET } from './support/ring-world.ts';
-import { closeServersInFront, serverInFrontOf } from './support/server-in-front.ts';
-import { closeRingsOverHttp, open, rowUnder, serviceWithKeys } from './support/service-with-keys.ts';
+import { KeyMaterial } from '../../../src/format/key-material.ts';
+import { KeyRing } from '../../../src/keyring/key-ring.ts';
+import { stopServices, type RunningService } from '../../local/support/running-service.ts';
+import { until } from '../../support/until.ts';
+import { rejectionOf } from '../support/rejection-of.ts';
+import { SECRET } from '../support/ring-world.ts';
+import { closeServersInFront, serverInFrontOf } from '../support/server-in-front.ts';
+import { closeRingsOverHttp, open, rowUnder, serviceWithKeys } from '../support/service-with-keys.ts';
 
 const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
 

@@ -1,4 +1,4 @@
-import type { PaceClock } from '../../../src/postgres/job/pacer.ts';
+import type { PaceClock } from '../../../../src/postgres/job/pacer.ts';
 
 /** A clock that stands still but for what is slept, and notes it. `onSleep` happens before each sleep is over. */
 export class PacedClock implements PaceClock {

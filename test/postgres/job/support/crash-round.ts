@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FULL_SPEED, type Brakes } from '../../../src/postgres/job/brakes.ts';
-import { Application } from './application.ts';
-import { Clinic } from './clinic.ts';
-import { needlessHandlings, watchHandling } from './handling.ts';
-import type { Postgres } from './postgres.ts';
+import { FULL_SPEED, type Brakes } from '../../../../src/postgres/job/brakes.ts';
+import { Application } from '../../support/application.ts';
+import { Clinic } from '../../support/clinic.ts';
+import { needlessHandlings, watchHandling } from '../../support/handling.ts';
+import type { Postgres } from '../../support/postgres.ts';
 import type { Orders } from './process-orders.ts';
 import type { Program } from './processes.ts';
-import type { RotatedRole } from './rotated-role.ts';
-import type { Random } from './random.ts';
+import type { RotatedRole } from '../../support/rotated-role.ts';
+import type { Random } from '../../support/random.ts';
 
 /** What a round is made of. */
 export interface Round {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { encryptField } from '../../src/format/field.ts';
-import { toKeyNumber } from '../../src/format/key-number.ts';
-import { TimedCalls } from '../../src/keyring/source/call-timeout.ts';
-import { OLD_FORMS } from '../format/support/old-application.ts';
-import { rejectionOf } from './support/rejection-of.ts';
-import { closeRings, RingWorld } from './support/ring-world.ts';
+import { encryptField } from '../../../src/format/field.ts';
+import { toKeyNumber } from '../../../src/format/key-number.ts';
+import { TimedCalls } from '../../../src/keyring/source/call-timeout.ts';
+import { OLD_FORMS } from '../../format/support/old-application.ts';
+import { rejectionOf } from '../support/rejection-of.ts';
+import { closeRings, RingWorld } from '../support/ring-world.ts';
 
 afterEach(closeRings);
 

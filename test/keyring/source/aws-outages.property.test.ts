@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import { isKeyRotationError } from '../../src/format/error.ts';
-import { encryptField } from '../../src/format/field.ts';
-import { KeyMaterial } from '../../src/format/key-material.ts';
-import { toKeyNumber } from '../../src/format/key-number.ts';
-import type { KeyRing } from '../../src/keyring/key-ring.ts';
-import { readVarint } from '../../src/format/varint.ts';
-import { OLD_FORMS } from '../format/support/old-application.ts';
-import { closeRings, RingWorld } from './support/ring-world.ts';
-import { RUBBISH, sourceInTrouble, type Trouble } from './support/aws-outages.ts';
+import { isKeyRotationError } from '../../../src/format/error.ts';
+import { encryptField } from '../../../src/format/field.ts';
+import { KeyMaterial } from '../../../src/format/key-material.ts';
+import { toKeyNumber } from '../../../src/format/key-number.ts';
+import type { KeyRing } from '../../../src/keyring/key-ring.ts';
+import { readVarint } from '../../../src/format/varint.ts';
+import { OLD_FORMS } from '../../format/support/old-application.ts';
+import { closeRings, RingWorld } from '../support/ring-world.ts';
+import { RUBBISH, sourceInTrouble, type Trouble } from '../support/aws-outages.ts';
 
 afterEach(closeRings);
 

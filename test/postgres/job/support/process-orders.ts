@@ -1,5 +1,5 @@
-import type { ColumnSpec } from '../../../src/postgres/catalog/column.ts';
-import type { ReencryptOptions } from '../../../src/postgres/job/reencrypt.ts';
+import type { ColumnSpec } from '../../../../src/postgres/catalog/column.ts';
+import type { ReencryptOptions } from '../../../../src/postgres/job/reencrypt.ts';
 
 /** Two keys, the second current. */
 export const KEY_STAGES = { one: ['key-v1', 'AWSPREVIOUS'], two: ['key-v2', 'AWSCURRENT'] };

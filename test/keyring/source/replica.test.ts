@@ -3,10 +3,10 @@ import {
   StopReplicationToReplicaCommand,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
-import { clientOf, stopServices, type RunningService } from '../local/support/running-service.ts';
-import { rejectionOf } from './support/rejection-of.ts';
-import { SECRET } from './support/ring-world.ts';
-import { addKey, closeRingsOverHttp, open, rowUnder, serviceWithKeys } from './support/service-with-keys.ts';
+import { clientOf, stopServices, type RunningService } from '../../local/support/running-service.ts';
+import { rejectionOf } from '../support/rejection-of.ts';
+import { SECRET } from '../support/ring-world.ts';
+import { addKey, closeRingsOverHttp, open, rowUnder, serviceWithKeys } from '../support/service-with-keys.ts';
 
 /* A ring that reads a replica: the secret in another region of one local service. */
 
