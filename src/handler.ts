@@ -12,7 +12,7 @@ import { secretsManager } from './secret/secrets-manager.ts';
 const logger = new Logger({ serviceName: 'pazpaz-key-rotation' });
 const client = new SecretsManagerClient({
   maxAttempts: 3,
-  // Without `throwOnRequestTimeout` the SDK only warns about a request that hangs, and never retries it.
+  // Without `throwOnRequestTimeout` the SDK only warns about a request that hangs.
   requestHandler: { connectionTimeout: 2000, requestTimeout: 5000, throwOnRequestTimeout: true },
 });
 const proven = new Set<string>();

@@ -1,5 +1,4 @@
-export { encryptField } from './format/field.ts';
-export { decryptBytes, decryptField, type DecryptOptions, type EncryptOptions } from './format/field.ts';
+export { decryptBytes, decryptField, encryptField, type DecryptOptions, type EncryptOptions } from './format/field.ts';
 export { rowFromText } from './format/row-from-text.ts';
 export { rowFromJson } from './format/row-from-json.ts';
 export { KeyRing, type DecryptedField, type EncryptedField } from './keyring/key-ring.ts';

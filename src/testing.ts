@@ -3,7 +3,7 @@ import { durationInMilliseconds } from './local/clock.ts';
 import { parseFault, type Fault } from './local/faults.ts';
 import { startLocalService, type LambdaChoice } from './local/start.ts';
 
-/** The rotation Lambda and what runs it: the build of the library puts them into the folder next door. */
+/** As the library's build places them, beside this module. */
 const LAMBDA = {
   bundle: fileURLToPath(new URL('../lambda/handler.js', import.meta.url)),
   runner: fileURLToPath(new URL('../lambda/lambda-runner.mjs', import.meta.url)),

@@ -1,7 +1,4 @@
-/**
- * Every line that a ring can log, by the name in its field `event`. Log queries match on these names, so they never
- * change.
- */
+/** Every line that a ring can log, by its field `event`. Log queries match on these names: they never change. */
 export const APPLICATION_EVENTS = {
   encryption_key_fetched_from_aws: { level: 'INFO', message: 'A key was read from AWS Secrets Manager' },
   aws_unavailable_using_env_fallback: {
@@ -63,7 +60,7 @@ export const APPLICATION_EVENTS = {
 
 export type ApplicationEvent = keyof typeof APPLICATION_EVENTS;
 
-/** One line of the log. It has plain values only, so that no key can be passed by mistake. */
+/** Plain values only, so that no key is logged by mistake. */
 export interface ApplicationLogEntry {
   /** ISO 8601, UTC. */
   readonly timestamp: string;

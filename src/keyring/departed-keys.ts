@@ -3,15 +3,15 @@ import type { RingLabels } from '../format/ring-labels.ts';
 import type { SecretDescription } from './source/secret-source.ts';
 
 /**
- * The VersionIds that have a retirement record and no label, each with its number. Retiring writes the record before it
- * removes the label, so a record beside a label is a retirement that has not happened.
+ * The numbers of the VersionIds that have a retirement record and no label. Retiring writes the record first, so a
+ * record beside a label is a retirement that has not happened.
  */
 export function retiredVersions(labels: RingLabels, tags: SecretDescription['Tags']): ReadonlyMap<string, number> {
   const records = retirementRecords(tags).filter(({ versionId }) => !isOnRing(versionId, labels));
   return new Map(records.map(({ versionId, number }) => [versionId, number]));
 }
 
-/** The versions whose number move has given to another version with the same key. No row has lost its key. */
+/** Versions whose number `move` has given to another version with the same key. No row has lost its key. */
 export function movedVersions(labels: RingLabels, tags: SecretDescription['Tags']): ReadonlySet<string> {
   return new Set([...copyVersions(tags)].filter((versionId) => !isOnRing(versionId, labels)));
 }

@@ -3,7 +3,7 @@ import type { KeyMaterial } from '../format/key-material.ts';
 import type { RingCache } from './ring-cache.ts';
 import { versionsInUse } from '../format/ring-labels.ts';
 
-/** Finds out once whether the environment's key is on the ring, as soon as every key of the ring can be read. */
+/** Finds out once whether the environment's key is on the ring, when every key of the ring can be read. */
 export class EnvironmentKeyCheck {
   readonly #cache: RingCache;
   readonly #key: KeyMaterial;
@@ -17,7 +17,6 @@ export class EnvironmentKeyCheck {
     this.#warn = warn;
   }
 
-  /** Looks unless the answer is known. If it cannot be found now, the next call looks again. */
   run(): Promise<void> {
     this.#underWay ??= this.#look().finally(() => {
       this.#underWay = undefined;

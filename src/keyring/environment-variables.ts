@@ -4,10 +4,7 @@ import type { KeyMaterial } from '../format/key-material.ts';
 import { MAX_KEY_NUMBER, toKeyNumber, type KeyNumber } from '../format/key-number.ts';
 import { invalidKeyText, readKeyValue } from '../format/key-value.ts';
 
-/*
- * Reads environment variables. Each function throws `INVALID_SETTINGS`, which names the variable, says what is wrong with
- * it and never shows a key.
- */
+/** Each function throws `INVALID_SETTINGS`, which names the variable and never shows a key. */
 
 const ENVIRONMENTS = ['local', 'development', 'staging', 'production'] as const;
 
@@ -89,7 +86,7 @@ export function numberedKeysOf(env: Variables, environment: EnvironmentName): Re
   return new Map([...keys].sort(([one], [other]) => one - other));
 }
 
-/** A value in a message. A key of 32 bytes may be pasted into any variable, in any spelling. */
+/** A key of 32 bytes may be pasted into any variable, in any spelling. */
 function shown(value: string): string {
   return value.length >= 32 && !value.startsWith('arn:')
     ? `a value of ${value.length} characters that may be a key (not shown)`

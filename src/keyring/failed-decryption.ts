@@ -3,7 +3,7 @@ import { describeNumber } from '../format/field.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import type { RingLabels } from '../format/ring-labels.ts';
 
-/** Many applications store these, and their first bytes look like a number or like none. */
+/** Many applications store these, and their first bytes may look like a number. */
 const OTHER_LAYOUT =
   ' Rows in another layout (iv ‖ tag ‖ ciphertext, hexadecimal, base64url) are not read: ' +
   'docs/from-create-cipheriv.md shows how to carry them over.';
@@ -12,7 +12,7 @@ export interface FailedSearch {
   readonly number: KeyNumber | 0 | undefined;
   readonly labels: RingLabels | undefined;
   readonly isReplica: boolean;
-  /** Whether the number is the next one, and a rotation may have given it after the last description. */
+  /** The number is the next one, and a rotation may have given it after the last description. */
   readonly mayBeIssued: boolean;
   /** By VersionId: why keys that could have opened the row were not tried. */
   readonly unread: ReadonlyMap<string, KeyRotationError>;
@@ -20,9 +20,8 @@ export interface FailedSearch {
 }
 
 /**
- * Tells why a decryption failed: `TAMPERED_OR_WRONG_CONTEXT`, `KEY_RETIRED`, `KEY_NEVER_ISSUED` or `KEY_UNAVAILABLE`
- * (the only one worth retrying). If the value of the row's key is not a key: `INVALID_KEY_VALUE`. While one possible
- * key was not tried, the answer is always `KEY_UNAVAILABLE`.
+ * `TAMPERED_OR_WRONG_CONTEXT`, `KEY_RETIRED`, `KEY_NEVER_ISSUED`, `INVALID_KEY_VALUE` (the value of the row's key is
+ * not a key), or `KEY_UNAVAILABLE` (the only one worth retrying): always that one while a possible key was not tried.
  */
 export function failedDecryption(search: FailedSearch): KeyRotationError {
   const { number, labels, unread, stale } = search;
@@ -57,7 +56,7 @@ export function failedDecryption(search: FailedSearch): KeyRotationError {
   );
 }
 
-/** Without a ring. `numbers`: those of the environment's keys. */
+/** `numbers`: those of the environment's keys. */
 export function failedWithEnvironmentKeys(
   number: KeyNumber | 0 | undefined,
   numbers: readonly number[],

@@ -3,17 +3,16 @@ import { KeysInOrder } from '../format/keys-in-order.ts';
 import type { KeyNumber } from '../format/key-number.ts';
 import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 
-/** What a description says of versions that are off the ring. */
 interface OffTheRing {
-  /** The retired versions, each with its number. */
+  /** With the number of each. */
   readonly retired: ReadonlyMap<string, number>;
-  /** The versions whose number `move` or `restore-ring` has given to another version with the same key. */
+  /** Versions whose number `move` or `restore-ring` has given to another version with the same key. */
   readonly moved: ReadonlySet<string>;
 }
 
 const NOTHING_OFF: OffTheRing = { retired: new Map(), moved: new Set() };
 
-/** The keys in memory. A version's value never changes, so a key stays until it is retired. */
+/** A version's value never changes, so a key stays until it is retired. */
 export class KeyCache {
   readonly #ofVersion = new Map<string, KeyMaterial>();
   readonly #ofNumber = new Map<number, KeyMaterial>();
@@ -22,7 +21,7 @@ export class KeyCache {
   #retired: OffTheRing['retired'] = NOTHING_OFF.retired;
   #inOrder = new KeysInOrder<KeyMaterial>();
 
-  /** Every key once, for rows without a number. */
+  /** Each key once, for rows without a number. */
   get inOrder(): KeysInOrder<KeyMaterial> {
     return this.#inOrder;
   }
@@ -46,27 +45,25 @@ export class KeyCache {
     this.#append(key);
   }
 
-  /** Adds a key of the environment. `number`: the one that its rows name, in a ring without AWS. */
+  /** `number`: the one that its rows name, in a ring without AWS. */
   addOfEnvironment(key: KeyMaterial, number?: number): void {
     this.#ofEnvironment.push(key);
     if (number !== undefined && number !== 0) this.#ofNumber.set(number, key);
     this.#append(key);
   }
 
-  /** Two versions with equal keys are tried once. */
   #append(key: KeyMaterial): void {
     if (!isAmong([...this.#inOrder], key)) this.#inOrder = new KeysInOrder([...this.#inOrder, key]);
   }
 
-  /** The number of a version when it was last seen; 0 without one. */
+  /** 0 if the version has no number. */
   numberOfVersion(versionId: string): KeyNumber | 0 {
     return this.#numberOf.get(versionId) ?? 0;
   }
 
   /**
    * Stores which version each number names, from a description of the whole ring. A version that lost its label loses
-   * its number, but rows that name the old number still find its key. The keys of `retired` versions are forgotten, also
-   * under a version that had the number before a move.
+   * its number, but rows that name the old number still find its key. Keys of `retired` versions are forgotten.
    */
   setNumbers({ versionOf, numberOf }: RingLabels, { retired, moved } = NOTHING_OFF): void {
     this.#numberOf = numberOf;
@@ -96,7 +93,7 @@ export class KeyCache {
   #nameKeys(versionOf: RingLabels['versionOf']): void {
     for (const [number, versionId] of versionOf) {
       const key = this.#ofVersion.get(versionId);
-      // A number that was moved keeps its old key until the new one is read, because existing rows name the old one.
+      // Rows name the old key of a moved number until the new one is read.
       if (key !== undefined) this.#ofNumber.set(number, key);
     }
   }

@@ -7,18 +7,18 @@ import { NextNumber } from './next-number.ts';
 import { openUnderNumber, type Row } from './row.ts';
 import { notCachedError, RowAttempt } from './row-attempt.ts';
 
-/** At most one description per this many milliseconds for rows that no cached key opens. Forged rows count, too. */
+/** Milliseconds between two descriptions for rows that no cached key opens. Forged rows count, too. */
 const LOOKUP_COOLDOWN = 3000;
 
-/** Milliseconds for which a number that is not on the ring counts as absent without another call. */
+/** Milliseconds for which a number that is not on the ring counts as absent. */
 const NEGATIVE_CACHE_TTL = 10_000;
 
-/** Bounds the memory that forged numbers can take. */
+/** Bounds the memory that forged numbers take. */
 const MAX_ABSENT_NUMBERS = 1000;
 
 /**
- * Milliseconds. A description requested this shortly before the row arrived still counts as later than the row: the
- * writer took far longer from reading the key's number to storing the row.
+ * Milliseconds by which a description may be requested before the row arrives and still count as later: from reading
+ * the key's number to storing the row, the writer took far longer.
  */
 const CLOCK_SLACK = 10;
 
@@ -47,8 +47,8 @@ export class KeyLookup {
   }
 
   /**
-   * Opens a row that `openWithCachedKeys` could not open. It tries the key that the row's number names, then asks AWS
-   * for a new description, then tries every key of the ring. Rejects as `failedDecryption` says.
+   * Tries the key that the row's number names, then asks AWS for a new description, then tries every key of the ring.
+   * Rejects as `failedDecryption` says.
    */
   async open(row: Row): Promise<Buffer> {
     const attempts = new RowAttempt(row, this.#cache, this.#legacy);
@@ -69,8 +69,7 @@ export class KeyLookup {
   }
 
   /**
-   * Opens a row with the cached keys, without calling AWS. Throws where that fails. If the row's key might be found in
-   * AWS, a search starts in the background (one at a time), so that a later try succeeds.
+   * Tries the cached keys without calling AWS. Where the row's key may be in AWS, one search starts in the background.
    */
   openNow(row: Row): Buffer {
     const plaintext = openUnderNumber(row, this.#cache.keys);
@@ -137,8 +136,8 @@ export class KeyLookup {
   }
 
   /**
-   * Whether the row's number may have been added after the last description was requested. Where AWS does not answer,
-   * waiting for another description would only make every row slow.
+   * Whether the number may be newer than the last description. Waiting for AWS while it does not answer slows every
+   * row.
    */
   #mayHaveCome(row: Row, attempts: RowAttempt, askedAt: Moment): boolean {
     const { staleBecause, describedAt } = this.#cache;
@@ -170,7 +169,7 @@ export class KeyLookup {
     return this.#turn;
   }
 
-  /** Starts a lookup, or joins the one that is running. Does not wait for it while AWS does not answer. */
+  /** Joins a running lookup, but does not wait for it while AWS does not answer. */
   async #lookUpIfFree(): Promise<void> {
     if (this.#lookup === undefined && this.#pause() > 0) return;
     const lookup = this.#lookUp();
@@ -187,8 +186,7 @@ export class KeyLookup {
     try {
       await this.#cache.refresh();
     } catch {
-      // The cache keeps the reason. The cooldown starts again here: a lookup that hung has used up its own, and the
-      // next one would start at once.
+      // A lookup that hung has used up its own cooldown: without another one, the next would start at once.
       this.#lookedUpAt = momentNow(this.#clock);
     } finally {
       this.#lookup = undefined;

@@ -33,7 +33,7 @@ import {
 } from './settings.ts';
 import { refuseTestKeysOutsideTests, TestKeys } from './source/test-keys.ts';
 
-/** Only `open` has it: a constructor cannot wait for a key. */
+/** A constructor cannot wait for a key, so only `open` has this. */
 const FROM_OPEN = Symbol('KeyRing.open');
 
 const TEST_SETTINGS: Settings = {
@@ -271,14 +271,13 @@ export class KeyRing {
 
   #writerFor(current: CurrentKey | undefined): Writer {
     const writing = current ?? this.#writingKey;
-    // A ring without either key does not open.
     if (writing === undefined) throw ringClosed();
     const { key, number } = writing;
     return { current, key, number, count: this.#counter.of(current?.versionId, number) };
   }
 
   #reachedReport(count: KeyCount): void {
-    // The next encryption looks whether the key may still encrypt.
+    // The next encryption checks whether the key may still encrypt.
     this.#writer = undefined;
     this.#counter.reached(count);
   }

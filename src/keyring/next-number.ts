@@ -4,18 +4,17 @@ import type { RingCache } from './ring-cache.ts';
 import type { Row } from './row.ts';
 
 /**
- * How long AWS's descriptions may lag behind a rotation, in milliseconds. Another process may have the new key at once,
- * since `GetSecretValue` of a new version answers before every `DescribeSecret` shows it.
+ * Milliseconds by which descriptions may lag behind a rotation: `GetSecretValue` of a new version may answer earlier.
  */
 const DESCRIPTION_LAG = 30_000;
 
-/** Rows remembered; the oldest is dropped, and gets its time again. */
+/** The oldest row is dropped, and gets its time again. */
 const MAX_ROWS = 1000;
 
 /**
- * Rows with the number that the next rotation gives. Such a row is no more than unavailable until a description that was
- * asked for `DESCRIPTION_LAG` after the row first came does not show its number. The time is counted for each row, so
- * that an old forged one does not use up that of the first rows of a new key.
+ * Rows with the number that the next rotation gives. Such a row counts as unavailable until a description, asked for
+ * `DESCRIPTION_LAG` after the row first came, does not show its number. The time counts for each row, so that an old
+ * forged one does not use up that of a new key's first rows.
  */
 export class NextNumber {
   readonly #cache: RingCache;
@@ -31,7 +30,7 @@ export class NextNumber {
     return number !== undefined && number === (this.#cache.labels?.highestNumber ?? 0) + 1;
   }
 
-  /** Whether the row has this number, and the last description may be too old to show it. Remembers the row. */
+  /** Whether the last description may be too old to show the row's number. Remembers the row. */
   mayBeIssued(row: Row): boolean {
     if (!this.isOf(row)) return false;
     const { describedAt } = this.#cache;

@@ -16,8 +16,8 @@ export interface OpenedRing {
 }
 
 /**
- * Reads the current key and starts to keep it fresh. If AWS returns none, falls back to `ENCRYPTION_MASTER_KEY` and logs
- * that, or rejects with the reason. Rejects with `INVALID_SETTINGS` under `NODE_DEBUG`, before calling AWS.
+ * Reads the current key and starts to keep it fresh. If AWS returns no key, falls back to `ENCRYPTION_MASTER_KEY` and
+ * logs that, or rejects with the reason. Rejects with `INVALID_SETTINGS` under `NODE_DEBUG`, before calling AWS.
  */
 export async function openRing(
   settings: AwsSettings,

@@ -6,10 +6,7 @@ import type { RingMeter } from './telemetry/ring-meter.ts';
 import type { SecretSource } from './source/secret-source.ts';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 
-/**
- * The longest `maxKeyAge`, in milliseconds. Retiring relies on it: once a key has not been current for this long, no
- * process encrypts with it.
- */
+/** Milliseconds. Retiring relies on it: once a key has not been current for this long, no process encrypts with it. */
 export const MAX_KEY_AGE = 24 * 3_600_000;
 
 export interface KeyRingOptions {

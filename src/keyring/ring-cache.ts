@@ -35,8 +35,8 @@ export interface RingCacheParts {
 }
 
 /**
- * Caches the ring's labels and keys, and refreshes them before each time to live ends. While AWS does not answer, it
- * keeps what it has and retries. The owner starts it with a first `refresh`.
+ * Caches the ring's labels and keys and refreshes them. While AWS does not answer, it keeps what it has and retries.
+ * The owner starts it with a first `refresh`.
  */
 export class RingCache {
   readonly keys = new KeyCache();
@@ -55,7 +55,7 @@ export class RingCache {
   #failureLoggedAt: Moment | undefined;
   #refreshing: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
-  /** Why the last finished refresh failed; `undefined` if it succeeded or one is running. */
+  /** Of the last finished refresh; `undefined` if it succeeded. */
   #failure: KeyRotationError | undefined;
   #lastError: KeyRotationError | undefined;
   #hasStopped = false;
@@ -96,7 +96,7 @@ export class RingCache {
     return this.#parts.times.maxKeyAge;
   }
 
-  /** Milliseconds since AWS confirmed the current key; `undefined` before the first. */
+  /** Milliseconds since AWS confirmed the current key; `undefined` before the first time. */
   get age(): number | undefined {
     return this.#current === undefined ? undefined : millisecondsSince(this.#current.confirmedAt, this.#parts.clock);
   }
@@ -153,7 +153,7 @@ export class RingCache {
     await this.#fetchKeys();
   }
 
-  /** Treats the ring as open although the first refresh failed, and keeps retrying. */
+  /** Treats the ring as open after a failed first refresh, and keeps retrying. */
   fallBack(reason: KeyRotationError): void {
     this.#phase = 'fallen back';
     this.#lastError = reason;
@@ -200,7 +200,6 @@ export class RingCache {
       if (ARN === undefined && VersionIdsToStages === undefined) throw notTheService('DescribeSecret');
       if (description.DeletedDate !== undefined) throw deleted(settings.secretId);
       const labels = ringLabels(VersionIdsToStages);
-      // So would this answer.
       if (labels.current === undefined && this.#labels?.current !== undefined) throw lostCurrentKey(settings.secretId);
       const { Tags } = description;
       this.#takeOver(labels, retiredVersions(labels, Tags), movedVersions(labels, Tags));
@@ -252,7 +251,7 @@ export class RingCache {
     this.#failureLoggedAt = undefined;
     // Before the time to live ends, and not in step with processes that started at the same time.
     this.#schedule(times.timeToLive * (0.9 + 0.1 * random()));
-    // Last, because a logger is code of the application: it may close the ring.
+    // Last, because the logger may close the ring.
     if (wasFallenBack) log('env_fallback_ended', this.#about);
     else if (hadFailed) log('key_ring_refreshed_again', this.#about);
     onRefreshed();
@@ -330,7 +329,7 @@ function noCurrentKey(secretId: string): KeyRotationError {
   );
 }
 
-/** A secret never loses its current key, so an answer without one is not trusted in any respect. */
+/** A secret never loses its current key, so nothing in an answer without one is trusted. */
 function lostCurrentKey(secretId: string): KeyRotationError {
   return new KeyRotationError(
     'NO_CURRENT_KEY',

@@ -28,7 +28,7 @@ export class RowAttempt {
     return this.#ownKey !== undefined && this.#boxes.length === 0;
   }
 
-  /** Whether AWS could not be reached for the row's own key. Then the row is unavailable, whatever other keys do. */
+  /** Whether AWS could not be reached for the row's own key: then the row is unavailable, whatever other keys do. */
   get isOutOfReach(): boolean {
     const versionId = this.#ownVersion();
     return versionId !== undefined && this.#isOutOfReach(versionId);
@@ -43,8 +43,8 @@ export class RowAttempt {
   }
 
   /**
-   * Tries every untried key of the ring, a few at a time, until one opens the row. Stops when none of a group could be
-   * reached: the others cannot be reached either, and each would cost its time limit.
+   * Tries every untried key of the ring, a few at a time. Stops when none of a group could be reached: each of the
+   * others would cost its time limit, too.
    */
   async withEveryKey(signal: AbortSignal): Promise<Buffer | undefined> {
     const versionIds = this.#versionsThatMayOpen().filter((versionId) => !this.#isTried(versionId));
@@ -67,8 +67,7 @@ export class RowAttempt {
   }
 
   /**
-   * What is known after all attempts failed. `stale` says why there is no fresh description, or why the search ended
-   * early. A key that is not cached was not tried.
+   * `stale`: why there is no fresh description, or why the search ended early. A key that is not cached was not tried.
    */
   outcome(stale: KeyRotationError | undefined): Omit<FailedSearch, 'mayBeIssued'> {
     const { labels, isReplica, keys } = this.#cache;
@@ -128,7 +127,7 @@ export function notCachedError(what: string): KeyRotationError {
   );
 }
 
-/** The first result that is not `undefined`; `undefined` if every attempt failed. The attempts never reject. */
+/** `undefined` if every attempt failed. The attempts never reject. */
 function firstOf<T>(attempts: readonly Promise<T | undefined>[]): Promise<T | undefined> {
   return new Promise((resolve) => {
     let left = attempts.length;

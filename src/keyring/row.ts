@@ -5,18 +5,15 @@ import { legacyBoxes } from '../format/legacy-forms.ts';
 import { readVarint } from '../format/varint.ts';
 import { requireWellFormed } from '../format/well-formed.ts';
 
-/** A ciphertext with its context, both checked. */
+/** Both checked. */
 export interface Row {
   readonly bytes: Uint8Array;
-  /** The number at its start; `undefined` if it starts with none. */
+  /** `undefined` if the row starts with no number. */
   readonly number: KeyNumber | 0 | undefined;
   readonly context: string;
 }
 
-/**
- * Throws `INVALID_CIPHERTEXT` for a value that is not bytes or has fewer than 28, and `INVALID_TEXT` for a context that
- * is not well-formed Unicode.
- */
+/** Throws `INVALID_CIPHERTEXT` for fewer than 28 bytes or no bytes, and `INVALID_TEXT` for a malformed context. */
 export function readRow(bytes: Uint8Array, context: string): Row {
   requireCiphertext(bytes);
   requireWellFormed(context, 'context');
@@ -25,7 +22,7 @@ export function readRow(bytes: Uint8Array, context: string): Row {
 
 /**
  * The first attempts of every decryption: the key that the number names; for number 0, every cached key; then, if
- * `legacy` is true, every cached key for data written before this system. Returns `undefined` if none opens the row.
+ * `legacy`, every cached key for older data. Returns `undefined` if none opens the row.
  */
 export function openWithCachedKeys(row: Row, keys: KeyCache, legacy: boolean): Buffer | undefined {
   const { bytes, number, context } = row;
@@ -37,7 +34,7 @@ export function openWithCachedKeys(row: Row, keys: KeyCache, legacy: boolean): B
   return (number === 0 ? openUnderNumber(row, keys) : undefined) ?? (legacy ? openAsLegacy(bytes, keys) : undefined);
 }
 
-/** Tries every cached key under the row's number, even keys that have another number. */
+/** Tries even keys that have another number. */
 export function openUnderNumber(row: Row, keys: KeyCache): Buffer | undefined {
   const { bytes, number, context } = row;
   if (number === undefined) return undefined;

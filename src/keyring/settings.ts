@@ -15,7 +15,6 @@ import {
 
 export type { EnvironmentName };
 
-/** Where an application's keys come from. */
 export type Settings = EnvironmentSettings | AwsSettings;
 
 interface KeysOfEnvironment {
@@ -26,22 +25,21 @@ interface KeysOfEnvironment {
   readonly numberedKeys?: ReadonlyMap<KeyNumber, KeyMaterial>;
 }
 
-/** The environment's keys alone. AWS is never called. */
+/** Without AWS. */
 export interface EnvironmentSettings extends KeysOfEnvironment {
   readonly keySource: 'environment';
 }
 
-/** The key ring in AWS Secrets Manager. */
 export interface AwsSettings extends KeysOfEnvironment {
   readonly keySource: 'aws';
   readonly region: string;
-  /** Name or ARN of the secret. */
+  /** Name or ARN. */
   readonly secretId: string;
   /** Whether `environmentKey` may encrypt while AWS has not returned a key yet. Default: true. */
   readonly hasFallback?: boolean;
 }
 
-/** A key of the environment. `ENCRYPTION_MASTER_KEY` has number 0. */
+/** `ENCRYPTION_MASTER_KEY` has number 0. */
 export interface EnvironmentKey {
   readonly number: KeyNumber | 0;
   readonly key: KeyMaterial;
@@ -97,7 +95,7 @@ export function environmentKeys({ environmentKey, numberedKeys = new Map() }: Se
   return environmentKey === undefined ? numbered : [{ number: 0, key: environmentKey }, ...numbered];
 }
 
-/** The key of the environment that encrypts while no key of AWS does; `undefined` if none may. */
+/** The environment's key that encrypts while no key of AWS does; `undefined` if none may. */
 export function writingKey(settings: Settings): EnvironmentKey | undefined {
   const keys = environmentKeys(settings);
   if (settings.keySource === 'environment') return keys.at(-1);
@@ -105,7 +103,7 @@ export function writingKey(settings: Settings): EnvironmentKey | undefined {
   return (settings.hasFallback ?? true) ? keys.find(({ number }) => number === 0) : undefined;
 }
 
-/** Throws `INVALID_SETTINGS` for anything that is not settings. JavaScript callers can pass any value. */
+/** JavaScript callers can pass any value. Throws `INVALID_SETTINGS`. */
 export function requireSettings(settings: Settings): void {
   const given: unknown = settings;
   const source = typeof given === 'object' && given !== null && 'keySource' in given ? given.keySource : undefined;

@@ -7,7 +7,7 @@ import { attachNextNumber } from './numbering.ts';
 import { readKey } from './read-key.ts';
 
 /**
- * Gives `AWSPREVIOUS`, then `AWSCURRENT`, a number if they have none, so that no later rotation pushes a key in use out
+ * Gives `AWSPREVIOUS`, then `AWSCURRENT`, a number if they lack one, so that no later rotation pushes a key in use out
  * of every label. A value that is not a valid key encrypted nothing and stays unnumbered. Throws `VERSION_UNREADABLE`
  * or `VERSION_HAS_NO_VALUE` where a value cannot be read: it may be a key in use.
  */

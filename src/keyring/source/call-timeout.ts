@@ -2,9 +2,9 @@ import { KeyRotationError } from '../../format/error.ts';
 import type { RingClock } from '../clock.ts';
 import { sourceError, timeLimitError } from './source-error.ts';
 
-/** Makes calls that always end: with an answer, at their time limit, or when the ring is closed. */
+/** Calls always end: with an answer, at their time limit, or when the ring is closed. */
 export class TimedCalls {
-  /** Milliseconds for one call, including retries. */
+  /** Milliseconds, including retries. */
   readonly limit: number;
   readonly #clock: RingClock;
   readonly #secretId: string;
@@ -18,9 +18,8 @@ export class TimedCalls {
   }
 
   /**
-   * Resolves to the result of `call`. Rejects with a `KeyRotationError`, then aborts the signal. A call that ignores
-   * the signal, such as a hanging credential provider, is abandoned. Calls that share one time limit pass the remaining
-   * milliseconds as `limit`.
+   * Rejects with a `KeyRotationError`, then aborts the signal. A call that ignores the signal, such as a hanging
+   * credential provider, is abandoned. `limit`: the milliseconds that are left where calls share one time limit.
    */
   run<T>(operation: string, call: (signal: AbortSignal) => Promise<T>, limit = this.limit): Promise<T> {
     if (this.#hasEnded) return Promise.reject(ringClosed());
@@ -69,7 +68,7 @@ export class TimedCalls {
     });
   }
 
-  /** Ends running and future calls: each rejects with `RING_CLOSED`. */
+  /** Running and future calls reject with `RING_CLOSED`. */
   endAll(): void {
     this.#hasEnded = true;
     for (const giveUp of [...this.#running]) giveUp(ringClosed());

@@ -1,15 +1,14 @@
 import { Readable } from 'node:stream';
 import { KeyRotationError } from '../../format/error.ts';
 
-/** How much of an answer is read, and how long. */
 export interface AnswerLimits {
   readonly bytes: number;
   readonly milliseconds: number;
 }
 
 /**
- * Reads the body of an HTTP response to its end, so that the SDK does not have to wait for one that never ends. Throws
- * `CANNOT_REACH_AWS` at either limit, and closes the connection. `response`: as the SDK's middleware sees it.
+ * Reads the body of an HTTP response, so that the SDK does not wait for one that never ends. Throws `CANNOT_REACH_AWS`
+ * at either limit, and closes the connection. `response`: as the SDK's middleware sees it.
  */
 export async function readWithin(response: unknown, { bytes, milliseconds }: AnswerLimits): Promise<void> {
   if (typeof response !== 'object' || response === null || !('body' in response)) return;

@@ -13,9 +13,9 @@ type Connected = Parameters<Connect>[1];
 const POOL = { keepAlive: true, maxSockets: 50 };
 
 /**
- * The agents of a client that follows `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` (docs/adr/0020-proxies.md): each
- * chooses for every host that it connects to, since one client calls several services. `timeLimit`: milliseconds that a
- * proxy has to connect. Throws `INVALID_SETTINGS`.
+ * Agents that follow `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` (docs/adr/0020-proxies.md). Each chooses for every
+ * host, since one client calls several services. `timeLimit`: milliseconds to connect to a proxy. Throws
+ * `INVALID_SETTINGS`.
  */
 export function proxyAgents(
   timeLimit: number,
@@ -55,7 +55,7 @@ class SecureEnvironmentAgent extends https.Agent {
   }
 }
 
-/** Connects through the proxy, and says so; or does nothing for a host that is reached directly. */
+/** Does nothing for a host that is reached directly. */
 function tunnelling(
   tunnel: http.Agent | undefined,
   proxy: Proxy | undefined,
@@ -72,7 +72,7 @@ function tunnelling(
   };
 }
 
-/** What the library says when the proxy answers with another status than 200. */
+/** What the library says when the proxy's status is not 200. */
 const REFUSED = /^Bad response: (\d{3})$/;
 
 /** Never quotes the proxy's address, which may hold a password. */

@@ -7,17 +7,14 @@ export function namesProxy(environment: Environment): boolean {
   return proxyVariable('https', environment) !== undefined || proxyVariable('http', environment) !== undefined;
 }
 
-/** A proxy, and the variable that names it. Its address may hold a password: show `host` only. */
+/** Its address may hold a password: show `host` only. */
 export interface Proxy {
   readonly variable: string;
   readonly address: URL;
   readonly host: string;
 }
 
-/**
- * The proxy for requests of a protocol. Throws `INVALID_SETTINGS` for a value that is not an address of `http:` or
- * `https:`. The message does not show the value, which may hold a password.
- */
+/** Throws `INVALID_SETTINGS` for a value that is not an address of `http:` or `https:`, without showing it. */
 export function proxyFor(protocol: 'http' | 'https', environment: Environment): Proxy | undefined {
   const found = proxyVariable(protocol, environment);
   if (found === undefined) return undefined;
@@ -36,9 +33,8 @@ export function proxyFor(protocol: 'http' | 'https', environment: Environment): 
 }
 
 /**
- * Whether a host is reached without a proxy: it is this machine, or in `NO_PROXY`. An entry stands for a host and for
- * every host under it, with or without a dot or `*.` before it. So does boto3 read it, and both languages of one
- * container have the same variables.
+ * Whether a host is this machine or in `NO_PROXY`. An entry covers a host and every host under it, with or without a
+ * dot or `*.` before it, as boto3 reads it: one container has the same variables for both languages.
  */
 export function isDirect(host: string, port: number, environment: Environment): boolean {
   const name = host.toLowerCase();
@@ -59,7 +55,7 @@ function proxyVariable(protocol: string, environment: Environment) {
   return variable === undefined || value === '' ? undefined : { variable, value };
 }
 
-/** A proxy has another loopback interface: it never reaches this one. */
+/** A proxy has another loopback interface. */
 function isLoopback(host: string): boolean {
   return (
     host === 'localhost' ||

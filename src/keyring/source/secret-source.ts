@@ -9,7 +9,7 @@ const LONGEST_ANSWER = 1_000_000;
 export interface SecretDescription {
   readonly ARN?: string | undefined;
   readonly VersionIdsToStages?: VersionStages | undefined;
-  /** Set while the secret is scheduled for deletion. Its values cannot be read then. */
+  /** Its values cannot be read while the secret is scheduled for deletion. */
   readonly DeletedDate?: Date | undefined;
   /** They hold the retirement records. */
   readonly Tags?: readonly { readonly Key?: string | undefined; readonly Value?: string | undefined }[] | undefined;
@@ -17,7 +17,7 @@ export interface SecretDescription {
   readonly PrimaryRegion?: string | undefined;
 }
 
-/** Whether this is a replica. A primary with replicas has `PrimaryRegion`, too: its own region. */
+/** A primary with replicas has `PrimaryRegion`, too: its own region. */
 export function isReplica({ ARN, PrimaryRegion }: SecretDescription): boolean {
   return PrimaryRegion !== undefined && ARN?.split(':')[3] !== PrimaryRegion;
 }
@@ -28,7 +28,9 @@ export interface SecretVersion {
   readonly VersionStages?: readonly string[] | undefined;
 }
 
-/** The two calls of an application. Each rejects with the service's own error. `signal` is aborted at the time limit. */
+/**
+ * The two calls of an application. Each rejects with the service's own error. `signal` is aborted at the time limit.
+ */
 export interface SecretSource {
   readonly describe: (signal: AbortSignal) => Promise<SecretDescription>;
   readonly read: (versionId: string, signal: AbortSignal) => Promise<SecretVersion>;
@@ -36,13 +38,13 @@ export interface SecretSource {
   readonly close: () => unknown;
 }
 
-/** The secret, read with the application's client, whose other calls are not limited. `timeLimit`: of an answer. */
+/** Reads with the application's client. `timeLimit`: milliseconds for one answer. */
 export async function sourceOf(
   client: SecretsManagerClient,
   secretId: string,
   timeLimit = 10_000,
 ): Promise<SecretSource> {
-  // Loaded here, because an application with its key in the environment never needs the SDK.
+  // An application with its key in the environment needs no SDK.
   const { DescribeSecretCommand, GetSecretValueCommand } = await import('@aws-sdk/client-secrets-manager');
   const limits = { bytes: LONGEST_ANSWER, milliseconds: timeLimit };
   return {
@@ -77,8 +79,7 @@ function limited<C extends Limitable>(command: C, limits: AnswerLimits): C {
 }
 
 /**
- * The secret, read with a new client and the SDK's usual credentials. `timeLimit`: milliseconds for a whole call. One
- * request gets part of it, so that a second one fits in.
+ * Reads with a new client and the SDK's usual credentials. `timeLimit`: milliseconds for a call of up to two requests.
  */
 export async function sourceInRegion(region: string, secretId: string, timeLimit: number): Promise<SecretSource> {
   const { SecretsManagerClient: Client } = await import('@aws-sdk/client-secrets-manager');
@@ -86,8 +87,8 @@ export async function sourceInRegion(region: string, secretId: string, timeLimit
   const client = new Client({
     region,
     maxAttempts: 3,
-    // Without these, the SDK waits forever for an endpoint that accepts the connection and never answers. Without the
-    // last one, it only writes a warning to the console.
+    // Otherwise the SDK waits forever for an endpoint that never answers, and the last one turns a warning into an
+    // error.
     requestHandler: {
       connectionTimeout: timeLimit * 0.2,
       requestTimeout: timeLimit * 0.6,

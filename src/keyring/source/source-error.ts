@@ -1,9 +1,8 @@
 import { cannotReachAws, failureName, isAnswer, isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 
 /**
- * Explains why a call to Secrets Manager failed. An answer of the service is quoted; any other error shows only its
- * name, because a parser's error quotes the text it could not read, which may hold a key. For the same reason, no error
- * is kept as a cause.
+ * Quotes an answer of the service. Of any other error it shows only the name and keeps no cause: a parser's error
+ * quotes the text it could not read, which may hold a key.
  */
 export function sourceError(operation: string, secretId: string, error: unknown): KeyRotationError {
   if (isKeyRotationError(error)) return error;
@@ -34,11 +33,11 @@ export function timeLimitError(operation: string, secretId: string, milliseconds
   return cannotReachAws(`no answer within ${milliseconds} ms`, `${operation} of '${secretId}'`);
 }
 
-/** What Node says of a certificate whose issuer it does not know. */
+/** Node's codes for a certificate whose issuer it does not know. */
 const UNKNOWN_ISSUER =
   /^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_(GET_ISSUER_CERT(_LOCALLY)?|VERIFY_LEAF_SIGNATURE))$/;
 
-/** The error for a certificate that is not one of AWS; `undefined` for any other failure. */
+/** `undefined` for a failure that is not about a certificate. */
 export function untrusted(error: unknown): KeyRotationError | undefined {
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
   if (!UNKNOWN_ISSUER.test(code)) return undefined;
@@ -49,7 +48,7 @@ export function untrusted(error: unknown): KeyRotationError | undefined {
   );
 }
 
-/** For an answer that cannot come from the service, such as one of a proxy. It shows nothing of the answer. */
+/** An answer that cannot come from the service, such as one of a proxy. It shows nothing of the answer. */
 export function notTheService(operation: string): KeyRotationError {
   return new KeyRotationError(
     'CANNOT_REACH_AWS',

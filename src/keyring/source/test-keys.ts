@@ -49,8 +49,7 @@ function versionId(number: number): string {
 }
 
 /**
- * Throws `INVALID_SETTINGS` where `ENVIRONMENT` names a deployment: what test keys encrypt there is lost when the
- * process ends.
+ * Throws `INVALID_SETTINGS` where `ENVIRONMENT` names a deployment: what test keys encrypt is lost with the process.
  */
 export function refuseTestKeysOutsideTests(environment = process.env['ENVIRONMENT']): void {
   if (environment !== 'production' && environment !== 'staging') return;

@@ -9,16 +9,16 @@ import type { RingLabels } from '../../format/ring-labels.ts';
 import type { SecretSource, SecretVersion } from './secret-source.ts';
 import { notTheService } from './source-error.ts';
 
-/** Milliseconds before a version that could not be read is read again. Doubled after each further failure. */
+/** Milliseconds before a version that could not be read is read again; doubled after each further failure. */
 const FIRST_BACKOFF = 1000;
 
-/** How many versions are read at once for one row. A whole ring takes three rounds. */
+/** A whole ring takes three rounds. */
 export const READ_TOGETHER = 6;
 
 interface Failure {
   readonly error: KeyRotationError;
   readonly at: Moment;
-  /** Milliseconds after `at` for which the failure is answered from memory. */
+  /** Milliseconds for which the failure is answered from memory. */
   readonly backoff: number;
 }
 
@@ -33,7 +33,7 @@ export interface VersionReaderParts {
   readonly timeToLive: number;
 }
 
-/** Reads the versions of a secret into the key cache. Concurrent callers share one read per version. */
+/** Concurrent callers share one read per version. */
 export class VersionReader {
   readonly #parts: VersionReaderParts;
   readonly #underWay = new Map<string, Promise<KeyMaterial>>();
@@ -45,8 +45,8 @@ export class VersionReader {
   }
 
   /**
-   * The key of a version: cached, or read now. Rejects with `INVALID_KEY_VALUE`, which is final, or with
-   * `CANNOT_REACH_AWS` or `AWS_REFUSED`, which is answered from memory for a short time.
+   * Rejects with `INVALID_KEY_VALUE`, which is final, or with `CANNOT_REACH_AWS` or `AWS_REFUSED`, which are answered
+   * from memory for a short time.
    */
   key(versionId: string, labels: RingLabels): Promise<KeyMaterial> {
     const key = this.#parts.keys.ofVersion(versionId);
@@ -73,7 +73,7 @@ export class VersionReader {
       const key = keyOf(answer);
       this.#failures.delete(versionId);
       keys.add(key, versionId);
-      // Number and value come from one answer. Labels attached later come with the next description.
+      // Number and value come from one answer.
       keys.setNumbersOf(versionId, answer.VersionStages ?? labels.stages[versionId] ?? []);
       log('encryption_key_fetched_from_aws', {
         ...about,
@@ -117,12 +117,10 @@ export class VersionReader {
     return millisecondsSince(at, this.#parts.clock) < backoff;
   }
 
-  /**
-   * A call that hung backs off for as long as it took: otherwise one row after another would wait for the next call.
-   */
+  /** A call that hung backs off for as long as it took, so that the next row does not wait for another. */
   #backoff(error: KeyRotationError, last: Failure | undefined, startedAt: Moment): number {
     const { clock, calls, timeToLive } = this.#parts;
-    // A value never changes, so it is read again only in case the reading was at fault.
+    // A value never changes: it is read again in case the reading was at fault.
     if (error.code === 'INVALID_KEY_VALUE') return timeToLive;
     const longest = Math.max(FIRST_BACKOFF, calls.limit);
     const next = last === undefined ? FIRST_BACKOFF : Math.min(longest, 2 * last.backoff);

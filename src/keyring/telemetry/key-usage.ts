@@ -4,7 +4,7 @@ import { KeyRotationError } from '../../format/error.ts';
 
 /** How often a key has encrypted since the ring was opened. */
 export interface KeyUsage {
-  /** 0 if the number was not known, or for the environment's key. */
+  /** 0 if the number was not known, and for the environment's key. */
   readonly keyNumber: number;
   /** Absent for the environment's key. */
   readonly versionId?: string;
@@ -12,15 +12,15 @@ export interface KeyUsage {
   readonly encryptions: number;
 }
 
-/** Numbers of encryptions: when the log first reports a key, and after how many the key must not encrypt any more. */
+/** Numbers of encryptions: when the log first reports a key, and after how many the key must not encrypt. */
 export const USAGE_LIMITS = { firstReport: 2 ** 28, last: 2 ** 32 };
 
-/** The log also reports a key once a day, and when the ring is closed, if at least this many encryptions were added. */
+/** The log also reports a key daily and at closing, if at least this many encryptions were added. */
 export const FEWEST_REPORTED = 1000;
 
 const DAY = 24 * 3_600_000;
 
-/** The encryptions of one key. A writer adds to `encryptions`, and then compares it with `nextReport`. */
+/** A writer adds to `encryptions` and compares it with `nextReport`. */
 export interface KeyCount {
   number: number;
   readonly versionId: string | undefined;
@@ -29,7 +29,7 @@ export interface KeyCount {
   reported: number;
 }
 
-/** Counts the encryptions of each key in one process, and logs them as `key_usage` (docs/adr/0010-what-a-ring-asks-and-says.md). */
+/** Logs the encryptions as `key_usage` (docs/adr/0010-what-a-ring-asks-and-says.md). */
 export class UsageCounter {
   readonly #counts = new Map<string | undefined, KeyCount>();
   readonly #log: ApplicationLog;
@@ -44,7 +44,7 @@ export class UsageCounter {
     this.#reportedAt = momentNow(clock);
   }
 
-  /** The count of a key. `versionId`: `undefined` for the environment's key. Throws `KEY_EXHAUSTED` at 2^32. */
+  /** `versionId`: `undefined` for the environment's key. Throws `KEY_EXHAUSTED` at 2^32. */
   of(versionId: string | undefined, number: number): KeyCount {
     const known = this.#counts.get(versionId);
     const count = known ?? { number, versionId, encryptions: 0, nextReport: USAGE_LIMITS.firstReport, reported: 0 };
@@ -66,7 +66,7 @@ export class UsageCounter {
     }));
   }
 
-  /** Logs a count that has reached its next report. The one after that comes at twice as many. */
+  /** The next report comes at twice as many. */
   reached(count: KeyCount): void {
     count.nextReport *= 2;
     this.#report(count);

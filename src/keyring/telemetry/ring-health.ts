@@ -2,7 +2,7 @@ import type { KeyRotationError } from '../../format/error.ts';
 import type { RingCache } from '../ring-cache.ts';
 import { versionsInUse } from '../../format/ring-labels.ts';
 
-/** An error as plain data, for a health endpoint. It shows no key and no plaintext. */
+/** An error as plain data. It shows no key and no plaintext. */
 export interface HealthError {
   readonly code: string;
   readonly message: string;
@@ -34,7 +34,6 @@ export interface RingHealth {
   readonly keys: readonly KeyHealth[];
 }
 
-/** The numbers of the environment's keys, and of the one that encrypts while no key of AWS does. */
 export interface EnvironmentNumbers {
   readonly numbers: readonly number[];
   readonly writing: number | undefined;

@@ -5,7 +5,7 @@ export interface RingObservation {
   observe(value: number, attributes?: Record<string, string | number>): void;
 }
 
-/** An instrument whose callback is called each time that metrics are collected. */
+/** Its callback is called each time that metrics are collected. */
 export interface RingInstrument {
   addCallback(callback: (result: RingObservation) => void): void;
   removeCallback(callback: (result: RingObservation) => void): void;
@@ -23,9 +23,8 @@ export interface MeteredRing {
 }
 
 /**
- * Measures a ring: `pazpaz.key.encryptions` by key, and `pazpaz.key.age`, the seconds since AWS confirmed the current
- * key. An encryption does no extra work for it. Returns a function that ends the measuring. Errors of the meter are
- * ignored.
+ * Measures `pazpaz.key.encryptions` by key, and `pazpaz.key.age`, the seconds since AWS confirmed the current key,
+ * without extra work in an encryption. Returns a function that ends the measuring. Errors of the meter are ignored.
  */
 export function measure(meter: RingMeter, { usage, health }: MeteredRing): () => void {
   const encryptions = (result: RingObservation) => {
