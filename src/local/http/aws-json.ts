@@ -3,12 +3,11 @@ import { callerFromAuthorization, type Caller } from '../caller.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
 import { ServiceError } from '../service/service-error.ts';
 
-/** The one media type of the protocol ("AWS JSON 1.1 protocol", Smithy). */
+/** "AWS JSON 1.1 protocol", Smithy. */
 export const AWS_JSON = 'application/x-amz-json-1.1';
 
 const TARGET_PREFIX = 'secretsmanager.';
 
-/** The request does not speak AWS JSON 1.1 at all. */
 export class NotAwsJson extends Error {
   constructor() {
     super('The request is not AWS JSON 1.1');
@@ -17,10 +16,8 @@ export class NotAwsJson extends Error {
 }
 
 /**
- * What a request's headers ask for. The order of the checks (protocol, operation, credentials) is ours: no record tells
- * what the service answers to a request with two faults.
- *
- * @throws {NotAwsJson | ServiceError}
+ * The order of the checks (protocol, operation, credentials) is ours: no record has a request with two faults. Throws
+ * `NotAwsJson` or `ServiceError`.
  */
 export function readHeaders(
   method: string | undefined,
@@ -38,7 +35,7 @@ export function readHeaders(
 
 function readCaller(authorization: string | undefined): Caller {
   if (authorization === undefined) {
-    // A log of the real service (aws-sdk-cpp issue 2407) shows HTTP 400, this type and this message.
+    // HTTP 400, type and message are from a log of the real service (aws-sdk-cpp issue 2407).
     throw new ServiceError('MissingAuthenticationTokenException', 'Missing Authentication Token');
   }
   const caller = callerFromAuthorization(authorization);
@@ -48,16 +45,14 @@ function readCaller(authorization: string | undefined): Caller {
   return caller;
 }
 
-/** Services of this protocol answer an operation that they do not know with the type alone, without a message. */
+/** Services of this protocol answer an unknown operation with the type alone. */
 function unknownOperation(): ServiceError {
   return new ServiceError('UnknownOperationException', '');
 }
 
 /**
- * The JSON object in a body. The answer to any other body follows records of Athena, a service of the same framework and
- * protocol: the type alone, but a message for a list.
- *
- * @throws {ServiceError} `SerializationException`
+ * Throws `SerializationException` for what is not a JSON object, in the form recorded of Athena, which has the same
+ * framework: the type alone, but a message for a list.
  */
 export function readInput(body: string): JsonObject {
   let input: unknown;
@@ -73,7 +68,6 @@ export function readInput(body: string): JsonObject {
   );
 }
 
-/** The body of an error: a bare `__type`, and `Message` where there is one. */
 export function errorBody({ type, message }: ServiceError): JsonObject {
   return { __type: type, ...(message === '' ? {} : { Message: message }) };
 }

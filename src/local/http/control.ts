@@ -7,7 +7,7 @@ import type { LocalSecretsManager } from '../local-secrets-manager.ts';
 import type { Secret } from '../service/state.ts';
 import { allVersions } from '../service/version-archive.ts';
 
-/** Where the control path begins: no path of the real service does. */
+/** No path of the real service begins so. */
 export const CONTROL_PREFIX = '/_local/';
 
 export interface ControlAnswer {

@@ -12,22 +12,18 @@ import { ServiceError } from '../service/service-error.ts';
 import type { LocalSecretsManager } from '../local-secrets-manager.ts';
 
 export interface HttpServer {
-  /** Where a client on this machine reaches it. */
   readonly url: string;
   readonly port: number;
   /** Answers no further request, ends every connection, and resolves when the port is free. */
   readonly close: () => Promise<void>;
 }
 
-/** A secret has 65,536 bytes at most: in JSON that escapes every one of them, six times as many. */
+/** A secret has 65,536 bytes at most; JSON may spell them with six times as many. */
 const BODY_LIMIT = 1_048_576;
 
 /**
- * Gives the service its HTTP face: AWS JSON 1.1 on `/`, the control path on `/_local/`.
- *
- * @param port 0 for any that is free.
- * @param allowedHosts names that may be in `Host` besides the usual ones; a web page's request is refused.
- * @throws Node's error, such as `EADDRINUSE`, if it cannot listen.
+ * Serves AWS JSON 1.1 on `/` and the control path on `/_local/`. `port`: 0 for any that is free. `allowedHosts`:
+ * further names that may be in `Host`. Throws Node's error, such as `EADDRINUSE`, if it cannot listen.
  */
 export async function serve(
   service: LocalSecretsManager,
@@ -72,7 +68,7 @@ async function respond(
     if (path.startsWith(CONTROL_PREFIX)) await respondControl(service, path, request, response);
     else await respondAws(service, request, response);
   } catch (error) {
-    // The socket: destroying a request that has been read leaves its connection open.
+    // Destroying a request that has been read leaves its connection open.
     if (error instanceof ConnectionDropped) request.socket.destroy();
     else if (error instanceof NotAwsJson) send(response, 404, 'application/xml', '<UnknownOperationException/>\n');
     else if (error instanceof BodyTooLarge) refuseBody(request, response);
@@ -109,13 +105,13 @@ async function respondControl(
   send(response, status, 'application/json', `${JSON.stringify(body)}\n`);
 }
 
-/** One body for both paths: the SDKs read `__type` and `Message`, the control path's callers `error`. */
+/** The SDKs read `__type` and `Message`, the control path's callers `error`. */
 function refuseOrigin(response: ServerResponse, reason: string): void {
   response.setHeader('Connection', 'close');
   sendJson(response, 403, { __type: 'AccessDeniedException', Message: reason, error: reason });
 }
 
-/** No record tells how the service answers a body beyond all limits; 413 with this type is what its framework has. */
+/** How the service answers an excessive body is on no record; its framework has 413 with this type. */
 function refuseBody(request: IncomingMessage, response: ServerResponse): void {
   response.setHeader('Connection', 'close');
   response.once('finish', () => request.socket.destroy());

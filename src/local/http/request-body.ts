@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 
-/** The request's body is longer than the service reads. */
 export class BodyTooLarge extends Error {
   constructor() {
     super('The request body is too large');
@@ -8,7 +7,6 @@ export class BodyTooLarge extends Error {
   }
 }
 
-/** The request's body is not UTF-8. */
 export class BodyNotText extends Error {
   constructor() {
     super('The request body is not UTF-8');
@@ -17,10 +15,8 @@ export class BodyNotText extends Error {
 }
 
 /**
- * Reads a body as UTF-8 text. Stops reading as soon as it is known to be too long.
- *
- * @param limit bytes.
- * @throws {BodyTooLarge}, {BodyNotText}, or the stream's error if the client goes away.
+ * Reads at most `limit` bytes of UTF-8. Throws `BodyTooLarge`, `BodyNotText`, or the stream's error if the client
+ * leaves.
  */
 export async function readBody(request: IncomingMessage, limit: number): Promise<string> {
   if (Number(request.headers['content-length'] ?? 0) > limit) throw new BodyTooLarge();

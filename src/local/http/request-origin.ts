@@ -4,11 +4,8 @@ import { hostname } from 'node:os';
 
 /**
  * Why a request is refused before it is read: a web page may have sent it. A browser names the page in `Origin` or
- * `Sec-Fetch-Site`; a page whose own host name was pointed at this machine (DNS rebinding) is known by `Host`.
- *
- * @param names host names under which clients reach this service, besides IP addresses, `localhost`, the name of this
- *   machine or container, and Docker's name for its host.
- * @returns the reason in words, or nothing for a request that may pass.
+ * `Sec-Fetch-Site`; a page whose host name points to this machine (DNS rebinding) is recognised by `Host`. `names`:
+ * further host names of this service. Returns `undefined` for a request that may pass.
  */
 export function originRefusal(headers: IncomingHttpHeaders, names: readonly string[]): string | undefined {
   const site = headers['sec-fetch-site'];
@@ -20,7 +17,7 @@ export function originRefusal(headers: IncomingHttpHeaders, names: readonly stri
 
 const OWN_NAMES = ['localhost', 'host.docker.internal'];
 
-/** The host of a `Host` header in small letters, without its port, and without the brackets of an IPv6 address. */
+/** In small letters, without port and without the brackets of an IPv6 address. */
 function nameIn(host: string): string {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*?)\.?)(?::[0-9]*)?$/.exec(host);
   return (match?.[1] ?? match?.[2] ?? '').toLowerCase();

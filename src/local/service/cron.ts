@@ -1,27 +1,25 @@
 /**
  * AWS cron expressions ("Cron expressions reference", Amazon EventBridge): `minutes hours day-of-month month
- * day-of-week year`, in UTC. Fields take values, lists, ranges, steps, names; day-of-month `L`, `L-n`, `nW` and `LW`,
- * day-of-week `L`, `nL` and `n#k` besides, with 1-7 = SUN-SAT. One of the two day fields must be `?`.
- *
- * Our own and not the package aws-cron-parser, which finds wrong moments for lists that are not in order, steps within
- * lists, `L` alone as day of the week and `LW`, and reads local time; the tests compare the two where it is right.
+ * day-of-week year`, in UTC. One of the two day fields must be `?`. The package aws-cron-parser is wrong for unordered
+ * lists, steps within lists, `L` as day of the week and `LW`, and reads local time; the tests compare the two where it
+ * is right.
  */
 export interface Cron {
   readonly minutes: readonly number[];
   readonly hours: readonly number[];
   readonly months: readonly number[];
   readonly years: (year: number) => boolean;
-  /** Whether a day matches. Months are 1-12. */
+  /** Months are 1-12. */
   readonly day: (year: number, month: number, day: number) => boolean;
 }
 
 const MONTHS = ['JAN', 'FEB', 'MAR', 'APR', 'MAY', 'JUN', 'JUL', 'AUG', 'SEP', 'OCT', 'NOV', 'DEC'];
 const WEEKDAYS = ['SUN', 'MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT'];
 const DAY = 86_400_000;
-/** 29 February can be eight years away (1896-1904, 2096-2104); a weekday on top of it, 40. */
+/** 29 February can be eight years away (2096-2104); with a weekday, 40. */
 const YEARS_TO_LOOK = 41;
 
-/** @returns nothing if it is not a cron expression. */
+/** `undefined` if it is not a cron expression. */
 export function parseCron(expression: string): Cron | undefined {
   const [minute, hour, dayOfMonth, month, dayOfWeek, year, ...rest] = expression.trim().split(/ +/);
   if (year === undefined || rest.length > 0) return undefined;
@@ -38,7 +36,7 @@ export function parseCron(expression: string): Cron | undefined {
   return { minutes, hours, months, day, years: (candidate) => years?.includes(candidate) ?? true };
 }
 
-/** The first moment after `after` (milliseconds since 1970); nothing if no such moment comes within 40 years. */
+/** After `after` (milliseconds since 1970); `undefined` if none comes within 40 years. */
 export function nextOccurrence(cron: Cron, after: number): number | undefined {
   const first = new Date(Math.floor(after / DAY) * DAY);
   const lastYear = first.getUTCFullYear() + YEARS_TO_LOOK;
@@ -86,7 +84,7 @@ function dayOfMonthRule(field: string): Cron['day'] | undefined {
 
 function dayOfWeekRule(field: string): Cron['day'] | undefined {
   const numbers = withNumbers(field, WEEKDAYS, 1);
-  // Alone, L is the last day of the week.
+  // L alone is the last day of the week.
   if (numbers === 'L') return (year, month, day) => weekdayOf(year, month, day) === 7;
   const last = /^([1-7])L$/.exec(numbers);
   if (last !== null) {
@@ -112,7 +110,7 @@ function nearestWeekday(year: number, month: number, day: number): number {
   return [day, day - 1, day + 1, day - 2, day + 2].find(isWeekday) ?? day;
 }
 
-/** The values of a field in order: `*`, `5`, `1-5`, `2/10`, `1-20/5`, and lists of these. */
+/** In order, of `*`, `5`, `1-5`, `2/10`, `1-20/5`, and lists of these. */
 function valuesOf(field: string, min: number, max: number): readonly number[] | undefined {
   const values = new Set<number>();
   for (const part of field.split(',')) {

@@ -1,13 +1,13 @@
 import type { ServiceState } from './state.ts';
 
-/** Something that the service does by itself at a moment of its own clock (milliseconds since 1970). */
+/** What the service does by itself. Moments are of its own clock, in milliseconds since 1970. */
 export interface DueMoment {
   readonly at: number;
   readonly arn: string;
   readonly what: 'rotation' | 'deletion';
 }
 
-/** The earliest thing still to come, overdue ones included, leaving out what `isDone` says has been done. */
+/** The earliest that `isDone` does not report, overdue ones included. */
 export function nextDueMoment(state: ServiceState, isDone: (due: DueMoment) => boolean): DueMoment | undefined {
   let next: DueMoment | undefined;
   for (const secret of Object.values(state.secrets)) {

@@ -1,7 +1,7 @@
 import type { ServiceState } from './state.ts';
 import { allVersions } from './version-archive.ts';
 
-/** The latest moment that has passed by the dates of a state; 0 without secrets. */
+/** The latest date of a state, so that its clock continues from there; 0 without secrets. */
 export function latestDate({ secrets }: ServiceState): number {
   return Object.values(secrets)
     .flatMap((secret) => [

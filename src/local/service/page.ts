@@ -6,10 +6,8 @@ export interface Page<T> {
 }
 
 /**
- * One page of a listing. The token holds the place where the next page begins; the real one is opaque, as this one
- * should be to callers.
- *
- * @throws {ServiceError} `InvalidNextTokenException` for a token that no answer held. (The wording is on no record.)
+ * The token holds the place where the next page begins. Throws `InvalidNextTokenException` for a token that no answer
+ * held. (The wording is on no record.)
  */
 export function pageOf<T>(all: readonly T[], size: number, token: string | undefined): Page<T> {
   const start = token === undefined ? 0 : placeIn(token, all.length);

@@ -60,11 +60,9 @@ const OPERATIONS = {
 export type OperationName = keyof typeof OPERATIONS;
 
 /**
- * One API call on the state machine: no clock, no network, nothing remembered between calls.
- *
- * @param input the request's JSON body.
- * @returns the next state, the same object if nothing changed, and the answer's JSON body, dates in seconds.
- * @throws {ServiceError} as the service refuses the call. The state given is never changed.
+ * One API call on the state machine: no clock, no network, no memory. `input` and the answer are JSON bodies, with
+ * dates in seconds. The given state is never changed; the next one is the same object if nothing changed. Throws
+ * `ServiceError` where the service refuses the call.
  */
 export function perform(state: ServiceState, name: OperationName, input: unknown, context: CallContext): Outcome {
   return OPERATIONS[name](state, input, context);
@@ -76,12 +74,12 @@ export function isOperationName(name: string): name is OperationName {
 
 type Run<T> = (state: ServiceState, input: T, context: CallContext) => Outcome;
 
-/** An operation that reads secrets and replicas of the region of its call. */
+/** In the region of the call, with its replicas. */
 function reads<T>(shape: Shape<T>, run: Run<T>): Operation {
   return (state, input, context) => inRegion(state, context, (view) => run(view, readInput(shape, input), context));
 }
 
-/** An operation that changes a secret of the region of its call; a replica cannot be changed. */
+/** In the region of the call. A replica cannot be changed. */
 function writes<T extends { readonly SecretId: string }>(shape: Shape<T>, run: Run<T>): Operation {
   return (state, input, context) =>
     inRegion(state, context, (view) => {
@@ -96,7 +94,6 @@ function inRegion(state: ServiceState, { region }: CallContext, run: (view: Serv
   return { ...outcome, state: withView(state, region, outcome.state) };
 }
 
-/** An operation that acts on secrets of other regions, too. */
 function inAllRegions<T>(shape: Shape<T>, run: Run<T>): Operation {
   return (state, input, context) => run(state, readInput(shape, input), context);
 }

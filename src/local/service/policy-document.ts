@@ -1,6 +1,5 @@
 import { ServiceError } from './service-error.ts';
 
-/** A policy whose syntax has been checked. */
 export interface Policy {
   readonly statements: readonly Statement[];
 }
@@ -10,10 +9,9 @@ type Statement = Readonly<Record<string, unknown>>;
 const VERSIONS: readonly unknown[] = [undefined, '2012-10-17', '2008-10-17'];
 
 /**
- * Reads a resource policy and checks its syntax ("IAM JSON policy elements reference"): version, and in each statement
- * effect, principal, action and resource.
- *
- * @throws {ServiceError} `MalformedPolicyDocumentException`, in words recorded for a wrong version.
+ * Checks the syntax of a resource policy ("IAM JSON policy elements reference"): version, and in each statement effect,
+ * principal, action and resource. Throws `MalformedPolicyDocumentException`; its words are recorded for a wrong
+ * version.
  */
 export function checkPolicy(text: string): Policy {
   const document = parse(text);
@@ -24,7 +22,7 @@ export function checkPolicy(text: string): Policy {
   return { statements: statements.map(checkedStatement) };
 }
 
-/** Whether anybody at all is allowed something without a condition. */
+/** Whether every principal is allowed something without a condition. */
 export function grantsBroadAccess(policy: Policy): boolean {
   return policy.statements.some(
     (statement) =>

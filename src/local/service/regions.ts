@@ -4,16 +4,15 @@ import { withEachVersion } from './version-archive.ts';
 import { withoutMember } from './without-member.ts';
 
 /**
- * One process serves all regions. A call sees the secrets of its own region, and there the replicas of secrets of other
- * regions, which are made from their primary each time: a replica is never behind. (The real service needs seconds.)
+ * One process serves all regions. A call sees the secrets of its own region and the replicas there, which are made from
+ * their primary each time: a replica is never behind. (The real service needs seconds.)
  */
 
-/** The region in an ARN. */
 export function regionOf(arn: string): string {
   return arn.split(':')[3] ?? '';
 }
 
-/** The ARN in another region: "The ARN for a replicated secret is the same as the primary secret except for the Region". */
+/** "The ARN for a replicated secret is the same as the primary secret except for the Region". */
 function arnIn(arn: string, region: string): string {
   const parts = arn.split(':');
   parts[3] = region;
@@ -22,7 +21,7 @@ function arnIn(arn: string, region: string): string {
 
 const views = new WeakMap<ServiceState, Map<string, ServiceState>>();
 
-/** The state as a call in this region sees it; the state itself where all secrets are of this region. */
+/** The state as a call in this region sees it. */
 export function viewOf(state: ServiceState, region: string): ServiceState {
   const known = views.get(state) ?? new Map<string, ServiceState>();
   views.set(state, known);
@@ -42,7 +41,7 @@ function madeView(state: ServiceState, region: string): ServiceState {
   return { secrets: Object.fromEntries(seen.map((secret) => [secret.arn, secret])) };
 }
 
-/** A replica as a secret: the values, labels, tags and policy of its primary, under a KMS key of its own. */
+/** The values, labels, tags and policy of its primary, under a KMS key of its own. */
 function replicaOf(primary: Secret, { region, kmsKeyId, lastAccessedDate }: Replica): Secret {
   const copied = withEachVersion(primary, (version) => ({
     ...withoutMember(version, 'kmsKeyId'),
@@ -57,7 +56,7 @@ function replicaOf(primary: Secret, { region, kmsKeyId, lastAccessedDate }: Repl
   };
 }
 
-/** The state after a call in this region has left `next` of its view. */
+/** Stores `next`, in which a call in this region has left its view. */
 export function withView(state: ServiceState, region: string, next: ServiceState): ServiceState {
   const view = viewOf(state, region);
   if (next === view) return state;
@@ -72,7 +71,7 @@ export function withView(state: ServiceState, region: string, next: ServiceState
   return { secrets };
 }
 
-/** A call can leave nothing with a replica but the day of its last read. */
+/** Of a replica, a call can change only the day of its last read. */
 function noteRead(secrets: Record<string, Secret>, replica: Secret, primaryRegion: string): void {
   const primary = secrets[arnIn(replica.arn, primaryRegion)];
   const { lastAccessedDate } = replica;

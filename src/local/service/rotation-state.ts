@@ -13,14 +13,13 @@ import {
 import { withoutMember } from './without-member.ts';
 
 /**
- * What the service itself does to a secret while its Lambda rotates it, as pure transitions: `RotateSecret` and the
- * rotation driver go through these, and so does the exploration of every order of events. Each one gives the state
- * unchanged where there is nothing (left) to do.
+ * What the service itself does to a secret during a rotation, as pure transitions: `RotateSecret`, the rotation driver
+ * and the exploration share them. Each returns the given state where there is nothing to do.
  */
 
 /**
- * A window opened, or an unfinished rotation is reattempted: takes the pending token up again if `AWSPENDING` is on a
- * version other than `AWSCURRENT`, otherwise starts a rotation with a new one.
+ * Continues with the pending token if `AWSPENDING` is on a version other than `AWSCURRENT`; otherwise starts a new
+ * rotation.
  */
 export function beginScheduledRotation(state: ServiceState, arn: string, context: CallContext): ServiceState {
   const secret = state.secrets[arn];
@@ -37,7 +36,7 @@ export function beginScheduledRotation(state: ServiceState, arn: string, context
   });
 }
 
-/** The service gives the token a version with AWSPENDING, and without a value, before it calls the first step. */
+/** Before the first step, the token has a version with AWSPENDING and without a value. */
 export function beginRotation(secret: Secret, rotation: Rotation, token: string, context: CallContext): Secret {
   const placeholder: SecretVersion = { stages: [], createdDate: context.now, ...kmsKeyOf(secret) };
   return {
@@ -48,8 +47,7 @@ export function beginRotation(secret: Secret, rotation: Rotation, token: string,
 
 /**
  * `RotateImmediately=false`: "tests the rotation configuration by running the testSecret step. This test creates an
- * AWSPENDING version of the secret and then removes it." That version holds a copy of the current value; on a
- * secret without one it is a placeholder.
+ * AWSPENDING version of the secret and then removes it." That version is a copy of the current value, or a placeholder.
  */
 export function beginTest(secret: Secret, rotation: Rotation, token: string, context: CallContext): Secret {
   const current = Object.values(secret.versions).find((version) => version.stages.includes(CURRENT));
@@ -74,7 +72,7 @@ function kmsKeyOf(secret: Secret): { kmsKeyId?: string } {
   return secret.kmsKeyId === undefined ? {} : { kmsKeyId: secret.kmsKeyId };
 }
 
-/** The driver runs the steps again with the token that is under way. */
+/** The driver runs the steps again with the same token. */
 export function recordAttempt(state: ServiceState, arn: string): ServiceState {
   return changeRotation(state, arn, (rotation) =>
     rotation.underWay === undefined
@@ -84,9 +82,9 @@ export function recordAttempt(state: ServiceState, arn: string): ServiceState {
 }
 
 /**
- * All steps returned. `AWSPENDING` goes off the new version, or stays beside `AWSCURRENT`: both are recorded. If the
- * Lambda did not make the version current, nothing was rotated: `AWSPENDING` stays and blocks the next `RotateSecret`
- * (recorded with Lambdas that do nothing).
+ * All steps returned. `AWSPENDING` leaves the new version or stays beside `AWSCURRENT`: both are recorded. If the
+ * version is not current, `AWSPENDING` stays and blocks the next `RotateSecret` (recorded with Lambdas that do
+ * nothing).
  */
 export function rotationSucceeded(state: ServiceState, arn: string, token: string, context: CallContext): ServiceState {
   const secret = state.secrets[arn];
@@ -102,7 +100,7 @@ export function rotationSucceeded(state: ServiceState, arn: string, token: strin
   });
 }
 
-/** The test passed: its version goes. A version that got another label meanwhile loses `AWSPENDING` alone. */
+/** Removes the version of the test. One that got another label meanwhile loses `AWSPENDING` only. */
 export function testSucceeded(state: ServiceState, arn: string, token: string, context: CallContext): ServiceState {
   const secret = state.secrets[arn];
   const rotation = secret?.rotation;
@@ -114,17 +112,16 @@ export function testSucceeded(state: ServiceState, arn: string, token: string, c
 }
 
 /**
- * The test failed. Whether the real service removes its version then is on no record. Here `AWSPENDING` stays where it
- * is, as after any failed rotation: that is the harder case for a Lambda, which then finds a copy of the current key
- * when the next rotation takes the token up.
+ * `AWSPENDING` stays. What the real service does is on no record; this is the harder case for a Lambda, because the
+ * next rotation finds a copy of the current key under its token.
  */
 export function testFailed(state: ServiceState, arn: string, token: string, context: CallContext): ServiceState {
   return rotationGivenUp(state, arn, token, context);
 }
 
 /**
- * Every retry failed: the labels stay, the next window tries again with the same token. The real `NextRotationDate` "may
- * be in the past" then; here it is the next window, so that it says when something happens.
+ * Every retry failed: the labels stay, and the next window tries again with the same token. The real `NextRotationDate`
+ * "may be in the past" then; here it is the date of that window.
  */
 export function rotationGivenUp(state: ServiceState, arn: string, token: string, context: CallContext): ServiceState {
   return changeRotation(state, arn, (rotation) =>
@@ -134,14 +131,13 @@ export function rotationGivenUp(state: ServiceState, arn: string, token: string,
   );
 }
 
-/** The rotation was abandoned: forgets that it was under way. */
 export function rotationAbandoned(state: ServiceState, arn: string, token: string): ServiceState {
   return changeRotation(state, arn, (rotation) => ended(rotation, token));
 }
 
 /**
- * Whether the attempt with this token has lost its object: the secret or the version is gone, rotation was cancelled,
- * or the version neither is pending nor was promoted (a value was put by hand, or the label detached).
+ * Whether the attempt with this token has lost its object: the secret or version is gone, rotation was cancelled, or
+ * the version was neither promoted nor is pending.
  */
 export function isAbandoned(state: ServiceState, arn: string, token: string): boolean {
   const secret = state.secrets[arn];
@@ -150,14 +146,14 @@ export function isAbandoned(state: ServiceState, arn: string, token: string): bo
   return !hasLabel(secret.versions, token, PENDING) && !hasLabel(secret.versions, token, CURRENT);
 }
 
-/** The rotation with the next window after `now`, counted from `last`; without a date while it is switched off. */
+/** The next window after `now`, counted from `last`; no date while rotation is switched off. */
 export function scheduled(rotation: Rotation, last: number | undefined, now: number): Rotation {
   const rest = withoutMember(rotation, 'nextRotationDate');
   const next = rotation.enabled ? nextRotationDate(rotation.rules, { last, now }) : undefined;
   return next === undefined ? rest : { ...rest, nextRotationDate: next };
 }
 
-/** Clears `underWay`, unless another attempt has taken its place. */
+/** Another attempt may have taken the place of this one. */
 function ended(rotation: Rotation, token: string): Rotation {
   return rotation.underWay?.token === token ? withoutMember(rotation, 'underWay') : rotation;
 }

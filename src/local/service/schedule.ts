@@ -3,8 +3,8 @@ import { invalidParameter } from './service-error.ts';
 import type { RotationRules } from './state.ts';
 
 /**
- * When a secret is rotated ("Rotation schedules", AWS Secrets Manager user guide; all of it in UTC). The real service
- * rotates at any time within a window; the local one at the moment when it opens.
+ * "Rotation schedules", AWS Secrets Manager user guide; in UTC. The real service rotates at any time within a window,
+ * the local one when it opens.
  */
 export interface RotationWindow {
   /** Milliseconds since 1970. */
@@ -24,9 +24,8 @@ type Schedule =
   | { readonly every: 'cron'; readonly cron: Cron };
 
 /**
- * The moment when the next window opens: after `now`, counted from the last rotation, or from now if there was none.
- *
- * @returns nothing if the rules hold no schedule, or if a cron() has no further date.
+ * When the next window after `now` opens, counted from the last rotation, or from now; `undefined` without a schedule,
+ * or if a cron() has no further date.
  */
 export function nextRotationDate(
   rules: RotationRules,
@@ -47,7 +46,7 @@ export function nextRotationDate(
   }
 }
 
-/** The window that opens at a moment that `nextRotationDate` gave. */
+/** `opens`: from `nextRotationDate`. */
 export function windowOpeningAt(rules: RotationRules, opens: number): RotationWindow {
   const schedule = scheduleOf(rules);
   const hours = rules.Duration === undefined ? undefined : hoursOf(rules.Duration);
@@ -58,8 +57,8 @@ export function windowOpeningAt(rules: RotationRules, opens: number): RotationWi
 }
 
 /**
- * The number of days that the service shows as `AutomaticallyAfterDays`: "this value is calculated from the rotation
- * schedule". Recorded: 1 for rate(10 hours). How it rounds for cron() is on no record: here, up.
+ * `AutomaticallyAfterDays`: "this value is calculated from the rotation schedule". Recorded: 1 for rate(10 hours). How
+ * it rounds for cron() is on no record: here, up.
  */
 export function daysBetweenRotations(rules: RotationRules, now: number): number | undefined {
   const schedule = scheduleOf(rules);
@@ -71,12 +70,7 @@ export function daysBetweenRotations(rules: RotationRules, now: number): number 
   return first === undefined || second === undefined ? undefined : Math.ceil((second - first) / DAY);
 }
 
-/**
- * Checks rules as a request gives them.
- *
- * @throws {ServiceError} `InvalidParameterException`. Only the wording about two schedules is on record; the
- * restrictions themselves are documented.
- */
+/** Throws `InvalidParameterException`. Only the wording about two schedules is on record; the rules are documented. */
 export function checkRules(rules: RotationRules): void {
   const { AutomaticallyAfterDays: days, ScheduleExpression: expression, Duration: duration } = rules;
   if (days !== undefined && expression !== undefined) {
@@ -107,7 +101,7 @@ function isAllowed(schedule: Schedule): boolean {
   }
 }
 
-/** "As often as every four hours": the least number of hours between two dates of one day, and over midnight. */
+/** "As often as every four hours": the fewest hours between two dates, also over midnight. */
 function hoursApart(cron: Cron): number {
   const [first = 0] = cron.hours;
   return Math.min(

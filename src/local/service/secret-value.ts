@@ -1,17 +1,13 @@
 import type { SecretValue } from './state.ts';
 import { invalidParameter } from './service-error.ts';
 
-/** How a request carries a value; base64 in its canonical form. */
+/** Base64 is in its canonical form. */
 export interface ValueInput {
   readonly SecretString: string | undefined;
   readonly SecretBinary: string | undefined;
 }
 
-/**
- * The value of a request, if it has one.
- *
- * @throws {ServiceError} `InvalidParameterException` if it has two. (Documented; the wording is on no record.)
- */
+/** Throws `InvalidParameterException` for two values. (Documented; the wording is on no record.) */
 export function valueOf({ SecretString, SecretBinary }: ValueInput): SecretValue | undefined {
   if (SecretString !== undefined && SecretBinary !== undefined) {
     throw invalidParameter(
@@ -27,7 +23,6 @@ export function isSameValue(one: SecretValue, other: SecretValue): boolean {
   return other.kind === 'binary' && one.base64 === other.base64;
 }
 
-/** How an answer carries the value. */
 export function valueMembers(value: SecretValue): { SecretString: string } | { SecretBinary: string } {
   return value.kind === 'string' ? { SecretString: value.text } : { SecretBinary: value.base64 };
 }

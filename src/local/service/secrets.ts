@@ -3,18 +3,16 @@ import { invalidRequest, notFound, validationFailed } from './service-error.ts';
 import { archived, countVersions, withoutOldest } from './version-archive.ts';
 import { settle, type Versions } from './version-stages.ts';
 
-/** What a call leaves and what it answers. */
 export interface Outcome {
   readonly state: ServiceState;
-  /** The JSON body; dates in seconds. */
+  /** Dates are in seconds. */
   readonly output: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Finds a secret by name, by ARN, or by ARN without the last hyphen and six characters. An ARN that ends in a hyphen and
- * six characters counts as complete, even if they belong to the name (recorded; CreateSecret warns of such names).
- *
- * @throws {ServiceError} `ResourceNotFoundException`; `ValidationException` for what can be no name.
+ * By name, by ARN, or by ARN without the last hyphen and six characters. An ARN that ends in a hyphen and six
+ * characters counts as complete, even if they belong to the name (recorded). Throws `ResourceNotFoundException`, and
+ * `ValidationException` for an impossible name.
  */
 export function findSecret(state: ServiceState, secretId: string): Secret {
   const secret = lookUp(state, secretId);
@@ -22,10 +20,10 @@ export function findSecret(state: ServiceState, secretId: string): Secret {
   return secret;
 }
 
-/** The secret, if there is one; deleted ones are found as long as they can be restored. */
+/** Deleted secrets are found as long as they can be restored. */
 export function lookUp(state: ServiceState, secretId: string): Secret | undefined {
   const all = Object.values(state.secrets);
-  // A name can be that of a member of every object ('constructor'): only an ARN is looked up as a key.
+  // A name can be that of a member of every object ('constructor').
   if (!secretId.startsWith('arn:')) {
     checkName(secretId);
     return all.find((secret) => secret.name === secretId);
@@ -39,7 +37,7 @@ export function lookUp(state: ServiceState, secretId: string): Secret | undefine
 /** The hyphen and six characters that the service adds to the name. */
 const ARN_SUFFIX_LENGTH = 7;
 
-/** Like `findSecret`, and refuses a secret that waits for its deletion. */
+/** Also refuses a secret that waits for its deletion. */
 export function findLiveSecret(state: ServiceState, secretId: string): Secret {
   const secret = findSecret(state, secretId);
   if (secret.deletion !== undefined) throw markedForDeletion();
@@ -50,7 +48,7 @@ export function markedForDeletion(): Error {
   return invalidRequest("You can't perform this operation on the secret because it was marked for deletion.");
 }
 
-/** Recorded: the same words for `Name` and for every `SecretId`. */
+/** Recorded with equal words for `Name` and for every `SecretId`. */
 export function checkName(name: string): void {
   if (/^[a-zA-Z0-9/_+=.@!-]+$/.test(name)) return;
   throw validationFailed(
@@ -58,7 +56,7 @@ export function checkName(name: string): void {
   );
 }
 
-/** Recorded: refused by all four operations that take one, `RotateSecret` with a type of its own. */
+/** Recorded of all four operations that take a token; `RotateSecret` has a type of its own. */
 export const TOKEN_MISSING = 'You must provide a ClientRequestToken value. We recommend a UUID-type value.';
 
 export function requireToken(token: string | undefined): string {
@@ -66,7 +64,6 @@ export function requireToken(token: string | undefined): string {
   return token;
 }
 
-/** The state with this secret in place of the one of the same ARN. */
 export function withSecret(state: ServiceState, secret: Secret): ServiceState {
   return { ...state, secrets: { ...state.secrets, [secret.arn]: secret } };
 }
@@ -75,7 +72,7 @@ export function withoutSecretOf(state: ServiceState, arn: string): ServiceState 
   return { ...state, secrets: Object.fromEntries(Object.entries(state.secrets).filter(([key]) => key !== arn)) };
 }
 
-/** The secret with other versions or labels; `LastChangedDate` moves with every change. */
+/** `LastChangedDate` moves with every change. */
 export function withVersions(secret: Secret, versions: Versions, context: CallContext): Secret {
   if (versions === secret.versions) return secret;
   const settled = settle(secret.versions, versions, context.behaviour.unlabelledVersions);
@@ -86,9 +83,8 @@ const VERSIONS_KEPT = 100;
 const DAY = 86_400_000;
 
 /**
- * The secret with room for one more version. "Secrets Manager removes outdated versions when there are more than 100, but
- * it does not remove versions created less than 24 hours ago" (PutSecretValue). The number of versions at which the quota
- * refuses a call is on no record (more than the documented 100, by that sentence), so there is no quota here.
+ * "Secrets Manager removes outdated versions when there are more than 100, but it does not remove versions created less
+ * than 24 hours ago" (PutSecretValue). When the quota refuses a call is on no record, so there is no quota here.
  */
 export function withRoom(secret: Secret, context: CallContext): Secret {
   if (context.behaviour.unlabelledVersions !== 'as-documented') return secret;

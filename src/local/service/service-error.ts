@@ -1,10 +1,10 @@
 /**
- * A refusal as the service answers it. `type` is what `__type` says, `message` what `Message` says; both are part of the
- * behaviour that callers match on, so they follow public records of the real service wherever there are any.
+ * A refusal of the service: `type` is `__type`, `message` is `Message`. Callers match on both, so they follow public
+ * records of the real service.
  */
 export class ServiceError extends Error {
   readonly type: string;
-  /** HTTP status: 400, or 500 for a failure of the service itself. */
+  /** 400, or 500 for a failure of the service itself. */
   readonly status: number;
 
   constructor(type: string, message: string, status = 400) {

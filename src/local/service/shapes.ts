@@ -1,8 +1,8 @@
 import { blob, boolean, integer, list, optional, required, structure, text, type Shape } from './validation.ts';
 
 /**
- * The input shapes of the service's model (botocore's service-2.json of secretsmanager, 2017-10-17): names, lengths,
- * patterns, ranges. Where a rule is not in the model but the service has it, the operation checks it.
+ * The input shapes of the service's model (botocore's service-2.json of secretsmanager, 2017-10-17). Rules that are not
+ * in the model are checked by the operations.
  */
 
 const secretId = text({ min: 1, max: 2048 });
@@ -12,7 +12,7 @@ const versionId = text({ min: 32, max: 64 });
 const versionStage = text({ min: 1, max: 256 });
 const description = text({ max: 2048 });
 const kmsKeyId = text({ max: 2048 });
-/** The model counts characters; the quota, which is what the service enforces, is 65,536 bytes. */
+/** The model counts characters; the service enforces the quota of 65,536 bytes. */
 const secretString = text({ min: 1, max: 65_536, unit: 'bytes', sensitive: true });
 const secretBinary = blob({ min: 1, max: 65_536 });
 const nextToken = text({ min: 1, max: 4096 });
@@ -53,7 +53,6 @@ const filter = structure((member) => ({
 }));
 const filters = list(filter, { max: 10 });
 
-/** What a shape reads. */
 export type Read<S> = S extends Shape<infer T> ? T : never;
 export type RotationRulesInput = Read<typeof rotationRules>;
 export type Filter = Read<typeof filter>;

@@ -3,16 +3,15 @@ import type { ServiceError } from './service-error.ts';
 import { validationFailed, wrongType } from './service-error.ts';
 
 /**
- * A type of the service's model: how to read a JSON value of it, and a placeholder for a value that broke a constraint
- * (the request is refused before any code sees the placeholder). Members that are `null` count as absent, unknown members
- * are ignored, as AWS JSON does.
+ * A type of the service's model: how to read a JSON value, and a placeholder for a value that broke a constraint, which
+ * no operation sees. As in AWS JSON, `null` counts as absent and unknown members are ignored.
  */
 export interface Shape<T> {
   readonly read: (value: unknown, path: string, violations: string[]) => T;
   readonly placeholder: T;
 }
 
-/** Reads one member of a structure; `undefined` in, `undefined` out for optional ones. */
+/** `undefined` stays `undefined` for an optional member. */
 export type MemberReader = <T>(name: string, member: Member<T>) => T;
 
 export interface Member<T> {
@@ -25,9 +24,9 @@ export interface StringLimits {
   /** As the model writes it; the whole string has to match. */
   readonly pattern?: string;
   readonly values?: readonly string[];
-  /** Sensitive values are left out of the message. */
+  /** The message leaves out sensitive values. */
   readonly sensitive?: boolean;
-  /** What `max` counts: the quota of a secret's value is in bytes, all other lengths are in characters. */
+  /** The quota of a secret's value is in bytes, all other lengths are in characters. */
   readonly unit?: 'characters' | 'bytes';
 }
 
@@ -53,7 +52,7 @@ export function text(limits: StringLimits = {}): Shape<string> {
   };
 }
 
-/** Base64 in, the same bytes in canonical base64 out. */
+/** Returns the bytes in canonical base64. */
 export function blob(limits: { readonly min: number; readonly max: number }): Shape<string> {
   return {
     placeholder: '',
@@ -61,7 +60,7 @@ export function blob(limits: { readonly min: number; readonly max: number }): Sh
       if (typeof value !== 'string') throw wrongType(cannotBecome(value, 'Blob'));
       const bytes = Buffer.from(value, 'base64');
       const canonical = bytes.toString('base64');
-      // What the service says to base64 with other characters in it is on no record; that it refuses them is certain.
+      // That the service refuses base64 with other characters is certain; its words are on no record.
       if (canonical.replace(/=+$/, '') !== value.replace(/=+$/, '')) throw wrongType('Blobs must be base64 encoded');
       if (bytes.length < limits.min) violations.push(violation(undefined, path, tooShort(limits.min)));
       if (bytes.length > limits.max) violations.push(violation(undefined, path, tooLong(limits.max)));
@@ -141,10 +140,8 @@ export function required<T>(shape: Shape<T>): Member<T> {
 }
 
 /**
- * Reads a request's body.
- *
- * @throws {ServiceError} `SerializationException` for a value of another type, `ValidationException` for a broken
- * constraint; the latter lists them all, in the wording that all of AWS's JSON services share.
+ * Throws `SerializationException` for a value of another type and `ValidationException` for broken constraints, all of
+ * which it lists in the words that AWS's JSON services share.
  */
 export function readInput<T>(shape: Shape<T>, input: unknown): T {
   const violations: string[] = [];
@@ -172,12 +169,11 @@ function tooLong(max: number): string {
 }
 
 function lengthOf(value: string, unit: 'characters' | 'bytes', max: number | undefined): number {
-  // A character takes three bytes at most in UTF-8 for each UTF-16 unit: short strings need no counting.
+  // UTF-8 takes at most three bytes for a UTF-16 unit: short strings need no counting.
   if (unit === 'characters' || max === undefined || value.length * 3 <= max) return value.length;
   return Buffer.byteLength(value, 'utf8');
 }
 
-/** `SecretId` is reported as `secretId`. */
 function inLowerCase(name: string): string {
   return name.charAt(0).toLowerCase() + name.slice(1);
 }
@@ -192,7 +188,7 @@ function isStructure(value: unknown): value is Readonly<Record<string, unknown>>
 
 const UNEXPECTED_START = 'Start of structure or map found where not expected.';
 
-/** Recorded of several AWS JSON services, of Secrets Manager itself only in part. */
+/** Recorded of several AWS JSON services, of Secrets Manager only in part. */
 function cannotBecome(value: unknown, type: string): string {
   if (Array.isArray(value) || isStructure(value)) return UNEXPECTED_START;
   return `${jsonTypeOf(value)}_VALUE can not be converted to a ${type}`;

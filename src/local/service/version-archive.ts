@@ -2,29 +2,28 @@ import type { Secret, SecretVersion } from './state.ts';
 import { withoutVersions, type Versions } from './version-stages.ts';
 import { withoutMember } from './without-member.ts';
 
-/*
- * A secret can have thousands of versions, of which at most 20 have a label. Copying them all for each change would make
- * every put slower than the one before, so versions without labels move to `archive`, in chunks that stay as they are.
- * Only these functions know of it: every other function sees the versions with labels, and the newest without.
+/**
+ * A secret can have thousands of versions, of which at most 20 have a label. Copying them for each change would make
+ * every put slower than the last, so versions without labels move to `archive`, in chunks that stay as they are. Only
+ * these functions know of it.
  */
 
-/** How many versions may be in `versions` before those without labels move to the archive. */
+/** Versions in `versions` before those without labels move to the archive. */
 const MOST_OUTSIDE = 128;
 const CHUNK = 64;
 
-/** A version by its id, archived or not. */
+/** Archived or not. */
 export function versionOf(secret: Secret, id: string): SecretVersion | undefined {
   return secret.versions[id] ?? secret.archive?.chunks.find((chunk) => chunk[id] !== undefined)?.[id];
 }
 
-/** Every version, in the order in which they were made. */
+/** In the order of creation. */
 export function allVersions({ archive, versions }: Secret): readonly (readonly [id: string, version: SecretVersion])[] {
   if (archive === undefined) return Object.entries(versions);
   const all = [...archive.chunks, versions].flatMap((some) => Object.entries(some));
   return all.sort(([, one], [, other]) => one.createdDate - other.createdDate);
 }
 
-/** The secret with each of its versions changed. */
 export function withEachVersion(secret: Secret, change: (version: SecretVersion) => SecretVersion): Secret {
   const changed = (versions: Versions): Versions =>
     Object.fromEntries(Object.entries(versions).map(([id, version]) => [id, change(version)]));
@@ -37,7 +36,7 @@ export function countVersions({ archive, versions }: Secret): number {
   return Object.keys(versions).length + (archive?.size ?? 0);
 }
 
-/** The secret with this version in `versions`, so that it can take a label. */
+/** Moves the version to `versions`, so that it can take a label. */
 export function outsideArchive(secret: Secret, id: string): Secret {
   const version = secret.versions[id] === undefined ? versionOf(secret, id) : undefined;
   if (version === undefined) return secret;
@@ -47,7 +46,6 @@ export function outsideArchive(secret: Secret, id: string): Secret {
   return { ...withChunks(secret, chunks), versions: { ...secret.versions, [id]: version } };
 }
 
-/** The secret with this version in place of the one of that id, wherever it is. */
 export function replaceVersion(secret: Secret, id: string, version: SecretVersion): Secret {
   if (secret.archive === undefined || secret.versions[id] !== undefined) {
     return { ...secret, versions: { ...secret.versions, [id]: version } };
@@ -56,7 +54,6 @@ export function replaceVersion(secret: Secret, id: string, version: SecretVersio
   return { ...secret, archive: { ...secret.archive, chunks } };
 }
 
-/** The secret with room in `versions`. */
 export function archived(secret: Secret): Secret {
   if (Object.keys(secret.versions).length <= MOST_OUTSIDE) return secret;
   const unlabelled = Object.keys(secret.versions).filter((id) => secret.versions[id]?.stages.length === 0);
@@ -69,10 +66,7 @@ export function archived(secret: Secret): Secret {
   return { ...withChunks(secret, chunks), versions: withoutVersions(secret.versions, moved) };
 }
 
-/**
- * The secret without its oldest versions that may go, `most` at most. Looks into the next chunk only while the one before
- * had such versions.
- */
+/** Removes at most `most` of the oldest. Reads the next chunk only while the one before had such versions. */
 export function withoutOldest(secret: Secret, most: number, mayGo: (version: SecretVersion) => boolean): Secret {
   let left = most;
   const shrink = (versions: Versions): Versions => {

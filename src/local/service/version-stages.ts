@@ -2,9 +2,8 @@ import type { Behaviour, Secret, SecretVersion } from './state.ts';
 import { limitExceeded } from './service-error.ts';
 
 /**
- * The staging labels of one secret: which version has which, and what moves along when one moves. Pure; every function
- * returns the versions as they are afterwards, the same object if nothing changed. A label is on one version at most,
- * and `AWSPREVIOUS` is never on the version of `AWSCURRENT`.
+ * The staging labels of one secret, as pure functions: each returns the versions afterwards, the given object if
+ * nothing changed. A label is on one version at most, and `AWSPREVIOUS` is never on the version of `AWSCURRENT`.
  */
 export type Versions = Secret['versions'];
 
@@ -15,7 +14,6 @@ export const PENDING = 'AWSPENDING';
 /** "Staging labels attached across all versions of a secret: 20" (AWS Secrets Manager quotas). */
 const MAX_LABELS = 20;
 
-/** The VersionId that has the label. */
 export function holderOf(versions: Versions, label: string): string | undefined {
   return Object.keys(versions).find((id) => hasLabel(versions, id, label));
 }
@@ -24,20 +22,22 @@ export function hasLabel(versions: Versions, id: string, label: string): boolean
   return versions[id]?.stages.includes(label) ?? false;
 }
 
-/** Whether `AWSPENDING` is on a version other than `AWSCURRENT`, and on which. */
+/** The version with `AWSPENDING`, unless it is that of `AWSCURRENT`. */
 export function unfinishedVersion(versions: Versions): string | undefined {
   const pending = holderOf(versions, PENDING);
   return pending === undefined || hasLabel(versions, pending, CURRENT) ? undefined : pending;
 }
 
-/** Puts the label on the version, taking it from the one that had it; `AWSCURRENT` takes `AWSPREVIOUS` along. */
+/** Takes the label from the version that has it; `AWSCURRENT` takes `AWSPREVIOUS` along. */
 export function moveLabel(versions: Versions, label: string, to: string): Versions {
   if (label === CURRENT) return moveCurrent(versions, to);
   if (hasLabel(versions, to, label) || (label === PREVIOUS && hasLabel(versions, to, CURRENT))) return versions;
   return changeStages(detachLabel(versions, label), to, (stages) => [...stages, label]);
 }
 
-/** "Whenever you move AWSCURRENT, Secrets Manager automatically moves AWSPREVIOUS to the version it was removed from." */
+/**
+ * "Whenever you move AWSCURRENT, Secrets Manager automatically moves AWSPREVIOUS to the version it was removed from."
+ */
 function moveCurrent(versions: Versions, to: string): Versions {
   const from = holderOf(versions, CURRENT);
   if (from === to) return versions;
@@ -54,12 +54,12 @@ export function detachLabel(versions: Versions, label: string): Versions {
 }
 
 /**
- * The labels of `PutSecretValue` and `UpdateSecret`, put on a version that just got its value. Each is taken from the
- * version that has it, silently. A new `AWSCURRENT` put by hand ends what was pending: recorded of the real service,
- * `AWSPENDING` leaves every other version, even the one that was `AWSCURRENT` until then.
+ * The labels of `PutSecretValue` and `UpdateSecret` are taken silently from the version that has them. A new
+ * `AWSCURRENT` put by hand ends what was pending: recorded, `AWSPENDING` leaves every other version, even the current
+ * one.
  */
 export function labelNewValue(versions: Versions, id: string, labels: readonly string[]): Versions {
-  // AWSCURRENT goes last, so that AWSPREVIOUS, if it was asked for as well, still ends on the version left.
+  // AWSCURRENT comes last, so that AWSPREVIOUS ends on the version left even if it was given, too.
   const others = labels.filter((label) => label !== CURRENT);
   const labelled = others.reduce((so, label) => moveLabel(so, label, id), versions);
   if (!labels.includes(CURRENT)) return labelled;
@@ -67,15 +67,14 @@ export function labelNewValue(versions: Versions, id: string, labels: readonly s
   return hasLabel(moved, id, PENDING) ? moved : detachLabel(moved, PENDING);
 }
 
-/** All labels of a version, as the service lists them: recorded in alphabetical order, whenever each was attached. */
+/** Recorded: in alphabetical order, whenever each was attached. */
 export function listedStages(version: SecretVersion): readonly string[] {
   return version.stages.length < 2 ? version.stages : [...version.stages].sort();
 }
 
 /**
- * What a change of labels ends with: the limit holds, and versions that lost their last label may go.
- *
- * @throws {ServiceError} `LimitExceededException` if the change makes more than 20 labels. (The wording is on no record.)
+ * Checks the limit and removes versions that lost their last label. Throws `LimitExceededException` for more than 20
+ * labels. (The wording is on no record.)
  */
 export function settle(before: Versions, after: Versions, unlabelled: Behaviour['unlabelledVersions']): Versions {
   if (before === after) return after;
@@ -90,7 +89,6 @@ function countLabels(versions: Versions): number {
   return Object.values(versions).reduce((count, version) => count + version.stages.length, 0);
 }
 
-/** Without the versions that have just lost their last label. */
 function withoutDeprecated(before: Versions, after: Versions): Versions {
   const lost = Object.keys(before).filter((id) => before[id]?.stages.length !== 0 && after[id]?.stages.length === 0);
   return lost.length === 0 ? after : withoutVersions(after, lost);

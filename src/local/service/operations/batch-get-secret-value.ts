@@ -11,8 +11,8 @@ import { secretsMatching } from './secret-filters.ts';
 const PAGE_AT_MOST = 20;
 
 /**
- * BatchGetSecretValue: the current values of up to 20 secrets; what cannot be read is named in `Errors`. (The wording of
- * the refusals is on no record, the rules are documented.)
+ * The current values of up to 20 secrets; unreadable ones are in `Errors`. (The wording of the refusals is on no
+ * record.)
  */
 export function batchGetSecretValue(state: ServiceState, input: Read<typeof shape>, context: CallContext): Outcome {
   const { SecretIdList: ids, Filters: filters, MaxResults: maxResults } = input;

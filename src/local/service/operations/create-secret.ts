@@ -13,8 +13,7 @@ import { replicate, statusOf } from './replication.ts';
 import { checkedTags } from './tags.ts';
 
 /**
- * CreateSecret. Idempotent by token and value while the secret has the version of that token. `Type` (external secrets of
- * partners) is ignored.
+ * Idempotent by token and value while the secret has the version of that token. `Type` (external secrets) is ignored.
  */
 export function createSecret(state: ServiceState, input: Read<typeof shape>, context: CallContext): Outcome {
   checkName(input.Name);
@@ -44,7 +43,7 @@ export function createSecret(state: ServiceState, input: Read<typeof shape>, con
   return { state: created, output: statuses === undefined ? output : { ...output, ReplicationStatus: statuses } };
 }
 
-/** The secret that exists, if this request is a repetition of the one that made it. Both refusals are recorded. */
+/** The existing secret, if this request repeats the one that made it. Both refusals are recorded. */
 function repeated(existing: Secret, token: string, value: SecretValue | undefined): Secret {
   if (existing.deletion !== undefined) {
     throw invalidRequest(
@@ -71,7 +70,7 @@ function answer(secret: Secret, versionId: string | undefined): Outcome['output'
 
 const SUFFIX_CHARACTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-/** An ARN for a secret of this name, with the six characters that the service adds. */
+/** With the hyphen and six characters that the service adds. */
 export function arnFor(name: string, { region, accountId, randomBytes }: CallContext): string {
   const suffix = Array.from(randomBytes(6), (byte) => SUFFIX_CHARACTERS.charAt(byte % SUFFIX_CHARACTERS.length));
   return `arn:aws:secretsmanager:${region}:${accountId}:secret:${name}-${suffix.join('')}`;

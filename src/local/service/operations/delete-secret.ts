@@ -13,8 +13,8 @@ const DEFAULT_WINDOW = 30;
 type Request = Read<typeof shape>;
 
 /**
- * DeleteSecret, with a recovery window of 7 to 30 days (30 by default) or none. "If you forcibly delete an already
- * deleted or nonexistent secret, the operation does not return ResourceNotFoundException."
+ * The recovery window has 7 to 30 days (30 by default). "If you forcibly delete an already deleted or nonexistent
+ * secret, the operation does not return ResourceNotFoundException."
  */
 export function deleteSecret(state: ServiceState, input: Request, context: CallContext): Outcome {
   const { RecoveryWindowInDays: days, ForceDeleteWithoutRecovery: isForced = false } = input;
@@ -36,7 +36,7 @@ export function deleteSecret(state: ServiceState, input: Request, context: CallC
   };
 }
 
-/** Recorded: the answer names an ARN for a secret that does not exist, too. */
+/** Recorded: the answer has an ARN even if the secret does not exist. */
 function deletedForGood(state: ServiceState, secretId: string, context: CallContext): Outcome {
   const secret = lookUp(state, secretId);
   if (secret !== undefined) refuseWithReplicas(secret);
@@ -58,7 +58,7 @@ function refuseWithReplicas({ arn, replicas }: Secret): void {
   throw invalidParameter(`You can't delete secret ${arn} that still has replica regions [${regions}].`);
 }
 
-/** RestoreSecret: of a secret that is not deleted, it changes nothing. */
+/** A secret that is not deleted stays as it is. */
 export function restoreSecret(state: ServiceState, input: Read<typeof restoreShape>, context: CallContext): Outcome {
   const secret = findSecret(state, input.SecretId);
   const output = { ARN: secret.arn, Name: secret.name };

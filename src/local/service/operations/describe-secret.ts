@@ -8,7 +8,7 @@ import { daysBetweenRotations, windowOpeningAt } from '../schedule.ts';
 import type { CallContext, Rotation, Secret, ServiceState } from '../state.ts';
 import { listedStages } from '../version-stages.ts';
 
-/** DescribeSecret: answers for a secret that waits for its deletion, too. */
+/** Answers for a secret that waits for its deletion, too. */
 export function describeSecret(state: ServiceState, input: Read<typeof shape>, context: CallContext): Outcome {
   const secret = findSecret(state, input.SecretId);
   return {
@@ -21,7 +21,7 @@ export function describeSecret(state: ServiceState, input: Read<typeof shape>, c
   };
 }
 
-/** What DescribeSecret and ListSecrets both say of a secret. */
+/** What DescribeSecret and ListSecrets share. */
 export function detailsOf(secret: Secret, now: number): Readonly<Record<string, unknown>> {
   return {
     ARN: secret.arn,
@@ -45,7 +45,7 @@ export function stagesById(secret: Secret): Readonly<Record<string, readonly str
   return unlessEmpty(Object.fromEntries(labelled.map(([id, version]) => [id, listedStages(version)])));
 }
 
-/** Dates are left out while rotation is switched off; Lambda and rules are shown on, as documented. */
+/** While rotation is switched off, dates are left out; Lambda and rules are shown, as documented. */
 function rotationDetails(rotation: Rotation | undefined, now: number): Readonly<Record<string, unknown>> {
   if (rotation === undefined) return {};
   const { enabled, lambdaArn, rules, lastRotatedDate, nextRotationDate } = rotation;

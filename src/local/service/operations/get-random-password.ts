@@ -7,7 +7,7 @@ const DEFAULT_LENGTH = 32;
 
 type Request = Read<typeof shape>;
 
-/** GetRandomPassword. The three refusals are recorded (of CloudFormation, which passes them on). */
+/** The three refusals are recorded (of CloudFormation, which passes them on). */
 export function getRandomPassword(state: ServiceState, input: Request, context: CallContext): Outcome {
   const types = includedTypes(input);
   const length = input.PasswordLength ?? DEFAULT_LENGTH;
@@ -26,7 +26,7 @@ export function getRandomPassword(state: ServiceState, input: Request, context: 
   return { state, output: { RandomPassword: shuffled(characters, below).join('') } };
 }
 
-/** The four types that the request leaves in, each without the characters that it excludes. A space is not a type. */
+/** The types that the request leaves in, without the characters that it excludes. A space is not a type. */
 function includedTypes(input: Request): readonly (readonly string[])[] {
   const types: [characters: string, isExcluded: boolean | undefined][] = [
     ['ABCDEFGHIJKLMNOPQRSTUVWXYZ', input.ExcludeUppercase],
@@ -43,7 +43,7 @@ function without(characters: string, excluded = ''): readonly string[] {
   return Array.from(characters).filter((character) => !excluded.includes(character));
 }
 
-/** Uniform numbers below a bound of up to 256: a byte above the last whole multiple would favour the low ones. */
+/** Uniform below a bound of up to 256: a byte above its last whole multiple would favour low numbers. */
 function indexBelow(randomBytes: CallContext['randomBytes']): (bound: number) => number {
   return (bound) => {
     const limit = 256 - (256 % bound);
@@ -54,7 +54,7 @@ function indexBelow(randomBytes: CallContext['randomBytes']): (bound: number) =>
   };
 }
 
-/** Fisher and Yates; the bound exceeds 255 for long passwords, so the place is drawn in two parts. */
+/** Fisher and Yates. For long passwords the bound exceeds 255, so the place is drawn in two parts. */
 function shuffled(characters: readonly string[], below: (bound: number) => number): readonly string[] {
   const result = [...characters];
   for (let last = result.length - 1; last > 0; last -= 1) {

@@ -10,12 +10,12 @@ import { CURRENT, holderOf, listedStages } from '../version-stages.ts';
 
 type Request = Read<typeof shape>;
 
-/** GetSecretValue: by VersionId, by VersionStage, by both if they agree, `AWSCURRENT` otherwise. */
+/** By VersionId, by VersionStage, by both if they agree, otherwise `AWSCURRENT`. */
 export function getSecretValue(state: ServiceState, input: Request, context: CallContext): Outcome {
   const secret = findLiveSecret(state, input.SecretId);
   const id = wantedVersion(secret, input);
   const version = id === undefined ? undefined : versionOf(secret, id);
-  // To a reader, a placeholder without a value is not a version.
+  // For a reader, a placeholder is not a version.
   if (id === undefined || version?.value === undefined) throw notFound(missing(input));
   return {
     state: accessed(state, secret, id, version, context.now),
@@ -46,7 +46,7 @@ function missing({ VersionId: id, VersionStage: stage }: Request): string {
 
 const DAY = 86_400_000;
 
-/** Notes the day of a read, of the secret and of the version; a second read on that day changes nothing. */
+/** The day of a read, of the secret and of the version. */
 function accessed(state: ServiceState, secret: Secret, id: string, version: SecretVersion, now: number): ServiceState {
   const today = Math.floor(now / DAY) * DAY;
   if (secret.lastAccessedDate === today && version.lastAccessedDate === today) return state;

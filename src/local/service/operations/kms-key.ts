@@ -1,4 +1,4 @@
-/** What stands for "no key of your own", in requests and, left out, in answers. */
+/** The AWS managed key: it may be named in requests and is left out of answers. */
 const MANAGED_KEY = 'alias/aws/secretsmanager';
 
 /** "If the secret is encrypted with the AWS managed key aws/secretsmanager, this field is omitted" (DescribeSecret). */
@@ -6,7 +6,7 @@ export function keyOf(kmsKeyId: string | undefined): { readonly kmsKeyId?: strin
   return kmsKeyId === undefined || kmsKeyId === '' || kmsKeyId === MANAGED_KEY ? {} : { kmsKeyId };
 }
 
-/** How ListSecretVersionIds names the key of a version: recorded for the managed one. */
+/** As ListSecretVersionIds names the key: recorded for the managed one. */
 export function keyIdsOf(kmsKeyId: string | undefined): readonly string[] {
   return [kmsKeyId ?? 'DefaultEncryptionKey'];
 }

@@ -10,7 +10,7 @@ import { keyIdsOf } from './kms-key.ts';
 
 const PAGE = 100;
 
-/** ListSecretVersionIds: versions without labels only with `IncludeDeprecated`. In the order in which they were made. */
+/** In the order of creation. Versions without labels only with `IncludeDeprecated`. */
 export function listSecretVersionIds(state: ServiceState, input: Read<typeof shape>): Outcome {
   const secret = findSecret(state, input.SecretId);
   const listed = allVersions(secret).filter(

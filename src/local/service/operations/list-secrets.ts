@@ -11,7 +11,7 @@ const PAGE = 100;
 
 type Request = Read<typeof shape>;
 
-/** ListSecrets: by creation date and ascending unless the request says otherwise. (The default direction is on no record.) */
+/** By creation date, ascending by default. (The default direction is on no record.) */
 export function listSecrets(state: ServiceState, input: Request, context: CallContext): Outcome {
   const listed = Object.values(state.secrets)
     .filter((secret) => input.IncludePlannedDeletion === true || secret.deletion === undefined)

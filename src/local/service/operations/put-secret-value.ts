@@ -10,7 +10,7 @@ import { CURRENT, PENDING, hasLabel, holderOf, labelNewValue, listedStages } fro
 import { tokenInUse } from './create-secret.ts';
 import { keyOf } from './kms-key.ts';
 
-/** PutSecretValue. A `RotationToken` is accepted as it comes: only a rotation across accounts or roles is checked by it. */
+/** `RotationToken` is not checked: only a rotation across accounts or roles needs it. */
 export function putSecretValue(state: ServiceState, input: Read<typeof shape>, context: CallContext): Outcome {
   const token = requireToken(input.ClientRequestToken);
   const value = valueOf(input);
@@ -36,11 +36,9 @@ export interface NewVersion {
 }
 
 /**
- * The secret with a value under the token. "If you call this operation with a ClientRequestToken that matches an
- * existing version's VersionId, and you specify the same secret data, the operation succeeds but does nothing": its
- * labels stay as they are, whatever labels were asked for. A placeholder takes its first value.
- *
- * @throws {ServiceError} `ResourceExistsException` if the version has another value; `LimitExceededException`.
+ * "If you call this operation with a ClientRequestToken that matches an existing version's VersionId, and you specify
+ * the same secret data, the operation succeeds but does nothing." A placeholder takes its first value. Throws
+ * `ResourceExistsException` if the version has another value, and `LimitExceededException`.
  */
 export function putVersion(secret: Secret, { token, value, labels }: NewVersion, context: CallContext): Secret {
   const existing = versionOf(secret, token);
@@ -60,7 +58,7 @@ export function putVersion(secret: Secret, { token, value, labels }: NewVersion,
 
 /**
  * "If this operation creates the first version for the secret, then Secrets Manager automatically attaches the staging
- * label AWSCURRENT to it": documented, and reported otherwise for a first value put as `AWSPENDING` by a rotation.
+ * label AWSCURRENT to it"; reported otherwise for a first value put as `AWSPENDING` by a rotation.
  */
 function withCurrent(secret: Secret, labels: readonly string[], context: CallContext): readonly string[] {
   const isFirst = holderOf(secret.versions, CURRENT) === undefined;
@@ -72,8 +70,7 @@ function withCurrent(secret: Secret, labels: readonly string[], context: CallCon
 /** "Manually updating the secret value by calling PutSecretValue or UpdateSecret is considered a valid rotation." */
 function countedAsRotation(secret: Secret, context: CallContext): Secret {
   const { rotation } = secret;
-  // That sentence is about AutomaticallyAfterDays; it counts for a rate() in days, which means the same, but not for
-  // dates that are fixed by a cron().
+  // That sentence is about AutomaticallyAfterDays. A rate() in days means the same; the dates of a cron() are fixed.
   if (rotation === undefined || rotation.rules.ScheduleExpression?.startsWith('cron') === true) return secret;
   return { ...secret, rotation: scheduled(rotation, context.now, context.now) };
 }

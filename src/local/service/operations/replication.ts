@@ -13,14 +13,14 @@ import type { CallContext, Replica, Secret, ServiceState } from '../state.ts';
 import { withoutMember } from '../without-member.ts';
 import { keyOf } from './kms-key.ts';
 
-/** Recorded, of PutResourcePolicy, UpdateSecret and DeleteSecret. */
+/** Recorded of PutResourcePolicy, UpdateSecret and DeleteSecret. */
 export function notOnReplica(): Error {
   return invalidParameter("Operation not permitted on a replica secret. Call must be made in primary secret's region.");
 }
 
 /**
- * ReplicateSecretToRegions. The answer says `InProgress`, as recorded; a description afterwards says `InSync`, or
- * `Failed` where the region has a secret of that name already and the caller does not overwrite it.
+ * Recorded: the answer says `InProgress`; a later description says `InSync`, or `Failed` where the region has a secret
+ * of that name and the caller does not overwrite it.
  */
 export function replicateSecretToRegions(
   state: ServiceState,
@@ -38,7 +38,7 @@ export function replicateSecretToRegions(
   return { state: replicated, output: { ARN: secret.arn, ReplicationStatus: statuses } };
 }
 
-/** RemoveRegionsFromReplication: the replicas are gone at once. (The real service deletes them some time later.) */
+/** The replicas are gone at once. (The real service deletes them some time later.) */
 export function removeRegionsFromReplication(
   state: ServiceState,
   input: Read<typeof removeShape>,
@@ -56,7 +56,7 @@ export function removeRegionsFromReplication(
   };
 }
 
-/** StopReplicationToReplica, called in the replica's region: it becomes a secret of its own, with a copy of all values. */
+/** Called in the replica's region: it becomes a secret of its own, with a copy of all values. */
 export function stopReplicationToReplica(
   state: ServiceState,
   input: Read<typeof stopShape>,
@@ -77,7 +77,6 @@ export function stopReplicationToReplica(
   };
 }
 
-/** The state with replicas of this secret in these regions. */
 export function replicate(
   state: ServiceState,
   secret: Secret,
@@ -103,7 +102,6 @@ export function replicate(
   return withSecret(next, { ...secret, replicas });
 }
 
-/** A replica as DescribeSecret and the replication operations show it. */
 export function statusOf({ region, kmsKeyId, status, statusMessage, lastAccessedDate }: Replica): Outcome['output'] {
   return present({
     Region: region,

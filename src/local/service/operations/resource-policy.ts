@@ -12,7 +12,7 @@ import type {
 import type { CallContext, ServiceState } from '../state.ts';
 import { withoutMember } from '../without-member.ts';
 
-/** PutResourcePolicy. The policy is kept and given back, never enforced: the local service knows no principals. */
+/** The policy is stored and never enforced: the local service knows no principals. */
 export function putResourcePolicy(state: ServiceState, input: Read<typeof putShape>, context: CallContext): Outcome {
   const secret = findLiveSecret(state, input.SecretId);
   const policy = checkPolicy(input.ResourcePolicy);
@@ -26,13 +26,13 @@ export function putResourcePolicy(state: ServiceState, input: Read<typeof putSha
   return { state: withSecret(state, changed), output: { ARN: secret.arn, Name: secret.name } };
 }
 
-/** GetResourcePolicy: without a policy the member is left out. */
+/** Without a policy the member is left out. */
 export function getResourcePolicy(state: ServiceState, input: Read<typeof getShape>): Outcome {
   const secret = findLiveSecret(state, input.SecretId);
   return { state, output: present({ ARN: secret.arn, Name: secret.name, ResourcePolicy: secret.resourcePolicy }) };
 }
 
-/** DeleteResourcePolicy: succeeds without a policy, too. */
+/** Succeeds without a policy, too. */
 export function deleteResourcePolicy(
   state: ServiceState,
   input: Read<typeof deleteShape>,
@@ -45,10 +45,7 @@ export function deleteResourcePolicy(
   return { state: withSecret(state, { ...changed, lastChangedDate: context.now }), output };
 }
 
-/**
- * ValidateResourcePolicy: broad access by a wildcard principal. The real one asks an automated reasoner; the name of the
- * check and its words are on no record.
- */
+/** Reports broad access by a wildcard principal. The words of the real check are on no record. */
 export function validateResourcePolicy(state: ServiceState, input: Read<typeof validateShape>): Outcome {
   if (input.SecretId !== undefined) findLiveSecret(state, input.SecretId);
   const policy = checkPolicy(input.ResourcePolicy);

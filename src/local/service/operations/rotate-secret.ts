@@ -13,26 +13,26 @@ import { withoutMember } from '../without-member.ts';
 type Request = Read<typeof shape>;
 
 /**
- * RotateSecret: configures rotation and starts one, or a test run with `RotateImmediately=false`. Asynchronous: it makes
- * the pending version and notes in `underWay` what the driver is to do.
+ * Configures rotation and starts one, or a test run with `RotateImmediately=false`. Makes the pending version and
+ * leaves the steps to the driver, by `underWay`.
  */
 export function rotateSecret(state: ServiceState, input: Request, context: CallContext): Outcome {
   const token = input.ClientRequestToken;
-  // Recorded: here the missing token has this type, everywhere else InvalidRequestException.
+  // Recorded: the missing token has this type here, everywhere else InvalidRequestException.
   if (token === undefined) throw invalidParameter(TOKEN_MISSING);
   const rules = rulesOf(input.RotationRules);
   if (rules !== undefined) checkRules(rules);
   const secret = findLiveSecret(state, input.SecretId);
   const output = { ARN: secret.arn, Name: secret.name, VersionId: token };
   if (versionOf(secret, token) !== undefined) {
-    // A repetition of the request that made this version: nothing new is made, an unfinished rotation continues.
+    // A repetition of the request that made this version.
     const isUnfinished = unfinishedVersion(secret.versions) === token;
     return { state: isUnfinished ? beginScheduledRotation(state, secret.arn, context) : state, output };
   }
 
   const rotation = configured(secret, input.RotationLambdaARN, rules, context);
   if (unfinishedVersion(secret.versions) !== undefined) {
-    // It is the driver's to reattempt it (beginScheduledRotation); of the request itself nothing takes effect.
+    // The driver reattempts it (beginScheduledRotation); nothing of the request takes effect.
     throw invalidRequest("A previous rotation isn't complete. That rotation will be reattempted.");
   }
   const begin = input.RotateImmediately === false ? beginTest : beginRotation;
@@ -58,7 +58,7 @@ function configured(
   return scheduled(rotation, lastRotatedDate, context.now);
 }
 
-/** The rules of a request, without the members that it left out; nothing if it left out all. */
+/** `undefined` if the request has no rules. */
 function rulesOf(input: RotationRulesInput | undefined): RotationRules | undefined {
   if (input === undefined) return undefined;
   const { AutomaticallyAfterDays, ScheduleExpression, Duration } = input;
@@ -71,9 +71,8 @@ function rulesOf(input: RotationRulesInput | undefined): RotationRules | undefin
 }
 
 /**
- * CancelRotateSecret: switches rotation off and leaves `AWSPENDING` where it is. `VersionId` names the version that
- * a rotation left unfinished. On a secret that never had rotation it changes nothing; what the service answers then is on no
- * record.
+ * Leaves `AWSPENDING` where it is; `VersionId` names that version. What the service answers for a secret that never had
+ * rotation is on no record.
  */
 export function cancelRotateSecret(
   state: ServiceState,

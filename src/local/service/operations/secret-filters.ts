@@ -3,18 +3,16 @@ import type { Filter } from '../shapes.ts';
 import type { Secret, ServiceState } from '../state.ts';
 
 /**
- * The secrets that fit every filter, by any of its values, those not waiting for their deletion ("Filter", API
- * reference): `name` and the tags compare with case, by prefix; `description` and `all` compare words; a value that
- * begins with `!` excludes.
- *
- * @throws {ServiceError} `InvalidParameterException` for a filter without a key or values.
+ * "Filter", API reference: every filter must fit, by any of its values. `name` and the tags compare with case, by
+ * prefix; `description` and `all` compare words; a leading `!` excludes. Secrets that wait for their deletion are left
+ * out. Throws `InvalidParameterException` for a filter without a key or values.
  */
 export function secretsMatching(state: ServiceState, filters: readonly Filter[], region: string): readonly Secret[] {
   const fits = fittingAll(filters, region);
   return Object.values(state.secrets).filter((secret) => secret.deletion === undefined && fits(secret));
 }
 
-/** @throws {ServiceError} as `secretsMatching` does. */
+/** Throws as `secretsMatching` does. */
 export function fittingAll(filters: readonly Filter[], region: string): (secret: Secret) => boolean {
   const tests = filters.map((filter) => fitting(filter, region));
   return (secret) => tests.every((fits) => fits(secret));
@@ -53,8 +51,8 @@ function matches(secret: Secret, key: string, value: string, region: string): bo
 }
 
 /**
- * "Breaks the filter value string into words and then searches all attributes for matches. Not case-sensitive." Recorded:
- * all words must be in one attribute.
+ * "Breaks the filter value string into words and then searches all attributes for matches. Not case-sensitive."
+ * Recorded: all words must be in one attribute.
  */
 function matchesAnywhere(secret: Secret, value: string): boolean {
   const attributes = [secret.name, secret.description ?? '', ...secret.tags.flatMap((tag) => [tag.Key, tag.Value])];
@@ -62,7 +60,7 @@ function matchesAnywhere(secret: Secret, value: string): boolean {
   return attributes.some((attribute) => hasWords(wordsOf(attribute).flatMap(partsOf), wanted));
 }
 
-/** Recorded: each word wanted begins one of the words, in any order; a value without words finds nothing. */
+/** Recorded: each wanted word begins one of the words, in any order; a value without words finds nothing. */
 function hasWords(words: readonly string[], wanted: readonly string[]): boolean {
   const known = words.map((word) => word.toLowerCase());
   return wanted.length > 0 && wanted.every((prefix) => known.some((word) => word.startsWith(prefix.toLowerCase())));

@@ -7,7 +7,6 @@ import type { CallContext, ServiceState, Tag } from '../state.ts';
 /** "Maximum number of tags per secret: 50" (CreateSecret). */
 const MAX_TAGS = 50;
 
-/** TagResource: adds tags, and gives those that exist a new value. */
 export function tagResource(state: ServiceState, input: Read<typeof shape>, context: CallContext): Outcome {
   const secret = findLiveSecret(state, input.SecretId);
   const added = checkedTags(input.Tags);
@@ -17,7 +16,7 @@ export function tagResource(state: ServiceState, input: Read<typeof shape>, cont
   return { state: withSecret(state, { ...secret, tags, lastChangedDate: context.now }), output: {} };
 }
 
-/** UntagResource: "If a requested tag is not attached, no error is returned and the secret metadata is unchanged." */
+/** "If a requested tag is not attached, no error is returned and the secret metadata is unchanged." */
 export function untagResource(state: ServiceState, input: Read<typeof untagShape>, context: CallContext): Outcome {
   const secret = findLiveSecret(state, input.SecretId);
   const tags = secret.tags.filter((tag) => !input.TagKeys.includes(tag.Key));
@@ -26,10 +25,8 @@ export function untagResource(state: ServiceState, input: Read<typeof untagShape
 }
 
 /**
- * Tags as they are stored. The limits are documented; the wording of the refusals, and their type (TagResource declares
- * no other that would fit), are on no record.
- *
- * @throws {ServiceError} `InvalidParameterException` for a tag without key, a key twice, a reserved key, too many tags.
+ * Throws `InvalidParameterException` for a tag without key, a key twice, a reserved key, too many tags. The limits are
+ * documented; type and wording are on no record.
  */
 export function checkedTags(tags: readonly TagInput[]): readonly Tag[] {
   const checked = tags.map(({ Key, Value }): Tag => {

@@ -8,7 +8,7 @@ import { CURRENT, detachLabel, hasLabel, holderOf, moveLabel, PREVIOUS, type Ver
 
 type Request = Read<typeof shape>;
 
-/** UpdateSecretVersionStage: attaches, moves or detaches one label. */
+/** Attaches, moves or detaches one label. */
 export function updateSecretVersionStage(state: ServiceState, input: Request, context: CallContext): Outcome {
   const found = findLiveSecret(state, input.SecretId);
   const { VersionStage: label, RemoveFromVersionId: from, MoveToVersionId: to } = input;
@@ -22,7 +22,7 @@ export function updateSecretVersionStage(state: ServiceState, input: Request, co
   };
 }
 
-/** Documented as the type; the wording is on record for reading a version. */
+/** The type is documented; the wording is on record for reading a version. */
 function checkExists(secret: Secret, id: string | undefined): void {
   if (id === undefined || versionOf(secret, id) !== undefined) return;
   throw notFound(`Secrets Manager can't find the specified secret value for VersionId: ${id}`);
@@ -30,7 +30,7 @@ function checkExists(secret: Secret, id: string | undefined): void {
 
 /**
  * "If the label is attached and you either do not specify this parameter, or the version ID does not match, then the
- * operation fails." Both refusals are recorded. Attaching a label to the version that has it changes nothing.
+ * operation fails." Both refusals are recorded.
  */
 function moved(versions: Versions, label: string, from: string | undefined, to: string): Versions {
   const holder = holderOf(versions, label);
@@ -44,7 +44,7 @@ function moved(versions: Versions, label: string, from: string | undefined, to: 
       `When you move staging label ${label}, if you specify RemoveFromVersionId, it must be set to the version that currently has the staging label ${label}.`,
     );
   }
-  // What the service does here is on no record; both labels on one version would contradict what they mean.
+  // On no record; both labels on one version would contradict what they mean.
   if (label === PREVIOUS && hasLabel(versions, to, CURRENT)) {
     throw invalidParameter(`You can't attach staging label ${PREVIOUS} to the version that has ${CURRENT}.`);
   }
@@ -53,7 +53,7 @@ function moved(versions: Versions, label: string, from: string | undefined, to: 
 
 function detached(versions: Versions, label: string, from: string | undefined): Versions {
   if (from === undefined) {
-    // Documented as needing one of the two; the wording is on no record.
+    // Documented; the wording is on no record.
     throw invalidParameter('You must provide a value for RemoveFromVersionId, MoveToVersionId, or both.');
   }
   if (!hasLabel(versions, from, label)) {

@@ -12,9 +12,8 @@ import { withoutMember } from '../without-member.ts';
 type Request = Read<typeof shape>;
 
 /**
- * UpdateSecret: description, KMS key, and a new version only where the request has a value. The same token with the same
- * value does nothing, as in PutSecretValue; the current API reference says that it fails, older ones and the SDKs' own
- * retries say otherwise.
+ * Makes a new version only for a value. The same token with the same value does nothing, as in PutSecretValue: the
+ * current API reference says that it fails, older ones and the SDKs' own retries say otherwise.
  */
 export function updateSecret(state: ServiceState, input: Request, context: CallContext): Outcome {
   const token = requireToken(input.ClientRequestToken);
@@ -41,8 +40,8 @@ function withDescription(secret: Secret, description: string): Secret {
 }
 
 /**
- * The KMS key "that Secrets Manager uses to encrypt new secret versions as well as any existing versions with the staging
- * labels AWSCURRENT, AWSPENDING, or AWSPREVIOUS": all others keep theirs.
+ * The KMS key "that Secrets Manager uses to encrypt new secret versions as well as any existing versions with the
+ * staging labels AWSCURRENT, AWSPENDING, or AWSPREVIOUS".
  */
 function withKey(secret: Secret, kmsKeyId: string): Secret {
   const versions = Object.entries(secret.versions).map(([id, version]): [string, SecretVersion] => {
