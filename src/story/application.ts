@@ -13,13 +13,11 @@ import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 import { readVarint } from '../format/varint.ts';
 import { contextOf, noteOf, type PatientRecord } from './patient-record.ts';
 
-/** A secret, and the SDK to reach it. */
 export interface SecretAccess {
   readonly client: SecretsManagerClient;
   readonly secretId: string;
 }
 
-/** The result of decrypting a list of records. */
 export interface Reading {
   readonly tried: number;
   readonly unreadable: readonly UnreadableRecord[];
@@ -28,24 +26,22 @@ export interface Reading {
 export interface UnreadableRecord {
   readonly id: number;
   readonly keyNumber: number;
-  /** In words, for the screen. */
+  /** For the screen. */
   readonly problem: string;
 }
 
-/** A key with its number and its version, from one answer of `GetSecretValue`. */
+/** From one answer of `GetSecretValue`. */
 export interface WritingKey {
   readonly key: KeyMaterial;
   readonly number: KeyNumber | 0;
   readonly versionId: string;
 }
 
-/** The key that new data is encrypted with. */
 export async function currentKey(secret: SecretAccess): Promise<WritingKey> {
   const { key, versionId, stages } = await fetchKey(secret, { VersionStage: 'AWSCURRENT' });
   return { key, versionId, number: ringLabels({ [versionId]: stages }).numberOf.get(versionId) ?? 0 };
 }
 
-/** Encrypts the n-th record. */
 export function recordUnder({ key, number, versionId }: WritingKey, id: number): PatientRecord {
   const text = noteOf(id);
   const context = contextOf(id);
@@ -53,14 +49,13 @@ export function recordUnder({ key, number, versionId }: WritingKey, id: number):
   return { id, text, context, ciphertext, keyNumber: number, versionId };
 }
 
-/** Writes the n-th record as an application does. */
 export async function writeRecord(secret: SecretAccess, id: number): Promise<PatientRecord> {
   return recordUnder(await currentKey(secret), id);
 }
 
 /**
- * Decrypts every record, finding its key by the number in its header. Nothing is cached: each reading asks Secrets
- * Manager again, so it shows what a process that starts now could read.
+ * Finds each key by the number in the record's header. Nothing is cached: each reading shows what a process that starts
+ * now could read.
  */
 export async function readRecords(secret: SecretAccess, records: readonly PatientRecord[]): Promise<Reading> {
   const { client, secretId } = secret;
@@ -80,7 +75,7 @@ export async function readRecords(secret: SecretAccess, records: readonly Patien
   return { tried: records.length, unreadable };
 }
 
-/** How many records open with the keys that have these labels, whatever number their header names. */
+/** By the keys that have these labels, whatever number the header names. */
 export async function countReadableWith(
   secret: SecretAccess,
   labels: readonly string[],
@@ -90,7 +85,7 @@ export async function countReadableWith(
   return records.filter((record) => keys.some(({ key }) => opened(record, key) === record.text)).length;
 }
 
-/** Why a record cannot be read; nothing if it can. */
+/** `undefined` if the record can be read. */
 async function problemWith(
   record: PatientRecord,
   ring: RingLabels,
@@ -112,7 +107,7 @@ async function problemWith(
     : `the key with its number, ${number ?? 0}, does not open it`;
 }
 
-/** The versions whose key may open a row with this number. Number 0 names none, so any may. */
+/** Number 0 names no version, so any may. */
 function versionsFor(number: ReturnType<typeof readVarint>, ring: RingLabels): readonly string[] {
   if (number === undefined) return [];
   const named = number === 0 ? [...ring.numberOf.keys(), ring.current, ring.previous] : [ring.versionOf.get(number)];
@@ -128,7 +123,6 @@ function opened({ ciphertext, context }: PatientRecord, key: KeyMaterial): strin
   }
 }
 
-/** Reads one version. */
 export async function fetchKey(
   { client, secretId }: SecretAccess,
   which: Omit<GetSecretValueCommandInput, 'SecretId'>,

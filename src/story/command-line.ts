@@ -16,7 +16,7 @@ export interface Settings {
 /** Key 1, the rotation that begins at once, and these make the 17 keys that fit on a ring. */
 const MOST_PERIODS = 15;
 
-/** With `--maintain`, a minute or so. */
+/** With `--maintain`: about a minute. */
 const MOST_MAINTAINED_PERIODS = 400;
 const MOST_YEARS = 100;
 
@@ -33,13 +33,7 @@ Colours and progress on a terminal only; NO_COLOR=1 declines the colours.
 Exit codes: 0 everything that was ever encrypted is readable, 1 something is not, or a rotation failed, 2 wrong usage.
 `;
 
-/**
- * Reads the command line.
- *
- * @param argv as in `process.argv`.
- * @param write for tests: gets the help and the complaints.
- * @throws {CommanderError} with exit code 0 after help was shown, another one for wrong usage.
- */
+/** `write` gets the help and the complaints. Throws `CommanderError`, with exit code 0 after the help. */
 export function readCommandLine(argv: readonly string[], write?: (text: string) => void): Settings {
   const command = new Command('npm start --')
     .description('An encryption key is rotated for years, by the built Lambda; everything encrypted stays readable.')

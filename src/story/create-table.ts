@@ -8,7 +8,7 @@ import { tableInMemory } from './table-in-memory.ts';
 
 const INSERT = 'INSERT INTO patients SELECT * FROM unnest($1::int[], $2::bytea[])';
 
-/** In the PostgreSQL that the development packages bring; in memory if they bring none for this machine. */
+/** In PostgreSQL, or in memory where the development packages bring none for this machine. */
 export async function createTable(secret: SecretAccess): Promise<PatientTable> {
   if (!existsSync(join(POSTGRES_PACKAGE, 'native', 'bin'))) return tableInMemory(secret);
   const { url, port, client, stop } = await startPostgres(false, { settings: ['shared_buffers=16MB'] });

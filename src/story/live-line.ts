@@ -16,7 +16,7 @@ export class LiveLine {
     this.#stream = stream;
   }
 
-  /** Shows what `text` gives, asked again and again. */
+  /** Calls `text` repeatedly. */
   show(text: () => string): void {
     this.clear();
     const draw = (): void => {
@@ -26,7 +26,6 @@ export class LiveLine {
     this.#timer = setInterval(draw, REDRAWN_EVERY);
   }
 
-  /** Removes the line, if one is shown. */
   clear(): void {
     if (this.#timer === undefined) return;
     clearInterval(this.#timer);

@@ -15,7 +15,7 @@ import { complaint, linesOf, resultLines, rotatingLine, titleLines } from './scr
 import { tellStory } from './story.ts';
 import type { Happening } from './years.ts';
 
-/** The build puts these next door. */
+/** As the build places it. */
 const BUNDLE = fileURLToPath(new URL('../lambda/handler.js', import.meta.url));
 const RUNNER = fileURLToPath(new URL('../local/lambda-runner.mjs', import.meta.url));
 
@@ -78,7 +78,7 @@ function end(result: object, lines: readonly string[] | undefined, wrong: string
   process.exitCode = 1;
 }
 
-/** `maintain` finds its credentials as an operator's command does. The service of the story takes any. */
+/** `maintain` looks for credentials as any command does. The service of the story takes any. */
 function giveCredentials(): void {
   for (const name of ['AWS_PROFILE', 'AWS_SESSION_TOKEN']) Reflect.deleteProperty(process.env, name);
   Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'story', AWS_SECRET_ACCESS_KEY: 'story', NO_PROXY: '127.0.0.1' });

@@ -4,16 +4,14 @@ import { grouped } from '../cli/rows/census-screen.ts';
 import { count, numberingFirst, tableLines } from './screen-table.ts';
 import { GUIDE } from './years.ts';
 
-/** So many of the rotations are shown. */
+/** Rotations that are shown. */
 const SHOWN = 10;
 
-/** The first lines, before anything has happened. */
 export function maintainedTitle(years: number, days: number, paint: Paint): string[] {
   const title = `${GUIDE.secretId} through ${count(years, 'year')}, rotated every ${count(days, 'day')} and maintained`;
   return [paint.strong(title), ''];
 }
 
-/** What an event adds to the screen. */
 export function maintainedLines(happening: MaintainedHappening, paint: Paint): string[] {
   switch (happening.kind) {
     case 'table created':
@@ -46,14 +44,12 @@ export function maintainedLines(happening: MaintainedHappening, paint: Paint): s
   }
 }
 
-/** What is shown while a rotation and its maintenance run. */
 export function maintainedProgress(happening: MaintainedHappening): (() => string) | undefined {
   if (happening.kind !== 'period begun') return undefined;
   const { date, place, of } = happening;
   return () => `${date}  rotation ${place + 1} of ${of + 1} …`;
 }
 
-/** The end: the ring that is left, and the counts. */
 export function maintainedResultLines(result: MaintainedResult, paint: Paint): string[] {
   const { rotations, lambdaRuns, maintainRuns, retired, fewestFreeLabels, reencrypted, decryptions } = result;
   const { rows, readable, seconds } = result;
@@ -80,7 +76,7 @@ export function maintainedResultLines(result: MaintainedResult, paint: Paint): s
   ];
 }
 
-/** Why the story did not end well, in one line; nothing if it did. */
+/** `undefined` if the story ended well. */
 export function maintainedComplaint({ ok, unreadable, fewestFreeLabels }: MaintainedResult): string | undefined {
   if (ok) return undefined;
   const [first] = unreadable;

@@ -29,14 +29,14 @@ import {
   type RunningService,
 } from './years.ts';
 
-/** Rows before the first rotation, and rows that are written after each one. */
+/** Before the first rotation. `NEW_ROWS` are written after each one. */
 const FIRST_ROWS = 100;
 const NEW_ROWS = 2;
 
 /** `retire` waits 24 hours after the last change of the secret. */
 const NEXT_DAY = 25 * 3_600_000;
 
-/** Labels of a version that this system can use: AWS allows 20, and has three of its own. */
+/** AWS allows 20 labels, and has three of its own. */
 const MOST_LABELS = 17;
 
 /** What `npm start -- --maintain` reports as it happens. */
@@ -47,13 +47,13 @@ export type MaintainedHappening =
   | { readonly kind: 'period begun'; readonly date: string; readonly place: number; readonly of: number }
   | { readonly kind: 'maintained'; readonly place: number; readonly of: number; readonly state: MaintainedState };
 
-/** The ring and its rows a day after a rotation, when they were maintained. */
+/** A day after a rotation, when they were maintained. */
 interface MaintainedState {
   readonly date: string;
   readonly currentNumber: number;
-  /** Free labels before that: the fewest. */
+  /** Before the maintenance: the fewest. */
   readonly freeLabels: number;
-  /** Keys that were retired so far. */
+  /** So far. */
   readonly retired: number;
   readonly reading: Reading;
 }
@@ -65,7 +65,6 @@ export interface MaintainedResult {
   readonly secretId: string;
   readonly years: number;
   readonly days: number;
-  /** What kept the rows. */
   readonly table: 'PostgreSQL' | 'memory';
   readonly rotations: number;
   readonly lambdaRuns: number;
@@ -73,7 +72,7 @@ export interface MaintainedResult {
   readonly retired: number;
   readonly fewestFreeLabels: number;
   readonly rows: number;
-  /** Rows that re-encryption has written, all runs together. */
+  /** Rows that re-encryption has written in all runs. */
   readonly reencrypted: number;
   readonly decryptions: number;
   readonly readable: number;
@@ -89,19 +88,18 @@ export interface MaintainedOptions {
   readonly tell: (happening: MaintainedHappening) => void;
 }
 
-/** `maintain` asks for a person. The message says why. */
+/** The message says why. */
 class PersonNeededError extends Error {
   override readonly name = 'PersonNeededError';
 }
 
-/** Labels that a rotation may need: two keys in use without a number, and the new one. */
+/** Two keys in use without a number, and the new one. */
 const NEEDED_LABELS = 3;
 
 /**
  * Rotates through the years with a table behind the ring. After each rotation rows are written, also by a process that
- * still has the older key. A day later the work of `maintain --retire do` is done.
- *
- * @throws {RotationFailedError} or {PersonNeededError}.
+ * still has the older key. A day later the work of `maintain --retire do` is done. Throws `RotationFailedError` or
+ * `PersonNeededError`.
  */
 export async function tellMaintainedStory(options: MaintainedOptions): Promise<MaintainedResult> {
   const begun = performance.now();
@@ -199,7 +197,7 @@ async function freeLabelsOf(secret: SecretAccess): Promise<number> {
   return MOST_LABELS - labels.filter((label) => !label.startsWith('AWS')).length;
 }
 
-/** Reads every row as a process that starts now. A row that is not in the table any more is unreadable. */
+/** As a process that starts now reads it. A row that is no longer in the table is unreadable. */
 async function readTable(
   { secret }: RunningService,
   table: PatientTable,
@@ -213,7 +211,7 @@ async function readTable(
   );
 }
 
-/** The work of `pazpaz-keys maintain --retire do`, in this process and at the time of the service. */
+/** `pazpaz-keys maintain --retire do`, in this process and at the time of the service. */
 async function maintain({ local, secret }: RunningService, table: PatientTable): Promise<MaintainResult> {
   const { service, url } = local;
   const silent = { write: () => true };

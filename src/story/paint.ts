@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 
-/** Colours for a terminal. Elsewhere every member returns the text unchanged. */
+/** Outside a terminal every member returns the text unchanged. */
 export interface Paint {
   readonly strong: (text: string) => string;
   readonly faint: (text: string) => string;
@@ -17,7 +17,7 @@ export const COLOURED: Paint = {
   bad: painted('red'),
 };
 
-/** What a stream can show. Progress needs a terminal; colours also need NO_COLOR to be unset (no-color.org). */
+/** Progress needs a terminal; colours also need NO_COLOR to be unset (no-color.org). */
 export function abilitiesOf(
   stream: { readonly isTTY?: boolean },
   environment: Readonly<Record<string, string | undefined>>,
@@ -28,7 +28,7 @@ export function abilitiesOf(
 }
 
 function painted(style: 'bold' | 'dim' | 'green' | 'red'): (text: string) => string {
-  // Newer Nodes would decide by the environment as well; it is decided above, once.
+  // Newer Nodes would decide by the environment as well.
   return (text) => styleText(style, text, { validateStream: false });
 }
 

@@ -1,17 +1,16 @@
 import type { KeyNumber } from '../format/key-number.ts';
 
-/** A field of a patient, as an application stores it, with what the story remembers to check itself. */
+/** A field of a patient as an application stores it, with what the story remembers to check itself. */
 export interface PatientRecord {
-  /** Counted from 1. */
+  /** From 1. */
   readonly id: number;
-  /** What was encrypted. */
   readonly text: string;
   /** What the ciphertext is bound to, such as `patients:7:notes`. */
   readonly context: string;
   readonly ciphertext: Uint8Array;
-  /** The number in the ciphertext's header; 0: its writer did not know the number of its key. */
+  /** As in the header; 0: its writer did not know the number of its key. */
   readonly keyNumber: KeyNumber | 0;
-  /** The version of the secret whose key encrypted it. */
+  /** The version whose key encrypted it. */
   readonly versionId: string;
 }
 
@@ -36,7 +35,7 @@ const NOTES = [
   'Feels well',
 ];
 
-/** The text of the n-th record, counted from 1. */
+/** Of the n-th record, from 1. */
 export function noteOf(id: number): string {
   return NOTES[(id - 1) % NOTES.length] ?? '';
 }

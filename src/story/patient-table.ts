@@ -5,11 +5,11 @@ import type { PatientRecord } from './patient-record.ts';
 
 /** A table `patients` with an encrypted column `notes`. */
 export interface PatientTable {
-  /** What keeps it, for the screen. */
+  /** For the screen. */
   readonly place: string;
   readonly isPostgres: boolean;
   readonly insert: (records: readonly PatientRecord[]) => Promise<void>;
-  /** The ciphertexts as they are now, by id. */
+  /** By id. */
   readonly ciphertexts: () => Promise<ReadonlyMap<number, Uint8Array>>;
   /** How `maintain` works on it. */
   readonly maintained: (session: AwsSession, io: ProcessIo) => Promise<MaintainedRows>;

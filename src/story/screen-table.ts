@@ -4,11 +4,10 @@ import type { Paint } from './paint.ts';
 
 export interface TableColumn {
   readonly title: string;
-  /** Numbers stand at the right. */
   readonly isNumber?: true;
 }
 
-/** A title and a line for each row, in columns as wide as their widest cell. */
+/** The columns are as wide as their widest cell. */
 export function tableLines(
   columns: readonly TableColumn[],
   rows: readonly (readonly string[])[],
@@ -20,7 +19,7 @@ export function tableLines(
   return [paint.faint(head), ...lines];
 }
 
-/** Orders the labels of a version: numbers before the labels of AWS. */
+/** Numbers before the labels of AWS. */
 export function numberingFirst(a: string, b: string): number {
   return Number(a.startsWith('AWS')) - Number(b.startsWith('AWS')) || a.localeCompare(b);
 }

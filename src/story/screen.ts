@@ -4,12 +4,11 @@ import { count, numberingFirst, tableLines, type TableColumn } from './screen-ta
 import type { StoryResult, VersionAtTheEnd } from './story.ts';
 import { GUIDE, type Happening } from './years.ts';
 
-/** The first lines, before anything has happened. */
 export function titleLines(years: number, paint: Paint): string[] {
   return [paint.strong(`${GUIDE.secretId} through ${count(years, 'year')}`), ''];
 }
 
-/** What an event adds to the screen: whole lines, each at most 100 characters wide without its colours. */
+/** Whole lines, each at most 100 characters wide without its colours. */
 export function linesOf(happening: Happening, paint: Paint): string[] {
   switch (happening.kind) {
     case 'service started':
@@ -40,17 +39,15 @@ export function linesOf(happening: Happening, paint: Paint): string[] {
   }
 }
 
-/** What is shown while a rotation runs. */
 export function rotatingLine(steps: readonly string[]): string {
   return indented(`rotating: ${steps.join(', ')} …`);
 }
 
-/** The end: the table, the counts, the contrast. */
 export function resultLines(result: StoryResult, paint: Paint): string[] {
   return ['', ...tableOf(result.versions, paint), '', countsLine(result, paint), '', ...contrastLines(result, paint)];
 }
 
-/** Why the story did not end well, in one line; nothing if it did. */
+/** `undefined` if the story ended well. */
 export function complaint({ ok, unreadable, ciphertexts }: StoryResult): string | undefined {
   if (ok) return undefined;
   const [first] = unreadable;

@@ -4,18 +4,18 @@ import { countReadableWith, readRecords, type UnreadableRecord } from './applica
 import { usualLambda } from './usual-lambda.ts';
 import { GUIDE, liveThrough, periodsOf, type Happening, type KeptVersion, type Lived } from './years.ts';
 
-/** The result of the story, which `npm start -- --json` prints. It holds no key. */
+/** What `npm start -- --json` prints. It holds no key. */
 export interface StoryResult {
   /** Whether everything that was ever written can still be read. */
   readonly ok: boolean;
   readonly secretId: string;
   readonly years: number;
-  /** Days between two rotations. */
+  /** Between two rotations. */
   readonly days: number;
   readonly rotations: number;
-  /** How often the Lambda was run, a fresh process each time. */
+  /** Each a fresh process. */
   readonly lambdaRuns: number;
-  /** All readings of all years together. */
+  /** Of all readings of all years. */
   readonly decryptions: number;
   readonly ciphertexts: number;
   readonly readable: number;
@@ -26,16 +26,15 @@ export interface StoryResult {
 }
 
 export interface VersionAtTheEnd extends KeptVersion {
-  /** The texts that were encrypted with it. */
   readonly encrypted: readonly string[];
 }
 
-/** What others could still read. Each of the numbers was tried. */
+/** What others could still read. */
 interface Contrast {
-  /** Of the same ciphertexts: with the key labelled `AWSCURRENT` alone, and with the one labelled `AWSPREVIOUS` too. */
+  /** Of these ciphertexts: with the key labelled `AWSCURRENT` alone, and with `AWSPREVIOUS` too. */
   readonly currentOnly: number;
   readonly currentAndPrevious: number;
-  /** What is left after the same years with a Lambda that does not number its keys. */
+  /** After these years with a Lambda that does not number its keys. */
   readonly usualLambda: {
     readonly keysMade: number;
     readonly keysLeft: number;
@@ -47,18 +46,12 @@ interface Contrast {
 export interface StoryOptions {
   readonly years: number;
   readonly days: number;
-  /** The Lambda that rotates. */
   readonly lambda: LambdaChoice;
   readonly loseKey?: KeyNumber;
   readonly tell: (happening: Happening) => void;
 }
 
-/**
- * Runs through the years and counts what is left.
- *
- * @throws {RotationFailedError} if a rotation did not succeed. Data that cannot be read is not an error but part of the
- * result.
- */
+/** Throws `RotationFailedError` if a rotation did not succeed. Unreadable data is no error but part of the result. */
 export async function tellStory({ years, days, lambda, loseKey, tell }: StoryOptions): Promise<StoryResult> {
   const begun = performance.now();
   const periods = periodsOf(years, days);

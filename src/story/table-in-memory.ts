@@ -7,7 +7,7 @@ import { currentKey, fetchKey, type SecretAccess } from './application.ts';
 import { contextOf } from './patient-record.ts';
 import type { PatientTable } from './patient-table.ts';
 
-/** Stands in for the database on a machine without PostgreSQL. Its rows are re-encrypted and counted here. */
+/** Replaces the database on a machine without PostgreSQL. */
 export function tableInMemory(secret: SecretAccess): PatientTable {
   const rows = new Map<number, Uint8Array>();
   const target = { number: 0 };

@@ -8,8 +8,7 @@ import type { Invoke } from '../local/lambda/lambda-interface.ts';
 import type { SecretAccess } from './application.ts';
 
 /**
- * A rotation Lambda as it is usually written for a password: it stores a new value, makes it `AWSCURRENT`, and numbers
- * nothing. The story rotates a key with it to show what is then left.
+ * A rotation Lambda as usually written for a password: it stores a value, makes it `AWSCURRENT`, and numbers nothing.
  */
 export function usualLambda(secret: () => SecretAccess): Invoke {
   return async ({ event }) => {

@@ -13,7 +13,7 @@ import { startLocalService, type LambdaChoice, type LocalService } from '../loca
 import { readRecords, writeRecord, type Reading, type SecretAccess } from './application.ts';
 import type { PatientRecord } from './patient-record.ts';
 
-/** The setup guide's names, and the example key that it prints. */
+/** As the setup guide prints them. */
 export const GUIDE = {
   secretId: 'pazpaz/encryption-key-v1',
   exampleKey: 'rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=',
@@ -21,17 +21,16 @@ export const GUIDE = {
   days: 365,
 } as const;
 
-/** How often a rotation becomes due in these years. */
 export function periodsOf(years: number, days: number): number {
   return Math.floor((years * 365) / days);
 }
 
-/** What happens in these years, reported as it happens. Dates are by the service's clock, as `YYYY-MM-DD`. */
+/** Dates are by the service's clock, as `YYYY-MM-DD`. */
 export type Happening =
   | { readonly kind: 'service started'; readonly url: string }
   | { readonly kind: 'secret created'; readonly date: string; readonly record: PatientRecord }
   | { readonly kind: 'rotation turned on'; readonly date: string; readonly days: number }
-  /** `steps` returns those that have begun so far, and may be called repeatedly. */
+  /** `steps` returns those that have begun so far. */
   | { readonly kind: 'rotation begun'; readonly steps: () => readonly string[] }
   | {
       readonly kind: 'rotated';
@@ -41,7 +40,7 @@ export type Happening =
     }
   | { readonly kind: 'key lost by hand'; readonly date: string; readonly number: number };
 
-/** A version of the secret at the end. */
+/** At the end. */
 export interface KeptVersion {
   readonly versionId: string;
   /** 0: no number. */
@@ -50,7 +49,7 @@ export interface KeptVersion {
   readonly created: string;
 }
 
-/** The state when the years have passed. The service still runs: close it. */
+/** The service still runs: close it. */
 export interface Lived {
   readonly secret: SecretAccess;
   readonly records: readonly PatientRecord[];
@@ -61,27 +60,25 @@ export interface Lived {
 }
 
 export interface YearsOptions {
-  /** Rotations after the first, which begins at once. */
+  /** After the first rotation, which begins at once. */
   readonly periods: number;
-  /** Days between two rotations. */
+  /** Between two rotations. */
   readonly days: number;
-  /** Runs the rotation's steps; gets the secret's access for a Lambda that runs in this process. */
+  /** `secret`: for a Lambda that runs in this process. */
   readonly lambda: (secret: () => SecretAccess) => LambdaChoice;
   /** Removes this key's numbering label by hand, after the last rotation. */
   readonly loseKey?: KeyNumber;
   readonly tell: (happening: Happening) => void;
 }
 
-/** A rotation did not succeed. The message names the step, the error and what was left. */
+/** The message names the step, the error and what was left. */
 class RotationFailedError extends Error {
   override readonly name = 'RotationFailedError';
 }
 
 /**
- * Creates the guide's secret in a local Secrets Manager, turns its rotation on and moves its clock through the years. Each time a key
- * becomes current, one record is written with it, and every record so far is read.
- *
- * @throws {RotationFailedError}
+ * Creates the guide's secret in a local Secrets Manager and moves its clock through the years. Each time a key becomes
+ * current, one record is written and every record is read. Throws `RotationFailedError`.
  */
 export async function liveThrough(options: YearsOptions): Promise<Lived> {
   const { periods, days, lambda, loseKey, tell } = options;
@@ -116,7 +113,6 @@ export async function liveThrough(options: YearsOptions): Promise<Lived> {
   }
 }
 
-/** A local Secrets Manager, and the SDK to reach the story's secret in it. */
 export interface RunningService {
   readonly local: LocalService;
   readonly secret: SecretAccess;
@@ -137,7 +133,6 @@ export async function startSecretsManager(lambda: YearsOptions['lambda']): Promi
   return { local, secret, close };
 }
 
-/** Creates the secret with the guide's example key. */
 export async function createSecret({ client, secretId }: SecretAccess): Promise<void> {
   await client.send(new CreateSecretCommand({ Name: secretId, SecretString: GUIDE.exampleKey }));
 }
@@ -162,7 +157,6 @@ export function nextRotation({ service }: LocalService): Promise<void> {
   return service.advanceToNextRotation(GUIDE.secretId);
 }
 
-/** Runs one rotation to its end. */
 export async function rotate(
   { service }: LocalService,
   tell: (happening: Happening) => void,
@@ -209,7 +203,7 @@ function clientOf(endpoint: string): SecretsManagerClient {
   return new SecretsManagerClient({ endpoint, region: 'us-east-1', credentials });
 }
 
-/** The date by the service's clock. */
+/** By the service's clock. */
 export function today({ service }: LocalService): string {
   return isoDay(service.clock.now());
 }
