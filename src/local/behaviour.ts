@@ -1,21 +1,20 @@
 import type { JsonObject } from './json.ts';
 import type { Behaviour } from './service/state.ts';
 
-/** What the local service does by default where public records of the real one differ. */
+/** The defaults where public records of the real service differ. */
 export const DEFAULT_BEHAVIOUR: Behaviour = {
   unlabelledVersions: 'as-documented',
   firstPendingValue: 'becomes-current',
   pendingAfterSuccess: 'removed',
 };
 
-/** Every choice of every behaviour. */
 export const BEHAVIOURS: { readonly [Name in keyof Behaviour]: readonly Behaviour[Name][] } = {
   unlabelledVersions: ['as-documented', 'kept', 'deleted-at-once'],
   firstPendingValue: ['becomes-current', 'stays-pending'],
   pendingAfterSuccess: ['removed', 'left'],
 };
 
-/** @throws {RangeError} for a name or a choice that does not exist. */
+/** Throws `RangeError` for a name or a choice that does not exist. */
 export function parseBehaviour(members: JsonObject): Partial<Behaviour> {
   const unknown = Object.keys(members).find((name) => !Object.hasOwn(BEHAVIOURS, name));
   if (unknown !== undefined) throw new RangeError(`behaviours are ${Object.keys(BEHAVIOURS).join(', ')}`);

@@ -5,7 +5,7 @@ import { lookUp } from './service/secrets.ts';
 import type { Secret, ServiceState } from './service/state.ts';
 import { CURRENT, holderOf } from './service/version-stages.ts';
 
-/** The secret that a request means, as the caller spelt it. */
+/** As the caller spelt it. */
 export function secretIdIn(request: JsonObject): string | undefined {
   return stringMember(request, 'SecretId') ?? stringMember(request, 'Name');
 }
@@ -15,17 +15,16 @@ export function versionIdIn(request: JsonObject): string | undefined {
   return stringMember(request, 'VersionId') ?? stringMember(request, 'ClientRequestToken');
 }
 
-/** The secret with this name or ARN, if there is one. */
 export function secretNamed(state: ServiceState, secretId: string | undefined): Secret | undefined {
   try {
     return secretId === undefined ? undefined : lookUp(state, secretId);
   } catch {
-    // The text cannot be a name: the operation itself refuses it.
+    // Not a name: the operation itself refuses it.
     return undefined;
   }
 }
 
-/** The call as the faults see it, with every name of its secret and the version that it reads or makes. */
+/** With every name of the secret, and the version that the call reads or makes. */
 export function faultTarget(state: ServiceState, operation: OperationName, request: JsonObject): FaultTarget {
   const secretId = secretIdIn(request);
   const secret = secretNamed(state, secretId);

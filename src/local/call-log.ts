@@ -1,4 +1,4 @@
-/** One call of an operation. Names and outcomes only: no value of a secret ever gets here. */
+/** Names and outcomes only, never a value of a secret. */
 export interface LoggedCall {
   readonly operation: string;
   /** As the caller spelt it. */
@@ -11,10 +11,10 @@ export interface LoggedCall {
   readonly outcome: string;
 }
 
-/** How many calls are kept; the counters count all. */
+/** The counters count all calls. */
 const KEPT_CALLS = 10_000;
 
-/** What was called, in the order of the answers, for tests that count. */
+/** In the order of the answers. */
 export class CallLog {
   #calls: LoggedCall[] = [];
   #counts: Record<string, number> = {};
@@ -29,7 +29,7 @@ export class CallLog {
     return this.#calls;
   }
 
-  /** Number of calls by operation since the start or the last `clear`. */
+  /** By operation, since the start or the last `clear`. */
   get counts(): Readonly<Record<string, number>> {
     return { ...this.#counts };
   }

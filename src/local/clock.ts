@@ -1,6 +1,6 @@
 /**
- * The service's own time: the real one plus an offset that only grows, so that a year can pass in a moment. It never runs
- * backwards: where the system's clock is set back, this one continues. All moments are milliseconds since 1970, UTC.
+ * The real time plus an offset that only grows, so that a year can pass in a moment. It never runs backwards, even if
+ * the system's clock does. Moments are milliseconds since 1970, UTC.
  */
 export class Clock {
   readonly #realNow: () => number;
@@ -8,7 +8,7 @@ export class Clock {
   #latest: number;
   #heldAt: number | undefined;
 
-  /** `latest`: a moment that has passed already, such as the last date of a saved state. */
+  /** `latest`: a moment that has passed, such as the last date of a saved state. */
   constructor(realNow: () => number = Date.now, offset = 0, latest = 0) {
     this.#realNow = realNow;
     this.#offset = offset;
@@ -23,32 +23,31 @@ export class Clock {
     return this.#latest;
   }
 
-  /** How far this clock is ahead of the real one, in milliseconds. */
+  /** Milliseconds by which this clock is ahead of the real one. */
   get offset(): number {
     if (this.#heldAt !== undefined) return this.#heldAt - this.#realNow();
     this.now();
     return this.#offset;
   }
 
-  /** Stops the clock where it is. What happens until `release` happens at the moment that `moveTo` sets. */
+  /** Until `release`, everything happens at the moment that `moveTo` sets. */
   hold(): void {
     this.#heldAt = this.now();
   }
 
-  /** Starts a held clock again, from the moment that it shows. */
   release(): void {
     this.#offset = this.offset;
     this.#heldAt = undefined;
   }
 
-  /** @throws {RangeError} if the moment has passed: time that ran backwards would break every date in the state. */
+  /** Throws `RangeError` for a moment that has passed: no date in the state may lie in the future. */
   moveTo(moment: number): void {
     this.check(moment);
     if (this.#heldAt === undefined) this.#offset += moment - this.now();
     else this.#heldAt = moment;
   }
 
-  /** @throws {RangeError} as `moveTo` would. */
+  /** Throws as `moveTo` would. */
   check(moment: number): void {
     const now = this.now();
     if (!(moment >= now && moment <= LAST_MOMENT)) {
@@ -58,23 +57,19 @@ export class Clock {
   }
 }
 
-/** The last millisecond of the year 9999: later years do not have four digits, and date formats rely on four. */
+/** The last millisecond of the year 9999: date formats rely on four digits. */
 export const LAST_MOMENT = Date.UTC(10_000, 0, 1) - 1;
 /** The furthest moment that a JavaScript date can name. */
 const LAST_DATE = 8.64e15;
 
-/** ISO 8601 in UTC; for a moment that is not a date, what was given. */
+/** ISO 8601 in UTC; what was given for a moment that is not a date. */
 export function isoDate(moment: number): string {
   return Math.abs(moment) <= LAST_DATE ? new Date(moment).toISOString() : String(moment);
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3, w: 7 * 86_400e3 };
 
-/**
- * Milliseconds of a duration such as `90s`, `30m`, `4h`, `365d` or `2w`.
- *
- * @throws {RangeError} for anything else.
- */
+/** Reads `90s`, `30m`, `4h`, `365d` or `2w`. Throws `RangeError` for anything else. */
 export function durationInMilliseconds(text: string): number {
   const match = /^(\d{1,9})([smhdw])$/.exec(text);
   const unit = UNITS[match?.[2] ?? ''];

@@ -6,7 +6,7 @@ import { withoutMember } from './service/without-member.ts';
 /** The options of `npm run local -- ...`. */
 export interface Settings {
   readonly port: number;
-  /** Absent: containers use the service, so an address that they reach is chosen. */
+  /** Absent: an address that containers reach, too. */
   readonly host?: string;
   /** Names that clients use for this service, besides the usual ones. */
   readonly allowHost: readonly string[];
@@ -65,13 +65,7 @@ Steering it, with JSON over HTTP (no value of a secret is ever shown):
 Exit codes: 0 ended as asked, 1 cannot start or continue, 2 wrong usage.
 `;
 
-/**
- * Reads the command line.
- *
- * @param argv as in `process.argv`.
- * @param write for tests: gets the help and the complaints.
- * @throws {CommanderError} with exit code 0 after help was shown, another one for wrong usage.
- */
+/** `write` gets the help and the complaints. Throws `CommanderError`, with exit code 0 after the help. */
 export function readCommandLine(argv: readonly string[], write?: (text: string) => void): Settings {
   const behaviourNames = Object.entries(BEHAVIOURS).map(([name, choices]) => `${name}=${choices.join('|')}`);
   const command = new Command('npm run local --')
@@ -119,7 +113,7 @@ export function readCommandLine(argv: readonly string[], write?: (text: string) 
   if (write !== undefined) command.configureOutput({ writeOut: write, writeErr: write });
   command.parse([...argv]);
   const options = command.opts<Omit<Settings, 'notices'> & { readonly notices?: boolean }>();
-  // A function that is not ours expects rotation steps and nothing else.
+  // A function that is not ours expects rotation steps only.
   const settings: Settings = { ...options, notices: options.notices ?? options.lambdaEndpoint === undefined };
   const isForContainers = settings.midRotation !== undefined || settings.envVars !== undefined;
   if (!isForContainers || command.getOptionValueSource('host') !== 'default') return settings;

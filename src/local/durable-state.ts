@@ -6,14 +6,13 @@ import { messageOf } from './error-message.ts';
 export interface DurableStateOptions {
   readonly initial: ServiceState;
   readonly clockOffset: () => number;
-  /** Writes a state; absent: memory is all there is. */
+  /** Absent: the state lives in memory only. */
   readonly save: ((saved: SavedState) => Promise<void>) | undefined;
 }
 
 /**
- * The state of the service. A change is made in memory, saved, and then acknowledged. If the save fails, the change is
- * taken back, together with what was built on it, unless a later save succeeds with it: memory and disk then hold the
- * same state again, and no answer ever came from a state that a crash could undo.
+ * A change is made in memory, saved, and then acknowledged. If the save fails, the change and what was built on it are
+ * taken back, unless a later save includes them: no answer comes from a state that a crash could undo.
  */
 export class DurableState {
   readonly #options: DurableStateOptions;
@@ -33,22 +32,21 @@ export class DurableState {
     return this.#current;
   }
 
-  /** Resolves when this state, or one that was built on it, is saved. Throws `InternalServiceError` if that fails. */
+  /** Resolves when this state, or a later one, is saved. Throws `InternalServiceError` if that fails. */
   replace(next: ServiceState): Promise<void> {
     this.#current = next;
     return this.save();
   }
 
-  /** Saves the state and the clock as they are now. */
   save(): Promise<void> {
     this.#saves += 1;
     this.#lastSave = this.#write(this.#saves, this.#current);
-    // The caller hears of a failure; without one, `saved` does.
+    // The caller gets the failure, or else `saved` does.
     this.#lastSave.catch(() => undefined);
     return this.#lastSave;
   }
 
-  /** Resolves when what can be read now is saved. To be awaited before anything is answered. */
+  /** Await it before any answer: it resolves when what can be read now is saved. */
   saved(): Promise<void> {
     return this.#current === this.#saved ? Promise.resolve() : this.#lastSave;
   }

@@ -3,7 +3,6 @@ import { isJsonObject, stringMember, type JsonObject } from './json.ts';
 import { isOperationName } from './service/perform.ts';
 import { ServiceError } from './service/service-error.ts';
 
-/** What a test wants to go wrong, and at which call. */
 export type Fault = CallFault | FreshVersionFault;
 
 export interface CallFault extends Effect {
@@ -13,9 +12,9 @@ export interface CallFault extends Effect {
   readonly secretId?: string;
   /** A version that the call names or reads by its stage, or the token of a put; absent: any. */
   readonly versionId?: string;
-  /** Which matching call since the fault was set, counted from 1. Absent: every one. */
+  /** Which matching call since the fault was set, from 1. Absent: every one. */
   readonly nth?: number;
-  /** `before` (default): the call does not take effect. `after`: it does, then the answer is lost. */
+  /** `before` (default): the call has no effect. `after`: it has, then the answer is lost. */
   readonly when?: 'before' | 'after';
 }
 
@@ -26,25 +25,21 @@ interface Effect {
   readonly type?: string;
   /** For `error`. */
   readonly message?: string;
-  /** HTTP status for `error`; default 500 for `InternalServiceError`, else 400. */
+  /** For `error`; default 500 for `InternalServiceError`, else 400. */
   readonly status?: number;
-  /** For `delay`: real time. */
+  /** For `delay`, in real time. */
   readonly milliseconds?: number;
 }
 
-/**
- * A version whose value is put from now on is not seen by the first reads of it, as people have met it on the real
- * service (a read by stage right after a write fails).
- */
+/** The first reads of a new version do not see it, as reported of the real service. */
 export interface FreshVersionFault {
   readonly kind: 'fresh-version-not-seen';
   readonly reads: number | 'for-ever';
 }
 
-/** A call as a fault looks at it. */
 export interface FaultTarget {
   readonly operation: string;
-  /** Every name of the secret that is meant. */
+  /** Every name of the secret. */
   readonly secretIds: readonly string[];
   readonly versionIds: readonly string[];
 }
@@ -65,7 +60,7 @@ export class Faults {
     this.#unseen.clear();
   }
 
-  /** Counts the call and returns the faults that match it, in the order in which they were set. */
+  /** Counts the call, and returns its faults in the order in which they were set. */
   matching(target: FaultTarget): readonly CallFault[] {
     const matching: CallFault[] = [];
     for (const entry of this.#calls) {
@@ -76,13 +71,12 @@ export class Faults {
     return matching;
   }
 
-  /** Notes that a version has just got its value. */
   valuePut(versionId: string): void {
     if (this.#freshReads === undefined) return;
     this.#unseen.set(versionId, this.#freshReads === 'for-ever' ? Infinity : this.#freshReads);
   }
 
-  /** Whether this read of a version comes too early to see it; counts it. */
+  /** Whether this read comes too early to see the version. Counts it. */
   isUnseen(versionId: string): boolean {
     const left = this.#unseen.get(versionId) ?? 0;
     if (left <= 0) return false;
@@ -102,7 +96,6 @@ function matches(fault: CallFault, target: FaultTarget): boolean {
 const KINDS = ['error', 'throttle', 'delay', 'drop'] as const;
 const TEXT_MEMBERS = ['operation', 'secretId', 'versionId', 'type', 'message'] as const;
 const NUMBER_MEMBERS = ['nth', 'status', 'milliseconds'] as const;
-/** The members of a fault of any kind, and of each. */
 const COMMON_MEMBERS = ['kind', 'when', 'operation', 'secretId', 'versionId', 'nth'];
 const OWN_MEMBERS: Readonly<Record<CallFault['kind'], readonly string[]>> = {
   error: ['type', 'message', 'status'],
@@ -114,9 +107,7 @@ const OWN_MEMBERS: Readonly<Record<CallFault['kind'], readonly string[]>> = {
 const LONGEST_DELAY = 2 ** 31 - 1;
 
 /**
- * A fault out of JSON. One that could never strike is refused: a test would take its silence for a success.
- *
- * @throws {RangeError} that says which member is wrong.
+ * Throws `RangeError` for a wrong member, and for a fault that could never occur: a test would take that for a success.
  */
 export function parseFault(value: unknown): Fault {
   if (!isJsonObject(value)) throw new RangeError('A fault is a JSON object');
@@ -164,7 +155,7 @@ function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-/** A fault destroyed the connection: the caller gets no answer at all. */
+/** The caller gets no answer at all. */
 export class ConnectionDropped extends Error {
   constructor() {
     super('A fault dropped the connection');
@@ -172,12 +163,7 @@ export class ConnectionDropped extends Error {
   }
 }
 
-/**
- * Makes the faults happen, in their order.
- *
- * @param signal ends a delay early.
- * @throws {ServiceError} for an error or a throttle, {ConnectionDropped} for a drop.
- */
+/** `signal` ends a delay early. Throws `ServiceError` for an error or a throttle, `ConnectionDropped` for a drop. */
 export async function inject(faults: readonly CallFault[], signal: AbortSignal): Promise<void> {
   for (const fault of faults) {
     switch (fault.kind) {
@@ -197,7 +183,7 @@ export async function inject(faults: readonly CallFault[], signal: AbortSignal):
   }
 }
 
-/** What a read answers that comes too early to see a fresh version; the words are the service's own. */
+/** The words are the service's own. */
 export function notSeenYet(versionId: string | undefined, versionStage: string): ServiceError {
   const what = versionId === undefined ? `staging label: ${versionStage}` : `VersionId: ${versionId}`;
   return new ServiceError(

@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { codeOf } from './error-message.ts';
 
-/** Another process holds the lock. */
 export class FileLocked extends Error {
   constructor() {
     super('another process uses it');
@@ -18,12 +17,9 @@ export class FileLocked extends Error {
 const LONGEST_PATH = 100;
 
 /**
- * Locks a file for this process by listening on a socket next to it. The operating system ends the listening when the
- * process ends, however it ends: a socket that no process answers on is old and is replaced.
- *
- * @param path the file's real path: two paths of one file would be two locks.
- * @returns releases the lock.
- * @throws {FileLocked}, or Node's error if the folder takes no socket.
+ * Locks a file by listening on a socket next to it. The operating system ends that with the process, so a socket
+ * without an answer is old and is replaced. `path`: the real path. Returns a function that releases the lock. Throws
+ * `FileLocked`, or Node's error if the folder takes no socket.
  */
 export async function lockFile(path: string): Promise<() => Promise<void>> {
   const address = addressFor(path);
@@ -48,7 +44,7 @@ async function holdLock(address: string): Promise<() => Promise<void>> {
   return () => closed(server);
 }
 
-/** Moves the socket away before it looks again: a process that replaced it meanwhile must not lose its own. */
+/** Moves the socket away before it looks again, so that a process that replaced it meanwhile keeps its own. */
 async function removeOldSocket(address: string): Promise<void> {
   if (await isAnswered(address)) throw new FileLocked();
   const aside = `${address}.${randomUUID().slice(0, 8)}`;

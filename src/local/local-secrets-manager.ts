@@ -27,17 +27,17 @@ export interface ServiceOptions {
   /** Default `123456789012`. */
   readonly accountId?: string;
   readonly behaviour?: Partial<Behaviour>;
-  /** Runs the rotation Lambda; without one every rotation fails. */
+  /** Without it every rotation fails. */
   readonly invoke?: Invoke;
-  /** Asked by RotateSecret before anything changes; default: every function can be invoked. */
+  /** Default: every function can be invoked. */
   readonly canInvoke?: CanInvoke;
-  /** How often a rotation is tried with one token; default 3. */
+  /** Tries with one token; default 3. */
   readonly tries?: number;
   /** Real milliseconds between two tries; default 100. */
   readonly retryPause?: number;
-  /** Whether the Lambda gets notices of changes by hand, as from EventBridge; default yes. */
+  /** Whether the Lambda gets notices of changes by hand, as from EventBridge. Default: true. */
   readonly notices?: boolean;
-  /** Access keys whose changes are the Lambda's own, besides the one that the local service gives it. */
+  /** Further access keys whose changes are the Lambda's own. */
   readonly lambdaAccessKeyIds?: readonly string[];
   readonly saved?: SavedState;
   /** Called after every change; the answer waits for it. */
@@ -51,10 +51,7 @@ const DEFAULT_TRIES = 3;
 
 const PUTTING_OPERATIONS: ReadonlySet<OperationName> = new Set(['CreateSecret', 'PutSecretValue', 'UpdateSecret']);
 
-/**
- * The local Secrets Manager: the pure state machine (perform.ts), with a clock, faults, a rotation driver and notices
- * of changes by hand. It runs inside a process; http-server.ts adds HTTP.
- */
+/** The pure state machine (perform.ts) with a clock, faults, a rotation driver and notices of changes by hand. */
 export class LocalSecretsManager {
   readonly region: string;
   readonly accountId: string;
@@ -105,9 +102,7 @@ export class LocalSecretsManager {
     });
   }
 
-  /**
-   * Continues what an earlier process left unfinished, and starts to watch the time. Call it once calls can come in.
-   */
+  /** Continues what an earlier process left unfinished. Call it once calls can come in. */
   start(): void {
     for (const { arn, rotation } of Object.values(this.state.secrets)) {
       if (rotation?.underWay !== undefined) this.#driver.start(arn);
@@ -128,11 +123,8 @@ export class LocalSecretsManager {
   }
 
   /**
-   * One API call, including faults.
-   *
-   * @param input the request's JSON body.
-   * @returns the answer's JSON body.
-   * @throws {ServiceError} as the service answers it, {ConnectionDropped} if a fault says so.
+   * One API call, including faults. Input and answer are JSON bodies. Throws `ServiceError`, or `ConnectionDropped` if
+   * a fault says so.
    */
   async call(operation: string, input: unknown, caller: Caller = IN_PROCESS_CALLER): Promise<JsonObject> {
     if (!isOperationName(operation)) throw new ServiceError('UnknownOperationException', '');
@@ -168,25 +160,22 @@ export class LocalSecretsManager {
     } while (!this.#driver.isIdle || !this.#events.isIdle);
   }
 
-  /** Moves the clock forward by milliseconds; see `advanceTo`. */
+  /** By milliseconds; see `advanceTo`. */
   advance(milliseconds: number): Promise<void> {
     return this.#move((now) => now + milliseconds);
   }
 
   /**
-   * Moves the clock to a moment (milliseconds since 1970). On the way, each rotation that becomes due runs to its end
-   * at its own time, and secrets whose recovery window ends are removed.
-   *
-   * @throws {RangeError} if the moment has passed.
+   * Moves the clock to a moment (milliseconds since 1970). On the way, each due rotation runs to its end at its own
+   * time, and secrets whose recovery window ends are removed. Throws `RangeError` if the moment has passed.
    */
   advanceTo(moment: number): Promise<void> {
     return this.#move(() => moment);
   }
 
   /**
-   * Moves the clock to the next scheduled rotation of this secret (name or ARN), and runs it.
-   *
-   * @throws {RangeError} if none is scheduled.
+   * Moves the clock to the next scheduled rotation of this secret (name or ARN), and runs it. Throws `RangeError` if
+   * none is scheduled.
    */
   async advanceToNextRotation(secretId: string): Promise<void> {
     const next = secretNamed(this.state, secretId)?.rotation?.nextRotationDate;
@@ -194,12 +183,12 @@ export class LocalSecretsManager {
     await this.#move((now) => Math.max(next, now));
   }
 
-  /** Sends the Lambda its daily tick, once for each secret that it rotates; rejects if it fails. */
+  /** Once for each secret that the Lambda rotates. Rejects if it fails. */
   tick(): Promise<void> {
     return this.#events.tick();
   }
 
-  /** Stops everything that runs, and waits for it and for the last save. */
+  /** Stops everything that runs, and waits for the last save. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#scheduler.stop();
@@ -236,7 +225,7 @@ export class LocalSecretsManager {
     return output;
   }
 
-  /** Recorded: RotateSecret is refused, and nothing changes, if the function cannot be invoked. */
+  /** Recorded: RotateSecret changes nothing if the function cannot be invoked. */
   async #checkInvocable(request: JsonObject, caller: Caller): Promise<void> {
     const functionArn = this.#functionAfter(request, caller);
     if (functionArn === undefined || (await this.#options.canInvoke?.(functionArn)) !== false) return;
@@ -246,7 +235,7 @@ export class LocalSecretsManager {
     );
   }
 
-  /** The function that this RotateSecret would leave with the secret; nothing if it is refused or changes nothing. */
+  /** The function that this RotateSecret would leave with the secret; `undefined` if nothing would change. */
   #functionAfter(request: JsonObject, { region }: Caller): string | undefined {
     try {
       const { state, output } = perform(this.state, 'RotateSecret', request, this.#context(region));
@@ -256,7 +245,7 @@ export class LocalSecretsManager {
     }
   }
 
-  /** "A previous rotation isn't complete. That rotation will be reattempted.": refused, and yet something happens. */
+  /** "A previous rotation isn't complete. That rotation will be reattempted." */
   async #reattemptIfRefused(name: OperationName, request: JsonObject, error: unknown): Promise<void> {
     if (name !== 'RotateSecret' || !(error instanceof ServiceError)) return;
     const arn = secretNamed(this.state, secretIdIn(request))?.arn;

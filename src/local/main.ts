@@ -13,7 +13,7 @@ import { startLocalService, type LambdaChoice, type LocalService } from './start
 import { StateFileError } from './state-file.ts';
 import type { ServiceState } from './service/state.ts';
 
-/** Next to this file: the build puts the runner there, and the Lambda into the next folder. */
+/** As the build places them. */
 const RUNNER = fileURLToPath(new URL('./lambda-runner.mjs', import.meta.url));
 const BUILT_LAMBDA = fileURLToPath(new URL('../lambda/', import.meta.url));
 
@@ -30,7 +30,7 @@ async function run(settings: Settings): Promise<void> {
   const local: LocalService = await startLocalService({
     allowedHosts: settings.allowHost,
     ...{ port, host, region, accountId, tries, retryPause, behaviour },
-    // An operator who runs the steps by hand needs no notices of the changes.
+    // An operator who runs the steps by hand needs no notices.
     notices: settings.notices && !isByHand,
     ...(settings.state === undefined ? {} : { stateFile: settings.state }),
     lambdaAccessKeyIds: [settings.lambdaAccessKey ?? SAM_ACCESS_KEY_ID],
@@ -47,7 +47,7 @@ async function run(settings: Settings): Promise<void> {
   let postgres: Postgres | undefined;
   try {
     if (settings.withPostgres === true) {
-      // Loaded here: the driver would be a third of every start.
+      // Loaded on demand: the driver would be a third of every start.
       const { startPostgres } = await import('./postgres/embedded-postgres.ts');
       const { fillPatients } = await import('./postgres/patients.ts');
       postgres = await startPostgres();
@@ -70,7 +70,6 @@ async function run(settings: Settings): Promise<void> {
   }
 }
 
-/** Begins the rotation whose steps are then run by hand. */
 async function beginByHand({ service }: LocalService, folder: string, endpoint: string): Promise<void> {
   const arn = Object.keys(service.state.secrets)[0] ?? SECRET_NAME;
   await writeEnvironmentFile(join(folder, 'env.json'), { endpoint, secretId: arn });
@@ -110,7 +109,6 @@ async function lambdaOf(settings: Settings): Promise<LambdaChoice> {
   return { bundle: isFolder ? join(path, 'handler.js') : path, runner: RUNNER, timeout: settings.timeout * 1000 };
 }
 
-/** What went wrong and what to do, in one line. */
 function explain(error: unknown): string {
   if (error instanceof StateFileError) return error.message;
   if (!(error instanceof Error)) return 'The local service cannot start.';

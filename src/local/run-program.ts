@@ -1,9 +1,6 @@
 import { CommanderError } from 'commander';
 
-/**
- * Runs a program: reads its command line, does the work, and says what went wrong. The exit code is 2 for wrong usage, 1
- * for a failure.
- */
+/** Exits with 2 for wrong usage, with 1 for a failure. */
 export async function runProgram<Settings>(
   readCommandLine: (argv: readonly string[]) => Settings,
   run: (settings: Settings) => Promise<void>,

@@ -15,14 +15,13 @@ import type {
 import { allVersions } from './service/version-archive.ts';
 import { withoutMember } from './service/without-member.ts';
 
-/** What a state file holds besides its marks. */
 export interface SavedState {
-  /** How far the service's clock was ahead of the real one, so that time does not run backwards after a restart. */
+  /** So that time does not run backwards after a restart. */
   readonly clockOffset: number;
   readonly state: ServiceState;
 }
 
-/** The first member of every state file: distinguishes it from any other JSON. */
+/** Distinguishes a state file from any other JSON. */
 const FORMAT = 'pazpaz-local-secrets-manager';
 const VERSION = 1;
 
@@ -32,17 +31,15 @@ export function stateFileText({ clockOffset, state }: SavedState): string {
   return `${JSON.stringify(content)}\n`;
 }
 
-/** The archive is a matter of memory: a file holds all versions in one place. */
+/** A file holds all versions in one place. */
 function withoutArchive(secret: Secret): Secret {
   if (secret.archive === undefined) return secret;
   return { ...withoutMember(secret, 'archive'), versions: Object.fromEntries(allVersions(secret)) };
 }
 
 /**
- * Reads a state file's text. Every member is checked: the service trusts its state everywhere else. A member that is
- * unknown is refused, since the next save would lose it.
- *
- * @throws {RangeError} that says what is wrong, never with a value out of the file.
+ * Checks every member, because the service trusts its state. An unknown member is refused, since the next save would
+ * lose it. Throws a `RangeError` that never shows a value of the file.
  */
 export function parseStateFile(text: string): SavedState {
   let content: unknown;
@@ -67,7 +64,6 @@ export function parseStateFile(text: string): SavedState {
   return { clockOffset, state: { secrets: Object.fromEntries(secrets) } };
 }
 
-/** What holds for every state that the service makes. */
 function requireConsistency(secrets: readonly (readonly [string, Secret])[]): void {
   const names = new Set<string>();
   for (const [key, { arn, name, versions }] of secrets) {
@@ -80,7 +76,7 @@ function requireConsistency(secrets: readonly (readonly [string, Secret])[]): vo
   }
 }
 
-/** The members of a type as they are in a file. The compiler asks for a new one here, so that it is read, too. */
+/** The compiler requires each member of a type here, so that none is forgotten. */
 type Members<T> = Readonly<Record<keyof T, true>>;
 
 const SECRET: Members<Omit<Secret, 'archive' | 'primaryRegion'>> = {
@@ -220,7 +216,7 @@ function number(from: JsonObject, name: string, at: string): number {
   return Number(value);
 }
 
-/** Milliseconds since 1970: a later moment than any clock shows has no date. */
+/** Milliseconds since 1970 that a date can name. */
 function moment(from: JsonObject, name: string, at: string): number {
   const value = number(from, name, at);
   if (value < 0 || value > LAST_MOMENT) throw wrong(at, name);

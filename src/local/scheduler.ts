@@ -5,22 +5,21 @@ import type { ServiceState } from './service/state.ts';
 export interface SchedulerDependencies {
   readonly clock: Clock;
   readonly state: () => ServiceState;
-  /** Begins what is due; `idle` resolves when it has ended. */
+  /** Resolves when what was due has ended. */
   readonly carryOut: (due: DueMoment) => Promise<void>;
-  /** Resolves when nothing runs any more. */
+  /** Resolves when nothing runs. */
   readonly idle: () => Promise<void>;
 }
 
-/** The longest wait that a Node timer takes is 24.8 days; looking once an hour costs nothing. */
+/** A Node timer waits at most 24.8 days; looking once an hour costs nothing. */
 const LONGEST_WAIT = 3_600_000;
 
-/** Real milliseconds until a task that failed because the state could not be saved is tried again. */
+/** Real milliseconds before a task whose state could not be saved is tried again. */
 const RETRY_PAUSE = 1000;
 
-/** The limit of one move: a mistyped year must not keep the service busy for days. */
+/** Limits one move: a mistyped year must not keep the service busy for days. */
 const MOST_IN_ONE_MOVE = 1000;
 
-/** Runs what becomes due as time passes and as the clock is moved. */
 export class Scheduler {
   readonly #deps: SchedulerDependencies;
   /** What was due and is done, so that a date that does not move is not handled forever. */
@@ -34,7 +33,7 @@ export class Scheduler {
     this.#deps = deps;
   }
 
-  /** Checks when the next task is due. Call it whenever the state has changed. */
+  /** Call it whenever the state has changed. */
   arm(earliest = 0): void {
     clearTimeout(this.#timer);
     if (this.#isMoving || this.#isStopped) return;
@@ -54,12 +53,9 @@ export class Scheduler {
   }
 
   /**
-   * Moves the clock to a moment. What falls due on the way is carried out to its end at its own time, in order;
-   * meanwhile the clock stands still.
-   *
-   * @param target the moment, of the time at which the move begins.
-   * @throws {RangeError} if the moment has passed, or if more than 1,000 things fall due on the way: the clock then
-   *   stands at the last one that was carried out.
+   * Moves the clock. What falls due on the way is done to its end at its own time, while the clock stands still. Throws
+   * `RangeError` if the moment has passed, or if more than 1,000 things fall due on the way: the clock then stands at
+   * the last one that was done.
    */
   moveTo(target: (now: number) => number): Promise<void> {
     const { clock, idle } = this.#deps;
@@ -80,7 +76,7 @@ export class Scheduler {
     });
   }
 
-  /** Stops looking; resolves when a move that is under way has ended. */
+  /** Resolves when a running move has ended. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);

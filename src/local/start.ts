@@ -7,7 +7,7 @@ import type { SavedState } from './saved-state.ts';
 import { LocalSecretsManager, type ServiceOptions } from './local-secrets-manager.ts';
 import { StateFile } from './state-file.ts';
 
-/** How the rotation Lambda is run: one of these. */
+/** How the rotation Lambda is run. */
 export type LambdaChoice =
   | {
       /** The built bundle (a file), run in a fresh Node process each time. */
@@ -34,11 +34,11 @@ export interface StartOptions extends Omit<ServiceOptions, 'invoke' | 'canInvoke
   readonly port?: number;
   /** Default `127.0.0.1`. */
   readonly host?: string;
-  /** Names under which clients reach the service, besides IP addresses, localhost, `host` and the machine's name. */
+  /** Further names under which clients reach the service. */
   readonly allowedHosts?: readonly string[];
-  /** Path of the state file; default: the state lives in memory. */
+  /** Default: the state lives in memory. */
   readonly stateFile?: string;
-  /** What to begin with where no state file has anything; default: no secrets. */
+  /** The state if there is no state file yet; default: no secrets. */
   readonly initial?: SavedState;
   readonly lambda?: LambdaChoice;
 }
@@ -51,11 +51,7 @@ export interface LocalService {
   readonly close: () => Promise<void>;
 }
 
-/**
- * Starts a local Secrets Manager on this machine.
- *
- * @throws {StateFileError} for a state file that is damaged, foreign or in use, or Node's error if it cannot listen.
- */
+/** Throws `StateFileError` for a state file that is damaged, foreign or in use, or Node's error if it cannot listen. */
 export async function startLocalService(options: StartOptions = {}): Promise<LocalService> {
   const { port = 0, host = '127.0.0.1', allowedHosts = [], stateFile, initial, lambda, ...serviceOptions } = options;
   const file = stateFile === undefined ? undefined : await StateFile.open(stateFile);

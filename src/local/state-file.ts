@@ -4,7 +4,7 @@ import { codeOf, messageOf } from './error-message.ts';
 import { FileLocked, lockFile } from './file-lock.ts';
 import { parseStateFile, stateFileText, type SavedState } from './saved-state.ts';
 
-/** The state file cannot be used. The message names the file, the reason and the next step. */
+/** The message names the file, the reason and the next step. */
 export class StateFileError extends Error {
   constructor(path: string, problem: string, nextStep: string, options?: ErrorOptions) {
     super(`The state file ${path} cannot be used: ${problem}. ${nextStep}`, options);
@@ -15,9 +15,8 @@ export class StateFileError extends Error {
 const ANOTHER_FILE = 'Name another file, or move this one away.';
 
 /**
- * Keeps the state in one file that a crash cannot tear: each write goes to a new file next to it, is flushed, and takes
- * its place. It holds the values of the secrets in the clear and is readable by its owner alone. One process has it at a
- * time.
+ * Keeps the state in one file that a crash cannot tear: each write goes to a new file, is flushed, and replaces the old
+ * one. It holds the values of the secrets in the clear and only its owner can read it.
  */
 export class StateFile {
   readonly #path: string;
@@ -31,9 +30,8 @@ export class StateFile {
   }
 
   /**
-   * Locks the file, removes what a killed process left of its last write, and makes sure that the folder can be written.
-   *
-   * @throws {StateFileError}
+   * Locks the file, removes what a killed process left, and checks that the folder can be written. Throws
+   * `StateFileError`.
    */
   static async open(path: string): Promise<StateFile> {
     try {
@@ -56,10 +54,7 @@ export class StateFile {
     }
   }
 
-  /**
-   * @returns nothing if there is no such file yet.
-   * @throws {StateFileError}
-   */
+  /** Returns `undefined` if there is no such file yet. Throws `StateFileError`. */
   async load(): Promise<SavedState | undefined> {
     let text: string;
     try {
@@ -77,7 +72,9 @@ export class StateFile {
     }
   }
 
-  /** Resolves when this state, or a later one, is on the disk. States that arrive during a write are written together. */
+  /**
+   * Resolves when this state, or a later one, is on the disk. States that arrive during a write are written together.
+   */
   save(saved: SavedState): Promise<void> {
     if (this.#next !== undefined) {
       this.#next.saved = saved;
@@ -85,7 +82,7 @@ export class StateFile {
     }
     const written = this.#writing
       .catch(() => {
-        // The failure went to the callers who waited for that write. This write succeeds or fails on its own.
+        // The callers who waited for that write have its failure.
       })
       .then(() => {
         const latest = this.#next?.saved ?? saved;
@@ -119,7 +116,7 @@ export class StateFile {
     await rm(this.#temporary);
   }
 
-  /** One name for all writes: what a killed process leaves is found, and nothing else can match. */
+  /** One name for all writes, so that what a killed process leaves is found. */
   get #temporary(): string {
     return `${this.#path}.unfinished`;
   }
@@ -131,7 +128,7 @@ async function refuseOtherThanFile(path: string): Promise<void> {
   if (found?.isFile() === false) throw new Error('it is not a regular file');
 }
 
-/** Replaces what is there: a file of that name could be readable by others. */
+/** A file that is there could be readable by others, so it is replaced. */
 async function writeFlushed(path: string, text: string): Promise<void> {
   await rm(path, { force: true });
   const file = await open(path, 'wx', 0o600);
@@ -150,7 +147,7 @@ async function flushFolder(path: string): Promise<void> {
   await folder?.close();
 }
 
-/** Follows links, so that two names of one file are known as one. */
+/** Follows links, so that two names of one file count as one. */
 async function realPathOf(path: string): Promise<string> {
   try {
     return await realpath(path);

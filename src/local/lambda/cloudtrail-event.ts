@@ -1,14 +1,14 @@
 import type { Caller } from '../caller.ts';
 import type { JsonObject } from '../json.ts';
 
-/** The operations by which a key may change by hand. The stack's EventBridge rule names these three as well. */
+/** The stack's EventBridge rule names these three as well. */
 export const NOTICED_OPERATIONS: ReadonlySet<string> = new Set([
   'PutSecretValue',
   'UpdateSecret',
   'UpdateSecretVersionStage',
 ]);
 
-/** What CloudTrail records of a request: everything but the members that the service model marks as sensitive. */
+/** CloudTrail records only members that the service model does not mark as sensitive. */
 const RECORDED_MEMBERS = [
   'SecretId',
   'ClientRequestToken',
@@ -33,10 +33,9 @@ export interface NoticedChange {
 }
 
 /**
- * The event that EventBridge delivers for a change that CloudTrail recorded. Records of real ones, published with
- * External Secrets' reloader, show `PutSecretValue` with `requestParameters` `{secretId, clientRequestToken}` (the id
- * as the caller spelt it) and `responseElements` `{arn}`. No record of the other two operations is published, so
- * they follow the same pattern.
+ * The event of EventBridge for a change that CloudTrail recorded, as published with External Secrets' reloader for
+ * `PutSecretValue`: `requestParameters` `{secretId, clientRequestToken}`, `responseElements` `{arn}`. Of the other two
+ * operations no record is published; they follow the same pattern.
  */
 export function changeNotice(change: NoticedChange): JsonObject {
   const { accountId, region, now, caller } = change;
@@ -84,7 +83,6 @@ function recordedParameters(input: JsonObject): JsonObject {
   return Object.fromEntries(recorded.map((name) => [camelCase(name), input[name]]));
 }
 
-/** CloudTrail spells a member with its first letter small. */
 function camelCase(name: string): string {
   return name.charAt(0).toLowerCase() + name.slice(1);
 }

@@ -33,7 +33,7 @@ export class EventBridge {
     return this.#delivery.idle();
   }
 
-  /** Sends the notice of a change, if a rule asks for such changes and a function rotates the secret. */
+  /** Does nothing if no rule asks for such changes, or no function rotates the secret. */
   notice(operation: string, input: JsonObject, arn: string, caller: Caller): void {
     const { region, accountId, state, now, newId } = this.#options;
     const functionArn = state().secrets[arn]?.rotation?.lambdaArn;
@@ -43,7 +43,7 @@ export class EventBridge {
     this.#delivery.send({ event, functionArn, secretArn: arn });
   }
 
-  /** Sends the daily tick, once for each secret that a function rotates; rejects if it fails. */
+  /** Once for each secret that a function rotates. Rejects if it fails. */
   async tick(): Promise<void> {
     const { region, accountId, state, now, newId, invoke, signal } = this.#options;
     for (const { arn, rotation } of Object.values(state().secrets)) {

@@ -1,11 +1,11 @@
 import type { Invocation, Invoke } from './lambda-interface.ts';
 
-/** A function invoked asynchronously is tried three times: Lambda retries twice ("Asynchronous invocation"). */
+/** Lambda retries an asynchronous invocation twice ("Asynchronous invocation"). */
 const TRIES = 3;
 
 /**
- * Delivers events to the Lambda while the service answers calls. Lambda waits a minute, then two, between its tries; here
- * they follow each other at once.
+ * Delivers events while the service answers calls. Its tries follow each other at once; those of Lambda wait for
+ * minutes.
  */
 export class EventDelivery {
   readonly #invoke: Invoke;
@@ -36,7 +36,7 @@ export class EventDelivery {
         await this.#invoke({ ...notice, kind: 'event', signal: this.#signal });
         return;
       } catch {
-        // No caller waits for the result of an asynchronous invocation; the Lambda's own log says what went wrong.
+        // As of any asynchronous invocation, only the Lambda's own log says what went wrong.
       }
     }
   }

@@ -8,17 +8,17 @@ import { isJsonObject, stringMember } from '../json.ts';
 const CHECK_TIMEOUT = 10_000;
 
 export interface LambdaEndpointOptions {
-  /** Where the Lambda Invoke API listens, such as the address that `sam local start-lambda` prints. */
+  /** Such as the address that `sam local start-lambda` prints. */
   readonly url: string;
   /** Default: the name in the ARN of the secret's rotation Lambda. */
   readonly functionName?: string;
 }
 
-/** Invokes through the Lambda API: `POST /2015-03-31/functions/{name}/invocations` (Lambda API reference, "Invoke"). */
+/** `POST /2015-03-31/functions/{name}/invocations` (Lambda API reference, "Invoke"). */
 export function lambdaEndpoint(options: LambdaEndpointOptions): Invoke {
   return async (invocation) => {
     const response = await post(options, invocation, invocation.kind === 'event' ? 'Event' : 'RequestResponse');
-    // `sam local start-lambda` knows no asynchronous invocation before its pull request 8590 and answers 501.
+    // `sam local start-lambda` before its pull request 8590 answers so to an asynchronous invocation.
     if (invocation.kind === 'event' && response.status === 501) {
       return resultOf(await post(options, invocation, 'RequestResponse'));
     }
@@ -27,8 +27,8 @@ export function lambdaEndpoint(options: LambdaEndpointOptions): Invoke {
 }
 
 /**
- * Asks with a dry run (Lambda API reference, "Invoke", `InvocationType`). An endpoint that knows no dry run, as of
- * `sam local start-lambda`, answers 501: the first step of a rotation then shows whether the function is there.
+ * A dry run (Lambda API reference, "Invoke", `InvocationType`). `sam local start-lambda` answers 501: the first step of
+ * a rotation then shows whether the function is there.
  */
 export function lambdaEndpointCheck(options: LambdaEndpointOptions): CanInvoke {
   return async (functionArn) => {
@@ -59,7 +59,7 @@ async function post(options: LambdaEndpointOptions, invocation: Invocation, invo
   }
 }
 
-/** Without a time limit of its own: a function may run for 15 minutes, and `fetch` waits 5 for the first byte. */
+/** Without a time limit: a function may run for 15 minutes, and `fetch` waits 5 for the first byte. */
 function send(
   options: LambdaEndpointOptions,
   functionArn: string,
@@ -74,7 +74,7 @@ function send(
   };
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
-    // A connection of its own: one that is kept open may be closed by the other side at the next request.
+    // The other side may close a kept connection at the next request.
     request(url, { method: 'POST', headers, signal, agent: false }, (response) => {
       const { statusCode: status = 0, headers: answered } = response;
       const hasErrorHeader = answered['x-amz-function-error'] !== undefined;
@@ -110,7 +110,7 @@ function resultOf(response: Answer): unknown {
   return body;
 }
 
-/** Some local endpoints leave the error header out; a rotation step's own result is never shaped like an error. */
+/** Some local endpoints leave the error header out; the result of a step never has this shape. */
 function hasErrorShape(members: Readonly<Record<string, unknown>>): boolean {
   return typeof members['errorType'] === 'string' && typeof members['errorMessage'] === 'string';
 }

@@ -7,38 +7,37 @@ import { isJsonObject, stringMember } from '../json.ts';
 import { functionName, LambdaError, type Invocation, type Invoke } from './lambda-interface.ts';
 
 export interface LambdaProcessOptions {
-  /** The built bundle, a module that exports `handler`. */
+  /** A module that exports `handler`. */
   readonly bundle: string;
   /** `lambda-runner.mjs`: next to this file in `src`, beside `local.mjs` when built. */
   readonly runner: string;
   /** Where the Lambda reaches the service. */
   readonly endpoint: () => string;
   readonly region: string;
-  /** How far the service's clock is ahead of the real one, in milliseconds. */
+  /** Milliseconds by which the service's clock is ahead of the real one. */
   readonly clockOffset: () => number;
-  /** Milliseconds; default 30 seconds. */
+  /** Milliseconds; default 30,000. */
   readonly timeout?: number;
   /** Megabytes, as the Lambda sees them; default 256. */
   readonly memoryLimit?: number;
-  /** Further environment variables; they win over the ones below. */
+  /** Further environment variables; they override those of the Lambda. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Keeps a process for the next invocation, as Lambda mostly does; default: each one is a cold start. */
+  /** Keeps a process for the next invocation, as Lambda mostly does. Default: each one is a cold start. */
   readonly isKeptWarm?: boolean;
-  /** Gets each line that the Lambda writes; default: this process's standard error. */
+  /** Gets each line that the Lambda writes; default: standard error. */
   readonly log?: (line: string) => void;
 }
 
 const DEFAULT_TIMEOUT = 30_000;
 
-/** A process that runs the bundle, and the end of its log. */
 interface Running {
   readonly child: ChildProcess;
   readonly logged: Promise<unknown>;
 }
 
 /**
- * Runs the bundle in a Node process with an environment of its own, in a fresh one for each invocation unless it is kept
- * warm. The event travels over the process's channel: a `RotationToken` has no place among the arguments.
+ * Runs the bundle in a Node process with an environment of its own. The event travels over the process's channel,
+ * because a `RotationToken` must not be among the arguments.
  */
 export function lambdaProcess(options: LambdaProcessOptions): Invoke {
   const { bundle, isKeptWarm = false, timeout = DEFAULT_TIMEOUT } = options;
@@ -72,7 +71,7 @@ function start(options: LambdaProcessOptions, invocation: Invocation): Running {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   if (options.isKeptWarm === true) {
-    // The service closes while no invocation is under way.
+    // The service closes while no invocation runs.
     invocation.signal.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
   }
   return { child, logged: Promise.all([forward(child.stdout, options.log), forward(child.stderr, options.log)]) };
@@ -134,7 +133,7 @@ function answerOf(
   });
 }
 
-/** The variables that Lambda defines ("Defined runtime environment variables") as far as a program may read them. */
+/** "Defined runtime environment variables", as far as a program may read them. */
 function environmentOf(options: LambdaProcessOptions, invocation: Invocation): Record<string, string> {
   const name = functionName(invocation.functionArn);
   return {

@@ -13,16 +13,15 @@ import {
 import { LambdaError, ROTATION_STEPS, type Invoke, type RotationEvent, type RotationStep } from './lambda-interface.ts';
 import type { RotationAttempt, RotationHistory, RotationRecord } from './rotation-history.ts';
 
-/** What the driver needs of the service around it. */
 export interface DriverDependencies {
   readonly state: () => ServiceState;
   readonly now: () => number;
   readonly newId: () => string;
-  /** Replaces the state; resolves when the new one is as durable as the service makes it. */
+  /** Replaces the state; resolves when the new one is saved. */
   readonly change: (next: (state: ServiceState, context: CallContext) => ServiceState) => Promise<void>;
   readonly invoke: Invoke;
   readonly history: RotationHistory;
-  /** How often the steps are run with one token before the service stops until the next window. */
+  /** Runs of the steps with one token before the service waits for the next window. */
   readonly tries: number;
   /** Real milliseconds between two tries. */
   readonly retryPause: number;
@@ -30,21 +29,21 @@ export interface DriverDependencies {
 }
 
 /**
- * Carries rotations out as the service does ("Rotation by Lambda function"): the four steps in order, each an
- * invocation. If a step fails, "Secrets Manager retries the entire rotation process multiple times"; how many times and
- * how far apart is on no record that we know, so both are options. One rotation of a secret runs at a time.
+ * Carries rotations out ("Rotation by Lambda function"): four steps in order, each an invocation. "Secrets Manager
+ * retries the entire rotation process multiple times"; how often and how far apart is on no record, so both are
+ * options. One rotation of a secret runs at a time.
  */
 export class RotationDriver {
   readonly #deps: DriverDependencies;
   readonly #running = new Map<string, Promise<void>>();
-  /** Secrets whose next rotation began while the step of an abandoned one was still running. */
+  /** Secrets whose next rotation began while a step of an abandoned one was still running. */
   readonly #waiting = new Set<string>();
 
   constructor(deps: DriverDependencies) {
     this.#deps = deps;
   }
 
-  /** Starts what the state says is under way for this secret. Does nothing if nothing is. */
+  /** Starts what the state says is under way for this secret, if anything. */
   start(arn: string): void {
     if (this.#running.has(arn)) {
       this.#waiting.add(arn);
@@ -74,7 +73,7 @@ export class RotationDriver {
     const underWay = underWayIn(this.#deps.state(), arn);
     if (underWay === undefined) return;
     const record = this.#deps.history.begin(arn, underWay, this.#deps.now());
-    // One for each rotation. The service documents what the token is for, not whether a retry gets a new one.
+    // Whether a retry gets a new one is not documented.
     const rotationToken = this.#deps.newId();
     try {
       record.outcome = await this.#rotate(arn, underWay, rotationToken, record);
@@ -82,7 +81,7 @@ export class RotationDriver {
         await this.#deps.change((state) => rotationAbandoned(state, arn, underWay.token));
       }
     } catch {
-      // The service closes, or cannot keep its state: what is under way is taken up at the next start.
+      // The next start of the service continues this rotation.
       record.outcome = 'interrupted';
     }
     record.endedAt = this.#deps.now();

@@ -1,7 +1,7 @@
 import type { RotationUnderWay } from '../service/state.ts';
 import type { RotationStep } from './lambda-interface.ts';
 
-/** One rotation, or one test run, as the driver carried it out. Nothing in it is secret but what a Lambda's error says. */
+/** A rotation or a test run. Nothing in it is secret, unless a Lambda's error says something secret. */
 export interface RotationRecord {
   readonly arn: string;
   readonly token: string;
@@ -12,7 +12,8 @@ export interface RotationRecord {
   readonly attempts: RotationAttempt[];
   /**
    * `given up`: every try failed, the next window tries again. `abandoned`: a put by hand, a cancel or a deletion took
-   * its place. `unfinished`: all steps returned, but the new version is not current. `interrupted`: the service closed, or could not write its state.
+   * its place. `unfinished`: all steps returned, but the new version is not current. `interrupted`: the service closed
+   * or could not save.
    */
   outcome: 'running' | 'succeeded' | 'unfinished' | 'given up' | 'abandoned' | 'interrupted';
 }
@@ -20,13 +21,12 @@ export interface RotationRecord {
 export interface RotationAttempt {
   /** In the order in which they ran; the last one may have failed. */
   readonly steps: RotationStep[];
-  /** Why it failed. */
   error?: { readonly step: RotationStep; readonly type: string; readonly message: string };
 }
 
 const KEPT_ROTATIONS = 1000;
 
-/** The rotations since the start, oldest first. */
+/** Since the start, oldest first. */
 export class RotationHistory {
   readonly #records: RotationRecord[] = [];
 

