@@ -24,6 +24,7 @@ export interface HeaderCensus {
 
 /** Characters of base64 that hold the two bytes that are looked at. */
 const BASE64_CHARACTERS = 3;
+const BASE64_HEAD = '^[A-Za-z0-9+/]{3}$';
 
 /** Counts rows by their first bytes, within the database. Rejects as `census` does. */
 export function headerCensus(
@@ -85,10 +86,12 @@ function headOf({ storage, column }: Column): string {
       : `CASE WHEN ${isOfType('string')} THEN ${value} OPERATOR(pg_catalog.#>>) '{}'::pg_catalog.text[]
               WHEN ${isOfType('object')} THEN coalesce(${value} OPERATOR(pg_catalog.->>) $1::pg_catalog.text, '{')
               WHEN ${value} IS NOT NULL THEN '{' END`;
-  return `pg_catalog.left(${text}, ${BASE64_CHARACTERS})`;
+  // Other characters may have no form in UTF-8, which is what is sent.
+  const head = `pg_catalog.left(${text}, ${BASE64_CHARACTERS}) COLLATE pg_catalog."C"`;
+  return `CASE WHEN ${head} OPERATOR(pg_catalog.~) '${BASE64_HEAD}' THEN ${head} WHEN ${text} IS NOT NULL THEN '' END`;
 }
 
 function numberOf(head: string, { storage }: Column): number | undefined {
   if (storage === 'bytea') return readVarint(Buffer.from(head.slice(2), 'hex'));
-  return /^[A-Za-z0-9+/]{3}$/.test(head) ? readVarint(Buffer.from(`${head}A`, 'base64')) : undefined;
+  return head !== '' ? readVarint(Buffer.from(`${head}A`, 'base64')) : undefined;
 }

@@ -2,11 +2,16 @@ import type { Column } from './catalog/column.ts';
 import { contextOf, type ContextTemplate } from '../format/context-template.ts';
 import type { BinaryRow } from './connection/copy-query.ts';
 import { quoted } from './connection/database.ts';
+import { decoded, sentText, storedBytes } from './connection/server-text.ts';
+import { KeyRotationError } from '../format/error.ts';
 
 /** Most bytes of a value that is read: larger ones are listed, so that memory stays bounded. */
 export const MOST_VALUE_BYTES = 16 * 1024 * 1024;
 
-/** A row as it was read: its key as PostgreSQL spells it and, unless it is NULL, its value: bytes, or a text or JSON. */
+/**
+ * A row as it was read: its key as PostgreSQL spells it and, unless it is NULL, its value: bytes, or a text or JSON. In a
+ * database that is not in UTF-8, each character of a text is one byte of it (`latin1`): ciphertexts are ASCII in each.
+ */
 export interface StoredRow {
   readonly key: readonly string[];
   /** `undefined`: larger than `MOST_VALUE_BYTES`, and not read. */
@@ -23,12 +28,12 @@ export interface StoredRow {
 export type ScannedRow = Omit<StoredRow, 'watched'>;
 
 /** What reading a row needs to know of its column. */
-export type ReadColumn = Pick<Column, 'key' | 'context' | 'fromContext' | 'storage' | 'spec'>;
+export type ReadColumn = Pick<Column, 'key' | 'context' | 'fromContext' | 'storage' | 'server' | 'spec'>;
 
 /** What is read of a row `t`: the columns of its key and of both contexts, whether its value is NULL, the value. */
 export function rowExpressions(column: Column): readonly string[] {
   return [
-    ...namesOf(column).map((name) => `t.${quoted(name)}::pg_catalog.text`),
+    ...namesOf(column).map((name) => sentText(`t.${quoted(name)}::pg_catalog.text`, column.server)),
     `t.${column.column} IS NULL`,
     valueUpTo(column, MOST_VALUE_BYTES),
   ];
@@ -41,40 +46,78 @@ function valueUpTo(column: Column, bytes: number): string {
 
 /** Bytes of the value as it is sent, which PostgreSQL knows of bytea and text without reading them. 0 for NULL. */
 export function valueSize(column: Column): string {
-  return `coalesce(pg_catalog.octet_length(${sentValue(column)}), 0)`;
+  return `coalesce(pg_catalog.octet_length(${plainValue(column)}), 0)`;
 }
 
-/** The value as it is sent: bytes, or a text without the blanks that fill up a char. */
-function sentValue({ storage, column }: Column): string {
+/** The value as it is sent, and compared with what was read. */
+export function sentValue(column: Column): string {
+  const { storage, server } = column;
+  return storage === 'bytea' || server === undefined ? plainValue(column) : storedBytes(plainValue(column), server);
+}
+
+/** Bytes, or a text without the blanks that fill up a char. */
+function plainValue({ storage, column }: Column): string {
   return storage === 'bytea' ? `t.${column}` : `t.${column}::pg_catalog.text`;
 }
 
 /** Reads a row out of the values of `rowExpressions`. */
 export function rowReader(column: ReadColumn): (row: BinaryRow) => ScannedRow {
   const { keyPlaces, contextPlaces, fromPlaces, valuePlace } = placesIn(column);
-  const { context, fromContext } = column;
+  const { context, fromContext, storage, server } = column;
+  const textAt = reading(column);
+  const storedIn = (row: BinaryRow) => {
+    if (storage === 'bytea') return row.bytes(valuePlace);
+    return server === undefined ? row.text(valuePlace) : row.bytes(valuePlace)?.toString('latin1');
+  };
+  const contextIn = (row: BinaryRow, template: ContextTemplate, places: readonly number[]) =>
+    contextOf(
+      template,
+      places.map((place) => textAt(row, place)),
+    );
   return (row) => {
-    const isNull = row.isTrue(valuePlace - 1);
-    const stored = isNull ? null : column.storage === 'bytea' ? row.bytes(valuePlace) : row.text(valuePlace);
+    const stored = row.isTrue(valuePlace - 1) ? null : storedIn(row);
     const wanted = contextIn(row, context, contextPlaces);
     const former = fromContext === undefined ? undefined : contextIn(row, fromContext, fromPlaces);
-    return new ReadRow(row, keyPlaces, stored, wanted, former);
+    const keyOf = () => keyPlaces.map((place) => textAt(row, place) ?? row.text(place) ?? '');
+    return new ReadRow(keyOf, stored, wanted, former);
   };
 }
 
-/** Reads a row as `rowReader` does, to be kept. */
+/**
+ * Reads a row as `rowReader` does, to be kept. Throws `INVALID_COLUMN` for a key without a form in UTF-8: it would be
+ * looked for as another one.
+ */
 export function storedRowReader(column: Column): (row: BinaryRow) => StoredRow {
   const { keyPlaces, watchedPlaces } = placesIn(column);
   const read = rowReader(column);
+  const textAt = reading(column);
+  const textsAt = (row: BinaryRow, places: readonly number[]) => places.map((place) => textAt(row, place));
   return (row) => {
     const { stored, context, contexts } = read(row);
     return {
-      key: textsAt(row, keyPlaces),
+      key: textsAt(row, keyPlaces).map((text) => text ?? notInUtf8(column)),
       stored: stored instanceof Uint8Array ? Buffer.from(stored) : stored,
       context,
       contexts,
-      watched: watchedPlaces.length === 0 ? NONE : textsAt(row, watchedPlaces),
+      watched: watchedPlaces.length === 0 ? NONE : textsAt(row, watchedPlaces).map((text) => text ?? ''),
     };
+  };
+}
+
+function notInUtf8({ table, key }: Column): never {
+  throw new KeyRotationError(
+    'INVALID_COLUMN',
+    `The key of a row of ${table} (${key.map(({ name }) => name).join(', ')}) has no form in UTF-8, so the row cannot be ` +
+      'looked up by it. Name another unique index (--key).',
+  );
+}
+
+/** Reads a text that was sent as `sentText` says. */
+function reading({ server }: ReadColumn): (row: BinaryRow, place: number) => string | undefined {
+  if (server === undefined) return (row, place) => row.text(place);
+  return (row, place) => {
+    const bytes = row.bytes(place);
+    return bytes === undefined ? undefined : decoded(bytes, server);
   };
 }
 
@@ -97,19 +140,6 @@ function placesIn(column: ReadColumn & Partial<Pick<Column, 'watched'>>) {
   };
 }
 
-/** Texts of columns; an empty one for NULL, which no column of a key has. */
-function textsAt(row: BinaryRow, places: readonly number[]): readonly string[] {
-  return places.map((place) => row.text(place) ?? '');
-}
-
-/** The context of a row; `undefined` where a column of it is NULL. */
-function contextIn(row: BinaryRow, template: ContextTemplate, places: readonly number[]): string | undefined {
-  return contextOf(
-    template,
-    places.map((place) => row.text(place)),
-  );
-}
-
 function contextsOf(wanted: string | undefined, former: string | undefined): readonly string[] {
   if (wanted !== undefined && former === undefined) return [wanted];
   return [wanted, former].filter((one) => one !== undefined);
@@ -120,24 +150,21 @@ class ReadRow implements ScannedRow {
   readonly stored: ScannedRow['stored'];
   readonly context: string | undefined;
   readonly contexts: readonly string[];
-  readonly #row: BinaryRow;
-  readonly #keyPlaces: readonly number[];
+  readonly #keyOf: () => readonly string[];
 
   constructor(
-    row: BinaryRow,
-    keyPlaces: readonly number[],
+    keyOf: () => readonly string[],
     stored: ScannedRow['stored'],
     context: string | undefined,
     former: string | undefined,
   ) {
-    this.#row = row;
-    this.#keyPlaces = keyPlaces;
+    this.#keyOf = keyOf;
     this.stored = stored;
     this.context = context;
     this.contexts = contextsOf(context, former);
   }
 
   get key(): readonly string[] {
-    return textsAt(this.#row, this.#keyPlaces);
+    return this.#keyOf();
   }
 }

@@ -1,5 +1,6 @@
 import type { Storage } from '../stored-value.ts';
 import type { ContextTemplate } from '../../format/context-template.ts';
+import type { ServerText } from '../connection/server-text.ts';
 
 /** A column as an operator names it. */
 export interface ColumnSpec {
@@ -65,6 +66,8 @@ export interface Column {
   /** In the order of the index that rows are read along. */
   readonly key: readonly KeyColumn[];
   readonly storage: Storage;
+  /** How its texts are read, where the database is not in UTF-8. */
+  readonly server: ServerText | undefined;
   /** Characters that a `varchar(n)` or `char(n)` takes; `undefined` where there is no limit. */
   readonly limit: number | undefined;
   /** The context rows are re-encrypted under. */

@@ -6,6 +6,7 @@ import { requireOwnCode } from './foreign-code.ts';
 import { lookUpKey } from './look-up-key.ts';
 import { holdTable, lockOf, lookUpTable, tableNamed } from './look-up-table.ts';
 import { lockedTables, replaced } from './table-locks.ts';
+import { serverTextOf } from '../connection/server-text.ts';
 import type { Storage } from '../stored-value.ts';
 import { triggersOnUpdate } from './triggers.ts';
 
@@ -111,6 +112,12 @@ async function describeColumn(
       `This user may not read ${spec.table}.${spec.column}: GRANT SELECT ON ${table.name} TO its role (reencrypt also needs UPDATE).`,
     );
   }
+  const server = await serverTextOf(session);
+  if (server !== undefined && /[^\0-\x7f]/.test(spec.member ?? '')) {
+    throw invalid(
+      `In a database in ${server.encoding}, a member must have a name in ASCII: ${JSON.stringify(spec.member)}.`,
+    );
+  }
   const key = await lookUpKey(session, table.id, spec);
   if (key.some(({ name }) => name === spec.column)) {
     throw invalid(`${spec.table}.${spec.column} is part of the row's own key: a ciphertext cannot name its row.`);
@@ -131,6 +138,7 @@ async function describeColumn(
     columnNumber: Number(number),
     key,
     storage,
+    server,
     limit: storage === 'text' && typeModifier > 4 ? typeModifier - 4 : undefined,
     context,
     fromContext: from.source === context.source ? undefined : from,

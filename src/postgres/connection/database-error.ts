@@ -11,6 +11,10 @@ const OF_STATEMENT = /^(0A|25|28|2F|3D|3F|40|42|55|F0|XX000)/;
 /** The routine of PostgreSQL from which RAISE of PL/pgSQL reports: whatever code it names is about a row. */
 const RAISE = 'exec_stmt_raise';
 
+/** A text without a form in UTF-8. Those of a value are read as bytes, those of a key are looked for in statements. */
+const NOT_CONVERTED = new Set(['22021', '22P05']);
+const WITHOUT_FORM = '. A text of a key or of a name has no form in UTF-8: name another unique index (--key)';
+
 /** Codes of Node and OpenSSL for a handshake that failed. */
 const TLS_CODE = /^(ERR_TLS|ERR_SSL|EPROTO|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/;
 
@@ -61,11 +65,17 @@ export function databaseError(error: unknown): KeyRotationError {
       isAnswer ? state : undefined,
     );
   }
-  return new DatabaseFailure('DATABASE_REFUSED', `The database refused (${state ?? 'no SQLSTATE'}): ${said}`, state, {
-    constraint: stringIn(error, 'constraint'),
-    isRaised,
-    isInFunction: stringIn(error, 'where') !== undefined,
-  });
+  const advice = state !== undefined && NOT_CONVERTED.has(state) ? WITHOUT_FORM : '';
+  return new DatabaseFailure(
+    'DATABASE_REFUSED',
+    `The database refused (${state ?? 'no SQLSTATE'}): ${said}${advice}`,
+    state,
+    {
+      constraint: stringIn(error, 'constraint'),
+      isRaised,
+      isInFunction: stringIn(error, 'where') !== undefined,
+    },
+  );
 }
 
 function remedy(error: unknown): string {

@@ -72,7 +72,9 @@ const ALL_RELATIONS = "SET LOCAL restrict_nonsystem_relation_kind = ''";
 
 const WHO_ANSWERS =
   "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid(), " +
-  "pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) IS NOT NULL";
+  "pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) IS NOT NULL, encoding, " +
+  'pg_catalog.pg_encoding_max_length(pg_catalog.pg_char_to_encoding(encoding)) OPERATOR(pg_catalog.>) 1 ' +
+  'FROM pg_catalog.getdatabaseencoding() encoding';
 
 /** The first version of PostgreSQL with a limit for whole transactions. */
 const TRANSACTION_TIMEOUT_SINCE = 170_000;
@@ -92,6 +94,7 @@ export class Connection {
   #settings = SETTINGS;
   #canRefuseViews = false;
   #isInTransaction = false;
+  #stored = { encoding: 'UTF8', isMultibyte: true };
 
   private constructor({ client, watch, schema }: Connected) {
     this.#client = client;
@@ -103,9 +106,10 @@ export class Connection {
   static async open(address: DatabaseAddress): Promise<Connection> {
     const session = new Connection(await connect(address));
     try {
-      const [[version, backend, canRefuseViews] = []] = (await session.#send(WHO_ANSWERS)).rows;
+      const [[version, backend, canRefuseViews, encoding, isMultibyte] = []] = (await session.#send(WHO_ANSWERS)).rows;
       requireNoPooler(session.#client, backend);
       session.#canRefuseViews = canRefuseViews === 't';
+      session.#stored = { encoding: encoding ?? '', isMultibyte: isMultibyte === 't' };
       session.#settings = [
         ...SETTINGS,
         ...(Number(version) >= TRANSACTION_TIMEOUT_SINCE ? ['SET LOCAL transaction_timeout = 0'] : []),
@@ -122,6 +126,11 @@ export class Connection {
   get server(): { readonly host: string; readonly port: number } {
     const { host, port } = this.#client;
     return { host, port };
+  }
+
+  /** The encoding of the database, and whether a character of it may have several bytes. */
+  get stored(): { readonly encoding: string; readonly isMultibyte: boolean } {
+    return this.#stored;
   }
 
   /** Whether the server refuses views and foreign tables instead of tables. */

@@ -5,6 +5,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import { isOfRow, isOutOfDate } from '../connection/database-error.ts';
 import { quoted } from '../connection/database.ts';
 import { keyTable, OTHER_JOINS } from '../read-rows.ts';
+import { sentValue } from '../row-reader.ts';
 import { rowOf } from '../stored-value.ts';
 
 /** Compares texts by their bytes, whatever collation a column has. */
@@ -42,14 +43,15 @@ export interface Written {
 export async function writeRows(session: Connection, column: Column, changes: readonly RowChange[]): Promise<Written> {
   if (changes.length === 0) return { written: 0, lost: [], refused: [] };
   const isBytes = column.storage === 'bytea';
+  const isSentAsBytes = isBytes || column.server !== undefined;
   const key = keyTable(
     column,
     changes.map((change) => change.key),
     3,
   );
   const array = isBytes ? 'pg_catalog.bytea[]' : 'pg_catalog.text[]';
-  const old = isBytes
-    ? byteaArray(changes.map(({ stored }) => rowOf(stored, 'bytea')))
+  const old = isSentAsBytes
+    ? byteaArray(changes.map(({ stored }) => storedBytes(stored, column)))
     : textArray(changes.map(({ stored }) => stored));
   const sealed = changes.map((change) => change.sealed);
   const next = isBytes ? byteaArray(sealed) : textArray(sealed);
@@ -60,7 +62,12 @@ export async function writeRows(session: Connection, column: Column, changes: re
     isSame: `t.${quoted(name)}::pg_catalog.text ${SAME_BYTES} u.w${index}`,
   }));
   const values = [old, next, ...key.values, ...watched.map((one) => one.value)];
-  const arrays = [`$1::${array}`, `$2::${array}`, ...key.arrays, ...watched.map((one) => one.array)];
+  const arrays = [
+    `$1::pg_catalog.${isSentAsBytes ? 'bytea' : 'text'}[]`,
+    `$2::${array}`,
+    ...key.arrays,
+    ...watched.map((one) => one.array),
+  ];
   const names = ['old', 'next', ...key.names, ...watched.map((one) => one.name)];
   const isJson = column.storage === 'jsonb';
   const hasTriggers = column.triggers.length > 0;
@@ -152,8 +159,12 @@ function alteredByTrigger(column: Column, rows: number): KeyRotationError {
   );
 }
 
+function storedBytes(stored: string | Uint8Array, { storage }: Column): Uint8Array {
+  return typeof stored === 'string' && storage !== 'bytea' ? Buffer.from(stored, 'latin1') : rowOf(stored, 'bytea');
+}
+
 /** By the bytes of it, whatever the column's collation or numbers of JSON take for equal. */
-function sameValue({ storage, column }: Column): string {
-  if (storage === 'bytea') return `t.${column} OPERATOR(pg_catalog.=) u.old`;
-  return `t.${column}::pg_catalog.text ${SAME_BYTES} u.old`;
+function sameValue(column: Column): string {
+  const isText = column.storage !== 'bytea' && column.server === undefined;
+  return `${sentValue(column)} ${isText ? SAME_BYTES : 'OPERATOR(pg_catalog.=)'} u.old`;
 }

@@ -5,6 +5,7 @@ import { lockOf, requireNotRewritten, requireSameName } from '../catalog/look-up
 import { partitionTree } from '../catalog/partition-tree.ts';
 import { replaced, requireOnlyTables } from '../catalog/table-locks.ts';
 import { quoted, type Connection } from '../connection/database.ts';
+import { decoded, sentText, serverTextOf, storedBytes, type ServerText } from '../connection/server-text.ts';
 import { joinSnapshot, READING, type SharedSnapshot } from '../shared-snapshot.ts';
 import type { Candidate } from './candidates.ts';
 
@@ -22,7 +23,7 @@ export const MOST_SAMPLED = SAMPLE + FIRST_VALUES;
 /** Bytes of a value that are looked at. A jsonb of more is passed over, since no part of it is JSON. */
 const MOST_BYTES = 65_536;
 
-/** A value as PostgreSQL spells it, and the contexts that it is tried in. */
+/** A value as PostgreSQL spells it (see `StoredRow` for texts that are not in UTF-8), and the contexts that it is tried in. */
 export interface SampledValue {
   readonly text: string;
   readonly contexts: readonly string[];
@@ -95,10 +96,12 @@ export async function sampleOf(
       const inContexts = [...new Set(templates.flatMap(({ columns }) => columns))];
       // A child by inheritance is a table of its own.
       const from = `${isTable ? 'ONLY ' : ''}${table} t`;
-      const value = VALUES[storage];
+      const server = await serverTextOf(reader);
+      const isText = server !== undefined && storage !== 'bytea';
+      const value = isText ? storedBytes(VALUES[storage], server) : VALUES[storage];
       const read = [
         `t.${quoted(column)} AS v`,
-        ...inContexts.map((name, at) => `t.${quoted(name)}::pg_catalog.text AS c${at}`),
+        ...inContexts.map((name, at) => `${sentText(`t.${quoted(name)}::pg_catalog.text`, server)} AS c${at}`),
       ];
       const sample = (rows: string, most: number) =>
         reader.rows(
@@ -119,13 +122,23 @@ export async function sampleOf(
       if (storage === 'other') await requireSameFields(reader, watch, table);
       return found.flatMap(([text, ...values]) => {
         if (text == null) return [];
-        const valueOf = (name: string) => values[inContexts.indexOf(name)];
+        const valueOf = (name: string) => receivedText(values[inContexts.indexOf(name)], server);
         const contexts = templates.flatMap((one) => contextOf(one, one.columns.map(valueOf)) ?? []);
-        return [{ text, contexts: ['', ...contexts] }];
+        return [{ text: isText ? bytesOf(text).toString('latin1') : text, contexts: ['', ...contexts] }];
       });
     },
     { mode: READING.mode, settings: ["SET LOCAL lock_timeout = '3s'"] },
   );
+}
+
+function receivedText(text: string | null | undefined, server: ServerText | undefined): string | null | undefined {
+  if (text == null || server === undefined || server.isMultibyte) return text;
+  return decoded(bytesOf(text), server);
+}
+
+/** The bytes in PostgreSQL's text for bytea. */
+function bytesOf(text: string): Buffer {
+  return Buffer.from(text.slice(2), 'hex');
 }
 
 /** Throws `DATABASE_REFUSED` where the table has other partitions by now, or the name means another column. */
