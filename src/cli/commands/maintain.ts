@@ -3,7 +3,7 @@ import type { TriggerChoice } from '../../postgres/catalog/triggers.ts';
 import { command } from '../command.ts';
 import { COUNTED_ROWS, NOT_COUNTED } from '../json/row-schemas.ts';
 import { COUNT, DATE, described, listOf, NEXT, object, RETIRED, TEXT, YES_OR_NO } from '../json/shapes.ts';
-import { runMaintain, type Due, type MaintainResult } from '../ring/maintenance.ts';
+import { runMaintain, WOULD_DO, type Due, type MaintainResult } from '../ring/maintenance.ts';
 import { grouped, rowCount } from '../rows/census-screen.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { columnOptions, upTo } from '../rows/column-options.ts';
@@ -91,8 +91,7 @@ export const MAINTAIN = command<MaintainFlags>({
       ...(skippedIsFine === true ? ['--skipped-is-fine'] : []),
     ];
     const isDryRun = dryRun === true;
-    const options = { keep, retire: isDryRun && retire === 'do' ? 'propose' : retire, accepted, isDryRun };
-    const result = await runMaintain(session.deps, rows, options);
+    const result = await runMaintain(session.deps, rows, { keep, retire, accepted, isDryRun });
     const shown = { ...result, next: spelled(result.next, session.spell) };
     return {
       result: shown,
@@ -109,9 +108,11 @@ type Shown = Omit<MaintainResult, 'next'> & { readonly next: readonly ShownDue[]
 function maintainLines(result: Shown, paint: Paint): readonly string[] {
   const done = doneLines(result);
   const isQuiet = result.next.every(({ needsPerson }) => !needsPerson);
+  const isNamed = result.next.some(({ code }) => WOULD_DO.includes(code));
+  const nothing = isQuiet ? 'Nothing was due.' : 'Nothing was done.';
   return [
     `${result.currentNumber === 0 ? 'No numbered key' : `Key ${result.currentNumber}`} is current, and ${result.freeSlots} labels are free.`,
-    ...(done.length > 0 ? done : [isQuiet ? 'Nothing was due.' : 'Nothing was done.']),
+    ...(done.length > 0 || isNamed ? done : [nothing]),
     ...result.next.flatMap((due) => dueLines(due, paint)),
   ];
 }

@@ -23,7 +23,7 @@ export interface MaintainOptions {
   readonly retire: 'off' | 'propose' | 'do';
   /** Options with which the operator has accepted something, for the command that is proposed. */
   readonly accepted?: readonly string[];
-  /** Nothing is written: rows are not re-encrypted. */
+  /** Nothing is written: what would be done is only named. */
   readonly isDryRun?: boolean;
 }
 
@@ -58,6 +58,9 @@ export interface MaintainResult {
 
 /** `retire` has reached its question: all of its checks have passed. */
 class Proposal extends Error {}
+
+/** The codes of what a dry run leaves to the real run. */
+export const WOULD_DO = ['reencryption-due', 'retirement-due'];
 
 /** Refusals that pass by themselves. */
 const PASSING = ['TOO_EARLY_TO_RETIRE', 'ROTATION_UNDER_WAY'];
@@ -156,9 +159,9 @@ class Maintenance {
 
   async #reencrypt(): Promise<void> {
     if (this.#options.isDryRun === true) {
-      this.#add(
+      this.#wouldDo(
         'reencryption-due',
-        'Rows would be re-encrypted under the current key.',
+        'It would re-encrypt rows under the current key.',
         step('reencrypt', '--dry-run'),
       );
       return;
@@ -186,8 +189,7 @@ class Maintenance {
       return this.#seen;
     };
     const confirm = (): Promise<void> => {
-      // Columns that were not counted are shown to a person, and no one is asked here.
-      const mayGo = this.#options.retire === 'do' && (this.#seen?.unlisted ?? []).length === 0;
+      const mayGo = this.#mayRetire() && this.#options.isDryRun !== true;
       return mayGo ? Promise.resolve() : Promise.reject(new Proposal());
     };
     try {
@@ -199,9 +201,18 @@ class Maintenance {
     }
   }
 
+  /** Columns that were not counted are shown to a person, and no one is asked here. */
+  #mayRetire(): boolean {
+    return this.#options.retire === 'do' && (this.#seen?.unlisted ?? []).length === 0;
+  }
+
   #propose(numbers: readonly KeyNumber[]): void {
     const { unlisted = [] } = this.#seen ?? {};
     this.#proposed = numbers;
+    if (this.#mayRetire()) {
+      this.#wouldDo('retirement-due', `It would retire ${keyList(numbers)}, which no counted row needs.`);
+      return;
+    }
     this.#add(
       'retire-proposed',
       `No counted row needs ${keyList(numbers)}.` +
@@ -234,7 +245,7 @@ class Maintenance {
     this.#next.push({
       code: error.code,
       text: error.message,
-      needsPerson: !isOneOf(error, PASSING),
+      needsPerson: !isOneOf(error, PASSING) && !(this.#options.isDryRun === true && isMovable(error)),
       ...(error.code === 'TOO_EARLY_TO_RETIRE' ? { at: await this.#earliest() } : {}),
       next: error instanceof CommandRefusal ? error.next : [],
     });
@@ -247,6 +258,11 @@ class Maintenance {
 
   #add(code: string, text: string, next: NextStep): void {
     this.#next.push({ code, text, needsPerson: true, next: [next] });
+  }
+
+  /** What a run without `--dry-run` does by itself. */
+  #wouldDo(code: string, text: string, ...next: readonly NextStep[]): void {
+    this.#next.push({ code, text, needsPerson: false, next });
   }
 
   /** A key that is back was restored by another process, unless this description is from before the retirement. */

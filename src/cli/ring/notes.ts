@@ -58,8 +58,10 @@ export function notesOn(report: RingReport): readonly Note[] {
 /** Notes that ask for nothing. */
 const AS_YOU_LIKE: readonly NoteCode[] = ['restorable', 'foreign-label-only'];
 
-/** The one command to run now: the first of the most urgent note. Absent: nothing needs to be done. */
+/** The one command to run now: the first of the most urgent note. Absent: nothing needs to be done, or a person decides. */
 export function recommended(notes: readonly Note[]): NextStep | undefined {
+  // To rotate a secret that replaces a lost one would number a new key as the first of the lost ones.
+  if (notes.some(({ code }) => code === 'no-current-key')) return undefined;
   return notes.filter(({ code }) => !AS_YOU_LIKE.includes(code)).flatMap(({ next }) => next)[0];
 }
 
@@ -70,7 +72,7 @@ function withoutCurrent({ versions, rotation }: RingReport): readonly Note[] {
       'no-current-key',
       'The secret has no key yet. Its first rotation makes key 1. If it replaces a lost secret, do not rotate it: ' +
         'run restore-ring instead.',
-      FOLLOW,
+      ...(rotation.functionArn === undefined ? [] : [FOLLOW]),
       step('restore-ring', 'FILE'),
     ),
   ];

@@ -114,6 +114,20 @@ describe('maintain', () => {
     expect((await maintained(ring, new FakeRows(), { retire: 'off' })).codes).toEqual(['next-rotation']);
   });
 
+  test('names what it would retire in a dry run, which needs no person and writes nothing', async () => {
+    const ring = await oldRing();
+    const before = ring.snapshot;
+    const { next, proposed } = await maintained(ring, new FakeRows(), { isDryRun: true });
+    expect({ proposed, next: next[0] }).toEqual({
+      proposed: [1, 2, 3],
+      next: {
+        ...{ code: 'retirement-due', needsPerson: false, next: [] },
+        text: 'It would retire keys 1, 2, 3, which no counted row needs.',
+      },
+    });
+    expect(ring.snapshot).toBe(before);
+  });
+
   test('leaves the decision to a person where columns were not counted', async () => {
     const ring = await oldRing();
     const before = ring.snapshot;

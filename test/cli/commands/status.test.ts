@@ -136,6 +136,16 @@ describe('status says what is under way or unfinished, and with which command it
     ]);
   });
 
+  test('recommends nothing for a secret without a key, which may replace a lost one', async () => {
+    const ring = await ringWith();
+    const [note] = (await status(ring)).notes;
+    expect(note?.next.map(spell)).toEqual(['pazpaz-keys restore-ring FILE']);
+    await ring.enableRotation();
+    ring.lambda = 'does nothing';
+    const { stdout } = await pazpazKeys(ring, ['status', '--json']);
+    expect(JSON.parse(stdout)).not.toHaveProperty('result.recommended');
+  });
+
   test('recommends nothing where nothing is wrong', async () => {
     const { stdout } = await pazpazKeys(await quietRing(), ['status', '--json']);
     expect(JSON.parse(stdout)).not.toHaveProperty('result.recommended');

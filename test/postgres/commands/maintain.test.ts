@@ -154,10 +154,10 @@ describe('maintain', () => {
     expect(ran.result.next.map(({ code }) => code)).toEqual([
       'reencryption-due',
       'ROWS_STILL_NEED_KEY',
-      'retire-proposed',
+      'retirement-due',
       'next-rotation',
     ]);
-    expect(ran.result).toMatchObject({ reencrypted: [], retired: [], proposed: [2] });
+    expect(ran).toMatchObject({ exitCode: 0, result: { reencrypted: [], retired: [], proposed: [2] } });
     expect({ snapshot: ring.snapshot, rows: await numbersOfRows() }).toEqual({ snapshot: before, rows: { 1: 1 } });
   });
 
