@@ -11,12 +11,13 @@ import { exportedNames } from './support/exported-names.ts';
 
 type Part = 'exports' | 'columns' | 'commands' | 'json' | 'logEvents';
 
+const COLUMNS = ['drizzle', 'kysely', 'prisma', 'typeorm'];
+const columnModule = (name: string) => `src/columns/${name}.ts`;
+const exportsOf = exportedNames(['src/index.ts', ...COLUMNS.map(columnModule)]);
+
 const FACE: Readonly<Record<Part, () => readonly string[] | Promise<readonly string[]>>> = {
-  exports: () => exportedNames('src/index.ts'),
-  columns: () =>
-    ['drizzle', 'kysely', 'prisma', 'typeorm'].flatMap((name) =>
-      exportedNames(`src/columns/${name}.ts`).map((line) => `${name}: ${line}`),
-    ),
+  exports: () => exportsOf('src/index.ts'),
+  columns: () => COLUMNS.flatMap((name) => exportsOf(columnModule(name)).map((line) => `${name}: ${line}`)),
   commands: commandLines,
   json: jsonLines,
   logEvents: () => Object.keys(LOG_EVENTS).sort(),

@@ -1,23 +1,28 @@
 import { join } from 'node:path';
 import ts from 'typescript';
 
-/** What a module exports, as one line for each name and each public member: `KeyRing.usage(0)`, `KeyUsage.number: number`. */
-export function exportedNames(module: string): readonly string[] {
+/**
+ * Gives what each of these modules exports, one line for each name and each public member: `KeyRing.usage(0)`,
+ * `KeyUsage.number: number`. One program for all of them, as it takes seconds to make.
+ */
+export function exportedNames(modules: readonly string[]): (module: string) => readonly string[] {
   const { options } = ts.parseJsonConfigFileContent(
     ts.readConfigFile('tsconfig.json', (path) => ts.sys.readFile(path)).config,
     ts.sys,
     process.cwd(),
   );
-  const path = join(process.cwd(), module);
-  const program = ts.createProgram([path], options);
+  const pathOf = (module: string) => join(process.cwd(), module);
+  const program = ts.createProgram(modules.map(pathOf), options);
   const checker = program.getTypeChecker();
-  const source = program.getSourceFile(path);
-  const symbol = source && checker.getSymbolAtLocation(source);
-  if (symbol === undefined) throw new Error(`${module} exports nothing`);
-  return checker
-    .getExportsOfModule(symbol)
-    .flatMap((name) => linesOf(checker, name))
-    .sort();
+  return (module) => {
+    const source = program.getSourceFile(pathOf(module));
+    const symbol = source && checker.getSymbolAtLocation(source);
+    if (symbol === undefined) throw new Error(`${module} exports nothing`);
+    return checker
+      .getExportsOfModule(symbol)
+      .flatMap((name) => linesOf(checker, name))
+      .sort();
+  };
 }
 
 function linesOf(checker: ts.TypeChecker, exported: ts.Symbol): readonly string[] {

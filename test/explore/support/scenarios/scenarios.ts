@@ -16,7 +16,7 @@ const ALL: readonly Scenario[] = [
   ...PENDING_LEFT,
 ];
 
-/** Half of all states for one in twelve scenarios, of which there are smaller ones with the same commands. */
+/** Half of all states for one in ten scenarios, of which there are smaller ones with the same commands. */
 const LARGE: ReadonlySet<string> = new Set([
   'rotate beside put P',
   'rollback by hand, two attempts',
@@ -33,6 +33,12 @@ const LARGE: ReadonlySet<string> = new Set([
   'put in a rotation, told of the past',
   'retire and put --not-current of its key, told of the past',
   'a full ring, AWSPENDING on none, move killed and left',
+  'maintain beside a rotation, killed and left',
+  'put, put and the first again, told of the past',
+  'put and retire, told of the past',
+  'put beside a rotation, killed and left',
+  'put P beside put R',
+  'put --not-current Q beside adopt',
 ]);
 
 /** What `npm test` explores, in well under a minute. */
