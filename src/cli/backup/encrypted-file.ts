@@ -1,7 +1,8 @@
 import { open, readFile, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { armor, Decrypter, Encrypter, type Identity, type Recipient } from 'age-encryption';
-import { failureName, isKeyRotationError, KeyRotationError } from '../../format/error.ts';
+import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
+import { fileProblem } from '../file-error.ts';
 import { wrongUsage } from '../command.ts';
 
 /** A public key `age1…`, or another recipient such as a KMS key. */
@@ -64,7 +65,7 @@ export async function identitiesIn(path: string): Promise<readonly string[]> {
 /** Reads a file that an option names. */
 export async function bytesOf(path: string): Promise<Uint8Array> {
   if (/^AGE-SECRET-KEY-/i.test(path)) wrongUsage('Name the file of the private key, never the key itself.');
-  return readFile(path).catch((error: unknown) => wrongUsage(`${path} cannot be read: ${failureName(error)}.`));
+  return readFile(path).catch((error: unknown) => wrongUsage(`${path} cannot be read: ${fileProblem(error)}.`));
 }
 
 async function textOf(path: string): Promise<string> {
@@ -94,7 +95,5 @@ export async function writeNewFile(path: string, bytes: Uint8Array): Promise<voi
 }
 
 function cannotWrite(path: string, error: unknown): never {
-  wrongUsage(
-    `${path} cannot be written: ${failureName(error)}. Name a file that does not exist yet, on a disk with free space.`,
-  );
+  wrongUsage(`${path} cannot be written: ${fileProblem(error)}. Name another file.`);
 }

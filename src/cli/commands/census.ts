@@ -3,12 +3,14 @@ import { headerCensus } from '../../postgres/header-census.ts';
 import { columnOptions, columnsOf, readingOptions, ringOf } from '../rows/column-options.ts';
 import { databaseOf } from '../rows/database-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
-import { censusLines, headerLines, rowCount } from '../rows/census-screen.ts';
+import { censusLines, CHECK_CONTEXT, headerLines, isContextRight, rowCount } from '../rows/census-screen.ts';
 import { command } from '../command.ts';
 import { CENSUS_RESULT } from '../json/row-schemas.ts';
 import { shownCensus } from '../rows/progress.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import { readRingReport } from '../ring/ring-report.ts';
 import { unreadKeys, unreadLine, type UnreadKeys } from '../rows/unread-keys.ts';
-import { wrapped } from '../terminal/table.ts';
+import { keyList, wrapped } from '../terminal/table.ts';
 import { step, type NextStep } from '../suggested-commands.ts';
 
 interface CensusFlags extends ColumnFlags {
@@ -40,7 +42,7 @@ export const CENSUS = command<CensusFlags>({
     const columns = await shownCensus(database, specs, keys, world, flags);
     const current = keys.target?.number;
     const unread = unreadKeys(keys);
-    const { advice, next } = adviceOn(columns, unread);
+    const { advice, next } = adviceOn(columns, unread, await restorableFor(columns, session.deps));
     return {
       result: {
         ...{ isEstimate: false, currentNumber: current ?? 0, columns, hasOlderData: hasOlderData(columns) },
@@ -74,20 +76,33 @@ interface Advice {
   readonly next: readonly NextStep[];
 }
 
-function adviceOn(columns: readonly ColumnCensus[], unread: readonly UnreadKeys[]): Advice {
+/** Retired keys whose versions AWS still has, where rows may need them. Of older data, the number is a random byte. */
+async function restorableFor(columns: readonly ColumnCensus[], deps: CommandDependencies): Promise<readonly number[]> {
+  const codes = columns.flatMap(({ listed }) => listed.map(({ code }) => code));
+  if (!codes.some((code) => code === 'KEY_RETIRED' || code === 'KEY_NEVER_ISSUED')) return [];
+  const { retired } = await readRingReport(deps);
+  return retired.filter(({ isLeft }) => isLeft).map(({ number }) => number);
+}
+
+function adviceOn(
+  columns: readonly ColumnCensus[],
+  unread: readonly UnreadKeys[],
+  restorable: readonly number[],
+): Advice {
   if (unread.length > 0) return { advice: unread.map(unreadLine), next: [step('doctor')] };
+  if (restorable.length > 0) {
+    const they = restorable.length === 1 ? 'it' : 'them';
+    return {
+      advice: [
+        `No key of the ring opens some rows. They may need ${keyList(restorable)}, retired and still kept by AWS: restore ${they}, then count again.`,
+      ],
+      next: restorable.map((number) => step('restore', String(number))),
+    };
+  }
   const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);
   if (rows === 0) return { advice: [], next: [] };
   const found = `${rowCount(rows)} ${rows === 1 ? 'is' : 'are'} not under the current key`;
   return columns.every(isContextRight)
     ? { advice: [`${found}; reencrypt moves them to it.`], next: [step('reencrypt')] }
     : { advice: [`${found}. ${CHECK_CONTEXT}`], next: [] };
-}
-
-const CHECK_CONTEXT =
-  'First check the context: none of the numbered rows opens in this one, and reencrypt would bind older data to it.';
-
-/** As far as rows show: under a wrong context, no numbered row opens, and older data does. */
-function isContextRight({ unreadable, numbered }: ColumnCensus): boolean {
-  return unreadable === 0 || Object.keys(numbered).length > 0;
 }

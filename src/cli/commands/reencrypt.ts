@@ -10,7 +10,8 @@ import { brakeList, brakeOptions, brakesOf, controlOf, type BrakeFlags } from '.
 import { columnOptions, columnsOf, upTo, namesColumns, ringOf } from '../rows/column-options.ts';
 import { databaseOf } from '../rows/database-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
-import { censusLines, grouped, listed, rowCount } from '../rows/census-screen.ts';
+import { wrapped } from '../terminal/table.ts';
+import { censusLines, CHECK_CONTEXT, grouped, isContextRight, listed, rowCount } from '../rows/census-screen.ts';
 import { command, wrongUsage, type Finished } from '../command.ts';
 import { REENCRYPT_RESULT } from '../json/row-schemas.ts';
 import { shownCensus } from '../rows/progress.ts';
@@ -163,6 +164,7 @@ function dryRun(columns: readonly ColumnCensus[], target: number, takesLegacy: b
         ...(leftOf(count) > 0
           ? [`  Would list ${rowCount(leftOf(count))} of older data, because of --no-legacy.`]
           : []),
+        ...(isContextRight(count) ? [] : wrapped(CHECK_CONTEXT, 98).map((line) => `  ${line}`)),
         ...count.triggers.map((trigger) => `  Trigger ${triggerLine(trigger, count.relation)}.`),
       ]),
       'Dry run: nothing was changed.',

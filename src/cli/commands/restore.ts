@@ -147,11 +147,12 @@ async function forget(deps: CommandDependencies, { versionId, numbers }: Restore
   );
 }
 
-function notRetired(number: KeyNumber, { secret }: DescribedRing): KeyRotationError {
+function notRetired(number: KeyNumber, { secret, ring }: DescribedRing): KeyRotationError {
+  const never = number > ring.highestNumber ? ` The highest number on the ring is ${ring.highestNumber}.` : '';
   const known = retiredKeys(secret.Tags).map((record) => record.number);
   return new CommandRefusal(
     'NOT_RESTORABLE',
-    `There is no retirement record of key ${number}; recorded: ${known.join(', ') || 'none'}. A version without ` +
+    `There is no retirement record of key ${number}; recorded: ${known.join(', ') || 'none'}.${never} A version without ` +
       'labels that status still lists can come back under a new number: adopt --version-id.',
     step('status'),
   );

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { access, constants, mkdir, readFile, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { failureName, KeyRotationError } from '../../format/error.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import { fileProblem } from '../file-error.ts';
 import { writeNewFile } from '../backup/encrypted-file.ts';
 import { wrongUsage } from '../command.ts';
 import type { PreviousReport } from './evidence.ts';
@@ -44,10 +45,10 @@ export async function writeReport(folder: string, files: ReadonlyMap<string, str
 /** Makes the folder. Throws `INVALID_SETTINGS` if it cannot be written, or has a report, which is never replaced. */
 export async function requireNoReport(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true }).catch((error: unknown) =>
-    wrongUsage(`The folder ${folder} cannot be made: ${failureName(error)}.`),
+    wrongUsage(`The folder ${folder} cannot be made: ${fileProblem(error)}.`),
   );
   await access(folder, constants.W_OK | constants.X_OK).catch((error: unknown) =>
-    wrongUsage(`The folder ${folder} cannot be written: ${failureName(error)}.`),
+    wrongUsage(`The folder ${folder} cannot be written: ${fileProblem(error)}.`),
   );
   for (const name of [EVIDENCE_FILE, PAGE_FILE, CHECKSUM_FILE, SIGNATURE_FILE]) {
     if ((await stat(join(folder, name)).catch(() => undefined)) !== undefined)
@@ -112,7 +113,7 @@ function checksumIn(line: string, folder: string): { readonly name: string; read
 }
 
 async function bytesIn(path: string): Promise<Buffer> {
-  return readFile(path).catch((error: unknown) => wrongUsage(`${path} cannot be read: ${failureName(error)}.`));
+  return readFile(path).catch((error: unknown) => wrongUsage(`${path} cannot be read: ${fileProblem(error)}.`));
 }
 
 /**

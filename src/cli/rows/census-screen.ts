@@ -50,6 +50,14 @@ export function censusLines(count: ColumnCensus, current: number | undefined): r
   ];
 }
 
+export const CHECK_CONTEXT =
+  'First check the context: none of the numbered rows opens in this one, and reencrypt would bind older data to it.';
+
+/** As far as rows show: under a wrong context, no numbered row opens, and older data does. */
+export function isContextRight({ unreadable, numbered }: ColumnCensus): boolean {
+  return unreadable === 0 || Object.keys(numbered).length > 0;
+}
+
 /** A ring has no more numbers than that, so where more are found, chance has made some. */
 const MOST_LABELS = 20;
 
@@ -82,7 +90,15 @@ export function headerLines(count: HeaderCensus): readonly string[] {
 export function listed(rows: readonly LeftRow[], count: number): readonly string[] {
   const lines = rows.slice(0, MOST_LISTED).map(({ key, code }) => `    ${key.join(', ')}: ${code}`);
   const more = count - lines.length;
-  return more > 0 ? [...lines, ...wrapped(`    and ${grouped(more)} more (--json lists up to 10,000)`)] : lines;
+  if (more <= 0) return lines;
+  return [...lines, `    and ${grouped(more)} more (--json lists up to 10,000)`, ...byCode(rows)];
+}
+
+/** The listed rows by reason, because the first few may all have another one than the rest. */
+function byCode(rows: readonly LeftRow[]): readonly string[] {
+  const codes = [...new Set(rows.map(({ code }) => code))];
+  const counts = codes.map((code) => `${grouped(rows.filter((row) => row.code === code).length)} ${code}`);
+  return wrapped(`By reason: ${counts.join(', ')}`, 96).map((line) => `    ${line}`);
 }
 
 function openedBy(what: string, counts: Readonly<Record<number, number>>): string[][] {

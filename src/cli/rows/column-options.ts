@@ -5,7 +5,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import type { ColumnSpec } from '../../postgres/catalog/column.ts';
 import { WRITERS_TIMEOUT } from '../../postgres/catalog/older-writers.ts';
 import { RingKeys } from '../../postgres/all-keys.ts';
-import { failureName } from '../../format/error.ts';
+import { fileProblem } from '../file-error.ts';
 import { sourceOf } from '../../keyring/source/secret-source.ts';
 import { someText, wrongUsage } from '../command.ts';
 import type { ColumnFlags } from './column-flags.ts';
@@ -87,7 +87,7 @@ export function ringOf({ client, secretId }: AwsSession, log?: ApplicationLog): 
 
 async function readColumns(file: string): Promise<readonly ColumnSpec[]> {
   const text = await readFile(file, 'utf8').catch((error: unknown) =>
-    wrongUsage(`--columns ${file} cannot be read: ${failureName(error)}.`),
+    wrongUsage(`--columns ${file} cannot be read: ${fileProblem(error)}.`),
   );
   let value: unknown;
   try {

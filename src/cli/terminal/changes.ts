@@ -2,12 +2,22 @@ import type { Change } from '../aws/change.ts';
 
 /** What was changed, or would be, one line for each change and for a file that would be written. */
 export function changeLines(changes: readonly Change[], isDryRun: boolean, file?: string): readonly string[] {
+  const sentences = changes.map((change) => `  ${sentence(change, isDryRun)}`);
   const lines = [
     ...(file === undefined ? [] : [`  write ${file}`]),
-    ...changes.map((change) => `  ${sentence(change, isDryRun)}`),
+    ...(isDryRun ? withoutMadeId(sentences, changes) : sentences),
   ];
   if (lines.length === 0) return [isDryRun ? 'Dry run: nothing would be changed.' : 'Nothing was changed.'];
   return [isDryRun ? 'Dry run, nothing was changed. It would:' : 'Changed:', ...lines];
+}
+
+/** The id of a version that a dry run makes up is not the one of the real run. */
+function withoutMadeId(sentences: readonly string[], changes: readonly Change[]): readonly string[] {
+  const [made, second] = changes.flatMap((one) =>
+    one.change === 'value-stored' || one.change === 'rotation-started' ? [one.versionId] : [],
+  );
+  if (made === undefined || second !== undefined) return sentences;
+  return sentences.map((line) => line.replaceAll(`version ${made}`, 'the new version'));
 }
 
 function sentence(change: Change, isDryRun: boolean): string {
@@ -28,6 +38,6 @@ function sentence(change: Change, isDryRun: boolean): string {
     case 'tag-removed':
       return `${said('remove', 'removed')} the tag ${change.key}`;
     case 'rotation-started':
-      return `${said('start', 'started')} a rotation, whose version is ${change.versionId}`;
+      return `${said('start', 'started')} a rotation to version ${change.versionId}`;
   }
 }

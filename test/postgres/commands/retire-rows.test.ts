@@ -53,6 +53,20 @@ describe('census', () => {
     expect(stdout).toContain('First check the context');
     expect(stdout).not.toContain('pazpaz-keys reencrypt');
     expect((await keys(ring, ['census', ...COLUMN])).stdout).toContain('pazpaz-keys reencrypt');
+    const dryRun = await keys(ring, ['reencrypt', '--table', 'patients', '--column', 'notes', '--dry-run']);
+    expect(dryRun.stdout).toContain('First check the context');
+    expect((await keys(ring, ['reencrypt', ...COLUMN, '--dry-run'])).stdout).not.toContain('First check the context');
+  });
+
+  it('suggests to restore a retired key that rows may need, while AWS has it', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    await ring.service.advance(25 * HOUR);
+    await keys(ring, ['retire', '1', '--force', '--confirm', '1']);
+    await patients([row('restored', 1, 1), row('new', 3, 2)]);
+    const { stdout } = await keys(ring, ['census', ...COLUMN]);
+    expect(stdout).toContain('1: KEY_RETIRED');
+    expect(stdout).toContain('They may need key 1, retired and still kept by AWS');
+    expect(stdout).toMatch(/pazpaz-keys restore 1\n$/);
   });
 });
 
