@@ -153,8 +153,20 @@ def of_django(uri: str, ring: KeyRing, key: bytes) -> Iterator[tuple[str, Calls]
         def from_db_value(self, row: bytes, _expression: object, _connection: object) -> str:
             return read_bare(row)
 
+    class Unchanged(models.BinaryField):  # type: ignore[type-arg]
+        """What Django takes to call a field for each value, with nothing in it."""
+
+        def from_db_value(self, row: bytes, _expression: object, _connection: object) -> bytes:
+            return row
+
     class Converted(models.Model):
         notes = ByHand()
+
+        class Meta:
+            app_label, db_table, managed = "bench", "django", False
+
+    class Called(models.Model):
+        notes = Unchanged()
 
         class Meta:
             app_label, db_table, managed = "bench", "django", False
@@ -162,9 +174,8 @@ def of_django(uri: str, ring: KeyRing, key: bytes) -> Iterator[tuple[str, Calls]
     def read(model: Any) -> object:
         return [(row.id, row.notes) for row in model.objects.all()]
 
-    def all_theirs() -> object:
-        rows = Theirs.objects.all()
-        return [(row.id, read_bare(row.notes)) for row in rows]  # type: ignore[attr-defined]
+    def in_the_program(model: Any) -> object:
+        return [(row.id, read_bare(row.notes)) for row in model.objects.all()]
 
     def put(model: Any, value: Callable[[], object]) -> None:
         with transaction.atomic():
@@ -174,11 +185,12 @@ def of_django(uri: str, ring: KeyRing, key: bytes) -> Iterator[tuple[str, Calls]
     with connection.schema_editor() as editor:
         editor.create_model(Ours)
     Ours.objects.bulk_create([Ours(notes=value) for _ in range(ROWS)])
-    assert read(Ours) == read(Converted) == all_theirs()
+    assert read(Ours) == read(Converted) == in_the_program(Theirs) == in_the_program(Called)
     calls: Calls = {
-        BASE: all_theirs,
+        BASE: lambda: in_the_program(Theirs),
         "the field": lambda: read(Ours),
         "a field that calls AESGCM": lambda: read(Converted),
+        "a field that converts nothing": lambda: in_the_program(Called),
     }
     yield f"Django, reading {ROWS} rows, text in bytea", calls
     calls = {BASE: lambda: put(Theirs, write_bare), "the field": lambda: put(Ours, lambda: value)}

@@ -77,9 +77,11 @@ def plaintext_bytes(text: object) -> bytes:
 
     Raises ``INVALID_TEXT`` for anything else, and for a text that is not well-formed Unicode.
     """
+    if type(text) is bytes:
+        return text
     if isinstance(text, str):
         return well_formed(text, "text")
-    if isinstance(text, (bytes, bytearray, memoryview)):
+    if isinstance(text, (bytearray, memoryview, bytes)):
         return bytes(text)
     raise KeyRotationError("INVALID_TEXT", f"The plaintext must be str or bytes, got {type(text).__name__}.")
 

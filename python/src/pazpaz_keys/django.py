@@ -127,9 +127,9 @@ class _Encrypted(_Field):
             models.signals.pre_save.connect(_generate_key, dispatch_uid="pazpaz_keys")  # proxies are senders, too
             models.signals.class_prepared.connect(_watch_keys, sender=cls, dispatch_uid="pazpaz_keys")
 
-    def pre_save(self, model_instance: Any, add: bool) -> Any:
-        value, template = super().pre_save(model_instance, add), self._cell.template
-        if value is None or hasattr(value, "as_sql") or not template.columns:
+    def pre_save(self, model_instance: Any, add: bool) -> Any:  # noqa: ARG002
+        value, template = getattr(model_instance, self.attname), self._cell.template
+        if not template.columns or value is None or hasattr(value, "as_sql"):
             return value
         try:
             return InRow(
@@ -173,9 +173,12 @@ class _Encrypted(_Field):
         )
 
     def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:  # noqa: ARG002
-        query, template = compiler.query, self._cell.template
+        template = self._cell.template
+        if not template.columns:
+            return "%s"
+        query = compiler.query
         updated = getattr(query, "update_fields", None) or ()
-        if template.columns and updated:
+        if updated:
             unique = {field.column for field in query.unique_fields}
             moved = {field.column for field in updated} & set(template.columns) - unique
             if moved:

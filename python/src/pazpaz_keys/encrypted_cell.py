@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 from cryptography.exceptions import InvalidTag
 
 from .ciphertext import well_formed
-from .errors import KeyRotationError, without_frames
+from .errors import KeyRotationError
 from .event_loops import refuse_long_json, refuse_long_lines
 from .field import as_text
 from .key_ring import KeyRing
@@ -37,6 +37,9 @@ class ValueKind(Generic[V]):
     quickly: Callable[[bytes], V]
     """``from_plaintext`` with fewer calls. Any ``ValueError`` means: ask ``from_plaintext``."""
 
+
+# Of a row whose number is one byte. Python before 3.12 would make a new slice for each row.
+_NONCE, _REST = slice(1, 13), slice(13, None)
 
 _NOT_SO_QUICK = (InvalidTag, KeyRotationError, LookupError, TypeError, ValueError, RecursionError)
 
@@ -74,39 +77,43 @@ class EncryptedCell(Generic[V]):
         self._source = source
         self._advice = advice
 
-    def encrypted(self, value: Any) -> bytes | str | dict[str, str]:
-        """Takes ``InRow`` if the context names the row. Raises what ``KeyRing.encrypt_field`` raises, ``INVALID_TEXT``
-        for a value of another type, and ``INVALID_COLUMN`` for a value without its row."""
-        try:
-            context = self._context_bytes
-            if isinstance(value, InRow):
-                context, value = well_formed(value.context, "context"), value.value
-            elif self.template.columns:
-                raise not_shown(self.context, "the statement does not show", self.template.columns, self._advice)
-            row = ring_of(self._source)._sealed(self.kind.to_plaintext(value), context)
-        except KeyRotationError as error:
-            value = None  # error reporters may show local variables
-            raise without_frames(error) from None
-        if self._storage == "bytea":
-            return row
-        text = b2a_base64(row, newline=False).decode("ascii")
-        return text if self._member is None else {self._member: text}
-
     def writer(self, failed: Callable[[KeyRotationError, str], Exception]) -> Callable[[Any], Any]:
-        """A function that encrypts a value or returns None for NULL. It raises what ``failed`` makes of an error and of
-        the context."""
-        encrypted, context = self.encrypted, self.context
+        """A function that encrypts a value or returns None for NULL. A value is an ``InRow`` if the context names the
+        row.
+
+        It raises what ``failed`` makes of an error and of the context: an error of ``KeyRing.encrypt_field``,
+        ``INVALID_TEXT`` for a value of another type, or ``INVALID_COLUMN`` for a value without its row.
+        """
+        ring, to_plaintext, member = self._ring(), self.kind.to_plaintext, self._member
+        fixed_context = None if self.template.columns else self._context_bytes
+        is_bytea, source = self._storage == "bytea", self.context
 
         def write(value: Any) -> Any:
             if value is None:
                 return None
             try:
-                return encrypted(value)
+                context = fixed_context
+                if context is None:
+                    context, value = self._of_row(value)
+                row = ring()._sealed(to_plaintext(value), context)
+                if is_bytea:
+                    return row
+                text = b2a_base64(row, newline=False).decode("ascii")
+                return text if member is None else {member: text}
             except KeyRotationError as error:
-                value, failure = None, failed(error, context)
+                value, failure = None, failed(error, source)  # error reporters may show local variables
             raise failure
 
         return write
+
+    def _of_row(self, value: Any) -> tuple[bytes, Any]:
+        if isinstance(value, InRow):
+            return well_formed(value.context, "context"), value.value
+        raise not_shown(self.context, "the statement does not show", self.template.columns, self._advice)
+
+    def _ring(self) -> Callable[[], KeyRing]:
+        source = self._source
+        return partial(ring_of, source) if isinstance(source, KeyRing) else source
 
     def decrypted(self, cell: Any, context: str) -> V:
         """Raises what ``KeyRing.decrypt_bytes`` raises, and ``INVALID_TEXT`` if the content is of another type."""
@@ -135,8 +142,7 @@ class EncryptedCell(Generic[V]):
         """
         if self.template.columns:
             return self._reader_of_rows(failed)
-        source, decrypted, context = self._source, self.decrypted, self._fixed_context
-        ring: Callable[[], KeyRing] = partial(ring_of, source) if isinstance(source, KeyRing) else source
+        ring, decrypted, context = self._ring(), self.decrypted, self._fixed_context
         additional = [bytes([number]) + self._context_bytes for number in range(128)]  # of numbers that are one byte
         value_of = self.kind.quickly
 
@@ -146,7 +152,7 @@ class EncryptedCell(Generic[V]):
             try:
                 number = cell[0]
                 key = ring()._keys.of_number[number]
-                return value_of(key.aead.decrypt(cell[1:13], cell[13:], additional[number]))
+                return value_of(key.aead.decrypt(cell[_NONCE], cell[_REST], additional[number]))
             except _NOT_SO_QUICK:
                 pass
             return read_any(cell)
@@ -160,7 +166,7 @@ class EncryptedCell(Generic[V]):
                 row = to_row(cell)
                 number = row[0]
                 key = ring()._keys.of_number[number]
-                return value_of(key.aead.decrypt(row[1:13], row[13:], additional[number]))
+                return value_of(key.aead.decrypt(row[_NONCE], row[_REST], additional[number]))
             except _NOT_SO_QUICK:
                 pass
             return read_any(cell)
