@@ -11,12 +11,19 @@ export const processorTime = () => {
 };
 
 /**
- * How many times as fast `ours` is as `theirs`. Both take turns in short rounds, each first in every other one; the
- * median of the rounds' ratios counts, since a machine that is slow for a while is slow for both of a round. Half of the
- * rounds are within `spread`. What returns a promise is awaited.
+ * How many times as fast `ours` is as `theirs`. Both take turns in short rounds. What returns a promise is awaited.
  */
 export async function ratios(ours, theirs, time = processorTime, { rounds, milliseconds } = DEFAULT_ROUNDS) {
   const turns = [await turnOf(ours, time, milliseconds), await turnOf(theirs, time, milliseconds)];
+  return ratiosOfTurns(turns, rounds);
+}
+
+/**
+ * The ratio of two turns, each a function that gives the nanoseconds of one call. Each is first in every other round. The
+ * median of the rounds' ratios counts, since a machine that is slow for a while is slow for both of a round. Half of the
+ * rounds are within `spread`.
+ */
+export async function ratiosOfTurns(turns, rounds) {
   const times = [[], []];
   for (let round = 0; round < rounds; round += 1) {
     for (const which of round % 2 === 0 ? [0, 1] : [1, 0]) times[which].push(await turns[which]());
@@ -28,7 +35,7 @@ export async function ratios(ours, theirs, time = processorTime, { rounds, milli
 }
 
 /** Warms up, and gives a function that measures nanoseconds for one call over many calls. */
-async function turnOf(act, time, milliseconds) {
+export async function turnOf(act, time, milliseconds) {
   const measure = act() instanceof Promise ? measureAsync : measureSync;
   let calls = 16;
   // Twice: the first time the code is not compiled yet.
