@@ -212,6 +212,11 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
     assert str(error).startswith(name)
 
 
+def test_production_without_aws_is_told_its_setting() -> None:
+    message = str(refusal(lambda: load_settings({"ENVIRONMENT": "production", "ENCRYPTION_MASTER_KEY": FIRST_KEY})))
+    assert message.endswith("set ENCRYPTION_KEY_SOURCE=environment.")
+
+
 def test_another_environment_is_refused() -> None:
     error = refusal(lambda: load_settings({"ENVIRONMENT": "prod"} | AWS))
     assert str(error) == 'ENVIRONMENT must be one of local, development, staging, production, but is "prod".'

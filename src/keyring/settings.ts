@@ -79,13 +79,13 @@ export function loadSettings(env: Variables = process.env): Settings {
     return { keySource: 'environment', ...keys };
   }
   const where = named === undefined ? `ENVIRONMENT is ${environment}` : 'SECRETS_MANAGER_KEY_NAME names a secret';
-  const region = required('AWS_REGION', regionOf(env), where, 'the region of the secret, such as us-east-1');
+  const alone = named === undefined ? WITHOUT_AWS : '';
+  const region = required('AWS_REGION', regionOf(env), where, `the region of the secret, such as us-east-1${alone}`);
   const secretId = required(
     'SECRETS_MANAGER_KEY_NAME',
     secretOf(env, region),
     where,
-    'name or ARN of the secret, such as pazpaz/encryption-key-v1. To use keys of the environment alone, set ' +
-      'ENCRYPTION_KEY_SOURCE=environment',
+    `name or ARN of the secret, such as pazpaz/encryption-key-v1${alone}`,
   );
   return { keySource: 'aws', ...keys, region, secretId, hasFallback: fallback !== 'off' };
 }
@@ -113,6 +113,8 @@ export function requireSettings(settings: Settings): void {
       'Call KeyRing.open(loadSettings(process.env)), or KeyRing.open() for the variables of this process.',
   );
 }
+
+const WITHOUT_AWS = '. To use keys of the environment alone, set ENCRYPTION_KEY_SOURCE=environment';
 
 function noKey(environment: EnvironmentName, isByDefault: boolean): Error {
   const where = isByDefault ? `ENVIRONMENT is ${environment}` : 'ENCRYPTION_KEY_SOURCE is environment';

@@ -110,6 +110,7 @@ describe("the guide's table of environments", () => {
     [{ ENVIRONMENT: 'local', ENCRYPTION_MASTER_KEY: '' }, 'ENCRYPTION_MASTER_KEY must be set'],
     [{ ENVIRONMENT: 'staging', AWS_REGION: 'us-east-1' }, 'SECRETS_MANAGER_KEY_NAME must be set'],
     [{ ENVIRONMENT: 'production', SECRETS_MANAGER_KEY_NAME: SECRET }, 'AWS_REGION must be set'],
+    [{ ENVIRONMENT: 'production', ...KEY }, 'set ENCRYPTION_KEY_SOURCE=environment.'],
     [
       { ENVIRONMENT: 'local', ENCRYPTION_MASTER_KEY: 'your-fallback-key-here' },
       'ENCRYPTION_MASTER_KEY must hold a key',

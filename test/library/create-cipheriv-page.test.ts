@@ -98,6 +98,25 @@ test.each([
   }
 });
 
+test.each(['hex', 'base64url'] as const)(
+  'a cell in %s becomes base64 by its statement, whatever its length',
+  async (form) => {
+    const cells = Array.from({ length: 8 }, (_, index) => Buffer.alloc(28 + index, 0xfb));
+    const statements = ([...PAGE.matchAll(/```sql\n(.*?)```/gs)][2]?.[1] ?? '').trim().split('\n');
+    const postgres = await startPostgres();
+    try {
+      await postgres.client.query('CREATE TABLE patients (id serial PRIMARY KEY, notes text)');
+      for (const cell of [...cells.map((bytes) => bytes.toString(form)), null])
+        await postgres.client.query('INSERT INTO patients (notes) VALUES ($1)', [cell]);
+      await postgres.client.query(statements[form === 'hex' ? 0 : 1] ?? '');
+      const { rows } = await postgres.client.query<{ notes: string | null }>('SELECT notes FROM patients ORDER BY id');
+      expect(rows.map(({ notes }) => notes)).toEqual([...cells.map((bytes) => bytes.toString('base64')), null]);
+    } finally {
+      await postgres.stop();
+    }
+  },
+);
+
 test('each failure of the page has the code that its table explains', async () => {
   const { stdout } = await run(process.execPath, ['failures.mjs'], { cwd: folder, env: ENVIRONMENT });
   const codes = [...PAGE.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, code]) => code);
@@ -106,6 +125,6 @@ test('each failure of the page has the code that its table explains', async () =
 
 test('it has no program that these tests do not run', () => {
   expect([...PAGE.matchAll(/^```(\w+)$/gm)].map(([, language]) => language).sort()).toEqual(
-    ['bash', 'sql', 'sql', ...Array<string>(6).fill('js')].sort(),
+    ['bash', 'sql', 'sql', 'sql', ...Array<string>(6).fill('js')].sort(),
   );
 });

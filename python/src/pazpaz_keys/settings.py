@@ -21,6 +21,8 @@ from .process_key import ProcessKey
 
 KeySource = Literal["environment", "aws"]
 
+_WITHOUT_AWS = ". To use keys of the environment alone, set ENCRYPTION_KEY_SOURCE=environment"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -124,13 +126,13 @@ def _settings(env: Mapping[str, str]) -> Settings:
             )
         return Settings(environment, None, None, environment_key, numbered_keys)
     where = f"ENVIRONMENT is {environment}" if secret_id is None else "SECRETS_MANAGER_KEY_NAME names a secret"
-    region = _required("AWS_REGION", region_of(env), where, "the region of the secret, such as us-east-1")
+    alone = _WITHOUT_AWS if secret_id is None else ""
+    region = _required("AWS_REGION", region_of(env), where, f"the region of the secret, such as us-east-1{alone}")
     name = _required(
         "SECRETS_MANAGER_KEY_NAME",
         secret_of(env, region),
         where,
-        "name or ARN of the secret, such as pazpaz/encryption-key-v1. To use keys of the environment alone, set "
-        "ENCRYPTION_KEY_SOURCE=environment",
+        f"name or ARN of the secret, such as pazpaz/encryption-key-v1{alone}",
     )
     return Settings(environment, region, name, environment_key, numbered_keys, fallback != "off")
 
