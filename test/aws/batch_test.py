@@ -92,7 +92,7 @@ class BatchTest(unittest.TestCase):
         columns = work_folder() / "columns.json"
         columns.write_text(json.dumps(COLUMNS))
         columns.chmod(0o644)
-        # As docs/maintenance.md says: an image of one's own with the list of columns.
+        # As docs/maintenance.md says: an image of one's own, here without a certificate authority.
         (work_folder() / "Dockerfile").write_text("FROM pazpaz-keys:test\nCOPY columns.json /app/columns.json\n")
         built = run("docker", "build", "--quiet", "--tag", IMAGE, work_folder())
         self.assertEqual(built.returncode, 0, built.stderr)
