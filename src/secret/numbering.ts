@@ -31,6 +31,11 @@ export async function attachNextNumber(
   versionId: string,
 ): Promise<RingLabels> {
   requireFreeSlots(ring, 1);
+  return attachNumber(deps, ring, versionId);
+}
+
+/** `attachNextNumber` where a caller knows that a label can be attached, be it in a place that is kept for AWS. */
+export async function attachNumber(deps: StepDependencies, ring: RingLabels, versionId: string): Promise<RingLabels> {
   const number = nextNumber(ring);
   await moveLabel(deps, { label: numberingLabel(number), to: versionId });
   deps.log('key_numbered', { keyNumber: number, versionId });

@@ -11,7 +11,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
-import type { RingReport } from '../../src/cli/ring/ring-report.ts';
+import type { RingReport } from '../../src/cli/status/ring-report.ts';
 import { encryptField } from '../../src/format/field.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';

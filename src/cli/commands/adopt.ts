@@ -1,15 +1,15 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
 import { copyVersions, retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
-import { INCOMING_LABEL, type RingLabels } from '../../format/ring-labels.ts';
-import { adopt } from '../../secret/adopt.ts';
+import type { RingLabels } from '../../format/ring-labels.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
 import { attachNextNumber, requireFreeSlots } from '../../secret/numbering.ts';
 import { hasValue } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { someText, command } from '../command.ts';
-import { COUNT, object, TEXT } from '../json/shapes.ts';
-import { finishIncoming, freeIncoming, incomingVersion, slotsForIncoming } from '../ring/incoming.ts';
+import { COUNT, described, listOf, object, TEXT } from '../json/shapes.ts';
+import { adoptWithRoom, keysWithoutNumber, planAdoption } from '../ring/adoption.ts';
+import { incomingVersion } from '../ring/incoming.ts';
 import { withoutLabels } from '../ring/labels.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import {
@@ -31,12 +31,21 @@ export const ADOPT = command<AdoptOptions>({
   summary: 'Give every key in use a number, as the daily run of the Lambda does',
   details: 'With --version-id it also rescues a key whose version has lost its last label.',
   examples: ['pazpaz-keys adopt', 'pazpaz-keys adopt --version-id 5f6cde2f-7a7e-4f6f-9d3c-0a7b3f0f9a11'],
-  result: object({}, { rescued: object({ versionId: TEXT, number: COUNT }) }),
+  result: object(
+    {},
+    {
+      rescued: object({ versionId: TEXT, number: COUNT }),
+      waiting: described('Versions that have no number yet, because no label is free', listOf(TEXT)),
+    },
+  ),
   writes: 'at once',
   setUp: (program) => program.option('--version-id <id>', 'a version that status lists without a number', someText),
   run: async ({ deps }, options) => {
     const result = await runAdopt(deps, options);
     const { noKey, ...shown } = result;
+    const { waiting } = result;
+    if (waiting !== undefined)
+      return { result: shown, lines: () => wrapped(waitingText(waiting)), exitCode: 1, next: [step('status')] };
     if (noKey === undefined) return { result: shown, lines: () => [adoptLine(result)] };
     const text = `Version ${noKey} is current, and its value is not a key. Make the previous key current again, then rotate.`;
     return { result: shown, lines: () => wrapped(text), next: [step('rollback'), step('rotate', '--wait')] };
@@ -51,6 +60,8 @@ export interface AdoptOptions {
 export interface AdoptResult {
   /** The number of the rescued version: new, or the one that it already had. */
   readonly rescued?: { readonly versionId: string; readonly number: number };
+  /** Versions that have no number yet, because no label is free. */
+  readonly waiting?: readonly string[];
   /** The current version, if its value is not a key, so that adoption leaves it without a number. */
   readonly noKey?: string;
 }
@@ -59,7 +70,8 @@ export interface AdoptResult {
  * Gives every key in use a number, finishes what a killed `put --not-current` left, and rescues a version without
  * labels. Before it writes anything, it refuses a version that was retired (`VERSION_IS_RETIRED`), is gone
  * (`UNKNOWN_VERSION`), holds no key (`INVALID_KEY_VALUE`, `VERSION_HAS_NO_VALUE`) or belongs to a rotation
- * (`ROTATION_UNDER_WAY`), and a ring without enough free labels (`RING_FULL`).
+ * (`ROTATION_UNDER_WAY`), and a ring without a free label (`RING_FULL`). Where there is room for some keys only, the
+ * current one comes first.
  */
 export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOptions): Promise<AdoptResult> {
   const described = await describedRing(deps);
@@ -67,15 +79,14 @@ export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOp
     await requireRescuable(deps, described, versionId);
     await refuseRetiredKey(deps, described, versionId);
   }
-  await requireSlotsForAll(deps, described.ring, versionId);
+  await requireRoomToAdopt(deps, described.ring, versionId);
   if (versionId !== undefined)
     await requireTagRoom(deps, described.secret.Tags, [rescuedTag(versionId, deps.now()).Key ?? '']);
   let rescued: KeyNumber | undefined;
-  const { ring, wrote } = await onSettledRing(deps, async ({ secret: described, ring: shown }) => {
-    const { ring: before, wrote: hasFreed } = await freeIncoming(deps, shown);
-    const adopted = await finishIncoming(deps, await adopt(deps, before));
-    const secret = { ...described, Tags: [...(await untagNumbered(deps, described.Tags, adopted.ring))] };
-    if (versionId === undefined) return { ...adopted, wrote: adopted.wrote || hasFreed };
+  const { ring, wrote } = await onSettledRing(deps, async (shown) => {
+    const adopted = await adoptWithRoom(deps, shown);
+    const secret = { ...shown.secret, Tags: [...(await untagNumbered(deps, shown.secret.Tags, adopted.ring))] };
+    if (versionId === undefined) return adopted;
     rescued = await numberOfKey(deps, adopted.ring, versionId);
     if (rescued !== undefined) return noteCopy(deps, adopted, secret, versionId);
     // It had its number at the first look, and has been retired since.
@@ -85,34 +96,42 @@ export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOp
     return change;
   });
   if (wrote) await requireSeen(deps, 'Keys were numbered.', (later) => hasNumbersOf(later.ring, ring, rescued));
-  const { current } = ring;
-  if (versionId === undefined) return current === undefined || ring.numberOf.has(current) ? {} : { noKey: current };
+  if (versionId === undefined) return withoutNumber(deps, ring);
   if (rescued === undefined)
     throw new KeyRotationError('NUMBER_LOST', `Version ${versionId} has lost its number again.`);
   return { rescued: { versionId, number: rescued } };
 }
 
-/** Whether every key in use has its number, those aside that adoption has found to be no key, and so has the rescued one. */
+/** What adoption has left without a number. */
+async function withoutNumber(deps: CommandDependencies, ring: RingLabels): Promise<AdoptResult> {
+  const waiting = await keysWithoutNumber(deps, ring);
+  const { current } = ring;
+  const isNoKey = current !== undefined && !ring.numberOf.has(current) && !waiting.has(current);
+  return { ...(waiting.size === 0 ? {} : { waiting: [...waiting] }), ...(isNoKey ? { noKey: current } : {}) };
+}
+
+/** Whether every key in use has its number, those aside that it has left, and so has the rescued one. */
 function hasNumbersOf(shown: RingLabels, adopted: RingLabels, rescued: KeyNumber | undefined): boolean {
-  const noKeys = [adopted.current, adopted.previous].filter((id) => id !== undefined && !adopted.numberOf.has(id));
+  const left = [adopted.current, adopted.previous].filter((id) => id !== undefined && !adopted.numberOf.has(id));
   const inUse = [shown.current, shown.previous].filter((id) => id !== undefined);
   return (
-    inUse.every((id) => shown.numberOf.has(id) || noKeys.includes(id)) &&
+    inUse.every((id) => shown.numberOf.has(id) || left.includes(id)) &&
     (rescued === undefined || shown.versionOf.has(rescued)) &&
-    incomingVersion(shown) === undefined
+    incomingVersion(shown) === incomingVersion(adopted)
   );
 }
 
-/** The incoming key frees its label before the rescued one takes a label, so only one is needed at a time. */
-async function requireSlotsForAll(
+/** Refuses before the first write where a key has to wait: the rescued one, or all of them. */
+async function requireRoomToAdopt(
   deps: CommandDependencies,
   ring: RingLabels,
   versionId: string | undefined,
 ): Promise<void> {
-  const forIncoming = await slotsForIncoming(deps, ring);
-  const others = forIncoming === 0 ? withoutLabels(ring, [INCOMING_LABEL]) : ring;
-  const forRescued = versionId === undefined || (await isKnown(deps, ring, versionId)) ? 0 : 1;
-  await requireSlots(deps, others, Math.max(forIncoming, forRescued));
+  const { freed, inUse, incoming, waiting } = planAdoption(ring, await keysWithoutNumber(deps, ring));
+  const isRescue = versionId !== undefined && !(await isKnown(deps, ring, versionId));
+  if (!isRescue && (waiting.length === 0 || freed.length + inUse.length + incoming.length > 0)) return;
+  const others = withoutLabels(ring, freed);
+  await requireSlots(deps, others, isRescue || incomingVersion(others) !== undefined ? 1 : 0);
 }
 
 /** Tags a version without a number whose key is on the ring, so that `status` no longer asks for its rescue. */
@@ -233,6 +252,11 @@ async function requireKeyIn(deps: CommandDependencies, versionId: string): Promi
 
 async function isListed(deps: CommandDependencies, versionId: string): Promise<boolean> {
   return (await listVersions(deps)).some((version) => version.VersionId === versionId);
+}
+
+function waitingText(waiting: readonly string[]): string {
+  const [which, has] = waiting.length === 1 ? ['Version', 'has'] : ['Versions', 'have'];
+  return `${which} ${waiting.join(', ')} ${has} no number yet: no label is free. Make room as status says, then run this again.`;
 }
 
 function adoptLine({ rescued }: AdoptResult): string {

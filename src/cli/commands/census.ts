@@ -8,7 +8,7 @@ import { command } from '../command.ts';
 import { CENSUS_RESULT } from '../json/row-schemas.ts';
 import { shownCensus } from '../rows/progress.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { readRingReport } from '../ring/ring-report.ts';
+import { readRingReport } from '../status/ring-report.ts';
 import { unreadKeys, unreadLine, type UnreadKeys } from '../rows/unread-keys.ts';
 import { keyList, wrapped } from '../terminal/table.ts';
 import { step, type NextStep } from '../suggested-commands.ts';

@@ -9,7 +9,7 @@ import { CHECKS, runDoctor, type CheckReport, type DoctorResult } from '../docto
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { columnOptions, columnsOf, namesColumns, ringOf } from '../rows/column-options.ts';
 import { databaseOf } from '../rows/database-options.ts';
-import { countEncryptions } from '../ring/key-encryptions.ts';
+import { countEncryptions } from '../status/key-encryptions.ts';
 import { spelled } from '../suggested-commands.ts';
 import { printable, type Paint } from '../terminal/paint.ts';
 import { wrapped } from '../terminal/table.ts';

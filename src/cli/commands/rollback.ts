@@ -1,11 +1,11 @@
 import type { KeyRotationError } from '../../format/error.ts';
 import { AWS_LABELS, ringLabels, type RingLabels } from '../../format/ring-labels.ts';
-import { adopt } from '../../secret/adopt.ts';
 import { moveLabel } from '../../secret/move-label.ts';
 import { readKey } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
 import { COUNT, object, oneOf } from '../json/shapes.ts';
+import { adoptInUse, keysWithoutNumber } from '../ring/adoption.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import { requireSeen, settledRing } from '../ring/look-again.ts';
 import { keyName, onSettledRing, requireSlots, stateChanged } from '../ring/ring.ts';
@@ -51,7 +51,7 @@ export interface RollbackResult {
  *
  * Before it writes anything, it refuses without a readable previous key (`NOTHING_TO_ROLL_BACK_TO`,
  * `INVALID_KEY_VALUE`, `VERSION_UNREADABLE`), while `AWSPENDING` is on another version than the current one
- * (`ROTATION_UNDER_WAY`), without enough free labels (`RING_FULL`), and if `AWSCURRENT` has moved since the question
+ * (`ROTATION_UNDER_WAY`), without free labels if both keys need one (`RING_FULL`), and if `AWSCURRENT` has moved since the question
  * (`STATE_CHANGED`).
  */
 export async function runRollback(
@@ -75,7 +75,7 @@ export async function runRollback(
     await check(deps, ring);
     // Otherwise a retry of the rotation would promote it again.
     if (ring.pending === current) await detachLabel(deps, 'AWSPENDING', current);
-    const { ring: adopted } = await adopt(deps, ring);
+    const { ring: adopted } = await adoptInUse(deps, ring);
     await moveLabel(deps, { label: 'AWSCURRENT', to: previous, from: current });
     after = rolledBack(adopted, { current, previous });
     return { ring: after, wrote: true };
@@ -116,7 +116,9 @@ async function check(deps: CommandDependencies, ring: RingLabels): Promise<BothK
   }
   // A value that is not a key must not become current, and one that cannot be read may not be a key.
   await readKey(deps, previous);
-  await requireSlots(deps, ring, 0);
+  // Adoption alone can end it where both have no number. Else the one that is left waits for a label.
+  const keys = await keysWithoutNumber(deps, ring);
+  if (keys.has(current) && keys.has(previous)) await requireSlots(deps, ring, 0);
   return { current, previous };
 }
 

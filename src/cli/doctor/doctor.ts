@@ -22,7 +22,7 @@ import {
 } from './ring-checks.ts';
 import { UNLISTED_COLUMN } from './column-checks.ts';
 import { KMS_KEY_DISABLED, REPLICA_BEHIND } from './elsewhere-checks.ts';
-import { encryptionWords } from '../ring/key-encryptions.ts';
+import { encryptionWords } from '../status/key-encryptions.ts';
 import type { Outcome } from './check.ts';
 import type { Examination } from './examination.ts';
 import { examine, type DoctorDependencies } from './examine.ts';

@@ -1,4 +1,4 @@
-import { notesOn } from '../ring/notes.ts';
+import { notesOn } from '../status/notes.ts';
 import { check, checked, finding, notChecked, type Finding } from './check.ts';
 import type { Examination } from './examination.ts';
 

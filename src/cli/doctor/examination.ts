@@ -3,7 +3,7 @@ import type { KeyRotationError } from '../../format/error.ts';
 import type { RingLabels } from '../../format/ring-labels.ts';
 import type { FoundColumns } from '../../postgres/find-columns.ts';
 import type { EncryptionCount } from '../aws/encryption-count.ts';
-import type { RingReport } from '../ring/ring-report.ts';
+import type { RingReport } from '../status/ring-report.ts';
 import type { RotationFunction, Unknown } from '../aws/operator.ts';
 import type { Reading } from './reading.ts';
 

@@ -4,7 +4,7 @@ import type { KeyMaterial } from '../../format/key-material.ts';
 import { check, checked, finding, notChecked, type Finding } from './check.ts';
 import { given } from '../process-io.ts';
 import { USAGE_LIMITS } from '../../keyring/telemetry/key-usage.ts';
-import { encryptionWords } from '../ring/key-encryptions.ts';
+import { encryptionWords } from '../status/key-encryptions.ts';
 import { quoted, step } from '../suggested-commands.ts';
 import type { Reading } from './reading.ts';
 

@@ -1,8 +1,8 @@
 import { backupRecord } from '../backup/backup-tag.ts';
 import { isDerived } from '../move/derived-version.ts';
-import type { Note, NoteCode } from '../ring/notes.ts';
-import { notesOn, unnumbered } from '../ring/notes.ts';
-import { takesTooLong, type RingReport, type VersionReport } from '../ring/ring-report.ts';
+import type { Note, NoteCode } from '../status/notes.ts';
+import { notesOn, unnumbered } from '../status/notes.ts';
+import { takesTooLong, type RingReport, type VersionReport } from '../status/ring-report.ts';
 import { capitalized, dayCount, keyList } from '../terminal/table.ts';
 import { check, checked, finding, notChecked, type Check, type Finding } from './check.ts';
 import type { Examination } from './examination.ts';

@@ -1,7 +1,7 @@
 import packageJson from '../../../package.json' with { type: 'json' };
 import { backupRecord } from '../backup/backup-tag.ts';
 import type { AwsSession } from '../aws/session.ts';
-import { readRingReport } from '../ring/ring-report.ts';
+import { readRingReport } from '../status/ring-report.ts';
 import { describedRing } from '../ring/ring.ts';
 import { wrongUsage } from '../command.ts';
 import { keyList } from '../terminal/table.ts';

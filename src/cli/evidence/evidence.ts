@@ -2,7 +2,7 @@ import type { RetiredKey } from '../../format/retired-tag.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import type { DatabaseFacts } from '../../postgres/connection/database-facts.ts';
 import type { SkippedTable } from '../../postgres/find-columns.ts';
-import type { RingReport, VersionReport } from '../ring/ring-report.ts';
+import type { RingReport, VersionReport } from '../status/ring-report.ts';
 import type { UnreadKeys } from '../rows/unread-keys.ts';
 
 /** The shape of `evidence.json`. Members are added under the same name; a change of meaning gets a new one. */

@@ -1,7 +1,7 @@
 import type { Tag } from '@aws-sdk/client-secrets-manager';
 import { retirementRecords } from '../../format/retired-tag.ts';
 import { backupRecord } from '../backup/backup-tag.ts';
-import type { RingReport } from '../ring/ring-report.ts';
+import type { RingReport } from '../status/ring-report.ts';
 import { versionRecordOf } from '../ring/version-tags.ts';
 import { keyList } from '../terminal/table.ts';
 import type { HistoryEntry } from './evidence.ts';

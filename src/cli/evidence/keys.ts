@@ -1,5 +1,5 @@
 import { numberOfLabel } from '../../format/key-number.ts';
-import { wasCurrent, type RingReport, type VersionReport } from '../ring/ring-report.ts';
+import { wasCurrent, type RingReport, type VersionReport } from '../status/ring-report.ts';
 import type { HistoryEntry, KeyFacts, Period } from './evidence.ts';
 import { tagDate } from './tag-date.ts';
 

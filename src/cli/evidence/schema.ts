@@ -1,6 +1,6 @@
 import { COUNTED_ROWS, ROW_CLASSES, UNREAD_KEYS } from '../json/row-schemas.ts';
 import { COUNT, DATE, described, listOf, object, oneOf, TEXT, YES_OR_NO, type Schema } from '../json/shapes.ts';
-import { VERSION_STATES } from '../ring/ring-report.ts';
+import { VERSION_STATES } from '../status/ring-report.ts';
 import { EVENTS, FORMAT } from './evidence.ts';
 
 const REMARK = object({ code: described('Never changes its meaning', TEXT), text: TEXT });

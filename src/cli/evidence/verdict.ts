@@ -1,5 +1,5 @@
-import { notesOn } from '../ring/notes.ts';
-import { takesTooLong, wasCurrent, type RingReport } from '../ring/ring-report.ts';
+import { notesOn } from '../status/notes.ts';
+import { takesTooLong, wasCurrent, type RingReport } from '../status/ring-report.ts';
 import { grouped, rowCount } from '../rows/census-screen.ts';
 import { keyList } from '../terminal/table.ts';
 import type { EventCode, Evidence, Remark, RowFacts, Verdict } from './evidence.ts';

@@ -1,5 +1,4 @@
 import type { SecretVersionsListEntry } from '@aws-sdk/client-secrets-manager';
-import type { KeyMaterial } from '../../format/key-material.ts';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
 import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
 import { hasAwsLabel, withNumber, type RingLabels } from '../../format/ring-labels.ts';
@@ -11,9 +10,10 @@ import { readKey } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { keyOf, numbersByVersion } from '../backup/read-ring.ts';
 import type { BackedUpKey } from '../backup/ring-backup.ts';
-import { isDerived, movedVersionIds } from './derived-version.ts';
+import { movedVersionIds } from './derived-version.ts';
+import { finishMove, movingVersion, tagFormer } from './interrupted-move.ts';
 import { isSameKmsKey, isUnder, MANAGED_ALIAS } from '../ring/kms-keys.ts';
-import { detachLabel, holderOf, MOVING_LABEL, withoutLabels } from '../ring/labels.ts';
+import { detachLabel, MOVING_LABEL, withoutLabels } from '../ring/labels.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import {
   describedRing,
@@ -22,16 +22,12 @@ import {
   readableKey,
   refuseRotationUnderWay,
   requirePlaceFor,
-  versionOfKey,
   type DescribedRing,
 } from '../ring/ring.ts';
-import { retiredNumbers } from '../ring/retired-tags.ts';
 import { MADE_TAG, madeDays, madeTag } from './made-tag.ts';
 import { store } from '../ring/store.ts';
 import { setTags } from '../ring/tags.ts';
-import { tagCopies } from './copies.ts';
 import {
-  abandonedTag,
   abandonedVersions,
   copyTags,
   requireTagRoom,
@@ -125,7 +121,7 @@ export async function moveKeys(deps: CommandDependencies, kmsKeyId: string): Pro
       await tagVersions(deps, tags, copyTags(former, deps.now()).slice(-1));
       await detachLabel(deps, MOVING_LABEL, copy);
     }
-    return finish(deps, change, secret);
+    return finishMove(deps, change, secret);
   });
   const numbers = [...moved.keys()].sort((one, other) => one - other);
   const shown = await requireSeen(deps, `Moved: ${keyList(numbers)}.`, ({ ring }) =>
@@ -223,42 +219,6 @@ async function putCopy(
       `${keyList(key.numbers)} was not moved. Every key can be read.`,
     step('status'),
   );
-}
-
-/** An interrupted move may have moved a number, and not tagged its former version. */
-async function tagFormer(deps: CommandDependencies, secret: Secret, ring: RingLabels): Promise<void> {
-  const versionId = movingVersion(ring);
-  if (versionId === undefined || !ring.numberOf.has(versionId)) return;
-  const stored = await readableKey(deps, versionId);
-  if (stored !== undefined) await tagCopies(deps, { secret, ring }, [stored.key]);
-}
-
-/**
- * Detaches the label of an interrupted move. Without a number its version is a copy, or was retired since, and then its
- * former version is one. If the key left the ring from its former version, this one was never in use.
- */
-async function finish(deps: CommandDependencies, change: RingChange, secret: Secret): Promise<RingChange> {
-  const versionId = movingVersion(change.ring);
-  if (versionId === undefined) return change;
-  const key = change.ring.numberOf.has(versionId) ? undefined : (await readableKey(deps, versionId))?.key;
-  if (key !== undefined) {
-    const isRetired = retiredKeys(secret.Tags).some((record) => record.versionId === versionId);
-    if (isRetired || (await hasNumber(deps, change.ring, key)))
-      await tagCopies(deps, { secret, ring: change.ring }, [key]);
-    else if ([...retiredNumbers(secret.Tags)].some((number) => isDerived(versionId, key, number)))
-      await tagVersions(deps, secret.Tags, [abandonedTag(versionId, deps.now())]);
-  }
-  await detachLabel(deps, MOVING_LABEL, versionId);
-  return { ring: withoutLabels(change.ring, [MOVING_LABEL]), wrote: true };
-}
-
-async function hasNumber(deps: CommandDependencies, ring: RingLabels, key: KeyMaterial): Promise<boolean> {
-  const holder = await versionOfKey(deps, ring, key);
-  return holder !== undefined && ring.numberOf.has(holder);
-}
-
-function movingVersion({ stages }: RingLabels): string | undefined {
-  return holderOf(stages, MOVING_LABEL);
 }
 
 /** Checks a reading, and asks once there is something to do. */

@@ -29,14 +29,6 @@ export async function finishIncoming(deps: CommandDependencies, change: RingChan
   return { ring: withoutLabels(numbered, [INCOMING_LABEL]), wrote: true };
 }
 
-/** Detaches `key-incoming` from a version that needs no number: on a full ring, another key needs the label's place. */
-export async function freeIncoming(deps: CommandDependencies, ring: RingLabels): Promise<RingChange> {
-  const versionId = incomingVersion(ring);
-  if (versionId === undefined || (await needsNumber(deps, ring, versionId))) return { ring, wrote: false };
-  await detachLabel(deps, INCOMING_LABEL, versionId);
-  return { ring: withoutLabels(ring, [INCOMING_LABEL]), wrote: true };
-}
-
 async function needsNumber(deps: CommandDependencies, ring: RingLabels, versionId: string): Promise<boolean> {
   return !ring.numberOf.has(versionId) && (await keyOrNone(deps, versionId)) !== undefined;
 }

@@ -1,4 +1,4 @@
-import type { RingReport, VersionReport } from './ring-report.ts';
+import type { RingReport, VersionReport } from '../status/ring-report.ts';
 
 /** How requests name the KMS key that AWS manages, and how a list of versions names it. */
 export const MANAGED_ALIAS = 'alias/aws/secretsmanager';

@@ -11,11 +11,11 @@ import type { BroughtColumn, MaintainedRows } from '../rows/maintained-rows.ts';
 import type { CensusResult } from '../rows/row-count.ts';
 import { CommandRefusal, step, type NextStep } from '../suggested-commands.ts';
 import { keyList } from '../terminal/table.ts';
-import { notesOn } from './notes.ts';
+import { notesOn } from '../status/notes.ts';
 import { MOVING_LABEL } from './labels.ts';
 import { earliestRetirement, hasPassedAgeCheck, requireNoRows } from './retire-checks.ts';
 import { describedRing, LONGEST_DELAY } from './ring.ts';
-import { readRingReport, takesTooLong, type RingReport } from './ring-report.ts';
+import { readRingReport, takesTooLong, type RingReport } from '../status/ring-report.ts';
 
 export interface MaintainOptions {
   /** So many of the newest numbers are never retired. */

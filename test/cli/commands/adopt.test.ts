@@ -100,7 +100,9 @@ describe('adopt counts the labels for everything before it gives the first', () 
   test('the label of a key that is arriving, which it gives back, included', async () => {
     const ring = await nearlyFull(2);
     await ring.put(keyOf(10).toString('base64'), undefined, ['key-incoming']);
-    await refusesUntouched(ring, (deps) => runAdopt(deps, {}), 'RING_FULL', '2 free staging labels needed, 1 free');
+    const versionId = ring.idOf(2);
+    const says = '2 free staging labels needed, 1 free';
+    await refusesUntouched(ring, (deps) => runAdopt(deps, { versionId }), 'RING_FULL', says);
     await ring.detach('foreign-1');
     expect(await adopt(ring, ring.idOf(2))).toMatchObject({ rescued: { number: 3 } });
     expect(ring.labels).toMatchObject({ 3: 'key-v2' });

@@ -1,9 +1,9 @@
 import { moveKeys } from '../../../src/cli/move/move-keys.ts';
 import { runRetire } from '../../../src/cli/commands/retire.ts';
 import { runStatus } from '../../../src/cli/commands/status.ts';
-import { notesOn, recommended } from '../../../src/cli/ring/notes.ts';
+import { notesOn, recommended } from '../../../src/cli/status/notes.ts';
 import { stopServices } from '../../local/support/running-service.ts';
-import { token } from '../../local/support/state-machine.ts';
+import { HOUR, token } from '../../local/support/state-machine.ts';
 import { current, holding, keyOf, previous, ringWith, type TestRing } from '../../support/ring.ts';
 import { counting, giveCredentials, numbers, operatorOf, pazpazKeys, spell } from '../support/operator.ts';
 
@@ -68,6 +68,36 @@ test('adopt frees the label of an incoming key that has its number, where anothe
   expect(await codes(ring)).toContain('key-arriving');
   expect((await pazpazKeys(ring, ['adopt'])).exitCode).toBe(0);
   expect((await runStatus(operatorOf(ring).deps)).currentNumber).toBe(18);
+});
+
+describe('on a full ring whose keys in use have no number', () => {
+  const older = Array.from({ length: 17 }, (_, index) => index + 1);
+
+  test('adopt gives the current one a number, and says that the other waits', async () => {
+    const ring = await ringWith(...older, previous(), current());
+    await ring.enableRotation();
+    const { exitCode, stdout } = await pazpazKeys(ring, ['adopt']);
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain(`Version ${ring.idOf(18)} has no number yet: no label is free.`);
+    expect(ring.labels).toMatchObject({ 18: 'AWSPREVIOUS', 19: 'AWSCURRENT key-v18' });
+    await expect(ring.rotate()).rejects.toThrow("can't attach more than 20");
+    const { exitCode: again, stderr } = await pazpazKeys(ring, ['adopt']);
+    expect(again).toBe(1);
+    expect(stderr).toContain('RING_FULL');
+    await ring.service.advance(25 * HOUR);
+    await runRetire(operatorOf(ring).deps, counting(), { numbers: numbers(1, 2, 3, 4, 5, 6) });
+    expect((await pazpazKeys(ring, ['adopt'])).exitCode).toBe(0);
+    expect(await followed(ring)).toEqual([]);
+    expect(ring.labels).toMatchObject({ 18: 'AWSPREVIOUS key-v19', 19: 'AWSCURRENT key-v18' });
+  });
+
+  test('whose place for AWSPENDING has a key, rollback makes a numbered key current', async () => {
+    const ring = await ringWith(...older, previous(18), current());
+    const { notes } = await runStatus(operatorOf(ring).deps);
+    expect(recommended(notes)).toMatchObject({ command: 'rollback' });
+    expect((await pazpazKeys(ring, ['rollback', '--yes'])).exitCode).toBe(0);
+    expect(ring.labels).toMatchObject({ 18: 'AWSCURRENT key-v18', 19: 'AWSPREVIOUS' });
+  });
 });
 
 test('move is named with a KMS key that it takes, where the secret names an alias', async () => {

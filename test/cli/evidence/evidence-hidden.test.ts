@@ -1,6 +1,6 @@
 import { CloudTrailClient, LookupEventsCommand } from '@aws-sdk/client-cloudtrail';
 import { mockClient } from 'aws-sdk-client-mock';
-import type { RingReport } from '../../../src/cli/ring/ring-report.ts';
+import type { RingReport } from '../../../src/cli/status/ring-report.ts';
 import type { KeyFacts, RowFacts } from '../../../src/cli/evidence/evidence.ts';
 import { historyOfSecret } from '../../../src/cli/evidence/history.ts';
 import { keyFacts, missingNumbers } from '../../../src/cli/evidence/keys.ts';

@@ -10,7 +10,7 @@ import type { Evidence, HistoryEntry } from '../../../src/cli/evidence/evidence.
 import { keyFacts } from '../../../src/cli/evidence/keys.ts';
 import { EVIDENCE_SCHEMA } from '../../../src/cli/evidence/schema.ts';
 import { moveKeys } from '../../../src/cli/move/move-keys.ts';
-import { readRingReport } from '../../../src/cli/ring/ring-report.ts';
+import { readRingReport } from '../../../src/cli/status/ring-report.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { DAY } from '../../local/support/state-machine.ts';
 import { current, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';

@@ -4,7 +4,7 @@ import { bringKeys } from '../../../src/cli/backup/bring-keys.ts';
 import { readRing } from '../../../src/cli/backup/read-ring.ts';
 import { runStatus } from '../../../src/cli/commands/status.ts';
 import { moveKeys } from '../../../src/cli/move/move-keys.ts';
-import { recommended } from '../../../src/cli/ring/notes.ts';
+import { recommended } from '../../../src/cli/status/notes.ts';
 import { describedRing } from '../../../src/cli/ring/ring.ts';
 import { operatorSecrets } from '../../../src/cli/aws/operator-secrets.ts';
 import { isKeyRotationError } from '../../../src/format/error.ts';

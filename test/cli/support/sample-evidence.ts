@@ -1,4 +1,4 @@
-import type { RingReport } from '../../../src/cli/ring/ring-report.ts';
+import type { RingReport } from '../../../src/cli/status/ring-report.ts';
 import { verdictOn, type Facts } from '../../../src/cli/evidence/verdict.ts';
 import { inOrder } from '../../../src/cli/evidence/history.ts';
 import type { Evidence, KeyFacts } from '../../../src/cli/evidence/evidence.ts';

@@ -1,17 +1,24 @@
-import type { Note } from '../../../src/cli/ring/notes.ts';
-import type { NextStep } from '../../../src/cli/suggested-commands.ts';
+import type { Note } from '../../../src/cli/status/notes.ts';
+import type { CommandRefusal, NextStep } from '../../../src/cli/suggested-commands.ts';
 import { beginScheduledRotation, rotationSucceeded } from '../../../src/local/service/rotation-state.ts';
 import type { Behaviour, Secret, ServiceState } from '../../../src/local/service/state.ts';
 import { STEPS } from '../../../src/steps/rotation-request.ts';
 import { aDayLater, checkEnd, observe, type Cause } from './monitors/monitor.ts';
+import type { ModelRows } from './model-rows.ts';
 import type { Product } from './product.ts';
 import { answered, codeOf, programDependencies, SECRET_ARN, TIME_OF_COMMAND, type Program } from './program.ts';
-import { everyLabel, numberOf, Violation, withLabel } from './seen-secret.ts';
-import { callService } from './service-calls.ts';
+import { everyLabel, isKey, numberOf, valueOf, Violation, withLabel } from './seen-secret.ts';
+import { callService, performOn } from './service-calls.ts';
 import { contextOf, nameOfMemory, nameOfSecret, secretOf, type World } from './world.ts';
 
 /** A state that an operator may find, and what was before it. */
 type Found = Pick<World, 'service' | 'memory' | 'day'>;
+
+/** Where one command has led, and what its refusal names, if it was refused. */
+interface CarriedOut {
+  readonly found: Found;
+  readonly refusal?: { readonly code: string; readonly next: readonly NextStep[] };
+}
 
 /** A next step as `runCommand` takes it: without the options that say which secret and which rows. */
 function lineOf(next: NextStep): string {
@@ -43,7 +50,8 @@ export class Advice {
     this.#behaviour = behaviour;
   }
 
-  async follow({ service, memory, day }: Found): Promise<void> {
+  /** `rows`: what the ring's application has written. Without them, no row needs a key. */
+  async follow({ service, memory, day }: Found, rows?: ModelRows): Promise<void> {
     const name = [nameOfSecret(secretOf(service)), nameOfMemory(memory), day].join('\n');
     if (this.#followed.has(name)) return;
     this.#followed.add(name);
@@ -54,45 +62,79 @@ export class Advice {
     for (;;) {
       for (const left of leftOver(secretOf(found.service))) requireNote(advice.notes, left);
       if (advice.command === undefined) break;
-      const line = this.#typed(advice.command);
-      lines.push(line);
-      // Each change of a secret moves the date from which retire counts its day.
-      if (line.startsWith('retire')) found = tomorrow(found);
-      const before = found.service;
-      found = await this.#carryOut(found, line);
-      if (found.service === before || lines.length > PATIENCE)
+      const before = [found.service, rows?.name];
+      let next: NextStep | undefined = advice.command;
+      // Which rows are left, only the census of retire knows: its refusal names the command that moves them.
+      while (next !== undefined) {
+        const line = this.#typed(next);
+        lines.push(line);
+        // Each change of a secret moves the date from which retire counts its day.
+        if (line.startsWith('retire')) found = tomorrow(found);
+        const carriedOut: CarriedOut = await this.#carryOut(found, line, rows);
+        found = carriedOut.found;
+        rows?.check(secretOf(found.service));
+        next = carriedOut.refusal?.code === 'ROWS_STILL_NEED_KEY' ? carriedOut.refusal.next[0] : undefined;
+      }
+      if ((found.service === before[0] && rows?.name === before[1]) || lines.length > PATIENCE)
         throw new Violation(`status gives advice that does not help: ${lines.join(', ')}: ${said(advice.notes)}`);
       advice = await this.#advice(found);
     }
     checkEnd(found.memory, secretOf(found.service));
   }
 
-  /** The operator knows the file. */
+  /** The operator knows the file, and has a key. */
   #typed(next: NextStep): string {
     const line = lineOf(next);
+    if (line === 'put') return 'put Z';
     return line === 'restore-ring FILE' ? (this.#backup ?? line) : line;
   }
 
-  async #carryOut(found: Found, line: string): Promise<Found> {
-    if (line !== 'rotate --wait') return this.#run(found, (deps) => this.#product.runCommand(deps, line), line);
-    const begun = await this.#run(found, (deps) => this.#product.runCommand(deps, 'rotate'), 'rotate');
+  async #carryOut(found: Found, line: string, rows: ModelRows | undefined): Promise<CarriedOut> {
+    if (line.startsWith('aws ')) return { found: this.#byHand(found, line) };
+    const seen = rows?.seenIn(() => secretOf(found.service));
+    if (line === 'reencrypt') return { found, ...(await refusalOf(async () => seen?.reencrypt())) };
+    if (line !== 'rotate --wait') {
+      const command: Program = (deps) => this.#product.runCommand(deps, line, seen);
+      return this.#run(found, command, line);
+    }
+    const { found: begun } = await this.#run(found, (deps) => this.#product.runCommand(deps, 'rotate'), 'rotate');
     const context = contextOf(this.#behaviour, found.day);
     const [token] = withLabel(secretOf(begun.service), 'AWSPENDING');
-    if (token === undefined) return begun;
+    if (token === undefined) return { found: begun };
     let after = { ...begun, service: beginScheduledRotation(begun.service, SECRET_ARN, context) };
     for (const step of STEPS) {
       const cause = { step: { token, leftBefore: after.memory.left } };
       const next = await this.#run(after, (deps) => this.#product.runStep(deps, step, token), step, cause);
-      after = next;
+      after = next.found;
     }
-    return { ...after, service: rotationSucceeded(after.service, SECRET_ARN, token, context) };
+    return { found: { ...after, service: rotationSucceeded(after.service, SECRET_ARN, token, context) } };
+  }
+
+  /** A line of the AWS CLI that moves a label. */
+  #byHand(found: Found, line: string): Found {
+    const option = (name: string): string | undefined => new RegExp(`--${name} (\\S+)`).exec(line)?.[1];
+    const input = {
+      SecretId: SECRET_ARN,
+      VersionStage: option('version-stage'),
+      MoveToVersionId: option('move-to-version-id'),
+      RemoveFromVersionId: option('remove-from-version-id'),
+    };
+    const context = contextOf(this.#behaviour, found.day);
+    const { service } = performOn(found.service, 'UpdateSecretVersionStage', input, context);
+    return { ...found, service, memory: observe(found.memory, secretOf(found.service), secretOf(service), {}) };
   }
 
   /** Runs a program from its start to its end, whichever that is. */
-  async #run(found: Found, program: Program, name: string, cause: Cause = { command: name }): Promise<Found> {
+  async #run(found: Found, program: Program, name: string, cause: Cause = { command: name }): Promise<CarriedOut> {
     let { service, memory } = found;
+    // A program would take it for an error of the service.
+    let violation: Error | undefined;
     const change = (after: ServiceState): void => {
-      if (after !== service) memory = observe(memory, secretOf(service), secretOf(after), cause);
+      try {
+        if (after !== service) memory = observe(memory, secretOf(service), secretOf(after), cause);
+      } catch (error) {
+        violation ??= error instanceof Error ? error : new Error(String(error));
+      }
       service = after;
     };
     const setting = { seed: 100 + this.#runs++, day: found.day, timeLimit: TIME_OF_COMMAND };
@@ -101,10 +143,9 @@ export class Advice {
       change(after);
       return answered(reply);
     }, setting);
-    await program(deps).catch((error: unknown) => {
-      if (codeOf(error) === 'UNEXPECTED') throw error;
-    });
-    return { ...found, service, memory };
+    const refusal = await refusalOf(() => program(deps));
+    if (violation !== undefined) throw violation;
+    return { ...refusal, found: { ...found, service, memory } };
   }
 
   async #advice({ service, day }: Found): Promise<Awaited<ReturnType<Product['advice']>>> {
@@ -113,6 +154,20 @@ export class Advice {
       { seed: 0, day, timeLimit: TIME_OF_COMMAND },
     );
     return this.#product.advice(deps);
+  }
+}
+
+/** What a refusal says. Any other error is thrown. */
+async function refusalOf(run: () => Promise<unknown>): Promise<Pick<CarriedOut, 'refusal'>> {
+  try {
+    await run();
+    return {};
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'UNEXPECTED') throw error;
+    // A mutant has a class of its own.
+    const { next = [] } = error as Partial<CommandRefusal>;
+    return { refusal: { code, next } };
   }
 }
 
@@ -147,7 +202,7 @@ function leftOver(secret: Secret): readonly LeftOver[] {
       .filter((id) => !current.includes(id))
       .map((id) => ({ what: 'AWSPENDING is left', named: id })),
     ...inUse
-      .filter(([id]) => isNumbered(id) !== true)
+      .filter(([id]) => isNumbered(id) !== true && isKey(valueOf(secret, id)))
       .map(([id, label]) => ({ what: `${label} has no number`, named: id })),
     ...records
       .map(({ Key }) => Key.slice('pazpaz:retired:key-v'.length))
@@ -155,8 +210,8 @@ function leftOver(secret: Secret): readonly LeftOver[] {
       .map((number) => ({ what: 'a retirement is half done', named: `key ${number}` })),
     ...Object.entries(secret.versions)
       .filter(
-        ([id, { stages, value }]) =>
-          stages.length === 0 && value !== undefined && !named.some((tag) => tag.includes(id)),
+        ([id, { stages }]) =>
+          stages.length === 0 && isKey(valueOf(secret, id)) && !named.some((tag) => tag.includes(id)),
       )
       .map(([id]) => ({ what: 'a version has no label', named: id })),
   ];

@@ -5,7 +5,7 @@ import type { Census } from '../../../src/cli/rows/row-count.ts';
 import { runCleanUp } from '../../../src/cli/ring/clean-up.ts';
 import { givenText, type GivenValue } from '../../../src/cli/ring/supplied-key.ts';
 import { runMaintain } from '../../../src/cli/ring/maintenance.ts';
-import { recommended, type Note } from '../../../src/cli/ring/notes.ts';
+import { recommended, type Note } from '../../../src/cli/status/notes.ts';
 import type { NextStep } from '../../../src/cli/suggested-commands.ts';
 import { runBackup } from '../../../src/cli/commands/backup.ts';
 import { runPut, runPutNotCurrent } from '../../../src/cli/commands/put.ts';
@@ -74,7 +74,7 @@ const census: Census = () =>
     isComplete: true,
   });
 
-const rows: MaintainedRows = {
+const NO_ROWS: MaintainedRows = {
   areBroughtTo: () => Promise.resolve(true),
   reencrypt: () => Promise.resolve([]),
   census,
@@ -85,9 +85,9 @@ export const product = {
     STEP[step](deps, { step, secretId: deps.secretId, token, rotationToken: undefined }),
 
   /** Throws an error without a code for a line that is none. */
-  runCommand: (deps: CommandDependencies, line: string): Promise<unknown> => {
+  runCommand: (deps: CommandDependencies, line: string, rows = NO_ROWS): Promise<unknown> => {
     const words = line.split(' ');
-    if (words[0] === 'retire') return retired(deps, words.slice(1));
+    if (words[0] === 'retire') return retired(deps, words.slice(1), rows);
     const last = words.pop() ?? '';
     switch (words.join(' ')) {
       case '':
@@ -123,9 +123,9 @@ export const product = {
   },
 };
 
-function retired(deps: CommandDependencies, words: readonly string[]): Promise<unknown> {
+function retired(deps: CommandDependencies, words: readonly string[], rows: MaintainedRows): Promise<unknown> {
   const numbers = words.filter((word) => word !== '--force').map((word) => toKeyNumber(Number(word)));
-  return runRetire(deps, census, { numbers, force: words.includes('--force') });
+  return runRetire(deps, rows.census, { numbers, force: words.includes('--force') });
 }
 
 function withoutArgument(deps: CommandDependencies, line: string): Promise<unknown> {
@@ -141,7 +141,7 @@ function withoutArgument(deps: CommandDependencies, line: string): Promise<unkno
     case 'backup':
       return backedUp(deps);
     case 'maintain':
-      return runMaintain(deps, rows, { keep: 2, retire: 'do' });
+      return runMaintain(deps, NO_ROWS, { keep: 2, retire: 'do' });
     default:
       throw new Error(`no command: ${line}`);
   }

@@ -19,6 +19,11 @@ export function valueOf(secret: Secret, versionId: string): string | undefined {
   return value?.kind === 'string' ? value.text : undefined;
 }
 
+/** Whether a value is a key as the guide spells it. */
+export function isKey(value: string | undefined): boolean {
+  return value !== undefined && Buffer.from(value, 'base64').length === 32;
+}
+
 /** The number that a label gives, as it spells it. */
 export function numberOf(label: string): string | undefined {
   return /^key-v([0-9]+)$/.exec(label)?.[1];

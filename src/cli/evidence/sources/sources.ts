@@ -14,7 +14,7 @@ import { clientSettings } from '../../aws/client-settings.ts';
 import { kmsClient } from '../../aws/kms-client.ts';
 import type { AwsSession, CommonOptions } from '../../aws/session.ts';
 import { MANAGED_KEY } from '../../ring/kms-keys.ts';
-import type { RingReport, VersionReport } from '../../ring/ring-report.ts';
+import type { RingReport, VersionReport } from '../../status/ring-report.ts';
 import type { AccessFacts, AlarmFacts, HistoryEntry, KmsKeyFacts } from '../evidence.ts';
 import type { UnseenList } from '../unseen.ts';
 import { accessFacts } from './access.ts';

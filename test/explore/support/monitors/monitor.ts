@@ -1,7 +1,7 @@
 import type { Secret } from '../../../../src/local/service/state.ts';
 import { followed, movesOf, ownersOf } from './move-monitor.ts';
 import { checkComeback, checkNewNumber, checkRetirement, forgottenBy } from './retirement-monitor.ts';
-import { everyLabel, numberOf, sorted, valueOf, Violation, withLabel } from '../seen-secret.ts';
+import { everyLabel, isKey, numberOf, sorted, valueOf, Violation, withLabel } from '../seen-secret.ts';
 
 /** What happened so far, as far as the invariants of docs/architecture.md concern the past. Plain, sorted data. */
 export interface Memory {
@@ -38,9 +38,11 @@ export function firstMemory(secret: Secret): Memory {
     .map(([versionId]) => versionId)
     .filter((versionId) => first.everCurrent[versionId] === undefined);
   const used = left.map((versionId) => [versionId, valueOf(secret, versionId) ?? 'no value'] as const);
+  // Nothing was encrypted with a value that is no key.
+  const keys = [...Object.entries(first.everCurrent), ...used].filter(([, value]) => isKey(value));
   return {
     ...first,
-    everCurrent: sorted({ ...first.everCurrent, ...Object.fromEntries(used) }),
+    everCurrent: sorted(Object.fromEntries(keys)),
     left: [...new Set(left)].sort(),
   };
 }

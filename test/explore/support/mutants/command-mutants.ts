@@ -31,7 +31,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'adoption before a rollback',
     file: 'src/cli/commands/rollback.ts',
-    from: 'const { ring: adopted } = await adopt(deps, ring);',
+    from: 'const { ring: adopted } = await adoptInUse(deps, ring);',
     to: 'const adopted = ring;',
     scenario: 'rollback, killed and run again',
     breaks: /^a false report: rollback says that key 0 is current/,
@@ -152,7 +152,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that status tells of a put --not-current that broke off',
-    file: 'src/cli/ring/notes.ts',
+    file: 'src/cli/status/notes.ts',
     from: "if (state === 'arriving') {",
     to: 'if (false as boolean) {',
     scenario: 'put --not-current beside a rotation, killed and left',
@@ -160,7 +160,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that status tells of a retirement that broke off',
-    file: 'src/cli/ring/notes.ts',
+    file: 'src/cli/status/notes.ts',
     from: 'if (isStillNumbered) {',
     to: 'if (false as boolean) {',
     scenario: 'retire beside a rotation, killed and left',
@@ -168,7 +168,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that status tells of a rotation that was left',
-    file: 'src/cli/ring/notes.ts',
+    file: 'src/cli/status/notes.ts',
     from: "if (id === undefined || rotation.pending === 'none') return [];",
     to: 'if (true as boolean) return [];',
     scenario: 'a rotation that no one tries again',
@@ -184,7 +184,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that status tells of a key in use without a number',
-    file: 'src/cli/ring/notes.ts',
+    file: 'src/cli/status/notes.ts',
     from: 'if (isUnnumberedKey(version)) {',
     to: 'if (false as boolean) {',
     scenario: 'adopt, killed and left',
@@ -192,7 +192,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that status tells of a version without a label',
-    file: 'src/cli/ring/notes.ts',
+    file: 'src/cli/status/notes.ts',
     from: "if (state === 'no label') {",
     to: 'if (false as boolean) {',
     scenario: 'rotate --clean-up, killed and left',
@@ -201,8 +201,9 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that adopt finishes what a put --not-current left',
     file: 'src/cli/commands/adopt.ts',
-    from: 'const adopted = await finishIncoming(deps, await adopt(deps, before));',
-    to: 'const adopted = await adopt(deps, before);',
+    from: 'const adopted = await adoptWithRoom(deps, shown);',
+    to: `const { adoptInUse } = await import('../ring/adoption.ts');
+    const adopted = await adoptInUse(deps, shown.ring);`,
     scenario: 'put --not-current beside a rotation, killed and left',
     breaks: /^status gives advice that does not help: .*key-incoming/,
   },

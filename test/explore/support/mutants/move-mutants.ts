@@ -26,7 +26,7 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that move finishes what broke off',
     file: MOVE,
-    from: 'return finish(deps, change, secret);',
+    from: 'return finishMove(deps, change, secret);',
     to: 'return change;',
     scenario: 'move, killed and left',
     breaks: /^status gives advice that does not help: move/,
@@ -41,7 +41,7 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that status tells of a move that broke off',
-    file: 'src/cli/ring/notes.ts',
+    file: 'src/cli/status/notes.ts',
     from: '...(labels.includes(MOVING_LABEL)',
     to: '...((false as boolean)',
     scenario: 'move, killed and left',
@@ -49,7 +49,7 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that status tells of a restore-ring that broke off',
-    file: 'src/cli/ring/notes.ts',
+    file: 'src/cli/status/notes.ts',
     from: '...(labels.includes(RESTORING_LABEL)',
     to: '...((false as boolean)',
     scenario: 'restore-ring, killed and left',

@@ -40,7 +40,7 @@ export interface Scenario {
   readonly ends?: readonly Readonly<Record<string, string>>[];
 }
 
-const BEHAVIOUR: Behaviour = {
+export const BEHAVIOUR: Behaviour = {
   unlabelledVersions: 'deleted-at-once',
   firstPendingValue: 'stays-pending',
   pendingAfterSuccess: 'removed',

@@ -5,11 +5,12 @@ import { AWS_LABELS, INCOMING_LABEL, MAX_STAGING_LABELS, type RingLabels } from 
 import { pendingKind, rotationAge, wholeDays } from '../../secret/rotation-status.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { madeDays, type MadeDays } from '../move/made-tag.ts';
-import { abandonedVersions, rescuedVersions } from './version-tags.ts';
+import { abandonedVersions, rescuedVersions } from '../ring/version-tags.ts';
+import { incomingVersion } from '../ring/incoming.ts';
 import { versionsWithoutKey } from './versions-without-key.ts';
 import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
-import { describedRing, type DescribedRing } from './ring.ts';
-import { listVersions } from './versions.ts';
+import { describedRing, type DescribedRing } from '../ring/ring.ts';
+import { listVersions } from '../ring/versions.ts';
 
 /** The roles that a version may have in the ring. */
 export const VERSION_STATES = [
@@ -220,10 +221,10 @@ async function stateReader(
   };
 }
 
-/** Adoption gives a key in use its number, so one without may be no key, and so may a pending value. */
+/** Adoption gives a key its number, so a version without one may hold no key, and so may a pending one with a value. */
 function mayHoldNoKey(ring: RingLabels, versionId: string, pending: RotationReport['pending']): boolean {
   if (ring.numberOf.has(versionId)) return false;
-  if (versionId === ring.current || versionId === ring.previous) return true;
+  if ([ring.current, ring.previous, incomingVersion(ring)].includes(versionId)) return true;
   return versionId === ring.pending && pending === 'value';
 }
 

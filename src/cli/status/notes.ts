@@ -1,8 +1,9 @@
-import { foreignLabels, hasAwsLabel, retirableNumbers, ringLabels } from '../../format/ring-labels.ts';
+import { hasAwsLabel } from '../../format/ring-labels.ts';
 import { quoted, step, type NextStep } from '../suggested-commands.ts';
 import { capitalized, dayCount, keyList } from '../terminal/table.ts';
-import { isSameKmsKey, MANAGED_ALIAS, MANAGED_KEY, underOtherKmsKey } from './kms-keys.ts';
-import { MOVING_LABEL, RESTORING_LABEL } from './labels.ts';
+import { isSameKmsKey, MANAGED_ALIAS, MANAGED_KEY, underOtherKmsKey } from '../ring/kms-keys.ts';
+import { MOVING_LABEL, RESTORING_LABEL } from '../ring/labels.ts';
+import { howToMakeRoom, howToMove, howToNumber, howToReplace, isUnnumberedKey, whereRoom } from './make-room.ts';
 import { wasCurrent, type RingReport, type VersionReport } from './ring-report.ts';
 
 /** With this many free labels or fewer it is time to retire keys. The alarm has the same bound. */
@@ -39,15 +40,16 @@ export type NoteCode =
 
 const FOLLOW = step('rotate', '--wait');
 const CLEAN_UP = step('rotate', '--clean-up');
-const ADOPT = step('adopt');
 
 /** What needs attention in a report, the most urgent first. Empty if all is well. */
 export function notesOn(report: RingReport): readonly Note[] {
   return [
     ...withoutCurrent(report),
     ...pendingNotes(report),
+    // Nothing makes room before the current key has a number.
+    ...report.versions.filter(isCurrent).flatMap((version) => versionNotes(version, report)),
     ...unfinishedNotes(report),
-    ...report.versions.flatMap((version) => versionNotes(version, report)),
+    ...report.versions.filter((version) => !isCurrent(version)).flatMap((version) => versionNotes(version, report)),
     ...kmsKeyNotes(report),
     ...retirementNotes(report),
     ...slotNotes(report),
@@ -63,6 +65,10 @@ export function recommended(notes: readonly Note[]): NextStep | undefined {
   // To rotate a secret that replaces a lost one would number a new key as the first of the lost ones.
   if (notes.some(({ code }) => code === 'no-current-key')) return undefined;
   return notes.filter(({ code }) => !AS_YOU_LIKE.includes(code)).flatMap(({ next }) => next)[0];
+}
+
+function isCurrent({ state }: VersionReport): boolean {
+  return state === 'current';
 }
 
 function withoutCurrent({ versions, rotation }: RingReport): readonly Note[] {
@@ -183,8 +189,8 @@ function versionNotes(version: VersionReport, report: RingReport): readonly Note
       warning(
         'unnumbered-key',
         `Version ${versionId} is AWSCURRENT, and its value is not a key, so nothing can be encrypted. ` +
-          (isKeyBefore ? 'Make the previous key current again, then rotate.' : 'Put a valid key.'),
-        isKeyBefore ? step('rollback') : step('put'),
+          (isKeyBefore ? 'Make the previous key current again, then rotate.' : 'Make a valid key current.'),
+        isKeyBefore ? step('rollback') : howToReplace(versionId, report),
       ),
     ];
   }
@@ -193,7 +199,7 @@ function versionNotes(version: VersionReport, report: RingReport): readonly Note
       warning(
         'unnumbered-key',
         `Version ${versionId} ${unnumbered(state === 'current' ? state : 'previous')}`,
-        ...whereRoom(report, report.versions.filter(isUnnumberedKey).length, ADOPT),
+        ...howToNumber(version, report),
       ),
     ];
   }
@@ -202,7 +208,7 @@ function versionNotes(version: VersionReport, report: RingReport): readonly Note
       warning(
         'key-arriving',
         `A put --not-current was interrupted: version ${versionId} is still labelled key-incoming.`,
-        ADOPT,
+        ...howToNumber(version, report),
       ),
     ];
   }
@@ -232,15 +238,6 @@ function versionNotes(version: VersionReport, report: RingReport): readonly Note
   return [];
 }
 
-function isUnnumberedKey({ state, number, isNoKey }: VersionReport): boolean {
-  return (state === 'current' || state === 'previous') && number === undefined && isNoKey !== true;
-}
-
-/** The command that gives numbers, or what makes room for them first. */
-function whereRoom(report: RingReport, needed: number, command: NextStep): readonly NextStep[] {
-  return report.slots.free >= needed ? [command] : [...howToMakeRoom(report).next, command];
-}
-
 /** A label of move or restore-ring is on a version for seconds only. */
 function unfinishedNotes(report: RingReport): readonly Note[] {
   const { versions } = report;
@@ -251,7 +248,7 @@ function unfinishedNotes(report: RingReport): readonly Note[] {
             'move-unfinished',
             `A move to another KMS key is under way or was interrupted: version ${versionId} is labelled ${MOVING_LABEL}. ` +
               'Every key can be read. Run it again.',
-            ...whereRoom(report, versions.filter(isUnnumberedKey).length, moveTo(report, kmsKeyIds)),
+            ...howToMove(report, moveTo(report, kmsKeyIds)),
           ),
         ]
       : []),
@@ -290,7 +287,7 @@ function kmsKeyNotes(report: RingReport): readonly Note[] {
   const names = (all: readonly VersionReport[]): string => keyList(all.map(({ number = 0 }) => number));
   const former = [...new Set(older.flatMap(({ kmsKeyIds }) => kmsKeyIds))].filter((id) => !isSameKmsKey(id, kmsKeyId));
   const text = `${capitalized(names(older))} can be read only with KMS key ${former.join(', ')}, which must stay enabled.`;
-  if (movable.length > 0) return [notice('older-kms-key', text, moveTo(report, []))];
+  if (movable.length > 0) return [notice('older-kms-key', text, ...howToMove(report, moveTo(report, [])))];
   const why = 'AWS should have re-encrypted a key in use. After two more rotations, move can move it.';
   return [notice('older-kms-key', `${text} ${why}`)];
 }
@@ -328,32 +325,6 @@ function slotNotes(report: RingReport): readonly Note[] {
   return slots.free === 0
     ? [warning('ring-full', `No label is free, so no rotation can begin. ${advice}`, ...next)]
     : [warning('ring-nearly-full', `${slots.free} of ${slots.of} labels are free. ${advice}`, ...next)];
-}
-
-/** If no key can be retired, labels that are not the ring's have to go: first one that is not its version's last. */
-function howToMakeRoom({ name, versions }: RingReport): { advice: string; next: readonly NextStep[] } {
-  const stages = Object.fromEntries(versions.map(({ versionId, labels }) => [versionId, labels]));
-  const [oldest] = retirableNumbers(ringLabels(stages));
-  if (oldest !== undefined) {
-    // Whether rows are left, only retire knows: to re-encrypt again and again would free no label.
-    const next = [step('retire', String(oldest)), step('reencrypt')];
-    return {
-      advice:
-        'Retire the oldest keys. If rows still need one, retire says so; then run reencrypt before you retire it.',
-      next,
-    };
-  }
-  const others = foreignLabels(stages);
-  const first = others.find(({ versionId }) => (stages[versionId]?.length ?? 0) > 1) ?? others[0];
-  if (first === undefined) return { advice: 'No key can be retired yet: each is in use.', next: [step('doctor')] };
-  return {
-    advice:
-      `No key can be retired yet. ${others.length} ${others.length === 1 ? 'label is' : 'labels are'} not the ` +
-      "ring's: remove those that nothing needs.",
-    next: [
-      `aws secretsmanager update-secret-version-stage --secret-id ${quoted(name)} --version-stage ${quoted(first.label)} --remove-from-version-id ${first.versionId}`,
-    ],
-  };
 }
 
 function scheduleNotes({ rotation, versions }: RingReport): readonly Note[] {

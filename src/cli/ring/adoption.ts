@@ -1,0 +1,102 @@
+import { INCOMING_LABEL, MAX_STAGING_LABELS, type RingLabels } from '../../format/ring-labels.ts';
+import type { RingChange } from '../../secret/fresh-ring.ts';
+import { attachNumber } from '../../secret/numbering.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
+import { finishMove, movingVersion, tagFormer } from '../move/interrupted-move.ts';
+import { incomingVersion } from './incoming.ts';
+import { detachLabel, MOVING_LABEL, withoutLabels } from './labels.ts';
+import { keyOrNone, type DescribedRing } from './ring.ts';
+
+/** Which keys get a number now, and which wait for a free label. */
+export interface AdoptionPlan {
+  /** Labels that go first, because a number needs their place. */
+  readonly freed: readonly string[];
+  /** Versions in use, in the order of their numbers. */
+  readonly inUse: readonly string[];
+  /** The incoming key, if it gets a number. */
+  readonly incoming: readonly string[];
+  readonly waiting: readonly string[];
+}
+
+/**
+ * Plans an adoption. `keys`: the versions in use, and the incoming one, that hold a key and have no number.
+ *
+ * On a full ring the current key takes a place that is kept for AWS's own labels, as for AWSPENDING. Nothing else could make room: `retire`
+ * refuses while rows have no number, and `reencrypt` while the current key has none (docs/adr/0035).
+ */
+export function planAdoption(ring: RingLabels, keys: ReadonlySet<string>): AdoptionPlan {
+  const arriving = incomingVersion(ring);
+  const idle = arriving !== undefined && !keys.has(arriving) ? [INCOMING_LABEL] : [];
+  const plan = planWithout(ring, idle, keys);
+  if (movingVersion(ring) === undefined) return plan;
+  const freed = planWithout(ring, [...idle, MOVING_LABEL], keys);
+  return freed.waiting.length < plan.waiting.length || hasNoPlaceToMove(ring) ? freed : plan;
+}
+
+function planWithout(ring: RingLabels, freed: readonly string[], keys: ReadonlySet<string>): AdoptionPlan {
+  const left = withoutLabels(ring, freed);
+  const room = placesLeft(left);
+  const all = [ring.previous, ring.current].flatMap((id) => (id !== undefined && keys.has(id) ? [id] : []));
+  const inUse = all.length <= left.freeSlots ? all : all.filter((id) => id === ring.current && room >= 1);
+  // It gives a label back as soon as it has its number.
+  const arriving = [incomingVersion(ring)].flatMap((id) =>
+    id !== undefined && keys.has(id) && !all.includes(id) ? [id] : [],
+  );
+  const incoming = arriving.filter(() => room - inUse.length >= 1);
+  const waiting = [...all, ...arriving].filter((id) => !inUse.includes(id) && !incoming.includes(id));
+  return { freed, inUse, incoming, waiting };
+}
+
+/** Whether `move` is refused, because others have taken the place of its label. */
+export function hasNoPlaceToMove(ring: RingLabels): boolean {
+  return withoutLabels(ring, [MOVING_LABEL]).freeSlots < 0;
+}
+
+/** Labels that AWS still takes, those included that are kept for its own. */
+export function placesLeft({ stages }: RingLabels): number {
+  return MAX_STAGING_LABELS - Object.values(stages).reduce((sum, labels) => sum + labels.length, 0);
+}
+
+/** The versions in use, and the incoming one, that hold a key and have no number. Throws `VERSION_UNREADABLE`. */
+export async function keysWithoutNumber(deps: CommandDependencies, ring: RingLabels): Promise<ReadonlySet<string>> {
+  const keys = new Set<string>();
+  for (const versionId of [ring.previous, ring.current, incomingVersion(ring)]) {
+    if (versionId === undefined || ring.numberOf.has(versionId)) continue;
+    if ((await keyOrNone(deps, versionId)) !== undefined) keys.add(versionId);
+  }
+  return keys;
+}
+
+/** Gives keys their numbers as far as there is room, and finishes what a killed `put --not-current` left. */
+export async function adoptWithRoom(deps: CommandDependencies, { secret, ring }: DescribedRing): Promise<RingChange> {
+  const plan = planAdoption(ring, await keysWithoutNumber(deps, ring));
+  let change: RingChange = { ring, wrote: false };
+  if (plan.freed.includes(MOVING_LABEL)) {
+    await tagFormer(deps, secret, ring);
+    change = await finishMove(deps, change, secret);
+  }
+  if (plan.freed.includes(INCOMING_LABEL)) change = await freeIncoming(deps, change);
+  change = await numbered(deps, change, [...plan.inUse, ...plan.incoming]);
+  return plan.incoming.length > 0 ? freeIncoming(deps, change) : change;
+}
+
+/** `adoptWithRoom` for the keys in use alone. */
+export async function adoptInUse(deps: CommandDependencies, ring: RingLabels): Promise<RingChange> {
+  const { inUse } = planWithout(ring, [], await keysWithoutNumber(deps, ring));
+  return numbered(deps, { ring, wrote: false }, inUse);
+}
+
+async function numbered(
+  deps: CommandDependencies,
+  change: RingChange,
+  versionIds: readonly string[],
+): Promise<RingChange> {
+  let { ring } = change;
+  for (const versionId of versionIds) ring = await attachNumber(deps, ring, versionId);
+  return { ring, wrote: change.wrote || versionIds.length > 0 };
+}
+
+async function freeIncoming(deps: CommandDependencies, { ring }: RingChange): Promise<RingChange> {
+  await detachLabel(deps, INCOMING_LABEL, incomingVersion(ring) ?? '');
+  return { ring: withoutLabels(ring, [INCOMING_LABEL]), wrote: true };
+}

@@ -1,0 +1,114 @@
+import { foreignLabels, retirableNumbers, ringLabels, type VersionStages } from '../../format/ring-labels.ts';
+import { quoted, step, type NextStep } from '../suggested-commands.ts';
+import { movingVersion } from '../move/interrupted-move.ts';
+import { hasNoPlaceToMove, placesLeft, planAdoption } from '../ring/adoption.ts';
+import { MOVING_LABEL, RESTORING_LABEL } from '../ring/labels.ts';
+import type { RingReport, VersionReport } from './ring-report.ts';
+
+const ADOPT = step('adopt');
+
+/** A key in use without a number. */
+export function isUnnumberedKey({ state, number, isNoKey }: VersionReport): boolean {
+  return (state === 'current' || state === 'previous') && number === undefined && isNoKey !== true;
+}
+
+function needsNumber(version: VersionReport): boolean {
+  const isArriving = version.state === 'arriving' && version.number === undefined && version.isNoKey !== true;
+  return isArriving || isUnnumberedKey(version);
+}
+
+/** `adopt`, or what makes room for this version first. */
+export function howToNumber({ versionId, state }: VersionReport, report: RingReport): readonly NextStep[] {
+  if (!waitingIn(report).includes(versionId)) return [ADOPT];
+  if (state !== 'current') return [...howToMakeRoom(report).next, ADOPT];
+  // No key can be retired while rows have no number, nor rows be re-encrypted while the current key has none.
+  const removal = removalOf(report) ?? removalOfPrevious(report);
+  if (removal !== undefined) return [removal, ADOPT];
+  const isPreviousNumbered = report.versions.some((one) => one.state === 'previous' && one.number !== undefined);
+  return [...(isPreviousNumbered ? [step('rollback')] : howToMakeRoom(report).next), ADOPT];
+}
+
+/** What comes before a command that needs room for each key in use without a number. */
+function howToNumberAll(report: RingReport): readonly NextStep[] {
+  const unnumbered = report.versions.filter(isUnnumberedKey);
+  if (unnumbered.length <= report.slots.free) return [];
+  const waiting = waitingIn(report);
+  const first = unnumbered.find(({ versionId }) => !waiting.includes(versionId)) ?? unnumbered[0];
+  return first === undefined ? [] : howToNumber(first, report);
+}
+
+function waitingIn(report: RingReport): readonly string[] {
+  const keys = report.versions.filter(needsNumber).map(({ versionId }) => versionId);
+  return planAdoption(ringLabels(stagesOf(report)), new Set(keys)).waiting;
+}
+
+/** A key in place of a current value that is none. Without room for another one, it is the newest of the ring. */
+export function howToReplace(versionId: string, report: RingReport): NextStep {
+  const { name, slots, versions } = report;
+  const newest = versions.findLast(({ number }) => number !== undefined);
+  if (slots.free > 0 || newest === undefined) return step('put');
+  // The version that is left gets AWSPREVIOUS.
+  if (placesLeft(ringLabels(stagesOf(report))) < 1 && versions.every(({ state }) => state !== 'previous'))
+    return versions.some(({ state }) => state === 'arriving') ? ADOPT : (removalOf(report) ?? step('doctor'));
+  return `${updateStage(name, 'AWSCURRENT')} --move-to-version-id ${newest.versionId} --remove-from-version-id ${versionId}`;
+}
+
+/** This command, or what makes room for so many labels first. */
+export function whereRoom(report: RingReport, needed: number, command: NextStep): readonly NextStep[] {
+  return report.slots.free >= needed ? [command] : [...howToMakeRoom(report).next, command];
+}
+
+/** A command that finishes a move, with what has to come first. Adoption may have given its place to a key. */
+export function howToMove(report: RingReport, move: NextStep): readonly NextStep[] {
+  const ring = ringLabels(stagesOf(report));
+  if (!hasNoPlaceToMove(ring)) return [...howToNumberAll(report), move];
+  return movingVersion(ring) === undefined ? [...howToMakeRoom(report).next, move] : [ADOPT, move];
+}
+
+/** If no key can be retired, labels that are not the ring's have to go. */
+export function howToMakeRoom(report: RingReport): { advice: string; next: readonly NextStep[] } {
+  const [oldest] = retirableNumbers(ringLabels(stagesOf(report)));
+  if (oldest !== undefined) {
+    // Whether rows are left, only retire knows: to re-encrypt again and again would free no label.
+    const next = [step('retire', String(oldest)), step('reencrypt')];
+    return {
+      advice:
+        'Retire the oldest keys. If rows still need one, retire says so; then run reencrypt before you retire it.',
+      next,
+    };
+  }
+  const removal = removalOf(report);
+  if (removal === undefined) return { advice: 'No key can be retired yet: each is in use.', next: [step('doctor')] };
+  const others = othersOn(stagesOf(report)).length;
+  return {
+    advice: `No key can be retired yet. ${others} ${others === 1 ? 'label is' : 'labels are'} not the ring's: remove those that nothing needs.`,
+    next: [removal],
+  };
+}
+
+/** Takes away a label that is not the ring's: first one that is not its version's last. */
+function removalOf(report: RingReport): NextStep | undefined {
+  const stages = stagesOf(report);
+  const others = othersOn(stages);
+  const first = others.find(({ versionId }) => (stages[versionId]?.length ?? 0) > 1) ?? others[0];
+  if (first === undefined) return undefined;
+  return `${updateStage(report.name, first.label)} --remove-from-version-id ${first.versionId}`;
+}
+
+/** AWSPREVIOUS on a value that is no key keeps nothing. */
+function removalOfPrevious({ name, versions }: RingReport): NextStep | undefined {
+  const previous = versions.find(({ state, isNoKey }) => state === 'previous' && isNoKey === true);
+  return previous && `${updateStage(name, 'AWSPREVIOUS')} --remove-from-version-id ${previous.versionId}`;
+}
+
+function othersOn(stages: VersionStages): ReturnType<typeof foreignLabels> {
+  return foreignLabels(stages).filter(({ label }) => label !== MOVING_LABEL && label !== RESTORING_LABEL);
+}
+
+function updateStage(name: string, label: string): string {
+  return `aws secretsmanager update-secret-version-stage --secret-id ${quoted(name)} --version-stage ${quoted(label)}`;
+}
+
+function stagesOf({ versions }: RingReport): VersionStages {
+  return Object.fromEntries(versions.map(({ versionId, labels }) => [versionId, labels]));
+}
