@@ -74,6 +74,14 @@ describe('the policy of the secret', () => {
     expect(facts?.unknown).toContain(PUT);
     expect(facts?.unknown).not.toContain('secretsmanager:DeleteSecret');
   });
+
+  test('that names no one, beside no other principal, leaves the question open', async () => {
+    const unseen = new UnseenList(() => undefined);
+    const simulate = () => Promise.reject(new Error('there is no one to ask about'));
+    const asked = { secretArn: ARN, policy: undefined, isPolicySeen: true, principals: [], simulate };
+    expect(await accessFacts(asked, unseen)).toEqual([]);
+    expect(unseen.all).toMatchObject([{ needs: 'iam:SimulatePrincipalPolicy' }]);
+  });
 });
 
 test('retire --force stays visible when CloudTrail tells of the retirement, too', async () => {

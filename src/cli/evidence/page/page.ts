@@ -41,7 +41,10 @@ export function page(evidence: Evidence, hash: string): string {
       <body>
         <header>
           <p>Report on encryption keys</p>
-          <p><strong>${secret.name}</strong>, ${region}, AWS account ${account}. As of ${moment(madeAt)}.</p>
+          <p>
+            Secret in AWS Secrets Manager that holds the keys: <strong>${secret.name}</strong>, ${region}, AWS account
+            ${account}. As of ${moment(madeAt)}.
+          </p>
         </header>
         ${verdictBox(evidence)} ${factTiles(evidence)} ${keySection(evidence)} ${rowSection(evidence)}
         ${historySection(evidence)} ${protectionSection(evidence)} ${accessSection(evidence)} ${unseenSection(evidence)}
@@ -79,7 +82,7 @@ function factTiles({ secret, keys, rows }: Evidence): Html {
       : [next === undefined ? 'not dated' : day(next), 'next rotation due by'];
   return html`<section class="facts" aria-label="Facts">
     ${tile(secret.currentNumber === 0 ? 'none' : `Key ${secret.currentNumber}`, `encrypts new data${since === undefined ? '' : `, since ${day(since)}`}`)}
-    ${tile(String(onRing.length), `keys on the ring; room for ${secret.slots.free} more`)}
+    ${tile(String(onRing.length), `keys in the secret; room for ${secret.slots.free} more`)}
     ${tile(rotation[0] ?? '', rotation[1] ?? '')}
     ${rows.isCounted ? tile(grouped(all), 'rows counted') : tile('not counted', 'rows')}
   </section>`;

@@ -76,7 +76,7 @@ export function accessSection({ access, kmsKeys }: Evidence): Html {
     </p>
     ${
       principals.length === 0
-        ? html`<p>No principal was seen.</p>`
+        ? html`<p>No principal was known, so IAM was not asked.</p>`
         : table(
             ['Principal', 'May read keys', 'May change keys or their protection', 'Not known'],
             principals.map(({ arn, may, unknown }) => [
@@ -92,12 +92,12 @@ export function accessSection({ access, kmsKeys }: Evidence): Html {
       A grant lets its holder use the KMS key, whatever the policy of the key says. It gives no right to the secret.
     </p>
     ${grantTable(kmsKeys)}
-    ${policy === undefined ? html`<p>No policy of the secret was seen.</p>` : html`<p class="note">Policy of the secret: <code>${policy}</code></p>`}
+    ${policy === undefined ? html`<p>The secret has no policy, or it was not seen.</p>` : html`<p class="note">Policy of the secret: <code>${policy}</code></p>`}
   </section>`;
 }
 
 function grantTable(kmsKeys: Evidence['kmsKeys']): Html {
-  const isSeen = kmsKeys.every(({ grants }) => grants !== undefined);
+  const isSeen = kmsKeys.length > 0 && kmsKeys.every(({ grants }) => grants !== undefined);
   const rows = kmsKeys.flatMap(({ keyId, grants = [] }) => grants.map((grant) => ({ keyId, ...grant })));
   if (rows.length === 0) return html`<p>${isSeen ? 'There is no grant.' : 'The grants were not seen.'}</p>`;
   return table(

@@ -41,7 +41,12 @@ export async function accessFacts(
     const why = 'it stands for more than one principal; name each with --principal';
     unseen.add(`what ${many} may do with the secret`, 'iam:SimulatePrincipalPolicy', why);
   }
-  for (const arn of new Set([...principals, ...principalsIn(policy)])) {
+  const asked = new Set([...principals, ...principalsIn(policy)]);
+  if (asked.size === 0) {
+    const why = 'no principal is known; name each with --principal';
+    unseen.add('what each principal may do with the secret', 'iam:SimulatePrincipalPolicy', why);
+  }
+  for (const arn of asked) {
     const answer = await unseen.ask('IAM', `what ${arn} may do with the secret`, 'iam:SimulatePrincipalPolicy', () =>
       simulate({
         PolicySourceArn: arn,
