@@ -2,17 +2,16 @@ import { isUtf8 } from 'node:buffer';
 import { MIN_CIPHERTEXT_BYTES, withoutStacks } from '../../format/ciphertext.ts';
 import { DATA_MEMBER } from '../../format/row-from-json.ts';
 import { rowFromText } from '../../format/row-from-text.ts';
+import type { KeyNumber } from '../../format/key-number.ts';
 import { readVarint } from '../../format/varint.ts';
 import { openWithAnyKey } from '../attribution.ts';
+import { isByChance, type Beginnings } from './chance.ts';
 import type { FoundColumn } from './found-column.ts';
 import type { OpeningKeys } from '../known-keys.ts';
 import { nestedKeys, runsIn } from '../nested-ciphertext.ts';
 import { rowOf } from '../stored-value.ts';
 import type { Candidate } from './candidates.ts';
 import type { SampledValue } from './read-sample.ts';
-
-/** Values of which half look encrypted behind other characters. A few tokens do by chance at one of the many places. */
-const LEAST_GLUED = 3;
 
 /** Where in a column ciphertexts are: in its values, in a member of its objects, or anywhere inside its values. */
 interface Place {
@@ -22,10 +21,10 @@ interface Place {
   readonly isGlued?: boolean;
   /** Values that were looked at. */
   sampled: number;
-  /** What was looked at in them that may be a ciphertext: several runs of base64 in one value. */
-  tried: number;
+  /** What in them is long enough and not text: several runs of base64 in one value. */
+  random: number;
   readonly openers: number[];
-  readonly alike: number[];
+  readonly alike: (KeyNumber | 0)[];
 }
 
 /** The column itself, those members of its objects, or the insides of its values, that look encrypted. */
@@ -34,11 +33,12 @@ export function foundIn(
   values: readonly SampledValue[],
   keys: OpeningKeys,
 ): readonly FoundColumn[] {
+  const highest = Math.max(0, ...keys.ring.versionOf.keys());
   const places = new Map<string | undefined, Place>();
   const placeOf = (member: string | undefined): Place => {
     const place = places.get(member) ?? {
       ...(member === undefined ? {} : { member }),
-      ...{ sampled: 0, tried: 0, openers: [], alike: [] },
+      ...{ sampled: 0, random: 0, openers: [], alike: [] },
     };
     places.set(member, place);
     return place;
@@ -50,7 +50,7 @@ export function foundIn(
       isInside: true,
       isGlued: start > 0,
       sampled: values.length,
-      tried: 0,
+      random: 0,
       openers: [],
       alike: [],
     });
@@ -62,9 +62,9 @@ export function foundIn(
         if (bytes.length === 0) continue;
         const place = placeOf(member);
         place.sampled += 1;
-        place.tried += 1;
         const opener = openerOf(bytes, value.contexts, keys);
-        const alike = alikeNumber(bytes, keys);
+        if (mayBeCiphertext(bytes)) place.random += 1;
+        const alike = alikeNumber(bytes, highest);
         isAlike ||= opener !== undefined || alike !== undefined;
         if (opener !== undefined) {
           openers.add(opener);
@@ -74,22 +74,24 @@ export function foundIn(
       }
       const others = [...insideOf(candidate, value, keys)].filter((number) => !openers.has(number));
       insideAt(0).openers.push(...others);
-      if (!isAlike && candidate.storage !== 'bytea') addInsides(value.text, keys, insideAt);
+      if (!isAlike && candidate.storage !== 'bytea') addInsides(value.text, highest, insideAt);
     }
   });
-  const [inside] = insides.filter((place) => looksEncrypted(place)).sort((one, other) => weight(other) - weight(one));
+  const count = places.size + insides.length;
+  const looksEncrypted = (place: Place) => isEncrypted(place, { highest, places: count });
+  const [inside] = insides.filter(looksEncrypted).sort((one, other) => weight(other) - weight(one));
   return [...places.values(), ...(inside === undefined ? [] : [inside])]
-    .filter((place) => looksEncrypted(place))
+    .filter(looksEncrypted)
     .map((place) => asFound(candidate, place));
 }
 
 /** Adds, for each number of characters before it, the number that base64 or hexadecimal in a text begins with. */
-function addInsides(text: string, keys: OpeningKeys, insideAt: (start: number) => Place): void {
+function addInsides(text: string, highest: number, insideAt: (start: number) => Place): void {
   const seen = new Set<Place>();
   for (const { start, bytes } of runsIn(text)) {
     const place = insideAt(start);
-    const number = alikeNumber(bytes, keys);
-    place.tried += 1;
+    const number = alikeNumber(bytes, highest);
+    if (mayBeCiphertext(bytes)) place.random += 1;
     if (number === undefined || seen.has(place)) continue;
     seen.add(place);
     place.alike.push(number);
@@ -97,15 +99,16 @@ function addInsides(text: string, keys: OpeningKeys, insideAt: (start: number) =
 }
 
 /**
- * Whether a key opens something, half of the values look like ciphertexts, or more begin with one number than random bytes
- * do: of a column that is encrypted in part, or kept in a context that is not known, few do.
+ * Whether a key opens something, every value begins with a number of the ring, or more do than by chance: in a column that
+ * is encrypted in part, or kept in a context that is not known, some do. A few values may all begin so by chance: that
+ * is not asked of what is behind other characters, where there are many places.
  */
-function looksEncrypted({ isGlued, sampled, tried, openers, alike }: Place): boolean {
-  const least = isGlued === true ? LEAST_GLUED : 1;
-  if (openers.length > 0 || (alike.length >= least && 2 * alike.length >= sampled)) return true;
-  const byChance = tried / 256;
-  const most = 1 + byChance + 6 * Math.sqrt(byChance);
-  return [...new Set(alike)].some((number) => alike.filter((one) => one === number).length > most);
+function isEncrypted(
+  { isGlued, sampled, random, openers, alike }: Place,
+  ring: Pick<Beginnings, 'highest' | 'places'>,
+): boolean {
+  if (openers.length > 0 || (isGlued !== true && alike.length > 0 && alike.length === sampled)) return true;
+  return !isByChance({ ...ring, random, numbers: alike });
 }
 
 function weight({ openers, alike }: Place): number {
@@ -167,10 +170,12 @@ function openerOf(bytes: Uint8Array, contexts: readonly string[], keys: OpeningK
   return openWithAnyKey({ bytes, number: readVarint(bytes), contexts }, keys)?.number;
 }
 
-/** The number of the ring that bytes begin with, where they are not text; `undefined` otherwise. */
-function alikeNumber(bytes: Uint8Array, keys: OpeningKeys): number | undefined {
+function mayBeCiphertext(bytes: Uint8Array): boolean {
+  return bytes.length >= MIN_CIPHERTEXT_BYTES && !isUtf8(bytes);
+}
+
+/** The number up to `highest` that bytes begin with, where they are not text; `undefined` otherwise. */
+function alikeNumber(bytes: Uint8Array, highest: number): KeyNumber | 0 | undefined {
   const number = readVarint(bytes);
-  const highest = Math.max(0, ...keys.ring.versionOf.keys());
-  const isOne = bytes.length >= MIN_CIPHERTEXT_BYTES && number !== undefined && number <= highest && !isUtf8(bytes);
-  return isOne ? number : undefined;
+  return number !== undefined && number <= highest && mayBeCiphertext(bytes) ? number : undefined;
 }
