@@ -83,9 +83,7 @@ function* candidates(text: string): Generator<Buffer> {
   if (!MAY_HAVE_CIPHERTEXT.test(text)) return;
   yield* runs(text);
   for (const [lines] of text.matchAll(LINES)) yield* runs(lines.replace(/\s+/g, ''));
-  // A mark of the byte order is white space to a regular expression, and an error to the parser.
-  if (!MAY_BE_JSON.test(text)) return;
-  for (const member of jsonStrings(text.trim())) yield* candidates(member);
+  for (const part of withoutEscapes(text)) yield* candidates(part);
 }
 
 function* runs(text: string): Generator<Buffer> {
@@ -133,21 +131,43 @@ function isRandom(run: string, alphabet: number): boolean {
   return seen.length * Math.log2(alphabet / different) < alphabet + 60;
 }
 
-/** The strings in a text of JSON that have an escape, names of members too: the others are seen in the text itself. */
-function jsonStrings(text: string): readonly string[] {
-  const strings: string[] = [];
-  const add = (value: unknown) => {
-    if (typeof value === 'string' && value.length >= MIN_CIPHERTEXT_BYTES) strings.push(value);
-  };
-  if (!text.includes('\\')) return strings;
+/**
+ * What the escapes of JSON hide in a text: its strings that have one, names of members too. Of a text that is not JSON,
+ * because it has several values or was cut, all of it without them. The rest is seen in the text itself.
+ */
+function withoutEscapes(text: string): readonly string[] {
+  if (!text.includes('\\')) return [];
+  if (isJson(text)) return [...escapedStrings(text)].filter((string) => string.length >= MIN_CIPHERTEXT_BYTES);
+  const plain = text.replaceAll(/\\(?:u([0-9A-Fa-f]{4})|(.))/g, (_, code: string | undefined, character: string) =>
+    code === undefined ? (WHITE_SPACE.get(character) ?? character) : String.fromCharCode(parseInt(code, 16)),
+  );
+  return plain === text ? [] : [plain];
+}
+
+const WHITE_SPACE = new Map(['b ', 'f ', 'n\n', 'r\r', 't\t'].map((pair) => [pair.slice(0, 1), pair.slice(1)]));
+
+function isJson(text: string): boolean {
+  // A mark of the byte order is white space to a regular expression, and an error to the parser.
+  if (!MAY_BE_JSON.test(text)) return false;
   try {
-    JSON.parse(text, (name, value: unknown) => {
-      add(name);
-      add(value);
-      return undefined;
-    });
+    JSON.parse(text.trim());
+    return true;
   } catch {
-    // No JSON: its runs were looked at.
+    return false;
   }
-  return strings;
+}
+
+/** A parser would keep only the last of several members of one name. */
+function* escapedStrings(json: string): Generator<string> {
+  for (let start = json.indexOf('"'); start >= 0;) {
+    let end = start + 1;
+    let isEscaped = false;
+    for (; json[end] !== '"'; end += 1) {
+      if (json[end] !== '\\') continue;
+      isEscaped = true;
+      end += 1;
+    }
+    if (isEscaped) yield String(JSON.parse(json.slice(start, end + 1)));
+    start = json.indexOf('"', end + 1);
+  }
 }

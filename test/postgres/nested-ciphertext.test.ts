@@ -111,6 +111,10 @@ it('finds the keys that every attempt at every place finds', () => {
   expect(found).toBeGreaterThan(RUNS / 2);
 });
 
+/** As PHP writes it, and with a character that every base64 here has. */
+const slashed = (base64: string) =>
+  base64.replaceAll('/', '\\/').replace(/^./, (first) => `\\u00${first.charCodeAt(0).toString(16)}`);
+
 it.each([
   ['in LATIN1', (base64: string) => Buffer.from(`José ${base64}`, 'latin1')],
   [
@@ -118,6 +122,10 @@ it.each([
     (base64: string) => Buffer.concat([Buffer.of(0x81, 0xa5, 0xd9, 0xff), Buffer.from(base64)]),
   ],
   ['cut within a character', (base64: string) => Buffer.from(`{"t":"${base64}","p":"é`).subarray(0, -1)],
+  ['of several values of JSON', (base64: string) => Buffer.from(`{"a":1}\n{"t":"${slashed(base64)}"}\n`)],
+  ['of JSON that was cut', (base64: string) => Buffer.from(`{"t":"${slashed(base64)}","p":"x`)],
+  ['of JSON behind a word', (base64: string) => Buffer.from(`INFO {"t":"${slashed(base64)}"}`)],
+  ['of JSON with a member twice', (base64: string) => Buffer.from(`{"t":"${slashed(base64)}","t":"x"}`)],
 ])('finds a ciphertext in a text %s', (_, write) => {
   const base64 = sealed(Buffer.from('inner'), 1, CONTEXT).toString('base64');
   expect([...nestedKeys(write(base64), [CONTEXT], keys)]).toEqual([1]);

@@ -23,6 +23,9 @@ export const MOST_SAMPLED = SAMPLE + FIRST_VALUES;
 /** Bytes of a value that are looked at. A jsonb of more is passed over, since no part of it is JSON. */
 const MOST_BYTES = 65_536;
 
+/** Bytes of the values of a column up to which all of a text or `bytea` is looked at: a part of a ciphertext never opens. */
+const WHOLE_BYTES = 16 * 1024 * 1024;
+
 /** A value as PostgreSQL spells it (see `StoredRow` for texts that are not in UTF-8), and the contexts that it is tried in. */
 export interface SampledValue {
   readonly text: string;
@@ -35,11 +38,15 @@ export interface SampledValue {
  */
 const WHOLE = (text: string) =>
   `CASE WHEN pg_catalog.octet_length(${text}) OPERATOR(pg_catalog.<=) ${MOST_BYTES} THEN ${text} END`;
-const START = `pg_catalog.substring(v, 1, ${MOST_BYTES})`;
+const START =
+  'CASE WHEN pg_catalog.sum(pg_catalog.octet_length(v)) OVER (ROWS UNBOUNDED PRECEDING) ' +
+  `OPERATOR(pg_catalog.<=) ${WHOLE_BYTES} THEN v ELSE pg_catalog.substring(v, 1, ${MOST_BYTES}) END`;
 const VALUES: Readonly<Record<Candidate['storage'], string>> = {
   bytea: START,
   text: START,
-  jsonb: WHOLE('v::pg_catalog.text'),
+  // Of a large jsonb, no text is made; a small number takes eight times as many bytes there.
+  jsonb: `CASE WHEN pg_catalog.pg_column_size(v) OPERATOR(pg_catalog.<=) ${8 * MOST_BYTES}
+               THEN ${WHOLE('v::pg_catalog.text')} END`,
   other: WHOLE("pg_catalog.format('%s', v)"),
 };
 

@@ -97,6 +97,17 @@ describe.each<readonly [string, string, (row: Buffer) => string, string]>([
   });
 });
 
+it.each<[string, string, (row: Buffer) => Buffer | string]>([
+  ['bytes', 'bytea', (row) => row],
+  ['base64', 'text', (row) => base64(row)],
+])('a large ciphertext among a few values is read to its end: %s', async (_, type, spell) => {
+  await clinic.sql(`CREATE TABLE clinic.other (id int, v ${type})`);
+  const large = patientRow('x'.repeat(200_000), 1, 9);
+  for (const value of [large, Buffer.alloc(40, 0xfe), Buffer.alloc(40, 0xfd)])
+    await clinic.sql('INSERT INTO clinic.other VALUES (9, $1)', [spell(value)]);
+  expect((await retire()).stderr).toMatch(/ROWS_STILL_NEED_KEY[^]*clinic\.other\.v/);
+});
+
 it('an array of bytes in contexts that are not known is named, too', async () => {
   await clinic.sql('CREATE TABLE clinic.other (n int, v bytea[])');
   for (const at of [1, 2]) await clinic.sql('INSERT INTO clinic.other VALUES ($1, $2)', [at, [patientRow('x', 1, at)]]);
@@ -109,7 +120,7 @@ describe('in a context that is not known', () => {
   const others = Array.from({ length: 60 }, (_, at) => createHash('sha512').update(`${at}`).digest());
   const put = async (type: string, spell: (row: Buffer) => Buffer | string, number: number) => {
     await clinic.sql(`CREATE TABLE clinic.other (n int, v ${type})`);
-    const rows = [1, 2, 3, 4, 5, 6].map((at) =>
+    const rows = Array.from({ length: 10 }, (_, at) =>
       encryptField('card', keyOf(1), `cards:${at}`, { number: number && toKeyNumber(1) }),
     );
     for (const value of [...rows, ...others].map(spell))
@@ -127,7 +138,7 @@ describe('in a context that is not known', () => {
     const ran = await retire();
     expect(ran).toMatchObject({ exitCode: 1, isUnchanged: true });
     expect(ran.stderr).toMatch(/NO_CENSUS[^]*clinic\.other\.v/);
-    await clinic.sql('DELETE FROM clinic.other WHERE v IN (SELECT v FROM clinic.other LIMIT 6)');
+    await clinic.sql('DELETE FROM clinic.other WHERE v IN (SELECT v FROM clinic.other LIMIT 10)');
     expect(await retire()).toMatchObject({ exitCode: 0 });
   });
 });

@@ -33,9 +33,15 @@ function* candidates(text: string): Generator<Buffer> {
       return undefined;
     });
   } catch {
-    return;
+    strings.push(text.replaceAll(/\\(?:u([0-9A-Fa-f]{4})|(.))/g, plain));
   }
   for (const string of strings.filter((one) => one !== text)) yield* candidates(string);
+}
+
+function plain(_: string, code: string | undefined, character: string): string {
+  if (code !== undefined) return String.fromCharCode(parseInt(code, 16));
+  const at = 'bfnrt'.indexOf(character);
+  return at < 0 ? character : '  \n\r\t'.charAt(at);
 }
 
 function* runs(text: string): Generator<Buffer> {
