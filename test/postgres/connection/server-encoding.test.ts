@@ -1,9 +1,9 @@
 import pg from 'pg';
-import { headerCensus } from '../../src/postgres/header-census.ts';
-import { findColumns } from '../../src/postgres/find-columns.ts';
-import { rejectionOf } from '../keyring/support/rejection-of.ts';
-import { Clinic, startPostgres } from './support/clinic.ts';
-import type { Postgres } from './support/postgres.ts';
+import { headerCensus } from '../../../src/postgres/header-census.ts';
+import { findColumns } from '../../../src/postgres/find-columns.ts';
+import { rejectionOf } from '../../keyring/support/rejection-of.ts';
+import { Clinic, startPostgres } from '../support/clinic.ts';
+import type { Postgres } from '../support/postgres.ts';
 
 let postgres: Postgres;
 let databases = 0;

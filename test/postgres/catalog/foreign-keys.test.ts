@@ -1,6 +1,6 @@
-import { Clinic, startPostgres } from './support/clinic.ts';
-import type { Postgres } from './support/postgres.ts';
-import { rejectionOf } from '../keyring/support/rejection-of.ts';
+import { Clinic, startPostgres } from '../support/clinic.ts';
+import type { Postgres } from '../support/postgres.ts';
+import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 
 let postgres: Postgres;
 let clinic: Clinic;
