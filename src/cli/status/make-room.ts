@@ -21,7 +21,7 @@ function needsNumber(version: VersionReport): boolean {
 export function howToNumber({ versionId, state }: VersionReport, report: RingReport): readonly NextStep[] {
   if (!waitingIn(report).includes(versionId)) return [ADOPT];
   if (state !== 'current') return [...howToMakeRoom(report).next, ADOPT];
-  // No key can be retired while rows have no number, nor rows be re-encrypted while the current key has none.
+  // No key can be retired while rows have no number, nor rows be re-encrypted while the current key is unnumbered.
   const removal = removalOf(report) ?? removalOfPrevious(report);
   if (removal !== undefined) return [removal, ADOPT];
   const isPreviousNumbered = report.versions.some((one) => one.state === 'previous' && one.number !== undefined);
@@ -42,7 +42,7 @@ function waitingIn(report: RingReport): readonly string[] {
   return planAdoption(ringLabels(stagesOf(report)), new Set(keys)).waiting;
 }
 
-/** A key in place of a current value that is none. Without room for another one, it is the newest of the ring. */
+/** A key in place of a current value that is not one. Without room for another one, it is the newest of the ring. */
 export function howToReplace(versionId: string, report: RingReport): NextStep {
   const { name, slots, versions } = report;
   const newest = versions.findLast(({ number }) => number !== undefined);
