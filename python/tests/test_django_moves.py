@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import FieldError
-from django.db import connection
+from django.db import connection, models
 from django.db.models import F, Value
 
 from pazpaz_keys import KeyRing
-from pazpaz_keys.django import EncryptedColumnError
+from pazpaz_keys.django import EncryptedColumnError, EncryptedTextField
 
 SECRET = "Patient has diabetes"
 
@@ -103,3 +103,21 @@ def test_a_proxy_takes_the_number_of_a_new_row_first_as_its_model_does(beds: Any
 
     made = ChartProxy.objects.create(notes=SECRET)
     assert Chart.objects.get(pk=made.pk).notes == SECRET
+
+
+def test_nothing_is_written_under_a_key_that_ignores_case(migrations: object) -> None:  # noqa: ARG001
+    class CitextField(models.CharField):  # type: ignore[type-arg]
+        def db_type(self, connection: object) -> str:  # noqa: ARG002
+            return "citext"
+
+    class Named(models.Model):
+        id = CitextField(primary_key=True, max_length=20)
+        notes = EncryptedTextField(context="named:{id}")
+
+        class Meta:
+            app_label = "named"
+            managed = False
+
+    for write in (Named(id="ABC", notes=SECRET).save, lambda: Named.objects.bulk_create([Named(id="A", notes=SECRET)])):
+        with pytest.raises(EncryptedColumnError, match="citext"):
+            write()

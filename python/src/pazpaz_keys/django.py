@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from django.core import checks
 from django.core.exceptions import FieldError
-from django.db import connections, models
+from django.db import connection, connections, models
 from django.db.models.expressions import Case, Col, Value, When
 from django.db.models.functions import Cast
 from django.db.models.lookups import Exact, IsNull, Lookup, Transform
@@ -26,7 +26,7 @@ from django.db.models.sql import UpdateQuery
 from .encrypted_cell import BYTES, TEXT, EncryptedCell, ValueKind, json_with
 from .errors import EncryptedColumnError, KeyRotationError
 from .process_ring import RingSource, shared_ring
-from .row_context import MARK, ContextTemplate, InRow, not_shown, spelled_uuid
+from .row_context import IGNORES_CASE, MARK, ContextTemplate, InRow, not_shown, spelled_uuid
 
 __all__ = ["EncryptedBytesField", "EncryptedColumnError", "EncryptedJsonField", "EncryptedTextField"]
 
@@ -313,6 +313,8 @@ def _spelled(instance: Any, name: str, template: ContextTemplate) -> str:
     """A column of the instance's row as PostgreSQL spells it."""
     field = _field_of(type(instance), name, template)
     target = field.target_field if isinstance(field, models.ForeignKey) else field
+    if type(target).db_type is not models.Field.db_type and target.db_type(connection) == "citext":
+        raise not_shown(template.source, IGNORES_CASE, [name], "Name a column of another type.")
     value = getattr(instance, field.attname)
     text: str | None = str(value) if type(value) is (int if isinstance(target, models.IntegerField) else str) else None
     text = spelled_uuid(value) if isinstance(target, models.UUIDField) else text

@@ -11,6 +11,9 @@ from .errors import KeyRotationError
 MARK = "row:"
 """What a cell that was selected together with its row begins with."""
 
+IGNORES_CASE = "citext ignores case, so that a write for 'ABC' would change the row of 'abc', in"
+"""Why nothing is written under a key of that type: the cell would not open under the key that the row has."""
+
 _TOKEN = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[^{}]+|[{}]")
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import CHAR, Column, Connection, Enum, Insert, Integer, String, Update, Uuid, func, select
 from sqlalchemy import Sequence as DatabaseSequence
+from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.exc import DontWrapMixin, InvalidRequestError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
@@ -27,7 +28,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from .encrypted_cell import SHOW_THE_ROW
 from .errors import EncryptedColumnError as ColumnError
 from .errors import ErrorCode
-from .row_context import MARK, ContextTemplate, InRow, not_shown, spelled_uuid
+from .row_context import IGNORES_CASE, MARK, ContextTemplate, InRow, not_shown, spelled_uuid
 
 Parameters = Mapping[str, Any]
 
@@ -175,6 +176,8 @@ def _key_of(template: ContextTemplate, name: str, statement: Insert | Update) ->
     if key is None:
         raise row_not_shown(template, f"the table {statement.table} has no column", [name], "Correct the context.")
     _require_spelling(key, template)
+    if isinstance(key.type, CITEXT):
+        raise row_not_shown(template, IGNORES_CASE, [name], "Name a column of another type.")
     return key
 
 
