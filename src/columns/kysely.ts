@@ -17,23 +17,37 @@ export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './en
 export type { EncryptedColumnOptions } from './encrypted-column.ts';
 export type { EncryptedColumn };
 
+/** Encrypted columns by table and name, as the interface of the database spells them. */
+export type EncryptedTables<Database> = {
+  readonly [Table in keyof Database]?: {
+    readonly [Column in keyof Database[Table]]?: EncryptedColumn<unknown>;
+  };
+};
+
+type AnyTables = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
 /**
- * Encrypts and decrypts columns by table and name:
- * `db.withPlugin(new EncryptedColumns({ patients: { notes: encryptedText({ ring, context: 'patients:{id}:notes' }) } }))`.
+ * Encrypts and decrypts columns by table and name: `db.withPlugin(new EncryptedColumns<Database>({ patients: { notes:
+ * encryptedText({ ring, context: 'patients:{id}:notes' }) } }))`. `Database` is optional; with it, a misspelt name does not
+ * compile.
  *
  * The interface of the database declares what the application sees, `notes: string | null`. A context of the row needs
  * its columns in the query: insert them, select them, or update with `where('id', '=', id)`. A query that would read or
  * compare a ciphertext (another name for the column, a function, a `where`) is refused with `INVALID_COLUMN`. The plugin
  * does not see into `sql` fragments. Reading waits for a key that is not cached.
  */
-export class EncryptedColumns implements KyselyPlugin {
+export class EncryptedColumns<Database = AnyTables> implements KyselyPlugin {
   readonly #tables: Tables;
   readonly #fieldsOf = new WeakMap<object, readonly ResultField[]>();
 
-  constructor(tables: Readonly<Record<string, Readonly<Record<string, EncryptedColumn<unknown>>>>>) {
+  constructor(tables: EncryptedTables<Database>) {
+    // What Database says of the names is known to the compiler only.
+    const byName = tables as EncryptedTables<AnyTables>;
     this.#tables = new Map(
-      Object.entries(tables).map(([table, columns]) => {
-        const fields = Object.entries(columns).map(([name, column]) => [plainName(name), { name, column }] as const);
+      Object.entries(byName).map(([table, columns = {}]) => {
+        const fields = Object.entries(columns).flatMap(([name, column]) =>
+          column === undefined ? [] : [[plainName(name), { name, column }] as const],
+        );
         return [plainName(table), new Map(fields)] as const;
       }),
     );
@@ -103,7 +117,7 @@ function memberOf(row: UnknownRow, name: string): string | undefined {
 function notInResult(name: string): KeyRotationError {
   return new KeyRotationError(
     'INVALID_COLUMN',
-    `The query selects the encrypted column ${name}, but its result has no such member, so that nothing is decrypted. ` +
-      'Another plugin renames it: put EncryptedColumns before that plugin.',
+    `The result of the query has no column ${name}, which is to be decrypted. Correct its name in the configuration; if ` +
+      'another plugin renames it, put EncryptedColumns before that plugin.',
   );
 }

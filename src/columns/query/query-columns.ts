@@ -1,12 +1,16 @@
 import {
+  AggregateFunctionNode,
   AliasNode,
   ColumnNode,
+  FunctionNode,
   IdentifierNode,
+  InsertQueryNode,
   ListNode,
   PrimitiveValueListNode,
   RawNode,
   ReferenceNode,
   SelectAllNode,
+  SelectQueryNode,
   TableNode,
   UpdateQueryNode,
   ValueNode,
@@ -42,7 +46,7 @@ const PLAIN_NAMES = new Map<string, string>();
 
 /** A member of a result that is to be decrypted. */
 export interface ResultField extends Field {
-  /** Whether the query names it, so that each row has it. */
+  /** Whether the query names it, or all columns of its table, so that each row has it. */
   readonly isNamed: boolean;
 }
 
@@ -90,12 +94,19 @@ export class QueryColumns {
     return [...new Set(names)].flatMap((name) => this.#field(name, table) ?? []);
   }
 
+  /** The encrypted columns that a row may have, by the name of its table, subquery or WITH in the query. */
+  ofRow(name: string): readonly Field[] {
+    const known = this.#tableOf.get(name);
+    return (known === undefined ? this.#present : [known]).flatMap((table) => [...this.ofTable(table).values()]);
+  }
+
   /** What is to be decrypted in the rows of a query's result. `*` of a subquery may have the column or not. */
   resultFields(query: OperationNode): readonly ResultField[] {
     const fields = new Map<string, ResultField | undefined>();
+    const isNamed = hasOnlyTables(query);
     for (const { selection } of selectionsOf(query)) {
       const column = AliasNode.is(selection) ? selection.node : selection;
-      for (const field of this.all(column)) fields.set(plainName(field.name), { ...field, isNamed: false });
+      for (const field of this.all(column)) fields.set(plainName(field.name), { ...field, isNamed });
       const name = columnName(column);
       const field = name === undefined ? undefined : this.named(column);
       if (name !== undefined) fields.set(plainName(name), field && { ...field, isNamed: true });
@@ -124,9 +135,9 @@ export class QueryColumns {
       return;
     }
     if (TableNode.is(node)) this.#add(nameOf(node), nameOf(node), present);
-    // The table in front of a column is a name of the query, which may be that of a subquery.
-    for (const child of childrenOf(node))
-      if (!ReferenceNode.is(node) || !TableNode.is(child)) this.#collect(child, present);
+    // The table in front of a column, or in a function, is a name of the query, which may be that of a subquery.
+    const isNamed = ReferenceNode.is(node) || FunctionNode.is(node) || AggregateFunctionNode.is(node);
+    for (const child of childrenOf(node)) if (!isNamed || !TableNode.is(child)) this.#collect(child, present);
   }
 
   #add(name: string, table: string, present: Set<string>): void {
@@ -165,11 +176,25 @@ export function childrenOf(node: OperationNode): readonly OperationNode[] {
   return Object.values(node).flat().filter(isNode);
 }
 
-function selectionsOf(query: OperationNode): readonly SelectionNode[] {
+/** What a query returns: its selection, or RETURNING. */
+export function selectionsOf(query: OperationNode): readonly SelectionNode[] {
   if ('selections' in query) return query.selections as readonly SelectionNode[];
   const returning =
     'returning' in query ? (query.returning as { readonly selections: readonly SelectionNode[] }) : undefined;
   return returning?.selections ?? [];
+}
+
+/** Whether all columns of a query are those of tables, which have what the configuration names. */
+function hasOnlyTables(query: OperationNode): boolean {
+  if (InsertQueryNode.is(query)) return true;
+  if (!SelectQueryNode.is(query) || query.with !== undefined) return false;
+  const sources = [...(query.from?.froms ?? []), ...(query.joins ?? []).map((join) => join.table)];
+  return sources.map((source) => (AliasNode.is(source) ? source.node : source)).every(isOfDefaultSchema);
+}
+
+/** Another schema may have a table of the same name and other columns. */
+function isOfDefaultSchema(node: OperationNode): boolean {
+  return TableNode.is(node) && node.table.schema === undefined;
 }
 
 function isNode(value: unknown): value is OperationNode {

@@ -3,16 +3,21 @@ import {
   AliasNode,
   BinaryOperationNode,
   ColumnUpdateNode,
+  CommonTableExpressionNameNode,
+  CommonTableExpressionNode,
+  FunctionNode,
   IdentifierNode,
   InsertQueryNode,
   MergeQueryNode,
   OperatorNode,
   ReferenceNode,
   SelectionNode,
+  SelectQueryNode,
+  TableNode,
   type OperationNode,
 } from 'kysely';
 import { KeyRotationError } from '../../format/error.ts';
-import { childrenOf, columnName, nameOf, type QueryColumns } from './query-columns.ts';
+import { childrenOf, columnName, nameOf, selectionsOf, type Field, type QueryColumns } from './query-columns.ts';
 
 /**
  * Throws `INVALID_COLUMN` where a query reads an encrypted column other than under its own name in its result, or
@@ -27,7 +32,11 @@ function check(node: OperationNode, columns: QueryColumns, isInResult: boolean):
     throw refused('MERGE', 'The plugin does not encrypt in MERGE. Use insertInto with onConflict, or updateTable.');
   const field = columns.named(node);
   if (field !== undefined) throw comparesCiphertext(field.name);
-  if (ReferenceNode.is(node)) return;
+  if (ReferenceNode.is(node) || CommonTableExpressionNameNode.is(node)) return;
+  if (FunctionNode.is(node)) refuseRow(node.arguments, columns);
+  if (AggregateFunctionNode.is(node) && node.func !== 'count') refuseRow(node.aggregated, columns);
+  if (CommonTableExpressionNode.is(node)) refuseNewNames(node, columns);
+  if (SelectQueryNode.is(node)) refuseOtherParts(node, columns);
   for (const child of childrenOf(node)) {
     if (isAllowed(node, child, columns, isInResult)) continue;
     check(child, columns, isInResult || isComputed(node, child));
@@ -65,6 +74,51 @@ function isPlainSelection(selection: OperationNode, columns: QueryColumns, isInR
 
 function isComputed(parent: OperationNode, child: OperationNode): boolean {
   return SelectionNode.is(parent) && child === parent.selection;
+}
+
+/** `to_json(patients)`: a whole row as a value. */
+function refuseRow(values: readonly OperationNode[], columns: QueryColumns): void {
+  for (const table of values.filter(TableNode.is)) {
+    const [field] = columns.ofRow(nameOf(table));
+    if (field !== undefined) throw comparesCiphertext(field.name);
+  }
+}
+
+/** `with('q(id, text)', …)` gives the columns of its query other names, by their places. */
+function refuseNewNames({ name, expression }: CommonTableExpressionNode, columns: QueryColumns): void {
+  if (name.columns === undefined) return;
+  for (const [place, fields] of places(expression, columns).entries())
+    for (const field of fields)
+      if (field !== '*' && (fields.length > 1 || name.columns[place]?.column.name !== field.name))
+        throw refused(`${field.name} under another name`, 'Give the column its own name in the list of WITH.');
+}
+
+/** A union names its columns as its first part does, by their places. */
+function refuseOtherParts(query: SelectQueryNode, columns: QueryColumns): void {
+  const first = places(query, columns);
+  for (const { expression } of query.setOperations ?? [])
+    for (const [place, fields] of places(expression, columns).entries()) {
+      const field = fields.find((one) => one !== '*');
+      const isSame = fields.every((one, at) => isSameField(one, first[place]?.[at]));
+      if (field !== undefined && !(isSame && fields.length === first[place]?.length))
+        throw refused(
+          `${field.name} in a union whose first part has another column at its place`,
+          'Select the encrypted column of the same table at the same place in each part, or send two queries.',
+        );
+    }
+}
+
+/** The encrypted columns of each selection of a query: none, one, or those of `*`. */
+function places(query: OperationNode, columns: QueryColumns): readonly (readonly (Field | '*')[])[] {
+  return selectionsOf(query).map(({ selection }) => {
+    const all = columns.all(selection);
+    const field = columns.named(AliasNode.is(selection) ? selection.node : selection);
+    return all.length > 0 ? ['*', ...all] : field === undefined ? [] : [field];
+  });
+}
+
+function isSameField(one: Field | '*', other: Field | '*' | undefined): boolean {
+  return one === '*' || other === '*' || other === undefined ? one === other : one.column === other.column;
 }
 
 /** `excluded.notes` for `notes`: what the same statement was to insert. */
