@@ -6,7 +6,7 @@ import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { whyWait, requireQuery, type Wait } from './brake-conditions.ts';
 import { beginBrakes, readBrakes, setBrakes, type BrakeState } from './brakes.ts';
 import { isBroughtTo, jobTotals, type JobTotals } from './job.ts';
-import { openJobTables } from './job-tables.ts';
+import { hasJobTables, openJobTables } from './job-tables.ts';
 
 /** An unfinished job, as another terminal sees it. */
 export interface JobView {
@@ -77,8 +77,7 @@ async function unfinishedJobs(
   const wanted = new Set<string>();
   for (const { table, column } of columns ?? []) wanted.add(`${(await tableNamed(session, table)) ?? ''} ${column}`);
   const jobs: FoundJob[] = [];
-  const [schema] = await session.rows("SELECT to_regclass('pazpaz_keys.job')");
-  if (schema?.[0] != null) {
+  if (await hasJobTables(session)) {
     await session.transaction(() => openJobTables(session));
     for (const [id, tableId, table, owner, column, target] of await session.rows(JOBS)) {
       if (columns !== undefined && !wanted.has(`${tableId ?? ''} ${column ?? ''}`)) continue;
@@ -120,8 +119,7 @@ export function areBroughtTo(
   target: number,
 ): Promise<boolean> {
   return withColumns(database, specs, async (session, columns) => {
-    const [schema] = await session.rows("SELECT to_regclass('pazpaz_keys.job')");
-    if (schema?.[0] == null) return false;
+    if (!(await hasJobTables(session))) return false;
     await openJobTables(session);
     for (const column of columns) if (!(await isBroughtTo(session, column, target))) return false;
     return true;

@@ -45,6 +45,27 @@ const FOREIGN = `
   SELECT format('%I has the rule %I', relname, rulename)
     FROM tables JOIN pg_rewrite ON ev_class = tables.oid WHERE relkind = 'r'`;
 
+/** Asks the catalog itself, because `to_regclass` fails where another role's schema may not be used. */
+const OF_JOBS = `
+  SELECT pg_get_userbyid(nspowner), has_schema_privilege(n.oid, 'USAGE'),
+         EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid AND relname = 'job')
+    FROM pg_namespace n WHERE nspname = 'pazpaz_keys'`;
+
+/** Whether jobs may be there. Throws `DATABASE_REFUSED` where the schema belongs to a role that keeps this one out. */
+export async function hasJobTables(session: Connection): Promise<boolean> {
+  const [schema] = await session.rows(OF_JOBS);
+  if (schema === undefined) return false;
+  const [owner, mayUse, hasJobs] = schema;
+  if (mayUse === 't') return hasJobs === 't';
+  throw new DatabaseFailure(
+    'DATABASE_REFUSED',
+    `The schema pazpaz_keys, which keeps the state of re-encryption jobs, belongs to ${owner ?? ''}, and this user may ` +
+      'not use it. Run this as that role. To change the role, let the owner drop the schema first (DROP SCHEMA ' +
+      'pazpaz_keys CASCADE): a job then begins again, and finished rows are only read.',
+    '42501',
+  );
+}
+
 /**
  * Makes schema and tables where they are not there yet, and brings those of an older version to this one with the jobs
  * in them, within the caller's transaction. Throws `DATABASE_REFUSED` where another role may have its functions run by
@@ -54,6 +75,7 @@ export async function openJobTables(session: Connection): Promise<void> {
   const [found] = await session.rows("SELECT oid FROM pg_namespace WHERE nspname = 'pazpaz_keys'");
   const schema = found?.[0];
   await requireTrusted(session, schema ?? null);
+  await hasJobTables(session);
   const version = await schemaVersion(session);
   if (version === MIGRATIONS.length) return;
   if (version > MIGRATIONS.length) {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
+import { areBroughtTo } from '../../../src/postgres/job/job-control.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import type { Postgres } from '../support/postgres.ts';
@@ -70,6 +71,21 @@ describe('the schema of the job tables', () => {
     const error = await rejectionOf(clinic.reencrypt(SPEC, SMALL));
     expect(error.code).toBe('DATABASE_REFUSED');
     expect(error.message).toContain('999');
+  });
+
+  it('of a role that keeps this one out is refused with its owner and the next step', async () => {
+    await begun();
+    await clinic.sql('DROP ROLE IF EXISTS second');
+    await clinic.sql('CREATE ROLE second LOGIN; GRANT ALL ON patients TO second');
+    const database = { ...postgres, url: postgres.url.replace('postgres@', 'second@') };
+    for (const run of [
+      () => reencrypt(database, [SPEC], clinic.keys, SMALL),
+      () => areBroughtTo(database, [SPEC], 2),
+    ]) {
+      const error = await rejectionOf(run());
+      expect(error.code).toBe('DATABASE_REFUSED');
+      expect(error.message).toContain('belongs to postgres, and this user may not use it. Run this as that role.');
+    }
   });
 
   it('is brought to this version once, by processes that start together', async () => {
