@@ -78,10 +78,7 @@ export function openNumbered(
   return openBox(bytes, varintLength(number), key, rowAdditionalData(number, context));
 }
 
-/**
- * Decrypts data written before this system: the first of `boxes` (`legacyBoxes` of the row) that opens with this key
- * and empty additional data. Returns `undefined` if none does.
- */
+/** Decrypts older data: the first of `boxes` (`legacyBoxes`) that opens with empty additional data, or `undefined`. */
 export function openLegacy(boxes: readonly Uint8Array[], key: KeyMaterial): Buffer | undefined {
   for (const box of boxes) {
     const plaintext = openBox(box, 0, key, NO_ADDITIONAL_DATA);
@@ -90,10 +87,7 @@ export function openLegacy(boxes: readonly Uint8Array[], key: KeyMaterial): Buff
   return undefined;
 }
 
-/**
- * Runs attempts of which many may fail. Node throws an error for each; collecting its stack takes twice as long as the
- * cryptography.
- */
+/** For attempts that may fail: collecting the stack of Node's error takes twice as long as the cryptography. */
 export function withoutStacks<T>(attempts: () => T): T {
   const limit = Error.stackTraceLimit;
   try {

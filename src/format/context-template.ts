@@ -42,10 +42,7 @@ export function contextOf(
   return context;
 }
 
-/**
- * Whether other values could give the same context, because a value holds the text that ends it: `a:{x}:{y}` has one
- * context for `1`, `2:3` and for `1:2`, `3`.
- */
+/** Whether other values give the same context: `a:{x}:{y}` has one context for `1`, `2:3` and for `1:2`, `3`. */
 export function isAmbiguous({ texts }: ContextTemplate, values: readonly string[]): boolean {
   return values.slice(0, -1).some((value, index) => {
     const end = texts[index + 1] ?? '';

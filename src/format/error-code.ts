@@ -128,8 +128,5 @@ type CommandErrorCode =
   /** A rotation was started and did not finish in the time that the command waits. */
   | 'ROTATION_NOT_FINISHED';
 
-/**
- * Every way in which this product refuses or fails. A code never changes its meaning: alarms and runbooks match on it,
- * never on the message.
- */
+/** A code never changes its meaning: alarms and runbooks match on it, never on the message. */
 export type ErrorCode = LibraryErrorCode | RotationErrorCode | RowsErrorCode | CommandErrorCode;

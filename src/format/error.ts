@@ -39,10 +39,7 @@ export function typeName(value: unknown): string {
   return `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
 }
 
-/**
- * The name of an error, with the code of Node or the resolver (`TimeoutError: ECONNRESET`). Never its message: a parser
- * quotes the text that it could not read, which may hold a key.
- */
+/** Such as `TimeoutError: ECONNRESET`. Never the message: a parser quotes the text, which may hold a key. */
 export function failureName(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error';
   const code = 'code' in error ? error.code : undefined;
@@ -64,10 +61,7 @@ export async function reach<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
-/**
- * `found`: what there was instead of an answer. `call`: such as `DescribeSecret of 'name'`. There is no cause, because
- * a cause may quote received data, and with it a key.
- */
+/** `call`: such as `DescribeSecret of 'name'`. It has no cause, which may quote received data, and with it a key. */
 export function cannotReachAws(found: string, call?: string): KeyRotationError {
   return new KeyRotationError(
     'CANNOT_REACH_AWS',

@@ -45,10 +45,7 @@ export function invalidKeyText({ message }: KeyRotationError, called: string): s
   return message.replace(KEY_SUBJECT, () => called);
 }
 
-/**
- * Writes a key in a format: base64; the JSON object with `encryption_key` replaced, `created_at` set to `now` and
- * `expires_at` moved by the same span; or the 32 bytes.
- */
+/** Writes a JSON object with `created_at` set to `now` and `expires_at` moved by the same span. */
 export function writeKeyValue(
   key: KeyMaterial,
   format: KeyFormat,

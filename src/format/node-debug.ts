@@ -1,9 +1,6 @@
 import { KeyRotationError } from './error.ts';
 
-/**
- * Throws `INVALID_SETTINGS` while `NODE_DEBUG` has a value: Node then prints the first bytes of all received data,
- * which may begin with a key, before the SDK sees them.
- */
+/** Throws `INVALID_SETTINGS` while `NODE_DEBUG` is set: Node then prints received data, which may begin with a key. */
 export function refuseNodeDebug(): void {
   if ((process.env['NODE_DEBUG'] ?? '') === '') return;
   throw new KeyRotationError(

@@ -19,10 +19,7 @@ const NONCE_WORDS = NONCE_BYTES / 4;
 /** 256 nonces at a time: few enough to stay in memory only briefly, enough to make fetching cheap. */
 const POOL_WORDS = NONCE_WORDS * 256;
 
-/**
- * Milliseconds, by either clock. A machine restored from a snapshot shares the pool of its clones; after a second it
- * has a pool of its own.
- */
+/** Milliseconds, by either clock, for which a machine restored from a snapshot may share the pool of its clones. */
 const POOL_LIFE = 1000;
 
 const TWO_TO_16 = 0x1_0000;

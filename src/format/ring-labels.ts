@@ -60,10 +60,7 @@ export function ringLabels(stages: VersionStages = {}): RingLabels {
   };
 }
 
-/**
- * The highest number on the ring plus one. A number never comes back, because the highest is never retired. Throws
- * `INVALID_KEY_NUMBER` after 999,999,999.
- */
+/** A number never comes back: the highest is never retired. Throws `INVALID_KEY_NUMBER` after 999,999,999. */
 export function nextNumber(ring: RingLabels): KeyNumber {
   return toKeyNumber(Math.min(ring.highestNumber, MAX_KEY_NUMBER) + 1);
 }
@@ -73,10 +70,7 @@ export function withNumber(ring: RingLabels, versionId: string, number: KeyNumbe
   return ringLabels({ ...ring.stages, [versionId]: [...labels, numberingLabel(number)] });
 }
 
-/**
- * Numbers of the keys that can be retired, the lowest first: those without a label of AWS and without the highest
- * number, from which the next is counted.
- */
+/** The lowest first: keys without a label of AWS and without the highest number, from which the next is counted. */
 export function retirableNumbers(ring: RingLabels): readonly KeyNumber[] {
   const inUse = [ring.current, ring.previous, ring.pending];
   const highest = [...ring.versionOf].find(([number]) => number === ring.highestNumber)?.[1];

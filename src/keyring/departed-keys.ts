@@ -2,10 +2,7 @@ import { copyVersions, retirementRecords } from '../format/retired-tag.ts';
 import type { RingLabels } from '../format/ring-labels.ts';
 import type { SecretDescription } from './source/secret-source.ts';
 
-/**
- * The numbers of the VersionIds that have a retirement record and no label. Retiring writes the record first, so a
- * record beside a label is a retirement that has not happened.
- */
+/** The record is written before the label is removed: beside a label, it is a retirement that has not happened. */
 export function retiredVersions(labels: RingLabels, tags: SecretDescription['Tags']): ReadonlyMap<string, number> {
   const records = retirementRecords(tags).filter(({ versionId }) => !isOnRing(versionId, labels));
   return new Map(records.map(({ versionId, number }) => [versionId, number]));

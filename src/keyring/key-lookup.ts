@@ -16,18 +16,12 @@ const NEGATIVE_CACHE_TTL = 10_000;
 /** Bounds the memory that forged numbers take. */
 const MAX_ABSENT_NUMBERS = 1000;
 
-/**
- * Milliseconds by which a description may be requested before the row arrives and still count as later: from reading
- * the key's number to storing the row, the writer took far longer.
- */
+/** Milliseconds. A description requested just before the row arrives counts as later: storing the row took longer. */
 const CLOCK_SLACK = 10;
 
 const SEARCH = "the search for a row's key";
 
-/**
- * Finds the key of rows that no cached key opens. The number of calls is bounded, however many rows there are, and all
- * calls for one row share the time limit of a single call.
- */
+/** Bounds the calls to AWS, however many rows there are. All calls for one row share the time limit of one call. */
 export class KeyLookup {
   readonly #cache: RingCache;
   readonly #clock: RingClock;
@@ -46,10 +40,7 @@ export class KeyLookup {
     this.#next = new NextNumber(cache, clock);
   }
 
-  /**
-   * Tries the key that the row's number names, then asks AWS for a new description, then tries every key of the ring.
-   * Rejects as `failedDecryption` says.
-   */
+  /** Tries the key of the row's number, a new description, then every key. Rejects as `failedDecryption` says. */
   async open(row: Row): Promise<Buffer> {
     const attempts = new RowAttempt(row, this.#cache, this.#legacy);
     let endedEarly: KeyRotationError | undefined;
@@ -135,10 +126,7 @@ export class KeyLookup {
     return describedAt === undefined || millisecondsSince(describedAt, this.#clock) >= LOOKUP_COOLDOWN;
   }
 
-  /**
-   * Whether the number may be newer than the last description. Waiting for AWS while it does not answer slows every
-   * row.
-   */
+  /** Waiting for AWS while it does not answer would slow every row. */
   #mayHaveCome(row: Row, attempts: RowAttempt, askedAt: Moment): boolean {
     const { staleBecause, describedAt } = this.#cache;
     if (attempts.isDecided || staleBecause !== undefined || !(this.#isUnknown(row) || this.#next.isOf(row)))

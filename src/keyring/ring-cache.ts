@@ -34,10 +34,7 @@ export interface RingCacheParts {
   readonly onRefreshed: () => void;
 }
 
-/**
- * Caches the ring's labels and keys and refreshes them. While AWS does not answer, it keeps what it has and retries.
- * The owner starts it with a first `refresh`.
- */
+/** While AWS does not answer, it keeps what it has and retries. The owner starts it with a first `refresh`. */
 export class RingCache {
   readonly keys = new KeyCache();
   readonly calls: TimedCalls;
@@ -135,10 +132,7 @@ export class RingCache {
     return this.#reader.failureOf(versionId);
   }
 
-  /**
-   * Asks AWS for the labels and reads the current key if it is not cached. Concurrent callers share one refresh. Later
-   * refreshes are scheduled, except after a failed first one: then the ring is not open.
-   */
+  /** Concurrent callers share one refresh. After a failed first one, none is scheduled: the ring is not open. */
   refresh(): Promise<void> {
     if (this.isClosed) return Promise.reject(ringClosed());
     this.#refreshing ??= this.#refresh().finally(() => {

@@ -42,10 +42,7 @@ export class RowAttempt {
     return this.#open(key);
   }
 
-  /**
-   * Tries every untried key of the ring, a few at a time. Stops when none of a group could be reached: each of the
-   * others would cost its time limit, too.
-   */
+  /** A few keys at a time, until none of a group could be reached: each other one would cost its time limit, too. */
   async withEveryKey(signal: AbortSignal): Promise<Buffer | undefined> {
     const versionIds = this.#versionsThatMayOpen().filter((versionId) => !this.#isTried(versionId));
     for (let start = 0; start < versionIds.length; start += READ_TOGETHER) {

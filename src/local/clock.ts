@@ -1,7 +1,4 @@
-/**
- * The real time plus an offset that only grows, so that a year can pass in a moment. It never runs backwards, even if
- * the system's clock does. Moments are milliseconds since 1970, UTC.
- */
+/** The real time plus an offset that only grows. It never runs backwards. Moments are milliseconds since 1970, UTC. */
 export class Clock {
   readonly #realNow: () => number;
   #offset: number;

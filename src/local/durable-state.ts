@@ -10,10 +10,7 @@ export interface DurableStateOptions {
   readonly save: ((saved: SavedState) => Promise<void>) | undefined;
 }
 
-/**
- * A change is made in memory, saved, and then acknowledged. If the save fails, the change and what was built on it are
- * taken back, unless a later save includes them: no answer comes from a state that a crash could undo.
- */
+/** Saves a change before it is acknowledged. If that fails, the change is taken back, unless a later save has it. */
 export class DurableState {
   readonly #options: DurableStateOptions;
   #current: ServiceState;

@@ -122,10 +122,7 @@ export class LocalSecretsManager {
     this.#behaviour = { ...this.#behaviour, ...behaviour };
   }
 
-  /**
-   * One API call, including faults. Input and answer are JSON bodies. Throws `ServiceError`, or `ConnectionDropped` if
-   * a fault says so.
-   */
+  /** Input and answer are JSON bodies. Throws `ServiceError`, or `ConnectionDropped` if a fault says so. */
   async call(operation: string, input: unknown, caller: Caller = IN_PROCESS_CALLER): Promise<JsonObject> {
     if (!isOperationName(operation)) throw new ServiceError('UnknownOperationException', '');
     const request = isJsonObject(input) ? input : {};
@@ -173,10 +170,7 @@ export class LocalSecretsManager {
     return this.#move(() => moment);
   }
 
-  /**
-   * Moves the clock to the next scheduled rotation of this secret (name or ARN), and runs it. Throws `RangeError` if
-   * none is scheduled.
-   */
+  /** Takes a name or an ARN. Throws `RangeError` if no rotation is scheduled. */
   async advanceToNextRotation(secretId: string): Promise<void> {
     const next = secretNamed(this.state, secretId)?.rotation?.nextRotationDate;
     if (next === undefined) throw new RangeError(`${secretId} has no rotation to come`);

@@ -37,10 +37,7 @@ function withoutArchive(secret: Secret): Secret {
   return { ...withoutMember(secret, 'archive'), versions: Object.fromEntries(allVersions(secret)) };
 }
 
-/**
- * Checks every member, because the service trusts its state. An unknown member is refused, since the next save would
- * lose it. Throws a `RangeError` that never shows a value of the file.
- */
+/** Checks every member. An unknown one is refused: the next save would lose it. Errors never show a value. */
 export function parseStateFile(text: string): SavedState {
   let content: unknown;
   try {

@@ -29,10 +29,7 @@ export class StateFile {
     this.#release = release;
   }
 
-  /**
-   * Locks the file, removes what a killed process left, and checks that the folder can be written. Throws
-   * `StateFileError`.
-   */
+  /** Locks the file, removes what a killed process left, and checks the folder. Throws `StateFileError`. */
   static async open(path: string): Promise<StateFile> {
     try {
       const real = await realPathOf(path);

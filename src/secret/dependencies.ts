@@ -32,8 +32,7 @@ export interface StepDependencies {
   readonly sleep: (milliseconds: number) => Promise<void>;
   readonly remainingTime: () => number;
   /**
-   * VersionIds of pending keys that this execution environment has proven. A value never changes, so `finishSecret`
-   * trusts them.
+   * VersionIds of pending keys that this environment has proven: a value never changes, so `finishSecret` trusts them.
    */
   readonly proven: Set<string>;
 }

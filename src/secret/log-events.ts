@@ -1,7 +1,4 @@
-/**
- * Every line that the Lambda can write, by its field `event`. Alarms and queries match on these names: they never
- * change.
- */
+/** The Lambda's lines by their field `event`. Alarms and queries match on these names: they never change. */
 export const LOG_EVENTS = {
   rotation_step_started: { level: 'info', message: 'A step of the rotation begins' },
   rotation_step_finished: { level: 'info', message: 'A step of the rotation is done' },

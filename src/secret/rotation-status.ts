@@ -5,10 +5,7 @@ import { hasValue } from './read-key.ts';
 
 const DAY = 86_400_000;
 
-/**
- * Whole days since the last rotation (or creation), and days that the rotation is late: by the date that the service
- * names, or else by its rule.
- */
+/** Whole days. The rotation is late by the date that the service names, or else by its rule. */
 export function rotationAge(
   secret: DescribeSecretResponse,
   now: Date,

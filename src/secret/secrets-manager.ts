@@ -12,10 +12,7 @@ import type { SecretsManager } from './dependencies.ts';
 /** Milliseconds of Lambda's time: a call that hangs ends with an error, not with a killed function. */
 const TIME_RESERVE = 1500;
 
-/**
- * Each call is aborted shortly before Lambda's time ends. Errors of the service are passed on; others are
- * `CANNOT_REACH_AWS`.
- */
+/** Each call is aborted shortly before Lambda's time ends. Errors that are not the service's: `CANNOT_REACH_AWS`. */
 export function secretsManager(client: SecretsManagerClient, remainingTime: () => number): SecretsManager {
   const limit = () => ({ abortSignal: AbortSignal.timeout(Math.max(1, remainingTime() - TIME_RESERVE)) });
   return {

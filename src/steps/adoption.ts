@@ -4,10 +4,7 @@ import type { StepDependencies } from '../secret/dependencies.ts';
 import { describe, fromFreshState } from '../secret/fresh-ring.ts';
 import { pendingKind, rotationAge } from '../secret/rotation-status.ts';
 
-/**
- * Adopts outside a rotation: daily, and after a change by hand. Ends with the line `key_ring_state`, which the alarms
- * read.
- */
+/** Adopts daily and after a change by hand. Ends with the line `key_ring_state`, which the alarms read. */
 export async function adoptAndReport(deps: StepDependencies): Promise<void> {
   const read = async () => ({ ring: ringLabels((await describe(deps)).VersionIdsToStages) });
   await fromFreshState(deps, read, ({ ring }) => adopt(deps, ring));

@@ -6,10 +6,7 @@ import { readKey } from '../secret/read-key.ts';
 import type { RotationRequest } from './rotation-request.ts';
 import { onPendingRotation } from './rotation-state.ts';
 
-/**
- * Step 4: numbers the keys in use, then the pending one, and only then makes it `AWSCURRENT`. AWS removes `AWSPENDING`
- * itself.
- */
+/** Step 4: numbers the keys in use, then the pending one, and only then makes it `AWSCURRENT`. */
 export async function finishSecret(deps: StepDependencies, request: RotationRequest): Promise<void> {
   const { token } = request;
   await onPendingRotation(deps, request, async (seen) => {

@@ -20,10 +20,7 @@ export interface HandlerDependencies extends Omit<StepDependencies, 'secretId'> 
   readonly secretArn: string | undefined;
 }
 
-/**
- * Rejects with a `KeyRotationError`, after which Secrets Manager or EventBridge retries. Writes nothing on an unknown
- * event.
- */
+/** Rejects with a `KeyRotationError`, and AWS retries. Writes nothing on an unknown event. */
 export async function handle(deps: HandlerDependencies, event: unknown): Promise<void> {
   if (isRotationEvent(event)) {
     await runStep(deps, toRotationRequest(event));

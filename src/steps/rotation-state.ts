@@ -11,10 +11,7 @@ interface RotationState {
   readonly alreadyCurrent: boolean;
 }
 
-/**
- * Runs the body of a step while its version is pending, as `fromFreshState` does. If the version is `AWSCURRENT`
- * already, it only numbers the keys in use.
- */
+/** If the pending version is `AWSCURRENT` already, the step only numbers the keys in use. */
 export async function onPendingRotation(
   deps: StepDependencies,
   request: RotationRequest,

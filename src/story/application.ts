@@ -53,10 +53,7 @@ export async function writeRecord(secret: SecretAccess, id: number): Promise<Pat
   return recordUnder(await currentKey(secret), id);
 }
 
-/**
- * Finds each key by the number in the record's header. Nothing is cached: each reading shows what a process that starts
- * now could read.
- */
+/** Nothing is cached: each reading shows what a process that starts now could read. */
 export async function readRecords(secret: SecretAccess, records: readonly PatientRecord[]): Promise<Reading> {
   const { client, secretId } = secret;
   const ring = ringLabels((await client.send(new DescribeSecretCommand({ SecretId: secretId }))).VersionIdsToStages);

@@ -76,10 +76,7 @@ class RotationFailedError extends Error {
   override readonly name = 'RotationFailedError';
 }
 
-/**
- * Creates the guide's secret in a local Secrets Manager and moves its clock through the years. Each time a key becomes
- * current, one record is written and every record is read. Throws `RotationFailedError`.
- */
+/** Each time a key becomes current, writes one record and reads all of them. Throws `RotationFailedError`. */
 export async function liveThrough(options: YearsOptions): Promise<Lived> {
   const { periods, days, lambda, loseKey, tell } = options;
   const { local, secret, close } = await startSecretsManager(lambda);

@@ -16,8 +16,7 @@ const FIRST_MILLISECONDS = 253_402_300_800;
 const MAX_MILLISECONDS = 253_402_300_799_999;
 
 /**
- * Reads an ISO 8601 text (a day, or day and time with or without a fraction and a zone; UTC without one) or a number of
- * seconds or milliseconds since 1970. Returns `undefined` for anything else.
+ * Reads an ISO 8601 text (UTC without a zone), or seconds or milliseconds since 1970; `undefined` for anything else.
  */
 export function readJsonDate(value: unknown): JsonDate | undefined {
   if (typeof value === 'number') return readEpoch(value);

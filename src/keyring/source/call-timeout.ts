@@ -17,10 +17,7 @@ export class TimedCalls {
     this.limit = limit;
   }
 
-  /**
-   * Rejects with a `KeyRotationError`, then aborts the signal. A call that ignores the signal, such as a hanging
-   * credential provider, is abandoned. `limit`: the milliseconds that are left where calls share one time limit.
-   */
+  /** Abandons a call that ignores its signal. `limit`: milliseconds left, where calls share one time limit. */
   run<T>(operation: string, call: (signal: AbortSignal) => Promise<T>, limit = this.limit): Promise<T> {
     if (this.#hasEnded) return Promise.reject(ringClosed());
     return new Promise((resolve, reject) => {

@@ -6,10 +6,7 @@ export interface AnswerLimits {
   readonly milliseconds: number;
 }
 
-/**
- * Reads the body of an HTTP response, so that the SDK does not wait for one that never ends. Throws `CANNOT_REACH_AWS`
- * at either limit, and closes the connection. `response`: as the SDK's middleware sees it.
- */
+/** Throws `CANNOT_REACH_AWS` at either limit. `response`: the HTTP response as the SDK's middleware sees it. */
 export async function readWithin(response: unknown, { bytes, milliseconds }: AnswerLimits): Promise<void> {
   if (typeof response !== 'object' || response === null || !('body' in response)) return;
   const { body } = response;

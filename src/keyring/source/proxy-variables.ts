@@ -32,10 +32,7 @@ export function proxyFor(protocol: 'http' | 'https', environment: Environment): 
   return { variable, address: url, host: `${url.hostname}:${url.port || (url.protocol === 'https:' ? 443 : 80)}` };
 }
 
-/**
- * Whether a host is this machine or in `NO_PROXY`. An entry covers a host and every host under it, with or without a
- * dot or `*.` before it, as boto3 reads it: one container has the same variables for both languages.
- */
+/** An entry of `NO_PROXY` covers a host and all under it, with or without a dot or `*.` before it, as in boto3. */
 export function isDirect(host: string, port: number, environment: Environment): boolean {
   const name = host.toLowerCase();
   if (isLoopback(name)) return true;

@@ -1,9 +1,6 @@
 import { cannotReachAws, failureName, isAnswer, isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 
-/**
- * Quotes an answer of the service. Of any other error it shows only the name and keeps no cause: a parser's error
- * quotes the text it could not read, which may hold a key.
- */
+/** Of an error that is not AWS's it shows only the name: a parser's error quotes the text, which may hold a key. */
 export function sourceError(operation: string, secretId: string, error: unknown): KeyRotationError {
   if (isKeyRotationError(error)) return error;
   if (!isAnswer(error)) {

@@ -44,10 +44,7 @@ export class VersionReader {
     this.#parts = parts;
   }
 
-  /**
-   * Rejects with `INVALID_KEY_VALUE`, which is final, or with `CANNOT_REACH_AWS` or `AWS_REFUSED`, which are answered
-   * from memory for a short time.
-   */
+  /** `INVALID_KEY_VALUE` is final; `CANNOT_REACH_AWS` and `AWS_REFUSED` are answered from memory for a short time. */
   key(versionId: string, labels: RingLabels): Promise<KeyMaterial> {
     const key = this.#parts.keys.ofVersion(versionId);
     if (key !== undefined) return Promise.resolve(key);

@@ -15,10 +15,7 @@ export class NotAwsJson extends Error {
   }
 }
 
-/**
- * The order of the checks (protocol, operation, credentials) is ours: no record has a request with two faults. Throws
- * `NotAwsJson` or `ServiceError`.
- */
+/** The order of the checks is ours: no record has a request with two faults. Throws `NotAwsJson` or `ServiceError`. */
 export function readHeaders(
   method: string | undefined,
   headers: IncomingHttpHeaders,
@@ -50,10 +47,7 @@ function unknownOperation(): ServiceError {
   return new ServiceError('UnknownOperationException', '');
 }
 
-/**
- * Throws `SerializationException` for what is not a JSON object, in the form recorded of Athena, which has the same
- * framework: the type alone, but a message for a list.
- */
+/** Throws `SerializationException` as recorded of Athena (the same framework): without a message, but for a list. */
 export function readInput(body: string): JsonObject {
   let input: unknown;
   try {

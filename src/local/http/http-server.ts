@@ -21,10 +21,7 @@ export interface HttpServer {
 /** A secret has 65,536 bytes at most; JSON may spell them with six times as many. */
 const BODY_LIMIT = 1_048_576;
 
-/**
- * Serves AWS JSON 1.1 on `/` and the control path on `/_local/`. `port`: 0 for any that is free. `allowedHosts`:
- * further names that may be in `Host`. Throws Node's error, such as `EADDRINUSE`, if it cannot listen.
- */
+/** `port`: 0 for any that is free. `allowedHosts`: more names for `Host`. Throws Node's error if it cannot listen. */
 export async function serve(
   service: LocalSecretsManager,
   {

@@ -14,10 +14,7 @@ export class BodyNotText extends Error {
   }
 }
 
-/**
- * Reads at most `limit` bytes of UTF-8. Throws `BodyTooLarge`, `BodyNotText`, or the stream's error if the client
- * leaves.
- */
+/** `limit` is in bytes. Throws `BodyTooLarge`, `BodyNotText`, or the stream's error if the client leaves. */
 export async function readBody(request: IncomingMessage, limit: number): Promise<string> {
   if (Number(request.headers['content-length'] ?? 0) > limit) throw new BodyTooLarge();
   const chunks: Buffer[] = [];

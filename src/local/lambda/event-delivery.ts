@@ -3,10 +3,7 @@ import type { Invocation, Invoke } from './lambda-interface.ts';
 /** Lambda retries an asynchronous invocation twice ("Asynchronous invocation"). */
 const TRIES = 3;
 
-/**
- * Delivers events while the service answers calls. Its tries follow each other at once; those of Lambda wait for
- * minutes.
- */
+/** Between its tries Lambda waits for minutes; here they follow each other at once. */
 export class EventDelivery {
   readonly #invoke: Invoke;
   readonly #signal: AbortSignal;

@@ -26,10 +26,7 @@ export function lambdaEndpoint(options: LambdaEndpointOptions): Invoke {
   };
 }
 
-/**
- * A dry run (Lambda API reference, "Invoke", `InvocationType`). `sam local start-lambda` answers 501: the first step of
- * a rotation then shows whether the function is there.
- */
+/** By a dry run ("Invoke", `InvocationType`), which `sam local start-lambda` answers with 501. */
 export function lambdaEndpointCheck(options: LambdaEndpointOptions): CanInvoke {
   return async (functionArn) => {
     try {

@@ -35,10 +35,7 @@ interface Running {
   readonly logged: Promise<unknown>;
 }
 
-/**
- * Runs the bundle in a Node process with an environment of its own. The event travels over the process's channel,
- * because a `RotationToken` must not be among the arguments.
- */
+/** The event travels over the process's channel: a `RotationToken` must not be among the arguments. */
 export function lambdaProcess(options: LambdaProcessOptions): Invoke {
   const { bundle, isKeptWarm = false, timeout = DEFAULT_TIMEOUT } = options;
   const warm: Running[] = [];

@@ -112,10 +112,7 @@ export async function startPostgres(
   };
 }
 
-/**
- * An npm package cannot carry links. Its install script makes them, but `--ignore-scripts` and `allowScripts` skip
- * that.
- */
+/** An npm package cannot carry links, and `--ignore-scripts` and `allowScripts` skip the script that makes them. */
 function linkLibraries(): void {
   const list = join(POSTGRES_PACKAGE, 'native', 'pg-symlinks.json');
   if (!existsSync(list)) return;

@@ -10,10 +10,7 @@ const ROWS = 100;
 const TABLE = 'CREATE TABLE patients (id integer PRIMARY KEY, notes bytea)';
 const INSERT = 'INSERT INTO patients SELECT * FROM unnest($1::integer[], $2::bytea[])';
 
-/**
- * What a runbook starts from: the setup guide's secret, rotated once, and a table `patients` with rows of older data,
- * under key 1 and under key 2. Their context is `patients:{id}:notes`.
- */
+/** The guide's secret, rotated once, and rows of older data, under key 1 and key 2, in `patients:{id}:notes`. */
 export async function fillPatients(
   service: LocalSecretsManager,
   functionArn: string,

@@ -5,10 +5,7 @@ import { networkInterfaces } from 'node:os';
 /** The host in Docker's default network ("Bridge network driver"). */
 const DEFAULT_BRIDGE = '172.17.0.1';
 
-/**
- * This machine's address in Docker's default network. Docker Desktop keeps that network in a virtual machine:
- * `undefined`.
- */
+/** `undefined` with Docker Desktop, which keeps Docker's default network in a virtual machine. */
 export async function bridgeAddress(): Promise<string | undefined> {
   const named = networkInterfaces()['docker0']?.find(({ family }) => family === 'IPv4')?.address;
   // Node leaves an interface out while no container is attached to it.

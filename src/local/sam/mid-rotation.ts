@@ -13,10 +13,7 @@ const EXAMPLE_KEY = 'rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=';
 /** In milliseconds. */
 const LOOK_EVERY = 100;
 
-/**
- * The guide's secret with its rotation turned on. The ARN never changes, so the Lambda can say that an old event is
- * stale.
- */
+/** The ARN never changes, so that the Lambda can say that an event of an earlier run is stale. */
 export function secretToRotate(region: string, accountId: string, now: number): SavedState {
   const arn = `arn:aws:secretsmanager:${region}:${accountId}:secret:${SECRET_NAME}-ByHand`;
   const lambdaArn = `arn:aws:lambda:${region}:${accountId}:function:PazPazKeyRotation`;

@@ -5,10 +5,7 @@ export interface Page<T> {
   readonly nextToken?: string;
 }
 
-/**
- * The token holds the place where the next page begins. Throws `InvalidNextTokenException` for a token that no answer
- * held. (The wording is on no record.)
- */
+/** The token holds the place of the next page. (The wording of `InvalidNextTokenException` is on no record.) */
 export function pageOf<T>(all: readonly T[], size: number, token: string | undefined): Page<T> {
   const start = token === undefined ? 0 : placeIn(token, all.length);
   const elements = all.slice(start, start + size);

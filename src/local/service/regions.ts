@@ -3,10 +3,7 @@ import type { Replica, Secret, ServiceState } from './state.ts';
 import { withEachVersion } from './version-archive.ts';
 import { withoutMember } from './without-member.ts';
 
-/**
- * One process serves all regions. A call sees the secrets of its own region and the replicas there, which are made from
- * their primary each time: a replica is never behind. (The real service needs seconds.)
- */
+/** One process serves all regions. Replicas are made from their primary for each call, so they are never behind. */
 
 export function regionOf(arn: string): string {
   return arn.split(':')[3] ?? '';

@@ -12,15 +12,9 @@ import {
 } from './version-stages.ts';
 import { withoutMember } from './without-member.ts';
 
-/**
- * What the service itself does to a secret during a rotation, as pure transitions: `RotateSecret`, the rotation driver
- * and the exploration share them. Each returns the given state where there is nothing to do.
- */
+/** The service's own part of a rotation, as pure transitions. Each returns the given state if nothing is to do. */
 
-/**
- * Continues with the pending token if `AWSPENDING` is on a version other than `AWSCURRENT`; otherwise starts a new
- * rotation.
- */
+/** Continues with the pending token, unless it is that of `AWSCURRENT`; otherwise starts a new rotation. */
 export function beginScheduledRotation(state: ServiceState, arn: string, context: CallContext): ServiceState {
   const secret = state.secrets[arn];
   const rotation = secret?.rotation;
@@ -112,8 +106,7 @@ export function testSucceeded(state: ServiceState, arn: string, token: string, c
 }
 
 /**
- * `AWSPENDING` stays. What the real service does is on no record; this is the harder case for a Lambda, because the
- * next rotation finds a copy of the current key under its token.
+ * On no record. `AWSPENDING` stays, the harder case for a Lambda: the next rotation finds a copy of the current key.
  */
 export function testFailed(state: ServiceState, arn: string, token: string, context: CallContext): ServiceState {
   return rotationGivenUp(state, arn, token, context);
@@ -135,10 +128,7 @@ export function rotationAbandoned(state: ServiceState, arn: string, token: strin
   return changeRotation(state, arn, (rotation) => ended(rotation, token));
 }
 
-/**
- * Whether the attempt with this token has lost its object: the secret or version is gone, rotation was cancelled, or
- * the version was neither promoted nor is pending.
- */
+/** The secret or version is gone, rotation was cancelled, or the version neither is pending nor was promoted. */
 export function isAbandoned(state: ServiceState, arn: string, token: string): boolean {
   const secret = state.secrets[arn];
   if (secret === undefined || secret.deletion !== undefined) return true;

@@ -2,10 +2,7 @@ import { nextOccurrence, parseCron, type Cron } from './cron.ts';
 import { invalidParameter } from './service-error.ts';
 import type { RotationRules } from './state.ts';
 
-/**
- * "Rotation schedules", AWS Secrets Manager user guide; in UTC. The real service rotates at any time within a window,
- * the local one when it opens.
- */
+/** "Rotation schedules", user guide; in UTC. The real service rotates within a window, the local one when it opens. */
 export interface RotationWindow {
   /** Milliseconds since 1970. */
   readonly opens: number;
@@ -23,10 +20,7 @@ type Schedule =
   | { readonly every: 'hours'; readonly count: number }
   | { readonly every: 'cron'; readonly cron: Cron };
 
-/**
- * When the next window after `now` opens, counted from the last rotation, or from now; `undefined` without a schedule,
- * or if a cron() has no further date.
- */
+/** After `now`, counted from the last rotation; `undefined` without a schedule or a further date. */
 export function nextRotationDate(
   rules: RotationRules,
   { last, now }: { readonly last: number | undefined; readonly now: number },
@@ -56,10 +50,7 @@ export function windowOpeningAt(rules: RotationRules, opens: number): RotationWi
   return { opens, closes: inHours ? opens + HOUR : startOf(DAY, opens) + DAY };
 }
 
-/**
- * `AutomaticallyAfterDays`: "this value is calculated from the rotation schedule". Recorded: 1 for rate(10 hours). How
- * it rounds for cron() is on no record: here, up.
- */
+/** "Calculated from the rotation schedule". Recorded: 1 for rate(10 hours). For cron() on no record: rounded up. */
 export function daysBetweenRotations(rules: RotationRules, now: number): number | undefined {
   const schedule = scheduleOf(rules);
   if (schedule === undefined) return undefined;

@@ -1,7 +1,4 @@
-/**
- * A refusal of the service: `type` is `__type`, `message` is `Message`. Callers match on both, so they follow public
- * records of the real service.
- */
+/** Callers match on `type` (`__type`) and `message`, so both follow public records of the real service. */
 export class ServiceError extends Error {
   readonly type: string;
   /** 400, or 500 for a failure of the service itself. */

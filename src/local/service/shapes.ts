@@ -1,9 +1,6 @@
 import { blob, boolean, integer, list, optional, required, structure, text, type Shape } from './validation.ts';
 
-/**
- * The input shapes of the service's model (botocore's service-2.json of secretsmanager, 2017-10-17). Rules that are not
- * in the model are checked by the operations.
- */
+/** From botocore's service-2.json (2017-10-17). The operations check the rules that the model lacks. */
 
 const secretId = text({ min: 1, max: 2048 });
 const secretName = text({ min: 1, max: 512 });

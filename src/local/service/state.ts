@@ -1,7 +1,4 @@
-/**
- * The whole state as plain, immutable data, which can be hashed, compared, saved, and explored along many futures.
- * Dates are milliseconds since 1970 (UTC).
- */
+/** Plain, immutable data, to be hashed, compared, saved and explored. Dates are milliseconds since 1970 (UTC). */
 export interface ServiceState {
   /** By ARN. */
   readonly secrets: Readonly<Record<string, Secret>>;

@@ -2,10 +2,7 @@
 import type { ServiceError } from './service-error.ts';
 import { validationFailed, wrongType } from './service-error.ts';
 
-/**
- * A type of the service's model: how to read a JSON value, and a placeholder for a value that broke a constraint, which
- * no operation sees. As in AWS JSON, `null` counts as absent and unknown members are ignored.
- */
+/** How to read a JSON value, and a placeholder for one that broke a constraint, which no operation sees. */
 export interface Shape<T> {
   readonly read: (value: unknown, path: string, violations: string[]) => T;
   readonly placeholder: T;
@@ -139,10 +136,7 @@ export function required<T>(shape: Shape<T>): Member<T> {
   };
 }
 
-/**
- * Throws `SerializationException` for a value of another type and `ValidationException` for broken constraints, all of
- * which it lists in the words that AWS's JSON services share.
- */
+/** Throws `SerializationException` for another type, `ValidationException` with all broken constraints. */
 export function readInput<T>(shape: Shape<T>, input: unknown): T {
   const violations: string[] = [];
   const request = shape.read(input, '', violations);

@@ -72,10 +72,7 @@ export function listedStages(version: SecretVersion): readonly string[] {
   return version.stages.length < 2 ? version.stages : [...version.stages].sort();
 }
 
-/**
- * Checks the limit and removes versions that lost their last label. Throws `LimitExceededException` for more than 20
- * labels. (The wording is on no record.)
- */
+/** Throws `LimitExceededException` for more than 20 labels. (The wording is on no record.) */
 export function settle(before: Versions, after: Versions, unlabelled: Behaviour['unlabelledVersions']): Versions {
   if (before === after) return after;
   const count = countLabels(after);

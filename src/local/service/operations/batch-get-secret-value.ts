@@ -10,10 +10,7 @@ import { secretsMatching } from './secret-filters.ts';
 
 const PAGE_AT_MOST = 20;
 
-/**
- * The current values of up to 20 secrets; unreadable ones are in `Errors`. (The wording of the refusals is on no
- * record.)
- */
+/** Unreadable secrets are in `Errors`. (The wording of the refusals is on no record.) */
 export function batchGetSecretValue(state: ServiceState, input: Read<typeof shape>, context: CallContext): Outcome {
   const { SecretIdList: ids, Filters: filters, MaxResults: maxResults } = input;
   if ((ids === undefined) === (filters === undefined)) {

@@ -18,10 +18,7 @@ export function notOnReplica(): Error {
   return invalidParameter("Operation not permitted on a replica secret. Call must be made in primary secret's region.");
 }
 
-/**
- * Recorded: the answer says `InProgress`; a later description says `InSync`, or `Failed` where the region has a secret
- * of that name and the caller does not overwrite it.
- */
+/** Recorded: the answer says `InProgress`, a later description `InSync`, or `Failed` where the name is taken. */
 export function replicateSecretToRegions(
   state: ServiceState,
   input: Read<typeof replicateShape>,

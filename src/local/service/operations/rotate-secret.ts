@@ -12,10 +12,7 @@ import { withoutMember } from '../without-member.ts';
 
 type Request = Read<typeof shape>;
 
-/**
- * Configures rotation and starts one, or a test run with `RotateImmediately=false`. Makes the pending version and
- * leaves the steps to the driver, by `underWay`.
- */
+/** Makes the pending version, or that of a test run, and leaves the steps to the driver, by `underWay`. */
 export function rotateSecret(state: ServiceState, input: Request, context: CallContext): Outcome {
   const token = input.ClientRequestToken;
   // Recorded: the missing token has this type here, everywhere else InvalidRequestException.
@@ -70,10 +67,7 @@ function rulesOf(input: RotationRulesInput | undefined): RotationRules | undefin
   return Object.keys(rules).length === 0 ? undefined : rules;
 }
 
-/**
- * Leaves `AWSPENDING` where it is; `VersionId` names that version. What the service answers for a secret that never had
- * rotation is on no record.
- */
+/** `VersionId` names the version left with `AWSPENDING`. Of a secret that never had rotation there is no record. */
 export function cancelRotateSecret(
   state: ServiceState,
   input: Read<typeof cancelShape>,

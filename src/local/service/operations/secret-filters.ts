@@ -50,10 +50,7 @@ function matches(secret: Secret, key: string, value: string, region: string): bo
   }
 }
 
-/**
- * "Breaks the filter value string into words and then searches all attributes for matches. Not case-sensitive."
- * Recorded: all words must be in one attribute.
- */
+/** "Searches all attributes for matches. Not case-sensitive." Recorded: all words must be in one attribute. */
 function matchesAnywhere(secret: Secret, value: string): boolean {
   const attributes = [secret.name, secret.description ?? '', ...secret.tags.flatMap((tag) => [tag.Key, tag.Value])];
   const wanted = wordsOf(value).flatMap(partsOf);

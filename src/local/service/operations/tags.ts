@@ -24,10 +24,7 @@ export function untagResource(state: ServiceState, input: Read<typeof untagShape
   return { state: withSecret(state, { ...secret, tags, hadTags: true, lastChangedDate: context.now }), output: {} };
 }
 
-/**
- * Throws `InvalidParameterException` for a tag without key, a key twice, a reserved key, too many tags. The limits are
- * documented; type and wording are on no record.
- */
+/** Throws `InvalidParameterException`. The limits are documented; type and wording are on no record. */
 export function checkedTags(tags: readonly TagInput[]): readonly Tag[] {
   const checked = tags.map(({ Key, Value }): Tag => {
     if (Key === undefined) throw invalidParameter('A tag must have a key.');

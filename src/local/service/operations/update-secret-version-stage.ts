@@ -28,10 +28,7 @@ function checkExists(secret: Secret, id: string | undefined): void {
   throw notFound(`Secrets Manager can't find the specified secret value for VersionId: ${id}`);
 }
 
-/**
- * "If the label is attached and you either do not specify this parameter, or the version ID does not match, then the
- * operation fails." Both refusals are recorded.
- */
+/** Both refusals are recorded. A label that is attached must be taken from the version that has it. */
 function moved(versions: Versions, label: string, from: string | undefined, to: string): Versions {
   const holder = holderOf(versions, label);
   if (from === undefined && holder !== undefined && holder !== to) {

@@ -12,8 +12,7 @@ import { withoutMember } from '../without-member.ts';
 type Request = Read<typeof shape>;
 
 /**
- * Makes a new version only for a value. The same token with the same value does nothing, as in PutSecretValue: the
- * current API reference says that it fails, older ones and the SDKs' own retries say otherwise.
+ * A put repeated with its token does nothing, as older references and the SDKs' retries say; the current one differs.
  */
 export function updateSecret(state: ServiceState, input: Request, context: CallContext): Outcome {
   const token = requireToken(input.ClientRequestToken);
