@@ -10,7 +10,7 @@ import { changeLines } from './terminal/changes.ts';
 import { oneLine, paintFor, printableJson, printableScreen, type Paint } from './terminal/paint.ts';
 import { wrapped } from './terminal/table.ts';
 import { openSession, requireSettings, type AwsSession } from './aws/session.ts';
-import { CommandRefusal, PROGRAM, speller, step, type Spell } from './suggested-commands.ts';
+import { CommandRefusal, stepsAfter, PROGRAM, speller, step, type Spell } from './suggested-commands.ts';
 import type { ProcessIo } from './process-io.ts';
 
 /** Runs one command line (`argv` as in `process.argv`). Never throws. */
@@ -123,9 +123,10 @@ function failure(error: unknown, spell: Spell, hasWritten: boolean): Failure {
   }
   if (isKeyRotationError(error)) {
     const { code, message } = error;
-    return hasWritten && code !== 'NOT_SEEN_YET'
-      ? { code, message: `${message}\n${UNFINISHED}`, next: [spell(step('status'))] }
-      : { code, message };
+    if (hasWritten && code !== 'NOT_SEEN_YET')
+      return { code, message: `${message}\n${UNFINISHED}`, next: [spell(step('status'))] };
+    const next = stepsAfter(error);
+    return { code, message, ...(next.length === 0 ? {} : { next: next.map(spell) }) };
   }
   return { code: 'UNEXPECTED', message: error instanceof Error ? error.message : 'an unknown error' };
 }

@@ -47,6 +47,18 @@ export class CommandRefusal extends KeyRotationError {
   }
 }
 
+/** What helps where a part that knows no commands refuses. */
+const HELP: Partial<Record<ErrorCode, readonly NextStep[]>> = {
+  CURRENT_KEY_UNNUMBERED: [step('adopt')],
+  JOB_DIFFERS: [step('reencrypt', '--show'), step('reencrypt', '--start-over')],
+  RING_FULL: [step('status')],
+};
+
+/** The commands that help after an error; empty if none is known. */
+export function stepsAfter(error: KeyRotationError): readonly NextStep[] {
+  return error instanceof CommandRefusal ? error.next : (HELP[error.code] ?? []);
+}
+
 /** Commands that need to know which rows. */
 const OVER_ROWS: readonly SuggestedCommand[] = ['retire', 'census', 'reencrypt', 'maintain'];
 

@@ -96,7 +96,7 @@ function adviceOn(
       advice: [
         `No key of the ring opens some rows. They may need ${keyList(restorable)}, retired and still kept by AWS: restore ${they}, then count again.`,
       ],
-      next: restorable.map((number) => step('restore', String(number))),
+      next: [step('restore', ...restorable.map(String))],
     };
   }
   const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);

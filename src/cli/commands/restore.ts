@@ -6,7 +6,7 @@ import { moveLabel } from '../../secret/move-label.ts';
 import { requireFreeSlots } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
-import { COUNT, listOf, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
+import { COUNT, described, listOf, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { isDerived } from '../move/derived-version.ts';
 import { requireSeen } from '../ring/look-again.ts';
@@ -17,20 +17,22 @@ import { listVersions } from '../ring/versions.ts';
 import { capitalized, keyList } from '../terminal/table.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
+const RESTORED = { versionId: TEXT, numbers: listOf(COUNT), wasThere: YES_OR_NO };
+
 export const RESTORE = command<object>({
   name: 'restore',
-  summary: 'Bring a retired key back, while AWS still has it',
-  examples: ['pazpaz-keys restore 1'],
-  result: object({ versionId: TEXT, numbers: listOf(COUNT), wasThere: YES_OR_NO }),
+  summary: 'Bring retired keys back, while AWS still has them',
+  examples: ['pazpaz-keys restore 1', 'pazpaz-keys restore 3 4'],
+  result: object(RESTORED, { others: described('The keys after the first one', listOf(object(RESTORED))) }),
   writes: 'at once',
-  setUp: (program) => program.argument('<number>', 'the number of the key', keyNumber),
-  run: async ({ deps }, _, [number = '']) => {
-    const result = await runRestore(deps, keyNumber(number));
-    return { result, lines: () => [restoreLine(result)] };
+  setUp: (program) => program.argument('<numbers...>', 'the numbers of the keys', keyNumber),
+  run: async ({ deps }, _, numbers) => {
+    const result = await runRestore(deps, ...numbers.map(keyNumber));
+    return { result, lines: () => [result, ...(result.others ?? [])].map(restoreLine) };
   },
 });
 
-export interface RestoreResult {
+interface RestoredKey {
   readonly versionId: string;
   /** Every number of the key: one, unless its version had several. */
   readonly numbers: readonly number[];
@@ -38,8 +40,13 @@ export interface RestoreResult {
   readonly wasThere: boolean;
 }
 
+export interface RestoreResult extends RestoredKey {
+  /** The keys after the first one, where several were asked for. */
+  readonly others?: readonly RestoredKey[];
+}
+
 /**
- * Gives a retired key its numbers back and removes its retirement record. Before it writes anything, it refuses a
+ * Gives retired keys their numbers back and removes their retirement records. Before it writes anything, it refuses a
  * number that was never retired or whose version is gone (`NOT_RESTORABLE`), and a ring without free labels
  * (`RING_FULL`).
  *
@@ -49,41 +56,74 @@ export interface RestoreResult {
  * (else `NOT_SEEN_YET`), so that one of the two always says where the key is. Until then the record says that the key
  * is wanted again: no retirement takes an interrupted restore for its own first half.
  */
-export async function runRestore(deps: CommandDependencies, number: KeyNumber): Promise<RestoreResult> {
-  const done: { restored?: Restored } = {};
+export async function runRestore(deps: CommandDependencies, ...numbers: readonly KeyNumber[]): Promise<RestoreResult> {
+  let wanted: readonly Wanted[] = [];
   await onSettledRing(deps, async (described) => {
     const { ring } = described;
-    const records = recordsOf(described, number);
-    const holder = ring.versionOf.get(number);
-    const [record] = records;
-    if (record === undefined) {
-      if (holder === undefined) throw notRetired(number, described);
-      const numbers = [...ring.versionOf.keys()].filter((each) => ring.versionOf.get(each) === holder);
-      done.restored = { versionId: holder, numbers, wasThere: true, wrote: false };
-      return { ring, wrote: false };
-    }
-    const versionId = await versionToRestore(deps, record, holder);
-    const isOpen = (each: KeyNumber): boolean => [undefined, versionId].includes(ring.versionOf.get(each));
-    const numbers = records.map((each) => each.number).filter(isOpen);
-    const missing = numbers.filter((each) => !ring.versionOf.has(each));
+    wanted = await wantedKeys(deps, described, numbers);
+    const missing = wanted.flatMap((key) => key.missing.map((number) => [key.versionId, number] as const));
     requireFreeSlots(ring, missing.length);
-    await requireExisting(deps, number, versionId);
+    const recorded = wanted.filter(({ records }) => records.length > 0);
+    for (const { number, versionId } of recorded) await requireExisting(deps, number, versionId);
+    if (recorded.length === 0) return { ring, wrote: false };
 
-    await setTags(deps, records.map(restoringTag));
-    for (const each of numbers) await moveLabel(deps, { label: numberingLabel(each), to: versionId });
-    done.restored = { versionId, numbers, wasThere: missing.length === 0, wrote: true };
-    return { ring: missing.reduce((so, each) => withNumber(so, versionId, each), ring), wrote: true };
+    await setTags(
+      deps,
+      recorded.flatMap(({ records }) => records.map(restoringTag)),
+    );
+    for (const key of recorded)
+      for (const each of key.numbers) await moveLabel(deps, { label: numberingLabel(each), to: key.versionId });
+    return { ring: missing.reduce((so, [versionId, each]) => withNumber(so, versionId, each), ring), wrote: true };
   });
-  if (done.restored === undefined) throw new KeyRotationError('NOT_RESTORABLE', `Key ${number} could not be restored.`);
-  const { wrote, ...result } = done.restored;
-  if (wrote) await forget(deps, done.restored);
-  return result;
+  const recorded = wanted.filter(({ records }) => records.length > 0);
+  if (recorded.length > 0) await forget(deps, recorded);
+  const [first, ...others] = wanted.map(({ versionId, numbers: all, missing }): RestoredKey => ({
+    versionId,
+    numbers: all,
+    wasThere: missing.length === 0,
+  }));
+  if (first === undefined) throw new KeyRotationError('NOT_RESTORABLE', 'No key was named.');
+  return { ...first, ...(others.length === 0 ? {} : { others }) };
 }
 
-interface Restored extends RestoreResult {
+/** A key that was asked for. */
+interface Wanted {
+  readonly number: KeyNumber;
+  readonly versionId: string;
+  /** The numbers that it has then. */
   readonly numbers: readonly KeyNumber[];
-  /** Whether labels were attached. */
-  readonly wrote: boolean;
+  /** Of these, the ones that it does not have yet. */
+  readonly missing: readonly KeyNumber[];
+  /** None: it is on the ring. */
+  readonly records: readonly RetiredKey[];
+}
+
+async function wantedKeys(
+  deps: CommandDependencies,
+  described: DescribedRing,
+  asked: readonly KeyNumber[],
+): Promise<readonly Wanted[]> {
+  const wanted: Wanted[] = [];
+  for (const number of asked) {
+    if (!wanted.some(({ numbers }) => numbers.includes(number))) wanted.push(await wantedKey(deps, described, number));
+  }
+  return wanted;
+}
+
+async function wantedKey(deps: CommandDependencies, described: DescribedRing, number: KeyNumber): Promise<Wanted> {
+  const { versionOf } = described.ring;
+  const records = recordsOf(described, number);
+  const holder = versionOf.get(number);
+  const [record] = records;
+  if (record === undefined) {
+    if (holder === undefined) throw notRetired(number, described);
+    const numbers = [...versionOf.keys()].filter((each) => versionOf.get(each) === holder);
+    return { number, versionId: holder, numbers, missing: [], records };
+  }
+  const versionId = await versionToRestore(deps, record, holder);
+  const isOpen = (each: KeyNumber): boolean => [undefined, versionId].includes(versionOf.get(each));
+  const numbers = records.map((each) => each.number).filter(isOpen);
+  return { number, versionId, numbers, missing: numbers.filter((each) => !versionOf.has(each)), records };
 }
 
 /** The record of this number, and those of other numbers of its version. */
@@ -134,16 +174,19 @@ async function requireExisting(deps: CommandDependencies, number: KeyNumber, ver
 }
 
 /** Removes the records once a description shows the labels. */
-async function forget(deps: CommandDependencies, { versionId, numbers }: Restored): Promise<void> {
-  const done = `The label of ${keyList(numbers)} was attached to version ${versionId}.`;
-  const isBack = ({ ring }: DescribedRing): boolean => numbers.every((each) => ring.versionOf.get(each) === versionId);
-  await requireSeen(deps, done, isBack);
-  await removeRecords(deps, numbers);
+async function forget(deps: CommandDependencies, keys: readonly Wanted[]): Promise<void> {
+  const done = keys
+    .map(({ numbers, versionId }) => `The label of ${keyList(numbers)} was attached to version ${versionId}.`)
+    .join(' ');
+  const all = keys.flatMap(({ numbers }) => numbers);
+  const areBack = ({ ring }: DescribedRing): boolean =>
+    keys.every(({ numbers, versionId }) => numbers.every((each) => ring.versionOf.get(each) === versionId));
+  await requireSeen(deps, done, areBack);
+  await removeRecords(deps, all);
   await requireSeen(
     deps,
     `${done} The record of its retirement was removed.`,
-    (described) =>
-      isBack(described) && !retiredKeys(described.secret.Tags).some(({ number }) => numbers.includes(number)),
+    (described) => areBack(described) && !retiredKeys(described.secret.Tags).some(({ number }) => all.includes(number)),
   );
 }
 
@@ -158,7 +201,7 @@ function notRetired(number: KeyNumber, { secret, ring }: DescribedRing): KeyRota
   );
 }
 
-function restoreLine({ numbers, versionId, wasThere }: RestoreResult): string {
+function restoreLine({ numbers, versionId, wasThere }: RestoredKey): string {
   return wasThere
     ? `${capitalized(keyList(numbers))} is on the ring (version ${versionId}).`
     : `${capitalized(keyList(numbers))} is back on the ring (version ${versionId}).`;

@@ -1,6 +1,7 @@
 import { backupRecord } from '../backup/backup-tag.ts';
 import { isDerived } from '../move/derived-version.ts';
 import type { Note, NoteCode } from '../status/notes.ts';
+import { howToNumber } from '../status/make-room.ts';
 import { notesOn, unnumbered } from '../status/notes.ts';
 import { takesTooLong, type RingReport, type VersionReport } from '../status/ring-report.ts';
 import { capitalized, dayCount, keyList } from '../terminal/table.ts';
@@ -32,17 +33,25 @@ export const RING_NEARLY_FULL = check(
 export const UNFINISHED_COMMAND = check(
   'unfinished-command',
   'a command was interrupted',
-  fromNotes('labels and tags', 'key-arriving', 'retirement-unfinished', 'move-unfinished', 'restore-ring-unfinished'),
+  fromNotes(
+    'labels and tags',
+    'key-arriving',
+    'retirement-unfinished',
+    'number-on-another-key',
+    'move-unfinished',
+    'restore-ring-unfinished',
+  ),
 );
 
 /** A current or previous key without a number. A value that is not a key needs none. */
 export const UNNUMBERED_KEY = check('unnumbered-key', 'a key in use has no number', ({ report, readings }) => {
   if (report === undefined) return notChecked(UNLISTED);
-  const findings = report.versions.flatMap(({ number, state, versionId }) =>
-    (state === 'current' || state === 'previous') && number === undefined && readings.get(versionId)?.kind !== 'no key'
-      ? [finding(`Version ${versionId} ${unnumbered(state)}`, step('adopt'))]
-      : [],
-  );
+  const findings = report.versions.flatMap((version) => {
+    const { number, state, versionId } = version;
+    const isInUse = state === 'current' || state === 'previous';
+    if (!isInUse || number !== undefined || readings.get(versionId)?.kind === 'no key') return [];
+    return [finding(`Version ${versionId} ${unnumbered(state)}`, ...howToNumber(version, report))];
+  });
   return checked('labels of AWSCURRENT and AWSPREVIOUS', findings);
 });
 

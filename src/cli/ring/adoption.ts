@@ -21,7 +21,7 @@ export interface AdoptionPlan {
 /**
  * Plans an adoption. `keys`: the versions in use, and the incoming one, that hold a key and have no number.
  *
- * On a full ring the current key takes a place that is kept for AWS's own labels, as for AWSPENDING. Nothing else could make room: `retire`
+ * On a full ring the current key takes a place that is kept for AWS's own labels. Nothing else could make room: `retire`
  * refuses while rows have no number, and `reencrypt` while the current key is unnumbered (docs/adr/0035).
  */
 export function planAdoption(ring: RingLabels, keys: ReadonlySet<string>): AdoptionPlan {

@@ -9,7 +9,7 @@ import { runRetire } from '../commands/retire.ts';
 import { exitCodeOf } from '../exit-code.ts';
 import type { BroughtColumn, MaintainedRows } from '../rows/maintained-rows.ts';
 import type { CensusResult } from '../rows/row-count.ts';
-import { CommandRefusal, step, type NextStep } from '../suggested-commands.ts';
+import { CommandRefusal, step, stepsAfter, type NextStep } from '../suggested-commands.ts';
 import { keyList } from '../terminal/table.ts';
 import { notesOn } from '../status/notes.ts';
 import { MOVING_LABEL } from './labels.ts';
@@ -247,7 +247,7 @@ class Maintenance {
       text: error.message,
       needsPerson: !isOneOf(error, PASSING) && !(this.#options.isDryRun === true && isMovable(error)),
       ...(error.code === 'TOO_EARLY_TO_RETIRE' ? { at: await this.#earliest() } : {}),
-      next: error instanceof CommandRefusal ? error.next : [],
+      next: stepsAfter(error),
     });
   }
 

@@ -30,6 +30,7 @@ export type NoteCode =
   | 'restore-ring-unfinished'
   | 'older-kms-key'
   | 'retirement-unfinished'
+  | 'number-on-another-key'
   | 'version-without-label'
   | 'foreign-label-only'
   | 'ring-nearly-full'
@@ -292,30 +293,54 @@ function kmsKeyNotes(report: RingReport): readonly Note[] {
   return [notice('older-kms-key', `${text} ${why}`)];
 }
 
-function retirementNotes({ retired, versions }: RingReport): readonly Note[] {
-  return retired.flatMap(({ number, date, isLeft }) => {
-    // On another version, too: move may have given it one with the same key.
-    const isStillNumbered = versions.some(({ labels }) => labels.includes(`key-v${number}`));
-    if (isStillNumbered) {
-      return [
-        warning(
-          'retirement-unfinished',
-          `Retiring or restoring key ${number} was interrupted: it is recorded as retired and still has its ` +
-            'number. Nothing is lost. restore keeps the key; retire finishes it if its checks still pass.',
+function retirementNotes({ name, retired, versions }: RingReport): readonly Note[] {
+  // On another version, too: move may have given it one with the same key.
+  const isNumbered = ({ number }: { readonly number: number }): boolean =>
+    versions.some(({ labels }) => labels.includes(`key-v${number}`));
+  const unfinished = retired.filter((key) => isNumbered(key) && key.numberOn === undefined);
+  const numbers = unfinished.map(({ number }) => number);
+  const [theirs, keys] = numbers.length === 1 ? ['its number', 'the key'] : ['their numbers', 'the keys'];
+  return [
+    ...(numbers.length === 0
+      ? []
+      : [
+          warning(
+            'retirement-unfinished',
+            `Retiring or restoring ${keyList(numbers)} was interrupted: recorded as retired, and still with ${theirs}. ` +
+              `Nothing is lost. restore keeps ${keys}; retire finishes it if its checks still pass.`,
+            step('restore', ...numbers.map(String)),
+            step('retire', ...numbers.map(String)),
+          ),
+        ]),
+    ...retired.flatMap(({ number, versionId, numberOn }) =>
+      numberOn === undefined ? [] : [labelledByHand(name, { number, versionId, numberOn })],
+    ),
+    ...retired
+      .filter((key) => key.isLeft && !isNumbered(key))
+      .map(({ number, date }) =>
+        notice(
+          'restorable',
+          `Key ${number} was retired on ${date.slice(0, 10)}. AWS still has its version: if rows need the key, restore brings it back.`,
           step('restore', String(number)),
-          step('retire', String(number)),
         ),
-      ];
-    }
-    if (!isLeft) return [];
-    return [
-      notice(
-        'restorable',
-        `Key ${number} was retired on ${date.slice(0, 10)}. AWS still has its version: if rows need the key, restore brings it back.`,
-        step('restore', String(number)),
       ),
-    ];
-  });
+  ];
+}
+
+/** Without the record, the retired key can get a number of its own. No reader loses a key by that. */
+function labelledByHand(
+  name: string,
+  { number, versionId, numberOn }: { readonly number: number; readonly versionId: string; readonly numberOn: string },
+): Note {
+  const secret = `--secret-id ${quoted(name)}`;
+  return warning(
+    'number-on-another-key',
+    `Number ${number} is on version ${numberOn} by hand, which has another key than key ${number}, retired as version ` +
+      `${versionId}. A number names one key. Remove the record, if rows open with the key that has the number now; or ` +
+      'put the number back.',
+    `aws secretsmanager untag-resource ${secret} --tag-keys pazpaz:retired:key-v${number}`,
+    `aws secretsmanager update-secret-version-stage ${secret} --version-stage key-v${number} --move-to-version-id ${versionId} --remove-from-version-id ${numberOn}`,
+  );
 }
 
 function slotNotes(report: RingReport): readonly Note[] {

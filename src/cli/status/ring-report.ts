@@ -8,8 +8,8 @@ import { madeDays, type MadeDays } from '../move/made-tag.ts';
 import { abandonedVersions, rescuedVersions } from '../ring/version-tags.ts';
 import { incomingVersion } from '../ring/incoming.ts';
 import { versionsWithoutKey } from './versions-without-key.ts';
-import { copyVersions, retiredKeys } from '../../format/retired-tag.ts';
-import { describedRing, type DescribedRing } from '../ring/ring.ts';
+import { copyVersions, retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
+import { describedRing, readableKey, type DescribedRing } from '../ring/ring.ts';
 import { listVersions } from '../ring/versions.ts';
 
 /** The roles that a version may have in the ring. */
@@ -103,6 +103,8 @@ export interface RingReport {
     readonly versionId: string;
     readonly date: string;
     readonly isLeft: boolean;
+    /** The version that has the number, if that is another one, with another key: it was labelled by hand. */
+    readonly numberOn?: string;
   }[];
 }
 
@@ -125,10 +127,12 @@ export async function readRingReport(
   const { secret, ring } = await describedRing(deps);
   const listed = await list(secret);
   const pending = await pendingOrUnknown(deps, ring);
-  const retired = retiredKeys(secret.Tags).map((key) => ({
-    ...key,
-    isLeft: listed.some(({ VersionId }) => VersionId === key.versionId),
-  }));
+  const retired: RingReport['retired'][number][] = [];
+  for (const key of retiredKeys(secret.Tags)) {
+    const isLeft = listed.some(({ VersionId }) => VersionId === key.versionId);
+    const numberOn = isLeft ? await otherHolder(deps, ring, key) : undefined;
+    retired.push({ ...key, isLeft, ...(numberOn === undefined ? {} : { numberOn }) });
+  }
   const rescued = rescuedVersions(secret.Tags);
   const made = madeDays(secret.Tags);
   const copies = copyVersions(secret.Tags);
@@ -149,6 +153,18 @@ export async function readRingReport(
       .sort(inOrder),
     retired,
   };
+}
+
+/** The version on which a retired key's number is by now, if that has another key. Two that cannot be read may have one. */
+async function otherHolder(
+  deps: CommandDependencies,
+  ring: RingLabels,
+  { number, versionId }: RetiredKey,
+): Promise<string | undefined> {
+  const holder = ring.versionOf.get(number);
+  if (holder === undefined || holder === versionId) return undefined;
+  const [retired, other] = [await readableKey(deps, versionId), await readableKey(deps, holder)];
+  return retired === undefined || other === undefined || other.key.equals(retired.key) ? undefined : holder;
 }
 
 async function pendingOrUnknown(deps: CommandDependencies, ring: RingLabels): Promise<RotationReport['pending']> {

@@ -66,6 +66,21 @@ describe('maintain', () => {
     expect(ring.snapshot).toBe(before);
   });
 
+  test('names the commands that help where a job over the rows was begun with other options', async () => {
+    const rows = new FakeRows();
+    rows.areBrought = false;
+    rows.reencrypt = () => Promise.reject(new KeyRotationError('JOB_DIFFERS', 'It was begun with others.'));
+    const { next } = await maintained(await oldRing(), rows, { retire: 'off' });
+    expect(next[0]).toMatchObject({
+      code: 'JOB_DIFFERS',
+      needsPerson: true,
+      next: [
+        { command: 'reencrypt', args: ['--show'] },
+        { command: 'reencrypt', args: ['--start-over'] },
+      ],
+    });
+  });
+
   test('brings rows to the current key after a rotation', async () => {
     const rows = new FakeRows();
     rows.areBrought = false;

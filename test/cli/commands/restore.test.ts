@@ -4,11 +4,12 @@ import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
 import { current, previous, ringWith, type TestRing } from '../../support/ring.ts';
 import { Rows } from '../../support/rows.ts';
-import { operatorOf } from '../support/operator.ts';
+import { giveCredentials, operatorOf, pazpazKeys } from '../support/operator.ts';
 import { describeSecret, firstSeeing } from '../support/old-descriptions.ts';
 import { refusesUntouched } from '../support/refusal.ts';
 import { retire, settledRing } from '../support/retiring.ts';
 
+beforeAll(giveCredentials);
 afterEach(stopServices);
 
 /** All of the secret, values included, but the dates of its last change and read. */
@@ -37,6 +38,28 @@ describe('restore', () => {
     const once = ring.snapshot;
     expect(await runRestore(operatorOf(ring).deps, toKeyNumber(1))).toMatchObject({ wasThere: true });
     expect(ring.snapshot).toBe(once);
+  });
+
+  test('brings several keys back in one run, or none', async () => {
+    const ring = await settledRing(1, 2, 3, previous(4), current(5));
+    await retire(ring, 1, 3);
+    const both = (deps: Parameters<typeof runRestore>[0], ...all: readonly number[]) =>
+      runRestore(deps, ...all.map(toKeyNumber));
+    await refusesUntouched(ring, (deps) => both(deps, 1, 7), 'NOT_RESTORABLE');
+    const { exitCode, stdout } = await pazpazKeys(ring, ['restore', '1', '2', '3', '--json']);
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      result: {
+        numbers: [1],
+        wasThere: false,
+        others: [
+          { numbers: [2], wasThere: true },
+          { numbers: [3], wasThere: false },
+        ],
+      },
+    });
+    expect(ring.labels).toMatchObject({ 1: 'key-v1', 2: 'key-v2', 3: 'key-v3' });
+    expect(ring.secret.tags).toEqual([]);
   });
 
   test('a key that is restored has to wait a day again before it can be retired', async () => {

@@ -1,10 +1,11 @@
+import { UntagResourceCommand } from '@aws-sdk/client-secrets-manager';
 import { moveKeys } from '../../../src/cli/move/move-keys.ts';
 import { runRetire } from '../../../src/cli/commands/retire.ts';
 import { runStatus } from '../../../src/cli/commands/status.ts';
 import { notesOn, recommended } from '../../../src/cli/status/notes.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR, token } from '../../local/support/state-machine.ts';
-import { current, holding, keyOf, previous, ringWith, type TestRing } from '../../support/ring.ts';
+import { current, holding, keyOf, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';
 import { counting, giveCredentials, numbers, operatorOf, pazpazKeys, spell } from '../support/operator.ts';
 
 const NEW = 'arn:aws:kms:us-east-1:123456789012:key/new';
@@ -68,6 +69,22 @@ test('adopt frees the label of an incoming key that has its number, where anothe
   expect(await codes(ring)).toContain('key-arriving');
   expect((await pazpazKeys(ring, ['adopt'])).exitCode).toBe(0);
   expect((await runStatus(operatorOf(ring).deps)).currentNumber).toBe(18);
+});
+
+test('a number that people have put on another key than the retired one is said, with the way out', async () => {
+  const ring = await ringWith(1, 2, previous(3), current(4));
+  await ring.enableRotation();
+  await ring.service.advance(25 * HOUR);
+  await runRetire(operatorOf(ring).deps, counting(), { numbers: numbers(1) });
+  await ring.label('key-v1', 2);
+  expect(await codes(ring)).toContain('number-on-another-key');
+  const doctor = await pazpazKeys(ring, ['doctor']);
+  expect(doctor.stdout).toContain(
+    'untag-resource --secret-id pazpaz/encryption-key-v1 --tag-keys pazpaz:retired:key-v1',
+  );
+  await ring.client.send(new UntagResourceCommand({ SecretId: SECRET, TagKeys: ['pazpaz:retired:key-v1'] }));
+  expect(await followed(ring)).toEqual([`adopt --version-id ${ring.idOf(1)}`]);
+  expect(ring.labels).toMatchObject({ 1: 'key-v5', 2: 'key-v1 key-v2' });
 });
 
 describe('on a full ring whose keys in use have no number', () => {

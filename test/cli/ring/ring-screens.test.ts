@@ -115,9 +115,9 @@ describe('restore shows', () => {
     const lines = await help('restore');
     expect(lines).toEqual(
       expect.arrayContaining([
-        'Usage: pazpaz-keys restore [options] <number>',
-        'Bring a retired key back, while AWS still has it.',
-        'number  the number of the key',
+        'Usage: pazpaz-keys restore [options] <numbers...>',
+        'Bring retired keys back, while AWS still has them.',
+        'numbers  the numbers of the keys',
         '--dry-run  change nothing, and show what would be changed',
         'pazpaz-keys restore 1',
       ]),

@@ -110,7 +110,7 @@ export class Advice {
     return { found: { ...after, service: rotationSucceeded(after.service, SECRET_ARN, token, context) } };
   }
 
-  /** A line of the AWS CLI that moves a label. */
+  /** A line of the AWS CLI that moves a label or removes a tag. */
   #byHand(found: Found, line: string): Found {
     const option = (name: string): string | undefined => new RegExp(`--${name} (\\S+)`).exec(line)?.[1];
     const input = {
@@ -120,7 +120,11 @@ export class Advice {
       RemoveFromVersionId: option('remove-from-version-id'),
     };
     const context = contextOf(this.#behaviour, found.day);
-    const { service } = performOn(found.service, 'UpdateSecretVersionStage', input, context);
+    const tag = option('tag-keys');
+    const { service } =
+      tag === undefined
+        ? performOn(found.service, 'UpdateSecretVersionStage', input, context)
+        : performOn(found.service, 'UntagResource', { SecretId: SECRET_ARN, TagKeys: [tag] }, context);
     return { ...found, service, memory: observe(found.memory, secretOf(found.service), secretOf(service), {}) };
   }
 
@@ -178,7 +182,7 @@ function tomorrow({ service, memory, day }: Found): Found {
 /** Something that no one will bring to an end by itself, and how `status` has to name it. */
 interface LeftOver {
   readonly what: string;
-  readonly named: string;
+  readonly named: string | RegExp;
 }
 
 /** What is unfinished in a secret, seen without the product's eyes. */
@@ -207,7 +211,10 @@ function leftOver(secret: Secret): readonly LeftOver[] {
     ...records
       .map(({ Key }) => Key.slice('pazpaz:retired:key-v'.length))
       .filter((number) => labels.some(([, label]) => label === `key-v${number}`))
-      .map((number) => ({ what: 'a retirement is half done', named: `key ${number}` })),
+      .map((number) => ({
+        what: 'a retirement is half done',
+        named: new RegExp(`\\b(key|keys( \\d+,)*) ${number}\\b`),
+      })),
     ...Object.entries(secret.versions)
       .filter(
         ([id, { stages }]) =>
@@ -218,8 +225,8 @@ function leftOver(secret: Secret): readonly LeftOver[] {
 }
 
 function requireNote(notes: readonly Note[], { what, named }: LeftOver): void {
-  if (notes.some(({ text, next }) => next.length > 0 && text.includes(named))) return;
-  throw new Violation(`${what} (${named}), and status does not say what to do: ${said(notes)}`);
+  if (notes.some(({ text, next }) => next.length > 0 && new RegExp(named).test(text))) return;
+  throw new Violation(`${what} (${String(named)}), and status does not say what to do: ${said(notes)}`);
 }
 
 function said(notes: readonly Note[]): string {

@@ -13,7 +13,7 @@ const PLACES = {
   moving: ['none', 'current', 'previous', 'older', 'copy', 'unnumbered'],
   incoming: ['none', 'older', 'unnumbered'],
   kms: ['one key', 'older keys under another'],
-  record: ['none', 'of a key on the ring', 'restoring'],
+  record: ['none', 'of a key on the ring', 'restoring', 'of two keys', 'of another key'],
 } as const;
 
 type Places = typeof PLACES;
@@ -126,16 +126,13 @@ export function secretOfLabels(state: LabelState): Secret {
   if (state.kms !== 'one key')
     for (const letter of [letterOf(1), letterOf(2)]) Object.assign(versions.get(letter) ?? {}, { kmsKeyId: 'J' });
 
+  if (state.record === 'of another key') versions.set('r', { stages: [], text: keyText('r') });
   const createdDate = momentOf(0);
-  const word = state.record === 'restoring' ? ' restoring' : '';
   return {
     arn: SECRET_ARN,
     name: 'pazpaz/encryption-key-v1',
     kmsKeyId: 'K',
-    tags:
-      state.record === 'none'
-        ? []
-        : [{ Key: 'pazpaz:retired:key-v1', Value: `${versionIdOf(letterOf(1))} 2025-12-01T00:00:00.000Z${word}` }],
+    tags: recordsOf(state.record),
     createdDate,
     lastChangedDate: createdDate,
     rotation: { enabled: true, lambdaArn: LAMBDA_ARN, rules: {} },
@@ -146,6 +143,26 @@ export function secretOfLabels(state: LabelState): Secret {
       ]),
     ),
   };
+}
+
+/** Records of retirements that began, or of a retired key whose number someone has put on another one. */
+function recordsOf(record: LabelState['record']): Secret['tags'] {
+  const of = (number: number, letter: string, word = ''): Secret['tags'][number] => ({
+    Key: `pazpaz:retired:key-v${number}`,
+    Value: `${versionIdOf(letter)} 2025-12-01T00:00:00.000Z${word}`,
+  });
+  switch (record) {
+    case 'none':
+      return [];
+    case 'of a key on the ring':
+      return [of(1, letterOf(1))];
+    case 'restoring':
+      return [of(1, letterOf(1), ' restoring')];
+    case 'of two keys':
+      return [of(1, letterOf(1)), of(2, letterOf(2))];
+    case 'of another key':
+      return [of(1, 'r')];
+  }
 }
 
 function letterOf(number: number): string {

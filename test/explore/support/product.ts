@@ -53,6 +53,7 @@ export type CommandLine =
   | `retire --force ${number}`
   | `retire --force ${number} ${number}`
   | `restore ${number}`
+  | `restore ${number} ${number}`
   | 'rotate'
   | 'rotate --clean-up'
   | 'maintain'
@@ -88,6 +89,7 @@ export const product = {
   runCommand: (deps: CommandDependencies, line: string, rows = NO_ROWS): Promise<unknown> => {
     const words = line.split(' ');
     if (words[0] === 'retire') return retired(deps, words.slice(1), rows);
+    if (words[0] === 'restore') return runRestore(deps, ...words.slice(1).map((word) => toKeyNumber(Number(word))));
     const last = words.pop() ?? '';
     switch (words.join(' ')) {
       case '':
@@ -108,8 +110,6 @@ export const product = {
         return bringKeys(deps, backup(last), { withRetired: true });
       case 'move --kms-key-id':
         return moveKeys(deps, last);
-      case 'restore':
-        return runRestore(deps, toKeyNumber(Number(last)));
       default:
         throw new Error(`no command: ${line}`);
     }

@@ -145,8 +145,8 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that a restored key has the number that it had',
     file: 'src/cli/commands/restore.ts',
-    from: 'label: numberingLabel(each), to: versionId }',
-    to: 'label: `key-v${ring.highestNumber + 1}`, to: versionId }',
+    from: 'label: numberingLabel(each), to: key.versionId }',
+    to: 'label: `key-v${ring.highestNumber + 1}`, to: key.versionId }',
     scenario: 'retire and restore, killed and run again',
     breaks: /^invariant 4: A+, which was retired, came back as key 4/,
   },
@@ -161,8 +161,8 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that status tells of a retirement that broke off',
     file: 'src/cli/status/notes.ts',
-    from: 'if (isStillNumbered) {',
-    to: 'if (false as boolean) {',
+    from: '...(numbers.length === 0',
+    to: '...((true as boolean)',
     scenario: 'retire beside a rotation, killed and left',
     breaks: /^a retirement is half done .* status does not say what to do/,
   },

@@ -129,8 +129,8 @@ export const STALE_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that restore looks again before it says that a key is on the ring',
     file: 'src/cli/commands/restore.ts',
-    from: 'return { ring, wrote: false };',
-    to: 'return { ring, wrote: true };',
+    from: 'if (recorded.length === 0) return { ring, wrote: false };',
+    to: 'if (recorded.length === 0) return { ring, wrote: true };',
     scenario: 'retire and restore, told of the past',
     breaks: /^a false report: restore 1 says that key 1 is back/,
   },
@@ -211,8 +211,8 @@ export const STALE_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that restore looks whether the record is gone',
     file: 'src/cli/commands/restore.ts',
-    from: 'isBack(described) && !retiredKeys(described.secret.Tags).some(({ number }) => numbers.includes(number)),',
-    to: 'isBack(described),',
+    from: 'areBack(described) && !retiredKeys(described.secret.Tags).some(({ number }) => all.includes(number)),',
+    to: 'areBack(described),',
     scenario: 'retire and restore, told of the past',
     breaks: /^a false report: restore 1, by what it has seen, says that no record of a retirement is left/,
   },
