@@ -83,8 +83,10 @@ function stageOf(labels: readonly string[], number: number): RotationStage {
   return number > 0 ? 'has its number' : 'waits for its key';
 }
 
+const NO_KEY = 'its key is not made yet';
+
 async function whatIsLeft(deps: CommandDependencies, versionId: string): Promise<string> {
-  return (await hasValue(deps, versionId)) ? 'its key is made' : 'its key is not made yet';
+  return (await hasValue(deps, versionId)) ? 'its key is made' : NO_KEY;
 }
 
 function abandoned(versionId: string, failure: string | undefined): KeyRotationError {
@@ -108,10 +110,12 @@ function rolledBack(versionId: string, number: number): KeyRotationError {
 }
 
 function tooLong(versionId: string, limit: number, left: string, failure: string | undefined): KeyRotationError {
+  // A deploy tests the rotation of an empty secret, and AWS starts no other rotation until that test has ended.
+  const test = failure === undefined && left === NO_KEY ? 'If the function did not run, run this command again. ' : '';
   return new CommandRefusal(
     'ROTATION_NOT_FINISHED',
     `The rotation of version ${versionId} is not finished after ${Math.round(limit / 1000)} s (${left}). ` +
-      `${why(failure)}The current key is unchanged, and AWS will retry. 'doctor' looks for the cause, the ` +
+      `${why(failure)}${test}The current key is unchanged, and AWS will retry. 'doctor' looks for the cause, the ` +
       "function's log names it, and 'rotate --clean-up' ends the rotation.",
     step('doctor'),
     step('rotate', '--clean-up'),
