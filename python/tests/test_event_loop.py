@@ -13,7 +13,7 @@ import pytest
 from clocks import MovedClock
 from older_data import FORMS, old_box
 from pazpaz_keys import KeyRing, KeyRotationError, ciphertext, encrypted_cell, legacy_forms
-from pazpaz_keys.encrypted_cell import TEXT, EncryptedCell
+from pazpaz_keys.encrypted_cell import BYTES, TEXT, EncryptedCell, Storage
 from ring_world import KEYS, World
 
 LARGE = "x" * 3_000_000
@@ -109,6 +109,46 @@ def test_the_cell_of_a_json_column_is_not_parsed_in_an_event_loop_if_that_takes_
     assert read(value) == "note"
     with pytest.raises(KeyRotationError, match="to_thread"):
         in_a_loop(lambda: read(value))
+
+
+LARGE_CELLS: dict[str, Any] = {
+    "bytea": b"\x03" + bytes(17 << 20),
+    "text": "A" * (5 << 20),
+    "jsonb": {"data": "A" * (5 << 20)},
+}
+
+
+@pytest.mark.parametrize("storage", LARGE_CELLS)
+@pytest.mark.parametrize("context", ["a", "a:{id}"])
+def test_a_cell_that_is_too_large_for_one_attempt_is_not_tried_in_an_event_loop(
+    ring: KeyRing, storage: Any, context: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = EncryptedCell(BYTES, context, storage, "data" if storage == "jsonb" else None, ring).reader(
+        lambda error, _: error
+    )
+    found = LARGE_CELLS[storage]
+    if context != "a":
+        found = b"row:=7\0" + (found if storage == "bytea" else json.dumps(found).encode())
+    monkeypatch.setattr(ciphertext, "_open_box", lambda *_: pytest.fail("tried in an event loop"))
+    monkeypatch.setattr(encrypted_cell, "a2b_base64", lambda *_: pytest.fail("decoded in an event loop"))
+    with pytest.raises(KeyRotationError, match="to_thread") as error:
+        in_a_loop(lambda: read(found))
+    assert error.value.code == "KEY_UNAVAILABLE"
+
+
+def test_a_large_cell_is_read_in_a_thread(ring: KeyRing) -> None:
+    plaintext = bytes(17 << 20)
+    storages: list[Storage] = ["bytea", "text"]
+    for storage in storages:
+        cell: EncryptedCell[bytes] = EncryptedCell(BYTES, "a", storage, None, ring)
+        written = cell.writer(lambda error, _: error)(plaintext)
+        assert cell.reader(lambda error, _: error)(written) == plaintext
+
+
+def test_halves_of_surrogate_pairs_are_not_replaced_in_an_event_loop(ring: KeyRing) -> None:
+    cell: EncryptedCell[str] = EncryptedCell(TEXT, "a", "json", "data", ring)
+    with pytest.raises(KeyRotationError, match="to_thread"):
+        in_a_loop(lambda: cell.decrypted({"data": "\ud800" * 100_000}, "a"))
 
 
 LINES = "A\n" * 2**19 + "A"

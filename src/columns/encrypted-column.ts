@@ -1,5 +1,6 @@
 import { contextOf, contextTemplate, isAmbiguous, type ContextTemplate } from '../format/context-template.ts';
 import { isKeyRotationError, KeyRotationError, typeName } from '../format/error.ts';
+import { requireStringLength } from '../format/field.ts';
 import { rowFromJson } from '../format/row-from-json.ts';
 import { rowFromText } from '../format/row-from-text.ts';
 import { decodeStrictBase64 } from '../format/strict-base64.ts';
@@ -192,9 +193,11 @@ export class EncryptedColumn<Value> {
   }
 }
 
-/** A ciphertext as the driver takes it: bytes, or base64. */
+/** A ciphertext as the driver takes it: bytes, or base64. Throws `INVALID_TEXT` if that is too long for a string. */
 export function cellOf(row: Buffer, storage: ColumnStorage): Buffer | string {
-  return storage === 'bytea' ? row : row.toString('base64');
+  if (storage === 'bytea') return row;
+  requireStringLength(Math.ceil(row.length / 3) * 4, 'a bytea column');
+  return row.toString('base64');
 }
 
 /** A ciphertext as PostgreSQL itself reads it, for libraries that pass a jsonb value on as its JSON. */

@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer';
+import { constants, isUtf8 } from 'node:buffer';
 import { openLegacy, openNumbered, requireCiphertext, seal } from './ciphertext.ts';
 import { KeyRotationError } from './error.ts';
 import { KeyMaterial } from './key-material.ts';
@@ -53,8 +53,9 @@ export function decryptField(
   return textOf(decryptBytes(bytes, key, context, options));
 }
 
-/** Keeps a byte order mark. Throws `INVALID_TEXT` for bytes that are not UTF-8. */
+/** Keeps a byte order mark. Throws `INVALID_TEXT` for bytes that are not UTF-8, or too many for a string. */
 export function textOf(plaintext: Buffer): string {
+  requireStringLength(plaintext.length, 'decryptBytes');
   const text = plaintext.toString('utf8');
   // Node writes U+FFFD for invalid UTF-8, so only a text with one needs a second look.
   if (text.includes('\uFFFD') && !isUtf8(plaintext)) {
@@ -64,6 +65,15 @@ export function textOf(plaintext: Buffer): string {
     );
   }
   return text;
+}
+
+/** Throws `INVALID_TEXT` for more bytes or characters than a string of JavaScript holds, about 512 MB. */
+export function requireStringLength(length: number, instead: string): void {
+  if (length > constants.MAX_STRING_LENGTH)
+    throw new KeyRotationError(
+      'INVALID_TEXT',
+      `The value has ${length} bytes, more than a string can hold (${constants.MAX_STRING_LENGTH}). Use ${instead}.`,
+    );
 }
 
 /**

@@ -1,9 +1,11 @@
+import { constants } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { seal } from '../../src/format/ciphertext.ts';
-import { decryptBytes, decryptField, encryptField } from '../../src/format/field.ts';
+import { cellOf } from '../../src/columns/encrypted-column.ts';
+import { decryptBytes, decryptField, encryptField, textOf } from '../../src/format/field.ts';
 import { encryptField as encryptPooled } from '../../src/format/field.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { MAX_KEY_NUMBER, toKeyNumber } from '../../src/format/key-number.ts';
@@ -230,6 +232,17 @@ test.each(NO_BYTES.filter(([name]) => name !== 'a string' && name !== 'undefined
     }
   },
 );
+
+test('what is too long for a string is refused before it is made one', () => {
+  const plaintext = Buffer.alloc(constants.MAX_STRING_LENGTH + 1);
+  const row = plaintext.subarray(0, (constants.MAX_STRING_LENGTH / 4) * 3 + 1);
+  for (const act of [() => textOf(plaintext), () => cellOf(row, 'text'), () => cellOf(row, 'jsonb')]) {
+    const error = errorOf(act);
+    expect(error.code).toBe('INVALID_TEXT');
+    expect(error.message).toMatch(/more than a string can hold .* Use (decryptBytes|a bytea column)\./);
+  }
+  expect(cellOf(row, 'bytea')).toBe(row);
+});
 
 test.each(NO_BYTES)('%s is no key', (name, value) => {
   for (const act of [

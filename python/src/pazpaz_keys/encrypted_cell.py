@@ -11,7 +11,14 @@ from cryptography.exceptions import InvalidTag
 
 from .ciphertext import well_formed
 from .errors import KeyRotationError
-from .event_loops import refuse_long_json, refuse_long_lines
+from .event_loops import (
+    LARGEST_BASE64,
+    LARGEST_ROW,
+    refuse_large_row,
+    refuse_long_json,
+    refuse_long_text,
+    runs_event_loop,
+)
 from .field import as_text
 from .key_ring import KeyRing
 from .process_ring import RingSource, ring_of
@@ -118,7 +125,7 @@ class EncryptedCell(Generic[V]):
     def decrypted(self, cell: Any, context: str) -> V:
         """Raises what ``KeyRing.decrypt_bytes`` raises, and ``INVALID_TEXT`` if the content is of another type."""
         if self._storage != "bytea":
-            refuse_long_lines(cell)
+            refuse_long_text(cell)
         if self._storage == "text":
             cell = row_from_text(cell)
         elif self._storage != "bytea":
@@ -150,6 +157,8 @@ class EncryptedCell(Generic[V]):
             if cell is None:
                 return None
             try:
+                if len(cell) > LARGEST_ROW:
+                    return read_any(cell)
                 number = cell[0]
                 key = ring()._keys.of_number[number]
                 return value_of(key.aead.decrypt(cell[_NONCE], cell[_REST], additional[number]))
@@ -189,6 +198,7 @@ class EncryptedCell(Generic[V]):
                 return None
             context = template.source
             try:
+                refuse_large_row(found)
                 found = bytes(found) if isinstance(found, memoryview) else found
                 context, cell = row_of_cell(found, template)
                 return decrypted(cell if storage == "bytea" else cell.decode("utf-8", "replace"), context)
@@ -200,6 +210,8 @@ class EncryptedCell(Generic[V]):
 
 
 def _row_of_canonical_base64(cell: Any) -> bytes:
+    if len(cell) > LARGEST_BASE64 and runs_event_loop():
+        raise ValueError("too long")
     row = a2b_base64(cell)
     if b2a_base64(row, newline=False).decode("ascii") == cell:
         return row

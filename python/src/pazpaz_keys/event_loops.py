@@ -7,6 +7,12 @@ from .errors import KeyRotationError
 EASY_BYTES = 8192
 """A value of so many bytes never holds an event loop for long, whatever is in it and however many keys a ring has."""
 
+LARGEST_BASE64 = 4 << 20
+"""As many characters of base64 take about 10 ms to decode."""
+
+LARGEST_ROW = 16 << 20
+"""One attempt to open as many bytes, and a copy of them, take about 10 ms."""
+
 _MAX_BYTES = 1 << 20
 _MAX_BYTES_OF_ALL_ATTEMPTS = 4 << 20
 _MAX_JSON_TOKENS = 5000
@@ -44,12 +50,24 @@ def refuse_long_json(cell: object) -> None:
         raise _read_it_in_a_thread(len(cell))
 
 
-def refuse_long_lines(cell: object) -> None:
-    """Raises ``KEY_UNAVAILABLE`` if the calling thread runs an event loop and joining the lines of this text, or of a
-    text in this object, may take 20 ms. A cell of today has one line."""
+def refuse_large_row(data: object) -> None:
+    """Raises ``KEY_UNAVAILABLE`` if the calling thread runs an event loop and one attempt may take 20 ms."""
+    if isinstance(data, (bytes, bytearray, memoryview)) and len(data) > LARGEST_ROW and runs_event_loop():
+        raise _read_it_in_a_thread(len(data))
+
+
+def refuse_long_text(cell: object) -> None:
+    """Raises ``KEY_UNAVAILABLE`` if the calling thread runs an event loop and finding the row in this text, or in a
+    text of this object, may take 20 ms."""
     for text in cell.values() if isinstance(cell, dict) else (cell,):
-        if isinstance(text, str) and len(text) > _MAX_BYTES and ("\n" in text or "\\" in text) and runs_event_loop():
+        if isinstance(text, str) and len(text) > EASY_BYTES and len(text) > _easy_length(text) and runs_event_loop():
             raise _read_it_in_a_thread(len(text))
+
+
+def _easy_length(text: str) -> int:
+    if not text.isascii():
+        return 8 * EASY_BYTES  # it may have halves of surrogate pairs, which take longest
+    return _MAX_BYTES if "\n" in text or "\\" in text else 2 * _MAX_BYTES
 
 
 def _json_tokens(data: bytes) -> int:
@@ -60,7 +78,7 @@ def _json_tokens(data: bytes) -> int:
 def _read_it_in_a_thread(size: int) -> KeyRotationError:
     return KeyRotationError(
         "KEY_UNAVAILABLE",
-        f"Decryption failed: the key of its number does not open the row, and trying its {size} bytes as older data "
-        "would block the event loop of this thread. Read it with await asyncio.to_thread(ring.decrypt_field, …). "
-        "pazpaz-keys reencrypt turns older data into rows that one attempt opens.",
+        f"Decryption failed: a row of {size} bytes may be forged or be older data, and trying it in every way would "
+        "block the event loop of this thread. Read it with await asyncio.to_thread(ring.decrypt_field, …), or with a "
+        "session in a thread. pazpaz-keys reencrypt turns older data into rows that one attempt opens.",
     )

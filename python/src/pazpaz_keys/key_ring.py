@@ -10,7 +10,7 @@ from .call_timeout import ring_closed
 from .ciphertext import ciphertext_bytes, open_numbered, plaintext_bytes, seal, well_formed
 from .clock import RingClock
 from .errors import KeyRotationError, without_frames
-from .event_loops import refuse_long_attempts, runs_event_loop
+from .event_loops import refuse_large_row, refuse_long_attempts, runs_event_loop
 from .failed_decryption import failed_with_environment_keys
 from .field import as_text
 from .forks import renew_in_child
@@ -201,10 +201,10 @@ class KeyRing:
         """Decrypts a field: under its number's key, then in every form of older data with every key of the ring.
 
         A key that is not cached is fetched once and kept, and the calling thread waits for it. A thread that runs an
-        asyncio event loop never waits after ``warm``, and before that at most for the calls of one row. There, a large
-        row of older data is ``KEY_UNAVAILABLE`` if trying its keys would take longer than about 20 ms: read it with
-        ``await asyncio.to_thread(ring.decrypt_bytes, …)``. For a row from a text column, get the bytes with
-        ``row_from_text``.
+        asyncio event loop never waits after ``warm``, and before that at most for the calls of one row. There, a row of
+        more than 16 MB, and a large row of older data, is ``KEY_UNAVAILABLE``, because trying it would take longer than
+        about 20 ms: read it with ``await asyncio.to_thread(ring.decrypt_bytes, …)``. For a row from a text column, get
+        the bytes with ``row_from_text``.
 
         Raises ``TAMPERED_OR_WRONG_CONTEXT``, ``KEY_RETIRED``, ``KEY_NEVER_ISSUED``, ``KEY_UNAVAILABLE`` (the only one
         worth retrying), ``INVALID_CIPHERTEXT`` for a value that is not bytes or has fewer than 28, ``INVALID_TEXT`` for
@@ -228,6 +228,7 @@ class KeyRing:
     def _decrypted(self, data: bytes, context: str, waits: bool) -> bytes:
         if self._is_closed:
             raise ring_closed()
+        refuse_large_row(data)
         data = ciphertext_bytes(data)
         context_bytes = well_formed(context, "context")
         header = read_varint(data)
