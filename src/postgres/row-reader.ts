@@ -33,7 +33,7 @@ export type ReadColumn = Pick<Column, 'key' | 'context' | 'fromContext' | 'stora
 /** What is read of a row `t`: the columns of its key and of both contexts, whether its value is NULL, the value. */
 export function rowExpressions(column: Column): readonly string[] {
   return [
-    ...namesOf(column).map((name) => sentText(`t.${quoted(name)}::pg_catalog.text`, column.server)),
+    ...readNames(column).map((name) => sentText(`t.${quoted(name)}::pg_catalog.text`, column.server)),
     `t.${column.column} IS NULL`,
     valueUpTo(column, MOST_VALUE_BYTES),
   ];
@@ -124,12 +124,12 @@ function reading({ server }: ReadColumn): (row: BinaryRow, place: number) => str
 const NONE: readonly string[] = [];
 
 /** The columns that are read beside the value: those of the key and of both contexts. */
-function namesOf({ key, context, fromContext }: ReadColumn): readonly string[] {
+export function readNames({ key, context, fromContext }: ReadColumn): readonly string[] {
   return [...new Set([...key.map(({ name }) => name), ...context.columns, ...(fromContext?.columns ?? [])])];
 }
 
 function placesIn(column: ReadColumn & Partial<Pick<Column, 'watched'>>) {
-  const names = namesOf(column);
+  const names = readNames(column);
   const placesOf = (columns: readonly string[]) => columns.map((name) => names.indexOf(name));
   return {
     keyPlaces: placesOf(column.key.map(({ name }) => name)),

@@ -6,6 +6,7 @@ import { replaced } from '../catalog/table-locks.ts';
 import { withColumns } from '../catalog/look-up-column.ts';
 import { decideTriggers, type TriggerChoice } from '../catalog/triggers.ts';
 import { quoted, type DatabaseAddress } from '../connection/database.ts';
+import { requireContext } from './context-check.ts';
 import { writesAlone } from './own-writes.ts';
 import { locksOf, tableState, type TableLocks } from './table-state.ts';
 
@@ -19,14 +20,15 @@ export interface CheckedColumn {
 }
 
 /**
- * Looks columns up, and checks all that can be checked before the first write. Rejects with `INVALID_COLUMN`,
- * `COLUMN_TOO_SHORT` or `TRIGGERS_UNDECIDED`.
+ * Looks columns up, and checks all that can be checked before the first write. `isFirst`: their contexts, too. Rejects
+ * with `INVALID_COLUMN`, `COLUMN_TOO_SHORT` or `TRIGGERS_UNDECIDED`.
  */
 export function checkedColumns(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],
   keys: RingKeys,
   triggers: TriggerChoice | undefined,
+  isFirst = false,
 ): Promise<readonly CheckedColumn[]> {
   return withColumns(database, specs, async (session, columns) => {
     requireOnce(columns);
@@ -34,9 +36,13 @@ export function checkedColumns(
     await decideTriggers(session, columns, triggers);
     const checked: CheckedColumn[] = [];
     for (const column of columns) {
-      await requireRoom(session, column, keys);
-      const [state, locks] = [await tableState(session, column), await locksOf(session, column)];
+      const locks = await locksOf(session, column);
+      // Rows are read before the first batch, too, and by names.
+      for (const lock of locks.names) await session.change(lock);
+      const state = await tableState(session, column);
       if (state === undefined) throw replaced(column.table);
+      if (isFirst) await requireContext(session, column, keys);
+      await requireRoom(session, column, keys);
       checked.push({ column, state, locks, writesAlone: await writesAlone(session, column, triggers) });
     }
     return checked;

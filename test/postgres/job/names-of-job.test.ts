@@ -35,16 +35,28 @@ async function insert(keys: readonly string[]): Promise<void> {
   for (const key of keys) await owner.query('INSERT INTO s.patients VALUES ($1, $2)', [key, clinic.row('x', 1, 'p')]);
 }
 
-/** Has the owner do something right before the first batch is written, or wait for the batch. */
-function beforeTheWrite(does: string): { readonly done: () => Promise<unknown> } {
+/** Has the owner do something right before the first batch is written, or rows are read, or wait for the transaction. */
+function beforeTheWrite(
+  does: string,
+  statement: 'underOwnPath' | 'copyRows' = 'underOwnPath',
+): { readonly done: () => Promise<unknown> } {
   let done: Promise<unknown> | undefined;
-  const write = jest.spyOn(Connection.prototype, 'underOwnPath');
-  write.mockImplementationOnce(async function (this: Connection, ...args) {
+  const acted = async () => {
     done = owner.query(does);
     const isWaiting = async () => (await clinic.sql('SELECT FROM pg_locks WHERE NOT granted')).length > 0;
     await Promise.race([done, until(isWaiting)]);
-    return await this.underOwnPath(...args);
-  });
+  };
+  if (statement === 'copyRows') {
+    jest.spyOn(Connection.prototype, 'copyRows').mockImplementationOnce(async function (this: Connection, ...args) {
+      await acted();
+      await this.copyRows(...args);
+    });
+  } else {
+    jest.spyOn(Connection.prototype, 'underOwnPath').mockImplementationOnce(async function (this: Connection, ...args) {
+      await acted();
+      return await this.underOwnPath(...args);
+    });
+  }
   return { done: async () => await done };
 }
 
@@ -76,6 +88,20 @@ test('a schema that takes the name of the table’s waits for the batch, and end
   const swap = beforeTheWrite('BEGIN; ALTER SCHEMA s RENAME TO x; ALTER SCHEMA d RENAME TO s; COMMIT');
   const running = clinic.reencrypt(SPEC, { batchRows: 1, rangeRows: 2, connections: 1 });
   await expect(running).rejects.toThrow(/was replaced|would fire triggers/);
+  await swap.done();
+  expect(await isSuperuser()).toBe(false);
+});
+
+test('a schema that takes the name of the table’s waits for the look at its rows before the first batch', async () => {
+  await owner.query('CREATE TABLE s.patients (id int PRIMARY KEY, notes bytea)');
+  await insert(['1', '2', '3']);
+  await owner.query(`CREATE TABLE d.patients (LIKE s.patients INCLUDING ALL); INSERT INTO d.patients TABLE s.patients;
+    CREATE OR REPLACE FUNCTION public.climb() RETURNS int LANGUAGE plpgsql AS $$ ${RISE} 1; END $$;
+    CREATE OR REPLACE FUNCTION public.imm() RETURNS boolean IMMUTABLE LANGUAGE plpgsql
+      AS $$ BEGIN PERFORM public.climb(); RETURN true; EXCEPTION WHEN insufficient_privilege THEN RETURN true; END $$;
+    CREATE INDEX ON d.patients (id) WHERE public.imm()`);
+  const swap = beforeTheWrite('BEGIN; ALTER SCHEMA s RENAME TO x; ALTER SCHEMA d RENAME TO s; COMMIT', 'copyRows');
+  await expect(clinic.reencrypt(SPEC, { connections: 1 })).rejects.toThrow(/was replaced|public.imm|no table/);
   await swap.done();
   expect(await isSuperuser()).toBe(false);
 });

@@ -1,0 +1,83 @@
+import { KeyRotationError } from '../../format/error.ts';
+import { readVarint } from '../../format/varint.ts';
+import type { RingKeys } from '../all-keys.ts';
+import { attribute } from '../attribution.ts';
+import { columnName, type Column } from '../catalog/column.ts';
+import { quoted, type Connection } from '../connection/database.ts';
+import type { KnownKeys } from '../known-keys.ts';
+import { readNames, rowExpressions, storedRowReader, valueSize, type StoredRow } from '../row-reader.ts';
+import { rowOf } from '../stored-value.ts';
+
+/** Rows that are looked at, of so many pages from all over the table, and bytes of the largest value. */
+const SAMPLE = 500;
+const SAMPLED_PAGES = 100;
+const MOST_BYTES = 65_536;
+
+/** Fewer rows than these may have been tampered with, or older data that begins like one. */
+const LEAST_ROWS = 3;
+
+const PAGES = `
+  SELECT pg_catalog.sum(pg_catalog.pg_relation_size(id)) OPERATOR(pg_catalog./)
+         pg_catalog.current_setting('block_size')::pg_catalog.int8
+    FROM (SELECT $1::pg_catalog.oid AS id
+           UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)) parts`;
+
+/**
+ * Throws `INVALID_COLUMN` where a sample of the rows shows that the context was forgotten or misspelt: keys of the ring
+ * are there for them, and open none in the contexts given. Older data has no context, and would be bound to this one.
+ */
+export async function requireContext(session: Connection, column: Column, keys: RingKeys): Promise<void> {
+  // The keys as they are: a count of what this process opens is not meant for a sample.
+  const found = (await sampleOf(session, column)).map((row) => lookAt(column, row, keys.known));
+  if (found.includes('right')) return;
+  const countOf = (one: Finding) => found.filter((each) => each === one).length;
+  const [bare, other, older] = [countOf('without context'), countOf('in another'), countOf('older')];
+  if (bare + other < LEAST_ROWS) return;
+  const given = [...new Set([column.fromContext?.source, column.context.source])].filter(
+    (source) => source !== undefined,
+  );
+  const contexts = given
+    .map((source) => (source === '' ? 'without a context' : `in the context ${source}`))
+    .join(' or ');
+  const advice =
+    bare > 0
+      ? `${bare} open without a context: leave --context out, or name the one that they are to be moved to (--to-context).`
+      : `${other} begin with the number of a key of the ring, which does not open them so: check --context.`;
+  const danger = older > 0 ? ` ${older} of older data, which has no context, would be bound to this one.` : '';
+  throw new KeyRotationError(
+    'INVALID_COLUMN',
+    `Of ${found.length} rows of ${columnName(column)} that were looked at, none under a number opens ${contexts}. ${advice}${danger} ` +
+      'Nothing was changed.',
+  );
+}
+
+type Finding = 'right' | 'without context' | 'in another' | 'older' | 'unknown';
+
+function lookAt({ storage, spec }: Column, { stored, contexts }: StoredRow, keys: KnownKeys): Finding {
+  if (stored == null) return 'unknown';
+  const opened = attribute(stored, storage, contexts, keys, spec.member);
+  if (opened.kind === 'numbered' || opened.kind === 'unnumbered') return 'right';
+  if (opened.kind === 'legacy') return 'older';
+  const number = readVarint(rowOf(stored, storage, spec.member));
+  if (number === undefined || number === 0 || keys.ofNumber(number) === undefined) return 'unknown';
+  return attribute(stored, storage, [''], keys, spec.member).kind === 'numbered' ? 'without context' : 'in another';
+}
+
+/** Rows of the open transaction. Values are read of those only that were chosen. */
+async function sampleOf(session: Connection, column: Column): Promise<readonly StoredRow[]> {
+  const [size] = await session.rows(PAGES, [column.tableId]);
+  const percent = Math.min(100, (100 * SAMPLED_PAGES) / Math.max(1, Number(size?.[0] ?? 0)));
+  const names = [...new Set([...readNames(column), column.spec.column])].map(quoted);
+  const read = storedRowReader(column);
+  const rows: StoredRow[] = [];
+  await session.copyRows(
+    `SELECT ${rowExpressions(column).join(', ')}
+       FROM (SELECT ${names.join(', ')} FROM ${column.table} TABLESAMPLE SYSTEM (${percent})
+              WHERE ${column.column} IS NOT NULL ORDER BY pg_catalog.random() LIMIT ${SAMPLE}) t
+      WHERE ${valueSize(column)} OPERATOR(pg_catalog.<=) ${MOST_BYTES}`,
+    (row) => {
+      rows.push(read(row));
+    },
+  );
+  return rows;
+}
