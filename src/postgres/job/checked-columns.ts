@@ -6,7 +6,7 @@ import { replaced } from '../catalog/table-locks.ts';
 import { withColumns } from '../catalog/look-up-column.ts';
 import { decideTriggers, type TriggerChoice } from '../catalog/triggers.ts';
 import { quoted, type DatabaseAddress } from '../connection/database.ts';
-import { requireContext } from './context-check.ts';
+import { requireContext } from '../catalog/context-check.ts';
 import { writesAlone } from './own-writes.ts';
 import { locksOf, tableState, type TableLocks } from './table-state.ts';
 

@@ -21,7 +21,8 @@ interface Place {
   readonly isGlued?: boolean;
   /** Values that were looked at. */
   sampled: number;
-  /** What in them is long enough and not text: several runs of base64 in one value. */
+  /** How many of them have something that is long enough and not text, and how many such runs of base64 they have. */
+  candidates: number;
   random: number;
   readonly openers: number[];
   readonly alike: (KeyNumber | 0)[];
@@ -38,7 +39,7 @@ export function foundIn(
   const placeOf = (member: string | undefined): Place => {
     const place = places.get(member) ?? {
       ...(member === undefined ? {} : { member }),
-      ...{ sampled: 0, random: 0, openers: [], alike: [] },
+      ...{ sampled: 0, candidates: 0, random: 0, openers: [], alike: [] },
     };
     places.set(member, place);
     return place;
@@ -50,6 +51,7 @@ export function foundIn(
       isInside: true,
       isGlued: start > 0,
       sampled: values.length,
+      candidates: 0,
       random: 0,
       openers: [],
       alike: [],
@@ -63,7 +65,10 @@ export function foundIn(
         const place = placeOf(member);
         place.sampled += 1;
         const opener = openerOf(bytes, value.contexts, keys);
-        if (mayBeCiphertext(bytes)) place.random += 1;
+        if (mayBeCiphertext(bytes)) {
+          place.candidates += 1;
+          place.random += 1;
+        }
         const alike = alikeNumber(bytes, highest);
         isAlike ||= opener !== undefined || alike !== undefined;
         if (opener !== undefined) {
@@ -87,27 +92,32 @@ export function foundIn(
 
 /** Adds, for each number of characters before it, the number that base64 or hexadecimal in a text begins with. */
 function addInsides(text: string, highest: number, insideAt: (start: number) => Place): void {
-  const seen = new Set<Place>();
+  const tried = new Set<Place>();
+  const alike = new Map<Place, KeyNumber | 0>();
   for (const { start, bytes } of runsIn(text)) {
+    if (!mayBeCiphertext(bytes)) continue;
     const place = insideAt(start);
     const number = alikeNumber(bytes, highest);
-    if (mayBeCiphertext(bytes)) place.random += 1;
-    if (number === undefined || seen.has(place)) continue;
-    seen.add(place);
-    place.alike.push(number);
+    place.random += 1;
+    tried.add(place);
+    if (number !== undefined && !alike.has(place)) alike.set(place, number);
   }
+  for (const place of tried) place.candidates += 1;
+  for (const [place, number] of alike) place.alike.push(number);
 }
 
 /**
- * Whether a key opens something, every value begins with a number of the ring, or more do than by chance: in a column that
- * is encrypted in part, or kept in a context that is not known, some do. A few values may all begin so by chance: that
- * is not asked of what is behind other characters, where there are many places.
+ * Whether a key opens something; every value that is not text begins with a number of the ring, and these are half of all
+ * at least; or more do than by chance: in a column that is encrypted in part, or kept in a context that is not known, some
+ * do. A few values may all begin so by chance: that is not asked of what is behind other characters, where there are many
+ * places.
  */
 function isEncrypted(
-  { isGlued, sampled, random, openers, alike }: Place,
+  { isGlued, sampled, candidates, random, openers, alike }: Place,
   ring: Pick<Beginnings, 'highest' | 'places'>,
 ): boolean {
-  if (openers.length > 0 || (isGlued !== true && alike.length > 0 && alike.length === sampled)) return true;
+  if (openers.length > 0) return true;
+  if (isGlued !== true && alike.length > 0 && alike.length === candidates && 2 * candidates >= sampled) return true;
   return !isByChance({ ...ring, random, numbers: alike });
 }
 

@@ -2,7 +2,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import { readVarint } from '../../format/varint.ts';
 import type { RingKeys } from '../all-keys.ts';
 import { attribute } from '../attribution.ts';
-import { columnName, type Column } from '../catalog/column.ts';
+import { columnName, type Column } from './column.ts';
 import { quoted, type Connection } from '../connection/database.ts';
 import type { KnownKeys } from '../known-keys.ts';
 import { readNames, rowExpressions, storedRowReader, valueSize, type StoredRow } from '../row-reader.ts';
