@@ -1,9 +1,9 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { readWithin, type AnswerLimits } from '../../keyring/source/limited-answer.ts';
 
-/** Limits of one call of a command, in milliseconds and bytes. */
+/** In milliseconds and bytes. */
 interface CallLimits extends AnswerLimits {
-  /** For the whole call: credentials, retries and pauses included. */
+  /** Credentials, retries and pauses included. */
   readonly wholeCall: number;
 }
 
@@ -16,7 +16,6 @@ type AnswerWrapper = <Args, Result extends { readonly response: unknown }>(
   next: Next<Args, Result>,
 ) => Next<Args, Result>;
 
-/** A client of any service of AWS. */
 interface Client {
   readonly middlewareStack: {
     add(wrapper: Wrapper, at: { readonly step: 'initialize'; readonly name: string; readonly priority: 'high' }): void;
@@ -27,7 +26,7 @@ interface Client {
   };
 }
 
-/** The client, each of whose calls ends: with an answer, or with `CANNOT_REACH_AWS` at one of these limits. */
+/** Each call of the client ends: with an answer, or with `CANNOT_REACH_AWS` at one of these limits. */
 export function limited<C extends Client>(client: C, limits = CALL_LIMITS): C {
   const withinTime: Wrapper = (next) => (args) => atMost(limits.wholeCall, next(args));
   const withinSize: AnswerWrapper = (next) => async (args) => {

@@ -1,6 +1,6 @@
 import type { OperatorSecrets } from './operator.ts';
 
-/** One thing that a command has changed, or would change. It holds no key. */
+/** It holds no key. */
 export type Change =
   | { readonly change: 'label-attached'; readonly label: string; readonly to: string }
   | { readonly change: 'label-moved'; readonly label: string; readonly from: string; readonly to: string }
@@ -11,7 +11,7 @@ export type Change =
   | { readonly change: 'tag-removed'; readonly key: string }
   | { readonly change: 'rotation-started'; readonly versionId: string };
 
-/** Wraps the calls. `onChange` gets each change once the service has accepted it. */
+/** `onChange` gets each change once the service has accepted it. */
 export function recorded(secrets: OperatorSecrets, onChange: (change: Change) => void): OperatorSecrets {
   return {
     ...secrets,

@@ -2,20 +2,13 @@ import { defaultProvider } from '@aws-sdk/credential-provider-node';
 import { proxyAgents } from '../../keyring/source/proxy-agents.ts';
 import { namesProxy } from '../../keyring/source/proxy-variables.ts';
 
-/**
- * Milliseconds that a command waits for AWS: for a connection, and for an answer to begin. Without these, the SDK waits
- * forever for an endpoint that accepts the connection and never answers. Without the last one, it only writes a warning
- * to the console.
- */
+/** Milliseconds. Otherwise the SDK waits forever for an endpoint that never answers; the last one makes it throw. */
 const REQUEST_LIMITS = { connectionTimeout: 3000, requestTimeout: 10_000, throwOnRequestTimeout: true } as const;
 
-/** How long a proxy has to connect: less than the SDK waits, so that the error names the proxy. */
+/** Less than the SDK waits, so that the error names the proxy. */
 const PROXY_TIME_LIMIT = 2500;
 
-/**
- * The settings of a command's client of any service: the profile, the region, the time limits, and the proxy of the
- * environment. Throws `INVALID_SETTINGS` for a proxy variable that holds no address.
- */
+/** For a client of any service. Throws `INVALID_SETTINGS` for a proxy variable that holds no address. */
 export function clientSettings({ profile }: { readonly profile?: string }, region: string | undefined) {
   const settings = {
     maxAttempts: 2,
@@ -27,7 +20,7 @@ export function clientSettings({ profile }: { readonly profile?: string }, regio
   return {
     ...settings,
     requestHandler,
-    // The SDK's own chain calls IAM Identity Center with a client that knows nothing of this one's agents.
+    // The SDK's own chain calls IAM Identity Center with a client that does not know this one's agents.
     credentials: defaultProvider({ ...(profile === undefined ? {} : { profile }), clientConfig: { requestHandler } }),
   };
 }

@@ -4,19 +4,18 @@ import type { Credentials, CredentialSource } from '../../postgres/connection/cr
 import { refused } from '../../secret/aws-error.ts';
 import type { AwsSession } from './session.ts';
 
-/** The region in the ARN of a secret. */
 const REGION_IN_ARN = /^arn:[^:]+:secretsmanager:([^:]+):/;
 
-/** The region in the name of a server of RDS, in every partition. */
+/** Of a server of RDS, in every partition. */
 const REGION_IN_HOST = /\.([a-z0-9-]+)\.rds\.amazonaws\.com(?:\.cn)?$/;
 
-/** Engines, as the secrets of RDS name them, that speak PostgreSQL's protocol. */
+/** As the secrets of RDS name the engines that speak PostgreSQL's protocol. */
 const ENGINES = ['postgres', 'aurora-postgresql'];
 
 /**
- * Credentials from a secret of the database, in the JSON that RDS and its rotation functions keep: `username` and
- * `password`, and perhaps `host`, `port`, `dbname`. Rejects with `CANNOT_REACH_AWS`, `SECRET_NOT_FOUND`, `AWS_REFUSED`,
- * or `INVALID_SETTINGS` for a secret of another form, of which nothing is quoted.
+ * From a secret in the JSON of RDS and its rotation functions: `username`, `password`, and perhaps `host`, `port`,
+ * `dbname`. Rejects with `CANNOT_REACH_AWS`, `SECRET_NOT_FOUND`, `AWS_REFUSED`, or `INVALID_SETTINGS`, which quotes
+ * nothing of the secret.
  */
 export function secretOfDatabase(session: AwsSession, secretId: string): CredentialSource {
   const region = REGION_IN_ARN.exec(secretId)?.[1];
@@ -65,7 +64,7 @@ function membersOf(text: string | undefined): Partial<Record<string, unknown>> {
   }
 }
 
-/** Tokens of RDS's IAM authentication, signed on this machine for a server and a role. One is good for 15 minutes. */
+/** Tokens of RDS's IAM authentication, signed on this machine. One is good for 15 minutes. */
 export function rdsToken({ client, region: given }: AwsSession): CredentialSource {
   return () =>
     Promise.resolve({

@@ -12,8 +12,7 @@ import type { OperatorSecrets } from './operator.ts';
 type Stages = Readonly<Record<string, readonly string[]>>;
 
 /**
- * Wraps the calls so that none ever writes. A write is remembered, and `DescribeSecret` then answers as if it had been
- * made. So a dry run takes the command's own path, to the same refusals.
+ * Remembers writes instead of making them, and `DescribeSecret` shows them: a dry run meets the command's own refusals.
  */
 export function rehearsal(secrets: OperatorSecrets): OperatorSecrets {
   let stages: Stages | undefined;

@@ -3,7 +3,7 @@ import { awsErrorName } from '../../secret/aws-error.ts';
 import { limited } from './call-limits.ts';
 import { clientSettings } from './client-settings.ts';
 
-/** How often the current key has encrypted, as far as the stack counts it; or why that is not known. */
+/** As far as the stack counts them; or why they are not known. */
 export type EncryptionCount = { readonly encryptions: number; readonly since: string } | Uncounted;
 
 interface Uncounted {
@@ -12,7 +12,7 @@ interface Uncounted {
   readonly isAsked?: true;
 }
 
-/** What the stack adds to its name prefix for the function, and for the metrics. */
+/** The stack adds this to its name prefix. */
 const FUNCTION_SUFFIX = 'KeyRotation';
 
 const DAY = 86_400;
@@ -21,8 +21,8 @@ const DAY = 86_400;
 const KEPT = 455 * DAY * 1000;
 
 /**
- * Asks CloudWatch for the sum of the stack's metric `KeyEncryptions`, which counts the lines `key_usage` of the
- * application's log group. It needs cloudwatch:GetMetricStatistics. `functionArn`: names the stack. Never rejects.
+ * The sum of the stack's metric `KeyEncryptions`, from the lines `key_usage` of the application's log group. It needs
+ * cloudwatch:GetMetricStatistics. `functionArn`: names the stack. Never rejects.
  */
 export async function encryptionCount(
   functionArn: string,

@@ -5,27 +5,26 @@ import { describeError } from '../../secret/aws-error.ts';
 import { limited } from './call-limits.ts';
 import { clientSettings } from './client-settings.ts';
 
-/** A client of AWS KMS with the credentials of the command. Every call ends, with an answer or without. */
 export function kmsClient(options: { readonly profile?: string }, region: string | undefined): KMSClient {
   return limited(new KMSClient(clientSettings(options, region)));
 }
 
-/** For a KMS key in an option: throws wrong usage for anything that is not one, before any call. */
+/** Throws wrong usage, before any call, for an option that is not a KMS key. */
 export function requireKmsKey(option: string, keyId: string): string {
   if (!/^arn:[^:]+:kms:|^alias\/|^[0-9a-f-]{32,40}$|^mrk-/.test(keyId))
     wrongUsage(`${option} must name a KMS key: its ARN, or its id. '${keyId}' is neither.`);
   return keyId;
 }
 
-/** A client for the region of a KMS key. */
+/** In the region of the KMS key. */
 export type KmsFor = (keyId: string) => Pick<KMSClient, 'send'>;
 
-/** Clients for the region in the ARN of each key, or else for that of the command. */
+/** In the region of the key's ARN, or else in that of the command. */
 export function kmsFor(options: { readonly profile?: string }, region: string | undefined): KmsFor {
   return (keyId) => kmsClient(options, /^arn:[^:]+:kms:([^:]+):/.exec(keyId)?.[1] ?? region);
 }
 
-/** The answer of KMS to a call with a key. Rejects with `AWS_REFUSED`, which says what the caller needs, or `CANNOT_REACH_AWS`. */
+/** Rejects with `AWS_REFUSED`, which says what the caller `needs`, or `CANNOT_REACH_AWS`. */
 export async function kmsAnswer<T>(keyId: string, answer: Promise<T>, needs: string): Promise<T> {
   try {
     return await answer;

@@ -3,7 +3,7 @@ import { isFault } from '../../secret/aws-error.ts';
 import type { KmsKeyState } from '../doctor/examination.ts';
 import { kmsClient } from './kms-client.ts';
 
-/** Asks KMS for the state of a key ("Key states of AWS KMS keys"), with the credentials of the command. */
+/** "Key states of AWS KMS keys". */
 export function kmsKeyStateOf(
   options: { readonly profile?: string },
   region: string | undefined,

@@ -15,10 +15,7 @@ import { KeyRotationError, reach } from '../../format/error.ts';
 import { untrusted } from '../../keyring/source/source-error.ts';
 import type { OperatorSecrets } from './operator.ts';
 
-/**
- * An operator's calls over the AWS SDK. The service's errors are passed on. Any other error means that it was not
- * reached: `CANNOT_REACH_AWS`.
- */
+/** Passes on the service's errors. Any other error means that it was not reached: `CANNOT_REACH_AWS`. */
 export function operatorSecrets(client: SecretsManagerClient): OperatorSecrets {
   const ask = <T>(answer: Promise<T>) => reach(answer.catch(withAdvice));
   return {
@@ -35,11 +32,11 @@ export function operatorSecrets(client: SecretsManagerClient): OperatorSecrets {
   };
 }
 
-/** Says how to sign in if the SDK found no credentials, and what to do about a certificate that is not AWS's. */
+/** How to sign in, if the SDK found no credentials, and what to do about a certificate that is not AWS's. */
 function withAdvice(error: unknown): never {
   if (!(error instanceof Error && /^(Credentials|Token)ProviderError$/.test(error.name)))
     throw untrusted(error) ?? error;
-  // The SDK keeps no more than the text of an error that it met while it fetched credentials.
+  // Of an error while it fetched credentials, the SDK keeps only the text.
   const ours = /^KeyRotationError: (Cannot reach AWS: the proxy .*)$/.exec(error.message)?.[1];
   if (ours !== undefined) throw new KeyRotationError('CANNOT_REACH_AWS', ours);
   throw new KeyRotationError('CANNOT_REACH_AWS', `No credentials were found. ${loginAdvice(error)}`);

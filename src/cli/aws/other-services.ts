@@ -1,7 +1,7 @@
-/** Services that a command calls besides Secrets Manager, by the names of their endpoint variables. */
+/** By the names of their endpoint variables. */
 export type OtherService = 'KMS' | 'LAMBDA' | 'CLOUDWATCH' | 'CLOUDWATCH_LOGS' | 'CLOUDTRAIL' | 'IAM';
 
-/** How every partition of AWS spells its endpoints, including VPC endpoints: `vpce-….secretsmanager.us-east-1.…`. */
+/** In every partition, VPC endpoints included: `vpce-….secretsmanager.us-east-1.…`. */
 const HOST_OF_AWS = /(^|\.)secretsmanager(-fips)?\./;
 
 export function isHostOfAws(host: string): boolean {
@@ -9,9 +9,9 @@ export function isHostOfAws(host: string): boolean {
 }
 
 /**
- * Why a service is not called; `undefined` if it is. If Secrets Manager is not AWS's, its KMS keys and its function are
- * not at AWS either, and credentials made up for it must not be sent there, unless a variable names the service's
- * endpoint. `secretsHost`: the host that answered for Secrets Manager.
+ * Why a service is not called; `undefined` if it is. Where Secrets Manager is not AWS's, neither are its KMS keys and
+ * its function, and made-up credentials must not be sent to AWS, unless a variable names the service's endpoint.
+ * `secretsHost`: the host that answered for Secrets Manager.
  */
 export function whyNotAsked(
   service: OtherService,
@@ -23,7 +23,7 @@ export function whyNotAsked(
   return whyNotAws(secretsHost);
 }
 
-/** Why the Secrets Manager at `secretsHost`, the host that answered, is not AWS's; `undefined` if it is. */
+/** `undefined` if it is AWS's. */
 export function whyNotAws(secretsHost: string | undefined): string | undefined {
   if (secretsHost !== undefined && isHostOfAws(secretsHost)) return undefined;
   return `this endpoint is not AWS's own (${secretsHost ?? 'none answered'})`;

@@ -1,13 +1,12 @@
 import { isHostOfAws } from './other-services.ts';
 
-/** Who answered a call. */
 export interface Answerer {
   readonly host: string;
   /** Protocol, host and port. */
   readonly url: string;
 }
 
-/** Where a secret is: `eu-west-1, account 123456789012`, and the endpoint if it is not AWS's. */
+/** Such as `eu-west-1, account 123456789012`, and the endpoint if it is not AWS's. */
 export function placeOf(arn: string | undefined, answerer: Answerer | undefined): string {
   const [, , , region = '', account = ''] = (arn ?? '').split(':');
   const endpoint = answerer === undefined || isHostOfAws(answerer.host) ? '' : `at ${answerer.url}`;

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { given, type Environment } from '../process-io.ts';
 
 /**
- * Names of the profiles in AWS's configuration files ("Configuration and credential file settings": `[name]` in the
- * credentials file, `[profile name]` in the other). A file that cannot be read has no profiles.
+ * "Configuration and credential file settings": `[name]` in the credentials file, `[profile name]` in the other one.
  */
 export async function profileNames(environment: Environment): Promise<ReadonlySet<string>> {
   const files = [

@@ -4,10 +4,7 @@ import type { RotationFunction } from './operator.ts';
 import { limited } from './call-limits.ts';
 import { clientSettings } from './client-settings.ts';
 
-/**
- * Asks Lambda for a secret's rotation function by its `RotationLambdaARN`, in the region of the ARN, with the command's
- * credentials. A version or alias that does not exist counts as no function, because a rotation finds none.
- */
+/** In the region of `RotationLambdaARN`. A missing version or alias counts as no function: a rotation finds none. */
 export async function rotationFunctionOf(
   functionArn: string,
   options: { readonly profile?: string },

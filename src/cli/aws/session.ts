@@ -15,7 +15,6 @@ import type { ProcessIo } from '../process-io.ts';
 import { limited } from './call-limits.ts';
 import { clientSettings } from './client-settings.ts';
 
-/** Options of every command that calls AWS. */
 export interface CommonOptions {
   readonly secretId?: string;
   readonly region?: string;
@@ -28,35 +27,34 @@ export interface CommonOptions {
   readonly confirm?: string;
 }
 
-/** A command's access to AWS, and what it did there. */
 export interface AwsSession {
   readonly deps: CommandDependencies;
   readonly client: SecretsManagerClient;
-  /** A further client of the same account and endpoint, for another secret; in the region of this one by default. */
+  /** For another secret of the same account and endpoint; by default in the region of this one. */
   readonly clientIn: (region: string | undefined) => SecretsManagerClient;
   readonly secretId: string;
-  /** Region, account and endpoint of the secret, for the screen. Known once the secret was described. */
+  /** For the screen. Known once the secret was described. */
   readonly place: () => string;
-  /** Where the secret is, as far as options and variables say. The SDK may find a region in the profile. */
+  /** As far as options and variables say. The SDK may find a region in the profile. */
   readonly region: string | undefined;
-  /** Milliseconds by which AWS's clock was ahead of this machine's in its last answer. */
+  /** Milliseconds by which AWS's clock was ahead in its last answer. */
   readonly clockOffset: () => number | undefined;
-  /** Why the Secrets Manager that answered is not AWS's; `undefined` if it is. */
+  /** `undefined` if it is AWS's. */
   readonly whyNotAws: () => string | undefined;
   readonly changes: readonly Change[];
-  /** Warnings, one line each. */
+  /** One line each. */
   readonly warnings: readonly string[];
   readonly warn: (text: string) => void;
-  /** The error of the last call to Secrets Manager, if it failed after its retries. */
+  /** Of the last call to Secrets Manager, if it failed after its retries. */
   readonly lastFailure: () => unknown;
-  /** Why another service of AWS is not called; `undefined` if it may be. Known once Secrets Manager has answered. */
+  /** `undefined` if the service may be called. Known once Secrets Manager has answered. */
   readonly whyNotAsked: (service: OtherService) => string | undefined;
 }
 
-/** Milliseconds that a command may take. Nothing enforces it, but what waits for AWS needs a limit. */
+/** Milliseconds. Nothing enforces it, but what waits for AWS needs a limit. */
 const TIME_LIMIT = 3_600_000;
 
-/** Opens a session. Throws `INVALID_SETTINGS` if no secret is named. It does not call AWS. */
+/** Calls nothing. Throws `INVALID_SETTINGS` if no secret is named. */
 export function openSession(world: ProcessIo, options: CommonOptions): AwsSession {
   const { environment } = world;
   const secretId = options.secretId ?? given(environment, 'SECRETS_MANAGER_KEY_NAME');
@@ -123,13 +121,10 @@ export function openSession(world: ProcessIo, options: CommonOptions): AwsSessio
   };
 }
 
-/** The SDK's own variables for the endpoint of Secrets Manager. */
+/** The SDK's own. */
 const ENDPOINT_VARIABLES = ['AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_ENDPOINT_URL'];
 
-/**
- * Throws `INVALID_SETTINGS` for settings that the SDK would reject with an unclear message: a profile that does not
- * exist, an endpoint that is not an address, no region anywhere. It calls nothing.
- */
+/** Throws `INVALID_SETTINGS` where the SDK's message would be unclear: an unknown profile, no address, no region. */
 export async function requireSettings(
   { client }: AwsSession,
   { environment }: ProcessIo,
@@ -166,7 +161,6 @@ export function isHttpUrl(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
 }
 
-/** A client for these options. Every call ends, with an answer or without. */
 export function clientFor(options: CommonOptions, region: string | undefined): SecretsManagerClient {
   return limited(
     new SecretsManagerClient({
@@ -184,8 +178,8 @@ interface Answers {
 }
 
 /**
- * AWS's clock decides how old a change is: a wrong clock here must not let a retirement through. The date of an answer
- * has whole seconds, so a difference of less than a minute counts as none.
+ * A wrong clock here must not let a retirement through. The date of an answer has whole seconds: less than a minute
+ * counts as none.
  */
 function watchAnswers(client: SecretsManagerClient, world: ProcessIo): Answers {
   let offset: number | undefined;

@@ -5,11 +5,11 @@ import { STEP_PATTERN, stepReader } from './step-reader.ts';
 
 export interface StepLogOptions {
   readonly logGroup: string;
-  /** The version that the rotation makes: its client request token. */
+  /** The rotation's client request token. */
   readonly versionId: string;
-  /** Where to begin, in milliseconds since 1970. */
+  /** Milliseconds since 1970. */
   readonly since: number;
-  /** Called once, with the reason why the log cannot be read. */
+  /** Called once, with the reason. */
   readonly onUnreadable: (why: string) => void;
 }
 
@@ -17,9 +17,8 @@ export interface StepLogOptions {
 const TRY_LATER = ['ThrottlingException', 'ServiceUnavailableException'];
 
 /**
- * Reads a rotation's steps from its function's log: at each call the lines that were not seen before, in order of time.
- * Each call starts from the beginning, because CloudWatch Logs may show an older line after a newer one. Never rejects:
- * returns `undefined` once the log cannot be read.
+ * At each call the lines that are new, in order of time. It reads from the beginning, because CloudWatch Logs may show
+ * an older line after a newer one. Never rejects; `undefined` once the log cannot be read.
  */
 export function stepLog(
   client: CloudWatchLogsClient,

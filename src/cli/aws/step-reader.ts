@@ -1,28 +1,25 @@
 import type { LogEvent } from '../../secret/log-events.ts';
 import type { StepLine } from '../ring/follow.ts';
 
-/** The lines that the function logs about its steps. */
+/** The function's own lines about its steps. */
 const OUTCOMES = {
   rotation_step_started: 'started',
   rotation_step_finished: 'finished',
   rotation_step_failed: 'failed',
 } as const satisfies Partial<Record<LogEvent, StepLine['outcome']>>;
 
-/** What Lambda logs about a function that did not finish. The function itself can no longer log. */
+/** Lambda's lines about a function that could no longer log. */
 const ENDS = ['Task timed out', 'Runtime exited'];
 
-/**
- * What Lambda's Node.js logs if the function does not even start, for example because it cannot be imported. There is
- * no request id yet.
- */
+/** Lambda's line if the function does not start, for example because it cannot be imported. It has no request id. */
 const NOT_STARTED = 'Uncaught Exception';
 
-/** Any of these words ("Filter pattern syntax", unstructured log events): in a JSON line and in Lambda's own text. */
+/** "Filter pattern syntax", unstructured log events: in a JSON line and in Lambda's own text. */
 export const STEP_PATTERN = [...Object.keys(OUTCOMES), ...ENDS, NOT_STARTED].map((words) => `?"${words}"`).join(' ');
 
 /**
- * Reads lines of the function's log in order: `undefined` for everything that is not about a step of this rotation. A
- * run that Lambda ended is identified by its request id, which the first line of the run has.
+ * `undefined` for a line that is not about a step of this rotation. A run that Lambda ended has the request id of its
+ * first line.
  */
 export function stepReader(versionId: string): (message: string) => StepLine | undefined {
   const stepOfRequest = new Map<string, string>();
@@ -46,10 +43,7 @@ function killed(message: string, stepOfRequest: ReadonlyMap<string, string>): St
   return { step: run[1], outcome: 'failed', reason: (message.slice(at).split('\n')[0] ?? '').trim() };
 }
 
-/**
- * `… undefined ERROR Uncaught Exception {"errorType":"Runtime.ImportModuleError","errorMessage":"Error: Cannot find
- * …",…}`. It names no rotation, so it concerns this one, too.
- */
+/** `… undefined ERROR Uncaught Exception {"errorType":…}`. It names no rotation, so it concerns this one, too. */
 function notStarted(message: string): StepLine | undefined {
   const at = message.indexOf(NOT_STARTED);
   const thrown = at < 0 ? undefined : jsonObject(message.slice(at + NOT_STARTED.length));

@@ -4,16 +4,14 @@ import { operatorSecrets } from './operator-secrets.ts';
 import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import { awsErrorName, describeError, refusalKind } from '../../secret/aws-error.ts';
 
-/** Where a command has looked for its secret, and where else it may be. */
 export interface Place {
   readonly secretId: string;
   /** The region that was called. */
   readonly region: string;
-  /** The account of the credentials, if they say. */
+  /** Of the credentials, if they say. */
   readonly account: string | undefined;
-  /** Other regions that a variable or the command's options name. */
+  /** From variables or the command's options. */
   readonly otherRegions: readonly string[];
-  /** Whether a region has the secret. */
   readonly isIn: (region: string) => Promise<boolean>;
 }
 
@@ -22,12 +20,10 @@ const SECRET_ARN = /^arn:[^:]*:secretsmanager:([^:]+):(\d{12}):secret:/;
 /** "User: arn:aws:sts::111122223333:assumed-role/Operator/me is not authorized to perform: …". */
 const CALLER = /\bUser: arn:[^:]*:(?:sts|iam)::(\d{12}):/;
 
-/** Whether a failed `DescribeSecret` may have asked in the wrong place. */
 export function mayBeElsewhere(error: unknown): boolean {
   return !isKeyRotationError(error) && (isMissing(error) || refusalKind(error) === 'denied');
 }
 
-/** The place that a client asked, and the other regions of the environment. */
 export async function placeAsked(
   client: SecretsManagerClient,
   clientIn: (region: string) => SecretsManagerClient,
@@ -54,8 +50,8 @@ export async function placeAsked(
 }
 
 /**
- * The error to throw for a secret that is not where the command looked: it says in which region or account the secret
- * is, where that is known, and which option leads there. Gives `error` itself for a refusal of another kind.
+ * Says in which region or account the secret is, as far as known, and which option leads there. Returns `error` itself
+ * for a refusal of another kind.
  */
 export async function wrongPlace(error: unknown, place: Place): Promise<unknown> {
   const { secretId, region } = place;

@@ -2,19 +2,19 @@ import type { Tag } from '@aws-sdk/client-secrets-manager';
 
 const TAG = 'pazpaz:backup';
 
-/** The tag that says when the last backup was made and which keys are in it, so that `doctor` can tell what is missing. */
+/** By this tag, `doctor` knows which keys a backup lacks. */
 export interface BackupRecord {
   /** ISO 8601, UTC. */
   readonly date: string;
   readonly numbers: readonly number[];
 }
 
-/** `2026-11-30T08:00:00.000Z 1 2 3`. A ring has at most 17 numbers of nine digits, so it fits into 256 characters. */
+/** `2026-11-30T08:00:00.000Z 1 2 3`. At most 17 numbers of nine digits fit into 256 characters. */
 export function backupTag({ date, numbers }: BackupRecord): Tag {
   return { Key: TAG, Value: [date, ...numbers].join(' ') };
 }
 
-/** The record among a secret's tags. Without a valid one, no backup is known. */
+/** Without a valid record, no backup is known. */
 export function backupRecord(tags: readonly Tag[] | undefined): BackupRecord | undefined {
   const [date = '', ...words] = tags?.find(isBackupTag)?.Value?.split(' ') ?? [];
   const numbers = words.map(Number);
@@ -23,12 +23,11 @@ export function backupRecord(tags: readonly Tag[] | undefined): BackupRecord | u
   return isValid ? { date, numbers } : undefined;
 }
 
-/** Whether a backup was recorded, also by a tag that cannot be read any more. */
+/** Also by a tag that cannot be read any more. */
 export function hasBackupTag(tags: readonly Tag[] | undefined): boolean {
   return tags?.some(isBackupTag) === true;
 }
 
-/** Whether a tag, by its name, records a backup. */
 export function isBackupTag({ Key }: Pick<Tag, 'Key'>): boolean {
   return Key === TAG;
 }

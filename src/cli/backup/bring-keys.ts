@@ -25,22 +25,21 @@ import { requireTagRoom, untagCopy } from '../ring/version-tags.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import type { BackedUpKey, RingBackup } from './ring-backup.ts';
 
-/** What a restoration has done, or would do. */
+/** What was done, or would be. */
 export interface BroughtKeys {
-  /** Numbers that were brought. */
   readonly brought: readonly KeyNumber[];
-  /** Numbers that the ring had already, with the same key. */
+  /** On the ring already, with the same key. */
   readonly wereThere: readonly KeyNumber[];
-  /** Numbers that name another key on this ring. Their keys were not brought. */
+  /** They name another key on this ring. Their keys were not brought. */
   readonly taken: readonly KeyNumber[];
-  /** Numbers that were retired on this ring, and stay so. */
+  /** They stay retired. */
   readonly retired: readonly KeyNumber[];
-  /** Numbers of the ring that the backup does not have. */
+  /** On the ring only. */
   readonly notInBackup: readonly KeyNumber[];
   readonly current: KeyNumber | undefined;
 }
 
-/** A key of the backup, and those of its numbers that the ring lacks. */
+/** With those of its numbers that the ring lacks. */
 interface MissingKey {
   readonly key: BackedUpKey;
   readonly numbers: readonly KeyNumber[];
@@ -48,23 +47,20 @@ interface MissingKey {
   readonly inUse?: string;
 }
 
-/** A ring compared with a backup. */
 interface Compared extends Omit<BroughtKeys, 'brought' | 'current'> {
   readonly keys: readonly MissingKey[];
 }
 
 export interface BringOptions {
-  /** Also brings keys that were retired on this ring, and removes the records of their retirement. */
+  /** Also brings retired keys, and removes the records of their retirement. */
   readonly withRetired?: boolean;
 }
 
 /**
- * Brings every number of a backup onto the ring that it does not have, each with exactly its key. On a secret without a
- * value, the key that was current in the backup becomes current; otherwise `AWSCURRENT` stays where it is.
- *
- * Before it writes anything, it refuses a backup of another ring (`NOT_RESTORABLE`), a rotation under way, and a ring
- * without enough free labels (`RING_FULL`). It can be killed and run again: a key and its number always make the same
- * version.
+ * Brings every number that the ring lacks, each with its key. On a secret without a value, the backup's current key
+ * becomes current; otherwise `AWSCURRENT` stays. Before it writes, it refuses a backup of another ring
+ * (`NOT_RESTORABLE`), a rotation under way, and too few free labels (`RING_FULL`). It can be killed and run again: a
+ * key and its number always make the same version.
  */
 export async function bringKeys(
   deps: CommandDependencies,
@@ -83,7 +79,7 @@ export async function bringKeys(
     seen = await compared(deps, { secret, ring }, backup, options);
     await check(deps, ring, seen);
     const given = await nameInUse(deps, ring, seen, brought);
-    // Another key in use gets the next number now, as the Lambda gives it at any moment.
+    // Another key in use gets the next number, as the Lambda could give it at any moment.
     let change = await adopt(deps, given);
     if (change.ring !== ring) {
       seen = await compared(deps, { secret, ring: change.ring }, backup, options);
@@ -127,7 +123,7 @@ export async function bringKeys(
   };
 }
 
-/** The missing keys are in the order in which they are brought: the current one first, which AWS makes current. */
+/** The current key comes first, because AWS makes the first one current. */
 async function compared(
   deps: CommandDependencies,
   { secret, ring }: DescribedRing,
@@ -162,7 +158,7 @@ async function compared(
   };
 }
 
-/** The version with one of AWS's labels and without a number that holds this key. */
+/** With one of AWS's labels and without a number. */
 async function versionInUse(
   deps: CommandDependencies,
   ring: RingLabels,
@@ -175,7 +171,7 @@ async function versionInUse(
   return undefined;
 }
 
-/** Gives a key in use that has lost its number that number again. It needs no other version. */
+/** Needs no other version. */
 async function nameInUse(
   deps: CommandDependencies,
   ring: RingLabels,
@@ -210,8 +206,8 @@ async function isSameKey(
 }
 
 /**
- * A ring that shares no number with the backup may be another one, whose rows would then meet a foreign key. It is this
- * one if the backup is of this secret, or if an interrupted restoration has put one of its keys.
+ * A ring without a number of the backup may be another one, whose rows would meet a foreign key. It is this one if the
+ * backup is of this secret, or if an interrupted restoration has put one of its keys.
  */
 async function requireSameRing(
   deps: CommandDependencies,
@@ -261,11 +257,9 @@ async function confirmed(
 }
 
 /**
- * Puts the key, unless an earlier run has, and gives its version the number: by compare-and-swap, because a rotation, a
- * put or an adoption may give the same number at the same moment. Throws `LABEL_CONFLICT` then.
- *
- * The first key of an empty secret becomes current at once, and adoption would give it number 1. So it is put with its
- * own number, which no one else can have given: that would take as many rotations.
+ * Puts the key unless it is there, and gives it the number by compare-and-swap: a rotation, a put or an adoption may
+ * give the same one. Throws `LABEL_CONFLICT` then. The first key of an empty secret becomes current at once, and
+ * adoption would give it number 1, so it is put together with its number.
  */
 async function bring(
   deps: CommandDependencies,
@@ -280,14 +274,14 @@ async function bring(
   const before = withoutLabels(ring, [RESTORING_LABEL]).stages;
   const added = [...labels, ...(ring.current === undefined ? ['AWSCURRENT'] : [])];
   const stored = ringLabels({ ...before, [versionId]: [...(before[versionId] ?? []), ...added] });
-  // A version from an earlier run keeps the labels that it has, so the number is attached in any case.
+  // A version from an earlier run keeps its labels, so the number is attached in any case.
   await moveLabel(deps, { label, to: versionId });
   return (await finish(deps, { ring: withNumber(stored, versionId, number), wrote: true })).ring;
 }
 
 /**
- * Keeps what is known of retired keys: the list of the backup, where a secret lacks it. Records of keys that were
- * brought back go, also those that this description may be too old to show.
+ * Takes over the backup's list of retired keys if the secret lacks it. Removes records of keys that were brought back,
+ * also those that this description does not show yet.
  */
 async function keepRetired(
   deps: CommandDependencies,
@@ -303,7 +297,6 @@ async function keepRetired(
   if (back.length > 0) await removeRecords(deps, back);
 }
 
-/** Detaches the label of the restoration. */
 async function finish(deps: CommandDependencies, change: RingChange): Promise<RingChange> {
   const versionId = restoringVersion(change.ring);
   if (versionId === undefined) return change;

@@ -9,8 +9,8 @@ import { wrongUsage } from '../command.ts';
 export type BackupRecipient = string | Recipient;
 
 /**
- * Encrypts a text in the age format (age-encryption.org/v1). Each of the recipients can decrypt it. Throws
- * `INVALID_SETTINGS` for a public key that is misspelt.
+ * The age format (age-encryption.org/v1). Each recipient can decrypt it. Throws `INVALID_SETTINGS` for a misspelt
+ * public key.
  */
 export async function encryptFor(recipients: readonly BackupRecipient[], text: string): Promise<Uint8Array> {
   const encrypter = new Encrypter();
@@ -24,7 +24,7 @@ export async function encryptFor(recipients: readonly BackupRecipient[], text: s
   return encrypter.encrypt(text);
 }
 
-/** Decrypts it. Throws `INVALID_BACKUP` if none of the identities can. */
+/** Throws `INVALID_BACKUP` if none of the identities can. */
 export async function decryptWith(identities: readonly (string | Identity)[], file: Uint8Array): Promise<string> {
   const decrypter = new Decrypter();
   try {
@@ -52,7 +52,7 @@ function isArmored(file: Uint8Array): boolean {
 
 const PRIVATE_KEY = /^AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]+$/;
 
-/** The private keys in a file of `age-keygen`. Throws `INVALID_SETTINGS`, which never quotes it. */
+/** Of a file of `age-keygen`. Throws `INVALID_SETTINGS`, which never quotes the file. */
 export async function identitiesIn(path: string): Promise<readonly string[]> {
   const lines = (await textOf(path)).split(/\r?\n/).map((line) => line.trim());
   const keys = lines.filter((line) => line !== '' && !line.startsWith('#'));
@@ -62,7 +62,6 @@ export async function identitiesIn(path: string): Promise<readonly string[]> {
   return keys;
 }
 
-/** Reads a file that an option names. */
 export async function bytesOf(path: string): Promise<Uint8Array> {
   if (/^AGE-SECRET-KEY-/i.test(path)) wrongUsage('Name the file of the private key, never the key itself.');
   return readFile(path).catch((error: unknown) => wrongUsage(`${path} cannot be read: ${fileProblem(error)}.`));
@@ -79,7 +78,7 @@ export async function requireNewFile(path: string): Promise<void> {
     wrongUsage(`${dirname(path)} is not a folder.`);
 }
 
-/** Writes a new file that only its owner can read, and waits until it is on the disk. It never replaces a file. */
+/** Only its owner can read it. Resolves when it is on the disk. It never replaces a file. */
 export async function writeNewFile(path: string, bytes: Uint8Array): Promise<void> {
   const file = await open(path, 'wx', 0o600).catch((error: unknown) => cannotWrite(path, error));
   try {

@@ -2,17 +2,17 @@ import { DecryptCommand, EncryptCommand } from '@aws-sdk/client-kms';
 import { Stanza, type Identity, type Recipient } from 'age-encryption';
 import { kmsAnswer, type KmsFor } from '../aws/kms-client.ts';
 
-/** The type of our stanza in an age file ("The age file encryption format", Recipient stanza). */
+/** "The age file encryption format", Recipient stanza. */
 const STANZA = 'pazpaz-keys/aws-kms';
 
-/** Bound to each ciphertext ("Encryption context"), so that CloudTrail says what it was for. */
+/** "Encryption context": CloudTrail shows it with each use of the KMS key. */
 const EncryptionContext = { purpose: 'pazpaz-key-ring-backup' };
 
 const NEEDS =
   'kms:Encrypt for a backup and kms:Decrypt to restore it, in its own policy and, in another account, in the policy of ' +
   'the key';
 
-/** Encrypts the key of an age file under a KMS key, which may be of another account or region. */
+/** The KMS key may be of another account or region. */
 export function kmsRecipient(keyId: string, kmsOf: KmsFor): Recipient {
   return {
     wrapFileKey: async (fileKey) => {
@@ -27,7 +27,7 @@ export function kmsRecipient(keyId: string, kmsOf: KmsFor): Recipient {
   };
 }
 
-/** Decrypts the key of an age file with any of the KMS keys that its stanzas name. The first refusal counts if none can. */
+/** Any of the file's KMS keys will do. If none does, the first refusal counts. */
 export function kmsIdentity(kmsOf: KmsFor): Identity {
   return {
     unwrapFileKey: async (stanzas) => {
@@ -40,7 +40,7 @@ export function kmsIdentity(kmsOf: KmsFor): Identity {
           const { Plaintext } = await kmsAnswer(keyId, kmsOf(keyId).send(new DecryptCommand(input)), NEEDS);
           if (Plaintext !== undefined) return Plaintext;
         } catch (error) {
-          // The account or the region of one key may be lost. Another key opens the file, too.
+          // The account or region of one key may be lost; another key opens the file, too.
           failures.push(error);
         }
       }

@@ -7,10 +7,7 @@ import { retiredNumbers } from '../ring/retired-tags.ts';
 import type { DescribedRing } from '../ring/ring.ts';
 import { backedUpKey, type BackedUpKey, type RingBackup } from './ring-backup.ts';
 
-/**
- * Reads every numbered key. A backup without one of them would hide its loss, so a key that cannot be read stops it with
- * `RING_KEY_UNREADABLE`.
- */
+/** Throws `RING_KEY_UNREADABLE` for a key that cannot be read: a backup without it would hide its loss. */
 export async function readRing(deps: CommandDependencies, { secret, ring }: DescribedRing): Promise<RingBackup> {
   const keys: BackedUpKey[] = [];
   for (const [versionId, numbers] of numbersByVersion(ring)) {
@@ -20,7 +17,7 @@ export async function readRing(deps: CommandDependencies, { secret, ring }: Desc
   return { secret: secret.ARN ?? deps.secretId, madeAt: deps.now().toISOString(), keys, retired };
 }
 
-/** Reads the key of a version. Throws `RING_KEY_UNREADABLE`. */
+/** Throws `RING_KEY_UNREADABLE`. */
 export async function keyOf(
   { secrets, secretId }: CommandDependencies,
   versionId: string,
@@ -42,7 +39,7 @@ export async function keyOf(
   }
 }
 
-/** The numbers of each version, by the lowest. */
+/** Ordered by the lowest. */
 export function numbersByVersion({ versionOf }: RingLabels): ReadonlyMap<string, readonly KeyNumber[]> {
   const byVersion = new Map<string, KeyNumber[]>();
   for (const [number, versionId] of [...versionOf].sort(([one], [other]) => one - other)) {

@@ -5,38 +5,37 @@ import { readKeyValue } from '../../format/key-value.ts';
 import { decodeStrictBase64 } from '../../format/strict-base64.ts';
 import type { StoredValue } from '../ring/store.ts';
 
-/** The first member of every backup: distinguishes it from any other file. */
+/** The first member of every backup. */
 const FORMAT = 'pazpaz-key-ring-backup-1';
 
-/** One key of a backup. It prints nothing secret. */
+/** It prints nothing secret. */
 export interface BackedUpKey {
-  /** Its numbers, the lowest first: one, unless its version had several. */
+  /** The lowest first; one, unless the version had several. */
   readonly numbers: readonly KeyNumber[];
   readonly isCurrent: boolean;
   readonly key: KeyMaterial;
-  /** The value of its version, exactly as it is. */
+  /** Exactly as the version has it. */
   readonly value: () => StoredValue;
 }
 
-/** A whole key ring at one moment. */
+/** At one moment. */
 export interface RingBackup {
-  /** The ARN of the secret, or its name where no ARN was shown. */
+  /** An ARN, or the name where no ARN was shown. */
   readonly secret: string;
   /** ISO 8601, UTC. */
   readonly madeAt: string;
   /** By number. */
   readonly keys: readonly BackedUpKey[];
-  /** Numbers that had been retired by then. Absent in older backups. */
+  /** Absent in older backups. */
   readonly retired?: readonly KeyNumber[];
 }
 
-/** What is read of a version. */
 interface VersionValue {
   readonly SecretString?: string | undefined;
   readonly SecretBinary?: Uint8Array | undefined;
 }
 
-/** A key for a backup. Throws `INVALID_KEY_VALUE` if its value is not a key. */
+/** Throws `INVALID_KEY_VALUE` if the value is not a key. */
 export function backedUpKey(
   numbers: readonly KeyNumber[],
   isCurrent: boolean,
@@ -48,7 +47,7 @@ export function backedUpKey(
   return { numbers, isCurrent, key, value };
 }
 
-/** The backup as JSON. It holds every key: it must be encrypted before it is written anywhere. */
+/** It holds every key: encrypt it before it is written anywhere. */
 export function backupText({ secret, madeAt, keys, retired = [] }: RingBackup): string {
   const written = keys.map(({ numbers, isCurrent, value }) => ({ numbers, isCurrent, ...inJson(value()) }));
   return JSON.stringify({ format: FORMAT, secret, madeAt, keys: written, retired });
@@ -60,7 +59,7 @@ function inJson(value: StoredValue): object {
     : { secretBinary: Buffer.from(value.SecretBinary).toString('base64') };
 }
 
-/** Reads a decrypted backup. Throws `INVALID_BACKUP`, which never quotes the file. */
+/** Throws `INVALID_BACKUP`, which never quotes the file. */
 export function parseBackup(text: string): RingBackup {
   const whole = objectIn(text);
   if (whole['format'] !== FORMAT) throw invalid(`its format is not ${FORMAT}`);

@@ -19,7 +19,6 @@ const LEFT_ROWS = listOf(
   }),
 );
 
-/** Which rows were counted, and how many. */
 export const COUNTED_ROWS = {
   relation: described('The table that was counted, with its schema', TEXT),
   owner: described('The role that owns it', TEXT),
@@ -27,7 +26,7 @@ export const COUNTED_ROWS = {
   rows: described('Rows of the snapshot: the sum of all classes', COUNT),
 };
 
-/** What a census before a retirement did not count, or could not look at. */
+/** What a census before a retirement did not count. */
 export const NOT_COUNTED = {
   unlisted: described('Columns that were not counted though they look encrypted', listOf(TEXT)),
   skipped: described(
@@ -36,7 +35,7 @@ export const NOT_COUNTED = {
   ),
 };
 
-/** The classes of rows, whose sum is all of them, and whether there may be more rows. */
+/** Their sum is all rows. */
 export const ROW_CLASSES = {
   nulls: COUNT,
   empty: described('Values with zero bytes', COUNT),
@@ -83,7 +82,6 @@ export const UNREAD_KEYS = {
   ),
 };
 
-/** The result of `census`. */
 export const CENSUS_RESULT: Schema = {
   oneOf: [
     object(
@@ -151,7 +149,7 @@ const JOB = object(
   { waitsFor: described('Absent where nothing holds it', object({ brake: BRAKE, detail: TEXT })) },
 );
 
-/** The result of `reencrypt`. A dry run counts, as a census does. */
+/** A dry run counts, as a census does. */
 export const REENCRYPT_RESULT: Schema = {
   oneOf: [
     object({ isFinished: YES_OR_NO, columns: listOf(REENCRYPTED_COLUMN), encryptions: listOf(KEY_USAGE) }),

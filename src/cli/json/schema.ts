@@ -1,8 +1,8 @@
 import { listOf, NEXT, object, TEXT, type Schema } from './shapes.ts';
 
-/*
- * The shape of the `--json` output of each command, as JSON Schema (draft 7): one object per run. Members are added,
- * never renamed or removed. `additionalProperties` is false, so that tests notice an undocumented member.
+/**
+ * The `--json` output of each command (JSON Schema, draft 7). Members are added, never renamed or removed.
+ * `additionalProperties` is false, so that tests notice an undocumented member.
  */
 
 const CHANGE = {
@@ -18,7 +18,7 @@ const CHANGE = {
   ],
 };
 
-/** The schema of a command's whole output: a result or an error, and the changes. */
+/** A result or an error, and the changes. */
 export function jsonSchema({ name, result }: { readonly name: string; readonly result: Schema }): Schema {
   const around = { command: { const: name }, changes: listOf(CHANGE), warnings: listOf(TEXT) };
   const dryRun = { dryRun: { const: true } };

@@ -1,4 +1,4 @@
-/** A JSON Schema (draft 7), or a part of one. */
+/** Draft 7. */
 export type Schema = Readonly<Record<string, unknown>>;
 
 export const TEXT: Schema = { type: 'string' };
@@ -10,7 +10,7 @@ export const listOf = (items: Schema): Schema => ({ type: 'array', items });
 export const oneOf = (...values: readonly string[]): Schema => ({ enum: values });
 export const described = (description: string, schema: Schema): Schema => ({ description, ...schema });
 
-/** An object with these members and no others. */
+/** With no other members. */
 export function object(
   required: Readonly<Record<string, Schema>>,
   optional: Readonly<Record<string, Schema>> = {},
@@ -23,8 +23,6 @@ export function object(
   };
 }
 
-/** Commands that follow from what was found. */
 export const NEXT = listOf(TEXT);
 
-/** A key that was retired. */
 export const RETIRED = { number: COUNT, versionId: TEXT, date: DATE };
