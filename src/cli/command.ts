@@ -7,12 +7,10 @@ import { isHttpUrl, type CommonOptions, type AwsSession } from './aws/session.ts
 import type { ProcessIo } from './process-io.ts';
 import type { NextStep, Spell } from './suggested-commands.ts';
 
-/** A session, and the form of suggested commands. */
 interface CommandSession extends AwsSession {
   readonly spell: Spell;
 }
 
-/** The result of a command. */
 export interface Finished {
   /** For `--json`, beside the changes. */
   readonly result: object;
@@ -20,15 +18,15 @@ export interface Finished {
   readonly exitCode?: ExitCode;
   /** The lines say everything: changes are not listed, and a dry run prints the lines, too. */
   readonly hidesChanges?: boolean;
-  /** A file that the command wrote. A dry run lists it among what would be done. */
+  /** A file that was written. A dry run lists it among what would be done. */
   readonly file?: string;
-  /** Its lines are the caller's own data, written as they are and alone. */
+  /** The lines are the caller's own data, written as they are and alone. */
   readonly isExact?: boolean;
-  /** Commands that follow from the result, printed below its lines. */
+  /** Printed below the lines. */
   readonly next?: readonly NextStep[];
 }
 
-/** A command of the command line. `O`: its own options, as commander parses them. */
+/** `O`: its own options, as commander parses them. */
 export interface CommandDefinition<O extends object> {
   readonly name: string;
   readonly summary: string;
@@ -37,11 +35,11 @@ export interface CommandDefinition<O extends object> {
   readonly examples: readonly string[];
   /** The shape of `Finished.result`. */
   readonly result: Schema;
-  /** `asks`: has `--yes`, too. Both have `--dry-run`. */
+  /** Both have `--dry-run`; `asks` has `--yes`, too. */
   readonly writes?: 'asks' | 'at once';
-  /** With these options it works on files alone: no secret needs to be named, and Secrets Manager is not called. */
+  /** With these options no secret needs to be named, and Secrets Manager is not called. */
   readonly isOnFiles?: (options: O) => boolean;
-  /** Adds its own options and arguments. */
+  /** Its own options and arguments. */
   readonly setUp?: (command: Command) => Command;
   readonly run: (
     session: CommandSession,
@@ -51,7 +49,6 @@ export interface CommandDefinition<O extends object> {
   ) => Promise<Finished>;
 }
 
-/** The first line of a screen, above the result. */
 export type Execute = <O extends object>(
   definition: CommandDefinition<O>,
   options: O & CommonOptions,
@@ -62,14 +59,13 @@ const EXIT_CODES =
   'Exit codes: 0 done, 1 refused or something found, 2 wrong usage,\n3 AWS or the database cannot be reached, or ' +
   'cannot answer now.';
 
-/** A command with any options. */
 export interface DefinedCommand {
   readonly name: string;
   readonly result: Schema;
   readonly addTo: (program: Command, execute: Execute) => void;
 }
 
-/** Defines a command: adds the options that all commands have, and its examples. */
+/** Adds the options that all commands have, and the examples. */
 export function command<O extends object>(definition: CommandDefinition<O>): DefinedCommand {
   const { name, result } = definition;
   return {
@@ -110,7 +106,7 @@ function addCommand<O extends object>(program: Command, definition: CommandDefin
   });
 }
 
-/** An option value that must not be empty. An unset shell variable is refused, never ignored. */
+/** An unset shell variable is refused, never ignored. */
 export function someText(text: string): string {
   if (text.trim() !== '') return text;
   throw new InvalidArgumentError('it is empty');

@@ -10,8 +10,8 @@ interface Answers {
 }
 
 /**
- * Asks for confirmation at a terminal. A dry run does not ask. `--yes` answers a question that takes `y`; `--confirm`
- * answers one that needs a typed answer. `where` names the secret that would change. Rejects with `NOT_CONFIRMED`.
+ * A dry run does not ask. `--yes` answers a question that takes `y`; `--confirm` answers one that needs a typed answer.
+ * `where` names the secret that would change. Rejects with `NOT_CONFIRMED`.
  */
 export function confirmation(
   world: ProcessIo,
@@ -50,7 +50,7 @@ function cannotAsk(question: Question, where: string, confirm: string | undefine
   );
 }
 
-/** Whether both name the same things, in any order. */
+/** In any order. */
 function isSame(one: string, other: string): boolean {
   return words(one) === words(other);
 }

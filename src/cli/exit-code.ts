@@ -1,18 +1,17 @@
 import { isKeyRotationError, type KeyRotationError } from '../format/error.ts';
 import { isTemporary } from '../secret/aws-error.ts';
 
-/** 0 done, 1 refused or something found, 2 wrong usage, 3 AWS or the database cannot be reached, or cannot answer now. */
+/** 0 done, 1 refused or something found, 2 wrong usage, 3 no answer of AWS or the database, or not yet. */
 export type ExitCode = 0 | 1 | 2 | 3;
 
-/** AWS or the database was not reached, or AWS does not show yet what it has accepted. */
 const NO_ANSWER = ['CANNOT_REACH_AWS', 'CANNOT_REACH_DATABASE', 'NOT_SEEN_YET'];
 
-/** Errors of the application's key ring. They have no cause, because a cause might hold a key. */
+/** The errors of the key ring that have no cause, because a cause might hold a key. */
 const OF_THE_RING = ['AWS_REFUSED', 'KEY_UNAVAILABLE'];
 
 /**
- * The exit code of a failed command. If AWS answered that it cannot answer now, that counts as no answer.
- * `lastFailure`: the last failed call to Secrets Manager, for errors without a cause.
+ * `lastFailure`: the last failed call to Secrets Manager, for errors without a cause. A service that answers that it
+ * cannot answer now counts as no answer.
  */
 export function exitCodeOf(error: unknown, lastFailure?: unknown): ExitCode {
   if (isKeyRotationError(error) && NO_ANSWER.includes(error.code)) return 3;

@@ -11,7 +11,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EROFS: 'the disk is read-only',
 };
 
-/** Why a file cannot be read or written. Node's own message is not shown: it repeats the path. */
+/** Node's own message is not shown: it repeats the path. */
 export function fileProblem(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return REASONS[code] ?? failureName(error);

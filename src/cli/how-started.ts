@@ -3,9 +3,8 @@ import { basename, delimiter, dirname, isAbsolute, relative } from 'node:path';
 import { PROGRAM, quoted } from './suggested-commands.ts';
 
 /**
- * How to start this program again, for suggested commands: its name if it is on `PATH`, otherwise `node` and its file.
- * Never the bare name where only an alias or `npx` knows it: `npx` asks the public registry for unknown names, and
- * anyone could register this one.
+ * The program's name if it is on `PATH`, otherwise `node` and its file. Never the bare name where only an alias or
+ * `npx` knows it: `npx` asks the public registry for unknown names, and anyone could register this one.
  */
 export function howStarted(script: string, folder: string, path: string): string {
   const isOnPath = basename(script) === PROGRAM && path.split(delimiter).includes(dirname(script));

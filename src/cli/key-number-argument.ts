@@ -2,7 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import { isKeyRotationError } from '../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../format/key-number.ts';
 
-/** A key's number as an argument. Throws commander's `InvalidArgumentError`. */
+/** Throws commander's `InvalidArgumentError`. */
 export function keyNumber(text: string): KeyNumber {
   try {
     return toKeyNumber(/^[0-9]{1,9}$/.test(text) ? Number(text) : NaN);

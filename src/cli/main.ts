@@ -12,9 +12,9 @@ import { askAt } from './terminal/ask.ts';
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // A reader of only the beginning (`pazpaz-keys status | head`) has seen what it wanted.
+  // `pazpaz-keys status | head` has seen what it wanted.
   if (error.code === 'EPIPE') process.exit(0);
-  // For example, the disk is full. The output is lost, so the command must not look successful.
+  // The output is lost, for example on a full disk, so the command must not look successful.
   process.stderr.write(`pazpaz-keys: the output could not be written (${error.code ?? error.name}).\n`);
   process.exit(1);
 });

@@ -13,7 +13,7 @@ import { openSession, requireSettings, type AwsSession } from './aws/session.ts'
 import { CommandRefusal, stepsAfter, PROGRAM, speller, step, type Spell } from './suggested-commands.ts';
 import type { ProcessIo } from './process-io.ts';
 
-/** Runs one command line (`argv` as in `process.argv`). Never throws. */
+/** `argv`: as in `process.argv`. Never throws. */
 export async function run(argv: readonly string[], io: ProcessIo): Promise<ExitCode> {
   const world = { ...io, stdout: printableScreen(io.stdout), stderr: printableScreen(io.stderr) };
   let exitCode: ExitCode = 0;
@@ -57,13 +57,12 @@ export async function run(argv: readonly string[], io: ProcessIo): Promise<ExitC
   return exitCode;
 }
 
-/** The output of `--json` for a command line that was not understood. */
+/** For a command line that was not understood. */
 function wrongUsageOf([, , command = '']: readonly string[], error: CommanderError): object {
   const message = error.message.replace(/^error: /, '');
   return { command, error: { code: 'WRONG_USAGE', message }, changes: [], warnings: [] };
 }
 
-/** The program with all its commands. */
 export function programFor(world: ProcessIo, execute: Execute): Command {
   const program = new Command('pazpaz-keys')
     .version(packageJson.version, '--version', 'print the version')
@@ -84,7 +83,7 @@ export function programFor(world: ProcessIo, execute: Execute): Command {
   return program;
 }
 
-/** Commands about the other commands. They call nothing. */
+/** They call nothing. */
 function addAbout(program: Command, world: ProcessIo): void {
   program
     .command('completion')
@@ -131,7 +130,6 @@ function failure(error: unknown, spell: Spell, hasWritten: boolean): Failure {
   return { code: 'UNEXPECTED', message: error instanceof Error ? error.message : 'an unknown error' };
 }
 
-/** What the command did until it ended. */
 function trail(session: AwsSession | undefined): Pick<AwsSession, 'changes' | 'warnings'> {
   return { changes: session?.changes ?? [], warnings: session?.warnings ?? [] };
 }
@@ -154,7 +152,7 @@ function printFinished(
   ]);
 }
 
-/** Each command on its own line, so that it can be pasted. */
+/** Each on its own line, so that it can be pasted. */
 function nextLines(next: readonly string[], paint: Paint): readonly string[] {
   return next.map((line) => `  ${paint.strong(line)}`);
 }

@@ -2,10 +2,9 @@ import type { CommonOptions } from './aws/session.ts';
 import { KeyRotationError, type ErrorCode } from '../format/error.ts';
 import type { ColumnFlags } from './rows/column-flags.ts';
 
-/** The name of this program. */
 export const PROGRAM = 'pazpaz-keys';
 
-/** The commands that a next step may name. Each has the common options. */
+/** Each has the common options. */
 export type SuggestedCommand =
   | 'status'
   | 'doctor'
@@ -23,7 +22,7 @@ export type SuggestedCommand =
   | 'columns'
   | 'maintain';
 
-/** A next step: a command of this program, or a command line of another program. */
+/** A command of this program, or a command line of another one. */
 export type NextStep =
   | string
   | {
@@ -37,7 +36,7 @@ export function step(command: SuggestedCommand, ...args: readonly string[]): Nex
   return { command, args };
 }
 
-/** A refusal of a command, with the commands that help. They are printed below the message. */
+/** `next` is printed below the message. */
 export class CommandRefusal extends KeyRotationError {
   readonly next: readonly NextStep[];
 
@@ -47,28 +46,27 @@ export class CommandRefusal extends KeyRotationError {
   }
 }
 
-/** What helps where a part that knows no commands refuses. */
+/** For refusals of parts that know no commands. */
 const HELP: Partial<Record<ErrorCode, readonly NextStep[]>> = {
   CURRENT_KEY_UNNUMBERED: [step('adopt')],
   JOB_DIFFERS: [step('reencrypt', '--show'), step('reencrypt', '--start-over')],
   RING_FULL: [step('status')],
 };
 
-/** The commands that help after an error; empty if none is known. */
+/** Empty if nothing is known to help. */
 export function stepsAfter(error: KeyRotationError): readonly NextStep[] {
   return error instanceof CommandRefusal ? error.next : (HELP[error.code] ?? []);
 }
 
-/** Commands that need to know which rows. */
+/** They need to know which rows. */
 const OVER_ROWS: readonly SuggestedCommand[] = ['retire', 'census', 'reencrypt', 'maintain'];
 
-/** Writes a next step as a command line that can be pasted. */
+/** As a command line that can be pasted. */
 export type Spell = (step: NextStep) => string;
 
 /**
- * Writes next steps with the options that this command was given. Without them, a pasted command would act on the
- * secret that the environment names, which may be another one. A command over rows gets the options for its rows;
- * without such options, it gets the file of docs/operate.md.
+ * Repeats the options that this command was given: without them, a pasted command would act on the secret that the
+ * environment names. A command over rows gets the options for its rows, or the file of docs/operate.md.
  */
 export function speller(program: string, options: CommonOptions & ColumnFlags): Spell {
   return (next) => {
@@ -87,7 +85,7 @@ export function speller(program: string, options: CommonOptions & ColumnFlags): 
   };
 }
 
-/** Notes or findings with their next steps as commands, as the screen and `--json` show them. */
+/** As the screen and `--json` show them. */
 export function spelled<T extends { readonly next: readonly NextStep[] }>(
   all: readonly T[],
   spell: Spell,
@@ -95,7 +93,7 @@ export function spelled<T extends { readonly next: readonly NextStep[] }>(
   return all.map((one) => ({ ...one, next: one.next.map(spell) }));
 }
 
-/** The AWS CLI takes its options before the service, too, so each call of it in a line gets them. */
+/** The AWS CLI takes its options before the service, too, so each call in a line gets them. */
 function withAwsOptions(line: string, { region, profile, endpointUrl }: CommonOptions): string {
   const flags = [
     ...(line.includes(' --region ') ? [] : flag('--region', region)),
@@ -141,7 +139,7 @@ function flag(name: string, value: string | undefined): readonly string[] {
   return value === undefined ? [] : [name, quoted(value)];
 }
 
-/** Quotes a word for a POSIX shell. */
+/** For a POSIX shell. */
 export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

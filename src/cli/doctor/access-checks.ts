@@ -7,10 +7,7 @@ import { step, type NextStep } from '../suggested-commands.ts';
 /** AWS refuses signatures that are more than five minutes off ("Signature Version 4"). */
 const LONGEST_CLOCK_OFFSET = 5 * 60_000;
 
-/**
- * Issue 1: a call was answered with AccessDeniedException, and not because of KMS. Only operators may list versions;
- * applications do not need to.
- */
+/** Not because of KMS. Only operators may list versions; applications need not. */
 export const ACCESS_DENIED = check('access-denied', 'access denied (issue 1)', (seen) => {
   if (isUnreachable(seen)) return notChecked('AWS did not answer.');
   const findings: Finding[] = [];
@@ -33,10 +30,9 @@ export const ACCESS_DENIED = check('access-denied', 'access denied (issue 1)', (
   );
 });
 
-/** Error codes that have their own check. */
 const ELSEWHERE = ['SECRET_NOT_FOUND', 'SECRET_DELETED', 'CANNOT_REACH_AWS'];
 
-/** Any other refusal. The state of the secret is unknown then, so it is a finding. */
+/** The state of the secret is unknown then, so it is a finding. */
 export const AWS_REFUSED = check('aws-refused', 'AWS refuses for another reason', (seen) => {
   const { undescribed, unlisted, readings } = seen;
   const errors = [undescribed, unlisted].filter((error) => error !== undefined && !isAccessDenied(error));
@@ -70,7 +66,7 @@ function wayOn(cause: unknown): NextStep {
   return kind === 'expired' ? 'aws sso login' : kind === 'unknown caller' ? 'aws sts get-caller-identity' : AGAIN;
 }
 
-/** Whether AWS could not answer now: a network problem, or a refusal that passes by itself. */
+/** A network problem, or a refusal that passes by itself. */
 export function cannotAnswerNow(seen: Examination): boolean {
   const errors = [seen.undescribed, seen.unlisted];
   const { unlistedColumns } = seen;
@@ -87,7 +83,7 @@ function isAccessDenied(error: Examination['undescribed']): boolean {
   return error?.code === 'AWS_REFUSED' && awsErrorName(error.cause) === 'AccessDeniedException';
 }
 
-/** Issue 2: wrong name, wrong region, or a secret that is scheduled for deletion. */
+/** Wrong name, wrong region, or a secret that is scheduled for deletion. */
 export const SECRET_NOT_FOUND = check(
   'secret-not-found',
   'secret not found (issue 2)',
@@ -117,7 +113,6 @@ export const SECRET_NOT_FOUND = check(
   },
 );
 
-/** Issue 3: the current key cannot be decrypted. */
 export const KMS_DENIED = check('kms-denied', 'KMS denied (issue 3)', ({ described, readings, environment }) => {
   if (described?.ring.current === undefined) return notChecked('There is no current key to read.');
   const how = 'GetSecretValue of the current version';
@@ -135,19 +130,19 @@ export const KMS_DENIED = check('kms-denied', 'KMS denied (issue 3)', ({ describ
   ]);
 });
 
-/** No answer at all: network, endpoint, credentials. */
+/** Network, endpoint or credentials. */
 export const ENDPOINT_UNREACHABLE = check('endpoint-unreachable', 'the endpoint cannot be reached', (seen) => {
   const how = 'every call above';
   if (!isUnreachable(seen)) return checked(how, []);
   const why = (seen.undescribed ?? seen.unlisted)?.message ?? 'AWS did not answer.';
-  // Without credentials nothing was sent, so the network is not the problem.
+  // Nothing was sent without credentials, so the network is not the problem.
   const next = why.includes('No credentials')
     ? 'aws sts get-caller-identity'
     : `curl -sS -o /dev/null -w '%{http_code}\\n' https://secretsmanager.${seen.region ?? 'REGION'}.amazonaws.com`;
   return checked(how, [finding(why, next)]);
 });
 
-/** Compares the date of an answer with this machine's. A local service's clock can be moved. */
+/** A local service's clock can be moved, so it proves nothing. */
 export const CLOCK_WRONG = check('clock-wrong', "this machine's clock is wrong", ({ clockOffset, clockUnknown }) => {
   if (clockOffset === undefined) return notChecked('AWS did not answer.');
   const how = `the date of AWS's answers, ${seconds(clockOffset)} ${clockOffset < 0 ? 'behind' : 'ahead of'} this machine's`;

@@ -1,4 +1,4 @@
-/** The names most similar to `wanted`, the closest first, at most five. */
+/** The closest first, at most five. */
 export function mostAlike(wanted: string, names: readonly string[]): readonly string[] {
   return names
     .map((name) => ({ name, distance: distance(wanted.toLowerCase(), name.toLowerCase()) }))

@@ -1,13 +1,11 @@
 import type { NextStep } from '../suggested-commands.ts';
 import type { Examination } from './examination.ts';
 
-/** A problem, and the commands that fix it. */
 export interface Finding {
   readonly text: string;
   readonly next: readonly NextStep[];
 }
 
-/** The result of one check. */
 export interface Outcome {
   readonly outcome: 'fine' | 'found' | 'not checked';
   /** How that is known, or why it is not. */
@@ -15,11 +13,10 @@ export interface Outcome {
   readonly findings: readonly Finding[];
 }
 
-/** Checks for one problem. */
 export interface Check<Code extends string = string> {
-  /** A code never changes its meaning. */
+  /** Never changes its meaning. */
   readonly code: Code;
-  /** The problem, in a few words. */
+  /** In a few words. */
   readonly title: string;
   readonly run: (seen: Examination) => Outcome;
 }
@@ -28,7 +25,6 @@ export function check<Code extends string>(code: Code, title: string, run: Check
   return { code, title, run };
 }
 
-/** `found` if there is a finding, otherwise `fine`. */
 export function checked(how: string, findings: readonly Finding[]): Outcome {
   return { outcome: findings.length > 0 ? 'found' : 'fine', how, findings };
 }

@@ -3,7 +3,7 @@ import { foundName, type FoundColumn } from '../../postgres/sample/found-column.
 import { step } from '../suggested-commands.ts';
 import { checked, check, finding, notChecked } from './check.ts';
 
-/** A column that no list has is neither re-encrypted nor counted before a key is retired. */
+/** A column that is not listed is neither re-encrypted nor counted before a key is retired. */
 export const UNLISTED_COLUMN = check(
   'unlisted-column',
   'a column looks encrypted and is not listed',

@@ -27,7 +27,7 @@ import type { Outcome } from './check.ts';
 import type { Examination } from './examination.ts';
 import { examine, type DoctorDependencies } from './examine.ts';
 
-/** Every check, in the order of the screen: issues 1 to 5 of the setup guide come first. */
+/** In the order of the screen: issues 1 to 5 of the setup guide come first. */
 export const CHECKS = [
   ACCESS_DENIED,
   SECRET_NOT_FOUND,
@@ -67,7 +67,7 @@ export interface DoctorResult {
   readonly notChecked: number;
 }
 
-/** Runs every check that was asked for. Reads every key of the ring once, and writes nothing. */
+/** Reads every key of the ring once, and writes nothing. */
 export async function runDoctor(deps: DoctorDependencies): Promise<{ result: DoctorResult; exitCode: ExitCode }> {
   const seen = await examine(deps);
   const asked = CHECKS.filter((one) => isAsked(one, seen, deps));
@@ -78,7 +78,7 @@ export async function runDoctor(deps: DoctorDependencies): Promise<{ result: Doc
   return { result, exitCode: cannotAnswerNow(seen) ? 3 : found > 0 ? 1 : 0 };
 }
 
-/** Columns are checked if a list of them was given, backups if there ever was one, encryptions if AWS counts them. */
+/** Columns need a list, backups a former backup, encryptions a count of AWS. */
 function isAsked(
   one: (typeof CHECKS)[number],
   { described, encryptions }: Examination,

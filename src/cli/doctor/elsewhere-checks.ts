@@ -2,7 +2,7 @@ import { notesOn } from '../status/notes.ts';
 import { check, checked, finding, notChecked, type Finding } from './check.ts';
 import type { Examination } from './examination.ts';
 
-/** A version keeps the KMS key that it was encrypted with, unless it has one of AWS's own labels. */
+/** AWS re-encrypts only versions with its own labels when the KMS key changes. */
 export const KMS_KEY_DISABLED = check(
   'kms-key-disabled',
   'a KMS key is disabled or scheduled for deletion',

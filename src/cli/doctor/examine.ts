@@ -11,27 +11,26 @@ import { mostAlike } from './alike.ts';
 import type { Examination, KmsKeyState, Replica } from './examination.ts';
 import { readingOf, type Reading } from './reading.ts';
 
-/** What doctor needs besides a command's dependencies. */
 export interface DoctorDependencies extends CommandDependencies {
   readonly region: string | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** These calls in another region. */
+  /** In another region. */
   readonly secretsIn: (region: string) => OperatorSecrets;
-  /** Asks KMS for the state of a key, by its id or ARN. */
+  /** By id or ARN. */
   readonly kmsKeyState: (keyId: string) => Promise<KmsKeyState>;
-  /** Asks Lambda for a function, by its ARN. */
+  /** By ARN. */
   readonly rotationFunction: (functionArn: string) => Promise<RotationFunction>;
-  /** Counts the encryptions of all processes. */
+  /** Of all processes. */
   readonly countEncryptions: CountEncryptions;
-  /** Looks through the database for columns that are not listed; absent if no list was given. */
+  /** Absent if no list of columns was given. */
   readonly findUnlisted?: () => Promise<FoundColumns>;
-  /** Milliseconds by which AWS's clock was ahead of this machine's in its last answer. */
+  /** Milliseconds by which AWS's clock was ahead in its last answer. */
   readonly clockOffset: () => number | undefined;
   /** Why that clock is not AWS's; `undefined` if it is. */
   readonly whyNotAwsClock: () => string | undefined;
 }
 
-/** Reads everything that the checks need. Writes nothing. What cannot be read is recorded with the reason. */
+/** Writes nothing. What cannot be read is recorded with the reason. */
 export async function examine(deps: DoctorDependencies): Promise<Examination> {
   const basics = { secretId: deps.secretId, region: deps.region, environment: deps.environment, now: deps.now() };
   const nothing = { ...basics, otherNames: [], readings: new Map(), kmsKeys: new Map(), replicas: [] };
@@ -64,7 +63,7 @@ export async function examine(deps: DoctorDependencies): Promise<Examination> {
       ...offset(deps),
     };
   } catch (error) {
-    // The network failed midway; an address of a database that cannot be understood is not a matter of the network.
+    // The network failed midway; a database address that cannot be understood is another matter.
     if (!isKeyRotationError(error) || error.code === 'INVALID_SETTINGS') throw error;
     return { ...nothing, undescribed: error, ...offset(deps) };
   }
@@ -101,7 +100,7 @@ async function otherNames({ secrets, secretId }: DoctorDependencies): Promise<re
       page = answer.NextToken;
     } while (page !== undefined);
   } catch {
-    // Without permission to list there are no suggestions. The secret is missing in any case.
+    // Without permission to list there are no suggestions; the secret is missing in any case.
   }
   return mostAlike(secretId, names);
 }

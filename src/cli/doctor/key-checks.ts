@@ -10,7 +10,7 @@ import type { Reading } from './reading.ts';
 
 const UNDESCRIBED = 'The secret could not be described.';
 
-/** Issue 4: what an application with this environment would do now. */
+/** What an application with this environment would do now. */
 export const FALLBACK_IN_USE = check('fallback-in-use', 'fallback to ENCRYPTION_MASTER_KEY (issue 4)', (seen) => {
   const { environment, described, readings, secretId } = seen;
   const isSet = given(environment, 'ENCRYPTION_MASTER_KEY') !== undefined;
@@ -49,7 +49,7 @@ export const FALLBACK_IN_USE = check('fallback-in-use', 'fallback to ENCRYPTION_
   return checked(how, findings);
 });
 
-/** A key may encrypt 2^32 times in all processes together: half of that leaves time to rotate. */
+/** Half of 2^32, the limit for all processes together, leaves time to rotate. */
 const MANY = USAGE_LIMITS.last / 2;
 
 /** No process sees what the others encrypt. */
@@ -67,7 +67,6 @@ export const MANY_ENCRYPTIONS = check(
   },
 );
 
-/** Issue 5: the value of the current version is not a key. */
 export const KEY_INVALID = check('key-invalid', 'key length invalid (issue 5)', ({ described, readings }) => {
   const current = described?.ring.current;
   if (current === undefined) {
@@ -84,7 +83,7 @@ export const KEY_INVALID = check('key-invalid', 'key length invalid (issue 5)', 
   return checked('its value', [finding(`${found} (version ${current})`, step('rollback'), step('put', '--generate'))]);
 });
 
-/** A rotation stops unless every key of the ring opens. Keys with one cause are one finding. */
+/** A rotation stops unless every key opens. Keys with one cause are one finding. */
 export const UNREADABLE_KEY = check('unreadable-key', 'a numbered key cannot be read', (seen) => {
   const { described, readings, secretId } = seen;
   if (described === undefined) return notChecked(UNDESCRIBED);
@@ -142,7 +141,6 @@ export const ENVIRONMENT_KEY = check(
   },
 );
 
-/** The key, or what is wrong with it. */
 function keyIn(text: string): KeyMaterial | string {
   try {
     return readKeyValue({ SecretString: text }).key;

@@ -4,7 +4,6 @@ import { readKeyValue } from '../../format/key-value.ts';
 import { awsErrorName, describeError, isAboutKms, isTemporary } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
-/** The result of reading one version. */
 export type Reading =
   | { readonly kind: 'key'; readonly key: KeyMaterial }
   | { readonly kind: 'no key'; readonly reason: string }
@@ -18,7 +17,7 @@ export type Reading =
       readonly isTemporary: boolean;
     };
 
-/** Reads one version, once. Rejects only with `CANNOT_REACH_AWS`. */
+/** Once per version. Rejects only with `CANNOT_REACH_AWS`. */
 export async function readingOf(deps: CommandDependencies, versionId: string): Promise<Reading> {
   try {
     const value = await deps.secrets.getSecretValue({ SecretId: deps.secretId, VersionId: versionId });

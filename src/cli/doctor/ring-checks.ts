@@ -43,7 +43,7 @@ export const UNFINISHED_COMMAND = check(
   ),
 );
 
-/** A current or previous key without a number. A value that is not a key needs none. */
+/** A value that is not a key needs no number. */
 export const UNNUMBERED_KEY = check('unnumbered-key', 'a key in use has no number', ({ report, readings }) => {
   if (report === undefined) return notChecked(UNLISTED);
   const findings = report.versions.flatMap((version) => {
@@ -55,10 +55,7 @@ export const UNNUMBERED_KEY = check('unnumbered-key', 'a key in use has no numbe
   return checked('labels of AWSCURRENT and AWSPREVIOUS', findings);
 });
 
-/**
- * C02: a key without a label. A key that was retired, or whose rotation was abandoned, is not a loss. Neither is a
- * copy.
- */
+/** C02. A key that was retired or copied, or whose rotation was abandoned, is not a loss. */
 export const VERSION_WITHOUT_LABEL = check(
   'version-without-label',
   'a version has lost its labels',
@@ -88,10 +85,10 @@ function isPerhapsLost(versionId: string, report: RingReport, readings: Examinat
 }
 
 /**
- * C18: numbers are given in order of time, so a lower number on a younger version was moved there. One higher number on
- * an older version proves nothing. A refused rotation that is taken up has a version older than a key that was put
- * meanwhile, and so has a key that was made current again by hand and then adopted. No such history explains two of
- * them. A version that move or restore-ring has made is younger, too, and its VersionId proves its key and number.
+ * C18: a lower number on a younger version was moved there, unless move or restore-ring made that version (its
+ * VersionId proves it). One higher number on an older version proves nothing: a refused rotation that is taken up has
+ * an older version than a key put meanwhile, and so has a key made current again and then adopted. No such history
+ * explains two.
  */
 export const LABELS_MOVED = check('labels-moved', 'labels were moved by hand', ({ report, unlisted, readings }) => {
   if (report === undefined || unlisted !== undefined) return notChecked(UNLISTED);
@@ -118,7 +115,7 @@ function isYounger(one: VersionReport, other: VersionReport): boolean {
   return one.created !== undefined && other.created !== undefined && one.created > other.created;
 }
 
-/** C17: rotation has failed for a year and no one noticed. */
+/** C17: rotations fail for a year and no one notices. */
 export const ROTATION_LATE = check(
   'rotation-late',
   'the rotation is off, late or stuck',
@@ -152,9 +149,7 @@ export const ROTATION_LATE = check(
   },
 );
 
-/**
- * Without the log group from Lambda, the suggested command asks for it: only some functions log to `/aws/lambda/NAME`.
- */
+/** Without a log group from Lambda, the command asks for it: only some functions log to `/aws/lambda/NAME`. */
 function tailOfLog(functionArn: string, found: Examination['rotationFunction']): string {
   const region = functionArn.split(':')[3] ?? '';
   if (found !== undefined && 'logGroup' in found)
@@ -163,7 +158,7 @@ function tailOfLog(functionArn: string, found: Examination['rotationFunction']):
   return `aws logs tail "$(${logGroup})" --region ${region} --since 2d`;
 }
 
-/** Otherwise this would be noticed only when the next rotation is due, which may be a year away. */
+/** Otherwise this would be noticed when the next rotation is due, perhaps in a year. */
 export const SCHEDULE_WITHOUT_FUNCTION = check(
   'schedule-without-function',
   'a schedule without a function',

@@ -6,20 +6,17 @@ import { readableKey, type DescribedRing } from '../ring/ring.ts';
 import { abandonedVersions, copyTags, tagVersions } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
 
-/** How many versions are read, the newest first: AWS may keep a hundred, and an alarm counts reads. */
+/** The newest first: AWS may keep a hundred versions, and an alarm counts reads. */
 const MOST_READS = 10;
 
-/**
- * Tags each version that has no number, and whose key is one of `keys`: these are on the ring under other versions, so
- * `status` need not ask for its rescue.
- */
+/** Tags versions without a number whose key is among `keys`, so that `status` does not ask for their rescue. */
 export async function tagCopies(
   deps: CommandDependencies,
   { secret, ring }: DescribedRing,
   keys: readonly KeyMaterial[],
 ): Promise<void> {
   const known = new Set([...copyVersions(secret.Tags), ...abandonedVersions(secret.Tags)]);
-  // The record of a retired key says where it is, as long as that is not on the ring again.
+  // A retired key's record says where it is, unless it is on the ring again.
   for (const { number, versionId } of retiredKeys(secret.Tags)) if (!ring.versionOf.has(number)) known.add(versionId);
   const loose = [...(await listVersions(deps))]
     .sort((one, other) => (other.CreatedDate?.getTime() ?? 0) - (one.CreatedDate?.getTime() ?? 0))

@@ -1,28 +1,25 @@
 import { createHmac } from 'node:crypto';
 import type { KeyMaterial } from '../../format/key-material.ts';
 
-/** So many times can a key come back under a KMS key that it was under before. */
+/** So often can a key come back under a KMS key that it was under before. */
 const MOST_MOVES = 20;
 
-/** The version that restore-ring makes for a key and its lowest number, whichever run and whichever backup brings it. */
+/** The version that restore-ring makes for a key and its lowest number, in any run and from any backup. */
 export function restoredVersionId(key: KeyMaterial, number: number): string {
   return derived(key, `restore-ring ${number}`);
 }
 
-/**
- * The versions that move makes for a key and its lowest number, in this order: the next one if an earlier one is under
- * another KMS key.
- */
+/** The next one is used if an earlier one is under another KMS key. */
 export function movedVersionIds(key: KeyMaterial, number: number): readonly string[] {
   return Array.from({ length: MOST_MOVES }, (_, index) => derived(key, `move ${number} ${index}`));
 }
 
-/** Whether one of the two has made this version for this key: then its number was not moved by hand. */
+/** Whether move or restore-ring made this version for this key: its number was not moved by hand. */
 export function isDerived(versionId: string, key: KeyMaterial, number: number): boolean {
   return restoredVersionId(key, number) === versionId || movedVersionIds(key, number).includes(versionId);
 }
 
-/** A VersionId that is made with the key, of which it shows nothing (HMAC, FIPS 198-1). */
+/** Shows nothing of the key (HMAC, FIPS 198-1). */
 function derived(key: KeyMaterial, text: string): string {
   const digits = createHmac('sha256', key.exportBytes()).update(text).digest('hex');
   return digits.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*/, '$1-$2-4$3-8$4-$5');

@@ -12,12 +12,11 @@ import { isDerived } from './derived-version.ts';
 
 type Secret = DescribedRing['secret'];
 
-/** The version that a move has labelled, and not finished. */
 export function movingVersion({ stages }: RingLabels): string | undefined {
   return holderOf(stages, MOVING_LABEL);
 }
 
-/** An interrupted move may have moved a number, and not tagged its former version. */
+/** An interrupted move may have moved a number without tagging its former version. */
 export async function tagFormer(deps: CommandDependencies, secret: Secret, ring: RingLabels): Promise<void> {
   const versionId = movingVersion(ring);
   if (versionId === undefined || !ring.numberOf.has(versionId)) return;

@@ -1,15 +1,15 @@
 import type { Tag } from '@aws-sdk/client-secrets-manager';
 import { MAX_TAG_LENGTH } from '../../format/retired-tag.ts';
 
-/** The name of the tag that keeps the days on which keys were made. */
+/** The days on which keys were made. */
 export const MADE_TAG = 'pazpaz:made';
 
-/** A day as `2026-11-30`, by the number of the key that was made then. */
+/** Such as `2026-11-30`, by key number. */
 export type MadeDays = ReadonlyMap<number, string>;
 
 /**
- * The tag for keys that are on younger versions now: `1=20260105 2=20260405`. The days of 17 keys fit into 256
- * characters up to number 9999; of longer numbers, the highest are left out.
+ * `1=20260105 2=20260405`, for keys that are on younger versions now. 17 keys fit into 256 characters up to number
+ * 9999; of longer numbers, the highest are left out.
  */
 export function madeTag(days: MadeDays): Tag {
   const words = [...days]

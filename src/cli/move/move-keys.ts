@@ -39,33 +39,32 @@ import { listVersions } from '../ring/versions.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import { keyList } from '../terminal/table.ts';
 
-/** A number that is on another version now, with the same key. */
+/** It is on another version now, with the same key. */
 interface MovedNumber {
   readonly number: KeyNumber;
   readonly from: string;
   readonly to: string;
 }
 
-/** A numbered version that still needs another KMS key. */
 interface LeftVersion {
   readonly numbers: readonly KeyNumber[];
   readonly versionId: string;
   readonly kmsKeyIds: readonly string[];
-  /** Only AWS itself re-encrypts it: it has one of AWS's labels. */
+  /** It has one of AWS's labels, so only AWS re-encrypts it. */
   readonly isInUse: boolean;
 }
 
 export interface MoveResult {
   readonly kmsKeyId: string;
   readonly moved: readonly MovedNumber[];
-  /** Numbers whose versions are under the KMS key, moved ones included. */
+  /** Moved ones included. */
   readonly under: readonly KeyNumber[];
   readonly left: readonly LeftVersion[];
   /** Other KMS keys that versions of the ring were under before. */
   readonly former: readonly string[];
-  /** Retired keys that could be restored only with another KMS key. */
+  /** Only another KMS key can restore them. */
   readonly retiredElsewhere: readonly KeyNumber[];
-  /** Versions without a number under another KMS key that no record explains, or that have a label of someone else. */
+  /** Without a number, under another KMS key, and with a foreign label or without any record. */
   readonly unnumberedElsewhere: readonly UnnumberedVersion[];
 }
 
@@ -74,21 +73,19 @@ interface UnnumberedVersion {
   readonly labels: readonly string[];
 }
 
-/** KMS keys by version. */
+/** By version. */
 type KmsKeys = ReadonlyMap<string, readonly string[]>;
 
-/** Versions with their numbers. */
 type Numbered = readonly (readonly [string, readonly KeyNumber[]])[];
 
 type Secret = DescribedRing['secret'];
 
 /**
  * Brings the whole ring under another KMS key: the secret first, for which AWS re-encrypts the versions with its own
- * labels, then each other number. Its key is put as another version, read back and compared, and then the number moves to
- * it in one call. So a number names one key at every moment, and every row can be read.
- *
- * Before it writes anything, it refuses a secret without a key (`NO_CURRENT_KEY`), a rotation under way, a ring without
- * a free label (`RING_FULL`), and a secret without room for its tags (`TOO_MANY_TAGS`). It can be killed and run again.
+ * labels, then each other number. Its key is put as another version, read back and compared; then one call moves the
+ * number. So a number names one key at every moment. Before it writes, it refuses a secret without a key
+ * (`NO_CURRENT_KEY`), a rotation under way, a ring without a free label (`RING_FULL`), and too many tags
+ * (`TOO_MANY_TAGS`). It can be killed and run again.
  */
 export async function moveKeys(deps: CommandDependencies, kmsKeyId: string): Promise<MoveResult> {
   const first = await kmsKeysOf(deps);
@@ -148,7 +145,7 @@ function kmsKeysIn(versions: readonly SecretVersionsListEntry[]): KmsKeys {
   return new Map(versions.map(({ VersionId = '', KmsKeyIds = [] }) => [VersionId, KmsKeyIds]));
 }
 
-/** Records on which day keys were made whose numbers go to younger versions. */
+/** Keys whose numbers go to younger versions keep their day in a tag. */
 async function keepDays(
   deps: CommandDependencies,
   { Tags }: Secret,
@@ -168,14 +165,14 @@ async function keepDays(
   if (going.length > 0 && [...days.keys()].some((number) => !known.has(number))) await setTags(deps, [madeTag(days)]);
 }
 
-/** Numbered versions under another KMS key that AWS does not re-encrypt itself. */
+/** Under another KMS key, without a label of AWS. */
 function toMove(ring: RingLabels, kmsKeys: KmsKeys, kmsKeyId: string): Numbered {
   return [...numbersByVersion(ring)].filter(
     ([versionId]) => !hasAwsLabel(ring.stages[versionId]) && isUnder(kmsKeys.get(versionId) ?? [], kmsKeyId) === false,
   );
 }
 
-/** Sets the KMS key of the secret, and waits until it shows. Resolves to whether it was another one. */
+/** Resolves, once it shows, to whether it was another one. */
 async function setKmsKey(deps: CommandDependencies, kmsKeyId: string): Promise<boolean> {
   const before = await describedRing(deps);
   await check(deps, before.ring);
@@ -192,8 +189,8 @@ async function setKmsKey(deps: CommandDependencies, kmsKeyId: string): Promise<b
 }
 
 /**
- * Puts the key as a version under the KMS key, unless an earlier run has, and proves that it is the very same key.
- * `moving`: the version that an earlier run has labelled. It may have some of the key's numbers already.
+ * Puts the key unless an earlier run has, and proves that it is the same. `moving`: the version that an earlier run has
+ * labelled, which may have some of the key's numbers already.
  */
 async function putCopy(
   deps: CommandDependencies,
@@ -306,7 +303,7 @@ async function resultOf(
   };
 }
 
-/** Of these versions, those that may still be needed: with a label, or perhaps with a lost key. */
+/** Those that may still be needed: with a label, or perhaps with a lost key. */
 function unexplained(
   { secret, ring }: DescribedRing,
   moved: readonly MovedNumber[],
