@@ -8,6 +8,7 @@ import pytest
 
 from older_data import FORMS, old_box
 from pazpaz_keys import KeyMaterial, KeyRing, KeyRotationError, Settings, row_from_json, row_from_text
+from pazpaz_keys.encrypted_cell import TEXT, EncryptedCell
 
 KEY = bytes(range(32))
 RING = KeyRing.open(Settings("local", None, None, KeyMaterial(KEY)))
@@ -22,6 +23,14 @@ def test_a_row_of_today_is_read_from_its_base64() -> None:
 def test_older_data_is_read_from_the_text_that_it_is(form: str) -> None:
     cell = FORMS[form](old_box(KEY, "text", bytes(range(12)))).decode()
     assert RING.decrypt_field(row_from_text(cell)) == "text"
+
+
+def test_a_text_where_the_type_stores_bytea_names_the_storage_of_the_type() -> None:
+    cell: EncryptedCell[str] = EncryptedCell(TEXT, "a", "bytea", None, RING)
+    for stored in ["\\x00ac", "bm90ZQ=="]:
+        with pytest.raises(KeyRotationError, match="storage='text'") as caught:
+            cell.reader(lambda error, _: error)(stored)
+        assert caught.value.code == "INVALID_CIPHERTEXT"
 
 
 def test_what_is_no_strict_base64_is_the_bytes_of_the_text() -> None:

@@ -126,6 +126,12 @@ class EncryptedCell(Generic[V]):
         """Raises what ``KeyRing.decrypt_bytes`` raises, and ``INVALID_TEXT`` if the content is of another type."""
         if self._storage != "bytea":
             refuse_long_text(cell)
+        elif isinstance(cell, str):
+            raise KeyRotationError(
+                "INVALID_CIPHERTEXT",
+                "The database returned a text, but the column's type stores bytea. Give the type storage='text' if the "
+                "column is text; what was written without it is not base64 and must be written again.",
+            )
         if self._storage == "text":
             cell = row_from_text(cell)
         elif self._storage != "bytea":

@@ -115,7 +115,7 @@ function tooLong(versionId: string, limit: number, left: string, failure: string
   return new CommandRefusal(
     'ROTATION_NOT_FINISHED',
     `The rotation of version ${versionId} is not finished after ${Math.round(limit / 1000)} s (${left}). ` +
-      `${why(failure)}${test}The current key is unchanged, and AWS will retry. 'doctor' looks for the cause, the ` +
+      `${why(failure)}The current key is unchanged${test === '' ? ', and AWS will retry' : ''}. ${test}'doctor' looks for the cause, the ` +
       "function's log names it, and 'rotate --clean-up' ends the rotation.",
     step('doctor'),
     step('rotate', '--clean-up'),
