@@ -7,11 +7,10 @@ import { incomingVersion } from './incoming.ts';
 import { detachLabel, MOVING_LABEL, withoutLabels } from './labels.ts';
 import { keyOrNone, type DescribedRing } from './ring.ts';
 
-/** Which keys get a number now, and which wait for a free label. */
 export interface AdoptionPlan {
   /** Labels that go first, because a number needs their place. */
   readonly freed: readonly string[];
-  /** Versions in use, in the order of their numbers. */
+  /** In the order of their numbers. */
   readonly inUse: readonly string[];
   /** The incoming key, if it gets a number. */
   readonly incoming: readonly string[];
@@ -19,10 +18,9 @@ export interface AdoptionPlan {
 }
 
 /**
- * Plans an adoption. `keys`: the versions in use, and the incoming one, that hold a key and have no number.
- *
- * On a full ring the current key takes a place that is kept for AWS's own labels. Nothing else could make room: `retire`
- * refuses while rows have no number, and `reencrypt` while the current key is unnumbered (docs/adr/0035).
+ * `keys`: the versions in use, and the incoming one, that hold a key and have no number. On a full ring the current key
+ * takes a place that is kept for AWS's own labels: `retire` refuses while rows have no number, and `reencrypt` while
+ * the current key is unnumbered, so nothing else could make room (docs/adr/0035).
  */
 export function planAdoption(ring: RingLabels, keys: ReadonlySet<string>): AdoptionPlan {
   const arriving = incomingVersion(ring);
@@ -47,7 +45,7 @@ function planWithout(ring: RingLabels, freed: readonly string[], keys: ReadonlyS
   return { freed, inUse, incoming, waiting };
 }
 
-/** Whether `move` is refused, because others have taken the place of its label. */
+/** Other labels have taken the place of its own. */
 export function hasNoPlaceToMove(ring: RingLabels): boolean {
   return withoutLabels(ring, [MOVING_LABEL]).freeSlots < 0;
 }
@@ -57,7 +55,7 @@ export function placesLeft({ stages }: RingLabels): number {
   return MAX_STAGING_LABELS - Object.values(stages).reduce((sum, labels) => sum + labels.length, 0);
 }
 
-/** The versions in use, and the incoming one, that hold a key and have no number. Throws `VERSION_UNREADABLE`. */
+/** Those in use, and the incoming one, that hold a key. Throws `VERSION_UNREADABLE`. */
 export async function keysWithoutNumber(deps: CommandDependencies, ring: RingLabels): Promise<ReadonlySet<string>> {
   const keys = new Set<string>();
   for (const versionId of [ring.previous, ring.current, incomingVersion(ring)]) {
@@ -67,7 +65,7 @@ export async function keysWithoutNumber(deps: CommandDependencies, ring: RingLab
   return keys;
 }
 
-/** Gives keys their numbers as far as there is room, and finishes what a killed `put --not-current` left. */
+/** As far as there is room. Also finishes what a killed `put --not-current` left. */
 export async function adoptWithRoom(deps: CommandDependencies, { secret, ring }: DescribedRing): Promise<RingChange> {
   const plan = planAdoption(ring, await keysWithoutNumber(deps, ring));
   let change: RingChange = { ring, wrote: false };
@@ -80,7 +78,6 @@ export async function adoptWithRoom(deps: CommandDependencies, { secret, ring }:
   return plan.incoming.length > 0 ? freeIncoming(deps, change) : change;
 }
 
-/** `adoptWithRoom` for the keys in use alone. */
 export async function adoptInUse(deps: CommandDependencies, ring: RingLabels): Promise<RingChange> {
   const { inUse } = planWithout(ring, [], await keysWithoutNumber(deps, ring));
   return numbered(deps, { ring, wrote: false }, inUse);

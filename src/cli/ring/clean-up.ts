@@ -5,15 +5,15 @@ import { stateChanged, type DescribedRing } from './ring.ts';
 import { abandonedTag, requireTagRoom, tagVersions } from './version-tags.ts';
 
 export interface CleanUpResult {
-  /** The version that lost `AWSPENDING`; absent if there was nothing to clean up. */
+  /** Absent if there was nothing to clean up. */
   readonly versionId?: string;
 }
 
 /**
- * Detaches `AWSPENDING` from the version of a cancelled, failed or refused rotation. Its key, if it has one, never
- * encrypted anything. A tag records that, because the version may then have no label. AWS may leave `AWSPENDING` on the
- * current version after a rotation. On a full ring, that is detached, too: other commands need its place. Throws
- * `STATE_CHANGED` if the rotation has finished since the question, or another has begun.
+ * Detaches `AWSPENDING` from the version of a cancelled, failed or refused rotation, whose key never encrypted
+ * anything. A tag records that, because the version may then have no label. On a full ring it also detaches the
+ * `AWSPENDING` that AWS may leave on the current version. Throws `STATE_CHANGED` if the rotation has finished since the
+ * question, or another has begun.
  */
 export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResult> {
   const isOver = ({ ring }: DescribedRing): boolean => ring.pending === undefined || ring.pending === ring.current;
@@ -41,8 +41,7 @@ export async function runCleanUp(deps: CommandDependencies): Promise<CleanUpResu
   }
   await detachLabel(deps, 'AWSPENDING', pending);
 
-  // No one can promote it from here on. A tag from before, or by a description from before, would say of a key in use
-  // that it never was.
+  // No one can promote it from here on: set before that, the tag might say of a key in use that it never was.
   const done = `AWSPENDING was taken off version ${pending}.`;
   const after = await requireSeen(deps, done, (described) => described.ring.pending !== pending);
   if (isFinished) return { versionId: pending };
@@ -62,7 +61,6 @@ function requireNotFinished(current: string | undefined, pending: string): void 
   if (current === pending) throw stateChanged(`Version ${pending} has become current: its rotation has finished`);
 }
 
-/** One sentence for the screen. */
 export function cleanUpLine({ versionId }: CleanUpResult): string {
   return versionId === undefined
     ? 'No rotation is under way or unfinished.'

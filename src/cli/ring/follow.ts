@@ -4,14 +4,14 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { describedRing, LONGEST_DELAY } from './ring.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
-/** The progress of a rotation, as its labels show it. */
+/** As the labels show it. */
 type RotationStage = 'waits for its key' | 'has its number' | 'is current';
 
-/** A line of the function's log about one of its steps. */
+/** Of the function's log. */
 export interface StepLine {
   readonly step: string;
   readonly outcome: 'started' | 'finished' | 'failed';
-  /** Why it failed: code and message. */
+  /** Code and message. */
   readonly reason?: string;
 }
 
@@ -21,22 +21,20 @@ export interface FollowOptions {
   readonly timeLimit: number;
   readonly onStage: (stage: RotationStage) => void;
   readonly onStep: (line: StepLine) => void;
-  /**
-   * Returns new lines of the function's log at each call; `undefined` or absent if it cannot be read. Never rejects.
-   */
+  /** Returns new lines at each call; `undefined` or absent if the log cannot be read. Never rejects. */
   readonly readLog?: (() => Promise<readonly StepLine[] | undefined>) | undefined;
 }
 
-/** Milliseconds between two calls of DescribeSecret. No alarm on reads counts them. */
+/** Milliseconds. No alarm on reads counts calls of DescribeSecret. */
 const PAUSE = 1000;
 
-/** Reads of the log after the key is current: CloudWatch Logs shows lines some seconds late. */
+/** CloudWatch Logs shows lines some seconds late. */
 const LATE_LOOKS = 5;
 
 /**
- * Watches a rotation until its version is `AWSCURRENT`. Resolves to the new key's number (0: not numbered yet). Throws
- * `ROTATION_NOT_FINISHED` if it was abandoned, rolled back or takes too long, with the last failure from the log. A
- * missing version counts only after it was seen, or after some seconds.
+ * Resolves to the new key's number (0: not numbered yet). Throws `ROTATION_NOT_FINISHED` if the rotation was abandoned,
+ * rolled back or takes too long, with the last failure from the log. A missing version counts only after it was seen,
+ * or after some seconds.
  */
 export async function followRotation(deps: CommandDependencies, options: FollowOptions): Promise<number> {
   const { versionId, timeLimit, onStage, onStep, readLog } = options;

@@ -5,21 +5,17 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { detachLabel, holderOf, withoutLabels } from './labels.ts';
 import { keyOrNone } from './ring.ts';
 
-/** The version with the label. */
 export function incomingVersion(ring: RingLabels): string | undefined {
   return holderOf(ring.stages, INCOMING_LABEL);
 }
 
-/** Labels that `finishIncoming` takes before it frees one: 1 for a key without a number, else 0. */
+/** That `finishIncoming` takes before it frees one. */
 export async function slotsForIncoming(deps: CommandDependencies, ring: RingLabels): Promise<number> {
   const versionId = incomingVersion(ring);
   return versionId !== undefined && (await needsNumber(deps, ring, versionId)) ? 1 : 0;
 }
 
-/**
- * Numbers the incoming key if it has no number yet, then detaches `key-incoming`. A value that is not a key just loses
- * the label.
- */
+/** Numbers the incoming key if needed, then detaches `key-incoming`. A value that is not a key just loses the label. */
 export async function finishIncoming(deps: CommandDependencies, change: RingChange): Promise<RingChange> {
   const { ring } = change;
   const versionId = incomingVersion(ring);

@@ -1,10 +1,10 @@
 import type { RingReport, VersionReport } from '../status/ring-report.ts';
 
-/** How requests name the KMS key that AWS manages, and how a list of versions names it. */
+/** In requests, and in a list of versions. */
 export const MANAGED_ALIAS = 'alias/aws/secretsmanager';
 export const MANAGED_KEY = 'DefaultEncryptionKey';
 
-/** Whether two names mean one KMS key: two equal ARNs, or an id and an ARN that ends in it. */
+/** Two equal ARNs, or an id and an ARN that ends in it. */
 export function isSameKmsKey(one: string, other: string): boolean {
   const [a, b] = [canonical(one), canonical(other)];
   if (a.startsWith('arn:') && b.startsWith('arn:')) return a === b;
@@ -19,12 +19,12 @@ function idIn(keyId: string): string {
   return keyId.slice(keyId.lastIndexOf('/') + 1);
 }
 
-/** Whether a version is under this KMS key alone. `undefined`: AWS does not say which one it needs. */
+/** And under no other. `undefined`: AWS does not say which one the version needs. */
 export function isUnder(kmsKeyIds: readonly string[], keyId: string): boolean | undefined {
   return kmsKeyIds.length === 0 ? undefined : kmsKeyIds.every((one) => isSameKmsKey(one, keyId));
 }
 
-/** The numbered versions that need another KMS key than the secret's. None is known where that is an alias. */
+/** Numbered versions. None is known where the secret's KMS key is an alias. */
 export function underOtherKmsKey({ versions, kmsKeyId = MANAGED_ALIAS }: RingReport): readonly VersionReport[] {
   if (kmsKeyId !== MANAGED_ALIAS && kmsKeyId.includes('alias/')) return [];
   return versions.filter(({ number, kmsKeyIds }) => number !== undefined && isUnder(kmsKeyIds, kmsKeyId) === false);

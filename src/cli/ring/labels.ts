@@ -3,23 +3,15 @@ import { awsErrorName, describeError, refused } from '../../secret/aws-error.ts'
 import type { CommandDependencies } from '../aws/operator.ts';
 
 /**
- * The service's message for a label that is not on the version: "You provided a VersionStage that is not associated to
- * the provided VersionId." Its other refusals have the same type, for example for a secret that is scheduled for
- * deletion.
+ * "You provided a VersionStage that is not associated to the provided VersionId." Other refusals have this type, too.
  */
 const NOT_THERE = 'not associated';
 
-/**
- * On a new version from its put until it has its number: in restore-ring, and in move. A label that no number names, so
- * adoption leaves the version alone.
- */
+/** On a new version from its put until it has its number. It names no number, so adoption leaves the version alone. */
 export const RESTORING_LABEL = 'key-restoring';
 export const MOVING_LABEL = 'key-moving';
 
-/**
- * Detaches a label from a version. If it was detached already, there is nothing to do. Throws `AWS_REFUSED` if the
- * service refuses for any other reason.
- */
+/** Does nothing if the label was detached already. Throws `AWS_REFUSED` if the service refuses for another reason. */
 export async function detachLabel(deps: CommandDependencies, label: string, from: string): Promise<void> {
   try {
     await deps.secrets.updateSecretVersionStage({
@@ -33,12 +25,10 @@ export async function detachLabel(deps: CommandDependencies, label: string, from
   }
 }
 
-/** The version that has the label. */
 export function holderOf(stages: VersionStages, label: string): string | undefined {
   return Object.keys(stages).find((id) => stages[id]?.includes(label));
 }
 
-/** The ring once these labels are on no version. */
 export function withoutLabels(ring: RingLabels, labels: readonly string[]): RingLabels {
   const left = Object.entries(ring.stages).map(
     ([id, stages]) => [id, stages.filter((label) => !labels.includes(label))] as const,

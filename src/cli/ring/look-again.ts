@@ -3,10 +3,7 @@ import { RETRY_PAUSES, TIME_RESERVE } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { describedRing, LONGEST_DELAY, type DescribedRing } from './ring.ts';
 
-/**
- * Reads descriptions until one shows something, because a description right after a write may be older than the write.
- * Resolves to that description, or to `undefined` if none shows it within six seconds.
- */
+/** A description right after a write may be older than the write. `undefined` if none shows it within six seconds. */
 export async function lookUntil(
   deps: CommandDependencies,
   isShown: (described: DescribedRing) => boolean,
@@ -20,7 +17,7 @@ export async function lookUntil(
   return undefined;
 }
 
-/** `lookUntil` for what a command reports: throws `NOT_SEEN_YET` if it is not shown in time. `done`: one sentence. */
+/** Throws `NOT_SEEN_YET` if it is not shown in time. `done`: one sentence. */
 export async function requireSeen(
   deps: CommandDependencies,
   done: string,
@@ -36,8 +33,8 @@ export async function requireSeen(
 }
 
 /**
- * A description to decide by. If it shows that nothing is left to do, it may be a few writes old. Then a second one,
- * six seconds later, decides.
+ * If a description shows that nothing is left to do, it may be a few writes old: a second one, six seconds later,
+ * decides.
  */
 export async function settledRing(
   deps: CommandDependencies,

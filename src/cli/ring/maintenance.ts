@@ -21,18 +21,18 @@ export interface MaintainOptions {
   /** So many of the newest numbers are never retired. */
   readonly keep: number;
   readonly retire: 'off' | 'propose' | 'do';
-  /** Options with which the operator has accepted something, for the command that is proposed. */
+  /** Options that the operator has accepted, for the proposed command. */
   readonly accepted?: readonly string[];
-  /** Nothing is written: what would be done is only named. */
+  /** What would be done is only named. */
   readonly isDryRun?: boolean;
 }
 
-/** Something that is not done yet. */
+/** Not done yet. */
 export interface Due {
-  /** An error code, the code of a note of `status`, or one of `maintain`'s own. */
+  /** An error code, a code of `status`, or one of `maintain`. */
   readonly code: string;
   readonly text: string;
-  /** Whether a person has to do something. Otherwise the next run of `maintain`, or AWS, continues. */
+  /** Otherwise the next run of `maintain`, or AWS, continues. */
   readonly needsPerson: boolean;
   /** The moment from which it can be done, if that is known. */
   readonly at?: string;
@@ -45,37 +45,37 @@ export interface MaintainResult {
   /** Whether keys in use, or an incoming one, were numbered. */
   readonly adopted: boolean;
   readonly reencrypted: readonly BroughtColumn[];
-  /** What was counted before a retirement or its proposal; absent without a census. */
+  /** Before a retirement or its proposal; absent without a census. */
   readonly counted?: readonly CountedRows[];
-  /** Columns that were not counted then, and whose values look like ciphertexts. */
+  /** Columns that were not counted, and whose values look like ciphertexts. */
   readonly unlisted?: readonly string[];
-  /** Tables that could not be looked at for such columns. */
+  /** Tables that could not be searched for such columns. */
   readonly skipped?: readonly SkippedTable[];
   readonly retired: readonly RetiredKey[];
   readonly proposed: readonly number[];
   readonly next: readonly Due[];
 }
 
-/** `retire` has reached its question: all of its checks have passed. */
+/** All checks of `retire` have passed. */
 class Proposal extends Error {}
 
-/** The codes of what a dry run leaves to the real run. */
+/** What a dry run leaves to the real run. */
 export const WOULD_DO = ['reencryption-due', 'retirement-due'];
 
-/** Refusals that pass by themselves. */
+/** They pass by themselves. */
 const PASSING = ['TOO_EARLY_TO_RETIRE', 'ROTATION_UNDER_WAY'];
 
-/** Another process has changed the ring meanwhile: what can be retired is looked for again. */
+/** What can be retired is looked for again. */
 const CHANGED_MEANWHILE = ['STATE_CHANGED', 'KEY_STILL_NEEDED'];
 const MOST_TRIES = 3;
 
-/** Errors that may be an outage as well: no refusal. */
+/** These may also be an outage, and are then no refusal. */
 const MAY_BE_OUTAGE = ['AWS_REFUSED', 'KEY_UNAVAILABLE'];
 
 /**
- * Does what is due: numbers keys in use, re-encrypts rows under the current key, and retires the keys that nothing needs. Each
- * part is the command of that name with all of its checks, and what it refuses is part of the result. A run that was
- * killed is finished by the next one, and several may run at once. Rejects only if AWS or the database gives no answer.
+ * Numbers keys in use, re-encrypts rows under the current key, and retires keys that nothing needs. Each part is the
+ * command of that name with its checks, and a refusal is part of the result. The next run finishes a killed one, and
+ * several may run at once. Rejects only if AWS or the database does not answer.
  */
 export async function runMaintain(
   deps: CommandDependencies,
@@ -107,7 +107,7 @@ class Maintenance {
     this.#options = options;
   }
 
-  /** Does one part. What it refuses is reported, and the other parts are still done. */
+  /** A refusal is reported, and the other parts are still done. */
   async attempt(part: () => Promise<void>): Promise<void> {
     try {
       await part();
@@ -122,7 +122,7 @@ class Maintenance {
     const isArriving = versions.some(({ state }) => state === 'arriving');
     if (!isArriving && inUse.every(({ number }) => number !== undefined)) return;
     await runAdopt(this.#deps, {});
-    // A value in use that is not a key stays without a number, and nothing was written then.
+    // A value in use that is not a key stays without a number.
     const { numberOf } = (await describedRing(this.#deps)).ring;
     this.#adopted = isArriving || inUse.some((one) => one.number === undefined && numberOf.has(one.versionId));
   }
@@ -134,7 +134,6 @@ class Maintenance {
     await this.#reencrypt();
   }
 
-  /** Retires what nothing needs, or proposes it after all checks of `retire`. */
   async retire(): Promise<void> {
     let hasReencrypted = this.#options.isDryRun === true;
     for (let tries = 1; ; tries += 1) {
@@ -174,7 +173,7 @@ class Maintenance {
       this.#add('reencryption-stopped', 'Re-encryption was stopped. The next run continues it.', step('maintain'));
   }
 
-  /** One row that cannot be re-encrypted under another key must not hold up keys that no row needs. */
+  /** One row that cannot be re-encrypted must not hold up keys that no row needs. */
   async #retireOthers(numbers: readonly KeyNumber[], refusal: unknown): Promise<void> {
     const seen = this.#seen;
     const others = seen === undefined ? [] : numbers.filter((number) => isFree(seen, number));
@@ -222,8 +221,8 @@ class Maintenance {
   }
 
   /**
-   * Keys that are not in use, without the newest. A retirement record beside a label may be half a `restore`, unless
-   * nothing has changed the secret since that retirement: a person decides, and `status` says so.
+   * A retirement record beside a label may be half a `restore`, unless nothing has changed the secret since: a person
+   * decides, and `status` says so.
    */
   async #retirable(): Promise<readonly KeyNumber[]> {
     const { secret, ring } = await describedRing(this.#deps);
@@ -265,7 +264,7 @@ class Maintenance {
     this.#next.push({ code, text, needsPerson: false, next });
   }
 
-  /** A key that is back was restored by another process, unless this description is from before the retirement. */
+  /** A key that is back was restored by another process, unless the description is older than the retirement. */
   async #lastLook(): Promise<RingReport> {
     const report = await readRingReport(this.#deps);
     if (!this.#retired.some((key) => isOnRing(report, key))) return report;
@@ -300,19 +299,17 @@ function countedIn({ counted, unlisted = [], skipped = [] }: CensusResult): Part
   };
 }
 
-/** Whether the key has its number, as the report shows. */
 function isOnRing({ versions }: RingReport, { number, versionId }: RetiredKey): boolean {
   const label = numberingLabel(number);
   return versions.some((version) => version.versionId === versionId && version.labels.includes(label));
 }
 
-/** The versions of the newest numbers. */
 function newest(ring: RingLabels, keep: number): ReadonlySet<string> {
   const numbers = [...ring.versionOf].sort(([one], [other]) => other - one);
   return new Set(numbers.slice(0, keep).map(([, versionId]) => versionId));
 }
 
-/** Whether no counted row needs this key, as `retire` decides it. */
+/** As `retire` decides it. */
 function isFree(seen: CensusResult, number: KeyNumber): boolean {
   try {
     requireNoRows(seen, [number]);
@@ -323,7 +320,6 @@ function isFree(seen: CensusResult, number: KeyNumber): boolean {
   }
 }
 
-/** Whether the refusal recommends re-encryption. */
 function isMovable(error: unknown): boolean {
   if (!(error instanceof CommandRefusal)) return false;
   return error.next.some((next) => typeof next !== 'string' && next.command === 'reencrypt');
@@ -339,7 +335,6 @@ function orStuck(due: Due, { versions }: RingReport, now: Date): Due {
   return due.code === 'ROTATION_UNDER_WAY' && takesTooLong(pending, now) ? { ...due, needsPerson: true } : due;
 }
 
-/** What `status` warns of. */
 function warningsOf(report: RingReport): readonly Due[] {
   const warnings = notesOn(report).filter(({ weight }) => weight === 'warning');
   return warnings.map(({ code, text, next }) => ({ code, text, needsPerson: true, next }));

@@ -8,13 +8,12 @@ import { MOVING_LABEL } from './labels.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
 /**
- * Milliseconds by which `LastChangedDate` may differ from the date of a retirement record if only that retirement has
- * changed the secret: its own writes (tag and labels, each tried up to three times), and a minute of clock error.
- * Beyond that, the key may have been used meanwhile, and the age is checked again.
+ * Milliseconds between a retirement record and `LastChangedDate` if only that retirement changed the secret: its own
+ * writes, each tried up to three times, and a minute of clock error. Beyond that, the key may have been used meanwhile.
  */
 const OWN_WRITES = 2 * 60_000;
 
-/** Whether an interrupted retirement had passed the age check and nothing else has changed the secret since. */
+/** And nothing else has changed the secret since. */
 export function hasPassedAgeCheck(record: RetirementRecord, lastChanged: Date | undefined): boolean {
   const { isForced, isRestoring = false, date } = record;
   if (isForced || isRestoring || lastChanged === undefined) return false;
@@ -22,8 +21,8 @@ export function hasPassedAgeCheck(record: RetirementRecord, lastChanged: Date | 
 }
 
 /**
- * Throws `KEY_STILL_NEEDED` for a key with one of AWS's labels, the highest number (docs/architecture.md, invariant 4), or
- * a move that has not tagged its former version yet: that would look like a lost key.
+ * Throws `KEY_STILL_NEEDED` for a key with one of AWS's labels, the highest number (docs/architecture.md, invariant 4),
+ * or a move that has not tagged its former version yet, which would look like a lost key.
  */
 export function requireOutOfUse(ring: RingLabels, number: KeyNumber, versionId: string): void {
   const label = ring.stages[versionId]?.find((stage) => AWS_LABELS.includes(stage));
@@ -58,14 +57,14 @@ function wayOut(label: string): string {
   return `It can be retired after ${moves} of AWSCURRENT: each rotation is one, and so is each put.`;
 }
 
-/** The moment from which keys may be retired, if nothing changes the secret until then. */
+/** If nothing changes the secret until then. */
 export function earliestRetirement(lastChanged: Date | undefined, now: Date): Date {
   return new Date((lastChanged ?? now).getTime() + MAX_KEY_AGE);
 }
 
 /**
- * Throws `TOO_EARLY_TO_RETIRE` until the last change of the secret is more than 24 hours ago. Every move of
- * `AWSCURRENT` is such a change, so after that no writer has an outdated key.
+ * Throws `TOO_EARLY_TO_RETIRE` for 24 hours after the last change of the secret. Every move of `AWSCURRENT` is a
+ * change, so after that no writer has an outdated key.
  */
 export function requireOldEnough(lastChanged: Date | undefined, now: Date): void {
   const earliest = earliestRetirement(lastChanged, now);
@@ -78,7 +77,7 @@ export function requireOldEnough(lastChanged: Date | undefined, now: Date): void
   );
 }
 
-/** Throws `ROWS_STILL_NEED_KEY` for any row that needs one of the keys, or that cannot be attributed to another. */
+/** Also for a row that cannot be attributed to another key. Throws `ROWS_STILL_NEED_KEY`. */
 export function requireNoRows(census: CensusResult, numbers: readonly KeyNumber[]): void {
   const found = [
     ...numbers.map((number) => [census.rowsByNumber.get(number) ?? 0, `of key ${number}`] as const),

@@ -4,24 +4,24 @@ import { MAX_TAG_LENGTH, retiredKeys, retiredTagKey, type RetiredKey } from '../
 import type { CommandDependencies } from '../aws/operator.ts';
 import { removeTags } from './tags.ts';
 
-/** Records that are kept. A secret can have 50 tags in all. */
+/** A secret can have 50 tags in all. */
 const MAX_RECORDS = 20;
 
-/** The name of the tag with the numbers whose records are gone. */
+/** The numbers whose records are gone. */
 export const FORGOTTEN = 'pazpaz:retired-before';
 
-/** The numbers of keys that were retired so long ago that their records are gone. */
+/** Retired so long ago that their records are gone. */
 export function forgottenNumbers(tags: readonly Tag[] | undefined): ReadonlySet<number> {
   const words = tags?.find(({ Key }) => Key === FORGOTTEN)?.Value?.split(' ') ?? [];
   return new Set(words.flatMap(numbersIn));
 }
 
-/** Every number that was ever retired, as far as tags say. Some may be on the ring again. */
+/** As far as tags say. Some may be on the ring again. */
 export function retiredNumbers(tags: readonly Tag[] | undefined): ReadonlySet<number> {
   return new Set([...forgottenNumbers(tags), ...retiredKeys(tags).map(({ number }) => number)]);
 }
 
-/** `1-40 43 45-46`: what is left of records that are removed. No backup may bring such a key back by itself. */
+/** `1-40 43 45-46`, of records that are removed. No backup may bring such a key back by itself. */
 export function forgottenTag(numbers: Iterable<number>): Tag {
   const ranges: [number, number][] = [];
   for (const number of [...new Set(numbers)].sort((one, other) => one - other)) {
@@ -41,7 +41,7 @@ function numbersIn(word: string): readonly number[] {
   return length > 0 ? Array.from({ length }, (_, index) => Number(first) + index) : [];
 }
 
-/** The records to remove once `added` exist: those whose version is gone, and the oldest beyond 20. */
+/** Records whose version is gone, and the oldest beyond 20, once `added` exist. */
 export function outdatedRecords(
   tags: readonly Tag[] | undefined,
   existingVersions: ReadonlySet<string>,
@@ -53,7 +53,7 @@ export function outdatedRecords(
   return [...gone, ...left.slice(0, Math.max(0, left.length + added.length - MAX_RECORDS))];
 }
 
-/** Removes the records of these keys from the secret, whether they are there or not. */
+/** Whether they are there or not. */
 export async function removeRecords(deps: CommandDependencies, numbers: readonly KeyNumber[]): Promise<void> {
   await removeTags(deps, numbers.map(retiredTagKey));
 }

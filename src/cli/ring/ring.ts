@@ -12,7 +12,6 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { withoutLabels } from './labels.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
-/** A secret's description, and its labels read as a key ring. */
 export interface DescribedRing {
   readonly secret: DescribeSecretResponse;
   readonly ring: RingLabels;
@@ -24,10 +23,7 @@ export async function describedRing(deps: CommandDependencies): Promise<Describe
   return { secret, ring: ringLabels(secret.VersionIdsToStages) };
 }
 
-/**
- * Runs a command's body on a fresh reading, and again from its first check if a label moved under it. Then it puts back
- * any numbering label that was lost on the way.
- */
+/** Runs the body again from its first check if a label moved, and puts back a numbering label that was lost. */
 export async function onFreshRing(
   deps: CommandDependencies,
   body: (described: DescribedRing) => Promise<RingChange>,
@@ -39,8 +35,8 @@ export async function onFreshRing(
 export const LONGEST_DELAY = 6000;
 
 /**
- * `onFreshRing` for a command that may find nothing to do. The description may be a few writes old, so a body that
- * wrote nothing runs again on one from six seconds later. What is then reported as unchanged is unchanged.
+ * For a command that may find nothing to do: a description may be a few writes old, so a body that wrote nothing runs
+ * again six seconds later.
  */
 export async function onSettledRing(
   deps: CommandDependencies,
@@ -52,7 +48,7 @@ export async function onSettledRing(
   return onFreshRing(deps, body);
 }
 
-/** What was confirmed is not what would happen now. `found`: the difference, without a full stop. */
+/** What was confirmed would not happen now. `found`: the difference, without a full stop. */
 export function stateChanged(found: string): KeyRotationError {
   return new CommandRefusal(
     'STATE_CHANGED',
@@ -62,10 +58,7 @@ export function stateChanged(found: string): KeyRotationError {
   );
 }
 
-/**
- * Throws `ROTATION_UNDER_WAY` while a pending version has a value. A pending version without a value is a refused
- * attempt.
- */
+/** A pending version without a value is a refused attempt. Throws `ROTATION_UNDER_WAY`. */
 export async function refuseRotationUnderWay(deps: CommandDependencies, ring: RingLabels): Promise<void> {
   if ((await pendingKind(deps, ring)) !== 'value') return;
   throw new CommandRefusal(
@@ -78,8 +71,8 @@ export async function refuseRotationUnderWay(deps: CommandDependencies, ring: Ri
 }
 
 /**
- * Throws `RING_FULL` unless there is a label for `further` things and for each key in use that has no number. A value
- * that cannot be read throws `VERSION_UNREADABLE`, because it may be a key.
+ * One label for each of `further` things and for each key in use without a number. Throws `RING_FULL`, and
+ * `VERSION_UNREADABLE` for a value that cannot be read, because it may be a key.
  */
 export async function requireSlots(deps: CommandDependencies, ring: RingLabels, further: number): Promise<void> {
   let needed = further;
@@ -90,10 +83,7 @@ export async function requireSlots(deps: CommandDependencies, ring: RingLabels, 
   requireFreeSlots(ring, needed);
 }
 
-/**
- * `requireSlots` for a command that gives a version this label for a moment. The label takes the place of AWSPENDING,
- * which a refused rotation may hold.
- */
+/** For a label that a version has for a moment. It takes the place of AWSPENDING, which a refused rotation may hold. */
 export async function requirePlaceFor(
   deps: CommandDependencies,
   ring: RingLabels,
@@ -115,7 +105,7 @@ export async function requirePlaceFor(
   }
 }
 
-/** The key of a version; `undefined` if its value is not a key. Throws `VERSION_UNREADABLE`, `VERSION_HAS_NO_VALUE`. */
+/** `undefined` if the value is not a key. Throws `VERSION_UNREADABLE`, `VERSION_HAS_NO_VALUE`. */
 export async function keyOrNone(deps: CommandDependencies, versionId: string): Promise<KeyMaterial | undefined> {
   return (await storedKeyOrNone(deps, versionId))?.key;
 }
@@ -129,7 +119,7 @@ async function storedKeyOrNone(deps: CommandDependencies, versionId: string): Pr
   }
 }
 
-/** A version's key and its format; `undefined` also if the version cannot be read now. */
+/** `undefined` also if the version cannot be read now. */
 export async function readableKey(deps: CommandDependencies, versionId: string): Promise<StoredKey | undefined> {
   try {
     return await storedKeyOrNone(deps, versionId);
@@ -141,7 +131,7 @@ export async function readableKey(deps: CommandDependencies, versionId: string):
   }
 }
 
-/** A version that readers find and that holds this key. */
+/** A version that readers find. */
 export async function versionOfKey(
   deps: CommandDependencies,
   ring: RingLabels,
@@ -160,7 +150,7 @@ export function keyName(ring: RingLabels, versionId: string): string {
   return number === undefined ? `version ${versionId}` : `key ${number}`;
 }
 
-/** The refusal of a command that needs a ring with keys. `why`: why it needs one, without a full stop. */
+/** `why` the command needs a key, without a full stop. */
 export function noCurrentKey(secretId: string, why: string): KeyRotationError {
   return new CommandRefusal(
     'NO_CURRENT_KEY',

@@ -7,12 +7,11 @@ import type { CommonOptions, AwsSession } from '../aws/session.ts';
 import { limited } from '../aws/call-limits.ts';
 import { clientSettings } from '../aws/client-settings.ts';
 
-/** Milliseconds by which clocks may differ: ours counts as correct within a minute of AWS's. */
+/** Milliseconds: our clock counts as correct within a minute of AWS's. */
 const CLOCK_RESERVE = 120_000;
 
 /**
- * Finds the log of the function that rotates this secret; `undefined` if it cannot be read, and `onUnreadable` gets the
- * reason. A function that logs elsewhere than in CloudWatch Logs shows no lines.
+ * `undefined` if it cannot be read, with the reason for `onUnreadable`. A function that logs elsewhere shows no lines.
  */
 export async function rotationLog(
   session: AwsSession,

@@ -4,39 +4,38 @@ import { invalidKeyText, readKeyValue, type KeyFormat, type StoredKey } from '..
 import { awsErrorName, unreadable } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
-/** A key that the operator supplies. It prints nothing secret. */
+/** It prints nothing secret. */
 export interface GivenValue {
   readonly key: KeyMaterial;
-  /** How to store it if the ring has no readable key whose format it could take. */
+  /** Used if the ring has no readable key whose format it could take. */
   readonly format: KeyFormat;
 }
 
 /**
- * Checks a text to be stored, ignoring white space around it. `where` names its source in the error. Throws
- * `INVALID_KEY_VALUE`, which says what was found, never the value.
+ * Ignores white space around the text. `where` names its source. Throws `INVALID_KEY_VALUE`, which never shows the
+ * value.
  */
 export function givenText(text: string, where: string): GivenValue {
   return keyIn({ SecretString: text.trim() }, where);
 }
 
-/** Checks bytes to be stored: a text, or a key's 32 bytes. */
+/** A text, or a key's 32 bytes. */
 export function givenBytes(bytes: Buffer, where: string): GivenValue {
   const isKey = bytes.length === KEY_BYTES && !isTyped(bytes);
   return isKey ? keyIn({ SecretBinary: bytes }, where) : givenText(bytes.toString('utf8'), where);
 }
 
 /**
- * 32 printable characters are half of a key in hexadecimal digits, or a password. They must not pass for 32 random
- * bytes, of which fewer than one in 10^13 look like that.
+ * 32 printable characters are half of a key in hexadecimal digits, or a password. Of random bytes, fewer than one in
+ * 10^13 look so.
  */
 function isTyped(bytes: Buffer): boolean {
   return bytes.every((byte) => (byte >= 0x20 && byte <= 0x7e) || byte === 0x09 || byte === 0x0a || byte === 0x0d);
 }
 
 /**
- * Takes the key from the current value of another secret, such as `pazpaz/encryption-key-v2` of the setup guide, and
- * nothing else: the value may hold other secrets. Throws `SECRET_NOT_FOUND`, `VERSION_UNREADABLE` or
- * `INVALID_KEY_VALUE`.
+ * Such as `pazpaz/encryption-key-v2` of the setup guide. Nothing else of the value, which may hold other secrets.
+ * Throws `SECRET_NOT_FOUND`, `VERSION_UNREADABLE` or `INVALID_KEY_VALUE`.
  */
 export async function valueOfSecret(deps: CommandDependencies, name: string): Promise<GivenValue> {
   const { SecretString, SecretBinary } = await deps.secrets

@@ -3,27 +3,24 @@ import { KeyRotationError } from '../../format/error.ts';
 import { refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
-/** Sets tags of the secret. Throws `AWS_REFUSED` or `CANNOT_REACH_AWS`. */
+/** Throws `AWS_REFUSED` or `CANNOT_REACH_AWS`. */
 export async function setTags({ secrets, secretId }: CommandDependencies, tags: readonly Tag[]): Promise<void> {
   await secrets.tagResource({ SecretId: secretId, Tags: [...tags] }).catch((error: unknown) => {
     throw refused('TagResource', secretId, error);
   });
 }
 
-/** Removes tags of the secret, whether they are there or not. Throws as `setTags`. */
+/** Whether they are there or not. Throws as `setTags`. */
 export async function removeTags({ secrets, secretId }: CommandDependencies, keys: readonly string[]): Promise<void> {
   await secrets.untagResource({ SecretId: secretId, TagKeys: [...keys] }).catch((error: unknown) => {
     throw refused('UntagResource', secretId, error);
   });
 }
 
-/** AWS's limit ('Tags per secret'). Tags of AWS itself, whose names begin with `aws:`, do not count. */
+/** 'Tags per secret'. Those of AWS itself (`aws:`) do not count. */
 const MAX_TAGS = 50;
 
-/**
- * Throws `TOO_MANY_TAGS` if tags with these names do not fit beside the others, so that a command can refuse before it
- * changes anything.
- */
+/** Throws `TOO_MANY_TAGS` if tags with these names do not fit beside the others. */
 export function requireRoom(tags: readonly Tag[], added: readonly string[]): void {
   const names = tags.flatMap(({ Key = '' }) => (Key.toLowerCase().startsWith('aws:') ? [] : [Key]));
   const excess = new Set([...names, ...added]).size - MAX_TAGS;

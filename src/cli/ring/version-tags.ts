@@ -5,11 +5,11 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { removeTags, requireRoom, setTags } from './tags.ts';
 import { listVersions } from './versions.ts';
 
-/** Tags about one version. They are removed once AWS has deleted it, so that they never fill a secret's 50. */
+/** Tags about one version are removed once AWS has deleted it, so that they never fill a secret's 50. */
 const ABANDONED = 'pazpaz:abandoned:';
 const RESCUED = 'pazpaz:rescued:';
 
-/** The version that the name of a tag is about, and what it records; `undefined` for the name of another tag. */
+/** `undefined` for the name of another tag. */
 export function versionRecordOf(
   key: string,
 ): { readonly kind: 'abandoned' | 'rescued'; readonly versionId: string } | undefined {
@@ -19,29 +19,27 @@ export function versionRecordOf(
   return undefined;
 }
 
-/** Records that a version was never more than the pending one of an abandoned rotation. */
+/** The version was never more than the pending one of an abandoned rotation. */
 export function abandonedTag(versionId: string, now: Date): Tag {
   return { Key: `${ABANDONED}${versionId}`, Value: now.toISOString() };
 }
 
-/** The versions with this record. */
 export function abandonedVersions(tags: readonly Tag[] | undefined): ReadonlySet<string> {
   return versionsUnder(ABANDONED, tags);
 }
 
-/** Records that a version got its number late, so that this is not taken for a label moved by hand. */
+/** The version got its number late, which must not be taken for a label moved by hand. */
 export function rescuedTag(versionId: string, now: Date): Tag {
   return { Key: `${RESCUED}${versionId}`, Value: now.toISOString() };
 }
 
-/** The versions with this record. */
 export function rescuedVersions(tags: readonly Tag[] | undefined): ReadonlySet<string> {
   return versionsUnder(RESCUED, tags);
 }
 
 /**
- * Records that the keys of these versions are on the ring under other versions, so that the versions need no number. A
- * tag's name has the first of them, its value the date and others: a secret can have 50 tags.
+ * The keys of these versions are on the ring under other versions. A tag's name has the first of them, its value the
+ * date and others: a secret can have 50 tags.
  */
 export function copyTags(versionIds: readonly string[], now: Date): readonly Tag[] {
   const tags: { readonly Key: string; Value: string }[] = [];
@@ -55,7 +53,7 @@ export function copyTags(versionIds: readonly string[], now: Date): readonly Tag
   return tags;
 }
 
-/** Sets tags about versions, after removing those of these kinds whose versions AWS has deleted. */
+/** Also removes tags of these kinds whose versions AWS has deleted. */
 export async function tagVersions(
   deps: CommandDependencies,
   tags: readonly Tag[] | undefined,
@@ -66,7 +64,7 @@ export async function tagVersions(
   await setTags(deps, added);
 }
 
-/** `requireRoom`, without the tags of these kinds whose versions are gone: `tagVersions` removes them. */
+/** Without the tags that `tagVersions` removes. */
 export async function requireTagRoom(
   deps: CommandDependencies,
   tags: readonly Tag[] = [],
@@ -82,8 +80,8 @@ export async function requireTagRoom(
 }
 
 /**
- * Removes that record before the version gets a number again: later it would hide that the number is lost. The other
- * versions of its tag keep theirs. Resolves to the tags that are left.
+ * Before the version gets a number again: later the record would hide that the number is lost. The other versions of
+ * its tag keep theirs. Resolves to the tags that are left.
  */
 export async function untagCopy(
   deps: CommandDependencies,
@@ -103,7 +101,6 @@ export async function untagCopy(
   return [...kept, ...changed];
 }
 
-/** `untagCopy` for each version that adoption has given a number since. */
 export async function untagNumbered(
   deps: CommandDependencies,
   tags: readonly Tag[] = [],
@@ -116,7 +113,6 @@ export async function untagNumbered(
   return left;
 }
 
-/** Tags of these kinds whose versions are gone. */
 async function outdatedTags(deps: CommandDependencies, tags: readonly Tag[] = []): Promise<readonly string[]> {
   const existing = new Set((await listVersions(deps)).map(({ VersionId }) => VersionId));
   return tags.flatMap((tag) => {

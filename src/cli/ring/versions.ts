@@ -2,7 +2,7 @@ import type { SecretVersionsListEntry } from '@aws-sdk/client-secrets-manager';
 import { refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
-/** Every version that AWS still has, including those without labels, page by page. */
+/** Those without labels included. */
 export async function listVersions(deps: CommandDependencies): Promise<readonly SecretVersionsListEntry[]> {
   const { secrets, secretId } = deps;
   const versions: SecretVersionsListEntry[] = [];

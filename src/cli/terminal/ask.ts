@@ -3,16 +3,12 @@ import { createInterface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
 import { KeyRotationError } from '../../format/error.ts';
 
-/** A terminal, or a test's replacement. */
 export interface Terminal {
   readonly input: Readable;
   readonly output: Writable;
 }
 
-/**
- * Shows a question and resolves to the typed line. Rejects with `NOT_CONFIRMED` on Ctrl-C, Ctrl-D and a closed
- * terminal. For the last, readline reports nothing.
- */
+/** Rejects with `NOT_CONFIRMED` on Ctrl-C, Ctrl-D and a closed terminal, of which readline reports nothing. */
 export async function askAt({ input, output }: Terminal, question: string): Promise<string> {
   const terminal = createInterface({ input, output, terminal: true });
   const left = once(terminal, 'close').then(() => Promise.reject(notAnswered()));

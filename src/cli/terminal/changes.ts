@@ -1,6 +1,6 @@
 import type { Change } from '../aws/change.ts';
 
-/** What was changed, or would be, one line for each change and for a file that would be written. */
+/** One line for each change, and for a file that would be written. */
 export function changeLines(changes: readonly Change[], isDryRun: boolean, file?: string): readonly string[] {
   const sentences = changes.map((change) => `  ${sentence(change, isDryRun)}`);
   const lines = [

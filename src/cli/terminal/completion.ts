@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
-/** A script that makes a shell complete the program's commands and options. */
 export function completionScript(program: Command, shell: (typeof SHELLS)[number]): string {
   const commands = program.commands.map((command) => ({
     name: command.name(),
@@ -21,7 +20,7 @@ export function completionScript(program: Command, shell: (typeof SHELLS)[number
 interface Completed {
   readonly name: string;
   readonly summary: string;
-  /** Words that an argument or an option accepts. */
+  /** That an argument or an option accepts. */
   readonly choices: readonly string[];
   readonly options: readonly { readonly long: string; readonly description: string }[];
 }

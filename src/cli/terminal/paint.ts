@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { styleText } from 'node:util';
 import type { Screen } from '../process-io.ts';
 
-/** Colours for a terminal. Without colours, every member returns the text unchanged. */
+/** Without colours, every member returns the text unchanged. */
 export interface Paint {
   readonly strong: (text: string) => string;
   readonly faint: (text: string) => string;
@@ -13,7 +13,6 @@ export interface Paint {
 
 type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red';
 
-/** Starts a line again, on a terminal. */
 export const ERASE_LINE = '\r\u001b[2K';
 
 /** No other text can have it, so a mark for a colour is always our own. */
@@ -35,8 +34,8 @@ const MARKS = new Map(
 const MARK = new RegExp(`\\{${NONCE}:[a-z]+:(?:on|off)\\}`, 'g');
 
 /**
- * The one way to a screen. Whatever comes from a database, from AWS or from the command line is made printable here, and
- * only then painted. `ERASE_LINE` may begin a text.
+ * The one way to a screen: text of a database, of AWS or of the command line is made printable here, and then painted.
+ * `ERASE_LINE` may begin a text.
  */
 export function printableScreen(screen: Screen): Screen {
   return {
@@ -49,12 +48,12 @@ export function printableScreen(screen: Screen): Screen {
   };
 }
 
-/** A text as one line, in which a line break of a row's key starts no line that looks like ours. */
+/** A line break in a row's key starts no line that looks like ours. */
 export function oneLine(text: string): string {
   return text.replaceAll('\n', '?');
 }
 
-/** Colours only on a terminal, and only if NO_COLOR is not set (no-color.org). */
+/** Only on a terminal, and only if NO_COLOR is not set (no-color.org). */
 export function paintFor(screen: Screen, environment: Readonly<Record<string, string | undefined>>): Paint {
   const isDeclined = (environment['NO_COLOR'] ?? '') !== '' || environment['TERM'] === 'dumb';
   const painted = (style: Style) => (text: string) =>
@@ -68,15 +67,12 @@ export function paintFor(screen: Screen, environment: Readonly<Record<string, st
   };
 }
 
-/**
- * Removes control characters from external text (labels, names, messages of AWS), because they could move the cursor or
- * change colours. Line breaks stay.
- */
+/** Control characters of labels, names and messages could move the cursor or change colours. Line breaks stay. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => (character === '\n' ? '\n' : '?'));
 }
 
-/** Escapes control characters in JSON. Parsing it gives the original text. */
+/** Parsing it gives the original text. */
 export function printableJson(json: string): string {
   return json.replace(UNPRINTABLE, (character) => (character === '\n' ? '\n' : inEscapes(character)));
 }

@@ -1,4 +1,4 @@
-/** A table in columns, each as wide as its widest cell. Numbers (`right`) are aligned to the right. */
+/** Each column is as wide as its widest cell. Numbers (`right`) are aligned to the right. */
 export function tableLines(
   head: readonly string[],
   rows: readonly (readonly string[])[],
@@ -16,7 +16,7 @@ export function tableLines(
   );
 }
 
-/** Breaks a text into lines of at most `width` characters, at white space; further lines are indented by `indent`. */
+/** At white space; further lines are indented by `indent`. */
 export function wrapped(text: string, width = 100, indent = ''): readonly string[] {
   const lines: string[] = [];
   let line = '';
@@ -41,7 +41,7 @@ export function keyList(numbers: readonly number[]): string {
   return `key${numbers.length === 1 ? '' : 's'} ${numbers.join(', ')}`;
 }
 
-/** With a capital letter, for the beginning of a sentence. */
+/** For the beginning of a sentence. */
 export function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
