@@ -41,8 +41,19 @@ export async function findColumns(
   database: DatabaseAddress,
   keys: RingKeys,
   contexts: readonly string[] = [],
+  onProgress?: SearchProgress,
 ): Promise<FoundColumns> {
-  return new ColumnSearch(database, keys, contexts).look();
+  return new ColumnSearch(database, keys, contexts, { onProgress }).look();
+}
+
+/** Is called before each column with its table, and how many columns were looked at of how many. */
+export type SearchProgress = (table: string, looked: number, of: number) => void;
+
+/** What a search is given beside the ring. */
+interface SearchOptions {
+  /** The tables as they were before the count that a retirement waits for. */
+  readonly before?: TablesBefore;
+  readonly onProgress?: SearchProgress | undefined;
 }
 
 /** A look through the tables of a database, as `findColumns` says; before a retirement in the snapshot of its count. */
@@ -50,7 +61,7 @@ export class ColumnSearch implements LookBeside {
   readonly #database: DatabaseAddress;
   readonly #keys: RingKeys;
   readonly #templates: readonly ContextTemplate[];
-  readonly #before: TablesBefore | undefined;
+  readonly #options: SearchOptions;
   readonly #columns: FoundColumn[] = [];
   readonly #skipped = new Map<string, SkippedTable>();
   /** What open transactions have written is not seen. What is committed in their tables is. */
@@ -58,12 +69,11 @@ export class ColumnSearch implements LookBeside {
   readonly #seen = new Set<string>();
   #hasObjects = false;
 
-  /** `before`: the tables as they were before the count that a retirement waits for. */
-  constructor(database: DatabaseAddress, keys: RingKeys, contexts: readonly string[], before?: TablesBefore) {
+  constructor(database: DatabaseAddress, keys: RingKeys, contexts: readonly string[], options: SearchOptions = {}) {
     this.#database = database;
     this.#keys = keys;
     this.#templates = [...new Set(contexts)].map(contextTemplate);
-    this.#before = before;
+    this.#options = options;
   }
 
   readonly tablesIn = async (session: Connection): Promise<readonly string[]> => [
@@ -84,7 +94,10 @@ export class ColumnSearch implements LookBeside {
         );
       const candidates = await inSnapshot(() => candidatesOf(reader));
       for (const [tableId, { table, reason }] of writers) this.#uncommitted.set(tableId, { table, reason });
-      for (const candidate of candidates) await this.#lookAt({ reader, watch, snapshot }, candidate);
+      for (const [at, candidate] of candidates.entries()) {
+        this.#options.onProgress?.(candidate.table, at, candidates.length);
+        await this.#lookAt({ reader, watch, snapshot }, candidate);
+      }
       await inSnapshot(() => this.#lookAtObjects(reader));
     });
 
@@ -95,7 +108,8 @@ export class ColumnSearch implements LookBeside {
       for (let round = 1; ; round += 1) {
         const fresh = (await candidatesOf(sessions.reader)).filter((one) => !this.#seen.has(identity(one)));
         if (fresh.length === 0) break;
-        for (const candidate of fresh) {
+        for (const [at, candidate] of fresh.entries()) {
+          this.#options.onProgress?.(candidate.table, at, fresh.length);
           if (round > MOST_ROUNDS) this.#skip(candidate, 'it was altered repeatedly during the search for columns');
           await this.#lookAt(sessions, candidate);
         }
@@ -137,7 +151,7 @@ export class ColumnSearch implements LookBeside {
     }
   }
 
-  #skip(candidate: Candidate, reason: string, isClosed = this.#before?.isClosed(candidate) ?? false): void {
+  #skip(candidate: Candidate, reason: string, isClosed = this.#options.before?.isClosed(candidate) ?? false): void {
     const { tableId, table } = candidate;
     if (this.#skipped.get(tableId)?.isClosed === true) return;
     this.#skipped.set(tableId, { table, reason, ...(isClosed ? { isClosed } : {}) });

@@ -5,6 +5,7 @@ import { COUNT, described, listOf, object, TEXT, YES_OR_NO } from '../json/shape
 import type { DatabaseFlags } from '../rows/column-flags.ts';
 import { ringOf } from '../rows/column-options.ts';
 import { databaseOf, databaseOptions } from '../rows/database-options.ts';
+import { ProgressLine } from '../rows/progress.ts';
 import { printableJson } from '../terminal/paint.ts';
 
 interface ColumnsFlags extends DatabaseFlags {
@@ -49,7 +50,10 @@ export const COLUMNS = command<ColumnsFlags>({
   run: async (session, flags, _, world) => {
     if (flags.find !== true) wrongUsage('What is to be done? Pass --find to search the database for columns.');
     const database = databaseOf(flags, session, world);
-    const result = await findColumns(database, await ringOf(session));
+    const progress = new ProgressLine(world.stderr, () => world.now().getTime());
+    const result = await findColumns(database, await ringOf(session), [], progress.onSearch).finally(() => {
+      progress.end();
+    });
     const { columns, skipped } = result;
     for (const { table, reason } of skipped) session.warn(`${table} was not looked at: ${reason}`);
     const listed = columns.filter(({ uncountable }) => uncountable === undefined);

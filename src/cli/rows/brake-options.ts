@@ -61,7 +61,7 @@ const BRAKES: readonly BrakeOption[] = [
   {
     name: 'pause-while',
     value: 'query',
-    help: 'waits while the first value of this SELECT is neither false, 0 nor NULL',
+    help: 'waits while the first value of this SELECT is not false, off, zero, empty or NULL',
     read: (text) => {
       if (text.trim() === '') throw new InvalidArgumentError('it is empty');
       return { pauseWhile: text === 'off' ? null : text };

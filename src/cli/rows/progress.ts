@@ -54,6 +54,12 @@ export class ProgressLine {
     this.#draw(`${table}: waits for open transactions: ${writers}`);
   };
 
+  /** Shows the table that is searched for ciphertexts. */
+  readonly onSearch = (table: string, looked: number, of: number): void => {
+    if (!this.#isDue()) return;
+    this.#draw(`Search for ciphertexts: ${grouped(looked)} of ${grouped(of)} columns, at ${table}`);
+  };
+
   #draw(line: string): void {
     if (this.#screen.isTTY !== true) this.#screen.write(`${line}\n`);
     else {

@@ -8,7 +8,7 @@ import type { ProcessIo } from '../process-io.ts';
 import type { ColumnFlags } from './column-flags.ts';
 import { columnsOf, ringOf } from './column-options.ts';
 import { databaseOf } from './database-options.ts';
-import { shownCensus } from './progress.ts';
+import { ProgressLine, shownCensus } from './progress.ts';
 import type { Census } from './row-count.ts';
 
 /** The census of a `retire`, over the columns that its options name. */
@@ -17,10 +17,14 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, session, world);
     const keys = await ringOf(session);
-    const search = new ColumnSearch(database, keys, contextsOf(specs), await TablesBefore.in(database));
+    const before = await TablesBefore.in(database);
+    const progress = new ProgressLine(world.stderr, () => world.now().getTime());
+    const search = new ColumnSearch(database, keys, contextsOf(specs), { before, onProgress: progress.onSearch });
     const counts = await shownCensus(database, specs, keys, world, flags, search);
     if (flags.emptyIsFine !== true) requireValues(counts);
-    const { columns, skipped } = await search.look();
+    const { columns, skipped } = await search.look().finally(() => {
+      progress.end();
+    });
     const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));
     requireNoneOpens(unlisted, numbers);
     if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);

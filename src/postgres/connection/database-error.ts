@@ -2,6 +2,7 @@ import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 
 /** Classes of SQLSTATE (PostgreSQL, appendix A) that pass by themselves, or with a new connection. */
 const LOST_CONNECTION = /^(08|57P0|53|25P0[34])/;
+const TOO_MANY_CONNECTIONS = '53300';
 const TRY_AGAIN = new Set(['40001', '40P01', '55P03']);
 
 /** Classes that say something of the server or the statement, and not of one row, unless a function raised them. */
@@ -65,7 +66,9 @@ export function databaseError(error: unknown): KeyRotationError {
       isAnswer ? state : undefined,
     );
   }
-  const advice = state !== undefined && NOT_CONVERTED.has(state) ? WITHOUT_FORM : '';
+  // A function of the database may quote a row in a hint, PostgreSQL does not.
+  const hint = isRaised || stringIn(error, 'where') !== undefined ? undefined : stringIn(error, 'hint');
+  const advice = state !== undefined && NOT_CONVERTED.has(state) ? WITHOUT_FORM : hint === undefined ? '' : `. ${hint}`;
   return new DatabaseFailure(
     'DATABASE_REFUSED',
     `The database refused (${state ?? 'no SQLSTATE'}): ${said}${advice}`,
@@ -79,6 +82,9 @@ export function databaseError(error: unknown): KeyRotationError {
 }
 
 function remedy(error: unknown): string {
+  if (stringIn(error, 'code') === TOO_MANY_CONNECTIONS) {
+    return "Raise the limit (the role's or the database's CONNECTION LIMIT, max_connections): a command may need one connection more than --connections says, and two beside them.";
+  }
   if (hasNoTls(error)) return 'Enable TLS on the server (ssl = on). sslmode=disable sends all in clear text.';
   if (isOfTls(error)) {
     return (

@@ -132,6 +132,9 @@ export async function requireQuery(session: Connection, query: string): Promise<
   throw new KeyRotationError('INVALID_SETTINGS', `${answer.detail}. It has to be one SELECT: its first value counts.`);
 }
 
+/** False, zero or nothing, as the types of PostgreSQL spell them: an interval is `PT0S`, money `$0.00`, an array `{}`. */
+const SAYS_NO = /^(f|false|n|no|off|PT0S|[^\p{L}1-9]*)$/iu;
+
 const FAILED = 'the query of --pause-while failed';
 
 /** A query that fails holds the job: what it was to warn of may be the reason. */
@@ -143,7 +146,7 @@ async function askQuery(session: Connection, query: string): Promise<Wait | unde
       settings: [`SET LOCAL statement_timeout = '${QUERY_TIMEOUT}'`],
     });
     const value = found?.[0];
-    if (value == null || value === 'f' || value === 'false' || value === '' || Number(value) === 0) return undefined;
+    if (value == null || SAYS_NO.test(value)) return undefined;
     return { brake: 'pause-while', detail: `the query of --pause-while says ${JSON.stringify(value.slice(0, 80))}` };
   } catch (error) {
     if (isLostConnection(error) || !isKeyRotationError(error)) throw error;

@@ -100,6 +100,9 @@ export class ColumnWorker {
           target: this.#keys.requireTarget().number,
           startOver: startOver && isFirst,
           brakes: isFirst ? brakes : undefined,
+          onWait: (detail) => {
+            this.#show(detail);
+          },
         });
       });
       isResumed ||= job.isResumed;

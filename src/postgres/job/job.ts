@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyRotationError } from '../../format/error.ts';
 import { columnName, type Column } from '../catalog/column.ts';
 import type { Connection } from '../connection/database.ts';
@@ -8,6 +9,17 @@ import { placesOf } from './table-state.ts';
 
 /** Serializes the making of schema and tables: two that find nothing at once would both make them, and one fails. */
 const SCHEMA_LOCK = 7_206_153_928;
+
+/** Milliseconds between two tries to take it. */
+const PAUSE = 200;
+
+const LOCK_HOLDER = `
+  SELECT format('advisory lock %s of process %s (role %s)', $1::int8, l.pid, coalesce(a.usename, '?'))
+    FROM pg_locks l
+    JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+    LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+   WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+     AND (l.classid::int8 << 32) + l.objid::int8 = $1::int8`;
 
 /** Rows left as they are that are remembered by key; the number of all of them is exact. */
 export const MOST_LEFT_ROWS = 10_000;
@@ -41,6 +53,10 @@ export interface Opening {
   readonly startOver: boolean;
   /** Brakes that this process was given; the others stay what they are. `undefined`: it continues a job that it is in already. */
   readonly brakes: Partial<Brakes> | undefined;
+  /** Called now and then with the process that keeps the job's tables from being opened. */
+  readonly onWait?: ((detail: string) => void) | undefined;
+  /** Milliseconds for which it is waited for. Default: 60,000. */
+  readonly patience?: number | undefined;
 }
 
 /**
@@ -48,12 +64,26 @@ export interface Opening {
  * begun on (restored, truncated, rewritten): rows that were done are then not those that are there. Throws `JOB_DIFFERS`
  * where an unfinished job was asked for something else, unless `startOver`.
  */
-export function openJob(session: Connection, column: Column, opening: Opening): Promise<Job> {
+export async function openJob(session: Connection, column: Column, opening: Opening): Promise<Job> {
+  const { onWait, patience = 60_000 } = opening;
+  for (let waited = 0; ; waited += PAUSE) {
+    const job = await openJobOnce(session, column, opening);
+    if (job !== undefined) return job;
+    const holder = await holderOfLock(session);
+    if (waited >= patience && holder !== undefined) throw keptClosed(holder);
+    if (holder !== undefined) onWait?.(holder);
+    await sleep(PAUSE);
+  }
+}
+
+/** `undefined` where another process opens the tables, or any role holds the lock for it. */
+function openJobOnce(session: Connection, column: Column, opening: Opening): Promise<Job | undefined> {
   const { target, startOver, brakes } = opening;
   const { spec } = column;
   const options = optionsOf(column);
   return session.transaction(async () => {
-    await session.change('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK]);
+    const [locked] = await session.rows('SELECT pg_try_advisory_xact_lock($1)', [SCHEMA_LOCK]);
+    if (locked?.[0] !== 't') return undefined;
     await openJobTables(session);
     const content = await contentOf(session, column);
     const columns = await placesOf(session, column);
@@ -82,6 +112,19 @@ export function openJob(session: Connection, column: Column, opening: Opening): 
         'are then looked for in both of the contexts given now.',
     );
   });
+}
+
+async function holderOfLock(session: Connection): Promise<string | undefined> {
+  const [found] = await session.rows(LOCK_HOLDER, [SCHEMA_LOCK]);
+  return found?.[0] ?? undefined;
+}
+
+function keptClosed(holder: string): KeyRotationError {
+  return new KeyRotationError(
+    'DATABASE_REFUSED',
+    `The tables of jobs (pazpaz_keys) are kept closed by ${holder}. A reencrypt that opens them holds it for a moment only: ` +
+      'let that process end, or end it (pg_terminate_backend), and run this again.',
+  );
 }
 
 /** What a job was begun with, besides the key that its rows are re-encrypted under. */

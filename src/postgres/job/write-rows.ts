@@ -11,6 +11,9 @@ import { rowOf } from '../stored-value.ts';
 /** Compares texts by their bytes, whatever collation a column has. */
 const SAME_BYTES = 'COLLATE pg_catalog."C" OPERATOR(pg_catalog.=)';
 
+/** The reason in place of an SQLSTATE where a trigger of the table left a row as it is. */
+const NOT_UPDATED = 'NOT_UPDATED';
+
 /** A row to be changed, if it still holds what was read. */
 export interface RowChange {
   readonly key: readonly string[];
@@ -76,23 +79,35 @@ export async function writeRows(session: Connection, column: Column, changes: re
     arrays.push(`$${values.length}::pg_catalog.text[]`);
     names.push('member');
   }
-  const text = `WITH mine AS MATERIALIZED (
+  const mine = `mine AS MATERIALIZED (
        SELECT t.tableoid AS part, t.ctid AS place, u.next, u.n${isJson ? ', u.member' : ''}
          FROM ROWS FROM (${arrays.map((one) => `pg_catalog.unnest(${one})`).join(', ')})
               WITH ORDINALITY AS u(${names.join(', ')}, n)
          JOIN ${column.table} t ON ${key.match}
         WHERE ${[sameValue(column), ...watched.map((one) => one.isSame)].join(' AND ')}
-          FOR ${column.lock} OF t SKIP LOCKED)
-     UPDATE ${column.table} t SET ${column.column} = ${isJson ? jsonValue(column) : 'mine.next'}
+          FOR ${column.lock} OF t SKIP LOCKED)`;
+  const update = `UPDATE ${column.table} t SET ${column.column} = ${isJson ? jsonValue(column) : 'mine.next'}
        FROM mine WHERE t.tableoid OPERATOR(pg_catalog.=) mine.part AND t.ctid OPERATOR(pg_catalog.=) mine.place
-     RETURNING mine.n, ${hasTriggers ? isAsSealed(column) : 'true'}`;
+     RETURNING mine.n, ${hasTriggers ? isAsSealed(column) : 'true'} AS sealed`;
+  // A trigger may also leave a row as it is: it was locked, and comes back without a value.
+  const text = hasTriggers
+    ? `WITH ${mine}, done AS (${update})
+       SELECT mine.n, done.sealed, done.n IS NULL FROM mine LEFT JOIN done ON done.n OPERATOR(pg_catalog.=) mine.n`
+    : `WITH ${mine} ${update}`;
   // Code of the table runs with the rights of this user, who has decided so where triggers are known.
   const rows = await session.underOwnPath(() => session.rowsByPlan(text, values), hasTriggers, OTHER_JOINS);
-  const altered = rows.filter(([, isSealed]) => isSealed !== 't').length;
+  const [kept, done] = [rows.filter(([, , isKept]) => isKept === 't'), rows.filter(([, , isKept]) => isKept !== 't')];
+  const altered = done.filter(([, isSealed]) => isSealed !== 't').length;
   if (altered > 0) throw alteredByTrigger(column, altered);
-  if (rows.length === changes.length) return { written: rows.length, lost: [], refused: [] };
-  const written = new Set(rows.map(([n]) => Number(n)));
-  return { written: rows.length, lost: changes.filter((_, index) => !written.has(index + 1)), refused: [] };
+  if (done.length === changes.length) return { written: done.length, lost: [], refused: [] };
+  const [found, left] = [rows, kept].map((some) => new Set(some.map(([n]) => Number(n))));
+  return {
+    written: done.length,
+    lost: changes.filter((_, index) => found?.has(index + 1) !== true),
+    refused: changes.flatMap((change, index) =>
+      left?.has(index + 1) === true ? [{ change, reason: NOT_UPDATED }] : [],
+    ),
+  };
 }
 
 /**

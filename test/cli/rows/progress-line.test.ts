@@ -36,6 +36,17 @@ describe('the progress of a re-encryption', () => {
     ]);
   });
 
+  test('names the table that a search for ciphertexts has come to', () => {
+    const written: string[] = [];
+    let now = 0;
+    const progress = new ProgressLine({ isTTY: false, write: (text) => written.push(text) }, () => now);
+    for (const at of [1000, 11_000, 12_000]) {
+      now = at;
+      progress.onSearch('clinic.visits', at / 10, 3000);
+    }
+    expect(written).toEqual(['Search for ciphertexts: 1,100 of 3,000 columns, at clinic.visits\n']);
+  });
+
   test('says nothing of a job that is done at once', () => {
     expect(shown(true, [100, 2000])).toEqual([]);
     expect(shown(false, [100, 2000])).toEqual([]);

@@ -172,3 +172,13 @@ describe('row security', () => {
     await clinic.sql('DROP ROLE keeper');
   });
 });
+
+it('a role without a further connection is told of its limit', async () => {
+  await patients(2);
+  await clinic.sql('CREATE ROLE alone LOGIN CONNECTION LIMIT 1; GRANT SELECT ON patients TO alone');
+  const url = postgres.url.replace('postgres@', 'alone@');
+  const error = await rejectionOf(census({ url }, [SPEC], clinic.keys));
+  await clinic.sql('DROP OWNED BY alone; DROP ROLE alone');
+  expect(error.code).toBe('CANNOT_REACH_DATABASE');
+  expect(error.message).toContain('CONNECTION LIMIT');
+});

@@ -2,9 +2,11 @@ import pg from 'pg';
 import { batchSize } from '../../../src/postgres/job/batch-size.ts';
 import { FULL_SPEED, reserveRows, type Brakes } from '../../../src/postgres/job/brakes.ts';
 import type { ReencryptReport } from '../../../src/postgres/job/reencrypt.ts';
+import { whyWait } from '../../../src/postgres/job/brake-conditions.ts';
 import { Connection } from '../../../src/postgres/connection/database.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { until } from '../../support/until.ts';
+import { columnOf } from '../support/column-of.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import { PacedClock } from './support/paced-clock.ts';
 import type { Postgres } from '../support/postgres.ts';
@@ -136,6 +138,28 @@ describe('re-encryption waits, says for what, and continues by itself', () => {
     );
     expectWaited(report, 'pause-while');
     expect(waits).toBe('the query of --pause-while says "1"');
+  });
+
+  it.each([
+    ["interval '0'", "interval '1 minute'"],
+    ['0::money', '5::money'],
+    ["'off'", "'on'"],
+    ['0.00', '0.01'],
+    ["time '00:00'", "date '2026-01-01'"],
+    ["'{}'::int[]", "'{0,1}'::int[]"],
+  ])('by what it says: %s holds no job, %s does', async (no, yes) => {
+    const session = await Connection.open(postgres);
+    try {
+      const column = await columnOf(postgres, SPEC);
+      const found = [];
+      for (const value of [no, yes]) {
+        const brakes = { ...FULL_SPEED, isPaused: false, pauseWhile: `SELECT ${value}` };
+        found.push((await whyWait(session, column, brakes))?.brake);
+      }
+      expect(found).toEqual([undefined, 'pause-while']);
+    } finally {
+      await session.close();
+    }
   });
 
   it('while that query fails, and refuses one that cannot be run from the start', async () => {

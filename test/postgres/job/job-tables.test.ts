@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs';
+import pg from 'pg';
+import { Connection } from '../../../src/postgres/connection/database.ts';
+import { openJob } from '../../../src/postgres/job/job.ts';
 import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
 import { areBroughtTo } from '../../../src/postgres/job/job-control.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
+import { until } from '../../support/until.ts';
+import { columnOf } from '../support/column-of.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import type { Postgres } from '../support/postgres.ts';
 
@@ -121,4 +126,31 @@ describe('a job is resumed only on the content that it was begun on', () => {
     expect(report).toMatchObject({ isFinished: true, isResumed: false, ownReencrypted: 43 });
     expect(report.totals).toMatchObject({ readRows: 50, reencrypted: 43, alreadyCurrent: 7 });
   });
+});
+
+it('a role that keeps the tables closed is named, and waited for no longer than a minute', async () => {
+  await clinic.sql('CREATE ROLE locks LOGIN');
+  const other = new pg.Client({ connectionString: postgres.url.replace('postgres@', 'locks@') });
+  await other.connect();
+  const session = await Connection.open(postgres);
+  try {
+    await other.query('SELECT pg_advisory_lock(7206153928)');
+    const { rows } = await other.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const column = await columnOf(postgres, SPEC);
+    const waits: string[] = [];
+    const onWait = (detail: string) => waits.push(detail);
+    const opening = { target: 2, startOver: false, brakes: {}, onWait };
+    const error = await rejectionOf(openJob(session, column, { ...opening, patience: 0 }));
+    expect(error.code).toBe('DATABASE_REFUSED');
+    expect(error.message).toContain(`advisory lock 7206153928 of process ${rows[0]?.pid ?? ''} (role locks)`);
+    const opened = openJob(session, column, opening);
+    await until(() => Promise.resolve(waits.length > 0));
+    await other.query('SELECT pg_advisory_unlock_all()');
+    expect(await opened).toMatchObject({ isResumed: false });
+    expect(waits[0]).toContain('(role locks)');
+  } finally {
+    await session.close();
+    await other.end();
+    await clinic.sql('DROP ROLE locks');
+  }
 });

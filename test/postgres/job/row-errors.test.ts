@@ -42,6 +42,23 @@ describe('a row that is refused', () => {
     expect(report.left).toEqual([{ key: ['5'], code: 'DATABASE:42P01' }]);
   });
 
+  it('by a trigger that leaves it as it is, without a word, is listed at once', async () => {
+    await clinic.sql(`CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF new.id = 5 THEN RETURN NULL; END IF; RETURN new; END $$`);
+    await clinic.sql('CREATE TRIGGER refused BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION refuse()');
+    const report = await clinic.reencrypt(SPEC, { triggers: 'fire', batchRows: 5 });
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 11, left: 1 } });
+    expect(report.left).toEqual([{ key: ['5'], code: 'DATABASE:NOT_UPDATED' }]);
+  });
+
+  it('for want of a replica identity is said with what PostgreSQL advises', async () => {
+    await clinic.sql('ALTER TABLE patients DROP CONSTRAINT patients_pkey, ADD UNIQUE (id)');
+    await clinic.sql('CREATE PUBLICATION all_rows FOR TABLE patients');
+    const error = await rejectionOf(clinic.reencrypt({ ...SPEC, key: ['id'] }));
+    await clinic.sql('DROP PUBLICATION all_rows');
+    expect(error.message).toMatch(/replica identity.*REPLICA IDENTITY using ALTER TABLE/);
+  });
+
   it('by a deferred constraint trigger is listed too', async () => {
     await clinic.sql(`CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
       IF new.id = 5 THEN RAISE 'not this one'; END IF; RETURN NULL; END $$`);
