@@ -111,7 +111,7 @@ function maintainLines(result: Shown, paint: Paint): readonly string[] {
   const isNamed = result.next.some(({ code }) => WOULD_DO.includes(code));
   const nothing = isQuiet ? 'Nothing was due.' : 'Nothing was done.';
   return [
-    `${result.currentNumber === 0 ? 'No numbered key' : `Key ${result.currentNumber}`} is current, and ${result.freeSlots} labels are free.`,
+    `${result.currentNumber === 0 ? 'No numbered key' : `Key ${result.currentNumber}`} is current, and ${result.freeSlots === 1 ? '1 label is' : `${result.freeSlots} labels are`} free.`,
     ...(done.length > 0 || isNamed ? done : [nothing]),
     ...result.next.flatMap((due) => dueLines(due, paint)),
   ];

@@ -257,7 +257,7 @@ function question(going: readonly RetiredKey[], basis: Basis) {
   };
 }
 
-const SAMPLED = `Columns that are not listed were only sampled, up to ${grouped(MOST_SAMPLED)} values of each: other values may need the key.`;
+const SAMPLED = `Columns that are not listed were only sampled (up to ${grouped(MOST_SAMPLED)} values): others may need the key.`;
 
 /** The rows that were counted, none of which needs the keys, and what was not counted or not looked at. */
 function basisOf({ counted = [], unlisted = [], skipped = [] }: Basis): readonly string[] {

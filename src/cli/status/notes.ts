@@ -349,7 +349,13 @@ function slotNotes(report: RingReport): readonly Note[] {
   const { advice, next } = howToMakeRoom(report);
   return slots.free === 0
     ? [warning('ring-full', `No label is free, so no rotation can begin. ${advice}`, ...next)]
-    : [warning('ring-nearly-full', `${slots.free} of ${slots.of} labels are free. ${advice}`, ...next)];
+    : [
+        warning(
+          'ring-nearly-full',
+          `${slots.free} of ${slots.of} labels ${slots.free === 1 ? 'is' : 'are'} free. ${advice}`,
+          ...next,
+        ),
+      ];
 }
 
 function scheduleNotes({ rotation, versions }: RingReport): readonly Note[] {

@@ -38,7 +38,7 @@ describe('retire', () => {
         basis: [
           'Counted, and no row needs it:',
           '  public.patients.notes (owner app): 2,000 rows',
-          'Columns that are not listed were only sampled, up to 1,200 values of each: other values may need the key.',
+          'Columns that are not listed were only sampled (up to 1,200 values): others may need the key.',
         ],
       },
     ]);

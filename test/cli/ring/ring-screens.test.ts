@@ -40,7 +40,7 @@ describe('retire shows', () => {
     expect(await screen(ring, 'retire', '1', '--yes')).toBe(
       'Retired: key 1. Until AWS deletes a key, restore brings it back.\n' +
         'Counted, and no row needs it:\n  public.patients.notes (owner app): 2,000 rows\n' +
-        'Columns that are not listed were only sampled, up to 1,200 values of each: other values may need the key.',
+        'Columns that are not listed were only sampled (up to 1,200 values): others may need the key.',
     );
     expect(await screen(ring, 'retire', '1', '--yes')).toBe('No longer on the ring: key 1.\nNothing was changed.');
     expect(await screen(ring, 'retire', '2', '1', '--force', '--confirm', '2')).toBe(
