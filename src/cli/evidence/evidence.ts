@@ -191,6 +191,8 @@ export interface AccessFacts {
     readonly may: readonly string[];
     /** Calls that depend on a condition that was not evaluated. */
     readonly unknown: readonly string[];
+    /** What these depend on, as far as it is known. */
+    readonly conditions?: readonly { readonly action: string; readonly text: string }[];
   }[];
 }
 

@@ -100,11 +100,14 @@ const KMS_KEY = object(
 const ACCESS = object(
   {
     principals: listOf(
-      object({
-        arn: TEXT,
-        may: described('Calls that its policies and that of the secret allow', listOf(TEXT)),
-        unknown: described('Calls that depend on a condition that was not evaluated', listOf(TEXT)),
-      }),
+      object(
+        {
+          arn: TEXT,
+          may: described('Calls that its policies and that of the secret allow', listOf(TEXT)),
+          unknown: described('Calls that depend on a condition that was not evaluated', listOf(TEXT)),
+        },
+        { conditions: described('What these depend on', listOf(object({ action: TEXT, text: TEXT }))) },
+      ),
     ),
   },
   { policy: described('The policy of the secret, in JSON', TEXT) },

@@ -5,7 +5,7 @@ import { keyList } from '../terminal/table.ts';
 import type { EventCode, Evidence, Remark, RowFacts, Verdict } from './evidence.ts';
 import { keysOnRing, numbersOf } from './keys.ts';
 import { ACTIONS } from './sources/access.ts';
-import { foreignersIn, policyAnswer, strangerIn, strangersIn } from './sources/secret-policy.ts';
+import { foreignersIn, policyAnswer, strangerIn, strangersIn, verdictOf } from './sources/secret-policy.ts';
 import { WITHOUT_CENSUS } from './history.ts';
 import { rowsByKey, rowSums } from './rows.ts';
 
@@ -31,6 +31,7 @@ export function verdictOn(facts: Facts, report: RingReport): Verdict {
     ...copyNotices(facts),
     ...backupNotices(facts),
     ...foreignNotices(facts),
+    ...conditionNotices(facts),
     ...forcedNotices(facts),
     ...settingNotices(facts),
     ...unseenNotice(facts),
@@ -123,6 +124,16 @@ function policyProblems({ secret, access: { policy } }: Facts): readonly Remark[
 }
 
 const READ = 'secretsmanager:GetSecretValue';
+
+/** Whether the condition limits it to an organization or to a network, only a reader can judge. */
+function conditionNotices({ secret, access: { policy } }: Facts): readonly Remark[] {
+  const verdicts = strangersIn(policy).flatMap((stranger) =>
+    ACTIONS.map((action) => verdictOf(policy, stranger, action, secret.arn)),
+  );
+  const because = new Set(verdicts.flatMap((one) => one.because).filter((text) => text.startsWith('allowed ')));
+  const text = `The policy of the secret lets principals use it that it does not name: ${[...because].join('; ')}.`;
+  return because.size === 0 ? [] : [{ code: 'open-under-a-condition', text }];
+}
 
 /** Another account also needs the KMS key, whose policy is not read here. */
 function foreignNotices({ secret, access: { policy } }: Facts): readonly Remark[] {

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { merged, WITHOUT_CENSUS } from '../../../src/cli/evidence/history.ts';
+import { requireNoReport } from '../../../src/cli/evidence/files.ts';
 import { accessFacts } from '../../../src/cli/evidence/sources/access.ts';
 import { foreignersIn, policyAnswer, strangersIn } from '../../../src/cli/evidence/sources/secret-policy.ts';
 import { entriesOf } from '../../../src/cli/evidence/sources/trail-event.ts';
@@ -75,6 +76,38 @@ describe('the policy of the secret', () => {
     expect(facts?.unknown).not.toContain('secretsmanager:DeleteSecret');
   });
 
+  test('says on which condition an answer depends', async () => {
+    const answers =
+      (decision: 'allowed' | 'implicitDeny', MissingContextValues: string[] = []) =>
+      () =>
+        Promise.resolve({
+          $metadata: {},
+          EvaluationResults: [{ EvalActionName: PUT, EvalDecision: decision, MissingContextValues }],
+        });
+    const factsOn = async (policy: string, simulate: ReturnType<typeof answers>) => {
+      const asked = { secretArn: ARN, policy, isPolicySeen: true, principals: [ROLE], simulate };
+      const [facts] = await accessFacts(asked, new UnseenList(() => undefined));
+      return { may: facts?.may, unknown: facts?.unknown.includes(PUT), because: facts?.conditions?.[0]?.text };
+    };
+    const Condition = { IpAddress: { 'aws:SourceIp': '10.0.0.0/8' } };
+    const allow = policyOf({ Effect: 'Allow', Principal: '*', Action: PUT, Condition });
+    const deny = policyOf({ Effect: 'Deny', Principal: '*', Action: PUT, Condition });
+    const text = JSON.stringify(Condition);
+    expect(await factsOn(allow, answers('implicitDeny'))).toEqual({
+      may: [],
+      unknown: true,
+      because: `allowed under a condition: ${text}`,
+    });
+    expect(await factsOn(allow, answers('allowed'))).toEqual({ may: [PUT], unknown: false, because: undefined });
+    expect(await factsOn(deny, answers('allowed'))).toEqual({
+      may: [],
+      unknown: true,
+      because: `denied under a condition: ${text}`,
+    });
+    const depends = await factsOn(policyOf(), answers('implicitDeny', ['aws:MultiFactorAuthPresent']));
+    expect(depends.because).toBe('its own policies depend on aws:MultiFactorAuthPresent');
+  });
+
   test('that names no one, beside no other principal, leaves the question open', async () => {
     const unseen = new UnseenList(() => undefined);
     const simulate = () => Promise.reject(new Error('there is no one to ask about'));
@@ -141,3 +174,7 @@ test('backup refuses a secret with 50 tags before it changes anything', async ()
 });
 
 const RECIPIENT = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p';
+
+test('a folder that cannot be made is refused at once, below /proc as well', async () => {
+  await expect(requireNoReport('/proc/report/of/today')).rejects.toThrow('cannot be made');
+});

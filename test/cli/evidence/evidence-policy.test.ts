@@ -118,7 +118,17 @@ describe('the policy of the secret', () => {
 
   test.each([
     ['a condition that is not known', { Condition: { IpAddress: { 'aws:SourceIp': '10.0.0.0/8' } } }, 'unknown'],
-    ['NotPrincipal', { NotPrincipal: { AWS: 'arn:aws:iam::123456789012:role/a' } }, 'unknown'],
+    ['NotPrincipal, which names another role', { NotPrincipal: { AWS: 'arn:aws:iam::123456789012:role/a' } }, 'denies'],
+    ['NotPrincipal, which names this role', { NotPrincipal: { AWS: 'arn:aws:iam::123456789012:role/b' } }, 'unknown'],
+    ['NotPrincipal, which names its account', { NotPrincipal: { AWS: '123456789012' } }, 'unknown'],
+    [
+      'NotPrincipal, which names a session of this role',
+      { NotPrincipal: { AWS: 'arn:aws:sts::123456789012:assumed-role/b/me' } },
+      'unknown',
+    ],
+    ['NotAction without this one', { Action: undefined, NotAction: 'secretsmanager:Describe*' }, 'denies'],
+    ['NotAction with this one', { Action: undefined, NotAction: ['secretsmanager:get*'] }, 'silent'],
+    ['NotResource, where no resource is asked about', { Resource: undefined, NotResource: ARN }, 'unknown'],
     ['another account', { Principal: { AWS: '999999999999' } }, 'silent'],
     ['this account', { Principal: { AWS: 'arn:aws:iam::123456789012:root' } }, 'denies'],
     ['another action', { Action: 'secretsmanager:Put*' }, 'silent'],

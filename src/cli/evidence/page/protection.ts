@@ -87,6 +87,7 @@ export function accessSection({ access, kmsKeys }: Evidence): Html {
             ]),
           )
     }
+    ${principals.map(conditionsOf)}
     <h3>Grants of the KMS keys</h3>
     <p>
       A grant lets its holder use the KMS key, whatever the policy of the key says. It gives no right to the secret.
@@ -94,6 +95,15 @@ export function accessSection({ access, kmsKeys }: Evidence): Html {
     ${grantTable(kmsKeys)}
     ${policy === undefined ? html`<p>The secret has no policy, or it was not seen.</p>` : html`<p class="note">Policy of the secret: <code>${policy}</code></p>`}
   </section>`;
+}
+
+/** What calls depend on. Calls with one condition share a line. */
+function conditionsOf({ arn, conditions = [] }: Evidence['access']['principals'][number]): Html {
+  const texts = [...new Set(conditions.map(({ text }) => text))];
+  return html`${texts.map((text) => {
+    const actions = conditions.filter((one) => one.text === text).map(({ action }) => action);
+    return html`<p class="note"><code>${arn}</code>, ${names(actions)}: ${text}</p>`;
+  })}`;
 }
 
 function grantTable(kmsKeys: Evidence['kmsKeys']): Html {

@@ -1,7 +1,7 @@
 import type { SimulatePrincipalPolicyCommandInput, SimulatePrincipalPolicyCommandOutput } from '@aws-sdk/client-iam';
 import type { UnseenList } from '../unseen.ts';
 import type { AccessFacts } from '../evidence.ts';
-import { manyIn, policyAnswer, principalsIn, type PolicyAnswer } from './secret-policy.ts';
+import { manyIn, principalsIn, verdictOf, type PolicyVerdict } from './secret-policy.ts';
 
 /** Calls that read a key, change one, or change who may. */
 export const ACTIONS = [
@@ -63,21 +63,40 @@ export async function accessFacts(
       const { EvalDecision, MissingContextValues = [] } =
         answer.EvaluationResults?.find(({ EvalActionName }) => EvalActionName === action) ?? {};
       // It was decided as if the call had no such value, and a call with multi-factor authentication, say, has one.
-      const decision = MissingContextValues.length === 0 ? EvalDecision : undefined;
-      return {
-        action,
-        may: together(decision, isPolicySeen ? policyAnswer(policy, arn, action, secretArn) : 'unknown'),
-      };
+      const own: OwnPolicies = { decision: EvalDecision, depends: MissingContextValues };
+      const verdict = isPolicySeen ? verdictOf(policy, arn, action, secretArn) : UNSEEN;
+      return { action, ...together(own, verdict) };
     });
     const of = (may: 'yes' | 'unknown') => calls.filter((call) => call.may === may).map(({ action }) => action);
-    found.push({ arn, may: of('yes'), unknown: of('unknown') });
+    const conditions = calls.flatMap(({ action, because }) => because.map((text) => ({ action, text })));
+    found.push({
+      arn,
+      may: of('yes'),
+      unknown: of('unknown'),
+      ...(conditions.length === 0 ? {} : { conditions }),
+    });
   }
   return found;
 }
 
+/** What the principal's own policies say. */
+interface OwnPolicies {
+  readonly decision: string | undefined;
+  /** Keys of conditions that the simulator had no value for. */
+  readonly depends: readonly string[];
+}
+
+const UNSEEN: PolicyVerdict = { answer: 'unknown', because: [], mayDeny: true };
+
 /** Within one account, a call needs an allow from either side, and no deny from any ('Policy evaluation logic'). */
-function together(decision: string | undefined, policy: PolicyAnswer): 'yes' | 'no' | 'unknown' {
-  if (decision === 'explicitDeny' || policy === 'denies') return 'no';
-  if (decision === undefined || policy === 'unknown') return 'unknown';
-  return decision === 'allowed' || policy === 'allows' ? 'yes' : 'no';
+function together(
+  { decision, depends }: OwnPolicies,
+  { answer, because, mayDeny }: PolicyVerdict,
+): { readonly may: 'yes' | 'no' | 'unknown'; readonly because: readonly string[] } {
+  const isSure = decision !== undefined && depends.length === 0;
+  if ((decision === 'explicitDeny' && isSure) || answer === 'denies') return { may: 'no', because: [] };
+  if (isSure && decision === 'allowed' && !mayDeny) return { may: 'yes', because: [] };
+  const own = depends.length === 0 ? [] : [`its own policies depend on ${depends.join(', ')}`];
+  if (!isSure || answer === 'unknown') return { may: 'unknown', because: [...because, ...own] };
+  return { may: answer === 'allows' ? 'yes' : 'no', because: [] };
 }

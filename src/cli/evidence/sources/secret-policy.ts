@@ -13,15 +13,48 @@ export function policyAnswer(
   action: string,
   resource?: string,
 ): PolicyAnswer {
-  if (policy === undefined) return 'silent';
-  const statements = listOf(parsedMembers(policy)['Statement']).map(members);
+  return verdictOf(policy, principal, action, resource).answer;
+}
+
+/** The answer, and what it depends on where it is `unknown`: each a sentence without a full stop. */
+export interface PolicyVerdict {
+  readonly answer: PolicyAnswer;
+  readonly because: readonly string[];
+  /** Whether a deny may apply. */
+  readonly mayDeny: boolean;
+}
+
+/** `policyAnswer` with its reasons. */
+export function verdictOf(
+  policy: string | undefined,
+  principal: string,
+  action: string,
+  resource?: string,
+): PolicyVerdict {
+  const statements = listOf(parsedMembers(policy ?? '')['Statement']).map(members);
   const answers = statements.flatMap((statement) => {
     const applies = appliesTo(statement, principal, action, resource);
-    return applies === false ? [] : [{ effect: statement['Effect'], isSure: applies === true }];
+    return applies === false ? [] : [{ statement, isDeny: statement['Effect'] === 'Deny', isSure: applies === true }];
   });
-  if (answers.some(({ effect, isSure }) => effect === 'Deny' && isSure)) return 'denies';
-  if (answers.some(({ isSure }) => !isSure)) return 'unknown';
-  return answers.some(({ effect }) => effect === 'Allow') ? 'allows' : 'silent';
+  const sure = (answer: PolicyAnswer): PolicyVerdict => ({ answer, because: [], mayDeny: answer === 'denies' });
+  if (answers.some(({ isDeny, isSure }) => isDeny && isSure)) return sure('denies');
+  const unsure = answers.filter(({ isSure }) => !isSure);
+  const isAllowed = answers.some(({ isDeny, isSure }) => !isDeny && isSure);
+  // An allow under a condition changes nothing beside one without.
+  const open = unsure.filter(({ isDeny }) => isDeny || !isAllowed);
+  if (open.length === 0) return sure(isAllowed ? 'allows' : 'silent');
+  const because = open.map(
+    ({ statement, isDeny }) => `${isDeny ? 'denied' : 'allowed'} under a condition: ${conditionOf(statement)}`,
+  );
+  return { answer: 'unknown', because: [...new Set(because)], mayDeny: open.some(({ isDeny }) => isDeny) };
+}
+
+/** What a statement that may apply depends on, as the policy says it. */
+function conditionOf(statement: Members): string {
+  const parts = ['Condition', 'NotPrincipal', 'NotResource'].flatMap((name) =>
+    statement[name] === undefined ? [] : [name === 'Condition' ? statement[name] : { [name]: statement[name] }],
+  );
+  return parts.map((part) => JSON.stringify(part)).join(' ');
 }
 
 /** A role that no policy names. */
@@ -81,26 +114,42 @@ function appliesTo(
   action: string,
   resource: string | undefined,
 ): boolean | 'unknown' {
-  const { NotPrincipal, Resource } = statement;
-  if (['NotAction', 'NotResource'].some((name) => statement[name] !== undefined)) return 'unknown';
-  // A deny to all but some may leave out a session of one of them; an allow is for everyone else.
-  if (NotPrincipal !== undefined && statement['Effect'] !== 'Allow') return 'unknown';
-  if (resource !== undefined && Resource !== undefined && !textsOf(Resource).some((pattern) => like(pattern, resource)))
-    return false;
-  if (!textsOf(statement['Action']).some((pattern) => like(pattern.toLowerCase(), action.toLowerCase()))) return false;
-  const { Principal } = statement;
-  const asked = NotPrincipal ?? Principal;
-  const names = asked === '*' ? ['*'] : textsOf(members(asked)['AWS']);
-  const account = principal.split(':')[4] ?? '';
-  const isNamed = names.some(
-    (name) => name === '*' || name === principal || name === account || name.endsWith(`::${account}:root`),
-  );
-  if (isNamed === (NotPrincipal !== undefined)) return false;
+  if (!namesAction(statement, action) || !mayName(statement, resource)) return false;
+  const named = namesPrincipal(statement, principal);
+  if (named === false) return false;
   const results = Object.entries(members(statement['Condition'])).flatMap(([operator, keys]) =>
     Object.entries(members(keys)).map(([key, wanted]) => holds(operator, key, textsOf(wanted), principal)),
   );
   if (results.includes(false)) return false;
-  return results.includes('unknown') ? 'unknown' : true;
+  const isSure = named === true && !(resource === undefined && statement['NotResource'] !== undefined);
+  return results.includes('unknown') || !isSure ? 'unknown' : true;
+}
+
+/** `NotAction` names every action but those. */
+function namesAction({ Action, NotAction }: Members, action: string): boolean {
+  const isIn = (patterns: unknown): boolean =>
+    textsOf(patterns).some((pattern) => like(pattern.toLowerCase(), action.toLowerCase()));
+  return NotAction === undefined ? isIn(Action) : !isIn(NotAction);
+}
+
+function mayName({ Resource, NotResource }: Members, resource: string | undefined): boolean {
+  if (resource === undefined) return true;
+  const isIn = (patterns: unknown): boolean => textsOf(patterns).some((pattern) => like(pattern, resource));
+  return NotResource === undefined ? Resource === undefined || isIn(Resource) : !isIn(NotResource);
+}
+
+/** A deny to all but some may leave out the account of one of them, or a session alone: then only IAM knows. */
+function namesPrincipal({ Effect, Principal, NotPrincipal }: Members, principal: string): boolean | 'unknown' {
+  const asked = NotPrincipal ?? Principal;
+  const names = asked === '*' ? ['*'] : textsOf(members(asked)['AWS']);
+  const account = principal.split(':')[4] ?? '';
+  const session = principal.replace(/^(arn:[^:]+):iam:(:\d+):role\/(?:.*\/)?/, '$1:sts:$2:assumed-role/');
+  const isNamed = names.some(
+    (name) => name === '*' || name === principal || name === account || name.endsWith(`::${account}:root`),
+  );
+  if (NotPrincipal === undefined) return isNamed;
+  if (Effect !== 'Deny') return !isNamed;
+  return isNamed || names.some((name) => name.startsWith(`${session}/`)) ? 'unknown' : true;
 }
 
 /** A condition on who calls. Every other key is unknown here, but for the one that only a deletion without recovery has. */
