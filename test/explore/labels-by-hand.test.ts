@@ -8,7 +8,7 @@ import { SECRET_ARN } from './support/program.ts';
 import { BEHAVIOUR } from './support/scenarios/scenario.ts';
 
 /** One of so many states; `npm run explore` looks at more. The numbers have no divisor in common with those of places. */
-const EVERY = process.env['EXPLORE'] === 'deep' ? 11 : 701;
+const EVERY = process.env['EXPLORE'] === 'deep' ? 23 : 701;
 
 jest.setTimeout(3_600_000);
 

@@ -101,7 +101,7 @@ export function openSession(world: ProcessIo, options: CommonOptions): AwsSessio
       randomKey: world.randomKey,
       newVersionId: world.newVersionId,
       now: awsNow,
-      sleep: world.sleep,
+      sleep: saying(world),
       remainingTime: () => TIME_LIMIT - (world.now().getTime() - started),
       proven: new Set(),
       confirm: confirmation(world, options, () => `${secretId} (${place()})`),
@@ -118,6 +118,21 @@ export function openSession(world: ProcessIo, options: CommonOptions): AwsSessio
     lastFailure,
     whyNotAws: () => whyNotAws(answeredBy()?.host),
     whyNotAsked: (service) => whyNotAsked(service, answeredBy()?.host, environment),
+  };
+}
+
+/** Milliseconds after which a silent command looks as if it hung. */
+const LONG = 5000;
+
+/** Says once why a command waits, to a person at a terminal. */
+function saying({ sleep, stderr }: ProcessIo): ProcessIo['sleep'] {
+  let isSaid = stderr.isTTY !== true;
+  return (milliseconds) => {
+    if (milliseconds >= LONG && !isSaid) {
+      isSaid = true;
+      stderr.write('AWS may be a few seconds behind: looking again.\n');
+    }
+    return sleep(milliseconds);
   };
 }
 

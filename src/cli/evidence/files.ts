@@ -44,7 +44,7 @@ export async function writeReport(folder: string, files: ReadonlyMap<string, str
 
 /** Makes the folder. Throws `INVALID_SETTINGS` if it cannot be written, or has a report, which is never replaced. */
 export async function requireNoReport(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((error: unknown) =>
+  await makeFolder(folder).catch((error: unknown) =>
     wrongUsage(`The folder ${folder} cannot be made: ${fileProblem(error)}.`),
   );
   await access(folder, constants.W_OK | constants.X_OK).catch((error: unknown) =>
@@ -54,6 +54,20 @@ export async function requireNoReport(folder: string): Promise<void> {
     if ((await stat(join(folder, name)).catch(() => undefined)) !== undefined)
       wrongUsage(`${folder} has a report already, and no report is ever replaced. Name another folder.`);
   }
+}
+
+/** Below /proc, `mkdir` of Node 20 never ends if it is told to make parents, too. */
+async function makeFolder(folder: string): Promise<void> {
+  if (await isFolder(folder)) return;
+  if (dirname(folder) !== folder) await makeFolder(dirname(folder));
+  await mkdir(folder).catch(async (error: unknown) => {
+    // Another process may have made it.
+    if (!(await isFolder(folder))) throw error;
+  });
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
 /** A report on disk. */

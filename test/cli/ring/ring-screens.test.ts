@@ -169,3 +169,13 @@ describe('rollback shows', () => {
     );
   });
 });
+
+test('a person at a terminal learns why a command that changes nothing waits', async () => {
+  const ring = await ringWith(previous(1), current(2));
+  const line = 'AWS may be a few seconds behind: looking again.\n';
+  for (const args of [['adopt'], ['rotate', '--clean-up'], ['retire', '99']]) {
+    const { stderr } = await pazpazKeys(ring, args, { answers: [] });
+    expect([args, stderr.split(line)]).toEqual([args, [expect.any(String), expect.any(String)]]);
+    expect((await pazpazKeys(ring, args)).stderr).not.toContain(line);
+  }
+});

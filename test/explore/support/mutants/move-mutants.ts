@@ -24,6 +24,14 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     breaks: /^invariant [34]: /,
   },
   {
+    takenOut: 'that a step takes no key back to its number which was retired after a move',
+    file: 'src/secret/numbering.ts',
+    from: '(version === versionId || Math.abs(deps.now().getTime() - Date.parse(date)) < LONGEST_STEP);',
+    to: "version === versionId && date !== '';",
+    scenario: 'move and retire beside adoption',
+    breaks: /^invariant 3: number 1 named [\w-]+ and now names A+/,
+  },
+  {
     takenOut: 'that move finishes what broke off',
     file: MOVE,
     from: 'return finishMove(deps, change, secret);',

@@ -49,6 +49,12 @@ const PAIRS: readonly Own[] = [
   pair(MOVE, 'put --not-current A', THREE),
   pair(MOVE, 'rollback', THREE),
   pair(MOVE, 'backup', THREE),
+  {
+    name: 'move and retire beside adoption',
+    ring: { A: 'key-v1', C: 'AWSCURRENT' },
+    operators: [[MOVE, 'retire --force 1'], ['adoption']],
+    behaviour: KEPT,
+  },
   pair(BRING, 'put P', LACKING),
   pair(BRING, 'put --not-current B', LACKING),
   pair(BRING, BRING, LACKING),
