@@ -15,7 +15,7 @@ import { UnseenList } from './unseen.ts';
 import { verdictOn, type Facts } from './verdict.ts';
 
 export interface CollectOptions {
-  /** Counts the rows; absent if the caller wants none counted. */
+  /** Absent if no rows are to be counted. */
   readonly countRows?: () => Promise<RowFacts>;
   readonly previous?: ReportOnDisk & { readonly signature?: string };
   /** The KMS key that will sign the report. */
@@ -24,8 +24,8 @@ export interface CollectOptions {
 }
 
 /**
- * Reads everything that the report says. It writes nothing. Throws what `status` throws: without the secret and its
- * versions there is nothing to report. Whatever else cannot be read is listed in `unseen`.
+ * Writes nothing. Throws what `status` throws: without the secret there is nothing to report. Whatever else cannot be
+ * read is in `unseen`.
  */
 export async function collectEvidence(
   session: AwsSession,
@@ -82,7 +82,6 @@ function named({ madeAt, sha256, sums, signature }: NonNullable<CollectOptions['
   return { madeAt, sha256, checksums: hashOf(sums), ...(signature === undefined ? {} : { signature }) };
 }
 
-/** A secret that is older than the records of its changes. */
 function addBefore(recordsFrom: string | undefined, made: Date | undefined, unseen: UnseenList): void {
   if (recordsFrom === undefined || made === undefined || made.toISOString() >= recordsFrom) return;
   unseen.add(
@@ -93,7 +92,6 @@ function addBefore(recordsFrom: string | undefined, made: Date | undefined, unse
   );
 }
 
-/** Keys whose end is not recorded. */
 function addUnrecorded(keys: readonly KeyFacts[], unseen: UnseenList): void {
   for (const numbers of missingNumbers(keys)) {
     const why = 'AWS has no version with that number, and no tag says that it was retired';

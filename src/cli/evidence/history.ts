@@ -7,13 +7,13 @@ import { keyList } from '../terminal/table.ts';
 import type { HistoryEntry } from './evidence.ts';
 import { tagDate } from './tag-date.ts';
 
-/** What a retirement by `retire --force` has as its detail. */
+/** The detail of a retirement by `retire --force`. */
 export const WITHOUT_CENSUS = 'without a census (--force)';
 
-/** What happened to a version, by the kind of its record. */
+/** By the kind of its record. */
 export const RECORDED = { rescued: 'key-rescued', abandoned: 'rotation-abandoned' } as const;
 
-/** What the secret itself shows of its history: the dates of its versions, and the tags that the commands leave. */
+/** The dates of its versions, and the tags that the commands leave. */
 export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undefined): readonly HistoryEntry[] {
   const backup = backupRecord(tags);
   const dated = (tags ?? []).flatMap(({ Key = '', Value = '' }): readonly HistoryEntry[] => {
@@ -42,12 +42,11 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
   ]);
 }
 
-/** Moments at which two sources report the same event. */
+/** Milliseconds between two reports of one event. */
 const SAME = 10 * 60_000;
 
 /**
- * One history of what several sources tell. Where CloudTrail tells of an event, too, its record stands for the others',
- * because it names the caller. It takes over what only they say.
+ * CloudTrail's record of an event replaces the others', because it names the caller. It takes over what only they say.
  */
 export function merged(
   own: readonly HistoryEntry[],

@@ -3,7 +3,6 @@ import { wasCurrent, type RingReport, type VersionReport } from '../status/ring-
 import type { HistoryEntry, KeyFacts, Period } from './evidence.ts';
 import { tagDate } from './tag-date.ts';
 
-/** A key became the one that encrypts. */
 interface Move {
   readonly at: string;
   readonly versionId: string;
@@ -11,8 +10,8 @@ interface Move {
 }
 
 /**
- * Every version of a report, and every key that was retired. `recordsFrom`: from this moment on, `history` has each move
- * of `AWSCURRENT`; for the time before, the dates on which the keys were made stand for it.
+ * Every version of a report, and every retired key. From `recordsFrom` on, `history` has each move of `AWSCURRENT`;
+ * before that, a key counts as current from the date on which it was made.
  */
 export function keyFacts(
   report: RingReport,
@@ -57,13 +56,13 @@ export function keyFacts(
   return [...kept, ...deleted].sort((one, other) => (one.number ?? Infinity) - (other.number ?? Infinity));
 }
 
-/** Versions that were never the one that encrypts, as far as their state shows. */
+/** As far as their state shows. */
 const NEVER_CURRENT: readonly string[] = ['pending', 'placeholder', 'arriving', 'abandoned', 'copy', 'no label'];
 
-/** For versions that hold the key of an earlier one: the version that had the number first. */
+/** For a version with the key of an earlier one: the version that had the number first. */
 type Origins = ReadonlyMap<string, string>;
 
-/** From records of numbers that went from one version to another with the same key (docs/adr/0025). */
+/** From numbers that went to another version with the same key (docs/adr/0025). */
 function originsIn(history: readonly HistoryEntry[]): Origins {
   const origins = new Map<string, string>();
   for (const { event, versionId, formerVersionId } of history) {
@@ -73,7 +72,6 @@ function originsIn(history: readonly HistoryEntry[]): Origins {
   return origins;
 }
 
-/** The day on which the key of a younger copy was made. */
 function madeOf(
   { versionId, made }: VersionReport,
   { versions }: RingReport,
@@ -103,7 +101,7 @@ function movesOf(
     const { versionId, state, isRescued } = version;
     const made = madeOf(version, report, history, origins);
     const created = made === undefined ? version.created : `${made}T00:00:00.000Z`;
-    // A key is also made current by CreateSecret and UpdateSecret, of which no record of a move is left.
+    // CreateSecret and UpdateSecret make a key current, too, and no record of that is left.
     const isInUse = state === 'current' || state === 'previous';
     const isRecorded = known.has(versionId) || (!isInUse && recordsFrom !== '' && (created ?? '') >= recordsFrom);
     const isNever = NEVER_CURRENT.includes(state) && !(state === 'pending' && wasCurrent(version, report));
@@ -120,7 +118,7 @@ function periodsOf(moves: readonly Move[], { versions }: RingReport): ReadonlyMa
   for (const [index, { at, versionId, isEstimated }] of changes.entries()) {
     const next = changes[index + 1];
     const isCurrent = versions.some((version) => version.versionId === versionId && version.state === 'current');
-    // The last key by its date is not the current one after a rollback, or after a key was added without being used.
+    // After a rollback, or after a key was added without being used, the last key by its date is not the current one.
     if (next === undefined && !isCurrent && isEstimated) continue;
     const period = { from: at, isEstimated: isEstimated || next?.isEstimated === true };
     periods.set(versionId, [
@@ -131,17 +129,15 @@ function periodsOf(moves: readonly Move[], { versions }: RingReport): ReadonlyMa
   return periods;
 }
 
-/** The keys with a number that no one retired. */
 export function keysOnRing(keys: readonly KeyFacts[]): readonly KeyFacts[] {
   return keys.filter(({ number, state }) => number !== undefined && state !== 'retired' && state !== 'deleted');
 }
 
-/** All numbers of some keys. */
 export function numbersOf(keys: readonly KeyFacts[]): readonly number[] {
   return keys.flatMap(({ number, otherNumbers = [] }) => (number === undefined ? [] : [number, ...otherNumbers]));
 }
 
-/** Numbers below the highest one of which there is neither a version nor a record, as `2` or `2 to 4`. */
+/** Below the highest one, without a version or a record, as `2` or `2 to 4`. */
 export function missingNumbers(keys: readonly KeyFacts[]): readonly string[] {
   const numbers = [...numbersOf(keys)].sort((one, other) => one - other);
   return numbers.flatMap((number, index) => {

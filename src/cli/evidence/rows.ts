@@ -11,7 +11,7 @@ import { shownCensus } from '../rows/progress.ts';
 import { unreadKeys } from '../rows/unread-keys.ts';
 import type { RowFacts } from './evidence.ts';
 
-/** Counts the rows as `census` does, and looks for columns that are not listed. No row is named. */
+/** Names no row. */
 export async function countedRows(session: AwsSession, flags: ColumnFlags, world: ProcessIo): Promise<RowFacts> {
   const specs = await columnsOf(flags);
   const database = databaseOf(flags, session, world);
@@ -37,7 +37,7 @@ function withoutRowKeys(census: ColumnCensus): Extract<RowFacts, { isCounted: tr
   return { relation, owner, column, rows, nulls, empty, numbered, unnumbered, legacy, nested, unreadable, unseen };
 }
 
-/** Rows by the number of the key that opens them, over all columns. 0: a key without a number. */
+/** Over all columns. 0: a key without a number. */
 export function rowsByKey(rows: RowFacts): ReadonlyMap<number, number> {
   const sums = new Map<number, number>();
   for (const { numbered, unnumbered, legacy } of rows.isCounted ? rows.columns : []) {
@@ -48,7 +48,9 @@ export function rowsByKey(rows: RowFacts): ReadonlyMap<number, number> {
   return new Map([...sums].sort(([one], [other]) => one - other));
 }
 
-/** `values`: rows with data. `older`, `nested`: rows that need a key that is not the current one, for the data or for a part of it. */
+/**
+ * `values`: rows with data. `older`, `nested`: rows that need a key that is not current, for the data or a part of it.
+ */
 export function rowSums(
   rows: RowFacts,
   currentNumber: number,

@@ -10,7 +10,7 @@ import { bytesOf } from '../backup/encrypted-file.ts';
 import { parsedMembers } from './sources/json-members.ts';
 import type { SignatureVerification, Verification } from './verification.ts';
 
-/** A signature over the checksums of a report, beside them. */
+/** Over the checksums of the report. */
 export const SIGNATURE_FILE = 'evidence.sig.json';
 
 const FORMAT = 'pazpaz-evidence-signature/1';
@@ -26,12 +26,12 @@ interface Signature {
 
 const NEEDS = 'kms:GetPublicKey and kms:Sign to sign, and kms:Verify to check';
 
-/** Signs the text of a file with checksums. Resolves to the text of `evidence.sig.json`. */
+/** From the text of the checksums to that of `evidence.sig.json`. */
 export type Sign = (sums: string) => Promise<string>;
 
 /**
- * Asks for the public key of an asymmetric KMS key, and signs with it later: RSA keys with RSASSA_PSS_SHA_256, curves of
- * 256 bits with ECDSA_SHA_256. Throws `INVALID_SETTINGS` for any other key, `AWS_REFUSED` or `CANNOT_REACH_AWS`.
+ * RSA keys sign with RSASSA_PSS_SHA_256, curves of 256 bits with ECDSA_SHA_256. Throws `INVALID_SETTINGS` for any other
+ * KMS key, `AWS_REFUSED` or `CANNOT_REACH_AWS`.
  */
 export async function signer(keyId: string, kmsOf: KmsFor): Promise<Sign> {
   const kms = kmsOf(keyId);
@@ -65,15 +65,15 @@ export async function signer(keyId: string, kmsOf: KmsFor): Promise<Sign> {
 }
 
 export interface SignatureOptions {
-  /** The file of a public key in PEM: no call is made. */
+  /** A file in PEM: no call is made. */
   readonly publicKey?: string | undefined;
   /** The KMS key that must have signed. */
   readonly keyId?: string | undefined;
 }
 
 /**
- * Checks the signature of a report with a public key that the caller has from elsewhere, or else by asking KMS. The key
- * in the file itself proves nothing, because anyone who changes a report can sign it again with another one.
+ * With a public key that the caller has from elsewhere, or else by KMS. The key in the file itself proves nothing:
+ * anyone who changes a report can sign it again.
  */
 export async function checkSignature(
   folder: string,

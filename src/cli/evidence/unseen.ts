@@ -3,12 +3,12 @@ import { awsErrorName } from '../../secret/aws-error.ts';
 import type { OtherService } from '../aws/other-services.ts';
 import type { Unseen } from './evidence.ts';
 
-/** Collects the questions that were not answered, so that none is silently left out of a report. */
+/** So that no question is silently left out of a report. */
 export class UnseenList {
   readonly #all: Unseen[] = [];
   readonly #whyNotAsked: (service: OtherService) => string | undefined;
 
-  /** `whyNotAsked`: why a service is not called; `undefined` if it is. */
+  /** `undefined` for a service that is called. */
   constructor(whyNotAsked: (service: OtherService) => string | undefined) {
     this.#whyNotAsked = whyNotAsked;
   }
@@ -21,7 +21,7 @@ export class UnseenList {
     this.#all.push({ what, needs, why });
   }
 
-  /** The answer, or `undefined` if it was refused or did not come. Settings that cannot work are thrown. */
+  /** `undefined` if it was refused or did not come. Throws settings that cannot work. */
   async see<T>(what: string, needs: string, answer: () => Promise<T>): Promise<T | undefined> {
     try {
       return await answer();
@@ -32,7 +32,7 @@ export class UnseenList {
     }
   }
 
-  /** The answer of a service that may be somewhere else than Secrets Manager, and is then not called. */
+  /** For a service that may not be where Secrets Manager is, and is then not called. */
   async ask<T>(service: OtherService, what: string, needs: string, answer: () => Promise<T>): Promise<T | undefined> {
     const why = this.#whyNotAsked(service);
     if (why === undefined) return this.see(what, needs, answer);
@@ -41,7 +41,7 @@ export class UnseenList {
   }
 }
 
-/** The name of the service's error, and of ours the message. A message of AWS may quote what was sent. */
+/** A message of AWS may quote what was sent, so only the name of its error is shown. */
 function reasonOf(error: unknown): string {
   if (isKeyRotationError(error)) return `${error.code}: ${error.message}`;
   return awsErrorName(error) || 'no answer';

@@ -3,24 +3,23 @@ import type { PreviousReport } from './evidence.ts';
 import { EVIDENCE_FILE, PAGE_FILE, previousReport, readReport, sha256, type ReportOnDisk } from './files.ts';
 import type { SignatureVerification, Verification } from './verification.ts';
 
-/** A report on disk, and whether it is as it was written. */
 export interface VerifiedReport {
   readonly folder: string;
   readonly madeAt: string;
   /** Of `evidence.json`. The next report names it. */
   readonly sha256: string;
   readonly checks: readonly Verification[];
-  /** The report before, as it names it. */
+  /** As the report names it. */
   readonly previous?: PreviousReport;
 }
 
-/** Reports in the order of their dates, as one series. */
+/** In the order of their dates. */
 export interface Series {
   /** Each but the first names the one before it, with its SHA-256. */
   readonly isUnbroken: boolean;
   readonly first: string;
   readonly last: string;
-  /** The report before the first one, which is not among them. Absent: the first one names none. */
+  /** The report before the first one. Absent: the first one names none. */
   readonly continues?: PreviousReport;
 }
 
@@ -35,18 +34,17 @@ export function seriesOf(reports: readonly VerifiedReport[]): Series {
   };
 }
 
-/** Checks the signature of a report: `sums` is the text of its checksums. */
+/** `sums`: the text of the checksums. */
 export type CheckSignature = (folder: string, sums: string) => Promise<SignatureVerification>;
 
-/** The last signed report of a series so far. */
 interface Signed {
   readonly folder: string;
   readonly signedBy: string;
 }
 
 /**
- * Checks reports in the order of their dates: each file against its checksum, the signature, and the report before, as
- * far as it is among them. Throws `INVALID_SETTINGS` for a folder that cannot be read, and `INVALID_EVIDENCE`.
+ * In the order of their dates: each file against its checksum, the signature, and the report before. Throws
+ * `INVALID_SETTINGS` for a folder that cannot be read, and `INVALID_EVIDENCE`.
  */
 export async function verifyReports(
   folders: readonly string[],
@@ -90,8 +88,8 @@ async function signatureOf(
 }
 
 /**
- * The report before a new one, with its signature checked. Throws `INVALID_EVIDENCE` for one that was changed or whose
- * signature is missing or wrong: the next report would make it look genuine.
+ * Throws `INVALID_EVIDENCE` for a report that was changed, or whose signature is missing or wrong: the next report
+ * would make it look genuine.
  */
 export async function reportBefore(
   path: string,
@@ -114,7 +112,7 @@ function filesCheck(altered: readonly string[]): Verification {
     : { what: 'files', outcome: 'bad', how: altered.join(', ') };
 }
 
-/** Anyone can remove a signature, or sign with a key of their own: within a series, neither passes as a matter of course. */
+/** Anyone can remove a signature, or sign with another key: within a series neither passes. */
 function inSeries(check: Verification, signedBy: string | undefined, before: Signed | undefined): Verification {
   if (before === undefined || check.outcome === 'bad' || signedBy === before.signedBy) return check;
   const how =

@@ -2,7 +2,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { FULL_SPEED, type Brakes, type BrakeState } from '../../postgres/job/brakes.ts';
 import { wrongUsage } from '../command.ts';
 
-/** A brake as the command line names it: an option of its own at the start, and a name of --set. */
+/** An option of its own at the start, and a name of --set. */
 interface BrakeOption {
   readonly name: string;
   readonly value: string;
@@ -70,7 +70,6 @@ const BRAKES: readonly BrakeOption[] = [
   },
 ];
 
-/** What the options about brakes come to. */
 export interface BrakeFlags {
   readonly fullSpeed?: boolean;
   readonly pause?: boolean;
@@ -87,7 +86,6 @@ export interface BrakeFlags {
   readonly pauseWhile?: Partial<Brakes>;
 }
 
-/** Adds the options about brakes. */
 export function brakeOptions(program: Command): Command {
   for (const { name, value, help, read } of BRAKES) program.option(`--${name} <${value}>`, help, read);
   return program
@@ -98,7 +96,6 @@ export function brakeOptions(program: Command): Command {
     .option('--set <name=value>', 'change a brake of the unfinished jobs: max-rows-per-second=500', setting);
 }
 
-/** The brakes that the options of a start name. */
 export function brakesOf(flags: BrakeFlags): Partial<Brakes> {
   return {
     ...(flags.fullSpeed === true ? FULL_SPEED : {}),
@@ -113,14 +110,14 @@ export function brakesOf(flags: BrakeFlags): Partial<Brakes> {
   };
 }
 
-/** What is asked of jobs that run already; `undefined` where the command is to work itself. */
+/** `undefined` where the command works itself. */
 export function controlOf({ pause, resume, show, set }: BrakeFlags): Partial<BrakeState> | undefined {
   if (pause === true && resume === true) wrongUsage('--pause and --resume exclude each other.');
   if (pause === true || resume === true) return { ...set, isPaused: pause === true };
   return set ?? (show === true ? {} : undefined);
 }
 
-/** The brakes of a job, as --set takes them. */
+/** As --set takes them. */
 export function brakeList(brakes: Brakes): readonly string[] {
   return BRAKES.map(({ name, shown }) => `${name}=${shown(brakes)}`);
 }

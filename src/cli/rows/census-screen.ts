@@ -4,10 +4,10 @@ import type { HeaderCensus } from '../../postgres/header-census.ts';
 import type { LeftRow } from '../../postgres/job/plan-rows.ts';
 import { tableLines, wrapped } from '../terminal/table.ts';
 
-/** Rows that a screen lists by key. --json lists more. */
+/** --json lists more. */
 const MOST_LISTED = 20;
 
-/** A number of rows: `1,234,567`. */
+/** `1,234,567`. */
 export function grouped(count: number): string {
   return count.toLocaleString('en-US');
 }
@@ -22,7 +22,6 @@ export function countedLine({ relation, column, owner, rows }: CountedRows): str
   return `${relation}.${column} (owner ${owner}): ${rowCount(rows)}`;
 }
 
-/** The rows of one column by key, the next step for them, and the rows that nothing opens. */
 export function censusLines(count: ColumnCensus, current: number | undefined): readonly string[] {
   const rows = [
     ...entries(count.numbered).map(([number, rows]) => [
@@ -53,12 +52,12 @@ export function censusLines(count: ColumnCensus, current: number | undefined): r
 export const CHECK_CONTEXT =
   'First check the context: none of the numbered rows opens in this one, and reencrypt would bind older data to it.';
 
-/** As far as rows show: under a wrong context, no numbered row opens, and older data does. */
+/** Under a wrong context, no numbered row opens, and older data does. */
 export function isContextRight({ unreadable, numbered }: ColumnCensus): boolean {
   return unreadable === 0 || Object.keys(numbered).length > 0;
 }
 
-/** A ring has no more numbers than that, so where more are found, chance has made some. */
+/** A ring has no more numbers, so where more are found, chance has made some. */
 const MOST_LABELS = 20;
 
 /** Older data looks like each number once in 256, and seldom three times as often. */
@@ -68,7 +67,7 @@ function sumOf(counts: readonly (readonly [number, number])[]): number {
   return counts.reduce((sum, [, rows]) => sum + rows, 0);
 }
 
-/** The rows of one column by their first bytes. Numbers that only chance may have made are one line. */
+/** Numbers that only chance may have made are one line. */
 export function headerLines(count: HeaderCensus): readonly string[] {
   const all = entries(count.looksLike);
   const frequent = all.filter(([, rows]) => all.length <= MOST_LABELS || rows >= count.rows * BY_CHANCE);
@@ -86,7 +85,7 @@ export function headerLines(count: HeaderCensus): readonly string[] {
   ];
 }
 
-/** Rows by their keys, each with the reason why it is listed. */
+/** Each with the reason. */
 export function listed(rows: readonly LeftRow[], count: number): readonly string[] {
   const lines = rows.slice(0, MOST_LISTED).map(({ key, code }) => `    ${key.join(', ')}: ${code}`);
   const more = count - lines.length;
@@ -94,7 +93,7 @@ export function listed(rows: readonly LeftRow[], count: number): readonly string
   return [...lines, `    and ${grouped(more)} more (--json lists up to 10,000)`, ...byCode(rows)];
 }
 
-/** The listed rows by reason, because the first few may all have another one than the rest. */
+/** The first few may all have another reason than the rest. */
 function byCode(rows: readonly LeftRow[]): readonly string[] {
   const codes = [...new Set(rows.map(({ code }) => code))];
   const counts = codes.map((code) => `${grouped(rows.filter((row) => row.code === code).length)} ${code}`);

@@ -12,7 +12,6 @@ import type { ColumnFlags } from './column-flags.ts';
 import { databaseOptions } from './database-options.ts';
 import type { AwsSession } from '../aws/session.ts';
 
-/** Adds the options that say how a census reads. */
 export function readingOptions(command: Command): Command {
   return command
     .option('--connections <n>', 'connections that read at once, in one snapshot', upTo(16), 1)
@@ -24,7 +23,6 @@ export function readingOptions(command: Command): Command {
     );
 }
 
-/** Reads a whole number in this range. */
 export function upTo(most: number, least = 1) {
   return (text: string): number => {
     const value = Number(text);
@@ -33,7 +31,6 @@ export function upTo(most: number, least = 1) {
   };
 }
 
-/** Adds the options that say which rows. */
 export function columnOptions(command: Command): Command {
   return databaseOptions(command)
     .option('--table <name>', 'the table, with its schema if needed: clinic.patients', someText)
@@ -48,15 +45,11 @@ export function columnOptions(command: Command): Command {
     );
 }
 
-/** Whether the options say which rows. */
 export function namesColumns({ table, columns }: ColumnFlags): boolean {
   return table !== undefined || columns !== undefined;
 }
 
-/**
- * The columns that the options name. Throws `INVALID_SETTINGS` if they name no column, or for a file that cannot be
- * understood.
- */
+/** Throws `INVALID_SETTINGS` if the options name no column, or for a file that cannot be understood. */
 export async function columnsOf(flags: ColumnFlags, toContext?: string): Promise<readonly ColumnSpec[]> {
   const { table, column, member, key, context, columns } = flags;
   if (columns !== undefined) {
@@ -80,7 +73,7 @@ export async function columnsOf(flags: ColumnFlags, toContext?: string): Promise
   ];
 }
 
-/** Loads the ring that opens the rows. `log` gets how often the command encrypts with a key. */
+/** `log` gets how often the command encrypts with a key. */
 export function ringOf({ client, secretId }: AwsSession, log?: ApplicationLog): Promise<RingKeys> {
   return sourceOf(client, secretId).then((source) => RingKeys.open(source, secretId, systemClock, log));
 }
@@ -129,7 +122,7 @@ function columnIn(entry: unknown, where: string): ColumnSpec {
   };
 }
 
-/** A misspelt member is named. Any other may be part of a key, in a file that was named by mistake. */
+/** A member that is not a misspelt one may be part of a key, in a file named by mistake. */
 function shownMember(name: string): string {
   const isMisspelt =
     name.length < 16 && MEMBERS.some((member) => member.slice(0, 3) === name.slice(0, 3).toLowerCase());

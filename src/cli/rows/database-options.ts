@@ -9,7 +9,6 @@ import type { DatabaseFlags } from './column-flags.ts';
 /** One of these variables of libpq says that a database is meant. */
 const PG_VARIABLES = ['PGHOST', 'PGDATABASE', 'PGUSER', 'PGPORT', 'PGSERVICE'];
 
-/** Adds the options that say which database. */
 export function databaseOptions(command: Command): Command {
   return command
     .option(
@@ -26,7 +25,7 @@ export function databaseOptions(command: Command): Command {
     .option('--rds-iam', 'log in with a token of IAM, made for each connection');
 }
 
-/** Where the database is. Throws `INVALID_SETTINGS` where nothing says so. */
+/** Throws `INVALID_SETTINGS` where nothing names a database. */
 export function databaseOf(
   { databaseUrl, databaseSecret, rdsIam }: DatabaseFlags,
   session: AwsSession,

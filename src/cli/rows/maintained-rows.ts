@@ -10,7 +10,6 @@ import { censusOf } from './retire-census.ts';
 import type { Census } from './row-count.ts';
 import { shownReencryption, usageLog } from './shown-reencryption.ts';
 
-/** What became of a column. */
 export interface BroughtColumn {
   readonly relation: string;
   readonly owner: string;
@@ -18,19 +17,18 @@ export interface BroughtColumn {
   readonly keyNumber: number;
   /** `false` where it was stopped. */
   readonly isFinished: boolean;
-  /** Rows that this process re-encrypted. */
+  /** By this process. */
   readonly rows: number;
-  /** Rows that were left untouched. */
+  /** Left untouched. */
   readonly left: number;
 }
 
-/** The rows of a ring, as `maintain` works on them. */
 export interface MaintainedRows {
-  /** Whether a re-encryption to this key was finished. Rows may have been written under an older key since. */
+  /** Rows may have been written under an older key since. */
   readonly areBroughtTo: (target: KeyNumber) => Promise<boolean>;
-  /** Re-encrypts them under the current key. */
+  /** Under the current key. */
   readonly reencrypt: () => Promise<readonly BroughtColumn[]>;
-  /** Counts them as `retire` does. */
+  /** As `retire` does. */
   readonly census: Census;
 }
 
@@ -39,7 +37,7 @@ interface RowsFlags extends ColumnFlags {
   readonly json?: boolean;
 }
 
-/** The rows that options name. Throws `INVALID_SETTINGS` where they name none, or no database. */
+/** Throws `INVALID_SETTINGS` where the options name no rows, or no database. */
 export async function maintainedRows(session: AwsSession, flags: RowsFlags, world: ProcessIo): Promise<MaintainedRows> {
   const specs = await columnsOf(flags);
   const database = databaseOf(flags, session, world);

@@ -8,24 +8,18 @@ import { ERASE_LINE } from '../terminal/paint.ts';
 import { writersTimeoutOf, type ColumnFlags } from './column-flags.ts';
 import { grouped } from './census-screen.ts';
 
-/** What a progress line shows. */
 export interface ShownProgress {
   readonly column: Pick<Column, 'spec' | 'estimatedRows'>;
   readonly totals: Pick<JobTotals, 'readRows'>;
-  /** What it waits for now. */
   readonly waitsFor?: string | undefined;
-  /** The rate that it is kept to. */
   readonly maxRowsPerSecond?: number | null;
 }
 
-/** Milliseconds between updates of the line on a terminal, and between lines elsewhere. */
+/** Milliseconds, on a terminal and elsewhere. */
 const REDRAW = 200;
 const LINE = 10_000;
 
-/**
- * Shows the progress of a re-encryption or census: one updated line on a terminal, a new line every ten seconds
- * elsewhere.
- */
+/** One updated line on a terminal, a new line every ten seconds elsewhere. */
 export class ProgressLine {
   readonly #screen: Screen;
   readonly #now: () => number;
@@ -48,13 +42,13 @@ export class ProgressLine {
     this.#draw(progressLine(progress, this.#first, now));
   };
 
-  /** Shows the transactions that a count of the table waits for. */
+  /** The transactions that a count of the table waits for. */
   readonly onWait = (table: string, writers: string): void => {
     if (!this.#isDue()) return;
     this.#draw(`${table}: waits for open transactions: ${writers}`);
   };
 
-  /** Shows the table that is searched for ciphertexts. */
+  /** The table that is searched for ciphertexts. */
   readonly onSearch = (table: string, looked: number, of: number): void => {
     if (!this.#isDue()) return;
     this.#draw(`Search for ciphertexts: ${grouped(looked)} of ${grouped(of)} columns, at ${table}`);
@@ -75,7 +69,6 @@ export class ProgressLine {
     return true;
   }
 
-  /** Clears the line. */
   end(): void {
     if (this.#isDrawn) this.#screen.write(ERASE_LINE);
     this.#isDrawn = false;
@@ -105,7 +98,6 @@ function duration(seconds: number): string {
   return seconds < 6000 ? `${Math.ceil(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
-/** Counts as `census` does, with progress. */
 export async function shownCensus(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],

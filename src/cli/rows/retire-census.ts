@@ -11,7 +11,6 @@ import { databaseOf } from './database-options.ts';
 import { ProgressLine, shownCensus } from './progress.ts';
 import type { Census } from './row-count.ts';
 
-/** The census of a `retire`, over the columns that its options name. */
 export function censusOf(session: AwsSession, flags: ColumnFlags, world: ProcessIo): Census {
   return async (numbers) => {
     const specs = await columnsOf(flags);
@@ -53,8 +52,8 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
 }
 
 /**
- * A column is counted once, and has one member that holds its ciphertexts. It may have another name by now, and its name
- * may mean another column.
+ * A column is counted once, and has one member with ciphertexts. By now it may have another name, and its name may mean
+ * another column.
  */
 function isSameColumn({ tableId, columnNumber }: FoundColumn, count: ColumnCensus): boolean {
   return tableId === count.tableId && columnNumber === count.columnNumber;
@@ -76,8 +75,8 @@ const NOT_LISTED =
   'the application write the value again.';
 
 /**
- * Throws `NO_CENSUS` if a column that was not counted holds ciphertexts of the ring, or values that begin with a number in
- * question, or with that of an unknown key: a sample of it does not show every row.
+ * Throws `NO_CENSUS` if a column that was not counted holds ciphertexts of the ring, or values that begin with a number
+ * in question or that of an unknown key: a sample does not show every row.
  */
 function requireNoneEncrypted(unlisted: readonly FoundColumn[], numbers: readonly KeyNumber[]): void {
   const found = unlisted.filter(
@@ -94,8 +93,8 @@ function requireNoneEncrypted(unlisted: readonly FoundColumn[], numbers: readonl
 }
 
 /**
- * Throws `NO_CENSUS` if tables cannot be looked at that could be before the count, or were not there, whatever the operator
- * accepts: who said that tables may be passed over saw others.
+ * Throws `NO_CENSUS` if tables cannot be searched that could be before the count, or that are new. No option accepts
+ * that: the operator saw others when accepting.
  */
 function requireNoneClosed(skipped: readonly SkippedTable[]): void {
   const closed = skipped.filter(({ isClosed }) => isClosed === true);
@@ -108,7 +107,9 @@ function requireNoneClosed(skipped: readonly SkippedTable[]): void {
   );
 }
 
-/** Throws `NO_CENSUS` if tables could not be looked at: their owner decides that, and may have rows of the key in them. */
+/**
+ * Throws `NO_CENSUS` if tables could not be searched: their owner decides that, and may have rows of the key in them.
+ */
 function requireNoneSkipped(skipped: readonly SkippedTable[]): void {
   if (skipped.length === 0) return;
   throw new KeyRotationError(
@@ -119,10 +120,7 @@ function requireNoneSkipped(skipped: readonly SkippedTable[]): void {
   );
 }
 
-/**
- * Throws `NO_CENSUS` if the columns hold no encrypted value at all, because that does not prove that no row needs a
- * key.
- */
+/** Throws `NO_CENSUS` if the columns hold no encrypted value, which does not prove that no row needs a key. */
 function requireValues(counts: readonly ColumnCensus[]): void {
   if (counts.some(({ rows, nulls, empty }) => rows > nulls + empty)) return;
   const names = counts.map(({ relation, column, owner }) => `${relation}.${column} (owner ${owner})`);
@@ -133,7 +131,7 @@ function requireValues(counts: readonly ColumnCensus[]): void {
   );
 }
 
-/** Adds up the rows of several columns by the number of their key. */
+/** By the number of their key. */
 function sumByKey<Key>(
   counts: readonly Readonly<Record<number, number>>[],
   keyOf: (number: number) => Key,

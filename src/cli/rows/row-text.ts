@@ -3,8 +3,8 @@ import { decodeStrictBase64 } from '../../format/strict-base64.ts';
 const HEX = /^\\x((?:[0-9a-f]{2})+)$/i;
 
 /**
- * The bytes of a row in the form that a tool shows: `\x…` is bytea as psql prints it, base64 is one of our text
- * columns. Anything else is older data in a text column, whose text is the row. White space around it is ignored.
+ * `\x…` is bytea as psql prints it, base64 is one of our text columns, anything else is older data in a text column.
+ * White space around it is ignored.
  */
 export function rowBytes(text: string): Buffer {
   const word = text.trim();

@@ -6,7 +6,7 @@ import { reencrypt, type ReencryptOptions, type ReencryptReport } from '../../po
 import type { ProcessIo } from '../process-io.ts';
 import { ProgressLine } from './progress.ts';
 
-/** Re-encrypts as `reencrypt` does, with progress unless `isQuiet`. The first Ctrl-C stops it after the current batch. */
+/** The first Ctrl-C stops it after the current batch. */
 export async function shownReencryption(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],
@@ -20,7 +20,7 @@ export async function shownReencryption(
     if (!isQuiet) world.stderr.write('\nStopping after this batch. Press Ctrl-C again to stop at once.\n');
     stop.abort();
   };
-  // Only once: a second signal ends the process as usual and loses at most one batch.
+  // A second signal ends the process as usual and loses at most one batch.
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   try {
     return await reencrypt(database, specs, keys, {
@@ -35,10 +35,7 @@ export async function shownReencryption(
   }
 }
 
-/**
- * The log of a run whose standard error is collected: its lines count towards the metric of the application's log group,
- * where a task of the application's runs this command.
- */
+/** Where standard error is collected, the lines count towards the metric of the application's log group. */
 export function usageLog({ stderr, now }: ProcessIo): ApplicationLog | undefined {
   if (stderr.isTTY === true) return undefined;
   return applicationLog(

@@ -1,7 +1,7 @@
 import type { RingKeys } from '../../postgres/all-keys.ts';
 import { capitalized, keyList } from '../terminal/table.ts';
 
-/** Keys of the ring that could not be read, and why. Rows that only they open count as opened by no key. */
+/** Rows that only they open count as opened by no key. */
 export interface UnreadKeys {
   /** 0: a key without a number. */
   readonly numbers: readonly number[];

@@ -3,10 +3,10 @@ import { encryptionCount, type EncryptionCount } from '../aws/encryption-count.t
 import type { AwsSession } from '../aws/session.ts';
 import type { RingReport } from './ring-report.ts';
 
-/** Counts the encryptions of a stack, named by its function, since a moment. */
+/** Of a stack, named by its function, since a moment. */
 export type CountEncryptions = (functionArn: string, since: Date) => Promise<EncryptionCount>;
 
-/** Asks CloudWatch, unless another service stands in for those of AWS. */
+/** Does not call CloudWatch where another service replaces those of AWS. */
 export function countEncryptions(
   { deps, whyNotAsked }: AwsSession,
   options: { readonly profile?: string },
@@ -19,7 +19,7 @@ export function countEncryptions(
   };
 }
 
-/** The encryptions of the fleet since the current key was made. */
+/** Since the current key was made. */
 export async function keyEncryptions(
   { rotation, versions }: Pick<RingReport, 'rotation' | 'versions'>,
   count: CountEncryptions,
@@ -29,7 +29,7 @@ export async function keyEncryptions(
   return count(rotation.functionArn, new Date(created));
 }
 
-/** For the screen; `undefined` where there is nothing to count: without a function, or on a service that is not AWS's. */
+/** For the screen; `undefined` without a function, or on a service that is not AWS's. */
 export function encryptionWords(count: EncryptionCount): string | undefined {
   if ('unknown' in count) return count.isAsked === true ? `not known: ${count.unknown}` : undefined;
   const { encryptions, since } = count;

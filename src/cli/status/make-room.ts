@@ -7,7 +7,6 @@ import type { RingReport, VersionReport } from './ring-report.ts';
 
 const ADOPT = step('adopt');
 
-/** A key in use without a number. */
 export function isUnnumberedKey({ state, number, isNoKey }: VersionReport): boolean {
   return (state === 'current' || state === 'previous') && number === undefined && isNoKey !== true;
 }
@@ -17,7 +16,7 @@ function needsNumber(version: VersionReport): boolean {
   return isArriving || isUnnumberedKey(version);
 }
 
-/** `adopt`, or what makes room for this version first. */
+/** Or what makes room for this version first. */
 export function howToNumber({ versionId, state }: VersionReport, report: RingReport): readonly NextStep[] {
   if (!waitingIn(report).includes(versionId)) return [ADOPT];
   if (state !== 'current') return [...howToMakeRoom(report).next, ADOPT];
@@ -28,7 +27,7 @@ export function howToNumber({ versionId, state }: VersionReport, report: RingRep
   return [...(isPreviousNumbered ? [step('rollback')] : howToMakeRoom(report).next), ADOPT];
 }
 
-/** What comes before a command that needs room for each key in use without a number. */
+/** For a command that needs room for each key in use without a number. */
 function howToNumberAll(report: RingReport): readonly NextStep[] {
   const unnumbered = report.versions.filter(isUnnumberedKey);
   if (unnumbered.length <= report.slots.free) return [];

@@ -12,7 +12,6 @@ import { copyVersions, retiredKeys, type RetiredKey } from '../../format/retired
 import { describedRing, readableKey, type DescribedRing } from '../ring/ring.ts';
 import { listVersions } from '../ring/versions.ts';
 
-/** The roles that a version may have in the ring. */
 export const VERSION_STATES = [
   'current',
   'previous',
@@ -31,38 +30,37 @@ type VersionState = (typeof VERSION_STATES)[number];
 
 export interface VersionReport {
   readonly versionId: string;
-  /** The lowest of its numbers; absent without one. */
+  /** The lowest; absent without one. */
   readonly number?: number;
   readonly labels: readonly string[];
   /** ISO 8601, UTC. */
   readonly created?: string;
-  /** The day of the last read. AWS gives no time. */
+  /** Of the last read. AWS gives no time. */
   readonly lastUsed?: string;
   readonly kmsKeyIds: readonly string[];
   readonly state: VersionState;
-  /** The number that it had before it was retired. */
+  /** Before it was retired. */
   readonly retiredNumber?: number;
-  /** The day on which its key was made, if `move` has put that as a younger version. */
+  /** When its key was made, if `move` has put that as a younger version. */
   readonly made?: string;
   /** In use or pending, and its value is not a key. */
   readonly isNoKey?: true;
-  /** Its key is on the ring under another version, whatever its state. */
+  /** Its key is on the ring under another version. */
   readonly isCopy?: true;
   /** It got its number by `adopt --version-id`, later than its age suggests. */
   readonly isRescued?: true;
 }
 
-/** A rotation takes seconds, and AWS stops retrying within hours. Anything pending for longer needs attention. */
+/** A rotation takes seconds, and AWS stops retrying within hours. */
 const LONGEST_ROTATION = 24 * 3_600_000;
 
-/** Whether the rotation of this pending version needs attention; not if its date is unknown. */
+/** Not if the date of the version is unknown. */
 export function takesTooLong(pending: VersionReport | undefined, now: Date): boolean {
   return pending?.created !== undefined && now.getTime() - Date.parse(pending.created) > LONGEST_ROTATION;
 }
 
 /**
- * Whether a version was the current one before, `AWSPENDING` or not. A rotation numbers the keys in use before its own,
- * so the number of its key is the higher one.
+ * `AWSPENDING` or not. A rotation numbers the keys in use before its own, so the number of its key is the higher one.
  */
 export function wasCurrent({ labels, number }: VersionReport, { versions, currentNumber }: RingReport): boolean {
   if (labels.includes('AWSPREVIOUS')) return true;
@@ -80,13 +78,13 @@ interface RotationReport {
   readonly next?: string;
   readonly daysSinceLast: number;
   readonly daysOverdue: number;
-  /** How old the current key is, if that is more than the days of the schedule: after a rollback, for example. */
+  /** If that is more than the days of the schedule: after a rollback, for example. */
   readonly daysOfOldKey?: number;
   /** `unknown`: the pending version cannot be read. */
   readonly pending: 'none' | 'placeholder' | 'value' | 'unknown';
 }
 
-/** Everything that AWS says of a key ring, except values. */
+/** Without values. */
 export interface RingReport {
   readonly name: string;
   readonly arn: string;
@@ -97,28 +95,26 @@ export interface RingReport {
   readonly rotation: RotationReport;
   /** Numbered versions first, from 1; then by age. */
   readonly versions: readonly VersionReport[];
-  /** Keys that were retired, or whose retirement began, as long as there is a record. */
+  /** Also those whose retirement began, as long as there is a record. */
   readonly retired: readonly {
     readonly number: number;
     readonly versionId: string;
     readonly date: string;
     readonly isLeft: boolean;
-    /** The version that has the number, if that is another one, with another key: it was labelled by hand. */
+    /** Another version with another key has the number: it was labelled by hand. */
     readonly numberOn?: string;
   }[];
 }
 
-/** Lists a secret's versions. */
 type ListVersions = (secret: DescribeSecretResponse) => Promise<readonly SecretVersionsListEntry[]>;
 
-/** The labelled versions, with nothing but their labels: all that DescribeSecret shows. */
+/** All that DescribeSecret shows. */
 export const labelledVersions: ListVersions = ({ VersionIdsToStages = {} }) =>
   Promise.resolve(Object.keys(VersionIdsToStages).map((VersionId) => ({ VersionId })));
 
 /**
- * Reads the secret and its versions (default: all that AWS still has). It reads only these values: the pending
- * version's, those in use without a number, and those of a few versions without label and record, to see whether they
- * hold a key. Values are not kept.
+ * Lists all versions that AWS still has, by default. It reads these values, and keeps none: the pending version's,
+ * those in use without a number, and those of a few versions without label and record.
  */
 export async function readRingReport(
   deps: CommandDependencies,
@@ -155,7 +151,7 @@ export async function readRingReport(
   };
 }
 
-/** The version on which a retired key's number is by now, if that has another key. Two that cannot be read may have one. */
+/** By now, with another key. Two that cannot be read may have one key. */
 async function otherHolder(
   deps: CommandDependencies,
   ring: RingLabels,
@@ -244,7 +240,7 @@ function mayHoldNoKey(ring: RingLabels, versionId: string, pending: RotationRepo
   return versionId === ring.pending && pending === 'value';
 }
 
-/** What tags and values say of versions. */
+/** From tags and values. */
 interface About {
   readonly rescued: ReadonlySet<string>;
   readonly made: MadeDays;
@@ -259,7 +255,7 @@ function versionReport(
   { rescued, made, copies, noKeys }: About,
 ): VersionReport {
   const { VersionId: versionId = '', CreatedDate, LastAccessedDate, KmsKeyIds = [] } = entry;
-  // One source for all labels: the listing may be slightly older or newer than the description.
+  // The listing may be slightly older or newer than the description.
   const labels = [...(ring.stages[versionId] ?? [])].sort(numbersFirst);
   const number = ring.numberOf.get(versionId);
   const day = made.get(number ?? 0);

@@ -4,12 +4,12 @@ import { readKeyValue } from '../../format/key-value.ts';
 import { awsErrorName } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
-/** How many versions are read, the newest first: AWS may keep a hundred, and an alarm counts reads. */
+/** The newest first: AWS may keep a hundred versions, and an alarm counts reads. */
 const MOST_READS = 10;
 
 /**
- * Of these versions, those that hold no key: the placeholder of an abandoned rotation, or a value that is not a key.
- * They never encrypted anything and need no rescue. A version that cannot be read may hold a key.
+ * The placeholder of an abandoned rotation, or a value that is not a key: they encrypted nothing and need no rescue. A
+ * version that cannot be read may hold a key.
  */
 export async function versionsWithoutKey(
   deps: CommandDependencies,

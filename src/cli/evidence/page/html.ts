@@ -1,4 +1,4 @@
-/** A piece of HTML: every text in it is escaped. */
+/** Every text in it is escaped. */
 export class Html {
   readonly text: string;
 
@@ -9,7 +9,7 @@ export class Html {
 
 type Part = string | number | Html | readonly Html[];
 
-/** Puts texts into HTML, escaped. Pieces of HTML are put in as they are. */
+/** Escapes texts; pieces of HTML are put in as they are. */
 export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
   const filled = strings.map((between, index) => {
     const part = parts[index];

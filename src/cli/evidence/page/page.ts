@@ -19,10 +19,7 @@ const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 /** To the letter as its hash says, so no template may lay it out. */
 const STYLE_ELEMENT = new Html(`<style>${STYLE}</style>`);
 
-/**
- * The report as one page of HTML, for a screen and for paper. It has no script and refers to nothing outside; a browser
- * is told to load nothing. `hash`: of its `evidence.json`.
- */
+/** For a screen and for paper. It has no script and refers to nothing outside. `hash`: of its `evidence.json`. */
 export function page(evidence: Evidence, hash: string): string {
   const { secret, madeAt } = evidence;
   const [, , , region = '', account = ''] = secret.arn.split(':');
@@ -69,7 +66,6 @@ function remarks(title: string, all: readonly Remark[]): Html {
     </ul>`;
 }
 
-/** The four facts that are asked for first. */
 function factTiles({ secret, keys, rows }: Evidence): Html {
   const onRing = keysOnRing(keys);
   const since = keys.find(({ state }) => state === 'current')?.current.at(-1)?.from;
@@ -217,7 +213,6 @@ function unseenSection({ unseen }: Evidence): Html {
   </section>`;
 }
 
-/** How to check that no one has changed the report. */
 function proofSection({ previous, madeWith, signedWith }: Evidence, hash: string): Html {
   return html`<section>
     <h2>How to check this report</h2>

@@ -9,7 +9,7 @@ const LEFT = 190;
 const LONGEST = 360;
 const ROW = 26;
 
-/** A bar for the rows of each key, the current one first, and for rows that no key opens. */
+/** The current key first, and rows that no key opens. */
 export function rowChart({ rows, secret, keys }: Evidence): Html {
   const counts = rowsByKey(rows);
   const { unreadable } = rowSums(rows, secret.currentNumber);

@@ -1,4 +1,4 @@
-/** The style of the page, for a screen and for paper. */
+/** For a screen and for paper. */
 export const STYLE = `
 :root { color-scheme: light; }
 * { box-sizing: border-box; }

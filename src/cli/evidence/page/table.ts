@@ -1,6 +1,6 @@
 import { html, type Html } from './html.ts';
 
-/** A table. Columns whose title begins with `# ` hold numbers, with `= ` what must not be broken into lines. */
+/** A title with `# ` is of numbers, one with `= ` of what must not be broken into lines. */
 export function table(head: readonly string[], rows: readonly (readonly (string | Html)[])[]): Html {
   const kind = (index: number): string => {
     const title = head[index] ?? '';
@@ -23,7 +23,6 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
   </table>`;
 }
 
-/** What the shapes of the time line mean. */
 export function legend(): Html {
   return html`<p class="legend">
     <span

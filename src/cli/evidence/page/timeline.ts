@@ -3,16 +3,14 @@ import { html, type Html } from './html.ts';
 import { day, keyTitle } from './words.ts';
 
 const WIDTH = 720;
-/** Room for the names of the keys, and for the last date. */
+/** For the names of the keys, and for the last date. */
 const LEFT = 104;
 const RIGHT = 40;
 const ROW = 26;
 const TOP = 30;
 
-/** A position on the time line for a date. */
 type Place = (date: string | number) => number;
 
-/** Each key as a bar in time: when it was made, when it encrypted, and when it was retired. */
 export function timeline({ keys, madeAt, secret }: Evidence): Html {
   const shown = keys.filter(({ created, current, number }) => number !== undefined && (created ?? current[0]?.from));
   const next = secret.rotation.next;
@@ -37,7 +35,7 @@ function startOf({ created, current }: KeyFacts): string {
   return [created, current[0]?.from].filter((date) => date !== undefined).sort()[0] ?? '';
 }
 
-/** A thin bar from when the key was made until it was retired, and a thick one for when it encrypted. */
+/** Thin from when the key was made until it was retired, thick while it encrypted. */
 function keyRow(key: KeyFacts, top: number, place: Place, madeAt: string): Html {
   const middle = top + ROW / 2;
   const end = key.retired ?? madeAt;

@@ -15,7 +15,6 @@ const STATES: Readonly<Record<KeyFacts['state'], string>> = {
   'no label': 'has no number; AWS may delete it',
 };
 
-/** What a key is now. */
 export function stateWords({ state }: KeyFacts): string {
   return STATES[state];
 }

@@ -1,10 +1,10 @@
 import { DescribeAlarmsCommand, type CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import type { AlarmFacts } from '../evidence.ts';
 
-/** What the stack adds to its name prefix for the function. */
+/** The stack adds this to its name prefix. */
 const FUNCTION_SUFFIX = 'KeyRotation';
 
-/** The alarms that the stack makes by default, without its name prefix. */
+/** Made by default, here without the stack's name prefix. */
 export const ALARMS = [
   'ExcessiveKeyAccess',
   'UnauthorizedKeyAccess',
@@ -17,13 +17,13 @@ export const ALARMS = [
   'RotationOff',
 ] as const;
 
-/** The prefix of the names of a stack, from its function; `undefined` if the function is of another stack. */
+/** `undefined` if the function is of another stack. */
 export function prefixOf(functionArn: string | undefined): string | undefined {
   const name = functionArn?.split(':')[6] ?? '';
   return name.endsWith(FUNCTION_SUFFIX) ? name.slice(0, -FUNCTION_SUFFIX.length) : undefined;
 }
 
-/** The alarms of the stack and their state. Those that are not there have no state. Rejects with CloudWatch's error. */
+/** An alarm that does not exist has no state. Rejects with CloudWatch's error. */
 export async function readAlarms(
   client: Pick<CloudWatchClient, 'send'>,
   prefix: string,

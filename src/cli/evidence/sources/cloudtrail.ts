@@ -2,18 +2,18 @@ import type { LookupEventsCommandInput, LookupEventsCommandOutput } from '@aws-s
 import { KMS_EVENTS, SECRET_EVENTS, entriesOf, type Trailed } from './trail-event.ts';
 import type { HistoryEntry } from '../evidence.ts';
 
-/** CloudTrail's event history has the management events of 90 days ("Working with CloudTrail event history"). */
+/** "Working with CloudTrail event history": management events of 90 days. */
 const DAYS = 90;
 
 /** LookupEvents may be called twice a second. */
 const PAUSE = 600;
 
-/** Pages of 50 events that are read of each kind of event. */
+/** Of 50 events, for each kind of event. */
 const MOST_PAGES = 20;
 
 interface TrailReading {
   readonly entries: readonly HistoryEntry[];
-  /** From this moment on, each event is among the entries. */
+  /** From this moment on, no event is missing. */
   readonly since: string;
   /** Kinds of events of which there were too many to read. */
   readonly cutOff: readonly string[];
@@ -27,8 +27,8 @@ interface TrailOptions {
 }
 
 /**
- * Who changed the secret and its KMS key, from CloudTrail's event history. It is asked for each kind of event and not for
- * the secret, because the reads of a fleet would be found as well. Rejects with CloudTrail's error.
+ * Asked for each kind of event and not for the secret, because that would find the reads of a fleet, too. Rejects with
+ * CloudTrail's error.
  */
 export async function readTrail({ lookUp, about, now, sleep }: TrailOptions): Promise<TrailReading> {
   const start = new Date(now.getTime() - DAYS * 24 * 3_600_000);

@@ -2,15 +2,14 @@ import { FilterLogEventsCommand, type CloudWatchLogsClient } from '@aws-sdk/clie
 import type { HistoryEntry } from '../evidence.ts';
 import { parsedMembers } from './json-members.ts';
 
-/** Lines of the rotation function that a report shows. */
 const PATTERN = '?"key_promoted" ?"rotation_step_failed"';
 
-/** Pages that are read of the log. A page may be empty. */
+/** A page may be empty. */
 const MOST_PAGES = 200;
 
 /**
- * Which keys became current, and which rotations failed, from the log of the rotation function. `isCutOff`: the log has
- * more. Rejects with the error of CloudWatch Logs.
+ * Which keys became current, and which rotations failed. `isCutOff`: the log has more. Rejects with the error of
+ * CloudWatch Logs.
  */
 export async function readFunctionLog(
   client: Pick<CloudWatchLogsClient, 'send'>,

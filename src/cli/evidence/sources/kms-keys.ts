@@ -8,7 +8,7 @@ import {
 import type { GrantFacts, KmsKeyFacts } from '../evidence.ts';
 import type { UnseenList } from '../unseen.ts';
 
-/** The state of a KMS key, and when it got new material. What is refused is listed as not seen. */
+/** What is refused is listed as not seen. */
 export async function kmsKeyFacts(
   client: Pick<KMSClient, 'send'>,
   keyId: string,

@@ -3,20 +3,20 @@ import type { Evidence, SettingFacts } from '../evidence.ts';
 import { keysOnRing, numbersOf } from '../keys.ts';
 import { policyAnswer, strangerIn } from './secret-policy.ts';
 
-/** Days after which the stack rotates by default, and for which it keeps logs at least. */
+/** The stack's default for rotations, and its least for logs. */
 const ROTATION_DAYS = 365;
 const LOG_DAYS = 365;
 
-/** What settings are judged by. What was not seen is `undefined`. */
+/** What was not seen is `undefined`. */
 interface Seen extends Pick<Evidence, 'secret' | 'keys' | 'kmsKeys' | 'alarms' | 'access'> {
   readonly logRetentionDays?: number | 'never expires' | undefined;
-  /** Whether a trail of the account is logging. */
+  /** A trail of the account. */
   readonly isTrailLogging?: boolean | undefined;
   readonly isPolicySeen: boolean;
   readonly areAlarmsSeen: boolean;
 }
 
-/** The settings as they are, beside those that the stack recommends. They are read from what is deployed. */
+/** As deployed, beside what the stack recommends. */
 export function settingFacts(seen: Seen): readonly SettingFacts[] {
   const { secret, kmsKeys, alarms, access } = seen;
   const { rotation } = secret;

@@ -24,11 +24,11 @@ import { readFunctionLog } from './function-log.ts';
 import { kmsKeyFacts } from './kms-keys.ts';
 
 export interface SourceOptions extends CommonOptions {
-  /** ARNs of principals to ask about. */
+  /** ARNs. */
   readonly principal?: readonly string[];
 }
 
-/** What other services of AWS say. What they do not say is listed as not seen. */
+/** What services do not say is listed as not seen. */
 export interface SourceFacts {
   readonly history: readonly HistoryEntry[];
   /** From this moment on, the history has each change of the key that encrypts. */
@@ -42,7 +42,6 @@ export interface SourceFacts {
   readonly isTrailLogging: boolean | undefined;
 }
 
-/** Asks CloudTrail, CloudWatch, Lambda, KMS, IAM and Secrets Manager about a secret. */
 export async function readSources(
   session: AwsSession,
   options: SourceOptions,
@@ -116,7 +115,7 @@ export async function readSources(
   };
 }
 
-/** The KMS keys of the versions and of the secret, but for AWS's own, which no one can change. */
+/** Those of the versions and of the secret, but for AWS's own, which no one can change. */
 function kmsKeysOf({ versions, kmsKeyId }: RingReport): readonly string[] {
   const all = [...versions.flatMap((version) => version.kmsKeyIds), ...(kmsKeyId === undefined ? [] : [kmsKeyId])];
   return [...new Set(all)].filter((id) => id !== MANAGED_KEY && !id.includes('alias/aws/'));
@@ -159,7 +158,7 @@ async function trailOf(
         const { IsLogging, LatestDeliveryError = '' } = await client.send(
           new GetTrailStatusCommand({ Name: TrailARN }),
         );
-        // Such as a bucket that was deleted: the trail is on, and keeps nothing.
+        // The trail may be on and keep nothing, for example because its bucket was deleted.
         if (IsLogging === true && LatestDeliveryError === '') return true;
       }
       return false;
@@ -175,7 +174,6 @@ interface FunctionReading {
   readonly retention: SourceFacts['logRetentionDays'];
 }
 
-/** The role of the rotation function, and what its log says. */
 async function functionOf(
   options: SourceOptions,
   { rotation: { functionArn } }: RingReport,

@@ -7,7 +7,7 @@ import { versionRecordOf } from '../../ring/version-tags.ts';
 import { RECORDED, WITHOUT_CENSUS } from '../history.ts';
 import { members, parsedMembers, type Members } from './json-members.ts';
 
-/** The secret and the KMS keys whose events are looked for, and the number of each version. */
+/** With the number of each version. */
 export interface Trailed {
   readonly name: string;
   readonly arn: string;
@@ -32,22 +32,19 @@ const CHANGES: Readonly<Record<string, EventCode>> = {
   RotationAbandoned: 'rotation-failed',
 };
 
-/** Events of Secrets Manager that change a secret, calls and its own. */
+/** Calls and the service's own events. */
 export const SECRET_EVENTS = [
   ...['PutSecretValue', 'UpdateSecretVersionStage', 'TagResource', 'UntagResource'],
   ...Object.keys(CHANGES),
 ] as const;
 
-/** Calls that change what a KMS key does, or who may use it. */
+/** They change what a KMS key does, or who may use it. */
 export const KMS_EVENTS = [
   ...['DisableKey', 'EnableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'PutKeyPolicy', 'CreateGrant'],
   ...['DisableKeyRotation', 'EnableKeyRotation', 'DeleteImportedKeyMaterial'],
 ];
 
-/**
- * What an event of CloudTrail says of this secret or its KMS key: none where it is of another one, or was refused.
- * `text` is the record as LookupEvents gives it.
- */
+/** Empty for an event of another secret, and for a refused one. `text`: the record as LookupEvents gives it. */
 export function entriesOf(text: string, about: Trailed): readonly HistoryEntry[] {
   const event = parsedMembers(text);
   const { eventName, eventTime, eventSource, errorCode } = event;
@@ -91,7 +88,7 @@ function ofSecret(name: string, input: Members, about: Trailed): readonly Found[
   }
 }
 
-/** A rotation puts its key under `AWSPENDING`; whatever is put otherwise is stored by hand. */
+/** A rotation puts its key under `AWSPENDING`; any other put is by hand. */
 function put(input: Members): readonly Found[] {
   const versionId = textIn(input, 'clientRequestToken');
   const labels = listOf(input['versionStages']);
@@ -133,13 +130,13 @@ function tagged(tags: readonly Members[]): readonly Found[] {
   });
 }
 
-/** `secretId` is the name or ARN as the caller spelt it; an event of the service itself has `additionalEventData`. */
+/** `secretId` is as the caller spelt it; an event of the service itself has `additionalEventData`. */
 function isOfSecret(event: Members, input: Members, { name, arn }: Trailed): boolean {
   const ids = [input['secretId'], input['name'], members(event['additionalEventData'])['SecretId']];
   return ids.some((id) => id === name || id === arn || id === arn.replace(/-[A-Za-z0-9]{6}$/, ''));
 }
 
-/** KMS is called with the ARN or the id of a key. */
+/** By the ARN or the id. */
 function isOfKey(keyId: string | undefined, { kmsKeyIds }: Trailed): boolean {
   return keyId !== undefined && kmsKeyIds.some((known) => isSameKmsKey(known, keyId));
 }
