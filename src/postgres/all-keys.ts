@@ -15,8 +15,8 @@ import { KnownKeys, type TargetKey } from './known-keys.ts';
 const CALL_TIME_LIMIT = 10_000;
 
 /**
- * Every key that may have encrypted a row, read from AWS itself: never the environment's key, never one that is only
- * pending. An application's ring reads the keys that it needs; here a row that opens with none must be known to.
+ * Every key that may have encrypted a row, read from AWS itself: never the environment's, never one that is only
+ * pending.
  */
 export class RingKeys {
   readonly secretId: string;
@@ -53,10 +53,7 @@ export class RingKeys {
     return keys;
   }
 
-  /**
-   * Reads the labels again, and every version that is not cached. A version that cannot be read is kept in `unread`:
-   * what only it would open is not a row that was tampered with.
-   */
+  /** A version that cannot be read is kept in `unread`: what only it would open was not tampered with. */
   async refresh(): Promise<void> {
     const askedAt = momentNow(this.#clock);
     const description = await this.#calls.run('DescribeSecret', (signal) => this.#source.describe(signal));
@@ -77,7 +74,6 @@ export class RingKeys {
     this.#confirmedAt = askedAt;
   }
 
-  /** The keys as they were last read. */
   get known(): KnownKeys {
     return this.#known;
   }
@@ -90,29 +86,25 @@ export class RingKeys {
     return this.#known.isReplica;
   }
 
-  /** Why keys of the ring could not be read, by VersionId. */
   get unread(): ReadonlyMap<string, KeyRotationError> {
     return this.#known.unread;
   }
 
-  /** Milliseconds since AWS was last asked. */
   get age(): number {
     return millisecondsSince(this.#confirmedAt, this.#clock);
   }
 
-  /** Every key that was read, once. */
   get inOrder(): KnownKeys['inOrder'] {
     return this.#known.inOrder;
   }
 
-  /** The key that a number names, if it is on the ring and could be read. */
   ofNumber(number: KeyNumber): KeyMaterial | undefined {
     return this.#known.ofNumber(number);
   }
 
   /**
-   * The current key. Throws `NO_CURRENT_KEY`, `CURRENT_KEY_UNNUMBERED` (rows under number 0 would have to be re-encrypted
-   * under a number later), or why it cannot be read.
+   * Throws `NO_CURRENT_KEY`, `CURRENT_KEY_UNNUMBERED` (rows under 0 would need a number later), or why it cannot be
+   * read.
    */
   requireTarget(): TargetKey {
     const { current, numberOf } = this.ring;
@@ -134,7 +126,6 @@ export class RingKeys {
     return { number, key };
   }
 
-  /** The current key, if it has a number and can be read. */
   get target(): TargetKey | undefined {
     return this.#known.target;
   }
@@ -151,7 +142,6 @@ export class RingKeys {
     return this.#usage.usage();
   }
 
-  /** Logs what was encrypted since the last line about it. */
   reportUsage(): void {
     this.#usage.reportAll();
   }

@@ -43,7 +43,6 @@ export function attribute(
   );
 }
 
-/** Bytes that may be a ciphertext, the number at their start, and the contexts that they may be in. */
 export interface CandidateRow {
   readonly bytes: Uint8Array;
   readonly number: KeyNumber | 0 | undefined;
@@ -62,7 +61,6 @@ function openWithOwnKey(row: CandidateRow, keys: OpeningKeys): Attribution | und
   return undefined;
 }
 
-/** Tries every key under the number of the row, and as data written before this system. */
 export function openWithAnyKey(row: CandidateRow, keys: OpeningKeys) {
   const boxes = legacyBoxes(row.bytes);
   return keys.inOrder.firstToOpen((key) => openUnderNumber(row, key) ?? openBefore(boxes, key));

@@ -13,18 +13,14 @@ import { exportSnapshot, READING, whileWaiting, withReaders, type SharedSnapshot
 import { Tally } from './tally.ts';
 import { tallyTable } from './tally-table.ts';
 
-/** What a column holds; every row counted was opened. */
 export interface ColumnCensus {
   /** As the operator named it. */
   readonly table: string;
   /** The table that was counted, with its schema, quoted for SQL. */
   readonly relation: string;
-  /** Its number (OID) in this database. */
   readonly tableId: string;
-  /** The role that owns it. */
   readonly owner: string;
   readonly column: string;
-  /** The column's number in the table, which it keeps when it is renamed. */
   readonly columnNumber: number;
   /** Rows in the snapshot: the sum of all classes, `nulls`, `empty`, `unreadable` and the rows by key. */
   readonly rows: number;
@@ -38,8 +34,8 @@ export interface ColumnCensus {
   /** Data written before this system, by the number of the key that opened it. */
   readonly legacy: Readonly<Record<number, number>>;
   /**
-   * Of all these, rows with a ciphertext of this ring in their plaintext or beside it in jsonb, by the number of each key
-   * that opens one.
+   * Of all these, rows with a ciphertext in their plaintext or beside it in jsonb, by the number of each key that opens
+   * one.
    */
   readonly nested: Readonly<Record<number, number>>;
   /** How many rows opened with nothing, or were too large to be read. */
@@ -53,13 +49,12 @@ export interface ColumnCensus {
   readonly triggers: readonly TriggerOnUpdate[];
 }
 
-/** How a census reports its progress and is stopped. */
 export interface CensusOptions {
   /** Connections that read at once, in one snapshot. Default: 1. */
   readonly connections?: number;
   /**
-   * The built program of `tally-thread-program.ts`: with more than one connection, each has a thread that opens its rows.
-   * Default: all rows are opened in this one.
+   * The built program of `tally-thread-program.ts`, for several connections. Default: all rows are opened in this
+   * thread.
    */
   readonly thread?: string | undefined;
   /** Bytes of a table that one statement reads. Default: 32 MiB. */
@@ -70,7 +65,6 @@ export interface CensusOptions {
   readonly writersTimeout?: number | undefined;
   /** Called now and then with a table and the transactions that are waited for. */
   readonly onWait?: (table: string, writers: string) => void;
-  /** What looks at other tables in the snapshot of the count. */
   readonly beside?: LookBeside | undefined;
   readonly signal?: AbortSignal;
 }
@@ -80,8 +74,8 @@ export interface LookBeside {
   /** The numbers of its tables, whose writers are waited for before the snapshot is taken. */
   readonly tablesIn: (session: Connection) => Promise<readonly string[]>;
   /**
-   * Looks; `writers`: by a table's number, the transactions that had written to it and were still open. It may be a table
-   * that they have made.
+   * `writers`: by a table's number, transactions that had written to it and were still open. They may have made the
+   * table.
    */
   readonly lookIn: (snapshot: SharedSnapshot, writers: ReadonlyMap<string, OpenWriters>) => Promise<void>;
 }
@@ -90,7 +84,6 @@ export interface LookBeside {
 const NOT_LOCKED =
   'this user has a right to single columns only, so that the table cannot be locked meanwhile: GRANT SELECT on it';
 
-/** Rows after which progress is reported and a signal is looked at. */
 const BATCH_ROWS = 2000;
 
 /**
@@ -165,10 +158,7 @@ const COLUMN_NUMBER = `
    WHERE attrelid OPERATOR(pg_catalog.=) $1::pg_catalog.oid AND attname OPERATOR(pg_catalog.=) $2::pg_catalog.name
      AND NOT attisdropped`;
 
-/**
- * Rejects with `DATABASE_REFUSED` where the names no longer mean the tables and columns that were counted: what was
- * counted may have had the name for as long as the count took.
- */
+/** Rejects with `DATABASE_REFUSED` where the names no longer mean the tables and columns that were counted. */
 export async function requireStillNamed(database: DatabaseAddress, counts: readonly ColumnCensus[]): Promise<void> {
   const session = await Connection.open(database);
   try {
@@ -182,10 +172,7 @@ export async function requireStillNamed(database: DatabaseAddress, counts: reado
   }
 }
 
-/**
- * Looks again, outside of the snapshot, whether a statement would run code of another role: an index or a cast may be
- * made while the table is read. `watch` does one look after the other.
- */
+/** Looks again, outside of the snapshot, for code of other roles. `watch` does one look after the other. */
 function codeWatch(watch: Connection, { tableId, spec }: Column): () => Promise<void> {
   let looks = Promise.resolve();
   return () => {

@@ -14,13 +14,11 @@ import { LARGE_OBJECTS_ID, lookAtLargeObjects } from './sample/large-objects.ts'
 import { sampleOf, type SampleSessions } from './sample/read-sample.ts';
 import { joinSnapshot, READING, type SharedSnapshot } from './shared-snapshot.ts';
 
-/** What was found in a database, and which tables could not be looked at. */
 export interface FoundColumns {
   readonly columns: readonly FoundColumn[];
   readonly skipped: readonly SkippedTable[];
 }
 
-/** A table that could not be looked at. */
 export interface SkippedTable {
   readonly table: string;
   readonly reason: string;
@@ -49,14 +47,12 @@ export async function findColumns(
 /** Is called before each column with its table, and how many columns were looked at of how many. */
 export type SearchProgress = (table: string, looked: number, of: number) => void;
 
-/** What a search is given beside the ring. */
 interface SearchOptions {
   /** The tables as they were before the count that a retirement waits for. */
   readonly before?: TablesBefore;
   readonly onProgress?: SearchProgress | undefined;
 }
 
-/** A look through the tables of a database, as `findColumns` says; before a retirement in the snapshot of its count. */
 export class ColumnSearch implements LookBeside {
   readonly #database: DatabaseAddress;
   readonly #keys: RingKeys;
@@ -81,7 +77,7 @@ export class ColumnSearch implements LookBeside {
     LARGE_OBJECTS_ID,
   ];
 
-  /** Looks at every table in a snapshot. A table that can no longer be read as it was in it is skipped. */
+  /** A table that can no longer be read as it was in the snapshot is skipped. */
   readonly lookIn = (snapshot: SharedSnapshot, writers: ReadonlyMap<string, OpenWriters>): Promise<void> =>
     this.#withSessions(async ({ reader, watch }) => {
       const inSnapshot = <T>(work: () => Promise<T>) =>
@@ -101,7 +97,7 @@ export class ColumnSearch implements LookBeside {
       await inSnapshot(() => this.#lookAtObjects(reader));
     });
 
-  /** Looks at the tables that were not seen so far, and gives what was found. */
+  /** Looks at the tables that were not seen so far. */
   async look(): Promise<FoundColumns> {
     await this.#withSessions(async (sessions) => {
       // A table may move out of one that is still to be looked at, a partition say, or be made meanwhile.
@@ -168,14 +164,12 @@ export class ColumnSearch implements LookBeside {
 
 const LARGE_OBJECTS: SkippedTable = { table: 'pg_largeobject', reason: 'this user may not read every large object' };
 
-/** Tables that a transaction lets no one read. */
 const LOCKED = `
   SELECT l.relation FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
    WHERE l.locktype = 'relation' AND l.granted AND l.mode = 'AccessExclusiveLock'`;
 
 /** Which tables could be looked at at one time. An operator who accepts that others are skipped saw those of that time. */
 export class TablesBefore {
-  /** Tables and their partitions, by their numbers. */
   readonly #open = new Set<string>();
   readonly #closed = new Set<string>();
 
@@ -221,10 +215,7 @@ function identity({ tableId, column, columnNumber, tree }: Candidate): string {
   return JSON.stringify([tableId, column, columnNumber, tree]);
 }
 
-/**
- * What `findColumns` finds besides the columns that `specs` list. A column has one member that holds its ciphertexts, so a
- * listed one lists all of it. A name that means no table of this database lists nothing.
- */
+/** A column has one member with ciphertexts, so a listed one lists all of it. An unknown table lists nothing. */
 export async function findUnlisted(
   database: DatabaseAddress,
   keys: RingKeys,
@@ -243,7 +234,6 @@ export async function findUnlisted(
   return { columns: columns.filter(({ tableId, column }) => !listed.includes(`${tableId}.${column}`)), skipped };
 }
 
-/** The contexts that columns are in, or are moved to. */
 export function contextsOf(specs: readonly ColumnSpec[]): readonly string[] {
   return specs.flatMap(({ context = [], toContext = [] }) => [context, toContext].flat());
 }

@@ -8,21 +8,19 @@ import { READING } from './shared-snapshot.ts';
 import { withColumns } from './catalog/look-up-column.ts';
 
 /**
- * What the first bytes of a column's rows look like. An estimate: a row written before this system looks like each
- * number once in 256, and nothing was opened. It never satisfies a retire.
+ * An estimate: a row of older data looks like each number once in 256, and nothing was opened. It never satisfies a
+ * retire.
  */
 export interface HeaderCensus {
   readonly table: string;
   readonly column: string;
   readonly rows: number;
   readonly nulls: number;
-  /** Rows that begin like this number, 0 included. */
   readonly looksLike: Readonly<Record<number, number>>;
   /** Rows that begin like none: older data, or no ciphertext. */
   readonly other: number;
 }
 
-/** Characters of base64 that hold the two bytes that are looked at. */
 const BASE64_CHARACTERS = 3;
 const BASE64_HEAD = '^[A-Za-z0-9+/]{3}$';
 
@@ -50,7 +48,6 @@ export function headerCensus(
   return withColumns(database, specs, count, READING);
 }
 
-/** Counts the rows of one column, in the open transaction. */
 export async function countHeaders(session: Connection, column: Column): Promise<HeaderCensus> {
   const looksLike = new Map<number, number>();
   let rows = 0;

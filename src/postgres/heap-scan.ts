@@ -2,10 +2,7 @@ import type { Column } from './catalog/column.ts';
 import type { Connection } from './connection/database.ts';
 import { rowExpressions, rowReader, type ScannedRow } from './row-reader.ts';
 
-/**
- * Settings of a transaction that scans: the rows come from the table itself, whatever an index of it says. Looks at the
- * catalog come before them, since they take a hundred times as long without indexes.
- */
+/** Rows come from the table itself, whatever an index says. Looks at the catalog come first: they need indexes. */
 export const HEAP_ONLY = [
   'SET LOCAL enable_seqscan = on',
   'SET LOCAL enable_tidscan = on',
@@ -19,7 +16,7 @@ export const HEAP_ONLY = [
 /** Bytes of a table, with what is stored out of line, that one statement reads: progress is seen after each at least. */
 const RANGE_BYTES = 32 * 1024 * 1024;
 
-/** Pages of a table, and of each of its partitions: from the first up to the second, without it. */
+/** `to` is not part of the range. */
 export interface HeapRange {
   readonly from: number | undefined;
   readonly to: number | undefined;
@@ -55,10 +52,7 @@ export async function heapRanges(
   return [...ranges, { from: ranges.at(-1)?.to, to: undefined }];
 }
 
-/**
- * Gives each row of a range to `onRow`, in the snapshot of the open transaction, which has the settings `HEAP_ONLY`.
- * `where`: a condition in SQL on the row `t`.
- */
+/** Needs the settings `HEAP_ONLY`. `where`: a condition in SQL on the row `t`. */
 export async function scanRange(
   session: Connection,
   column: Column,
@@ -72,7 +66,6 @@ export async function scanRange(
   });
 }
 
-/** The SELECT of a range, whose rows `rowReader` reads. */
 export function rangeSelect(column: Column, { from, to }: HeapRange, where = 'true'): string {
   const { tableId, isLocked } = column;
   const conditions = [
@@ -87,7 +80,6 @@ export function rangeSelect(column: Column, { from, to }: HeapRange, where = 'tr
        FROM ${column.table} t WHERE ${conditions.join(' AND ')}`;
 }
 
-/** The condition that a row `t` is of the table with this number, or of a partition of it. */
 function isOf(tableId: string): string {
   return `t.tableoid OPERATOR(pg_catalog.=) ANY (SELECT ${tableId}::pg_catalog.oid
        UNION SELECT relid FROM pg_catalog.pg_partition_tree(${tableId}::pg_catalog.oid::pg_catalog.regclass))`;

@@ -10,19 +10,15 @@ export interface RingKey {
   readonly key: KeyMaterial;
 }
 
-/** The key that rows are re-encrypted under. */
 export interface TargetKey {
   readonly number: KeyNumber;
   readonly key: KeyMaterial;
 }
 
-/** What was read of a ring. */
 type RingReading = Pick<KnownKeys, 'ring' | 'isReplica' | 'unread' | 'byVersion'>;
 
-/** What opening rows needs of a ring. */
 export type OpeningKeys = Pick<KnownKeys, 'ring' | 'isReplica' | 'unread' | 'inOrder' | 'ofNumber' | 'target'>;
 
-/** The keys of a ring as they were read at one time. */
 export class KnownKeys {
   readonly ring: RingLabels;
   readonly isReplica: boolean;
@@ -47,7 +43,6 @@ export class KnownKeys {
     return versionId === undefined ? undefined : this.byVersion.get(versionId);
   }
 
-  /** The current key, if it has a number and can be read. */
   get target(): TargetKey | undefined {
     const { current } = this.ring;
     if (current === undefined) return undefined;

@@ -13,7 +13,7 @@ const LEAST_HEXADECIMAL = 56;
 const BASE64_RUN = /[A-Za-z0-9+/_-]{38,}/g;
 const HEXADECIMAL_RUN = /[0-9A-Fa-f]{56,}/g;
 
-/** Base64 or hexadecimal over several lines, as `encode` of PostgreSQL, MIME and PEM write it. */
+/** Over several lines, as `encode` of PostgreSQL, MIME and PEM write it. */
 const LINES = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}(?:[ \t]*\r?\n[ \t]*[A-Za-z0-9+/_-]+)+/g;
 
 /** What a text without any ciphertext has none of: a long run, the first line of several, or an escape of JSON. */
@@ -63,10 +63,7 @@ function* rows(plaintext: Buffer, contexts: readonly string[], highest: number):
   }
 }
 
-/**
- * Bytes that are not text, and what any text spells. A text in another encoding, behind a binary header, or cut within a
- * character has its runs of ASCII all the same.
- */
+/** A text in another encoding, behind a binary header, or cut within a character has its runs of ASCII all the same. */
 function* spelled(plaintext: Buffer): Generator<Buffer> {
   const isText = isUtf8(plaintext);
   if (!isText) yield plaintext;
@@ -115,7 +112,7 @@ export function* runsIn(text: string): Generator<{ readonly start: number; reado
   }
 }
 
-/** Whether the last characters of a run may end base64: the bits of the last one that belong to no byte are zero. */
+/** Whether the bits of the last character that belong to no byte are zero, as at the end of base64. */
 function isWhole(run: string, length: number): boolean {
   const over = length % 4;
   return over < 2 || (over === 2 ? 'AQgw' : 'AEIMQUYcgkosw048').includes(run.slice(-1));

@@ -5,7 +5,7 @@ import { columnName, type Column } from './catalog/column.ts';
 import { MOST_VALUE_BYTES, rowExpressions, storedRowReader, valueSize, type StoredRow } from './row-reader.ts';
 import { quoted, type Connection } from './connection/database.ts';
 
-/** Rows after the key `after`, up to and with `upTo`; without one, from the first or to the last. */
+/** Without `after`, from the first row; without `upTo`, to the last. */
 export interface KeySpan {
   readonly after: readonly string[] | undefined;
   readonly upTo: readonly string[] | undefined;
@@ -13,15 +13,15 @@ export interface KeySpan {
   readonly where?: string;
 }
 
-/** Most rows and most bytes that are read at once: one of them ends a batch, so that memory is the same for any table. */
+/** Either ends a batch, so that memory is the same for any table. */
 export interface BatchLimits {
   readonly rows: number;
   readonly bytes: number;
 }
 
 /**
- * Reads the next rows of a span in the order of their key; none means that no rows are left. Throws `INVALID_COLUMN`
- * where the index gives keys in another order than PostgreSQL compares them in: reading along it would miss rows.
+ * No rows: none are left. Throws `INVALID_COLUMN` where the index has keys in another order than PostgreSQL compares
+ * them in.
  */
 export async function readBatch(
   session: Connection,
@@ -59,8 +59,8 @@ export async function readBatch(
 }
 
 /**
- * Reads the rows with the first of these keys, as far as they are still there. `keysRead`: of how many keys the rows
- * that the limits let through are, and those that are gone between them.
+ * Rows with the first of these keys. `keysRead`: how many keys the limits let through, those of rows that are gone
+ * included.
  */
 export async function readRows(
   session: Connection,
@@ -109,10 +109,7 @@ export async function keyAhead(
   return found?.map((value) => value ?? '');
 }
 
-/**
- * Joins that the planner must not choose where rows are looked up by key: statistics of a table that was just filled, or
- * of an array of thousands, can talk it into reading all of the table. Looks at the catalog are ten times as fast with them.
- */
+/** Statistics of a table that was just filled, or of a long array, talk the planner into reading all of the table. */
 export const OTHER_JOINS = ['enable_hashjoin', 'enable_mergejoin'];
 
 /** Keys as columns of a table `u`, to be joined with the rows `t` that they name. `first`: number of the first parameter. */
@@ -129,7 +126,6 @@ export function keyTable(column: Column, keys: readonly (readonly string[])[], f
   };
 }
 
-/** Bytes that reading the value takes: none where it is too large to be read. */
 function readSize(column: Column): string {
   return `CASE WHEN ${valueSize(column)} OPERATOR(pg_catalog.<=) ${MOST_VALUE_BYTES} THEN ${valueSize(column)} ELSE 0 END`;
 }
@@ -138,15 +134,11 @@ function readSize(column: Column): string {
 const KEY_SCANS =
   'SET LOCAL enable_indexscan = on; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off';
 
-/**
- * The columns of a row's key as values of the types that they are compared in. Of a domain's value PostgreSQL would prefer
- * an operator over the domain, which anyone may add to the schema of the others.
- */
+/** Of a domain's value PostgreSQL would prefer an operator over the domain, which anyone may add. */
 function keyCells({ key }: Column): readonly string[] {
   return key.map(({ name, type, isDomain }) => `t.${quoted(name)}${isDomain ? `::${type}` : ''}`);
 }
 
-/** The operator that the key's index compares with. */
 function operator({ key }: Column, sign: string): string {
   return `OPERATOR(${key[0]?.operators ?? 'pg_catalog'}.${sign})`;
 }
@@ -182,7 +174,6 @@ export function outOfOrder(column: Column, rows?: number): KeyRotationError {
   );
 }
 
-/** A condition in SQL on the row `t`. */
 function spanCondition(column: Column, { after, upTo, where }: KeySpan): string {
   const { key } = column;
   const columns = `ROW(${keyCells(column).join(', ')})`;

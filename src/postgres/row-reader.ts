@@ -24,13 +24,12 @@ export interface StoredRow {
   readonly watched: readonly string[];
 }
 
-/** A row as a scan reads it; its bytes may be looked at only during the call. */
+/** Its bytes may be looked at only during the call that it is given to. */
 export type ScannedRow = Omit<StoredRow, 'watched'>;
 
-/** What reading a row needs to know of its column. */
 export type ReadColumn = Pick<Column, 'key' | 'context' | 'fromContext' | 'storage' | 'server' | 'spec'>;
 
-/** What is read of a row `t`: the columns of its key and of both contexts, whether its value is NULL, the value. */
+/** The columns of the key and of both contexts, whether the value is NULL, the value. */
 export function rowExpressions(column: Column): readonly string[] {
   return [
     ...readNames(column).map((name) => sentText(`t.${quoted(name)}::pg_catalog.text`, column.server)),
@@ -39,7 +38,6 @@ export function rowExpressions(column: Column): readonly string[] {
   ];
 }
 
-/** The value, NULL where it has more bytes than these. */
 function valueUpTo(column: Column, bytes: number): string {
   return `CASE WHEN ${valueSize(column)} OPERATOR(pg_catalog.<=) ${bytes} THEN ${sentValue(column)} END`;
 }
@@ -60,7 +58,6 @@ function plainValue({ storage, column }: Column): string {
   return storage === 'bytea' ? `t.${column}` : `t.${column}::pg_catalog.text`;
 }
 
-/** Reads a row out of the values of `rowExpressions`. */
 export function rowReader(column: ReadColumn): (row: BinaryRow) => ScannedRow {
   const { keyPlaces, contextPlaces, fromPlaces, valuePlace } = placesIn(column);
   const { context, fromContext, storage, server } = column;
@@ -83,10 +80,7 @@ export function rowReader(column: ReadColumn): (row: BinaryRow) => ScannedRow {
   };
 }
 
-/**
- * Reads a row as `rowReader` does, to be kept. Throws `INVALID_COLUMN` for a key without a form in UTF-8: it would be
- * looked for as another one.
- */
+/** Throws `INVALID_COLUMN` for a key without a form in UTF-8: it would be looked for as another one. */
 export function storedRowReader(column: Column): (row: BinaryRow) => StoredRow {
   const { keyPlaces, watchedPlaces } = placesIn(column);
   const read = rowReader(column);
@@ -112,7 +106,6 @@ function notInUtf8({ table, key }: Column): never {
   );
 }
 
-/** Reads a text that was sent as `sentText` says. */
 function reading({ server }: ReadColumn): (row: BinaryRow, place: number) => string | undefined {
   if (server === undefined) return (row, place) => row.text(place);
   return (row, place) => {
@@ -123,7 +116,6 @@ function reading({ server }: ReadColumn): (row: BinaryRow, place: number) => str
 
 const NONE: readonly string[] = [];
 
-/** The columns that are read beside the value: those of the key and of both contexts. */
 export function readNames({ key, context, fromContext }: ReadColumn): readonly string[] {
   return [...new Set([...key.map(({ name }) => name), ...context.columns, ...(fromContext?.columns ?? [])])];
 }

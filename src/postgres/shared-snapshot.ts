@@ -4,7 +4,6 @@ import { DatabaseFailure } from './connection/database-error.ts';
 import { Connection, type DatabaseAddress, type TransactionOptions } from './connection/database.ts';
 import { heapRanges, type HeapRange } from './heap-scan.ts';
 
-/** A transaction that looks tables up and, with `HEAP_ONLY`, reads them as they are in one snapshot. */
 export const READING = {
   // One snapshot: a row that the application moves to another key of its table is neither missed nor counted twice.
   mode: 'ISOLATION LEVEL REPEATABLE READ, READ ONLY',
@@ -12,15 +11,14 @@ export const READING = {
   settings: ['SET LOCAL row_security = on'],
 } satisfies TransactionOptions;
 
-/** Which snapshot a transaction has, and on which server: two servers may give their snapshots the same names. */
+/** Two servers may give their snapshots the same names. */
 const SNAPSHOT = "SELECT pg_postmaster_start_time()::text || ' ' || pg_current_snapshot()::text";
 
 /** Shorter than the time after which the server ends a transaction that does nothing. */
 const KEEP_ALIVE_INTERVAL = 20_000;
 
 /**
- * Does `work` on so many connections, `first` among them, which all have the snapshot of its open transaction. Fewer,
- * where another transaction waits to change a table: it waits for `first`, and a further connection would wait for it.
+ * Fewer connections where a transaction waits to change a table: it waits for `first`, and another would wait for it.
  */
 export async function withReaders<T>(
   database: DatabaseAddress,
@@ -46,14 +44,12 @@ export async function withReaders<T>(
   return join([first], connections - 1);
 }
 
-/** A snapshot that other transactions can have, too, for as long as the one is open that it was exported from. */
+/** Others can have it as long as the transaction is open that it was exported from. */
 export interface SharedSnapshot {
   readonly name: string;
-  /** Which it is, and on which server. */
   readonly identity: string;
 }
 
-/** Exports the snapshot of the open transaction of `session`. */
 export async function exportSnapshot(session: Connection): Promise<SharedSnapshot> {
   const [exported] = await session.rows('SELECT pg_export_snapshot()');
   const [found] = await session.rows(SNAPSHOT);
@@ -79,13 +75,9 @@ export async function whileWaiting<T>(waiting: Iterable<Connection>, work: () =>
   }
 }
 
-/** How a reader reads a range. */
 export type ReadRange = (reader: Connection, range: HeapRange, n: number) => Promise<void>;
 
-/**
- * Reads a table on all connections at once: each takes the next range. `beforeRange`: rejects where no further statement
- * may be planned. The last argument of `readRange` is the place of the reader.
- */
+/** `beforeRange` rejects where no further statement may be planned. `n` of `readRange`: the place of the reader. */
 export async function readTable(
   readers: readonly Connection[],
   column: Column,

@@ -4,7 +4,6 @@ import { startsLikeJsonObject } from '../format/legacy-forms.ts';
 import { memberWithCiphertext, rowFromJson } from '../format/row-from-json.ts';
 import { rowFromText } from '../format/row-from-text.ts';
 
-/** How a column stores a row: as bytes, as base64 in a text, or as base64 in a string of JSON or a member of an object. */
 export type Storage = 'bytea' | 'text' | 'jsonb';
 
 /**
@@ -26,7 +25,6 @@ export function rowOf(stored: string | Uint8Array, storage: Storage, member?: st
   }
 }
 
-/** A ciphertext as the column stores it; in an object it replaces `memberOf` alone. */
 export function asStored(row: Buffer, storage: Storage): Uint8Array {
   if (storage === 'bytea') return row;
   const base64 = row.toString('base64');
@@ -34,8 +32,8 @@ export function asStored(row: Buffer, storage: Storage): Uint8Array {
 }
 
 /**
- * The member of a jsonb object in whose place its new ciphertext is written; `undefined` where the whole value is
- * replaced: a string, or an object of older data without members of the application's.
+ * The member of a jsonb object that is replaced; `undefined`: the whole value, a string or an object of older data
+ * alone.
  */
 export function memberOf(stored: string, storage: Storage, member: string | undefined): string | undefined {
   if (storage !== 'jsonb' || !stored.startsWith('{')) return undefined;
@@ -45,10 +43,7 @@ export function memberOf(stored: string, storage: Storage, member: string | unde
   return isEnvelope(Object.keys(fields), name) ? undefined : name;
 }
 
-/**
- * Whether a new ciphertext in place of the whole value would lose something: a JSON text with members beside those of
- * the ciphertext, or with one of them twice.
- */
+/** Whether replacing the whole value loses something: members beside those of the ciphertext, or one of them twice. */
 export function losesMembers(stored: string | Uint8Array, storage: Storage, member: string | undefined): boolean {
   if (typeof stored === 'string' && memberOf(stored, storage, member) !== undefined) return false;
   const text = objectText(stored, storage);
@@ -58,7 +53,6 @@ export function losesMembers(stored: string | Uint8Array, storage: Storage, memb
   return !isEnvelope(names, name) && !(names.length === 1 && names[0] === name);
 }
 
-/** Whether these are the members of older data around its ciphertext, and no others. */
 function isEnvelope(names: readonly string[], name: string): boolean {
   return name === 'ciphertext' && names.length === 3 && ENVELOPE.every((own) => names.includes(own));
 }
@@ -87,7 +81,6 @@ function objectText(stored: string | Uint8Array, storage: Storage): string | und
   return startsLikeJsonObject(bytes) ? innermost(Buffer.from(bytes).toString()) : undefined;
 }
 
-/** The members of a JSON object; of anything else, none. */
 function fieldsOf(text: string): Partial<Record<string, unknown>> {
   const value: unknown = JSON.parse(text);
   const own = typeof value === 'object' && !Array.isArray(value) ? value : {};

@@ -14,7 +14,6 @@ const SHORT = 1024;
 /** Rows whose tags are checked at once: AES is called once for all of them. */
 const BATCH = 64;
 
-/** A ciphertext that begins at `start` with its nonce, and the additional data that it would have. */
 interface Box {
   readonly row: CandidateRow;
   readonly bytes: Uint8Array;
@@ -24,10 +23,7 @@ interface Box {
 
 const NO_ADDITIONAL_DATA = new Uint8Array(0);
 
-/**
- * Those of `rows` that a key of the ring may open: the others have the tag of no key, under their number in one of their
- * contexts, or as older data. For a short row it costs a fraction of trying every key on it. Long ones are all given.
- */
+/** The rows that a key may open; long ones are all given. For a short row it costs a fraction of trying every key. */
 export function* openable(rows: Iterable<CandidateRow>, keys: OpeningKeys): Generator<CandidateRow> {
   let batch: CandidateRow[] = [];
   for (const row of rows) {
@@ -68,11 +64,9 @@ function boxesOf(row: CandidateRow): readonly Box[] {
  */
 class TagCheck {
   static readonly #of = new WeakMap<KeyMaterial, TagCheck>();
-  /** AES alone: it gives each block as soon as it comes. */
   readonly #blocks: Cipheriv;
   /** For each place in a block and each byte there, the product of that byte and the hash key: 16 bytes, as four words. */
   readonly #products: Int32Array;
-  /** The hash so far, and its four words. */
   readonly #hash = new Uint8Array(BLOCK_BYTES);
   readonly #words = new Int32Array(this.#hash.buffer);
 
@@ -87,7 +81,6 @@ class TagCheck {
     return known;
   }
 
-  /** Those boxes whose tag is right. */
   matching(boxes: readonly Box[]): readonly Box[] {
     const counters = Buffer.alloc(boxes.length * BLOCK_BYTES);
     let at = 0;

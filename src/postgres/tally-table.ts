@@ -6,7 +6,6 @@ import { readTable, type ReadRange } from './shared-snapshot.ts';
 import type { Tally } from './tally.ts';
 import { TallyThread } from './tally-thread.ts';
 
-/** How a table is counted. */
 export interface TallyOptions {
   readonly rangeBytes: number | undefined;
   /** Rejects where no further statement may be planned. */
@@ -17,7 +16,6 @@ export interface TallyOptions {
   readonly thread: string | undefined;
 }
 
-/** Counts all rows of a table into `tally`. With several readers and a program for it, each reader has a thread. */
 export async function tallyTable(
   readers: readonly Connection[],
   column: Column,

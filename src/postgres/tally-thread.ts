@@ -7,7 +7,6 @@ import type { ReadColumn } from './row-reader.ts';
 import { KnownKeys } from './known-keys.ts';
 import type { Counts } from './tally.ts';
 
-/** What a thread begins with: data that can be copied to it. */
 export interface ThreadStart {
   readonly column: ReadColumn;
   readonly ring: RingLabels;
@@ -32,7 +31,6 @@ const PART_BYTES = 256 * 1024;
 /** Parts that a thread may have waiting before its connection is read no further. */
 const MOST_WAITING = 4;
 
-/** A thread that opens and counts the rows of one connection. */
 export class TallyThread {
   readonly #worker: Worker;
   readonly #onTaken: (rows: number) => void;
@@ -62,7 +60,6 @@ export class TallyThread {
     });
   }
 
-  /** For the data of one COPY. */
   beginCopy() {
     let part = Buffer.allocUnsafeSlow(PART_BYTES);
     let length = 0;
@@ -85,7 +82,6 @@ export class TallyThread {
         length += chunk.copy(part, length);
         return this.#waiting < MOST_WAITING ? undefined : this.#until(() => this.#waiting < MOST_WAITING);
       },
-      /** Resolves when every row was counted. */
       end: async (): Promise<void> => {
         flush();
         await this.#until(() => this.#waiting === 0);
@@ -141,7 +137,6 @@ export class TallyThread {
   }
 }
 
-/** The keys of a ring in its thread. */
 export function keysOf({ ring, isReplica, unread, keys }: ThreadStart): KnownKeys {
   return new KnownKeys({
     ring,

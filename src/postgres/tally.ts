@@ -8,7 +8,6 @@ import { besides } from './stored-value.ts';
 /** Unreadable rows that a census lists by key; the number of all of them is exact. */
 const MOST_LISTED = 10_000;
 
-/** Rows of a column by what they are, and those that open by the number of their key. */
 export interface Counts {
   rows: number;
   nulls: number;
@@ -23,7 +22,6 @@ export interface Counts {
   readonly listed: LeftRow[];
 }
 
-/** Counts the rows of a column by the key that opens each. */
 export class Tally {
   readonly counts: Counts = {
     rows: 0,
@@ -73,7 +71,6 @@ export class Tally {
     for (const number of inner) addTo(counts.nested, number, 1);
   }
 
-  /** Adds what another has counted of the same column. */
   absorb(other: Counts): void {
     const { counts } = this;
     for (const name of ['rows', 'nulls', 'empty', 'unreadable', 'toReencrypt'] as const) counts[name] += other[name];

@@ -10,10 +10,7 @@ const MOST_GROWTH = 8;
 
 const LIMITS = { rows: 2000, bytes: 4 * 1024 * 1024 };
 
-/**
- * Throws `COLUMN_TOO_SHORT` where a `varchar(n)` or `char(n)` has no room for the new value of a row, before anything is written.
- * Only values near the limit are looked at; each is encrypted to know its length, and thrown away.
- */
+/** Throws `COLUMN_TOO_SHORT` where a value has no room. Values near the limit are encrypted for their length. */
 export async function requireRoom(session: Connection, column: Column, keys: RingKeys): Promise<void> {
   const { limit } = column;
   if (limit === undefined) return;

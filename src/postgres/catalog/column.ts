@@ -2,7 +2,6 @@ import type { Storage } from '../stored-value.ts';
 import type { ContextTemplate } from '../../format/context-template.ts';
 import type { ServerText } from '../connection/server-text.ts';
 
-/** A column as an operator names it. */
 export interface ColumnSpec {
   /** As SQL would write it: `patients`, `clinic.patients`, `"Patients"`. */
   readonly table: string;
@@ -17,7 +16,6 @@ export interface ColumnSpec {
   readonly toContext?: string;
 }
 
-/** A column of a key. */
 export interface KeyColumn {
   readonly name: string;
   /**
@@ -25,17 +23,14 @@ export interface KeyColumn {
    * type under it: a check of the domain would run a function of its owner.
    */
   readonly type: string;
-  /** Number of that type in the catalog. */
   readonly typeId: string;
   /** Whether the column is of a domain over that type. */
   readonly isDomain: boolean;
   /** The schema of the operators that its index compares with, quoted for SQL. */
   readonly operators: string;
-  /** Number of that schema in the catalog. */
   readonly operatorsId: string;
 }
 
-/** A trigger, a rule or a foreign key that an update of the column may set off. */
 export interface TriggerOnUpdate {
   readonly name: string;
   /** `BEFORE UPDATE, function public.touch()`, `foreign key of public.child, ON UPDATE CASCADE`, or a rule. */
@@ -48,25 +43,21 @@ export interface TriggerOnUpdate {
   readonly isForeignKey: boolean;
 }
 
-/** A column, looked up in the catalog of its database. */
 export interface Column {
   readonly spec: ColumnSpec;
   /** The table's own number in this database: a table that was dropped and made again has another. */
   readonly tableId: string;
   /** Schema and table, quoted for SQL. */
   readonly table: string;
-  /** The role that owns the table. */
   readonly owner: string;
   /** Which version of its schema's row in the catalog gave the table its name; each ALTER SCHEMA makes another. */
   readonly schemaVersion: string;
-  /** The column, quoted for SQL. */
   readonly column: string;
   /** Its number in the table, which it keeps when it is renamed. */
   readonly columnNumber: number;
   /** In the order of the index that rows are read along. */
   readonly key: readonly KeyColumn[];
   readonly storage: Storage;
-  /** How its texts are read, where the database is not in UTF-8. */
   readonly server: ServerText | undefined;
   /** Characters that a `varchar(n)` or `char(n)` takes; `undefined` where there is no limit. */
   readonly limit: number | undefined;

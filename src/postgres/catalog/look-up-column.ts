@@ -45,7 +45,6 @@ const COLUMN = `
         FROM under JOIN pg_type t ON t.oid = under.type WHERE t.typtype <> 'd') base
    WHERE a.attrelid = $1::oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped`;
 
-/** How columns are looked up. */
 export interface LookUpOptions extends TransactionOptions {
   /** Is given the numbers of the tables, before they are locked and the snapshot is taken. */
   readonly beforeLock?: (session: Connection, tableIds: readonly string[]) => Promise<void>;

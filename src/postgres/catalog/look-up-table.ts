@@ -3,16 +3,13 @@ import { DatabaseFailure } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import { partitionTree } from './partition-tree.ts';
 
-/** A table, as the catalog describes it. */
 export interface Table {
   readonly id: string;
   /** Schema and table, quoted for SQL. */
   readonly name: string;
   readonly owner: string;
   readonly estimatedRows: number | undefined;
-  /** Why some rows may not be seen. */
   readonly unseen: readonly string[];
-  /** Whether a policy hides rows from this user. */
   readonly isSecured: boolean;
   /** Which version of its schema's row in the catalog gave it that name. */
   readonly schemaVersion: string;
@@ -67,10 +64,7 @@ const REWRITTEN = `
    WHERE c.oid = ANY (string_to_array(${partitionTree('$1::oid')}, ' ')::oid[])
      AND c.relkind IN ('r', 'm') AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid)`;
 
-/**
- * Whether the name, and the rights to its rows, are still what they were when the table was looked up. Both functions
- * read the catalog as it is now, not as the snapshot of this transaction has it.
- */
+/** Both functions read the catalog as it is now, not as the snapshot of this transaction has it. */
 const UNCHANGED = `
   SELECT to_regclass($2::text)::oid IS NOT DISTINCT FROM $1::oid AND NOT row_security_active($1::oid)`;
 
@@ -84,7 +78,6 @@ export async function tableNamed(session: Connection, name: string): Promise<str
   });
 }
 
-/** Tables whose names differ from a name without its schema in capital letters only. */
 const ALIKE = `
   SELECT format('%I.%I', n.nspname, c.relname)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -111,8 +104,7 @@ export async function lockOf(session: Connection, tableId: string | undefined): 
 }
 
 /**
- * Describes the table with this number, which `name` stood for. Throws `INVALID_COLUMN` where the name means nothing or
- * may mean several tables, or where rows of other tables would be read beside its own.
+ * Throws `INVALID_COLUMN` where the name may mean several tables, or where rows of others would be read beside its own.
  */
 export async function lookUpTable(session: Connection, name: string, tableId: string | undefined): Promise<Table> {
   const [found] = tableId === undefined ? [] : await session.rows(TABLE, [tableId, name]);
@@ -186,7 +178,6 @@ export async function holdTable(session: Connection, id: string, name: string): 
   await requireNotRewritten(session, id, name);
 }
 
-/** Throws `DATABASE_REFUSED` where rows of the table, which is locked, were rewritten after this transaction's snapshot. */
 export async function requireNotRewritten(session: Connection, id: string, name: string): Promise<void> {
   const rewritten = await session.rows(REWRITTEN, [id]);
   if (rewritten.length === 0) return;

@@ -63,17 +63,12 @@ const SNAPSHOTS = `
 /** In place of a table's number: all tables, of which transactions have older snapshots. */
 const ALL_TABLES = '';
 
-/** Tables whose writers are waited for. */
 export interface WrittenTables {
   readonly ids: readonly string[];
-  /**
-   * Whether transactions are waited for, too, that have made or altered others, which no one else sees yet, or that see
-   * rows as they were.
-   */
+  /** Also transactions that made or altered other tables, which no one else sees yet, or that see rows as they were. */
   readonly hidden?: boolean;
 }
 
-/** How writers are waited for. */
 export interface WritersWait {
   /** Milliseconds after which they are waited for no longer. Default: 60,000. */
   readonly timeout?: number | undefined;
@@ -82,22 +77,17 @@ export interface WritersWait {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Open transactions that have written to one table. */
 export interface OpenWriters {
   readonly table: string;
-  /** Which they are. */
   readonly writers: string;
   /** What they keep from a count, and what can be done. */
   readonly reason: string;
 }
 
-/** What can be done about transactions that stay open. */
 export const END_THEM = 'let them end (COMMIT, COMMIT PREPARED), or end them (pg_terminate_backend, ROLLBACK PREPARED)';
 
-/** Milliseconds for which writers are waited for by default. */
 export const WRITERS_TIMEOUT = 60_000;
 
-/** Milliseconds between two looks. */
 const PAUSE = 200;
 
 /**

@@ -32,7 +32,6 @@ const SCHEMA_VERSION = `
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
    WHERE c.oid OPERATOR(pg_catalog.=) $1::pg_catalog.oid`;
 
-/** The numbers of the tables that the open transaction of this session has locked. */
 export async function lockedTables(session: Connection): Promise<ReadonlySet<string | null | undefined>> {
   return new Set((await session.rows(LOCKED)).map(([id]) => id));
 }
@@ -71,7 +70,6 @@ export async function requireSameTables(watch: Connection, columns: readonly Col
   }
 }
 
-/** The error for a name that another table has taken. */
 export function replaced(tables: string): KeyRotationError {
   return new KeyRotationError(
     'DATABASE_REFUSED',

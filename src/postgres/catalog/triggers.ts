@@ -3,7 +3,6 @@ import type { Column, TriggerOnUpdate } from './column.ts';
 import { DatabaseFailure } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 
-/** What an operator decided about the triggers of a table. */
 export type TriggerChoice = 'fire' | 'skip';
 
 /**
@@ -42,7 +41,6 @@ const TRIGGERS = `
      AND NOT EXISTS (SELECT FROM pg_trigger p WHERE p.oid = t.tgparentid AND p.tgrelid IN (SELECT id FROM tables))
    ORDER BY 1`;
 
-/** The triggers, rules and foreign keys that an update of this column may set off. */
 export async function triggersOnUpdate(
   session: Connection,
   tableId: string,
@@ -113,7 +111,6 @@ export async function decideTriggers(
   );
 }
 
-/** A setting for one transaction: its updates set off no triggers. */
 export const SKIP_TRIGGERS = "SET LOCAL session_replication_role = 'replica'";
 
 async function whyNotSkipped(session: Connection): Promise<DatabaseFailure | undefined> {

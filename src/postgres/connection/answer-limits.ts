@@ -3,12 +3,10 @@ import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { DatabaseFailure } from './database-error.ts';
 
-/** What a server may take for an answer. */
 export interface AnswerLimits {
   /** Bytes until a connection is ready, and of one answer. A value has at most 16 MiB, which are 32 MiB as text. */
   readonly startupBytes: number;
   readonly bytes: number;
-  /** Milliseconds for an answer as a whole. */
   readonly time: number;
   /** Milliseconds after which an unfinished message must have come at `rate` (bytes a second). */
   readonly messageTime: number;
@@ -23,7 +21,6 @@ const LIMITS: AnswerLimits = {
   rate: 10_000,
 };
 
-/** Milliseconds between two checks of what has come. */
 const LOOK = 250;
 
 /**
@@ -56,7 +53,6 @@ export class AnswerWatch {
     });
   }
 
-  /** Why it ended the connection, if it did. */
   get failure(): DatabaseFailure | undefined {
     return this.#failure;
   }

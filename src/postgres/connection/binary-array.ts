@@ -11,7 +11,6 @@ export function byteaArray(elements: readonly Uint8Array[]): Buffer {
   return binaryArray(BYTEA, elements);
 }
 
-/** See `byteaArray`. Bytes are a text in UTF-8. */
 export function textArray(elements: readonly (string | Uint8Array)[]): Buffer {
   return binaryArray(
     TEXT,

@@ -15,7 +15,6 @@ export interface DatabaseAddress {
   readonly credentials?: CredentialSource | undefined;
 }
 
-/** A client that is connected, and the schema that its URL names. */
 export interface Connected {
   readonly client: pg.Client;
   readonly watch: AnswerWatch;
@@ -25,7 +24,6 @@ export interface Connected {
 /** Values of `target_session_attrs` that a primary server fulfils. All work here needs one. */
 const PRIMARY = ['any', 'read-write', 'primary'];
 
-/** SQLSTATE of a refusal by `pg_hba.conf`. A wrong password has another. */
 const INVALID_AUTHORIZATION = '28000';
 
 /** Seconds that a server has for the whole way from the first packet to its readiness. */
@@ -34,7 +32,6 @@ const CONNECT_TIMEOUT = '10';
 /** Seconds without a packet after which TCP asks whether the other machine is there at all. */
 const KEEPALIVE_AFTER = 30;
 
-/** SQLSTATE of a wrong password. */
 const INVALID_PASSWORD = '28P01';
 
 /** Pauses (milliseconds) before the credentials are fetched again: a rotation changes the role first, then the secret. */
@@ -101,7 +98,6 @@ function attemptsWith(credentials: Credentials | undefined, modes: readonly Tls[
   throw invalid('The token that AWS issues for the database goes over TLS only: sslmode=verify-full.');
 }
 
-/** One server, and how to get in. */
 interface Door {
   readonly host: Host;
   readonly address: ConnectionAddress;
@@ -161,7 +157,6 @@ function settingsFor(door: Door, tls: Tls): pg.ClientConfig {
   return settings;
 }
 
-/** Whether an attempt failed over TLS, or because `pg_hba.conf` wants the other way. */
 function isOverTls(error: unknown): boolean {
   return hasNoTls(error) || isOfTls(error) || sqlState(error) === INVALID_AUTHORIZATION;
 }

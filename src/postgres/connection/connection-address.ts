@@ -1,13 +1,11 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { valueOf, requireObeyed, type Defaults, type Environment, type Parameter } from './connection-parameters.ts';
 
-/** One server of an address; `host` is a name, a number, or the folder of a Unix socket. */
 export interface Host {
   readonly host: string;
   readonly port: number;
 }
 
-/** What a URL and the variables of libpq say together. */
 export interface ConnectionAddress {
   readonly hosts: readonly Host[];
   readonly database: string | undefined;
@@ -45,12 +43,10 @@ export function connectionAddress(
   };
 }
 
-/** Whether a connection to it stays on this machine. */
 export function isThisMachine({ host }: Host): boolean {
   return isSocket({ host }) || host === 'localhost' || host === '::1' || /^127\.[\d.]+$/.test(host);
 }
 
-/** Whether a host is the folder of a Unix socket. */
 export function isSocket({ host }: Pick<Host, 'host'>): boolean {
   return host.startsWith('/');
 }

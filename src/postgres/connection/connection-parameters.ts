@@ -24,7 +24,6 @@ const OBEYED = {
   sslnegotiation: 'PGSSLNEGOTIATION',
   ssl_min_protocol_version: 'PGSSLMINPROTOCOLVERSION',
   ssl_max_protocol_version: 'PGSSLMAXPROTOCOLVERSION',
-  /** Prisma's. */
   schema: undefined,
 } as const;
 

@@ -95,19 +95,16 @@ export class BinaryRow {
     return next;
   }
 
-  /** The bytes of a value, `undefined` for NULL. */
   bytes(place: number): Buffer | undefined {
     const start = this.#startOf(place);
     return start === 0 ? undefined : this.#chunk.subarray(start, this.#ends[place]);
   }
 
-  /** A value of a type for text, `undefined` for NULL. */
   text(place: number): string | undefined {
     const start = this.#startOf(place);
     return start === 0 ? undefined : this.#chunk.toString('utf8', start, this.#ends[place]);
   }
 
-  /** Whether a boolean is true. */
   isTrue(place: number): boolean {
     const start = this.#startOf(place);
     return start !== 0 && this.#chunk[start] === 1;
@@ -118,7 +115,6 @@ export class BinaryRow {
   }
 }
 
-/** Reads the rows out of the data of one COPY in binary. */
 export class BinaryRows {
   readonly #row = new BinaryRow();
   #hasBegun = false;

@@ -4,12 +4,10 @@ import { KeyRotationError } from '../../format/error.ts';
 import type { ConnectionAddress, Host } from './connection-address.ts';
 import type { Defaults } from './connection-parameters.ts';
 
-/** A server, and the role that a connection to it is for. */
 export interface Login extends Host {
   readonly user: string;
 }
 
-/** What opens one connection. */
 export interface Credentials {
   /** The role, the host and others, where neither the URL nor a variable says them. */
   readonly defaults?: Defaults;
@@ -33,10 +31,7 @@ export async function passwordInFile(login: Login, database: string): Promise<st
 /** Fetches credentials. It is asked for each connection: they expire, or are rotated in the middle of a job. */
 export type CredentialSource = () => Promise<Credentials>;
 
-/**
- * Throws `INVALID_SETTINGS` where a URL or a variable names another role than the credentials are for, or a second
- * password.
- */
+/** Throws `INVALID_SETTINGS` where a URL or a variable names another role, or a second password. */
 export function requireOneLogin({ of }: ConnectionAddress, { defaults = {} }: Credentials): void {
   if (of('password') !== undefined) {
     throw invalid('The password is fetched: leave it out of the URL, and unset PGPASSWORD.');

@@ -28,11 +28,9 @@ interface FailureDetails {
 /** An error of the database, in our words; `state` is the SQLSTATE, where PostgreSQL itself answered. */
 export class DatabaseFailure extends KeyRotationError {
   readonly state: string | undefined;
-  /** Name of the constraint that was violated, where one was. */
   readonly constraint: string | undefined;
   /** Whether a function of the database, such as a trigger's, reported it with RAISE. */
   readonly isRaised: boolean;
-  /** Whether it occurred within a function of the database. */
   readonly isInFunction: boolean;
 
   constructor(
@@ -100,7 +98,6 @@ export function hasNoTls(error: unknown): boolean {
   return stringIn(error, 'message') === 'The server does not support SSL connections';
 }
 
-/** Whether a connection failed over TLS itself, a certificate say. */
 export function isOfTls(error: unknown): boolean {
   return TLS_CODE.test(stringIn(error, 'code') ?? '');
 }
@@ -131,7 +128,6 @@ export function isOfRow(error: unknown): error is DatabaseFailure {
   return isRaised || (!NOT_OF_ROW.test(state) && (isInFunction || !OF_STATEMENT.test(state)));
 }
 
-/** The SQLSTATE of an answer of PostgreSQL; `undefined` for any other error. */
 export function sqlState(error: unknown): string | undefined {
   return stringIn(error, 'severity') === undefined ? undefined : stringIn(error, 'code');
 }

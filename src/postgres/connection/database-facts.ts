@@ -15,7 +15,6 @@ export interface DatabaseFacts {
 const WHICH = `SELECT current_database(), session_user, current_setting('server_version'),
   to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
-/** Asks a database which it is, and for the time on its clock. */
 export async function databaseFacts(
   address: DatabaseAddress,
 ): Promise<{ readonly facts: DatabaseFacts; readonly clock: string }> {

@@ -13,7 +13,6 @@ export type Cells = readonly (string | null)[];
 
 export type { DatabaseAddress } from './connect.ts';
 
-/** How a transaction runs. */
 export interface TransactionOptions {
   /** Default: reads and writes, READ COMMITTED. */
   readonly mode?: string;
@@ -76,7 +75,6 @@ const WHO_ANSWERS =
   'pg_catalog.pg_encoding_max_length(pg_catalog.pg_char_to_encoding(encoding)) OPERATOR(pg_catalog.>) 1 ' +
   'FROM pg_catalog.getdatabaseencoding() encoding';
 
-/** The first version of PostgreSQL with a limit for whole transactions. */
 const TRANSACTION_TIMEOUT_SINCE = 170_000;
 
 /** Beyond READ COMMITTED a row that the application changes meanwhile would end a whole batch, instead of being left to it. */
@@ -133,7 +131,6 @@ export class Connection {
     return this.#stored;
   }
 
-  /** Whether the server refuses views and foreign tables instead of tables. */
   get refusesViews(): boolean {
     return this.#canRefuseViews;
   }
@@ -143,17 +140,13 @@ export class Connection {
     return (await this.#run(text, values)).rows;
   }
 
-  /**
-   * Runs a statement as `rows` does, and keeps its plan in the session. For fixed statements that are run again and
-   * again, on catalogs above all, where planning takes longer than running.
-   */
+  /** Keeps the plan in the session: of statements on catalogs, planning takes longer than running. */
   async rowsByPlan(text: string, values: readonly Parameter[]): Promise<readonly Cells[]> {
     const name = this.#names.get(text) ?? `pazpaz_${this.#names.size}`;
     this.#names.set(text, name);
     return (await this.#run(text, values, name)).rows;
   }
 
-  /** Runs one statement, in a transaction of its own unless one is open; gives how many rows it changed. */
   async change(text: string, values: readonly Parameter[] = []): Promise<number> {
     return (await this.#run(text, values)).rowCount ?? 0;
   }
@@ -179,7 +172,6 @@ export class Connection {
     await query.done;
   }
 
-  /** Runs `work` in a transaction: committed if it resolves, rolled back if it rejects. */
   async transaction<T>(work: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     this.#isInTransaction = true;
     try {
@@ -226,7 +218,6 @@ export class Connection {
     return result;
   }
 
-  /** Does `work` within the open transaction with these settings of the planner off. */
   async without<T>(settings: readonly string[], work: () => Promise<T>): Promise<T> {
     await this.change(settings.map(switchOff).join('; '));
     const result = await work();
@@ -296,7 +287,6 @@ function requireNoPooler(client: pg.Client, backend: string | null | undefined):
 const switchOff = (setting: string) => `SET LOCAL ${setting} = off`;
 const reset = (setting: string) => `SET LOCAL ${setting} TO DEFAULT`;
 
-/** A name as SQL reads it back, whatever characters it has. */
 export function quoted(name: string): string {
   return pg.escapeIdentifier(name);
 }

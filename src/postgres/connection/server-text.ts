@@ -24,7 +24,6 @@ const ALL =
   "SELECT pg_catalog.string_agg(pg_catalog.chr(n), '' ORDER BY n) FROM pg_catalog.generate_series(128, 255) n";
 const ONE = 'SELECT pg_catalog.chr($1::pg_catalog.int4)';
 
-/** Whether PostgreSQL refused a text that has no form in the other encoding. */
 const WITHOUT_FORM = new Set(['22021', '22P05']);
 
 /** How the texts of the session's database are read, in its open transaction; `undefined` where they are in UTF-8. */
@@ -57,7 +56,6 @@ async function charactersIn(session: Connection, text: string, values: number[] 
   }
 }
 
-/** An expression for the bytes that a text is stored as. */
 export function storedBytes(text: string, { encoding }: ServerText): string {
   return `pg_catalog.convert_to(${text}, '${encoding}')`;
 }

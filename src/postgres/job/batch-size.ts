@@ -4,18 +4,13 @@ export const FIRST_BATCH = 200;
 /** Fewer rows would cost more for their transaction than for themselves. */
 const FEWEST_ROWS = 10;
 
-/** A batch that is over. */
 export interface BatchTime {
   readonly rows: number;
-  /** Whether it had as many rows as it was to have: only then can more be tried. */
   readonly isFull: boolean;
   readonly milliseconds: number;
 }
 
-/**
- * How many rows the next batch is to have, so that it takes as long as it should. It grows by a half at most and shrinks
- * to a half at most: one slow commit says little, a busy server says it again.
- */
+/** Grows and shrinks by a half at most: one slow commit says little, a busy server says it again. */
 export function batchSize({ rows, isFull, milliseconds }: BatchTime, former: number, target: number): number {
   const fitting = (rows * target) / Math.max(1, milliseconds);
   if (fitting < former && milliseconds > target)

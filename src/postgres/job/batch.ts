@@ -19,7 +19,6 @@ const MOST_TRIES = 35;
 /** How often a batch is tried whose transaction PostgreSQL ended to resolve a deadlock. */
 const MOST_ATTEMPTS = 10;
 
-/** What the next step of a batch worker found. */
 export type Step =
   | { readonly kind: 'worked'; readonly result: BatchResult }
   /** The job's rows are re-encrypted under another number than the ring's current one. */
@@ -29,7 +28,6 @@ export type Step =
   /** No range is free. */
   | { readonly kind: 'none' };
 
-/** What a batch worker works on. */
 export interface BatchWork {
   readonly session: Connection;
   readonly checked: CheckedColumn;
@@ -42,10 +40,7 @@ export interface BatchWork {
   readonly settings?: readonly string[];
 }
 
-/**
- * One batch: takes a range, reads its next rows, encrypts them, writes them back and writes down how far it came, all
- * in one transaction. `preferred`: the range of the batch before.
- */
+/** All in one transaction. `preferred`: the range of the batch before. */
 export async function workBatch(work: BatchWork, preferred: number): Promise<Step> {
   let write: Write = writeRows;
   for (let attempt = 1; ; attempt += 1) {
@@ -83,7 +78,6 @@ async function batch(work: BatchWork, preferred: number, write: Write): Promise<
   return { kind: 'worked', result };
 }
 
-/** Rows of a range, and where it stands once they are handled. */
 interface Reading {
   readonly rows: readonly StoredRow[];
   readonly reached: readonly string[] | undefined;

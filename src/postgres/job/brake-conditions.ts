@@ -5,21 +5,17 @@ import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import { isLostConnection } from '../connection/database-error.ts';
 import type { BrakeState } from './brakes.ts';
 
-/** Which brake holds a job. */
 export type BrakeName =
   'paused' | 'free-disk' | 'held-wal' | 'replication-lag' | 'vacuum' | 'lock-waits' | 'pause-while';
 
-/** Why a job waits. */
 export interface Wait {
   readonly brake: BrakeName;
   /** For people: what was found, and the limit. */
   readonly detail: string;
 }
 
-/** What the conditions need to know of a column. */
 type BrakedColumn = Pick<Column, 'tableId' | 'table'>;
 
-/** How long the operator's query may take. */
 const QUERY_TIMEOUT = '5s';
 
 /**
@@ -51,10 +47,7 @@ const VACUUM = `
      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND relation IN (SELECT id FROM tree)
    LIMIT 1`;
 
-/**
- * Sessions that wait for a lock on the table, one of its rows, or a transaction that writes to it, longer than a batch
- * makes them wait. PostgreSQL 13 does not say since when.
- */
+/** PostgreSQL 13 does not say since when a session waits. The others count after a quarter of a second. */
 const LOCK_WAITS = `
   WITH ${TREE}
   SELECT count(DISTINCT w.pid) FROM pg_locks w
@@ -67,13 +60,13 @@ const LOCK_WAITS = `
                         WHERE h.locktype = 'transactionid' AND h.granted AND h.transactionid = w.transactionid
                           AND r.locktype = 'relation' AND r.mode = 'RowExclusiveLock' AND r.relation IN (SELECT id FROM tree))))`;
 
-/** Where the server keeps its data, if it is on this machine and this role may know. */
+/** Only if the server is on this machine and this role may know. */
 const DATA_FOLDER = `
   SELECT setting FROM pg_settings
    WHERE name = 'data_directory'
      AND (inet_server_addr() IS NULL OR inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1')`;
 
-/** The first brake that holds a job now; `undefined` where none does. Those that cost least are looked at first. */
+/** Those that cost least are looked at first. */
 export async function whyWait(
   session: Connection,
   { tableId, table }: BrakedColumn,
@@ -125,7 +118,6 @@ export async function whyWait(
   return pauseWhile === null ? undefined : await askQuery(session, pauseWhile);
 }
 
-/** Throws `INVALID_SETTINGS` where the operator's query cannot be run, before the job relies on it. */
 export async function requireQuery(session: Connection, query: string): Promise<void> {
   const answer = await askQuery(session, query);
   if (answer?.detail.startsWith(FAILED) !== true) return;
@@ -154,7 +146,7 @@ async function askQuery(session: Connection, query: string): Promise<Wait | unde
   }
 }
 
-/** Megabytes that are free where the server keeps its data; `undefined` where this machine cannot see them. */
+/** `undefined` where this machine cannot see them. */
 async function freeDisk(session: Connection): Promise<number | undefined> {
   const [found] = await session.rows(DATA_FOLDER);
   if (found?.[0] == null) return undefined;

@@ -1,18 +1,15 @@
 import type { Connection } from '../connection/database.ts';
 
-/** How fast a job goes, and what it waits for. It is shared by all processes of the job. `null`: that brake is off. */
+/** Shared by all processes of a job. `null`: that brake is off. */
 export interface Brakes {
-  /** Rows that all processes together handle in a second. */
   readonly maxRowsPerSecond: number | null;
   /** Milliseconds that one transaction is to take: the number of its rows follows this. `null`: all rows of `batchRows`. */
   readonly batchMilliseconds: number | null;
-  /** Seconds by which a replica may lag. */
   readonly maxLagSeconds: number | null;
   /** Megabytes of write-ahead log that a slot, or a replica that has not replayed them, may hold back. */
   readonly maxHeldWalMegabytes: number | null;
   /** Megabytes that must be free on the disk of a server on this machine. */
   readonly minFreeDiskMegabytes: number | null;
-  /** Whether VACUUM and other maintenance of the table is waited for. */
   readonly waitsForVacuum: boolean;
   /** Whether the job stops while other sessions wait for locks on the table. */
   readonly waitsForLocks: boolean;
@@ -32,7 +29,6 @@ export const DEFAULT_BRAKES: Brakes = {
   pauseWhile: null,
 };
 
-/** For a maintenance window. */
 export const FULL_SPEED: Brakes = {
   maxRowsPerSecond: null,
   batchMilliseconds: null,
@@ -55,7 +51,6 @@ const COLUMNS: Readonly<Record<keyof Brakes, string>> = {
   pauseWhile: 'pause_while',
 };
 
-/** The brakes of a job as its row has them now. */
 export interface BrakeState extends Brakes {
   readonly isPaused: boolean;
 }
@@ -63,7 +58,6 @@ export interface BrakeState extends Brakes {
 /** A reservation that a crash of the server loses was for rows of that moment. The disk is left to the application. */
 const NOT_WAITING_FOR_DISK = 'SET LOCAL synchronous_commit = off';
 
-/** A job's row. */
 interface JobId {
   readonly id: string;
 }
@@ -94,7 +88,7 @@ export async function setBrakes(session: Connection, { id }: JobId, changes: Par
   );
 }
 
-/** The brakes of a job; the usual ones, where another process has just removed the job. */
+/** The usual ones, where another process has just removed the job. */
 export async function readBrakes(session: Connection, { id }: JobId): Promise<BrakeState> {
   const [found] = await session.rows(
     `SELECT is_paused, ${Object.values(COLUMNS).join(', ')} FROM pazpaz_keys.brake WHERE job_id = $1`,
@@ -135,7 +129,6 @@ export async function reserveRows(session: Connection, { id }: JobId, rows: numb
   return Math.max(0, Number(found?.[0] ?? 0));
 }
 
-/** The brakes that are not what they were. */
 export function changedBrakes(before: Brakes, now: Brakes): Partial<Brakes> {
   const names = Object.keys(COLUMNS) as (keyof Brakes)[];
   return Object.fromEntries(names.filter((name) => before[name] !== now[name]).map((name) => [name, now[name]]));

@@ -10,7 +10,6 @@ import { requireContext } from '../catalog/context-check.ts';
 import { writesAlone } from './own-writes.ts';
 import { locksOf, tableState, type TableLocks } from './table-state.ts';
 
-/** A column that may be re-encrypted, as its table was when this was found. */
 export interface CheckedColumn {
   readonly column: Column;
   readonly state: string;
@@ -49,7 +48,7 @@ export function checkedColumns(
   });
 }
 
-/** Throws `INVALID_COLUMN` where a column is named twice: with two contexts, either of its jobs would undo the other. */
+/** With two contexts, either of its jobs would undo the other. */
 function requireOnce(columns: readonly Column[]): void {
   const names = columns.map(({ tableId, column }) => `${tableId} ${column}`);
   const twice = columns.find((_, index) => names.indexOf(names[index] ?? '') !== index);
@@ -57,7 +56,6 @@ function requireOnce(columns: readonly Column[]): void {
   throw new KeyRotationError('INVALID_COLUMN', `${columnName(twice)} is named twice: name each column once.`);
 }
 
-/** Throws `INVALID_COLUMN` where rows are hidden from this user, or may not be changed by it. */
 function requireReach(column: Column): void {
   const { unseen, mayUpdate, spec, table } = column;
   if (unseen.length > 0) {

@@ -17,13 +17,11 @@ import { RingWatch } from './ring-watch.ts';
 import type { RingKeys } from '../all-keys.ts';
 import { SKIP_TRIGGERS } from '../catalog/triggers.ts';
 
-/** Pause before looking again where other processes have all that is left (milliseconds). */
 const PAUSE = 50;
 
 /** Pauses after a lost connection: a server that restarts or fails over is waited for, more than a minute and a half. */
 const RECONNECT_PAUSES = [100, 500, 2000, 5000, 10_000, 20_000, 30_000, 30_000];
 
-/** Milliseconds between two checks of what all processes have done. */
 const TOTALS_INTERVAL = 1000;
 
 /** How often rows that a check has found are re-encrypted under the key; then the application writes them faster than that. */
@@ -35,7 +33,6 @@ const MOST_CHANGES = 20;
 /** How often a job may be turned to another key: two processes that see different rings must not alternate for ever. */
 const MOST_RETARGETS = 3;
 
-/** One column's work in this process. */
 export class ColumnWorker {
   readonly #database: DatabaseAddress;
   #checked: CheckedColumn;
@@ -72,7 +69,6 @@ export class ColumnWorker {
     this.#pacer = new Pacer(checked.column, this.#limits.rows, this.#stop, onWait, options.clock);
   }
 
-  /** Brakes that were set while this process worked. */
   get changedBrakes(): Partial<Brakes> {
     return this.#pacer.changed;
   }
@@ -133,7 +129,6 @@ export class ColumnWorker {
     };
   }
 
-  /** The table was altered while rows were re-encrypted: whatever was checked before the first write is checked again. */
   async #lookAgain(): Promise<void> {
     this.#isChanged = false;
     this.#changes += 1;
@@ -156,7 +151,6 @@ export class ColumnWorker {
     return isOutdated;
   }
 
-  /** Runs a worker on each connection; the first failure stops the others at the end of their batch. */
   async #runWorkers(job: Job, connections: number): Promise<void> {
     const ends = await Promise.allSettled(
       Array.from({ length: connections }, async () => {
@@ -173,8 +167,8 @@ export class ColumnWorker {
   }
 
   /**
-   * Does `work` on one connection after the other, until it ends by itself or they keep being lost. It begins again on
-   * each; `onProgress`: it got on, and so many failures as at first may follow.
+   * Connects again where a connection is lost, and begins `work` again. `onProgress`: as many failures may follow as at
+   * first.
    */
   async #persist<T>(work: (session: Connection, onProgress: () => void) => Promise<T>): Promise<T> {
     let failures = 0;
@@ -211,7 +205,6 @@ export class ColumnWorker {
     else await session.close();
   }
 
-  /** Works on batches until none is left to anybody. A lost connection loses no more than the batch under way. */
   async #workBatches(session: Connection, job: Job, onProgress: () => void): Promise<void> {
     const { legacy = true } = this.#options;
     const settings = this.#options.triggers === 'skip' ? [SKIP_TRIGGERS] : [];

@@ -13,7 +13,6 @@ import type { RingKeys } from '../all-keys.ts';
 import type { TargetKey } from '../known-keys.ts';
 import type { Column } from '../catalog/column.ts';
 
-/** Rows of one range of found rows. */
 const RANGE_ROWS = 2000;
 
 /** Their numbers are looked up for each row of the table: a million of them take some 50 MB of the server's memory. */
@@ -118,7 +117,7 @@ function isLeftOver(column: Column, row: ScannedRow, keys: RingKeys, target: Tar
   return needsChange(column, row, found, target);
 }
 
-/** Makes ranges of keys that are looked up one by one; `isListed`: closed ones, whose rows are listed. */
+/** `isListed`: closed ranges, whose rows are listed. */
 async function handOut(
   { session, job }: Pick<BatchWork, 'session' | 'job'>,
   ranges: number,

@@ -8,13 +8,11 @@ import { beginBrakes, readBrakes, setBrakes, type BrakeState } from './brakes.ts
 import { isBroughtTo, jobTotals, type JobTotals } from './job.ts';
 import { hasJobTables, openJobTables } from './job-tables.ts';
 
-/** An unfinished job, as another terminal sees it. */
 export interface JobView {
   /** The table with its schema, quoted for SQL. */
   readonly relation: string;
   readonly owner: string;
   readonly column: string;
-  /** The key that its rows are re-encrypted under. */
   readonly keyNumber: number;
   readonly totals: JobTotals;
   readonly brakes: BrakeState;
@@ -22,7 +20,6 @@ export interface JobView {
   readonly waitsFor: Wait | undefined;
 }
 
-/** A column whose job is meant. */
 export interface JobColumn {
   readonly table: string;
   readonly column: string;

@@ -7,7 +7,6 @@ import { whyWait, type BrakeName, type Wait } from './brake-conditions.ts';
 import { changedBrakes, DEFAULT_BRAKES, readBrakes, reserveRows, type Brakes, type BrakeState } from './brakes.ts';
 import type { Job } from './job.ts';
 
-/** Milliseconds between two checks of the brakes. */
 const LOOK_INTERVAL = 1000;
 
 /**
@@ -20,7 +19,7 @@ function shareOf(maxRowsPerSecond: number, isLate: boolean): number {
   return Math.ceil(Math.min(maxRowsPerSecond / 2, Math.max(100, maxRowsPerSecond / (isLate ? 20 : 50))));
 }
 
-/** The clock of a process; tests replace it. Milliseconds. */
+/** Milliseconds. Tests replace it. */
 export interface PaceClock {
   readonly now: () => number;
   /** Ends early, without an error, once the signal is aborted. */
@@ -32,13 +31,11 @@ const SYSTEM_CLOCK: PaceClock = {
   sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }).catch(() => undefined),
 };
 
-/** How long a process waited for one brake, in seconds. */
 export interface Waited {
   readonly brake: BrakeName;
   readonly seconds: number;
 }
 
-/** Keeps the workers of one process to the brakes of their job. */
 export class Pacer {
   readonly #column: Column;
   readonly #mostRows: number;
@@ -71,12 +68,10 @@ export class Pacer {
     this.#clock = clock;
   }
 
-  /** The brakes as they were last read. */
   get brakes(): BrakeState {
     return this.#brakes;
   }
 
-  /** What was set since this process began. */
   get changed(): Partial<Brakes> {
     return this.#firstBrakes === undefined ? {} : changedBrakes(this.#firstBrakes, this.#brakes);
   }
@@ -120,7 +115,6 @@ export class Pacer {
     );
   }
 
-  /** Milliseconds of this process, for measuring a batch. */
   now(): number {
     return this.#clock.now();
   }

@@ -24,13 +24,11 @@ export type LeftBecause =
   | 'WRITTEN_MEANWHILE'
   | `DATABASE:${string}`;
 
-/** A row that was left as it is, by its key. */
 export interface LeftRow {
   readonly key: readonly string[];
   readonly code: LeftBecause;
 }
 
-/** What is to be done with the rows of one batch. */
 export interface Plan {
   readonly changes: readonly RowChange[];
   readonly alreadyCurrent: number;
@@ -39,12 +37,10 @@ export interface Plan {
   readonly left: readonly LeftRow[];
 }
 
-/** What planning needs to know of a column. */
 type PlannedColumn = Pick<Column, 'spec' | 'storage'>;
 
 /**
- * Opens every row, and encrypts those that are not under the target key in the wanted context. `takesLegacy`: rows from
- * before this system too, which would verify in their context from then on, wherever they were moved before.
+ * `takesLegacy`: rows of older data, too, which verify in their context from then on, wherever they were moved before.
  */
 export function planRows(
   column: PlannedColumn,
@@ -85,7 +81,6 @@ export function planRows(
 /** What a value is that was not read, beside what `attribute` says of the others. */
 type RowAttribution = Attribution | { readonly kind: 'unreadable'; readonly code: 'VALUE_TOO_LARGE' };
 
-/** What a row's value is; the row is not NULL. */
 export function attribution(
   column: PlannedColumn,
   { stored, contexts }: ScannedRow,
@@ -95,7 +90,6 @@ export function attribution(
   return attribute(stored, column.storage, contexts, keys, column.spec.member);
 }
 
-/** Whether re-encryption would change a row that was opened. */
 export function needsChange(
   { storage, spec }: PlannedColumn,
   { stored, context }: ScannedRow,
@@ -106,7 +100,6 @@ export function needsChange(
   return stored == null || !losesMembers(stored, storage, spec.member);
 }
 
-/** Whether a row is where re-encryption would bring it. */
 export function isAsWanted(found: RowAttribution, target: TargetKey, context: string | undefined): boolean {
   return found.kind === 'numbered' && found.number === target.number && found.context === context;
 }

@@ -5,7 +5,6 @@ import type { LeftRow } from './plan-rows.ts';
 import { tableState } from './table-state.ts';
 import { keyAhead } from '../read-rows.ts';
 
-/** A range that this transaction holds the lock of. */
 export interface Range {
   readonly n: number;
   /** The key up to which its rows are done. */
@@ -16,11 +15,9 @@ export interface Range {
   readonly again: readonly (readonly string[])[];
   /** How often in a row none of them could be had. */
   readonly tries: number;
-  /** The number that the job's rows are re-encrypted under. */
   readonly target: number;
 }
 
-/** What a batch did, to be written down beside its rows. */
 export interface BatchResult {
   readonly range: Range;
   readonly reached: readonly string[] | undefined;
@@ -40,12 +37,10 @@ export interface BatchResult {
   readonly wroteAlone: boolean;
 }
 
-/** Longest pause before rows that another transaction holds are tried again, in milliseconds. */
 const LONGEST_PAUSE = 2000;
 
 /**
- * Takes a range for this transaction: the one worked on last, or another that no process holds (a process that was killed
- * released it). `undefined` where no range is free.
+ * The range worked on last, or one that no process holds (a killed one released it). `undefined` where none is free.
  */
 export async function claimRange(session: Connection, job: Job, preferred: number): Promise<Range | undefined> {
   const [found] = await session.rowsByPlan(
@@ -103,7 +98,6 @@ export function cutRange(
   return session.transaction(work, { settings: locks.forBatch });
 }
 
-/** Writes down what a batch did, in its own transaction. */
 export async function recordBatch(session: Connection, job: Job, result: BatchResult): Promise<void> {
   const { range, reached, isRead, again, tries, left, reencrypted } = result;
   const isOpen = !isRead || again.length > 0;

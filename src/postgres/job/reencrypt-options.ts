@@ -8,7 +8,6 @@ import type { TriggerChoice } from '../catalog/triggers.ts';
 /** Rows of a transaction where nothing else ends it: what each costs beside its rows, such as the looks at the catalog, is little then. */
 export const MOST_BATCH_ROWS = 5000;
 
-/** How a column is re-encrypted. */
 export interface ReencryptOptions {
   /** What is done about the table's triggers. Needed where it has some. */
   readonly triggers?: TriggerChoice | undefined;
@@ -36,7 +35,6 @@ export interface ReencryptOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What this process has done so far. */
 interface Progress {
   readonly column: Column;
   /** Rows that this process has read and re-encrypted. */
@@ -44,19 +42,16 @@ interface Progress {
   readonly reencrypted: number;
   /** Of all processes, as last asked: once a second at most. */
   readonly totals: JobTotals;
-  /** What the process waits for now. */
   readonly waitsFor?: string | undefined;
   /** The rate that the job is kept to, `null` for none. */
   readonly maxRowsPerSecond: number | null;
 }
 
-/** What became of a column. */
 export interface ReencryptReport {
   /** As the operator named it. */
   readonly table: string;
   /** The table with its schema, quoted for SQL. */
   readonly relation: string;
-  /** The role that owns it. */
   readonly owner: string;
   readonly column: string;
   /** The number that its rows have now. */
@@ -70,6 +65,5 @@ export interface ReencryptReport {
   readonly totals: JobTotals;
   /** Rows left untouched, the first 10,000. */
   readonly left: readonly LeftRow[];
-  /** How long brakes held this process. */
   readonly waited: readonly Waited[];
 }

@@ -10,7 +10,6 @@ const STOP_AFTER = 300_000;
 /** Milliseconds between two attempts where AWS does not answer. */
 const PAUSE_AFTER_FAILURE = 5000;
 
-/** Keeps a ring fresh between batches, once for all workers of a process. */
 export class RingWatch {
   readonly #keys: RingKeys;
   readonly #refreshAfter: number;
@@ -25,10 +24,7 @@ export class RingWatch {
     this.#stopAfter = stopAfter;
   }
 
-  /**
-   * Starts a refresh where one is due, and waits for it only where the last answer is too old to write by. Throws
-   * `CANNOT_REACH_AWS` then.
-   */
+  /** Waits for AWS only where the last answer is too old to write by. Throws `CANNOT_REACH_AWS` then. */
   async beforeBatch(): Promise<void> {
     if (this.#keys.age < this.#refreshAfter || this.#keys.age < this.#pausedUntilAge) return;
     const refreshing = this.refreshNow();
@@ -42,7 +38,6 @@ export class RingWatch {
     );
   }
 
-  /** Asks AWS now. Where it does not answer, the ring stays what it was. */
   refreshNow(): Promise<void> {
     this.#refreshing ??= this.#refresh();
     return this.#refreshing;

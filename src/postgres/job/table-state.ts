@@ -33,8 +33,8 @@ const STATE = `
             ) parts(part)))`;
 
 /**
- * The state of a column's table, to compare with a later one; none where a name of its key's types or operators means another one. Throws
- * `INVALID_COLUMN` if it calls code of another role.
+ * None where a name of its key's types or operators means another one. Throws `INVALID_COLUMN` for code of another
+ * role.
  */
 export async function tableState(
   session: Connection,
@@ -54,8 +54,8 @@ function arrayOf(texts: readonly string[]): string {
 }
 
 /**
- * Where the column and those of its context stand in the table and in each partition. A column that takes their name has
- * another place, and its DEFAULT may give it a value in rows that no one has written since.
+ * A column that takes a name has another place, and its DEFAULT may give it a value in rows that no one has written
+ * since.
  */
 export async function placesOf(session: Connection, { tableId, spec, context, fromContext }: Column): Promise<string> {
   const names = [...new Set([spec.column, ...context.columns, ...(fromContext?.columns ?? [])])];
@@ -73,7 +73,6 @@ export async function placesOf(session: Connection, { tableId, spec, context, fr
 export interface TableLocks {
   /** While a batch reads and writes rows. A right to single columns allows no more than the lock of a reader. */
   readonly forBatch: readonly string[];
-  /** While rows are only read. */
   readonly forReading: readonly string[];
   /** So that the names of the schemas and of the key's types stay what they are; none without the rights. */
   readonly names: readonly string[];

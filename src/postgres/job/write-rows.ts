@@ -18,16 +18,13 @@ const NOT_UPDATED = 'NOT_UPDATED';
 export interface RowChange {
   readonly key: readonly string[];
   readonly stored: string | Uint8Array;
-  /** The text of each of the column's `watched` columns. */
   readonly watched: readonly string[];
   readonly sealed: Uint8Array;
   /** The member of a jsonb object that alone is replaced. */
   readonly member?: string | undefined;
 }
 
-/** What became of changes. */
 export interface Written {
-  /** How many rows hold the new value. */
   readonly written: number;
   /** Changed or locked by another transaction meanwhile, or gone: to be looked at again. */
   readonly lost: readonly RowChange[];
@@ -110,10 +107,7 @@ export async function writeRows(session: Connection, column: Column, changes: re
   };
 }
 
-/**
- * Writes as `writeRows` does, but finds the rows whose value the database refuses (too long for it, against a
- * constraint), or that the application moves to another partition, by halving, and writes the others.
- */
+/** Finds by halving the rows that the database refuses, or that move to another partition, and writes the others. */
 export async function writeAcceptedRows(
   session: Connection,
   column: Column,
@@ -154,7 +148,6 @@ function jsonValue({ column }: Column): string {
   );
 }
 
-/** Whether an updated row holds what was sealed for it: a trigger may have given it another value. */
 function isAsSealed({ storage, column }: Column): string {
   if (storage === 'bytea') return `t.${column} OPERATOR(pg_catalog.=) mine.next`;
   if (storage === 'text') return `t.${column}::pg_catalog.text ${SAME_BYTES} mine.next`;

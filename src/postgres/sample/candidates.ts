@@ -55,7 +55,6 @@ const CANDIDATES = `
 
 const STORAGES: readonly Candidate['storage'][] = ['bytea', 'text', 'jsonb', 'other'];
 
-/** A column that may hold ciphertexts. */
 export interface Candidate {
   readonly tableId: string;
   readonly table: string;
@@ -63,9 +62,7 @@ export interface Candidate {
   readonly columnNumber: number;
   /** `other`: a type in whose values a ciphertext may be, such as an array, a composite type, hstore or xml. */
   readonly storage: Storage | 'other';
-  /** The numbers of the table and its partitions, which a look at it reads. */
   readonly tree: string;
-  /** Why its table cannot be looked at. */
   readonly reason: string | undefined;
   /** What it is, where it is not an ordinary column; its type otherwise. */
   readonly kind: string;
@@ -73,7 +70,6 @@ export interface Candidate {
   readonly isGenerated: boolean;
 }
 
-/** The columns of this database that may hold ciphertexts, as the snapshot of the session's transaction has them. */
 export async function candidatesOf(session: Connection): Promise<readonly Candidate[]> {
   return (await session.rows(CANDIDATES)).flatMap((found) => {
     const [tableId, table, column, type, reason, ids, number, kind, isMaterialized, isGenerated] = found;

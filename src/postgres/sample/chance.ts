@@ -4,12 +4,10 @@ import { MAX_KEY_NUMBER, type KeyNumber } from '../../format/key-number.ts';
 /** How often a column of random values may be taken for one of ciphertexts. */
 const MOST_CHANCE = 1e-9;
 
-/** Random values at one place of a column, and the numbers of the ring that some begin with. */
 export interface Beginnings {
   /** Values that are not text: each may begin with such a number by chance. */
   readonly random: number;
   readonly numbers: readonly (KeyNumber | 0)[];
-  /** The highest number of the ring. */
   readonly highest: number;
   /** Places of the column that are judged so. */
   readonly places: number;
@@ -36,7 +34,6 @@ export function isByChance({ random, numbers, highest, places }: Beginnings): bo
   });
 }
 
-/** The share of random values that begin with one number of so many bytes. */
 function shareOf(length: number): number {
   return 256 ** -length;
 }

@@ -1,13 +1,9 @@
-/** A column whose values look like ciphertexts, as far as a sample shows. */
 export interface FoundColumn {
   /** Its table with its schema, as SQL writes it. */
   readonly table: string;
-  /** The table's number (OID) in this database. */
   readonly tableId: string;
   readonly column: string;
-  /** The column's number in the table, which it keeps when it is renamed. */
   readonly columnNumber: number;
-  /** Of jsonb objects: the member that holds the ciphertext. */
   readonly member?: string;
   /** Why neither census nor reencrypt can read it: `a materialized view`, `bytea[]`, `inside its values`. */
   readonly uncountable?: string;

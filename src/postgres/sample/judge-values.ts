@@ -19,7 +19,6 @@ interface Place {
   readonly isInside?: boolean;
   /** Whether other characters of base64 are before them. */
   readonly isGlued?: boolean;
-  /** Values that were looked at. */
   sampled: number;
   /** How many of them have something that is long enough and not text, and how many such runs of base64 they have. */
   candidates: number;
@@ -145,7 +144,6 @@ function asFound(candidate: Candidate, { member, isInside, sampled, openers, ali
   };
 }
 
-/** The rows that a value may be, by the member that they are in. */
 function rowsOf(
   { storage }: Candidate,
   { text }: SampledValue,
@@ -184,7 +182,6 @@ function mayBeCiphertext(bytes: Uint8Array): boolean {
   return bytes.length >= MIN_CIPHERTEXT_BYTES && !isUtf8(bytes);
 }
 
-/** The number up to `highest` that bytes begin with, where they are not text; `undefined` otherwise. */
 function alikeNumber(bytes: Uint8Array, highest: number): KeyNumber | 0 | undefined {
   const number = readVarint(bytes);
   return number !== undefined && number <= highest && mayBeCiphertext(bytes) ? number : undefined;

@@ -5,7 +5,6 @@ import type { OpeningKeys } from '../known-keys.ts';
 import type { Candidate } from './candidates.ts';
 import { foundIn } from './judge-values.ts';
 
-/** Large objects that are looked at, and bytes of each. */
 const SAMPLE = 400;
 const MOST_BYTES = 16_384;
 
@@ -27,10 +26,7 @@ const OBJECTS: Candidate = {
 
 const NOT_ALLOWED = '42501';
 
-/**
- * What large objects of the database hold, which belong to no table. `undefined` where this user may not read each of those
- * that were chosen.
- */
+/** `undefined` where this user may not read each of those that were chosen. */
 export async function lookAtLargeObjects(
   session: Connection,
   contexts: readonly string[],

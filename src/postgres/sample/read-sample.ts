@@ -17,7 +17,6 @@ const SAMPLED_PAGES = 400;
 const FIRST_VALUES = 200;
 const FIRST_ROWS = 5000;
 
-/** Most values of a column that are looked at. */
 export const MOST_SAMPLED = SAMPLE + FIRST_VALUES;
 
 /** Bytes of a value that are looked at. A jsonb of more is passed over, since no part of it is JSON. */
@@ -72,7 +71,6 @@ const FIELDS = `
 
 const NAMES = 'SELECT attname FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped';
 
-/** Where a column is looked at. */
 export interface SampleSessions {
   readonly reader: Connection;
   /** Has no transaction open, and looks at the catalog as it is now. */
@@ -143,12 +141,10 @@ function receivedText(text: string | null | undefined, server: ServerText | unde
   return decoded(bytesOf(text), server);
 }
 
-/** The bytes in PostgreSQL's text for bytea. */
 function bytesOf(text: string): Buffer {
   return Buffer.from(text.slice(2), 'hex');
 }
 
-/** Throws `DATABASE_REFUSED` where the table has other partitions by now, or the name means another column. */
 async function requireSameColumn(watch: Connection, candidate: Candidate): Promise<boolean> {
   const { tableId, table, column, columnNumber, tree } = candidate;
   const [found] = await watch.rows(TREE, [tableId]);
@@ -158,7 +154,6 @@ async function requireSameColumn(watch: Connection, candidate: Candidate): Promi
   return found[0] === 't';
 }
 
-/** Throws `DATABASE_REFUSED` where composite types have other fields than in the snapshot of `reader`. */
 async function requireSameFields(reader: Connection, watch: Connection, table: string): Promise<void> {
   const [[before] = []] = await reader.rowsByPlan(FIELDS, []);
   const [[now] = []] = await watch.rowsByPlan(FIELDS, []);
