@@ -23,7 +23,14 @@ import { COUNT, described, listOf, object, RETIRED } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import { hasPassedAgeCheck, requireNoRows, requireOldEnough, requireOutOfUse } from '../ring/retire-checks.ts';
-import { FORGOTTEN, forgottenNumbers, forgottenTag, outdatedRecords } from '../ring/retired-tags.ts';
+import {
+  FORGOTTEN,
+  FORGOTTEN_VERSIONS,
+  forgottenNumbers,
+  forgottenTag,
+  forgottenVersionsTag,
+  outdatedRecords,
+} from '../ring/retired-tags.ts';
 import { refuseRotationUnderWay, stateChanged, type DescribedRing } from '../ring/ring.ts';
 import { requireSeen, settledRing } from '../ring/look-again.ts';
 import { removeTags, requireRoom } from '../ring/tags.ts';
@@ -205,7 +212,13 @@ async function writeRecords(
       const onRing = new Set<number>(ring.versionOf.keys());
       const forgotten = before.filter((number) => !onRing.has(number));
       if (forgotten.length === 0) await removeTags(deps, [FORGOTTEN]);
-      else await secrets.tagResource({ SecretId: secretId, Tags: [forgottenTag(forgotten)] });
+      await secrets.tagResource({
+        SecretId: secretId,
+        Tags: [
+          ...(forgotten.length === 0 ? [] : [forgottenTag(forgotten)]),
+          forgottenVersionsTag(secret.Tags, outdated, existing),
+        ],
+      });
       await secrets.untagResource({ SecretId: secretId, TagKeys: outdated.map(({ number }) => retiredTagKey(number)) });
     }
     await secrets.tagResource({
@@ -217,19 +230,17 @@ async function writeRecords(
   }
 }
 
-/** Refuses before the first record: the list of forgotten numbers is set before the outdated records are removed. */
+/** Refuses before the first record: the lists of forgotten keys are set before the outdated records are removed. */
 function requireTags(
   tags: readonly Tag[] = [],
   outdated: readonly RetiredKey[],
   records: readonly RetirementRecord[],
 ): void {
-  if (outdated.length > 0) requireRoom(tags, [FORGOTTEN]);
+  const lists = outdated.length > 0 ? [FORGOTTEN, FORGOTTEN_VERSIONS] : [];
+  requireRoom(tags, lists);
   const gone = outdated.map(({ number }) => retiredTagKey(number));
   const others = tags.filter(({ Key = '' }) => !gone.includes(Key));
-  requireRoom(others, [
-    ...(outdated.length > 0 ? [FORGOTTEN] : []),
-    ...records.map(({ number }) => retiredTagKey(number)),
-  ]);
+  requireRoom(others, [...lists, ...records.map(({ number }) => retiredTagKey(number))]);
 }
 
 /** The record that says that this key's retirement began and that its age check counts. */

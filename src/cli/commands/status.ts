@@ -166,7 +166,7 @@ function cells({
   isNoKey,
 }: VersionReport): readonly string[] {
   const states = isNoKey === true ? { ...STATE_WORDS, ...NO_KEY_WORDS } : STATE_WORDS;
-  const words = state === 'retired' ? `retired (was key ${retiredNumber ?? ''})` : (states[state] ?? state);
+  const words = retiredNumber === undefined ? (states[state] ?? state) : `retired (was key ${retiredNumber})`;
   return [number === undefined ? '' : String(number), versionId, labels.join(' '), day(created), day(lastUsed), words];
 }
 

@@ -2,6 +2,7 @@ import packageJson from '../../../package.json' with { type: 'json' };
 import { backupRecord } from '../backup/backup-tag.ts';
 import type { AwsSession } from '../aws/session.ts';
 import { readRingReport } from '../status/ring-report.ts';
+import { forgottenNumbers, rangesOf } from '../ring/retired-tags.ts';
 import { describedRing } from '../ring/ring.ts';
 import { wrongUsage } from '../command.ts';
 import { keyList } from '../terminal/table.ts';
@@ -42,7 +43,7 @@ export async function collectEvidence(
   const { recordsFrom, kmsKeys, access, alarms } = sources;
   const history = merged(historyOfSecret(report, secret.Tags), sources.history, report);
   const keys = keyFacts(report, history, recordsFrom);
-  addUnrecorded(keys, unseen);
+  addUnrecorded(keys, forgottenNumbers(secret.Tags), unseen);
   addBefore(recordsFrom, secret.CreatedDate, unseen);
   const { name, arn, kmsKeyId, currentNumber, slots, rotation } = report;
   const secretFacts: Facts['secret'] = {
@@ -92,12 +93,18 @@ function addBefore(recordsFrom: string | undefined, made: Date | undefined, unse
   );
 }
 
-function addUnrecorded(keys: readonly KeyFacts[], unseen: UnseenList): void {
-  for (const numbers of missingNumbers(keys)) {
+function addUnrecorded(keys: readonly KeyFacts[], forgotten: ReadonlySet<number>, unseen: UnseenList): void {
+  const undated = [...forgotten].filter((number) => !keys.some((key) => key.number === number));
+  if (undated.length > 0) {
+    const why = 'The secret keeps the records of the last 20 retired keys';
+    unseen.add(`when each of the keys ${rangesOf(undated).join(', ')} was retired`, 'an earlier report', why);
+  }
+  for (const numbers of missingNumbers(keys, forgotten)) {
     const why = 'AWS has no version with that number, and no tag says that it was retired';
     unseen.add(`what became of key ${numbers}`, 'an earlier report', why);
   }
-  for (const { number = 0, state, retired } of keys) {
+  for (const { number, state, retired } of keys) {
+    if (number === undefined) continue;
     if ((state === 'retired' || state === 'deleted') && retired === undefined)
       unseen.add(`when key ${number} was retired`, `the tag pazpaz:retired:key-v${number}`, 'it has no date');
   }

@@ -29,10 +29,11 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
       const about = { versionId, ...(has === undefined ? {} : { number: has }) };
       return [{ at: created, event: 'key-made', source: 'versions', ...about }];
     }),
-    ...retirementRecords(tags).flatMap(({ number, versionId, date, isForced }): readonly HistoryEntry[] => {
+    ...retirementRecords(tags).flatMap((record): readonly HistoryEntry[] => {
+      const { number, versionId, date, isForced } = record;
       const detail = isForced ? { detail: WITHOUT_CENSUS } : {};
       const at = tagDate(date);
-      if (at === undefined) return [];
+      if (at === undefined || isUnfinished(record, report)) return [];
       return [{ at, event: 'key-retired', source: 'tags', number, versionId, ...detail }];
     }),
     ...dated,
@@ -40,6 +41,14 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
       ? []
       : [{ at: backup.date, event: 'backup-made', source: 'tags', detail: keyList(backup.numbers) } as const]),
   ]);
+}
+
+/** Whether a retirement was interrupted between its record and the removal of the label. */
+function isUnfinished(
+  { number, versionId }: Pick<HistoryEntry, 'number' | 'versionId'>,
+  { versions }: Pick<RingReport, 'versions'>,
+): boolean {
+  return versions.some((version) => version.versionId === versionId && version.labels.includes(`key-v${number ?? 0}`));
 }
 
 /** Milliseconds between two reports of one event. */
@@ -51,11 +60,15 @@ const SAME = 10 * 60_000;
 export function merged(
   own: readonly HistoryEntry[],
   others: readonly HistoryEntry[],
-  { versions, retired }: RingReport,
+  report: RingReport,
 ): readonly HistoryEntry[] {
+  const { versions, retired } = report;
+  const begun = retired
+    .filter((record) => isUnfinished(record, report))
+    .map(({ number, date }): HistoryEntry => ({ at: date, event: 'key-retired', source: 'tags', number }));
   const numberOf = new Map(retired.map(({ versionId, number }) => [versionId, number]));
   for (const { versionId, number } of versions) if (number !== undefined) numberOf.set(versionId, number);
-  const all = inOrder([...own, ...others], numberOf);
+  const all = inOrder([...own, ...others], numberOf).filter((entry) => !begun.some((record) => isSame(entry, record)));
   const trailed = all.filter(({ source }) => source === 'cloudtrail');
   const untrailed = all.filter(({ source }) => source !== 'cloudtrail');
   return all.flatMap((entry): readonly HistoryEntry[] => {

@@ -138,8 +138,8 @@ export function numbersOf(keys: readonly KeyFacts[]): readonly number[] {
 }
 
 /** Below the highest one, without a version or a record, as `2` or `2 to 4`. */
-export function missingNumbers(keys: readonly KeyFacts[]): readonly string[] {
-  const numbers = [...numbersOf(keys)].sort((one, other) => one - other);
+export function missingNumbers(keys: readonly KeyFacts[], retired: ReadonlySet<number>): readonly string[] {
+  const numbers = [...new Set([...numbersOf(keys), ...retired])].sort((one, other) => one - other);
   return numbers.flatMap((number, index) => {
     const first = (numbers[index - 1] ?? 0) + 1;
     if (first >= number) return [];

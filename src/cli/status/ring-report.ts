@@ -7,6 +7,7 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { madeDays, type MadeDays } from '../move/made-tag.ts';
 import { abandonedVersions, rescuedVersions } from '../ring/version-tags.ts';
 import { incomingVersion } from '../ring/incoming.ts';
+import { isForgottenVersion } from '../ring/retired-tags.ts';
 import { versionsWithoutKey } from './versions-without-key.ts';
 import { copyVersions, retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
 import { describedRing, readableKey, type DescribedRing } from '../ring/ring.ts';
@@ -39,7 +40,7 @@ export interface VersionReport {
   readonly lastUsed?: string;
   readonly kmsKeyIds: readonly string[];
   readonly state: VersionState;
-  /** Before it was retired. */
+  /** Before it was retired, as long as there is a record. */
   readonly retiredNumber?: number;
   /** When its key was made, if `move` has put that as a younger version. */
   readonly made?: string;
@@ -212,6 +213,7 @@ async function stateReader(
   const retired = retiredKeys(secret.Tags);
   const abandoned = abandonedVersions(secret.Tags);
   const copies = copyVersions(secret.Tags);
+  const rescued = rescuedVersions(secret.Tags);
   const stateOf: StateOf = (versionId, labels) => {
     if (versionId === ring.current) return { state: 'current' };
     if (versionId === ring.pending) return { state: pending === 'placeholder' ? 'placeholder' : 'pending' };
@@ -222,7 +224,8 @@ async function stateReader(
     if (record !== undefined) return { state: 'retired', retiredNumber: record.number };
     if (abandoned.has(versionId)) return { state: 'abandoned' };
     if (copies.has(versionId)) return { state: 'copy' };
-    return { state: labels.length > 0 ? 'foreign label only' : 'no label' };
+    if (labels.length > 0) return { state: 'foreign label only' };
+    return { state: isForgottenVersion(secret.Tags, versionId) && !rescued.has(versionId) ? 'retired' : 'no label' };
   };
   const isLoose = ({ state }: ReturnType<StateOf>): boolean => state === 'foreign label only' || state === 'no label';
   const loose = listed.filter(({ VersionId: id = '' }) => isLoose(stateOf(id, ring.stages[id] ?? [])));

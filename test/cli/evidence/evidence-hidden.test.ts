@@ -2,7 +2,7 @@ import { CloudTrailClient, LookupEventsCommand } from '@aws-sdk/client-cloudtrai
 import { mockClient } from 'aws-sdk-client-mock';
 import type { RingReport } from '../../../src/cli/status/ring-report.ts';
 import type { KeyFacts, RowFacts } from '../../../src/cli/evidence/evidence.ts';
-import { historyOfSecret } from '../../../src/cli/evidence/history.ts';
+import { historyOfSecret, merged } from '../../../src/cli/evidence/history.ts';
 import { keyFacts, missingNumbers } from '../../../src/cli/evidence/keys.ts';
 import { page } from '../../../src/cli/evidence/page/page.ts';
 import { accessFacts } from '../../../src/cli/evidence/sources/access.ts';
@@ -108,8 +108,22 @@ describe('keys', () => {
   test('of which neither a version nor a record is left are missing', () => {
     const keys = keyFacts(report([]), [], undefined);
     expect(keys).toMatchObject([{ number: 2, otherNumbers: [4] }]);
-    expect(missingNumbers(keys)).toEqual(['1', '3']);
-    expect(missingNumbers(keyFacts(report([], 999_999_999), [], undefined))).toContain('5 to 999999998');
+    expect(missingNumbers(keys, new Set())).toEqual(['1', '3']);
+    expect(missingNumbers(keys, new Set([1]))).toEqual(['3']);
+    expect(missingNumbers(keyFacts(report([], 999_999_999), [], undefined), new Set())).toContain('5 to 999999998');
+  });
+
+  test('whose retirement was interrupted before its label went were not retired', () => {
+    const at = '2026-12-01T00:00:00.000Z';
+    const record = { number: 2, versionId: token(2), date: at, isLeft: true };
+    const tags = [{ Key: 'pazpaz:retired:key-v2', Value: `${token(2)} ${at} forced` }];
+    const trail = [{ at, event: 'key-retired', source: 'cloudtrail', number: 2 } as const];
+    const eventsIn = (state: RingReport) =>
+      merged(historyOfSecret(state, tags), trail, state).map(({ event, source }) => `${event} ${source}`);
+    const begun = report([record]);
+    expect(eventsIn(begun)).toEqual(['key-made versions']);
+    const versions = begun.versions.map((one) => ({ ...one, labels: ['key-v4', 'AWSCURRENT'] }));
+    expect(eventsIn({ ...begun, versions })).toEqual(['key-made versions', 'key-retired cloudtrail']);
   });
 
   test('that encrypt have a beginning, also without a record of a move', () => {
