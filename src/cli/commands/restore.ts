@@ -154,7 +154,7 @@ async function versionToRestore(
       ? `Number ${number} is on version ${holder}, and its record names version ${recorded}. Whether both have the same ` +
           `key cannot be seen, because version ${one === undefined ? recorded : holder} cannot be read now: doctor says why.`
       : `Number ${number} is on version ${holder}, which has another key than the retired version ${recorded}: it must have ` +
-          'been labelled by hand. A number never names two versions: retire the one on the ring, or leave both as they are.',
+          'been labelled by hand. A number never names two versions: status says how to put it back, or to remove the record.',
     step('status'),
   );
 }

@@ -182,5 +182,5 @@ function rotateLine({ versionId, outcome, wasSwitchedOff }: RotateResult): strin
   const off = wasSwitchedOff ? ' Rotation was off; this switches it on.' : '';
   return outcome === 'started'
     ? `A rotation has started (version ${versionId}).${off}`
-    : `An earlier rotation is unfinished; AWS runs it again (version ${versionId}).${off}`;
+    : `An earlier rotation is unfinished; AWS says that it will run it again (version ${versionId}).${off}`;
 }
