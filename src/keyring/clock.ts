@@ -5,9 +5,7 @@ export interface RingClock {
   readonly wall: () => number;
   /** Milliseconds since an arbitrary moment. It never goes back, but may stop while the machine sleeps. */
   readonly monotonic: () => number;
-  /**
-   * Calls `act` once and returns a function that cancels that. A `background` timer does not keep the process running.
-   */
+  /** Returns a function that cancels the call. A `background` timer does not keep the process running. */
   readonly schedule: (act: () => void, milliseconds: number, background: boolean) => () => void;
 }
 

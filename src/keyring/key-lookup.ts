@@ -59,9 +59,7 @@ export class KeyLookup {
     throw this.#failure(row, attempts, stale);
   }
 
-  /**
-   * Tries the cached keys without calling AWS. Where the row's key may be in AWS, one search starts in the background.
-   */
+  /** Does not call AWS. Where the row's key may be in AWS, one search starts in the background. */
   openNow(row: Row): Buffer {
     const plaintext = openUnderNumber(row, this.#cache.keys);
     if (plaintext !== undefined) return plaintext;

@@ -3,9 +3,7 @@ import { momentNow, type Moment, type RingClock } from './clock.ts';
 import type { RingCache } from './ring-cache.ts';
 import type { Row } from './row.ts';
 
-/**
- * Milliseconds by which descriptions may lag behind a rotation: `GetSecretValue` of a new version may answer earlier.
- */
+/** Milliseconds by which descriptions may lag behind a rotation. `GetSecretValue` may be faster. */
 const DESCRIPTION_LAG = 30_000;
 
 /** The oldest row is dropped, and gets its time again. */

@@ -63,9 +63,7 @@ export class RowAttempt {
     return undefined;
   }
 
-  /**
-   * `stale`: why there is no fresh description, or why the search ended early. A key that is not cached was not tried.
-   */
+  /** `stale`: why there is no fresh description. A key that is not cached was not tried. */
   outcome(stale: KeyRotationError | undefined): Omit<FailedSearch, 'mayBeIssued'> {
     const { labels, isReplica, keys } = this.#cache;
     const notCached = this.#versionsThatMayOpen().filter((versionId) => keys.ofVersion(versionId) === undefined);

@@ -106,9 +106,7 @@ const OWN_MEMBERS: Readonly<Record<CallFault['kind'], readonly string[]>> = {
 /** Node's timers fire at once for a longer time. */
 const LONGEST_DELAY = 2 ** 31 - 1;
 
-/**
- * Throws `RangeError` for a wrong member, and for a fault that could never occur: a test would take that for a success.
- */
+/** Throws `RangeError`, also for a fault that could never occur: a test would take that for a success. */
 export function parseFault(value: unknown): Fault {
   if (!isJsonObject(value)) throw new RangeError('A fault is a JSON object');
   if (value['kind'] === 'fresh-version-not-seen') {

@@ -69,9 +69,7 @@ export class StateFile {
     }
   }
 
-  /**
-   * Resolves when this state, or a later one, is on the disk. States that arrive during a write are written together.
-   */
+  /** Resolves when this state, or a later one, is on the disk. One write may save several states. */
   save(saved: SavedState): Promise<void> {
     if (this.#next !== undefined) {
       this.#next.saved = saved;

@@ -31,8 +31,6 @@ export interface StepDependencies {
   readonly now: () => Date;
   readonly sleep: (milliseconds: number) => Promise<void>;
   readonly remainingTime: () => number;
-  /**
-   * VersionIds of pending keys that this environment has proven: a value never changes, so `finishSecret` trusts them.
-   */
+  /** Pending keys that this environment has proven: a value never changes, so `finishSecret` trusts them. */
   readonly proven: Set<string>;
 }

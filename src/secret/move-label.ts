@@ -11,9 +11,7 @@ function isAboutLabels(error: unknown): boolean {
   return LABEL_ERRORS.includes(awsErrorName(error)) && !describeError(error).includes('replica secret');
 }
 
-/**
- * Attaches `label` to the version `to`, taking it from `from` if given. Throws `LABEL_CONFLICT` where it is elsewhere.
- */
+/** Takes `label` from the version `from` if given. Throws `LABEL_CONFLICT` where the label is elsewhere. */
 export async function moveLabel(
   deps: StepDependencies,
   move: { readonly label: string; readonly to: string; readonly from?: string | undefined },

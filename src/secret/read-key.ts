@@ -5,9 +5,7 @@ import { readKeyValue, type StoredKey } from '../format/key-value.ts';
 import { awsErrorName, describeError, unreadable } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 
-/**
- * Milliseconds. Labels and values take a moment to spread after a write (aws-sdk-js-v3 issue 7701), never six seconds.
- */
+/** Milliseconds. Labels and values take a moment to spread after a write (aws-sdk-js-v3 issue 7701). */
 export const RETRY_PAUSES = [100, 200, 400, 800, 1600, 3200];
 
 /** Milliseconds of Lambda's time that are kept for the error message. */

@@ -7,9 +7,7 @@ import {
 import type { Invoke } from '../local/lambda/lambda-interface.ts';
 import type { SecretAccess } from './application.ts';
 
-/**
- * A rotation Lambda as usually written for a password: it stores a value, makes it `AWSCURRENT`, and numbers nothing.
- */
+/** As usually written for a password: it stores a value, makes it `AWSCURRENT`, and numbers nothing. */
 export function usualLambda(secret: () => SecretAccess): Invoke {
   return async ({ event }) => {
     if (typeof event !== 'object' || event === null || !('Step' in event) || !('ClientRequestToken' in event)) return;

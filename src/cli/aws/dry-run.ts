@@ -11,9 +11,7 @@ import type { OperatorSecrets } from './operator.ts';
 
 type Stages = Readonly<Record<string, readonly string[]>>;
 
-/**
- * Remembers writes instead of making them, and `DescribeSecret` shows them: a dry run meets the command's own refusals.
- */
+/** Remembers writes, and `DescribeSecret` shows them: a dry run meets the command's own refusals. */
 export function rehearsal(secrets: OperatorSecrets): OperatorSecrets {
   let stages: Stages | undefined;
   let tags: readonly Tag[] | undefined;

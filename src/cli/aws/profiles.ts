@@ -3,9 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { given, type Environment } from '../process-io.ts';
 
-/**
- * "Configuration and credential file settings": `[name]` in the credentials file, `[profile name]` in the other one.
- */
+/** "Configuration and credential file settings": `[name]` in one file, `[profile name]` in the other. */
 export async function profileNames(environment: Environment): Promise<ReadonlySet<string>> {
   const files = [
     given(environment, 'AWS_SHARED_CREDENTIALS_FILE') ?? join(homedir(), '.aws/credentials'),

@@ -54,9 +54,7 @@ function isUnfinished(
 /** Milliseconds between two reports of one event. */
 const SAME = 10 * 60_000;
 
-/**
- * CloudTrail's record of an event replaces the others', because it names the caller. It takes over what only they say.
- */
+/** CloudTrail's record replaces the others', because it names the caller. It takes over what only they say. */
 export function merged(
   own: readonly HistoryEntry[],
   others: readonly HistoryEntry[],

@@ -48,9 +48,7 @@ export function rowsByKey(rows: RowFacts): ReadonlyMap<number, number> {
   return new Map([...sums].sort(([one], [other]) => one - other));
 }
 
-/**
- * `values`: rows with data. `older`, `nested`: rows that need a key that is not current, for the data or a part of it.
- */
+/** `values`: rows with data. `older`, `nested`: rows, or parts of rows, that need a key that is not current. */
 export function rowSums(
   rows: RowFacts,
   currentNumber: number,

@@ -2,9 +2,7 @@ import { ringLabels, type RingLabels, type VersionStages } from '../../format/ri
 import { awsErrorName, describeError, refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 
-/**
- * "You provided a VersionStage that is not associated to the provided VersionId." Other refusals have this type, too.
- */
+/** "You provided a VersionStage that is not associated to the provided VersionId." */
 const NOT_THERE = 'not associated';
 
 /** On a new version from its put until it has its number. It names no number, so adoption leaves the version alone. */

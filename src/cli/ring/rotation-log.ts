@@ -10,9 +10,7 @@ import { clientSettings } from '../aws/client-settings.ts';
 /** Milliseconds: our clock counts as correct within a minute of AWS's. */
 const CLOCK_RESERVE = 120_000;
 
-/**
- * `undefined` if it cannot be read, with the reason for `onUnreadable`. A function that logs elsewhere shows no lines.
- */
+/** `undefined` if it cannot be read (`onUnreadable` gets the reason). A function may log elsewhere. */
 export async function rotationLog(
   session: AwsSession,
   options: CommonOptions,

@@ -107,9 +107,7 @@ function requireNoneClosed(skipped: readonly SkippedTable[]): void {
   );
 }
 
-/**
- * Throws `NO_CENSUS` if tables could not be searched: their owner decides that, and may have rows of the key in them.
- */
+/** Throws `NO_CENSUS` if tables could not be searched: their owners decide that, and may keep rows there. */
 function requireNoneSkipped(skipped: readonly SkippedTable[]): void {
   if (skipped.length === 0) return;
   throw new KeyRotationError(

@@ -60,9 +60,7 @@ export function takesTooLong(pending: VersionReport | undefined, now: Date): boo
   return pending?.created !== undefined && now.getTime() - Date.parse(pending.created) > LONGEST_ROTATION;
 }
 
-/**
- * `AWSPENDING` or not. A rotation numbers the keys in use before its own, so the number of its key is the higher one.
- */
+/** A rotation numbers the keys in use before its own, so the number of its key is the higher one. */
 export function wasCurrent({ labels, number }: VersionReport, { versions, currentNumber }: RingReport): boolean {
   if (labels.includes('AWSPREVIOUS')) return true;
   const hasCurrent = versions.some(({ state }) => state === 'current');

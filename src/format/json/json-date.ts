@@ -15,9 +15,7 @@ const FIRST_MILLISECONDS = 253_402_300_800;
 /** The end of the year 9999: most readers take four digits. */
 const MAX_MILLISECONDS = 253_402_300_799_999;
 
-/**
- * Reads an ISO 8601 text (UTC without a zone), or seconds or milliseconds since 1970; `undefined` for anything else.
- */
+/** Reads an ISO 8601 text (UTC without a zone), or seconds or milliseconds since 1970; else `undefined`. */
 export function readJsonDate(value: unknown): JsonDate | undefined {
   if (typeof value === 'number') return readEpoch(value);
   return typeof value === 'string' ? readIso(value) : undefined;

@@ -28,9 +28,7 @@ export interface SecretVersion {
   readonly VersionStages?: readonly string[] | undefined;
 }
 
-/**
- * The two calls of an application. Each rejects with the service's own error. `signal` is aborted at the time limit.
- */
+/** Each call rejects with the service's own error. `signal` is aborted at the time limit. */
 export interface SecretSource {
   readonly describe: (signal: AbortSignal) => Promise<SecretDescription>;
   readonly read: (versionId: string, signal: AbortSignal) => Promise<SecretVersion>;
@@ -78,9 +76,7 @@ function limited<C extends Limitable>(command: C, limits: AnswerLimits): C {
   return command;
 }
 
-/**
- * Reads with a new client and the SDK's usual credentials. `timeLimit`: milliseconds for a call of up to two requests.
- */
+/** Uses the SDK's credentials. `timeLimit`: milliseconds for a call, of up to two requests. */
 export async function sourceInRegion(region: string, secretId: string, timeLimit: number): Promise<SecretSource> {
   const { SecretsManagerClient: Client } = await import('@aws-sdk/client-secrets-manager');
   const agents = namesProxy(process.env) ? (await import('./proxy-agents.ts')).proxyAgents(timeLimit * 0.15) : {};

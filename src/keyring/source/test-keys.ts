@@ -48,9 +48,7 @@ function versionId(number: number): string {
   return `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
 }
 
-/**
- * Throws `INVALID_SETTINGS` where `ENVIRONMENT` names a deployment: what test keys encrypt is lost with the process.
- */
+/** Throws `INVALID_SETTINGS` in a deployment: what test keys encrypt is lost with the process. */
 export function refuseTestKeysOutsideTests(environment = process.env['ENVIRONMENT']): void {
   if (environment !== 'production' && environment !== 'staging') return;
   throw new KeyRotationError(

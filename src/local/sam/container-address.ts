@@ -12,9 +12,7 @@ export async function bridgeAddress(): Promise<string | undefined> {
   return named ?? ((await isOfThisMachine(DEFAULT_BRIDGE)) ? DEFAULT_BRIDGE : undefined);
 }
 
-/**
- * Where containers get in and other machines do not: Docker's own network, or the loopback address of Docker Desktop.
- */
+/** An address for containers and not for other machines: Docker's network, or loopback with Docker Desktop. */
 export function hostForContainers(bridge: string | undefined): string {
   return bridge ?? '127.0.0.1';
 }

@@ -105,9 +105,7 @@ export function testSucceeded(state: ServiceState, arn: string, token: string, c
   return withSecret(state, { ...withVersions(secret, versions, context), rotation: ended(rotation, token) });
 }
 
-/**
- * On no record. `AWSPENDING` stays, the harder case for a Lambda: the next rotation finds a copy of the current key.
- */
+/** On no record. If `AWSPENDING` stays, the next rotation finds a copy of the current key: the harder case. */
 export function testFailed(state: ServiceState, arn: string, token: string, context: CallContext): ServiceState {
   return rotationGivenUp(state, arn, token, context);
 }

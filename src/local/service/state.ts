@@ -86,9 +86,7 @@ export interface RotationUnderWay {
 
 /** What the local service does where public records of the real one disagree or are silent. */
 export interface Behaviour {
-  /**
-   * AWS may delete a version without a label after 24 hours. `as-documented`: when a new version makes more than 100.
-   */
+  /** AWS may delete them after 24 hours. `as-documented`: once there are more than 100. */
   readonly unlabelledVersions: 'deleted-at-once' | 'kept' | 'as-documented';
   /** Of a secret whose first value is put with `AWSPENDING` alone. */
   readonly firstPendingValue: 'becomes-current' | 'stays-pending';

@@ -35,9 +35,7 @@ export function moveLabel(versions: Versions, label: string, to: string): Versio
   return changeStages(detachLabel(versions, label), to, (stages) => [...stages, label]);
 }
 
-/**
- * "Whenever you move AWSCURRENT, Secrets Manager automatically moves AWSPREVIOUS to the version it was removed from."
- */
+/** "Secrets Manager automatically moves AWSPREVIOUS to the version [AWSCURRENT] was removed from." */
 function moveCurrent(versions: Versions, to: string): Versions {
   const from = holderOf(versions, CURRENT);
   if (from === to) return versions;

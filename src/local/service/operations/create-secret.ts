@@ -12,9 +12,7 @@ import { keyOf } from './kms-key.ts';
 import { replicate, statusOf } from './replication.ts';
 import { checkedTags } from './tags.ts';
 
-/**
- * Idempotent by token and value while the secret has the version of that token. `Type` (external secrets) is ignored.
- */
+/** Idempotent by token and value. `Type` (external secrets) is ignored. */
 export function createSecret(state: ServiceState, input: Read<typeof shape>, context: CallContext): Outcome {
   checkName(input.Name);
   const token = requireToken(input.ClientRequestToken);

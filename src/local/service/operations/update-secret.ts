@@ -11,9 +11,7 @@ import { withoutMember } from '../without-member.ts';
 
 type Request = Read<typeof shape>;
 
-/**
- * A put repeated with its token does nothing, as older references and the SDKs' retries say; the current one differs.
- */
+/** A repeated put does nothing, as older references and the SDKs' retries say; the current reference differs. */
 export function updateSecret(state: ServiceState, input: Request, context: CallContext): Outcome {
   const token = requireToken(input.ClientRequestToken);
   const value = valueOf(input);
