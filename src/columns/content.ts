@@ -7,7 +7,6 @@ export interface Content<Value> {
   readonly valueOf: (plaintext: Buffer) => Value;
 }
 
-/** Text, as UTF-8. */
 export const TEXT: Content<string> = {
   plaintextOf: (value, where) => {
     if (typeof value === 'string') return value;
@@ -16,7 +15,6 @@ export const TEXT: Content<string> = {
   valueOf: textOf,
 };
 
-/** Bytes as they are. */
 export const BYTES: Content<Uint8Array> = {
   plaintextOf: (value, where) => {
     if (value instanceof Uint8Array) return value;
@@ -45,7 +43,7 @@ export function json<Value>(): Content<Value> {
   };
 }
 
-/** `undefined` for what JSON cannot have, such as a function, a BigInt or an object that contains itself. */
+/** `undefined` for a function, a BigInt or an object that contains itself. */
 function jsonOf(value: unknown): string | undefined {
   try {
     const text: unknown = JSON.stringify(value);

@@ -6,7 +6,7 @@ import { comparedColumn } from './refused-comparison.ts';
 export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
 export type { EncryptedColumnOptions } from './encrypted-column.ts';
 
-/** A column of Drizzle whose values are encrypted: `.notNull()`, `.$type()` and the others work as on any column. */
+/** A column of Drizzle, with `.notNull()`, `.$type()` and the others. */
 export type EncryptedColumnBuilder<Name extends string, Value> = PgCustomColumnBuilder<{
   name: Name;
   dataType: 'custom';
@@ -19,9 +19,9 @@ export type EncryptedColumnBuilder<Name extends string, Value> = PgCustomColumnB
 /**
  * A column of encrypted text: `notes: encryptedText('notes', { ring: getRing, context: 'patients.notes' })`.
  *
- * Await `ring.warm()` before the first query, because Drizzle reads values synchronously: a key that is not cached is
- * `KEY_UNAVAILABLE`. NULL stays NULL. The context is that of the column, since Drizzle does not show the row. A condition
- * with a value (`eq`, `inArray`, `gt`) throws `INVALID_COLUMN`: each encryption of a text is another ciphertext.
+ * Await `ring.warm()` before the first query: Drizzle reads synchronously, so a key that is not cached is
+ * `KEY_UNAVAILABLE`. The context is that of the column, since Drizzle does not show the row. A condition with a value
+ * (`eq`, `inArray`, `gt`) throws `INVALID_COLUMN`.
  */
 export function encryptedText<Name extends string>(
   name: Name,
@@ -61,7 +61,6 @@ function column<Name extends string, Value>(
   return refuseComparisons(build<Name>(name), () => comparedColumn(context));
 }
 
-/** Makes the columns of a builder refuse conditions. */
 function refuseComparisons<Builder extends object>(builder: Builder, refusal: () => Error): Builder {
   const build: unknown = Reflect.get(builder, 'build');
   if (typeof build !== 'function') return builder;

@@ -10,20 +10,20 @@ import type { Content } from './content.ts';
 /** The part of a `KeyRing` that columns use. */
 export type ColumnRing = Pick<KeyRing, 'encryptField' | 'decryptBytes' | 'decryptBytesSync'>;
 
-/** The type of the PostgreSQL column: bytes as they are, base64, or base64 as a string of JSON. */
+/** The type of the column in PostgreSQL. `text` and `jsonb` hold base64. */
 export type ColumnStorage = 'bytea' | 'text' | 'jsonb';
 
 export interface EncryptedColumnOptions {
-  /** An open ring, or a function that returns it. The function is called for each value that is read or written. */
+  /** An open ring, or a function that returns it, which is called for each value. */
   readonly ring: ColumnRing | (() => ColumnRing);
   /**
-   * Where the values belong, as the operator's commands take it: `patients.notes` for a whole column, or a template with
-   * columns of the row in braces, `patients:{id}:notes`, where the library shows the row. A brace of the text is doubled.
+   * Where the values belong: `patients.notes` for a whole column, or `patients:{id}:notes` with columns of the row in
+   * braces, where the library shows the row. A brace of the text is doubled.
    */
   readonly context: string;
   /**
-   * Whether the columns of the context are all of type `text`, which keeps every spelling. Otherwise a key such as `007`
-   * or a UUID in capitals, which an `int` or `uuid` column stores differently, is refused where a value is written.
+   * Whether the columns of the context are all of type `text`. Otherwise nothing is written under a key such as `007` or a
+   * UUID in capitals, which an `int` or `uuid` column stores in another spelling. Default: false.
    */
   readonly keysAreText?: boolean;
   /** Default: `bytea`. */
@@ -41,7 +41,7 @@ export class UnreadableColumnError extends KeyRotationError {
   }
 }
 
-/** What each adapter does with one column, whatever the library: its context, and its values to and from cells. */
+/** One column, for every library: its context, and its values to and from cells. */
 export class EncryptedColumn<Value> {
   readonly storage: ColumnStorage;
   readonly #ring: EncryptedColumnOptions['ring'];
@@ -70,15 +70,11 @@ export class EncryptedColumn<Value> {
     this.#keysAreText = keysAreText;
   }
 
-  /** Columns of the row that the context names. */
   get rowColumns(): readonly string[] {
     return this.#template.columns;
   }
 
-  /**
-   * The context for a library that shows a column's values without their rows. Throws `INVALID_COLUMN` for a context
-   * with columns of the row in it.
-   */
+  /** The context for a library that does not show rows. Throws `INVALID_COLUMN` if it names columns of the row. */
   contextWithoutRow(library: string): string {
     const { source, columns } = this.#template;
     if (columns.length === 0) return contextOf(this.#template, []) ?? '';
@@ -90,7 +86,7 @@ export class EncryptedColumn<Value> {
     );
   }
 
-  /** The context of a row. Throws `INVALID_COLUMN` where a column of it is missing; `how` says what to do about that. */
+  /** Throws `INVALID_COLUMN` if the row lacks a column of the context; `how` says what to do about that. */
   contextOfRow(row: Readonly<Record<string, unknown>>, how: string): string {
     const { texts, columns } = this.#template;
     let context = texts[0] ?? '';
@@ -103,10 +99,7 @@ export class EncryptedColumn<Value> {
     return context;
   }
 
-  /**
-   * The context of a row that is to be written. Also throws `INVALID_COLUMN` for keys that would give another row the same
-   * context, and for a key that PostgreSQL may store in another spelling: the value would not open again.
-   */
+  /** Also throws `INVALID_COLUMN` for keys that PostgreSQL may spell differently, or that give two rows one context. */
   contextToWrite(row: Readonly<Record<string, unknown>>, how: string): string {
     const context = this.contextOfRow(row, how);
     const { source, columns } = this.#template;
@@ -193,7 +186,7 @@ export class EncryptedColumn<Value> {
   }
 }
 
-/** A ciphertext as the driver takes it: bytes, or base64. Throws `INVALID_TEXT` if that is too long for a string. */
+/** A ciphertext as the driver takes it. Throws `INVALID_TEXT` if its base64 is too long for a string. */
 export function cellOf(row: Buffer, storage: ColumnStorage): Buffer | string {
   if (storage === 'bytea') return row;
   requireStringLength(Math.ceil(row.length / 3) * 4, 'a bytea column');
@@ -206,14 +199,14 @@ export function parameterOf(row: Buffer, storage: ColumnStorage): Buffer | strin
   return storage === 'jsonb' ? JSON.stringify(cell) : cell;
 }
 
-/** A key of the row as PostgreSQL spells it in text. A number that JavaScript spells otherwise, such as 1e21, is not a key. */
+/** A key as PostgreSQL spells it. JavaScript spells a number such as 1e21 differently, so that is no key. */
 function keyOfRow(row: Readonly<Record<string, unknown>>, column: string): string | undefined {
   const value = Object.hasOwn(row, column) ? row[column] : undefined;
   if (typeof value === 'string' || typeof value === 'bigint') return String(value);
   return typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0) ? String(value) : undefined;
 }
 
-/** Whether a key may be another spelling of an integer or a UUID, or end in spaces that a varchar(n) cuts. */
+/** Also true for spaces at the end, which a varchar(n) cuts. */
 function mayBeRespelled(key: string): boolean {
   const isInteger = /^\s*[+-]?[0-9]+\s*$/.test(key) && !/^(0|-?[1-9][0-9]*)$/.test(key);
   const isUuid = /^\{?([0-9a-f]{4}-?){8}\}?$/i.test(key) && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(key);

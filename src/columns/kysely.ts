@@ -9,7 +9,7 @@ import type {
 import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import type { EncryptedColumn } from './encrypted-column.ts';
 import { refuseUse } from './query/refuse-use.ts';
-import { plainName, QueryColumns, type ResultField, type Tables } from './query/query-columns.ts';
+import { plainName, QueryColumns, type Columns, type ResultField, type Tables } from './query/query-columns.ts';
 import { EncryptedWrites } from './query/encrypted-writes.ts';
 
 export { encryptedBytes, encryptedJson, encryptedText } from './column-builders.ts';
@@ -32,9 +32,9 @@ type AnyTables = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
  * compile.
  *
  * The interface of the database declares what the application sees, `notes: string | null`. A context of the row needs
- * its columns in the query: insert them, select them, or update with `where('id', '=', id)`. A query that would read or
- * compare a ciphertext (another name for the column, a function, a `where`) is refused with `INVALID_COLUMN`. The plugin
- * does not see into `sql` fragments. Reading waits for a key that is not cached.
+ * its columns in the query: insert them, select them, or update with `where('id', '=', id)`. A query that would return or
+ * compare a ciphertext is refused with `INVALID_COLUMN`. The plugin does not see into `sql` fragments. Reading waits for a
+ * key that is not cached.
  */
 export class EncryptedColumns<Database = AnyTables> implements KyselyPlugin {
   readonly #tables: Tables;
@@ -43,21 +43,25 @@ export class EncryptedColumns<Database = AnyTables> implements KyselyPlugin {
   constructor(tables: EncryptedTables<Database>) {
     // What Database says of the names is known to the compiler only.
     const byName = tables as EncryptedTables<AnyTables>;
-    this.#tables = new Map(
-      Object.entries(byName).map(([table, columns = {}]) => {
-        const fields = Object.entries(columns).flatMap(([name, column]) =>
-          column === undefined ? [] : [[plainName(name), { name, column }] as const],
-        );
-        return [plainName(table), new Map(fields)] as const;
-      }),
-    );
+    const known = new Map<string, Columns>();
+    for (const [table, columns = {}] of Object.entries(byName)) {
+      // In queries, the schema of public.patients is no part of the table's name.
+      const name = plainName(table.slice(table.lastIndexOf('.') + 1));
+      if (known.has(name)) throw ofTwoTables(table);
+      const fields = Object.entries(columns).flatMap(([name, column]) =>
+        column === undefined ? [] : [[plainName(name), { name, column }] as const],
+      );
+      known.set(name, new Map(fields));
+    }
+    this.#tables = known;
   }
 
   transformQuery({ node, queryId }: PluginTransformQueryArgs): RootOperationNode {
     const columns = new QueryColumns(node, this.#tables);
     if (columns.isEmpty) return node;
     refuseUse(node, columns);
-    this.#fieldsOf.set(queryId, columns.resultFields(node));
+    const plan: unknown = Reflect.get(node, 'explain');
+    if (plan === undefined) this.#fieldsOf.set(queryId, columns.resultFields(node));
     return new EncryptedWrites(columns).transformNode(node);
   }
 
@@ -79,7 +83,7 @@ export class EncryptedColumns<Database = AnyTables> implements KyselyPlugin {
   }
 }
 
-/** Decrypts a column with the cached keys at once. Adds what waits for a key to `waiting`. */
+/** Adds what waits for a key to `waiting`. */
 function decrypt(rows: readonly UnknownRow[], field: ResultField, waiting: Promise<void>[]): void {
   const [first] = rows;
   const name = first && memberOf(first, field.name);
@@ -112,6 +116,14 @@ function memberOf(row: UnknownRow, name: string): string | undefined {
   if (Object.hasOwn(row, name)) return name;
   const [member, second] = Object.keys(row).filter((one) => plainName(one) === plainName(name));
   return second === undefined ? member : undefined;
+}
+
+function ofTwoTables(table: string): KeyRotationError {
+  return new KeyRotationError(
+    'INVALID_COLUMN',
+    `The configuration has two tables of the name ${JSON.stringify(table)}, as the plugin compares it: without its schema, ` +
+      'case and underscores. Configure one of them, and encrypt in the other with the ring itself.',
+  );
 }
 
 function notInResult(name: string): KeyRotationError {

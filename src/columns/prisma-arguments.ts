@@ -1,17 +1,13 @@
 import { cellOf } from './encrypted-column.ts';
 import { isMembers, refused, type Fields, type Members, type PrismaRefusals } from './prisma-refusals.ts';
 
-/** One call of a model's operation. */
 interface Call {
   readonly model: string;
   readonly fields: Fields;
   readonly refusals: PrismaRefusals;
 }
 
-/**
- * The arguments of an operation, with ciphertexts in place of the values of encrypted fields. Throws `INVALID_COLUMN` for
- * what would write a plaintext or compare a ciphertext.
- */
+/** Throws `INVALID_COLUMN` for arguments that would write a plaintext or compare a ciphertext. */
 export function encryptedArguments(
   refusals: PrismaRefusals,
   { model, operation, args }: { readonly model: string; readonly operation: string; readonly args: unknown },

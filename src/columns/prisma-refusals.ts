@@ -15,7 +15,7 @@ const NESTED_WRITES = /^(create|createMany|connectOrCreate|update|updateMany|ups
 const RELINKS = /^(connect|connectOrCreate|create|disconnect|set|upsert|delete)$/;
 const MOVES = /^(connect|connectOrCreate|disconnect|set)$/;
 
-/** Which fields are encrypted: those of one model, and those of all, which a relation may lead to. */
+/** What a query must not do with encrypted fields. A relation may lead to those of every model. */
 export class PrismaRefusals {
   readonly #models: EncryptedModels;
   readonly #everywhere: Fields;
@@ -27,7 +27,6 @@ export class PrismaRefusals {
     this.#keys = new Set(Object.values(models).flatMap(keysOf));
   }
 
-  /** The encrypted fields of a model. */
   fieldsOf(model: string): Fields {
     return this.#models[model] ?? {};
   }

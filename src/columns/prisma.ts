@@ -19,7 +19,6 @@ interface ReadField {
   readonly compute: (row: Readonly<Record<string, unknown>>) => unknown;
 }
 
-/** A client extension of Prisma. */
 export interface EncryptedFieldsExtension {
   readonly name: string;
   readonly query: { readonly $allModels: { readonly $allOperations: (operation: Operation) => Promise<unknown> } };
@@ -33,9 +32,9 @@ export interface EncryptedFieldsExtension {
  * `prisma.$extends(encryptedFields({ Patient: { notes: encryptedText({ ring, storage: 'text', context: 'patients:{id}:notes' }) } }))`.
  *
  * Await `ring.warm()` before the first query: a field is decrypted when it is first accessed, and that cannot wait. A
- * context of the row names fields of the model; Prisma fetches them with each partial select. Writing needs them in
- * `data`, or in `where` of an update. Filters and orders by an encrypted field, nested writes to one, and updates of many
- * rows under a context of the row are refused with `INVALID_COLUMN`. Raw queries are not seen.
+ * context of the row names fields of the model, which a write needs in `data`, or in `where` of an update. Filters and orders
+ * by an encrypted field, nested writes to one, and updates of many rows under a context of the row are refused with
+ * `INVALID_COLUMN`. Raw queries are not seen.
  */
 export function encryptedFields(models: EncryptedModels): EncryptedFieldsExtension {
   const refusals = new PrismaRefusals(models);

@@ -5,7 +5,6 @@ import { comparedColumn } from './refused-comparison.ts';
 export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
 export type { EncryptedColumnOptions } from './encrypted-column.ts';
 
-/** TypeORM's `ValueTransformer`. */
 export interface EncryptedTransformer<Value> {
   readonly to: (value: Value | null | undefined) => Buffer | EncryptedCell | null | undefined;
   readonly from: (cell: unknown) => Value | null | undefined;
@@ -26,10 +25,9 @@ export interface EncryptedColumnDefinition<Value> {
 /**
  * The options of a column of encrypted text: `@Column(encryptedText({ ring: getRing, context: 'patients.notes' }))`.
  *
- * Await `ring.warm()` before the first query, because TypeORM reads values synchronously: a key that is not cached is
- * `KEY_UNAVAILABLE`. NULL stays NULL. The context is that of the column, since TypeORM does not show the row. A
- * `where` with a value throws `INVALID_COLUMN` (but `In` and `Between` of an update or delete may find no row), and raw results
- * (`getRawMany`, `query`) show the ciphertext.
+ * Await `ring.warm()` before the first query: TypeORM reads synchronously, so a key that is not cached is
+ * `KEY_UNAVAILABLE`. The context is that of the column, since TypeORM does not show the row. A `where` with a value throws
+ * `INVALID_COLUMN`, except `In` and `Between` of an update or delete. Raw results (`getRawMany`, `query`) are ciphertexts.
  */
 export function encryptedText(options: EncryptedColumnOptions): EncryptedColumnDefinition<string> {
   return definition(TEXT, options);
@@ -61,9 +59,9 @@ function definition<Value>(content: Content<Value>, options: EncryptedColumnOpti
 }
 
 /**
- * A cell that is written, and cannot be compared. TypeORM gives values of a `where` to the transformer as it does those of
- * an insert. Then it asks each of them, and no other, by this member whether it is an operator. It does not ask those of
- * `In` and `Between`, but a SELECT writes all of its parameters as JSON.
+ * A cell that cannot be compared. TypeORM passes the values of a `where` to the transformer, too. It asks only those by the
+ * member `@instanceof` whether they are operators. It does not ask those of `In` and `Between`, but a SELECT writes all of
+ * its parameters as JSON.
  */
 function writtenOnly(cell: Buffer | string, context: string, storage: ColumnStorage): Buffer | EncryptedCell {
   const refuse = () => {

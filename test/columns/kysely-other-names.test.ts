@@ -102,6 +102,34 @@ test.each<[string, () => Promise<unknown>]>([
     'a union of all columns',
     () => db.selectFrom('patients').selectAll().union(db.selectFrom('guests').selectAll()).execute(),
   ],
+  [
+    'a condition on a name of WITH',
+    () =>
+      db
+        .with('q', () => notes('patients'))
+        .selectFrom('q as x')
+        .select('x.id')
+        .where('x.notes', '=', 'one')
+        .execute(),
+  ],
+  [
+    'another name for a column of WITH',
+    () =>
+      db
+        .with('q', () => notes('patients'))
+        .selectFrom('q')
+        .select(['q.id', 'q.notes as text'])
+        .execute(),
+  ],
+  [
+    'a condition on the values of a subquery',
+    () =>
+      db
+        .selectFrom('visits')
+        .select('id')
+        .where('title', 'in', (eb) => eb.selectFrom('patients').select('notes'))
+        .execute(),
+  ],
 ])('%s is refused', async (_name, query) => {
   await expect(query()).rejects.toMatchObject({ code: 'INVALID_COLUMN' });
 });
@@ -149,6 +177,33 @@ test.each<[string, () => Promise<unknown>, unknown]>([
         .execute(),
     [{ ...ONE[0], visit: { id: 'v', title: 'title' } }],
   ],
+  [
+    'the table of WITH by its name',
+    () =>
+      db
+        .with('q', (query) =>
+          query.updateTable('patients').set({ name: 'Ann' }).where('id', '=', 'a').returning(['id', 'notes']),
+        )
+        .selectFrom('q')
+        .select(['q.id', 'q.notes'])
+        .execute(),
+    ONE,
+  ],
+  [
+    'a row that exists',
+    () =>
+      db
+        .selectFrom('visits')
+        .select('id')
+        .where('id', 'in', (eb) =>
+          eb
+            .selectFrom('visits as v')
+            .select('v.id')
+            .where(eb.exists(eb.selectFrom('patients').selectAll())),
+        )
+        .execute(),
+    [{ id: 'v' }],
+  ],
 ])('%s is read', async (_name, query, rows) => {
   expect(await query()).toEqual(rows);
 });
@@ -165,4 +220,21 @@ test('a misspelt column does not compile, and is refused where all columns are r
   await expect(returned.execute()).rejects.toMatchObject(refusal);
   const part = misspelt.selectFrom(db.selectFrom('patients').select(['id']).as('x')).selectAll();
   expect(await part.execute()).toHaveLength(2);
+});
+
+test('a table is found without its schema, and only once', async () => {
+  const ring = await (await RingWorld.withKeys(1)).open();
+  const own = { notes: encryptedText({ ring, context: 'patients:{id}:notes' }) };
+  const plugin = new EncryptedColumns<{ 'public.patients': Notes }>({ 'public.patients': own });
+  const schemas = db.withoutPlugins().withTables<{ 'public.patients': Notes }>().withPlugin(plugin);
+  await schemas.insertInto('public.patients').values({ id: 's', name: 'Sue', notes: 'IN CLEAR' }).execute();
+  const { rows } = await postgres.client.query(`SELECT FROM patients WHERE encode(notes, 'escape') LIKE '%CLEAR%'`);
+  expect(rows).toEqual([]);
+  const found = schemas.selectFrom('public.patients').select(['id', 'notes']).where('id', '=', 's');
+  expect(await found.execute()).toEqual([{ id: 's', notes: 'IN CLEAR' }]);
+  expect(() => new EncryptedColumns({ 'a.patients': own, 'b.patients': own })).toThrow('two tables');
+});
+
+test('the plan of a query is no result to decrypt', async () => {
+  expect(JSON.stringify(await notes('patients').explain('json'))).toContain('Seq Scan');
 });

@@ -2,6 +2,7 @@ import {
   AggregateFunctionNode,
   AliasNode,
   ColumnNode,
+  CommonTableExpressionNode,
   FunctionNode,
   IdentifierNode,
   InsertQueryNode,
@@ -56,12 +57,15 @@ export class QueryColumns {
   /** The table of each name in the query; `undefined` for a name of two. A name of a subquery or of `with` is not among them. */
   readonly #tableOf = new Map<string, string | undefined>();
   readonly #present: readonly string[];
+  readonly #namesOfWith = new Set<string>();
   #writesToUnknown = false;
 
   constructor(query: OperationNode, tables: Tables) {
     this.#tables = tables;
     const present = new Set<string>();
     this.#collect(query, present);
+    for (const [name, table] of this.#tableOf)
+      if (table !== undefined && this.#namesOfWith.has(table)) this.#tableOf.set(name, undefined);
     this.#present = [...present].filter((table) => this.#tables.has(plainName(table)));
   }
 
@@ -128,6 +132,7 @@ export class QueryColumns {
   }
 
   #collect(node: OperationNode, present: Set<string>): void {
+    if (CommonTableExpressionNode.is(node)) this.#namesOfWith.add(nameOf(node.name.table));
     if (UpdateQueryNode.is(node) && node.table !== undefined && writtenTable(node.table) === undefined)
       this.#writesToUnknown = true;
     if (AliasNode.is(node) && TableNode.is(node.node) && IdentifierNode.is(node.alias)) {

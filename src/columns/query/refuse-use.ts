@@ -14,6 +14,7 @@ import {
   SelectionNode,
   SelectQueryNode,
   TableNode,
+  UnaryOperationNode,
   type OperationNode,
 } from 'kysely';
 import { KeyRotationError } from '../../format/error.ts';
@@ -39,7 +40,7 @@ function check(node: OperationNode, columns: QueryColumns, isInResult: boolean):
   if (SelectQueryNode.is(node)) refuseOtherParts(node, columns);
   for (const child of childrenOf(node)) {
     if (isAllowed(node, child, columns, isInResult)) continue;
-    check(child, columns, isInResult || isComputed(node, child));
+    check(child, columns, isInValue(node, child, isInResult));
   }
 }
 
@@ -72,8 +73,12 @@ function isPlainSelection(selection: OperationNode, columns: QueryColumns, isInR
   );
 }
 
-function isComputed(parent: OperationNode, child: OperationNode): boolean {
-  return SelectionNode.is(parent) && child === parent.selection;
+/** Whether a node is in a value that the query computes. Whether rows exist does not depend on their columns. */
+function isInValue(parent: OperationNode, child: OperationNode, isParentInValue: boolean): boolean {
+  if (UnaryOperationNode.is(parent) && OperatorNode.is(parent.operator) && parent.operator.operator.endsWith('exists'))
+    return false;
+  const isValue = SelectionNode.is(parent) || (BinaryOperationNode.is(parent) && SelectQueryNode.is(child));
+  return isParentInValue || isValue;
 }
 
 /** `to_json(patients)`: a whole row as a value. */
