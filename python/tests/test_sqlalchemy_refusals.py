@@ -19,9 +19,10 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 from sqlalchemy.types import TypeEngine
 
 from pazpaz_keys import KeyRing, KeyRotationError
@@ -203,3 +204,37 @@ def test_an_error_passes_through_a_process_pool() -> None:
     for error in (pickle.loads(pickle.dumps(failed)), failed.without_traceback()):  # noqa: S301
         assert (type(error), error.code, str(error)) == (EncryptedColumnError, "KEY_UNAVAILABLE", "Column a: …")
         assert error.context == "a"
+
+
+def test_one_parameter_is_not_written_to_a_column_with_a_row_and_to_one_without(ring: KeyRing, engine: Engine) -> None:  # noqa: ARG001
+    class OtherBase(DeclarativeBase):
+        pass
+
+    class Both(OtherBase):
+        __tablename__ = "patients"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        notes: Mapped[str | None] = mapped_column(EncryptedText("patients:{id}:notes"))
+        name: Mapped[str | None] = mapped_column(EncryptedText("patients:name", storage="text"))
+
+    with Session(engine) as session:
+        write = update(Both).where(Both.id == 1).values(notes=bindparam("x"), name=bindparam("x"))
+        with pytest.raises(EncryptedColumnError, match="Give each column its own") as error:
+            session.connection().execute(write, {"x": SECRET})
+    assert error.value.code == "INVALID_COLUMN"
+
+
+def test_nothing_is_written_under_a_key_that_ignores_case(ring: KeyRing, engine: Engine) -> None:  # noqa: ARG001
+    class OtherBase(DeclarativeBase):
+        pass
+
+    class Named(OtherBase):
+        __tablename__ = "named"
+        id: Mapped[str] = mapped_column(CITEXT, primary_key=True)
+        notes: Mapped[str | None] = mapped_column(EncryptedText("named:{id}"))
+
+    with Session(engine) as session:
+        writes: list[Any] = [insert(Named).values(id="ABC"), update(Named).where(Named.id == "ABC")]
+        for write in writes:
+            with pytest.raises(EncryptedColumnError, match="citext"):
+                session.execute(write.values(notes=SECRET))
+    assert "AS notes" in str(select(Named))

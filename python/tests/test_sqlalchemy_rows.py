@@ -23,7 +23,6 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import (
@@ -342,23 +341,6 @@ def test_a_key_that_postgresql_spells_in_another_way_is_refused_before_anything_
                 "INVALID_COLUMN"
             )
             assert code_of(lambda model=model: session.execute(select(model))) == "INVALID_COLUMN"  # type: ignore[misc]
-
-
-def test_nothing_is_written_under_a_key_that_ignores_case(engine: Engine) -> None:
-    class OtherBase(DeclarativeBase):
-        pass
-
-    class Named(OtherBase):
-        __tablename__ = "named"
-        id: Mapped[str] = mapped_column(CITEXT, primary_key=True)
-        notes: Mapped[str | None] = mapped_column(EncryptedText("named:{id}"))
-
-    with Session(engine) as session:
-        writes: list[Any] = [insert(Named).values(id="ABC"), update(Named).where(Named.id == "ABC")]
-        for write in writes:
-            with pytest.raises(EncryptedColumnError, match="citext"):
-                session.execute(write.values(notes=SECRET))
-    assert "AS notes" in str(select(Named))
 
 
 def test_a_key_in_another_spelling_is_the_same_row_or_refused(engine: Engine) -> None:

@@ -108,7 +108,9 @@ class EncryptedCell(Generic[V]):
                 text = b2a_base64(row, newline=False).decode("ascii")
                 return text if member is None else {member: text}
             except KeyRotationError as error:
-                value, failure = None, failed(error, source)  # error reporters may show local variables
+                is_of_other_column = fixed_context is not None and isinstance(value, InRow)
+                reason = _of_several_columns() if is_of_other_column else error
+                value, failure = None, failed(reason, source)  # error reporters may show local variables
             raise failure
 
         return write
@@ -282,6 +284,13 @@ JSON: ValueKind[Any] = json_with(None, None)
 def _wrong_type(expected: str, value: object) -> KeyRotationError:
     return KeyRotationError(
         "INVALID_TEXT", f"This encrypted column takes {expected} or None, got {type(value).__name__}."
+    )
+
+
+def _of_several_columns() -> KeyRotationError:
+    return KeyRotationError(
+        "INVALID_COLUMN",
+        "One parameter is written to this column and to one whose context names the row. Give each column its own.",
     )
 
 
