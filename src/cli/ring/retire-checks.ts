@@ -5,7 +5,8 @@ import { AWS_LABELS, type RingLabels } from '../../format/ring-labels.ts';
 import type { RetirementRecord } from '../../format/retired-tag.ts';
 import type { CensusResult } from '../rows/row-count.ts';
 import { MOVING_LABEL } from './labels.ts';
-import { CommandRefusal, step } from '../suggested-commands.ts';
+import { unreadLine } from '../rows/unread-keys.ts';
+import { CommandRefusal, step, type NextStep } from '../suggested-commands.ts';
 
 /**
  * Milliseconds between a retirement record and `LastChangedDate` if only that retirement changed the secret: its own
@@ -83,7 +84,7 @@ export function requireNoRows(census: CensusResult, numbers: readonly KeyNumber[
     ...numbers.map((number) => [census.rowsByNumber.get(number) ?? 0, `of key ${number}`] as const),
     [census.rowsWithNumberZero, 'with number 0'] as const,
     [census.legacyRows, 'without a number (older data)'] as const,
-    [census.unattributableRows, 'that no key opens'] as const,
+    [census.unattributableRows, `that no key opens${isBlind(census) ? ' of those that could be read' : ''}`] as const,
     ...[...numbers, 0].map(
       (number) =>
         [
@@ -96,24 +97,30 @@ export function requireNoRows(census: CensusResult, numbers: readonly KeyNumber[
   if (found.length === 0 && census.isComplete) return;
   const rows = found.map(([count, what]) => `${count} row${count === 1 ? '' : 's'} ${what}`);
   const unseen = census.isComplete ? [] : ['rows that the census cannot see'];
-  const [isMovable, advice] = wayOutOf(census, numbers);
+  const [next, advice] = wayOutOf(census, numbers);
   throw new CommandRefusal(
     'ROWS_STILL_NEED_KEY',
     `The census found ${[...rows, ...unseen].join(', ')}. ${advice.join(' ')}`,
-    isMovable ? step('reencrypt') : step('census'),
+    next,
   );
 }
 
-/** Whether re-encryption helps, and what to do about each kind of row. */
-function wayOutOf(census: CensusResult, numbers: readonly KeyNumber[]): readonly [boolean, readonly string[]] {
-  const { rowsByNumber, nestedByNumber } = census;
+/** Whether a row that no key opens may open with one that could not be read. */
+function isBlind({ unattributableRows, unreadKeys = [] }: CensusResult): boolean {
+  return unattributableRows > 0 && unreadKeys.length > 0;
+}
+
+/** The command that comes first, and what to do about each kind of row. */
+function wayOutOf(census: CensusResult, numbers: readonly KeyNumber[]): readonly [NextStep, readonly string[]] {
+  const { rowsByNumber, nestedByNumber, unreadKeys = [] } = census;
   const isMovable =
     census.rowsWithNumberZero + census.legacyRows > 0 || numbers.some((number) => (rowsByNumber.get(number) ?? 0) > 0);
   const isNested = [...numbers, 0].some((number) => (nestedByNumber?.get(number) ?? 0) > 0);
   const advice = [
     [isMovable, 'Move rows to the current key first; then retire.'],
+    ...unreadKeys.map((keys) => [isBlind(census), `${unreadLine(keys)} Make it readable first.`] as const),
     [
-      census.unattributableRows > 0,
+      census.unattributableRows > 0 && !isBlind(census),
       'No command can re-encrypt rows that no key opens: census lists them. Check their context, restore the key that they name, or delete them.',
     ],
     [
@@ -123,5 +130,6 @@ function wayOutOf(census: CensusResult, numbers: readonly KeyNumber[]): readonly
     ...(census.unseen ?? []).map((why) => [true, `${why}.`] as const),
     [!census.isComplete, 'To see every row, connect to the primary server as a role that may read the whole table.'],
   ] as const;
-  return [isMovable, advice.filter(([is]) => is).map(([, sentence]) => sentence)];
+  const next = isBlind(census) ? 'doctor' : isMovable ? 'reencrypt' : 'census';
+  return [step(next), advice.filter(([is]) => is).map(([, sentence]) => sentence)];
 }

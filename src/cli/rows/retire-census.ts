@@ -10,6 +10,7 @@ import { columnsOf, ringOf } from './column-options.ts';
 import { databaseOf } from './database-options.ts';
 import { ProgressLine, shownCensus } from './progress.ts';
 import type { Census } from './row-count.ts';
+import { unreadKeys } from './unread-keys.ts';
 
 export function censusOf(session: AwsSession, flags: ColumnFlags, world: ProcessIo): Census {
   return async (numbers) => {
@@ -42,6 +43,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       rowsWithNumberZero: sum(counts.flatMap(({ unnumbered }) => Object.values(unnumbered))),
       legacyRows: sum(counts.flatMap(({ legacy }) => Object.values(legacy))),
       unattributableRows: sum(counts.map(({ unreadable }) => unreadable)),
+      unreadKeys: unreadKeys(keys),
       counted: counts.map(({ relation, owner, column, rows }) => ({ relation, owner, column, rows })),
       isComplete: counts.every(({ unseen }) => unseen.length === 0),
       unseen: counts.flatMap(({ relation, unseen }) => unseen.map((why) => `${relation}: ${why}`)),

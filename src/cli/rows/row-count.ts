@@ -2,6 +2,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
 import type { CountedRows } from '../../format/retired-tag.ts';
 import type { SkippedTable } from '../../postgres/find-columns.ts';
+import type { UnreadKeys } from './unread-keys.ts';
 
 /** Each row was counted only after it opened. */
 export interface CensusResult {
@@ -15,6 +16,8 @@ export interface CensusResult {
   readonly nestedByNumber?: ReadonlyMap<number, number>;
   /** No key opens them. */
   readonly unattributableRows: number;
+  /** Such rows may open with these, which could not be read. */
+  readonly unreadKeys?: readonly UnreadKeys[];
   readonly isComplete: boolean;
   /** Why some rows may not have been seen. */
   readonly unseen?: readonly string[];

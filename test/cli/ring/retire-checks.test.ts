@@ -122,6 +122,16 @@ describe('rows that still need a key', () => {
     expect(said).toMatch(/\npazpaz-keys census --columns columns.json$/);
   });
 
+  test('may need a key that could not be read', async () => {
+    const unreadKeys = [{ numbers: [2], why: 'its KMS key is disabled.' }];
+    const said = await refusal({ unattributableRows: 1, unreadKeys }, 1);
+    expect(said).toMatch(
+      /^The census found 1 row that no key opens of those that could be read\. Key 2 could not be read/,
+    );
+    expect(said).not.toMatch(/delete them/);
+    expect(said).toMatch(/\npazpaz-keys doctor$/);
+  });
+
   test('may be rows that the census cannot see', async () => {
     const said = await refusal({ isComplete: false }, 1);
     expect(said).toMatch(/^The census found rows that the census cannot see\. To see every row, /);

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import type { Evidence } from '../../../src/cli/evidence/evidence.ts';
 import { giveCredentials, pazpazKeys, type Ran } from '../../cli/support/operator.ts';
 import { stopServices } from '../../local/support/running-service.ts';
-import { current, ringWith, type TestRing } from '../../support/ring.ts';
+import { HOUR } from '../../local/support/state-machine.ts';
+import { current, previous, ringWith, type TestRing } from '../../support/ring.ts';
 import { fillPatients, patientRow, PATIENTS } from '../support/patients.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 
@@ -48,6 +49,19 @@ describe('keys that cannot be read', () => {
     expect(stdout).not.toContain('pazpaz-keys reencrypt');
     const { stdout: json } = await keys(ring, 'census', ...PATIENTS, '--json');
     expect(JSON.parse(json)).toMatchObject({ result: { unreadKeys: [{ numbers: [1, 2] }] } });
+  });
+
+  test('are named by retire, which tells no one to delete a row', async () => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    await fillPatients(postgres, [patientRow('a', 1, 1), patientRow('b', 4, 2)]);
+    const denied = { kind: 'error', type: 'DecryptionFailure', message: 'disabled' } as const;
+    ring.service.faults.set({ operation: 'GetSecretValue', versionId: ring.idOf(1), ...denied });
+    await ring.service.advance(25 * HOUR);
+    const { exitCode, stderr } = await keys(ring, 'retire', '2', '--yes', ...PATIENTS);
+    expect(exitCode).toBe(1);
+    expect(stderr.replaceAll(/\s+/g, ' ')).toMatch(/ROWS_STILL_NEED_KEY.*Key 1 could not be read, .*DecryptionFailure/);
+    expect(stderr).toContain('pazpaz-keys doctor');
+    expect(stderr).not.toContain('delete');
   });
 
   test('are told in a report as what could not be seen, and not as rows that are lost', async () => {
