@@ -53,6 +53,22 @@ describe('the policy of the secret', () => {
     expect(open(policy)).toBe(true);
   });
 
+  test.each([
+    ['StringLike', true],
+    ['StringEquals', false],
+    ['StringNotEquals', true],
+    ['ArnEquals', true],
+    ['ArnNotEquals', false],
+  ])('with %s of * in a condition is open: %s', (operator, isOpen) => {
+    const Condition = { [operator]: { 'aws:PrincipalArn': '*' } };
+    expect(open(policyOf({ Effect: 'Allow', Principal: '*', Condition }))).toBe(isOpen);
+  });
+
+  test('is open where it asks for TLS, which every call has', () => {
+    const Condition = { Bool: { 'aws:SecureTransport': 'true' } };
+    expect(open(policyOf({ Effect: 'Allow', Principal: '*', Condition }))).toBe(true);
+  });
+
   test('is not open where it names roles of the account', () => {
     expect(open(policyOf({ Effect: 'Allow', Principal: { AWS: ROLE } }))).toBe(false);
     expect(foreignersIn(policyOf({ Effect: 'Allow', Principal: { AWS: [ROLE, OTHER] } }), '123456789012')).toEqual([

@@ -156,10 +156,15 @@ function namesPrincipal({ Effect, Principal, NotPrincipal }: Members, principal:
 function holds(operator: string, key: string, wanted: readonly string[], principal: string): boolean | 'unknown' {
   const name = key.toLowerCase();
   if (name === 'aws:principalarn') {
-    const isOne = wanted.some((pattern) => like(pattern, principal));
-    if (/^(Arn|String)(Equals|Like)$/.test(operator)) return isOne;
-    return /^(Arn|String)Not(Equals|Like)$/.test(operator) ? !isOne : 'unknown';
+    const [, kind, not, comparison] = /^(Arn|String)(Not)?(Equals|Like)$/.exec(operator) ?? [];
+    if (kind === undefined) return 'unknown';
+    // Only StringEquals takes `*` and `?` as they stand.
+    const isLiteral = kind === 'String' && comparison === 'Equals';
+    const isOne = wanted.some((pattern) => (isLiteral ? pattern === principal : like(pattern, principal)));
+    return isOne === (not === undefined);
   }
+  // Secrets Manager answers over TLS only.
+  if (operator === 'Bool' && name === 'aws:securetransport') return wanted.includes('true');
   if (operator === 'Bool' && name === 'aws:principalisawsservice') return wanted.includes('false');
   if (operator === 'Bool' && name === 'secretsmanager:forcedeletewithoutrecovery') return wanted.includes('false');
   return 'unknown';
