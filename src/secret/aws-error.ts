@@ -61,6 +61,11 @@ export function isAboutKms(error: unknown): boolean {
   return /kms|decrypt/i.test(describeError(error));
 }
 
+/** A replica answers as a wrong parameter does. Its message names the primary's region, and no retry helps. */
+export function isAboutReplica(error: unknown): boolean {
+  return describeError(error).includes('replica secret');
+}
+
 /** Whether the service answered with something other than a refusal of permission. */
 export function isFault(error: unknown): boolean {
   return isAnswer(error) && refusalKind(error) !== 'denied';
@@ -89,7 +94,8 @@ export function refused(operation: string, secretId: string, error: unknown): Ke
     );
   }
   // Our tags are well-formed, so only their number can be wrong, for which the service has no error of its own.
-  const isOneTagTooMany = operation === 'TagResource' && awsErrorName(error) === 'InvalidParameterException';
+  const isOneTagTooMany =
+    operation === 'TagResource' && awsErrorName(error) === 'InvalidParameterException' && !isAboutReplica(error);
   const advice = ADVICE[isOneTagTooMany ? 'limit' : refusalKind(error)];
   return new KeyRotationError(
     'AWS_REFUSED',

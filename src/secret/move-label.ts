@@ -1,14 +1,13 @@
 import { KeyRotationError } from '../format/error.ts';
 import { AWS_LABELS, MAX_STAGING_LABELS } from '../format/ring-labels.ts';
-import { awsErrorName, describeError, refused } from './aws-error.ts';
+import { awsErrorName, describeError, isAboutReplica, refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
 
 /** The answers where a label is not where the caller believed it to be, or its version is gone. */
 const LABEL_ERRORS = ['InvalidParameterException', 'InvalidRequestException', 'ResourceNotFoundException'];
 
-/** A replica answers with such a name, too. Its message names the primary's region, and no retry helps. */
 function isAboutLabels(error: unknown): boolean {
-  return LABEL_ERRORS.includes(awsErrorName(error)) && !describeError(error).includes('replica secret');
+  return LABEL_ERRORS.includes(awsErrorName(error)) && !isAboutReplica(error);
 }
 
 /** Takes `label` from the version `from` if given. Throws `LABEL_CONFLICT` where the label is elsewhere. */

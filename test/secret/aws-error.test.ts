@@ -105,6 +105,8 @@ describe('an answer that no step expects', () => {
     const cause = answer('InvalidParameterException');
     expect(refused('TagResource', 'a', cause).message).toContain('A quota of Secrets Manager is reached');
     expect(refused('PutSecretValue', 'a', cause).message).toContain('The call itself is wrong');
+    const onReplica = answer('InvalidParameterException', 'Operation not permitted on a replica secret.');
+    expect(refused('TagResource', 'a', onReplica).message).toContain('The call itself is wrong');
     expect(refused('TagResource', 'a', answer('AccessDenied')).message).toContain("Check the caller's permissions");
   });
 
