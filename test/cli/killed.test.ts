@@ -1,7 +1,7 @@
 import type { CommandDependencies, OperatorSecrets } from '../../src/cli/aws/operator.ts';
 import { runAdopt } from '../../src/cli/commands/adopt.ts';
 import { runCleanUp } from '../../src/cli/ring/clean-up.ts';
-import type { NoteCode } from '../../src/cli/status/notes.ts';
+import type { NoteCode } from '../../src/cli/status/note.ts';
 import { runPut, runPutNotCurrent } from '../../src/cli/commands/put.ts';
 import { runRestore } from '../../src/cli/commands/restore.ts';
 import { runRetire } from '../../src/cli/commands/retire.ts';

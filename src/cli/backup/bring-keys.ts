@@ -3,10 +3,10 @@ import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
 import { copyTagKey, copyVersions } from '../../format/retired-tag.ts';
 import { ringLabels, withNumber, type RingLabels } from '../../format/ring-labels.ts';
 import type { RingChange } from '../../secret/fresh-ring.ts';
-import { adopt } from '../../secret/adopt.ts';
 import { moveLabel } from '../../secret/move-label.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { tagCopies } from '../move/copies.ts';
+import { adoptInUse } from '../ring/adoption.ts';
 import { detachLabel, holderOf, RESTORING_LABEL, withoutLabels } from '../ring/labels.ts';
 import { restoredVersionId } from '../move/derived-version.ts';
 import { requireSeen } from '../ring/look-again.ts';
@@ -80,7 +80,7 @@ export async function bringKeys(
     await check(deps, ring, seen);
     const given = await nameInUse(deps, ring, seen, brought);
     // Another key in use gets the next number, as the Lambda could give it at any moment.
-    let change = await adopt(deps, given);
+    let change = await adoptInUse(deps, given);
     if (change.ring !== ring) {
       seen = await compared(deps, { secret, ring: change.ring }, backup, options);
       change = { ...change, wrote: true };

@@ -1,6 +1,6 @@
 import { backupRecord } from '../backup/backup-tag.ts';
 import { isDerived } from '../move/derived-version.ts';
-import type { Note, NoteCode } from '../status/notes.ts';
+import type { Note, NoteCode } from '../status/note.ts';
 import { howToNumber } from '../status/make-room.ts';
 import { notesOn, unnumbered } from '../status/notes.ts';
 import { takesTooLong, type RingReport, type VersionReport } from '../status/ring-report.ts';

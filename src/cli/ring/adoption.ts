@@ -2,9 +2,9 @@ import { INCOMING_LABEL, MAX_STAGING_LABELS, type RingLabels } from '../../forma
 import type { RingChange } from '../../secret/fresh-ring.ts';
 import { attachNumber } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
-import { finishMove, movingVersion, tagFormer } from '../move/interrupted-move.ts';
+import { finishMove, tagFormer } from '../move/interrupted-move.ts';
 import { incomingVersion } from './incoming.ts';
-import { detachLabel, MOVING_LABEL, withoutLabels } from './labels.ts';
+import { detachLabel, holderOf, MOVING_LABEL, RESTORING_LABEL, withoutLabels } from './labels.ts';
 import { keyOrNone, type DescribedRing } from './ring.ts';
 
 export interface AdoptionPlan {
@@ -26,9 +26,20 @@ export function planAdoption(ring: RingLabels, keys: ReadonlySet<string>): Adopt
   const arriving = incomingVersion(ring);
   const idle = arriving !== undefined && !keys.has(arriving) ? [INCOMING_LABEL] : [];
   const plan = planWithout(ring, idle, keys);
-  if (movingVersion(ring) === undefined) return plan;
-  const freed = planWithout(ring, [...idle, MOVING_LABEL], keys);
-  return freed.waiting.length < plan.waiting.length || hasNoPlaceToMove(ring) ? freed : plan;
+  const ended = endable(ring);
+  if (ended.length === 0) return plan;
+  const freed = planWithout(ring, [...idle, ...ended], keys);
+  const isMoveStuck = ended.includes(MOVING_LABEL) && hasNoPlaceToMove(ring);
+  return freed.waiting.length < plan.waiting.length || isMoveStuck ? freed : plan;
+}
+
+/** Labels of interrupted commands that nothing needs: of `restore-ring`, once its key has the number. */
+function endable({ stages, numberOf }: RingLabels): readonly string[] {
+  const restoring = holderOf(stages, RESTORING_LABEL);
+  return [
+    ...(holderOf(stages, MOVING_LABEL) === undefined ? [] : [MOVING_LABEL]),
+    ...(restoring !== undefined && numberOf.has(restoring) ? [RESTORING_LABEL] : []),
+  ];
 }
 
 function planWithout(ring: RingLabels, freed: readonly string[], keys: ReadonlySet<string>): AdoptionPlan {
@@ -73,9 +84,10 @@ export async function adoptWithRoom(deps: CommandDependencies, { secret, ring }:
     await tagFormer(deps, secret, ring);
     change = await finishMove(deps, change, secret);
   }
-  if (plan.freed.includes(INCOMING_LABEL)) change = await freeIncoming(deps, change);
+  for (const label of [INCOMING_LABEL, RESTORING_LABEL])
+    if (plan.freed.includes(label)) change = await free(deps, change, label);
   change = await numbered(deps, change, [...plan.inUse, ...plan.incoming]);
-  return plan.incoming.length > 0 ? freeIncoming(deps, change) : change;
+  return plan.incoming.length > 0 ? free(deps, change, INCOMING_LABEL) : change;
 }
 
 export async function adoptInUse(deps: CommandDependencies, ring: RingLabels): Promise<RingChange> {
@@ -93,7 +105,7 @@ async function numbered(
   return { ring, wrote: change.wrote || versionIds.length > 0 };
 }
 
-async function freeIncoming(deps: CommandDependencies, { ring }: RingChange): Promise<RingChange> {
-  await detachLabel(deps, INCOMING_LABEL, incomingVersion(ring) ?? '');
-  return { ring: withoutLabels(ring, [INCOMING_LABEL]), wrote: true };
+async function free(deps: CommandDependencies, { ring }: RingChange, label: string): Promise<RingChange> {
+  await detachLabel(deps, label, holderOf(ring.stages, label) ?? '');
+  return { ring: withoutLabels(ring, [label]), wrote: true };
 }

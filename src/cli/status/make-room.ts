@@ -2,7 +2,7 @@ import { foreignLabels, retirableNumbers, ringLabels, type VersionStages } from 
 import { quoted, step, type NextStep } from '../suggested-commands.ts';
 import { movingVersion } from '../move/interrupted-move.ts';
 import { hasNoPlaceToMove, placesLeft, planAdoption } from '../ring/adoption.ts';
-import { MOVING_LABEL, RESTORING_LABEL } from '../ring/labels.ts';
+import { holderOf, MOVING_LABEL, RESTORING_LABEL, withoutLabels } from '../ring/labels.ts';
 import type { RingReport, VersionReport } from './ring-report.ts';
 
 const ADOPT = step('adopt');
@@ -62,6 +62,17 @@ export function howToMove(report: RingReport, move: NextStep): readonly NextStep
   const ring = ringLabels(stagesOf(report));
   if (!hasNoPlaceToMove(ring)) return [...howToNumberAll(report), move];
   return movingVersion(ring) === undefined ? [...howToMakeRoom(report).next, move] : [ADOPT, move];
+}
+
+/** `restore-ring`, which gives at least the number that its version still lacks, with what has to come first. */
+export function howToRestoreRing(report: RingReport, restoreRing: NextStep): readonly NextStep[] {
+  const ring = ringLabels(stagesOf(report));
+  const restoring = holderOf(ring.stages, RESTORING_LABEL) ?? '';
+  const needed = ring.numberOf.has(restoring) ? 0 : 1 + report.versions.filter(isUnnumberedKey).length;
+  const room = withoutLabels(ring, [RESTORING_LABEL]).freeSlots - (ring.pending === undefined ? 0 : 1);
+  if (needed <= room || needed === 0) return [restoreRing];
+  const first = howToNumberAll(report);
+  return [...(first.length > 0 ? first : howToMakeRoom(report).next), restoreRing];
 }
 
 /** If no key can be retired, labels that are not the ring's have to go. */

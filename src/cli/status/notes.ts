@@ -3,44 +3,23 @@ import { quoted, step, type NextStep } from '../suggested-commands.ts';
 import { capitalized, dayCount, keyList } from '../terminal/table.ts';
 import { isSameKmsKey, MANAGED_ALIAS, MANAGED_KEY, underOtherKmsKey } from '../ring/kms-keys.ts';
 import { MOVING_LABEL, RESTORING_LABEL } from '../ring/labels.ts';
-import { howToMakeRoom, howToMove, howToNumber, howToReplace, isUnnumberedKey, whereRoom } from './make-room.ts';
-import { wasCurrent, type RingReport, type VersionReport } from './ring-report.ts';
+import {
+  howToMakeRoom,
+  howToMove,
+  howToNumber,
+  howToReplace,
+  howToRestoreRing,
+  isUnnumberedKey,
+  whereRoom,
+} from './make-room.ts';
+import { notice, warning, type Note, type NoteCode } from './note.ts';
+import { pendingNotes } from './pending-notes.ts';
+import type { RingReport, VersionReport } from './ring-report.ts';
 
 /** With this many free labels or fewer it is time to retire keys. The alarm has the same bound. */
 const FEW_SLOTS = 3;
 
-/** Something about the ring that needs attention, and what to do. A code never changes its meaning. */
-export interface Note {
-  readonly code: NoteCode;
-  /** `notice`: nothing is wrong. */
-  readonly weight: 'notice' | 'warning';
-  readonly text: string;
-  /** Commands, in the order in which to try them. */
-  readonly next: readonly NextStep[];
-}
-
-export type NoteCode =
-  | 'no-current-key'
-  | 'rotation-under-way'
-  | 'rotation-left-over'
-  | 'rotation-refused'
-  | 'unnumbered-key'
-  | 'key-arriving'
-  | 'move-unfinished'
-  | 'restore-ring-unfinished'
-  | 'older-kms-key'
-  | 'retirement-unfinished'
-  | 'number-on-another-key'
-  | 'version-without-label'
-  | 'foreign-label-only'
-  | 'ring-nearly-full'
-  | 'ring-full'
-  | 'rotation-overdue'
-  | 'rotation-off'
-  | 'restorable';
-
 const FOLLOW = step('rotate', '--wait');
-const CLEAN_UP = step('rotate', '--clean-up');
 
 /** What needs attention in a report, the most urgent first. Empty if all is well. */
 export function notesOn(report: RingReport): readonly Note[] {
@@ -81,103 +60,6 @@ function withoutCurrent({ versions, rotation }: RingReport): readonly Note[] {
         'run restore-ring instead.',
       ...(rotation.functionArn === undefined ? [] : [FOLLOW]),
       step('restore-ring', 'FILE'),
-    ),
-  ];
-}
-
-function pendingNotes(report: RingReport): readonly Note[] {
-  const { rotation, versions, slots } = report;
-  const finished = versions.find(({ state, labels }) => state === 'current' && labels.includes('AWSPENDING'));
-  if (finished !== undefined && slots.free === 0) {
-    return [
-      notice(
-        'rotation-left-over',
-        `The rotation of version ${finished.versionId} has finished, and AWS has left AWSPENDING on it. On a full ring ` +
-          'other commands need the place of that label. Take it off.',
-        CLEAN_UP,
-      ),
-    ];
-  }
-  const pending = versions.find(({ state }) => state === 'pending' || state === 'placeholder');
-  const id = pending?.versionId;
-  if (id === undefined || rotation.pending === 'none') return [];
-  if (!rotation.isEnabled) {
-    return [
-      warning(
-        'rotation-left-over',
-        `A rotation was cancelled: version ${id} is still AWSPENDING. End it; then a rotation can begin.`,
-        CLEAN_UP,
-      ),
-    ];
-  }
-  if (pending?.labels.includes('AWSPREVIOUS') === true) {
-    return [
-      warning(
-        'rotation-left-over',
-        `Version ${id} was current and was left on purpose, and it is still AWSPENDING: its rotation cannot finish. End it.`,
-        CLEAN_UP,
-      ),
-    ];
-  }
-  if (pending?.number !== undefined && wasCurrent(pending, report)) {
-    return [
-      warning(
-        'rotation-left-over',
-        `Version ${id} is AWSPENDING and holds key ${pending.number}, which is older than the current key: its rotation ` +
-          'would make an old key current. End it.',
-        CLEAN_UP,
-      ),
-    ];
-  }
-  const withoutNumber = versions.filter(({ labels, number }) => number === undefined && hasAwsLabel(labels)).length;
-  if (pending?.number === undefined && slots.free < withoutNumber) {
-    return [
-      warning(
-        'rotation-refused',
-        `Version ${id} is AWSPENDING, and its rotation cannot finish: too few labels are free. End it, then make room.`,
-        CLEAN_UP,
-      ),
-    ];
-  }
-  if (pending?.isNoKey === true || pending?.isCopy === true) {
-    const what = pending.isNoKey === true ? 'its value is not a key' : 'its key is on the ring under another version';
-    return [
-      warning(
-        'rotation-left-over',
-        `Version ${id} is AWSPENDING, and ${what}: its rotation cannot finish. End it.`,
-        CLEAN_UP,
-      ),
-    ];
-  }
-  const current = versions.find(({ state }) => state === 'current');
-  if (rotation.pending === 'placeholder' && current?.isNoKey === true) {
-    return [
-      warning(
-        'rotation-refused',
-        `A rotation has made no key yet: version ${id} is AWSPENDING without a value, and the current version holds no key. ` +
-          'End it.',
-        CLEAN_UP,
-      ),
-    ];
-  }
-  if (rotation.pending === 'placeholder') {
-    return [
-      notice(
-        'rotation-refused',
-        `A rotation has begun and has not made a key yet: version ${id} is AWSPENDING without a value. It is ` +
-          "either just starting or was refused (the function's log says why); the next rotation takes it up.",
-        FOLLOW,
-        CLEAN_UP,
-      ),
-    ];
-  }
-  return [
-    notice(
-      'rotation-under-way',
-      `A rotation is under way: version ${id} is AWSPENDING. AWS retries it by itself; put, rollback and retire ` +
-        'wait for it.',
-      FOLLOW,
-      CLEAN_UP,
     ),
   ];
 }
@@ -259,7 +141,7 @@ function unfinishedNotes(report: RingReport): readonly Note[] {
             'restore-ring-unfinished',
             `A restore-ring is under way or was interrupted: version ${versionId} is labelled ${RESTORING_LABEL}. Run it ` +
               'again with the same file.',
-            step('restore-ring', 'FILE'),
+            ...howToRestoreRing(report, step('restore-ring', 'FILE')),
           ),
         ]
       : []),
@@ -376,14 +258,6 @@ function scheduleNotes({ rotation, versions }: RingReport): readonly Note[] {
     rotation.last === undefined ? `the secret was made ${age} ago and never rotated` : `the last one was ${age} ago`;
   const text = `The rotation is ${dayCount(rotation.daysOverdue)} late; ${last}.`;
   return [warning('rotation-overdue', text, FOLLOW, step('doctor'))];
-}
-
-function warning(code: NoteCode, text: string, ...next: readonly NextStep[]): Note {
-  return { code, weight: 'warning', text, next };
-}
-
-function notice(code: NoteCode, text: string, ...next: readonly NextStep[]): Note {
-  return { code, weight: 'notice', text, next };
 }
 
 /** What becomes of a version in use that has no number: each move of AWSCURRENT moves AWSPREVIOUS too. */

@@ -1,5 +1,5 @@
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import type { NoteCode } from '../../../src/cli/status/notes.ts';
+import type { NoteCode } from '../../../src/cli/status/note.ts';
 import { runRetire } from '../../../src/cli/commands/retire.ts';
 import { runStatus } from '../../../src/cli/commands/status.ts';
 import { stopServices } from '../../local/support/running-service.ts';

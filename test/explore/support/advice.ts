@@ -1,4 +1,4 @@
-import type { Note } from '../../../src/cli/status/notes.ts';
+import type { Note } from '../../../src/cli/status/note.ts';
 import type { CommandRefusal, NextStep } from '../../../src/cli/suggested-commands.ts';
 import { beginScheduledRotation, rotationSucceeded } from '../../../src/local/service/rotation-state.ts';
 import type { Behaviour, Secret, ServiceState } from '../../../src/local/service/state.ts';
@@ -198,7 +198,9 @@ function leftOver(secret: Secret): readonly LeftOver[] {
     ...labels.flatMap(([id, label]) => {
       const { kmsKeyId = 'DefaultEncryptionKey' } = secret.versions[id] ?? {};
       const isElsewhere = kmsKeyId !== (secret.kmsKeyId ?? 'DefaultEncryptionKey');
-      return numberOf(label) === undefined || !isElsewhere
+      // A key in use is moved by AWS, or by move after it has left.
+      const isInUse = inUse.some(([one]) => one === id);
+      return numberOf(label) === undefined || !isElsewhere || isInUse
         ? []
         : [{ what: `${label} is under another KMS key`, named: kmsKeyId }];
     }),

@@ -1,4 +1,7 @@
 import type { Secret, SecretVersion } from '../../../src/local/service/state.ts';
+import { restoredVersionId } from '../../../src/cli/move/derived-version.ts';
+import { KeyMaterial } from '../../../src/format/key-material.ts';
+import { toKeyNumber } from '../../../src/format/key-number.ts';
 import { keyText, versionIdOf } from './letters.ts';
 import { momentOf, SECRET_ARN } from './program.ts';
 import { LAMBDA_ARN } from './world.ts';
@@ -10,7 +13,7 @@ const PLACES = {
   current: ['newest', 'older', 'unnumbered', 'no key'],
   previous: ['newest', 'older', 'unnumbered', 'no key', 'none'],
   pending: ['none', 'current', 'previous', 'older', 'placeholder', 'unnumbered', 'no key', 'copy'],
-  moving: ['none', 'current', 'previous', 'older', 'copy', 'unnumbered'],
+  moving: ['none', 'current', 'previous', 'older', 'copy', 'unnumbered', 'restored', 'being restored'],
   incoming: ['none', 'older', 'unnumbered'],
   kms: ['one key', 'older keys under another'],
   record: ['none', 'of a key on the ring', 'restoring', 'of two keys', 'of another key'],
@@ -64,7 +67,7 @@ function isPossible(state: LabelState): boolean {
   // No place is left, and each of three keys needs one before any other can give its own back (docs/adr/0035).
   const { room, incoming, moving } = state;
   const areAllUnnumbered = [current, previous, incoming].every((place) => place === 'unnumbered');
-  if (room === 'none: keys' && areAllUnnumbered && moving === 'none') return false;
+  if (room === 'none: keys' && areAllUnnumbered && ['none', 'being restored'].includes(moving)) return false;
   const versions = Object.values(secretOfLabels(state).versions);
   return versions.reduce((sum, { stages }) => sum + stages.length, 0) <= 20;
 }
@@ -73,7 +76,7 @@ const SLOTS = 17;
 
 /** How many keys have a number. */
 const KEYS: Readonly<Record<LabelState['room'], number>> = {
-  much: 4,
+  much: 5,
   'one label': SLOTS - 1,
   'none: keys': SLOTS,
   'none: foreign labels': 6,
@@ -122,6 +125,12 @@ export function secretOfLabels(state: LabelState): Secret {
   };
   at[state.pending]?.('AWSPENDING', 'p');
   at[state.moving]?.('key-moving', 'm');
+  if (state.moving === 'restored') give(letterOf(4), 'key-restoring');
+  if (state.moving === 'being restored') {
+    // Number 4 was lost, and restore-ring has put its key again.
+    const [, text] = [versions.delete(letterOf(4)), keyText(letterOf(4))];
+    add(RESTORED, 'key-restoring', text);
+  }
   at[state.incoming]?.('key-incoming', 'i');
   if (state.kms !== 'one key')
     for (const letter of [letterOf(1), letterOf(2)]) Object.assign(versions.get(letter) ?? {}, { kmsKeyId: 'J' });
@@ -138,7 +147,7 @@ export function secretOfLabels(state: LabelState): Secret {
     rotation: { enabled: true, lambdaArn: LAMBDA_ARN, rules: {} },
     versions: Object.fromEntries(
       [...versions].map(([letter, { stages, text, kmsKeyId = 'K' }]): [string, SecretVersion] => [
-        versionIdOf(letter),
+        letter.length === 1 ? versionIdOf(letter) : letter,
         { ...(text === undefined ? {} : { value: { kind: 'string', text } }), stages, createdDate, kmsKeyId },
       ]),
     ),
@@ -164,6 +173,9 @@ function recordsOf(record: LabelState['record']): Secret['tags'] {
       return [of(1, 'r')];
   }
 }
+
+/** The version that `restore-ring` makes for key 4. */
+const RESTORED = restoredVersionId(KeyMaterial.fromBytes(Buffer.from(keyText('D'), 'base64')), toKeyNumber(4));
 
 function letterOf(number: number): string {
   return String.fromCharCode(64 + number);

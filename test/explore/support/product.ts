@@ -5,7 +5,8 @@ import type { Census } from '../../../src/cli/rows/row-count.ts';
 import { runCleanUp } from '../../../src/cli/ring/clean-up.ts';
 import { givenText, type GivenValue } from '../../../src/cli/ring/supplied-key.ts';
 import { runMaintain } from '../../../src/cli/ring/maintenance.ts';
-import { recommended, type Note } from '../../../src/cli/status/notes.ts';
+import type { Note } from '../../../src/cli/status/note.ts';
+import { recommended } from '../../../src/cli/status/notes.ts';
 import type { NextStep } from '../../../src/cli/suggested-commands.ts';
 import { runBackup } from '../../../src/cli/commands/backup.ts';
 import { runPut, runPutNotCurrent } from '../../../src/cli/commands/put.ts';
@@ -93,7 +94,7 @@ export const product = {
     const last = words.pop() ?? '';
     switch (words.join(' ')) {
       case '':
-        return withoutArgument(deps, last);
+        return withoutArgument(deps, last, rows);
       case 'rotate':
         return last === '--clean-up' ? runCleanUp(deps) : runRotate(deps);
       case 'rollback':
@@ -128,7 +129,7 @@ function retired(deps: CommandDependencies, words: readonly string[], rows: Main
   return runRetire(deps, rows.census, { numbers, force: words.includes('--force') });
 }
 
-function withoutArgument(deps: CommandDependencies, line: string): Promise<unknown> {
+function withoutArgument(deps: CommandDependencies, line: string, rows: MaintainedRows): Promise<unknown> {
   switch (line) {
     case 'adoption':
       return adoptAndReport(deps);
@@ -141,7 +142,7 @@ function withoutArgument(deps: CommandDependencies, line: string): Promise<unkno
     case 'backup':
       return backedUp(deps);
     case 'maintain':
-      return runMaintain(deps, NO_ROWS, { keep: 2, retire: 'do' });
+      return runMaintain(deps, rows, { keep: 2, retire: 'do' });
     default:
       throw new Error(`no command: ${line}`);
   }

@@ -168,7 +168,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     takenOut: 'that status tells of a rotation that was left',
-    file: 'src/cli/status/notes.ts',
+    file: 'src/cli/status/pending-notes.ts',
     from: "if (id === undefined || rotation.pending === 'none') return [];",
     to: 'if (true as boolean) return [];',
     scenario: 'a rotation that no one tries again',
