@@ -7,7 +7,7 @@ import { requireOwnCode } from './catalog/foreign-code.ts';
 import { withColumns } from './catalog/look-up-column.ts';
 import { replaced, requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
 import { END_THEM, waitForWriters, WRITERS_TIMEOUT, type OpenWriters } from './catalog/older-writers.ts';
-import { DatabaseFailure } from './connection/database-error.ts';
+import { isLockTimeout } from './connection/database-error.ts';
 import type { LeftRow } from './job/plan-rows.ts';
 import { exportSnapshot, READING, whileWaiting, withReaders, type SharedSnapshot } from './shared-snapshot.ts';
 import { Tally } from './tally.ts';
@@ -133,13 +133,12 @@ export function census(
   };
   const settings = [...READING.settings, `SET LOCAL lock_timeout = ${Math.max(timeout, SHORTEST_LOCK_TIMEOUT)}`];
   return withColumns(database, specs, count, { ...READING, settings, beforeLock }).catch((error: unknown) => {
-    throw error instanceof DatabaseFailure && error.state === LOCK_TIMED_OUT ? keptLocked(writers) : error;
+    throw isLockTimeout(error) ? keptLocked(writers) : error;
   });
 }
 
 /** Milliseconds; 0 would be without a limit. */
 const SHORTEST_LOCK_TIMEOUT = 1000;
-const LOCK_TIMED_OUT = '55P03';
 
 function keptLocked(writers: ReadonlyMap<string, OpenWriters>): KeyRotationError {
   const known = [...writers.values()].map(({ table, writers: open }) => ` ${table}: ${open}.`).join('');

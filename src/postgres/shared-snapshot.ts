@@ -1,6 +1,6 @@
 import { KeyRotationError } from '../format/error.ts';
 import type { Column } from './catalog/column.ts';
-import { DatabaseFailure } from './connection/database-error.ts';
+import { isLockTimeout } from './connection/database-error.ts';
 import { Connection, type DatabaseAddress, type TransactionOptions } from './connection/database.ts';
 import { heapRanges, type HeapRange } from './heap-scan.ts';
 
@@ -113,7 +113,7 @@ async function canLock(reader: Connection, columns: readonly Column[]): Promise<
       await reader.rows(`SELECT FROM ${table} LIMIT 0`);
     return true;
   } catch (error) {
-    if (error instanceof DatabaseFailure && error.state === '55P03') return false;
+    if (isLockTimeout(error)) return false;
     throw error;
   }
 }

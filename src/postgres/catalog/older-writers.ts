@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cells, Connection } from '../connection/database.ts';
+import { partitionsOf } from './partition-tree.ts';
 
 /**
  * Transactions that have written, and hold the lock of a writer on one of the tables `$1` or their partitions, or of one
@@ -9,8 +10,7 @@ import type { Cells, Connection } from '../connection/database.ts';
  */
 const WRITERS = `
   WITH tables AS (
-    SELECT root.id AS root, root.id FROM unnest($1::oid[]) root(id)
-     UNION SELECT root.id, relid FROM unnest($1::oid[]) root(id), pg_partition_tree(root.id)),
+    SELECT root.id AS root, parts.id FROM unnest($1::oid[]) root(id), LATERAL ${partitionsOf('root.id')} parts(id)),
   locks AS (
     SELECT l.relation, l.mode, l.virtualtransaction, l.pid, c.relkind, c.relnamespace
       FROM pg_locks l

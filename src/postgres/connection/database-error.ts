@@ -107,6 +107,10 @@ export function isWorthAnotherTry(error: unknown): boolean {
   return error instanceof DatabaseFailure && !error.isRaised && TRY_AGAIN.has(error.state ?? '');
 }
 
+export function isLockTimeout(error: unknown): boolean {
+  return error instanceof DatabaseFailure && error.state === '55P03';
+}
+
 /** Whether a row was changed in a way that a statement cannot follow: the application moved it to another partition. */
 export function isOutOfDate(error: unknown): boolean {
   return isWorthAnotherTry(error) && error instanceof DatabaseFailure && error.state === '40001';

@@ -5,7 +5,9 @@ import { columnName, type Column, type ColumnSpec } from '../catalog/column.ts';
 import { replaced } from '../catalog/table-locks.ts';
 import { withColumns } from '../catalog/look-up-column.ts';
 import { decideTriggers, type TriggerChoice } from '../catalog/triggers.ts';
-import { quoted, type DatabaseAddress } from '../connection/database.ts';
+import { quoted, type Connection, type DatabaseAddress } from '../connection/database.ts';
+import { isLockTimeout } from '../connection/database-error.ts';
+import { END_THEM } from '../catalog/older-writers.ts';
 import { requireContext } from '../catalog/context-check.ts';
 import { writesAlone } from './own-writes.ts';
 import { locksOf, tableState, type TableLocks } from './table-state.ts';
@@ -18,8 +20,14 @@ export interface CheckedColumn {
   readonly writesAlone: boolean;
 }
 
+/** What is done before the first write only. */
+interface FirstLook {
+  /** Milliseconds for which a table is waited for that another transaction keeps locked. Default: 60,000. */
+  readonly patience?: number;
+}
+
 /**
- * Looks columns up, and checks all that can be checked before the first write. `isFirst`: their contexts, too. Rejects
+ * Looks columns up, and checks all that can be checked before the first write. `first`: their contexts, too. Rejects
  * with `INVALID_COLUMN`, `COLUMN_TOO_SHORT` or `TRIGGERS_UNDECIDED`.
  */
 export function checkedColumns(
@@ -27,9 +35,9 @@ export function checkedColumns(
   specs: readonly ColumnSpec[],
   keys: RingKeys,
   triggers: TriggerChoice | undefined,
-  isFirst = false,
+  first?: FirstLook,
 ): Promise<readonly CheckedColumn[]> {
-  return withColumns(database, specs, async (session, columns) => {
+  const check = async (session: Connection, columns: readonly Column[]) => {
     requireOnce(columns);
     for (const column of columns) requireReach(column);
     await decideTriggers(session, columns, triggers);
@@ -40,12 +48,25 @@ export function checkedColumns(
       for (const lock of locks.names) await session.change(lock);
       const state = await tableState(session, column);
       if (state === undefined) throw replaced(column.table);
-      if (isFirst) await requireContext(session, column, keys);
+      if (first !== undefined) await requireContext(session, column, keys);
       await requireRoom(session, column, keys);
       checked.push({ column, state, locks, writesAlone: await writesAlone(session, column, triggers) });
     }
     return checked;
+  };
+  if (first === undefined) return withColumns(database, specs, check);
+  const settings = [`SET LOCAL lock_timeout = ${first.patience ?? 60_000}`];
+  return withColumns(database, specs, check, { settings }).catch((error: unknown) => {
+    throw isLockTimeout(error) ? keptLocked(specs) : error;
   });
+}
+
+function keptLocked(specs: readonly ColumnSpec[]): KeyRotationError {
+  return new KeyRotationError(
+    'DATABASE_REFUSED',
+    `Another transaction keeps ${specs.map(({ table }) => table).join(' or ')} locked, or a partition of it. Locks are in ` +
+      `pg_locks; ${END_THEM}, and run this again. Nothing was changed.`,
+  );
 }
 
 /** With two contexts, either of its jobs would undo the other. */

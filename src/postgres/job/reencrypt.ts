@@ -20,7 +20,7 @@ export async function reencrypt(
   options: ReencryptOptions = {},
 ): Promise<readonly ReencryptReport[]> {
   keys.requireTarget();
-  const columns = await checkedColumns(database, specs, keys, options.triggers, true);
+  const columns = await checkedColumns(database, specs, keys, options.triggers, {});
   const reports: ReencryptReport[] = [];
   let brakes = options.brakes ?? {};
   for (const column of columns) {

@@ -1,4 +1,4 @@
-import { isBeingDetached, partitionTree } from '../catalog/partition-tree.ts';
+import { isBeingDetached, partitionsOf, partitionTree } from '../catalog/partition-tree.ts';
 import type { Connection } from '../connection/database.ts';
 import type { Storage } from '../stored-value.ts';
 
@@ -25,7 +25,8 @@ const CANDIDATES = `
               WHEN NOT has_table_privilege(c.oid, 'SELECT') THEN 'this user may not read it'
               WHEN row_security_active(c.oid) THEN 'row security hides rows of it'
               WHEN c.relkind = 'f' THEN 'a foreign table, whose rows are elsewhere'
-              WHEN EXISTS (SELECT FROM pg_partition_tree(c.oid) p JOIN pg_class f ON f.oid = p.relid WHERE f.relkind = 'f')
+              WHEN c.relkind = 'p' AND EXISTS (SELECT FROM ${partitionsOf('c.oid')} p(id) JOIN pg_class f ON f.oid = p.id
+                                                     WHERE f.relkind = 'f')
               THEN 'it has foreign tables as partitions, whose rows are elsewhere' END,
          ${partitionTree('c.oid')}, a.attnum,
          CASE WHEN c.relkind = 'm' THEN 'a materialized view'
