@@ -177,6 +177,8 @@ export class EncryptedColumn<Value> {
     // Rows inside JSON, as relational queries fetch them, spell bytea in hexadecimal.
     if (this.storage === 'bytea' && typeof cell === 'string' && /^\\x([0-9a-f]{2})*$/.test(cell))
       return Buffer.from(cell.slice(2), 'hex');
+    const cached = this.storage === 'bytea' ? bytesOfJson(cell) : undefined;
+    if (cached !== undefined) return cached;
     if (this.storage === 'text' && typeof cell === 'string') return rowFromText(cell);
     throw new KeyRotationError(
       'INVALID_CIPHERTEXT',
@@ -197,6 +199,12 @@ export function cellOf(row: Buffer, storage: ColumnStorage): Buffer | string {
 export function parameterOf(row: Buffer, storage: ColumnStorage): Buffer | string {
   const cell = cellOf(row, storage);
   return storage === 'jsonb' ? JSON.stringify(cell) : cell;
+}
+
+/** The JSON of a Buffer, which query caches such as TypeORM's keep. */
+function bytesOfJson(cell: unknown): Uint8Array | undefined {
+  if (typeof cell !== 'object' || cell === null || !('data' in cell)) return undefined;
+  return Array.isArray(cell.data) ? Uint8Array.from(cell.data, Number) : undefined;
 }
 
 /** A key as PostgreSQL spells it. JavaScript spells a number such as 1e21 differently, so that is no key. */

@@ -65,7 +65,7 @@ describe.each<ColumnStorage>(['bytea', 'text', 'jsonb'])('a condition on an encr
     ring = await KeyRing.forTest();
     const entity = patientsEntity(storage, () => ring);
     source = await new DataSource({
-      ...{ type: 'postgres', url: postgres.url, entities: [entity], synchronize: true },
+      ...{ type: 'postgres', url: postgres.url, entities: [entity], synchronize: true, cache: true },
     }).initialize();
     patients = source.getRepository(entity);
     await patients.insert([{ id: 1, notes: 'one' }, { id: 2 }]);
@@ -135,6 +135,15 @@ describe.each<ColumnStorage>(['bytea', 'text', 'jsonb'])('a condition on an encr
     await patients.delete({ id: 3 });
     spy.mockRestore();
     expect(logged.join()).not.toContain('three');
+  });
+
+  test('a cached result holds the ciphertext, and is read', async () => {
+    const query = { where: { id: 1 }, cache: { id: 'cached', milliseconds: 60_000 } };
+    for (const read of ['from the table', 'from the cache'])
+      expect([read, await patients.findOne(query)]).toMatchObject([read, { notes: 'one' }]);
+    const { rows } = await postgres.client.query<{ result: string }>('SELECT result FROM "query-result-cache"');
+    expect(rows).toHaveLength(1);
+    expect(rows[0]?.result).not.toContain('one');
   });
 
   test('a value that changes is written, whatever the library compares it with', async () => {
