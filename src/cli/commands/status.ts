@@ -183,11 +183,12 @@ function usageLines(usage: EncryptionCount): readonly string[] {
 
 function rotationLines({ rotation }: RingReport): readonly string[] {
   if (!rotation.isEnabled) return [`rotation  off${rotation.functionArn === undefined ? ', no function' : ''}`];
-  const late = rotation.daysOverdue > 0 ? `, ${dayCount(rotation.daysOverdue)} late` : '';
+  const next = rotation.next === undefined ? 'not scheduled' : `by ${day(rotation.next)}`;
+  const isLate = rotation.daysOverdue > 0;
   return [
     `rotation  ${printable(rotation.schedule ?? 'on request')}`,
     `last      ${rotation.last === undefined ? 'never' : `${day(rotation.last)}, ${dayCount(rotation.daysSinceLast)} ago`}`,
-    `next      ${rotation.next === undefined ? 'not scheduled' : `by ${day(rotation.next)}`}${late}`,
+    `next      ${isLate ? `${dayCount(rotation.daysOverdue)} late; AWS has it ${next}` : next}`,
   ];
 }
 

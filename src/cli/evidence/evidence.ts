@@ -99,6 +99,7 @@ type Source = 'versions' | 'tags' | 'cloudtrail' | 'function-log' | 'kms';
 /** What happened to a key or to its secret. */
 export const EVENTS = {
   'key-made': 'a key was made',
+  'key-copied': 'a key was stored under another version',
   'key-put': 'a key was stored by hand',
   'rotation-begun': 'a rotation was started',
   'rotation-succeeded': 'a rotation succeeded',

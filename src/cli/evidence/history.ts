@@ -23,12 +23,7 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
     return [{ at, event: RECORDED[record.kind], source: 'tags', versionId: record.versionId }];
   });
   return inOrder([
-    ...report.versions.flatMap(({ created, versionId, number, retiredNumber, state }): readonly HistoryEntry[] => {
-      const has = number ?? retiredNumber;
-      if (created === undefined || state === 'placeholder' || state === 'abandoned') return [];
-      const about = { versionId, ...(has === undefined ? {} : { number: has }) };
-      return [{ at: created, event: 'key-made', source: 'versions', ...about }];
-    }),
+    ...madeKeys(report),
     ...retirementRecords(tags).flatMap((record): readonly HistoryEntry[] => {
       const { number, versionId, date, isForced } = record;
       const detail = isForced ? { detail: WITHOUT_CENSUS } : {};
@@ -41,6 +36,27 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
       ? []
       : [{ at: backup.date, event: 'backup-made', source: 'tags', detail: keyList(backup.numbers) } as const]),
   ]);
+}
+
+/** `move` stores a key again, and its tag keeps the day on which the key was made. */
+function madeKeys({ versions }: RingReport): readonly HistoryEntry[] {
+  const days = new Set(versions.flatMap(({ made }) => made ?? []));
+  const created = new Set(
+    versions.flatMap(({ made, created: at = '' }) => (made === undefined ? [at.slice(0, 10)] : [])),
+  );
+  return versions.flatMap((version): readonly HistoryEntry[] => {
+    const { created: at, made, versionId, number = version.retiredNumber, state } = version;
+    if (at === undefined || state === 'placeholder' || state === 'abandoned') return [];
+    // A copy between the first version of its key and the last.
+    if (state === 'copy' && days.size > 0 && !days.has(at.slice(0, 10))) return [];
+    const about = { source: 'versions', ...(number === undefined ? {} : { number }) } as const;
+    if (made === undefined) return [{ at, event: 'key-made', versionId, ...about }];
+    const isFirstGone = !created.has(made);
+    return [
+      ...(isFirstGone ? [{ at: `${made}T00:00:00.000Z`, event: 'key-made', ...about } as const] : []),
+      { at, event: 'key-copied', versionId, ...about },
+    ];
+  });
 }
 
 /** Whether a retirement was interrupted between its record and the removal of the label. */

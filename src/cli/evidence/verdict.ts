@@ -240,8 +240,8 @@ function rowNotices({ rows, secret }: Facts): readonly Remark[] {
 /** `move` and `restore-ring` give a number to another version of its key, and nothing records which one had it before. */
 function copyNotices({ keys }: Facts): readonly Remark[] {
   const text =
-    'Keys were copied to other versions, by move or by restore-ring. The dates of a copied key are those of its copy, and ' +
-    'the version before has no number.';
+    'Keys were copied to other versions, by move or by restore-ring. move keeps the day on which a key was made; without ' +
+    'that, the dates of a copied key are those of its copy. The version before has no number.';
   return keys.some(({ state }) => state === 'copy') ? [{ code: 'copied-keys', text }] : [];
 }
 

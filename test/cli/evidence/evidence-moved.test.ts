@@ -68,6 +68,15 @@ test('a key that move has copied has the day on which it was made, and the day o
   expect(dayOf(key?.created)).not.toBe(made);
   expect(dayOf(key?.current[0]?.from)).toBe(made);
   expect(page.replace(/\s+/g, ' ')).toContain(`${made}<br />copied ${dayOf(key?.created)}`);
+
+  await ring.service.advance(30 * DAY);
+  await moveKeys(operatorOf(ring).deps, `${NEW.slice(0, -1)}9`);
+  const { evidence: later } = await report(ring);
+  const copies = later.history.filter(({ event }) => event === 'key-copied').map(({ number }) => number);
+  const firsts = later.history.filter(({ event }) => event === 'key-made').map(({ at }) => dayOf(at));
+  expect(copies).toEqual([1]);
+  expect(firsts).toEqual(firsts.map(() => made));
+  expect(firsts).toHaveLength(before.versions.length);
 });
 
 test('CloudTrail tells where a number was before, so the records of that version are those of the key', async () => {
