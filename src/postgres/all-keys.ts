@@ -14,10 +14,7 @@ import { KnownKeys, type TargetKey } from './known-keys.ts';
 /** Milliseconds that one call to AWS may take, its retries included. */
 const CALL_TIME_LIMIT = 10_000;
 
-/**
- * Every key that may have encrypted a row, read from AWS itself: never the environment's, never one that is only
- * pending.
- */
+/** Read from AWS itself: never the environment's key, never one that is only pending. */
 export class RingKeys {
   readonly secretId: string;
   readonly #source: SecretSource;
@@ -38,10 +35,7 @@ export class RingKeys {
     this.#confirmedAt = momentNow(clock);
   }
 
-  /**
-   * Reads the ring. Rejects with the reason where it cannot: `CANNOT_REACH_AWS`, `SECRET_NOT_FOUND`, `AWS_REFUSED`, …
-   * `log` gets `key_usage`, as the log of an application does.
-   */
+  /** Rejects with `CANNOT_REACH_AWS`, `SECRET_NOT_FOUND`, `AWS_REFUSED`, … `log` gets `key_usage`. */
   static async open(
     source: SecretSource,
     secretId: string,
@@ -102,10 +96,7 @@ export class RingKeys {
     return this.#known.ofNumber(number);
   }
 
-  /**
-   * Throws `NO_CURRENT_KEY`, `CURRENT_KEY_UNNUMBERED` (rows under 0 would need a number later), or why it cannot be
-   * read.
-   */
+  /** Throws `NO_CURRENT_KEY`, `CURRENT_KEY_UNNUMBERED`, or why it cannot be read. */
   requireTarget(): TargetKey {
     const { current, numberOf } = this.ring;
     if (current === undefined) {

@@ -33,10 +33,7 @@ export interface ColumnCensus {
   readonly unnumbered: Readonly<Record<number, number>>;
   /** Data written before this system, by the number of the key that opened it. */
   readonly legacy: Readonly<Record<number, number>>;
-  /**
-   * Of all these, rows with a ciphertext in their plaintext or beside it in jsonb, by the number of each key that opens
-   * one.
-   */
+  /** Of all these, rows with a ciphertext in their plaintext or beside it, by the number of the key that opens it. */
   readonly nested: Readonly<Record<number, number>>;
   /** How many rows opened with nothing, or were too large to be read. */
   readonly unreadable: number;
@@ -52,10 +49,7 @@ export interface ColumnCensus {
 export interface CensusOptions {
   /** Connections that read at once, in one snapshot. Default: 1. */
   readonly connections?: number;
-  /**
-   * The built program of `tally-thread-program.ts`, for several connections. Default: all rows are opened in this
-   * thread.
-   */
+  /** The built program of `tally-thread-program.ts`, for several connections. Default: this thread opens all rows. */
   readonly thread?: string | undefined;
   /** Bytes of a table that one statement reads. Default: 32 MiB. */
   readonly rangeBytes?: number | undefined;
@@ -73,10 +67,7 @@ export interface CensusOptions {
 export interface LookBeside {
   /** The numbers of its tables, whose writers are waited for before the snapshot is taken. */
   readonly tablesIn: (session: Connection) => Promise<readonly string[]>;
-  /**
-   * `writers`: by a table's number, transactions that had written to it and were still open. They may have made the
-   * table.
-   */
+  /** `writers`: by a table's number, transactions that had written to it and were still open. */
   readonly lookIn: (snapshot: SharedSnapshot, writers: ReadonlyMap<string, OpenWriters>) => Promise<void>;
 }
 

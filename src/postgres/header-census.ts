@@ -7,10 +7,7 @@ import { Connection, type DatabaseAddress } from './connection/database.ts';
 import { READING } from './shared-snapshot.ts';
 import { withColumns } from './catalog/look-up-column.ts';
 
-/**
- * An estimate: a row of older data looks like each number once in 256, and nothing was opened. It never satisfies a
- * retire.
- */
+/** An estimate: a row of older data looks like each number once in 256. It never satisfies a retire. */
 export interface HeaderCensus {
   readonly table: string;
   readonly column: string;

@@ -23,8 +23,8 @@ export interface HeapRange {
 }
 
 /**
- * Pages from 0 on, in ranges that have each row of the table exactly once. PostgreSQL reads only the pages of a range from
- * version 14 on, and of its own kind of tables; elsewhere there is one range.
+ * Each row is in exactly one. PostgreSQL reads only the pages of a range from version 14 on; before, there is one
+ * range.
  */
 export async function heapRanges(
   session: Connection,

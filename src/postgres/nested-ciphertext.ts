@@ -118,20 +118,14 @@ function isWhole(run: string, length: number): boolean {
   return over < 2 || (over === 2 ? 'AQgw' : 'AEIMQUYcgkosw048').includes(run.slice(-1));
 }
 
-/**
- * Whether random bytes may be spelled so, as a ciphertext is, with so many characters to choose from. Where a long run
- * has few different ones, as words and rulers do, fewer than one ciphertext in 2^60 looks like it.
- */
+/** Of a long run with few different characters, as words have, fewer than one ciphertext in 2^60 looks like it. */
 function isRandom(run: string, alphabet: number): boolean {
   const seen = run.slice(MOST_GLUED, MOST_GLUED + JUDGED);
   const different = new Set(seen).size;
   return seen.length * Math.log2(alphabet / different) < alphabet + 60;
 }
 
-/**
- * What the escapes of JSON hide in a text: its strings that have one, names of members too. Of a text that is not JSON,
- * because it has several values or was cut, all of it without them. The rest is seen in the text itself.
- */
+/** Strings with an escape, or all of a text that is not JSON (several values, or cut). The rest is seen in the text. */
 function withoutEscapes(text: string): readonly string[] {
   if (!text.includes('\\')) return [];
   if (isJson(text)) return [...escapedStrings(text)].filter((string) => string.length >= MIN_CIPHERTEXT_BYTES);

@@ -19,10 +19,7 @@ export interface BatchLimits {
   readonly bytes: number;
 }
 
-/**
- * No rows: none are left. Throws `INVALID_COLUMN` where the index has keys in another order than PostgreSQL compares
- * them in.
- */
+/** Throws `INVALID_COLUMN` where the index has keys in another order than PostgreSQL compares them in. */
 export async function readBatch(
   session: Connection,
   column: Column,
@@ -58,10 +55,7 @@ export async function readBatch(
   return rows;
 }
 
-/**
- * Rows with the first of these keys. `keysRead`: how many keys the limits let through, those of rows that are gone
- * included.
- */
+/** `keysRead`: how many keys the limits let through, those of rows that are gone included. */
 export async function readRows(
   session: Connection,
   column: Column,

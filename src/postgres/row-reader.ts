@@ -9,8 +9,7 @@ import { KeyRotationError } from '../format/error.ts';
 export const MOST_VALUE_BYTES = 16 * 1024 * 1024;
 
 /**
- * A row as it was read: its key as PostgreSQL spells it and, unless it is NULL, its value: bytes, or a text or JSON. In a
- * database that is not in UTF-8, each character of a text is one byte of it (`latin1`): ciphertexts are ASCII in each.
+ * In a database that is not in UTF-8, each character of a value's text is one byte (`latin1`): ciphertexts are ASCII.
  */
 export interface StoredRow {
   readonly key: readonly string[];

@@ -31,10 +31,7 @@ export function asStored(row: Buffer, storage: Storage): Uint8Array {
   return Buffer.from(storage === 'jsonb' ? `"${base64}"` : base64);
 }
 
-/**
- * The member of a jsonb object that is replaced; `undefined`: the whole value, a string or an object of older data
- * alone.
- */
+/** The jsonb member that is replaced; `undefined`: the whole value, a string or an object of older data alone. */
 export function memberOf(stored: string, storage: Storage, member: string | undefined): string | undefined {
   if (storage !== 'jsonb' || !stored.startsWith('{')) return undefined;
   const fields = fieldsOf(stored);

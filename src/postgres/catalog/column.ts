@@ -19,8 +19,7 @@ export interface ColumnSpec {
 export interface KeyColumn {
   readonly name: string;
   /**
-   * The type that its text is read back as, quoted for SQL with its schema and without a length. Of a domain it is the
-   * type under it: a check of the domain would run a function of its owner.
+   * Quoted for SQL, with its schema. Of a domain the type under it: a CHECK of the domain would run code of its owner.
    */
   readonly type: string;
   readonly typeId: string;
@@ -76,8 +75,8 @@ export interface Column {
   /** The lock that an update of the column takes: a stronger one where a unique index is over it. */
   readonly lock: 'NO KEY UPDATE' | 'UPDATE';
   /**
-   * Columns of the context whose text may change while the row keeps its key and its value. A row read before such a
-   * change must not be sealed in the context from before: no one would ask for it there again.
+   * Columns of the context that may change while key and value stay: a row must not be sealed in the context from
+   * before.
    */
   readonly watched: readonly string[];
 }

@@ -22,10 +22,7 @@ const PAGES = `
     FROM (SELECT $1::pg_catalog.oid AS id
            UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)) parts`;
 
-/**
- * Throws `INVALID_COLUMN` where a sample of the rows shows that the context was forgotten or misspelt: keys of the ring
- * are there for them, and open none in the contexts given. Older data has no context, and would be bound to this one.
- */
+/** Throws `INVALID_COLUMN` where no row opens in the contexts given, although the ring has the keys that rows name. */
 export async function requireContext(session: Connection, column: Column, keys: RingKeys): Promise<void> {
   // The keys as they are: a count of what this process opens is not meant for a sample.
   const found = (await sampleOf(session, column)).map((row) => lookAt(column, row, keys.known));

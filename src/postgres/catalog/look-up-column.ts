@@ -50,10 +50,7 @@ export interface LookUpOptions extends TransactionOptions {
   readonly beforeLock?: (session: Connection, tableIds: readonly string[]) => Promise<void>;
 }
 
-/**
- * Opens a connection, looks the columns up in the catalog, and does `work` in the same transaction. Rejects with
- * `INVALID_COLUMN` for what cannot be read row by row by a key, or holds no ciphertext in a way that is known.
- */
+/** Does `work` in the transaction that looks the columns up. Rejects with `INVALID_COLUMN` for what no key leads to. */
 export async function withColumns<T>(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],

@@ -2,8 +2,7 @@
 export const isBeingDetached = (row: string) => `coalesce((to_jsonb(${row}) ->> 'inhdetachpending')::boolean, false)`;
 
 /**
- * A table and its partitions, but those that are being detached, as the snapshot of the statement has them. PostgreSQL's
- * functions for it read the catalog as it is now, and wait for a partition that another transaction has locked.
+ * Without those being detached. PostgreSQL's functions for it wait for a partition that another transaction has locked.
  */
 export const partitionsOf = (id: string) =>
   `(WITH RECURSIVE parts(id) AS (

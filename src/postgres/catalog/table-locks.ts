@@ -9,8 +9,8 @@ const LOCKED = `
      AND l.locktype OPERATOR(pg_catalog.=) 'relation' AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`;
 
 /**
- * What the transactions of `$2` have locked that is none of the tables `$1`: not one of their partitions or of those that
- * they are partitions of, and none of the toast tables and indexes of all these. `$3`: a schema of our own, or NULL.
+ * What `$2` have locked beside the tables `$1`, their partitions, ancestors, indexes and toast. `$3`: our schema, or
+ * NULL.
  */
 const STRANGE = `
   WITH tables AS (

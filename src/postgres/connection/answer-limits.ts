@@ -23,10 +23,7 @@ const LIMITS: AnswerLimits = {
 
 const LOOK = 250;
 
-/**
- * Ends a connection whose server streams without end, or sends byte after byte of a message that never ends. `pg` waits
- * for both, and keeps in memory what it has.
- */
+/** `pg` waits without end for a server that streams or stalls within a message, and keeps in memory what it has. */
 export class AnswerWatch {
   readonly #socket: Socket;
   readonly #limits: AnswerLimits;

@@ -37,10 +37,7 @@ const INVALID_PASSWORD = '28P01';
 /** Pauses (milliseconds) before the credentials are fetched again: a rotation changes the role first, then the secret. */
 const ROTATION_PAUSES = [1000, 3000, 10_000];
 
-/**
- * Connects to the primary among the hosts. Rejects with `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED`, or
- * `INVALID_SETTINGS` for an address or a parameter that cannot be obeyed.
- */
+/** Connects to the primary. Rejects with `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED` or `INVALID_SETTINGS`. */
 export async function connect(database: DatabaseAddress): Promise<Connected> {
   for (const pause of ROTATION_PAUSES) {
     try {

@@ -20,8 +20,7 @@ export class CopyQuery implements pg.Submittable {
   #failure: { readonly error: unknown } | undefined;
 
   /**
-   * `onData` gets whole rows. Nothing further is read from the socket before the promise that it may return resolves. What
-   * it throws or rejects with is what `done` rejects with, after the rest of the answer has come.
+   * `onData` gets whole rows. The socket is read on when its promise resolves; what it rejects with, `done` does, too.
    */
   constructor(select: string, onData: (chunk: Buffer) => Promise<void> | undefined) {
     this.#text = `COPY (${select}) TO STDOUT (FORMAT binary)`;

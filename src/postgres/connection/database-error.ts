@@ -47,10 +47,7 @@ export class DatabaseFailure extends KeyRotationError {
   }
 }
 
-/**
- * `CANNOT_REACH_DATABASE` for a connection that cannot be made or was lost, `DATABASE_REFUSED` for what PostgreSQL
- * answered. `detail` is left out and nothing is kept as a cause: both may quote a row.
- */
+/** In our words. `detail` is left out and nothing is kept as a cause: both may quote a row. */
 export function databaseError(error: unknown): KeyRotationError {
   if (isKeyRotationError(error)) return error;
   const state = stringIn(error, 'code');

@@ -22,10 +22,7 @@ export interface TransactionOptions {
 
 const SAFE_PATH = 'SET LOCAL search_path = pg_catalog, pg_temp';
 
-/**
- * A process whose machine vanished keeps its locks for a minute. Limits that a role has for the application's statements
- * are not meant for a batch.
- */
+/** A process whose machine vanished keeps its locks for a minute. A role's limits are meant for other statements. */
 const TIMEOUTS: readonly string[] = [
   "SET LOCAL idle_in_transaction_session_timeout = '60s'",
   'SET LOCAL statement_timeout = 0',
@@ -60,10 +57,7 @@ const SETTINGS: readonly string[] = [
   'SET LOCAL row_security = off',
 ];
 
-/**
- * A view or a foreign table that takes the name of a table between two statements is an error, before any function of
- * it runs with the rights of this user. PostgreSQL has the setting in its releases since August 2024.
- */
+/** A view that takes the name of a table is an error before any function of it runs. In releases since August 2024. */
 const TABLES_ONLY = "SET LOCAL restrict_nonsystem_relation_kind = 'view, foreign-table'";
 
 /** For code that the user allows to run, which may read through views. */
@@ -269,10 +263,7 @@ export class Connection {
   }
 }
 
-/**
- * Throws `INVALID_SETTINGS` where a pooler answers instead of the server: it tells its clients a process number of its
- * own making. It may give each transaction another session, and then hand that one to the application.
- */
+/** A pooler tells its clients a process number of its own making, and may hand the session to the application. */
 function requireNoPooler(client: pg.Client, backend: string | null | undefined): void {
   const announced: unknown = Reflect.get(client, 'processID');
   if (typeof announced === 'number' && backend === `${announced}`) return;

@@ -3,16 +3,12 @@ import { DatabaseFailure } from './database-error.ts';
 import type { Connection } from './database.ts';
 
 /**
- * How texts come from a database whose encoding is not UTF-8. PostgreSQL refuses to send a text that has no form in UTF-8,
- * and all other rows of the answer with it: so they come as the bytes that they are stored as.
+ * PostgreSQL refuses a whole answer for a text without a form in UTF-8: such databases send the bytes that are stored.
  */
 export interface ServerText {
   /** As PostgreSQL names it. In each, bytes below 128 are ASCII. */
   readonly encoding: string;
-  /**
-   * What bytes from 128 on stand for, `undefined` for nothing. No list for SQL_ASCII, whose clients decide: here, UTF-8.
-   * Nor for encodings of several bytes, whose texts PostgreSQL converts.
-   */
+  /** From 128 on; `undefined`: nothing. No list for SQL_ASCII (read as UTF-8) and for encodings of several bytes. */
   readonly characters: readonly (string | undefined)[] | undefined;
   readonly isMultibyte: boolean;
 }

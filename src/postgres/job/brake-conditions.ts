@@ -18,10 +18,7 @@ type BrakedColumn = Pick<Column, 'tableId' | 'table'>;
 
 const QUERY_TIMEOUT = '5s';
 
-/**
- * Log that a slot keeps, or that a replica has not replayed, in bytes. Where the server limits what slots keep, half of
- * that is the limit: beyond it a slot would be lost.
- */
+/** In bytes. Where the server limits what slots keep, half of that is the limit: beyond it a slot would be lost. */
 const HELD_WAL = `
   SELECT name, held / 1048576, least($1::bigint, cap / 2)
     FROM (SELECT slot_name::text AS name, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint AS held,

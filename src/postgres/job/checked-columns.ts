@@ -26,10 +26,7 @@ interface FirstLook {
   readonly patience?: number;
 }
 
-/**
- * Looks columns up, and checks all that can be checked before the first write. `first`: their contexts, too. Rejects
- * with `INVALID_COLUMN`, `COLUMN_TOO_SHORT` or `TRIGGERS_UNDECIDED`.
- */
+/** `first`: their contexts, too. Rejects with `INVALID_COLUMN`, `COLUMN_TOO_SHORT` or `TRIGGERS_UNDECIDED`. */
 export function checkedColumns(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],

@@ -166,10 +166,7 @@ export class ColumnWorker {
     if (failure !== undefined) throw failure.reason;
   }
 
-  /**
-   * Connects again where a connection is lost, and begins `work` again. `onProgress`: as many failures may follow as at
-   * first.
-   */
+  /** Begins `work` again where a connection is lost. `onProgress`: as many failures may follow as at first. */
   async #persist<T>(work: (session: Connection, onProgress: () => void) => Promise<T>): Promise<T> {
     let failures = 0;
     for (;;) {

@@ -138,8 +138,8 @@ function optionsOf({ key, context, fromContext, spec }: Column): string {
 }
 
 /**
- * Whether the column's last job has brought its rows, as the table is now, to this key, within the last week. Rows that
- * are loaded into the same table later change nothing that is looked at here, so each week another job looks at all.
+ * By the table as it is now, and within a week: rows that are loaded into it later change nothing that is looked at
+ * here.
  */
 export async function isBroughtTo(session: Connection, column: Column, target: number): Promise<boolean> {
   const found = await session.rows(
@@ -151,10 +151,7 @@ export async function isBroughtTo(session: Connection, column: Column, target: n
   return found.length > 0;
 }
 
-/**
- * Begins a job's rows again, because another key is current than the one that its rows are re-encrypted under. `from`: the
- * number that the caller saw; nothing happens if another process was faster.
- */
+/** Another key is current. `from`: the number that the caller saw; nothing happens if another process was faster. */
 export async function retargetJob(session: Connection, job: Job, from: number, target: number): Promise<void> {
   await session.transaction(() => beginPassFrom(session, job, from, target));
 }
@@ -263,10 +260,7 @@ async function beginPassFrom(session: Connection, { id }: Job, from: number, tar
   await beginPass(session, { id, pass: Number(pass) }, { options, target, content, columns });
 }
 
-/**
- * Waits for the batches that are under way: their rows are read again in the new pass. The caller's lock on the job lets
- * them list a row, which refers to the job, or each would wait for the other.
- */
+/** Waits for batches under way. The caller's lock on the job lets them list a row, or each would wait for the other. */
 async function beginPass(
   session: Connection,
   { id, pass }: { readonly id: string; readonly pass: number },

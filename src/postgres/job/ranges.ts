@@ -65,8 +65,7 @@ export async function claimRange(session: Connection, job: Job, preferred: numbe
 }
 
 /**
- * Cuts the next range off the part of the table that no process was given yet; `none` where nothing is left, `changed`
- * where the table is not what was looked up. The last range is open at its end, for rows that are added meanwhile.
+ * `none`: nothing is left; `changed`: see `Step`. The last range is open at its end, for rows that are added meanwhile.
  */
 export function cutRange(
   session: Connection,

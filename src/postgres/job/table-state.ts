@@ -32,10 +32,7 @@ const STATE = `
               SELECT format('statistics %s', oid) FROM pg_statistic_ext WHERE stxrelid IN (SELECT id FROM tree)
             ) parts(part)))`;
 
-/**
- * None where a name of its key's types or operators means another one. Throws `INVALID_COLUMN` for code of another
- * role.
- */
+/** None where a name in its key means another type or operator. Throws `INVALID_COLUMN` for code of another role. */
 export async function tableState(
   session: Connection,
   { tableId, table, spec, key }: Column,
@@ -53,10 +50,7 @@ function arrayOf(texts: readonly string[]): string {
   return `{${texts.map((text) => `"${text.replaceAll(/[\\"]/g, String.raw`\$&`)}"`).join(',')}}`;
 }
 
-/**
- * A column that takes a name has another place, and its DEFAULT may give it a value in rows that no one has written
- * since.
- */
+/** A column that takes a name has another place, and its DEFAULT may give rows a value that no one has written. */
 export async function placesOf(session: Connection, { tableId, spec, context, fromContext }: Column): Promise<string> {
   const names = [...new Set([spec.column, ...context.columns, ...(fromContext?.columns ?? [])])];
   const [found] = await session.rows(
@@ -78,10 +72,7 @@ export interface TableLocks {
   readonly names: readonly string[];
 }
 
-/**
- * `$2`: types of the key; `$3`: schemas of their operators. Beside the right to write into the table and into catalogs: the schemas of the table, of these
- * types and of their operators, and the types that are not PostgreSQL's own.
- */
+/** `$2`: types of the key; `$3`: schemas of their operators. PostgreSQL's own are not locked. */
 const TO_LOCK = `
   SELECT has_table_privilege($1::oid, 'UPDATE'),
          has_table_privilege('pg_namespace'::regclass, 'UPDATE') AND has_table_privilege('pg_type'::regclass, 'UPDATE'),

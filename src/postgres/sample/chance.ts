@@ -18,8 +18,7 @@ const LENGTHS = varintLength(MAX_KEY_NUMBER as KeyNumber);
 const firstOf = (length: number) => (length === 1 ? 0 : 128 ** (length - 1));
 
 /**
- * Whether so many of the random values begin with numbers of the ring, or with a single one, in more than one of a
- * billion columns by chance.
+ * Whether it happens in more than one of a billion columns that so many begin with numbers of the ring, or with one.
  */
 export function isByChance({ random, numbers, highest, places }: Beginnings): boolean {
   const lengths = Array.from({ length: LENGTHS }, (_, index) => index + 1);
@@ -38,10 +37,7 @@ function shareOf(length: number): number {
   return 256 ** -length;
 }
 
-/**
- * A bound for the probability that of `trials` at least `hits` hit, each with probability `share` (W. Hoeffding,
- * Probability Inequalities for Sums of Bounded Random Variables, 1963, theorem 1).
- */
+/** An upper bound (W. Hoeffding, Probability Inequalities for Sums of Bounded Random Variables, 1963, theorem 1). */
 function chanceOf(trials: number, hits: number, share: number): number {
   const found = hits / Math.max(1, trials);
   if (found <= share) return 1;

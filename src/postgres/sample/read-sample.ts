@@ -32,8 +32,8 @@ export interface SampledValue {
 }
 
 /**
- * The text of a value `v`. Output functions are made by superusers alone, and a cast to text may be anyone's. A composite
- * value with a field that is NULL is neither NULL nor NOT NULL in SQL.
+ * Output functions are made by superusers alone, a cast to text by anyone. A composite with a NULL field is not NOT
+ * NULL.
  */
 const WHOLE = (text: string) =>
   `CASE WHEN pg_catalog.octet_length(${text}) OPERATOR(pg_catalog.<=) ${MOST_BYTES} THEN ${text} END`;
