@@ -47,7 +47,7 @@ export async function run(argv: readonly string[], io: ProcessIo): Promise<ExitC
   };
   const program = programFor(isJson ? { ...world, stderr: { write: () => true } } : world, execute);
   try {
-    await program.parseAsync([...argv]);
+    await program.parseAsync(withoutHelpOfNothing(program, argv));
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
@@ -55,6 +55,13 @@ export async function run(argv: readonly string[], io: ProcessIo): Promise<ExitC
     return 2;
   }
   return exitCode;
+}
+
+/** `help` of a command that does not exist would show the general help, and no word about that. */
+function withoutHelpOfNothing(program: Command, argv: readonly string[]): string[] {
+  const [node = '', file = '', word, name] = argv;
+  const isKnown = name === undefined || program.commands.some((command) => command.name() === name);
+  return word === 'help' && !isKnown ? [node, file, ...argv.slice(3)] : [...argv];
 }
 
 /** For a command line that was not understood. */

@@ -63,6 +63,7 @@ describe('exit codes', () => {
 
   test.each([
     ['statsu', 'Did you mean status?', 'pazpaz-keys --help'],
+    ['help statsu', 'Did you mean status?', 'pazpaz-keys --help'],
     ['status --secretid', 'Did you mean --secret-id?', 'pazpaz-keys status --help'],
     ['retire', 'missing required argument', 'pazpaz-keys retire --help'],
     ['schema statsu', 'Allowed choices are status,', 'pazpaz-keys schema --help'],
