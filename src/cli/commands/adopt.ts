@@ -8,7 +8,7 @@ import { hasValue } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { someText, command } from '../command.ts';
 import { COUNT, described, listOf, object, TEXT } from '../json/shapes.ts';
-import { adoptWithRoom, keysWithoutNumber, planAdoption } from '../ring/adoption.ts';
+import { adoptWithRoom, keysToAdopt, planAdoption } from '../ring/adoption.ts';
 import { incomingVersion } from '../ring/incoming.ts';
 import { withoutLabels } from '../ring/labels.ts';
 import { requireSeen } from '../ring/look-again.ts';
@@ -104,7 +104,7 @@ export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOp
 
 /** What adoption has left without a number. */
 async function withoutNumber(deps: CommandDependencies, ring: RingLabels): Promise<AdoptResult> {
-  const waiting = await keysWithoutNumber(deps, ring);
+  const waiting = await keysToAdopt(deps, ring);
   const { current } = ring;
   const isNoKey = current !== undefined && !ring.numberOf.has(current) && !waiting.has(current);
   return { ...(waiting.size === 0 ? {} : { waiting: [...waiting] }), ...(isNoKey ? { noKey: current } : {}) };
@@ -127,7 +127,7 @@ async function requireRoomToAdopt(
   ring: RingLabels,
   versionId: string | undefined,
 ): Promise<void> {
-  const { freed, inUse, incoming, waiting } = planAdoption(ring, await keysWithoutNumber(deps, ring));
+  const { freed, inUse, incoming, waiting } = planAdoption(ring, await keysToAdopt(deps, ring));
   const isRescue = versionId !== undefined && !(await isKnown(deps, ring, versionId));
   if (!isRescue && (waiting.length === 0 || freed.length + inUse.length + incoming.length > 0)) return;
   const others = withoutLabels(ring, freed);

@@ -5,10 +5,10 @@ import { readKey } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
 import { COUNT, object, oneOf } from '../json/shapes.ts';
-import { adoptInUse, keysWithoutNumber } from '../ring/adoption.ts';
+import { adoptInUse } from '../ring/adoption.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import { requireSeen, settledRing } from '../ring/look-again.ts';
-import { keyName, onSettledRing, requireSlots, stateChanged } from '../ring/ring.ts';
+import { keyName, keysWithoutNumber, onSettledRing, requireSlots, stateChanged } from '../ring/ring.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
 export const ROLLBACK = command<RollbackOptions>({

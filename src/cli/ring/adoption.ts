@@ -5,7 +5,7 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { finishMove, tagFormer } from '../move/interrupted-move.ts';
 import { incomingVersion } from './incoming.ts';
 import { detachLabel, holderOf, MOVING_LABEL, RESTORING_LABEL, withoutLabels } from './labels.ts';
-import { keyOrNone, type DescribedRing } from './ring.ts';
+import { keysWithoutNumber, type DescribedRing } from './ring.ts';
 
 export interface AdoptionPlan {
   /** Labels that go first, because a number needs their place. */
@@ -66,19 +66,13 @@ export function placesLeft({ stages }: RingLabels): number {
   return MAX_STAGING_LABELS - Object.values(stages).reduce((sum, labels) => sum + labels.length, 0);
 }
 
-/** Those in use, and the incoming one, that hold a key. Throws `VERSION_UNREADABLE`. */
-export async function keysWithoutNumber(deps: CommandDependencies, ring: RingLabels): Promise<ReadonlySet<string>> {
-  const keys = new Set<string>();
-  for (const versionId of [ring.previous, ring.current, incomingVersion(ring)]) {
-    if (versionId === undefined || ring.numberOf.has(versionId)) continue;
-    if ((await keyOrNone(deps, versionId)) !== undefined) keys.add(versionId);
-  }
-  return keys;
+export async function keysToAdopt(deps: CommandDependencies, ring: RingLabels): Promise<ReadonlySet<string>> {
+  return keysWithoutNumber(deps, ring, [ring.previous, ring.current, incomingVersion(ring)]);
 }
 
 /** As far as there is room. Also finishes what a killed `put --not-current` left. */
 export async function adoptWithRoom(deps: CommandDependencies, { secret, ring }: DescribedRing): Promise<RingChange> {
-  const plan = planAdoption(ring, await keysWithoutNumber(deps, ring));
+  const plan = planAdoption(ring, await keysToAdopt(deps, ring));
   let change: RingChange = { ring, wrote: false };
   if (plan.freed.includes(MOVING_LABEL)) {
     await tagFormer(deps, secret, ring);

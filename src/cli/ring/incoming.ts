@@ -3,7 +3,7 @@ import type { RingChange } from '../../secret/fresh-ring.ts';
 import { attachNextNumber } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { detachLabel, holderOf, withoutLabels } from './labels.ts';
-import { keyOrNone } from './ring.ts';
+import { keysWithoutNumber } from './ring.ts';
 
 export function incomingVersion(ring: RingLabels): string | undefined {
   return holderOf(ring.stages, INCOMING_LABEL);
@@ -11,8 +11,7 @@ export function incomingVersion(ring: RingLabels): string | undefined {
 
 /** That `finishIncoming` takes before it frees one. */
 export async function slotsForIncoming(deps: CommandDependencies, ring: RingLabels): Promise<number> {
-  const versionId = incomingVersion(ring);
-  return versionId !== undefined && (await needsNumber(deps, ring, versionId)) ? 1 : 0;
+  return (await keysWithoutNumber(deps, ring, [incomingVersion(ring)])).size;
 }
 
 /** Numbers the incoming key if needed, then detaches `key-incoming`. A value that is not a key just loses the label. */
@@ -20,11 +19,8 @@ export async function finishIncoming(deps: CommandDependencies, change: RingChan
   const { ring } = change;
   const versionId = incomingVersion(ring);
   if (versionId === undefined) return change;
-  const numbered = (await needsNumber(deps, ring, versionId)) ? await attachNextNumber(deps, ring, versionId) : ring;
+  const needsNumber = (await slotsForIncoming(deps, ring)) > 0;
+  const numbered = needsNumber ? await attachNextNumber(deps, ring, versionId) : ring;
   await detachLabel(deps, INCOMING_LABEL, versionId);
   return { ring: withoutLabels(numbered, [INCOMING_LABEL]), wrote: true };
-}
-
-async function needsNumber(deps: CommandDependencies, ring: RingLabels, versionId: string): Promise<boolean> {
-  return !ring.numberOf.has(versionId) && (await keyOrNone(deps, versionId)) !== undefined;
 }

@@ -75,12 +75,21 @@ export async function refuseRotationUnderWay(deps: CommandDependencies, ring: Ri
  * `VERSION_UNREADABLE` for a value that cannot be read, because it may be a key.
  */
 export async function requireSlots(deps: CommandDependencies, ring: RingLabels, further: number): Promise<void> {
-  let needed = further;
-  for (const versionId of new Set([ring.previous, ring.current])) {
-    if (versionId === undefined || ring.numberOf.has(versionId)) continue;
-    if ((await keyOrNone(deps, versionId)) !== undefined) needed += 1;
+  requireFreeSlots(ring, further + (await keysWithoutNumber(deps, ring)).size);
+}
+
+/** Of these versions (default: those in use), the ones that hold a key. Throws `VERSION_UNREADABLE`. */
+export async function keysWithoutNumber(
+  deps: CommandDependencies,
+  { numberOf, previous, current }: RingLabels,
+  versionIds: readonly (string | undefined)[] = [previous, current],
+): Promise<ReadonlySet<string>> {
+  const keys = new Set<string>();
+  for (const versionId of new Set(versionIds)) {
+    if (versionId === undefined || numberOf.has(versionId)) continue;
+    if ((await keyOrNone(deps, versionId)) !== undefined) keys.add(versionId);
   }
-  requireFreeSlots(ring, needed);
+  return keys;
 }
 
 /** For a label that a version has for a moment. It takes the place of AWSPENDING, which a refused rotation may hold. */
