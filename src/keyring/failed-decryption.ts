@@ -63,7 +63,7 @@ export function failedWithEnvironmentKeys(
 ): KeyRotationError {
   const row = `Decryption failed: the row ${describeNumber(number)}`;
   if (number === undefined || number === 0 || numbers.includes(number))
-    return tampered(`${row}, and no key of the environment opens it.`);
+    return tampered(`${row}, and no key of the environment opens it.`, OF_ENVIRONMENT);
   const highest = Math.max(0, ...numbers);
   if (number < highest)
     return new KeyRotationError(
@@ -80,12 +80,16 @@ export function failedWithEnvironmentKeys(
   );
 }
 
-function tampered(what: string): KeyRotationError {
+const OF_RING =
+  'a key that is not on the ring: the key of ENCRYPTION_MASTER_KEY, which put --not-current adds, or a retired key.';
+const OF_ENVIRONMENT =
+  'another key: set the variable that held it (ENCRYPTION_MASTER_KEY, ENCRYPTION_MASTER_KEY_V2, …).';
+
+function tampered(what: string, otherKey = OF_RING): KeyRotationError {
   return new KeyRotationError(
     'TAMPERED_OR_WRONG_CONTEXT',
     `${what} Its bytes or its context were changed (a row that was moved or restored to another place, a renamed ` +
-      'table), or it was encrypted with a key that is not on the ring: the key of ENCRYPTION_MASTER_KEY, which put ' +
-      `--not-current adds, or a retired key.${OTHER_LAYOUT}`,
+      `table), or it was encrypted with ${otherKey}${OTHER_LAYOUT}`,
   );
 }
 

@@ -74,7 +74,8 @@ def failed_with_environment_keys(number: int | None, highest: int) -> KeyRotatio
             f"ENCRYPTION_MASTER_KEY_V{number} to the key, if you still have it. Or the row is older data that only "
             f"looks numbered, or its bytes were changed.{_OTHER_LAYOUT}",
         )
-    return _tampered(f"Decryption failed: the row {describe_number(number)}, and no key of the environment opens it.")
+    row = f"Decryption failed: the row {describe_number(number)}"
+    return _tampered(f"{row}, and no key of the environment opens it.", _OF_ENVIRONMENT)
 
 
 def never_issued(number: int, but: str) -> KeyRotationError:
@@ -86,12 +87,17 @@ def never_issued(number: int, but: str) -> KeyRotationError:
     )
 
 
-def _tampered(what: str) -> KeyRotationError:
+_OF_RING = (
+    "a key that is not on the ring: the key of ENCRYPTION_MASTER_KEY, which put --not-current adds, or a retired key."
+)
+_OF_ENVIRONMENT = "another key: set the variable that held it (ENCRYPTION_MASTER_KEY, ENCRYPTION_MASTER_KEY_V2, …)."
+
+
+def _tampered(what: str, other_key: str = _OF_RING) -> KeyRotationError:
     return KeyRotationError(
         "TAMPERED_OR_WRONG_CONTEXT",
         f"{what} Its bytes or its context were changed (a row that was moved or restored to another place, a "
-        "renamed table), or it was encrypted with a key that is not on the ring: the key of "
-        f"ENCRYPTION_MASTER_KEY, which put --not-current adds, or a retired key.{_OTHER_LAYOUT}",
+        f"renamed table), or it was encrypted with {other_key}{_OTHER_LAYOUT}",
     )
 
 

@@ -42,7 +42,7 @@ export const CENSUS = command<CensusFlags>({
     const columns = await shownCensus(database, specs, keys, world, flags);
     const current = keys.target?.number;
     const unread = unreadKeys(keys);
-    const { advice, next } = adviceOn(columns, unread, await restorableFor(columns, session.deps));
+    const { advice, next } = adviceOn(columns, unread, await missingKeys(columns, session.deps));
     return {
       result: {
         ...{ isEstimate: false, currentNumber: current ?? 0, columns, hasOlderData: hasOlderData(columns) },
@@ -76,18 +76,30 @@ interface Advice {
   readonly next: readonly NextStep[];
 }
 
-/** Retired keys whose versions AWS still has, where rows may need them. Of older data, the number is a random byte. */
-async function restorableFor(columns: readonly ColumnCensus[], deps: CommandDependencies): Promise<readonly number[]> {
+/** Keys that rows may need and that the ring does not have. */
+interface MissingKeys {
+  /** Retired, and AWS still has their versions. */
+  readonly restorable: readonly number[];
+  /** Whether a version has lost its labels. */
+  readonly hasLost: boolean;
+}
+
+/** Of older data, the number is a random byte, so its key may be missing under either code. */
+async function missingKeys(columns: readonly ColumnCensus[], deps: CommandDependencies): Promise<MissingKeys> {
   const codes = columns.flatMap(({ listed }) => listed.map(({ code }) => code));
-  if (!codes.some((code) => code === 'KEY_RETIRED' || code === 'KEY_NEVER_ISSUED')) return [];
-  const { retired } = await readRingReport(deps);
-  return retired.filter(({ isLeft }) => isLeft).map(({ number }) => number);
+  if (!codes.some((code) => code === 'KEY_RETIRED' || code === 'KEY_NEVER_ISSUED'))
+    return { restorable: [], hasLost: false };
+  const { retired, versions } = await readRingReport(deps);
+  return {
+    restorable: retired.filter(({ isLeft }) => isLeft).map(({ number }) => number),
+    hasLost: versions.some(({ state }) => state === 'no label'),
+  };
 }
 
 function adviceOn(
   columns: readonly ColumnCensus[],
   unread: readonly UnreadKeys[],
-  restorable: readonly number[],
+  { restorable, hasLost }: MissingKeys,
 ): Advice {
   if (unread.length > 0) return { advice: unread.map(unreadLine), next: [step('doctor')] };
   if (restorable.length > 0) {
@@ -99,10 +111,22 @@ function adviceOn(
       next: [step('restore', ...restorable.map(String))],
     };
   }
+  if (hasLost) {
+    const text = 'No key of the ring opens some rows, and a version has lost its labels: status says how to rescue it.';
+    return { advice: [text], next: [step('status')] };
+  }
   const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);
-  if (rows === 0) return { advice: [], next: [] };
+  if (rows === 0) return { advice: columns.some(isInOtherContext) ? [OTHER_CONTEXT] : [], next: [] };
   const found = `${rowCount(rows)} ${rows === 1 ? 'is' : 'are'} not under the current key`;
   return columns.every(isContextRight)
     ? { advice: [`${found}; reencrypt moves them to it.`], next: [step('reencrypt')] }
     : { advice: [`${found}. ${CHECK_CONTEXT}`], next: [] };
+}
+
+const OTHER_CONTEXT =
+  'No row opens, and their keys are on the ring: check the context, which must be the one that the application gives.';
+
+function isInOtherContext({ unreadable, listed, numbered, unnumbered, legacy }: ColumnCensus): boolean {
+  const opened = [numbered, unnumbered, legacy].some((counts) => Object.keys(counts).length > 0);
+  return unreadable > 0 && !opened && listed.every(({ code }) => code === 'TAMPERED_OR_WRONG_CONTEXT');
 }

@@ -10,7 +10,7 @@ interface MoveFlags {
 }
 
 /** A key, never an alias, which may name another key tomorrow: only AWS's own always means the same. */
-const KMS_KEY = /^(arn:[^:]+:kms:[^:]+:\d{12}:key\/)?[\w-]+$/;
+const KMS_KEY = /^(arn:[^:]+:kms:[^:]+:\d{12}:key\/)?[a-z0-9-]+$/;
 
 const DAY = 24 * 3_600_000;
 

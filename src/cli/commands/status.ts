@@ -95,7 +95,7 @@ const STATE_WORDS: Partial<Record<VersionReport['state'], string>> = {
   pending: 'being rotated in',
   placeholder: 'being rotated in, no value yet',
   arriving: 'being added',
-  abandoned: 'never used',
+  abandoned: 'never encrypted anything',
   copy: 'has the key of another version',
 };
 

@@ -138,10 +138,12 @@ describe('move', () => {
     ]);
   });
 
-  test('refuses an alias, a secret without a key and a rotation under way', async () => {
+  test('refuses an alias, a placeholder, a secret without a key and a rotation under way', async () => {
     const ring = await oldRing();
-    const alias = await pazpazKeys(ring, ['move', '--kms-key-id', 'alias/clinic', '--yes']);
-    expect(alias).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('An alias') as string });
+    for (const name of ['alias/clinic', 'KMS_KEY']) {
+      const refused = await pazpazKeys(ring, ['move', '--kms-key-id', name, '--yes']);
+      expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('An alias') as string });
+    }
     await refusesUntouched(await ringWith(), (deps) => moveKeys(deps, NEW), 'NO_CURRENT_KEY', 'nothing to move');
     await ring.put(keyOf(9).toString('base64'), undefined, ['AWSPENDING']);
     await refusesUntouched(ring, (deps) => moveKeys(deps, NEW), 'ROTATION_UNDER_WAY');

@@ -1,9 +1,10 @@
+import { UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
 import { asDescribed } from '../../cli/support/described.ts';
 import { giveCredentials, pazpazKeys, type Ran, type Surroundings } from '../../cli/support/operator.ts';
 import { oldBox } from '../../format/support/old-application.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
-import { current, keyOf, previous, ringWith, type TestRing } from '../../support/ring.ts';
+import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';
 import { fillPatients, patientRow as row, PATIENTS as COLUMN } from '../support/patients.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 
@@ -56,6 +57,29 @@ describe('census', () => {
     const dryRun = await keys(ring, ['reencrypt', '--table', 'patients', '--column', 'notes', '--dry-run']);
     expect(dryRun.stdout).toContain('First check the context');
     expect((await keys(ring, ['reencrypt', ...COLUMN, '--dry-run'])).stdout).not.toContain('First check the context');
+  });
+
+  it('advises to check the context where no row opens although its key is on the ring', async () => {
+    const ring = await ringWith(1, current(2));
+    await patients([row('a', 1, 1), row('b', 2, 2)]);
+    const args = ['census', '--table', 'patients', '--column', 'notes', '--context', 'patient:{id}:notes'];
+    expect((await keys(ring, args)).stdout).toContain(
+      'No row opens, and their keys are on the ring: check the context',
+    );
+    expect((await keys(ring, ['census', ...COLUMN])).stdout).not.toContain('No row opens');
+  });
+
+  it('names status where a key may have lost its labels', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    await ring.client.send(
+      new UpdateSecretVersionStageCommand({
+        SecretId: SECRET,
+        VersionStage: 'key-v1',
+        RemoveFromVersionId: ring.idOf(1),
+      }),
+    );
+    await patients([row('lost', 1, 1), row('new', 3, 2)]);
+    expect((await keys(ring, ['census', ...COLUMN])).stdout).toMatch(/pazpaz-keys status\n$/);
   });
 
   it('suggests to restore a retired key that rows may need, while AWS has it', async () => {

@@ -17,7 +17,7 @@ ul { margin: 4px 0; padding-left: 20px; }
 .facts b { display: block; font-size: 16px; }
 .facts span { color: #566070; font-size: 13px; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; margin: 8px 0; }
-th { text-align: left; border-bottom: 1.5px solid #566070; padding: 4px 8px 4px 0; vertical-align: bottom; }
+th { text-align: left; border-bottom: 1.5px solid #566070; padding: 4px 8px 4px 0; vertical-align: bottom; white-space: nowrap; }
 td { border-bottom: 1px solid #dde3ea; padding: 4px 8px 4px 0; vertical-align: top; overflow-wrap: anywhere; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 td.whole { white-space: nowrap; }

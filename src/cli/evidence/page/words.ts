@@ -9,7 +9,7 @@ const STATES: Readonly<Record<KeyFacts['state'], string>> = {
   arriving: 'is being added by hand',
   retired: 'retired; AWS may delete it',
   deleted: 'retired, and deleted by AWS',
-  abandoned: 'was never used',
+  abandoned: 'never encrypted anything',
   copy: 'holds the same key as another version',
   'foreign label only': 'kept by a label that is not of the ring',
   'no label': 'has no number; AWS may delete it',
