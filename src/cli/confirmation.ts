@@ -4,22 +4,25 @@ import type { ProcessIo } from './process-io.ts';
 import { printable } from './terminal/paint.ts';
 
 interface Answers {
+  readonly json?: boolean;
   readonly dryRun?: boolean;
   readonly yes?: boolean;
   readonly confirm?: string;
 }
 
 /**
- * A dry run does not ask. `--yes` answers a question that takes `y`; `--confirm` answers one that needs a typed answer.
+ * A dry run does not ask, and shows what the question rests on. `--yes` answers a question that takes `y`; `--confirm` answers one that needs a typed answer.
  * `where` names the secret that would change. Rejects with `NOT_CONFIRMED`.
  */
 export function confirmation(
   world: ProcessIo,
-  { dryRun, yes, confirm }: Answers,
+  { json, dryRun, yes, confirm }: Answers,
   where: () => string,
 ): CommandDependencies['confirm'] {
   return async (question) => {
-    const { answer } = question;
+    const { answer, basis = [] } = question;
+    // In JSON, the result has it.
+    if (dryRun === true && json !== true) world.stderr.write(basis.map((line) => `${line}\n`).join(''));
     if (dryRun === true || (answer === undefined && yes === true)) return;
     if (answer !== undefined && confirm !== undefined && isSame(confirm, answer)) return;
     if (world.stdin.isTTY !== true || world.stderr.isTTY !== true) throw cannotAsk(question, where(), confirm);

@@ -89,7 +89,7 @@ function requireNoneEncrypted(unlisted: readonly FoundColumn[], numbers: readonl
   throw new KeyRotationError(
     'NO_CENSUS',
     `Columns that were not counted hold ciphertexts, and may have rows that need the key: ${found.map(foundName).join(', ')}. ` +
-      'Add them to the file that --columns names (columns --find prints one), or pass --unlisted-is-fine if no row of ' +
+      'Add them to the file that --columns names (columns --find prints one), or pass --unlisted-is-fine to retire if no row of ' +
       `them needs it.${found.some(({ uncountable }) => uncountable !== undefined) ? ` ${NOT_LISTED}` : ''}`,
   );
 }

@@ -336,6 +336,8 @@ describe('retire, with a list that lacks a column', () => {
     expect(refused.exitCode).toBe(1);
     expect(refused.stderr).toMatch(/NO_CENSUS[^]*clinic\.cards\.v[^]*--unlisted-is-fine/);
     const args = ['retire', '1', '--yes', '--unlisted-is-fine', ...counted];
+    const dry = await pazpazKeys(ring, [...args, '--dry-run'], { environment: environment() });
+    expect(dry.stderr).toMatch(/Not counted, though it looks encrypted:\n\s+clinic\.cards\.v/);
     expect(await pazpazKeys(ring, args, { environment: environment() })).toMatchObject({ exitCode: 0 });
   });
 
