@@ -30,8 +30,11 @@ const PATHS = [
     'commands',
     'connection',
     'uncommitted-rows',
+    'foreign-keys',
+    'locked-partition',
+    'context-check',
   ],
-].map((name) => `test/postgres/${name}`);
+].map((name) => `test/postgres/(.*/)?${name}`);
 
 const versions = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BUILDS);
 const failed = [];

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyRotationError } from '../../format/error.ts';
 import { columnName, type Column } from '../catalog/column.ts';
+import { isLockTimeout } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import { beginBrakes, setBrakes, type Brakes } from './brakes.ts';
 import { openJobTables } from './job-tables.ts';
@@ -10,8 +10,8 @@ import { placesOf } from './table-state.ts';
 /** Serializes the making of schema and tables: two that find nothing at once would both make them, and one fails. */
 const SCHEMA_LOCK = 7_206_153_928;
 
-/** Milliseconds between two tries to take it. */
-const PAUSE = 200;
+/** Milliseconds for which it is waited for, again and again. */
+const LOCK_TIMEOUT = 1000;
 
 const LOCK_HOLDER = `
   SELECT format('advisory lock %s of process %s (role %s)', $1::int8, l.pid, coalesce(a.usename, '?'))
@@ -66,24 +66,27 @@ export interface Opening {
  */
 export async function openJob(session: Connection, column: Column, opening: Opening): Promise<Job> {
   const { onWait, patience = 60_000 } = opening;
-  for (let waited = 0; ; waited += PAUSE) {
-    const job = await openJobOnce(session, column, opening);
-    if (job !== undefined) return job;
-    const holder = await holderOfLock(session);
-    if (waited >= patience && holder !== undefined) throw keptClosed(holder);
-    if (holder !== undefined) onWait?.(holder);
-    await sleep(PAUSE);
+  for (let waited = LOCK_TIMEOUT; ; waited += LOCK_TIMEOUT) {
+    try {
+      return await openJobOnce(session, column, opening);
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      const holder = await holderOfLock(session);
+      if (waited >= patience) throw keptClosed(holder);
+      onWait?.(holder);
+    }
   }
 }
 
-/** `undefined` where another process opens the tables, or any role holds the lock for it. */
-function openJobOnce(session: Connection, column: Column, opening: Opening): Promise<Job | undefined> {
+function openJobOnce(session: Connection, column: Column, opening: Opening): Promise<Job> {
   const { target, startOver, brakes } = opening;
   const { spec } = column;
   const options = optionsOf(column);
   return session.transaction(async () => {
-    const [locked] = await session.rows('SELECT pg_try_advisory_xact_lock($1)', [SCHEMA_LOCK]);
-    if (locked?.[0] !== 't') return undefined;
+    // In turn with the processes that begin at the same time: a later one would find the job finished.
+    await session.change(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT}`);
+    await session.change('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK]);
+    await session.change('SET LOCAL lock_timeout = 0');
     await openJobTables(session);
     const content = await contentOf(session, column);
     const columns = await placesOf(session, column);
@@ -114,9 +117,9 @@ function openJobOnce(session: Connection, column: Column, opening: Opening): Pro
   });
 }
 
-async function holderOfLock(session: Connection): Promise<string | undefined> {
+async function holderOfLock(session: Connection): Promise<string> {
   const [found] = await session.rows(LOCK_HOLDER, [SCHEMA_LOCK]);
-  return found?.[0] ?? undefined;
+  return found?.[0] ?? 'another process';
 }
 
 function keptClosed(holder: string): KeyRotationError {
