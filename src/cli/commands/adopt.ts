@@ -48,7 +48,11 @@ export const ADOPT = command<AdoptOptions>({
       return { result: shown, lines: () => wrapped(waitingText(waiting)), exitCode: 1, next: [step('status')] };
     if (noKey === undefined) return { result: shown, lines: () => [adoptLine(result)] };
     const text = `Version ${noKey} is current, and its value is not a key. Make the previous key current again, then rotate.`;
-    return { result: shown, lines: () => wrapped(text), next: [step('rollback'), step('rotate', '--wait')] };
+    return {
+      result: shown,
+      lines: () => wrapped(text),
+      next: [step('rollback'), step('rotate', '--wait'), step('status')],
+    };
   },
 });
 
