@@ -16,7 +16,8 @@ async function reportRingState(deps: StepDependencies): Promise<void> {
   const ring = ringLabels(secret.VersionIdsToStages);
   deps.log('key_ring_state', {
     secretId: deps.secretId,
-    freeSlots: ring.freeSlots,
+    // The metric filter takes no number below 0: labels may be in the places of AWS's own.
+    freeSlots: Math.max(0, ring.freeSlots),
     currentNumber: ring.current === undefined ? 0 : (ring.numberOf.get(ring.current) ?? 0),
     ...rotationAge(secret, deps.now()),
     // A rotation that was switched off has no date, so with a cron() expression none is ever late.

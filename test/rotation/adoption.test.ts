@@ -129,6 +129,12 @@ describe('key_ring_state', () => {
     expect(ring.reported).toMatchObject({ freeSlots: 13, currentNumber: 3 });
   });
 
+  test('counts none where labels are in the places of those of AWS: the metric filter takes no number below 0', async () => {
+    const ring = await watched(...Array.from({ length: 17 }, (_, index) => index + 1), current(18));
+    await ring.tick();
+    expect(ring.reported).toMatchObject({ freeSlots: 0, currentNumber: 18 });
+  });
+
   test('gives the lowest number of a key that has several', async () => {
     const ring = await watched(1, current(7));
     await ring.label('key-v5', 2);
