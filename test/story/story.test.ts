@@ -73,14 +73,12 @@ describe('npm start', () => {
     expect(output + errors).not.toContain(GUIDE.exampleKey);
   });
 
-  test.each([1, 2])('ends with 1 and says which record is lost when the version of key %i is gone', async (number) => {
-    const { code, output, errors } = await story('--years', '2', '--lose-key', String(number));
+  test('ends with 1 and says which record is lost when the version of a key is gone', async () => {
+    const { code, output, errors } = await story('--years', '2', '--lose-key', '2');
     expect(code).toBe(1);
     expect(output).toContain('3 of 4 readable');
-    expect(output).not.toMatch(new RegExp(`^ *${number} .*key-v${number} `, 'm'));
-    expect(errors).toMatch(
-      new RegExp(`^1 of 4 ciphertexts cannot be read any more\\. Record ${number} is lost \\([^\\n]+\\)\\.\\n$`),
-    );
+    expect(output).not.toMatch(/^ *2 .*key-v2 /m);
+    expect(errors).toMatch(/^1 of 4 ciphertexts cannot be read any more\. Record 2 is lost \([^\n]+\)\.\n$/);
   });
 
   test('ends with 1 and names the step when a rotation fails', async () => {

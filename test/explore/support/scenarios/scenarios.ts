@@ -16,7 +16,7 @@ const ALL: readonly Scenario[] = [
   ...PENDING_LEFT,
 ];
 
-/** Half of all states for one in ten scenarios, of which there are smaller ones with the same commands. */
+/** Half of all states for one in eight scenarios, of which there are smaller ones with the same commands. */
 const LARGE: ReadonlySet<string> = new Set([
   'rotate beside put P',
   'rollback by hand, two attempts',
@@ -39,6 +39,13 @@ const LARGE: ReadonlySet<string> = new Set([
   'put beside a rotation, killed and left',
   'put P beside put R',
   'put --not-current Q beside adopt',
+  'put --not-current beside a rotation, killed and left',
+  'two attempts on two keys that never had a number, told of the past',
+  'put P beside adopt',
+  'put P beside put P',
+  'restore-ring ABC beside put --not-current B',
+  'retire two keys beside a rotation, killed and run again',
+  'rollback beside rollback',
 ]);
 
 /** What `npm test` explores, in well under a minute. */
