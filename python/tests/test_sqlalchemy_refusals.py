@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.exc import DBAPIError, InvalidRequestError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, ProgrammingError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 from sqlalchemy.types import TypeEngine
 
@@ -230,6 +230,7 @@ def test_nothing_is_written_under_a_key_that_ignores_case(ring: KeyRing, engine:
     class Named(OtherBase):
         __tablename__ = "named"
         id: Mapped[str] = mapped_column(CITEXT, primary_key=True)
+        name: Mapped[str | None]
         notes: Mapped[str | None] = mapped_column(EncryptedText("named:{id}"))
 
     with Session(engine) as session:
@@ -237,4 +238,7 @@ def test_nothing_is_written_under_a_key_that_ignores_case(ring: KeyRing, engine:
         for write in writes:
             with pytest.raises(EncryptedColumnError, match="citext"):
                 session.execute(write.values(notes=SECRET))
+        for harmless in (update(Named).values(name="x"), update(Named).values(notes=None)):
+            with pytest.raises(ProgrammingError, match='"named" does not exist'), session.begin_nested():
+                session.execute(harmless)
     assert "AS notes" in str(select(Named))

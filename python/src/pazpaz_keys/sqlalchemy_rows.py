@@ -152,6 +152,9 @@ def bound_to_rows(
         if isinstance(statement, Update):
             _refuse_moved_rows(column, template, keys, values, rows)
         writing = [row for row in rows if _value_of(column, values, row)[1] is not None]
+        ignoring_case = [key.name for key in keys if isinstance(key.type, CITEXT)]
+        if writing and ignoring_case:
+            raise row_not_shown(template, IGNORES_CASE, ignoring_case, "Name a column of another type.")
         if isinstance(statement, Insert) and writing:
             for key in keys:
                 _generate(connection, key, values, rows, schema_of)
@@ -176,8 +179,6 @@ def _key_of(template: ContextTemplate, name: str, statement: Insert | Update) ->
     if key is None:
         raise row_not_shown(template, f"the table {statement.table} has no column", [name], "Correct the context.")
     _require_spelling(key, template)
-    if isinstance(key.type, CITEXT):
-        raise row_not_shown(template, IGNORES_CASE, [name], "Name a column of another type.")
     return key
 
 
