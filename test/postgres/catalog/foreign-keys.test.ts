@@ -78,6 +78,12 @@ describe('a foreign key on the ciphertext', () => {
   });
 
   it('that is made while rows are re-encrypted asks for the decision', async () => {
+    // Enough that many batches are left, however late the statement reaches the server.
+    const more = Array.from({ length: 500 }, (_, index) => clinic.row(`more ${index}`, 1));
+    await clinic.sql('INSERT INTO patients SELECT * FROM unnest($1::int[], $2::bytea[])', [
+      more.map((_, index) => index + 100),
+      more,
+    ]);
     let isMade: Promise<unknown> | undefined;
     const onBatch = () => {
       isMade ??= clinic.sql(`${CHILD} CASCADE)`);
