@@ -1,4 +1,4 @@
-import { hasAwsLabel } from '../../format/ring-labels.ts';
+import { hasAwsLabel, INCOMING_LABEL } from '../../format/ring-labels.ts';
 import { quoted, step, type NextStep } from '../suggested-commands.ts';
 import { capitalized, dayCount, keyList } from '../terminal/table.ts';
 import { isSameKmsKey, MANAGED_ALIAS, MANAGED_KEY, underOtherKmsKey } from '../ring/kms-keys.ts';
@@ -86,7 +86,7 @@ function versionNotes(version: VersionReport, report: RingReport): readonly Note
       ),
     ];
   }
-  if (state === 'arriving') {
+  if (version.labels.includes(INCOMING_LABEL)) {
     return [
       warning(
         'key-arriving',
