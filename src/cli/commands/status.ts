@@ -4,7 +4,7 @@ import { command } from '../command.ts';
 import { COUNT, DATE, described, listOf, NEXT, object, oneOf, RETIRED, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { countEncryptions, encryptionWords, keyEncryptions } from '../status/key-encryptions.ts';
 import type { Note } from '../status/note.ts';
-import { notesOn, recommended } from '../status/notes.ts';
+import { ALTERNATIVES, notesOn, recommended } from '../status/notes.ts';
 import { readRingReport, VERSION_STATES, type RingReport, type VersionReport } from '../status/ring-report.ts';
 import { spelled } from '../suggested-commands.ts';
 import { printable, type Paint } from '../terminal/paint.ts';
@@ -150,10 +150,12 @@ function noteLines(notes: readonly ShownNote[], paint: Paint): readonly string[]
   });
 }
 
-/** The command to run first, where there are several. */
+/** The command to run first, where there are several, or to choose where they are alternatives. */
 function firstLines({ notes, recommended: first }: Shown, paint: Paint): readonly string[] {
   if (first === undefined || notes.flatMap(({ next }) => next).length < 2) return [];
-  return ['', `Run first: ${paint.strong(printable(first))}`];
+  const from = notes.find(({ next }) => next.includes(first));
+  const isChoice = from !== undefined && ALTERNATIVES.includes(from.code);
+  return ['', `${isChoice ? 'If in doubt' : 'Run first'}: ${paint.strong(printable(first))}`];
 }
 
 function cells({

@@ -40,6 +40,9 @@ export function notesOn(report: RingReport): readonly Note[] {
 /** Notes that ask for nothing. */
 const AS_YOU_LIKE: readonly NoteCode[] = ['restorable', 'foreign-label-only'];
 
+/** Notes whose commands are alternatives. The first does less. */
+export const ALTERNATIVES: readonly NoteCode[] = ['retirement-unfinished', 'number-on-another-key'];
+
 /** The one command to run now: the first of the most urgent note. Absent: nothing needs to be done, or a person decides. */
 export function recommended(notes: readonly Note[]): NextStep | undefined {
   // To rotate a secret that replaces a lost one would number a new key as the first of the lost ones.
@@ -189,7 +192,7 @@ function retirementNotes({ name, retired, versions }: RingReport): readonly Note
           warning(
             'retirement-unfinished',
             `Retiring or restoring ${keyList(numbers)} was interrupted: recorded as retired, and still with ${theirs}. ` +
-              `Nothing is lost. restore keeps ${keys}; retire finishes it if its checks still pass.`,
+              `Nothing is lost. Run one of the two: restore keeps ${keys}; retire finishes it if its checks still pass.`,
             step('restore', ...numbers.map(String)),
             step('retire', ...numbers.map(String)),
           ),

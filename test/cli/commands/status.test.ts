@@ -122,7 +122,7 @@ describe('status says what is under way or unfinished, and with which command it
     expect(await notes(ring)).toEqual(['retirement-unfinished']);
     const { stdout } = await pazpazKeys(ring, ['status', '--json']);
     expect(JSON.parse(stdout)).toMatchObject({ result: { recommended: 'pazpaz-keys restore 1' } });
-    expect((await pazpazKeys(ring, ['status'])).stdout).toContain('Run first: pazpaz-keys restore 1\n');
+    expect((await pazpazKeys(ring, ['status'])).stdout).toContain('If in doubt: pazpaz-keys restore 1\n');
   });
 
   test('recommends to end a rotation whose key was left on purpose: it cannot finish', async () => {
