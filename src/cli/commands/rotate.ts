@@ -1,6 +1,7 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import { InvalidArgumentError } from 'commander';
 import { KeyRotationError } from '../../format/error.ts';
+import type { RingLabels } from '../../format/ring-labels.ts';
 import { refused } from '../../secret/aws-error.ts';
 import { slotsNeeded, requireFreeSlots } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
@@ -126,7 +127,7 @@ export async function runRotate(deps: CommandDependencies): Promise<RotateResult
     return { versionId: await shownVersion(deps, answer.VersionId ?? versionId), outcome: 'started', wasSwitchedOff };
   } catch (error) {
     if (isReattempt(error)) {
-      return { versionId: await unfinishedVersion(deps), outcome: 'taken up', wasSwitchedOff };
+      return { versionId: await unfinishedVersion(deps, ring.current), outcome: 'taken up', wasSwitchedOff };
     }
     throw refused('RotateSecret', deps.secretId, error);
   }
@@ -139,15 +140,18 @@ async function shownVersion(deps: CommandDependencies, versionId: string): Promi
   return versionId;
 }
 
-/** The version of the rotation that runs again. AWS does not name it, and the first description may be too old. */
-async function unfinishedVersion(deps: CommandDependencies): Promise<string> {
+/**
+ * The version of the rotation that runs again. AWS does not name it, and the first description may be too old. By the
+ * next one, that rotation may have ended, and its version be current.
+ */
+async function unfinishedVersion(deps: CommandDependencies, formerCurrent: string | undefined): Promise<string> {
   const done = 'An earlier rotation is unfinished, and AWS runs it again.';
-  const { ring } = await requireSeen(
-    deps,
-    done,
-    ({ ring: { pending, current } }) => pending !== undefined && pending !== current,
-  );
-  return ring.pending ?? '';
+  const versionOf = ({ pending, current }: RingLabels): string | undefined => {
+    if (pending !== undefined && pending !== current) return pending;
+    return current === formerCurrent ? undefined : current;
+  };
+  const { ring } = await requireSeen(deps, done, (seen) => versionOf(seen.ring) !== undefined);
+  return versionOf(ring) ?? '';
 }
 
 /** AWS answers that it will run such a rotation again, but never does: rotation stays off. */

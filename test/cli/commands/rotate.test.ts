@@ -185,6 +185,22 @@ describe('rotate', () => {
     expect(ring.labels).toEqual({ 1: 'AWSPREVIOUS key-v1', 2: 'AWSCURRENT key-v2' });
   });
 
+  test('names the version of such a rotation that has ended before the first look', async () => {
+    const ring = await ringWith(current(1));
+    await ring.begin();
+    const { deps } = operatorOf(ring, (secrets) => ({
+      ...secrets,
+      rotateSecret: async (input) => {
+        const answer = secrets.rotateSecret(input);
+        await answer.catch(() => undefined);
+        await ring.service.idle();
+        return answer;
+      },
+    }));
+    expect(await runRotate(deps)).toMatchObject({ outcome: 'taken up', versionId: ring.idOf(2) });
+    expect(ring.labels).toEqual({ 1: 'AWSPREVIOUS key-v1', 2: 'AWSCURRENT key-v2' });
+  });
+
   test.each([[['rotate']], [['rotate', '--wait']]])('%j does not say that nothing was changed, then', async (args) => {
     const ring = await ringWith(current(1));
     await ring.begin();
