@@ -20,7 +20,7 @@ import { processorTime, turnOf } from './ratios.mjs';
 const ROWS = 1000;
 const WRITTEN = 100;
 const MILLISECONDS = 20;
-const [, , side, url] = process.argv;
+const [, , side, table, url] = process.argv;
 
 const bare = bareRows(createSecretKey(randomBytes(32)), 1);
 const text = 'x'.repeat(200);
@@ -103,10 +103,10 @@ async function open(library, kind) {
   const about = side === 'ours' ? { make, storage } : { storage };
   const client = new pg.Client(url);
   await client.connect();
-  for (const name of [side, `${side}_w`])
+  for (const name of [table, `${table}_w`])
     await client.query(`DROP TABLE IF EXISTS ${name}; CREATE TABLE ${name} (id int, value ${storage})`);
   await client.end();
-  const tables = [await LIBRARIES[library](side, about), await LIBRARIES[library](`${side}_w`, about)];
+  const tables = [await LIBRARIES[library](table, about), await LIBRARIES[library](`${table}_w`, about)];
   const boundTo = BOUND[library];
   const toWrite = side === 'ours' ? asIs : (row) => ({ ...row, value: seal(row.value, boundTo(row)) });
   await tables[0].write(Array.from({ length: ROWS }, (_, id) => toWrite({ id, value })));

@@ -10,21 +10,26 @@ import { ratiosOfTurns } from './ratios.mjs';
  * context. Ratios of one run: 1.0 is as fast. `npm run bench -- --only columns` builds first. Ends with 1 if reading
  * takes more than the target allows.
  *
- * The sides take turns in two processes and count the processor time of their own, so that each pays for its own garbage
- * and for nothing else of the machine. In one process, the garbage of both was collected in one turn or the other.
+ * The sides take turns in processes of their own and count their own processor time, so that each pays for its garbage and
+ * for nothing else of the machine. In one process, the garbage of both was collected in one turn or the other. A process
+ * stays a little fast or slow all its life, so there are several of each side.
  */
 
 const LIBRARIES = ['Drizzle', 'Kysely', 'TypeORM'];
 const KINDS = ['text in bytea', 'text in text', 'JSON in jsonb'];
 const TARGET = 0.9;
-const ROUNDS = 101;
+const PAIRS = 4;
+const ROUNDS = 104;
 const isJson = process.argv.includes('--json');
 const lines = [];
 
 const { folder, file } = await buildProgram('bench', 'src/local/postgres/embedded-postgres.ts');
 const { startPostgres } = await import(pathToFileURL(file).href);
 const postgres = await startPostgres();
-const sides = ['ours', 'plain'].map((side) => fork('bench/columns-side.mjs', [side, postgres.url]));
+const pairs = Array.from({ length: PAIRS }, (_, pair) =>
+  ['ours', 'plain'].map((side) => fork('bench/columns-side.mjs', [side, `${side}${pair}`, postgres.url])),
+);
+const sides = pairs.flat();
 try {
   if (!isJson) console.log(`Node ${process.version}. Each line: our column, and how many times as fast as its like.`);
   for (const library of LIBRARIES)
@@ -55,7 +60,7 @@ function ask(side, question, about) {
 async function line(title, what, target) {
   for (const side of sides) await ask(side, 'begin', { what });
   const measured = await ratiosOfTurns(
-    sides.map((side) => () => ask(side, 'turn')),
+    pairs.map((pair) => pair.map((side) => () => ask(side, 'turn'))),
     ROUNDS,
   );
   const isMet = target === undefined || measured.ratio >= target;

@@ -15,18 +15,20 @@ export const processorTime = () => {
  */
 export async function ratios(ours, theirs, time = processorTime, { rounds, milliseconds } = DEFAULT_ROUNDS) {
   const turns = [await turnOf(ours, time, milliseconds), await turnOf(theirs, time, milliseconds)];
-  return ratiosOfTurns(turns, rounds);
+  return ratiosOfTurns([turns], rounds);
 }
 
 /**
- * The ratio of two turns, each a function that gives the nanoseconds of one call. Each is first in every other round. The
- * median of the rounds' ratios counts, since a machine that is slow for a while is slow for both of a round. Half of the
+ * The ratio of two turns, each a function that gives the nanoseconds of one call. Of several pairs of such turns, each is
+ * asked in turn. Each side is first in every other round. The median of the rounds' ratios counts, since a machine that is slow for a while is slow for both of a round. Half of the
  * rounds are within `spread`.
  */
-export async function ratiosOfTurns(turns, rounds) {
+export async function ratiosOfTurns(pairs, rounds) {
   const times = [[], []];
   for (let round = 0; round < rounds; round += 1) {
-    for (const which of round % 2 === 0 ? [0, 1] : [1, 0]) times[which].push(await turns[which]());
+    const turns = pairs[round % pairs.length];
+    const isOursFirst = Math.floor(round / pairs.length) % 2 === 0;
+    for (const which of isOursFirst ? [0, 1] : [1, 0]) times[which].push(await turns[which]());
   }
   const [oursNanoseconds, theirsNanoseconds] = times.map(median);
   const each = times[0].map((ours, round) => times[1][round] / ours);
