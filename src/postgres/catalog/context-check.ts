@@ -24,9 +24,13 @@ const PAGES = `
 
 /** Throws `INVALID_COLUMN` where no row opens in the contexts given, although the ring has the keys that rows name. */
 export async function requireContext(session: Connection, column: Column, keys: RingKeys): Promise<void> {
-  // The keys as they are: a count of what this process opens is not meant for a sample.
-  const found = (await sampleOf(session, column)).map((row) => lookAt(column, row, keys.known));
-  if (found.includes('right')) return;
+  const found: Finding[] = [];
+  for (const row of await sampleOf(session, column)) {
+    // The keys as they are: a count of what this process opens is not meant for a sample.
+    const one = lookAt(column, row, keys.known);
+    if (one === 'right') return;
+    found.push(one);
+  }
   const countOf = (one: Finding) => found.filter((each) => each === one).length;
   const [bare, other, older] = [countOf('without context'), countOf('in another'), countOf('older')];
   if (bare + other < LEAST_ROWS) return;
