@@ -10,7 +10,7 @@ import { numbersFrom } from './support/scenarios/random-scenario.ts';
 import { BEHAVIOUR } from './support/scenarios/scenario.ts';
 
 /** One of so many states; `npm run explore` looks at more. The numbers have no divisor in common with those of places. */
-const EVERY = process.env['EXPLORE'] === 'deep' ? 23 : 997;
+const EVERY = process.env['EXPLORE'] === 'deep' ? 23 : 1499;
 
 const BY_HAND = { ...BEHAVIOUR, unlabelledVersions: 'kept' } as const;
 
@@ -28,7 +28,7 @@ test('wherever people have put the labels, what status names leads to an end, an
   }
   process.stdout.write(`\nLabels by hand: ${count} states\n`);
   expect(failures).toEqual([]);
-  expect(count).toBeGreaterThan(100);
+  expect(count).toBeGreaterThan(50);
 });
 
 const COMMANDS = [

@@ -4,7 +4,7 @@ import { numbersFrom, randomScenario } from './support/scenarios/random-scenario
 import { begin } from './support/scenarios/scenario.ts';
 
 /** Schedules of each run; `npm run explore` runs the longer one. `RANDOM_SEED` runs the schedules from that seed on. */
-const SCHEDULES = process.env['EXPLORE'] === 'deep' ? 20_000 : 500;
+const SCHEDULES = process.env['EXPLORE'] === 'deep' ? 20_000 : 300;
 const FIRST_SEED = Number(process.env['RANDOM_SEED'] ?? (process.env['EXPLORE'] === 'deep' ? Date.now() % 1e9 : 1));
 
 jest.setTimeout(3_600_000);

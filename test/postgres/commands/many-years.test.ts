@@ -13,7 +13,7 @@ import { fillPatients, PATIENTS } from '../support/patients.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 
 /** `YEARS=40` takes some minutes: AWS then keeps a hundred versions, most of them of keys that were retired. */
-const YEARS = Number(process.env['YEARS'] ?? 1);
+const YEARS = Number(process.env['YEARS'] ?? 0.5);
 const DAYS = 90;
 const ROTATIONS = Math.floor((YEARS * 365) / DAYS);
 

@@ -16,7 +16,7 @@ const ALL: readonly Scenario[] = [
   ...PENDING_LEFT,
 ];
 
-/** Half of all states for one in eight scenarios, of which there are smaller ones with the same commands. */
+/** Half of all states for one in seven scenarios, of which there are smaller ones with the same commands. */
 const LARGE: ReadonlySet<string> = new Set([
   'rotate beside put P',
   'rollback by hand, two attempts',
@@ -46,6 +46,11 @@ const LARGE: ReadonlySet<string> = new Set([
   'restore-ring ABC beside put --not-current B',
   'retire two keys beside a rotation, killed and run again',
   'rollback beside rollback',
+  'retire --force beside a rotation, killed and left',
+  'retire --force in a rotation, told of the past',
+  'two attempts on a numbered ring, told of the past',
+  'adopt beside a rotation, killed and left',
+  'cancel, two attempts',
 ]);
 
 /** What `npm test` explores, in well under a minute. */
