@@ -63,7 +63,7 @@ export function databaseError(error: unknown): KeyRotationError {
   }
   // A function of the database may quote a row in a hint, PostgreSQL does not.
   const hint = isRaised || stringIn(error, 'where') !== undefined ? undefined : stringIn(error, 'hint');
-  const advice = state !== undefined && NOT_CONVERTED.has(state) ? WITHOUT_FORM : hint === undefined ? '' : `. ${hint}`;
+  const advice = NOT_CONVERTED.has(state ?? '') ? WITHOUT_FORM : hint === undefined ? '' : `. ${hint}`;
   return new DatabaseFailure(
     'DATABASE_REFUSED',
     `The database refused (${state ?? 'no SQLSTATE'}): ${said}${advice}`,
@@ -102,6 +102,11 @@ export function isOfTls(error: unknown): boolean {
 /** Whether a transaction failed for a reason that passes: a deadlock, a lock that came too late. */
 export function isWorthAnotherTry(error: unknown): boolean {
   return error instanceof DatabaseFailure && !error.isRaised && TRY_AGAIN.has(error.state ?? '');
+}
+
+/** A text in it has no form in the other encoding. */
+export function isNotConverted(error: unknown): boolean {
+  return error instanceof DatabaseFailure && NOT_CONVERTED.has(error.state ?? '');
 }
 
 export function isLockTimeout(error: unknown): boolean {

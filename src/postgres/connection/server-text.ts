@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { DatabaseFailure } from './database-error.ts';
+import { isNotConverted } from './database-error.ts';
 import type { Connection } from './database.ts';
 
 /**
@@ -19,8 +19,6 @@ const known = new Map<string, ServerText['characters']>();
 const ALL =
   "SELECT pg_catalog.string_agg(pg_catalog.chr(n), '' ORDER BY n) FROM pg_catalog.generate_series(128, 255) n";
 const ONE = 'SELECT pg_catalog.chr($1::pg_catalog.int4)';
-
-const WITHOUT_FORM = new Set(['22021', '22P05']);
 
 /** How the texts of the session's database are read, in its open transaction; `undefined` where they are in UTF-8. */
 export async function serverTextOf(session: Connection): Promise<ServerText | undefined> {
@@ -45,7 +43,7 @@ async function charactersIn(session: Connection, text: string, values: number[] 
   try {
     return (await session.rows(text, values))[0]?.[0] ?? undefined;
   } catch (error) {
-    if (!(error instanceof DatabaseFailure && WITHOUT_FORM.has(error.state ?? ''))) throw error;
+    if (!isNotConverted(error)) throw error;
     return undefined;
   } finally {
     await session.change('ROLLBACK TO SAVEPOINT character');
