@@ -2,7 +2,7 @@ import packageJson from '../../../package.json' with { type: 'json' };
 import { backupRecord } from '../backup/backup-tag.ts';
 import type { AwsSession } from '../aws/session.ts';
 import { readRingReport } from '../status/ring-report.ts';
-import { forgottenNumbers, rangesOf } from '../ring/retired-tags.ts';
+import { forgottenNumbers, MAX_RECORDS, rangesOf } from '../ring/retired-tags.ts';
 import { describedRing } from '../ring/ring.ts';
 import { wrongUsage } from '../command.ts';
 import { keyList } from '../terminal/table.ts';
@@ -96,7 +96,7 @@ function addBefore(recordsFrom: string | undefined, made: Date | undefined, unse
 function addUnrecorded(keys: readonly KeyFacts[], forgotten: ReadonlySet<number>, unseen: UnseenList): void {
   const undated = [...forgotten].filter((number) => !keys.some((key) => key.number === number));
   if (undated.length > 0) {
-    const why = 'The secret keeps the records of the last 20 retired keys';
+    const why = `The secret keeps the records of the last ${MAX_RECORDS} retired keys`;
     unseen.add(`when each of the keys ${rangesOf(undated).join(', ')} was retired`, 'an earlier report', why);
   }
   for (const numbers of missingNumbers(keys, forgotten)) {

@@ -1,7 +1,7 @@
 import type { Tag } from '@aws-sdk/client-secrets-manager';
 import { retirementRecords } from '../../format/retired-tag.ts';
 import { backupRecord } from '../backup/backup-tag.ts';
-import type { RingReport } from '../status/ring-report.ts';
+import { unfinishedRetirements, type RingReport } from '../status/ring-report.ts';
 import { versionRecordOf } from '../ring/version-tags.ts';
 import { keyList } from '../terminal/table.ts';
 import type { HistoryEntry } from './evidence.ts';
@@ -16,6 +16,7 @@ export const RECORDED = { rescued: 'key-rescued', abandoned: 'rotation-abandoned
 /** The dates of its versions, and the tags that the commands leave. */
 export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undefined): readonly HistoryEntry[] {
   const backup = backupRecord(tags);
+  const unfinished = unfinishedRetirements(report);
   const dated = (tags ?? []).flatMap(({ Key = '', Value = '' }): readonly HistoryEntry[] => {
     const record = versionRecordOf(Key);
     const at = tagDate(Value);
@@ -24,11 +25,10 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
   });
   return inOrder([
     ...madeKeys(report),
-    ...retirementRecords(tags).flatMap((record): readonly HistoryEntry[] => {
-      const { number, versionId, date, isForced } = record;
+    ...retirementRecords(tags).flatMap(({ number, versionId, date, isForced }): readonly HistoryEntry[] => {
       const detail = isForced ? { detail: WITHOUT_CENSUS } : {};
       const at = tagDate(date);
-      if (at === undefined || isUnfinished(record, report)) return [];
+      if (at === undefined || unfinished.has(number)) return [];
       return [{ at, event: 'key-retired', source: 'tags', number, versionId, ...detail }];
     }),
     ...dated,
@@ -59,14 +59,6 @@ function madeKeys({ versions }: RingReport): readonly HistoryEntry[] {
   });
 }
 
-/** Whether a retirement was interrupted between its record and the removal of the label. */
-function isUnfinished(
-  { number, versionId }: Pick<HistoryEntry, 'number' | 'versionId'>,
-  { versions }: Pick<RingReport, 'versions'>,
-): boolean {
-  return versions.some((version) => version.versionId === versionId && version.labels.includes(`key-v${number ?? 0}`));
-}
-
 /** Milliseconds between two reports of one event. */
 const SAME = 10 * 60_000;
 
@@ -77,8 +69,9 @@ export function merged(
   report: RingReport,
 ): readonly HistoryEntry[] {
   const { versions, retired } = report;
+  const unfinished = unfinishedRetirements(report);
   const begun = retired
-    .filter((record) => isUnfinished(record, report))
+    .filter(({ number }) => unfinished.has(number))
     .map(({ number, date }): HistoryEntry => ({ at: date, event: 'key-retired', source: 'tags', number }));
   const numberOf = new Map(retired.map(({ versionId, number }) => [versionId, number]));
   for (const { versionId, number } of versions) if (number !== undefined) numberOf.set(versionId, number);

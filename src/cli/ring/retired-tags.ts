@@ -6,7 +6,7 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { removeTags } from './tags.ts';
 
 /** A secret can have 50 tags in all. */
-const MAX_RECORDS = 20;
+export const MAX_RECORDS = 20;
 
 /** The numbers whose records are gone. */
 export const FORGOTTEN = 'pazpaz:retired-before';

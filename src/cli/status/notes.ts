@@ -14,7 +14,7 @@ import {
 } from './make-room.ts';
 import { notice, warning, type Note, type NoteCode } from './note.ts';
 import { pendingNotes } from './pending-notes.ts';
-import type { RingReport, VersionReport } from './ring-report.ts';
+import { isNumbered, unfinishedRetirements, type RingReport, type VersionReport } from './ring-report.ts';
 
 /** With this many free labels or fewer it is time to retire keys. The alarm has the same bound. */
 const FEW_SLOTS = 3;
@@ -178,12 +178,9 @@ function kmsKeyNotes(report: RingReport): readonly Note[] {
   return [notice('older-kms-key', `${text} ${why}`)];
 }
 
-function retirementNotes({ name, retired, versions }: RingReport): readonly Note[] {
-  // On another version, too: move may have given it one with the same key.
-  const isNumbered = ({ number }: { readonly number: number }): boolean =>
-    versions.some(({ labels }) => labels.includes(`key-v${number}`));
-  const unfinished = retired.filter((key) => isNumbered(key) && key.numberOn === undefined);
-  const numbers = unfinished.map(({ number }) => number);
+function retirementNotes(report: RingReport): readonly Note[] {
+  const { name, retired } = report;
+  const numbers = [...unfinishedRetirements(report)];
   const [theirs, keys] = numbers.length === 1 ? ['its number', 'the key'] : ['their numbers', 'the keys'];
   return [
     ...(numbers.length === 0
@@ -201,7 +198,7 @@ function retirementNotes({ name, retired, versions }: RingReport): readonly Note
       numberOn === undefined ? [] : [labelledByHand(name, { number, versionId, numberOn })],
     ),
     ...retired
-      .filter((key) => key.isLeft && !isNumbered(key))
+      .filter((key) => key.isLeft && !isNumbered(report, key.number))
       .map(({ number, date }) =>
         notice(
           'restorable',

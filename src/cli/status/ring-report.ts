@@ -105,6 +105,19 @@ export interface RingReport {
   }[];
 }
 
+/** On whichever version: `move` may have given the number to another one with the same key. */
+export function isNumbered({ versions }: Pick<RingReport, 'versions'>, number: number): boolean {
+  return versions.some(({ labels }) => labels.includes(`key-v${number}`));
+}
+
+/** Numbers that are recorded as retired, and on the ring all the same: a retirement or a restore was interrupted. */
+export function unfinishedRetirements(report: Pick<RingReport, 'retired' | 'versions'>): ReadonlySet<number> {
+  const unfinished = report.retired.filter(
+    ({ number, numberOn }) => isNumbered(report, number) && numberOn === undefined,
+  );
+  return new Set(unfinished.map(({ number }) => number));
+}
+
 type ListVersions = (secret: DescribeSecretResponse) => Promise<readonly SecretVersionsListEntry[]>;
 
 /** All that DescribeSecret shows. */
