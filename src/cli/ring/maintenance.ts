@@ -15,7 +15,7 @@ import { notesOn } from '../status/notes.ts';
 import { MOVING_LABEL } from './labels.ts';
 import { earliestRetirement, hasPassedAgeCheck, requireNoRows } from './retire-checks.ts';
 import { describedRing, LONGEST_DELAY } from './ring.ts';
-import { readRingReport, takesTooLong, type RingReport } from '../status/ring-report.ts';
+import { isIncoming, readRingReport, takesTooLong, type RingReport } from '../status/ring-report.ts';
 
 export interface MaintainOptions {
   /** So many of the newest numbers are never retired. */
@@ -119,7 +119,7 @@ class Maintenance {
   async adopt(): Promise<void> {
     const { versions } = await readRingReport(this.#deps);
     const inUse = versions.filter(({ state }) => state === 'current' || state === 'previous');
-    const isArriving = versions.some(({ state }) => state === 'arriving');
+    const isArriving = versions.some(isIncoming);
     if (!isArriving && inUse.every(({ number }) => number !== undefined)) return;
     await runAdopt(this.#deps, {});
     // A value in use that is not a key stays without a number.

@@ -3,7 +3,7 @@ import { quoted, step, type NextStep } from '../suggested-commands.ts';
 import { movingVersion } from '../move/interrupted-move.ts';
 import { hasNoPlaceToMove, placesLeft, planAdoption } from '../ring/adoption.ts';
 import { holderOf, MOVING_LABEL, RESTORING_LABEL, withoutLabels } from '../ring/labels.ts';
-import type { RingReport, VersionReport } from './ring-report.ts';
+import { isIncoming, type RingReport, type VersionReport } from './ring-report.ts';
 
 const ADOPT = step('adopt');
 
@@ -12,8 +12,7 @@ export function isUnnumberedKey({ state, number, isNoKey }: VersionReport): bool
 }
 
 function needsNumber(version: VersionReport): boolean {
-  const isArriving = version.state === 'arriving' && version.number === undefined && version.isNoKey !== true;
-  return isArriving || isUnnumberedKey(version);
+  return isUnnumberedKey(version) || (isIncoming(version) && version.number === undefined && version.isNoKey !== true);
 }
 
 /** Or what makes room for this version first. */
@@ -48,7 +47,7 @@ export function howToReplace(versionId: string, report: RingReport): NextStep {
   if (slots.free > 0 || newest === undefined) return step('put');
   // The version that is left gets AWSPREVIOUS.
   if (placesLeft(ringLabels(stagesOf(report))) < 1 && versions.every(({ state }) => state !== 'previous'))
-    return versions.some(({ state }) => state === 'arriving') ? ADOPT : (removalOf(report) ?? step('doctor'));
+    return versions.some(isIncoming) ? ADOPT : (removalOf(report) ?? step('doctor'));
   return `${updateStage(name, 'AWSCURRENT')} --move-to-version-id ${newest.versionId} --remove-from-version-id ${versionId}`;
 }
 

@@ -1,4 +1,4 @@
-import { hasAwsLabel, INCOMING_LABEL } from '../../format/ring-labels.ts';
+import { hasAwsLabel } from '../../format/ring-labels.ts';
 import { quoted, step, type NextStep } from '../suggested-commands.ts';
 import { capitalized, dayCount, keyList } from '../terminal/table.ts';
 import { isSameKmsKey, MANAGED_ALIAS, MANAGED_KEY, underOtherKmsKey } from '../ring/kms-keys.ts';
@@ -14,7 +14,7 @@ import {
 } from './make-room.ts';
 import { notice, warning, type Note, type NoteCode } from './note.ts';
 import { pendingNotes } from './pending-notes.ts';
-import { isNumbered, unfinishedRetirements, type RingReport, type VersionReport } from './ring-report.ts';
+import { isIncoming, isNumbered, unfinishedRetirements, type RingReport, type VersionReport } from './ring-report.ts';
 
 /** With this many free labels or fewer it is time to retire keys. The alarm has the same bound. */
 const FEW_SLOTS = 3;
@@ -89,7 +89,7 @@ function versionNotes(version: VersionReport, report: RingReport): readonly Note
       ),
     ];
   }
-  if (version.labels.includes(INCOMING_LABEL)) {
+  if (isIncoming(version)) {
     return [
       warning(
         'key-arriving',

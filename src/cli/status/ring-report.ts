@@ -55,6 +55,11 @@ export interface VersionReport {
 /** A rotation takes seconds, and AWS stops retrying within hours. */
 const LONGEST_ROTATION = 24 * 3_600_000;
 
+/** Also with one of AWS's labels, which its state names instead. */
+export function isIncoming({ labels }: VersionReport): boolean {
+  return labels.includes(INCOMING_LABEL);
+}
+
 /** Not if the date of the version is unknown. */
 export function takesTooLong(pending: VersionReport | undefined, now: Date): boolean {
   return pending?.created !== undefined && now.getTime() - Date.parse(pending.created) > LONGEST_ROTATION;

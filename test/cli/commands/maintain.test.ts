@@ -220,6 +220,17 @@ describe('maintain', () => {
     expect(Object.values(ring.secret.versions).flatMap(({ stages }) => stages)).not.toContain('key-incoming');
   });
 
+  test.each([
+    ['the current key', current(2)],
+    ['the previous key', previous(2)],
+  ])('takes key-incoming off a numbered key that is in use as well: %s', async (_, inUse) => {
+    const ring = await ringWith(inUse, inUse.label === 'AWSCURRENT' ? previous(1) : current(3));
+    await ring.enableRotation();
+    await ring.label('key-incoming', 1);
+    expect((await maintained(ring)).codes).not.toContain('key-arriving');
+    expect(Object.values(ring.secret.versions).flatMap(({ stages }) => stages)).not.toContain('key-incoming');
+  });
+
   test('waits for a rotation under way, and calls a person once that takes a day', async () => {
     const ring = await oldRing();
     await ring.begin();

@@ -153,7 +153,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     takenOut: 'that status tells of a put --not-current that broke off',
     file: 'src/cli/status/notes.ts',
-    from: 'if (version.labels.includes(INCOMING_LABEL)) {',
+    from: 'if (isIncoming(version)) {',
     to: 'if (false as boolean) {',
     scenario: 'put --not-current beside a rotation, killed and left',
     breaks: /^key-incoming is left .* status does not say what to do/,
