@@ -15,7 +15,7 @@ import { removeRecords } from '../ring/retired-tags.ts';
 import { setTags } from '../ring/tags.ts';
 import { listVersions } from '../ring/versions.ts';
 import { capitalized, keyList } from '../terminal/table.ts';
-import { CommandRefusal, step } from '../suggested-commands.ts';
+import { CommandRefusal, step, type NextStep } from '../suggested-commands.ts';
 
 const RESTORED = { versionId: TEXT, numbers: listOf(COUNT), wasThere: YES_OR_NO };
 
@@ -64,7 +64,6 @@ export async function runRestore(deps: CommandDependencies, ...numbers: readonly
     const missing = wanted.flatMap((key) => key.missing.map((number) => [key.versionId, number] as const));
     requireFreeSlots(ring, missing.length);
     const recorded = wanted.filter(({ records }) => records.length > 0);
-    for (const { number, versionId } of recorded) await requireExisting(deps, number, versionId);
     if (recorded.length === 0) return { ring, wrote: false };
 
     await setTags(
@@ -104,10 +103,35 @@ async function wantedKeys(
   asked: readonly KeyNumber[],
 ): Promise<readonly Wanted[]> {
   const wanted: Wanted[] = [];
+  const refused: CommandRefusal[] = [];
   for (const number of asked) {
-    if (!wanted.some(({ numbers }) => numbers.includes(number))) wanted.push(await wantedKey(deps, described, number));
+    if (wanted.some(({ numbers }) => numbers.includes(number))) continue;
+    try {
+      wanted.push(await wantedKey(deps, described, number));
+    } catch (error) {
+      if (!(error instanceof CommandRefusal)) throw error;
+      refused.push(error);
+    }
   }
+  const [first] = refused;
+  if (first !== undefined) throw wanted.length === 0 ? first : exceptFor(refused, wanted, first.next);
   return wanted;
+}
+
+/** One key that cannot be restored must not hold up the others. */
+function exceptFor(
+  refused: readonly CommandRefusal[],
+  wanted: readonly Wanted[],
+  next: readonly NextStep[],
+): CommandRefusal {
+  const others = wanted.map(({ number }) => number);
+  const reasons = refused.map(({ message }) => message);
+  return new CommandRefusal(
+    'NOT_RESTORABLE',
+    `${reasons.join(' ')} Nothing was restored. ${capitalized(keyList(others))} can be restored alone.`,
+    step('restore', ...others.map(String)),
+    ...next,
+  );
 }
 
 async function wantedKey(deps: CommandDependencies, described: DescribedRing, number: KeyNumber): Promise<Wanted> {
@@ -121,6 +145,7 @@ async function wantedKey(deps: CommandDependencies, described: DescribedRing, nu
     return { number, versionId: holder, numbers, missing: [], records };
   }
   const versionId = await versionToRestore(deps, record, holder);
+  await requireExisting(deps, number, versionId);
   const isOpen = (each: KeyNumber): boolean => [undefined, versionId].includes(versionOf.get(each));
   const numbers = records.map((each) => each.number).filter(isOpen);
   return { number, versionId, numbers, missing: numbers.filter((each) => !versionOf.has(each)), records };
@@ -155,7 +180,7 @@ async function versionToRestore(
           `key cannot be seen, because version ${one === undefined ? recorded : holder} cannot be read now: doctor says why.`
       : `Number ${number} is on version ${holder}, which has another key than the retired version ${recorded}: it must have ` +
           'been labelled by hand. A number never names two versions: status says how to put it back, or to remove the record.',
-    step('status'),
+    step(one === undefined || other === undefined ? 'doctor' : 'status'),
   );
 }
 
@@ -190,7 +215,7 @@ async function forget(deps: CommandDependencies, keys: readonly Wanted[]): Promi
   );
 }
 
-function notRetired(number: KeyNumber, { secret, ring }: DescribedRing): KeyRotationError {
+function notRetired(number: KeyNumber, { secret, ring }: DescribedRing): CommandRefusal {
   const never = number > ring.highestNumber ? ` The highest number on the ring is ${ring.highestNumber}.` : '';
   const known = retiredKeys(secret.Tags).map((record) => record.number);
   return new CommandRefusal(

@@ -8,6 +8,8 @@ import { retiredKeys } from '../../../src/format/retired-tag.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
 import { current, previous, ringWith, type TestRing } from '../../support/ring.ts';
+import type { CommandDependencies } from '../../../src/cli/aws/operator.ts';
+import { refusesUntouched } from '../support/refusal.ts';
 import { counting, giveCredentials, numbers, operatorOf } from '../support/operator.ts';
 
 const NEW = 'arn:aws:kms:us-east-1:123456789012:key/new';
@@ -103,7 +105,27 @@ describe('restore of a number that was labelled by hand', () => {
     await expect(restore(ring, 1)).rejects.toMatchObject({
       code: 'NOT_RESTORABLE',
       message: expect.stringContaining(`${ring.idOf(1)} cannot be read now`) as string,
+      next: [{ command: 'doctor' }],
     });
+  });
+
+  test('names the keys that can be restored without the one that cannot be decided', async () => {
+    const ring = await ringWith(1, 2, 3, 4, previous(5), current(6));
+    for (const number of [1, 2, 3]) await retire(ring, number, true);
+    await ring.label('key-v1', 4);
+    const both = (deps: CommandDependencies) => runRestore(deps, ...numbers(1, 2, 3));
+    await refusesUntouched(
+      ring,
+      both,
+      'NOT_RESTORABLE',
+      'has another key',
+      '\npazpaz-keys restore 2 3\npazpaz-keys status',
+    );
+    const gone = (deps: CommandDependencies) => runRestore(deps, ...numbers(2, 3));
+    remove(ring, ring.idOf(2));
+    await refusesUntouched(ring, gone, 'NOT_RESTORABLE', 'AWS has deleted', '\npazpaz-keys restore 3\n');
+    await runRestore(operatorOf(ring).deps, ...numbers(3));
+    expect(recorded(ring)).toEqual([1, 2]);
   });
 
   test('removes a record about a version that AWS does not have', async () => {
