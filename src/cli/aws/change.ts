@@ -11,10 +11,19 @@ export type Change =
   | { readonly change: 'tag-removed'; readonly key: string }
   | { readonly change: 'rotation-started'; readonly versionId: string };
 
-/** `onChange` gets each change once the service has accepted it. */
+/**
+ * `onChange` gets each change once the service has accepted it. A command may also remove a tag that no description has
+ * shown, because descriptions can be old. Such a removal is no change.
+ */
 export function recorded(secrets: OperatorSecrets, onChange: (change: Change) => void): OperatorSecrets {
+  const tags = new Set<string>();
   return {
     ...secrets,
+    describeSecret: async (input) => {
+      const output = await secrets.describeSecret(input);
+      for (const { Key = '' } of output.Tags ?? []) tags.add(Key);
+      return output;
+    },
     putSecretValue: async (input) => {
       const output = await secrets.putSecretValue(input);
       const labels = input.VersionStages ?? ['AWSCURRENT'];
@@ -41,12 +50,15 @@ export function recorded(secrets: OperatorSecrets, onChange: (change: Change) =>
     },
     tagResource: async (input) => {
       const output = await secrets.tagResource(input);
-      for (const { Key = '', Value = '' } of input.Tags ?? []) onChange({ change: 'tag-set', key: Key, value: Value });
+      for (const { Key = '', Value = '' } of input.Tags ?? []) {
+        tags.add(Key);
+        onChange({ change: 'tag-set', key: Key, value: Value });
+      }
       return output;
     },
     untagResource: async (input) => {
       const output = await secrets.untagResource(input);
-      for (const key of input.TagKeys ?? []) onChange({ change: 'tag-removed', key });
+      for (const key of input.TagKeys ?? []) if (tags.delete(key)) onChange({ change: 'tag-removed', key });
       return output;
     },
   };

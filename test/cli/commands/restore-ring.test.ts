@@ -79,6 +79,14 @@ describe('a key that was retired long ago', () => {
     expect((await runStatus(operatorOf(ring).deps)).retired).toEqual([]);
   });
 
+  test('lists only the tags that were there as removed', async () => {
+    const { ring, backup } = await longRetired();
+    const { deps, changes } = operatorOf(ring);
+    await bringKeys(deps, backup, { withRetired: true });
+    const removed = changes.flatMap((one) => (one.change === 'tag-removed' ? [one.key] : []));
+    expect(removed).toEqual(['pazpaz:retired:key-v2']);
+  });
+
   test('does not come from an older backup onto a ring that a newer one has brought back', async () => {
     const { ring, backup: older } = await longRetired();
     const newer = await backupOf(ring);
