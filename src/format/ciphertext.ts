@@ -140,8 +140,8 @@ let lastNumber: number | undefined;
 let lastContext = '';
 let lastData: Uint8Array = NO_ADDITIONAL_DATA;
 
-/** Valid until the next call. */
-function rowAdditionalData(number: KeyNumber | 0, context: string): Uint8Array {
+/** `additionalData`, valid until the next call. */
+export function rowAdditionalData(number: KeyNumber | 0, context: string): Uint8Array {
   if (context !== lastContext || number !== lastNumber) {
     // If this throws, the buffer is no longer that of `lastContext`.
     lastNumber = undefined;

@@ -25,7 +25,8 @@ export type Attribution =
 /**
  * Opens a stored value with the keys of the ring. `contexts`: those that it may be in, the likely one first. A first
  * byte proves nothing (a legacy row looks like each number once in 256), so only what opens is attributed. `number` of
- * `unnumbered` and `legacy` is that of the key that opened it, 0 where that key has no number.
+ * `unnumbered` and `legacy` is that of the key that opened it, 0 where that key has no number. `open`: for the key of a
+ * row's own number.
  */
 export function attribute(
   stored: string | Uint8Array,
@@ -33,12 +34,13 @@ export function attribute(
   contexts: readonly string[],
   keys: OpeningKeys,
   member?: string,
+  open = openNumbered,
 ): Attribution {
   const bytes = rowOf(stored, storage, member);
   if (bytes.length === 0) return { kind: 'empty' };
   const row = { bytes, number: readVarint(bytes), contexts };
   return (
-    openWithOwnKey(row, keys) ??
+    openWithOwnKey(row, keys, open) ??
     withoutStacks(() => openWithAnyKey(row, keys)) ?? { kind: 'unreadable', code: whyUnreadable(row, keys) }
   );
 }
@@ -49,13 +51,13 @@ export interface CandidateRow {
   readonly contexts: readonly string[];
 }
 
-function openWithOwnKey(row: CandidateRow, keys: OpeningKeys): Attribution | undefined {
+function openWithOwnKey(row: CandidateRow, keys: OpeningKeys, open: typeof openNumbered): Attribution | undefined {
   const { bytes, number, contexts } = row;
   if (number === undefined || number === 0) return undefined;
   const key = keys.ofNumber(number);
   if (key === undefined) return undefined;
   for (const context of contexts) {
-    const plaintext = openNumbered(bytes, key, number, context);
+    const plaintext = open(bytes, key, number, context);
     if (plaintext !== undefined) return { kind: 'numbered', number, context, plaintext };
   }
   return undefined;

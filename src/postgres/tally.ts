@@ -3,6 +3,7 @@ import type { ScannedRow } from './row-reader.ts';
 import { attribution, needsChange, type LeftRow } from './job/plan-rows.ts';
 import type { OpeningKeys, TargetKey } from './known-keys.ts';
 import { nestedKeys } from './nested-ciphertext.ts';
+import { openShort } from './short-gcm.ts';
 import { besides } from './stored-value.ts';
 
 /** Unreadable rows that a census lists by key; the number of all of them is exact. */
@@ -52,7 +53,7 @@ export class Tally {
       counts.nulls += 1;
       return;
     }
-    const found = attribution(this.#column, row, this.#keys);
+    const found = attribution(this.#column, row, this.#keys, openShort);
     const { storage, spec } = this.#column;
     const inner = new Set<number>();
     const look = (bytes: Buffer) => {

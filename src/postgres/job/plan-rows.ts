@@ -1,4 +1,4 @@
-import { seal } from '../../format/ciphertext.ts';
+import { seal, type openNumbered } from '../../format/ciphertext.ts';
 import type { ErrorCode } from '../../format/error.ts';
 import { pooledNonce } from '../../format/nonce.ts';
 import { attribute, type Attribution } from '../attribution.ts';
@@ -85,9 +85,10 @@ export function attribution(
   column: PlannedColumn,
   { stored, contexts }: ScannedRow,
   keys: OpeningKeys,
+  open?: typeof openNumbered,
 ): RowAttribution {
   if (stored == null) return { kind: 'unreadable', code: 'VALUE_TOO_LARGE' };
-  return attribute(stored, column.storage, contexts, keys, column.spec.member);
+  return attribute(stored, column.storage, contexts, keys, column.spec.member, open);
 }
 
 export function needsChange(
