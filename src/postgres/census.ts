@@ -181,11 +181,9 @@ async function countColumn(
   // A policy that begins to hide rows from here on is an error; one that hid rows before is in `unseen`.
   const security = `SET LOCAL row_security = ${column.unseen.length === 0 ? 'off' : 'on'}`;
   for (const reader of readers) await reader.change([...HEAP_ONLY, security].join('; '));
-  const [first] = readers;
-  const [counted] =
-    (await first?.rows(
-      `SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE t.${column.column} IS NULL) FROM ${column.table} t`,
-    )) ?? [];
+  const [first, ...others] = readers;
+  const count = `SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE t.${column.column} IS NULL) FROM ${column.table} t`;
+  const [counted] = (await whileWaiting(others, async () => first?.rows(count))) ?? [];
   const tally = new Tally(column, keys);
   const known = { ...column, estimatedRows: Number(counted?.[0]) };
   let reported = 0;

@@ -117,3 +117,28 @@ it('a signal ends it with its reason', async () => {
   });
   await expect(counting).rejects.toThrow('enough');
 });
+
+it('keeps the further connections alive while the first one counts all rows', async () => {
+  await large();
+  const send = Reflect.get<Connection, 'rows'>(Connection.prototype, 'rows');
+  const repeated: (() => void)[] = [];
+  const timer = jest.spyOn(globalThis, 'setInterval').mockImplementation((act: () => void) => {
+    repeated.push(act);
+    return setTimeout(() => undefined, 0);
+  });
+  const kept = new Set<Connection>();
+  const rows = jest.spyOn(Connection.prototype, 'rows').mockImplementation(function (this: Connection, text, values) {
+    if (text === 'SELECT') kept.add(this);
+    // As if the count took until the interval is over.
+    if (text.startsWith('SELECT pg_catalog.count(*)')) for (const act of repeated) act();
+    return send.call(this, text, values);
+  });
+  try {
+    const [counted] = await census(postgres, [SPEC], clinic.keys, { connections: 3 });
+    expect(counted?.rows).toBe(MANY);
+    expect(kept.size).toBe(2);
+  } finally {
+    rows.mockRestore();
+    timer.mockRestore();
+  }
+});

@@ -69,6 +69,7 @@ const WHO_ANSWERS =
   'pg_catalog.pg_encoding_max_length(pg_catalog.pg_char_to_encoding(encoding)) OPERATOR(pg_catalog.>) 1 ' +
   'FROM pg_catalog.getdatabaseencoding() encoding';
 
+const IDLE_SESSION_TIMEOUT_SINCE = 140_000;
 const TRANSACTION_TIMEOUT_SINCE = 170_000;
 
 /** Beyond READ COMMITTED a row that the application changes meanwhile would end a whole batch, instead of being left to it. */
@@ -100,6 +101,8 @@ export class Connection {
     try {
       const [[version, backend, canRefuseViews, encoding, isMultibyte] = []] = (await session.#send(WHO_ANSWERS)).rows;
       requireNoPooler(session.#client, backend);
+      // For the session, which is not a pooler's: one that looks at the catalog now and then is in no transaction between.
+      if (Number(version) >= IDLE_SESSION_TIMEOUT_SINCE) await session.#send('SET idle_session_timeout = 0');
       session.#canRefuseViews = canRefuseViews === 't';
       session.#stored = { encoding: encoding ?? '', isMultibyte: isMultibyte === 't' };
       session.#settings = [

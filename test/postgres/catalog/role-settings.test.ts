@@ -1,10 +1,11 @@
 import { census } from '../../../src/postgres/census.ts';
 import { headerCensus } from '../../../src/postgres/header-census.ts';
 import { columnOf } from '../support/column-of.ts';
+import { Connection } from '../../../src/postgres/connection/database.ts';
 import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
-import type { Postgres } from '../support/postgres.ts';
+import { majorVersion, type Postgres } from '../support/postgres.ts';
 
 let postgres: Postgres;
 let clinic: Clinic;
@@ -56,6 +57,13 @@ describe('whatever a role or a database is set to', () => {
     const report = await clinic.reencrypt(SPEC, { triggers: 'fire' });
     expect(report.totals).toMatchObject({ reencrypted: 20, left: 0 });
     expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 20 });
+  });
+
+  it('the server ends no session that is in no transaction for a while, as the one that watches a census', async () => {
+    if ((await majorVersion(postgres)) < 14) return;
+    const session = await Connection.open(postgres);
+    expect(await session.rows('SHOW idle_session_timeout')).toEqual([['0']]);
+    await session.close();
   });
 });
 
