@@ -14,12 +14,20 @@ const cell = (id, value, found, member) => ({
   ...(found === undefined ? { error: 'INVALID_CIPHERTEXT' } : { row: Buffer.from(found).toString('hex') }),
 });
 
+/** JSON in strings of JSON, so many levels deep. `JSON.stringify` would double the backslashes at each level. */
+const nested = (text, levels) => {
+  const quotes = Array.from({ length: levels }, (_, n) => (n === 0 ? '"' : `\\${'u005c'.repeat(n - 1)}u0022`));
+  return [...quotes, text, ...quotes.reverse()].join('');
+};
+
 export const jsonCells = [
   cell('a string with a row of today', JSON.stringify(base64(ours)), ours),
   cell('a string with vN: before base64', JSON.stringify(prefixed), prefixed),
   cell('a string with an object in it', JSON.stringify(JSON.stringify(versioned)), old),
   cell('a string with data in it', JSON.stringify(JSON.stringify({ data: prefixed })), prefixed),
   cell('a string in a string', JSON.stringify(JSON.stringify(base64(ours))), ours),
+  cell('a string in 31 strings', nested(base64(ours), 31), ours),
+  cell('a string in 40 strings', nested(base64(ours), 40)),
   cell('an empty string', '""', ''),
   cell('data with a row of today', { data: base64(ours) }, ours),
   cell('data with vN: before base64', { data: prefixed }, prefixed),

@@ -1,20 +1,20 @@
 import { KeyRotationError, typeName } from './error.ts';
+import { innermostJson } from './json/json-text.ts';
 import { boxOfVersionedObject } from './legacy-forms.ts';
 import { rowFromText } from './row-from-text.ts';
 
 /** Older jsonb values hold the ciphertext in this member: `{"data": "v1:…"}`. */
 export const DATA_MEMBER = 'data';
 
-const MAY_BE_JSON = /^[ \t\r\n]*["{]/;
-
 /**
  * The row in a cell of a json or jsonb column, as bytes for `decryptField`. `value` is what the database driver
  * returns: the parsed value, or its JSON. It is a string, or an object whose `member` (default: `data`) is one; that
  * string is read by `rowFromText`. Without a given `member`, an object with `version`, `ciphertext` and `algorithm` is
- * older data, and its `ciphertext` is the row. Throws `INVALID_CIPHERTEXT` for any other value.
+ * older data, and its `ciphertext` is the row. A string may hold JSON again, where an application serialised the value
+ * before its driver did. Throws `INVALID_CIPHERTEXT` for any other value.
  */
 export function rowFromJson(value: unknown, member?: string): Buffer {
-  const json = parsed(value);
+  const json = typeof value === 'string' ? innermostJson(value).value : value;
   if (typeof json === 'string') return rowFromText(json);
   const fields = fieldsOf(json);
   const name = memberWithCiphertext(fields, member);
@@ -32,18 +32,6 @@ export function memberWithCiphertext(fields: Partial<Record<string, unknown>>, m
   const name = member ?? DATA_MEMBER;
   const isOwn = member !== undefined && typeof fields[name] === 'string';
   return !isOwn && boxOfVersionedObject(fields) !== undefined ? 'ciphertext' : name;
-}
-
-/** A string in JSON may hold JSON again, where an application serialised the value before its driver did. */
-function parsed(value: unknown): unknown {
-  if (typeof value !== 'string' || !MAY_BE_JSON.test(value)) return value;
-  let json: unknown;
-  try {
-    json = JSON.parse(value);
-  } catch {
-    return value;
-  }
-  return parsed(json);
 }
 
 function fieldsOf(json: unknown): Partial<Record<string, unknown>> {

@@ -87,3 +87,25 @@ test('JSON within an array is not looked for', () => {
   const cell = JSON.stringify(CELLS['data with ours']('note'));
   expect(errorOf(() => rowFromJson([cell])).message).toContain('found an array.');
 });
+
+test('white space before JSON, and digits of a version, may be of any length', () => {
+  const spaces = ' '.repeat(20_000_000);
+  expect(errorOf(() => rowFromJson(`${spaces}{}`)).message).toContain('an object without that member');
+  const fields = { version: `v${'1'.repeat(20_000_000)}`, ciphertext: 'AQID', algorithm: 'AES-256-GCM' };
+  expect(rowFromJson(fields)).toEqual(Buffer.from([1, 2, 3]));
+});
+
+test('JSON in JSON is read to 32 levels, with memory that does not depend on them', () => {
+  const nested = (levels: number) => {
+    const quotes = Array.from({ length: levels }, (_, n) => (n === 0 ? '"' : `\\${'u005c'.repeat(n - 1)}u0022`));
+    return `${quotes.join('')}AQID${quotes.reverse().join('')}`;
+  };
+  expect(rowFromJson(nested(32))).toEqual(Buffer.from([1, 2, 3]));
+  for (const levels of [33, 600]) {
+    const error = errorOf(() => rowFromJson(nested(levels)));
+    expect(error).toMatchObject({
+      code: 'INVALID_CIPHERTEXT',
+      message: expect.stringContaining('32 levels') as string,
+    });
+  }
+});

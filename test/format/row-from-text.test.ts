@@ -58,3 +58,9 @@ test.each(['', 'not base64', 'YQ', 'YQ==\n', ' YQ==', 'YR==', '_-_-', 'Zoë'])(
 test.each([null, undefined, Buffer.alloc(40), 7])('%p is no cell of a text column', (value) => {
   expect(errorOf(() => rowFromText(value as never)).code).toBe('INVALID_CIPHERTEXT');
 });
+
+test('lines of one letter, millions of them, are joined as others are', () => {
+  const text = `${'A'.repeat(16)}${'\nA'.repeat(4_000_000)}`;
+  expect(rowFromText(text)).toHaveLength(3 * (4_000_016 / 4));
+  expect(rowFromText(`${text}:`)).toHaveLength(text.length + 1);
+});

@@ -1,5 +1,6 @@
 """Rows in the cells of a json or jsonb column."""
 
+import itertools
 import re
 from collections.abc import Mapping
 
@@ -10,6 +11,9 @@ from .row_from_text import row_from_text
 
 DATA_MEMBER = "data"
 """The member that holds the ciphertext in the jsonb values of older data: ``{"data": "v1:…"}``."""
+
+MOST_LEVELS = 32
+"""Each level of JSON in a string of JSON doubles its quotes: no application writes so many."""
 
 _MAY_BE_JSON = re.compile(r'[ \t\r\n]*["{]')
 
@@ -52,10 +56,19 @@ def _parsed(value: object, names: tuple[str, ...]) -> str | dict[str, str | None
         return {name: text if isinstance(text := value[name], str) else None for name in names if name in value}
     if not isinstance(value, str):
         return None
-    if not _MAY_BE_JSON.match(value):
-        return value
-    text = json_string(value)
-    if text is not None:
-        return _parsed(text, names)
-    members = json_object_texts(value, names)
-    return value if members is None else members
+    inner = value
+    for level in itertools.count():
+        if not _MAY_BE_JSON.match(inner):
+            break
+        if level == MOST_LEVELS:
+            raise KeyRotationError(
+                "INVALID_CIPHERTEXT",
+                f"A JSON value holds JSON in strings of JSON, more than {MOST_LEVELS} levels deep. Nothing that was "
+                "written as a ciphertext is so.",
+            )
+        text = json_string(inner)
+        if text is None:
+            members = json_object_texts(inner, names)
+            return inner if members is None else members
+        inner = text
+    return inner

@@ -59,6 +59,14 @@ test('an object or array is not exchanged', () => {
   expect(withJsonValues(json, values)).toBe(json);
 });
 
+test('a string with millions of escapes, and a long number, are no trouble', () => {
+  const json = JSON.stringify({ a: '\n"'.repeat(2_000_000), b: 1 }).replace('1}', `${'1'.repeat(5_000_000)} }`);
+  expect(jsonMembers(json).map(({ name, text }) => [name, text.length])).toEqual([
+    ['a', 8_000_002],
+    ['b', 5_000_000],
+  ]);
+});
+
 test('a string of the greatest length that a secret can hold is no trouble', () => {
   const json = JSON.stringify({ a: '\\"'.repeat(16_000), b: 1 });
   expect(jsonMembers(json).map(({ name }) => name)).toEqual(['a', 'b']);
