@@ -21,7 +21,7 @@ from .event_loops import (
 )
 from .field import as_text
 from .key_ring import KeyRing
-from .process_ring import RingSource, ring_of
+from .process_ring import RingSource, place_of, ring_of
 from .row_context import InRow, context_template, not_shown, row_of_cell
 from .row_from_json import row_from_json
 from .row_from_text import row_from_text
@@ -48,7 +48,7 @@ class ValueKind(Generic[V]):
 # Of a row whose number is one byte. Python before 3.12 would make a new slice for each row.
 _NONCE, _REST = slice(1, 13), slice(13, None)
 
-_NOT_SO_QUICK = (InvalidTag, KeyRotationError, LookupError, TypeError, ValueError, RecursionError)
+_NOT_SO_QUICK = (InvalidTag, KeyRotationError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 class EncryptedCell(Generic[V]):
@@ -157,7 +157,8 @@ class EncryptedCell(Generic[V]):
         """
         if self.template.columns:
             return self._reader_of_rows(failed)
-        ring, decrypted, context = self._ring(), self.decrypted, self._fixed_context
+        place: Any = place_of(self._source)
+        decrypted, context = self.decrypted, self._fixed_context
         additional = [bytes([number]) + self._context_bytes for number in range(128)]  # of numbers that are one byte
         value_of = self.kind.quickly
 
@@ -168,7 +169,7 @@ class EncryptedCell(Generic[V]):
                 if len(cell) > LARGEST_ROW:
                     return read_any(cell)
                 number = cell[0]
-                key = ring()._keys.of_number[number]
+                key = place.opened._keys.of_number[number]
                 return value_of(key.aead.decrypt(cell[_NONCE], cell[_REST], additional[number]))
             except _NOT_SO_QUICK:
                 pass
@@ -182,7 +183,7 @@ class EncryptedCell(Generic[V]):
             try:
                 row = to_row(cell)
                 number = row[0]
-                key = ring()._keys.of_number[number]
+                key = place.opened._keys.of_number[number]
                 return value_of(key.aead.decrypt(row[_NONCE], row[_REST], additional[number]))
             except _NOT_SO_QUICK:
                 pass

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from .errors import KeyRotationError, without_frames
 from .forks import renew_in_child
@@ -13,6 +14,27 @@ RingSource = KeyRing | Callable[[], KeyRing]
 
 _FAILURE_TTL = 5.0
 """Seconds for which a failed opening is answered from memory, so that an outage does not slow every query."""
+
+
+class RingPlace(Protocol):
+    """Where a ring is found without a call, which would be one for each cell of a query."""
+
+    @property
+    def opened(self) -> KeyRing | None: ...
+
+
+class _Given:
+    def __init__(self, ring: KeyRing) -> None:
+        self.opened = ring
+
+
+class _Asked:
+    def __init__(self, source: Callable[[], KeyRing]) -> None:
+        self._source = source
+
+    @property
+    def opened(self) -> KeyRing:
+        return self._source()
 
 
 class _SharedRing:
@@ -72,3 +94,10 @@ def share_ring(ring: KeyRing | None) -> None:
 
 def ring_of(source: RingSource) -> KeyRing:
     return source if isinstance(source, KeyRing) else source()
+
+
+def place_of(source: RingSource) -> RingPlace:
+    """The ring that is found there may be closed: then its keys are gone. It is None before the first use."""
+    if isinstance(source, KeyRing):
+        return _Given(source)
+    return _shared if source is shared_ring else _Asked(source)
