@@ -18,7 +18,7 @@ from sqlalchemy import Column, Engine, Integer, LargeBinary, MetaData, Table, cr
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import Text
 
-from pazpaz_keys import KeyRing
+from pazpaz_keys import KeyRing, share_ring
 from pazpaz_keys.sqlalchemy import EncryptedBytes, EncryptedJson, EncryptedText
 
 ROWS = 1000
@@ -122,12 +122,10 @@ def of_django(uri: str, ring: KeyRing, key: bytes) -> Iterator[tuple[str, Calls]
         DATABASES={"default": database}, INSTALLED_APPS=[], DEFAULT_AUTO_FIELD="django.db.models.AutoField"
     )
     django.setup()
-
-    def share() -> KeyRing:
-        return ring
+    share_ring(ring)
 
     class Ours(models.Model):
-        notes = EncryptedTextField(context="t:notes", ring=share)
+        notes = EncryptedTextField(context="t:notes")
 
         class Meta:
             app_label, db_table = "bench", "django"

@@ -23,6 +23,7 @@ from django.db.models.functions import Cast
 from django.db.models.lookups import Exact, IsNull, Lookup, Transform
 from django.db.models.sql import UpdateQuery
 
+from .django_converters import convert_by_columns
 from .encrypted_cell import BYTES, TEXT, EncryptedCell, ValueKind, json_with
 from .errors import EncryptedColumnError, KeyRotationError
 from .process_ring import RingSource, shared_ring
@@ -200,6 +201,10 @@ class _Encrypted(_Field):
             return super().get_col(alias, output_field)
         return _CellInRow(alias, self, output_field or self)
 
+    def select_format(self, compiler: Any, sql: str, params: Any) -> Any:
+        convert_by_columns(compiler)
+        return super().select_format(compiler, sql, params)
+
     def _failed(self, error: KeyRotationError, context: str) -> EncryptedColumnError:
         return EncryptedColumnError(error.code, f"Field {context}: {error}", context)
 
@@ -265,7 +270,7 @@ class _CellInRow(Col):
             key_sql, _ = compiler.compile(key.get_col(self.alias))
             parts.append(f"convert_to(coalesce('=' || ({key_sql})::text, ''), 'UTF8') || '\\x00'::bytea")
         cell = sql if field.storage == "bytea" else f"convert_to(({sql})::text, 'UTF8')"
-        return " || ".join([*parts, cell]), params
+        return field.select_format(compiler, " || ".join([*parts, cell]), params)
 
 
 def _field_of(model: Any, name: str, template: ContextTemplate) -> Any:
