@@ -2,9 +2,9 @@ import {
   CreateSecretCommand,
   PutSecretValueCommand,
   RotateSecretCommand,
-  SecretsManagerClient,
   UpdateSecretVersionStageCommand,
   type RotateSecretCommandInput,
+  type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { createHash, randomBytes } from 'node:crypto';
 import { LAMBDA_ACCESS_KEY_ID } from '../../src/local/caller.ts';
@@ -18,6 +18,7 @@ import type { LogEvent, LogFields } from '../../src/secret/log-events.ts';
 import type { Step } from '../../src/steps/rotation-request.ts';
 import { secretsManager } from '../../src/secret/secrets-manager.ts';
 import { startService, type RunningService } from '../local/support/running-service.ts';
+import { inProcessClient } from '../local/support/in-process-client.ts';
 import { LAMBDA_ARN } from '../local/support/simple-lambda.ts';
 import { token } from '../local/support/state-machine.ts';
 
@@ -69,12 +70,14 @@ export async function ringWith(...versions: readonly (RingVersion | number)[]): 
 
 /**
  * A secret on a local Secrets Manager, and the rotation Lambda that looks after it, run within this process: the real
- * code with the real SDK over HTTP, and with a clock that stands still unless it is moved. Versions are called by
+ * code with the real SDK, and with a clock that stands still unless it is moved. Versions are called by
  * their place in the order in which they were made, from 1.
  */
 export class TestRing {
   readonly #running: RunningService;
   readonly #versions: string[] = [];
+  /** The real SDK with an operator's credentials, but without a socket. */
+  readonly client: SecretsManagerClient;
   /** What an invocation by the service does. */
   lambda: 'works' | 'fails' | 'does nothing' = 'works';
   /** The Lambda's way to the service; a test may put its own in between. */
@@ -88,34 +91,26 @@ export class TestRing {
   /** What this execution environment remembers. */
   readonly proven = new Set<string>();
 
-  private constructor(running: RunningService, secrets: SecretsManager) {
+  private constructor(running: RunningService, client: SecretsManagerClient, secrets: SecretsManager) {
     this.#running = running;
+    this.client = client;
     this.secrets = secrets;
   }
 
   static async start(): Promise<TestRing> {
     const running = await startService({ tries: 1, lambda: (invocation) => ring.#invoke(invocation) });
-    const client = new SecretsManagerClient({
-      endpoint: running.url,
-      region: 'us-east-1',
-      credentials: { accessKeyId: LAMBDA_ACCESS_KEY_ID, secretAccessKey: 'local' },
-      maxAttempts: 1,
-    });
+    const clientOf = (accessKeyId?: string) => inProcessClient(running.service, running.url, accessKeyId);
     const ring: TestRing = new TestRing(
       running,
-      secretsManager(client, () => 30_000),
+      clientOf(),
+      secretsManager(clientOf(LAMBDA_ACCESS_KEY_ID), () => 30_000),
     );
-    await running.client.send(new CreateSecretCommand({ Name: SECRET }));
+    await ring.client.send(new CreateSecretCommand({ Name: SECRET }));
     return ring;
   }
 
   get service(): RunningService['service'] {
     return this.#running.service;
-  }
-
-  /** The real SDK with an operator's credentials. */
-  get client(): SecretsManagerClient {
-    return this.#running.client;
   }
 
   get deps(): HandlerDependencies {

@@ -27,7 +27,7 @@ export interface Scheduled {
 export type Seen = Readonly<Record<string, string>>;
 
 /**
- * Plays a schedule of the exploration again on a running service: the product's code with the real SDK over HTTP, each
+ * Plays a schedule of the exploration again on a running service: the product's code with the real SDK, each
  * call let through when the schedule says so. Throws if the product makes another call than it made there.
  */
 export class Replay {
