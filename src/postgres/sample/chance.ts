@@ -7,7 +7,8 @@ const MOST_CHANCE = 1e-9;
 export interface Beginnings {
   /** Values that are not text: each may begin with such a number by chance. */
   readonly random: number;
-  readonly numbers: readonly (KeyNumber | 0)[];
+  /** How many begin with each number. */
+  readonly hits: ReadonlyMap<KeyNumber | 0, number>;
   readonly highest: number;
   /** Places of the column that are judged so. */
   readonly places: number;
@@ -20,17 +21,20 @@ const firstOf = (length: number) => (length === 1 ? 0 : 128 ** (length - 1));
 /**
  * Whether it happens in more than one of a billion columns that so many begin with numbers of the ring, or with one.
  */
-export function isByChance({ random, numbers, highest, places }: Beginnings): boolean {
+export function isByChance({ random, hits, highest, places }: Beginnings): boolean {
   const lengths = Array.from({ length: LENGTHS }, (_, index) => index + 1);
   const countOf = (length: number) => Math.max(0, Math.min(highest + 1, firstOf(length + 1)) - firstOf(length));
   const ofAny = lengths.reduce((share, length) => share + countOf(length) * shareOf(length), 0);
   const most = MOST_CHANCE / places / (1 + LENGTHS);
-  if (chanceOf(random, numbers.length, ofAny) < most) return false;
-  return [...new Set(numbers)].every((number) => {
+  if (chanceOf(random, sumOf(hits), ofAny) < most) return false;
+  return [...hits].every(([number, values]) => {
     const length = varintLength(number);
-    const hits = numbers.filter((one) => one === number).length;
-    return countOf(length) * chanceOf(random, hits, shareOf(length)) >= most;
+    return countOf(length) * chanceOf(random, values, shareOf(length)) >= most;
   });
+}
+
+export function sumOf(counts: ReadonlyMap<unknown, number>): number {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
 }
 
 function shareOf(length: number): number {

@@ -5,7 +5,7 @@ import { rowFromText } from '../../format/row-from-text.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
 import { readVarint } from '../../format/varint.ts';
 import { openWithAnyKey } from '../attribution.ts';
-import { isByChance, type Beginnings } from './chance.ts';
+import { isByChance, sumOf, type Beginnings } from './chance.ts';
 import type { FoundColumn } from './found-column.ts';
 import type { OpeningKeys } from '../known-keys.ts';
 import { nestedKeys, runsIn } from '../nested-ciphertext.ts';
@@ -15,119 +15,166 @@ import type { SampledValue } from './read-sample.ts';
 
 /** Where in a column ciphertexts are: in its values, in a member of its objects, or anywhere inside its values. */
 interface Place {
-  readonly member?: string;
-  readonly isInside?: boolean;
-  /** Whether other characters of base64 are before them. */
-  readonly isGlued?: boolean;
   sampled: number;
   /** How many of them have something that is long enough and not text, and how many such runs of base64 they have. */
   candidates: number;
   random: number;
-  readonly openers: number[];
-  readonly alike: (KeyNumber | 0)[];
+  /** How many values each key opens, and how many begin with each number. */
+  readonly openers: Map<number, number>;
+  readonly alike: Map<KeyNumber | 0, number>;
 }
+
+/** By the member, and by the number of characters of base64 before a ciphertext: a prefix is as long in each value. */
+export interface Places {
+  readonly members: Map<string | undefined, Place>;
+  readonly insides: Map<number, Place>;
+}
+
+export type JudgedColumn = Pick<
+  Candidate,
+  'table' | 'tableId' | 'column' | 'columnNumber' | 'storage' | 'kind' | 'isMaterialized' | 'isGenerated'
+>;
+
+/** Members that are judged by name: an application may have one for each row. */
+const MOST_MEMBERS = 1000;
 
 /** The column itself, those members of its objects, or the insides of its values, that look encrypted. */
 export function foundIn(
-  candidate: Candidate,
+  candidate: JudgedColumn,
   values: readonly SampledValue[],
   keys: OpeningKeys,
 ): readonly FoundColumn[] {
-  const highest = Math.max(0, ...keys.ring.versionOf.keys());
-  const places = new Map<string | undefined, Place>();
-  const placeOf = (member: string | undefined): Place => {
-    const place = places.get(member) ?? {
-      ...(member === undefined ? {} : { member }),
-      ...{ sampled: 0, candidates: 0, random: 0, openers: [], alike: [] },
-    };
-    places.set(member, place);
-    return place;
-  };
-  // By the characters that are glued before a ciphertext: a prefix is as long in each value.
-  const insides: Place[] = [];
-  const insideAt = (start: number): Place =>
-    (insides[start] ??= {
-      isInside: true,
-      isGlued: start > 0,
-      sampled: values.length,
-      candidates: 0,
-      random: 0,
-      openers: [],
-      alike: [],
-    });
+  const judge = new ValueJudge(candidate.storage, keys);
   withoutStacks(() => {
-    for (const value of values) {
-      const openers = new Set<number>();
-      let isAlike = false;
-      for (const [member, bytes] of rowsOf(candidate, value)) {
-        if (bytes.length === 0) continue;
-        const place = placeOf(member);
-        place.sampled += 1;
-        const opener = openerOf(bytes, value.contexts, keys);
-        if (mayBeCiphertext(bytes)) {
-          place.candidates += 1;
-          place.random += 1;
-        }
-        const alike = alikeNumber(bytes, highest);
-        isAlike ||= opener !== undefined || alike !== undefined;
-        if (opener !== undefined) {
-          openers.add(opener);
-          place.openers.push(opener);
-        }
-        if (alike !== undefined) place.alike.push(alike);
-      }
-      const others = [...insideOf(candidate, value, keys)].filter((number) => !openers.has(number));
-      insideAt(0).openers.push(...others);
-      if (!isAlike && candidate.storage !== 'bytea') addInsides(value.text, highest, insideAt);
-    }
+    for (const value of values) judge.add(value);
   });
-  const count = places.size + insides.length;
-  const looksEncrypted = (place: Place) => isEncrypted(place, { highest, places: count });
-  const [inside] = insides.filter(looksEncrypted).sort((one, other) => weight(other) - weight(one));
-  return [...places.values(), ...(inside === undefined ? [] : [inside])]
-    .filter(looksEncrypted)
-    .map((place) => asFound(candidate, place));
+  return judge.foundIn(candidate);
 }
 
-/** Adds, for each number of characters before it, the number that base64 or hexadecimal in a text begins with. */
-function addInsides(text: string, highest: number, insideAt: (start: number) => Place): void {
-  const tried = new Set<Place>();
-  const alike = new Map<Place, KeyNumber | 0>();
-  for (const { start, bytes } of runsIn(text)) {
-    if (!mayBeCiphertext(bytes)) continue;
-    const place = insideAt(start);
-    const number = alikeNumber(bytes, highest);
-    place.random += 1;
-    tried.add(place);
-    if (number !== undefined && !alike.has(place)) alike.set(place, number);
+/** Looks at the values of one column, in bounded memory. */
+export class ValueJudge {
+  readonly places: Places = { members: new Map(), insides: new Map() };
+  readonly #storage: Candidate['storage'];
+  readonly #keys: OpeningKeys;
+  readonly #highest: number;
+
+  constructor(storage: Candidate['storage'], keys: OpeningKeys) {
+    this.#storage = storage;
+    this.#keys = keys;
+    this.#highest = Math.max(0, ...keys.ring.versionOf.keys());
   }
-  for (const place of tried) place.candidates += 1;
-  for (const [place, number] of alike) place.alike.push(number);
+
+  /** Returns the keys that open something inside the value. */
+  add(value: SampledValue): ReadonlySet<number> {
+    const { members } = this.places;
+    const openers = new Set<number>();
+    let isAlike = false;
+    for (const [member, bytes] of rowsOf(this.#storage, value)) {
+      if (bytes.length === 0 || (members.size >= MOST_MEMBERS && !members.has(member))) continue;
+      const place = placeOf(members, member);
+      place.sampled += 1;
+      const opener = openerOf(bytes, value.contexts, this.#keys);
+      if (mayBeCiphertext(bytes)) {
+        place.candidates += 1;
+        place.random += 1;
+      }
+      const alike = alikeNumber(bytes, this.#highest);
+      isAlike ||= opener !== undefined || alike !== undefined;
+      if (opener !== undefined) {
+        openers.add(opener);
+        addTo(place.openers, opener);
+      }
+      if (alike !== undefined) addTo(place.alike, alike);
+    }
+    const all = insideOf(this.#storage, value, this.#keys);
+    const inside = placeOf(this.places.insides, 0);
+    inside.sampled += 1;
+    for (const number of all) if (!openers.has(number)) addTo(inside.openers, number);
+    if (!isAlike && this.#storage !== 'bytea') this.#addInsides(value.text);
+    return new Set([...openers, ...all]);
+  }
+
+  absorb({ members, insides }: Places): void {
+    for (const [member, place] of members) absorbPlace(placeOf(this.places.members, member), place);
+    for (const [start, place] of insides) absorbPlace(placeOf(this.places.insides, start), place);
+  }
+
+  foundIn(column: JudgedColumn): readonly FoundColumn[] {
+    const { members, insides } = this.places;
+    const sampled = insides.get(0)?.sampled ?? 0;
+    const ring = { highest: this.#highest, places: members.size + insides.size };
+    const [inside] = [...insides]
+      .map(([start, place]) => ({ start, place: { ...place, sampled } }))
+      .filter(({ start, place }) => isEncrypted(place, start > 0, ring))
+      .sort((one, other) => weight(other.place) - weight(one.place));
+    return [
+      ...[...members]
+        .filter(([, place]) => isEncrypted(place, false, ring))
+        .map(([member, place]) => asFound(column, place, { member })),
+      ...(inside === undefined ? [] : [asFound(column, inside.place, { isInside: true })]),
+    ];
+  }
+
+  /** Adds, for each number of characters before it, the number that base64 or hexadecimal in a text begins with. */
+  #addInsides(text: string): void {
+    const tried = new Set<Place>();
+    const alike = new Map<Place, KeyNumber | 0>();
+    for (const { start, bytes } of runsIn(text)) {
+      if (!mayBeCiphertext(bytes)) continue;
+      const place = placeOf(this.places.insides, start);
+      const number = alikeNumber(bytes, this.#highest);
+      place.random += 1;
+      tried.add(place);
+      if (number !== undefined && !alike.has(place)) alike.set(place, number);
+    }
+    for (const place of tried) place.candidates += 1;
+    for (const [place, number] of alike) addTo(place.alike, number);
+  }
+}
+
+function placeOf<Name>(places: Map<Name, Place>, name: Name): Place {
+  const place = places.get(name) ?? { sampled: 0, candidates: 0, random: 0, openers: new Map(), alike: new Map() };
+  places.set(name, place);
+  return place;
+}
+
+function absorbPlace(place: Place, other: Place): void {
+  for (const name of ['sampled', 'candidates', 'random'] as const) place[name] += other[name];
+  for (const [number, values] of other.openers) addTo(place.openers, number, values);
+  for (const [number, values] of other.alike) addTo(place.alike, number, values);
+}
+
+function addTo<Name>(counts: Map<Name, number>, name: Name, more = 1): void {
+  counts.set(name, (counts.get(name) ?? 0) + more);
 }
 
 /**
  * Whether a key opens something; every value that is not text begins with a number of the ring, and these are half of all
  * at least; or more do than by chance: in a column that is encrypted in part, or kept in a context that is not known, some
- * do. A few values may all begin so by chance: that is not asked of what is behind other characters, where there are many
- * places.
+ * do. A few values may all begin so by chance: that is not asked of what is behind other characters (`isGlued`), where
+ * there are many places.
  */
 function isEncrypted(
-  { isGlued, sampled, candidates, random, openers, alike }: Place,
+  { sampled, candidates, random, openers, alike }: Place,
+  isGlued: boolean,
   ring: Pick<Beginnings, 'highest' | 'places'>,
 ): boolean {
-  if (openers.length > 0) return true;
-  if (isGlued !== true && alike.length > 0 && alike.length === candidates && 2 * candidates >= sampled) return true;
-  return !isByChance({ ...ring, random, numbers: alike });
+  if (openers.size > 0) return true;
+  const values = sumOf(alike);
+  if (!isGlued && values > 0 && values === candidates && 2 * candidates >= sampled) return true;
+  return !isByChance({ ...ring, random, hits: alike });
 }
 
 function weight({ openers, alike }: Place): number {
-  return openers.length > 0 ? Infinity : alike.length;
+  return openers.size > 0 ? Infinity : sumOf(alike);
 }
 
-function asFound(candidate: Candidate, { member, isInside, sampled, openers, alike }: Place): FoundColumn {
-  const { table, tableId, column, columnNumber, isMaterialized, isGenerated, kind, storage } = candidate;
-  const why =
-    isMaterialized || isGenerated || storage === 'other' ? kind : isInside === true ? 'inside its values' : undefined;
+function asFound(
+  { table, tableId, column, columnNumber, isMaterialized, isGenerated, kind, storage }: JudgedColumn,
+  { sampled, openers, alike }: Place,
+  { member, isInside = false }: { readonly member?: string | undefined; readonly isInside?: boolean },
+): FoundColumn {
+  const why = isMaterialized || isGenerated || storage === 'other' ? kind : isInside ? 'inside its values' : undefined;
   return {
     table,
     tableId,
@@ -136,16 +183,16 @@ function asFound(candidate: Candidate, { member, isInside, sampled, openers, ali
     ...(member === undefined ? {} : { member }),
     ...(why === undefined ? {} : { uncountable: why }),
     sampled,
-    opened: Math.min(sampled, openers.length),
-    alike: alike.length,
+    opened: Math.min(sampled, sumOf(openers)),
+    alike: sumOf(alike),
     isGenerated,
-    numbers: [...new Set(openers)],
-    alikeNumbers: [...new Set(alike)],
+    numbers: [...openers.keys()],
+    alikeNumbers: [...alike.keys()],
   };
 }
 
 function rowsOf(
-  { storage }: Candidate,
+  storage: Candidate['storage'],
   { text }: SampledValue,
 ): readonly (readonly [string | undefined, Uint8Array])[] {
   if (storage === 'other') return [];
@@ -153,7 +200,11 @@ function rowsOf(
 }
 
 /** The keys that open something inside a value: text around it, elements of arrays, fields, members of members. */
-function insideOf({ storage }: Candidate, { text, contexts }: SampledValue, keys: OpeningKeys): ReadonlySet<number> {
+function insideOf(
+  storage: Candidate['storage'],
+  { text, contexts }: SampledValue,
+  keys: OpeningKeys,
+): ReadonlySet<number> {
   const bytes = storage === 'bytea' ? rowOf(text, storage) : Buffer.from(text);
   return nestedKeys(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), contexts, keys);
 }
