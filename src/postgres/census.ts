@@ -9,6 +9,7 @@ import { replaced, requireOnlyTables, requireSameTables } from './catalog/table-
 import { END_THEM, waitForWriters, WRITERS_TIMEOUT, type OpenWriters } from './catalog/older-writers.ts';
 import { isLockTimeout } from './connection/database-error.ts';
 import type { LeftRow } from './job/plan-rows.ts';
+import type { FoundColumn } from './sample/found-column.ts';
 import { exportSnapshot, READING, whileWaiting, withReaders, type SharedSnapshot } from './shared-snapshot.ts';
 import { Tally } from './tally.ts';
 import { tallyTable } from './tally-table.ts';
@@ -44,6 +45,8 @@ export interface ColumnCensus {
   /** Why some rows may not have been seen; empty where all were. */
   readonly unseen: readonly string[];
   readonly triggers: readonly TriggerOnUpdate[];
+  /** What of its values looks encrypted, and is in no member that was counted. */
+  readonly besides: readonly FoundColumn[];
 }
 
 export interface CensusOptions {
@@ -67,8 +70,12 @@ export interface CensusOptions {
 export interface LookBeside {
   /** The numbers of its tables, whose writers are waited for before the snapshot is taken. */
   readonly tablesIn: (session: Connection) => Promise<readonly string[]>;
-  /** `writers`: by a table's number, transactions that had written to it and were still open. */
-  readonly lookIn: (snapshot: SharedSnapshot, writers: ReadonlyMap<string, OpenWriters>) => Promise<void>;
+  /** `writers`: by a table's number, transactions that had written to it and were still open. `columns`: are counted. */
+  readonly lookIn: (
+    snapshot: SharedSnapshot,
+    writers: ReadonlyMap<string, OpenWriters>,
+    columns: readonly Column[],
+  ) => Promise<void>;
 }
 
 /** The owner may replace the table, rows and all, between the look at the catalog and the count. */
@@ -102,7 +109,7 @@ export function census(
       const snapshot = await exportSnapshot(session);
       const elsewhere = new Map(writers);
       for (const { tableId } of columns) elsewhere.delete(tableId);
-      await whileWaiting([session], () => beside.lookIn(snapshot, elsewhere));
+      await whileWaiting([session], () => beside.lookIn(snapshot, elsewhere, columns));
     }
     return withReaders(database, session, columns, options.connections ?? 1, async (readers) => {
       const watch = await Connection.open(database);
@@ -207,8 +214,9 @@ async function countColumn(
   return censusOf(column, tally, keys);
 }
 
-function censusOf(column: Column, { counts }: Tally, { target }: RingKeys): ColumnCensus {
+function censusOf(column: Column, tally: Tally, { target }: RingKeys): ColumnCensus {
   const { spec, tableId, table, columnNumber, owner, isLocked, triggers } = column;
+  const { counts } = tally;
   return {
     table: spec.table,
     tableId,
@@ -228,5 +236,8 @@ function censusOf(column: Column, { counts }: Tally, { target }: RingKeys): Colu
     toReencrypt: target === undefined ? undefined : counts.toReencrypt,
     unseen: isLocked ? column.unseen : [...column.unseen, NOT_LOCKED],
     triggers,
+    besides: tally.besides({
+      ...{ table, tableId, column: spec.column, columnNumber, kind: '', isMaterialized: false, isGenerated: false },
+    }),
   };
 }

@@ -4,15 +4,16 @@ import type { RingKeys } from './all-keys.ts';
 import type { ColumnSpec } from './catalog/column.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { tableNamed } from './catalog/look-up-table.ts';
-import type { OpenWriters } from './catalog/older-writers.ts';
+import type { Column } from './catalog/column.ts';
 import type { LookBeside } from './census.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
 import type { FoundColumn } from './sample/found-column.ts';
 import { candidatesOf, type Candidate } from './sample/candidates.ts';
-import { foundIn } from './sample/judge-values.ts';
+import { besidesOf, foundIn } from './sample/judge-values.ts';
 import { LARGE_OBJECTS_ID, lookAtLargeObjects } from './sample/large-objects.ts';
-import { sampleOf, type SampleSessions } from './sample/read-sample.ts';
-import { joinSnapshot, READING, type SharedSnapshot } from './shared-snapshot.ts';
+import { COLUMN_NUMBER, sampleOf, type SampledValue, type SampleSessions } from './sample/read-sample.ts';
+import { besides } from './stored-value.ts';
+import { joinSnapshot, READING } from './shared-snapshot.ts';
 
 export interface FoundColumns {
   readonly columns: readonly FoundColumn[];
@@ -47,7 +48,12 @@ export async function findColumns(
 /** Is called before each column with its table, and how many columns were looked at of how many. */
 export type SearchProgress = (table: string, looked: number, of: number) => void;
 
+/** A column whose member (default: `data`) is counted: the rest of its values is looked at. */
+type ListedColumn = Pick<Column, 'tableId' | 'columnNumber'> & { readonly spec: Pick<ColumnSpec, 'member'> };
+
 interface SearchOptions {
+  /** Default: those of the count that this is a look beside. */
+  readonly listed?: readonly ListedColumn[];
   /** The tables as they were before the count that a retirement waits for. */
   readonly before?: TablesBefore;
   readonly onProgress?: SearchProgress | undefined;
@@ -63,6 +69,7 @@ export class ColumnSearch implements LookBeside {
   /** What open transactions have written is not seen. What is committed in their tables is. */
   readonly #uncommitted = new Map<string, SkippedTable>();
   readonly #seen = new Set<string>();
+  #listed: readonly ListedColumn[];
   #hasObjects = false;
 
   constructor(database: DatabaseAddress, keys: RingKeys, contexts: readonly string[], options: SearchOptions = {}) {
@@ -70,6 +77,7 @@ export class ColumnSearch implements LookBeside {
     this.#keys = keys;
     this.#templates = [...new Set(contexts)].map(contextTemplate);
     this.#options = options;
+    this.#listed = options.listed ?? [];
   }
 
   readonly tablesIn = async (session: Connection): Promise<readonly string[]> => [
@@ -78,8 +86,9 @@ export class ColumnSearch implements LookBeside {
   ];
 
   /** A table that can no longer be read as it was in the snapshot is skipped. */
-  readonly lookIn = (snapshot: SharedSnapshot, writers: ReadonlyMap<string, OpenWriters>): Promise<void> =>
+  readonly lookIn: LookBeside['lookIn'] = (snapshot, writers, columns) =>
     this.#withSessions(async ({ reader, watch }) => {
+      this.#listed = columns;
       const inSnapshot = <T>(work: () => Promise<T>) =>
         reader.transaction(
           async () => {
@@ -139,7 +148,12 @@ export class ColumnSearch implements LookBeside {
     if (this.#skipped.has(tableId)) return;
     try {
       const values = await sampleOf(sessions, candidate, this.#templates);
-      this.#columns.push(...foundIn(candidate, values, this.#keys));
+      const members = this.#listed.filter((one) => isOf(one, candidate)).map(({ spec }) => spec.member);
+      this.#columns.push(
+        ...(members.length === 0
+          ? foundIn(candidate, values, this.#keys)
+          : foundIn(besidesOf(candidate), besideValues(candidate, values, members), this.#keys)),
+      );
     } catch (error) {
       // Of one table alone: a function of another role would run, it is locked, or it is gone.
       if (!isKeyRotationError(error) || error.code === 'CANNOT_REACH_DATABASE') throw error;
@@ -160,6 +174,23 @@ export class ColumnSearch implements LookBeside {
     if (found === undefined) this.#skipped.set(LARGE_OBJECTS_ID, LARGE_OBJECTS);
     else this.#columns.push(...found);
   }
+}
+
+/** What the values have beside the members that are listed. */
+function besideValues(
+  { storage }: Candidate,
+  values: readonly SampledValue[],
+  members: readonly (string | undefined)[],
+): readonly SampledValue[] {
+  if (storage === 'other') return [];
+  return values.flatMap(({ text, contexts }) => {
+    const rest = besides(text, storage, members);
+    return rest === '' ? [] : [{ text: rest, contexts }];
+  });
+}
+
+function isOf({ tableId, columnNumber }: ListedColumn, candidate: Candidate): boolean {
+  return tableId === candidate.tableId && columnNumber === candidate.columnNumber;
 }
 
 const LARGE_OBJECTS: SkippedTable = { table: 'pg_largeobject', reason: 'this user may not read every large object' };
@@ -215,23 +246,24 @@ function identity({ tableId, column, columnNumber, tree }: Candidate): string {
   return JSON.stringify([tableId, column, columnNumber, tree]);
 }
 
-/** A column has one member with ciphertexts, so a listed one lists all of it. An unknown table lists nothing. */
+/** An unknown table or column lists nothing. */
 export async function findUnlisted(
   database: DatabaseAddress,
   keys: RingKeys,
   specs: readonly ColumnSpec[],
 ): Promise<FoundColumns> {
-  const listed: string[] = [];
+  const listed: ListedColumn[] = [];
   const session = await Connection.open(database);
   try {
-    for (const { table, column } of specs) {
-      listed.push(`${(await tableNamed(session, table)) ?? ''}.${column}`);
+    for (const spec of specs) {
+      const tableId = await tableNamed(session, spec.table);
+      const [found] = tableId === undefined ? [] : await session.rows(COLUMN_NUMBER, [tableId, spec.column]);
+      if (tableId !== undefined && found !== undefined) listed.push({ tableId, columnNumber: Number(found[0]), spec });
     }
   } finally {
     await session.close();
   }
-  const { columns, skipped } = await findColumns(database, keys, contextsOf(specs));
-  return { columns: columns.filter(({ tableId, column }) => !listed.includes(`${tableId}.${column}`)), skipped };
+  return new ColumnSearch(database, keys, contextsOf(specs), { listed }).look();
 }
 
 export function contextsOf(specs: readonly ColumnSpec[]): readonly string[] {

@@ -26,7 +26,7 @@ export interface StoredRow {
 /** Its bytes may be looked at only during the call that it is given to. */
 export type ScannedRow = Omit<StoredRow, 'watched'>;
 
-export type ReadColumn = Pick<Column, 'key' | 'context' | 'fromContext' | 'storage' | 'server' | 'spec'>;
+export type ReadColumn = Pick<Column, 'key' | 'context' | 'fromContext' | 'storage' | 'server' | 'spec' | 'members'>;
 
 /** The columns of the key and of both contexts, whether the value is NULL, the value. */
 export function rowExpressions(column: Column): readonly string[] {

@@ -56,17 +56,21 @@ function isEnvelope(names: readonly string[], name: string): boolean {
 
 const ENVELOPE = ['version', 'ciphertext', 'algorithm'];
 
-/** What a JSON object has beside the member with its ciphertext, as JSON; no bytes for another value. */
-export function besides(stored: string | Uint8Array, storage: Storage, member: string | undefined): Buffer {
+/** What a JSON object has beside the ciphertexts in these members, as JSON; an empty text for another value. */
+export function besides(
+  stored: string | Uint8Array,
+  storage: Storage,
+  members: readonly (string | undefined)[],
+): string {
   const text = objectText(stored, storage);
-  if (text === undefined) return Buffer.alloc(0);
+  if (text === undefined) return '';
   const fields = fieldsOf(text);
-  const name = memberWithCiphertext(fields, storage === 'jsonb' ? member : undefined);
-  const row = fields[name];
-  Reflect.deleteProperty(fields, name);
+  const names = new Set(members.map((one) => memberWithCiphertext(fields, storage === 'jsonb' ? one : undefined)));
+  const rest = Object.entries(fields).filter(([name]) => !names.has(name));
   // A JSON text may have a member twice, of which a parser sees the last. In jsonb, no object has.
-  const isTwice = text !== stored && typeof row === 'string' && hasMore(text, { ...fields, [name]: row });
-  return Buffer.from(isTwice ? text.replaceAll(row, '') : JSON.stringify(fields));
+  if (text === stored || !hasMore(text, fields)) return JSON.stringify(Object.fromEntries(rest));
+  const rows = [...names].map((name) => fields[name]).filter((row) => typeof row === 'string');
+  return rows.reduce((left, row) => left.replaceAll(row, ''), text);
 }
 
 /** The text of the JSON object that a value is or holds, as `rowFromJson` and readers of older data find it. */

@@ -41,10 +41,10 @@ export class TallyThread {
 
   /** `onTaken` gets the number of rows that were counted since its last call; what it throws ends the count. */
   constructor(program: string, column: ReadColumn, keys: KnownKeys, onTaken: (rows: number) => void) {
-    const { spec, key, context, fromContext, storage, server } = column;
+    const { spec, members, key, context, fromContext, storage, server } = column;
     const unread = [...keys.unread].map(([id, { code, message }]) => [id, { code, message }] as const);
     const start: ThreadStart = {
-      column: { spec, key, context, fromContext, storage, server },
+      column: { spec, members, key, context, fromContext, storage, server },
       ring: keys.ring,
       isReplica: keys.isReplica,
       unread: new Map(unread),

@@ -3,7 +3,10 @@ import type { ScannedRow } from './row-reader.ts';
 import { attribution, needsChange, type LeftRow } from './job/plan-rows.ts';
 import type { OpeningKeys, TargetKey } from './known-keys.ts';
 import { nestedKeys } from './nested-ciphertext.ts';
+import { besidesOf, ValueJudge, type JudgedColumn, type Places } from './sample/judge-values.ts';
+import type { FoundColumn } from './sample/found-column.ts';
 import { openShort } from './short-gcm.ts';
+import { MIN_CIPHERTEXT_BYTES } from '../format/ciphertext.ts';
 import { besides } from './stored-value.ts';
 
 /** Unreadable rows that a census lists by key; the number of all of them is exact. */
@@ -21,29 +24,38 @@ export interface Counts {
   readonly legacy: Map<number, number>;
   readonly nested: Map<number, number>;
   readonly listed: LeftRow[];
+  /** What is beside the members that are counted. */
+  readonly besides: Places;
 }
 
+/** `members`: those that are counted of its values. Default: its own. */
+type TalliedColumn = Pick<Column, 'spec' | 'storage'> & Partial<Pick<Column, 'members'>>;
+
 export class Tally {
-  readonly counts: Counts = {
-    rows: 0,
-    nulls: 0,
-    empty: 0,
-    unreadable: 0,
-    toReencrypt: 0,
-    numbered: new Map(),
-    unnumbered: new Map(),
-    legacy: new Map(),
-    nested: new Map(),
-    listed: [],
-  };
-  readonly #column: Pick<Column, 'spec' | 'storage'>;
+  readonly counts: Counts;
+  readonly #column: TalliedColumn;
   readonly #keys: OpeningKeys;
   readonly #target: TargetKey | undefined;
+  readonly #judge: ValueJudge;
 
-  constructor(column: Pick<Column, 'spec' | 'storage'>, keys: OpeningKeys) {
+  constructor(column: TalliedColumn, keys: OpeningKeys) {
     this.#column = column;
     this.#keys = keys;
     this.#target = keys.target;
+    this.#judge = new ValueJudge(besidesOf(column).storage, keys);
+    this.counts = {
+      rows: 0,
+      nulls: 0,
+      empty: 0,
+      unreadable: 0,
+      toReencrypt: 0,
+      numbered: new Map(),
+      unnumbered: new Map(),
+      legacy: new Map(),
+      nested: new Map(),
+      listed: [],
+      besides: this.#judge.places,
+    };
   }
 
   add(row: ScannedRow): void {
@@ -54,19 +66,19 @@ export class Tally {
       return;
     }
     const found = attribution(this.#column, row, this.#keys, openShort);
-    const { storage, spec } = this.#column;
+    const { storage, spec, members = [spec.member] } = this.#column;
     const inner = new Set<number>();
-    const look = (bytes: Buffer) => {
-      for (const number of nestedKeys(bytes, row.contexts, this.#keys)) inner.add(number);
-    };
-    if (row.stored !== undefined) look(besides(row.stored, storage, spec.member));
+    const rest = row.stored === undefined ? '' : besides(row.stored, storage, members);
+    if (rest.length >= MIN_CIPHERTEXT_BYTES) {
+      for (const number of this.#judge.add({ text: rest, contexts: ['', ...row.contexts] })) inner.add(number);
+    }
     if (found.kind === 'empty') counts.empty += 1;
     else if (found.kind === 'unreadable') {
       counts.unreadable += 1;
       if (counts.listed.length < MOST_LISTED) counts.listed.push({ key: row.key, code: found.code });
     } else {
       addTo(counts[found.kind], found.number, 1);
-      look(found.plaintext);
+      for (const number of nestedKeys(found.plaintext, row.contexts, this.#keys)) inner.add(number);
       if (this.#target !== undefined && needsChange(this.#column, row, found, this.#target)) counts.toReencrypt += 1;
     }
     for (const number of inner) addTo(counts.nested, number, 1);
@@ -78,7 +90,13 @@ export class Tally {
     for (const name of ['numbered', 'unnumbered', 'legacy', 'nested'] as const) {
       for (const [number, rows] of other[name]) addTo(counts[name], number, rows);
     }
+    this.#judge.absorb(other.besides);
     counts.listed.push(...other.listed.slice(0, MOST_LISTED - counts.listed.length));
+  }
+
+  /** Places beside the members that are counted, and whose values look encrypted. */
+  besides(column: Omit<JudgedColumn, 'storage'>): readonly FoundColumn[] {
+    return this.#judge.foundIn(besidesOf({ ...column, storage: this.#column.storage }));
   }
 
   /** The sum of all classes: each row is in exactly one. */

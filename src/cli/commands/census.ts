@@ -66,8 +66,8 @@ const NO_OLDER_DATA =
 /** Whether a row may be left that a ring with `legacy: false` would refuse, or that only looks like one under number 0. */
 function hasOlderData(columns: readonly ColumnCensus[]): boolean {
   const isNone = (counts: Readonly<Record<number, number>>): boolean => Object.keys(counts).length === 0;
-  const isClean = ({ unnumbered, legacy, unreadable, unseen }: ColumnCensus): boolean =>
-    isNone(unnumbered) && isNone(legacy) && unreadable === 0 && unseen.length === 0;
+  const isClean = ({ unnumbered, legacy, unreadable, unseen, besides }: ColumnCensus): boolean =>
+    isNone(unnumbered) && isNone(legacy) && unreadable === 0 && unseen.length === 0 && besides.length === 0;
   return !columns.every(isClean) || columns.every(({ numbered }) => isNone(numbered));
 }
 

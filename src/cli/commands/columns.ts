@@ -1,7 +1,8 @@
 import { findColumns } from '../../postgres/find-columns.ts';
 import { foundName, type FoundColumn } from '../../postgres/sample/found-column.ts';
 import { command, wrongUsage } from '../command.ts';
-import { COUNT, described, listOf, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
+import { FOUND_COLUMN } from '../json/row-schemas.ts';
+import { described, listOf, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import type { DatabaseFlags } from '../rows/column-flags.ts';
 import { ringOf } from '../rows/column-options.ts';
 import { databaseOf, databaseOptions } from '../rows/database-options.ts';
@@ -21,26 +22,7 @@ export const COLUMNS = command<ColumnsFlags>({
     '"context" to each column that has one.',
   examples: ['pazpaz-keys columns --find', 'pazpaz-keys columns --find --json'],
   result: object({
-    columns: listOf(
-      object(
-        {
-          table: described('The table with its schema', TEXT),
-          tableId: described('The number (OID) of the table in its database', TEXT),
-          column: TEXT,
-          columnNumber: described('The number of the column in the table', COUNT),
-          isGenerated: described('Whether its values follow from other columns of their row', YES_OR_NO),
-          sampled: described('Values that were looked at', COUNT),
-          opened: described('Those that a key of the ring opens without a context', COUNT),
-          alike: described('Those that begin with a number of the ring and are not text', COUNT),
-          numbers: described('The keys that open some of them (0: a key without a number)', listOf(COUNT)),
-          alikeNumbers: described('The numbers that the values in alike begin with', listOf(COUNT)),
-        },
-        {
-          member: described('Of jsonb objects: the member that holds the ciphertext', TEXT),
-          uncountable: described('Why neither census nor reencrypt can read it', TEXT),
-        },
-      ),
-    ),
+    columns: listOf(FOUND_COLUMN),
     skipped: described(
       'Tables that were not looked at',
       listOf(object({ table: TEXT, reason: TEXT }, { isClosed: YES_OR_NO })),

@@ -7,6 +7,7 @@ import type { ProcessIo } from '../process-io.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { columnsOf, ringOf } from '../rows/column-options.ts';
 import { databaseOf } from '../rows/database-options.ts';
+import { withBesides } from '../rows/retire-census.ts';
 import { shownCensus } from '../rows/progress.ts';
 import { unreadKeys } from '../rows/unread-keys.ts';
 import type { RowFacts } from './evidence.ts';
@@ -18,14 +19,14 @@ export async function countedRows(session: AwsSession, flags: ColumnFlags, world
   const keys = await ringOf(session);
   const unread = unreadKeys(keys);
   const { facts, clock: countedFrom } = await databaseFacts(database);
-  const columns = (await shownCensus(database, specs, keys, world, flags)).map(withoutRowKeys);
+  const counts = await shownCensus(database, specs, keys, world, flags);
   const { clock: countedTo } = await databaseFacts(database);
-  const { columns: unlisted, skipped } = await findUnlisted(database, keys, specs);
+  const { columns: found, skipped } = await findUnlisted(database, keys, specs);
   return {
     isCounted: true,
     database: { ...facts, countedFrom, countedTo },
-    columns,
-    unlisted: unlisted.map(foundName),
+    columns: counts.map(withoutRowKeys),
+    unlisted: withBesides(counts, found).map(foundName),
     skipped,
     ...(unread.length === 0 ? {} : { unreadKeys: unread }),
   };

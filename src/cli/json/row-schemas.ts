@@ -47,6 +47,25 @@ export const ROW_CLASSES = {
   unseen: described('Why some rows may not have been seen', listOf(TEXT)),
 };
 
+export const FOUND_COLUMN = object(
+  {
+    table: described('The table with its schema', TEXT),
+    tableId: described('The number (OID) of the table in its database', TEXT),
+    column: TEXT,
+    columnNumber: described('The number of the column in the table', COUNT),
+    isGenerated: described('Whether its values follow from other columns of their row', YES_OR_NO),
+    sampled: described('Values that were looked at', COUNT),
+    opened: described('Those that a key of the ring opens without a context', COUNT),
+    alike: described('Those that begin with a number of the ring and are not text', COUNT),
+    numbers: described('The keys that open some of them (0: a key without a number)', listOf(COUNT)),
+    alikeNumbers: described('The numbers that the values in alike begin with', listOf(COUNT)),
+  },
+  {
+    member: described('Of jsonb objects: the member that holds the ciphertext', TEXT),
+    uncountable: described('Why neither census nor reencrypt can read it', TEXT),
+  },
+);
+
 const COUNTED_COLUMN = object(
   {
     table: TEXT,
@@ -54,6 +73,7 @@ const COUNTED_COLUMN = object(
     tableId: described('The number (OID) of the table in its database', TEXT),
     columnNumber: described('The number of the column in the table', COUNT),
     ...ROW_CLASSES,
+    besides: described('What looks encrypted in its values and is in no member that was counted', listOf(FOUND_COLUMN)),
     listed: described('The first 10,000 of the unreadable rows', LEFT_ROWS),
     triggers: described(
       'What an update would trigger',

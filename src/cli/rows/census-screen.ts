@@ -1,6 +1,7 @@
 import type { CountedRows } from '../../format/retired-tag.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import type { HeaderCensus } from '../../postgres/header-census.ts';
+import { foundName } from '../../postgres/sample/found-column.ts';
 import type { LeftRow } from '../../postgres/job/plan-rows.ts';
 import { tableLines, wrapped } from '../terminal/table.ts';
 
@@ -45,8 +46,13 @@ export function censusLines(count: ColumnCensus, current: number | undefined): r
         `  ${rowCount(rows)} with a ciphertext inside the plaintext, opened by ${number === 0 ? 'a key without a number' : `key ${number}`}`,
     ),
     ...listed(count.listed, count.unreadable),
+    ...besideLines(count),
     ...count.unseen.map((why) => `  Not every row was seen: ${why}.`),
   ];
+}
+
+function besideLines({ besides }: Pick<ColumnCensus, 'besides'>): readonly string[] {
+  return besides.map((found) => `  Not counted, though it looks encrypted: ${foundName(found)}`);
 }
 
 export const CHECK_CONTEXT =

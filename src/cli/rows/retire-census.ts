@@ -25,7 +25,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const { columns, skipped } = await search.look().finally(() => {
       progress.end();
     });
-    const unlisted = columns.filter((found) => !counts.some((count) => isSameColumn(found, count)));
+    const unlisted = withBesides(counts, columns);
     requireNoneOpens(unlisted, numbers);
     if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
     await requireStillNamed(database, counts);
@@ -53,12 +53,18 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
   };
 }
 
-/**
- * A column is counted once, and has one member with ciphertexts. By now it may have another name, and its name may mean
- * another column.
- */
-function isSameColumn({ tableId, columnNumber }: FoundColumn, count: ColumnCensus): boolean {
-  return tableId === count.tableId && columnNumber === count.columnNumber;
+/** Names a place once, which the count has seen in every row and the search in a sample. */
+export function withBesides(counts: readonly ColumnCensus[], found: readonly FoundColumn[]): readonly FoundColumn[] {
+  const counted = counts.flatMap(({ besides }) => besides);
+  const isCounted = (one: FoundColumn): boolean =>
+    counted.some(
+      ({ tableId, columnNumber, member, uncountable }) =>
+        tableId === one.tableId &&
+        columnNumber === one.columnNumber &&
+        member === one.member &&
+        uncountable === one.uncountable,
+    );
+  return [...counted, ...found.filter((one) => !isCounted(one))];
 }
 
 /** Throws `ROWS_STILL_NEED_KEY` if a key in question, or one without a number, opens a value that was not counted. */

@@ -44,6 +44,8 @@ export interface TriggerOnUpdate {
 
 export interface Column {
   readonly spec: ColumnSpec;
+  /** The members of the column's values that the list names, its own among them. */
+  readonly members: readonly (string | undefined)[];
   /** The table's own number in this database: a table that was dropped and made again has another. */
   readonly tableId: string;
   /** Schema and table, quoted for SQL. */

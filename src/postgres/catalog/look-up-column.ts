@@ -69,10 +69,15 @@ export async function withColumns<T>(
       for (const lock of locks.values()) await session.change(lock);
       const locked = await lockedTables(session);
       for (const [spec, id] of named) if (locks.has(id) && !locked.has(id)) throw replaced(spec.table);
-      const columns: Column[] = [];
+      const described: Omit<Column, 'members'>[] = [];
       for (const [spec, id] of named)
-        columns.push({ ...(await describeColumn(session, spec, id)), isLocked: locked.has(id) });
-      return await work(session, columns);
+        described.push({ ...(await describeColumn(session, spec, id)), isLocked: locked.has(id) });
+      const membersOf = ({ tableId, column }: Omit<Column, 'members'>) =>
+        described.filter((one) => one.tableId === tableId && one.column === column).map(({ spec }) => spec.member);
+      return await work(
+        session,
+        described.map((column) => ({ ...column, members: membersOf(column) })),
+      );
     }, options);
   } finally {
     await session.close();
@@ -84,7 +89,7 @@ async function describeColumn(
   session: Connection,
   spec: ColumnSpec,
   tableId: string | undefined,
-): Promise<Omit<Column, 'isLocked'>> {
+): Promise<Omit<Column, 'isLocked' | 'members'>> {
   const context = contextTemplate(spec.toContext ?? spec.context ?? '');
   const from = contextTemplate(spec.context ?? '');
   const table = await lookUpTable(session, spec.table, tableId);

@@ -35,6 +35,11 @@ export type JudgedColumn = Pick<
   'table' | 'tableId' | 'column' | 'columnNumber' | 'storage' | 'kind' | 'isMaterialized' | 'isGenerated'
 >;
 
+/** What is judged of a listed column: JSON, in which only a jsonb has members that can be listed, too. */
+export function besidesOf<Judged extends Pick<JudgedColumn, 'storage'>>(column: Judged): Judged {
+  return column.storage === 'bytea' ? { ...column, storage: 'text' } : column;
+}
+
 /** Members that are judged by name: an application may have one for each row. */
 const MOST_MEMBERS = 1000;
 
@@ -67,13 +72,16 @@ export class ValueJudge {
   /** Returns the keys that open something inside the value. */
   add(value: SampledValue): ReadonlySet<number> {
     const { members } = this.places;
+    const all = insideOf(this.#storage, value, this.#keys);
     const openers = new Set<number>();
     let isAlike = false;
     for (const [member, bytes] of rowsOf(this.#storage, value)) {
       if (bytes.length === 0 || (members.size >= MOST_MEMBERS && !members.has(member))) continue;
       const place = placeOf(members, member);
       place.sampled += 1;
-      const opener = openerOf(bytes, value.contexts, this.#keys);
+      // What opens as a member of JSON also opens inside it.
+      const mayOpen = this.#storage !== 'jsonb' || all.size > 0;
+      const opener = mayOpen ? openerOf(bytes, value.contexts, this.#keys) : undefined;
       if (mayBeCiphertext(bytes)) {
         place.candidates += 1;
         place.random += 1;
@@ -86,7 +94,6 @@ export class ValueJudge {
       }
       if (alike !== undefined) addTo(place.alike, alike);
     }
-    const all = insideOf(this.#storage, value, this.#keys);
     const inside = placeOf(this.places.insides, 0);
     inside.sampled += 1;
     for (const number of all) if (!openers.has(number)) addTo(inside.openers, number);

@@ -56,7 +56,8 @@ const PAGES = `
 
 const TREE = `SELECT relkind = 'r', ${partitionTree('oid')} FROM pg_class WHERE oid = $1::oid`;
 
-const COLUMN_NUMBER = 'SELECT attnum FROM pg_attribute WHERE attrelid = $1::oid AND attname = $2 AND NOT attisdropped';
+export const COLUMN_NUMBER =
+  'SELECT attnum FROM pg_attribute WHERE attrelid = $1::oid AND attname = $2 AND NOT attisdropped';
 
 /** Fields of the composite types that columns or other types may have: no value shows one that was dropped. */
 const FIELDS = `

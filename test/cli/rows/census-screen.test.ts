@@ -21,6 +21,7 @@ const EMPTY: Count = {
   toReencrypt: 0,
   unseen: [],
   triggers: [],
+  besides: [],
 };
 
 test('rows beyond the screen are counted by reason', () => {
