@@ -53,7 +53,7 @@ export const STATUS = command<object>({
       slots: object({ free: COUNT, of: COUNT }),
       rotation: ROTATION,
       versions: listOf(VERSION),
-      retired: listOf(object({ ...RETIRED, isLeft: YES_OR_NO }, { numberOn: TEXT })),
+      retired: listOf(object({ ...RETIRED, isLeft: YES_OR_NO }, { numberOn: TEXT, isRestoring: YES_OR_NO })),
       usage: described(
         'Encryptions since the current key was made, as far as the metric KeyEncryptions of the stack counts them',
         object({}, { encryptions: COUNT, since: DATE, unknown: TEXT, isAsked: { const: true } }),

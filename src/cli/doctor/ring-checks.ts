@@ -37,6 +37,7 @@ export const UNFINISHED_COMMAND = check(
     'labels and tags',
     'key-arriving',
     'retirement-unfinished',
+    'restore-unfinished',
     'number-on-another-key',
     'move-unfinished',
     'restore-ring-unfinished',

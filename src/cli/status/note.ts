@@ -21,6 +21,7 @@ export type NoteCode =
   | 'restore-ring-unfinished'
   | 'older-kms-key'
   | 'retirement-unfinished'
+  | 'restore-unfinished'
   | 'number-on-another-key'
   | 'version-without-label'
   | 'foreign-label-only'

@@ -181,6 +181,7 @@ function kmsKeyNotes(report: RingReport): readonly Note[] {
 function retirementNotes(report: RingReport): readonly Note[] {
   const { name, retired } = report;
   const numbers = [...unfinishedRetirements(report)];
+  const away = retired.filter((key) => key.isLeft && !isNumbered(report, key.number));
   const [theirs, keys] = numbers.length === 1 ? ['its number', 'the key'] : ['their numbers', 'the keys'];
   return [
     ...(numbers.length === 0
@@ -197,8 +198,18 @@ function retirementNotes(report: RingReport): readonly Note[] {
     ...retired.flatMap(({ number, versionId, numberOn }) =>
       numberOn === undefined ? [] : [labelledByHand(name, { number, versionId, numberOn })],
     ),
-    ...retired
-      .filter((key) => key.isLeft && !isNumbered(report, key.number))
+    ...away
+      .filter(({ isRestoring }) => isRestoring === true)
+      .map(({ number }) =>
+        warning(
+          'restore-unfinished',
+          `Restoring key ${number} was interrupted before it got its number back: rows under it cannot be read, and AWS ` +
+            'may delete its version. Run it again.',
+          ...whereRoom(report, 1, step('restore', String(number))),
+        ),
+      ),
+    ...away
+      .filter(({ isRestoring }) => isRestoring !== true)
       .map(({ number, date }) =>
         notice(
           'restorable',

@@ -9,7 +9,7 @@ import { abandonedVersions, rescuedVersions } from '../ring/version-tags.ts';
 import { incomingVersion } from '../ring/incoming.ts';
 import { isForgottenVersion } from '../ring/retired-tags.ts';
 import { versionsWithoutKey } from './versions-without-key.ts';
-import { copyVersions, retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
+import { copyVersions, retiredKeys, retirementRecords, type RetiredKey } from '../../format/retired-tag.ts';
 import { describedRing, readableKey, type DescribedRing } from '../ring/ring.ts';
 import { listVersions } from '../ring/versions.ts';
 
@@ -107,6 +107,8 @@ export interface RingReport {
     readonly isLeft: boolean;
     /** Another version with another key has the number: it was labelled by hand. */
     readonly numberOn?: string;
+    /** A `restore` of it has begun and not ended. */
+    readonly isRestoring?: true;
   }[];
 }
 
@@ -141,10 +143,16 @@ export async function readRingReport(
   const listed = await list(secret);
   const pending = await pendingOrUnknown(deps, ring);
   const retired: RingReport['retired'][number][] = [];
-  for (const key of retiredKeys(secret.Tags)) {
-    const isLeft = listed.some(({ VersionId }) => VersionId === key.versionId);
+  for (const { number, versionId, date, isRestoring } of retirementRecords(secret.Tags)) {
+    const key = { number, versionId, date };
+    const isLeft = listed.some(({ VersionId }) => VersionId === versionId);
     const numberOn = isLeft ? await otherHolder(deps, ring, key) : undefined;
-    retired.push({ ...key, isLeft, ...(numberOn === undefined ? {} : { numberOn }) });
+    retired.push({
+      ...key,
+      isLeft,
+      ...(numberOn === undefined ? {} : { numberOn }),
+      ...(isRestoring === undefined ? {} : { isRestoring }),
+    });
   }
   const rescued = rescuedVersions(secret.Tags);
   const made = madeDays(secret.Tags);
