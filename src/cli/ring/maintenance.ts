@@ -95,6 +95,8 @@ class Maintenance {
   readonly #options: MaintainOptions;
   #adopted = false;
   readonly #reencrypted: BroughtColumn[] = [];
+  /** Rows that the last re-encryption left untouched, of this run or before it. */
+  #left = 0;
   /** What the last census of a retirement counted. */
   #seen: CensusResult | undefined;
   readonly #retired: RetiredKey[] = [];
@@ -130,8 +132,10 @@ class Maintenance {
   async bringRows(): Promise<void> {
     const { ring } = await describedRing(this.#deps);
     const target = ring.numberOf.get(ring.current ?? '');
-    if (target === undefined || (await this.#rows.areBroughtTo(target))) return;
-    await this.#reencrypt();
+    if (target === undefined) return;
+    const left = await this.#rows.leftByLast(target);
+    if (left === undefined) await this.#reencrypt();
+    else this.#left = left;
   }
 
   async retire(): Promise<void> {
@@ -167,8 +171,7 @@ class Maintenance {
     }
     const columns = await this.#rows.reencrypt();
     this.#reencrypted.push(...columns);
-    const left = columns.reduce((sum, column) => sum + column.left, 0);
-    if (left > 0) this.#add('rows-left', `${left} rows were left untouched: census lists them.`, step('census'));
+    this.#left = columns.reduce((sum, column) => sum + column.left, 0);
     if (columns.some(({ isFinished }) => !isFinished))
       this.#add('reencryption-stopped', 'Re-encryption was stopped. The next run continues it.', step('maintain'));
   }
@@ -283,12 +286,19 @@ class Maintenance {
       retired: this.#retired.filter((key) => !isOnRing(report, key)),
       proposed: this.#proposed,
       next: [
+        ...leftRows(this.#left),
         ...this.#next.map((due) => orStuck(due, report, this.#deps.now())),
         ...warningsOf(report),
         ...nextRotation(report),
       ],
     };
   }
+}
+
+function leftRows(left: number): readonly Due[] {
+  if (left === 0) return [];
+  const text = `${left} rows were left untouched: census says what they need. Re-encrypt again once they can be read.`;
+  return [{ code: 'rows-left', text, needsPerson: true, next: [step('census'), step('reencrypt')] }];
 }
 
 function countedIn({ counted, unlisted = [], skipped = [] }: CensusResult): Partial<MaintainResult> {

@@ -1,6 +1,6 @@
 import type { KeyNumber } from '../../format/key-number.ts';
 import type { TriggerChoice } from '../../postgres/catalog/triggers.ts';
-import { areBroughtTo } from '../../postgres/job/job-control.ts';
+import { leftByLastReencryption } from '../../postgres/job/job-control.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
 import type { ColumnFlags } from './column-flags.ts';
@@ -24,8 +24,11 @@ export interface BroughtColumn {
 }
 
 export interface MaintainedRows {
-  /** Rows may have been written under an older key since. */
-  readonly areBroughtTo: (target: KeyNumber) => Promise<boolean>;
+  /**
+   * Rows that the last re-encryption left untouched, or `undefined` if it was not finished under this key. Rows may have
+   * been written under an older key since.
+   */
+  readonly leftByLast: (target: KeyNumber) => Promise<number | undefined>;
   /** Under the current key. */
   readonly reencrypt: () => Promise<readonly BroughtColumn[]>;
   /** As `retire` does. */
@@ -43,7 +46,7 @@ export async function maintainedRows(session: AwsSession, flags: RowsFlags, worl
   const database = databaseOf(flags, session, world);
   const { triggers, connections } = flags;
   return {
-    areBroughtTo: (target) => areBroughtTo(database, specs, target),
+    leftByLast: (target) => leftByLastReencryption(database, specs, target),
     reencrypt: async () => {
       const isQuiet = flags.json === true;
       const options = { triggers, isQuiet, ...(connections === undefined ? {} : { connections }) };

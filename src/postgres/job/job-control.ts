@@ -5,7 +5,7 @@ import { tableNamed } from '../catalog/look-up-table.ts';
 import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { whyWait, requireQuery, type Wait } from './brake-conditions.ts';
 import { beginBrakes, readBrakes, setBrakes, type BrakeState } from './brakes.ts';
-import { isBroughtTo, jobTotals, type JobTotals } from './job.ts';
+import { jobTotals, leftByLast, type JobTotals } from './job.ts';
 import { hasJobTables, openJobTables } from './job-tables.ts';
 
 export interface JobView {
@@ -106,19 +106,24 @@ async function viewOf(session: Connection, job: FoundJob): Promise<JobView> {
 }
 
 /**
- * Whether the last re-encryption of each column was finished, with these options and to this key. It says nothing of rows
- * that were written under an older key since: only a census counts them. Rejects with `INVALID_COLUMN`,
- * `CANNOT_REACH_DATABASE` or `DATABASE_REFUSED`.
+ * How many rows the last re-encryption of all columns has left untouched; `undefined` unless it was finished for each,
+ * with these options and to this key. It says nothing of rows that were written under an older key since: only a census
+ * counts them. Rejects with `INVALID_COLUMN`, `CANNOT_REACH_DATABASE` or `DATABASE_REFUSED`.
  */
-export function areBroughtTo(
+export function leftByLastReencryption(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],
   target: number,
-): Promise<boolean> {
+): Promise<number | undefined> {
   return withColumns(database, specs, async (session, columns) => {
-    if (!(await hasJobTables(session))) return false;
+    if (!(await hasJobTables(session))) return undefined;
     await openJobTables(session);
-    for (const column of columns) if (!(await isBroughtTo(session, column, target))) return false;
-    return true;
+    let sum = 0;
+    for (const column of columns) {
+      const left = await leftByLast(session, column, target);
+      if (left === undefined) return undefined;
+      sum += left;
+    }
+    return sum;
   });
 }

@@ -144,14 +144,15 @@ function optionsOf({ key, context, fromContext, spec }: Column): string {
  * By the table as it is now, and within a week: rows that are loaded into it later change nothing that is looked at
  * here.
  */
-export async function isBroughtTo(session: Connection, column: Column, target: number): Promise<boolean> {
-  const found = await session.rows(
-    `SELECT FROM pazpaz_keys.job
+export async function leftByLast(session: Connection, column: Column, target: number): Promise<number | undefined> {
+  const [found] = await session.rows(
+    `SELECT (SELECT coalesce(sum(left_rows), 0) FROM pazpaz_keys.range r WHERE r.job_id = j.id)
+       FROM pazpaz_keys.job j
       WHERE table_id = $1::oid AND column_name = $2 AND options = $3 AND content = $4 AND target = $5::int8
         AND finished_at > now() - interval '7 days'`,
     [column.tableId, column.spec.column, optionsOf(column), await contentOf(session, column), target],
   );
-  return found.length > 0;
+  return found === undefined ? undefined : Number(found[0]);
 }
 
 /** Another key is current. `from`: the number that the caller saw; nothing happens if another process was faster. */

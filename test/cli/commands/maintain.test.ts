@@ -12,7 +12,7 @@ afterEach(stopServices);
 
 /** Rows of which a test says what they are; all of them were brought to the current key. */
 class FakeRows implements MaintainedRows {
-  areBrought = true;
+  left: number | undefined = 0;
   reencryptions = 0;
   /** What each census finds; the last one stays. */
   readonly #counts: Census[];
@@ -21,10 +21,10 @@ class FakeRows implements MaintainedRows {
     this.#counts = [...counts];
   }
 
-  areBroughtTo = () => Promise.resolve(this.areBrought);
+  leftByLast = () => Promise.resolve(this.left);
   reencrypt: MaintainedRows['reencrypt'] = () => {
     this.reencryptions += 1;
-    this.areBrought = true;
+    this.left ??= 0;
     return Promise.resolve([]);
   };
   census: Census = (asked) => {
@@ -68,7 +68,7 @@ describe('maintain', () => {
 
   test('names the commands that help where a job over the rows was begun with other options', async () => {
     const rows = new FakeRows();
-    rows.areBrought = false;
+    rows.left = undefined;
     rows.reencrypt = () => Promise.reject(new KeyRotationError('JOB_DIFFERS', 'It was begun with others.'));
     const { next } = await maintained(await oldRing(), rows, { retire: 'off' });
     expect(next[0]).toMatchObject({
@@ -83,7 +83,7 @@ describe('maintain', () => {
 
   test('brings rows to the current key after a rotation', async () => {
     const rows = new FakeRows();
-    rows.areBrought = false;
+    rows.left = undefined;
     await maintained(await ringWith(previous(1), current(2)), rows);
     expect(rows.reencryptions).toBe(1);
   });
@@ -190,7 +190,7 @@ describe('maintain', () => {
   test('reports what a part refuses, and does the others', async () => {
     const ring = await oldRing();
     const rows = new FakeRows();
-    rows.areBrought = false;
+    rows.left = undefined;
     rows.reencrypt = () => Promise.reject(new KeyRotationError('TRIGGERS_UNDECIDED', 'Choose --triggers.'));
     const result = await maintained(ring, rows);
     expect(retiredIn(result)).toEqual([1, 2, 3]);

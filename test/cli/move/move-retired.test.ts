@@ -48,7 +48,7 @@ describe('a key whose move is not finished', () => {
 
   test('holds up no other key in maintain', async () => {
     const rows = {
-      areBroughtTo: () => Promise.resolve(true),
+      leftByLast: () => Promise.resolve(0),
       reencrypt: () => Promise.resolve([]),
       census: counting(),
     };

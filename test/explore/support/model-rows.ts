@@ -34,7 +34,7 @@ export class ModelRows {
   /** What the commands see of them. */
   seenIn(secret: () => Secret): MaintainedRows {
     return {
-      areBroughtTo: () => Promise.resolve(true),
+      leftByLast: () => Promise.resolve(0),
       reencrypt: () => {
         this.#reencrypt(secret());
         return Promise.resolve([]);

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { Connection } from '../../../src/postgres/connection/database.ts';
 import { openJob } from '../../../src/postgres/job/job.ts';
 import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
-import { areBroughtTo } from '../../../src/postgres/job/job-control.ts';
+import { leftByLastReencryption } from '../../../src/postgres/job/job-control.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { until } from '../../support/until.ts';
 import { columnOf } from '../support/column-of.ts';
@@ -85,7 +85,7 @@ describe('the schema of the job tables', () => {
     const database = { ...postgres, url: postgres.url.replace('postgres@', 'second@') };
     for (const run of [
       () => reencrypt(database, [SPEC], clinic.keys, SMALL),
-      () => areBroughtTo(database, [SPEC], 2),
+      () => leftByLastReencryption(database, [SPEC], 2),
     ]) {
       const error = await rejectionOf(run());
       expect(error.code).toBe('DATABASE_REFUSED');
