@@ -39,7 +39,7 @@ class ValueKind(Generic[V]):
     """How a value in the program becomes a plaintext and comes back."""
 
     name: str
-    to_plaintext: Callable[[Any], str | bytes]
+    to_plaintext: Callable[[Any], bytes]
     from_plaintext: Callable[[bytes], V]
     quickly: Callable[[bytes], V]
     """``from_plaintext`` with fewer calls. Any ``ValueError`` means: ask ``from_plaintext``."""
@@ -227,9 +227,9 @@ def _row_of_canonical_base64(cell: Any) -> bytes:
     raise ValueError("not canonical")
 
 
-def _text(value: object) -> str:
+def _text(value: object) -> bytes:
     if isinstance(value, str):
-        return value
+        return well_formed(value, "text")
     raise _wrong_type("str", value)
 
 
@@ -239,10 +239,10 @@ def _bytes(value: object) -> bytes:
     raise _wrong_type("bytes", value)
 
 
-def _json(value: object, encode: Callable[[object], str]) -> str:
+def _json(value: object, encode: Callable[[object], str]) -> bytes:
     problem = ""
     try:
-        return encode(value)
+        return well_formed(encode(value), "text")
     except TypeError as error:
         problem = str(error)  # names a type, never a value
     except (ValueError, RecursionError) as error:

@@ -2,8 +2,8 @@
 
 import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import NamedTuple
 
 from .application_log import log_event
 from .call_timeout import ring_closed
@@ -31,7 +31,8 @@ MAX_KEY_AGE = 86_400.0
 """The longest ``max_key_age``, in seconds. Retiring a key relies on it."""
 
 
-class _Writer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Writer:
     """The key that encrypts, until another one becomes current."""
 
     current: CurrentKey | None
@@ -180,14 +181,14 @@ class KeyRing:
         process, and ``RING_CLOSED``.
         """
         try:
-            return self._sealed(text, well_formed(context, "context"))
+            return self._sealed(plaintext_bytes(text), well_formed(context, "context"))
         except KeyRotationError as error:
             text = b""  # error reporters may show local variables
             raise without_frames(error) from None
 
-    def _sealed(self, text: str | bytes, context: bytes) -> bytes:
+    def _sealed(self, plaintext: bytes, context: bytes) -> bytes:
         writer = self._current_writer()
-        row = seal(plaintext_bytes(text), writer.key, writer.number, context)
+        row = seal(plaintext, writer.key, writer.number, context)
         if writer.count_one() >= writer.key_count.report_at:
             self._writer = None  # the next encryption checks whether the key may still encrypt
             self._counter.reached(writer.key_count)

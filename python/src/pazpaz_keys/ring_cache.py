@@ -5,7 +5,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from .application_log import Event, log_event
 from .call_timeout import ring_closed
@@ -22,7 +22,8 @@ from .version_reader import READ_TOGETHER, VersionReader
 _LONGEST_RETRY_PAUSE = 30.0  # seconds before a failed refresh is tried again
 
 
-class CurrentKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CurrentKey:
     """The key that encrypts."""
 
     key: KeyMaterial
