@@ -1,5 +1,5 @@
 import { KeyRotationError } from '../format/error.ts';
-import { numberingLabel, type KeyNumber } from '../format/key-number.ts';
+import { MAX_KEY_NUMBER, numberingLabel, type KeyNumber } from '../format/key-number.ts';
 import { retiredKeys, type RetiredKey } from '../format/retired-tag.ts';
 import {
   foreignLabels,
@@ -30,16 +30,36 @@ export async function attachNextNumber(
   ring: RingLabels,
   versionId: string,
 ): Promise<RingLabels> {
-  requireFreeSlots(ring, 1);
+  requireNumbers(ring, 1);
   return attachNumber(deps, ring, versionId);
 }
 
 /** `attachNextNumber` where a caller knows that a label can be attached, be it in a place that is kept for AWS. */
 export async function attachNumber(deps: StepDependencies, ring: RingLabels, versionId: string): Promise<RingLabels> {
+  requireNextNumber(ring);
   const number = nextNumber(ring);
   await moveLabel(deps, { label: numberingLabel(number), to: versionId });
   deps.log('key_numbered', { keyNumber: number, versionId });
   return withNumber(ring, versionId, number);
+}
+
+/** For keys that get the next numbers. Throws `RING_FULL` if labels or numbers are missing. */
+export function requireNumbers(ring: RingLabels, needed: number): void {
+  requireFreeSlots(ring, needed);
+  if (needed > 0) requireNextNumber(ring);
+}
+
+/** Throws `RING_FULL` if a version has the last number that there is. */
+export function requireNextNumber({ versionOf }: RingLabels): void {
+  const last = [...versionOf].find(([number]) => number === MAX_KEY_NUMBER);
+  if (last === undefined) return;
+  const [label, versionId] = [numberingLabel(last[0]), last[1]];
+  throw new KeyRotationError(
+    'RING_FULL',
+    `No key can get the next number, because version ${versionId} has the last one there is. ${label} was attached by ` +
+      `hand: remove it with 'aws secretsmanager update-secret-version-stage --version-stage ${label} ` +
+      `--remove-from-version-id ${versionId}', then try again. Nothing was lost.`,
+  );
 }
 
 /** Throws `RING_FULL` if fewer than `needed` staging labels can still be attached. */

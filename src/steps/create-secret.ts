@@ -5,7 +5,7 @@ import { ringLabels, type RingLabels } from '../format/ring-labels.ts';
 import { adopt, readUnnumberedKey } from '../secret/adopt.ts';
 import { awsErrorName, refused } from '../secret/aws-error.ts';
 import type { StepDependencies } from '../secret/dependencies.ts';
-import { requireFreeSlots, slotsNeeded } from '../secret/numbering.ts';
+import { requireNumbers, slotsNeeded } from '../secret/numbering.ts';
 import { readKey, readRingKey } from '../secret/read-key.ts';
 import type { RotationRequest } from './rotation-request.ts';
 import { describe } from '../secret/fresh-ring.ts';
@@ -22,7 +22,7 @@ export async function createSecret(deps: StepDependencies, request: RotationRequ
   // A token used again after its version was deleted names another value than the proven one.
   deps.proven.delete(request.token);
   await onPendingRotation(deps, request, async (ring) => {
-    requireFreeSlots(ring, slotsNeeded(ring, request.token));
+    requireNumbers(ring, slotsNeeded(ring, request.token));
     const current = ring.current === undefined ? undefined : await readKey(deps, ring.current);
 
     const labels = await putFreshKey(deps, request, current?.format ?? FIRST_FORMAT);

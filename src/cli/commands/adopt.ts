@@ -23,6 +23,8 @@ import {
 } from '../ring/ring.ts';
 import { copyTags, requireTagRoom, rescuedTag, tagVersions, untagCopy, untagNumbered } from '../ring/version-tags.ts';
 import { listVersions } from '../ring/versions.ts';
+import { wrongKeys } from '../status/notes.ts';
+import { readRingReport } from '../status/ring-report.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import { wrapped } from '../terminal/table.ts';
 
@@ -42,16 +44,15 @@ export const ADOPT = command<AdoptOptions>({
   setUp: (program) => program.option('--version-id <id>', 'a version that status lists without a number', someText),
   run: async ({ deps }, options) => {
     const result = await runAdopt(deps, options);
-    const { noKey, ...shown } = result;
     const { waiting } = result;
     if (waiting !== undefined)
-      return { result: shown, lines: () => wrapped(waitingText(waiting)), exitCode: 1, next: [step('status')] };
-    if (noKey === undefined) return { result: shown, lines: () => [adoptLine(result)] };
-    const text = `Version ${noKey} is current, and its value is not a key. Make the previous key current again, then rotate.`;
+      return { result, lines: () => wrapped(waitingText(waiting)), exitCode: 1, next: [step('status')] };
+    const wrong = wrongKeys(await readRingReport(deps, { readsNumbered: true }));
+    if (wrong.length === 0) return { result, lines: () => [adoptLine(result)] };
     return {
-      result: shown,
-      lines: () => wrapped(text),
-      next: [step('rollback'), step('rotate', '--wait'), step('status')],
+      result,
+      lines: () => wrong.flatMap(({ text }) => wrapped(text)),
+      next: [...wrong.flatMap(({ next }) => next), step('status')],
     };
   },
 });
@@ -66,8 +67,6 @@ export interface AdoptResult {
   readonly rescued?: { readonly versionId: string; readonly number: number };
   /** Versions that have no number yet, because no label is free. */
   readonly waiting?: readonly string[];
-  /** The current version, if its value is not a key, so that adoption leaves it without a number. */
-  readonly noKey?: string;
 }
 
 /**
@@ -109,9 +108,7 @@ export async function runAdopt(deps: CommandDependencies, { versionId }: AdoptOp
 /** What adoption has left without a number. */
 async function withoutNumber(deps: CommandDependencies, ring: RingLabels): Promise<AdoptResult> {
   const waiting = await keysToAdopt(deps, ring);
-  const { current } = ring;
-  const isNoKey = current !== undefined && !ring.numberOf.has(current) && !waiting.has(current);
-  return { ...(waiting.size === 0 ? {} : { waiting: [...waiting] }), ...(isNoKey ? { noKey: current } : {}) };
+  return waiting.size === 0 ? {} : { waiting: [...waiting] };
 }
 
 /** Whether every key in use has its number, those aside that it has left, and so has the rescued one. */

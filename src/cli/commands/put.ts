@@ -6,7 +6,7 @@ import { writeKeyValue } from '../../format/key-value.ts';
 import { retiredKeys, type RetiredKey } from '../../format/retired-tag.ts';
 import { INCOMING_LABEL, ringLabels, type RingLabels } from '../../format/ring-labels.ts';
 import { adopt } from '../../secret/adopt.ts';
-import { attachNextNumber } from '../../secret/numbering.ts';
+import { attachNextNumber, requireNextNumber } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import type { AwsSession } from '../aws/session.ts';
 import { wrongUsage, command } from '../command.ts';
@@ -121,6 +121,7 @@ export async function runPut(deps: CommandDependencies, given: GivenValue): Prom
   const check = async (ring: RingLabels): Promise<void> => {
     await refuseRotationUnderWay(deps, ring);
     await requireSlots(deps, ring, 1);
+    requireNextNumber(ring);
   };
 
   const isDone = async ({ ring }: DescribedRing) => (await currentIfThisKey(deps, ring, given)) !== undefined;
@@ -163,6 +164,7 @@ export async function runPutNotCurrent(deps: CommandDependencies, given: GivenVa
     await refuseRotationUnderWay(deps, ring);
     known = (await versionOfKey(deps, ring, given.key)) ?? (await incomingIfThisKey(deps, ring, given));
     await requireSlots(deps, ring, known === undefined ? 2 : await slotsForIncoming(deps, ring));
+    if (known === undefined) requireNextNumber(ring);
     const adopted = await finishIncoming(deps, await adopt(deps, ring));
     if (known !== undefined) return adopted;
     storedAs = await store(deps, await valueFor(deps, ring, given), [INCOMING_LABEL]);

@@ -3,15 +3,18 @@ import { InvalidArgumentError } from 'commander';
 import { KeyRotationError } from '../../format/error.ts';
 import type { RingLabels } from '../../format/ring-labels.ts';
 import { refused } from '../../secret/aws-error.ts';
-import { slotsNeeded, requireFreeSlots } from '../../secret/numbering.ts';
+import { requireNumbers, slotsNeeded } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { wrongUsage, command } from '../command.ts';
 import { COUNT, object, oneOf, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { cleanUpLine, runCleanUp } from '../ring/clean-up.ts';
 import { followRotation } from '../ring/follow.ts';
 import { requireSeen } from '../ring/look-again.ts';
-import { describedRing } from '../ring/ring.ts';
+import { readingOf } from '../ring/reading.ts';
+import { describedRing, LONGEST_DELAY, numberedWithoutKey } from '../ring/ring.ts';
 import { rotationLog } from '../ring/rotation-log.ts';
+import { wrongKeys } from '../status/notes.ts';
+import { readRingReport } from '../status/ring-report.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 import { printable } from '../terminal/paint.ts';
 import { wrapped } from '../terminal/table.ts';
@@ -104,8 +107,8 @@ export interface RotateResult {
 
 /**
  * Starts a rotation. If an earlier one is unfinished, the service runs that one again. Throws before it starts
- * anything: `RING_FULL` if the rotation could not finish, `ROTATION_DISABLED` without a rotation function, and
- * `ROTATION_UNDER_WAY` for a cancelled rotation. If rotation is off, it asks first, because rotating switches the
+ * anything: `RING_FULL` and `INVALID_KEY_VALUE` if the rotation could not finish, `ROTATION_DISABLED` without a rotation
+ * function, and `ROTATION_UNDER_WAY` for a cancelled rotation. If rotation is off, it asks first, because rotating switches the
  * schedule on again.
  */
 export async function runRotate(deps: CommandDependencies): Promise<RotateResult> {
@@ -115,7 +118,8 @@ export async function runRotate(deps: CommandDependencies): Promise<RotateResult
   const versionId = deps.newVersionId();
   const pending = ring.pending === ring.current ? undefined : ring.pending;
   if (wasSwitchedOff && pending !== undefined) throw cancelled(pending);
-  requireFreeSlots(ring, slotsNeeded(ring, pending ?? versionId));
+  requireNumbers(ring, slotsNeeded(ring, pending ?? versionId));
+  if (await hasWrongKey(deps, ring)) await refuseWrongKeys(deps);
   if (wasSwitchedOff) {
     await deps.confirm({
       action: 'Switch the cancelled rotation on again, and rotate',
@@ -131,6 +135,26 @@ export async function runRotate(deps: CommandDependencies): Promise<RotateResult
     }
     throw refused('RotateSecret', deps.secretId, error);
   }
+}
+
+/** A value that is not a key, where a rotation needs one. */
+async function hasWrongKey(deps: CommandDependencies, ring: RingLabels): Promise<boolean> {
+  const { current, numberOf } = ring;
+  if ((await numberedWithoutKey(deps, ring)).length > 0) return true;
+  if (current === undefined || numberOf.has(current)) return false;
+  return (await readingOf(deps, current)).kind === 'no key';
+}
+
+/** What a first description shows may have been put right since. */
+async function refuseWrongKeys(deps: CommandDependencies): Promise<void> {
+  await deps.sleep(LONGEST_DELAY);
+  const wrong = wrongKeys(await readRingReport(deps, { readsNumbered: true }));
+  if (wrong.length === 0) return;
+  throw new CommandRefusal(
+    'INVALID_KEY_VALUE',
+    `${wrong.map(({ text }) => text).join(' ')} No rotation was started.`,
+    ...wrong.flatMap(({ next }) => next),
+  );
 }
 
 /** The version of the rotation that was started, once a description shows it. */

@@ -5,7 +5,7 @@ import type { FoundColumns } from '../../postgres/find-columns.ts';
 import type { EncryptionCount } from '../aws/encryption-count.ts';
 import type { RingReport } from '../status/ring-report.ts';
 import type { RotationFunction, Unknown } from '../aws/operator.ts';
-import type { Reading } from './reading.ts';
+import type { Reading } from '../ring/reading.ts';
 
 /** As `DescribeKey` names it (`Enabled`, `Disabled`, `PendingDeletion`, …). */
 export type KmsKeyState = { readonly state: string } | Unknown;

@@ -9,7 +9,7 @@ import { describedRing, type DescribedRing } from '../ring/ring.ts';
 import type { CommandDependencies, OperatorSecrets, RotationFunction } from '../aws/operator.ts';
 import { mostAlike } from './alike.ts';
 import type { Examination, KmsKeyState, Replica } from './examination.ts';
-import { readingOf, type Reading } from './reading.ts';
+import { readingOf, type Reading } from '../ring/reading.ts';
 
 export interface DoctorDependencies extends CommandDependencies {
   readonly region: string | undefined;
@@ -47,7 +47,7 @@ export async function examine(deps: DoctorDependencies): Promise<Examination> {
   try {
     const listed = await settled(readRingReport(deps));
     const isListed = !(listed instanceof KeyRotationError);
-    const report = isListed ? listed : await readRingReport(deps, labelledVersions);
+    const report = isListed ? listed : await readRingReport(deps, { list: labelledVersions });
     return {
       ...basics,
       otherNames: [],

@@ -1,12 +1,14 @@
 import { isKeyRotationError } from '../../format/error.ts';
+import { numberingLabel } from '../../format/key-number.ts';
 import { invalidKeyText, readKeyValue } from '../../format/key-value.ts';
 import type { KeyMaterial } from '../../format/key-material.ts';
 import { check, checked, finding, notChecked, type Finding } from './check.ts';
 import { given } from '../process-io.ts';
 import { USAGE_LIMITS } from '../../keyring/telemetry/key-usage.ts';
 import { encryptionWords } from '../status/key-encryptions.ts';
+import { detaching } from '../status/label-call.ts';
 import { quoted, step } from '../suggested-commands.ts';
-import type { Reading } from './reading.ts';
+import type { Reading } from '../ring/reading.ts';
 
 const UNDESCRIBED = 'The secret could not be described.';
 
@@ -89,9 +91,15 @@ export const UNREADABLE_KEY = check('unreadable-key', 'a numbered key cannot be 
   if (described === undefined) return notChecked(UNDESCRIBED);
   const { numberOf } = described.ring;
   const byCause = new Map<string, { readonly reading: Reading; readonly keys: string[] }>();
+  const byHand: Finding[] = [];
   for (const [versionId, number] of numberOf) {
     const reading = readings.get(versionId);
     if (reading === undefined || reading.kind === 'key') continue;
+    if (reading.kind === 'no key') {
+      const text = `${reading.reason} (key ${number}, version ${versionId}). It never encrypted anything, and every rotation stops.`;
+      byHand.push(finding(text, detaching(secretId, numberingLabel(number), versionId)));
+      continue;
+    }
     const why = reading.kind === 'no value' ? 'there is no value' : reading.reason.replaceAll(versionId, 'VERSION');
     const cause = byCause.get(why) ?? { reading, keys: [] };
     cause.keys.push(`key ${number} (version ${versionId})`);
@@ -104,7 +112,7 @@ export const UNREADABLE_KEY = check('unreadable-key', 'a numbered key cannot be 
     const kmsKeyIds = `aws secretsmanager list-secret-version-ids --secret-id ${quoted(secretId)} --include-deprecated`;
     return finding(text, `${kmsKeyIds}   # KmsKeyIds of the version`);
   });
-  return checked(`GetSecretValue of ${numberOf.size} numbered versions`, findings);
+  return checked(`GetSecretValue of ${numberOf.size} numbered versions`, [...findings, ...byHand]);
 });
 
 /** C06: data encrypted with ENCRYPTION_MASTER_KEY is readable only while it is set, unless its key is on the ring. */

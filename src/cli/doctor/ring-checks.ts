@@ -93,6 +93,7 @@ function isPerhapsLost(versionId: string, report: RingReport, readings: Examinat
  */
 export const LABELS_MOVED = check('labels-moved', 'labels were moved by hand', ({ report, unlisted, readings }) => {
   if (report === undefined || unlisted !== undefined) return notChecked(UNLISTED);
+  const atLimit = notesOn(report).filter(({ code }) => code === 'number-at-limit');
   const numbered = report.versions.filter((version) => version.number !== undefined);
   const findings = numbered.flatMap((version, index): readonly Finding[] => {
     const reading = readings.get(version.versionId);
@@ -109,7 +110,7 @@ export const LABELS_MOVED = check('labels-moved', 'labels were moved by hand', (
       ),
     ];
   });
-  return checked('the order of numbers against the age of their versions', findings);
+  return checked('the order of numbers against the age of their versions', [...atLimit.map(asFinding), ...findings]);
 });
 
 function isYounger(one: VersionReport, other: VersionReport): boolean {

@@ -12,10 +12,11 @@ import type { CensusResult } from '../rows/row-count.ts';
 import { CommandRefusal, step, stepsAfter, type NextStep } from '../suggested-commands.ts';
 import { keyList } from '../terminal/table.ts';
 import { notesOn } from '../status/notes.ts';
+import { incomingVersion } from './incoming.ts';
 import { MOVING_LABEL } from './labels.ts';
 import { earliestRetirement, hasPassedAgeCheck, requireNoRows } from './retire-checks.ts';
 import { describedRing, LONGEST_DELAY } from './ring.ts';
-import { isIncoming, readRingReport, takesTooLong, type RingReport } from '../status/ring-report.ts';
+import { readRingReport, takesTooLong, type RingReport } from '../status/ring-report.ts';
 
 export interface MaintainOptions {
   /** So many of the newest numbers are never retired. */
@@ -119,14 +120,14 @@ class Maintenance {
   }
 
   async adopt(): Promise<void> {
-    const { versions } = await readRingReport(this.#deps);
-    const inUse = versions.filter(({ state }) => state === 'current' || state === 'previous');
-    const isArriving = versions.some(isIncoming);
-    if (!isArriving && inUse.every(({ number }) => number !== undefined)) return;
+    const { ring } = await describedRing(this.#deps);
+    const isArriving = incomingVersion(ring) !== undefined;
+    const unnumbered = [ring.current, ring.previous].filter((id) => id !== undefined && !ring.numberOf.has(id));
+    if (!isArriving && unnumbered.length === 0) return;
     await runAdopt(this.#deps, {});
     // A value in use that is not a key stays without a number.
     const { numberOf } = (await describedRing(this.#deps)).ring;
-    this.#adopted = isArriving || inUse.some((one) => one.number === undefined && numberOf.has(one.versionId));
+    this.#adopted = isArriving || unnumbered.some((id = '') => numberOf.has(id));
   }
 
   async bringRows(): Promise<void> {
@@ -269,10 +270,14 @@ class Maintenance {
 
   /** A key that is back was restored by another process, unless the description is older than the retirement. */
   async #lastLook(): Promise<RingReport> {
-    const report = await readRingReport(this.#deps);
+    const report = await this.#report();
     if (!this.#retired.some((key) => isOnRing(report, key))) return report;
     await this.#deps.sleep(LONGEST_DELAY);
-    return readRingReport(this.#deps);
+    return this.#report();
+  }
+
+  #report(): Promise<RingReport> {
+    return readRingReport(this.#deps, { readsNumbered: true });
   }
 
   async result(): Promise<MaintainResult> {

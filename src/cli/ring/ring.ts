@@ -10,6 +10,7 @@ import { readKey } from '../../secret/read-key.ts';
 import { describe, fromFreshState, type RingChange } from '../../secret/fresh-ring.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { withoutLabels } from './labels.ts';
+import { readingOf } from './reading.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
 export interface DescribedRing {
@@ -138,6 +139,21 @@ export async function readableKey(deps: CommandDependencies, versionId: string):
     }
     throw error;
   }
+}
+
+/** Numbered versions whose value is not a key, which makes every rotation fail. One that cannot be read may be a key. */
+export async function numberedWithoutKey(
+  deps: CommandDependencies,
+  { numberOf }: RingLabels,
+): Promise<readonly string[]> {
+  const without: string[] = [];
+  for (const versionId of numberOf.keys()) {
+    const reading = await readingOf(deps, versionId);
+    // Further reads would be refused, too, and each raises an alarm.
+    if (reading.kind === 'refused' && reading.isDenied) break;
+    if (reading.kind === 'no key') without.push(versionId);
+  }
+  return without;
 }
 
 /** A version that readers find. */

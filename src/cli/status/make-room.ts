@@ -1,8 +1,9 @@
 import { foreignLabels, retirableNumbers, ringLabels, type VersionStages } from '../../format/ring-labels.ts';
-import { quoted, step, type NextStep } from '../suggested-commands.ts';
+import { step, type NextStep } from '../suggested-commands.ts';
 import { movingVersion } from '../move/interrupted-move.ts';
 import { hasNoPlaceToMove, placesLeft, planAdoption } from '../ring/adoption.ts';
 import { holderOf, MOVING_LABEL, RESTORING_LABEL, withoutLabels } from '../ring/labels.ts';
+import { attaching, detaching } from './label-call.ts';
 import { isIncoming, type RingReport, type VersionReport } from './ring-report.ts';
 
 const ADOPT = step('adopt');
@@ -43,12 +44,12 @@ function waitingIn(report: RingReport): readonly string[] {
 /** A key in place of a current value that is not one. Without room for another one, it is the newest of the ring. */
 export function howToReplace(versionId: string, report: RingReport): NextStep {
   const { name, slots, versions } = report;
-  const newest = versions.findLast(({ number }) => number !== undefined);
+  const newest = versions.findLast(({ number, isNoKey }) => number !== undefined && isNoKey !== true);
   if (slots.free > 0 || newest === undefined) return step('put');
   // The version that is left gets AWSPREVIOUS.
-  if (placesLeft(ringLabels(stagesOf(report))) < 1 && versions.every(({ state }) => state !== 'previous'))
+  if (!hasPlace(report) && versions.every(({ state }) => state !== 'previous'))
     return versions.some(isIncoming) ? ADOPT : (removalOf(report) ?? step('doctor'));
-  return `${updateStage(name, 'AWSCURRENT')} --move-to-version-id ${newest.versionId} --remove-from-version-id ${versionId}`;
+  return attaching(name, 'AWSCURRENT', newest.versionId, versionId);
 }
 
 /** This command, or what makes room for so many labels first. */
@@ -95,27 +96,28 @@ export function howToMakeRoom(report: RingReport): { advice: string; next: reado
   };
 }
 
+/** For one label, be it in a place that is kept for those of AWS. */
+export function hasPlace(report: RingReport): boolean {
+  return placesLeft(ringLabels(stagesOf(report))) >= 1;
+}
+
 /** Takes away a label that is not the ring's: first one that is not its version's last. */
-function removalOf(report: RingReport): NextStep | undefined {
+export function removalOf(report: RingReport): NextStep | undefined {
   const stages = stagesOf(report);
   const others = othersOn(stages);
   const first = others.find(({ versionId }) => (stages[versionId]?.length ?? 0) > 1) ?? others[0];
   if (first === undefined) return undefined;
-  return `${updateStage(report.name, first.label)} --remove-from-version-id ${first.versionId}`;
+  return detaching(report.name, first.label, first.versionId);
 }
 
 /** AWSPREVIOUS on a value that is no key keeps nothing. */
 function removalOfPrevious({ name, versions }: RingReport): NextStep | undefined {
   const previous = versions.find(({ state, isNoKey }) => state === 'previous' && isNoKey === true);
-  return previous && `${updateStage(name, 'AWSPREVIOUS')} --remove-from-version-id ${previous.versionId}`;
+  return previous && detaching(name, 'AWSPREVIOUS', previous.versionId);
 }
 
 function othersOn(stages: VersionStages): ReturnType<typeof foreignLabels> {
   return foreignLabels(stages).filter(({ label }) => label !== MOVING_LABEL && label !== RESTORING_LABEL);
-}
-
-function updateStage(name: string, label: string): string {
-  return `aws secretsmanager update-secret-version-stage --secret-id ${quoted(name)} --version-stage ${quoted(label)}`;
 }
 
 function stagesOf({ versions }: RingReport): VersionStages {

@@ -23,6 +23,8 @@ export type NoteCode =
   | 'retirement-unfinished'
   | 'restore-unfinished'
   | 'number-on-another-key'
+  | 'number-on-no-key'
+  | 'number-at-limit'
   | 'version-without-label'
   | 'foreign-label-only'
   | 'ring-nearly-full'

@@ -12,6 +12,8 @@ import {
   isUnnumberedKey,
   whereRoom,
 } from './make-room.ts';
+import { attaching } from './label-call.ts';
+import { numberNotes } from './number-notes.ts';
 import { notice, warning, type Note, type NoteCode } from './note.ts';
 import { pendingNotes } from './pending-notes.ts';
 import { isIncoming, isNumbered, unfinishedRetirements, type RingReport, type VersionReport } from './ring-report.ts';
@@ -25,6 +27,8 @@ const FOLLOW = step('rotate', '--wait');
 export function notesOn(report: RingReport): readonly Note[] {
   return [
     ...withoutCurrent(report),
+    // No rotation ends before.
+    ...numberNotes(report),
     ...pendingNotes(report),
     // Nothing makes room before the current key has a number.
     ...report.versions.filter(isCurrent).flatMap((version) => versionNotes(version, report)),
@@ -50,6 +54,11 @@ export function recommended(notes: readonly Note[]): NextStep | undefined {
   return notes.filter(({ code }) => !AS_YOU_LIKE.includes(code)).flatMap(({ next }) => next)[0];
 }
 
+/** With these notes, no rotation ends, and only a person helps. */
+export function wrongKeys(report: RingReport): readonly Note[] {
+  return [...numberNotes(report), ...report.versions.flatMap((version) => noKeyNotes(version, report))];
+}
+
 function isCurrent({ state }: VersionReport): boolean {
   return state === 'current';
 }
@@ -67,19 +76,23 @@ function withoutCurrent({ versions, rotation }: RingReport): readonly Note[] {
   ];
 }
 
+function noKeyNotes({ versionId, state, isNoKey }: VersionReport, report: RingReport): readonly Note[] {
+  if (state !== 'current' || isNoKey !== true) return [];
+  const isKeyBefore = report.versions.some((one) => one.state === 'previous' && one.isNoKey !== true);
+  return [
+    warning(
+      'unnumbered-key',
+      `Version ${versionId} is AWSCURRENT, and its value is not a key, so nothing can be encrypted. ` +
+        (isKeyBefore ? 'Make the previous key current again, then rotate.' : 'Make a valid key current.'),
+      isKeyBefore ? step('rollback') : howToReplace(versionId, report),
+    ),
+  ];
+}
+
 function versionNotes(version: VersionReport, report: RingReport): readonly Note[] {
   const { versionId, state, created } = version;
-  if (state === 'current' && version.isNoKey === true) {
-    const isKeyBefore = report.versions.some((one) => one.state === 'previous' && one.isNoKey !== true);
-    return [
-      warning(
-        'unnumbered-key',
-        `Version ${versionId} is AWSCURRENT, and its value is not a key, so nothing can be encrypted. ` +
-          (isKeyBefore ? 'Make the previous key current again, then rotate.' : 'Make a valid key current.'),
-        isKeyBefore ? step('rollback') : howToReplace(versionId, report),
-      ),
-    ];
-  }
+  const noKey = noKeyNotes(version, report);
+  if (noKey.length > 0) return noKey;
   if (isUnnumberedKey(version)) {
     return [
       warning(
@@ -225,14 +238,13 @@ function labelledByHand(
   name: string,
   { number, versionId, numberOn }: { readonly number: number; readonly versionId: string; readonly numberOn: string },
 ): Note {
-  const secret = `--secret-id ${quoted(name)}`;
   return warning(
     'number-on-another-key',
     `Number ${number} is on version ${numberOn} by hand, which has another key than key ${number}, retired as version ` +
       `${versionId}. A number names one key. Remove the record, if rows open with the key that has the number now; or ` +
       'put the number back.',
-    `aws secretsmanager untag-resource ${secret} --tag-keys pazpaz:retired:key-v${number}`,
-    `aws secretsmanager update-secret-version-stage ${secret} --version-stage key-v${number} --move-to-version-id ${versionId} --remove-from-version-id ${numberOn}`,
+    `aws secretsmanager untag-resource --secret-id ${quoted(name)} --tag-keys pazpaz:retired:key-v${number}`,
+    attaching(name, `key-v${number}`, versionId, numberOn),
   );
 }
 

@@ -10,7 +10,7 @@ import { incomingVersion } from '../ring/incoming.ts';
 import { isForgottenVersion } from '../ring/retired-tags.ts';
 import { versionsWithoutKey } from './versions-without-key.ts';
 import { copyVersions, retiredKeys, retirementRecords, type RetiredKey } from '../../format/retired-tag.ts';
-import { describedRing, readableKey, type DescribedRing } from '../ring/ring.ts';
+import { describedRing, numberedWithoutKey, readableKey, type DescribedRing } from '../ring/ring.ts';
 import { listVersions } from '../ring/versions.ts';
 
 export const VERSION_STATES = [
@@ -44,7 +44,7 @@ export interface VersionReport {
   readonly retiredNumber?: number;
   /** When its key was made, if `move` has put that as a younger version. */
   readonly made?: string;
-  /** In use or pending, and its value is not a key. */
+  /** Its value is not a key. Of numbered versions, only known where they were read. */
   readonly isNoKey?: true;
   /** Its key is on the ring under another version. */
   readonly isCopy?: true;
@@ -131,13 +131,21 @@ type ListVersions = (secret: DescribeSecretResponse) => Promise<readonly SecretV
 export const labelledVersions: ListVersions = ({ VersionIdsToStages = {} }) =>
   Promise.resolve(Object.keys(VersionIdsToStages).map((VersionId) => ({ VersionId })));
 
+interface ReportOptions {
+  /** By default, it lists all versions that AWS still has. */
+  readonly list?: ListVersions;
+  /** Also reads the numbered versions while no rotation is under way: alarms count reads, and an auditor may read none. */
+  readonly readsNumbered?: boolean;
+}
+
 /**
- * Lists all versions that AWS still has, by default. It reads these values, and keeps none: the pending version's,
- * those in use without a number, and those of a few versions without label and record.
+ * It reads these values, and keeps none: the pending version's, those in use without a number, and those of a few
+ * versions without label and record. While a rotation is under way, it reads the numbered ones too: one that is no key
+ * keeps the rotation from its end.
  */
 export async function readRingReport(
   deps: CommandDependencies,
-  list: ListVersions = () => listVersions(deps),
+  { list = () => listVersions(deps), readsNumbered = false }: ReportOptions = {},
 ): Promise<RingReport> {
   const { secret, ring } = await describedRing(deps);
   const listed = await list(secret);
@@ -161,6 +169,8 @@ export async function readRingReport(
     deps,
     listed.filter(({ VersionId: id = '' }) => mayHoldNoKey(ring, id, pending)),
   );
+  const isPending = pending === 'placeholder' || pending === 'value';
+  const numbered = readsNumbered || isPending ? await numberedWithoutKey(deps, ring) : [];
   const stateOf = await stateReader(deps, { secret, ring }, pending, listed);
   return {
     name: secret.Name ?? deps.secretId,
@@ -170,7 +180,9 @@ export async function readRingReport(
     slots: { free: Math.max(0, ring.freeSlots), of: MAX_STAGING_LABELS - AWS_LABELS.length },
     rotation: rotationReport(secret, deps.now(), pending, createdOf(listed, ring.current)),
     versions: listed
-      .map((entry) => versionReport(entry, ring, stateOf, { rescued, made, copies, noKeys }))
+      .map((entry) =>
+        versionReport(entry, ring, stateOf, { rescued, made, copies, noKeys: new Set([...noKeys, ...numbered]) }),
+      )
       .sort(inOrder),
     retired,
   };

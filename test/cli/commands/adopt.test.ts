@@ -16,7 +16,6 @@ const adopt = (ring: TestRing, versionId?: string) => runAdopt(operatorOf(ring).
 
 test('a current value that is not a key leads from adopt to rollback', async () => {
   const ring = await ringWith(previous(1), holding('not a key', current()));
-  expect(await adopt(ring)).toEqual({ noKey: ring.idOf(2) });
   const { stdout } = await pazpazKeys(ring, ['adopt']);
   expect(stdout).toContain('its value is not a key');
   expect(stdout).toContain('  pazpaz-keys rollback');

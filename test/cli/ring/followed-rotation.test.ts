@@ -115,10 +115,17 @@ describe('rotate --wait beside the built function', () => {
   });
 
   test('says at which step it failed, and why', async () => {
-    const { exitCode, stderr } = await rotate(await secretWith(Buffer.alloc(24).toString('base64')));
+    const running = await secretWith(keyOf(1).toString('base64'));
+    running.service.faults.set({
+      operation: 'PutSecretValue',
+      kind: 'error',
+      type: 'AccessDeniedException',
+      status: 400,
+    });
+    const { exitCode, stderr } = await rotate(running);
     expect(exitCode).toBe(1);
     const flat = stderr.replace(/\s+/g, ' ');
-    const why = 'INVALID_KEY_VALUE: Encryption key from AWS Secrets Manager must be 32 bytes, got 24 bytes';
+    const why = 'AWS_REFUSED: Secrets Manager did not accept PutSecretValue';
     expect(flat).toContain(`- createSecret failed: ${why}`);
     expect(flat).toContain(`Its last failure: createSecret failed: ${why}`);
   });

@@ -3,7 +3,7 @@ import type { CommandRefusal, NextStep } from '../../../src/cli/suggested-comman
 import { beginScheduledRotation, rotationSucceeded } from '../../../src/local/service/rotation-state.ts';
 import type { Behaviour, Secret, ServiceState } from '../../../src/local/service/state.ts';
 import { STEPS } from '../../../src/steps/rotation-request.ts';
-import { aDayLater, checkEnd, observe, type Cause } from './monitors/monitor.ts';
+import { aDayLater, checkEnd, observe, type Cause, type Memory } from './monitors/monitor.ts';
 import type { ModelRows } from './model-rows.ts';
 import type { Product } from './product.ts';
 import { answered, codeOf, programDependencies, SECRET_ARN, TIME_OF_COMMAND, type Program } from './program.ts';
@@ -27,6 +27,8 @@ function lineOf(next: NextStep): string {
 
 /** The label of a command that puts a version before it has its number. */
 const UNFINISHED = ['key-incoming', 'key-moving', 'key-restoring'];
+
+const LAST = '999999999';
 
 /** Commands after which the ring must be healthy: a retirement of 15 keys that was killed takes two for each. */
 const PATIENCE = 40;
@@ -125,7 +127,9 @@ export class Advice {
       tag === undefined
         ? performOn(found.service, 'UpdateSecretVersionStage', input, context)
         : performOn(found.service, 'UntagResource', { SecretId: SECRET_ARN, TagKeys: [tag] }, context);
-    return { ...found, service, memory: observe(found.memory, secretOf(found.service), secretOf(service), {}) };
+    const before = secretOf(found.service);
+    const memory = withoutWrongNumber(found.memory, before, input.VersionStage ?? '');
+    return { ...found, service, memory: observe(memory, before, secretOf(service), {}) };
   }
 
   /** Runs a program from its start to its end, whichever that is. */
@@ -175,6 +179,15 @@ async function refusalOf(run: () => Promise<unknown>): Promise<Pick<CarriedOut, 
   }
 }
 
+/** The last number that there is, or the number of a value that is no key: no one else may take off the number of a key. */
+function withoutWrongNumber(memory: Memory, secret: Secret, label: string): Memory {
+  const [holder = ''] = withLabel(secret, label);
+  const number = numberOf(label) ?? '';
+  if (number !== LAST && isKey(valueOf(secret, holder))) return memory;
+  const owner = Object.fromEntries(Object.entries(memory.owner).filter(([other]) => other !== number));
+  return { ...memory, owner };
+}
+
 function tomorrow({ service, memory, day }: Found): Found {
   return { service, memory: aDayLater(memory, secretOf(service)), day: day + 1 };
 }
@@ -204,6 +217,7 @@ function leftOver(secret: Secret): readonly LeftOver[] {
         ? []
         : [{ what: `${label} is under another KMS key`, named: kmsKeyId }];
     }),
+    ...withLabel(secret, `key-v${LAST}`).map((id) => ({ what: 'the last number is given', named: id })),
     ...withLabel(secret, 'AWSPENDING')
       .filter((id) => !current.includes(id))
       .map((id) => ({ what: 'AWSPENDING is left', named: id })),

@@ -14,7 +14,8 @@ const PLACES = {
   previous: ['newest', 'older', 'unnumbered', 'no key', 'none'],
   pending: ['none', 'current', 'previous', 'older', 'placeholder', 'unnumbered', 'no key', 'copy'],
   moving: ['none', 'current', 'previous', 'older', 'copy', 'unnumbered', 'restored', 'being restored'],
-  incoming: ['none', 'older', 'unnumbered'],
+  incoming: ['none', 'current', 'older', 'unnumbered'],
+  numbers: ['in order', 'one on no key', 'the last there is'],
   kms: ['one key', 'older keys under another'],
   record: ['none', 'of a key on the ring', 'restoring', 'of two keys', 'of another key'],
 } as const;
@@ -32,6 +33,7 @@ export const IN_ORDER: LabelState = {
   pending: 'none',
   moving: 'none',
   incoming: 'none',
+  numbers: 'in order',
   kms: 'one key',
   record: 'none',
 };
@@ -95,7 +97,9 @@ export function secretOfLabels(state: LabelState): Secret {
     return letter;
   };
 
-  const temporary = [state.moving, state.incoming].filter((place) => place !== 'none').length;
+  const temporary = [state.moving !== 'none', state.incoming !== 'none', state.numbers !== 'in order'].filter(
+    Boolean,
+  ).length;
   const taken = { ...KEYS, 'one label': KEYS['one label'] - temporary };
   const keys = taken[state.room];
   for (let number = 1; number <= keys; number += 1) add(letterOf(number), `key-v${number}`, keyText(letterOf(number)));
@@ -132,6 +136,8 @@ export function secretOfLabels(state: LabelState): Secret {
     add(RESTORED, 'key-restoring', text);
   }
   at[state.incoming]?.('key-incoming', 'i');
+  if (state.numbers === 'one on no key') add('n', `key-v${keys + 1}`, 'no key n');
+  if (state.numbers === 'the last there is') add('l', 'key-v999999999', keyText('l'));
   if (state.kms !== 'one key')
     for (const letter of [letterOf(1), letterOf(2)]) Object.assign(versions.get(letter) ?? {}, { kmsKeyId: 'J' });
 

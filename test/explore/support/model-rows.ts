@@ -4,6 +4,8 @@ import { toKeyNumber, type KeyNumber } from '../../../src/format/key-number.ts';
 import type { Secret } from '../../../src/local/service/state.ts';
 import { isKey, numberOf, valueOf, Violation, withLabel } from './seen-secret.ts';
 
+const LAST = '999999999';
+
 /** A key that readers find, and each row that it has written: with its number, or with 0 where it has none. */
 interface Row {
   readonly number: number;
@@ -68,7 +70,8 @@ function keysFor(secret: Secret, versionIds: readonly string[] = Object.keys(sec
     const { stages = [] } = secret.versions[id] ?? {};
     const key = valueOf(secret, id) ?? '';
     if (!isKey(key)) return [];
-    const numbers = stages.flatMap((label) => numberOf(label) ?? []).map(Number);
+    // Without the last number there is, which has to go, every key is tried for its rows.
+    const numbers = stages.flatMap((label) => numberOf(label) ?? []).map((text) => (text === LAST ? 0 : Number(text)));
     if (numbers.length > 0) return numbers.map((number) => ({ number, key }));
     return stages.some((label) => /^AWS(CURRENT|PREVIOUS)$/.test(label)) ? [{ number: 0, key }] : [];
   });
