@@ -43,6 +43,7 @@ export async function measuredRate(
   const isGoing = () => !isOver;
   while (isGoing()) {
     await sleep(50);
+    if (!(await hasBegun(client))) continue;
     const { rows } = await client.query<{ done: string | null }>(
       `SELECT sum(read_rows) AS done FROM pazpaz_keys.range r JOIN pazpaz_keys.job j ON j.id = r.job_id
         WHERE j.table_id = 'patients'::regclass`,
@@ -54,6 +55,12 @@ export async function measuredRate(
   const last = looks.find((look) => look.rows === rate * seconds);
   if (first === undefined || last === undefined) throw new Error('The rate was not seen.');
   return ((last.rows - first.rows) / (last.at - first.at)) * 1000;
+}
+
+/** Whether the first process has made the job's tables. */
+async function hasBegun(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ is: boolean }>("SELECT to_regclass('pazpaz_keys.brake') IS NOT NULL AS is");
+  return rows[0]?.is === true;
 }
 
 /** What an application's updates take alone, beside re-encryption with the usual brakes, and beside it without any. */
