@@ -4,6 +4,7 @@ const PREFIX = 'pazpaz:retired:';
 const COPY_PREFIX = 'pazpaz:copy:';
 const FORCED = 'forced';
 const RESTORING = 'restoring';
+const UNREAD = 'unread';
 
 /** AWS's limit. */
 export const MAX_TAG_LENGTH = 256;
@@ -19,6 +20,8 @@ export interface RetiredKey {
 export interface RetirementRecord extends RetiredKey {
   /** The retirement did not wait for processes that could still write with the key. */
   readonly isForced: boolean;
+  /** The key could not be read, and the operator accepted that. */
+  readonly isUnread?: true;
   /** A `restore` of the key has begun. */
   readonly isRestoring?: true;
 }
@@ -58,6 +61,7 @@ function recordOf({ Key = '', Value = '' }: Tag): readonly RetirementRecord[] {
           versionId,
           date,
           isForced: words.includes(FORCED),
+          ...(words.includes(UNREAD) ? { isUnread: true as const } : {}),
           ...(words.includes(RESTORING) ? { isRestoring: true as const } : {}),
         },
       ];
@@ -85,16 +89,16 @@ export function restoringTag({ number, versionId, date }: RetiredKey): {
 const MAX_SKIPPED_LENGTH = 80;
 
 /**
- * The tag that is written before a key's label is removed: `VersionId date`, or `VersionId date forced`; then the
- * tables that were not read (`skipped=other.trap+other.closed`, or their number where the names are long); then the
+ * The tag that is written before a key's label is removed: `VersionId date`, or `VersionId date forced`; `unread`
+ * for a key that could not be read; then the tables that were not read (`skipped=other.trap+other.closed`, or their number where the names are long); then the
  * counted columns with their rows, as far as they fit, and how many columns with how many rows are not named.
  */
 export function retiredTag(
-  { number, versionId, date, isForced }: RetirementRecord,
+  { number, versionId, date, isForced, isUnread }: RetirementRecord,
   counted: readonly CountedRows[] = [],
   skipped: readonly string[] = [],
 ): { readonly Key: string; readonly Value: string } {
-  let value = `${versionId} ${date}${isForced ? ` ${FORCED}` : ''}${wordOfSkipped(skipped)}`;
+  let value = `${versionId} ${date}${isForced ? ` ${FORCED}` : ''}${isUnread === true ? ` ${UNREAD}` : ''}${wordOfSkipped(skipped)}`;
   for (const [index, column] of counted.entries()) {
     const others = counted.slice(index + 1);
     const named = `${value} ${word(column)}`;

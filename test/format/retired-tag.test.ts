@@ -22,6 +22,12 @@ test('a key that was retired by force is remembered as such', () => {
   expect(retirementRecords([tag])).toEqual([{ ...RECORD, isForced: true }]);
 });
 
+test('a key that was retired unread is remembered as such', () => {
+  const tag = { Key: 'pazpaz:retired:key-v7', Value: 'a1b2 2026-10-12T10:30:00.000Z unread' };
+  expect(retiredTag({ ...RECORD, isUnread: true })).toEqual(tag);
+  expect(retirementRecords([tag])).toEqual([{ ...RECORD, isUnread: true }]);
+});
+
 test('a key whose restore has begun is remembered as such', () => {
   const tag = { Key: 'pazpaz:retired:key-v7', Value: 'a1b2 2026-10-12T10:30:00.000Z restoring' };
   expect(restoringTag(RECORD)).toEqual(tag);

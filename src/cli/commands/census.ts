@@ -42,15 +42,17 @@ export const CENSUS = command<CensusFlags>({
     const columns = await shownCensus(database, specs, keys, world, flags);
     const current = keys.target?.number;
     const unread = unreadKeys(keys);
+    // What only a key opens that could not be read may be older data, also inside other values.
+    const mayHaveOlder = unread.length > 0 || hasOlderData(columns);
     const { advice, next } = adviceOn(columns, unread, await missingKeys(columns, session.deps));
     return {
       result: {
-        ...{ isEstimate: false, currentNumber: current ?? 0, columns, hasOlderData: hasOlderData(columns) },
+        ...{ isEstimate: false, currentNumber: current ?? 0, columns, hasOlderData: mayHaveOlder },
         ...(unread.length === 0 ? {} : { unreadKeys: unread }),
       },
       lines: () => [
         ...columns.flatMap((count) => censusLines(count, current)),
-        ...(hasOlderData(columns) ? [] : wrapped(NO_OLDER_DATA)),
+        ...(mayHaveOlder ? [] : wrapped(NO_OLDER_DATA)),
         ...advice.flatMap((text) => wrapped(text)),
       ],
       ...(next.length === 0 ? {} : { next }),

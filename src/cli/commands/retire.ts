@@ -18,11 +18,17 @@ import { MOST_SAMPLED } from '../../postgres/sample/read-sample.ts';
 import { keepNumbers } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
-import { COUNTED_ROWS, NOT_COUNTED } from '../json/row-schemas.ts';
+import { COUNTED_ROWS, NOT_COUNTED, UNREAD_KEYS } from '../json/row-schemas.ts';
 import { COUNT, described, listOf, object, RETIRED } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
-import { hasPassedAgeCheck, requireNoRows, requireOldEnough, requireOutOfUse } from '../ring/retire-checks.ts';
+import {
+  hasPassedAgeCheck,
+  requireNoRows,
+  requireOldEnough,
+  requireOutOfUse,
+  requireReadable,
+} from '../ring/retire-checks.ts';
 import {
   FORGOTTEN,
   FORGOTTEN_VERSIONS,
@@ -40,11 +46,13 @@ import { columnOptions, readingOptions, namesColumns } from '../rows/column-opti
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { censusOf } from '../rows/retire-census.ts';
 import { noCensus, type Census } from '../rows/row-count.ts';
+import { unreadLine, type UnreadKeys } from '../rows/unread-keys.ts';
 import { keyList } from '../terminal/table.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
 interface RetireFlags extends ColumnFlags {
   readonly force?: boolean;
+  readonly unreadIsFine?: boolean;
 }
 
 export const RETIRE = command<RetireFlags>({
@@ -64,6 +72,7 @@ export const RETIRE = command<RetireFlags>({
     {
       counted: described('The rows that were counted before; absent without a census', listOf(object(COUNTED_ROWS))),
       ...NOT_COUNTED,
+      ...UNREAD_KEYS,
     },
   ),
   writes: 'asks',
@@ -74,10 +83,18 @@ export const RETIRE = command<RetireFlags>({
       .option('--empty-is-fine', 'accept columns without a single value as evidence')
       .option('--unlisted-is-fine', 'accept that columns which hold ciphertexts were not counted')
       .option('--skipped-is-fine', 'accept that tables could not be looked at for columns that are not listed')
+      .option(
+        '--unread-is-fine',
+        'accept that the key cannot be read, so that ciphertexts of it inside values are not found',
+      )
       .option('--confirm <numbers>', 'the same numbers again, for --force without a terminal'),
   run: async (session, flags, numbers, world) => {
     const rows = namesColumns(flags) ? censusOf(session, flags, world) : (world.census ?? noCensus);
-    const result = await runRetire(session.deps, rows, { numbers: numbers.map(keyNumber), force: flags.force });
+    const result = await runRetire(session.deps, rows, {
+      numbers: numbers.map(keyNumber),
+      force: flags.force,
+      unreadIsFine: flags.unreadIsFine,
+    });
     return {
       result,
       lines: () => [retireLine(result), ...basisOf(result)],
@@ -89,6 +106,8 @@ export interface RetireOptions {
   readonly numbers: readonly KeyNumber[];
   /** Skips the age check and the census. */
   readonly force?: boolean | undefined;
+  /** Accepts that a key cannot be read. */
+  readonly unreadIsFine?: boolean | undefined;
 }
 
 export interface RetireResult {
@@ -101,10 +120,12 @@ export interface RetireResult {
   readonly unlisted?: readonly string[];
   /** Tables that could not be looked at for such columns. */
   readonly skipped?: readonly SkippedTable[];
+  /** Keys of the ring that could not be read for the census. */
+  readonly unreadKeys?: readonly UnreadKeys[];
 }
 
 /** What a retirement without `--force` rests on. */
-type Basis = Pick<RetireResult, 'counted' | 'unlisted' | 'skipped'>;
+type Basis = Pick<RetireResult, 'counted' | 'unlisted' | 'skipped' | 'unreadKeys'>;
 
 /**
  * Removes the numbering labels of keys, so that AWS may delete them, and leaves a tag for each, from which `restore`
@@ -117,7 +138,7 @@ type Basis = Pick<RetireResult, 'counted' | 'unlisted' | 'skipped'>;
 export async function runRetire(
   deps: CommandDependencies,
   census: Census,
-  { numbers, force = false }: RetireOptions,
+  { numbers, force = false, unreadIsFine = false }: RetireOptions,
 ): Promise<RetireResult> {
   const isGone = ({ ring }: DescribedRing): boolean => numbers.some((number) => !ring.versionOf.has(number));
   const first = await settledRing(deps, isGone);
@@ -130,11 +151,13 @@ export async function runRetire(
       const asked = going.map(({ number }) => number);
       const found = await census(asked);
       requireNoRows(found, asked);
-      const { counted, unlisted = [], skipped = [] } = found;
+      if (!unreadIsFine) requireReadable(found, asked);
+      const { counted, unlisted = [], skipped = [], unreadKeys = [] } = found;
       basis = {
         counted,
         ...(unlisted.length === 0 ? {} : { unlisted }),
         ...(skipped.length === 0 ? {} : { skipped }),
+        ...(unreadKeys.length === 0 ? {} : { unreadKeys }),
       };
     }
     await deps.confirm(question(going, basis));
@@ -196,12 +219,13 @@ async function writeRecords(
   {
     numbers,
     force,
-    basis: { counted, skipped = [] },
+    basis: { counted, skipped = [], unreadKeys = [] },
   }: { readonly numbers: readonly KeyNumber[]; readonly force: boolean; readonly basis: Basis },
 ): Promise<void> {
   const { secrets, secretId } = deps;
   const tables = skipped.map(({ table }) => table);
   const records = going.map((key) => passedRecord(key, secret) ?? { ...key, isForced: force });
+  const isUnread = ({ number }: RetiredKey) => unreadKeys.some((unread) => unread.numbers.includes(number));
   const existing = new Set((await listVersions(deps)).map(({ VersionId }) => VersionId ?? ''));
   const kept = new Set([...numbers, ...going.map(({ number }) => number)]);
   const outdated = outdatedRecords(secret.Tags, existing, [...kept]);
@@ -223,7 +247,9 @@ async function writeRecords(
     }
     await secrets.tagResource({
       SecretId: secretId,
-      Tags: records.map((record) => retiredTag(record, counted, tables)),
+      Tags: records.map((record) =>
+        retiredTag(isUnread(record) ? { ...record, isUnread: true } : record, counted, tables),
+      ),
     });
   } catch (error) {
     throw refused('TagResource', secretId, error);
@@ -271,11 +297,12 @@ function question(going: readonly RetiredKey[], basis: Basis) {
 const SAMPLED = `Columns that are not listed were only sampled (up to ${grouped(MOST_SAMPLED)} values): others may need the key.`;
 
 /** The rows that were counted, none of which needs the keys, and what was not counted or not looked at. */
-function basisOf({ counted = [], unlisted = [], skipped = [] }: Basis): readonly string[] {
+function basisOf({ counted = [], unlisted = [], skipped = [], unreadKeys = [] }: Basis): readonly string[] {
   return [
     ...titled('Counted, and no row needs it:', counted.map(countedLine)),
     ...titled('Not counted, though it looks encrypted:', unlisted),
     ...(counted.length === 0 ? [] : [SAMPLED]),
+    ...titled('Values under these keys, inside others, were not found:', unreadKeys.map(unreadLine)),
     ...titled('Not looked at:', skipped.map(({ table, reason }) => `${table}: ${reason}`)), // prettier-ignore
   ];
 }

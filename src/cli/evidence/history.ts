@@ -1,5 +1,5 @@
 import type { Tag } from '@aws-sdk/client-secrets-manager';
-import { retirementRecords } from '../../format/retired-tag.ts';
+import { retirementRecords, type RetirementRecord } from '../../format/retired-tag.ts';
 import { backupRecord } from '../backup/backup-tag.ts';
 import { unfinishedRetirements, type RingReport } from '../status/ring-report.ts';
 import { versionRecordOf } from '../ring/version-tags.ts';
@@ -9,6 +9,13 @@ import { tagDate } from './tag-date.ts';
 
 /** The detail of a retirement by `retire --force`. */
 export const WITHOUT_CENSUS = 'without a census (--force)';
+
+/** The detail of one with `--unread-is-fine`. */
+export const UNREAD_KEY = 'without reading the key (--unread-is-fine)';
+
+export function retirementDetail({ isForced, isUnread }: RetirementRecord): Pick<HistoryEntry, 'detail'> {
+  return isForced ? { detail: WITHOUT_CENSUS } : isUnread === true ? { detail: UNREAD_KEY } : {};
+}
 
 /** By the kind of its record. */
 export const RECORDED = { rescued: 'key-rescued', abandoned: 'rotation-abandoned' } as const;
@@ -25,11 +32,11 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
   });
   return inOrder([
     ...madeKeys(report),
-    ...retirementRecords(tags).flatMap(({ number, versionId, date, isForced }): readonly HistoryEntry[] => {
-      const detail = isForced ? { detail: WITHOUT_CENSUS } : {};
+    ...retirementRecords(tags).flatMap((record): readonly HistoryEntry[] => {
+      const { number, versionId, date } = record;
       const at = tagDate(date);
       if (at === undefined || unfinished.has(number)) return [];
-      return [{ at, event: 'key-retired', source: 'tags', number, versionId, ...detail }];
+      return [{ at, event: 'key-retired', source: 'tags', number, versionId, ...retirementDetail(record) }];
     }),
     ...dated,
     ...(backup === undefined

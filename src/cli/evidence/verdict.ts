@@ -6,7 +6,7 @@ import type { EventCode, Evidence, Remark, RowFacts, Verdict } from './evidence.
 import { keysOnRing, numbersOf } from './keys.ts';
 import { ACTIONS } from './sources/access.ts';
 import { foreignersIn, policyAnswer, strangerIn, strangersIn, verdictOf } from './sources/secret-policy.ts';
-import { WITHOUT_CENSUS } from './history.ts';
+import { UNREAD_KEY, WITHOUT_CENSUS } from './history.ts';
 import { rowsByKey, rowSums } from './rows.ts';
 
 /** Everything of a report but its verdict. */
@@ -146,13 +146,16 @@ function foreignNotices({ secret, access: { policy } }: Facts): readonly Remark[
   return foreign.length === 0 ? [] : [{ code: 'open-to-other-accounts', text }];
 }
 
-/** `retire --force` counts no rows. */
+/** `retire --force` counts no rows, and `--unread-is-fine` does not find those inside other values. */
 function forcedNotices({ history }: Facts): readonly Remark[] {
-  const forced = history.filter(({ event, detail }) => event === 'key-retired' && detail === WITHOUT_CENSUS);
-  return forced.map(({ at, number = 0 }) => ({
-    code: 'retired-without-census',
-    text: `Key ${number} was retired on ${at.slice(0, 10)} without a census (--force): no one counted the rows under it.`,
-  }));
+  return history.flatMap(({ event, detail, at, number = 0 }): readonly Remark[] => {
+    if (event !== 'key-retired') return [];
+    const retired = `Key ${number} was retired on ${at.slice(0, 10)} ${detail ?? ''}: no one`;
+    if (detail === WITHOUT_CENSUS)
+      return [{ code: 'retired-without-census', text: `${retired} counted the rows under it.` }];
+    if (detail !== UNREAD_KEY) return [];
+    return [{ code: 'retired-unread', text: `${retired} could see ciphertexts of it inside other values.` }];
+  });
 }
 
 function rowProblems({ rows, secret, keys }: Facts): readonly Remark[] {

@@ -14,7 +14,7 @@ import { keyList } from '../terminal/table.ts';
 import { notesOn } from '../status/notes.ts';
 import { incomingVersion } from './incoming.ts';
 import { MOVING_LABEL } from './labels.ts';
-import { earliestRetirement, hasPassedAgeCheck, requireNoRows } from './retire-checks.ts';
+import { earliestRetirement, hasPassedAgeCheck, requireNoRows, requireReadable, unreadOf } from './retire-checks.ts';
 import { describedRing, LONGEST_DELAY } from './ring.ts';
 import { readRingReport, takesTooLong, type RingReport } from '../status/ring-report.ts';
 
@@ -149,8 +149,8 @@ class Maintenance {
         return;
       } catch (error) {
         if (isOneOf(error, CHANGED_MEANWHILE) && tries < MOST_TRIES) continue;
-        if (!isMovable(error)) throw error;
-        if (hasReencrypted) {
+        if (!isMovable(error) && !this.#hasUnread(numbers)) throw error;
+        if (hasReencrypted || !isMovable(error)) {
           await this.#retireOthers(numbers, error);
           return;
         }
@@ -177,7 +177,11 @@ class Maintenance {
       this.#add('reencryption-stopped', 'Re-encryption was stopped. The next run continues it.', step('maintain'));
   }
 
-  /** One row that cannot be re-encrypted must not hold up keys that no row needs. */
+  #hasUnread(numbers: readonly KeyNumber[]): boolean {
+    return this.#seen !== undefined && unreadOf(this.#seen, numbers).length > 0;
+  }
+
+  /** One row that cannot be re-encrypted, or a key that cannot be read, must not hold up keys that no row needs. */
   async #retireOthers(numbers: readonly KeyNumber[], refusal: unknown): Promise<void> {
     const seen = this.#seen;
     const others = seen === undefined ? [] : numbers.filter((number) => isFree(seen, number));
@@ -328,9 +332,10 @@ function newest(ring: RingLabels, keep: number): ReadonlySet<string> {
 function isFree(seen: CensusResult, number: KeyNumber): boolean {
   try {
     requireNoRows(seen, [number]);
+    requireReadable(seen, [number]);
     return true;
   } catch (error) {
-    if (isKeyRotationError(error, 'ROWS_STILL_NEED_KEY')) return false;
+    if (isOneOf(error, ['ROWS_STILL_NEED_KEY', 'NO_CENSUS'])) return false;
     throw error;
   }
 }

@@ -5,7 +5,7 @@ import { AWS_LABELS, type RingLabels } from '../../format/ring-labels.ts';
 import type { RetirementRecord } from '../../format/retired-tag.ts';
 import type { CensusResult } from '../rows/row-count.ts';
 import { MOVING_LABEL } from './labels.ts';
-import { unreadLine } from '../rows/unread-keys.ts';
+import { unreadLine, type UnreadKeys } from '../rows/unread-keys.ts';
 import { CommandRefusal, step, type NextStep } from '../suggested-commands.ts';
 
 /**
@@ -103,6 +103,28 @@ export function requireNoRows(census: CensusResult, numbers: readonly KeyNumber[
     `The census found ${[...rows, ...unseen].join(', ')}. ${advice.join(' ')}`,
     next,
   );
+}
+
+/**
+ * Throws `NO_CENSUS` for a key that could not be read: where a ciphertext of it is inside another value, nothing shows
+ * that it needs this key.
+ */
+export function requireReadable(census: CensusResult, numbers: readonly KeyNumber[]): void {
+  const unread = unreadOf(census, numbers);
+  if (unread.length === 0) return;
+  throw new CommandRefusal(
+    'NO_CENSUS',
+    `${unread.map(unreadLine).join(' ')} Ciphertexts of it inside other values cannot be found either. Make it readable first. ` +
+      'If its value is gone for good (a deleted KMS key, for example), pass --unread-is-fine: what needs it is lost in any case.',
+    step('doctor'),
+  );
+}
+
+/** Those of the keys in question. */
+export function unreadOf({ unreadKeys = [] }: CensusResult, numbers: readonly number[]): readonly UnreadKeys[] {
+  return unreadKeys
+    .map((unread) => ({ ...unread, numbers: unread.numbers.filter((number) => numbers.includes(number)) }))
+    .filter((unread) => unread.numbers.length > 0);
 }
 
 /** Whether a row that no key opens may open with one that could not be read. */

@@ -187,6 +187,14 @@ describe('maintain', () => {
     expect(ring.snapshot).toBe(before);
   });
 
+  test('does not retire a key that could not be read, and a person decides about it', async () => {
+    const unreadKeys = [{ numbers: [2], why: 'access denied' }];
+    const result = await maintained(await oldRing(), new FakeRows(counting({ unreadKeys })));
+    expect(retiredIn(result)).toEqual([1, 3]);
+    expect(result.next[0]).toMatchObject({ code: 'NO_CENSUS', needsPerson: true });
+    expect(result.next[0]?.text).toContain('Key 2 could not be read');
+  });
+
   test('reports what a part refuses, and does the others', async () => {
     const ring = await oldRing();
     const rows = new FakeRows();

@@ -64,6 +64,30 @@ describe('keys that cannot be read', () => {
     expect(stderr).not.toContain('delete');
   });
 
+  test('are not retired, where only they would show a ciphertext inside a value that needs them', async () => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    const inner = patientRow('inner', 1, 1).toString('base64');
+    await fillPatients(postgres, [patientRow(`{"a":"${inner}"}`, 4, 1)]);
+    const denied = { kind: 'error', type: 'AccessDeniedException', message: 'not for you' } as const;
+    ring.service.faults.set({ operation: 'GetSecretValue', versionId: ring.idOf(1), ...denied });
+    await ring.service.advance(25 * HOUR);
+    const before = ring.snapshot;
+    const census = await keys(ring, 'census', ...PATIENTS);
+    expect(census.stdout).not.toContain('No older data');
+    const { exitCode, stderr } = await keys(ring, 'retire', '1', '--yes', ...PATIENTS);
+    expect(exitCode).toBe(1);
+    expect(stderr.replaceAll(/\s+/g, ' ')).toMatch(/NO_CENSUS Key 1 could not be read.*--unread-is-fine/);
+    expect(ring.snapshot).toBe(before);
+    // Key 2 was read, and that key 1 was not is said.
+    const other = await keys(ring, 'retire', '2', '--yes', ...PATIENTS);
+    expect(other).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('Key 1 could not be read') as string });
+    await ring.service.advance(25 * HOUR);
+    expect(await keys(ring, 'retire', '1', '--yes', '--unread-is-fine', ...PATIENTS)).toMatchObject({ exitCode: 0 });
+    expect(ring.secret.tags).toContainEqual(
+      expect.objectContaining({ Key: 'pazpaz:retired:key-v1', Value: expect.stringContaining(' unread ') as string }),
+    );
+  });
+
   test('are told in a report as what could not be seen, and not as rows that are lost', async () => {
     const ring = await deniedRing();
     const columns = join(folder, 'columns.json');

@@ -4,7 +4,7 @@ import { isBackupTag } from '../../backup/backup-tag.ts';
 import { isSameKmsKey } from '../../ring/kms-keys.ts';
 import type { EventCode, HistoryEntry } from '../evidence.ts';
 import { versionRecordOf } from '../../ring/version-tags.ts';
-import { RECORDED, WITHOUT_CENSUS } from '../history.ts';
+import { RECORDED, retirementDetail } from '../history.ts';
 import { members, parsedMembers, type Members } from './json-members.ts';
 
 /** With the number of each version. */
@@ -121,7 +121,7 @@ function tagged(tags: readonly Members[]): readonly Found[] {
       const [record] = retirementRecords([{ Key: key, Value: typeof value === 'string' ? value : '' }]);
       // A restore marks the record before it removes it.
       if (record?.isRestoring === true) return [];
-      return [{ event: 'key-retired', number, ...(record?.isForced === true ? { detail: WITHOUT_CENSUS } : {}) }];
+      return [{ event: 'key-retired', number, ...(record === undefined ? {} : retirementDetail(record)) }];
     }
     if (isBackupTag({ Key: key })) return [{ event: 'backup-made' }];
     const record = versionRecordOf(key);
