@@ -1,5 +1,5 @@
 import { DecryptCommand, EncryptCommand } from '@aws-sdk/client-kms';
-import { Stanza, type Identity, type Recipient } from 'age-encryption';
+import type { Identity, Recipient } from 'age-encryption';
 import { kmsAnswer, type KmsFor } from '../aws/kms-client.ts';
 
 /** "The age file encryption format", Recipient stanza. */
@@ -22,6 +22,7 @@ export function kmsRecipient(keyId: string, kmsOf: KmsFor): Recipient {
         kmsOf(keyId).send(new EncryptCommand(input)),
         NEEDS,
       );
+      const { Stanza } = await import('age-encryption');
       return [new Stanza([STANZA, KeyId], CiphertextBlob ?? new Uint8Array())];
     },
   };
