@@ -149,6 +149,7 @@ function withoutArgument(deps: CommandDependencies, line: string, rows: Maintain
 }
 
 const IDENTITY = generateIdentity();
+const RECIPIENT = IDENTITY.then(identityToRecipient);
 
 /** Which key the file of a backup holds under each number. */
 async function backedUp(deps: CommandDependencies): Promise<{ readonly backedUp: Readonly<Record<string, string>> }> {
@@ -156,7 +157,7 @@ async function backedUp(deps: CommandDependencies): Promise<{ readonly backedUp:
   let file = new Uint8Array();
   await runBackup(deps, {
     file: 'ring.age',
-    recipients: [await identityToRecipient(identity)],
+    recipients: [await RECIPIENT],
     write: (_, bytes) => {
       file = Uint8Array.from(bytes);
       return Promise.resolve();

@@ -85,21 +85,17 @@ export interface World {
  */
 export class WorldNames {
   readonly #spellings = new Map<string, number>();
-  readonly #numbers = new WeakMap<object, number>();
+  readonly #numbers = new Map<object, number>();
 
-  nameOf({ service, actors, memory, past, ...rest }: World): string {
-    const parts: unknown[] = [];
-    for (const at of [{ service, memory }, ...past]) {
-      parts.push(this.#numberOf(at.service, ({ secrets }) => nameOfSecret(secretOf({ secrets }))));
-      parts.push(this.#numberOf(at.memory, nameOfMemory));
-    }
-    for (const value of Object.values(rest)) {
-      parts.push(typeof value === 'object' ? this.#numberOf(value, JSON.stringify) : value);
-    }
-    return `${parts.join(' ')} ${actors
-      .map((actor) => this.#numberOf(actor, nameOfActor))
-      .sort()
-      .join(' ')}`;
+  nameOf(world: World): string {
+    const { faults, staleAnswers, retries, repeats, rotations, started, toCleanUp, day, days, nextId } = world;
+    let name = `${faults} ${staleAnswers} ${retries} ${repeats} ${rotations} ${started} ${day} ${days} ${nextId}`;
+    name += ` ${this.#numberOf(world.operators, JSON.stringify)}`;
+    name += toCleanUp === undefined ? '' : ` ${toCleanUp.run} ${toCleanUp.token}`;
+    for (const { service, memory } of [world, ...world.past])
+      name += ` ${this.#numberOf(service, nameOfService)} ${this.#numberOf(memory, nameOfMemory)}`;
+    const actors = world.actors.map((actor) => this.#numberOf(actor, nameOfActor));
+    return `${name} : ${actors.sort((one, other) => one - other).join(' ')}`;
   }
 
   #numberOf<T extends object>(part: T, spell: (part: T) => string): number {
@@ -114,6 +110,7 @@ export class WorldNames {
   }
 }
 
+const nameOfService = ({ secrets }: ServiceState) => nameOfSecret(secretOf({ secrets }));
 /** One name for secrets of which the same can become. */
 export const nameOfSecret = remembered((secret: Secret) =>
   JSON.stringify([labelsOf(secret), secret.rotation, tagsOf(secret), secret.lastChangedDate, kmsKeysOf(secret)]),
