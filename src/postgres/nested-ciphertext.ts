@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { MIN_CIPHERTEXT_BYTES } from '../format/ciphertext.ts';
+import { endOfString, MOST_LEVELS } from '../format/json/json-text.ts';
 import { MAX_KEY_NUMBER, type KeyNumber } from '../format/key-number.ts';
 import { MAX_STAGING_LABELS } from '../format/ring-labels.ts';
 import { readVarint } from '../format/varint.ts';
@@ -10,16 +11,22 @@ import { openable } from './tag-check.ts';
 /** The shortest ciphertext, 28 bytes, has 38 characters in base64 without its padding, and 56 in hexadecimal. */
 const LEAST_BASE64 = 38;
 const LEAST_HEXADECIMAL = 56;
-const BASE64_RUN = /[A-Za-z0-9+/_-]{38,}/g;
-const HEXADECIMAL_RUN = /[0-9A-Fa-f]{56,}/g;
 
-/** Over several lines, as `encode` of PostgreSQL, MIME and PEM write it. */
-const LINES = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}(?:[ \t]*\r?\n[ \t]*[A-Za-z0-9+/_-]+)+/g;
+/** Only its beginning is found by a regular expression: a repetition keeps each step on a stack, which overflows. */
+interface Alphabet {
+  readonly start: RegExp;
+  /** 1 for a character of it. */
+  readonly has: Uint8Array;
+}
+
+const BASE64: Alphabet = { start: /[A-Za-z0-9+/_-]{38}/g, has: charactersOf(/[A-Za-z0-9+/_-]/) };
+const HEXADECIMAL: Alphabet = { start: /[0-9A-Fa-f]{56}/g, has: charactersOf(/[0-9A-Fa-f]/) };
+
+/** The first of several lines, as `encode` of PostgreSQL, MIME and PEM write them. */
+const FIRST_LINE: Alphabet = { start: /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16}/g, has: BASE64.has };
 
 /** What a text without any ciphertext has none of: a long run, the first line of several, or an escape of JSON. */
 const MAY_HAVE_CIPHERTEXT = /[A-Za-z0-9+/_-]{16}|\\/;
-
-const MAY_BE_JSON = /^\s*[[{"]/;
 
 /** Characters before a ciphertext that may be glued to it, such as `enc_`. */
 const MOST_GLUED = 16;
@@ -34,7 +41,7 @@ const JUDGED = 512;
  * The numbers of the keys that open ciphertexts inside a plaintext (0: a key without a number), and inside what these
  * hold. Looked at are bytes that are not text, and every run of base64 or hexadecimal, over several lines and in the
  * strings of JSON too. `contexts`: those that an inner ciphertext may be in, beside none; in another context it
- * is not seen.
+ * is not seen. Throws where ciphertexts are in ciphertexts, or escapes in escapes, more than `MOST_LEVELS` deep.
  */
 export function nestedKeys(
   plaintext: Buffer,
@@ -42,17 +49,27 @@ export function nestedKeys(
   keys: OpeningKeys,
 ): ReadonlySet<KeyNumber | 0> {
   const found = new Set<KeyNumber | 0>();
-  if (plaintext.length >= MIN_CIPHERTEXT_BYTES) look(plaintext, ['', ...contexts], keys, found);
+  if (plaintext.length < MIN_CIPHERTEXT_BYTES) return found;
+  const all = ['', ...contexts];
+  let outer = [plaintext];
+  for (let level = 0; outer.length > 0; level += 1) {
+    if (level > MOST_LEVELS) throw tooDeep();
+    const inner: Buffer[] = [];
+    for (const one of outer) {
+      for (const row of openable(rows(one, all, highestNumber(keys)), keys)) {
+        const opened = openWithAnyKey(row, keys);
+        if (opened === undefined) continue;
+        found.add(opened.number);
+        if (opened.plaintext.length >= MIN_CIPHERTEXT_BYTES) inner.push(opened.plaintext);
+      }
+    }
+    outer = inner;
+  }
   return found;
 }
 
-function look(plaintext: Buffer, contexts: readonly string[], keys: OpeningKeys, found: Set<KeyNumber | 0>): void {
-  for (const row of openable(rows(plaintext, contexts, highestNumber(keys)), keys)) {
-    const opened = openWithAnyKey(row, keys);
-    if (opened === undefined) continue;
-    found.add(opened.number);
-    if (opened.plaintext.length >= MIN_CIPHERTEXT_BYTES) look(opened.plaintext, contexts, keys, found);
-  }
+function tooDeep(): Error {
+  return new Error(`A value has text or ciphertexts more than ${MOST_LEVELS} levels within one another.`);
 }
 
 /** What the plaintext may hold. A number that no key of the ring can have had is not tried in any context. */
@@ -77,10 +94,70 @@ function highestNumber({ ring, inOrder }: OpeningKeys): number {
 }
 
 function* candidates(text: string): Generator<Buffer> {
-  if (!MAY_HAVE_CIPHERTEXT.test(text)) return;
-  yield* runs(text);
-  for (const [lines] of text.matchAll(LINES)) yield* runs(lines.replace(/\s+/g, ''));
-  for (const part of withoutEscapes(text)) yield* candidates(part);
+  let outer = [text];
+  for (let level = 0; outer.length > 0; level += 1) {
+    const inner: string[] = [];
+    for (const one of outer) {
+      if (!MAY_HAVE_CIPHERTEXT.test(one)) continue;
+      if (level > MOST_LEVELS) throw tooDeep();
+      yield* runs(one);
+      for (const lines of linesIn(one)) yield* runs(lines);
+      for (const part of withoutEscapes(one)) inner.push(part);
+    }
+    outer = inner;
+  }
+}
+
+/** What base64 over several lines spells, each without its line ends and the blanks around them. */
+function* linesIn(text: string): Generator<string> {
+  if (!text.includes('\n')) return;
+  for (let run = runFrom(text, 0, FIRST_LINE); run !== undefined;) {
+    let { end } = run;
+    const lines = [text.slice(run.start, end)];
+    for (let start = startOfNextLine(text, end); start !== undefined; start = startOfNextLine(text, end)) {
+      const lineEnd = endOfRun(text, start, FIRST_LINE);
+      if (lineEnd === start) break;
+      lines.push(text.slice(start, lineEnd));
+      end = lineEnd;
+    }
+    if (lines.length > 1) yield lines.join('');
+    run = runFrom(text, end, FIRST_LINE);
+  }
+}
+
+function startOfNextLine(text: string, end: number): number | undefined {
+  const lineEnd = afterBlanks(text, end);
+  const next = text.charAt(lineEnd) === '\r' ? lineEnd + 1 : lineEnd;
+  return text.charAt(next) === '\n' ? afterBlanks(text, next + 1) : undefined;
+}
+
+function afterBlanks(text: string, start: number): number {
+  let end = start;
+  while (text.charAt(end) === ' ' || text.charAt(end) === '\t') end += 1;
+  return end;
+}
+
+function* runsOf(text: string, alphabet: Alphabet): Generator<string> {
+  for (let run = runFrom(text, 0, alphabet); run !== undefined; run = runFrom(text, run.end, alphabet)) {
+    yield text.slice(run.start, run.end);
+  }
+}
+
+function runFrom(text: string, from: number, alphabet: Alphabet): { start: number; end: number } | undefined {
+  const { start } = alphabet;
+  start.lastIndex = from;
+  const found = start.exec(text);
+  return found === null ? undefined : { start: found.index, end: endOfRun(text, start.lastIndex, alphabet) };
+}
+
+function endOfRun(text: string, start: number, { has }: Alphabet): number {
+  let end = start;
+  while (has[text.charCodeAt(end)] === 1) end += 1;
+  return end;
+}
+
+function charactersOf(members: RegExp): Uint8Array {
+  return Uint8Array.from({ length: 128 }, (_, code) => Number(members.test(String.fromCharCode(code))));
 }
 
 function* runs(text: string): Generator<Buffer> {
@@ -90,7 +167,7 @@ function* runs(text: string): Generator<Buffer> {
 /** What runs of base64 and hexadecimal spell, from their first characters and from each of the next few. */
 export function* runsIn(text: string): Generator<{ readonly start: number; readonly bytes: Buffer }> {
   let rest = MOST_RUNS_GLUED;
-  for (const [run] of text.matchAll(BASE64_RUN)) {
+  for (const run of runsOf(text, BASE64)) {
     const mostGlued = (rest -= 1) < 0 ? 0 : Math.min(MOST_GLUED, run.length - LEAST_BASE64);
     if (!isRandom(run, 64)) continue;
     // Four characters are three bytes.
@@ -101,7 +178,7 @@ export function* runsIn(text: string): Generator<{ readonly start: number; reado
     }
   }
   rest = MOST_RUNS_GLUED;
-  for (const [run] of text.matchAll(HEXADECIMAL_RUN)) {
+  for (const run of runsOf(text, HEXADECIMAL)) {
     const first = run.length % 2;
     const mostGlued = (rest -= 1) < 0 ? 0 : Math.min(MOST_GLUED, run.length - LEAST_HEXADECIMAL);
     if (!isRandom(run, 16)) continue;
@@ -126,20 +203,41 @@ function isRandom(run: string, alphabet: number): boolean {
 }
 
 /** Strings with an escape, or all of a text that is not JSON (several values, or cut). The rest is seen in the text. */
-function withoutEscapes(text: string): readonly string[] {
+function withoutEscapes(text: string): Iterable<string> {
   if (!text.includes('\\')) return [];
-  if (isJson(text)) return [...escapedStrings(text)].filter((string) => string.length >= MIN_CIPHERTEXT_BYTES);
-  const plain = text.replaceAll(/\\(?:u([0-9A-Fa-f]{4})|(.))/g, (_, code: string | undefined, character: string) =>
-    code === undefined ? (WHITE_SPACE.get(character) ?? character) : String.fromCharCode(parseInt(code, 16)),
-  );
+  if (isJson(text)) return escapedStrings(text);
+  const plain = unescaped(text);
   return plain === text ? [] : [plain];
 }
 
-const WHITE_SPACE = new Map(['b ', 'f ', 'n\n', 'r\r', 't\t'].map((pair) => [pair.slice(0, 1), pair.slice(1)]));
+const ESCAPED = new Map(['b ', 'f ', 'n\n', 'r\r', 't\t'].map((pair) => [pair.charCodeAt(0), pair.charCodeAt(1)]));
+const NOT_ESCAPED = new Set(['\n', '\r', '\u2028', '\u2029'].map((character) => character.charCodeAt(0)));
+const BACKSLASH = 0x5c;
+const LETTER_U = 0x75;
+
+/** Written into a buffer, since a function for each escape of a long text takes a hundred times its memory. */
+function unescaped(text: string): string {
+  const plain = Buffer.allocUnsafe(2 * text.length);
+  let length = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    let code = text.charCodeAt(at);
+    if (code === BACKSLASH && at + 1 < text.length && !NOT_ESCAPED.has(text.charCodeAt(at + 1))) {
+      at += 1;
+      code = text.charCodeAt(at);
+      const digits = code === LETTER_U ? text.slice(at + 1, at + 5) : '';
+      if (/^[0-9A-Fa-f]{4}$/.test(digits)) {
+        code = parseInt(digits, 16);
+        at += 4;
+      } else code = ESCAPED.get(code) ?? code;
+    }
+    length = plain.writeUInt16LE(code, length);
+  }
+  return plain.toString('utf16le', 0, length);
+}
 
 function isJson(text: string): boolean {
   // A mark of the byte order is white space to a regular expression, and an error to the parser.
-  if (!MAY_BE_JSON.test(text)) return false;
+  if (!'[{"'.includes(text.charAt(text.search(/\S/)))) return false;
   try {
     JSON.parse(text.trim());
     return true;
@@ -150,15 +248,10 @@ function isJson(text: string): boolean {
 
 /** A parser would keep only the last of several members of one name. */
 function* escapedStrings(json: string): Generator<string> {
-  for (let start = json.indexOf('"'); start >= 0;) {
-    let end = start + 1;
-    let isEscaped = false;
-    for (; json[end] !== '"'; end += 1) {
-      if (json[end] !== '\\') continue;
-      isEscaped = true;
-      end += 1;
-    }
-    if (isEscaped) yield String(JSON.parse(json.slice(start, end + 1)));
-    start = json.indexOf('"', end + 1);
+  for (let start = json.indexOf('"'), end; start >= 0; start = json.indexOf('"', end)) {
+    end = endOfString(json, start);
+    if (end - start < MIN_CIPHERTEXT_BYTES) continue;
+    const string = json.slice(start, end);
+    if (string.includes('\\')) yield String(JSON.parse(string));
   }
 }

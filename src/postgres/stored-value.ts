@@ -1,5 +1,6 @@
 import { isKeyRotationError } from '../format/error.ts';
 import { jsonMembers } from '../format/json/json-members.ts';
+import { firstOfJson, innermostJson } from '../format/json/json-text.ts';
 import { startsLikeJsonObject } from '../format/legacy-forms.ts';
 import { memberWithCiphertext, rowFromJson } from '../format/row-from-json.ts';
 import { rowFromText } from '../format/row-from-text.ts';
@@ -56,7 +57,10 @@ function isEnvelope(names: readonly string[], name: string): boolean {
 
 const ENVELOPE = ['version', 'ciphertext', 'algorithm'];
 
-/** What a JSON object has beside the ciphertexts in these members, as JSON; an empty text for another value. */
+/**
+ * What a JSON object has beside the ciphertexts in these members, as JSON; an empty text for another value. A JSON text may
+ * have a member twice, of which a parser sees the last. Throws `INVALID_CIPHERTEXT` for JSON in JSON that is too deep.
+ */
 export function besides(
   stored: string | Uint8Array,
   storage: Storage,
@@ -66,44 +70,32 @@ export function besides(
   if (text === undefined) return '';
   const fields = fieldsOf(text);
   const names = new Set(members.map((one) => memberWithCiphertext(fields, storage === 'jsonb' ? one : undefined)));
-  const rest = Object.entries(fields).filter(([name]) => !names.has(name));
-  // A JSON text may have a member twice, of which a parser sees the last. In jsonb, no object has.
-  if (text === stored || !hasMore(text, fields)) return JSON.stringify(Object.fromEntries(rest));
-  const rows = [...names].map((name) => fields[name]).filter((row) => typeof row === 'string');
-  return rows.reduce((left, row) => left.replaceAll(row, ''), text);
+  let rest = '';
+  let copied = 0;
+  for (const { name, text: value, start } of jsonMembers(text)) {
+    if (!names.has(name) || !value.startsWith('"') || JSON.parse(value) !== fields[name]) continue;
+    rest += `${text.slice(copied, start)}""`;
+    copied = start + value.length;
+  }
+  return rest + text.slice(copied);
 }
 
 /** The text of the JSON object that a value is or holds, as `rowFromJson` and readers of older data find it. */
 function objectText(stored: string | Uint8Array, storage: Storage): string | undefined {
-  if (storage === 'jsonb') return typeof stored === 'string' && /^["{]/.test(stored) ? innermost(stored) : undefined;
+  if (storage === 'jsonb') return typeof stored === 'string' ? innermostObject(stored) : undefined;
   if (storage === 'text' && typeof stored === 'string')
-    return /^[ \t\r\n]*\{/.test(stored) ? innermost(stored) : undefined;
+    return firstOfJson(stored) === '{' ? innermostObject(stored) : undefined;
   const bytes = rowOf(stored, storage);
-  return startsLikeJsonObject(bytes) ? innermost(Buffer.from(bytes).toString()) : undefined;
+  return startsLikeJsonObject(bytes) ? innermostObject(Buffer.from(bytes).toString()) : undefined;
+}
+
+function innermostObject(json: string): string | undefined {
+  const { text, value } = innermostJson(json);
+  return typeof value === 'string' ? undefined : text;
 }
 
 function fieldsOf(text: string): Partial<Record<string, unknown>> {
   const value: unknown = JSON.parse(text);
   const own = typeof value === 'object' && !Array.isArray(value) ? value : {};
   return Object.assign(Object.create(null), own) as Partial<Record<string, unknown>>;
-}
-
-/** Whether a text of JSON has more strings than the value that it was parsed to: members that others replaced. */
-function hasMore(text: string, value: unknown): boolean {
-  return quotes(text) > quotes(JSON.stringify(value));
-}
-
-function quotes(text: string): number {
-  return text.replaceAll(/\\./g, '').split('"').length;
-}
-
-/** A string in JSON may hold JSON again, as `rowFromJson` reads it: the text of the last one. */
-function innermost(text: string): string | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object') return text;
-    return typeof value === 'string' && /^[ \t\r\n]*["{]/.test(value) ? innermost(value) : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,6 @@
 import type { Column } from './catalog/column.ts';
 import type { ScannedRow } from './row-reader.ts';
-import { attribution, needsChange, type LeftRow } from './job/plan-rows.ts';
+import { attribution, needsChange, TOO_COMPLEX, type LeftRow, type RowAttribution } from './job/plan-rows.ts';
 import type { OpeningKeys, TargetKey } from './known-keys.ts';
 import { nestedKeys } from './nested-ciphertext.ts';
 import { besidesOf, ValueJudge, type JudgedColumn, type Places } from './sample/judge-values.ts';
@@ -30,6 +30,13 @@ export interface Counts {
 
 /** `members`: those that are counted of its values. Default: its own. */
 type TalliedColumn = Pick<Column, 'spec' | 'storage'> & Partial<Pick<Column, 'members'>>;
+
+interface Look {
+  readonly found: RowAttribution;
+  /** The keys that open something inside it. */
+  readonly inner: Iterable<number>;
+  readonly isToReencrypt: boolean;
+}
 
 export class Tally {
   readonly counts: Counts;
@@ -65,23 +72,33 @@ export class Tally {
       counts.nulls += 1;
       return;
     }
-    const found = attribution(this.#column, row, this.#keys, openShort);
-    const { storage, spec, members = [spec.member] } = this.#column;
-    const inner = new Set<number>();
-    const rest = row.stored === undefined ? '' : besides(row.stored, storage, members);
-    if (rest.length >= MIN_CIPHERTEXT_BYTES) {
-      for (const number of this.#judge.add({ text: rest, contexts: ['', ...row.contexts] })) inner.add(number);
-    }
+    const { found, inner, isToReencrypt } = this.#lookAt(row, row.stored);
     if (found.kind === 'empty') counts.empty += 1;
     else if (found.kind === 'unreadable') {
       counts.unreadable += 1;
       if (counts.listed.length < MOST_LISTED) counts.listed.push({ key: row.key, code: found.code });
-    } else {
-      addTo(counts[found.kind], found.number, 1);
-      for (const number of nestedKeys(found.plaintext, row.contexts, this.#keys)) inner.add(number);
-      if (this.#target !== undefined && needsChange(this.#column, row, found, this.#target)) counts.toReencrypt += 1;
-    }
+    } else addTo(counts[found.kind], found.number, 1);
+    if (isToReencrypt) counts.toReencrypt += 1;
     for (const number of inner) addTo(counts.nested, number, 1);
+  }
+
+  /** Whatever is wrong with one value: it counts as unreadable, and the others are counted. */
+  #lookAt(row: ScannedRow, stored: string | Uint8Array | undefined): Look {
+    try {
+      const found = attribution(this.#column, row, this.#keys, openShort);
+      const { storage, spec, members = [spec.member] } = this.#column;
+      const inner = new Set<number>();
+      const rest = stored === undefined ? '' : besides(stored, storage, members);
+      if (rest.length >= MIN_CIPHERTEXT_BYTES) {
+        for (const number of this.#judge.add({ text: rest, contexts: ['', ...row.contexts] })) inner.add(number);
+      }
+      if (found.kind === 'empty' || found.kind === 'unreadable') return { found, inner, isToReencrypt: false };
+      for (const number of nestedKeys(found.plaintext, row.contexts, this.#keys)) inner.add(number);
+      const target = this.#target;
+      return { found, inner, isToReencrypt: target !== undefined && needsChange(this.#column, row, found, target) };
+    } catch {
+      return { found: TOO_COMPLEX, inner: [], isToReencrypt: false };
+    }
   }
 
   absorb(other: Counts): void {

@@ -164,3 +164,37 @@ it('is not misled by a run that is random behind a prefix of few letters', () =>
   const box = sealed(Buffer.alloc(3000), 1, '').toString('base64');
   expect([...nestedKeys(Buffer.from(`${'x'.repeat(16)}${box}`), [], keys)]).toEqual([1]);
 });
+
+describe('long values are no trouble', () => {
+  const base64 = sealed(Buffer.from('inner'), 1, CONTEXT).toString('base64');
+  const letters = 'abcdefghij'.repeat(700_000);
+
+  it.each([
+    ['one run of base64', `${letters} ${base64}`],
+    ['one run of hexadecimal', `${'0123456789'.repeat(700_000)} ${base64}`],
+    ['millions of short lines', `${'A'.repeat(16)}${'\nA'.repeat(3_500_000)} ${base64}`],
+    ['millions of blanks in a line end', `${'A'.repeat(16)}${' '.repeat(3_000_000)}\nA ${base64}`],
+    ['millions of escapes', `${'\\n'.repeat(3_000_000)} ${base64}`],
+    ['JSON of millions of escapes', JSON.stringify({ a: '\n'.repeat(3_000_000), v: base64 })],
+    ['JSON in JSON, 20 deep', escapedTimes(slashed(base64), 20)],
+    ['deep JSON', `{"a":${'['.repeat(100_000)}"${base64}"${']'.repeat(100_000)}}`],
+  ])('%s', (_, value) => {
+    expect([...nestedKeys(Buffer.from(value), [CONTEXT], keys)]).toEqual([1]);
+  });
+
+  it.each([
+    ['text that was escaped 40 times', Buffer.from(escapedTimes(base64, 40))],
+    [
+      '40 ciphertexts in one another',
+      Array.from({ length: 40 }).reduce<Buffer>((inner) => sealed(inner, 1, ''), Buffer.from('inner')),
+    ],
+  ])('but not %s, which is refused', (_, value) => {
+    expect(() => nestedKeys(value, [CONTEXT], keys)).toThrow('32 levels');
+  });
+});
+
+/** JSON in strings of JSON, of which each level adds five characters to a quote. */
+function escapedTimes(text: string, levels: number): string {
+  const quotes = Array.from({ length: levels }, (_, n) => (n === 0 ? '"' : `\\${'u005c'.repeat(n - 1)}u0022`));
+  return `${quotes.join('')}${text}${quotes.reverse().join('')}`;
+}

@@ -12,7 +12,7 @@ const LEFT_ROWS = listOf(
   object({
     key: described('Values of the key columns', listOf(TEXT)),
     code: described(
-      'Why: an error code, CONTEXT_COLUMN_IS_NULL, ROW_BUSY, VALUE_TOO_LARGE, LEGACY_ROW, OTHER_MEMBERS, WRITTEN_MEANWHILE or ' +
+      'Why: an error code, CONTEXT_COLUMN_IS_NULL, ROW_BUSY, VALUE_TOO_LARGE, VALUE_TOO_COMPLEX, LEGACY_ROW, OTHER_MEMBERS, WRITTEN_MEANWHILE or ' +
         'DATABASE: and a SQLSTATE, the name of a constraint, or NOT_UPDATED',
       TEXT,
     ),

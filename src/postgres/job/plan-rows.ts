@@ -20,6 +20,8 @@ export type LeftBecause =
   | 'OTHER_MEMBERS'
   /** More bytes than are read at once. */
   | 'VALUE_TOO_LARGE'
+  /** JSON in JSON or ciphertexts in ciphertexts, more than 32 deep, or what else cannot be looked through. */
+  | 'VALUE_TOO_COMPLEX'
   /** Written under an older key again and again while the job ran. */
   | 'WRITTEN_MEANWHILE'
   | `DATABASE:${string}`;
@@ -60,26 +62,44 @@ export function planRows(
       nulls += 1;
       continue;
     }
-    const found = attribution(column, row, keys);
+    const found = unlessFailing(() => attribution(column, row, keys)) ?? TOO_COMPLEX;
     if (found.kind === 'empty') empty += 1;
     else if (found.kind === 'unreadable') left.push({ key, code: found.code });
     else if (found.kind === 'legacy' && !takesLegacy) left.push({ key, code: 'LEGACY_ROW' });
     else if (context === undefined) left.push({ key, code: 'CONTEXT_COLUMN_IS_NULL' });
     else if (isAsWanted(found, target, context)) alreadyCurrent += 1;
-    else if (stored !== undefined && losesMembers(stored, column.storage, column.spec.member))
-      left.push({ key, code: 'OTHER_MEMBERS' });
     else if (stored !== undefined) {
-      keys.countEncryption(target);
-      const sealed = seal(found.plaintext, target.key, target.number, context, pooledNonce());
-      const member = typeof stored === 'string' ? memberOf(stored, column.storage, column.spec.member) : undefined;
-      changes.push({ key, stored, watched, sealed: asStored(sealed, column.storage), member });
+      const { storage, spec } = column;
+      const place = unlessFailing(() => ({
+        losesMembers: losesMembers(stored, storage, spec.member),
+        member: typeof stored === 'string' ? memberOf(stored, storage, spec.member) : undefined,
+      }));
+      if (place === undefined) left.push({ key, code: 'VALUE_TOO_COMPLEX' });
+      else if (place.losesMembers) left.push({ key, code: 'OTHER_MEMBERS' });
+      else {
+        keys.countEncryption(target);
+        const sealed = seal(found.plaintext, target.key, target.number, context, pooledNonce());
+        changes.push({ key, stored, watched, sealed: asStored(sealed, storage), member: place.member });
+      }
     }
   }
   return { changes, alreadyCurrent, nulls, empty, left };
 }
 
-/** What a value is that was not read, beside what `attribute` says of the others. */
-type RowAttribution = Attribution | { readonly kind: 'unreadable'; readonly code: 'VALUE_TOO_LARGE' };
+/** What a value is that was not read or looked through, beside what `attribute` says of the others. */
+export type RowAttribution =
+  Attribution | { readonly kind: 'unreadable'; readonly code: 'VALUE_TOO_LARGE' | 'VALUE_TOO_COMPLEX' };
+
+export const TOO_COMPLEX = { kind: 'unreadable', code: 'VALUE_TOO_COMPLEX' } as const;
+
+/** Whatever is wrong with one value: it is left, and the others are re-encrypted. */
+function unlessFailing<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}
 
 export function attribution(
   column: PlannedColumn,
