@@ -2,6 +2,7 @@ import { KeyRotationError } from '../format/error.ts';
 import type { RingKeys } from './all-keys.ts';
 import type { Column, ColumnSpec, TriggerOnUpdate } from './catalog/column.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
+import { waitForFlush, waitsForDisk } from './connection/flushed-log.ts';
 import { HEAP_ONLY } from './heap-scan.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { withColumns } from './catalog/look-up-column.ts';
@@ -155,8 +156,14 @@ const COLUMN_NUMBER = `
    WHERE attrelid OPERATOR(pg_catalog.=) $1::pg_catalog.oid AND attname OPERATOR(pg_catalog.=) $2::pg_catalog.name
      AND NOT attisdropped`;
 
-/** Rejects with `DATABASE_REFUSED` where the names no longer mean the tables and columns that were counted. */
-export async function requireStillNamed(database: DatabaseAddress, counts: readonly ColumnCensus[]): Promise<void> {
+/**
+ * Makes sure that a crash of the server undoes nothing that was counted; `isDurable`: false where its `fsync` is off. Rejects
+ * with `DATABASE_REFUSED` where the names no longer mean the tables and columns that were counted.
+ */
+export async function requireLasting(
+  database: DatabaseAddress,
+  counts: readonly ColumnCensus[],
+): Promise<{ readonly isDurable: boolean }> {
   const session = await Connection.open(database);
   try {
     for (const { table, tableId, column, columnNumber } of counts) {
@@ -164,6 +171,8 @@ export async function requireStillNamed(database: DatabaseAddress, counts: reado
       const [found] = await session.rows(COLUMN_NUMBER, [tableId, column]);
       if (found?.[0] !== String(columnNumber)) throw replaced(`${table}.${column}`);
     }
+    await waitForFlush(session);
+    return { isDurable: await waitsForDisk(session) };
   } finally {
     await session.close();
   }

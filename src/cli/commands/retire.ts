@@ -19,7 +19,7 @@ import { keepNumbers } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
 import { COUNTED_ROWS, NOT_COUNTED, UNREAD_KEYS } from '../json/row-schemas.ts';
-import { COUNT, described, listOf, object, RETIRED } from '../json/shapes.ts';
+import { COUNT, described, listOf, object, RETIRED, YES_OR_NO } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import {
@@ -72,6 +72,7 @@ export const RETIRE = command<RetireFlags>({
     {
       counted: described('The rows that were counted before; absent without a census', listOf(object(COUNTED_ROWS))),
       ...NOT_COUNTED,
+      isDurable: described('false: the database runs with fsync = off', YES_OR_NO),
       ...UNREAD_KEYS,
     },
   ),
@@ -120,12 +121,14 @@ export interface RetireResult {
   readonly unlisted?: readonly string[];
   /** Tables that could not be looked at for such columns. */
   readonly skipped?: readonly SkippedTable[];
+  /** `false`: a crash of the database's machine may bring back rows that need the key. */
+  readonly isDurable?: false;
   /** Keys of the ring that could not be read for the census. */
   readonly unreadKeys?: readonly UnreadKeys[];
 }
 
 /** What a retirement without `--force` rests on. */
-type Basis = Pick<RetireResult, 'counted' | 'unlisted' | 'skipped' | 'unreadKeys'>;
+type Basis = Pick<RetireResult, 'counted' | 'unlisted' | 'skipped' | 'unreadKeys' | 'isDurable'>;
 
 /**
  * Removes the numbering labels of keys, so that AWS may delete them, and leaves a tag for each, from which `restore`
@@ -152,12 +155,13 @@ export async function runRetire(
       const found = await census(asked);
       requireNoRows(found, asked);
       if (!unreadIsFine) requireReadable(found, asked);
-      const { counted, unlisted = [], skipped = [], unreadKeys = [] } = found;
+      const { counted, unlisted = [], skipped = [], unreadKeys = [], isDurable = true } = found;
       basis = {
         counted,
         ...(unlisted.length === 0 ? {} : { unlisted }),
         ...(skipped.length === 0 ? {} : { skipped }),
         ...(unreadKeys.length === 0 ? {} : { unreadKeys }),
+        ...(isDurable ? {} : { isDurable }),
       };
     }
     await deps.confirm(question(going, basis));
@@ -294,14 +298,18 @@ function question(going: readonly RetiredKey[], basis: Basis) {
   };
 }
 
+const NO_FSYNC =
+  'The database does not wait for its disk (fsync = off): a crash of its machine may bring back rows that need the key.';
+
 const SAMPLED = `Columns that are not listed were only sampled (up to ${grouped(MOST_SAMPLED)} values): others may need the key.`;
 
 /** The rows that were counted, none of which needs the keys, and what was not counted or not looked at. */
-function basisOf({ counted = [], unlisted = [], skipped = [], unreadKeys = [] }: Basis): readonly string[] {
+function basisOf({ counted = [], unlisted = [], skipped = [], unreadKeys = [], isDurable }: Basis): readonly string[] {
   return [
     ...titled('Counted, and no row needs it:', counted.map(countedLine)),
     ...titled('Not counted, though it looks encrypted:', unlisted),
     ...(counted.length === 0 ? [] : [SAMPLED]),
+    ...(isDurable === false ? [NO_FSYNC] : []),
     ...titled('Values under these keys, inside others, were not found:', unreadKeys.map(unreadLine)),
     ...titled('Not looked at:', skipped.map(({ table, reason }) => `${table}: ${reason}`)), // prettier-ignore
   ];

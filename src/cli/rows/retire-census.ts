@@ -1,6 +1,6 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
-import { requireStillNamed, type ColumnCensus } from '../../postgres/census.ts';
+import { requireLasting, type ColumnCensus } from '../../postgres/census.ts';
 import { ColumnSearch, contextsOf, TablesBefore, type SkippedTable } from '../../postgres/find-columns.ts';
 import { foundName, type FoundColumn } from '../../postgres/sample/found-column.ts';
 import type { AwsSession } from '../aws/session.ts';
@@ -28,7 +28,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const unlisted = withBesides(counts, columns);
     requireNoneOpens(unlisted, numbers);
     if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
-    await requireStillNamed(database, counts);
+    const { isDurable } = await requireLasting(database, counts);
     requireNoneClosed(skipped);
     if (flags.skippedIsFine !== true) requireNoneSkipped(skipped);
     return {
@@ -49,6 +49,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       unseen: counts.flatMap(({ relation, unseen }) => unseen.map((why) => `${relation}: ${why}`)),
       unlisted: unlisted.map(foundName),
       skipped,
+      isDurable,
     };
   };
 }

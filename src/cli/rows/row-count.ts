@@ -26,6 +26,8 @@ export interface CensusResult {
   readonly unlisted?: readonly string[];
   /** Tables that could not be searched for such columns, which the operator has accepted. */
   readonly skipped?: readonly SkippedTable[];
+  /** Whether a crash of the server keeps what was counted. Default: true. */
+  readonly isDurable?: boolean;
 }
 
 /** `numbers`: the keys in question. Throws `NO_CENSUS` if nothing says what to count. */

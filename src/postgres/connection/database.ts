@@ -66,8 +66,12 @@ const ALL_RELATIONS = "SET LOCAL restrict_nonsystem_relation_kind = ''";
 const WHO_ANSWERS =
   "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid(), " +
   "pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) IS NOT NULL, encoding, " +
+  "pg_catalog.current_setting('synchronous_commit'), " +
   'pg_catalog.pg_encoding_max_length(pg_catalog.pg_char_to_encoding(encoding)) OPERATOR(pg_catalog.>) 1 ' +
   'FROM pg_catalog.getdatabaseencoding() encoding';
+
+/** Commits wait for the disk, whatever a role does for its own. */
+const DURABLE = 'SET LOCAL synchronous_commit = on';
 
 const IDLE_SESSION_TIMEOUT_SINCE = 140_000;
 const TRANSACTION_TIMEOUT_SINCE = 170_000;
@@ -85,6 +89,7 @@ export class Connection {
   readonly #schema: string | undefined;
   readonly #names = new Map<string, string>();
   #settings = SETTINGS;
+  #durable = DURABLE;
   #canRefuseViews = false;
   #isInTransaction = false;
   #stored = { encoding: 'UTF8', isMultibyte: true };
@@ -99,7 +104,9 @@ export class Connection {
   static async open(address: DatabaseAddress): Promise<Connection> {
     const session = new Connection(await connect(address));
     try {
-      const [[version, backend, canRefuseViews, encoding, isMultibyte] = []] = (await session.#send(WHO_ANSWERS)).rows;
+      const [[version, backend, canRefuseViews, encoding, commit, isMultibyte] = []] = (
+        await session.#send(WHO_ANSWERS)
+      ).rows;
       requireNoPooler(session.#client, backend);
       // For the session, which is not a pooler's: one that looks at the catalog now and then is in no transaction between.
       if (Number(version) >= IDLE_SESSION_TIMEOUT_SINCE) await session.#send('SET idle_session_timeout = 0');
@@ -110,6 +117,8 @@ export class Connection {
         ...(Number(version) >= TRANSACTION_TIMEOUT_SINCE ? ['SET LOCAL transaction_timeout = 0'] : []),
         ...(session.#canRefuseViews ? [TABLES_ONLY] : []),
       ];
+      if (commit === 'remote_apply') session.#durable = "SET LOCAL synchronous_commit = 'remote_apply'";
+      session.#settings = [...session.#settings, session.#durable];
     } catch (error) {
       await session.close();
       throw databaseError(error);
@@ -211,7 +220,7 @@ export class Connection {
     const own = [`SET LOCAL search_path TO ${path}`, 'SET CONSTRAINTS ALL IMMEDIATE'];
     await this.change([...own, ...open, ...off.map(switchOff)].join('; '));
     const result = await work();
-    await this.change([SAFE_PATH, ...close, ...off.map(reset)].join('; '));
+    await this.change([SAFE_PATH, this.#durable, ...close, ...off.map(reset)].join('; '));
     return result;
   }
 
