@@ -87,30 +87,41 @@ function isPerhapsLost(versionId: string, report: RingReport, readings: Examinat
 
 /**
  * C18: a lower number on a younger version was moved there, unless move or restore-ring made that version (its
- * VersionId proves it). One higher number on an older version proves nothing: a refused rotation that is taken up has
- * an older version than a key put meanwhile, and so has a key made current again and then adopted. No such history
- * explains two.
+ * VersionId proves it, if its key can be read). One higher number on an older version proves nothing: a refused rotation
+ * that is taken up has an older version than a key put meanwhile, and so has a key made current again and then adopted.
+ * No such history explains two.
  */
 export const LABELS_MOVED = check('labels-moved', 'labels were moved by hand', ({ report, unlisted, readings }) => {
   if (report === undefined || unlisted !== undefined) return notChecked(UNLISTED);
-  const atLimit = notesOn(report).filter(({ code }) => code === 'number-at-limit');
-  const numbered = report.versions.filter((version) => version.number !== undefined);
+  const atLimit = notesOn(report)
+    .filter(({ code }) => code === 'number-at-limit')
+    .map(asFinding);
+  const numbered = report.versions.flatMap((version) =>
+    version.number === undefined ? [] : [{ ...version, number: version.number }],
+  );
+  const unread: number[] = [];
   const findings = numbered.flatMap((version, index): readonly Finding[] => {
-    const reading = readings.get(version.versionId);
-    if (reading?.kind === 'key' && isDerived(version.versionId, reading.key, version.number ?? 0)) return [];
+    const { number, versionId } = version;
     const older = numbered.slice(index + 1).filter((next) => isYounger(version, next) && next.isRescued !== true);
     if (older.length < 2) return [];
+    const reading = readings.get(versionId);
+    if (reading?.kind === 'refused') unread.push(number);
+    if (reading?.kind === 'refused' || (reading?.kind === 'key' && isDerived(versionId, reading.key, number)))
+      return [];
     return [
       finding(
-        `Key ${version.number ?? 0} is on version ${version.versionId}, which is younger than those of keys ` +
-          `${older.map(({ number }) => number ?? 0).join(', ')}: its label was named in a put, or moved by hand, ` +
+        `Key ${number} is on version ${versionId}, which is younger than those of keys ` +
+          `${older.map((one) => one.number).join(', ')}: its label was named in a put, or moved by hand, ` +
           'from one key to another. Move it back if you know where it was (a version without a number may be the ' +
           'one). Every key that is on the ring is still tried for its rows.',
         step('status'),
       ),
     ];
   });
-  return checked('the order of numbers against the age of their versions', [...atLimit.map(asFinding), ...findings]);
+  const all = [...atLimit, ...findings];
+  if (all.length === 0 && unread.length > 0)
+    return notChecked(`${keyList(unread)}: only the value shows whether move or restore-ring made the version.`);
+  return checked('the order of numbers against the age of their versions', all);
 });
 
 function isYounger(one: VersionReport, other: VersionReport): boolean {

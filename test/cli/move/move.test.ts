@@ -10,7 +10,7 @@ import { HOUR } from '../../local/support/state-machine.ts';
 import { current, holding, keyOf, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';
 import { Rows } from '../../support/rows.ts';
 import { asDescribed } from '../support/described.ts';
-import { found } from '../support/examined.ts';
+import { checkOf, found } from '../support/examined.ts';
 import { counting, giveCredentials, numbers, operatorOf, pazpazKeys } from '../support/operator.ts';
 import { refusesUntouched } from '../support/refusal.ts';
 
@@ -80,6 +80,20 @@ describe('move', () => {
       ring.idOf(2),
     ]);
     expect((await found(ring)).codes).toEqual([]);
+  });
+
+  test('is not called a label moved by hand where its keys cannot be read', async () => {
+    const ring = await oldRing();
+    await ring.service.advance(HOUR);
+    await move(ring, NEW);
+    const fault = { kind: 'error', type: 'AccessDeniedException', message: 'Access to KMS is not allowed' } as const;
+    ring.service.faults.set({ ...fault, operation: 'GetSecretValue' });
+    const { codes, checks } = await found(ring);
+    expect(codes).toEqual(['kms-denied', 'unreadable-key']);
+    expect(checkOf(checks, 'labels-moved')).toMatchObject({
+      outcome: 'not checked',
+      how: 'keys 1, 2: only the value shows whether move or restore-ring made the version.',
+    });
   });
 
   test('says of the KMS key that AWS manages that no key needs it, and not that it may be disabled', async () => {
