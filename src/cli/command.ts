@@ -16,8 +16,8 @@ export interface Finished {
   readonly result: object;
   readonly lines: (paint: Paint) => readonly string[];
   readonly exitCode?: ExitCode;
-  /** The lines say everything: changes are not listed, and a dry run prints the lines, too. */
-  readonly hidesChanges?: boolean;
+  /** A dry run prints the lines, too. Changes of the secret follow if there are any. */
+  readonly showsInDryRun?: boolean;
   /** A file that was written. A dry run lists it among what would be done. */
   readonly file?: string;
   /** The lines are the caller's own data, written as they are and alone. */

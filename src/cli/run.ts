@@ -151,11 +151,13 @@ function printFinished(
   const { changes, warnings } = trail(session);
   warn(world, warnings);
   const paint = paintFor(world.stdout, world.environment);
-  const showsLines = !isDryRun || finished.hidesChanges === true;
+  const showsLines = !isDryRun || finished.showsInDryRun === true;
   print(world, [
     ...(showsLines ? finished.lines(paint) : []),
     ...(showsLines ? nextLines((finished.next ?? []).map(spell), paint) : []),
-    ...(finished.hidesChanges === true ? [] : changeLines(changes, isDryRun, isDryRun ? finished.file : undefined)),
+    ...(finished.showsInDryRun === true && changes.length === 0
+      ? []
+      : changeLines(changes, isDryRun, isDryRun ? finished.file : undefined)),
   ]);
 }
 

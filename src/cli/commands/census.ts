@@ -36,7 +36,7 @@ export const CENSUS = command<CensusFlags>({
     const database = databaseOf(flags, session, world);
     if (flags.headers === true) {
       const columns = await headerCensus(database, specs);
-      return { result: { isEstimate: true, columns }, lines: () => columns.flatMap(headerLines), hidesChanges: true };
+      return { result: { isEstimate: true, columns }, lines: () => columns.flatMap(headerLines), showsInDryRun: true };
     }
     const keys = await ringOf(session);
     const columns = await shownCensus(database, specs, keys, world, flags);
@@ -57,7 +57,7 @@ export const CENSUS = command<CensusFlags>({
       ],
       ...(next.length === 0 ? {} : { next }),
       exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
-      hidesChanges: true,
+      showsInDryRun: true,
     };
   },
 });

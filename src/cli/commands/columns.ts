@@ -50,7 +50,7 @@ export const COLUMNS = command<ColumnsFlags>({
     return {
       result,
       lines: () => fileLines(listed),
-      hidesChanges: true,
+      showsInDryRun: true,
       exitCode: skipped.length + others.length > 0 ? 1 : 0,
     };
   },

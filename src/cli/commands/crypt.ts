@@ -34,7 +34,7 @@ export const ENCRYPT = command<CryptFlags>({
       return Promise.resolve({
         result: { ciphertext, keyNumber: usage?.keyNumber ?? 0 },
         lines: () => [ciphertext],
-        hidesChanges: true,
+        showsInDryRun: true,
       });
     });
   },

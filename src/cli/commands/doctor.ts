@@ -70,7 +70,7 @@ export const DOCTOR = command<ColumnFlags>({
     });
     const checks = result.checks.map((check) => ({ ...check, findings: spelled(check.findings, spell) }));
     const shown = { ...result, checks };
-    return { result: shown, lines: (paint) => doctorLines(shown, paint), exitCode, hidesChanges: true };
+    return { result: shown, lines: (paint) => doctorLines(shown, paint), exitCode, showsInDryRun: true };
   },
 });
 

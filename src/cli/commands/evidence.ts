@@ -100,7 +100,7 @@ export const EVIDENCE = command<EvidenceFlags>({
         result: { reports, series },
         lines: (paint) => [...reports.flatMap((report) => verifiedLines(report, paint)), ...seriesLines(series)],
         exitCode: isBad ? 1 : 0,
-        hidesChanges: true,
+        showsInDryRun: true,
       };
     }
     const { out, rows, previous, signWith, publicKey } = flags;
@@ -130,7 +130,7 @@ export const EVIDENCE = command<EvidenceFlags>({
       result: { folder: out, madeAt, sha256: sha256(json), verdict, unseen: unseen.length },
       lines: (paint) => writtenLines(out, evidence, paint),
       exitCode: verdict.overdue.length > 0 ? 1 : 0,
-      hidesChanges: true,
+      showsInDryRun: true,
     };
   },
 });

@@ -93,11 +93,15 @@ export const MAINTAIN = command<MaintainFlags>({
     const isDryRun = dryRun === true;
     const result = await runMaintain(session.deps, rows, { keep, retire, accepted, isDryRun });
     const shown = { ...result, next: spelled(result.next, session.spell) };
+    const hasNoList = isDryRun && session.changes.length === 0;
     return {
       result: shown,
-      lines: (paint) => [...maintainLines(shown, paint), ...(isDryRun ? ['Dry run: nothing was changed.'] : [])],
+      lines: (paint) => [
+        ...maintainLines(shown, isDryRun, paint),
+        ...(hasNoList ? ['Dry run: nothing was changed.'] : []),
+      ],
       exitCode: result.next.some(({ needsPerson }) => needsPerson) ? 1 : 0,
-      hidesChanges: true,
+      showsInDryRun: true,
     };
   },
 });
@@ -105,8 +109,8 @@ export const MAINTAIN = command<MaintainFlags>({
 type ShownDue = Omit<Due, 'next'> & { readonly next: readonly string[] };
 type Shown = Omit<MaintainResult, 'next'> & { readonly next: readonly ShownDue[] };
 
-function maintainLines(result: Shown, paint: Paint): readonly string[] {
-  const done = doneLines(result);
+function maintainLines(result: Shown, isDryRun: boolean, paint: Paint): readonly string[] {
+  const done = doneLines(result, isDryRun);
   const isQuiet = result.next.every(({ needsPerson }) => !needsPerson);
   const isNamed = result.next.some(({ code }) => WOULD_DO.includes(code));
   const nothing = isQuiet ? 'Nothing was due.' : 'Nothing was done.';
@@ -125,10 +129,13 @@ function dueLines({ needsPerson, text, next }: ShownDue, paint: Paint): readonly
   ];
 }
 
-function doneLines({ adopted, reencrypted, counted = [], skipped = [], retired }: Shown): readonly string[] {
+function doneLines(
+  { adopted, reencrypted, counted = [], skipped = [], retired }: Shown,
+  isDryRun: boolean,
+): readonly string[] {
   const rows = counted.reduce((sum, column) => sum + column.rows, 0);
   return [
-    ...(adopted ? ['Every key in use has a number.'] : []),
+    ...(adopted ? [isDryRun ? 'Every key in use would have a number.' : 'Every key in use has a number.'] : []),
     ...reencrypted.map(
       (one) =>
         `${one.relation}.${one.column} (owner ${one.owner}): ${rowCount(one.rows)} re-encrypted under key ${one.keyNumber}` +

@@ -98,7 +98,7 @@ function finished(columns: readonly ReencryptReport[], asked: number, encryption
       ...(isFinished ? [] : ['Stopped. Finished batches are saved: the same command continues from here.']),
     ],
     exitCode: isFinished && isClean ? 0 : 1,
-    hidesChanges: true,
+    showsInDryRun: true,
   };
 }
 
@@ -148,7 +148,7 @@ function controlled(jobs: readonly JobView[]): Finished {
         ...(waitsFor === undefined ? [] : [`  It waits: ${waitsFor.detail}.`]),
         ...brakeList(brakes).map((brake) => `  ${brake}`),
       ]),
-    hidesChanges: true,
+    showsInDryRun: true,
   };
 }
 
@@ -170,6 +170,6 @@ function dryRun(columns: readonly ColumnCensus[], target: number, takesLegacy: b
       'Dry run: nothing was changed.',
     ],
     exitCode: columns.some((count) => count.unreadable + leftOf(count) > 0 || count.unseen.length > 0) ? 1 : 0,
-    hidesChanges: true,
+    showsInDryRun: true,
   };
 }

@@ -40,7 +40,7 @@ export const RESTORE_RING = command<RestoreRingFlags>({
       .argument('<file>', 'a file of pazpaz-keys backup', someText)
       .option('--identity <file>', 'private keys of age-keygen (default: the KMS keys that the file names)', someText)
       .option('--retired', 'also bring back keys that were retired on this ring'),
-  run: async ({ deps, region }, options, [file = '']) => {
+  run: async ({ deps, region, changes }, options, [file = '']) => {
     const identities =
       options.identity === undefined ? [kmsIdentity(kmsFor(options, region))] : await identitiesIn(options.identity);
     const backup = parseBackup(await decryptWith(identities, await bytesOf(file)));
@@ -53,9 +53,12 @@ export const RESTORE_RING = command<RestoreRingFlags>({
     };
     return {
       result,
-      lines: () => screen({ ...brought, current }, currentInBackup, options.dryRun === true),
+      lines: () => [
+        ...(options.dryRun === true && changes.length === 0 ? ['Dry run, nothing was changed.'] : []),
+        ...screen({ ...brought, current }, currentInBackup, options.dryRun === true),
+      ],
       exitCode: brought.taken.length > 0 ? 1 : 0,
-      hidesChanges: true,
+      showsInDryRun: true,
       next: [step('status'), step('doctor')],
     };
   },
@@ -69,7 +72,6 @@ function screen(
   const line = (numbers: readonly number[], what: string): readonly string[] =>
     numbers.length === 0 ? [] : [`${capitalized(keyList(numbers))}: ${what}.`];
   return [
-    ...(isDryRun ? ['Dry run, nothing was changed.'] : []),
     ...line(brought, isDryRun ? 'would be restored from the backup' : 'restored from the backup'),
     ...(brought.length > 0 ? [] : [isDryRun ? 'No key would be restored.' : 'No key of the backup was restored.']),
     ...line(wereThere, 'on the ring already, with the same key'),

@@ -55,10 +55,10 @@ export const ROTATE = command<RotateFlags>({
     // A dry run lists changes of labels and values; switching rotation on is not among them.
     if (dryRun === true && started.wasSwitchedOff) session.warn('Rotation is off; this would switch it on again.');
     // Then AWS makes the changes, not this command, whose list of them would be empty.
-    const hidesChanges = started.outcome === 'taken up';
+    const showsInDryRun = started.outcome === 'taken up';
     if (wait !== true || dryRun === true) {
       const next = dryRun === true ? [] : [step('status')];
-      return { result: started, lines: () => [rotateLine(started)], next, hidesChanges };
+      return { result: started, lines: () => [rotateLine(started)], next, showsInDryRun };
     }
     const say = (line: string): void => {
       if (json === true) return;
@@ -86,7 +86,7 @@ export const ROTATE = command<RotateFlags>({
         else say(`- ${text}`);
       }),
     }).finally(() => process.off('SIGINT', onInterrupt));
-    return { result: { ...started, keyNumber }, lines: () => [`Now key ${keyNumber} is current.`], hidesChanges };
+    return { result: { ...started, keyNumber }, lines: () => [`Now key ${keyNumber} is current.`], showsInDryRun };
   },
 });
 

@@ -73,7 +73,7 @@ export const STATUS = command<object>({
       notes: spelled(report.notes, spell),
       ...(next === undefined ? {} : { recommended: spell(next) }),
     };
-    return { result: status, lines: (paint) => statusLines(status, place(), paint), hidesChanges: true };
+    return { result: status, lines: (paint) => statusLines(status, place(), paint), showsInDryRun: true };
   },
 });
 

@@ -73,7 +73,8 @@ describe('the two commands', () => {
 
     const empty = await ringWith();
     const dry = await pazpazKeys(empty, ['restore-ring', file, '--identity', identity, '--dry-run']);
-    expect(dry.stdout).toMatch(/^Dry run, nothing was changed\.\nKeys 2, 3, 5: would be restored from the backup\.\n/);
+    expect(dry.stdout).toMatch(/^Keys 2, 3, 5: would be restored from the backup\.\n/);
+    expect(dry.stdout).toMatch(/\nDry run, nothing was changed\. It would:\n {2}store a value as version /);
     const restored = await pazpazKeys(empty, ['restore-ring', file, '--identity', identity, '--yes', '--json']);
     expect(JSON.parse(restored.stdout)).toMatchObject({
       result: { brought: [2, 3, 5], wereThere: [], retired: [], current: 5, currentInBackup: 5 },

@@ -85,6 +85,21 @@ describe('maintain', () => {
     expect(second.result.next.map(({ code }) => code)).toEqual(['next-rotation']);
   });
 
+  it('lists the changes of the secret that it made, or would make', async () => {
+    const ring = await oldRing();
+    await ring.put(keyOf(5).toString('base64'), undefined, ['key-incoming']);
+    const command = ['maintain', ...COLUMN, '--retire', 'off'];
+    const environment = { DATABASE_URL: postgres.url };
+    const dry = await pazpazKeys(ring, [...command, '--dry-run'], { environment });
+    expect(dry.stdout).toContain('Every key in use would have a number.');
+    expect(dry.stdout).toContain(
+      `It would:\n  attach key-v5 to version ${ring.idOf(5)}\n  detach key-incoming from version ${ring.idOf(5)}\n`,
+    );
+    expect(dry.stdout.match(/nothing was changed/gi)).toHaveLength(1);
+    const real = await pazpazKeys(ring, command, { environment });
+    expect(real.stdout).toContain(`Changed:\n  attached key-v5 to version ${ring.idOf(5)}\n`);
+  });
+
   it('re-encrypts after each rotation, and again where a process wrote under an older key since', async () => {
     const ring = await oldRing();
     await fillPatients(postgres, [row('a', 3, 1), row('b', 4, 2)]);
