@@ -77,6 +77,7 @@ export async function decideTriggers(
   choice: TriggerChoice | undefined,
 ): Promise<void> {
   const all = columns.flatMap(({ spec, triggers }) => triggers.map((trigger) => ({ ...trigger, table: spec.table })));
+  if (choice !== 'skip' && all.length > 0) await requireFiring(session);
   if (choice === 'fire' || (choice === undefined && all.every(({ firesOnFire }) => !firesOnFire))) return;
   if (all.length === 0) return;
   const named = all.map((trigger) => triggerLine(trigger, trigger.table)).join('; ');
@@ -108,6 +109,18 @@ export async function decideTriggers(
   throw undecided(
     'Skipping triggers needs a privilege that this user lacks. A superuser grants it (PostgreSQL 15 and newer): ' +
       `GRANT SET ON PARAMETER session_replication_role TO ${user?.[0] ?? 'the role'}. Triggers there: ${named}. ${denied.message}`,
+  );
+}
+
+/** A role, a database or PGOPTIONS may set it: updates then fire no trigger and check no foreign key, without a word. */
+async function requireFiring(session: Connection): Promise<void> {
+  const [found] = await session.rows("SELECT pg_catalog.current_setting('session_replication_role'), current_user");
+  const [role, user] = found ?? [];
+  if (role !== 'replica') return;
+  throw undecided(
+    `Sessions of ${user ?? 'this role'} have session_replication_role = replica: their updates fire no usual trigger and enforce no ` +
+      'foreign key. Choose --triggers skip, or run this as a role, in a database and with PGOPTIONS without that setting ' +
+      '(ALTER ROLE … RESET session_replication_role).',
   );
 }
 

@@ -85,7 +85,7 @@ export async function writeRows(session: Connection, column: Column, changes: re
           FOR ${column.lock} OF t SKIP LOCKED)`;
   const update = `UPDATE ${column.table} t SET ${column.column} = ${isJson ? jsonValue(column) : 'mine.next'}
        FROM mine WHERE t.tableoid OPERATOR(pg_catalog.=) mine.part AND t.ctid OPERATOR(pg_catalog.=) mine.place
-     RETURNING mine.n, ${hasTriggers ? isAsSealed(column) : 'true'} AS sealed`;
+     RETURNING mine.n, ${hasTriggers ? isAsSealed(column, 'mine') : 'true'} AS sealed`;
   // A trigger may also leave a row as it is: it was locked, and comes back without a value.
   const text = hasTriggers
     ? `WITH ${mine}, done AS (${update})
@@ -93,8 +93,21 @@ export async function writeRows(session: Connection, column: Column, changes: re
     : `WITH ${mine} ${update}`;
   // Code of the table runs with the rights of this user, who has decided so where triggers are known.
   const rows = await session.underOwnPath(() => session.rowsByPlan(text, values), hasTriggers, OTHER_JOINS);
+  const opens = [`(${isAsSealed(column, 'u')} OR ${sameValue(column)})`, ...watched.map((one) => one.isSame)].join(
+    ' AND ',
+  );
+  const look = `SELECT u.n FROM ROWS FROM (${arrays.map((one) => `pg_catalog.unnest(${one})`).join(', ')})
+       WITH ORDINALITY AS u(${names.join(', ')}, n)
+     WHERE u.n OPERATOR(pg_catalog.=) ANY ($${values.length + 1}::pg_catalog.int8[])
+       AND NOT EXISTS (SELECT FROM ${column.table} t WHERE ${key.match} AND ${opens})`;
   const [kept, done] = [rows.filter(([, , isKept]) => isKept === 't'), rows.filter(([, , isKept]) => isKept !== 't')];
-  const altered = done.filter(([, isSealed]) => isSealed !== 't').length;
+  let altered = done.filter(([, isSealed]) => isSealed !== 't').length;
+  if (hasTriggers && altered === 0 && done.length > 0) {
+    // A trigger may change the row after the update as well, or a column of its context, in which it was sealed. A row with
+    // its former ciphertext still opens: the final check finds it.
+    const numbers = `{${done.map(([n]) => n).join(',')}}`;
+    altered = (await session.without(OTHER_JOINS, () => session.rows(look, [...values, numbers]))).length;
+  }
   if (altered > 0) throw alteredByTrigger(column, altered);
   if (done.length === changes.length) return { written: done.length, lost: [], refused: [] };
   const [found, left] = [rows, kept].map((some) => new Set(some.map(([n]) => Number(n))));
@@ -148,22 +161,25 @@ function jsonValue({ column }: Column): string {
   );
 }
 
-function isAsSealed({ storage, column }: Column): string {
-  if (storage === 'bytea') return `t.${column} OPERATOR(pg_catalog.=) mine.next`;
-  if (storage === 'text') return `t.${column}::pg_catalog.text ${SAME_BYTES} mine.next`;
-  const [value, next] = [`t.${column}::pg_catalog.jsonb`, 'mine.next::pg_catalog.jsonb'];
+/** Whether the row `t` has the new ciphertext, which is in the table `sealed`. */
+function isAsSealed({ storage, column }: Column, sealed: 'mine' | 'u'): string {
+  const next = `${sealed}.next`;
+  if (storage === 'bytea') return `t.${column} OPERATOR(pg_catalog.=) ${next}`;
+  if (storage === 'text') return `t.${column}::pg_catalog.text ${SAME_BYTES} ${next}`;
+  const [value, json] = [`t.${column}::pg_catalog.jsonb`, `${next}::pg_catalog.jsonb`];
   return (
-    `CASE WHEN pg_catalog.length(mine.member) OPERATOR(pg_catalog.=) 0 THEN ${value} OPERATOR(pg_catalog.=) ${next} ` +
-    `ELSE (${value} OPERATOR(pg_catalog.->) pg_catalog.substr(mine.member, 2)) OPERATOR(pg_catalog.=) ${next} END`
+    `CASE WHEN pg_catalog.length(${sealed}.member) OPERATOR(pg_catalog.=) 0 THEN ${value} OPERATOR(pg_catalog.=) ${json} ` +
+    `ELSE (${value} OPERATOR(pg_catalog.->) pg_catalog.substr(${sealed}.member, 2)) OPERATOR(pg_catalog.=) ${json} END`
   );
 }
 
 function alteredByTrigger(column: Column, rows: number): KeyRotationError {
   return new KeyRotationError(
     'DATABASE_REFUSED',
-    `A trigger or a rule changed the new ciphertext of ${rows} rows of ${columnName(column)}, which no key would open any more: ` +
+    `A trigger or a rule changed ${rows} rows of ${columnName(column)} so that no key would open them any more: their new ` +
+      `ciphertext${column.watched.length === 0 ? '' : `, or a column of the context (${column.watched.join(', ')})`}: ` +
       `${column.triggers.map(({ name, does }) => `${name} (${does})`).join('; ')}. These rows keep their old value. Choose ` +
-      '--triggers skip, or have their owner leave the column as it is.',
+      '--triggers skip, or have their owner leave these columns as they are.',
   );
 }
 

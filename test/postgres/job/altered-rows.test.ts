@@ -1,0 +1,103 @@
+import { Clinic, startPostgres } from '../support/clinic.ts';
+import type { Postgres } from '../support/postgres.ts';
+import { rejectionOf } from '../../keyring/support/rejection-of.ts';
+
+/** Triggers that change a row as it is re-encrypted, so that its ciphertext would open no more. */
+
+let postgres: Postgres;
+let clinic: Clinic;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  clinic = await Clinic.withKeys(postgres, 2);
+});
+afterAll(() => postgres.stop());
+
+const SPEC = { table: 'members', column: 'notes', context: 'members:{email}:notes' };
+
+/** Three rows, of which two have capitals in the context. */
+async function members(type: string, value: (row: Buffer) => unknown): Promise<void> {
+  await clinic.sql('DROP TABLE IF EXISTS members CASCADE');
+  await clinic.sql(`CREATE TABLE members (id int PRIMARY KEY, email text, notes ${type})`);
+  for (const [id, email] of ['Anna', 'Bea', 'cora'].entries()) {
+    await clinic.sql('INSERT INTO members VALUES ($1, $2, $3)', [
+      id,
+      email,
+      value(clinic.row('text', 1, `members:${email}:notes`)),
+    ]);
+  }
+}
+
+const TRIGGERS = {
+  'changes a column of the context before the update':
+    'BEGIN new.email := lower(new.email); RETURN new; END $$; CREATE TRIGGER t BEFORE INSERT OR UPDATE',
+  'changes it after the update':
+    'BEGIN UPDATE public.members SET email = lower(email) WHERE id = new.id AND email <> lower(email); RETURN NULL; END $$; CREATE TRIGGER t AFTER UPDATE',
+  'empties the column after the update':
+    'BEGIN IF pg_trigger_depth() = 1 THEN UPDATE public.members SET notes = NULL WHERE id = new.id; END IF; RETURN NULL; END $$; CREATE TRIGGER t AFTER UPDATE',
+  'gives it another key after the update':
+    'BEGIN IF pg_trigger_depth() = 1 THEN UPDATE public.members SET id = id + 100 WHERE id = new.id; END IF; RETURN NULL; END $$; CREATE TRIGGER t AFTER UPDATE',
+};
+
+it.each(Object.entries(TRIGGERS))('a batch is undone where a trigger %s', async (_, trigger) => {
+  for (const [type, value] of [
+    ['bytea', (row: Buffer) => row],
+    ['text', (row: Buffer) => row.toString('base64')],
+    ['jsonb', (row: Buffer) => JSON.stringify({ data: row.toString('base64'), more: 1 })],
+  ] as const) {
+    await members(type, value);
+    await clinic.sql(`CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ ${trigger} ON members
+      FOR EACH ROW EXECUTE FUNCTION t()`);
+    const before = await clinic.sql('SELECT * FROM members ORDER BY id');
+    const error = await rejectionOf(clinic.reencrypt(SPEC, { triggers: 'fire' }));
+    expect(error).toMatchObject({ code: 'DATABASE_REFUSED' });
+    expect(error.message).toMatch(/A trigger or a rule changed . rows of .* or a column of the context \(email\): t/);
+    expect(await clinic.sql('SELECT * FROM members ORDER BY id')).toEqual(before);
+    expect(await clinic.census(SPEC)).toMatchObject({ numbered: { 1: 3 }, unreadable: 0 });
+  }
+});
+
+it('rows are done where a trigger changes other columns, before and after the update', async () => {
+  await members('bytea', (row) => row);
+  await clinic.sql(`ALTER TABLE members ADD changed int DEFAULT 0;
+    CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF pg_trigger_depth() = 1 THEN UPDATE public.members SET changed = changed + 1 WHERE id = new.id; END IF; RETURN new; END $$;
+    CREATE TRIGGER t AFTER UPDATE ON members FOR EACH ROW EXECUTE FUNCTION t()`);
+  expect((await clinic.reencrypt(SPEC, { triggers: 'fire' })).totals).toMatchObject({ reencrypted: 3, left: 0 });
+  expect(await clinic.census(SPEC)).toMatchObject({ numbered: { 2: 3 } });
+  expect(await clinic.sql('SELECT changed FROM members')).toEqual([{ changed: 1 }, { changed: 1 }, { changed: 1 }]);
+});
+
+it('rows are listed where a trigger writes the former ciphertext again', async () => {
+  await members('bytea', (row) => row);
+  await clinic.sql(`CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF pg_trigger_depth() = 1 THEN UPDATE public.members SET notes = old.notes WHERE id = new.id; END IF; RETURN new; END $$;
+    CREATE TRIGGER t AFTER UPDATE ON members FOR EACH ROW EXECUTE FUNCTION t()`);
+  const { isFinished, left } = await clinic.reencrypt(SPEC, { triggers: 'fire' });
+  expect({ isFinished, codes: left.map(({ code }) => code) }).toEqual({
+    isFinished: true,
+    codes: Array.from({ length: 3 }, () => 'WRITTEN_MEANWHILE'),
+  });
+  expect(await clinic.census(SPEC)).toMatchObject({ numbered: { 1: 3 } });
+});
+
+describe('a role whose sessions are those of a replica', () => {
+  beforeEach(() => clinic.sql('ALTER ROLE postgres SET session_replication_role = replica'));
+  afterEach(() => clinic.sql('ALTER ROLE postgres RESET ALL'));
+
+  it('is refused where triggers are to fire or nothing was chosen, and may skip them', async () => {
+    await members('bytea', (row) => row);
+    await clinic.sql(`CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$;
+      CREATE TRIGGER t BEFORE UPDATE ON members FOR EACH ROW EXECUTE FUNCTION t()`);
+    for (const options of [{ triggers: 'fire' }, {}] as const) {
+      const error = await rejectionOf(clinic.reencrypt(SPEC, options));
+      expect(error).toMatchObject({ code: 'TRIGGERS_UNDECIDED' });
+      expect(error.message).toContain('session_replication_role = replica');
+    }
+    expect((await clinic.reencrypt(SPEC, { triggers: 'skip' })).totals.reencrypted).toBe(3);
+  });
+
+  it('may re-encrypt a table without triggers', async () => {
+    await members('bytea', (row) => row);
+    expect((await clinic.reencrypt(SPEC)).totals.reencrypted).toBe(3);
+  });
+});
