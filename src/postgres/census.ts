@@ -4,6 +4,7 @@ import type { Column, ColumnSpec, TriggerOnUpdate } from './catalog/column.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
 import { waitForFlush, waitsForDisk } from './connection/flushed-log.ts';
 import { HEAP_ONLY } from './heap-scan.ts';
+import { requireChildren } from './catalog/child-tables.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { withColumns } from './catalog/look-up-column.ts';
 import { replaced, requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
@@ -104,6 +105,7 @@ export function census(
     writers = await waitForWriters(session, { ids, hidden: beside !== undefined }, { timeout, onWait, signal });
   };
   const count = async (session: Connection, columns: readonly Column[]) => {
+    await requireChildren(session, columns);
     // Before the count, which takes longer: few of the other tables are altered between the snapshot and the look.
     const { beside } = options;
     if (beside !== undefined) {
@@ -198,7 +200,7 @@ async function countColumn(
   const security = `SET LOCAL row_security = ${column.unseen.length === 0 ? 'off' : 'on'}`;
   for (const reader of readers) await reader.change([...HEAP_ONLY, security].join('; '));
   const [first, ...others] = readers;
-  const count = `SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE t.${column.column} IS NULL) FROM ${column.table} t`;
+  const count = `SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE t.${column.column} IS NULL) FROM ${column.ownRows} t`;
   const [counted] = (await whileWaiting(others, async () => first?.rows(count))) ?? [];
   const tally = new Tally(column, keys);
   const known = { ...column, estimatedRows: Number(counted?.[0]) };

@@ -1,6 +1,7 @@
 import { readVarint } from '../format/varint.ts';
 import { DATA_MEMBER } from '../format/row-from-json.ts';
 import type { Column, ColumnSpec } from './catalog/column.ts';
+import { requireChildren } from './catalog/child-tables.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
@@ -27,6 +28,7 @@ export function headerCensus(
   specs: readonly ColumnSpec[],
 ): Promise<readonly HeaderCensus[]> {
   const count = async (session: Connection, columns: readonly Column[]) => {
+    await requireChildren(session, columns);
     const counts: HeaderCensus[] = [];
     const watch = await Connection.open(database);
     try {
@@ -51,7 +53,7 @@ export async function countHeaders(session: Connection, column: Column): Promise
   let nulls = 0;
   let other = 0;
   const counted = await session.rows(
-    `SELECT ${headOf(column)}, pg_catalog.count(*) FROM ${column.table} t GROUP BY 1`,
+    `SELECT ${headOf(column)}, pg_catalog.count(*) FROM ${column.ownRows} t GROUP BY 1`,
     column.storage === 'jsonb' ? [column.spec.member ?? DATA_MEMBER] : [],
   );
   for (const [head, count] of counted) {

@@ -77,7 +77,7 @@ export function rangeSelect(column: Column, { from, to }: HeapRange, where = 'tr
     where,
   ];
   return `SELECT ${rowExpressions(column).join(', ')}
-       FROM ${column.table} t WHERE ${conditions.join(' AND ')}`;
+       FROM ${column.ownRows} t WHERE ${conditions.join(' AND ')}`;
 }
 
 function isOf(tableId: string): string {

@@ -43,7 +43,7 @@ export async function readBatch(
            .map((cell, index) => `${cell} AS k${index}`)
            .join(', ')},
                 ${named(cells).join(', ')}, ${readSize(column)} AS size
-           FROM ${column.table} t WHERE ${spanCondition(column, span)}
+           FROM ${column.ownRows} t WHERE ${spanCondition(column, span)}
           ORDER BY ${keyCells(column).join(', ')} LIMIT ${limits.rows}) batch
        WINDOW w AS (ORDER BY ${names.join(', ')} ROWS UNBOUNDED PRECEDING)) sized
       WHERE before OPERATOR(pg_catalog.<) ${limits.bytes}`,
@@ -73,7 +73,7 @@ export async function readRows(
               pg_catalog.sum(size) OVER (ORDER BY n ROWS UNBOUNDED PRECEDING) OPERATOR(pg_catalog.-) size AS before FROM (
          SELECT u.n, ${named(cells).join(', ')}, ${readSize(column)} AS size
            FROM ROWS FROM (${columns.join(', ')}) WITH ORDINALITY AS u(${names.join(', ')}, n)
-           JOIN ${column.table} t ON ${match}) found) sized
+           JOIN ${column.ownRows} t ON ${match}) found) sized
       WHERE before OPERATOR(pg_catalog.<) ${limits.bytes} ORDER BY n`;
   const read = storedRowReader(column);
   const rows: StoredRow[] = [];
@@ -96,7 +96,7 @@ export async function keyAhead(
 ): Promise<readonly string[] | undefined> {
   const names = keyCells(column);
   const [found] = await session.rows(
-    `SELECT ${names.map((name) => `${name}::pg_catalog.text`).join(', ')} FROM ${column.table} t
+    `SELECT ${names.map((name) => `${name}::pg_catalog.text`).join(', ')} FROM ${column.ownRows} t
       WHERE ${spanCondition(column, { after, upTo: undefined })}
       ORDER BY ${names.join(', ')} OFFSET ${rows - 1} LIMIT 1`,
   );
@@ -149,7 +149,7 @@ export async function keysOutOfReach(
     const { arrays, names, values, match } = keyTable(column, keys.slice(from, from + 2000), 1);
     const [found] = await session.rows(
       `SELECT pg_catalog.count(DISTINCT u.n) FROM ROWS FROM (${arrays.map((array) => `pg_catalog.unnest(${array})`).join(', ')})
-              WITH ORDINALITY AS u(${names.join(', ')}, n) JOIN ${column.table} t ON ${match}`,
+              WITH ORDINALITY AS u(${names.join(', ')}, n) JOIN ${column.ownRows} t ON ${match}`,
       values,
     );
     reached += Number(found?.[0]);

@@ -109,8 +109,8 @@ export async function readTable(
 async function canLock(reader: Connection, columns: readonly Column[]): Promise<boolean> {
   try {
     await reader.change("SET LOCAL lock_timeout = '1s'");
-    for (const table of new Set(columns.map((column) => column.table)))
-      await reader.rows(`SELECT FROM ${table} LIMIT 0`);
+    for (const ownRows of new Set(columns.map((column) => column.ownRows)))
+      await reader.rows(`SELECT FROM ${ownRows} LIMIT 0`);
     return true;
   } catch (error) {
     if (isLockTimeout(error)) return false;

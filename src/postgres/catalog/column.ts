@@ -50,6 +50,8 @@ export interface Column {
   readonly tableId: string;
   /** Schema and table, quoted for SQL. */
   readonly table: string;
+  /** For FROM and UPDATE: without the child tables by inheritance, each of which is a table of its own. */
+  readonly ownRows: string;
   readonly owner: string;
   /** Which version of its schema's row in the catalog gave the table its name; each ALTER SCHEMA makes another. */
   readonly schemaVersion: string;

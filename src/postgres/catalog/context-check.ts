@@ -73,7 +73,7 @@ async function sampleOf(session: Connection, column: Column): Promise<readonly S
   const rows: StoredRow[] = [];
   await session.copyRows(
     `SELECT ${rowExpressions(column).join(', ')}
-       FROM (SELECT ${names.join(', ')} FROM ${column.table} TABLESAMPLE SYSTEM (${percent})
+       FROM (SELECT ${names.join(', ')} FROM ${column.ownRows} TABLESAMPLE SYSTEM (${percent})
               WHERE ${column.column} IS NOT NULL ORDER BY pg_catalog.random() LIMIT ${SAMPLE}) t
       WHERE ${valueSize(column)} OPERATOR(pg_catalog.<=) ${MOST_BYTES}`,
     (row) => {

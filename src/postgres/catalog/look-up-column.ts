@@ -127,12 +127,13 @@ async function describeColumn(
   await requireColumns(session, table.id, spec, from);
   await requireOwnCode(session, table.id, spec);
   // A policy's functions are not run for this; such a census never allows a retirement.
-  if (!table.isSecured) await holdTable(session, table.id, table.name);
+  if (!table.isSecured) await holdTable(session, table.id, table.name, table.ownRows);
   const typeModifier = Number(modifier);
   return {
     spec,
     tableId: table.id,
     table: table.name,
+    ownRows: table.ownRows,
     owner: table.owner,
     schemaVersion: table.schemaVersion,
     column: quoted(spec.column),

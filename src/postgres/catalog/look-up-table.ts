@@ -7,6 +7,8 @@ export interface Table {
   readonly id: string;
   /** Schema and table, quoted for SQL. */
   readonly name: string;
+  /** For FROM and LOCK TABLE: without the child tables by inheritance, each of which is a table of its own. */
+  readonly ownRows: string;
   readonly owner: string;
   readonly estimatedRows: number | undefined;
   readonly unseen: readonly string[];
@@ -28,7 +30,6 @@ const TABLE = `
            ELSE CASE WHEN c.reltuples > 0 THEN c.reltuples END END,
          pg_is_in_recovery(),
          row_security_active(c.oid),
-         EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
          pg_get_userbyid(c.relowner),
          c.relname = name.parts[array_upper(name.parts, 1)],
          CASE WHEN array_upper(name.parts, 1) = 1
@@ -93,14 +94,19 @@ async function hintFor(session: Connection, name: string): Promise<string> {
 
 /** Its schema and name, where it is a table that the user may lock: a right to single columns does not allow it. */
 const LOCKABLE = `
-  SELECT format('%I.%I', n.nspname, c.relname)
+  SELECT format('%I.%I', n.nspname, c.relname), c.relkind = 'p'
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE c.oid = $1::oid AND c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'SELECT')`;
 
 /** The statement that locks the table with this number against changes of its definition, or none. */
 export async function lockOf(session: Connection, tableId: string | undefined): Promise<readonly string[]> {
   const [found] = tableId === undefined ? [] : await session.rows(LOCKABLE, [tableId]);
-  return found?.[0] == null ? [] : [`LOCK TABLE ${found[0]} IN ACCESS SHARE MODE`];
+  const [name, isPartitioned] = found ?? [];
+  return name == null ? [] : [`LOCK TABLE ${ownRowsOf(name, isPartitioned === 't')} IN ACCESS SHARE MODE`];
+}
+
+function ownRowsOf(name: string, isPartitioned: boolean): string {
+  return isPartitioned ? name : `ONLY ${name}`;
 }
 
 /**
@@ -114,8 +120,8 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
         (await hintFor(session, name)),
     );
   }
-  const [id, table, kind, tuples, isReplica, isSecured, hasChildren, owner, hasThisName, others, hasForeign] = found;
-  const [persistence, leaving, schemaVersion = null] = found.slice(11);
+  const [id, table, kind, tuples, isReplica, isSecured, owner, hasThisName, others, hasForeign] = found;
+  const [persistence, leaving, schemaVersion = null] = found.slice(10);
   if (id == null || table == null) throw invalid(`The catalog did not describe ${name}.`);
   if (hasThisName !== 't') throw invalid(`${name} was renamed while it was looked up. Run this again.`);
   if (others != null) {
@@ -136,9 +142,6 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
         '(ALTER TABLE … DETACH PARTITION … FINALIZE), and name it, too.',
     );
   }
-  if (kind === 'r' && hasChildren === 't') {
-    throw invalid(`${name} has child tables by inheritance, whose keys may repeat: name each of them.`);
-  }
   if (hasForeign === 't') {
     throw invalid(`${name} has partitions on another server, whose rows no snapshot here holds: name the others.`);
   }
@@ -149,6 +152,7 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
   return {
     id,
     name: table,
+    ownRows: ownRowsOf(table, kind === 'p'),
     owner: owner ?? '',
     unseen,
     isSecured: isSecured === 't',
@@ -169,8 +173,8 @@ export async function requireSameName(session: Connection, id: string, name: str
  * rows were rewritten (ALTER TABLE, TRUNCATE, CLUSTER) after this transaction's snapshot: it would show no rows at all.
  * Throws it too where another table took the name, or a policy began to hide rows, before the lock was there.
  */
-export async function holdTable(session: Connection, id: string, name: string): Promise<void> {
-  await session.rows(`SELECT FROM ${name} LIMIT 0`);
+export async function holdTable(session: Connection, id: string, name: string, ownRows = name): Promise<void> {
+  await session.rows(`SELECT FROM ${ownRows} LIMIT 0`);
   const [unchanged] = await session.rows(UNCHANGED, [id, name]);
   if (unchanged?.[0] !== 't') {
     throw new KeyRotationError('DATABASE_REFUSED', `${name} was changed while it was looked up. Run this again.`);

@@ -1,5 +1,6 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { RingKeys } from '../all-keys.ts';
+import { requireChildren } from '../catalog/child-tables.ts';
 import { requireRoom } from '../catalog/column-width.ts';
 import { columnName, type Column, type ColumnSpec } from '../catalog/column.ts';
 import { replaced } from '../catalog/table-locks.ts';
@@ -36,6 +37,7 @@ export function checkedColumns(
 ): Promise<readonly CheckedColumn[]> {
   const check = async (session: Connection, columns: readonly Column[]) => {
     requireOnce(columns);
+    if (first !== undefined) await requireChildren(session, columns);
     for (const column of columns) requireReach(column);
     await decideTriggers(session, columns, triggers);
     const checked: CheckedColumn[] = [];

@@ -73,7 +73,7 @@ async function check(
   const target = keys.requireTarget();
   if (found === undefined) return { kind: 'waiting' };
   if ((await tableState(session, column)) !== state) return { kind: 'changed' };
-  await holdTable(session, column.tableId, column.table);
+  await holdTable(session, column.tableId, column.table, column.ownRows);
   if (Number(found[0]) !== target.number) return { kind: 'other target', target: Number(found[0]) };
   const known = await refusedRows(session, job);
   const rows: (readonly string[])[] = [];

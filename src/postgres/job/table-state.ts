@@ -89,12 +89,12 @@ const TO_LOCK = `
  * catalog, which makes a new name wait for the end of the transaction; a GRANT does not wait. They come before the lock of
  * the table: the name that this one is locked by must not change any more.
  */
-export async function locksOf(session: Connection, { tableId, table, isLocked, key }: Column): Promise<TableLocks> {
+export async function locksOf(session: Connection, { tableId, ownRows, isLocked, key }: Column): Promise<TableLocks> {
   const [types, schemas] = [key.map(({ typeId }) => typeId), key.map(({ operatorsId }) => operatorsId)];
   const [found] = await session.rows(TO_LOCK, [tableId, arrayOf(types), arrayOf(schemas)]);
   const [mayUpdate, mayLockNames, schemaIds, typeIds] = found ?? [];
   // It was locked for reading when it was looked up, if this user may do so.
-  const reading = isLocked ? [`LOCK TABLE ${table} IN ACCESS SHARE MODE`] : [];
+  const reading = isLocked ? [`LOCK TABLE ${ownRows} IN ACCESS SHARE MODE`] : [];
   const names =
     mayLockNames === 't'
       ? [...rowLocks('pg_namespace', schemaIds ?? null), ...rowLocks('pg_type', typeIds ?? null)]
@@ -102,7 +102,7 @@ export async function locksOf(session: Connection, { tableId, table, isLocked, k
   return {
     names,
     forReading: reading,
-    forBatch: [...names, ...(mayUpdate === 't' ? [`LOCK TABLE ${table} IN ROW EXCLUSIVE MODE`] : reading)],
+    forBatch: [...names, ...(mayUpdate === 't' ? [`LOCK TABLE ${ownRows} IN ROW EXCLUSIVE MODE`] : reading)],
   };
 }
 

@@ -80,10 +80,10 @@ export async function writeRows(session: Connection, column: Column, changes: re
        SELECT t.tableoid AS part, t.ctid AS place, u.next, u.n${isJson ? ', u.member' : ''}
          FROM ROWS FROM (${arrays.map((one) => `pg_catalog.unnest(${one})`).join(', ')})
               WITH ORDINALITY AS u(${names.join(', ')}, n)
-         JOIN ${column.table} t ON ${key.match}
+         JOIN ${column.ownRows} t ON ${key.match}
         WHERE ${[sameValue(column), ...watched.map((one) => one.isSame)].join(' AND ')}
           FOR ${column.lock} OF t SKIP LOCKED)`;
-  const update = `UPDATE ${column.table} t SET ${column.column} = ${isJson ? jsonValue(column) : 'mine.next'}
+  const update = `UPDATE ${column.ownRows} t SET ${column.column} = ${isJson ? jsonValue(column) : 'mine.next'}
        FROM mine WHERE t.tableoid OPERATOR(pg_catalog.=) mine.part AND t.ctid OPERATOR(pg_catalog.=) mine.place
      RETURNING mine.n, ${hasTriggers ? isAsSealed(column, 'mine') : 'true'} AS sealed`;
   // A trigger may also leave a row as it is: it was locked, and comes back without a value.

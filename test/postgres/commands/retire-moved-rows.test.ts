@@ -111,7 +111,7 @@ describe('a row that a role moves into the counted table after its snapshot is f
 it('a row that moves from a table that is still to be looked at into one that was is found', async () => {
   await owner.query(`CREATE TABLE s.a ${TABLE}; CREATE TABLE s.z ${TABLE}; INSERT INTO s.z VALUES (2, ${hex(1, 2)})`);
   const move = `${DELETED} INSERT INTO s.a SELECT * FROM moved`;
-  const ran = await retire(move, (statement) => statement.includes('LOCK TABLE s.z'));
+  const ran = await retire(move, (statement) => statement.includes('LOCK TABLE ONLY s.z'));
   expect(ran).toMatchObject({ exitCode: 1 });
   expect(ran.stderr).toContain('s.z.notes');
 });
