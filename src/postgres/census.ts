@@ -65,13 +65,15 @@ export interface CensusOptions {
   /** Called now and then with a table and the transactions that are waited for. */
   readonly onWait?: (table: string, writers: string) => void;
   readonly beside?: LookBeside | undefined;
+  /** For connections that look at the catalog alone. Default: the database's address. */
+  readonly watching?: DatabaseAddress | undefined;
   readonly signal?: AbortSignal;
 }
 
 /** A look at other tables in the snapshot of a count: a row that moves between both is seen by one of them. */
 export interface LookBeside {
   /** The numbers of its tables, whose writers are waited for before the snapshot is taken. */
-  readonly tablesIn: (session: Connection) => Promise<readonly string[]>;
+  readonly tables: () => Promise<readonly string[]>;
   /** `writers`: by a table's number, transactions that had written to it and were still open. `columns`: are counted. */
   readonly lookIn: (
     snapshot: SharedSnapshot,
@@ -97,11 +99,11 @@ export function census(
   keys: RingKeys,
   options: CensusOptions = {},
 ): Promise<readonly ColumnCensus[]> {
-  const { writersTimeout: timeout = WRITERS_TIMEOUT } = options;
+  const { writersTimeout: timeout = WRITERS_TIMEOUT, watching = database } = options;
   let writers: ReadonlyMap<string, OpenWriters> = new Map();
   const beforeLock = async (session: Connection, tableIds: readonly string[]) => {
     const { beside, onWait, signal } = options;
-    const ids = [...new Set([...tableIds, ...((await beside?.tablesIn(session)) ?? [])])];
+    const ids = [...new Set([...tableIds, ...((await beside?.tables()) ?? [])])];
     writers = await waitForWriters(session, { ids, hidden: beside !== undefined }, { timeout, onWait, signal });
   };
   const count = async (session: Connection, columns: readonly Column[]) => {
@@ -114,9 +116,8 @@ export function census(
       for (const { tableId } of columns) elsewhere.delete(tableId);
       await whileWaiting([session], () => beside.lookIn(snapshot, elsewhere, columns));
     }
-    return withReaders(database, session, columns, options.connections ?? 1, async (readers) => {
-      const watch = await Connection.open(database);
-      try {
+    return withReaders(database, session, columns, options.connections ?? 1, (readers) =>
+      Connection.during(watching, async (watch) => {
         const counts: ColumnCensus[] = [];
         for (const column of columns) {
           const counted = await countColumn(readers, watch, column, keys, options);
@@ -127,10 +128,8 @@ export function census(
         }
         await requireSameTables(watch, columns);
         return counts;
-      } finally {
-        await watch.close();
-      }
-    });
+      }),
+    );
   };
   const settings = [...READING.settings, `SET LOCAL lock_timeout = ${Math.max(timeout, SHORTEST_LOCK_TIMEOUT)}`];
   return withColumns(database, specs, count, { ...READING, settings, beforeLock }).catch((error: unknown) => {
@@ -162,12 +161,11 @@ const COLUMN_NUMBER = `
  * Makes sure that a crash of the server undoes nothing that was counted; `isDurable`: false where its `fsync` is off. Rejects
  * with `DATABASE_REFUSED` where the names no longer mean the tables and columns that were counted.
  */
-export async function requireLasting(
+export function requireLasting(
   database: DatabaseAddress,
   counts: readonly ColumnCensus[],
 ): Promise<{ readonly isDurable: boolean }> {
-  const session = await Connection.open(database);
-  try {
+  return Connection.during(database, async (session) => {
     for (const { table, tableId, column, columnNumber } of counts) {
       if ((await session.tableNamed(table)) !== tableId) throw replaced(table);
       const [found] = await session.rows(COLUMN_NUMBER, [tableId, column]);
@@ -175,9 +173,7 @@ export async function requireLasting(
     }
     await waitForFlush(session);
     return { isDurable: await waitsForDisk(session) };
-  } finally {
-    await session.close();
-  }
+  });
 }
 
 /** Looks again, outside of the snapshot, for code of other roles. `watch` does one look after the other. */

@@ -56,6 +56,8 @@ interface SearchOptions {
   readonly listed?: readonly ListedColumn[];
   /** The tables as they were before the count that a retirement waits for. */
   readonly before?: TablesBefore;
+  /** For connections that look at the catalog alone. Default: the database's address. */
+  readonly watching?: DatabaseAddress;
   readonly onProgress?: SearchProgress | undefined;
 }
 
@@ -80,14 +82,12 @@ export class ColumnSearch implements LookBeside {
     this.#listed = options.listed ?? [];
   }
 
-  readonly tablesIn = async (session: Connection): Promise<readonly string[]> => [
-    ...(await candidatesOf(session)).map(({ tableId }) => tableId),
-    LARGE_OBJECTS_ID,
-  ];
+  readonly tables = (): Promise<readonly string[]> =>
+    this.#onWatch(async (watch) => [...(await candidatesOf(watch)).map(({ tableId }) => tableId), LARGE_OBJECTS_ID]);
 
   /** A table that can no longer be read as it was in the snapshot is skipped. */
   readonly lookIn: LookBeside['lookIn'] = (snapshot, writers, columns) =>
-    this.#withSessions(async ({ reader, watch }) => {
+    Connection.during(this.#database, async (reader) => {
       this.#listed = columns;
       const inSnapshot = <T>(work: () => Promise<T>) =>
         reader.transaction(
@@ -99,27 +99,32 @@ export class ColumnSearch implements LookBeside {
         );
       const candidates = await inSnapshot(() => candidatesOf(reader));
       for (const [tableId, { table, reason }] of writers) this.#uncommitted.set(tableId, { table, reason });
-      for (const [at, candidate] of candidates.entries()) {
-        this.#options.onProgress?.(candidate.table, at, candidates.length);
-        await this.#lookAt({ reader, watch, snapshot }, candidate);
-      }
+      await this.#onWatch(async (watch) => {
+        for (const [at, candidate] of candidates.entries()) {
+          this.#options.onProgress?.(candidate.table, at, candidates.length);
+          await this.#lookAt({ reader, watch, snapshot }, candidate);
+        }
+      });
       await inSnapshot(() => this.#lookAtObjects(reader));
     });
 
   /** Looks at the tables that were not seen so far. */
   async look(): Promise<FoundColumns> {
-    await this.#withSessions(async (sessions) => {
+    await this.#onWatch(async (watch) => {
       // A table may move out of one that is still to be looked at, a partition say, or be made meanwhile.
       for (let round = 1; ; round += 1) {
-        const fresh = (await candidatesOf(sessions.reader)).filter((one) => !this.#seen.has(identity(one)));
+        const fresh = (await candidatesOf(watch)).filter((one) => !this.#seen.has(identity(one)));
         if (fresh.length === 0) break;
-        for (const [at, candidate] of fresh.entries()) {
-          this.#options.onProgress?.(candidate.table, at, fresh.length);
-          if (round > MOST_ROUNDS) this.#skip(candidate, 'it was altered repeatedly during the search for columns');
-          await this.#lookAt(sessions, candidate);
-        }
+        await Connection.during(this.#database, async (reader) => {
+          for (const [at, candidate] of fresh.entries()) {
+            this.#options.onProgress?.(candidate.table, at, fresh.length);
+            if (round > MOST_ROUNDS) this.#skip(candidate, 'it was altered repeatedly during the search for columns');
+            await this.#lookAt({ reader, watch }, candidate);
+          }
+        });
       }
-      if (!this.#hasObjects) await this.#lookAtObjects(sessions.reader);
+      // They are in the catalog, and no code of a role runs as they are read.
+      if (!this.#hasObjects) await this.#lookAtObjects(watch);
     });
     // A transaction that is open says more than what it has prevented.
     const skipped = new Map([...this.#uncommitted, ...this.#skipped]);
@@ -127,18 +132,8 @@ export class ColumnSearch implements LookBeside {
     return { columns: this.#columns, skipped: [...skipped.values()] };
   }
 
-  async #withSessions(work: (sessions: SampleSessions) => Promise<void>): Promise<void> {
-    const reader = await Connection.open(this.#database);
-    try {
-      const watch = await Connection.open(this.#database);
-      try {
-        await work({ reader, watch });
-      } finally {
-        await watch.close();
-      }
-    } finally {
-      await reader.close();
-    }
+  #onWatch<T>(work: (watch: Connection) => Promise<T>): Promise<T> {
+    return Connection.during(this.#options.watching ?? this.#database, work);
   }
 
   async #lookAt(sessions: SampleSessions, candidate: Candidate): Promise<void> {
@@ -204,10 +199,9 @@ export class TablesBefore {
   readonly #open = new Set<string>();
   readonly #closed = new Set<string>();
 
-  static async in(database: DatabaseAddress): Promise<TablesBefore> {
-    const tables = new TablesBefore();
-    const session = await Connection.open(database);
-    try {
+  static in(database: DatabaseAddress): Promise<TablesBefore> {
+    return Connection.during(database, async (session) => {
+      const tables = new TablesBefore();
       const locked = new Set((await session.rows(LOCKED)).map(([id]) => id));
       for (const { tableId, table, column, tree, reason } of await candidatesOf(session)) {
         if (tables.#open.has(tableId) || tables.#closed.has(tableId)) continue;
@@ -216,10 +210,8 @@ export class TablesBefore {
           for (const id of idsOf(tree)) tables.#open.add(id);
         } else tables.#closed.add(tableId);
       }
-    } finally {
-      await session.close();
-    }
-    return tables;
+      return tables;
+    });
   }
 
   /** Whether a table that cannot be looked at could be, or has become one with a table that could be, or was not there. */
@@ -253,16 +245,13 @@ export async function findUnlisted(
   specs: readonly ColumnSpec[],
 ): Promise<FoundColumns> {
   const listed: ListedColumn[] = [];
-  const session = await Connection.open(database);
-  try {
+  await Connection.during(database, async (session) => {
     for (const spec of specs) {
       const tableId = await tableNamed(session, spec.table);
       const [found] = tableId === undefined ? [] : await session.rows(COLUMN_NUMBER, [tableId, spec.column]);
       if (tableId !== undefined && found !== undefined) listed.push({ tableId, columnNumber: Number(found[0]), spec });
     }
-  } finally {
-    await session.close();
-  }
+  });
   return new ColumnSearch(database, keys, contextsOf(specs), { listed }).look();
 }
 

@@ -30,8 +30,7 @@ export function headerCensus(
   const count = async (session: Connection, columns: readonly Column[]) => {
     await requireChildren(session, columns);
     const counts: HeaderCensus[] = [];
-    const watch = await Connection.open(database);
-    try {
+    await Connection.during(database, async (watch) => {
       for (const column of columns) {
         await requireOwnCode(watch, column.tableId, column.spec);
         counts.push(await countHeaders(session, column));
@@ -39,9 +38,7 @@ export function headerCensus(
       }
       await requireOnlyTables(watch, [session], columns);
       await requireSameTables(watch, columns);
-    } finally {
-      await watch.close();
-    }
+    });
     return counts;
   };
   return withColumns(database, specs, count, READING);

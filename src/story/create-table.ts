@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { maintainedRows } from '../cli/rows/maintained-rows.ts';
+import { withMaintainedRows } from '../cli/rows/maintained-rows.ts';
 import { POSTGRES_PACKAGE, startPostgres } from '../local/postgres/embedded-postgres.ts';
 import type { SecretAccess } from './application.ts';
 import type { PatientTable } from './patient-table.ts';
@@ -24,8 +24,8 @@ export async function createTable(secret: SecretAccess): Promise<PatientTable> {
       const { rows } = await client.query<{ id: number; notes: Buffer }>('SELECT id, notes FROM patients');
       return new Map(rows.map(({ id, notes }) => [id, notes]));
     },
-    maintained: (session, io) =>
-      maintainedRows(
+    maintained: (session, io, work) =>
+      withMaintainedRows(
         session,
         {
           // It has no certificate: without this, each connection would ask for TLS first.
@@ -37,6 +37,7 @@ export async function createTable(secret: SecretAccess): Promise<PatientTable> {
           connections: 1,
         },
         io,
+        work,
       ),
     close: stop,
   };

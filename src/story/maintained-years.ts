@@ -228,7 +228,9 @@ async function maintain({ local, secret }: RunningService, table: PatientTable):
   };
   const session = openSession(io, { secretId: secret.secretId, region: 'us-east-1', endpointUrl: url });
   try {
-    const result = await runMaintain(session.deps, await table.maintained(session, io), { keep: 2, retire: 'do' });
+    const result = await table.maintained(session, io, (rows) =>
+      runMaintain(session.deps, rows, { keep: 2, retire: 'do' }),
+    );
     const [due] = result.next.filter(({ needsPerson }) => needsPerson);
     if (due !== undefined) throw new PersonNeededError(`On ${today(local)}, maintain asks for a person: ${due.text}`);
     return result;

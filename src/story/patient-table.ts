@@ -11,7 +11,11 @@ export interface PatientTable {
   readonly insert: (records: readonly PatientRecord[]) => Promise<void>;
   /** By id. */
   readonly ciphertexts: () => Promise<ReadonlyMap<number, Uint8Array>>;
-  /** How `maintain` works on it. */
-  readonly maintained: (session: AwsSession, io: ProcessIo) => Promise<MaintainedRows>;
+  /** Does `work`, which is that of `maintain`, with its rows. */
+  readonly maintained: <T>(
+    session: AwsSession,
+    io: ProcessIo,
+    work: (rows: MaintainedRows) => Promise<T>,
+  ) => Promise<T>;
   readonly close: () => Promise<void>;
 }

@@ -19,8 +19,8 @@ export function tableInMemory(secret: SecretAccess): PatientTable {
       return Promise.resolve();
     },
     ciphertexts: () => Promise.resolve(new Map(rows)),
-    maintained: () =>
-      Promise.resolve({
+    maintained: (_session, _io, work) =>
+      work({
         leftByLast: (number) => Promise.resolve(target.number === number ? 0 : undefined),
         reencrypt: () => reencrypt(secret, rows, target),
         census: () => count(secret, rows),

@@ -7,7 +7,7 @@ import { runMaintain, WOULD_DO, type Due, type MaintainResult } from '../ring/ma
 import { grouped, rowCount } from '../rows/census-screen.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { columnOptions, upTo } from '../rows/column-options.ts';
-import { maintainedRows } from '../rows/maintained-rows.ts';
+import { withMaintainedRows } from '../rows/maintained-rows.ts';
 import { spelled } from '../suggested-commands.ts';
 import { printable, type Paint } from '../terminal/paint.ts';
 import { keyList, wrapped } from '../terminal/table.ts';
@@ -84,14 +84,15 @@ export const MAINTAIN = command<MaintainFlags>({
       .option('--empty-is-fine', 'as for retire: accept columns without a single value as evidence')
       .option('--skipped-is-fine', 'as for retire: accept tables that could not be looked at'),
   run: async (session, flags, _, world) => {
-    const rows = await maintainedRows(session, flags, world);
     const { keep, retire, dryRun, emptyIsFine, skippedIsFine } = flags;
     const accepted = [
       ...(emptyIsFine === true ? ['--empty-is-fine'] : []),
       ...(skippedIsFine === true ? ['--skipped-is-fine'] : []),
     ];
     const isDryRun = dryRun === true;
-    const result = await runMaintain(session.deps, rows, { keep, retire, accepted, isDryRun });
+    const result = await withMaintainedRows(session, flags, world, (rows) =>
+      runMaintain(session.deps, rows, { keep, retire, accepted, isDryRun }),
+    );
     const shown = { ...result, next: spelled(result.next, session.spell) };
     const hasNoList = isDryRun && session.changes.length === 0;
     return {

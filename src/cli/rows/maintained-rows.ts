@@ -1,5 +1,6 @@
 import type { KeyNumber } from '../../format/key-number.ts';
 import type { TriggerChoice } from '../../postgres/catalog/triggers.ts';
+import { withSpare } from '../../postgres/connection/database.ts';
 import { leftByLastReencryption } from '../../postgres/job/job-control.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
@@ -40,21 +41,28 @@ interface RowsFlags extends ColumnFlags {
   readonly json?: boolean;
 }
 
-/** Throws `INVALID_SETTINGS` where the options name no rows, or no database. */
-export async function maintainedRows(session: AwsSession, flags: RowsFlags, world: ProcessIo): Promise<MaintainedRows> {
+/** Does `work` with the rows. Rejects with `INVALID_SETTINGS` where the options name no rows, or no database. */
+export async function withMaintainedRows<T>(
+  session: AwsSession,
+  flags: RowsFlags,
+  world: ProcessIo,
+  work: (rows: MaintainedRows) => Promise<T>,
+): Promise<T> {
   const specs = await columnsOf(flags);
-  const database = databaseOf(flags, session, world);
   const { triggers, connections } = flags;
-  return {
-    leftByLast: (target) => leftByLastReencryption(database, specs, target),
-    reencrypt: async () => {
-      const isQuiet = flags.json === true;
-      const options = { triggers, isQuiet, ...(connections === undefined ? {} : { connections }) };
-      const reports = await shownReencryption(database, specs, await ringOf(session, usageLog(world)), world, options);
-      return reports.map(({ relation, owner, column, keyNumber, isFinished, ownReencrypted, totals }) => {
-        return { relation, owner, column, keyNumber, isFinished, rows: ownReencrypted, left: totals.left };
-      });
-    },
-    census: censusOf(session, flags, world),
-  };
+  return withSpare(databaseOf(flags, session, world), (database) =>
+    work({
+      leftByLast: (target) => leftByLastReencryption(database, specs, target),
+      reencrypt: async () => {
+        const isQuiet = flags.json === true;
+        const options = { triggers, isQuiet, ...(connections === undefined ? {} : { connections }) };
+        const keys = await ringOf(session, usageLog(world));
+        const reports = await shownReencryption(database, specs, keys, world, options);
+        return reports.map(({ relation, owner, column, keyNumber, isFinished, ownReencrypted, totals }) => {
+          return { relation, owner, column, keyNumber, isFinished, rows: ownReencrypted, left: totals.left };
+        });
+      },
+      census: censusOf(session, flags, world),
+    }),
+  );
 }

@@ -1,5 +1,5 @@
 import type { RingKeys } from '../../postgres/all-keys.ts';
-import { census, type ColumnCensus, type LookBeside } from '../../postgres/census.ts';
+import { census, type CensusOptions, type ColumnCensus } from '../../postgres/census.ts';
 import { columnName, type Column, type ColumnSpec } from '../../postgres/catalog/column.ts';
 import type { DatabaseAddress } from '../../postgres/connection/database.ts';
 import type { JobTotals } from '../../postgres/job/job.ts';
@@ -104,7 +104,7 @@ export async function shownCensus(
   keys: RingKeys,
   world: ProcessIo,
   flags: Pick<ColumnFlags, 'connections' | 'writersTimeout'> = {},
-  beside?: LookBeside,
+  besides: Pick<CensusOptions, 'beside' | 'watching'> = {},
 ): Promise<readonly ColumnCensus[]> {
   const progress = new ProgressLine(world.stderr, () => world.now().getTime());
   try {
@@ -113,7 +113,7 @@ export async function shownCensus(
       writersTimeout: writersTimeoutOf(flags),
       onWait: progress.onWait,
       thread: world.tallyThread,
-      beside,
+      ...besides,
       onBatch: (column, readRows) => {
         progress.onBatch({ column, totals: { readRows } });
       },

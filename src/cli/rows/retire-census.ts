@@ -3,6 +3,7 @@ import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import { requireLasting, type ColumnCensus } from '../../postgres/census.ts';
 import { ColumnSearch, contextsOf, TablesBefore, type SkippedTable } from '../../postgres/find-columns.ts';
 import { foundName, type FoundColumn } from '../../postgres/sample/found-column.ts';
+import { withSpare } from '../../postgres/connection/database.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
 import type { ColumnFlags } from './column-flags.ts';
@@ -17,18 +18,21 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, session, world);
     const keys = await ringOf(session);
-    const before = await TablesBefore.in(database);
-    const progress = new ProgressLine(world.stderr, () => world.now().getTime());
-    const search = new ColumnSearch(database, keys, contextsOf(specs), { before, onProgress: progress.onSearch });
-    const counts = await shownCensus(database, specs, keys, world, flags, search);
-    if (flags.emptyIsFine !== true) requireValues(counts);
-    const { columns, skipped } = await search.look().finally(() => {
-      progress.end();
+    const { counts, unlisted, skipped, isDurable } = await withSpare(database, async (watching) => {
+      const before = await TablesBefore.in(watching);
+      const progress = new ProgressLine(world.stderr, () => world.now().getTime());
+      const options = { before, watching, onProgress: progress.onSearch };
+      const search = new ColumnSearch(database, keys, contextsOf(specs), options);
+      const counts = await shownCensus(database, specs, keys, world, flags, { beside: search, watching });
+      if (flags.emptyIsFine !== true) requireValues(counts);
+      const { columns, skipped } = await search.look().finally(() => {
+        progress.end();
+      });
+      const unlisted = withBesides(counts, columns);
+      requireNoneOpens(unlisted, numbers);
+      if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
+      return { counts, unlisted, skipped, ...(await requireLasting(watching, counts)) };
     });
-    const unlisted = withBesides(counts, columns);
-    requireNoneOpens(unlisted, numbers);
-    if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
-    const { isDurable } = await requireLasting(database, counts);
     requireNoneClosed(skipped);
     if (flags.skippedIsFine !== true) requireNoneSkipped(skipped);
     return {

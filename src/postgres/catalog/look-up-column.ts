@@ -51,20 +51,19 @@ export interface LookUpOptions extends TransactionOptions {
 }
 
 /** Does `work` in the transaction that looks the columns up. Rejects with `INVALID_COLUMN` for what no key leads to. */
-export async function withColumns<T>(
+export function withColumns<T>(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],
   work: (session: Connection, columns: readonly Column[]) => Promise<T>,
   { beforeLock, ...options }: LookUpOptions = {},
 ): Promise<T> {
-  const session = await Connection.open(database);
-  try {
+  return Connection.during(database, async (session) => {
     const named: [ColumnSpec, string | undefined][] = [];
     for (const spec of specs) named.push([spec, await tableNamed(session, spec.table)]);
     await beforeLock?.(session, [...new Set(named.flatMap(([, id]) => id ?? []))]);
     const locks = new Map<string | undefined, string>();
     for (const [, id] of named) for (const lock of await lockOf(session, id)) locks.set(id, lock);
-    return await session.transaction(async () => {
+    return session.transaction(async () => {
       // Before the first query: the snapshot must not be older than the lock, or old rows are read as the catalog is now.
       for (const lock of locks.values()) await session.change(lock);
       const locked = await lockedTables(session);
@@ -74,14 +73,12 @@ export async function withColumns<T>(
         described.push({ ...(await describeColumn(session, spec, id)), isLocked: locked.has(id) });
       const membersOf = ({ tableId, column }: Omit<Column, 'members'>) =>
         described.filter((one) => one.tableId === tableId && one.column === column).map(({ spec }) => spec.member);
-      return await work(
+      return work(
         session,
         described.map((column) => ({ ...column, members: membersOf(column) })),
       );
     }, options);
-  } finally {
-    await session.close();
-  }
+  });
 }
 
 /** `tableId`: what the name means to the connected user. Every further statement goes by this number. */

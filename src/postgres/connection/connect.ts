@@ -9,7 +9,7 @@ import { DatabaseFailure, databaseError, hasNoTls, isLostConnection, isOfTls, sq
 import { negotiation, tlsAttempts, type Tls } from './tls.ts';
 
 /** Where the database is and how to get in: a `postgres://` URL, or nothing for the `PG…` variables of the environment. */
-export interface DatabaseAddress {
+export interface ServerAddress {
   readonly url?: string | undefined;
   /** Where the password comes from; default: the URL, PGPASSWORD, or the file of passwords. */
   readonly credentials?: CredentialSource | undefined;
@@ -38,7 +38,7 @@ const INVALID_PASSWORD = '28P01';
 const ROTATION_PAUSES = [1000, 3000, 10_000];
 
 /** Connects to the primary. Rejects with `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED` or `INVALID_SETTINGS`. */
-export async function connect(database: DatabaseAddress): Promise<Connected> {
+export async function connect(database: ServerAddress): Promise<Connected> {
   for (const pause of ROTATION_PAUSES) {
     try {
       return await connectOnce(database);
@@ -51,7 +51,7 @@ export async function connect(database: DatabaseAddress): Promise<Connected> {
   return connectOnce(database);
 }
 
-async function connectOnce({ url, credentials: fetchCredentials }: DatabaseAddress): Promise<Connected> {
+async function connectOnce({ url, credentials: fetchCredentials }: ServerAddress): Promise<Connected> {
   // First what is wrong with the address: that needs no answer of AWS.
   connectionAddress(url, process.env);
   const credentials = await fetchCredentials?.();

@@ -1,9 +1,10 @@
 import pg from 'pg';
 import { KeyRotationError } from '../../format/error.ts';
 import type { AnswerWatch } from './answer-limits.ts';
-import { connect, type Connected, type DatabaseAddress } from './connect.ts';
+import { connect, type Connected, type ServerAddress } from './connect.ts';
 import { BinaryRows, CopyQuery, type BinaryRow } from './copy-query.ts';
 import { databaseError } from './database-error.ts';
+import { SpareConnection } from './spare-connection.ts';
 
 /** A value in a text of SQL: bytes go over in binary, everything else as PostgreSQL spells it. */
 export type Parameter = string | number | boolean | null | Uint8Array;
@@ -11,7 +12,10 @@ export type Parameter = string | number | boolean | null | Uint8Array;
 /** A row of the answer: each value as PostgreSQL spells it in text, `null` for NULL. */
 export type Cells = readonly (string | null)[];
 
-export type { DatabaseAddress } from './connect.ts';
+export interface DatabaseAddress extends ServerAddress {
+  /** Default: each work gets a new connection, which is closed after it. */
+  readonly spare?: SpareConnection<Connection> | undefined;
+}
 
 export interface TransactionOptions {
   /** Default: reads and writes, READ COMMITTED. */
@@ -92,16 +96,40 @@ export class Connection {
   #durable = DURABLE;
   #canRefuseViews = false;
   #isInTransaction = false;
+  #isOpen = true;
   #stored = { encoding: 'UTF8', isMultibyte: true };
 
   private constructor({ client, watch, schema }: Connected) {
     this.#client = client;
     this.#watch = watch;
     this.#schema = schema;
+    const onEnd = () => {
+      this.#isOpen = false;
+    };
+    client.once('error', onEnd).once('end', onEnd);
   }
 
-  /** Connects. Rejects with `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED`, or `INVALID_SETTINGS` for an unusable address. */
+  /**
+   * Does `work` on a connection, which is closed after it, or kept after a success where the address has a `spare`.
+   * Rejects as `open` does.
+   */
+  static async during<T>(address: DatabaseAddress, work: (session: Connection) => Promise<T>): Promise<T> {
+    const session = await Connection.open(address);
+    try {
+      const result = await work(session);
+      if (address.spare !== undefined) await address.spare.keep(session);
+      else await session.close();
+      return result;
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+  }
+
+  /** Connects, or takes the spare one. Rejects with `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED`, or `INVALID_SETTINGS` for an unusable address. */
   static async open(address: DatabaseAddress): Promise<Connection> {
+    const spare = address.spare?.take();
+    if (spare !== undefined) return spare;
     const session = new Connection(await connect(address));
     try {
       const [[version, backend, canRefuseViews, encoding, commit, isMultibyte] = []] = (
@@ -124,6 +152,10 @@ export class Connection {
       throw databaseError(error);
     }
     return session;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   /** The server that was connected to, of those that the address names. */
@@ -272,6 +304,23 @@ export class Connection {
     } catch (error) {
       throw databaseError(error);
     }
+  }
+}
+
+/**
+ * Does works that follow one another, with an address that `Connection.during` keeps a connection of. What runs on it
+ * must trust all code that has run on it before (docs/adr/0038-which-connections-are-used-again.md).
+ */
+export async function withSpare<T>(
+  database: DatabaseAddress,
+  work: (database: DatabaseAddress) => Promise<T>,
+): Promise<T> {
+  if (database.spare !== undefined) return work(database);
+  const spare = new SpareConnection<Connection>();
+  try {
+    return await work({ ...database, spare });
+  } finally {
+    await spare.close();
   }
 }
 

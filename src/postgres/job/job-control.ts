@@ -30,13 +30,12 @@ export interface JobColumn {
  * looks. `columns`: those of the jobs; `undefined` for all in the database. Throws `NO_JOB` without such a job, and
  * `INVALID_SETTINGS` for a query that cannot be run.
  */
-export async function controlJobs(
+export function controlJobs(
   database: DatabaseAddress,
   columns: readonly JobColumn[] | undefined,
   changes: Partial<BrakeState>,
 ): Promise<readonly JobView[]> {
-  const session = await Connection.open(database);
-  try {
+  return Connection.during(database, async (session) => {
     if (changes.pauseWhile != null) await requireQuery(session, changes.pauseWhile);
     const jobs = await unfinishedJobs(session, columns);
     for (const job of jobs) {
@@ -46,9 +45,7 @@ export async function controlJobs(
     const views: JobView[] = [];
     for (const job of jobs) views.push(await viewOf(session, job));
     return views;
-  } finally {
-    await session.close();
-  }
+  });
 }
 
 interface FoundJob {

@@ -1,5 +1,5 @@
 import type { ColumnSpec } from '../catalog/column.ts';
-import type { DatabaseAddress } from '../connection/database.ts';
+import { withSpare, type DatabaseAddress } from '../connection/database.ts';
 import { checkedColumns } from './checked-columns.ts';
 import type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
 import { ColumnWorker } from './column-worker.ts';
@@ -14,21 +14,23 @@ export type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
  * the same command continues where this one stopped.
  */
 export async function reencrypt(
-  database: DatabaseAddress,
+  address: DatabaseAddress,
   specs: readonly ColumnSpec[],
   keys: RingKeys,
   options: ReencryptOptions = {},
 ): Promise<readonly ReencryptReport[]> {
   keys.requireTarget();
-  const columns = await checkedColumns(database, specs, keys, options.triggers, {});
-  const reports: ReencryptReport[] = [];
-  let brakes = options.brakes ?? {};
-  for (const column of columns) {
-    if (options.signal?.aborted === true && reports.length > 0) break;
-    const worker = new ColumnWorker(database, column, keys, { ...options, brakes });
-    reports.push(await worker.run());
-    // What was set meanwhile holds for the next column too.
-    brakes = { ...brakes, ...worker.changedBrakes };
-  }
-  return reports;
+  return withSpare(address, async (database) => {
+    const columns = await checkedColumns(database, specs, keys, options.triggers, {});
+    const reports: ReencryptReport[] = [];
+    let brakes = options.brakes ?? {};
+    for (const column of columns) {
+      if (options.signal?.aborted === true && reports.length > 0) break;
+      const worker = new ColumnWorker(database, column, keys, { ...options, brakes });
+      reports.push(await worker.run());
+      // What was set meanwhile holds for the next column too.
+      brakes = { ...brakes, ...worker.changedBrakes };
+    }
+    return reports;
+  });
 }

@@ -72,7 +72,7 @@ export interface Candidate {
 }
 
 export async function candidatesOf(session: Connection): Promise<readonly Candidate[]> {
-  return (await session.rows(CANDIDATES)).flatMap((found) => {
+  return (await session.rowsByPlan(CANDIDATES, [])).flatMap((found) => {
     const [tableId, table, column, type, reason, ids, number, kind, isMaterialized, isGenerated] = found;
     const storage = STORAGES.find((one) => one === type);
     if (tableId == null || table == null || column == null || storage === undefined) return [];

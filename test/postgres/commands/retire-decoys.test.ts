@@ -23,7 +23,7 @@ async function insert(table: string, rows: readonly (readonly [id: number, numbe
   }
 }
 
-/** Runs `retire 1`; `acts` come before each connection, by its number from 1. */
+/** Runs `retire 1`; `acts` come before each connection is opened or taken again, by its number from 1. */
 async function retire(acts: Readonly<Record<number, string>> = {}, ...flags: readonly string[]) {
   const ring = await ringWith(1, previous(2), current(3));
   await ring.service.advance(25 * HOUR);
@@ -42,10 +42,10 @@ async function retire(acts: Readonly<Record<number, string>> = {}, ...flags: rea
 }
 
 /**
- * The list of all tables opens the first connection, the count two, and the look in its snapshot two meanwhile. The sixth
- * is the first one after the count, which holds the tables until then.
+ * The list of all tables opens the first connection, the count two, the list of those with writers one, and the look in
+ * the snapshot two. The seventh is the first one after the count, which holds the tables until then.
  */
-const AFTER_COUNT = 6;
+const AFTER_COUNT = 7;
 
 const TABLE = '(id int PRIMARY KEY, notes bytea)';
 

@@ -261,15 +261,17 @@ describe('where no look is possible', () => {
     const [table] = await clinic.sql<{ id: string }>("SELECT 'clinic.closed'::regclass::oid::text AS id");
     let isDone = false;
     let listings = 0;
-    const rows = Reflect.get(Connection.prototype, 'rows') as (...args: readonly unknown[]) => Promise<never>;
-    jest.spyOn(Connection.prototype, 'rows').mockImplementation(async function (this: Connection, text, values) {
+    const name = statement === LISTED ? 'rowsByPlan' : 'rows';
+    const rows = Reflect.get(Connection.prototype, name) as (...args: readonly unknown[]) => Promise<never>;
+    jest.spyOn(Connection.prototype, name).mockImplementation(async function (this: Connection, ...args) {
+      const [text, values] = args;
       const isIt =
         text.includes(statement) && (statement === LISTED ? (listings += 1) === 2 : values?.[0] === table?.id);
       if (isIt && !isDone) {
         isDone = true;
         await clinic.sql(act);
       }
-      return rows.apply(this, [text, values]);
+      return rows.apply(this, args);
     });
     const ran = await retire(['--skipped-is-fine'], 'clerk');
     jest.restoreAllMocks();
