@@ -25,8 +25,8 @@ const ONE_TEXT = new Set(['pg_catalog.int2', 'pg_catalog.int4', 'pg_catalog.int8
  * Base type under all domains, the length of a varchar or char (its modifier less the 4 bytes of a header), and whether a
  * unique index is over the column: then an update has to lock out transactions that only refer to the row.
  */
-const COLUMN = `
-  SELECT base.type, a.attgenerated, base.modifier,
+const COLUMNS = `
+  SELECT wanted.name, base.type, a.attgenerated, base.modifier,
          has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
          has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
          EXISTS (SELECT FROM pg_index i
@@ -35,15 +35,15 @@ const COLUMN = `
                     AND (i.indrelid = a.attrelid
                          OR i.indrelid IN (SELECT relid FROM pg_partition_tree(a.attrelid::regclass)))),
          a.attnum
-    FROM pg_attribute a
+    FROM json_array_elements_text($2::json) wanted(name)
+    JOIN pg_attribute a ON a.attrelid = $1::oid AND a.attname = wanted.name::name AND a.attnum > 0 AND NOT a.attisdropped
    CROSS JOIN LATERAL (
       WITH RECURSIVE under(type, modifier) AS (
         SELECT a.atttypid, a.atttypmod
          UNION ALL
         SELECT t.typbasetype, t.typtypmod FROM under JOIN pg_type t ON t.oid = under.type AND t.typtype = 'd')
       SELECT format_type(t.oid, NULL) AS type, under.modifier
-        FROM under JOIN pg_type t ON t.oid = under.type WHERE t.typtype <> 'd') base
-   WHERE a.attrelid = $1::oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped`;
+        FROM under JOIN pg_type t ON t.oid = under.type WHERE t.typtype <> 'd') base`;
 
 export interface LookUpOptions extends TransactionOptions {
   /** Is given the numbers of the tables, before they are locked and the snapshot is taken. */
@@ -90,7 +90,11 @@ async function describeColumn(
   const context = contextTemplate(spec.toContext ?? spec.context ?? '');
   const from = contextTemplate(spec.context ?? '');
   const table = await lookUpTable(session, spec.table, tableId);
-  const [found] = await session.rows(COLUMN, [table.id, spec.column]);
+  const names = [...new Set([spec.column, ...context.columns, ...from.columns])];
+  const columns = new Map(
+    (await session.rows(COLUMNS, [table.id, JSON.stringify(names)])).map(([name, ...found]) => [name, found]),
+  );
+  const found = columns.get(spec.column);
   if (found === undefined) throw invalid(`Table ${spec.table} has no column ${JSON.stringify(spec.column)}.`);
   const [type = '', generated, modifier, maySelect, mayUpdate, isIndexed, number] = found;
   const storage = STORAGES.get(type ?? '');
@@ -120,8 +124,7 @@ async function describeColumn(
   if (key.some(({ name }) => name === spec.column)) {
     throw invalid(`${spec.table}.${spec.column} is part of the row's own key: a ciphertext cannot name its row.`);
   }
-  await requireColumns(session, table.id, spec, context);
-  await requireColumns(session, table.id, spec, from);
+  for (const template of [context, from]) requireColumns(columns, spec, template);
   await requireOwnCode(session, table.id, spec);
   // A policy's functions are not run for this; such a census never allows a retirement.
   if (!table.isSecured) await holdTable(session, table.id, table.name, table.ownRows);
@@ -157,10 +160,10 @@ function toJsonb(table: string, column: string): string {
   return `ALTER TABLE ${table} ALTER COLUMN ${quoted(column)} TYPE jsonb USING ${quoted(column)}::jsonb`;
 }
 
-async function requireColumns(session: Connection, tableId: string, spec: ColumnSpec, template: ContextTemplate) {
+/** `columns`: those that are there, by name. */
+function requireColumns(columns: ReadonlyMap<unknown, unknown>, spec: ColumnSpec, template: ContextTemplate): void {
   for (const name of template.columns) {
-    const [found] = await session.rows(COLUMN, [tableId, name]);
-    if (found === undefined) {
+    if (!columns.has(name)) {
       throw invalid(`The context ${template.source} names {${name}}, which is not a column of ${spec.table}.`);
     }
     if (name === spec.column) throw invalid(`The context ${template.source} names {${name}}, the ciphertext itself.`);

@@ -16,11 +16,22 @@ const WITHOUT_TEXT = ['numeric', 'inet', 'cidr', 'bit', 'varbit', 'path', 'polyg
 const CANDIDATES = `
   WITH RECURSIVE bases AS (
     SELECT oid AS type, oid AS base, typbasetype AS next FROM pg_type
-    UNION ALL SELECT bases.type, t.oid, t.typbasetype FROM bases JOIN pg_type t ON t.oid = bases.next)
+    UNION ALL SELECT bases.type, t.oid, t.typbasetype FROM bases JOIN pg_type t ON t.oid = bases.next),
+  types AS MATERIALIZED (
+    SELECT t.oid, t.typtype, base.oid AS base
+      FROM bases b
+      JOIN pg_type t ON t.oid = b.type
+      JOIN pg_type base ON base.oid = b.base
+      LEFT JOIN pg_type element ON element.oid = base.typelem AND base.typlen < 0
+     WHERE b.next = 0
+       AND (base.typlen < 0 OR base.oid = 'name'::regtype) AND base.oid NOT IN (${WITHOUT_TEXT})
+       AND NOT (base.typtype IN ('r', 'm') AND base.oid < 16384)
+       AND NOT (element.oid IS NOT NULL AND (element.oid IN (${WITHOUT_TEXT})
+                OR element.typtype <> 'c' AND element.typlen > 0 AND element.oid <> 'name'::regtype)))
   SELECT c.oid, format('%I.%I', n.nspname, c.relname), a.attname,
-         CASE WHEN b.base = 'bytea'::regtype THEN 'bytea'
-              WHEN b.base IN ('json'::regtype, 'jsonb'::regtype) THEN 'jsonb'
-              WHEN b.base IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN 'text' ELSE 'other' END,
+         CASE WHEN t.base = 'bytea'::regtype THEN 'bytea'
+              WHEN t.base IN ('json'::regtype, 'jsonb'::regtype) THEN 'jsonb'
+              WHEN t.base IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN 'text' ELSE 'other' END,
          CASE WHEN NOT has_schema_privilege(n.oid, 'USAGE') THEN 'this user may not use its schema'
               WHEN NOT has_table_privilege(c.oid, 'SELECT') THEN 'this user may not read it'
               WHEN row_security_active(c.oid) THEN 'row security hides rows of it'
@@ -31,27 +42,21 @@ const CANDIDATES = `
          ${partitionTree('c.oid')}, a.attnum,
          CASE WHEN c.relkind = 'm' THEN 'a materialized view'
               WHEN a.attgenerated <> '' THEN 'a generated column'
-              WHEN t.typtype <> 'd' THEN format_type(t.oid, NULL) ELSE format_type(b.base, NULL) END,
+              WHEN t.typtype <> 'd' THEN format_type(t.oid, NULL) ELSE format_type(t.base, NULL) END,
          c.relkind = 'm', a.attgenerated <> ''
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated IN ('', 's')
-    JOIN pg_roles owner ON owner.oid = c.relowner
-    JOIN pg_type t ON t.oid = a.atttypid
-    JOIN bases b ON b.type = a.atttypid AND b.next = 0
-    JOIN pg_type base ON base.oid = b.base
-    LEFT JOIN pg_type element ON element.oid = base.typelem AND base.typlen < 0
+    JOIN types t ON t.oid = a.atttypid
    WHERE c.relkind IN ('r', 'p', 'm', 'f') AND (c.relkind <> 'm' OR c.relispopulated)
      AND (NOT c.relispartition
           OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND ${isBeingDetached('i')}))
      AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-     AND NOT (n.nspname = 'pazpaz_keys' AND (owner.rolsuper OR owner.rolname = session_user) AND (c.relname, a.attname) IN (
+     AND NOT (n.nspname = 'pazpaz_keys'
+         AND EXISTS (SELECT FROM pg_roles r WHERE r.oid = c.relowner AND (r.rolsuper OR r.rolname = session_user))
+         AND (c.relname, a.attname) IN (
            ('job', 'column_name'), ('job', 'options'), ('job', 'frontier'), ('job', 'content'), ('range', 'reached'),
            ('range', 'up_to'), ('range', 'again'), ('left_row', 'key'), ('left_row', 'code'), ('brake', 'pause_while')))
-     AND (base.typlen < 0 OR base.oid = 'name'::regtype) AND base.oid NOT IN (${WITHOUT_TEXT})
-     AND NOT (base.typtype IN ('r', 'm') AND base.oid < 16384)
-     AND NOT (element.oid IS NOT NULL AND (element.oid IN (${WITHOUT_TEXT})
-              OR element.typtype <> 'c' AND element.typlen > 0 AND element.oid <> 'name'::regtype))
    ORDER BY 2, a.attnum`;
 
 const STORAGES: readonly Candidate['storage'][] = ['bytea', 'text', 'jsonb', 'other'];
