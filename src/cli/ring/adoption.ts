@@ -24,7 +24,9 @@ export interface AdoptionPlan {
  */
 export function planAdoption(ring: RingLabels, keys: ReadonlySet<string>): AdoptionPlan {
   const arriving = incomingVersion(ring);
-  const idle = arriving !== undefined && !keys.has(arriving) ? [INCOMING_LABEL] : [];
+  // AWSCURRENT keeps an incoming key that has become current meanwhile.
+  const isIdle = arriving !== undefined && (!keys.has(arriving) || arriving === ring.current);
+  const idle = isIdle ? [INCOMING_LABEL] : [];
   const plan = planWithout(ring, idle, keys);
   const ended = endable(ring);
   if (ended.length === 0) return plan;

@@ -1,7 +1,7 @@
 import { MAX_KEY_NUMBER, numberOfLabel } from '../../format/key-number.ts';
-import type { NextStep } from '../suggested-commands.ts';
+import { step, type NextStep } from '../suggested-commands.ts';
 import { attaching, detaching } from './label-call.ts';
-import { hasPlace, removalOf } from './make-room.ts';
+import { howToMakeRoom, hasPlace, removalOf } from './make-room.ts';
 import { warning, type Note } from './note.ts';
 import type { RingReport, VersionReport } from './ring-report.ts';
 
@@ -48,6 +48,12 @@ function howToKeep(report: RingReport, versionId: string): readonly NextStep[] {
   const { name, versions } = report;
   const numbers = versions.flatMap(({ labels }) => labels.flatMap((label) => numberOfLabel(label) ?? []));
   const next = Math.max(0, ...numbers.filter((number) => number < MAX_KEY_NUMBER)) + 1;
-  const removal = hasPlace(report) ? undefined : removalOf(report);
-  return [...(removal === undefined ? [] : [removal]), attaching(name, `key-v${next}`, versionId)];
+  return [...(hasPlace(report) ? [] : howToMakePlace(report)), attaching(name, `key-v${next}`, versionId)];
+}
+
+function howToMakePlace(report: RingReport): readonly NextStep[] {
+  const removal = removalOf(report);
+  if (removal !== undefined) return [removal];
+  const hasPending = report.versions.some(({ labels }) => labels.includes('AWSPENDING'));
+  return hasPending ? [step('rotate', '--clean-up')] : howToMakeRoom(report).next;
 }

@@ -140,8 +140,8 @@ interface ReportOptions {
 
 /**
  * It reads these values, and keeps none: the pending version's, those in use without a number, and those of a few
- * versions without label and record. While a rotation is under way, it reads the numbered ones too: one that is no key
- * keeps the rotation from its end.
+ * versions without label and record. It reads the numbered ones, too, while a rotation is under way, which one that is no
+ * key keeps from its end, and where the current value is no key.
  */
 export async function readRingReport(
   deps: CommandDependencies,
@@ -169,8 +169,9 @@ export async function readRingReport(
     deps,
     listed.filter(({ VersionId: id = '' }) => mayHoldNoKey(ring, id, pending)),
   );
-  const isPending = pending === 'placeholder' || pending === 'value';
-  const numbered = readsNumbered || isPending ? await numberedWithoutKey(deps, ring) : [];
+  // A current value that is no key is replaced, perhaps by one of these.
+  const isWrong = pending === 'placeholder' || pending === 'value' || noKeys.has(ring.current ?? '');
+  const numbered = readsNumbered || isWrong ? await numberedWithoutKey(deps, ring) : [];
   const stateOf = await stateReader(deps, { secret, ring }, pending, listed);
   return {
     name: secret.Name ?? deps.secretId,

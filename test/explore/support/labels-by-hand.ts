@@ -67,11 +67,14 @@ function isPossible(state: LabelState): boolean {
   if (current === previous && (current === 'newest' || current === 'older')) return false;
   if (previous === 'none' && (pending === 'previous' || state.moving === 'previous')) return false;
   // No place is left, and each of three keys needs one before any other can give its own back (docs/adr/0035).
-  const { room, incoming, moving } = state;
+  const { room, incoming, moving, numbers } = state;
   const areAllUnnumbered = [current, previous, incoming].every((place) => place === 'unnumbered');
   if (room === 'none: keys' && areAllUnnumbered && ['none', 'being restored'].includes(moving)) return false;
   const versions = Object.values(secretOfLabels(state).versions);
-  return versions.reduce((sum, { stages }) => sum + stages.length, 0) <= 20;
+  const labels = versions.reduce((sum, { stages }) => sum + stages.length, 0);
+  // Of 20 labels, 17 name keys, and one the last number there is: no key can get another number before it goes.
+  if (labels === 20 && room === 'none: keys' && numbers === 'the last there is' && pending === 'none') return false;
+  return labels <= 20;
 }
 
 const SLOTS = 17;
