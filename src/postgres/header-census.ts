@@ -11,6 +11,9 @@ import { withColumns } from './catalog/look-up-column.ts';
 /** An estimate: a row of older data looks like each number once in 256. It never satisfies a retire. */
 export interface HeaderCensus {
   readonly table: string;
+  /** Schema and table, quoted for SQL. */
+  readonly relation: string;
+  readonly owner: string;
   readonly column: string;
   readonly rows: number;
   readonly nulls: number;
@@ -62,7 +65,8 @@ export async function countHeaders(session: Connection, column: Column): Promise
     else looksLike.set(number, (looksLike.get(number) ?? 0) + found);
   }
   const { table, column: name } = column.spec;
-  return { table, column: name, rows, nulls, looksLike: Object.fromEntries(looksLike), other };
+  const named = { table, relation: column.table, owner: column.owner, column: name };
+  return { ...named, rows, nulls, looksLike: Object.fromEntries(looksLike), other };
 }
 
 /** The first two bytes, as far as they matter: groups stay few where the first says it all. `$1`: the member of an object. */

@@ -87,6 +87,8 @@ const COUNTED_COLUMN = object(
 
 const ESTIMATED_COLUMN = object({
   table: TEXT,
+  relation: described('The table with its schema', TEXT),
+  owner: described('The role that owns it', TEXT),
   column: TEXT,
   rows: COUNT,
   nulls: COUNT,

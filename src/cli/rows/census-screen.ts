@@ -85,10 +85,7 @@ export function headerLines(count: HeaderCensus): readonly string[] {
     ...(count.nulls > 0 ? [['NULL', grouped(count.nulls)]] : []),
   ];
   const [, ...lines] = tableLines(['', ''], rows, [1]);
-  return [
-    `${count.table}.${count.column}: ${rowCount(count.rows)}, estimated from their first bytes`,
-    ...lines.map((line) => `  ${line}`),
-  ];
+  return [`${countedLine(count)}, estimated from their first bytes`, ...lines.map((line) => `  ${line}`)];
 }
 
 /** Each with the reason. */

@@ -229,7 +229,7 @@ describe('reencrypt', () => {
         'applications can refuse older data from now on: KeyRing.open(settings, { legacy: false }).\n',
     );
     expect((await keys(ring, ['census', '--columns', file, '--headers'])).stdout).toBe(
-      'patients.notes: 1 row, estimated from their first bytes\n  looks like key 2  1\n',
+      'public.patients.notes (owner postgres): 1 row, estimated from their first bytes\n  looks like key 2  1\n',
     );
     writeFileSync(file, JSON.stringify([{ table: 'patients', column: 'notes', contxt: 'patients:{id}:notes' }]));
     const misspelt = await keys(ring, ['reencrypt', '--columns', file]);

@@ -42,7 +42,7 @@ describe('census', () => {
     const older = Array.from({ length: 100 }, (_, first) => Buffer.concat([Buffer.of(first), Buffer.alloc(40)]));
     await patients([...older, row('a', 1, 101), row('b', 1, 102)]);
     expect((await keys(ring, ['census', ...COLUMN, '--headers'])).stdout).toBe(
-      'patients.notes: 102 rows, estimated from their first bytes\n' +
+      'public.patients.notes (owner postgres): 102 rows, estimated from their first bytes\n' +
         '  looks like key 1              3\n  looks like 99 other numbers  99\n',
     );
   });
