@@ -18,7 +18,7 @@ export interface Finished {
   readonly exitCode?: ExitCode;
   /** A dry run prints the lines, too. Changes of the secret follow if there are any. */
   readonly showsInDryRun?: boolean;
-  /** A file that was written. A dry run lists it among what would be done. */
+  /** A file that was written. It is listed among the changes. */
   readonly file?: string;
   /** The lines are the caller's own data, written as they are and alone. */
   readonly isExact?: boolean;

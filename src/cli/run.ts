@@ -155,9 +155,7 @@ function printFinished(
   print(world, [
     ...(showsLines ? finished.lines(paint) : []),
     ...(showsLines ? nextLines((finished.next ?? []).map(spell), paint) : []),
-    ...(finished.showsInDryRun === true && changes.length === 0
-      ? []
-      : changeLines(changes, isDryRun, isDryRun ? finished.file : undefined)),
+    ...(finished.showsInDryRun === true && changes.length === 0 ? [] : changeLines(changes, isDryRun, finished.file)),
   ]);
 }
 

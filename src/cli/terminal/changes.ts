@@ -1,10 +1,10 @@
 import type { Change } from '../aws/change.ts';
 
-/** One line for each change, and for a file that would be written. */
+/** One line for each change, and for a file. */
 export function changeLines(changes: readonly Change[], isDryRun: boolean, file?: string): readonly string[] {
   const sentences = changes.map((change) => `  ${sentence(change, isDryRun)}`);
   const lines = [
-    ...(file === undefined ? [] : [`  write ${file}`]),
+    ...(file === undefined ? [] : [`  ${isDryRun ? 'write' : 'wrote'} ${file}`]),
     ...(isDryRun ? withoutMadeId(sentences, changes) : sentences),
   ];
   if (lines.length === 0) return [isDryRun ? 'Dry run: nothing would be changed.' : 'Nothing was changed.'];
