@@ -32,9 +32,10 @@ export interface DoctorDependencies extends CommandDependencies {
 
 /** Writes nothing. What cannot be read is recorded with the reason. */
 export async function examine(deps: DoctorDependencies): Promise<Examination> {
+  const described = await settled(describedRing(deps));
+  // Only an answer says what time it is for the service.
   const basics = { secretId: deps.secretId, region: deps.region, environment: deps.environment, now: deps.now() };
   const nothing = { ...basics, otherNames: [], readings: new Map(), kmsKeys: new Map(), replicas: [] };
-  const described = await settled(describedRing(deps));
   if (described instanceof KeyRotationError) {
     const isMissing = described.code === 'SECRET_NOT_FOUND';
     return {
