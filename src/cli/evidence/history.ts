@@ -23,7 +23,7 @@ export const RECORDED = { rescued: 'key-rescued', abandoned: 'rotation-abandoned
 /** The dates of its versions, and the tags that the commands leave. */
 export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undefined): readonly HistoryEntry[] {
   const backup = backupRecord(tags);
-  const unfinished = unfinishedRetirements(report);
+  const begun = begunRetirements(report);
   const dated = (tags ?? []).flatMap(({ Key = '', Value = '' }): readonly HistoryEntry[] => {
     const record = versionRecordOf(Key);
     const at = tagDate(Value);
@@ -35,7 +35,7 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
     ...retirementRecords(tags).flatMap((record): readonly HistoryEntry[] => {
       const { number, versionId, date } = record;
       const at = tagDate(date);
-      if (at === undefined || unfinished.has(number)) return [];
+      if (at === undefined || begun.has(number)) return [];
       return [{ at, event: 'key-retired', source: 'tags', number, versionId, ...retirementDetail(record) }];
     }),
     ...dated,
@@ -43,6 +43,12 @@ export function historyOfSecret(report: RingReport, tags: readonly Tag[] | undef
       ? []
       : [{ at: backup.date, event: 'backup-made', source: 'tags', detail: keyList(backup.numbers) } as const]),
   ]);
+}
+
+/** They have taken no label yet. A restore that was interrupted shows that the retirement before it had ended. */
+function begunRetirements(report: RingReport): ReadonlySet<number> {
+  const restoring = report.retired.filter(({ isRestoring }) => isRestoring === true).map(({ number }) => number);
+  return new Set([...unfinishedRetirements(report)].filter((number) => !restoring.includes(number)));
 }
 
 /** `move` stores a key again, and its tag keeps the day on which the key was made. */
@@ -76,9 +82,9 @@ export function merged(
   report: RingReport,
 ): readonly HistoryEntry[] {
   const { versions, retired } = report;
-  const unfinished = unfinishedRetirements(report);
+  const numbers = begunRetirements(report);
   const begun = retired
-    .filter(({ number }) => unfinished.has(number))
+    .filter(({ number }) => numbers.has(number))
     .map(({ number, date }): HistoryEntry => ({ at: date, event: 'key-retired', source: 'tags', number }));
   const numberOf = new Map(retired.map(({ versionId, number }) => [versionId, number]));
   for (const { versionId, number } of versions) if (number !== undefined) numberOf.set(versionId, number);

@@ -10,11 +10,14 @@ import type { Evidence, HistoryEntry } from '../../../src/cli/evidence/evidence.
 import { keyFacts } from '../../../src/cli/evidence/keys.ts';
 import { EVIDENCE_SCHEMA } from '../../../src/cli/evidence/schema.ts';
 import { moveKeys } from '../../../src/cli/move/move-keys.ts';
-import { readRingReport } from '../../../src/cli/status/ring-report.ts';
+import { runRestore } from '../../../src/cli/commands/restore.ts';
+import { runRetire } from '../../../src/cli/commands/retire.ts';
+import { KeyRotationError } from '../../../src/format/error.ts';
+import { readRingReport, unfinishedRetirements } from '../../../src/cli/status/ring-report.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { DAY } from '../../local/support/state-machine.ts';
 import { current, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';
-import { giveCredentials, operatorOf, pazpazKeys } from '../support/operator.ts';
+import { counting, giveCredentials, numbers, operatorOf, pazpazKeys } from '../support/operator.ts';
 
 /* What a report says of keys that are on younger versions now, of grants, and of the time before CloudTrail's history. */
 
@@ -54,6 +57,41 @@ async function report(ring: TestRing): Promise<{ readonly evidence: Evidence; re
 }
 
 const dayOf = (date: string | undefined): string => date?.slice(0, 10) ?? '';
+
+/** Who is killed at the first call of this kind. */
+function killedAt(ring: TestRing, operation: 'untagResource' | 'updateSecretVersionStage') {
+  return operatorOf(ring, (secrets) => ({
+    ...secrets,
+    [operation]: () => Promise.reject(new KeyRotationError('CANNOT_REACH_AWS', 'killed')),
+  })).deps;
+}
+
+async function retirements(ring: TestRing) {
+  const { evidence } = await report(ring);
+  return evidence.history.filter(({ event }) => event === 'key-retired').map(({ number }) => number);
+}
+
+test('a retirement that was interrupted is none, also where move has given the number to another version', async () => {
+  const ring = await ringWith(1, 2, previous(3), current(4));
+  const retiring = runRetire(killedAt(ring, 'updateSecretVersionStage'), counting(), {
+    numbers: numbers(2),
+    force: true,
+  });
+  await expect(retiring).rejects.toThrow('killed');
+  expect([...unfinishedRetirements(await readRingReport(operatorOf(ring).deps))]).toEqual([2]);
+  await moveKeys(operatorOf(ring).deps, NEW);
+  expect(ring.labels[2]).not.toContain('key-v2');
+  expect([...unfinishedRetirements(await readRingReport(operatorOf(ring).deps))]).toEqual([2]);
+  expect(await retirements(ring)).toEqual([]);
+});
+
+test('the retirement before a restore that was interrupted is one', async () => {
+  const ring = await ringWith(1, previous(2), current(3));
+  await runRetire(operatorOf(ring).deps, counting(), { numbers: numbers(1), force: true });
+  await expect(runRestore(killedAt(ring, 'untagResource'), ...numbers(1))).rejects.toThrow('killed');
+  expect(ring.labels[1]).toBe('key-v1');
+  expect(await retirements(ring)).toEqual([1]);
+});
 
 test('a key that move has copied has the day on which it was made, and the day of its copy', async () => {
   const ring = await ringWith(1, previous(2), current(3));
