@@ -192,7 +192,7 @@ function kmsKeyNotes(report: RingReport): readonly Note[] {
 }
 
 function retirementNotes(report: RingReport): readonly Note[] {
-  const { name, retired } = report;
+  const { retired } = report;
   const numbers = [...unfinishedRetirements(report)];
   const away = retired.filter((key) => key.isLeft && !isNumbered(report, key.number));
   const [theirs, keys] = numbers.length === 1 ? ['its number', 'the key'] : ['their numbers', 'the keys'];
@@ -209,7 +209,7 @@ function retirementNotes(report: RingReport): readonly Note[] {
           ),
         ]),
     ...retired.flatMap(({ number, versionId, numberOn }) =>
-      numberOn === undefined ? [] : [labelledByHand(name, { number, versionId, numberOn })],
+      numberOn === undefined ? [] : [labelledByHand(report, { number, versionId, numberOn })],
     ),
     ...away
       .filter(({ isRestoring }) => isRestoring === true)
@@ -233,18 +233,23 @@ function retirementNotes(report: RingReport): readonly Note[] {
   ];
 }
 
-/** Without the record, the retired key can get a number of its own. No reader loses a key by that. */
+/**
+ * Without the record, the retired key can get a number of its own: that takes no label off any key. To put the number
+ * back is named only where the other key has another label.
+ */
 function labelledByHand(
-  name: string,
+  { name, versions }: RingReport,
   { number, versionId, numberOn }: { readonly number: number; readonly versionId: string; readonly numberOn: string },
 ): Note {
+  const others = versions.find((version) => version.versionId === numberOn)?.labels.length ?? 0;
+  const isOnly = others < 2;
   return warning(
     'number-on-another-key',
     `Number ${number} is on version ${numberOn} by hand, which has another key than key ${number}, retired as version ` +
-      `${versionId}. A number names one key. Remove the record, if rows open with the key that has the number now; or ` +
-      'put the number back.',
+      `${versionId}. A number names one key. Remove the record; then the retired key can get another number` +
+      (isOnly ? '.' : ', or stay retired. Or put the number back.'),
     `aws secretsmanager untag-resource --secret-id ${quoted(name)} --tag-keys pazpaz:retired:key-v${number}`,
-    attaching(name, `key-v${number}`, versionId, numberOn),
+    ...(isOnly ? [] : [attaching(name, `key-v${number}`, versionId, numberOn)]),
   );
 }
 

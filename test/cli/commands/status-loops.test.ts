@@ -87,6 +87,18 @@ test('a number that people have put on another key than the retired one is said,
   expect(ring.labels).toMatchObject({ 1: 'key-v5', 2: 'key-v1 key-v2' });
 });
 
+test('a number is put back only where the other key keeps another label', async () => {
+  const ring = await ringWith(1, 2, 3, previous(4), current(5));
+  await ring.enableRotation();
+  await runRetire(operatorOf(ring).deps, counting(), { numbers: numbers(1), force: true });
+  await ring.label('key-v1', 2);
+  const next = async () =>
+    (await runStatus(operatorOf(ring).deps)).notes.find(({ code }) => code === 'number-on-another-key')?.next;
+  expect(await next()).toHaveLength(2);
+  await ring.detach('key-v2');
+  expect(await next()).toEqual([expect.stringContaining('untag-resource')]);
+});
+
 describe('on a full ring whose keys in use have no number', () => {
   const older = Array.from({ length: 17 }, (_, index) => index + 1);
 
