@@ -1,6 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { Connection } from '../connection/database.ts';
 import type { ColumnSpec } from './column.ts';
+import { partitionsOf } from './partition-tree.ts';
 
 /**
  * Functions that a statement on the table may call and that decide for their owner, not for the user: functions of a role
@@ -20,7 +21,7 @@ const FOREIGN_CODE = `
   WITH RECURSIVE tables AS MATERIALIZED (
     SELECT id FROM unnest(ARRAY(
       SELECT $1::oid
-       UNION SELECT relid FROM pg_partition_tree($1::oid::regclass)
+       UNION SELECT id FROM ${partitionsOf('$1::oid')} tree(id)
        UNION SELECT relid FROM pg_partition_ancestors($1::oid::regclass))) id),
   foreigners AS (SELECT oid, rolname FROM pg_roles WHERE NOT rolsuper AND rolname <> session_user),
   first(class, id) AS (

@@ -1,6 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { Column } from './column.ts';
 import type { Connection } from '../connection/database.ts';
+import { partitionsOf } from './partition-tree.ts';
 
 /** Tables of this database that the session has locked. `pg_locks` says it as it is now, not as a snapshot has it. */
 const LOCKED = `
@@ -15,7 +16,7 @@ const LOCKED = `
 const STRANGE = `
   WITH tables AS (
     SELECT t.id FROM pg_catalog.unnest($1::pg_catalog.oid[]) t(id)
-     UNION SELECT p.relid FROM pg_catalog.unnest($1::pg_catalog.oid[]) t(id), pg_catalog.pg_partition_tree(t.id) p
+     UNION SELECT p.id FROM pg_catalog.unnest($1::pg_catalog.oid[]) t(id), LATERAL ${partitionsOf('t.id')} p(id)
      UNION SELECT p.relid FROM pg_catalog.unnest($1::pg_catalog.oid[]) t(id), pg_catalog.pg_partition_ancestors(t.id) p)
   SELECT l.relation
     FROM pg_catalog.pg_locks l

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import type { Column } from '../catalog/column.ts';
+import { partitionsOf } from '../catalog/partition-tree.ts';
 import type { Connection } from '../connection/database.ts';
 import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import { isLostConnection } from '../connection/database-error.ts';
@@ -34,7 +35,7 @@ const LAG = `
   SELECT application_name, extract(epoch FROM replay_lag)::bigint FROM pg_stat_replication
    WHERE replay_lag > $1 * interval '1 second' ORDER BY replay_lag DESC LIMIT 1`;
 
-const TREE = `tree AS (SELECT $1::oid AS id UNION SELECT relid::oid FROM pg_partition_tree($1::oid::regclass))`;
+const TREE = `tree AS (SELECT id FROM ${partitionsOf('$1::oid')} parts(id))`;
 
 /** The lock of VACUUM, ANALYZE, CREATE INDEX CONCURRENTLY: who holds it is not for every role to see, the lock is. */
 const VACUUM = `

@@ -1,6 +1,10 @@
 import pg from 'pg';
 import { census } from '../../../src/postgres/census.ts';
 import { checkedColumns } from '../../../src/postgres/job/checked-columns.ts';
+import { requireOwnCode } from '../../../src/postgres/catalog/foreign-code.ts';
+import { requireOnlyTables } from '../../../src/postgres/catalog/table-locks.ts';
+import { Connection } from '../../../src/postgres/connection/database.ts';
+import { whyWait } from '../../../src/postgres/job/brake-conditions.ts';
 import { findColumns } from '../../../src/postgres/find-columns.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
@@ -44,5 +48,50 @@ describe('a partition that another transaction keeps locked', () => {
     expect((await clinic.census(SPEC)).rows).toBe(1);
     expect(await clinic.reencrypt(SPEC)).toMatchObject({ isFinished: true });
     expect((await findColumns(postgres, clinic.keys)).skipped.map(({ table }) => table)).toEqual(['public.others']);
+  });
+});
+
+describe('looks at the catalog do not wait for the lock of a partition', () => {
+  const open: Connection[] = [];
+  const session = async () => {
+    const opened = await Connection.open(postgres);
+    open.push(opened);
+    return opened;
+  };
+  afterEach(() => Promise.all(open.splice(0).map((one) => one.close())));
+
+  const idOf = async (table: string) => {
+    const [found] = await clinic.sql<{ id: string }>(`SELECT '${table}'::regclass::oid::text AS id`);
+    return found?.id ?? '';
+  };
+
+  it('that another transaction has, where the brakes of a job are shown', async () => {
+    const brakes = {
+      ...{ maxRowsPerSecond: null, batchMilliseconds: 500, minFreeDiskMegabytes: null, maxHeldWalMegabytes: null },
+      ...{ maxLagSeconds: null, waitsForVacuum: true, waitsForLocks: true, pauseWhile: null, isPaused: false },
+    };
+    const column = { tableId: await idOf('others'), table: 'others' };
+    expect(await whyWait(await session(), column, brakes)).toBeUndefined();
+  });
+
+  it('that another transaction waits for, while a reader holds it', async () => {
+    await clinic.sql(`CREATE TABLE counted (id int, notes bytea) PARTITION BY RANGE (id);
+      CREATE TABLE counted_part PARTITION OF counted FOR VALUES FROM (0) TO (9)`);
+    const tableId = await idOf('counted');
+    const [reader, watch] = [await session(), await session()];
+    const change = new pg.Client({ connectionString: postgres.url });
+    await change.connect();
+    let changed: Promise<unknown> = Promise.resolve();
+    await reader.transaction(async () => {
+      await reader.rows('SELECT FROM public.counted');
+      changed = change.query('ALTER TABLE counted_part ADD CHECK (id >= 0)');
+      for (let waiting = 0; waiting === 0;)
+        waiting = (await clinic.sql("SELECT FROM pg_locks WHERE relation = 'counted_part'::regclass AND NOT granted"))
+          .length;
+      await requireOwnCode(watch, tableId, { table: 'counted', column: 'notes' });
+      await requireOnlyTables(watch, [reader], [{ table: 'public.counted', tableId }]);
+    });
+    await changed;
+    await change.end();
   });
 });
