@@ -126,7 +126,7 @@ export function census(
           await requireOnlyTables(watch, readers, columns);
           await requireSameTables(watch, [column]);
         }
-        await requireSameTables(watch, columns);
+        if (columns.length > 1) await requireSameTables(watch, columns);
         return counts;
       }),
     );

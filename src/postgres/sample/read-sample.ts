@@ -54,7 +54,10 @@ const PAGES = `
   SELECT sum(pg_relation_size(id)) / current_setting('block_size')::int8
     FROM unnest(string_to_array($1, ' ')::oid[]) id`;
 
-const TREE = `SELECT relkind = 'r', ${partitionTree('oid')} FROM pg_class WHERE oid = $1::oid`;
+const COLUMN = `
+  SELECT relkind = 'r', ${partitionTree('oid')},
+         (SELECT attnum FROM pg_attribute WHERE attrelid = $1::oid AND attname = $2 AND NOT attisdropped)
+    FROM pg_class WHERE oid = $1::oid`;
 
 export const COLUMN_NUMBER =
   'SELECT attnum FROM pg_attribute WHERE attrelid = $1::oid AND attname = $2 AND NOT attisdropped';
@@ -97,7 +100,7 @@ export async function sampleOf(
       await requireSameName(watch, tableId, table);
       await requireOwnCode(watch, tableId, { table, column });
       const isTable = await requireSameColumn(watch, candidate);
-      const names = new Set((await watch.rows(NAMES, [tableId])).map(([name]) => name));
+      const names = new Set((await watch.rowsByPlan(NAMES, [tableId])).map(([name]) => name));
       const templates = all.filter(({ columns }) => columns.every((name) => names.has(name)));
       const inContexts = [...new Set(templates.flatMap(({ columns }) => columns))];
       // A child by inheritance is a table of its own.
@@ -148,10 +151,9 @@ function bytesOf(text: string): Buffer {
 
 async function requireSameColumn(watch: Connection, candidate: Candidate): Promise<boolean> {
   const { tableId, table, column, columnNumber, tree } = candidate;
-  const [found] = await watch.rows(TREE, [tableId]);
+  const [found] = await watch.rowsByPlan(COLUMN, [tableId, column]);
   if (found?.[1] !== tree) throw replaced(table);
-  const [numbered] = await watch.rows(COLUMN_NUMBER, [tableId, column]);
-  if (numbered?.[0] !== String(columnNumber)) throw replaced(`${table}.${column}`);
+  if (found[2] !== String(columnNumber)) throw replaced(`${table}.${column}`);
   return found[0] === 't';
 }
 
