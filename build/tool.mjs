@@ -28,6 +28,8 @@ export async function buildTool(outdir, entryPoints) {
     },
     loader: SQL_AS_TEXT,
     legalComments: 'none',
+    // Names and lines stay.
+    minifySyntax: true,
     metafile: true,
     logLevel: 'warning',
   });
