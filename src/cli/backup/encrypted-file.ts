@@ -5,9 +5,6 @@ import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import { fileProblem } from '../file-error.ts';
 import { wrongUsage } from '../command.ts';
 
-/** Loaded on use: no other command needs it. */
-const age = () => import('age-encryption');
-
 /** A public key `age1…`, or another recipient such as a KMS key. */
 export type BackupRecipient = string | Recipient;
 
@@ -16,7 +13,7 @@ export type BackupRecipient = string | Recipient;
  * public key.
  */
 export async function encryptFor(recipients: readonly BackupRecipient[], text: string): Promise<Uint8Array> {
-  const { Encrypter } = await age();
+  const { Encrypter } = await import('./age.ts');
   const encrypter = new Encrypter();
   for (const recipient of recipients) {
     try {
@@ -30,7 +27,7 @@ export async function encryptFor(recipients: readonly BackupRecipient[], text: s
 
 /** Throws `INVALID_BACKUP` if none of the identities can. */
 export async function decryptWith(identities: readonly (string | Identity)[], file: Uint8Array): Promise<string> {
-  const { armor, Decrypter } = await age();
+  const { armor, Decrypter } = await import('./age.ts');
   const decrypter = new Decrypter();
   try {
     for (const identity of identities) decrypter.addIdentity(identity);

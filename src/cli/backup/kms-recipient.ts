@@ -22,7 +22,7 @@ export function kmsRecipient(keyId: string, kmsOf: KmsFor): Recipient {
         kmsOf(keyId).send(new EncryptCommand(input)),
         NEEDS,
       );
-      const { Stanza } = await import('age-encryption');
+      const { Stanza } = await import('./age.ts');
       return [new Stanza([STANZA, KeyId], CiphertextBlob ?? new Uint8Array())];
     },
   };
