@@ -15,16 +15,23 @@ export interface Wait {
   readonly detail: string;
 }
 
+/** A final check only reads: it hinders neither. */
+const PASSED_BY_CHECKS: readonly BrakeName[] = ['vacuum', 'lock-waits'];
+
+export function holdsCheck({ brake }: Wait): boolean {
+  return !PASSED_BY_CHECKS.includes(brake);
+}
+
 type BrakedColumn = Pick<Column, 'tableId' | 'table'>;
 
 const QUERY_TIMEOUT = '5s';
 
-/** In bytes. Where the server limits what slots keep, half of that is the limit: beyond it a slot would be lost. */
+/** In bytes. A slot that was invalidated keeps nothing, whatever its position. Where the server limits what slots keep, half of that is the limit: beyond it a slot would be lost. */
 const HELD_WAL = `
   SELECT name, held / 1048576, least($1::bigint, cap / 2)
     FROM (SELECT slot_name::text AS name, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint AS held,
                  (SELECT nullif(setting::bigint, -1) FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS cap
-            FROM pg_replication_slots
+            FROM pg_replication_slots WHERE wal_status IS DISTINCT FROM 'lost'
            UNION ALL
           SELECT 'replica ' || application_name, pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::bigint, NULL
             FROM pg_stat_replication) all_of_them
@@ -64,7 +71,7 @@ const DATA_FOLDER = `
    WHERE name = 'data_directory'
      AND (inet_server_addr() IS NULL OR inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1')`;
 
-/** Those that cost least are looked at first. */
+/** Those that hold a final check, too, are looked at first, and of them those that cost least. */
 export async function whyWait(
   session: Connection,
   { tableId, table }: BrakedColumn,
@@ -99,6 +106,8 @@ export async function whyWait(
       return { brake: 'replication-lag', detail: `replica ${name ?? ''} lags ${lag} s, at most ${maxLagSeconds} s` };
     }
   }
+  const asked = pauseWhile === null ? undefined : await askQuery(session, pauseWhile);
+  if (asked !== undefined) return asked;
   if (waitsForVacuum) {
     const [found] = await session.rows(VACUUM, [tableId]);
     if (found !== undefined) return { brake: 'vacuum', detail: `VACUUM or other maintenance of ${found[0] ?? table}` };
@@ -113,7 +122,7 @@ export async function whyWait(
       };
     }
   }
-  return pauseWhile === null ? undefined : await askQuery(session, pauseWhile);
+  return undefined;
 }
 
 export async function requireQuery(session: Connection, query: string): Promise<void> {

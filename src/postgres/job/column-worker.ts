@@ -241,15 +241,22 @@ export class ColumnWorker {
 
   /** Looks whether every row is done. Other processes may hold what is left: they finish it, or die and release it. */
   async #check(work: BatchWork): Promise<void> {
+    let watch: Connection | undefined;
+    // The session of the check sees the brakes of its snapshot only.
+    const connect = async () => (watch ??= await this.#connect());
     const checked = await checkJob(
       work,
       {
         isLast: this.#checks >= MOST_CHECKS,
         mayRepeat: !this.#isRepeated,
         mostFound: this.#options.mostFound,
+        rangeBytes: this.#options.rangeBytes,
+        mayRead: () => this.#pacer.beforeRange(connect, work.job),
       },
       this.#stop,
-    );
+    ).finally(async () => {
+      if (watch !== undefined) await this.#keep(watch);
+    });
     if (checked.kind === 'found') this.#checks += 1;
     else if (checked.kind === 'begun again') this.#isRepeated = true;
     else if (checked.kind === 'changed') this.#isChanged = true;

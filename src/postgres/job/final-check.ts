@@ -18,7 +18,7 @@ const RANGE_ROWS = 2000;
 /** Their numbers are looked up for each row of the table: a million of them take some 50 MB of the server's memory. */
 const OWN_TRANSACTIONS_IN_MEMORY = "SET LOCAL work_mem = '256MB'";
 
-/** What a check came to. `waiting`: ranges are still open, or another process checks. `changed`: see `Step`. */
+/** What a check came to. `waiting`: ranges are still open, another process checks, or a brake holds it. `changed`: see `Step`. */
 export type Checked =
   | { readonly kind: 'finished' | 'found' | 'begun again' | 'waiting' | 'changed' }
   /** The job's rows are re-encrypted under another number than the ring's current one. */
@@ -31,6 +31,9 @@ interface CheckOptions {
   readonly mayRepeat: boolean;
   /** Most rows that one check hands out; where there are as many, they are very many. Default: 100,000. */
   readonly mostFound?: number | undefined;
+  readonly rangeBytes?: number | undefined;
+  /** Is called before each range. `false`: the check ends, and its snapshot with it. */
+  readonly mayRead?: () => Promise<boolean>;
 }
 
 /**
@@ -59,7 +62,7 @@ export async function checkJob(work: BatchWork, options: CheckOptions, stop: Abo
 
 async function check(
   { session, checked, job, keys, legacy = true }: BatchWork,
-  { isLast, mayRepeat, mostFound = 100_000 }: CheckOptions,
+  { isLast, mayRepeat, mostFound = 100_000, rangeBytes, mayRead = () => Promise.resolve(true) }: CheckOptions,
   stop: AbortSignal,
 ): Promise<Checked> {
   const { column, state } = checked;
@@ -85,8 +88,8 @@ async function check(
       if (rows.length >= mostFound || !isLeftOver(column, row, keys, target, legacy)) return;
       if (!known.has(JSON.stringify(row.key))) rows.push(row.key);
     };
-    for (const range of await heapRanges(session, column)) {
-      if (stop.aborted) return { kind: 'waiting' };
+    for (const range of await heapRanges(session, column, rangeBytes)) {
+      if (!(await mayRead()) || stop.aborted) return { kind: 'waiting' };
       await scanRange(session, column, range, onRow, where);
       if (rows.length >= mostFound) break;
     }

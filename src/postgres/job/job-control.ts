@@ -3,7 +3,7 @@ import type { ColumnSpec } from '../catalog/column.ts';
 import { withColumns } from '../catalog/look-up-column.ts';
 import { tableNamed } from '../catalog/look-up-table.ts';
 import { Connection, type DatabaseAddress } from '../connection/database.ts';
-import { whyWait, requireQuery, type Wait } from './brake-conditions.ts';
+import { holdsCheck, whyWait, requireQuery, type Wait } from './brake-conditions.ts';
 import { beginBrakes, readBrakes, setBrakes, type BrakeState } from './brakes.ts';
 import { jobTotals, leftByLast, type JobTotals } from './job.ts';
 import { hasJobTables, openJobTables } from './job-tables.ts';
@@ -98,8 +98,19 @@ async function viewOf(session: Connection, job: FoundJob): Promise<JobView> {
     keyNumber: job.target,
     totals: await jobTotals(session, job),
     brakes,
-    waitsFor: await whyWait(session, job, brakes),
+    waitsFor: await waitOf(session, job, brakes),
   };
+}
+
+const IN_FINAL_CHECK = `
+  SELECT is_cut AND NOT EXISTS (SELECT FROM pazpaz_keys.range r WHERE r.job_id = j.id AND r.is_open)
+    FROM pazpaz_keys.job j WHERE id = $1`;
+
+async function waitOf(session: Connection, job: FoundJob, brakes: BrakeState): Promise<Wait | undefined> {
+  const wait = await whyWait(session, job, brakes);
+  if (wait === undefined || holdsCheck(wait)) return wait;
+  const [[isChecking] = []] = await session.rows(IN_FINAL_CHECK, [job.id]);
+  return isChecking === 't' ? undefined : wait;
 }
 
 /**

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Column } from '../catalog/column.ts';
 import type { Connection } from '../connection/database.ts';
 import { batchSize, FIRST_BATCH } from './batch-size.ts';
-import { whyWait, type BrakeName, type Wait } from './brake-conditions.ts';
+import { holdsCheck, whyWait, type BrakeName, type Wait } from './brake-conditions.ts';
 import { changedBrakes, DEFAULT_BRAKES, readBrakes, reserveRows, type Brakes, type BrakeState } from './brakes.ts';
 import type { Job } from './job.ts';
 
@@ -18,6 +18,9 @@ const LOOK_INTERVAL = 1000;
 function shareOf(maxRowsPerSecond: number, isLate: boolean): number {
   return Math.ceil(Math.min(maxRowsPerSecond / 2, Math.max(100, maxRowsPerSecond / (isLate ? 20 : 50))));
 }
+
+/** Milliseconds for which a final check keeps its snapshot while a brake holds it: the server ends an idle transaction after 60,000. */
+const MOST_HELD = 30_000;
 
 /** Milliseconds. Tests replace it. */
 export interface PaceClock {
@@ -102,6 +105,21 @@ export class Pacer {
     return share;
   }
 
+  /**
+   * Waits until the brakes allow a final check its next range. `false` where it must release its snapshot and begin again.
+   * `connect`: a session without a transaction, which sees the brakes as they are now.
+   */
+  async beforeRange(connect: () => Promise<Connection>, job: Job): Promise<boolean> {
+    for (let held = 0; !this.#stop.aborted; held += LOOK_INTERVAL) {
+      if (this.#isLookDue) await this.#look(await connect(), job);
+      if (this.#wait === undefined || !holdsCheck(this.#wait)) return true;
+      if (held >= MOST_HELD) return false;
+      this.#onWait(this.#wait);
+      await this.#clock.sleep(LOOK_INTERVAL, this.#stop);
+    }
+    return false;
+  }
+
   /** `allowed`: what `beforeBatch` gave; `rows`: how many the batch had. */
   afterBatch(allowed: number, rows: number, milliseconds: number): void {
     const { maxRowsPerSecond, batchMilliseconds } = this.#brakes;
@@ -119,9 +137,13 @@ export class Pacer {
     return this.#clock.now();
   }
 
+  get #isLookDue(): boolean {
+    return this.#clock.now() - this.#lookedAt >= LOOK_INTERVAL;
+  }
+
   /** Once for all workers, and not more often than the interval. */
   #look(session: Connection, job: Job): Promise<void> {
-    if (this.#looking === undefined && this.#clock.now() - this.#lookedAt < LOOK_INTERVAL) return Promise.resolve();
+    if (this.#looking === undefined && !this.#isLookDue) return Promise.resolve();
     this.#looking ??= this.#lookNow(session, job).finally(() => {
       this.#looking = undefined;
     });

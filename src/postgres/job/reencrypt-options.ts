@@ -21,6 +21,8 @@ export interface ReencryptOptions {
   readonly rangeRows?: number;
   /** Most rows that the final check hands out; where it finds as many, it begins all rows again. Default: 100,000. */
   readonly mostFound?: number;
+  /** Bytes of the table that the final check reads between two looks at the brakes. Default: 32 MiB. */
+  readonly rangeBytes?: number;
   /** Whether rows from before this system are brought too, or listed (`LEGACY_ROW`). Default: true. */
   readonly legacy?: boolean;
   /** Begins again where an unfinished job was asked for something else. Default: false. */

@@ -9,7 +9,7 @@ import { until } from '../../support/until.ts';
 import { columnOf } from '../support/column-of.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import { PacedClock } from './support/paced-clock.ts';
-import type { Postgres } from '../support/postgres.ts';
+import { majorVersion, type Postgres } from '../support/postgres.ts';
 
 let postgres: Postgres;
 let clinic: Clinic;
@@ -119,6 +119,29 @@ describe('re-encryption waits, says for what, and continues by itself', () => {
     for (const wait of waits.split('\n')) {
       expect(wait).toMatch(/^forgotten holds \d+ MB of write-ahead log, at most 1 MB$/);
     }
+  });
+
+  it('but not for a slot that was invalidated, which keeps its position', async () => {
+    if ((await majorVersion(postgres)) < 18) return;
+    await clinic.sql("SELECT pg_create_physical_replication_slot('former', true)");
+    await clinic.sql("ALTER SYSTEM SET idle_replication_slot_timeout = '1s'");
+    await clinic.sql('SELECT pg_reload_conf()');
+    await until(async () => {
+      await clinic.sql('CHECKPOINT');
+      const [slot] = await clinic.sql<{ is: boolean }>(
+        'SELECT invalidation_reason IS NOT NULL AS is FROM pg_replication_slots',
+      );
+      return slot?.is === true;
+    });
+    await clinic.sql('CREATE TABLE more AS SELECT repeat(md5(i::text), 40) FROM generate_series(1, 3000) i');
+    const session = await Connection.open(postgres);
+    const column = await columnOf(postgres, SPEC);
+    const brakes = { ...FULL_SPEED, maxHeldWalMegabytes: 1, isPaused: false };
+    expect(await whyWait(session, column, brakes)).toBeUndefined();
+    await session.close();
+    await clinic.sql("SELECT pg_drop_replication_slot('former')");
+    await clinic.sql('ALTER SYSTEM RESET idle_replication_slot_timeout');
+    await clinic.sql('SELECT pg_reload_conf()');
   });
 
   it('while the disk of a server on this machine is nearly full', async () => {
