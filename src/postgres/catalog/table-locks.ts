@@ -1,5 +1,6 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { Column } from './column.ts';
+import { textArray } from '../connection/binary-array.ts';
 import type { Connection } from '../connection/database.ts';
 import { partitionsOf } from './partition-tree.ts';
 
@@ -10,8 +11,9 @@ const LOCKED = `
      AND l.locktype OPERATOR(pg_catalog.=) 'relation' AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`;
 
 /**
- * What `$2` have locked beside the tables `$1`, their partitions, ancestors, indexes and toast. `$3`: our schema, or
- * NULL.
+ * What `$2` have locked under one of the names `$4` (schema and table) beside the tables `$1`, their partitions, ancestors,
+ * indexes and toast. `$3`: our schema, or NULL. Other tables are read by functions that the planner calls, as for the
+ * predicate of an index; these have other names, and no one can rename what is locked.
  */
 const STRANGE = `
   WITH tables AS (
@@ -26,7 +28,10 @@ const STRANGE = `
      AND NOT coalesce(c.relnamespace IN (SELECT oid FROM pg_catalog.pg_namespace
                                           WHERE nspname IN ('pg_catalog', 'pg_toast', $3::pg_catalog.text)),
                       false)
-     AND coalesce(i.indrelid, l.relation) NOT IN (SELECT id FROM tables)`;
+     AND coalesce(i.indrelid, l.relation) NOT IN (SELECT id FROM tables)
+     AND (c.oid IS NULL
+          OR i.indexrelid IS NULL AND EXISTS (SELECT FROM pg_catalog.unnest($4::pg_catalog.text[]) name
+                                               WHERE (pg_catalog.parse_ident(name))[2] = c.relname::pg_catalog.text))`;
 
 const SCHEMA_VERSION = `
   SELECT pg_catalog.format('%s %s', n.oid, n.xmin)
@@ -38,7 +43,7 @@ export async function lockedTables(session: Connection): Promise<ReadonlySet<str
 }
 
 /**
- * Throws `DATABASE_REFUSED` where the open transactions of `readers` have read another table. ALTER SCHEMA RENAME needs
+ * Throws `DATABASE_REFUSED` where the open transactions of `readers` have read another table by these names. ALTER SCHEMA RENAME needs
  * no lock on a table, so a name may come to mean another one; but a table that was read stays locked until the reader
  * commits. `watch` may be a reader. `ownSchema`: whose tables a reader uses as well.
  */
@@ -54,7 +59,8 @@ export async function requireOnlyTables(
     pids.push(found?.[0] ?? '');
   }
   const ids = [...new Set(columns.map(({ tableId }) => tableId))];
-  const values = [`{${ids.join(',')}}`, `{${pids.join(',')}}`, ownSchema ?? null];
+  const names = textArray([...new Set(columns.map(({ table }) => table))]);
+  const values = [`{${ids.join(',')}}`, `{${pids.join(',')}}`, ownSchema ?? null, names];
   const strange = await watch.rows(STRANGE, values);
   if (strange.length > 0) throw replaced(columns.map(({ table }) => table).join(', '));
 }
