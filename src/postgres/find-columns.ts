@@ -1,4 +1,4 @@
-import { isKeyRotationError } from '../format/error.ts';
+import { isKeyRotationError, KeyRotationError } from '../format/error.ts';
 import { contextOf, contextTemplate, type ContextTemplate } from '../format/context-template.ts';
 import type { RingKeys } from './all-keys.ts';
 import type { ColumnSpec } from './catalog/column.ts';
@@ -6,6 +6,7 @@ import { requireOwnCode } from './catalog/foreign-code.ts';
 import { tableNamed } from './catalog/look-up-table.ts';
 import type { Column } from './catalog/column.ts';
 import type { LookBeside } from './census.ts';
+import { isDenied, isOfValues } from './connection/database-error.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
 import type { FoundColumn } from './sample/found-column.ts';
 import { candidatesOf, type Candidate } from './sample/candidates.ts';
@@ -70,6 +71,9 @@ export class ColumnSearch implements LookBeside {
   readonly #skipped = new Map<string, SkippedTable>();
   /** What open transactions have written is not seen. What is committed in their tables is. */
   readonly #uncommitted = new Map<string, SkippedTable>();
+  /** Looked at, and not in every context. */
+  readonly #withoutContext = new Map<string, SkippedTable>();
+  readonly #unspellable: Candidate[] = [];
   readonly #seen = new Set<string>();
   #listed: readonly ListedColumn[];
   #hasObjects = false;
@@ -127,7 +131,7 @@ export class ColumnSearch implements LookBeside {
       if (!this.#hasObjects) await this.#lookAtObjects(watch);
     });
     // A transaction that is open says more than what it has prevented.
-    const skipped = new Map([...this.#uncommitted, ...this.#skipped]);
+    const skipped = new Map([...this.#withoutContext, ...this.#uncommitted, ...this.#skipped]);
     for (const [tableId, open] of this.#uncommitted) skipped.set(tableId, { ...skipped.get(tableId), ...open });
     return { columns: this.#columns, skipped: [...skipped.values()] };
   }
@@ -149,11 +153,18 @@ export class ColumnSearch implements LookBeside {
           ? foundIn(candidate, values, this.#keys)
           : foundIn(besidesOf(candidate), besideValues(candidate, values, members), this.#keys)),
       );
+      if (values.some(({ lacksContext }) => lacksContext === true)) {
+        this.#withoutContext.set(tableId, { table: candidate.table, reason: LONG_CONTEXT });
+      }
     } catch (error) {
-      // Of one table alone: a function of another role would run, it is locked, or it is gone.
-      if (!isKeyRotationError(error) || error.code === 'CANNOT_REACH_DATABASE') throw error;
-      this.#skip(candidate, error.message);
+      this.#skip(candidate, ofTableAlone(error, candidate.table));
+      if (isOfValues(error)) this.#unspellable.push(candidate);
     }
+  }
+
+  /** Columns that were skipped because of a value in them, and not because of what their owner did. */
+  get unspellable(): readonly Pick<Candidate, 'tableId' | 'tree'>[] {
+    return this.#unspellable;
   }
 
   #skip(candidate: Candidate, reason: string, isClosed = this.#options.before?.isClosed(candidate) ?? false): void {
@@ -165,10 +176,23 @@ export class ColumnSearch implements LookBeside {
   async #lookAtObjects(session: Connection): Promise<void> {
     this.#hasObjects = true;
     const everywhere = this.#templates.flatMap((one) => contextOf(one, []) ?? []);
-    const found = await lookAtLargeObjects(session, everywhere, this.#keys);
-    if (found === undefined) this.#skipped.set(LARGE_OBJECTS_ID, LARGE_OBJECTS);
-    else this.#columns.push(...found);
+    try {
+      this.#columns.push(...(await lookAtLargeObjects(session, everywhere, this.#keys)));
+    } catch (error) {
+      const reason = isDenied(error) ? 'this user may not read every large object' : ofTableAlone(error, LARGE_OBJECTS);
+      this.#skipped.set(LARGE_OBJECTS_ID, { table: LARGE_OBJECTS, reason });
+    }
   }
+}
+
+const LONG_CONTEXT = 'a column that a context names has values in it that are too long';
+
+/** Why one table cannot be looked at: a function of another role would run, it is locked, gone or damaged. */
+function ofTableAlone(error: unknown, table: string): string {
+  // The words of another error may quote a value.
+  if (!isKeyRotationError(error)) return 'one of its values cannot be looked through';
+  if (error.code !== 'CANNOT_REACH_DATABASE') return error.message;
+  throw new KeyRotationError(error.code, `${error.message} This was while ${table} was looked at.`);
 }
 
 /** What the values have beside the members that are listed. */
@@ -188,7 +212,7 @@ function isOf({ tableId, columnNumber }: ListedColumn, candidate: Candidate): bo
   return tableId === candidate.tableId && columnNumber === candidate.columnNumber;
 }
 
-const LARGE_OBJECTS: SkippedTable = { table: 'pg_largeobject', reason: 'this user may not read every large object' };
+const LARGE_OBJECTS = 'pg_largeobject';
 
 const LOCKED = `
   SELECT l.relation FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
@@ -212,6 +236,14 @@ export class TablesBefore {
       }
       return tables;
     });
+  }
+
+  /** Adds what a search before the count could not look at. */
+  close(skipped: readonly Pick<Candidate, 'tableId' | 'tree'>[]): void {
+    for (const { tableId, tree } of skipped) {
+      this.#closed.add(tableId);
+      for (const id of idsOf(tree)) this.#open.delete(id);
+    }
   }
 
   /** Whether a table that cannot be looked at could be, or has become one with a table that could be, or was not there. */

@@ -1,9 +1,10 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
+import type { RingKeys } from '../../postgres/all-keys.ts';
 import { requireLasting, type ColumnCensus } from '../../postgres/census.ts';
 import { ColumnSearch, contextsOf, TablesBefore, type SkippedTable } from '../../postgres/find-columns.ts';
 import { foundName, type FoundColumn } from '../../postgres/sample/found-column.ts';
-import { withSpare } from '../../postgres/connection/database.ts';
+import { withSpare, type DatabaseAddress } from '../../postgres/connection/database.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
 import type { ColumnFlags } from './column-flags.ts';
@@ -18,11 +19,12 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const specs = await columnsOf(flags);
     const database = databaseOf(flags, session, world);
     const keys = await ringOf(session);
+    const contexts = contextsOf(specs);
     const { counts, unlisted, skipped, isDurable } = await withSpare(database, async (watching) => {
-      const before = await TablesBefore.in(watching);
+      const before = await tablesBefore(database, watching, keys, contexts, flags);
       const progress = new ProgressLine(world.stderr, () => world.now().getTime());
       const options = { before, watching, onProgress: progress.onSearch };
-      const search = new ColumnSearch(database, keys, contextsOf(specs), options);
+      const search = new ColumnSearch(database, keys, contexts, options);
       const counts = await shownCensus(database, specs, keys, world, flags, { beside: search, watching });
       if (flags.emptyIsFine !== true) requireValues(counts);
       const { columns, skipped } = await search.look().finally(() => {
@@ -33,8 +35,8 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
       return { counts, unlisted, skipped, ...(await requireLasting(watching, counts)) };
     });
-    requireNoneClosed(skipped);
-    if (flags.skippedIsFine !== true) requireNoneSkipped(skipped);
+    if (flags.skippedIsFine === true) requireNoneClosed(skipped);
+    else requireNoneSkipped(skipped);
     return {
       rowsByNumber: sumByKey(
         counts.map(({ numbered }) => numbered),
@@ -56,6 +58,23 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       isDurable,
     };
   };
+}
+
+/** An operator who accepts skipped tables accepts those that have a value now that cannot be looked at. */
+async function tablesBefore(
+  database: DatabaseAddress,
+  watching: DatabaseAddress,
+  keys: RingKeys,
+  contexts: readonly string[],
+  { skippedIsFine }: ColumnFlags,
+): Promise<TablesBefore> {
+  const before = await TablesBefore.in(watching);
+  if (skippedIsFine === true) {
+    const search = new ColumnSearch(database, keys, contexts, { watching });
+    await search.look();
+    before.close(search.unspellable);
+  }
+  return before;
 }
 
 /** Names a place once, which the count has seen in every row and the search in a sample. */

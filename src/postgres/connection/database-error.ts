@@ -123,6 +123,15 @@ export function isDenied(error: unknown): boolean {
   return error instanceof DatabaseFailure && error.state === '42501' && !error.isRaised && !error.isInFunction;
 }
 
+/** Classes of SQLSTATE that say something of rights, locks, definitions or the server. */
+const NOT_OF_VALUES = /^(08|40|42|53|55|57)/;
+
+/** Whether what was read failed for its values, as where PostgreSQL cannot spell one or a page is damaged. */
+export function isOfValues(error: unknown): boolean {
+  if (!isKeyRotationError(error)) return true;
+  return error instanceof DatabaseFailure && error.state !== undefined && !NOT_OF_VALUES.test(error.state);
+}
+
 export function isLostConnection(error: unknown): boolean {
   return isKeyRotationError(error, 'CANNOT_REACH_DATABASE');
 }

@@ -1,4 +1,3 @@
-import { DatabaseFailure } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import type { FoundColumn } from './found-column.ts';
 import type { OpeningKeys } from '../known-keys.ts';
@@ -24,23 +23,16 @@ const OBJECTS: Candidate = {
   isGenerated: false,
 };
 
-const NOT_ALLOWED = '42501';
-
-/** `undefined` where this user may not read each of those that were chosen. */
+/** Rejects where this user may not read each of those that were chosen. */
 export async function lookAtLargeObjects(
   session: Connection,
   contexts: readonly string[],
   keys: OpeningKeys,
-): Promise<readonly FoundColumn[] | undefined> {
-  try {
-    const found = await session.rows(
-      `SELECT pg_catalog.lo_get(oid, 0, ${MOST_BYTES})
-         FROM (SELECT oid FROM pg_catalog.pg_largeobject_metadata ORDER BY pg_catalog.random() LIMIT ${SAMPLE}) sample`,
-    );
-    const values = found.flatMap(([text]) => (text == null ? [] : [{ text, contexts: ['', ...contexts] }]));
-    return foundIn(OBJECTS, values, keys).map((one) => ({ ...one, uncountable: OBJECTS.kind }));
-  } catch (error) {
-    if (error instanceof DatabaseFailure && error.state === NOT_ALLOWED) return undefined;
-    throw error;
-  }
+): Promise<readonly FoundColumn[]> {
+  const found = await session.rows(
+    `SELECT pg_catalog.lo_get(oid, 0, ${MOST_BYTES})
+       FROM (SELECT oid FROM pg_catalog.pg_largeobject_metadata ORDER BY pg_catalog.random() LIMIT ${SAMPLE}) sample`,
+  );
+  const values = found.flatMap(([text]) => (text == null ? [] : [{ text, contexts: ['', ...contexts] }]));
+  return foundIn(OBJECTS, values, keys).map((one) => ({ ...one, uncountable: OBJECTS.kind }));
 }

@@ -25,10 +25,15 @@ const MOST_BYTES = 65_536;
 /** Bytes of the values of a column up to which all of a text or `bytea` is looked at: a part of a ciphertext never opens. */
 const WHOLE_BYTES = 16 * 1024 * 1024;
 
+/** Bytes of a column of a context: what an index may have is shorter. */
+const MOST_CONTEXT_BYTES = 4096;
+
 /** A value as PostgreSQL spells it (see `StoredRow` for texts that are not in UTF-8), and the contexts that it is tried in. */
 export interface SampledValue {
   readonly text: string;
   readonly contexts: readonly string[];
+  /** Whether a column of a context is too long in its row, so that the value is not tried in that context. */
+  readonly lacksContext?: boolean;
 }
 
 /**
@@ -43,10 +48,11 @@ const START =
 const VALUES: Readonly<Record<Candidate['storage'], string>> = {
   bytea: START,
   text: START,
-  // Of a large jsonb, no text is made; a small number takes eight times as many bytes there.
+  // Of a large one, no text is made; a small number takes eight times as many bytes in a jsonb.
   jsonb: `CASE WHEN pg_catalog.pg_column_size(v) OPERATOR(pg_catalog.<=) ${8 * MOST_BYTES}
                THEN ${WHOLE('v::pg_catalog.text')} END`,
-  other: WHOLE("pg_catalog.format('%s', v)"),
+  other: `CASE WHEN pg_catalog.pg_column_size(v) OPERATOR(pg_catalog.<=) ${8 * MOST_BYTES}
+               THEN ${WHOLE("pg_catalog.format('%s', v)")} END`,
 };
 
 /** Pages of a table with its partitions, as they are now: statistics may be missing. */
@@ -112,9 +118,17 @@ export async function sampleOf(
         `t.${quoted(column)} AS v`,
         ...inContexts.map((name, at) => `${sentText(`t.${quoted(name)}::pg_catalog.text`, server)} AS c${at}`),
       ];
+      const cellSize = (at: number) => `coalesce(pg_catalog.octet_length(c${at}), 0)`;
+      const contextCells = inContexts.map(
+        (_, at) => `CASE WHEN ${cellSize(at)} OPERATOR(pg_catalog.<=) ${MOST_CONTEXT_BYTES} THEN c${at} END`,
+      );
+      const lacks = [
+        'false',
+        ...inContexts.map((_, at) => `${cellSize(at)} OPERATOR(pg_catalog.>) ${MOST_CONTEXT_BYTES}`),
+      ];
       const sample = (rows: string, most: number) =>
         reader.rows(
-          `SELECT ${[value, ...inContexts.map((_, at) => `c${at}`)].join(', ')}
+          `SELECT ${[value, lacks.join(' OR '), ...contextCells].join(', ')}
              FROM (SELECT * FROM (SELECT ${read.join(', ')} FROM ${rows}) r WHERE NOT (v IS NULL) LIMIT ${most}) s`,
         );
       const [size] = await reader.rows(PAGES, [candidate.tree]);
@@ -129,11 +143,17 @@ export async function sampleOf(
       await requireSameColumn(watch, candidate);
       await requireNotRewritten(reader, tableId, table);
       if (storage === 'other') await requireSameFields(reader, watch, table);
-      return found.flatMap(([text, ...values]) => {
+      return found.flatMap(([text, lacksContext, ...values]) => {
         if (text == null) return [];
         const valueOf = (name: string) => receivedText(values[inContexts.indexOf(name)], server);
         const contexts = templates.flatMap((one) => contextOf(one, one.columns.map(valueOf)) ?? []);
-        return [{ text: isText ? bytesOf(text).toString('latin1') : text, contexts: ['', ...contexts] }];
+        return [
+          {
+            text: isText ? bytesOf(text).toString('latin1') : text,
+            contexts: ['', ...contexts],
+            lacksContext: lacksContext === 't',
+          },
+        ];
       });
     },
     { mode: READING.mode, settings: ["SET LOCAL lock_timeout = '3s'"] },

@@ -1,0 +1,54 @@
+import { giveCredentials, pazpazKeys } from '../../cli/support/operator.ts';
+import { stopServices } from '../../local/support/running-service.ts';
+import { HOUR } from '../../local/support/state-machine.ts';
+import { current, previous, ringWith, type TestRing } from '../../support/ring.ts';
+import { fillPatients, patientRow, PATIENTS } from '../support/patients.ts';
+import { startPostgres, type Postgres } from '../support/postgres.ts';
+
+/* Tables that cannot be looked at, whatever the reason: each is named, and the operator decides. */
+
+let postgres: Postgres;
+let ring: TestRing;
+beforeAll(async () => {
+  giveCredentials();
+  postgres = await startPostgres();
+});
+beforeEach(async () => {
+  ring = await ringWith(1, previous(2), current(3));
+  await ring.service.advance(25 * HOUR);
+  await fillPatients(postgres, [patientRow('a', 3, 1), patientRow('b', 3, 2)]);
+  await sql('DROP TABLE IF EXISTS odd; DROP TYPE IF EXISTS pair, mood CASCADE');
+});
+afterEach(stopServices);
+afterAll(() => postgres.stop());
+
+const sql = (text: string) => postgres.client.query(text);
+const keys = (...args: readonly string[]) => pazpazKeys(ring, args, { environment: { DATABASE_URL: postgres.url } });
+
+/** A value that PostgreSQL itself cannot spell. */
+const UNSPELLABLE = `CREATE TYPE mood AS ENUM ('a'); CREATE TYPE pair AS (m mood, t text);
+  CREATE TABLE odd (v pair, w text); INSERT INTO odd VALUES (ROW('a', 'x')::pair, 'x');
+  DELETE FROM pg_enum WHERE enumtypid = 'mood'::regtype`;
+
+it.each([
+  ['PostgreSQL cannot spell a value', UNSPELLABLE, 'public.odd (The database refused (22P03)'],
+  [
+    'a column of a context is too long',
+    "CREATE TABLE odd (id text, v text); INSERT INTO odd SELECT repeat('x', 5000), 'v'",
+    'public.odd (a column that a context names has values in it that are too long)',
+  ],
+])('where %s, the table is named, and --skipped-is-fine accepts it', async (_, made, reason) => {
+  await sql(made);
+  const refused = await keys('retire', '1', '--yes', ...PATIENTS);
+  expect(refused).toMatchObject({ exitCode: 1 });
+  expect(refused.stderr.replaceAll('\n', ' ')).toContain(reason);
+  expect(refused.stderr).toContain('--skipped-is-fine');
+  const accepted = await keys('retire', '1', '--yes', ...PATIENTS, '--skipped-is-fine');
+  expect(accepted).toMatchObject({ exitCode: 0 });
+  expect(accepted.stdout).toContain('Not looked at:');
+});
+
+it('a huge value of another type is passed over, and its table is looked at', async () => {
+  await sql("CREATE TABLE odd (v bytea[]); INSERT INTO odd SELECT ARRAY[convert_to(repeat('x', 20000000), 'UTF8')]");
+  expect(await keys('retire', '1', '--yes', ...PATIENTS)).toMatchObject({ exitCode: 0 });
+});
