@@ -43,6 +43,7 @@ from .encrypted_cell import BYTES, JSON, TEXT, EncryptedCell, Storage, ValueKind
 from .errors import KeyRotationError
 from .process_ring import RingSource, shared_ring
 from .row_context import ContextTemplate
+from .sqlalchemy_reads import refuse_ciphertexts
 from .sqlalchemy_rows import (
     EncryptedColumnError,
     Place,
@@ -177,8 +178,11 @@ def _before_execute(
     options: Mapping[str, Any],
 ) -> tuple[Executable, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
     """Refuses to write an SQL expression into an encrypted column: the database would store it in clear. Binds values
-    to their rows where the context names the row."""
-    for nested in _writes(statement):
+    to their rows where the context names the row. Refuses to return ciphertexts."""
+    elements = _elements(statement)
+    for element in elements:
+        refuse_ciphertexts(element, _encrypted_type)
+    for nested in (element for element in reversed(elements) if isinstance(element, (Insert, Update))):
         written = list(_written(nested))
         _refuse_expressions(nested, written)
         columns = [RowColumn(column, template) for column in nested.table.c if (template := _row_template(column))]
@@ -193,11 +197,10 @@ def _before_execute(
     return (statement, rows, {}) if multiparams else (statement, [], rows[0])
 
 
-def _writes(statement: Any) -> Iterator[Insert | Update]:
-    """Each INSERT and UPDATE of a statement, those of its CTEs first and itself last."""
-    found: dict[int, object] = {}
+def _elements(statement: Any) -> list[ClauseElement]:
+    """A statement and everything in it, itself first."""
+    found: dict[int, ClauseElement] = {}
     waiting = [statement.statement if isinstance(statement, Compiled) else statement]
-    writes: list[Insert | Update] = []
     while waiting:
         element = waiting.pop()
         if (
@@ -207,10 +210,8 @@ def _writes(statement: Any) -> Iterator[Insert | Update]:
         ):
             continue
         found[id(element)] = element  # which also keeps it: an id is unique only among living objects
-        if isinstance(element, (Insert, Update)):
-            writes.append(element)
         waiting.extend(element.get_children())
-    return reversed(writes)
+    return list(found.values())
 
 
 def _refuse_expressions(statement: Insert | Update, written: Iterable[Written]) -> None:
@@ -227,7 +228,8 @@ def _refuse_expressions(statement: Insert | Update, written: Iterable[Written]) 
 
 def _encrypted_type(column: Any) -> "_Encrypted[Any] | None":
     """The type of a column, or of the elements of its array, if it encrypts."""
-    found = column.type.item_type if isinstance(column.type, ARRAY) else column.type
+    found = getattr(column, "type", None)
+    found = found.item_type if isinstance(found, ARRAY) else found
     return found if isinstance(found, _Encrypted) else None
 
 
