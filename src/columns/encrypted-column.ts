@@ -87,7 +87,7 @@ export class EncryptedColumn<Value> {
   }
 
   /** Throws `INVALID_COLUMN` if the row lacks a column of the context; `how` says what to do about that. */
-  contextOfRow(row: Readonly<Record<string, unknown>>, how: string): string {
+  contextOfRow(row: Readonly<Record<string, unknown>>, how: () => string): string {
     const { texts, columns } = this.#template;
     let context = texts[0] ?? '';
     // A loop, since this runs for each row.
@@ -100,7 +100,7 @@ export class EncryptedColumn<Value> {
   }
 
   /** Also throws `INVALID_COLUMN` for keys that PostgreSQL may spell differently, or that give two rows one context. */
-  contextToWrite(row: Readonly<Record<string, unknown>>, how: string): string {
+  contextToWrite(row: Readonly<Record<string, unknown>>, how: () => string): string {
     const context = this.contextOfRow(row, how);
     const { source, columns } = this.#template;
     const keys = columns.map((column) => String(row[column]));
@@ -110,7 +110,7 @@ export class EncryptedColumn<Value> {
         `The context ${JSON.stringify(source)} cannot tell this row from others: a value of ${columns.join(' or ')} has ` +
           'the text in it that separates them. Use a text between the columns that no value has. Nothing was written.',
       );
-    const doubtful = this.#keysAreText ? -1 : keys.findIndex(mayBeRespelled);
+    const doubtful = this.#keysAreText ? -1 : columns.findIndex((column) => mayBeRespelled(row[column]));
     if (doubtful >= 0)
       throw new KeyRotationError(
         'INVALID_COLUMN',
@@ -121,13 +121,13 @@ export class EncryptedColumn<Value> {
     return context;
   }
 
-  #missingKeys(row: Readonly<Record<string, unknown>>, how: string): KeyRotationError {
+  #missingKeys(row: Readonly<Record<string, unknown>>, how: () => string): KeyRotationError {
     const { source, columns } = this.#template;
     const missing = columns.filter((column) => keyOfRow(row, column) === undefined);
     return new KeyRotationError(
       'INVALID_COLUMN',
       `The context ${JSON.stringify(source)} needs ${missing.join(' and ')}, which the row does not show as text, ` +
-        `a number or a UUID. ${how}`,
+        `a number or a UUID. ${how()}`,
     );
   }
 
@@ -215,7 +215,8 @@ function keyOfRow(row: Readonly<Record<string, unknown>>, column: string): strin
 }
 
 /** Also true for spaces at the end, which a varchar(n) cuts. */
-function mayBeRespelled(key: string): boolean {
+function mayBeRespelled(key: unknown): boolean {
+  if (typeof key !== 'string') return false;
   const isInteger = /^\s*[+-]?[0-9]+\s*$/.test(key) && !/^(0|-?[1-9][0-9]*)$/.test(key);
   const isUuid = /^\{?([0-9a-f]{4}-?){8}\}?$/i.test(key) && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(key);
   return isInteger || isUuid || key.endsWith(' ');

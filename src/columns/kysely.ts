@@ -90,7 +90,7 @@ function decrypt(rows: readonly UnknownRow[], field: ResultField, waiting: Promi
   if (first === undefined || (name === undefined && !field.isNamed)) return;
   if (name === undefined) throw notInResult(field.name);
   const { column } = field;
-  const how = `Select ${column.rowColumns.join(' and ')} beside ${name}.`;
+  const how = () => `Select ${column.rowColumns.join(' and ')} beside ${name}.`;
   const members = column.rowColumns.map((key) => [key, memberOf(first, key) ?? key] as const);
   const isRenamed = members.some(([key, member]) => key !== member);
   for (const row of rows) {

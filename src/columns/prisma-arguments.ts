@@ -43,10 +43,12 @@ function encryptedData({ model, fields, refusals }: Call, data: unknown, row: un
     }
     const given = isMembers(value) && isUpdate && Object.keys(value).join() === 'set' ? value['set'] : value;
     if (given === null || given === undefined) return [name, given];
-    const keys = field.rowColumns.join(' and ');
-    const how = isUpdate
-      ? `Update one row, with where: { ${keys} }: each row's value has a ciphertext of its own.`
-      : `Give ${keys} in data: make the key first (crypto.randomUUID()) if the database would generate it.`;
+    const how = () => {
+      const keys = field.rowColumns.join(' and ');
+      return isUpdate
+        ? `Update one row, with where: { ${keys} }: each row's value has a ciphertext of its own.`
+        : `Give ${keys} in data: make the key first (crypto.randomUUID()) if the database would generate it.`;
+    };
     const context = field.contextToWrite(isMembers(row) ? row : {}, how);
     return [name, cellOf(field.encrypt(given, context), field.storage)];
   });

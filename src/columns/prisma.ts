@@ -62,7 +62,10 @@ function readField(name: string, field: EncryptedColumn<unknown>): ReadField {
     compute: (row) => {
       const cell = row[name];
       if (cell === null || cell === undefined) return cell;
-      return field.decryptSync(cell, field.contextOfRow(row, `Select ${field.rowColumns.join(' and ')}, too.`));
+      return field.decryptSync(
+        cell,
+        field.contextOfRow(row, () => `Select ${field.rowColumns.join(' and ')}, too.`),
+      );
     },
   };
 }

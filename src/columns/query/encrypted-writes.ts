@@ -165,8 +165,10 @@ function cell(
   how: (keys: readonly string[]) => string,
 ): unknown {
   if (value === null || value === undefined) return value;
-  const keys = Object.fromEntries(column.rowColumns.map((key) => [key, row[plainName(key)]]));
-  const context = column.contextToWrite(keys, how(column.rowColumns));
+  const { rowColumns } = column;
+  const isNamedAlike = rowColumns.every((key) => key === plainName(key));
+  const keys = isNamedAlike ? row : Object.fromEntries(rowColumns.map((key) => [key, row[plainName(key)]]));
+  const context = column.contextToWrite(keys, () => how(rowColumns));
   return parameterOf(column.encrypt(value, context), column.storage);
 }
 
@@ -186,7 +188,10 @@ function rowOf(names: readonly string[], item: Item): Row {
   const values = PrimitiveValueListNode.is(item)
     ? item.values
     : item.values.map((node) => (ValueNode.is(node) ? node.value : undefined));
-  return Object.fromEntries(names.map((name, index) => [plainName(name), values[index]]));
+  // A loop, since this runs for each row. A plain name has no underscore, so it is not __proto__.
+  const row: Record<string, unknown> = {};
+  for (let index = 0; index < names.length; index += 1) row[plainName(names[index] ?? '')] = values[index];
+  return row;
 }
 
 function valueOf(node: OperationNode, name: string): unknown {

@@ -15,6 +15,7 @@ import {
   TableNode,
   UpdateQueryNode,
   ValueNode,
+  ValuesNode,
   type OperationNode,
   type SelectionNode,
 } from 'kysely';
@@ -178,6 +179,7 @@ export function columnName(node: OperationNode): string | undefined {
 /** The nodes in a node. What the application gives as a value is not a node, whatever its members. */
 export function childrenOf(node: OperationNode): readonly OperationNode[] {
   if (ValueNode.is(node) || PrimitiveValueListNode.is(node)) return [];
+  if (ValuesNode.is(node)) return node.values.filter((row) => !PrimitiveValueListNode.is(row));
   return Object.values(node).flat().filter(isNode);
 }
 
