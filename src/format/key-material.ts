@@ -3,9 +3,6 @@ import { inspect } from 'node:util';
 import { isKeyObject, isUint8Array } from 'node:util/types';
 import { KeyRotationError, typeName } from './error.ts';
 
-/** The subject of errors about a value that is not a key, as the setup guide spells it. */
-export const KEY_SUBJECT = 'Encryption key from AWS Secrets Manager';
-
 export const KEY_BYTES = 32;
 
 const REDACTED = '[redacted]';
@@ -82,5 +79,5 @@ function secretKeyOf(value: unknown): KeyObject | undefined {
 }
 
 function invalid(found: string): KeyRotationError {
-  return new KeyRotationError('INVALID_KEY_VALUE', `${KEY_SUBJECT} must be ${KEY_BYTES} bytes, got ${found}`);
+  return new KeyRotationError('INVALID_KEY_VALUE', `Encryption key must be ${KEY_BYTES} bytes, got ${found}`);
 }

@@ -1,7 +1,7 @@
 import { KeyRotationError } from './error.ts';
 import { readJsonDate } from './json/json-date.ts';
 import { jsonMembers, withJsonValues } from './json/json-members.ts';
-import { KEY_SUBJECT, KeyMaterial } from './key-material.ts';
+import { KEY_BYTES, KeyMaterial } from './key-material.ts';
 import { decodeStrictBase64 } from './strict-base64.ts';
 
 /** The form of a secret's value, without the key. Hexadecimal digits are replaced by base64. */
@@ -16,6 +16,8 @@ export interface StoredKey {
 const BASE64: KeyFormat = { kind: 'base64' };
 const BINARY: KeyFormat = { kind: 'binary' };
 
+/** In the words of the guide. */
+const KEY_SUBJECT = 'Encryption key from AWS Secrets Manager';
 const KEY_MEMBER = 'encryption_key';
 const CREATED_MEMBER = 'created_at';
 const EXPIRES_MEMBER = 'expires_at';
@@ -36,7 +38,7 @@ export function readKeyValue(value: {
 }): StoredKey {
   const { SecretString: text, SecretBinary: bytes } = value;
   if (text !== undefined) return OPENS_AN_OBJECT.test(text) ? readJson(text) : { key: readText(text), format: BASE64 };
-  if (bytes !== undefined) return { key: KeyMaterial.fromBytes(bytes), format: BINARY };
+  if (bytes !== undefined) return { key: keyFrom(bytes), format: BINARY };
   throw invalid('a version with neither SecretString nor SecretBinary');
 }
 
@@ -113,7 +115,15 @@ function readText(text: string): KeyMaterial {
   if (second !== undefined) throw invalid('text with white space inside the key');
   const bytes = HEX_KEY.test(word) ? Buffer.from(word, 'hex') : decodeStrictBase64(word);
   if (bytes === undefined) throw invalid(`${word.length} characters that are not base64${reason(word)}`);
-  return KeyMaterial.fromBytes(bytes);
+  return keyFrom(bytes);
+}
+
+function keyFrom(bytes: Uint8Array): KeyMaterial {
+  if (bytes.length === KEY_BYTES) return KeyMaterial.fromBytes(bytes);
+  throw new KeyRotationError(
+    'INVALID_KEY_VALUE',
+    `${KEY_SUBJECT} must be ${KEY_BYTES} bytes, got ${bytes.length} bytes`,
+  );
 }
 
 /** The usual mistakes, named without revealing a character of the key. */

@@ -96,7 +96,7 @@ export class RingKeys {
     return this.#known.ofNumber(number);
   }
 
-  /** Throws `NO_CURRENT_KEY`, `CURRENT_KEY_UNNUMBERED`, or why it cannot be read. */
+  /** Throws `NO_CURRENT_KEY`, `CURRENT_KEY_UNNUMBERED`, `INVALID_KEY_VALUE`, or why it cannot be read. */
   requireTarget(): TargetKey {
     const { current, numberOf } = this.ring;
     if (current === undefined) {
@@ -107,6 +107,8 @@ export class RingKeys {
     }
     const number = numberOf.get(current);
     if (number === undefined) {
+      const why = this.#unread.get(current);
+      if (why !== undefined) throw why.code === 'INVALID_KEY_VALUE' ? holdsNoKey(current) : why;
       throw new KeyRotationError(
         'CURRENT_KEY_UNNUMBERED',
         `The current key (version ${current}) has no number yet, and rows are never re-encrypted under number 0. Number it first: pazpaz-keys adopt.`,
@@ -149,4 +151,12 @@ export class RingKeys {
       this.#unread.set(versionId, error);
     }
   }
+}
+
+function holdsNoKey(current: string): KeyRotationError {
+  return new KeyRotationError(
+    'INVALID_KEY_VALUE',
+    `The current version (${current}) holds no key, so rows cannot be re-encrypted. Make the previous key current again ` +
+      'first: pazpaz-keys rollback (pazpaz-keys status says if another key is needed).',
+  );
 }

@@ -30,10 +30,10 @@ test('the key object is a secret key of 256 bits, and the same one each time', (
   expect(key.keyObject).toBe(key.keyObject);
 });
 
-test.each([0, 16, 24, 31, 33, 64])('%i bytes are refused as a key, in the words of the guide', (length) => {
+test.each([0, 16, 24, 31, 33, 64])('%i bytes are refused as a key, and nothing is said of AWS', (length) => {
   expect(errorOf(() => KeyMaterial.fromBytes(new Uint8Array(length)))).toMatchObject({
     code: 'INVALID_KEY_VALUE',
-    message: `Encryption key from AWS Secrets Manager must be 32 bytes, got ${length} bytes`,
+    message: `Encryption key must be 32 bytes, got ${length} bytes`,
   });
 });
 

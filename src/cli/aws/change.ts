@@ -12,30 +12,36 @@ export type Change =
   | { readonly change: 'rotation-started'; readonly versionId: string };
 
 /**
- * `onChange` gets each change once the service has accepted it. A command may also remove a tag that no description has
- * shown, because descriptions can be old. Such a removal is no change.
+ * `onChange` gets each change once the service has accepted it. What the last description has shown is no change: a
+ * command that continues another one stores a value and attaches a label that are there. Neither is the removal of a
+ * tag that no description has shown, which a command may try because descriptions can be old.
  */
 export function recorded(secrets: OperatorSecrets, onChange: (change: Change) => void): OperatorSecrets {
   const tags = new Set<string>();
+  let stages: Readonly<Record<string, readonly string[]>> = {};
   return {
     ...secrets,
     describeSecret: async (input) => {
       const output = await secrets.describeSecret(input);
       for (const { Key = '' } of output.Tags ?? []) tags.add(Key);
+      stages = output.VersionIdsToStages ?? {};
       return output;
     },
     putSecretValue: async (input) => {
       const output = await secrets.putSecretValue(input);
-      const labels = input.VersionStages ?? ['AWSCURRENT'];
-      onChange({ change: 'value-stored', versionId: output.VersionId ?? input.ClientRequestToken ?? '', labels });
+      const versionId = output.VersionId ?? input.ClientRequestToken ?? '';
+      // The first value of a secret also gets AWSCURRENT.
+      const labels = output.VersionStages ?? input.VersionStages ?? ['AWSCURRENT'];
+      if (stages[versionId] === undefined) onChange({ change: 'value-stored', versionId, labels });
       return output;
     },
     updateSecretVersionStage: async (input) => {
       const output = await secrets.updateSecretVersionStage(input);
       const { VersionStage: label = '', MoveToVersionId: to, RemoveFromVersionId: from } = input;
       if (to !== undefined && from !== undefined) onChange({ change: 'label-moved', label, from, to });
-      else if (to !== undefined) onChange({ change: 'label-attached', label, to });
-      else if (from !== undefined) onChange({ change: 'label-detached', label, from });
+      else if (to !== undefined && stages[to]?.includes(label) !== true)
+        onChange({ change: 'label-attached', label, to });
+      else if (to === undefined && from !== undefined) onChange({ change: 'label-detached', label, from });
       return output;
     },
     updateSecret: async (input) => {

@@ -72,7 +72,8 @@ export function openSession(world: ProcessIo, options: CommonOptions): AwsSessio
     const { level, message } = LOG_EVENTS[event];
     if (level === 'info') return;
     const about = Object.entries(fields).map(([name, value]) => `${name} ${value ?? ''}`);
-    warnings.push(`${message} (${about.join(', ')}).`);
+    const warning = `${message} (${about.join(', ')}).`;
+    if (!warnings.includes(warning)) warnings.push(warning);
   };
   let arn: string | undefined;
   const clientIn = (other: string | undefined) => clientFor(options, other ?? region);

@@ -52,6 +52,7 @@ export const ADOPT = command<AdoptOptions>({
     return {
       result,
       lines: () => wrong.flatMap(({ text }) => wrapped(text)),
+      exitCode: 1,
       next: [...wrong.flatMap(({ next }) => next), step('status')],
     };
   },

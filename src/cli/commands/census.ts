@@ -84,24 +84,27 @@ interface MissingKeys {
   readonly restorable: readonly number[];
   /** Whether a version has lost its labels. */
   readonly hasLost: boolean;
+  /** Rows are under a number whose key was retired, and AWS has no version of it. */
+  readonly isGone: boolean;
 }
 
 /** Of older data, the number is a random byte, so its key may be missing under either code. */
 async function missingKeys(columns: readonly ColumnCensus[], deps: CommandDependencies): Promise<MissingKeys> {
   const codes = columns.flatMap(({ listed }) => listed.map(({ code }) => code));
   if (!codes.some((code) => code === 'KEY_RETIRED' || code === 'KEY_NEVER_ISSUED'))
-    return { restorable: [], hasLost: false };
+    return { restorable: [], hasLost: false, isGone: false };
   const { retired, versions } = await readRingReport(deps);
   return {
     restorable: retired.filter(({ isLeft }) => isLeft).map(({ number }) => number),
     hasLost: versions.some(({ state }) => state === 'no label'),
+    isGone: codes.includes('KEY_RETIRED'),
   };
 }
 
 function adviceOn(
   columns: readonly ColumnCensus[],
   unread: readonly UnreadKeys[],
-  { restorable, hasLost }: MissingKeys,
+  { restorable, hasLost, isGone }: MissingKeys,
 ): Advice {
   if (unread.length > 0) return { advice: unread.map(unreadLine), next: [step('doctor')] };
   if (restorable.length > 0) {
@@ -116,6 +119,12 @@ function adviceOn(
   if (hasLost) {
     const text = 'No key of the ring opens some rows, and a version has lost its labels: status says how to rescue it.';
     return { advice: [text], next: [step('status')] };
+  }
+  if (isGone) {
+    const text =
+      'No key of the ring opens some rows: their key was retired, and AWS has deleted it. A backup of the ring may ' +
+      'still have it. Restore it, then count again.';
+    return { advice: [text], next: [step('restore-ring', 'FILE', '--retired')] };
   }
   const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);
   if (rows === 0) return { advice: columns.some(isInOtherContext) ? [OTHER_CONTEXT] : [], next: [] };

@@ -22,7 +22,16 @@ const CHECK = object({
   findings: listOf(object({ text: TEXT, next: NEXT })),
 });
 
-const CHECK_LIST = ['It checks for these problems:', ...CHECKS.map(({ title }) => `  ${title}`)].join('\n');
+const NEEDS: Partial<Record<CheckReport['code'], string>> = {
+  'many-encryptions': 'if CloudWatch counts them',
+  'not-in-backup': 'if there was a backup',
+  'unlisted-column': 'with --columns',
+};
+
+const CHECK_LIST = [
+  'It checks for these problems:',
+  ...CHECKS.map(({ code, title }) => `  ${title}${NEEDS[code] === undefined ? '' : ` (${NEEDS[code]})`}`),
+].join('\n');
 
 export const DOCTOR = command<ColumnFlags>({
   name: 'doctor',

@@ -2,8 +2,9 @@ import { moveKeys, type MoveResult } from '../move/move-keys.ts';
 import { command, someText, wrongUsage } from '../command.ts';
 import { COUNT, DATE, described, listOf, object, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { MANAGED_ALIAS, MANAGED_KEY } from '../ring/kms-keys.ts';
+import { describedRing } from '../ring/ring.ts';
 import { step } from '../suggested-commands.ts';
-import { capitalized, keyList } from '../terminal/table.ts';
+import { capitalized, keyList, wrapped } from '../terminal/table.ts';
 
 interface MoveFlags {
   readonly kmsKeyId: string;
@@ -53,11 +54,14 @@ export const MOVE = command<MoveFlags>({
   writes: 'asks',
   setUp: (program) =>
     program.requiredOption('--kms-key-id <key>', `ARN or id of the KMS key, or ${MANAGED_ALIAS}`, someText),
-  run: async ({ deps }, { kmsKeyId, dryRun }) => {
+  run: async ({ deps, changes }, { kmsKeyId, dryRun }) => {
     if (kmsKeyId !== MANAGED_ALIAS && !KMS_KEY.test(kmsKeyId))
       wrongUsage('Name the KMS key by its ARN or its id. An alias may name another key tomorrow.');
     const done = await moveKeys(deps, kmsKeyId);
-    const canDisableFrom = new Date(deps.now().getTime() + DAY).toISOString();
+    // A run that moves nothing must not begin the day again.
+    const { LastChangedDate } = (await describedRing(deps)).secret;
+    const changedAt = changes.length === 0 && LastChangedDate !== undefined ? LastChangedDate : deps.now();
+    const canDisableFrom = new Date(changedAt.getTime() + DAY).toISOString();
     const isOver = done.left.length === 0 && done.former.some((id) => id !== MANAGED_KEY);
     return {
       result: { ...done, ...(isOver ? { canDisableFrom } : {}) },
@@ -91,8 +95,10 @@ function screen(result: MoveResult, canDisableFrom: string | undefined): readonl
     ...(canDisableFrom === undefined
       ? []
       : [
-          `No key of the ring needs ${former.join(', ')}. Processes forget the former versions within a day: from ` +
-            `${canDisableFrom} on it may be disabled, if nothing else needs it:`,
+          ...wrapped(
+            `No key of the ring needs ${former.join(', ')}. Processes forget the former versions within a day: from ` +
+              `${canDisableFrom} on it may be disabled, if nothing else needs it:`,
+          ),
           '  the stack: ExistingKmsKeyArn must name the new KMS key, or the next deploy goes back;',
           '  replicas, which have KMS keys of their own; backups that only it can open: make another one;',
           retiredElsewhere.length === 0

@@ -10,6 +10,7 @@ import { brakeList, brakeOptions, brakesOf, controlOf, type BrakeFlags } from '.
 import { columnOptions, columnsOf, upTo, namesColumns, ringOf } from '../rows/column-options.ts';
 import { databaseOf } from '../rows/database-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
+import { step } from '../suggested-commands.ts';
 import { wrapped } from '../terminal/table.ts';
 import { censusLines, CHECK_CONTEXT, grouped, isContextRight, listed, rowCount } from '../rows/census-screen.ts';
 import { command, wrongUsage, type Finished } from '../command.ts';
@@ -90,13 +91,18 @@ export const REENCRYPT = command<ReencryptFlags>({
 function finished(columns: readonly ReencryptReport[], asked: number, encryptions: readonly KeyUsage[]): Finished {
   const isFinished = columns.length === asked && columns.every((report) => report.isFinished);
   const isClean = columns.every(({ totals }) => totals.left === 0);
+  const isMissingKeys = columns.some(({ left }) =>
+    left.some(({ code }) => code === 'KEY_RETIRED' || code === 'KEY_NEVER_ISSUED'),
+  );
   return {
     result: { isFinished, columns, encryptions },
     lines: () => [
       ...columns.flatMap(reportLines),
       ...encryptions.filter((usage) => usage.encryptions >= FEWEST_REPORTED).map(usageLine),
       ...(isFinished ? [] : ['Stopped. Finished batches are saved: the same command continues from here.']),
+      ...(isMissingKeys ? ['No key of the ring opens some rows: census says which key they may need.'] : []),
     ],
+    ...(isMissingKeys ? { next: [step('census')] } : {}),
     exitCode: isFinished && isClean ? 0 : 1,
     showsInDryRun: true,
   };

@@ -1,14 +1,13 @@
 import type { KeyRotationError } from '../../format/error.ts';
 import { AWS_LABELS, ringLabels, type RingLabels } from '../../format/ring-labels.ts';
 import { moveLabel } from '../../secret/move-label.ts';
-import { readKey } from '../../secret/read-key.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
 import { COUNT, object, oneOf } from '../json/shapes.ts';
 import { adoptInUse } from '../ring/adoption.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import { requireSeen, settledRing } from '../ring/look-again.ts';
-import { keyName, keysWithoutNumber, onSettledRing, requireSlots, stateChanged } from '../ring/ring.ts';
+import { keyName, keyOrNone, keysWithoutNumber, onSettledRing, requireSlots, stateChanged } from '../ring/ring.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
 export const ROLLBACK = command<RollbackOptions>({
@@ -115,7 +114,13 @@ async function check(deps: CommandDependencies, ring: RingLabels): Promise<BothK
     );
   }
   // A value that is not a key must not become current, and one that cannot be read may not be a key.
-  await readKey(deps, previous);
+  if ((await keyOrNone(deps, previous)) === undefined) {
+    throw new CommandRefusal(
+      'INVALID_KEY_VALUE',
+      `The previous version (${previous}) holds no key, so it cannot become current. To make another key current, put it.`,
+      step('put'),
+    );
+  }
   // Adoption alone can end it where both have no number. Else the one that is left waits for a label.
   const keys = await keysWithoutNumber(deps, ring);
   if (keys.has(current) && keys.has(previous)) await requireSlots(deps, ring, 0);

@@ -21,5 +21,10 @@ export function unreadKeys({ ring, unread }: Pick<RingKeys, 'ring' | 'unread'>):
 
 /** `Key 1 and key 2 could not be read: …`. */
 export function unreadLine({ numbers, why }: UnreadKeys): string {
-  return `${capitalized(keyList(numbers))} could not be read, so no row opens with ${numbers.length === 1 ? 'it' : 'them'}: ${why}`;
+  const numbered = numbers.filter((number) => number !== 0);
+  const names = [
+    ...(numbered.length === 0 ? [] : [keyList(numbered)]),
+    ...(numbered.length === numbers.length ? [] : ['a version in use without a number']),
+  ];
+  return `${capitalized(names.join(' and '))} could not be read, so no row opens with ${numbers.length === 1 ? 'it' : 'them'}: ${why}`;
 }

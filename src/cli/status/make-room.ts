@@ -75,6 +75,10 @@ export function howToRestoreRing(report: RingReport, restoreRing: NextStep): rea
   return [...(first.length > 0 ? first : howToMakeRoom(report).next), restoreRing];
 }
 
+export function canRetire(report: RingReport): boolean {
+  return retirableNumbers(ringLabels(stagesOf(report))).length > 0;
+}
+
 /** If no key can be retired, labels that are not the ring's have to go. */
 export function howToMakeRoom(report: RingReport): { advice: string; next: readonly NextStep[] } {
   const [oldest] = retirableNumbers(ringLabels(stagesOf(report)));

@@ -111,7 +111,9 @@ function versionNotes(version: VersionReport, report: RingReport): readonly Note
       ),
     ];
   }
-  if (state === 'foreign label only') {
+  // While a command works on the version, running that command again is the way out.
+  const isUnderWork = [MOVING_LABEL, RESTORING_LABEL].some((label) => version.labels.includes(label));
+  if (state === 'foreign label only' && !isUnderWork) {
     return [
       notice(
         'foreign-label-only',

@@ -1,5 +1,6 @@
 import { hasAwsLabel } from '../../format/ring-labels.ts';
 import { step } from '../suggested-commands.ts';
+import { canRetire, howToMakeRoom } from './make-room.ts';
 import { notice, warning, type Note } from './note.ts';
 import { wasCurrent, type RingReport } from './ring-report.ts';
 
@@ -52,6 +53,17 @@ export function pendingNotes(report: RingReport): readonly Note[] {
     ];
   }
   const withoutNumber = versions.filter(({ labels, number }) => number === undefined && hasAwsLabel(labels)).length;
+  if (pending?.state === 'placeholder' && withoutNumber === 1 && slots.free === 0 && canRetire(report)) {
+    return [
+      warning(
+        'rotation-refused',
+        `Version ${id} is AWSPENDING without a value: its rotation was refused because no label is free. Once a label is ` +
+          'free, rotate takes it up. It need not be ended: that would only make retire wait for another 24 hours.',
+        ...howToMakeRoom(report).next,
+        FOLLOW,
+      ),
+    ];
+  }
   if (pending?.number === undefined && slots.free < withoutNumber) {
     return [
       warning(

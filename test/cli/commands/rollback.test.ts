@@ -321,7 +321,8 @@ describe('rollback refuses, and the secret is exactly as it was', () => {
 
   test('to a version that holds no key', async () => {
     const ring = await ringWith(holding('not a key', previous()), current(1));
-    await refusesUntouched(ring, (deps) => runRollback(deps, {}), 'INVALID_KEY_VALUE', 'white space');
+    const says = ['The previous version', 'holds no key', '\npazpaz-keys put'];
+    await refusesUntouched(ring, (deps) => runRollback(deps, {}), 'INVALID_KEY_VALUE', ...says);
   });
 
   test('to a version that cannot be read', async () => {

@@ -112,6 +112,17 @@ describe('move', () => {
     expect(ring.snapshot).toBe(before);
   });
 
+  test('names the same day again in a later run, which moves nothing', async () => {
+    const ring = await oldRing();
+    const dayOf = async (): Promise<unknown> => {
+      const { stdout } = await pazpazKeys(ring, ['move', '--kms-key-id', NEW, '--yes', '--json']);
+      return (JSON.parse(stdout) as { result: { canDisableFrom: string } }).result.canDisableFrom.slice(0, 16);
+    };
+    const first = await dayOf();
+    await ring.service.advance(25 * HOUR);
+    expect(await dayOf()).toBe(first);
+  });
+
   test('goes there and back, and on to a third', async () => {
     const ring = await oldRing();
     for (const [from, to] of [

@@ -4,7 +4,7 @@ import { giveCredentials, pazpazKeys, type Ran, type Surroundings } from '../../
 import { oldBox } from '../../format/support/old-application.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
-import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';
+import { current, holding, keyOf, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';
 import { fillPatients, patientRow as row, PATIENTS as COLUMN } from '../support/patients.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 
@@ -91,6 +91,28 @@ describe('census', () => {
     expect(stdout).toContain('1: KEY_RETIRED');
     expect(stdout).toContain('They may need key 1, retired and still kept by AWS');
     expect(stdout).toMatch(/pazpaz-keys restore 1\n$/);
+    expect((await keys(ring, ['reencrypt', ...COLUMN])).stdout).toMatch(
+      /which key they may need\.\n {2}pazpaz-keys census /,
+    );
+  });
+
+  it('suggests the backup of the ring where AWS has deleted the retired key', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    ring.service.setBehaviour({ unlabelledVersions: 'deleted-at-once' });
+    await keys(ring, ['retire', '1', '--force', '--confirm', '1']);
+    await patients([row('restored', 1, 1), row('older', 2, 2)]);
+    const { stdout } = await keys(ring, ['census', ...COLUMN]);
+    expect(stdout).toMatch(/AWS has deleted it.*\n[^]*\n {2}pazpaz-keys restore-ring FILE --retired\n$/);
+  });
+
+  it('names rollback where the current value is no key', async () => {
+    const ring = await ringWith(previous(1), holding('hello', current()));
+    await patients([row('a', 1, 1)]);
+    const refused = await keys(ring, ['reencrypt', ...COLUMN]);
+    expect(refused.stderr).toMatch(/INVALID_KEY_VALUE\n[^]*pazpaz-keys rollback/);
+    expect(refused.stderr).not.toContain('adopt');
+    const { stdout } = await keys(ring, ['census', ...COLUMN]);
+    expect(stdout).toContain('A version in use without a number could not be read');
   });
 });
 
