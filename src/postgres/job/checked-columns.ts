@@ -68,12 +68,20 @@ function keptLocked(specs: readonly ColumnSpec[]): KeyRotationError {
   );
 }
 
-/** With two contexts, either of its jobs would undo the other. */
+/** A column has one job: with two contexts, either of two would undo the other, and two members share its row. */
 function requireOnce(columns: readonly Column[]): void {
   const names = columns.map(({ tableId, column }) => `${tableId} ${column}`);
   const twice = columns.find((_, index) => names.indexOf(names[index] ?? '') !== index);
   if (twice === undefined) return;
-  throw new KeyRotationError('INVALID_COLUMN', `${columnName(twice)} is named twice: name each column once.`);
+  const isOther = columns.some(
+    ({ tableId, column, spec }) =>
+      tableId === twice.tableId && column === twice.column && spec.member !== twice.spec.member,
+  );
+  throw new KeyRotationError(
+    'INVALID_COLUMN',
+    `${columnName(twice)} is named twice: name each column once.` +
+      (isOther ? ' Re-encrypt its members one after the other, each with a command of its own (--member).' : ''),
+  );
 }
 
 function requireReach(column: Column): void {
