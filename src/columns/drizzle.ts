@@ -6,7 +6,6 @@ import { comparedColumn } from './refused-comparison.ts';
 export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
 export type { EncryptedColumnOptions } from './encrypted-column.ts';
 
-/** A column of Drizzle, with `.notNull()`, `.$type()` and the others. */
 export type EncryptedColumnBuilder<Name extends string, Value> = PgCustomColumnBuilder<{
   name: Name;
   dataType: 'custom';

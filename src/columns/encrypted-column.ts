@@ -7,7 +7,6 @@ import { decodeStrictBase64 } from '../format/strict-base64.ts';
 import type { KeyRing } from '../keyring/key-ring.ts';
 import type { Content } from './content.ts';
 
-/** The part of a `KeyRing` that columns use. */
 export type ColumnRing = Pick<KeyRing, 'encryptField' | 'decryptBytes' | 'decryptBytesSync'>;
 
 /** The type of the column in PostgreSQL. `text` and `jsonb` hold base64. */
@@ -41,7 +40,6 @@ export class UnreadableColumnError extends KeyRotationError {
   }
 }
 
-/** One column, for every library: its context, and its values to and from cells. */
 export class EncryptedColumn<Value> {
   readonly storage: ColumnStorage;
   readonly #ring: EncryptedColumnOptions['ring'];
@@ -90,7 +88,6 @@ export class EncryptedColumn<Value> {
   contextOfRow(row: Readonly<Record<string, unknown>>, how: () => string): string {
     const { texts, columns } = this.#template;
     let context = texts[0] ?? '';
-    // A loop, since this runs for each row.
     for (let index = 0; index < columns.length; index += 1) {
       const value = keyOfRow(row, columns[index] ?? '');
       if (value === undefined) throw this.#missingKeys(row, how);

@@ -17,7 +17,6 @@ export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './en
 export type { EncryptedColumnOptions } from './encrypted-column.ts';
 export type { EncryptedColumn };
 
-/** Encrypted columns by table and name, as the interface of the database spells them. */
 export type EncryptedTables<Database> = {
   readonly [Table in keyof Database]?: {
     readonly [Column in keyof Database[Table]]?: EncryptedColumn<unknown>;
@@ -83,7 +82,6 @@ export class EncryptedColumns<Database = AnyTables> implements KyselyPlugin {
   }
 }
 
-/** Adds what waits for a key to `waiting`. */
 function decrypt(rows: readonly UnknownRow[], field: ResultField, waiting: Promise<void>[]): void {
   const [first] = rows;
   const name = first && memberOf(first, field.name);

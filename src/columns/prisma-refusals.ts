@@ -1,7 +1,6 @@
 import { KeyRotationError } from '../format/error.ts';
 import type { EncryptedColumn } from './encrypted-column.ts';
 
-/** Encrypted fields by model and name, as the Prisma schema spells them. */
 export type EncryptedModels = Readonly<Record<string, Readonly<Record<string, EncryptedColumn<unknown>>>>>;
 export type Fields = Readonly<Record<string, EncryptedColumn<unknown>>>;
 export type Members = Readonly<Record<string, unknown>>;
@@ -31,7 +30,6 @@ export class PrismaRefusals {
     return this.#models[model] ?? {};
   }
 
-  /** Throws where an argument compares the values of an encrypted field. */
   comparison(fields: Fields, value: unknown, argument: string): void {
     if (argument === 'by' || argument === 'distinct') refuseNames(fields, value, argument);
     else this.#conditions(fields, value, argument);

@@ -1,6 +1,5 @@
 import { KeyRotationError } from '../format/error.ts';
 
-/** Why a condition on an encrypted column is refused, and what to do instead. `context` names the column. */
 export function comparedColumn(context: string): KeyRotationError {
   return new KeyRotationError(
     'INVALID_COLUMN',

@@ -16,7 +16,6 @@ export interface EncryptedCell {
   readonly toJSON: () => string;
 }
 
-/** The options of `@Column` for an encrypted column. */
 export interface EncryptedColumnDefinition<Value> {
   readonly type: 'bytea' | 'text' | 'jsonb';
   readonly transformer: EncryptedTransformer<Value>;
