@@ -156,7 +156,7 @@ const TRIALS: readonly Trial[] = [
   {
     name: 'move',
     begin: async () => {
-      const ring = await ringWith(1, 2, previous(3), current(4));
+      const ring = await ringWith(1, previous(2), current(3));
       await ring.enableRotation();
       return ring;
     },
