@@ -36,7 +36,7 @@ const COLUMNS = `
                          OR i.indrelid IN (SELECT relid FROM pg_partition_tree(a.attrelid::regclass)))),
          a.attnum
     FROM json_array_elements_text($2::json) wanted(name)
-    JOIN pg_attribute a ON a.attrelid = $1::oid AND a.attname = wanted.name::name AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_attribute a ON a.attrelid = $1::oid AND a.attname = wanted.name AND a.attnum > 0 AND NOT a.attisdropped
    CROSS JOIN LATERAL (
       WITH RECURSIVE under(type, modifier) AS (
         SELECT a.atttypid, a.atttypmod
@@ -95,7 +95,8 @@ async function describeColumn(
     (await session.rows(COLUMNS, [table.id, JSON.stringify(names)])).map(([name, ...found]) => [name, found]),
   );
   const found = columns.get(spec.column);
-  if (found === undefined) throw invalid(`Table ${spec.table} has no column ${JSON.stringify(spec.column)}.`);
+  if (found === undefined)
+    throw invalid(`Table ${spec.table} has no column ${JSON.stringify(spec.column)}.${lengthHint(spec.column)}`);
   const [type = '', generated, modifier, maySelect, mayUpdate, isIndexed, number] = found;
   const storage = STORAGES.get(type ?? '');
   if (storage === undefined) {
@@ -164,10 +165,19 @@ function toJsonb(table: string, column: string): string {
 function requireColumns(columns: ReadonlyMap<unknown, unknown>, spec: ColumnSpec, template: ContextTemplate): void {
   for (const name of template.columns) {
     if (!columns.has(name)) {
-      throw invalid(`The context ${template.source} names {${name}}, which is not a column of ${spec.table}.`);
+      throw invalid(
+        `The context ${template.source} names {${name}}, which is not a column of ${spec.table}.${lengthHint(name)}`,
+      );
     }
     if (name === spec.column) throw invalid(`The context ${template.source} names {${name}}, the ciphertext itself.`);
   }
+}
+
+/** As PostgreSQL is built, unless its NAMEDATALEN was changed. */
+const MOST_NAME_BYTES = 63;
+
+function lengthHint(name: string): string {
+  return Buffer.byteLength(name) > MOST_NAME_BYTES ? ` PostgreSQL keeps ${MOST_NAME_BYTES} bytes of a name.` : '';
 }
 
 function invalid(message: string): KeyRotationError {

@@ -46,7 +46,9 @@ const TABLE = `
             FROM pg_inherits i JOIN pg_class leaf ON leaf.oid = i.inhrelid JOIN pg_namespace ns ON ns.oid = leaf.relnamespace
            WHERE (i.inhparent = c.oid OR i.inhparent IN (SELECT relid FROM pg_partition_tree(c.oid)))
              AND (to_jsonb(i) ->> 'inhdetachpending')::boolean),
-         format('%s %s', n.oid, n.xmin)
+         format('%s %s', n.oid, n.xmin),
+         EXISTS (SELECT FROM unnest(name.parts) part
+                  WHERE octet_length(part) > current_setting('max_identifier_length')::int4)
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
    CROSS JOIN (SELECT parse_ident($2) AS parts) name
@@ -121,8 +123,9 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
     );
   }
   const [id, table, kind, tuples, isReplica, isSecured, owner, hasThisName, others, hasForeign] = found;
-  const [persistence, leaving, schemaVersion = null] = found.slice(10);
+  const [persistence, leaving, schemaVersion = null, isLong] = found.slice(10);
   if (id == null || table == null) throw invalid(`The catalog did not describe ${name}.`);
+  if (isLong === 't') throw invalid(`${name} has a name of more bytes than PostgreSQL keeps: write ${table}.`);
   if (hasThisName !== 't') throw invalid(`${name} was renamed while it was looked up. Run this again.`);
   if (others != null) {
     throw invalid(

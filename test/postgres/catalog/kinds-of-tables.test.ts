@@ -163,6 +163,19 @@ describe('is refused by name', () => {
     expect(error.message).toMatch(says);
   });
 
+  it('a name of more bytes than PostgreSQL keeps, which means another one', async () => {
+    const long = 'x'.repeat(77);
+    await clinic.sql(`CREATE TABLE clinic.${long} (id int PRIMARY KEY, notes bytea);
+      CREATE TABLE clinic.t (id int PRIMARY KEY, notes bytea, ${long} bytea)`);
+    const kept = 'x'.repeat(63);
+    expect((await rejectionOf(clinic.census(spec(long)))).message).toContain(`write clinic.${kept}.`);
+    const column = { ...spec('t'), column: long };
+    expect((await rejectionOf(clinic.census(column))).message).toContain('PostgreSQL keeps 63 bytes of a name');
+    const context = { ...spec('t'), context: `{${long}}` };
+    expect((await rejectionOf(clinic.census(context))).message).toContain('PostgreSQL keeps 63 bytes of a name');
+    expect(await clinic.census({ ...spec('t'), column: kept })).toMatchObject({ rows: 0 });
+  });
+
   it('a temporary table of another session', async () => {
     await clinic.sql('CREATE TEMPORARY TABLE passing (id int PRIMARY KEY, notes bytea)');
     const [found] = await clinic.sql<{ schema: string }>(
