@@ -23,6 +23,10 @@ interface Client {
       wrapper: AnswerWrapper,
       at: { readonly step: 'deserialize'; readonly name: string; readonly priority: 'low' },
     ): void;
+    addRelativeTo(
+      wrapper: Wrapper,
+      at: { readonly relation: 'before'; readonly toMiddleware: 'httpSigningMiddleware'; readonly name: string },
+    ): void;
   };
 }
 
@@ -35,9 +39,37 @@ export function limited<C extends Client>(client: C, limits = CALL_LIMITS): C {
     return result;
   };
   client.middlewareStack.add(withinTime, { step: 'initialize', name: 'limitTime', priority: 'high' });
+  client.middlewareStack.addRelativeTo(refusedOnce, {
+    relation: 'before',
+    toMiddleware: 'httpSigningMiddleware',
+    name: 'refusedOnce',
+  });
   client.middlewareStack.add(withinSize, { step: 'deserialize', name: 'limitAnswer', priority: 'low' });
   return client;
 }
+
+/** Errors that a wrong clock causes (`CLOCK_SKEW_ERROR_CODES` of @smithy/core). */
+const SKEW_ERRORS: readonly string[] = [
+  'AuthFailure',
+  'InvalidSignatureException',
+  'RequestExpired',
+  'RequestInTheFuture',
+  'RequestTimeTooSkewed',
+  'SignatureDoesNotMatch',
+];
+
+/**
+ * Where the machine's clock is four minutes off, the SDK sends every refused call again, whatever the reason: a refused
+ * RotateSecret would run the unfinished rotation twice.
+ */
+const refusedOnce: Wrapper = (next) => (args) =>
+  next(args).catch((error: unknown) => {
+    if (error instanceof Error && !SKEW_ERRORS.includes(error.name) && '$metadata' in error) {
+      const { $metadata: about } = error;
+      if (typeof about === 'object' && about !== null) Object.assign(about, { clockSkewCorrected: false });
+    }
+    throw error;
+  });
 
 function atMost<T>(milliseconds: number, answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

@@ -1,4 +1,4 @@
-import { DescribeSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { DescribeSecretCommand, RotateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { limited } from '../../../src/cli/aws/call-limits.ts';
@@ -70,6 +70,34 @@ test('a command ends a call whose credentials never come', async () => {
 test('the client of every command has these limits', () => {
   const names = clientFor({}, 'us-east-1').middlewareStack.identify();
   expect(names.filter((name) => name.startsWith('limit'))).toHaveLength(2);
+});
+
+describe('where the clocks are hours apart', () => {
+  /** Refuses each request with this error, two hours ahead of this machine. Resolves to how often it was called. */
+  async function callsRefusedBy(type: string): Promise<number> {
+    let calls = 0;
+    server = createServer((request, response) => {
+      request.resume();
+      calls += 1;
+      const Date = new global.Date(global.Date.now() + 2 * 3_600_000).toUTCString();
+      response.writeHead(400, { 'content-type': 'application/x-amz-json-1.1', Date });
+      response.end(JSON.stringify({ __type: type, Message: 'refused' }));
+    });
+    await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const client = clientFor({ endpointUrl: `http://127.0.0.1:${port}` }, 'us-east-1');
+    await expect(client.send(new RotateSecretCommand({ SecretId: 'x' }))).rejects.toThrow('refused');
+    client.destroy();
+    return calls;
+  }
+
+  test('a refused call is not sent again', async () => {
+    expect(await callsRefusedBy('InvalidRequestException')).toBe(1);
+  });
+
+  test('a call whose signature is refused is signed by the corrected clock and sent again', async () => {
+    expect(await callsRefusedBy('InvalidSignatureException')).toBeGreaterThan(1);
+  });
 });
 
 test('the ring of an application ends an answer without end', async () => {
