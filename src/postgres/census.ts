@@ -70,11 +70,14 @@ export interface CensusOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A table of the snapshot was dropped before it was looked at. Where its rows went is seen in a later snapshot. */
+export class TableGone extends Error {}
+
 /** A look at other tables in the snapshot of a count: a row that moves between both is seen by one of them. */
 export interface LookBeside {
   /** The numbers of its tables, whose writers are waited for before the snapshot is taken. */
   readonly tables: () => Promise<readonly string[]>;
-  /** `writers`: by a table's number, transactions that had written to it and were still open. `columns`: are counted. */
+  /** Rejects with `TableGone` where a later snapshot has to be taken. `writers`: by a table's number, transactions that had written to it and were still open. `columns`: are counted. */
   readonly lookIn: (
     snapshot: SharedSnapshot,
     writers: ReadonlyMap<string, OpenWriters>,
@@ -132,9 +135,12 @@ export function census(
     );
   };
   const settings = [...READING.settings, `SET LOCAL lock_timeout = ${Math.max(timeout, SHORTEST_LOCK_TIMEOUT)}`];
-  return withColumns(database, specs, count, { ...READING, settings, beforeLock }).catch((error: unknown) => {
-    throw isLockTimeout(error) ? keptLocked(writers) : error;
-  });
+  const inSnapshot = (): Promise<readonly ColumnCensus[]> =>
+    withColumns(database, specs, count, { ...READING, settings, beforeLock }).catch((error: unknown) => {
+      if (error instanceof TableGone) return inSnapshot();
+      throw isLockTimeout(error) ? keptLocked(writers) : error;
+    });
+  return inSnapshot();
 }
 
 /** Milliseconds; 0 would be without a limit. */

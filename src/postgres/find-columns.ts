@@ -5,7 +5,7 @@ import type { ColumnSpec } from './catalog/column.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { tableNamed } from './catalog/look-up-table.ts';
 import type { Column } from './catalog/column.ts';
-import type { LookBeside } from './census.ts';
+import { TableGone, type LookBeside } from './census.ts';
 import { isDenied, isOfValues } from './connection/database-error.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
 import type { FoundColumn } from './sample/found-column.ts';
@@ -30,6 +30,9 @@ export interface SkippedTable {
 
 /** How often tables are listed and looked at that were made, or got other partitions, since the time before. */
 const MOST_ROUNDS = 5;
+
+/** Snapshots that are taken until one has no table that is dropped before it is looked at. */
+const MOST_SNAPSHOTS = 10;
 
 /**
  * Looks through every table of the database for columns that hold ciphertexts of the ring. A sample can miss some: it
@@ -75,6 +78,9 @@ export class ColumnSearch implements LookBeside {
   readonly #withoutContext = new Map<string, SkippedTable>();
   readonly #unspellable: Candidate[] = [];
   readonly #seen = new Set<string>();
+  #snapshots = 0;
+  /** Tables and partitions of the snapshot. */
+  #before: ReadonlySet<string> = new Set();
   #listed: readonly ListedColumn[];
   #hasObjects = false;
 
@@ -93,6 +99,10 @@ export class ColumnSearch implements LookBeside {
   readonly lookIn: LookBeside['lookIn'] = (snapshot, writers, columns) =>
     Connection.during(this.#database, async (reader) => {
       this.#listed = columns;
+      this.#snapshots += 1;
+      this.#columns.length = 0;
+      this.#unspellable.length = 0;
+      for (const former of [this.#skipped, this.#uncommitted, this.#withoutContext, this.#seen]) former.clear();
       const inSnapshot = <T>(work: () => Promise<T>) =>
         reader.transaction(
           async () => {
@@ -101,12 +111,17 @@ export class ColumnSearch implements LookBeside {
           },
           { mode: READING.mode },
         );
-      const candidates = await inSnapshot(() => candidatesOf(reader));
+      // The youngest first: they are dropped most often.
+      const candidates = (await inSnapshot(() => candidatesOf(reader))).toSorted((one, other) => age(other) - age(one));
+      this.#before = new Set(candidates.flatMap(({ tree }) => idsOf(tree)));
       for (const [tableId, { table, reason }] of writers) this.#uncommitted.set(tableId, { table, reason });
       await this.#onWatch(async (watch) => {
         for (const [at, candidate] of candidates.entries()) {
           this.#options.onProgress?.(candidate.table, at, candidates.length);
-          await this.#lookAt({ reader, watch, snapshot }, candidate);
+          const isGone = await this.#lookAt({ reader, watch, snapshot }, candidate);
+          if (isGone && this.#snapshots < MOST_SNAPSHOTS) throw new TableGone();
+          // Its rows may have moved to a table that was looked at, or is counted.
+          if (isGone) this.#skip(candidate, 'it was dropped before it was looked at');
         }
       });
       await inSnapshot(() => this.#lookAtObjects(reader));
@@ -118,11 +133,12 @@ export class ColumnSearch implements LookBeside {
       // A table may move out of one that is still to be looked at, a partition say, or be made meanwhile.
       for (let round = 1; ; round += 1) {
         const fresh = (await candidatesOf(watch)).filter((one) => !this.#seen.has(identity(one)));
-        if (fresh.length === 0) break;
+        if (fresh.length === 0 || (round > MOST_ROUNDS && fresh.every((one) => this.#isNew(one)))) break;
         await Connection.during(this.#database, async (reader) => {
           for (const [at, candidate] of fresh.entries()) {
             this.#options.onProgress?.(candidate.table, at, fresh.length);
             if (round > MOST_ROUNDS) this.#skip(candidate, 'it was altered repeatedly during the search for columns');
+            // What moved out of a table that is gone was in a table of the snapshot.
             await this.#lookAt({ reader, watch }, candidate);
           }
         });
@@ -140,11 +156,12 @@ export class ColumnSearch implements LookBeside {
     return Connection.during(this.#options.watching ?? this.#database, work);
   }
 
-  async #lookAt(sessions: SampleSessions, candidate: Candidate): Promise<void> {
+  /** Returns whether the table, or a partition of it, has been dropped: then it is not looked at. */
+  async #lookAt(sessions: SampleSessions, candidate: Candidate): Promise<boolean> {
     const { tableId, reason } = candidate;
     this.#seen.add(identity(candidate));
     if (reason !== undefined) this.#skip(candidate, reason);
-    if (this.#skipped.has(tableId)) return;
+    if (this.#skipped.has(tableId)) return false;
     try {
       const values = await sampleOf(sessions, candidate, this.#templates);
       const members = this.#listed.filter((one) => isOf(one, candidate)).map(({ spec }) => spec.member);
@@ -157,9 +174,17 @@ export class ColumnSearch implements LookBeside {
         this.#withoutContext.set(tableId, { table: candidate.table, reason: LONG_CONTEXT });
       }
     } catch (error) {
-      this.#skip(candidate, ofTableAlone(error, candidate.table));
+      const why = ofTableAlone(error, candidate.table);
+      if (await isGone(sessions.watch, candidate)) return true;
+      this.#skip(candidate, why);
       if (isOfValues(error)) this.#unspellable.push(candidate);
     }
+    return false;
+  }
+
+  /** Its rows come from tables of the snapshot, or from transactions that are named. */
+  #isNew({ tree }: Candidate): boolean {
+    return this.#snapshots > 0 && !idsOf(tree).some((id) => this.#before.has(id));
   }
 
   /** Columns that were skipped because of a value in them, and not because of what their owner did. */
@@ -268,6 +293,16 @@ function idsOf(tree: string): readonly string[] {
 
 function identity({ tableId, column, columnNumber, tree }: Candidate): string {
   return JSON.stringify([tableId, column, columnNumber, tree]);
+}
+
+function age({ tableId }: Candidate): number {
+  return Number(tableId);
+}
+
+const GONE = `SELECT FROM unnest($1::oid[]) id WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = id) LIMIT 1`;
+
+async function isGone(watch: Connection, { tree }: Candidate): Promise<boolean> {
+  return (await watch.rows(GONE, [`{${idsOf(tree).join(',')}}`])).length > 0;
 }
 
 /** An unknown table or column lists nothing. */
