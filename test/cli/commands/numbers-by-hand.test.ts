@@ -31,7 +31,6 @@ const codes = async (ring: TestRing) => (await runStatus(operatorOf(ring).deps))
 
 async function maintained(ring: TestRing) {
   const rows = {
-    areBroughtTo: () => Promise.resolve(true),
     leftByLast: () => Promise.resolve(0),
     reencrypt: () => Promise.resolve([]),
     census: counting(),
