@@ -194,6 +194,15 @@ test('a put that AWS stops half-way shows what it stored, and leads to status', 
   expect(stderr.trimEnd().split('\n').at(-1)).toMatch(/^ {2}pazpaz-keys status\b/);
 });
 
+test('a put over a value that is no key warns of it once, and adopt does not end with 0 over it', async () => {
+  const ring = await ringWith(previous(1), holding('hello', current()));
+  const adopted = await pazpazKeys(ring, ['adopt']);
+  expect(adopted.exitCode).toBe(1);
+  const { stderr, exitCode } = await pazpazKeys(ring, ['put', '--generate', '--yes']);
+  expect(exitCode).toBe(0);
+  expect(stderr.match(/^warning: /gm)).toHaveLength(1);
+});
+
 test('C02: values that were put by hand are all on the ring after adoption, and each row decrypts', async () => {
   const ring = await ringWith(current(1));
   const rows = new Rows(ring);

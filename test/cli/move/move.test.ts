@@ -82,6 +82,14 @@ describe('move', () => {
     expect((await found(ring)).codes).toEqual([]);
   });
 
+  test('that was interrupted is the only advice about the version that it works on', async () => {
+    const ring = await oldRing();
+    await ring.put(keyOf(9).toString('base64'), undefined, ['key-moving']);
+    const codes = (await runStatus(operatorOf(ring).deps)).notes.map(({ code }) => code);
+    expect(codes).toContain('move-unfinished');
+    expect(codes).not.toContain('foreign-label-only');
+  });
+
   test('is not called a label moved by hand where its keys cannot be read', async () => {
     const ring = await oldRing();
     await ring.service.advance(HOUR);
