@@ -74,8 +74,8 @@ export class ColumnSearch implements LookBeside {
   readonly #skipped = new Map<string, SkippedTable>();
   /** What open transactions have written is not seen. What is committed in their tables is. */
   readonly #uncommitted = new Map<string, SkippedTable>();
-  /** Looked at, and not in every context. */
-  readonly #withoutContext = new Map<string, SkippedTable>();
+  /** Looked at, and not in every context, or not every value of the sample. */
+  readonly #inPart = new Map<string, SkippedTable>();
   readonly #unspellable: Candidate[] = [];
   readonly #seen = new Set<string>();
   #snapshots = 0;
@@ -102,7 +102,7 @@ export class ColumnSearch implements LookBeside {
       this.#snapshots += 1;
       this.#columns.length = 0;
       this.#unspellable.length = 0;
-      for (const former of [this.#skipped, this.#uncommitted, this.#withoutContext, this.#seen]) former.clear();
+      for (const former of [this.#skipped, this.#uncommitted, this.#inPart, this.#seen]) former.clear();
       const inSnapshot = <T>(work: () => Promise<T>) =>
         reader.transaction(
           async () => {
@@ -147,7 +147,7 @@ export class ColumnSearch implements LookBeside {
       if (!this.#hasObjects) await this.#lookAtObjects(watch);
     });
     // A transaction that is open says more than what it has prevented.
-    const skipped = new Map([...this.#withoutContext, ...this.#uncommitted, ...this.#skipped]);
+    const skipped = new Map([...this.#inPart, ...this.#uncommitted, ...this.#skipped]);
     for (const [tableId, open] of this.#uncommitted) skipped.set(tableId, { ...skipped.get(tableId), ...open });
     return { columns: this.#columns, skipped: [...skipped.values()] };
   }
@@ -165,13 +165,13 @@ export class ColumnSearch implements LookBeside {
     try {
       const values = await sampleOf(sessions, candidate, this.#templates);
       const members = this.#listed.filter((one) => isOf(one, candidate)).map(({ spec }) => spec.member);
-      this.#columns.push(
-        ...(members.length === 0
-          ? foundIn(candidate, values, this.#keys)
-          : foundIn(besidesOf(candidate), besideValues(candidate, values, members), this.#keys)),
-      );
+      const { columns, cutShort } = await (members.length === 0
+        ? foundIn(candidate, values, this.#keys)
+        : foundIn(besidesOf(candidate), besideValues(candidate, values, members), this.#keys));
+      this.#columns.push(...columns);
+      if (cutShort !== undefined) this.#inPart.set(tableId, { table: candidate.table, reason: cutShort });
       if (values.some(({ lacksContext }) => lacksContext === true)) {
-        this.#withoutContext.set(tableId, { table: candidate.table, reason: LONG_CONTEXT });
+        this.#inPart.set(tableId, { table: candidate.table, reason: LONG_CONTEXT });
       }
     } catch (error) {
       const why = ofTableAlone(error, candidate.table);

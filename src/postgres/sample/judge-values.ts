@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { setImmediate } from 'node:timers/promises';
 import { MIN_CIPHERTEXT_BYTES, withoutStacks } from '../../format/ciphertext.ts';
 import { DATA_MEMBER } from '../../format/row-from-json.ts';
 import { rowFromText } from '../../format/row-from-text.ts';
@@ -43,17 +44,34 @@ export function besidesOf<Judged extends Pick<JudgedColumn, 'storage'>>(column: 
 /** Members that are judged by name: an application may have one for each row. */
 const MOST_MEMBERS = 1000;
 
-/** The column itself, those members of its objects, or the insides of its values, that look encrypted. */
-export function foundIn(
+/** Milliseconds after which no further value of a column is judged. Texts full of base64 take a second for each MB. */
+const MOST_JUDGING = 60_000;
+
+export interface Judged {
+  /** The column itself, those members of its objects, or the insides of its values, that look encrypted. */
+  readonly columns: readonly FoundColumn[];
+  /** Why some values were not judged. */
+  readonly cutShort?: string;
+}
+
+/** Lets other work happen between two values: a session that waits must be kept alive. */
+export async function foundIn(
   candidate: JudgedColumn,
   values: readonly SampledValue[],
   keys: OpeningKeys,
-): readonly FoundColumn[] {
+  within = MOST_JUDGING,
+): Promise<Judged> {
   const judge = new ValueJudge(candidate.storage, keys);
-  withoutStacks(() => {
-    for (const value of values) judge.add(value);
-  });
-  return judge.foundIn(candidate);
+  const began = performance.now();
+  for (const [at, value] of values.entries()) {
+    if (performance.now() - began > within) {
+      const cutShort = `only ${at} of ${values.length} sampled values of ${candidate.column} could be judged in ${within / 1000} s`;
+      return { columns: judge.foundIn(candidate), cutShort };
+    }
+    withoutStacks(() => judge.add(value));
+    await setImmediate();
+  }
+  return { columns: judge.foundIn(candidate) };
 }
 
 /** Looks at the values of one column, in bounded memory. */

@@ -34,5 +34,6 @@ export async function lookAtLargeObjects(
        FROM (SELECT oid FROM pg_catalog.pg_largeobject_metadata ORDER BY pg_catalog.random() LIMIT ${SAMPLE}) sample`,
   );
   const values = found.flatMap(([text]) => (text == null ? [] : [{ text, contexts: ['', ...contexts] }]));
-  return foundIn(OBJECTS, values, keys).map((one) => ({ ...one, uncountable: OBJECTS.kind }));
+  const { columns } = await foundIn(OBJECTS, values, keys, Infinity);
+  return columns.map((one) => ({ ...one, uncountable: OBJECTS.kind }));
 }

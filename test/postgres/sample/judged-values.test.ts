@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto';
+import { RingKeys } from '../../../src/postgres/all-keys.ts';
+import { foundIn, type JudgedColumn } from '../../../src/postgres/sample/judge-values.ts';
+import { RingWorld, SECRET } from '../../keyring/support/ring-world.ts';
+
+/** Texts of which a second is needed for each megabyte: runs of base64, as a column of signed URLs has them. */
+const values = Array.from({ length: 20 }, () => ({
+  text: Array.from({ length: 100 }, () => randomBytes(30).toString('base64').slice(0, 39)).join('.'),
+  contexts: [''],
+}));
+const COLUMN: JudgedColumn = {
+  table: 'public.t',
+  tableId: '1',
+  column: 'url',
+  columnNumber: 1,
+  storage: 'text',
+  kind: 'text',
+  isMaterialized: false,
+  isGenerated: false,
+};
+
+async function ringKeys() {
+  const world = await RingWorld.withKeys(2);
+  return RingKeys.open(world.source(), SECRET, world.clock);
+}
+
+it('other work happens between the values of a column', async () => {
+  let turns = 0;
+  let isDone = false;
+  const turn = () => {
+    turns += 1;
+    if (!isDone) setImmediate(turn);
+  };
+  setImmediate(turn);
+  expect(await foundIn(COLUMN, values, await ringKeys())).toEqual({ columns: [] });
+  isDone = true;
+  expect(turns).toBeGreaterThanOrEqual(values.length);
+});
+
+it('a column that takes too long is cut short and named', async () => {
+  const { cutShort } = await foundIn(COLUMN, values, await ringKeys(), 0);
+  expect(cutShort).toMatch(/^only \d+ of 20 sampled values of url could be judged/);
+});
