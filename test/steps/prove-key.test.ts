@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import * as field from '../../src/format/field.ts';
+import * as ciphertext from '../../src/format/ciphertext.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { proveKey, requireForeign } from '../../src/steps/prove-key.ts';
 import { errorOf } from '../format/support/error-of.ts';
 
-jest.mock('../../src/format/field.ts', () => ({
+jest.mock('../../src/format/ciphertext.ts', () => ({
   __esModule: true,
-  ...jest.requireActual<object>('../../src/format/field.ts'),
+  ...jest.requireActual<object>('../../src/format/ciphertext.ts'),
 }));
 
 afterEach(() => {
@@ -16,7 +16,7 @@ afterEach(() => {
 const key = () => KeyMaterial.fromBytes(randomBytes(32));
 
 test('a key passes that decrypts what it has encrypted, and refuses it with a flipped bit', () => {
-  const decrypt = jest.spyOn(field, 'decryptField');
+  const decrypt = jest.spyOn(ciphertext, 'openNumbered');
   const sealed = proveKey(key());
   const tried = decrypt.mock.calls.map(([bytes]) => Buffer.from(bytes));
   const flipped = tried.map((bytes) => [...bytes].flatMap((byte, index) => (byte === sealed[index] ? [] : [index])));
@@ -26,7 +26,7 @@ test('a key passes that decrypts what it has encrypted, and refuses it with a fl
 });
 
 test('a key fails that cannot decrypt what it has encrypted', () => {
-  jest.spyOn(field, 'decryptField').mockReturnValue('something else');
+  jest.spyOn(ciphertext, 'openNumbered').mockReturnValue(Buffer.from('something else'));
   expect(errorOf(() => proveKey(key()))).toMatchObject({
     code: 'ROUND_TRIP_FAILED',
     message: expect.stringContaining('it cannot decrypt what it has just encrypted. Nothing was promoted.') as string,
@@ -39,11 +39,11 @@ test.each([
   [3, 'ciphertext'],
   [4, 'tag'],
 ])('a key fails under which a flipped bit is not noticed: decryption %i, the %s', (nth, part) => {
-  const { decryptField } = jest.requireActual<typeof field>('../../src/format/field.ts');
+  const { openNumbered } = jest.requireActual<typeof ciphertext>('../../src/format/ciphertext.ts');
   let calls = -1;
-  const careless = jest.spyOn(field, 'decryptField').mockImplementation((...args) => {
+  const careless = jest.spyOn(ciphertext, 'openNumbered').mockImplementation((...args) => {
     calls += 1;
-    return calls === nth ? 'Patient has diabetes' : decryptField(...args);
+    return calls === nth ? Buffer.from('Patient has diabetes') : openNumbered(...args);
   });
   expect(errorOf(() => proveKey(key()))).toMatchObject({
     code: 'ROUND_TRIP_FAILED',
@@ -54,7 +54,7 @@ test.each([
 
 test('a fault of the program is no failed proof', () => {
   const fault = new TypeError('no such function');
-  jest.spyOn(field, 'decryptField').mockImplementation(() => {
+  jest.spyOn(ciphertext, 'openNumbered').mockImplementation(() => {
     throw fault;
   });
   expect(() => proveKey(key())).toThrow(fault);
