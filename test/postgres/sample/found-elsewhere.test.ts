@@ -234,9 +234,9 @@ describe('where no look is possible', () => {
       CREATE FOREIGN TABLE clinic.away PARTITION OF clinic.parts FOR VALUES FROM (0) TO (9) SERVER other`);
     const ran = await retire();
     await clinic.sql('DROP FOREIGN DATA WRAPPER none CASCADE');
-    expect(ran.stderr).toMatch(
-      /NO_CENSUS[^]*clinic\.far\s\(a\sforeign\stable[^]*clinic\.parts\s\(it\shas\sforeign\stables/,
-    );
+    for (const named of [/clinic\.far\s\(a\sforeign\stable/, /clinic\.parts\s\(it\shas\sforeign\stables/])
+      expect(ran.stderr).toMatch(named);
+    expect(ran.stderr).toContain('NO_CENSUS');
   });
 
   it('large objects are looked at, and named where they may not be', async () => {
