@@ -85,7 +85,11 @@ test('values of parameters on the page are accepted by the template, those of th
   const takeover = Object.fromEntries(
     [...toml.matchAll(/'(\w+)=(.*)'/g)].map(([, name = '', value = '']) => [name, value.replaceAll('"', '')]),
   );
-  expect(Object.keys(takeover)).toEqual(Object.keys(TAKE_OVER).filter((name) => name !== 'FormerKmsKeyArn'));
+  expect(Object.keys(takeover)).toEqual([
+    ...Object.keys(TAKE_OVER).filter((name) => name !== 'FormerKmsKeyArn'),
+    // Without defaults, as in the short path.
+    ...['AlertEmail', 'TaskRoleName'],
+  ]);
   expect([...refusals(takeover), ...brokenRules(takeover)]).toEqual([]);
 });
 

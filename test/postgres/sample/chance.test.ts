@@ -20,14 +20,23 @@ function tailOf(trials: number, least: number, share: number): number {
     .reduce((total, log) => total + Math.exp(log), 0);
 }
 
-const hitsOf = (numbers: readonly (KeyNumber | 0)[]) =>
-  new Map(numbers.map((number) => [number, numbers.filter((one) => one === number).length] as const));
+function hitsOf(numbers: readonly (KeyNumber | 0)[]): ReadonlyMap<KeyNumber | 0, number> {
+  const hits = new Map<KeyNumber | 0, number>();
+  for (const number of numbers) hits.set(number, (hits.get(number) ?? 0) + 1);
+  return hits;
+}
 
+/** By halves: more of the same hits are no likelier by chance. */
 function leastOf(beginnings: Omit<Beginnings, 'hits'>, numbersOf: (hits: number) => (KeyNumber | 0)[]): number {
-  for (let hits = 1; hits <= beginnings.random; hits += 1) {
-    if (!isByChance({ ...beginnings, hits: hitsOf(numbersOf(hits)) })) return hits;
+  const isEnough = (hits: number) => !isByChance({ ...beginnings, hits: hitsOf(numbersOf(hits)) });
+  let [low, high] = [0, beginnings.random];
+  if (!isEnough(high)) return Infinity;
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (isEnough(middle)) high = middle;
+    else low = middle;
   }
-  return Infinity;
+  return high;
 }
 
 const one = (hits: number) => Array.from({ length: hits }, () => toKeyNumber(1));
