@@ -196,7 +196,7 @@ async function startProcess(program, act, orders, flags, over) {
   const child = spawnWith(process.execPath, [...flags, '--input-type=module', '-e', code], orders);
   over?.addEventListener('abort', () => child.kill('SIGTERM'));
   const why = flags.length === 0 ? '' : `, started with ${flags.join(' ')}: does its memory grow with the table?`;
-  return await answerOf(child, why);
+  return await answerOf(child, why, () => over?.aborted === true && child.signalCode === 'SIGTERM');
 }
 
 function spawnWith(command, arguments_, orders) {
@@ -205,13 +205,17 @@ function spawnWith(command, arguments_, orders) {
   return child;
 }
 
-/** What a process says at its end; `why`: what its failure may mean. */
-async function answerOf(child, why) {
+/**
+ * What a process says at its end; `why`: what its failure may mean. `isStopped`: it may end without a word, as on a busy
+ * machine before it has begun to listen for the signal.
+ */
+async function answerOf(child, why, isStopped = () => false) {
   let output = '';
   child.stdout.on('data', (chunk) => {
     output += chunk;
   });
   const [exitCode, signal] = await once(child, 'close');
+  if (isStopped()) return undefined;
   if (exitCode !== 0) throw new Error(`A process ended with ${exitCode ?? signal}${why}`);
   return JSON.parse(output);
 }
