@@ -89,6 +89,8 @@ const NEEDS: Readonly<Record<string, Readonly<Record<string, Readonly<Record<str
     DescribeKmsKey: { 'kms:DescribeKey': ['`doctor` looks at the state of the KMS key', KEY] },
     ListSecrets: { 'secretsmanager:ListSecrets': ['the commands name secrets where one is not found', '*'] },
     LookAtTheFunction: { 'lambda:GetFunctionConfiguration': ['`doctor` looks at the function', FUNCTION] },
+    // 'RotateSecret' (API reference): "You also need lambda:InvokeFunction permissions on the rotation function."
+    RunTheFunction: { 'lambda:InvokeFunction': ['`rotate`, and AdoptNowCommand', FUNCTION] },
     ReadItsLog: { 'logs:FilterLogEvents': ['`rotate --wait` and `doctor` say why a rotation failed', LOG] },
     CountEncryptions: { 'cloudwatch:GetMetricStatistics': ['`status` says how often a key has encrypted', '*'] },
     ReadReplicas: {

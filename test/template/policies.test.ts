@@ -178,6 +178,12 @@ const LOOKING: readonly Row[] = [
     ['arn:aws:lambda:us-east-1:123456789012:function:PazPazKeyRotation'],
   ],
   [
+    'RunTheFunction',
+    'Allow',
+    ['lambda:InvokeFunction'],
+    ['arn:aws:lambda:us-east-1:123456789012:function:PazPazKeyRotation'],
+  ],
+  [
     'ReadItsLog',
     'Allow',
     ['logs:FilterLogEvents'],

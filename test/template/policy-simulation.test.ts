@@ -124,6 +124,7 @@ describe('the operator’s commands, under the admin policy', () => {
     const log = SERVICES.get('cloudwatch-logs')?.resource ?? '';
     expect(may('lambda:GetFunctionConfiguration', FUNCTION)).toBe(true);
     expect(may('lambda:GetFunctionConfiguration', `${FUNCTION}2`)).toBe(false);
+    expect(may('lambda:InvokeFunction', FUNCTION)).toBe(true);
     expect(may('lambda:UpdateFunctionCode', FUNCTION)).toBe(false);
     expect(may('logs:FilterLogEvents', log)).toBe(true);
     expect(may('logs:FilterLogEvents', log.replace('pazpaz-', 'other-'))).toBe(false);

@@ -89,6 +89,7 @@ export function calls(stack: Stack): readonly (readonly [string, Call])[] {
       onKey(name),
     ]),
     on('lambda:GetFunctionConfiguration', functionArn),
+    on('lambda:InvokeFunction', functionArn),
     on('lambda:UpdateFunctionCode', functionArn),
     on('logs:FilterLogEvents', log),
     on('logs:DeleteLogGroup', log),
