@@ -11,12 +11,13 @@ const LOOK_INTERVAL = 1000;
 
 /**
  * Rows that are reserved at a time: few, so that the rate is even, and an update of the application waits for the
- * processors, the disk and the locks of a hundred rows only. At a low rate more than that of a fiftieth of a second,
- * because each batch costs something beside its rows, but never more than half of a second's. `isLate`: the job is slower
- * than its rate, over a long way to the server for instance, and may have those of a twentieth.
+ * processors, the disk and the locks of two hundred rows only: a commit of fewer takes as long on the disk, and comes
+ * more often. At a low rate more than those of a twenty-fifth of a second, but never more than half of a second's.
+ * `isLate`: the job is slower than its rate, over a long way to the server for instance, and may have those of a
+ * twentieth.
  */
 function shareOf(maxRowsPerSecond: number, isLate: boolean): number {
-  return Math.ceil(Math.min(maxRowsPerSecond / 2, Math.max(100, maxRowsPerSecond / (isLate ? 20 : 50))));
+  return Math.ceil(Math.min(maxRowsPerSecond / 2, Math.max(200, maxRowsPerSecond / (isLate ? 20 : 25))));
 }
 
 /** Milliseconds for which a final check keeps its snapshot while a brake holds it: the server ends an idle transaction after 60,000. */
