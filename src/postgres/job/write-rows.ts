@@ -93,18 +93,18 @@ export async function writeRows(session: Connection, column: Column, changes: re
     : `WITH ${mine} ${update}`;
   // Code of the table runs with the rights of this user, who has decided so where triggers are known.
   const rows = await session.underOwnPath(() => session.rowsByPlan(text, values), hasTriggers, OTHER_JOINS);
-  const opens = [`(${isAsSealed(column, 'u')} OR ${sameValue(column)})`, ...watched.map((one) => one.isSame)].join(
-    ' AND ',
-  );
-  const look = `SELECT u.n FROM ROWS FROM (${arrays.map((one) => `pg_catalog.unnest(${one})`).join(', ')})
-       WITH ORDINALITY AS u(${names.join(', ')}, n)
-     WHERE u.n OPERATOR(pg_catalog.=) ANY ($${values.length + 1}::pg_catalog.int8[])
-       AND NOT EXISTS (SELECT FROM ${column.table} t WHERE ${key.match} AND ${opens})`;
   const [kept, done] = [rows.filter(([, , isKept]) => isKept === 't'), rows.filter(([, , isKept]) => isKept !== 't')];
   let altered = done.filter(([, isSealed]) => isSealed !== 't').length;
   if (hasTriggers && altered === 0 && done.length > 0) {
     // A trigger may change the row after the update as well, or a column of its context, in which it was sealed. A row with
     // its former ciphertext still opens: the final check finds it.
+    const opens = [`(${isAsSealed(column, 'u')} OR ${sameValue(column)})`, ...watched.map((one) => one.isSame)].join(
+      ' AND ',
+    );
+    const look = `SELECT u.n FROM ROWS FROM (${arrays.map((one) => `pg_catalog.unnest(${one})`).join(', ')})
+         WITH ORDINALITY AS u(${names.join(', ')}, n)
+       WHERE u.n OPERATOR(pg_catalog.=) ANY ($${values.length + 1}::pg_catalog.int8[])
+         AND NOT EXISTS (SELECT FROM ${column.table} t WHERE ${key.match} AND ${opens})`;
     const numbers = `{${done.map(([n]) => n).join(',')}}`;
     altered = (await session.without(OTHER_JOINS, () => session.rows(look, [...values, numbers]))).length;
   }
