@@ -104,7 +104,7 @@ export async function writeRows(session: Connection, column: Column, changes: re
     const look = `SELECT u.n FROM ROWS FROM (${arrays.map((one) => `pg_catalog.unnest(${one})`).join(', ')})
          WITH ORDINALITY AS u(${names.join(', ')}, n)
        WHERE u.n OPERATOR(pg_catalog.=) ANY ($${values.length + 1}::pg_catalog.int8[])
-         AND NOT EXISTS (SELECT FROM ${column.table} t WHERE ${key.match} AND ${opens})`;
+         AND NOT EXISTS (SELECT FROM ${column.ownRows} t WHERE ${key.match} AND ${opens})`;
     const numbers = `{${done.map(([n]) => n).join(',')}}`;
     altered = (await session.without(OTHER_JOINS, () => session.rows(look, [...values, numbers]))).length;
   }
