@@ -1,5 +1,6 @@
 import type { Storage } from '../stored-value.ts';
 import type { ContextTemplate } from '../../format/context-template.ts';
+import { DATA_MEMBER } from '../../format/row-from-json.ts';
 import type { ServerText } from '../connection/server-text.ts';
 
 export interface ColumnSpec {
@@ -83,6 +84,11 @@ export interface Column {
    * before.
    */
   readonly watched: readonly string[];
+}
+
+/** The member of jsonb objects that holds the ciphertext. Columns of other types have the default, too. */
+export function listedMember({ spec }: Pick<Column, 'spec'>): string {
+  return spec.member ?? DATA_MEMBER;
 }
 
 /** How an operator finds a column again: `clinic.patients.notes`. */

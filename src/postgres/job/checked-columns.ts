@@ -2,7 +2,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import type { RingKeys } from '../all-keys.ts';
 import { requireChildren } from '../catalog/child-tables.ts';
 import { requireRoom } from '../catalog/column-width.ts';
-import { columnName, type Column, type ColumnSpec } from '../catalog/column.ts';
+import { columnName, listedMember, type Column, type ColumnSpec } from '../catalog/column.ts';
 import { replaced } from '../catalog/table-locks.ts';
 import { withColumns } from '../catalog/look-up-column.ts';
 import { decideTriggers, type TriggerChoice } from '../catalog/triggers.ts';
@@ -68,19 +68,14 @@ function keptLocked(specs: readonly ColumnSpec[]): KeyRotationError {
   );
 }
 
-/** A column has one job: with two contexts, either of two would undo the other, and two members share its row. */
+/** A member of a column has one job: with two contexts, either of two would undo the other. */
 function requireOnce(columns: readonly Column[]): void {
-  const names = columns.map(({ tableId, column }) => `${tableId} ${column}`);
-  const twice = columns.find((_, index) => names.indexOf(names[index] ?? '') !== index);
+  const places = columns.map((column) => JSON.stringify([column.tableId, column.column, listedMember(column)]));
+  const twice = columns.find((_, index) => places.indexOf(places[index] ?? '') !== index);
   if (twice === undefined) return;
-  const isOther = columns.some(
-    ({ tableId, column, spec }) =>
-      tableId === twice.tableId && column === twice.column && spec.member !== twice.spec.member,
-  );
   throw new KeyRotationError(
     'INVALID_COLUMN',
-    `${columnName(twice)} is named twice: name each column once.` +
-      (isOther ? ' Re-encrypt its members one after the other, each with a command of its own (--member).' : ''),
+    `${columnName(twice)} is named twice: name each column once, or each of its members.`,
   );
 }
 

@@ -1,12 +1,12 @@
 import { KeyRotationError } from '../../format/error.ts';
-import type { ColumnSpec } from '../catalog/column.ts';
+import type { Column, ColumnSpec } from '../catalog/column.ts';
 import { withColumns } from '../catalog/look-up-column.ts';
 import { tableNamed } from '../catalog/look-up-table.ts';
 import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { holdsCheck, whyWait, requireQuery, type Wait } from './brake-conditions.ts';
 import { beginBrakes, readBrakes, setBrakes, type BrakeState } from './brakes.ts';
 import { jobTotals, leftByLast, type JobTotals } from './job.ts';
-import { hasJobTables, openJobTables } from './job-tables.ts';
+import { hasJobTables, openJobTablesNow } from './job-tables.ts';
 
 export interface JobView {
   /** The table with its schema, quoted for SQL. */
@@ -72,7 +72,7 @@ async function unfinishedJobs(
   for (const { table, column } of columns ?? []) wanted.add(`${(await tableNamed(session, table)) ?? ''} ${column}`);
   const jobs: FoundJob[] = [];
   if (await hasJobTables(session)) {
-    await session.transaction(() => openJobTables(session));
+    await openJobTablesNow(session);
     for (const [id, tableId, table, owner, column, target] of await session.rows(JOBS)) {
       if (columns !== undefined && !wanted.has(`${tableId ?? ''} ${column ?? ''}`)) continue;
       jobs.push({
@@ -123,9 +123,13 @@ export function leftByLastReencryption(
   specs: readonly ColumnSpec[],
   target: number,
 ): Promise<number | undefined> {
-  return withColumns(database, specs, async (session, columns) => {
-    if (!(await hasJobTables(session))) return undefined;
-    await openJobTables(session);
+  let hasTables = false;
+  const beforeLock = async (session: Connection) => {
+    hasTables = await hasJobTables(session);
+    if (hasTables) await openJobTablesNow(session);
+  };
+  const look = async (session: Connection, columns: readonly Column[]) => {
+    if (!hasTables) return undefined;
     let sum = 0;
     for (const column of columns) {
       const left = await leftByLast(session, column, target);
@@ -133,5 +137,6 @@ export function leftByLastReencryption(
       sum += left;
     }
     return sum;
-  });
+  };
+  return withColumns(database, specs, look, { beforeLock });
 }

@@ -1,12 +1,14 @@
-import { DatabaseFailure } from '../connection/database-error.ts';
+import { KeyRotationError } from '../../format/error.ts';
+import { DatabaseFailure, isLockTimeout } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import JOBS from './sql/0001-jobs.sql';
 import CONTENT from './sql/0002-content.sql';
 import BRAKES from './sql/0003-brakes.sql';
 import WRITTEN from './sql/0004-written.sql';
+import MEMBERS from './sql/0005-members.sql';
 
 /** The versions of the schema. A version that was released never changes: the next one alters its tables. */
-const MIGRATIONS: readonly string[] = [JOBS, CONTENT, BRAKES, WRITTEN];
+const MIGRATIONS: readonly string[] = [JOBS, CONTENT, BRAKES, WRITTEN, MEMBERS];
 
 /**
  * Roles that may own the tables: superusers, and the role that logged in. The role that it has become since (SET ROLE)
@@ -66,28 +68,91 @@ export async function hasJobTables(session: Connection): Promise<boolean> {
   );
 }
 
+/** Serializes the making of schema and tables: two that find nothing at once would both make them, and one fails. */
+const SCHEMA_LOCK = 7_206_153_928;
+
+/** Milliseconds for which it is waited for, and for the tables of an older version, with which its processes work. */
+export const LOCK_TIMEOUT = 1000;
+
+/** A transaction that waits longer for the tables makes the processes of the older version wait for it. */
+export const LOCK_BRIEFLY = `SET LOCAL lock_timeout = ${LOCK_TIMEOUT}`;
+
+const HOLDERS = `
+  SELECT format('%s of process %s (role %s)',
+                CASE WHEN l.locktype = 'advisory' THEN format('advisory lock %s', $1::int8)
+                     ELSE format('a lock of %s', l.relation::regclass) END, l.pid, coalesce(a.usename, '?'))
+    FROM pg_locks l
+    JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+    LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+   WHERE l.granted AND l.pid <> pg_backend_pid()
+     AND (l.locktype = 'advisory' AND l.objsubid = 1 AND (l.classid::int8 << 32) + l.objid::int8 = $1::int8
+          OR l.locktype = 'relation' AND l.relation IN (
+               SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'pazpaz_keys'))
+   ORDER BY l.locktype, l.relation, l.pid LIMIT 1`;
+
+/** A process that keeps the tables from being opened. */
+export async function holderOfTables(session: Connection): Promise<string> {
+  const [found] = await session.rows(HOLDERS, [SCHEMA_LOCK]);
+  return found?.[0] ?? 'another process';
+}
+
+export function keptClosed(holder: string): KeyRotationError {
+  return new KeyRotationError(
+    'DATABASE_REFUSED',
+    `The tables of jobs (pazpaz_keys) are kept closed by ${holder}. A reencrypt that opens them holds it for a moment only, ` +
+      'and one of an older version until its batch or its check ends: let that process end, or end it ' +
+      '(pg_terminate_backend), and run this again.',
+  );
+}
+
+/** As `openJobTables`, in a transaction of its own. Throws `DATABASE_REFUSED` where another process keeps them closed. */
+export async function openJobTablesNow(session: Connection): Promise<void> {
+  try {
+    await session.transaction(() => openJobTables(session), { settings: [LOCK_BRIEFLY] });
+  } catch (error) {
+    throw isLockTimeout(error) ? keptClosed(await holderOfTables(session)) : error;
+  }
+}
+
+/** Lets one transaction after the other make the tables, and begin a job. */
+export async function takeTurn(session: Connection): Promise<void> {
+  await session.change('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK]);
+}
+
 /**
  * Makes schema and tables where they are not there yet, and brings those of an older version to this one with the jobs
  * in them, within the caller's transaction. Throws `DATABASE_REFUSED` where another role may have its functions run by
  * them, with the rights of the current user, and where a newer version made them.
  */
 export async function openJobTables(session: Connection): Promise<void> {
-  const [found] = await session.rows("SELECT oid FROM pg_namespace WHERE nspname = 'pazpaz_keys'");
-  const schema = found?.[0];
-  await requireTrusted(session, schema ?? null);
+  if ((await openedVersion(session)) === MIGRATIONS.length) return;
+  await takeTurn(session);
+  const version = await openedVersion(session);
+  if (version < MIGRATIONS.length) await migrate(session, version);
+}
+
+async function openedVersion(session: Connection): Promise<number> {
+  await requireTrusted(session, await schemaOf(session));
   await hasJobTables(session);
   const version = await schemaVersion(session);
-  if (version === MIGRATIONS.length) return;
-  if (version > MIGRATIONS.length) {
-    throw new DatabaseFailure(
-      'DATABASE_REFUSED',
-      `The schema pazpaz_keys has version ${version}, and this program knows versions up to ${MIGRATIONS.length}. ` +
-        'A newer one has made it: use that one for all processes of a job.',
-    );
-  }
+  if (version <= MIGRATIONS.length) return version;
+  throw new DatabaseFailure(
+    'DATABASE_REFUSED',
+    `The schema pazpaz_keys has version ${version}, and this program knows versions up to ${MIGRATIONS.length}. ` +
+      'A newer one has made it: use that one for all processes of a job.',
+  );
+}
+
+async function schemaOf(session: Connection): Promise<string | null> {
+  const [found] = await session.rows("SELECT oid FROM pg_namespace WHERE nspname = 'pazpaz_keys'");
+  return found?.[0] ?? null;
+}
+
+async function migrate(session: Connection, version: number): Promise<void> {
+  const schema = await schemaOf(session);
   try {
     // IF NOT EXISTS would ask for the privilege even where the schema was made for this user.
-    if (schema == null) await session.change('CREATE SCHEMA pazpaz_keys');
+    if (schema === null) await session.change('CREATE SCHEMA pazpaz_keys');
     for (const migration of MIGRATIONS.slice(version)) await session.change(migration);
     await session.change(
       `CREATE TABLE IF NOT EXISTS pazpaz_keys.migration (
@@ -97,7 +162,7 @@ export async function openJobTables(session: Connection): Promise<void> {
       'INSERT INTO pazpaz_keys.migration (version) SELECT generate_series($1::integer + 1, $2::integer)',
       [version, MIGRATIONS.length],
     );
-    if (schema == null) await session.change('REVOKE ALL ON SCHEMA pazpaz_keys FROM PUBLIC');
+    if (schema === null) await session.change('REVOKE ALL ON SCHEMA pazpaz_keys FROM PUBLIC');
     await session.change('REVOKE ALL ON ALL TABLES IN SCHEMA pazpaz_keys FROM PUBLIC');
   } catch (error) {
     if (!(error instanceof DatabaseFailure) || error.state !== '42501') throw error;

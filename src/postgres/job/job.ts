@@ -1,25 +1,11 @@
 import { KeyRotationError } from '../../format/error.ts';
-import { columnName, type Column } from '../catalog/column.ts';
+import { columnName, listedMember, type Column } from '../catalog/column.ts';
 import { isLockTimeout } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import { beginBrakes, setBrakes, type Brakes } from './brakes.ts';
-import { openJobTables } from './job-tables.ts';
+import { holderOfTables, keptClosed, LOCK_BRIEFLY, LOCK_TIMEOUT, openJobTables, takeTurn } from './job-tables.ts';
 import type { LeftBecause, LeftRow } from './plan-rows.ts';
 import { placesOf } from './table-state.ts';
-
-/** Serializes the making of schema and tables: two that find nothing at once would both make them, and one fails. */
-const SCHEMA_LOCK = 7_206_153_928;
-
-/** Milliseconds for which it is waited for, again and again. */
-const LOCK_TIMEOUT = 1000;
-
-const LOCK_HOLDER = `
-  SELECT format('advisory lock %s of process %s (role %s)', $1::int8, l.pid, coalesce(a.usename, '?'))
-    FROM pg_locks l
-    JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-    LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-   WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-     AND (l.classid::int8 << 32) + l.objid::int8 = $1::int8`;
 
 /** Rows left as they are that are remembered by key; the number of all of them is exact. */
 export const MOST_LEFT_ROWS = 10_000;
@@ -71,7 +57,7 @@ export async function openJob(session: Connection, column: Column, opening: Open
       return await openJobOnce(session, column, opening);
     } catch (error) {
       if (!isLockTimeout(error)) throw error;
-      const holder = await holderOfLock(session);
+      const holder = await holderOfTables(session);
       if (waited >= patience) throw keptClosed(holder);
       onWait?.(holder);
     }
@@ -84,17 +70,17 @@ function openJobOnce(session: Connection, column: Column, opening: Opening): Pro
   const options = optionsOf(column);
   return session.transaction(async () => {
     // In turn with the processes that begin at the same time: a later one would find the job finished.
-    await session.change(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT}`);
-    await session.change('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK]);
-    await session.change('SET LOCAL lock_timeout = 0');
+    await session.change(LOCK_BRIEFLY);
+    await takeTurn(session);
     await openJobTables(session);
+    await session.change('SET LOCAL lock_timeout = 0');
     const content = await contentOf(session, column);
     const columns = await placesOf(session, column);
     const [found] = await session.rows(
       `SELECT id, options, finished_at IS NOT NULL, pass,
               (content IS NULL OR content = $3) AND (columns IS NULL OR columns = $4) FROM pazpaz_keys.job
-        WHERE table_id = $1::oid AND column_name = $2 FOR NO KEY UPDATE`,
-      [column.tableId, spec.column, content, columns],
+        WHERE table_id = $1::oid AND column_name = $2 AND member = $5 FOR NO KEY UPDATE`,
+      [column.tableId, spec.column, content, columns, listedMember(column)],
     );
     const [id, formerOptions, isFinished, pass, hasSameContent] = found ?? [];
     const braked = async (job: Job) => {
@@ -117,19 +103,6 @@ function openJobOnce(session: Connection, column: Column, opening: Opening): Pro
   });
 }
 
-async function holderOfLock(session: Connection): Promise<string> {
-  const [found] = await session.rows(LOCK_HOLDER, [SCHEMA_LOCK]);
-  return found?.[0] ?? 'another process';
-}
-
-function keptClosed(holder: string): KeyRotationError {
-  return new KeyRotationError(
-    'DATABASE_REFUSED',
-    `The tables of jobs (pazpaz_keys) are kept closed by ${holder}. A reencrypt that opens them holds it for a moment only: ` +
-      'let that process end, or end it (pg_terminate_backend), and run this again.',
-  );
-}
-
 /** What a job was begun with, besides the key that its rows are re-encrypted under. */
 function optionsOf({ key, context, fromContext, spec }: Column): string {
   return JSON.stringify({
@@ -148,9 +121,12 @@ export async function leftByLast(session: Connection, column: Column, target: nu
   const [found] = await session.rows(
     `SELECT (SELECT coalesce(sum(left_rows), 0) FROM pazpaz_keys.range r WHERE r.job_id = j.id)
        FROM pazpaz_keys.job j
-      WHERE table_id = $1::oid AND column_name = $2 AND options = $3 AND content = $4 AND target = $5::int8
-        AND finished_at > now() - interval '7 days'`,
-    [column.tableId, column.spec.column, optionsOf(column), await contentOf(session, column), target],
+      WHERE table_id = $1::oid AND column_name = $2 AND member = $3 AND options = $4 AND content = $5
+        AND target = $6::int8 AND finished_at > now() - interval '7 days'`,
+    [
+      ...[column.tableId, column.spec.column, listedMember(column), optionsOf(column)],
+      ...[await contentOf(session, column), target],
+    ],
   );
   return found === undefined ? undefined : Number(found[0]);
 }
@@ -243,13 +219,13 @@ async function contentOf(session: Connection, { tableId }: Column): Promise<stri
 
 async function beginJob(
   session: Connection,
-  { tableId, spec }: Column,
+  column: Column,
   { options, target, content, columns }: Beginning,
 ): Promise<Job> {
   const [found] = await session.rows(
-    `INSERT INTO pazpaz_keys.job (table_id, column_name, options, target, content, columns)
-     VALUES ($1::oid, $2, $3, $4, $5, $6) RETURNING id`,
-    [tableId, spec.column, options, target, content, columns],
+    `INSERT INTO pazpaz_keys.job (table_id, column_name, member, options, target, content, columns)
+     VALUES ($1::oid, $2, $3, $4, $5, $6, $7) RETURNING id`,
+    [column.tableId, column.spec.column, listedMember(column), options, target, content, columns],
   );
   return { id: found?.[0] ?? '', pass: 1, isResumed: false };
 }

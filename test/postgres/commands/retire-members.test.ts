@@ -107,6 +107,5 @@ it('both members can be listed, and what is listed is not named again', async ()
   const { stdout, exitCode } = await keys('retire', '1', '--yes', '--columns', columns);
   expect(exitCode).toBe(0);
   expect(stdout).not.toContain('looks encrypted');
-  const { stderr } = await keys('reencrypt', '--columns', columns);
-  expect(stderr.replaceAll(/\s+/g, ' ')).toContain('Re-encrypt its members one after the other');
+  expect(await keys('reencrypt', '--columns', columns)).toMatchObject({ exitCode: 0 });
 });
