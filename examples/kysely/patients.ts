@@ -14,7 +14,7 @@ export class Patients {
 
   constructor(db: Kysely<Database>, ring: KeyRing) {
     const notes = encryptedText({ ring, context: 'patients:{id}:notes' });
-    this.#db = db.withPlugin(new EncryptedColumns({ patients: { notes } }));
+    this.#db = db.withPlugin(new EncryptedColumns<Database>({ patients: { notes } }));
   }
 
   async add(notes: string | null): Promise<string> {

@@ -1,5 +1,6 @@
 """The programs of the README for an ORM, as they stand there."""
 
+import base64
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ from local_service import FIRST_KEY
 from postgres import Postgres
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+SECOND_KEY = base64.b64encode(bytes(range(32))).decode()
 LOCAL = {"ENVIRONMENT": "local", "ENCRYPTION_MASTER_KEY": FIRST_KEY}
 
 
@@ -35,6 +37,7 @@ def test_the_program_for_sqlalchemy_prints_what_the_page_says(postgres: Postgres
         url = postgres.new_database().replace("postgresql:", "postgresql+psycopg:")
         printed = run(version, DATABASE_URL=url)
         assert f"It prints `{printed.strip()}`" in README
+        assert run(version, DATABASE_URL=url, ENCRYPTION_MASTER_KEY_V2=SECOND_KEY) == printed * 2
     assert version != program
 
 
@@ -78,11 +81,9 @@ call_command("makemigrations", "clinic", verbosity=0)
 call_command("migrate", verbosity=0)
 """
     assert run(commands, tmp_path, ENCRYPTION_MASTER_KEY="") == ""  # migrations need no key
-    request = """
-from clinic.models import Patient
-Patient.objects.create(notes="Patient has diabetes", card={"number": "4111"})
-patient = Patient.objects.get()
-print(patient.notes, patient.card)
-"""
-    assert run(wsgi + request, tmp_path) == "Patient has diabetes {'number': '4111'}\n"
+    (request,) = re.findall(r"shell -c '(.*?)'\n```", README, re.DOTALL)
+    line = "Patient has diabetes {'number': '4111'}\n"
+    assert f"The last command prints `{line.strip()}`" in README
+    assert run(wsgi + request, tmp_path) == line
+    assert run(wsgi + request, tmp_path, ENCRYPTION_MASTER_KEY_V2=SECOND_KEY) == line * 2
     assert "context='patients:card'" in (tmp_path / "clinic" / "migrations" / "0001_initial.py").read_text()

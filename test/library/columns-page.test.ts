@@ -30,32 +30,39 @@ afterAll(async () => {
 
 const sectionOf = (title: string) => PAGE.split(/^## /m).find((section) => section.startsWith(title)) ?? '';
 
-test.each(['Drizzle', 'Kysely', 'TypeORM'])('the program for %s runs as it is on the page', async (title) => {
-  const [, table = ''] = /```sql\n(.*?)```/s.exec(sectionOf(title)) ?? [];
-  await postgres.client.query(`DROP TABLE IF EXISTS patients; ${table}`);
-  const name = title.toLowerCase();
-  await build({
-    entryPoints: [join(folder, `${name}.ts`)],
-    outfile: join(folder, `${name}.mjs`),
-    bundle: true,
-    packages: 'external',
-    platform: 'node',
-    format: 'esm',
-    tsconfigRaw: { compilerOptions: { experimentalDecorators: true } },
-  });
-  const { stdout } = await run(process.execPath, [`${name}.mjs`], {
-    cwd: folder,
-    env: {
-      PATH: process.env['PATH'],
-      DATABASE_URL: postgres.url,
-      ENVIRONMENT: 'local',
-      ENCRYPTION_MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
-    },
-  });
-  expect(stdout).toBe('Patient has diabetes 1\n');
-  const { rows } = await postgres.client.query<{ row: string }>('SELECT patients::text AS row FROM patients');
-  expect(rows[0]?.row).not.toMatch(/diabetes|pollen/);
-});
+test.each(['Drizzle', 'Kysely', 'TypeORM'])(
+  'the program for %s runs as it is on the page, through a rotation',
+  async (title) => {
+    const [, table = ''] = /```sql\n(.*?)```/s.exec(sectionOf(title)) ?? [];
+    await postgres.client.query(`DROP TABLE IF EXISTS patients; ${table}`);
+    const name = title.toLowerCase();
+    await build({
+      entryPoints: [join(folder, `${name}.ts`)],
+      outfile: join(folder, `${name}.mjs`),
+      bundle: true,
+      packages: 'external',
+      platform: 'node',
+      format: 'esm',
+      tsconfigRaw: { compilerOptions: { experimentalDecorators: true } },
+    });
+    const outputOf = async (env: Record<string, string>) => {
+      const common = { PATH: process.env['PATH'], DATABASE_URL: postgres.url, ENVIRONMENT: 'local' };
+      return (await run(process.execPath, [`${name}.mjs`], { cwd: folder, env: { ...common, ...env } })).stdout;
+    };
+    const keys = { ENCRYPTION_MASTER_KEY: Buffer.alloc(32, 7).toString('base64') };
+    const line = "Patient has diabetes [ 'pollen' ]\n";
+    expect(PAGE).toContain(`\`${line.trim()}\``);
+    expect(await outputOf(keys)).toBe(line);
+    expect(await outputOf({ ...keys, ENCRYPTION_MASTER_KEY_V2: Buffer.alloc(32, 8).toString('base64') })).toBe(
+      line + line,
+    );
+    const { rows } = await postgres.client.query<{ key: number; row: string }>(
+      'SELECT get_byte(notes, 0) AS key, patients::text AS row FROM patients ORDER BY key',
+    );
+    expect(rows.map(({ key }) => key)).toEqual([0, 2]);
+    for (const { row } of rows) expect(row).not.toMatch(/diabetes|pollen/);
+  },
+);
 
 test('its programs compile in a strict project', async () => {
   const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
