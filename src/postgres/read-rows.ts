@@ -2,7 +2,7 @@ import pg from 'pg';
 import { KeyRotationError } from '../format/error.ts';
 import { textArray } from './connection/binary-array.ts';
 import { columnName, type Column } from './catalog/column.ts';
-import { MOST_VALUE_BYTES, rowExpressions, storedRowReader, valueSize, type StoredRow } from './row-reader.ts';
+import { readSize, rowExpressions, storedRowReader, valueSize, type StoredRow } from './row-reader.ts';
 import { quoted, type Connection } from './connection/database.ts';
 
 /** Without `after`, from the first row; without `upTo`, to the last. */
@@ -39,12 +39,13 @@ export async function readBatch(
   await session.copyRows(
     `SELECT ${cells.map((_, index) => `c${index}`).join(', ')}, grows FROM (
        SELECT *, pg_catalog.sum(size) OVER w OPERATOR(pg_catalog.-) size AS before, ${grows} AS grows FROM (
-         SELECT ${keyCells(column)
-           .map((cell, index) => `${cell} AS k${index}`)
-           .join(', ')},
-                ${named(cells).join(', ')}, ${readSize(column)} AS size
-           FROM ${column.ownRows} t WHERE ${spanCondition(column, span)}
-          ORDER BY ${keyCells(column).join(', ')} LIMIT ${limits.rows}) batch
+         SELECT *, ${sizeOfRow(column, cells)} AS size FROM (
+           SELECT ${keyCells(column)
+             .map((cell, index) => `${cell} AS k${index}`)
+             .join(', ')},
+                  ${named(cells).join(', ')}, ${valueSize(column)} AS value_size
+             FROM ${column.ownRows} t WHERE ${spanCondition(column, span)}
+            ORDER BY ${keyCells(column).join(', ')} LIMIT ${limits.rows}) batch) measured
        WINDOW w AS (ORDER BY ${names.join(', ')} ROWS UNBOUNDED PRECEDING)) sized
       WHERE before OPERATOR(pg_catalog.<) ${limits.bytes}`,
     (row) => {
@@ -71,9 +72,10 @@ export async function readRows(
   const text = `SELECT ${cells.map((_, index) => `c${index}`).join(', ')}, n OPERATOR(pg_catalog.=) last, n::pg_catalog.text FROM (
        SELECT *, pg_catalog.max(n) OVER () AS last,
               pg_catalog.sum(size) OVER (ORDER BY n ROWS UNBOUNDED PRECEDING) OPERATOR(pg_catalog.-) size AS before FROM (
-         SELECT u.n, ${named(cells).join(', ')}, ${readSize(column)} AS size
-           FROM ROWS FROM (${columns.join(', ')}) WITH ORDINALITY AS u(${names.join(', ')}, n)
-           JOIN ${column.ownRows} t ON ${match}) found) sized
+         SELECT *, ${sizeOfRow(column, cells)} AS size FROM (
+           SELECT u.n, ${named(cells).join(', ')}, ${valueSize(column)} AS value_size
+             FROM ROWS FROM (${columns.join(', ')}) WITH ORDINALITY AS u(${names.join(', ')}, n)
+             JOIN ${column.ownRows} t ON ${match}) found) measured) sized
       WHERE before OPERATOR(pg_catalog.<) ${limits.bytes} ORDER BY n`;
   const read = storedRowReader(column);
   const rows: StoredRow[] = [];
@@ -120,8 +122,12 @@ export function keyTable(column: Column, keys: readonly (readonly string[])[], f
   };
 }
 
-function readSize(column: Column): string {
-  return `CASE WHEN ${valueSize(column)} OPERATOR(pg_catalog.<=) ${MOST_VALUE_BYTES} THEN ${valueSize(column)} ELSE 0 END`;
+function sizeOfRow(column: Column, cells: readonly string[]): string {
+  return readSize(
+    column,
+    cells.map((_, index) => `c${index}`),
+    'value_size',
+  );
 }
 
 /** Has rows looked up through the key's index, where the transaction reads the table itself otherwise. */

@@ -1,4 +1,4 @@
-import type { Column } from './catalog/column.ts';
+import { hasOneText, type Column } from './catalog/column.ts';
 import { contextOf, type ContextTemplate } from '../format/context-template.ts';
 import type { BinaryRow } from './connection/copy-query.ts';
 import { quoted } from './connection/database.ts';
@@ -8,12 +8,21 @@ import { KeyRotationError } from '../format/error.ts';
 /** Most bytes of a value that is read: larger ones are listed, so that memory stays bounded. */
 export const MOST_VALUE_BYTES = 16 * 1024 * 1024;
 
+/** Most bytes of the text of a column that a context names. A row with more is listed as one with a value too large. */
+const MOST_TEXT_BYTES = 1024 * 1024;
+
+/** Most of a key's, of a row that is read. More are read of it alone, since rows are read on from there. */
+const MOST_KEY_BYTES = 8192;
+
+/** What the value itself has beside the bytes that its text has. */
+const VALUE_HEADER = 64;
+
 /**
  * In a database that is not in UTF-8, each character of a value's text is one byte (`latin1`): ciphertexts are ASCII.
  */
 export interface StoredRow {
   readonly key: readonly string[];
-  /** `undefined`: larger than `MOST_VALUE_BYTES`, and not read. */
+  /** `undefined`: not read, since it or another text of the row is too large. */
   readonly stored: string | Uint8Array | null | undefined;
   /** The context it is to be in; `undefined` where a column of the template is NULL. */
   readonly context: string | undefined;
@@ -28,22 +37,73 @@ export type ScannedRow = Omit<StoredRow, 'watched'>;
 
 export type ReadColumn = Pick<Column, 'key' | 'context' | 'fromContext' | 'storage' | 'server' | 'spec' | 'members'>;
 
-/** The columns of the key and of both contexts, whether the value is NULL, the value. */
+/** The columns of the key and of both contexts, whether the value is NULL, the value. What is too large is NULL. */
 export function rowExpressions(column: Column): readonly string[] {
+  const texts = readNames(column).map((name) => {
+    const text = sentText(`t.${quoted(name)}::pg_catalog.text`, column.server);
+    const most = isOfKey(column, name) ? MOST_VALUE_BYTES : MOST_TEXT_BYTES;
+    return longNames(column).includes(name) ? `CASE WHEN ${upTo(textSize(name), most)} THEN ${text} END` : text;
+  });
   return [
-    ...readNames(column).map((name) => sentText(`t.${quoted(name)}::pg_catalog.text`, column.server)),
+    ...texts,
     `t.${column.column} IS NULL`,
-    valueUpTo(column, MOST_VALUE_BYTES),
+    `CASE WHEN ${isRead(column, MOST_VALUE_BYTES)} THEN ${sentValue(column)} END`,
   ];
 }
 
-function valueUpTo(column: Column, bytes: number): string {
-  return `CASE WHEN ${valueSize(column)} OPERATOR(pg_catalog.<=) ${bytes} THEN ${sentValue(column)} END`;
+/** Whether a row's value is read, of so many bytes at most, and with what the other texts of the row allow. */
+export function isRead(column: Column, most: number): string {
+  const texts = longNames(column).map((name) =>
+    upTo(textSize(name), Math.min(most, isOfKey(column, name) ? MOST_KEY_BYTES : MOST_TEXT_BYTES)),
+  );
+  return [upTo(valueSize(column), most), ...texts].join(' AND ');
+}
+
+/** Bytes of what `rowExpressions` gives of a row, each of which has a name. `value`: of its value, by the rest of the row. */
+export function readSize(column: Column, names: readonly string[], value: string): string {
+  const read = readNames(column);
+  const texts = longNames(column).map((name) => sizeOf(names[read.indexOf(name)] ?? ''));
+  return [`CASE WHEN ${names.at(-1) ?? ''} IS NULL THEN 0 ELSE ${value} END`, ...texts].join(
+    ' OPERATOR(pg_catalog.+) ',
+  );
 }
 
 /** Bytes of the value as it is sent, which PostgreSQL knows of bytea and text without reading them. 0 for NULL. */
 export function valueSize(column: Column): string {
-  return `coalesce(pg_catalog.octet_length(${plainValue(column)}), 0)`;
+  return sizeOf(plainValue(column));
+}
+
+/** Of a large value of another type no text is made: it may be one that PostgreSQL cannot make. */
+function textSize(name: string): string {
+  const cell = `t.${quoted(name)}`;
+  return (
+    `CASE WHEN pg_catalog.pg_column_size(${cell}) OPERATOR(pg_catalog.>) ${MOST_TEXT_BYTES + VALUE_HEADER} ` +
+    `THEN ${MOST_VALUE_BYTES + 1} ELSE ${sizeOf(`${cell}::pg_catalog.text`)} END`
+  );
+}
+
+function sizeOf(text: string): string {
+  return `coalesce(pg_catalog.octet_length(${text}), 0)`;
+}
+
+function upTo(size: string, most: number): string {
+  return `${size} OPERATOR(pg_catalog.<=) ${most}`;
+}
+
+function isOfKey({ key }: Column, name: string): boolean {
+  return key.some((one) => one.name === name);
+}
+
+/** Columns of the key and of both contexts whose text has no limit. */
+function longNames(column: Column): readonly string[] {
+  return readNames(column).filter((name) => !column.key.some((one) => one.name === name && hasOneText(one)));
+}
+
+/** How a row is listed: a long key is cut. */
+export function listedKey(key: readonly string[]): readonly string[] {
+  const isLong = (text: string) => text.length > MOST_KEY_BYTES;
+  if (!key.some(isLong)) return key;
+  return key.map((text) => (isLong(text) ? `${text.slice(0, 100)}… (${text.length} characters)` : text));
 }
 
 /** The value as it is sent, and compared with what was read. */
@@ -74,12 +134,12 @@ export function rowReader(column: ReadColumn): (row: BinaryRow) => ScannedRow {
     const stored = row.isTrue(valuePlace - 1) ? null : storedIn(row);
     const wanted = contextIn(row, context, contextPlaces);
     const former = fromContext === undefined ? undefined : contextIn(row, fromContext, fromPlaces);
-    const keyOf = () => keyPlaces.map((place) => textAt(row, place) ?? row.text(place) ?? '');
+    const keyOf = () => listedKey(keyPlaces.map((place) => textAt(row, place) ?? row.text(place) ?? 'too long'));
     return new ReadRow(keyOf, stored, wanted, former);
   };
 }
 
-/** Throws `INVALID_COLUMN` for a key without a form in UTF-8: it would be looked for as another one. */
+/** Throws `INVALID_COLUMN` for a key without a form in UTF-8, which would be looked for as another one, and a huge one. */
 export function storedRowReader(column: Column): (row: BinaryRow) => StoredRow {
   const { keyPlaces, watchedPlaces } = placesIn(column);
   const read = rowReader(column);
@@ -88,7 +148,7 @@ export function storedRowReader(column: Column): (row: BinaryRow) => StoredRow {
   return (row) => {
     const { stored, context, contexts } = read(row);
     return {
-      key: textsAt(row, keyPlaces).map((text) => text ?? notInUtf8(column)),
+      key: textsAt(row, keyPlaces).map((text) => text ?? unusable(column)),
       stored: stored instanceof Uint8Array ? Buffer.from(stored) : stored,
       context,
       contexts,
@@ -97,11 +157,11 @@ export function storedRowReader(column: Column): (row: BinaryRow) => StoredRow {
   };
 }
 
-function notInUtf8({ table, key }: Column): never {
+function unusable({ table, key }: Column): never {
   throw new KeyRotationError(
     'INVALID_COLUMN',
-    `The key of a row of ${table} (${key.map(({ name }) => name).join(', ')}) has no form in UTF-8, so the row cannot be ` +
-      'looked up by it. Name another unique index (--key).',
+    `The key of a row of ${table} (${key.map(({ name }) => name).join(', ')}) has no form in UTF-8, or one of more than ` +
+      '16 MiB, so the row cannot be looked up by it. Name another unique index (--key).',
   );
 }
 

@@ -31,6 +31,16 @@ export interface KeyColumn {
   readonly operatorsId: string;
 }
 
+/**
+ * Types of which one value has one text, and a short one. Of others, 1.0 and 1.00 say, a key may change its text and stay
+ * the same key.
+ */
+const ONE_TEXT = new Set(['pg_catalog.int2', 'pg_catalog.int4', 'pg_catalog.int8', 'pg_catalog.uuid']);
+
+export function hasOneText({ type }: KeyColumn): boolean {
+  return ONE_TEXT.has(type);
+}
+
 export interface TriggerOnUpdate {
   readonly name: string;
   /** `BEFORE UPDATE, function public.touch()`, `foreign key of public.child, ON UPDATE CASCADE`, or a rule. */

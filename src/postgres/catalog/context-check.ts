@@ -5,7 +5,7 @@ import { attribute } from '../attribution.ts';
 import { columnName, type Column } from './column.ts';
 import { quoted, type Connection } from '../connection/database.ts';
 import type { KnownKeys } from '../known-keys.ts';
-import { readNames, rowExpressions, storedRowReader, valueSize, type StoredRow } from '../row-reader.ts';
+import { isRead, readNames, rowExpressions, storedRowReader, type StoredRow } from '../row-reader.ts';
 import { rowOf } from '../stored-value.ts';
 
 /** Rows that are looked at, of so many pages from all over the table, and bytes of the largest value. */
@@ -75,7 +75,7 @@ async function sampleOf(session: Connection, column: Column): Promise<readonly S
     `SELECT ${rowExpressions(column).join(', ')}
        FROM (SELECT ${names.join(', ')} FROM ${column.ownRows} TABLESAMPLE SYSTEM (${percent})
               WHERE ${column.column} IS NOT NULL ORDER BY pg_catalog.random() LIMIT ${SAMPLE}) t
-      WHERE ${valueSize(column)} OPERATOR(pg_catalog.<=) ${MOST_BYTES}`,
+      WHERE ${isRead(column, MOST_BYTES)}`,
     (row) => {
       rows.push(read(row));
     },

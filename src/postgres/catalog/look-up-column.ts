@@ -1,5 +1,5 @@
 import { KeyRotationError } from '../../format/error.ts';
-import type { Column, ColumnSpec } from './column.ts';
+import { hasOneText, type Column, type ColumnSpec } from './column.ts';
 import { contextTemplate, type ContextTemplate } from '../../format/context-template.ts';
 import { Connection, quoted, type DatabaseAddress, type TransactionOptions } from '../connection/database.ts';
 import { requireOwnCode } from './foreign-code.ts';
@@ -17,9 +17,6 @@ const STORAGES: ReadonlyMap<string, Storage> = new Map([
   ['character', 'text'],
   ['jsonb', 'jsonb'],
 ]);
-
-/** Types of which one value has one text. Of others, 1.0 and 1.00 say, a key may change its text and stay the same key. */
-const ONE_TEXT = new Set(['pg_catalog.int2', 'pg_catalog.int4', 'pg_catalog.int8', 'pg_catalog.uuid']);
 
 /**
  * Base type under all domains, the length of a varchar or char (its modifier less the 4 bytes of a header), and whether a
@@ -150,9 +147,7 @@ async function describeColumn(
     unseen: table.unseen,
     mayUpdate: mayUpdate === 't',
     lock: isIndexed === 't' ? 'UPDATE' : 'NO KEY UPDATE',
-    watched: [...new Set(context.columns)].filter(
-      (name) => !key.some((one) => one.name === name && ONE_TEXT.has(one.type)),
-    ),
+    watched: [...new Set(context.columns)].filter((name) => !key.some((one) => one.name === name && hasOneText(one))),
   };
 }
 

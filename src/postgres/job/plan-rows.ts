@@ -4,7 +4,7 @@ import { pooledNonce } from '../../format/nonce.ts';
 import { attribute, type Attribution } from '../attribution.ts';
 import { asStored, losesMembers, memberOf } from '../stored-value.ts';
 import type { Column } from '../catalog/column.ts';
-import type { ScannedRow, StoredRow } from '../row-reader.ts';
+import { listedKey, type ScannedRow, type StoredRow } from '../row-reader.ts';
 import type { RingKeys } from '../all-keys.ts';
 import type { OpeningKeys, TargetKey } from '../known-keys.ts';
 import type { RowChange } from './write-rows.ts';
@@ -18,7 +18,7 @@ export type LeftBecause =
   | 'LEGACY_ROW'
   /** A JSON text with members of the application's, which would be lost with the old ciphertext. */
   | 'OTHER_MEMBERS'
-  /** More bytes than are read at once. */
+  /** More bytes than are read at once, in the value or in another text of the row. */
   | 'VALUE_TOO_LARGE'
   /** JSON in JSON or ciphertexts in ciphertexts, more than 32 deep, or what else cannot be looked through. */
   | 'VALUE_TOO_COMPLEX'
@@ -62,11 +62,12 @@ export function planRows(
       nulls += 1;
       continue;
     }
+    const leave = (code: LeftBecause) => left.push({ key: listedKey(key), code });
     const found = unlessFailing(() => attribution(column, row, keys)) ?? TOO_COMPLEX;
     if (found.kind === 'empty') empty += 1;
-    else if (found.kind === 'unreadable') left.push({ key, code: found.code });
-    else if (found.kind === 'legacy' && !takesLegacy) left.push({ key, code: 'LEGACY_ROW' });
-    else if (context === undefined) left.push({ key, code: 'CONTEXT_COLUMN_IS_NULL' });
+    else if (found.kind === 'unreadable') leave(found.code);
+    else if (found.kind === 'legacy' && !takesLegacy) leave('LEGACY_ROW');
+    else if (context === undefined) leave('CONTEXT_COLUMN_IS_NULL');
     else if (isAsWanted(found, target, context)) alreadyCurrent += 1;
     else if (stored !== undefined) {
       const { storage, spec } = column;
@@ -74,8 +75,8 @@ export function planRows(
         losesMembers: losesMembers(stored, storage, spec.member),
         member: typeof stored === 'string' ? memberOf(stored, storage, spec.member) : undefined,
       }));
-      if (place === undefined) left.push({ key, code: 'VALUE_TOO_COMPLEX' });
-      else if (place.losesMembers) left.push({ key, code: 'OTHER_MEMBERS' });
+      if (place === undefined) leave('VALUE_TOO_COMPLEX');
+      else if (place.losesMembers) leave('OTHER_MEMBERS');
       else {
         keys.countEncryption(target);
         const sealed = seal(found.plaintext, target.key, target.number, context, pooledNonce());

@@ -70,6 +70,36 @@ describe('a row that is refused', () => {
   });
 });
 
+describe('texts that a row is read with, beside its value,', () => {
+  const IN_TENANT = { ...SPEC, context: 'p:{tenant}:{id}' };
+  const tenants = async (tenantOf: string) => {
+    await clinic.sql(`DROP TABLE patients; CREATE TABLE patients (id text PRIMARY KEY, tenant text, notes bytea)`);
+    for (let id = 1; id <= 12; id += 1) {
+      await clinic.sql('INSERT INTO patients VALUES ($1, $2, $3)', [`${id}`, 't', clinic.row('x', 1, `p:t:${id}`)]);
+    }
+    await clinic.sql(`UPDATE patients SET ${tenantOf}`);
+  };
+
+  it.each([
+    ['a column of the context', "tenant = repeat('x', 1100000) WHERE id = '7'", '7'],
+    ['the key', "id = repeat('7', 100000) WHERE id = '7'", `${'7'.repeat(100)}… (100000 characters)`],
+  ])('have a limit, and a row with more is listed: %s', async (_, set, key) => {
+    await tenants(set);
+    const [counted, report] = [await clinic.census(IN_TENANT), await clinic.reencrypt(IN_TENANT)];
+    const listed = [{ key: [key], code: 'VALUE_TOO_LARGE' }];
+    expect(counted).toMatchObject({ rows: 12, numbered: { 1: 11 }, unreadable: 1, listed });
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 11, left: 1 }, left: listed });
+  });
+
+  it('count in the bytes of a batch', async () => {
+    await tenants("tenant = repeat('x', 60000) WHERE id <> '1'");
+    let batches = 0;
+    const report = await clinic.reencrypt(IN_TENANT, { batchBytes: 100_000, onBatch: () => (batches += 1) });
+    expect(report).toMatchObject({ isFinished: true, totals: { readRows: 12, left: 11 } });
+    expect(batches).toBeGreaterThanOrEqual(6);
+  });
+});
+
 describe('triggers that are enabled in other ways', () => {
   beforeEach(async () => {
     await clinic.sql('DROP TABLE IF EXISTS audit; CREATE TABLE audit (id int)');
