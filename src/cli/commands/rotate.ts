@@ -2,6 +2,7 @@ import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import { InvalidArgumentError } from 'commander';
 import { KeyRotationError } from '../../format/error.ts';
 import type { RingLabels } from '../../format/ring-labels.ts';
+import { isReplica } from '../../keyring/source/secret-source.ts';
 import { refused } from '../../secret/aws-error.ts';
 import { requireNumbers, slotsNeeded } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
@@ -192,11 +193,12 @@ function isReattempt(error: unknown): boolean {
   return error instanceof Error && error.message.includes('will be reattempted');
 }
 
-function noFunction({ ARN = '', PrimaryRegion }: DescribeSecretResponse, secretId: string): KeyRotationError {
-  if (PrimaryRegion !== undefined && ARN.split(':')[3] !== PrimaryRegion) {
+function noFunction(secret: DescribeSecretResponse, secretId: string): KeyRotationError {
+  if (isReplica(secret)) {
+    const region = secret.PrimaryRegion ?? '';
     return new KeyRotationError(
       'ROTATION_DISABLED',
-      `This is a replica of '${secretId}'. Its primary is in ${PrimaryRegion}, and rotates there: --region ${PrimaryRegion}.`,
+      `This is a replica of '${secretId}'. Its primary is in ${region}, and rotates there: --region ${region}.`,
     );
   }
   return new KeyRotationError(

@@ -38,7 +38,7 @@ const ROTATION = object(
     daysOverdue: COUNT,
     pending: oneOf('none', 'placeholder', 'value', 'unknown'),
   },
-  { functionArn: TEXT, schedule: TEXT, last: DATE, next: DATE, daysOfOldKey: COUNT },
+  { primaryRegion: TEXT, functionArn: TEXT, schedule: TEXT, last: DATE, next: DATE, daysOfOldKey: COUNT },
 );
 
 export const STATUS = command<object>({
@@ -184,6 +184,8 @@ function usageLines(usage: EncryptionCount): readonly string[] {
 }
 
 function rotationLines({ rotation }: RingReport): readonly string[] {
+  if (rotation.primaryRegion !== undefined)
+    return [`rotation  of the primary, in ${printable(rotation.primaryRegion)}`];
   if (!rotation.isEnabled) return [`rotation  off${rotation.functionArn === undefined ? ', no function' : ''}`];
   const next = rotation.next === undefined ? 'not scheduled' : `by ${day(rotation.next)}`;
   const isLate = rotation.daysOverdue > 0;

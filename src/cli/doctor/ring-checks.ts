@@ -135,6 +135,8 @@ export const ROTATION_LATE = check(
   ({ report, unlisted, rotationFunction, now }) => {
     if (report === undefined) return notChecked(UNLISTED);
     const { rotation } = report;
+    if (rotation.primaryRegion !== undefined)
+      return checked(`this is a replica, and its primary in ${rotation.primaryRegion} rotates`, []);
     const isUnderWay = rotation.isEnabled && rotation.pending !== 'none';
     const notes = notesOn(report).filter(({ code }) =>
       ['rotation-off', 'rotation-overdue', 'rotation-left-over'].includes(code),

@@ -74,6 +74,8 @@ export interface KeyFacts {
   readonly versionId: string;
   /** `deleted`: it was retired, and AWS has no such version any more. */
   readonly state: VersionReport['state'] | 'deleted';
+  /** Its value is not a key. */
+  readonly isNoKey?: true;
   readonly created?: string;
   /** The day on which the key was made, if its version is a younger copy. */
   readonly made?: string;

@@ -32,6 +32,7 @@ export function keyFacts(
       ...(otherNumbers.length === 0 ? {} : { otherNumbers }),
       versionId,
       state,
+      ...(version.isNoKey === true ? { isNoKey: true } : {}),
       ...(created === undefined ? {} : { created }),
       ...(made === undefined ? {} : { made }),
       current: periods.get(versionId) ?? [],
@@ -129,8 +130,12 @@ function periodsOf(moves: readonly Move[], { versions }: RingReport): ReadonlyMa
   return periods;
 }
 
+/** Those that decrypt: also a key in use without a number. */
 export function keysOnRing(keys: readonly KeyFacts[]): readonly KeyFacts[] {
-  return keys.filter(({ number, state }) => number !== undefined && state !== 'retired' && state !== 'deleted');
+  return keys.filter(({ number, state, isNoKey }) => {
+    if (isNoKey === true || state === 'retired' || state === 'deleted') return false;
+    return number !== undefined || state === 'current' || state === 'previous';
+  });
 }
 
 export function numbersOf(keys: readonly KeyFacts[]): readonly number[] {

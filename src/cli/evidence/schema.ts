@@ -25,7 +25,7 @@ const SECRET = object(
         daysOverdue: COUNT,
         pending: oneOf('none', 'placeholder', 'value', 'unknown'),
       },
-      { functionArn: TEXT, schedule: TEXT, last: DATE, next: DATE, daysOfOldKey: COUNT },
+      { primaryRegion: TEXT, functionArn: TEXT, schedule: TEXT, last: DATE, next: DATE, daysOfOldKey: COUNT },
     ),
     replicas: listOf(object({ region: TEXT, status: TEXT })),
   },
@@ -44,6 +44,7 @@ const KEY = object(
   },
   {
     ...{ number: COUNT, otherNumbers: listOf(COUNT), created: DATE, retired: DATE, lastUsed: DATE },
+    isNoKey: { const: true },
     made: described('The day on which the key was made, if its version is a younger copy', TEXT),
   },
 );

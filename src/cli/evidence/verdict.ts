@@ -50,12 +50,17 @@ function leadOf(overdue: number, unseen: number): string {
 }
 
 /** Which key encrypts, how many decrypt, and whether the rows open. */
-function standing({ secret, keys, rows }: Facts): readonly string[] {
+function standing(facts: Facts): readonly string[] {
+  const { secret, keys, rows } = facts;
   const onRing = keysOnRing(keys);
   const { values, unreadable } = rowSums(rows, secret.currentNumber);
   return [
-    secret.currentNumber === 0 ? 'no numbered key encrypts new data' : `key ${secret.currentNumber} encrypts new data`,
-    onRing.length === 1 ? 'one key decrypts' : `${onRing.length} keys decrypt`,
+    `${currentKey(facts)} encrypts new data`,
+    onRing.length === 1
+      ? 'one key decrypts'
+      : onRing.length === 0
+        ? 'no key decrypts'
+        : `${onRing.length} keys decrypt`,
     !rows.isCounted
       ? 'and the rows were not counted'
       : values === 0
@@ -64,6 +69,12 @@ function standing({ secret, keys, rows }: Facts): readonly string[] {
           ? `and every one of ${rowCount(values)} with data opens with one of them`
           : `and ${grouped(values - unreadable)} of ${rowCount(values)} with data open with ${unreadOf(rows).length === 0 ? 'one of them' : 'the keys that could be read'}`,
   ];
+}
+
+/** For the beginning of a sentence after `;`. */
+export function currentKey({ secret, keys }: Pick<Facts, 'secret' | 'keys'>): string {
+  if (secret.currentNumber > 0) return `key ${secret.currentNumber}`;
+  return keysOnRing(keys).some(({ state }) => state === 'current') ? 'a key without a number' : 'no key';
 }
 
 /** The keys that a count could not read. */

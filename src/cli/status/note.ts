@@ -31,6 +31,7 @@ export type NoteCode =
   | 'ring-full'
   | 'rotation-overdue'
   | 'rotation-off'
+  | 'replica'
   | 'restorable';
 
 export function warning(code: NoteCode, text: string, ...next: readonly NextStep[]): Note {

@@ -271,6 +271,11 @@ function slotNotes(report: RingReport): readonly Note[] {
 }
 
 function scheduleNotes({ rotation, versions }: RingReport): readonly Note[] {
+  const { primaryRegion } = rotation;
+  if (primaryRegion !== undefined) {
+    const text = `This is a replica. Its primary in ${primaryRegion} rotates, and only there can the ring be changed: --region ${primaryRegion}.`;
+    return [notice('replica', text)];
+  }
   if (!rotation.isEnabled) {
     const isLeft = versions.some(({ state }) => state === 'pending' || state === 'placeholder');
     const canRotate = rotation.functionArn !== undefined && !isLeft;

@@ -2,6 +2,7 @@ import type { DescribeSecretResponse, SecretVersionsListEntry } from '@aws-sdk/c
 import { isKeyRotationError } from '../../format/error.ts';
 import { numberOfLabel } from '../../format/key-number.ts';
 import { AWS_LABELS, INCOMING_LABEL, MAX_STAGING_LABELS, type RingLabels } from '../../format/ring-labels.ts';
+import { isReplica } from '../../keyring/source/secret-source.ts';
 import { pendingKind, rotationAge, wholeDays } from '../../secret/rotation-status.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { madeDays, type MadeDays } from '../move/made-tag.ts';
@@ -74,6 +75,8 @@ export function wasCurrent({ labels, number }: VersionReport, { versions, curren
 
 interface RotationReport {
   readonly isEnabled: boolean;
+  /** Of a replica: only its primary, in this region, rotates. */
+  readonly primaryRegion?: string;
   readonly functionArn?: string;
   /** As it was set: `rate(…)`, `cron(…)` or `every N days`. */
   readonly schedule?: string;
@@ -228,6 +231,7 @@ function rotationReport(
   const keyDays = wholeDays(now.getTime() - currentSince.getTime());
   return {
     isEnabled,
+    ...(isReplica(secret) ? { primaryRegion: secret.PrimaryRegion ?? '' } : {}),
     ...(RotationLambdaARN === undefined ? {} : { functionArn: RotationLambdaARN }),
     ...(schedule === undefined ? {} : { schedule }),
     ...(LastRotatedDate === undefined ? {} : { last: LastRotatedDate.toISOString() }),

@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import {
   CreateSecretCommand,
@@ -8,6 +11,7 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import { mockClient } from 'aws-sdk-client-mock';
 import type { CheckReport } from '../../../src/cli/doctor/doctor.ts';
+import type { Evidence } from '../../../src/cli/evidence/evidence.ts';
 import { clientOf, stopServices } from '../../local/support/running-service.ts';
 import { SECRET, type TestRing } from '../../support/ring.ts';
 import { checkOf, healthyRing } from '../support/examined.ts';
@@ -123,4 +127,22 @@ test('rotate and rollback on a replica lead to the primary, and move nothing', a
   expect(rolledBack.stderr).toContain('Operation not permitted on a replica secret');
   expect(rolledBack.stderr).not.toContain('Another process is changing the labels');
   expect(ring.snapshot).toBe(before);
+});
+
+test('no command says of a replica that rotation is off: its primary rotates', async () => {
+  const ring = await healthyRing();
+  await replicate(ring, 'eu-west-1');
+  const environment = { AWS_REGION: 'eu-west-1', AWS_ENDPOINT_URL_LAMBDA: 'http://lambda.test' };
+  const out = join(mkdtempSync(join(tmpdir(), 'replica-')), 'report');
+  const { stdout: status } = await pazpazKeys(ring, ['status'], { environment });
+  expect(status).toContain('rotation  of the primary, in us-east-1');
+  expect(status.replaceAll(/\s+/g, ' ')).toContain('- This is a replica. Its primary in us-east-1 rotates');
+  const { stdout: doctor } = await pazpazKeys(ring, ['doctor'], { environment });
+  expect(doctor).toContain('ok     the rotation is off, late or stuck: this is a replica');
+  const reported = await pazpazKeys(ring, ['evidence', '--no-rows', '--out', out], { environment });
+  expect(reported.exitCode).toBe(0);
+  const evidence = JSON.parse(readFileSync(join(out, 'evidence.json'), 'utf8')) as Evidence;
+  expect(evidence.verdict.notices.map(({ code }) => code)).toContain('replica');
+  expect(evidence.settings.find(({ code }) => code === 'rotation')).toMatchObject({ isMet: 'unknown' });
+  expect([status, doctor, reported.stdout].join()).not.toMatch(/Rotation is off|rotation {2}off/);
 });

@@ -7,7 +7,7 @@ import { EVIDENCE_SCHEMA } from '../../../src/cli/evidence/schema.ts';
 import { listVersions } from '../../../src/cli/ring/versions.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
-import { current, keyOf, previous, ringWith, type TestRing } from '../../support/ring.ts';
+import { current, holding, keyOf, previous, ringWith, type TestRing } from '../../support/ring.ts';
 import { asDescribed } from '../support/described.ts';
 import { giveCredentials, operatorOf, pazpazKeys, type Ran } from '../support/operator.ts';
 
@@ -70,6 +70,18 @@ describe('a report', () => {
       ['key-made', 3],
     ]);
     expect(exitCode).toBe(0);
+  });
+
+  test.each([
+    [[], 'no key encrypts new data, no key decrypts'],
+    [[current()], 'a key without a number encrypts new data, one key decrypts'],
+    [[previous(), current()], 'a key without a number encrypts new data, 2 keys decrypt'],
+    [[previous(1), holding('not a key', current())], 'no key encrypts new data, one key decrypts'],
+  ])('counts keys without a number, and no value that is not a key: %j', async (versions, sentence) => {
+    const { evidence, out } = await report(await ringWith(...versions));
+    expect(evidence.verdict.sentence).toContain(`; ${sentence}, `);
+    const page = await readFile(join(out, 'evidence.html'), 'utf8');
+    expect(page.includes('>encrypts new data<br')).toBe(!sentence.startsWith('no key encrypts'));
   });
 
   test('names a retired key, also after AWS has deleted it', async () => {

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { grouped } from '../../rows/census-screen.ts';
-import { dayCount } from '../../terminal/table.ts';
+import { capitalized, dayCount } from '../../terminal/table.ts';
 import { EVENTS, type Evidence, type HistoryEntry, type KeyFacts, type Remark } from '../evidence.ts';
 import { EVIDENCE_FILE } from '../files.ts';
 import { SIGNATURE_FILE } from '../sign.ts';
 import { keysOnRing } from '../keys.ts';
 import { rowsByKey, rowSums } from '../rows.ts';
+import { currentKey } from '../verdict.ts';
 import { html, Html } from './html.ts';
 import { rowChart } from './row-chart.ts';
 import { STYLE } from './style.ts';
@@ -69,15 +70,18 @@ function remarks(title: string, all: readonly Remark[]): Html {
 function factTiles({ secret, keys, rows }: Evidence): Html {
   const onRing = keysOnRing(keys);
   const since = keys.find(({ state }) => state === 'current')?.current.at(-1)?.from;
-  const { isEnabled, next, daysOverdue } = secret.rotation;
+  const { isEnabled, primaryRegion, next, daysOverdue } = secret.rotation;
   const { all } = rowSums(rows, secret.currentNumber);
-  const rotation = !isEnabled
-    ? ['off', 'no rotation is scheduled']
-    : daysOverdue > 0
-      ? [`${dayCount(daysOverdue)} late`, 'the next rotation']
-      : [next === undefined ? 'not dated' : day(next), 'next rotation due by'];
+  const rotation =
+    primaryRegion !== undefined
+      ? ['a replica', `its primary in ${primaryRegion} rotates`]
+      : !isEnabled
+        ? ['off', 'no rotation is scheduled']
+        : daysOverdue > 0
+          ? [`${dayCount(daysOverdue)} late`, 'the next rotation']
+          : [next === undefined ? 'not dated' : day(next), 'next rotation due by'];
   return html`<section class="facts" aria-label="Facts">
-    ${tile(secret.currentNumber === 0 ? 'none' : `Key ${secret.currentNumber}`, `encrypts new data${since === undefined ? '' : `, since ${day(since)}`}`)}
+    ${tile(capitalized(currentKey({ secret, keys })), `encrypts new data${since === undefined ? '' : `, since ${day(since)}`}`)}
     ${tile(String(onRing.length), `keys in the secret; room for ${secret.slots.free} more`)}
     ${tile(rotation[0] ?? '', rotation[1] ?? '')}
     ${rows.isCounted ? tile(grouped(all), 'rows counted') : tile('not counted', 'rows')}

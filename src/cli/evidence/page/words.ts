@@ -15,7 +15,8 @@ const STATES: Readonly<Record<KeyFacts['state'], string>> = {
   'no label': 'has no number; AWS may delete it',
 };
 
-export function stateWords({ state }: KeyFacts): string {
+export function stateWords({ state, isNoKey }: KeyFacts): string {
+  if (isNoKey === true) return 'holds no key';
   return STATES[state];
 }
 

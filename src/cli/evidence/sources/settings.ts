@@ -20,6 +20,7 @@ interface Seen extends Pick<Evidence, 'secret' | 'keys' | 'kmsKeys' | 'alarms' |
 export function settingFacts(seen: Seen): readonly SettingFacts[] {
   const { secret, kmsKeys, alarms, access } = seen;
   const { rotation } = secret;
+  const { primaryRegion } = rotation;
   const own = kmsKeys.filter(({ manager }) => manager !== 'AWS');
   const silent = alarms.filter(({ notifies }) => !notifies).map(({ name }) => name);
   const days = daysOf(rotation.schedule);
@@ -36,9 +37,13 @@ export function settingFacts(seen: Seen): readonly SettingFacts[] {
     setting(
       'rotation',
       'The rotation is on',
-      rotation.isEnabled ? (rotation.schedule ?? 'on') : 'off',
+      primaryRegion !== undefined
+        ? `a matter of the primary, in ${primaryRegion}`
+        : rotation.isEnabled
+          ? (rotation.schedule ?? 'on')
+          : 'off',
       'on',
-      rotation.isEnabled,
+      primaryRegion === undefined ? rotation.isEnabled : undefined,
     ),
     setting(
       'rotation-days',
