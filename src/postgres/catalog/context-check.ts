@@ -16,6 +16,12 @@ const MOST_BYTES = 65_536;
 /** Fewer rows than these may have been tampered with, or older data that begins like one. */
 const LEAST_ROWS = 3;
 
+/** For as many rows of older data one such row shows nothing: anyone who may write a row could stop the job with it. */
+const OLDER_ROWS = 10;
+
+/** Rows that are named, for an operator who knows that the context is right. */
+const MOST_NAMED = 10;
+
 const PAGES = `
   SELECT pg_catalog.sum(pg_catalog.pg_relation_size(id)) OPERATOR(pg_catalog./)
          pg_catalog.current_setting('block_size')::pg_catalog.int8
@@ -25,15 +31,18 @@ const PAGES = `
 /** Throws `INVALID_COLUMN` where no row opens in the contexts given, although the ring has the keys that rows name. */
 export async function requireContext(session: Connection, column: Column, keys: RingKeys): Promise<void> {
   const found: Finding[] = [];
+  const odd: string[] = [];
   for (const row of await sampleOf(session, column)) {
     // The keys as they are: a count of what this process opens is not meant for a sample.
     const one = lookAt(column, row, keys.known);
     if (one === 'right') return;
     found.push(one);
+    if (one === 'without context' || one === 'in another') odd.push(row.key.join(','));
   }
   const countOf = (one: Finding) => found.filter((each) => each === one).length;
-  const [bare, other, older] = [countOf('without context'), countOf('in another'), countOf('older')];
-  if (bare + other < LEAST_ROWS) return;
+  const [bare, older] = [countOf('without context'), countOf('older')];
+  const other = odd.length - bare;
+  if (odd.length < LEAST_ROWS || odd.length * OLDER_ROWS <= older) return;
   const given = [...new Set([column.fromContext?.source, column.context.source])].filter(
     (source) => source !== undefined,
   );
@@ -45,9 +54,12 @@ export async function requireContext(session: Connection, column: Column, keys: 
       ? `${bare} open without a context: leave --context out, or name the one that they are to be moved to (--to-context).`
       : `${other} begin with the number of a key of the ring, which does not open them so: check --context.`;
   const danger = older > 0 ? ` ${older} of older data, which has no context, would be bound to this one.` : '';
+  const named = odd.slice(0, MOST_NAMED).join('; ');
+  const wayOut =
+    older > 0 ? ` If it is right, correct or delete these rows: ${named}${odd.length > MOST_NAMED ? '; …' : ''}.` : '';
   throw new KeyRotationError(
     'INVALID_COLUMN',
-    `Of ${found.length} rows of ${columnName(column)} that were looked at, none under a number opens ${contexts}. ${advice}${danger} ` +
+    `Of ${found.length} rows of ${columnName(column)} that were looked at, none under a number opens ${contexts}. ${advice}${danger}${wayOut} ` +
       'Nothing was changed.',
   );
 }

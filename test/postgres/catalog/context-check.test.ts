@@ -30,7 +30,12 @@ const before = async (values: readonly Buffer[], type = 'bytea') => {
 describe('a context that was forgotten or misspelt is refused before the first write', () => {
   it.each<[string, object, () => readonly Buffer[], RegExp]>([
     ['forgotten', SPEC, () => rows(3, 1), /without a context.*check --context/],
-    ['misspelt', MISSPELT, () => [...rows(5, 1), ...older(4)], /p:\{id\}:.*5 begin with.*4 of older data/],
+    [
+      'misspelt',
+      MISSPELT,
+      () => [...rows(5, 1), ...older(4)],
+      /p:\{id\}:.*5 begin with.*4 of older data.*correct or delete these rows: [1-5](; [1-5]){4}\./,
+    ],
     ['not there', IN_ROW, () => [...rows(5), ...older(4)], /5 open without a context: leave --context out/],
     [
       'moved from another one',
@@ -57,6 +62,7 @@ describe('a job begins', () => {
     ['where rows are of older data alone', MISSPELT, () => older(6), 6],
     ['where rows are already moved', { ...IN_ROW, context: '', toContext: 'p:{id}' }, () => rows(4, 1), 4],
     ['where few rows open with nothing', MISSPELT, () => [...rows(2, 1), ...older(4)], 4],
+    ['where few do beside much older data', IN_ROW, () => [...rows(4, 100), ...older(40)], 40],
     ['where keys of other rows are gone', MISSPELT, () => rows(4, 1).map((row) => (row.writeUInt8(9), row)), 0],
   ])('%s', async (_, spec, values, reencrypted) => {
     await before(values());
