@@ -132,6 +132,15 @@ export function isOfValues(error: unknown): boolean {
   return error instanceof DatabaseFailure && error.state !== undefined && !NOT_OF_VALUES.test(error.state);
 }
 
+/** What PostgreSQL says as it ends one session, of which the server goes on: pg_terminate_backend, or a timeout. */
+const ENDED_SESSION = new Set(['57P01', '25P03', '25P04']);
+
+/** The SQLSTATE with which the server ended the session; `undefined` for any other error. */
+export function endedSession(error: unknown): string | undefined {
+  if (!(error instanceof DatabaseFailure) || error.isRaised || error.state === undefined) return undefined;
+  return ENDED_SESSION.has(error.state) ? error.state : undefined;
+}
+
 export function isLostConnection(error: unknown): boolean {
   return isKeyRotationError(error, 'CANNOT_REACH_DATABASE');
 }

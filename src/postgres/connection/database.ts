@@ -97,6 +97,8 @@ export class Connection {
   #canRefuseViews = false;
   #isInTransaction = false;
   #isOpen = true;
+  /** What the server said as it ended the session between two statements. */
+  #lastWords: unknown;
   #stored = { encoding: 'UTF8', isMultibyte: true };
 
   private constructor({ client, watch, schema }: Connected) {
@@ -106,7 +108,10 @@ export class Connection {
     const onEnd = () => {
       this.#isOpen = false;
     };
-    client.once('error', onEnd).once('end', onEnd);
+    client.once('end', onEnd).once('error', (error) => {
+      onEnd();
+      this.#lastWords = error;
+    });
   }
 
   /**
@@ -302,7 +307,7 @@ export class Connection {
       });
       return await this.#watch.during(answer);
     } catch (error) {
-      throw databaseError(error);
+      throw databaseError(this.#lastWords ?? error);
     }
   }
 }

@@ -3,6 +3,7 @@ import { requireOwnCode } from '../catalog/foreign-code.ts';
 import { isOfRow, isOutOfDate, isWorthAnotherTry } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import type { CheckedColumn } from './checked-columns.ts';
+import type { EndedBatches } from './ended-batches.ts';
 import type { Job } from './job.ts';
 import { planRows, type LeftRow, type Plan } from './plan-rows.ts';
 import { tableState } from './table-state.ts';
@@ -38,17 +39,27 @@ export interface BatchWork {
   readonly legacy?: boolean;
   /** Settings of each batch's transaction. */
   readonly settings?: readonly string[];
+  readonly ended?: EndedBatches;
+  /** Is called where a batch ended its session, and a smaller one is to be tried. */
+  readonly onEnded?: () => void;
 }
 
 /** All in one transaction. `preferred`: the range of the batch before. */
 export async function workBatch(work: BatchWork, preferred: number): Promise<Step> {
   let write: Write = writeRows;
   for (let attempt = 1; ; attempt += 1) {
+    let begun: { readonly range: Range; readonly rows: number } | undefined;
+    const onBegin = (range: Range, rows: number) => {
+      begun = { range, rows };
+    };
     try {
-      return await work.session.transaction(() => batch(work, preferred, write), {
+      const step = await work.session.transaction(() => batch(work, preferred, write, onBegin), {
         settings: [...(work.settings ?? []), ...work.checked.locks.forBatch],
       });
+      if (step.kind === 'worked') work.ended?.done(step.result);
+      return step;
     } catch (error) {
+      if (begun !== undefined && work.ended?.add(begun.range, begun.rows, error) === true) work.onEnded?.();
       if (isOfRow(error) && write === writeRows) write = writeAcceptedRows;
       // A trigger of the table may wait for the application's locks, and lose.
       else if (!isWorthAnotherTry(error) || attempt >= MOST_ATTEMPTS) throw error;
@@ -60,22 +71,36 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
 
 type Write = (session: Connection, column: Column, changes: readonly RowChange[]) => Promise<Written>;
 
-async function batch(work: BatchWork, preferred: number, write: Write): Promise<Step> {
-  const { session, job, keys, limits } = work;
+/** `onBegin`: is called before code of the table may run, with the number of rows. */
+async function batch(
+  work: BatchWork,
+  preferred: number,
+  write: Write,
+  onBegin: (range: Range, rows: number) => void,
+): Promise<Step> {
+  const { session, job, keys } = work;
   const { column, state } = work.checked;
   const range = await claimRange(session, job, preferred);
   if (range === undefined) return { kind: 'none' };
   if ((await tableState(session, column)) !== state) return { kind: 'changed' };
   const target = keys.requireTarget();
   if (range.target !== target.number) return { kind: 'other target', target: range.target };
+  const { rows = work.limits.rows, leave } = work.ended?.limit(range, work.limits.rows) ?? {};
+  const limits = { ...work.limits, rows };
   const reading = range.isRead
     ? await readAgain(session, column, range, limits)
     : await readOn(session, column, range, limits);
-  const result = await handle(work, range, target, reading, write);
+  onBegin(range, reading.rows.length);
+  const result = await handle(work, range, target, reading, leave === undefined ? write : leaving(leave));
   // No lock of the table keeps its owner from a new cast or a new CHECK of a domain: such a batch is undone.
   await requireOwnCode(session, column.tableId, column.spec);
   await recordBatch(session, job, result);
   return { kind: 'worked', result };
+}
+
+function leaving(reason: string): Write {
+  return (_session, _column, changes) =>
+    Promise.resolve({ written: 0, lost: [], refused: changes.map((change) => ({ change, reason })) });
 }
 
 interface Reading {

@@ -4,6 +4,7 @@ import type { Column } from '../catalog/column.ts';
 import { isDenied, isLostConnection } from '../connection/database-error.ts';
 import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { checkedColumns, type CheckedColumn } from './checked-columns.ts';
+import { EndedBatches } from './ended-batches.ts';
 import { checkJob } from './final-check.ts';
 import { isJobFinished, jobTotals, leftRows, openJob, retargetJob, targetOf, type Job, type JobTotals } from './job.ts';
 import { workBatch, type BatchWork } from './batch.ts';
@@ -42,6 +43,7 @@ export class ColumnWorker {
   readonly #options: ReencryptOptions;
   readonly #limits: BatchLimits;
   readonly #pacer: Pacer;
+  readonly #ended = new EndedBatches();
   readonly #failed = new AbortController();
   readonly #stop: AbortSignal;
   #readRows = 0;
@@ -205,7 +207,20 @@ export class ColumnWorker {
   async #workBatches(session: Connection, job: Job, onProgress: () => void): Promise<void> {
     const { legacy = true } = this.#options;
     const settings = this.#options.triggers === 'skip' ? [SKIP_TRIGGERS] : [];
-    const work = { session, checked: this.#checked, job, keys: this.#keys, limits: this.#limits, legacy, settings };
+    const [ended, onEnded] = [this.#ended, onProgress];
+    const work: BatchWork = {
+      ...{
+        session,
+        checked: this.#checked,
+        job,
+        keys: this.#keys,
+        limits: this.#limits,
+        legacy,
+        settings,
+        ended,
+        onEnded,
+      },
+    };
     let preferred = 0;
     for (;;) {
       const rows = await this.#pacer.beforeBatch(session, job);

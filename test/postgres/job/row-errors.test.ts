@@ -70,6 +70,25 @@ describe('a row that is refused', () => {
   });
 });
 
+describe('a trigger that ends the session for one row', () => {
+  it('has the row listed, and the others are done', async () => {
+    await clinic.sql(`CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF new.id IN (1, 7) THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN new; END $$`);
+    await clinic.sql('CREATE TRIGGER refused BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION refuse()');
+    const report = await clinic.reencrypt(SPEC, { triggers: 'fire', batchRows: 10 });
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 10, left: 2 } });
+    expect(report.left).toEqual(['1', '7'].map((id) => ({ key: [id], code: 'DATABASE:57P01' })));
+  });
+
+  it('and once only leaves no row', async () => {
+    await clinic.sql(`CREATE SEQUENCE ends; CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF nextval('ends') IN (3, 9) THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN new; END $$`);
+    await clinic.sql('CREATE TRIGGER refused BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION refuse()');
+    const report = await clinic.reencrypt(SPEC, { triggers: 'fire', batchRows: 10 });
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 12, left: 0 } });
+  });
+});
+
 describe('texts that a row is read with, beside its value,', () => {
   const IN_TENANT = { ...SPEC, context: 'p:{tenant}:{id}' };
   const tenants = async (tenantOf: string) => {
