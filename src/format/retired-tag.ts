@@ -32,6 +32,8 @@ export interface CountedRows {
   readonly relation: string;
   readonly owner: string;
   readonly column: string;
+  /** Of jsonb objects: the member that was listed; absent where the list names none. */
+  readonly member?: string;
   readonly rows: number;
 }
 
@@ -111,8 +113,10 @@ export function retiredTag(
   return { Key: retiredTagKey(number), Value: value };
 }
 
-function word({ relation, column, owner, rows }: CountedRows): string {
-  return `${allowed(relation)}.${allowed(column)}@${allowed(owner)}=${rows}`;
+/** A member follows a colon, since AWS does not allow the arrow. */
+function word({ relation, column, member, owner, rows }: CountedRows): string {
+  const place = member === undefined ? allowed(column) : `${allowed(column)}:${allowed(member)}`;
+  return `${allowed(relation)}.${place}@${allowed(owner)}=${rows}`;
 }
 
 function wordOfSkipped(tables: readonly string[]): string {

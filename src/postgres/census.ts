@@ -1,6 +1,7 @@
+import type { NamedColumn } from './catalog/column-name.ts';
 import { KeyRotationError } from '../format/error.ts';
 import type { RingKeys } from './all-keys.ts';
-import type { Column, ColumnSpec, TriggerOnUpdate } from './catalog/column.ts';
+import { namedColumn, type Column, type ColumnSpec, type TriggerOnUpdate } from './catalog/column.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
 import { waitForFlush, waitsForDisk } from './connection/flushed-log.ts';
 import { HEAP_ONLY } from './heap-scan.ts';
@@ -16,14 +17,10 @@ import { exportSnapshot, READING, whileWaiting, withReaders, type SharedSnapshot
 import { Tally } from './tally.ts';
 import { tallyTable } from './tally-table.ts';
 
-export interface ColumnCensus {
+export interface ColumnCensus extends NamedColumn {
   /** As the operator named it. */
   readonly table: string;
-  /** The table that was counted, with its schema, quoted for SQL. */
-  readonly relation: string;
   readonly tableId: string;
-  readonly owner: string;
-  readonly column: string;
   readonly columnNumber: number;
   /** Rows in the snapshot: the sum of all classes, `nulls`, `empty`, `unreadable` and the rows by key. */
   readonly rows: number;
@@ -228,14 +225,12 @@ async function countColumn(
 }
 
 function censusOf(column: Column, tally: Tally, { target }: RingKeys): ColumnCensus {
-  const { spec, tableId, table, columnNumber, owner, isLocked, triggers } = column;
+  const { spec, tableId, table, columnNumber, isLocked, triggers } = column;
   const { counts } = tally;
   return {
+    ...namedColumn(column),
     table: spec.table,
     tableId,
-    relation: table,
-    owner,
-    column: spec.column,
     columnNumber,
     rows: counts.rows,
     nulls: counts.nulls,

@@ -1,6 +1,6 @@
+import type { NamedColumn } from './catalog/column-name.ts';
 import { readVarint } from '../format/varint.ts';
-import { DATA_MEMBER } from '../format/row-from-json.ts';
-import type { Column, ColumnSpec } from './catalog/column.ts';
+import { listedMember, namedColumn, type Column, type ColumnSpec } from './catalog/column.ts';
 import { requireChildren } from './catalog/child-tables.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
@@ -9,12 +9,9 @@ import { READING } from './shared-snapshot.ts';
 import { withColumns } from './catalog/look-up-column.ts';
 
 /** An estimate: a row of older data looks like each number once in 256. It never satisfies a retire. */
-export interface HeaderCensus {
+export interface HeaderCensus extends NamedColumn {
+  /** As the operator named it. */
   readonly table: string;
-  /** Schema and table, quoted for SQL. */
-  readonly relation: string;
-  readonly owner: string;
-  readonly column: string;
   readonly rows: number;
   readonly nulls: number;
   readonly looksLike: Readonly<Record<number, number>>;
@@ -54,7 +51,7 @@ export async function countHeaders(session: Connection, column: Column): Promise
   let other = 0;
   const counted = await session.rows(
     `SELECT ${headOf(column)}, pg_catalog.count(*) FROM ${column.ownRows} t GROUP BY 1`,
-    column.storage === 'jsonb' ? [column.spec.member ?? DATA_MEMBER] : [],
+    column.storage === 'jsonb' ? [listedMember(column)] : [],
   );
   for (const [head, count] of counted) {
     const found = Number(count);
@@ -64,8 +61,7 @@ export async function countHeaders(session: Connection, column: Column): Promise
     else if (number === undefined) other += found;
     else looksLike.set(number, (looksLike.get(number) ?? 0) + found);
   }
-  const { table, column: name } = column.spec;
-  const named = { table, relation: column.table, owner: column.owner, column: name };
+  const named = { table: column.spec.table, ...namedColumn(column) };
   return { ...named, rows, nulls, looksLike: Object.fromEntries(looksLike), other };
 }
 

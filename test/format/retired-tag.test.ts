@@ -73,6 +73,13 @@ test('a record names the columns that were counted, in the characters that AWS a
   expect(Value).toBe(`${RECORD.versionId} ${RECORD.date} clinic._Pa__tients_.no_tes@a_b=12`);
 });
 
+test('a record names a counted member after a colon', () => {
+  const { Value } = retiredTag(RECORD, [
+    { relation: 'clinic.docs', column: 'doc', member: 's@n', owner: 'a', rows: 1 },
+  ]);
+  expect(Value).toBe(`${RECORD.versionId} ${RECORD.date} clinic.docs.doc:s_n@a=1`);
+});
+
 test('a record stays within the 256 characters of a tag, and says how much it does not name', () => {
   const counted = Array.from({ length: 40 }, (_, index) => ({
     relation: `clinic.table_${index}`,

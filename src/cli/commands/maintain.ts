@@ -1,7 +1,8 @@
 import { Option } from 'commander';
+import { ownedName } from '../../postgres/catalog/column-name.ts';
 import type { TriggerChoice } from '../../postgres/catalog/triggers.ts';
 import { command } from '../command.ts';
-import { COUNTED_ROWS, NOT_COUNTED } from '../json/row-schemas.ts';
+import { COUNTED_ROWS, LISTED_MEMBER, NOT_COUNTED } from '../json/row-schemas.ts';
 import { COUNT, DATE, described, listOf, NEXT, object, RETIRED, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { runMaintain, WOULD_DO, type Due, type MaintainResult } from '../ring/maintenance.ts';
 import { grouped, rowCount } from '../rows/census-screen.ts';
@@ -28,15 +29,18 @@ const DUE = object(
   { at: described('The moment from which it can be done', DATE) },
 );
 
-const BROUGHT = object({
-  relation: described('The table with its schema', TEXT),
-  owner: described('The role that owns it', TEXT),
-  column: TEXT,
-  keyNumber: described('The number that its rows have now', COUNT),
-  isFinished: YES_OR_NO,
-  rows: described('Rows that this process re-encrypted', COUNT),
-  left: described('Rows that were left untouched', COUNT),
-});
+const BROUGHT = object(
+  {
+    relation: described('The table with its schema', TEXT),
+    owner: described('The role that owns it', TEXT),
+    column: TEXT,
+    keyNumber: described('The number that its rows have now', COUNT),
+    isFinished: YES_OR_NO,
+    rows: described('Rows that this process re-encrypted', COUNT),
+    left: described('Rows that were left untouched', COUNT),
+  },
+  LISTED_MEMBER,
+);
 
 export const MAINTAIN = command<MaintainFlags>({
   name: 'maintain',
@@ -61,7 +65,10 @@ export const MAINTAIN = command<MaintainFlags>({
       next: described('What is not done yet', listOf(DUE)),
     },
     {
-      counted: described('The rows that were counted; absent without a census', listOf(object(COUNTED_ROWS))),
+      counted: described(
+        'The rows that were counted; absent without a census',
+        listOf(object(COUNTED_ROWS, LISTED_MEMBER)),
+      ),
       ...NOT_COUNTED,
     },
   ),
@@ -139,7 +146,7 @@ function doneLines(
     ...(adopted ? [isDryRun ? 'Every key in use would have a number.' : 'Every key in use has a number.'] : []),
     ...reencrypted.map(
       (one) =>
-        `${one.relation}.${one.column} (owner ${one.owner}): ${rowCount(one.rows)} re-encrypted under key ${one.keyNumber}` +
+        `${ownedName(one)}: ${rowCount(one.rows)} re-encrypted under key ${one.keyNumber}` +
         `${one.left === 0 ? '' : `, ${grouped(one.left)} left untouched`}.`,
     ),
     ...(counted.length === 0 ? [] : [`Counted: ${rowCount(rows)}.`]),

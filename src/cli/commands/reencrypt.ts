@@ -1,4 +1,5 @@
 import { Option } from 'commander';
+import { ownedName } from '../../postgres/catalog/column-name.ts';
 import { FEWEST_REPORTED, USAGE_LIMITS, type KeyUsage } from '../../keyring/telemetry/key-usage.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import { checkedColumns } from '../../postgres/job/checked-columns.ts';
@@ -114,16 +115,8 @@ function usageLine({ keyNumber, encryptions }: KeyUsage): string {
   return `This process encrypted ${grouped(encryptions)} times with key ${keyNumber}: ${share < 0.01 ? 'less than 0.01' : share.toFixed(2)} % of the limit for one key.`;
 }
 
-function reportLines({
-  relation,
-  owner,
-  column,
-  keyNumber,
-  ownReencrypted,
-  totals,
-  left,
-  waited,
-}: ReencryptReport): readonly string[] {
+function reportLines(report: ReencryptReport): readonly string[] {
+  const { keyNumber, ownReencrypted, totals, left, waited } = report;
   const others = totals.reencrypted - ownReencrypted;
   const by = others > 0 ? ` (${grouped(ownReencrypted)} of them by this process)` : '';
   const rest = [
@@ -132,7 +125,7 @@ function reportLines({
     ...(totals.empty > 0 ? [`${grouped(totals.empty)} empty`] : []),
   ];
   return [
-    `${relation}.${column} (owner ${owner}): ${rowCount(totals.reencrypted)} re-encrypted under key ${keyNumber}${by}, ` +
+    `${ownedName(report)}: ${rowCount(totals.reencrypted)} re-encrypted under key ${keyNumber}${by}, ` +
       `${rest.join(', ')}.`,
     ...waited.map(({ brake, seconds }) => `  Waited ${grouped(seconds)} s: ${brake}.`),
     ...(totals.left === 0 ? [] : [`  ${grouped(totals.left)} left untouched:`, ...listed(left, totals.left)]),
@@ -149,8 +142,8 @@ function controlled(jobs: readonly JobView[]): Finished {
       }),
     },
     lines: () =>
-      jobs.flatMap(({ relation, owner, column, keyNumber, totals, brakes, waitsFor }) => [
-        `${relation}.${column} (owner ${owner}), to key ${keyNumber}: ${rowCount(totals.readRows)} read, ${grouped(totals.reencrypted)} re-encrypted.`,
+      jobs.flatMap(({ keyNumber, totals, brakes, waitsFor, ...place }) => [
+        `${ownedName(place)}, to key ${keyNumber}: ${rowCount(totals.readRows)} read, ${grouped(totals.reencrypted)} re-encrypted.`,
         ...(waitsFor === undefined ? [] : [`  It waits: ${waitsFor.detail}.`]),
         ...brakeList(brakes).map((brake) => `  ${brake}`),
       ]),

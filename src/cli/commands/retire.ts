@@ -18,7 +18,7 @@ import { MOST_SAMPLED } from '../../postgres/sample/read-sample.ts';
 import { keepNumbers } from '../../secret/numbering.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { command } from '../command.ts';
-import { COUNTED_ROWS, NOT_COUNTED, UNREAD_KEYS } from '../json/row-schemas.ts';
+import { COUNTED_ROWS, LISTED_MEMBER, NOT_COUNTED, UNREAD_KEYS } from '../json/row-schemas.ts';
 import { COUNT, described, listOf, object, RETIRED, YES_OR_NO } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
@@ -70,7 +70,10 @@ export const RETIRE = command<RetireFlags>({
   result: object(
     { retired: listOf(object(RETIRED)), alreadyRetired: listOf(COUNT) },
     {
-      counted: described('The rows that were counted before; absent without a census', listOf(object(COUNTED_ROWS))),
+      counted: described(
+        'The rows that were counted before; absent without a census',
+        listOf(object(COUNTED_ROWS, LISTED_MEMBER)),
+      ),
       ...NOT_COUNTED,
       isDurable: described('false: the database runs with fsync = off', YES_OR_NO),
       ...UNREAD_KEYS,

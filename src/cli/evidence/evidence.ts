@@ -1,4 +1,5 @@
 import type { RetiredKey } from '../../format/retired-tag.ts';
+import type { NamedColumn } from '../../postgres/catalog/column-name.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import type { DatabaseFacts } from '../../postgres/connection/database-facts.ts';
 import type { SkippedTable } from '../../postgres/find-columns.ts';
@@ -138,7 +139,7 @@ export interface HistoryEntry {
 
 type CountedColumn = Pick<
   ColumnCensus,
-  | ('relation' | 'owner' | 'column' | 'rows' | 'nulls' | 'empty')
+  | (keyof NamedColumn | 'rows' | 'nulls' | 'empty')
   | ('numbered' | 'unnumbered' | 'legacy' | 'nested' | 'unreadable' | 'unseen')
 >;
 

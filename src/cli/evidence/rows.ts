@@ -1,3 +1,4 @@
+import { placeOf } from '../../postgres/catalog/column-name.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import { databaseFacts } from '../../postgres/connection/database-facts.ts';
 import { findUnlisted } from '../../postgres/find-columns.ts';
@@ -33,9 +34,8 @@ export async function countedRows(session: AwsSession, flags: ColumnFlags, world
 }
 
 function withoutRowKeys(census: ColumnCensus): Extract<RowFacts, { isCounted: true }>['columns'][number] {
-  const { relation, owner, column, rows, nulls, empty, numbered, unnumbered, legacy, nested, unreadable, unseen } =
-    census;
-  return { relation, owner, column, rows, nulls, empty, numbered, unnumbered, legacy, nested, unreadable, unseen };
+  const { rows, nulls, empty, numbered, unnumbered, legacy, nested, unreadable, unseen } = census;
+  return { ...placeOf(census), rows, nulls, empty, numbered, unnumbered, legacy, nested, unreadable, unseen };
 }
 
 /** Over all columns. 0: a key without a number. */

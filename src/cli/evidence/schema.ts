@@ -1,4 +1,4 @@
-import { COUNTED_ROWS, ROW_CLASSES, UNREAD_KEYS } from '../json/row-schemas.ts';
+import { COUNTED_ROWS, LISTED_MEMBER, ROW_CLASSES, UNREAD_KEYS } from '../json/row-schemas.ts';
 import { COUNT, DATE, described, listOf, object, oneOf, TEXT, YES_OR_NO, type Schema } from '../json/shapes.ts';
 import { VERSION_STATES } from '../status/ring-report.ts';
 import { EVENTS, FORMAT } from './evidence.ts';
@@ -58,7 +58,7 @@ const ENTRY = object(
   { number: COUNT, versionId: TEXT, formerVersionId: TEXT, by: TEXT, detail: TEXT },
 );
 
-const COLUMN = object({ ...COUNTED_ROWS, ...ROW_CLASSES });
+const COLUMN = object({ ...COUNTED_ROWS, ...ROW_CLASSES }, LISTED_MEMBER);
 
 const DATABASE = object(
   {

@@ -19,6 +19,9 @@ const LEFT_ROWS = listOf(
   }),
 );
 
+/** Absent where the list names no member. */
+export const LISTED_MEMBER = { member: described('Of jsonb objects: the member that was listed', TEXT) };
+
 export const COUNTED_ROWS = {
   relation: described('The table that was counted, with its schema', TEXT),
   owner: described('The role that owns it', TEXT),
@@ -82,19 +85,22 @@ const COUNTED_COLUMN = object(
       ),
     ),
   },
-  { toReencrypt: described('Rows that reencrypt would change; absent without a current key', COUNT) },
+  { ...LISTED_MEMBER, toReencrypt: described('Rows that reencrypt would change; absent without a current key', COUNT) },
 );
 
-const ESTIMATED_COLUMN = object({
-  table: TEXT,
-  relation: described('The table with its schema', TEXT),
-  owner: described('The role that owns it', TEXT),
-  column: TEXT,
-  rows: COUNT,
-  nulls: COUNT,
-  looksLike: rowsByNumber('Rows whose first bytes look like a number'),
-  other: COUNT,
-});
+const ESTIMATED_COLUMN = object(
+  {
+    table: TEXT,
+    relation: described('The table with its schema', TEXT),
+    owner: described('The role that owns it', TEXT),
+    column: TEXT,
+    rows: COUNT,
+    nulls: COUNT,
+    looksLike: rowsByNumber('Rows whose first bytes look like a number'),
+    other: COUNT,
+  },
+  LISTED_MEMBER,
+);
 
 /** Keys that a count could not use; absent where it had all of them. */
 export const UNREAD_KEYS = {
@@ -124,19 +130,22 @@ const TOTALS = described(
   object({ readRows: COUNT, reencrypted: COUNT, alreadyCurrent: COUNT, nulls: COUNT, empty: COUNT, left: COUNT }),
 );
 
-const REENCRYPTED_COLUMN = object({
-  table: TEXT,
-  relation: described('The table with its schema', TEXT),
-  owner: described('The role that owns it', TEXT),
-  column: TEXT,
-  keyNumber: described('The number that its rows have now', COUNT),
-  isFinished: described('false: the same command continues', YES_OR_NO),
-  isResumed: YES_OR_NO,
-  ownReencrypted: described('Rows that this process re-encrypted', COUNT),
-  totals: TOTALS,
-  left: described('The first 10,000 rows that were left untouched', LEFT_ROWS),
-  waited: described('How long brakes held this process', listOf(object({ brake: TEXT, seconds: COUNT }))),
-});
+const REENCRYPTED_COLUMN = object(
+  {
+    table: TEXT,
+    relation: described('The table with its schema', TEXT),
+    owner: described('The role that owns it', TEXT),
+    column: TEXT,
+    keyNumber: described('The number that its rows have now', COUNT),
+    isFinished: described('false: the same command continues', YES_OR_NO),
+    isResumed: YES_OR_NO,
+    ownReencrypted: described('Rows that this process re-encrypted', COUNT),
+    totals: TOTALS,
+    left: described('The first 10,000 rows that were left untouched', LEFT_ROWS),
+    waited: described('How long brakes held this process', listOf(object({ brake: TEXT, seconds: COUNT }))),
+  },
+  LISTED_MEMBER,
+);
 
 const KEY_USAGE = described(
   'How often this process encrypted with a key, undone batches included',
@@ -168,7 +177,7 @@ const JOB = object(
       }),
     ),
   },
-  { waitsFor: described('Absent where nothing holds it', object({ brake: BRAKE, detail: TEXT })) },
+  { ...LISTED_MEMBER, waitsFor: described('Absent where nothing holds it', object({ brake: BRAKE, detail: TEXT })) },
 );
 
 /** A dry run counts, as a census does. */

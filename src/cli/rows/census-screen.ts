@@ -1,3 +1,4 @@
+import { ownedName } from '../../postgres/catalog/column-name.ts';
 import type { CountedRows } from '../../format/retired-tag.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import type { HeaderCensus } from '../../postgres/header-census.ts';
@@ -19,8 +20,8 @@ export function rowCount(count: number): string {
 }
 
 /** `public.patients.notes (owner app): 2,000 rows`. */
-export function countedLine({ relation, column, owner, rows }: CountedRows): string {
-  return `${relation}.${column} (owner ${owner}): ${rowCount(rows)}`;
+export function countedLine({ rows, ...place }: CountedRows): string {
+  return `${ownedName(place)}: ${rowCount(rows)}`;
 }
 
 export function censusLines(count: ColumnCensus, current: number | undefined): readonly string[] {

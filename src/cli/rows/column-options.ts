@@ -45,8 +45,9 @@ export function columnOptions(command: Command): Command {
     );
 }
 
-export function namesColumns({ table, columns }: ColumnFlags): boolean {
-  return table !== undefined || columns !== undefined;
+/** `columnsOf` refuses a column or a member without a table. */
+export function namesColumns({ table, column, member, columns }: ColumnFlags): boolean {
+  return [table, column, member, columns].some((flag) => flag !== undefined);
 }
 
 /** Throws `INVALID_SETTINGS` if the options name no column, or for a file that cannot be understood. */

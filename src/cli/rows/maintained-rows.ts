@@ -1,3 +1,4 @@
+import { placeOf, type NamedColumn } from '../../postgres/catalog/column-name.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
 import type { TriggerChoice } from '../../postgres/catalog/triggers.ts';
 import { withSpare } from '../../postgres/connection/database.ts';
@@ -11,10 +12,7 @@ import { censusOf } from './retire-census.ts';
 import type { Census } from './row-count.ts';
 import { shownReencryption, usageLog } from './shown-reencryption.ts';
 
-export interface BroughtColumn {
-  readonly relation: string;
-  readonly owner: string;
-  readonly column: string;
+export interface BroughtColumn extends NamedColumn {
   readonly keyNumber: number;
   /** `false` where it was stopped. */
   readonly isFinished: boolean;
@@ -58,8 +56,8 @@ export async function withMaintainedRows<T>(
         const options = { triggers, isQuiet, ...(connections === undefined ? {} : { connections }) };
         const keys = await ringOf(session, usageLog(world));
         const reports = await shownReencryption(database, specs, keys, world, options);
-        return reports.map(({ relation, owner, column, keyNumber, isFinished, ownReencrypted, totals }) => {
-          return { relation, owner, column, keyNumber, isFinished, rows: ownReencrypted, left: totals.left };
+        return reports.map(({ keyNumber, isFinished, ownReencrypted: rows, totals: { left }, ...named }) => {
+          return { ...placeOf(named), keyNumber, isFinished, rows, left };
         });
       },
       census: censusOf(session, flags, world),

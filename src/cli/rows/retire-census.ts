@@ -1,3 +1,4 @@
+import { ownedName, placeOf } from '../../postgres/catalog/column-name.ts';
 import { KeyRotationError } from '../../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import type { RingKeys } from '../../postgres/all-keys.ts';
@@ -50,9 +51,9 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       legacyRows: sum(counts.flatMap(({ legacy }) => Object.values(legacy))),
       unattributableRows: sum(counts.map(({ unreadable }) => unreadable)),
       unreadKeys: unreadKeys(keys),
-      counted: counts.map(({ relation, owner, column, rows }) => ({ relation, owner, column, rows })),
+      counted: counts.map(({ rows, ...named }) => ({ ...placeOf(named), rows })),
       isComplete: counts.every(({ unseen }) => unseen.length === 0),
-      unseen: counts.flatMap(({ relation, unseen }) => unseen.map((why) => `${relation}: ${why}`)),
+      unseen: [...new Set(counts.flatMap(({ relation, unseen }) => unseen.map((why) => `${relation}: ${why}`)))],
       unlisted: unlisted.map(foundName),
       skipped,
       isDurable,
@@ -153,7 +154,7 @@ function requireNoneSkipped(skipped: readonly SkippedTable[]): void {
 /** Throws `NO_CENSUS` if the columns hold no encrypted value, which does not prove that no row needs a key. */
 function requireValues(counts: readonly ColumnCensus[]): void {
   if (counts.some(({ rows, nulls, empty }) => rows > nulls + empty)) return;
-  const names = counts.map(({ relation, column, owner }) => `${relation}.${column} (owner ${owner})`);
+  const names = counts.map(ownedName);
   throw new KeyRotationError(
     'NO_CENSUS',
     `No value is in ${names.join(', ')}, which does not prove that no row needs the key: the rows may be in another table ` +

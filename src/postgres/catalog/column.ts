@@ -1,4 +1,5 @@
 import type { Storage } from '../stored-value.ts';
+import { nameOfColumn, type NamedColumn } from './column-name.ts';
 import type { ContextTemplate } from '../../format/context-template.ts';
 import { DATA_MEMBER } from '../../format/row-from-json.ts';
 import type { ServerText } from '../connection/server-text.ts';
@@ -101,7 +102,11 @@ export function listedMember({ spec }: Pick<Column, 'spec'>): string {
   return spec.member ?? DATA_MEMBER;
 }
 
-/** How an operator finds a column again: `clinic.patients.notes`. */
+/** As the operator named it: `patients.notes`. */
 export function columnName({ spec }: Pick<Column, 'spec'>): string {
-  return `${spec.table}.${spec.column}`;
+  return nameOfColumn(spec.table, spec);
+}
+
+export function namedColumn({ table: relation, owner, spec: { column, member } }: Column): NamedColumn {
+  return { relation, owner, column, ...(member === undefined ? {} : { member }) };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyRotationError } from '../../format/error.ts';
-import type { Column } from '../catalog/column.ts';
+import { namedColumn, type Column } from '../catalog/column.ts';
 import { isDenied, isLostConnection } from '../connection/database-error.ts';
 import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { checkedColumns, type CheckedColumn } from './checked-columns.ts';
@@ -117,9 +117,7 @@ export class ColumnWorker {
   async #report(session: Connection, job: Job, isResumed: boolean): Promise<ReencryptReport> {
     return {
       table: this.#column.spec.table,
-      relation: this.#column.table,
-      owner: this.#column.owner,
-      column: this.#column.spec.column,
+      ...namedColumn(this.#column),
       // Every connection ends with the finished job, unless it was stopped. Another process may have begun it again since.
       isFinished: !this.#stop.aborted || (await isJobFinished(session, job)),
       keyNumber: await targetOf(session, job),

@@ -1,3 +1,4 @@
+import { nameOfColumn, type NamedColumn } from '../catalog/column-name.ts';
 import { KeyRotationError } from '../../format/error.ts';
 import type { Column, ColumnSpec } from '../catalog/column.ts';
 import { withColumns } from '../catalog/look-up-column.ts';
@@ -8,11 +9,7 @@ import { beginBrakes, readBrakes, setBrakes, type BrakeState } from './brakes.ts
 import { jobTotals, leftByLast, type JobTotals } from './job.ts';
 import { hasJobTables, openJobTablesNow } from './job-tables.ts';
 
-export interface JobView {
-  /** The table with its schema, quoted for SQL. */
-  readonly relation: string;
-  readonly owner: string;
-  readonly column: string;
+export interface JobView extends NamedColumn {
   readonly keyNumber: number;
   readonly totals: JobTotals;
   readonly brakes: BrakeState;
@@ -20,15 +17,12 @@ export interface JobView {
   readonly waitsFor: Wait | undefined;
 }
 
-export interface JobColumn {
-  readonly table: string;
-  readonly column: string;
-}
+export type JobColumn = Pick<ColumnSpec, 'table' | 'column' | 'member'>;
 
 /**
  * Changes the brakes of unfinished jobs while their processes run, which follow within a second; without a change it only
- * looks. `columns`: those of the jobs; `undefined` for all in the database. Throws `NO_JOB` without such a job, and
- * `INVALID_SETTINGS` for a query that cannot be run.
+ * looks. `columns`: those of the jobs; a column without a member stands for the jobs of all its members, and `undefined`
+ * for all in the database. Throws `NO_JOB` without such a job, and `INVALID_SETTINGS` for a query that cannot be run.
  */
 export function controlJobs(
   database: DatabaseAddress,
@@ -51,14 +45,13 @@ export function controlJobs(
 interface FoundJob {
   readonly id: string;
   readonly tableId: string;
-  readonly table: string;
-  readonly owner: string;
-  readonly column: string;
+  readonly place: NamedColumn;
   readonly target: number;
 }
 
 const JOBS = `
-  SELECT j.id, j.table_id, format('%I.%I', n.nspname, c.relname), pg_get_userbyid(c.relowner), j.column_name, j.target
+  SELECT j.id, j.table_id, format('%I.%I', n.nspname, c.relname), pg_get_userbyid(c.relowner), j.column_name, j.target,
+         j.member, j.options::jsonb->>'member'
     FROM pazpaz_keys.job j
     JOIN pg_class c ON c.oid = j.table_id
     JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -68,21 +61,27 @@ async function unfinishedJobs(
   session: Connection,
   columns: readonly JobColumn[] | undefined,
 ): Promise<readonly FoundJob[]> {
-  const wanted = new Set<string>();
-  for (const { table, column } of columns ?? []) wanted.add(`${(await tableNamed(session, table)) ?? ''} ${column}`);
+  const wanted: (JobColumn & { readonly tableId: string | undefined })[] = [];
+  for (const one of columns ?? []) wanted.push({ ...one, tableId: await tableNamed(session, one.table) });
   const jobs: FoundJob[] = [];
   if (await hasJobTables(session)) {
     await openJobTablesNow(session);
-    for (const [id, tableId, table, owner, column, target] of await session.rows(JOBS)) {
-      if (columns !== undefined && !wanted.has(`${tableId ?? ''} ${column ?? ''}`)) continue;
-      jobs.push({
-        ...{ id: id ?? '', tableId: tableId ?? '', table: table ?? '', owner: owner ?? '' },
-        ...{ column: column ?? '', target: Number(target) },
-      });
+    for (const [id, tableId, table, owner, column, target, jobMember, member] of await session.rows(JOBS)) {
+      const isWanted = wanted.some(
+        (one) => one.tableId === tableId && one.column === column && (one.member ?? jobMember) === jobMember,
+      );
+      if (columns !== undefined && !isWanted) continue;
+      const place = {
+        relation: table ?? '',
+        owner: owner ?? '',
+        column: column ?? '',
+        ...(member == null ? {} : { member }),
+      };
+      jobs.push({ id: id ?? '', tableId: tableId ?? '', place, target: Number(target) });
     }
   }
   if (jobs.length > 0) return jobs;
-  const named = (columns ?? []).map(({ table, column }) => `${table}.${column}`).join(', ');
+  const named = (columns ?? []).map((one) => nameOfColumn(one.table, one)).join(', ');
   throw new KeyRotationError(
     'NO_JOB',
     `No re-encryption of ${named === '' ? 'this database' : named} is unfinished. Brakes of a new one are options of the command that begins it.`,
@@ -92,9 +91,7 @@ async function unfinishedJobs(
 async function viewOf(session: Connection, job: FoundJob): Promise<JobView> {
   const brakes = await readBrakes(session, job);
   return {
-    relation: job.table,
-    owner: job.owner,
-    column: job.column,
+    ...job.place,
     keyNumber: job.target,
     totals: await jobTotals(session, job),
     brakes,
@@ -107,7 +104,7 @@ const IN_FINAL_CHECK = `
     FROM pazpaz_keys.job j WHERE id = $1`;
 
 async function waitOf(session: Connection, job: FoundJob, brakes: BrakeState): Promise<Wait | undefined> {
-  const wait = await whyWait(session, job, brakes);
+  const wait = await whyWait(session, { ...job, table: job.place.relation }, brakes);
   if (wait === undefined || holdsCheck(wait)) return wait;
   const [[isChecking] = []] = await session.rows(IN_FINAL_CHECK, [job.id]);
   return isChecking === 't' ? undefined : wait;

@@ -1,3 +1,4 @@
+import type { NamedColumn } from '../catalog/column-name.ts';
 import type { Column } from '../catalog/column.ts';
 import type { Brakes } from './brakes.ts';
 import type { JobTotals } from './job.ts';
@@ -49,13 +50,9 @@ interface Progress {
   readonly maxRowsPerSecond: number | null;
 }
 
-export interface ReencryptReport {
+export interface ReencryptReport extends NamedColumn {
   /** As the operator named it. */
   readonly table: string;
-  /** The table with its schema, quoted for SQL. */
-  readonly relation: string;
-  readonly owner: string;
-  readonly column: string;
   /** The number that its rows have now. */
   readonly keyNumber: number;
   /** `false` where it was stopped: the same command continues. */

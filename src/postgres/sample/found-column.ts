@@ -1,3 +1,5 @@
+import { nameOfColumn } from '../catalog/column-name.ts';
+
 export interface FoundColumn {
   /** Its table with its schema, as SQL writes it. */
   readonly table: string;
@@ -19,8 +21,7 @@ export interface FoundColumn {
   readonly alikeNumbers: readonly number[];
 }
 
-/** `clinic.patients.notes`, and the member where it has one; `clinic.patients.tags (bytea[])` where it cannot be listed. */
-export function foundName({ table, column, member, uncountable }: FoundColumn): string {
-  const why = uncountable === undefined ? [] : [`(${uncountable})`];
-  return [`${table}.${column}`, ...(member === undefined ? [] : [member]), ...why].join(' ');
+/** `clinic.patients.notes`; `clinic.patients.tags (bytea[])` where it cannot be listed. */
+export function foundName({ table, uncountable, ...place }: FoundColumn): string {
+  return `${nameOfColumn(table, place)}${uncountable === undefined ? '' : ` (${uncountable})`}`;
 }

@@ -36,6 +36,26 @@ describe('the progress of a re-encryption', () => {
     ]);
   });
 
+  test('names a listed member, and counts its rate apart from that of another member', () => {
+    const written: string[] = [];
+    let now = 0;
+    const progress = new ProgressLine({ isTTY: true, write: (text) => written.push(text) }, () => now);
+    const of = (member: string | undefined, readRows: number): ShownProgress => ({
+      column: {
+        spec: { table: 'docs', column: 'doc', ...(member === undefined ? {} : { member }) },
+        estimatedRows: 10,
+      },
+      totals: { readRows },
+    });
+    for (const batch of [of(undefined, 10), of('ssn', 2)]) {
+      now += 1000;
+      progress.onBatch(batch);
+    }
+    expect(written.join('\n').replaceAll('\r\u001b[2K', '')).toBe(
+      'docs.doc: 10 of about 10 rows\ndocs.doc->ssn: 2 of about 10 rows',
+    );
+  });
+
   test('names the table that a search for ciphertexts has come to', () => {
     const written: string[] = [];
     let now = 0;

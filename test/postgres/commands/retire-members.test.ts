@@ -52,14 +52,14 @@ const data: (id: number) => string = (id) => seal(3, `docs:${id}:data`);
 const ssn: (id: number) => string = (id) => seal(1, `docs:${id}:ssn`);
 
 describe.each<readonly [string, string, Doc, string]>([
-  ['another member', 'jsonb', (id) => ({ data: data(id), ssn: ssn(id) }), 'public.docs.doc ssn'],
+  ['another member', 'jsonb', (id) => ({ data: data(id), ssn: ssn(id) }), 'public.docs.doc->ssn'],
   [
     'a member of a member',
     'jsonb',
     (id) => ({ data: data(id), of: { ssn: ssn(id) } }),
     'public.docs.doc (inside its values)',
   ],
-  ['JSON in a string', 'jsonb', (id) => JSON.stringify({ data: data(id), ssn: ssn(id) }), 'public.docs.doc ssn'],
+  ['JSON in a string', 'jsonb', (id) => JSON.stringify({ data: data(id), ssn: ssn(id) }), 'public.docs.doc->ssn'],
   [
     'JSON in a text',
     'text',
@@ -86,7 +86,7 @@ describe.each<readonly [string, string, Doc, string]>([
 it('a census notices one value beside the listed member that a key opens', async () => {
   await fill('jsonb', (id) => ({ data: data(id), note: id === 7 ? seal(1, '') : 'a plain note of the application' }));
   const { stdout } = await keys('census', ...LISTED);
-  expect(stdout).toContain('Not counted, though it looks encrypted: public.docs.doc note');
+  expect(stdout).toContain('Not counted, though it looks encrypted: public.docs.doc->note');
 });
 
 it('both members can be listed, and what is listed is not named again', async () => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { nameOfColumn } from '../../../postgres/catalog/column-name.ts';
 import { grouped } from '../../rows/census-screen.ts';
 import { capitalized, dayCount } from '../../terminal/table.ts';
 import { EVENTS, type Evidence, type HistoryEntry, type KeyFacts, type Remark } from '../evidence.ts';
@@ -164,7 +165,7 @@ function rowSection(evidence: Evidence): Html {
         const { older, unreadable } = rowSums(only, secret.currentNumber);
         const { relation, owner, nulls, empty } = column;
         const counts = [column.rows, rowsByKey(only).get(secret.currentNumber) ?? 0, older, nulls + empty, unreadable];
-        return [`${relation}.${column.column}`, owner, ...counts.map(grouped)];
+        return [nameOfColumn(relation, column), owner, ...counts.map(grouped)];
       }),
     )}
     ${rows.skipped.length === 0 ? html`` : html`<p class="note">Not looked at for further encrypted columns: ${rows.skipped.map(({ table: name, reason }) => `${name} (${reason})`).join(', ')}.</p>`}
