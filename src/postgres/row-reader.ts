@@ -6,7 +6,7 @@ import { decoded, sentText, storedBytes } from './connection/server-text.ts';
 import { KeyRotationError } from '../format/error.ts';
 
 /** Most bytes of a value that is read: larger ones are listed, so that memory stays bounded. */
-export const MOST_VALUE_BYTES = 16 * 1024 * 1024;
+const MOST_VALUE_BYTES = 16 * 1024 * 1024;
 
 /** Most bytes of the text of a column that a context names. A row with more is listed as one with a value too large. */
 const MOST_TEXT_BYTES = 1024 * 1024;
