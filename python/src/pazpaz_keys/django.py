@@ -11,19 +11,18 @@ cell can be copied to another row of its column unnoticed. ``patients:{id}:notes
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from django.core import checks
-from django.core.exceptions import FieldError
 from django.db import connection, connections, models
-from django.db.models.expressions import Case, Col, Value, When
-from django.db.models.functions import Cast
-from django.db.models.lookups import Exact, IsNull, Lookup, Transform
+from django.db.models.expressions import Col, Value
+from django.db.models.lookups import IsNull, Lookup, Transform
 from django.db.models.sql import UpdateQuery
 
 from .django_converters import convert_by_columns
+from .django_refusals import NullOrRefused, Refused, RefusedFieldError, results_of
 from .encrypted_cell import BYTES, TEXT, EncryptedCell, ValueKind, json_with
 from .errors import EncryptedColumnError, KeyRotationError
 from .process_ring import RingSource, shared_ring
@@ -52,10 +51,6 @@ else:
     )
 
 
-class RefusedFieldError(EncryptedColumnError, FieldError):
-    """``INVALID_COLUMN``, which is also the error that Django raises for a field that a query cannot use."""
-
-
 class _Encrypted(_Field):
     _kind: ValueKind[Any]
 
@@ -81,8 +76,10 @@ class _Encrypted(_Field):
                 "INVALID_SETTINGS", f"storage must be one of {', '.join(get_args(Storage))}, got {storage!r}."
             )
         self._cell: EncryptedCell[Any] = EncryptedCell(self._kind, context, storage, member, ring, _SAVE_EACH)
-        # An attribute of the instance, because a method would be one more call for each cell.
-        self.from_db_value = self._cell.reader(self._failed)
+        self._read = self._cell.reader(self._failed)
+        if type(self).from_db_value is _Encrypted.from_db_value:
+            # An attribute of the instance, because a method would be one more call for each cell.
+            self.from_db_value = self._read  # type: ignore[method-assign]
         self._write = self._cell.writer(self._failed)
         self.context = context
         self.storage = storage
@@ -143,7 +140,9 @@ class _Encrypted(_Field):
     def get_prep_value(self, value: Any) -> Any:
         return value  # EncryptedCell checks it, and does not turn another type into a text
 
-    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:  # noqa: ARG002
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        if not prepared:
+            value = value.converted(self.get_prep_value) if isinstance(value, InRow) else self.get_prep_value(value)
         cell = self._write(value)
         if cell is None or self.storage == "text":
             return cell
@@ -154,7 +153,7 @@ class _Encrypted(_Field):
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
         if not hasattr(value, "as_sql"):
             return self.get_db_prep_value(value, connection)
-        if not all(self._may_be_stored(part) for part in _results(value)):
+        if not all(self._may_be_stored(part) for part in results_of(value)):
             raise RefusedFieldError(
                 "INVALID_COLUMN",
                 f"The encrypted field {self.name} takes values, not {type(value).__name__} expressions: the database "
@@ -174,10 +173,19 @@ class _Encrypted(_Field):
         )
 
     def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:  # noqa: ARG002
+        self._refuse_moves(compiler.query)
+        return "%s"
+
+    def get_placeholder_sql(self, value: Any, compiler: Any, connection: Any) -> Any:  # noqa: ARG002
+        """What Django 6.1 and newer call in place of ``get_placeholder``."""
+        self._refuse_moves(compiler.query)
+        return _sql_of(value, compiler)
+
+    def _refuse_moves(self, query: Any) -> None:
+        """Refuses an insert whose conflict writes the key without this cell, or this cell for another key."""
         template = self._cell.template
         if not template.columns:
-            return "%s"
-        query = compiler.query
+            return
         updated = getattr(query, "update_fields", None) or ()
         if updated:
             unique = {field.column for field in query.unique_fields}
@@ -188,13 +196,16 @@ class _Encrypted(_Field):
                 advice = f"Give {' and '.join(template.columns)} in unique_fields."
                 failed = not_shown(template.source, "a conflict updates another row: unique_fields lacks", [], advice)
                 raise self._failed(failed, template.source)
-        return "%s"
 
     def _moved(self, columns: Sequence[str], what: str, advice: str) -> EncryptedColumnError:
         failed = not_shown(self.context, f"{what}, without a new {self.name},", columns, advice)
         return RefusedFieldError(failed.code, f"Field {self.context}: {failed}", self.context)
 
     # Out of the database
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        """The value of a cell. A subclass may extend it."""
+        return self._read(value, expression, connection)
 
     def get_col(self, alias: str, output_field: Any = None) -> Any:
         if not self._cell.template.columns:
@@ -213,7 +224,7 @@ class _Encrypted(_Field):
     def get_lookup(self, lookup_name: str) -> "type[Lookup[Any]] | None":
         if lookup_name == "isnull":
             return IsNull
-        return _NullOrRefused if lookup_name == "exact" else _Refused
+        return NullOrRefused if lookup_name == "exact" else Refused
 
     def get_transform(self, lookup_name: str) -> "type[Transform] | None":  # noqa: ARG002
         return None
@@ -298,12 +309,21 @@ def _watch_keys(sender: Any, **_: object) -> None:
     for key in sender._meta.local_concrete_fields:
         bound = [field for field in encrypted if key.column in field._cell.template.columns]
         if bound:
-            key.get_placeholder = partial(_placeholder_of_key, key, bound, getattr(key, "get_placeholder", None))
+            for name, usual in (("get_placeholder", _placeholder), ("get_placeholder_sql", _sql_of)):
+                setattr(key, name, partial(_placeholder_of_key, key, bound, getattr(key, name, usual)))
+
+
+def _placeholder(*_: object) -> str:
+    return "%s"
+
+
+def _sql_of(value: Any, compiler: Any, *_: object) -> Any:
+    return compiler.compile(value) if hasattr(value, "as_sql") else ("%s", (value,))
 
 
 def _placeholder_of_key(
     key: Any, bound: list[_Encrypted], placeholder: Any, value: Any, compiler: Any, connection: Any
-) -> str:
+) -> Any:
     written = (
         {field: cell for field, _, cell in compiler.query.values} if isinstance(compiler.query, UpdateQuery) else {}
     )
@@ -311,7 +331,7 @@ def _placeholder_of_key(
         if not isinstance(written.get(field, field), (InRow, type(None))):
             advice = "Load the whole instance, change it and save() it without update_fields."
             raise field._moved([key.column], "the statement writes", advice)
-    return "%s" if placeholder is None else str(placeholder(value, compiler, connection))
+    return placeholder(value, compiler, connection)
 
 
 def _spelled(instance: Any, name: str, template: ContextTemplate) -> str:
@@ -340,40 +360,6 @@ def _generate_key(sender: Any, instance: Any, raw: bool, using: str, **_: object
             table = connection.ops.quote_name(instance._meta.db_table)
             cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, %s))", [table, key.column])
             instance.pk = cursor.fetchone()[0]
-
-
-class _Refused(Exact):  # type: ignore[type-arg]
-    """Equal values have different ciphertexts, so no lookup but ``isnull`` ever matches."""
-
-    def get_prep_lookup(self) -> Any:
-        raise RefusedFieldError(
-            "INVALID_COLUMN",
-            f"{self.lhs.output_field.name} is encrypted, so the database can neither compare nor search its values. "
-            "Only isnull works. To look rows up by a value, store an HMAC of it in a field of its own.",
-            self.lhs.output_field.context,
-        )
-
-
-class _NullOrRefused(_Refused):
-    """``exact`` with None, which Django then makes ``isnull``."""
-
-    def get_prep_lookup(self) -> Any:
-        return None if self.rhs is None else super().get_prep_lookup()
-
-
-def _results(expression: Any) -> Iterator[Any]:
-    """The expressions whose values ``expression`` can have. ``bulk_update`` makes a ``Case`` of the rows' values."""
-    if isinstance(expression, Case):
-        for case in expression.cases:
-            yield from _results(case)
-        yield from _results(expression.default)
-    elif isinstance(expression, When):
-        yield from _results(expression.result)
-    elif isinstance(expression, Cast):
-        for source in expression.get_source_expressions():
-            yield from _results(source)
-    else:
-        yield expression
 
 
 def _is_set(option: Any) -> bool:

@@ -2,9 +2,9 @@
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import KeyRotationError
 
@@ -72,6 +72,11 @@ class InRow:
     def __init__(self, value: object, context: str) -> None:
         self.value = value
         self.context = context
+
+    def converted(self, convert: Callable[[Any], object]) -> "InRow | None":
+        """What ``convert`` makes of the value, with the same context; None for None."""
+        value = convert(self.value)
+        return None if value is None else InRow(value, self.context)
 
     def __repr__(self) -> str:
         return f"InRow({self.context!r})"

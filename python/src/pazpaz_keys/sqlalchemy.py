@@ -13,6 +13,8 @@ a cell can be copied to another row of its column unnoticed. ``patients:{id}:not
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from functools import partial
 from typing import Any, Generic, NoReturn, TypeVar
 
 from sqlalchemy import (
@@ -42,7 +44,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from .encrypted_cell import BYTES, JSON, TEXT, EncryptedCell, Storage, ValueKind
 from .errors import KeyRotationError
 from .process_ring import RingSource, shared_ring
-from .row_context import ContextTemplate
+from .row_context import ContextTemplate, InRow
 from .sqlalchemy_reads import refuse_ciphertexts
 from .sqlalchemy_rows import (
     EncryptedColumnError,
@@ -128,6 +130,8 @@ class _Encrypted(TypeDecorator[V], Generic[V]):
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         # As TypeDecorator does it, with two calls less for each value.
         to_driver, write = self.impl_instance.bind_processor(dialect), self._write
+        if type(self).process_bind_param is not _Encrypted.process_bind_param:
+            write = partial(self._extended, dialect)
         return write if to_driver is None else lambda value: to_driver(write(value))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
@@ -140,7 +144,17 @@ class _Encrypted(TypeDecorator[V], Generic[V]):
         # As TypeDecorator does it, with two calls less for each cell.
         driver_type = LargeBinary().dialect_impl(dialect) if self._cell.template.columns else self.impl_instance
         from_driver, read = driver_type.result_processor(dialect, coltype), self._read
+        if type(self).process_result_value is not _Encrypted.process_result_value:
+            read = partial(self.process_result_value, dialect=dialect)
         return read if from_driver is None else lambda value: read(from_driver(value))
+
+    def _extended(self, dialect: Dialect, value: Any) -> Any:
+        """What a subclass's ``process_bind_param`` makes of a value. The context of its row stays with the value."""
+        if not isinstance(value, InRow):
+            return self.process_bind_param(value, dialect)
+        in_row = copy(self)
+        in_row._write = lambda plain: self._write(value.converted(lambda _: plain))
+        return in_row.process_bind_param(value.value, dialect)
 
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         template = self._cell.template
@@ -227,9 +241,10 @@ def _refuse_expressions(statement: Insert | Update, written: Iterable[Written]) 
 
 
 def _encrypted_type(column: Any) -> "_Encrypted[Any] | None":
-    """The type of a column, or of the elements of its array, if it encrypts."""
+    """The type of a column, or what an array or a type of the application's own is made of, if it encrypts."""
     found = getattr(column, "type", None)
-    found = found.item_type if isinstance(found, ARRAY) else found
+    while isinstance(found, (ARRAY, TypeDecorator)) and not isinstance(found, _Encrypted):
+        found = found.item_type if isinstance(found, ARRAY) else found.impl_instance
     return found if isinstance(found, _Encrypted) else None
 
 
