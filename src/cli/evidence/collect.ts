@@ -117,10 +117,10 @@ async function rowFacts(countRows: CollectOptions['countRows'], unseen: UnseenLi
     return { isCounted: false, isAsked: false, why: 'not asked for (--no-rows)' };
   }
   const rows = await unseen.see(what, needs, countRows);
-  for (const { numbers, why } of rows?.isCounted === true ? (rows.unreadKeys ?? []) : []) {
+  for (const { numbers, why, isNoKey } of rows?.isCounted === true ? (rows.unreadKeys ?? []) : []) {
     unseen.add(
       `which rows ${keyList(numbers)} ${numbers.length === 1 ? 'opens' : 'open'}`,
-      'secretsmanager:GetSecretValue, and kms:Decrypt',
+      isNoKey === true ? 'a value that is a key' : 'secretsmanager:GetSecretValue, and kms:Decrypt',
       why,
     );
   }

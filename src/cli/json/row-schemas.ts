@@ -106,7 +106,7 @@ const ESTIMATED_COLUMN = object(
 export const UNREAD_KEYS = {
   unreadKeys: described(
     'Keys that could not be read, by cause; rows that only they open count as unreadable. Absent: all were read',
-    listOf(object({ numbers: listOf(COUNT), why: TEXT })),
+    listOf(object({ numbers: listOf(COUNT), why: TEXT }, { isNoKey: { const: true } })),
   ),
 };
 

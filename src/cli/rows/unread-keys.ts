@@ -6,17 +6,20 @@ export interface UnreadKeys {
   /** 0: a key without a number. */
   readonly numbers: readonly number[];
   readonly why: string;
+  /** Their values are not keys, so no permission helps. */
+  readonly isNoKey?: true;
 }
 
 /** One entry for each cause. */
 export function unreadKeys({ ring, unread }: Pick<RingKeys, 'ring' | 'unread'>): readonly UnreadKeys[] {
-  const numbersOf = new Map<string, number[]>();
-  for (const [versionId, { message }] of unread) {
+  const byCause = new Map<string, UnreadKeys>();
+  for (const [versionId, { code, message }] of unread) {
     // A message names the version, and the cause is the same for all.
     const why = message.replaceAll(versionId, 'VERSION');
-    numbersOf.set(why, [...(numbersOf.get(why) ?? []), ring.numberOf.get(versionId) ?? 0]);
+    const numbers = [...(byCause.get(why)?.numbers ?? []), ring.numberOf.get(versionId) ?? 0];
+    byCause.set(why, { numbers, why, ...(code === 'INVALID_KEY_VALUE' ? { isNoKey: true } : {}) });
   }
-  return [...numbersOf].map(([why, numbers]) => ({ numbers, why }));
+  return [...byCause.values()];
 }
 
 /** `Key 1 and key 2 could not be read: …`. */

@@ -6,16 +6,19 @@ import type { Evidence } from '../../../src/cli/evidence/evidence.ts';
 import { giveCredentials, pazpazKeys, type Ran } from '../../cli/support/operator.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
-import { current, previous, ringWith, type TestRing } from '../../support/ring.ts';
+import { current, holding, previous, ringWith, type TestRing } from '../../support/ring.ts';
 import { fillPatients, patientRow, PATIENTS } from '../support/patients.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 
 let postgres: Postgres;
 let folder: string;
+let columns: string;
 beforeAll(async () => {
   giveCredentials();
   postgres = await startPostgres();
   folder = mkdtempSync(join(tmpdir(), 'pazpaz-census-'));
+  columns = join(folder, 'columns.json');
+  writeFileSync(columns, JSON.stringify([{ table: 'patients', column: 'notes', context: 'patients:{id}:notes' }]));
 });
 afterEach(stopServices);
 afterAll(async () => {
@@ -90,8 +93,6 @@ describe('keys that cannot be read', () => {
 
   test('are told in a report as what could not be seen, and not as rows that are lost', async () => {
     const ring = await deniedRing();
-    const columns = join(folder, 'columns.json');
-    writeFileSync(columns, JSON.stringify([{ table: 'patients', column: 'notes', context: 'patients:{id}:notes' }]));
     const out = join(folder, 'report');
     const { exitCode } = await keys(ring, 'evidence', '--columns', columns, '--out', out);
     const { verdict, unseen, rows } = JSON.parse(await readFile(join(out, 'evidence.json'), 'utf8')) as Evidence;
@@ -104,5 +105,16 @@ describe('keys that cannot be read', () => {
       text: 'It is unknown which key opens 2 rows: keys 1, 2 could not be read.',
     });
     expect(verdict.overdue.map(({ code }) => code)).not.toContain('rows-unreadable');
+  });
+
+  test('need no permission in a report, where a value is not a key', async () => {
+    const ring = await ringWith(holding('not a key', 1), current(2));
+    await fillPatients(postgres, [patientRow('a', 2, 2)]);
+    const out = join(folder, 'no-key');
+    await keys(ring, 'evidence', '--columns', columns, '--out', out);
+    const { unseen } = JSON.parse(await readFile(join(out, 'evidence.json'), 'utf8')) as Evidence;
+    expect(unseen).toContainEqual(
+      expect.objectContaining({ what: 'which rows key 1 opens', needs: 'a value that is a key' }),
+    );
   });
 });
