@@ -1,5 +1,4 @@
-import { open, readFile, stat, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import type { Identity, Recipient } from 'age-encryption';
 import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import { fileProblem } from '../file-error.ts';
@@ -71,30 +70,4 @@ export async function bytesOf(path: string): Promise<Uint8Array> {
 
 async function textOf(path: string): Promise<string> {
   return Buffer.from(await bytesOf(path)).toString('utf8');
-}
-
-/** Throws `INVALID_SETTINGS` if `writeNewFile` would refuse this path. */
-export async function requireNewFile(path: string): Promise<void> {
-  if ((await stat(path).catch(() => undefined)) !== undefined) wrongUsage(`${path} exists. Name another file.`);
-  if (!(await stat(dirname(path)).catch(() => undefined))?.isDirectory())
-    wrongUsage(`${dirname(path)} is not a folder.`);
-}
-
-/** Only its owner can read it. Resolves when it is on the disk. It never replaces a file. */
-export async function writeNewFile(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'wx', 0o600).catch((error: unknown) => cannotWrite(path, error));
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } catch (error) {
-    // Half a backup must not be taken for one.
-    await unlink(path).catch(() => undefined);
-    cannotWrite(path, error);
-  } finally {
-    await file.close();
-  }
-}
-
-function cannotWrite(path: string, error: unknown): never {
-  wrongUsage(`${path} cannot be written: ${fileProblem(error)}. Name another file.`);
 }

@@ -4,12 +4,13 @@ import { adopt } from '../../secret/adopt.ts';
 import { kmsFor, requireKmsKey } from '../aws/kms-client.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { backupRecord, backupTag, type BackupRecord } from '../backup/backup-tag.ts';
-import { encryptFor, requireNewFile, writeNewFile, type BackupRecipient } from '../backup/encrypted-file.ts';
+import { encryptFor, type BackupRecipient } from '../backup/encrypted-file.ts';
 import { kmsRecipient } from '../backup/kms-recipient.ts';
 import { backupText } from '../backup/ring-backup.ts';
 import { readRing } from '../backup/read-ring.ts';
 import { command, someText, wrongUsage } from '../command.ts';
 import { COUNT, listOf, object, TEXT } from '../json/shapes.ts';
+import { requireNewFile, writeNewFile } from '../new-file.ts';
 import { finishIncoming, slotsForIncoming } from '../ring/incoming.ts';
 import { requireSeen } from '../ring/look-again.ts';
 import {
@@ -56,6 +57,7 @@ export const BACKUP = command<BackupFlags>({
       ),
     ];
     if (recipients.length === 0) wrongUsage('Who can open the backup? Name a --recipient or a --kms-key-id.');
+    await requireNewFile(options.to);
     const write = options.dryRun === true ? requireNewFile : writeNewFile;
     const result = await runBackup(deps, { file: options.to, recipients, write });
     const written = `${capitalized(keyList(result.numbers))}: in ${result.file}.`;

@@ -4,9 +4,10 @@ import { bytesOf, decryptWith, identitiesIn } from '../backup/encrypted-file.ts'
 import { kmsIdentity } from '../backup/kms-recipient.ts';
 import { parseBackup } from '../backup/ring-backup.ts';
 import { command, someText } from '../command.ts';
-import { COUNT, described, listOf, object } from '../json/shapes.ts';
+import { COUNT, described, listOf, object, TEXT } from '../json/shapes.ts';
 import { step } from '../suggested-commands.ts';
-import { capitalized, keyList } from '../terminal/table.ts';
+import { printable } from '../terminal/paint.ts';
+import { capitalized, keyList, wrapped } from '../terminal/table.ts';
 
 interface RestoreRingFlags {
   readonly identity?: string;
@@ -31,6 +32,7 @@ export const RESTORE_RING = command<RestoreRingFlags>({
       taken: described('Numbers that name another key on this ring', listOf(COUNT)),
       retired: listOf(COUNT),
       notInBackup: listOf(COUNT),
+      backupMadeAt: described('As the file says', TEXT),
     },
     { current: COUNT, currentInBackup: COUNT },
   ),
@@ -48,21 +50,33 @@ export const RESTORE_RING = command<RestoreRingFlags>({
     const currentInBackup = backup.keys.find(({ isCurrent }) => isCurrent)?.numbers[0];
     const result = {
       ...brought,
+      backupMadeAt: backup.madeAt,
       ...(current === undefined ? {} : { current }),
       ...(currentInBackup === undefined ? {} : { currentInBackup }),
     };
+    // A ring that has other keys was not lost.
+    const mayLack = brought.brought.length > 0 && brought.notInBackup.length === 0;
     return {
       result,
       lines: () => [
         ...(options.dryRun === true && changes.length === 0 ? ['Dry run, nothing was changed.'] : []),
         ...screen({ ...brought, current }, currentInBackup, options.dryRun === true),
+        ...(mayLack ? laterKeys(backup.madeAt) : []),
       ],
       exitCode: brought.taken.length > 0 ? 1 : 0,
       showsInDryRun: true,
-      next: [step('status'), step('doctor')],
+      next: [...(mayLack ? [step('census')] : []), step('status'), step('doctor')],
     };
   },
 });
+
+/** A rotation counts its number from the highest on the ring. */
+function laterKeys(madeAt: string): readonly string[] {
+  return wrapped(
+    `The backup was made on ${printable(madeAt)}: keys made since are not in it. Before the next rotation, which would ` +
+      'give their numbers to other keys, count the rows (census). KEY_NEVER_ISSUED: these rows need a newer backup.',
+  );
+}
 
 function screen(
   { brought, wereThere, taken, retired, notInBackup, current }: BroughtKeys,

@@ -3,8 +3,8 @@ import { access, constants, mkdir, readFile, stat, unlink } from 'node:fs/promis
 import { dirname, join } from 'node:path';
 import { KeyRotationError } from '../../format/error.ts';
 import { fileProblem } from '../file-error.ts';
-import { writeNewFile } from '../backup/encrypted-file.ts';
 import { wrongUsage } from '../command.ts';
+import { writeNewFile } from '../new-file.ts';
 import type { PreviousReport } from './evidence.ts';
 import { members, parsedMembers } from './sources/json-members.ts';
 import { SIGNATURE_FILE, type Sign } from './sign.ts';
