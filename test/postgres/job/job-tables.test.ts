@@ -4,6 +4,7 @@ import { Connection } from '../../../src/postgres/connection/database.ts';
 import { openJob } from '../../../src/postgres/job/job.ts';
 import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
 import { leftByLastReencryption } from '../../../src/postgres/job/job-control.ts';
+import { candidatesOf } from '../../../src/postgres/sample/candidates.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { until } from '../../support/until.ts';
 import { columnOf } from '../support/column-of.ts';
@@ -91,6 +92,14 @@ describe('the schema of the job tables', () => {
       expect(error.code).toBe('DATABASE_REFUSED');
       expect(error.message).toContain('belongs to postgres, and this user may not use it. Run this as that role.');
     }
+  });
+
+  it('is not searched for ciphertexts, in no column that this version makes', async () => {
+    await begun();
+    const session = await Connection.open(postgres);
+    const names = (await candidatesOf(session)).map(({ table, column }) => `${table}.${column}`);
+    await session.close();
+    expect(names).toEqual(['public.patients.notes']);
   });
 
   it('is brought to this version once, by processes that start together', async () => {

@@ -209,7 +209,7 @@ it('columns --find prints a file that census takes', async () => {
     exitCode: 0,
     stdout: '[\n  {"table":"clinic.cards","column":"v","member":"card"},\n  {"table":"clinic.rows","column":"v"}\n]\n',
   });
-  expect(ran.stderr).toContain('clinic.cards.v card do not open without a context');
+  expect(ran.stderr).toContain('clinic.cards.v->card do not open without a context');
   const folder = mkdtempSync(join(tmpdir(), 'pazpaz-columns-'));
   const file = join(folder, 'columns.json');
   writeFileSync(file, JSON.stringify([(JSON.parse(ran.stdout) as unknown[])[1]]));
@@ -254,7 +254,7 @@ describe('doctor, with a list of columns', () => {
         outcome: 'found',
         findings: [
           {
-            text: expect.stringMatching(/^clinic\.cards\.v card: 10 of 10 .* with key 3\. Add it/) as string,
+            text: expect.stringMatching(/^clinic\.cards\.v->card: 10 of 10 .* with key 3\. Add it/) as string,
             next: ['pazpaz-keys columns --find'],
           },
         ],
@@ -311,9 +311,9 @@ describe('retire, with a list that lacks a column', () => {
     await ring.service.advance(25 * HOUR);
     await column('cards', 'jsonb', TEN.map((at) => JSON.stringify({ card: base64(sealed(`${at}`, 'x')) }))); // prettier-ignore
     const asked = await pazpazKeys(ring, ['retire', '1', ...counted], { environment: environment(), answers: ['n'] });
-    expect(asked.stderr).toContain('Not counted, though it looks encrypted:\n  clinic.cards.v card\n');
+    expect(asked.stderr).toContain('Not counted, though it looks encrypted:\n  clinic.cards.v->card\n');
     const json = await pazpazKeys(ring, ['retire', '1', '--yes', '--json', ...counted], { environment: environment() });
-    expect(asDescribed('retire', json.stdout)).toMatchObject({ result: { unlisted: ['clinic.cards.v card'] } });
+    expect(asDescribed('retire', json.stdout)).toMatchObject({ result: { unlisted: ['clinic.cards.v->card'] } });
   });
 
   it('is refused where a key that would go opens a value in it', async () => {
