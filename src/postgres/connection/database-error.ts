@@ -1,8 +1,11 @@
 import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 
 /** Classes of SQLSTATE (PostgreSQL, appendix A) that pass by themselves, or with a new connection. */
-const LOST_CONNECTION = /^(08|57P0|53|25P0[34])/;
+const LOST_CONNECTION = /^(08|57P0|25P0[34])/;
 const TOO_MANY_CONNECTIONS = '53300';
+
+/** The server lacks memory, disk or room for locks, which may pass as well. */
+const LACKS_RESOURCES = '53';
 const TRY_AGAIN = new Set(['40001', '40P01', '55P03']);
 
 /** Classes that say something of the server or the statement, and not of one row, unless a function raised them. */
@@ -54,6 +57,13 @@ export function databaseError(error: unknown): KeyRotationError {
   const said = stringIn(error, 'message') ?? 'unknown error';
   const isAnswer = stringIn(error, 'severity') !== undefined;
   const isRaised = stringIn(error, 'routine') === RAISE;
+  if (state === TOO_MANY_CONNECTIONS && isAnswer && !isRaised) {
+    return new DatabaseFailure(
+      'CANNOT_REACH_DATABASE',
+      `The database takes no further connection (${state}: ${said}). ${MORE_CONNECTIONS}`,
+      state,
+    );
+  }
   if (!isAnswer || (!isRaised && state !== undefined && LOST_CONNECTION.test(state))) {
     return new DatabaseFailure(
       'CANNOT_REACH_DATABASE',
@@ -66,7 +76,7 @@ export function databaseError(error: unknown): KeyRotationError {
   const advice = NOT_CONVERTED.has(state ?? '') ? WITHOUT_FORM : hint === undefined ? '' : `. ${hint}`;
   return new DatabaseFailure(
     'DATABASE_REFUSED',
-    `The database refused (${state ?? 'no SQLSTATE'}): ${said}${advice}`,
+    `The database ${isShort(state, isRaised) ? 'lacks a resource' : 'refused'} (${state ?? 'no SQLSTATE'}): ${said}${advice}`,
     state,
     {
       constraint: stringIn(error, 'constraint'),
@@ -76,10 +86,15 @@ export function databaseError(error: unknown): KeyRotationError {
   );
 }
 
+const MORE_CONNECTIONS =
+  "Raise the limit (the role's or the database's CONNECTION LIMIT, max_connections): a command may need one connection " +
+  'more than --connections says, and two beside them. Nothing was lost: run the same command again.';
+
+function isShort(state: string | undefined, isRaised: boolean): boolean {
+  return !isRaised && state?.startsWith(LACKS_RESOURCES) === true;
+}
+
 function remedy(error: unknown): string {
-  if (stringIn(error, 'code') === TOO_MANY_CONNECTIONS) {
-    return "Raise the limit (the role's or the database's CONNECTION LIMIT, max_connections): a command may need one connection more than --connections says, and two beside them.";
-  }
   if (hasNoTls(error)) return 'Enable TLS on the server (ssl = on). sslmode=disable sends all in clear text.';
   if (isOfTls(error)) {
     return (
@@ -141,8 +156,10 @@ export function endedSession(error: unknown): string | undefined {
   return ENDED_SESSION.has(error.state) ? error.state : undefined;
 }
 
+/** Whether the same work may succeed later, with a new connection. */
 export function isLostConnection(error: unknown): boolean {
-  return isKeyRotationError(error, 'CANNOT_REACH_DATABASE');
+  if (isKeyRotationError(error, 'CANNOT_REACH_DATABASE')) return true;
+  return error instanceof DatabaseFailure && isShort(error.state, error.isRaised);
 }
 
 /** Whether the database refused one row: its new value, or a function that ran for it, whatever the SQLSTATE. */

@@ -1,0 +1,25 @@
+import { databaseError, isLostConnection } from '../../../src/postgres/connection/database-error.ts';
+
+/** Class 53 of PostgreSQL's SQLSTATEs. */
+it.each([
+  [
+    { code: '53200', message: 'out of shared memory', hint: 'You might need to increase "max_locks_per_transaction".' },
+    'DATABASE_REFUSED',
+    'The database lacks a resource (53200): out of shared memory. You might need to increase "max_locks_per_transaction".',
+  ],
+  [
+    { code: '53100', message: 'could not extend file: No space left on device', hint: 'Check free disk space.' },
+    'DATABASE_REFUSED',
+    'The database lacks a resource (53100): could not extend file: No space left on device. Check free disk space.',
+  ],
+  [
+    { code: '53300', message: 'sorry, too many clients already' },
+    'CANNOT_REACH_DATABASE',
+    'The database takes no further connection (53300: sorry, too many clients already). Raise the limit',
+  ],
+])('what a server lacks is said in its own words, and may pass: %j', (answer, code, message) => {
+  const error = databaseError({ ...answer, severity: 'ERROR' });
+  expect(error.code).toBe(code);
+  expect(error.message).toContain(message);
+  expect(isLostConnection(error)).toBe(true);
+});
