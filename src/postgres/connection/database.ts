@@ -67,11 +67,20 @@ const TABLES_ONLY = "SET LOCAL restrict_nonsystem_relation_kind = 'view, foreign
 /** For code that the user allows to run, which may read through views. */
 const ALL_RELATIONS = "SET LOCAL restrict_nonsystem_relation_kind = ''";
 
+/** Of the planner, for what a role or a database has set itself: a plan for absurd costs would take for ever. */
+const PLANNER_DEFAULTS = `
+  SELECT pg_catalog.string_agg(pg_catalog.format('SET LOCAL %I = %L', name, boot_val), '; ')
+    FROM pg_catalog.pg_settings
+   WHERE context OPERATOR(pg_catalog.=) 'user'
+     AND source OPERATOR(pg_catalog.=) ANY ('{global,database,user,"database user",client,session}'::pg_catalog.text[])
+     AND name OPERATOR(pg_catalog.~) '^(enable_|cpu_|parallel_|min_parallel_|geqo|(seq|random)_page_cost|effective_cache_size|(from|join)_collapse_limit|recursive_worktable_factor|cursor_tuple_fraction|constraint_exclusion)'`;
+
 const WHO_ANSWERS =
   "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid(), " +
   "pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) IS NOT NULL, encoding, " +
   "pg_catalog.current_setting('synchronous_commit'), " +
-  'pg_catalog.pg_encoding_max_length(pg_catalog.pg_char_to_encoding(encoding)) OPERATOR(pg_catalog.>) 1 ' +
+  'pg_catalog.pg_encoding_max_length(pg_catalog.pg_char_to_encoding(encoding)) OPERATOR(pg_catalog.>) 1, ' +
+  `(${PLANNER_DEFAULTS}) ` +
   'FROM pg_catalog.getdatabaseencoding() encoding';
 
 /** Commits wait for the disk, whatever a role does for its own. */
@@ -137,7 +146,7 @@ export class Connection {
     if (spare !== undefined) return spare;
     const session = new Connection(await connect(address));
     try {
-      const [[version, backend, canRefuseViews, encoding, commit, isMultibyte] = []] = (
+      const [[version, backend, canRefuseViews, encoding, commit, isMultibyte, planner] = []] = (
         await session.#send(WHO_ANSWERS)
       ).rows;
       requireNoPooler(session.#client, backend);
@@ -146,6 +155,7 @@ export class Connection {
       session.#canRefuseViews = canRefuseViews === 't';
       session.#stored = { encoding: encoding ?? '', isMultibyte: isMultibyte === 't' };
       session.#settings = [
+        ...(planner == null ? [] : [planner]),
         ...SETTINGS,
         ...(Number(version) >= TRANSACTION_TIMEOUT_SINCE ? ['SET LOCAL transaction_timeout = 0'] : []),
         ...(session.#canRefuseViews ? [TABLES_ONLY] : []),

@@ -59,6 +59,20 @@ describe('whatever a role or a database is set to', () => {
     expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 20 });
   });
 
+  it('statements are planned by the usual costs', async () => {
+    const planner = {
+      cpu_operator_cost: '1.7e308',
+      random_page_cost: '1e300',
+      geqo_threshold: '2',
+      enable_sort: 'off',
+    };
+    for (const [name, value] of Object.entries(planner)) await clinic.sql(`ALTER ROLE postgres SET ${name} = ${value}`);
+    const session = await Connection.open(postgres);
+    const names = Object.keys(planner).map((name) => `current_setting('${name}')`);
+    expect(await session.rows(`SELECT ${names.join(', ')}`)).toEqual([['0.0025', '4', '12', 'on']]);
+    await session.close();
+  });
+
   it('the server ends no session that is in no transaction for a while, as the one that watches a census', async () => {
     if ((await majorVersion(postgres)) < 14) return;
     const session = await Connection.open(postgres);
