@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, LargeBinary, Text, func, literal, null, select, type_coerce, union
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import Engine, LargeBinary, Text, case, cast, func, literal, null, select, type_coerce, union
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session, aliased
 
@@ -52,6 +52,18 @@ REFUSED: dict[str, Any] = {
     "a third part": union(names, names, notes),
     "a second column": select(Patient.id, Patient.name).union_all(select(Patient.id, Patient.notes)),
     "an intersection": names.intersect(notes),
+    "a CASE that begins with a text": select(case((Patient.id < 0, "none"), else_=Patient.address)),
+    "a CASE of an aggregate": select(func.json_agg(case((Patient.id > 0, Patient.notes)))),
+    "coalesce of a text": select(func.coalesce("none", Patient.address)),
+    "nullif": select(func.nullif(Patient.address, "none")),
+    "greatest": select(func.greatest(Patient.address, other.address)),
+    "concat": select(func.concat_ws(" ", Patient.name, Patient.address)),
+    "format": select(func.format("%s", Patient.address)),
+    "unnest": select(func.unnest(func.array_agg(Patient.notes))),
+    "a cast": select(cast(Patient.card, JSONB)),
+    "an element of a cast": select(cast(Patient.card, JSONB)["data"]),
+    "a row": select(func.row_to_json(select(Patient).subquery().table_valued())),
+    "rows of a subquery": select(func.jsonb_agg(notes.subquery().table_valued())),
     "a union of entities": select(literal("a").label("a"), Patient.id).union_all(select(other.notes, other.id)),
 }
 
@@ -76,6 +88,12 @@ def test_what_is_decrypted_or_holds_no_ciphertext_is_not_refused(session: Sessio
         (select(func.json_agg(Patient.name)), [["full"]]),
         (select(func.octet_length(Patient.notes)), [49]),
         (select(func.json_build_object("none", Patient.notes.is_(None))), [{"none": False}]),
+        (select(func.coalesce(Patient.notes, Patient.notes)), [SECRET]),
+        (select(case((Patient.id > 0, Patient.notes), else_=None)), [SECRET]),
+        (select(case((Patient.notes.is_(None), "none"), else_="some")), ["some"]),
+        (select(func.row_to_json(names.subquery().table_valued())), [{"name": "full"}]),
+        (select(type_coerce(Patient.card, JSONB)["data"].is_(None)), [False]),
+        (select(cast(Patient.notes, Patient.notes.type)), [SECRET]),
         (select(func.jsonb_typeof(type_coerce(Patient.card, Text))), ["object"]),
     ]
     for statement, expected in read:

@@ -1,10 +1,10 @@
 """Refuses what SQLAlchemy would return as a ciphertext, because the result has another type than the column."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import CompoundSelect
-from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.elements import Case, Cast, ClauseElement, TableValuedColumn
 from sqlalchemy.sql.functions import FunctionElement
 
 from .sqlalchemy_rows import RefusedStatementError
@@ -13,23 +13,38 @@ _PASS_VALUES_ON = frozenset(
     [
         *("string_agg", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg", "xmlagg"),
         *("json_build_object", "jsonb_build_object", "json_build_array", "jsonb_build_array", "to_json", "to_jsonb"),
-        *("first_value", "last_value", "nth_value", "lag", "lead"),
+        *("row_to_json", "first_value", "last_value", "nth_value", "lag", "lead", "any_value", "unnest"),
+        *("coalesce", "nullif", "greatest", "least", "concat", "concat_ws", "format"),
     ]
 )
-"""Functions whose result holds their arguments. For array_agg, max and min, SQLAlchemy knows the type and decrypts."""
+"""Functions whose result is or holds an argument. For array_agg, max, min, and coalesce whose first argument is an
+encrypted column, SQLAlchemy knows the type and decrypts."""
 
 EncryptedTypeOf = Callable[[Any], Any]
 """The type of an expression if it encrypts, otherwise None."""
 
 
 def refuse_ciphertexts(element: ClauseElement, encrypted_type: EncryptedTypeOf) -> None:
-    """Raises ``INVALID_COLUMN`` for a function or a union that returns what an encrypted column stores."""
+    """Raises ``INVALID_COLUMN`` for an expression or a union that returns what an encrypted column stores."""
     if isinstance(element, CompoundSelect):
         _refuse_other_parts(element, encrypted_type)
-    elif isinstance(element, FunctionElement) and str(getattr(element, "name", "")).lower() in _PASS_VALUES_ON:
-        for argument in element.clauses if encrypted_type(element) is None else ():
-            if (encrypted := encrypted_type(argument)) is not None:
-                raise _returns_ciphertexts(f"{element.name} of {argument}", encrypted)
+        return
+    what, values = _passed_on(element)
+    for value in values if encrypted_type(element) is None else ():
+        parts = value.scalar_alias.c if isinstance(value, TableValuedColumn) else [value]
+        for part in parts:
+            if (encrypted := encrypted_type(part)) is not None:
+                raise _returns_ciphertexts(f"{what} of {part}", encrypted)
+
+
+def _passed_on(element: ClauseElement) -> tuple[str, Iterable[Any]]:
+    """What an expression is called, and the expressions of which its result is made."""
+    if isinstance(element, Case):
+        return "a CASE", [*(result for _, result in element.whens), element.else_]
+    if isinstance(element, Cast):
+        return "a cast", [element.clause]
+    name = str(getattr(element, "name", "")).lower() if isinstance(element, FunctionElement) else ""
+    return (name, element.clauses) if name in _PASS_VALUES_ON else ("", ())  # type: ignore[attr-defined]
 
 
 def _refuse_other_parts(union: "CompoundSelect[Any]", encrypted_type: EncryptedTypeOf) -> None:
