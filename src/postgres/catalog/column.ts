@@ -81,6 +81,8 @@ export interface Column {
   /** Where rows are moved from another context: that one. */
   readonly fromContext: ContextTemplate | undefined;
   readonly triggers: readonly TriggerOnUpdate[];
+  /** Columns that PostgreSQL generates from this one. */
+  readonly derived: readonly string[];
   /** Rows that PostgreSQL believes to be there; `undefined` where it never looked. */
   readonly estimatedRows: number | undefined;
   /** Why some rows may not be seen; empty where all are. */
@@ -95,6 +97,8 @@ export interface Column {
    * before.
    */
   readonly watched: readonly string[];
+  /** Columns in the contexts of the table's other listed columns: a trigger of this one must leave them, too. */
+  readonly otherContexts: readonly string[];
 }
 
 /** The member of jsonb objects that holds the ciphertext. Columns of other types have the default, too. */

@@ -2,6 +2,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import { hasOneText, type Column, type ColumnSpec } from './column.ts';
 import { contextTemplate, type ContextTemplate } from '../../format/context-template.ts';
 import { Connection, quoted, type DatabaseAddress, type TransactionOptions } from '../connection/database.ts';
+import { derivedColumns } from './derived-columns.ts';
 import { requireOwnCode } from './foreign-code.ts';
 import { lookUpKey } from './look-up-key.ts';
 import { holdTable, lockOf, lookUpTable, tableNamed } from './look-up-table.ts';
@@ -65,17 +66,30 @@ export function withColumns<T>(
       for (const lock of locks.values()) await session.change(lock);
       const locked = await lockedTables(session);
       for (const [spec, id] of named) if (locks.has(id) && !locked.has(id)) throw replaced(spec.table);
-      const described: Omit<Column, 'members'>[] = [];
+      const described: Described[] = [];
       for (const [spec, id] of named)
         described.push({ ...(await describeColumn(session, spec, id)), isLocked: locked.has(id) });
-      const membersOf = ({ tableId, column }: Omit<Column, 'members'>) =>
-        described.filter((one) => one.tableId === tableId && one.column === column).map(({ spec }) => spec.member);
       return work(
         session,
-        described.map((column) => ({ ...column, members: membersOf(column) })),
+        described.map((column) => ({ ...column, ...besides(column, described) })),
       );
     }, options);
   });
+}
+
+/** A column without what the rest of the list says of it. */
+type Described = Omit<Column, 'members' | 'otherContexts'>;
+
+function besides(column: Described, all: readonly Described[]): Pick<Column, 'members' | 'otherContexts'> {
+  const others = all.filter(({ tableId, spec }) => tableId === column.tableId && spec !== column.spec);
+  const own = new Set([...column.key.filter(hasOneText).map(({ name }) => name), ...column.watched]);
+  const named = others.flatMap(({ context, fromContext }) => [...context.columns, ...(fromContext?.columns ?? [])]);
+  return {
+    members: all
+      .filter((one) => one.tableId === column.tableId && one.column === column.column)
+      .map(({ spec }) => spec.member),
+    otherContexts: [...new Set(named)].filter((name) => !own.has(name)),
+  };
 }
 
 /** `tableId`: what the name means to the connected user. Every further statement goes by this number. */
@@ -83,7 +97,7 @@ async function describeColumn(
   session: Connection,
   spec: ColumnSpec,
   tableId: string | undefined,
-): Promise<Omit<Column, 'isLocked' | 'members'>> {
+): Promise<Omit<Described, 'isLocked'>> {
   const context = contextTemplate(spec.toContext ?? spec.context ?? '');
   const from = contextTemplate(spec.context ?? '');
   const table = await lookUpTable(session, spec.table, tableId);
@@ -126,6 +140,7 @@ async function describeColumn(
   await requireOwnCode(session, table.id, spec);
   // A policy's functions are not run for this; such a census never allows a retirement.
   if (!table.isSecured) await holdTable(session, table.id, table.name, table.ownRows);
+  const derived = await derivedColumns(session, table.id, spec.column);
   const typeModifier = Number(modifier);
   return {
     spec,
@@ -142,7 +157,8 @@ async function describeColumn(
     limit: storage === 'text' && typeModifier > 4 ? typeModifier - 4 : undefined,
     context,
     fromContext: from.source === context.source ? undefined : from,
-    triggers: await triggersOnUpdate(session, table.id, spec.column),
+    triggers: await triggersOnUpdate(session, table.id, [spec.column, ...derived]),
+    derived,
     estimatedRows: table.estimatedRows,
     unseen: table.unseen,
     mayUpdate: mayUpdate === 't',

@@ -6,21 +6,24 @@ import type { Connection } from '../connection/database.ts';
 export type TriggerChoice = 'fire' | 'skip';
 
 /**
- * Bits of tgtype (pg_trigger.h): 1 for each row, 2 BEFORE, 16 UPDATE; on a column list only if it has the column.
+ * `$2`: the column and those that are generated from it, whose triggers fire as well.
+ *
+ * Bits of tgtype (pg_trigger.h): 1 for each row, 2 BEFORE, 16 UPDATE; on a column list only if it has one of them.
  * `tgenabled` and `ev_enabled`: O the usual way, R ENABLE REPLICA, A ENABLE ALWAYS, D disabled.
  *
  * A foreign key works by internal triggers: of the table that is referred to, and of the one that refers. Those of a
  * partition are left out where the table has them, too.
  */
 const TRIGGERS = `
-  WITH tables AS (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass) WHERE relid IS NOT NULL)
+  WITH tables AS (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass) WHERE relid IS NOT NULL),
+       names AS (SELECT value::name FROM json_array_elements_text($2::json))
   SELECT DISTINCT tgname,
          CASE WHEN tgtype::int & 2 > 0 THEN 'BEFORE' ELSE 'AFTER' END || ' UPDATE, function ' || tgfoid::regproc::text || '()',
          tgenabled
     FROM pg_trigger JOIN tables ON tgrelid = id
    WHERE NOT tgisinternal AND tgenabled <> 'D' AND tgtype::int & 16 > 0
      AND (tgattr::text = ''
-          OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = tgrelid AND a.attname = $2 AND a.attnum = ANY (tgattr::int2[])))
+          OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = tgrelid AND a.attname IN (SELECT value FROM names) AND a.attnum = ANY (tgattr::int2[])))
   UNION ALL
   SELECT rulename, 'rule ON UPDATE', ev_enabled
     FROM pg_rewrite JOIN tables ON ev_class = id
@@ -35,7 +38,7 @@ const TRIGGERS = `
     FROM pg_trigger t JOIN tables ON tgrelid = id
     JOIN pg_constraint c ON c.oid = tgconstraint AND contype = 'f'
    CROSS JOIN LATERAL (SELECT tgfoid = 'pg_catalog."RI_FKey_check_upd"'::regproc AS refers) side
-    JOIN pg_attribute a ON a.attrelid = tgrelid AND a.attname = $2
+    JOIN pg_attribute a ON a.attrelid = tgrelid AND a.attname IN (SELECT value FROM names)
                        AND a.attnum = ANY (CASE WHEN refers THEN conkey ELSE confkey END)
    WHERE tgisinternal AND tgenabled <> 'D' AND tgtype::int & 16 > 0
      AND NOT EXISTS (SELECT FROM pg_trigger p WHERE p.oid = t.tgparentid AND p.tgrelid IN (SELECT id FROM tables))
@@ -44,9 +47,9 @@ const TRIGGERS = `
 export async function triggersOnUpdate(
   session: Connection,
   tableId: string,
-  column: string,
+  columns: readonly string[],
 ): Promise<readonly TriggerOnUpdate[]> {
-  const rows = await session.rows(TRIGGERS, [tableId, column]);
+  const rows = await session.rows(TRIGGERS, [tableId, JSON.stringify(columns)]);
   return rows.map(([name, does, enabled]) => ({
     name: name ?? '',
     does: does ?? '',

@@ -267,7 +267,10 @@ export class Connection {
     const own = [`SET LOCAL search_path TO ${path}`, 'SET CONSTRAINTS ALL IMMEDIATE'];
     await this.change([...own, ...open, ...off.map(switchOff)].join('; '));
     const result = await work();
-    await this.change([SAFE_PATH, this.#durable, ...close, ...off.map(reset)].join('; '));
+    // A trigger may have put off others: what they write must be seen before the commit.
+    await this.change(
+      ['SET CONSTRAINTS ALL IMMEDIATE', SAFE_PATH, this.#durable, ...close, ...off.map(reset)].join('; '),
+    );
     return result;
   }
 

@@ -2,6 +2,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import type { RingKeys } from '../all-keys.ts';
 import { requireChildren } from '../catalog/child-tables.ts';
 import { requireRoom } from '../catalog/column-width.ts';
+import { requireSteadyContexts } from '../catalog/derived-columns.ts';
 import { columnName, listedMember, type Column, type ColumnSpec } from '../catalog/column.ts';
 import { replaced } from '../catalog/table-locks.ts';
 import { withColumns } from '../catalog/look-up-column.ts';
@@ -38,6 +39,7 @@ export function checkedColumns(
   const check = async (session: Connection, columns: readonly Column[]) => {
     requireOnce(columns);
     if (first !== undefined) await requireChildren(session, columns);
+    requireSteadyContexts(columns);
     for (const column of columns) requireReach(column);
     await decideTriggers(session, columns, triggers);
     const checked: CheckedColumn[] = [];

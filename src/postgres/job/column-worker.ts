@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyRotationError } from '../../format/error.ts';
-import { namedColumn, type Column } from '../catalog/column.ts';
+import { namedColumn, type Column, type ColumnSpec } from '../catalog/column.ts';
 import { isDenied, isLostConnection } from '../connection/database-error.ts';
 import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { checkedColumns, type CheckedColumn } from './checked-columns.ts';
@@ -37,6 +37,7 @@ const MOST_RETARGETS = 3;
 export class ColumnWorker {
   readonly #database: DatabaseAddress;
   #checked: CheckedColumn;
+  readonly #others: readonly ColumnSpec[];
   #isChanged = false;
   readonly #keys: RingKeys;
   readonly #watch: RingWatch;
@@ -57,9 +58,17 @@ export class ColumnWorker {
   /** A connection whose work is done, for the next: PostgreSQL has read the catalog and planned its statements there. */
   #spare: Connection | undefined;
 
-  constructor(database: DatabaseAddress, checked: CheckedColumn, keys: RingKeys, options: ReencryptOptions) {
+  /** `others`: the listed columns of the table beside this one. */
+  constructor(
+    database: DatabaseAddress,
+    checked: CheckedColumn,
+    others: readonly ColumnSpec[],
+    keys: RingKeys,
+    options: ReencryptOptions,
+  ) {
     this.#database = database;
     this.#checked = checked;
+    this.#others = others;
     this.#keys = keys;
     this.#watch = new RingWatch(keys);
     this.#options = options;
@@ -133,7 +142,8 @@ export class ColumnWorker {
     this.#isChanged = false;
     this.#changes += 1;
     const { spec, tableId } = this.#column;
-    const [checked] = await checkedColumns(this.#database, [spec], this.#keys, this.#options.triggers);
+    const listed = [spec, ...this.#others];
+    const [checked] = await checkedColumns(this.#database, listed, this.#keys, this.#options.triggers);
     if (checked?.column.tableId === tableId && this.#changes <= MOST_CHANGES) this.#checked = checked;
     else {
       throw new KeyRotationError(

@@ -9,23 +9,28 @@ import type { Job } from './job.ts';
  * are enabled the usual way rest. A foreign key of another table counts as well: that table's triggers may write here.
  */
 const WRITES_ALONE = `
-  WITH tree AS (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))
+  WITH tree AS (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass)),
+       names AS (SELECT value::name FROM json_array_elements_text($2::json))
   SELECT has_table_privilege($1::oid, 'UPDATE')
      AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid IN (SELECT id FROM tree) AND NOT tgisinternal
                                               AND tgenabled <> 'D' AND NOT (tgenabled = 'O' AND $3))
      AND NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_class IN (SELECT id FROM tree)
                                               AND ev_enabled <> 'D' AND NOT (ev_enabled = 'O' AND $3))
      AND NOT EXISTS (SELECT FROM pg_constraint JOIN pg_attribute ON attrelid = confrelid AND attnum = ANY (confkey)
-                      WHERE contype = 'f' AND confupdtype NOT IN ('a', 'r') AND attname = $2
+                      WHERE contype = 'f' AND confupdtype NOT IN ('a', 'r') AND attname IN (SELECT value FROM names)
                         AND confrelid IN (SELECT id FROM tree))`;
 
 /** Whether a batch's transaction writes nothing into the table but its own rows. */
 export async function writesAlone(
   session: Connection,
-  { tableId, spec }: Column,
+  { tableId, spec, derived }: Column,
   triggers: TriggerChoice | undefined,
 ): Promise<boolean> {
-  const [found] = await session.rows(WRITES_ALONE, [tableId, spec.column, triggers === 'skip']);
+  const [found] = await session.rows(WRITES_ALONE, [
+    tableId,
+    JSON.stringify([spec.column, ...derived]),
+    triggers === 'skip',
+  ]);
   return found?.[0] === 't';
 }
 

@@ -26,7 +26,11 @@ export async function reencrypt(
     let brakes = options.brakes ?? {};
     for (const column of columns) {
       if (options.signal?.aborted === true && reports.length > 0) break;
-      const worker = new ColumnWorker(database, column, keys, { ...options, brakes });
+      const { tableId, spec } = column.column;
+      const others = columns.flatMap(({ column: one }) =>
+        one.tableId === tableId && one.spec !== spec ? one.spec : [],
+      );
+      const worker = new ColumnWorker(database, column, others, keys, { ...options, brakes });
       reports.push(await worker.run());
       // What was set meanwhile holds for the next column too.
       brakes = { ...brakes, ...worker.changedBrakes };

@@ -20,6 +20,8 @@ const STATE = `
               SELECT format('column %s %s %s %s', attnum, attname, atttypid, attgenerated)
                 FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped
                UNION ALL
+              SELECT format('expression %s', oid) FROM pg_attrdef WHERE adrelid IN (SELECT id FROM tree)
+               UNION ALL
               SELECT format('trigger %s %s %s', oid, tgenabled, tgfoid)
                 FROM pg_trigger WHERE tgrelid IN (SELECT id FROM tree)
                UNION ALL

@@ -1,6 +1,6 @@
 import { byteaArray, textArray } from '../connection/binary-array.ts';
 import { columnName, type Column } from '../catalog/column.ts';
-import type { Connection } from '../connection/database.ts';
+import type { Cells, Connection, Parameter } from '../connection/database.ts';
 import { KeyRotationError } from '../../format/error.ts';
 import { isOfRow, isOutOfDate } from '../connection/database-error.ts';
 import { quoted } from '../connection/database.ts';
@@ -70,14 +70,14 @@ export async function writeRows(session: Connection, column: Column, changes: re
   ];
   const names = ['old', 'next', ...key.names, ...watched.map((one) => one.name)];
   const isJson = column.storage === 'jsonb';
-  const hasTriggers = column.triggers.length > 0;
+  const looks = column.triggers.length > 0 || mayChangeItself(column);
   if (isJson) {
     values.push(textArray(changes.map(({ member }) => (member === undefined ? '' : `.${member}`))));
     arrays.push(`$${values.length}::pg_catalog.text[]`);
     names.push('member');
   }
   const mine = `mine AS MATERIALIZED (
-       SELECT t.tableoid AS part, t.ctid AS place, u.next, u.n${isJson ? ', u.member' : ''}
+       SELECT t.tableoid AS part, t.ctid AS place, u.next, u.n${isJson ? ', u.member' : ''}${looks ? `, ${otherContexts(column)} AS others` : ''}
          FROM ROWS FROM (${arrays.map((one) => `pg_catalog.unnest(${one})`).join(', ')})
               WITH ORDINALITY AS u(${names.join(', ')}, n)
          JOIN ${column.ownRows} t ON ${key.match}
@@ -85,30 +85,23 @@ export async function writeRows(session: Connection, column: Column, changes: re
           FOR ${column.lock} OF t SKIP LOCKED)`;
   const update = `UPDATE ${column.ownRows} t SET ${column.column} = ${isJson ? jsonValue(column) : 'mine.next'}
        FROM mine WHERE t.tableoid OPERATOR(pg_catalog.=) mine.part AND t.ctid OPERATOR(pg_catalog.=) mine.place
-     RETURNING mine.n, ${hasTriggers ? isAsSealed(column, 'mine') : 'true'} AS sealed`;
+     RETURNING mine.n, ${looks ? isAsSealed(column, 'mine') : 'true'} AS sealed`;
   // A trigger may also leave a row as it is: it was locked, and comes back without a value.
-  const text = hasTriggers
+  const text = looks
     ? `WITH ${mine}, done AS (${update})
-       SELECT mine.n, done.sealed, done.n IS NULL FROM mine LEFT JOIN done ON done.n OPERATOR(pg_catalog.=) mine.n`
+       SELECT mine.n, done.sealed, done.n IS NULL, mine.others FROM mine LEFT JOIN done ON done.n OPERATOR(pg_catalog.=) mine.n`
     : `WITH ${mine} ${update}`;
   // Code of the table runs with the rights of this user, who has decided so where triggers are known.
-  const rows = await session.underOwnPath(() => session.rowsByPlan(text, values), hasTriggers, OTHER_JOINS);
+  const rows = await session.underOwnPath(() => session.rowsByPlan(text, values), looks, OTHER_JOINS);
   const [kept, done] = [rows.filter(([, , isKept]) => isKept === 't'), rows.filter(([, , isKept]) => isKept !== 't')];
   let altered = done.filter(([, isSealed]) => isSealed !== 't').length;
-  if (hasTriggers && altered === 0 && done.length > 0) {
-    // A trigger may change the row after the update as well, or a column of its context, in which it was sealed. A row with
-    // its former ciphertext still opens: the final check finds it.
-    const opens = [`(${isAsSealed(column, 'u')} OR ${sameValue(column)})`, ...watched.map((one) => one.isSame)].join(
-      ' AND ',
-    );
-    const look = `SELECT u.n FROM ROWS FROM (${arrays.map((one) => `pg_catalog.unnest(${one})`).join(', ')})
-         WITH ORDINALITY AS u(${names.join(', ')}, n)
-       WHERE u.n OPERATOR(pg_catalog.=) ANY ($${values.length + 1}::pg_catalog.int8[])
-         AND NOT EXISTS (SELECT FROM ${column.ownRows} t WHERE ${key.match} AND ${opens})`;
-    const numbers = `{${done.map(([n]) => n).join(',')}}`;
-    altered = (await session.without(OTHER_JOINS, () => session.rows(look, [...values, numbers]))).length;
+  if (looks && altered === 0 && done.length > 0) {
+    const sent = `ROWS FROM (${arrays.map((one) => `pg_catalog.unnest(${one})`).join(', ')})
+         WITH ORDINALITY AS u(${names.join(', ')}, n)`;
+    const isSame = [key.match, ...watched.map((one) => one.isSame)].join(' AND ');
+    altered = await rowsThatOpenNoMore(session, column, { sent, values, isSame }, done);
   }
-  if (altered > 0) throw alteredByTrigger(column, altered);
+  if (altered > 0) throw alteredRows(column, altered);
   if (done.length === changes.length) return { written: done.length, lost: [], refused: [] };
   const [found, left] = [rows, kept].map((some) => new Set(some.map(([n]) => Number(n))));
   return {
@@ -118,6 +111,28 @@ export async function writeRows(session: Connection, column: Column, changes: re
       left?.has(index + 1) === true ? [{ change, reason: NOT_UPDATED }] : [],
     ),
   };
+}
+
+/**
+ * A trigger may change the row after the update as well, and a trigger or an expression a column of a context, in which a value
+ * of the row was sealed. A row with its former ciphertext still opens: the final check finds it.
+ */
+async function rowsThatOpenNoMore(
+  session: Connection,
+  column: Column,
+  { sent, values, isSame }: { readonly sent: string; readonly values: readonly Parameter[]; readonly isSame: string },
+  done: readonly Cells[],
+): Promise<number> {
+  const at = values.length;
+  const look = `SELECT FROM ${sent}
+         JOIN ROWS FROM (pg_catalog.unnest($${at + 1}::pg_catalog.int8[]), pg_catalog.unnest($${at + 2}::pg_catalog.text[]))
+              AS done(n, others) ON done.n OPERATOR(pg_catalog.=) u.n
+       WHERE NOT EXISTS (SELECT FROM ${column.ownRows} t WHERE ${isSame}
+                            AND (${isAsSealed(column, 'u')} OR ${sameValue(column)})
+                            AND ${otherContexts(column)} OPERATOR(pg_catalog.=) done.others)`;
+  const numbers = `{${done.map(([n]) => n).join(',')}}`;
+  const others = textArray(done.map(([, , , one]) => one ?? ''));
+  return (await session.without(OTHER_JOINS, () => session.rows(look, [...values, numbers, others]))).length;
 }
 
 /** Finds by halving the rows that the database refuses, or that move to another partition, and writes the others. */
@@ -173,14 +188,41 @@ function isAsSealed({ storage, column }: Column, sealed: 'mine' | 'u'): string {
   );
 }
 
-function alteredByTrigger(column: Column, rows: number): KeyRotationError {
+/** What the row `t` gives to the contexts of other listed columns, in short: a text of their hashes. */
+function otherContexts({ otherContexts: names }: Column): string {
+  const hashes = names.map(
+    (name) => `pg_catalog.hashtextextended(t.${quoted(name)}::pg_catalog.text COLLATE pg_catalog."C", 0)`,
+  );
+  return `ARRAY[${hashes.join(', ')}]::pg_catalog.int8[]::pg_catalog.text COLLATE pg_catalog."C"`;
+}
+
+/** Whether a key or a context has a column that is generated from the new value: of jsonb, perhaps from another member. */
+function mayChangeItself({ derived, key, watched, otherContexts: others }: Column): boolean {
+  const named = [...key.map(({ name }) => name), ...watched, ...others];
+  return derived.some((name) => named.includes(name));
+}
+
+function alteredRows(column: Column, rows: number): KeyRotationError {
+  const { derived, triggers } = column;
+  const causes = [
+    ...triggers.map(({ name, does }) => `${name} (${does})`),
+    ...derived.map((name) => `${name} (generated from ${columnName(column)})`),
+  ];
+  const advice =
+    triggers.length > 0
+      ? 'Choose --triggers skip, or have their owner leave these columns as they are.'
+      : 'Have the application write them in a context of columns that stay, and move the rows there (--to-context).';
   return new KeyRotationError(
     'DATABASE_REFUSED',
-    `A trigger or a rule changed ${rows} rows of ${columnName(column)} so that no key would open them any more: their new ` +
-      `ciphertext${column.watched.length === 0 ? '' : `, or a column of the context (${column.watched.join(', ')})`}: ` +
-      `${column.triggers.map(({ name, does }) => `${name} (${does})`).join('; ')}. These rows keep their old value. Choose ` +
-      '--triggers skip, or have their owner leave these columns as they are.',
+    `A trigger, a rule or a generated column changed ${rows} rows of ${columnName(column)} so that no key would open them any more: their new ` +
+      `ciphertext${named(', or a column of the context', column.watched)}` +
+      `${named(', or one of the context of another listed column', column.otherContexts)}: ` +
+      `${causes.join('; ')}. These rows keep their old value. ${advice}`,
   );
+}
+
+function named(what: string, names: readonly string[]): string {
+  return names.length === 0 ? '' : `${what} (${names.join(', ')})`;
 }
 
 function storedBytes(stored: string | Uint8Array, { storage }: Column): Uint8Array {

@@ -50,7 +50,9 @@ it.each(Object.entries(TRIGGERS))('a batch is undone where a trigger %s', async 
     const before = await clinic.sql('SELECT * FROM members ORDER BY id');
     const error = await rejectionOf(clinic.reencrypt(SPEC, { triggers: 'fire' }));
     expect(error).toMatchObject({ code: 'DATABASE_REFUSED' });
-    expect(error.message).toMatch(/A trigger or a rule changed . rows of .* or a column of the context \(email\): t/);
+    expect(error.message).toMatch(
+      /A trigger, a rule or a generated column changed . rows of .* or a column of the context \(email\): t/,
+    );
     expect(await clinic.sql('SELECT * FROM members ORDER BY id')).toEqual(before);
     expect(await clinic.census(SPEC)).toMatchObject({ numbered: { 1: 3 }, unreadable: 0 });
   }

@@ -1,0 +1,202 @@
+import type { ColumnSpec } from '../../../src/postgres/catalog/column.ts';
+import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
+import { Clinic, startPostgres } from '../support/clinic.ts';
+import { majorVersion, type Postgres } from '../support/postgres.ts';
+import { rejectionOf } from '../../keyring/support/rejection-of.ts';
+
+/** Contexts that change because a ciphertext is replaced: rows sealed in them would open no more. */
+
+let postgres: Postgres;
+let clinic: Clinic;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  clinic = await Clinic.withKeys(postgres, 2);
+});
+afterAll(() => postgres.stop());
+
+const IDS = [1, 2, 3];
+
+/** Makes a table of these columns with rows `1` to `3`, whose notes are under key 1 in the context of each. */
+async function patients(columns: string, contextOf: (id: number) => string): Promise<void> {
+  await clinic.sql(
+    `DROP TABLE IF EXISTS patients; CREATE TABLE patients (id int, notes bytea, email text, ${columns})`,
+  );
+  for (const id of IDS)
+    await clinic.sql('INSERT INTO patients (id, notes, email) VALUES ($1, $2, $3)', [
+      id,
+      clinic.row('text', 1, contextOf(id)),
+      `Anna${id}`,
+    ]);
+}
+
+async function expectRefusal(specs: readonly ColumnSpec[], words: RegExp): Promise<void> {
+  const before = await clinic.sql('SELECT * FROM patients ORDER BY id');
+  const error = await rejectionOf(reencrypt(postgres, specs, clinic.keys, { triggers: 'fire' }));
+  expect({ code: error.code, message: error.message }).toEqual({
+    code: 'INVALID_COLUMN',
+    message: expect.stringMatching(words) as string,
+  });
+  expect(await clinic.sql('SELECT * FROM patients ORDER BY id')).toEqual(before);
+}
+
+const NUMBER = 'GENERATED ALWAYS AS (get_byte(notes, 0))';
+
+describe('a column that is generated from the ciphertext', () => {
+  it.each(['STORED', 'VIRTUAL'])('is refused in the context of it (%s)', async (kind) => {
+    if (kind === 'VIRTUAL' && (await majorVersion(postgres)) < 18) return;
+    await patients(`number int ${NUMBER} ${kind}, PRIMARY KEY (id)`, (id) => `patients:${id}:1`);
+    const spec = { table: 'patients', column: 'notes', context: 'patients:{id}:{number}' };
+    expect(await clinic.census(spec)).toMatchObject({ numbered: { 1: 3 } });
+    await expectRefusal([spec], /context of patients\.notes .*\{number\} is generated from patients\.notes/);
+  });
+
+  it('may stand in the context that rows are moved from', async () => {
+    await patients(`number int ${NUMBER} STORED, PRIMARY KEY (id)`, (id) => `patients:${id}:1`);
+    const spec = { table: 'patients', column: 'notes', context: 'patients:{id}:{number}' };
+    await clinic.reencrypt({ ...spec, toContext: 'patients:{id}' });
+    expect(await clinic.census({ ...spec, context: 'patients:{id}' })).toMatchObject({ numbered: { 2: 3 } });
+  });
+
+  it('is refused in the key of a row', async () => {
+    await patients(`number int ${NUMBER} STORED, PRIMARY KEY (number, id)`, (id) => `patients:${id}`);
+    await expectRefusal(
+      [{ table: 'patients', column: 'notes', context: 'patients:{id}' }],
+      /key of patients\.notes .*\{number\} is generated from patients\.notes/,
+    );
+  });
+
+  describe('in jsonb', () => {
+    const made = (member: string) => `doc jsonb, tenant text GENERATED ALWAYS AS (doc->>'${member}') STORED`;
+    const insert = async (context: string, member: string) => {
+      await clinic.sql(`DROP TABLE IF EXISTS docs; CREATE TABLE docs (id int PRIMARY KEY, ${made(member)})`);
+      for (const id of IDS)
+        await clinic.sql('INSERT INTO docs VALUES ($1, $2)', [
+          id,
+          JSON.stringify({ tenant: 'one', data: clinic.row('text', 1, context).toString('base64') }),
+        ]);
+    };
+
+    it('may be made of another member', async () => {
+      await insert('docs:one', 'tenant');
+      const spec = { table: 'docs', column: 'doc', context: 'docs:{tenant}' };
+      await clinic.reencrypt(spec);
+      expect(await clinic.census(spec)).toMatchObject({ numbered: { 2: 3 } });
+    });
+
+    it('is refused where it is made of the ciphertext, and the batch is undone', async () => {
+      await insert('docs', 'data');
+      const data = clinic.row('text', 1, 'docs').toString('base64');
+      await clinic.sql(`UPDATE docs SET doc = doc || '{"data": "${data}"}' || '{"ssn": null}'`);
+      await clinic.sql(`UPDATE docs SET doc = doc || jsonb_build_object('ssn', $1::text)`, [
+        clinic.row('ssn', 1, `docs:${data}`).toString('base64'),
+      ]);
+      const ssn = { table: 'docs', column: 'doc', member: 'ssn', context: 'docs:{tenant}' };
+      const specs = [{ table: 'docs', column: 'doc', context: 'docs' }, ssn];
+      const error = await rejectionOf(reencrypt(postgres, specs, clinic.keys));
+      expect(error).toMatchObject({ code: 'DATABASE_REFUSED' });
+      expect(error.message).toContain('tenant (generated from docs.doc)');
+      expect(await clinic.census(ssn)).toMatchObject({ numbered: { 1: 3 } });
+    });
+  });
+
+  it('in a partition alone is refused, too', async () => {
+    if ((await majorVersion(postgres)) < 17) return;
+    await clinic.sql(`DROP TABLE IF EXISTS patients;
+      CREATE TABLE patients (id int PRIMARY KEY, email text, notes bytea, number int GENERATED ALWAYS AS (0) STORED)
+        PARTITION BY RANGE (id);
+      CREATE TABLE patients_1 (id int NOT NULL, email text, notes bytea, number int ${NUMBER} STORED);
+      ALTER TABLE patients ATTACH PARTITION patients_1 FOR VALUES FROM (0) TO (100)`);
+    for (const id of IDS)
+      await clinic.sql('INSERT INTO patients VALUES ($1, NULL, $2)', [id, clinic.row('text', 1, `patients:${id}:1`)]);
+    await expectRefusal([{ table: 'patients', column: 'notes', context: 'patients:{id}:{number}' }], /generated from/);
+  });
+
+  it('has its triggers shown', async () => {
+    await patients(`number int ${NUMBER} STORED, PRIMARY KEY (id)`, (id) => `patients:Anna${id}`);
+    await clinic.sql(`CREATE OR REPLACE FUNCTION lower_email() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN new.email := lower(new.email); RETURN new; END $$;
+      CREATE TRIGGER on_number BEFORE UPDATE OF number ON patients FOR EACH ROW EXECUTE FUNCTION lower_email()`);
+    const spec = { table: 'patients', column: 'notes', context: 'patients:{email}' };
+    const undecided = await rejectionOf(clinic.reencrypt(spec));
+    expect(undecided).toMatchObject({ code: 'TRIGGERS_UNDECIDED' });
+    expect(undecided.message).toContain('on_number');
+    expect(await rejectionOf(clinic.reencrypt(spec, { triggers: 'fire' }))).toMatchObject({ code: 'DATABASE_REFUSED' });
+    expect(await clinic.census(spec)).toMatchObject({ numbered: { 1: 3 } });
+  });
+});
+
+describe('beside another listed column of the table', () => {
+  const notes = { table: 'patients', column: 'notes', context: 'patients:{id}' };
+  it.each([
+    ['whose context names it', { table: 'patients', column: 'email', context: 'patients:{notes}' }],
+    ['whose former context names it', { table: 'patients', column: 'email', context: '{notes}', toContext: '{id}' }],
+    [
+      'whose context names a column that is generated from it',
+      { table: 'patients', column: 'email', context: '{number}' },
+    ],
+  ])('%s, it is refused', async (_, other) => {
+    await patients(`number int ${NUMBER} STORED, PRIMARY KEY (id)`, (id) => `patients:${id}`);
+    for (const specs of [
+      [notes, other],
+      [other, notes],
+    ])
+      await expectRefusal(specs, /context of patients\.email .* would open no more/);
+  });
+
+  describe.each([
+    ['bytea', (row: Buffer) => row],
+    ['jsonb', (row: Buffer) => JSON.stringify({ data: row.toString('base64'), more: 1 })],
+  ] as const)('in %s', (type, value) => {
+    const phone = { table: 'patients', column: 'phone', context: 'patients:{email}' };
+    beforeEach(async () => {
+      await patients(`phone ${type}, changed int, PRIMARY KEY (id)`, (id) => `patients:${id}`);
+      for (const id of IDS)
+        await clinic.sql('UPDATE patients SET phone = $2, email = $3 WHERE id = $1', [
+          id,
+          id === 3 ? null : value(clinic.row('0123', 1, `patients:Anna${id}`)),
+          id === 3 ? null : `Anna${id}`,
+        ]);
+    });
+
+    const trigger = (code: string, when = 'BEFORE UPDATE') =>
+      clinic.sql(`CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${code} END $$;
+        CREATE TRIGGER t ${when} ON patients FOR EACH ROW EXECUTE FUNCTION t()`);
+
+    it.each([
+      ['before the update', 'new.email := lower(new.email); RETURN new;', undefined],
+      [
+        'after it',
+        'UPDATE public.patients SET email = lower(email) WHERE id = new.id AND email <> lower(email); RETURN NULL;',
+        'AFTER UPDATE',
+      ],
+    ])('a batch is undone where a trigger changes a column of its context %s', async (_, code, when) => {
+      await trigger(code, when);
+      const error = await rejectionOf(reencrypt(postgres, [notes, phone], clinic.keys, { triggers: 'fire' }));
+      expect(error).toMatchObject({ code: 'DATABASE_REFUSED' });
+      expect(error.message).toMatch(/changed 2 rows of patients\.notes .*another listed column \(email\)/);
+      expect(await clinic.census(notes)).toMatchObject({ numbered: { 1: 3 } });
+      expect(await clinic.census(phone)).toMatchObject({ numbered: { 1: 2 }, nulls: 1, unreadable: 0 });
+    });
+
+    it('rows are done where a trigger changes other columns only', async () => {
+      await trigger('new.changed := 1; RETURN new;');
+      await reencrypt(postgres, [notes, phone], clinic.keys, { triggers: 'fire' });
+      expect(await clinic.census(notes)).toMatchObject({ numbered: { 2: 3 } });
+      expect(await clinic.census(phone)).toMatchObject({ numbered: { 2: 2 }, nulls: 1 });
+    });
+  });
+});
+
+it('a batch is undone where a trigger has another one changed at the commit', async () => {
+  await patients('PRIMARY KEY (id)', (id) => `patients:Anna${id}`);
+  await clinic.sql(`
+    CREATE OR REPLACE FUNCTION defer() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN SET CONSTRAINTS ALL DEFERRED; RETURN new; END $$;
+    CREATE OR REPLACE FUNCTION lower_later() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN UPDATE public.patients SET email = lower(email) WHERE id = new.id AND email <> lower(email); RETURN NULL; END $$;
+    CREATE TRIGGER a BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION defer();
+    CREATE CONSTRAINT TRIGGER b AFTER UPDATE OF notes ON patients DEFERRABLE INITIALLY DEFERRED
+      FOR EACH ROW EXECUTE FUNCTION lower_later()`);
+  const spec = { table: 'patients', column: 'notes', context: 'patients:{email}' };
+  expect(await rejectionOf(clinic.reencrypt(spec, { triggers: 'fire' }))).toMatchObject({ code: 'DATABASE_REFUSED' });
+  expect(await clinic.census(spec)).toMatchObject({ numbered: { 1: 3 } });
+});
