@@ -1,3 +1,4 @@
+import type { NoteCode } from '../status/note.ts';
 import { notesOn } from '../status/notes.ts';
 import { takesTooLong, wasCurrent, type RingReport } from '../status/ring-report.ts';
 import { grouped, rowCount } from '../rows/census-screen.ts';
@@ -14,10 +15,11 @@ export type Facts = Omit<Evidence, 'verdict'>;
 
 /** Says first what a reader wants to know first. `report` is the ring that the facts were read from. */
 export function verdictOn(facts: Facts, report: RingReport): Verdict {
-  const notes = notesOn(report);
+  const stuck = stuckRotation(facts, report);
+  const notes = notesOn(report).filter(({ code }) => stuck.length === 0 || !UNDER_WAY.includes(code));
   const overdue = [
     ...notes.filter(({ weight }) => weight === 'warning').map(({ code, text }) => ({ code, text })),
-    ...stuckRotation(facts, report),
+    ...stuck,
     ...failedRotation(facts),
     ...replicaProblems(facts),
     ...policyProblems(facts),
@@ -82,12 +84,17 @@ function unreadOf(rows: RowFacts): readonly number[] {
   return rows.isCounted ? (rows.unreadKeys ?? []).flatMap(({ numbers }) => numbers) : [];
 }
 
+/** Said of a rotation that may still finish. */
+const UNDER_WAY: readonly NoteCode[] = ['rotation-under-way', 'rotation-refused'];
+
 function stuckRotation({ madeAt }: Facts, report: RingReport): readonly Remark[] {
   const { versions, rotation } = report;
   const pending = versions.find(({ state }) => state === 'pending' || state === 'placeholder');
   if (!rotation.isEnabled || rotation.pending === 'none' || !takesTooLong(pending, new Date(madeAt))) return [];
   if (pending !== undefined && wasCurrent(pending, report)) return [];
-  const text = `A rotation has been unfinished since ${pending?.created?.slice(0, 10) ?? ''}. It takes seconds otherwise.`;
+  const text =
+    `A rotation that began on ${pending?.created?.slice(0, 10) ?? ''} has not finished, which takes seconds otherwise: ` +
+    "the function's log says why.";
   return [{ code: 'rotation-stuck', text }];
 }
 
@@ -181,7 +188,9 @@ function rowProblems({ rows, secret, keys }: Facts): readonly Remark[] {
     ...unreadableRows(unreadable, unreadOf(rows)),
     ...(lost.length === 0
       ? []
-      : [{ code: 'rows-of-retired-key', text: `Rows need ${keyList(lost)}, which no version on the ring has.` }]),
+      : [
+          { code: 'rows-of-retired-key', text: `Rows need ${keyList(lost)}, which the secret does not have any more.` },
+        ]),
     ...blind.map(({ relation, unseen }) => ({
       code: 'rows-not-seen',
       text: `Not every row of ${relation} was seen: ${unseen.join('; ')}.`,
@@ -245,7 +254,7 @@ function rowNotices({ rows, secret }: Facts): readonly Remark[] {
     : [
         {
           code: 'rows-under-older-keys',
-          text: `${rowCount(older)} ${isOne ? 'needs' : 'need'} an older key, which stays on the ring until ${isOne ? 'it is' : 'they are'} re-encrypted.`,
+          text: `${rowCount(older)} ${isOne ? 'needs' : 'need'} an older key, which stays in the secret until ${isOne ? 'it is' : 'they are'} re-encrypted.`,
         },
         ...nestedNotice,
       ];

@@ -28,6 +28,9 @@ test('the page begins with the verdict and with what is overdue', () => {
   expect(verdict).toBeGreaterThan(0);
   expect(overdue).toBeGreaterThan(verdict ?? 0);
   expect(keys).toBeGreaterThan(overdue ?? 0);
+  expect(text).toContain('9 days late the rotation that was due by 2027-02-01');
+  expect(text).toContain('rotation was due by 2027-02-01');
+  expect(text).not.toContain('next rotation by');
 });
 
 test('the page says that nothing is overdue, where nothing is', () => {

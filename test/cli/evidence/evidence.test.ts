@@ -101,6 +101,19 @@ describe('a report', () => {
     expect(exitCode).toBe(1);
   });
 
+  test('says once, and in plain words, that a rotation does not finish', async () => {
+    const ring = await oldRing();
+    ring.lambda = 'fails';
+    const begun = new Date(ring.service.clock.now()).toISOString().slice(0, 10);
+    await ring.rotate();
+    await ring.service.advance(25 * HOUR);
+    const { verdict } = (await report(ring)).evidence;
+    expect(verdict.overdue.map(({ text }) => text)).toEqual([
+      `A rotation that began on ${begun} has not finished, which takes seconds otherwise: the function's log says why.`,
+    ]);
+    expect(verdict.notices.map(({ code }) => code)).not.toContain('rotation-refused');
+  });
+
   test('says that rows were not counted, and what else could not be seen', async () => {
     const { evidence } = await report(await oldRing());
     expect(evidence.rows).toEqual({ isCounted: false, isAsked: false, why: 'not asked for (--no-rows)' });

@@ -14,7 +14,7 @@ import { STYLE } from './style.ts';
 import { legend, table } from './table.ts';
 import { timeline } from './timeline.ts';
 import { accessSection, protectionSection } from './protection.ts';
-import { clock, day, keyTitle, moment, stateWords } from './words.ts';
+import { clock, day, dueDay, keyTitle, moment, stateWords } from './words.ts';
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 
@@ -68,7 +68,8 @@ function remarks(title: string, all: readonly Remark[]): Html {
     </ul>`;
 }
 
-function factTiles({ secret, keys, rows }: Evidence): Html {
+function factTiles(evidence: Evidence): Html {
+  const { secret, keys, rows } = evidence;
   const onRing = keysOnRing(keys);
   const since = keys.find(({ state }) => state === 'current')?.current.at(-1)?.from;
   const { isEnabled, primaryRegion, next, daysOverdue } = secret.rotation;
@@ -79,7 +80,7 @@ function factTiles({ secret, keys, rows }: Evidence): Html {
       : !isEnabled
         ? ['off', 'no rotation is scheduled']
         : daysOverdue > 0
-          ? [`${dayCount(daysOverdue)} late`, 'the next rotation']
+          ? [`${dayCount(daysOverdue)} late`, `the rotation that was due by ${dueDay(evidence)}`]
           : [next === undefined ? 'not dated' : day(next), 'next rotation due by'];
   return html`<section class="facts" aria-label="Facts">
     ${tile(capitalized(currentKey({ secret, keys })), `encrypts new data${since === undefined ? '' : `, since ${day(since)}`}`)}
@@ -104,7 +105,7 @@ function keySection(evidence: Evidence): Html {
     ${evidence.keys.some(({ number }) => number !== undefined) ? timeline(evidence) : html`<p>No key has a number.</p>`}
     ${legend()}
     ${isEstimated ? html`<p class="note">Estimated: no record of the change was seen, so the dates on which the keys were made are used instead.</p>` : html``}
-    ${table(['= Key', 'State and version', '= Made', '= Encrypted', '= Retired', '= Last read'], evidence.keys.map(keyCells))}
+    ${table(['= Key', 'State and version', '= Made', 'Encrypted', '= Retired', '= Last read'], evidence.keys.map(keyCells))}
   </section>`;
 }
 
@@ -112,7 +113,7 @@ function keyCells(key: KeyFacts): readonly (string | Html)[] {
   const { created, made, current, retired, lastUsed, versionId, otherNumbers = [] } = key;
   const periods = current.map(({ from, to, isEstimated }) => {
     const end = to === undefined ? (key.state === 'current' ? 'now' : 'not known') : day(to);
-    return html`${isEstimated ? 'about ' : ''}${day(from)} to ${end}`;
+    return html`${isEstimated ? 'about ' : ''}${day(from)} <span class="whole">to ${end}</span>`;
   });
   return [
     html`<b>${keyTitle(key)}</b>${otherNumbers.map((number) => html`<br />also ${number}`)}`,
@@ -147,7 +148,7 @@ function rowSection(evidence: Evidence): Html {
     <h2>Rows by key</h2>
     <p>
       Every row was decrypted, in one snapshot of the database, to find the key that opens it. Rows of older keys stay
-      readable as long as their key is on the ring.
+      readable as long as their key is in the secret.
     </p>
     ${countedDatabase(rows.database)} ${rowChart(evidence)}
     ${table(

@@ -20,7 +20,7 @@ table { border-collapse: collapse; width: 100%; font-size: 13px; margin: 8px 0; 
 th { text-align: left; border-bottom: 1.5px solid #566070; padding: 4px 8px 4px 0; vertical-align: bottom; white-space: nowrap; }
 td { border-bottom: 1px solid #dde3ea; padding: 4px 8px 4px 0; vertical-align: top; overflow-wrap: anywhere; }
 td.number, th.number { text-align: right; white-space: nowrap; }
-td.whole { white-space: nowrap; }
+td.whole, td .whole { white-space: nowrap; }
 tr { break-inside: avoid; }
 thead { display: table-header-group; }
 code { font: 12px/1.4 ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
@@ -34,8 +34,10 @@ svg .date { fill: #566070; font-size: 11px; }
 svg .tick { stroke: #dde3ea; }
 svg .now { stroke: #1c2430; }
 svg .next { stroke: #9a5b00; stroke-dasharray: 4 3; }
-svg text.now, svg text.next { stroke: none; }
+svg .late { stroke: #b3261e; stroke-dasharray: 4 3; }
+svg text.now, svg text.next, svg text.late { stroke: none; }
 svg text.next { fill: #9a5b00; }
+svg text.late { fill: #b3261e; font-weight: 600; }
 svg .kept { fill: #b9c6d6; }
 svg .encrypts { fill: #1f4e8c; stroke: #1f4e8c; }
 svg .estimated { stroke: #fff; stroke-dasharray: 3 3; }

@@ -1,6 +1,6 @@
 import type { Evidence, KeyFacts } from '../evidence.ts';
 import { html, type Html } from './html.ts';
-import { day, keyTitle } from './words.ts';
+import { day, dueDay, keyTitle } from './words.ts';
 
 const WIDTH = 720;
 /** For the names of the keys, and for the last date. */
@@ -11,9 +11,13 @@ const TOP = 30;
 
 type Place = (date: string | number) => number;
 
-export function timeline({ keys, madeAt, secret }: Evidence): Html {
+export function timeline(evidence: Evidence): Html {
+  const { keys, madeAt, secret } = evidence;
   const shown = keys.filter(({ created, current, number }) => number !== undefined && (created ?? current[0]?.from));
-  const next = secret.rotation.next;
+  const isLate = secret.rotation.daysOverdue > 0;
+  // Where one is late, a date of AWS for the next one would look as if all were well.
+  const next = isLate ? undefined : secret.rotation.next;
+  const due = isLate ? dueDay(evidence) : undefined;
   const starts = shown.map((key) => Date.parse(startOf(key)));
   const first = Math.min(...starts, Date.parse(madeAt));
   const last = Math.max(Date.parse(madeAt), next === undefined ? 0 : Date.parse(next));
@@ -28,6 +32,7 @@ export function timeline({ keys, madeAt, secret }: Evidence): Html {
     ${shown.map((key, index) => keyRow(key, TOP + index * ROW, place, madeAt))}
     ${mark(place(madeAt), bottom, `this report ${day(madeAt)}`, 'now', last === Date.parse(madeAt) ? 'end' : 'middle')}
     ${next === undefined ? html`` : mark(place(next), bottom, `next rotation by ${day(next)}`, 'next', 'end', 12)}
+    ${due === undefined ? html`` : mark(place(due), bottom, `rotation was due by ${due}`, 'late', 'end', 12)}
   </svg>`;
 }
 

@@ -1,4 +1,6 @@
-import type { KeyFacts } from '../evidence.ts';
+import type { Evidence, KeyFacts } from '../evidence.ts';
+
+const DAY = 24 * 3_600_000;
 
 const STATES: Readonly<Record<KeyFacts['state'], string>> = {
   current: 'encrypts new data',
@@ -28,6 +30,11 @@ export function keyTitle({ number }: KeyFacts): string {
 /** `2026-11-30`. */
 export function day(date: string): string {
   return date.slice(0, 10);
+}
+
+/** Of the rotation that is late. */
+export function dueDay({ madeAt, secret }: Pick<Evidence, 'madeAt' | 'secret'>): string {
+  return day(new Date(Date.parse(madeAt) - secret.rotation.daysOverdue * DAY).toISOString());
 }
 
 /** `2026-11-30 08:15 UTC`. */
