@@ -48,6 +48,24 @@ export function nestedKeys(
   contexts: readonly string[],
   keys: OpeningKeys,
 ): ReadonlySet<KeyNumber | 0> {
+  return allAtOnce(nestedSearch(plaintext, contexts, keys));
+}
+
+/** Work in parts: other work may be done at each `yield`. */
+export type InParts<Result> = Generator<undefined, Result>;
+
+export function allAtOnce<Result>(parts: InParts<Result>): Result {
+  for (;;) {
+    const part = parts.next();
+    if (part.done === true) return part.value;
+  }
+}
+
+export function* nestedSearch(
+  plaintext: Buffer,
+  contexts: readonly string[],
+  keys: OpeningKeys,
+): InParts<ReadonlySet<KeyNumber | 0>> {
   const found = new Set<KeyNumber | 0>();
   if (plaintext.length < MIN_CIPHERTEXT_BYTES) return found;
   const all = ['', ...contexts];
@@ -57,6 +75,8 @@ export function nestedKeys(
     const inner: Buffer[] = [];
     for (const one of outer) {
       for (const row of openable(rows(one, all, highestNumber(keys)), keys)) {
+        yield undefined;
+        if (row === undefined) continue;
         const opened = openWithAnyKey(row, keys);
         if (opened === undefined) continue;
         found.add(opened.number);

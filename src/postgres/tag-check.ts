@@ -17,8 +17,9 @@ const NO_ADDITIONAL_DATA = new Uint8Array(0);
 /**
  * The rows that a key may open; long ones are all given. For a short row it costs a fraction of trying every key. What it
  * gives is opened by node:crypto; what it missed would be lost from sight, which tests compare with node:crypto.
+ * `undefined`: others were looked at.
  */
-export function* openable(rows: Iterable<CandidateRow>, keys: OpeningKeys): Generator<CandidateRow> {
+export function* openable(rows: Iterable<CandidateRow>, keys: OpeningKeys): Generator<CandidateRow | undefined> {
   let batch: CandidateRow[] = [];
   for (const row of rows) {
     if (row.bytes.length < MIN_CIPHERTEXT_BYTES) continue;
@@ -26,6 +27,7 @@ export function* openable(rows: Iterable<CandidateRow>, keys: OpeningKeys): Gene
     else batch.push(row);
     if (batch.length < BATCH) continue;
     yield* withTag(batch, keys);
+    yield undefined;
     batch = [];
   }
   yield* withTag(batch, keys);

@@ -9,7 +9,7 @@ import { openWithAnyKey } from '../attribution.ts';
 import { isByChance, sumOf, type Beginnings } from './chance.ts';
 import type { FoundColumn } from './found-column.ts';
 import type { OpeningKeys } from '../known-keys.ts';
-import { nestedKeys, runsIn } from '../nested-ciphertext.ts';
+import { allAtOnce, nestedSearch, runsIn, type InParts } from '../nested-ciphertext.ts';
 import { rowOf } from '../stored-value.ts';
 import type { Candidate } from './candidates.ts';
 import type { SampledValue } from './read-sample.ts';
@@ -54,7 +54,10 @@ export interface Judged {
   readonly cutShort?: string;
 }
 
-/** Lets other work happen between two values: a session that waits must be kept alive. */
+/** Milliseconds of one value after which other work may be done: a session that waits must be kept alive. */
+const LONGEST_PART = 50;
+
+/** Lets other work happen between two values, and within a long one. */
 export async function foundIn(
   candidate: JudgedColumn,
   values: readonly SampledValue[],
@@ -64,14 +67,23 @@ export async function foundIn(
   const judge = new ValueJudge(candidate.storage, keys);
   const began = performance.now();
   for (const [at, value] of values.entries()) {
-    if (performance.now() - began > within) {
-      const cutShort = `only ${at} of ${values.length} sampled values of ${candidate.column} could be judged in ${within / 1000} s`;
-      return { columns: judge.foundIn(candidate), cutShort };
+    const parts = judge.adding(value);
+    for (let isWhole = false; !isWhole;) {
+      if (performance.now() - began > within) {
+        const cutShort = `only ${at} of ${values.length} sampled values of ${candidate.column} could be judged in ${within / 1000} s`;
+        return { columns: judge.foundIn(candidate), cutShort };
+      }
+      const until = performance.now() + LONGEST_PART;
+      isWhole = withoutStacks(() => isDoneBefore(until, parts));
+      await setImmediate();
     }
-    withoutStacks(() => judge.add(value));
-    await setImmediate();
   }
   return { columns: judge.foundIn(candidate) };
+}
+
+function isDoneBefore(until: number, parts: InParts<unknown>): boolean {
+  while (parts.next().done !== true) if (performance.now() > until) return false;
+  return true;
 }
 
 /** Looks at the values of one column, in bounded memory. */
@@ -89,8 +101,12 @@ export class ValueJudge {
 
   /** Returns the keys that open something inside the value. */
   add(value: SampledValue): ReadonlySet<number> {
+    return allAtOnce(this.adding(value));
+  }
+
+  *adding(value: SampledValue): InParts<ReadonlySet<number>> {
     const { members } = this.places;
-    const all = insideOf(this.#storage, value, this.#keys);
+    const all = yield* insideOf(this.#storage, value, this.#keys);
     const openers = new Set<number>();
     let isAlike = false;
     for (const [member, bytes] of rowsOf(this.#storage, value)) {
@@ -115,7 +131,7 @@ export class ValueJudge {
     const inside = placeOf(this.places.insides, 0);
     inside.sampled += 1;
     for (const number of all) if (!openers.has(number)) addTo(inside.openers, number);
-    if (!isAlike && this.#storage !== 'bytea') this.#addInsides(value.text);
+    if (!isAlike && this.#storage !== 'bytea') yield* this.#addInsides(value.text);
     return new Set([...openers, ...all]);
   }
 
@@ -141,10 +157,11 @@ export class ValueJudge {
   }
 
   /** Adds, for each number of characters before it, the number that base64 or hexadecimal in a text begins with. */
-  #addInsides(text: string): void {
+  *#addInsides(text: string): InParts<void> {
     const tried = new Set<Place>();
     const alike = new Map<Place, KeyNumber | 0>();
     for (const { start, bytes } of runsIn(text)) {
+      yield undefined;
       if (!mayBeCiphertext(bytes)) continue;
       const place = placeOf(this.places.insides, start);
       const number = alikeNumber(bytes, this.#highest);
@@ -229,9 +246,9 @@ function insideOf(
   storage: Candidate['storage'],
   { text, contexts }: SampledValue,
   keys: OpeningKeys,
-): ReadonlySet<number> {
+): InParts<ReadonlySet<number>> {
   const bytes = storage === 'bytea' ? rowOf(text, storage) : Buffer.from(text);
-  return nestedKeys(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), contexts, keys);
+  return nestedSearch(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), contexts, keys);
 }
 
 /** The rows that a jsonb may hold, each by the member it is in; by no member for a string, or an object of older data. */
