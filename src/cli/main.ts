@@ -32,6 +32,9 @@ const TALLY_THREAD = fileURLToPath(new URL('./tally-thread.mjs', import.meta.url
 
 process.exitCode = await run(process.argv, {
   environment: process.env,
+  useProfile: (name) => {
+    process.env['AWS_PROFILE'] = name;
+  },
   stdout: process.stdout,
   stderr: process.stderr,
   stdin: process.stdin,

@@ -9,6 +9,8 @@ export interface Screen {
 /** Everything outside a command line. Tests replace it. */
 export interface ProcessIo {
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The SDK reads the `endpoint_url` of a profile only if `AWS_PROFILE` names it. */
+  readonly useProfile?: (name: string) => void;
   readonly stdout: Screen;
   readonly stderr: Screen;
   readonly stdin: Readable & { readonly isTTY?: boolean | undefined };

@@ -24,6 +24,7 @@ export async function run(argv: readonly string[], io: ProcessIo): Promise<ExitC
     let session: AwsSession | undefined;
     try {
       const isOnFiles = definition.isOnFiles?.(options) === true;
+      if (options.profile !== undefined) world.useProfile?.(options.profile);
       session = openSession(world, isOnFiles ? { secretId: '-', ...options } : options);
       if (!isOnFiles) await requireSettings(session, world, options);
       const finished = await definition.run({ ...session, spell }, options, args, world);

@@ -113,6 +113,19 @@ test('--profile gives credentials and region', async () => {
   expect(await pazpazKeys([...args, '--region', 'us-east-1'], {})).toMatchObject({ exitCode: 0 });
 });
 
+test('--profile gives the endpoint, too, as AWS_PROFILE does', async () => {
+  const { url } = await twoRegions();
+  const file = join(folder, 'with-endpoint');
+  const section =
+    '[profile near]\nregion = us-east-1\nservices = ours\naws_access_key_id = a\naws_secret_access_key = b\n';
+  await writeFile(file, `${section}[services ours]\nsecrets_manager =\n  endpoint_url = ${url}\n`);
+  const args = ['status', '--secret-id', SECRET];
+  const near = { AWS_CONFIG_FILE: file };
+  expect(await pazpazKeys(args, { ...near, AWS_PROFILE: 'near' })).toMatchObject({ exitCode: 0 });
+  const { exitCode, stdout } = await pazpazKeys([...args, '--profile', 'near'], near);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringContaining(`at ${url}`) as string });
+});
+
 test.each(['keyless', ''])(
   'without credentials (profile: %j) it ends with 3 and says how to get some',
   async (name) => {
