@@ -18,7 +18,7 @@ function linesOf(heading: string, replaced: Readonly<Record<string, string>> = {
   const blocks = [...section.matchAll(/^ *```bash\n([^]*?)```/gm)].map(([, block]) => block ?? '');
   return blocks
     .flatMap((block) => block.split('\n'))
-    .flatMap((line) => /^ *npx pazpaz-keys (.*)$/.exec(line)?.[1] ?? [])
+    .flatMap((line) => /^ *node bin\/pazpaz-keys\.mjs (.*)$/.exec(line)?.[1] ?? [])
     .map((line) => Object.entries(replaced).reduce((text, [from, to]) => text.replace(from, to), line));
 }
 
@@ -76,7 +76,7 @@ test('the alarm on rotation that is off: rotating asks, and turns it on again, w
   const ring = await ringWith(current(1));
   await ring.enableRotation({ ScheduleExpression: 'cron(0 3 1 2 ? *)' });
   await ring.client.send(new CancelRotateSecretCommand({ SecretId: SECRET }));
-  expect(PAGE).toMatch(/^\| `PazPazRotationOff`.*`npx pazpaz-keys rotate --wait` asks/m);
+  expect(PAGE).toMatch(/^\| `PazPazRotationOff`.*`node bin\/pazpaz-keys\.mjs rotate --wait` asks/m);
   const { exitCode, stderr } = await pazpazKeys(ring, ['rotate', '--wait']);
   expect([exitCode, stderr]).toEqual([1, expect.stringContaining('Switch the cancelled rotation on again')]);
   await succeeds(ring, 'rotate --wait --yes');
@@ -84,7 +84,7 @@ test('the alarm on rotation that is off: rotating asks, and turns it on again, w
 });
 
 test('every command in running text is one that can be typed', async () => {
-  const inline = [...PAGE.replace(/```[^]*?```/g, '').matchAll(/`npx pazpaz-keys ([^`]*)`/g)];
+  const inline = [...PAGE.replace(/```[^]*?```/g, '').matchAll(/`node bin\/pazpaz-keys\.mjs ([^`]*)`/g)];
   const commands = [...new Set(inline.map(([, command = '']) => command.replace(/\s+/g, ' ')))];
   expect(commands.toSorted()).toEqual([
     'adopt',
