@@ -121,7 +121,8 @@ function maintainLines(result: Shown, isDryRun: boolean, paint: Paint): readonly
   const done = doneLines(result, isDryRun);
   const isQuiet = result.next.every(({ needsPerson }) => !needsPerson);
   const isNamed = result.next.some(({ code }) => WOULD_DO.includes(code));
-  const nothing = isQuiet ? 'Nothing was due.' : 'Nothing was done.';
+  const uncounted = result.counted === undefined ? ', and no row was counted' : '';
+  const nothing = `Nothing was ${isQuiet ? 'due' : 'done'}${uncounted}.`;
   return [
     `${result.currentNumber === 0 ? 'No numbered key' : `Key ${result.currentNumber}`} is current, and ${result.freeSlots === 1 ? '1 label is' : `${result.freeSlots} labels are`} free.`,
     ...(done.length > 0 || isNamed ? done : [nothing]),

@@ -83,6 +83,9 @@ describe('maintain', () => {
     const second = await maintain(ring);
     expect(second).toMatchObject({ exitCode: 0, result: { reencrypted: [], retired: [], proposed: [] } });
     expect(second.result.next.map(({ code }) => code)).toEqual(['next-rotation']);
+    // Rows of a backup may have come into the same table meanwhile.
+    const third = await pazpazKeys(ring, ['maintain', ...COLUMN], { environment });
+    expect(third.stdout).toContain('Nothing was due, and no row was counted.\n');
   });
 
   it('lists the changes of the secret that it made, or would make', async () => {
