@@ -58,6 +58,8 @@ REFUSED: dict[str, Any] = {
     "nullif": select(func.nullif(Patient.address, "none")),
     "greatest": select(func.greatest(Patient.address, other.address)),
     "concat": select(func.concat_ws(" ", Patient.name, Patient.address)),
+    "a concatenation": select(Patient.name.concat(Patient.address)),
+    "a long concatenation": select(Patient.name.concat(" ").concat(Patient.address).concat(".")),
     "format": select(func.format("%s", Patient.address)),
     "unnest": select(func.unnest(func.array_agg(Patient.notes))),
     "a cast": select(cast(Patient.card, JSONB)),

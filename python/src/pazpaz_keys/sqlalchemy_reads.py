@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import CompoundSelect
-from sqlalchemy.sql.elements import Case, Cast, ClauseElement, TableValuedColumn
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import Case, Cast, ClauseElement, ColumnElement, TableValuedColumn
 from sqlalchemy.sql.functions import FunctionElement
 
 from .sqlalchemy_rows import RefusedStatementError
@@ -43,6 +44,8 @@ def _passed_on(element: ClauseElement) -> tuple[str, Iterable[Any]]:
         return "a CASE", [*(result for _, result in element.whens), element.else_]
     if isinstance(element, Cast):
         return "a cast", [element.clause]
+    if getattr(element, "operator", None) is operators.concat_op:
+        return "a concatenation", [part for part in element.get_children() if isinstance(part, ColumnElement)]
     name = str(getattr(element, "name", "")).lower() if isinstance(element, FunctionElement) else ""
     return (name, element.clauses) if name in _PASS_VALUES_ON else ("", ())  # type: ignore[attr-defined]
 
