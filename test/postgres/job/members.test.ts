@@ -7,6 +7,7 @@ import { controlJobs, leftByLastReencryption } from '../../../src/postgres/job/j
 import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
 import { writeRows } from '../../../src/postgres/job/write-rows.ts';
 import { readBatch } from '../../../src/postgres/read-rows.ts';
+import { oldBox } from '../../format/support/old-application.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { until } from '../../support/until.ts';
 import { columnOf } from '../support/column-of.ts';
@@ -154,6 +155,18 @@ it.each([
 ])('%s that is named twice is refused', async (_, specs) => {
   const error = await rejectionOf(reencrypt(postgres, specs, clinic.keys));
   expect(error).toMatchObject({ code: 'INVALID_COLUMN', message: expect.stringContaining('named twice') as string });
+});
+
+it('older data that is one string goes to the context of the member that is listed first', async () => {
+  const older = oldBox('data 1', { key: clinic.world.keyOf(1) }).toString('base64');
+  await clinic.sql('UPDATE docs SET doc = $1 WHERE id = 1', [JSON.stringify(older)]);
+  const reports = await reencrypt(postgres, [DATA, SSN], clinic.keys, SMALL);
+  expect(reports).toMatchObject([
+    { totals: { reencrypted: ROWS, left: 0 } },
+    { totals: { reencrypted: ROWS - 1 }, left: [{ key: ['1'], code: 'TAMPERED_OR_WRONG_CONTEXT' }] },
+  ]);
+  const value = (await clinic.values('docs', 'doc')).get(1);
+  expect(clinic.open(rowFromJson(value), 2, 'd:1')).toBe('data 1');
 });
 
 describe('jobs of two members that run at the same time', () => {
