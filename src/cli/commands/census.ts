@@ -7,10 +7,9 @@ import { censusLines, CHECK_CONTEXT, headerLines, isContextRight, rowCount } fro
 import { command } from '../command.ts';
 import { CENSUS_RESULT } from '../json/row-schemas.ts';
 import { shownCensus } from '../rows/progress.ts';
-import type { CommandDependencies } from '../aws/operator.ts';
-import { readRingReport } from '../status/ring-report.ts';
+import { missingKeyAdvice, type Advice } from '../rows/missing-keys.ts';
 import { unreadKeys, unreadLine, type UnreadKeys } from '../rows/unread-keys.ts';
-import { keyList, wrapped } from '../terminal/table.ts';
+import { wrapped } from '../terminal/table.ts';
 import { step, type NextStep } from '../suggested-commands.ts';
 
 interface CensusFlags extends ColumnFlags {
@@ -44,7 +43,9 @@ export const CENSUS = command<CensusFlags>({
     const unread = unreadKeys(keys);
     // What only a key opens that could not be read may be older data, also inside other values.
     const mayHaveOlder = unread.length > 0 || hasOlderData(columns);
-    const { advice, next } = adviceOn(columns, unread, await missingKeys(columns, session.deps));
+    const unopened = columns.flatMap(({ listed }) => listed);
+    const missing = await missingKeyAdvice(unopened, session.deps, 'count again');
+    const { advice, next } = adviceOn(columns, unread, missing);
     return {
       result: {
         ...{ isEstimate: false, currentNumber: current ?? 0, columns, hasOlderData: mayHaveOlder },
@@ -73,59 +74,13 @@ function hasOlderData(columns: readonly ColumnCensus[]): boolean {
   return !columns.every(isClean) || columns.every(({ numbered }) => isNone(numbered));
 }
 
-interface Advice {
-  readonly advice: readonly string[];
-  readonly next: readonly NextStep[];
-}
-
-/** Keys that rows may need and that the ring does not have. */
-interface MissingKeys {
-  /** Retired, and AWS still has their versions. */
-  readonly restorable: readonly number[];
-  /** Whether a version has lost its labels. */
-  readonly hasLost: boolean;
-  /** Rows are under a number whose key was retired, and AWS has no version of it. */
-  readonly isGone: boolean;
-}
-
-/** Of older data, the number is a random byte, so its key may be missing under either code. */
-async function missingKeys(columns: readonly ColumnCensus[], deps: CommandDependencies): Promise<MissingKeys> {
-  const codes = columns.flatMap(({ listed }) => listed.map(({ code }) => code));
-  if (!codes.some((code) => code === 'KEY_RETIRED' || code === 'KEY_NEVER_ISSUED'))
-    return { restorable: [], hasLost: false, isGone: false };
-  const { retired, versions } = await readRingReport(deps);
-  return {
-    restorable: retired.filter(({ isLeft }) => isLeft).map(({ number }) => number),
-    hasLost: versions.some(({ state }) => state === 'no label'),
-    isGone: codes.includes('KEY_RETIRED'),
-  };
-}
-
 function adviceOn(
   columns: readonly ColumnCensus[],
   unread: readonly UnreadKeys[],
-  { restorable, hasLost, isGone }: MissingKeys,
-): Advice {
+  missing: Advice | undefined,
+): { readonly advice: readonly string[]; readonly next: readonly NextStep[] } {
   if (unread.length > 0) return { advice: unread.map(unreadLine), next: [step('doctor')] };
-  if (restorable.length > 0) {
-    const they = restorable.length === 1 ? 'it' : 'them';
-    return {
-      advice: [
-        `No key of the ring opens some rows. They may need ${keyList(restorable)}, retired and still kept by AWS: restore ${they}, then count again.`,
-      ],
-      next: [step('restore', ...restorable.map(String))],
-    };
-  }
-  if (hasLost) {
-    const text = 'No key of the ring opens some rows, and a version has lost its labels: status says how to rescue it.';
-    return { advice: [text], next: [step('status')] };
-  }
-  if (isGone) {
-    const text =
-      'No key of the ring opens some rows: their key was retired, and AWS has deleted it. A backup of the ring may ' +
-      'still have it. Restore it, then count again.';
-    return { advice: [text], next: [step('restore-ring', 'FILE', '--retired')] };
-  }
+  if (missing !== undefined) return { advice: [missing.text], next: [missing.next] };
   const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);
   if (rows === 0) return { advice: columns.some(isInOtherContext) ? [OTHER_CONTEXT] : [], next: [] };
   const found = `${rowCount(rows)} ${rows === 1 ? 'is' : 'are'} not under the current key`;

@@ -11,6 +11,8 @@ import { brakeList, brakeOptions, brakesOf, controlOf, type BrakeFlags } from '.
 import { columnOptions, columnsOf, upTo, namesColumns, ringOf } from '../rows/column-options.ts';
 import { databaseOf } from '../rows/database-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
+import { isMissingKey, missingKeyAdvice, type Advice } from '../rows/missing-keys.ts';
+import type { CommandDependencies } from '../aws/operator.ts';
 import { step } from '../suggested-commands.ts';
 import { wrapped } from '../terminal/table.ts';
 import { censusLines, CHECK_CONTEXT, grouped, isContextRight, listed, rowCount } from '../rows/census-screen.ts';
@@ -85,25 +87,37 @@ export const REENCRYPT = command<ReencryptFlags>({
       brakes: brakesOf(flags),
       isQuiet: flags.json === true,
     });
-    return finished(reports, specs.length, keys.usage());
+    const advice = await adviceOn(reports, session.deps);
+    return finished(reports, specs.length, keys.usage(), advice);
   },
 });
 
-function finished(columns: readonly ReencryptReport[], asked: number, encryptions: readonly KeyUsage[]): Finished {
+async function adviceOn(columns: readonly ReencryptReport[], deps: CommandDependencies): Promise<Advice | undefined> {
+  const rows = columns.flatMap(({ left }) => left);
+  if (!rows.some(isMissingKey)) return undefined;
+  const advice = await missingKeyAdvice(rows, deps, 're-encrypt again');
+  return (
+    advice ?? { text: 'No key of the ring opens some rows: census says which key they may need.', next: step('census') }
+  );
+}
+
+function finished(
+  columns: readonly ReencryptReport[],
+  asked: number,
+  encryptions: readonly KeyUsage[],
+  advice: Advice | undefined,
+): Finished {
   const isFinished = columns.length === asked && columns.every((report) => report.isFinished);
   const isClean = columns.every(({ totals }) => totals.left === 0);
-  const isMissingKeys = columns.some(({ left }) =>
-    left.some(({ code }) => code === 'KEY_RETIRED' || code === 'KEY_NEVER_ISSUED'),
-  );
   return {
     result: { isFinished, columns, encryptions },
     lines: () => [
       ...columns.flatMap(reportLines),
       ...encryptions.filter((usage) => usage.encryptions >= FEWEST_REPORTED).map(usageLine),
       ...(isFinished ? [] : ['Stopped. Finished batches are saved: the same command continues from here.']),
-      ...(isMissingKeys ? ['No key of the ring opens some rows: census says which key they may need.'] : []),
+      ...(advice === undefined ? [] : wrapped(advice.text)),
     ],
-    ...(isMissingKeys ? { next: [step('census')] } : {}),
+    ...(advice === undefined ? {} : { next: [advice.next] }),
     exitCode: isFinished && isClean ? 0 : 1,
     showsInDryRun: true,
   };

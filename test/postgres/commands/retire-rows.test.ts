@@ -91,9 +91,11 @@ describe('census', () => {
     expect(stdout).toContain('1: KEY_RETIRED');
     expect(stdout).toContain('They may need key 1, retired and still kept by AWS');
     expect(stdout).toMatch(/pazpaz-keys restore 1\n$/);
-    expect((await keys(ring, ['reencrypt', ...COLUMN])).stdout).toMatch(
-      /which key they may need\.\n {2}pazpaz-keys census /,
+    const reencrypted = await keys(ring, ['reencrypt', ...COLUMN]);
+    expect(reencrypted.stdout.replaceAll(/\s+/g, ' ')).toContain(
+      'They may need key 1, retired and still kept by AWS: restore it, then re-encrypt again.',
     );
+    expect(reencrypted.stdout).toMatch(/pazpaz-keys restore 1\n$/);
   });
 
   it('suggests the backup of the ring where AWS has deleted the retired key', async () => {
@@ -103,6 +105,26 @@ describe('census', () => {
     await patients([row('restored', 1, 1), row('older', 2, 2)]);
     const { stdout } = await keys(ring, ['census', ...COLUMN]);
     expect(stdout).toMatch(/AWS has deleted it.*\n[^]*\n {2}pazpaz-keys restore-ring FILE --retired\n$/);
+    const reencrypted = await keys(ring, ['reencrypt', ...COLUMN]);
+    expect(reencrypted.stdout).toMatch(/pazpaz-keys restore-ring FILE --retired\n$/);
+  });
+
+  it('reports its work, too, where the versions of the secret may not be listed', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    await ring.service.advance(25 * HOUR);
+    await keys(ring, ['retire', '1', '--force', '--confirm', '1']);
+    await patients([row('restored', 1, 1), row('new', 2, 2)]);
+    const denied = { kind: 'error', type: 'AccessDeniedException', message: 'not for you' } as const;
+    ring.service.faults.set({ operation: 'ListSecretVersionIds', ...denied });
+    for (const [command, done] of [
+      ['reencrypt', '1 row re-encrypted under key 3'],
+      ['census', '1: KEY_RETIRED'],
+    ] as const) {
+      const { stdout } = await keys(ring, [command, ...COLUMN]);
+      expect(stdout).toContain(done);
+      expect(stdout.replaceAll(/\s+/g, ' ')).toMatch(/Which keys they may need is not known: .*not for you/);
+      expect(stdout).toMatch(/pazpaz-keys status\n$/);
+    }
   });
 
   it('names rollback where the current value is no key', async () => {
