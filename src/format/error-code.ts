@@ -105,6 +105,8 @@ type CommandErrorCode =
   | 'KEY_STILL_NEEDED'
   /** A process may still write with the key to retire. */
   | 'TOO_EARLY_TO_RETIRE'
+  /** A replica of the secret is not in sync, so a process in its region may use an older key. */
+  | 'REPLICA_BEHIND'
   /** Rows are encrypted with the key to retire, or may be: rows that no key opens, or that cannot be seen. */
   | 'ROWS_STILL_NEED_KEY'
   /** Nothing proves that no row needs the key to retire. */

@@ -28,6 +28,7 @@ import {
   requireOldEnough,
   requireOutOfUse,
   requireReadable,
+  requireReplicas,
 } from '../ring/retire-checks.ts';
 import {
   FORGOTTEN,
@@ -60,7 +61,7 @@ export const RETIRE = command<RetireFlags>({
   summary: 'Take keys off the ring that no row needs any more, so that AWS may delete them',
   details:
     'It refuses a key in use. It refuses while a rotation is under way, until 24 hours after the last change of the secret, ' +
-    'and while a census finds rows that may need the key. Before you retire a key, restart processes that use a key ' +
+    'while a replica of it is not in sync, and while a census finds rows that may need the key. Before you retire a key, restart processes that use a key ' +
     'directly. restore brings a key back.',
   examples: [
     'pazpaz-keys retire 1 --columns columns.json --dry-run',
@@ -136,7 +137,7 @@ type Basis = Pick<RetireResult, 'counted' | 'unlisted' | 'skipped' | 'unreadKeys
 /**
  * Removes the numbering labels of keys, so that AWS may delete them, and leaves a tag for each, from which `restore`
  * finds it again. All checks come before the first write: `KEY_NEVER_ISSUED`, `KEY_STILL_NEEDED`, `ROTATION_UNDER_WAY`,
- * `TOO_EARLY_TO_RETIRE`, the census (`NO_CENSUS`, `ROWS_STILL_NEED_KEY`), and `STATE_CHANGED` if more keys would go
+ * `REPLICA_BEHIND`, `TOO_EARLY_TO_RETIRE`, the census (`NO_CENSUS`, `ROWS_STILL_NEED_KEY`), and `STATE_CHANGED` if more keys would go
  * than the question named. If a retirement was interrupted between tag and label, the same command finishes it. Its age
  * check counts as passed, unless it was forced or the secret has changed since
  * (docs/adr/0013-what-counts-as-an-age-check.md).
@@ -152,6 +153,7 @@ export async function runRetire(
   let basis: Basis = {};
   if (going.length > 0) {
     if (!force) {
+      requireReplicas(first.secret);
       if (going.some((key) => passedRecord(key, first.secret) === undefined))
         requireOldEnough(first.secret.LastChangedDate, deps.now());
       const asked = going.map(({ number }) => number);
@@ -177,6 +179,7 @@ export async function runRetire(
   }
   const alreadyRetired = [...new Set(numbers)].filter((number) => !fresh.ring.versionOf.has(number));
   if (still.length === 0) return { retired: [], alreadyRetired };
+  if (!force) requireReplicas(fresh.secret);
   await writeRecords(deps, fresh, still, { numbers, force, basis });
   for (const { number, versionId } of still) await detachLabel(deps, numberingLabel(number), versionId);
   const labels = still.map(({ number }) => numberingLabel(number));

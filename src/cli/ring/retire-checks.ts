@@ -1,3 +1,4 @@
+import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import { KeyRotationError } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
 import { MAX_KEY_AGE } from '../../keyring/options.ts';
@@ -6,7 +7,7 @@ import type { RetirementRecord } from '../../format/retired-tag.ts';
 import type { CensusResult } from '../rows/row-count.ts';
 import { MOVING_LABEL } from './labels.ts';
 import { unreadLine, type UnreadKeys } from '../rows/unread-keys.ts';
-import { CommandRefusal, step, type NextStep } from '../suggested-commands.ts';
+import { CommandRefusal, quoted, step, type NextStep } from '../suggested-commands.ts';
 
 /**
  * Milliseconds between a retirement record and `LastChangedDate` if only that retirement changed the secret: its own
@@ -75,6 +76,23 @@ export function requireOldEnough(lastChanged: Date | undefined, now: Date): void
     `The secret was last changed on ${(lastChanged ?? now).toISOString()}, and for 24 hours after that a process ` +
       `may still encrypt with an older key. Retire at ${earliest.toISOString()} at the earliest. Any change until ` +
       'then, including a label or a tag, restarts the 24 hours.',
+  );
+}
+
+/**
+ * Throws `REPLICA_BEHIND`: in the region of a replica that AWS cannot bring up to date, a process may encrypt with an
+ * older key for any time.
+ */
+export function requireReplicas({ Name = '', ReplicationStatus = [] }: DescribeSecretResponse): void {
+  const behind = ReplicationStatus.find(({ Status }) => Status !== 'InSync');
+  if (behind === undefined) return;
+  const { Region = '', Status = 'unknown', StatusMessage = '' } = behind;
+  throw new CommandRefusal(
+    'REPLICA_BEHIND',
+    `The replica in ${Region} is ${Status}${StatusMessage === '' ? '' : ` (${StatusMessage.replace(/\.$/, '')})`}, so a process ` +
+      'there may still encrypt with an older key. Have AWS bring it up to date. If no process reads the secret there, ' +
+      'remove the region. Then retire.',
+    `aws secretsmanager remove-regions-from-replication --secret-id ${quoted(Name)} --remove-replica-regions ${Region}`,
   );
 }
 
