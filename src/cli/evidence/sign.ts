@@ -6,6 +6,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import { awsErrorName } from '../../secret/aws-error.ts';
 import { kmsAnswer, type KmsFor } from '../aws/kms-client.ts';
 import { wrongUsage } from '../command.ts';
+import { isSameKmsKey } from '../ring/kms-keys.ts';
 import { bytesOf } from '../backup/encrypted-file.ts';
 import { parsedMembers } from './sources/json-members.ts';
 import type { SignatureVerification, Verification } from './verification.ts';
@@ -86,7 +87,8 @@ export async function checkSignature(
   const isDemanded = publicKey !== undefined || keyId !== undefined;
   if (text === undefined) return result(isDemanded ? 'bad' : 'not checked', `there is no ${SIGNATURE_FILE}`);
   const signed = signatureIn(text, join(folder, SIGNATURE_FILE));
-  if (keyId !== undefined && keyId !== signed.keyId) return result('bad', `${signed.keyId} signed it, not ${keyId}`);
+  if (keyId !== undefined && !isSameKmsKey(await keyNamed(keyId, kmsOf), signed.keyId))
+    return result('bad', `${signed.keyId} signed it, not ${keyId}`);
   if (publicKey !== undefined) {
     const isGood = isSignedBy(
       await publicKeyIn(publicKey),
@@ -102,6 +104,13 @@ export async function checkSignature(
   return (await isValidForKms(signed, sums, kmsOf))
     ? { ...result('good', how), signedBy: signed.keyId }
     : result('bad', `AWS KMS says that ${signed.keyId} has not signed these checksums`);
+}
+
+/** An alias is resolved by KMS. The id of a key is as good as its ARN. */
+async function keyNamed(keyId: string, kmsOf: KmsFor): Promise<string> {
+  if (!/(^|:)alias\//.test(keyId)) return keyId;
+  const call = kmsOf(keyId).send(new GetPublicKeyCommand({ KeyId: keyId }));
+  return (await kmsAnswer(keyId, call, NEEDS)).KeyId ?? keyId;
 }
 
 async function isValidForKms(

@@ -94,6 +94,15 @@ describe.each(PAIRS)('%s', (...pair) => {
     expect(await checkSignature(out, SUMS, { keyId: `${ARN}0` }, kmsIn)).toMatchObject({ outcome: 'bad' });
   });
 
+  test.each(['alias/evidence', '1234abcd-12ab-34cd-56ef-1234567890ab'])('is by the key %s, too', async (keyId) => {
+    const { out } = await signed(pair);
+    kms.on(VerifyCommand, { KeyId: ARN }).resolves({ SignatureValid: true });
+    expect(await checkSignature(out, SUMS, { keyId }, kmsIn)).toMatchObject({ outcome: 'good' });
+    kms.on(GetPublicKeyCommand).resolves({ KeyId: `${ARN}0` });
+    const other = keyId.replace('1234abcd', '9999abcd');
+    expect(await checkSignature(out, SUMS, { keyId: other }, kmsIn)).toMatchObject({ outcome: 'bad' });
+  });
+
   test('that KMS made of something else is not written', async () => {
     keyInKms(pair, 'another text');
     await expect((await signer(ARN, kmsIn))(SUMS)).rejects.toThrow('does not verify');
