@@ -9,8 +9,8 @@ export type Storage = 'bytea' | 'text' | 'jsonb';
 
 /**
  * The row in a stored value, as the bytes that the key ring reads, in every form that the application's `rowFromText` and
- * `rowFromJson` take. `member`: of a jsonb object, the one that holds the ciphertext. No bytes for an empty value, or the
- * `null` of JSON that some applications write for no value: no one encrypted these.
+ * `rowFromJson` take. `member`: of a jsonb object, the one that holds the ciphertext. No bytes for an empty value, or where
+ * the value or that member is the `null` of JSON, which some applications write for no value: no one encrypted these.
  */
 export function rowOf(stored: string | Uint8Array, storage: Storage, member?: string): Uint8Array {
   if (typeof stored !== 'string') return stored;
@@ -21,9 +21,15 @@ export function rowOf(stored: string | Uint8Array, storage: Storage, member?: st
     return rowFromJson(stored, member);
   } catch (error) {
     if (!isKeyRotationError(error)) throw error;
-    // Any other JSON: nothing opens it, and it is listed.
-    return Buffer.from(stored);
+    // Nothing opens any other JSON, and it is listed. An object without the member, too: the list may misspell its name.
+    return hasNullAs(stored, member) ? new Uint8Array() : Buffer.from(stored);
   }
+}
+
+function hasNullAs(stored: string, member: string | undefined): boolean {
+  if (!stored.startsWith('{')) return false;
+  const fields = fieldsOf(stored);
+  return fields[memberWithCiphertext(fields, member)] === null;
 }
 
 export function asStored(row: Buffer, storage: Storage): Uint8Array {

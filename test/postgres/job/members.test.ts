@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { Connection } from '../../../src/postgres/connection/database.ts';
 import { rowFromJson } from '../../../src/format/row-from-json.ts';
+import { census } from '../../../src/postgres/census.ts';
 import { planRows } from '../../../src/postgres/job/plan-rows.ts';
 import { openJob } from '../../../src/postgres/job/job.ts';
 import { controlJobs, leftByLastReencryption } from '../../../src/postgres/job/job-control.ts';
@@ -167,6 +168,19 @@ it('older data that is one string goes to the context of the member that is list
   ]);
   const value = (await clinic.values('docs', 'doc')).get(1);
   expect(clinic.open(rowFromJson(value), 2, 'd:1')).toBe('data 1');
+});
+
+it('a member that is null has no value, and what is beside it is looked at', async () => {
+  await clinic.sql(`UPDATE docs SET doc = doc || '{"ssn": null}' WHERE id = 1`);
+  await clinic.sql(`UPDATE docs SET doc = doc - 'ssn' WHERE id = 2`);
+  const [, ssn] = await reencrypt(postgres, [DATA, SSN], clinic.keys, SMALL);
+  expect(ssn?.totals).toMatchObject({ reencrypted: ROWS - 2, empty: 1, left: 1 });
+  const [data, counted] = await census(postgres, [DATA, SSN], clinic.keys);
+  expect(data).toMatchObject({ numbered: { 2: ROWS }, unreadable: 0 });
+  expect(counted).toMatchObject({ numbered: { 2: ROWS - 2 }, empty: 1, unreadable: 1, listed: [{ key: ['2'] }] });
+  expect(counted?.besides).toEqual([]);
+  const [alone] = await census(postgres, [SSN], clinic.keys);
+  expect(alone?.besides).toMatchObject([{ column: 'doc' }]);
 });
 
 describe('jobs of two members that run at the same time', () => {
