@@ -12,7 +12,7 @@ import type { FoundColumn } from './sample/found-column.ts';
 import { candidatesOf, type Candidate } from './sample/candidates.ts';
 import { besidesOf, foundIn } from './sample/judge-values.ts';
 import { LARGE_OBJECTS_ID, lookAtLargeObjects } from './sample/large-objects.ts';
-import { COLUMN_NUMBER, sampleOf, type SampledValue, type SampleSessions } from './sample/read-sample.ts';
+import { COLUMN_NUMBER, samplesOf, type SampledValue, type SampleSessions } from './sample/read-sample.ts';
 import { besides } from './stored-value.ts';
 import { joinSnapshot, READING } from './shared-snapshot.ts';
 
@@ -116,12 +116,12 @@ export class ColumnSearch implements LookBeside {
       this.#before = new Set(candidates.flatMap(({ tree }) => idsOf(tree)));
       for (const [tableId, { table, reason }] of writers) this.#uncommitted.set(tableId, { table, reason });
       await this.#onWatch(async (watch) => {
-        for (const [at, candidate] of candidates.entries()) {
-          this.#options.onProgress?.(candidate.table, at, candidates.length);
-          const isGone = await this.#lookAt({ reader, watch, snapshot }, candidate);
+        for (const [columns, at] of byTable(candidates)) {
+          this.#options.onProgress?.(columns[0].table, at, candidates.length);
+          const isGone = await this.#lookAtTable({ reader, watch, snapshot }, columns);
           if (isGone && this.#snapshots < MOST_SNAPSHOTS) throw new TableGone();
           // Its rows may have moved to a table that was looked at, or is counted.
-          if (isGone) this.#skip(candidate, 'it was dropped before it was looked at');
+          if (isGone) this.#skip(columns[0], 'it was dropped before it was looked at');
         }
       });
       await inSnapshot(() => this.#lookAtObjects(reader));
@@ -135,11 +135,11 @@ export class ColumnSearch implements LookBeside {
         const fresh = (await candidatesOf(watch)).filter((one) => !this.#seen.has(identity(one)));
         if (fresh.length === 0 || (round > MOST_ROUNDS && fresh.every((one) => this.#isNew(one)))) break;
         await Connection.during(this.#database, async (reader) => {
-          for (const [at, candidate] of fresh.entries()) {
-            this.#options.onProgress?.(candidate.table, at, fresh.length);
-            if (round > MOST_ROUNDS) this.#skip(candidate, 'it was altered repeatedly during the search for columns');
+          for (const [columns, at] of byTable(fresh)) {
+            this.#options.onProgress?.(columns[0].table, at, fresh.length);
+            if (round > MOST_ROUNDS) this.#skip(columns[0], 'it was altered repeatedly during the search for columns');
             // What moved out of a table that is gone was in a table of the snapshot.
-            await this.#lookAt({ reader, watch }, candidate);
+            await this.#lookAtTable({ reader, watch }, columns);
           }
         });
       }
@@ -157,29 +157,47 @@ export class ColumnSearch implements LookBeside {
   }
 
   /** Returns whether the table, or a partition of it, has been dropped: then it is not looked at. */
-  async #lookAt(sessions: SampleSessions, candidate: Candidate): Promise<boolean> {
-    const { tableId, reason } = candidate;
-    this.#seen.add(identity(candidate));
-    if (reason !== undefined) this.#skip(candidate, reason);
-    if (this.#skipped.has(tableId)) return false;
-    try {
-      const values = await sampleOf(sessions, candidate, this.#templates);
+  async #lookAtTable(sessions: SampleSessions, columns: readonly Candidate[]): Promise<boolean> {
+    for (const column of columns) {
+      this.#seen.add(identity(column));
+      if (column.reason !== undefined) this.#skip(column, column.reason);
+    }
+    let together = columns.length;
+    for (let at = 0; ;) {
+      const [first, ...others] = columns.slice(at, at + together);
+      if (first === undefined || this.#skipped.has(first.tableId)) return false;
+      try {
+        at += await this.#lookAt(sessions, [first, ...others]);
+      } catch (error) {
+        const why = ofTableAlone(error, first.table);
+        if (await isGone(sessions.watch, first)) return true;
+        // One of them has a value that cannot be read: the others are looked at alone.
+        if (isOfValues(error) && others.length > 0) together = 1;
+        else {
+          this.#skip(first, why);
+          if (isOfValues(error)) this.#unspellable.push(first);
+        }
+      }
+    }
+  }
+
+  /** Returns how many of the columns were looked at. */
+  async #lookAt(sessions: SampleSessions, columns: readonly [Candidate, ...Candidate[]]): Promise<number> {
+    const samples = await samplesOf(sessions, columns, this.#templates);
+    for (const [at, values] of samples.entries()) {
+      const candidate = columns[at] ?? columns[0];
       const members = this.#listed.filter((one) => isOf(one, candidate)).map(({ spec }) => spec.member);
-      const { columns, cutShort } = await (members.length === 0
+      const found = await (members.length === 0
         ? foundIn(candidate, values, this.#keys)
         : foundIn(besidesOf(candidate), besideValues(candidate, values, members), this.#keys));
-      this.#columns.push(...columns);
-      if (cutShort !== undefined) this.#inPart.set(tableId, { table: candidate.table, reason: cutShort });
+      this.#columns.push(...found.columns);
+      const { tableId, table } = candidate;
+      if (found.cutShort !== undefined) this.#inPart.set(tableId, { table, reason: found.cutShort });
       if (values.some(({ lacksContext }) => lacksContext === true)) {
-        this.#inPart.set(tableId, { table: candidate.table, reason: LONG_CONTEXT });
+        this.#inPart.set(tableId, { table, reason: LONG_CONTEXT });
       }
-    } catch (error) {
-      const why = ofTableAlone(error, candidate.table);
-      if (await isGone(sessions.watch, candidate)) return true;
-      this.#skip(candidate, why);
-      if (isOfValues(error)) this.#unspellable.push(candidate);
     }
-    return false;
+    return samples.length;
   }
 
   /** Its rows come from tables of the snapshot, or from transactions that are named. */
@@ -293,6 +311,23 @@ function idsOf(tree: string): readonly string[] {
 
 function identity({ tableId, column, columnNumber, tree }: Candidate): string {
   return JSON.stringify([tableId, column, columnNumber, tree]);
+}
+
+/** Those of each table together, and how many there are before them. */
+function* byTable(
+  candidates: readonly Candidate[],
+): Generator<readonly [readonly [Candidate, ...Candidate[]], number]> {
+  const tables = new Map<string, [Candidate, ...Candidate[]]>();
+  for (const candidate of candidates) {
+    const known = tables.get(candidate.tableId);
+    if (known === undefined) tables.set(candidate.tableId, [candidate]);
+    else known.push(candidate);
+  }
+  let before = 0;
+  for (const columns of tables.values()) {
+    yield [columns, before];
+    before += columns.length;
+  }
 }
 
 function age({ tableId }: Candidate): number {

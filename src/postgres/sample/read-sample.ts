@@ -25,6 +25,10 @@ const MOST_BYTES = 65_536;
 /** Bytes of the values of a column up to which all of a text or `bytea` is looked at: a part of a ciphertext never opens. */
 const WHOLE_BYTES = 16 * 1024 * 1024;
 
+/** Bytes of values, and milliseconds, after which no further column is read in one transaction, which locks its table. */
+const ENOUGH_BYTES = 4 * 1024 * 1024;
+const ENOUGH_TIME = 1000;
+
 /** Bytes of a column of a context: what an index may have is shorter. */
 const MOST_CONTEXT_BYTES = 4096;
 
@@ -60,9 +64,10 @@ const PAGES = `
   SELECT sum(pg_relation_size(id)) / current_setting('block_size')::int8
     FROM unnest(string_to_array($1, ' ')::oid[]) id`;
 
-const COLUMN = `
+const TABLE = `
   SELECT relkind = 'r', ${partitionTree('oid')},
-         (SELECT attnum FROM pg_attribute WHERE attrelid = $1::oid AND attname = $2 AND NOT attisdropped)
+         (SELECT json_object_agg(attname, attnum) FROM pg_attribute
+           WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped)
     FROM pg_class WHERE oid = $1::oid`;
 
 export const COLUMN_NUMBER =
@@ -79,8 +84,6 @@ const FIELDS = `
       OR EXISTS (SELECT FROM pg_depend d
                   WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray) AND d.objid <> t.typarray)`;
 
-const NAMES = 'SELECT attname FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped';
-
 export interface SampleSessions {
   readonly reader: Connection;
   /** Has no transaction open, and looks at the catalog as it is now. */
@@ -89,13 +92,16 @@ export interface SampleSessions {
   readonly snapshot?: SharedSnapshot | undefined;
 }
 
-/** Values of a column, and each with the contexts of `all` that its row may be in. */
-export async function sampleOf(
+/**
+ * Values of columns of one table, each with the contexts of `all` that its row may be in: of the first column, and of as
+ * many of the next as are read soon.
+ */
+export async function samplesOf(
   { reader, watch, snapshot }: SampleSessions,
-  candidate: Candidate,
+  [first, ...others]: readonly [Candidate, ...Candidate[]],
   all: readonly ContextTemplate[],
-): Promise<readonly SampledValue[]> {
-  const { tableId, table, column, storage } = candidate;
+): Promise<readonly (readonly SampledValue[])[]> {
+  const { tableId, table, column, tree } = first;
   const locks = await lockOf(watch, tableId);
   return reader.transaction(
     async () => {
@@ -105,59 +111,85 @@ export async function sampleOf(
       if (locks.length === 0 && !reader.refusesViews) throw notLocked(table);
       await requireSameName(watch, tableId, table);
       await requireOwnCode(watch, tableId, { table, column });
-      const isTable = await requireSameColumn(watch, candidate);
-      const names = new Set((await watch.rowsByPlan(NAMES, [tableId])).map(([name]) => name));
-      const templates = all.filter(({ columns }) => columns.every((name) => names.has(name)));
-      const inContexts = [...new Set(templates.flatMap(({ columns }) => columns))];
-      // A child by inheritance is a table of its own.
-      const from = `${isTable ? 'ONLY ' : ''}${table} t`;
-      const server = await serverTextOf(reader);
-      const isText = server !== undefined && storage !== 'bytea';
-      const value = isText ? storedBytes(VALUES[storage], server) : VALUES[storage];
-      const read = [
-        `t.${quoted(column)} AS v`,
-        ...inContexts.map((name, at) => `${sentText(`t.${quoted(name)}::pg_catalog.text`, server)} AS c${at}`),
-      ];
-      const cellSize = (at: number) => `coalesce(pg_catalog.octet_length(c${at}), 0)`;
-      const contextCells = inContexts.map(
-        (_, at) => `CASE WHEN ${cellSize(at)} OPERATOR(pg_catalog.<=) ${MOST_CONTEXT_BYTES} THEN c${at} END`,
-      );
-      const lacks = [
-        'false',
-        ...inContexts.map((_, at) => `${cellSize(at)} OPERATOR(pg_catalog.>) ${MOST_CONTEXT_BYTES}`),
-      ];
-      const sample = (rows: string, most: number) =>
-        reader.rows(
-          `SELECT ${[value, lacks.join(' OR '), ...contextCells].join(', ')}
-             FROM (SELECT * FROM (SELECT ${read.join(', ')} FROM ${rows}) r WHERE NOT (v IS NULL) LIMIT ${most}) s`,
-        );
-      const [size] = await reader.rows(PAGES, [candidate.tree]);
+      const { isTable, names } = await requireSameColumns(watch, [first, ...others]);
+      const [size] = await reader.rows(PAGES, [tree]);
       const percent = Math.min(100, (100 * SAMPLED_PAGES) / Math.max(1, Number(size?.[0] ?? 0)));
-      const found = [...(await sample(`${from} TABLESAMPLE SYSTEM (${percent}) ORDER BY pg_catalog.random()`, SAMPLE))];
-      // The pages of a large table that were taken may be empty.
-      if (percent < 100) found.push(...(await sample(`${from} LIMIT ${FIRST_ROWS}`, FIRST_VALUES)));
+      const inTable: SampledTable = {
+        // A child by inheritance is a table of its own.
+        from: `${isTable ? 'ONLY ' : ''}${table} t`,
+        percent,
+        templates: all.filter(({ columns }) => columns.every((name) => names.has(name))),
+        server: await serverTextOf(reader),
+      };
+      const read: Candidate[] = [];
+      const samples: (readonly SampledValue[])[] = [];
+      const began = performance.now();
+      let bytes = 0;
+      for (const candidate of [first, ...others]) {
+        if (bytes >= ENOUGH_BYTES || performance.now() - began >= ENOUGH_TIME) break;
+        const values = await sampleOf(reader, candidate, inTable);
+        for (const { text } of values) bytes += text.length;
+        samples.push(values);
+        read.push(candidate);
+      }
       // What another table, or code that was added meanwhile, has given is not believed.
       await reader.restorePath();
-      await requireOnlyTables(watch, [reader], [candidate]);
+      await requireOnlyTables(watch, [reader], [first]);
       await requireOwnCode(watch, tableId, { table, column });
-      await requireSameColumn(watch, candidate);
+      await requireSameColumns(watch, read);
       await requireNotRewritten(reader, tableId, table);
-      if (storage === 'other') await requireSameFields(reader, watch, table);
-      return found.flatMap(([text, lacksContext, ...values]) => {
-        if (text == null) return [];
-        const valueOf = (name: string) => receivedText(values[inContexts.indexOf(name)], server);
-        const contexts = templates.flatMap((one) => contextOf(one, one.columns.map(valueOf)) ?? []);
-        return [
-          {
-            text: isText ? bytesOf(text).toString('latin1') : text,
-            contexts: ['', ...contexts],
-            lacksContext: lacksContext === 't',
-          },
-        ];
-      });
+      if (read.some(({ storage }) => storage === 'other')) await requireSameFields(reader, watch, table);
+      return samples;
     },
     { mode: READING.mode, settings: ["SET LOCAL lock_timeout = '3s'"] },
   );
+}
+
+interface SampledTable {
+  readonly from: string;
+  readonly percent: number;
+  /** Those whose columns the table has. */
+  readonly templates: readonly ContextTemplate[];
+  readonly server: ServerText | undefined;
+}
+
+async function sampleOf(
+  reader: Connection,
+  { column, storage }: Candidate,
+  { from, percent, templates, server }: SampledTable,
+): Promise<readonly SampledValue[]> {
+  const inContexts = [...new Set(templates.flatMap(({ columns }) => columns))];
+  const isText = server !== undefined && storage !== 'bytea';
+  const value = isText ? storedBytes(VALUES[storage], server) : VALUES[storage];
+  const read = [
+    `t.${quoted(column)} AS v`,
+    ...inContexts.map((name, at) => `${sentText(`t.${quoted(name)}::pg_catalog.text`, server)} AS c${at}`),
+  ];
+  const cellSize = (at: number) => `coalesce(pg_catalog.octet_length(c${at}), 0)`;
+  const contextCells = inContexts.map(
+    (_, at) => `CASE WHEN ${cellSize(at)} OPERATOR(pg_catalog.<=) ${MOST_CONTEXT_BYTES} THEN c${at} END`,
+  );
+  const lacks = ['false', ...inContexts.map((_, at) => `${cellSize(at)} OPERATOR(pg_catalog.>) ${MOST_CONTEXT_BYTES}`)];
+  const sample = (rows: string, most: number) =>
+    reader.rows(
+      `SELECT ${[value, lacks.join(' OR '), ...contextCells].join(', ')}
+         FROM (SELECT * FROM (SELECT ${read.join(', ')} FROM ${rows}) r WHERE NOT (v IS NULL) LIMIT ${most}) s`,
+    );
+  const found = [...(await sample(`${from} TABLESAMPLE SYSTEM (${percent}) ORDER BY pg_catalog.random()`, SAMPLE))];
+  // The pages of a large table that were taken may be empty.
+  if (percent < 100) found.push(...(await sample(`${from} LIMIT ${FIRST_ROWS}`, FIRST_VALUES)));
+  return found.flatMap(([text, lacksContext, ...values]) => {
+    if (text == null) return [];
+    const valueOf = (name: string) => receivedText(values[inContexts.indexOf(name)], server);
+    const contexts = templates.flatMap((one) => contextOf(one, one.columns.map(valueOf)) ?? []);
+    return [
+      {
+        text: isText ? bytesOf(text).toString('latin1') : text,
+        contexts: ['', ...contexts],
+        lacksContext: lacksContext === 't',
+      },
+    ];
+  });
 }
 
 function receivedText(text: string | null | undefined, server: ServerText | undefined): string | null | undefined {
@@ -169,12 +201,19 @@ function bytesOf(text: string): Buffer {
   return Buffer.from(text.slice(2), 'hex');
 }
 
-async function requireSameColumn(watch: Connection, candidate: Candidate): Promise<boolean> {
-  const { tableId, table, column, columnNumber, tree } = candidate;
-  const [found] = await watch.rowsByPlan(COLUMN, [tableId, column]);
+async function requireSameColumns(
+  watch: Connection,
+  [first, ...others]: readonly Candidate[],
+): Promise<{ readonly isTable: boolean; readonly names: ReadonlySet<string> }> {
+  if (first === undefined) return { isTable: false, names: new Set() };
+  const { tableId, table, tree } = first;
+  const [found] = await watch.rowsByPlan(TABLE, [tableId]);
   if (found?.[1] !== tree) throw replaced(table);
-  if (found[2] !== String(columnNumber)) throw replaced(`${table}.${column}`);
-  return found[0] === 't';
+  const numbers = new Map(Object.entries(JSON.parse(found[2] ?? '{}') as Readonly<Record<string, unknown>>));
+  for (const { column, columnNumber } of [first, ...others]) {
+    if (numbers.get(column) !== columnNumber) throw replaced(`${table}.${column}`);
+  }
+  return { isTable: found[0] === 't', names: new Set(numbers.keys()) };
 }
 
 async function requireSameFields(reader: Connection, watch: Connection, table: string): Promise<void> {

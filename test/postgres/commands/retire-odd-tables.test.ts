@@ -48,6 +48,20 @@ it.each([
   expect(accepted.stdout).toContain('Not looked at:');
 });
 
+it('the columns before one that cannot be read are looked at', async () => {
+  await sql(
+    UNSPELLABLE.replace('(v pair, w text)', '(a bytea, v pair)').replace(
+      "(ROW('a', 'x')::pair, 'x')",
+      "(NULL, ROW('a', 'x')::pair)",
+    ),
+  );
+  await postgres.client.query('UPDATE odd SET a = $1', [patientRow('a', 1, 1)]);
+  const { stdout, stderr, exitCode } = await keys('columns', '--find');
+  expect(exitCode).toBe(1);
+  expect(stdout).toContain('"column":"a"');
+  expect(stderr.replaceAll('\n', ' ')).toContain('public.odd was not looked at');
+});
+
 it('a huge value of another type is passed over, and its table is looked at', async () => {
   await sql("CREATE TABLE odd (v bytea[]); INSERT INTO odd SELECT ARRAY[convert_to(repeat('x', 20000000), 'UTF8')]");
   expect(await keys('retire', '1', '--yes', ...PATIENTS)).toMatchObject({ exitCode: 0 });
