@@ -221,7 +221,8 @@ function notRetired(number: KeyNumber, { secret, ring }: DescribedRing): Command
   return new CommandRefusal(
     'NOT_RESTORABLE',
     `There is no retirement record of key ${number}; recorded: ${known.join(', ') || 'none'}.${never} A version without ` +
-      'labels that status still lists can come back under a new number: adopt --version-id.',
+      'labels that status still lists can come back under a new number: adopt --version-id. If AWS has deleted it, ' +
+      'restore-ring brings the key from a backup of the ring.',
     step('status'),
   );
 }

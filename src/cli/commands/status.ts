@@ -60,7 +60,7 @@ export const STATUS = command<object>({
       ),
       notes: listOf(object({ code: TEXT, weight: oneOf('notice', 'warning'), text: TEXT, next: NEXT })),
     },
-    { kmsKeyId: TEXT, recommended: TEXT },
+    { kmsKeyId: TEXT, recommended: TEXT, lost: listOf(COUNT) },
   ),
   run: async (session, options) => {
     const { deps, spell, place } = session;

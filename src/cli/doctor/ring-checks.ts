@@ -56,7 +56,7 @@ export const UNNUMBERED_KEY = check('unnumbered-key', 'a key in use has no numbe
   return checked('labels of AWSCURRENT and AWSPREVIOUS', findings);
 });
 
-/** C02. A key that was retired or copied, or whose rotation was abandoned, is not a loss. */
+/** C02. A key that was retired or copied, or whose rotation was abandoned, is not a loss. AWS may have deleted a lost one. */
 export const VERSION_WITHOUT_LABEL = check(
   'version-without-label',
   'a version has lost its labels',
@@ -71,7 +71,11 @@ export const VERSION_WITHOUT_LABEL = check(
         step('adopt', '--version-id', versionId),
       ),
     );
-    return checked('ListSecretVersionIds with IncludeDeprecated, and their values', findings);
+    const gone = notesOn(report).filter(({ code }) => code === 'key-lost');
+    return checked('ListSecretVersionIds with IncludeDeprecated, and their values', [
+      ...findings,
+      ...gone.map(asFinding),
+    ]);
   },
 );
 

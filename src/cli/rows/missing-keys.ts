@@ -35,7 +35,7 @@ export async function missingKeyAdvice(
     const text = `No key of the ring opens some rows. Which keys they may need is not known: ${report.message}`;
     return { text, next: step('status') };
   }
-  const { retired, versions } = report;
+  const { retired, versions, lost } = report;
   const restorable = retired.filter(({ isLeft }) => isLeft).map(({ number }) => number);
   if (restorable.length > 0) {
     const they = restorable.length === 1 ? 'it' : 'them';
@@ -50,7 +50,8 @@ export async function missingKeyAdvice(
   }
   if (!rows.some(({ code }) => code === 'KEY_RETIRED')) return undefined;
   const text =
-    'No key of the ring opens some rows: their key was retired, and AWS has deleted it. A backup of the ring may ' +
-    `still have it. Restore it, then ${again}.`;
-  return { text, next: step('restore-ring', 'FILE', '--retired') };
+    'No key of the ring opens some rows: their key is no longer on it, and AWS has deleted it. A backup of the ring ' +
+    `may still have it. Restore it, then ${again}.`;
+  // A key that was lost without being retired needs no --retired, which would also bring back others.
+  return { text, next: step('restore-ring', 'FILE', ...(lost === undefined ? ['--retired'] : [])) };
 }

@@ -26,6 +26,7 @@ export type NoteCode =
   | 'number-on-no-key'
   | 'number-at-limit'
   | 'version-without-label'
+  | 'key-lost'
   | 'foreign-label-only'
   | 'ring-nearly-full'
   | 'ring-full'

@@ -13,6 +13,7 @@ import {
   whereRoom,
 } from './make-room.ts';
 import { attaching } from './label-call.ts';
+import { lostNotes } from './lost-keys.ts';
 import { numberNotes } from './number-notes.ts';
 import { notice, warning, type Note, type NoteCode } from './note.ts';
 import { pendingNotes } from './pending-notes.ts';
@@ -34,6 +35,7 @@ export function notesOn(report: RingReport): readonly Note[] {
     ...report.versions.filter(isCurrent).flatMap((version) => versionNotes(version, report)),
     ...unfinishedNotes(report),
     ...report.versions.filter((version) => !isCurrent(version)).flatMap((version) => versionNotes(version, report)),
+    ...lostNotes(report),
     ...kmsKeyNotes(report),
     ...retirementNotes(report),
     ...slotNotes(report),

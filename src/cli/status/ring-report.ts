@@ -9,6 +9,7 @@ import { madeDays, type MadeDays } from '../move/made-tag.ts';
 import { abandonedVersions, rescuedVersions } from '../ring/version-tags.ts';
 import { incomingVersion } from '../ring/incoming.ts';
 import { isForgottenVersion } from '../ring/retired-tags.ts';
+import { lostNumbers } from './lost-keys.ts';
 import { versionsWithoutKey } from './versions-without-key.ts';
 import { copyVersions, retiredKeys, retirementRecords, type RetiredKey } from '../../format/retired-tag.ts';
 import { describedRing, numberedWithoutKey, readableKey, type DescribedRing } from '../ring/ring.ts';
@@ -113,6 +114,8 @@ export interface RingReport {
     /** A `restore` of it has begun and not ended. */
     readonly isRestoring?: true;
   }[];
+  /** Numbers of the last backup without a version and without a record of a retirement */
+  readonly lost?: readonly number[];
 }
 
 /** On whichever version: `move` may have given the number to another one with the same key. */
@@ -176,6 +179,7 @@ export async function readRingReport(
   const isWrong = pending === 'placeholder' || pending === 'value' || noKeys.has(ring.current ?? '');
   const numbered = readsNumbered || isWrong ? await numberedWithoutKey(deps, ring) : [];
   const stateOf = await stateReader(deps, { secret, ring }, pending, listed);
+  const lost = lostNumbers({ secret, ring });
   return {
     name: secret.Name ?? deps.secretId,
     arn: secret.ARN ?? '',
@@ -189,6 +193,7 @@ export async function readRingReport(
       )
       .sort(inOrder),
     retired,
+    ...(lost.length === 0 ? {} : { lost }),
   };
 }
 

@@ -1,4 +1,5 @@
-import { UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
+import { TagResourceCommand, UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
+import { backupTag } from '../../../src/cli/backup/backup-tag.ts';
 import { asDescribed } from '../../cli/support/described.ts';
 import { giveCredentials, pazpazKeys, type Ran, type Surroundings } from '../../cli/support/operator.ts';
 import { oldBox } from '../../format/support/old-application.ts';
@@ -125,6 +126,18 @@ describe('census', () => {
       expect(stdout.replaceAll(/\s+/g, ' ')).toMatch(/Which keys they may need is not known: .*not for you/);
       expect(stdout).toMatch(/pazpaz-keys status\n$/);
     }
+  });
+
+  it('speaks of no retirement where a key has lost its label, and AWS has deleted it', async () => {
+    const ring = await ringWith(1, previous(2), current(3));
+    const Tags = [backupTag({ date: new Date().toISOString(), numbers: [1, 2, 3] })];
+    await ring.client.send(new TagResourceCommand({ SecretId: SECRET, Tags }));
+    ring.service.setBehaviour({ unlabelledVersions: 'deleted-at-once' });
+    await ring.detach('key-v1');
+    await patients([row('lost', 1, 1)]);
+    const { stdout } = await keys(ring, ['census', ...COLUMN]);
+    expect(stdout).toMatch(/AWS has deleted it.*\n[^]*\n {2}pazpaz-keys restore-ring FILE\n$/);
+    expect(stdout).not.toContain('retired');
   });
 
   it('names rollback where the current value is no key', async () => {
