@@ -40,7 +40,7 @@ export function failedDecryption(search: FailedSearch): KeyRotationError {
     return new KeyRotationError(
       'KEY_RETIRED',
       `${row}, which is no longer on the ring. Either the key was retired (restore brings it back while AWS still ` +
-        'has the version), or the row is older data under a retired key that only looks numbered, or its bytes were ' +
+        'has the version), or its label was lost (status says how to bring the key back), or the row is older data under a retired key that only looks numbered, or its bytes were ' +
         `changed.${OTHER_LAYOUT}`,
     );
   }

@@ -51,8 +51,8 @@ def failed_decryption(
         return KeyRotationError(
             "KEY_RETIRED",
             f"{row}, which is no longer on the ring. Either the key was retired (restore brings it back while AWS "
-            "still has the version), or the row is older data under a retired key that only looks numbered, or "
-            f"its bytes were changed.{_OTHER_LAYOUT}",
+            "still has the version), or its label was lost (status says how to bring the key back), or the row is "
+            f"older data under a retired key that only looks numbered, or its bytes were changed.{_OTHER_LAYOUT}",
         )
     if labels.is_replica or may_be_issued:
         what = "this replica of the secret" if labels.is_replica else "AWS's description of the secret"
