@@ -13,7 +13,7 @@ import {
   whereRoom,
 } from './make-room.ts';
 import { attaching } from './label-call.ts';
-import { lostNotes } from './lost-keys.ts';
+import { lostNotes } from './lost-notes.ts';
 import { numberNotes } from './number-notes.ts';
 import { notice, warning, type Note, type NoteCode } from './note.ts';
 import { pendingNotes } from './pending-notes.ts';
