@@ -31,11 +31,9 @@ export interface ColumnCensus extends NamedColumn {
   readonly numbered: Readonly<Record<number, number>>;
   /** Rows under number 0, by the number of the key that opened them (0: that key has no number). */
   readonly unnumbered: Readonly<Record<number, number>>;
-  /** Data written before this system, by the number of the key that opened it. */
   readonly legacy: Readonly<Record<number, number>>;
   /** Of all these, rows with a ciphertext in their plaintext or beside it, by the number of the key that opens it. */
   readonly nested: Readonly<Record<number, number>>;
-  /** How many rows opened with nothing, or were too large to be read. */
   readonly unreadable: number;
   /** The first of them, by key, 10,000 at most. */
   readonly listed: readonly LeftRow[];
@@ -59,7 +57,6 @@ export interface CensusOptions {
   readonly onBatch?: (column: Column, rows: number) => void;
   /** Milliseconds for which transactions are waited for that have written to a table and are open. Default: 60,000. */
   readonly writersTimeout?: number | undefined;
-  /** Called now and then with a table and the transactions that are waited for. */
   readonly onWait?: (table: string, writers: string) => void;
   readonly beside?: LookBeside | undefined;
   /** For connections that look at the catalog alone. Default: the database's address. */

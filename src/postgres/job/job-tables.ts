@@ -25,7 +25,7 @@ const TRUSTED = `
                              WHERE g.oid <> s.oid AND pg_has_role(s.oid, g.oid, 'MEMBER')
                                AND NOT pg_has_role(r.oid, g.oid, 'MEMBER'))))`;
 
-/** What of the schema and its tables belongs to a role that is not trusted, or was added by one. `$1`: NULL without a schema. */
+/** What belongs to a role that is not trusted, or was added by one. `$1`: NULL without a schema. */
 const FOREIGN = `
   WITH ${TRUSTED},
        tables AS (SELECT c.* FROM pg_class c WHERE c.relnamespace = $1::oid)
@@ -90,7 +90,6 @@ const HOLDERS = `
                SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'pazpaz_keys'))
    ORDER BY l.locktype, l.relation, l.pid LIMIT 1`;
 
-/** A process that keeps the tables from being opened. */
 export async function holderOfTables(session: Connection): Promise<string> {
   const [found] = await session.rows(HOLDERS, [SCHEMA_LOCK]);
   return found?.[0] ?? 'another process';
@@ -105,7 +104,7 @@ export function keptClosed(holder: string): KeyRotationError {
   );
 }
 
-/** As `openJobTables`, in a transaction of its own. Throws `DATABASE_REFUSED` where another process keeps them closed. */
+/** In a transaction of its own. Throws `DATABASE_REFUSED` where another process keeps the tables closed, too. */
 export async function openJobTablesNow(session: Connection): Promise<void> {
   try {
     await session.transaction(() => openJobTables(session), { settings: [LOCK_BRIEFLY] });

@@ -13,7 +13,6 @@ export const MOST_LEFT_ROWS = 10_000;
 /** Those of them that the final check would find again: it ends because it knows their keys. */
 export const MOST_REFUSED_ROWS = 100_000;
 
-/** A job that this process has joined. */
 export interface Job {
   readonly id: string;
   readonly pass: number;
@@ -21,18 +20,16 @@ export interface Job {
   readonly isResumed: boolean;
 }
 
-/** What a job has done so far, by all processes together. */
+/** By all processes together. */
 export interface JobTotals {
   readonly readRows: number;
   readonly reencrypted: number;
   readonly alreadyCurrent: number;
   readonly nulls: number;
   readonly empty: number;
-  /** Rows left as they are because they cannot be read or written. */
   readonly left: number;
 }
 
-/** How a job is joined or begun. */
 export interface Opening {
   /** The number of the key that rows are re-encrypted under. */
   readonly target: number;
@@ -46,9 +43,9 @@ export interface Opening {
 }
 
 /**
- * Joins the column's unfinished job, or begins one. Begins it again where the table's content is not the one that it was
- * begun on (restored, truncated, rewritten): rows that were done are then not those that are there. Throws `JOB_DIFFERS`
- * where an unfinished job was asked for something else, unless `startOver`.
+ * Joins the unfinished job of the column's member, or begins one: also where the table was restored, truncated or
+ * rewritten, and its rows are not those that were done. Throws `JOB_DIFFERS` where an unfinished job was asked for
+ * something else, unless `startOver`.
  */
 export async function openJob(session: Connection, column: Column, opening: Opening): Promise<Job> {
   const { onWait, patience = 60_000 } = opening;
@@ -113,10 +110,7 @@ function optionsOf({ key, context, fromContext, spec }: Column): string {
   });
 }
 
-/**
- * By the table as it is now, and within a week: rows that are loaded into it later change nothing that is looked at
- * here.
- */
+/** Of a job that was finished within a week: rows that were loaded since change nothing that is looked at here. */
 export async function leftByLast(session: Connection, column: Column, target: number): Promise<number | undefined> {
   const [found] = await session.rows(
     `SELECT (SELECT coalesce(sum(left_rows), 0) FROM pazpaz_keys.range r WHERE r.job_id = j.id)
@@ -147,7 +141,6 @@ export async function isJobFinished(session: Connection, job: Job): Promise<bool
   return found?.[0] !== 'f';
 }
 
-/** The number that the job's rows are re-encrypted under. */
 export async function targetOf(session: Connection, { id }: Job): Promise<number> {
   const [found] = await session.rows('SELECT target FROM pazpaz_keys.job WHERE id = $1', [id]);
   return Number(found?.[0]);
@@ -163,7 +156,6 @@ export async function jobTotals(session: Connection, { id }: Pick<Job, 'id'>): P
   return { readRows, reencrypted, alreadyCurrent, nulls, empty, left };
 }
 
-/** The rows that were left as they are, `MOST_LEFT_ROWS` at most. */
 export async function leftRows(session: Connection, { id }: Job): Promise<readonly LeftRow[]> {
   const rows = await session.rows(
     'SELECT key, code FROM pazpaz_keys.left_row WHERE job_id = $1 ORDER BY key LIMIT $2',
@@ -175,12 +167,11 @@ export async function leftRows(session: Connection, { id }: Job): Promise<readon
 /** Besides `DATABASE:`, why rows are left that a key opens, so that the final check finds them again. */
 const FOUND_AGAIN: readonly LeftBecause[] = ['ROW_BUSY', 'WRITTEN_MEANWHILE'];
 
-/** Whether the final check would find a row again that was left for this reason. */
 export function isFoundAgain(code: LeftBecause): boolean {
   return code.startsWith('DATABASE:') || FOUND_AGAIN.includes(code);
 }
 
-/** The keys of the rows that were left although a key opens them, in JSON; `MOST_REFUSED_ROWS` at most. */
+/** Their keys in JSON. */
 export async function refusedRows(session: Connection, { id }: Job): Promise<ReadonlySet<string>> {
   const rows = await session.rows(
     `SELECT key FROM pazpaz_keys.left_row
@@ -196,7 +187,6 @@ export function keyOf(json: string): readonly string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-/** What a pass over the rows is begun with. */
 interface Beginning {
   readonly options: string;
   readonly target: number;

@@ -1,7 +1,6 @@
 import { nameOfColumn } from '../catalog/column-name.ts';
 
 export interface FoundColumn {
-  /** Its table with its schema, as SQL writes it. */
   readonly table: string;
   readonly tableId: string;
   readonly column: string;
@@ -17,7 +16,6 @@ export interface FoundColumn {
   readonly alike: number;
   /** The keys that open some of them, by their numbers (0: a key without a number). */
   readonly numbers: readonly number[];
-  /** The numbers that those begin with that look like ciphertexts. */
   readonly alikeNumbers: readonly number[];
 }
 
