@@ -9,7 +9,7 @@ import { requireChildren } from './catalog/child-tables.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { withColumns } from './catalog/look-up-column.ts';
 import { replaced, requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
-import { END_THEM, waitForWriters, WRITERS_TIMEOUT, type OpenWriters } from './catalog/older-writers.ts';
+import { ALL_TABLES, END_THEM, waitForWriters, WRITERS_TIMEOUT, type OpenWriters } from './catalog/older-writers.ts';
 import { isLockTimeout } from './connection/database-error.ts';
 import type { LeftRow } from './job/plan-rows.ts';
 import type { FoundColumn } from './sample/found-column.ts';
@@ -110,7 +110,7 @@ export function census(
     if (beside !== undefined) {
       const snapshot = await exportSnapshot(session);
       const elsewhere = new Map(writers);
-      for (const { tableId } of columns) elsewhere.delete(tableId);
+      for (const tableId of [ALL_TABLES, ...columns.map((column) => column.tableId)]) elsewhere.delete(tableId);
       await whileWaiting([session], () => beside.lookIn(snapshot, elsewhere, columns));
     }
     return withReaders(database, session, columns, options.connections ?? 1, (readers) =>
@@ -118,8 +118,8 @@ export function census(
         const counts: ColumnCensus[] = [];
         for (const column of columns) {
           const counted = await countColumn(readers, watch, column, keys, options);
-          const open = writers.get(column.tableId);
-          counts.push(open === undefined ? counted : { ...counted, unseen: [...counted.unseen, uncommitted(open)] });
+          const open = [writers.get(column.tableId), writers.get(ALL_TABLES)].flatMap((one) => one ?? []);
+          counts.push({ ...counted, unseen: [...counted.unseen, ...open.map(uncommitted)] });
           await requireOnlyTables(watch, readers, columns);
           await requireSameTables(watch, [column]);
         }
@@ -148,8 +148,8 @@ function keptLocked(writers: ReadonlyMap<string, OpenWriters>): KeyRotationError
   );
 }
 
-function uncommitted({ writers }: OpenWriters): string {
-  return `transactions that had written to it before were still open, and may have more: ${writers}; ${END_THEM}, and run this again`;
+function uncommitted({ reason }: OpenWriters): string {
+  return `${reason}, and run this again`;
 }
 
 const COLUMN_NUMBER = `

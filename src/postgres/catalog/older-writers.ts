@@ -4,15 +4,13 @@ import { partitionsOf } from './partition-tree.ts';
 
 /**
  * Transactions that have written, and hold the lock of a writer on one of the tables `$1` or their partitions, or of one
- * that attaches a partition. `$2`: those, too, that may have written where the catalog shows no place for rows yet: they
- * have made a table (which locks it and its schema), or locked another one to add a column. A prepared transaction has no
- * process; it is shown by its name.
+ * that attaches a partition. `$2`: every prepared one, too, which has no process and is shown by its name.
  */
 const WRITERS = `
   WITH tables AS (
     SELECT root.id AS root, parts.id FROM unnest($1::oid[]) root(id), LATERAL ${partitionsOf('root.id')} parts(id)),
   locks AS (
-    SELECT l.relation, l.mode, l.virtualtransaction, l.pid, c.relkind, c.relnamespace
+    SELECT l.relation, l.mode, l.virtualtransaction, l.pid, c.relkind
       FROM pg_locks l
       JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
       LEFT JOIN pg_class c ON c.oid = l.relation
@@ -20,28 +18,21 @@ const WRITERS = `
        AND EXISTS (SELECT FROM pg_locks x
                     WHERE x.virtualtransaction = l.virtualtransaction AND x.pid IS NOT DISTINCT FROM l.pid
                       AND x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' AND x.granted)),
-  places AS (
-    SELECT tables.root, virtualtransaction, pid
+  written AS (
+    SELECT tables.root::text, virtualtransaction, pid
       FROM locks JOIN tables ON tables.id = relation
-     WHERE mode IN ('RowExclusiveLock', 'AccessExclusiveLock') OR (mode = 'ShareUpdateExclusiveLock' AND relkind = 'p')
-     UNION
-    SELECT CASE WHEN relkind IS NULL THEN 0 ELSE relation END, virtualtransaction, pid
-      FROM locks
-     WHERE $2 AND mode = 'AccessExclusiveLock' AND relation NOT IN (SELECT id FROM tables)
-       AND (relkind IN ('r', 'p', 'm')
-            AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.oid = relnamespace AND n.nspname ~ '^pg_')
-            OR relkind IS NULL
-            AND EXISTS (SELECT FROM pg_locks schema
-                         WHERE schema.virtualtransaction = locks.virtualtransaction
-                           AND schema.pid IS NOT DISTINCT FROM locks.pid
-                           AND schema.locktype = 'object' AND schema.classid = 'pg_namespace'::regclass
-                           AND NOT EXISTS (SELECT FROM pg_namespace n
-                                            WHERE n.oid = schema.objid AND n.nspname ~ '^pg_temp_'))))
+     WHERE mode IN ('RowExclusiveLock', 'AccessExclusiveLock') OR (mode = 'ShareUpdateExclusiveLock' AND relkind = 'p')),
+  places AS (
+    SELECT DISTINCT * FROM written
+     UNION ALL
+    SELECT '', x.virtualtransaction, NULL
+      FROM pg_locks x JOIN pg_prepared_xacts p ON p.transaction = x.transactionid AND p.database = current_database()
+     WHERE $2 AND x.pid IS NULL AND x.virtualtransaction NOT IN (SELECT virtualtransaction FROM written))
   SELECT places.root, places.virtualtransaction, coalesce(places.pid::text, ''), coalesce(p.gid, ''),
          coalesce(p.owner, a.usename, ''), coalesce(c.oid::regclass::text, ''),
          extract(epoch FROM clock_timestamp() - coalesce(p.prepared, a.xact_start))::int8
     FROM places
-    LEFT JOIN pg_class c ON c.oid = places.root
+    LEFT JOIN pg_class c ON c.oid = nullif(places.root, '')::oid
     LEFT JOIN pg_locks x ON places.pid IS NULL AND x.pid IS NULL AND x.virtualtransaction = places.virtualtransaction
                         AND x.transactionid IN (SELECT transaction FROM pg_prepared_xacts)
     LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
@@ -49,23 +40,29 @@ const WRITERS = `
    ORDER BY 2, 1`;
 
 /**
- * Transactions with a snapshot: a cursor, a statement, or REPEATABLE READ. What others do is seen by a superuser and
- * `pg_read_all_stats` alone; of those that are not seen, every one. Background processes have no role.
+ * Open transactions: a cursor or REPEATABLE READ shows them rows as they were, and an application may have read a row that it
+ * writes back. Statements, too, since a procedure keeps the rows of a query over its own COMMITs; a superuser and
+ * `pg_read_all_stats` alone see those of other roles. Background processes have no role.
  */
-const SNAPSHOTS = `
+const OPEN_TRANSACTIONS = `
   SELECT '', v.virtualtransaction, a.pid::text, '', a.usename, '', extract(epoch FROM clock_timestamp() - a.xact_start)::int8
     FROM pg_stat_activity a
     JOIN pg_locks v ON v.pid = a.pid AND v.locktype = 'virtualxid' AND v.mode = 'ExclusiveLock' AND v.granted
    WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL
-     AND (a.backend_xmin IS NOT NULL OR a.state IS NULL)
-   ORDER BY a.pid`;
+   UNION ALL
+  SELECT '', format('statement of %s since %s', a.pid, a.query_start), a.pid::text, '', a.usename, '',
+         extract(epoch FROM clock_timestamp() - a.query_start)::int8
+    FROM pg_stat_activity a
+   WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.state = 'active'
+     AND a.backend_type = 'client backend' AND a.query ~* '^(\\s|/\\*.*?\\*/|--[^\\n]*\\n)*(CALL|DO)\\M'
+   ORDER BY 3`;
 
-/** In place of a table's number: all tables, of which transactions have older snapshots. */
-const ALL_TABLES = '';
+/** In place of a table's number: all tables, which open transactions may write. */
+export const ALL_TABLES = '';
 
 export interface WrittenTables {
   readonly ids: readonly string[];
-  /** Also transactions that made or altered other tables, which no one else sees yet, or that see rows as they were. */
+  /** Also every other open transaction: of tables that no one else sees yet, or with rows as they were. */
   readonly hidden?: boolean;
 }
 
@@ -103,7 +100,7 @@ export async function waitForWriters(
   const look = async () => {
     const found = await session.rows(WRITERS, [`{${ids.join(',')}}`, hidden]);
     const known = identities(found);
-    const others = hidden ? await session.rows(SNAPSHOTS) : [];
+    const others = hidden ? await session.rows(OPEN_TRANSACTIONS) : [];
     return [...found, ...others.filter(([, transaction]) => !known.has(transaction))];
   };
   let found = await look();
@@ -136,9 +133,9 @@ function writersByTable(found: readonly Cells[]): ReadonlyMap<string, OpenWriter
     const before = writersOf.get(tableId)?.writers;
     const writers = before === undefined ? writer : `${before}, ${writer}`;
     const isOfAll = tableId === ALL_TABLES;
-    const table = isOfAll ? 'all tables' : name === '' || name == null ? 'a table that is not committed' : name;
+    const table = isOfAll ? 'all tables' : (name ?? '');
     const what = isOfAll
-      ? 'transactions see rows as they were, and may write them again'
+      ? 'open transactions may write rows again as they were'
       : 'transactions that have written to it are still open';
     writersOf.set(tableId, { table, writers, reason: `${what}: ${writers}; ${END_THEM}` });
   }

@@ -59,6 +59,7 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
       if (step.kind === 'worked') work.ended?.done(step.result);
       return step;
     } catch (error) {
+      if (error instanceof TableAltered) return { kind: 'changed' };
       if (begun !== undefined && work.ended?.add(begun.range, begun.rows, error) === true) work.onEnded?.();
       if (isOfRow(error) && write === writeRows) write = writeAcceptedRows;
       // A trigger of the table may wait for the application's locks, and lose.
@@ -68,6 +69,9 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
     }
   }
 }
+
+/** The batch is undone. */
+class TableAltered extends Error {}
 
 type Write = (session: Connection, column: Column, changes: readonly RowChange[]) => Promise<Written>;
 
@@ -92,6 +96,10 @@ async function batch(
     : await readOn(session, column, range, limits);
   onBegin(range, reading.rows.length);
   const result = await handle(work, range, target, reading, leave === undefined ? write : leaving(leave));
+  // A trigger may have come before the first write, of a partition also after it.
+  const { locks } = work.checked;
+  if (!locks.keepTriggers && result.reencrypted > 0 && (await tableState(session, column)) !== state)
+    throw new TableAltered();
   // No lock of the table keeps its owner from a new cast or a new CHECK of a domain: such a batch is undone.
   await requireOwnCode(session, column.tableId, column.spec);
   await recordBatch(session, job, result);

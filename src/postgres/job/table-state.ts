@@ -69,6 +69,8 @@ export async function placesOf(session: Connection, { tableId, spec, context, fr
 export interface TableLocks {
   /** While a batch reads and writes rows. A right to single columns allows no more than the lock of a reader. */
   readonly forBatch: readonly string[];
+  /** Whether those keep triggers away until the first row is written. Those of a partition come with it (ATTACH). */
+  readonly keepTriggers: boolean;
   readonly forReading: readonly string[];
   /** So that the names of the schemas and of the key's types stay what they are; none without the rights. */
   readonly names: readonly string[];
@@ -76,7 +78,7 @@ export interface TableLocks {
 
 /** `$2`: types of the key; `$3`: schemas of their operators. PostgreSQL's own are not locked. */
 const TO_LOCK = `
-  SELECT has_table_privilege($1::oid, 'UPDATE'),
+  SELECT has_table_privilege($1::oid, 'UPDATE'), (SELECT relkind = 'r' FROM pg_class WHERE oid = $1::oid),
          has_table_privilege('pg_namespace'::regclass, 'UPDATE') AND has_table_privilege('pg_type'::regclass, 'UPDATE'),
          (SELECT string_agg(id::text, ', ' ORDER BY id) FROM (
             SELECT relnamespace FROM pg_class WHERE oid = $1::oid
@@ -94,7 +96,7 @@ const TO_LOCK = `
 export async function locksOf(session: Connection, { tableId, ownRows, isLocked, key }: Column): Promise<TableLocks> {
   const [types, schemas] = [key.map(({ typeId }) => typeId), key.map(({ operatorsId }) => operatorsId)];
   const [found] = await session.rows(TO_LOCK, [tableId, arrayOf(types), arrayOf(schemas)]);
-  const [mayUpdate, mayLockNames, schemaIds, typeIds] = found ?? [];
+  const [mayUpdate, isPlain, mayLockNames, schemaIds, typeIds] = found ?? [];
   // It was locked for reading when it was looked up, if this user may do so.
   const reading = isLocked ? [`LOCK TABLE ${ownRows} IN ACCESS SHARE MODE`] : [];
   const names =
@@ -104,6 +106,7 @@ export async function locksOf(session: Connection, { tableId, ownRows, isLocked,
   return {
     names,
     forReading: reading,
+    keepTriggers: mayUpdate === 't' && isPlain === 't',
     forBatch: [...names, ...(mayUpdate === 't' ? [`LOCK TABLE ${ownRows} IN ROW EXCLUSIVE MODE`] : reading)],
   };
 }

@@ -1,5 +1,7 @@
+import { jest } from '@jest/globals';
 import type { ColumnSpec } from '../../../src/postgres/catalog/column.ts';
 import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
+import { Connection } from '../../../src/postgres/connection/database.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import { majorVersion, type Postgres } from '../support/postgres.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
@@ -198,5 +200,65 @@ it('a batch is undone where a trigger has another one changed at the commit', as
       FOR EACH ROW EXECUTE FUNCTION lower_later()`);
   const spec = { table: 'patients', column: 'notes', context: 'patients:{email}' };
   expect(await rejectionOf(clinic.reencrypt(spec, { triggers: 'fire' }))).toMatchObject({ code: 'DATABASE_REFUSED' });
+  expect(await clinic.census(spec)).toMatchObject({ numbered: { 1: 3 } });
+});
+
+/** Does something once, between the look at the table and the update of a batch. */
+function beforeWrite(act: string): { readonly mockRestore: () => void } {
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with the connection
+  const write = Connection.prototype.underOwnPath;
+  const spy = jest.spyOn(Connection.prototype, 'underOwnPath').mockImplementationOnce(async function (
+    this: Connection,
+    ...args
+  ) {
+    await clinic.sql(act);
+    return write.apply(this, args);
+  });
+  return spy;
+}
+
+it('a batch is undone where a trigger is made before it writes, by a role with a right to the column only', async () => {
+  await patients('PRIMARY KEY (id)', (id) => `patients:Anna${id}`);
+  await clinic.sql(`DROP SCHEMA IF EXISTS pazpaz_keys CASCADE`);
+  await clinic.sql(`CREATE ROLE clerk LOGIN; GRANT SELECT, UPDATE (notes) ON patients TO clerk; GRANT CREATE ON DATABASE postgres TO clerk;
+    CREATE OR REPLACE FUNCTION lower_email() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN new.email := lower(new.email); RETURN new; END $$`);
+  const spy = beforeWrite('CREATE TRIGGER t BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION lower_email()');
+  const spec = { table: 'patients', column: 'notes', context: 'patients:{email}' };
+  const clerk = { ...postgres, url: postgres.url.replace('postgres@', 'clerk@') };
+  const error = await rejectionOf(reencrypt(clerk, [spec], clinic.keys));
+  spy.mockRestore();
+  expect(error).toMatchObject({ code: 'TRIGGERS_UNDECIDED' });
+  expect(await clinic.census(spec)).toMatchObject({ numbered: { 1: 3 } });
+});
+
+it('a batch is undone where a partition with a trigger of its own is attached before it reads', async () => {
+  await clinic.sql(`DROP TABLE IF EXISTS patients; DROP SCHEMA IF EXISTS pazpaz_keys CASCADE;
+    CREATE TABLE patients (id int PRIMARY KEY, email text, notes bytea) PARTITION BY RANGE (id);
+    CREATE TABLE patients_1 PARTITION OF patients FOR VALUES FROM (0) TO (2);
+    CREATE TABLE patients_2 (id int PRIMARY KEY, email text, notes bytea);
+    CREATE OR REPLACE FUNCTION lower_email() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN new.email := lower(new.email); RETURN new; END $$;
+    CREATE TRIGGER t BEFORE UPDATE ON patients_2 FOR EACH ROW EXECUTE FUNCTION lower_email()`);
+  for (const id of IDS)
+    await clinic.sql(`INSERT INTO ${id < 2 ? 'patients_1' : 'patients_2'} VALUES ($1, $2, $3)`, [
+      id,
+      `Anna${id}`,
+      clinic.row('text', 1, `patients:Anna${id}`),
+    ]);
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with the connection
+  const read = Connection.prototype.copyRows;
+  let isAttached = false;
+  jest.spyOn(Connection.prototype, 'copyRows').mockImplementation(async function (this: Connection, select, onRow) {
+    if (select.includes('lag(') && !isAttached) {
+      await clinic.sql('ALTER TABLE patients ATTACH PARTITION patients_2 FOR VALUES FROM (2) TO (9)');
+      isAttached = true;
+    }
+    return read.call(this, select, onRow);
+  });
+  const spec = { table: 'patients', column: 'notes', context: 'patients:{email}' };
+  const error = await rejectionOf(clinic.reencrypt(spec));
+  jest.restoreAllMocks();
+  expect([isAttached, error.code]).toEqual([true, 'TRIGGERS_UNDECIDED']);
   expect(await clinic.census(spec)).toMatchObject({ numbered: { 1: 3 } });
 });

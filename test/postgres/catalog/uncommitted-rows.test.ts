@@ -107,19 +107,30 @@ describe('a transaction that sees rows as they were', () => {
   it.each([
     ['by its isolation', 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM s.patients LIMIT 0'],
     ['through a cursor', 'BEGIN; DECLARE c CURSOR FOR SELECT * FROM s.patients; FETCH 0 FROM c'],
+    ['in the memory of its application', 'BEGIN; SELECT notes FROM s.patients'],
   ])('%s may write them again, and stops a retirement', async (_, begin) => {
     await application.query(begin);
     await postgres.client.query(`UPDATE s.patients SET notes = ${hex(3, 2)} WHERE id = 2`);
-    const ran = await retire();
+    // It may write them into the tables that were counted: no option for other tables accepts that.
+    const ran = await retire('--skipped-is-fine');
     expect(ran).toMatchObject({ exitCode: 1, isUnchanged: true });
-    expect(ran.said).toMatch(/NO_CENSUS .*see rows as they were.* process \d+ \(role own, open for \d+ s\)/);
+    expect(ran.said).toMatch(/s\.patients: .*rows again as they were.* process \d+ \(role own, open for \d+ s\)/);
     await application.query('ROLLBACK');
     expect(await retire()).toMatchObject({ exitCode: 0 });
   });
 
-  it('no longer does not stop it', async () => {
-    await application.query('BEGIN; SELECT FROM s.patients');
+  it('over its own commits, as a procedure does, stops it as well', async () => {
+    await application.query('CREATE TABLE s.gate (is_open bool)');
+    const loop = application.query(`/* nightly */ DO $$ DECLARE r record; is_open bool; BEGIN
+      FOR r IN SELECT id, notes FROM s.patients LOOP
+        LOOP COMMIT; PERFORM pg_sleep(0.01); SELECT count(*) > 0 INTO is_open FROM s.gate; EXIT WHEN is_open; END LOOP;
+      END LOOP; END $$`);
     await postgres.client.query(`UPDATE s.patients SET notes = ${hex(3, 2)} WHERE id = 2`);
+    const ran = await retire('--skipped-is-fine');
+    await postgres.client.query('INSERT INTO s.gate VALUES (true)');
+    await loop;
+    expect(ran).toMatchObject({ exitCode: 1, isUnchanged: true });
+    expect(ran.said).toMatch(/s\.patients: .*rows again as they were.* process \d+ \(role own, open for \d+ s\)/);
     expect(await retire()).toMatchObject({ exitCode: 0 });
   });
 
@@ -128,7 +139,7 @@ describe('a transaction that sees rows as they were', () => {
       GRANT SELECT ON s.patients TO clerk; UPDATE s.patients SET notes = ${hex(3, 2)} WHERE id = 2`);
     const asClerk = () => retireAs('clerk');
     await application.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM s.patients LIMIT 0');
-    expect((await asClerk()).said).toMatch(/see rows as they were.* process \d+ \(role own\)/);
+    expect((await asClerk()).said).toMatch(/rows again as they were.* process \d+ \(role own\)/);
     await application.query('ROLLBACK');
     expect(await asClerk()).toMatchObject({ exitCode: 0 });
   });
@@ -151,14 +162,4 @@ it.each([
   expect(ran).toMatchObject({ exitCode: 1, isUnchanged: true });
   expect(ran.said).toMatch(/DATABASE_REFUSED Another transaction keeps a table locked/);
   expect(ran.said).toMatch(naming);
-});
-
-it.each([
-  ['a temporary table', `CREATE TEMPORARY TABLE mine AS SELECT 2 AS id, ${hex(3, 2)} AS notes`],
-  ['an index', 'CREATE INDEX ON s.plain (id)'],
-])('a transaction that makes %s does not stop it', async (_, act) => {
-  // The schema of a session's temporary tables is there from its first one on.
-  await application.query('CREATE TABLE s.plain (id int); CREATE TEMPORARY TABLE IF NOT EXISTS first (id int)');
-  await application.query(`BEGIN; ${act}`);
-  expect(await retire()).toMatchObject({ exitCode: 0 });
 });
