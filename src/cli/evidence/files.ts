@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { access, constants, mkdir, readFile, stat, unlink } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { KeyRotationError } from '../../format/error.ts';
 import { fileProblem } from '../file-error.ts';
@@ -27,8 +27,9 @@ export async function writeReport(folder: string, files: ReadonlyMap<string, str
   const signature = await sign?.(sums);
   const all = [
     ...files,
-    [CHECKSUM_FILE, sums] as const,
     ...(signature === undefined ? [] : [[SIGNATURE_FILE, signature] as const]),
+    // The last one: a report without it is not complete.
+    [CHECKSUM_FILE, sums] as const,
   ];
   const written: string[] = [];
   try {
@@ -50,10 +51,15 @@ export async function requireNoReport(folder: string): Promise<void> {
   await access(folder, constants.W_OK | constants.X_OK).catch((error: unknown) =>
     wrongUsage(`The folder ${folder} cannot be written: ${fileProblem(error)}.`),
   );
-  for (const name of [EVIDENCE_FILE, PAGE_FILE, CHECKSUM_FILE, SIGNATURE_FILE]) {
-    if ((await stat(join(folder, name)).catch(() => undefined)) !== undefined)
-      wrongUsage(`${folder} has a report already, and no report is ever replaced. Name another folder.`);
-  }
+  const all = [EVIDENCE_FILE, PAGE_FILE, CHECKSUM_FILE, SIGNATURE_FILE];
+  const names = await readdir(folder).catch(() => []);
+  const found = names.sort().filter((name) => all.some((each) => name.startsWith(each)));
+  if (found.includes(CHECKSUM_FILE))
+    wrongUsage(`${folder} has a report already, and no report is ever replaced. Name another folder.`);
+  if (found.length > 0)
+    wrongUsage(
+      `${folder} has a part of a report (${found.join(', ')}), perhaps of a run that was killed. Name another folder.`,
+    );
 }
 
 /** Below /proc, `mkdir` of Node 20 never ends if it is told to make parents, too. */

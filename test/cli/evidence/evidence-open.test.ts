@@ -194,3 +194,13 @@ const RECIPIENT = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8
 test('a folder that cannot be made is refused at once, below /proc as well', async () => {
   await expect(requireNoReport('/proc/report/of/today')).rejects.toThrow('cannot be made');
 });
+
+test('a folder with a part of a report is not said to have a report', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'part-'));
+  await writeFile(join(folder, 'evidence.json'), '{}');
+  await writeFile(join(folder, 'evidence.html.0a1b2c3d.partial'), '');
+  await expect(requireNoReport(folder)).rejects.toThrow('has a part of a report (evidence.html.0a1b2c3d.partial, ev');
+  await writeFile(join(folder, 'evidence.sha256'), '');
+  await expect(requireNoReport(folder)).rejects.toThrow('has a report already');
+  await rm(folder, { recursive: true });
+});
