@@ -40,21 +40,33 @@ export function asStored(row: Buffer, storage: Storage): Uint8Array {
 
 /** The jsonb member that is replaced; `undefined`: the whole value, a string or an object of older data alone. */
 export function memberOf(stored: string, storage: Storage, member: string | undefined): string | undefined {
-  if (storage !== 'jsonb' || !stored.startsWith('{')) return undefined;
-  const fields = fieldsOf(stored);
-  const name = memberWithCiphertext(fields, member);
-  if (typeof fields[name] !== 'string') return undefined;
-  return isEnvelope(Object.keys(fields), name) ? undefined : name;
+  return replacedMember(stored, storage, member)?.name;
 }
 
-/** Whether replacing the whole value loses something: members beside those of the ciphertext, or one of them twice. */
+function replacedMember(stored: string | Uint8Array, storage: Storage, member: string | undefined) {
+  if (storage !== 'jsonb' || typeof stored !== 'string' || !stored.startsWith('{')) return undefined;
+  const fields = fieldsOf(stored);
+  const name = memberWithCiphertext(fields, member);
+  const value = fields[name];
+  return typeof value !== 'string' || isEnvelope(Object.keys(fields), name) ? undefined : { name, value };
+}
+
+/** Whether replacing the ciphertext loses something: members beside those of the ciphertext, or one of them twice. */
 export function losesMembers(stored: string | Uint8Array, storage: Storage, member: string | undefined): boolean {
-  if (typeof stored === 'string' && memberOf(stored, storage, member) !== undefined) return false;
-  const text = objectText(stored, storage);
+  const replaced = replacedMember(stored, storage, member);
+  if (replaced !== undefined) return losesMembersOf(objectInText(replaced.value));
+  return losesMembersOf(objectText(stored, storage), storage === 'jsonb' ? member : undefined);
+}
+
+/** The string of a member may be JSON with members again, or base64 of it. */
+function losesMembersOf(text: string | undefined, member?: string): boolean {
   if (text === undefined) return false;
-  const name = memberWithCiphertext(fieldsOf(text), storage === 'jsonb' ? member : undefined);
+  const fields = fieldsOf(text);
+  const name = memberWithCiphertext(fields, member);
   const names = jsonMembers(text).map((each) => each.name);
-  return !isEnvelope(names, name) && !(names.length === 1 && names[0] === name);
+  const isAlone = isEnvelope(names, name) || (names.length === 1 && names[0] === name);
+  const value = fields[name];
+  return !isAlone || (typeof value === 'string' && losesMembersOf(objectInText(value)));
 }
 
 function isEnvelope(names: readonly string[], name: string): boolean {
@@ -64,23 +76,29 @@ function isEnvelope(names: readonly string[], name: string): boolean {
 const ENVELOPE = ['version', 'ciphertext', 'algorithm'];
 
 /**
- * What a JSON object has beside the ciphertexts in these members, as JSON; an empty text for another value. A JSON text may
- * have a member twice, of which a parser sees the last. Throws `INVALID_CIPHERTEXT` for JSON in JSON that is too deep.
+ * What a JSON object has beside the ciphertexts in these members, as JSON; an empty text for another value. In place of a
+ * ciphertext is what the string of its member has beside it. A JSON text may have a member twice, of which a parser sees
+ * the last. Throws `INVALID_CIPHERTEXT` for JSON in JSON that is too deep.
  */
 export function besides(
   stored: string | Uint8Array,
   storage: Storage,
   members: readonly (string | undefined)[],
 ): string {
-  const text = objectText(stored, storage);
+  return besidesIn(objectText(stored, storage), storage === 'jsonb' ? members : [undefined]);
+}
+
+function besidesIn(text: string | undefined, members: readonly (string | undefined)[]): string {
   if (text === undefined) return '';
   const fields = fieldsOf(text);
-  const names = new Set(members.map((one) => memberWithCiphertext(fields, storage === 'jsonb' ? one : undefined)));
+  const names = new Set(members.map((one) => memberWithCiphertext(fields, one)));
   let rest = '';
   let copied = 0;
   for (const { name, text: value, start } of jsonMembers(text)) {
-    if (!names.has(name) || !value.startsWith('"') || JSON.parse(value) !== fields[name]) continue;
-    rest += `${text.slice(copied, start)}""`;
+    if (!names.has(name) || !value.startsWith('"')) continue;
+    const string = String(JSON.parse(value));
+    if (string !== fields[name]) continue;
+    rest += text.slice(copied, start) + JSON.stringify(besidesIn(objectInText(string), [undefined]));
     copied = start + value.length;
   }
   return rest + text.slice(copied);
@@ -88,15 +106,29 @@ export function besides(
 
 /** The text of the JSON object that a value is or holds, as `rowFromJson` and readers of older data find it. */
 function objectText(stored: string | Uint8Array, storage: Storage): string | undefined {
-  if (storage === 'jsonb') return typeof stored === 'string' ? innermostObject(stored) : undefined;
-  if (storage === 'text' && typeof stored === 'string')
-    return firstOfJson(stored) === '{' ? innermostObject(stored) : undefined;
-  const bytes = rowOf(stored, storage);
-  return startsLikeJsonObject(bytes) ? innermostObject(Buffer.from(bytes).toString()) : undefined;
+  if (storage === 'bytea') return objectInBytes(rowOf(stored, storage));
+  if (typeof stored !== 'string') return undefined;
+  if (storage === 'text') return objectInText(stored);
+  const { text, value } = innermostJson(stored);
+  return typeof value === 'string' ? objectInText(value) : text;
 }
 
-function innermostObject(json: string): string | undefined {
-  const { text, value } = innermostJson(json);
+/** The JSON object in a text that `rowFromText` reads. Other base64 is decoded for few rows, and only its beginning. */
+function objectInText(text: string): string | undefined {
+  if (!BEFORE_OBJECT.includes(text.charAt(0))) return undefined;
+  if (firstOfJson(text) !== '{') {
+    const beginning = Buffer.from(text.slice(0, 40), 'base64');
+    if (!startsLikeJsonObject(beginning) && beginning.toString('latin1').trim() !== '') return undefined;
+  }
+  return objectInBytes(rowFromText(text));
+}
+
+/** White space of JSON, a brace, and the first characters of these in base64. */
+const BEFORE_OBJECT = ' \t\r\n{ICDe';
+
+function objectInBytes(bytes: Uint8Array): string | undefined {
+  if (!startsLikeJsonObject(bytes)) return undefined;
+  const { text, value } = innermostJson(Buffer.from(bytes).toString());
   return typeof value === 'string' ? undefined : text;
 }
 
