@@ -82,6 +82,12 @@ def test_no_frame_of_this_package_shows_the_other_rows_to_an_error_reporter(pati
     assert SECRET not in "".join(shown)
 
 
+def test_the_null_of_json_which_other_programs_write_is_none(patients: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE clinic_patient SET card = 'null', label = 'null' WHERE name = '1'")
+    assert patients.values_list("card", "label").get(name="1") == (None, None)
+
+
 def test_every_kind_of_query_is_converted(patients: Any) -> None:
     assert list(patients.values_list("notes", flat=True)[:2]) == [f"{SECRET} 0", f"{SECRET} 1"]
     assert patients.values("notes", "pk").first()["notes"] == f"{SECRET} 0"

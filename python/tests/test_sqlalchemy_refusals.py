@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    JSON,
     Engine,
     Text,
     bindparam,
@@ -144,6 +145,7 @@ def test_a_value_of_another_type_is_refused_without_being_shown(ring: KeyRing, e
         {"card": {"a": float("nan")}},
         {"card": {1, 2}},
         {"card": {("a",): SECRET}},
+        {"card": JSON.NULL},  # an integer, to json
         {"notes": "half \ud83d", "address": SECRET},
     ]
     for values in wrong:

@@ -1,5 +1,5 @@
 import { cellOf } from './encrypted-column.ts';
-import { isMembers, refused, type Fields, type Members, type PrismaRefusals } from './prisma-refusals.ts';
+import { isMarker, isMembers, refused, type Fields, type Members, type PrismaRefusals } from './prisma-refusals.ts';
 
 interface Call {
   readonly model: string;
@@ -41,8 +41,11 @@ function encryptedData({ model, fields, refusals }: Call, data: unknown, row: un
       refusals.relink(model, name, value, isUpdate);
       return [name, value];
     }
-    const given = isMembers(value) && isUpdate && Object.keys(value).join() === 'set' ? value['set'] : value;
-    if (given === null || given === undefined) return [name, given];
+    // A Json field takes no operations: there, { set: … } is a document.
+    const isOperation =
+      isMembers(value) && isUpdate && field.storage !== 'jsonb' && Object.keys(value).join() === 'set';
+    const given = isOperation ? value['set'] : value;
+    if (given === null || given === undefined || isMarker(given)) return [name, given];
     const how = () => {
       const keys = field.rowColumns.join(' and ');
       return isUpdate

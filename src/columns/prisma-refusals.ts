@@ -130,6 +130,14 @@ export function isMembers(value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
 }
 
+/** `Prisma.DbNull` and its like, and `Prisma.skip`: objects without members, which are no values of a field. */
+export function isMarker(value: unknown): boolean {
+  if (!isMembers(value) || Object.keys(value).length > 0) return false;
+  const name: unknown = Reflect.get(value, 'toString');
+  const text: unknown = typeof name === 'function' ? Reflect.apply(name, value, []) : '';
+  return 'ifUndefined' in value || /^Prisma\.(Db|Json|Any)Null$/.test(String(text));
+}
+
 /** Whether `patientId` or `patient_id` reads as the key of `patient`. */
 function isKeyOf(key: string, relation: string): boolean {
   return key.toLowerCase().startsWith(relation.toLowerCase());
@@ -150,8 +158,9 @@ function refuseNames(fields: Fields, value: unknown, argument: string): void {
 }
 
 function isAboutNull(value: unknown): boolean {
-  if (value === null) return true;
-  return isMembers(value) && Object.entries(value).every(([name, one]) => one === null && /^(equals|not)$/.test(name));
+  const isNull = (one: unknown) => one === null || isMarker(one);
+  if (isNull(value)) return true;
+  return isMembers(value) && Object.entries(value).every(([name, one]) => isNull(one) && /^(equals|not)$/.test(name));
 }
 
 function compared(name: string, argument: string): KeyRotationError {

@@ -113,6 +113,37 @@ test.each<[string, string, object]>([
   expect(await sent(operation, args)).toEqual(args);
 });
 
+/** As Prisma's own null values are: without a member, and named by their text. */
+class PrismaNull {
+  readonly #name: string;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  toString(): string {
+    return `Prisma.${this.#name}`;
+  }
+}
+
+test('a Json field takes the null values of Prisma, in data and in conditions', async () => {
+  const [dbNull, anyNull] = [new PrismaNull('DbNull'), new PrismaNull('AnyNull')];
+  for (const [operation, args] of [
+    ['create', { data: { id: 7, allergies: dbNull } }],
+    ['update', { where: { id: 7 }, data: { allergies: dbNull, notes: null } }],
+    ['findMany', { where: { allergies: { equals: anyNull } } }],
+    ['count', { where: { NOT: { allergies: { not: dbNull } } } }],
+  ] as const)
+    expect(await sent(operation, args)).toStrictEqual(args);
+});
+
+test('a document of a Json field whose only member is set is a document', async () => {
+  const args = await sent('update', { where: { id: 7 }, data: { allergies: { set: 5 }, notes: { set: 'x' } } });
+  const { data } = args as { readonly data: object };
+  expect(result['patient']?.['allergies']?.compute(data)).toEqual({ set: 5 });
+  expect(result['patient']?.['notes']?.compute({ ...data, id: 7 })).toBe('x');
+});
+
 test('a value that JSON cannot have is refused with a code', async () => {
   const cycle: Record<string, unknown> = {};
   cycle['self'] = cycle;

@@ -5,7 +5,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import { KeyRing, TestKeys, isKeyRotationError } from 'pazpaz-key-rotation';
 import { encryptedBytes, encryptedFields, encryptedJson, encryptedText } from 'pazpaz-key-rotation/prisma';
 import pg from 'pg';
-import { PrismaClient } from './generated/client.ts';
+import { Prisma, PrismaClient } from './generated/client.ts';
 
 const [, , url] = process.argv;
 const sql = new pg.Client({ connectionString: url });
@@ -65,6 +65,13 @@ await prisma.visit.create({ data: { patientId: 1, summary: 'first visit' } });
 const withVisits = await prisma.patient.findUnique({ where: { id: 1 }, include: { visits: true } });
 assert.equal(withVisits.visits[0].summary, 'first visit');
 assert.equal((await prisma.visit.findFirst({ include: { patient: true } })).patient.notes, 'Patient has diabetes');
+
+// NULL of a Json field, and a document that looks like an operation.
+await prisma.patient.update({ where: { id: 1 }, data: { allergies: Prisma.DbNull } });
+assert.equal((await sql.query('SELECT allergies FROM patients WHERE id = 1')).rows[0].allergies, null);
+assert.equal(await prisma.patient.count({ where: { id: 1, allergies: { equals: Prisma.DbNull } } }), 1);
+await prisma.patient.update({ where: { id: 1 }, data: { allergies: { set: 5 } } });
+assert.deepEqual((await prisma.patient.findUnique({ where: { id: 1 } })).allergies, { set: 5 });
 
 // Updates.
 await prisma.patient.update({ where: { id: 2 }, data: { notes: 'changed' } });

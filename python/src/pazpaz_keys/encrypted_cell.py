@@ -124,8 +124,13 @@ class EncryptedCell(Generic[V]):
         source = self._source
         return partial(ring_of, source) if isinstance(source, KeyRing) else source
 
-    def decrypted(self, cell: Any, context: str) -> V:
-        """Raises what ``KeyRing.decrypt_bytes`` raises, and ``INVALID_TEXT`` if the content is of another type."""
+    def decrypted(self, cell: Any, context: str) -> V | None:
+        """The value of a cell; None for the ``null`` of JSON, which other programs write for no value.
+
+        Raises what ``KeyRing.decrypt_bytes`` raises, and ``INVALID_TEXT`` if the content is of another type.
+        """
+        if cell == "null" and self._storage in ("json", "jsonb"):
+            return None
         if self._storage != "bytea":
             refuse_long_text(cell)
         elif isinstance(cell, str):
@@ -189,7 +194,7 @@ class EncryptedCell(Generic[V]):
                 pass
             return read_any(cell)
 
-        def read_any(cell: Any) -> V:
+        def read_any(cell: Any) -> V | None:
             try:
                 return decrypted(cell, context)
             except KeyRotationError as error:

@@ -14,6 +14,7 @@ a cell can be copied to another row of its column unnoticed. ``patients:{id}:not
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -357,6 +358,12 @@ class EncryptedBytes(_Encrypted[bytes]):
     _kind = BYTES
 
 
+def _json(value: object) -> bytes:
+    if value is JSON_COLUMN.NULL:
+        raise KeyRotationError("INVALID_TEXT", "JSON.NULL is no value that is encrypted. Write None, which is NULL.")
+    return JSON.to_plaintext(value)
+
+
 class EncryptedJson(_Encrypted[Any]):
     """A value that JSON can hold; None is NULL. A change within the value counts only with ``MutableDict.as_mutable``.
 
@@ -364,7 +371,7 @@ class EncryptedJson(_Encrypted[Any]):
     """
 
     cache_ok = True
-    _kind = JSON
+    _kind = replace(JSON, to_plaintext=_json)
 
 
 def _column_type(storage: Storage) -> TypeEngine[Any]:
