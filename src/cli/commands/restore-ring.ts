@@ -55,7 +55,8 @@ export const RESTORE_RING = command<RestoreRingFlags>({
       ...(currentInBackup === undefined ? {} : { currentInBackup }),
     };
     // A ring that has other keys was not lost.
-    const mayLack = brought.brought.length > 0 && brought.notInBackup.length === 0;
+    const hasOthers = brought.notInBackup.length + brought.taken.length > 0;
+    const mayLack = brought.brought.length > 0 && !hasOthers;
     return {
       result,
       lines: () => [
@@ -89,7 +90,10 @@ function screen(
     ...line(brought, isDryRun ? 'would be restored from the backup' : 'restored from the backup'),
     ...(brought.length > 0 ? [] : [isDryRun ? 'No key would be restored.' : 'No key of the backup was restored.']),
     ...line(wereThere, 'on the ring already, with the same key'),
-    ...line(taken, 'not restored, because the number names another key on this ring. put --not-current adds the key'),
+    ...line(
+      taken,
+      'not restored, because the number names another key on this ring. put --not-current adds the key; then re-encrypt',
+    ),
     ...line(retired, 'retired on this ring, and not restored'),
     ...line(notInBackup, 'on the ring, and not in the backup'),
     ...(current === currentInBackup
