@@ -10,6 +10,8 @@ const TRY_AGAIN = new Set(['40001', '40P01', '55P03']);
 
 /** Classes that say something of the server or the statement, and not of one row, unless a function raised them. */
 const NOT_OF_ROW = /^(08|53|57|58)/;
+/** A function may reach another server, or a file, and fail. */
+const NOT_OF_ROW_IN_FUNCTION = /^(53|57)/;
 const OF_STATEMENT = /^(0A|25|28|2F|3D|3F|40|42|55|F0|XX000)/;
 
 /** The routine of PostgreSQL from which RAISE of PL/pgSQL reports: whatever code it names is about a row. */
@@ -57,6 +59,7 @@ export function databaseError(error: unknown): KeyRotationError {
   const said = stringIn(error, 'message') ?? 'unknown error';
   const isAnswer = stringIn(error, 'severity') !== undefined;
   const isRaised = stringIn(error, 'routine') === RAISE;
+  const isInFunction = stringIn(error, 'where') !== undefined;
   if (state === TOO_MANY_CONNECTIONS && isAnswer && !isRaised) {
     return new DatabaseFailure(
       'CANNOT_REACH_DATABASE',
@@ -64,7 +67,8 @@ export function databaseError(error: unknown): KeyRotationError {
       state,
     );
   }
-  if (!isAnswer || (!isRaised && state !== undefined && LOST_CONNECTION.test(state))) {
+  const isOfOtherServer = isInFunction && state?.startsWith('08') === true;
+  if (!isAnswer || (!isRaised && !isOfOtherServer && state !== undefined && LOST_CONNECTION.test(state))) {
     return new DatabaseFailure(
       'CANNOT_REACH_DATABASE',
       `Cannot reach the database (${[state, said].filter(Boolean).join(': ')}). ${remedy(error)} Nothing was lost: run the same command again.`,
@@ -72,7 +76,7 @@ export function databaseError(error: unknown): KeyRotationError {
     );
   }
   // A function of the database may quote a row in a hint, PostgreSQL does not.
-  const hint = isRaised || stringIn(error, 'where') !== undefined ? undefined : stringIn(error, 'hint');
+  const hint = isRaised || isInFunction ? undefined : stringIn(error, 'hint');
   const advice = NOT_CONVERTED.has(state ?? '') ? WITHOUT_FORM : hint === undefined ? '' : `. ${hint}`;
   return new DatabaseFailure(
     'DATABASE_REFUSED',
@@ -81,7 +85,7 @@ export function databaseError(error: unknown): KeyRotationError {
     {
       constraint: stringIn(error, 'constraint'),
       isRaised,
-      isInFunction: stringIn(error, 'where') !== undefined,
+      isInFunction,
     },
   );
 }
@@ -147,13 +151,13 @@ export function isOfValues(error: unknown): boolean {
   return error instanceof DatabaseFailure && error.state !== undefined && !NOT_OF_VALUES.test(error.state);
 }
 
-/** What PostgreSQL says as it ends one session, of which the server goes on: pg_terminate_backend, or a timeout. */
-const ENDED_SESSION = new Set(['57P01', '25P03', '25P04']);
+/** What PostgreSQL says as it ends one session or statement: pg_terminate_backend, pg_cancel_backend, or a timeout. */
+const ENDED = new Set(['57P01', '57014', '25P03', '25P04']);
 
-/** The SQLSTATE with which the server ended the session; `undefined` for any other error. */
-export function endedSession(error: unknown): string | undefined {
+/** The SQLSTATE with which a server that goes on ended the session or the statement; `undefined` for any other error. */
+export function endedWith(error: unknown): string | undefined {
   if (!(error instanceof DatabaseFailure) || error.isRaised || error.state === undefined) return undefined;
-  return ENDED_SESSION.has(error.state) ? error.state : undefined;
+  return ENDED.has(error.state) ? error.state : undefined;
 }
 
 /** Whether the same work may succeed later, with a new connection. */
@@ -166,7 +170,8 @@ export function isLostConnection(error: unknown): boolean {
 export function isOfRow(error: unknown): error is DatabaseFailure {
   if (!(error instanceof DatabaseFailure) || error.state === undefined) return false;
   const { state, isRaised, isInFunction } = error;
-  return isRaised || (!NOT_OF_ROW.test(state) && (isInFunction || !OF_STATEMENT.test(state)));
+  if (isRaised) return true;
+  return isInFunction ? !NOT_OF_ROW_IN_FUNCTION.test(state) : !NOT_OF_ROW.test(state) && !OF_STATEMENT.test(state);
 }
 
 export function sqlState(error: unknown): string | undefined {

@@ -268,9 +268,8 @@ export class Connection {
     await this.change([...own, ...open, ...off.map(switchOff)].join('; '));
     const result = await work();
     // A trigger may have put off others: what they write must be seen before the commit.
-    await this.change(
-      ['SET CONSTRAINTS ALL IMMEDIATE', SAFE_PATH, this.#durable, ...close, ...off.map(reset)].join('; '),
-    );
+    const former = ['SET CONSTRAINTS ALL IMMEDIATE', ...TIMEOUTS, SAFE_PATH, this.#durable];
+    await this.change([...former, ...close, ...off.map(reset)].join('; '));
     return result;
   }
 

@@ -1,6 +1,6 @@
 import type { Column } from '../catalog/column.ts';
 import { requireOwnCode } from '../catalog/foreign-code.ts';
-import { isOfRow, isOutOfDate, isWorthAnotherTry } from '../connection/database-error.ts';
+import { isLostConnection, isOfRow, isOutOfDate, isWorthAnotherTry } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import type { CheckedColumn } from './checked-columns.ts';
 import type { EndedBatches } from './ended-batches.ts';
@@ -40,7 +40,7 @@ export interface BatchWork {
   /** Settings of each batch's transaction. */
   readonly settings?: readonly string[];
   readonly ended?: EndedBatches;
-  /** Is called where a batch ended its session, and a smaller one is to be tried. */
+  /** Is called where what writes a batch was ended, and a smaller one is to be tried. */
   readonly onEnded?: () => void;
 }
 
@@ -60,7 +60,10 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
       return step;
     } catch (error) {
       if (error instanceof TableAltered) return { kind: 'changed' };
-      if (begun !== undefined && work.ended?.add(begun.range, begun.rows, error) === true) work.onEnded?.();
+      if (begun !== undefined && work.ended?.add(begun.range, begun.rows, error) === true) {
+        work.onEnded?.();
+        if (!isLostConnection(error)) continue;
+      }
       if (isOfRow(error) && write === writeRows) write = writeAcceptedRows;
       // A trigger of the table may wait for the application's locks, and lose.
       else if (!isWorthAnotherTry(error) || attempt >= MOST_ATTEMPTS) throw error;

@@ -1,22 +1,22 @@
-import { endedSession } from '../connection/database-error.ts';
+import { endedWith } from '../connection/database-error.ts';
 import type { BatchResult, Range } from './ranges.ts';
 
-/** How often a row alone must end its session: an administrator ends one, too. */
+/** How often a row alone must end its session or statement: an administrator ends one, too. */
 const MOST_ENDS = 3;
 
 type Place = Pick<Range, 'n' | 'reached' | 'again'>;
 
 interface Suspect {
   readonly place: string;
-  /** One of so many rows from there ends the session that writes it. */
+  /** One of so many rows from there ends what writes it. */
   readonly rows: number;
   readonly ends: number;
   readonly state: string;
 }
 
 /**
- * Batches whose session the server ended while they were written, although it takes new ones: a trigger may do so for one
- * row. They are halved until that row is found, which is then left.
+ * Batches whose session or statement the server ended while they were written, although it works on: a trigger may do so
+ * for one row. They are halved until that row is found, which is then left.
  */
 export class EndedBatches {
   readonly #suspects = new Map<number, Suspect>();
@@ -29,11 +29,13 @@ export class EndedBatches {
     return { rows: Math.min(rows, Math.ceil(suspect.rows / 2)) };
   }
 
-  /** Whether `error` ended the session of a batch of so many rows, and a smaller one is to be tried. */
+  /** Whether `error` ended a batch of so many rows, and it is to be tried again with fewer, or without its only one. */
   add(range: Range, rows: number, error: unknown): boolean {
-    const state = endedSession(error);
+    const state = endedWith(error);
     if (state === undefined || rows === 0) return false;
     const ends = rows === 1 ? (this.#at(range)?.ends ?? 0) + 1 : 0;
+    // Not what is done to that row ended it.
+    if (ends > MOST_ENDS) return false;
     this.#suspects.set(range.n, { place: placeOf(range), rows, ends, state });
     return true;
   }

@@ -1,4 +1,4 @@
-import { databaseError, isLostConnection } from '../../../src/postgres/connection/database-error.ts';
+import { databaseError, isLostConnection, isOfRow } from '../../../src/postgres/connection/database-error.ts';
 
 /** Class 53 of PostgreSQL's SQLSTATEs. */
 it.each([
@@ -22,4 +22,16 @@ it.each([
   expect(error.code).toBe(code);
   expect(error.message).toContain(message);
   expect(isLostConnection(error)).toBe(true);
+});
+
+it('a function that cannot reach another server says nothing of this one', () => {
+  const where = 'PL/pgSQL function audit() line 1 at PERFORM';
+  const error = databaseError({
+    code: '08001',
+    severity: 'ERROR',
+    message: 'could not connect to server "audit"',
+    where,
+  });
+  expect(error.code).toBe('DATABASE_REFUSED');
+  expect([isLostConnection(error), isOfRow(error)]).toEqual([false, true]);
 });

@@ -70,14 +70,17 @@ describe('a row that is refused', () => {
   });
 });
 
-describe('a trigger that ends the session for one row', () => {
-  it('has the row listed, and the others are done', async () => {
+describe('a trigger that ends the session or the statement for one row', () => {
+  it.each([
+    ['57P01', 'pg_terminate_backend'],
+    ['57014', 'pg_cancel_backend'],
+  ])('has the row listed, and the others are done: %s', async (state, ends) => {
     await clinic.sql(`CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-      IF new.id IN (1, 7) THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN new; END $$`);
+      IF new.id IN (1, 7) THEN PERFORM ${ends}(pg_backend_pid()); END IF; RETURN new; END $$`);
     await clinic.sql('CREATE TRIGGER refused BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION refuse()');
     const report = await clinic.reencrypt(SPEC, { triggers: 'fire', batchRows: 10 });
     expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 10, left: 2 } });
-    expect(report.left).toEqual(['1', '7'].map((id) => ({ key: [id], code: 'DATABASE:57P01' })));
+    expect(report.left).toEqual(['1', '7'].map((id) => ({ key: [id], code: `DATABASE:${state}` })));
   });
 
   it('and once only leaves no row', async () => {
@@ -150,6 +153,21 @@ describe('triggers that are enabled in other ways', () => {
     const error = await rejectionOf(clinic.reencrypt(SPEC));
     expect(error.message).toContain('fires with --triggers fire, fires with skip');
   });
+});
+
+it('limits that a trigger sets do not hold for the statements after it', async () => {
+  const { Connection } = await import('../../../src/postgres/connection/database.ts');
+  const session = await Connection.open(postgres);
+  try {
+    const set = "SELECT set_config('statement_timeout', '9000', true), set_config('lock_timeout', '9000', true)";
+    const after = await session.transaction(async () => {
+      await session.underOwnPath(() => session.rows(set), false);
+      return session.rows("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')");
+    });
+    expect(after).toEqual([['0', '0']]);
+  } finally {
+    await session.close();
+  }
 });
 
 it('nothing of a session is left behind for the next user of a pooled connection', async () => {
