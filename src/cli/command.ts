@@ -22,7 +22,6 @@ export interface Finished {
   readonly file?: string;
   /** The lines are the caller's own data, written as they are and alone. */
   readonly isExact?: boolean;
-  /** Printed below the lines. */
   readonly next?: readonly NextStep[];
 }
 
@@ -30,16 +29,13 @@ export interface Finished {
 export interface CommandDefinition<O extends object> {
   readonly name: string;
   readonly summary: string;
-  /** More sentences of the help text. */
   readonly details?: string;
   readonly examples: readonly string[];
-  /** The shape of `Finished.result`. */
   readonly result: Schema;
   /** Both have `--dry-run`; `asks` has `--yes`, too. */
   readonly writes?: 'asks' | 'at once';
   /** With these options no secret needs to be named, and Secrets Manager is not called. */
   readonly isOnFiles?: (options: O) => boolean;
-  /** Its own options and arguments. */
   readonly setUp?: (command: Command) => Command;
   readonly run: (
     session: CommandSession,
@@ -65,7 +61,6 @@ export interface DefinedCommand {
   readonly addTo: (program: Command, execute: Execute) => void;
 }
 
-/** Adds the options that all commands have, and the examples. */
 export function command<O extends object>(definition: CommandDefinition<O>): DefinedCommand {
   const { name, result } = definition;
   return {

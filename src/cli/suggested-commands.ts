@@ -4,7 +4,6 @@ import type { ColumnFlags } from './rows/column-flags.ts';
 
 export const PROGRAM = 'pazpaz-keys';
 
-/** Each has the common options. */
 export type SuggestedCommand =
   | 'status'
   | 'doctor'
@@ -53,15 +52,12 @@ const HELP: Partial<Record<ErrorCode, readonly NextStep[]>> = {
   RING_FULL: [step('status')],
 };
 
-/** Empty if nothing is known to help. */
 export function stepsAfter(error: KeyRotationError): readonly NextStep[] {
   return error instanceof CommandRefusal ? error.next : (HELP[error.code] ?? []);
 }
 
-/** They need to know which rows. */
 const OVER_ROWS: readonly SuggestedCommand[] = ['retire', 'census', 'reencrypt', 'maintain'];
 
-/** As a command line that can be pasted. */
 export type Spell = (step: NextStep) => string;
 
 /**
@@ -85,7 +81,6 @@ export function speller(program: string, options: CommonOptions & ColumnFlags): 
   };
 }
 
-/** As the screen and `--json` show them. */
 export function spelled<T extends { readonly next: readonly NextStep[] }>(
   all: readonly T[],
   spell: Spell,

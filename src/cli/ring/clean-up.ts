@@ -5,7 +5,6 @@ import { stateChanged, type DescribedRing } from './ring.ts';
 import { abandonedTag, requireTagRoom, tagVersions } from './version-tags.ts';
 
 export interface CleanUpResult {
-  /** Absent if there was nothing to clean up. */
   readonly versionId?: string;
 }
 

@@ -4,14 +4,11 @@ import type { CommandDependencies } from '../aws/operator.ts';
 import { describedRing, LONGEST_DELAY } from './ring.ts';
 import { CommandRefusal, step } from '../suggested-commands.ts';
 
-/** As the labels show it. */
 type RotationStage = 'waits for its key' | 'has its number' | 'is current';
 
-/** Of the function's log. */
 export interface StepLine {
   readonly step: string;
   readonly outcome: 'started' | 'finished' | 'failed';
-  /** Code and message. */
   readonly reason?: string;
 }
 

@@ -59,7 +59,6 @@ function wayOut(label: string): string {
   return `It can be retired after ${moves} of AWSCURRENT: each rotation is one, and so is each put.`;
 }
 
-/** If nothing changes the secret until then. */
 export function earliestRetirement(lastChanged: Date | undefined, now: Date): Date {
   return new Date((lastChanged ?? now).getTime() + MAX_KEY_AGE);
 }
@@ -138,7 +137,6 @@ export function requireReadable(census: CensusResult, numbers: readonly KeyNumbe
   );
 }
 
-/** Those of the keys in question. */
 export function unreadOf({ unreadKeys = [] }: CensusResult, numbers: readonly number[]): readonly UnreadKeys[] {
   return unreadKeys
     .map((unread) => ({ ...unread, numbers: unread.numbers.filter((number) => numbers.includes(number)) }))

@@ -90,7 +90,6 @@ export function outdatedRecords(
   return [...gone, ...left.slice(0, Math.max(0, left.length + added.length - MAX_RECORDS))];
 }
 
-/** Whether they are there or not. */
 export async function removeRecords(deps: CommandDependencies, numbers: readonly KeyNumber[]): Promise<void> {
   await removeTags(deps, numbers.map(retiredTagKey));
 }

@@ -169,7 +169,6 @@ export async function versionOfKey(
   return undefined;
 }
 
-/** `key 3`, or the version of a key without a number. */
 export function keyName(ring: RingLabels, versionId: string): string {
   const number = ring.numberOf.get(versionId);
   return number === undefined ? `version ${versionId}` : `key ${number}`;

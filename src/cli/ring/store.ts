@@ -2,7 +2,6 @@ import { refused } from '../../secret/aws-error.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { lookUntil } from './look-again.ts';
 
-/** As `PutSecretValue` takes it. */
 export type StoredValue = { readonly SecretString: string } | { readonly SecretBinary: Uint8Array };
 
 /**
