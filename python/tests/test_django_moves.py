@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core import checks
 from django.core.exceptions import FieldError
 from django.db import connection, models
 from django.db.models import F, Value
@@ -96,6 +97,21 @@ def test_a_watched_field_is_copied_and_pickled(beds: Any) -> None:
     assert copy.deepcopy(field).column == "ward"
     assert pickle.loads(pickle.dumps(field)) == field  # noqa: S301
     assert pickle.loads(pickle.dumps(beds.filter(ward=1).query)) is not None  # noqa: S301
+
+
+def test_a_list_of_encrypted_fields_is_warned_about() -> None:
+    from django.contrib.postgres.fields import ArrayField
+
+    class Tagged(models.Model):
+        tags: "models.Field[Any, Any]" = ArrayField(EncryptedTextField(context="tagged:tags", storage="text"))
+        notes = EncryptedTextField(context="tagged:notes")
+
+        class Meta:
+            app_label = "tagged"
+            managed = False
+
+    (found,) = (one for one in Tagged.check() if "is stored in clear" in one.msg)
+    assert isinstance(found, checks.Warning)
 
 
 def test_a_proxy_takes_the_number_of_a_new_row_first_as_its_model_does(beds: Any) -> None:  # noqa: ARG001

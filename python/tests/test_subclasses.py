@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, LargeBinary, func, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -43,6 +43,7 @@ class Caller(Base):
     phone: Mapped[str | None] = mapped_column(Phone("callers:phone"))
     bound: Mapped[str | None] = mapped_column(Phone("callers:{id}:phone", storage="text"))
     wrapped: Mapped[str | None] = mapped_column(Wrapped("callers:wrapped"))
+    variant: Mapped[bytes | None] = mapped_column(LargeBinary().with_variant(EncryptedText("callers:v"), "postgresql"))
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +67,9 @@ def test_a_type_of_sqlalchemy_can_be_extended(ring: KeyRing, engine: Engine) -> 
 
 
 def test_an_expression_is_refused_for_a_type_that_is_made_of_an_encrypted_one(engine: Engine) -> None:
-    with Session(engine) as session, pytest.raises(EncryptedColumnError, match="takes values, not SQL expressions"):
-        session.execute(update(Caller).values(wrapped=func.lower("Secret")))
+    for name in ("wrapped", "variant"):
+        with Session(engine) as session, pytest.raises(EncryptedColumnError, match="takes values, not SQL expressions"):
+            session.execute(update(Caller).values({name: func.lower("Secret")}))
 
 
 def test_a_field_of_django_can_be_extended(migrations: object, ring: KeyRing) -> None:  # noqa: ARG001

@@ -115,7 +115,20 @@ class _Encrypted(_Field):
             )
             for name in refused
         ]
-        return [*super().check(**kwargs), *found]
+        return [*super().check(**kwargs), *found, *self._warnings()]
+
+    def _warnings(self) -> list[checks.CheckMessage]:
+        if any(field is self for field in self.model._meta.local_fields):
+            return []
+        return [
+            checks.Warning(
+                "An encrypted field is the element of another field: an SQL expression that is written to it is stored "
+                "in clear, and conditions find nothing.",
+                hint="Store the list in an EncryptedJsonField.",
+                obj=self,
+                id="pazpaz_keys.W001",
+            )
+        ]
 
     # Into the database
 

@@ -246,7 +246,8 @@ def _encrypted_type(column: Any) -> "_Encrypted[Any] | None":
     found = getattr(column, "type", None)
     while isinstance(found, (ARRAY, TypeDecorator)) and not isinstance(found, _Encrypted):
         found = found.item_type if isinstance(found, ARRAY) else found.impl_instance
-    return found if isinstance(found, _Encrypted) else None
+    variants = getattr(found, "_variant_mapping", {}).values()
+    return next((each for each in (found, *variants) if isinstance(each, _Encrypted)), None)
 
 
 @event.listens_for(Column, "after_parent_attach")
