@@ -7,6 +7,7 @@ import { given } from '../process-io.ts';
 import { USAGE_LIMITS } from '../../keyring/telemetry/key-usage.ts';
 import { encryptionWords } from '../status/key-encryptions.ts';
 import { detaching } from '../status/label-call.ts';
+import { notesOn, recommended } from '../status/notes.ts';
 import { quoted, step } from '../suggested-commands.ts';
 import type { Reading } from '../ring/reading.ts';
 
@@ -69,7 +70,7 @@ export const MANY_ENCRYPTIONS = check(
   },
 );
 
-export const KEY_INVALID = check('key-invalid', 'key length invalid (issue 5)', ({ described, readings }) => {
+export const KEY_INVALID = check('key-invalid', 'key length invalid (issue 5)', ({ described, readings, report }) => {
   const current = described?.ring.current;
   if (current === undefined) {
     return described === undefined
@@ -82,7 +83,11 @@ export const KEY_INVALID = check('key-invalid', 'key length invalid (issue 5)', 
   if (reading?.kind === 'refused') return notChecked('The current version could not be read.');
   if (reading?.kind === 'key') return checked('its value decodes to 32 bytes', []);
   const found = reading?.kind === 'no key' ? reading.reason : 'Version without a value';
-  return checked('its value', [finding(`${found} (version ${current})`, step('rollback'), step('put', '--generate'))]);
+  // A rotation that has begun cannot end with such a value, and rollback refuses until it is ended.
+  const first = report === undefined ? undefined : recommended(notesOn(report));
+  const ending = typeof first === 'object' && first.args.includes('--clean-up') ? [first] : [];
+  const next = [...ending, step('rollback'), step('put', '--generate')];
+  return checked('its value', [finding(`${found} (version ${current})`, ...next)]);
 });
 
 /** A rotation stops unless every key opens. Keys with one cause are one finding. */

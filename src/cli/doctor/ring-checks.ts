@@ -148,12 +148,13 @@ export const ROTATION_LATE = check(
     const pending = report.versions.find(({ state }) => state === 'pending' || state === 'placeholder');
     const since = pending?.created === undefined ? now : new Date(pending.created);
     const isStuck = isUnderWay && takesTooLong(pending, now);
+    const log = rotation.functionArn === undefined ? [] : [tailOfLog(rotation.functionArn, rotationFunction)];
     const stuck = isStuck
       ? [
           finding(
             `A rotation has been unfinished since ${since.toISOString()} (version ${pending?.versionId ?? ''}). ` +
               "The function's log shows which step fails and why.",
-            ...(rotation.functionArn === undefined ? [] : [tailOfLog(rotation.functionArn, rotationFunction)]),
+            ...log,
             step('rotate', '--wait'),
             step('rotate', '--clean-up'),
           ),
@@ -162,11 +163,29 @@ export const ROTATION_LATE = check(
     if (unlisted !== undefined && isUnderWay && notes.length === 0) {
       return notChecked(`A rotation is under way. Only a listing of the versions shows since when. ${UNLISTED}`);
     }
-    const last =
-      rotation.last === undefined ? 'no rotation yet' : `last rotation ${dayCount(rotation.daysSinceLast)} ago`;
-    return checked(`schedule, ${last}, AWSPENDING`, [...notes.map(asFinding), ...stuck]);
+    const open = isUnderWay
+      ? `: a rotation is under way (version ${pending?.versionId ?? ''}, since ${since.toISOString()})${log.map((tail) => `; its log: ${tail}`).join('')}`
+      : '';
+    const findings = [...notes.map(asFinding), ...stuck];
+    const isNoKey = report.versions.some((version) => version.state === 'current' && version.isNoKey === true);
+    return checked(
+      `schedule, ${lastRotation(report)}, AWSPENDING${open}`,
+      isNoKey ? findings.map(withoutRotate) : findings,
+    );
   },
 );
+
+/** AWS shows no date while rotation is off. */
+function lastRotation({ rotation }: RingReport): string {
+  if (rotation.last !== undefined) return `last rotation ${dayCount(rotation.daysSinceLast)} ago`;
+  return rotation.isEnabled ? 'no rotation yet' : 'off';
+}
+
+/** No rotation begins before the current value is a key. */
+function withoutRotate({ text, next }: Finding): Finding {
+  const others = next.filter((one) => typeof one === 'string' || !one.args.includes('--wait'));
+  return finding(text, ...others);
+}
 
 /** Without a log group from Lambda, the command asks for it: only some functions log to `/aws/lambda/NAME`. */
 function tailOfLog(functionArn: string, found: Examination['rotationFunction']): string {
