@@ -78,12 +78,14 @@ export const LOCK_TIMEOUT = 1000;
 export const LOCK_BRIEFLY = `SET LOCAL lock_timeout = ${LOCK_TIMEOUT}`;
 
 const HOLDERS = `
-  SELECT format('%s of process %s (role %s)',
+  SELECT format('%s of process %s (role %s)%s',
                 CASE WHEN l.locktype = 'advisory' THEN format('advisory lock %s', $1::int8)
-                     ELSE format('a lock of %s', l.relation::regclass) END, l.pid, coalesce(a.usename, '?'))
+                     ELSE format('a lock of %s', l.relation::regclass) END, l.pid, coalesce(a.usename, '?'),
+                CASE WHEN cardinality(waits.ids) > 0 THEN format(', which waits for process %s', waits.ids[1]) END)
     FROM pg_locks l
     JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
     LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+   CROSS JOIN LATERAL (SELECT pg_blocking_pids(l.pid) AS ids) waits
    WHERE l.granted AND l.pid <> pg_backend_pid()
      AND (l.locktype = 'advisory' AND l.objsubid = 1 AND (l.classid::int8 << 32) + l.objid::int8 = $1::int8
           OR l.locktype = 'relation' AND l.relation IN (

@@ -152,6 +152,17 @@ it('a role that keeps the tables closed is named, and waited for no longer than 
     const error = await rejectionOf(openJob(session, column, { ...opening, patience: 0 }));
     expect(error.code).toBe('DATABASE_REFUSED');
     expect(error.message).toContain(`advisory lock 7206153928 of process ${rows[0]?.pid ?? ''} (role locks)`);
+    await clinic.sql('CREATE TABLE held (id int); INSERT INTO held VALUES (1); GRANT ALL ON held TO locks');
+    await clinic.sql('BEGIN; LOCK TABLE held');
+    const blocked = other.query('SELECT FROM held');
+    await until(async () => (await session.rows('SELECT FROM pg_locks WHERE NOT granted')).length > 0);
+    const behind = await rejectionOf(openJob(session, column, { ...opening, patience: 0 }));
+    const [holder] = await clinic.sql<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    expect(behind.message.replaceAll(/\s+/g, ' ')).toContain(
+      `(role locks), which waits for process ${holder?.pid ?? ''}`,
+    );
+    await clinic.sql('ROLLBACK');
+    await blocked;
     const opened = openJob(session, column, opening);
     await until(() => Promise.resolve(waits.length > 0));
     await other.query('SELECT pg_advisory_unlock_all()');
@@ -160,6 +171,6 @@ it('a role that keeps the tables closed is named, and waited for no longer than 
   } finally {
     await session.close();
     await other.end();
-    await clinic.sql('DROP ROLE locks');
+    await clinic.sql('ROLLBACK; DROP TABLE IF EXISTS held; DROP ROLE locks');
   }
 });
