@@ -1,4 +1,5 @@
 import { customType, type PgCustomColumnBuilder } from 'drizzle-orm/pg-core';
+import { KeyRotationError } from '../format/error.ts';
 import { BYTES, json, TEXT, type Content } from './content.ts';
 import { EncryptedColumn, parameterOf, type EncryptedColumnOptions } from './encrypted-column.ts';
 import { comparedColumn } from './refused-comparison.ts';
@@ -57,18 +58,37 @@ function column<Name extends string, Value>(
     toDriver: (value) => parameterOf(encrypted.encrypt(value, context), encrypted.storage),
     fromDriver: (cell) => encrypted.decryptSync(cell, context),
   });
-  return refuseComparisons(build<Name>(name), () => comparedColumn(context));
+  const builder = build<Name>(name);
+  if (encrypted.storage !== 'bytea') return refuseComparisons(builder, () => comparedColumn(context));
+  const array = () => {
+    throw listOfBytes(context);
+  };
+  return refuseComparisons(Object.assign(builder, { array }), () => comparedColumn(context));
+}
+
+/** Drizzle makes one text of a list, in which the bytes of a ciphertext would be lost. */
+function listOfBytes(context: string): KeyRotationError {
+  return new KeyRotationError(
+    'INVALID_COLUMN',
+    `The column of ${JSON.stringify(context)} cannot be a list of bytea values. Use storage: 'text' for the elements, or ` +
+      'store the list in one encryptedJson column.',
+  );
 }
 
 function refuseComparisons<Builder extends object>(builder: Builder, refusal: () => Error): Builder {
   const build: unknown = Reflect.get(builder, 'build');
-  if (typeof build !== 'function') return builder;
+  const array: unknown = Reflect.get(builder, 'array');
+  if (typeof build !== 'function' || typeof array !== 'function') return builder;
+  const guardedArray = (...size: readonly unknown[]): unknown => {
+    const list: unknown = Reflect.apply(array, builder, size);
+    return typeof list === 'object' && list !== null ? refuseComparisons(list, refusal) : list;
+  };
   const guarded = (...table: readonly unknown[]): unknown => {
     const column: unknown = Reflect.apply(build, builder, table);
     if (typeof column === 'object' && column !== null) refuseAsEncoder(column, refusal);
     return column;
   };
-  return Object.assign(builder, { build: guarded });
+  return Object.assign(builder, { build: guarded, array: guardedArray });
 }
 
 /**
