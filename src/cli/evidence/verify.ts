@@ -123,8 +123,12 @@ function inSeries(check: Verification, signedBy: string | undefined, before: Sig
   return { ...check, outcome: 'bad', how };
 }
 
-function checkChain({ previous, secretName }: ReportOnDisk, before: ReportOnDisk | undefined): Verification {
+function checkChain(
+  { previous, secretName, sha256: hash }: ReportOnDisk,
+  before: ReportOnDisk | undefined,
+): Verification {
   const chain = (outcome: Verification['outcome'], how: string): Verification => ({ what: 'chain', outcome, how });
+  if (before?.sha256 === hash) return chain('bad', `it is the same report as ${before.folder}`);
   if (before !== undefined && before.secretName !== secretName)
     return chain('bad', `it is of the secret ${secretName}, and ${before.folder} is of ${before.secretName}`);
   if (previous === undefined) {

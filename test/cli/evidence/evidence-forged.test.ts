@@ -140,3 +140,9 @@ describe('a report is written whole or not at all', () => {
     expect(await readdir(out)).toEqual(['evidence.sha256']);
   });
 });
+
+test('a report that is given twice is not called older than itself', async () => {
+  const one = await report(1);
+  const [, again] = await verifyReports([one.out, one.out], () => Promise.resolve(UNSIGNED));
+  expect(again?.checks).toContainEqual({ what: 'chain', outcome: 'bad', how: `it is the same report as ${one.out}` });
+});
