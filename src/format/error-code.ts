@@ -107,6 +107,8 @@ type CommandErrorCode =
   | 'TOO_EARLY_TO_RETIRE'
   /** A replica of the secret is not in sync, so a process in its region may use an older key. */
   | 'REPLICA_BEHIND'
+  /** The secret is a replica, and only its primary can be changed. */
+  | 'IS_REPLICA'
   /** Rows are encrypted with the key to retire, or may be: rows that no key opens, or that cannot be seen. */
   | 'ROWS_STILL_NEED_KEY'
   /** Nothing proves that no row needs the key to retire. */

@@ -28,6 +28,7 @@ import {
   requireOldEnough,
   requireOutOfUse,
   requireReadable,
+  requirePrimary,
   requireReplicas,
 } from '../ring/retire-checks.ts';
 import {
@@ -136,7 +137,7 @@ type Basis = Pick<RetireResult, 'counted' | 'unlisted' | 'skipped' | 'unreadKeys
 
 /**
  * Removes the numbering labels of keys, so that AWS may delete them, and leaves a tag for each, from which `restore`
- * finds it again. All checks come before the first write: `KEY_NEVER_ISSUED`, `KEY_STILL_NEEDED`, `ROTATION_UNDER_WAY`,
+ * finds it again. All checks come before the first write: `IS_REPLICA`, `KEY_NEVER_ISSUED`, `KEY_STILL_NEEDED`, `ROTATION_UNDER_WAY`,
  * `REPLICA_BEHIND`, `TOO_EARLY_TO_RETIRE`, the census (`NO_CENSUS`, `ROWS_STILL_NEED_KEY`), and `STATE_CHANGED` if more keys would go
  * than the question named. If a retirement was interrupted between tag and label, the same command finishes it. Its age
  * check counts as passed, unless it was forced or the secret has changed since
@@ -149,6 +150,7 @@ export async function runRetire(
 ): Promise<RetireResult> {
   const isGone = ({ ring }: DescribedRing): boolean => numbers.some((number) => !ring.versionOf.has(number));
   const first = await settledRing(deps, isGone);
+  requirePrimary(first.secret);
   const going = await check(deps, first, numbers);
   let basis: Basis = {};
   if (going.length > 0) {

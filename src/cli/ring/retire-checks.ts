@@ -2,6 +2,7 @@ import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import { KeyRotationError } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
 import { MAX_KEY_AGE } from '../../keyring/options.ts';
+import { isReplica } from '../../keyring/source/secret-source.ts';
 import { AWS_LABELS, type RingLabels } from '../../format/ring-labels.ts';
 import type { RetirementRecord } from '../../format/retired-tag.ts';
 import type { CensusResult } from '../rows/row-count.ts';
@@ -75,6 +76,17 @@ export function requireOldEnough(lastChanged: Date | undefined, now: Date): void
     `The secret was last changed on ${(lastChanged ?? now).toISOString()}, and for 24 hours after that a process ` +
       `may still encrypt with an older key. Retire at ${earliest.toISOString()} at the earliest. Any change until ` +
       'then, including a label or a tag, restarts the 24 hours.',
+  );
+}
+
+/** Otherwise AWS would refuse the first write, after a count that may take hours. Throws `IS_REPLICA`. */
+export function requirePrimary(secret: DescribeSecretResponse): void {
+  if (!isReplica(secret)) return;
+  const region = secret.PrimaryRegion ?? '';
+  throw new KeyRotationError(
+    'IS_REPLICA',
+    `This is a replica of '${secret.Name ?? ''}', and only its primary in ${region} can be changed: --region ${region}. ` +
+      'Nothing was changed.',
   );
 }
 

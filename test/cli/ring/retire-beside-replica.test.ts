@@ -1,4 +1,5 @@
 import { CreateSecretCommand, ReplicateSecretToRegionsCommand } from '@aws-sdk/client-secrets-manager';
+import { operatorSecrets } from '../../../src/cli/aws/operator-secrets.ts';
 import { runRetire } from '../../../src/cli/commands/retire.ts';
 import { clientOf, stopServices } from '../../local/support/running-service.ts';
 import { current, previous, SECRET, type TestRing } from '../../support/ring.ts';
@@ -32,6 +33,20 @@ test('a replica that is not in sync may still give writers an older key, so no k
     `aws secretsmanager remove-regions-from-replication --secret-id ${SECRET} --remove-replica-regions eu-west-1`,
   );
   expect((await force(ring)).retired).toHaveLength(1);
+});
+
+test('on a replica itself, retire counts nothing and names the region of the primary', async () => {
+  const ring = await replicated(false);
+  const client = clientOf(await endpointOf(ring), 1, 'eu-west-1');
+  const { deps } = operatorOf(ring, () => operatorSecrets(client));
+  const census = jest.fn(counting());
+  const refused = runRetire(deps, census, { numbers: numbers(1), force: false });
+  await expect(refused).rejects.toMatchObject({
+    code: 'IS_REPLICA',
+    message: expect.stringContaining('us-east-1') as string,
+  });
+  expect(census).not.toHaveBeenCalled();
+  client.destroy();
 });
 
 test('a key is retired beside a replica that is in sync', async () => {
