@@ -22,7 +22,10 @@ export async function readKey(deps: StepDependencies, versionId: string): Promis
     return readKeyValue(value);
   } catch (error) {
     if (!isKeyRotationError(error)) throw error;
-    throw new KeyRotationError(error.code, `${error.message} (version ${versionId})`);
+    throw new KeyRotationError(
+      error.code,
+      `${error.message} (version ${versionId}; 'pazpaz-keys status' says what to run first)`,
+    );
   }
 }
 

@@ -25,7 +25,13 @@ describe('a current value that is no key', () => {
     ['16 bytes of SecretBinary', Buffer.alloc(16, 7), 'must be 32 bytes, got 16 bytes'],
   ])('is refused by createSecret: %s', async (_, value, found) => {
     const ring = await begun(1, holding(value, current()));
-    await refuses(ring, () => ring.step('createSecret'), 'INVALID_KEY_VALUE', found, `version ${ring.idOf(2)}`);
+    await refuses(
+      ring,
+      () => ring.step('createSecret'),
+      'INVALID_KEY_VALUE',
+      found,
+      `version ${ring.idOf(2)}; 'pazpaz-keys status' says what to run first`,
+    );
   });
 
   test('is not shown', async () => {
