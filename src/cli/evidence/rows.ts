@@ -2,13 +2,12 @@ import { placeOf } from '../../postgres/catalog/column-name.ts';
 import type { ColumnCensus } from '../../postgres/census.ts';
 import { databaseFacts } from '../../postgres/connection/database-facts.ts';
 import { findUnlisted } from '../../postgres/find-columns.ts';
-import { foundName } from '../../postgres/sample/found-column.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
 import { columnsOf, ringOf } from '../rows/column-options.ts';
 import { databaseOf } from '../rows/database-options.ts';
-import { withBesides } from '../rows/retire-census.ts';
+import { namesOf, notCounted } from '../rows/retire-census.ts';
 import { shownCensus } from '../rows/progress.ts';
 import { unreadKeys } from '../rows/unread-keys.ts';
 import type { RowFacts } from './evidence.ts';
@@ -27,7 +26,7 @@ export async function countedRows(session: AwsSession, flags: ColumnFlags, world
     isCounted: true,
     database: { ...facts, countedFrom, countedTo },
     columns: counts.map(withoutRowKeys),
-    unlisted: withBesides(counts, found).map(foundName),
+    unlisted: namesOf(notCounted(counts, found)),
     skipped,
     ...(unread.length === 0 ? {} : { unreadKeys: unread }),
   };

@@ -31,7 +31,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       const { columns, skipped } = await search.look().finally(() => {
         progress.end();
       });
-      const unlisted = withBesides(counts, columns);
+      const unlisted = notCounted(counts, columns);
       requireNoneOpens(unlisted, numbers);
       if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
       return { counts, unlisted, skipped, ...(await requireLasting(watching, counts)) };
@@ -54,7 +54,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       counted: counts.map(({ rows, ...named }) => ({ ...placeOf(named), rows })),
       isComplete: counts.every(({ unseen }) => unseen.length === 0),
       unseen: [...new Set(counts.flatMap(({ relation, unseen }) => unseen.map((why) => `${relation}: ${why}`)))],
-      unlisted: unlisted.map(foundName),
+      unlisted: namesOf(unlisted),
       skipped,
       isDurable,
     };
@@ -78,18 +78,17 @@ async function tablesBefore(
   return before;
 }
 
-/** Names a place once, which the count has seen in every row and the search in a sample. */
-export function withBesides(counts: readonly ColumnCensus[], found: readonly FoundColumn[]): readonly FoundColumn[] {
-  const counted = counts.flatMap(({ besides }) => besides);
-  const isCounted = (one: FoundColumn): boolean =>
-    counted.some(
-      ({ tableId, columnNumber, member, uncountable }) =>
-        tableId === one.tableId &&
-        columnNumber === one.columnNumber &&
-        member === one.member &&
-        uncountable === one.uncountable,
-    );
-  return [...counted, ...found.filter((one) => !isCounted(one))];
+/**
+ * What looks encrypted and was not counted: beside the counted members of every row, and in a sample of all columns. Both
+ * may have the same place, and only one of them the key that opens a value there: they try different contexts.
+ */
+export function notCounted(counts: readonly ColumnCensus[], found: readonly FoundColumn[]): readonly FoundColumn[] {
+  return [...counts.flatMap(({ besides }) => besides), ...found];
+}
+
+/** Each place once. */
+export function namesOf(found: readonly FoundColumn[]): readonly string[] {
+  return [...new Set(found.map(foundName))];
 }
 
 /** Throws `ROWS_STILL_NEED_KEY` if a key in question, or one without a number, opens a value that was not counted. */
@@ -98,7 +97,7 @@ function requireNoneOpens(unlisted: readonly FoundColumn[], numbers: readonly Ke
   if (needing.length === 0) return;
   throw new KeyRotationError(
     'ROWS_STILL_NEED_KEY',
-    `Columns that were not counted hold ciphertexts of the key: ${needing.map(foundName).join(', ')}. Add them to the file ` +
+    `Columns that were not counted hold ciphertexts of the key: ${namesOf(needing).join(', ')}. Add them to the file ` +
       `that --columns names (columns --find prints one), then census and reencrypt them. ${NOT_LISTED}`,
   );
 }
@@ -119,7 +118,7 @@ function requireNoneEncrypted(unlisted: readonly FoundColumn[], numbers: readonl
   if (found.length === 0) return;
   throw new KeyRotationError(
     'NO_CENSUS',
-    `Columns that were not counted hold ciphertexts, and may have rows that need the key: ${found.map(foundName).join(', ')}. ` +
+    `Columns that were not counted hold ciphertexts, and may have rows that need the key: ${namesOf(found).join(', ')}. ` +
       'Add them to the file that --columns names (columns --find prints one), or pass --unlisted-is-fine to retire if no row of ' +
       `them needs it.${found.some(({ uncountable }) => uncountable !== undefined) ? ` ${NOT_LISTED}` : ''}`,
   );

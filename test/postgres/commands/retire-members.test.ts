@@ -3,6 +3,7 @@ import { toKeyNumber } from '../../../src/format/key-number.ts';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { asDescribed } from '../../cli/support/described.ts';
 import { giveCredentials, pazpazKeys } from '../../cli/support/operator.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
@@ -89,21 +90,38 @@ it('a census notices one value beside the listed member that a key opens', async
   expect(stdout).toContain('Not counted, though it looks encrypted: public.docs.doc->note');
 });
 
+function list(...columns: readonly object[]): string {
+  const file = join(folder, 'columns.json');
+  writeFileSync(file, JSON.stringify(columns.map((column) => ({ table: 'docs', ...column }))));
+  return file;
+}
+
+const SSN = { column: 'doc', member: 'ssn', context: 'docs:{id}:ssn' };
+
+it('a third member is named once, although it is beside both that are listed', async () => {
+  await fill('jsonb', (id) => ({ data: data(id), ssn: seal(3, `docs:${id}:ssn`), note: seal(3, '') }));
+  const columns = list({ column: 'doc', context: 'docs:{id}:data' }, SSN);
+  const refused = await keys('retire', '1', '--yes', '--columns', columns);
+  expect(refused.stderr.replaceAll(/\s+/g, ' ')).toContain('need the key: public.docs.doc->note. Add');
+  const { stdout } = await keys('retire', '1', '--yes', '--json', '--unlisted-is-fine', '--columns', columns);
+  expect(asDescribed('retire', stdout)).toMatchObject({ result: { unlisted: ['public.docs.doc->note'] } });
+});
+
+it('a member that opens in the context of another listed column keeps its key, whatever is accepted', async () => {
+  await fill('jsonb', (id) => ({ data: data(id), note: seal(1, `docs:${id}:other`) }));
+  await postgres.client.query('ALTER TABLE docs ADD COLUMN other bytea');
+  const columns = list({ column: 'doc', context: 'docs:{id}:data' }, { column: 'other', context: 'docs:{id}:other' });
+  const refused = await keys('retire', '1', '--yes', '--unlisted-is-fine', '--columns', columns);
+  expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('ROWS_STILL_NEED_KEY') as string });
+});
+
 it('both members can be listed, and what is listed is not named again', async () => {
   await fill('jsonb', (id) => ({
     data: data(id),
     ssn: seal(3, `docs:${id}:ssn`),
     note: 'a plain note of the application',
   }));
-  const columns = join(folder, 'columns.json');
-  const doc = { table: 'docs', column: 'doc' };
-  writeFileSync(
-    columns,
-    JSON.stringify([
-      { ...doc, context: 'docs:{id}:data' },
-      { ...doc, member: 'ssn', context: 'docs:{id}:ssn' },
-    ]),
-  );
+  const columns = list({ column: 'doc', context: 'docs:{id}:data' }, SSN);
   const { stdout, exitCode } = await keys('retire', '1', '--yes', '--columns', columns);
   expect(exitCode).toBe(0);
   expect(stdout).not.toContain('looks encrypted');
