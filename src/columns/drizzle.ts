@@ -1,7 +1,7 @@
 import { customType, type PgCustomColumnBuilder } from 'drizzle-orm/pg-core';
 import { KeyRotationError } from '../format/error.ts';
 import { BYTES, json, TEXT, type Content } from './content.ts';
-import { EncryptedColumn, parameterOf, type EncryptedColumnOptions } from './encrypted-column.ts';
+import { EncryptedColumn, parameterOf, type ColumnStorage, type EncryptedColumnOptions } from './encrypted-column.ts';
 import { comparedColumn } from './refused-comparison.ts';
 
 export { UnreadableColumnError, type ColumnRing, type ColumnStorage } from './encrypted-column.ts';
@@ -58,37 +58,39 @@ function column<Name extends string, Value>(
     toDriver: (value) => parameterOf(encrypted.encrypt(value, context), encrypted.storage),
     fromDriver: (cell) => encrypted.decryptSync(cell, context),
   });
-  const builder = build<Name>(name);
-  if (encrypted.storage !== 'bytea') return refuseComparisons(builder, () => comparedColumn(context));
-  const array = () => {
-    throw listOfBytes(context);
-  };
-  return refuseComparisons(Object.assign(builder, { array }), () => comparedColumn(context));
+  return guarded(build<Name>(name), context, encrypted.storage);
 }
 
-/** Drizzle makes one text of a list, in which the bytes of a ciphertext would be lost. */
-function listOfBytes(context: string): KeyRotationError {
-  return new KeyRotationError(
-    'INVALID_COLUMN',
-    `The column of ${JSON.stringify(context)} cannot be a list of bytea values. Use storage: 'text' for the elements, or ` +
-      'store the list in one encryptedJson column.',
-  );
-}
-
-function refuseComparisons<Builder extends object>(builder: Builder, refusal: () => Error): Builder {
+/** Lets a column be compared with nothing, and refuses what would store or return other values than it encrypts. */
+function guarded<Builder extends object>(builder: Builder, context: string, storage: ColumnStorage): Builder {
   const build: unknown = Reflect.get(builder, 'build');
   const array: unknown = Reflect.get(builder, 'array');
   if (typeof build !== 'function' || typeof array !== 'function') return builder;
-  const guardedArray = (...size: readonly unknown[]): unknown => {
-    const list: unknown = Reflect.apply(array, builder, size);
-    return typeof list === 'object' && list !== null ? refuseComparisons(list, refusal) : list;
+  const ofDatabase = (): never => {
+    throw refused(
+      context,
+      'takes no value that the database makes: it would be stored unencrypted. Use $default(() => …)',
+    );
   };
-  const guarded = (...table: readonly unknown[]): unknown => {
-    const column: unknown = Reflect.apply(build, builder, table);
-    if (typeof column === 'object' && column !== null) refuseAsEncoder(column, refusal);
-    return column;
-  };
-  return Object.assign(builder, { build: guarded, array: guardedArray });
+  return Object.assign(builder, {
+    build: (...table: readonly unknown[]): unknown => {
+      const column: unknown = Reflect.apply(build, builder, table);
+      if (typeof column === 'object' && column !== null) refuseAsEncoder(column, () => comparedColumn(context));
+      return column;
+    },
+    array: (...size: readonly unknown[]): unknown => {
+      // Drizzle makes one text of a list, in which the bytes of a ciphertext would be lost.
+      if (storage === 'bytea') throw refused(context, "cannot be a list of bytea values. Use storage: 'text'");
+      const list: unknown = Reflect.apply(array, builder, size);
+      return typeof list === 'object' && list !== null ? guarded(list, context, storage) : list;
+    },
+    default: ofDatabase,
+    generatedAlwaysAs: ofDatabase,
+  });
+}
+
+function refused(context: string, why: string): KeyRotationError {
+  return new KeyRotationError('INVALID_COLUMN', `The encrypted column of ${JSON.stringify(context)} ${why}.`);
 }
 
 /**

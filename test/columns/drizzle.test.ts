@@ -111,6 +111,18 @@ test('a list of bytea values is refused before a table has one', () => {
   expect(() => notes.array()).toThrow("storage: 'text'");
 });
 
+test('a value that the database makes is refused, because it would be stored unencrypted', () => {
+  const column = () => encryptedText('notes', { ring: noRing, context: 'patients.notes', storage: 'text' });
+  for (const make of [
+    () => column().default('none'),
+    () => column().default(sql`'none'`),
+    () => column().generatedAlwaysAs(sql`lower(name)`),
+    () => column().array().default(['none']),
+  ])
+    expect(make).toThrow(expect.objectContaining({ code: 'INVALID_COLUMN' }) as Error);
+  expect(column().$default(() => 'none')).toBeDefined();
+});
+
 function jsonList(ring: ColumnRing) {
   return { ring, context: 'lists.nested', storage: 'jsonb' } as const;
 }
