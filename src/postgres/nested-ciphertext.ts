@@ -6,6 +6,7 @@ import { MAX_STAGING_LABELS } from '../format/ring-labels.ts';
 import { readVarint } from '../format/varint.ts';
 import { openWithAnyKey, type CandidateRow } from './attribution.ts';
 import type { OpeningKeys } from './known-keys.ts';
+import { numbersIn, percentDecoded } from './other-spellings.ts';
 import { openable } from './tag-check.ts';
 
 /** The shortest ciphertext, 28 bytes, has 38 characters in base64 without its padding, and 56 in hexadecimal. */
@@ -25,8 +26,8 @@ const HEXADECIMAL: Alphabet = { start: /[0-9A-Fa-f]{56}/g, has: charactersOf(/[0
 /** The first of several lines, as `encode` of PostgreSQL, MIME and PEM write them. */
 const FIRST_LINE: Alphabet = { start: /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16}/g, has: BASE64.has };
 
-/** What a text without any ciphertext has none of: a long run, the first line of several, or an escape of JSON. */
-const MAY_HAVE_CIPHERTEXT = /[A-Za-z0-9+/_-]{16}|\\/;
+/** What a text has none of that spells no ciphertext in letters: a long run, the first line of several, or an escape. */
+const MAY_HAVE_CIPHERTEXT = /[A-Za-z0-9+/_-]{16}|\\|%[0-7][0-9A-Fa-f]/;
 
 /** Characters before a ciphertext that may be glued to it, such as `enc_`. */
 const MOST_GLUED = 16;
@@ -39,8 +40,8 @@ const JUDGED = 512;
 
 /**
  * The numbers of the keys that open ciphertexts inside a plaintext (0: a key without a number), and inside what these
- * hold. Looked at are bytes that are not text, and every run of base64 or hexadecimal, over several lines and in the
- * strings of JSON too. `contexts`: those that an inner ciphertext may be in, beside none; in another context it
+ * hold. Looked at are bytes that are not text, and every run of base64 or hexadecimal, over several lines, in the strings
+ * of JSON and percent-encoded too, and numbers that stand for bytes. `contexts`: those that an inner ciphertext may be in, beside none; in another context it
  * is not seen. Throws where ciphertexts are in ciphertexts, or escapes in escapes, more than `MOST_LEVELS` deep.
  */
 export function nestedKeys(
@@ -118,6 +119,7 @@ function* candidates(text: string): Generator<Buffer> {
   for (let level = 0; outer.length > 0; level += 1) {
     const inner: string[] = [];
     for (const one of outer) {
+      yield* numbersIn(one);
       if (!MAY_HAVE_CIPHERTEXT.test(one)) continue;
       if (level > MOST_LEVELS) throw tooDeep();
       yield* runs(one);
@@ -222,11 +224,14 @@ function isRandom(run: string, alphabet: number): boolean {
   return seen.length * Math.log2(alphabet / different) < alphabet + 60;
 }
 
-/** Strings with an escape, or all of a text that is not JSON (several values, or cut). The rest is seen in the text. */
+/**
+ * Strings with an escape, or all of a text that is not JSON (several values, or cut). The rest is seen in the text. What is
+ * percent-encoded waits for the escapes of JSON: with both at each level, texts would double.
+ */
 function withoutEscapes(text: string): Iterable<string> {
-  if (!text.includes('\\')) return [];
-  if (isJson(text)) return escapedStrings(text);
-  const plain = unescaped(text);
+  if (text.includes('\\') && isJson(text)) return escapedStrings(text);
+  const unquoted = text.includes('\\') ? unescaped(text) : text;
+  const plain = unquoted === text ? percentDecoded(text) : unquoted;
   return plain === text ? [] : [plain];
 }
 
@@ -272,6 +277,6 @@ function* escapedStrings(json: string): Generator<string> {
     end = endOfString(json, start);
     if (end - start < MIN_CIPHERTEXT_BYTES) continue;
     const string = json.slice(start, end);
-    if (string.includes('\\')) yield String(JSON.parse(string));
+    if (/[\\%]/.test(string)) yield String(JSON.parse(string));
   }
 }

@@ -62,6 +62,11 @@ const SPELLINGS: readonly ((bytes: Buffer) => string)[] = [
   (bytes) => bytes.toString('hex').replaceAll(/(.{60})/g, '$1\r\n  '),
   (bytes) => JSON.stringify({ v: bytes.toString('base64') }).replaceAll('/', '\\/'),
   (bytes) => JSON.stringify([JSON.stringify({ v: bytes.toString('base64') }).replaceAll('+', '\\u002b')]),
+  (bytes) => JSON.stringify({ v: bytes }),
+  (bytes) => JSON.stringify(new Uint8Array(bytes)),
+  (bytes) => JSON.stringify([JSON.stringify([...bytes], null, 2)]),
+  (bytes) => `https://clinic.example/open?t=${encodeURIComponent(bytes.toString('base64'))}&of=7`,
+  (bytes) => encodeURIComponent(encodeURIComponent(JSON.stringify({ v: bytes.toString('base64'), w: '\n' }))),
 ];
 
 const spelled = fc
@@ -115,6 +120,8 @@ it('finds the keys that every attempt at every place finds', () => {
 const slashed = (base64: string) =>
   base64.replaceAll('/', '\\/').replace(/^./, (first) => `\\u00${first.charCodeAt(0).toString(16)}`);
 
+const percents = (base64: string) => base64.replace(/./g, (one) => `%${one.charCodeAt(0).toString(16)}`);
+
 it.each([
   ['in LATIN1', (base64: string) => Buffer.from(`José ${base64}`, 'latin1')],
   [
@@ -125,6 +132,7 @@ it.each([
   ['of several values of JSON', (base64: string) => Buffer.from(`{"a":1}\n{"t":"${slashed(base64)}"}\n`)],
   ['of JSON that was cut', (base64: string) => Buffer.from(`{"t":"${slashed(base64)}","p":"x`)],
   ['of JSON behind a word', (base64: string) => Buffer.from(`INFO {"t":"${slashed(base64)}"}`)],
+  ['of JSON in JSON beside an escape', (base64: string) => Buffer.from(`{"t":"\\\\","u":"?t=${percents(base64)}"}`)],
   ['of JSON with a member twice', (base64: string) => Buffer.from(`{"t":"${slashed(base64)}","t":"x"}`)],
 ])('finds a ciphertext in a text %s', (_, write) => {
   const base64 = sealed(Buffer.from('inner'), 1, CONTEXT).toString('base64');
@@ -177,6 +185,10 @@ describe('long values are no trouble', () => {
     ['millions of escapes', `${'\\n'.repeat(3_000_000)} ${base64}`],
     ['JSON of millions of escapes', JSON.stringify({ a: '\n'.repeat(3_000_000), v: base64 })],
     ['JSON in JSON, 20 deep', escapedTimes(slashed(base64), 20)],
+    ['millions of numbers', `[${'7,'.repeat(3_500_000)}1000] ${base64}`],
+    ['millions of commas', `${','.repeat(3_500_000)}1,${' '.repeat(3_500_000)} ${base64}`],
+    ['millions of percent signs', `${'%2B%'.repeat(1_500_000)} ${base64}`],
+    ['percent signs and escapes, 14 deep in one another', `%${'25'.repeat(14)}\\${'u005c'.repeat(14)}n ${base64}`],
     ['deep JSON', `{"a":${'['.repeat(100_000)}"${base64}"${']'.repeat(100_000)}}`],
   ])('%s', (_, value) => {
     expect([...nestedKeys(Buffer.from(value), [CONTEXT], keys)]).toEqual([1]);

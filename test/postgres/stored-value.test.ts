@@ -51,3 +51,8 @@ it('looks into the strings of each member that is counted', () => {
   const ofMember = json({ data: '', ssn: OTHER });
   expect(rest).toEqual({ data: ofMember, other: ofMember, third: card() });
 });
+
+it('looks at a Buffer that was written as JSON, which is no ciphertext to be replaced', () => {
+  const stored = json(Buffer.from('a ciphertext'));
+  expect(besides(stored, 'jsonb', [undefined])).toBe(stored);
+});

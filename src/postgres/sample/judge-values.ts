@@ -10,6 +10,7 @@ import { isByChance, sumOf, type Beginnings } from './chance.ts';
 import type { FoundColumn } from './found-column.ts';
 import type { OpeningKeys } from '../known-keys.ts';
 import { allAtOnce, nestedSearch, runsIn, type InParts } from '../nested-ciphertext.ts';
+import { numbersIn, percentDecoded } from '../other-spellings.ts';
 import { rowOf } from '../stored-value.ts';
 import type { Candidate } from './candidates.ts';
 import type { SampledValue } from './read-sample.ts';
@@ -156,11 +157,11 @@ export class ValueJudge {
     ];
   }
 
-  /** Adds, for each number of characters before it, the number that base64 or hexadecimal in a text begins with. */
+  /** Adds, for each number of characters before it, the number that what a text spells begins with. */
   *#addInsides(text: string): InParts<void> {
     const tried = new Set<Place>();
     const alike = new Map<Place, KeyNumber | 0>();
-    for (const { start, bytes } of runsIn(text)) {
+    for (const { start, bytes } of spelledIn(text)) {
       yield undefined;
       if (!mayBeCiphertext(bytes)) continue;
       const place = placeOf(this.places.insides, start);
@@ -172,6 +173,19 @@ export class ValueJudge {
     for (const place of tried) place.candidates += 1;
     for (const [place, number] of alike) addTo(place.alike, number);
   }
+}
+
+function* spelledIn(text: string): ReturnType<typeof runsIn> {
+  const plain = percentDecoded(text);
+  yield* runsIn(plain);
+  for (const bytes of numbersIn(plain)) if (isSpread(bytes)) yield { start: 0, bytes };
+}
+
+/** Nearly every ciphertext has bytes of many values, low and high; counts, sizes and pixels seldom do. */
+function isSpread(bytes: Buffer): boolean {
+  const seen = bytes.subarray(0, 64);
+  const high = seen.filter((byte) => byte >= 128).length;
+  return 4 * new Set(seen).size >= 3 * seen.length && 8 * high >= seen.length && 8 * high <= 7 * seen.length;
 }
 
 function placeOf<Name>(places: Map<Name, Place>, name: Name): Place {

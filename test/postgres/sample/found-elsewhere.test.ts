@@ -58,6 +58,7 @@ async function retire(flags: readonly string[] = [], role = 'postgres') {
 
 const hex = (row: Buffer) => row.toString('hex');
 const base64 = (row: Buffer) => row.toString('base64');
+const percentEncoded = (character: string) => `%${character.charCodeAt(0).toString(16)}`;
 const value = () => patientRow('kept', 1, 9);
 
 /** Columns by what a ciphertext is in, with the columns that are beside each. */
@@ -75,6 +76,9 @@ const PLACES: readonly (readonly [string, string, (row: Buffer) => string, strin
   ['a member of a member of jsonb', 'jsonb', (row) => JSON.stringify({ a: { b: base64(row) } }), ''],
   ['a text with a prefix', 'text', (row) => `enc_${base64(row)}`, ''],
   ['a text around it', 'text', (row) => `see "${base64(row)}", please`, ''],
+  ['a Buffer in jsonb', 'jsonb', (row) => JSON.stringify({ a: row }), ''],
+  ['a Uint8Array in JSON in text', 'text', (row) => JSON.stringify({ a: new Uint8Array(row) }), ''],
+  ['a URL', 'text', (row) => `https://clinic.example/open?t=${base64(row).replace(/^./, percentEncoded)}`, ''],
   ['JSON in bytes', 'bytea', (row) => JSON.stringify({ v: base64(row) }), ''],
   [
     'a full-text column beside it',

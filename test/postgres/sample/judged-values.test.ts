@@ -46,6 +46,34 @@ it.each([
   expect(turns).toBeGreaterThanOrEqual(least);
 });
 
+const random = Array.from({ length: 30 }, () => randomBytes(60));
+const counts = random.map((bytes) => Buffer.from(bytes.map((byte, at) => (at === 0 ? 1 : byte < 200 ? 0 : byte))));
+
+it.each<[string, (bytes: Buffer) => string, readonly Buffer[], boolean]>([
+  ['Buffers in JSON under key 1', (bytes) => JSON.stringify({ v: bytes }), random.map(underKey1), true],
+  ['Uint8Arrays in JSON under key 1', (bytes) => JSON.stringify(new Uint8Array(bytes)), random.map(underKey1), true],
+  [
+    'percent-encoded base64 under key 1',
+    (bytes) => percentEncoded(bytes.toString('base64')),
+    random.map(underKey1),
+    true,
+  ],
+  ['random Buffers in JSON', (bytes) => JSON.stringify({ v: bytes }), random, false],
+  ['counts in JSON', (bytes) => JSON.stringify([...bytes]), counts, false],
+])('in contexts that are not known: %s', async (_, spell, sealed, isFound) => {
+  const all = sealed.map((bytes) => ({ text: spell(bytes), contexts: [''] }));
+  const { columns } = await foundIn(COLUMN, all, await ringKeys());
+  expect(columns.map(({ uncountable }) => uncountable)).toEqual(isFound ? ['inside its values'] : []);
+});
+
+function underKey1(bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.of(1), bytes]);
+}
+
+function percentEncoded(text: string): string {
+  return text.replaceAll(/./g, (character) => `%${character.charCodeAt(0).toString(16)}`);
+}
+
 it('a column that takes too long is cut short and named', async () => {
   const { cutShort } = await foundIn(COLUMN, values, await ringKeys(), 0);
   expect(cutShort).toMatch(/^only \d+ of 20 sampled values of url could be judged/);

@@ -25,6 +25,7 @@ const LINES = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}(?:[ \t]*\r?\n[ \t]*[A-Za
 
 function* candidates(text: string): Generator<Buffer> {
   yield* runs(text);
+  yield* numbers(text);
   for (const [lines] of text.matchAll(LINES)) yield* runs(lines.replace(/\s+/g, ''));
   const strings: string[] = [];
   try {
@@ -35,7 +36,19 @@ function* candidates(text: string): Generator<Buffer> {
   } catch {
     strings.push(text.replaceAll(/\\(?:u([0-9A-Fa-f]{4})|(.))/g, plain));
   }
+  if (!text.includes('\\')) {
+    strings.push(text.replaceAll(/%([0-7][0-9A-Fa-f])/g, (_, code: string) => String.fromCharCode(parseInt(code, 16))));
+  }
   for (const string of strings.filter((one) => one !== text)) yield* candidates(string);
+}
+
+function* numbers(text: string): Generator<Buffer> {
+  for (const [run] of text.matchAll(/[0-9]+(?:,\s*(?:"[0-9]+":\s*)?[0-9]+)+/g)) {
+    const spelled = run
+      .replaceAll(/\s|"[0-9]+":/g, '')
+      .replaceAll(/[0-9]{4,}|(?:25[6-9]|2[6-9]|[3-9][0-9])[0-9]/g, ';');
+    for (const bytes of spelled.split(';')) yield Buffer.from(bytes.split(',').filter(Boolean).map(Number));
+  }
 }
 
 function plain(_: string, code: string | undefined, character: string): string {

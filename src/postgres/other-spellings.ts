@@ -1,0 +1,88 @@
+import { MIN_CIPHERTEXT_BYTES } from '../format/ciphertext.ts';
+
+const COMMA = 0x2c;
+const PERCENT = 0x25;
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
+const MOST_DIGITS = 3;
+const SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+
+/**
+ * The bytes that numbers from 0 to 255 with commas between them spell, where there are enough for a ciphertext:
+ * `JSON.stringify` writes a Buffer as `{"type":"Buffer","data":[1,11,…]}`, and a Uint8Array as `{"0":1,"1":11,…}`. No space
+ * is before a comma. Each character is looked at a few times, whatever the text is.
+ */
+export function* numbersIn(text: string): Generator<Buffer> {
+  let spelled: Buffer | undefined;
+  for (let comma = text.indexOf(','); comma >= 0;) {
+    let end = comma;
+    let byte = byteOf(text, startOfDigits(text, end), end);
+    let length = 0;
+    while (byte !== undefined) {
+      spelled ??= Buffer.allocUnsafe(text.length);
+      spelled[length] = byte;
+      length += 1;
+      if (text.charCodeAt(end) !== COMMA) break;
+      const start = afterIndex(text, afterSpace(text, end + 1));
+      end = endOfDigits(text, start);
+      byte = byteOf(text, start, end);
+    }
+    if (spelled !== undefined && length >= MIN_CIPHERTEXT_BYTES) yield Buffer.from(spelled.subarray(0, length));
+    comma = text.indexOf(',', Math.max(comma + 1, end));
+  }
+}
+
+function byteOf(text: string, start: number, end: number): number | undefined {
+  if (start === end || end - start > MOST_DIGITS) return undefined;
+  let value = 0;
+  for (let at = start; at < end; at += 1) value = 10 * value + text.charCodeAt(at) - DIGIT_0;
+  return value <= 255 ? value : undefined;
+}
+
+function isDigit(code: number): boolean {
+  return code >= DIGIT_0 && code <= DIGIT_9;
+}
+
+/** One digit more than a byte has shows that the number is too large. */
+function startOfDigits(text: string, end: number): number {
+  let start = end;
+  while (end - start <= MOST_DIGITS && isDigit(text.charCodeAt(start - 1))) start -= 1;
+  return start;
+}
+
+function endOfDigits(text: string, start: number): number {
+  let end = start;
+  while (isDigit(text.charCodeAt(end))) end += 1;
+  return end;
+}
+
+function afterSpace(text: string, start: number): number {
+  let end = start;
+  while (SPACE.has(text.charCodeAt(end))) end += 1;
+  return end;
+}
+
+/** The name of a member that is an index, such as `"12": `. */
+function afterIndex(text: string, start: number): number {
+  if (text.charAt(start) !== '"') return start;
+  const end = endOfDigits(text, start + 1);
+  return text.startsWith('":', end) ? afterSpace(text, end + 2) : end;
+}
+
+/** The text with its percent-encoded ASCII decoded once, as base64 in a URL needs it: `%2B`, `%2F` and `%3D`. */
+export function percentDecoded(text: string): string {
+  if (!text.includes('%')) return text;
+  // A function for each match would take a hundred times the memory of a long text.
+  const plain = Buffer.allocUnsafe(2 * text.length);
+  let length = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    let code = text.charCodeAt(at);
+    const digits = code === PERCENT ? text.slice(at + 1, at + 3) : '';
+    if (/^[0-7][0-9A-Fa-f]$/.test(digits)) {
+      code = parseInt(digits, 16);
+      at += 2;
+    }
+    length = plain.writeUInt16LE(code, length);
+  }
+  return plain.toString('utf16le', 0, length);
+}
