@@ -29,6 +29,7 @@ import {
   requireOutOfUse,
   requireReadable,
   requirePrimary,
+  requireSettled,
   requireReplicas,
 } from '../ring/retire-checks.ts';
 import {
@@ -61,7 +62,7 @@ export const RETIRE = command<RetireFlags>({
   name: 'retire',
   summary: 'Take keys off the ring that no row needs any more, so that AWS may delete them',
   details:
-    'It refuses a key in use. It refuses while a rotation is under way, until 24 hours after the last change of the secret, ' +
+    'It refuses a key in use. It refuses while a rotation is under way, until 24 hours after the last change of the secret and the last re-encryption of a row of the key, ' +
     'while a replica of it is not in sync, and while a census finds rows that may need the key. Before you retire a key, restart processes that use a key ' +
     'directly. restore brings a key back.',
   examples: [
@@ -156,12 +157,13 @@ export async function runRetire(
   if (going.length > 0) {
     if (!force) {
       requireReplicas(first.secret);
-      if (going.some((key) => passedRecord(key, first.secret) === undefined))
-        requireOldEnough(first.secret.LastChangedDate, deps.now());
+      const isFirst = going.some((key) => passedRecord(key, first.secret) === undefined);
+      if (isFirst) requireOldEnough(first.secret.LastChangedDate, deps.now());
       const asked = going.map(({ number }) => number);
       const found = await census(asked);
       requireNoRows(found, asked);
       if (!unreadIsFine) requireReadable(found, asked);
+      if (isFirst) requireSettled(found, asked, deps.now());
       const { counted, unlisted = [], skipped = [], unreadKeys = [], isDurable = true } = found;
       basis = {
         counted,

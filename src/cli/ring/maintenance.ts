@@ -14,7 +14,14 @@ import { keyList } from '../terminal/table.ts';
 import { notesOn } from '../status/notes.ts';
 import { incomingVersion } from './incoming.ts';
 import { MOVING_LABEL } from './labels.ts';
-import { earliestRetirement, hasPassedAgeCheck, requireNoRows, requireReadable, unreadOf } from './retire-checks.ts';
+import {
+  hasPassedAgeCheck,
+  requireNoRows,
+  requireReadable,
+  requireSettled,
+  TooEarly,
+  unreadOf,
+} from './retire-checks.ts';
 import { describedRing, LONGEST_DELAY } from './ring.ts';
 import { readRingReport, takesTooLong, type RingReport } from '../status/ring-report.ts';
 
@@ -115,7 +122,7 @@ class Maintenance {
     try {
       await part();
     } catch (error) {
-      await this.#refused(error);
+      this.#refused(error);
     }
   }
 
@@ -149,7 +156,8 @@ class Maintenance {
         return;
       } catch (error) {
         if (isOneOf(error, CHANGED_MEANWHILE) && tries < MOST_TRIES) continue;
-        if (!isMovable(error) && !this.#hasUnread(numbers)) throw error;
+        const concernsSome = this.#hasUnread(numbers) || this.#isUnsettled(error);
+        if (!isMovable(error) && !concernsSome) throw error;
         if (hasReencrypted || !isMovable(error)) {
           await this.#retireOthers(numbers, error);
           return;
@@ -181,11 +189,16 @@ class Maintenance {
     return this.#seen !== undefined && unreadOf(this.#seen, numbers).length > 0;
   }
 
-  /** One row that cannot be re-encrypted, or a key that cannot be read, must not hold up keys that no row needs. */
+  /** Of a key's rows, and not of the secret, which is looked at before they are counted. */
+  #isUnsettled(error: unknown): boolean {
+    return this.#seen !== undefined && error instanceof TooEarly;
+  }
+
+  /** One row that cannot be re-encrypted or was just re-encrypted, or a key that cannot be read, must not hold up keys that no row needs. */
   async #retireOthers(numbers: readonly KeyNumber[], refusal: unknown): Promise<void> {
     const seen = this.#seen;
-    const others = seen === undefined ? [] : numbers.filter((number) => isFree(seen, number));
-    await this.#refused(refusal);
+    const others = seen === undefined ? [] : numbers.filter((number) => isFree(seen, number, this.#deps.now()));
+    this.#refused(refusal);
     if (others.length > 0 && others.length < numbers.length) await this.#retire(others);
   }
 
@@ -246,21 +259,16 @@ class Maintenance {
     });
   }
 
-  async #refused(error: unknown): Promise<void> {
+  #refused(error: unknown): void {
     if (!isKeyRotationError(error) || exitCodeOf(error) !== 1 || isOneOf(error, MAY_BE_OUTAGE)) throw error;
     if (this.#next.some(({ text }) => text === error.message)) return;
     this.#next.push({
       code: error.code,
       text: error.message,
       needsPerson: !isOneOf(error, PASSING) && !(this.#options.isDryRun === true && isMovable(error)),
-      ...(error.code === 'TOO_EARLY_TO_RETIRE' ? { at: await this.#earliest() } : {}),
+      ...(error instanceof TooEarly ? { at: error.earliest.toISOString() } : {}),
       next: stepsAfter(error),
     });
-  }
-
-  async #earliest(): Promise<string> {
-    const { secret } = await describedRing(this.#deps);
-    return earliestRetirement(secret.LastChangedDate, this.#deps.now()).toISOString();
   }
 
   #add(code: string, text: string, next: NextStep): void {
@@ -329,13 +337,14 @@ function newest(ring: RingLabels, keep: number): ReadonlySet<string> {
 }
 
 /** As `retire` decides it. */
-function isFree(seen: CensusResult, number: KeyNumber): boolean {
+function isFree(seen: CensusResult, number: KeyNumber, now: Date): boolean {
   try {
     requireNoRows(seen, [number]);
     requireReadable(seen, [number]);
+    requireSettled(seen, [number], now);
     return true;
   } catch (error) {
-    if (isOneOf(error, ['ROWS_STILL_NEED_KEY', 'NO_CENSUS'])) return false;
+    if (isOneOf(error, ['ROWS_STILL_NEED_KEY', 'NO_CENSUS', 'TOO_EARLY_TO_RETIRE'])) return false;
     throw error;
   }
 }

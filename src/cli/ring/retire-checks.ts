@@ -60,7 +60,17 @@ function wayOut(label: string): string {
   return `It can be retired after ${moves} of AWSCURRENT: each rotation is one, and so is each put.`;
 }
 
-export function earliestRetirement(lastChanged: Date | undefined, now: Date): Date {
+/** `earliest`: if nothing changes the secret or the rows until then. */
+export class TooEarly extends KeyRotationError {
+  readonly earliest: Date;
+
+  constructor(earliest: Date, message: string) {
+    super('TOO_EARLY_TO_RETIRE', message);
+    this.earliest = earliest;
+  }
+}
+
+function earliestRetirement(lastChanged: Date | undefined, now: Date): Date {
   return new Date((lastChanged ?? now).getTime() + MAX_KEY_AGE);
 }
 
@@ -71,8 +81,8 @@ export function earliestRetirement(lastChanged: Date | undefined, now: Date): Da
 export function requireOldEnough(lastChanged: Date | undefined, now: Date): void {
   const earliest = earliestRetirement(lastChanged, now);
   if (now > earliest) return;
-  throw new KeyRotationError(
-    'TOO_EARLY_TO_RETIRE',
+  throw new TooEarly(
+    earliest,
     `The secret was last changed on ${(lastChanged ?? now).toISOString()}, and for 24 hours after that a process ` +
       `may still encrypt with an older key. Retire at ${earliest.toISOString()} at the earliest. Any change until ` +
       'then, including a label or a tag, restarts the 24 hours.',
@@ -105,6 +115,23 @@ export function requireReplicas({ Name = '', ReplicationStatus = [] }: DescribeS
       'remove the region. Then retire.',
     `aws secretsmanager remove-regions-from-replication --secret-id ${quoted(Name)} --remove-replica-regions ${Region}`,
   );
+}
+
+/**
+ * Throws `TOO_EARLY_TO_RETIRE` for 24 hours after a row was re-encrypted from the key: a request that read the row before may
+ * still write it back, and a row that was written late shows a process that may do so again.
+ */
+export function requireSettled({ reencryptedFrom }: CensusResult, numbers: readonly KeyNumber[], now: Date): void {
+  for (const number of numbers) {
+    const last = reencryptedFrom?.get(number);
+    const earliest = earliestRetirement(last, now);
+    if (last === undefined || now > earliest) continue;
+    throw new TooEarly(
+      earliest,
+      `Rows were re-encrypted from key ${number} until ${last.toISOString()}. A request that had read such a row before may still ` +
+        `write it back. Retire it at ${earliest.toISOString()} at the earliest.`,
+    );
+  }
 }
 
 /** Also for a row that cannot be attributed to another key. Throws `ROWS_STILL_NEED_KEY`. */

@@ -53,7 +53,12 @@ export async function withMaintainedRows<T>(
       leftByLast: (target) => leftByLastReencryption(database, specs, target),
       reencrypt: async () => {
         const isQuiet = flags.json === true;
-        const options = { triggers, isQuiet, ...(connections === undefined ? {} : { connections }) };
+        const options = {
+          triggers,
+          isQuiet,
+          now: session.deps.now,
+          ...(connections === undefined ? {} : { connections }),
+        };
         const keys = await ringOf(session, usageLog(world));
         const reports = await shownReencryption(database, specs, keys, world, options);
         return reports.map(({ keyNumber, isFinished, ownReencrypted: rows, totals: { left }, ...named }) => {

@@ -4,6 +4,7 @@ import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import type { RingKeys } from '../../postgres/all-keys.ts';
 import { requireLasting, type ColumnCensus } from '../../postgres/census.ts';
 import { ColumnSearch, contextsOf, TablesBefore, type SkippedTable } from '../../postgres/find-columns.ts';
+import { reencryptedFrom } from '../../postgres/job/job-control.ts';
 import { foundName, type FoundColumn } from '../../postgres/sample/found-column.ts';
 import { withSpare, type DatabaseAddress } from '../../postgres/connection/database.ts';
 import type { AwsSession } from '../aws/session.ts';
@@ -21,7 +22,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const database = databaseOf(flags, session, world);
     const keys = await ringOf(session);
     const contexts = contextsOf(specs);
-    const { counts, unlisted, skipped, isDurable } = await withSpare(database, async (watching) => {
+    const { counts, unlisted, skipped, isDurable, reencrypted } = await withSpare(database, async (watching) => {
       const before = await tablesBefore(database, watching, keys, contexts, flags);
       const progress = new ProgressLine(world.stderr, () => world.now().getTime());
       const options = { before, watching, onProgress: progress.onSearch };
@@ -34,7 +35,8 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       const unlisted = notCounted(counts, columns);
       requireNoneOpens(unlisted, numbers);
       if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
-      return { counts, unlisted, skipped, ...(await requireLasting(watching, counts)) };
+      const reencrypted = await reencryptedFrom(watching, counts);
+      return { counts, unlisted, skipped, reencrypted, ...(await requireLasting(watching, counts)) };
     });
     if (flags.skippedIsFine === true) requireNoneClosed(skipped);
     else requireNoneSkipped(skipped);
@@ -50,6 +52,7 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       rowsWithNumberZero: sum(counts.flatMap(({ unnumbered }) => Object.values(unnumbered))),
       legacyRows: sum(counts.flatMap(({ legacy }) => Object.values(legacy))),
       unattributableRows: sum(counts.map(({ unreadable }) => unreadable)),
+      reencryptedFrom: reencrypted,
       unreadKeys: unreadKeys(keys),
       counted: counts.map(({ rows, ...named }) => ({ ...placeOf(named), rows })),
       isComplete: counts.every(({ unseen }) => unseen.length === 0),

@@ -16,6 +16,8 @@ export interface CensusResult {
   readonly nestedByNumber?: ReadonlyMap<number, number>;
   /** No key opens them. */
   readonly unattributableRows: number;
+  /** When rows were last re-encrypted from a key, by its number, as far as that is known. */
+  readonly reencryptedFrom?: ReadonlyMap<number, Date>;
   /** Such rows may open with these, which could not be read. */
   readonly unreadKeys?: readonly UnreadKeys[];
   readonly isComplete: boolean;

@@ -37,6 +37,8 @@ export interface BatchWork {
   readonly limits: BatchLimits;
   /** Whether rows from before this system are brought too. Default: true. */
   readonly legacy?: boolean;
+  /** The time by which the ring is kept. Default: the system's. */
+  readonly now?: (() => Date) | undefined;
   /** Settings of each batch's transaction. */
   readonly settings?: readonly string[];
   readonly ended?: EndedBatches;
@@ -139,7 +141,7 @@ async function readAgain(session: Connection, column: Column, range: Range, limi
 }
 
 async function handle(
-  { session, checked: { column, writesAlone }, keys, legacy }: BatchWork,
+  { session, checked: { column, writesAlone }, keys, legacy, now = () => new Date() }: BatchWork,
   range: Range,
   target: TargetKey,
   { rows, reached, isRead, waiting }: Reading,
@@ -166,6 +168,7 @@ async function handle(
     rows: rows.length,
     readRows: range.isRead ? 0 : rows.length,
     reencrypted: written,
+    sources: written === 0 ? {} : Object.fromEntries([...plan.sources].map((number) => [number, now().toISOString()])),
     ...counts(plan),
     left,
     wroteAlone: writesAlone,

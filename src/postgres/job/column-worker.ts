@@ -216,18 +216,18 @@ export class ColumnWorker {
     const { legacy = true } = this.#options;
     const settings = this.#options.triggers === 'skip' ? [SKIP_TRIGGERS] : [];
     const [ended, onEnded] = [this.#ended, onProgress];
+    const { now } = this.#options;
     const work: BatchWork = {
-      ...{
-        session,
-        checked: this.#checked,
-        job,
-        keys: this.#keys,
-        limits: this.#limits,
-        legacy,
-        settings,
-        ended,
-        onEnded,
-      },
+      session,
+      checked: this.#checked,
+      job,
+      keys: this.#keys,
+      limits: this.#limits,
+      legacy,
+      now,
+      settings,
+      ended,
+      onEnded,
     };
     let preferred = 0;
     for (;;) {

@@ -6,8 +6,8 @@ import { tableNamed } from '../catalog/look-up-table.ts';
 import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { holdsCheck, whyWait, requireQuery, type Wait } from './brake-conditions.ts';
 import { beginBrakes, readBrakes, setBrakes, type BrakeState } from './brakes.ts';
-import { jobTotals, leftByLast, type JobTotals } from './job.ts';
-import { hasJobTables, openJobTablesNow } from './job-tables.ts';
+import { jobTotals, lastReencryptions, leftByLast, type JobTotals } from './job.ts';
+import { hasJobTables, mayUseJobTables, openJobTablesNow } from './job-tables.ts';
 
 export interface JobView extends NamedColumn {
   readonly keyNumber: number;
@@ -136,4 +136,16 @@ export function leftByLastReencryption(
     return sum;
   };
   return withColumns(database, specs, look, { beforeLock });
+}
+
+/** As `lastReencryptions`, in a connection of its own. A role that may not use the tables of jobs has begun none. */
+export function reencryptedFrom(
+  database: DatabaseAddress,
+  places: readonly { readonly tableId: string; readonly column: string }[],
+): Promise<ReadonlyMap<number, Date>> {
+  return Connection.during(database, async (session) => {
+    if (!(await mayUseJobTables(session))) return new Map();
+    await openJobTablesNow(session);
+    return lastReencryptions(session, places);
+  });
 }

@@ -6,9 +6,10 @@ import CONTENT from './sql/0002-content.sql';
 import BRAKES from './sql/0003-brakes.sql';
 import WRITTEN from './sql/0004-written.sql';
 import MEMBERS from './sql/0005-members.sql';
+import SOURCES from './sql/0006-sources.sql';
 
 /** The versions of the schema. A version that was released never changes: the next one alters its tables. */
-const MIGRATIONS: readonly string[] = [JOBS, CONTENT, BRAKES, WRITTEN, MEMBERS];
+const MIGRATIONS: readonly string[] = [JOBS, CONTENT, BRAKES, WRITTEN, MEMBERS, SOURCES];
 
 /**
  * Roles that may own the tables: superusers, and the role that logged in. The role that it has become since (SET ROLE)
@@ -52,6 +53,15 @@ const OF_JOBS = `
   SELECT pg_get_userbyid(nspowner), has_schema_privilege(n.oid, 'USAGE'),
          EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid AND relname = 'job')
     FROM pg_namespace n WHERE nspname = 'pazpaz_keys'`;
+
+/** Whether this user owns the tables of jobs, and so may have run some. */
+export async function mayUseJobTables(session: Connection): Promise<boolean> {
+  const [found] = await session.rows(
+    `SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = 'pazpaz_keys' AND c.relname = 'job' AND pg_has_role(c.relowner, 'USAGE')`,
+  );
+  return found !== undefined;
+}
 
 /** Whether jobs may be there. Throws `DATABASE_REFUSED` where the schema belongs to a role that keeps this one out. */
 export async function hasJobTables(session: Connection): Promise<boolean> {

@@ -230,12 +230,45 @@ async function beginPassFrom(session: Connection, { id }: Job, from: number, tar
   await beginPass(session, { id, pass: Number(pass) }, { options, target, content, columns });
 }
 
+/** When rows of the job `$1` were last re-encrypted from a key, in this pass or before it. */
+const LAST_BY_SOURCE = `
+  SELECT key, max(value) AS value
+    FROM (SELECT sources FROM pazpaz_keys.job WHERE id = $1 UNION ALL SELECT sources FROM pazpaz_keys.range WHERE job_id = $1) s,
+         jsonb_each_text(s.sources)
+   GROUP BY key`;
+
+/**
+ * When rows of these columns were last re-encrypted from a key, by its number (0: a key without one), as far as jobs say so.
+ * `places`: numbers of tables, and names of their columns.
+ */
+export async function lastReencryptions(
+  session: Connection,
+  places: readonly { readonly tableId: string; readonly column: string }[],
+): Promise<ReadonlyMap<number, Date>> {
+  const last = new Map<number, Date>();
+  for (const { tableId, column } of places) {
+    const find = 'SELECT id FROM pazpaz_keys.job WHERE table_id = $1::oid AND column_name = $2';
+    for (const [id = null] of await session.rows(find, [tableId, column])) {
+      for (const [number, date] of await session.rows(LAST_BY_SOURCE, [id])) {
+        const [at, before] = [new Date(date ?? ''), last.get(Number(number))];
+        if (before === undefined || at > before) last.set(Number(number), at);
+      }
+    }
+  }
+  return last;
+}
+
 /** Waits for batches under way. The caller's lock on the job lets them list a row, or each would wait for the other. */
 async function beginPass(
   session: Connection,
   { id, pass }: { readonly id: string; readonly pass: number },
   { options, target, content, columns }: Beginning,
 ): Promise<Job> {
+  await session.change(
+    `UPDATE pazpaz_keys.job SET sources = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM (${LAST_BY_SOURCE}) last)
+      WHERE id = $1`,
+    [id],
+  );
   await session.change('DELETE FROM pazpaz_keys.range WHERE job_id = $1', [id]);
   await session.change('DELETE FROM pazpaz_keys.left_row WHERE job_id = $1', [id]);
   await session.change(

@@ -33,6 +33,8 @@ export interface LeftRow {
 
 export interface Plan {
   readonly changes: readonly RowChange[];
+  /** The numbers of the keys that open the rows to be changed; 0 for a key without one. */
+  readonly sources: ReadonlySet<number>;
   readonly alreadyCurrent: number;
   readonly nulls: number;
   readonly empty: number;
@@ -52,6 +54,7 @@ export function planRows(
   takesLegacy = true,
 ): Plan {
   const changes: RowChange[] = [];
+  const sources = new Set<number>();
   const left: LeftRow[] = [];
   let alreadyCurrent = 0;
   let nulls = 0;
@@ -79,12 +82,13 @@ export function planRows(
       else if (place.losesMembers) leave('OTHER_MEMBERS');
       else {
         keys.countEncryption(target);
+        sources.add(found.number);
         const sealed = seal(found.plaintext, target.key, target.number, context, pooledNonce());
         changes.push({ key, stored, watched, sealed: asStored(sealed, storage), member: place.member });
       }
     }
   }
-  return { changes, alreadyCurrent, nulls, empty, left };
+  return { changes, sources, alreadyCurrent, nulls, empty, left };
 }
 
 /** What a value is that was not read or looked through, beside what `attribute` says of the others. */

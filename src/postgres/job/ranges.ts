@@ -29,6 +29,8 @@ export interface BatchResult {
   /** Rows that were read for the first time. */
   readonly readRows: number;
   readonly reencrypted: number;
+  /** When rows were re-encrypted from a key, by its number. */
+  readonly sources: Readonly<Record<string, string>>;
   readonly alreadyCurrent: number;
   readonly nulls: number;
   readonly empty: number;
@@ -107,12 +109,14 @@ export async function recordBatch(session: Connection, job: Job, result: BatchRe
             not_before = now() + $8 * interval '1 millisecond',
             read_rows = read_rows + $9, reencrypted = reencrypted + $10, already_current = already_current + $11,
             nulls = nulls + $12, empty = empty + $13, left_rows = left_rows + $14,
+            sources = sources || $16::jsonb,
             written = CASE WHEN $15 THEN written || pg_current_xact_id()::text::bigint ELSE written END
       WHERE job_id = $1 AND n = $2`,
     [
       ...[job.id, range.n, reached === undefined ? null : JSON.stringify(reached), isRead, JSON.stringify(again)],
       ...[tries, isOpen, pause, result.readRows, reencrypted, result.alreadyCurrent],
       ...[result.nulls, result.empty, left.length, result.wroteAlone && reencrypted > 0],
+      JSON.stringify(result.sources),
     ],
   );
   await list(

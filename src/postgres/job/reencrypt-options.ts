@@ -32,6 +32,8 @@ export interface ReencryptOptions {
   readonly brakes?: Partial<Brakes>;
   /** Called after each batch of this process, and each second while it waits. */
   readonly onBatch?: (progress: Progress) => void;
+  /** The time by which the ring is kept, for `retire`, which waits a day after a re-encryption. Default: the system's. */
+  readonly now?: () => Date;
   /** The clock by which this process waits. Default: the system's. */
   readonly clock?: PaceClock;
   /** Stops at the end of each batch once aborted. */

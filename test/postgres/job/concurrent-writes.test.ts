@@ -168,7 +168,16 @@ describe('a rotation in the middle', () => {
     await cutRange(session, checked, job, 100);
     const other = await open();
     const left = [{ key: ['1'], code: 'INVALID_CIPHERTEXT' as const }];
-    const counts = { rows: 1, readRows: 1, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, wroteAlone: true };
+    const counts = {
+      rows: 1,
+      readRows: 1,
+      reencrypted: 0,
+      alreadyCurrent: 0,
+      nulls: 0,
+      empty: 0,
+      sources: {},
+      wroteAlone: true,
+    };
     let retargeted: Promise<void> | undefined;
     await session.transaction(async () => {
       const range = await claimRange(session, job, 0);

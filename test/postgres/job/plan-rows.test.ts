@@ -59,7 +59,7 @@ test('each encryption is counted, and past 2^32 with one key the job stops', asy
 test('a row under an older key is encrypted under the current one, and keeps what a change is recognised by', () => {
   const stored = sealed(7, 1);
   const { changes, ...rest } = plan([row(7, stored)]);
-  expect(rest).toEqual({ alreadyCurrent: 0, nulls: 0, empty: 0, left: [] });
+  expect(rest).toEqual({ sources: new Set([1]), alreadyCurrent: 0, nulls: 0, empty: 0, left: [] });
   expect(changes).toMatchObject([{ key: ['7'], stored, watched: ['7'] }]);
   const value = changes[0]?.sealed ?? new Uint8Array();
   expect(value[0]).toBe(2);
@@ -95,7 +95,7 @@ test.each([
 
 test('rows that need nothing are counted, each under its name, and none is changed', () => {
   const rows = [row(1, sealed(1, 2)), row(2, null), row(3, null), row(4, '\\x'), row(5, '\\x'), row(6, '\\x')];
-  expect(plan(rows)).toEqual({ changes: [], alreadyCurrent: 1, nulls: 2, empty: 3, left: [] });
+  expect(plan(rows)).toEqual({ changes: [], sources: new Set(), alreadyCurrent: 1, nulls: 2, empty: 3, left: [] });
 });
 
 test('rows that cannot be done are listed with their key and the reason', () => {
@@ -124,6 +124,7 @@ test('a row from before this system is listed where those are not to be brought 
 test('a value that was too large to be read is listed', () => {
   expect(plan([{ ...row(7, null), stored: undefined }])).toEqual({
     changes: [],
+    sources: new Set(),
     alreadyCurrent: 0,
     nulls: 0,
     empty: 0,

@@ -51,7 +51,8 @@ export async function olderDataRound(
     assertHolds(totals, { readRows: rows, reencrypted: rows, alreadyCurrent: 0 });
     assert.deepEqual(left, []);
   }
-  say('re-encrypted');
+  await ring.service.advance(25 * HOUR);
+  say('re-encrypted, a day ago');
   assert.equal((await command('retire', '1', '--yes')).exitCode, 0);
   assert(!isOnRing(ring, 1));
   say('key 1 retired, after another census');
