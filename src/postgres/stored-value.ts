@@ -55,7 +55,8 @@ function replacedMember(stored: string | Uint8Array, storage: Storage, member: s
 export function losesMembers(stored: string | Uint8Array, storage: Storage, member: string | undefined): boolean {
   const replaced = replacedMember(stored, storage, member);
   if (replaced !== undefined) return losesMembersOf(objectInText(replaced.value));
-  return losesMembersOf(objectText(stored, storage), storage === 'jsonb' ? member : undefined);
+  const { text, isOfRow } = objectOf(stored, storage);
+  return losesMembersOf(text, isOfRow ? undefined : member);
 }
 
 /** The string of a member may be JSON with members again, or base64 of it. */
@@ -85,7 +86,10 @@ export function besides(
   storage: Storage,
   members: readonly (string | undefined)[],
 ): string {
-  return besidesIn(objectText(stored, storage), storage === 'jsonb' ? members : [undefined]);
+  const { text, isOfRow } = objectOf(stored, storage);
+  const rest = besidesIn(text, isOfRow ? [undefined] : members);
+  // A string of jsonb stays one: it has no members that could be listed.
+  return isOfRow && storage === 'jsonb' && rest !== '' ? JSON.stringify(rest) : rest;
 }
 
 function besidesIn(text: string | undefined, members: readonly (string | undefined)[]): string {
@@ -104,13 +108,19 @@ function besidesIn(text: string | undefined, members: readonly (string | undefin
   return rest + text.slice(copied);
 }
 
-/** The text of the JSON object that a value is or holds, as `rowFromJson` and readers of older data find it. */
-function objectText(stored: string | Uint8Array, storage: Storage): string | undefined {
-  if (storage === 'bytea') return objectInBytes(rowOf(stored, storage));
-  if (typeof stored !== 'string') return undefined;
-  if (storage === 'text') return objectInText(stored);
+interface FoundObject {
+  readonly text: string | undefined;
+  /** Whether it is the row of older data, and not an object of jsonb of which a member is the row. */
+  readonly isOfRow: boolean;
+}
+
+/** The JSON object that a value is or holds, as `rowFromJson` and readers of older data find it. */
+function objectOf(stored: string | Uint8Array, storage: Storage): FoundObject {
+  if (storage === 'bytea') return { text: objectInBytes(rowOf(stored, storage)), isOfRow: true };
+  if (typeof stored !== 'string') return { text: undefined, isOfRow: true };
+  if (storage === 'text') return { text: objectInText(stored), isOfRow: true };
   const { text, value } = innermostJson(stored);
-  return typeof value === 'string' ? objectInText(value) : text;
+  return typeof value === 'string' ? { text: objectInText(value), isOfRow: true } : { text, isOfRow: false };
 }
 
 /** The JSON object in a text that `rowFromText` reads. Other base64 is decoded for few rows, and only its beginning. */
