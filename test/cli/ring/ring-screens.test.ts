@@ -71,7 +71,7 @@ describe('retire shows', () => {
     const lines = await help('retire');
     expect(lines).toContain('Take keys off the ring that no row needs any more, so that AWS may delete them.');
     expect(lines.join(' ')).toMatch(
-      /until 24 hours after the last change of the secret, .*a census finds rows.* restore /,
+      /until 24 hours after the last change of the secret and the last re-encryption of a row of the key, .*a census finds rows.* restore /,
     );
     expect(lines).toEqual(
       expect.arrayContaining([

@@ -89,8 +89,9 @@ it('each member resumes its own job', async () => {
 /** The tables as version 4 made them, which had one job per column. */
 async function toVersion4(): Promise<void> {
   await clinic.sql(
-    `ALTER TABLE pazpaz_keys.job DROP COLUMN member, ADD UNIQUE (table_id, column_name);
-     DELETE FROM pazpaz_keys.migration WHERE version = 5`,
+    `ALTER TABLE pazpaz_keys.job DROP COLUMN member, DROP COLUMN sources, ADD UNIQUE (table_id, column_name);
+     ALTER TABLE pazpaz_keys.range DROP COLUMN sources;
+     DELETE FROM pazpaz_keys.migration WHERE version > 4`,
   );
 }
 

@@ -42,6 +42,7 @@ export async function buildMutant(mutant: Mutant): Promise<Product> {
       outfile,
       platform: 'node',
       format: 'cjs',
+      loader: { '.sql': 'text' },
       plugins: [takeOut],
     });
     if (replaced !== 1) throw new Error(`${mutant.file} holds ${replaced} times what '${mutant.takenOut}' takes out`);
