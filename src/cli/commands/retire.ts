@@ -62,9 +62,9 @@ export const RETIRE = command<RetireFlags>({
   name: 'retire',
   summary: 'Take keys off the ring that no row needs any more, so that AWS may delete them',
   details:
-    'It refuses a key in use. It refuses while a rotation is under way, until 24 hours after the last change of the secret and the last re-encryption of a row of the key, ' +
-    'while a replica of it is not in sync, and while a census finds rows that may need the key. Before you retire a key, restart processes that use a key ' +
-    'directly. restore brings a key back.',
+    'It refuses a key in use. It refuses while a rotation is under way, until 24 hours after the last change of the secret ' +
+    'and the last re-encryption of a row of the key, while a replica of it is not in sync, and while a census finds rows that ' +
+    'may need the key. Before you retire a key, restart processes that use a key directly. restore brings a key back.',
   examples: [
     'pazpaz-keys retire 1 --columns columns.json --dry-run',
     "pazpaz-keys retire 1 2 --table patients --column notes --context 'patients:{id}:notes' --yes",
@@ -138,9 +138,9 @@ type Basis = Pick<RetireResult, 'counted' | 'unlisted' | 'skipped' | 'unreadKeys
 
 /**
  * Removes the numbering labels of keys, so that AWS may delete them, and leaves a tag for each, from which `restore`
- * finds it again. All checks come before the first write: `IS_REPLICA`, `KEY_NEVER_ISSUED`, `KEY_STILL_NEEDED`, `ROTATION_UNDER_WAY`,
- * `REPLICA_BEHIND`, `TOO_EARLY_TO_RETIRE`, the census (`NO_CENSUS`, `ROWS_STILL_NEED_KEY`), and `STATE_CHANGED` if more keys would go
- * than the question named. If a retirement was interrupted between tag and label, the same command finishes it. Its age
+ * finds it again. All checks come before the first write: `IS_REPLICA`, `KEY_NEVER_ISSUED`, `KEY_STILL_NEEDED`,
+ * `ROTATION_UNDER_WAY`, `REPLICA_BEHIND`, `TOO_EARLY_TO_RETIRE`, the census (`NO_CENSUS`, `ROWS_STILL_NEED_KEY`), and
+ * `STATE_CHANGED` if more keys would go than the question named. If a retirement was interrupted between tag and label, the same command finishes it. Its age
  * check counts as passed, unless it was forced or the secret has changed since
  * (docs/adr/0013-what-counts-as-an-age-check.md).
  */
