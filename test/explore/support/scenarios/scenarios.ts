@@ -16,7 +16,7 @@ const ALL: readonly Scenario[] = [
   ...PENDING_LEFT,
 ];
 
-/** Most of all states for one in six scenarios, of which there are smaller ones with the same commands. */
+/** Most of all states for one in five scenarios, of which there are smaller ones with the same commands. */
 const LARGE: ReadonlySet<string> = new Set([
   'rotate beside put P',
   'rollback by hand, two attempts',
@@ -62,6 +62,22 @@ const LARGE: ReadonlySet<string> = new Set([
   'restore-ring ABC beside put P',
   'move --kms-key-id K beside backup',
   'backup beside a rotation',
+  'rotate twice, told of the past',
+  'move beside a rotation',
+  'put --not-current beside a rotation, killed and run again',
+  'rollback by hand, one attempt',
+  'maintain beside retire 1, one killed and run again',
+  'rotate beside a rotation, killed and run again',
+  'rollback, AWSPENDING left on the new key, beside a rotation, killed and left',
+  'retire two keys beside a rotation, killed and left',
+  'backup beside put --not-current Q',
+  'put P beside rotate --clean-up, one killed and run again',
+  'move --kms-key-id K beside retire --force 1',
+  'adopt after a put by hand, told of the past',
+  'put --not-current Q beside put --not-current Q',
+  'retire, restore and retire, told of the past',
+  'adopt after a put by hand, whose adoption may be killed, told of the past',
+  'put by hand in a rotation, told of the past',
 ]);
 
 /** What `npm test` explores, in well under a minute. */
