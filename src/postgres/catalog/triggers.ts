@@ -6,9 +6,10 @@ import type { Connection } from '../connection/database.ts';
 export type TriggerChoice = 'fire' | 'skip';
 
 /**
- * `$2`: the column and those that are generated from it, whose triggers fire as well.
+ * `$2`: the column and those that are generated from it.
  *
- * Bits of tgtype (pg_trigger.h): 1 for each row, 2 BEFORE, 16 UPDATE; on a column list only if it has one of them.
+ * Bits of tgtype (pg_trigger.h): 1 for each row, 2 BEFORE, 16 UPDATE; on a column list only if it has one of them, or a
+ * generated column: beside a BEFORE trigger PostgreSQL computes every one again, and takes it for updated.
  * `tgenabled` and `ev_enabled`: O the usual way, R ENABLE REPLICA, A ENABLE ALWAYS, D disabled.
  *
  * A foreign key works by internal triggers: of the table that is referred to, and of the one that refers. Those of a
@@ -23,7 +24,9 @@ const TRIGGERS = `
     FROM pg_trigger JOIN tables ON tgrelid = id
    WHERE NOT tgisinternal AND tgenabled <> 'D' AND tgtype::int & 16 > 0
      AND (tgattr::text = ''
-          OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = tgrelid AND a.attname IN (SELECT value FROM names) AND a.attnum = ANY (tgattr::int2[])))
+          OR EXISTS (SELECT FROM pg_attribute a
+                      WHERE a.attrelid = tgrelid AND a.attnum = ANY (tgattr::int2[])
+                        AND (a.attname IN (SELECT value FROM names) OR a.attgenerated <> '')))
   UNION ALL
   SELECT rulename, 'rule ON UPDATE', ev_enabled
     FROM pg_rewrite JOIN tables ON ev_class = id
