@@ -87,7 +87,7 @@ export function howToMakeRoom(report: RingReport): { advice: string; next: reado
     const next = [step('retire', String(oldest)), step('reencrypt')];
     return {
       advice:
-        'Retire the oldest keys. If rows still need one, retire says so; then run reencrypt before you retire it.',
+        'Retire the oldest keys. If rows still need one, retire says so; then run reencrypt, and retire it a day later.',
       next,
     };
   }
