@@ -54,7 +54,11 @@ const TRIGGERS = [
   ['AFTER UPDATE', guarded('email = lower(email)')],
   ['AFTER UPDATE', guarded('changed = 2')],
   ['AFTER UPDATE', guarded('id = id + 100')],
-  ['CONSTRAINT', guarded('tenant = upper(tenant)')],
+  // Its own update puts it off again, until it changes nothing.
+  [
+    'CONSTRAINT',
+    'UPDATE public.t SET tenant = upper(tenant) WHERE id = new.id AND tenant <> upper(tenant); RETURN NULL;',
+  ],
 ] as const;
 
 const table = fc.record({
