@@ -167,3 +167,19 @@ def test_a_cell_of_many_lines_is_not_joined_in_an_event_loop(
     with pytest.raises(KeyRotationError, match="to_thread") as error:
         in_a_loop(lambda: cell.decrypted(forged, "a"))
     assert error.value.code == "KEY_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("value", ["x" * (8 << 20), b"x" * (8 << 20)])
+def test_what_takes_long_to_encrypt_is_refused_in_an_event_loop_and_encrypted_in_a_thread(
+    ring: KeyRing, value: str | bytes
+) -> None:
+    assert ring.decrypt_bytes(in_a_loop(lambda: ring.encrypt_field(value)))[:1] == b"x"
+    more = value + value[:1]  # type: ignore[operator]
+    column: EncryptedCell[bytes] = EncryptedCell(BYTES, "notes", "bytea", None, ring)
+    write = column.writer(lambda error, _: error)
+    for act in (lambda: ring.encrypt_field(more), lambda: write(more if isinstance(more, bytes) else more.encode())):
+        with pytest.raises(KeyRotationError) as error:
+            in_a_loop(act)
+        assert error.value.code == "INVALID_TEXT"
+        assert "asyncio.to_thread" in str(error.value)
+        assert act()

@@ -13,6 +13,9 @@ LARGEST_BASE64 = 4 << 20
 LARGEST_ROW = 16 << 20
 """One attempt to open as many bytes, and a copy of them, take about 10 ms."""
 
+LARGEST_PLAINTEXT = 8 << 20
+"""To encrypt as many bytes and encode the row in base64 takes about 10 ms."""
+
 _MAX_BYTES = 1 << 20
 _MAX_BYTES_OF_ALL_ATTEMPTS = 4 << 20
 _MAX_JSON_TOKENS = 5000
@@ -54,6 +57,17 @@ def refuse_large_row(data: object) -> None:
     """Raises ``KEY_UNAVAILABLE`` if the calling thread runs an event loop and one attempt may take 20 ms."""
     if isinstance(data, (bytes, bytearray, memoryview)) and len(data) > LARGEST_ROW and runs_event_loop():
         raise _read_it_in_a_thread(len(data))
+
+
+def refuse_large_plaintext(value: object) -> None:
+    """Raises ``INVALID_TEXT`` if the calling thread runs an event loop and encrypting this may take 20 ms."""
+    if isinstance(value, (str, bytes, bytearray, memoryview)) and len(value) > LARGEST_PLAINTEXT and runs_event_loop():
+        raise KeyRotationError(
+            "INVALID_TEXT",
+            f"Encrypting {len(value)} bytes or characters would block the event loop of this thread; at most "
+            f"{LARGEST_PLAINTEXT} are encrypted there. Encrypt it with await asyncio.to_thread(ring.encrypt_field, …), "
+            "or with a session in a thread.",
+        )
 
 
 def refuse_long_text(cell: object) -> None:

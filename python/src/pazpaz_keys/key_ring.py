@@ -10,7 +10,7 @@ from .call_timeout import ring_closed
 from .ciphertext import ciphertext_bytes, open_numbered, plaintext_bytes, seal, well_formed
 from .clock import RingClock
 from .errors import KeyRotationError, without_frames
-from .event_loops import refuse_large_row, refuse_long_attempts, runs_event_loop
+from .event_loops import refuse_large_plaintext, refuse_large_row, refuse_long_attempts, runs_event_loop
 from .failed_decryption import failed_with_environment_keys
 from .field import as_text
 from .forks import renew_in_child
@@ -176,17 +176,19 @@ class KeyRing:
         ``patients:7:notes``).
 
         Never waits for AWS while the current key is cached and confirmed. Raises ``INVALID_TEXT`` for a value that is
-        neither text nor bytes and for a text or context that is not well-formed Unicode, ``KEY_TOO_OLD`` if AWS has not
-        confirmed the current key within ``max_key_age``, ``KEY_EXHAUSTED`` after 2^32 encryptions with it in this
-        process, and ``RING_CLOSED``.
+        neither text nor bytes, for a text or context that is not well-formed Unicode, and for more than 8 MB in a
+        thread that runs an asyncio event loop, ``KEY_TOO_OLD`` if AWS has not confirmed the current key within
+        ``max_key_age``, ``KEY_EXHAUSTED`` after 2^32 encryptions with it in this process, and ``RING_CLOSED``.
         """
         try:
+            refuse_large_plaintext(text)
             return self._sealed(plaintext_bytes(text), well_formed(context, "context"))
         except KeyRotationError as error:
             text = b""  # error reporters may show local variables
             raise without_frames(error) from None
 
     def _sealed(self, plaintext: bytes, context: bytes) -> bytes:
+        refuse_large_plaintext(plaintext)
         writer = self._current_writer()
         row = seal(plaintext, writer.key, writer.number, context)
         if writer.count_one() >= writer.key_count.report_at:
