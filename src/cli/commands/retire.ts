@@ -11,7 +11,7 @@ import {
   type RetiredKey,
   type RetirementRecord,
 } from '../../format/retired-tag.ts';
-import type { RingLabels } from '../../format/ring-labels.ts';
+import { INCOMING_LABEL, type RingLabels } from '../../format/ring-labels.ts';
 import type { SkippedTable } from '../../postgres/find-columns.ts';
 import { refused } from '../../secret/aws-error.ts';
 import { MOST_SAMPLED } from '../../postgres/sample/read-sample.ts';
@@ -21,6 +21,7 @@ import { command } from '../command.ts';
 import { COUNTED_ROWS, LISTED_MEMBER, NOT_COUNTED, UNREAD_KEYS } from '../json/row-schemas.ts';
 import { COUNT, described, listOf, object, RETIRED, YES_OR_NO } from '../json/shapes.ts';
 import { keyNumber } from '../key-number-argument.ts';
+import { incomingVersion } from '../ring/incoming.ts';
 import { detachLabel, withoutLabels } from '../ring/labels.ts';
 import {
   hasPassedAgeCheck,
@@ -185,6 +186,9 @@ export async function runRetire(
   if (still.length === 0) return { retired: [], alreadyRetired };
   if (!force) requireReplicas(fresh.secret);
   await writeRecords(deps, fresh, still, { numbers, force, basis });
+  // An interrupted put --not-current of an older key left it: adopt would number the key again.
+  const incoming = incomingVersion(fresh.ring);
+  if (still.some(({ versionId }) => versionId === incoming)) await detachLabel(deps, INCOMING_LABEL, incoming ?? '');
   for (const { number, versionId } of still) await detachLabel(deps, numberingLabel(number), versionId);
   const labels = still.map(({ number }) => numberingLabel(number));
   await keepNumbers(deps, withoutLabels(fresh.ring, labels));

@@ -26,6 +26,15 @@ describe('retire', () => {
     ]);
   });
 
+  test('takes the label of an interrupted put --not-current away as well: adopt would number the key again', async () => {
+    const ring = await settledRing(1, previous(2), current(3));
+    await ring.label('key-incoming', 1);
+    expect(ring.labels).toMatchObject({ 1: 'key-incoming key-v1' });
+    await ring.service.advance(25 * HOUR);
+    await retire(ring, 1);
+    expect(ring.labels).toEqual({ 1: '', 2: 'AWSPREVIOUS key-v2', 3: 'AWSCURRENT key-v3' });
+  });
+
   test('says in question and result what was counted', async () => {
     const ring = await settledRing(1, previous(2), current(3));
     const counted = [{ relation: 'public.patients', column: 'notes', owner: 'app', rows: 2000 }];

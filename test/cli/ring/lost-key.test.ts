@@ -53,6 +53,12 @@ describe('a key of the last backup that has neither a version nor a record of a 
     expect(await lost(ring)).toEqual([]);
   });
 
+  test('is no number that a person has taken off the newest key', async () => {
+    const ring = await backedUp(1, 2, 3, 999_999_999);
+    ring.service.setBehaviour({ unlabelledVersions: 'deleted-at-once' });
+    expect(await lost(ring)).toEqual([]);
+  });
+
   test('is not a retired one, nor any of a ring whose backup has not seen it', async () => {
     const ring = await backedUp(1, 2, 3);
     ring.service.setBehaviour({ unlabelledVersions: 'deleted-at-once' });
