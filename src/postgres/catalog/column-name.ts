@@ -22,6 +22,11 @@ export function ownedName({ relation, owner, ...place }: NamedColumn): string {
 }
 
 /** The column's name alone, out of a report. */
-export function placeOf({ relation, owner, column, member }: NamedColumn): NamedColumn {
+export function placeOf({
+  relation,
+  owner,
+  column,
+  member,
+}: Omit<NamedColumn, 'member'> & { readonly member?: string | undefined }): NamedColumn {
   return { relation, owner, column, ...(member === undefined ? {} : { member }) };
 }

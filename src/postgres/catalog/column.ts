@@ -1,5 +1,5 @@
 import type { Storage } from '../stored-value.ts';
-import { nameOfColumn, type NamedColumn } from './column-name.ts';
+import { nameOfColumn, placeOf, type NamedColumn } from './column-name.ts';
 import type { ContextTemplate } from '../../format/context-template.ts';
 import { DATA_MEMBER } from '../../format/row-from-json.ts';
 import type { ServerText } from '../connection/server-text.ts';
@@ -111,6 +111,6 @@ export function columnName({ spec }: Pick<Column, 'spec'>): string {
   return nameOfColumn(spec.table, spec);
 }
 
-export function namedColumn({ table: relation, owner, spec: { column, member } }: Column): NamedColumn {
-  return { relation, owner, column, ...(member === undefined ? {} : { member }) };
+export function namedColumn({ table: relation, owner, spec }: Column): NamedColumn {
+  return placeOf({ ...spec, relation, owner });
 }

@@ -28,15 +28,17 @@ export function requireSteadyContexts(columns: readonly Column[]): void {
     for (const other of columns.filter(({ tableId }) => tableId === column.tableId)) {
       const isOwn = other.spec === column.spec;
       // A row may be moved from a context that is made of its ciphertext: the new one is sealed in the other.
-      const contexts = isOwn ? [other.context] : [other.context, other.fromContext];
-      const changes = changing(
-        column,
-        other.key.map(({ name }) => name),
-      );
-      if (changes !== undefined) throw refused(`The key of ${columnName(other)}`, changes);
-      for (const context of contexts) {
-        const named = changing(column, context?.columns ?? []);
-        if (named !== undefined) throw refused(`The context of ${columnName(other)} (${context?.source ?? ''})`, named);
+      const contexts = [other.context, ...(isOwn || other.fromContext === undefined ? [] : [other.fromContext])];
+      const places = [
+        { what: `The key of ${columnName(other)}`, names: other.key.map(({ name }) => name) },
+        ...contexts.map(({ source, columns: names }) => ({
+          what: `The context of ${columnName(other)} (${source})`,
+          names,
+        })),
+      ];
+      for (const { what, names } of places) {
+        const why = changing(column, names);
+        if (why !== undefined) throw refused(what, why);
       }
     }
   }

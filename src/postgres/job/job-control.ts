@@ -1,4 +1,4 @@
-import { nameOfColumn, type NamedColumn } from '../catalog/column-name.ts';
+import { nameOfColumn, placeOf, type NamedColumn } from '../catalog/column-name.ts';
 import { KeyRotationError } from '../../format/error.ts';
 import type { Column, ColumnSpec } from '../catalog/column.ts';
 import { withColumns } from '../catalog/look-up-column.ts';
@@ -71,12 +71,10 @@ async function unfinishedJobs(
         (one) => one.tableId === tableId && one.column === column && (one.member ?? jobMember) === jobMember,
       );
       if (columns !== undefined && !isWanted) continue;
-      const place = {
-        relation: table ?? '',
-        owner: owner ?? '',
-        column: column ?? '',
-        ...(member == null ? {} : { member }),
-      };
+      const place = placeOf({
+        ...{ relation: table ?? '', owner: owner ?? '', column: column ?? '' },
+        member: member ?? undefined,
+      });
       jobs.push({ id: id ?? '', tableId: tableId ?? '', place, target: Number(target) });
     }
   }

@@ -230,10 +230,11 @@ async function beginPassFrom(session: Connection, { id }: Job, from: number, tar
   await beginPass(session, { id, pass: Number(pass) }, { options, target, content, columns });
 }
 
-/** When rows of the job `$1` were last re-encrypted from a key, in this pass or before it. */
+/** When rows of the jobs `$1` were last re-encrypted from a key, in this pass or before it. */
 const LAST_BY_SOURCE = `
   SELECT key, max(value) AS value
-    FROM (SELECT sources FROM pazpaz_keys.job WHERE id = $1 UNION ALL SELECT sources FROM pazpaz_keys.range WHERE job_id = $1) s,
+    FROM (SELECT sources FROM pazpaz_keys.job WHERE id = ANY ($1::bigint[])
+           UNION ALL SELECT sources FROM pazpaz_keys.range WHERE job_id = ANY ($1::bigint[])) s,
          jsonb_each_text(s.sources)
    GROUP BY key`;
 
@@ -245,17 +246,13 @@ export async function lastReencryptions(
   session: Connection,
   places: readonly { readonly tableId: string; readonly column: string }[],
 ): Promise<ReadonlyMap<number, Date>> {
-  const last = new Map<number, Date>();
+  const jobs: string[] = [];
   for (const { tableId, column } of places) {
     const find = 'SELECT id FROM pazpaz_keys.job WHERE table_id = $1::oid AND column_name = $2';
-    for (const [id = null] of await session.rows(find, [tableId, column])) {
-      for (const [number, date] of await session.rows(LAST_BY_SOURCE, [id])) {
-        const [at, before] = [new Date(date ?? ''), last.get(Number(number))];
-        if (before === undefined || at > before) last.set(Number(number), at);
-      }
-    }
+    jobs.push(...(await session.rows(find, [tableId, column])).flatMap(([id]) => id ?? []));
   }
-  return last;
+  const found = await session.rows(LAST_BY_SOURCE, [`{${jobs.join(',')}}`]);
+  return new Map(found.map(([number, date]) => [Number(number), new Date(date ?? '')]));
 }
 
 /** Waits for batches under way. The caller's lock on the job lets them list a row, or each would wait for the other. */
@@ -266,8 +263,8 @@ async function beginPass(
 ): Promise<Job> {
   await session.change(
     `UPDATE pazpaz_keys.job SET sources = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM (${LAST_BY_SOURCE}) last)
-      WHERE id = $1`,
-    [id],
+      WHERE id = ANY ($1::bigint[])`,
+    [`{${id}}`],
   );
   await session.change('DELETE FROM pazpaz_keys.range WHERE job_id = $1', [id]);
   await session.change('DELETE FROM pazpaz_keys.left_row WHERE job_id = $1', [id]);

@@ -56,8 +56,8 @@ const CANDIDATES = `
          AND EXISTS (SELECT FROM pg_roles r WHERE r.oid = c.relowner AND (r.rolsuper OR r.rolname = session_user))
          AND (c.relname, a.attname) IN (
            ('job', 'column_name'), ('job', 'member'), ('job', 'options'), ('job', 'frontier'), ('job', 'content'),
-           ('job', 'columns'), ('job', 'sources'), ('range', 'sources'), ('range', 'reached'), ('range', 'up_to'), ('range', 'again'), ('left_row', 'key'),
-           ('left_row', 'code'), ('brake', 'pause_while')))
+           ('job', 'columns'), ('job', 'sources'), ('range', 'sources'), ('range', 'reached'), ('range', 'up_to'),
+           ('range', 'again'), ('left_row', 'key'), ('left_row', 'code'), ('brake', 'pause_while')))
    ORDER BY 2, a.attnum`;
 
 const STORAGES: readonly Candidate['storage'][] = ['bytea', 'text', 'jsonb', 'other'];
