@@ -1,9 +1,9 @@
 import pg from 'pg';
 import { KeyRotationError } from '../format/error.ts';
 import { textArray } from './connection/binary-array.ts';
-import { columnName, type Column } from './catalog/column.ts';
+import { columnName, keyCell, type Column } from './catalog/column.ts';
 import { readSize, rowExpressions, storedRowReader, valueSize, type StoredRow } from './row-reader.ts';
-import { quoted, type Connection } from './connection/database.ts';
+import type { Connection } from './connection/database.ts';
 
 /** Without `after`, from the first row; without `upTo`, to the last. */
 export interface KeySpan {
@@ -136,7 +136,7 @@ const KEY_SCANS =
 
 /** Of a domain's value PostgreSQL would prefer an operator over the domain, which anyone may add. */
 function keyCells({ key }: Column): readonly string[] {
-  return key.map(({ name, type, isDomain }) => `t.${quoted(name)}${isDomain ? `::${type}` : ''}`);
+  return key.map(keyCell);
 }
 
 function operator({ key }: Column, sign: string): string {

@@ -1,4 +1,4 @@
-import { hasOneText, type Column } from './catalog/column.ts';
+import { hasOneText, keyCell, type Column } from './catalog/column.ts';
 import { contextOf, type ContextTemplate } from '../format/context-template.ts';
 import type { BinaryRow } from './connection/copy-query.ts';
 import { quoted } from './connection/database.ts';
@@ -40,7 +40,9 @@ export type ReadColumn = Pick<Column, 'key' | 'context' | 'fromContext' | 'stora
 /** The columns of the key and of both contexts, whether the value is NULL, the value. What is too large is NULL. */
 export function rowExpressions(column: Column): readonly string[] {
   const texts = readNames(column).map((name) => {
-    const text = sentText(`t.${quoted(name)}::pg_catalog.text`, column.server);
+    const one = column.key.find((each) => each.name === name);
+    const cell = one === undefined ? `t.${quoted(name)}` : keyCell(one);
+    const text = sentText(`${cell}::pg_catalog.text`, column.server);
     const most = isOfKey(column, name) ? MOST_VALUE_BYTES : MOST_TEXT_BYTES;
     return longNames(column).includes(name) ? `CASE WHEN ${upTo(textSize(name), most)} THEN ${text} END` : text;
   });

@@ -2,6 +2,7 @@ import type { Storage } from '../stored-value.ts';
 import { nameOfColumn, placeOf, type NamedColumn } from './column-name.ts';
 import type { ContextTemplate } from '../../format/context-template.ts';
 import { DATA_MEMBER } from '../../format/row-from-json.ts';
+import { quoted } from '../connection/database.ts';
 import type { ServerText } from '../connection/server-text.ts';
 
 export interface ColumnSpec {
@@ -22,11 +23,13 @@ export interface KeyColumn {
   readonly name: string;
   /**
    * Quoted for SQL, with its schema. Of a domain the type under it: a CHECK of the domain would run code of its owner.
+   * Of an alias of oid, such as regclass: oid.
    */
   readonly type: string;
   readonly typeId: string;
-  /** Whether the column is of a domain over that type. */
-  readonly isDomain: boolean;
+  /** Whether the column is of a domain over that type, or of an alias of it. */
+  readonly isCast: boolean;
+  readonly isAlias: boolean;
   /** The schema of the operators that its index compares with, quoted for SQL. */
   readonly operators: string;
   readonly operatorsId: string;
@@ -36,10 +39,15 @@ export interface KeyColumn {
  * Types of which one value has one text, and a short one. Of others, 1.0 and 1.00 say, a key may change its text and stay
  * the same key.
  */
-const ONE_TEXT = new Set(['pg_catalog.int2', 'pg_catalog.int4', 'pg_catalog.int8', 'pg_catalog.uuid']);
+const ONE_TEXT = new Set(['int2', 'int4', 'int8', 'oid', 'uuid'].map((name) => `pg_catalog.${name}`));
 
 export function hasOneText({ type }: KeyColumn): boolean {
   return ONE_TEXT.has(type);
+}
+
+/** The column of the row `t`, as it is compared and kept as text. */
+export function keyCell({ name, type, isCast }: KeyColumn): string {
+  return `t.${quoted(name)}${isCast ? `::${type}` : ''}`;
 }
 
 export interface TriggerOnUpdate {

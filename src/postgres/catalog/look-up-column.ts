@@ -136,7 +136,15 @@ async function describeColumn(
   if (key.some(({ name }) => name === spec.column)) {
     throw invalid(`${spec.table}.${spec.column} is part of the row's own key: a ciphertext cannot name its row.`);
   }
-  for (const template of [context, from]) requireColumns(columns, spec, template);
+  for (const template of [context, from]) {
+    requireColumns(columns, spec, template);
+    const alias = key.find(({ name, isAlias }) => isAlias && template.columns.includes(name));
+    if (alias !== undefined)
+      throw invalid(
+        `The context ${template.source} names {${alias.name}}, a key column of ${spec.table} whose text depends on search_path ` +
+          'and on names of other objects (regclass or the like). Name another unique index (--key).',
+      );
+  }
   await requireOwnCode(session, table.id, spec);
   // A policy's functions are not run for this; such a census never allows a retirement.
   if (!table.isSecured) await holdTable(session, table.id, table.name, table.ownRows);

@@ -4,13 +4,15 @@ import type { Connection } from '../connection/database.ts';
 
 /**
  * Unique indexes over plain columns that are never NULL, which therefore name every row; the primary key first. A NOT
- * NULL that was never validated (PostgreSQL 18) does not count. Of a domain the type under it is taken. ORDER BY compares
- * by the type's default operator class: the operators of that class are named, in whatever schema they are.
+ * NULL that was never validated (PostgreSQL 18) does not count. Of a domain the type under it is taken, and oid for its
+ * aliases, such as regclass, whose indexes compare as oid: their text names an object that may be renamed or dropped.
+ * ORDER BY compares by the type's default operator class: the operators of that class are named, in whatever schema they
+ * are.
  */
 const KEYS = `
   SELECT i.indexrelid, a.attname, base.name, i.indisprimary,
          quote_ident(coalesce(operators.schema, 'pg_catalog')), base.type, base.type <> a.atttypid,
-         coalesce(operators.named, true), coalesce(operators.id, 'pg_catalog'::regnamespace)::oid
+         coalesce(operators.named, true), coalesce(operators.id, 'pg_catalog'::regnamespace)::oid, base.is_alias
     FROM pg_index i
     CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n)
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
@@ -19,9 +21,13 @@ const KEYS = `
         SELECT a.atttypid
          UNION ALL
         SELECT t.typbasetype FROM under JOIN pg_type t ON t.oid = under.type AND t.typtype = 'd')
-      SELECT t.oid AS type, format('%I.%I', n.nspname, t.typname) AS name
-        FROM under JOIN pg_type t ON t.oid = under.type JOIN pg_namespace n ON n.oid = t.typnamespace
-       WHERE t.typtype <> 'd') base
+      SELECT t.oid AS type, format('%I.%I', n.nspname, t.typname) AS name, t.oid <> under.type AS is_alias
+        FROM under JOIN pg_type own ON own.oid = under.type AND own.typtype <> 'd'
+        JOIN pg_type t ON t.oid = CASE WHEN 2 = (
+             SELECT count(*) FROM pg_cast c WHERE c.castmethod = 'b' AND c.castcontext = 'i'
+                AND (c.castsource, c.casttarget) IN ((own.oid, 'oid'::regtype), ('oid'::regtype, own.oid)))
+             THEN 'oid'::regtype ELSE own.oid END
+        JOIN pg_namespace n ON n.oid = t.typnamespace) base
     LEFT JOIN LATERAL (
       SELECT min(n.nspname) AS schema, min(n.oid::bigint)::oid AS id, array_agg(q.oprname::text ORDER BY p.amopstrategy) = '{<=,=,>}' AS named
         FROM pg_opclass o
@@ -52,11 +58,11 @@ export async function lookUpKey(session: Connection, tableId: string, spec: Colu
   let primary: KeyColumn[] | undefined;
   const incomparable = new Set<string>();
   for (const row of await session.rows(KEYS, [tableId])) {
-    const [index, name, type, isPrimary, operators, typeId, isDomain, isComparable, operatorsId] = row;
+    const [index, name, type, isPrimary, operators, typeId, isCast, isComparable, operatorsId, isAlias] = row;
     if (index == null || name == null || type == null || operators == null || typeId == null || operatorsId == null)
       continue;
     const columns = indexes.get(index) ?? [];
-    columns.push({ name, type, typeId, isDomain: isDomain === 't', operators, operatorsId });
+    columns.push({ name, type, typeId, isCast: isCast === 't', isAlias: isAlias === 't', operators, operatorsId });
     indexes.set(index, columns);
     if (isPrimary === 't') primary = columns;
     if (isComparable !== 't') incomparable.add(type);

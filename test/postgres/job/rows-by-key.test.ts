@@ -113,3 +113,34 @@ test.each([
     expect((await clinic.census(NOTES)).numbered).toEqual({ 1: 1 });
   },
 );
+
+describe('a key of numbers of the catalog, whose text names other objects,', () => {
+  beforeEach(async () => {
+    await clinic.sql('DROP TABLE IF EXISTS visits; DROP FUNCTION IF EXISTS twice(int), twice(text)');
+    await clinic.sql(
+      `CREATE FUNCTION twice(int) RETURNS int RETURN 1; CREATE FUNCTION twice(text) RETURNS int RETURN 1;
+       CREATE TABLE visits (code regproc, place regclass, notes bytea, PRIMARY KEY (code, place))`,
+    );
+    // A name of two functions, no function, no table, and a table that was dropped.
+    for (const [code, place] of [
+      ['twice(int)', 0],
+      ['twice(text)', 4711],
+      ['now()', 4711],
+    ]) {
+      await clinic.sql('INSERT INTO visits VALUES ($1::regprocedure::oid, $2, $3)', [code, place, clinic.row('x', 1)]);
+    }
+    await clinic.sql("INSERT INTO visits VALUES (0, 'visits', $1)", [clinic.row('x', 1).fill(0, 20)]);
+  });
+
+  test('is compared and listed as these numbers', async () => {
+    const [table] = await clinic.sql<{ id: string }>("SELECT 'visits'::regclass::oid::text AS id");
+    const report = await clinic.reencrypt(NOTES, { batchRows: 1, rangeRows: 2 });
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 3, left: 1 } });
+    expect(report.left).toEqual([{ key: ['0', table?.id], code: 'TAMPERED_OR_WRONG_CONTEXT' }]);
+  });
+
+  test('is refused where a context names it', async () => {
+    const refused = clinic.census({ ...NOTES, context: 'v:{place}' });
+    await expect(refused).rejects.toThrow(/names \{place\}, a key column of visits whose text depends on search_path/);
+  });
+});
