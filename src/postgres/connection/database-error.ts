@@ -12,7 +12,7 @@ const TRY_AGAIN = new Set(['40001', '40P01', '55P03']);
 const NOT_OF_ROW = /^(08|53|57|58)/;
 /** A function may reach another server, or a file, and fail. */
 const NOT_OF_ROW_IN_FUNCTION = /^(53|57)/;
-const OF_STATEMENT = /^(0A|25|28|2F|3D|3F|40|42|55|F0|XX000)/;
+const OF_STATEMENT = /^(0A|25|28|2F|3D|3F|40|42|55|F0)/;
 
 /** The routine of PostgreSQL from which RAISE of PL/pgSQL reports: whatever code it names is about a row. */
 const RAISE = 'exec_stmt_raise';
@@ -151,13 +151,21 @@ export function isOfValues(error: unknown): boolean {
   return error instanceof DatabaseFailure && error.state !== undefined && !NOT_OF_VALUES.test(error.state);
 }
 
+/** Whether a function, such as a trigger's, lacked a resource: for one row, or because the server lacks it. */
+export function isShortInFunction(error: unknown): error is DatabaseFailure {
+  return error instanceof DatabaseFailure && error.isInFunction && isShort(error.state, error.isRaised);
+}
+
 /** What PostgreSQL says as it ends one session or statement: pg_terminate_backend, pg_cancel_backend, or a timeout. */
 const ENDED = new Set(['57P01', '57014', '25P03', '25P04']);
 
-/** The SQLSTATE with which a server that goes on ended the session or the statement; `undefined` for any other error. */
+/**
+ * The SQLSTATE with which a server that goes on ended the session or the statement, or of what a function lacked;
+ * `undefined` for any other error.
+ */
 export function endedWith(error: unknown): string | undefined {
   if (!(error instanceof DatabaseFailure) || error.isRaised || error.state === undefined) return undefined;
-  return ENDED.has(error.state) ? error.state : undefined;
+  return ENDED.has(error.state) || isShortInFunction(error) ? error.state : undefined;
 }
 
 /** Whether the same work may succeed later, with a new connection. */

@@ -1,6 +1,12 @@
 import type { Column } from '../catalog/column.ts';
 import { requireOwnCode } from '../catalog/foreign-code.ts';
-import { isLostConnection, isOfRow, isOutOfDate, isWorthAnotherTry } from '../connection/database-error.ts';
+import {
+  isLostConnection,
+  isOfRow,
+  isOutOfDate,
+  isShortInFunction,
+  isWorthAnotherTry,
+} from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import type { CheckedColumn } from './checked-columns.ts';
 import type { EndedBatches } from './ended-batches.ts';
@@ -62,15 +68,19 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
       return step;
     } catch (error) {
       if (error instanceof TableAltered) return { kind: 'changed' };
+      if ((isOfRow(error) || isShortInFunction(error)) && write === writeRows) {
+        write = writeAcceptedRows;
+        continue;
+      }
       if (begun !== undefined && work.ended?.add(begun.range, begun.rows, error) === true) {
-        work.onEnded?.();
+        // What the server lacks may come back: it is tried again after ever longer pauses.
+        if (!isShortInFunction(error)) work.onEnded?.();
         if (!isLostConnection(error)) continue;
       }
-      if (isOfRow(error) && write === writeRows) write = writeAcceptedRows;
       // A trigger of the table may wait for the application's locks, and lose.
-      else if (!isWorthAnotherTry(error) || attempt >= MOST_ATTEMPTS) throw error;
+      if (!isWorthAnotherTry(error) || attempt >= MOST_ATTEMPTS) throw error;
       // Where rows move between partitions all the time, each attempt meets one: they are found, and tried again later.
-      else if (isOutOfDate(error) && attempt >= 2) write = writeAcceptedRows;
+      if (isOutOfDate(error) && attempt >= 2) write = writeAcceptedRows;
     }
   }
 }

@@ -2,7 +2,7 @@ import { byteaArray, textArray } from '../connection/binary-array.ts';
 import { columnName, type Column } from '../catalog/column.ts';
 import type { Cells, Connection, Parameter } from '../connection/database.ts';
 import { KeyRotationError } from '../../format/error.ts';
-import { isOfRow, isOutOfDate } from '../connection/database-error.ts';
+import { isOfRow, isOutOfDate, isShortInFunction, type DatabaseFailure } from '../connection/database-error.ts';
 import { quoted } from '../connection/database.ts';
 import { keyTable, OTHER_JOINS } from '../read-rows.ts';
 import { sentValue } from '../row-reader.ts';
@@ -135,35 +135,46 @@ async function rowsThatOpenNoMore(
   return (await session.without(OTHER_JOINS, () => session.rows(look, [...values, numbers, others]))).length;
 }
 
-/** Finds by halving the rows that the database refuses, or that move to another partition, and writes the others. */
+/**
+ * Finds by halving the rows that the database refuses, or that move to another partition, and writes the others. Throws
+ * what a function lacked for every row that it ran for: the server may lack it.
+ */
 export async function writeAcceptedRows(
   session: Connection,
   column: Column,
   changes: readonly RowChange[],
 ): Promise<Written> {
-  await session.change('SAVEPOINT part');
-  try {
-    const written = await writeRows(session, column, changes);
-    await session.change('RELEASE SAVEPOINT part');
-    return written;
-  } catch (error) {
-    if (!isOfRow(error) && !isOutOfDate(error)) throw error;
-    await session.change('ROLLBACK TO SAVEPOINT part');
-    await session.change('RELEASE SAVEPOINT part');
-    const [change] = changes;
-    if (change !== undefined && changes.length === 1) {
-      if (!isOfRow(error)) return { written: 0, lost: [change], refused: [] };
-      return { written: 0, lost: [], refused: [{ change, reason: error.constraint ?? error.state ?? 'refused' }] };
+  let short: DatabaseFailure | undefined;
+  const write = async (part: readonly RowChange[]): Promise<Written> => {
+    await session.change('SAVEPOINT part');
+    try {
+      const written = await writeRows(session, column, part);
+      await session.change('RELEASE SAVEPOINT part');
+      return written;
+    } catch (error) {
+      const isShort = isShortInFunction(error);
+      if (!isOfRow(error) && !isShort && !isOutOfDate(error)) throw error;
+      await session.change('ROLLBACK TO SAVEPOINT part');
+      await session.change('RELEASE SAVEPOINT part');
+      const [change] = part;
+      if (change !== undefined && part.length === 1) {
+        if (isShort) short = error;
+        else if (!isOfRow(error)) return { written: 0, lost: [change], refused: [] };
+        return { written: 0, lost: [], refused: [{ change, reason: error.constraint ?? error.state ?? 'refused' }] };
+      }
+      const middle = Math.ceil(part.length / 2);
+      const first = await write(part.slice(0, middle));
+      const second = await write(part.slice(middle));
+      return {
+        written: first.written + second.written,
+        lost: [...first.lost, ...second.lost],
+        refused: [...first.refused, ...second.refused],
+      };
     }
-    const middle = Math.ceil(changes.length / 2);
-    const first = await writeAcceptedRows(session, column, changes.slice(0, middle));
-    const second = await writeAcceptedRows(session, column, changes.slice(middle));
-    return {
-      written: first.written + second.written,
-      lost: [...first.lost, ...second.lost],
-      refused: [...first.refused, ...second.refused],
-    };
-  }
+  };
+  const written = await write(changes);
+  if (short !== undefined && written.written === 0) throw short;
+  return written;
 }
 
 /** The whole new value, or the old one with the member replaced, whose name follows a dot. */

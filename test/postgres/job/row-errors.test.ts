@@ -70,6 +70,27 @@ describe('a row that is refused', () => {
   });
 });
 
+/** It sorts more than a temporary file may hold (53400). */
+const SHORT = `PERFORM count(*) FROM (SELECT FROM generate_series(1, 20000) g ORDER BY random()) sorted;`;
+
+describe('a trigger that lacks a resource of the server (class 53)', () => {
+  const shortFor = async (ids: string) => {
+    await clinic.sql(`CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+      SET temp_file_limit = '64kB' SET work_mem = '64kB' AS $$ BEGIN IF new.id IN (${ids}) THEN ${SHORT} END IF; RETURN new; END $$`);
+    await clinic.sql('CREATE TRIGGER refused BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION refuse()');
+  };
+
+  it.each([
+    ['while others are written', '5', 10],
+    ['in whole batches', '5, 6', 2],
+  ])('has its rows listed: %s', async (_, ids, batchRows) => {
+    await shortFor(ids);
+    const report = await clinic.reencrypt(SPEC, { triggers: 'fire', batchRows, connections: 1 });
+    const left = ids.split(', ').map((id) => ({ key: [id], code: 'DATABASE:53400' }));
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 12 - left.length }, left });
+  });
+});
+
 describe('a trigger that ends the session or the statement for one row', () => {
   it.each([
     ['57P01', 'pg_terminate_backend'],
