@@ -32,6 +32,11 @@ const MAY_HAVE_CIPHERTEXT = /[A-Za-z0-9+/_-]{16}|\\|%[0-7][0-9A-Fa-f]/;
 /** Characters before a ciphertext that may be glued to it, such as `enc_`. */
 const MOST_GLUED = 16;
 
+/** Characters behind it, such as `-` and a UUID, which has four separators more. */
+const MOST_GLUED_BEHIND = 40;
+const SEPARATOR = /[+/_-]/g;
+const MOST_SEPARATORS = 5;
+
 /** Runs of a text that are tried so: each try takes as long as opening a row with every key. */
 const MOST_RUNS_GLUED = 10;
 
@@ -130,7 +135,10 @@ function* candidates(text: string): Generator<Buffer> {
   }
 }
 
-/** What base64 over several lines spells, each without its line ends and the blanks around them. */
+/**
+ * What base64 over several lines spells, without its line ends and the blanks around them: all lines that follow one
+ * another, and each part of these as an encoder writes it. Letters may stand in the lines around a ciphertext.
+ */
 function* linesIn(text: string): Generator<string> {
   if (!text.includes('\n')) return;
   for (let run = runFrom(text, 0, FIRST_LINE); run !== undefined;) {
@@ -143,7 +151,22 @@ function* linesIn(text: string): Generator<string> {
       end = lineEnd;
     }
     if (lines.length > 1) yield lines.join('');
+    yield* evenParts(lines);
     run = runFrom(text, end, FIRST_LINE);
+  }
+}
+
+/** Lines of one length with a shorter last one behind them, and a first one of any length. All of the lines is no part. */
+function* evenParts(lines: readonly string[]): Generator<string> {
+  const lengthOf = (at: number) => lines[at]?.length ?? 0;
+  const starts = lines.flatMap((_, at) => (lengthOf(at) === lengthOf(at - 1) ? [] : [at]));
+  for (const [n, start] of starts.entries()) {
+    const end = starts[n + 1] ?? lines.length;
+    const evenEnds = end > start + 1 ? [end] : [end, end + 1, starts[n + 2] ?? lines.length];
+    const ends = evenEnds.flatMap((at) => (lengthOf(at) < lengthOf(at - 1) ? [at, at + 1] : [at]));
+    for (const after of new Set(ends)) {
+      if (after > start + 1 && after - start < lines.length) yield lines.slice(start, after).join('');
+    }
   }
 }
 
@@ -184,6 +207,22 @@ function charactersOf(members: RegExp): Uint8Array {
 
 function* runs(text: string): Generator<Buffer> {
   for (const { bytes } of runsIn(text)) yield bytes;
+  let rest = MOST_RUNS_GLUED;
+  for (const run of runsOf(text, BASE64)) {
+    if ((rest -= 1) < 0) return;
+    for (const part of betweenSeparators(run)) if (isRandom(part, 64)) yield Buffer.from(part, 'base64');
+  }
+}
+
+/** What may stand between a word before it and a word behind it, such as `doc_…_v2` and `/files/…/photo`. */
+function* betweenSeparators(run: string): Generator<string> {
+  const behind = Math.max(0, run.length - MOST_GLUED_BEHIND);
+  const ends = [...run.slice(behind).matchAll(SEPARATOR)].map(({ index }) => behind + index).slice(-MOST_SEPARATORS);
+  if (ends.length === 0) return;
+  const before = [...run.slice(0, MOST_GLUED).matchAll(SEPARATOR)].map(({ index }) => index + 1);
+  for (const start of [0, ...before.slice(0, MOST_SEPARATORS)]) {
+    for (const end of ends) if (end - start >= LEAST_BASE64) yield run.slice(start, end);
+  }
 }
 
 /** What runs of base64 and hexadecimal spell, from their first characters and from each of the next few. */

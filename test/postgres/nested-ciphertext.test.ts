@@ -52,6 +52,12 @@ const old = fc
   .record({ form: fc.constantFrom(...Object.values(OLD_FORMS)), number, text: fc.string({ maxLength: 100 }) })
   .map(({ form, number: key, text }) => form(text, { key: keyOf(key) }));
 
+/** Base64 in lines of one length, and a first one that is shorter by some characters. */
+const unpaddedLines = (bytes: Buffer, length: number, shorter = 0) =>
+  `${'#'.repeat(shorter)}${bytes.toString('base64').replaceAll('=', '')}`
+    .replaceAll(new RegExp(`.{${length}}(?!$)`, 'g'), '$&\n')
+    .replaceAll('#', '');
+
 const SPELLINGS: readonly ((bytes: Buffer) => string)[] = [
   (bytes) => bytes.toString('base64'),
   (bytes) => bytes.toString('base64').replaceAll('=', ''),
@@ -60,6 +66,11 @@ const SPELLINGS: readonly ((bytes: Buffer) => string)[] = [
   (bytes) => bytes.toString('hex').toUpperCase(),
   (bytes) => bytes.toString('base64').replaceAll(/(.{64})/g, '$1\n'),
   (bytes) => bytes.toString('hex').replaceAll(/(.{60})/g, '$1\r\n  '),
+  (bytes) => `-----BEGIN BOX-----\n${unpaddedLines(bytes, 64)}\n-----END BOX-----`,
+  (bytes) => `Box: ${unpaddedLines(bytes, 30, 12)}\n--boundary123`,
+  (bytes) => `theLineBeforeTheBox\n${unpaddedLines(bytes, 76)}\nSincerely yours`,
+  (bytes) => `/files/${bytes.toString('base64url')}/photo`,
+  (bytes) => `doc_${bytes.toString('base64url')}-6f1c2a34-0a1b-4c2d-8e3f-1234567890ab`,
   (bytes) => JSON.stringify({ v: bytes.toString('base64') }).replaceAll('/', '\\/'),
   (bytes) => JSON.stringify([JSON.stringify({ v: bytes.toString('base64') }).replaceAll('+', '\\u002b')]),
   (bytes) => JSON.stringify({ v: bytes }),
@@ -114,6 +125,13 @@ it('finds the keys that every attempt at every place finds', () => {
     { numRuns: RUNS, seed: SEED },
   );
   expect(found).toBeGreaterThan(RUNS / 2);
+});
+
+it.each(SPELLINGS)('finds a ciphertext of any length that is written as %s', (write) => {
+  for (let length = 0; length < 130; length += 1) {
+    const written = write(sealed(randomBytes(length), 1, CONTEXT));
+    expect([...nestedKeys(Buffer.from(written), [CONTEXT], keys)]).toEqual([1]);
+  }
 });
 
 /** As PHP writes it, and with a character that every base64 here has. */

@@ -26,8 +26,19 @@ const LINES = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}(?:[ \t]*\r?\n[ \t]*[A-Za
 function* candidates(text: string): Generator<Buffer> {
   yield* runs(text);
   yield* numbers(text);
-  for (const [lines] of text.matchAll(LINES)) yield* runs(lines.replace(/\s+/g, ''));
+  for (const [lines] of text.matchAll(LINES)) {
+    const parts = lines.split(/[ \t]*\r?\n[ \t]*/);
+    for (const [start] of parts.entries()) {
+      for (let end = start + 2; end <= parts.length; end += 1) {
+        const some = parts.slice(start, end);
+        const [, ...middle] = some.slice(0, -1);
+        const isEven = new Set(middle.map((line) => line.length)).size < 2;
+        if (isEven || some.length === parts.length) yield* runs(some.join(''));
+      }
+    }
+  }
   const strings: string[] = [];
+  let hasEscapes = text.includes('\\');
   try {
     JSON.parse(text.trim(), (name, value: unknown) => {
       strings.push(name, ...(typeof value === 'string' ? [value] : []));
@@ -35,8 +46,9 @@ function* candidates(text: string): Generator<Buffer> {
     });
   } catch {
     strings.push(text.replaceAll(/\\(?:u([0-9A-Fa-f]{4})|(.))/g, plain));
+    hasEscapes &&= strings[0] !== text;
   }
-  if (!text.includes('\\')) {
+  if (!hasEscapes) {
     strings.push(text.replaceAll(/%([0-7][0-9A-Fa-f])/g, (_, code: string) => String.fromCharCode(parseInt(code, 16))));
   }
   for (const string of strings.filter((one) => one !== text)) yield* candidates(string);
@@ -61,6 +73,12 @@ function* runs(text: string): Generator<Buffer> {
   for (const [index, [run]] of [...text.matchAll(/[A-Za-z0-9+/_-]{38,}/g)].entries()) {
     for (let start = 0; start <= (index < 10 ? 16 : 0) && run.length - start >= 38; start += 1) {
       yield Buffer.from(run.slice(start), 'base64');
+      // Between separators: behind one of the first five, and before one of the last five.
+      const separators = [...run.matchAll(/[+/_-]/g)].map((match) => match.index);
+      if (index >= 10 || (start > 0 && !separators.slice(0, 5).includes(start - 1))) continue;
+      for (const end of separators.slice(-5)) {
+        if (end >= run.length - 40 && end > start) yield Buffer.from(run.slice(start, end), 'base64');
+      }
     }
   }
   for (const [index, [run]] of [...text.matchAll(/[0-9A-Fa-f]{56,}/g)].entries()) {
