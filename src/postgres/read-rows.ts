@@ -76,7 +76,7 @@ export async function readRows(
            SELECT u.n, ${named(cells).join(', ')}, ${valueSize(column)} AS value_size
              FROM ROWS FROM (${columns.join(', ')}) WITH ORDINALITY AS u(${names.join(', ')}, n)
              JOIN ${column.ownRows} t ON ${match}) found) measured) sized
-      WHERE before OPERATOR(pg_catalog.<) ${limits.bytes} ORDER BY n`;
+      WHERE before OPERATOR(pg_catalog.<) ${limits.bytes} ORDER BY sized.n`;
   const read = storedRowReader(column);
   const rows: StoredRow[] = [];
   let keysRead = asked.length;

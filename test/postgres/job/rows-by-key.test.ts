@@ -80,6 +80,20 @@ test('a late row is brought, however many rows of a job no key opens', async () 
   expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 1, left: 10_100 } });
 });
 
+test('rows that wait are read once each, in batches of any size', async () => {
+  await clinic.table('visits', 'bytea', [clinic.row('x', 1)]);
+  let late: Promise<unknown> | undefined;
+  const report = await clinic.reencrypt(NOTES, {
+    connections: 1,
+    batchRows: 15,
+    onBatch: () => {
+      late ??= clinic.sql('INSERT INTO visits SELECT -n, $1 FROM generate_series(1, 40) n', [clinic.row('x', 1)]);
+    },
+  });
+  await late;
+  expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 41, alreadyCurrent: 0, left: 0 } });
+});
+
 test('a row that is moved to another partition again and again does not end the job', async () => {
   await clinic.table(
     'visits',
