@@ -4,6 +4,7 @@ import type { RingKeys } from './all-keys.ts';
 import { namedColumn, type Column, type ColumnSpec, type TriggerOnUpdate } from './catalog/column.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
 import { waitForFlush, waitsForDisk } from './connection/flushed-log.ts';
+import { EVERY_ROW, namingDamage } from './damaged-rows.ts';
 import { HEAP_ONLY } from './heap-scan.ts';
 import { requireChildren } from './catalog/child-tables.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
@@ -197,7 +198,9 @@ async function countColumn(
   for (const reader of readers) await reader.change([...HEAP_ONLY, security].join('; '));
   const [first, ...others] = readers;
   const count = `SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE t.${column.column} IS NULL) FROM ${column.ownRows} t`;
-  const [counted] = (await whileWaiting(others, async () => first?.rows(count))) ?? [];
+  const countRows = async () =>
+    first === undefined ? [] : namingDamage(first, column, EVERY_ROW, () => first.rows(count));
+  const [counted] = await whileWaiting(others, countRows);
   const tally = new Tally(column, keys);
   const known = { ...column, estimatedRows: Number(counted?.[0]) };
   let reported = 0;

@@ -4,6 +4,7 @@ import { listedMember, namedColumn, type Column, type ColumnSpec } from './catal
 import { requireChildren } from './catalog/child-tables.ts';
 import { requireOwnCode } from './catalog/foreign-code.ts';
 import { requireOnlyTables, requireSameTables } from './catalog/table-locks.ts';
+import { EVERY_ROW, namingDamage } from './damaged-rows.ts';
 import { Connection, type DatabaseAddress } from './connection/database.ts';
 import { READING } from './shared-snapshot.ts';
 import { withColumns } from './catalog/look-up-column.ts';
@@ -49,10 +50,9 @@ export async function countHeaders(session: Connection, column: Column): Promise
   let rows = 0;
   let nulls = 0;
   let other = 0;
-  const counted = await session.rows(
-    `SELECT ${headOf(column)}, pg_catalog.count(*) FROM ${column.ownRows} t GROUP BY 1`,
-    column.storage === 'jsonb' ? [listedMember(column)] : [],
-  );
+  const count = `SELECT ${headOf(column)}, pg_catalog.count(*) FROM ${column.ownRows} t GROUP BY 1`;
+  const values = column.storage === 'jsonb' ? [listedMember(column)] : [];
+  const counted = await namingDamage(session, column, EVERY_ROW, () => session.rows(count, values));
   for (const [head, count] of counted) {
     const found = Number(count);
     rows += found;

@@ -16,7 +16,10 @@ export const HEAP_ONLY = [
 /** Bytes of a table, with what is stored out of line, that one statement reads: progress is seen after each at least. */
 const RANGE_BYTES = 32 * 1024 * 1024;
 
-/** `to` is not part of the range. */
+/** More than the rows of any page. */
+export const PLACES_OF_PAGE = 2048;
+
+/** Bounds are places of rows, of which each page has `PLACES_OF_PAGE`. `to` is not part of the range. */
 export interface HeapRange {
   readonly from: number | undefined;
   readonly to: number | undefined;
@@ -45,9 +48,10 @@ export async function heapRanges(
   );
   const [hasRanges, pages, bytes] = found ?? [];
   const count = hasRanges === 't' ? Math.min(Number(pages), Math.ceil(Number(bytes) / rangeBytes)) : 1;
-  const size = Math.ceil(Number(pages) / count);
+  const size = Math.ceil(Number(pages) / count) * PLACES_OF_PAGE;
+  const end = Number(pages) * PLACES_OF_PAGE;
   const ranges: HeapRange[] = [];
-  for (let from = size; count > 1 && from < Number(pages); from += size) ranges.push({ from: from - size, to: from });
+  for (let from = size; count > 1 && from < end; from += size) ranges.push({ from: from - size, to: from });
   // Without an end: pages that were added meanwhile hold no row of this snapshot, but no row depends on that.
   return [...ranges, { from: ranges.at(-1)?.to, to: undefined }];
 }
@@ -66,18 +70,24 @@ export async function scanRange(
   });
 }
 
-export function rangeSelect(column: Column, { from, to }: HeapRange, where = 'true'): string {
-  const { tableId, isLocked } = column;
-  const conditions = [
+export function rangeSelect(column: Column, range: HeapRange, where = 'true'): string {
+  return `SELECT ${rowExpressions(column).join(', ')}
+       FROM ${column.ownRows} t WHERE ${rangeCondition(column, range, where)}`;
+}
+
+export function rangeCondition({ tableId, isLocked }: Column, { from, to }: HeapRange, where = 'true'): string {
+  return [
     // The name may have come to mean another table, although this one is locked: ALTER SCHEMA RENAME asks for no lock.
     // A right to single columns does not let a user read this one.
     ...(isLocked ? [isOf(tableId)] : []),
-    ...(from === undefined ? [] : [`t.ctid OPERATOR(pg_catalog.>=) '(${from},0)'::pg_catalog.tid`]),
-    ...(to === undefined ? [] : [`t.ctid OPERATOR(pg_catalog.<) '(${to},0)'::pg_catalog.tid`]),
+    ...(from === undefined ? [] : [`t.ctid OPERATOR(pg_catalog.>=) '${ctidOf(from)}'::pg_catalog.tid`]),
+    ...(to === undefined ? [] : [`t.ctid OPERATOR(pg_catalog.<) '${ctidOf(to)}'::pg_catalog.tid`]),
     where,
-  ];
-  return `SELECT ${rowExpressions(column).join(', ')}
-       FROM ${column.ownRows} t WHERE ${conditions.join(' AND ')}`;
+  ].join(' AND ');
+}
+
+export function ctidOf(place: number): string {
+  return `(${Math.floor(place / PLACES_OF_PAGE)},${place % PLACES_OF_PAGE})`;
 }
 
 function isOf(tableId: string): string {

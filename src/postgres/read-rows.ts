@@ -93,13 +93,13 @@ export async function readRows(
 export async function keyAhead(
   session: Connection,
   column: Column,
-  after: readonly string[] | undefined,
+  span: KeySpan,
   rows: number,
 ): Promise<readonly string[] | undefined> {
   const names = keyCells(column);
   const [found] = await session.rows(
     `SELECT ${names.map((name) => `${name}::pg_catalog.text`).join(', ')} FROM ${column.ownRows} t
-      WHERE ${spanCondition(column, { after, upTo: undefined })}
+      WHERE ${spanCondition(column, span)}
       ORDER BY ${names.join(', ')} OFFSET ${rows - 1} LIMIT 1`,
   );
   return found?.map((value) => value ?? '');
@@ -135,7 +135,7 @@ const KEY_SCANS =
   'SET LOCAL enable_indexscan = on; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off';
 
 /** Of a domain's value PostgreSQL would prefer an operator over the domain, which anyone may add. */
-function keyCells({ key }: Column): readonly string[] {
+export function keyCells({ key }: Column): readonly string[] {
   return key.map(keyCell);
 }
 
@@ -174,7 +174,7 @@ export function outOfOrder(column: Column, rows?: number): KeyRotationError {
   );
 }
 
-function spanCondition(column: Column, { after, upTo, where }: KeySpan): string {
+export function spanCondition(column: Column, { after, upTo, where }: KeySpan): string {
   const { key } = column;
   const columns = `ROW(${keyCells(column).join(', ')})`;
   const bound = (sign: string, of: readonly string[] | undefined) => {

@@ -1,7 +1,9 @@
 import type { RingKeys } from './all-keys.ts';
 import type { Column } from './catalog/column.ts';
 import type { Connection } from './connection/database.ts';
+import { namingDamage } from './damaged-rows.ts';
 import { rangeSelect, scanRange } from './heap-scan.ts';
+import type { ScannedRow } from './row-reader.ts';
 import { readTable, type ReadRange } from './shared-snapshot.ts';
 import type { Tally } from './tally.ts';
 import { TallyThread } from './tally-thread.ts';
@@ -24,11 +26,12 @@ export async function tallyTable(
   { rangeBytes, beforeRange, onRows, thread }: TallyOptions,
 ): Promise<void> {
   if (thread === undefined || readers.length === 1) {
+    const onRow = (row: ScannedRow) => {
+      tally.add(row);
+      onRows(tally.counts.rows);
+    };
     const readRange: ReadRange = (reader, range) =>
-      scanRange(reader, column, range, (row) => {
-        tally.add(row);
-        onRows(tally.counts.rows);
-      });
+      namingDamage(reader, column, range, () => scanRange(reader, column, range, onRow));
     await readTable(readers, column, readRange, { rangeBytes, beforeRange });
     return;
   }
@@ -41,7 +44,8 @@ export async function tallyTable(
   try {
     const readRange: ReadRange = async (reader, range, n) => {
       const copy = threads[n]?.beginCopy();
-      await reader.copyData(rangeSelect(column, range), (chunk) => copy?.add(chunk));
+      const read = () => reader.copyData(rangeSelect(column, range), (chunk) => copy?.add(chunk));
+      await namingDamage(reader, column, range, read);
       await copy?.end();
     };
     await readTable(readers, column, readRange, { rangeBytes, beforeRange });

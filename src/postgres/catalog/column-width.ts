@@ -2,13 +2,13 @@ import { KeyRotationError } from '../../format/error.ts';
 import { columnName, type Column } from './column.ts';
 import type { Connection } from '../connection/database.ts';
 import { planRows } from '../job/plan-rows.ts';
-import { readBatch } from '../read-rows.ts';
+import { EVERY_ROW, passDamage } from '../damaged-rows.ts';
+import { scanRange, type HeapRange } from '../heap-scan.ts';
+import type { ScannedRow } from '../row-reader.ts';
 import type { RingKeys } from '../all-keys.ts';
 
 /** Most characters that a value grows by: five bytes of a number and the padding of base64. */
 const MOST_GROWTH = 8;
-
-const LIMITS = { rows: 2000, bytes: 4 * 1024 * 1024 };
 
 /** Throws `COLUMN_TOO_SHORT` where a value has no room. Values near the limit are encrypted for their length. */
 export async function requireRoom(session: Connection, column: Column, keys: RingKeys): Promise<void> {
@@ -18,17 +18,21 @@ export async function requireRoom(session: Connection, column: Column, keys: Rin
   const target = keys.requireTarget();
   let longest = limit;
   let tooLong = 0;
-  let after: readonly string[] | undefined;
-  for (;;) {
-    const rows = await readBatch(session, column, { after, upTo: undefined, where }, LIMITS);
-    for (const { sealed } of planRows(column, rows, keys, target).changes) {
-      if (sealed.length <= limit) continue;
-      tooLong += 1;
-      longest = Math.max(longest, sealed.length);
-    }
-    after = rows.at(-1)?.key;
-    if (after === undefined) break;
-  }
+  const read = async (part: Column, range: HeapRange) => {
+    let found = 0;
+    const onRow = ({ key, stored, context, contexts }: ScannedRow) => {
+      const rows = [{ key, stored, context, contexts, watched: [] }];
+      for (const { sealed } of planRows(column, rows, keys, target).changes) {
+        if (sealed.length <= limit) continue;
+        found += 1;
+        longest = Math.max(longest, sealed.length);
+      }
+    };
+    await scanRange(session, part, range, onRow, where);
+    tooLong += found;
+  };
+  // What the server cannot read is listed later.
+  await passDamage(session, column, EVERY_ROW, read);
   if (tooLong === 0) return;
   throw new KeyRotationError(
     'COLUMN_TOO_SHORT',

@@ -3,9 +3,11 @@ import { readVarint } from '../../format/varint.ts';
 import type { RingKeys } from '../all-keys.ts';
 import { attribute } from '../attribution.ts';
 import { columnName, type Column } from './column.ts';
+import { passDamage, tryReading } from '../damaged-rows.ts';
 import { quoted, type Connection } from '../connection/database.ts';
+import { PLACES_OF_PAGE, scanRange, type HeapRange } from '../heap-scan.ts';
 import type { KnownKeys } from '../known-keys.ts';
-import { isRead, readNames, rowExpressions, storedRowReader, type StoredRow } from '../row-reader.ts';
+import { isRead, readNames, rowExpressions, storedRowReader, type ScannedRow, type StoredRow } from '../row-reader.ts';
 import { rowOf } from '../stored-value.ts';
 
 /** Rows that are looked at, of so many pages from all over the table, and bytes of the largest value. */
@@ -22,11 +24,12 @@ const OLDER_ROWS = 10;
 /** Rows that are named, for an operator who knows that the context is right. */
 const MOST_NAMED = 10;
 
+/** Of all partitions together, and of the largest one. */
 const PAGES = `
-  SELECT pg_catalog.sum(pg_catalog.pg_relation_size(id)) OPERATOR(pg_catalog./)
-         pg_catalog.current_setting('block_size')::pg_catalog.int8
-    FROM (SELECT $1::pg_catalog.oid AS id
-           UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)) parts`;
+  SELECT pg_catalog.sum(pages), pg_catalog.max(pages)
+    FROM (SELECT pg_catalog.pg_relation_size(id) OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::pg_catalog.int8
+            FROM (SELECT $1::pg_catalog.oid AS id
+                   UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)) parts) sizes(pages)`;
 
 /** Throws `INVALID_COLUMN` where no row opens in the contexts given, although the ring has the keys that rows name. */
 export async function requireContext(session: Connection, column: Column, keys: RingKeys): Promise<void> {
@@ -79,18 +82,36 @@ function lookAt({ storage, spec }: Column, { stored, contexts }: StoredRow, keys
 /** Rows of the open transaction. Values are read of those only that were chosen. */
 async function sampleOf(session: Connection, column: Column): Promise<readonly StoredRow[]> {
   const [size] = await session.rows(PAGES, [column.tableId]);
-  const percent = Math.min(100, (100 * SAMPLED_PAGES) / Math.max(1, Number(size?.[0] ?? 0)));
+  const [pages = 0, mostPages = 0] = (size ?? []).map(Number);
+  const percent = Math.min(100, (100 * SAMPLED_PAGES) / Math.max(1, pages));
   const names = [...new Set([...readNames(column), column.spec.column])].map(quoted);
   const read = storedRowReader(column);
   const rows: StoredRow[] = [];
-  await session.copyRows(
-    `SELECT ${rowExpressions(column).join(', ')}
+  const select = `SELECT ${rowExpressions(column).join(', ')}
        FROM (SELECT ${names.join(', ')} FROM ${column.ownRows} TABLESAMPLE SYSTEM (${percent})
               WHERE ${column.column} IS NOT NULL ORDER BY pg_catalog.random() LIMIT ${SAMPLE}) t
-      WHERE ${isRead(column, MOST_BYTES)}`,
-    (row) => {
-      rows.push(read(row));
-    },
-  );
+      WHERE ${isRead(column, MOST_BYTES)}`;
+  const sample = await tryReading(session, () => session.copyRows(select, (row) => rows.push(read(row))));
+  return 'value' in sample ? rows : sampleAround(session, column, mostPages);
+}
+
+/** The rows of some pages, as far as the server can read them. */
+async function sampleAround(session: Connection, column: Column, pages: number): Promise<readonly StoredRow[]> {
+  const where = `t.${column.column} IS NOT NULL AND ${isRead(column, MOST_BYTES)}`;
+  const rows: StoredRow[] = [];
+  const read = async (part: Column, range: HeapRange) => {
+    const some: StoredRow[] = [];
+    const onRow = ({ key, stored, context, contexts }: ScannedRow) => {
+      const value = stored instanceof Uint8Array ? Buffer.from(stored) : stored;
+      some.push({ key, stored: value, context, contexts, watched: [] });
+    };
+    await scanRange(session, part, range, onRow, where);
+    rows.push(...some);
+  };
+  const step = Math.max(1, Math.floor(pages / SAMPLED_PAGES));
+  for (let page = 0; page < pages && rows.length < SAMPLE; page += step) {
+    const from = page * PLACES_OF_PAGE;
+    await passDamage(session, column, { from, to: from + PLACES_OF_PAGE }, read);
+  }
   return rows;
 }

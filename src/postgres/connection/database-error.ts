@@ -156,6 +156,18 @@ export function isShortInFunction(error: unknown): error is DatabaseFailure {
   return error instanceof DatabaseFailure && error.isInFunction && isShort(error.state, error.isRaised);
 }
 
+/** Class XX: the server cannot read what it has stored, such as a damaged page or a value without all of its parts. */
+const DAMAGED = 'XX';
+
+export function isDamage(error: unknown): error is DatabaseFailure {
+  return (
+    error instanceof DatabaseFailure &&
+    !error.isRaised &&
+    !error.isInFunction &&
+    error.state?.startsWith(DAMAGED) === true
+  );
+}
+
 /** What PostgreSQL says as it ends one session or statement: pg_terminate_backend, pg_cancel_backend, or a timeout. */
 const ENDED = new Set(['57P01', '57014', '25P03', '25P04']);
 

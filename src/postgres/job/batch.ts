@@ -1,6 +1,7 @@
 import type { Column } from '../catalog/column.ts';
 import { requireOwnCode } from '../catalog/foreign-code.ts';
 import {
+  isDamage,
   isLostConnection,
   isOfRow,
   isOutOfDate,
@@ -8,20 +9,31 @@ import {
   isWorthAnotherTry,
 } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
+import { keysAround, tryReading } from '../damaged-rows.ts';
 import type { CheckedColumn } from './checked-columns.ts';
 import type { EndedBatches } from './ended-batches.ts';
 import type { Job } from './job.ts';
 import { planRows, type LeftRow, type Plan } from './plan-rows.ts';
 import { tableState } from './table-state.ts';
 import { claimRange, recordBatch, type BatchResult, type Range } from './ranges.ts';
-import { readBatch, readRows, type BatchLimits } from '../read-rows.ts';
-import type { StoredRow } from '../row-reader.ts';
+import { keyAhead, readBatch, readRows, type BatchLimits } from '../read-rows.ts';
+import { listedKey, type StoredRow } from '../row-reader.ts';
 import type { RingKeys } from '../all-keys.ts';
 import type { TargetKey } from '../known-keys.ts';
 import { writeAcceptedRows, writeRows, type RowChange, type Written } from './write-rows.ts';
 
 /** How often a range whose last rows are all held by other transactions is tried, about a minute, before they are left. */
 const MOST_TRIES = 35;
+
+/** Rows that are passed over at once, where a row before them cannot be read. */
+const MOST_PASSED = 2000;
+
+/** Each row comes along the key's index, and no other row is touched, whatever was planned before. */
+const BY_KEY = [
+  'SET LOCAL enable_seqscan = off',
+  'SET LOCAL enable_bitmapscan = off',
+  'SET LOCAL plan_cache_mode = force_custom_plan',
+];
 
 /** How often a batch is tried whose transaction PostgreSQL ended to resolve a deadlock. */
 const MOST_ATTEMPTS = 10;
@@ -55,19 +67,28 @@ export interface BatchWork {
 /** All in one transaction. `preferred`: the range of the batch before. */
 export async function workBatch(work: BatchWork, preferred: number): Promise<Step> {
   let write: Write = writeRows;
+  let read = readNext;
   for (let attempt = 1; ; attempt += 1) {
     let begun: { readonly range: Range; readonly rows: number } | undefined;
     const onBegin = (range: Range, rows: number) => {
       begun = { range, rows };
     };
     try {
-      const step = await work.session.transaction(() => batch(work, preferred, write, onBegin), {
-        settings: [...(work.settings ?? []), ...work.checked.locks.forBatch],
+      const step = await work.session.transaction(() => batch(work, preferred, { read, write }, onBegin), {
+        settings: [
+          ...(work.settings ?? []),
+          ...(read === readAroundDamage ? BY_KEY : []),
+          ...work.checked.locks.forBatch,
+        ],
       });
       if (step.kind === 'worked') work.ended?.done(step.result);
       return step;
     } catch (error) {
       if (error instanceof TableAltered) return { kind: 'changed' };
+      if (isDamage(error) && read === readNext) {
+        read = readAroundDamage;
+        continue;
+      }
       if ((isOfRow(error) || isShortInFunction(error)) && write === writeRows) {
         write = writeAcceptedRows;
         continue;
@@ -94,7 +115,7 @@ type Write = (session: Connection, column: Column, changes: readonly RowChange[]
 async function batch(
   work: BatchWork,
   preferred: number,
-  write: Write,
+  { read, write }: { readonly read: Read; readonly write: Write },
   onBegin: (range: Range, rows: number) => void,
 ): Promise<Step> {
   const { session, job, keys } = work;
@@ -106,9 +127,7 @@ async function batch(
   if (range.target !== target.number) return { kind: 'other target', target: range.target };
   const { rows = work.limits.rows, leave } = work.ended?.limit(range, work.limits.rows) ?? {};
   const limits = { ...work.limits, rows };
-  const reading = range.isRead
-    ? await readAgain(session, column, range, limits)
-    : await readOn(session, column, range, limits);
+  const reading = await read(session, column, range, limits);
   onBegin(range, reading.rows.length);
   const result = await handle(work, range, target, reading, leave === undefined ? write : leaving(leave));
   // A trigger may have come before the first write, of a partition also after it.
@@ -132,9 +151,19 @@ interface Reading {
   readonly isRead: boolean;
   /** Keys that wait to be tried again, and are not among the rows. */
   readonly waiting: readonly (readonly string[])[];
+  /** The server cannot read it. */
+  readonly damaged?: LeftRow;
+  /** Rows that are passed over, and wait. */
+  readonly passed?: number;
 }
 
-async function readOn(session: Connection, column: Column, range: Range, limits: BatchLimits): Promise<Reading> {
+type Read = (session: Connection, column: Column, range: Range, limits: BatchLimits) => Promise<Reading>;
+
+const readNext: Read = async (session, column, range, limits) => {
+  if (range.isRead) {
+    const { rows, keysRead } = await readRows(session, column, range.again, limits);
+    return { rows, reached: range.reached, isRead: true, waiting: range.again.slice(keysRead) };
+  }
   const rows = await readBatch(session, column, { after: range.reached, upTo: range.upTo }, limits);
   const last = rows.at(-1)?.key;
   return {
@@ -143,28 +172,60 @@ async function readOn(session: Connection, column: Column, range: Range, limits:
     isRead: last === undefined || isSameKey(last, range.upTo),
     waiting: range.again,
   };
-}
+};
 
-async function readAgain(session: Connection, column: Column, range: Range, limits: BatchLimits): Promise<Reading> {
-  const { rows, keysRead } = await readRows(session, column, range.again, limits);
-  return { rows, reached: range.reached, isRead: true, waiting: range.again.slice(keysRead) };
+/** Reads as many rows as there are before one that the server cannot read, or that one alone. */
+const readAroundDamage: Read = async (session, column, range, limits) => {
+  for (let rows = limits.rows; rows > 0; rows = Math.floor(rows / 2)) {
+    const read = await tryReading(session, () => readNext(session, column, range, { ...limits, rows }));
+    if ('value' in read) return read.value;
+  }
+  if (range.isRead) {
+    const [key = [], ...waiting] = range.again;
+    return { reached: range.reached, isRead: true, waiting, ...(await readAlone(session, column, key, limits)) };
+  }
+  const span = { after: range.reached, upTo: range.upTo };
+  const next = await tryReading(session, () => keyAhead(session, column, span, 1));
+  if ('value' in next && next.value !== undefined) {
+    const [reached, isRead] = [next.value, isSameKey(next.value, range.upTo)];
+    return { reached, isRead, waiting: range.again, ...(await readAlone(session, column, reached, limits)) };
+  }
+  // Not even its key can be read. The next rows are found in the table itself, and are looked up by their keys later.
+  const keys = await keysAround(session, column, span, { rows: MOST_PASSED });
+  const isRead = keys.length < MOST_PASSED;
+  const reached = isRead ? range.reached : keys.at(-1);
+  return { rows: [], reached, isRead, waiting: [...range.again, ...keys], passed: keys.length };
+};
+
+/** The others of a batch may come in another order than that of the key: this row may be one that can be read. */
+async function readAlone(
+  session: Connection,
+  column: Column,
+  key: readonly string[],
+  limits: BatchLimits,
+): Promise<Pick<Reading, 'rows' | 'damaged'>> {
+  const read = await tryReading(session, () => readRows(session, column, [key], { ...limits, rows: 1 }));
+  if ('value' in read) return { rows: read.value.rows };
+  return { rows: [], damaged: { key: listedKey(key), code: `DATABASE:${read.error.state ?? ''}` } };
 }
 
 async function handle(
   { session, checked: { column, writesAlone }, keys, legacy, now = () => new Date() }: BatchWork,
   range: Range,
   target: TargetKey,
-  { rows, reached, isRead, waiting }: Reading,
+  { rows, reached, isRead, waiting, damaged, passed = 0 }: Reading,
   write: Write,
 ): Promise<BatchResult> {
   const plan = planRows(column, rows, keys, target, legacy);
   // Encrypting takes most of the time of a batch, and a cast or a CHECK of a domain may have been added in it.
   await requireOwnCode(session, column.tableId, column.spec);
   const { written, lost, refused } = await write(session, column, plan.changes);
+  const handled = rows.length + (damaged === undefined ? 0 : 1);
   const busy = lost.map(({ key }) => key);
   const isVain = range.isRead && busy.length > 0 && busy.length === rows.length;
   const isGivenUp = isVain && range.tries >= MOST_TRIES;
   const left: LeftRow[] = [
+    ...(damaged === undefined ? [] : [damaged]),
     ...plan.left,
     ...refused.map(({ change, reason }) => ({ key: change.key, code: `DATABASE:${reason}` as const })),
     ...(isGivenUp ? busy.map((key) => ({ key, code: 'ROW_BUSY' as const })) : []),
@@ -175,8 +236,8 @@ async function handle(
     isRead,
     again: isGivenUp ? waiting : [...waiting, ...busy],
     tries: isVain ? range.tries + 1 : 0,
-    rows: rows.length,
-    readRows: range.isRead ? 0 : rows.length,
+    rows: handled,
+    readRows: range.isRead ? 0 : handled + passed,
     reencrypted: written,
     sources: written === 0 ? {} : Object.fromEntries([...plan.sources].map((number) => [number, now().toISOString()])),
     ...counts(plan),

@@ -2,12 +2,13 @@ import { isWorthAnotherTry } from '../connection/database-error.ts';
 import type { BatchWork } from './batch.ts';
 import { holdTable } from '../catalog/look-up-table.ts';
 import { requireOnlyTables } from '../catalog/table-locks.ts';
-import { HEAP_ONLY, heapRanges, scanRange } from '../heap-scan.ts';
+import { placeOf, readAround, tryReading } from '../damaged-rows.ts';
+import { HEAP_ONLY, heapRanges, scanRange, type HeapRange } from '../heap-scan.ts';
 import type { ScannedRow } from '../row-reader.ts';
 import { writtenByOthers } from './own-writes.ts';
 import { tableState } from './table-state.ts';
 import { MOST_REFUSED_ROWS, refusedRows, repeatPass } from './job.ts';
-import { attribution, needsChange } from './plan-rows.ts';
+import { attribution, needsChange, type LeftRow } from './plan-rows.ts';
 import { keysOutOfReach, outOfOrder } from '../read-rows.ts';
 import type { RingKeys } from '../all-keys.ts';
 import type { TargetKey } from '../known-keys.ts';
@@ -41,7 +42,8 @@ interface CheckOptions {
  * opens every row that the job itself did not write last. Where each is as wanted, or listed as left, the job is finished.
  * Rows that are not (written under an older key meanwhile, or missed by a damaged index) become ranges of their own.
  * `isLast`: they are listed instead (`WRITTEN_MEANWHILE`). `mayRepeat`: where they are very many, the job's rows are begun
- * again. Not twice, since an index that hides rows hides them again, and their keys may lead to them.
+ * again. Not twice, since an index that hides rows hides them again, and their keys may lead to them. What the server
+ * cannot read is listed.
  *
  * One process checks at a time: it holds the job's row. Throws `INVALID_COLUMN` where a row cannot be reached by its key.
  */
@@ -79,37 +81,51 @@ async function check(
   await holdTable(session, column.tableId, column.table, column.ownRows);
   if (Number(found[0]) !== target.number) return { kind: 'other target', target: Number(found[0]) };
   const known = await refusedRows(session, job);
-  const rows: (readonly string[])[] = [];
+  const rows = new Map<string, readonly string[]>();
+  const damaged: LeftRow[] = [];
   // Refused rows beyond those that are kept by key would be found again and again.
   if (known.size < MOST_REFUSED_ROWS) {
     const where = await writtenByOthers(session, column, job);
     await session.change([...HEAP_ONLY, OWN_TRANSACTIONS_IN_MEMORY].join('; '));
     const onRow = (row: ScannedRow) => {
-      if (rows.length >= mostFound || !isLeftOver(column, row, keys, target, legacy)) return;
-      if (!known.has(JSON.stringify(row.key))) rows.push(row.key);
+      if (rows.size >= mostFound || !isLeftOver(column, row, keys, target, legacy)) return;
+      const name = JSON.stringify(row.key);
+      if (!known.has(name)) rows.set(name, row.key);
     };
+    const read = (part: Column, places: HeapRange) => scanRange(session, part, places, onRow, where);
     for (const range of await heapRanges(session, column, rangeBytes)) {
       if (!(await mayRead()) || stop.aborted) return { kind: 'waiting' };
-      await scanRange(session, column, range, onRow, where);
-      if (rows.length >= mostFound) break;
+      for await (const damage of readAround(session, column, range, read)) {
+        const key = damage.key ?? [placeOf(damage)];
+        if (known.has(JSON.stringify(key)) || damaged.length >= MOST_REFUSED_ROWS) continue;
+        damaged.push({ key, code: `DATABASE:${damage.error.state ?? ''}` });
+      }
+      if (rows.size >= mostFound) break;
     }
   }
   // A table that had the name for a while has given no row (`scanRange`), and its lock is still there.
   await requireOnlyTables(session, [session], [column], 'pazpaz_keys');
-  if (rows.length === 0) {
+  if (rows.size === 0) {
+    await listLeft({ session, job }, Number(found[1]), damaged);
     await session.change('UPDATE pazpaz_keys.job SET finished_at = now() WHERE id = $1', [job.id]);
     return { kind: 'finished' };
   }
   // Types are named from here on. Until now rows of another table were none, and a long check kept no schema's name.
   for (const lock of checked.locks.names) await session.change(lock);
   if ((await tableState(session, column)) !== state) return { kind: 'changed' };
-  const outOfReach = await keysOutOfReach(session, column, rows);
-  if (outOfReach > 0) throw outOfOrder(column, outOfReach);
-  if (rows.length >= mostFound && mayRepeat && !isLast) {
+  const left = [...rows.values()];
+  // Where the server cannot read what a key leads to, the batch that looks it up lists the row.
+  const look = await tryReading(session, () => keysOutOfReach(session, column, left));
+  if ('value' in look && look.value > 0) throw outOfOrder(column, look.value);
+  if (rows.size >= mostFound && mayRepeat && !isLast) {
     await repeatPass(session, job, target.number);
     return { kind: 'begun again' };
   }
-  await handOut({ session, job }, Number(found[1]), rows, isLast);
+  const ranges = await listLeft({ session, job }, Number(found[1]), damaged);
+  if (isLast) {
+    const listed = left.map((key) => ({ key, code: 'WRITTEN_MEANWHILE' as const }));
+    await listLeft({ session, job }, ranges, listed);
+  } else await handOut({ session, job }, ranges, left);
   return { kind: 'found' };
 }
 
@@ -120,28 +136,34 @@ function isLeftOver(column: Column, row: ScannedRow, keys: RingKeys, target: Tar
   return needsChange(column, row, found, target);
 }
 
-/** `isListed`: closed ranges, whose rows are listed. */
-async function handOut(
-  { session, job }: Pick<BatchWork, 'session' | 'job'>,
-  ranges: number,
-  keys: readonly (readonly string[])[],
-  isListed: boolean,
-): Promise<void> {
+type JobOf = Pick<BatchWork, 'session' | 'job'>;
+
+async function handOut({ session, job }: JobOf, ranges: number, keys: readonly (readonly string[])[]): Promise<void> {
   let n = ranges;
   for (let from = 0; from < keys.length; from += RANGE_ROWS) {
-    const group = keys.slice(from, from + RANGE_ROWS);
     n += 1;
-    await session.change(
-      `INSERT INTO pazpaz_keys.range (job_id, n, is_read, is_open, again, left_rows)
-       VALUES ($1, $2, true, $3, $4::jsonb, $5)`,
-      [job.id, n, !isListed, JSON.stringify(isListed ? [] : group), isListed ? group.length : 0],
-    );
-    if (!isListed) continue;
+    await session.change('INSERT INTO pazpaz_keys.range (job_id, n, is_read, again) VALUES ($1, $2, true, $3::jsonb)', [
+      ...[job.id, n, JSON.stringify(keys.slice(from, from + RANGE_ROWS))],
+    ]);
+  }
+  await session.change('UPDATE pazpaz_keys.job SET ranges = $2 WHERE id = $1', [job.id, n]);
+}
+
+/** In a range that is done. Gives the number of ranges. */
+async function listLeft({ session, job }: JobOf, ranges: number, left: readonly LeftRow[]): Promise<number> {
+  if (left.length === 0) return ranges;
+  const n = ranges + 1;
+  await session.change(
+    'INSERT INTO pazpaz_keys.range (job_id, n, is_read, is_open, left_rows) VALUES ($1, $2, true, false, $3)',
+    [job.id, n, left.length],
+  );
+  for (let from = 0; from < left.length; from += RANGE_ROWS) {
     await session.change(
       `INSERT INTO pazpaz_keys.left_row (job_id, key, code)
-       SELECT $1, k, 'WRITTEN_MEANWHILE' FROM jsonb_array_elements($2::jsonb) k`,
-      [job.id, JSON.stringify(group)],
+       SELECT $1, l->'key', l->>'code' FROM jsonb_array_elements($2::jsonb) l`,
+      [job.id, JSON.stringify(left.slice(from, from + RANGE_ROWS))],
     );
   }
   await session.change('UPDATE pazpaz_keys.job SET ranges = $2 WHERE id = $1', [job.id, n]);
+  return n;
 }

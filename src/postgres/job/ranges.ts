@@ -1,5 +1,7 @@
+import { isDamage } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import type { CheckedColumn } from './checked-columns.ts';
+import { keysAround } from '../damaged-rows.ts';
 import { isFoundAgain, keyOf, MOST_LEFT_ROWS, MOST_REFUSED_ROWS, type Job } from './job.ts';
 import type { LeftRow } from './plan-rows.ts';
 import { tableState } from './table-state.ts';
@@ -69,13 +71,13 @@ export async function claimRange(session: Connection, job: Job, preferred: numbe
 /**
  * `none`: nothing is left; `changed`: see `Step`. The last range is open at its end, for rows that are added meanwhile.
  */
-export function cutRange(
+export async function cutRange(
   session: Connection,
   { column, state, locks }: CheckedColumn,
   job: Job,
   rows: number,
 ): Promise<'cut' | 'none' | 'changed'> {
-  const work = async () => {
+  const work = async (ahead: typeof keyAhead) => {
     const [found] = await session.rows(
       'SELECT frontier, ranges FROM pazpaz_keys.job WHERE id = $1 AND NOT is_cut FOR NO KEY UPDATE',
       [job.id],
@@ -83,7 +85,12 @@ export function cutRange(
     if (found === undefined) return 'none';
     if ((await tableState(session, column)) !== state) return 'changed';
     const [frontier, ranges] = found;
-    const upTo = await keyAhead(session, column, frontier == null ? undefined : keyOf(frontier), rows);
+    const upTo = await ahead(
+      session,
+      column,
+      { after: frontier == null ? undefined : keyOf(frontier), upTo: undefined },
+      rows,
+    );
     const end = upTo === undefined ? null : JSON.stringify(upTo);
     const n = Number(ranges) + 1;
     await session.change(
@@ -96,8 +103,17 @@ export function cutRange(
     );
     return 'cut';
   };
-  return session.transaction(work, { settings: locks.forBatch });
+  const options = { settings: locks.forBatch };
+  try {
+    return await session.transaction(() => work(keyAhead), options);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return session.transaction(() => work(keyAheadAround), options);
+  }
 }
+
+const keyAheadAround: typeof keyAhead = async (session, column, span, rows) =>
+  (await keysAround(session, column, span, { offset: rows - 1, rows: 1 }))[0];
 
 export async function recordBatch(session: Connection, job: Job, result: BatchResult): Promise<void> {
   const { range, reached, isRead, again, tries, left, reencrypted } = result;

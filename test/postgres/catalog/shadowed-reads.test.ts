@@ -1,6 +1,9 @@
 import { Connection } from '../../../src/postgres/connection/database.ts';
 import { countHeaders } from '../../../src/postgres/header-census.ts';
-import { heapRanges, scanRange } from '../../../src/postgres/heap-scan.ts';
+import type { Column } from '../../../src/postgres/catalog/column.ts';
+import { DatabaseFailure } from '../../../src/postgres/connection/database-error.ts';
+import { EVERY_ROW, keysAround, readAround } from '../../../src/postgres/damaged-rows.ts';
+import { heapRanges, PLACES_OF_PAGE, scanRange, type HeapRange } from '../../../src/postgres/heap-scan.ts';
 import { keyAhead, keysOutOfReach, readBatch, readRows } from '../../../src/postgres/read-rows.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import { columnOf } from '../support/column-of.ts';
@@ -33,9 +36,19 @@ test.each(['bytea', 'jsonb'])(
         await session.change('SET LOCAL search_path = public, pg_catalog');
         expect(await readBatch(session, column, { after: ['1'], upTo: ['3'] }, limits)).toHaveLength(2);
         expect(await readRows(session, column, keys, limits)).toMatchObject({ keysRead: 3 });
-        expect(await keyAhead(session, column, ['1'], 2)).toEqual(['3']);
+        expect(await keyAhead(session, column, { after: ['1'], upTo: undefined }, 2)).toEqual(['3']);
+        expect(await keysAround(session, column, { after: ['1'], upTo: undefined }, { rows: 2 })).toEqual([
+          ['2'],
+          ['3'],
+        ]);
+        const damaged = new DatabaseFailure('DATABASE_REFUSED', 'missing chunk number 0', 'XX001');
+        const hasSecond = ({ from = 0, to = Infinity }: HeapRange) => from <= 2 && to > 2;
+        const read = (_: Column, range: HeapRange) => (hasSecond(range) ? Promise.reject(damaged) : Promise.resolve());
+        expect(await readAround(session, column, EVERY_ROW, read).next()).toMatchObject({
+          value: { table: 'public.rows_read', place: 'ctid (0,2)', key: ['2'], error: damaged },
+        });
         const seen: string[] = [];
-        for (const range of [...(await heapRanges(session, column)), { from: 0, to: 1 }]) {
+        for (const range of [...(await heapRanges(session, column)), { from: 0, to: PLACES_OF_PAGE }]) {
           await scanRange(session, column, range, (row) => {
             if (row.stored != null) seen.push(...row.key);
           });

@@ -1,5 +1,6 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { Clinic, startPostgres } from '../support/clinic.ts';
-import type { Postgres } from '../support/postgres.ts';
+import { majorVersion, type Postgres } from '../support/postgres.ts';
 import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 
@@ -74,20 +75,16 @@ describe('a row that is refused', () => {
 const SHORT = `PERFORM count(*) FROM (SELECT FROM generate_series(1, 20000) g ORDER BY random()) sorted;`;
 
 describe('a trigger that lacks a resource of the server (class 53)', () => {
-  const shortFor = async (ids: string) => {
-    await clinic.sql(`CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
-      SET temp_file_limit = '64kB' SET work_mem = '64kB' AS $$ BEGIN IF new.id IN (${ids}) THEN ${SHORT} END IF; RETURN new; END $$`);
-    await clinic.sql('CREATE TRIGGER refused BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION refuse()');
-  };
-
   it.each([
-    ['while others are written', '5', 10],
-    ['in whole batches', '5, 6', 2],
-  ])('has its rows listed: %s', async (_, ids, batchRows) => {
-    await shortFor(ids);
+    ['while others are written', 10],
+    ['alone', 1],
+  ])('has its row listed: %s', async (_, batchRows) => {
+    await clinic.sql(`CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+      SET temp_file_limit = '64kB' SET work_mem = '64kB' AS $$ BEGIN IF new.id = 5 THEN ${SHORT} END IF; RETURN new; END $$`);
+    await clinic.sql('CREATE TRIGGER refused BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION refuse()');
     const report = await clinic.reencrypt(SPEC, { triggers: 'fire', batchRows, connections: 1 });
-    const left = ids.split(', ').map((id) => ({ key: [id], code: 'DATABASE:53400' }));
-    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 12 - left.length }, left });
+    const left = [{ key: ['5'], code: 'DATABASE:53400' }];
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 11 }, left });
   });
 });
 
@@ -112,6 +109,68 @@ describe('a trigger that ends the session or the statement for one row', () => {
     expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 12, left: 0 } });
   });
 });
+
+describe('what the server cannot read', () => {
+  beforeAll(() => clinic.sql('CREATE EXTENSION pg_buffercache; SET allow_system_table_mods = on'));
+
+  it.each(['bytea', 'jsonb'])('of a value has its row listed, and no count passes over it: %s', async (type) => {
+    const value = (text: string) => {
+      const row = clinic.row(text, 1);
+      return type === 'bytea' ? row : JSON.stringify(row.toString('base64'));
+    };
+    const texts = Array.from({ length: 12 }, (_, index) => (index === 6 ? 'x'.repeat(5000) : 'x'));
+    await clinic.table('patients', type, texts.map(value));
+    await loseLongValues('patients');
+    const inContext = clinic.reencrypt({ ...SPEC, context: 'p:{id}' });
+    await expect(inContext).rejects.toThrow(/Of 11 rows .* 11 open without a context/);
+    const report = await clinic.reencrypt(SPEC, { batchRows: 5 });
+    expect(report).toMatchObject({ isFinished: true, totals: { readRows: 12, reencrypted: 11, left: 1 } });
+    expect(report.left).toEqual([{ key: ['7'], code: 'DATABASE:XX001' }]);
+    const named = /the row of public\.patients with the key 7 \(ctid \(0,7\)\).*XX001.*missing chunk/;
+    await expect(clinic.census(SPEC)).rejects.toThrow(named);
+    await clinic.sql('UPDATE patients SET notes = NULL WHERE id = 7');
+    expect(await clinic.census(SPEC)).toMatchObject({ rows: 12, nulls: 1, numbered: { 2: 11 } });
+  });
+
+  it('of a page has that page listed, and the rows of the others are done', async () => {
+    if ((await majorVersion(postgres)) < 17) return;
+    // Each new version of a row finds room beside it, so that no index has to look at the page.
+    await clinic.sql('ALTER TABLE patients SET (fillfactor = 40)');
+    await clinic.sql('INSERT INTO patients SELECT n, notes FROM patients, generate_series(13, 300) n WHERE id = 1');
+    const onPage = "SELECT FROM patients WHERE ctid >= '(1,0)' AND ctid < '(2,0)'";
+    const lost = (await clinic.sql(onPage)).length;
+    await spoilPage('patients', 1);
+    const report = await clinic.reencrypt(SPEC, { batchRows: 50, rangeRows: 100 });
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 300 - lost, left: 1 } });
+    expect(report.left).toEqual([{ key: ['page 1 of public.patients'], code: 'DATABASE:XX001' }]);
+    await expect(clinic.census(SPEC)).rejects.toThrow(/cannot read page 1 of public\.patients.*invalid page/);
+  });
+});
+
+/** Deletes what long values are stored in, outside of their rows. */
+async function loseLongValues(table: string): Promise<void> {
+  const [found] = await clinic.sql<{ parts: string }>(
+    `SELECT reltoastrelid::regclass AS parts FROM pg_class WHERE oid = '${table}'::regclass`,
+  );
+  const change = (kind: string) =>
+    clinic.sql(`UPDATE pg_class SET relkind = '${kind}' WHERE oid = '${found?.parts}'::regclass`);
+  await change('r');
+  await clinic.sql(`DELETE FROM ${found?.parts}`);
+  await change('t');
+  await clinic.sql(`VACUUM ${found?.parts}`);
+}
+
+async function spoilPage(table: string, page: number): Promise<void> {
+  await clinic.sql(
+    `SELECT pg_buffercache_evict(bufferid) FROM pg_buffercache WHERE relfilenode = pg_relation_filenode('${table}')`,
+  );
+  const [found] = await clinic.sql<{ path: string }>(
+    `SELECT current_setting('data_directory') || '/' || pg_relation_filepath('${table}') AS path`,
+  );
+  const file = openSync(found?.path ?? '', 'r+');
+  writeSync(file, Buffer.alloc(64, 0x5a), 0, 64, page * 8192);
+  closeSync(file);
+}
 
 describe('texts that a row is read with, beside its value,', () => {
   const IN_TENANT = { ...SPEC, context: 'p:{tenant}:{id}' };
