@@ -43,6 +43,18 @@ export const jsonCells = [
   cell('version, ciphertext and algorithm, and data beside them', { ...versioned, data: base64(ours) }, old),
   cell('version, ciphertext and algorithm, and the named member', { ...versioned, data: base64(ours) }, ours, 'data'),
   cell('version, ciphertext and algorithm, without the named member', versioned, old, 'card'),
+  cell(
+    'version, ciphertext and algorithm, and another member than the named one',
+    { ...versioned, name: 'x' },
+    undefined,
+    'card',
+  ),
+  cell(
+    'version, ciphertext and algorithm, and the named member without a value',
+    { ...versioned, card: null },
+    undefined,
+    'card',
+  ),
   cell('its ciphertext by name', { ...versioned, ciphertext: base64(ours) }, ours, 'ciphertext'),
   cell('another algorithm', { ...versioned, algorithm: 'none' }),
   cell('an object without data', { value: prefixed }),

@@ -6,12 +6,15 @@ import { rowFromText } from './row-from-text.ts';
 /** Older jsonb values hold the ciphertext in this member: `{"data": "v1:…"}`. */
 export const DATA_MEMBER = 'data';
 
+/** `version`, `ciphertext` and `algorithm`. */
+const OLDER_MEMBERS = 3;
+
 /**
  * The row in a cell of a json or jsonb column, as bytes for `decryptField`. `value` is what the database driver
  * returns: the parsed value, or its JSON. It is a string, or an object whose `member` (default: `data`) is one; that
  * string is read by `rowFromText`. Without a given `member`, an object with `version`, `ciphertext` and `algorithm` is
- * older data, and its `ciphertext` is the row. A string may hold JSON again, where an application serialised the value
- * before its driver did. Throws `INVALID_CIPHERTEXT` for any other value.
+ * older data, and its `ciphertext` is the row; with one, only if it has no other members. A string may hold JSON again,
+ * where an application serialised the value before its driver did. Throws `INVALID_CIPHERTEXT` for any other value.
  */
 export function rowFromJson(value: unknown, member?: string): Buffer {
   const json = typeof value === 'string' ? innermostJson(value).value : value;
@@ -29,9 +32,9 @@ export function rowFromJson(value: unknown, member?: string): Buffer {
 
 /** The member that `rowFromJson` reads. An object may not have it, or no string in it. */
 export function memberWithCiphertext(fields: Partial<Record<string, unknown>>, member?: string): string {
-  const name = member ?? DATA_MEMBER;
-  const isOwn = member !== undefined && typeof fields[name] === 'string';
-  return !isOwn && boxOfVersionedObject(fields) !== undefined ? 'ciphertext' : name;
+  // Beside other members, the ciphertext of older data is not that of a member with a name and a context of its own.
+  const mayBeOlder = member === undefined || Object.keys(fields).length === OLDER_MEMBERS;
+  return mayBeOlder && boxOfVersionedObject(fields) !== undefined ? 'ciphertext' : (member ?? DATA_MEMBER);
 }
 
 function fieldsOf(json: unknown): Partial<Record<string, unknown>> {

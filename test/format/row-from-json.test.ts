@@ -70,6 +70,15 @@ test('older data is read where the named member is missing, but not in place of 
   expect(decryptField(rowFromJson({ ...older, data: 'another' }), KEY)).toBe('note');
 });
 
+test.each([{ name: 'x' }, { note: null }, { note: 7, name: 'x' }])(
+  'a named member is not read from the ciphertext of an object with other members: %j',
+  (others) => {
+    const older = { ...oldJson('note', WRITER), ...others };
+    expect(errorOf(() => rowFromJson(older, 'note')).code).toBe('INVALID_CIPHERTEXT');
+    expect(decryptField(rowFromJson(older), KEY)).toBe('note');
+  },
+);
+
 test('JSON in white space, and JSON in a JSON string, is read', () => {
   const cell = CELLS['data with ours']('note');
   expect(decryptField(rowFromJson(` \t\r\n${JSON.stringify(cell)}\n`), KEY)).toBe('note');

@@ -15,6 +15,9 @@ DATA_MEMBER = "data"
 MOST_LEVELS = 32
 """Each level of JSON in a string of JSON doubles its quotes: no application writes so many."""
 
+_OLDER_MEMBERS = 3
+"""``version``, ``ciphertext`` and ``algorithm``."""
+
 _MAY_BE_JSON = re.compile(r'[ \t\r\n]*["{]')
 
 
@@ -24,16 +27,17 @@ def row_from_json(value: object, member: str | None = None) -> bytes:
     ``value`` is what the database driver returns: the parsed value, or its JSON as a text. It is a string, or an object
     whose member ``member`` (default: ``data``) is one. That string is read as ``row_from_text`` reads a cell. Without a
     given ``member``, an object with ``version``, ``ciphertext`` and ``algorithm`` is older data, and its ``ciphertext``
-    is the row.
+    is the row; with one, only if it has no other members.
 
     Raises ``INVALID_CIPHERTEXT`` for any other value.
     """
     name = DATA_MEMBER if member is None else member
-    fields = _parsed(value, (*MEMBERS, name))
+    fields = _parsed(value, (*MEMBERS, name) if member is None else None)
     if isinstance(fields, str):
         return row_from_text(fields)
     text = None if fields is None else fields.get(name)
-    if fields is not None and (member is None or text is None):
+    # Beside other members, the ciphertext of older data is not that of a member with a name and a context of its own.
+    if fields is not None and (member is None or len(fields) == _OLDER_MEMBERS):
         box = box_of_versioned_object(fields)
         if box is not None:
             return box
@@ -47,13 +51,14 @@ def row_from_json(value: object, member: str | None = None) -> bytes:
     )
 
 
-def _parsed(value: object, names: tuple[str, ...]) -> str | dict[str, str | None] | None:
-    """A text, or these members of an object (None for a member that is not a string); None for anything else.
+def _parsed(value: object, names: tuple[str, ...] | None) -> str | dict[str, str | None] | None:
+    """A text, or these members of an object, or all; None for anything else, and for a member that is not a string.
 
     A string in JSON may hold JSON again, if an application serialised the value before it passed it to its driver.
     """
     if isinstance(value, Mapping):
-        return {name: text if isinstance(text := value[name], str) else None for name in names if name in value}
+        found = value if names is None else {name: value[name] for name in names if name in value}
+        return {name: text if isinstance(text, str) else None for name, text in found.items()}
     if not isinstance(value, str):
         return None
     inner = value

@@ -169,6 +169,15 @@ it('older data that is one string goes to the context of the member that is list
   expect(clinic.open(rowFromJson(value), 2, 'd:1')).toBe('data 1');
 });
 
+it.each([{ ssn: null }, {}])('an older object is not bound to the context of a member beside it: %j', async (ssn) => {
+  const ciphertext = oldBox('data 1', { key: clinic.world.keyOf(1) }).toString('base64');
+  const older = { version: 'v1', ciphertext, algorithm: 'AES-256-GCM', name: 'Zoe', ...ssn };
+  await clinic.table('docs', 'jsonb', [JSON.stringify(older)], 'doc');
+  expect((await clinic.reencrypt(SSN, SMALL)).totals).toMatchObject({ reencrypted: 0 });
+  expect((await clinic.values('docs', 'doc')).get(1)).toEqual(older);
+  expect((await clinic.reencrypt(DATA, SMALL)).totals).toMatchObject({ reencrypted: 1, left: 0 });
+});
+
 it('a member that is null has no value, and what is beside it is looked at', async () => {
   await clinic.sql(`UPDATE docs SET doc = doc || '{"ssn": null}' WHERE id = 1`);
   await clinic.sql(`UPDATE docs SET doc = doc - 'ssn' WHERE id = 2`);
