@@ -71,6 +71,7 @@ export async function beginBrakes(session: Connection, { id }: JobId, isNew: boo
      SELECT $1, ${names} FROM jsonb_to_record($2::jsonb) AS b (
        max_rows_per_second integer, batch_milliseconds integer, max_lag_seconds integer, max_held_wal_megabytes integer,
        min_free_disk_megabytes integer, waits_for_vacuum boolean, waits_for_locks boolean, pause_while text)
+      WHERE EXISTS (SELECT FROM pazpaz_keys.job WHERE id = $1 FOR KEY SHARE)
      ON CONFLICT (job_id) DO NOTHING`,
     [id, JSON.stringify(byColumn(DEFAULT_BRAKES))],
   );

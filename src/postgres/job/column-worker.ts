@@ -6,7 +6,7 @@ import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { checkedColumns, type CheckedColumn } from './checked-columns.ts';
 import { EndedBatches } from './ended-batches.ts';
 import { checkJob } from './final-check.ts';
-import { isJobFinished, jobTotals, leftRows, openJob, retargetJob, targetOf, type Job, type JobTotals } from './job.ts';
+import { jobState, jobTotals, leftRows, openJob, retargetJob, type Job, type JobTotals } from './job.ts';
 import { workBatch, type BatchWork } from './batch.ts';
 import { requireQuery, type Wait } from './brake-conditions.ts';
 import type { Brakes } from './brakes.ts';
@@ -100,18 +100,21 @@ export class ColumnWorker {
   async #run(): Promise<ReencryptReport> {
     const { startOver = false, connections = 2, brakes = {} } = this.#options;
     let isResumed = false;
+    let former: Job | undefined;
     for (let isFirst = true; ; isFirst = false) {
       const job = await this.#persist(async (session) => {
         if (isFirst && brakes.pauseWhile != null) await requireQuery(session, brakes.pauseWhile);
         return openJob(session, this.#column, {
           target: this.#keys.requireTarget().number,
           startOver: startOver && isFirst,
+          former,
           brakes: isFirst ? brakes : undefined,
           onWait: (detail) => {
             this.#show(detail);
           },
         });
       });
+      former = job;
       isResumed ||= job.isResumed;
       await this.#runWorkers(job, connections);
       if (this.#isChanged) {
@@ -124,12 +127,13 @@ export class ColumnWorker {
   }
 
   async #report(session: Connection, job: Job, isResumed: boolean): Promise<ReencryptReport> {
+    const { isFinished, target } = await jobState(session, this.#column, job);
     return {
       table: this.#column.spec.table,
       ...namedColumn(this.#column),
       // Every connection ends with the finished job, unless it was stopped. Another process may have begun it again since.
-      isFinished: !this.#stop.aborted || (await isJobFinished(session, job)),
-      keyNumber: await targetOf(session, job),
+      isFinished: !this.#stop.aborted || isFinished,
+      keyNumber: target,
       isResumed,
       ownReencrypted: this.#reencrypted,
       totals: await jobTotals(session, job),
@@ -244,7 +248,7 @@ export class ColumnWorker {
       } else if (step.kind === 'other target') await this.#followRing(session, job, step.target);
       else if (step.kind === 'changed') this.#isChanged = true;
       else if (await this.#cutRange(session, job)) continue;
-      else if (await isJobFinished(session, job)) return;
+      else if ((await jobState(session, this.#column, job)).isFinished) return;
       else await this.#check(work);
     }
   }

@@ -55,7 +55,7 @@ const JOBS = `
     FROM pazpaz_keys.job j
     JOIN pg_class c ON c.oid = j.table_id
     JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE j.finished_at IS NULL ORDER BY j.id`;
+   WHERE j.finished_at IS NULL ORDER BY j.started_at, j.id`;
 
 async function unfinishedJobs(
   session: Connection,

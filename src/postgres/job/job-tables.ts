@@ -7,9 +7,10 @@ import BRAKES from './sql/0003-brakes.sql';
 import WRITTEN from './sql/0004-written.sql';
 import MEMBERS from './sql/0005-members.sql';
 import SOURCES from './sql/0006-sources.sql';
+import ONE_JOB from './sql/0007-one-job.sql';
 
 /** The versions of the schema. A version that was released never changes: the next one alters its tables. */
-const MIGRATIONS: readonly string[] = [JOBS, CONTENT, BRAKES, WRITTEN, MEMBERS, SOURCES];
+const MIGRATIONS: readonly string[] = [JOBS, CONTENT, BRAKES, WRITTEN, MEMBERS, SOURCES, ONE_JOB];
 
 /**
  * Roles that may own the tables: superusers, and the role that logged in. The role that it has become since (SET ROLE)

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { KeyRotationError } from '../../format/error.ts';
 import { columnName, listedMember, type Column } from '../catalog/column.ts';
 import { isLockTimeout } from '../connection/database-error.ts';
@@ -34,6 +35,8 @@ export interface Opening {
   /** The number of the key that rows are re-encrypted under. */
   readonly target: number;
   readonly startOver: boolean;
+  /** The job that this process has begun: it continues no other one. */
+  readonly former?: Job | undefined;
   /** Brakes that this process was given; the others stay what they are. `undefined`: it continues a job that it is in already. */
   readonly brakes: Partial<Brakes> | undefined;
   /** Called now and then with the process that keeps the job's tables from being opened. */
@@ -45,7 +48,7 @@ export interface Opening {
 /**
  * Joins the unfinished job of the column's member, or begins one: also where the table was restored, truncated or
  * rewritten, and its rows are not those that were done. Throws `JOB_DIFFERS` where an unfinished job was asked for
- * something else, unless `startOver`.
+ * something else, unless `startOver`; then, and once that one is finished, another job takes its place.
  */
 export async function openJob(session: Connection, column: Column, opening: Opening): Promise<Job> {
   const { onWait, patience = 60_000 } = opening;
@@ -62,7 +65,7 @@ export async function openJob(session: Connection, column: Column, opening: Open
 }
 
 function openJobOnce(session: Connection, column: Column, opening: Opening): Promise<Job> {
-  const { target, startOver, brakes } = opening;
+  const { target, startOver, former, brakes } = opening;
   const { spec } = column;
   const options = optionsOf(column);
   return session.transaction(async () => {
@@ -80,6 +83,7 @@ function openJobOnce(session: Connection, column: Column, opening: Opening): Pro
       [column.tableId, spec.column, content, columns, listedMember(column)],
     );
     const [id, formerOptions, isFinished, pass, hasSameContent] = found ?? [];
+    if (former !== undefined && former.id !== id) throw jobReplaced(column);
     const braked = async (job: Job) => {
       await beginBrakes(session, job, brakes !== undefined && (isFinished !== 'f' || startOver));
       await setBrakes(session, job, brakes ?? {});
@@ -88,7 +92,8 @@ function openJobOnce(session: Connection, column: Column, opening: Opening): Pro
     if (id == null) return await braked(await beginJob(session, column, { options, target, content, columns }));
     const isSame = formerOptions === options;
     if (isFinished === 't' || startOver || (isSame && hasSameContent !== 't')) {
-      return await braked(await beginPass(session, { id, pass: Number(pass) }, { options, target, content, columns }));
+      const job = await beginPass(session, { id, pass: Number(pass) }, { options, target, content, columns });
+      return await braked(isSame ? job : await renumber(session, job));
     }
     if (isSame) return await braked({ id, pass: Number(pass), isResumed: true });
     throw new KeyRotationError(
@@ -135,15 +140,24 @@ export function repeatPass(session: Connection, job: Job, target: number): Promi
   return beginPassFrom(session, job, target, target);
 }
 
-/** Whether the job was finished, or is gone. */
-export async function isJobFinished(session: Connection, job: Job): Promise<boolean> {
-  const [found] = await session.rows('SELECT finished_at IS NOT NULL FROM pazpaz_keys.job WHERE id = $1', [job.id]);
-  return found?.[0] !== 'f';
+/** Throws `JOB_DIFFERS` where the job is gone. */
+export async function jobState(
+  session: Connection,
+  column: Column,
+  { id }: Job,
+): Promise<{ readonly isFinished: boolean; readonly target: number }> {
+  const [found] = await session.rows('SELECT finished_at IS NOT NULL, target FROM pazpaz_keys.job WHERE id = $1', [id]);
+  if (found === undefined) throw jobReplaced(column);
+  return { isFinished: found[0] === 't', target: Number(found[1]) };
 }
 
-export async function targetOf(session: Connection, { id }: Job): Promise<number> {
-  const [found] = await session.rows('SELECT target FROM pazpaz_keys.job WHERE id = $1', [id]);
-  return Number(found?.[0]);
+function jobReplaced(column: Column): KeyRotationError {
+  return new KeyRotationError(
+    'JOB_DIFFERS',
+    `The job on ${columnName(column)} that this process worked on is gone: a command with other options has begun another one ` +
+      'since, or the schema pazpaz_keys was dropped. This process has changed no row in the other one. Let only commands ' +
+      'with the options that you want run, and run that one again.',
+  );
 }
 
 export async function jobTotals(session: Connection, { id }: Pick<Job, 'id'>): Promise<JobTotals> {
@@ -212,12 +226,26 @@ async function beginJob(
   column: Column,
   { options, target, content, columns }: Beginning,
 ): Promise<Job> {
-  const [found] = await session.rows(
-    `INSERT INTO pazpaz_keys.job (table_id, column_name, member, options, target, content, columns)
-     VALUES ($1::oid, $2, $3, $4, $5, $6, $7) RETURNING id`,
-    [column.tableId, column.spec.column, listedMember(column), options, target, content, columns],
+  const id = newId();
+  await session.change(
+    `INSERT INTO pazpaz_keys.job (id, table_id, column_name, member, options, target, content, columns)
+     VALUES ($8, $1::oid, $2, $3, $4, $5, $6, $7)`,
+    [column.tableId, column.spec.column, listedMember(column), options, target, content, columns, id],
   );
-  return { id: found?.[0] ?? '', pass: 1, isResumed: false };
+  return { id, pass: 1, isResumed: false };
+}
+
+/** Random: the first number of new tables is not that of a process which still works on a job of the former ones. */
+function newId(): string {
+  return String(randomInt(1, 2 ** 47));
+}
+
+/** A process of the former options finds its job gone, and not this one in its place. */
+async function renumber(session: Connection, job: Job): Promise<Job> {
+  const id = newId();
+  await session.change('DELETE FROM pazpaz_keys.brake WHERE job_id = $1', [job.id]);
+  await session.change('UPDATE pazpaz_keys.job SET id = $2 WHERE id = $1', [job.id, id]);
+  return { ...job, id };
 }
 
 async function beginPassFrom(session: Connection, { id }: Job, from: number, target: number): Promise<void> {

@@ -37,14 +37,15 @@ export async function writesAlone(
 /**
  * A condition in SQL: the row `t` was not written by the job's own transactions of this pass. It holds for every row where
  * these cannot be identified by the number that a row bears: in tables of another kind than PostgreSQL's own, in a job that did
- * not write down its columns, and once the server has counted to 2^32, when a row that is long frozen may bear the number
- * of a newer transaction.
+ * not write down its columns, before the server was last started (a copy counts transactions of its own), and once the server has
+ * counted to 2^32, when a row that is long frozen may bear the number of a newer transaction.
  */
 export async function writtenByOthers(session: Connection, { tableId }: Column, { id }: Job): Promise<string> {
   const [found] = await session.rows(
     `SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint < 4294967296
         AND j.columns IS NOT NULL
-        AND EXISTS (SELECT FROM pazpaz_keys.range WHERE job_id = j.id AND written <> '{}')
+        AND EXISTS (SELECT FROM pazpaz_keys.range
+                     WHERE job_id = j.id AND written <> '{}' AND written_in = pg_postmaster_start_time())
         AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_am m ON m.oid = c.relam
                          WHERE m.amname <> 'heap' AND c.relkind = 'r'
                            AND c.oid IN (SELECT $2::oid UNION SELECT relid FROM pg_partition_tree($2::oid::regclass)))
@@ -54,6 +55,7 @@ export async function writtenByOthers(session: Connection, { tableId }: Column, 
   if (found?.[0] !== 't') return 'true';
   const written =
     'SELECT pg_catalog.unnest(r.written)::pg_catalog.text::pg_catalog.xid FROM pazpaz_keys.range r ' +
-    `WHERE r.job_id OPERATOR(pg_catalog.=) ${BigInt(id)}`;
+    `WHERE r.job_id OPERATOR(pg_catalog.=) ${BigInt(id)} ` +
+    'AND r.written_in OPERATOR(pg_catalog.=) pg_catalog.pg_postmaster_start_time()';
   return `NOT (t.xmin OPERATOR(pg_catalog.=) ANY (${written}))`;
 }

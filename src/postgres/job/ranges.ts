@@ -126,7 +126,10 @@ export async function recordBatch(session: Connection, job: Job, result: BatchRe
             read_rows = read_rows + $9, reencrypted = reencrypted + $10, already_current = already_current + $11,
             nulls = nulls + $12, empty = empty + $13, left_rows = left_rows + $14,
             sources = sources || $16::jsonb,
-            written = CASE WHEN $15 THEN written || pg_current_xact_id()::text::bigint ELSE written END
+            written = CASE WHEN NOT $15 THEN written
+                           WHEN written_in = pg_postmaster_start_time() THEN written || pg_current_xact_id()::text::bigint
+                           ELSE ARRAY[pg_current_xact_id()::text::bigint] END,
+            written_in = CASE WHEN $15 THEN pg_postmaster_start_time() ELSE written_in END
       WHERE job_id = $1 AND n = $2`,
     [
       ...[job.id, range.n, reached === undefined ? null : JSON.stringify(reached), isRead, JSON.stringify(again)],

@@ -232,7 +232,7 @@ describe('the rate', () => {
   it('is reserved one after the other, and time that no one used is lost but for half of a second', async () => {
     await clinic.reencrypt(SPEC, { brakes: { ...FULL_SPEED, maxRowsPerSecond: 2000 } });
     const [job] = await clinic.sql<{ id: string }>(
-      'SELECT id FROM pazpaz_keys.job WHERE finished_at IS NOT NULL ORDER BY id DESC',
+      'SELECT id FROM pazpaz_keys.job WHERE finished_at IS NOT NULL ORDER BY started_at DESC',
     );
     const session = await Connection.open(postgres);
     try {
@@ -249,7 +249,8 @@ describe('the rate', () => {
   });
 
   it('and the other brakes stay what they are where a second process is started without a word', async () => {
-    const newest = 'SELECT max_rows_per_second, waits_for_vacuum FROM pazpaz_keys.brake ORDER BY job_id DESC';
+    const newest =
+      'SELECT max_rows_per_second, waits_for_vacuum FROM pazpaz_keys.brake JOIN pazpaz_keys.job ON id = job_id ORDER BY started_at DESC';
     await begun({ ...FULL_SPEED, maxRowsPerSecond: 100_000 });
     await clinic.reencrypt(SPEC, {});
     const [found] = await clinic.sql(newest);

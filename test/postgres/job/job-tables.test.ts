@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
+import type { ColumnSpec } from '../../../src/postgres/catalog/column.ts';
 import { Connection } from '../../../src/postgres/connection/database.ts';
 import { openJob } from '../../../src/postgres/job/job.ts';
+import { FULL_SPEED } from '../../../src/postgres/job/brakes.ts';
 import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
 import { leftByLastReencryption } from '../../../src/postgres/job/job-control.ts';
 import { candidatesOf } from '../../../src/postgres/sample/candidates.ts';
@@ -37,12 +39,12 @@ async function fill(): Promise<void> {
 }
 
 /** Stops after the first batch. */
-async function begun() {
+async function begun(spec: ColumnSpec = SPEC) {
   const stop = new AbortController();
   const onBatch = () => {
     stop.abort();
   };
-  return clinic.reencrypt(SPEC, { ...SMALL, onBatch, signal: stop.signal });
+  return clinic.reencrypt(spec, { ...SMALL, onBatch, signal: stop.signal });
 }
 
 describe('the schema of the job tables', () => {
@@ -106,6 +108,15 @@ describe('the schema of the job tables', () => {
     const runs = [1, 2, 3].map(() => reencrypt(postgres, [SPEC], clinic.keys, SMALL));
     for (const [report] of await Promise.all(runs)) expect(report?.totals).toMatchObject({ reencrypted: 50 });
   });
+
+  it('has an identity for rows of each table, so that a publication FOR ALL TABLES holds nothing up', async () => {
+    await begun();
+    const without = await clinic.sql(
+      `SELECT relname FROM pg_class c WHERE relnamespace = 'pazpaz_keys'::regnamespace AND relkind = 'r' AND relreplident <> 'f'
+          AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary)`,
+    );
+    expect(without).toEqual([]);
+  });
 });
 
 describe('a job is resumed only on the content that it was begun on', () => {
@@ -134,6 +145,70 @@ describe('a job is resumed only on the content that it was begun on', () => {
     const report = await clinic.reencrypt(SPEC, SMALL);
     expect(report).toMatchObject({ isFinished: true, isResumed: false, ownReencrypted: 43 });
     expect(report.totals).toMatchObject({ readRows: 50, reencrypted: 43, alreadyCurrent: 7 });
+  });
+});
+
+describe('a process works on no job but the one that it began', () => {
+  const MOVED = { ...SPEC, toContext: 'q:{id}' };
+
+  /** What a process says whose batches wait for their rate: after its first one, `meanwhile` happens. */
+  async function whileOneWaits(meanwhile: () => Promise<unknown>): Promise<string> {
+    let hasWorked = false;
+    let done: Promise<unknown> | undefined;
+    const sleep = async () => {
+      if (hasWorked) done ??= meanwhile();
+      await done;
+    };
+    const onBatch = () => {
+      hasWorked = true;
+    };
+    const paced = { brakes: { ...FULL_SPEED, maxRowsPerSecond: 10 }, clock: { now: () => 0, sleep } };
+    const { code, message } = await rejectionOf(clinic.reencrypt(SPEC, { ...SMALL, ...paced, onBatch }));
+    return `${code}: ${message}`;
+  }
+
+  const GONE = /^JOB_DIFFERS: The job on patients\.notes that this process worked on is gone/;
+
+  it('where another one with other options takes its place', async () => {
+    const startOver = async () => {
+      const report = await clinic.reencrypt(MOVED, { ...SMALL, startOver: true });
+      expect(report).toMatchObject({ isFinished: true, isResumed: false, ownReencrypted: 50 });
+    };
+    expect(await whileOneWaits(startOver)).toMatch(GONE);
+    expect((await clinic.census({ ...SPEC, context: 'q:{id}' })).numbered).toEqual({ 2: 50 });
+  });
+
+  it('where that one is only begun, after another process has finished the former', async () => {
+    const finishAndBegin = async () => {
+      expect(await clinic.reencrypt(SPEC, { ...SMALL, brakes: FULL_SPEED })).toMatchObject({ isFinished: true });
+      expect(await begun(MOVED)).toMatchObject({ isFinished: false, ownReencrypted: 7 });
+    };
+    expect(await whileOneWaits(finishAndBegin)).toMatch(GONE);
+    expect(await clinic.reencrypt(MOVED, SMALL)).toMatchObject({ isResumed: true, totals: { readRows: 50 } });
+    expect((await clinic.census({ ...SPEC, context: 'q:{id}' })).numbered).toEqual({ 2: 50 });
+  });
+
+  it('where the table is altered meanwhile, so that the job is opened again', async () => {
+    const replaceAndAlter = async () => {
+      await clinic.reencrypt(MOVED, { ...SMALL, startOver: true });
+      await clinic.sql('CREATE INDEX ON patients (length(notes))');
+    };
+    expect(await whileOneWaits(replaceAndAlter)).toMatch(GONE);
+    expect((await clinic.census({ ...SPEC, context: 'q:{id}' })).numbered).toEqual({ 2: 50 });
+  });
+
+  it('where the schema is dropped, and a job on another table is the first of the new one', async () => {
+    const dropAndBegin = async () => {
+      await clinic.sql('DROP SCHEMA pazpaz_keys CASCADE; CREATE TABLE visits (LIKE patients INCLUDING ALL)');
+      await clinic.sql('INSERT INTO visits SELECT 1, $1', [clinic.row('visit', 1, 'p:1')]);
+      expect(await begun({ ...SPEC, table: 'visits' })).toMatchObject({ isFinished: false });
+    };
+    try {
+      expect(await whileOneWaits(dropAndBegin)).toMatch(GONE);
+      expect(await clinic.sql('SELECT finished_at FROM pazpaz_keys.job')).toEqual([{ finished_at: null }]);
+    } finally {
+      await clinic.sql('DROP TABLE visits');
+    }
   });
 });
 

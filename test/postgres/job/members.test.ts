@@ -90,7 +90,8 @@ it('each member resumes its own job', async () => {
 async function toVersion4(): Promise<void> {
   await clinic.sql(
     `ALTER TABLE pazpaz_keys.job DROP COLUMN member, DROP COLUMN sources, ADD UNIQUE (table_id, column_name);
-     ALTER TABLE pazpaz_keys.range DROP COLUMN sources;
+     ALTER TABLE pazpaz_keys.job ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+     ALTER TABLE pazpaz_keys.range DROP COLUMN sources, DROP COLUMN written_in;
      DELETE FROM pazpaz_keys.migration WHERE version > 4`,
   );
 }

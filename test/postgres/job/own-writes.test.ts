@@ -62,6 +62,21 @@ describe('the final check opens no row that the job wrote last', () => {
   });
 });
 
+describe('a job that is continued', () => {
+  it.each<[string, string, number]>([
+    ['opens no row that it wrote before', '', 0],
+    [
+      'opens every row in a copy of the database, or after a restart: its transactions have numbers of another run of the server',
+      "UPDATE pazpaz_keys.range SET written_in = written_in - interval '1 minute'",
+      ROWS,
+    ],
+  ])('%s', async (_, sql, count) => {
+    await clinic.reencrypt(SPEC, SMALL);
+    await clinic.sql(`UPDATE pazpaz_keys.job SET finished_at = NULL; ${sql}`);
+    expect(await opened()).toBe(count);
+  });
+});
+
 describe('the final check opens every row', () => {
   it.each<[string, string, ReencryptOptions]>([
     [
