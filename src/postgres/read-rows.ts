@@ -187,7 +187,7 @@ export function spanCondition(column: Column, { after, upTo, where }: KeySpan): 
 }
 
 /** A text in SQL. COPY takes no parameters. */
-function literal(text: string | undefined): string {
+export function literal(text: string | undefined): string {
   return text === undefined ? 'NULL::pg_catalog.text' : `${pg.escapeLiteral(text)}::pg_catalog.text`;
 }
 

@@ -91,6 +91,11 @@ export interface Column {
   readonly triggers: readonly TriggerOnUpdate[];
   /** Columns that PostgreSQL generates from this one. */
   readonly derived: readonly string[];
+  /**
+   * Stored generated columns of the table. Where it has a BEFORE UPDATE trigger, even one that does not fire, an update
+   * computes each again: to another value where the function or a setting has changed since.
+   */
+  readonly computed: readonly string[];
   /** Rows that PostgreSQL believes to be there; `undefined` where it never looked. */
   readonly estimatedRows: number | undefined;
   /** Why some rows may not be seen; empty where all are. */
@@ -107,7 +112,12 @@ export interface Column {
   readonly watched: readonly string[];
   /** Columns in the contexts of the table's other listed columns: a trigger of this one must leave them, too. */
   readonly otherContexts: readonly string[];
+  /** The table's other listed values, which a trigger of this one must leave as they are. */
+  readonly otherValues: readonly OtherValue[];
 }
+
+/** Another listed column, or another listed member of the same one. */
+export type OtherValue = Pick<Column, 'spec' | 'storage' | 'column'>;
 
 /** The member of jsonb objects that holds the ciphertext. Columns of other types have the default, too. */
 export function listedMember({ spec }: Pick<Column, 'spec'>): string {

@@ -5,18 +5,26 @@ import { columnName, type Column } from './column.ts';
 /** PostgreSQL 15 and newer note what a generated column is made of at its expression, older ones at the column. */
 const GENERATED = `
   WITH tables AS (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))
-  SELECT DISTINCT made.attname
+  SELECT made.attname, bool_or(made.attgenerated = 's'), bool_or(d.objid IS NOT NULL)
     FROM tables
     JOIN pg_attribute source ON source.attrelid = id AND source.attname = $2
     JOIN pg_attribute made ON made.attrelid = id AND made.attgenerated <> ''
     LEFT JOIN pg_attrdef e ON e.adrelid = id AND e.adnum = made.attnum
-    JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = id AND d.refobjsubid = source.attnum
+    LEFT JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = id AND d.refobjsubid = source.attnum
      AND (d.classid, d.objid, d.objsubid) IN (('pg_attrdef'::regclass, e.oid, 0), ('pg_class'::regclass, id, made.attnum))
-   ORDER BY 1`;
+   GROUP BY 1 ORDER BY 1`;
 
-/** Names of the columns that PostgreSQL computes from this one, in the table or in one of its partitions. */
-export async function derivedColumns(session: Connection, tableId: string, column: string): Promise<readonly string[]> {
-  return (await session.rows(GENERATED, [tableId, column])).flatMap(([name]) => name ?? []);
+/** Generated columns of the table or of one of its partitions, by name. */
+export async function generatedColumns(
+  session: Connection,
+  tableId: string,
+  column: string,
+): Promise<Pick<Column, 'derived' | 'computed'>> {
+  const rows = await session.rows(GENERATED, [tableId, column]);
+  return {
+    derived: rows.flatMap(([name, , isDerived]) => (isDerived === 't' ? (name ?? []) : [])),
+    computed: rows.flatMap(([name, isStored]) => (isStored === 't' ? (name ?? []) : [])),
+  };
 }
 
 /**

@@ -2,7 +2,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import { hasOneText, type Column, type ColumnSpec } from './column.ts';
 import { contextTemplate, type ContextTemplate } from '../../format/context-template.ts';
 import { Connection, quoted, type DatabaseAddress, type TransactionOptions } from '../connection/database.ts';
-import { derivedColumns } from './derived-columns.ts';
+import { generatedColumns } from './derived-columns.ts';
 import { requireOwnCode } from './foreign-code.ts';
 import { lookUpKey } from './look-up-key.ts';
 import { holdTable, lockOf, lookUpTable, tableNamed } from './look-up-table.ts';
@@ -78,9 +78,10 @@ export function withColumns<T>(
 }
 
 /** A column without what the rest of the list says of it. */
-type Described = Omit<Column, 'members' | 'otherContexts'>;
+type Described = Omit<Column, BesidesName>;
+type BesidesName = 'members' | 'otherContexts' | 'otherValues';
 
-function besides(column: Described, all: readonly Described[]): Pick<Column, 'members' | 'otherContexts'> {
+function besides(column: Described, all: readonly Described[]): Pick<Column, BesidesName> {
   const others = all.filter(({ tableId, spec }) => tableId === column.tableId && spec !== column.spec);
   const own = new Set([...column.key.filter(hasOneText).map(({ name }) => name), ...column.watched]);
   const named = others.flatMap(({ context, fromContext }) => [...context.columns, ...(fromContext?.columns ?? [])]);
@@ -89,6 +90,7 @@ function besides(column: Described, all: readonly Described[]): Pick<Column, 'me
       .filter((one) => one.tableId === column.tableId && one.column === column.column)
       .map(({ spec }) => spec.member),
     otherContexts: [...new Set(named)].filter((name) => !own.has(name)),
+    otherValues: others.map(({ spec, storage, column: name }) => ({ spec, storage, column: name })),
   };
 }
 
@@ -148,7 +150,7 @@ async function describeColumn(
   await requireOwnCode(session, table.id, spec);
   // A policy's functions are not run for this; such a census never allows a retirement.
   if (!table.isSecured) await holdTable(session, table.id, table.name, table.ownRows);
-  const derived = await derivedColumns(session, table.id, spec.column);
+  const { derived, computed } = await generatedColumns(session, table.id, spec.column);
   const typeModifier = Number(modifier);
   return {
     spec,
@@ -167,6 +169,7 @@ async function describeColumn(
     fromContext: from.source === context.source ? undefined : from,
     triggers: await triggersOnUpdate(session, table.id, [spec.column, ...derived]),
     derived,
+    computed,
     estimatedRows: table.estimatedRows,
     unseen: table.unseen,
     mayUpdate: mayUpdate === 't',

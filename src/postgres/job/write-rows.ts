@@ -1,15 +1,21 @@
 import { byteaArray, textArray } from '../connection/binary-array.ts';
-import { columnName, type Column } from '../catalog/column.ts';
-import type { Cells, Connection, Parameter } from '../connection/database.ts';
-import { KeyRotationError } from '../../format/error.ts';
-import { isOfRow, isOutOfDate, isShortInFunction, type DatabaseFailure } from '../connection/database-error.ts';
-import { quoted } from '../connection/database.ts';
+import type { Column } from '../catalog/column.ts';
+import { quoted, type Connection } from '../connection/database.ts';
+import { DatabaseFailure, isOfRow, isOutOfDate, isShortInFunction } from '../connection/database-error.ts';
 import { keyTable, OTHER_JOINS } from '../read-rows.ts';
-import { sentValue } from '../row-reader.ts';
 import { rowOf } from '../stored-value.ts';
-
-/** Compares texts by their bytes, whatever collation a column has. */
-const SAME_BYTES = 'COLLATE pg_catalog."C" OPERATOR(pg_catalog.=)';
+import {
+  alteredError,
+  alteredRows,
+  isAsSealed,
+  mayAlter,
+  others,
+  SAME_BYTES,
+  sameValue,
+  sentTable,
+  type LockedRow,
+  type SentRows,
+} from './altered-rows.ts';
 
 /** The reason in place of an SQLSTATE where a trigger of the table left a row as it is. */
 const NOT_UPDATED = 'NOT_UPDATED';
@@ -34,105 +40,104 @@ export interface Written {
 
 /**
  * Writes the rows that still hold the value that was read, in the same context, in one statement. A row that the
- * application changed, or
- * holds a lock on, is left to it: nothing is ever waited for while rows are locked here, so that the application can
- * neither lose a value nor be the victim of a deadlock with us.
+ * application changed, or holds a lock on, is left to it: nothing is ever waited for while rows are locked here, so that
+ * the application can neither lose a value nor be the victim of a deadlock with us.
  *
  * Runs within the caller's transaction. Throws `DATABASE_REFUSED` where the database takes one of the values not.
  */
 export async function writeRows(session: Connection, column: Column, changes: readonly RowChange[]): Promise<Written> {
   if (changes.length === 0) return { written: 0, lost: [], refused: [] };
-  const isBytes = column.storage === 'bytea';
-  const isSentAsBytes = isBytes || column.server !== undefined;
-  const key = keyTable(
-    column,
-    changes.map((change) => change.key),
-    3,
-  );
-  const array = isBytes ? 'pg_catalog.bytea[]' : 'pg_catalog.text[]';
-  const old = isSentAsBytes
-    ? byteaArray(changes.map(({ stored }) => storedBytes(stored, column)))
-    : textArray(changes.map(({ stored }) => stored));
-  const sealed = changes.map((change) => change.sealed);
-  const next = isBytes ? byteaArray(sealed) : textArray(sealed);
-  const watched = column.watched.map((name, index) => ({
-    name: `w${index}`,
-    array: `$${3 + column.key.length + index}::pg_catalog.text[]`,
-    value: textArray(changes.map((change) => change.watched[index] ?? '')),
-    isSame: `t.${quoted(name)}::pg_catalog.text ${SAME_BYTES} u.w${index}`,
-  }));
-  const values = [old, next, ...key.values, ...watched.map((one) => one.value)];
-  const arrays = [
-    `$1::pg_catalog.${isSentAsBytes ? 'bytea' : 'text'}[]`,
-    `$2::${array}`,
-    ...key.arrays,
-    ...watched.map((one) => one.array),
-  ];
-  const names = ['old', 'next', ...key.names, ...watched.map((one) => one.name)];
+  const sent = sentRows(column, changes);
   const isJson = column.storage === 'jsonb';
-  const looks = column.triggers.length > 0 || mayChangeItself(column);
-  if (isJson) {
-    values.push(textArray(changes.map(({ member }) => (member === undefined ? '' : `.${member}`))));
-    arrays.push(`$${values.length}::pg_catalog.text[]`);
-    names.push('member');
-  }
+  const looks = mayAlter(column);
   const mine = `mine AS MATERIALIZED (
-       SELECT t.tableoid AS part, t.ctid AS place, u.next, u.n${isJson ? ', u.member' : ''}${looks ? `, ${otherContexts(column)} AS others` : ''}
-         FROM ROWS FROM (${arrays.map((one) => `pg_catalog.unnest(${one})`).join(', ')})
-              WITH ORDINALITY AS u(${names.join(', ')}, n)
-         JOIN ${column.ownRows} t ON ${key.match}
-        WHERE ${[sameValue(column), ...watched.map((one) => one.isSame)].join(' AND ')}
+       SELECT t.tableoid AS part, t.ctid AS place, u.next, u.n${isJson ? ', u.member' : ''}${looks ? `, ${others(column)} AS others` : ''}
+         FROM ${sentTable(sent)} JOIN ${column.ownRows} t ON ${sent.isSame}
+        WHERE ${sameValue(column)}
           FOR ${column.lock} OF t SKIP LOCKED)`;
+  const isMine = 't.tableoid OPERATOR(pg_catalog.=) mine.part AND t.ctid OPERATOR(pg_catalog.=) mine.place';
   const update = `UPDATE ${column.ownRows} t SET ${column.column} = ${isJson ? jsonValue(column) : 'mine.next'}
-       FROM mine WHERE t.tableoid OPERATOR(pg_catalog.=) mine.part AND t.ctid OPERATOR(pg_catalog.=) mine.place
-     RETURNING mine.n, ${looks ? isAsSealed(column, 'mine') : 'true'} AS sealed`;
-  // A trigger may also leave a row as it is: it was locked, and comes back without a value.
+       FROM mine WHERE ${isMine}
+     RETURNING mine.n, ${looks ? `mine.others, ${isAsSealed(column, 'mine')}` : 'NULL, true'} AS sealed`;
+  // A trigger may leave a row as it is: it is among `mine` alone, and this statement sees the version that it has locked.
   const text = looks
     ? `WITH ${mine}, done AS (${update})
-       SELECT mine.n, done.sealed, done.n IS NULL, mine.others FROM mine LEFT JOIN done ON done.n OPERATOR(pg_catalog.=) mine.n`
+       SELECT n, others, sealed FROM done
+        UNION ALL SELECT mine.n, mine.others, NULL FROM mine JOIN ${column.ownRows} t ON ${isMine}`
     : `WITH ${mine} ${update}`;
   // Code of the table runs with the rights of this user, who has decided so where triggers are known.
-  const rows = await session.underOwnPath(() => session.rowsByPlan(text, values), looks, OTHER_JOINS);
-  const [kept, done] = [rows.filter(([, , isKept]) => isKept === 't'), rows.filter(([, , isKept]) => isKept !== 't')];
-  let altered = done.filter(([, isSealed]) => isSealed !== 't').length;
-  if (looks && altered === 0 && done.length > 0) {
-    const sent = `ROWS FROM (${arrays.map((one) => `pg_catalog.unnest(${one})`).join(', ')})
-         WITH ORDINALITY AS u(${names.join(', ')}, n)`;
-    const isSame = [key.match, ...watched.map((one) => one.isSame)].join(' AND ');
-    altered = await rowsThatOpenNoMore(session, column, { sent, values, isSame }, done);
+  const rows = await session.underOwnPath(() => session.rowsByPlan(text, sent.values), looks, OTHER_JOINS);
+  const done = rows.filter(([, , isSealed]) => isSealed != null);
+  const altered = done.filter(([, , isSealed]) => isSealed !== 't').length;
+  if (altered > 0) throw alteredError(column, altered);
+  const written = new Set(done.map(([n]) => Number(n)));
+  const locked = new Map<number, LockedRow>();
+  for (const [number, before] of looks ? rows : []) {
+    const n = Number(number);
+    locked.set(n, { n, others: before ?? '', isKept: !written.has(n) });
   }
-  if (altered > 0) throw alteredRows(column, altered);
-  if (done.length === changes.length) return { written: done.length, lost: [], refused: [] };
-  const [found, left] = [rows, kept].map((some) => new Set(some.map(([n]) => Number(n))));
+  await requireUnaltered(session, column, sent, locked);
+  const isLost = (n: number) => !written.has(n) && !locked.has(n);
   return {
-    written: done.length,
-    lost: changes.filter((_, index) => found?.has(index + 1) !== true),
+    written: written.size,
+    lost: changes.filter((_, index) => isLost(index + 1)),
     refused: changes.flatMap((change, index) =>
-      left?.has(index + 1) === true ? [{ change, reason: NOT_UPDATED }] : [],
+      locked.get(index + 1)?.isKept === true ? [{ change, reason: NOT_UPDATED }] : [],
     ),
   };
 }
 
 /**
- * A trigger may change the row after the update as well, and a trigger or an expression a column of a context, in which a value
- * of the row was sealed. A row with its former ciphertext still opens: the final check finds it.
+ * Throws `DATABASE_REFUSED`: as for a row that the database refuses where a trigger kept it from its update, and did
+ * something else with it.
  */
-async function rowsThatOpenNoMore(
+async function requireUnaltered(
   session: Connection,
   column: Column,
-  { sent, values, isSame }: { readonly sent: string; readonly values: readonly Parameter[]; readonly isSame: string },
-  done: readonly Cells[],
-): Promise<number> {
-  const at = values.length;
-  const look = `SELECT FROM ${sent}
-         JOIN ROWS FROM (pg_catalog.unnest($${at + 1}::pg_catalog.int8[]), pg_catalog.unnest($${at + 2}::pg_catalog.text[]))
-              AS done(n, others) ON done.n OPERATOR(pg_catalog.=) u.n
-       WHERE NOT EXISTS (SELECT FROM ${column.ownRows} t WHERE ${isSame}
-                            AND (${isAsSealed(column, 'u')} OR ${sameValue(column)})
-                            AND ${otherContexts(column)} OPERATOR(pg_catalog.=) done.others)`;
-  const numbers = `{${done.map(([n]) => n).join(',')}}`;
-  const others = textArray(done.map(([, , , one]) => one ?? ''));
-  return (await session.without(OTHER_JOINS, () => session.rows(look, [...values, numbers, others]))).length;
+  sent: SentRows,
+  locked: ReadonlyMap<number, LockedRow>,
+): Promise<void> {
+  if (locked.size === 0) return;
+  const altered = await alteredRows(session, column, sent, [...locked.values()]);
+  const written = [...altered].filter((n) => locked.get(n)?.isKept !== true).length;
+  if (written > 0) throw alteredError(column, written);
+  if (altered.size > 0) throw new DatabaseFailure('DATABASE_REFUSED', 'A trigger changed rows instead', NOT_UPDATED);
+}
+
+/** The rows as parameters of a statement. */
+function sentRows(column: Column, changes: readonly RowChange[]): SentRows {
+  const isBytes = column.storage === 'bytea';
+  const isSentAsBytes = isBytes || column.server !== undefined;
+  const old = isSentAsBytes
+    ? byteaArray(changes.map(({ stored }) => storedBytes(stored, column)))
+    : textArray(changes.map(({ stored }) => stored));
+  const sealed = changes.map((change) => change.sealed);
+  const key = keyTable(
+    column,
+    changes.map((change) => change.key),
+    3,
+  );
+  const watched = column.watched.map((name, index) => ({
+    name: `w${index}`,
+    value: textArray(changes.map((change) => change.watched[index] ?? '')),
+    isSame: `t.${quoted(name)}::pg_catalog.text ${SAME_BYTES} u.w${index}`,
+  }));
+  const members =
+    column.storage === 'jsonb'
+      ? [textArray(changes.map(({ member }) => (member === undefined ? '' : `.${member}`)))]
+      : [];
+  const texts = [...watched.map(({ value }) => value), ...members];
+  return {
+    arrays: [
+      `$1::pg_catalog.${isSentAsBytes ? 'bytea' : 'text'}[]`,
+      `$2::pg_catalog.${isBytes ? 'bytea' : 'text'}[]`,
+      ...key.arrays,
+      ...texts.map((_, index) => `$${3 + column.key.length + index}::pg_catalog.text[]`),
+    ],
+    names: ['old', 'next', ...key.names, ...watched.map(({ name }) => name), ...members.map(() => 'member')],
+    values: [old, isBytes ? byteaArray(sealed) : textArray(sealed), ...key.values, ...texts],
+    isSame: [key.match, ...watched.map((one) => one.isSame)].join(' AND '),
+  };
 }
 
 /**
@@ -187,61 +192,6 @@ function jsonValue({ column }: Column): string {
   );
 }
 
-/** Whether the row `t` has the new ciphertext, which is in the table `sealed`. */
-function isAsSealed({ storage, column }: Column, sealed: 'mine' | 'u'): string {
-  const next = `${sealed}.next`;
-  if (storage === 'bytea') return `t.${column} OPERATOR(pg_catalog.=) ${next}`;
-  if (storage === 'text') return `t.${column}::pg_catalog.text ${SAME_BYTES} ${next}`;
-  const [value, json] = [`t.${column}::pg_catalog.jsonb`, `${next}::pg_catalog.jsonb`];
-  return (
-    `CASE WHEN pg_catalog.length(${sealed}.member) OPERATOR(pg_catalog.=) 0 THEN ${value} OPERATOR(pg_catalog.=) ${json} ` +
-    `ELSE (${value} OPERATOR(pg_catalog.->) pg_catalog.substr(${sealed}.member, 2)) OPERATOR(pg_catalog.=) ${json} END`
-  );
-}
-
-/** What the row `t` gives to the contexts of other listed columns, in short: a text of their hashes. */
-function otherContexts({ otherContexts: names }: Column): string {
-  const hashes = names.map(
-    (name) => `pg_catalog.hashtextextended(t.${quoted(name)}::pg_catalog.text COLLATE pg_catalog."C", 0)`,
-  );
-  return `ARRAY[${hashes.join(', ')}]::pg_catalog.int8[]::pg_catalog.text COLLATE pg_catalog."C"`;
-}
-
-/** Whether a key or a context has a column that is generated from the new value: of jsonb, perhaps from another member. */
-function mayChangeItself({ derived, key, watched, otherContexts: others }: Column): boolean {
-  const named = [...key.map(({ name }) => name), ...watched, ...others];
-  return derived.some((name) => named.includes(name));
-}
-
-function alteredRows(column: Column, rows: number): KeyRotationError {
-  const { derived, triggers } = column;
-  const causes = [
-    ...triggers.map(({ name, does }) => `${name} (${does})`),
-    ...derived.map((name) => `${name} (generated from ${columnName(column)})`),
-  ];
-  const advice =
-    triggers.length > 0
-      ? 'Choose --triggers skip, or have their owner leave these columns as they are.'
-      : 'Have the application write them in a context of columns that stay, and move the rows there (--to-context).';
-  return new KeyRotationError(
-    'DATABASE_REFUSED',
-    `A trigger, a rule or a generated column changed ${rows} rows of ${columnName(column)} so that no key would open them any more: their new ` +
-      `ciphertext${named(', or a column of the context', column.watched)}` +
-      `${named(', or one of the context of another listed column', column.otherContexts)}: ` +
-      `${causes.join('; ')}. These rows keep their old value. ${advice}`,
-  );
-}
-
-function named(what: string, names: readonly string[]): string {
-  return names.length === 0 ? '' : `${what} (${names.join(', ')})`;
-}
-
 function storedBytes(stored: string | Uint8Array, { storage }: Column): Uint8Array {
   return typeof stored === 'string' && storage !== 'bytea' ? Buffer.from(stored, 'latin1') : rowOf(stored, 'bytea');
-}
-
-/** By the bytes of it, whatever the column's collation or numbers of JSON take for equal. */
-function sameValue(column: Column): string {
-  const isText = column.storage !== 'bytea' && column.server === undefined;
-  return `${sentValue(column)} ${isText ? SAME_BYTES : 'OPERATOR(pg_catalog.=)'} u.old`;
 }

@@ -180,12 +180,102 @@ describe('beside another listed column of the table', () => {
       expect(await clinic.census(phone)).toMatchObject({ numbered: { 1: 2 }, nulls: 1, unreadable: 0 });
     });
 
+    it.each([
+      ['empties', 'new.phone := NULL; RETURN new;', 'BEFORE UPDATE OF notes'],
+      [
+        'replaces, after the update,',
+        'UPDATE public.patients SET phone = NULL WHERE id = new.id AND phone IS NOT NULL; RETURN NULL;',
+        'AFTER UPDATE OF notes',
+      ],
+    ])('a batch is undone where a trigger %s its value', async (_, code, when) => {
+      await trigger(code, when);
+      const error = await rejectionOf(reencrypt(postgres, [notes, phone], clinic.keys, { triggers: 'fire' }));
+      expect(error).toMatchObject({ code: 'DATABASE_REFUSED' });
+      expect(error.message).toMatch(/changed 2 rows of patients\.notes .*another listed column \(patients\.phone\)/);
+      expect(await clinic.census(notes)).toMatchObject({ numbered: { 1: 3 } });
+      expect(await clinic.census(phone)).toMatchObject({ numbered: { 1: 2 }, nulls: 1, unreadable: 0 });
+    });
+
     it('rows are done where a trigger changes other columns only', async () => {
       await trigger('new.changed := 1; RETURN new;');
       await reencrypt(postgres, [notes, phone], clinic.keys, { triggers: 'fire' });
       expect(await clinic.census(notes)).toMatchObject({ numbered: { 2: 3 } });
       expect(await clinic.census(phone)).toMatchObject({ numbered: { 2: 2 }, nulls: 1 });
     });
+  });
+});
+
+describe('beside another listed member of the value', () => {
+  const data = { table: 'docs', column: 'doc', context: 'docs:{id}' };
+  const ssn = { table: 'docs', column: 'doc', member: 'ssn', context: 'ssn:{id}' };
+  const docs = async (code: string) => {
+    await clinic.sql(`DROP TABLE IF EXISTS docs; CREATE TABLE docs (id int PRIMARY KEY, doc jsonb);
+      CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${code} RETURN new; END $$;
+      CREATE TRIGGER t BEFORE UPDATE ON docs FOR EACH ROW EXECUTE FUNCTION t()`);
+    for (const id of IDS) {
+      const [one, other] = [clinic.row('text', 1, `docs:${id}`), clinic.row('ssn', 1, `ssn:${id}`)];
+      const members = { data: one.toString('base64'), ...(id === 3 ? {} : { ssn: other.toString('base64') }) };
+      await clinic.sql('INSERT INTO docs VALUES ($1, $2)', [id, JSON.stringify(members)]);
+    }
+  };
+
+  it('a batch is undone where a trigger removes that one', async () => {
+    await docs("new.doc := new.doc - 'ssn';");
+    const error = await rejectionOf(reencrypt(postgres, [data, ssn], clinic.keys, { triggers: 'fire' }));
+    expect(error.message).toMatch(/changed 2 rows of docs\.doc .*another listed column \(docs\.doc->ssn\)/);
+    expect(await clinic.census(data, ssn)).toMatchObject({ numbered: { 1: 3 } });
+    expect(await clinic.census(ssn)).toMatchObject({ numbered: { 1: 2 } });
+  });
+
+  it('rows are done where a trigger changes members that are not listed', async () => {
+    await docs(`new.doc := new.doc || '{"changed": 1}';`);
+    await reencrypt(postgres, [data, ssn], clinic.keys, { triggers: 'fire' });
+    expect(await clinic.census(ssn)).toMatchObject({ numbered: { 2: 2 } });
+  });
+});
+
+describe('a generated column whose expression has come to give another value', () => {
+  const LOWER_EMAIL = `CREATE OR REPLACE FUNCTION lower_email() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN new.email := lower(new.email); RETURN new; END $$`;
+  const slug = (to: string) =>
+    clinic.sql(`CREATE OR REPLACE FUNCTION slug(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT ${to}($1) $$`);
+  const notes = { table: 'patients', column: 'notes', context: 'patients:{id}' };
+
+  beforeEach(async () => {
+    await clinic.sql('DROP TABLE IF EXISTS patients');
+    await slug('lower');
+    await patients(
+      'phone bytea, slug text GENERATED ALWAYS AS (slug(email)) STORED, PRIMARY KEY (id)',
+      (id) => `patients:${id}`,
+    );
+    for (const id of IDS)
+      await clinic.sql('UPDATE patients SET phone = $2 WHERE id = $1', [id, clinic.row('0', 1, `patients:anna${id}`)]);
+    await slug('upper');
+  });
+
+  it.each([
+    ['of a trigger for another column', 'UPDATE OF email', ''],
+    ['of a disabled trigger', 'UPDATE', 'ALTER TABLE patients DISABLE TRIGGER t'],
+  ])('is not changed in a context because %s', async (_, when, then) => {
+    await clinic.sql(`${LOWER_EMAIL};
+      CREATE TRIGGER t BEFORE ${when} ON patients FOR EACH ROW EXECUTE FUNCTION lower_email(); ${then}`);
+    const phone = { table: 'patients', column: 'phone', context: 'patients:{slug}' };
+    for (const specs of [[phone], [notes, phone]]) {
+      const error = await rejectionOf(reencrypt(postgres, specs, clinic.keys));
+      expect(error).toMatchObject({ code: 'DATABASE_REFUSED' });
+      expect(error.message).toContain('slug (a generated column, which was computed again)');
+      expect(await clinic.census(phone)).toMatchObject({ numbered: { 1: 3 } });
+      expect(await clinic.census(notes)).toMatchObject({ numbered: { 1: 3 } });
+    }
+    // The way out that the message gives.
+    await clinic.reencrypt({ ...phone, toContext: 'patients:{id}' }, { startOver: true });
+    expect(await clinic.census({ ...phone, context: 'patients:{id}' })).toMatchObject({ numbered: { 2: 3 } });
+  });
+
+  it('is no hindrance where nothing computes it again', async () => {
+    const phone = { table: 'patients', column: 'phone', context: 'patients:{slug}' };
+    await reencrypt(postgres, [notes, phone], clinic.keys);
+    expect(await clinic.census(phone)).toMatchObject({ numbered: { 2: 3 } });
   });
 });
 

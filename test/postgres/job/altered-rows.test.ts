@@ -82,6 +82,36 @@ it('rows are listed where a trigger writes the former ciphertext again', async (
   expect(await clinic.census(SPEC)).toMatchObject({ numbered: { 1: 3 } });
 });
 
+const ITS_OWN = {
+  'changes a column of the context itself':
+    'UPDATE public.members SET email = lower(email) WHERE id = new.id; RETURN NULL;',
+  'deletes it': 'DELETE FROM public.members WHERE id = new.id; RETURN NULL;',
+  'keeps it as a version and adds a new one':
+    'DELETE FROM public.members WHERE id = new.id; INSERT INTO public.members VALUES (new.id + 100, new.email, new.notes); RETURN NULL;',
+  'writes the new ciphertext itself': 'UPDATE public.members SET notes = new.notes WHERE id = new.id; RETURN NULL;',
+  'moves it to a partition that takes none': "new.email := 'nowhere'; RETURN new;",
+};
+
+it.each(Object.entries(ITS_OWN))('a row is listed and stays as it was where a trigger %s instead', async (_, code) => {
+  await members('bytea', (row) => row);
+  await clinic.sql(`ALTER TABLE members RENAME TO plain;
+    CREATE TABLE members (id int, email text, notes bytea, PRIMARY KEY (id, email)) PARTITION BY LIST (email);
+    CREATE TABLE nowhere PARTITION OF members FOR VALUES IN ('nowhere');
+    CREATE TABLE members_1 PARTITION OF members DEFAULT;
+    INSERT INTO members SELECT * FROM plain; DROP TABLE plain;
+    CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF pg_trigger_depth() > 1 OR new.id <> 1 THEN RETURN new; END IF; ${code} END $$;
+    CREATE TRIGGER t BEFORE UPDATE ON members_1 FOR EACH ROW EXECUTE FUNCTION t();
+    CREATE OR REPLACE FUNCTION take_none() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+    CREATE TRIGGER take_none BEFORE INSERT ON nowhere FOR EACH ROW EXECUTE FUNCTION take_none()`);
+  const former = await clinic.sql('SELECT * FROM members WHERE id = 1');
+  const report = await clinic.reencrypt(SPEC, { triggers: 'fire' });
+  expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 2, left: 1 } });
+  expect(report.left).toEqual([{ key: ['1', 'Bea'], code: 'DATABASE:NOT_UPDATED' }]);
+  expect(await clinic.sql('SELECT * FROM members WHERE id % 100 = 1')).toEqual(former);
+  expect(await clinic.census(SPEC)).toMatchObject({ rows: 3, numbered: { 1: 1, 2: 2 } });
+});
+
 describe('a role whose sessions are those of a replica', () => {
   beforeEach(() => clinic.sql('ALTER ROLE postgres SET session_replication_role = replica'));
   afterEach(() => clinic.sql('ALTER ROLE postgres RESET ALL'));

@@ -91,6 +91,25 @@ describe('between reading a row and writing it', () => {
   });
 });
 
+it('a row that changes elsewhere between the look of a statement and its lock is tried again, and no trigger is blamed', async () => {
+  await clinic.table(
+    'patients',
+    'bytea',
+    [1, 2, 3].map((id) => clinic.row(`${id}`, 1)),
+  );
+  // Fires after PostgreSQL has taken the snapshot of the statement, and before it locks rows.
+  await clinic.sql(`ALTER TABLE patients ADD name text;
+    CREATE OR REPLACE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      PERFORM pg_advisory_xact_lock(280); RETURN NULL; END $$;
+    CREATE TRIGGER wait BEFORE UPDATE OF notes ON patients FOR EACH STATEMENT EXECUTE FUNCTION wait()`);
+  await application.query('BEGIN; SELECT pg_advisory_xact_lock(280)');
+  const running = clinic.reencrypt(SPEC, { triggers: 'fire' });
+  await until(async () => (await clinic.sql('SELECT FROM pg_locks WHERE objid = 280 AND NOT granted')).length > 0);
+  await clinic.sql("UPDATE patients SET name = 'Ada' WHERE id = 2");
+  await application.query('COMMIT');
+  expect(await running).toMatchObject({ isFinished: true, totals: { reencrypted: 3, left: 0 } });
+});
+
 describe('rows that others hold', () => {
   it('are not waited for where an index over the column asks for a stronger lock', async () => {
     await clinic.table(
