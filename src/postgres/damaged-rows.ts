@@ -173,13 +173,18 @@ export async function keysAround(
   span: KeySpan,
   { offset = 0, rows }: { readonly offset?: number; readonly rows: number },
 ): Promise<readonly (readonly string[])[]> {
-  const condition = spanCondition(column, span);
-  const readable: string[] = [];
+  const cells = keyCells(column).join(', ');
+  const select = (what: string, part: Part) =>
+    `SELECT ${what} FROM ${part.column.ownRows} t WHERE ${rangeCondition(part.column, part.range, spanCondition(column, span))}`;
+  const readable: Part[] = [];
   const probe: Read = async (part, range) => {
-    const from = `FROM ${part.ownRows} t WHERE ${rangeCondition(part, range, condition)}`;
-    const key = `ROW(${keyCells(part).join(', ')})::pg_catalog.text`;
-    await session.rows(`SELECT pg_catalog.sum(pg_catalog.length(${key})) ${from}`);
-    readable.push(`SELECT ${keyCells(part).join(', ')} ${from}`);
+    await session.rows(
+      select(`pg_catalog.sum(pg_catalog.length(ROW(${cells})::pg_catalog.text))`, { column: part, range }),
+    );
+    const last = readable.at(-1);
+    if (last?.column === part && last.range.to === range.from) {
+      readable.splice(-1, 1, { column: part, range: { from: last.range.from, to: range.to } });
+    } else readable.push({ column: part, range });
   };
   await passDamage(session, column, EVERY_ROW, probe);
   const names = column.key.map((_, index) => `k${index}`);
@@ -188,7 +193,7 @@ export async function keysAround(
     () =>
       session.rows(
         `SELECT ${names.map((name) => `${name}::pg_catalog.text`).join(', ')}
-           FROM (${readable.join(' UNION ALL ')}) t(${names.join(', ')})
+           FROM (${readable.map((part) => select(cells, part)).join(' UNION ALL ')}) t(${names.join(', ')})
           ORDER BY ${names.join(', ')} OFFSET ${offset} LIMIT ${rows}`,
       ),
     BY_PLACE,

@@ -114,6 +114,7 @@ describe('what the server cannot read', () => {
   beforeAll(() => clinic.sql('CREATE EXTENSION pg_buffercache; SET allow_system_table_mods = on'));
 
   it.each(['bytea', 'jsonb'])('of a value has its row listed, and no count passes over it: %s', async (type) => {
+    if ((await majorVersion(postgres)) < 14) return;
     const value = (text: string) => {
       const row = clinic.row(text, 1);
       return type === 'bytea' ? row : JSON.stringify(row.toString('base64'));

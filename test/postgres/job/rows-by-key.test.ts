@@ -132,7 +132,7 @@ describe('a key of numbers of the catalog, whose text names other objects,', () 
   beforeEach(async () => {
     await clinic.sql('DROP TABLE IF EXISTS visits; DROP FUNCTION IF EXISTS twice(int), twice(text)');
     await clinic.sql(
-      `CREATE FUNCTION twice(int) RETURNS int RETURN 1; CREATE FUNCTION twice(text) RETURNS int RETURN 1;
+      `CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION twice(text) RETURNS int LANGUAGE sql AS 'SELECT 1';
        CREATE TABLE visits (code regproc, place regclass, notes bytea, PRIMARY KEY (code, place))`,
     );
     // A name of two functions, no function, no table, and a table that was dropped.
