@@ -5,6 +5,7 @@ import type { Connection } from '../connection/database.ts';
 import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
 import { isLostConnection } from '../connection/database-error.ts';
 import type { BrakeState } from './brakes.ts';
+import { otherWriter } from './job-tables.ts';
 
 export type BrakeName =
   'paused' | 'free-disk' | 'held-wal' | 'replication-lag' | 'vacuum' | 'lock-waits' | 'pause-while';
@@ -71,11 +72,15 @@ const DATA_FOLDER = `
    WHERE name = 'data_directory'
      AND (inet_server_addr() IS NULL OR inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1')`;
 
-/** Those that hold a final check, too, are looked at first, and of them those that cost least. */
+/**
+ * Those that hold a final check, too, are looked at first, and of them those that cost least. `ownQuery`: that of this command.
+ * Any other one is not run while a role that is not trusted may write into the tables of jobs.
+ */
 export async function whyWait(
   session: Connection,
   { tableId, table }: BrakedColumn,
   brakes: BrakeState,
+  ownQuery?: string | null,
 ): Promise<Wait | undefined> {
   if (brakes.isPaused) return { brake: 'paused', detail: 'paused; reencrypt --resume continues it' };
   const { minFreeDiskMegabytes, maxHeldWalMegabytes, maxLagSeconds, waitsForVacuum, waitsForLocks, pauseWhile } =
@@ -106,8 +111,11 @@ export async function whyWait(
       return { brake: 'replication-lag', detail: `replica ${name ?? ''} lags ${lag} s, at most ${maxLagSeconds} s` };
     }
   }
-  const asked = pauseWhile === null ? undefined : await askQuery(session, pauseWhile);
-  if (asked !== undefined) return asked;
+  if (pauseWhile !== null) {
+    const isOwn = pauseWhile === ownQuery;
+    const wait = (isOwn ? undefined : await whyNotAsk(session)) ?? (await askQuery(session, pauseWhile));
+    if (wait !== undefined) return wait;
+  }
   if (waitsForVacuum) {
     const [found] = await session.rows(VACUUM, [tableId]);
     if (found !== undefined) return { brake: 'vacuum', detail: `VACUUM or other maintenance of ${found[0] ?? table}` };
@@ -135,6 +143,15 @@ export async function requireQuery(session: Connection, query: string): Promise<
 const SAYS_NO = /^(f|false|n|no|off|PT0S|[^\p{L}1-9]*)$/iu;
 
 const FAILED = 'the query of --pause-while failed';
+
+async function whyNotAsk(session: Connection): Promise<Wait | undefined> {
+  const writer = await otherWriter(session);
+  if (writer === undefined) return undefined;
+  const detail =
+    `the query of --pause-while is not run: ${writer} could have set it. ` +
+    'Turn it off (reencrypt --set pause-while=off), and give it to each reencrypt as its own --pause-while';
+  return { brake: 'pause-while', detail };
+}
 
 /** A query that fails holds the job: what it was to warn of may be the reason. */
 async function askQuery(session: Connection, query: string): Promise<Wait | undefined> {

@@ -34,6 +34,11 @@ const MOST_CHANGES = 20;
 /** How often a job may be turned to another key: two processes that see different rings must not alternate for ever. */
 const MOST_RETARGETS = 3;
 
+export interface WorkerOptions extends ReencryptOptions {
+  /** The command's query among the brakes, which may have been changed since. */
+  readonly ownQuery: string | null | undefined;
+}
+
 export class ColumnWorker {
   readonly #database: DatabaseAddress;
   #checked: CheckedColumn;
@@ -41,7 +46,7 @@ export class ColumnWorker {
   #isChanged = false;
   readonly #keys: RingKeys;
   readonly #watch: RingWatch;
-  readonly #options: ReencryptOptions;
+  readonly #options: WorkerOptions;
   readonly #limits: BatchLimits;
   readonly #pacer: Pacer;
   readonly #ended = new EndedBatches();
@@ -64,7 +69,7 @@ export class ColumnWorker {
     checked: CheckedColumn,
     others: readonly ColumnSpec[],
     keys: RingKeys,
-    options: ReencryptOptions,
+    options: WorkerOptions,
   ) {
     this.#database = database;
     this.#checked = checked;
@@ -77,7 +82,14 @@ export class ColumnWorker {
     const onWait = ({ detail }: Wait) => {
       this.#show(detail);
     };
-    this.#pacer = new Pacer(checked.column, this.#limits.rows, this.#stop, onWait, options.clock);
+    const { ownQuery } = options;
+    this.#pacer = new Pacer(
+      checked.column,
+      { mostRows: this.#limits.rows, ownQuery },
+      this.#stop,
+      onWait,
+      options.clock,
+    );
   }
 
   get changedBrakes(): Partial<Brakes> {
@@ -98,12 +110,12 @@ export class ColumnWorker {
   }
 
   async #run(): Promise<ReencryptReport> {
-    const { startOver = false, connections = 2, brakes = {} } = this.#options;
+    const { startOver = false, connections = 2, brakes = {}, ownQuery } = this.#options;
     let isResumed = false;
     let former: Job | undefined;
     for (let isFirst = true; ; isFirst = false) {
       const job = await this.#persist(async (session) => {
-        if (isFirst && brakes.pauseWhile != null) await requireQuery(session, brakes.pauseWhile);
+        if (isFirst && ownQuery != null) await requireQuery(session, ownQuery);
         return openJob(session, this.#column, {
           target: this.#keys.requireTarget().number,
           startOver: startOver && isFirst,

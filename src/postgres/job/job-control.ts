@@ -37,7 +37,7 @@ export function controlJobs(
       if (Object.keys(changes).length > 0) await setBrakes(session, job, changes);
     }
     const views: JobView[] = [];
-    for (const job of jobs) views.push(await viewOf(session, job));
+    for (const job of jobs) views.push(await viewOf(session, job, changes.pauseWhile));
     return views;
   });
 }
@@ -86,14 +86,14 @@ async function unfinishedJobs(
   );
 }
 
-async function viewOf(session: Connection, job: FoundJob): Promise<JobView> {
+async function viewOf(session: Connection, job: FoundJob, ownQuery: string | null | undefined): Promise<JobView> {
   const brakes = await readBrakes(session, job);
   return {
     ...job.place,
     keyNumber: job.target,
     totals: await jobTotals(session, job),
     brakes,
-    waitsFor: await waitOf(session, job, brakes),
+    waitsFor: await waitOf(session, job, brakes, ownQuery),
   };
 }
 
@@ -101,8 +101,13 @@ const IN_FINAL_CHECK = `
   SELECT is_cut AND NOT EXISTS (SELECT FROM pazpaz_keys.range r WHERE r.job_id = j.id AND r.is_open)
     FROM pazpaz_keys.job j WHERE id = $1`;
 
-async function waitOf(session: Connection, job: FoundJob, brakes: BrakeState): Promise<Wait | undefined> {
-  const wait = await whyWait(session, { ...job, table: job.place.relation }, brakes);
+async function waitOf(
+  session: Connection,
+  job: FoundJob,
+  brakes: BrakeState,
+  ownQuery: string | null | undefined,
+): Promise<Wait | undefined> {
+  const wait = await whyWait(session, { ...job, table: job.place.relation }, brakes, ownQuery);
   if (wait === undefined || holdsCheck(wait)) return wait;
   const [[isChecking] = []] = await session.rows(IN_FINAL_CHECK, [job.id]);
   return isChecking === 't' ? undefined : wait;

@@ -49,6 +49,43 @@ const FOREIGN = `
   SELECT format('%I has the rule %I', relname, rulename)
     FROM tables JOIN pg_rewrite ON ev_class = tables.oid WHERE relkind = 'r'`;
 
+const WRITING = 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER';
+
+/** Grants of the tables that let others write, or run code as they are written. A member of the owner may do so in any case. */
+const GRANTEES = `
+  WITH ${TRUSTED},
+       tables AS (SELECT oid, relowner, relacl FROM pg_class WHERE relnamespace = $1::oid AND relkind = 'r'),
+       grants AS (
+         SELECT relowner, acl.* FROM tables, aclexplode(relacl) acl
+          UNION ALL
+         SELECT relowner, acl.* FROM tables JOIN pg_attribute ON attrelid = tables.oid, aclexplode(attacl) acl)
+  SELECT DISTINCT CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE format('%I', pg_get_userbyid(grantee)) END AS name
+    FROM grants
+   WHERE privilege_type = ANY (string_to_array('${WRITING}', ', ')) AND grantee NOT IN (SELECT oid FROM trusted)
+     AND (grantee = 0 OR NOT pg_has_role(grantee, relowner, 'MEMBER'))
+   ORDER BY name`;
+
+const SCHEMA_GRANTEES = `
+  SELECT DISTINCT format('%I', pg_get_userbyid(grantee)) FROM pg_namespace, aclexplode(nspacl)
+   WHERE oid = $1::oid AND grantee NOT IN (0, nspowner)`;
+
+/** Roles that may write into every table without a grant. Since PostgreSQL 14. */
+const WRITERS_OF_ALL = `
+  WITH ${TRUSTED}
+  SELECT format('%I, a member of pg_write_all_data,', r.rolname)
+    FROM pg_roles r JOIN pg_roles a ON a.rolname = 'pg_write_all_data' JOIN pg_class c ON c.relnamespace = $1::oid
+   WHERE c.relname = 'brake' AND r.rolcanlogin AND r.oid NOT IN (SELECT oid FROM trusted)
+     AND pg_has_role(r.oid, a.oid, 'MEMBER') AND NOT pg_has_role(r.oid, c.relowner, 'MEMBER')
+   LIMIT 1`;
+
+/** A role that could have written what is in the tables of jobs, besides those that act for their owner anyway. */
+export async function otherWriter(session: Connection): Promise<string | undefined> {
+  const schema = await schemaOf(session);
+  const [grantee] = await session.rows(GRANTEES, [schema]);
+  const [member] = await session.rows(WRITERS_OF_ALL, [schema]);
+  return grantee?.[0] ?? member?.[0] ?? undefined;
+}
+
 /** Asks the catalog itself, because `to_regclass` fails where another role's schema may not be used. */
 const OF_JOBS = `
   SELECT pg_get_userbyid(nspowner), has_schema_privilege(n.oid, 'USAGE'),
@@ -74,7 +111,8 @@ export async function hasJobTables(session: Connection): Promise<boolean> {
     'DATABASE_REFUSED',
     `The schema pazpaz_keys, which keeps the state of re-encryption jobs, belongs to ${owner ?? ''}, and this user may ` +
       'not use it. Run this as that role. To change the role, let the owner drop the schema first (DROP SCHEMA ' +
-      'pazpaz_keys CASCADE): a job then begins again, and finished rows are only read.',
+      'pazpaz_keys CASCADE): a job then begins again, and finished rows are only read. The times of the last rows of each key ' +
+      'are gone then: retire none for 24 hours.',
     '42501',
   );
 }
@@ -174,8 +212,7 @@ async function migrate(session: Connection, version: number): Promise<void> {
       'INSERT INTO pazpaz_keys.migration (version) SELECT generate_series($1::integer + 1, $2::integer)',
       [version, MIGRATIONS.length],
     );
-    if (schema === null) await session.change('REVOKE ALL ON SCHEMA pazpaz_keys FROM PUBLIC');
-    await session.change('REVOKE ALL ON ALL TABLES IN SCHEMA pazpaz_keys FROM PUBLIC');
+    await revokeFromOthers(session, schema === null);
   } catch (error) {
     if (!(error instanceof DatabaseFailure) || error.state !== '42501') throw error;
     throw new DatabaseFailure(
@@ -188,6 +225,23 @@ async function migrate(session: Connection, version: number): Promise<void> {
   }
 }
 
+/** ALTER DEFAULT PRIVILEGES gives rights to tables, and to a schema, as they are made. */
+async function revokeFromOthers(session: Connection, isNewSchema: boolean): Promise<void> {
+  const schema = await schemaOf(session);
+  const names = async (query: string) => (await session.rows(query, [schema])).map(([name]) => name ?? '');
+  if (isNewSchema) {
+    const others = ['PUBLIC', ...(await names(SCHEMA_GRANTEES))];
+    await session.change(`REVOKE ALL ON SCHEMA pazpaz_keys FROM ${others.join(', ')} CASCADE`);
+  }
+  await session.change('REVOKE ALL ON ALL TABLES IN SCHEMA pazpaz_keys FROM PUBLIC');
+  const writers = await names(GRANTEES);
+  if (writers.length > 0) await session.change(revokeOf(writers));
+}
+
+function revokeOf(writers: readonly string[]): string {
+  return `REVOKE ${WRITING} ON ALL TABLES IN SCHEMA pazpaz_keys FROM ${writers.join(', ')} CASCADE`;
+}
+
 /** The version of the schema; 0 without one, and with the tables of version 0.1.0. */
 async function schemaVersion(session: Connection): Promise<number> {
   const [found] = await session.rows("SELECT to_regclass('pazpaz_keys.migration') IS NOT NULL");
@@ -198,11 +252,23 @@ async function schemaVersion(session: Connection): Promise<number> {
 
 async function requireTrusted(session: Connection, schema: string | null): Promise<void> {
   const foreign = await session.rows(FOREIGN, [schema]);
-  if (foreign.length === 0) return;
+  if (foreign.length === 0) return requireNoWriters(session, schema);
   throw new DatabaseFailure(
     'DATABASE_REFUSED',
     `The schema pazpaz_keys is not trusted: ${foreign.map(([what]) => what ?? '').join('; ')}. Its owner could make functions ` +
       'run with your rights. Run this as that role, or look at the schema and drop it (DROP SCHEMA pazpaz_keys CASCADE): ' +
-      'a job then begins again, and rows that it has brought to the current key are only read.',
+      'a job then begins again, and rows that it has brought to the current key are only read. The times of the last rows of ' +
+      'each key are gone then: retire none for 24 hours.',
+  );
+}
+
+async function requireNoWriters(session: Connection, schema: string | null): Promise<void> {
+  const writers = (await session.rows(GRANTEES, [schema])).map(([name]) => name ?? '');
+  if (writers.length === 0) return;
+  throw new DatabaseFailure(
+    'DATABASE_REFUSED',
+    `The tables of jobs (pazpaz_keys) are not trusted: ${writers.join(', ')} may write into them, and so end a job too early or have ` +
+      `a query run with your rights. Let their owner run: ${revokeOf(writers)}. If these rights may have been used, drop the ` +
+      'schema (DROP SCHEMA pazpaz_keys CASCADE), and retire no key for 24 hours: the times of its last rows are gone then.',
   );
 }

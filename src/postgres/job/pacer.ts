@@ -46,6 +46,7 @@ export class Pacer {
   readonly #stop: AbortSignal;
   readonly #clock: PaceClock;
   readonly #onWait: (wait: Wait) => void;
+  readonly #ownQuery: string | null | undefined;
   readonly #waited = new Map<BrakeName, number>();
   #brakes: BrakeState = { ...DEFAULT_BRAKES, isPaused: false };
   #firstBrakes: BrakeState | undefined;
@@ -58,9 +59,10 @@ export class Pacer {
   /** Whether the time of the rows that were reserved last was over already. */
   #isLate = false;
 
+  /** `ownQuery`: see `whyWait`. */
   constructor(
     column: Column,
-    mostRows: number,
+    { mostRows, ownQuery }: { readonly mostRows: number; readonly ownQuery: string | null | undefined },
     stop: AbortSignal,
     onWait: (wait: Wait) => void,
     clock: PaceClock = SYSTEM_CLOCK,
@@ -69,6 +71,7 @@ export class Pacer {
     this.#mostRows = mostRows;
     this.#stop = stop;
     this.#onWait = onWait;
+    this.#ownQuery = ownQuery;
     this.#clock = clock;
   }
 
@@ -155,7 +158,7 @@ export class Pacer {
     const before = { wait: this.#wait, at: this.#lookedAt };
     this.#brakes = await readBrakes(session, job);
     this.#firstBrakes ??= this.#brakes;
-    this.#wait = await whyWait(session, this.#column, this.#brakes);
+    this.#wait = await whyWait(session, this.#column, this.#brakes, this.#ownQuery);
     this.#lookedAt = this.#clock.now();
     if (before.wait === undefined) return;
     const { brake } = before.wait;

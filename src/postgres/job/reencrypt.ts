@@ -30,7 +30,10 @@ export async function reencrypt(
       const others = columns.flatMap(({ column: one }) =>
         one.tableId === tableId && one.spec !== spec ? one.spec : [],
       );
-      const worker = new ColumnWorker(database, column, others, keys, { ...options, brakes });
+      const worker = new ColumnWorker(database, column, others, keys, {
+        ...{ ...options, brakes },
+        ownQuery: options.brakes?.pauseWhile,
+      });
       reports.push(await worker.run());
       // What was set meanwhile holds for the next column too.
       brakes = { ...brakes, ...worker.changedBrakes };

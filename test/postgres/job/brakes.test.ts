@@ -203,6 +203,27 @@ describe('re-encryption waits, says for what, and continues by itself', () => {
     },
   );
 
+  it('by the query of another command only while no role but ours could have set it', async () => {
+    const member = 'a member of pg_write_all_data';
+    if ((await majorVersion(postgres)) < 14) return;
+    await begun({ ...FULL_SPEED, pauseWhile: 'SELECT false' });
+    const ran = async (own: Partial<Brakes>) => {
+      const waits = new Set<string | undefined>();
+      const clock = new PacedClock(() => clinic.sql('UPDATE pazpaz_keys.brake SET pause_while = NULL'));
+      const seen = { onBatch: ({ waitsFor }: { waitsFor?: string | undefined }) => waits.add(waitsFor) };
+      expect(await clinic.reencrypt(SPEC, { brakes: own, clock, ...seen })).toMatchObject({ isFinished: true });
+      return [...waits].join('\n');
+    };
+    await clinic.sql('CREATE ROLE writer LOGIN; GRANT pg_write_all_data TO writer');
+    try {
+      await clinic.sql("SET ROLE writer; UPDATE pazpaz_keys.brake SET pause_while = 'SELECT true'; RESET ROLE");
+      expect(await ran({})).toContain(`the query of --pause-while is not run: writer, ${member}, could have set it`);
+      expect(await ran({ pauseWhile: 'SELECT 1' })).toContain('the query of --pause-while says "1"');
+    } finally {
+      await clinic.sql('DROP ROLE writer');
+    }
+  });
+
   it('while it is paused by another session', async () => {
     const brakes = FULL_SPEED;
     await begun(brakes);

@@ -340,6 +340,38 @@ describe('the job schema', () => {
     );
     expect(may).toEqual({ use: false, read: false });
   });
+
+  it('is made for its owner alone also where others get rights to all new tables and schemas', async () => {
+    const defaults = (change: string) =>
+      clinic.sql(
+        ['TABLES', 'SCHEMAS']
+          .map((of) => `ALTER DEFAULT PRIVILEGES ${change.replace('ALL', `ALL ON ${of}`)}`)
+          .join(';'),
+      );
+    await defaults('GRANT ALL TO intruder WITH GRANT OPTION');
+    await clinic.reencrypt(SPEC);
+    await defaults('REVOKE ALL FROM intruder');
+    const [may] = await clinic.sql(
+      `SELECT has_schema_privilege('intruder', 'pazpaz_keys', 'USAGE') AS use,
+              bool_or(has_table_privilege('intruder', oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')) AS write
+         FROM pg_class WHERE relnamespace = 'pazpaz_keys'::regnamespace AND relkind = 'r'`,
+    );
+    expect(may).toEqual({ use: false, write: false });
+  });
+
+  it.each([
+    ['UPDATE ON pazpaz_keys.job TO intruder', 'intruder'],
+    ['UPDATE (pause_while) ON pazpaz_keys.brake TO intruder', 'intruder'],
+    ['TRUNCATE ON pazpaz_keys.left_row TO PUBLIC', 'PUBLIC'],
+  ])('is refused where another role may write into it: %s', async (grant, writer) => {
+    await clinic.reencrypt(SPEC);
+    await clinic.sql(`GRANT ${grant}`);
+    await refused(`${writer} may write into them`);
+    const { message } = await rejectionOf(clinic.reencrypt(SPEC));
+    await clinic.sql(/REVOKE .* CASCADE(?=\. )/.exec(message)?.[0] ?? 'SELECT');
+    await clinic.sql('GRANT SELECT ON ALL TABLES IN SCHEMA pazpaz_keys TO intruder');
+    expect(await clinic.reencrypt(SPEC)).toMatchObject({ isFinished: true });
+  });
 });
 
 describe('a job is finished only after the table itself was read', () => {
