@@ -6,7 +6,7 @@ import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { checkedColumns, type CheckedColumn } from './checked-columns.ts';
 import { EndedBatches } from './ended-batches.ts';
 import { checkJob } from './final-check.ts';
-import { jobState, jobTotals, leftRows, openJob, retargetJob, type Job, type JobTotals } from './job.ts';
+import { jobState, jobTotals, leftRows, openJob, reopenJob, retargetJob, type Job, type JobTotals } from './job.ts';
 import { workBatch, type BatchWork } from './batch.ts';
 import { requireQuery, type Wait } from './brake-conditions.ts';
 import type { Brakes } from './brakes.ts';
@@ -58,6 +58,8 @@ export class ColumnWorker {
   #checks = 0;
   #changes = 0;
   #isRepeated = false;
+  #isResumed = false;
+  #job: Job | undefined;
   #totals: JobTotals = { readRows: 0, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, left: 0 };
   #totalsAt = 0;
   /** A connection whose work is done, for the next: PostgreSQL has read the catalog and planned its statements there. */
@@ -100,20 +102,35 @@ export class ColumnWorker {
     return this.#checked.column;
   }
 
+  /** Whether code of the table runs with its updates, which may write rows of any other one. */
+  get firesTriggers(): boolean {
+    return this.#options.triggers === 'fire' && this.#column.triggers.length > 0;
+  }
+
+  /** Reads the table again as the last check did, for rows that others have written since, and brings these. */
+  async checkAgain(): Promise<ReencryptReport> {
+    this.#checks = 0;
+    await this.#persist(async (session) => {
+      if (this.#job !== undefined) await reopenJob(session, this.#job);
+    });
+    return this.run();
+  }
+
   /** Ends with the job, or at the end of each batch once the signal is aborted. */
   async run(): Promise<ReencryptReport> {
     try {
       return await this.#run();
     } finally {
       await this.#spare?.close();
+      this.#spare = undefined;
     }
   }
 
   async #run(): Promise<ReencryptReport> {
     const { startOver = false, connections = 2, brakes = {}, ownQuery } = this.#options;
-    let isResumed = false;
-    let former: Job | undefined;
-    for (let isFirst = true; ; isFirst = false) {
+    for (;;) {
+      const former = this.#job;
+      const isFirst = former === undefined;
       const job = await this.#persist(async (session) => {
         if (isFirst && ownQuery != null) await requireQuery(session, ownQuery);
         return openJob(session, this.#column, {
@@ -126,19 +143,19 @@ export class ColumnWorker {
           },
         });
       });
-      former = job;
-      isResumed ||= job.isResumed;
+      this.#job = job;
+      if (isFirst) this.#isResumed = job.isResumed;
       await this.#runWorkers(job, connections);
       if (this.#isChanged) {
         await this.#lookAgain();
         continue;
       }
-      const report = await this.#persist((session) => this.#report(session, job, isResumed));
+      const report = await this.#persist((session) => this.#report(session, job));
       if (!report.isFinished || this.#stop.aborted || !(await this.#isOutdated(report.keyNumber))) return report;
     }
   }
 
-  async #report(session: Connection, job: Job, isResumed: boolean): Promise<ReencryptReport> {
+  async #report(session: Connection, job: Job): Promise<ReencryptReport> {
     const { isFinished, target } = await jobState(session, this.#column, job);
     return {
       table: this.#column.spec.table,
@@ -146,7 +163,7 @@ export class ColumnWorker {
       // Every connection ends with the finished job, unless it was stopped. Another process may have begun it again since.
       isFinished: !this.#stop.aborted || isFinished,
       keyNumber: target,
-      isResumed,
+      isResumed: this.#isResumed,
       ownReencrypted: this.#reencrypted,
       totals: await jobTotals(session, job),
       left: await leftRows(session, job),

@@ -2,10 +2,15 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Column } from '../catalog/column.ts';
 import type { Connection } from '../connection/database.ts';
-import { batchSize, FIRST_BATCH } from './batch-size.ts';
 import { holdsCheck, whyWait, type BrakeName, type Wait } from './brake-conditions.ts';
 import { changedBrakes, DEFAULT_BRAKES, readBrakes, reserveRows, type Brakes, type BrakeState } from './brakes.ts';
 import type { Job } from './job.ts';
+
+/** Rows of the first batch, before anything is known of the server. */
+const FIRST_BATCH = 200;
+
+/** Fewer rows would cost more for their transaction than for themselves. */
+const FEWEST_ROWS = 10;
 
 const LOOK_INTERVAL = 1000;
 
@@ -164,4 +169,19 @@ export class Pacer {
     const { brake } = before.wait;
     this.#waited.set(brake, (this.#waited.get(brake) ?? 0) + this.#lookedAt - before.at);
   }
+}
+
+interface BatchTime {
+  readonly rows: number;
+  readonly isFull: boolean;
+  readonly milliseconds: number;
+}
+
+/** Grows and shrinks by a half at most: one slow commit says little, a busy server says it again. */
+export function batchSize({ rows, isFull, milliseconds }: BatchTime, former: number, target: number): number {
+  const fitting = (rows * target) / Math.max(1, milliseconds);
+  if (fitting < former && milliseconds > target)
+    return Math.max(FEWEST_ROWS, Math.floor(Math.max(fitting, former / 2)));
+  if (!isFull) return former;
+  return Math.max(former, Math.floor(Math.min(fitting, former * 1.5)));
 }

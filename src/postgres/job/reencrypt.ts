@@ -7,9 +7,12 @@ import type { RingKeys } from '../all-keys.ts';
 
 export type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
 
+/** How often on average a column has its turn: triggers of two tables could write rows of each other for ever. */
+const MOST_TURNS = 4;
+
 /**
  * Checks everything that can be checked before the first write, of all columns; then brings one after the other to the
- * current key. Rejects with `INVALID_COLUMN`, `COLUMN_TOO_SHORT`, `TRIGGERS_UNDECIDED`, `JOB_DIFFERS`, what
+ * current key, and checks those again that triggers of a later one may have written into. Rejects with `INVALID_COLUMN`, `COLUMN_TOO_SHORT`, `TRIGGERS_UNDECIDED`, `JOB_DIFFERS`, what
  * `requireTarget` throws, `CANNOT_REACH_DATABASE`, `DATABASE_REFUSED` or `CANNOT_REACH_AWS`; whatever it is, rows are whole, and
  * the same command continues where this one stopped.
  */
@@ -22,10 +25,10 @@ export async function reencrypt(
   keys.requireTarget();
   return withSpare(address, async (database) => {
     const columns = await checkedColumns(database, specs, keys, options.triggers, {});
-    const reports: ReencryptReport[] = [];
+    const done: Done[] = [];
     let brakes = options.brakes ?? {};
     for (const column of columns) {
-      if (options.signal?.aborted === true && reports.length > 0) break;
+      if (options.signal?.aborted === true && done.length > 0) break;
       const { tableId, spec } = column.column;
       const others = columns.flatMap(({ column: one }) =>
         one.tableId === tableId && one.spec !== spec ? one.spec : [],
@@ -34,10 +37,31 @@ export async function reencrypt(
         ...{ ...options, brakes },
         ownQuery: options.brakes?.pauseWhile,
       });
-      reports.push(await worker.run());
+      done.push(ended(worker, await worker.run(), done.length + 1));
       // What was set meanwhile holds for the next column too.
       brakes = { ...brakes, ...worker.changedBrakes };
     }
-    return reports;
+    const mayHaveMore = ({ endedAt }: Done) => done.some(({ wroteAt }) => wroteAt > endedAt);
+    for (let turn = done.length + 1; turn <= MOST_TURNS * done.length; turn += 1) {
+      const place = done.findIndex(mayHaveMore);
+      const former = done[place];
+      if (former === undefined || options.signal?.aborted === true) break;
+      done[place] = ended(former.worker, await former.worker.checkAgain(), turn, former);
+    }
+    return done.map((one) => ({ ...one.report, isFinished: one.report.isFinished && !mayHaveMore(one) }));
   });
+}
+
+/** A column that was finished, or stopped. Turns count what was done one after the other. */
+interface Done {
+  readonly worker: ColumnWorker;
+  readonly report: ReencryptReport;
+  readonly endedAt: number;
+  /** When triggers of its table last ran, which may have written old ciphertexts into a column that was finished; or 0. */
+  readonly wroteAt: number;
+}
+
+function ended(worker: ColumnWorker, report: ReencryptReport, turn: number, former?: Done): Done {
+  const hasWritten = worker.firesTriggers && report.totals.reencrypted !== (former?.report.totals.reencrypted ?? 0);
+  return { worker, report, endedAt: turn, wroteAt: hasWritten ? turn : (former?.wroteAt ?? 0) };
 }

@@ -1,5 +1,6 @@
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import type { Postgres } from '../support/postgres.ts';
+import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 
 /** Triggers that change a row as it is re-encrypted, so that its ciphertext would open no more. */
@@ -97,11 +98,11 @@ it.each(Object.entries(ITS_OWN))('a row is listed and stays as it was where a tr
   await clinic.sql(`ALTER TABLE members RENAME TO plain;
     CREATE TABLE members (id int, email text, notes bytea, PRIMARY KEY (id, email)) PARTITION BY LIST (email);
     CREATE TABLE nowhere PARTITION OF members FOR VALUES IN ('nowhere');
-    CREATE TABLE members_1 PARTITION OF members DEFAULT;
+    CREATE TABLE ofMembers1 PARTITION OF members DEFAULT;
     INSERT INTO members SELECT * FROM plain; DROP TABLE plain;
     CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
       IF pg_trigger_depth() > 1 OR new.id <> 1 THEN RETURN new; END IF; ${code} END $$;
-    CREATE TRIGGER t BEFORE UPDATE ON members_1 FOR EACH ROW EXECUTE FUNCTION t();
+    CREATE TRIGGER t BEFORE UPDATE ON ofMembers1 FOR EACH ROW EXECUTE FUNCTION t();
     CREATE OR REPLACE FUNCTION take_none() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
     CREATE TRIGGER take_none BEFORE INSERT ON nowhere FOR EACH ROW EXECUTE FUNCTION take_none()`);
   const former = await clinic.sql('SELECT * FROM members WHERE id = 1');
@@ -110,6 +111,37 @@ it.each(Object.entries(ITS_OWN))('a row is listed and stays as it was where a tr
   expect(report.left).toEqual([{ key: ['1', 'Bea'], code: 'DATABASE:NOT_UPDATED' }]);
   expect(await clinic.sql('SELECT * FROM members WHERE id % 100 = 1')).toEqual(former);
   expect(await clinic.census(SPEC)).toMatchObject({ rows: 3, numbered: { 1: 1, 2: 2 } });
+});
+
+describe('a trigger that keeps former values in another listed column', () => {
+  const ofMembers = { table: 'members', column: 'notes', context: 'members:{email}:notes' };
+  const history = { table: 'history', column: 'notes', context: 'members:{email}:notes' };
+  const keep = (table: string, former: string) =>
+    clinic.sql(`CREATE OR REPLACE FUNCTION keep_${table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO public.${former} (email, notes) VALUES (old.email, old.notes); RETURN NULL; END $$;
+      CREATE TRIGGER t AFTER UPDATE ON ${table} FOR EACH ROW EXECUTE FUNCTION keep_${table}()`);
+  beforeEach(async () => {
+    await members('bytea', (row) => row);
+    await clinic.sql(`DROP TABLE IF EXISTS history; CREATE TABLE history (LIKE members);
+      ALTER TABLE history ALTER id ADD GENERATED ALWAYS AS IDENTITY, ADD PRIMARY KEY (id);
+      ALTER TABLE members ALTER id ADD GENERATED ALWAYS AS IDENTITY (START WITH 100)`);
+    await keep('members', 'history');
+  });
+
+  it('has that column checked again, and nothing is left', async () => {
+    const reports = await reencrypt(postgres, [history, ofMembers], clinic.keys, { triggers: 'fire' });
+    expect(reports).toMatchObject([
+      { isFinished: true, isResumed: false, ownReencrypted: 3, totals: { reencrypted: 3, left: 0 } },
+      { isFinished: true, isResumed: false, ownReencrypted: 3, totals: { reencrypted: 3, left: 0 } },
+    ]);
+    expect(await clinic.census(history)).toMatchObject({ numbered: { 2: 3 } });
+  });
+
+  it('is no reason to check for ever: where two do so for each other, the job is not finished', async () => {
+    await keep('history', 'members');
+    const reports = await reencrypt(postgres, [history, ofMembers], clinic.keys, { triggers: 'fire' });
+    expect(reports.map(({ isFinished }) => isFinished)).toContain(false);
+  });
 });
 
 describe('a role whose sessions are those of a replica', () => {

@@ -1,8 +1,8 @@
 import pg from 'pg';
-import { batchSize } from '../../../src/postgres/job/batch-size.ts';
 import { FULL_SPEED, reserveRows, type Brakes } from '../../../src/postgres/job/brakes.ts';
 import type { ReencryptReport } from '../../../src/postgres/job/reencrypt.ts';
 import { whyWait } from '../../../src/postgres/job/brake-conditions.ts';
+import { batchSize } from '../../../src/postgres/job/pacer.ts';
 import { Connection } from '../../../src/postgres/connection/database.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { until } from '../../support/until.ts';
