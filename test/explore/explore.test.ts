@@ -1,11 +1,21 @@
 import { exploreScenario } from './support/scenarios/explore-scenario.ts';
 import { product } from './support/product.ts';
 import type { Scenario } from './support/scenarios/scenario.ts';
-import { DEEP_OLD_ANSWERS, DEEP_SCENARIOS, OLD_ANSWERS, SCENARIOS } from './support/scenarios/scenarios.ts';
+import {
+  DEEP_SCENARIOS,
+  LARGE_OLD_ANSWERS,
+  LARGE_SCENARIOS,
+  OLD_ANSWERS,
+  SCENARIOS,
+} from './support/scenarios/scenarios.ts';
 
-// `npm run explore` sets this: wider bounds, a few minutes.
-const explored =
-  process.env['EXPLORE'] === 'deep' ? [...DEEP_SCENARIOS, ...DEEP_OLD_ANSWERS] : [...SCENARIOS, ...OLD_ANSWERS];
+/** By the width of a run: `npm run explore:wide` takes minutes, `npm run explore` longer. */
+const EXPLORED: Readonly<Record<string, readonly Scenario[]>> = {
+  usual: [...SCENARIOS, ...OLD_ANSWERS],
+  wide: [...LARGE_SCENARIOS, ...LARGE_OLD_ANSWERS],
+  deep: [...DEEP_SCENARIOS, ...LARGE_OLD_ANSWERS],
+};
+const explored = EXPLORED[process.env['EXPLORE'] ?? 'usual'] ?? [];
 
 // On a busy machine the largest of the deep ones takes some ten minutes.
 jest.setTimeout(1_800_000);
