@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
+import { testWhenChecked } from './support/when-checked.ts';
 import { installPackage } from '../support/built.ts';
 import { startPostgres, type Postgres } from '../postgres/support/postgres.ts';
 
@@ -64,7 +65,7 @@ test.each(['Drizzle', 'Kysely', 'TypeORM'])(
   },
 );
 
-test('its programs compile in a strict project', async () => {
+testWhenChecked('its programs compile in a strict project', async () => {
   const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
   const others = ['--experimentalDecorators', '--allowImportingTsExtensions', '--skipLibCheck'];

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { APPLICATION_EVENTS } from '../../src/keyring/application-log.ts';
+import { testWhenChecked } from './support/when-checked.ts';
 import { installPackage } from '../support/built.ts';
 
 const run = promisify(execFile);
@@ -52,7 +53,7 @@ test('the page shows how to fetch every key and to tell the health, in ten lines
   expect(stdout).toBe('Patient has diabetes\ntrue 0 undefined undefined\n');
 });
 
-test('every other example on the page compiles', async () => {
+testWhenChecked('every other example on the page compiles', async () => {
   const files = blocks('ts').map((code, index) => {
     const file = `example-${index}.mts`;
     writeFileSync(join(folder, file), code);
