@@ -7,6 +7,8 @@ import { startLocalService, type LambdaChoice } from './local/start.ts';
 const LAMBDA = {
   bundle: fileURLToPath(new URL('../lambda/handler.js', import.meta.url)),
   runner: fileURLToPath(new URL('../lambda/lambda-runner.mjs', import.meta.url)),
+  // A process for each step would take most of the time of a test.
+  isKeptWarm: true,
 };
 
 export type { Fault, LambdaChoice };
