@@ -67,6 +67,8 @@ const SPELLINGS: readonly ((bytes: Buffer) => string)[] = [
   (bytes) => bytes.toString('base64').replaceAll(/(.{64})/g, '$1\n'),
   (bytes) => bytes.toString('hex').replaceAll(/(.{60})/g, '$1\r\n  '),
   (bytes) => `-----BEGIN BOX-----\n${unpaddedLines(bytes, 64)}\n-----END BOX-----`,
+  (bytes) => `-----BEGIN ENCRYPTED_DATA-----\n${bytes.toString('base64').replaceAll(/(.{64})/g, '$1\n')}\n`,
+  (bytes) => `of 6f1c2a34-0a1b-4c2d-8e3f-1234567890ab\r\n${bytes.toString('base64').replaceAll(/(.{76})/g, '$1\r\n')}`,
   (bytes) => `Box: ${unpaddedLines(bytes, 30, 12)}\n--boundary123`,
   (bytes) => `theLineBeforeTheBox\n${unpaddedLines(bytes, 76)}\nSincerely yours`,
   (bytes) => `/files/${bytes.toString('base64url')}/photo`,
