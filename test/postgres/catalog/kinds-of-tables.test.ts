@@ -1,5 +1,7 @@
+import { census } from '../../../src/postgres/census.ts';
 import { findColumns } from '../../../src/postgres/find-columns.ts';
 import { headerCensus } from '../../../src/postgres/header-census.ts';
+import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
 import { oldBox } from '../../format/support/old-application.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres, type Value } from '../support/clinic.ts';
@@ -78,23 +80,37 @@ describe('a column of every type that columns --find knows', () => {
   const text = (at: number) => note(at).toString('base64');
   const json = (at: number) => `{ "data" : "${text(at)}", "at": ${at} }`;
 
-  it.each<readonly [string, string, (at: number) => Value]>([
-    ['a domain over domains', 'clinic.d', note],
-    ['a domain over domains of varchar', 'clinic.w', text],
-    ['char', 'char(200)', text],
-    ['a domain over char', 'clinic.f', text],
-    ['jsonb', 'jsonb', json],
-    ['a domain over jsonb', 'clinic.j', json],
-  ])('is counted and re-encrypted: %s', async (_, type, valueOf) => {
+  it('is counted and re-encrypted', async () => {
+    const types: readonly (readonly [string, (at: number) => Value])[] = [
+      ['clinic.d', note],
+      ['clinic.w', text],
+      ['char(200)', text],
+      ['clinic.f', text],
+      ['jsonb', json],
+      ['clinic.j', json],
+    ];
     await clinic.sql(`CREATE DOMAIN clinic.b AS bytea; CREATE DOMAIN clinic.d AS clinic.b;
       CREATE DOMAIN clinic.v AS varchar(200); CREATE DOMAIN clinic.w AS clinic.v; CREATE DOMAIN clinic.f AS char(200);
-      CREATE DOMAIN clinic.j AS jsonb; CREATE TABLE clinic.t (id int PRIMARY KEY, notes ${type})`);
-    await insert('t', [valueOf(1), valueOf(2), null]);
-    expect((await findColumns(postgres, clinic.keys)).columns).toMatchObject([{ table: 'clinic.t', column: 'notes' }]);
-    expect(await clinic.census(spec('t'))).toMatchObject({ rows: 3, nulls: 1, numbered: { 1: 2 }, toReencrypt: 2 });
-    expect((await clinic.reencrypt(spec('t'))).totals).toMatchObject({ reencrypted: 2, left: 0 });
-    expect(await clinic.census(spec('t'))).toMatchObject({ rows: 3, nulls: 1, numbered: { 2: 2 }, toReencrypt: 0 });
-    expect(await headerCensus(postgres, [spec('t')])).toMatchObject([{ rows: 3, looksLike: { 2: 2 } }]);
+      CREATE DOMAIN clinic.j AS jsonb`);
+    for (const [at, [type, valueOf]] of types.entries()) {
+      await clinic.sql(`CREATE TABLE clinic.t${at} (id int PRIMARY KEY, notes ${type})`);
+      await insert(`t${at}`, [valueOf(1), valueOf(2), null]);
+    }
+    const specs = types.map((_, at) => spec(`t${at}`));
+    const ofEach = (expected: object) => specs.map(() => expected);
+    expect((await findColumns(postgres, clinic.keys)).columns).toMatchObject(
+      specs.map(({ table, column }) => ({ table, column })),
+    );
+    expect(await census(postgres, specs, clinic.keys)).toMatchObject(
+      ofEach({ rows: 3, nulls: 1, numbered: { 1: 2 }, toReencrypt: 2 }),
+    );
+    expect(await reencrypt(postgres, specs, clinic.keys)).toMatchObject(
+      ofEach({ totals: { reencrypted: 2, left: 0 } }),
+    );
+    expect(await census(postgres, specs, clinic.keys)).toMatchObject(
+      ofEach({ rows: 3, nulls: 1, numbered: { 2: 2 }, toReencrypt: 0 }),
+    );
+    expect(await headerCensus(postgres, specs)).toMatchObject(ofEach({ rows: 3, looksLike: { 2: 2 } }));
   });
 
   it('has its room checked, under a domain too', async () => {

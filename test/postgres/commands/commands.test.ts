@@ -12,22 +12,22 @@ import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
 import { oldBox } from '../../format/support/old-application.ts';
 import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';
+import { builtPrograms } from '../../support/built.ts';
 import { until } from '../../support/until.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 import { fillPatients, patientRow as row, PATIENTS } from '../support/patients.ts';
-import { Program } from '../job/support/processes.ts';
 
 let postgres: Postgres;
-let program: Program;
+let program: string;
 let folder: string;
 beforeAll(async () => {
   giveCredentials();
-  [postgres, program] = await Promise.all([startPostgres(), Program.build('src/cli/main.ts')]);
+  postgres = await startPostgres();
+  program = join(await builtPrograms(), 'cli/pazpaz-keys.mjs');
   folder = mkdtempSync(join(tmpdir(), 'pazpaz-keys-'));
 });
 afterEach(stopServices);
 afterAll(async () => {
-  program.remove();
   rmSync(folder, { recursive: true, force: true });
   await postgres.stop();
 });
@@ -282,7 +282,7 @@ describe('reencrypt', () => {
       '--endpoint-url',
       await endpointOf(ring),
     ];
-    const child = spawn(process.execPath, [program.path, ...args], {
+    const child = spawn(process.execPath, [program, ...args], {
       env: { ...process.env, DATABASE_URL: postgres.url, SECRETS_MANAGER_KEY_NAME: SECRET, AWS_REGION: 'us-east-1' },
     });
     let said = '';

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { encryptField } from '../../../src/format/field.ts';
 import { toKeyNumber } from '../../../src/format/key-number.ts';
@@ -8,25 +9,23 @@ import { endpointOf, giveCredentials, pazpazKeys, type Ran } from '../../cli/sup
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
 import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';
+import { builtPrograms } from '../../support/built.ts';
 import { until } from '../../support/until.ts';
 import { fillPatients, patientRow as row, PATIENTS as COLUMN } from '../support/patients.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
-import { Program } from '../job/support/processes.ts';
 
 jest.setTimeout(60_000);
 
 let postgres: Postgres;
-let program: Program;
+let program: string;
 beforeAll(async () => {
   giveCredentials();
-  [postgres, program] = await Promise.all([startPostgres(), Program.build('src/cli/main.ts')]);
+  postgres = await startPostgres();
+  program = join(await builtPrograms(), 'cli/pazpaz-keys.mjs');
 });
 beforeEach(() => postgres.client.query('DROP SCHEMA IF EXISTS pazpaz_keys CASCADE'));
 afterEach(stopServices);
-afterAll(async () => {
-  program.remove();
-  await postgres.stop();
-});
+afterAll(() => postgres.stop());
 
 /** A ring of four keys, the last change of which was a day ago. */
 async function oldRing(): Promise<TestRing> {
@@ -213,8 +212,7 @@ describe('maintain in several processes at once', () => {
       ...{ SECRETS_MANAGER_KEY_NAME: SECRET, DATABASE_URL: postgres.url },
     };
     const args = ['maintain', '--json', '--retire', 'do', ...COLUMN];
-    return () =>
-      spawn(process.execPath, [program.path, ...args], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    return () => spawn(process.execPath, [program, ...args], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   async function ended(child: ChildProcess): Promise<Shown> {
