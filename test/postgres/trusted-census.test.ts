@@ -152,8 +152,8 @@ describe('an index whose order no longer fits the collation', () => {
     await clinic.sql('DROP TABLE IF EXISTS codes');
     await clinic.sql('CREATE TABLE codes (id text COLLATE "C" PRIMARY KEY, notes bytea)');
     const row = clinic.row('x', 1);
-    await clinic.sql("INSERT INTO codes SELECT 'B-' || i, $1 FROM generate_series(1, 300) i", [row]);
-    await clinic.sql("INSERT INTO codes SELECT 'a-' || i, $1 FROM generate_series(1, 300) i", [row]);
+    await clinic.sql("INSERT INTO codes SELECT 'B-' || i, $1 FROM generate_series(1, 100) i", [row]);
+    await clinic.sql("INSERT INTO codes SELECT 'a-' || i, $1 FROM generate_series(1, 100) i", [row]);
     await clinic.sql('SET allow_system_table_mods = on');
     const collation = `(SELECT oid FROM pg_collation WHERE collname = 'en-x-icu')`;
     await clinic.sql(
@@ -166,7 +166,7 @@ describe('an index whose order no longer fits the collation', () => {
   const spec = { table: 'codes', column: 'notes' };
 
   it('a census counts every row all the same', async () => {
-    expect(await clinic.census(spec)).toMatchObject({ rows: 600, numbered: { 1: 600 } });
+    expect(await clinic.census(spec)).toMatchObject({ rows: 200, numbered: { 1: 200 } });
   });
 
   it('re-encryption stops and says why, and works once the index is rebuilt', async () => {
@@ -177,8 +177,8 @@ describe('an index whose order no longer fits the collation', () => {
     expect(error.message).toContain('REINDEX TABLE public.codes');
     await clinic.sql('REINDEX TABLE codes');
     const report = await clinic.reencrypt(spec, { batchRows: 50, rangeRows: 100 });
-    expect(report.totals).toMatchObject({ reencrypted: 600, left: 0 });
-    expect((await clinic.census(spec)).numbered).toEqual({ 3: 600 });
+    expect(report.totals).toMatchObject({ reencrypted: 200, left: 0 });
+    expect((await clinic.census(spec)).numbered).toEqual({ 3: 200 });
     await clinic.sql('ALTER ROLE postgres RESET ALL');
   });
 });
@@ -187,7 +187,7 @@ describe('a ciphertext inside a plaintext', () => {
   const inner = () => clinic.row('inner', 1, 'p:1');
   const old = () => oldBox('older', { key: clinic.world.keyOf(1) });
 
-  it.each<[string, () => string]>([
+  const FORMS: readonly (readonly [string, () => string])[] = [
     ['base64', () => inner().toString('base64')],
     ['base64 without padding, of URLs', () => inner().toString('base64url')],
     [
@@ -256,10 +256,22 @@ describe('a ciphertext inside a plaintext', () => {
       'an older form in JSON',
       () => JSON.stringify({ version: 'v1', ciphertext: old().toString('base64'), algorithm: 'AES-256-GCM' }),
     ],
-  ])('is counted by its key: as %s', async (_, made) => {
-    await clinic.table('patients', 'bytea', [clinic.row(made(), 3, 'p:1'), clinic.row('plain', 3, 'p:2')]);
-    expect(await clinic.census(SPEC)).toMatchObject({ rows: 2, numbered: { 3: 2 }, unreadable: 0 });
-    expect((await clinic.census(SPEC)).nested).toMatchObject({ 1: 1 });
+  ];
+
+  it.each(FORMS)('is found with its key: as %s', (_, made) => {
+    const found = nestedKeys(Buffer.from(made()), ['p:1'], clinic.keys);
+    expect([...found]).toContain(1);
+  });
+
+  it('is counted by its key, whatever form it has', async () => {
+    const rows = FORMS.map(([, made]) => clinic.row(made(), 3, 'p:1'));
+    await clinic.table('patients', 'bytea', [...rows, clinic.row('plain', 3, 'p:1')]);
+    expect(await clinic.census({ ...SPEC, context: 'p:1' })).toMatchObject({
+      rows: rows.length + 1,
+      numbered: { 3: rows.length + 1 },
+      nested: { 1: rows.length },
+      unreadable: 0,
+    });
   });
 
   it('as bytes that are no text is counted too', async () => {

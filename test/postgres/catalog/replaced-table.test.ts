@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { census } from '../../../src/postgres/census.ts';
 import type { Column } from '../../../src/postgres/catalog/column.ts';
 import { holdTable } from '../../../src/postgres/catalog/look-up-table.ts';
@@ -24,13 +24,18 @@ import type { Postgres } from '../support/postgres.ts';
 let postgres: Postgres;
 let clinic: Clinic;
 let clerk: { readonly url: string };
+let owner: Owner;
 beforeAll(async () => {
   postgres = await startPostgres();
   clinic = await Clinic.withKeys(postgres, 3);
   await clinic.sql('CREATE ROLE own LOGIN; CREATE ROLE clerk LOGIN; GRANT CREATE ON DATABASE postgres TO own');
   clerk = { url: postgres.url.replace('postgres@', 'clerk@') };
+  owner = new Owner(postgres.url.replace('postgres@', 'own@'));
 });
-afterAll(() => postgres.stop());
+afterAll(async () => {
+  await owner.end();
+  await postgres.stop();
+});
 
 async function fill(table: string, number: number): Promise<void> {
   await clinic.sql(`CREATE TABLE ${table} (id int PRIMARY KEY, notes bytea); ALTER TABLE ${table} OWNER TO own`);
@@ -49,12 +54,45 @@ beforeEach(async () => {
 });
 
 const PROGRAM = `
-  const client = new (require('pg').Client)({ connectionString: process.argv[1] });
-  client.connect().then(() => client.query(process.argv[2])).then(() => client.end());`;
+  const { parentPort, workerData } = require('node:worker_threads');
+  const client = new (require('pg').Client)({ connectionString: workerData.url });
+  client.connect();
+  parentPort.on('message', (statements) => {
+    client.query(statements).then(() => 'done', String).then((end) => {
+      workerData.answers.postMessage(end);
+      Atomics.store(workerData.ends, 0, 1);
+      Atomics.notify(workerData.ends, 0);
+    });
+  });`;
 
-/** What the owner does while this process does nothing. */
+/** The owner's own thread: it works while this one is stopped. */
+class Owner {
+  readonly #ends = new Int32Array(new SharedArrayBuffer(4));
+  readonly #channel = new MessageChannel();
+  readonly #thread: Worker;
+
+  constructor(url: string) {
+    const answers = this.#channel.port2;
+    const workerData = { url, answers, ends: this.#ends };
+    this.#thread = new Worker(PROGRAM, { eval: true, workerData, transferList: [answers] });
+  }
+
+  does(statements: string): void {
+    Atomics.store(this.#ends, 0, 0);
+    this.#thread.postMessage(statements);
+    Atomics.wait(this.#ends, 0, 0);
+    expect(receiveMessageOnPort(this.#channel.port1)).toEqual({ message: 'done' });
+  }
+
+  async end(): Promise<void> {
+    this.#channel.port1.close();
+    await this.#thread.terminate();
+  }
+}
+
+/** What the owner does while this thread does nothing. */
 function ownerDoes(statements: string): void {
-  execFileSync(process.execPath, ['-e', PROGRAM, postgres.url.replace('postgres@', 'own@'), statements]);
+  owner.does(statements);
 }
 
 const SPECS = ['f.first', 's.patients'].map((table) => ({ table, column: 'notes', context: 'p:{id}' }));

@@ -8,7 +8,6 @@ import { stopServices } from '../../local/support/running-service.ts';
 import { current, keyOf, ringWith, SECRET } from '../../support/ring.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 
-const ROWS = 5000;
 const REENCRYPT = ['reencrypt', '--batch-rows', '100', '--lanes', '1'];
 const COLUMN = ['--table', 'patients', '--column', 'notes', '--context', 'p:{id}'];
 
@@ -26,11 +25,11 @@ afterAll(async () => {
 });
 
 /** What a command over some batches shows beside its result, where `step` milliseconds pass from each look at it to the next. */
-async function shown(isTTY: boolean, step: number, ...command: readonly string[]): Promise<string> {
+async function shown(rows: number, isTTY: boolean, step: number, ...command: readonly string[]): Promise<string> {
   const ring = await ringWith(1, current(2));
   await postgres.client.query('DROP TABLE IF EXISTS patients');
   await postgres.client.query('CREATE TABLE patients (id int PRIMARY KEY, notes bytea)');
-  const ids = Array.from({ length: ROWS }, (_, index) => index + 1);
+  const ids = Array.from({ length: rows }, (_, index) => index + 1);
   await postgres.client.query('INSERT INTO patients SELECT * FROM unnest($1::int[], $2::bytea[])', [
     ids,
     ids.map((id) => encryptField(`note ${id}`, keyOf(1), `p:${id}`, { number: toKeyNumber(1) })),
@@ -59,14 +58,14 @@ async function shown(isTTY: boolean, step: number, ...command: readonly string[]
 
 describe('while rows are re-encrypted', () => {
   it('a terminal shows one line, redrawn, with the rate of all processes and the time left, and then none', async () => {
-    const drawn = (await shown(true, 600, ...REENCRYPT)).split('\r\u001b[2K').slice(1);
+    const drawn = (await shown(2000, true, 600, ...REENCRYPT)).split('\r\u001b[2K').slice(1);
     expect(drawn.at(-1)).toBe('');
     const lines = drawn.slice(0, -1);
     expect(lines.length).toBeGreaterThan(5);
     expect(lines.join('')).not.toContain('\n');
     for (const line of lines) {
       expect(line).toMatch(
-        /^patients\.notes: [\d,]+ of about 5,000 rows(, \d+ rows\/s \(at most 5,000\), about \d+ s left)?$/,
+        /^patients\.notes: [\d,]+ of about 2,000 rows(, \d+ rows\/s \(at most 5,000\), about \d+ s left)?$/,
       );
     }
     expect(lines.filter((line) => line.includes(' left')).length).toBeGreaterThan(5);
@@ -74,27 +73,29 @@ describe('while rows are re-encrypted', () => {
 
   it('anything else gets plain lines', async () => {
     // The last line is for the collector of logs.
-    const text = (await shown(false, 6000, ...REENCRYPT)).replace(/\{.*"key_usage".*\}\n$/, '');
+    const text = (await shown(2000, false, 6000, ...REENCRYPT)).replace(/\{.*"key_usage".*\}\n$/, '');
     expect(text).toMatch(
-      /^(patients\.notes: [\d,]+ of about 5,000 rows(, \d+ rows\/s \(at most 5,000\), about \d+ (s|min) left)?\n){5,}$/,
+      /^(patients\.notes: [\d,]+ of about 2,000 rows(, \d+ rows\/s \(at most 5,000\), about \d+ (s|min) left)?\n){5,}$/,
     );
     expect(text).toContain(' left\n');
   });
 
   it('and --json shows nothing but its result', async () => {
-    expect(await shown(true, 600, ...REENCRYPT, '--json')).toBe('');
+    expect(await shown(2000, true, 600, ...REENCRYPT, '--json')).toBe('');
   });
 });
 
 describe.each([[['census']], [['reencrypt', '--dry-run']]])('while rows are counted: %j', (command) => {
   it('a terminal shows the same line', async () => {
-    const drawn = (await shown(true, 600, ...command)).split('\r\u001b[2K').slice(1);
+    const drawn = (await shown(5000, true, 600, ...command)).split('\r\u001b[2K').slice(1);
     expect(drawn.pop()).toBe('');
     expect(drawn.length).toBeGreaterThan(1);
     expect(drawn.at(-1)).toMatch(/^patients\.notes: 5,000 of about 5,000 rows, [\d,]+ rows\/s, about 0 s left$/);
   });
 
   it('anything else gets plain lines', async () => {
-    expect(await shown(false, 11_000, ...command)).toMatch(/^(patients\.notes: [\d,]+ of about 5,000 rows.*\n){2,}$/);
+    expect(await shown(5000, false, 11_000, ...command)).toMatch(
+      /^(patients\.notes: [\d,]+ of about 5,000 rows.*\n){2,}$/,
+    );
   });
 });

@@ -22,6 +22,8 @@ export class StatementScheduler {
   #waiting: Waiting[] = [];
   #underWay = 0;
   #opening = 0;
+  /** Ends the wait for something to happen. */
+  #wake: () => void = () => undefined;
 
   /** `choices`: any numbers, each of which picks the next one to pass. */
   constructor(choices: Iterator<number>) {
@@ -30,11 +32,15 @@ export class StatementScheduler {
 
   /** Waits for its turn, then does `act`. `beside`: see `Waiting`; default: any turn. */
   async pass<T>(name: string, statement: string, act: () => Promise<T>, beside = ''): Promise<T> {
-    await new Promise<void>((go) => this.#waiting.push({ name, statement, beside, go }));
+    await new Promise<void>((go) => {
+      this.#waiting.push({ name, statement, beside, go });
+      this.#wake();
+    });
     try {
       return await act();
     } finally {
       this.#underWay -= 1;
+      this.#wake();
     }
   }
 
@@ -45,6 +51,7 @@ export class StatementScheduler {
       return await act();
     } finally {
       this.#opening -= 1;
+      this.#wake();
     }
   }
 
@@ -53,6 +60,7 @@ export class StatementScheduler {
     let isSettled = false;
     const settled = all.finally(() => {
       isSettled = true;
+      this.#wake();
     });
     settled.catch(() => undefined);
     const isOver = () => isSettled;
@@ -80,7 +88,19 @@ export class StatementScheduler {
     const until = Date.now() + PATIENCE;
     await afterAnswers();
     const isPatient = () => (this.#underWay > 0 || this.#waiting.length === 0) && Date.now() < until;
-    while (this.#opening > 0 || isPatient()) await afterAnswers();
+    while (this.#opening > 0 || isPatient()) await this.#change(this.#opening > 0 ? undefined : until - Date.now());
+    await afterAnswers();
+  }
+
+  /** Until something happens, or `milliseconds` have passed. */
+  async #change(milliseconds: number | undefined): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = milliseconds === undefined ? undefined : setTimeout(resolve, milliseconds);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
     await afterAnswers();
   }
 }
