@@ -37,7 +37,7 @@ describe('a column is read and written by any key', () => {
         clinic.row('x', 1, `p:${id}`),
       ]);
     }
-    const report = await clinic.reencrypt({ ...SPEC, context: 'p:{id}' }, { batchRows: 4, rangeRows: 10 });
+    const report = await clinic.reencrypt({ ...SPEC, context: 'p:{id}' }, { batchRows: 8, rangeRows: 15 });
     expect(report.totals).toMatchObject({ reencrypted: ids.length, left: 0 });
     expect((await clinic.census({ ...SPEC, context: 'p:{id}' })).numbered).toEqual({ 2: 30 });
   });
@@ -111,7 +111,7 @@ describe('whatever a table holds', () => {
           }
         },
       ),
-      { numRuns: process.env['EXPLORE'] === 'deep' ? 200 : 8 },
+      { numRuns: process.env['EXPLORE'] === 'deep' ? 200 : 5 },
     );
   });
 });

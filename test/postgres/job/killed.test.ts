@@ -33,7 +33,7 @@ describe(`beside an application that writes to the same rows (SEED=${seed})`, ()
   it('four processes at once, one of them killed, with brakes and pauses, share the rows and lose nothing', async () => {
     const lives = [random.between(300, 500)];
     const brakes = { maxRowsPerSecond: 20_000, batchMilliseconds: 20, waitsForLocks: true };
-    const round = { ...SMALL, processes: 4, lives, brakes, isPausedAtTimes: true };
+    const round = { ...SMALL, batchRows: 50, processes: 4, lives, brakes, isPausedAtTimes: true };
     const report = await crashRound(postgres, program, random, round);
     expect(report).toMatchObject({ needless: 0, kills: 1 });
     expect(report.writes).toBeGreaterThan(10);

@@ -27,8 +27,8 @@ afterAll(() => postgres.stop());
 
 const DATA = { table: 'docs', column: 'doc', context: 'd:{id}' };
 const SSN = { table: 'docs', column: 'doc', member: 'ssn', context: 's:{id}' };
-const SMALL = { batchRows: 7, rangeRows: 20 };
-const ROWS = 60;
+const SMALL = { batchRows: 7, rangeRows: 12 };
+const ROWS = 30;
 
 interface Doc {
   readonly data: string;
