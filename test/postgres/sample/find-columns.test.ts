@@ -12,12 +12,14 @@ import { oldBox } from '../../format/support/old-application.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
 import { current, keyOf, previous, ringWith } from '../../support/ring.ts';
+import { until } from '../../support/until.ts';
 import { Connection } from '../../../src/postgres/connection/database.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import type { Postgres } from '../support/postgres.ts';
 
 let postgres: Postgres;
 let clinic: Clinic;
+const folder = mkdtempSync(join(tmpdir(), 'pazpaz-columns-'));
 beforeAll(async () => {
   giveCredentials();
   postgres = await startPostgres();
@@ -28,10 +30,15 @@ beforeEach(async () => {
     await clinic.sql(`DROP SCHEMA IF EXISTS ${schema} CASCADE; CREATE SCHEMA ${schema}`);
 });
 afterEach(stopServices);
-afterAll(() => postgres.stop());
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+  return postgres.stop();
+});
 
 const TEN = Array.from({ length: 10 }, (_, at) => at);
+const WAITS = 'SELECT FROM pg_locks WHERE NOT granted AND relation <> 0';
 const base64 = (row: Buffer) => row.toString('base64');
+const environment = () => ({ DATABASE_URL: postgres.url });
 
 /** A table of `clinic` with one column of these values. */
 async function column(name: string, type: string, values: readonly (string | Buffer | null)[]): Promise<void> {
@@ -58,8 +65,10 @@ describe('columns that hold ciphertexts are found', () => {
   const row = (at: number, context = `rows:${at}`) => clinic.row(`text ${at}`, (at % 3) + 1, context);
 
   it('whatever their type and the form of the data', async () => {
+    await clinic.sql('CREATE DOMAIN clinic.secret AS bytea; CREATE DOMAIN clinic.note AS clinic.secret');
     const kinds: readonly Held[] = [
       ['bytes in a context', 'bytea', TEN.map((at) => row(at))],
+      ['a domain over a domain', 'clinic.note', [row(1)]],
       ['base64 in a text', 'text', TEN.map((at) => base64(row(at)))],
       ['a varchar', 'varchar(500)', TEN.map((at) => base64(row(at)))],
       ['a char', 'char(500)', TEN.map((at) => base64(row(at)))],
@@ -86,12 +95,6 @@ describe('columns that hold ciphertexts are found', () => {
     await clinic.sql('CREATE TABLE clinic.visits_1 PARTITION OF clinic."Visits" FOR VALUES FROM (0) TO (100)');
     for (const at of TEN) await clinic.sql('INSERT INTO clinic."Visits" VALUES ($1, $2)', [at, row(at)]);
     expect(await found()).toEqual(['clinic."Visits" My Notes']);
-  });
-
-  it('in a domain over a domain', async () => {
-    await clinic.sql('CREATE DOMAIN clinic.secret AS bytea; CREATE DOMAIN clinic.note AS clinic.secret');
-    await column('rows', 'clinic.note', [row(1)]);
-    expect(await found()).toEqual(['clinic.rows v']);
   });
 
   it('in a schema with the name of that of the jobs, whose own columns are left out', async () => {
@@ -156,8 +159,7 @@ it('a table whose name another takes while it is locked is named, too', async ()
   await column('rows', 'bytea', [clinic.row('kept', 1)]);
   await clinic.sql('BEGIN; ALTER TABLE clinic.rows RENAME TO kept; CREATE TABLE clinic.rows (id int, v bytea)');
   const looking = findColumns(postgres, clinic.keys);
-  const waits = 'SELECT FROM pg_locks WHERE NOT granted AND relation <> 0';
-  while ((await clinic.sql(waits)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(async () => (await clinic.sql(WAITS)).length > 0);
   await clinic.sql('COMMIT');
   expect((await looking).skipped).toMatchObject([{ table: 'clinic.rows' }]);
 });
@@ -176,8 +178,7 @@ it.each([
   await clinic.sql('INSERT INTO clinic.last VALUES (1, $1)', [clinic.row('kept', 1)]);
   await clinic.sql('BEGIN; LOCK TABLE clinic.b');
   const looking = findColumns(postgres, clinic.keys);
-  const waits = 'SELECT FROM pg_locks WHERE NOT granted AND relation <> 0';
-  while ((await clinic.sql(waits)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(async () => (await clinic.sql(WAITS)).length > 0);
   await clinic.sql(statements);
   await clinic.sql('COMMIT');
   expect((await looking).columns).toMatchObject([{ column: 'v', opened: 1 }]);
@@ -202,7 +203,6 @@ it('a table whose schema takes the name of another is not looked at in its place
   expect(skipped).toMatchObject([{ table: 'clinic.rows', reason }, { table: 'other.rows' }]);
 });
 
-/** As an application does with the ring of `ringWith`. */
 function sealed(text: string, context: string): Buffer {
   return encryptField(text, keyOf(3), context, { number: toKeyNumber(3) });
 }
@@ -212,19 +212,18 @@ it('columns --find prints a file that census takes', async () => {
   await column('rows', 'bytea', TEN.map((at) => sealed(`${at}`, ''))); // prettier-ignore
   await clinic.sql('ALTER TABLE clinic.rows ADD PRIMARY KEY (id)');
   await column('cards', 'jsonb', TEN.map((at) => JSON.stringify({ card: base64(sealed(`${at}`, 'x')) }))); // prettier-ignore
-  const environment = { DATABASE_URL: postgres.url };
-  const ran = await pazpazKeys(ring, ['columns', '--find'], { environment });
+  const ran = await pazpazKeys(ring, ['columns', '--find'], { environment: environment() });
   expect(ran).toMatchObject({
     exitCode: 0,
     stdout: '[\n  {"table":"clinic.cards","column":"v","member":"card"},\n  {"table":"clinic.rows","column":"v"}\n]\n',
   });
   expect(ran.stderr).toContain('clinic.cards.v->card do not open without a context');
-  const folder = mkdtempSync(join(tmpdir(), 'pazpaz-columns-'));
   const file = join(folder, 'columns.json');
   writeFileSync(file, JSON.stringify([(JSON.parse(ran.stdout) as unknown[])[1]]));
-  expect(await pazpazKeys(ring, ['census', '--columns', file], { environment })).toMatchObject({ exitCode: 0 });
-  rmSync(folder, { recursive: true });
-  const json = await pazpazKeys(ring, ['columns', '--find', '--json'], { environment });
+  expect(await pazpazKeys(ring, ['census', '--columns', file], { environment: environment() })).toMatchObject({
+    exitCode: 0,
+  });
+  const json = await pazpazKeys(ring, ['columns', '--find', '--json'], { environment: environment() });
   expect(asDescribed('columns', json.stdout)).toMatchObject({
     result: { columns: [{ member: 'card' }, { opened: 10 }] },
   });
@@ -234,13 +233,12 @@ it('columns --find prints a file that names columns with characters that no scre
   const ring = await ringWith(1, previous(2), current(3));
   await clinic.sql('CREATE TABLE clinic."a\u202eb\u001b[31m" (id int PRIMARY KEY, "n\u200bv" bytea)');
   await clinic.sql('INSERT INTO clinic."a\u202eb\u001b[31m" VALUES (1, $1)', [sealed('1', '')]);
-  const ran = await pazpazKeys(ring, ['columns', '--find'], { environment: { DATABASE_URL: postgres.url } });
+  const ran = await pazpazKeys(ring, ['columns', '--find'], { environment: environment() });
   expect(printable(ran.stdout)).toBe(ran.stdout);
   expect(JSON.parse(ran.stdout)).toEqual([{ table: 'clinic."a\u202eb\u001b[31m"', column: 'n\u200bv' }]);
 });
 
 describe('doctor, with a list of columns', () => {
-  const environment = () => ({ DATABASE_URL: postgres.url });
   const listed = ['--table', 'clinic.rows', '--column', 'v'];
   const columnCheck = async (args: readonly string[], around: object = {}) => {
     const ring = await ringWith(1, previous(2), current(3));
@@ -280,14 +278,12 @@ describe('doctor, with a list of columns', () => {
     await clinic.sql('CREATE SCHEMA IF NOT EXISTS "Old"; DROP TABLE IF EXISTS "Old"."Rows"');
     await clinic.sql('CREATE TABLE "Old"."Rows" (id int, v bytea)');
     await clinic.sql('INSERT INTO "Old"."Rows" VALUES (1, $1)', [sealed('old', '')]);
-    const folder = mkdtempSync(join(tmpdir(), 'pazpaz-columns-'));
     const file = join(folder, 'columns.json');
     const columns = [{ table: 'CLINIC.Rows', column: 'v' }, { table: '"Old"."Rows"', column: 'v' }]; // prettier-ignore
     writeFileSync(file, JSON.stringify(columns));
     expect(await columnCheck(['--columns', file])).toMatchObject({ found: { outcome: 'fine' } });
     writeFileSync(file, JSON.stringify([...columns.slice(0, 1), { table: 'gone', column: 'v' }]));
     expect(await columnCheck(['--columns', file])).toMatchObject({ found: { findings: [{}] } });
-    rmSync(folder, { recursive: true });
     await clinic.sql('DROP SCHEMA "Old" CASCADE');
   });
 
@@ -308,16 +304,19 @@ describe('doctor, with a list of columns', () => {
 });
 
 describe('retire, with a list that lacks a column', () => {
+  const agedRing = async () => {
+    const ring = await ringWith(1, 2, previous(3), current(4));
+    await ring.service.advance(25 * HOUR);
+    return ring;
+  };
   const counted = ['--table', 'clinic.rows', '--column', 'v'];
-  const environment = () => ({ DATABASE_URL: postgres.url });
   beforeEach(async () => {
     await column('rows', 'bytea', [sealed('listed', '')]);
     await clinic.sql('ALTER TABLE clinic.rows ADD PRIMARY KEY (id)');
   });
 
   it('names it in its question and in JSON, where its values look like ciphertexts', async () => {
-    const ring = await ringWith(1, 2, previous(3), current(4));
-    await ring.service.advance(25 * HOUR);
+    const ring = await agedRing();
     await column('cards', 'jsonb', TEN.map((at) => JSON.stringify({ card: base64(sealed(`${at}`, 'x')) }))); // prettier-ignore
     const asked = await pazpazKeys(ring, ['retire', '1', ...counted], { environment: environment(), answers: ['n'] });
     expect(asked.stderr).toContain('Not counted, though it looks encrypted:\n  clinic.cards.v->card\n');
@@ -326,8 +325,7 @@ describe('retire, with a list that lacks a column', () => {
   });
 
   it('is refused where a key that would go opens a value in it', async () => {
-    const ring = await ringWith(1, 2, previous(3), current(4));
-    await ring.service.advance(25 * HOUR);
+    const ring = await agedRing();
     const forgotten = encryptField('forgotten', keyOf(1), '', { number: toKeyNumber(1) });
     await column('cards', 'text', [...TEN.map((at) => `plain ${at}`), base64(forgotten)]);
     const before = ring.snapshot;
@@ -338,8 +336,7 @@ describe('retire, with a list that lacks a column', () => {
   });
 
   it('is refused where a sample shows no value of the key, unless the operator accepts it', async () => {
-    const ring = await ringWith(1, 2, previous(3), current(4));
-    await ring.service.advance(25 * HOUR);
+    const ring = await agedRing();
     await column('cards', 'bytea', [sealed('another key', '')]);
     const refused = await pazpazKeys(ring, ['retire', '1', '--yes', ...counted], { environment: environment() });
     expect(refused.exitCode).toBe(1);
@@ -351,8 +348,7 @@ describe('retire, with a list that lacks a column', () => {
   });
 
   it('is refused where values in it begin with the number, in a context that is not listed', async () => {
-    const ring = await ringWith(1, 2, previous(3), current(4));
-    await ring.service.advance(25 * HOUR);
+    const ring = await agedRing();
     await column('cards', 'bytea', [encryptField('forgotten', keyOf(1), 'cards:1', { number: toKeyNumber(1) })]);
     const refused = await pazpazKeys(ring, ['retire', '1', '--yes', ...counted], { environment: environment() });
     expect(refused.exitCode).toBe(1);
@@ -360,8 +356,7 @@ describe('retire, with a list that lacks a column', () => {
   });
 
   it('is refused where a value in it opens in a listed context', async () => {
-    const ring = await ringWith(1, 2, previous(3), current(4));
-    await ring.service.advance(25 * HOUR);
+    const ring = await agedRing();
     const forgotten = encryptField('forgotten', keyOf(1), 'rows:7', { number: toKeyNumber(1) });
     await clinic.sql('UPDATE clinic.rows SET v = $1', [sealed('listed', 'rows:1')]);
     await clinic.sql('CREATE TABLE clinic.rows_2020 (id int, v bytea)');
@@ -372,38 +367,33 @@ describe('retire, with a list that lacks a column', () => {
     expect(ran.stderr).toMatch(/ROWS_STILL_NEED_KEY[^]*clinic\.rows_2020\.v/);
   });
 
-  describe('and a table that its owner closes', () => {
-    beforeEach(async () => {
-      await clinic.sql('DROP ROLE IF EXISTS looker; DROP ROLE IF EXISTS mallory; CREATE ROLE looker LOGIN');
-      await clinic.sql('CREATE ROLE mallory; GRANT ALL ON SCHEMA other TO mallory');
-      await clinic.sql('GRANT USAGE ON SCHEMA clinic, other TO looker; GRANT SELECT ON clinic.rows TO looker');
-      await clinic.sql(`SET ROLE mallory; CREATE TABLE other.trap (id int, v bytea); GRANT SELECT ON other.trap TO looker;
-        CREATE FUNCTION other.spy(bytea) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true'; RESET ROLE`);
-    });
-    afterEach(() => clinic.sql('ROLLBACK; DROP OWNED BY looker, mallory CASCADE; DROP ROLE looker, mallory'));
-
-    it.each([
-      ['by a lock', 'BEGIN; LOCK TABLE other.trap', 'process'],
-      ['by row security', 'ALTER TABLE other.trap ENABLE ROW LEVEL SECURITY', 'row security'],
-      ['by an index on a function', 'CREATE INDEX ON other.trap (id) WHERE other.spy(v)', 'other.spy'],
-    ])('%s is refused, unless the operator accepts it', async (_, closing, reason) => {
-      const ring = await ringWith(1, 2, previous(3), current(4));
-      await ring.service.advance(25 * HOUR);
-      await clinic.sql(closing);
-      const around = { environment: { DATABASE_URL: postgres.url.replace('postgres@', 'looker@') } };
-      const before = ring.snapshot;
-      const columns = [...counted, '--writers-timeout', '0'];
-      const refused = await pazpazKeys(ring, ['retire', '1', '--yes', ...columns], around);
-      expect(refused).toMatchObject({ exitCode: 1 });
-      expect(refused.stderr).toContain('NO_CENSUS');
-      expect(refused.stderr).toMatch(new RegExp(`other\\.trap [^]*${reason}[^]*--skipped-is-fine`));
-      expect(ring.snapshot).toBe(before);
-      const accepting = ['retire', '1', '--skipped-is-fine', ...columns];
-      const asked = await pazpazKeys(ring, accepting, { ...around, answers: ['n'] });
-      expect(asked.stderr).toContain('Not looked at:\n  other.trap: ');
-      const accepted = await pazpazKeys(ring, [...accepting, '--yes', '--json'], around);
-      expect(asDescribed('retire', accepted.stdout)).toMatchObject({ result: { skipped: [{ table: 'other.trap' }] } });
-      expect(ring.secret.tags[0]?.Value).toContain(' skipped=other.trap ');
-    });
+  it('and tables that their owner closes is refused, unless the operator accepts it', async () => {
+    await clinic.sql(`CREATE ROLE looker LOGIN; CREATE ROLE mallory; GRANT ALL ON SCHEMA other TO mallory;
+      GRANT USAGE ON SCHEMA clinic, other TO looker; GRANT SELECT ON clinic.rows TO looker; SET ROLE mallory;
+      CREATE TABLE other.a (id int, v bytea); CREATE TABLE other.b (LIKE other.a); CREATE TABLE other.c (LIKE other.a);
+      GRANT SELECT ON other.a, other.b, other.c TO looker;
+      CREATE FUNCTION other.spy(bytea) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true'; RESET ROLE;
+      CREATE INDEX ON other.a (id) WHERE other.spy(v); ALTER TABLE other.b ENABLE ROW LEVEL SECURITY`);
+    await clinic.sql('BEGIN; LOCK TABLE other.c');
+    const ring = await agedRing();
+    const around = { environment: { DATABASE_URL: postgres.url.replace('postgres@', 'looker@') } };
+    const before = ring.snapshot;
+    const columns = [...counted, '--writers-timeout', '0'];
+    const refused = await pazpazKeys(ring, ['retire', '1', '--yes', ...columns], around);
+    const isUnchanged = ring.snapshot === before;
+    const accepting = ['retire', '1', '--skipped-is-fine', ...columns];
+    const asked = await pazpazKeys(ring, accepting, { ...around, answers: ['n'] });
+    const accepted = await pazpazKeys(ring, [...accepting, '--yes', '--json'], around);
+    await clinic.sql('ROLLBACK; DROP OWNED BY looker, mallory CASCADE; DROP ROLE looker, mallory');
+    expect({ ...refused, isUnchanged }).toMatchObject({ exitCode: 1, isUnchanged: true });
+    const said = refused.stderr.replace(/\s+/g, ' ');
+    for (const why of [/other\.a \([^;]*other\.spy/, /other\.b \(row security/, /other\.c \([^;]*process/])
+      expect(said).toMatch(new RegExp(`NO_CENSUS .*${why.source}.*--skipped-is-fine`));
+    const { result } = asDescribed('retire', accepted.stdout) as { result: { skipped: { table: string }[] } };
+    expect(result.skipped.map(({ table }) => table).sort()).toEqual(['other.a', 'other.b', 'other.c']);
+    for (const { table } of result.skipped) {
+      expect(asked.stderr).toMatch(new RegExp(`Not looked at:\n[^]*  ${table}: `));
+      expect(ring.secret.tags[0]?.Value).toMatch(new RegExp(` skipped=\\S*${table}`));
+    }
   });
 });
