@@ -28,7 +28,7 @@ const TOTALS_INTERVAL = 1000;
 /** How often rows that a check has found are re-encrypted under the key; then the application writes them faster than that. */
 const MOST_CHECKS = 5;
 
-/** How often the table may be altered meanwhile: its owner must not keep a process from ever coming to an end. */
+/** How often the table may be altered before rows get done: its owner must not keep a process from ever coming to an end. */
 const MOST_CHANGES = 20;
 
 /** How often a job may be turned to another key: two processes that see different rings must not alternate for ever. */
@@ -59,6 +59,7 @@ export class ColumnWorker {
   #changes = 0;
   #isRepeated = false;
   #isResumed = false;
+  #hasWorked = false;
   #job: Job | undefined;
   #totals: JobTotals = { readRows: 0, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, left: 0 };
   #totalsAt = 0;
@@ -143,6 +144,8 @@ export class ColumnWorker {
           },
         });
       });
+      if (this.#hasWorked && former?.pass === job.pass) this.#changes = 0;
+      this.#hasWorked = false;
       this.#job = job;
       if (isFirst) this.#isResumed = job.isResumed;
       await this.#runWorkers(job, connections);
@@ -272,6 +275,7 @@ export class ColumnWorker {
       this.#pacer.afterBatch(rows, step.kind === 'worked' ? step.result.rows : 0, this.#pacer.now() - startedAt);
       if (step.kind === 'worked') {
         preferred = step.result.range.n;
+        this.#hasWorked = true;
         onProgress();
         await this.#tell(session, job, step.result);
       } else if (step.kind === 'other target') await this.#followRing(session, job, step.target);

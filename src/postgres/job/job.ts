@@ -6,7 +6,7 @@ import type { Connection } from '../connection/database.ts';
 import { beginBrakes, setBrakes, type Brakes } from './brakes.ts';
 import { holderOfTables, keptClosed, LOCK_BRIEFLY, LOCK_TIMEOUT, openJobTables, takeTurn } from './job-tables.ts';
 import type { LeftBecause, LeftRow } from './plan-rows.ts';
-import { placesOf } from './table-state.ts';
+import { placesOf, withNewPartitions } from './table-state.ts';
 
 /** Rows left as they are that are remembered by key; the number of all of them is exact. */
 export const MOST_LEFT_ROWS = 10_000;
@@ -77,12 +77,11 @@ function openJobOnce(session: Connection, column: Column, opening: Opening): Pro
     const content = await contentOf(session, column);
     const columns = await placesOf(session, column);
     const [found] = await session.rows(
-      `SELECT id, options, finished_at IS NOT NULL, pass,
-              (content IS NULL OR content = $3) AND (columns IS NULL OR columns = $4) FROM pazpaz_keys.job
-        WHERE table_id = $1::oid AND column_name = $2 AND member = $5 FOR NO KEY UPDATE`,
-      [column.tableId, spec.column, content, columns, listedMember(column)],
+      `SELECT id, options, finished_at IS NOT NULL, pass, content, columns FROM pazpaz_keys.job
+        WHERE table_id = $1::oid AND column_name = $2 AND member = $3 FOR NO KEY UPDATE`,
+      [column.tableId, spec.column, listedMember(column)],
     );
-    const [id, formerOptions, isFinished, pass, hasSameContent] = found ?? [];
+    const [id, formerOptions, isFinished, pass, formerContent = null, formerColumns = null] = found ?? [];
     if (former !== undefined && former.id !== id) throw jobReplaced(column);
     const braked = async (job: Job) => {
       await beginBrakes(session, job, brakes !== undefined && (isFinished !== 'f' || startOver));
@@ -91,18 +90,31 @@ function openJobOnce(session: Connection, column: Column, opening: Opening): Pro
     };
     if (id == null) return await braked(await beginJob(session, column, { options, target, content, columns }));
     const isSame = formerOptions === options;
-    if (isFinished === 't' || startOver || (isSame && hasSameContent !== 't')) {
+    if (!isSame && isFinished !== 't' && !startOver) throw jobDiffers(column, formerOptions ?? '', options);
+    const places = {
+      content: withNewPartitions(formerContent, content),
+      columns: withNewPartitions(formerColumns, columns),
+    };
+    if (isFinished === 't' || startOver || places.content === undefined || places.columns === undefined) {
       const job = await beginPass(session, { id, pass: Number(pass) }, { options, target, content, columns });
       return await braked(isSame ? job : await renumber(session, job));
     }
-    if (isSame) return await braked({ id, pass: Number(pass), isResumed: true });
-    throw new KeyRotationError(
-      'JOB_DIFFERS',
-      `An unfinished job on ${columnName(column)} was started with ${formerOptions ?? ''}, this one with ${options}. ` +
-        'Finish that one with its own options first, or pass --start-over if it was a mistake: rows that it has moved ' +
-        'are then looked for in both of the contexts given now.',
-    );
+    if (places.content !== formerContent || places.columns !== formerColumns) {
+      // Rows of a new partition are read behind the last range, or found by the final check.
+      const grow = 'UPDATE pazpaz_keys.job SET content = $2, columns = $3 WHERE id = $1';
+      await session.change(grow, [id, places.content, places.columns]);
+    }
+    return await braked({ id, pass: Number(pass), isResumed: true });
   });
+}
+
+function jobDiffers(column: Column, former: string, options: string): KeyRotationError {
+  return new KeyRotationError(
+    'JOB_DIFFERS',
+    `An unfinished job on ${columnName(column)} was started with ${former}, this one with ${options}. ` +
+      'Finish that one with its own options first, or pass --start-over if it was a mistake: rows that it has moved ' +
+      'are then looked for in both of the contexts given now.',
+  );
 }
 
 /** What a job was begun with, besides the key that its rows are re-encrypted under. */

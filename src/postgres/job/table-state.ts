@@ -65,6 +65,31 @@ export async function placesOf(session: Connection, { tableId, spec, context, fr
   return found?.[0] ?? '';
 }
 
+/**
+ * What was written down of a table and its partitions, and of those that came since; of those that are gone, too, since they
+ * may come back. `undefined` where one of them is not what it was. Each entry begins with the number of its table.
+ */
+export function withNewPartitions(former: string | null, now: string): string | null | undefined {
+  if (former === null) return null;
+  const all = byTable(former);
+  for (const [id, entries] of byTable(now)) {
+    if ((all.get(id) ?? entries) !== entries) return undefined;
+    all.set(id, entries);
+  }
+  const inOrder = [...all].sort(([one], [other]) => one - other);
+  return inOrder.map(([, entries]) => entries).join(' ');
+}
+
+function byTable(entries: string): Map<number, string> {
+  const tables = new Map<number, string>();
+  for (const entry of entries.split(' ')) {
+    const id = Number.parseInt(entry, 10);
+    const before = tables.get(id);
+    tables.set(id, before === undefined ? entry : `${before} ${entry}`);
+  }
+  return tables;
+}
+
 /** Statements that lock a table against changes of its definition, until the transaction ends; none without the rights. */
 export interface TableLocks {
   /** While a batch reads and writes rows. A right to single columns allows no more than the lock of a reader. */

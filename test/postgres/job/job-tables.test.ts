@@ -148,6 +148,34 @@ describe('a job is resumed only on the content that it was begun on', () => {
   });
 });
 
+it('partitions that come and go while a job runs do not begin it again, and their rows are done', async () => {
+  const parts = (from: number, to: number) => `FOR VALUES FROM (${from}) TO (${to})`;
+  await clinic.sql(
+    `ALTER TABLE patients RENAME TO part; ALTER TABLE part RENAME CONSTRAINT patients_pkey TO part_pkey;
+     CREATE TABLE patients (LIKE part INCLUDING ALL) PARTITION BY RANGE (id); ALTER TABLE patients ATTACH PARTITION part ${parts(1, 100)}`,
+  );
+  const late = clinic.row('late', 1, 'p:-1');
+  let made = 0;
+  let batches = 0;
+  // Before a batch, but not again before its second attempt.
+  const sleep = async () => {
+    batches += 1;
+    if (batches % 2 === 0) return;
+    made += 1;
+    const [from, to] = [-made, 1 - made];
+    if (made % 5 === 0) await clinic.sql(`ALTER TABLE patients DETACH PARTITION part_${made - 1}`);
+    await clinic.sql(`CREATE TABLE part_${made} (LIKE part INCLUDING ALL)`);
+    if (made === 1) await clinic.sql('INSERT INTO part_1 VALUES (-1, $1)', [late]);
+    await clinic.sql(`ALTER TABLE patients ATTACH PARTITION part_${made} ${parts(from, to)}`);
+  };
+  const paced = { brakes: { ...FULL_SPEED, maxRowsPerSecond: 10 }, clock: { now: () => 0, sleep } };
+  const report = await clinic.reencrypt(SPEC, { ...SMALL, ...paced, batchRows: 2 });
+  expect(made).toBeGreaterThan(20);
+  expect(report).toMatchObject({ isFinished: true, ownReencrypted: 51, totals: { reencrypted: 51, left: 0 } });
+  expect(await clinic.sql('SELECT pass FROM pazpaz_keys.job')).toEqual([{ pass: 1 }]);
+  expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 51 });
+});
+
 describe('a process works on no job but the one that it began', () => {
   const MOVED = { ...SPEC, toContext: 'q:{id}' };
 
