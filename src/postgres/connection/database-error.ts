@@ -159,9 +159,9 @@ export function isShortInFunction(error: unknown): error is DatabaseFailure {
 /** Class XX, and an error of the disk: of what is stored, such as a damaged page or a value without all of its parts. */
 const DAMAGED = /^(XX|58030)/;
 
-/** Whether the server cannot read what it has stored. */
+/** Whether the server cannot read what it has stored. A parallel worker that meets it says so as a function does. */
 export function isDamage(error: unknown): error is DatabaseFailure {
-  return error instanceof DatabaseFailure && !error.isRaised && !error.isInFunction && DAMAGED.test(error.state ?? '');
+  return error instanceof DatabaseFailure && !error.isRaised && DAMAGED.test(error.state ?? '');
 }
 
 /** What PostgreSQL says as it ends one session or statement: pg_terminate_backend, pg_cancel_backend, or a timeout. */
