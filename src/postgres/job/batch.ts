@@ -15,7 +15,7 @@ import type { EndedBatches } from './ended-batches.ts';
 import type { Job } from './job.ts';
 import { planRows, type LeftRow, type Plan } from './plan-rows.ts';
 import { tableState } from './table-state.ts';
-import { claimRange, recordBatch, type BatchResult, type Range } from './ranges.ts';
+import { claimRange, passRows, recordBatch, type BatchResult, type Range } from './ranges.ts';
 import { keyAhead, readBatch, readRows, type BatchLimits } from '../read-rows.ts';
 import { listedKey, type StoredRow } from '../row-reader.ts';
 import type { RingKeys } from '../all-keys.ts';
@@ -137,6 +137,7 @@ async function batch(
   // No lock of the table keeps its owner from a new cast or a new CHECK of a domain: such a batch is undone.
   await requireOwnCode(session, column.tableId, column.spec);
   await recordBatch(session, job, result);
+  await passRows(session, job, reading.passed ?? []);
   return { kind: 'worked', result };
 }
 
@@ -153,8 +154,8 @@ interface Reading {
   readonly waiting: readonly (readonly string[])[];
   /** The server cannot read it. */
   readonly damaged?: LeftRow;
-  /** Rows that are passed over, and wait. */
-  readonly passed?: number;
+  /** Keys of rows that are passed over. */
+  readonly passed?: readonly (readonly string[])[];
 }
 
 type Read = (session: Connection, column: Column, range: Range, limits: BatchLimits) => Promise<Reading>;
@@ -194,7 +195,7 @@ const readAroundDamage: Read = async (session, column, range, limits) => {
   const keys = await keysAround(session, column, span, { rows: MOST_PASSED });
   const isRead = keys.length < MOST_PASSED;
   const reached = isRead ? range.reached : keys.at(-1);
-  return { rows: [], reached, isRead, waiting: [...range.again, ...keys], passed: keys.length };
+  return { rows: [], reached, isRead, waiting: range.again, passed: keys };
 };
 
 /** The others of a batch may come in another order than that of the key: this row may be one that can be read. */
@@ -213,7 +214,7 @@ async function handle(
   { session, checked: { column, writesAlone }, keys, legacy, now = () => new Date() }: BatchWork,
   range: Range,
   target: TargetKey,
-  { rows, reached, isRead, waiting, damaged, passed = 0 }: Reading,
+  { rows, reached, isRead, waiting, damaged }: Reading,
   write: Write,
 ): Promise<BatchResult> {
   const plan = planRows(column, rows, keys, target, legacy);
@@ -237,7 +238,7 @@ async function handle(
     again: isGivenUp ? waiting : [...waiting, ...busy],
     tries: isVain ? range.tries + 1 : 0,
     rows: handled,
-    readRows: range.isRead ? 0 : handled + passed,
+    readRows: range.isRead ? 0 : handled,
     reencrypted: written,
     sources: written === 0 ? {} : Object.fromEntries([...plan.sources].map((number) => [number, now().toISOString()])),
     ...counts(plan),

@@ -115,6 +115,19 @@ export async function cutRange(
 const keyAheadAround: typeof keyAhead = async (session, column, span, rows) =>
   (await keysAround(session, column, span, { offset: rows - 1, rows: 1 }))[0];
 
+/**
+ * Has rows looked up by their keys later, as a range of their own. Its number is that of the transaction: no two batches
+ * choose the same, and none waits for the job's row.
+ */
+export async function passRows(session: Connection, job: Job, keys: readonly (readonly string[])[]): Promise<void> {
+  if (keys.length === 0) return;
+  await session.change(
+    `INSERT INTO pazpaz_keys.range (job_id, n, is_read, again, read_rows)
+     VALUES ($1, -1 - pg_current_xact_id()::text::bigint % 2147483647, true, $2::jsonb, $3)`,
+    [job.id, JSON.stringify(keys), keys.length],
+  );
+}
+
 export async function recordBatch(session: Connection, job: Job, result: BatchResult): Promise<void> {
   const { range, reached, isRead, again, tries, left, reencrypted } = result;
   const isOpen = !isRead || again.length > 0;
