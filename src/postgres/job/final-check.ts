@@ -7,11 +7,9 @@ import { HEAP_ONLY, heapRanges, scanRange, type HeapRange } from '../heap-scan.t
 import type { ScannedRow } from '../row-reader.ts';
 import { writtenByOthers } from './own-writes.ts';
 import { tableState } from './table-state.ts';
-import { MOST_REFUSED_ROWS, refusedRows, repeatPass } from './job.ts';
-import { attribution, needsChange, type LeftRow } from './plan-rows.ts';
+import { leftRows, MOST_LEFT_ROWS, MOST_REFUSED_ROWS, refusedRows, repeatPass } from './job.ts';
+import { verdictOn, type LeftRow } from './plan-rows.ts';
 import { keysOutOfReach, outOfOrder } from '../read-rows.ts';
-import type { RingKeys } from '../all-keys.ts';
-import type { TargetKey } from '../known-keys.ts';
 import type { Column } from '../catalog/column.ts';
 
 const RANGE_ROWS = 2000;
@@ -43,7 +41,7 @@ interface CheckOptions {
  * Rows that are not (written under an older key meanwhile, or missed by a damaged index) become ranges of their own.
  * `isLast`: they are listed instead (`WRITTEN_MEANWHILE`). `mayRepeat`: where they are very many, the job's rows are begun
  * again. Not twice, since an index that hides rows hides them again, and their keys may lead to them. What the server
- * cannot read is listed.
+ * cannot read is listed, and what was written meanwhile and cannot be re-encrypted.
  *
  * One process checks at a time: it holds the job's row. Throws `INVALID_COLUMN` where a row cannot be reached by its key.
  */
@@ -81,16 +79,26 @@ async function check(
   await holdTable(session, column.tableId, column.table, column.ownRows);
   if (Number(found[0]) !== target.number) return { kind: 'other target', target: Number(found[0]) };
   const known = await refusedRows(session, job);
+  const listed = await leftRows(session, job);
+  const isListed = new Set(listed.map(({ key }) => JSON.stringify(key)));
   const rows = new Map<string, readonly string[]>();
+  const unlisted = new Map<string, LeftRow>();
   const damaged: LeftRow[] = [];
   // Refused rows beyond those that are kept by key would be found again and again.
   if (known.size < MOST_REFUSED_ROWS) {
     const where = await writtenByOthers(session, column, job);
     await session.change([...HEAP_ONLY, OWN_TRANSACTIONS_IN_MEMORY].join('; '));
     const onRow = (row: ScannedRow) => {
-      if (rows.size >= mostFound || !isLeftOver(column, row, keys, target, legacy)) return;
-      const name = JSON.stringify(row.key);
-      if (!known.has(name)) rows.set(name, row.key);
+      if (rows.size >= mostFound) return;
+      const verdict = verdictOn(column, row, keys, target, legacy);
+      if (verdict.kind !== 'to change' && verdict.kind !== 'left') return;
+      const { key } = row;
+      const name = JSON.stringify(key);
+      if (verdict.kind === 'to change') {
+        if (!known.has(name)) rows.set(name, key);
+        // Where the list is full, rows are left without being on it.
+      } else if (!isListed.has(name) && listed.length + unlisted.size < MOST_LEFT_ROWS)
+        unlisted.set(name, { key, code: verdict.code });
     };
     const read = (part: Column, places: HeapRange) => scanRange(session, part, places, onRow, where);
     for (const range of await heapRanges(session, column, rangeBytes)) {
@@ -106,7 +114,7 @@ async function check(
   // A table that had the name for a while has given no row (`scanRange`), and its lock is still there.
   await requireOnlyTables(session, [session], [column], 'pazpaz_keys');
   if (rows.size === 0) {
-    await listLeft({ session, job }, Number(found[1]), damaged);
+    await listLeft({ session, job }, Number(found[1]), [...unlisted.values(), ...damaged]);
     await session.change('UPDATE pazpaz_keys.job SET finished_at = now() WHERE id = $1', [job.id]);
     return { kind: 'finished' };
   }
@@ -121,19 +129,12 @@ async function check(
     await repeatPass(session, job, target.number);
     return { kind: 'begun again' };
   }
-  const ranges = await listLeft({ session, job }, Number(found[1]), damaged);
+  const ranges = await listLeft({ session, job }, Number(found[1]), [...unlisted.values(), ...damaged]);
   if (isLast) {
     const listed = left.map((key) => ({ key, code: 'WRITTEN_MEANWHILE' as const }));
     await listLeft({ session, job }, ranges, listed);
   } else await handOut({ session, job }, ranges, left);
   return { kind: 'found' };
-}
-
-function isLeftOver(column: Column, row: ScannedRow, keys: RingKeys, target: TargetKey, takesLegacy: boolean): boolean {
-  if (row.stored == null || row.context === undefined) return false;
-  const found = attribution(column, row, keys);
-  if (found.kind === 'legacy' && !takesLegacy) return false;
-  return needsChange(column, row, found, target);
 }
 
 type JobOf = Pick<BatchWork, 'session' | 'job'>;

@@ -60,33 +60,20 @@ export function planRows(
   let nulls = 0;
   let empty = 0;
   for (const row of rows) {
-    const { key, stored, context, watched } = row;
-    if (stored === null) {
-      nulls += 1;
-      continue;
-    }
-    const leave = (code: LeftBecause) => left.push({ key: listedKey(key), code });
-    const found = unlessFailing(() => attribution(column, row, keys)) ?? TOO_COMPLEX;
-    if (found.kind === 'empty') empty += 1;
-    else if (found.kind === 'unreadable') leave(found.code);
-    else if (found.kind === 'legacy' && !takesLegacy) leave('LEGACY_ROW');
-    else if (context === undefined) leave('CONTEXT_COLUMN_IS_NULL');
-    else if (isAsWanted(found, target, context)) alreadyCurrent += 1;
-    else if (stored !== undefined) {
+    const { key, watched } = row;
+    const verdict = verdictOn(column, row, keys, target, takesLegacy);
+    if (verdict.kind === 'to change') {
+      const { found, stored, context } = verdict;
       const { storage, spec } = column;
-      const place = unlessFailing(() => ({
-        losesMembers: losesMembers(stored, storage, spec.member),
-        member: typeof stored === 'string' ? memberOf(stored, storage, spec.member) : undefined,
-      }));
-      if (place === undefined) leave('VALUE_TOO_COMPLEX');
-      else if (place.losesMembers) leave('OTHER_MEMBERS');
-      else {
-        keys.countEncryption(target);
-        sources.add(found.number);
-        const sealed = seal(found.plaintext, target.key, target.number, context, pooledNonce());
-        changes.push({ key, stored, watched, sealed: asStored(sealed, storage), member: place.member });
-      }
-    }
+      keys.countEncryption(target);
+      sources.add(found.number);
+      const sealed = seal(found.plaintext, target.key, target.number, context, pooledNonce());
+      const member = typeof stored === 'string' ? memberOf(stored, storage, spec.member) : undefined;
+      changes.push({ key, stored, watched, sealed: asStored(sealed, storage), member });
+    } else if (verdict.kind === 'left') left.push({ key: listedKey(key), code: verdict.code });
+    else if (verdict.kind === 'as wanted') alreadyCurrent += 1;
+    else if (verdict.kind === 'empty') empty += 1;
+    else nulls += 1;
   }
   return { changes, sources, alreadyCurrent, nulls, empty, left };
 }
@@ -96,6 +83,39 @@ export type RowAttribution =
   Attribution | { readonly kind: 'unreadable'; readonly code: 'VALUE_TOO_LARGE' | 'VALUE_TOO_COMPLEX' };
 
 export const TOO_COMPLEX = { kind: 'unreadable', code: 'VALUE_TOO_COMPLEX' } as const;
+
+type Verdict =
+  | { readonly kind: 'null' | 'empty' | 'as wanted' }
+  | { readonly kind: 'left'; readonly code: LeftBecause }
+  | {
+      readonly kind: 'to change';
+      readonly found: Exclude<RowAttribution, { readonly kind: 'empty' | 'unreadable' }>;
+      readonly stored: string | Uint8Array;
+      readonly context: string;
+    };
+
+/** What a re-encryption does about a row. */
+export function verdictOn(
+  column: PlannedColumn,
+  row: ScannedRow,
+  keys: OpeningKeys,
+  target: TargetKey,
+  takesLegacy: boolean,
+): Verdict {
+  const { stored, context } = row;
+  const left = (code: LeftBecause) => ({ kind: 'left', code }) as const;
+  if (stored === null) return { kind: 'null' };
+  const found = unlessFailing(() => attribution(column, row, keys)) ?? TOO_COMPLEX;
+  if (found.kind === 'empty') return { kind: 'empty' };
+  if (found.kind === 'unreadable') return left(found.code);
+  if (found.kind === 'legacy' && !takesLegacy) return left('LEGACY_ROW');
+  if (context === undefined) return left('CONTEXT_COLUMN_IS_NULL');
+  if (isAsWanted(found, target, context)) return { kind: 'as wanted' };
+  if (stored === undefined) return left('VALUE_TOO_LARGE');
+  const loses = unlessFailing(() => losesMembers(stored, column.storage, column.spec.member));
+  if (loses === undefined) return left('VALUE_TOO_COMPLEX');
+  return loses ? left('OTHER_MEMBERS') : { kind: 'to change', found, stored, context };
+}
 
 /** Whatever is wrong with one value: it is left, and the others are re-encrypted. */
 function unlessFailing<T>(look: () => T): T | undefined {

@@ -1,5 +1,6 @@
 import { jest } from '@jest/globals';
 import type { ReencryptOptions } from '../../../src/postgres/job/reencrypt.ts';
+import { oldBox } from '../../format/support/old-application.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import type { Postgres } from '../support/postgres.ts';
 
@@ -161,4 +162,29 @@ it('a check that finds very many rows begins all of them again', async () => {
   expect(report).toMatchObject({ isFinished: true, left: [], ownReencrypted: 1001 });
   expect(await clinic.sql('SELECT pass FROM pazpaz_keys.job')).toEqual([{ pass: 2 }]);
   expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 1001 + ROWS });
+});
+
+it('rows that were written behind a job and cannot be re-encrypted are listed once, and counted', async () => {
+  const box = (text: string) => oldBox(text, { key: clinic.world.keyOf(1) }).toString('base64');
+  const spec = { ...SPEC, context: '{tenant}' };
+  await clinic.table('patients', 'text', ['no ciphertext', clinic.row('note', 1, 't').toString('base64')]);
+  await clinic.sql("ALTER TABLE patients ADD tenant text DEFAULT 't'");
+  const first = { key: ['1'], code: 'INVALID_CIPHERTEXT' };
+  expect(await clinic.reencrypt(spec)).toMatchObject({ totals: { reencrypted: 1, left: 1 }, left: [first] });
+
+  await clinic.sql(`INSERT INTO patients VALUES (-1, $1, NULL), (-2, $2, 't'), (-3, '!', 't')`, [
+    box('a'),
+    JSON.stringify({ version: 'v1', ciphertext: box('b'), algorithm: 'AES-256-GCM', name: 'x' }),
+  ]);
+  for (let run = 0; run < 2; run += 1) {
+    await clinic.sql('UPDATE pazpaz_keys.job SET finished_at = NULL');
+    const { isFinished, totals, left } = await clinic.reencrypt(spec);
+    expect({ isFinished, totals }).toMatchObject({ isFinished: true, totals: { reencrypted: 1, left: 4 } });
+    expect(left).toEqual([
+      { key: ['-1'], code: 'CONTEXT_COLUMN_IS_NULL' },
+      { key: ['-2'], code: 'OTHER_MEMBERS' },
+      { key: ['-3'], code: 'INVALID_CIPHERTEXT' },
+      first,
+    ]);
+  }
 });
