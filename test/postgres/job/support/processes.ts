@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import type { Orders } from './process-orders.ts';
 
-/** A program built from our sources, to be run by Node in processes of its own. */
+/** The engine alone, built to be run by Node in processes of its own, which are told what to do on standard input. */
 export class Program {
   readonly #folder: string;
   readonly #running = new Set<ChildProcess>();
@@ -15,12 +15,11 @@ export class Program {
     this.#folder = folder;
   }
 
-  /** `source`: default the engine alone, told what to do on its standard input. */
-  static async build(source = 'test/postgres/job/support/reencrypt-process.ts'): Promise<Program> {
+  static async build(): Promise<Program> {
     // Within node_modules, so that the built file finds its packages.
     const folder = mkdtempSync(resolve('node_modules', '.test-data-'));
     await build({
-      entryPoints: { program: source },
+      entryPoints: { program: 'test/postgres/job/support/reencrypt-process.ts' },
       outdir: folder,
       outExtension: { '.js': '.mjs' },
       bundle: true,
@@ -34,12 +33,8 @@ export class Program {
     return new Program(folder);
   }
 
-  get path(): string {
-    return join(this.#folder, 'program.mjs');
-  }
-
   start(orders: Orders): ChildProcess {
-    const child = spawn(process.execPath, [this.path], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [join(this.#folder, 'program.mjs')], { stdio: ['pipe', 'pipe', 'inherit'] });
     child.stdin.end(JSON.stringify(orders));
     this.#running.add(child);
     child.once('exit', () => this.#running.delete(child));
