@@ -1,4 +1,5 @@
 import { ownedName, placeOf } from '../../postgres/catalog/column-name.ts';
+import { whyProceduresAreHidden } from '../../postgres/catalog/older-writers.ts';
 import { KeyRotationError } from '../../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import type { RingKeys } from '../../postgres/all-keys.ts';
@@ -6,7 +7,7 @@ import { requireLasting, type ColumnCensus } from '../../postgres/census.ts';
 import { ColumnSearch, contextsOf, TablesBefore, type SkippedTable } from '../../postgres/find-columns.ts';
 import { reencryptedFrom } from '../../postgres/job/job-control.ts';
 import { foundName, type FoundColumn } from '../../postgres/sample/found-column.ts';
-import { withSpare, type DatabaseAddress } from '../../postgres/connection/database.ts';
+import { Connection, withSpare, type DatabaseAddress } from '../../postgres/connection/database.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
 import type { ColumnFlags } from './column-flags.ts';
@@ -24,6 +25,10 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const contexts = contextsOf(specs);
     const { counts, unlisted, skipped, isDurable, reencrypted } = await withSpare(database, async (watching) => {
       const before = await tablesBefore(database, watching, keys, contexts, flags);
+      const hidden = await hiddenProcedures(watching);
+      if (flags.skippedIsFine !== true) requireNoneSkipped(hidden);
+      // A refusal of the look after the count comes before it.
+      await reencryptedFrom(watching);
       const progress = new ProgressLine(world.stderr, () => world.now().getTime());
       const options = { before, watching, onProgress: progress.onSearch };
       const search = new ColumnSearch(database, keys, contexts, options);
@@ -35,8 +40,14 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       const unlisted = notCounted(counts, columns);
       requireNoneOpens(unlisted, numbers);
       if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
-      const reencrypted = await reencryptedFrom(watching, counts);
-      return { counts, unlisted, skipped, reencrypted, ...(await requireLasting(watching, counts)) };
+      const reencrypted = await reencryptedFrom(watching);
+      return {
+        counts,
+        unlisted,
+        skipped: [...hidden, ...skipped],
+        reencrypted,
+        ...(await requireLasting(watching, counts)),
+      };
     });
     if (flags.skippedIsFine === true) requireNoneClosed(skipped);
     else requireNoneSkipped(skipped);
@@ -79,6 +90,12 @@ async function tablesBefore(
     before.close(search.unspellable);
   }
   return before;
+}
+
+/** As a table that cannot be looked at: it is named, accepted and recorded in the same way. */
+async function hiddenProcedures(watching: DatabaseAddress): Promise<readonly SkippedTable[]> {
+  const reason = await Connection.during(watching, whyProceduresAreHidden);
+  return reason === undefined ? [] : [{ table: 'pg_catalog.pg_stat_activity', reason }];
 }
 
 /**

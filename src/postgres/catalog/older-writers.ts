@@ -41,21 +41,43 @@ const WRITERS = `
 
 /**
  * Open transactions: a cursor or REPEATABLE READ shows them rows as they were, and an application may have read a row that it
- * writes back. Statements, too, since a procedure keeps the rows of a query over its own COMMITs; a superuser and
- * `pg_read_all_stats` alone see those of other roles. Background processes have no role.
+ * writes back. Statements, too, that have committed within, or do so now: a procedure keeps the rows of a query over its own
+ * COMMITs. Not by their text, of which PostgreSQL shows the beginning. Background processes have no role.
  */
 const OPEN_TRANSACTIONS = `
-  SELECT '', v.virtualtransaction, a.pid::text, '', a.usename, '', extract(epoch FROM clock_timestamp() - a.xact_start)::int8
-    FROM pg_stat_activity a
-    JOIN pg_locks v ON v.pid = a.pid AND v.locktype = 'virtualxid' AND v.mode = 'ExclusiveLock' AND v.granted
-   WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL
+  WITH sessions AS (
+    SELECT a.*, v.virtualtransaction
+      FROM pg_stat_activity a
+      LEFT JOIN pg_locks v ON v.pid = a.pid AND v.locktype = 'virtualxid' AND v.mode = 'ExclusiveLock' AND v.granted
+     WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL)
+  SELECT '', virtualtransaction, pid::text, '', usename, '', extract(epoch FROM clock_timestamp() - xact_start)::int8
+    FROM sessions WHERE virtualtransaction IS NOT NULL
    UNION ALL
-  SELECT '', format('statement of %s since %s', a.pid, a.query_start), a.pid::text, '', a.usename, '',
-         extract(epoch FROM clock_timestamp() - a.query_start)::int8
-    FROM pg_stat_activity a
-   WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.state = 'active'
-     AND a.backend_type = 'client backend' AND a.query ~* '^(\\s|/\\*.*?\\*/|--[^\\n]*\\n)*(CALL|DO)\\M'
+  SELECT '', format('statement of %s since %s', pid, query_start), pid::text, '', usename, '',
+         extract(epoch FROM clock_timestamp() - query_start)::int8
+    FROM sessions
+   WHERE state = 'active'
+     AND (xact_start > query_start OR backend_type = 'client backend' AND virtualtransaction IS NULL)
    ORDER BY 3`;
+
+/** Sessions of which this user does not see whether a statement runs (or no one does: `track_activities`), by role. */
+const HIDDEN_SESSIONS = `
+  SELECT count(*), string_agg(DISTINCT coalesce(usename, '?'), ', '), format('%I', current_user)
+    FROM pg_stat_activity
+   WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
+     AND (backend_type IS NULL OR state = 'disabled')
+  HAVING count(*) > 0`;
+
+/** Why procedures of other roles, which keep rows over their own commits, are not seen; `undefined` where all are. */
+export async function whyProceduresAreHidden(session: Connection): Promise<string | undefined> {
+  const [found] = await session.rows(HIDDEN_SESSIONS);
+  if (found === undefined) return undefined;
+  const [count, roles, role] = found;
+  return (
+    `this user does not see what ${count ?? ''} session${count === '1' ? '' : 's'} of ${roles ?? ''} run, such as a procedure that ` +
+    `writes rows again as they were: GRANT pg_read_all_stats TO ${role ?? ''}, and leave track_activities on`
+  );
+}
 
 /** In place of a table's number: all tables, which open transactions may write. */
 export const ALL_TABLES = '';

@@ -4,10 +4,11 @@ import type { Column, ColumnSpec } from '../catalog/column.ts';
 import { withColumns } from '../catalog/look-up-column.ts';
 import { tableNamed } from '../catalog/look-up-table.ts';
 import { Connection, type DatabaseAddress } from '../connection/database.ts';
+import { isLockTimeout } from '../connection/database-error.ts';
 import { holdsCheck, whyWait, requireQuery, type Wait } from './brake-conditions.ts';
 import { beginBrakes, readBrakes, setBrakes, type BrakeState } from './brakes.ts';
 import { jobTotals, lastReencryptions, leftByLast, type JobTotals } from './job.ts';
-import { hasJobTables, mayUseJobTables, openJobTablesNow } from './job-tables.ts';
+import { hasJobTables, holderOfTables, holdTimes, keptClosed, LOCK_BRIEFLY, openJobTablesNow } from './job-tables.ts';
 
 export interface JobView extends NamedColumn {
   readonly keyNumber: number;
@@ -141,14 +142,17 @@ export function leftByLastReencryption(
   return withColumns(database, specs, look, { beforeLock });
 }
 
-/** As `lastReencryptions`, in a connection of its own. A role that may not use the tables of jobs has begun none. */
-export function reencryptedFrom(
-  database: DatabaseAddress,
-  places: readonly { readonly tableId: string; readonly column: string }[],
-): Promise<ReadonlyMap<number, Date>> {
+/**
+ * As `lastReencryptions`, in a connection of its own: of all jobs, because a row may be in another column or table by now.
+ * Rejects with `NO_CENSUS` where this user may not read their tables.
+ */
+export function reencryptedFrom(database: DatabaseAddress): Promise<ReadonlyMap<number, Date>> {
   return Connection.during(database, async (session) => {
-    if (!(await mayUseJobTables(session))) return new Map();
-    await openJobTablesNow(session);
-    return lastReencryptions(session, places);
+    const look = async () => ((await holdTimes(session)) ? await lastReencryptions(session) : new Map<number, Date>());
+    try {
+      return await session.transaction(look, { settings: [LOCK_BRIEFLY, 'SET LOCAL row_security = off'] });
+    } catch (error) {
+      throw isLockTimeout(error) ? keptClosed(await holderOfTables(session)) : error;
+    }
   });
 }

@@ -1,4 +1,5 @@
 import { KeyRotationError } from '../../format/error.ts';
+import { requireOwnCode } from '../catalog/foreign-code.ts';
 import { DatabaseFailure, isLockTimeout } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import JOBS from './sql/0001-jobs.sql';
@@ -92,13 +93,42 @@ const OF_JOBS = `
          EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid AND relname = 'job')
     FROM pg_namespace n WHERE nspname = 'pazpaz_keys'`;
 
-/** Whether this user owns the tables of jobs, and so may have run some. */
-export async function mayUseJobTables(session: Connection): Promise<boolean> {
-  const [found] = await session.rows(
-    `SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE n.nspname = 'pazpaz_keys' AND c.relname = 'job' AND pg_has_role(c.relowner, 'USAGE')`,
-  );
-  return found !== undefined;
+/** The tables that say when rows were re-encrypted. `sources`: not there in those of a version before the sixth. */
+const TIMES = `
+  SELECT c.relname, c.oid, pg_get_userbyid(c.relowner), format('%I', current_user), a.attnum IS NOT NULL,
+         has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
+         c.relkind = 'r' AND (a.attnum IS NULL OR a.atttypid = 'jsonb'::regtype)
+    FROM pg_namespace n
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname IN ('job', 'range')
+    LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'sources' AND NOT a.attisdropped
+   WHERE n.nspname = 'pazpaz_keys'`;
+
+/**
+ * Whether there are tables of jobs that say when rows were re-encrypted; they are locked for the open transaction. Throws
+ * `NO_CENSUS` where this user may not read them, `DATABASE_REFUSED` where others may write into them, and `INVALID_COLUMN`
+ * where to read them would run code of another role.
+ */
+export async function holdTimes(session: Connection): Promise<boolean> {
+  const found = await session.rows(TIMES);
+  if (found.length < 2) return false;
+  for (const [, , owner, role, , mayRead] of found) {
+    if (mayRead === 't') continue;
+    throw new KeyRotationError(
+      'NO_CENSUS',
+      `The tables of jobs (pazpaz_keys) belong to ${owner ?? ''}, and this user may not read them. They say when rows were last ` +
+        're-encrypted from a key, which is kept for a day after that. Let their owner run: GRANT USAGE ON SCHEMA pazpaz_keys ' +
+        `TO ${role ?? ''}; GRANT SELECT ON ALL TABLES IN SCHEMA pazpaz_keys TO ${role ?? ''}`,
+    );
+  }
+  await requireNoWriters(session, await schemaOf(session));
+  await session.change('LOCK TABLE ONLY pazpaz_keys.job, ONLY pazpaz_keys.range IN ACCESS SHARE MODE');
+  const held = await session.rows(TIMES);
+  for (const [name, id, , , , , isTable] of held) {
+    if (isTable !== 't')
+      throw new KeyRotationError('NO_CENSUS', `pazpaz_keys.${name ?? ''} is not the table that reencrypt makes.`);
+    await requireOwnCode(session, id ?? '', { table: `pazpaz_keys.${name ?? ''}`, column: 'sources' });
+  }
+  return held.every(([, , , , hasTimes]) => hasTimes === 't');
 }
 
 /** Whether jobs may be there. Throws `DATABASE_REFUSED` where the schema belongs to a role that keeps this one out. */

@@ -275,28 +275,17 @@ async function beginPassFrom(session: Connection, { id }: Job, from: number, tar
   await beginPass(session, { id, pass: Number(pass) }, { options, target, content, columns });
 }
 
-/** When rows of the jobs `$1` were last re-encrypted from a key, in this pass or before it. */
+/** When rows of the job `$1`, or of all jobs, were last re-encrypted from a key, in this pass or before it. */
 const LAST_BY_SOURCE = `
   SELECT key, max(value) AS value
-    FROM (SELECT sources FROM pazpaz_keys.job WHERE id = ANY ($1::bigint[])
-           UNION ALL SELECT sources FROM pazpaz_keys.range WHERE job_id = ANY ($1::bigint[])) s,
+    FROM (SELECT sources FROM ONLY pazpaz_keys.job WHERE $1::bigint IS NULL OR id = $1
+           UNION ALL SELECT sources FROM ONLY pazpaz_keys.range WHERE $1::bigint IS NULL OR job_id = $1) s,
          jsonb_each_text(s.sources)
    GROUP BY key`;
 
-/**
- * When rows of these columns were last re-encrypted from a key, by its number (0: a key without one), as far as jobs say so.
- * `places`: numbers of tables, and names of their columns.
- */
-export async function lastReencryptions(
-  session: Connection,
-  places: readonly { readonly tableId: string; readonly column: string }[],
-): Promise<ReadonlyMap<number, Date>> {
-  const jobs: string[] = [];
-  for (const { tableId, column } of places) {
-    const find = 'SELECT id FROM pazpaz_keys.job WHERE table_id = $1::oid AND column_name = $2';
-    jobs.push(...(await session.rows(find, [tableId, column])).flatMap(([id]) => id ?? []));
-  }
-  const found = await session.rows(LAST_BY_SOURCE, [`{${jobs.join(',')}}`]);
+/** When rows were last re-encrypted from a key, by its number (0: a key without one), as far as jobs of this database say so. */
+export async function lastReencryptions(session: Connection): Promise<ReadonlyMap<number, Date>> {
+  const found = await session.rows(LAST_BY_SOURCE, [null]);
   return new Map(found.map(([number, date]) => [Number(number), new Date(date ?? '')]));
 }
 
@@ -308,8 +297,8 @@ async function beginPass(
 ): Promise<Job> {
   await session.change(
     `UPDATE pazpaz_keys.job SET sources = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM (${LAST_BY_SOURCE}) last)
-      WHERE id = ANY ($1::bigint[])`,
-    [`{${id}}`],
+      WHERE id = $1`,
+    [id],
   );
   await session.change('DELETE FROM pazpaz_keys.range WHERE job_id = $1', [id]);
   await session.change('DELETE FROM pazpaz_keys.left_row WHERE job_id = $1', [id]);

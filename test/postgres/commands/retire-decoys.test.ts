@@ -42,10 +42,11 @@ async function retire(acts: Readonly<Record<number, string>> = {}, ...flags: rea
 }
 
 /**
- * The list of all tables opens the first connection, the count two, the list of those with writers one, and the look in
- * the snapshot two. The seventh is the first one after the count, which holds the tables until then.
+ * The list of all tables opens the first connection, the looks at sessions and at jobs one each, the count two, the list of
+ * those with writers one, and the look in the snapshot two. The ninth is the first one after the count, which holds the
+ * tables until then.
  */
-const AFTER_COUNT = 7;
+const AFTER_COUNT = 9;
 
 const TABLE = '(id int PRIMARY KEY, notes bytea)';
 

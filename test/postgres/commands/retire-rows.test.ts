@@ -14,6 +14,7 @@ beforeAll(async () => {
   giveCredentials();
   postgres = await startPostgres();
 });
+beforeEach(() => postgres.client.query('DROP SCHEMA IF EXISTS pazpaz_keys CASCADE'));
 afterEach(stopServices);
 afterAll(() => postgres.stop());
 

@@ -368,7 +368,7 @@ describe('retire, with a list that lacks a column', () => {
   });
 
   it('and tables that their owner closes is refused, unless the operator accepts it', async () => {
-    await clinic.sql(`CREATE ROLE looker LOGIN; CREATE ROLE mallory; GRANT ALL ON SCHEMA other TO mallory;
+    await clinic.sql(`CREATE ROLE looker LOGIN IN ROLE pg_read_all_stats; CREATE ROLE mallory; GRANT ALL ON SCHEMA other TO mallory;
       GRANT USAGE ON SCHEMA clinic, other TO looker; GRANT SELECT ON clinic.rows TO looker; SET ROLE mallory;
       CREATE TABLE other.a (id int, v bytea); CREATE TABLE other.b (LIKE other.a); CREATE TABLE other.c (LIKE other.a);
       GRANT SELECT ON other.a, other.b, other.c TO looker;

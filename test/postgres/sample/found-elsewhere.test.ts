@@ -223,7 +223,7 @@ describe('copies of a listed table', () => {
 
 describe('where no look is possible', () => {
   beforeEach(() =>
-    clinic.sql(`DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA clinic TO clerk;
+    clinic.sql(`DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN IN ROLE pg_read_all_stats; GRANT USAGE ON SCHEMA clinic TO clerk;
       GRANT SELECT ON clinic.patients TO clerk`),
   );
   afterEach(() => clinic.sql('DROP OWNED BY clerk; DROP ROLE clerk'));
@@ -302,7 +302,8 @@ it.each([
   ],
   ['named as that of the jobs and closed is not passed over', '', /NO_CENSUS[^]*pazpaz_keys\.job/],
 ])('a schema of another role %s', async (_, grant, refusal) => {
-  await clinic.sql(`CREATE ROLE clerk LOGIN; CREATE ROLE mallory; GRANT CREATE ON DATABASE postgres TO mallory;
+  await clinic.sql(`CREATE ROLE clerk LOGIN IN ROLE pg_read_all_stats; CREATE ROLE mallory;
+    GRANT CREATE ON DATABASE postgres TO mallory;
     GRANT USAGE ON SCHEMA clinic TO clerk; GRANT SELECT ON clinic.patients TO clerk; SET ROLE mallory;
     CREATE SCHEMA pazpaz_keys; CREATE TABLE pazpaz_keys.job (id int, options text); RESET ROLE; ${grant}`);
   await clinic.sql('INSERT INTO pazpaz_keys.job VALUES (9, $1)', [base64(value())]);
