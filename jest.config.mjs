@@ -5,6 +5,9 @@ if (Number(process.versions.node.split('.')[0]) < 22)
   console.warn('The AWS SDK ends its support for Node 20 in January 2027.');
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
 
+// `npm run test:wide` sets this: suites for which `npm test` has no time.
+const isWide = process.env.WIDE !== undefined;
+
 /** @type {import('jest').Config} */
 export default {
   // A guard against tests that hang, and no measure of speed: a busy machine may take many times as long.
@@ -18,7 +21,7 @@ export default {
   workerIdleMemoryLimit: '400MB',
   testSequencer: '<rootDir>/test/support/longest-first.cjs',
   roots: ['<rootDir>/test'],
-  testMatch: ['**/*.test.ts'],
+  testMatch: isWide ? ['**/*.wide.test.ts'] : ['**/!(*.wide).test.ts'],
   // The examples import the package as an application does.
   moduleNameMapper: {
     '^pazpaz-key-rotation$': '<rootDir>/src/index.ts',

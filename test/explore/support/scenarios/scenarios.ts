@@ -25,7 +25,7 @@ const isSmall = ({ name }: Scenario): boolean => !LARGE.has(name);
 export const SCENARIOS = ALL.filter(isSmall);
 export const OLD_ANSWERS = ALL_STALE.filter(isSmall);
 
-/** What `npm run explore:wide` explores besides. */
+/** What `npm run test:wide` explores. */
 export const LARGE_SCENARIOS = ALL.filter(isLarge);
 export const LARGE_OLD_ANSWERS = ALL_STALE.filter(isLarge);
 

@@ -1,16 +1,15 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describeWhenChecked } from './support/when-checked.ts';
 import { installPackage, packedPackage } from '../support/built.ts';
 
 const run = promisify(execFile);
 const ROOT = process.cwd();
 const NAME = 'pazpaz-key-rotation';
 
-describeWhenChecked('the package as it is published', () => {
+describe('the package as it is published', () => {
   let project: string;
   let installed: string;
   beforeAll(async () => {
@@ -20,6 +19,25 @@ describeWhenChecked('the package as it is published', () => {
   afterAll(() => {
     rmSync(project, { recursive: true });
   });
+
+  async function errorsIn(files: readonly string[], ...others: readonly string[]): Promise<string> {
+    const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+    const options = [
+      '--noEmit',
+      '--strict',
+      '--module',
+      'nodenext',
+      '--target',
+      'es2023',
+      '--types',
+      'node',
+      ...others,
+    ];
+    const { stdout } = await run(process.execPath, [compiler, ...options, ...files], { cwd: project }).catch(
+      (error: unknown) => error as { stdout: string },
+    );
+    return stdout;
+  }
 
   test('its types hold in a strict program, an ES module or not', async () => {
     const files = ['program.mts', 'program.cts'];
@@ -46,12 +64,17 @@ describeWhenChecked('the package as it is published', () => {
        }`,
       );
     }
-    const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
-    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
-    const { stdout } = await run(process.execPath, [compiler, ...options, '--skipLibCheck', 'false', ...files], {
-      cwd: project,
-    }).catch((error: unknown) => error as { stdout: string });
-    expect(stdout).toBe('');
+    expect(await errorsIn(files, '--skipLibCheck', 'false')).toBe('');
+  });
+
+  test('every example of docs/use.md compiles', async () => {
+    const files = [...readFileSync('docs/use.md', 'utf8').matchAll(/```ts\n(.*?)```/gs)].map(([, code = ''], index) => {
+      const file = `example-${index}.mts`;
+      writeFileSync(join(project, file), code);
+      return file;
+    });
+    expect(files).toHaveLength(8);
+    expect(await errorsIn(files, '--skipLibCheck')).toBe('');
   });
 
   test('publint and arethetypeswrong find nothing', async () => {
