@@ -41,6 +41,7 @@ const IDS = [1, 2, 3, 4, 5];
 
 const guarded = (update: string) =>
   `IF pg_trigger_depth() = 1 THEN UPDATE public.t SET ${update} WHERE id = new.id; END IF; RETURN NULL;`;
+const instead = (act: string) => `IF pg_trigger_depth() > 1 THEN RETURN new; END IF; ${act}; RETURN NULL;`;
 /** What a trigger does, and when. */
 const TRIGGERS = [
   ['BEFORE UPDATE', 'new.email := lower(new.email); RETURN new;'],
@@ -51,6 +52,19 @@ const TRIGGERS = [
   ['BEFORE UPDATE', 'IF new.id = 3 THEN RETURN NULL; END IF; RETURN new;'],
   ['BEFORE UPDATE', 'new.notes := old.notes; RETURN new;'],
   ['BEFORE UPDATE', 'SET CONSTRAINTS ALL DEFERRED; RETURN new;'],
+  ['BEFORE UPDATE OF changed', 'RETURN new;'],
+  ['BEFORE UPDATE', 'new.phone := NULL; RETURN new;'],
+  ['BEFORE UPDATE OF notes', 'new.phone := old.notes; RETURN new;'],
+  ['BEFORE UPDATE', instead('UPDATE public.t SET email = lower(email), notes = new.notes WHERE id = new.id')],
+  ['BEFORE UPDATE', instead('UPDATE public.t SET tenant = upper(tenant) WHERE id = new.id')],
+  ['BEFORE UPDATE', instead('IF new.id = 2 THEN DELETE FROM public.t WHERE id = new.id; END IF')],
+  [
+    'BEFORE UPDATE',
+    instead(
+      'INSERT INTO public.t (id, notes) VALUES (new.id + 100, new.notes); DELETE FROM public.t WHERE id = new.id',
+    ),
+  ],
+  ['AFTER UPDATE', guarded('phone = NULL')],
   ['AFTER UPDATE', guarded('email = lower(email)')],
   ['AFTER UPDATE', guarded('changed = 2')],
   ['AFTER UPDATE', guarded('id = id + 100')],
@@ -66,19 +80,25 @@ const table = fc.record({
   made: fc.constantFrom('beginning', 'other'),
   key: fc.constantFrom('id', 'id, tenant', 'id, made'),
   contexts: fc.record({
-    notes: fc.constantFrom('', 't:{id}', 't:{email}', 't:{tenant}:{id}', 't:{made}', 't:{phone}'),
-    phone: fc.constantFrom('', 'p:{id}', 'p:{email}', 'p:{made}', 'p:{notes}', 'p:{tenant}'),
+    notes: fc.constantFrom('', 't:{id}', 't:{email}', 't:{tenant}:{id}', 't:{made}', 't:{phone}', 't:{slug}'),
+    phone: fc.constantFrom('', 'p:{id}', 'p:{email}', 'p:{made}', 'p:{notes}', 'p:{tenant}', 'p:{slug}'),
   }),
+  /** Whether the function behind a generated column has changed since the rows were written. */
+  isStale: fc.boolean(),
   triggers: fc.uniqueArray(fc.constantFrom(...TRIGGERS), { maxLength: 2 }),
   listed: fc.constantFrom<readonly Column[]>(['notes'], ['phone'], ['notes', 'phone'], ['phone', 'notes']),
   choice: fc.constantFrom('fire' as const, 'fire' as const, 'skip' as const, undefined),
 });
 type Table = typeof table extends fc.Arbitrary<infer T> ? T : never;
 
-async function make({ type, made, key, contexts, triggers }: Table): Promise<void> {
+const slug = (to: string) =>
+  `CREATE OR REPLACE FUNCTION slug(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT ${to}($1) $$`;
+
+async function make({ type, made, key, contexts, isStale, triggers }: Table): Promise<void> {
   const other = type === 'jsonb' ? "notes->>'kind'" : "'other'";
-  await clinic.sql(`DROP TABLE IF EXISTS t; DROP SCHEMA IF EXISTS pazpaz_keys CASCADE;
+  await clinic.sql(`DROP TABLE IF EXISTS t; DROP SCHEMA IF EXISTS pazpaz_keys CASCADE; ${slug('upper')};
     CREATE TABLE t (id int, email text, tenant text, notes ${type}, phone text, changed int,
+      slug text GENERATED ALWAYS AS (slug(email)) STORED,
       made text GENERATED ALWAYS AS (${made === 'other' ? other : TYPES[type].beginning}) STORED)`);
   for (const id of IDS) {
     await clinic.sql('INSERT INTO t (id, email, tenant) VALUES ($1, $2, $3)', [id, `Anna${id}`, `Tenant${id % 2}`]);
@@ -96,6 +116,7 @@ async function make({ type, made, key, contexts, triggers }: Table): Promise<voi
   await clinic
     .sql(`ALTER TABLE t ADD PRIMARY KEY (${key})`)
     .catch(() => clinic.sql('ALTER TABLE t ADD PRIMARY KEY (id)'));
+  if (isStale) await clinic.sql(slug('lower'));
   for (const [n, [when, code]] of triggers.entries()) {
     const kind =
       when === 'CONSTRAINT' ? ['CONSTRAINT', 'AFTER UPDATE', 'DEFERRABLE INITIALLY DEFERRED'] : ['', when, ''];
@@ -107,7 +128,7 @@ async function make({ type, made, key, contexts, triggers }: Table): Promise<voi
 /** As an application gives it: of the row as it is. A row whose number stands in its own context will be under that number. */
 async function contextNow(id: number, source: string, column: Column, type: Table['type']): Promise<string> {
   const [row] = await clinic.sql<Record<string, string | null>>(
-    'SELECT id::text, email, tenant, notes::text, phone, made FROM t WHERE id = $1',
+    'SELECT id::text, email, tenant, notes::text, phone, made, slug FROM t WHERE id = $1',
     [id],
   );
   const template = contextTemplate(source);
