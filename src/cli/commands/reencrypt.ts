@@ -131,7 +131,7 @@ function usageLine({ keyNumber, encryptions }: KeyUsage): string {
 }
 
 function reportLines(report: ReencryptReport): readonly string[] {
-  const { keyNumber, ownReencrypted, totals, left, waited } = report;
+  const { keyNumber, ownReencrypted, totals, left, waited, openWriters } = report;
   const others = totals.reencrypted - ownReencrypted;
   const by = others > 0 ? ` (${grouped(ownReencrypted)} of them by this process)` : '';
   const rest = [
@@ -142,6 +142,11 @@ function reportLines(report: ReencryptReport): readonly string[] {
   return [
     `${ownedName(report)}: ${rowCount(totals.reencrypted)} re-encrypted under key ${keyNumber}${by}, ` +
       `${rest.join(', ')}.`,
+    ...(openWriters === undefined
+      ? []
+      : [
+          `  Not seen: rows of transactions that are still open: ${openWriters}. Once they have ended, run this again.`,
+        ]),
     ...waited.map(({ brake, seconds }) => `  Waited ${grouped(seconds)} s: ${brake}.`),
     ...(totals.left === 0 ? [] : [`  ${grouped(totals.left)} left untouched:`, ...listed(left, totals.left)]),
   ];

@@ -144,7 +144,13 @@ const REENCRYPTED_COLUMN = object(
     left: described('The first 10,000 rows that were left untouched', LEFT_ROWS),
     waited: described('How long brakes held this process', listOf(object({ brake: TEXT, seconds: COUNT }))),
   },
-  LISTED_MEMBER,
+  {
+    ...LISTED_MEMBER,
+    openWriters: described(
+      'Transactions that had written to the table and stayed open: their rows were not seen',
+      TEXT,
+    ),
+  },
 );
 
 const KEY_USAGE = described(

@@ -5,7 +5,7 @@ import { isDenied, isLostConnection } from '../connection/database-error.ts';
 import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { checkedColumns, type CheckedColumn } from './checked-columns.ts';
 import { EndedBatches } from './ended-batches.ts';
-import { checkJob } from './final-check.ts';
+import { checkJob, isReadyForCheck } from './final-check.ts';
 import { jobState, jobTotals, leftRows, openJob, reopenJob, retargetJob, type Job, type JobTotals } from './job.ts';
 import { workBatch, type BatchWork } from './batch.ts';
 import { requireQuery, type Wait } from './brake-conditions.ts';
@@ -16,6 +16,7 @@ import type { BatchLimits } from '../read-rows.ts';
 import { MOST_BATCH_ROWS, type ReencryptOptions, type ReencryptReport } from './reencrypt-options.ts';
 import { RingWatch } from './ring-watch.ts';
 import type { RingKeys } from '../all-keys.ts';
+import { waitForWriters } from '../catalog/older-writers.ts';
 import { SKIP_TRIGGERS } from '../catalog/triggers.ts';
 
 const PAUSE = 50;
@@ -60,6 +61,8 @@ export class ColumnWorker {
   #isRepeated = false;
   #isResumed = false;
   #hasWorked = false;
+  /** Transactions that the last check has not waited for to the end. */
+  #openWriters: string | undefined;
   #job: Job | undefined;
   #totals: JobTotals = { readRows: 0, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, left: 0 };
   #totalsAt = 0;
@@ -171,6 +174,7 @@ export class ColumnWorker {
       totals: await jobTotals(session, job),
       left: await leftRows(session, job),
       waited: this.#pacer.waited,
+      ...(this.#openWriters === undefined ? {} : { openWriters: this.#openWriters }),
     };
   }
 
@@ -301,6 +305,11 @@ export class ColumnWorker {
 
   /** Looks whether every row is done. Other processes may hold what is left: they finish it, or die and release it. */
   async #check(work: BatchWork): Promise<void> {
+    if (!(await isReadyForCheck(work.session, work.job))) {
+      await sleep(PAUSE);
+      return;
+    }
+    await this.#waitForWriters(work.session);
     let watch: Connection | undefined;
     // The session of the check sees the brakes of its snapshot only.
     const connect = async () => (watch ??= await this.#connect());
@@ -322,6 +331,22 @@ export class ColumnWorker {
     else if (checked.kind === 'changed') this.#isChanged = true;
     else if (checked.kind === 'waiting') await sleep(PAUSE);
     else if (checked.kind === 'other target') await this.#followRing(work.session, work.job, checked.target);
+  }
+
+  /** So that the snapshot of the check has their rows. Those that have stayed open once are not waited for again. */
+  async #waitForWriters(session: Connection): Promise<void> {
+    const { tableId, table } = this.#column;
+    const timeout = this.#openWriters === undefined ? this.#options.writersTimeout : 0;
+    const onWait = (_: string, writers: string) => {
+      this.#show(`transactions that have written to ${table}: ${writers}`);
+    };
+    const wait = { timeout, onWait, signal: this.#stop };
+    try {
+      const open = await waitForWriters(session, { ids: [tableId] }, wait);
+      this.#openWriters = open.get(tableId)?.writers;
+    } catch (error) {
+      if (!this.#stop.aborted) throw error;
+    }
   }
 
   /** The job and this process's picture of the ring differ: the ring itself decides. */

@@ -7,10 +7,11 @@ import { HEAP_ONLY, heapRanges, scanRange, type HeapRange } from '../heap-scan.t
 import type { ScannedRow } from '../row-reader.ts';
 import { writtenByOthers } from './own-writes.ts';
 import { tableState } from './table-state.ts';
-import { leftRows, MOST_LEFT_ROWS, MOST_REFUSED_ROWS, refusedRows, repeatPass } from './job.ts';
+import { leftRows, MOST_LEFT_ROWS, MOST_REFUSED_ROWS, refusedRows, repeatPass, type Job } from './job.ts';
 import { verdictOn, type LeftRow } from './plan-rows.ts';
 import { keysOutOfReach, outOfOrder } from '../read-rows.ts';
 import type { Column } from '../catalog/column.ts';
+import type { Connection } from '../connection/database.ts';
 
 const RANGE_ROWS = 2000;
 
@@ -33,6 +34,18 @@ interface CheckOptions {
   readonly rangeBytes?: number | undefined;
   /** Is called before each range. `false`: the check ends, and its snapshot with it. */
   readonly mayRead?: () => Promise<boolean>;
+}
+
+/** Locks the job. */
+const READY = `
+  FROM pazpaz_keys.job
+ WHERE id = $1 AND is_cut AND finished_at IS NULL
+   AND NOT EXISTS (SELECT FROM pazpaz_keys.range WHERE job_id = $1 AND is_open)
+   FOR NO KEY UPDATE SKIP LOCKED`;
+
+/** Whether nothing is left but a check, and no other process is about it. */
+export async function isReadyForCheck(session: Connection, { id }: Job): Promise<boolean> {
+  return (await session.rows(`SELECT ${READY}`, [id])).length > 0;
 }
 
 /**
@@ -66,13 +79,7 @@ async function check(
   stop: AbortSignal,
 ): Promise<Checked> {
   const { column, state } = checked;
-  const [found] = await session.rows(
-    `SELECT target, ranges FROM pazpaz_keys.job
-      WHERE id = $1 AND is_cut AND finished_at IS NULL
-        AND NOT EXISTS (SELECT FROM pazpaz_keys.range WHERE job_id = $1 AND is_open)
-        FOR NO KEY UPDATE SKIP LOCKED`,
-    [job.id],
-  );
+  const [found] = await session.rows(`SELECT target, ranges ${READY}`, [job.id]);
   const target = keys.requireTarget();
   if (found === undefined) return { kind: 'waiting' };
   if ((await tableState(session, column)) !== state) return { kind: 'changed' };

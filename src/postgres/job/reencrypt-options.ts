@@ -24,6 +24,8 @@ export interface ReencryptOptions {
   readonly mostFound?: number;
   /** Bytes of the table that the final check reads between two looks at the brakes. Default: 32 MiB. */
   readonly rangeBytes?: number;
+  /** Milliseconds for which the final check waits for transactions that have written to the table. Default: 60,000. */
+  readonly writersTimeout?: number;
   /** Whether rows from before this system are brought too, or listed (`LEGACY_ROW`). Default: true. */
   readonly legacy?: boolean;
   /** Begins again where an unfinished job was asked for something else. Default: false. */
@@ -67,4 +69,6 @@ export interface ReencryptReport extends NamedColumn {
   /** Rows left untouched, the first 10,000. */
   readonly left: readonly LeftRow[];
   readonly waited: readonly Waited[];
+  /** Transactions that had written to the table and stayed open: the final check has not seen their rows. */
+  readonly openWriters?: string;
 }

@@ -212,6 +212,54 @@ describe('a rotation in the middle', () => {
   });
 });
 
+describe('a job is finished only after the table itself was read', () => {
+  beforeEach(() =>
+    clinic.table(
+      'patients',
+      'bytea',
+      Array.from({ length: 12 }, (_, index) => clinic.row(`${index}`, 1)),
+    ),
+  );
+
+  it('rows that are written under an older key while it runs are brought too', async () => {
+    let isWritten = false;
+    const onBatch = async () => {
+      if (isWritten) return;
+      isWritten = true;
+      await clinic.sql('INSERT INTO patients VALUES (-1, $1)', [clinic.row('late', 1)]);
+    };
+    const report = await clinic.reencrypt(SPEC, {
+      batchRows: 3,
+      rangeRows: 3,
+      connections: 1,
+      onBatch: () => void onBatch(),
+    });
+    expect(report).toMatchObject({ isFinished: true, totals: { left: 0 } });
+    expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 13 });
+  });
+
+  it('rows that are not committed yet are waited for, or the report names their transaction', async () => {
+    const { rows } = await application.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const writer = `process ${rows[0]?.pid ?? ''} (role postgres, open for `;
+    const insert = async (id: number) => {
+      await application.query('BEGIN');
+      await application.query('INSERT INTO patients VALUES ($1, $2)', [id, clinic.row('late', 1)]);
+    };
+    await insert(-1);
+    const unseen = await clinic.reencrypt(SPEC, { writersTimeout: 0 });
+    expect(unseen).toMatchObject({ isFinished: true, openWriters: expect.stringContaining(writer) as string });
+    await application.query('COMMIT');
+    await insert(-2);
+    let committed: Promise<unknown> | undefined;
+    const onBatch = ({ waitsFor = '' }: { waitsFor?: string | undefined }) => {
+      if (waitsFor.includes(writer)) committed ??= application.query('COMMIT');
+    };
+    expect(await clinic.reencrypt(SPEC, { onBatch })).not.toHaveProperty('openWriters');
+    expect(committed).toBeDefined();
+    expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 14 });
+  });
+});
+
 it('a connection that is cut while it waits for the others does not end the run', async () => {
   await clinic.table(
     'patients',

@@ -373,22 +373,3 @@ describe('the job schema', () => {
     expect(await clinic.reencrypt(SPEC)).toMatchObject({ isFinished: true });
   });
 });
-
-describe('a job is finished only after the table itself was read', () => {
-  it('rows that are written under an older key while it runs are brought too', async () => {
-    let isWritten = false;
-    const onBatch = async () => {
-      if (isWritten) return;
-      isWritten = true;
-      await clinic.sql('INSERT INTO patients VALUES (-1, $1)', [clinic.row('late', 1)]);
-    };
-    const report = await clinic.reencrypt(SPEC, {
-      batchRows: 3,
-      rangeRows: 3,
-      connections: 1,
-      onBatch: () => void onBatch(),
-    });
-    expect(report).toMatchObject({ isFinished: true, totals: { left: 0 } });
-    expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 13 });
-  });
-});
