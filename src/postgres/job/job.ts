@@ -152,7 +152,7 @@ export function repeatPass(session: Connection, job: Job, target: number): Promi
   return beginPassFrom(session, job, target, target);
 }
 
-/** Has the table checked once more. */
+/** Has the table checked again. */
 export async function reopenJob(session: Connection, { id, pass }: Job): Promise<void> {
   await session.change('UPDATE pazpaz_keys.job SET finished_at = NULL WHERE id = $1 AND pass = $2', [id, pass]);
 }
