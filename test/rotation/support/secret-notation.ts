@@ -3,6 +3,8 @@ import { inspect } from 'node:util';
 /** Bytes of a piece of a secret, at least: what got out in part got out. */
 const PIECE_BYTES = 7;
 
+const PAIRS = 65_536;
+
 /** Every way in which bytes might be printed. */
 export function spellings(bytes: Uint8Array): Readonly<Record<string, string>> {
   const buffer = Buffer.from(bytes);
@@ -31,6 +33,9 @@ export function spellings(bytes: Uint8Array): Readonly<Record<string, string>> {
 export class Eavesdropper {
   /** By the length of a piece: pieces of the secrets, and which one each is of. */
   readonly #pieces = new Map<number, Map<string, string>>();
+  /** 1 for two characters that a piece begins with, and for two that follow these: most places need no more. */
+  readonly #begins = new Uint8Array(PAIRS);
+  readonly #follows = new Uint8Array(PAIRS);
 
   /** Listens for a key: its bytes, and the text that spells it. */
   key(bytes: Uint8Array, name: string): this {
@@ -48,8 +53,9 @@ export class Eavesdropper {
   hears(printed: string): readonly string[] {
     const heard = new Set<string>();
     const text = onOneLine(printed);
-    for (const [length, pieces] of this.#pieces) {
-      for (let start = 0; start + length <= text.length; start += 1) {
+    for (let start = 0; start < text.length; start += 1) {
+      if (this.#begins[pairAt(text, start)] !== 1 || this.#follows[pairAt(text, start + 2)] !== 1) continue;
+      for (const [length, pieces] of this.#pieces) {
         const name = pieces.get(text.slice(start, start + length));
         if (name !== undefined) heard.add(name);
       }
@@ -65,9 +71,15 @@ export class Eavesdropper {
       this.#pieces.set(length, pieces);
       for (let start = 0; start + length <= text.length; start += 1) {
         pieces.set(text.slice(start, start + length), `${name} as ${spelling}`);
+        this.#begins[pairAt(text, start)] = 1;
+        this.#follows[pairAt(text, start + 2)] = 1;
       }
     }
   }
+}
+
+function pairAt(text: string, at: number): number {
+  return ((text.charCodeAt(at) << 8) ^ text.charCodeAt(at + 1)) % PAIRS;
 }
 
 /** Without the line breaks and the columns that pretty printing makes. */
