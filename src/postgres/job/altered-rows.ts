@@ -113,7 +113,7 @@ const STEADY =
   'Have the application write them in a context of columns that stay, and move the rows there (--to-context).';
 
 export function alteredError(column: Column, rows: number): KeyRotationError {
-  const { derived, triggers, watched, otherContexts, otherValues } = column;
+  const { key, derived, triggers, watched, otherContexts, otherValues } = column;
   const made = madeAgain(column);
   const causes = [
     ...triggers.map(({ name, does }) => `${name} (${does})`),
@@ -123,16 +123,15 @@ export function alteredError(column: Column, rows: number): KeyRotationError {
     ...(triggers.length === 0 ? [] : ['Choose --triggers skip, or have their owner leave these columns as they are.']),
     ...(made.length === 0 ? [] : [STEADY]),
   ].join(' ');
+  const places = [
+    { what: "a column of the row's key", names: key.map(({ name }) => name) },
+    { what: 'a column of the context', names: watched },
+    { what: 'one of the context of another listed column', names: otherContexts },
+    { what: 'another listed column', names: otherValues.map(columnName) },
+  ].flatMap(({ what, names }) => (names.length === 0 ? [] : [`, or ${what} (${names.join(', ')})`]));
   return new KeyRotationError(
     'DATABASE_REFUSED',
     `A trigger, a rule or a generated column changed ${rows} rows of ${columnName(column)} so that a ciphertext would be lost, or opened by ` +
-      `no key: the new one${named(', or a column of the context', watched)}` +
-      named(', or one of the context of another listed column', otherContexts) +
-      `${named(', or another listed column', otherValues.map(columnName))}: ` +
-      `${causes.join('; ')}. These rows keep their old value. ${advice}`,
+      `no key: the new one${places.join('')}: ${causes.join('; ')}. These rows keep their old value. ${advice}`,
   );
-}
-
-function named(what: string, names: readonly string[]): string {
-  return names.length === 0 ? '' : `${what} (${names.join(', ')})`;
 }
