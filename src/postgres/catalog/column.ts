@@ -68,6 +68,8 @@ export interface Column {
   readonly members: readonly (string | undefined)[];
   /** The table's own number in this database: a table that was dropped and made again has another. */
   readonly tableId: string;
+  /** This number, and those of the tables that it is a partition of, the topmost last. */
+  readonly ancestors: readonly string[];
   /** Schema and table, quoted for SQL. */
   readonly table: string;
   /** For FROM and UPDATE: without the child tables by inheritance, each of which is a table of its own. */
@@ -118,6 +120,11 @@ export interface Column {
 
 /** Another listed column, or another listed member of the same one. */
 export type OtherValue = Pick<Column, 'spec' | 'storage' | 'column'>;
+
+/** Whether a row of one is a row of the other: of the same table, or of a partition and its table. */
+export function sharesRows(one: Pick<Column, 'ancestors' | 'tableId'>, other: typeof one): boolean {
+  return one.ancestors.includes(other.tableId) || other.ancestors.includes(one.tableId);
+}
 
 /** The member of jsonb objects that holds the ciphertext. Columns of other types have the default, too. */
 export function listedMember({ spec }: Pick<Column, 'spec'>): string {

@@ -1,5 +1,5 @@
 import { KeyRotationError } from '../../format/error.ts';
-import { hasOneText, type Column, type ColumnSpec } from './column.ts';
+import { hasOneText, sharesRows, type Column, type ColumnSpec } from './column.ts';
 import { contextTemplate, type ContextTemplate } from '../../format/context-template.ts';
 import { Connection, quoted, type DatabaseAddress, type TransactionOptions } from '../connection/database.ts';
 import { generatedColumns } from './derived-columns.ts';
@@ -32,7 +32,9 @@ const COLUMNS = `
                   WHERE i.indisunique AND x.attname = a.attname
                     AND (i.indrelid = a.attrelid
                          OR i.indrelid IN (SELECT relid FROM pg_partition_tree(a.attrelid::regclass)))),
-         a.attnum
+         a.attnum,
+         coalesce(nullif(array_to_string(ARRAY(SELECT relid::oid FROM pg_partition_ancestors(a.attrelid::regclass)), ' '), ''),
+                  a.attrelid::text)
     FROM json_array_elements_text($2::json) wanted(name)
     JOIN pg_attribute a ON a.attrelid = $1::oid AND a.attname = wanted.name AND a.attnum > 0 AND NOT a.attisdropped
    CROSS JOIN LATERAL (
@@ -82,12 +84,12 @@ type Described = Omit<Column, BesidesName>;
 type BesidesName = 'members' | 'otherContexts' | 'otherValues';
 
 function besides(column: Described, all: readonly Described[]): Pick<Column, BesidesName> {
-  const others = all.filter(({ tableId, spec }) => tableId === column.tableId && spec !== column.spec);
+  const others = all.filter((one) => sharesRows(one, column) && one.spec !== column.spec);
   const own = new Set([...column.key.filter(hasOneText).map(({ name }) => name), ...column.watched]);
   const named = others.flatMap(({ context, fromContext }) => [...context.columns, ...(fromContext?.columns ?? [])]);
   return {
     members: all
-      .filter((one) => one.tableId === column.tableId && one.column === column.column)
+      .filter((one) => sharesRows(one, column) && one.column === column.column)
       .map(({ spec }) => spec.member),
     otherContexts: [...new Set(named)].filter((name) => !own.has(name)),
     otherValues: others.map(({ spec, storage, column: name }) => ({ spec, storage, column: name })),
@@ -110,7 +112,7 @@ async function describeColumn(
   const found = columns.get(spec.column);
   if (found === undefined)
     throw invalid(`Table ${spec.table} has no column ${JSON.stringify(spec.column)}.${lengthHint(spec.column)}`);
-  const [type = '', generated, modifier, maySelect, mayUpdate, isIndexed, number] = found;
+  const [type = '', generated, modifier, maySelect, mayUpdate, isIndexed, number, ancestors] = found;
   const storage = STORAGES.get(type ?? '');
   if (storage === undefined) {
     throw invalid(
@@ -155,6 +157,7 @@ async function describeColumn(
   return {
     spec,
     tableId: table.id,
+    ancestors: ancestors?.split(' ') ?? [table.id],
     table: table.name,
     ownRows: table.ownRows,
     owner: table.owner,

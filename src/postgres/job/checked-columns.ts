@@ -2,8 +2,8 @@ import { KeyRotationError } from '../../format/error.ts';
 import type { RingKeys } from '../all-keys.ts';
 import { requireChildren } from '../catalog/child-tables.ts';
 import { requireRoom } from '../catalog/column-width.ts';
-import { requireSteadyContexts } from '../catalog/derived-columns.ts';
-import { columnName, listedMember, type Column, type ColumnSpec } from '../catalog/column.ts';
+import { requireSteadyContexts } from '../catalog/steady-contexts.ts';
+import { columnName, listedMember, sharesRows, type Column, type ColumnSpec } from '../catalog/column.ts';
 import { replaced } from '../catalog/table-locks.ts';
 import { withColumns } from '../catalog/look-up-column.ts';
 import { decideTriggers, type TriggerChoice } from '../catalog/triggers.ts';
@@ -39,7 +39,7 @@ export function checkedColumns(
   const check = async (session: Connection, columns: readonly Column[]) => {
     requireOnce(columns);
     if (first !== undefined) await requireChildren(session, columns);
-    requireSteadyContexts(columns);
+    await requireSteadyContexts(session, columns);
     for (const column of columns) requireReach(column);
     await decideTriggers(session, columns, triggers);
     const checked: CheckedColumn[] = [];
@@ -72,8 +72,9 @@ function keptLocked(specs: readonly ColumnSpec[]): KeyRotationError {
 
 /** A member of a column has one job: with two contexts, either of two would undo the other. */
 function requireOnce(columns: readonly Column[]): void {
-  const places = columns.map((column) => JSON.stringify([column.tableId, column.column, listedMember(column)]));
-  const twice = columns.find((_, index) => places.indexOf(places[index] ?? '') !== index);
+  const isSamePlace = (one: Column, other: Column) =>
+    sharesRows(one, other) && one.column === other.column && listedMember(one) === listedMember(other);
+  const twice = columns.find((column, index) => columns.slice(0, index).some((before) => isSamePlace(before, column)));
   if (twice === undefined) return;
   throw new KeyRotationError(
     'INVALID_COLUMN',

@@ -49,7 +49,7 @@ describe('a column that is generated from the ciphertext', () => {
     await patients(`number int ${NUMBER} ${kind}, PRIMARY KEY (id)`, (id) => `patients:${id}:1`);
     const spec = { table: 'patients', column: 'notes', context: 'patients:{id}:{number}' };
     expect(await clinic.census(spec)).toMatchObject({ numbered: { 1: 3 } });
-    await expectRefusal([spec], /context of patients\.notes .*\{number\} is generated from patients\.notes/);
+    await expectRefusal([spec], /context of patients\.notes .*\{number\} is generated from public\.patients\.notes/);
   });
 
   it('may stand in the context that rows are moved from', async () => {
@@ -63,7 +63,7 @@ describe('a column that is generated from the ciphertext', () => {
     await patients(`number int ${NUMBER} STORED, PRIMARY KEY (number, id)`, (id) => `patients:${id}`);
     await expectRefusal(
       [{ table: 'patients', column: 'notes', context: 'patients:{id}' }],
-      /key of patients\.notes .*\{number\} is generated from patients\.notes/,
+      /key of patients\.notes .*\{number\} is generated from public\.patients\.notes/,
     );
   });
 
@@ -351,4 +351,30 @@ it('a batch is undone where a partition with a trigger of its own is attached be
   jest.restoreAllMocks();
   expect([isAttached, error.code]).toEqual([true, 'TRIGGERS_UNDECIDED']);
   expect(await clinic.census(spec)).toMatchObject({ numbered: { 1: 3 } });
+});
+
+describe('in a partition and in its table', () => {
+  beforeEach(() =>
+    clinic.sql(`DROP TABLE IF EXISTS patients CASCADE;
+      CREATE TABLE patients (id int PRIMARY KEY, notes bytea, email bytea, number int ${NUMBER} STORED) PARTITION BY RANGE (id);
+      CREATE TABLE part PARTITION OF patients FOR VALUES FROM (0) TO (10);
+      CREATE TABLE other PARTITION OF patients FOR VALUES FROM (10) TO (20)`),
+  );
+  const notes = { table: 'patients', column: 'notes', context: 'p:{id}' };
+
+  it('a context that is made of a ciphertext of the other is refused', async () => {
+    await expectRefusal(
+      [{ table: 'part', column: 'email', context: '{number}' }, notes],
+      /context of part\.email .* would open no more/,
+    );
+  });
+
+  it('a column is named once, and in two partitions twice', async () => {
+    await expectRefusal([{ ...notes, table: 'part' }, notes], /named twice/);
+    const both = [
+      { ...notes, table: 'part' },
+      { ...notes, table: 'other' },
+    ];
+    expect(await reencrypt(postgres, both, clinic.keys)).toMatchObject([{ isFinished: true }, { isFinished: true }]);
+  });
 });

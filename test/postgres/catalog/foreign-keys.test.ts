@@ -1,3 +1,5 @@
+import type { ColumnSpec } from '../../../src/postgres/catalog/column.ts';
+import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import type { Postgres } from '../support/postgres.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
@@ -100,4 +102,49 @@ it('a row that a trigger behind a foreign key writes in the transaction of a bat
     CREATE TRIGGER adds AFTER UPDATE ON child FOR EACH ROW EXECUTE FUNCTION add()`);
   expect(await clinic.reencrypt(SPEC, { triggers: 'fire' })).toMatchObject({ isFinished: true });
   expect((await clinic.census(SPEC)).numbered).toEqual({ 2: 5 });
+});
+
+describe('a context that changes through a foreign key', () => {
+  const kids = (action: string, more = '') =>
+    clinic.sql(`DROP TABLE IF EXISTS kids CASCADE;
+      CREATE TABLE kids (id int PRIMARY KEY, token bytea REFERENCES patients (notes) ON UPDATE ${action}, secret bytea${more})`);
+  const expectRefusal = async (specs: readonly ColumnSpec[], words: RegExp) => {
+    const error = await rejectionOf(reencrypt(postgres, specs, clinic.keys, { triggers: 'fire' }));
+    expect(error).toMatchObject({ code: 'INVALID_COLUMN', message: expect.stringMatching(words) as string });
+    expect((await clinic.census(SPEC)).numbered).toEqual({ 1: 3, 2: 1 });
+  };
+  afterAll(() => clinic.sql('DROP TABLE kids CASCADE'));
+
+  it.each(['CASCADE', 'SET NULL', 'SET DEFAULT'])(
+    'ON UPDATE %s, the context of a listed column of another table is refused',
+    async (action) => {
+      await kids(action);
+      const secret = { table: 'kids', column: 'secret', context: 'k:{token}' };
+      for (const specs of [
+        [SPEC, secret],
+        [secret, SPEC],
+      ])
+        await expectRefusal(specs, /context of kids\.secret .*\{token\} .* kids_token_fkey .* would open no more/);
+    },
+  );
+
+  it('that refers to a column behind another one, the context is refused as well', async () => {
+    await kids('CASCADE', ', number int GENERATED ALWAYS AS (get_byte(token, 0)) STORED UNIQUE');
+    await clinic.sql(`CREATE TABLE toys (id int PRIMARY KEY, kid int REFERENCES kids (number) ON UPDATE CASCADE, secret bytea)
+      PARTITION BY RANGE (id); CREATE TABLE toys_1 PARTITION OF toys FOR VALUES FROM (0) TO (9)`);
+    const secret = { table: 'toys_1', column: 'secret', context: 't:{kid}' };
+    await expectRefusal([SPEC, secret], /context of toys_1\.secret .*\{kid\} .* would open no more/);
+    await clinic.sql('DROP TABLE toys');
+  });
+
+  it('a listed column that it would empty is refused, and one that it carries on is not', async () => {
+    const copied = { table: 'kids', column: 'token' };
+    await kids('SET NULL');
+    await expectRefusal([copied, SPEC], /kids\.token changes .*SET NULL/);
+    await kids('CASCADE');
+    await clinic.sql('INSERT INTO kids SELECT id, notes FROM patients');
+    const [first] = await reencrypt(postgres, [SPEC, copied], clinic.keys, { triggers: 'fire' });
+    expect(first).toMatchObject({ isFinished: true });
+    expect((await clinic.census(copied)).numbered).toEqual({ 2: 4 });
+  });
 });

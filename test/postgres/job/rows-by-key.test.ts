@@ -157,4 +157,20 @@ describe('a key of numbers of the catalog, whose text names other objects,', () 
     const refused = clinic.census({ ...NOTES, context: 'v:{place}' });
     await expect(refused).rejects.toThrow(/names \{place\}, a key column of visits whose text depends on search_path/);
   });
+
+  test.each(['regclass', 'regtype[]'])(
+    'is refused in a context where it is no key, too, which rows may leave: %s',
+    async (type) => {
+      await clinic.sql(`DROP TABLE visits; CREATE DOMAIN kind AS ${type};
+      CREATE TABLE visits (id int PRIMARY KEY, kind kind, notes bytea)`);
+      await clinic.sql('INSERT INTO visits VALUES (1, NULL, NULL)');
+      const refused = clinic.reencrypt({ ...NOTES, context: 'v:{kind}' });
+      await expect(refused).rejects.toThrow(
+        /names \{kind\}, a column of type reg\w+, whose text depends on search_path/,
+      );
+      const moved = { ...NOTES, context: 'v:{kind}', toContext: 'v:{id}' };
+      expect(await clinic.reencrypt(moved)).toMatchObject({ isFinished: true });
+      await clinic.sql('DROP TABLE visits; DROP DOMAIN kind');
+    },
+  );
 });

@@ -1,0 +1,119 @@
+import { KeyRotationError } from '../../format/error.ts';
+import type { Connection } from '../connection/database.ts';
+import { columnName, sharesRows, type Column } from './column.ts';
+
+/**
+ * What PostgreSQL changes by itself where a column does: columns that are generated from it, columns that refer to it with
+ * ON UPDATE CASCADE, SET NULL or SET DEFAULT, and what follows from these. Columns go by their topmost partitioned table.
+ * `$3`: whether those count that are generated from the column itself.
+ */
+const CHANGES = `
+  WITH RECURSIVE changes(root, name, how, empties) AS (
+    SELECT coalesce(pg_partition_root($1::oid::regclass)::oid, $1::oid), $2::name, '' COLLATE "C", false
+     UNION
+    SELECT coalesce(pg_partition_root(next.relation::regclass)::oid, next.relation), next.name, next.how, next.empties
+      FROM changes c
+     CROSS JOIN LATERAL (SELECT c.root AS id UNION SELECT relid FROM pg_partition_tree(c.root::regclass)) tree
+      JOIN pg_attribute source ON source.attrelid = tree.id AND source.attname = c.name AND NOT source.attisdropped
+     CROSS JOIN LATERAL (
+       SELECT made.attrelid AS relation, made.attname AS name, format('is generated from %s.%I', c.root::regclass, c.name) AS how, false AS empties
+         FROM pg_attribute made
+         LEFT JOIN pg_attrdef e ON e.adrelid = made.attrelid AND e.adnum = made.attnum
+         JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = tree.id AND d.refobjsubid = source.attnum
+          AND (d.classid, d.objid, d.objsubid) IN (('pg_attrdef'::regclass, e.oid, 0), ('pg_class'::regclass, tree.id, made.attnum))
+        WHERE made.attrelid = tree.id AND made.attgenerated <> '' AND ($3 OR c.how <> '')
+        UNION ALL
+       SELECT k.conrelid, refers.attname,
+              format('follows %s.%I by the foreign key %I (ON UPDATE %s)', k.confrelid::regclass, c.name, k.conname,
+                     CASE k.confupdtype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE 'SET DEFAULT' END),
+              k.confupdtype <> 'c'
+         FROM pg_constraint k
+         JOIN pg_attribute refers ON refers.attrelid = k.conrelid
+          AND refers.attnum = ANY (CASE k.confupdtype WHEN 'c' THEN k.conkey[array_position(k.confkey, source.attnum):array_position(k.confkey, source.attnum)]
+                                                      ELSE k.conkey END)
+        WHERE k.contype = 'f' AND k.confrelid = tree.id AND source.attnum = ANY (k.confkey) AND k.confupdtype IN ('c', 'n', 'd')
+          AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = k.oid AND t.tgrelid = tree.id AND t.tgenabled <> 'D')) next)
+  SELECT root, name, how, empties FROM changes WHERE how <> ''`;
+
+/** Which of the columns `$2` are numbers of the catalog, or arrays of these, whose text names other objects. */
+const NAMES_OF_OBJECTS = `
+  WITH RECURSIVE under(name, type) AS (
+    SELECT attname, atttypid FROM pg_attribute
+     WHERE attrelid = $1::oid AND attname IN (SELECT value::name FROM json_array_elements_text($2::json))
+     UNION
+    SELECT u.name, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END
+      FROM under u JOIN pg_type t ON t.oid = u.type WHERE t.typtype = 'd' OR t.typcategory = 'A')
+  SELECT u.name, t.typname FROM under u JOIN pg_type t ON t.oid = u.type
+   WHERE t.typname LIKE 'reg%' AND t.typnamespace = 'pg_catalog'::regnamespace LIMIT 1`;
+
+interface Change {
+  readonly root: string | null | undefined;
+  readonly name: string | null | undefined;
+  readonly how: string;
+  /** Whether the value is gone then, and not another one. */
+  readonly empties: boolean;
+}
+
+/**
+ * Throws `INVALID_COLUMN` where a new ciphertext changes the key of its row, the context that it is sealed in, or a context of
+ * another listed column, or where another listed value is emptied: that row would open no more. Also for a context whose text
+ * depends on the session.
+ */
+export async function requireSteadyContexts(session: Connection, columns: readonly Column[]): Promise<void> {
+  for (const column of columns) {
+    // A jsonb value keeps its other members, which such a column may be made of. What it comes to is looked at in each batch.
+    const isWhole = column.storage !== 'jsonb';
+    const found = await session.rowsByPlan(CHANGES, [column.tableId, column.spec.column, String(isWhole)]);
+    const changes = found.map(([root, name, how, empties]) => ({
+      root,
+      name,
+      how: how ?? '',
+      empties: empties === 't',
+    }));
+    for (const other of columns) requireSteady(column, other, changes);
+    await requirePlainText(session, column);
+  }
+}
+
+/** Rows are read under one `search_path` and written under another, in which such a column may have another text. */
+async function requirePlainText(session: Connection, column: Column): Promise<void> {
+  const [found] = await session.rows(NAMES_OF_OBJECTS, [column.tableId, JSON.stringify(column.context.columns)]);
+  if (found === undefined) return;
+  const [name, type] = found;
+  throw new KeyRotationError(
+    'INVALID_COLUMN',
+    `The context of ${columnName(column)} (${column.context.source}) names {${name ?? ''}}, a column of type ${type ?? ''}, whose text ` +
+      'depends on search_path and on the names of other objects. Have the application write its rows in a context of other ' +
+      'columns, and move the rows there (--to-context).',
+  );
+}
+
+function requireSteady(column: Column, other: Column, changes: readonly Change[]): void {
+  const isOwn = other.spec === column.spec;
+  // A row may be moved from a context that is made of its ciphertext: the new one is sealed in the other.
+  const contexts = [other.context, ...(isOwn || other.fromContext === undefined ? [] : [other.fromContext])];
+  const places = [
+    { what: `The key of ${columnName(other)}`, names: other.key.map(({ name }) => name) },
+    ...contexts.map(({ source, columns: names }) => ({
+      what: `The context of ${columnName(other)} (${source})`,
+      names,
+    })),
+  ];
+  const there = changes.filter(({ root }) => root === other.ancestors.at(-1));
+  for (const { what, names } of places) {
+    if (sharesRows(column, other) && names.includes(column.spec.column))
+      throw refused(what, `{${column.spec.column}} is a ciphertext of the list itself`);
+    const change = there.find(({ name }) => name != null && names.includes(name));
+    if (change !== undefined) throw refused(what, `{${change.name ?? ''}} ${change.how}`);
+  }
+  const emptied = there.find(({ name, empties }) => empties && name === other.spec.column);
+  if (emptied !== undefined) throw refused(columnName(other), `it ${emptied.how}`);
+}
+
+function refused(what: string, why: string): KeyRotationError {
+  return new KeyRotationError(
+    'INVALID_COLUMN',
+    `${what} changes with a re-encryption: ${why}. Its rows would open no more. Have the application write them with a ` +
+      'key and in a context of columns that stay, and move the rows there first, in a list of their own (--to-context).',
+  );
+}
