@@ -31,11 +31,11 @@ beforeEach(async () => {
 
 async function fill(): Promise<void> {
   const ids = Array.from({ length: 50 }, (_, index) => index + 1);
-  await clinic.table(
-    'patients',
-    'bytea',
+  await clinic.table('patients', 'bytea', []);
+  await clinic.sql('INSERT INTO patients SELECT * FROM unnest($1::int[], $2::bytea[])', [
+    ids,
     ids.map((id) => clinic.row(`note ${id}`, 1, `p:${id}`)),
-  );
+  ]);
 }
 
 /** Stops after the first batch. */
