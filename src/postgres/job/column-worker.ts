@@ -69,7 +69,7 @@ export class ColumnWorker {
   /** A connection whose work is done, for the next: PostgreSQL has read the catalog and planned its statements there. */
   #spare: Connection | undefined;
 
-  /** `others`: the listed columns of the table beside this one. */
+  /** `others`: the other columns of the list, whose contexts this one must leave as they are. */
   constructor(
     database: DatabaseAddress,
     checked: CheckedColumn,

@@ -29,10 +29,7 @@ export async function reencrypt(
     let brakes = options.brakes ?? {};
     for (const column of columns) {
       if (options.signal?.aborted === true && done.length > 0) break;
-      const { tableId, spec } = column.column;
-      const others = columns.flatMap(({ column: one }) =>
-        one.tableId === tableId && one.spec !== spec ? one.spec : [],
-      );
+      const others = specs.filter((spec) => spec !== column.column.spec);
       const worker = new ColumnWorker(database, column, others, keys, {
         ...{ ...options, brakes },
         ownQuery: options.brakes?.pauseWhile,

@@ -79,19 +79,37 @@ describe('a foreign key on the ciphertext', () => {
     expect(await named()).toEqual([]);
   });
 
-  it('that is made while rows are re-encrypted asks for the decision', async () => {
-    // Enough that many batches are left, however late the statement reaches the server.
-    const more = Array.from({ length: 500 }, (_, index) => clinic.row(`more ${index}`, 1));
-    await clinic.sql('INSERT INTO patients SELECT * FROM unnest($1::int[], $2::bytea[])', [
-      more.map((_, index) => index + 100),
-      more,
-    ]);
-    let isMade: Promise<unknown> | undefined;
-    const onBatch = () => {
-      isMade ??= clinic.sql(`${CHILD} CASCADE)`);
+  describe('that is made while rows are re-encrypted', () => {
+    beforeEach(async () => {
+      // Enough that many batches are left, however late the statement reaches the server.
+      const more = Array.from({ length: 500 }, (_, index) => clinic.row(`more ${index}`, 1));
+      await clinic.sql('INSERT INTO patients SELECT * FROM unnest($1::int[], $2::bytea[])', [
+        more.map((_, index) => index + 100),
+        more,
+      ]);
+    });
+    const reencryptMaking = async (specs: readonly ColumnSpec[], triggers?: 'fire') => {
+      let isMade: Promise<unknown> | undefined;
+      const onBatch = () => {
+        isMade ??= clinic.sql('ALTER TABLE child ADD FOREIGN KEY (ref) REFERENCES patients (notes) ON UPDATE CASCADE');
+      };
+      const error = await rejectionOf(
+        reencrypt(postgres, specs, clinic.keys, { triggers, batchRows: 1, connections: 1, onBatch }),
+      );
+      await isMade;
+      return error;
     };
-    const error = await rejectionOf(clinic.reencrypt(SPEC, { batchRows: 1, connections: 1, onBatch }));
-    expect(error.code).toBe('TRIGGERS_UNDECIDED');
+
+    it('asks for the decision', async () => {
+      await clinic.sql('CREATE TABLE child (ref bytea)');
+      expect((await reencryptMaking([SPEC])).code).toBe('TRIGGERS_UNDECIDED');
+    });
+
+    it('is refused where it changes the context of a listed column', async () => {
+      await clinic.sql('CREATE TABLE child (id int PRIMARY KEY, ref bytea, secret bytea)');
+      const error = await reencryptMaking([SPEC, { table: 'child', column: 'secret', context: '{ref}' }], 'fire');
+      expect(error.message).toContain('The context of child.secret ({ref}) changes with a re-encryption');
+    });
   });
 });
 
