@@ -188,13 +188,15 @@ export async function keysAround(
   };
   await passDamage(session, column, EVERY_ROW, probe);
   const names = column.key.map((_, index) => `k${index}`);
+  // With the name of the table: a bare name would be the text that is selected.
+  const order = names.map((name) => `t.${name}`).join(', ');
   const found = await tryReading(
     session,
     () =>
       session.rows(
         `SELECT ${names.map((name) => `${name}::pg_catalog.text`).join(', ')}
            FROM (${readable.map((part) => select(cells, part)).join(' UNION ALL ')}) t(${names.join(', ')})
-          ORDER BY ${names.join(', ')} OFFSET ${offset} LIMIT ${rows}`,
+          ORDER BY ${order} OFFSET ${offset} LIMIT ${rows}`,
       ),
     BY_PLACE,
   );

@@ -14,7 +14,7 @@ const MOST_GROWTH = 8;
 export async function requireRoom(session: Connection, column: Column, keys: RingKeys): Promise<void> {
   const { limit } = column;
   if (limit === undefined) return;
-  const where = `length(t.${column.column}) > ${limit - MOST_GROWTH}`;
+  const where = `pg_catalog.length(t.${column.column}) OPERATOR(pg_catalog.>) ${limit - MOST_GROWTH}`;
   const target = keys.requireTarget();
   let longest = limit;
   let tooLong = 0;
