@@ -146,7 +146,8 @@ async function describeColumn(
     if (alias !== undefined)
       throw invalid(
         `The context ${template.source} names {${alias.name}}, a key column of ${spec.table} whose text depends on search_path ` +
-          'and on names of other objects (regclass or the like). Name another unique index (--key).',
+          'and on names of other objects (regclass or the like). Name a unique index of other columns (--key), and make it ' +
+          'first if there is none.',
       );
   }
   await requireOwnCode(session, table.id, spec);

@@ -158,6 +158,19 @@ describe('a key of numbers of the catalog, whose text names other objects,', () 
     await expect(refused).rejects.toThrow(/names \{place\}, a key column of visits whose text depends on search_path/);
   });
 
+  test('leaves a context that names it once there is a unique index of other columns, which the message asks for', async () => {
+    await clinic.sql(
+      "DELETE FROM visits; ALTER TABLE visits ADD id int NOT NULL DEFAULT 1; INSERT INTO visits VALUES (0, 'visits')",
+    );
+    const [place] = await clinic.sql<{ text: string }>('SELECT place::text FROM visits');
+    await clinic.sql('UPDATE visits SET notes = $1', [clinic.row('x', 1, `v:${place?.text ?? ''}`)]);
+    const moved = { ...NOTES, context: 'v:{place}', toContext: 'v:{id}' };
+    await expect(clinic.reencrypt(moved)).rejects.toThrow(/unique index of other columns \(--key\), and make it first/);
+    await clinic.sql('CREATE UNIQUE INDEX ON visits (id)');
+    const report = await clinic.reencrypt({ ...moved, key: ['id'] });
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 1, left: 0 } });
+  });
+
   test.each(['regclass', 'regtype[]'])(
     'is refused in a context where it is no key, too, which rows may leave: %s',
     async (type) => {
