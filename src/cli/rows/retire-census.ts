@@ -26,8 +26,8 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
     const { counts, unlisted, skipped, isDurable, reencrypted } = await withSpare(database, async (watching) => {
       const before = await tablesBefore(database, watching, keys, contexts, flags);
       const hidden = await hiddenProcedures(watching);
-      if (flags.skippedIsFine !== true) requireNoneSkipped(hidden);
-      // A refusal of the look after the count comes before it.
+      if (flags.skippedIsFine !== true) requireNoneHidden(hidden);
+      // Refuses before the long count what would be refused after it.
       await reencryptedFrom(watching);
       const progress = new ProgressLine(world.stderr, () => world.now().getTime());
       const options = { before, watching, onProgress: progress.onSearch };
@@ -156,6 +156,16 @@ function requireNoneClosed(skipped: readonly SkippedTable[]): void {
     'Tables were made, locked or altered since this began, and cannot be looked at: ' +
       `${closed.map(({ table, reason }) => `${table} (${reason})`).join('; ')}. They may hold rows that need the key. ` +
       'Run this again.',
+  );
+}
+
+/** Throws `NO_CENSUS` if sessions hide what they run: a procedure may write rows of the key again. */
+function requireNoneHidden(hidden: readonly SkippedTable[]): void {
+  if (hidden.length === 0) return;
+  throw new KeyRotationError(
+    'NO_CENSUS',
+    `Sessions of this database hide what they run: ${hidden.map(({ reason }) => reason).join('; ')}. Run this again then, or ` +
+      'pass --skipped-is-fine if none of them runs a procedure that writes rows of the key.',
   );
 }
 
