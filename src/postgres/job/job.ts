@@ -257,9 +257,13 @@ function newId(): string {
   return String(randomInt(1, 2 ** 47));
 }
 
-/** A process of the former options finds its job gone, and not this one in its place. */
+/**
+ * A process of the former options finds its job gone, and not this one in its place. First waits for brakes that are being
+ * set: no row may refer to the former number.
+ */
 async function renumber(session: Connection, job: Job): Promise<Job> {
   const id = newId();
+  await session.change('SELECT FROM pazpaz_keys.job WHERE id = $1 FOR UPDATE', [job.id]);
   await session.change('DELETE FROM pazpaz_keys.brake WHERE job_id = $1', [job.id]);
   await session.change('UPDATE pazpaz_keys.job SET id = $2 WHERE id = $1', [job.id, id]);
   return { ...job, id };
@@ -275,17 +279,26 @@ async function beginPassFrom(session: Connection, { id }: Job, from: number, tar
   await beginPass(session, { id, pass: Number(pass) }, { options, target, content, columns });
 }
 
-/** When rows of the job `$1`, or of all jobs, were last re-encrypted from a key, in this pass or before it. */
-const LAST_BY_SOURCE = `
-  SELECT key, max(value) AS value
-    FROM (SELECT sources FROM ONLY pazpaz_keys.job WHERE $1::bigint IS NULL OR id = $1
-           UNION ALL SELECT sources FROM ONLY pazpaz_keys.range WHERE $1::bigint IS NULL OR job_id = $1) s,
-         jsonb_each_text(s.sources)
-   GROUP BY key`;
+/** When rows were last re-encrypted from a key, of what two queries say. */
+const lastBySource = (before: string, since: string) => `
+  SELECT key, max(value) AS value FROM (${before} UNION ALL ${since}) s, jsonb_each_text(s.sources) GROUP BY key`;
+
+const LAST_BY_SOURCE = lastBySource(
+  'SELECT sources FROM ONLY pazpaz_keys.job',
+  'SELECT sources FROM ONLY pazpaz_keys.range',
+);
+
+/** Keeps the times of the ranges that it removes, also of a batch that it waits for. */
+const REMOVE_RANGES = `
+  WITH removed AS (DELETE FROM pazpaz_keys.range WHERE job_id = $1 RETURNING sources)
+  UPDATE pazpaz_keys.job
+     SET sources = (SELECT coalesce(jsonb_object_agg(key, value), '{}')
+                      FROM (${lastBySource('SELECT job.sources', 'SELECT sources FROM removed')}) last)
+   WHERE id = $1 AND EXISTS (SELECT FROM removed)`;
 
 /** When rows were last re-encrypted from a key, by its number (0: a key without one), as far as jobs of this database say so. */
 export async function lastReencryptions(session: Connection): Promise<ReadonlyMap<number, Date>> {
-  const found = await session.rows(LAST_BY_SOURCE, [null]);
+  const found = await session.rows(LAST_BY_SOURCE);
   return new Map(found.map(([number, date]) => [Number(number), new Date(date ?? '')]));
 }
 
@@ -295,12 +308,8 @@ async function beginPass(
   { id, pass }: { readonly id: string; readonly pass: number },
   { options, target, content, columns }: Beginning,
 ): Promise<Job> {
-  await session.change(
-    `UPDATE pazpaz_keys.job SET sources = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM (${LAST_BY_SOURCE}) last)
-      WHERE id = $1`,
-    [id],
-  );
-  await session.change('DELETE FROM pazpaz_keys.range WHERE job_id = $1', [id]);
+  // A batch that was waited for may have passed rows on to a range that the statement does not see.
+  while ((await session.change(REMOVE_RANGES, [id])) > 0);
   await session.change('DELETE FROM pazpaz_keys.left_row WHERE job_id = $1', [id]);
   await session.change(
     `UPDATE pazpaz_keys.job SET options = $2, target = $3, content = $4, columns = $5, pass = pass + 1,

@@ -1,12 +1,13 @@
 import pg from 'pg';
 import type { ColumnSpec } from '../../../src/postgres/catalog/column.ts';
 import { Connection } from '../../../src/postgres/connection/database.ts';
-import { openJob, retargetJob } from '../../../src/postgres/job/job.ts';
+import { beginBrakes } from '../../../src/postgres/job/brakes.ts';
+import { lastReencryptions, openJob, retargetJob } from '../../../src/postgres/job/job.ts';
 import { workBatch } from '../../../src/postgres/job/batch.ts';
 import { checkedColumns } from '../../../src/postgres/job/checked-columns.ts';
 import { columnOf } from '../support/column-of.ts';
 import { planRows } from '../../../src/postgres/job/plan-rows.ts';
-import { claimRange, cutRange, recordBatch } from '../../../src/postgres/job/ranges.ts';
+import { claimRange, cutRange, passRows, recordBatch } from '../../../src/postgres/job/ranges.ts';
 import { readBatch } from '../../../src/postgres/read-rows.ts';
 import { writeRows } from '../../../src/postgres/job/write-rows.ts';
 import { oldBox } from '../../format/support/old-application.ts';
@@ -180,6 +181,8 @@ describe('rows that others hold', () => {
   });
 });
 
+const COUNTS = { rows: 1, readRows: 1, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, wroteAlone: true };
+
 describe('a rotation in the middle', () => {
   it('waits for a batch that lists a row, and neither of them fails', async () => {
     await clinic.table('patients', 'bytea', [Buffer.from('no ciphertext')]);
@@ -187,16 +190,7 @@ describe('a rotation in the middle', () => {
     await cutRange(session, checked, job, 100);
     const other = await open();
     const left = [{ key: ['1'], code: 'INVALID_CIPHERTEXT' as const }];
-    const counts = {
-      rows: 1,
-      readRows: 1,
-      reencrypted: 0,
-      alreadyCurrent: 0,
-      nulls: 0,
-      empty: 0,
-      sources: {},
-      wroteAlone: true,
-    };
+    const counts = { ...COUNTS, sources: {} };
     let retargeted: Promise<void> | undefined;
     await session.transaction(async () => {
       const range = await claimRange(session, job, 0);
@@ -209,6 +203,50 @@ describe('a rotation in the middle', () => {
     expect(await clinic.sql('SELECT target, pass FROM pazpaz_keys.job WHERE id = $1', [job.id])).toEqual([
       { target: 3, pass: 2 },
     ]);
+  });
+});
+
+describe('a job of other options that takes the place of one under way', () => {
+  const OTHER = { ...SPEC, context: 'p:{id}' };
+
+  async function takePlace(
+    of: (session: Connection, started: Awaited<ReturnType<typeof startedWorker>>) => Promise<void>,
+  ) {
+    await clinic.table('patients', 'bytea', [clinic.row('x', 1)]);
+    const started = await startedWorker(SPEC);
+    await cutRange(started.session, started.checked, started.job, 100);
+    const [checked] = await checkedColumns(postgres, [OTHER], clinic.keys, undefined);
+    if (checked === undefined) throw new Error('no column was looked up');
+    const other = await open();
+    const taken = await started.session.transaction(async () => {
+      await of(started.session, started);
+      const opened = openJob(other, checked.column, { target: 2, startOver: true, brakes: {} });
+      await Promise.race([opened, until(isOneWaiting)]);
+      return { opened };
+    });
+    return { former: started.job, job: await taken.opened };
+  }
+
+  it('removes rows that a batch passes on as it ends, and keeps when it has re-encrypted', async () => {
+    const date = '2026-01-02T03:04:05.000Z';
+    const { former, job } = await takePlace(async (session, { job }) => {
+      const range = await claimRange(session, job, 0);
+      if (range === undefined) throw new Error('No range');
+      const result = { range, reached: ['1'], isRead: true, again: [], tries: 0, left: [], sources: { 77: date } };
+      await recordBatch(session, job, { ...COUNTS, ...result });
+      await passRows(session, job, [['1']]);
+    });
+    expect(job.id).not.toBe(former.id);
+    expect(await clinic.sql('SELECT FROM pazpaz_keys.range WHERE job_id = $1', [job.id])).toEqual([]);
+    expect((await lastReencryptions(await open())).get(77)).toEqual(new Date(date));
+  });
+
+  it('removes brakes that are set at the same time', async () => {
+    const { former, job } = await takePlace(async (session, { job }) => {
+      await beginBrakes(session, job, true);
+    });
+    expect(job.id).not.toBe(former.id);
+    expect(await clinic.sql('SELECT FROM pazpaz_keys.brake WHERE job_id = $1', [job.id])).toHaveLength(1);
   });
 });
 
