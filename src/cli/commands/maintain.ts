@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import { ownedName } from '../../postgres/catalog/column-name.ts';
 import type { TriggerChoice } from '../../postgres/catalog/triggers.ts';
 import { command } from '../command.ts';
-import { COUNTED_ROWS, LISTED_MEMBER, NOT_COUNTED } from '../json/row-schemas.ts';
+import { COUNTED_ROWS, LISTED_MEMBER, NOT_COUNTED, OPEN_WRITERS } from '../json/row-schemas.ts';
 import { COUNT, DATE, described, listOf, NEXT, object, RETIRED, TEXT, YES_OR_NO } from '../json/shapes.ts';
 import { runMaintain, WOULD_DO, type Due, type MaintainResult } from '../ring/maintenance.ts';
 import { grouped, rowCount } from '../rows/census-screen.ts';
@@ -39,7 +39,7 @@ const BROUGHT = object(
     rows: described('Rows that this process re-encrypted', COUNT),
     left: described('Rows that were left untouched', COUNT),
   },
-  LISTED_MEMBER,
+  { ...LISTED_MEMBER, openWriters: OPEN_WRITERS },
 );
 
 export const MAINTAIN = command<MaintainFlags>({

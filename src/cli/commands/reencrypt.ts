@@ -102,14 +102,15 @@ async function adviceOn(columns: readonly ReencryptReport[], deps: CommandDepend
   );
 }
 
-function finished(
+/** What a run came to: rows that were left, or not seen, need a person. */
+export function finished(
   columns: readonly ReencryptReport[],
   asked: number,
   encryptions: readonly KeyUsage[],
   advice: Advice | undefined,
 ): Finished {
   const isFinished = columns.length === asked && columns.every((report) => report.isFinished);
-  const isClean = columns.every(({ totals }) => totals.left === 0);
+  const isClean = columns.every(({ totals, openWriters }) => totals.left === 0 && openWriters === undefined);
   return {
     result: { isFinished, columns, encryptions },
     lines: () => [

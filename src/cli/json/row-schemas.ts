@@ -22,6 +22,11 @@ const LEFT_ROWS = listOf(
 /** Absent where the list names no member. */
 export const LISTED_MEMBER = { member: described('Of jsonb objects: the member that was listed', TEXT) };
 
+export const OPEN_WRITERS = described(
+  'Transactions that had written to the table and stayed open: their rows were not seen',
+  TEXT,
+);
+
 export const COUNTED_ROWS = {
   relation: described('The table that was counted, with its schema', TEXT),
   owner: described('The role that owns it', TEXT),
@@ -144,13 +149,7 @@ const REENCRYPTED_COLUMN = object(
     left: described('The first 10,000 rows that were left untouched', LEFT_ROWS),
     waited: described('How long brakes held this process', listOf(object({ brake: TEXT, seconds: COUNT }))),
   },
-  {
-    ...LISTED_MEMBER,
-    openWriters: described(
-      'Transactions that had written to the table and stayed open: their rows were not seen',
-      TEXT,
-    ),
-  },
+  { ...LISTED_MEMBER, openWriters: OPEN_WRITERS },
 );
 
 const KEY_USAGE = described(

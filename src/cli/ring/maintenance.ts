@@ -2,6 +2,7 @@ import { isKeyRotationError } from '../../format/error.ts';
 import { numberingLabel, type KeyNumber } from '../../format/key-number.ts';
 import { retirableNumbers, type RingLabels } from '../../format/ring-labels.ts';
 import { retirementRecords, type CountedRows, type RetiredKey } from '../../format/retired-tag.ts';
+import { ownedName } from '../../postgres/catalog/column-name.ts';
 import type { SkippedTable } from '../../postgres/find-columns.ts';
 import type { CommandDependencies } from '../aws/operator.ts';
 import { runAdopt } from '../commands/adopt.ts';
@@ -183,6 +184,13 @@ class Maintenance {
     this.#left = columns.reduce((sum, column) => sum + column.left, 0);
     if (columns.some(({ isFinished }) => !isFinished))
       this.#add('reencryption-stopped', 'Re-encryption was stopped. The next run continues it.', step('maintain'));
+    for (const column of columns) {
+      if (column.openWriters === undefined) continue;
+      const text =
+        `${ownedName(column)}: rows of transactions that are still open were not seen: ${column.openWriters}. ` +
+        'Once they have ended, re-encrypt again.';
+      this.#add('rows-unseen', text, step('reencrypt'));
+    }
   }
 
   #hasUnread(numbers: readonly KeyNumber[]): boolean {

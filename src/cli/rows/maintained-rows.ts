@@ -20,6 +20,8 @@ export interface BroughtColumn extends NamedColumn {
   readonly rows: number;
   /** Left untouched. */
   readonly left: number;
+  /** Transactions whose rows it has not seen. */
+  readonly openWriters?: string;
 }
 
 export interface MaintainedRows {
@@ -61,9 +63,12 @@ export async function withMaintainedRows<T>(
         };
         const keys = await ringOf(session, usageLog(world));
         const reports = await shownReencryption(database, specs, keys, world, options);
-        return reports.map(({ keyNumber, isFinished, ownReencrypted: rows, totals: { left }, ...named }) => {
-          return { ...placeOf(named), keyNumber, isFinished, rows, left };
-        });
+        return reports.map(
+          ({ keyNumber, isFinished, ownReencrypted: rows, totals: { left }, openWriters, ...named }) => ({
+            ...{ ...placeOf(named), keyNumber, isFinished, rows, left },
+            ...(openWriters === undefined ? {} : { openWriters }),
+          }),
+        );
       },
       census: censusOf(session, flags, world),
     }),

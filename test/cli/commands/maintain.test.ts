@@ -14,6 +14,7 @@ afterEach(stopServices);
 class FakeRows implements MaintainedRows {
   left: number | undefined = 0;
   reencryptions = 0;
+  columns: Awaited<ReturnType<MaintainedRows['reencrypt']>> = [];
   /** What each census finds; the last one stays. */
   readonly #counts: Census[];
 
@@ -25,7 +26,7 @@ class FakeRows implements MaintainedRows {
   reencrypt: MaintainedRows['reencrypt'] = () => {
     this.reencryptions += 1;
     this.left ??= 0;
-    return Promise.resolve([]);
+    return Promise.resolve(this.columns);
   };
   census: Census = (asked) => {
     const [count = counting()] = this.#counts;
@@ -53,6 +54,21 @@ async function oldRing(): Promise<TestRing> {
 const retiredIn = ({ retired }: MaintainResult) => retired.map(({ number }) => number);
 
 describe('maintain', () => {
+  test('names the transactions whose rows were not seen, and needs a person', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    await ring.enableRotation();
+    const place = { relation: 'public.patients', owner: 'clinic', column: 'notes' };
+    const openWriters = 'process 4711 (role clinic, open for 70 s)';
+    const rows = new FakeRows();
+    rows.left = undefined;
+    rows.columns = [{ ...place, keyNumber: 2, isFinished: true, rows: 3, left: 0, openWriters }];
+    const { next } = await maintained(ring, rows);
+    const [due] = next.filter(({ code }) => code === 'rows-unseen');
+    expect(due).toMatchObject({ needsPerson: true, next: [{ command: 'reencrypt' }] });
+    expect(due?.text).toContain(`public.patients.notes (owner clinic): rows of transactions`);
+    expect(due?.text).toContain(openWriters);
+  });
+
   test('has nothing to do on a ring of two keys whose rows are under the current one', async () => {
     const ring = await ringWith(previous(1), current(2));
     await ring.enableRotation();
