@@ -28,7 +28,10 @@ interface FirstLook {
   readonly patience?: number;
 }
 
-/** `first`: their contexts, too. Rejects with `INVALID_COLUMN`, `COLUMN_TOO_SHORT` or `TRIGGERS_UNDECIDED`. */
+/**
+ * `first`: their contexts, too. Later, only the first of them is looked through for values without room: that reads its
+ * whole table. Rejects with `INVALID_COLUMN`, `COLUMN_TOO_SHORT` or `TRIGGERS_UNDECIDED`.
+ */
 export function checkedColumns(
   database: DatabaseAddress,
   specs: readonly ColumnSpec[],
@@ -50,7 +53,7 @@ export function checkedColumns(
       const state = await tableState(session, column);
       if (state === undefined) throw replaced(column.table);
       if (first !== undefined) await requireContext(session, column, keys);
-      await requireRoom(session, column, keys);
+      if (first !== undefined || column.spec === specs[0]) await requireRoom(session, column, keys);
       checked.push({ column, state, locks, writesAlone: await writesAlone(session, column, triggers) });
     }
     return checked;

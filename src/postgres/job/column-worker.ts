@@ -61,7 +61,9 @@ export class ColumnWorker {
   #isRepeated = false;
   #isResumed = false;
   #hasWorked = false;
-  /** Transactions that the last check has not waited for to the end. */
+  /** Whether a check has waited for writers as long as it may: later ones only look. */
+  #hasWaited = false;
+  /** Transactions whose rows the check that finished the job has not seen. */
   #openWriters: string | undefined;
   #job: Job | undefined;
   #totals: JobTotals = { readRows: 0, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, left: 0 };
@@ -309,7 +311,8 @@ export class ColumnWorker {
       await sleep(PAUSE);
       return;
     }
-    await this.#waitForWriters(work.session);
+    const openWriters = await this.#waitForWriters(work.session);
+    if (this.#stop.aborted) return;
     let watch: Connection | undefined;
     // The session of the check sees the brakes of its snapshot only.
     const connect = async () => (watch ??= await this.#connect());
@@ -326,26 +329,29 @@ export class ColumnWorker {
     ).finally(async () => {
       if (watch !== undefined) await this.#keep(watch);
     });
-    if (checked.kind === 'found') this.#checks += 1;
+    if (checked.kind === 'other target') await this.#followRing(work.session, work.job, checked.target);
+    else if (checked.kind === 'finished') this.#openWriters = openWriters;
+    else if (checked.kind === 'found') this.#checks += 1;
     else if (checked.kind === 'begun again') this.#isRepeated = true;
     else if (checked.kind === 'changed') this.#isChanged = true;
-    else if (checked.kind === 'waiting') await sleep(PAUSE);
-    else if (checked.kind === 'other target') await this.#followRing(work.session, work.job, checked.target);
+    else await sleep(PAUSE);
   }
 
-  /** So that the snapshot of the check has their rows. Those that have stayed open once are not waited for again. */
-  async #waitForWriters(session: Connection): Promise<void> {
+  /** So that the snapshot of the check has their rows. Gives those that are still open. */
+  async #waitForWriters(session: Connection): Promise<string | undefined> {
     const { tableId, table } = this.#column;
-    const timeout = this.#openWriters === undefined ? this.#options.writersTimeout : 0;
+    const timeout = this.#hasWaited ? 0 : this.#options.writersTimeout;
     const onWait = (_: string, writers: string) => {
       this.#show(`transactions that have written to ${table}: ${writers}`);
     };
     const wait = { timeout, onWait, signal: this.#stop };
     try {
-      const open = await waitForWriters(session, { ids: [tableId] }, wait);
-      this.#openWriters = open.get(tableId)?.writers;
+      const open = (await waitForWriters(session, { ids: [tableId] }, wait)).get(tableId);
+      this.#hasWaited ||= open !== undefined;
+      return open?.writers;
     } catch (error) {
       if (!this.#stop.aborted) throw error;
+      return undefined;
     }
   }
 

@@ -152,9 +152,9 @@ export function repeatPass(session: Connection, job: Job, target: number): Promi
   return beginPassFrom(session, job, target, target);
 }
 
-/** Has the table checked again. */
-export async function reopenJob(session: Connection, { id, pass }: Job): Promise<void> {
-  await session.change('UPDATE pazpaz_keys.job SET finished_at = NULL WHERE id = $1 AND pass = $2', [id, pass]);
+/** Has the table checked again, whichever pass has finished. */
+export async function reopenJob(session: Connection, { id }: Job): Promise<void> {
+  await session.change('UPDATE pazpaz_keys.job SET finished_at = NULL WHERE id = $1', [id]);
 }
 
 /** Throws `JOB_DIFFERS` where the job is gone. */

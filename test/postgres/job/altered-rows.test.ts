@@ -137,6 +137,16 @@ describe('a trigger that keeps former values in another listed column', () => {
     expect(await clinic.census(history)).toMatchObject({ numbered: { 2: 3 } });
   });
 
+  it('has it checked again, and not begun again, where another process has begun a pass since', async () => {
+    await clinic.sql(`CREATE OR REPLACE FUNCTION begin_pass() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        UPDATE pazpaz_keys.job SET pass = 7 WHERE table_id = 'public.history'::regclass; RETURN NULL; END $$;
+      CREATE TRIGGER begin_pass AFTER UPDATE ON members FOR EACH ROW EXECUTE FUNCTION begin_pass()`);
+    await reencrypt(postgres, [history, ofMembers], clinic.keys, { triggers: 'fire' });
+    const passes = "SELECT pass FROM pazpaz_keys.job WHERE table_id = 'history'::regclass";
+    expect(await clinic.sql(passes)).toEqual([{ pass: 7 }]);
+    expect(await clinic.census(history)).toMatchObject({ numbered: { 2: 3 } });
+  });
+
   it('is no reason to check for ever: where two do so for each other, the job is not finished', async () => {
     await keep('history', 'members');
     const reports = await reencrypt(postgres, [history, ofMembers], clinic.keys, { triggers: 'fire' });
