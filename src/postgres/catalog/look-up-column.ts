@@ -147,7 +147,7 @@ async function describeColumn(
       throw invalid(
         `The context ${template.source} names {${alias.name}}, a key column of ${spec.table} whose text depends on search_path ` +
           'and on names of other objects (regclass or the like). Name a unique index of other columns (--key), and make it ' +
-          'first if there is none.',
+          'first if the table lacks one.',
       );
   }
   await requireOwnCode(session, table.id, spec);
