@@ -34,7 +34,7 @@ beforeAll(async () => {
   giveCredentials();
   postgres = await startPostgres({ settings: ['max_prepared_transactions=5'] });
   clinic = await Clinic.withKeys(postgres, 1);
-  await clinic.sql(`CREATE ROLE own LOGIN CREATEROLE; CREATE ROLE clerk LOGIN;
+  await clinic.sql(`CREATE ROLE own LOGIN CREATEROLE; CREATE ROLE clerk LOGIN IN ROLE pg_read_all_stats;
     GRANT clerk TO own WITH ADMIN OPTION;
     GRANT CREATE ON SCHEMA public TO own; GRANT CREATE ON DATABASE postgres TO own`);
   await shadowEverything(clinic, 'own');
