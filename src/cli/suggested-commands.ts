@@ -60,11 +60,19 @@ const OVER_ROWS: readonly SuggestedCommand[] = ['retire', 'census', 'reencrypt',
 
 export type Spell = (step: NextStep) => string;
 
+/** Options of `reencrypt` alone, without which it would do something else. */
+interface ReencryptionFlags {
+  readonly toContext?: string;
+  readonly triggers?: string;
+  /** False with `--no-legacy`. */
+  readonly legacy?: boolean;
+}
+
 /**
  * Repeats the options that this command was given: without them, a pasted command would act on the secret that the
  * environment names. A command over rows gets the options for its rows, or the file of docs/operate.md.
  */
-export function speller(program: string, options: CommonOptions & ColumnFlags): Spell {
+export function speller(program: string, options: CommonOptions & ColumnFlags & ReencryptionFlags): Spell {
   return (next) => {
     if (typeof next === 'string') return withAwsOptions(next, options);
     const { command, args, secretId = options.secretId } = next;
@@ -77,6 +85,7 @@ export function speller(program: string, options: CommonOptions & ColumnFlags): 
       ...flag('--profile', options.profile),
       ...flag('--endpoint-url', options.endpointUrl),
       ...(OVER_ROWS.includes(command) ? rowFlags(options) : command === 'columns' ? databaseFlags(options) : []),
+      ...(command === 'reencrypt' ? reencryptionFlags(options) : []),
     ].join(' ');
   };
 }
@@ -107,15 +116,24 @@ function databaseFlags({ databaseUrl, databaseSecret, rdsIam }: ColumnFlags): re
 }
 
 function rowFlags(options: ColumnFlags): readonly string[] {
-  const { table, column, key, context, columns } = options;
+  const { table, column, member, key, context, columns } = options;
   const database = databaseFlags(options);
   if (table === undefined) return [...database, ...flag('--columns', columns ?? 'columns.json')];
   return [
     ...database,
     ...flag('--table', table),
     ...flag('--column', column),
+    ...flag('--member', member),
     ...flag('--key', key),
     ...flag('--context', context),
+  ];
+}
+
+function reencryptionFlags({ toContext, triggers, legacy }: ReencryptionFlags): readonly string[] {
+  return [
+    ...flag('--to-context', toContext),
+    ...flag('--triggers', triggers),
+    ...(legacy === false ? ['--no-legacy'] : []),
   ];
 }
 

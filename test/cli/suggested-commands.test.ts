@@ -43,6 +43,16 @@ describe('a suggested command', () => {
     );
   });
 
+  test('of a re-encryption keeps the context that rows are moved to, and what else decides about them', () => {
+    const options = { table: 't', column: 'c', member: 'm', context: 'a:{id}', toContext: 'b:{id}', triggers: 'skip' };
+    const spell = speller(PROGRAM, { ...options, legacy: false });
+    const rows = "--table t --column c --member m --context 'a:{id}'";
+    expect(spell(step('reencrypt', '--start-over'))).toBe(
+      `pazpaz-keys reencrypt --start-over ${rows} --to-context 'b:{id}' --triggers skip --no-legacy`,
+    );
+    expect(spell(step('census'))).toBe(`pazpaz-keys census ${rows}`);
+  });
+
   test.each([
     ['postgres://pazpaz:hunter2@db.example/pazpaz', ' --database-url postgres://pazpaz@db.example/pazpaz'],
     [
