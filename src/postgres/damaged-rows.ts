@@ -154,11 +154,13 @@ export async function namingDamage<T>(
 
 function unreadable({ column }: Column, damage: Damage): KeyRotationError {
   const { table, place, key, error } = damage;
+  const isRow = place.startsWith('ctid');
+  const way = isRow ? ` If its value is lost, delete the row or set ${column} to NULL.` : '';
   return new KeyRotationError(
     'DATABASE_REFUSED',
     `The server cannot read ${key === undefined ? placeOf(damage) : `the row of ${table} with the key ${key.join(', ')} (${place})`}, ` +
-      `so not every row can be counted. ${error.message}. Restore it from a backup. If its value is lost, delete the row or ` +
-      `set ${column} to NULL. reencrypt lists all that cannot be read (docs/reencrypt.md, "Damaged rows").`,
+      `so not every row can be counted. ${error.message}. Restore it from a backup.${way} reencrypt lists all that cannot be ` +
+      'read (docs/reencrypt.md, "Damaged rows").',
   );
 }
 
