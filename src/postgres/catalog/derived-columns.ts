@@ -1,7 +1,15 @@
 import type { Connection } from '../connection/database.ts';
 import type { Column } from './column.ts';
 
-/** PostgreSQL 15 and newer note what a generated column is made of at its expression, older ones at the column. */
+/**
+ * Whether the entry `d` of pg_depend says that the generated column `made` of a table, with the expression `e`, is made of its
+ * column `source`. PostgreSQL 15 and newer note it at the expression, older ones at the column.
+ */
+export function isMadeOf(table: string): string {
+  return `d.refclassid = 'pg_class'::regclass AND d.refobjid = ${table} AND d.refobjsubid = source.attnum
+     AND (d.classid, d.objid, d.objsubid) IN (('pg_attrdef'::regclass, e.oid, 0), ('pg_class'::regclass, ${table}, made.attnum))`;
+}
+
 const GENERATED = `
   WITH tables AS (SELECT $1::oid AS id UNION SELECT relid FROM pg_partition_tree($1::oid::regclass))
   SELECT made.attname, bool_or(made.attgenerated = 's'), bool_or(d.objid IS NOT NULL)
@@ -9,8 +17,7 @@ const GENERATED = `
     JOIN pg_attribute source ON source.attrelid = id AND source.attname = $2
     JOIN pg_attribute made ON made.attrelid = id AND made.attgenerated <> ''
     LEFT JOIN pg_attrdef e ON e.adrelid = id AND e.adnum = made.attnum
-    LEFT JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = id AND d.refobjsubid = source.attnum
-     AND (d.classid, d.objid, d.objsubid) IN (('pg_attrdef'::regclass, e.oid, 0), ('pg_class'::regclass, id, made.attnum))
+    LEFT JOIN pg_depend d ON ${isMadeOf('id')}
    GROUP BY 1 ORDER BY 1`;
 
 /** Generated columns of the table or of one of its partitions, by name. */

@@ -1,6 +1,7 @@
 import { KeyRotationError } from '../../format/error.ts';
 import type { Connection } from '../connection/database.ts';
 import { columnName, sharesRows, type Column } from './column.ts';
+import { isMadeOf } from './derived-columns.ts';
 
 /**
  * What PostgreSQL changes by itself where a column does: columns that are generated from it, columns that refer to it with
@@ -19,8 +20,7 @@ const CHANGES = `
        SELECT made.attrelid AS relation, made.attname AS name, format('is generated from %s.%I', c.root::regclass, c.name) AS how, false AS empties
          FROM pg_attribute made
          LEFT JOIN pg_attrdef e ON e.adrelid = made.attrelid AND e.adnum = made.attnum
-         JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = tree.id AND d.refobjsubid = source.attnum
-          AND (d.classid, d.objid, d.objsubid) IN (('pg_attrdef'::regclass, e.oid, 0), ('pg_class'::regclass, tree.id, made.attnum))
+         JOIN pg_depend d ON ${isMadeOf('tree.id')}
         WHERE made.attrelid = tree.id AND made.attgenerated <> '' AND ($3 OR c.how <> '')
         UNION ALL
        SELECT k.conrelid, refers.attname,

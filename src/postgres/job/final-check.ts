@@ -9,6 +9,7 @@ import { writtenByOthers } from './own-writes.ts';
 import { tableState } from './table-state.ts';
 import { leftRows, MOST_LEFT_ROWS, MOST_REFUSED_ROWS, refusedRows, repeatPass, type Job } from './job.ts';
 import { verdictOn, type LeftRow } from './plan-rows.ts';
+import { LIST_LEFT } from './ranges.ts';
 import { keysOutOfReach, outOfOrder } from '../read-rows.ts';
 import type { Column } from '../catalog/column.ts';
 import type { Connection } from '../connection/database.ts';
@@ -151,7 +152,9 @@ async function handOut({ session, job }: JobOf, ranges: number, keys: readonly (
   for (let from = 0; from < keys.length; from += RANGE_ROWS) {
     n += 1;
     await session.change('INSERT INTO pazpaz_keys.range (job_id, n, is_read, again) VALUES ($1, $2, true, $3::jsonb)', [
-      ...[job.id, n, JSON.stringify(keys.slice(from, from + RANGE_ROWS))],
+      job.id,
+      n,
+      JSON.stringify(keys.slice(from, from + RANGE_ROWS)),
     ]);
   }
   await session.change('UPDATE pazpaz_keys.job SET ranges = $2 WHERE id = $1', [job.id, n]);
@@ -166,11 +169,7 @@ async function listLeft({ session, job }: JobOf, ranges: number, left: readonly 
     [job.id, n, left.length],
   );
   for (let from = 0; from < left.length; from += RANGE_ROWS) {
-    await session.change(
-      `INSERT INTO pazpaz_keys.left_row (job_id, key, code)
-       SELECT $1, l->'key', l->>'code' FROM jsonb_array_elements($2::jsonb) l`,
-      [job.id, JSON.stringify(left.slice(from, from + RANGE_ROWS))],
-    );
+    await session.change(LIST_LEFT, [job.id, JSON.stringify(left.slice(from, from + RANGE_ROWS))]);
   }
   await session.change('UPDATE pazpaz_keys.job SET ranges = $2 WHERE id = $1', [job.id, n]);
   return n;

@@ -165,12 +165,16 @@ export async function recordBatch(session: Connection, job: Job, result: BatchRe
   );
 }
 
+/** `$1`: the job; `$2`: its rows that are left as they are, as JSON. */
+export const LIST_LEFT = `
+  INSERT INTO pazpaz_keys.left_row (job_id, key, code)
+  SELECT $1, l->'key', l->>'code' FROM jsonb_array_elements($2::jsonb) l`;
+
 /** Lists rows that are left as they are, as long as the job has listed no more than `most`. */
 async function list(session: Connection, job: Job, left: readonly LeftRow[], most: number): Promise<void> {
   if (left.length === 0) return;
   await session.change(
-    `INSERT INTO pazpaz_keys.left_row (job_id, key, code)
-     SELECT $1, l->'key', l->>'code' FROM jsonb_array_elements($2::jsonb) l
+    `${LIST_LEFT}
       LIMIT greatest(0, $3 - (SELECT count(*) FROM pazpaz_keys.left_row WHERE job_id = $1))`,
     [job.id, JSON.stringify(left), most],
   );
