@@ -37,6 +37,9 @@ beforeEach(async () => {
   ]);
 });
 
+/** The final check may wait, too: a commit of the other connection is seen before the server has given back its locks. */
+const OTHER_BATCH = 'transactions that have written to ';
+
 /** Re-encrypts with one brake; `release` is done at the first wait of a second. */
 async function braked(brake: Partial<Brakes>, release: () => Promise<unknown>) {
   const waits = new Set<string>();
@@ -54,7 +57,7 @@ async function braked(brake: Partial<Brakes>, release: () => Promise<unknown>) {
     brakes: { ...FULL_SPEED, ...brake },
     clock,
     onBatch: ({ waitsFor }) => {
-      if (waitsFor !== undefined) waits.add(waitsFor);
+      if (waitsFor !== undefined && !waitsFor.startsWith(OTHER_BATCH)) waits.add(waitsFor);
     },
   });
   return { report, waits: [...waits].join('\n') };
@@ -100,8 +103,7 @@ describe('re-encryption waits, says for what, and continues by itself', () => {
         await waits;
       });
       expectWaited(ran.report, 'lock-waits');
-      // The final check may wait as well, where that session has not ended yet.
-      expect(ran.waits.split('\n')[0]).toBe('1 session wait for locks on public.patients');
+      expect(ran.waits).toBe('1 session wait for locks on public.patients');
     } finally {
       // After a failure the next test would wait for it.
       await other.query('ROLLBACK');
