@@ -45,7 +45,7 @@ export class ProgressLine {
   /** The transactions that a count of the table waits for. */
   readonly onWait = (table: string, writers: string): void => {
     if (!this.#isDue()) return;
-    this.#draw(`${table}: waits for open transactions: ${writers}`);
+    this.#draw(`${table}: waits for what may still write: ${writers}`);
   };
 
   /** The table that is searched for ciphertexts. */

@@ -39,6 +39,8 @@ const WRITERS = `
     LEFT JOIN pg_stat_activity a ON a.pid = places.pid
    ORDER BY 2, 1`;
 
+const STATEMENT = 'statement';
+
 /**
  * Open transactions: a cursor or REPEATABLE READ shows them rows as they were, and an application may have read a row that it
  * writes back. Statements, too, that have committed within, or do so now: a procedure keeps the rows of a query over its own
@@ -50,33 +52,36 @@ const OPEN_TRANSACTIONS = `
       FROM pg_stat_activity a
       LEFT JOIN pg_locks v ON v.pid = a.pid AND v.locktype = 'virtualxid' AND v.mode = 'ExclusiveLock' AND v.granted
      WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL)
-  SELECT '', virtualtransaction, pid::text, '', usename, '', extract(epoch FROM clock_timestamp() - xact_start)::int8
+  SELECT '', virtualtransaction, pid::text, '', usename, '', extract(epoch FROM clock_timestamp() - xact_start)::int8,
+         'transaction'
     FROM sessions WHERE virtualtransaction IS NOT NULL
    UNION ALL
   SELECT '', format('statement of %s since %s', pid, query_start), pid::text, '', usename, '',
-         extract(epoch FROM clock_timestamp() - query_start)::int8
+         extract(epoch FROM clock_timestamp() - query_start)::int8, '${STATEMENT}'
     FROM sessions
    WHERE state = 'active'
      AND (xact_start > query_start OR backend_type = 'client backend' AND virtualtransaction IS NULL)
    ORDER BY 3`;
 
-/** Sessions of which this user does not see whether a statement runs (or no one does: `track_activities`), by role. */
+/** Sessions of which this user does not see whether a statement runs, or no one does: `track_activities`. */
 const HIDDEN_SESSIONS = `
-  SELECT count(*), string_agg(DISTINCT coalesce(usename, '?'), ', '), format('%I', current_user)
+  SELECT backend_type IS NULL, count(*), string_agg(DISTINCT coalesce(usename, '?'), ', '), format('%I', current_user)
     FROM pg_stat_activity
    WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
      AND (backend_type IS NULL OR state = 'disabled')
-  HAVING count(*) > 0`;
+   GROUP BY 1 ORDER BY 1 DESC`;
 
 /** Why procedures of other roles, which keep rows over their own commits, are not seen; `undefined` where all are. */
 export async function whyProceduresAreHidden(session: Connection): Promise<string | undefined> {
-  const [found] = await session.rows(HIDDEN_SESSIONS);
-  if (found === undefined) return undefined;
-  const [count, roles, role] = found;
-  return (
-    `this user does not see what ${count ?? ''} session${count === '1' ? '' : 's'} of ${roles ?? ''} run, such as a procedure that ` +
-    `writes rows again as they were: GRANT pg_read_all_stats TO ${role ?? ''}, and leave track_activities on`
-  );
+  const found = await session.rows(HIDDEN_SESSIONS);
+  const reasons = found.map(([lacksRight, count, roles, role]) => {
+    const run = `what is run by ${count ?? ''} session${count === '1' ? '' : 's'} of ${roles ?? ''}, such as a procedure that writes rows again as they were`;
+    return lacksRight === 't'
+      ? `this user does not see ${run}: GRANT pg_read_all_stats TO ${role ?? ''}`
+      : `no one sees ${run}, because their track_activities is off: turn it on (ALTER SYSTEM, ALTER DATABASE or ALTER ROLE), ` +
+          'and let them connect again';
+  });
+  return reasons.length === 0 ? undefined : reasons.join('; ');
 }
 
 /** In place of a table's number: all tables, which open transactions may write. */
@@ -104,6 +109,8 @@ export interface OpenWriters {
 }
 
 export const END_THEM = 'let them end (COMMIT, COMMIT PREPARED), or end them (pg_terminate_backend, ROLLBACK PREPARED)';
+
+const END_STATEMENTS = 'let them end, or end them (pg_cancel_backend, pg_terminate_backend)';
 
 export const WRITERS_TIMEOUT = 60_000;
 
@@ -147,21 +154,50 @@ function identities(found: readonly Cells[]): ReadonlySet<string | null | undefi
 }
 
 function writersByTable(found: readonly Cells[]): ReadonlyMap<string, OpenWriters> {
-  const writersOf = new Map<string, OpenWriters>();
-  for (const [tableId, , pid, gid, role, name, age] of found) {
-    if (tableId == null) continue;
-    const shown = pid === '' ? `the prepared transaction ${JSON.stringify(gid)}` : `process ${pid ?? ''}`;
-    const writer = `${shown} (role ${role ?? ''}${age == null ? '' : `, open for ${shownAge(Number(age))}`})`;
-    const before = writersOf.get(tableId)?.writers;
-    const writers = before === undefined ? writer : `${before}, ${writer}`;
-    const isOfAll = tableId === ALL_TABLES;
-    const table = isOfAll ? 'all tables' : (name ?? '');
-    const what = isOfAll
-      ? 'open transactions may write rows again as they were'
-      : 'transactions that have written to it are still open';
-    writersOf.set(tableId, { table, writers, reason: `${what}: ${writers}; ${END_THEM}` });
-  }
-  return writersOf;
+  const tables = new Set(found.flatMap(([tableId]) => tableId ?? []));
+  return new Map(
+    [...tables].map((id) => [
+      id,
+      openWriters(
+        id,
+        found.filter(([tableId]) => tableId === id),
+      ),
+    ]),
+  );
+}
+
+function openWriters(tableId: string, found: readonly Cells[]): OpenWriters {
+  const isOfAll = tableId === ALL_TABLES;
+  const statements = found.filter(([, , , , , , , kind]) => kind === STATEMENT);
+  // The transaction of such a statement ends by itself, and the next one follows.
+  const within = new Set(statements.map(([, , pid]) => pid));
+  const transactions = found.filter((row) => !within.has(row[2]));
+  const kinds = [
+    {
+      shown: transactions.map((row) => shownWriter(row, 'open for')),
+      what: isOfAll
+        ? 'open transactions may write rows again as they were'
+        : 'transactions that have written to it are still open',
+      advice: END_THEM,
+    },
+    {
+      shown: statements.map((row) => shownWriter(row, 'statement runs for')),
+      what:
+        'running statements that commit within (CALL, DO) keep the rows of a query over their own commits, and may write ' +
+        'these rows again as they were',
+      advice: END_STATEMENTS,
+    },
+  ].filter(({ shown }) => shown.length > 0);
+  return {
+    table: isOfAll ? 'all tables' : (found[0]?.[5] ?? ''),
+    writers: kinds.flatMap(({ shown }) => shown).join(', '),
+    reason: kinds.map(({ what, shown, advice }) => `${what}: ${shown.join(', ')}; ${advice}`).join('; '),
+  };
+}
+
+function shownWriter([, , pid, gid, role, , age]: Cells, since: string): string {
+  const shown = pid === '' ? `the prepared transaction ${JSON.stringify(gid)}` : `process ${pid ?? ''}`;
+  return `${shown} (role ${role ?? ''}${age == null ? '' : `, ${since} ${shownAge(Number(age))}`})`;
 }
 
 function shownAge(seconds: number): string {

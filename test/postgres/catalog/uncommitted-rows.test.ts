@@ -1,4 +1,6 @@
 import pg from 'pg';
+import { whyProceduresAreHidden } from '../../../src/postgres/catalog/older-writers.ts';
+import { Connection } from '../../../src/postgres/connection/database.ts';
 import { giveCredentials, pazpazKeys } from '../../cli/support/operator.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
@@ -135,20 +137,23 @@ describe('a transaction that sees rows as they were', () => {
 
   it.each([
     ['', ''],
-    ['after a semicolon', ';'],
+    ['after a semicolon', ';', '0'],
     ['after a comment that fills what PostgreSQL shows of a statement', `/* ${'license '.repeat(200)} */`],
-  ])('over its own commits, as a procedure does, stops it as well: %s', async (_, before) => {
+  ])('over its own commits, as a procedure does, stops it as well: %s', async (_, before, timeout = '1') => {
     await application.query('CREATE TABLE s.gate (is_open bool)');
     const loop = application.query(`${before}/* nightly */ DO $$ DECLARE r record; is_open bool; BEGIN
       FOR r IN SELECT id, notes FROM s.patients LOOP
         LOOP COMMIT; PERFORM pg_sleep(0.01); SELECT count(*) > 0 INTO is_open FROM s.gate; EXIT WHEN is_open; END LOOP;
       END LOOP; END $$`);
     await postgres.client.query(`UPDATE s.patients SET notes = ${hex(3, 2)} WHERE id = 2`);
-    const ran = await retire('--skipped-is-fine', '--writers-timeout', '1');
+    const ran = await retire('--skipped-is-fine', '--writers-timeout', timeout);
     await postgres.client.query('INSERT INTO s.gate VALUES (true)');
     await loop;
     expect(ran).toMatchObject({ exitCode: 1, isUnchanged: true });
-    expect(ran.said).toMatch(/s\.patients: .*rows again as they were.* process \d+ \(role own, open for \d+ s\)/);
+    expect(ran.said).toMatch(
+      /s\.patients: running statements .*CALL, DO.* rows again as they were: process \d+ \(role own, statement runs for \d+ s\); .*pg_cancel_backend/,
+    );
+    expect(ran.said).not.toMatch(/open transactions|open for|COMMIT PREPARED/);
     expect(await retire()).toMatchObject({ exitCode: 0 });
   });
 
@@ -162,12 +167,34 @@ describe('a transaction that sees rows as they were', () => {
     const blind = await asClerk();
     expect(blind).toMatchObject({ exitCode: 1, isUnchanged: true });
     expect(blind.said).toMatch(
-      /Sessions .* of own, postgres run,.*GRANT pg_read_all_stats TO clerk, .* --skipped-is-fine/,
+      /Sessions .* by 2 sessions of own, postgres,.*GRANT pg_read_all_stats TO clerk. .* --skipped-is-fine/,
     );
+    expect(blind.said).not.toContain('track_activities');
     expect(blind.said).not.toMatch(/could not be looked at|role that may read/);
     expect(await asClerk('--skipped-is-fine')).toMatchObject({ exitCode: 0 });
     await postgres.client.query('GRANT pg_read_all_stats TO clerk');
     expect(await asClerk()).toMatchObject({ exitCode: 0 });
+  });
+
+  it('is told which sessions a right would show, and which show nothing to anyone', async () => {
+    const why = () => Connection.during({ url: postgres.url.replace('postgres@', 'looker@') }, whyProceduresAreHidden);
+    await postgres.client.query('CREATE ROLE looker LOGIN IN ROLE own; ALTER ROLE own SET track_activities = off');
+    const untracked = new pg.Client({ connectionString: postgres.url.replace('postgres@', 'own@') });
+    await untracked.connect();
+    const off = /no one sees what is run by 1 session of own,.* track_activities is off: turn it on .*connect again/;
+    try {
+      const both = (await why())?.split('; ');
+      expect(both).toMatchObject([
+        expect.stringMatching(/by 1 session of postgres,.*: GRANT pg_read_all_stats TO looker$/),
+        expect.stringMatching(off),
+      ]);
+      await postgres.client.query('GRANT pg_read_all_stats TO looker');
+      expect(await why()).toMatch(off);
+      expect(await why()).not.toContain('GRANT');
+    } finally {
+      await untracked.end();
+      await postgres.client.query('ALTER ROLE own RESET track_activities; DROP ROLE looker');
+    }
   });
 });
 
