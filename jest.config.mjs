@@ -5,8 +5,10 @@ if (Number(process.versions.node.split('.')[0]) < 22)
   console.warn('The AWS SDK ends its support for Node 20 in January 2027.');
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
 
-// `npm run test:wide` sets this: suites for which `npm test` has no time.
-const isWide = process.env.WIDE !== undefined;
+// `npm run test:wide` runs the suites for which `npm test` has no time, and `npm run explore` those of both.
+const { WIDE, EXPLORE } = process.env;
+const WIDE_ONLY = '**/*.wide.test.ts';
+const OTHERS = '**/!(*.wide).test.ts';
 
 /** @type {import('jest').Config} */
 export default {
@@ -21,7 +23,7 @@ export default {
   workerIdleMemoryLimit: '400MB',
   testSequencer: '<rootDir>/test/support/longest-first.cjs',
   roots: ['<rootDir>/test'],
-  testMatch: isWide ? ['**/*.wide.test.ts'] : ['**/!(*.wide).test.ts'],
+  testMatch: EXPLORE === undefined ? [WIDE === undefined ? OTHERS : WIDE_ONLY] : [OTHERS, WIDE_ONLY],
   // The examples import the package as an application does.
   moduleNameMapper: {
     '^pazpaz-key-rotation$': '<rootDir>/src/index.ts',

@@ -25,7 +25,7 @@ const FILES = [
     'commands/restore-interrupted',
     'commands/restore-ring',
     'move/move',
-    'move/move-attacked',
+    'move/move-attacked.wide',
     'ring/retire-checks',
     'ring/ring-helpers',
     'ring/ring-screens',

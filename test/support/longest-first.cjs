@@ -3,14 +3,11 @@ const Sequencer = require('@jest/test-sequencer').default;
 /** The suites that take longest. Without times of an earlier run, Jest begins with the longest files, and these are short. */
 const LONGEST = [
   'explore/explore',
-  'story/story',
   'library/library',
   'postgres/sample/found-elsewhere',
   'postgres/commands/maintain',
-  'cli/killed',
   'postgres/catalog/uncommitted-rows',
   'postgres/sample/find-columns',
-  'explore/replay',
 ];
 
 /** Begins with the longest suites, so that no worker is idle at the end while another one still runs them. */

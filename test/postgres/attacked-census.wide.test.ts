@@ -11,7 +11,7 @@ import { shadowEverything } from './support/shadows.ts';
  * count that would allow key 1 to be retired was right: the table, as a superuser sees it, had no row that needs key 1.
  */
 
-/** `RUNS=2000`: as many attacks as a night takes; fewer in `npm run explore`, and fewest in `npm test`. */
+/** `RUNS=2000`: as many attacks as a night takes; fewer in `npm run explore`, and fewest in `npm run test:wide`. */
 const RUNS = Number(process.env['RUNS'] ?? (process.env['EXPLORE'] === 'deep' ? 100 : 8));
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000_000);
 

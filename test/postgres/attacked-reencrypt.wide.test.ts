@@ -13,7 +13,7 @@ import type { Postgres } from './support/postgres.ts';
  * opened before `reencrypt` opens after it, whether it has ended or refused.
  */
 
-/** `RUNS=2000`: as many tables as a night takes; fewer in `npm run explore`, and fewest in `npm test`. */
+/** `RUNS=2000`: as many tables as a night takes; fewer in `npm run explore`, and fewest in `npm run test:wide`. */
 const RUNS = Number(process.env['RUNS'] ?? (process.env['EXPLORE'] === 'deep' ? 50 : 5));
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000_000);
 

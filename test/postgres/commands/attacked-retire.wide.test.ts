@@ -18,7 +18,7 @@ import { shadowEverything } from '../support/shadows.ts';
  * before and commits later.
  */
 
-/** `RUNS=2000`: as many attacks as a night takes; fewer in `npm run explore`, and fewest in `npm test`. `SECONDS=1200` stops it after so long. */
+/** `RUNS=2000`: as many attacks as a night takes; fewer in `npm run explore`, and fewest in `npm run test:wide`. `SECONDS=1200` stops it after so long. */
 const RUNS = Number(process.env['RUNS'] ?? (process.env['EXPLORE'] === 'deep' ? 50 : 5));
 const SECONDS = Number(process.env['SECONDS'] ?? Infinity);
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000_000);

@@ -11,7 +11,7 @@ import { watchHandling, needlessHandlings } from '../support/handling.ts';
 import type { Postgres } from '../support/postgres.ts';
 import { GatedProcess, StatementScheduler } from './support/statement-scheduler.ts';
 
-/** `RUNS=1000`: as many orders as a night takes; fewer in `npm run explore`, and fewest in `npm test`. */
+/** `RUNS=1000`: as many orders as a night takes; fewer in `npm run explore`, and fewest in `npm run test:wide`. */
 const RUNS = Number(process.env['RUNS'] ?? (process.env['EXPLORE'] === 'deep' ? 100 : 6));
 
 const SPEC = { table: 'patients', column: 'notes', context: 'p:{id}' };
