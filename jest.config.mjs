@@ -5,10 +5,11 @@ if (Number(process.versions.node.split('.')[0]) < 22)
   console.warn('The AWS SDK ends its support for Node 20 in January 2027.');
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
 
-// `npm run test:wide` runs the suites for which `npm test` has no time, and `npm run explore` those of both.
-const { WIDE, EXPLORE } = process.env;
+// `npm test` has no time for the suites that `npm run test:wide` runs. A path, as in `npx jest test/postgres`, means both.
 const WIDE_ONLY = '**/*.wide.test.ts';
 const OTHERS = '**/!(*.wide).test.ts';
+const hasPath = process.argv.some((word) => word.startsWith('test/'));
+const matched = hasPath ? [OTHERS, WIDE_ONLY] : [process.env.WIDE === undefined ? OTHERS : WIDE_ONLY];
 
 /** @type {import('jest').Config} */
 export default {
@@ -23,7 +24,7 @@ export default {
   workerIdleMemoryLimit: '400MB',
   testSequencer: '<rootDir>/test/support/longest-first.cjs',
   roots: ['<rootDir>/test'],
-  testMatch: EXPLORE === undefined ? [WIDE === undefined ? OTHERS : WIDE_ONLY] : [OTHERS, WIDE_ONLY],
+  testMatch: matched,
   // The examples import the package as an application does.
   moduleNameMapper: {
     '^pazpaz-key-rotation$': '<rootDir>/src/index.ts',

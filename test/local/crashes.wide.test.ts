@@ -10,7 +10,7 @@ import { builtPrograms } from '../support/built.ts';
 import { clientOf } from './support/running-service.ts';
 import { token } from './support/state-machine.ts';
 
-/** How often the process is killed: `WIDE=1 KILLS=25 npx jest test/local/crashes` is the deep run. */
+/** How often the process is killed: `KILLS=25 npx jest test/local/crashes` is the deep run. */
 const KILLS = Number(process.env['KILLS'] ?? 5);
 
 let folder = '';

@@ -11,7 +11,7 @@ const FOLDERS = {
   'test/format': ['nonce-instances'],
   'test/secret': ['secrets-manager'],
   'test/steps': ['handler', 'unreadable-answers'],
-  'test/rotation': ['secrecy', 'promise.property', 'many-rotations'],
+  'test/rotation': ['secrecy', 'promise.property', 'many-rotations.wide'],
 };
 
 /** Files of folders that mostly need one of these. */

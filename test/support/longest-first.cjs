@@ -4,10 +4,14 @@ const Sequencer = require('@jest/test-sequencer').default;
 const LONGEST = [
   'explore/explore',
   'library/library',
-  'postgres/sample/found-elsewhere',
-  'postgres/commands/maintain',
-  'postgres/catalog/uncommitted-rows',
+  'postgres/nested-ciphertext',
   'postgres/sample/find-columns',
+  'postgres/job/row-errors',
+  'story/story.wide',
+  'story/other-stories.wide',
+  'explore/largest.wide',
+  'postgres/commands/maintain.wide',
+  'cli/killed.wide',
 ];
 
 /** Begins with the longest suites, so that no worker is idle at the end while another one still runs them. */
