@@ -68,7 +68,11 @@ export const REENCRYPT = command<ReencryptFlags>({
     if (changes !== undefined) {
       if (flags.dryRun === true) wrongUsage('--dry-run says what a run would do; --show changes nothing.');
       const columns = namesColumns(flags) ? await columnsOf(flags) : undefined;
-      return controlled(await controlJobs(database, columns, changes));
+      const { jobs, whyNotAsked } = await controlJobs(database, columns, changes);
+      if (whyNotAsked !== undefined) {
+        session.warn(`Running processes now wait, unless they were started with this --pause-while: ${whyNotAsked}.`);
+      }
+      return controlled(jobs);
     }
     const specs = await columnsOf(flags, flags.toContext);
     const keys = await ringOf(session, usageLog(world));

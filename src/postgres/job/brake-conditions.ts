@@ -144,12 +144,14 @@ const SAYS_NO = /^(f|false|n|no|off|PT0S|[^\p{L}1-9]*)$/iu;
 
 const FAILED = 'the query of --pause-while failed';
 
-async function whyNotAsk(session: Connection): Promise<Wait | undefined> {
+/** Why only the process that it was given to runs a query of --pause-while; `undefined` where every one does. */
+export async function whyNotAsk(session: Connection): Promise<Wait | undefined> {
   const writer = await otherWriter(session);
   if (writer === undefined) return undefined;
   const detail =
     `the query of --pause-while is not run: ${writer} could have set it. ` +
-    'Turn it off (reencrypt --set pause-while=off), and give it to each reencrypt as its own --pause-while';
+    'Give it to each reencrypt as its own --pause-while, or revoke this right and set it again. ' +
+    'reencrypt --set pause-while=off turns it off';
   return { brake: 'pause-while', detail };
 }
 

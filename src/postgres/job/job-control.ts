@@ -5,7 +5,7 @@ import { withColumns } from '../catalog/look-up-column.ts';
 import { tableNamed } from '../catalog/look-up-table.ts';
 import { Connection, type DatabaseAddress } from '../connection/database.ts';
 import { isLockTimeout } from '../connection/database-error.ts';
-import { holdsCheck, whyWait, requireQuery, type Wait } from './brake-conditions.ts';
+import { holdsCheck, requireQuery, whyNotAsk, whyWait, type Wait } from './brake-conditions.ts';
 import { beginBrakes, readBrakes, setBrakes, type BrakeState } from './brakes.ts';
 import { jobTotals, lastReencryptions, leftByLast, type JobTotals } from './job.ts';
 import { hasJobTables, holderOfTables, holdTimes, keptClosed, LOCK_BRIEFLY, openJobTablesNow } from './job-tables.ts';
@@ -16,6 +16,12 @@ export interface JobView extends NamedColumn {
   readonly brakes: BrakeState;
   /** What its processes wait for now; `undefined` where nothing holds them. */
   readonly waitsFor: Wait | undefined;
+}
+
+export interface ControlledJobs {
+  readonly jobs: readonly JobView[];
+  /** Why their processes do not run the query that was set. */
+  readonly whyNotAsked?: string | undefined;
 }
 
 export type JobColumn = Pick<ColumnSpec, 'table' | 'column' | 'member'>;
@@ -29,17 +35,17 @@ export function controlJobs(
   database: DatabaseAddress,
   columns: readonly JobColumn[] | undefined,
   changes: Partial<BrakeState>,
-): Promise<readonly JobView[]> {
+): Promise<ControlledJobs> {
   return Connection.during(database, async (session) => {
     if (changes.pauseWhile != null) await requireQuery(session, changes.pauseWhile);
-    const jobs = await unfinishedJobs(session, columns);
-    for (const job of jobs) {
+    const found = await unfinishedJobs(session, columns);
+    for (const job of found) {
       await beginBrakes(session, job, false);
       if (Object.keys(changes).length > 0) await setBrakes(session, job, changes);
     }
-    const views: JobView[] = [];
-    for (const job of jobs) views.push(await viewOf(session, job, changes.pauseWhile));
-    return views;
+    const jobs: JobView[] = [];
+    for (const job of found) jobs.push(await viewOf(session, job));
+    return { jobs, whyNotAsked: changes.pauseWhile == null ? undefined : (await whyNotAsk(session))?.detail };
   });
 }
 
@@ -87,14 +93,14 @@ async function unfinishedJobs(
   );
 }
 
-async function viewOf(session: Connection, job: FoundJob, ownQuery: string | null | undefined): Promise<JobView> {
+async function viewOf(session: Connection, job: FoundJob): Promise<JobView> {
   const brakes = await readBrakes(session, job);
   return {
     ...job.place,
     keyNumber: job.target,
     totals: await jobTotals(session, job),
     brakes,
-    waitsFor: await waitOf(session, job, brakes, ownQuery),
+    waitsFor: await waitOf(session, job, brakes),
   };
 }
 
@@ -102,13 +108,8 @@ const IN_FINAL_CHECK = `
   SELECT is_cut AND NOT EXISTS (SELECT FROM pazpaz_keys.range r WHERE r.job_id = j.id AND r.is_open)
     FROM pazpaz_keys.job j WHERE id = $1`;
 
-async function waitOf(
-  session: Connection,
-  job: FoundJob,
-  brakes: BrakeState,
-  ownQuery: string | null | undefined,
-): Promise<Wait | undefined> {
-  const wait = await whyWait(session, { ...job, table: job.place.relation }, brakes, ownQuery);
+async function waitOf(session: Connection, job: FoundJob, brakes: BrakeState): Promise<Wait | undefined> {
+  const wait = await whyWait(session, { ...job, table: job.place.relation }, brakes);
   if (wait === undefined || holdsCheck(wait)) return wait;
   const [[isChecking] = []] = await session.rows(IN_FINAL_CHECK, [job.id]);
   return isChecking === 't' ? undefined : wait;

@@ -14,7 +14,7 @@ import { oldBox } from '../../format/support/old-application.ts';
 import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';
 import { builtPrograms } from '../../support/built.ts';
 import { until } from '../../support/until.ts';
-import { startPostgres, type Postgres } from '../support/postgres.ts';
+import { majorVersion, startPostgres, type Postgres } from '../support/postgres.ts';
 import { fillPatients, patientRow as row, PATIENTS } from '../support/patients.ts';
 
 let postgres: Postgres;
@@ -328,16 +328,8 @@ describe('reencrypt from another terminal', () => {
   async function begun(ring: TestRing): Promise<void> {
     await postgres.client.query('DROP SCHEMA IF EXISTS pazpaz_keys CASCADE');
     await patients(Array.from({ length: 50 }, (_, index) => row(`${index}`, 1, index + 1)));
-    const ran = await keys(ring, [
-      'reencrypt',
-      ...COLUMN,
-      '--full-speed',
-      '--batch-rows',
-      '5',
-      '--pause-while',
-      'SELECT 0',
-    ]);
-    expect(ran.exitCode).toBe(0);
+    const options = ['--full-speed', '--batch-rows', '5', '--pause-while', 'SELECT 0'];
+    expect((await keys(ring, ['reencrypt', ...COLUMN, ...options])).exitCode).toBe(0);
     await postgres.client.query('UPDATE pazpaz_keys.job SET finished_at = NULL');
   }
 
@@ -351,14 +343,8 @@ describe('reencrypt from another terminal', () => {
     expect(paused.stdout).toContain('public.patients.notes (owner postgres), to key 2: 50 rows read, 50 re-encrypted.');
     expect(paused.stdout).toContain('It waits: paused; reencrypt --resume continues it.');
 
-    const set = await keys(ring, [
-      'reencrypt',
-      '--set',
-      'max-rows-per-second=500',
-      '--set',
-      'wait-for-vacuum=on',
-      '--json',
-    ]);
+    const settings = ['--set', 'max-rows-per-second=500', '--set', 'wait-for-vacuum=on'];
+    const set = await keys(ring, ['reencrypt', ...settings, '--json']);
     expect(asDescribed('reencrypt', set.stdout)).toMatchObject({
       result: {
         isFinished: false,
@@ -374,6 +360,22 @@ describe('reencrypt from another terminal', () => {
     const resumed = await keys(ring, ['reencrypt', '--resume', '--table', 'patients', '--column', 'notes']);
     expect(resumed.stdout).not.toContain('waits:');
     expect(resumed.stdout).toContain('  max-rows-per-second=500\n');
+  });
+
+  it('warns at once that running processes do not run a query that another role could have set', async () => {
+    if ((await majorVersion(postgres)) < 14) return;
+    const ring = await ringWith(1, current(2));
+    await begun(ring);
+    const args = ['reencrypt', '--set', 'pause-while=SELECT false'];
+    const warning = /unless they were started with this --pause-while.* writer, a member of pg_write_all_data, could/;
+    await postgres.client.query('CREATE ROLE writer LOGIN IN ROLE pg_write_all_data');
+    const [screen, json] = [await keys(ring, args), await keys(ring, [...args, '--json'])];
+    await postgres.client.query('DROP ROLE writer');
+    expect(screen.stderr).toMatch(warning);
+    const result = { jobs: [{ waitsFor: { brake: 'pause-while' } }] };
+    expect(asDescribed('reencrypt', json.stdout)).toMatchObject({ result, warnings: [expect.stringMatching(warning)] });
+    const stdout = expect.not.stringContaining('waits:') as string;
+    expect(await keys(ring, args)).toMatchObject({ stderr: '', stdout });
   });
 
   it.each([

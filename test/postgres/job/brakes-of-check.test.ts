@@ -94,7 +94,7 @@ it('is not held by maintenance of the table, and --show does not say so', async 
     await release();
     await other.query('BEGIN; LOCK TABLE patients IN SHARE UPDATE EXCLUSIVE MODE');
     await clinic.sql('UPDATE pazpaz_keys.brake SET waits_for_vacuum = true');
-    views.push(...(await controlJobs({ url: postgres.url }, undefined, {})));
+    views.push(...(await controlJobs({ url: postgres.url }, undefined, {})).jobs);
   });
   await other.end();
   expect(views).toMatchObject([{ waitsFor: undefined }]);
