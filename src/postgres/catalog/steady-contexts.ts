@@ -35,6 +35,18 @@ const CHANGES = `
           AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = k.oid AND t.tgrelid = tree.id AND t.tgenabled <> 'D')) next)
   SELECT root, name, how, empties FROM changes WHERE how <> ''`;
 
+const IF_UNFINISHED = 'and --start-over if a job for these rows is unfinished';
+
+/** What helps where the context of rows does not stay. */
+export const OTHER_CONTEXT =
+  'Have the application write the rows in a context of columns that stay, and move them there first, in a list of their ' +
+  `own (--to-context, ${IF_UNFINISHED}).`;
+
+/** What helps where their key does not stay. */
+export const OTHER_KEY = `Name other columns with a unique index as the key of the rows (--key, ${IF_UNFINISHED}).`;
+
+const OTHER_ACTION = 'Drop this foreign key, or change its ON UPDATE, first.';
+
 /** Which of the columns `$2` are numbers of the catalog, or arrays of these, whose text names other objects. */
 const NAMES_OF_OBJECTS = `
   WITH RECURSIVE under(name, type) AS (
@@ -83,8 +95,7 @@ async function requirePlainText(session: Connection, column: Column): Promise<vo
   throw new KeyRotationError(
     'INVALID_COLUMN',
     `The context of ${columnName(column)} (${column.context.source}) names {${name ?? ''}}, a column of type ${type ?? ''}, whose text ` +
-      'depends on search_path and on the names of other objects. Have the application write its rows in a context of other ' +
-      'columns, and move the rows there (--to-context).',
+      `depends on search_path and on the names of other objects. ${OTHER_CONTEXT}`,
   );
 }
 
@@ -93,27 +104,27 @@ function requireSteady(column: Column, other: Column, changes: readonly Change[]
   // A row may be moved from a context that is made of its ciphertext: the new one is sealed in the other.
   const contexts = [other.context, ...(isOwn || other.fromContext === undefined ? [] : [other.fromContext])];
   const places = [
-    { what: `The key of ${columnName(other)}`, names: other.key.map(({ name }) => name) },
+    { what: `The key of ${columnName(other)}`, names: other.key.map(({ name }) => name), advice: OTHER_KEY },
     ...contexts.map(({ source, columns: names }) => ({
       what: `The context of ${columnName(other)} (${source})`,
       names,
+      advice: OTHER_CONTEXT,
     })),
   ];
   const there = changes.filter(({ root }) => root === other.ancestors.at(-1));
-  for (const { what, names } of places) {
+  for (const { what, names, advice } of places) {
     if (sharesRows(column, other) && names.includes(column.spec.column))
-      throw refused(what, `{${column.spec.column}} is a ciphertext of the list itself`);
+      throw refused(what, `{${column.spec.column}} is a ciphertext of the list itself`, advice);
     const change = there.find(({ name }) => name != null && names.includes(name));
-    if (change !== undefined) throw refused(what, `{${change.name ?? ''}} ${change.how}`);
+    if (change !== undefined) throw refused(what, `{${change.name ?? ''}} ${change.how}`, advice);
   }
   const emptied = there.find(({ name, empties }) => empties && name === other.spec.column);
-  if (emptied !== undefined) throw refused(columnName(other), `it ${emptied.how}`);
+  if (emptied !== undefined) throw refused(columnName(other), `it ${emptied.how}`, OTHER_ACTION);
 }
 
-function refused(what: string, why: string): KeyRotationError {
+function refused(what: string, why: string, advice: string): KeyRotationError {
   return new KeyRotationError(
     'INVALID_COLUMN',
-    `${what} changes with a re-encryption: ${why}. Its rows would open no more. Have the application write them with a ` +
-      'key and in a context of columns that stay, and move the rows there first, in a list of their own (--to-context).',
+    `${what} changes with a re-encryption: ${why}. Its rows would open no more. ${advice}`,
   );
 }

@@ -1,5 +1,6 @@
 import { textArray } from '../connection/binary-array.ts';
 import { columnName, listedMember, type Column, type OtherValue } from '../catalog/column.ts';
+import { OTHER_CONTEXT, OTHER_KEY } from '../catalog/steady-contexts.ts';
 import { quoted, type Connection, type Parameter } from '../connection/database.ts';
 import { KeyRotationError } from '../../format/error.ts';
 import { literal, OTHER_JOINS } from '../read-rows.ts';
@@ -109,22 +110,22 @@ function otherValue(column: Column, other: OtherValue): string {
 }
 
 const COMPUTED = 'a generated column, which was computed again';
-const STEADY =
-  'Have the application write them in a context of columns that stay, and move the rows there (--to-context).';
 
 export function alteredError(column: Column, rows: number): KeyRotationError {
   const { key, derived, triggers, watched, otherContexts, otherValues } = column;
   const made = madeAgain(column);
+  const keyNames = key.map(({ name }) => name);
   const causes = [
     ...triggers.map(({ name, does }) => `${name} (${does})`),
     ...made.map((name) => `${name} (${derived.includes(name) ? `generated from ${columnName(column)}` : COMPUTED})`),
   ];
   const advice = [
     ...(triggers.length === 0 ? [] : ['Choose --triggers skip, or have their owner leave these columns as they are.']),
-    ...(made.length === 0 ? [] : [STEADY]),
+    ...(made.some((name) => keyNames.includes(name)) ? [OTHER_KEY] : []),
+    ...(made.some((name) => watched.includes(name) || otherContexts.includes(name)) ? [OTHER_CONTEXT] : []),
   ].join(' ');
   const places = [
-    { what: "a column of the row's key", names: key.map(({ name }) => name) },
+    { what: "a column of the row's key", names: keyNames },
     { what: 'a column of the context', names: watched },
     { what: 'one of the context of another listed column', names: otherContexts },
     { what: 'another listed column', names: otherValues.map(columnName) },
