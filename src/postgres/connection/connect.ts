@@ -43,12 +43,16 @@ export async function connect(database: ServerAddress): Promise<Connected> {
     try {
       return await connectOnce(database);
     } catch (error) {
-      const mayBeRotated = error instanceof DatabaseFailure && error.state === INVALID_PASSWORD;
-      if (database.credentials === undefined || !mayBeRotated) throw error;
+      if (!mayBeRotated(database, error)) throw error;
       await sleep(pause);
     }
   }
   return connectOnce(database);
+}
+
+/** Whether the password was refused, and may be another one by the next attempt. */
+export function mayBeRotated({ credentials }: ServerAddress, error: unknown): boolean {
+  return credentials !== undefined && error instanceof DatabaseFailure && error.state === INVALID_PASSWORD;
 }
 
 async function connectOnce({ url, credentials: fetchCredentials }: ServerAddress): Promise<Connected> {

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyRotationError } from '../../format/error.ts';
 import { namedColumn, type Column, type ColumnSpec } from '../catalog/column.ts';
-import { isDenied, isLostConnection } from '../connection/database-error.ts';
-import { Connection, type DatabaseAddress } from '../connection/database.ts';
+import { isDenied } from '../connection/database-error.ts';
+import type { Connection, DatabaseAddress } from '../connection/database.ts';
+import { LastingConnection } from '../connection/lasting-connection.ts';
 import { checkedColumns, type CheckedColumn } from './checked-columns.ts';
 import { EndedBatches } from './ended-batches.ts';
 import { checkJob, isReadyForCheck } from './final-check.ts';
@@ -20,9 +21,6 @@ import { waitForWriters } from '../catalog/older-writers.ts';
 import { SKIP_TRIGGERS } from '../catalog/triggers.ts';
 
 const PAUSE = 50;
-
-/** Pauses after a lost connection: a server that restarts or fails over is waited for, more than a minute and a half. */
-const RECONNECT_PAUSES = [100, 500, 2000, 5000, 10_000, 20_000, 30_000, 30_000];
 
 const TOTALS_INTERVAL = 1000;
 
@@ -42,6 +40,7 @@ export interface WorkerOptions extends ReencryptOptions {
 
 export class ColumnWorker {
   readonly #database: DatabaseAddress;
+  readonly #connection: LastingConnection;
   #checked: CheckedColumn;
   readonly #others: readonly ColumnSpec[];
   #isChanged = false;
@@ -68,8 +67,6 @@ export class ColumnWorker {
   #job: Job | undefined;
   #totals: JobTotals = { readRows: 0, reencrypted: 0, alreadyCurrent: 0, nulls: 0, empty: 0, left: 0 };
   #totalsAt = 0;
-  /** A connection whose work is done, for the next: PostgreSQL has read the catalog and planned its statements there. */
-  #spare: Connection | undefined;
 
   /** `others`: the other columns of the list, whose contexts this one must leave as they are. */
   constructor(
@@ -86,6 +83,7 @@ export class ColumnWorker {
     this.#watch = new RingWatch(keys);
     this.#options = options;
     this.#stop = AbortSignal.any([this.#failed.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+    this.#connection = new LastingConnection(database, this.#stop);
     this.#limits = { rows: options.batchRows ?? MOST_BATCH_ROWS, bytes: options.batchBytes ?? 4 * 1024 * 1024 };
     const onWait = ({ detail }: Wait) => {
       this.#show(detail);
@@ -116,7 +114,7 @@ export class ColumnWorker {
   /** Reads the table again as the last check did, for rows that others have written since, and brings these. */
   async checkAgain(): Promise<ReencryptReport> {
     this.#checks = 0;
-    await this.#persist(async (session) => {
+    await this.#connection.during(async (session) => {
       if (this.#job !== undefined) await reopenJob(session, this.#job);
     });
     return this.run();
@@ -127,8 +125,7 @@ export class ColumnWorker {
     try {
       return await this.#run();
     } finally {
-      await this.#spare?.close();
-      this.#spare = undefined;
+      await this.#connection.close();
     }
   }
 
@@ -137,7 +134,7 @@ export class ColumnWorker {
     for (;;) {
       const former = this.#job;
       const isFirst = former === undefined;
-      const job = await this.#persist(async (session) => {
+      const job = await this.#connection.during(async (session) => {
         if (isFirst && ownQuery != null) await requireQuery(session, ownQuery);
         return openJob(session, this.#column, {
           target: this.#keys.requireTarget().number,
@@ -158,7 +155,7 @@ export class ColumnWorker {
         await this.#lookAgain();
         continue;
       }
-      const report = await this.#persist((session) => this.#report(session, job));
+      const report = await this.#connection.during((session) => this.#report(session, job));
       if (!report.isFinished || this.#stop.aborted || !(await this.#isOutdated(report.keyNumber))) return report;
     }
   }
@@ -207,7 +204,7 @@ export class ColumnWorker {
     const ends = await Promise.allSettled(
       Array.from({ length: connections }, async () => {
         try {
-          await this.#persist((session, onProgress) => this.#workBatches(session, job, onProgress));
+          await this.#connection.during((session, onProgress) => this.#workBatches(session, job, onProgress));
         } catch (error) {
           this.#failed.abort();
           throw error;
@@ -216,42 +213,6 @@ export class ColumnWorker {
     );
     const failure = ends.find((end) => end.status === 'rejected');
     if (failure !== undefined) throw failure.reason;
-  }
-
-  /** Begins `work` again where a connection is lost. `onProgress`: as many failures may follow as at first. */
-  async #persist<T>(work: (session: Connection, onProgress: () => void) => Promise<T>): Promise<T> {
-    let failures = 0;
-    for (;;) {
-      try {
-        const session = await this.#connect();
-        try {
-          const result = await work(session, () => {
-            failures = 0;
-          });
-          await this.#keep(session);
-          return result;
-        } catch (error) {
-          await session.close();
-          throw error;
-        }
-      } catch (error) {
-        const pause = isLostConnection(error) ? RECONNECT_PAUSES[failures] : undefined;
-        if (pause === undefined || this.#stop.aborted) throw error;
-        failures += 1;
-        await sleep(pause, undefined, { signal: this.#stop }).catch(() => undefined);
-      }
-    }
-  }
-
-  async #connect(): Promise<Connection> {
-    const spare = this.#spare;
-    this.#spare = undefined;
-    return spare ?? (await Connection.open(this.#database));
-  }
-
-  async #keep(session: Connection): Promise<void> {
-    if (this.#spare === undefined) this.#spare = session;
-    else await session.close();
   }
 
   async #workBatches(session: Connection, job: Job, onProgress: () => void): Promise<void> {
@@ -315,7 +276,7 @@ export class ColumnWorker {
     if (this.#stop.aborted) return;
     let watch: Connection | undefined;
     // The session of the check sees the brakes of its snapshot only.
-    const connect = async () => (watch ??= await this.#connect());
+    const connect = async () => (watch ??= await this.#connection.open());
     const checked = await checkJob(
       work,
       {
@@ -327,7 +288,7 @@ export class ColumnWorker {
       },
       this.#stop,
     ).finally(async () => {
-      if (watch !== undefined) await this.#keep(watch);
+      if (watch !== undefined) await this.#connection.keep(watch);
     });
     if (checked.kind === 'other target') await this.#followRing(work.session, work.job, checked.target);
     else if (checked.kind === 'finished') this.#openWriters = openWriters;
