@@ -205,7 +205,10 @@ function wayOutOf(census: CensusResult, numbers: readonly KeyNumber[]): readonly
       'Only the application can re-encrypt a ciphertext inside a plaintext: let it decrypt the inner value and write the row again.',
     ],
     ...(census.unseen ?? []).map((why) => [true, `${why}.`] as const),
-    [!census.isComplete, 'To see every row, connect to the primary server as a role that may read the whole table.'],
+    [
+      !census.isComplete,
+      'To see every row, let open transactions end, and connect to the primary server as a role that may read the whole table.',
+    ],
   ] as const;
   const next = isBlind(census) ? 'doctor' : isMovable ? 'reencrypt' : 'census';
   return [step(next), advice.filter(([is]) => is).map(([, sentence]) => sentence)];
