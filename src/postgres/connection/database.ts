@@ -33,6 +33,21 @@ const TIMEOUTS: readonly string[] = [
   'SET LOCAL lock_timeout = 0',
 ];
 
+/** One value always has one text. */
+const SPELLINGS: readonly string[] = [
+  "SET LOCAL client_encoding = 'UTF8'",
+  "SET LOCAL DateStyle = 'ISO, YMD'",
+  "SET LOCAL IntervalStyle = 'iso_8601'",
+  "SET LOCAL TimeZone = 'UTC'",
+  "SET LOCAL lc_monetary = 'C'",
+  'SET LOCAL extra_float_digits = 3',
+  "SET LOCAL bytea_output = 'hex'",
+  'SET LOCAL standard_conforming_strings = on',
+  'SET LOCAL quote_all_identifiers = off',
+];
+
+const ALL_ROWS = 'SET LOCAL row_security = off';
+
 /**
  * Settings of every transaction. `SET LOCAL` only: a pooler may give this session to the application afterwards.
  *
@@ -45,20 +60,12 @@ const TIMEOUTS: readonly string[] = [
 const SETTINGS: readonly string[] = [
   ...TIMEOUTS,
   SAFE_PATH,
-  "SET LOCAL client_encoding = 'UTF8'",
-  "SET LOCAL DateStyle = 'ISO, YMD'",
-  "SET LOCAL IntervalStyle = 'iso_8601'",
-  "SET LOCAL TimeZone = 'UTC'",
-  "SET LOCAL lc_monetary = 'C'",
-  'SET LOCAL extra_float_digits = 3',
-  "SET LOCAL bytea_output = 'hex'",
+  ...SPELLINGS,
   // It would take longer to compile the looks at the catalog than to run them.
   'SET LOCAL jit = off',
   // Nor to plan them again for the values of each run, as PostgreSQL does for the first five.
   'SET LOCAL plan_cache_mode = force_generic_plan',
-  'SET LOCAL standard_conforming_strings = on',
-  'SET LOCAL quote_all_identifiers = off',
-  'SET LOCAL row_security = off',
+  ALL_ROWS,
 ];
 
 /** A view that takes the name of a table is an error before any function of it runs. In releases since August 2024. */
@@ -270,8 +277,8 @@ export class Connection {
     const own = [`SET LOCAL search_path TO ${path}`, 'SET CONSTRAINTS ALL IMMEDIATE'];
     await this.change([...own, ...open, ...off.map(switchOff)].join('; '));
     const result = await work();
-    // A trigger may have put off others: what they write must be seen before the commit.
-    const former = ['SET CONSTRAINTS ALL IMMEDIATE', ...TIMEOUTS, SAFE_PATH, this.#durable];
+    // A trigger may have put off others: what they write must be seen before the commit. Any may have changed a setting.
+    const former = ['SET CONSTRAINTS ALL IMMEDIATE', ...TIMEOUTS, SAFE_PATH, ...SPELLINGS, ALL_ROWS, this.#durable];
     await this.change([...former, ...close, ...off.map(reset)].join('; '));
     return result;
   }
@@ -283,9 +290,9 @@ export class Connection {
     return result;
   }
 
-  /** Names in further statements of the open transaction mean those of PostgreSQL, whatever code that ran has set. */
+  /** Names in further statements mean those of PostgreSQL, and values have their usual text, whatever code that ran has set. */
   async restorePath(): Promise<void> {
-    await this.change(SAFE_PATH);
+    await this.change([SAFE_PATH, ...SPELLINGS].join('; '));
   }
 
   async close(): Promise<void> {

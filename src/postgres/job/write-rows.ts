@@ -56,8 +56,10 @@ export async function writeRows(session: Connection, column: Column, changes: re
         WHERE ${sameValue(column)}
           FOR ${column.lock} OF t SKIP LOCKED)`;
   const isMine = 't.tableoid OPERATOR(pg_catalog.=) mine.part AND t.ctid OPERATOR(pg_catalog.=) mine.place';
+  // All rows are compared before a trigger of the first may change the settings that spell values.
+  const first = looks ? ' AND (SELECT pg_catalog.count(*) FROM mine) OPERATOR(pg_catalog.>) 0' : '';
   const update = `UPDATE ${column.ownRows} t SET ${column.column} = ${isJson ? jsonValue(column) : 'mine.next'}
-       FROM mine WHERE ${isMine}
+       FROM mine WHERE ${isMine}${first}
      RETURNING mine.n, ${looks ? `mine.others, ${isAsSealed(column, 'mine')}` : 'NULL, true'} AS sealed`;
   // A trigger may leave a row as it is: it is among `mine` alone, and this statement sees the version that it has locked.
   const text = looks

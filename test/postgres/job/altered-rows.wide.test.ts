@@ -70,6 +70,39 @@ it('rows are done where a trigger changes other columns, before and after the up
   expect(await clinic.sql('SELECT changed FROM members')).toEqual([{ changed: 1 }, { changed: 1 }, { changed: 1 }]);
 });
 
+const SPELLED = 'members:{email}:{at}:{lasts}:{k}:{half}:{price}';
+
+it.each(['BEFORE', 'AFTER'])(
+  'rows are done where a trigger changes how values are spelled, %s the update',
+  async (when) => {
+    for (const set of [
+      `PERFORM set_config('TimeZone', 'Europe/Berlin', true)`,
+      `SET TIME ZONE 'Asia/Tokyo'`,
+      `PERFORM set_config('DateStyle', 'German', true)`,
+      `SET LOCAL IntervalStyle = 'postgres'`,
+      `SET LOCAL bytea_output = 'escape'`,
+      `SET LOCAL extra_float_digits = -5`,
+      `SET LOCAL lc_monetary = 'C.UTF-8'`,
+      `SET LOCAL client_encoding = 'LATIN1'`,
+      `SET LOCAL row_security = on`,
+    ]) {
+      await members('bytea', (row) => row);
+      await clinic.sql(`ALTER TABLE members ADD at timestamptz DEFAULT '2024-05-06 07:08:09+00', ADD lasts interval DEFAULT '26 hours',
+        ADD k bytea DEFAULT '\\x00ff', ADD half float8 DEFAULT 0.1234567890123456, ADD price money DEFAULT 12.5;
+      CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${set}; RETURN new; END $$;
+      CREATE TRIGGER t ${when} UPDATE ON members FOR EACH ROW EXECUTE FUNCTION t()`);
+      for (const email of ['Anna', 'Bea', 'cora'])
+        await clinic.sql('UPDATE members SET notes = $1 WHERE email = $2', [
+          clinic.row('text', 1, `members:${email}:2024-05-06 07:08:09+00:PT26H:\\x00ff:0.1234567890123456:$12.50`),
+          email,
+        ]);
+      const spec = { ...SPEC, context: SPELLED };
+      expect((await clinic.reencrypt(spec, { triggers: 'fire' })).totals).toMatchObject({ reencrypted: 3, left: 0 });
+      expect(await clinic.census(spec)).toMatchObject({ numbered: { 2: 3 } });
+    }
+  },
+);
+
 it('rows are listed where a trigger writes the former ciphertext again', async () => {
   await members('bytea', (row) => row);
   await clinic.sql(`CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
