@@ -47,16 +47,28 @@ export const OTHER_KEY = `Name other columns with a unique index as the key of t
 
 const OTHER_ACTION = 'Drop this foreign key, or change its ON UPDATE, first.';
 
-/** Which of the columns `$2` are numbers of the catalog, or arrays of these, whose text names other objects. */
+/**
+ * Which of the columns `$2` are numbers of the catalog, whose text names other objects, or hold such ones: in an array, a
+ * composite type or a range.
+ */
 const NAMES_OF_OBJECTS = `
-  WITH RECURSIVE under(name, type) AS (
-    SELECT attname, atttypid FROM pg_attribute
+  WITH RECURSIVE under(name, own, type) AS (
+    SELECT attname, atttypid, atttypid FROM pg_attribute
      WHERE attrelid = $1::oid AND attname IN (SELECT value::name FROM json_array_elements_text($2::json))
      UNION
-    SELECT u.name, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END
-      FROM under u JOIN pg_type t ON t.oid = u.type WHERE t.typtype = 'd' OR t.typcategory = 'A')
-  SELECT u.name, t.typname FROM under u JOIN pg_type t ON t.oid = u.type
-   WHERE t.typname LIKE 'reg%' AND t.typnamespace = 'pg_catalog'::regnamespace LIMIT 1`;
+    SELECT u.name, u.own, next.type
+      FROM under u JOIN pg_type t ON t.oid = u.type
+     CROSS JOIN LATERAL (
+       SELECT t.typbasetype WHERE t.typtype = 'd'
+        UNION ALL SELECT t.typelem WHERE t.typcategory = 'A'
+        UNION ALL SELECT a.atttypid FROM pg_attribute a
+                   WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+        -- Ranges of several ranges are there since version 14.
+        UNION ALL SELECT r.rngsubtype FROM pg_range r
+                   WHERE t.typtype IN ('r', 'm') AND t.oid IN (r.rngtypid, (to_jsonb(r) ->> 'rngmultitypid')::oid)) next(type))
+  SELECT u.name, t.typname, format_type(u.own, NULL)
+    FROM under u JOIN pg_type t ON t.oid = u.type
+   WHERE t.typname LIKE 'reg%' AND t.typnamespace = 'pg_catalog'::regnamespace ORDER BY u.name, t.typname LIMIT 1`;
 
 interface Change {
   readonly root: string | null | undefined;
@@ -87,16 +99,29 @@ export async function requireSteadyContexts(session: Connection, columns: readon
   }
 }
 
-/** Rows are read under one `search_path` and written under another, in which such a column may have another text. */
+/**
+ * Rows are read under one `search_path` and written under another, in which such a column may have another text. A key of
+ * such a number alone is read as the number.
+ */
 async function requirePlainText(session: Connection, column: Column): Promise<void> {
-  const [found] = await session.rows(NAMES_OF_OBJECTS, [column.tableId, JSON.stringify(column.context.columns)]);
-  if (found === undefined) return;
-  const [name, type] = found;
-  throw new KeyRotationError(
-    'INVALID_COLUMN',
-    `The context of ${columnName(column)} (${column.context.source}) names {${name ?? ''}}, a column of type ${type ?? ''}, whose text ` +
-      `depends on search_path and on the names of other objects. ${OTHER_CONTEXT}`,
-  );
+  const keys = column.key.filter(({ isAlias }) => !isAlias).map(({ name }) => name);
+  for (const { what, names, advice } of [
+    {
+      what: `The context of ${columnName(column)} (${column.context.source})`,
+      names: column.context.columns,
+      advice: OTHER_CONTEXT,
+    },
+    { what: `The key of ${columnName(column)}`, names: keys, advice: OTHER_KEY },
+  ]) {
+    const [found] = await session.rowsByPlan(NAMES_OF_OBJECTS, [column.tableId, JSON.stringify(names)]);
+    if (found === undefined) continue;
+    const [name, type, own] = found;
+    throw new KeyRotationError(
+      'INVALID_COLUMN',
+      `${what} names {${name ?? ''}}, a column of type ${own ?? ''}${own === type ? '' : ` (with ${type ?? ''} in it)`}, whose text ` +
+        `depends on search_path and on the names of other objects. ${advice}`,
+    );
+  }
 }
 
 function requireSteady(column: Column, other: Column, changes: readonly Change[]): void {

@@ -128,6 +128,9 @@ test.each([
   },
 );
 
+const PAIRS = `DROP TYPE IF EXISTS pair, outer_pair, span CASCADE; CREATE TYPE pair AS (a regclass, b int);
+  CREATE TYPE outer_pair AS (c int, d pair[]); CREATE TYPE span AS RANGE (subtype = pair)`;
+
 describe('a key of numbers of the catalog, whose text names other objects,', () => {
   beforeEach(async () => {
     await clinic.sql('DROP TABLE IF EXISTS visits; DROP FUNCTION IF EXISTS twice(int), twice(text)');
@@ -170,19 +173,29 @@ describe('a key of numbers of the catalog, whose text names other objects,', () 
     expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 1, left: 0 } });
   });
 
-  test.each(['regclass', 'regtype[]'])(
+  test.each(['regclass', 'regtype[]', 'pair', 'pair[]', 'outer_pair', 'span'])(
     'is refused in a context where it is no key, too, which rows may leave: %s',
     async (type) => {
-      await clinic.sql(`DROP TABLE visits; CREATE DOMAIN kind AS ${type};
+      await clinic.sql(`DROP TABLE visits; ${PAIRS}; CREATE DOMAIN kind AS ${type};
       CREATE TABLE visits (id int PRIMARY KEY, kind kind, notes bytea)`);
       await clinic.sql('INSERT INTO visits VALUES (1, NULL, NULL)');
       const refused = clinic.reencrypt({ ...NOTES, context: 'v:{kind}' });
       await expect(refused).rejects.toThrow(
-        /names \{kind\}, a column of type reg\w+, whose text depends on search_path/,
+        /names \{kind\}, a column of type public\.kind \(with reg\w+ in it\), whose text depends on search_path/,
       );
       const moved = { ...NOTES, context: 'v:{kind}', toContext: 'v:{id}' };
       expect(await clinic.reencrypt(moved)).toMatchObject({ isFinished: true });
       await clinic.sql('DROP TABLE visits; DROP DOMAIN kind');
     },
   );
+
+  test.each(['regclass[]', 'pair', 'span'])('is refused in a key that holds more than these: %s', async (type) => {
+    await clinic.sql(
+      `DROP TABLE visits; ${PAIRS}; CREATE TABLE visits (kind ${type} PRIMARY KEY, id int NOT NULL UNIQUE, notes bytea)`,
+    );
+    await expect(clinic.reencrypt(NOTES)).rejects.toThrow(
+      /key of visits\.notes names \{kind\}, a column of type .* \(with regclass in it\), .*unique index/,
+    );
+    expect(await clinic.reencrypt({ ...NOTES, key: ['id'] })).toMatchObject({ isFinished: true });
+  });
 });
