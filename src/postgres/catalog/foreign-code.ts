@@ -2,10 +2,11 @@ import { KeyRotationError } from '../../format/error.ts';
 import type { Connection } from '../connection/database.ts';
 import type { ColumnSpec } from './column.ts';
 import { partitionsOf } from './partition-tree.ts';
+import { TRUSTED } from './trusted-roles.ts';
 
 /**
  * Functions that a statement on the table may call and that decide for their owner, not for the user: functions of a role
- * that is neither a superuser nor the user who logged in, and functions of PostgreSQL or of an extension that run SQL or
+ * that is not trusted, and functions of PostgreSQL or of an extension that run SQL or
  * change the session, in an expression of such a role.
  *
  * `linked` begins with the table, its partitions and its ancestors, whose keys make up its partition constraint. It
@@ -23,7 +24,8 @@ const FOREIGN_CODE = `
       SELECT $1::oid
        UNION SELECT id FROM ${partitionsOf('$1::oid')} tree(id)
        UNION SELECT relid FROM pg_partition_ancestors($1::oid::regclass))) id),
-  foreigners AS (SELECT oid, rolname FROM pg_roles WHERE NOT rolsuper AND rolname <> session_user),
+  ${TRUSTED},
+  foreigners AS (SELECT oid, rolname FROM pg_roles WHERE oid NOT IN (SELECT oid FROM trusted)),
   first(class, id) AS (
     SELECT 'pg_class'::regclass::oid, id FROM tables
      UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid IN (SELECT id FROM tables)
@@ -88,11 +90,11 @@ const FOREIGN_CODE = `
     SELECT concat(p.polqual::text, p.polwithcheck::text), c.relowner
       FROM reached r JOIN pg_policy p ON p.oid = r.id JOIN pg_class c ON c.oid = p.polrelid
      WHERE r.class = 'pg_policy'::regclass)
-  SELECT p.oid::regprocedure::text, f.rolname, 'function'
+  SELECT p.oid::regprocedure::text, f.rolname, 'function', f.rolname = current_user, session_user
     FROM reached r JOIN pg_proc p ON p.oid = r.id JOIN foreigners f ON f.oid = p.proowner
    WHERE r.class = 'pg_proc'::regclass
    UNION
-  SELECT p.oid::regprocedure::text, f.rolname, 'expression'
+  SELECT p.oid::regprocedure::text, f.rolname, 'expression', f.rolname = current_user, session_user
     FROM expressions e
     JOIN foreigners f ON f.oid = e.owner
    CROSS JOIN regexp_matches(e.tree, ':(?:funcid|opfuncid) (\\d+)', 'g') m
@@ -103,7 +105,7 @@ const FOREIGN_CODE = `
           OR p.proname ~ '_to_xml|^pg_input_')
    UNION
   -- Its query would read other tables, with code of their own.
-  SELECT format('policy %I', p.polname), f.rolname, 'policy'
+  SELECT format('policy %I', p.polname), f.rolname, 'policy', f.rolname = current_user, session_user
     FROM reached r
     JOIN pg_policy p ON p.oid = r.id AND r.class = 'pg_policy'::regclass
     JOIN pg_class c ON c.oid = p.polrelid
@@ -115,21 +117,24 @@ const FOREIGN_CODE = `
 export async function requireOwnCode(session: Connection, tableId: string, { table }: ColumnSpec): Promise<void> {
   const [found] = await session.rowsByPlan(FOREIGN_CODE, [tableId]);
   if (found === undefined) return;
-  const [name = '', role = '', kind] = found;
-  if (kind === 'policy') {
-    throw new KeyRotationError(
-      'INVALID_COLUMN',
-      `The ${name ?? ''} on ${table}, of another role (${role ?? ''}), has a query, which would run with your rights. ` +
-        'Connect as a role with BYPASSRLS, or run this as its owner.',
-    );
-  }
-  throw new KeyRotationError(
-    'INVALID_COLUMN',
-    kind === 'function'
-      ? `An expression or a type of ${table} calls ${name ?? ''}, a function of another role (${role ?? ''}). It would run ` +
-          'with your rights. Have its owner drop that expression or cast, run this as its owner, or give the function to ' +
-          'a superuser.'
-      : `An expression of ${table}, of another role (${role ?? ''}), calls ${name ?? ''}, which can run SQL or change the ` +
-          'session with your rights. Have its owner drop that expression, or run this as its owner.',
-  );
+  const [name, role, kind, isCurrent, login] = found.map((cell) => cell ?? '');
+  const [others, advice] =
+    isCurrent === 't'
+      ? [
+          `of ${role}, the role that ${login} has become. It could go back to ${login} (RESET ROLE), which has rights of its own. `,
+          `Take these from ${login}, connect with a login that has none but those of ${role}`,
+        ]
+      : [`of another role (${role}). `, 'Run this as its owner'];
+  const texts: Readonly<Record<string, string>> = {
+    policy:
+      `The ${name} on ${table} has a query, which would run with your rights. The policy is ${others}` +
+      `${advice}, or connect as a role with BYPASSRLS.`,
+    function:
+      `An expression or a type of ${table} calls ${name}, a function ${others}It would run with your rights. ` +
+      `${advice}, have its owner drop that expression or cast, or give the function to a superuser.`,
+    expression:
+      `An expression of ${table} calls ${name}, which can run SQL or change the session with your rights. The expression is ` +
+      `${others}${advice}, or have its owner drop that expression.`,
+  };
+  throw new KeyRotationError('INVALID_COLUMN', texts[kind ?? ''] ?? '');
 }

@@ -1,5 +1,6 @@
 import { KeyRotationError } from '../../format/error.ts';
 import { requireOwnCode } from '../catalog/foreign-code.ts';
+import { TRUSTED } from '../catalog/trusted-roles.ts';
 import { DatabaseFailure, isLockTimeout } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import JOBS from './sql/0001-jobs.sql';
@@ -12,21 +13,6 @@ import ONE_JOB from './sql/0007-one-job.sql';
 
 /** The versions of the schema. A version that was released never changes: the next one alters its tables. */
 const MIGRATIONS: readonly string[] = [JOBS, CONTENT, BRAKES, WRITTEN, MEMBERS, SOURCES, ONE_JOB];
-
-/**
- * Roles that may own the tables: superusers, and the role that logged in. The role that it has become since (SET ROLE)
- * only where going back to the one that logged in would gain nothing: other members of that role may change its tables,
- * and a function that runs in this session can go back.
- */
-const TRUSTED = `
-  trusted AS (
-    SELECT r.oid FROM pg_roles r JOIN pg_roles s ON s.rolname = session_user
-     WHERE r.rolsuper OR r.oid = s.oid
-        OR (r.rolname = current_user
-            AND NOT (s.rolsuper OR s.rolcreaterole OR s.rolcreatedb OR s.rolreplication OR s.rolbypassrls)
-            AND NOT EXISTS (SELECT FROM pg_roles g
-                             WHERE g.oid <> s.oid AND pg_has_role(s.oid, g.oid, 'MEMBER')
-                               AND NOT pg_has_role(r.oid, g.oid, 'MEMBER'))))`;
 
 /** What belongs to a role that is not trusted, or was added by one. `$1`: NULL without a schema. */
 const FOREIGN = `

@@ -165,3 +165,26 @@ test('types and expressions that call no code of another role are counted', asyn
       more bool DEFAULT evil(1), l int GENERATED ALWAYS AS (length(notes)) STORED, CHECK (abs(id) < 100))`);
   expect(await clinic.census(SPEC)).toMatchObject({ rows: 0 });
 });
+
+describe('code of the role that a login has become', () => {
+  beforeEach(async () => {
+    await owner.query(`CREATE FUNCTION slug(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
+      ${TABLE}, name text, slug text GENERATED ALWAYS AS (slug(name)) STORED)`);
+    await clinic.sql('CREATE ROLE vault LOGIN IN ROLE own; ALTER ROLE vault SET role = own');
+  });
+  afterEach(() => clinic.sql('DROP OWNED BY vault; DROP ROLE vault'));
+  const asVault = () => census({ url: postgres.url.replace('postgres@', 'vault@') }, [SPEC], clinic.keys);
+
+  test('runs where going back to the login would gain nothing', async () => {
+    expect(await asVault()).toMatchObject([{ rows: 0 }]);
+  });
+
+  test('is refused where the login has a right of its own, with what helps', async () => {
+    await clinic.sql('CREATE SCHEMA vaults AUTHORIZATION vault');
+    const error = await rejectionOf(asVault());
+    expect(error).toMatchObject({ code: 'INVALID_COLUMN' });
+    expect(error.message).toMatch(
+      /slug\(text\), a function of own, the role that vault has become.* go back to vault \(RESET ROLE\).* Take these from vault/,
+    );
+  });
+});

@@ -320,6 +320,10 @@ describe('the job schema', () => {
     ['has no right of its own', '', true],
     ['is a member of another role too', 'CREATE ROLE boss; GRANT boss TO lent', false],
     ['may make roles', 'ALTER ROLE lent CREATEROLE', false],
+    ['may connect, by a grant to it', 'GRANT CONNECT ON DATABASE postgres TO lent', true],
+    ['may make schemas, by a grant to it', 'GRANT CREATE ON DATABASE postgres TO lent', false],
+    ['has a table of its own', 'CREATE TABLE lents (); ALTER TABLE lents OWNER TO lent', false],
+    ['may read a table, by a grant to it', 'CREATE TABLE lents (); GRANT SELECT ON lents TO lent', false],
   ])('of a role that several log in for is used where the one that logged in %s', async (_, more, isUsed) => {
     await clinic.sql('GRANT ALL ON patients TO intruder; CREATE ROLE lent LOGIN; GRANT intruder TO lent');
     await clinic.sql(`ALTER ROLE lent SET role = intruder; ${more}`);
@@ -329,7 +333,9 @@ describe('the job schema', () => {
       if (isUsed) expect(ran).toMatchObject([{ isFinished: true }]);
       else expect(ran).toMatchObject({ code: 'DATABASE_REFUSED' });
     } finally {
-      await clinic.sql('DROP SCHEMA IF EXISTS pazpaz_keys CASCADE; DROP ROLE lent; DROP ROLE IF EXISTS boss');
+      await clinic.sql(
+        'DROP SCHEMA IF EXISTS pazpaz_keys CASCADE; DROP TABLE IF EXISTS lents; DROP OWNED BY lent; DROP ROLE lent; DROP ROLE IF EXISTS boss',
+      );
     }
   });
 

@@ -1,0 +1,20 @@
+/**
+ * Roles whose code may run with the rights of this user, as a table `trusted` of SQL: superusers, the role that logged in,
+ * and the role that it has become since (SET ROLE) only where going back would gain nothing. Code that runs in this session
+ * can go back (docs/adr/0045-code-of-the-role-that-a-login-becomes.md).
+ */
+export const TRUSTED = `
+  trusted AS (
+    SELECT r.oid FROM pg_roles r JOIN pg_roles s ON s.rolname = session_user
+     WHERE r.rolsuper OR r.oid = s.oid
+        OR (r.rolname = current_user
+            AND NOT (s.rolsuper OR s.rolcreaterole OR s.rolcreatedb OR s.rolreplication OR s.rolbypassrls)
+            AND NOT EXISTS (SELECT FROM pg_roles g
+                             WHERE g.oid <> s.oid AND pg_has_role(s.oid, g.oid, 'MEMBER')
+                               AND NOT pg_has_role(r.oid, g.oid, 'MEMBER'))
+            -- What it owns, what was granted to it alone, and policies for it, in any database. It may need a grant to connect.
+            AND NOT EXISTS (SELECT FROM pg_shdepend
+                             WHERE refclassid = 'pg_authid'::regclass AND refobjid = s.oid
+                               AND (deptype IN ('o', 'r') OR deptype = 'a' AND classid <> 'pg_database'::regclass))
+            AND NOT EXISTS (SELECT FROM pg_database d, aclexplode(d.datacl) acl
+                             WHERE acl.grantee = s.oid AND acl.privilege_type = 'CREATE')))`;
