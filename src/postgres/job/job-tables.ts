@@ -2,7 +2,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import { requireOwnCode } from '../catalog/foreign-code.ts';
 import { TRUSTED } from '../catalog/trusted-roles.ts';
 import { DatabaseFailure, isLockTimeout } from '../connection/database-error.ts';
-import type { Connection } from '../connection/database.ts';
+import type { Cells, Connection } from '../connection/database.ts';
 import JOBS from './sql/0001-jobs.sql';
 import CONTENT from './sql/0002-content.sql';
 import BRAKES from './sql/0003-brakes.sql';
@@ -214,8 +214,17 @@ async function schemaOf(session: Connection): Promise<string | null> {
   return found?.[0] ?? null;
 }
 
+/** Whether this user has the rights to make the tables, or to alter those of an older version. `$1`: NULL without a schema. */
+const MAY_MAKE = `
+  SELECT CASE WHEN $1::oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+              ELSE has_schema_privilege($1::oid, 'CREATE')
+                   AND NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = $1::oid AND relkind = 'r' AND NOT pg_has_role(relowner, 'USAGE')) END`;
+
 async function migrate(session: Connection, version: number): Promise<void> {
   const schema = await schemaOf(session);
+  // Asked first: after an error, the transaction gives no more answers.
+  const eventTriggers = await eventTriggersOf(session);
+  const [mayMake] = await session.rows(MAY_MAKE, [schema]);
   try {
     // IF NOT EXISTS would ask for the privilege even where the schema was made for this user.
     if (schema === null) await session.change('CREATE SCHEMA pazpaz_keys');
@@ -231,6 +240,7 @@ async function migrate(session: Connection, version: number): Promise<void> {
     await revokeFromOthers(session, schema === null);
   } catch (error) {
     if (!(error instanceof DatabaseFailure) || error.state !== '42501') throw error;
+    if (mayMake?.[0] === 't' && eventTriggers.length > 0) throw changedWhenMade(error.message, eventTriggers);
     throw new DatabaseFailure(
       'DATABASE_REFUSED',
       'This user may not make the schema pazpaz_keys, which keeps the state of re-encryption jobs. An owner of the ' +
@@ -239,7 +249,33 @@ async function migrate(session: Connection, version: number): Promise<void> {
       error.state,
     );
   }
+  const made = await schemaOf(session);
+  const foreign = await session.rows(FOREIGN, [made]);
+  if (foreign.length > 0) throw changedWhenMade(listed(foreign), eventTriggers);
+  await requireNoWriters(session, made);
 }
+
+/** Those that may change tables as they are made. */
+const EVENT_TRIGGERS = `
+  SELECT format('%I, function %s', evtname, evtfoid::regprocedure) FROM pg_event_trigger
+   WHERE evtevent = 'ddl_command_end' AND evtenabled <> 'D'
+     AND (evttags IS NULL OR evttags && '{CREATE SCHEMA,CREATE TABLE,CREATE INDEX,CREATE SEQUENCE,ALTER TABLE,REVOKE}'::text[])
+   ORDER BY evtname`;
+
+async function eventTriggersOf(session: Connection): Promise<readonly string[]> {
+  return (await session.rows(EVENT_TRIGGERS)).map(([name]) => name ?? '');
+}
+
+function changedWhenMade(what: string, eventTriggers: readonly string[]): DatabaseFailure {
+  return new DatabaseFailure(
+    'DATABASE_REFUSED',
+    `The tables of jobs (pazpaz_keys) were changed while they were made, and nothing was kept: ${what}. An event trigger of this ` +
+      `database does that: ${eventTriggers.join('; ')}. Have its function leave out the schema pazpaz_keys, or have it disabled ` +
+      '(ALTER EVENT TRIGGER … DISABLE) until reencrypt has made its tables, and run this again.',
+  );
+}
+
+const listed = (foreign: readonly Cells[]) => foreign.map(([what]) => what ?? '').join('; ');
 
 /** ALTER DEFAULT PRIVILEGES gives rights to tables, and to a schema, as they are made. */
 async function revokeFromOthers(session: Connection, isNewSchema: boolean): Promise<void> {
@@ -269,12 +305,16 @@ async function schemaVersion(session: Connection): Promise<number> {
 async function requireTrusted(session: Connection, schema: string | null): Promise<void> {
   const foreign = await session.rows(FOREIGN, [schema]);
   if (foreign.length === 0) return requireNoWriters(session, schema);
+  const eventTriggers = schema === null ? [] : await eventTriggersOf(session);
   throw new DatabaseFailure(
     'DATABASE_REFUSED',
-    `The schema pazpaz_keys is not trusted: ${foreign.map(([what]) => what ?? '').join('; ')}. Its owner could make functions ` +
+    `The schema pazpaz_keys is not trusted: ${listed(foreign)}. Its owner could make functions ` +
       'run with your rights. Run this as that role, or look at the schema and drop it (DROP SCHEMA pazpaz_keys CASCADE): ' +
       'a job then begins again, and rows that it has brought to the current key are only read. The times of the last rows of ' +
-      'each key are gone then: retire none for 24 hours.',
+      'each key are gone then: retire none for 24 hours.' +
+      (eventTriggers.length === 0
+        ? ''
+        : ` If an event trigger does this to new tables, have it disabled first: ${eventTriggers.join('; ')}.`),
   );
 }
 

@@ -104,6 +104,41 @@ describe('the schema of the job tables', () => {
     expect(names).toEqual(['public.patients.notes']);
   });
 
+  it.each([
+    ['owner', 'ALTER TABLE %s OWNER TO team', 'permission denied for table job'],
+    ['owner of which the user is a member', 'GRANT team TO maker; ALTER TABLE %s OWNER TO team', 'job belongs to team'],
+    ['row-level security', 'ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', 'row-level security'],
+    [
+      'trigger',
+      'CREATE TRIGGER audit AFTER UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION public.audit()',
+      'the trigger audit',
+    ],
+  ])('is not made where an event trigger gives its tables another %s, which is named', async (_, change, why) => {
+    await clinic.sql(`CREATE ROLE team; CREATE ROLE maker LOGIN; GRANT ALL ON patients TO maker;
+      GRANT CREATE ON DATABASE postgres TO maker;
+      CREATE OR REPLACE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+      CREATE FUNCTION change_new() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ DECLARE made record; BEGIN
+        FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE' LOOP
+          EXECUTE format('${change}', made.object_identity); END LOOP; END $$;
+      CREATE EVENT TRIGGER changes ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION change_new()`);
+    const run = () => reencrypt({ url: postgres.url.replace('postgres@', 'maker@') }, [SPEC], clinic.keys, SMALL);
+    try {
+      const error = await rejectionOf(run());
+      expect(error.code).toBe('DATABASE_REFUSED');
+      expect(error.message).toMatch(new RegExp(`${why}.*event trigger.*: changes, function public\\.change_new\\(\\)`));
+      expect(error.message).not.toMatch(/GRANT CREATE|DROP SCHEMA/);
+      expect(await clinic.sql("SELECT FROM pg_namespace WHERE nspname = 'pazpaz_keys'")).toEqual([]);
+      // What the message asks for.
+      await clinic.sql('ALTER EVENT TRIGGER changes DISABLE');
+      expect(await run()).toMatchObject([{ isFinished: true, totals: { reencrypted: 50 } }]);
+      await clinic.sql('ALTER EVENT TRIGGER changes ENABLE');
+      expect(await run()).toMatchObject([{ isFinished: true }]);
+    } finally {
+      await clinic.sql(`DROP EVENT TRIGGER changes; DROP FUNCTION change_new; DROP SCHEMA IF EXISTS pazpaz_keys CASCADE;
+        DROP OWNED BY maker, team; DROP ROLE maker, team`);
+    }
+  });
+
   it('is brought to this version once, by processes that start together', async () => {
     const runs = [1, 2, 3].map(() => reencrypt(postgres, [SPEC], clinic.keys, SMALL));
     for (const [report] of await Promise.all(runs)) expect(report?.totals).toMatchObject({ reencrypted: 50 });
