@@ -43,6 +43,8 @@ export interface ColumnCensus extends NamedColumn {
   /** Why some rows may not have been seen; empty where all were. */
   readonly unseen: readonly string[];
   readonly triggers: readonly TriggerOnUpdate[];
+  /** Columns of the context whose text depends on settings of a session, each with its type. */
+  readonly spelled: readonly string[];
   /** What of its values looks encrypted, and is in no member that was counted. */
   readonly besides: readonly FoundColumn[];
 }
@@ -225,7 +227,7 @@ async function countColumn(
 }
 
 function censusOf(column: Column, tally: Tally, { target }: RingKeys): ColumnCensus {
-  const { spec, tableId, table, columnNumber, isLocked, triggers } = column;
+  const { spec, tableId, table, columnNumber, isLocked, triggers, spelled } = column;
   const { counts } = tally;
   return {
     ...namedColumn(column),
@@ -244,6 +246,7 @@ function censusOf(column: Column, tally: Tally, { target }: RingKeys): ColumnCen
     toReencrypt: target === undefined ? undefined : counts.toReencrypt,
     unseen: isLocked ? column.unseen : [...column.unseen, NOT_LOCKED],
     triggers,
+    spelled,
     besides: tally.besides({
       ...{ table, tableId, column: spec.column, columnNumber, kind: '', isMaterialized: false, isGenerated: false },
     }),

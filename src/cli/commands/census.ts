@@ -82,7 +82,7 @@ function adviceOn(
   if (unread.length > 0) return { advice: unread.map(unreadLine), next: [step('doctor')] };
   if (missing !== undefined) return { advice: [missing.text], next: [missing.next] };
   const rows = columns.reduce((total, { toReencrypt = 0 }) => total + toReencrypt, 0);
-  if (rows === 0) return { advice: columns.some(isInOtherContext) ? [OTHER_CONTEXT] : [], next: [] };
+  if (rows === 0) return { advice: otherContext(columns.filter(isInOtherContext)), next: [] };
   const found = `${rowCount(rows)} ${rows === 1 ? 'is' : 'are'} not under the current key`;
   return columns.every(isContextRight)
     ? { advice: [`${found}; reencrypt moves them to it.`], next: [step('reencrypt')] }
@@ -91,6 +91,16 @@ function adviceOn(
 
 const OTHER_CONTEXT =
   'No row opens, and their keys are on the ring: check the context, which must be the one that the application gives.';
+
+function otherContext(columns: readonly ColumnCensus[]): readonly string[] {
+  if (columns.length === 0) return [];
+  const spelled = [...new Set(columns.flatMap((column) => column.spelled))];
+  if (spelled.length === 0) return [OTHER_CONTEXT];
+  return [
+    `${OTHER_CONTEXT} Text of these columns depends on settings, and the application may spell it otherwise than this census: ` +
+      `${spelled.join(', ')}. docs/reencrypt.md shows which text is expected.`,
+  ];
+}
 
 function isInOtherContext({ unreadable, listed, numbered, unnumbered, legacy }: ColumnCensus): boolean {
   const opened = [numbered, unnumbered, legacy].some((counts) => Object.keys(counts).length > 0);

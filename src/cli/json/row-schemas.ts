@@ -81,6 +81,7 @@ const COUNTED_COLUMN = object(
     tableId: described('The number (OID) of the table in its database', TEXT),
     columnNumber: described('The number of the column in the table', COUNT),
     ...ROW_CLASSES,
+    spelled: described('Columns of the context whose text depends on settings of a session', listOf(TEXT)),
     besides: described('What looks encrypted in its values and is in no member that was counted', listOf(FOUND_COLUMN)),
     listed: described('The first 10,000 of the unreadable rows', LEFT_ROWS),
     triggers: described(

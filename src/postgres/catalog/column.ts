@@ -90,6 +90,8 @@ export interface Column {
   readonly context: ContextTemplate;
   /** Where rows are moved from another context: that one. */
   readonly fromContext: ContextTemplate | undefined;
+  /** Columns of the context whose text depends on settings of a session, each with its type. */
+  readonly spelled: readonly string[];
   readonly triggers: readonly TriggerOnUpdate[];
   /** Columns that PostgreSQL generates from this one. */
   readonly derived: readonly string[];

@@ -122,7 +122,7 @@ export async function requireOwnCode(session: Connection, tableId: string, { tab
     isCurrent === 't'
       ? [
           `of ${role}, the role that ${login} has become. It could go back to ${login} (RESET ROLE), which has rights of its own. `,
-          `Take these from ${login}, connect with a login that has none but those of ${role}`,
+          `Take these from ${login}, connect with a login that has only those of ${role}`,
         ]
       : [`of another role (${role}). `, 'Run this as its owner'];
   const texts: Readonly<Record<string, string>> = {

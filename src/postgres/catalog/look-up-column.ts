@@ -45,6 +45,9 @@ const COLUMNS = `
       SELECT format_type(t.oid, NULL) AS type, under.modifier
         FROM under JOIN pg_type t ON t.oid = under.type WHERE t.typtype <> 'd') base`;
 
+/** Types whose text depends on settings of a session, and arrays of these. */
+const SPELLED_BY_SETTINGS = /^(?:interval|money|date|timestamp with.*|real|double precision|bytea)(?:\[\])?$/;
+
 export interface LookUpOptions extends TransactionOptions {
   /** Is given the numbers of the tables, before they are locked and the snapshot is taken. */
   readonly beforeLock?: (session: Connection, tableIds: readonly string[]) => Promise<void>;
@@ -170,6 +173,9 @@ async function describeColumn(
     server,
     limit: storage === 'text' && typeModifier > 4 ? typeModifier - 4 : undefined,
     context,
+    spelled: [...columns].flatMap(([name, [type]]) =>
+      name != null && name !== spec.column && SPELLED_BY_SETTINGS.test(type ?? '') ? [`${name} (${type ?? ''})`] : [],
+    ),
     fromContext: from.source === context.source ? undefined : from,
     triggers: await triggersOnUpdate(session, table.id, [spec.column, ...derived]),
     derived,

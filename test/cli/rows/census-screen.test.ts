@@ -21,6 +21,7 @@ const EMPTY: Count = {
   toReencrypt: 0,
   unseen: [],
   triggers: [],
+  spelled: [],
   besides: [],
 };
 

@@ -71,6 +71,22 @@ describe('census', () => {
     expect((await keys(ring, ['census', ...COLUMN])).stdout).not.toContain('No row opens');
   });
 
+  it('names columns of a context that the application may spell otherwise, where no row opens', async () => {
+    const ring = await ringWith(1, current(2));
+    await patients([row('a', 2, 1)]);
+    await postgres.client.query("ALTER TABLE patients ADD lasts interval DEFAULT '26 hours'");
+    const { stdout } = await keys(ring, [
+      'census',
+      '--table',
+      'patients',
+      '--column',
+      'notes',
+      '--context',
+      '{id}{lasts}',
+    ]);
+    expect(stdout.replaceAll(/\s+/g, ' ')).toMatch(/spell it otherwise than this census: lasts \(interval\)\./);
+  });
+
   it('names status where a key may have lost its labels', async () => {
     const ring = await ringWith(1, previous(2), current(3));
     await ring.client.send(
