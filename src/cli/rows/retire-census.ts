@@ -118,13 +118,18 @@ function requireNoneOpens(unlisted: readonly FoundColumn[], numbers: readonly Ke
   throw new KeyRotationError(
     'ROWS_STILL_NEED_KEY',
     `Columns that were not counted hold ciphertexts of the key: ${namesOf(needing).join(', ')}. Add them to the file ` +
-      `that --columns names (columns --find prints one), then census and reencrypt them. ${NOT_LISTED}`,
+      `that --columns names (columns --find prints one), then census and reencrypt them.${notListed(needing)}`,
   );
 }
 
-const NOT_LISTED =
-  'Places in brackets cannot be listed: refresh a materialized view after its tables are re-encrypted; otherwise have ' +
-  'the application write the value again.';
+/** What to do about places that no list can name. */
+function notListed(found: readonly FoundColumn[]): string {
+  if (found.every(({ uncountable }) => uncountable === undefined)) return '';
+  return (
+    ' Places in brackets cannot be listed: refresh a materialized view after its tables are re-encrypted; otherwise have ' +
+    'the application write the value again.'
+  );
+}
 
 /**
  * Throws `NO_CENSUS` if a column that was not counted holds ciphertexts of the ring, or values that begin with a number
@@ -140,7 +145,7 @@ function requireNoneEncrypted(unlisted: readonly FoundColumn[], numbers: readonl
     'NO_CENSUS',
     `Columns that were not counted hold ciphertexts, and may have rows that need the key: ${namesOf(found).join(', ')}. ` +
       'Add them to the file that --columns names (columns --find prints one), or pass --unlisted-is-fine to retire if no row of ' +
-      `them needs it.${found.some(({ uncountable }) => uncountable !== undefined) ? ` ${NOT_LISTED}` : ''}`,
+      `them needs it.${notListed(found)}`,
   );
 }
 
