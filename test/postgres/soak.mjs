@@ -8,7 +8,7 @@ const USAGE = `npm run soak [-- OPTIONS]
 
 Kills re-encryption at random moments beside applications that write to the same rows, one process alone and four at
 once in turn, on a PostgreSQL of its own; then takes rows of every older form through census, a refused retire,
-reencrypt and retire. About four minutes. Ends with 1 if a row was lost or handled needlessly.
+reencrypt and retire. About seven minutes. Ends with 1 if a row was lost or handled needlessly.
 
   --seconds N     work under kills, at least (default: 60)
   --rows N        rows of the table that the kills are on (default: 100000)

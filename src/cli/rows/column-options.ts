@@ -40,7 +40,7 @@ export function columnOptions(command: Command): Command {
     .option('--context <template>', "the rows' context, such as patients:{id}:notes (default: none)")
     .option(
       '--columns <file>',
-      'a JSON file with several columns: [{"table", "column", "member", "key", "context"}, …]',
+      'a JSON file with several columns: [{"table", "column", "member", "key", "context", "toContext"}, …]',
       someText,
     );
 }

@@ -136,7 +136,10 @@ export async function whyWait(
 export async function requireQuery(session: Connection, query: string): Promise<void> {
   const answer = await askQuery(session, query);
   if (answer?.detail.startsWith(FAILED) !== true) return;
-  throw new KeyRotationError('INVALID_SETTINGS', `${answer.detail}. It has to be one SELECT: its first value counts.`);
+  throw new KeyRotationError(
+    'INVALID_SETTINGS',
+    `${answer.detail.replace(/\.$/, '')}. It has to be one SELECT: its first value counts.`,
+  );
 }
 
 /** False, zero or nothing, as the types of PostgreSQL spell them: an interval is `PT0S`, money `$0.00`, an array `{}`. */

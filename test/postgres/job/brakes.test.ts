@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { FULL_SPEED, reserveRows, type Brakes } from '../../../src/postgres/job/brakes.ts';
 import type { ReencryptReport } from '../../../src/postgres/job/reencrypt.ts';
-import { whyWait } from '../../../src/postgres/job/brake-conditions.ts';
+import { requireQuery, whyWait } from '../../../src/postgres/job/brake-conditions.ts';
 import { batchSize } from '../../../src/postgres/job/pacer.ts';
 import { Connection } from '../../../src/postgres/connection/database.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
@@ -188,6 +189,14 @@ describe('re-encryption waits, says for what, and continues by itself', () => {
     }
   });
 
+  it('by the query that the page prints', async () => {
+    const page = readFileSync('docs/reencrypt.md', 'utf8');
+    const [, query = ''] = /`(SELECT [^`]*'Europe\/Berlin'[^`]*)`/.exec(page) ?? [];
+    const session = await Connection.open(postgres);
+    await expect(requireQuery(session, query)).resolves.toBeUndefined();
+    await session.close();
+  });
+
   it('while that query fails, and refuses one that cannot be run from the start', async () => {
     await clinic.sql('CREATE TABLE load AS SELECT false AS high');
     const first = await braked({ pauseWhile: 'SELECT high FROM load' }, () => Promise.resolve());
@@ -195,7 +204,7 @@ describe('re-encryption waits, says for what, and continues by itself', () => {
     await clinic.sql('DROP TABLE load');
     const error = await rejectionOf(clinic.reencrypt(SPEC, { brakes: { pauseWhile: 'SELECT high FROM load' } }));
     expect(error.code).toBe('INVALID_SETTINGS');
-    expect(error.message).toContain('relation "load" does not exist');
+    expect(error.message).toContain('relation "load" does not exist. It has to be one SELECT');
   });
 
   it.each(['DELETE FROM patients RETURNING 1', 'SELECT 1) x; DELETE FROM patients; SELECT (1'])(
