@@ -122,6 +122,20 @@ export function keyTable(column: Column, keys: readonly (readonly string[])[], f
   };
 }
 
+/** Within the caller's transaction, which ends with the error of the first text that PostgreSQL reads as no key. */
+export async function readKeys(
+  session: Connection,
+  column: Column,
+  keys: readonly (readonly string[])[],
+): Promise<void> {
+  const { arrays, names, values } = keyTable(column, keys, 1);
+  const casts = column.key.map(({ type }, index) => `pg_catalog.count(u.k${index}::${type})`);
+  await session.rows(
+    `SELECT ${casts.join(', ')} FROM ROWS FROM (${arrays.map((array) => `pg_catalog.unnest(${array})`).join(', ')}) AS u(${names.join(', ')})`,
+    values,
+  );
+}
+
 function sizeOfRow(column: Column, cells: readonly string[]): string {
   return readSize(
     column,

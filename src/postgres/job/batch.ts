@@ -15,7 +15,7 @@ import type { EndedBatches } from './ended-batches.ts';
 import type { Job } from './job.ts';
 import { planRows, type LeftRow, type Plan } from './plan-rows.ts';
 import { tableState } from './table-state.ts';
-import { claimRange, passRows, recordBatch, type BatchResult, type Range } from './ranges.ts';
+import { claimRange, passRows, recordBatch, repeatWithoutKeys, type BatchResult, type Range } from './ranges.ts';
 import { keyAhead, readBatch, readRows, type BatchLimits } from '../read-rows.ts';
 import { listedKey, type StoredRow } from '../row-reader.ts';
 import type { RingKeys } from '../all-keys.ts';
@@ -69,12 +69,9 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
   let write: Write = writeRows;
   let read = readNext;
   for (let attempt = 1; ; attempt += 1) {
-    let begun: { readonly range: Range; readonly rows: number } | undefined;
-    const onBegin = (range: Range, rows: number) => {
-      begun = { range, rows };
-    };
+    const begun: Begun = {};
     try {
-      const step = await work.session.transaction(() => batch(work, preferred, { read, write }, onBegin), {
+      const step = await work.session.transaction(() => batch(work, preferred, { read, write }, begun), {
         settings: [
           ...(work.settings ?? []),
           ...(read === readAroundDamage ? BY_KEY : []),
@@ -84,7 +81,7 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
       if (step.kind === 'worked') work.ended?.done(step.result);
       return step;
     } catch (error) {
-      if (error instanceof TableAltered) return { kind: 'changed' };
+      if (error instanceof TableAltered || (await hasOutdatedKeys(work, begun, error))) return { kind: 'changed' };
       if (isDamage(error) && read === readNext) {
         read = readAroundDamage;
         continue;
@@ -93,7 +90,8 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
         write = writeAcceptedRows;
         continue;
       }
-      if (begun !== undefined && work.ended?.add(begun.range, begun.rows, error) === true) {
+      const { range, rows } = begun;
+      if (range !== undefined && rows !== undefined && work.ended?.add(range, rows, error) === true) {
         // What the server lacks may come back: it is tried again after ever longer pauses.
         if (!isShortInFunction(error)) work.onEnded?.();
         if (!isLostConnection(error)) continue;
@@ -106,29 +104,44 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
   }
 }
 
+/** How far a batch has come. */
+interface Begun {
+  range?: Range;
+  /** How many it has read. Code of the table may run from then on. */
+  rows?: number;
+}
+
+/** Whether what the range keeps of its rows led to none of them any more, and they were begun again. */
+async function hasOutdatedKeys({ session, checked, job }: BatchWork, begun: Begun, error: unknown): Promise<boolean> {
+  const { range, rows } = begun;
+  if (range === undefined || rows !== undefined) return false;
+  const { reached, upTo, again, pass } = range;
+  return repeatWithoutKeys(session, checked, job, { pass, keys: [reached, upTo, ...again] }, error);
+}
+
 /** The batch is undone. */
 class TableAltered extends Error {}
 
 type Write = (session: Connection, column: Column, changes: readonly RowChange[]) => Promise<Written>;
 
-/** `onBegin`: is called before code of the table may run, with the number of rows. */
 async function batch(
   work: BatchWork,
   preferred: number,
   { read, write }: { readonly read: Read; readonly write: Write },
-  onBegin: (range: Range, rows: number) => void,
+  begun: Begun,
 ): Promise<Step> {
   const { session, job, keys } = work;
   const { column, state } = work.checked;
   const range = await claimRange(session, job, preferred);
   if (range === undefined) return { kind: 'none' };
+  begun.range = range;
   if ((await tableState(session, column)) !== state) return { kind: 'changed' };
   const target = keys.requireTarget();
   if (range.target !== target.number) return { kind: 'other target', target: range.target };
   const { rows = work.limits.rows, leave } = work.ended?.limit(range, work.limits.rows) ?? {};
   const limits = { ...work.limits, rows };
   const reading = await read(session, column, range, limits);
-  onBegin(range, reading.rows.length);
+  begun.rows = reading.rows.length;
   const result = await handle(work, range, target, reading, leave === undefined ? write : leaving(leave));
   // A trigger may have come before the first write, of a partition also after it.
   const { locks } = work.checked;

@@ -152,6 +152,17 @@ export function repeatPass(session: Connection, job: Job, target: number): Promi
   return beginPassFrom(session, job, target, target);
 }
 
+/** Begins a job's rows again. `pass`: the one that the caller saw; nothing happens if another process was faster. */
+export async function repeatOutdatedPass(session: Connection, job: Job, pass: number): Promise<void> {
+  await session.transaction(async () => {
+    const [found] = await session.rows(
+      'SELECT target FROM pazpaz_keys.job WHERE id = $1 AND pass = $2 FOR NO KEY UPDATE',
+      [job.id, pass],
+    );
+    if (found !== undefined) await repeatPass(session, job, Number(found[0]));
+  });
+}
+
 /** Has the table checked again, whichever pass has finished. */
 export async function reopenJob(session: Connection, { id }: Job): Promise<void> {
   await session.change('UPDATE pazpaz_keys.job SET finished_at = NULL WHERE id = $1', [id]);

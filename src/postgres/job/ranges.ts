@@ -1,11 +1,11 @@
-import { isDamage } from '../connection/database-error.ts';
+import { isDamage, isOfValues } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
 import type { CheckedColumn } from './checked-columns.ts';
 import { keysAround } from '../damaged-rows.ts';
-import { isFoundAgain, keyOf, MOST_LEFT_ROWS, MOST_REFUSED_ROWS, type Job } from './job.ts';
+import { isFoundAgain, keyOf, MOST_LEFT_ROWS, MOST_REFUSED_ROWS, repeatOutdatedPass, type Job } from './job.ts';
 import type { LeftRow } from './plan-rows.ts';
 import { tableState } from './table-state.ts';
-import { keyAhead } from '../read-rows.ts';
+import { keyAhead, readKeys } from '../read-rows.ts';
 
 export interface Range {
   readonly n: number;
@@ -18,6 +18,7 @@ export interface Range {
   /** How often in a row none of them could be had. */
   readonly tries: number;
   readonly target: number;
+  readonly pass: number;
 }
 
 export interface BatchResult {
@@ -48,14 +49,14 @@ const LONGEST_PAUSE = 2000;
  */
 export async function claimRange(session: Connection, job: Job, preferred: number): Promise<Range | undefined> {
   const [found] = await session.rowsByPlan(
-    `SELECT r.n, r.reached, r.up_to, r.is_read, r.again, r.tries, j.target
+    `SELECT r.n, r.reached, r.up_to, r.is_read, r.again, r.tries, j.target, j.pass
        FROM pazpaz_keys.range r JOIN pazpaz_keys.job j ON j.id = r.job_id
       WHERE r.job_id = $1 AND r.is_open AND r.not_before <= now()
       ORDER BY r.n = $2 DESC, r.n LIMIT 1 FOR UPDATE OF r SKIP LOCKED`,
     [job.id, preferred],
   );
   if (found === undefined) return undefined;
-  const [n, reached, upTo, isRead, again, tries, target] = found;
+  const [n, reached, upTo, isRead, again, tries, target, pass] = found;
   const keys: unknown = JSON.parse(again ?? '[]');
   return {
     n: Number(n),
@@ -65,7 +66,35 @@ export async function claimRange(session: Connection, job: Job, preferred: numbe
     again: Array.isArray(keys) ? keys.map((key) => (Array.isArray(key) ? key.map(String) : [])) : [],
     tries: Number(tries),
     target: Number(target),
+    pass: Number(pass),
   };
+}
+
+/**
+ * Begins the rows again where `error` came from keys that PostgreSQL spelled so once, and reads as none any more: a label
+ * of an enum has another name since, or a domain has another CHECK. Whether that was so.
+ */
+export async function repeatWithoutKeys(
+  session: Connection,
+  { column, state, locks }: CheckedColumn,
+  job: Job,
+  { pass, keys }: { readonly pass: number; readonly keys: readonly (readonly string[] | undefined)[] },
+  error: unknown,
+): Promise<boolean> {
+  if (!isOfValues(error)) return false;
+  const stored = keys.filter((key) => key !== undefined);
+  const read = async () => {
+    // The names of the types must mean what they did.
+    if ((await tableState(session, column)) === state) await readKeys(session, column, stored);
+  };
+  try {
+    await session.transaction(read, { settings: locks.forBatch });
+    return false;
+  } catch (unread) {
+    if (!isOfValues(unread)) throw unread;
+  }
+  await repeatOutdatedPass(session, job, pass);
+  return true;
 }
 
 /**
@@ -73,24 +102,23 @@ export async function claimRange(session: Connection, job: Job, preferred: numbe
  */
 export async function cutRange(
   session: Connection,
-  { column, state, locks }: CheckedColumn,
+  checked: CheckedColumn,
   job: Job,
   rows: number,
 ): Promise<'cut' | 'none' | 'changed'> {
+  const { column, state, locks } = checked;
+  let stored = { pass: job.pass, keys: [] as readonly (readonly string[])[] };
   const work = async (ahead: typeof keyAhead) => {
     const [found] = await session.rows(
-      'SELECT frontier, ranges FROM pazpaz_keys.job WHERE id = $1 AND NOT is_cut FOR NO KEY UPDATE',
+      'SELECT frontier, ranges, pass FROM pazpaz_keys.job WHERE id = $1 AND NOT is_cut FOR NO KEY UPDATE',
       [job.id],
     );
     if (found === undefined) return 'none';
     if ((await tableState(session, column)) !== state) return 'changed';
-    const [frontier, ranges] = found;
-    const upTo = await ahead(
-      session,
-      column,
-      { after: frontier == null ? undefined : keyOf(frontier), upTo: undefined },
-      rows,
-    );
+    const [frontier, ranges, pass] = found;
+    const after = frontier == null ? undefined : keyOf(frontier);
+    stored = { pass: Number(pass), keys: after === undefined ? [] : [after] };
+    const upTo = await ahead(session, column, { after, upTo: undefined }, rows);
     const end = upTo === undefined ? null : JSON.stringify(upTo);
     const n = Number(ranges) + 1;
     await session.change(
@@ -107,6 +135,7 @@ export async function cutRange(
   try {
     return await session.transaction(() => work(keyAhead), options);
   } catch (error) {
+    if (await repeatWithoutKeys(session, checked, job, stored, error)) return 'changed';
     if (!isDamage(error)) throw error;
     return session.transaction(() => work(keyAheadAround), options);
   }

@@ -118,6 +118,44 @@ test('a type that takes the name of a key’s waits for the batch, and the job c
   expect(await isSuperuser()).toBe(false);
 });
 
+const LETTERS = ['a', 'b', 'c', 'd', 'e', 'f'];
+const LABELS = `CREATE TYPE s.label AS ENUM (${LETTERS.map((label) => `'${label}'`).join(', ')})`;
+const RENAMED = LETTERS.map((label) => `ALTER TYPE s.label RENAME VALUE '${label}' TO '${label}2'`).join('; ');
+
+describe('labels of an enum that get other names', () => {
+  it.each([
+    ['within ranges', 's.label', '', '', { rangeRows: 5 }],
+    ['between ranges', 's.label', '', '', { rangeRows: 1 }],
+    ['of rows that are tried again', 's.label', '', '', {}],
+    ['in a composite type', 's.pair', '(', ')', { rangeRows: 5 }],
+    ['in an array', 's.label[]', '{', '}', { rangeRows: 5 }],
+  ])('have the rows of a job begun again: %s', async (where, type, open, close, options) => {
+    const spelled = (label: string) => `${open}${label}${close}`;
+    await owner.query(
+      `${LABELS}; CREATE TYPE s.pair AS (label s.label); CREATE TABLE s.patients (id ${type} PRIMARY KEY, notes bytea)`,
+    );
+    await insert(LETTERS.map(spelled));
+    await owner.query(`UPDATE s.patients SET notes = $1 WHERE id = $2::${type}`, [
+      Buffer.from('by hand'),
+      spelled('f'),
+    ]);
+    const stop = new AbortController();
+    const onBatch = () => {
+      stop.abort();
+    };
+    const begun = { ...options, batchRows: 1, connections: 1, onBatch, signal: stop.signal };
+    expect(await clinic.reencrypt(SPEC, begun)).toMatchObject({ isFinished: false, totals: { reencrypted: 1 } });
+    if (where.includes('again'))
+      await clinic.sql('UPDATE pazpaz_keys.range SET is_read = true, again = jsonb_build_array(reached)');
+    await owner.query(RENAMED);
+    const report = await clinic.reencrypt(SPEC);
+    expect(report).toMatchObject({ isFinished: true, left: [{ code: 'INVALID_CIPHERTEXT' }] });
+    expect((await clinic.census(SPEC)).toReencrypt).toBe(0);
+    const jobs = await clinic.sql("SELECT pass, sources FROM pazpaz_keys.job WHERE table_id = 's.patients'::regclass");
+    expect(jobs).toEqual([{ pass: 2, sources: { 1: expect.any(String) as unknown } }]);
+  });
+});
+
 test('a key that its index compares with other operators, or in another collation, is refused by name', async () => {
   await owner.query('CREATE TABLE s.patients (tags public.hstore PRIMARY KEY, notes bytea)');
   await expect(clinic.reencrypt(SPEC)).rejects.toThrow(/tags of s\.patients is of type public\.hstore/);
