@@ -28,6 +28,7 @@ interface FailureDetails {
   readonly constraint?: string | undefined;
   readonly isRaised?: boolean;
   readonly isInFunction?: boolean;
+  readonly isAtCommit?: boolean;
 }
 
 /** An error of the database, in our words; `state` is the SQLSTATE, where PostgreSQL itself answered. */
@@ -37,18 +38,21 @@ export class DatabaseFailure extends KeyRotationError {
   /** Whether a function of the database, such as a trigger's, reported it with RAISE. */
   readonly isRaised: boolean;
   readonly isInFunction: boolean;
+  /** Whether every statement had succeeded: what a transaction did, as a whole, was refused. */
+  readonly isAtCommit: boolean;
 
   constructor(
     code: 'CANNOT_REACH_DATABASE' | 'DATABASE_REFUSED',
     message: string,
     state?: string,
-    { constraint, isRaised = false, isInFunction = false }: FailureDetails = {},
+    { constraint, isRaised = false, isInFunction = false, isAtCommit = false }: FailureDetails = {},
   ) {
     super(code, message);
     this.state = state;
     this.constraint = constraint;
     this.isRaised = isRaised;
     this.isInFunction = isInFunction;
+    this.isAtCommit = isAtCommit;
   }
 }
 
@@ -88,6 +92,16 @@ export function databaseError(error: unknown): KeyRotationError {
       isInFunction,
     },
   );
+}
+
+/** An error with which the database refused to commit. */
+export function atCommit(error: unknown): unknown {
+  if (!(error instanceof DatabaseFailure) || error.code !== 'DATABASE_REFUSED') return error;
+  const { message, state, constraint, isRaised, isInFunction } = error;
+  return new DatabaseFailure('DATABASE_REFUSED', message, state, {
+    ...{ constraint, isRaised, isInFunction },
+    isAtCommit: true,
+  });
 }
 
 const MORE_CONNECTIONS =
@@ -151,9 +165,19 @@ export function isOfValues(error: unknown): boolean {
   return error instanceof DatabaseFailure && error.state !== undefined && !NOT_OF_VALUES.test(error.state);
 }
 
-/** Whether a function, such as a trigger's, lacked a resource: for one row, or because the server lacks it. */
+/** Whether a function, such as a trigger's, lacked a resource before the commit: for one row, or because the server lacks it. */
 export function isShortInFunction(error: unknown): error is DatabaseFailure {
-  return error instanceof DatabaseFailure && error.isInFunction && isShort(error.state, error.isRaised);
+  if (!(error instanceof DatabaseFailure) || error.isAtCommit) return false;
+  return error.isInFunction && isShort(error.state, error.isRaised);
+}
+
+/** Resources, and limits of the server that all share, such as the queue of NOTIFY. */
+const SHORT_AT_COMMIT = /^5[34]/;
+
+/** Whether there was no room for what a transaction did: for all of it, or because the server lacks it. */
+export function isShortAtCommit(error: unknown): boolean {
+  if (!(error instanceof DatabaseFailure) || error.isRaised) return false;
+  return error.isAtCommit && SHORT_AT_COMMIT.test(error.state ?? '');
 }
 
 /** Class XX, and an error of the disk: of what is stored, such as a damaged page or a value without all of its parts. */
@@ -168,23 +192,26 @@ export function isDamage(error: unknown): error is DatabaseFailure {
 const ENDED = new Set(['57P01', '57014', '25P03', '25P04']);
 
 /**
- * The SQLSTATE with which a server that goes on ended the session or the statement, or of what a function lacked;
- * `undefined` for any other error.
+ * The SQLSTATE with which a server that goes on ended the session or the statement, or refused to commit, or of what a
+ * function lacked; `undefined` for any other error.
  */
 export function endedWith(error: unknown): string | undefined {
-  if (!(error instanceof DatabaseFailure) || error.isRaised || error.state === undefined) return undefined;
+  if (!(error instanceof DatabaseFailure) || error.state === undefined) return undefined;
+  if (error.isAtCommit) return isWorthAnotherTry(error) ? undefined : error.state;
+  if (error.isRaised) return undefined;
   return ENDED.has(error.state) || isShortInFunction(error) ? error.state : undefined;
 }
 
 /** Whether the same work may succeed later, with a new connection. */
 export function isLostConnection(error: unknown): boolean {
   if (isKeyRotationError(error, 'CANNOT_REACH_DATABASE')) return true;
+  if (isShortAtCommit(error)) return true;
   return error instanceof DatabaseFailure && isShort(error.state, error.isRaised);
 }
 
 /** Whether the database refused one row: its new value, or a function that ran for it, whatever the SQLSTATE. */
 export function isOfRow(error: unknown): error is DatabaseFailure {
-  if (!(error instanceof DatabaseFailure) || error.state === undefined) return false;
+  if (!(error instanceof DatabaseFailure) || error.state === undefined || error.isAtCommit) return false;
   const { state, isRaised, isInFunction } = error;
   if (isRaised) return true;
   return isInFunction ? !NOT_OF_ROW_IN_FUNCTION.test(state) : !NOT_OF_ROW.test(state) && !OF_STATEMENT.test(state);

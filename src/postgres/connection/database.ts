@@ -3,7 +3,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import type { AnswerWatch } from './answer-limits.ts';
 import { connect, type Connected, type ServerAddress } from './connect.ts';
 import { BinaryRows, CopyQuery, type BinaryRow } from './copy-query.ts';
-import { databaseError } from './database-error.ts';
+import { atCommit, databaseError } from './database-error.ts';
 import { SpareConnection } from './spare-connection.ts';
 
 /** A value in a text of SQL: bytes go over in binary, everything else as PostgreSQL spells it. */
@@ -240,7 +240,9 @@ export class Connection {
     try {
       await this.change(this.#begin(options));
       const result = await work();
-      await this.change('COMMIT');
+      await this.change('COMMIT').catch((error: unknown) => {
+        throw atCommit(error);
+      });
       return result;
     } catch (error) {
       // Report what went wrong first, not that a broken connection cannot roll back either.

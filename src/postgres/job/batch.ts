@@ -5,6 +5,7 @@ import {
   isLostConnection,
   isOfRow,
   isOutOfDate,
+  isShortAtCommit,
   isShortInFunction,
   isWorthAnotherTry,
 } from '../connection/database-error.ts';
@@ -92,9 +93,10 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
       }
       const { range, rows } = begun;
       if (range !== undefined && rows !== undefined && work.ended?.add(range, rows, error) === true) {
-        // What the server lacks may come back: it is tried again after ever longer pauses.
-        if (!isShortInFunction(error)) work.onEnded?.();
-        if (!isLostConnection(error)) continue;
+        // What the server lacks may come back: it is tried again after ever longer pauses. There may be room for fewer.
+        const isTooMuch = isShortAtCommit(error);
+        if (!isShortInFunction(error) && !(isTooMuch && rows === 1)) work.onEnded?.();
+        if (!isLostConnection(error) || (isTooMuch && rows > 1)) continue;
       }
       // A trigger of the table may wait for the application's locks, and lose.
       if (!isWorthAnotherTry(error) || attempt >= MOST_ATTEMPTS) throw error;

@@ -15,8 +15,8 @@ interface Suspect {
 }
 
 /**
- * Batches whose session or statement the server ended while they were written, although it works on: a trigger may do so
- * for one row. They are halved until that row is found, which is then left.
+ * Batches whose session or statement the server ended while they were written, or that it would not commit, although it
+ * works on: a trigger may do so for one row. They are halved until that row is found, which is then left.
  */
 export class EndedBatches {
   readonly #suspects = new Map<number, Suspect>();

@@ -88,6 +88,24 @@ describe('a trigger that lacks a resource of the server (class 53)', () => {
   });
 });
 
+it.each([
+  ['P0001', "RAISE 'no';"],
+  ['53400', SHORT],
+])('a row for which the commit fails is listed, and the others are done: %s', async (state, fails) => {
+  await clinic.sql(`DROP TABLE IF EXISTS later; CREATE TABLE later (id int);
+    CREATE OR REPLACE FUNCTION defer() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF new.id = 5 OR new.id = -1 THEN SET CONSTRAINTS ALL DEFERRED; INSERT INTO later VALUES (least(new.id, 0) - 1); END IF;
+      RETURN new; END $$;
+    CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SET temp_file_limit = '64kB' SET work_mem = '64kB'
+      AS $$ BEGIN IF new.id = -2 THEN ${fails} END IF; RETURN NULL; END $$;
+    CREATE TRIGGER deferred AFTER UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION defer();
+    CREATE CONSTRAINT TRIGGER one AFTER INSERT ON later INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION defer();
+    CREATE CONSTRAINT TRIGGER two AFTER INSERT ON later INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()`);
+  const report = await clinic.reencrypt(SPEC, { triggers: 'fire', connections: 1 });
+  const left = [{ key: ['5'], code: `DATABASE:${state}` }];
+  expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 11 }, left });
+});
+
 describe('a trigger that ends the session or the statement for one row', () => {
   it.each([
     ['57P01', 'pg_terminate_backend'],
