@@ -7,7 +7,7 @@ import { HEAP_ONLY, heapRanges, scanRange, type HeapRange } from '../heap-scan.t
 import type { ScannedRow } from '../row-reader.ts';
 import { writtenByOthers } from './own-writes.ts';
 import { tableState } from './table-state.ts';
-import { leftRows, MOST_LEFT_ROWS, MOST_REFUSED_ROWS, refusedRows, repeatPass, type Job } from './job.ts';
+import { isFoundAgain, listedRows, MOST_LEFT_ROWS, MOST_REFUSED_ROWS, repeatPass, type Job } from './job.ts';
 import { verdictOn, type LeftRow } from './plan-rows.ts';
 import { LIST_LEFT } from './ranges.ts';
 import { keysOutOfReach, outOfOrder } from '../read-rows.ts';
@@ -55,7 +55,8 @@ export async function isReadyForCheck(session: Connection, { id }: Job): Promise
  * Rows that are not (written under an older key meanwhile, or missed by a damaged index) become ranges of their own.
  * `isLast`: they are listed instead (`WRITTEN_MEANWHILE`). `mayRepeat`: where they are very many, the job's rows are begun
  * again. Not twice, since an index that hides rows hides them again, and their keys may lead to them. What the server
- * cannot read is listed, and what was written meanwhile and cannot be re-encrypted.
+ * cannot read is listed, and what was written meanwhile and cannot be re-encrypted. What is listed and left no longer is
+ * removed from the list.
  *
  * One process checks at a time: it holds the job's row. Throws `INVALID_COLUMN` where a row cannot be reached by its key.
  */
@@ -86,12 +87,14 @@ async function check(
   if ((await tableState(session, column)) !== state) return { kind: 'changed' };
   await holdTable(session, column.tableId, column.table, column.ownRows);
   if (Number(found[0]) !== target.number) return { kind: 'other target', target: Number(found[0]) };
-  const known = await refusedRows(session, job);
-  const listed = await leftRows(session, job);
-  const isListed = new Set(listed.map(({ key }) => JSON.stringify(key)));
+  const listed = await listedRows(session, job);
+  const known = new Set([...listed].filter(([, code]) => isFoundAgain(code)).map(([name]) => name));
+  const others = listed.size - known.size;
+  const still = new Set<string>();
   const rows = new Map<string, readonly string[]>();
   const unlisted = new Map<string, LeftRow>();
   const damaged: LeftRow[] = [];
+  let hasReadAll = false;
   // Refused rows beyond those that are kept by key would be found again and again.
   if (known.size < MOST_REFUSED_ROWS) {
     const where = await writtenByOthers(session, column, job);
@@ -103,26 +106,31 @@ async function check(
       const { key } = row;
       const name = JSON.stringify(key);
       if (verdict.kind === 'to change') {
-        if (!known.has(name)) rows.set(name, key);
-        // Where the list is full, rows are left without being on it.
-      } else if (!isListed.has(name) && listed.length + unlisted.size < MOST_LEFT_ROWS)
-        unlisted.set(name, { key, code: verdict.code });
+        if (known.has(name)) still.add(name);
+        else rows.set(name, key);
+      } else if (listed.get(name) === verdict.code) still.add(name);
+      // Where the list is full, rows are left without being on it.
+      else if (others + unlisted.size < MOST_LEFT_ROWS) unlisted.set(name, { key, code: verdict.code });
     };
     const read = (part: Column, places: HeapRange) => scanRange(session, part, places, onRow, where);
     for (const range of await heapRanges(session, column, rangeBytes)) {
       if (!(await mayRead()) || stop.aborted) return { kind: 'waiting' };
       for await (const damage of readAround(session, column, range, read)) {
         const key = damage.key ?? [placeOf(damage)];
-        if (known.has(JSON.stringify(key)) || damaged.length >= MOST_REFUSED_ROWS) continue;
-        damaged.push({ key, code: `DATABASE:${damage.error.state ?? ''}` });
+        const name = JSON.stringify(key);
+        if (known.has(name)) still.add(name);
+        else if (damaged.length < MOST_REFUSED_ROWS)
+          damaged.push({ key, code: `DATABASE:${damage.error.state ?? ''}` });
       }
       if (rows.size >= mostFound) break;
     }
+    hasReadAll = rows.size < mostFound;
   }
   // A table that had the name for a while has given no row (`scanRange`), and its lock is still there.
   await requireOnlyTables(session, [session], [column], 'pazpaz_keys');
+  const gone = hasReadAll ? [...listed.keys()].filter((name) => !still.has(name)) : [];
   if (rows.size === 0) {
-    await listLeft({ session, job }, Number(found[1]), [...unlisted.values(), ...damaged]);
+    await listLeft({ session, job }, Number(found[1]), [...unlisted.values(), ...damaged], gone);
     await session.change('UPDATE pazpaz_keys.job SET finished_at = now() WHERE id = $1', [job.id]);
     return { kind: 'finished' };
   }
@@ -137,7 +145,7 @@ async function check(
     await repeatPass(session, job, target.number);
     return { kind: 'begun again' };
   }
-  const ranges = await listLeft({ session, job }, Number(found[1]), [...unlisted.values(), ...damaged]);
+  const ranges = await listLeft({ session, job }, Number(found[1]), [...unlisted.values(), ...damaged], gone);
   if (isLast) {
     const listed = left.map((key) => ({ key, code: 'WRITTEN_MEANWHILE' as const }));
     await listLeft({ session, job }, ranges, listed);
@@ -160,13 +168,26 @@ async function handOut({ session, job }: JobOf, ranges: number, keys: readonly (
   await session.change('UPDATE pazpaz_keys.job SET ranges = $2 WHERE id = $1', [job.id, n]);
 }
 
-/** In a range that is done. Gives the number of ranges. */
-async function listLeft({ session, job }: JobOf, ranges: number, left: readonly LeftRow[]): Promise<number> {
-  if (left.length === 0) return ranges;
+/** `$2`: keys of the job's list, as an array in JSON. */
+const UNLIST = `
+  DELETE FROM pazpaz_keys.left_row l USING jsonb_array_elements($2::jsonb) k(key) WHERE l.job_id = $1 AND l.key = k.key`;
+
+/** In a range that is done. `gone`: keys in JSON whose rows are left no longer. Gives the number of ranges. */
+async function listLeft(
+  { session, job }: JobOf,
+  ranges: number,
+  left: readonly LeftRow[],
+  gone: readonly string[] = [],
+): Promise<number> {
+  if (left.length + gone.length === 0) return ranges;
   const n = ranges + 1;
+  let removed = 0;
+  for (let from = 0; from < gone.length; from += RANGE_ROWS) {
+    removed += await session.change(UNLIST, [job.id, `[${gone.slice(from, from + RANGE_ROWS).join(',')}]`]);
+  }
   await session.change(
     'INSERT INTO pazpaz_keys.range (job_id, n, is_read, is_open, left_rows) VALUES ($1, $2, true, false, $3)',
-    [job.id, n, left.length],
+    [job.id, n, left.length - removed],
   );
   for (let from = 0; from < left.length; from += RANGE_ROWS) {
     await session.change(LIST_LEFT, [job.id, JSON.stringify(left.slice(from, from + RANGE_ROWS))]);

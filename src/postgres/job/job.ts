@@ -213,14 +213,10 @@ export function isFoundAgain(code: LeftBecause): boolean {
   return code.startsWith('DATABASE:') || FOUND_AGAIN.includes(code);
 }
 
-/** Their keys in JSON. */
-export async function refusedRows(session: Connection, { id }: Job): Promise<ReadonlySet<string>> {
-  const rows = await session.rows(
-    `SELECT key FROM pazpaz_keys.left_row
-      WHERE job_id = $1 AND (code LIKE 'DATABASE:%' OR code = ANY ($3::text[])) LIMIT $2`,
-    [id, MOST_REFUSED_ROWS, `{${FOUND_AGAIN.join(',')}}`],
-  );
-  return new Set(rows.map(([key]) => JSON.stringify(keyOf(key ?? '[]'))));
+/** Why rows are left that are remembered by key, by their keys in JSON. */
+export async function listedRows(session: Connection, { id }: Job): Promise<ReadonlyMap<string, LeftBecause>> {
+  const rows = await session.rows('SELECT key, code FROM pazpaz_keys.left_row WHERE job_id = $1', [id]);
+  return new Map(rows.map(([key, code]) => [JSON.stringify(keyOf(key ?? '[]')), (code ?? '') as LeftBecause]));
 }
 
 /** A key as the job's tables hold it: an array of texts in JSON. */

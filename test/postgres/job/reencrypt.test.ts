@@ -159,6 +159,29 @@ describe('reencrypt', () => {
     expect([10, 20, 30, 40].map((id) => after.get(id))).toEqual([tampered, null, Buffer.alloc(0), plain]);
   });
 
+  it('lists what is left at its end, and no row that was mended or deleted since', async () => {
+    const clinic = await clinicWith(2, 30, () => 1);
+    const bad = Buffer.from('by hand');
+    await clinic.sql('UPDATE patients SET notes = $1 WHERE id <= 6', [bad]);
+    const stop = new AbortController();
+    const onBatch = () => {
+      stop.abort();
+    };
+    const begun = await clinic.reencrypt(SPEC, { ...SMALL, connections: 1, onBatch, signal: stop.signal });
+    expect(begun).toMatchObject({ isFinished: false, totals: { left: 6 } });
+    await clinic.sql('UPDATE patients SET notes = $1 WHERE id = 1', [clinic.row('note 1', 1, contextOf(1))]);
+    await clinic.sql('UPDATE patients SET notes = $1 WHERE id = 2', [clinic.row('note 2', 2, contextOf(2))]);
+    await clinic.sql('DELETE FROM patients WHERE id = 3');
+    await clinic.sql('UPDATE patients SET notes = NULL WHERE id = 4');
+    await clinic.sql('UPDATE patients SET notes = $1 WHERE id = 5', [clinic.row('note 5', 1, contextOf(6))]);
+    const report = await clinic.reencrypt(SPEC, SMALL);
+    expect(report).toMatchObject({ isFinished: true, isResumed: true, totals: { reencrypted: 25, left: 2 } });
+    expect(report.left).toEqual([
+      { key: ['5'], code: 'TAMPERED_OR_WRONG_CONTEXT' },
+      { key: ['6'], code: 'INVALID_CIPHERTEXT' },
+    ]);
+  });
+
   it('moves rows to another context, and goes on where both kinds are present (C30)', async () => {
     const clinic = await clinicWith(1, 100, () => 1);
     const moved = await clinic.sql<{ notes: Buffer }>('SELECT notes FROM patients WHERE id = 7');
