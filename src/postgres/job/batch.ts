@@ -39,6 +39,9 @@ const BY_KEY = [
 /** How often a batch is tried whose transaction PostgreSQL ended to resolve a deadlock. */
 const MOST_ATTEMPTS = 10;
 
+/** Those of a transaction that failed stay in the queue, and others find no room, until somebody asks how full it is. */
+const FREE_NOTIFICATIONS = 'SELECT pg_catalog.pg_notification_queue_usage()';
+
 export type Step =
   | { readonly kind: 'worked'; readonly result: BatchResult }
   /** The job's rows are re-encrypted under another number than the ring's current one. */
@@ -95,6 +98,7 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
       if (range !== undefined && rows !== undefined && work.ended?.add(range, rows, error) === true) {
         // What the server lacks may come back: it is tried again after ever longer pauses. There may be room for fewer.
         const isTooMuch = isShortAtCommit(error);
+        if (isTooMuch) await work.session.rows(FREE_NOTIFICATIONS);
         if (!isShortInFunction(error) && !(isTooMuch && rows === 1)) work.onEnded?.();
         if (!isLostConnection(error) || (isTooMuch && rows > 1)) continue;
       }
