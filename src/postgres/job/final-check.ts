@@ -1,4 +1,4 @@
-import { isWorthAnotherTry } from '../connection/database-error.ts';
+import { DatabaseFailure, isOfValues, isWorthAnotherTry } from '../connection/database-error.ts';
 import type { BatchWork } from './batch.ts';
 import { holdTable } from '../catalog/look-up-table.ts';
 import { requireOnlyTables } from '../catalog/table-locks.ts';
@@ -138,8 +138,8 @@ async function check(
   for (const lock of checked.locks.names) await session.change(lock);
   if ((await tableState(session, column)) !== state) return { kind: 'changed' };
   const left = [...rows.values()];
-  // Where the server cannot read what a key leads to, the batch that looks it up lists the row.
-  const look = await tryReading(session, () => keysOutOfReach(session, column, left));
+  // Where the server cannot read what a key leads to, or the key itself any more, the batch that looks it up acts on it.
+  const look = await tryReading(session, () => keysOutOfReach(session, column, left), [], isUnread);
   if ('value' in look && look.value > 0) throw outOfOrder(column, look.value);
   if (rows.size >= mostFound && mayRepeat && !isLast) {
     await repeatPass(session, job, target.number);
@@ -151,6 +151,10 @@ async function check(
     await listLeft({ session, job }, ranges, listed);
   } else await handOut({ session, job }, ranges, left);
   return { kind: 'found' };
+}
+
+function isUnread(error: unknown): error is DatabaseFailure {
+  return error instanceof DatabaseFailure && isOfValues(error);
 }
 
 type JobOf = Pick<BatchWork, 'session' | 'job'>;

@@ -154,6 +154,26 @@ describe('labels of an enum that get other names', () => {
     const jobs = await clinic.sql("SELECT pass, sources FROM pazpaz_keys.job WHERE table_id = 's.patients'::regclass");
     expect(jobs).toEqual([{ pass: 2, sources: { 1: expect.any(String) as unknown } }]);
   });
+
+  it('have them begun again, also while the table is checked', async () => {
+    await owner.query(`${LABELS}; CREATE TABLE s.patients (id s.label PRIMARY KEY, notes bytea)`);
+    await insert(LETTERS);
+    const stop = new AbortController();
+    const onBatch = () => {
+      stop.abort();
+    };
+    await clinic.reencrypt(SPEC, { connections: 1, onBatch, signal: stop.signal });
+    await owner.query("UPDATE s.patients SET notes = $1 WHERE id = 'c'", [clinic.row('x', 1, 'p')]);
+    const change = Reflect.get(Connection.prototype, 'change');
+    let names = RENAMED;
+    jest.spyOn(Connection.prototype, 'change').mockImplementation(async function (this: Connection, text, values) {
+      if (text.includes('enable_indexscan = on')) [names] = ['', await owner.query(names)];
+      return await change.call(this, text, values);
+    });
+    expect(await clinic.reencrypt(SPEC)).toMatchObject({ isFinished: true, left: [] });
+    expect(names).toBe('');
+    expect((await clinic.census(SPEC)).toReencrypt).toBe(0);
+  });
 });
 
 test('a key that its index compares with other operators, or in another collation, is refused by name', async () => {
