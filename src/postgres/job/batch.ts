@@ -39,7 +39,7 @@ const BY_KEY = [
 /** How often a batch is tried whose transaction PostgreSQL ended to resolve a deadlock. */
 const MOST_ATTEMPTS = 10;
 
-/** Those of a transaction that failed stay in the queue, and others find no room, until somebody asks how full it is. */
+/** Those of a transaction that failed stay in the queue, and others find no room, until a session asks how full it is. */
 const FREE_NOTIFICATIONS = 'SELECT pg_catalog.pg_notification_queue_usage()';
 
 export type Step =

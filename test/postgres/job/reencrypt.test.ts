@@ -159,7 +159,7 @@ describe('reencrypt', () => {
     expect([10, 20, 30, 40].map((id) => after.get(id))).toEqual([tampered, null, Buffer.alloc(0), plain]);
   });
 
-  it('lists what is left at its end, and no row that was mended or deleted since', async () => {
+  it('lists what is left at its end, and no row that was fixed or deleted since', async () => {
     const clinic = await clinicWith(2, 30, () => 1);
     const bad = Buffer.from('by hand');
     await clinic.sql('UPDATE patients SET notes = $1 WHERE id <= 6', [bad]);
