@@ -207,7 +207,7 @@ function wayOutOf(census: CensusResult, numbers: readonly KeyNumber[]): readonly
     ...(census.unseen ?? []).map((why) => [true, `${why}.`] as const),
     [
       !census.isComplete,
-      'To see every row, let open transactions end, and connect to the primary server as a role that may read the whole table.',
+      'To see every row, connect to the primary server as a role that may read the whole table, once what is named has ended.',
     ],
   ] as const;
   const next = isBlind(census) ? 'doctor' : isMovable ? 'reencrypt' : 'census';
