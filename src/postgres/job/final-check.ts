@@ -109,8 +109,9 @@ async function check(
         if (known.has(name)) still.add(name);
         else rows.set(name, key);
       } else if (listed.get(name) === verdict.code) still.add(name);
-      // Where the list is full, rows are left without being on it.
-      else if (others + unlisted.size < MOST_LEFT_ROWS) unlisted.set(name, { key, code: verdict.code });
+      // Another reason takes the place of the former one. Where the list is full, other rows are left without being on it.
+      else if (listed.has(name) || others + unlisted.size < MOST_LEFT_ROWS)
+        unlisted.set(name, { key, code: verdict.code });
     };
     const read = (part: Column, places: HeapRange) => scanRange(session, part, places, onRow, where);
     for (const range of await heapRanges(session, column, rangeBytes)) {
@@ -119,7 +120,7 @@ async function check(
         const key = damage.key ?? [placeOf(damage)];
         const name = JSON.stringify(key);
         if (known.has(name)) still.add(name);
-        else if (damaged.length < MOST_REFUSED_ROWS)
+        else if (listed.has(name) || damaged.length < MOST_REFUSED_ROWS)
           damaged.push({ key, code: `DATABASE:${damage.error.state ?? ''}` });
       }
       if (rows.size >= mostFound) break;
