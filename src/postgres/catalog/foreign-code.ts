@@ -6,8 +6,8 @@ import { TRUSTED } from './trusted-roles.ts';
 
 /**
  * Functions that a statement on the table may call and that decide for their owner, not for the user: functions of a role
- * that is not trusted, and functions of PostgreSQL or of an extension that run SQL or
- * change the session, in an expression of such a role.
+ * that is not trusted, and functions of PostgreSQL or of an extension that run SQL or change the session, in an expression of
+ * such a role.
  *
  * `linked` begins with the table, its partitions and its ancestors, whose keys make up its partition constraint. It
  * follows `pg_depend` to types, functions and operators, and the links that `pg_depend` lacks. A plain DEFAULT is left

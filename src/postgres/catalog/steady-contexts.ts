@@ -112,7 +112,7 @@ async function requirePlainText(session: Connection, column: Column): Promise<vo
       advice: OTHER_CONTEXT,
     },
     { what: `The key of ${columnName(column)}`, names: keys, advice: OTHER_KEY },
-  ]) {
+  ].filter(({ names }) => names.length > 0)) {
     const [found] = await session.rowsByPlan(NAMES_OF_OBJECTS, [column.tableId, JSON.stringify(names)]);
     if (found === undefined) continue;
     const [name, type, own] = found;

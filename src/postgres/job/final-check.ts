@@ -148,8 +148,8 @@ async function check(
   }
   const ranges = await listLeft({ session, job }, Number(found[1]), [...unlisted.values(), ...damaged], gone);
   if (isLast) {
-    const listed = left.map((key) => ({ key, code: 'WRITTEN_MEANWHILE' as const }));
-    await listLeft({ session, job }, ranges, listed);
+    const written = left.map((key) => ({ key, code: 'WRITTEN_MEANWHILE' as const }));
+    await listLeft({ session, job }, ranges, written);
   } else await handOut({ session, job }, ranges, left);
   return { kind: 'found' };
 }
