@@ -5,6 +5,7 @@ import { MAX_KEY_NUMBER, type KeyNumber } from '../format/key-number.ts';
 import { MAX_STAGING_LABELS } from '../format/ring-labels.ts';
 import { readVarint } from '../format/varint.ts';
 import { openWithAnyKey, type CandidateRow } from './attribution.ts';
+import { escapedBytes } from './escaped-bytes.ts';
 import type { OpeningKeys } from './known-keys.ts';
 import { numbersIn, percentDecoded } from './other-spellings.ts';
 import { openable } from './tag-check.ts';
@@ -46,7 +47,7 @@ const JUDGED = 512;
 /**
  * The numbers of the keys that open ciphertexts inside a plaintext (0: a key without a number), and inside what these
  * hold. Looked at are bytes that are not text, and every run of base64 or hexadecimal, over several lines, in the strings
- * of JSON and percent-encoded too, and numbers that stand for bytes. `contexts`: those that an inner ciphertext may be in, beside none; in another context it
+ * of JSON and percent-encoded too, and numbers and escapes that stand for bytes. `contexts`: those that an inner ciphertext may be in, beside none; in another context it
  * is not seen. Throws where ciphertexts are in ciphertexts, or escapes in escapes, more than `MOST_LEVELS` deep.
  */
 export function nestedKeys(
@@ -127,6 +128,7 @@ function* candidates(text: string): Generator<Buffer> {
       yield* numbersIn(one);
       if (!MAY_HAVE_CIPHERTEXT.test(one)) continue;
       if (level > MOST_LEVELS) throw tooDeep();
+      yield* escapedBytes(one);
       yield* runs(one);
       for (const lines of linesIn(one)) yield* runs(lines);
       for (const part of withoutEscapes(one)) inner.push(part);
@@ -267,7 +269,7 @@ function isRandom(run: string, alphabet: number): boolean {
  * Strings with an escape, or all of a text that is not JSON (several values, or cut). The rest is seen in the text. What is
  * percent-encoded waits for the escapes of JSON: with both at each level, texts would double.
  */
-function withoutEscapes(text: string): Iterable<string> {
+export function withoutEscapes(text: string): Iterable<string> {
   if (text.includes('\\') && isJson(text)) return escapedStrings(text);
   const unquoted = text.includes('\\') ? unescaped(text) : text;
   const plain = unquoted === text ? percentDecoded(text) : unquoted;

@@ -82,6 +82,43 @@ const SPELLINGS: readonly ((bytes: Buffer) => string)[] = [
   (bytes) => encodeURIComponent(encodeURIComponent(JSON.stringify({ v: bytes.toString('base64'), w: '\n' }))),
 ];
 
+const octal = (byte: number) => `\\${byte.toString(8).padStart(3, '0')}`;
+const backslashed = (text: string) => text.replaceAll('\\', '\\\\');
+const inRow = (text: string) => `(7,"${backslashed(text).replaceAll('"', '""')}",x)`;
+
+/** `bytea_output = escape` of PostgreSQL. */
+const escapedForm = (bytes: Buffer) =>
+  backslashed(bytes.toString('latin1')).replaceAll(/[^ -~]/g, (one) => octal(one.charCodeAt(0)));
+
+/** `encode(…, 'escape')`, which leaves control characters as they are. */
+const encodedForm = (bytes: Buffer) =>
+  backslashed(bytes.toString('latin1')).replaceAll(/[\0\x80-\xff]/g, (one) => octal(one.charCodeAt(0)));
+
+const NAMES_IN_PYTHON = new Map(['\tt', '\nn', '\rr', "''"].map((pair) => [pair.charAt(0), `\\${pair.charAt(1)}`]));
+const python = (bytes: Buffer) =>
+  `b'${backslashed(bytes.toString('latin1')).replaceAll(
+    /[^ -&(-~]/g,
+    (one) => NAMES_IN_PYTHON.get(one) ?? `\\x${one.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )}'`;
+
+const WITH_ESCAPES: readonly ((bytes: Buffer) => string)[] = [
+  escapedForm,
+  encodedForm,
+  python,
+  (bytes) => JSON.stringify({ id: 1, notes: escapedForm(bytes) }),
+  (bytes) => JSON.stringify([JSON.stringify({ notes: encodedForm(bytes) })]),
+  (bytes) => `INFO ${JSON.stringify({ id: 1, notes: escapedForm(bytes) })} was cut {"a`,
+  (bytes) => inRow(escapedForm(bytes)),
+  (bytes) => inRow(encodedForm(bytes)),
+  (bytes) => JSON.stringify({ was: inRow(escapedForm(bytes)) }),
+  (bytes) => `{"${backslashed(escapedForm(bytes)).replaceAll('"', '\\"')}",NULL}`,
+  (bytes) => `7\t${backslashed(escapedForm(bytes))}\tx\n8\t\\\\x01\ty\n`,
+  (bytes) => `INSERT INTO t VALUES (7, '${escapedForm(bytes).replaceAll("'", "''")}'::bytea, 'é');`,
+  (bytes) => `the note of José\nnotes=${escapedForm(bytes)}\nand so on`,
+  (bytes) => `{'id': 7, 'of': 'José', 'notes': ${python(bytes)}}`,
+  (bytes) => JSON.stringify({ error: `unexpected value ${python(bytes)}` }),
+];
+
 const spelled = fc
   .record({ bytes: fc.oneof(numbered, numbered, old), spelling: fc.constantFrom(...SPELLINGS) })
   .map(({ bytes, spelling }) => spelling(bytes));
@@ -130,6 +167,13 @@ it('finds the keys that every attempt at every place finds', () => {
 });
 
 it.each(SPELLINGS)('finds a ciphertext of any length that is written as %s', (write) => {
+  for (let length = 0; length < 130; length += 1) {
+    const written = write(sealed(randomBytes(length), 1, CONTEXT));
+    expect([...nestedKeys(Buffer.from(written), [CONTEXT], keys)]).toEqual([1]);
+  }
+});
+
+it.each(WITH_ESCAPES)('finds a ciphertext of any length whose bytes are escaped as %s', (write) => {
   for (let length = 0; length < 130; length += 1) {
     const written = write(sealed(randomBytes(length), 1, CONTEXT));
     expect([...nestedKeys(Buffer.from(written), [CONTEXT], keys)]).toEqual([1]);
@@ -207,6 +251,9 @@ describe('long values are no trouble', () => {
     ['JSON in JSON, 20 deep', escapedTimes(slashed(base64), 20)],
     ['millions of numbers', `[${'7,'.repeat(3_500_000)}1000] ${base64}`],
     ['millions of commas', `${','.repeat(3_500_000)}1,${' '.repeat(3_500_000)} ${base64}`],
+    ['millions of escaped bytes', `${'\\001'.repeat(1_500_000)} ${base64}`],
+    ['millions of quotes between escaped bytes', `\\001${`'"\\"'"`.repeat(1_000_000)} ${base64}`],
+    ['millions of lines of escaped bytes', `${`${'\\x01'.repeat(7)}\n`.repeat(200_000)} ${base64}`],
     ['millions of percent signs', `${'%2B%'.repeat(1_500_000)} ${base64}`],
     ['percent signs and escapes, 14 deep in one another', `%${'25'.repeat(14)}\\${'u005c'.repeat(14)}n ${base64}`],
     ['deep JSON', `{"a":${'['.repeat(100_000)}"${base64}"${']'.repeat(100_000)}}`],

@@ -7,9 +7,10 @@ import type { KeyNumber } from '../../format/key-number.ts';
 import { readVarint } from '../../format/varint.ts';
 import { openWithAnyKey } from '../attribution.ts';
 import { isByChance, sumOf, type Beginnings } from './chance.ts';
+import { escapedBytes } from '../escaped-bytes.ts';
 import type { FoundColumn } from './found-column.ts';
 import type { OpeningKeys } from '../known-keys.ts';
-import { allAtOnce, nestedSearch, runsIn, type InParts } from '../nested-ciphertext.ts';
+import { allAtOnce, nestedSearch, runsIn, withoutEscapes, type InParts } from '../nested-ciphertext.ts';
 import { numbersIn, percentDecoded } from '../other-spellings.ts';
 import { rowOf } from '../stored-value.ts';
 import type { Candidate } from './candidates.ts';
@@ -178,7 +179,14 @@ export class ValueJudge {
 function* spelledIn(text: string): ReturnType<typeof runsIn> {
   const plain = percentDecoded(text);
   yield* runsIn(plain);
-  for (const bytes of numbersIn(plain)) if (isSpread(bytes)) yield { start: 0, bytes };
+  for (const bytes of bytesIn(plain)) if (isSpread(bytes)) yield { start: 0, bytes };
+}
+
+function* bytesIn(text: string): Generator<Buffer> {
+  yield* numbersIn(text);
+  yield* escapedBytes(text);
+  // A row as text in a string of JSON.
+  if (text.includes('\\')) for (const inner of withoutEscapes(text)) yield* escapedBytes(inner);
 }
 
 /** Nearly every ciphertext has bytes of many values, low and high; counts, sizes and pixels seldom do. */

@@ -135,6 +135,23 @@ it('an array of bytes in contexts that are not known is named, too', async () =>
   expect(ran.stderr).toMatch(/NO_CENSUS[^]*clinic\.other\.v\s\(bytea\[\]\)/);
 });
 
+it.each([2, 200])(
+  'bytes that PostgreSQL itself has escaped in contexts that are not known are named: %d rows',
+  async (rows) => {
+    await clinic.sql('CREATE TABLE clinic.rows (id int, v bytea)');
+    for (let id = 2; id < 2 + rows; id += 1) await clinic.sql('INSERT INTO clinic.rows VALUES ($1, $2)', [id, patientRow('x', 1, id)]); // prettier-ignore
+    await clinic.sql("SET bytea_output = 'escape'");
+    const spellings = ['v::text', "encode(v, 'escape')", 'r::text', 'row_to_json(r)::text', 'to_jsonb(r)'];
+    for (const [index, spelling] of spellings.entries())
+      await clinic.sql(`CREATE TABLE clinic.was_${index} AS SELECT ${spelling} AS v FROM clinic.rows r`);
+    await clinic.sql('RESET bytea_output; DROP TABLE clinic.rows');
+    const ran = await retire();
+    expect(ran).toMatchObject({ exitCode: 1, isUnchanged: true });
+    for (const index of spellings.keys())
+      expect(ran.stderr).toMatch(new RegExp(`NO_CENSUS[^]*clinic\\.was_${index}\\.v`));
+  },
+);
+
 it('a few ciphertexts in a context that is not known stop a retirement among many values', async () => {
   const others = Array.from({ length: 60 }, (_, at) => createHash('sha512').update(`${at}`).digest());
   const kinds: readonly (readonly [string, string, (row: Buffer) => Buffer | string, number])[] = [

@@ -62,6 +62,12 @@ it.each<[string, (bytes: Buffer) => string, readonly Buffer[], boolean]>([
     random.map(underKey1),
     true,
   ],
+  ['bytes that PostgreSQL escaped under key 1', escapedForm, random.map(underKey1), true],
+  ['such bytes in JSON', (bytes) => JSON.stringify({ id: 1, v: escapedForm(bytes) }), random.map(underKey1), true],
+  ['such bytes in a row', inRow, random.map(underKey1), true],
+  ['such a row in JSON', (bytes) => JSON.stringify({ was: inRow(bytes) }), random.map(underKey1), true],
+  ['random bytes that PostgreSQL escaped', escapedForm, random, false],
+  ['random bytes in a row', inRow, random, false],
   ['random Buffers in JSON', (bytes) => JSON.stringify({ v: bytes }), random, false],
   ['counts in JSON', (bytes) => JSON.stringify([...bytes]), counts, false],
 ])('in contexts that are not known: %s', async (_, spell, sealed, isFound) => {
@@ -72,6 +78,18 @@ it.each<[string, (bytes: Buffer) => string, readonly Buffer[], boolean]>([
 
 function underKey1(bytes: Buffer): Buffer {
   return Buffer.concat([Buffer.of(1), bytes]);
+}
+
+/** `bytea_output = escape` of PostgreSQL. */
+function escapedForm(bytes: Buffer): string {
+  return bytes
+    .toString('latin1')
+    .replaceAll('\\', '\\\\')
+    .replaceAll(/[^ -~]/g, (one) => `\\${one.charCodeAt(0).toString(8).padStart(3, '0')}`);
+}
+
+function inRow(bytes: Buffer): string {
+  return `(1,"${escapedForm(bytes).replaceAll('\\', '\\\\').replaceAll('"', '""')}")`;
 }
 
 function percentEncoded(text: string): string {
