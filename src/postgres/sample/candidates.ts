@@ -7,6 +7,9 @@ const WITHOUT_TEXT = ['numeric', 'inet', 'cidr', 'bit', 'varbit', 'path', 'polyg
   .map((type) => `'${type}'::regtype`)
   .join(', ');
 
+/** Elements of a fixed length of which an array may spell a ciphertext: a part of a text, or a byte as a number. */
+const SPELLING_ELEMENTS = ['name', 'int2', 'int4', 'int8'].map((type) => `'${type}'::regtype`).join(', ');
+
 /**
  * Columns of types that may hold a ciphertext, and of domains over them, of the tables and materialized views of users. A
  * partition is looked at with its table, unless it is being detached. A generated column that is stored holds its values
@@ -27,7 +30,7 @@ const CANDIDATES = `
        AND (base.typlen < 0 OR base.oid = 'name'::regtype) AND base.oid NOT IN (${WITHOUT_TEXT})
        AND NOT (base.typtype IN ('r', 'm') AND base.oid < 16384)
        AND NOT (element.oid IS NOT NULL AND (element.oid IN (${WITHOUT_TEXT})
-                OR element.typtype <> 'c' AND element.typlen > 0 AND element.oid <> 'name'::regtype)))
+                OR element.typtype <> 'c' AND element.typlen > 0 AND element.oid NOT IN (${SPELLING_ELEMENTS}))))
   SELECT c.oid, format('%I.%I', n.nspname, c.relname), a.attname,
          CASE WHEN t.base = 'bytea'::regtype THEN 'bytea'
               WHEN t.base IN ('json'::regtype, 'jsonb'::regtype) THEN 'jsonb'

@@ -79,6 +79,9 @@ const PLACES: readonly (readonly [string, string, (row: Buffer) => string, strin
   ['a text around it', 'text', (row) => `see "${base64(row)}", please`, ''],
   ['a Buffer in jsonb', 'jsonb', (row) => JSON.stringify({ a: row }), ''],
   ['a Uint8Array in JSON in text', 'text', (row) => JSON.stringify({ a: new Uint8Array(row) }), ''],
+  ['an array of integers', 'int[]', (row) => `{${row.join()}}`, ''],
+  ['an array of arrays of small integers', 'smallint[]', (row) => `{{${row.join()}}}`, ''],
+  ['a domain over an array of bigint', 'clinic.bytes', (row) => `{${row.join()}}`, ''],
   ['a URL', 'text', (row) => `https://clinic.example/open?t=${base64(row).replace(/^./, percentEncoded)}`, ''],
   ['JSON in bytes', 'bytea', (row) => JSON.stringify({ v: base64(row) }), ''],
   [
@@ -94,7 +97,8 @@ describe('a ciphertext is found in the context of a listed column', () => {
   beforeAll(async () => {
     await makePatients();
     await clinic.sql(`CREATE TYPE clinic.pair AS (n int, b bytea); CREATE TYPE clinic.span AS RANGE (subtype = text);
-      CREATE DOMAIN clinic.list AS text[]; CREATE DOMAIN clinic.names AS text[]`);
+      CREATE DOMAIN clinic.list AS text[]; CREATE DOMAIN clinic.names AS text[];
+      CREATE DOMAIN clinic.bytes AS bigint[]`);
     for (const [index, [, type, spell, more]] of PLACES.entries()) {
       await clinic.sql(`CREATE TABLE clinic.other_${index} (id int${more}, v ${type})`);
       const made = spell(value());
