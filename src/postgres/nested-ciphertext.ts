@@ -33,10 +33,18 @@ const MAY_HAVE_CIPHERTEXT = /[A-Za-z0-9+/_-]{16}|\\|%[0-7][0-9A-Fa-f]/;
 /** Characters before a ciphertext that may be glued to it, such as `enc_`. */
 const MOST_GLUED = 16;
 
+/** Characters before a ciphertext that end with a separator, such as a path with a UUID, and how many such ends are tried. */
+const LONGEST_PATH = 96;
+const MOST_ENDS_OF_PATHS = 8;
+
 /** Characters behind it, such as `-` and a UUID, which has four separators more. */
 const MOST_GLUED_BEHIND = 40;
 const SEPARATOR = /[+/_-]/g;
 const MOST_SEPARATORS = 5;
+
+/** Lines directly above or below it that are as long as its own, such as the digest of a file. */
+const MOST_LINES_ALIKE = 3;
+const LEAST_LINE_ALIKE = 16;
 
 /** Runs of a text that are tried so: each try takes as long as opening a row with every key. */
 const MOST_RUNS_GLUED = 10;
@@ -158,7 +166,10 @@ function* linesIn(text: string): Generator<string> {
   }
 }
 
-/** Lines of one length with a shorter last one behind them, and a first one of any length. All of the lines is no part. */
+/**
+ * Lines of one length with a shorter last one behind them, and a first one of any length, also without a few lines of that
+ * length above and below. All of the lines is no part.
+ */
 function* evenParts(lines: readonly string[]): Generator<string> {
   const lengthOf = (at: number) => lines[at]?.length ?? 0;
   const starts = lines.flatMap((_, at) => (lengthOf(at) === lengthOf(at - 1) ? [] : [at]));
@@ -166,8 +177,14 @@ function* evenParts(lines: readonly string[]): Generator<string> {
     const end = starts[n + 1] ?? lines.length;
     const evenEnds = end > start + 1 ? [end] : [end, end + 1, starts[n + 2] ?? lines.length];
     const ends = evenEnds.flatMap((at) => (lengthOf(at) < lengthOf(at - 1) ? [at, at + 1] : [at]));
-    for (const after of new Set(ends)) {
-      if (after > start + 1 && after - start < lines.length) yield lines.slice(start, after).join('');
+    const alike = lengthOf(start) < LEAST_LINE_ALIKE ? 0 : MOST_LINES_ALIKE;
+    for (let above = 0; above <= alike && start + above < end; above += 1) {
+      const last = evenEnds.at(-1) ?? end;
+      const fewer = Array.from({ length: alike - above }, (_, below) => last - below - 1);
+      for (const after of new Set([...ends, ...fewer])) {
+        const from = start + above;
+        if (after > from + 1 && after - from < lines.length) yield lines.slice(from, after).join('');
+      }
     }
   }
 }
@@ -213,18 +230,43 @@ function* runs(text: string): Generator<Buffer> {
   for (const run of runsOf(text, BASE64)) {
     if ((rest -= 1) < 0) return;
     for (const part of betweenSeparators(run)) if (isRandom(part, 64)) yield Buffer.from(part, 'base64');
+    for (const part of behindPaths(run)) if (isRandom(part, 64)) yield Buffer.from(part, 'base64');
   }
 }
 
 /** What may stand between a word before it and a word behind it, such as `doc_…_v2` and `/files/…/photo`. */
 function* betweenSeparators(run: string): Generator<string> {
-  const behind = Math.max(0, run.length - MOST_GLUED_BEHIND);
-  const ends = [...run.slice(behind).matchAll(SEPARATOR)].map(({ index }) => behind + index).slice(-MOST_SEPARATORS);
+  const ends = endsBeforeSeparators(run);
   if (ends.length === 0) return;
   const before = [...run.slice(0, MOST_GLUED).matchAll(SEPARATOR)].map(({ index }) => index + 1);
   for (const start of [0, ...before.slice(0, MOST_SEPARATORS)]) {
     for (const end of ends) if (end - start >= LEAST_BASE64) yield run.slice(start, end);
   }
+}
+
+function endsBeforeSeparators(run: string): readonly number[] {
+  const behind = Math.max(0, run.length - MOST_GLUED_BEHIND);
+  return [...run.slice(behind).matchAll(SEPARATOR)].map(({ index }) => behind + index).slice(-MOST_SEPARATORS);
+}
+
+/** What follows a path, with a word behind it or without. */
+function* behindPaths(run: string): Generator<string> {
+  const ends = [...endsBeforeSeparators(run), run.length];
+  for (const start of endsOfPaths(run)) {
+    for (const end of ends)
+      if (end - start >= LEAST_BASE64 && isAll(run.slice(start, end))) yield run.slice(start, end);
+  }
+}
+
+/** Where a ciphertext may begin behind more characters than are tried one by one. */
+function endsOfPaths(run: string): readonly number[] {
+  const separators = [...run.slice(MOST_GLUED, LONGEST_PATH).matchAll(SEPARATOR)].slice(0, MOST_ENDS_OF_PATHS);
+  return separators.map(({ index }) => MOST_GLUED + index + 1);
+}
+
+/** Whether base64 may have ended so: not all numbers of characters are a number of bytes. */
+function isAll(base64: string): boolean {
+  return base64.length % 4 !== 1 && isWhole(base64, base64.length);
 }
 
 /** What runs of base64 and hexadecimal spell, from their first characters and from each of the next few. */

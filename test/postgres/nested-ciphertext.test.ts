@@ -101,6 +101,23 @@ const python = (bytes: Buffer) =>
     (one) => NAMES_IN_PYTHON.get(one) ?? `\\x${one.charCodeAt(0).toString(16).padStart(2, '0')}`,
   )}'`;
 
+const hash = () => randomBytes(32).toString('hex');
+const linesOf = (bytes: Buffer, length: number) =>
+  bytes.toString('base64').replaceAll(new RegExp(`(.{${length}})(?!$)`, 'g'), '$1\n');
+
+/** Lines of the same length and alphabet around it, and longer runs of the alphabet before it. */
+const AMONG_ALIKE: readonly ((bytes: Buffer) => string)[] = [
+  (bytes) => `manifest\n${hash()}\n${linesOf(bytes, 64)}\n`,
+  (bytes) => `${hash()}\n${hash()}\n${hash()}\n${linesOf(bytes, 64)}\nthe end`,
+  (bytes) => `${randomBytes(57).toString('base64')}\r\n${linesOf(bytes, 76).replaceAll('\n', '\r\n')}`,
+  (bytes) => `${linesOf(bytes, 64)}\n${hash()}\n`,
+  (bytes) => `${hash()}\n${linesOf(bytes, 64)}\n${hash()}\n${hash()}\n`,
+  (bytes) => `https://example.com/files/documents/${bytes.toString('base64url')}`,
+  (bytes) => `/files/documents/of/patients/${bytes.toString('base64url')}/photo`,
+  (bytes) => `/v1/tenants/6f1c2a34-0a1b-4c2d-8e3f-1234567890ab/notes/${bytes.toString('base64url')}.bin`,
+  (bytes) => `backup_of_the_patients_notes_2024_01_${bytes.toString('base64')}`,
+];
+
 const WITH_ESCAPES: readonly ((bytes: Buffer) => string)[] = [
   escapedForm,
   encodedForm,
@@ -173,8 +190,15 @@ it.each(SPELLINGS)('finds a ciphertext of any length that is written as %s', (wr
   }
 });
 
+it.each(AMONG_ALIKE)('finds a ciphertext of any length among letters that look like its own: %s', (write) => {
+  for (let length = 0; length < 200; length += 9) {
+    const written = write(sealed(randomBytes(length), 1, CONTEXT));
+    expect([...nestedKeys(Buffer.from(written), [CONTEXT], keys)]).toEqual([1]);
+  }
+});
+
 it.each(WITH_ESCAPES)('finds a ciphertext of any length whose bytes are escaped as %s', (write) => {
-  for (let length = 0; length < 130; length += 1) {
+  for (let length = 0; length < 130; length += 7) {
     const written = write(sealed(randomBytes(length), 1, CONTEXT));
     expect([...nestedKeys(Buffer.from(written), [CONTEXT], keys)]).toEqual([1]);
   }
@@ -245,15 +269,17 @@ describe('long values are no trouble', () => {
     ['one run of base64', `${letters} ${base64}`],
     ['one run of hexadecimal', `${'0123456789'.repeat(700_000)} ${base64}`],
     ['millions of short lines', `${'A'.repeat(16)}${'\nA'.repeat(3_500_000)} ${base64}`],
+    ['many lines of one length', `${`${'Ab0+'.repeat(16)}\n`.repeat(20_000)} ${base64}`],
+    ['many separators', `${'Ab-'.repeat(500_000)} ${base64}`],
     ['millions of blanks in a line end', `${'A'.repeat(16)}${' '.repeat(3_000_000)}\nA ${base64}`],
     ['millions of escapes', `${'\\n'.repeat(3_000_000)} ${base64}`],
     ['JSON of millions of escapes', JSON.stringify({ a: '\n'.repeat(3_000_000), v: base64 })],
     ['JSON in JSON, 20 deep', escapedTimes(slashed(base64), 20)],
     ['millions of numbers', `[${'7,'.repeat(3_500_000)}1000] ${base64}`],
     ['millions of commas', `${','.repeat(3_500_000)}1,${' '.repeat(3_500_000)} ${base64}`],
-    ['millions of escaped bytes', `${'\\001'.repeat(1_500_000)} ${base64}`],
-    ['millions of quotes between escaped bytes', `\\001${`'"\\"'"`.repeat(1_000_000)} ${base64}`],
-    ['millions of lines of escaped bytes', `${`${'\\x01'.repeat(7)}\n`.repeat(200_000)} ${base64}`],
+    ['many escaped bytes', `${'\\001'.repeat(500_000)} ${base64}`],
+    ['many quotes between escaped bytes', `\\001${`'"\\"'"`.repeat(300_000)} ${base64}`],
+    ['many lines of escaped bytes', `${`${'\\x01'.repeat(7)}\n`.repeat(20_000)} ${base64}`],
     ['millions of percent signs', `${'%2B%'.repeat(1_500_000)} ${base64}`],
     ['percent signs and escapes, 14 deep in one another', `%${'25'.repeat(14)}\\${'u005c'.repeat(14)}n ${base64}`],
     ['deep JSON', `{"a":${'['.repeat(100_000)}"${base64}"${']'.repeat(100_000)}}`],

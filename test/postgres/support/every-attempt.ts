@@ -71,11 +71,13 @@ function plain(_: string, code: string | undefined, character: string): string {
 
 function* runs(text: string): Generator<Buffer> {
   for (const [index, [run]] of [...text.matchAll(/[A-Za-z0-9+/_-]{38,}/g)].entries()) {
-    for (let start = 0; start <= (index < 10 ? 16 : 0) && run.length - start >= 38; start += 1) {
+    const paths = [...run.slice(16, 96).matchAll(/[+/_-]/g)].slice(0, 8).map((match) => 17 + match.index);
+    const starts = [...Array(17).keys(), ...paths].slice(0, index < 10 ? undefined : 1);
+    for (const start of starts.filter((one) => run.length - one >= 38)) {
       yield Buffer.from(run.slice(start), 'base64');
       // Between separators: behind one of the first five, and before one of the last five.
       const separators = [...run.matchAll(/[+/_-]/g)].map((match) => match.index);
-      if (index >= 10 || (start > 0 && !separators.slice(0, 5).includes(start - 1))) continue;
+      if (index >= 10 || (start > 0 && start < 17 && !separators.slice(0, 5).includes(start - 1))) continue;
       for (const end of separators.slice(-5)) {
         if (end >= run.length - 40 && end > start) yield Buffer.from(run.slice(start, end), 'base64');
       }
