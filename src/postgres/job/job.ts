@@ -90,7 +90,7 @@ function openJobOnce(session: Connection, column: Column, opening: Opening): Pro
     };
     if (id == null) return await braked(await beginJob(session, column, { options, target, content, columns }));
     const isSame = formerOptions === options;
-    if (!isSame && isFinished !== 't' && !startOver) throw jobDiffers(column, formerOptions ?? '', options);
+    if (!isSame && isFinished !== 't' && !startOver) throw jobDiffers(column, formerOptions ?? options, options);
     const places = {
       content: withNewPartitions(formerContent, content),
       columns: withNewPartitions(formerColumns, columns),
@@ -111,20 +111,40 @@ function openJobOnce(session: Connection, column: Column, opening: Opening): Pro
 function jobDiffers(column: Column, former: string, options: string): KeyRotationError {
   return new KeyRotationError(
     'JOB_DIFFERS',
-    `An unfinished job on ${columnName(column)} was started with ${former}, this one with ${options}. ` +
+    `An unfinished job on ${columnName(column)} was started with ${asFlags(former)}, this one with ${asFlags(options)}. ` +
       'Finish that one with its own options first, or pass --start-over if it was a mistake: rows that it has moved ' +
       'are then looked for in both of the contexts given now.',
   );
 }
 
 /** What a job was begun with, besides the key that its rows are re-encrypted under. */
+interface JobOptions {
+  readonly key: readonly string[];
+  /** The one that rows are moved to, where there are two. */
+  readonly context: string;
+  readonly member?: string;
+  readonly from?: string;
+}
+
 function optionsOf({ key, context, fromContext, spec }: Column): string {
-  return JSON.stringify({
+  const options: JobOptions = {
     key: key.map(({ name }) => name),
     context: context.source,
     ...(spec.member === undefined ? {} : { member: spec.member }),
     ...(fromContext === undefined ? {} : { from: fromContext.source }),
-  });
+  };
+  return JSON.stringify(options);
+}
+
+/** As `reencrypt` takes them. */
+function asFlags(options: string): string {
+  const { key, context, member, from } = JSON.parse(options) as JobOptions;
+  return [
+    `--key ${key.join(',')}`,
+    `--context '${from ?? context}'`,
+    ...(from === undefined ? [] : [`--to-context '${context}'`]),
+    ...(member === undefined ? [] : [`--member '${member}'`]),
+  ].join(' ');
 }
 
 /** Of a job that was finished within a week: rows that were loaded since change nothing that is looked at here. */

@@ -206,7 +206,13 @@ describe('reencrypt', () => {
     stop.abort();
     await clinic.reencrypt({ ...SPEC, toContext: 'a:{id}' }, { ...SMALL, signal: stop.signal });
     const other = { ...SPEC, toContext: 'b:{id}' };
-    expect((await rejectionOf(clinic.reencrypt(other))).code).toBe('JOB_DIFFERS');
+    expect(await rejectionOf(clinic.reencrypt(other))).toMatchObject({
+      code: 'JOB_DIFFERS',
+      message: expect.stringContaining(
+        "was started with --key id --context 'patients:{id}:notes' --to-context 'a:{id}', this one with " +
+          "--key id --context 'patients:{id}:notes' --to-context 'b:{id}'.",
+      ) as string,
+    });
     expect((await clinic.reencrypt(other, { startOver: true })).totals.reencrypted).toBe(100);
   });
 
