@@ -188,6 +188,16 @@ export function isDamage(error: unknown): error is DatabaseFailure {
   return error instanceof DatabaseFailure && !error.isRaised && DAMAGED.test(error.state ?? '');
 }
 
+/** PostgreSQL has no other limit of this code that only a commit meets, outside of all functions. */
+const FULL_QUEUE = '54000';
+
+/** Whether a commit failed because its notifications found no room in the queue of NOTIFY. */
+export function isFullQueue(error: unknown): boolean {
+  return (
+    error instanceof DatabaseFailure && isShortAtCommit(error) && !error.isInFunction && error.state === FULL_QUEUE
+  );
+}
+
 /** What PostgreSQL says as it ends one session or statement: pg_terminate_backend, pg_cancel_backend, or a timeout. */
 const ENDED = new Set(['57P01', '57014', '25P03', '25P04']);
 

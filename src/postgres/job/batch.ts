@@ -2,6 +2,8 @@ import type { Column } from '../catalog/column.ts';
 import { requireOwnCode } from '../catalog/foreign-code.ts';
 import {
   isDamage,
+  isDenied,
+  isFullQueue,
   isLostConnection,
   isOfRow,
   isOutOfDate,
@@ -98,7 +100,7 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
       if (range !== undefined && rows !== undefined && work.ended?.add(range, rows, error) === true) {
         // What the server lacks may come back: it is tried again after ever longer pauses. There may be room for fewer.
         const isTooMuch = isShortAtCommit(error);
-        if (isTooMuch) await work.session.rows(FREE_NOTIFICATIONS);
+        if (isFullQueue(error)) await freeNotifications(work.session);
         if (!isShortInFunction(error) && !(isTooMuch && rows === 1)) work.onEnded?.();
         if (!isLostConnection(error) || (isTooMuch && rows > 1)) continue;
       }
@@ -107,6 +109,15 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
       // Where rows move between partitions all the time, each attempt meets one: they are found, and tried again later.
       if (isOutOfDate(error) && attempt >= 2) write = writeAcceptedRows;
     }
+  }
+}
+
+/** Where our role may not ask, they stay until another session has asked. */
+async function freeNotifications(session: Connection): Promise<void> {
+  try {
+    await session.rows(FREE_NOTIFICATIONS);
+  } catch (error) {
+    if (!isDenied(error)) throw error;
   }
 }
 

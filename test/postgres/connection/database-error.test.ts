@@ -1,4 +1,10 @@
-import { databaseError, isLostConnection, isOfRow } from '../../../src/postgres/connection/database-error.ts';
+import {
+  atCommit,
+  databaseError,
+  isFullQueue,
+  isLostConnection,
+  isOfRow,
+} from '../../../src/postgres/connection/database-error.ts';
 
 /** Class 53 of PostgreSQL's SQLSTATEs. */
 it.each([
@@ -34,4 +40,14 @@ it('a function that cannot reach another server says nothing of this one', () =>
   });
   expect(error.code).toBe('DATABASE_REFUSED');
   expect([isLostConnection(error), isOfRow(error)]).toEqual([false, true]);
+});
+
+it.each([
+  ['the queue of NOTIFY has no room', { code: '54000' }, true],
+  ['the server lacks a resource', { code: '53400' }, false],
+  ['a function has met a limit', { code: '54000', where: 'PL/pgSQL function audit() line 1 at PERFORM' }, false],
+  ['a function says so', { code: '54000', routine: 'exec_stmt_raise' }, false],
+])('notifications are to be freed only where a commit fails for them: %s', (_, answer, isOfQueue) => {
+  const error = databaseError({ severity: 'ERROR', message: 'no', ...answer });
+  expect([isFullQueue(error), isFullQueue(atCommit(error))]).toEqual([false, isOfQueue]);
 });
