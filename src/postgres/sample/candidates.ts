@@ -60,7 +60,7 @@ const CANDIDATES = `
          AND (c.relname, a.attname) IN (
            ('job', 'column_name'), ('job', 'member'), ('job', 'options'), ('job', 'frontier'), ('job', 'content'),
            ('job', 'columns'), ('job', 'sources'), ('range', 'sources'), ('range', 'reached'), ('range', 'up_to'),
-           ('range', 'again'), ('left_row', 'key'), ('left_row', 'code'), ('brake', 'pause_while')))
+           ('range', 'again'), ('range', 'written'), ('left_row', 'key'), ('left_row', 'code'), ('brake', 'pause_while')))
    ORDER BY 2, a.attnum`;
 
 const STORAGES: readonly Candidate['storage'][] = ['bytea', 'text', 'jsonb', 'other'];
