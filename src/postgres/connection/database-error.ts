@@ -12,7 +12,7 @@ const TRY_AGAIN = new Set(['40001', '40P01', '55P03']);
 const NOT_OF_ROW = /^(08|53|57|58)/;
 /** A function may reach another server, or a file, and fail. */
 const NOT_OF_ROW_IN_FUNCTION = /^(53|57)/;
-const OF_STATEMENT = /^(0A|25|28|2F|3D|3F|40|42|55|F0)/;
+const OF_STATEMENT = /^(0A|25|26|28|2F|3D|3F|40|42|55|F0)/;
 
 /** The routine of PostgreSQL from which RAISE of PL/pgSQL reports: whatever code it names is about a row. */
 const RAISE = 'exec_stmt_raise';
@@ -132,9 +132,17 @@ export function isOfTls(error: unknown): boolean {
   return TLS_CODE.test(stringIn(error, 'code') ?? '');
 }
 
-/** Whether a transaction failed for a reason that passes: a deadlock, a lock that came too late. */
+/** Whether a transaction failed for a reason that passes: a deadlock, a lock that came too late, dropped statements. */
 export function isWorthAnotherTry(error: unknown): boolean {
+  if (isUnprepared(error)) return true;
   return error instanceof DatabaseFailure && !error.isRaised && TRY_AGAIN.has(error.state ?? '');
+}
+
+const UNPREPARED = '26000';
+
+/** Whether a prepared statement of ours is gone: code of the table has dropped those of the session (DEALLOCATE ALL). */
+export function isUnprepared(error: unknown): boolean {
+  return error instanceof DatabaseFailure && error.state === UNPREPARED && !error.isRaised && !error.isInFunction;
 }
 
 /** A text in it has no form in the other encoding. */
@@ -215,7 +223,7 @@ export function endedWith(error: unknown): string | undefined {
 /** Whether the same work may succeed later, with a new connection. */
 export function isLostConnection(error: unknown): boolean {
   if (isKeyRotationError(error, 'CANNOT_REACH_DATABASE')) return true;
-  if (isShortAtCommit(error)) return true;
+  if (isShortAtCommit(error) || isUnprepared(error)) return true;
   return error instanceof DatabaseFailure && isShort(error.state, error.isRaised);
 }
 

@@ -3,7 +3,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import type { AnswerWatch } from './answer-limits.ts';
 import { connect, type Connected, type ServerAddress } from './connect.ts';
 import { BinaryRows, CopyQuery, type BinaryRow } from './copy-query.ts';
-import { atCommit, databaseError } from './database-error.ts';
+import { atCommit, databaseError, isUnprepared } from './database-error.ts';
 import { SpareConnection } from './spare-connection.ts';
 
 /** A value in a text of SQL: bytes go over in binary, everything else as PostgreSQL spells it. */
@@ -111,6 +111,7 @@ export class Connection {
   readonly #watch: AnswerWatch;
   readonly #schema: string | undefined;
   readonly #names = new Map<string, string>();
+  #keepsPlans = true;
   #settings = SETTINGS;
   #durable = DURABLE;
   #canRefuseViews = false;
@@ -203,11 +204,20 @@ export class Connection {
     return (await this.#run(text, values)).rows;
   }
 
-  /** Keeps the plan in the session: of statements on catalogs, planning takes longer than running. */
+  /**
+   * Keeps the plan in the session: of statements on catalogs, planning takes longer than running. Rejects once where code
+   * of a table has dropped the plans (`isUnprepared`), and keeps none from then on: that code may run again.
+   */
   async rowsByPlan(text: string, values: readonly Parameter[]): Promise<readonly Cells[]> {
+    if (!this.#keepsPlans) return this.rows(text, values);
     const name = this.#names.get(text) ?? `pazpaz_${this.#names.size}`;
     this.#names.set(text, name);
-    return (await this.#run(text, values, name)).rows;
+    try {
+      return (await this.#run(text, values, name)).rows;
+    } catch (error) {
+      if (isUnprepared(error)) this.#keepsPlans = false;
+      throw error;
+    }
   }
 
   async change(text: string, values: readonly Parameter[] = []): Promise<number> {

@@ -103,6 +103,41 @@ it.each(['BEFORE', 'AFTER'])(
   },
 );
 
+describe('rows are done where a trigger drops the prepared statements of the session', () => {
+  it.each([
+    ['DEALLOCATE ALL', 'BEFORE UPDATE', ''],
+    ['DEALLOCATE ALL', 'AFTER UPDATE', ''],
+    ['DISCARD PLANS', 'AFTER UPDATE', ''],
+    ['DEALLOCATE ALL', 'AFTER UPDATE', 'IF new.id = 2 THEN'],
+  ])('%s %s %s', async (drop, when, condition) => {
+    await members('bytea', (row) => row);
+    await clinic.sql(`CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        ${condition} ${drop}; ${condition === '' ? '' : 'END IF;'} RETURN new; END $$;
+      CREATE TRIGGER t ${when} ON members FOR EACH ROW EXECUTE FUNCTION t()`);
+    const report = await clinic.reencrypt(SPEC, { triggers: 'fire', batchRows: 1, connections: 1 });
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 3, left: 0 } });
+    expect(await clinic.census(SPEC)).toMatchObject({ numbered: { 2: 3 } });
+  });
+
+  it.each([
+    ['before the next batch', {}],
+    ['before the next rows are paid for', { maxRowsPerSecond: 1000 }],
+  ])('only as the transaction ends: %s', async (_, brakes) => {
+    await members('bytea', (row) => row);
+    await clinic.sql(`DROP TABLE IF EXISTS later; CREATE TABLE later (id int);
+      CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF new.id > -2 THEN SET CONSTRAINTS ALL DEFERRED; INSERT INTO later VALUES (least(new.id, 0) - 1); END IF;
+        RETURN new; END $$;
+      CREATE OR REPLACE FUNCTION drop_plans() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF new.id = -2 THEN DEALLOCATE ALL; END IF; RETURN NULL; END $$;
+      CREATE TRIGGER t AFTER UPDATE ON members FOR EACH ROW EXECUTE FUNCTION t();
+      CREATE CONSTRAINT TRIGGER one AFTER INSERT ON later INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION t();
+      CREATE CONSTRAINT TRIGGER two AFTER INSERT ON later INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION drop_plans()`);
+    const report = await clinic.reencrypt(SPEC, { triggers: 'fire', batchRows: 1, connections: 1, brakes });
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 3, left: 0 } });
+  });
+});
+
 it('rows are listed where a trigger writes the former ciphertext again', async () => {
   await members('bytea', (row) => row);
   await clinic.sql(`CREATE OR REPLACE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
