@@ -59,6 +59,8 @@ export interface BatchWork {
   readonly job: Job;
   readonly keys: RingKeys;
   readonly limits: BatchLimits;
+  /** Most rows that are remembered by key where they are left untouched. Default: `MOST_LEFT_ROWS`. */
+  readonly mostLeft?: number | undefined;
   /** Whether rows from before this system are brought too. Default: true. */
   readonly legacy?: boolean;
   /** The time by which the ring is kept. Default: the system's. */
@@ -166,7 +168,7 @@ async function batch(
     throw new TableAltered();
   // No lock of the table keeps its owner from a new cast or a new CHECK of a domain: such a batch is undone.
   await requireOwnCode(session, column.tableId, column.spec);
-  await recordBatch(session, job, result);
+  await recordBatch(session, job, result, work.mostLeft);
   await passRows(session, job, reading.passed ?? []);
   return { kind: 'worked', result };
 }

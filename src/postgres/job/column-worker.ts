@@ -219,13 +219,14 @@ export class ColumnWorker {
     const { legacy = true } = this.#options;
     const settings = this.#options.triggers === 'skip' ? [SKIP_TRIGGERS] : [];
     const [ended, onEnded] = [this.#ended, onProgress];
-    const { now } = this.#options;
+    const { now, mostLeft } = this.#options;
     const work: BatchWork = {
       session,
       checked: this.#checked,
       job,
       keys: this.#keys,
       limits: this.#limits,
+      mostLeft,
       legacy,
       now,
       settings,

@@ -7,7 +7,7 @@ import { HEAP_ONLY, heapRanges, scanRange, type HeapRange } from '../heap-scan.t
 import type { ScannedRow } from '../row-reader.ts';
 import { writtenByOthers } from './own-writes.ts';
 import { tableState } from './table-state.ts';
-import { isFoundAgain, listedRows, MOST_LEFT_ROWS, MOST_REFUSED_ROWS, repeatPass, type Job } from './job.ts';
+import { isFoundAgain, jobTotals, listedRows, MOST_LEFT_ROWS, MOST_REFUSED_ROWS, repeatPass, type Job } from './job.ts';
 import { verdictOn, type LeftRow } from './plan-rows.ts';
 import { LIST_LEFT } from './ranges.ts';
 import { keysOutOfReach, outOfOrder } from '../read-rows.ts';
@@ -56,7 +56,7 @@ export async function isReadyForCheck(session: Connection, { id }: Job): Promise
  * `isLast`: they are listed instead (`WRITTEN_MEANWHILE`). `mayRepeat`: where they are very many, the job's rows are begun
  * again. Not twice, since an index that hides rows hides them again, and their keys may lead to them. What the server
  * cannot read is listed, and what was written meanwhile and cannot be re-encrypted. What is listed and left no longer is
- * removed from the list.
+ * removed from the list, and those beside it are counted again.
  *
  * One process checks at a time: it holds the job's row. Throws `INVALID_COLUMN` where a row cannot be reached by its key.
  */
@@ -76,7 +76,7 @@ export async function checkJob(work: BatchWork, options: CheckOptions, stop: Abo
 }
 
 async function check(
-  { session, checked, job, keys, legacy = true }: BatchWork,
+  { session, checked, job, keys, legacy = true, mostLeft = MOST_LEFT_ROWS }: BatchWork,
   { isLast, mayRepeat, mostFound = 100_000, rangeBytes, mayRead = () => Promise.resolve(true) }: CheckOptions,
   stop: AbortSignal,
 ): Promise<Checked> {
@@ -94,31 +94,43 @@ async function check(
   const rows = new Map<string, readonly string[]>();
   const unlisted = new Map<string, LeftRow>();
   const damaged: LeftRow[] = [];
+  let total = 0;
   let hasReadAll = false;
   // Refused rows beyond those that are kept by key would be found again and again.
   if (known.size < MOST_REFUSED_ROWS) {
     const where = await writtenByOthers(session, column, job);
     await session.change([...HEAP_ONLY, OWN_TRANSACTIONS_IN_MEMORY].join('; '));
-    const onRow = (row: ScannedRow) => {
-      if (rows.size >= mostFound) return;
+    const isLeft = (row: ScannedRow) => {
+      if (rows.size >= mostFound) return false;
       const verdict = verdictOn(column, row, keys, target, legacy);
-      if (verdict.kind !== 'to change' && verdict.kind !== 'left') return;
+      if (verdict.kind !== 'to change' && verdict.kind !== 'left') return false;
       const { key } = row;
       const name = JSON.stringify(key);
       if (verdict.kind === 'to change') {
         if (known.has(name)) still.add(name);
         else rows.set(name, key);
-      } else if (listed.get(name) === verdict.code) still.add(name);
+        return known.has(name);
+      }
+      if (listed.get(name) === verdict.code) still.add(name);
       // Another reason takes the place of the former one. Where the list is full, other rows are left without being on it.
-      else if (listed.has(name) || others + unlisted.size < MOST_LEFT_ROWS)
-        unlisted.set(name, { key, code: verdict.code });
+      else if (listed.has(name) || others + unlisted.size < mostLeft) unlisted.set(name, { key, code: verdict.code });
+      return true;
     };
-    const read = (part: Column, places: HeapRange) => scanRange(session, part, places, onRow, where);
+    const read = async (part: Column, places: HeapRange) => {
+      let left = 0;
+      const onRow = (row: ScannedRow) => {
+        if (isLeft(row)) left += 1;
+      };
+      await scanRange(session, part, places, onRow, where);
+      // Not where that failed: its rows are read again.
+      total += left;
+    };
     for (const range of await heapRanges(session, column, rangeBytes)) {
       if (!(await mayRead()) || stop.aborted) return { kind: 'waiting' };
       for await (const damage of readAround(session, column, range, read)) {
         const key = damage.key ?? [placeOf(damage)];
         const name = JSON.stringify(key);
+        total += 1;
         if (known.has(name)) still.add(name);
         else if (listed.has(name) || damaged.length < MOST_REFUSED_ROWS)
           damaged.push({ key, code: `DATABASE:${damage.error.state ?? ''}` });
@@ -130,8 +142,9 @@ async function check(
   // A table that had the name for a while has given no row (`scanRange`), and its lock is still there.
   await requireOnlyTables(session, [session], [column], 'pazpaz_keys');
   const gone = hasReadAll ? [...listed.keys()].filter((name) => !still.has(name)) : [];
+  const list = { left: [...unlisted.values(), ...damaged], gone };
   if (rows.size === 0) {
-    await listLeft({ session, job }, Number(found[1]), [...unlisted.values(), ...damaged], gone);
+    await listLeft({ session, job }, Number(found[1]), { ...list, total: hasReadAll ? total : undefined });
     await session.change('UPDATE pazpaz_keys.job SET finished_at = now() WHERE id = $1', [job.id]);
     return { kind: 'finished' };
   }
@@ -146,10 +159,10 @@ async function check(
     await repeatPass(session, job, target.number);
     return { kind: 'begun again' };
   }
-  const ranges = await listLeft({ session, job }, Number(found[1]), [...unlisted.values(), ...damaged], gone);
+  const ranges = await listLeft({ session, job }, Number(found[1]), list);
   if (isLast) {
     const written = left.map((key) => ({ key, code: 'WRITTEN_MEANWHILE' as const }));
-    await listLeft({ session, job }, ranges, written);
+    await listLeft({ session, job }, ranges, { left: written, gone: [] });
   } else await handOut({ session, job }, ranges, left);
   return { kind: 'found' };
 }
@@ -177,22 +190,26 @@ async function handOut({ session, job }: JobOf, ranges: number, keys: readonly (
 const UNLIST = `
   DELETE FROM pazpaz_keys.left_row l USING jsonb_array_elements($2::jsonb) k(key) WHERE l.job_id = $1 AND l.key = k.key`;
 
-/** In a range that is done. `gone`: keys in JSON whose rows are left no longer. Gives the number of ranges. */
-async function listLeft(
-  { session, job }: JobOf,
-  ranges: number,
-  left: readonly LeftRow[],
-  gone: readonly string[] = [],
-): Promise<number> {
-  if (left.length + gone.length === 0) return ranges;
-  const n = ranges + 1;
+interface ListChange {
+  readonly left: readonly LeftRow[];
+  /** Keys in JSON whose rows are left no longer. */
+  readonly gone: readonly string[];
+  /** How many rows are left, those beside the list included. */
+  readonly total?: number | undefined;
+}
+
+/** In a range that is done. Gives the number of ranges. */
+async function listLeft({ session, job }: JobOf, ranges: number, { left, gone, total }: ListChange): Promise<number> {
   let removed = 0;
   for (let from = 0; from < gone.length; from += RANGE_ROWS) {
     removed += await session.change(UNLIST, [job.id, `[${gone.slice(from, from + RANGE_ROWS).join(',')}]`]);
   }
+  const more = total === undefined ? left.length - removed : total - (await jobTotals(session, job)).left;
+  if (left.length === 0 && more === 0) return ranges;
+  const n = ranges + 1;
   await session.change(
     'INSERT INTO pazpaz_keys.range (job_id, n, is_read, is_open, left_rows) VALUES ($1, $2, true, false, $3)',
-    [job.id, n, left.length - removed],
+    [job.id, n, more],
   );
   for (let from = 0; from < left.length; from += RANGE_ROWS) {
     await session.change(LIST_LEFT, [job.id, JSON.stringify(left.slice(from, from + RANGE_ROWS))]);

@@ -157,7 +157,12 @@ export async function passRows(session: Connection, job: Job, keys: readonly (re
   );
 }
 
-export async function recordBatch(session: Connection, job: Job, result: BatchResult): Promise<void> {
+export async function recordBatch(
+  session: Connection,
+  job: Job,
+  result: BatchResult,
+  mostLeft = MOST_LEFT_ROWS,
+): Promise<void> {
   const { range, reached, isRead, again, tries, left, reencrypted } = result;
   const isOpen = !isRead || again.length > 0;
   const pause = isRead ? Math.min(LONGEST_PAUSE, 20 * 2 ** tries) : 0;
@@ -184,7 +189,7 @@ export async function recordBatch(session: Connection, job: Job, result: BatchRe
     session,
     job,
     left.filter(({ code }) => !isFoundAgain(code)),
-    MOST_LEFT_ROWS,
+    mostLeft,
   );
   await list(
     session,

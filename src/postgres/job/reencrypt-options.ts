@@ -22,6 +22,8 @@ export interface ReencryptOptions {
   readonly rangeRows?: number;
   /** Most rows that the final check hands out; where it finds as many, it begins all rows again. Default: 100,000. */
   readonly mostFound?: number;
+  /** Most rows that are remembered by key where they are left untouched; the others are counted. Default: 10,000. */
+  readonly mostLeft?: number;
   /** Bytes of the table that the final check reads between two looks at the brakes. Default: 32 MiB. */
   readonly rangeBytes?: number;
   /** Milliseconds for which the final check waits for transactions that have written to the table. Default: 60,000. */

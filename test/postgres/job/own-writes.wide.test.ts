@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import type { ReencryptOptions } from '../../../src/postgres/job/reencrypt.ts';
+import type { ReencryptOptions, ReencryptReport } from '../../../src/postgres/job/reencrypt.ts';
 import { oldBox } from '../../format/support/old-application.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import type { Postgres } from '../support/postgres.ts';
@@ -187,4 +187,58 @@ it('rows that were written behind a job and cannot be re-encrypted are listed on
       first,
     ]);
   }
+});
+
+describe('of more rows than are remembered by key', () => {
+  const byHand = Buffer.from('by hand');
+  const again = async (options: ReencryptOptions) => {
+    await clinic.sql('UPDATE pazpaz_keys.job SET finished_at = NULL');
+    return clinic.reencrypt(SPEC, options);
+  };
+
+  it('each is counted once, also where refused ones fill the list', async () => {
+    await clinic.sql('UPDATE patients SET notes = $1 WHERE id BETWEEN 4 AND 6', [byHand]);
+    await clinic.sql(`CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF new.id < 4 THEN RAISE 'no'; END IF; RETURN new; END $$;
+      CREATE TRIGGER refused BEFORE UPDATE ON patients FOR EACH ROW EXECUTE FUNCTION refuse()`);
+    const options = { ...SMALL, batchRows: 1, triggers: 'fire', mostLeft: 2 } as const;
+    const report = await clinic.reencrypt(SPEC, options);
+    expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: ROWS - 6, left: 6 } });
+    expect(await again(options)).toMatchObject({ isFinished: true, totals: { left: 6 }, left: report.left });
+  });
+
+  it('one whose reason has changed stays on the list, and another has its place only once it is done', async () => {
+    const options = { ...SMALL, mostLeft: 2 };
+    const [broken, tampered] = ['INVALID_CIPHERTEXT', 'TAMPERED_OR_WRONG_CONTEXT'];
+    await clinic.sql('UPDATE patients SET notes = $1 WHERE id <= 3', [byHand]);
+    const listed = async (report: Promise<ReencryptReport>) => {
+      const { isFinished, totals, left } = await report;
+      return { isFinished, left: totals.left, listed: left.map(({ key, code }) => [...key, code]) };
+    };
+    expect(await listed(clinic.reencrypt(SPEC, options))).toEqual({
+      ...{ isFinished: true, left: 3 },
+      listed: [
+        ['1', broken],
+        ['2', broken],
+      ],
+    });
+    // They are read last.
+    await clinic.sql('UPDATE patients SET notes = $1 WHERE id <= 2', [clinic.row('note', 1, 'another context')]);
+    expect(await listed(again(options))).toEqual({
+      ...{ isFinished: true, left: 3 },
+      listed: [
+        ['1', tampered],
+        ['2', tampered],
+      ],
+    });
+    await clinic.sql('UPDATE patients SET notes = NULL WHERE id = 1');
+    expect(await listed(again(options))).toMatchObject({ isFinished: true, left: 2 });
+    expect(await listed(again(options))).toEqual({
+      ...{ isFinished: true, left: 2 },
+      listed: [
+        ['2', tampered],
+        ['3', broken],
+      ],
+    });
+  });
 });
