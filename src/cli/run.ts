@@ -7,7 +7,7 @@ import { completionScript, SHELLS } from './terminal/completion.ts';
 import { jsonSchema } from './json/schema.ts';
 import { exitCodeOf, type ExitCode } from './exit-code.ts';
 import { changeLines } from './terminal/changes.ts';
-import { oneLine, paintFor, printableJson, printableScreen, type Paint } from './terminal/paint.ts';
+import { oneLine, paintFor, printableJson, printableScreen, type Paint, warningLine } from './terminal/paint.ts';
 import { wrapped } from './terminal/table.ts';
 import { openSession, requireSettings, type AwsSession } from './aws/session.ts';
 import { CommandRefusal, stepsAfter, PROGRAM, speller, step, type Spell } from './suggested-commands.ts';
@@ -185,7 +185,7 @@ function complain(
 
 function warn(world: ProcessIo, warnings: readonly string[]): void {
   const paint = paintFor(world.stderr, world.environment);
-  for (const warning of warnings) world.stderr.write(`${paint.warn('warning')}: ${warning}\n`);
+  for (const warning of warnings) world.stderr.write(warningLine(warning, paint));
 }
 
 function print(world: ProcessIo, lines: readonly string[]): void {

@@ -7,7 +7,7 @@ import { MOST_BATCH_ROWS } from '../../postgres/job/reencrypt-options.ts';
 import type { ReencryptReport } from '../../postgres/job/reencrypt.ts';
 import { controlJobs, type JobView } from '../../postgres/job/job-control.ts';
 import { triggerLine, type TriggerChoice } from '../../postgres/catalog/triggers.ts';
-import { brakeList, brakeOptions, brakesOf, controlOf, type BrakeFlags } from '../rows/brake-options.ts';
+import { brakeList, brakeOptions, brakesOf, controlOf, type BrakeFlags, queryNotAsked } from '../rows/brake-options.ts';
 import { columnOptions, columnsOf, upTo, namesColumns, ringOf } from '../rows/column-options.ts';
 import { databaseOf } from '../rows/database-options.ts';
 import type { ColumnFlags } from '../rows/column-flags.ts';
@@ -69,9 +69,7 @@ export const REENCRYPT = command<ReencryptFlags>({
       if (flags.dryRun === true) wrongUsage('--dry-run says what a run would do; --show changes nothing.');
       const columns = namesColumns(flags) ? await columnsOf(flags) : undefined;
       const { jobs, whyNotAsked } = await controlJobs(database, columns, changes);
-      if (whyNotAsked !== undefined) {
-        session.warn(`Running processes now wait, unless they were started with this --pause-while: ${whyNotAsked}.`);
-      }
+      if (whyNotAsked !== undefined) session.warn(queryNotAsked(whyNotAsked));
       return controlled(jobs);
     }
     const specs = await columnsOf(flags, flags.toContext);
@@ -91,6 +89,7 @@ export const REENCRYPT = command<ReencryptFlags>({
       now: session.deps.now,
       brakes: brakesOf(flags),
       isQuiet: flags.json === true,
+      warn: session.warn,
     });
     const advice = await adviceOn(reports, session.deps);
     return finished(reports, specs.length, keys.usage(), advice);

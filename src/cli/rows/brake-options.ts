@@ -110,6 +110,10 @@ export function brakesOf(flags: BrakeFlags): Partial<Brakes> {
   };
 }
 
+export function queryNotAsked(why: string): string {
+  return `Running processes now wait, unless they were started with this --pause-while: ${why}.`;
+}
+
 /** `undefined` where the command works itself. */
 export function controlOf({ pause, resume, show, set }: BrakeFlags): Partial<BrakeState> | undefined {
   if (pause === true && resume === true) wrongUsage('--pause and --resume exclude each other.');

@@ -58,6 +58,7 @@ export async function withMaintainedRows<T>(
         const options = {
           triggers,
           isQuiet,
+          warn: session.warn,
           now: session.deps.now,
           ...(connections === undefined ? {} : { connections }),
         };

@@ -4,7 +4,15 @@ import type { ColumnSpec } from '../../postgres/catalog/column.ts';
 import type { DatabaseAddress } from '../../postgres/connection/database.ts';
 import { reencrypt, type ReencryptOptions, type ReencryptReport } from '../../postgres/job/reencrypt.ts';
 import type { ProcessIo } from '../process-io.ts';
+import { paintFor, warningLine } from '../terminal/paint.ts';
+import { queryNotAsked } from './brake-options.ts';
 import { ProgressLine } from './progress.ts';
+
+interface Showing extends Omit<ReencryptOptions, 'signal' | 'onBatch' | 'onQueryNotAsked'> {
+  readonly isQuiet: boolean;
+  /** For the end of the command. */
+  readonly warn: (text: string) => void;
+}
 
 /** The first Ctrl-C stops it after the current batch. */
 export async function shownReencryption(
@@ -12,9 +20,15 @@ export async function shownReencryption(
   specs: readonly ColumnSpec[],
   keys: RingKeys,
   world: ProcessIo,
-  { isQuiet, ...options }: Omit<ReencryptOptions, 'signal' | 'onBatch'> & { readonly isQuiet: boolean },
+  { isQuiet, warn, ...options }: Showing,
 ): Promise<readonly ReencryptReport[]> {
   const progress = new ProgressLine(world.stderr, () => world.now().getTime());
+  const paint = paintFor(world.stderr, world.environment);
+  // At once: other processes wait while this one works.
+  const warnNow = (text: string) => {
+    progress.end();
+    world.stderr.write(warningLine(text, paint));
+  };
   const stop = new AbortController();
   const onSignal = () => {
     if (!isQuiet) world.stderr.write('\nStopping after this batch. Press Ctrl-C again to stop at once.\n');
@@ -26,6 +40,9 @@ export async function shownReencryption(
     return await reencrypt(database, specs, keys, {
       ...options,
       signal: stop.signal,
+      onQueryNotAsked: (why) => {
+        (isQuiet ? warn : warnNow)(queryNotAsked(why));
+      },
       ...(isQuiet ? {} : { onBatch: progress.onBatch }),
     });
   } finally {

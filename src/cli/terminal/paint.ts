@@ -67,6 +67,10 @@ export function paintFor(screen: Screen, environment: Readonly<Record<string, st
   };
 }
 
+export function warningLine(text: string, paint: Paint): string {
+  return `${paint.warn('warning')}: ${text}\n`;
+}
+
 /** Control characters of labels, names and messages could move the cursor or change colours. Line breaks stay. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => (character === '\n' ? '\n' : '?'));

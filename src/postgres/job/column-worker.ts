@@ -9,7 +9,7 @@ import { EndedBatches } from './ended-batches.ts';
 import { checkJob, isReadyForCheck } from './final-check.ts';
 import { jobState, jobTotals, leftRows, openJob, reopenJob, retargetJob, type Job, type JobTotals } from './job.ts';
 import { workBatch, type BatchWork } from './batch.ts';
-import { requireQuery, type Wait } from './brake-conditions.ts';
+import { requireQuery, whyNotAsk, type Wait } from './brake-conditions.ts';
 import type { Brakes } from './brakes.ts';
 import { Pacer } from './pacer.ts';
 import { cutRange, type BatchResult } from './ranges.ts';
@@ -149,7 +149,10 @@ export class ColumnWorker {
       if (this.#hasWorked && former?.pass === job.pass) this.#changes = 0;
       this.#hasWorked = false;
       this.#job = job;
-      if (isFirst) this.#isResumed = job.isResumed;
+      if (isFirst) {
+        this.#isResumed = job.isResumed;
+        if (ownQuery != null && job.isResumed && job.hasOtherQuery === true) await this.#tellWhoAsks();
+      }
       await this.#runWorkers(job, connections);
       if (this.#isChanged) {
         await this.#lookAgain();
@@ -158,6 +161,11 @@ export class ColumnWorker {
       const report = await this.#connection.during((session) => this.#report(session, job));
       if (!report.isFinished || this.#stop.aborted || !(await this.#isOutdated(report.keyNumber))) return report;
     }
+  }
+
+  async #tellWhoAsks(): Promise<void> {
+    const wait = await this.#connection.during(whyNotAsk);
+    if (wait !== undefined) this.#options.onQueryNotAsked?.(wait.detail);
   }
 
   async #report(session: Connection, job: Job): Promise<ReencryptReport> {

@@ -3,7 +3,7 @@ import { KeyRotationError } from '../../format/error.ts';
 import { columnName, listedMember, type Column } from '../catalog/column.ts';
 import { isLockTimeout } from '../connection/database-error.ts';
 import type { Connection } from '../connection/database.ts';
-import { beginBrakes, setBrakes, type Brakes } from './brakes.ts';
+import { beginBrakes, readBrakes, setBrakes, type Brakes } from './brakes.ts';
 import { holderOfTables, keptClosed, LOCK_BRIEFLY, LOCK_TIMEOUT, openJobTables, takeTurn } from './job-tables.ts';
 import type { LeftBecause, LeftRow } from './plan-rows.ts';
 import { placesOf, withNewPartitions } from './table-state.ts';
@@ -19,6 +19,8 @@ export interface Job {
   readonly pass: number;
   /** Whether others began it, or this command earlier. */
   readonly isResumed: boolean;
+  /** Whether its processes were given another query of --pause-while by opening it. */
+  readonly hasOtherQuery?: boolean;
 }
 
 /** By all processes together. */
@@ -85,8 +87,10 @@ function openJobOnce(session: Connection, column: Column, opening: Opening): Pro
     if (former !== undefined && former.id !== id) throw jobReplaced(column);
     const braked = async (job: Job) => {
       await beginBrakes(session, job, brakes !== undefined && (isFinished !== 'f' || startOver));
+      const { pauseWhile: query = null } = brakes ?? {};
+      const hasOtherQuery = query !== null && query !== (await readBrakes(session, job)).pauseWhile;
       await setBrakes(session, job, brakes ?? {});
-      return job;
+      return { ...job, hasOtherQuery };
     };
     if (id == null) return await braked(await beginJob(session, column, { options, target, content, columns }));
     const isSame = formerOptions === options;

@@ -238,6 +238,33 @@ describe('re-encryption waits, says for what, and continues by itself', () => {
     }
   });
 
+  it('and says at once that other processes of the job that it joins do not ask the query that it brings', async () => {
+    if ((await majorVersion(postgres)) < 14) return;
+    await begun({ ...FULL_SPEED, pauseWhile: 'SELECT 0' });
+    const joined = async (pauseWhile: string) => {
+      const told: string[] = [];
+      const stop = new AbortController();
+      const onQueryNotAsked = (why: string) => {
+        told.push(why);
+        expect(stop.signal.aborted).toBe(false);
+      };
+      const onBatch = () => {
+        stop.abort();
+      };
+      const { signal } = stop;
+      await clinic.reencrypt(SPEC, { brakes: { pauseWhile }, batchRows: 5, signal, onBatch, onQueryNotAsked });
+      return told;
+    };
+    await clinic.sql('CREATE ROLE writer LOGIN IN ROLE pg_write_all_data');
+    try {
+      expect(await joined('SELECT 0')).toEqual([]);
+      expect(await joined('SELECT false')).toEqual([expect.stringContaining('writer, a member of pg_write_all_data')]);
+    } finally {
+      await clinic.sql('DROP ROLE writer');
+    }
+    expect(await joined('SELECT 1 WHERE false')).toEqual([]);
+  });
+
   it('while it is paused by another session', async () => {
     const brakes = FULL_SPEED;
     await begun(brakes);

@@ -6,7 +6,7 @@ import { toKeyNumber } from '../../../src/format/key-number.ts';
 import { endpointOf, giveCredentials } from '../../cli/support/operator.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { current, keyOf, ringWith, SECRET } from '../../support/ring.ts';
-import { startPostgres, type Postgres } from '../support/postgres.ts';
+import { majorVersion, startPostgres, type Postgres } from '../support/postgres.ts';
 
 const REENCRYPT = ['reencrypt', '--batch-rows', '100', '--lanes', '1'];
 const COLUMN = ['--table', 'patients', '--column', 'notes', '--context', 'p:{id}'];
@@ -26,7 +26,6 @@ afterAll(async () => {
 
 /** What a command over some batches shows beside its result, where `step` milliseconds pass from each look at it to the next. */
 async function shown(rows: number, isTTY: boolean, step: number, ...command: readonly string[]): Promise<string> {
-  const ring = await ringWith(1, current(2));
   await postgres.client.query('DROP TABLE IF EXISTS patients');
   await postgres.client.query('CREATE TABLE patients (id int PRIMARY KEY, notes bytea)');
   const ids = Array.from({ length: rows }, (_, index) => index + 1);
@@ -35,6 +34,12 @@ async function shown(rows: number, isTTY: boolean, step: number, ...command: rea
     ids.map((id) => encryptField(`note ${id}`, keyOf(1), `p:${id}`, { number: toKeyNumber(1) })),
   ]);
   await postgres.client.query('ANALYZE patients');
+  return screen(isTTY, step, ...command);
+}
+
+/** What a command shows beside its result. */
+async function screen(isTTY: boolean, step: number, ...command: readonly string[]): Promise<string> {
+  const ring = await ringWith(1, current(2));
   process.env['AWS_ENDPOINT_URL_SECRETS_MANAGER'] = await endpointOf(ring);
 
   let shownSoFar = '';
@@ -78,6 +83,17 @@ describe('while rows are re-encrypted', () => {
       /^(patients\.notes: [\d,]+ of about 2,000 rows(, \d+ rows\/s \(at most 5,000\), about \d+ (s|min) left)?\n){5,}$/,
     );
     expect(text).toContain(' left\n');
+  });
+
+  it('a warning of a query that other processes do not ask comes before the first line', async () => {
+    if ((await majorVersion(postgres)) < 14) return;
+    await shown(3, false, 6000, ...REENCRYPT);
+    await postgres.client.query('UPDATE pazpaz_keys.job SET finished_at = NULL');
+    await postgres.client.query('CREATE ROLE writer LOGIN IN ROLE pg_write_all_data');
+    const text = await screen(false, 6000, ...REENCRYPT, '--pause-while', 'SELECT 0');
+    await postgres.client.query('DROP ROLE writer');
+    expect(text).toMatch(/^warning: Running processes now wait, unless they were .* writer, a member of .* it off\.\n/);
+    expect(text.match(/warning/g)).toHaveLength(1);
   });
 
   it('and --json shows nothing but its result', async () => {
