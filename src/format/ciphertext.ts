@@ -136,19 +136,21 @@ export function additionalData(number: KeyNumber | 0, context: string): Uint8Arr
 }
 
 /** The additional data of the last row, because the rows of a column often have one context. */
-let lastNumber: number | undefined;
+let lastNumber: KeyNumber | 0 | undefined;
 let lastContext = '';
 let lastData: Uint8Array = NO_ADDITIONAL_DATA;
 
 /** `additionalData`, valid until the next call. */
 export function rowAdditionalData(number: KeyNumber | 0, context: string): Uint8Array {
-  if (context !== lastContext || number !== lastNumber) {
-    // If this throws, the buffer is no longer that of `lastContext`.
-    lastNumber = undefined;
-    lastData = numberAndContext(number, context);
-    lastContext = context;
-    lastNumber = number;
-  }
+  if (context === lastContext && number === lastNumber) return lastData;
+  // A row that is re-encrypted has one context and two numbers.
+  const isAsLong = lastNumber !== undefined && varintLength(number) === varintLength(lastNumber);
+  // If this throws, the buffer is no longer that of `lastContext`.
+  lastNumber = undefined;
+  if (isAsLong && context === lastContext) writeVarint(lastData, number);
+  else lastData = numberAndContext(number, context);
+  lastContext = context;
+  lastNumber = number;
   return lastData;
 }
 

@@ -146,15 +146,14 @@ export function storedRowReader(column: Column): (row: BinaryRow) => StoredRow {
   const { keyPlaces, watchedPlaces } = placesIn(column);
   const read = rowReader(column);
   const textAt = reading(column);
-  const textsAt = (row: BinaryRow, places: readonly number[]) => places.map((place) => textAt(row, place));
   return (row) => {
     const { stored, context, contexts } = read(row);
     return {
-      key: textsAt(row, keyPlaces).map((text) => text ?? unusable(column)),
+      key: keyPlaces.map((place) => textAt(row, place) ?? unusable(column)),
       stored: stored instanceof Uint8Array ? Buffer.from(stored) : stored,
       context,
       contexts,
-      watched: watchedPlaces.length === 0 ? NONE : textsAt(row, watchedPlaces).map((text) => text ?? ''),
+      watched: watchedPlaces.length === 0 ? NONE : watchedPlaces.map((place) => textAt(row, place) ?? ''),
     };
   };
 }
