@@ -183,7 +183,9 @@ export function requireLasting(
 function codeWatch(watch: Connection, { tableId, spec }: Column): () => Promise<void> {
   let looks = Promise.resolve();
   return () => {
-    looks = looks.then(() => requireOwnCode(watch, tableId, spec));
+    looks = looks.then(async () => {
+      await requireOwnCode(watch, tableId, spec);
+    });
     return looks;
   };
 }

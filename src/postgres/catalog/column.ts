@@ -107,6 +107,8 @@ export interface Column {
   /** Whether the table was locked before its rows and its definition were seen; not with a right to single columns only. */
   readonly isLocked: boolean;
   readonly mayUpdate: boolean;
+  /** Whether a role that is not trusted owns the table or a type of it, to which it could add code at any time. */
+  readonly mayGainCode: boolean;
   /** The lock that an update of the column takes: a stronger one where a unique index is over it. */
   readonly lock: 'NO KEY UPDATE' | 'UPDATE';
   /**

@@ -111,13 +111,27 @@ const FOREIGN_CODE = `
     JOIN pg_class c ON c.oid = p.polrelid
     JOIN foreigners f ON f.oid = c.relowner
    WHERE concat(p.polqual::text, p.polwithcheck::text) LIKE '%{SUBLINK %'
+   UNION
+  -- Those of PostgreSQL itself belong to a superuser.
+  SELECT NULL, NULL, 'owner', NULL, NULL
+   WHERE EXISTS (
+     SELECT FROM reached r
+      WHERE r.id >= 16384
+        AND CASE r.class WHEN 'pg_class'::regclass THEN (SELECT relowner FROM pg_class WHERE oid = r.id)
+                         WHEN 'pg_type'::regclass THEN (SELECT typowner FROM pg_type WHERE oid = r.id)
+                         WHEN 'pg_operator'::regclass THEN (SELECT oprowner FROM pg_operator WHERE oid = r.id)
+            END IN (SELECT oid FROM foreigners))
    ORDER BY 1, 2, 3`;
 
-/** Throws `INVALID_COLUMN` if a statement on the table could run code of another role with the rights of this user. */
-export async function requireOwnCode(session: Connection, tableId: string, { table }: ColumnSpec): Promise<void> {
+/**
+ * Throws `INVALID_COLUMN` if a statement on the table could run code of another role with the rights of this user. Gives
+ * whether a role that is not trusted owns the table or a type or operator of it: such a role could add code at any time.
+ */
+export async function requireOwnCode(session: Connection, tableId: string, { table }: ColumnSpec): Promise<boolean> {
   const [found] = await session.rowsByPlan(FOREIGN_CODE, [tableId]);
-  if (found === undefined) return;
+  if (found === undefined) return false;
   const [name, role, kind, isCurrent, login] = found.map((cell) => cell ?? '');
+  if (kind === 'owner') return true;
   const [others, advice] =
     isCurrent === 't'
       ? [

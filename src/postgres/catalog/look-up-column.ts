@@ -153,7 +153,7 @@ async function describeColumn(
           'first if the table lacks one.',
       );
   }
-  await requireOwnCode(session, table.id, spec);
+  const mayGainCode = await requireOwnCode(session, table.id, spec);
   // A policy's functions are not run for this; such a census never allows a retirement.
   if (!table.isSecured) await holdTable(session, table.id, table.name, table.ownRows);
   const { derived, computed } = await generatedColumns(session, table.id, spec.column);
@@ -183,6 +183,7 @@ async function describeColumn(
     estimatedRows: table.estimatedRows,
     unseen: table.unseen,
     mayUpdate: mayUpdate === 't',
+    mayGainCode,
     lock: isIndexed === 't' ? 'UPDATE' : 'NO KEY UPDATE',
     watched: [...new Set(context.columns)].filter((name) => !key.some((one) => one.name === name && hasOneText(one))),
   };

@@ -39,13 +39,13 @@ export async function tableState(
   session: Connection,
   { tableId, table, spec, key }: Column,
 ): Promise<string | undefined> {
-  await requireOwnCode(session, tableId, spec);
+  const mayGainCode = await requireOwnCode(session, tableId, spec);
   const values = [
     ...[tableId, table, arrayOf(key.map(({ type }) => type)), arrayOf(key.map(({ typeId }) => typeId))],
     ...[arrayOf(key.map(({ operators }) => operators)), arrayOf(key.map(({ operatorsId }) => operatorsId))],
   ];
   const [found] = await session.rowsByPlan(STATE, values);
-  return found?.[0] === 't' ? (found[1] ?? undefined) : undefined;
+  return found?.[0] === 't' ? `${found[1] ?? ''}${mayGainCode ? ' foreign owner' : ''}` : undefined;
 }
 
 function arrayOf(texts: readonly string[]): string {

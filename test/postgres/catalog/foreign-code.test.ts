@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { census } from '../../../src/postgres/census.ts';
+import { withColumns } from '../../../src/postgres/catalog/look-up-column.ts';
 import { findColumns } from '../../../src/postgres/find-columns.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
@@ -164,6 +165,33 @@ test('types and expressions that call no code of another role are counted', asyn
     CREATE TABLE patients (id positive PRIMARY KEY, notes bytea, kind letter, made uuid DEFAULT gen_random_uuid(),
       more bool DEFAULT evil(1), l int GENERATED ALWAYS AS (length(notes)) STORED, CHECK (abs(id) < 100))`);
   expect(await clinic.census(SPEC)).toMatchObject({ rows: 0 });
+});
+
+describe('whether code may be added at any time is known from the owner of', () => {
+  const mayGainCode = async (table: string) => {
+    await clinic.sql(table);
+    return await withColumns({ url: postgres.url }, [SPEC], (_, [column]) => Promise.resolve(column?.mayGainCode));
+  };
+
+  afterEach(() => clinic.sql('DROP TABLE patients; DROP TYPE IF EXISTS colour'));
+
+  test('a table of this user, and a type of its own', async () => {
+    expect(await mayGainCode(`CREATE TYPE colour AS ENUM ('red'); ${TABLE}, extra colour[])`)).toBe(false);
+  });
+
+  test.each([
+    ['a table', `${TABLE}); ALTER TABLE patients OWNER TO own`],
+    ['an enum', `${TABLE}, extra letter)`],
+    [
+      'a range within arrays',
+      `CREATE TYPE bare AS ENUM ('a'); ALTER TYPE bare OWNER TO own;
+      CREATE TYPE bares AS RANGE (subtype = bare); ${TABLE}, extra bares[])`,
+    ],
+    ['an operator', `${TABLE}); CREATE INDEX ON patients (id) WHERE id >>>=== 1`],
+  ])('%s', async (_, table) => {
+    await owner.query('CREATE OPERATOR >>>=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4gt)');
+    expect(await mayGainCode(table)).toBe(true);
+  });
 });
 
 describe('code of the role that a login has become', () => {

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { Connection } from '../../../src/postgres/connection/database.ts';
 import { FULL_SPEED } from '../../../src/postgres/job/brakes.ts';
 import { reencrypt, type ReencryptOptions } from '../../../src/postgres/job/reencrypt.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
@@ -110,6 +111,29 @@ describe('code that the owner adds meanwhile', () => {
     expect(error).toMatchObject({ code: 'INVALID_COLUMN' });
     expect(error.message).toContain(name);
     await owner.query('DROP DOMAIN small CASCADE; DROP TYPE letter CASCADE; DROP FUNCTION evil CASCADE');
+  });
+
+  test('in a cast, in the middle of a batch, undoes the batch', async () => {
+    await owner.query(`CREATE TYPE letter AS ENUM ('a'); ALTER TABLE patients ADD kind letter;
+      CREATE FUNCTION evil_letter(letter) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'a' $$`);
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with the connection
+    const original = Connection.prototype.copyRows;
+    let casts = 0;
+    const reading = jest.spyOn(Connection.prototype, 'copyRows').mockImplementation(async function (
+      this: Connection,
+      select,
+      onRow,
+    ) {
+      await original.call(this, select, onRow);
+      if (!select.includes('grows') || (casts += 1) > 1) return;
+      await owner.query('CREATE CAST (letter AS text) WITH FUNCTION evil_letter(letter)');
+    });
+    const error = await rejectionOf(clinic.reencrypt(SPEC));
+    reading.mockRestore();
+    expect(casts).toBe(1);
+    expect(error.message).toContain('evil_letter');
+    expect(await rowsUnder(2)).toBe(0);
+    await owner.query('DROP TYPE letter CASCADE');
   });
 
   test('in a trigger asks for the decision that the operator has not made', async () => {
