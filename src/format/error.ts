@@ -39,6 +39,11 @@ export function typeName(value: unknown): string {
   return `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
 }
 
+/** What another program says, for a message of ours that continues after it. */
+export function withoutFullStop(text: string): string {
+  return text.replace(/\.$/, '');
+}
+
 /** Such as `TimeoutError: ECONNRESET`. Never the message: a parser quotes the text, which may hold a key. */
 export function failureName(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error';

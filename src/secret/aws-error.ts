@@ -1,4 +1,4 @@
-import { isAnswer, isKeyRotationError, KeyRotationError } from '../format/error.ts';
+import { isAnswer, isKeyRotationError, KeyRotationError, withoutFullStop } from '../format/error.ts';
 
 /** The name of the service's error (`ResourceNotFoundException`, …); '' for any other value. */
 export function awsErrorName(error: unknown): string {
@@ -99,7 +99,7 @@ export function refused(operation: string, secretId: string, error: unknown): Ke
   const advice = ADVICE[isOneTagTooMany ? 'limit' : refusalKind(error)];
   return new KeyRotationError(
     'AWS_REFUSED',
-    `Secrets Manager did not accept ${operation} on '${secretId}': ${describeError(error).replace(/\.$/, '')}. ${advice}`,
+    `Secrets Manager did not accept ${operation} on '${secretId}': ${withoutFullStop(describeError(error))}. ${advice}`,
     { cause: error },
   );
 }
@@ -109,7 +109,7 @@ export function unreadable(what: string, error: unknown, ifAccess: string): KeyR
   if (isKeyRotationError(error)) return error;
   return new KeyRotationError(
     'VERSION_UNREADABLE',
-    `${what} cannot be read: ${describeError(error).replace(/\.$/, '')}. ${refusalAdvice(error, ifAccess)}`,
+    `${what} cannot be read: ${withoutFullStop(describeError(error))}. ${refusalAdvice(error, ifAccess)}`,
     { cause: error },
   );
 }

@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../format/error.ts';
+import { KeyRotationError, withoutFullStop } from '../format/error.ts';
 import { AWS_LABELS, MAX_STAGING_LABELS } from '../format/ring-labels.ts';
 import { awsErrorName, describeError, isAboutReplica, refused } from './aws-error.ts';
 import type { StepDependencies } from './dependencies.ts';
@@ -27,7 +27,7 @@ export async function moveLabel(
     if (!isAboutLabels(error)) throw refused('UpdateSecretVersionStage', deps.secretId, error);
     throw new KeyRotationError(
       'LABEL_CONFLICT',
-      `Label ${move.label} could not be moved to version ${move.to}: ${describeError(error)}. Another process is changing the labels of this secret; let it finish, then try again.`,
+      `Label ${move.label} could not be moved to version ${move.to}: ${withoutFullStop(describeError(error))}. Another process is changing the labels of this secret; let it finish, then try again.`,
       { cause: error },
     );
   }
@@ -39,6 +39,6 @@ const ANY_WAY_OUT =
 export function ringFull(found: string, wayOut: string): KeyRotationError {
   return new KeyRotationError(
     'RING_FULL',
-    `The key ring is full: ${found}. A secret can carry ${MAX_STAGING_LABELS} labels, of which AWS uses ${AWS_LABELS.length}. ${wayOut}; then try again. Nothing was lost.`,
+    `The key ring is full: ${withoutFullStop(found)}. A secret can carry ${MAX_STAGING_LABELS} labels, of which AWS uses ${AWS_LABELS.length}. ${wayOut}; then try again. Nothing was lost.`,
   );
 }

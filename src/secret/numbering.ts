@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../format/error.ts';
+import { KeyRotationError, withoutFullStop } from '../format/error.ts';
 import { MAX_KEY_NUMBER, numberingLabel, type KeyNumber } from '../format/key-number.ts';
 import { retiredKeys, type RetiredKey } from '../format/retired-tag.ts';
 import {
@@ -157,6 +157,6 @@ async function holdSameKey(deps: StepDependencies, one: string, other: string): 
 function numberLost(number: number, versionId: string, found: string): KeyRotationError {
   return new KeyRotationError(
     'NUMBER_LOST',
-    `Key ${number} must stay on version ${versionId}: ${found}. Someone has moved numbering labels by hand; move this one back with 'aws secretsmanager update-secret-version-stage' before anything is encrypted again.`,
+    `Key ${number} must stay on version ${versionId}: ${withoutFullStop(found)}. Someone has moved numbering labels by hand; move this one back with 'aws secretsmanager update-secret-version-stage' before anything is encrypted again.`,
   );
 }

@@ -16,7 +16,7 @@ function depsOf(ring: TestRing, move = ring.deps.secrets.updateSecretVersionStag
 }
 
 const refusing = (name: string) => () =>
-  Promise.reject(Object.assign(new Error('the service says no'), { name, $fault: 'client' }));
+  Promise.reject(Object.assign(new Error('the service says no.'), { name, $fault: 'client' }));
 
 test('the next number is attached, and logged', async () => {
   const ring = await ringWith(previous(1), current());
@@ -35,7 +35,7 @@ describe('a label that cannot be moved', () => {
     async (name) => {
       const error = await rejectionOf(moveLabel(depsOf(await ringWith(current(1)), refusing(name)), move));
       expect(error.code).toBe('LABEL_CONFLICT');
-      expect(error.message).toContain('key-v2');
+      expect(error.message).toMatch(/Label key-v2 .* the service says no\. Another process/);
       expect(error.cause).toMatchObject({ name });
     },
   );
@@ -44,7 +44,7 @@ describe('a label that cannot be moved', () => {
     const deps = depsOf(await ringWith(current(1)), refusing('LimitExceededException'));
     const error = await rejectionOf(moveLabel(deps, move));
     expect(error.code).toBe('RING_FULL');
-    expect(error.message).toContain('retire those keys, or remove labels');
+    expect(error.message).toMatch(/the service says no\. A secret can .* retire those keys, or remove labels/);
   });
 
   test('is refused for any other reason', async () => {

@@ -1,5 +1,5 @@
 import { KMSClient } from '@aws-sdk/client-kms';
-import { failureName, isAnswer, KeyRotationError } from '../../format/error.ts';
+import { failureName, isAnswer, KeyRotationError, withoutFullStop } from '../../format/error.ts';
 import { wrongUsage } from '../command.ts';
 import { describeError } from '../../secret/aws-error.ts';
 import { limited } from './call-limits.ts';
@@ -38,7 +38,7 @@ export async function kmsAnswer<T>(keyId: string, answer: Promise<T>, needs: str
     }
     throw new KeyRotationError(
       'AWS_REFUSED',
-      `AWS KMS refused the key ${keyId}: ${describeError(error)}. The caller needs ${needs}.`,
+      `AWS KMS refused the key ${keyId}: ${withoutFullStop(describeError(error))}. The caller needs ${needs}.`,
       { cause: error },
     );
   }

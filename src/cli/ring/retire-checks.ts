@@ -1,5 +1,5 @@
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
-import { KeyRotationError } from '../../format/error.ts';
+import { KeyRotationError, withoutFullStop } from '../../format/error.ts';
 import type { KeyNumber } from '../../format/key-number.ts';
 import { MAX_KEY_AGE } from '../../keyring/options.ts';
 import { isReplica } from '../../keyring/source/secret-source.ts';
@@ -110,7 +110,7 @@ export function requireReplicas({ Name = '', ReplicationStatus = [] }: DescribeS
   const { Region = '', Status = 'unknown', StatusMessage = '' } = behind;
   throw new CommandRefusal(
     'REPLICA_BEHIND',
-    `The replica in ${Region} is ${Status}${StatusMessage === '' ? '' : ` (${StatusMessage.replace(/\.$/, '')})`}, so a process ` +
+    `The replica in ${Region} is ${Status}${StatusMessage === '' ? '' : ` (${withoutFullStop(StatusMessage)})`}, so a process ` +
       'there may still encrypt with an older key. Have AWS bring it up to date. If no process reads the secret there, ' +
       'remove the region. Then retire.',
     `aws secretsmanager remove-regions-from-replication --secret-id ${quoted(Name)} --remove-replica-regions ${Region}`,

@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises';
 import type { Column } from '../catalog/column.ts';
 import { partitionsOf } from '../catalog/partition-tree.ts';
 import type { Connection } from '../connection/database.ts';
-import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
+import { isKeyRotationError, KeyRotationError, withoutFullStop } from '../../format/error.ts';
 import { isLostConnection } from '../connection/database-error.ts';
 import type { BrakeState } from './brakes.ts';
 import { otherWriter } from './job-tables.ts';
@@ -138,7 +138,7 @@ export async function requireQuery(session: Connection, query: string): Promise<
   if (answer?.detail.startsWith(FAILED) !== true) return;
   throw new KeyRotationError(
     'INVALID_SETTINGS',
-    `${answer.detail.replace(/\.$/, '')}. It has to be one SELECT: its first value counts.`,
+    `${withoutFullStop(answer.detail)}. It has to be one SELECT: its first value counts.`,
   );
 }
 

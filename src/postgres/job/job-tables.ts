@@ -1,4 +1,4 @@
-import { KeyRotationError } from '../../format/error.ts';
+import { KeyRotationError, withoutFullStop } from '../../format/error.ts';
 import { requireOwnCode } from '../catalog/foreign-code.ts';
 import { TRUSTED } from '../catalog/trusted-roles.ts';
 import { DatabaseFailure, isLockTimeout } from '../connection/database-error.ts';
@@ -269,7 +269,7 @@ async function eventTriggersOf(session: Connection): Promise<readonly string[]> 
 function changedWhenMade(what: string, eventTriggers: readonly string[]): DatabaseFailure {
   return new DatabaseFailure(
     'DATABASE_REFUSED',
-    `The tables of jobs (pazpaz_keys) were changed while they were made, and nothing was kept: ${what.replace(/\.$/, '')}. An event trigger of this ` +
+    `The tables of jobs (pazpaz_keys) were changed while they were made, and nothing was kept: ${withoutFullStop(what)}. An event trigger of this ` +
       `database does that: ${eventTriggers.join('; ')}. Have its function leave out the schema pazpaz_keys, or have it disabled ` +
       '(ALTER EVENT TRIGGER … DISABLE) until reencrypt has made its tables, and run this again.',
   );
