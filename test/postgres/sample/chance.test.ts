@@ -68,6 +68,23 @@ it('few ciphertexts among many other values are found', () => {
   expect(leastOf({ random: 1000, highest: 3, places: 1 }, one)).toBeLessThanOrEqual(27);
 });
 
+it.each([
+  [1, 5, 9, 17, 24],
+  [3, 7, 14, 30, 49],
+  [10, 9, 20, 51, 93],
+  [40, 14, 36, 118, 243],
+  [127, 37, 62, 267, 606],
+])(
+  'in a ring up to number %i, ciphertexts under all numbers are noticed as ADR 34 says',
+  (highest, alone, ...among) => {
+    const underAll = (hits: number) => Array.from({ length: hits }, (_, at) => toKeyNumber(1 + (at % highest)));
+    const isNoticed = (hits: number) =>
+      !isByChance({ random: hits, highest, places: PLACES, hits: hitsOf(underAll(hits)) });
+    expect([isNoticed(alone - 1), isNoticed(alone)]).toEqual([false, true]);
+    expect([70, 400, 1000].map((random) => leastOf({ random, highest, places: 1 }, underAll))).toEqual(among);
+  },
+);
+
 it('numbers of several bytes are rarer by chance, and looked at in a ring of any size', () => {
   const numbers = Array.from({ length: 7 }, () => toKeyNumber(300));
   expect(isByChance({ random: 1000, highest: 400, places: 1, hits: hitsOf(numbers) })).toBe(false);

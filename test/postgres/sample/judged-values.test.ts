@@ -96,6 +96,45 @@ function percentEncoded(text: string): string {
   return text.replaceAll(/./g, (character) => `%${character.charCodeAt(0).toString(16)}`);
 }
 
+const texts = Array.from({ length: 40 }, (_, at) => ({ id: at, name: 'another table', city: 'Here' }));
+const asText = (value: unknown) =>
+  value instanceof Uint8Array ? Buffer.from(value).toString('base64') : JSON.stringify(value);
+
+it.each<[string, JudgedColumn['storage'], (value: unknown) => string]>([
+  [
+    'jsonb',
+    'jsonb',
+    (value) => JSON.stringify(value instanceof Uint8Array ? { id: 1, notes: inHexadecimal(value) } : value),
+  ],
+  ['members of jsonb', 'jsonb', (value) => JSON.stringify({ notes: asText(value) })],
+  ['text', 'text', asText],
+  [
+    'bytea',
+    'bytea',
+    (value) => inHexadecimal(value instanceof Uint8Array ? value : Buffer.from(JSON.stringify(value))),
+  ],
+])('ciphertexts among many more texts are found in %s, and one random value is not', async (_, storage, spell) => {
+  const keys = await ringKeys();
+  const isFound = async (held: readonly Buffer[]) => {
+    const all = [...texts, ...held].map((value) => ({ text: spell(value), contexts: [''] }));
+    return (await foundIn({ ...COLUMN, storage }, all, keys)).columns.length > 0;
+  };
+  for (const n of [1, 2, 5, 19]) expect(await isFound(random.slice(0, n).map(underKey1))).toBe(true);
+  expect(await isFound([Buffer.concat([Buffer.of(200), randomBytes(60)])])).toBe(false);
+});
+
+it('names that look like base64 are words, whatever they begin with', async () => {
+  const names = ['AccountSettingsControllerImplementation', 'AWS_SECRETS_MANAGER_ROTATION_LAMBDA_FUNCTION_NAME'];
+  for (const storage of ['text', 'jsonb'] as const) {
+    const all = names.map((text) => ({ text: storage === 'text' ? text : JSON.stringify({ text }), contexts: [''] }));
+    expect((await foundIn({ ...COLUMN, storage }, all, await ringKeys())).columns).toEqual([]);
+  }
+});
+
+function inHexadecimal(bytes: Uint8Array): string {
+  return `\\x${Buffer.from(bytes).toString('hex')}`;
+}
+
 it('a column that takes too long is cut short and named', async () => {
   const { cutShort } = await foundIn(COLUMN, values, await ringKeys(), 0);
   expect(cutShort).toMatch(/^only \d+ of 20 sampled values of url could be judged/);
