@@ -21,6 +21,9 @@ const RAISE = 'exec_stmt_raise';
 const NOT_CONVERTED = new Set(['22021', '22P05']);
 const WITHOUT_FORM = '. A text of a key or of a name has no form in UTF-8: name another unique index (--key)';
 
+/** The routine from which PostgreSQL ends a statement that it interrupts; what is not waited for at all (NOWAIT) has others. */
+const INTERRUPT = 'ProcessInterrupts';
+
 /** Codes of Node and OpenSSL for a handshake that failed. */
 const TLS_CODE = /^(ERR_TLS|ERR_SSL|EPROTO|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/;
 
@@ -29,6 +32,7 @@ interface FailureDetails {
   readonly isRaised?: boolean;
   readonly isInFunction?: boolean;
   readonly isAtCommit?: boolean;
+  readonly isInterrupt?: boolean;
 }
 
 /** An error of the database, in our words; `state` is the SQLSTATE, where PostgreSQL itself answered. */
@@ -40,12 +44,20 @@ export class DatabaseFailure extends KeyRotationError {
   readonly isInFunction: boolean;
   /** Whether every statement had succeeded: what a transaction did, as a whole, was refused. */
   readonly isAtCommit: boolean;
+  /** Whether the server interrupted the statement, for a limit or as it was asked to. */
+  readonly isInterrupt: boolean;
 
   constructor(
     code: 'CANNOT_REACH_DATABASE' | 'DATABASE_REFUSED',
     message: string,
     state?: string,
-    { constraint, isRaised = false, isInFunction = false, isAtCommit = false }: FailureDetails = {},
+    {
+      constraint,
+      isRaised = false,
+      isInFunction = false,
+      isAtCommit = false,
+      isInterrupt = false,
+    }: FailureDetails = {},
   ) {
     super(code, message);
     this.state = state;
@@ -53,6 +65,7 @@ export class DatabaseFailure extends KeyRotationError {
     this.isRaised = isRaised;
     this.isInFunction = isInFunction;
     this.isAtCommit = isAtCommit;
+    this.isInterrupt = isInterrupt;
   }
 }
 
@@ -90,6 +103,7 @@ export function databaseError(error: unknown): KeyRotationError {
       constraint: stringIn(error, 'constraint'),
       isRaised,
       isInFunction,
+      isInterrupt: stringIn(error, 'routine') === INTERRUPT,
     },
   );
 }
@@ -97,9 +111,9 @@ export function databaseError(error: unknown): KeyRotationError {
 /** An error with which the database refused to commit. */
 export function atCommit(error: unknown): unknown {
   if (!(error instanceof DatabaseFailure) || error.code !== 'DATABASE_REFUSED') return error;
-  const { message, state, constraint, isRaised, isInFunction } = error;
+  const { message, state, constraint, isRaised, isInFunction, isInterrupt } = error;
   return new DatabaseFailure('DATABASE_REFUSED', message, state, {
-    ...{ constraint, isRaised, isInFunction },
+    ...{ constraint, isRaised, isInFunction, isInterrupt },
     isAtCommit: true,
   });
 }
@@ -152,6 +166,11 @@ export function isNotConverted(error: unknown): boolean {
 
 export function isLockTimeout(error: unknown): boolean {
   return error instanceof DatabaseFailure && error.state === '55P03';
+}
+
+/** Whether a lock was waited for, and did not come in time: `lock_timeout`, and not NOWAIT. */
+export function hasWaitedInVain(error: unknown): boolean {
+  return isLockTimeout(error) && error instanceof DatabaseFailure && error.isInterrupt;
 }
 
 /** Whether a row was changed in a way that a statement cannot follow: the application moved it to another partition. */
@@ -232,6 +251,7 @@ export function isOfRow(error: unknown): error is DatabaseFailure {
   if (!(error instanceof DatabaseFailure) || error.state === undefined || error.isAtCommit) return false;
   const { state, isRaised, isInFunction } = error;
   if (isRaised) return true;
+  if (hasWaitedInVain(error)) return false;
   return isInFunction ? !NOT_OF_ROW_IN_FUNCTION.test(state) : !NOT_OF_ROW.test(state) && !OF_STATEMENT.test(state);
 }
 

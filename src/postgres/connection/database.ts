@@ -22,6 +22,8 @@ export interface TransactionOptions {
   readonly mode?: string;
   /** Further statements `SET LOCAL …`, which hold for this transaction alone. */
   readonly settings?: readonly string[];
+  /** Milliseconds for which it waits for a lock, also after code of a table has changed that (`underOwnPath`). Default: 0, without end. */
+  readonly longestWait?: number | undefined;
 }
 
 const SAFE_PATH = 'SET LOCAL search_path = pg_catalog, pg_temp';
@@ -30,8 +32,9 @@ const SAFE_PATH = 'SET LOCAL search_path = pg_catalog, pg_temp';
 const TIMEOUTS: readonly string[] = [
   "SET LOCAL idle_in_transaction_session_timeout = '60s'",
   'SET LOCAL statement_timeout = 0',
-  'SET LOCAL lock_timeout = 0',
 ];
+
+const lockTimeout = (milliseconds: number) => `SET LOCAL lock_timeout = ${milliseconds}`;
 
 /** One value always has one text. */
 const SPELLINGS: readonly string[] = [
@@ -59,6 +62,7 @@ const ALL_ROWS = 'SET LOCAL row_security = off';
  */
 const SETTINGS: readonly string[] = [
   ...TIMEOUTS,
+  lockTimeout(0),
   SAFE_PATH,
   ...SPELLINGS,
   // It would take longer to compile the looks at the catalog than to run them.
@@ -116,6 +120,7 @@ export class Connection {
   #durable = DURABLE;
   #canRefuseViews = false;
   #isInTransaction = false;
+  #longestWait = 0;
   #isOpen = true;
   /** What the server said as it ended the session between two statements. */
   #lastWords: unknown;
@@ -247,6 +252,7 @@ export class Connection {
 
   async transaction<T>(work: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     this.#isInTransaction = true;
+    this.#longestWait = options.longestWait ?? 0;
     try {
       await this.change(this.#begin(options));
       const result = await work();
@@ -270,7 +276,7 @@ export class Connection {
   async tableNamed(name: string): Promise<string | undefined> {
     const path = this.#schema === undefined ? [] : [`SET LOCAL search_path = ${quoted(this.#schema)}`];
     try {
-      await this.#send(['BEGIN READ ONLY', ...TIMEOUTS, ...path].join('; '));
+      await this.#send(['BEGIN READ ONLY', ...TIMEOUTS, lockTimeout(0), ...path].join('; '));
       const found = await this.#send('SELECT pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid', [name]);
       return found.rows[0]?.[0] ?? undefined;
     } finally {
@@ -290,7 +296,8 @@ export class Connection {
     await this.change([...own, ...open, ...off.map(switchOff)].join('; '));
     const result = await work();
     // A trigger may have put off others: what they write must be seen before the commit. Any may have changed a setting.
-    const former = ['SET CONSTRAINTS ALL IMMEDIATE', ...TIMEOUTS, SAFE_PATH, ...SPELLINGS, ALL_ROWS, this.#durable];
+    const limits = [...TIMEOUTS, lockTimeout(this.#longestWait)];
+    const former = ['SET CONSTRAINTS ALL IMMEDIATE', ...limits, SAFE_PATH, ...SPELLINGS, ALL_ROWS, this.#durable];
     await this.change([...former, ...close, ...off.map(reset)].join('; '));
     return result;
   }
@@ -311,8 +318,9 @@ export class Connection {
     await this.#client.end().catch(() => undefined);
   }
 
-  #begin({ mode = USUAL_MODE, settings = [] }: TransactionOptions): string {
-    return [`BEGIN ${mode}`, ...this.#settings, ...settings].join('; ');
+  #begin({ mode = USUAL_MODE, settings = [], longestWait }: TransactionOptions): string {
+    const limits = longestWait === undefined ? [] : [lockTimeout(longestWait)];
+    return [`BEGIN ${mode}`, ...this.#settings, ...limits, ...settings].join('; ');
   }
 
   async #run(text: string, values: readonly Parameter[], name?: string) {

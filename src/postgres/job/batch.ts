@@ -1,6 +1,7 @@
 import type { Column } from '../catalog/column.ts';
 import { requireOwnCode } from '../catalog/foreign-code.ts';
 import {
+  hasWaitedInVain,
   isDamage,
   isDenied,
   isFullQueue,
@@ -38,6 +39,9 @@ const BY_KEY = [
   'SET LOCAL plan_cache_mode = force_custom_plan',
 ];
 
+/** Those that code of the table took for the session, and has not given back, would keep other sessions out. */
+const FREE_LOCKS = 'SELECT pg_catalog.pg_advisory_unlock_all()';
+
 /** How often a batch is tried whose transaction PostgreSQL ended to resolve a deadlock. */
 const MOST_ATTEMPTS = 10;
 
@@ -50,6 +54,8 @@ export type Step =
   | { readonly kind: 'other target'; readonly target: number }
   /** The table, or what its updates set off, is not what was looked up. */
   | { readonly kind: 'changed' }
+  /** A lock did not come in time, and nothing was kept. `lock`: which, for people. */
+  | { readonly kind: 'locked'; readonly lock: string }
   /** No range is free. */
   | { readonly kind: 'none' };
 
@@ -65,6 +71,8 @@ export interface BatchWork {
   readonly legacy?: boolean;
   /** The time by which the ring is kept. Default: the system's. */
   readonly now?: (() => Date) | undefined;
+  /** Milliseconds for which a transaction waits for a lock. Default: without end. */
+  readonly longestWait?: number | undefined;
   /** Settings of each batch's transaction. */
   readonly settings?: readonly string[];
   readonly ended?: EndedBatches;
@@ -85,11 +93,16 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
           ...(read === readAroundDamage ? BY_KEY : []),
           ...work.checked.locks.forBatch,
         ],
+        longestWait: work.longestWait,
       });
       if (step.kind === 'worked') work.ended?.done(step.result);
       return step;
     } catch (error) {
       if (error instanceof TableAltered || (await hasOutdatedKeys(work, begun, error))) return { kind: 'changed' };
+      if (hasWaitedInVain(error)) {
+        await work.session.rows(FREE_LOCKS);
+        return { kind: 'locked', lock: lockOf(work.checked.column, begun) };
+      }
       if (isDamage(error) && read === readNext) {
         read = readAroundDamage;
         continue;
@@ -112,6 +125,17 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
       if (isOutOfDate(error) && attempt >= 2) write = writeAcceptedRows;
     }
   }
+}
+
+/** Our own statements wait for the table alone, before any row is read. */
+function lockOf({ table, triggers }: Column, { rows }: Begun): string {
+  if (rows === undefined) return lockOn(table);
+  const names = triggers.map(({ name }) => name).join(', ');
+  return `a lock that ${names === '' ? 'code' : names} of ${table} needs and another session holds`;
+}
+
+export function lockOn(table: string): string {
+  return `a lock on ${table}, which another session holds`;
 }
 
 /** Where our role may not ask, they stay until another session has asked. */

@@ -8,7 +8,7 @@ import type { BrakeState } from './brakes.ts';
 import { otherWriter } from './job-tables.ts';
 
 export type BrakeName =
-  'paused' | 'free-disk' | 'held-wal' | 'replication-lag' | 'vacuum' | 'lock-waits' | 'pause-while';
+  'paused' | 'free-disk' | 'held-wal' | 'replication-lag' | 'vacuum' | 'lock-waits' | 'pause-while' | 'lock-timeout';
 
 export interface Wait {
   readonly brake: BrakeName;

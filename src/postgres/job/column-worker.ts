@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyRotationError } from '../../format/error.ts';
 import { namedColumn, type Column, type ColumnSpec } from '../catalog/column.ts';
-import { isDenied } from '../connection/database-error.ts';
+import { hasWaitedInVain, isDenied } from '../connection/database-error.ts';
 import type { Connection, DatabaseAddress } from '../connection/database.ts';
 import { LastingConnection } from '../connection/lasting-connection.ts';
 import { checkedColumns, type CheckedColumn } from './checked-columns.ts';
 import { EndedBatches } from './ended-batches.ts';
 import { checkJob, isReadyForCheck } from './final-check.ts';
 import { jobState, jobTotals, leftRows, openJob, reopenJob, retargetJob, type Job, type JobTotals } from './job.ts';
-import { workBatch, type BatchWork } from './batch.ts';
+import { lockOn, workBatch, type BatchWork } from './batch.ts';
 import { requireQuery, whyNotAsk, type Wait } from './brake-conditions.ts';
 import type { Brakes } from './brakes.ts';
 import { Pacer } from './pacer.ts';
@@ -21,6 +21,9 @@ import { waitForWriters } from '../catalog/older-writers.ts';
 import { SKIP_TRIGGERS } from '../catalog/triggers.ts';
 
 const PAUSE = 50;
+
+/** Rows that a batch has locked keep others waiting for as long. */
+const LONGEST_WAIT = 5000;
 
 const TOTALS_INTERVAL = 1000;
 
@@ -104,6 +107,10 @@ export class ColumnWorker {
 
   get #column(): Column {
     return this.#checked.column;
+  }
+
+  get #longestWait(): number {
+    return this.#options.longestWait ?? LONGEST_WAIT;
   }
 
   /** Whether code of the table runs with its updates, which may write rows of any other one. */
@@ -228,6 +235,7 @@ export class ColumnWorker {
     const settings = this.#options.triggers === 'skip' ? [SKIP_TRIGGERS] : [];
     const [ended, onEnded] = [this.#ended, onProgress];
     const { now, mostLeft } = this.#options;
+    const longestWait = this.#longestWait;
     const work: BatchWork = {
       session,
       checked: this.#checked,
@@ -237,6 +245,7 @@ export class ColumnWorker {
       mostLeft,
       legacy,
       now,
+      longestWait,
       settings,
       ended,
       onEnded,
@@ -254,7 +263,8 @@ export class ColumnWorker {
         this.#hasWorked = true;
         onProgress();
         await this.#tell(session, job, step.result);
-      } else if (step.kind === 'other target') await this.#followRing(session, job, step.target);
+      } else if (step.kind === 'locked') await this.#pacer.afterLockTimeout(step.lock, startedAt, longestWait);
+      else if (step.kind === 'other target') await this.#followRing(session, job, step.target);
       else if (step.kind === 'changed') this.#isChanged = true;
       else if (await this.#cutRange(session, job)) continue;
       else if ((await jobState(session, this.#column, job)).isFinished) return;
@@ -264,13 +274,17 @@ export class ColumnWorker {
 
   /** A policy that was put on the table between two batches denies this read: the checks then say so in their words. */
   async #cutRange(session: Connection, job: Job): Promise<boolean> {
+    const startedAt = this.#pacer.now();
+    const longestWait = this.#longestWait;
     try {
-      const cut = await cutRange(session, this.#checked, job, this.#options.rangeRows ?? 20_000);
+      const cut = await cutRange(session, this.#checked, job, this.#options.rangeRows ?? 20_000, longestWait);
       this.#isChanged ||= cut === 'changed';
       return cut !== 'none';
     } catch (error) {
-      if (!isDenied(error)) throw error;
-      this.#isChanged = true;
+      if (hasWaitedInVain(error)) {
+        await this.#pacer.afterLockTimeout(lockOn(this.#column.table), startedAt, longestWait);
+      } else if (isDenied(error)) this.#isChanged = true;
+      else throw error;
       return true;
     }
   }
@@ -283,6 +297,7 @@ export class ColumnWorker {
     }
     const openWriters = await this.#waitForWriters(work.session);
     if (this.#stop.aborted) return;
+    const startedAt = this.#pacer.now();
     let watch: Connection | undefined;
     // The session of the check sees the brakes of its snapshot only.
     const connect = async () => (watch ??= await this.#connection.open());
@@ -304,6 +319,8 @@ export class ColumnWorker {
     else if (checked.kind === 'found') this.#checks += 1;
     else if (checked.kind === 'begun again') this.#isRepeated = true;
     else if (checked.kind === 'changed') this.#isChanged = true;
+    else if (checked.kind === 'locked')
+      await this.#pacer.afterLockTimeout(lockOn(this.#column.table), startedAt, this.#longestWait);
     else await sleep(PAUSE);
   }
 

@@ -1,4 +1,4 @@
-import { DatabaseFailure, isOfValues, isWorthAnotherTry } from '../connection/database-error.ts';
+import { DatabaseFailure, hasWaitedInVain, isOfValues, isWorthAnotherTry } from '../connection/database-error.ts';
 import type { BatchWork } from './batch.ts';
 import { holdTable } from '../catalog/look-up-table.ts';
 import { requireOnlyTables } from '../catalog/table-locks.ts';
@@ -19,9 +19,9 @@ const RANGE_ROWS = 2000;
 /** Their numbers are looked up for each row of the table: a million of them take some 50 MB of the server's memory. */
 const OWN_TRANSACTIONS_IN_MEMORY = "SET LOCAL work_mem = '256MB'";
 
-/** What a check came to. `waiting`: ranges are still open, another process checks, or a brake holds it. `changed`: see `Step`. */
+/** What a check came to. `waiting`: ranges are still open, another process checks, or a brake holds it. `changed`, `locked`: see `Step`. */
 export type Checked =
-  | { readonly kind: 'finished' | 'found' | 'begun again' | 'waiting' | 'changed' }
+  | { readonly kind: 'finished' | 'found' | 'begun again' | 'waiting' | 'changed' | 'locked' }
   /** The job's rows are re-encrypted under another number than the ring's current one. */
   | { readonly kind: 'other target'; readonly target: number };
 
@@ -67,8 +67,10 @@ export async function checkJob(work: BatchWork, options: CheckOptions, stop: Abo
       mode: 'ISOLATION LEVEL REPEATABLE READ, READ WRITE',
       // The snapshot must not be older than the lock: it would show rows from before a change of the table.
       settings: [...work.checked.locks.forReading],
+      longestWait: work.longestWait,
     });
   } catch (error) {
+    if (hasWaitedInVain(error)) return { kind: 'locked' };
     // Another process has changed the job since this snapshot.
     if (isWorthAnotherTry(error)) return { kind: 'waiting' };
     throw error;

@@ -129,6 +129,14 @@ export class Pacer {
     return false;
   }
 
+  /** A batch waited in vain since `startedAt`. Before it is tried again, others have its rows for twice as long. */
+  async afterLockTimeout(lock: string, startedAt: number, longestWait: number): Promise<void> {
+    const wait: Wait = { brake: 'lock-timeout', detail: lock };
+    this.#onWait(wait);
+    await this.#clock.sleep(2 * longestWait, this.#stop);
+    this.#count(wait, startedAt);
+  }
+
   /** `allowed`: what `beforeBatch` gave; `rows`: how many the batch had. */
   afterBatch(allowed: number, rows: number, milliseconds: number): void {
     const { maxRowsPerSecond, batchMilliseconds } = this.#brakes;
@@ -165,9 +173,11 @@ export class Pacer {
     this.#firstBrakes ??= this.#brakes;
     this.#wait = await whyWait(session, this.#column, this.#brakes, this.#ownQuery);
     this.#lookedAt = this.#clock.now();
-    if (before.wait === undefined) return;
-    const { brake } = before.wait;
-    this.#waited.set(brake, (this.#waited.get(brake) ?? 0) + this.#lookedAt - before.at);
+    if (before.wait !== undefined) this.#count(before.wait, before.at);
+  }
+
+  #count({ brake }: Wait, since: number): void {
+    this.#waited.set(brake, (this.#waited.get(brake) ?? 0) + this.#clock.now() - since);
   }
 }
 

@@ -105,6 +105,7 @@ export async function cutRange(
   checked: CheckedColumn,
   job: Job,
   rows: number,
+  longestWait?: number,
 ): Promise<'cut' | 'none' | 'changed'> {
   const { column, state, locks } = checked;
   let stored = { pass: job.pass, keys: [] as readonly (readonly string[])[] };
@@ -131,7 +132,7 @@ export async function cutRange(
     );
     return 'cut';
   };
-  const options = { settings: locks.forBatch };
+  const options = { settings: locks.forBatch, longestWait };
   try {
     return await session.transaction(() => work(keyAhead), options);
   } catch (error) {

@@ -28,6 +28,8 @@ export interface ReencryptOptions {
   readonly rangeBytes?: number;
   /** Milliseconds for which the final check waits for transactions that have written to the table. Default: 60,000. */
   readonly writersTimeout?: number;
+  /** Milliseconds for which a transaction waits for a lock. Then it is undone, and tried again later. Default: 5,000. */
+  readonly longestWait?: number;
   /** Whether rows from before this system are brought too, or listed (`LEGACY_ROW`). Default: true. */
   readonly legacy?: boolean;
   /** Begins again where an unfinished job was asked for something else. Default: false. */

@@ -1,7 +1,13 @@
 import { byteaArray, textArray } from '../connection/binary-array.ts';
 import type { Column } from '../catalog/column.ts';
 import { quoted, type Connection } from '../connection/database.ts';
-import { DatabaseFailure, isOfRow, isOutOfDate, isShortInFunction } from '../connection/database-error.ts';
+import {
+  DatabaseFailure,
+  isOfRow,
+  isOutOfDate,
+  isShortInFunction,
+  isWorthAnotherTry,
+} from '../connection/database-error.ts';
 import { keyTable, OTHER_JOINS } from '../read-rows.ts';
 import { rowOf } from '../stored-value.ts';
 import {
@@ -143,8 +149,9 @@ function sentRows(column: Column, changes: readonly RowChange[]): SentRows {
 }
 
 /**
- * Finds by halving the rows that the database refuses, or that move to another partition, and writes the others. Throws
- * what a function lacked for every row that it ran for: the server may lack it.
+ * Finds by halving the rows that the database refuses, that move to another partition, or whose trigger does not get a
+ * lock (a deadlock, NOWAIT), and writes the others. Throws what a function lacked for every row that it ran for: the
+ * server may lack it.
  */
 export async function writeAcceptedRows(
   session: Connection,
@@ -166,7 +173,7 @@ export async function writeAcceptedRows(
       const [change] = part;
       if (change !== undefined && part.length === 1) {
         if (isShort) short = error;
-        else if (!isOfRow(error)) return { written: 0, lost: [change], refused: [] };
+        else if (!isOfRow(error) || isWorthAnotherTry(error)) return { written: 0, lost: [change], refused: [] };
         return { written: 0, lost: [], refused: [{ change, reason: error.constraint ?? error.state ?? 'refused' }] };
       }
       const middle = Math.ceil(part.length / 2);
