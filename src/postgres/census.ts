@@ -36,7 +36,9 @@ export interface ColumnCensus extends NamedColumn {
   /** Of all these, rows with a ciphertext in their plaintext or beside it, by the number of the key that opens it. */
   readonly nested: Readonly<Record<number, number>>;
   readonly unreadable: number;
-  /** The first of them, by key, 10,000 at most. */
+  /** Of the others, rows in which ciphertexts could not be looked for: what is inside their values is unknown. */
+  readonly unsearched: number;
+  /** The first of both, by key, 10,000 at most. */
   readonly listed: readonly LeftRow[];
   /** Rows that `reencrypt` would change; `undefined` where there is no current key with a number to bring them to. */
   readonly toReencrypt: number | undefined;
@@ -244,6 +246,7 @@ function censusOf(column: Column, tally: Tally, { target }: RingKeys): ColumnCen
     legacy: Object.fromEntries(counts.legacy),
     nested: Object.fromEntries(counts.nested),
     unreadable: counts.unreadable,
+    unsearched: counts.unsearched,
     listed: counts.listed,
     toReencrypt: target === undefined ? undefined : counts.toReencrypt,
     unseen: isLocked ? column.unseen : [...column.unseen, NOT_LOCKED],

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { MIN_CIPHERTEXT_BYTES } from '../format/ciphertext.ts';
 import { endOfString, MOST_LEVELS } from '../format/json/json-text.ts';
-import { MAX_KEY_NUMBER, type KeyNumber } from '../format/key-number.ts';
+import { MAX_KEY_NUMBER } from '../format/key-number.ts';
 import { MAX_STAGING_LABELS } from '../format/ring-labels.ts';
 import { readVarint } from '../format/varint.ts';
 import { openWithAnyKey, type CandidateRow } from './attribution.ts';
@@ -56,14 +56,17 @@ const JUDGED = 512;
  * The numbers of the keys that open ciphertexts inside a plaintext (0: a key without a number), and inside what these
  * hold. Looked at are bytes that are not text, and every run of base64 or hexadecimal, over several lines, in the strings
  * of JSON and percent-encoded too, and numbers and escapes that stand for bytes. `contexts`: those that an inner ciphertext may be in, beside none; in another context it
- * is not seen. Throws where ciphertexts are in ciphertexts, or escapes in escapes, more than `MOST_LEVELS` deep.
+ * is not seen. Throws where ciphertexts are in ciphertexts more than `MOST_LEVELS` deep, or escapes of several kinds in
+ * escapes twice as deep. `found`: gets those that were found before.
  */
 export function nestedKeys(
   plaintext: Buffer,
   contexts: readonly string[],
   keys: OpeningKeys,
-): ReadonlySet<KeyNumber | 0> {
-  return allAtOnce(nestedSearch(plaintext, contexts, keys));
+  found = new Set<number>(),
+): ReadonlySet<number> {
+  allAtOnce(nestedSearch(plaintext, contexts, keys, found));
+  return found;
 }
 
 /** Work in parts: other work may be done at each `yield`. */
@@ -80,16 +83,17 @@ export function* nestedSearch(
   plaintext: Buffer,
   contexts: readonly string[],
   keys: OpeningKeys,
-): InParts<ReadonlySet<KeyNumber | 0>> {
-  const found = new Set<KeyNumber | 0>();
-  if (plaintext.length < MIN_CIPHERTEXT_BYTES) return found;
+  found: Set<number>,
+): InParts<void> {
+  if (plaintext.length < MIN_CIPHERTEXT_BYTES) return;
   const all = ['', ...contexts];
+  const failures: unknown[] = [];
   let outer = [plaintext];
   for (let level = 0; outer.length > 0; level += 1) {
     if (level > MOST_LEVELS) throw tooDeep();
     const inner: Buffer[] = [];
     for (const one of outer) {
-      for (const row of openable(rows(one, all, highestNumber(keys)), keys)) {
+      for (const row of openable(untilFailing(rows(one, all, highestNumber(keys)), failures), keys)) {
         yield undefined;
         if (row === undefined) continue;
         const opened = openWithAnyKey(row, keys);
@@ -100,7 +104,16 @@ export function* nestedSearch(
     }
     outer = inner;
   }
-  return found;
+  if (failures.length > 0) throw failures[0];
+}
+
+/** What comes before a failure is looked at all the same. */
+function* untilFailing<T>(values: Iterable<T>, failures: unknown[]): Generator<T> {
+  try {
+    yield* values;
+  } catch (error) {
+    failures.push(error);
+  }
 }
 
 function tooDeep(): Error {
@@ -135,11 +148,11 @@ function* candidates(text: string): Generator<Buffer> {
     for (const one of outer) {
       yield* numbersIn(one);
       if (!MAY_HAVE_CIPHERTEXT.test(one)) continue;
-      if (level > MOST_LEVELS) throw tooDeep();
+      if (level > 2 * MOST_LEVELS) throw tooDeep();
       yield* escapedBytes(one);
       yield* runs(one);
       for (const lines of linesIn(one)) yield* runs(lines);
-      for (const part of withoutEscapes(one)) inner.push(part);
+      for (const part of withoutEscapes(level < MOST_LEVELS ? one : withoutRepeats(one))) inner.push(part);
     }
     outer = inner;
   }
@@ -316,6 +329,26 @@ export function withoutEscapes(text: string): Iterable<string> {
   const unquoted = text.includes('\\') ? unescaped(text) : text;
   const plain = unquoted === text ? percentDecoded(text) : unquoted;
   return plain === text ? [] : [plain];
+}
+
+/** An escape that was escaped again and again stands for one: `%25252525` and `\u005cu005cu005c`. */
+const REPEATS = [
+  { first: '%', again: /25/y },
+  { first: '\\', again: /u005c/iy },
+] as const;
+
+function withoutRepeats(text: string): string {
+  return REPEATS.reduce((rest, { first, again }) => {
+    const parts: string[] = [];
+    let start = 0;
+    for (let at = rest.indexOf(first); at >= 0; at = rest.indexOf(first, start)) {
+      parts.push(rest.slice(start, at + 1));
+      again.lastIndex = at + 1;
+      do start = Math.max(at + 1, again.lastIndex);
+      while (again.test(rest));
+    }
+    return [...parts, rest.slice(start)].join('');
+  }, text);
 }
 
 const ESCAPED = new Map(['b ', 'f ', 'n\n', 'r\r', 't\t'].map((pair) => [pair.charCodeAt(0), pair.charCodeAt(1)]));

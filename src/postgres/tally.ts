@@ -1,6 +1,13 @@
 import type { Column } from './catalog/column.ts';
 import type { ScannedRow } from './row-reader.ts';
-import { attribution, needsChange, TOO_COMPLEX, type LeftRow, type RowAttribution } from './job/plan-rows.ts';
+import {
+  attribution,
+  needsChange,
+  TOO_COMPLEX,
+  unlessFailing,
+  type LeftRow,
+  type RowAttribution,
+} from './job/plan-rows.ts';
 import type { OpeningKeys, TargetKey } from './known-keys.ts';
 import { nestedKeys } from './nested-ciphertext.ts';
 import { besidesOf, ValueJudge, type JudgedColumn, type Places } from './sample/judge-values.ts';
@@ -17,6 +24,8 @@ export interface Counts {
   nulls: number;
   empty: number;
   unreadable: number;
+  /** Other rows in which ciphertexts could not be looked for, each in a class of its own, too. */
+  unsearched: number;
   /** 0 where there is no key to re-encrypt rows under. */
   toReencrypt: number;
   readonly numbered: Map<number, number>;
@@ -33,8 +42,9 @@ type TalliedColumn = Pick<Column, 'spec' | 'storage'> & Partial<Pick<Column, 'me
 
 interface Look {
   readonly found: RowAttribution;
-  /** The keys that open something inside it. */
+  /** The keys that open something inside it, as far as that can be looked through. */
   readonly inner: Iterable<number>;
+  readonly isSearched: boolean;
   readonly isToReencrypt: boolean;
 }
 
@@ -55,6 +65,7 @@ export class Tally {
       nulls: 0,
       empty: 0,
       unreadable: 0,
+      unsearched: 0,
       toReencrypt: 0,
       numbered: new Map(),
       unnumbered: new Map(),
@@ -72,38 +83,56 @@ export class Tally {
       counts.nulls += 1;
       return;
     }
-    const { found, inner, isToReencrypt } = this.#lookAt(row, row.stored);
+    const { found, inner, isSearched, isToReencrypt } = this.#lookAt(row, row.stored);
     if (found.kind === 'empty') counts.empty += 1;
-    else if (found.kind === 'unreadable') {
-      counts.unreadable += 1;
-      if (counts.listed.length < MOST_LISTED) counts.listed.push({ key: row.key, code: found.code });
-    } else addTo(counts[found.kind], found.number, 1);
+    else if (found.kind === 'unreadable') counts.unreadable += 1;
+    else addTo(counts[found.kind], found.number, 1);
+    if (!isSearched && found.kind !== 'unreadable') counts.unsearched += 1;
+    const code = found.kind === 'unreadable' ? found.code : !isSearched ? TOO_COMPLEX.code : undefined;
+    if (code !== undefined && counts.listed.length < MOST_LISTED) counts.listed.push({ key: row.key, code });
     if (isToReencrypt) counts.toReencrypt += 1;
     for (const number of inner) addTo(counts.nested, number, 1);
   }
 
-  /** Whatever is wrong with one value: it counts as unreadable, and the others are counted. */
+  /** Whatever is wrong with one value: it is in a class, and the others are counted. */
   #lookAt(row: ScannedRow, stored: string | Uint8Array | undefined): Look {
-    try {
-      const found = attribution(this.#column, row, this.#keys, openShort);
-      const { storage, spec, members = [spec.member] } = this.#column;
-      const inner = new Set<number>();
-      const rest = stored === undefined ? '' : besides(stored, storage, members);
-      if (rest.length >= MIN_CIPHERTEXT_BYTES) {
-        for (const number of this.#judge.add({ text: rest, contexts: ['', ...row.contexts] })) inner.add(number);
-      }
-      if (found.kind === 'empty' || found.kind === 'unreadable') return { found, inner, isToReencrypt: false };
-      for (const number of nestedKeys(found.plaintext, row.contexts, this.#keys)) inner.add(number);
-      const target = this.#target;
-      return { found, inner, isToReencrypt: target !== undefined && needsChange(this.#column, row, found, target) };
-    } catch {
-      return { found: TOO_COMPLEX, inner: [], isToReencrypt: false };
-    }
+    const found = unlessFailing(() => attribution(this.#column, row, this.#keys, openShort)) ?? TOO_COMPLEX;
+    const target = this.#target;
+    const isToReencrypt = () => target !== undefined && needsChange(this.#column, row, found, target);
+    const inner = new Set<number>();
+    return {
+      found,
+      inner,
+      isSearched: this.#search(row, stored, found, inner),
+      isToReencrypt: unlessFailing(isToReencrypt) ?? false,
+    };
+  }
+
+  /** Adds the keys that open something inside the value; returns whether all of it could be looked through. */
+  #search(
+    { contexts }: ScannedRow,
+    stored: string | Uint8Array | undefined,
+    found: RowAttribution,
+    inner: Set<number>,
+  ): boolean {
+    const { storage, spec, members = [spec.member] } = this.#column;
+    const rest = unlessFailing(() => (stored === undefined ? '' : besides(stored, storage, members)));
+    const judge = (text: string) => {
+      if (text.length >= MIN_CIPHERTEXT_BYTES) this.#judge.add({ text, contexts: ['', ...contexts] }, inner);
+      return true;
+    };
+    const isRestSearched = rest !== undefined && unlessFailing(() => judge(rest)) === true;
+    if (found.kind === 'empty' || found.kind === 'unreadable') return isRestSearched;
+    return (
+      unlessFailing(() => nestedKeys(found.plaintext, contexts, this.#keys, inner)) !== undefined && isRestSearched
+    );
   }
 
   absorb(other: Counts): void {
     const { counts } = this;
-    for (const name of ['rows', 'nulls', 'empty', 'unreadable', 'toReencrypt'] as const) counts[name] += other[name];
+    for (const name of ['rows', 'nulls', 'empty', 'unreadable', 'unsearched', 'toReencrypt'] as const) {
+      counts[name] += other[name];
+    }
     for (const name of ['numbered', 'unnumbered', 'legacy', 'nested'] as const) {
       for (const [number, rows] of other[name]) addTo(counts[name], number, rows);
     }

@@ -275,6 +275,8 @@ describe('long values are no trouble', () => {
     ['millions of escapes', `${'\\n'.repeat(3_000_000)} ${base64}`],
     ['JSON of millions of escapes', JSON.stringify({ a: '\n'.repeat(3_000_000), v: base64 })],
     ['JSON in JSON, 20 deep', escapedTimes(slashed(base64), 20)],
+    ['JSON in JSON, 200 deep', escapedTimes(slashed(base64), 200)],
+    ['millions of escaped percent signs', `%${'25'.repeat(1_500_000)}2B ${base64}`],
     ['millions of numbers', `[${'7,'.repeat(3_500_000)}1000] ${base64}`],
     ['millions of commas', `${','.repeat(3_500_000)}1,${' '.repeat(3_500_000)} ${base64}`],
     ['many escaped bytes', `${'\\001'.repeat(500_000)} ${base64}`],
@@ -288,7 +290,7 @@ describe('long values are no trouble', () => {
   });
 
   it.each([
-    ['text that was escaped 40 times', Buffer.from(escapedTimes(base64, 40))],
+    ['text that was escaped in two ways, 40 times each', Buffer.from(`%${'5Cu0025'.repeat(40)}41 ${base64}`)],
     [
       '40 ciphertexts in one another',
       Array.from({ length: 40 }).reduce<Buffer>((inner) => sealed(inner, 1, ''), Buffer.from('inner')),

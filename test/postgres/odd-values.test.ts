@@ -74,15 +74,31 @@ it('a plaintext of one long run of base64 is counted', () => {
   expect(counts).toMatchObject({ numbered: new Map([[1, 1]]), nested: new Map(), unreadable: 0 });
 });
 
-it('what fails for a reason that no one has foreseen is listed, and counted once', () => {
-  const row = encryptField(escapedTimes('x', 40), world.keyOf(1), CONTEXT, { number: toKeyNumber(1) });
-  const { counts, sum } = counted('bytea', row);
+/** Escapes of two kinds in one another, as no application writes them. */
+const entangled = `%${'5Cu0025'.repeat(80)}`;
+const underKey1 = (text: string) => encryptField(text, world.keyOf(1), CONTEXT, { number: toKeyNumber(1) });
+
+it('a row that opens is counted under its key, whatever is in its plaintext, and listed if that is too complex', () => {
+  const { counts, sum } = counted('bytea', underKey1(`${entangled}41 beside ${base64()}`));
   expect(counts).toMatchObject({
-    unreadable: 1,
-    numbered: new Map(),
+    ...{ unreadable: 0, unsearched: 1, toReencrypt: 1, numbered: new Map([[1, 1]]), nested: new Map([[1, 1]]) },
     listed: [{ key: ['7'], code: 'VALUE_TOO_COMPLEX' }],
   });
   expect(sum).toBe(1);
+});
+
+it('a ciphertext beside what is too complex is seen', () => {
+  const value = JSON.stringify({ data: base64(), other: `${entangled}41`, more: base64() });
+  const { counts } = counted('jsonb', value);
+  expect(counts).toMatchObject({ unreadable: 0, unsearched: 1, nested: new Map([[1, 1]]) });
+});
+
+it.each([
+  ['percent signs', `%${'25'.repeat(400)}41 and more text of a note`],
+  ['backslashes', `\\${'u005c'.repeat(400)}n and more text of a note`],
+  ['JSON in JSON', escapedTimes('x', 40)],
+])('escapes of %s that were escaped hundreds of times are looked through', (_, text) => {
+  expect(counted('bytea', underKey1(text)).counts).toMatchObject({ unsearched: 0, listed: [] });
 });
 
 it('beside a ciphertext is all but it: every other member, and an earlier one of its name', () => {

@@ -57,7 +57,9 @@ export const CENSUS = command<CensusFlags>({
         ...advice.flatMap((text) => wrapped(text)),
       ],
       ...(next.length === 0 ? {} : { next }),
-      exitCode: columns.some(({ unreadable, unseen }) => unreadable > 0 || unseen.length > 0) ? 1 : 0,
+      exitCode: columns.some(({ unreadable, unsearched, unseen }) => unreadable + unsearched > 0 || unseen.length > 0)
+        ? 1
+        : 0,
       showsInDryRun: true,
     };
   },

@@ -140,7 +140,7 @@ export interface HistoryEntry {
 type CountedColumn = Pick<
   ColumnCensus,
   | (keyof NamedColumn | 'rows' | 'nulls' | 'empty')
-  | ('numbered' | 'unnumbered' | 'legacy' | 'nested' | 'unreadable' | 'unseen')
+  | ('numbered' | 'unnumbered' | 'legacy' | 'nested' | 'unreadable' | 'unsearched' | 'unseen')
 >;
 
 /** The rows by the key that opens them, or why they were not counted. */

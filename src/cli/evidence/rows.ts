@@ -33,8 +33,20 @@ export async function countedRows(session: AwsSession, flags: ColumnFlags, world
 }
 
 function withoutRowKeys(census: ColumnCensus): Extract<RowFacts, { isCounted: true }>['columns'][number] {
-  const { rows, nulls, empty, numbered, unnumbered, legacy, nested, unreadable, unseen } = census;
-  return { ...placeOf(census), rows, nulls, empty, numbered, unnumbered, legacy, nested, unreadable, unseen };
+  const { rows, nulls, empty, numbered, unnumbered, legacy, nested, unreadable, unsearched, unseen } = census;
+  return {
+    ...placeOf(census),
+    rows,
+    nulls,
+    empty,
+    numbered,
+    unnumbered,
+    legacy,
+    nested,
+    unreadable,
+    unsearched,
+    unseen,
+  };
 }
 
 /** Over all columns. 0: a key without a number. */
@@ -52,7 +64,7 @@ export function rowsByKey(rows: RowFacts): ReadonlyMap<number, number> {
 export function rowSums(
   rows: RowFacts,
   currentNumber: number,
-): Record<'all' | 'values' | 'older' | 'nested' | 'unreadable', number> {
+): Record<'all' | 'values' | 'older' | 'nested' | 'unreadable' | 'unsearched', number> {
   const columns = rows.isCounted ? rows.columns : [];
   const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
   const older = [...rowsByKey(rows)].filter(([number]) => number !== currentNumber).map(([, count]) => count);
@@ -66,5 +78,6 @@ export function rowSums(
     ),
     older: sum(older),
     unreadable: sum(columns.map(({ unreadable }) => unreadable)),
+    unsearched: sum(columns.map(({ unsearched }) => unsearched)),
   };
 }

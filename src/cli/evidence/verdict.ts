@@ -1,7 +1,7 @@
 import type { NoteCode } from '../status/note.ts';
 import { notesOn } from '../status/notes.ts';
 import { takesTooLong, wasCurrent, type RingReport } from '../status/ring-report.ts';
-import { grouped, rowCount } from '../rows/census-screen.ts';
+import { grouped, rowCount, UNSEARCHED } from '../rows/census-screen.ts';
 import { keyList } from '../terminal/table.ts';
 import type { EventCode, Evidence, Remark, RowFacts, Verdict } from './evidence.ts';
 import { keysOnRing, numbersOf } from './keys.ts';
@@ -242,13 +242,14 @@ function rowNotices({ rows, secret }: Facts): readonly Remark[] {
   if (!rows.isCounted) {
     return rows.isAsked ? [] : [{ code: 'rows-left-out', text: `The rows were not counted: ${rows.why}.` }];
   }
-  const { older, nested } = rowSums(rows, secret.currentNumber);
+  const { older, nested, unsearched } = rowSums(rows, secret.currentNumber);
   const isOne = older === 1;
   const inside = {
     code: 'rows-with-older-keys-inside',
     text: `${rowCount(nested)} with an older key's ciphertext inside the data: that key is needed, too.`,
   };
-  const nestedNotice = nested === 0 ? [] : [inside];
+  const unknown = { code: 'rows-unsearched', text: `${rowCount(unsearched)} ${UNSEARCHED}.` };
+  const nestedNotice = [...(nested === 0 ? [] : [inside]), ...(unsearched === 0 ? [] : [unknown])];
   return older === 0
     ? nestedNotice
     : [

@@ -52,6 +52,7 @@ export const ROW_CLASSES = {
   legacy: rowsByNumber('Rows from before this system, by the key that opened them'),
   nested: rowsByNumber('Of these, rows with a ciphertext inside their plaintext, by the key that opens it'),
   unreadable: described('Rows that no key opened', COUNT),
+  unsearched: described('Of the others, rows whose values cannot be looked through for ciphertexts inside them', COUNT),
   unseen: described('Why some rows may not have been seen', listOf(TEXT)),
 };
 
@@ -83,7 +84,7 @@ const COUNTED_COLUMN = object(
     ...ROW_CLASSES,
     spelled: described('Columns of the context whose text depends on settings of a session', listOf(TEXT)),
     besides: described('What looks encrypted in its values and is in no member that was counted', listOf(FOUND_COLUMN)),
-    listed: described('The first 10,000 of the unreadable rows', LEFT_ROWS),
+    listed: described('The first 10,000 of the unreadable and the unsearched rows', LEFT_ROWS),
     triggers: described(
       'What an update would trigger',
       listOf(

@@ -9,6 +9,8 @@ import { tableLines, wrapped } from '../terminal/table.ts';
 /** --json lists more. */
 const MOST_LISTED = 20;
 
+export const UNSEARCHED = 'that cannot be looked through for ciphertexts inside the value';
+
 /** `1,234,567`. */
 export function grouped(count: number): string {
   return count.toLocaleString('en-US');
@@ -46,7 +48,8 @@ export function censusLines(count: ColumnCensus, current: number | undefined): r
       ([number, rows]) =>
         `  ${rowCount(rows)} with a ciphertext inside the plaintext, opened by ${number === 0 ? 'a key without a number' : `key ${number}`}`,
     ),
-    ...listed(count.listed, count.unreadable),
+    ...(count.unsearched > 0 ? [`  ${rowCount(count.unsearched)} ${UNSEARCHED}`] : []),
+    ...listed(count.listed, count.unreadable + count.unsearched),
     ...besideLines(count),
     ...count.unseen.map((why) => `  Not every row was seen: ${why}.`),
   ];

@@ -1,15 +1,17 @@
-import { ownedName, placeOf } from '../../postgres/catalog/column-name.ts';
+import { nameOfColumn, ownedName, placeOf } from '../../postgres/catalog/column-name.ts';
 import { whyProceduresAreHidden } from '../../postgres/catalog/older-writers.ts';
 import { KeyRotationError } from '../../format/error.ts';
 import { toKeyNumber, type KeyNumber } from '../../format/key-number.ts';
 import type { RingKeys } from '../../postgres/all-keys.ts';
 import { requireLasting, type ColumnCensus } from '../../postgres/census.ts';
+import { CommandRefusal, step } from '../suggested-commands.ts';
 import { ColumnSearch, contextsOf, TablesBefore, type SkippedTable } from '../../postgres/find-columns.ts';
 import { reencryptedFrom } from '../../postgres/job/job-control.ts';
 import { foundName, type FoundColumn } from '../../postgres/sample/found-column.ts';
 import { Connection, withSpare, type DatabaseAddress } from '../../postgres/connection/database.ts';
 import type { AwsSession } from '../aws/session.ts';
 import type { ProcessIo } from '../process-io.ts';
+import { rowCount, UNSEARCHED } from './census-screen.ts';
 import type { ColumnFlags } from './column-flags.ts';
 import { columnsOf, ringOf } from './column-options.ts';
 import { databaseOf } from './database-options.ts';
@@ -40,11 +42,13 @@ export function censusOf(session: AwsSession, flags: ColumnFlags, world: Process
       const unlisted = notCounted(counts, columns);
       requireNoneOpens(unlisted, numbers);
       if (flags.unlistedIsFine !== true) requireNoneEncrypted(unlisted, numbers);
+      const unsearched = unsearchedIn(counts);
+      if (flags.skippedIsFine !== true) requireAllSearched(unsearched);
       const reencrypted = await reencryptedFrom(watching);
       return {
         counts,
         unlisted,
-        skipped: [...hidden, ...skipped],
+        skipped: [...hidden, ...unsearched, ...skipped],
         reencrypted,
         ...(await requireLasting(watching, counts)),
       };
@@ -193,6 +197,25 @@ function requireValues(counts: readonly ColumnCensus[]): void {
     'NO_CENSUS',
     `No value is in ${names.join(', ')}, which does not prove that no row needs the key: the rows may be in another table ` +
       'or database. Name the columns that hold them, or pass --empty-is-fine if no row does.',
+  );
+}
+
+/** Of what was counted: as tables that could not be looked at, they are named, accepted and recorded. */
+function unsearchedIn(counts: readonly ColumnCensus[]): readonly SkippedTable[] {
+  return counts.flatMap(({ unsearched, relation, ...place }) =>
+    unsearched === 0 ? [] : [{ table: nameOfColumn(relation, place), reason: `${rowCount(unsearched)} ${UNSEARCHED}` }],
+  );
+}
+
+/** Throws `NO_CENSUS` if values of the listed columns cannot be looked through: a ciphertext of the key may be in one. */
+function requireAllSearched(unsearched: readonly SkippedTable[]): void {
+  if (unsearched.length === 0) return;
+  throw new CommandRefusal(
+    'NO_CENSUS',
+    'Some rows of the listed columns are counted, and may have a ciphertext of the key inside their value: ' +
+      `${unsearched.map(({ table, reason }) => `${table} (${reason})`).join('; ')}. census lists them (VALUE_TOO_COMPLEX). ` +
+      'Read them with the application, and pass --skipped-is-fine if none of them holds a ciphertext of the key.',
+    step('census'),
   );
 }
 

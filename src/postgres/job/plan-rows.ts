@@ -117,8 +117,8 @@ export function verdictOn(
   return loses ? left('OTHER_MEMBERS') : { kind: 'to change', found, stored, context };
 }
 
-/** Whatever is wrong with one value: it is left, and the others are re-encrypted. */
-function unlessFailing<T>(look: () => T): T | undefined {
+/** Whatever is wrong with one value, the others are looked at: `undefined` where it throws. */
+export function unlessFailing<T>(look: () => T): T | undefined {
   try {
     return look();
   } catch {

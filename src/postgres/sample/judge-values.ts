@@ -52,7 +52,7 @@ const MOST_JUDGING = 60_000;
 export interface Judged {
   /** The column itself, those members of its objects, or the insides of its values, that look encrypted. */
   readonly columns: readonly FoundColumn[];
-  /** Why some values were not judged. */
+  /** Why some values were not judged, or not in whole. */
   readonly cutShort?: string;
 }
 
@@ -68,6 +68,7 @@ export async function foundIn(
 ): Promise<Judged> {
   const judge = new ValueJudge(candidate.storage, keys);
   const began = performance.now();
+  let unsearched = 0;
   for (const [at, value] of values.entries()) {
     const parts = judge.adding(value);
     for (let isWhole = false; !isWhole;) {
@@ -76,11 +77,21 @@ export async function foundIn(
         return { columns: judge.foundIn(candidate), cutShort };
       }
       const until = performance.now() + LONGEST_PART;
-      isWhole = withoutStacks(() => isDoneBefore(until, parts));
+      try {
+        isWhole = withoutStacks(() => isDoneBefore(until, parts));
+      } catch {
+        isWhole = true;
+        unsearched += 1;
+      }
       await setImmediate();
     }
   }
-  return { columns: judge.foundIn(candidate) };
+  const columns = judge.foundIn(candidate);
+  if (unsearched === 0) return { columns };
+  return {
+    columns,
+    cutShort: `${unsearched} of ${values.length} sampled values of ${candidate.column} cannot be looked through`,
+  };
 }
 
 function isDoneBefore(until: number, parts: InParts<unknown>): boolean {
@@ -101,14 +112,21 @@ export class ValueJudge {
     this.#highest = Math.max(0, ...keys.ring.versionOf.keys());
   }
 
-  /** Returns the keys that open something inside the value. */
-  add(value: SampledValue): ReadonlySet<number> {
-    return allAtOnce(this.adding(value));
+  /** `found`: gets the keys that open something inside the value, also where the rest of it cannot be looked through. */
+  add(value: SampledValue, found: Set<number>): void {
+    allAtOnce(this.adding(value, found));
   }
 
-  *adding(value: SampledValue): InParts<ReadonlySet<number>> {
+  *adding(value: SampledValue, all = new Set<number>()): InParts<void> {
+    try {
+      yield* insideOf(this.#storage, value, this.#keys, all);
+    } finally {
+      yield* this.#addOwn(value, all);
+    }
+  }
+
+  *#addOwn(value: SampledValue, all: Set<number>): InParts<void> {
     const { members } = this.places;
-    const all = yield* insideOf(this.#storage, value, this.#keys);
     const openers = new Set<number>();
     let isAlike = false;
     for (const [member, bytes] of rowsOf(this.#storage, value)) {
@@ -134,7 +152,7 @@ export class ValueJudge {
     inside.sampled += 1;
     for (const number of all) if (!openers.has(number)) addTo(inside.openers, number);
     if (!isAlike && this.#storage !== 'bytea') yield* this.#addInsides(value.text);
-    return new Set([...openers, ...all]);
+    for (const number of openers) all.add(number);
   }
 
   absorb({ members, insides }: Places): void {
@@ -262,14 +280,15 @@ function rowsOf(
   return storage === 'jsonb' ? rowsInJson(text) : [[undefined, rowOf(text, storage)]];
 }
 
-/** The keys that open something inside a value: text around it, elements of arrays, fields, members of members. */
+/** Adds the keys that open something inside a value: text around it, elements of arrays, fields, members of members. */
 function insideOf(
   storage: Candidate['storage'],
   { text, contexts }: SampledValue,
   keys: OpeningKeys,
-): InParts<ReadonlySet<number>> {
+  found: Set<number>,
+): InParts<void> {
   const bytes = storage === 'bytea' ? rowOf(text, storage) : Buffer.from(text);
-  return nestedSearch(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), contexts, keys);
+  return nestedSearch(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), contexts, keys, found);
 }
 
 /** The rows that a jsonb may hold, each by the member it is in; by no member for a string, or an object of older data. */

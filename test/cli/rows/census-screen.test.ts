@@ -17,6 +17,7 @@ const EMPTY: Count = {
   legacy: {},
   nested: {},
   unreadable: 0,
+  unsearched: 0,
   listed: [],
   toReencrypt: 0,
   unseen: [],

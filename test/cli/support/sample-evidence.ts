@@ -103,6 +103,7 @@ export function sampleEvidence(change: Partial<Facts> = {}, rotation: Partial<Ri
           legacy: {},
           nested: {},
           unreadable: 0,
+          unsearched: 0,
           unseen: [],
         },
         {
@@ -117,6 +118,7 @@ export function sampleEvidence(change: Partial<Facts> = {}, rotation: Partial<Ri
           legacy: {},
           nested: {},
           unreadable: 0,
+          unsearched: 0,
           unseen: [],
         },
       ],

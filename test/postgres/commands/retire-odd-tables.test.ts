@@ -48,6 +48,34 @@ it.each([
   expect(accepted.stdout).toContain('Not looked at:');
 });
 
+/** Escapes of two kinds in one another, as no application writes them. */
+const ENTANGLED = `%${'5Cu0025'.repeat(80)}41`;
+
+it('a row that opens and cannot be looked through is said to be so, and --skipped-is-fine accepts it', async () => {
+  await fillPatients(postgres, [patientRow('a', 3, 1), patientRow(ENTANGLED, 3, 2)]);
+  const counted = await keys('census', ...PATIENTS);
+  expect(counted).toMatchObject({ exitCode: 1 });
+  expect(counted.stdout).toContain('1 row that cannot be looked through');
+  expect(counted.stdout).not.toContain('no key opens');
+  const { stderr, exitCode } = await keys('retire', '1', '--yes', ...PATIENTS);
+  expect(exitCode).toBe(1);
+  expect(stderr.replaceAll(/\s+/g, ' ')).toMatch(/public\.patients\.notes \(1 row that cannot be .*--skipped-is-fine/);
+  expect(stderr).not.toMatch(/no key opens|delete|restore/);
+  const accepted = await keys('retire', '1', '--yes', ...PATIENTS, '--skipped-is-fine');
+  expect(accepted).toMatchObject({ exitCode: 0 });
+  expect(accepted.stdout).toContain('public.patients.notes: 1 row that cannot be looked through');
+});
+
+it.each(['of the same value', 'of another value'])('--skipped-is-fine accepts no ciphertext %s', async (which) => {
+  const base64 = patientRow('a', 1, 1).toString('base64');
+  await sql('CREATE TABLE odd (id int, v text)');
+  const values = which === 'of the same value' ? [`${base64} ${ENTANGLED}`] : [ENTANGLED, base64];
+  for (const value of values) await postgres.client.query('INSERT INTO odd VALUES (1, $1)', [value]);
+  const { stderr, exitCode } = await keys('retire', '1', '--yes', ...PATIENTS, '--skipped-is-fine');
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('ROWS_STILL_NEED_KEY');
+});
+
 it('the columns before one that cannot be read are looked at', async () => {
   await sql(
     UNSPELLABLE.replace('(v pair, w text)', '(a bytea, v pair)').replace(
