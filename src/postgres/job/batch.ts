@@ -111,8 +111,8 @@ export async function workBatch(work: BatchWork, preferred: number): Promise<Ste
         write = writeAcceptedRows;
         continue;
       }
-      const { range, rows } = begun;
-      if (range !== undefined && rows !== undefined && work.ended?.add(range, rows, error) === true) {
+      const { range, rows, isLeft = false } = begun;
+      if (range !== undefined && rows !== undefined && work.ended?.add(range, { rows, isLeft }, error) === true) {
         // What the server lacks may come back: it is tried again after ever longer pauses. There may be room for fewer.
         const isTooMuch = isShortAtCommit(error);
         if (isFullQueue(error)) await freeNotifications(work.session);
@@ -152,6 +152,8 @@ interface Begun {
   range?: Range;
   /** How many it has read. Code of the table may run from then on. */
   rows?: number;
+  /** Whether its row is left as it is. */
+  isLeft?: boolean;
 }
 
 /** Whether what the range keeps of its rows led to none of them any more, and they were begun again. */
@@ -185,6 +187,7 @@ async function batch(
   const limits = { ...work.limits, rows };
   const reading = await read(session, column, range, limits);
   begun.rows = reading.rows.length;
+  begun.isLeft = leave !== undefined;
   const result = await handle(work, range, target, reading, leave === undefined ? write : leaving(leave));
   // A trigger may have come before the first write, of a partition also after it.
   const { locks } = work.checked;

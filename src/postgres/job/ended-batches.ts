@@ -29,13 +29,14 @@ export class EndedBatches {
     return { rows: Math.min(rows, Math.ceil(suspect.rows / 2)) };
   }
 
-  /** Whether `error` ended a batch of so many rows, and it is to be tried again with fewer, or without its only one. */
-  add(range: Range, rows: number, error: unknown): boolean {
+  /**
+   * Whether `error` ended a batch of so many rows, and it is to be tried again with fewer, or without its only one.
+   * `isLeft`: that one was not written, so what is done to it has not ended the batch. Several workers may have tried it.
+   */
+  add(range: Range, { rows, isLeft }: { readonly rows: number; readonly isLeft: boolean }, error: unknown): boolean {
     const state = endedWith(error);
-    if (state === undefined || rows === 0) return false;
+    if (state === undefined || rows === 0 || isLeft) return false;
     const ends = rows === 1 ? (this.#at(range)?.ends ?? 0) + 1 : 0;
-    // Not what is done to that row ended it.
-    if (ends > MOST_ENDS) return false;
     this.#suspects.set(range.n, { place: placeOf(range), rows, ends, state });
     return true;
   }

@@ -5,6 +5,9 @@ import { oldBox } from '../../format/support/old-application.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import type { Postgres } from '../support/postgres.ts';
+import { DatabaseFailure } from '../../../src/postgres/connection/database-error.ts';
+import { EndedBatches } from '../../../src/postgres/job/ended-batches.ts';
+import type { Range } from '../../../src/postgres/job/ranges.ts';
 
 let postgres: Postgres;
 let clinic: Clinic;
@@ -197,6 +200,18 @@ describe('one row that the database refuses', () => {
     const report = await clinic.reencrypt(SPEC, { batchRows: 8 });
     expect(report.totals).toMatchObject({ reencrypted: 19, left: 1 });
     expect(report.left).toEqual([{ key: ['13'], code: 'DATABASE:first_kept' }]);
+  });
+
+  it('is left, too, where two workers have tried it at once, and it has ended the statement of both', () => {
+    const ended = new EndedBatches();
+    const range = { n: 1, reached: undefined, again: [] } as unknown as Range;
+    const cancelled = new DatabaseFailure('DATABASE_REFUSED', 'canceling statement due to user request', '57014');
+    const one = { rows: 1, isLeft: false };
+    for (let tries = 0; tries < 3; tries += 1) expect(ended.add(range, one, cancelled)).toBe(true);
+    expect(ended.limit(range, 10)).toEqual({ rows: 1, leave: '57014' });
+    expect(ended.add(range, one, cancelled)).toBe(true);
+    expect(ended.limit(range, 10)).toEqual({ rows: 1, leave: '57014' });
+    expect(ended.add(range, { rows: 1, isLeft: true }, cancelled)).toBe(false);
   });
 });
 
