@@ -4,7 +4,7 @@ import { withColumns } from '../../../src/postgres/catalog/look-up-column.ts';
 import { findColumns } from '../../../src/postgres/find-columns.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
-import type { Postgres } from '../support/postgres.ts';
+import { majorVersion, type Postgres } from '../support/postgres.ts';
 
 /** Where code of a table's owner may hide that a statement of a superuser would run. */
 
@@ -54,6 +54,14 @@ beforeEach(async () => {
 
 const SPEC = { table: 'patients', column: 'notes', context: 'p:{id}' };
 const TABLE = 'CREATE TABLE patients (id int PRIMARY KEY, notes bytea';
+
+/** Adds a CHECK that names a type, table or function by its number, which leaves nothing in pg_depend. */
+function checkOf(call: string, named: string): string {
+  const number = named.endsWith(')') ? 'regprocedure' : named === 'dom' ? 'regtype' : 'regclass';
+  return `DO $do$ BEGIN
+    EXECUTE format($$ALTER TABLE patients ADD CHECK (${call} IS NOT NULL) NOT VALID$$, '${named}'::${number}::oid);
+  END $do$`;
+}
 
 async function expectRefusal(name: string): Promise<void> {
   const error = await rejectionOf(clinic.census(SPEC));
@@ -109,9 +117,44 @@ test.each([
     `${TABLE}, CHECK (query_to_xml('SELECT evil(1)', true, true, '') IS NOT NULL))`,
     'query_to_xml(text,boolean,boolean,text)',
   ],
+  ['a type by its number', `${TABLE}); ${checkOf("domain_in('1', %s, -1)", 'dom')}`, 'domain_in(cstring,oid,integer)'],
+  [
+    'a key of partitions by the number of their table',
+    `${TABLE}); CREATE TABLE parts (id int) PARTITION BY HASH ((id + evil3(0)));
+     ${checkOf('satisfies_hash_partition(%s, 1, 0, 1)', 'parts')}`,
+    'satisfies_hash_partition(oid,integer,integer,"any")',
+  ],
+  [
+    'a key of partitions by the number of one of them',
+    `${TABLE}); CREATE TABLE parts (id int) PARTITION BY RANGE ((id + evil3(0)));
+     CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (9);
+     ${checkOf('pg_get_partition_constraintdef(%s)', 'part')}`,
+    'pg_get_partition_constraintdef(oid)',
+  ],
+  [
+    'a function by its number',
+    `${TABLE}); CREATE TYPE single AS (a dom); SET check_function_bodies = off;
+     CREATE FUNCTION literal() RETURNS single LANGUAGE sql AS $$ SELECT '(1)'::single $$;
+     ${checkOf('fmgr_sql_validator(%s)::text', 'literal()')}`,
+    'fmgr_sql_validator(oid)',
+  ],
+  [
+    'a negator that is a function of PostgreSQL',
+    `CREATE OPERATOR ===== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq);
+     CREATE OPERATOR !==== (LEFTARG = int, RIGHTARG = int, FUNCTION = pg_try_advisory_lock, NEGATOR = =====);
+     ${TABLE}, CHECK (NOT (id ===== 1)))`,
+    'pg_try_advisory_lock(integer,integer)',
+  ],
 ])('code in %s is refused before it runs', async (_, statement, name) => {
   await owner.query(statement);
   await expectRefusal(name);
+});
+
+test('code in a type that JSON_VALUE returns is refused before it runs', async () => {
+  // Since PostgreSQL 17.
+  if ((await majorVersion(postgres)) < 17) return;
+  await owner.query(`${TABLE}, CHECK (JSON_VALUE('1'::jsonb, '$' RETURNING dom) IS NOT NULL))`);
+  await expectRefusal('evil(integer)');
 });
 
 describe('code in a policy', () => {
