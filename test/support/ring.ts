@@ -53,8 +53,13 @@ export function keyOf(place: number): Buffer {
  * Makes the secret over the API, version by version in the order of their age: `ringWith(1, 2, current(3))` is what two
  * rotations leave. A key that was current before has been left by a later put; without versions it has no value.
  */
-export async function ringWith(...versions: readonly (RingVersion | number)[]): Promise<TestRing> {
-  const ring = await TestRing.start();
+export function ringWith(...versions: readonly (RingVersion | number)[]): Promise<TestRing> {
+  return ringBefore(0, ...versions);
+}
+
+/** Its clock is so many milliseconds behind the real one, such as a database's. */
+export async function ringBefore(behind: number, ...versions: readonly (RingVersion | number)[]): Promise<TestRing> {
+  const ring = await TestRing.start(behind);
   for (const [index, version] of versions.entries()) {
     const { number, value } = typeof version === 'number' ? numbered(version) : version;
     const place = index + 1;
@@ -97,8 +102,12 @@ export class TestRing {
     this.secrets = secrets;
   }
 
-  static async start(): Promise<TestRing> {
-    const running = await startService({ tries: 1, lambda: (invocation) => ring.#invoke(invocation) });
+  static async start(behind = 0): Promise<TestRing> {
+    const running = await startService({
+      tries: 1,
+      realNow: () => Date.now() - behind,
+      lambda: (invocation) => ring.#invoke(invocation),
+    });
     const clientOf = (accessKeyId?: string) => inProcessClient(running.service, running.url, accessKeyId);
     const ring: TestRing = new TestRing(
       running,

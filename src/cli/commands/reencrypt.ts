@@ -86,7 +86,6 @@ export const REENCRYPT = command<ReencryptFlags>({
       batchRows: flags.batchRows,
       legacy: flags.legacy,
       startOver: flags.startOver === true,
-      now: session.deps.now,
       brakes: brakesOf(flags),
       isQuiet: flags.json === true,
       warn: session.warn,

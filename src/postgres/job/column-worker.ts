@@ -234,7 +234,7 @@ export class ColumnWorker {
     const { legacy = true } = this.#options;
     const settings = this.#options.triggers === 'skip' ? [SKIP_TRIGGERS] : [];
     const [ended, onEnded] = [this.#ended, onProgress];
-    const { now, mostLeft } = this.#options;
+    const { mostLeft } = this.#options;
     const longestWait = this.#longestWait;
     const work: BatchWork = {
       session,
@@ -244,7 +244,6 @@ export class ColumnWorker {
       limits: this.#limits,
       mostLeft,
       legacy,
-      now,
       longestWait,
       settings,
       ended,

@@ -32,8 +32,8 @@ export interface BatchResult {
   /** Rows that were read for the first time. */
   readonly readRows: number;
   readonly reencrypted: number;
-  /** When rows were re-encrypted from a key, by its number. */
-  readonly sources: Readonly<Record<string, string>>;
+  /** Numbers of the keys from which rows were re-encrypted. */
+  readonly sources: readonly number[];
   readonly alreadyCurrent: number;
   readonly nulls: number;
   readonly empty: number;
@@ -158,6 +158,11 @@ export async function passRows(session: Connection, job: Job, keys: readonly (re
   );
 }
 
+/** `$16`: numbers of keys. By the database's clock, which all processes share. A time that is kept is never set back. */
+const SOURCES_NOW = `
+  (SELECT coalesce(jsonb_object_agg(n, greatest(sources->>n, to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))), '{}')
+     FROM jsonb_array_elements_text($16::jsonb) numbers(n))`;
+
 export async function recordBatch(
   session: Connection,
   job: Job,
@@ -173,7 +178,7 @@ export async function recordBatch(
             not_before = now() + $8 * interval '1 millisecond',
             read_rows = read_rows + $9, reencrypted = reencrypted + $10, already_current = already_current + $11,
             nulls = nulls + $12, empty = empty + $13, left_rows = left_rows + $14,
-            sources = sources || $16::jsonb,
+            sources = sources || ${SOURCES_NOW},
             written = CASE WHEN NOT $15 THEN written
                            WHEN written_in = pg_postmaster_start_time() THEN written || pg_current_xact_id()::text::bigint
                            ELSE ARRAY[pg_current_xact_id()::text::bigint] END,

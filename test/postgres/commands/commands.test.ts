@@ -11,7 +11,7 @@ import { endpointOf, giveCredentials, pazpazKeys, type Ran, type Surroundings } 
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
 import { oldBox } from '../../format/support/old-application.ts';
-import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';
+import { current, keyOf, previous, ringBefore, ringWith, SECRET, type TestRing } from '../../support/ring.ts';
 import { builtPrograms } from '../../support/built.ts';
 import { until } from '../../support/until.ts';
 import { majorVersion, startPostgres, type Postgres } from '../support/postgres.ts';
@@ -47,7 +47,7 @@ function keys(ring: TestRing, args: readonly string[], around: Surroundings = {}
 
 describe('retire and reencrypt', () => {
   it('a key is retired once its rows are under another, and not before (C08)', async () => {
-    const ring = await ringWith(1, previous(2), current(3));
+    const ring = await ringBefore(25 * HOUR, 1, previous(2), current(3));
     const zero = Array.from({ length: 10 }, (_, index) => row(`${index}`, 0, index + 1));
     await patients([...zero, ...Array.from({ length: 10 }, () => oldBox('older', { key: keyOf(1) }))]);
     await ring.service.advance(25 * HOUR);

@@ -8,7 +8,7 @@ import { asDescribed } from '../../cli/support/described.ts';
 import { endpointOf, giveCredentials, pazpazKeys, type Ran } from '../../cli/support/operator.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
-import { current, keyOf, previous, ringWith, SECRET, type TestRing } from '../../support/ring.ts';
+import { current, keyOf, previous, ringBefore, SECRET, type TestRing } from '../../support/ring.ts';
 import { builtPrograms } from '../../support/built.ts';
 import { until } from '../../support/until.ts';
 import { fillPatients, patientRow as row, PATIENTS as COLUMN } from '../support/patients.ts';
@@ -28,8 +28,9 @@ afterEach(stopServices);
 afterAll(() => postgres.stop());
 
 /** A ring of four keys, the last change of which was a day ago. */
-async function oldRing(): Promise<TestRing> {
-  const ring = await ringWith(1, 2, previous(3), current(4));
+/** Of yesterday: the database says when a row was re-encrypted. `behind`: what is still to come of the time until now. */
+async function oldRing(behind = 0): Promise<TestRing> {
+  const ring = await ringBefore(behind + 25 * HOUR, 1, 2, previous(3), current(4));
   await ring.enableRotation();
   await ring.service.advance(25 * HOUR);
   return ring;
@@ -109,7 +110,7 @@ describe('maintain', () => {
   });
 
   it('re-encrypts after each rotation, and again where a process wrote under an older key since', async () => {
-    const ring = await oldRing();
+    const ring = await oldRing(25 * HOUR);
     await fillPatients(postgres, [row('a', 3, 1), row('b', 4, 2)]);
     expect(await maintain(ring, '--retire', 'do')).toMatchObject({
       exitCode: 0,

@@ -1,7 +1,7 @@
 import { giveCredentials, pazpazKeys } from '../../cli/support/operator.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
-import { current, previous, ringWith, type TestRing } from '../../support/ring.ts';
+import { current, previous, ringBefore, type TestRing } from '../../support/ring.ts';
 import { patientRow as row } from '../support/patients.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 
@@ -34,7 +34,8 @@ function run(ring: TestRing, role: string, command: readonly string[], table: st
 
 /** A ring whose key 1 has a row in `table`, which `role` has just re-encrypted. */
 async function justReencrypted(make: string, table = 'patients', role = 'postgres'): Promise<TestRing> {
-  const ring = await ringWith(1, previous(2), current(3));
+  // The database says when a row was re-encrypted.
+  const ring = await ringBefore(25 * HOUR, 1, previous(2), current(3));
   await sql(make);
   await postgres.client.query('INSERT INTO patients (id, notes) VALUES (1, $1)', [row('note', 1, 1)]);
   await sql('GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA public TO job_role, counting');

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RingKeys } from '../../../src/postgres/all-keys.ts';
 import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
+import { reencryptedFrom } from '../../../src/postgres/job/job-control.ts';
 import { toKeyNumber } from '../../../src/format/key-number.ts';
 import { SECRET } from '../../keyring/support/ring-world.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
@@ -13,6 +14,12 @@ beforeAll(async () => {
   postgres = await startPostgres();
 });
 afterAll(() => postgres.stop());
+
+/** All that measure durations, so that `Date` alone is replaced. */
+const TIMERS = [
+  ...(['hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'setInterval', 'setTimeout'] as const),
+  ...(['clearImmediate', 'clearInterval', 'clearTimeout'] as const),
+];
 
 const SPEC = { table: 'patients', column: 'notes', context: 'patients:{id}:notes' };
 const contextOf = (id: number) => `patients:${id}:notes`;
@@ -258,5 +265,30 @@ describe('reencrypt', () => {
     const broken = { table: 'patients', column: 'note' };
     expect((await rejectionOf(reencrypt(postgres, [SPEC, broken], clinic.keys))).code).toBe('INVALID_COLUMN');
     expect((await clinic.census(SPEC)).numbered).toEqual({ 1: 10 });
+  });
+});
+
+describe('when rows were re-encrypted from a key', () => {
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  it('is kept by the clock of the database, whatever that of a process says, and never set back', async () => {
+    const clinic = await clinicWith(3, 6, (id) => (id % 2) + 1);
+    const now = async () => (await clinic.sql<{ now: Date }>('SELECT clock_timestamp() AS now'))[0]?.now.getTime() ?? 0;
+    const before = await now();
+    const stop = new AbortController();
+    const onBatch = () => {
+      stop.abort();
+    };
+    await clinic.reencrypt(SPEC, { batchRows: 2, connections: 1, signal: stop.signal, onBatch });
+    await clinic.sql(`UPDATE pazpaz_keys.range SET sources = sources || '{"1": "2999-01-02T03:04:05.000Z"}'`);
+    jest.useFakeTimers({ now: before - 48 * 3_600_000, doNotFake: TIMERS });
+    await clinic.reencrypt(SPEC, { batchRows: 2, connections: 1 });
+    jest.useRealTimers();
+    const times = await reencryptedFrom(postgres);
+    expect(times.get(1)).toEqual(new Date('2999-01-02T03:04:05.000Z'));
+    expect(times.get(2)?.getTime()).toBeGreaterThanOrEqual(before);
+    expect(times.get(2)?.getTime()).toBeLessThanOrEqual(await now());
   });
 });
