@@ -9,6 +9,9 @@ const NOT_PRINTABLE = /[\x00-\x1f\x7f]|\\(?:[0-3][0-7]{2}|x[0-9A-Fa-f]{2})/;
 
 // eslint-disable-next-line no-control-regex
 const OTHER_THAN_ASCII = /[^\x00-\x7f]+/;
+/** A byte that is written with a name: those of C, Python and JSON, `\e` of Ruby and `\0` of Rust. */
+const NAMED_BYTE = /\\[abefnrtv0]/;
+
 const LINE_ENDS = /[\n\r\t]/;
 
 /** A row has each quote twice, and JSON has a backslash before it. */
@@ -18,13 +21,21 @@ const QUOTES = [
 ] as const;
 
 const BACKSLASH = 0x5c;
-const NAMED = new Map(['n\n', 'r\r', 't\t'].map((pair) => [pair.charCodeAt(0), pair.charCodeAt(1)]));
+const NAMED = new Map(
+  ['a\x07', 'b\b', 't\t', 'n\n', 'v\v', 'f\f', 'r\r', 'e\x1b', '0\0'].map((pair) => [
+    pair.charCodeAt(0),
+    pair.charCodeAt(1),
+  ]),
+);
+
+/** Writers of escapes in one another, such as JSON in a row in a literal of SQL. */
+const MOST_WRITERS = 4;
 
 /**
  * The bytes that a text with escapes spells, as the `escape` form of PostgreSQL (`\001\236`) and Python (`b'\x01\x9e'`)
- * write them: all of the text, each line or cell of it, and what is between quotes, also with each backslash and quote
- * written twice, as in JSON and in a row. A name in front of it may end at the first byte that is not printable. Each
- * character is looked at a fixed number of times, whatever the text is.
+ * write them: all of the text, each line or cell of it, and what is between quotes. There, each backslash and quote may be
+ * written twice, by several writers in turn: JSON, a row, a literal of SQL. A name in front of it may end at the first
+ * byte that is not printable. Each character is looked at a fixed number of times, whatever the text is.
  */
 export function* escapedBytes(text: string): Generator<Buffer> {
   if (!BYTE_WITH_DIGITS.test(text)) return;
@@ -43,12 +54,20 @@ function* writtenIn(text: string): Generator<string> {
     yield part;
     if (part.includes('\\\\')) yield part.replaceAll('\\\\', '\\');
   }
+  yield* quotedIn(text, MOST_WRITERS);
+}
+
+/** Each writer has made each backslash two, so that its part is longer than what it wrote. */
+function* quotedIn(text: string, writers: number): Generator<string> {
   for (const { quote, twice, escapes } of QUOTES) {
     if (!text.includes(quote)) continue;
     for (const part of betweenQuotes(text, quote)) {
       yield part;
       if (part.includes(twice)) yield part.replaceAll(twice, quote);
-      if (part.includes('\\\\')) yield part.replaceAll(escapes, '$1$2');
+      if (!part.includes('\\\\')) continue;
+      const written = part.replaceAll(escapes, '$1$2');
+      yield written;
+      if (writers > 1) yield* quotedIn(written, writers - 1);
     }
   }
 }
@@ -77,11 +96,11 @@ function* betweenQuotes(text: string, quote: string): Generator<string> {
 function* bytesOf(written: string): Generator<Buffer> {
   const start = written.search(NOT_PRINTABLE);
   if (start < 0) return;
-  yield decoded(written, 0);
-  if (start > 0) yield decoded(written, start);
+  const named = written.search(NAMED_BYTE);
+  for (const from of new Set([0, start, named >= 0 && named < start ? named : start])) yield decoded(written, from);
 }
 
-/** As `decode(…, 'escape')`, and the escapes of Python. What is no escape stands for itself. */
+/** As `decode(…, 'escape')`, and the escapes of other languages. What is no escape stands for itself. */
 function decoded(text: string, start: number): Buffer {
   const bytes = Buffer.allocUnsafe(text.length - start);
   let length = 0;

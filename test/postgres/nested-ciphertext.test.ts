@@ -136,6 +136,39 @@ const WITH_ESCAPES: readonly ((bytes: Buffer) => string)[] = [
   (bytes) => JSON.stringify({ error: `unexpected value ${python(bytes)}` }),
 ];
 
+const asLiteral = (text: string) => ` E'${backslashed(text).replaceAll("'", "''")}'`;
+const jsonInRow = (bytes: Buffer) => inRow(JSON.stringify({ id: 9, notes: escapedForm(bytes), of: "O'Neil" }));
+
+/** Bytes with the named escapes of a language. */
+const withNames = (names: string, hex: (byte: number) => string) => {
+  const named = new Map(names.split(' ').map((pair) => [pair.charCodeAt(0), `\\${pair.slice(1)}`]));
+  const written = (code: number) =>
+    named.get(code) ?? (code > 31 && code < 127 ? String.fromCharCode(code) : hex(code));
+  return (bytes: Buffer) => Array.from(bytes, written).join('');
+};
+const smallHex = (byte: number) => `\\x${byte.toString(16).padStart(2, '0')}`;
+const go = withNames('\x07a \bb \tt \nn \vv \ff \rr "" \\\\', smallHex);
+const ruby = withNames('\x07a \bb \tt \nn \vv \ff \rr \x1be "" \\\\', (byte) =>
+  smallHex(byte).toUpperCase().replace('X', 'x'),
+);
+const rust = withNames('\x000 \tt \nn \rr "" \\\\', smallHex);
+
+/** Escapes of several writers in one another. */
+const IN_TURN: readonly ((bytes: Buffer) => string)[] = [
+  (bytes) => inRow(inRow(escapedForm(bytes))),
+  jsonInRow,
+  (bytes) => asLiteral(inRow(escapedForm(bytes))),
+  (bytes) => asLiteral(jsonInRow(bytes)),
+  (bytes) => JSON.stringify({ sql: `UPDATE t SET was = ${asLiteral(jsonInRow(bytes))}` }),
+  (bytes) => inRow(JSON.stringify([inRow(escapedForm(bytes))])),
+];
+
+const LANGUAGES: readonly ((bytes: Buffer) => string)[] = [
+  (bytes) => `"${go(bytes)}"`,
+  (bytes) => `{"id"=>1, "notes"=>"${ruby(bytes)}"}`,
+  (bytes) => `Field { notes: b"${rust(bytes)}" }`,
+];
+
 const spelled = fc
   .record({ bytes: fc.oneof(numbered, numbered, old), spelling: fc.constantFrom(...SPELLINGS) })
   .map(({ bytes, spelling }) => spelling(bytes));
@@ -199,6 +232,13 @@ it.each(AMONG_ALIKE)('finds a ciphertext of any length among letters that look l
 
 it.each(WITH_ESCAPES)('finds a ciphertext of any length whose bytes are escaped as %s', (write) => {
   for (let length = 0; length < 130; length += 7) {
+    const written = write(sealed(randomBytes(length), 1, CONTEXT));
+    expect([...nestedKeys(Buffer.from(written), [CONTEXT], keys)]).toEqual([1]);
+  }
+});
+
+it.each([...IN_TURN, ...LANGUAGES])('finds escaped bytes of any value that are written as %s', (write) => {
+  for (let length = 0; length < 130; length += 3) {
     const written = write(sealed(randomBytes(length), 1, CONTEXT));
     expect([...nestedKeys(Buffer.from(written), [CONTEXT], keys)]).toEqual([1]);
   }
