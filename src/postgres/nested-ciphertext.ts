@@ -7,7 +7,7 @@ import { readVarint } from '../format/varint.ts';
 import { openWithAnyKey, type CandidateRow } from './attribution.ts';
 import { escapedBytes } from './escaped-bytes.ts';
 import type { OpeningKeys } from './known-keys.ts';
-import { numbersIn, percentDecoded } from './other-spellings.ts';
+import { numbersIn, percentDecoded, percentEncodedBytes } from './other-spellings.ts';
 import { openable } from './tag-check.ts';
 
 /** The shortest ciphertext, 28 bytes, has 38 characters in base64 without its padding, and 56 in hexadecimal. */
@@ -28,7 +28,7 @@ const HEXADECIMAL: Alphabet = { start: /[0-9A-Fa-f]{56}/g, has: charactersOf(/[0
 const FIRST_LINE: Alphabet = { start: /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16}/g, has: BASE64.has };
 
 /** What a text has none of that spells no ciphertext in letters: a long run, the first line of several, or an escape. */
-const MAY_HAVE_CIPHERTEXT = /[A-Za-z0-9+/_-]{16}|\\|%[0-7][0-9A-Fa-f]/;
+const MAY_HAVE_CIPHERTEXT = /[A-Za-z0-9+/_-]{16}|\\|%[0-9A-Fa-f]{2}/;
 
 /** Characters before a ciphertext that may be glued to it, such as `enc_`. */
 const MOST_GLUED = 16;
@@ -150,6 +150,7 @@ function* candidates(text: string): Generator<Buffer> {
       if (!MAY_HAVE_CIPHERTEXT.test(one)) continue;
       if (level > 2 * MOST_LEVELS) throw tooDeep();
       yield* escapedBytes(one);
+      yield* percentEncodedBytes(one);
       yield* runs(one);
       for (const lines of linesIn(one)) yield* runs(lines);
       for (const part of withoutEscapes(level < MOST_LEVELS ? one : withoutRepeats(one))) inner.push(part);

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { MIN_CIPHERTEXT_BYTES } from '../format/ciphertext.ts';
 
 const COMMA = 0x2c;
@@ -5,6 +6,8 @@ const PERCENT = 0x25;
 const DIGIT_0 = 0x30;
 const DIGIT_9 = 0x39;
 const MOST_DIGITS = 3;
+const PLUS = 0x2b;
+const BLANK = 0x20;
 const SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
 /**
@@ -85,4 +88,46 @@ export function percentDecoded(text: string): string {
     length = plain.writeUInt16LE(code, length);
   }
   return plain.toString('utf16le', 0, length);
+}
+
+/** Nearly every ciphertext has a byte of 128 or more. */
+const HIGH_BYTE = /%[89A-Fa-f][0-9A-Fa-f]/;
+const ENCODED_BYTE = /%[0-9A-Fa-f]{2}/;
+const OUTSIDE_OF_ENCODED = /[^\w.~%/+*-]+/;
+
+/**
+ * The bytes that a text spells percent-encoded, such as `%01%9E`: what is between two characters of which none is left as
+ * it is, with the slashes that some leave, without the path in front and behind, and with a plus for itself or a blank.
+ */
+export function* percentEncodedBytes(text: string): Generator<Buffer> {
+  if (!HIGH_BYTE.test(text)) return;
+  for (const part of text.split(OUTSIDE_OF_ENCODED)) {
+    if (part.length < MIN_CIPHERTEXT_BYTES || !HIGH_BYTE.test(part)) continue;
+    const first = part.search(ENCODED_BYTE);
+    const behind = part.indexOf('/', part.lastIndexOf('%'));
+    for (const start of new Set([0, part.lastIndexOf('/', first) + 1, first])) {
+      for (const end of behind < 0 ? [part.length] : [part.length, behind]) {
+        const written = part.slice(start, end);
+        for (const plus of written.includes('+') ? [BLANK, PLUS] : [PLUS]) {
+          const bytes = bytesOf(written, plus);
+          if (bytes.length >= MIN_CIPHERTEXT_BYTES && !isUtf8(bytes)) yield bytes;
+        }
+      }
+    }
+  }
+}
+
+function bytesOf(written: string, plus: number): Buffer {
+  const bytes = Buffer.allocUnsafe(written.length);
+  let length = 0;
+  for (let at = 0; at < written.length; at += 1) {
+    let code = written.charCodeAt(at);
+    const digits = code === PERCENT ? written.slice(at + 1, at + 3) : '';
+    if (/^[0-9A-Fa-f]{2}$/.test(digits)) {
+      code = parseInt(digits, 16);
+      at += 2;
+    } else if (code === PLUS) code = plus;
+    length = bytes.writeUInt8(code, length);
+  }
+  return bytes.subarray(0, length);
 }

@@ -169,6 +169,24 @@ const LANGUAGES: readonly ((bytes: Buffer) => string)[] = [
   (bytes) => `Field { notes: b"${rust(bytes)}" }`,
 ];
 
+/** As `urllib.parse.quote` of bytes, which leaves a slash, and PHP's `urlencode`, which writes a blank as a plus. */
+const quotedBytes = (bytes: Buffer, kept = /[\w.~/-]/) =>
+  Array.from(bytes, (code) => {
+    const one = String.fromCharCode(code);
+    return kept.test(one) ? one : `%${code.toString(16).toUpperCase().padStart(2, '0')}`;
+  }).join('');
+const phpBytes = (bytes: Buffer) => quotedBytes(bytes, /[\w. -]/).replaceAll(' ', '+');
+
+const IN_URLS: readonly ((bytes: Buffer) => string)[] = [
+  (bytes) => quotedBytes(bytes),
+  phpBytes,
+  (bytes) => `id=9&notes=${quotedBytes(bytes)}`,
+  (bytes) => `id=9&notes=${phpBytes(bytes)}&of=a+b`,
+  (bytes) => `https://clinic.example/files/${quotedBytes(bytes, /[\w.~-]/)}/photo?size=7`,
+  (bytes) => `https://clinic.example/open?t=${encodeURIComponent(quotedBytes(bytes))}`,
+  (bytes) => JSON.stringify({ body: `notes=${quotedBytes(bytes)}`, of: 'José' }),
+];
+
 const spelled = fc
   .record({ bytes: fc.oneof(numbered, numbered, old), spelling: fc.constantFrom(...SPELLINGS) })
   .map(({ bytes, spelling }) => spelling(bytes));
@@ -237,7 +255,7 @@ it.each(WITH_ESCAPES)('finds a ciphertext of any length whose bytes are escaped 
   }
 });
 
-it.each([...IN_TURN, ...LANGUAGES])('finds escaped bytes of any value that are written as %s', (write) => {
+it.each([...IN_TURN, ...LANGUAGES, ...IN_URLS])('finds escaped bytes of any value that are written as %s', (write) => {
   for (let length = 0; length < 130; length += 3) {
     const written = write(sealed(randomBytes(length), 1, CONTEXT));
     expect([...nestedKeys(Buffer.from(written), [CONTEXT], keys)]).toEqual([1]);
@@ -322,6 +340,7 @@ describe('long values are no trouble', () => {
     ['many escaped bytes', `${'\\001'.repeat(500_000)} ${base64}`],
     ['many quotes between escaped bytes', `\\001${`'"\\"'"`.repeat(300_000)} ${base64}`],
     ['many lines of escaped bytes', `${`${'\\x01'.repeat(7)}\n`.repeat(20_000)} ${base64}`],
+    ['millions of escaped high bytes', `${'%9E'.repeat(1_500_000)} ${'%9E/'.repeat(500_000)} ${base64}`],
     ['millions of percent signs', `${'%2B%'.repeat(1_500_000)} ${base64}`],
     ['percent signs and escapes, 14 deep in one another', `%${'25'.repeat(14)}\\${'u005c'.repeat(14)}n ${base64}`],
     ['deep JSON', `{"a":${'['.repeat(100_000)}"${base64}"${']'.repeat(100_000)}}`],

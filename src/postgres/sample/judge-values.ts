@@ -11,7 +11,7 @@ import { escapedBytes } from '../escaped-bytes.ts';
 import type { FoundColumn } from './found-column.ts';
 import type { OpeningKeys } from '../known-keys.ts';
 import { allAtOnce, nestedSearch, runsIn, withoutEscapes, type InParts } from '../nested-ciphertext.ts';
-import { numbersIn, percentDecoded } from '../other-spellings.ts';
+import { numbersIn, percentDecoded, percentEncodedBytes } from '../other-spellings.ts';
 import { rowOf } from '../stored-value.ts';
 import type { Candidate } from './candidates.ts';
 import type { SampledValue } from './read-sample.ts';
@@ -197,10 +197,12 @@ export class ValueJudge {
 function* spelledIn(text: string): ReturnType<typeof runsIn> {
   const plain = percentDecoded(text);
   yield* runsIn(plain);
-  for (const bytes of bytesIn(plain)) if (isSpread(bytes)) yield { start: 0, bytes };
+  for (const bytes of bytesIn(text, plain)) if (isSpread(bytes)) yield { start: 0, bytes };
 }
 
-function* bytesIn(text: string): Generator<Buffer> {
+function* bytesIn(encoded: string, text: string): Generator<Buffer> {
+  yield* percentEncodedBytes(encoded);
+  if (text !== encoded) yield* percentEncodedBytes(text);
   yield* numbersIn(text);
   yield* escapedBytes(text);
   // A row as text in a string of JSON.

@@ -65,6 +65,14 @@ it.each<[string, (bytes: Buffer) => string, readonly Buffer[], boolean]>([
   ['bytes that PostgreSQL escaped under key 1', escapedForm, random.map(underKey1), true],
   ['such bytes in JSON', (bytes) => JSON.stringify({ id: 1, v: escapedForm(bytes) }), random.map(underKey1), true],
   ['such bytes in a row', inRow, random.map(underKey1), true],
+  [
+    'JSON with such bytes in a row',
+    (bytes) => rowOf(JSON.stringify({ v: escapedForm(bytes) })),
+    random.map(underKey1),
+    true,
+  ],
+  ['percent-encoded bytes', (bytes) => `id=9&notes=${quotedBytes(bytes)}&of=x`, random.map(underKey1), true],
+  ['percent-encoded random bytes', (bytes) => `id=9&notes=${quotedBytes(bytes)}&of=x`, random, false],
   ['such a row in JSON', (bytes) => JSON.stringify({ was: inRow(bytes) }), random.map(underKey1), true],
   ['random bytes that PostgreSQL escaped', escapedForm, random, false],
   ['random bytes in a row', inRow, random, false],
@@ -89,7 +97,18 @@ function escapedForm(bytes: Buffer): string {
 }
 
 function inRow(bytes: Buffer): string {
-  return `(1,"${escapedForm(bytes).replaceAll('\\', '\\\\').replaceAll('"', '""')}")`;
+  return rowOf(escapedForm(bytes));
+}
+
+function rowOf(text: string): string {
+  return `(1,"${text.replaceAll('\\', '\\\\').replaceAll('"', '""')}")`;
+}
+
+/** As `urllib.parse.quote` of bytes. */
+function quotedBytes(bytes: Buffer): string {
+  return bytes
+    .toString('latin1')
+    .replaceAll(/[^\w.~/-]/g, (one) => `%${one.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 function percentEncoded(text: string): string {
