@@ -16,8 +16,8 @@ const numbersIn = (tree: string, field: string) => `
 
 /**
  * Functions that a statement on the table may call and that decide for their owner, not for the user: functions of a role
- * that is not trusted, and functions of PostgreSQL or of an extension that run SQL or other code or change the session, in an
- * expression or an operator of such a role.
+ * that is not trusted, and functions of others that run SQL or other code or change the session, in an expression, an
+ * operator or a cast of such a role. What is stable by its own word is believed of a trusted role.
  *
  * `linked` begins with the table, its partitions and its ancestors, whose keys make up its partition constraint. It
  * follows `pg_depend` to types, functions and operators, and the links that `pg_depend` lacks, such as the type that
@@ -120,17 +120,26 @@ const FOREIGN_CODE = `
     SELECT o.oprcode::oid, f.rolname
       FROM reached r
       JOIN pg_operator o ON o.oid = r.id AND r.class = 'pg_operator'::regclass
-      JOIN foreigners f ON f.oid = o.oprowner)
+      JOIN foreigners f ON f.oid = o.oprowner
+     UNION ALL
+    SELECT c.castfunc, pg_get_userbyid(owner)
+      FROM reached r
+      JOIN pg_cast c ON c.castfunc = r.id AND r.class = 'pg_proc'::regclass
+     CROSS JOIN LATERAL (SELECT typowner FROM pg_type WHERE oid IN (c.castsource, c.casttarget) OFFSET 0) t(owner)
+     WHERE owner IN (SELECT oid FROM foreigners))
   SELECT p.oid::regprocedure::text, f.rolname, 'function', f.rolname = current_user, session_user
     FROM reached r JOIN pg_proc p ON p.oid = r.id JOIN foreigners f ON f.oid = p.proowner
    WHERE r.class = 'pg_proc'::regclass
    UNION ALL
   SELECT p.oid::regprocedure::text, caller, 'expression', caller = current_user, session_user
     FROM calls
-    JOIN pg_proc p ON p.oid = calls.id
-   WHERE (p.oid < 16384
-          OR EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e'))
-     AND (p.provolatile = 'v' AND p.proname NOT IN ('random', 'clock_timestamp', 'timeofday', 'gen_random_uuid', 'uuidv4', 'uuidv7')
+    -- OFFSET 0: the planner would read the whole of pg_proc.
+   CROSS JOIN LATERAL (
+     SELECT oid, proname, proowner, provolatile, proargtypes FROM pg_proc WHERE oid = calls.id OFFSET 0) p
+   WHERE p.proowner NOT IN (SELECT oid FROM foreigners)
+     AND (p.provolatile = 'v'
+          AND NOT (p.oid < 16384
+                   AND p.proname IN ('random', 'clock_timestamp', 'timeofday', 'gen_random_uuid', 'uuidv4', 'uuidv7'))
           -- Input functions, which find a type by its number.
           OR p.proargtypes::oid[] && ARRAY['cstring'::regtype, 'internal'::regtype]::oid[]
           -- Those that find a table, a type or a function by number or name.

@@ -150,6 +150,44 @@ test.each([
   await expectRefusal(name);
 });
 
+describe('a function of a superuser that', () => {
+  const run = (volatility: string) => `CREATE FUNCTION random(text) RETURNS text LANGUAGE plpgsql ${volatility} AS $$
+    BEGIN EXECUTE $1; RETURN NULL; END $$`;
+  const called = `${TABLE}, CHECK (random('SELECT evil(1)') IS NULL))`;
+  afterEach(() => clinic.sql('DROP FUNCTION IF EXISTS random(text) CASCADE; DROP FUNCTION IF EXISTS text_of CASCADE'));
+
+  test('is volatile is refused in an expression of the owner before it runs', async () => {
+    await clinic.sql(run('VOLATILE'));
+    await owner.query(called);
+    await expectRefusal('random(text)');
+  });
+
+  test('is volatile is refused in an operator of the owner', async () => {
+    await clinic.sql(run('VOLATILE'));
+    await owner.query(`CREATE OPERATOR !!!! (RIGHTARG = text, FUNCTION = random);
+      ${TABLE}, CHECK ((!!!! 'SELECT evil(1)') IS NULL))`);
+    await expectRefusal('random(text)');
+  });
+
+  test('is volatile is refused in a cast of the owner', async () => {
+    await clinic.sql(`CREATE FUNCTION text_of(anyenum) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN $1; END $$`);
+    await owner.query(`CREATE CAST (letter AS text) WITH FUNCTION text_of(anyenum); ${TABLE}, extra letter)`);
+    await expectRefusal('text_of(anyenum)');
+  });
+
+  test('is stable may be called by an expression of the owner', async () => {
+    await clinic.sql(run('STABLE'));
+    await owner.query(called);
+    expect(await clinic.census(SPEC)).toMatchObject({ rows: 0 });
+  });
+
+  test('is volatile may be called by an expression of the superuser', async () => {
+    await clinic.sql(`${run('VOLATILE')}; ${called}`);
+    expect(await clinic.census(SPEC)).toMatchObject({ rows: 0 });
+    await clinic.sql('DROP TABLE patients');
+  });
+});
+
 test('code in a type that JSON_VALUE returns is refused before it runs', async () => {
   // Since PostgreSQL 17.
   if ((await majorVersion(postgres)) < 17) return;
