@@ -288,6 +288,29 @@ describe('code of the role that a login has become', () => {
     expect(await asVault()).toMatchObject([{ rows: 0 }]);
   });
 
+  test('runs where the group has every role that the login has', async () => {
+    await clinic.sql('GRANT pg_monitor TO own, vault');
+    expect(await asVault()).toMatchObject([{ rows: 0 }]);
+    await clinic.sql('REVOKE pg_monitor FROM own, vault');
+  });
+
+  // Since PostgreSQL 16.
+  test.each(['INHERIT FALSE, SET FALSE', 'INHERIT TRUE, SET FALSE'])(
+    'is refused where the login may become a role that the group has WITH %s',
+    async (options) => {
+      if ((await majorVersion(postgres)) < 16) return;
+      await clinic.sql(`GRANT pg_monitor TO vault; GRANT pg_monitor TO own WITH ${options}`);
+      const error = await rejectionOf(asVault());
+      await clinic.sql('REVOKE pg_monitor FROM own, vault');
+      expect(error.message).toContain('the role that vault has become');
+    },
+  );
+
+  test('is refused where the login may grant the group to others', async () => {
+    await clinic.sql('GRANT own TO vault WITH ADMIN OPTION');
+    expect((await rejectionOf(asVault())).message).toContain('the role that vault has become');
+  });
+
   test('is refused where the login has a right of its own, with what helps', async () => {
     await clinic.sql('CREATE SCHEMA vaults AUTHORIZATION vault');
     const error = await rejectionOf(asVault());
