@@ -7,7 +7,7 @@ import { readVarint } from '../format/varint.ts';
 import { openWithAnyKey, type CandidateRow } from './attribution.ts';
 import { escapedBytes } from './escaped-bytes.ts';
 import type { OpeningKeys } from './known-keys.ts';
-import { numbersIn, percentDecoded, percentEncodedBytes } from './other-spellings.ts';
+import { numbersIn, percentDecoded, percentEncodedBytes, unescaped, withoutRepeats } from './other-spellings.ts';
 import { openable } from './tag-check.ts';
 
 /** The shortest ciphertext, 28 bytes, has 38 characters in base64 without its padding, and 56 in hexadecimal. */
@@ -143,8 +143,10 @@ function highestNumber({ ring, inOrder }: OpeningKeys): number {
 
 function* candidates(text: string): Generator<Buffer> {
   let outer = [text];
+  let known: ReadonlySet<string> = new Set();
   for (let level = 0; outer.length > 0; level += 1) {
     const inner: string[] = [];
+    const seen = new Set<string>();
     for (const one of outer) {
       yield* numbersIn(one);
       if (!MAY_HAVE_CIPHERTEXT.test(one)) continue;
@@ -152,19 +154,23 @@ function* candidates(text: string): Generator<Buffer> {
       yield* escapedBytes(one);
       yield* percentEncodedBytes(one);
       yield* runs(one);
-      for (const lines of linesIn(one)) yield* runs(lines);
+      for (const lines of linesIn(one, known, seen)) yield* runs(lines);
       for (const part of withoutEscapes(level < MOST_LEVELS ? one : withoutRepeats(one))) inner.push(part);
     }
     outer = inner;
+    known = seen;
   }
 }
 
 /**
  * What base64 over several lines spells, without its line ends and the blanks around them: all lines that follow one
- * another, and each part of these as an encoder writes it. Letters may stand in the lines around a ciphertext.
+ * another, and each part of these as an encoder writes it. Letters may stand in the lines around a ciphertext. Opening
+ * these parts takes most of the time, so a level of escapes tries only those with or near a line that it has changed.
+ * `known`: pairs of lines, and lines that follow one another, of the level before; `seen` gets those of this one.
  */
-function* linesIn(text: string): Generator<string> {
+function* linesIn(text: string, known: ReadonlySet<string>, seen: Set<string>): Generator<string> {
   if (!text.includes('\n')) return;
+  const hasEscapes = /[\\%]/.test(text);
   for (let run = runFrom(text, 0, FIRST_LINE); run !== undefined;) {
     let { end } = run;
     const lines = [text.slice(run.start, end)];
@@ -174,8 +180,11 @@ function* linesIn(text: string): Generator<string> {
       lines.push(text.slice(start, lineEnd));
       end = lineEnd;
     }
-    if (lines.length > 1) yield lines.join('');
-    yield* evenParts(lines);
+    const all = lines.join('\n');
+    const pairs = lines.map((line, at) => `${line}\n${lines[at + 1] ?? ''}`).slice(0, -1);
+    if (lines.length > 1 && !known.has(all)) yield lines.join('');
+    yield* evenParts(lines, newUntil(pairs, known));
+    if (hasEscapes) for (const one of [all, ...pairs]) seen.add(one);
     run = runFrom(text, end, FIRST_LINE);
   }
 }
@@ -184,7 +193,7 @@ function* linesIn(text: string): Generator<string> {
  * Lines of one length with a shorter last one behind them, and a first one of any length, also without a few lines of that
  * length above and below. All of the lines is no part.
  */
-function* evenParts(lines: readonly string[]): Generator<string> {
+function* evenParts(lines: readonly string[], newPairs: readonly number[]): Generator<string> {
   const lengthOf = (at: number) => lines[at]?.length ?? 0;
   const starts = lines.flatMap((_, at) => (lengthOf(at) === lengthOf(at - 1) ? [] : [at]));
   for (const [n, start] of starts.entries()) {
@@ -197,10 +206,26 @@ function* evenParts(lines: readonly string[]): Generator<string> {
       const fewer = Array.from({ length: alike - above }, (_, below) => last - below - 1);
       for (const after of new Set([...ends, ...fewer])) {
         const from = start + above;
-        if (after > from + 1 && after - from < lines.length) yield lines.slice(from, after).join('');
+        if (after > from + 1 && after - from < lines.length && isNear(newPairs, from, after))
+          yield lines.slice(from, after).join('');
       }
     }
   }
+}
+
+/** How many pairs of lines are new before each place. */
+function newUntil(pairs: readonly string[], known: ReadonlySet<string>): readonly number[] {
+  const counts = [0];
+  let count = 0;
+  for (const pair of pairs) counts.push((count += known.has(pair) ? 0 : 1));
+  return counts;
+}
+
+/** The lines around a part decide where parts begin and end. */
+function isNear(newPairs: readonly number[], from: number, after: number): boolean {
+  const start = Math.max(0, from - MOST_LINES_ALIKE - 1);
+  const end = Math.min(newPairs.length - 1, after + MOST_LINES_ALIKE);
+  return (newPairs[end] ?? 0) > (newPairs[start] ?? 0);
 }
 
 function startOfNextLine(text: string, end: number): number | undefined {
@@ -330,51 +355,6 @@ export function withoutEscapes(text: string): Iterable<string> {
   const unquoted = text.includes('\\') ? unescaped(text) : text;
   const plain = unquoted === text ? percentDecoded(text) : unquoted;
   return plain === text ? [] : [plain];
-}
-
-/** An escape that was escaped again and again stands for one: `%25252525` and `\u005cu005cu005c`. */
-const REPEATS = [
-  { first: '%', again: /25/y },
-  { first: '\\', again: /u005c/iy },
-] as const;
-
-function withoutRepeats(text: string): string {
-  return REPEATS.reduce((rest, { first, again }) => {
-    const parts: string[] = [];
-    let start = 0;
-    for (let at = rest.indexOf(first); at >= 0; at = rest.indexOf(first, start)) {
-      parts.push(rest.slice(start, at + 1));
-      again.lastIndex = at + 1;
-      do start = Math.max(at + 1, again.lastIndex);
-      while (again.test(rest));
-    }
-    return [...parts, rest.slice(start)].join('');
-  }, text);
-}
-
-const ESCAPED = new Map(['b ', 'f ', 'n\n', 'r\r', 't\t'].map((pair) => [pair.charCodeAt(0), pair.charCodeAt(1)]));
-const NOT_ESCAPED = new Set(['\n', '\r', '\u2028', '\u2029'].map((character) => character.charCodeAt(0)));
-const BACKSLASH = 0x5c;
-const LETTER_U = 0x75;
-
-/** Written into a buffer, since a function for each escape of a long text takes a hundred times its memory. */
-function unescaped(text: string): string {
-  const plain = Buffer.allocUnsafe(2 * text.length);
-  let length = 0;
-  for (let at = 0; at < text.length; at += 1) {
-    let code = text.charCodeAt(at);
-    if (code === BACKSLASH && at + 1 < text.length && !NOT_ESCAPED.has(text.charCodeAt(at + 1))) {
-      at += 1;
-      code = text.charCodeAt(at);
-      const digits = code === LETTER_U ? text.slice(at + 1, at + 5) : '';
-      if (/^[0-9A-Fa-f]{4}$/.test(digits)) {
-        code = parseInt(digits, 16);
-        at += 4;
-      } else code = ESCAPED.get(code) ?? code;
-    }
-    length = plain.writeUInt16LE(code, length);
-  }
-  return plain.toString('utf16le', 0, length);
 }
 
 function isJson(text: string): boolean {

@@ -131,3 +131,48 @@ function bytesOf(written: string, plus: number): Buffer {
   }
   return bytes.subarray(0, length);
 }
+
+/** An escape that was escaped again and again stands for one: `%25252525` and `\u005cu005cu005c`. */
+const REPEATS = [
+  { first: '%', again: /25/y },
+  { first: '\\', again: /u005c/iy },
+] as const;
+
+export function withoutRepeats(text: string): string {
+  return REPEATS.reduce((rest, { first, again }) => {
+    const parts: string[] = [];
+    let start = 0;
+    for (let at = rest.indexOf(first); at >= 0; at = rest.indexOf(first, start)) {
+      parts.push(rest.slice(start, at + 1));
+      again.lastIndex = at + 1;
+      do start = Math.max(at + 1, again.lastIndex);
+      while (again.test(rest));
+    }
+    return [...parts, rest.slice(start)].join('');
+  }, text);
+}
+
+const ESCAPED = new Map(['b ', 'f ', 'n\n', 'r\r', 't\t'].map((pair) => [pair.charCodeAt(0), pair.charCodeAt(1)]));
+const NOT_ESCAPED = new Set(['\n', '\r', '\u2028', '\u2029'].map((character) => character.charCodeAt(0)));
+const BACKSLASH = 0x5c;
+const LETTER_U = 0x75;
+
+/** Written into a buffer, since a function for each escape of a long text takes a hundred times its memory. */
+export function unescaped(text: string): string {
+  const plain = Buffer.allocUnsafe(2 * text.length);
+  let length = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    let code = text.charCodeAt(at);
+    if (code === BACKSLASH && at + 1 < text.length && !NOT_ESCAPED.has(text.charCodeAt(at + 1))) {
+      at += 1;
+      code = text.charCodeAt(at);
+      const digits = code === LETTER_U ? text.slice(at + 1, at + 5) : '';
+      if (/^[0-9A-Fa-f]{4}$/.test(digits)) {
+        code = parseInt(digits, 16);
+        at += 4;
+      } else code = ESCAPED.get(code) ?? code;
+    }
+    length = plain.writeUInt16LE(code, length);
+  }
+  return plain.toString('utf16le', 0, length);
+}

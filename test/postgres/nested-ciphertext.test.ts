@@ -8,6 +8,7 @@ import { readVarint } from '../../src/format/varint.ts';
 import { openWithAnyKey } from '../../src/postgres/attribution.ts';
 import { KnownKeys } from '../../src/postgres/known-keys.ts';
 import { nestedKeys } from '../../src/postgres/nested-ciphertext.ts';
+import { ShortGcm } from '../../src/postgres/short-gcm.ts';
 import { openable } from '../../src/postgres/tag-check.ts';
 import { OLD_FORMS } from '../format/support/old-application.ts';
 import { everyAttempt } from './support/every-attempt.ts';
@@ -312,6 +313,37 @@ it('tries no key on runs that are not random, nor on those whose tag is no keyâ€
   // At most once for each key and text, to encrypt the counters of a batch.
   expect(made.mock.calls.length).toBeLessThan(12);
   made.mockRestore();
+});
+
+/** Lines of lengths that no encoder writes, each of which is tried with its neighbours. */
+const unevenLines = () =>
+  Array.from({ length: 40 }, (_, at) =>
+    randomBytes(30)
+      .toString('base64')
+      .slice(0, 17 + ((at * 7) % 23)),
+  ).join('\n');
+
+it.each([
+  ['percent signs', `%${'25'.repeat(24)}41`],
+  ['backslashes', `\\${'u005c'.repeat(24)}n`],
+])('a level of %s tries the lines again only near what it has changed', (_, escape) => {
+  const tries = (text: string) => {
+    const tried = jest.spyOn(ShortGcm.prototype, 'matching');
+    nestedKeys(Buffer.from(text), [CONTEXT], keys);
+    const count = tried.mock.calls.reduce((sum, [sealedOnes]) => sum + sealedOnes.length, 0);
+    tried.mockRestore();
+    return count;
+  };
+  const lines = unevenLines();
+  expect(tries(`${escape}\n\n${lines}`)).toBeLessThan(2 * tries(lines));
+  expect(tries(`${escape}\n${lines}`)).toBeLessThan(10 * tries(lines));
+});
+
+it('finds lines whose ends are escaped beside lines that are not', () => {
+  const box = linesOf(sealed(randomBytes(300), 1, CONTEXT), 64);
+  for (const written of [box.replace('\n', ' %0A'), box.replace('\n', '%20\n'), box.replaceAll('\n', '%250A')]) {
+    expect([...nestedKeys(Buffer.from(`${unevenLines()}\n\n${written}`), [CONTEXT], keys)]).toEqual([1]);
+  }
 });
 
 it('is not misled by a run that is random behind a prefix of few letters', () => {

@@ -46,7 +46,7 @@ export function besidesOf<Judged extends Pick<JudgedColumn, 'storage'>>(column: 
 /** Members that are judged by name: an application may have one for each row. */
 const MOST_MEMBERS = 1000;
 
-/** Milliseconds after which no further value of a column is judged. Texts full of base64 take a second for each MB. */
+/** Milliseconds after which no further value of a column is judged. Texts of base64 lines take up to ten seconds for each MB. */
 const MOST_JUDGING = 60_000;
 
 export interface Judged {
