@@ -25,7 +25,7 @@ const PATHS = [
     'role-settings',
     'row-errors',
     'trusted-census',
-    'older-forms',
+    'soak',
     'reencrypt',
     'commands',
     'connection',

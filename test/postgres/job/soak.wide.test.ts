@@ -1,5 +1,12 @@
 import { randomInt } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { giveCredentials } from '../../cli/support/operator.ts';
+import { stopServices } from '../../local/support/running-service.ts';
 import { crashRound } from './support/crash-round.ts';
+import { olderDataRound } from '../support/older-round.ts';
+import { nonceOf } from '../support/older-rows.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 import { Program } from './support/processes.ts';
 import { Random } from '../support/random.ts';
@@ -10,12 +17,17 @@ const random = new Random(seed);
 /** So many that a process is far from done when it is killed, on a machine that is several times as fast as well. */
 const SMALL = { rows: 5000, writers: 1, batchRows: 25, rangeRows: 500, brakes: {}, isPausedAtTimes: false };
 
+/** Of each older form. As many as there are first bytes; the soak has 100,000. */
+const OLDER_ROWS = 256;
+
 let postgres: Postgres;
 let program: Program;
 beforeAll(async () => {
+  giveCredentials();
   [postgres, program] = await Promise.all([startPostgres(), Program.build()]);
 });
 afterAll(async () => {
+  await stopServices();
   program.remove();
   await postgres.stop();
 });
@@ -39,4 +51,14 @@ describe(`beside an application that writes to the same rows (SEED=${seed})`, ()
     expect(report.writes).toBeGreaterThan(10);
     expect(report.handled).toBeGreaterThan(2500);
   });
+});
+
+it('older data of every form and every first byte opens after reencrypt and retire 1', async () => {
+  expect(new Set(Array.from({ length: OLDER_ROWS }, (_, index) => nonceOf(index + 1)[0])).size).toBe(256);
+  const folder = mkdtempSync(join(tmpdir(), 'pazpaz-keys-'));
+  try {
+    await olderDataRound(postgres, OLDER_ROWS, folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
