@@ -141,8 +141,8 @@ export async function lookUpTable(session: Connection, name: string, tableId: st
   }
   if (leaving != null) {
     throw invalid(
-      `${leaving} is being detached from ${name}, and its rows are no longer seen in it. Finish that first ` +
-        '(ALTER TABLE … DETACH PARTITION … FINALIZE), and name it, too.',
+      `${leaving} is being detached from ${name}, and its rows are no longer seen in it. While a session is at it, wait for that. ` +
+        'Otherwise finish it (ALTER TABLE … DETACH PARTITION … FINALIZE). Then name it, too.',
     );
   }
   if (hasForeign === 't') {
