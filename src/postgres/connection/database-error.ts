@@ -1,4 +1,4 @@
-import { isKeyRotationError, KeyRotationError } from '../../format/error.ts';
+import { isKeyRotationError, KeyRotationError, withoutFullStop } from '../../format/error.ts';
 
 /** Classes of SQLSTATE (PostgreSQL, appendix A) that pass by themselves, or with a new connection. */
 const LOST_CONNECTION = /^(08|57P0|25P0[34])/;
@@ -181,6 +181,22 @@ export function isOutOfDate(error: unknown): boolean {
 /** Whether a statement of ours lacked a right, or row security would have hidden rows from it. */
 export function isDenied(error: unknown): boolean {
   return error instanceof DatabaseFailure && error.state === '42501' && !error.isRaised && !error.isInFunction;
+}
+
+/** A login that was refused: the role is gone, or may not log in, or not with this password. */
+const LOGIN_REFUSED = '28';
+
+/** Says what to do where the role of work under way may no longer do what it did; any other error stays as it is. */
+export function withWayOn(error: unknown): unknown {
+  if (!(error instanceof DatabaseFailure)) return error;
+  const { message, state } = error;
+  if (!isDenied(error) && state?.startsWith(LOGIN_REFUSED) !== true) return error;
+  return new DatabaseFailure(
+    'DATABASE_REFUSED',
+    `${withoutFullStop(message)}. The role of this job could do this before. Give it back what it lacks (GRANT, ALTER ROLE … ` +
+      'LOGIN, its password), and run the same command again: it continues the job. No row was lost.',
+    state,
+  );
 }
 
 /** Classes of SQLSTATE that say something of rights, locks, definitions or the server. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyRotationError } from '../../format/error.ts';
 import { namedColumn, type Column, type ColumnSpec } from '../catalog/column.ts';
-import { hasWaitedInVain, isDenied } from '../connection/database-error.ts';
+import { hasWaitedInVain, isDenied, withWayOn } from '../connection/database-error.ts';
 import type { Connection, DatabaseAddress } from '../connection/database.ts';
 import { LastingConnection } from '../connection/lasting-connection.ts';
 import { checkedColumns, type CheckedColumn } from './checked-columns.ts';
@@ -131,6 +131,8 @@ export class ColumnWorker {
   async run(): Promise<ReencryptReport> {
     try {
       return await this.#run();
+    } catch (error) {
+      throw this.#job === undefined ? error : withWayOn(error);
     } finally {
       await this.#connection.close();
     }
