@@ -5,7 +5,7 @@ import { reencrypt, type ReencryptOptions } from '../../../src/postgres/job/reen
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { until } from '../../support/until.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
-import type { Postgres } from '../support/postgres.ts';
+import { majorVersion, type Postgres } from '../support/postgres.ts';
 
 /** What the owner of a table may do to it while its rows are re-encrypted, and what must not let the job finish. */
 
@@ -91,7 +91,9 @@ describe('code that the owner adds meanwhile', () => {
     ['an index', 'CREATE INDEX ON patients (id) WHERE evil(1) = 1'],
     ['a CHECK', 'ALTER TABLE patients ADD CHECK (evil(1) = 1) NOT VALID'],
     ['statistics', 'CREATE STATISTICS seen ON (evil(id)) FROM patients'],
-  ])('in %s is refused by name, before it runs with the rights of the operator', async (_, statement) => {
+  ])('in %s is refused by name, before it runs with the rights of the operator', async (place, statement) => {
+    // Earlier, statistics are over columns only.
+    if (place === 'statistics' && (await majorVersion(postgres)) < 14) return;
     await owner.query(EVIL);
     const error = await rejectionOf(whileOwner(statement));
     expect(error).toMatchObject({ code: 'INVALID_COLUMN' });
