@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { KeyMaterial } from '../src/format/key-material.ts';
 import { ringLabels } from '../src/format/ring-labels.ts';
 import { KnownKeys } from '../src/postgres/known-keys.ts';
-import { nestedKeys } from '../src/postgres/nested-ciphertext.ts';
+import { nestedKeys } from '../src/postgres/nested/nested-ciphertext.ts';
 import { everyAttempt } from '../test/postgres/support/every-attempt.ts';
 
 const CONTEXT = ['patients:7:notes'];

@@ -9,7 +9,7 @@ import {
   type RowAttribution,
 } from './job/plan-rows.ts';
 import type { OpeningKeys, TargetKey } from './known-keys.ts';
-import { nestedKeys } from './nested-ciphertext.ts';
+import { nestedKeys } from './nested/nested-ciphertext.ts';
 import { besidesOf, ValueJudge, type JudgedColumn, type Places } from './sample/judge-values.ts';
 import type { FoundColumn } from './sample/found-column.ts';
 import { openShort } from './short-gcm.ts';

@@ -1,5 +1,5 @@
 import { census } from '../../src/postgres/census.ts';
-import { nestedKeys } from '../../src/postgres/nested-ciphertext.ts';
+import { nestedKeys } from '../../src/postgres/nested/nested-ciphertext.ts';
 import { reencrypt } from '../../src/postgres/job/reencrypt.ts';
 import { oldBox } from '../format/support/old-application.ts';
 import { rejectionOf } from '../keyring/support/rejection-of.ts';

@@ -4,7 +4,7 @@ const Sequencer = require('@jest/test-sequencer').default;
 const LONGEST = [
   'explore/explore',
   'library/library',
-  'postgres/nested-ciphertext',
+  'postgres/nested/nested-ciphertext',
   'postgres/sample/find-columns',
   'postgres/job/row-errors',
   'story/story.wide',

@@ -1,4 +1,4 @@
-import { MIN_CIPHERTEXT_BYTES } from '../format/ciphertext.ts';
+import { MIN_CIPHERTEXT_BYTES } from '../../format/ciphertext.ts';
 
 /** A byte that is written with digits: `\236` of PostgreSQL, `\x9e` of Python. */
 const BYTE_WITH_DIGITS = /\\(?:[0-3][0-7]{2}|x[0-9A-Fa-f]{2})/;

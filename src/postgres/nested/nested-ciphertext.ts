@@ -1,14 +1,14 @@
 import { isUtf8 } from 'node:buffer';
-import { MIN_CIPHERTEXT_BYTES } from '../format/ciphertext.ts';
-import { endOfString, MOST_LEVELS } from '../format/json/json-text.ts';
-import { MAX_KEY_NUMBER } from '../format/key-number.ts';
-import { MAX_STAGING_LABELS } from '../format/ring-labels.ts';
-import { readVarint } from '../format/varint.ts';
-import { openWithAnyKey, type CandidateRow } from './attribution.ts';
+import { MIN_CIPHERTEXT_BYTES } from '../../format/ciphertext.ts';
+import { endOfString, MOST_LEVELS } from '../../format/json/json-text.ts';
+import { MAX_KEY_NUMBER } from '../../format/key-number.ts';
+import { MAX_STAGING_LABELS } from '../../format/ring-labels.ts';
+import { readVarint } from '../../format/varint.ts';
+import { openWithAnyKey, type CandidateRow } from '../attribution.ts';
 import { escapedBytes } from './escaped-bytes.ts';
-import type { OpeningKeys } from './known-keys.ts';
+import type { OpeningKeys } from '../known-keys.ts';
 import { numbersIn, percentDecoded, percentEncodedBytes, unescaped, withoutRepeats } from './other-spellings.ts';
-import { openable } from './tag-check.ts';
+import { openable } from '../tag-check.ts';
 
 /** The shortest ciphertext, 28 bytes, has 38 characters in base64 without its padding, and 56 in hexadecimal. */
 const LEAST_BASE64 = 38;

@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import { seal } from '../../src/format/ciphertext.ts';
-import { KeyMaterial } from '../../src/format/key-material.ts';
-import { toKeyNumber } from '../../src/format/key-number.ts';
-import { ringLabels } from '../../src/format/ring-labels.ts';
-import { readVarint } from '../../src/format/varint.ts';
-import { openWithAnyKey } from '../../src/postgres/attribution.ts';
-import { KnownKeys } from '../../src/postgres/known-keys.ts';
-import { nestedKeys } from '../../src/postgres/nested-ciphertext.ts';
-import { ShortGcm } from '../../src/postgres/short-gcm.ts';
-import { openable } from '../../src/postgres/tag-check.ts';
-import { OLD_FORMS } from '../format/support/old-application.ts';
-import { everyAttempt } from './support/every-attempt.ts';
+import { seal } from '../../../src/format/ciphertext.ts';
+import { KeyMaterial } from '../../../src/format/key-material.ts';
+import { toKeyNumber } from '../../../src/format/key-number.ts';
+import { ringLabels } from '../../../src/format/ring-labels.ts';
+import { readVarint } from '../../../src/format/varint.ts';
+import { openWithAnyKey } from '../../../src/postgres/attribution.ts';
+import { KnownKeys } from '../../../src/postgres/known-keys.ts';
+import { nestedKeys } from '../../../src/postgres/nested/nested-ciphertext.ts';
+import { ShortGcm } from '../../../src/postgres/short-gcm.ts';
+import { openable } from '../../../src/postgres/tag-check.ts';
+import { OLD_FORMS } from '../../format/support/old-application.ts';
+import { everyAttempt } from '../support/every-attempt.ts';
 
 /** `RUNS=20000`: more texts than an ordinary run compares. */
 const RUNS = Number(process.env['RUNS'] ?? 100);

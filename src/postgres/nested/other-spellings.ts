@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { MIN_CIPHERTEXT_BYTES } from '../format/ciphertext.ts';
+import { MIN_CIPHERTEXT_BYTES } from '../../format/ciphertext.ts';
 
 const COMMA = 0x2c;
 const PERCENT = 0x25;
