@@ -14,16 +14,25 @@ import type { RingReport } from '../../src/cli/status/ring-report.ts';
 import { encryptField } from '../../src/format/field.ts';
 import { KeyMaterial } from '../../src/format/key-material.ts';
 import { toKeyNumber } from '../../src/format/key-number.ts';
-import { oldBox } from '../format/support/old-application.ts';
+import { moveReencryptionsBack } from '../postgres/support/earlier-times.ts';
 import { startPostgres, type Postgres } from '../postgres/support/postgres.ts';
 import { stopServices } from '../local/support/running-service.ts';
 import { LAMBDA_ARN } from '../local/support/simple-lambda.ts';
 import { HOUR } from '../local/support/state-machine.ts';
-import { current, keyOf, previous, ringWith, SECRET, type RingVersion, type TestRing } from '../support/ring.ts';
+import {
+  current,
+  keyOf,
+  previous,
+  ringBefore,
+  ringWith,
+  SECRET,
+  type RingVersion,
+  type TestRing,
+} from '../support/ring.ts';
 import { giveCredentials, pazpazKeys } from './support/operator.ts';
+import { addRow, fillTable, row, TEXT } from './support/patients-table.ts';
 
 const PAGE = 'docs/operate.md';
-const TEXT = 'Patient has diabetes';
 const ENVIRONMENT_KEY = keyOf(77).toString('base64');
 
 let postgres: Postgres;
@@ -47,31 +56,6 @@ afterAll(async () => {
 });
 
 afterEach(stopServices);
-
-/** A row of the table, encrypted with the key of a place, under a number: 0 and `legacy` as other writers do. */
-interface TestRow {
-  readonly place: number;
-  readonly number: number | 'legacy';
-}
-
-async function fillTable(rows: readonly TestRow[]): Promise<void> {
-  const { client } = postgres;
-  await client.query('DROP TABLE IF EXISTS patients; DROP SCHEMA IF EXISTS pazpaz_keys CASCADE');
-  await client.query('CREATE TABLE patients (id serial PRIMARY KEY, notes bytea)');
-  for (const one of rows) await addRow(one);
-}
-
-async function addRow({ place, number }: TestRow): Promise<void> {
-  const { client } = postgres;
-  const next = await client.query<{ id: number }>('INSERT INTO patients DEFAULT VALUES RETURNING id');
-  const id = next.rows[0]?.id ?? 0;
-  const key = KeyMaterial.fromBytes(keyOf(place));
-  const notes =
-    number === 'legacy'
-      ? oldBox(TEXT, { key: keyOf(place) })
-      : encryptField(TEXT, key, `patients:${id}:notes`, { number: number === 0 ? 0 : toKeyNumber(number) });
-  await client.query('UPDATE patients SET notes = $2 WHERE id = $1', [id, notes]);
-}
 
 /** The lines of a section's shell blocks, in order. */
 async function linesOf(heading: string): Promise<readonly string[]> {
@@ -180,13 +164,15 @@ async function expectAllReadable(
   }
 }
 
-async function ready(...versions: readonly (RingVersion | number)[]): Promise<TestRing> {
-  const ring = await ringWith(...versions);
+function ready(...versions: readonly (RingVersion | number)[]): Promise<TestRing> {
+  return rotating(ringWith(...versions));
+}
+
+async function rotating(made: Promise<TestRing>): Promise<TestRing> {
+  const ring = await made;
   await ring.enableRotation();
   return ring;
 }
-
-const row = (place: number, number: number | 'legacy' = place): TestRow => ({ place, number });
 
 describe(`${PAGE}, followed line by line`, () => {
   test('Before you begin', async () => {
@@ -206,17 +192,21 @@ describe(`${PAGE}, followed line by line`, () => {
 
   test('The yearly rotation', async () => {
     const ring = await ready(previous(1), current(2));
-    await fillTable([row(1), row(2), row(2, 0), row(1, 'legacy')]);
+    await fillTable(postgres, [row(1), row(2), row(2, 0), row(1, 'legacy')]);
     await follow('The yearly rotation', ring, { at: { '# if it failed': () => failedRotation(ring) } });
     expect(ring.labels).toMatchObject({ 1: 'key-v1', 2: 'AWSPREVIOUS key-v2', 3: 'AWSCURRENT key-v3' });
     await expectAllReadable(ring, 4);
   });
 
   test('Every day, by a job', async () => {
-    const ring = await ready(1, 2, previous(3), current(4));
-    await fillTable([row(1), row(2, 0), row(3), row(4), row(1, 'legacy')]);
-    // A process wrote under the key that it had, which stays for another day.
-    const printed = await follow('Every day, by a job', ring, { at: { '# 24 hours': () => addRow(row(2)) } });
+    const ring = await rotating(ringBefore(25 * HOUR, 1, 2, previous(3), current(4)));
+    await fillTable(postgres, [row(1), row(2, 0), row(3), row(4), row(1, 'legacy')]);
+    const aDayLater = async () => {
+      await moveReencryptionsBack(postgres, 25);
+      // A process wrote under the key that it had, which stays for another day.
+      await addRow(postgres, row(2));
+    };
+    const printed = await follow('Every day, by a job', ring, { at: { '# 24 hours': aDayLater } });
     expect([...printed.values()][0]).toContain('4 rows re-encrypted under key 4.');
     expect([...printed.values()][1]).toContain('pazpaz-keys retire 1 --columns');
     expect(ring.labels).toMatchObject({ 1: '', 2: 'key-v2', 3: 'AWSPREVIOUS key-v3', 4: 'AWSCURRENT key-v4' });
@@ -225,9 +215,11 @@ describe(`${PAGE}, followed line by line`, () => {
 
   test('A key is compromised', async () => {
     const ring = await ready(current(1));
-    await fillTable([row(1), row(1, 0), row(1, 'legacy')]);
+    await fillTable(postgres, [row(1), row(1, 0), row(1, 'legacy')]);
     // A process that was given the key wrote until it was restarted.
-    const printed = await follow('A key is compromised', ring, { at: { '# 24 hours after': () => addRow(row(1, 0)) } });
+    const printed = await follow('A key is compromised', ring, {
+      at: { '# 24 hours after': () => addRow(postgres, row(1, 0)) },
+    });
     expect(ring.labels).toEqual({ 1: '', 2: 'AWSPREVIOUS key-v2', 3: 'AWSCURRENT key-v3' });
     // One pass over all the rows, and one over what came late.
     expect(printed.get('pazpaz-keys reencrypt --columns columns.json')).toContain(
@@ -238,7 +230,7 @@ describe(`${PAGE}, followed line by line`, () => {
 
   test('The secret is lost', async () => {
     const ring = await ready(previous(1), current(2));
-    await fillTable([row(1), row(2)]);
+    await fillTable(postgres, [row(1), row(2)]);
     const Name = 'pazpaz/encryption-key-restored';
     const lose = async (): Promise<void> => {
       await ring.client.send(new DeleteSecretCommand({ SecretId: SECRET, ForceDeleteWithoutRecovery: true }));
@@ -252,7 +244,7 @@ describe(`${PAGE}, followed line by line`, () => {
   test('A row does not open', async () => {
     const ring = await ready(1, previous(2), current(3));
     await pazpazKeys(ring, ['retire', '1', '--force', '--confirm', '1']);
-    await fillTable([row(1), row(3)]);
+    await fillTable(postgres, [row(1), row(3)]);
     const notes = encryptField(TEXT, KeyMaterial.fromBytes(keyOf(1)), 'patients:7:notes', { number: toKeyNumber(1) });
     const psql = () => writeFile(join(folder, 'row.txt'), `\\x${notes.toString('hex')}\n`);
     const printed = await follow('A row does not open', ring, { at: { psql } });
@@ -261,7 +253,7 @@ describe(`${PAGE}, followed line by line`, () => {
 
   test('Roll back', async () => {
     const ring = await ready(previous(1), current(2));
-    await fillTable([row(1), row(2)]);
+    await fillTable(postgres, [row(1), row(2)]);
     await follow('Roll back', ring);
     expect(ring.labels).toEqual({ 1: 'AWSCURRENT key-v1', 2: 'AWSPREVIOUS key-v2' });
     await expectAllReadable(ring, 2);
@@ -269,11 +261,11 @@ describe(`${PAGE}, followed line by line`, () => {
 
   test('Move from an environment key', async () => {
     const ring = await ready(previous(1), current(2));
-    await fillTable([row(77, 0), row(77, 'legacy'), row(2)]);
+    await fillTable(postgres, [row(77, 0), row(77, 'legacy'), row(2)]);
     await follow('Move from an environment key', ring, {
       environment: { ENCRYPTION_MASTER_KEY: ENVIRONMENT_KEY },
       // In fallback until it is restarted.
-      at: { '# restart every process': () => addRow(row(77, 0)) },
+      at: { '# restart every process': () => addRow(postgres, row(77, 0)) },
     });
     await expectAllReadable(ring, 4);
     const zero = await postgres.client.query('SELECT FROM patients WHERE get_byte(notes, 0) = 0');
@@ -291,7 +283,7 @@ describe(`${PAGE}, followed line by line`, () => {
     const taken = { SecretId: names[2], RotationLambdaARN: LAMBDA_ARN, RotateImmediately: false };
     await ring.client.send(new RotateSecretCommand({ ...taken, RotationRules: { AutomaticallyAfterDays: 365 } }));
     await ring.service.idle();
-    await fillTable([row(1, 'legacy'), row(2, 'legacy'), row(3, 'legacy')]);
+    await fillTable(postgres, [row(1, 'legacy'), row(2, 'legacy'), row(3, 'legacy')]);
     const seen: (string | undefined)[] = [];
     const asBefore = async () => {
       for (const SecretId of names)
@@ -305,10 +297,10 @@ describe(`${PAGE}, followed line by line`, () => {
 
   test('A database was restored from a backup', async () => {
     const ring = await ready(1, previous(2), current(3));
-    await fillTable([row(3)]);
+    await fillTable(postgres, [row(3)]);
     await ring.service.advance(25 * HOUR);
     await pazpazKeys(ring, ['retire', '1', '--force', '--confirm', '1']);
-    await fillTable([row(1), row(2), row(3)]);
+    await fillTable(postgres, [row(1), row(2), row(3)]);
     await follow('A database was restored from a backup', ring);
     expect(ring.labels).toMatchObject({ 1: '' });
     await expectAllReadable(ring, 3);
@@ -316,7 +308,7 @@ describe(`${PAGE}, followed line by line`, () => {
 
   test('The ring is full', async () => {
     const ring = await ready(...Array.from({ length: 15 }, (_, index) => index + 1), previous(16), current(17));
-    await fillTable([row(1), row(9), row(17)]);
+    await fillTable(postgres, [row(1), row(9), row(17)]);
     await follow('The ring is full', ring);
     expect(ring.labels).toMatchObject({ 1: '', 2: '', 3: '', 4: 'key-v4' });
     await expectAllReadable(ring, 3);
@@ -331,7 +323,7 @@ describe(`${PAGE}, followed line by line`, () => {
     };
     await moveTo(OLD);
     for (let rotation = 1; rotation <= 2; rotation += 1) await ring.rotate();
-    await fillTable([row(1)]);
+    await fillTable(postgres, [row(1)]);
     await follow('Move to another KMS key', ring, {
       kmsKey: NEW ?? '',
       at: { 'sam build && sam deploy': () => moveTo(NEW) },
@@ -358,7 +350,7 @@ describe(`${PAGE}, followed line by line`, () => {
     expect(await command(ring)).toMatchObject({ exitCode: 3 });
     ring.service.faults.clear();
     expect(ring.labels).toMatchObject({ 1: 'key-v1' });
-    await fillTable([row(2), row(3)]);
+    await fillTable(postgres, [row(2), row(3)]);
     await ring.service.advance(25 * HOUR);
     await follow('A retirement was interrupted, or forced', ring);
     expect(ring.labels).toMatchObject({ 1: '' });
@@ -368,7 +360,7 @@ describe(`${PAGE}, followed line by line`, () => {
   test('A version has lost its labels', async () => {
     const ring = await ready(current(1));
     await ring.put(keyOf(21).toString('base64'), undefined, ['mine']);
-    await fillTable([row(1)]);
+    await fillTable(postgres, [row(1)]);
     await ring.rotate();
     await ring.detach('mine');
     await follow('A version has lost its labels', ring, { version: ring.idOf(2) });

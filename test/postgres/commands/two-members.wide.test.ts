@@ -8,7 +8,7 @@ import { asDescribed } from '../../cli/support/described.ts';
 import { giveCredentials, pazpazKeys, type Ran } from '../../cli/support/operator.ts';
 import { stopServices } from '../../local/support/running-service.ts';
 import { HOUR } from '../../local/support/state-machine.ts';
-import { current, keyOf, previous, ringWith, type TestRing } from '../../support/ring.ts';
+import { current, keyOf, previous, ringBefore, type TestRing } from '../../support/ring.ts';
 import { startPostgres, type Postgres } from '../support/postgres.ts';
 
 /* One list names two members of one column: every command handles both, and names each. */
@@ -30,7 +30,8 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'columns.json'), JSON.stringify(list));
 });
 beforeEach(async () => {
-  ring = await ringWith(1, previous(2), current(3));
+  // The database says when a row was re-encrypted.
+  ring = await ringBefore(25 * HOUR, 1, previous(2), current(3));
   await ring.enableRotation();
   await ring.service.advance(25 * HOUR);
   await postgres.client.query('DROP SCHEMA IF EXISTS pazpaz_keys CASCADE; DROP TABLE IF EXISTS docs');
