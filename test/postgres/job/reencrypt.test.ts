@@ -1,13 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RingKeys } from '../../../src/postgres/all-keys.ts';
 import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
-import { FULL_SPEED } from '../../../src/postgres/job/brakes.ts';
 import { reencryptedFrom } from '../../../src/postgres/job/job-control.ts';
 import { toKeyNumber } from '../../../src/format/key-number.ts';
 import { SECRET } from '../../keyring/support/ring-world.ts';
 import { rejectionOf } from '../../keyring/support/rejection-of.ts';
 import { until } from '../../support/until.ts';
-import { PacedClock } from './support/paced-clock.ts';
 import { Clinic, startPostgres } from '../support/clinic.ts';
 import type { Postgres } from '../support/postgres.ts';
 
@@ -292,34 +290,5 @@ describe('when rows were re-encrypted from a key', () => {
     expect(times.get(1)).toEqual(new Date('2999-01-02T03:04:05.000Z'));
     expect(times.get(2)?.getTime()).toBeGreaterThanOrEqual(before);
     expect(times.get(2)?.getTime()).toBeLessThanOrEqual(await now());
-  });
-});
-
-describe('a role that loses in the middle of a job what it began with', () => {
-  const END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'operator'";
-  const LOST = 'DROP OWNED BY operator; DROP ROLE IF EXISTS operator';
-
-  afterEach(async () => {
-    await postgres.client.query(LOST);
-  });
-
-  it.each([
-    ['the table', 'REVOKE ALL ON patients FROM operator', 'GRANT SELECT, UPDATE ON patients TO operator'],
-    ['the column', 'REVOKE UPDATE ON patients FROM operator', 'GRANT SELECT, UPDATE ON patients TO operator'],
-    ['its login', `ALTER ROLE operator NOLOGIN; ${END}`, 'ALTER ROLE operator LOGIN'],
-  ])('is told what to do, and the same command continues: %s', async (_, loses, gains) => {
-    const clinic = await clinicWith(2, 12, () => 1);
-    await clinic.sql(`DROP SCHEMA IF EXISTS pazpaz_keys CASCADE; CREATE ROLE operator LOGIN;
-      GRANT CREATE ON DATABASE postgres TO operator; GRANT SELECT, UPDATE ON patients TO operator`);
-    const operator = { url: postgres.url.replace('postgres@', 'operator@') };
-    let slept = 0;
-    const clock = new PacedClock(() => (++slept === 3 ? clinic.sql(loses) : undefined));
-    const brakes = { ...FULL_SPEED, maxRowsPerSecond: 5 };
-    const running = reencrypt(operator, [SPEC], clinic.keys, { clock, brakes, connections: 1 });
-    const { message } = await rejectionOf(running);
-    await clinic.sql(gains);
-    expect(message).toMatch(/[Gg]ive it back .*run the same command again: it continues the job/);
-    const [report] = await reencrypt(operator, [SPEC], clinic.keys);
-    expect(report).toMatchObject({ isFinished: true, isResumed: true, totals: { reencrypted: 12, left: 0 } });
   });
 });
