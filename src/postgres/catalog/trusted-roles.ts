@@ -1,6 +1,10 @@
 /** The privilege to become a role. Before PostgreSQL 16, every member had it. */
 const BECOME = `CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END`;
 
+/** Whether a role has the rights of another, at once or by becoming it. Since PostgreSQL 16, a membership may give neither. */
+export const actsFor = (role: string, other: string): string =>
+  `(pg_has_role(${role}, ${other}, 'USAGE') OR pg_has_role(${role}, ${other}, ${BECOME}))`;
+
 /**
  * Roles whose code may run with the rights of this user, as a table `trusted` of SQL: superusers, the role that logged in,
  * and the role that it has become since (SET ROLE) only where going back would gain nothing. Code that runs in this session
@@ -16,7 +20,7 @@ export const TRUSTED = `
                              WHERE g.oid <> s.oid
                                AND (pg_has_role(s.oid, g.oid, ${BECOME}) AND NOT pg_has_role(r.oid, g.oid, ${BECOME})
                                     OR pg_has_role(s.oid, g.oid, 'USAGE')
-                                       AND NOT (pg_has_role(r.oid, g.oid, 'USAGE') OR pg_has_role(r.oid, g.oid, ${BECOME}))))
+                                       AND NOT ${actsFor('r.oid', 'g.oid')}))
             AND NOT EXISTS (SELECT FROM pg_auth_members WHERE member = s.oid AND admin_option)
             -- What it owns, what was granted to it alone, and policies for it, in any database. It may need a grant to connect.
             AND NOT EXISTS (SELECT FROM pg_shdepend

@@ -1,6 +1,6 @@
 import { KeyRotationError, withoutFullStop } from '../../format/error.ts';
 import { requireOwnCode } from '../catalog/foreign-code.ts';
-import { TRUSTED } from '../catalog/trusted-roles.ts';
+import { actsFor, TRUSTED } from '../catalog/trusted-roles.ts';
 import { DatabaseFailure, isLockTimeout } from '../connection/database-error.ts';
 import type { Cells, Connection } from '../connection/database.ts';
 import JOBS from './sql/0001-jobs.sql';
@@ -38,7 +38,7 @@ const FOREIGN = `
 
 const WRITING = 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER';
 
-/** Grants of the tables that let others write, or run code as they are written. A member of the owner may do so in any case. */
+/** Grants of the tables that let others write, or run code as they are written. A role that acts for the owner may do so in any case. */
 const GRANTEES = `
   WITH ${TRUSTED},
        tables AS (SELECT oid, relowner, relacl FROM pg_class WHERE relnamespace = $1::oid AND relkind = 'r'),
@@ -49,7 +49,7 @@ const GRANTEES = `
   SELECT DISTINCT CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE format('%I', pg_get_userbyid(grantee)) END AS name
     FROM grants
    WHERE privilege_type = ANY (string_to_array('${WRITING}', ', ')) AND grantee NOT IN (SELECT oid FROM trusted)
-     AND (grantee = 0 OR NOT pg_has_role(grantee, relowner, 'MEMBER'))
+     AND (grantee = 0 OR NOT ${actsFor('grantee', 'relowner')})
    ORDER BY name`;
 
 const SCHEMA_GRANTEES = `
@@ -62,7 +62,7 @@ const WRITERS_OF_ALL = `
   SELECT format('%I, a member of pg_write_all_data,', r.rolname)
     FROM pg_roles r JOIN pg_roles a ON a.rolname = 'pg_write_all_data' JOIN pg_class c ON c.relnamespace = $1::oid
    WHERE c.relname = 'brake' AND r.rolcanlogin AND r.oid NOT IN (SELECT oid FROM trusted)
-     AND pg_has_role(r.oid, a.oid, 'MEMBER') AND NOT pg_has_role(r.oid, c.relowner, 'MEMBER')
+     AND pg_has_role(r.oid, a.oid, 'MEMBER') AND NOT ${actsFor('r.oid', 'c.relowner')}
    LIMIT 1`;
 
 /** A role that could have written what is in the tables of jobs, besides those that act for their owner anyway. */

@@ -172,3 +172,15 @@ test('a migration that is under way is waited for by the final check, and its ro
   expect(await running).toMatchObject({ isFinished: true });
   expect(await rowsUnder(2)).toBe(ROWS);
 });
+
+// Since PostgreSQL 16.
+test('a member of the owner of the job tables who has no right by that may not write them by a grant either', async () => {
+  if ((await majorVersion(postgres)) < 16) return;
+  await clinic.reencrypt(SPEC);
+  await clinic.sql('CREATE ROLE member; GRANT postgres TO member WITH INHERIT FALSE, SET FALSE');
+  await clinic.sql('GRANT UPDATE ON pazpaz_keys.job TO member');
+  const refused = await rejectionOf(clinic.reencrypt(SPEC));
+  await clinic.sql('DROP OWNED BY member; DROP ROLE member');
+  expect(refused).toMatchObject({ code: 'DATABASE_REFUSED' });
+  expect(refused.message).toContain('member may write into them');
+});
