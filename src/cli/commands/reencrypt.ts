@@ -86,6 +86,7 @@ export const REENCRYPT = command<ReencryptFlags>({
       batchRows: flags.batchRows,
       legacy: flags.legacy,
       startOver: flags.startOver === true,
+      now: session.deps.now,
       brakes: brakesOf(flags),
       isQuiet: flags.json === true,
       warn: session.warn,

@@ -59,6 +59,7 @@ export async function withMaintainedRows<T>(
           triggers,
           isQuiet,
           warn: session.warn,
+          now: session.deps.now,
           ...(connections === undefined ? {} : { connections }),
         };
         const keys = await ringOf(session, usageLog(world));

@@ -69,6 +69,8 @@ export interface BatchWork {
   readonly mostLeft?: number | undefined;
   /** Whether rows from before this system are brought too. Default: true. */
   readonly legacy?: boolean;
+  /** The time by which the ring is kept. Default: the system's. */
+  readonly now?: (() => Date) | undefined;
   /** Milliseconds for which a transaction waits for a lock. Default: without end. */
   readonly longestWait?: number | undefined;
   /** Settings of each batch's transaction. */
@@ -268,7 +270,7 @@ async function readAlone(
 }
 
 async function handle(
-  { session, checked: { column, writesAlone }, keys, legacy }: BatchWork,
+  { session, checked: { column, writesAlone }, keys, legacy, now = () => new Date() }: BatchWork,
   range: Range,
   target: TargetKey,
   { rows, reached, isRead, waiting, damaged }: Reading,
@@ -297,7 +299,7 @@ async function handle(
     rows: handled,
     readRows: range.isRead ? 0 : handled,
     reencrypted: written,
-    sources: written === 0 ? [] : [...plan.sources],
+    sources: written === 0 ? {} : Object.fromEntries([...plan.sources].map((number) => [number, now().toISOString()])),
     ...counts(plan),
     left,
     wroteAlone: writesAlone,

@@ -236,7 +236,7 @@ export class ColumnWorker {
     const { legacy = true } = this.#options;
     const settings = this.#options.triggers === 'skip' ? [SKIP_TRIGGERS] : [];
     const [ended, onEnded] = [this.#ended, onProgress];
-    const { mostLeft } = this.#options;
+    const { now, mostLeft } = this.#options;
     const longestWait = this.#longestWait;
     const work: BatchWork = {
       session,
@@ -246,6 +246,7 @@ export class ColumnWorker {
       limits: this.#limits,
       mostLeft,
       legacy,
+      now,
       longestWait,
       settings,
       ended,

@@ -32,8 +32,8 @@ export interface BatchResult {
   /** Rows that were read for the first time. */
   readonly readRows: number;
   readonly reencrypted: number;
-  /** Numbers of the keys from which rows were re-encrypted. */
-  readonly sources: readonly number[];
+  /** When rows were re-encrypted from a key, by its number and the clock of the ring. */
+  readonly sources: Readonly<Record<string, string>>;
   readonly alreadyCurrent: number;
   readonly nulls: number;
   readonly empty: number;
@@ -158,10 +158,13 @@ export async function passRows(session: Connection, job: Job, keys: readonly (re
   );
 }
 
-/** `$16`: numbers of keys. By the database's clock, which all processes share. A time that is kept is never set back. */
+/**
+ * `$16`: `sources`. The latest counts of the ring's clock, the database's, which all processes share, and a time that is kept:
+ * a process whose clock is behind does not set it back, and a local service's clock may be ahead of the database's.
+ */
 const SOURCES_NOW = `
-  (SELECT coalesce(jsonb_object_agg(n, greatest(sources->>n, to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))), '{}')
-     FROM jsonb_array_elements_text($16::jsonb) numbers(n))`;
+  (SELECT coalesce(jsonb_object_agg(n, greatest(at, sources->>n, to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))), '{}')
+     FROM jsonb_each_text($16::jsonb) last(n, at))`;
 
 export async function recordBatch(
   session: Connection,

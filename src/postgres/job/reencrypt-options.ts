@@ -40,6 +40,8 @@ export interface ReencryptOptions {
   readonly onBatch?: (progress: Progress) => void;
   /** Called with the reason where the other processes of a job do not run the query of --pause-while that this one brings. */
   readonly onQueryNotAsked?: (why: string) => void;
+  /** The time by which the ring is kept, for `retire`, which waits a day after a re-encryption. Default: the system's. */
+  readonly now?: () => Date;
   /** The clock by which this process waits. Default: the system's. */
   readonly clock?: PaceClock;
   /** Stops at the end of each batch once aborted. */

@@ -190,7 +190,7 @@ describe('a rotation in the middle', () => {
     await cutRange(session, checked, job, 100);
     const other = await open();
     const left = [{ key: ['1'], code: 'INVALID_CIPHERTEXT' as const }];
-    const counts = { ...COUNTS, sources: [] };
+    const counts = { ...COUNTS, sources: {} };
     let retargeted: Promise<void> | undefined;
     await session.transaction(async () => {
       const range = await claimRange(session, job, 0);
@@ -231,7 +231,15 @@ describe('a job of other options that takes the place of one under way', () => {
     const { former, job } = await takePlace(async (session, { job }) => {
       const range = await claimRange(session, job, 0);
       if (range === undefined) throw new Error('No range');
-      const result = { range, reached: ['1'], isRead: true, again: [], tries: 0, left: [], sources: [77] };
+      const result = {
+        range,
+        reached: ['1'],
+        isRead: true,
+        again: [],
+        tries: 0,
+        left: [],
+        sources: { 77: '2026-01-02T03:04:05.000Z' },
+      };
       await recordBatch(session, job, { ...COUNTS, ...result });
       await passRows(session, job, [['1']]);
     });

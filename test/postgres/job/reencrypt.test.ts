@@ -273,7 +273,7 @@ describe('when rows were re-encrypted from a key', () => {
     jest.useRealTimers();
   });
 
-  it('is kept by the clock of the database, whatever that of a process says, and never set back', async () => {
+  it('is kept by the clock of the database where that of a process is behind, and never set back', async () => {
     const clinic = await clinicWith(3, 6, (id) => (id % 2) + 1);
     const now = async () => (await clinic.sql<{ now: Date }>('SELECT clock_timestamp() AS now'))[0]?.now.getTime() ?? 0;
     const before = await now();
@@ -290,5 +290,13 @@ describe('when rows were re-encrypted from a key', () => {
     expect(times.get(1)).toEqual(new Date('2999-01-02T03:04:05.000Z'));
     expect(times.get(2)?.getTime()).toBeGreaterThanOrEqual(before);
     expect(times.get(2)?.getTime()).toBeLessThanOrEqual(await now());
+  });
+
+  it('is kept by the clock of the ring where that is ahead, as that of a local service may be', async () => {
+    const clinic = await clinicWith(2, 2, () => 1);
+    await clinic.sql('DROP SCHEMA pazpaz_keys CASCADE');
+    const ahead = new Date(Date.now() + 25 * 3_600_000);
+    await clinic.reencrypt(SPEC, { now: () => ahead });
+    expect((await reencryptedFrom(postgres)).get(1)).toEqual(ahead);
   });
 });
