@@ -78,9 +78,6 @@ const PASSING = ['TOO_EARLY_TO_RETIRE', 'ROTATION_UNDER_WAY'];
 const CHANGED_MEANWHILE = ['STATE_CHANGED', 'KEY_STILL_NEEDED'];
 const MOST_TRIES = 3;
 
-/** These may also be an outage, and are then no refusal. */
-const MAY_BE_OUTAGE = ['AWS_REFUSED', 'KEY_UNAVAILABLE'];
-
 /**
  * Numbers keys in use, re-encrypts rows under the current key, and retires keys that nothing needs. Each part is the
  * command of that name with its checks, and a refusal is part of the result. The next run finishes a killed one, and
@@ -268,7 +265,8 @@ class Maintenance {
   }
 
   #refused(error: unknown): void {
-    if (!isKeyRotationError(error) || exitCodeOf(error) !== 1 || isOneOf(error, MAY_BE_OUTAGE)) throw error;
+    // What AWS refuses may also be an outage.
+    if (!isKeyRotationError(error) || exitCodeOf(error) !== 1 || error.code === 'AWS_REFUSED') throw error;
     if (this.#next.some(({ text }) => text === error.message)) return;
     this.#next.push({
       code: error.code,

@@ -137,4 +137,11 @@ describe('encrypt and decrypt', () => {
     ring.service.faults.set({ kind: 'drop' });
     expect(await pazpazKeys(ring, ['encrypt'], { stdin: TEXT })).toMatchObject({ exitCode: 3 });
   });
+
+  test('end with 3 where AWS answers all but the key of the row', async () => {
+    const ring = await ringWith(previous(1), current(2));
+    ring.service.faults.set({ kind: 'drop', versionId: ring.idOf(1) });
+    const ran = await pazpazKeys(ring, ['decrypt', ...CONTEXT], { stdin: rowUnder(1, 1).toString('base64') });
+    expect(ran).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('KEY_UNAVAILABLE') as string });
+  });
 });
