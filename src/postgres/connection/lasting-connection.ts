@@ -24,21 +24,28 @@ export class LastingConnection {
   }
 
   /** Begins `work` again where a connection is lost. `onProgress`: as many failures may follow as at first. */
-  async during<T>(work: (session: Connection, onProgress: () => void) => Promise<T>): Promise<T> {
+  during<T>(work: (session: Connection, onProgress: () => void) => Promise<T>): Promise<T> {
+    return this.again(async (onProgress) => {
+      const session = await this.open();
+      try {
+        const result = await work(session, onProgress);
+        await this.keep(session);
+        return result;
+      } catch (error) {
+        await session.close();
+        throw error;
+      }
+    });
+  }
+
+  /** `during` for work that opens a connection to this address itself. */
+  async again<T>(work: (onProgress: () => void) => Promise<T>): Promise<T> {
     let failures = 0;
     for (;;) {
       try {
-        const session = await this.open();
-        try {
-          const result = await work(session, () => {
-            failures = 0;
-          });
-          await this.keep(session);
-          return result;
-        } catch (error) {
-          await session.close();
-          throw error;
-        }
+        return await work(() => {
+          failures = 0;
+        });
       } catch (error) {
         // The secret of a role may be rotated long after the role.
         const mayComeBack = isLostConnection(error) || (this.#hasOpened && mayBeRotated(this.#database, error));

@@ -199,7 +199,8 @@ export class ColumnWorker {
     this.#changes += 1;
     const { spec, tableId } = this.#column;
     const listed = [spec, ...this.#others];
-    const [checked] = await checkedColumns(this.#database, listed, this.#keys, this.#options.triggers);
+    const look = () => checkedColumns(this.#database, listed, this.#keys, this.#options.triggers);
+    const [checked] = await this.#connection.again(look);
     if (checked?.column.tableId === tableId && this.#changes <= MOST_CHANGES) this.#checked = checked;
     else {
       throw new KeyRotationError(

@@ -1,5 +1,6 @@
 import type { ColumnSpec } from '../catalog/column.ts';
 import { withSpare, type DatabaseAddress } from '../connection/database.ts';
+import { LastingConnection } from '../connection/lasting-connection.ts';
 import { checkedColumns } from './checked-columns.ts';
 import type { ReencryptOptions, ReencryptReport } from './reencrypt-options.ts';
 import { ColumnWorker } from './column-worker.ts';
@@ -24,11 +25,15 @@ export async function reencrypt(
 ): Promise<readonly ReencryptReport[]> {
   keys.requireTarget();
   return withSpare(address, async (database) => {
-    const columns = await checkedColumns(database, specs, keys, options.triggers, {});
+    const { signal = new AbortController().signal } = options;
+    const connection = new LastingConnection(database, signal);
+    // A server that cannot be reached at all is not waited for.
+    await database.spare?.keep(await connection.open());
+    const columns = await connection.again(() => checkedColumns(database, specs, keys, options.triggers, {}));
     const done: Done[] = [];
     let brakes = options.brakes ?? {};
     for (const column of columns) {
-      if (options.signal?.aborted === true && done.length > 0) break;
+      if (signal.aborted && done.length > 0) break;
       const others = specs.filter((spec) => spec !== column.column.spec);
       const worker = new ColumnWorker(database, column, others, keys, {
         ...{ ...options, brakes },
@@ -42,7 +47,7 @@ export async function reencrypt(
     for (let turn = done.length + 1; turn <= MOST_TURNS * done.length; turn += 1) {
       const place = done.findIndex(mayHaveMore);
       const former = done[place];
-      if (former === undefined || options.signal?.aborted === true) break;
+      if (former === undefined || signal.aborted) break;
       done[place] = ended(former.worker, await former.worker.checkAgain(), turn, former);
     }
     return done.map((one) => ({ ...one.report, isFinished: one.report.isFinished && !mayHaveMore(one) }));

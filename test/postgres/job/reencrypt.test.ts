@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RingKeys } from '../../../src/postgres/all-keys.ts';
+import { Connection } from '../../../src/postgres/connection/database.ts';
 import { reencrypt } from '../../../src/postgres/job/reencrypt.ts';
 import { reencryptedFrom } from '../../../src/postgres/job/job-control.ts';
 import { toKeyNumber } from '../../../src/format/key-number.ts';
@@ -250,6 +251,33 @@ describe('reencrypt', () => {
     expect(report).toMatchObject({ isFinished: true });
     expect(report.totals).toMatchObject({ readRows: 200, reencrypted: 200 });
     await expectAllUnder(clinic, 2);
+  });
+
+  it('goes on where the server cut the connection that looks at the table, first and after it was altered', async () => {
+    const clinic = await clinicWith(2, 40, () => 1);
+    const looks = jest.spyOn(Connection.prototype, 'tableNamed');
+    let cuts = 0;
+    const cutNext = () =>
+      looks.mockImplementationOnce(async function (this: Connection) {
+        cuts += 1;
+        await this.rows('SELECT pg_terminate_backend(pg_backend_pid())');
+        return undefined;
+      });
+    try {
+      let batches = 0;
+      const onBatch = () => {
+        batches += 1;
+        if (batches !== 1) return;
+        cutNext();
+        void clinic.sql('ALTER TABLE patients ADD more int');
+      };
+      cutNext();
+      const report = await clinic.reencrypt(SPEC, { ...SMALL, connections: 1, onBatch });
+      expect(report).toMatchObject({ isFinished: true, totals: { reencrypted: 40 } });
+      expect(cuts).toBe(2);
+    } finally {
+      looks.mockRestore();
+    }
   });
 
   it('writes nothing by a key that AWS has not confirmed for five minutes', async () => {
