@@ -104,7 +104,9 @@ function otherContext(columns: readonly ColumnCensus[]): readonly string[] {
   ];
 }
 
+const WITHOUT_CONTEXT: readonly string[] = ['TAMPERED_OR_WRONG_CONTEXT', 'CONTEXT_COLUMN_IS_NULL'];
+
 function isInOtherContext({ unreadable, listed, numbered, unnumbered, legacy }: ColumnCensus): boolean {
   const opened = [numbered, unnumbered, legacy].some((counts) => Object.keys(counts).length > 0);
-  return unreadable > 0 && !opened && listed.every(({ code }) => code === 'TAMPERED_OR_WRONG_CONTEXT');
+  return unreadable > 0 && !opened && listed.every(({ code }) => WITHOUT_CONTEXT.includes(code));
 }

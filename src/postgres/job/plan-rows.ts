@@ -78,9 +78,11 @@ export function planRows(
   return { changes, sources, alreadyCurrent, nulls, empty, left };
 }
 
-/** What a value is that was not read or looked through, beside what `attribute` says of the others. */
-export type RowAttribution =
-  Attribution | { readonly kind: 'unreadable'; readonly code: 'VALUE_TOO_LARGE' | 'VALUE_TOO_COMPLEX' };
+/** What a value is that was not read, has no context or was not looked through, beside what `attribute` says of others. */
+export type RowAttribution = Attribution | { readonly kind: 'unreadable'; readonly code: LeftBecause };
+
+/** Without a context, no tag can verify. */
+const NOT_VERIFIED = 'TAMPERED_OR_WRONG_CONTEXT';
 
 export const TOO_COMPLEX = { kind: 'unreadable', code: 'VALUE_TOO_COMPLEX' } as const;
 
@@ -133,7 +135,9 @@ export function attribution(
   open?: typeof openNumbered,
 ): RowAttribution {
   if (stored == null) return { kind: 'unreadable', code: 'VALUE_TOO_LARGE' };
-  return attribute(stored, column.storage, contexts, keys, column.spec.member, open);
+  const found = attribute(stored, column.storage, contexts, keys, column.spec.member, open);
+  const isContextNull = contexts.length === 0 && found.kind === 'unreadable' && found.code === NOT_VERIFIED;
+  return isContextNull ? { kind: 'unreadable', code: 'CONTEXT_COLUMN_IS_NULL' } : found;
 }
 
 export function needsChange(

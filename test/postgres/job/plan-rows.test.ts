@@ -104,12 +104,14 @@ test('rows that cannot be done are listed with their key and the reason', () => 
     row(2, '\\x0102'),
     row(3, sealed(3, 1), { context: undefined }),
     row(4, sealed(4, 1)),
+    row(5, sealed(5, 1), { context: undefined, contexts: [] }),
   ];
   const { changes, left } = plan(rows);
   expect(left).toEqual([
     { key: ['1'], code: 'TAMPERED_OR_WRONG_CONTEXT' },
     { key: ['2'], code: 'INVALID_CIPHERTEXT' },
     { key: ['3'], code: 'CONTEXT_COLUMN_IS_NULL' },
+    { key: ['5'], code: 'CONTEXT_COLUMN_IS_NULL' },
   ]);
   expect(changes.map(({ key }) => key)).toEqual([['4']]);
 });
