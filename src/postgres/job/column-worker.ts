@@ -33,7 +33,7 @@ const MOST_CHECKS = 5;
 /** How often the table may be altered before rows get done: its owner must not keep a process from ever coming to an end. */
 const MOST_CHANGES = 20;
 
-/** How often a job may be turned to another key: two processes that see different rings must not alternate for ever. */
+/** How often a job may be turned to one key: two processes that see different rings must not alternate for ever. */
 const MOST_RETARGETS = 3;
 
 export interface WorkerOptions extends ReencryptOptions {
@@ -57,7 +57,8 @@ export class ColumnWorker {
   readonly #stop: AbortSignal;
   #readRows = 0;
   #reencrypted = 0;
-  #retargets = 0;
+  /** By number: a rotation turns the job to another key each time. */
+  readonly #retargets = new Map<number, number>();
   #checks = 0;
   #changes = 0;
   #isRepeated = false;
@@ -213,9 +214,10 @@ export class ColumnWorker {
   /** Whether a rotation has made another key current since the last batches were written. */
   async #isOutdated(number: number): Promise<boolean> {
     await this.#watch.refreshNow();
-    const isOutdated = this.#keys.target !== undefined && this.#keys.target.number !== number;
-    if (isOutdated) this.#countRetarget(number);
-    return isOutdated;
+    const current = this.#keys.target?.number;
+    if (current === undefined || current === number) return false;
+    this.#countRetarget(number, current);
+    return true;
   }
 
   async #runWorkers(job: Job, connections: number): Promise<void> {
@@ -349,17 +351,17 @@ export class ColumnWorker {
   async #followRing(session: Connection, job: Job, target: number): Promise<void> {
     await this.#keys.refresh();
     const { number } = this.#keys.requireTarget();
-    if (number === target) return;
-    this.#countRetarget(target);
-    await retargetJob(session, job, target, number);
+    // Of several connections that see it at once, one turns the job.
+    if (number !== target && (await retargetJob(session, job, target, number))) this.#countRetarget(target, number);
   }
 
-  #countRetarget(target: number): void {
-    this.#retargets += 1;
-    if (this.#retargets > MOST_RETARGETS) {
+  #countRetarget(from: number, to: number): void {
+    const retargets = (this.#retargets.get(to) ?? 0) + 1;
+    this.#retargets.set(to, retargets);
+    if (retargets > MOST_RETARGETS) {
       throw new KeyRotationError(
         'JOB_DIFFERS',
-        `Other processes bring the rows to key ${target}, and this one sees key ${this.#keys.target?.number ?? 0} as current, again and again. ` +
+        `Other processes bring the rows to key ${from}, and this one sees key ${to} as current, again and again. ` +
           'Check that all of them read the same secret, in the region of the original. Stop them, then run one.',
       );
     }

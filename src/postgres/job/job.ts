@@ -166,13 +166,13 @@ export async function leftByLast(session: Connection, column: Column, target: nu
   return found === undefined ? undefined : Number(found[0]);
 }
 
-/** Another key is current. `from`: the number that the caller saw; nothing happens if another process was faster. */
-export async function retargetJob(session: Connection, job: Job, from: number, target: number): Promise<void> {
-  await session.transaction(() => beginPassFrom(session, job, from, target));
+/** Another key is current. `from`: the number that the caller saw. Gives `false`, and does nothing, if another was faster. */
+export async function retargetJob(session: Connection, job: Job, from: number, target: number): Promise<boolean> {
+  return session.transaction(() => beginPassFrom(session, job, from, target));
 }
 
 /** Begins a job's rows again within the caller's transaction: more were found left than are looked up one by one. */
-export function repeatPass(session: Connection, job: Job, target: number): Promise<void> {
+export function repeatPass(session: Connection, job: Job, target: number): Promise<boolean> {
   return beginPassFrom(session, job, target, target);
 }
 
@@ -300,14 +300,15 @@ async function renumber(session: Connection, job: Job): Promise<Job> {
   return { ...job, id };
 }
 
-async function beginPassFrom(session: Connection, { id }: Job, from: number, target: number): Promise<void> {
+async function beginPassFrom(session: Connection, { id }: Job, from: number, target: number): Promise<boolean> {
   const [found] = await session.rows(
     'SELECT options, target, pass, content, columns FROM pazpaz_keys.job WHERE id = $1 FOR NO KEY UPDATE',
     [id],
   );
   const [options, current, pass, content = null, columns = null] = found ?? [];
-  if (options == null || Number(current) !== from) return;
+  if (options == null || Number(current) !== from) return false;
   await beginPass(session, { id, pass: Number(pass) }, { options, target, content, columns });
+  return true;
 }
 
 /** When rows were last re-encrypted from a key, of what two queries say. */

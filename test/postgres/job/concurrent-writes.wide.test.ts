@@ -191,7 +191,7 @@ describe('a rotation in the middle', () => {
     const other = await open();
     const left = [{ key: ['1'], code: 'INVALID_CIPHERTEXT' as const }];
     const counts = { ...COUNTS, sources: {} };
-    let retargeted: Promise<void> | undefined;
+    let retargeted: Promise<boolean> | undefined;
     await session.transaction(async () => {
       const range = await claimRange(session, job, 0);
       if (range === undefined) throw new Error('No range');

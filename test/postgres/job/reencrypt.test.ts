@@ -103,6 +103,36 @@ describe('reencrypt', () => {
     await expectAllUnder(clinic, 3);
   });
 
+  it('follows a rotation on all of its connections', async () => {
+    const clinic = await clinicWith(2, 300, () => 1);
+    let rotating: Promise<void> | undefined;
+    const report = await clinic.reencrypt(SPEC, {
+      ...SMALL,
+      connections: 8,
+      onBatch: () => {
+        rotating ??= clinic.world.rotate().then(() => {
+          clinic.world.clock.sleep(31_000);
+        });
+      },
+    });
+    await rotating;
+    expect(report).toMatchObject({ isFinished: true, keyNumber: 3 });
+    await expectAllUnder(clinic, 3);
+  });
+
+  it('ends where another process turns the job back to another key again and again', async () => {
+    const clinic = await clinicWith(2, 100, () => 1);
+    let turns = 0;
+    const onBatch = () => {
+      turns += 1;
+      void clinic.sql('UPDATE pazpaz_keys.job SET target = 1');
+    };
+    const error = await rejectionOf(clinic.reencrypt(SPEC, { ...SMALL, connections: 1, onBatch }));
+    expect(error).toMatchObject({ code: 'JOB_DIFFERS' });
+    expect(error.message).toMatch(/bring the rows to key 1, and this one sees key 2 as current, again and again/);
+    expect(turns).toBeGreaterThan(3);
+  });
+
   it('still opens the rows of a key that is forced off the ring meanwhile', async () => {
     const clinic = await clinicWith(3, 100, () => 1);
     let isRetired = false;
